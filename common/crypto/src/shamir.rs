@@ -1,0 +1,227 @@
+//! Secret sharing of the root key over the P-256 scalar field, compatible with upstream in both
+//! directions: split, combine, and the check upstream leaves out.
+//!
+//! The coefficients follow from the key (see `polynomial.rs`), so whoever combined a key can
+//! recompute the shares and see whether it is the right one. Collecting shares and what to do
+//! about odd ones is up to the caller.
+
+use std::collections::BTreeSet;
+
+use p256::Scalar;
+use zeroize::Zeroizing;
+
+use crate::root_key::RootKey;
+use crate::share::{Quorum, Share, ShareIndex, ShareValue};
+use polynomial::Polynomial;
+
+mod polynomial;
+mod subsets;
+#[cfg(test)]
+mod tests;
+
+/// How many subsets of the shares [`reconstruct`] tries at most.
+///
+/// Enough for every subset of 13 shares, whatever the threshold.
+pub const MAX_SUBSETS: usize = 2000;
+
+/// How the coefficients of the polynomial are drawn from the key (crypto-and-storage 2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Derivation {
+    /// Upstream since 2026-01 (circl 1.6.2 and later): hash blocks at or above N are skipped.
+    /// New shares are made this way.
+    Reject,
+    /// Upstream up to v0.8.0: hash blocks are expanded and reduced mod N. Only for reading.
+    Xmd,
+}
+
+/// Why shares could not be combined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CombineError {
+    /// Fewer shares than the threshold.
+    #[error("{given} shares given: {needed} needed")]
+    TooFew {
+        /// Shares given.
+        given: usize,
+        /// The threshold.
+        needed: u16,
+    },
+    /// Two of the shares that count have the same index.
+    #[error("share {index} was given twice")]
+    DuplicateIndex {
+        /// The index given twice.
+        index: ShareIndex,
+    },
+    /// The shares combine to zero, which is no key. So does a threshold of 0.
+    #[error("the shares combine to zero, which is no root key")]
+    ResultZero,
+}
+
+/// Why no key could be reconstructed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReconstructError {
+    /// Fewer shares than the threshold.
+    #[error("{given} shares given: {needed} needed")]
+    TooFew {
+        /// Shares given.
+        given: usize,
+        /// The threshold.
+        needed: u16,
+    },
+    /// Two shares have the same index.
+    #[error("share {index} was given twice")]
+    DuplicateIndex {
+        /// The index given twice.
+        index: ShareIndex,
+    },
+    /// No subset tried belongs together: too many odd shares, or another threshold.
+    #[error("none of {tried} sets of shares belongs together{end}",
+        end = if *.exhaustive { "" } else { "; gave up" })]
+    NoneBelongTogether {
+        /// How many sets of `threshold` shares were tried.
+        tried: usize,
+        /// Whether these were all there are; if not, [`MAX_SUBSETS`] was reached.
+        exhaustive: bool,
+    },
+}
+
+/// A key that was checked against the shares it came from.
+#[derive(Debug)]
+pub struct Reconstruction {
+    /// The root key.
+    pub key: RootKey,
+    /// How the shares that rebuilt the key were made.
+    pub derivation: Derivation,
+    /// Shares that do not belong to the key, by neither derivation, in the order given.
+    ///
+    /// With at least `threshold` of them, they may belong to a second key: to look for it, call
+    /// [`reconstruct`] again with these. With a threshold of 1 every share is a key of its own and
+    /// the check proves nothing; disagreeing shares show up here.
+    pub odd: Vec<ShareIndex>,
+}
+
+/// Splits `key` into shares 1..=n, of which any `threshold` combine to it again.
+///
+/// The same key, threshold and derivation always give the same shares, and a share does not depend
+/// on how many are made.
+///
+/// # Panics
+/// If the shares do not combine to `key` again, which takes broken hardware: such shares must not
+/// reach anyone.
+#[expect(clippy::expect_used, reason = "indexes start at 1, and a zero share takes 2^256 keys")]
+pub fn split(key: &RootKey, quorum: Quorum, derivation: Derivation) -> Vec<Share> {
+    let polynomial = Polynomial::of(key, quorum.threshold(), derivation);
+    let shares: Vec<Share> = (1..=quorum.shares())
+        .map(|number| {
+            let index = ShareIndex::new(number).expect("shares are numbered from 1");
+            let value = ShareValue::from_scalar(&polynomial.at(index));
+            Share { index, value: value.expect("no key is known that has a share of zero") }
+        })
+        .collect();
+
+    let check = combine(&shares.iter().collect::<Vec<_>>(), quorum.threshold());
+    assert!(check.is_ok_and(|combined| combined.ct_eq(key)), "shares of a key combine to the key");
+    shares
+}
+
+/// Combines the first `threshold` of `shares` and ignores the rest, as upstream does.
+///
+/// The result is **unchecked**: shares that do not belong together give a wrong key, not an error.
+/// Ask [`derivation_of`] for each share before using it, or call [`reconstruct`].
+///
+/// # Errors
+/// [`CombineError`]; duplicates count among the first `threshold` only.
+pub fn combine(shares: &[&Share], threshold: u16) -> Result<RootKey, CombineError> {
+    let too_few = CombineError::TooFew { given: shares.len(), needed: threshold };
+    let chosen = shares.get(..threshold.into()).ok_or(too_few)?;
+    if let Some(index) = first_duplicate(chosen.iter().copied()) {
+        return Err(CombineError::DuplicateIndex { index });
+    }
+    // Lagrange interpolation at 0. Indexes are public, values are not.
+    let mut secret = Zeroizing::new(Scalar::ZERO);
+    for share in chosen {
+        *secret += weight(share.index, chosen) * *share.value.scalar();
+    }
+    RootKey::from_scalar(&secret).ok_or(CombineError::ResultZero)
+}
+
+/// Which derivation of `key` reproduces `share`, if any: the check that a combined key is right
+/// (crypto-and-storage 2.7).
+///
+/// With a threshold of 1 the derivations agree, and this says [`Derivation::Reject`]. No share has
+/// a threshold of 0.
+pub fn derivation_of(key: &RootKey, threshold: u16, share: &Share) -> Option<Derivation> {
+    polynomials(key, threshold)
+        .find(|(_, polynomial)| polynomial.makes(share))
+        .map(|(derivation, _)| derivation)
+}
+
+/// Finds `threshold` shares that belong together: the key they combine to reproduces each of them
+/// by one derivation. Names the others that do not fit the key.
+///
+/// Tries runs of neighbours first, the end joined to the start, so a single odd share is found
+/// among any number; then every subset; in all at most [`MAX_SUBSETS`]. The work grows with the
+/// square of the threshold: not for an async thread.
+///
+/// # Errors
+/// [`ReconstructError`]; no key is returned that failed the check.
+pub fn reconstruct(shares: &[Share], threshold: u16) -> Result<Reconstruction, ReconstructError> {
+    let size = usize::from(threshold);
+    if shares.len() < size {
+        return Err(ReconstructError::TooFew { given: shares.len(), needed: threshold });
+    }
+    if let Some(index) = first_duplicate(shares) {
+        return Err(ReconstructError::DuplicateIndex { index });
+    }
+    let mut subsets = subsets::subsets(shares, size);
+    let mut tried = 0;
+    for subset in subsets.by_ref().take(MAX_SUBSETS) {
+        tried += 1;
+        // Zero is one more way of not belonging together.
+        let Ok(key) = combine(&subset, threshold) else { continue };
+        let fits = |polynomial: &Polynomial| subset.iter().all(|share| polynomial.makes(share));
+        let found = polynomials(&key, threshold).find(|(_, polynomial)| fits(polynomial));
+        if let Some((derivation, _)) = found {
+            let odd = odd_shares(&key, threshold, shares);
+            return Ok(Reconstruction { key, derivation, odd });
+        }
+    }
+    let exhaustive = subsets.next().is_none();
+    Err(ReconstructError::NoneBelongTogether { tried, exhaustive })
+}
+
+/// Shares of an upgrade's other derivation are right too, if too few to rebuild the key.
+fn odd_shares(key: &RootKey, threshold: u16, shares: &[Share]) -> Vec<ShareIndex> {
+    let known: Vec<_> = polynomials(key, threshold).collect();
+    let odd = |share: &&Share| !known.iter().any(|(_, polynomial)| polynomial.makes(share));
+    shares.iter().filter(odd).map(|share| share.index).collect()
+}
+
+/// By each derivation, computed when asked for.
+fn polynomials(
+    key: &RootKey,
+    threshold: u16,
+) -> impl Iterator<Item = (Derivation, Polynomial)> + use<'_> {
+    [Derivation::Reject, Derivation::Xmd]
+        .into_iter()
+        .filter(move |_| threshold > 0)
+        .map(move |derivation| (derivation, Polynomial::of(key, threshold, derivation)))
+}
+
+fn first_duplicate<'a>(shares: impl IntoIterator<Item = &'a Share>) -> Option<ShareIndex> {
+    let mut seen = BTreeSet::new();
+    shares.into_iter().map(|share| share.index).find(|index| !seen.insert(*index))
+}
+
+/// The factor of share `index` in the interpolation at 0 over `chosen`, whose indexes differ.
+#[expect(clippy::expect_used, reason = "differences of different indexes have an inverse")]
+fn weight(index: ShareIndex, chosen: &[&Share]) -> Scalar {
+    let scalar = |index: ShareIndex| Scalar::from(u64::from(index.get()));
+    let mut numerator = Scalar::ONE;
+    let mut denominator = Scalar::ONE;
+    for other in chosen.iter().map(|share| share.index).filter(|other| *other != index) {
+        numerator *= scalar(other);
+        denominator *= scalar(other) - scalar(index);
+    }
+    let inverse: Option<Scalar> = denominator.invert_vartime().into();
+    numerator * inverse.expect("no factor is zero")
+}
