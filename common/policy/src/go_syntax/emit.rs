@@ -1,0 +1,84 @@
+//! From a tree to a pattern that Rust's `regex` reads in one way only.
+
+use std::fmt::Write as _;
+
+use regex_syntax::hir::ClassUnicode;
+
+use super::{Look, Node};
+
+/// The Rust form of `node`.
+pub(super) fn rust_pattern(node: &Node) -> String {
+    let mut out = String::new();
+    emit(node, &mut out);
+    out
+}
+
+fn emit(node: &Node, out: &mut String) {
+    match node {
+        Node::Empty => {}
+        Node::Literal(c) => regex_syntax::escape_into(c.encode_utf8(&mut [0; 4]), out),
+        Node::AnyButNewline => out.push_str(r"[^\n]"),
+        Node::Class(set) => emit_class(set, out),
+        Node::Look(look) => out.push_str(match look {
+            Look::TextStart => r"\A",
+            Look::TextEnd => r"\z",
+            Look::LineStart => "(?m:^)",
+            Look::LineEnd => "(?m:$)",
+            Look::WordBoundary => r"(?-u:\b)",
+            Look::NotWordBoundary => r"(?-u:\B)",
+        }),
+        Node::Repeat { node, min, max } => {
+            out.push_str("(?:");
+            emit(node, out);
+            out.push(')');
+            emit_counts(*min, *max, out);
+        }
+        Node::Concat(nodes) => nodes.iter().for_each(|node| emit(node, out)),
+        Node::Alternate(nodes) => {
+            out.push_str("(?:");
+            for (i, node) in nodes.iter().enumerate() {
+                if i > 0 {
+                    out.push('|');
+                }
+                emit(node, out);
+            }
+            out.push(')');
+        }
+    }
+}
+
+fn emit_class(set: &ClassUnicode, out: &mut String) {
+    if set.ranges().is_empty() {
+        // The empty set cannot be written down, but an intersection is empty.
+        out.push_str("[a&&b]");
+        return;
+    }
+    out.push('[');
+    for range in set.iter() {
+        push_code_point(range.start(), out);
+        if range.start() != range.end() {
+            out.push('-');
+            push_code_point(range.end(), out);
+        }
+    }
+    out.push(']');
+}
+
+fn push_code_point(c: char, out: &mut String) {
+    push_formatted(out, format_args!("\\x{{{:X}}}", u32::from(c)));
+}
+
+fn emit_counts(min: u32, max: Option<u32>, out: &mut String) {
+    match (min, max) {
+        (0, None) => out.push('*'),
+        (1, None) => out.push('+'),
+        (0, Some(1)) => out.push('?'),
+        (min, None) => push_formatted(out, format_args!("{{{min},}}")),
+        (min, Some(max)) => push_formatted(out, format_args!("{{{min},{max}}}")),
+    }
+}
+
+#[expect(clippy::expect_used, reason = "writing to a String cannot fail")]
+fn push_formatted(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a String takes any text");
+}

@@ -1,0 +1,71 @@
+//! Policies: what they are, when they are accepted, what they decide, and what is wrong with them.
+//!
+//! This module is pure: it reads no clock, no environment and no store, and logs nothing. It owns
+//!
+//! - [`Policy`], [`Permission`], [`Permissions`], and the rules for a new one ([`Policy::validate_new`], whose
+//!   [`PolicyError`] says field, place and reason);
+//! - [`Pattern`]: Go's regular expression syntax with Go's meaning ([`go_syntax`]);
+//! - [`PolicySet`]: all stored policies behind an index, changed one at a time. [`PolicySet::decide`] answers a request
+//!   with its reason, [`PolicySet::explain`] tells an operator how near each policy came and what would change it,
+//!   [`PolicySet::paths_open_to`] answers many paths for one peer, [`PolicySet::who_can`] turns the question round;
+//! - [`lint`]: what an author may not have meant.
+//!
+//! A caller that changes policies while it decides keeps the set behind a read-write lock: a change takes some ten
+//! microseconds, a decision about one, and neither blocks on anything else.
+//!
+//! It leaves to others the built-in roles that pass or fail whatever policies say, the storing of policies, and what a
+//! denied peer is told.
+
+mod decide;
+mod error;
+mod explain;
+pub mod go_syntax;
+mod index;
+pub mod lint;
+mod pattern;
+mod permission;
+mod plain;
+mod reserved;
+mod rewrite;
+mod scan;
+mod suggest;
+mod validate;
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod tests;
+
+use time::OffsetDateTime;
+
+pub use decide::{Decision, PolicySet};
+pub use error::{Field, PolicyError, Refusal, ReservedCause};
+pub use explain::{Explanation, Grantee, Miss, NearMiss, OpenPaths};
+pub use go_syntax::{SyntaxError, SyntaxErrorKind};
+pub use pattern::{Matcher, Pattern};
+pub use permission::{Permission, Permissions};
+pub use reserved::{ACL_PATH, CIPHER_PATH, RESERVED_PATHS, SECRET_PATH};
+pub use suggest::Suggestion;
+pub use validate::{
+    MAX_NAME_BYTES, MAX_PATH_PATTERN_BYTES, check_name, check_path_pattern, check_spiffe_id_pattern,
+};
+
+/// A policy as it is stored: peers that match one pattern may do some things to the paths that match the other.
+///
+/// A new one passes [`Policy::validate_new`]. One from an older store may hold patterns that do not translate; it
+/// never matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The name, which is the identity.
+    pub name: String,
+    /// Go regular expression, searched for in the peer's SPIFFE ID.
+    pub spiffe_id_pattern: String,
+    /// Go regular expression, searched for in the path.
+    pub path_pattern: String,
+    /// What it allows, as given.
+    pub permissions: Permissions,
+    /// When it was first put.
+    pub created_at: OffsetDateTime,
+    /// When it was last put.
+    pub updated_at: OffsetDateTime,
+}

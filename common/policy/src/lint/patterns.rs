@@ -1,0 +1,195 @@
+//! Mistakes within one pattern.
+
+use super::super::error::{Field, Refusal};
+use super::super::pattern::Pattern;
+use super::super::rewrite;
+use super::super::scan::{Token, tokens};
+use super::super::validate::is_acceptable;
+use super::super::{Permission, Policy, go_syntax};
+use super::reach::{self, Language};
+use super::{Code, Report, Severity};
+
+/// What comes before the trust domain.
+const SCHEME: &str = "spiffe://";
+
+pub(super) fn check(report: &mut Report<'_>) {
+    let policy = report.policy;
+    rules(report);
+    for (field, text) in [
+        (Field::SpiffeIdPattern, policy.spiffe_id_pattern.as_str()),
+        (Field::PathPattern, policy.path_pattern.as_str()),
+    ] {
+        misread_syntax(report, field, text);
+        anchors(report, field, text);
+        never(report, field, text);
+    }
+    trust_domain_dots(report, &policy.spiffe_id_pattern);
+    leading_slash(report, &policy.path_pattern);
+}
+
+/// What the rules for new policies refuse, except for reserved paths, which are looked at apart.
+fn rules(report: &mut Report<'_>) {
+    let policy = report.policy;
+    let words: Vec<&str> = policy.permissions.iter().map(Permission::as_str).collect();
+    let refused = Policy::validate_new(
+        &policy.name,
+        &policy.spiffe_id_pattern,
+        &policy.path_pattern,
+        &words,
+        policy.updated_at,
+    );
+    let Err(error) = refused else { return };
+    let fix = match &error.why {
+        Refusal::ReservedPath { .. } => return,
+        Refusal::Syntax(_) => "correct the pattern; it follows the syntax of Go's regexp package",
+        Refusal::NotSpiffeId => "begin with `^spiffe://` and the trust domain",
+        Refusal::Empty => "fill the field in",
+        Refusal::TooLong { .. } => "shorten the field",
+        Refusal::Character { .. } => "take the character out",
+        Refusal::UnknownPermission { .. } => "use read, write, list, execute or super",
+    };
+    report.add(Code::Invalid, Severity::Error, error.field, error.why.to_string(), fix);
+}
+
+/// Globs, templates, and backslashes that were escaped twice.
+fn misread_syntax(report: &mut Report<'_>, field: Field, text: &str) {
+    if let Some(star) = rewrite::glob_stars(&tokens(text)).first()
+        && let Some(better) = rewrite::globs_spelled_out(text)
+    {
+        let message = format!(
+            "`*` at byte {} repeats the character before it; this is no glob but a regular expression",
+            star.at
+        );
+        report.add_replacing(Code::Glob, Severity::Warning, field, message, better);
+    }
+    if field == Field::PathPattern
+        && let Some(better) = rewrite::placeholders_spelled_out(text)
+    {
+        let message = "a name in braces stands for itself, braces and all";
+        report.add_replacing(Code::Placeholder, Severity::Warning, field, message, better);
+    }
+    if let Some(better) = rewrite::halved_backslashes(text) {
+        let message = "two backslashes ask for a backslash in the text; \
+                       in YAML, single quotes or none leave one backslash as it is";
+        report.add_replacing(Code::DoubleEscape, Severity::Warning, field, message, better);
+    }
+}
+
+fn anchors(report: &mut Report<'_>, field: Field, text: &str) {
+    let tokens = tokens(text);
+    let begins_open = matches!(tokens.as_slice(), [dot, star, ..] if is_anything(*dot, *star));
+    if !text.starts_with('^') && !begins_open {
+        // A SPIFFE ID has its scheme at the start only, so this matters for reserved paths alone.
+        let (severity, message) = if field == Field::SpiffeIdPattern {
+            (Severity::Notice, "without `^`, the policy cannot act on reserved paths".to_owned())
+        } else {
+            (Severity::Warning, format!("without `^`, `before/{}` matches too", example(text)))
+        };
+        let better = format!("^{text}");
+        report.add_replacing(Code::MissingAnchor, severity, field, message, better);
+    }
+    let ends_open = match tokens.as_slice() {
+        [.., dot, star] if is_anything(*dot, *star) => true,
+        [.., last] => last.text == "/" || last.text == "$" || last.text == r"\z",
+        [] => true,
+    };
+    if !ends_open {
+        let message = format!("without `$`, `{}-and-more` matches too", example(text));
+        let better = format!("{text}$");
+        report.add_replacing(Code::MissingAnchor, Severity::Warning, field, message, better);
+    }
+}
+
+/// Whether two tokens are `.*` or `.+`.
+fn is_anything(dot: Token<'_>, star: Token<'_>) -> bool {
+    dot.text == "." && matches!(star.text, "*" | "+")
+}
+
+/// The pattern as a text, for a message.
+fn example(pattern: &str) -> String {
+    let literals = tokens(pattern).into_iter();
+    literals
+        .filter_map(|token| match token.text {
+            "^" | "$" => None,
+            text => Some(token.literal().map_or_else(|| text.to_owned(), String::from)),
+        })
+        .collect()
+}
+
+fn never(report: &mut Report<'_>, field: Field, text: &str) {
+    let Ok(node) = go_syntax::parse(text) else { return };
+    let (language, what) = match field {
+        Field::SpiffeIdPattern => (Language::SpiffeId, "SPIFFE ID"),
+        Field::PathPattern => (Language::Path, "path"),
+        Field::Name | Field::Permissions => return,
+    };
+    if reach::can_match(&node, language) {
+        return;
+    }
+    // A change that makes the pattern match something is a better hint than none.
+    let revives = |pattern: &str| {
+        go_syntax::parse(pattern).is_ok_and(|node| reach::can_match(&node, language))
+            && is_acceptable(field, pattern)
+    };
+    let message = format!("no {what} can match this");
+    match rewrite::rewrites(field, text).into_iter().find(|r| revives(&r.pattern)) {
+        Some(found) => report.add_replacing(
+            Code::NeverMatches,
+            Severity::Error,
+            field,
+            message,
+            found.pattern,
+        ),
+        None => report.add(
+            Code::NeverMatches,
+            Severity::Error,
+            field,
+            message,
+            format!("write what a {what} can look like: nothing follows `$` or comes before `^`, and every \
+                     character is one that a {what} may have"),
+        ),
+    }
+}
+
+/// Dots in the trust domain that are neither escaped nor repeated.
+fn trust_domain_dots(report: &mut Report<'_>, text: &str) {
+    let Some(start) = text.find(SCHEME).map(|at| at + SCHEME.len()) else { return };
+    let tokens = tokens(text);
+    let domain = || tokens.iter().enumerate().filter(|(_, token)| token.at >= start);
+    let end = domain().find(|(_, token)| token.text == "/").map_or(text.len(), |(_, t)| t.at);
+    let is_bare = |i: usize| {
+        let next = tokens.get(i + 1).map_or("", |token| token.text);
+        tokens.get(i).is_some_and(|token| token.text == ".") && !matches!(next, "*" | "+" | "?")
+    };
+    let dots: Vec<usize> =
+        domain().filter(|(i, t)| t.at < end && is_bare(*i)).map(|(_, t)| t.at).collect();
+    let Some(&first) = dots.first() else { return };
+    let mut better = String::new();
+    for (at, c) in text.char_indices() {
+        if dots.contains(&at) {
+            better.push('\\');
+        }
+        better.push(c);
+    }
+    let lookalike: String =
+        text.char_indices().map(|(at, c)| if at == first { 'x' } else { c }).collect();
+    let message = format!(
+        "`.` at byte {first} matches any character: `{}` passes as well",
+        example(&lookalike)
+    );
+    let field = Field::SpiffeIdPattern;
+    report.add_replacing(Code::UnescapedDot, Severity::Warning, field, message, better);
+}
+
+fn leading_slash(report: &mut Report<'_>, text: &str) {
+    if !text.starts_with('/') && !text.starts_with("^/") {
+        return;
+    }
+    let Some(better) = rewrite::without_leading_slash(text) else { return };
+    if Pattern::new(&better).is_err() {
+        return;
+    }
+    let message = "paths are names without a slash at the start: `/a` and `a` are two secrets";
+    let field = Field::PathPattern;
+    report.add_replacing(Code::LeadingSlash, Severity::Warning, field, message, better);
+}

@@ -1,0 +1,191 @@
+//! Whether a pattern can match anything that exists: a walk through the pattern and the grammar of its subjects at
+//! the same time. Word boundaries are taken to hold, so the answer "never" is always right.
+
+use std::collections::HashSet;
+
+use regex_syntax::hir::ClassUnicode;
+
+use super::super::go_syntax::{Look, Node};
+use super::super::validate::is_path_character;
+
+/// Heavier patterns are taken to match something.
+const MAX_WEIGHT: u64 = 4_000;
+
+/// What comes before a trust domain.
+const SCHEME: &[u8] = b"spiffe://";
+
+/// The grammar of what a pattern is matched against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Language {
+    /// SPIFFE IDs that Nexus lets in (wire-api 5.2, Q-43).
+    SpiffeId,
+    /// Paths of secrets (wire-api 6.1).
+    Path,
+}
+
+/// Whether an unanchored search for the pattern succeeds in some text of `language`.
+pub(super) fn can_match(node: &Node, language: Language) -> bool {
+    if node.weight() > MAX_WEIGHT {
+        return true;
+    }
+    let mut program = Program { steps: vec![Step::Match] };
+    let start = program.build(node, 0);
+    // The search may begin after any beginning of a text.
+    let mut open: Vec<Place> =
+        (0..language.states()).map(|state| Place { step: start, state, ended: false }).collect();
+    let mut seen: HashSet<Place> = open.iter().copied().collect();
+    while let Some(place) = open.pop() {
+        let Some(step) = program.steps.get(place.step) else { continue };
+        if matches!(step, Step::Match) {
+            // Every beginning can be completed; where the end was asked for, it was possible.
+            return true;
+        }
+        for next in step.follow(place, language) {
+            if seen.insert(next) {
+                open.push(next);
+            }
+        }
+    }
+    false
+}
+
+/// A place in the pattern, in the grammar, and whether nothing may follow any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    step: usize,
+    state: u8,
+    ended: bool,
+}
+
+/// A pattern as steps, each with those that may come next.
+struct Program<'n> {
+    steps: Vec<Step<'n>>,
+}
+
+enum Step<'n> {
+    Match,
+    Char(Chars<'n>, usize),
+    Look(Look, usize),
+    Either(Vec<usize>),
+}
+
+enum Chars<'n> {
+    One(char),
+    NotNewline,
+    Of(&'n ClassUnicode),
+}
+
+impl<'n> Program<'n> {
+    /// Appends the steps for `node`, after which comes `next`, and answers the first of them.
+    fn build(&mut self, node: &'n Node, next: usize) -> usize {
+        match node {
+            Node::Empty => next,
+            Node::Literal(c) => self.add(Step::Char(Chars::One(*c), next)),
+            Node::AnyButNewline => self.add(Step::Char(Chars::NotNewline, next)),
+            Node::Class(set) => self.add(Step::Char(Chars::Of(set), next)),
+            Node::Look(look) => self.add(Step::Look(*look, next)),
+            Node::Concat(nodes) => {
+                nodes.iter().rev().fold(next, |next, node| self.build(node, next))
+            }
+            Node::Alternate(nodes) => {
+                let starts = nodes.iter().map(|node| self.build(node, next)).collect();
+                self.add(Step::Either(starts))
+            }
+            Node::Repeat { node, min, max } => {
+                let mut start = next;
+                match max {
+                    None => {
+                        let again = self.add(Step::Either(vec![next]));
+                        let body = self.build(node, again);
+                        if let Some(Step::Either(ways)) = self.steps.get_mut(again) {
+                            ways.push(body);
+                        }
+                        start = again;
+                    }
+                    Some(max) => {
+                        for _ in *min..*max {
+                            let body = self.build(node, start);
+                            start = self.add(Step::Either(vec![body, next]));
+                        }
+                    }
+                }
+                (0..*min).fold(start, |next, _| self.build(node, next))
+            }
+        }
+    }
+
+    fn add(&mut self, step: Step<'n>) -> usize {
+        self.steps.push(step);
+        self.steps.len() - 1
+    }
+}
+
+impl Step<'_> {
+    fn follow(&self, place: Place, language: Language) -> Vec<Place> {
+        match self {
+            Self::Match => Vec::new(),
+            Self::Either(ways) => ways.iter().map(|&step| Place { step, ..place }).collect(),
+            Self::Look(look, next) => {
+                let next = Place { step: *next, ..place };
+                let holds = match look {
+                    // No subject holds a newline, so lines begin and end where the text does.
+                    Look::TextStart | Look::LineStart => place.state == 0,
+                    Look::TextEnd | Look::LineEnd => language.is_complete(place.state),
+                    Look::WordBoundary | Look::NotWordBoundary => true,
+                };
+                let ended = place.ended || matches!(look, Look::TextEnd | Look::LineEnd);
+                if holds { vec![Place { ended, ..next }] } else { Vec::new() }
+            }
+            Self::Char(_, _) if place.ended => Vec::new(),
+            Self::Char(chars, next) => {
+                let mut states = HashSet::new();
+                for c in (b'!'..=b'~').map(char::from).filter(|&c| chars.contain(c)) {
+                    states.extend(language.step(place.state, c));
+                }
+                states.into_iter().map(|state| Place { step: *next, state, ended: false }).collect()
+            }
+        }
+    }
+}
+
+impl Chars<'_> {
+    fn contain(&self, c: char) -> bool {
+        match self {
+            Self::One(only) => *only == c,
+            Self::NotNewline => c != '\n',
+            Self::Of(set) => set.iter().any(|range| (range.start()..=range.end()).contains(&c)),
+        }
+    }
+}
+
+impl Language {
+    /// States are numbered from 0, in which nothing has been read. For SPIFFE IDs: 0 to 9 count the bytes of the
+    /// scheme, then 10 is in the trust domain, 11 after a slash, 12 within a segment. For paths: 1 is after the start.
+    const fn states(self) -> u8 {
+        match self {
+            Self::SpiffeId => 13,
+            Self::Path => 2,
+        }
+    }
+
+    fn step(self, state: u8, c: char) -> Option<u8> {
+        let in_name = c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        match (self, state) {
+            (Self::Path, _) => is_path_character(c).then_some(1),
+            (Self::SpiffeId, 10 | 12) if c == '/' => Some(11),
+            (Self::SpiffeId, 9 | 10) => in_name.then_some(10),
+            (Self::SpiffeId, 11 | 12) => in_name.then_some(12),
+            (Self::SpiffeId, state) => {
+                let expected = SCHEME.get(usize::from(state))?;
+                (char::from(*expected) == c).then_some(state + 1)
+            }
+        }
+    }
+
+    const fn is_complete(self, state: u8) -> bool {
+        match self {
+            Self::SpiffeId => matches!(state, 10 | 12),
+            Self::Path => state == 1,
+        }
+    }
+}

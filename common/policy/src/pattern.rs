@@ -1,0 +1,118 @@
+//! A pattern of a policy: Go's syntax, matched by an unanchored search.
+//!
+//! This module decides how a pattern is matched: by comparing bytes where that is enough, by a compiled regular
+//! expression elsewhere. What a text means is decided in [`super::go_syntax`].
+
+use regex::{Regex, RegexBuilder};
+
+use super::go_syntax::{self, Node, SyntaxError, SyntaxErrorKind};
+use super::plain::Plain;
+
+/// The most memory that one compiled pattern may need, in bytes.
+const COMPILED_LIMIT: usize = 4 * 1024 * 1024;
+
+/// The most memory that one compiled pattern may use for each thread that matches with it, in bytes.
+const CACHE_LIMIT: usize = 256 * 1024;
+
+/// Patterns of up to this weight are known to compile within [`COMPILED_LIMIT`]; heavier ones are tried at once.
+const LIGHT: u64 = 4_000;
+
+/// How deeply the emitted pattern may nest: each level of ours is up to four of theirs.
+const EMITTED_NESTING: u32 = 4 * 250 + 50;
+
+/// A pattern that was read, and is known to have a meaning.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: Box<str>,
+    plain: Option<Plain>,
+}
+
+impl Pattern {
+    /// Reads `text` as Go's `regexp.Compile` does.
+    ///
+    /// # Errors
+    /// [`SyntaxError`] where Go refuses the pattern, or where it is too large to promise anything about.
+    pub fn new(text: &str) -> Result<Self, SyntaxError> {
+        let node = go_syntax::parse(text)?;
+        Self::from_node(text, &node)
+    }
+
+    /// The pattern `text`, which was parsed into `node`.
+    pub(super) fn from_node(text: &str, node: &Node) -> Result<Self, SyntaxError> {
+        let plain = Plain::of(node);
+        if plain.is_none() && node.weight() > LIGHT {
+            compile(text, node)?;
+        }
+        Ok(Self { text: text.into(), plain })
+    }
+
+    /// The text as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the pattern finds a match anywhere in `subject`. Compiles the pattern when it needs to, so keep the
+    /// [`Pattern::matcher`] for several subjects.
+    pub fn is_match(&self, subject: &str) -> bool {
+        self.matches_plainly(subject).unwrap_or_else(|| self.matcher().is_match(subject))
+    }
+
+    /// The compiled form.
+    pub fn matcher(&self) -> Matcher {
+        if let Some(plain) = &self.plain {
+            return Matcher(Form::Plain(plain.clone()));
+        }
+        // `new` has shown that it parses and compiles; if it did not, the safe answer is to match nothing.
+        let compiled = go_syntax::parse(&self.text).and_then(|node| compile(&self.text, &node));
+        Matcher(compiled.map_or(Form::Nothing, Form::Regex))
+    }
+
+    /// The answer, where it takes no regular expression.
+    pub(super) fn matches_plainly(&self, subject: &str) -> Option<bool> {
+        self.plain.as_ref().map(|plain| plain.is_match(subject))
+    }
+}
+
+/// A pattern ready to match.
+#[derive(Clone, Debug)]
+pub struct Matcher(Form);
+
+#[derive(Clone, Debug)]
+enum Form {
+    Nothing,
+    Plain(Plain),
+    Regex(Regex),
+}
+
+impl Matcher {
+    /// Whether the pattern finds a match anywhere in `subject`.
+    pub fn is_match(&self, subject: &str) -> bool {
+        match &self.0 {
+            Form::Nothing => false,
+            Form::Plain(plain) => plain.is_match(subject),
+            Form::Regex(regex) => regex.is_match(subject),
+        }
+    }
+}
+
+/// Compiles the Rust form of `node`.
+pub(super) fn compile(text: &str, node: &Node) -> Result<Regex, SyntaxError> {
+    RegexBuilder::new(&node.to_rust())
+        .size_limit(COMPILED_LIMIT)
+        .dfa_size_limit(CACHE_LIMIT)
+        .nest_limit(EMITTED_NESTING)
+        .build()
+        .map_err(|_too_large| SyntaxError {
+            offset: 0,
+            kind: SyntaxErrorKind::TooLarge,
+            fragment: text.chars().take(60).collect(),
+        })
+}
+
+/// Whether `^(?:text)$` matches the whole of `subject`, as upstream asks of reserved paths (wire-api 5.5).
+///
+/// The wrapping is one of texts, as upstream's is: a pattern that ends within `\Q...` swallows what is put after it
+/// and so describes nothing.
+pub(super) fn describes(text: &str, subject: &str) -> bool {
+    Pattern::new(&format!("^(?:{text})$")).is_ok_and(|wrapped| wrapped.is_match(subject))
+}

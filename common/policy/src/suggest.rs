@@ -1,0 +1,109 @@
+//! The smallest change that would make a policy allow a request. Every suggested pattern was tried: it passes the
+//! rules for new policies, and it matches.
+
+use super::Permission;
+use super::decide::Entry;
+use super::error::{Field, ReservedCause};
+use super::explain::Miss;
+use super::pattern::Pattern;
+use super::reserved::RESERVED_PATHS;
+use super::rewrite::{self, Rewrite};
+use super::validate::is_acceptable;
+
+/// A change to one field of a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suggestion {
+    /// The field to change.
+    pub field: Field,
+    /// What to put there instead; for permissions, the words joined by commas.
+    pub replacement: String,
+    /// The change in words, with its reason.
+    pub text: String,
+}
+
+/// The changes that `entry` needs for the request, one for each part that failed.
+pub(super) fn changes(
+    entry: &Entry,
+    failed: &[Miss],
+    spiffe_id: &str,
+    path: &str,
+    wanted: Permission,
+) -> Vec<Suggestion> {
+    let id_pattern = entry.id.pattern.as_str();
+    let path_pattern = entry.path.pattern.as_str();
+    let change = |miss: &Miss| match miss {
+        Miss::SpiffeId => pattern_change(Field::SpiffeIdPattern, id_pattern, spiffe_id),
+        Miss::Path if RESERVED_PATHS.contains(&path) => Some(describe(path)),
+        Miss::Path => pattern_change(Field::PathPattern, path_pattern, path),
+        Miss::Permission => Some(add_permission(entry, wanted)),
+        Miss::Reserved(ReservedCause::PathNotDescribed) => Some(describe(path)),
+        Miss::Reserved(ReservedCause::IdentityNotPrecise) => anchor_identity(id_pattern, spiffe_id),
+    };
+    failed.iter().filter_map(change).collect()
+}
+
+/// The first small change to `pattern` after which it matches `subject`; failing that, the exact subject.
+fn pattern_change(field: Field, pattern: &str, subject: &str) -> Option<Suggestion> {
+    let matches = |candidate: &Rewrite| {
+        is_acceptable(field, &candidate.pattern)
+            && Pattern::new(&candidate.pattern).is_ok_and(|p| p.is_match(subject))
+    };
+    let singles = rewrite::rewrites(field, pattern);
+    let pairs = singles.iter().flat_map(|first| rewrite::rewrites(field, &first.pattern));
+    if let Some(found) = singles.iter().cloned().chain(pairs).find(matches) {
+        return Some(replace(field, found.pattern, found.why));
+    }
+    let whole = rewrite::exactly(subject);
+    if !is_acceptable(field, &whole) {
+        // What is asked for can be no path and no SPIFFE ID, so no pattern helps.
+        return None;
+    }
+    let text = pattern.strip_prefix('^').unwrap_or(pattern);
+    let text = text.strip_suffix('$').unwrap_or(text);
+    let why = if text == subject {
+        "characters with a meaning of their own need a backslash"
+    } else if unescaped(text).eq_ignore_ascii_case(subject) {
+        "upper and lower case are told apart"
+    } else {
+        "it asks for something else; this is what was requested"
+    };
+    Some(replace(field, whole, why))
+}
+
+fn replace(field: Field, replacement: String, why: &str) -> Suggestion {
+    let text = format!("change {field} to `{replacement}`: {why}");
+    Suggestion { field, replacement, text }
+}
+
+fn describe(path: &str) -> Suggestion {
+    let replacement = rewrite::exactly(path);
+    let text = format!(
+        "`{path}` is reserved, and the operation asks for it, not for the paths of secrets: give it a policy of its \
+         own with pathPattern `{replacement}` and an anchored spiffeidPattern"
+    );
+    Suggestion { field: Field::PathPattern, replacement, text }
+}
+
+fn anchor_identity(id_pattern: &str, spiffe_id: &str) -> Option<Suggestion> {
+    // An anchor at the end may cut off what the open pattern let in.
+    let candidates = [rewrite::anchored(id_pattern), rewrite::anchored(&format!("{id_pattern}.*"))];
+    let fits = |candidate: &String| {
+        is_acceptable(Field::SpiffeIdPattern, candidate)
+            && Pattern::new(candidate).is_ok_and(|pattern| pattern.is_match(spiffe_id))
+    };
+    let replacement = candidates.into_iter().find(fits)?;
+    let why = "on reserved paths, it must begin with ^ and end with $";
+    Some(replace(Field::SpiffeIdPattern, replacement, why))
+}
+
+fn add_permission(entry: &Entry, wanted: Permission) -> Suggestion {
+    let held = || Permission::ALL.into_iter().filter(|&p| entry.permissions.allow(p));
+    let words: Vec<&str> = held().chain([wanted]).map(Permission::as_str).collect();
+    let replacement = words.join(",");
+    let text = format!("add `{wanted}` to the permissions: none implies another but super");
+    Suggestion { field: Field::Permissions, replacement, text }
+}
+
+fn unescaped(pattern: &str) -> String {
+    pattern.replace('\\', "")
+}

@@ -1,0 +1,3 @@
+module go_patterns
+
+go 1.26
