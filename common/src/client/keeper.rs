@@ -1,0 +1,51 @@
+//! Calls to a Keeper: K1 and K2.
+
+use std::sync::Arc;
+
+use super::{CallError, Caller};
+use crate::{
+    config::HttpsUrl,
+    identity::{Role, TrustRootsByRole},
+    mtls::{ClientTimeouts, MtlsClient, PeerRule},
+    svid::SvidSource,
+    wire::{ContributeRequest, EmptyRequest, EmptyResponse, KeeperOperation, ShardResponse},
+};
+
+/// A client of one Keeper; clones share its connections.
+#[derive(Clone, Debug)]
+pub struct KeeperClient(Caller);
+
+impl KeeperClient {
+    /// A client that shows the SVID of `source` and talks to nobody but a Keeper under the trust roots of that role.
+    ///
+    /// # Errors
+    /// Only where the TLS library cannot be configured at all.
+    pub fn new(
+        source: &SvidSource,
+        roots: Arc<TrustRootsByRole>,
+        keeper: &HttpsUrl,
+        timeouts: ClientTimeouts,
+    ) -> Result<Self, rustls::Error> {
+        let http = MtlsClient::new(source, PeerRule::Roles(&[Role::Keeper], roots), timeouts)?;
+        Ok(Self(Caller { http, base: keeper.to_string() }))
+    }
+
+    /// K1: gives the Keeper its share, in place of the one it may hold.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn contribute(&self, request: &ContributeRequest) -> Result<(), CallError> {
+        let target = KeeperOperation::Contribute.path_and_query();
+        EmptyResponse::decode(&self.0.json(target, request.encode()).await?)?;
+        Ok(())
+    }
+
+    /// K2: asks for the Keeper's share.
+    ///
+    /// # Errors
+    /// [`CallError`]; 400 while the Keeper holds none.
+    pub async fn shard(&self) -> Result<ShardResponse, CallError> {
+        let target = KeeperOperation::Shard.path_and_query();
+        Ok(ShardResponse::decode(&self.0.json(target, EmptyRequest.encode()).await?)?)
+    }
+}

@@ -1,0 +1,136 @@
+use super::*;
+
+fn choice(configured: Option<&str>, home: Option<&str>, user: &str) -> DirectoryChoice {
+    DirectoryChoice {
+        configured: configured.map(PathBuf::from),
+        home: home.map(PathBuf::from),
+        user: user.to_owned(),
+        subdirectory: "data",
+    }
+}
+
+/// A file system with these directories, all of them writable.
+fn with_directories<'a>(directories: &'a [&str]) -> impl Fn(&Path) -> Found + 'a {
+    |path| {
+        if directories.iter().any(|directory| path == Path::new(directory)) {
+            Found::Directory { writable: true }
+        } else {
+            Found::Nothing
+        }
+    }
+}
+
+fn resolve(choice: &DirectoryChoice) -> Result<Directory, DirectoryError> {
+    choice.resolve_with(with_directories(&["/", "/srv", "/home/ann", "/tmp"]))
+}
+
+#[test]
+fn a_configured_directory_wins_and_has_the_subdirectory_appended() {
+    let found = resolve(&choice(Some("/srv/spike"), Some("/home/ann"), "ann"));
+    let expected = Directory { path: "/srv/spike/data".into(), origin: Origin::Configured };
+    assert_eq!(found, Ok(expected));
+}
+
+#[test]
+fn without_a_setting_it_is_below_the_home_directory() {
+    let found = resolve(&choice(None, Some("/home/ann"), "ann"));
+    let expected = Directory { path: "/home/ann/.spike/data".into(), origin: Origin::Home };
+    assert_eq!(found, Ok(expected));
+}
+
+#[test]
+fn without_a_home_it_is_below_tmp_under_the_name_of_the_user() {
+    let found = resolve(&choice(None, None, "ann"));
+    let expected = Directory { path: "/tmp/.spike-ann/data".into(), origin: Origin::Temporary };
+    assert_eq!(found, Ok(expected));
+}
+
+#[test]
+fn directories_of_the_system_are_refused_however_they_are_spelled() {
+    let spellings = [
+        "/",
+        "//",
+        "/etc",
+        "/etc/",
+        "/usr/local/spike",
+        "/root/x",
+        "/srv/../etc/spike",
+        "/srv/./../lib64",
+        "/..",
+    ];
+    for text in spellings {
+        let found = resolve(&choice(Some(text), Some("/home/ann"), "ann"));
+        assert!(matches!(found, Err(DirectoryError::System(_))), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn a_directory_that_only_begins_like_one_of_the_system_is_accepted() {
+    let choice = choice(Some("/etcetera"), None, "ann");
+    assert_eq!(resolve(&choice).map(|found| found.path), Ok("/etcetera/data".into()));
+}
+
+#[test]
+fn the_home_directory_is_not_held_to_the_list_of_system_directories() {
+    // crypto-and-storage 3.2: root's own home is /root.
+    let found = choice(None, Some("/root"), "root").resolve_with(with_directories(&["/", "/root"]));
+    assert_eq!(found.map(|found| found.path), Ok("/root/.spike/data".into()));
+}
+
+#[test]
+fn a_configured_directory_may_be_missing_but_not_its_parent() {
+    let found = resolve(&choice(Some("/srv/a/b"), Some("/home/ann"), "ann"));
+    assert_eq!(found, Err(DirectoryError::NoParent("/srv/a".into())));
+}
+
+#[test]
+fn a_relative_directory_starts_at_the_current_one() {
+    let here = std::env::current_dir().unwrap();
+    let found = choice(Some("spike/../store"), None, "ann")
+        .resolve_with(|_| Found::Directory { writable: true });
+    assert_eq!(found.map(|found| found.path), Ok(here.join("store/data")));
+}
+
+#[test]
+fn a_configured_directory_that_cannot_be_written_is_refused_and_not_replaced() {
+    let look = |path: &Path| match path.to_str() {
+        Some("/srv" | "/srv/spike") => Found::Directory { writable: false },
+        Some("/home/ann" | "/tmp") => Found::Directory { writable: true },
+        _ => Found::Nothing,
+    };
+    let found = choice(Some("/srv/spike"), Some("/home/ann"), "ann").resolve_with(look);
+    let origin = Origin::Configured;
+    assert_eq!(found, Err(DirectoryError::NotWritable { path: "/srv/spike".into(), origin }));
+}
+
+#[test]
+fn a_home_in_which_nothing_can_be_created_is_refused_with_the_reason_for_choosing_it() {
+    let look = |path: &Path| match path.to_str() {
+        Some("/") => Found::Directory { writable: false },
+        _ => Found::Nothing,
+    };
+    let error = choice(None, Some("/nonexistent"), "nobody").resolve_with(look).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "/ cannot be written by this user (chosen by HOME, because the setting is unset)"
+    );
+}
+
+#[test]
+fn on_a_real_file_system_a_file_in_the_way_is_found_and_nothing_is_created() {
+    let temporary = tempfile::tempdir().unwrap();
+    let base = fs::canonicalize(temporary.path()).unwrap();
+    let configured = |name: &str| choice(base.join(name).to_str(), None, "ann").resolve();
+
+    fs::write(base.join("file"), "x").unwrap();
+    assert_eq!(configured("file"), Err(DirectoryError::NotADirectory(base.join("file"))));
+    assert_eq!(configured("file/x"), Err(DirectoryError::NotADirectory(base.join("file"))));
+
+    fs::create_dir(base.join("half")).unwrap();
+    fs::write(base.join("half/data"), "x").unwrap();
+    let in_the_way = base.join("half/data");
+    assert_eq!(configured("half"), Err(DirectoryError::NotADirectory(in_the_way)));
+
+    assert_eq!(configured("new").map(|found| found.path), Ok(base.join("new/data")));
+    assert!(!base.join("new").exists());
+}

@@ -1,0 +1,93 @@
+//! A snapshot of the environment variables that SPIKE may read.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fmt,
+};
+
+use super::table;
+
+/// The variables of [`table`] and everything else that begins with `SPIKE_`, as they were at one moment.
+///
+/// All others are left out, so that credentials which happen to be in the environment go no further.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Environment(BTreeMap<String, OsString>);
+
+impl Environment {
+    /// The environment of this process, now. The only place that reads it.
+    pub fn of_process() -> Self {
+        Self::from_pairs(std::env::vars_os())
+    }
+
+    /// An environment made of `pairs`; of several with one name the last counts.
+    pub fn from_pairs<N, V>(pairs: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let relevant = |(name, value): (N, V)| {
+            let name = name.into().into_string().ok()?;
+            let known = name.starts_with("SPIKE_") || table::find(&name).is_some();
+            known.then(|| (name, value.into()))
+        };
+        Self(pairs.into_iter().filter_map(relevant).collect())
+    }
+
+    /// The value of a variable. An empty one counts as unset, as it does upstream.
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(name).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    }
+
+    /// The names and values that are set to something.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &OsStr)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_os_str()))
+            .filter(|(_, value)| !value.is_empty())
+    }
+}
+
+/// Names only: what is set under a mistyped name may be anything.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_value_counts_as_unset() {
+        let environment = Environment::from_pairs([("SPIKE_NEXUS_TLS_PORT", "")]);
+        assert_eq!(environment.get("SPIKE_NEXUS_TLS_PORT"), None);
+        assert_eq!(environment.iter().count(), 0);
+    }
+
+    #[test]
+    fn variables_of_other_programs_are_not_kept() {
+        let environment = Environment::from_pairs([
+            ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+            ("SPIFFE_ENDPOINT_SOCKET", "unix:///run/agent.sock"),
+            ("SPIKE_TYPO", "kept, to be reported"),
+        ]);
+        let names: Vec<_> = environment.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["SPIFFE_ENDPOINT_SOCKET", "SPIKE_TYPO"]);
+    }
+
+    #[test]
+    fn debug_output_shows_no_values() {
+        let environment = Environment::from_pairs([("SPIKE_TOKEN", "hunter2")]);
+        assert_eq!(format!("{environment:?}"), r#"{"SPIKE_TOKEN"}"#);
+    }
+
+    #[test]
+    fn the_snapshot_of_this_process_holds_what_cargo_test_was_given() {
+        // HOME is the one variable of the table that nearly every environment has.
+        let ours = Environment::of_process();
+        let direct = std::env::vars_os().find(|(name, value)| name == "HOME" && !value.is_empty());
+        assert_eq!(ours.get("HOME").map(OsStr::to_owned), direct.map(|(_, value)| value));
+    }
+}

@@ -1,0 +1,128 @@
+//! What can be wrong with a setting, and what was done about it.
+
+use std::fmt;
+
+/// The exit status for a configuration error: `EX_CONFIG` of `sysexits.h`.
+///
+/// It differs from the status of every other failure, so that a service manager can tell "starting again will not
+/// help" (systemd: `RestartPreventExitStatus=78`).
+pub const EXIT_CONFIG: u8 = 78;
+
+/// One thing that is wrong with the environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The variable at fault.
+    pub variable: String,
+    /// Its value as written. `None` when it is unset, and when the value must not be shown.
+    pub value: Option<String>,
+    /// The rule that was broken, as a fragment: `expected a listen address such as :8553 or 127.0.0.1:8553`.
+    pub rule: String,
+    /// What follows from it.
+    pub outcome: Outcome,
+}
+
+/// What follows from a [`Problem`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The process must not start.
+    Fatal,
+    /// The process starts with this value instead, as upstream does (without saying so).
+    FellBackTo(String),
+    /// The variable has no effect.
+    Ignored,
+}
+
+impl Problem {
+    /// Whether the process must not start.
+    pub fn is_fatal(&self) -> bool {
+        self.outcome == Outcome::Fatal
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { variable, value, rule, outcome } = self;
+        match value {
+            Some(value) => write!(f, "{variable}={value:?}: {rule}")?,
+            None => write!(f, "{variable}: {rule}")?,
+        }
+        match outcome {
+            Outcome::Fatal => Ok(()),
+            Outcome::FellBackTo(used) => write!(f, "; using {used}"),
+            Outcome::Ignored => f.write_str("; ignored"),
+        }
+    }
+}
+
+/// The environment does not make a valid configuration. Lists every problem, the harmless ones too.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration is not valid:{}", Lines(problems))]
+pub struct ConfigError {
+    problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    pub(super) const fn new(problems: Vec<Problem>) -> Self {
+        Self { problems }
+    }
+
+    /// Every problem, fatal ones first.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+struct Lines<'a>(&'a [Problem]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(value: Option<&str>, rule: &str, outcome: Outcome) -> Problem {
+        Problem {
+            variable: "SPIKE_X".to_owned(),
+            value: value.map(str::to_owned),
+            rule: rule.to_owned(),
+            outcome,
+        }
+    }
+
+    #[test]
+    fn a_problem_names_the_variable_the_value_as_written_and_the_rule() {
+        let fatal = problem(Some("8553"), "expected a listen address", Outcome::Fatal);
+        assert_eq!(fatal.to_string(), r#"SPIKE_X="8553": expected a listen address"#);
+    }
+
+    #[test]
+    fn a_problem_says_what_is_used_instead() {
+        let used = Outcome::FellBackTo("30s".to_owned());
+        let fallen = problem(Some("soon"), "expected a duration", used);
+        assert_eq!(fallen.to_string(), r#"SPIKE_X="soon": expected a duration; using 30s"#);
+        let ignored = problem(None, "is no setting", Outcome::Ignored);
+        assert_eq!(ignored.to_string(), "SPIKE_X: is no setting; ignored");
+    }
+
+    #[test]
+    fn a_value_cannot_forge_a_second_log_line() {
+        let forged = problem(Some("a\nERROR"), "expected a level", Outcome::Fatal);
+        assert_eq!(forged.to_string(), r#"SPIKE_X="a\nERROR": expected a level"#);
+    }
+
+    #[test]
+    fn an_error_lists_its_problems_one_per_line() {
+        let error = ConfigError::new(vec![
+            problem(Some("1"), "expected a", Outcome::Fatal),
+            problem(Some("2"), "expected b", Outcome::Fatal),
+        ]);
+        assert_eq!(
+            error.to_string(),
+            "the configuration is not valid:\n  SPIKE_X=\"1\": expected a\n  SPIKE_X=\"2\": expected b"
+        );
+    }
+}

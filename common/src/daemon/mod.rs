@@ -1,0 +1,262 @@
+//! The frame of a daemon: read the settings, start, serve until a signal, drain, exit.
+//!
+//! What a daemon does is its own business; that it starts, reports, drains and exits like every other is decided here.
+
+mod hardening;
+mod identity;
+mod invocation;
+
+use std::{
+    error::Error,
+    future::Future,
+    io,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+pub use self::{
+    hardening::harden,
+    identity::{check_role, identity},
+};
+
+use self::invocation::Invocation;
+use crate::{
+    config::{
+        ConfigError, EXIT_CONFIG, Environment, ListenAddress, LogSettings, Problem,
+        TelemetrySettings,
+    },
+    logging,
+    telemetry::{self, Effect, Telemetry, TelemetryServer},
+};
+
+/// The name of a daemon and what it is for, as `--help` shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// The name of the binary.
+    pub name: &'static str,
+    /// One sentence.
+    pub about: &'static str,
+}
+
+/// The settings that the frame itself needs.
+#[derive(Clone, Debug)]
+pub struct FrameSettings {
+    /// Level, banner and what belongs to it.
+    pub log: LogSettings,
+    /// Where health and metrics are served.
+    pub telemetry: TelemetrySettings,
+    /// How long requests in flight may take to finish at the end.
+    pub drain: Duration,
+}
+
+/// A daemon that has started.
+pub trait Daemon {
+    /// Finishes what is in flight, within `bound`, and lets go of everything. Tells whether all finished by itself.
+    fn drain(self, bound: Duration) -> impl Future<Output = bool>;
+}
+
+/// Any error that ends a start.
+pub type StartError = Box<dyn Error + Send + Sync>;
+
+/// Runs a daemon from its first to its last moment. Call it from `main` with nothing before it.
+///
+/// `load` reads the settings; every problem among them is told at once. `start` brings the daemon up; it may take as long
+/// as it must, health and metrics are served meanwhile, and a signal ends it.
+///
+/// Exit status: 0 after a clean end, 1 when the start or the drain failed, 2 for a bad command line, 78 for bad settings.
+pub fn run<S, D: Daemon>(
+    program: Program,
+    arguments: impl IntoIterator<Item = String>,
+    environment: &Environment,
+    load: impl FnOnce(&Environment) -> Result<(S, Vec<Problem>), ConfigError>,
+    frame: impl FnOnce(&S) -> FrameSettings,
+    start: impl AsyncFnOnce(S, Telemetry) -> Result<D, StartError>,
+) -> ExitCode {
+    let check_only = match Invocation::parse(arguments) {
+        Invocation::Serve => false,
+        Invocation::CheckConfig => true,
+        other => return other.answer(program),
+    };
+    let (settings, warnings) = match load(environment) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            invocation::complain(&format!("error: {problems}"));
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    if check_only {
+        return invocation::report_check(program, &warnings);
+    }
+    let frame = frame(&settings);
+    let level: tracing::Level = frame.log.level.into();
+    if frame.log.banner {
+        invocation::banner(program, level);
+    }
+    logging::start(program.name, level);
+    for warning in &warnings {
+        tracing::warn!(problem = %warning, "a setting was not used as written");
+    }
+    harden(frame.log.memory_warning);
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(serve(program, settings, frame, start)),
+        Err(error) => {
+            tracing::error!(reason = %error, "cannot start the runtime");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve<S, D: Daemon>(
+    program: Program,
+    settings: S,
+    frame: FrameSettings,
+    start: impl AsyncFnOnce(S, Telemetry) -> Result<D, StartError>,
+) -> ExitCode {
+    let telemetry = Telemetry::new(program.name);
+    let ended = match telemetry_server(&telemetry, &frame.telemetry).await {
+        Ok(_server) => live(settings, &telemetry, frame.drain, start).await,
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            tracing::error!(
+                "requests were still in flight at the end of the drain time, and were cut"
+            );
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            tracing::error!(reason = %chain(&*error), "cannot start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// From the start to the end of the drain; tells whether everything finished by itself.
+async fn live<S, D: Daemon>(
+    settings: S,
+    telemetry: &Telemetry,
+    drain: Duration,
+    start: impl AsyncFnOnce(S, Telemetry) -> Result<D, StartError>,
+) -> Result<bool, StartError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let phase = Phase::watched_by(telemetry);
+    let daemon = tokio::select! {
+        started = start(settings, telemetry.clone()) => started?,
+        _ = terminate.recv() => return Ok(true),
+        _ = interrupt.recv() => return Ok(true),
+    };
+    phase.enter(Phase::SERVING);
+    notify(&[sd_notify::NotifyState::Ready]);
+    let watchdog = tokio::spawn(watchdog());
+    tracing::info!("started");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    phase.enter(Phase::ENDING);
+    notify(&[sd_notify::NotifyState::Stopping]);
+    tracing::info!("ending: no new connections, requests in flight finish");
+    let clean = tokio::select! {
+        clean = daemon.drain(drain) => clean,
+        // A second signal is somebody who does not want to wait.
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+    };
+    watchdog.abort();
+    Ok(clean)
+}
+
+/// How far the daemon has come in its life. Before it serves, and from the moment it ends, it is not ready, whatever else
+/// is well.
+struct Phase(Arc<AtomicU8>);
+
+impl Phase {
+    const STARTING: u8 = 0;
+    const SERVING: u8 = 1;
+    const ENDING: u8 = 2;
+
+    fn watched_by(telemetry: &Telemetry) -> Self {
+        let phase = Arc::new(AtomicU8::new(Self::STARTING));
+        let watched = Arc::clone(&phase);
+        telemetry.health().add("serving", Effect::NotReady, move |_| {
+            match watched.load(Ordering::Relaxed) {
+                Self::STARTING => Err("starting".to_owned()),
+                Self::SERVING => Ok(()),
+                _ => Err("ending".to_owned()),
+            }
+        });
+        Self(phase)
+    }
+
+    fn enter(&self, phase: u8) {
+        self.0.store(phase, Ordering::Relaxed);
+    }
+}
+
+/// Serves health and metrics. An address that a person chose must work; the default one may be taken by another daemon.
+async fn telemetry_server(
+    telemetry: &Telemetry,
+    settings: &TelemetrySettings,
+) -> Result<Option<TelemetryServer>, StartError> {
+    let Some(address) = &settings.listen else { return Ok(None) };
+    match bind_telemetry(telemetry, address).await {
+        Ok(server) => {
+            tracing::info!(address = %server.address(), "serving health and metrics");
+            Ok(Some(server))
+        }
+        Err(error) if settings.chosen => {
+            Err(format!("cannot listen on {address} for health and metrics: {error}").into())
+        }
+        Err(error) => {
+            tracing::warn!(%address, reason = %error, "no health and metrics: the default address is taken");
+            Ok(None)
+        }
+    }
+}
+
+async fn bind_telemetry(
+    telemetry: &Telemetry,
+    address: &ListenAddress,
+) -> io::Result<TelemetryServer> {
+    telemetry::bind(telemetry, &address.sockets()?).await
+}
+
+/// Tells systemd, where it asked to be told.
+fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(reason = %error, "cannot notify the service manager");
+    }
+}
+
+/// Feeds systemd's watchdog at half of the time that it asks for.
+async fn watchdog() {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    let mut every = tokio::time::interval(limit / 2);
+    loop {
+        every.tick().await;
+        notify(&[sd_notify::NotifyState::Watchdog]);
+    }
+}
+
+/// An error with its causes, on one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}

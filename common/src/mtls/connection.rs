@@ -1,0 +1,353 @@
+//! The life of one connection: handshake, requests, and the many ways in which it may end.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::FromRequestParts,
+    http::{HeaderValue, Request, Response, StatusCode, header, request::Parts},
+};
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::TcpStream,
+    time::Instant,
+};
+use tokio_rustls::server::TlsStream;
+use tower::Service;
+
+use super::{
+    peer::Peer,
+    server::{MAX_HEAD, Reason, Shared},
+};
+use crate::clock;
+
+/// The first byte of every TLS record that can open a connection.
+const TLS_HANDSHAKE: u8 = 0x16;
+/// What Go's server says to a client that forgot TLS (wire-api 3.3).
+const PLAIN_HTTP_ANSWER: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+/// How often a connection is held against its time limits.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// Streams that one HTTP/2 connection may have open.
+const MAX_STREAMS: u32 = 128;
+/// How long before the end of a connection its answers ask the peer to open another, at the most.
+const NOTICE: Duration = Duration::from_mins(1);
+/// How long, and for how many bytes, a peer that did not speak TLS is listened to after its answer.
+const LINGER: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
+
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+}
+
+impl Connection {
+    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Serves the connection to its end. Whatever the peer does, this returns.
+    pub(super) async fn run(self, stream: TcpStream) {
+        let limit = self.shared.limits.header_timeout;
+        let handshake = tokio::select! {
+            () = self.shared.stop.cancelled() => return,
+            handshake = tokio::time::timeout(limit, self.handshake(stream)) => handshake,
+        };
+        match handshake {
+            Ok(Some((stream, peer))) => self.serve(stream, peer).await,
+            Ok(None) => {}
+            Err(_) => self.shared.metrics.refuse(Reason::HandshakeTimeout),
+        }
+    }
+
+    async fn handshake(&self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Peer)> {
+        let mut first = [0];
+        match stream.peek(&mut first).await {
+            // A probe that connects and leaves is harmless and quiet.
+            Ok(0) | Err(_) => return None,
+            Ok(_) if first != [TLS_HANDSHAKE] => {
+                self.shared.metrics.refuse(Reason::PlainHttp);
+                if let Err(error) = answer_plain_http(stream).await {
+                    tracing::debug!(reason = %error, "cannot answer a plain HTTP request");
+                }
+                return None;
+            }
+            Ok(_) => {}
+        }
+        let stream = match self.shared.acceptor.accept(stream).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                self.shared.metrics.refuse(Reason::HandshakeFailed);
+                tracing::info!(reason = %innermost(&error), "TLS handshake failed");
+                return None;
+            }
+        };
+        let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let peer = leaf.and_then(|leaf| Peer::of(leaf).ok())?;
+        self.shared.metrics.handshakes.inc();
+        Some((stream, peer))
+    }
+
+    async fn serve(self, stream: TlsStream<TcpStream>, peer: Peer) {
+        let counted = self.shared.count(peer.shared_id());
+        let app = if counted.is_some() {
+            self.shared.app.clone()
+        } else {
+            self.shared.metrics.refuse(Reason::TooManyOfOneId);
+            tracing::warn!(peer = peer.id(), "refused a connection: this SPIFFE ID has too many");
+            Router::new().fallback(too_many)
+        };
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let activity = Arc::new(Activity::new(http2));
+        let remaining = remaining(&peer);
+        let ends = Instant::now() + remaining;
+        let last_call = (!http2).then(|| ends - NOTICE.min(remaining / 4));
+        let service = PeerService { app, peer, last_call, activity: Arc::clone(&activity) };
+        let io = TokioIo::new(Watched { stream, activity: Arc::clone(&activity) });
+        let builder = builder(http2);
+        let connection = builder.serve_connection(io, service);
+        tokio::pin!(connection);
+
+        let mut watch = tokio::time::interval(WATCH_INTERVAL);
+        let mut ending = false;
+        loop {
+            tokio::select! {
+                // However it ended, the peer is gone, and what was wrong is the peer's to know.
+                _ = connection.as_mut() => return,
+                () = self.shared.stop.cancelled(), if !ending => {
+                    ending = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = tokio::time::sleep_until(ends), if !ending => {
+                    ending = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                _ = watch.tick() => {
+                    let limits = &self.shared.limits;
+                    if activity.overdue(limits.header_timeout, limits.idle_timeout) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn builder(http2: bool) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MAX_HEAD);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+    if http2 { builder.http2_only() } else { builder.http1_only() }
+}
+
+/// How long the peer's SVID still lasts. A connection must not outlive what it was granted for.
+fn remaining(peer: &Peer) -> Duration {
+    Duration::try_from(peer.not_after() - clock::now()).unwrap_or(Duration::ZERO)
+}
+
+async fn too_many() -> Response<Body> {
+    let mut response = Response::new(Body::from(r#"{"err":"state_not_ready"}"#));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// Says what is wrong, and reads on for a moment: closing with unread bytes would take the answer back.
+async fn answer_plain_http(mut stream: TcpStream) -> io::Result<()> {
+    stream.write_all(PLAIN_HTTP_ANSWER).await?;
+    stream.shutdown().await?;
+    let (time, bytes) = LINGER;
+    let mut unread = stream.take(bytes);
+    let mut nowhere = tokio::io::sink();
+    // Whether the peer ends first or the time does, it has had its answer.
+    match tokio::time::timeout(time, tokio::io::copy(&mut unread, &mut nowhere)).await {
+        Ok(Err(error)) => Err(error),
+        Ok(Ok(_)) | Err(_) => Ok(()),
+    }
+}
+
+fn innermost(error: &io::Error) -> String {
+    error.get_ref().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// Puts the verified peer beside every request, and notes when requests begin and end.
+struct PeerService {
+    app: Router,
+    peer: Peer,
+    /// From when on answers close the connection. It ends with the peer's SVID, and a request that was on its way at that
+    /// moment would get no answer: so the peer is asked before, while it listens. HTTP/2 has a frame for it.
+    last_call: Option<Instant>,
+    activity: Arc<Activity>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for PeerService {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer.clone());
+        let busy = Busy::new(Arc::clone(&self.activity));
+        let answer = self.app.clone().call(request);
+        let last_call = self.last_call;
+        Box::pin(async move {
+            let Ok(mut answer) = answer.await;
+            if last_call.is_some_and(|from| from <= Instant::now()) {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            drop(busy);
+            Ok(answer)
+        })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = StatusCode;
+
+    /// Only a request that came through a [`super::Listener`] has a peer; any other is a mistake of ours.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+        parts.extensions.get::<Self>().cloned().ok_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+/// What a connection is doing, in milliseconds since it opened; 0 in `head_since` means no head is being read.
+struct Activity {
+    opened: Instant,
+    requests: AtomicUsize,
+    idle_since: AtomicU64,
+    head_since: AtomicU64,
+    /// HTTP/2 has frames between requests (pings, windows), so that bytes do not mean a request there.
+    watch_heads: bool,
+}
+
+impl Activity {
+    fn new(http2: bool) -> Self {
+        Self {
+            opened: Instant::now(),
+            requests: AtomicUsize::new(0),
+            idle_since: AtomicU64::new(0),
+            // The first request must come as fast as a head must: as if its first byte were here.
+            head_since: AtomicU64::new(u64::from(!http2)),
+            watch_heads: !http2,
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+    }
+
+    fn bytes_arrived(&self) {
+        if self.watch_heads
+            && self.requests.load(Relaxed) == 0
+            && self.head_since.load(Relaxed) == 0
+        {
+            self.head_since.store(self.now(), Relaxed);
+        }
+    }
+
+    fn overdue(&self, head: Duration, idle: Duration) -> bool {
+        if self.requests.load(Relaxed) > 0 {
+            return false;
+        }
+        let now = self.now();
+        let passed =
+            |since: u64, limit: Duration| u128::from(now.saturating_sub(since)) > limit.as_millis();
+        match self.head_since.load(Relaxed) {
+            0 => passed(self.idle_since.load(Relaxed), idle),
+            since => passed(since, head),
+        }
+    }
+}
+
+/// One request in flight.
+struct Busy(Arc<Activity>);
+
+impl Busy {
+    fn new(activity: Arc<Activity>) -> Self {
+        activity.requests.fetch_add(1, Relaxed);
+        activity.head_since.store(0, Relaxed);
+        Self(activity)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.idle_since.store(self.0.now(), Relaxed);
+        self.0.requests.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A stream that tells [`Activity`] when bytes come in.
+struct Watched {
+    stream: TlsStream<TcpStream>,
+    activity: Arc<Activity>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if polled.is_ready() && buf.filled().len() > before {
+            self.activity.bytes_arrived();
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

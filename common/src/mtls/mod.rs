@@ -1,0 +1,15 @@
+//! Connections that know who is on the other end.
+//!
+//! Every listener and every client takes a [`PeerRule`]; none has a default. A connection exists only after the peer's
+//! certificate has passed [`verify`](peer::verify): one SPIFFE ID, not a CA, a chain to the bundle of the ID's own trust
+//! domain, and the rule. Session tickets are never issued: a resumed session would skip all of this.
+
+mod client;
+mod connection;
+mod peer;
+mod server;
+mod tls;
+
+pub use client::{ClientTimeouts, MtlsClient, TransportError};
+pub use peer::{Peer, PeerError, PeerRule};
+pub use server::{ConnectionMetrics, Limits, Listener, Serving};

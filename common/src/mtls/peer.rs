@@ -1,0 +1,192 @@
+//! What a peer's certificate must be, and who may connect at all.
+//!
+//! The rules are those of the SPIFFE X.509-SVID standard, sections 2, 4 and 5, as upstream applies them (wire-api 2.1).
+
+use std::{fmt, sync::Arc};
+
+use rustls::pki_types::{CertificateDer, UnixTime};
+use spiffe::SpiffeId;
+use time::OffsetDateTime;
+use x509_parser::{extensions::GeneralName, prelude::X509Certificate};
+
+use crate::{
+    identity::{Role, TrustRootsByRole},
+    svid::Material,
+};
+
+/// Who may be on the other end of a connection. An argument of every listener and client, never a default.
+#[derive(Clone, Debug)]
+pub enum PeerRule {
+    /// Any SVID of a trust domain whose bundle this process holds. Only for a listener that authorizes each request.
+    AnySvid,
+    /// Only these roles.
+    Roles(&'static [Role], Arc<TrustRootsByRole>),
+}
+
+impl PeerRule {
+    /// Whether `id` may connect.
+    pub fn accepts(&self, id: &str) -> bool {
+        match self {
+            Self::AnySvid => true,
+            Self::Roles(roles, roots) => roles.iter().any(|role| roots.hold(*role, id)),
+        }
+    }
+}
+
+/// The verified process at the other end of a connection.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Peer {
+    id: Arc<str>,
+    not_after: OffsetDateTime,
+}
+
+impl Peer {
+    /// The SPIFFE ID that its certificate proved.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The SPIFFE ID, to be kept beyond the request.
+    pub fn shared_id(&self) -> Arc<str> {
+        Arc::clone(&self.id)
+    }
+
+    /// When its SVID ends; its connection ends then too.
+    pub const fn not_after(&self) -> OffsetDateTime {
+        self.not_after
+    }
+
+    /// A peer that nobody verified, whose SVID never ends: for tests that send requests to routes without TLS.
+    #[cfg(feature = "testing")]
+    pub fn unverified(id: &str) -> Self {
+        Self { id: Arc::from(id), not_after: time::PrimitiveDateTime::MAX.assume_utc() }
+    }
+
+    /// Reads the peer from a leaf that [`verify`] has accepted.
+    pub(crate) fn of(leaf: &CertificateDer<'_>) -> Result<Self, PeerError> {
+        let certificate = parse(leaf)?;
+        let id = spiffe_id(&certificate)?;
+        let not_after = certificate.validity().not_after.to_datetime();
+        Ok(Self { id: Arc::from(id.to_string()), not_after })
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Peer({})", self.id)
+    }
+}
+
+/// Why a certificate does not make a peer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PeerError {
+    /// Not an X.509 certificate.
+    #[error("the certificate does not parse")]
+    Malformed,
+    /// An SVID has exactly one URI SAN.
+    #[error("the certificate has {0} URI names, an X.509-SVID has exactly one")]
+    UriNames(usize),
+    /// The URI is not a SPIFFE ID.
+    #[error("{0:?} is not a SPIFFE ID")]
+    NotASpiffeId(String),
+    /// A CA certificate shown as a leaf.
+    #[error("{0} was shown in a certificate that may sign others")]
+    SigningCertificate(String),
+    /// The trust domain is a stranger's.
+    #[error("{0} is of a trust domain whose bundle this process does not hold")]
+    UnknownTrustDomain(String),
+    /// Expired, not yet valid, or not signed by the bundle.
+    #[error("the certificate of {id} does not verify: {reason}")]
+    Chain {
+        /// The ID that the certificate claims.
+        id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A real SVID, but not one that belongs here.
+    #[error("{0} may not connect here")]
+    Refused(String),
+}
+
+/// Judges a certificate chain: the whole of wire-api 2.1, in one place for both directions.
+///
+/// # Errors
+/// [`PeerError`] says which rule was broken.
+pub(crate) fn verify(
+    material: &Material,
+    leaf: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    now: UnixTime,
+    rule: &PeerRule,
+) -> Result<(), PeerError> {
+    let certificate = parse(leaf)?;
+    let id = spiffe_id(&certificate)?;
+    if may_sign(&certificate)? {
+        return Err(PeerError::SigningCertificate(id.to_string()));
+    }
+    let anchors = material
+        .anchors(id.trust_domain())
+        .ok_or_else(|| PeerError::UnknownTrustDomain(id.to_string()))?;
+    let chain =
+        |error: webpki::Error| PeerError::Chain { id: id.to_string(), reason: error.to_string() };
+    webpki::EndEntityCert::try_from(leaf)
+        .map_err(chain)?
+        .verify_for_usage(
+            webpki::ALL_VERIFICATION_ALGS,
+            anchors,
+            intermediates,
+            now,
+            AnyExtendedKeyUsage,
+            None,
+            None,
+        )
+        .map_err(chain)?;
+    if rule.accepts(&id.to_string()) { Ok(()) } else { Err(PeerError::Refused(id.to_string())) }
+}
+
+/// Extended key usage is not restricted: go-spiffe does not look at it, and SVIDs without it exist.
+struct AnyExtendedKeyUsage;
+
+impl webpki::ExtendedKeyUsageValidator for AnyExtendedKeyUsage {
+    fn validate(&self, _: webpki::KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        Ok(())
+    }
+}
+
+fn parse<'a>(leaf: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, PeerError> {
+    match x509_parser::parse_x509_certificate(leaf) {
+        Ok(([], certificate)) => Ok(certificate),
+        Ok(_) | Err(_) => Err(PeerError::Malformed),
+    }
+}
+
+fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, PeerError> {
+    let Ok(names) = certificate.subject_alternative_name() else {
+        return Err(PeerError::Malformed);
+    };
+    let uris: Vec<&str> = names
+        .iter()
+        .flat_map(|names| &names.value.general_names)
+        .filter_map(|name| match name {
+            GeneralName::URI(uri) => Some(*uri),
+            _ => None,
+        })
+        .collect();
+    match uris.as_slice() {
+        [uri] => {
+            let shown = || uri.chars().take(256).collect();
+            SpiffeId::new(*uri).map_err(|_reason| PeerError::NotASpiffeId(shown()))
+        }
+        other => Err(PeerError::UriNames(other.len())),
+    }
+}
+
+/// Whether the certificate may sign others: such a one is never a workload's.
+fn may_sign(certificate: &X509Certificate<'_>) -> Result<bool, PeerError> {
+    let (Ok(constraints), Ok(usage)) = (certificate.basic_constraints(), certificate.key_usage())
+    else {
+        return Err(PeerError::Malformed);
+    };
+    Ok(constraints.is_some_and(|constraints| constraints.value.ca)
+        || usage.is_some_and(|usage| usage.value.key_cert_sign() || usage.value.crl_sign()))
+}

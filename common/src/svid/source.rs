@@ -1,0 +1,241 @@
+//! The task that follows the Workload API, and the handle through which everybody reads its newest result.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwapOption;
+use futures_util::StreamExt;
+use spiffe::{WorkloadApiClient, X509Context};
+use time::OffsetDateTime;
+use tokio::{sync::watch, task::AbortHandle};
+
+use super::{Material, MaterialError, SvidStatus};
+use crate::{clock, retry::Backoff};
+
+/// The pause after the first failure, and the longest pause between two tries.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// A handle on this process's identity; clones share it. The following task ends when the last clone is dropped.
+#[derive(Clone)]
+pub struct SvidSource {
+    shared: Arc<Shared>,
+    /// Dropped with the last clone, and with it the task that follows the agent.
+    _task: Arc<Option<AbortOnDrop>>,
+}
+
+struct Shared {
+    material: ArcSwapOption<Material>,
+    status: watch::Sender<SvidStatus>,
+}
+
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Why there is no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum SvidError {
+    /// No usable SVID arrived in time.
+    #[error("no X.509-SVID from the SPIFFE Workload API at {endpoint} within {waited:?}: {reason}")]
+    Timeout {
+        /// The Workload API address that was tried.
+        endpoint: String,
+        /// How long it was tried.
+        waited: Duration,
+        /// What went wrong last.
+        reason: String,
+    },
+}
+
+/// One failed try, in words for a person.
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    #[error("{}", explain(.0))]
+    Api(#[from] spiffe::WorkloadApiError),
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+    #[error("the agent ended the stream")]
+    Ended,
+}
+
+impl SvidSource {
+    /// Begins to follow the Workload API at `endpoint` (`unix:///path` or `tcp://ip:port`) and returns at once.
+    ///
+    /// The address has been checked by [`crate::config`]; a bad one shows up in [`Self::status`] like an absent agent.
+    pub fn follow(endpoint: &str) -> Self {
+        let shared = Arc::new(Shared {
+            material: ArcSwapOption::empty(),
+            status: watch::Sender::new(SvidStatus {
+                disconnected_since: Some(clock::now()),
+                ..SvidStatus::default()
+            }),
+        });
+        let task = tokio::spawn(follow(endpoint.to_owned(), Arc::clone(&shared)));
+        Self { shared, _task: Arc::new(Some(AbortOnDrop(task.abort_handle()))) }
+    }
+
+    /// An identity that never changes: for tools and tests that hold a certificate in their hands.
+    pub fn fixed(material: Material) -> Self {
+        let status = SvidStatus { connected_since: Some(clock::now()), ..SvidStatus::default() };
+        let shared = Arc::new(Shared {
+            material: ArcSwapOption::empty(),
+            status: watch::Sender::new(status),
+        });
+        shared.adopt(material, clock::now());
+        Self { shared, _task: Arc::new(None) }
+    }
+
+    /// Waits for the first usable SVID, `limit` at the most, and says what went wrong if none came.
+    ///
+    /// # Errors
+    /// [`SvidError::Timeout`] with the last reason. The source goes on trying: a daemon may call this again.
+    pub async fn first(&self, endpoint: &str, limit: Duration) -> Result<Arc<Material>, SvidError> {
+        let mut status = self.shared.status.subscribe();
+        let arrived = async {
+            loop {
+                if let Some(material) = self.current() {
+                    return material;
+                }
+                if status.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        match tokio::time::timeout(limit, arrived).await {
+            Ok(material) => Ok(material),
+            Err(_) => Err(SvidError::Timeout {
+                endpoint: endpoint.to_owned(),
+                waited: limit,
+                reason: match self.status().last_error {
+                    Some((_, reason)) => reason,
+                    None => "the agent does not answer".to_owned(),
+                },
+            }),
+        }
+    }
+
+    /// The newest identity, if there was ever one. It may have expired: [`SvidStatus::usable`] tells.
+    pub fn current(&self) -> Option<Arc<Material>> {
+        self.shared.material.load_full()
+    }
+
+    /// How the identity and the Workload API are doing.
+    pub fn status(&self) -> SvidStatus {
+        self.shared.status.borrow().clone()
+    }
+
+    /// A receiver that wakes up whenever the status changes.
+    pub fn subscribe(&self) -> watch::Receiver<SvidStatus> {
+        self.shared.status.subscribe()
+    }
+}
+
+impl fmt::Debug for SvidSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SvidSource")
+            .field("status", &*self.shared.status.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn adopt(&self, material: Material, now: OffsetDateTime) {
+        let before = self.material.load_full();
+        self.status.send_modify(|status| {
+            if let Some(before) = &before {
+                status.rotations += u64::from(!same_certificate(before, &material));
+                status.bundle_updates += u64::from(!before.same_bundles(&material));
+            }
+            status.id = Some(material.id().to_string());
+            status.not_before = Some(material.not_before());
+            status.not_after = Some(material.not_after());
+            status.offered = material.offered();
+            status.last_update = Some(now);
+            status.connected_since.get_or_insert(now);
+            status.disconnected_since = None;
+            // Inside, so that whoever is woken by the new status finds the new material.
+            self.material.store(Some(Arc::new(material)));
+        });
+    }
+
+    fn lost(&self, reason: &str, now: OffsetDateTime) {
+        self.status.send_modify(|status| {
+            status.connected_since = None;
+            status.disconnected_since.get_or_insert(now);
+            status.failures += 1;
+            status.last_error = Some((now, reason.to_owned()));
+        });
+    }
+}
+
+fn same_certificate(one: &Material, other: &Material) -> bool {
+    one.certified_key().cert.first() == other.certified_key().cert.first()
+}
+
+async fn follow(endpoint: String, shared: Arc<Shared>) {
+    let mut backoff = Backoff::new(BACKOFF.0, BACKOFF.1);
+    loop {
+        let error = follow_once(&endpoint, &shared, &mut backoff).await;
+        let first_of_its_kind = shared.status.borrow().connected_since.is_some()
+            || shared.status.borrow().failures == 0;
+        shared.lost(&error.to_string(), clock::now());
+        let pause = backoff.pause();
+        if first_of_its_kind {
+            tracing::warn!(endpoint, reason = %error, "lost the SPIFFE Workload API, will try again");
+        } else {
+            tracing::debug!(endpoint, reason = %error, "no SPIFFE Workload API yet");
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Opens one stream and takes from it until it ends; it always ends with a reason.
+async fn follow_once(endpoint: &str, shared: &Shared, backoff: &mut Backoff) -> FollowError {
+    let mut stream = match open(endpoint).await {
+        Ok(stream) => stream,
+        Err(error) => return error.into(),
+    };
+    while let Some(item) = stream.next().await {
+        let material = match item {
+            Ok(context) => Material::from_context(&context),
+            Err(error) => return error.into(),
+        };
+        match material {
+            Ok(material) => {
+                tracing::info!(id = %material.id(), not_after = %material.not_after(), "new X.509-SVID");
+                shared.adopt(material, clock::now());
+                backoff.reset();
+            }
+            Err(error) => return error.into(),
+        }
+    }
+    FollowError::Ended
+}
+
+async fn open(
+    endpoint: &str,
+) -> Result<
+    impl futures_util::Stream<Item = Result<X509Context, spiffe::WorkloadApiError>> + Unpin,
+    spiffe::WorkloadApiError,
+> {
+    let client = WorkloadApiClient::connect_to(endpoint).await?;
+    Ok(Box::pin(client.stream_x509_contexts().await?))
+}
+
+/// The innermost cause first: "transport error" alone helps nobody.
+fn explain(error: &spiffe::WorkloadApiError) -> String {
+    if matches!(error, spiffe::WorkloadApiError::NoIdentityIssued) {
+        return "the agent has no identity for this process: is there a registration entry whose selectors match it?"
+            .to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let outer = error.to_string();
+    let inner = cause.to_string();
+    if outer.contains(&inner) { outer } else { format!("{outer}: {inner}") }
+}

@@ -1,0 +1,93 @@
+//! How fresh the identity is and how the Workload API is doing: what health checks and metrics read.
+
+use time::{Duration, OffsetDateTime};
+
+/// The state of an [`super::SvidSource`] at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SvidStatus {
+    /// The SPIFFE ID of the SVID in use.
+    pub id: Option<String>,
+    /// When the SVID in use begins to be valid.
+    pub not_before: Option<OffsetDateTime>,
+    /// When the SVID in use ends.
+    pub not_after: Option<OffsetDateTime>,
+    /// How many SVIDs the agent offered at the last update; the first is in use.
+    pub offered: usize,
+    /// How many times an SVID was replaced by another. The first one does not count.
+    pub rotations: u64,
+    /// How many times the trust bundles changed. The first ones do not count.
+    pub bundle_updates: u64,
+    /// When the agent last sent something usable.
+    pub last_update: Option<OffsetDateTime>,
+    /// Since when the stream to the agent is open; `None` while it is not.
+    pub connected_since: Option<OffsetDateTime>,
+    /// Since when there is no stream; `None` while there is one.
+    pub disconnected_since: Option<OffsetDateTime>,
+    /// How many times the stream was lost or could not be opened.
+    pub failures: u64,
+    /// The last thing that went wrong, and when.
+    pub last_error: Option<(OffsetDateTime, String)>,
+}
+
+impl SvidStatus {
+    /// Whether the SVID in use is valid at `now`.
+    pub fn usable(&self, now: OffsetDateTime) -> bool {
+        matches!((self.not_before, self.not_after), (Some(from), Some(to)) if from <= now && now < to)
+    }
+
+    /// Whether rotation is late: more than a minute past half of the SVID's life (a tenth of the life, where that is
+    /// shorter), by when an agent has normally sent the next one.
+    pub fn expiring(&self, now: OffsetDateTime) -> bool {
+        match (self.not_before, self.not_after) {
+            (Some(from), Some(to)) => {
+                let life = to - from;
+                now > from + life / 2 + Duration::MINUTE.min(life / 10)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether there is an SVID and its time is over.
+    pub fn outdated(&self, now: OffsetDateTime) -> bool {
+        self.not_after.is_some_and(|end| end <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(from: i64, to: i64) -> SvidStatus {
+        SvidStatus { not_before: Some(at(from)), not_after: Some(at(to)), ..SvidStatus::default() }
+    }
+
+    fn at(seconds: i64) -> OffsetDateTime {
+        OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds)
+    }
+
+    #[test]
+    fn an_svid_is_usable_from_its_first_to_its_last_moment() {
+        let status = status(100, 200);
+        assert!(!status.usable(at(99)));
+        assert!(status.usable(at(100)));
+        assert!(status.usable(at(199)));
+        assert!(!status.usable(at(200)));
+        assert!(!SvidStatus::default().usable(at(0)));
+    }
+
+    #[test]
+    fn it_is_expiring_a_minute_past_half_of_its_life() {
+        let status = status(0, 3600);
+        assert!(!status.expiring(at(1860)));
+        assert!(status.expiring(at(1861)));
+        assert!(!status.outdated(at(3599)));
+        assert!(status.outdated(at(3600)));
+    }
+
+    #[test]
+    fn a_short_life_gets_a_shorter_grace() {
+        let status = status(0, 10);
+        assert!(!status.expiring(at(6)));
+        assert!(status.expiring(at(7)));
+    }
+}

@@ -1,0 +1,256 @@
+//! Health checks: cheap questions that are asked every second, and the record of their answers.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde::Serialize;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// From which failure in a row the log is told: one alone is often just a daemon that has not started yet.
+const FAILS_TOLD: u64 = 2;
+
+/// What a failing check means for the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The process cannot do its work: `/readyz` fails.
+    NotReady,
+    /// It still can, but somebody should look: `/healthz` says degraded.
+    Degraded,
+}
+
+/// The overall state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Every check passes.
+    Ok,
+    /// Usable, with something to look at.
+    Degraded,
+    /// Not usable.
+    Failing,
+}
+
+type Probe = Box<dyn Fn(OffsetDateTime) -> Result<(), String> + Send + Sync>;
+
+/// The checks of one process; clones share them.
+#[derive(Clone, Default)]
+pub struct Health(Arc<Mutex<Vec<Check>>>);
+
+struct Check {
+    name: &'static str,
+    effect: Effect,
+    probe: Probe,
+    record: Record,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Record {
+    contiguous_fails: u64,
+    last_success: Option<OffsetDateTime>,
+    last_failure: Option<OffsetDateTime>,
+    failing_since: Option<OffsetDateTime>,
+    reason: Option<String>,
+}
+
+/// Everything `/healthz` says.
+#[derive(Clone, Debug, Serialize)]
+pub struct HealthReport {
+    /// The overall state.
+    pub status: Status,
+    /// Every check by name.
+    pub checks: BTreeMap<&'static str, CheckReport>,
+}
+
+/// What `/healthz` says about one check.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckReport {
+    /// `ok`, or what its failure means.
+    pub status: Status,
+    /// How many times in a row it failed; it is asked every second.
+    pub contiguous_fails: u64,
+    /// When it last passed, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_success_at: Option<String>,
+    /// When it last failed, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure_at: Option<String>,
+    /// Since when it fails without a break, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<String>,
+    /// Why it fails, or why it last failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Health {
+    /// Adds a check. The probe must not block: it reads what others have written down.
+    pub fn add(
+        &self,
+        name: &'static str,
+        effect: Effect,
+        probe: impl Fn(OffsetDateTime) -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        let check = Check { name, effect, probe: Box::new(probe), record: Record::default() };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(check);
+    }
+
+    /// Asks every check once and writes the answers down.
+    pub fn ask(&self, now: OffsetDateTime) {
+        for check in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+            let answer = (check.probe)(now);
+            check.note(answer, now);
+        }
+    }
+
+    /// The reasons for which the process is not ready at `now`; none means that it is.
+    pub fn not_ready(&self, now: OffsetDateTime) -> Vec<(&'static str, String)> {
+        let checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        checks
+            .iter()
+            .filter(|check| check.effect == Effect::NotReady)
+            .filter_map(|check| (check.probe)(now).err().map(|reason| (check.name, reason)))
+            .collect()
+    }
+
+    /// Asks every check and tells all that is known.
+    pub fn report(&self, now: OffsetDateTime) -> HealthReport {
+        let mut checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut report = HealthReport { status: Status::Ok, checks: BTreeMap::new() };
+        for check in checks.iter_mut() {
+            let answer = (check.probe)(now);
+            if answer.is_err() != check.record.failing_since.is_some() {
+                check.note(answer, now);
+            }
+            let entry = check.report();
+            report.status = worse(report.status, entry.status);
+            report.checks.insert(check.name, entry);
+        }
+        report
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        f.debug_list().entries(checks.iter().map(|check| check.name)).finish()
+    }
+}
+
+impl Check {
+    fn note(&mut self, answer: Result<(), String>, now: OffsetDateTime) {
+        let record = &mut self.record;
+        match answer {
+            Ok(()) => {
+                record.failing_since = None;
+                if record.contiguous_fails >= FAILS_TOLD {
+                    tracing::warn!(check = self.name, "health check passes again");
+                }
+                record.contiguous_fails = 0;
+                record.last_success = Some(now);
+            }
+            Err(reason) => {
+                record.contiguous_fails += 1;
+                if record.contiguous_fails == FAILS_TOLD {
+                    tracing::warn!(check = self.name, reason, "health check fails");
+                }
+                record.last_failure = Some(now);
+                record.failing_since.get_or_insert(now);
+                record.reason = Some(reason);
+            }
+        }
+    }
+
+    fn report(&self) -> CheckReport {
+        let record = self.record.clone();
+        let text = |at: Option<OffsetDateTime>| at.and_then(|at| at.format(&Rfc3339).ok());
+        CheckReport {
+            status: match (record.failing_since, self.effect) {
+                (None, _) => Status::Ok,
+                (Some(_), Effect::Degraded) => Status::Degraded,
+                (Some(_), Effect::NotReady) => Status::Failing,
+            },
+            contiguous_fails: record.contiguous_fails,
+            last_success_at: text(record.last_success),
+            last_failure_at: text(record.last_failure),
+            failing_since: text(record.failing_since),
+            reason: record.reason,
+        }
+    }
+}
+
+const fn worse(one: Status, other: Status) -> Status {
+    match (one, other) {
+        (Status::Failing, _) | (_, Status::Failing) => Status::Failing,
+        (Status::Degraded, _) | (_, Status::Degraded) => Status::Degraded,
+        (Status::Ok, Status::Ok) => Status::Ok,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use time::Duration;
+
+    use super::*;
+
+    const NOON: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+    fn health(effect: Effect) -> (Health, Arc<AtomicBool>) {
+        let health = Health::default();
+        let broken = Arc::new(AtomicBool::new(false));
+        let probe = Arc::clone(&broken);
+        health.add("store", effect, move |_| {
+            if probe.load(Ordering::Relaxed) { Err("disk full".to_owned()) } else { Ok(()) }
+        });
+        (health, broken)
+    }
+
+    #[test]
+    fn a_failing_check_is_told_with_its_reason_and_since_when() {
+        let (health, broken) = health(Effect::NotReady);
+        health.ask(NOON);
+        broken.store(true, Ordering::Relaxed);
+        for second in 1..=3 {
+            health.ask(NOON + Duration::seconds(second));
+        }
+        let report = health.report(NOON + Duration::seconds(4));
+        assert_eq!(report.status, Status::Failing);
+        let check = &report.checks["store"];
+        assert_eq!(check.contiguous_fails, 3);
+        assert_eq!(check.reason.as_deref(), Some("disk full"));
+        assert_eq!(check.last_success_at.as_deref(), Some("1970-01-01T00:00:00Z"));
+        assert_eq!(check.failing_since.as_deref(), Some("1970-01-01T00:00:01Z"));
+        assert_eq!(check.last_failure_at.as_deref(), Some("1970-01-01T00:00:03Z"));
+    }
+
+    #[test]
+    fn readiness_follows_at_once_and_only_checks_that_matter_for_it() {
+        let (health, broken) = health(Effect::NotReady);
+        assert!(health.not_ready(NOON).is_empty());
+        broken.store(true, Ordering::Relaxed);
+        assert_eq!(health.not_ready(NOON), [("store", "disk full".to_owned())]);
+
+        let (health, broken) = self::health(Effect::Degraded);
+        broken.store(true, Ordering::Relaxed);
+        assert!(health.not_ready(NOON).is_empty());
+        assert_eq!(health.report(NOON).status, Status::Degraded);
+    }
+
+    #[test]
+    fn a_check_that_passes_again_keeps_the_memory_of_its_failure() {
+        let (health, broken) = health(Effect::Degraded);
+        broken.store(true, Ordering::Relaxed);
+        health.ask(NOON);
+        broken.store(false, Ordering::Relaxed);
+        let report = health.report(NOON + Duration::SECOND);
+        assert_eq!(report.status, Status::Ok);
+        assert_eq!(report.checks["store"].contiguous_fails, 0);
+        assert_eq!(report.checks["store"].failing_since, None);
+        assert_eq!(report.checks["store"].reason.as_deref(), Some("disk full"));
+    }
+}

@@ -1,0 +1,70 @@
+//! What an operator sees from outside: health checks and metrics, on a plain HTTP listener of their own.
+//!
+//! The listener is off the mTLS port, because a probe has no SVID, and on the loopback address unless a setting says
+//! otherwise. It answers GET `/livez`, `/readyz`, `/healthz` and `/metrics`, holds no secret and changes nothing.
+
+mod health;
+mod server;
+mod svid;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use health::{CheckReport, Effect, Health, HealthReport, Status};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{family::Family, gauge::Gauge},
+    registry::Registry,
+};
+pub use server::{TelemetryServer, bind};
+pub use svid::{SvidMetrics, check_svid};
+
+/// The health checks and metrics of one process; clones share them.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    program: &'static str,
+    health: Health,
+    registry: Arc<Mutex<Registry>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    program: &'static str,
+    version: &'static str,
+}
+
+impl Telemetry {
+    /// Telemetry without any check, and with the build as its only metric.
+    pub fn new(program: &'static str) -> Self {
+        let mut registry = Registry::with_prefix("spike");
+        let build = Family::<Build, Gauge>::default();
+        build.get_or_create(&Build { program, version: crate::VERSION }).set(1);
+        registry.register("build_info", "Which program this is, in which version", build);
+        Self { program, health: Health::default(), registry: Arc::new(Mutex::new(registry)) }
+    }
+
+    /// The name of the process.
+    pub const fn program(&self) -> &'static str {
+        self.program
+    }
+
+    /// The health checks.
+    pub const fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Adds metrics: every name gets the prefix `spike_`.
+    pub fn register(&self, add: impl FnOnce(&mut Registry)) {
+        add(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The metrics as text, in the OpenMetrics format.
+    pub fn metrics(&self) -> String {
+        let mut out = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing to a String cannot fail; a metric that did would leave the rest unharmed.
+        if text::encode(&mut out, &registry).is_err() {
+            tracing::warn!("cannot write the metrics");
+        }
+        out
+    }
+}

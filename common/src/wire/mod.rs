@@ -1,0 +1,108 @@
+//! The wire: paths, actions and JSON bodies of every route of Nexus and Keeper.
+//!
+//! Owned here: which request means which operation ([`Operation`], [`KeeperOperation`]), the body of each request and
+//! answer in both directions, the error bodies, and the byte classes that both ends check ([`rules`]). Daemons decode
+//! requests and encode answers, clients the reverse, so each body has one definition.
+//!
+//! Left to others: connections and headers (`mtls`, the daemons' routes), who may do what, the order of checks, and
+//! whether a share or a pattern is any good. Decoding checks the *form* of a body only, since upstream answers 400 for
+//! a malformed body before it authorizes, and validates fields after (wire-api 4.3).
+//!
+//! This is the only module that turns a secret into JSON, field by field: into buffers that are sized before they are
+//! filled and wiped when the last reference goes. Bodies are read as Go's `encoding/json` reads them (wire-api 4.2);
+//! what that means in detail is said in `go_json`.
+
+mod bootstrap;
+mod cipher;
+mod error;
+mod explain;
+mod go_json;
+mod keeper;
+mod metadata;
+mod operation;
+mod operator;
+mod ours;
+mod policy;
+pub mod rules;
+mod secret;
+mod shard;
+mod status;
+mod stream;
+mod target;
+mod timestamp;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use bootstrap::{VerifyRequest, VerifyResponse};
+pub use cipher::{DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse};
+pub use error::{ErrorCode, ErrorReply, PeerErrorCode, ReplyError, fallback_error_body};
+pub use explain::{
+    ExplainRequest, ExplainResponse, Grantee, LintFinding, LintResponse, NearMiss, WhoCanRequest,
+    WhoCanResponse,
+};
+pub use go_json::{JsonError, MAX_DEPTH};
+pub use keeper::{ContributeRequest, ShardResponse};
+pub use metadata::{SecretMetadata, SecretMetadataResponse, VersionMetadata};
+pub use operation::{KeeperOperation, Operation};
+pub use operator::{RecoverResponse, RestoreRequest, RestoreResponse};
+pub use policy::{
+    Policy, PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest,
+    PolicyPutResponse,
+};
+pub use secret::{
+    SecretGetRequest, SecretGetResponse, SecretListRequest, SecretListResponse, SecretPutRequest,
+    SecretVersionsRequest,
+};
+pub use shard::{SHARD_LEN, Shard};
+pub use status::{KeeperStatus, KeeperStatusKind, StatusResponse};
+pub use stream::{
+    DECRYPTION_FAILED, NONCE_LEN, STREAM_CONTENT_TYPE, STREAM_HEADER_LEN, StreamCiphertext,
+    WRITTEN_VERSION, is_readable_version,
+};
+pub use target::{clean_path, decode_path};
+pub use timestamp::{ZERO_TIME, format_timestamp, parse_timestamp};
+pub use values::{SecretBytes, SecretText, SecretValues};
+
+use bytes::Bytes;
+
+/// A request without fields: the body `{}` of N13 and K2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EmptyRequest;
+
+impl EmptyRequest {
+    /// Reads a body that must be an object (whatever is in it) or `null`.
+    ///
+    /// # Errors
+    /// [`JsonError`] for anything else, an empty body included.
+    pub fn decode(body: &[u8]) -> Result<Self, JsonError> {
+        go_json::decode_object(body, |_, value| value.skip())?;
+        Ok(Self)
+    }
+
+    /// The body to send.
+    pub fn encode(self) -> Bytes {
+        Bytes::from_static(b"{}")
+    }
+}
+
+/// An answer that says only that it worked: N1, N3, N4, N9 and K1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EmptyResponse;
+
+impl EmptyResponse {
+    /// Reads the body of a 200.
+    ///
+    /// # Errors
+    /// [`ReplyError`] when it is malformed or carries an error code.
+    pub fn decode(body: &[u8]) -> Result<Self, ReplyError> {
+        error::decode_reply(body, |_, value| value.skip())?;
+        Ok(Self)
+    }
+
+    /// The body to send.
+    pub fn encode(self) -> Bytes {
+        Bytes::from_static(b"{}")
+    }
+}

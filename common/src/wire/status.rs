@@ -1,0 +1,91 @@
+//! How Nexus and its Keepers are, for an operator. Ours: upstream has no such route.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{ReplyError, ours};
+
+/// The state of one Nexus.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StatusResponse {
+    /// The version of Nexus.
+    pub version: String,
+    /// Whether the root key is missing.
+    pub sealed: bool,
+    /// Why it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// `sqlite`, `lite` or `memory`.
+    pub backend: String,
+    /// A name for the root key that is safe to show; two parties that show the same have the same key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_key: Option<String>,
+    /// The number of the data key that encrypts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_key: Option<u32>,
+    /// Shares of the root key; 0 on the memory backend.
+    pub shares: u16,
+    /// Shares that rebuild it.
+    pub threshold: u16,
+    /// Keepers that may still be lost before a restarted Nexus needs an operator; negative when it would need one now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub margin: Option<i64>,
+    /// Every Keeper, in the order of the shares.
+    pub keepers: Vec<KeeperStatus>,
+    /// When recovery shares were last taken out, RFC 3339; never, where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_export: Option<String>,
+}
+
+/// The state of one Keeper, as Nexus sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeeperStatus {
+    /// The index of its share.
+    pub index: u16,
+    /// Its address.
+    pub url: String,
+    /// How it is.
+    pub state: KeeperStatusKind,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// More words, where there are any. From the network: not fit for a terminal as it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub detail: Option<String>,
+}
+
+/// How a Keeper is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeeperStatusKind {
+    /// Not asked yet.
+    Unknown,
+    /// It does not answer.
+    Unreachable,
+    /// It answers, and holds no share.
+    Empty,
+    /// It sent something that is no share.
+    Unusable,
+    /// It holds a share, and there is no key to judge it by.
+    Unjudged,
+    /// It holds its share of the key in use.
+    Good,
+    /// It holds a share of another key.
+    Foreign,
+}
+
+impl StatusResponse {
+    /// Reads the body of a 200.
+    ///
+    /// # Errors
+    /// [`ReplyError`] when it is malformed.
+    pub fn decode(body: &[u8]) -> Result<Self, ReplyError> {
+        ours::reply(body)
+    }
+
+    /// The body to send.
+    pub fn encode(&self) -> Bytes {
+        ours::encode(self)
+    }
+}

@@ -1,0 +1,149 @@
+//! Request targets as Go reads them: decoded paths, the first `action`, and paths that are not clean (wire-api 3.1, 3.3).
+
+use std::borrow::Cow;
+
+/// Undoes the percent escapes of a path. `None` for a malformed one, which no HTTP server should get this far. Bytes
+/// that are not UTF-8 become U+FFFD, so that they match no route.
+pub fn decode_path(path: &str) -> Option<Cow<'_, str>> {
+    if !path.contains('%') {
+        return Some(Cow::Borrowed(path));
+    }
+    let bytes = unescape(path.as_bytes(), Plus::Literal)?;
+    Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Where Go's `ServeMux` redirects a path to: without `//`, `/./` and `/../`, keeping a trailing slash. `None` when
+/// the path is clean already. Works on the path as it was sent; escapes are left alone, so `/%2e/` is clean.
+pub fn clean_path(path: &str) -> Option<String> {
+    let mut kept: Vec<&str> = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => {
+                kept.pop();
+            }
+            other => kept.push(other),
+        }
+    }
+    let mut cleaned = format!("/{}", kept.join("/"));
+    if path.ends_with('/') && !kept.is_empty() {
+        cleaned.push('/');
+    }
+    (cleaned != path).then_some(cleaned)
+}
+
+/// The first value of the key `action` in a query, form-decoded; empty when there is none. A part that contains `;` or
+/// a bad escape is passed over, as if it were not there.
+pub(super) fn first_action(query: &str) -> Cow<'_, [u8]> {
+    query
+        .split('&')
+        .filter(|part| !part.contains(';'))
+        .find_map(|part| {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            let (key, value) = (form_decode(key)?, form_decode(value)?);
+            (*key == *b"action").then_some(value)
+        })
+        .unwrap_or_default()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plus {
+    Literal,
+    Space,
+}
+
+fn form_decode(text: &str) -> Option<Cow<'_, [u8]>> {
+    if text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return unescape(text.as_bytes(), Plus::Space).map(Cow::Owned);
+    }
+    Some(Cow::Borrowed(text.as_bytes()))
+}
+
+fn unescape(text: &[u8], plus: Plus) -> Option<Vec<u8>> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(&byte) = rest.next() {
+        decoded.push(match byte {
+            b'%' => {
+                let high = hex_digit(*rest.next()?)?;
+                high << 4 | hex_digit(*rest.next()?)?
+            }
+            b'+' if plus == Plus::Space => b' ',
+            other => other,
+        });
+    }
+    Some(decoded)
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_cleaned_as_go_cleans_them() {
+        for (path, cleaned) in [
+            ("/a//b", "/a/b"),
+            ("/a/./b", "/a/b"),
+            ("/a/../b/", "/b/"),
+            ("//", "/"),
+            ("/..", "/"),
+            ("/a//", "/a/"),
+            ("/a/.", "/a"),
+            ("/a/..", "/"),
+            ("/a/b/..", "/a"),
+            ("//h/x", "/h/x"),
+            ("/v1//store/secrets", "/v1/store/secrets"),
+            ("", "/"),
+            ("a", "/a"),
+        ] {
+            assert_eq!(clean_path(path).as_deref(), Some(cleaned), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_clean_path_is_not_redirected() {
+        for path in ["/", "/a", "/a/", "/v1/store/secrets", "/a%2F%2Fb", "/a/%2e%2e/b", "/..."] {
+            assert_eq!(clean_path(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_action_is_the_first_value_of_its_key_after_form_decoding() {
+        for (query, action) in [
+            ("", ""),
+            ("action=get", "get"),
+            ("action=list&action=get", "list"),
+            ("action=&action=get", ""),
+            ("action", ""),
+            ("Action=get", ""),
+            ("x=1&action=get&y", "get"),
+            ("&&action=get", "get"),
+            ("=x&action=get", "get"),
+            ("action==get", "=get"),
+            ("%61ction=g%65t", "get"),
+            ("action=+", " "),
+            ("action%3Dget", ""),
+            ("action=list;x=1", ""),
+            ("action=list;x=1&action=get", "get"),
+            ("a;b&action=get", "get"),
+            ("action=%zz&action=get", "get"),
+            ("action=%4&action=get", "get"),
+            ("%zz=x&action=get", "get"),
+        ] {
+            assert_eq!(*first_action(query), *action.as_bytes(), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_compared_after_its_escapes_are_undone() {
+        assert_eq!(decode_path("/v1/store/secret%73").as_deref(), Some("/v1/store/secrets"));
+        assert_eq!(decode_path("/a+b").as_deref(), Some("/a+b"));
+        assert_eq!(decode_path("/%ff").as_deref(), Some("/\u{fffd}"));
+        assert_eq!(decode_path("/%zz"), None);
+        assert_eq!(decode_path("/%4"), None);
+    }
+}

@@ -1,0 +1,25 @@
+//! The wire as its reference describes it.
+
+mod bodies;
+mod confidential;
+mod errors;
+mod routes;
+
+use serde_json::Value;
+
+/// The JSON value of a body.
+fn json(body: &[u8]) -> Value {
+    serde_json::from_slice(body).expect("an encoder writes JSON")
+}
+
+/// A share that differs from others in its first byte.
+fn shard(first: u8) -> super::Shard {
+    let mut bytes = [200; 32];
+    bytes[0] = first;
+    super::Shard::new(&bytes)
+}
+
+/// How that share looks in JSON.
+fn shard_json(first: u8) -> String {
+    format!("[{first}{}]", ",200".repeat(31))
+}
