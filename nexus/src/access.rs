@@ -1,0 +1,175 @@
+//! Who may do what, and the only maker of a [`Grant`].
+//!
+//! Every operation has a [`Rule`]; there is no default. Whatever reads or changes anything takes a `&Grant`, so that a
+//! route that forgets to ask does not compile. The rules are those of wire-api 5.3: built-in roles first, then policies.
+
+use std::sync::Arc;
+
+use spike_common::{
+    identity::{Role, TrustRootsByRole},
+    mtls::Peer,
+    wire::Operation,
+};
+
+use crate::{
+    error::Error,
+    policy::{ACL_PATH, CIPHER_PATH, Decision, Permission, SECRET_PATH},
+    seal::Seal,
+    secret::SecretPath,
+};
+
+/// Who may use an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// The superuser, and whom a policy gives this permission on the path that is asked for. Never a lite workload.
+    OnThePath(Permission),
+    /// The superuser, and whom a policy gives this permission on this system path. Never a lite workload.
+    OnSystemPath(Permission, &'static str),
+    /// As [`Rule::OnSystemPath`] for all names; otherwise those names on which a policy gives this permission.
+    Names(Permission, &'static str),
+    /// As [`Rule::OnSystemPath`], and lite workloads.
+    Cipher(Permission, &'static str),
+    /// The recover role only. No policy can grant it, nor the rest.
+    Recover,
+    /// The restore role only.
+    Restore,
+    /// Bootstrap only.
+    Bootstrap,
+    /// Any of the operator's roles.
+    Operator,
+}
+
+impl Rule {
+    /// The rule of an operation. A new operation does not compile without one.
+    pub const fn of(operation: Operation) -> Self {
+        match operation {
+            Operation::SecretPut | Operation::SecretDelete | Operation::SecretUndelete => {
+                Self::OnThePath(Permission::Write)
+            }
+            Operation::SecretGet | Operation::SecretMetadata => Self::OnThePath(Permission::Read),
+            Operation::SecretList => Self::Names(Permission::List, SECRET_PATH),
+            Operation::PolicyPut | Operation::PolicyDelete => {
+                Self::OnSystemPath(Permission::Write, ACL_PATH)
+            }
+            Operation::PolicyGet
+            | Operation::PolicyExplain
+            | Operation::PolicyWhoCan
+            | Operation::PolicyLint => Self::OnSystemPath(Permission::Read, ACL_PATH),
+            Operation::PolicyList => Self::OnSystemPath(Permission::List, ACL_PATH),
+            Operation::CipherEncrypt | Operation::CipherDecrypt => {
+                Self::Cipher(Permission::Execute, CIPHER_PATH)
+            }
+            Operation::OperatorRecover => Self::Recover,
+            Operation::OperatorRestore => Self::Restore,
+            Operation::OperatorStatus => Self::Operator,
+            Operation::BootstrapVerify => Self::Bootstrap,
+        }
+    }
+}
+
+/// Proof that one request was allowed. Only [`Access`] makes it, and it cannot be kept: it is neither `Clone` nor `Copy`.
+#[derive(Debug)]
+pub struct Grant {
+    /// Nobody outside this module can write this field, so nobody else can make a grant.
+    scope: Scope,
+}
+
+#[derive(Debug)]
+enum Scope {
+    /// What was asked for, and all of it.
+    Whole,
+    /// Only the names on which a policy gives this peer this permission.
+    NamesOpenTo { peer: Arc<str>, wanted: Permission },
+}
+
+impl Grant {
+    /// Whose names may be shown and by which permission; `None` for all names.
+    pub(crate) fn names_open_to(&self) -> Option<(&str, Permission)> {
+        match &self.scope {
+            Scope::Whole => None,
+            Scope::NamesOpenTo { peer, wanted } => Some((peer, *wanted)),
+        }
+    }
+}
+
+/// Decides.
+#[derive(Debug)]
+pub struct Access {
+    roots: Arc<TrustRootsByRole>,
+    seal: Arc<Seal>,
+}
+
+impl Access {
+    /// Recognises the built-in roles under these trust roots, and goes by the policies of what `seal` holds.
+    pub const fn new(roots: Arc<TrustRootsByRole>, seal: Arc<Seal>) -> Self {
+        Self { roots, seal }
+    }
+
+    /// The trust roots of the built-in roles.
+    pub fn roots(&self) -> &TrustRootsByRole {
+        &self.roots
+    }
+
+    /// Whether `peer` may do `operation` on `path`, which is as the request has it: nothing has been validated yet.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] with a reason for the audit log; the peer learns only that it was denied.
+    pub fn authorize(&self, peer: &Peer, operation: Operation, path: &str) -> Result<Grant, Error> {
+        let is = |role| self.roots.hold(role, peer.id());
+        let only =
+            |role| if is(role) { Ok(WHOLE) } else { Err(denied(format!("only {role} may"))) };
+        match Rule::of(operation) {
+            Rule::Recover => only(Role::PilotRecover),
+            Rule::Restore => only(Role::PilotRestore),
+            Rule::Bootstrap => only(Role::Bootstrap),
+            Rule::Operator if OPERATORS.into_iter().any(is) => Ok(WHOLE),
+            Rule::Operator => Err(denied("only an operator may".to_owned())),
+            _ if is(Role::PilotSuperuser) => Ok(WHOLE),
+            Rule::Cipher(..) if is(Role::LiteWorkload) => Ok(WHOLE),
+            _ if is(Role::LiteWorkload) => {
+                Err(denied("a lite workload may use the cipher and nothing else".to_owned()))
+            }
+            Rule::OnThePath(wanted) => self.by_policy(peer, path, wanted),
+            Rule::OnSystemPath(wanted, system) | Rule::Cipher(wanted, system) => {
+                self.by_policy(peer, system, wanted)
+            }
+            Rule::Names(wanted, system) => self
+                .by_policy(peer, system, wanted)
+                .or_else(|denied| self.names(peer, wanted, denied)),
+        }
+    }
+
+    fn by_policy(&self, peer: &Peer, path: &str, wanted: Permission) -> Result<Grant, Error> {
+        let unsealed = self.seal.unsealed()?;
+        // The lite backend has no policies, so that only the built-in roles get in.
+        let Some(policies) = unsealed.policies() else {
+            return Err(denied("this backend has no policies".to_owned()));
+        };
+        // Paths are validated after this (wire-api 4.3); what can be none is not worth a search.
+        if path.len() > SecretPath::MAX_LEN {
+            return Err(denied("the path is too long to be one".to_owned()));
+        }
+        let decision = policies.set().decide(peer.id(), path, wanted);
+        match decision {
+            Decision::Allowed { .. } => Ok(WHOLE),
+            Decision::Denied => Err(denied(policies.why_denied(peer.id(), path, wanted))),
+        }
+    }
+
+    /// A workload that may not see all names may see those that a permission on them covers.
+    fn names(&self, peer: &Peer, wanted: Permission, otherwise: Error) -> Result<Grant, Error> {
+        let unsealed = self.seal.unsealed()?;
+        let Some(policies) = unsealed.policies() else { return Err(otherwise) };
+        if policies.set().paths_open_to(peer.id(), wanted).is_empty() {
+            return Err(otherwise);
+        }
+        Ok(Grant { scope: Scope::NamesOpenTo { peer: peer.shared_id(), wanted } })
+    }
+}
+
+const OPERATORS: [Role; 3] = [Role::PilotSuperuser, Role::PilotRecover, Role::PilotRestore];
+const WHOLE: Grant = Grant { scope: Scope::Whole };
+
+const fn denied(reason: String) -> Error {
+    Error::Denied(reason)
+}

@@ -1,0 +1,23 @@
+//! SPIKE Nexus: the encrypted secret store.
+//!
+//! From the outside in: [`start()`] brings the daemon up, [`routes`] turn requests into calls and results into answers,
+//! [`nexus`] has each operation in domain words, [`access`] decides who may do what and alone makes a grant, [`seal`]
+//! holds the root key and [`quorum`] gets it from the Keepers and back, [`store`] keeps rows encrypted, and [`secret`] and the crate [`policy`]
+//! are the pure rules.
+
+pub mod access;
+pub mod cipher;
+pub mod error;
+pub mod nexus;
+pub mod operator;
+pub mod policies;
+pub mod questions;
+pub mod quorum;
+pub mod routes;
+pub mod seal;
+pub mod secret;
+mod start;
+pub mod store;
+
+pub use spike_policy as policy;
+pub use start::{PROGRAM, Running, run, start};

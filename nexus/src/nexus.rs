@@ -1,0 +1,356 @@
+//! Each operation of the service in domain words: what is between a granted request and the store.
+
+use std::sync::Arc;
+
+use spike_common::{
+    audit::AuditLog,
+    clock,
+    http::{BodyLimits, RequestMetrics},
+    wire::{
+        self, PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest,
+        PolicyPutResponse, SecretGetRequest, SecretListRequest, SecretListResponse, SecretMetadata,
+        SecretMetadataResponse, SecretPutRequest, SecretVersionsRequest, VersionMetadata, rules,
+    },
+};
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use crate::{
+    access::{Access, Grant},
+    error::Error,
+    operator::KeySource,
+    policy::{Policy, check_name},
+    seal::Seal,
+    secret::{History, SecretPath, Selector, UnixNanos},
+    store::StoredPolicy,
+};
+
+/// The service. One per process, shared by every request.
+#[derive(Debug)]
+pub struct Nexus {
+    access: Access,
+    seal: Arc<Seal>,
+    key_source: KeySource,
+    max_ciphertext: usize,
+    audit: AuditLog,
+    metrics: RequestMetrics,
+    body_limits: BodyLimits,
+}
+
+impl Nexus {
+    /// Puts the parts together.
+    pub fn new(
+        access: Access,
+        (seal, key_source): (Arc<Seal>, KeySource),
+        max_ciphertext: usize,
+        audit: AuditLog,
+        metrics: RequestMetrics,
+        body_limits: BodyLimits,
+    ) -> Self {
+        Self { access, seal, key_source, max_ciphertext, audit, metrics, body_limits }
+    }
+
+    /// Who may do what.
+    pub const fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// Whether the root key is here.
+    pub fn seal(&self) -> &Seal {
+        &self.seal
+    }
+
+    /// Where the root key comes from.
+    pub(crate) const fn key_source(&self) -> &KeySource {
+        &self.key_source
+    }
+
+    /// The longest ciphertext of the cipher and of Bootstrap's proof, in bytes, the tag included.
+    pub(crate) const fn max_ciphertext(&self) -> usize {
+        self.max_ciphertext
+    }
+
+    /// Where every request is written down.
+    pub const fn audit(&self) -> &AuditLog {
+        &self.audit
+    }
+
+    /// Requests in numbers.
+    pub const fn metrics(&self) -> &RequestMetrics {
+        &self.metrics
+    }
+
+    /// Bounds on every body.
+    pub const fn body_limits(&self) -> BodyLimits {
+        self.body_limits
+    }
+
+    /// N1: adds a version.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a bad path or name, [`Error::Store`].
+    pub async fn put_secret(&self, grant: &Grant, request: &SecretPutRequest) -> Result<(), Error> {
+        let path = SecretPath::parse_for_put(request.path.as_str())?;
+        if let Some(bad) = request.values.names().find(|name| !rules::is_name(name)) {
+            let reason = format!("{:?} is not a name", bad.chars().take(64).collect::<String>());
+            return Err(Error::Invalid { field: "values", reason });
+        }
+        let values = request.values.to_json_object();
+        let unsealed = self.seal.granted(grant)?;
+        unsealed.store()?.put(&path, values, clock::unix_nanos()).await?;
+        Ok(())
+    }
+
+    /// N2: the values of a live version, as a JSON object.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a bad path, [`Error::NotFound`], [`Error::Store`].
+    pub fn get_secret(
+        &self,
+        grant: &Grant,
+        request: &SecretGetRequest,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let path = SecretPath::parse(request.path.as_str())?;
+        let unsealed = self.seal.granted(grant)?;
+        unsealed.store()?.get(&path, Selector::from(request.version))?.ok_or(Error::NotFound)
+    }
+
+    /// N3: marks versions deleted. Numbers that do not exist are passed over.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a bad path, [`Error::NotFound`] where there is no such path, [`Error::Store`].
+    pub async fn delete_secret(
+        &self,
+        grant: &Grant,
+        request: &SecretVersionsRequest,
+    ) -> Result<(), Error> {
+        let path = SecretPath::parse(request.path.as_str())?;
+        let unsealed = self.seal.granted(grant)?;
+        let found =
+            unsealed.store()?.delete(&path, selectors(request), clock::unix_nanos()).await?;
+        if found { Ok(()) } else { Err(Error::NotFound) }
+    }
+
+    /// N4: revives versions.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a bad path, [`Error::NotFound`] where nothing was to revive, [`Error::Store`].
+    pub async fn undelete_secret(
+        &self,
+        grant: &Grant,
+        request: &SecretVersionsRequest,
+    ) -> Result<(), Error> {
+        let path = SecretPath::parse(request.path.as_str())?;
+        let unsealed = self.seal.granted(grant)?;
+        let store = unsealed.store()?;
+        let revived = store.undelete(&path, selectors(request), clock::unix_nanos()).await?;
+        if revived { Ok(()) } else { Err(Error::NotFound) }
+    }
+
+    /// N5: paths in the order of their bytes, all of them unless the request asks for a page.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: unlike upstream, a failure is not an empty list (F12, Q-38).
+    pub fn list_secrets(
+        &self,
+        grant: &Grant,
+        request: &SecretListRequest,
+    ) -> Result<SecretListResponse, Error> {
+        let unsealed = self.seal.granted(grant)?;
+        let store = unsealed.store()?;
+        let limit = usize::try_from(request.limit).ok().filter(|limit| *limit > 0);
+        let after = Some(request.after.as_str()).filter(|after| !after.is_empty());
+        // One more than asked for tells whether there is another page.
+        let ask = limit.map_or(usize::MAX, |limit| limit.saturating_add(1));
+        let mut keys = match (grant.names_open_to(), unsealed.policies()) {
+            (None, _) => store.list(&request.prefix, after, ask)?,
+            (Some((peer, wanted)), Some(policies)) => {
+                // Names are read without any lock on the policies, which others want to change.
+                let mut keys = store.list(&request.prefix, after, usize::MAX)?;
+                let set = policies.set();
+                let open = set.paths_open_to(peer, wanted);
+                keys.retain(|path| open.includes(path));
+                keys.truncate(ask);
+                keys
+            }
+            (Some(_), None) => Vec::new(),
+        };
+        let next = page(&mut keys, request.limit);
+        Ok(SecretListResponse { keys, next })
+    }
+
+    /// N6: what is known about a path besides its values. The version asked for must be live.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a bad path, [`Error::NotFound`], [`Error::Store`].
+    pub fn secret_metadata(
+        &self,
+        grant: &Grant,
+        request: &SecretGetRequest,
+    ) -> Result<SecretMetadataResponse, Error> {
+        let path = SecretPath::parse(request.path.as_str())?;
+        let unsealed = self.seal.granted(grant)?;
+        let history = unsealed.store()?.metadata(&path)?.ok_or(Error::NotFound)?;
+        history.find(Selector::from(request.version)).ok_or(Error::NotFound)?;
+        Ok(metadata(&history))
+    }
+}
+
+impl Nexus {
+    /// N7: makes a policy, or replaces the one of that name.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with field, place and reason; [`Error::PolicyExists`]; [`Error::Store`].
+    pub async fn put_policy(
+        &self,
+        grant: &Grant,
+        request: &PolicyPutRequest,
+    ) -> Result<PolicyPutResponse, Error> {
+        let policy = Policy::validate_new(
+            &request.name,
+            &request.spiffeid_pattern,
+            &request.path_pattern,
+            &request.permissions,
+            clock::now(),
+        )?;
+        let unsealed = self.seal.granted(grant)?;
+        let policies = unsealed.policies().ok_or(Error::NoSuchRoute)?;
+        if policies.put(unsealed.store()?, policy, request.create_only).await? {
+            Ok(PolicyPutResponse { id: request.name.clone() })
+        } else {
+            Err(Error::PolicyExists)
+        }
+    }
+
+    /// N8: the policy of that name.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what is no name, [`Error::NotFound`] (upstream: 500, F11), [`Error::Store`].
+    pub fn get_policy(
+        &self,
+        grant: &Grant,
+        request: &PolicyNameRequest,
+    ) -> Result<wire::Policy, Error> {
+        check_name(&request.name)?;
+        let unsealed = self.seal.granted(grant)?;
+        let stored = unsealed.store()?.policy(&request.name)?.ok_or(Error::NotFound)?;
+        Ok(wire::Policy {
+            created_at: at(stored.created),
+            updated_at: at(stored.updated),
+            name: stored.name,
+            spiffeid_pattern: stored.text.spiffe_id_pattern,
+            path_pattern: stored.text.path_pattern,
+            permissions: stored.text.permissions,
+        })
+    }
+
+    /// N9: removes the policy of that name. The next request is decided without it.
+    ///
+    /// # Errors
+    /// As [`Self::get_policy`].
+    pub async fn delete_policy(
+        &self,
+        grant: &Grant,
+        request: &PolicyNameRequest,
+    ) -> Result<(), Error> {
+        check_name(&request.name)?;
+        let unsealed = self.seal.granted(grant)?;
+        let policies = unsealed.policies().ok_or(Error::NoSuchRoute)?;
+        let store = unsealed.store()?;
+        let deleted = policies.delete(store, &request.name, clock::unix_nanos()).await?;
+        if deleted { Ok(()) } else { Err(Error::NotFound) }
+    }
+
+    /// N10: the names of the policies, in the order of their bytes, all of them unless the request asks for some or
+    /// for a page.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn list_policies(
+        &self,
+        grant: &Grant,
+        request: &PolicyListRequest,
+    ) -> Result<PolicyListResponse, Error> {
+        let unsealed = self.seal.granted(grant)?;
+        let store = unsealed.store()?;
+        let names = if only_by_name(request) {
+            store.policy_names()?
+        } else {
+            let policies = store.policies()?.policies.into_iter();
+            policies.filter(|policy| asked_for(policy, request)).map(|policy| policy.name).collect()
+        };
+        let mut names: Vec<String> = names
+            .into_iter()
+            .filter(|name| *name > request.after && name.contains(&request.name_contains))
+            .collect();
+        let next = page(&mut names, request.limit);
+        Ok(PolicyListResponse { names, next })
+    }
+}
+
+/// Whether a listing asks for nothing that only the encrypted part of a policy can answer.
+fn only_by_name(request: &PolicyListRequest) -> bool {
+    [
+        &request.spiffeid_pattern,
+        &request.path_pattern,
+        &request.spiffeid_contains,
+        &request.path_contains,
+    ]
+    .iter()
+    .all(|text| text.is_empty())
+}
+
+/// Upstream's filters compare whole patterns, and that of the SPIFFE ID comes first; ours look for a part.
+fn asked_for(policy: &StoredPolicy, request: &PolicyListRequest) -> bool {
+    let (id, path) = (&policy.text.spiffe_id_pattern, &policy.text.path_pattern);
+    let whole = match (request.spiffeid_pattern.as_str(), request.path_pattern.as_str()) {
+        ("", "") => true,
+        ("", wanted) => path == wanted,
+        (wanted, _) => id == wanted,
+    };
+    whole && id.contains(&request.spiffeid_contains) && path.contains(&request.path_contains)
+}
+
+/// Cuts a listing to a page and gives back where the next one begins; 0 and less are no limit.
+fn page(names: &mut Vec<String>, limit: i64) -> Option<String> {
+    let limit = usize::try_from(limit).ok().filter(|limit| *limit > 0)?;
+    if names.len() <= limit {
+        return None;
+    }
+    names.truncate(limit);
+    names.last().cloned()
+}
+
+/// An empty list means the current version, as a 0 in it does.
+fn selectors(request: &SecretVersionsRequest) -> Vec<Selector> {
+    match request.versions.as_slice() {
+        [] => vec![Selector::Current],
+        versions => versions.iter().copied().map(Selector::from).collect(),
+    }
+}
+
+fn metadata(history: &History) -> SecretMetadataResponse {
+    let versions = history.versions().iter().map(|version| {
+        let entry = VersionMetadata {
+            created_time: at(version.created),
+            version: version.number,
+            deleted_time: version.deleted.map(at),
+        };
+        (version.number, entry)
+    });
+    SecretMetadataResponse {
+        versions: versions.collect(),
+        metadata: SecretMetadata {
+            current_version: history.current().map_or(0, |version| version.number),
+            oldest_version: history.oldest().map_or(0, |version| version.number),
+            created_time: at(history.created()),
+            updated_time: at(history.updated()),
+            max_versions: i64::from(history.max_versions().get()),
+        },
+    }
+}
+
+fn at(nanos: UnixNanos) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos))
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}

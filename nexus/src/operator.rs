@@ -1,0 +1,241 @@
+//! What operators and Bootstrap do with the root key: take shares out, feed them back, prove possession, look.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use spike_common::{
+    clock,
+    config::Backend,
+    wire::{
+        KeeperStatus, KeeperStatusKind, Operation, RecoverResponse, RestoreRequest,
+        RestoreResponse, Shard, StatusResponse, VerifyRequest, VerifyResponse,
+    },
+};
+use spike_crypto::{
+    AssociatedData, Derivation, NONCE_LEN, Quorum, Share, ShareIndex, ShareValue, split,
+};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::{
+    access::Grant,
+    error::Error,
+    nexus::Nexus,
+    quorum::{KeeperState, Keepers, Restoration, ShareState},
+};
+
+/// Where the root key comes from.
+#[derive(Debug)]
+pub enum KeySource {
+    /// Made at the start, for this process only: the memory backend.
+    Own,
+    /// From the Keepers, or from an operator.
+    Shares(Shares),
+}
+
+/// What it takes to get a root key from shares and to give shares out.
+#[derive(Debug)]
+pub struct Shares {
+    /// The backend: `sqlite` or `lite`.
+    pub backend: Backend,
+    /// How the key is split.
+    pub quorum: Quorum,
+    /// The highest index that an operator may feed.
+    pub max_index: u16,
+    /// The Keepers.
+    pub keepers: Arc<Keepers>,
+    /// What operators have fed.
+    pub restoration: Restoration,
+}
+
+impl KeySource {
+    fn shares(&self) -> Result<&Shares, Error> {
+        match self {
+            Self::Own => Err(Error::NoShares),
+            Self::Shares(shares) => Ok(shares),
+        }
+    }
+
+    /// Whether the backend has this operation: lite keeps neither secrets nor policies (wire-api 3.2).
+    pub(crate) const fn has(&self, operation: Operation) -> bool {
+        match operation {
+            Operation::SecretPut
+            | Operation::SecretGet
+            | Operation::SecretDelete
+            | Operation::SecretUndelete
+            | Operation::SecretList
+            | Operation::SecretMetadata
+            | Operation::PolicyPut
+            | Operation::PolicyGet
+            | Operation::PolicyDelete
+            | Operation::PolicyList
+            | Operation::PolicyExplain
+            | Operation::PolicyWhoCan
+            | Operation::PolicyLint => match self {
+                Self::Own => true,
+                Self::Shares(shares) => !matches!(shares.backend, Backend::Lite),
+            },
+            Operation::CipherEncrypt
+            | Operation::CipherDecrypt
+            | Operation::OperatorRecover
+            | Operation::OperatorRestore
+            | Operation::OperatorStatus
+            | Operation::BootstrapVerify => true,
+        }
+    }
+
+    /// The Keepers, where there are any.
+    pub(crate) const fn keepers(&self) -> Option<&Arc<Keepers>> {
+        match self {
+            Self::Own => None,
+            Self::Shares(shares) => Some(&shares.keepers),
+        }
+    }
+}
+
+impl Nexus {
+    /// N13: every share of the root key, as the Keepers hold them.
+    ///
+    /// # Errors
+    /// [`Error::NoShares`], [`Error::NothingToRecover`]; [`Error::Store`] where the export cannot be written down.
+    pub async fn recover(&self, grant: &Grant) -> Result<RecoverResponse, Error> {
+        let shares = self.key_source().shares()?;
+        let unsealed = self.seal().granted(grant).map_err(|error| match error {
+            Error::NotReady(reason) => Error::NothingToRecover(reason),
+            other => other,
+        })?;
+        if let Ok(store) = unsealed.store() {
+            store.note_export(clock::unix_nanos()).await?;
+        }
+        let made = split(unsealed.root_key(), shares.quorum, Derivation::Reject);
+        let on_the_wire = made
+            .iter()
+            .map(|share| (i64::from(share.index.get()), Shard::new(share.value.expose_bytes())));
+        tracing::warn!("an operator took the recovery shares out");
+        Ok(RecoverResponse { shards: on_the_wire.collect() })
+    }
+
+    /// N14: takes one share. The answer does not wait for any Keeper.
+    ///
+    /// # Errors
+    /// [`Error::NoShares`], [`Error::Invalid`] for what is no share, [`Error::Restore`].
+    pub async fn restore(
+        &self,
+        _: &Grant,
+        request: &RestoreRequest,
+    ) -> Result<RestoreResponse, Error> {
+        let shares = self.key_source().shares()?;
+        let restored = shares.restoration.feed(share(request, shares.max_index)?).await?;
+        if restored.done {
+            shares.keepers.wake();
+        }
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Ok(RestoreResponse {
+            collected: count(restored.collected),
+            remaining: count(restored.remaining),
+            restored: restored.done,
+        })
+    }
+
+    /// N15: the SHA-256 of what was encrypted under the root key. It proves possession and tells nothing of the key.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong length, [`Error::Undecryptable`] for another key.
+    pub fn verify(&self, grant: &Grant, request: &VerifyRequest) -> Result<VerifyResponse, Error> {
+        let Ok(nonce) = <&[u8; NONCE_LEN]>::try_from(request.nonce.as_slice()) else {
+            let reason = format!("expected {NONCE_LEN} bytes");
+            return Err(Error::Invalid { field: "nonce", reason });
+        };
+        let limit = self.max_ciphertext();
+        if request.ciphertext.len() > limit {
+            let reason = format!("expected at most {limit} bytes");
+            return Err(Error::Invalid { field: "ciphertext", reason });
+        }
+        let unsealed = self.seal().granted(grant)?;
+        let cipher = unsealed.cipher().aead();
+        let opened = cipher.decrypt(nonce, &request.ciphertext, &AssociatedData::none());
+        let Ok(plaintext) = opened else {
+            return Err(Error::Undecryptable);
+        };
+        Ok(VerifyResponse { hash: hex(&Sha256::digest(plaintext.as_slice())) })
+    }
+
+    /// How Nexus and its Keepers are.
+    ///
+    /// # Errors
+    /// [`Error::Store`] where the store cannot be asked.
+    pub fn status(&self, grant: &Grant) -> Result<StatusResponse, Error> {
+        let mut status = StatusResponse {
+            version: spike_common::VERSION.to_owned(),
+            backend: Backend::Memory.to_string(),
+            ..StatusResponse::default()
+        };
+        if let Ok(shares) = self.key_source().shares() {
+            status.backend = shares.backend.to_string();
+            status.shares = shares.quorum.shares();
+            status.threshold = shares.quorum.threshold();
+            status.margin = Some(shares.keepers.margin());
+            status.keepers = shares.keepers.states().into_iter().map(keeper_status).collect();
+        }
+        let unsealed = match self.seal().granted(grant) {
+            Ok(unsealed) => unsealed,
+            Err(error) => {
+                status.sealed = true;
+                status.reason = Some(error.to_string());
+                return Ok(status);
+            }
+        };
+        status.root_key = Some(unsealed.root_key().fingerprint().to_string());
+        if let Ok(store) = unsealed.store() {
+            status.data_key = Some(store.stats()?.active_key);
+            status.last_export = store.last_export()?.map(text);
+        }
+        Ok(status)
+    }
+}
+
+/// Reads the share of a request, strictly: a short one is not filled up (F4).
+fn share(request: &RestoreRequest, max_index: u16) -> Result<Share, Error> {
+    let index = ShareIndex::try_from(request.id).ok().filter(|index| index.get() <= max_index);
+    let Some(index) = index else {
+        let reason = format!("expected a share index from 1 to {max_index}");
+        return Err(Error::Invalid { field: "id", reason });
+    };
+    if !request.shard.is_whole() {
+        let reason = format!("expected 32 numbers, got {}", request.shard.elements());
+        return Err(Error::Invalid { field: "shard", reason });
+    }
+    match ShareValue::from_bytes(request.shard.expose_secret()) {
+        Ok(value) => Ok(Share { index, value }),
+        Err(error) => Err(Error::Invalid { field: "shard", reason: error.to_string() }),
+    }
+}
+
+fn keeper_status(keeper: KeeperState) -> KeeperStatus {
+    let (state, detail) = match keeper.share {
+        ShareState::Unknown => (KeeperStatusKind::Unknown, None),
+        ShareState::Unreachable(reason) => (KeeperStatusKind::Unreachable, Some(reason)),
+        ShareState::Empty => (KeeperStatusKind::Empty, None),
+        ShareState::Unusable(reason) => (KeeperStatusKind::Unusable, Some(reason)),
+        ShareState::Unjudged => (KeeperStatusKind::Unjudged, None),
+        ShareState::Good => (KeeperStatusKind::Good, None),
+        ShareState::Foreign => (KeeperStatusKind::Foreign, None),
+    };
+    let since = keeper.since.format(&Rfc3339).unwrap_or_default();
+    KeeperStatus { index: keeper.index, url: keeper.url, state, since, detail }
+}
+
+fn text(nanos: i64) -> String {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos))
+        .ok()
+        .and_then(|at| at.format(&Rfc3339).ok())
+        .unwrap_or_default()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        for digit in [byte >> 4, byte & 0xf] {
+            text.extend(char::from_digit(u32::from(digit), 16));
+        }
+        text
+    })
+}

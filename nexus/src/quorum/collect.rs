@@ -1,0 +1,251 @@
+//! Shares in, candidate keys out. Pure: no I/O, no clock.
+
+use spike_crypto::{
+    Quorum, ReconstructError, Reconstruction, RootKey, Share, ShareIndex, reconstruct,
+};
+
+/// The most shares for which it is worth trying whether they are merely in another order: 120 orders.
+const MAX_TO_REORDER: usize = 5;
+
+/// Keys that the collected shares make, the best supported first. Each reproduces every share it was made of.
+#[derive(Debug)]
+pub struct Candidates(Vec<Reconstruction>);
+
+/// Why the collected shares make no key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CollectError {
+    /// Not enough yet.
+    #[error("{given} of {needed} shares collected")]
+    TooFew {
+        /// How many there are.
+        given: usize,
+        /// The threshold.
+        needed: u16,
+    },
+    /// There are enough, and they are not of one key.
+    #[error("{given} shares collected, and no {needed} of them belong together{hint}")]
+    NoneBelongTogether {
+        /// How many there are.
+        given: usize,
+        /// The threshold.
+        needed: u16,
+        /// What would explain it, as far as can be found out.
+        hint: String,
+    },
+}
+
+impl Candidates {
+    /// Finds the keys. Costs grow with the square of the threshold and with the number of subsets tried: keep it off the
+    /// threads that serve requests.
+    ///
+    /// # Errors
+    /// [`CollectError`].
+    pub fn find(shares: &[Share], quorum: Quorum) -> Result<Self, CollectError> {
+        let needed = quorum.threshold();
+        let best = match reconstruct(shares, needed) {
+            Ok(best) => best,
+            Err(ReconstructError::TooFew { given, .. }) => {
+                return Err(CollectError::TooFew { given, needed });
+            }
+            Err(
+                ReconstructError::DuplicateIndex { .. }
+                | ReconstructError::NoneBelongTogether { .. },
+            ) => {
+                return Err(CollectError::NoneBelongTogether {
+                    given: shares.len(),
+                    needed,
+                    hint: explain(shares, quorum),
+                });
+            }
+        };
+        let mut found = vec![best];
+        // Those that are left over may be of a second key: a Bootstrap that was run again and died half-way.
+        while let Some(last) = found.last().filter(|last| last.odd.len() >= usize::from(needed)) {
+            let left: Vec<Share> =
+                shares.iter().filter(|share| last.odd.contains(&share.index)).map(copy).collect();
+            match reconstruct(&left, needed) {
+                Ok(next) => found.push(next),
+                Err(_) => break,
+            }
+        }
+        Ok(Self(found))
+    }
+
+    /// Whether more than one key could be meant.
+    pub fn ambiguous(&self) -> bool {
+        self.0.len() > 1
+    }
+
+    /// The shares that do not belong to the first key.
+    pub fn odd(&self) -> &[ShareIndex] {
+        self.0.first().map_or(&[], |first| &first.odd)
+    }
+
+    /// The keys, the first candidate first.
+    pub fn into_keys(self) -> impl Iterator<Item = RootKey> {
+        self.0.into_iter().map(|candidate| candidate.key)
+    }
+}
+
+/// A second copy of a share, wiped like the first.
+fn copy(share: &Share) -> Share {
+    Share { index: share.index, value: share.value.duplicate() }
+}
+
+/// The two mistakes that operators make: another threshold, and Keepers in another order.
+fn explain(shares: &[Share], quorum: Quorum) -> String {
+    let fits = |threshold: u16| {
+        threshold != quorum.threshold() && threshold > 1 && reconstruct(shares, threshold).is_ok()
+    };
+    let most = u16::try_from(shares.len()).unwrap_or(u16::MAX);
+    if let Some(threshold) = (2..=most).find(|threshold| fits(*threshold)) {
+        return format!(
+            "; they do under threshold {threshold}: is SPIKE_NEXUS_SHAMIR_THRESHOLD what it was at bootstrap?"
+        );
+    }
+    if let Some(order) = reordered(shares, quorum) {
+        let order: Vec<String> = order.iter().map(ToString::to_string).collect();
+        return format!(
+            "; they do as shares {}: was the order of SPIKE_NEXUS_KEEPER_PEERS changed?",
+            order.join(", ")
+        );
+    }
+    String::from(
+        "; shares of several keys, a lower threshold than at bootstrap, or another order of Keepers explain that",
+    )
+}
+
+/// The indexes under which the shares belong together, if there are some and the shares are few.
+fn reordered(shares: &[Share], quorum: Quorum) -> Option<Vec<ShareIndex>> {
+    if shares.len() > MAX_TO_REORDER || quorum.threshold() < 2 {
+        return None;
+    }
+    let indexes: Vec<ShareIndex> = shares.iter().map(|share| share.index).collect();
+    permutations(&indexes).into_iter().find(|order| {
+        let renamed: Vec<Share> = shares
+            .iter()
+            .zip(order)
+            .map(|(share, index)| Share { index: *index, value: share.value.duplicate() })
+            .collect();
+        // Some threshold-sized part fits by itself in many orders; only all together means something.
+        reconstruct(&renamed, quorum.threshold()).is_ok_and(|found| found.odd.is_empty())
+    })
+}
+
+fn permutations(indexes: &[ShareIndex]) -> Vec<Vec<ShareIndex>> {
+    if indexes.len() < 2 {
+        return vec![indexes.to_vec()];
+    }
+    let mut all = Vec::new();
+    for (position, first) in indexes.iter().enumerate() {
+        let mut rest = indexes.to_vec();
+        rest.remove(position);
+        for mut order in permutations(&rest) {
+            order.insert(0, *first);
+            all.push(order);
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use spike_crypto::{Derivation, ShareIndex, split};
+
+    use super::*;
+
+    fn quorum(shares: u16, threshold: u16) -> Quorum {
+        Quorum::new(shares, threshold).unwrap()
+    }
+
+    fn shares(key: &RootKey, of: Quorum) -> Vec<Share> {
+        split(key, of, Derivation::Reject)
+    }
+
+    fn only_key(found: Candidates) -> RootKey {
+        assert!(!found.ambiguous());
+        found.into_keys().next().unwrap()
+    }
+
+    #[test]
+    fn any_threshold_of_shares_make_the_key() {
+        let key = RootKey::generate().unwrap();
+        let of = quorum(5, 3);
+        for skip in 0..3 {
+            let some: Vec<Share> = shares(&key, of).into_iter().skip(skip).take(3).collect();
+            assert!(only_key(Candidates::find(&some, of).unwrap()).ct_eq(&key));
+        }
+    }
+
+    #[test]
+    fn too_few_shares_say_how_many_are_missing() {
+        let of = quorum(5, 3);
+        let mut some = shares(&RootKey::generate().unwrap(), of);
+        some.truncate(2);
+        let error = Candidates::find(&some, of).unwrap_err();
+        assert_eq!(error, CollectError::TooFew { given: 2, needed: 3 });
+    }
+
+    #[test]
+    fn a_share_of_another_key_is_named_where_the_others_suffice() {
+        let (key, other) = (RootKey::generate().unwrap(), RootKey::generate().unwrap());
+        let of = quorum(5, 3);
+        let mut mixed = shares(&key, of);
+        mixed[1] = shares(&other, of).remove(1);
+        let found = Candidates::find(&mixed, of).unwrap();
+        assert_eq!(found.odd(), [ShareIndex::new(2).unwrap()]);
+        assert!(only_key(found).ct_eq(&key));
+    }
+
+    #[test]
+    fn two_whole_keys_are_both_candidates() {
+        // A second Bootstrap that died half-way leaves two keys behind (F18).
+        let (key, other) = (RootKey::generate().unwrap(), RootKey::generate().unwrap());
+        let of = quorum(5, 2);
+        let mut mixed = shares(&key, of);
+        mixed.truncate(3);
+        mixed.extend(shares(&other, of).into_iter().skip(3));
+        let found = Candidates::find(&mixed, of).unwrap();
+        assert!(found.ambiguous());
+        let keys: Vec<RootKey> = found.into_keys().collect();
+        assert!(keys[0].ct_eq(&key) && keys[1].ct_eq(&other));
+    }
+
+    #[test]
+    fn a_lowered_threshold_is_recognised() {
+        // F1, cli 7.3: upstream combines two of three shares to a wrong key and pushes it to every Keeper.
+        let made_for = quorum(5, 3);
+        let all = shares(&RootKey::generate().unwrap(), made_for);
+        let error = Candidates::find(&all, quorum(5, 2)).unwrap_err().to_string();
+        assert!(error.contains("under threshold 3"), "{error}");
+    }
+
+    #[test]
+    fn keepers_in_another_order_are_recognised() {
+        let of = quorum(3, 2);
+        let made = shares(&RootKey::generate().unwrap(), of);
+        let turned: Vec<Share> = [2, 0, 1]
+            .into_iter()
+            .zip(1_u16..)
+            .map(|(from, index)| Share {
+                index: ShareIndex::new(index).unwrap(),
+                value: made[from].value.duplicate(),
+            })
+            .collect();
+        let error = Candidates::find(&turned, of).unwrap_err().to_string();
+        assert!(error.contains("as shares 3, 1, 2"), "{error}");
+        assert!(error.contains("SPIKE_NEXUS_KEEPER_PEERS"), "{error}");
+    }
+
+    #[test]
+    fn shares_of_both_derivations_of_one_key_belong_together() {
+        // F2: Keepers filled by an older release beside Keepers filled by a newer one.
+        let key = RootKey::generate().unwrap();
+        let of = quorum(5, 3);
+        let mut mixed: Vec<Share> = shares(&key, of).into_iter().take(3).collect();
+        mixed.extend(split(&key, of, Derivation::Xmd).into_iter().skip(3));
+        let found = Candidates::find(&mixed, of).unwrap();
+        assert!(found.odd().is_empty());
+        assert!(only_key(found).ct_eq(&key));
+    }
+}

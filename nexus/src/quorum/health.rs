@@ -1,0 +1,84 @@
+//! The Keepers as a health check and as metrics.
+
+use std::sync::Arc;
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, gauge::ConstGauge},
+};
+use time::format_description::well_known::Rfc3339;
+
+use super::{KeeperState, Keepers, ShareState};
+
+/// Whether every Keeper would help a restarted Nexus. It never decides on readiness: with the key in memory, Nexus serves
+/// without any Keeper. It fails with the first Keeper, long before it matters.
+///
+/// # Errors
+/// How many would, how many more may be lost, and what is wrong with the others since when.
+pub fn quorum_check(keepers: &Keepers) -> Result<(), String> {
+    let states = keepers.states();
+    let troubles: Vec<String> =
+        states.iter().filter(|keeper| !keeper.share.helps()).map(trouble).collect();
+    if troubles.is_empty() {
+        return Ok(());
+    }
+    let helping = states.len() - troubles.len();
+    let margin = keepers.margin();
+    let meaning = if margin < 0 {
+        "a restarted Nexus would need an operator".to_owned()
+    } else {
+        format!("quorum margin {margin}")
+    };
+    Err(format!(
+        "{helping} of {} Keepers hold their share, {} are needed: {meaning}; {}",
+        states.len(),
+        keepers.quorum().threshold(),
+        troubles.join("; ")
+    ))
+}
+
+fn trouble(keeper: &KeeperState) -> String {
+    let what = match &keeper.share {
+        ShareState::Unknown => "not asked yet".to_owned(),
+        ShareState::Unreachable(reason) => format!("unreachable ({reason})"),
+        ShareState::Empty => "holds no share".to_owned(),
+        ShareState::Unusable(reason) => format!("sent no usable share ({reason})"),
+        ShareState::Foreign => "holds a share of another key".to_owned(),
+        ShareState::Unjudged | ShareState::Good => "fine".to_owned(),
+    };
+    let since = keeper.since.format(&Rfc3339).unwrap_or_default();
+    format!("Keeper {} at {} {what} since {since}", keeper.index, keeper.url)
+}
+
+/// The Keepers in numbers, counted when they are asked for.
+#[derive(Debug)]
+pub struct KeeperMetrics(pub Arc<Keepers>);
+
+impl Collector for KeeperMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let states = self.0.states();
+        let count = |holds: fn(&ShareState) -> bool| {
+            i64::try_from(states.iter().filter(|keeper| holds(&keeper.share)).count())
+                .unwrap_or(i64::MAX)
+        };
+        for (name, help, value) in [
+            ("keepers", "Keepers that are configured", count(|_| true)),
+            ("keepers_reachable", "Keepers that answer", count(ShareState::reachable)),
+            (
+                "keepers_with_share",
+                "Keepers that would help a restarted Nexus",
+                count(ShareState::helps),
+            ),
+            (
+                "quorum_margin",
+                "Keepers that may still be lost before a restarted Nexus needs an operator",
+                self.0.margin(),
+            ),
+        ] {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! N11 and N12: the cipher, in JSON and in stream mode. Their order of checks is their own (wire-api 4.3).
+
+use bytes::Bytes;
+use spike_common::{
+    http::{self, BodyLimits, Reply},
+    wire::{DECRYPTION_FAILED, DecryptRequest, EncryptRequest, STREAM_HEADER_LEN},
+};
+
+use super::{HandlerRequest, Outcome};
+use crate::error::Error;
+
+/// What JSON needs besides the bytes: names, version, nonce, and an `algorithm` that nobody looks at.
+const JSON_OVERHEAD: usize = 4096;
+/// The most characters of JSON for one byte of data: a list of numbers, as Go reads it too.
+const JSON_PER_BYTE: usize = 5;
+
+pub(super) async fn encrypt(request: HandlerRequest<'_>) -> Outcome {
+    let limits = limits(&request);
+    if request.is_stream {
+        return Outcome::from(encrypt_stream(request, limits).await);
+    }
+    request
+        .run_within(
+            limits,
+            EncryptRequest::decode,
+            |_| None,
+            async |nexus, grant, body| Ok(nexus.encrypt(grant, &body)?.encode()),
+        )
+        .await
+}
+
+/// Whoever may not decrypt is told so whatever the body says. It is read first all the same: an answer to a connection
+/// that is closed while the peer still sends may never be heard.
+pub(super) async fn decrypt(request: HandlerRequest<'_>) -> Outcome {
+    let limits = limits(&request);
+    let HandlerRequest { nexus, peer, operation, is_stream, body } = request;
+    let result = async {
+        let body = http::read_body(body, limits).await;
+        let grant = nexus.access().authorize(peer, operation, "")?;
+        let body = body?;
+        if is_stream {
+            return Ok(match nexus.decrypt_stream(&grant, &body)? {
+                Ok(plaintext) => Reply::octets(Bytes::from_owner(plaintext)),
+                Err(Some(code)) => Reply::plain_error(code.status(), code.as_str()),
+                Err(None) => {
+                    Reply::plain_error(axum::http::StatusCode::BAD_REQUEST, DECRYPTION_FAILED)
+                }
+            });
+        }
+        let request = DecryptRequest::decode(&body)?;
+        Ok(Reply::ok(nexus.decrypt(&grant, &request)?.encode()))
+    };
+    Outcome::from(result.await)
+}
+
+async fn encrypt_stream(request: HandlerRequest<'_>, limits: BodyLimits) -> Result<Reply, Error> {
+    let HandlerRequest { nexus, peer, operation, body, .. } = request;
+    let body = http::read_body(body, limits).await?;
+    let grant = nexus.access().authorize(peer, operation, "")?;
+    Ok(Reply::octets(Bytes::from(nexus.encrypt_stream(&grant, &body)?)))
+}
+
+/// As much as the largest request takes, and no more: a body of 100 MiB is not read to be refused.
+fn limits(request: &HandlerRequest<'_>) -> BodyLimits {
+    let data = request.nexus.max_ciphertext();
+    let bytes = if request.is_stream {
+        data.saturating_add(STREAM_HEADER_LEN).saturating_add(1)
+    } else {
+        data.saturating_mul(JSON_PER_BYTE).saturating_add(JSON_OVERHEAD)
+    };
+    BodyLimits { bytes, ..request.nexus.body_limits() }
+}

@@ -1,0 +1,130 @@
+//! The one holder of the root key: sealed without it, unsealed with it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use spike_crypto::{RootCipher, RootKey};
+
+use crate::{
+    access::Grant,
+    error::Error,
+    policies::Policies,
+    store::{Store, StoreError},
+};
+
+/// What Nexus can do once it has the root key.
+#[derive(Debug)]
+pub struct Unsealed {
+    root_key: RootKey,
+    cipher: RootCipher,
+    data: Option<Data>,
+}
+
+#[derive(Debug)]
+struct Data {
+    store: Store,
+    policies: Policies,
+}
+
+impl Unsealed {
+    /// With a store that was opened with the key. Reads every policy: keep it off the threads that serve requests.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the policies cannot be read.
+    pub fn with_store(root_key: RootKey, store: Store) -> Result<Self, StoreError> {
+        let policies = Policies::load(&store)?;
+        let cipher = RootCipher::new(&root_key);
+        Ok(Self { root_key, cipher, data: Some(Data { store, policies }) })
+    }
+
+    /// Without a store: the lite backend.
+    pub fn without_store(root_key: RootKey) -> Self {
+        let cipher = RootCipher::new(&root_key);
+        Self { root_key, cipher, data: None }
+    }
+
+    /// The root key, to derive shares from.
+    pub const fn root_key(&self) -> &RootKey {
+        &self.root_key
+    }
+
+    /// Encryption under the root key itself, where upstream's formats demand it.
+    pub const fn cipher(&self) -> &RootCipher {
+        &self.cipher
+    }
+
+    /// The store.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchRoute`] for the lite backend, which has none.
+    pub fn store(&self) -> Result<&Store, Error> {
+        self.data.as_ref().map(|data| &data.store).ok_or(Error::NoSuchRoute)
+    }
+
+    /// The policies, where the backend has any.
+    pub fn policies(&self) -> Option<&Policies> {
+        self.data.as_ref().map(|data| &data.policies)
+    }
+}
+
+#[derive(Debug)]
+enum State {
+    Sealed { reason: String },
+    Unsealed(Arc<Unsealed>),
+}
+
+/// Whether the root key is here. Read by every request, changed a few times in the life of a process.
+#[derive(Debug)]
+pub struct Seal(ArcSwap<State>);
+
+impl Seal {
+    /// Without a key, and why.
+    pub fn sealed(reason: impl Into<String>) -> Self {
+        Self(ArcSwap::from_pointee(State::Sealed { reason: reason.into() }))
+    }
+
+    /// What the key makes possible, for whoever may use it.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] with the reason while there is no key.
+    pub fn granted(&self, _: &Grant) -> Result<Arc<Unsealed>, Error> {
+        self.unsealed()
+    }
+
+    /// Whether there is a key.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] with the reason while there is none.
+    pub fn ready(&self) -> Result<(), Error> {
+        self.unsealed().map(|_| ())
+    }
+
+    /// What the key makes possible, for the daemon's own work: no request gets here without a grant.
+    pub(crate) fn unsealed(&self) -> Result<Arc<Unsealed>, Error> {
+        match &**self.0.load() {
+            State::Unsealed(unsealed) => Ok(Arc::clone(unsealed)),
+            State::Sealed { reason } => Err(Error::NotReady(reason.clone())),
+        }
+    }
+
+    /// Says why there still is no key. Changes nothing once there is one.
+    pub fn explain(&self, reason: &str) {
+        self.0.rcu(|state| match &**state {
+            State::Unsealed(_) => Arc::clone(state),
+            State::Sealed { .. } => Arc::new(State::Sealed { reason: reason.to_owned() }),
+        });
+    }
+
+    /// Puts the key to use.
+    pub fn unseal(&self, unsealed: Unsealed) {
+        self.0.store(Arc::new(State::Unsealed(Arc::new(unsealed))));
+    }
+
+    /// Lets go of the key and gives back what was in use, so that the store can be closed.
+    pub fn seal(&self, reason: &str) -> Option<Arc<Unsealed>> {
+        match &*self.0.swap(Arc::new(State::Sealed { reason: reason.to_owned() })) {
+            State::Unsealed(unsealed) => Some(Arc::clone(unsealed)),
+            State::Sealed { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Bringing Nexus up and down.
+
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use spike_common::{
+    audit::AuditLog,
+    clock,
+    config::{Backend, DatabaseSettings, Environment, JournalMode, NexusSettings},
+    daemon::{self, Daemon, FrameSettings, Program, StartError, chain},
+    http::{BodyLimits, RequestMetrics},
+    identity::Role,
+    mtls::{ConnectionMetrics, Listener, PeerRule, Serving},
+    svid::SvidSource,
+    telemetry::{Effect, Telemetry},
+};
+use spike_crypto::RootKey;
+
+use crate::{
+    access::Access,
+    nexus::Nexus,
+    operator::{KeySource, Shares},
+    quorum::{Adopter, Connection, KeeperMetrics, Keepers, Restoration, Tending, quorum_check},
+    routes,
+    seal::{Seal, Unsealed},
+    store::{self, Home, Options, Store},
+};
+
+/// What `--help` says.
+pub const PROGRAM: Program =
+    Program { name: "nexus", about: "SPIKE Nexus: the encrypted secret store" };
+
+/// Runs Nexus with these arguments and this environment, from start to exit status.
+pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environment) -> ExitCode {
+    let frame = |settings: &NexusSettings| FrameSettings {
+        log: settings.log,
+        telemetry: settings.telemetry.clone(),
+        drain: settings.server.drain_timeout,
+    };
+    daemon::run(PROGRAM, arguments, environment, NexusSettings::load, frame, start)
+}
+
+/// A Nexus that serves.
+#[derive(Debug)]
+pub struct Running {
+    nexus: Arc<Nexus>,
+    serving: Serving,
+    tending: Option<Tending>,
+}
+
+/// Starts Nexus: waits for an identity, opens the port, and takes the root key from where the backend has it.
+///
+/// The port is open before there is a key, and answers 503 until then.
+///
+/// # Errors
+/// What keeps it from serving for good: the wrong identity, a port that is taken, standard error closed.
+pub async fn start(settings: NexusSettings, telemetry: Telemetry) -> Result<Running, StartError> {
+    let source = daemon::identity(&telemetry, &settings.identity, Role::Nexus).await?;
+    let seal = Arc::new(Seal::sealed("no Keeper has sent a share yet"));
+    let key_source = key_source(&settings, &seal, &source)?;
+    let nexus = Arc::new(Nexus::new(
+        Access::new(Arc::clone(&settings.identity.trust_roots), Arc::clone(&seal)),
+        (Arc::clone(&seal), key_source),
+        settings.max_ciphertext_size,
+        AuditLog::to_standard_error()?,
+        RequestMetrics::default(),
+        BodyLimits {
+            bytes: settings.server.max_body_size,
+            time: settings.server.read_body_timeout,
+        },
+    ));
+    watch(&nexus, &telemetry);
+    let connections = ConnectionMetrics::default();
+    telemetry.register(|registry| connections.register(registry));
+    let listener = Listener::bind(&settings.listen.sockets()?)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+    tracing::info!(address = %listener.address(), "listening");
+    let tending = match nexus.key_source() {
+        KeySource::Own => {
+            seal.unseal(own_key(&settings)?);
+            None
+        }
+        KeySource::Shares(shares) => Some(shares.keepers.tend()),
+    };
+    // Each request is authorized by itself, so that every SVID may connect.
+    let app = routes::app(Arc::clone(&nexus));
+    let serving =
+        listener.serve(&source, PeerRule::AnySvid, settings.server.limits, connections, app)?;
+    Ok(Running { nexus, serving, tending })
+}
+
+impl Daemon for Running {
+    async fn drain(self, bound: Duration) -> bool {
+        let Self { nexus, serving, tending } = self;
+        let finished = serving.drain(bound).await;
+        // Before the key goes: a Keeper's task would take a Nexus without one for one that has just started.
+        drop(tending);
+        let Some(unsealed) = nexus.seal().seal("ending") else { return finished };
+        let Ok(store) = unsealed.store() else { return finished };
+        match store.close().await {
+            Ok(()) => finished,
+            Err(error) => {
+                tracing::error!(reason = chain(&error), "the store did not close cleanly");
+                false
+            }
+        }
+    }
+}
+
+/// The health checks and metrics of what Nexus is made of.
+fn watch(nexus: &Arc<Nexus>, telemetry: &Telemetry) {
+    let sealed = Arc::clone(nexus);
+    telemetry.health().add("root_key", Effect::NotReady, move |_| {
+        sealed.seal().ready().map_err(|error| error.to_string())
+    });
+    let audit = Arc::clone(nexus);
+    telemetry.health().add("audit", Effect::NotReady, move |_| audit.audit().check());
+    telemetry.register(|registry| nexus.metrics().register(registry));
+    if let Some(keepers) = nexus.key_source().keepers() {
+        let metrics = KeeperMetrics(Arc::clone(keepers));
+        telemetry.register(|registry| registry.register_collector(Box::new(metrics)));
+        let keepers = Arc::clone(keepers);
+        telemetry.health().add("quorum", Effect::Degraded, move |_| quorum_check(&keepers));
+    }
+}
+
+/// Where the root key will come from.
+fn key_source(
+    settings: &NexusSettings,
+    seal: &Arc<Seal>,
+    source: &SvidSource,
+) -> Result<KeySource, StartError> {
+    let home = match (settings.backend, &settings.data) {
+        (Backend::Memory, _) => return Ok(KeySource::Own),
+        (Backend::Lite, _) => None,
+        (Backend::Sqlite, Some(data)) => {
+            tracing::info!(path = %data.path.display(), origin = %data.origin, "data directory");
+            Some(Home::File(data.path.clone()))
+        }
+        (Backend::Sqlite, None) => return Err("no data directory".into()),
+    };
+    let peers = settings.keepers.as_ref().ok_or("no Keepers are configured")?;
+    let options = options(&settings.database, settings.max_secret_versions);
+    let adopter = Arc::new(Adopter::new(Arc::clone(seal), home, options));
+    let connection = Connection {
+        source,
+        roots: &settings.identity.trust_roots,
+        timeouts: settings.client.timeouts,
+    };
+    let keepers = Keepers::new(
+        peers,
+        &connection,
+        (Arc::clone(seal), Arc::clone(&adopter)),
+        settings.quorum,
+        settings.keeper_update_interval,
+    )?;
+    Ok(KeySource::Shares(Shares {
+        backend: settings.backend,
+        quorum: settings.quorum,
+        max_index: settings.max_share_index,
+        keepers: Arc::new(keepers),
+        restoration: Restoration::new(Arc::clone(seal), adopter, settings.quorum),
+    }))
+}
+
+/// The memory backend makes its own key, which nobody else ever has.
+fn own_key(settings: &NexusSettings) -> Result<Unsealed, StartError> {
+    tracing::warn!("memory backend: everything is lost at the end; not for production");
+    let root_key = RootKey::generate()?;
+    let options = options(&settings.database, settings.max_secret_versions);
+    let store = Store::open(&Home::Memory, &root_key, &options, clock::unix_nanos())?;
+    Ok(Unsealed::with_store(root_key, store)?)
+}
+
+fn options(database: &DatabaseSettings, max_versions: u32) -> Options {
+    let fallback = Options::default();
+    Options {
+        max_versions: NonZeroU32::new(max_versions).unwrap_or(fallback.max_versions),
+        journal_mode: match database.journal_mode {
+            JournalMode::Wal => store::JournalMode::Wal,
+            JournalMode::Delete => store::JournalMode::Delete,
+            JournalMode::Truncate => store::JournalMode::Truncate,
+            JournalMode::Persist => store::JournalMode::Persist,
+        },
+        busy_timeout: database.busy_timeout,
+        operation_timeout: database.operation_timeout,
+        // One of the connections is the writer's.
+        readers: NonZeroUsize::new(database.max_open_connections.saturating_sub(1))
+            .unwrap_or(NonZeroUsize::MIN),
+        create: !database.skip_schema_creation,
+    }
+}

@@ -1,0 +1,153 @@
+//! What can go wrong in the store.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use spike_crypto::{Fingerprint, RandomError};
+
+use super::JournalMode;
+use crate::secret::NumbersUsedUp;
+
+/// Why the store did not do what it was asked.
+///
+/// "There is no such secret" is an answer, not an error.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The directory or a file in it cannot be made, opened or protected.
+    #[error("cannot use {}", path.display())]
+    Unusable {
+        /// The directory or file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has the store open.
+    #[error("the store in {} is in use by another process", directory.display())]
+    InUse {
+        /// The directory of the store.
+        directory: PathBuf,
+    },
+    /// There is no store, and [`Options::create`](super::Options::create) forbids making one.
+    #[error("there is no store at {} and creating one is switched off", path.display())]
+    Missing {
+        /// The file that was looked for.
+        path: PathBuf,
+    },
+    /// The file exists and is something else.
+    #[error("{} is not a store of this program", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A later program wrote the file.
+    #[error("the store at {} has schema {found}, this program knows {known}", path.display())]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The highest schema version known here.
+        known: i64,
+    },
+    /// The store belongs to another root key. Nothing was written.
+    #[error("the store belongs to root key {stored}, not to {given}")]
+    WrongRootKey {
+        /// The fingerprint in the store.
+        stored: Fingerprint,
+        /// The fingerprint of the key that was offered.
+        given: Fingerprint,
+    },
+    /// Upstream's database cannot be read, or is not one that is known. Nothing was imported, and
+    /// no byte was changed.
+    #[error("cannot import {}: {what}", path.display())]
+    Upstream {
+        /// The database.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// Upstream's database belongs to another root key. Nothing was imported, and no byte was
+    /// changed.
+    #[error(
+        "{} does not belong to root key {given}, under which {opened} of its rows decrypt and \
+         {refused} do not; nothing was imported", path.display()
+    )]
+    UpstreamKey {
+        /// The database.
+        path: PathBuf,
+        /// The fingerprint of the key that was offered.
+        given: Fingerprint,
+        /// Rows that decrypt.
+        opened: u64,
+        /// Rows that do not.
+        refused: u64,
+    },
+    /// Another process has upstream's database open, and may still write to it.
+    #[error("{} is in use by another process: stop upstream's Nexus first", path.display())]
+    UpstreamInUse {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Answered writes would be lost in a crash.
+    #[error("journal mode {mode} is refused: it loses answered writes")]
+    UnsafeJournal {
+        /// The mode asked for.
+        mode: &'static str,
+    },
+    /// SQLite kept another journal mode than the one asked for.
+    #[error("journal mode {} cannot be had here, SQLite stayed with {got}", wanted.as_str())]
+    JournalNotSet {
+        /// The mode asked for.
+        wanted: JournalMode,
+        /// The mode in force.
+        got: String,
+    },
+    /// The file is truncated or overwritten, or its tables are not those of its schema version.
+    #[error("the store is damaged: {what}")]
+    Damaged {
+        /// What was found.
+        what: String,
+    },
+    /// A row is not as it was written: moved, changed, swapped, taken from elsewhere, or missing.
+    #[error("row {path:?}{} of table {table} was tampered with", OfVersion(*version))]
+    Tampered {
+        /// The table.
+        table: &'static str,
+        /// The secret path or policy name; empty for tables without one.
+        path: String,
+        /// The version or number of the row, where it has one.
+        version: Option<i64>,
+    },
+    /// The path has no version numbers left.
+    #[error(transparent)]
+    NumbersUsedUp(#[from] NumbersUsedUp),
+    /// The operating system gave no random bytes. Nothing was written.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// The write waited too long for its turn. It was not done and will not be.
+    #[error("the write waited too long for its turn and was dropped")]
+    TimedOut,
+    /// The transaction the write was part of could not be committed; nothing of it was kept.
+    #[error("the write was not committed")]
+    NotCommitted(#[source] Arc<StoreError>),
+    /// SQLite refused.
+    #[error("the database failed")]
+    Sqlite(#[from] rusqlite::Error),
+    /// [`Store::close`](super::Store::close) was called.
+    #[error("the store is closed")]
+    Closed,
+    /// A bug in the store: the operation was undone.
+    #[error("the write failed for a reason inside this program")]
+    Bug,
+}
+
+/// Writes " version 3" or nothing.
+struct OfVersion(Option<i64>);
+
+impl std::fmt::Display for OfVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |version| write!(f, " version {version}"))
+    }
+}

@@ -1,0 +1,176 @@
+//! What an import tells: what came in, and every row that did not, by name.
+
+use std::fmt;
+
+use super::recognise::Generation;
+use super::record::ImportRecord;
+use crate::secret::PathError;
+use crate::store::StoreError;
+
+/// What opening a store found of upstream's data, and what came of it.
+#[derive(Debug, Default)]
+pub enum Import {
+    /// No database of upstream lies beside the store.
+    #[default]
+    None,
+    /// It was taken in just now.
+    Done(ImportReport),
+    /// It was taken in at an earlier opening, and still lies there.
+    Earlier(ImportRecord),
+    /// It lies there and was left alone.
+    Not(NotImported),
+}
+
+/// Why a database of upstream was left alone. The store itself is open and well.
+#[derive(Debug, thiserror::Error)]
+pub enum NotImported {
+    /// Data of two origins must not be mixed without anyone asking for it.
+    #[error("the store holds data already, and not from an import")]
+    HoldsData,
+    /// The file is not the one that was taken in, or it has changed since.
+    #[error("the store took in another database, of {} bytes with SHA-256 {}", .0.bytes, .0.digest())]
+    Another(ImportRecord),
+    /// The store's own record of the import was tampered with.
+    #[error("what the store remembers of an import was tampered with")]
+    Record(#[source] StoreError),
+    /// It cannot be compared with the one that was taken in.
+    #[error("the database cannot be read")]
+    Unreadable(#[source] StoreError),
+}
+
+/// What came in, and what did not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportReport {
+    /// Which releases write such a database.
+    pub generation: Generation,
+    /// Paths that came in.
+    pub secrets: u64,
+    /// Versions that came in, deleted ones too.
+    pub versions: u64,
+    /// Policies that came in.
+    pub policies: u64,
+    /// Every row that was left out.
+    pub refused: Vec<Finding>,
+    /// Rows that came in and are not shown as upstream shows them.
+    pub changed: Vec<Finding>,
+}
+
+/// One row of upstream's database, and what is to be said about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Upstream's table.
+    pub table: &'static str,
+    /// The path, with the version where there is one, or the policy name.
+    pub key: String,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a row was left out, or what is different about it now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// Left out.
+    #[error("its name is no text")]
+    NoName,
+    /// Left out: such a path can be neither read nor deleted.
+    #[error("{0}")]
+    Path(PathError),
+    /// Left out: not a number from 1, or used twice.
+    #[error("its version number cannot be one")]
+    Number,
+    /// Left out.
+    #[error("its nonce does not have 12 bytes")]
+    Nonce,
+    /// Left out: it was changed, or written under another key.
+    #[error("it does not decrypt under the root key")]
+    Undecryptable,
+    /// Left out: what it decrypts to is no set of named texts.
+    #[error("its content is not of the form that upstream writes")]
+    Content,
+    /// Left out: upstream does not show versions whose path is not listed.
+    #[error("no row of secret_metadata belongs to it")]
+    Orphan,
+    /// Left out: a policy of that name changed later, and names are unique now.
+    #[error("a newer policy has the same name")]
+    Namesake,
+    /// Left out: whoever could write the file could have written it.
+    #[error("its patterns are in clear, so nothing proves who wrote them; put it again")]
+    Clear,
+    /// Changed: a version's time reads 1970-01-01, a path's is that of its versions.
+    #[error("a time in it cannot be read and was replaced")]
+    Time,
+    /// Changed: the limit is the default for new paths, but no lower than what is there.
+    #[error("its limit on versions cannot be read and was replaced")]
+    Limit,
+    /// Changed: the current version is the highest live one.
+    #[error("its current version was {was} and is {is}, the highest one that is not deleted")]
+    Current {
+        /// As upstream had it; 0 for none.
+        was: i64,
+        /// As it is now; 0 for none.
+        is: i64,
+    },
+}
+
+impl Import {
+    /// Writes it to the log: one line, and one for each row that was left out or changed.
+    pub fn log(&self) {
+        match self {
+            Self::None => {}
+            Self::Done(report) => report.log(),
+            Self::Earlier(record) => tracing::info!(
+                file = record.file,
+                sha256 = record.digest(),
+                "upstream's database was imported at an earlier start; the file is not needed"
+            ),
+            Self::Not(why) => tracing::warn!(
+                error = why as &dyn std::error::Error,
+                "upstream's database was not imported; to import it, move the store away"
+            ),
+        }
+    }
+}
+
+impl ImportReport {
+    pub(super) const fn new(generation: Generation) -> Self {
+        Self {
+            generation,
+            secrets: 0,
+            versions: 0,
+            policies: 0,
+            refused: Vec::new(),
+            changed: Vec::new(),
+        }
+    }
+
+    pub(super) fn refuse(&mut self, table: &'static str, key: impl Into<String>, reason: Reason) {
+        self.refused.push(Finding { table, key: key.into(), reason });
+    }
+
+    pub(super) fn change(&mut self, table: &'static str, key: impl Into<String>, reason: Reason) {
+        self.changed.push(Finding { table, key: key.into(), reason });
+    }
+
+    fn log(&self) {
+        tracing::info!(
+            generation = %self.generation,
+            secrets = self.secrets,
+            versions = self.versions,
+            policies = self.policies,
+            refused = self.refused.len(),
+            "upstream's database was imported; the file stays as it was"
+        );
+        for Finding { table, key, reason } in &self.refused {
+            tracing::warn!(table, key, %reason, "a row of upstream's database was left out");
+        }
+        for Finding { table, key, reason } in &self.changed {
+            tracing::warn!(table, key, %reason, "a row of upstream's database came in changed");
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}: {}", self.table, self.key, self.reason)
+    }
+}

@@ -1,0 +1,377 @@
+//! Opening a store: the directory, the files, the settings of SQLite, and whose store it is.
+//!
+//! Until the root key has proved to be the right one, nothing is written.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rustix::fs::FlockOperation;
+use spike_crypto::{Fingerprint, RootKey};
+
+use super::identity::Identity;
+use super::import::{self, Import, Plan};
+use super::keyring::Ring;
+use super::readers::{Readers, Slot};
+use super::writer::Change;
+use super::{Home, JournalMode, Options, StoreError, create};
+use crate::secret::UnixNanos;
+
+/// The file of the store.
+pub(super) const FILE: &str = "nexus.db";
+const LOCK_FILE: &str = "nexus.lock";
+const SCHEMA: &str = include_str!("schema.sql");
+/// In the file's header, so that `file` and we can tell whose it is: "SPK2".
+const APPLICATION_ID: i64 = 0x5350_4b32;
+/// In the file's header as `user_version`.
+const SCHEMA_VERSION: i64 = 1;
+/// Bytes of the header of every SQLite database.
+const HEADER: u64 = 100;
+
+/// A store that is open and belongs to the given root key.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) writer: Slot,
+    pub(super) readers: Arc<Readers>,
+    pub(super) ring: Ring,
+    pub(super) identity: Identity,
+    /// Empty in memory.
+    pub(super) directory: PathBuf,
+    /// Held, locked, for as long as the store is open.
+    pub(super) lock_file: Option<File>,
+    /// What became of upstream's data.
+    pub(super) import: Import,
+}
+
+/// Opens the store at `home`, or makes it.
+pub(super) fn open(
+    home: &Home,
+    root: &RootKey,
+    options: &Options,
+    encryptions_per_key: u64,
+    now: UnixNanos,
+) -> Result<Opened, StoreError> {
+    let connect = Connect { root, options, encryptions_per_key, now };
+    match home {
+        Home::File(directory) => connect.file(directory),
+        Home::Memory => connect.memory(),
+    }
+}
+
+struct Connect<'a> {
+    root: &'a RootKey,
+    options: &'a Options,
+    encryptions_per_key: u64,
+    now: UnixNanos,
+}
+
+impl Connect<'_> {
+    fn memory(&self) -> Result<Opened, StoreError> {
+        let mut connection = Connection::open_in_memory_with_flags(flags())?;
+        self.harden(&connection)?;
+        let (ring, identity, import) = self.fill(&mut connection, Plan::nothing())?;
+        // Two connections to one database in memory lock each other out by polling; one that is
+        // shared by turns is simpler and quicker.
+        let writer = Arc::new(Mutex::new(Some(connection)));
+        let readers = Arc::new(Readers::new(vec![Arc::clone(&writer)]));
+        let directory = PathBuf::new();
+        Ok(Opened { writer, readers, ring, identity, directory, lock_file: None, import })
+    }
+
+    fn file(&self, directory: &Path) -> Result<Opened, StoreError> {
+        make_directory(directory)?;
+        let lock_file = lock_directory(directory)?;
+        create::sweep(directory)?;
+        import::sweep(directory)?;
+        let path = directory.join(FILE);
+        let exists = path.try_exists().map_err(|source| unusable(&path, source))?;
+        let made = if exists { None } else { Some(self.make(directory, &path)?) };
+        drop(private_file(&path)?);
+        refuse_stub(&path)?;
+        let mut connection = Connection::open_with_flags(&path, flags())?;
+        self.harden(&connection)?;
+        // As long as the key is in doubt, closing must not touch the file either.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        check_header(&connection, &path).map_err(damaged)?;
+        check_length(&connection, &path)?;
+        let (mut ring, mut identity) = self.recognise(&connection).map_err(damaged)?;
+        let plan = match made {
+            Some(import) => Plan::Settled(import),
+            None => Plan::for_existing(directory, self.root, &connection, ring.keys(), &identity)?,
+        };
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        self.set_journal(&connection)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let before = identity;
+        let import = self.carry_out(plan, &transaction, &mut ring, &mut identity)?;
+        if identity != before {
+            identity.write(&transaction, &mut ring)?;
+        }
+        ring.record(&transaction)?;
+        transaction.commit()?;
+        ring.committed();
+        let readers = (0..self.options.readers.get()).map(|_| self.reader(&path));
+        let readers = Arc::new(Readers::new(readers.collect::<Result<_, _>>()?));
+        let writer = Arc::new(Mutex::new(Some(connection)));
+        let directory = directory.to_owned();
+        Ok(Opened {
+            writer,
+            readers,
+            ring,
+            identity,
+            directory,
+            lock_file: Some(lock_file),
+            import,
+        })
+    }
+
+    /// Makes the file of a new store, with the data of upstream in it if there is any.
+    fn make(&self, directory: &Path, path: &Path) -> Result<Import, StoreError> {
+        create::refuse_remains(directory)?;
+        let plan = Plan::for_new(directory, self.root)?;
+        if plan.is_nothing() && !self.options.create {
+            return Err(StoreError::Missing { path: path.to_owned() });
+        }
+        create::whole(directory, |new| {
+            let mut connection = Connection::open_with_flags(new, flags())?;
+            self.harden(&connection)?;
+            // Until it is renamed, the file is thrown away after a crash: it needs no journal.
+            connection.pragma_update_and_check(None, "journal_mode", "MEMORY", get::<String>)?;
+            connection.pragma_update(None, "synchronous", "OFF")?;
+            let (_ring, _identity, import) = self.fill(&mut connection, plan)?;
+            connection.close().map_err(|(_connection, error)| error)?;
+            Ok(import)
+        })
+    }
+
+    /// Checks that the store is whole as far as can be seen quickly, and belongs to the root key.
+    fn recognise(&self, connection: &Connection) -> Result<(Ring, Identity), StoreError> {
+        let fresh = Connection::open_in_memory()?;
+        fresh.execute_batch(SCHEMA)?;
+        // Exact, so that nobody can slip in a trigger or loosen a table.
+        if schema(connection)? != schema(&fresh)? {
+            return Err(StoreError::Damaged {
+                what: "its tables are not those of schema 1".to_owned(),
+            });
+        }
+        let identity = Identity::unverified(connection)?;
+        let stored = Fingerprint::from_bytes(identity.root_key);
+        let given = self.root.fingerprint();
+        let limit = self.encryptions_per_key;
+        let Some(ring) = Ring::load(connection, self.root, identity.active_key, limit)? else {
+            return Err(if stored == given {
+                StoreError::Tampered { table: "keyring", path: String::new(), version: None }
+            } else {
+                StoreError::WrongRootKey { stored, given }
+            });
+        };
+        let identity = Identity::verified(connection, ring.keys())?;
+        Ok((ring, identity))
+    }
+
+    /// Makes schema, first data key, identity, and what there is to import, in one transaction.
+    fn fill(
+        &self,
+        connection: &mut Connection,
+        plan: Plan,
+    ) -> Result<(Ring, Identity, Import), StoreError> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        transaction.execute_batch(SCHEMA)?;
+        let mut ring = Ring::create(&transaction, self.root, self.encryptions_per_key, self.now)?;
+        let mut identity = Identity {
+            root_key: self.root.fingerprint().to_bytes(),
+            active_key: ring.active(),
+            policy_epoch: 1,
+            created: self.now,
+            imported: None,
+            last_export: None,
+        };
+        let import = self.carry_out(plan, &transaction, &mut ring, &mut identity)?;
+        identity.write(&transaction, &mut ring)?;
+        ring.record(&transaction)?;
+        transaction.commit()?;
+        ring.committed();
+        Ok((ring, identity, import))
+    }
+
+    fn carry_out(
+        &self,
+        plan: Plan,
+        connection: &Connection,
+        ring: &mut Ring,
+        identity: &mut Identity,
+    ) -> Result<Import, StoreError> {
+        plan.carry_out(&mut Change { connection, ring, identity }, self.options, self.now)
+    }
+
+    fn reader(&self, path: &Path) -> Result<Slot, StoreError> {
+        let connection = Connection::open_with_flags(path, flags())?;
+        self.harden(&connection)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(Arc::new(Mutex::new(Some(connection))))
+    }
+
+    /// What holds for every connection: the file is not trusted.
+    fn harden(&self, connection: &Connection) -> Result<(), StoreError> {
+        connection.busy_timeout(self.options.busy_timeout)?;
+        connection.set_prepared_statement_cache_capacity(32);
+        distrust(connection)?;
+        // Pruned rows are overwritten, not only unlinked (F8).
+        connection.pragma_update(None, "secure_delete", true)?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        Ok(())
+    }
+
+    /// An answered write is on the disk: every commit syncs.
+    fn set_journal(&self, connection: &Connection) -> Result<(), StoreError> {
+        let wanted = self.options.journal_mode;
+        let got: String =
+            connection.pragma_update_and_check(None, "journal_mode", wanted.as_str(), get)?;
+        if got != wanted.as_str() {
+            return Err(StoreError::JournalNotSet { wanted, got });
+        }
+        let synchronous = match wanted {
+            JournalMode::Wal => "FULL",
+            // Syncs the directory as well: there a commit is the end of the journal.
+            JournalMode::Delete | JournalMode::Truncate | JournalMode::Persist => "EXTRA",
+        };
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        Ok(())
+    }
+}
+
+/// What a file may hold is up to whoever can write it: nothing in it is to be run.
+pub(super) fn distrust(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+    connection.pragma_update(None, "cell_size_check", true)
+}
+
+/// No URI, so that a `?` in the path is a character; no mutex, as every connection has ours.
+pub(super) fn flags() -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
+fn get<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<T> {
+    row.get(0)
+}
+
+/// Everything the database defines, as text.
+fn schema(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Option<String>)>> {
+    let mut statement =
+        connection.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    rows.collect()
+}
+
+fn make_directory(directory: &Path) -> Result<(), StoreError> {
+    let failed = |source| unusable(directory, source);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+    let mode = fs::metadata(directory).map_err(failed)?.permissions().mode();
+    if mode & 0o077 != 0
+        && let Err(error) = fs::set_permissions(directory, Permissions::from_mode(0o700))
+    {
+        // A mounted volume may belong to somebody else. The files themselves are 0600.
+        tracing::warn!(
+            directory = %directory.display(),
+            mode = format_args!("{:o}", mode & 0o7777),
+            %error,
+            "the data directory is open to others and its mode cannot be changed"
+        );
+    }
+    Ok(())
+}
+
+/// One process at a time: counters and caches would not notice another one.
+fn lock_directory(directory: &Path) -> Result<File, StoreError> {
+    let path = directory.join(LOCK_FILE);
+    let file = private_file(&path)?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(StoreError::InUse { directory: directory.to_owned() })
+        }
+        Err(error) => Err(unusable(&path, error.into())),
+    }
+}
+
+/// Opens or creates a file that only its owner may read.
+pub(super) fn private_file(path: &Path) -> Result<File, StoreError> {
+    let failed = |source| unusable(path, source);
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    file.set_permissions(Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok(file)
+}
+
+pub(super) fn unusable(path: &Path, source: io::Error) -> StoreError {
+    StoreError::Unusable { path: path.to_owned(), source }
+}
+
+/// SQLite takes an empty file for a new database, and throws away the log beside it.
+fn refuse_stub(path: &Path) -> Result<(), StoreError> {
+    let length = fs::metadata(path).map_err(|source| unusable(path, source))?.len();
+    if length < HEADER {
+        return Err(StoreError::Damaged { what: format!("it has only {length} bytes") });
+    }
+    Ok(())
+}
+
+/// Refuses what is no store of this program, or of a later one.
+fn check_header(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let path = path.to_owned();
+    let application: i64 = connection.pragma_query_value(None, "application_id", get)?;
+    let found: i64 = connection.pragma_query_value(None, "user_version", get)?;
+    if application == 0 && found == 0 && schema(connection)?.is_empty() {
+        return Err(StoreError::Damaged { what: "it holds nothing at all".to_owned() });
+    }
+    match found {
+        _ if application != APPLICATION_ID => Err(StoreError::Foreign { path }),
+        SCHEMA_VERSION => Ok(()),
+        known_later if known_later > SCHEMA_VERSION => {
+            Err(StoreError::NewerSchema { path, found, known: SCHEMA_VERSION })
+        }
+        _ => Err(StoreError::Damaged { what: format!("there is no schema {found}") }),
+    }
+}
+
+/// SQLite notices missing pages, but takes what is missing of the last one for zeros.
+fn check_length(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let page: i64 = connection.pragma_query_value(None, "page_size", get)?;
+    let length = fs::metadata(path).map_err(|source| unusable(path, source))?.len();
+    // With a log beside it, the file may have been left in the middle of a checkpoint.
+    let log = fs::metadata(path.with_extension("db-wal")).map_or(0, |log| log.len());
+    if log == 0 && length % page.cast_unsigned().max(1) != 0 {
+        return Err(StoreError::Damaged { what: format!("it ends within a page, at {length}") });
+    }
+    Ok(())
+}
+
+/// Says of a file that SQLite finds broken that it is.
+fn damaged(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Sqlite(error)
+            if matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            ) =>
+        {
+            StoreError::Damaged { what: error.to_string() }
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,53 @@
+//! The connections for reading.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::Connection;
+
+use super::StoreError;
+
+/// A connection that is shared by turns; `None` once the store is closed.
+pub(super) type Slot = Arc<Mutex<Option<Connection>>>;
+
+/// Locks a slot. What a panic leaves behind is a connection whose statements were reset.
+pub(super) fn lock(slot: &Slot) -> MutexGuard<'_, Option<Connection>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A fixed set of connections. In memory it is one slot, that of the writer.
+#[derive(Debug)]
+pub(super) struct Readers {
+    slots: Vec<Slot>,
+    /// Where to queue up when all are busy.
+    next: AtomicUsize,
+}
+
+impl Readers {
+    pub(super) const fn new(slots: Vec<Slot>) -> Self {
+        Self { slots, next: AtomicUsize::new(0) }
+    }
+
+    /// Runs `query` on a free connection, the first one first: its page cache is the warmest.
+    pub(super) fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let free = self.slots.iter().find_map(|slot| slot.try_lock().ok());
+        let guard = free.or_else(|| self.turn().map(lock)).ok_or(StoreError::Closed)?;
+        query(guard.as_ref().ok_or(StoreError::Closed)?)
+    }
+
+    /// Closes every connection, waiting for the reads under way.
+    pub(super) fn close(&self) {
+        for slot in &self.slots {
+            drop(lock(slot).take());
+        }
+    }
+
+    /// The slot to wait for: each one in turn.
+    fn turn(&self) -> Option<&Slot> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        self.slots.get(turn % self.slots.len().max(1))
+    }
+}

@@ -1,0 +1,161 @@
+//! The calls that read and change secrets.
+//!
+//! What changes is decided by [`History`], what a row looks like by `head.rs`.
+
+use rusqlite::params;
+use zeroize::Zeroizing;
+
+use super::head::{HEADS, Head, VersionRow};
+use super::row::{names, seal};
+use super::{Store, StoreError};
+use crate::secret::{History, SecretPath, Selector, UnixNanos, Version};
+
+impl Store {
+    /// Adds a version and returns its number. `plaintext` is stored as it is, encrypted.
+    ///
+    /// Versions beyond the limit of the path are erased in the same transaction (F8, Q-22).
+    ///
+    /// # Errors
+    /// [`StoreError::Tampered`] when the path's own row is not as it was written; otherwise what
+    /// keeps every write from being done.
+    pub async fn put(
+        &self,
+        path: &SecretPath,
+        plaintext: Zeroizing<Vec<u8>>,
+        now: UnixNanos,
+    ) -> Result<i64, StoreError> {
+        let path = path.clone();
+        let max_versions = self.max_versions;
+        self.queue
+            .submit(now, move |change| {
+                let head = Head::find(change.connection, change.ring.keys(), &path)?;
+                let mut head = head.unwrap_or_else(|| Head::new(max_versions, now));
+                let put = head.history.put(now)?;
+                let version = Version { number: put.number, created: now, deleted: None };
+                let row = VersionRow { path: path.as_str(), version };
+                let nonce = seal(row, &plaintext, change.ring)?.write(change.connection)?;
+                head.nonces.push((put.number, nonce));
+                if let Some(last) = put.pruned.last() {
+                    head.nonces.retain(|(number, _)| number > last);
+                    change
+                        .connection
+                        .prepare_cached("DELETE FROM versions WHERE path = ?1 AND version <= ?2")?
+                        .execute(params![path.as_str(), last])?;
+                }
+                head.write(&path, change)?;
+                Ok(put.number)
+            })
+            .await
+    }
+
+    /// Marks versions deleted, by the rules of [`History::delete`]. `false`: there is no such path.
+    ///
+    /// # Errors
+    /// [`StoreError::Tampered`] when a row that would change is not as it was written.
+    pub async fn delete(
+        &self,
+        path: &SecretPath,
+        selectors: Vec<Selector>,
+        now: UnixNanos,
+    ) -> Result<bool, StoreError> {
+        let path = path.clone();
+        self.queue
+            .submit(now, move |change| {
+                let Some(mut head) = Head::find(change.connection, change.ring.keys(), &path)?
+                else {
+                    return Ok(false);
+                };
+                let before = head.history.clone();
+                let deleted = head.history.delete(&selectors, now);
+                head.restamp(&path, &before, &deleted, change)?;
+                Ok(true)
+            })
+            .await
+    }
+
+    /// Revives versions, by the rules of [`History::undelete`]. `false`: there is no such path, or
+    /// nothing was to revive.
+    ///
+    /// # Errors
+    /// [`StoreError::Tampered`] when a row that would change is not as it was written.
+    pub async fn undelete(
+        &self,
+        path: &SecretPath,
+        selectors: Vec<Selector>,
+        now: UnixNanos,
+    ) -> Result<bool, StoreError> {
+        let path = path.clone();
+        self.queue
+            .submit(now, move |change| {
+                let Some(mut head) = Head::find(change.connection, change.ring.keys(), &path)?
+                else {
+                    return Ok(false);
+                };
+                let before = head.history.clone();
+                let revived = head.history.undelete(&selectors, now);
+                head.restamp(&path, &before, &revived, change)?;
+                Ok(!revived.is_empty())
+            })
+            .await
+    }
+
+    /// The value of a live version, as it was put. `None`: no such path, no such version, or it is
+    /// deleted.
+    ///
+    /// # Errors
+    /// [`StoreError::Tampered`] names the row that is not as it was written.
+    pub fn get(
+        &self,
+        path: &SecretPath,
+        selector: Selector,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        self.readers.read(|connection| {
+            Head::with(connection, &self.keys, path, |head| {
+                let Some(head) = head else { return Ok(None) };
+                let Some(version) = head.history.find(selector) else { return Ok(None) };
+                head.value(connection, &self.keys, path, *version).map(Some)
+            })
+        })
+    }
+
+    /// Every version of a path, deleted ones too, and the times of the path. No value is decrypted.
+    ///
+    /// # Errors
+    /// [`StoreError::Tampered`] when the path's own row is not as it was written.
+    pub fn metadata(&self, path: &SecretPath) -> Result<Option<History>, StoreError> {
+        self.readers.read(|connection| {
+            Ok(Head::find(connection, &self.keys, path)?.map(|head| head.history))
+        })
+    }
+
+    /// Up to `limit` paths that start with `prefix` and come after `after`, in byte order, fully
+    /// deleted ones too. `""` and `None` ask for the first of all; the last name of a page asks
+    /// for the next page. Nothing is decrypted.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Closed`].
+    pub fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        // One lower bound, so that the index is entered where the page begins.
+        let (sql, from) = match after {
+            Some(after) if after >= prefix => (LIST_AFTER, after),
+            Some(_) | None => (LIST_FROM, prefix),
+        };
+        // Paths are ASCII, so this is above every continuation of the prefix.
+        let end = format!("{prefix}\u{10ffff}");
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.readers.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            names(statement.query(params![from, end, limit])?, HEADS)
+        })
+    }
+}
+
+const LIST_FROM: &str =
+    "SELECT path FROM secrets WHERE path >= ?1 AND path < ?2 ORDER BY path LIMIT ?3";
+const LIST_AFTER: &str =
+    "SELECT path FROM secrets WHERE path > ?1 AND path < ?2 ORDER BY path LIMIT ?3";

@@ -1,0 +1,110 @@
+//! The store from the outside, in both homes; `tampering.rs` and `files.rs` go at the file itself.
+
+mod batches;
+mod files;
+mod import;
+mod opening;
+mod policies;
+mod secrets;
+mod tampering;
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::secret::{SecretPath, Selector};
+
+const NOON: UnixNanos = 1_800_000_000_000_000_000;
+const MINUTE: UnixNanos = 60_000_000_000;
+
+/// A store with what it lives in.
+struct Fixture {
+    store: Store,
+    directory: Option<TempDir>,
+    options: Options,
+}
+
+/// A root key that is the same every time.
+fn root_key(fill: u8) -> RootKey {
+    RootKey::from_bytes(&[fill; 32]).unwrap()
+}
+
+fn path(text: &str) -> SecretPath {
+    SecretPath::parse(text).unwrap()
+}
+
+fn value(text: &str) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(text.as_bytes().to_vec())
+}
+
+fn options() -> Options {
+    Options { readers: NonZeroUsize::new(2).unwrap(), ..Options::default() }
+}
+
+fn in_file(options: Options) -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::File(directory.path().to_owned());
+    let store = Store::open(&home, &root_key(1), &options, NOON).unwrap();
+    Fixture { store, directory: Some(directory), options }
+}
+
+fn in_memory(options: Options) -> Fixture {
+    let store = Store::open(&Home::Memory, &root_key(1), &options, NOON).unwrap();
+    Fixture { store, directory: None, options }
+}
+
+/// Every kind of home there is: what holds must hold in each.
+fn homes(options: &Options) -> Vec<Fixture> {
+    let mut homes = vec![in_memory(options.clone())];
+    for journal_mode in
+        [JournalMode::Wal, JournalMode::Delete, JournalMode::Truncate, JournalMode::Persist]
+    {
+        homes.push(in_file(Options { journal_mode, ..options.clone() }));
+    }
+    homes
+}
+
+impl Fixture {
+    fn directory(&self) -> &Path {
+        self.directory.as_ref().unwrap().path()
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory().join("nexus.db")
+    }
+
+    /// Closes the store and opens it again.
+    async fn reopened(self) -> Self {
+        self.store.close().await.unwrap();
+        self.opened_again()
+    }
+
+    /// Opens the store again after whoever had it is gone.
+    fn opened_again(self) -> Self {
+        let Self { store, directory, options } = self;
+        drop(store);
+        let home = Home::File(directory.as_ref().unwrap().path().to_owned());
+        let store = Store::open(&home, &root_key(1), &options, NOON).unwrap();
+        Self { store, directory, options }
+    }
+
+    async fn put(&self, name: &str, text: &str) -> i64 {
+        self.store.put(&path(name), value(text), NOON).await.unwrap()
+    }
+
+    fn get(&self, name: &str, version: i64) -> Option<String> {
+        let value = self.store.get(&path(name), Selector::from(version)).unwrap()?;
+        Some(String::from_utf8(value.to_vec()).unwrap())
+    }
+
+    fn numbers(&self, name: &str) -> Vec<i64> {
+        let history = self.store.metadata(&path(name)).unwrap().unwrap();
+        history.versions().iter().map(|version| version.number).collect()
+    }
+}
+
+fn selectors(numbers: &[i64]) -> Vec<Selector> {
+    numbers.iter().copied().map(Selector::from).collect()
+}

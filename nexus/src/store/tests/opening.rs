@@ -1,0 +1,264 @@
+//! Opening: what is accepted, what is refused and why, and that a refusal changes nothing.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use rusqlite::Connection;
+
+use super::*;
+
+fn open(directory: &Path, options: &Options) -> Result<Store, StoreError> {
+    Store::open(&Home::File(directory.to_owned()), &root_key(1), options, NOON)
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[tokio::test]
+async fn files_are_for_their_owner_only_and_a_clean_close_leaves_just_the_database() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("deep/data");
+    let store = open(&directory, &options()).unwrap();
+    store.put(&path("p"), value("x"), NOON).await.unwrap();
+    assert_eq!(mode(&directory), 0o700);
+    for file in ["nexus.db", "nexus.db-wal", "nexus.db-shm", "nexus.lock"] {
+        assert_eq!(mode(&directory.join(file)), 0o600, "{file}");
+    }
+    store.close().await.unwrap();
+    let mut left: Vec<_> =
+        fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["nexus.db", "nexus.lock"]);
+}
+
+// F20.
+#[test]
+fn modes_that_are_too_wide_are_tightened() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(directory.path(), &options()).unwrap());
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let file = directory.path().join("nexus.db");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    drop(open(directory.path(), &options()).unwrap());
+    assert_eq!((mode(directory.path()), mode(&file)), (0o700, 0o600));
+}
+
+#[tokio::test]
+async fn a_store_that_was_dropped_can_be_opened_at_once_with_all_its_data() {
+    let home = in_file(options());
+    home.put("p", "one").await;
+    let home = home.opened_again();
+    home.put("p", "two").await;
+    let home = home.reopened().await;
+    assert_eq!(home.get("p", 1).as_deref(), Some("one"));
+    assert_eq!(home.get("p", 2).as_deref(), Some("two"));
+    assert_eq!(home.put("p", "three").await, 3);
+}
+
+#[test]
+fn a_second_opening_is_refused_while_the_first_lasts() {
+    let home = in_file(options());
+    let error = open(home.directory(), &options()).unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+    drop(home.opened_again());
+}
+
+#[tokio::test]
+async fn stores_in_memory_have_nothing_in_common() {
+    let (one, other) = (in_memory(options()), in_memory(options()));
+    one.put("p", "x").await;
+    assert_eq!(other.get("p", 0), None);
+}
+
+#[test]
+fn without_leave_to_create_a_missing_store_is_not_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { create: false, ..options() };
+    let error = open(directory.path(), &options).unwrap_err();
+    assert!(matches!(error, StoreError::Missing { .. }), "{error}");
+    assert!(!directory.path().join("nexus.db").exists());
+}
+
+#[tokio::test]
+async fn an_existing_store_needs_no_leave_to_create() {
+    let mut home = in_file(options());
+    home.put("p", "x").await;
+    home.options.create = false;
+    assert_eq!(home.reopened().await.get("p", 0).as_deref(), Some("x"));
+}
+
+// A new store is built under another name.
+#[test]
+fn a_creation_that_was_interrupted_is_repeated() {
+    let directory = tempfile::tempdir().unwrap();
+    for file in ["nexus.db.new", "nexus.db.new-journal"] {
+        fs::write(directory.path().join(file), "half").unwrap();
+    }
+    let store = open(directory.path(), &options()).unwrap();
+    assert_eq!(store.stats().unwrap().paths, 0);
+    assert!(!directory.path().join("nexus.db.new").exists());
+    assert!(!directory.path().join("nexus.db.new-journal").exists());
+}
+
+// Proof 5: truncating must not pass for a fresh start, nor take the log along.
+#[tokio::test]
+async fn a_store_that_was_emptied_is_damaged_and_not_new() {
+    let home = in_file(options());
+    home.put("p", "x").await;
+    let log = fs::read(home.directory().join("nexus.db-wal")).unwrap();
+    assert!(!log.is_empty());
+    for left in [Some(0), Some(16), Some(99), Some(4096), None] {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, beside) =
+            (directory.path().join("nexus.db"), directory.path().join("nexus.db-wal"));
+        if let Some(length) = left {
+            fs::write(&file, vec![0; length]).unwrap();
+        }
+        fs::write(&beside, &log).unwrap();
+        let error = open(directory.path(), &options()).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{left:?}: {error:?}");
+        assert!(fs::read(&beside).unwrap() == log, "{left:?}");
+        assert_eq!(fs::metadata(&file).ok().map(|file| file.len()), left.map(|n| n as u64));
+    }
+}
+
+// A database without anything in it is what SQLite makes of an empty file.
+#[test]
+fn a_database_without_any_table_is_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let connection = Connection::open(directory.path().join("nexus.db")).unwrap();
+    connection.execute_batch("CREATE TABLE t (x); DROP TABLE t;").unwrap();
+    drop(connection);
+    let error = open(directory.path(), &options()).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn a_directory_that_is_a_file_is_named() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("data");
+    fs::write(&directory, "").unwrap();
+    let error = open(&directory, &options()).unwrap_err();
+    assert!(matches!(&error, StoreError::Unusable { path, .. } if *path == directory), "{error}");
+}
+
+#[test]
+fn other_peoples_files_are_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("nexus.db");
+    Connection::open(&file).unwrap().execute_batch("CREATE TABLE secrets (path TEXT)").unwrap();
+    let before = fs::read(&file).unwrap();
+    let error = open(directory.path(), &options()).unwrap_err();
+    assert!(matches!(error, StoreError::Foreign { .. }), "{error}");
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn a_later_schema_is_refused_by_number() {
+    let home = in_file(options());
+    let file = home.file();
+    let Fixture { store, directory, .. } = home;
+    drop(store);
+    Connection::open(&file).unwrap().pragma_update(None, "user_version", 7).unwrap();
+    let error = open(directory.unwrap().path(), &options()).unwrap_err();
+    assert!(matches!(error, StoreError::NewerSchema { found: 7, known: 1, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn damaged_files_are_refused_with_a_reason_and_left_alone() {
+    let home = in_file(options());
+    for number in 0..50 {
+        home.put(&format!("p{number}"), &"x".repeat(500)).await;
+    }
+    home.store.close().await.unwrap();
+    let whole = fs::read(home.file()).unwrap();
+    let mut no_header = whole.clone();
+    no_header[..16].fill(b'!');
+    let mut no_schema = whole.clone();
+    no_schema[100..4096].fill(0xff);
+    let text =
+        b"this has never been a database, but it is longer than the header of one".repeat(99);
+    for (what, bytes) in [
+        ("cut in half", whole[..whole.len() / 2].to_vec()),
+        ("cut by a page", whole[..whole.len() - 4096].to_vec()),
+        ("cut within a page", whole[..whole.len() - 100].to_vec()),
+        ("cut to the header", whole[..4096].to_vec()),
+        ("header overwritten", no_header),
+        ("schema overwritten", no_schema),
+        ("text", text.clone()),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("nexus.db"), &bytes).unwrap();
+        let opened = open(directory.path(), &options());
+        assert!(matches!(opened, Err(StoreError::Damaged { .. })), "{what}: {opened:?}");
+        drop(opened);
+        assert_eq!(fs::read(directory.path().join("nexus.db")).unwrap(), bytes, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_changed_journal_mode_takes_effect_and_loses_nothing() {
+    let mut home = in_file(options());
+    let modes =
+        [JournalMode::Delete, JournalMode::Wal, JournalMode::Persist, JournalMode::Truncate];
+    for (number, journal_mode) in (1..).zip(modes) {
+        assert_eq!(home.put("p", journal_mode.as_str()).await, number);
+        home.options.journal_mode = journal_mode;
+        home = home.reopened().await;
+        let mode: String = home
+            .store
+            .readers
+            .read(|connection| {
+                Ok(connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?)
+            })
+            .unwrap();
+        if journal_mode == JournalMode::Wal {
+            assert_eq!(mode, "wal");
+        } else {
+            assert_ne!(mode, "wal");
+        }
+    }
+    assert_eq!(home.numbers("p"), [1, 2, 3, 4]);
+}
+
+#[test]
+fn journal_modes_are_read_in_any_case_and_unsafe_ones_refused() {
+    for (text, mode) in [
+        ("WAL", JournalMode::Wal),
+        ("wal", JournalMode::Wal),
+        ("Delete", JournalMode::Delete),
+        ("truncate", JournalMode::Truncate),
+        ("PERSIST", JournalMode::Persist),
+    ] {
+        assert_eq!(JournalMode::parse(text).unwrap(), Some(mode), "{text}");
+    }
+    for text in ["", "WAL2", "wal "] {
+        assert_eq!(JournalMode::parse(text).unwrap(), None, "{text:?}");
+    }
+    for text in ["OFF", "off", "Memory"] {
+        let error = JournalMode::parse(text).unwrap_err();
+        assert!(matches!(error, StoreError::UnsafeJournal { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_last_export_is_remembered_and_bound() {
+    let home = in_file(options());
+    assert_eq!(home.store.last_export().unwrap(), None);
+    home.store.note_export(NOON).await.unwrap();
+    home.store.note_export(NOON + MINUTE).await.unwrap();
+    assert_eq!(home.store.last_export().unwrap(), Some(NOON + MINUTE));
+    let home = home.reopened().await;
+    assert_eq!(home.store.last_export().unwrap(), Some(NOON + MINUTE));
+    home.store.close().await.unwrap();
+    let sql = "UPDATE store SET last_export = NULL";
+    assert_eq!(Connection::open(home.file()).unwrap().execute(sql, []).unwrap(), 1);
+    let error = open(home.directory(), &options()).unwrap_err();
+    assert!(matches!(error, StoreError::Tampered { table: "store", .. }), "{error}");
+}
+
+#[test]
+fn the_store_names_its_root_key() {
+    assert_eq!(in_memory(options()).store.root_key(), root_key(1).fingerprint());
+}
