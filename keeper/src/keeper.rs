@@ -1,0 +1,150 @@
+//! What a Keeper does, in domain words, and who may ask for it.
+
+use std::sync::Arc;
+
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::ConstGauge},
+    registry::Registry,
+};
+use spike_common::{
+    audit::AuditLog,
+    http::{BodyLimits, RequestMetrics},
+    identity::{Role, TrustRootsByRole},
+    mtls::Peer,
+    wire::Shard,
+};
+
+use crate::{
+    error::Error,
+    slot::{Change, Slot},
+};
+
+/// The service. One per process, shared by every request.
+#[derive(Debug)]
+pub struct Keeper {
+    roots: Arc<TrustRootsByRole>,
+    slot: Slot,
+    replaced: Counter,
+    audit: AuditLog,
+    requests: RequestMetrics,
+    body_limits: BodyLimits,
+}
+
+impl Keeper {
+    /// A Keeper without a share, which knows Nexus and Bootstrap by these trust roots.
+    pub fn new(roots: Arc<TrustRootsByRole>, audit: AuditLog, body_limits: BodyLimits) -> Self {
+        Self {
+            roots,
+            slot: Slot::default(),
+            replaced: Counter::default(),
+            audit,
+            requests: RequestMetrics::default(),
+            body_limits,
+        }
+    }
+
+    /// K1: takes a share in place of the one that is held. Nexus and Bootstrap may.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::NotAShare`]; the held share then stays.
+    pub fn contribute(&self, peer: &Peer, shard: &Shard) -> Result<(), Error> {
+        let role = [Role::Nexus, Role::Bootstrap].into_iter().find(|role| self.is(*role, peer));
+        let role = role.ok_or(Error::Denied("only Nexus and Bootstrap may"))?;
+        let by = peer.id();
+        match (self.slot.put(shard)?, role) {
+            (Change::Same, _) => {
+                tracing::debug!(by, "the share that is held was contributed again");
+            }
+            (Change::Filled, _) => tracing::info!(by, "took a share"),
+            (Change::Replaced, Role::Bootstrap) => {
+                self.replaced.inc();
+                tracing::warn!(
+                    by,
+                    "Bootstrap replaced the share by another: there is a new root key; if that was not meant, do not restart Nexus"
+                );
+            }
+            (Change::Replaced, _) => {
+                self.replaced.inc();
+                tracing::warn!(
+                    by,
+                    "Nexus replaced the share by another: the one held before was of another key or another split"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// K2: gives the share. Only Nexus may ask.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::NoShare`].
+    pub fn share(&self, peer: &Peer) -> Result<Shard, Error> {
+        if !self.is(Role::Nexus, peer) {
+            return Err(Error::Denied("only Nexus may"));
+        }
+        self.slot.get().ok_or(Error::NoShare)
+    }
+
+    /// Whether the Keeper is of use.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub fn check(&self) -> Result<(), String> {
+        if self.slot.is_filled() {
+            Ok(())
+        } else {
+            Err("no share yet: waiting for Bootstrap or Nexus".to_owned())
+        }
+    }
+
+    /// Lets go of the share.
+    pub fn forget(&self) {
+        self.slot.clear();
+    }
+
+    /// Makes the numbers of this Keeper visible in `registry`.
+    pub fn register(self: &Arc<Self>, registry: &mut Registry) {
+        self.requests.register(registry);
+        registry.register(
+            "share_replacements",
+            "Times the share that was held gave way to a different one",
+            self.replaced.clone(),
+        );
+        registry.register_collector(Box::new(SharePresent(Arc::clone(self))));
+    }
+
+    /// Where every request is written down.
+    pub const fn audit(&self) -> &AuditLog {
+        &self.audit
+    }
+
+    /// Requests in numbers.
+    pub const fn requests(&self) -> &RequestMetrics {
+        &self.requests
+    }
+
+    /// Bounds on every body.
+    pub const fn body_limits(&self) -> BodyLimits {
+        self.body_limits
+    }
+
+    fn is(&self, role: Role, peer: &Peer) -> bool {
+        self.roots.hold(role, peer.id())
+    }
+}
+
+/// Whether there is a share, read when it is asked for.
+#[derive(Debug)]
+struct SharePresent(Arc<Keeper>);
+
+impl prometheus_client::collector::Collector for SharePresent {
+    fn encode(
+        &self,
+        mut encoder: prometheus_client::encoding::DescriptorEncoder<'_>,
+    ) -> Result<(), std::fmt::Error> {
+        use prometheus_client::{encoding::EncodeMetric, metrics::MetricType};
+        let gauge = ConstGauge::new(i64::from(self.0.slot.is_filled()));
+        let help = "1 when this Keeper holds a share";
+        gauge.encode(encoder.encode_descriptor("share_present", help, None, MetricType::Gauge)?)
+    }
+}

@@ -1,0 +1,313 @@
+use std::{
+    fs::File,
+    io::{Read as _, pipe},
+    os::fd::OwnedFd,
+    time::Duration,
+};
+
+use axum::http::{Method, header};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use spike_common::{audit::AuditLog, http::BodyLimits, identity::TrustRootsByRole};
+use tower::ServiceExt;
+
+use super::*;
+
+const NEXUS: &str = "spiffe://spike.ist/spike/nexus";
+const NEXUS_POD: &str = "spiffe://spike.ist/spike/nexus/spike-nexus-0";
+const BOOTSTRAP: &str = "spiffe://spike.ist/spike/bootstrap";
+const PILOT: &str = "spiffe://spike.ist/spike/pilot/role/superuser";
+
+const CONTRIBUTE: &str = "/v1/store/contribute";
+const SHARD: &str = "/v1/store/shard";
+/// The share of the example in wire-api 8.
+const SHARE: [u8; 32] = [
+    212, 60, 38, 23, 32, 123, 232, 218, 248, 14, 70, 44, 251, 98, 219, 57, 241, 124, 44, 7, 251,
+    246, 123, 17, 84, 33, 159, 45, 83, 39, 226, 56,
+];
+
+/// A Keeper and the other end of its audit log.
+struct Subject {
+    app: Router,
+    keeper: Arc<Keeper>,
+    audit: std::io::PipeReader,
+}
+
+impl Subject {
+    fn new() -> Self {
+        let (audit, writer) = pipe().unwrap();
+        let limits = BodyLimits { bytes: 1024, time: Duration::from_mins(1) };
+        let log = AuditLog::to_file(File::from(OwnedFd::from(writer)));
+        let keeper = Arc::new(Keeper::new(Arc::new(TrustRootsByRole::default()), log, limits));
+        Self { app: app(Arc::clone(&keeper)), keeper, audit }
+    }
+
+    async fn send(&self, who: &str, request: Request<Body>) -> Response {
+        let mut request = request;
+        request.extensions_mut().insert(Peer::unverified(who));
+        request.headers_mut().insert(header::HOST, "keeper:8443".parse().unwrap());
+        self.app.clone().oneshot(request).await.unwrap()
+    }
+
+    /// A POST: its status and its body as text.
+    async fn post(&self, who: &str, target: &str, body: &str) -> (u16, String) {
+        let request = Request::post(target).body(Body::from(body.to_owned())).unwrap();
+        let response = self.send(who, request).await;
+        let status = response.status().as_u16();
+        (status, text(response).await)
+    }
+
+    /// The audit lines so far; ends the log.
+    fn audit_lines(self) -> Vec<Value> {
+        let Self { app, keeper, mut audit } = self;
+        drop((app, keeper));
+        let mut text = String::new();
+        audit.read_to_string(&mut text).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+async fn text(response: Response) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn contribution(share: &[u8]) -> String {
+    json!({ "shard": share }).to_string()
+}
+
+fn held(share: &[u8]) -> (u16, String) {
+    (200, format!(r#"{{"shard":{},"Err":""}}"#, json!(share)))
+}
+
+fn refused() -> (u16, String) {
+    (400, r#"{"err":"api_bad_request"}"#.to_owned())
+}
+
+fn no_share() -> (u16, String) {
+    (400, r#"{"shard":null,"Err":"api_bad_request"}"#.to_owned())
+}
+
+#[tokio::test]
+async fn an_empty_keeper_answers_400_and_never_200_with_a_null_share() {
+    // Row 38 and Q-11: upstream's Nexus dies of a null share.
+    let keeper = Subject::new();
+    assert_eq!(keeper.post(NEXUS, SHARD, "{}").await, no_share());
+}
+
+#[tokio::test]
+async fn a_share_from_bootstrap_or_nexus_is_given_back_to_nexus() {
+    for giver in [BOOTSTRAP, NEXUS, NEXUS_POD, "spiffe://spike.ist/spike/bootstrap/pod"] {
+        let keeper = Subject::new();
+        let taken = keeper.post(giver, CONTRIBUTE, &contribution(&SHARE)).await;
+        assert_eq!(taken, (200, "{}".to_owned()), "{giver}");
+        assert_eq!(keeper.post(NEXUS_POD, SHARD, "{}").await, held(&SHARE), "{giver}");
+    }
+}
+
+#[tokio::test]
+async fn only_nexus_may_ask_for_the_share() {
+    // Row 39.
+    let keeper = Subject::new();
+    keeper.post(BOOTSTRAP, CONTRIBUTE, &contribution(&SHARE)).await;
+    let denied = (401, r#"{"shard":null,"Err":"access_unauthorized"}"#.to_owned());
+    assert_eq!(keeper.post(BOOTSTRAP, SHARD, "{}").await, denied);
+    // Row 40 is a failure of TLS; the route would not give in either.
+    assert_eq!(keeper.post(PILOT, SHARD, "{}").await, denied);
+    let denied = (401, r#"{"err":"access_unauthorized"}"#.to_owned());
+    assert_eq!(keeper.post(PILOT, CONTRIBUTE, &contribution(&[1; 32])).await, denied);
+    assert_eq!(keeper.post(NEXUS, SHARD, "{}").await, held(&SHARE));
+}
+
+#[tokio::test]
+async fn what_is_no_share_is_refused_and_the_held_one_stays() {
+    // Row 42; and what upstream takes but should not: short and long lists (row 41) and values of the group order and
+    // above, of which its Nexus dies (F4).
+    let order = "255,255,255,255,0,0,0,0,255,255,255,255,255,255,255,255,\
+                 188,230,250,173,167,23,158,132,243,185,202,194,252,99,37,81";
+    let keeper = Subject::new();
+    keeper.post(NEXUS, CONTRIBUTE, &contribution(&SHARE)).await;
+    let bad = [
+        r#"{"shard":"AAAA"}"#.to_owned(),
+        r#"{"shard":[256]}"#.to_owned(),
+        r#"{"shard":[-1]}"#.to_owned(),
+        r#"{"shard":[1.0]}"#.to_owned(),
+        r#"{"shard":null}"#.to_owned(),
+        contribution(&[0; 32]),
+        r#"{"shard":[7]}"#.to_owned(),
+        contribution(&[7; 31]),
+        contribution(&[7; 33]),
+        contribution(&[255; 32]),
+        format!(r#"{{"shard":[{order}]}}"#),
+        "{}".to_owned(),
+        "null".to_owned(),
+        String::new(),
+        "[]".to_owned(),
+        "{".to_owned(),
+    ];
+    for body in bad {
+        assert_eq!(keeper.post(BOOTSTRAP, CONTRIBUTE, &body).await, refused(), "{body}");
+        assert_eq!(keeper.post(NEXUS, SHARD, "{}").await, held(&SHARE), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn another_share_takes_the_place_of_the_held_one_and_is_counted() {
+    let keeper = Subject::new();
+    let mut registry = prometheus_client::registry::Registry::default();
+    keeper.keeper.register(&mut registry);
+    let metrics = || {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text
+    };
+    assert!(metrics().contains("share_present 0\n"), "{}", metrics());
+    for (share, replacements) in [(SHARE, 0), (SHARE, 0), ([9; 32], 1), (SHARE, 2)] {
+        let taken = keeper.post(BOOTSTRAP, CONTRIBUTE, &contribution(&share)).await;
+        assert_eq!(taken, (200, "{}".to_owned()));
+        assert_eq!(keeper.post(NEXUS, SHARD, "{}").await, held(&share));
+        let expected = format!("share_replacements_total {replacements}\n");
+        assert!(metrics().contains(&expected), "{}", metrics());
+    }
+    assert!(metrics().contains("share_present 1\n"), "{}", metrics());
+    let counted = r#"requests_total{route="keeper_shard",status="200"} 4"#;
+    assert!(metrics().contains(counted), "{}", metrics());
+}
+
+#[tokio::test]
+async fn json_is_read_as_go_reads_it() {
+    // wire-api 4.2: unknown keys, case, duplicates, null bodies.
+    let keeper = Subject::new();
+    let list = json!(SHARE);
+    for body in [
+        format!(r#"{{"SHARD":{list},"more":[1,{{}}]}}"#),
+        format!(r#" {{"shard":[1,2],"shard":{list}}} "#),
+    ] {
+        assert_eq!(keeper.post(NEXUS, CONTRIBUTE, &body).await.0, 200, "{body}");
+    }
+    for (body, answer) in [
+        ("null", held(&SHARE)),
+        (r#"{"x":1}"#, held(&SHARE)),
+        ("", no_share()),
+        ("[]", no_share()),
+        ("{} {}", no_share()),
+    ] {
+        assert_eq!(keeper.post(NEXUS, SHARD, body).await, answer, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_body_is_told_before_a_missing_right() {
+    // wire-api 4.3.
+    let keeper = Subject::new();
+    assert_eq!(keeper.post(BOOTSTRAP, SHARD, "{").await, no_share());
+    assert_eq!(keeper.post(PILOT, CONTRIBUTE, "{").await, refused());
+    assert_eq!(keeper.post(PILOT, CONTRIBUTE, r#"{"shard":[7]}"#).await.0, 401);
+}
+
+#[tokio::test]
+async fn whatever_is_no_route_gets_the_fallback() {
+    let keeper = Subject::new();
+    keeper.post(NEXUS, CONTRIBUTE, &contribution(&SHARE)).await;
+    for target in ["/", "/v1/store/shards", "/v1/store/shard/", "/v1/store/shard?action=get"] {
+        assert_eq!(keeper.post(NEXUS, target, "{}").await, refused(), "{target}");
+    }
+    for method in [Method::GET, Method::PUT, Method::DELETE, Method::from_bytes(b"FOO").unwrap()] {
+        let request = Request::builder().method(&method).uri(SHARD).body(Body::empty()).unwrap();
+        let response = keeper.send(NEXUS, request).await;
+        assert_eq!((response.status().as_u16(), text(response).await), refused(), "{method}");
+    }
+    assert_eq!(keeper.post(NEXUS, "/v1/store/shar%64?action=", "{}").await, held(&SHARE));
+}
+
+#[tokio::test]
+async fn an_unclean_path_is_redirected() {
+    let keeper = Subject::new();
+    let request = Request::post("/v1//store/shard").body(Body::from("{}")).unwrap();
+    let response = keeper.send(NEXUS, request).await;
+    assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT);
+    assert_eq!(response.headers()[header::LOCATION], SHARD);
+}
+
+#[tokio::test]
+async fn a_body_above_the_limit_is_refused() {
+    let keeper = Subject::new();
+    let answer = keeper.post(NEXUS, CONTRIBUTE, &" ".repeat(1025)).await;
+    assert_eq!(answer, (413, r#"{"err":"api_bad_request"}"#.to_owned()));
+}
+
+#[tokio::test]
+async fn answers_are_kept_out_of_caches_and_name_their_request() {
+    let keeper = Subject::new();
+    let request = Request::post(SHARD).body(Body::from("{}")).unwrap();
+    let response = keeper.send(NEXUS, request).await;
+    let headers = response.headers().clone();
+    for (name, value) in [
+        ("content-type", "application/json"),
+        ("cache-control", "no-store, no-cache, must-revalidate, private"),
+        ("pragma", "no-cache"),
+        ("expires", "0"),
+    ] {
+        assert_eq!(headers[name], value);
+    }
+    let lines = keeper.audit_lines();
+    assert_eq!(headers["x-request-id"], *lines[0]["audit"]["TrailID"].as_str().unwrap());
+}
+
+#[tokio::test]
+async fn every_request_leaves_one_audit_line_with_caller_and_outcome_and_without_the_share() {
+    let keeper = Subject::new();
+    keeper.post(BOOTSTRAP, CONTRIBUTE, &contribution(&SHARE)).await;
+    keeper.post(NEXUS, SHARD, "{}").await;
+    keeper.post(BOOTSTRAP, SHARD, "{}").await;
+    keeper.post(BOOTSTRAP, CONTRIBUTE, &contribution(&SHARE[..31])).await;
+    keeper.post(NEXUS, "/v1/elsewhere", "{}").await;
+    let lines = keeper.audit_lines();
+    let told: Vec<Value> = lines
+        .iter()
+        .map(|line| {
+            let audit = &line["audit"];
+            json!([
+                audit["Component"],
+                audit["Action"],
+                audit["UserID"],
+                audit["State"],
+                audit["Status"]
+            ])
+        })
+        .collect();
+    let (done, not) = ("audit-success", "audit-errored");
+    assert_eq!(
+        told,
+        [
+            json!(["RouteContribute", "create", BOOTSTRAP, done, 200]),
+            json!(["RouteShard", "read", NEXUS, done, 200]),
+            json!(["RouteShard", "read", BOOTSTRAP, not, 401]),
+            json!(["RouteContribute", "create", BOOTSTRAP, not, 400]),
+            json!(["", "fallback", NEXUS, not, 400]),
+        ]
+    );
+    let reason = "[api_bad_request] the share has 31 elements: expected 32 numbers";
+    assert_eq!(lines[3]["audit"]["Err"], reason);
+    assert!(lines.iter().all(|line| !line.to_string().contains("212,60,38")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_written_down_fails() {
+    let Subject { app, keeper, audit } = Subject::new();
+    drop(audit);
+    let keeper = Subject { app, keeper, audit: pipe().unwrap().0 };
+    let answer = keeper.post(NEXUS, SHARD, "{}").await;
+    assert_eq!(answer, (500, r#"{"shard":null,"Err":"api_internal_error"}"#.to_owned()));
+}
+
+#[test]
+fn the_share_check_says_what_the_keeper_waits_for() {
+    let keeper = Subject::new().keeper;
+    assert_eq!(keeper.check().unwrap_err(), "no share yet: waiting for Bootstrap or Nexus");
+    let nexus = Peer::unverified(NEXUS);
+    keeper.contribute(&nexus, &spike_common::wire::Shard::new(&SHARE)).unwrap();
+    assert_eq!(keeper.check(), Ok(()));
+    keeper.forget();
+    assert!(keeper.check().is_err());
+}

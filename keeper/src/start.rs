@@ -1,0 +1,85 @@
+//! Bringing a Keeper up and down.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use spike_common::{
+    audit::AuditLog,
+    config::{Environment, KeeperSettings},
+    daemon::{self, Daemon, FrameSettings, Program, StartError},
+    http::BodyLimits,
+    identity::Role,
+    mtls::{ConnectionMetrics, Listener, PeerRule, Serving},
+    telemetry::{Effect, Telemetry},
+};
+
+use crate::{keeper::Keeper, routes};
+
+/// What `--help` says.
+pub const PROGRAM: Program = Program {
+    name: "keeper",
+    about: "SPIKE Keeper: holds one share of the root key, in memory only",
+};
+
+/// Who may connect at all: anybody else fails in the handshake, before a single byte of HTTP.
+const CALLERS: &[Role] = &[Role::Nexus, Role::Bootstrap];
+
+/// Runs a Keeper with these arguments and this environment, from start to exit status.
+pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environment) -> ExitCode {
+    let frame = |settings: &KeeperSettings| FrameSettings {
+        log: settings.log,
+        telemetry: settings.telemetry.clone(),
+        drain: settings.server.drain_timeout,
+    };
+    daemon::run(PROGRAM, arguments, environment, KeeperSettings::load, frame, start)
+}
+
+/// A Keeper that serves.
+#[derive(Debug)]
+pub struct Running {
+    keeper: Arc<Keeper>,
+    serving: Serving,
+}
+
+/// Starts a Keeper: waits for an identity, opens the port, and then waits for a share.
+///
+/// # Errors
+/// What keeps it from serving for good: the wrong identity, a port that is taken, standard error closed.
+pub async fn start(settings: KeeperSettings, telemetry: Telemetry) -> Result<Running, StartError> {
+    let source = daemon::identity(&telemetry, &settings.identity, Role::Keeper).await?;
+    let roots = settings.identity.trust_roots;
+    let limits = BodyLimits {
+        bytes: settings.server.max_body_size,
+        time: settings.server.read_body_timeout,
+    };
+    let audit = AuditLog::to_standard_error()?;
+    let keeper = Arc::new(Keeper::new(Arc::clone(&roots), audit, limits));
+    let connections = ConnectionMetrics::default();
+    watch(&keeper, &telemetry);
+    telemetry.register(|registry| connections.register(registry));
+    let listener = Listener::bind(&settings.listen.sockets()?)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+    tracing::info!(address = %listener.address(), "listening");
+    let rule = PeerRule::Roles(CALLERS, roots);
+    let app = routes::app(Arc::clone(&keeper));
+    let serving = listener.serve(&source, rule, settings.server.limits, connections, app)?;
+    Ok(Running { keeper, serving })
+}
+
+impl Daemon for Running {
+    async fn drain(self, bound: Duration) -> bool {
+        let finished = self.serving.drain(bound).await;
+        self.keeper.forget();
+        finished
+    }
+}
+
+/// The health checks and metrics of what a Keeper is made of.
+fn watch(keeper: &Arc<Keeper>, telemetry: &Telemetry) {
+    let health = telemetry.health();
+    let share = Arc::clone(keeper);
+    health.add("share", Effect::NotReady, move |_| share.check());
+    let audit = Arc::clone(keeper);
+    health.add("audit", Effect::NotReady, move |_| audit.audit().check());
+    telemetry.register(|registry| keeper.register(registry));
+}
