@@ -1,0 +1,165 @@
+//! What can keep a run from its end, the exit status of each, and what to do next.
+
+use std::time::Duration;
+
+use spike_common::daemon::StartError;
+use spike_crypto::RandomError;
+
+use crate::{
+    deliver::Unreached,
+    exit::Exit,
+    marker::{Completion, MarkerError},
+    patience::GaveUp,
+};
+
+/// Why a run ended without a proved root key.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// No usable identity, or another's.
+    #[error(transparent)]
+    Identity(StartError),
+    /// The TLS library cannot be configured.
+    #[error("cannot make mTLS clients")]
+    Client(#[source] StartError),
+    /// It is not known whether the work is done already.
+    #[error("cannot tell whether this was done before")]
+    Marker(#[source] MarkerError),
+    /// Nexus does not answer.
+    #[error("Nexus at {url} does not say whether it has a root key: {reason}")]
+    NexusSilent {
+        /// Where it should be.
+        url: String,
+        /// What came instead of an answer.
+        reason: GaveUp,
+    },
+    /// Nexus does not take this process for Bootstrap.
+    #[error("Nexus at {url} does not accept this process as Bootstrap (401)")]
+    NotRecognised {
+        /// Where it is.
+        url: String,
+    },
+    /// Not every Keeper is there; nothing was changed.
+    #[error("nothing was changed, because not every Keeper answers:{}", lines(.0))]
+    KeepersSilent(Vec<Unreached>),
+    /// Some Keepers have their share and some do not.
+    #[error("not every Keeper took its share:{}", lines(.0))]
+    Undelivered(Vec<Unreached>),
+    /// No key.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// No random text to prove it with.
+    #[error("the operating system's random source failed")]
+    NoText(#[source] getrandom::Error),
+    /// Nexus answers the question, wrongly.
+    #[error("Nexus at {url} gave a wrong proof: {reason}")]
+    WrongProof {
+        /// Where it is.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nexus did not come up in time.
+    #[error("Nexus at {url} has not proved that it can use the root key: {reason}")]
+    Unproved {
+        /// Where it is.
+        url: String,
+        /// What it said last.
+        reason: GaveUp,
+    },
+    /// Nexus came up with a key that this run did not make.
+    #[error("Nexus at {url} holds an earlier root key, not the one that was just made")]
+    OtherKey {
+        /// Where it is.
+        url: String,
+    },
+    /// The work was done before, and the key is gone.
+    #[error(
+        "{0}, but Nexus is sealed: the key was lost, and another would not open what it encrypted"
+    )]
+    KeyWasLost(Completion),
+    /// All is well but for the marker.
+    #[error("the root key is in use, but that cannot be remembered")]
+    Unremembered(#[source] MarkerError),
+    /// The limit for the whole run is over.
+    #[error("not done within {0:?} (SPIKE_BOOTSTRAP_TIMEOUT)")]
+    TimedOut(Duration),
+    /// Somebody asked the process to end.
+    #[error("interrupted")]
+    Interrupted,
+    /// No runtime, no signals.
+    #[error("cannot start")]
+    Start(#[source] std::io::Error),
+}
+
+impl Error {
+    /// The exit status.
+    pub(crate) const fn exit(&self) -> Exit {
+        match self {
+            Self::OtherKey { .. } | Self::KeyWasLost(_) => Exit::KeyExists,
+            Self::Identity(_)
+            | Self::Client(_)
+            | Self::Marker(_)
+            | Self::NexusSilent { .. }
+            | Self::NotRecognised { .. }
+            | Self::KeepersSilent(_)
+            | Self::Undelivered(_)
+            | Self::Random(_)
+            | Self::NoText(_)
+            | Self::WrongProof { .. }
+            | Self::Unproved { .. }
+            | Self::Unremembered(_)
+            | Self::TimedOut(_)
+            | Self::Interrupted
+            | Self::Start(_) => Exit::Failed,
+        }
+    }
+
+    /// The next step, where there is a particular one.
+    pub(crate) const fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Identity(_) => {
+                "check SPIFFE_ENDPOINT_SOCKET, the registration entry, and SPIKE_TRUST_ROOT_BOOTSTRAP"
+            }
+            Self::Marker(_) => {
+                "this must be known first, so that no second root key is made where one is in use"
+            }
+            Self::NexusSilent { .. } => {
+                "start Nexus and check SPIKE_NEXUS_API_URL and SPIKE_TRUST_ROOT_NEXUS; then run this again"
+            }
+            Self::NotRecognised { .. } => {
+                "check SPIKE_TRUST_ROOT_BOOTSTRAP in the environment of Nexus"
+            }
+            Self::KeepersSilent(_) => {
+                "start the Keepers and check SPIKE_NEXUS_KEEPER_PEERS and SPIKE_TRUST_ROOT_KEEPER; then run this again"
+            }
+            Self::Undelivered(_) => {
+                "run this again: a new key is made only if Nexus has not taken up this one"
+            }
+            Self::WrongProof { .. } => "is SPIKE_NEXUS_API_URL the Nexus of these Keepers?",
+            Self::Unproved { .. } => {
+                "look at the log of Nexus: does it know the same Keepers, in the same order, and the same threshold? Then \
+                 run this again"
+            }
+            Self::OtherKey { .. } => {
+                "do not restart Nexus before it has given the Keepers their shares back, which it does within \
+                 SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL; there is nothing else to do"
+            }
+            Self::KeyWasLost(_) => {
+                "bring the key back with `spike operator restore`. Only where nothing is to be kept, as after setting up \
+                 anew: SPIKE_BOOTSTRAP_FORCE=true makes another key"
+            }
+            Self::Unremembered(_) => "mend that and run this again: it will change nothing else",
+            Self::Client(_)
+            | Self::Random(_)
+            | Self::NoText(_)
+            | Self::TimedOut(_)
+            | Self::Interrupted
+            | Self::Start(_) => return None,
+        })
+    }
+}
+
+fn lines(unreached: &[Unreached]) -> String {
+    let words: Vec<String> = unreached.iter().map(ToString::to_string).collect();
+    format!("\n  {}", words.join("\n  "))
+}

@@ -1,0 +1,56 @@
+//! The exit statuses: what a Job, a unit or a person may do next.
+
+use std::process::ExitCode;
+
+use spike_common::config::EXIT_CONFIG;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The root key is made and proved, or there is nothing to do.
+    Done,
+    /// Something failed. Running it again is safe, and may help.
+    Failed,
+    /// The command line makes no sense. (A missing `-init` is [`Exit::Failed`], as upstream has it.)
+    Usage,
+    /// There is a root key already, or there was one: a person must decide.
+    KeyExists,
+    /// The environment makes no valid configuration.
+    Config,
+}
+
+impl Exit {
+    /// Every status.
+    pub const ALL: [Self; 5] =
+        [Self::Done, Self::Failed, Self::Usage, Self::KeyExists, Self::Config];
+
+    /// The number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::KeyExists => 3,
+            Self::Config => EXIT_CONFIG,
+        }
+    }
+
+    /// What it means, as `--help` says it.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done, or nothing to do",
+            Self::Failed => "failed; may be run again",
+            Self::Usage => "bad command line",
+            Self::KeyExists => {
+                "refused, because there is or was another root key; running it again does not help"
+            }
+            Self::Config => "bad settings",
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

@@ -1,0 +1,174 @@
+//! Against a small server that answers as the API server does.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::*;
+
+const NAME: &str = "spike-bootstrap-state";
+
+/// One namespace with room for one ConfigMap; and what is answered instead, by verb.
+#[derive(Default)]
+struct Server {
+    kept: Option<Value>,
+    get: Option<(u16, Value)>,
+    create: Option<(u16, Value)>,
+    update: Option<(u16, Value)>,
+    verbs: Vec<&'static str>,
+}
+
+type Shared = Arc<Mutex<Server>>;
+
+fn status(code: u16, reason: &str) -> (u16, Value) {
+    let body = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": format!("configmaps: {reason}"), "reason": reason, "code": code,
+    });
+    (code, body)
+}
+
+fn answer((code, body): (u16, Value)) -> Response {
+    (StatusCode::from_u16(code).unwrap(), Json(body)).into_response()
+}
+
+async fn read(State(server): State<Shared>, Path((ns, name)): Path<(String, String)>) -> Response {
+    assert_eq!((ns.as_str(), name.as_str()), ("team-a", NAME));
+    let mut server = server.lock().unwrap();
+    server.verbs.push("get");
+    let kept = server.kept.clone().map_or_else(|| status(404, "NotFound"), |map| (200, map));
+    answer(server.get.clone().unwrap_or(kept))
+}
+
+async fn create(State(server): State<Shared>, Json(map): Json<Value>) -> Response {
+    let mut server = server.lock().unwrap();
+    server.verbs.push("create");
+    if let Some(refusal) = server.create.clone() {
+        return answer(refusal);
+    }
+    if server.kept.is_some() {
+        return answer(status(409, "AlreadyExists"));
+    }
+    server.kept = Some(map.clone());
+    answer((201, map))
+}
+
+async fn update(State(server): State<Shared>, Json(map): Json<Value>) -> Response {
+    let mut server = server.lock().unwrap();
+    server.verbs.push("update");
+    if let Some(refusal) = server.update.clone() {
+        return answer(refusal);
+    }
+    server.kept = Some(map.clone());
+    answer((200, map))
+}
+
+/// A marker and the server behind it. The namespace file ends with a newline, as a careless mount may have it.
+async fn marker(server: Server) -> (ConfigMapMarker, Shared) {
+    let shared = Arc::new(Mutex::new(server));
+    let app = Router::new()
+        .route("/api/v1/namespaces/{ns}/configmaps/{name}", get(read).put(update))
+        .route("/api/v1/namespaces/{ns}/configmaps", post(create))
+        .with_state(Arc::clone(&shared));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    (ConfigMapMarker::at(config(&address.to_string()), NAME).unwrap(), shared)
+}
+
+fn config(address: &str) -> Config {
+    let mut config = Config::new(format!("http://{address}").parse().unwrap());
+    config.default_namespace = "team-a\n".to_owned();
+    config
+}
+
+#[tokio::test]
+async fn where_there_is_no_config_map_nothing_was_done() {
+    let (marker, _) = marker(Server::default()).await;
+    assert_eq!(marker.read().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_was_written_has_upstreams_keys_and_is_read_again() {
+    let (marker, server) = marker(Server::default()).await;
+    let completion = Completion::now(Some("pod-1"));
+    marker.write(&completion).await.unwrap();
+    assert_eq!(marker.read().await.unwrap(), Some(completion));
+    let kept = server.lock().unwrap().kept.clone().unwrap();
+    assert_eq!(kept["kind"], "ConfigMap");
+    assert_eq!(kept["metadata"]["name"], NAME);
+    assert_eq!(kept["data"]["bootstrap-completed"], "true");
+    assert_eq!(kept["data"]["completed-by-pod"], "pod-1");
+    let at = kept["data"]["completed-at"].as_str().unwrap();
+    assert!(at.len() == "2026-01-01T00:00:00Z".len() && at.ends_with('Z'), "{at}");
+    assert_eq!(server.lock().unwrap().verbs, ["create", "get"]);
+}
+
+#[tokio::test]
+async fn one_that_exists_is_replaced() {
+    let old = json!({ "metadata": { "name": NAME }, "data": { "bootstrap-completed": "false" } });
+    let (marker, server) = marker(Server { kept: Some(old), ..Server::default() }).await;
+    assert_eq!(marker.read().await.unwrap(), None, "false is not done");
+    marker.write(&Completion::now(None)).await.unwrap();
+    assert!(marker.read().await.unwrap().is_some());
+    assert_eq!(server.lock().unwrap().verbs, ["get", "create", "update", "get"]);
+}
+
+#[tokio::test]
+async fn one_that_may_be_updated_but_not_created_is_updated() {
+    let refused = Server { create: Some(status(403, "Forbidden")), ..Server::default() };
+    let (marker, server) = marker(refused).await;
+    marker.write(&Completion::now(None)).await.unwrap();
+    assert!(server.lock().unwrap().kept.is_some());
+}
+
+#[tokio::test]
+async fn only_not_found_means_not_done() {
+    // F18: upstream takes every failure for "not done", and makes another key.
+    let proxy = (404, json!("no such page"));
+    for answer in [status(403, "Forbidden"), status(401, "Unauthorized"), status(500, "x"), proxy] {
+        let server = Server { get: Some(answer.clone()), ..Server::default() };
+        let (marker, _) = marker(server).await;
+        let error = marker.read().await.unwrap_err().to_string();
+        assert!(
+            error.starts_with("cannot read ConfigMap team-a/spike-bootstrap-state: "),
+            "{error}"
+        );
+        assert!(error.contains(&answer.0.to_string()), "{error}");
+    }
+    // Nobody listens on a port that was given back.
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let marker = ConfigMapMarker::at(config(&address.to_string()), NAME).unwrap();
+    assert!(matches!(marker.read().await, Err(ConfigMapError::Read { .. })));
+}
+
+#[tokio::test]
+async fn one_that_can_be_neither_created_nor_updated_is_an_error_with_both_reasons() {
+    let (create, update) = (Some(status(403, "Forbidden")), Some(status(500, "InternalError")));
+    let (marker, _) = marker(Server { create, update, ..Server::default() }).await;
+    let error = marker.write(&Completion::now(None)).await.unwrap_err().to_string();
+    assert!(error.contains("403 Forbidden") && error.contains("500 InternalError"), "{error}");
+}
+
+#[tokio::test]
+async fn a_service_account_without_a_namespace_means_the_namespace_of_upstream() {
+    let mut config = config("127.0.0.1:1");
+    config.default_namespace = "\n".to_owned();
+    let marker = ConfigMapMarker::at(config, NAME).unwrap();
+    assert_eq!(marker.to_string(), "ConfigMap spike/spike-bootstrap-state");
+}
+
+#[tokio::test]
+async fn a_pod_without_a_service_account_cannot_tell_and_says_so() {
+    // There is none where tests run; upstream would take it for "done".
+    let error = ConfigMapMarker::in_cluster(NAME).unwrap_err();
+    assert!(matches!(error, ConfigMapError::NoServiceAccount(_)), "{error}");
+}

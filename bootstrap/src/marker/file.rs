@@ -1,0 +1,158 @@
+//! The marker of a machine: a small JSON file, replaced whole.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use super::Completion;
+
+const NAME: &str = "bootstrap-completed.json";
+
+/// The file and where it is.
+#[derive(Debug)]
+pub(crate) struct FileMarker {
+    directory: PathBuf,
+}
+
+/// Why the file is of no use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FileError {
+    /// It may exist.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It exists, and does not say what it should.
+    #[error("{} is no marker of Bootstrap", .0.display())]
+    Malformed(PathBuf),
+    /// It cannot be made.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl FileMarker {
+    pub(super) fn in_directory(directory: &Path) -> Self {
+        Self { directory: directory.to_owned() }
+    }
+
+    pub(super) fn read(&self) -> Result<Option<Completion>, FileError> {
+        let path = self.path();
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(FileError::Read { path, source }),
+        };
+        let pairs: BTreeMap<String, String> = serde_json::from_slice(&text)
+            .map_err(|_what_it_says| FileError::Malformed(path.clone()))?;
+        match Completion::from_pairs(|key| pairs.get(key).map(String::as_str)) {
+            Some(completion) => Ok(Some(completion)),
+            // Nobody writes a marker that says "not done".
+            None => Err(FileError::Malformed(path)),
+        }
+    }
+
+    pub(super) fn write(&self, completion: &Completion) -> Result<(), FileError> {
+        self.replace(completion).map_err(|source| FileError::Write { path: self.path(), source })
+    }
+
+    /// Under another name first, so that there is the old file or the new one, and never half of one.
+    fn replace(&self, completion: &Completion) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
+        let unfinished = self.directory.join(format!(".{NAME}.new"));
+        let pairs: BTreeMap<_, _> = completion.pairs().into_iter().collect();
+        let text = serde_json::to_vec_pretty(&pairs)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&unfinished)?;
+        file.write_all(&text)?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(&unfinished, self.path())?;
+        File::open(&self.directory)?.sync_all()
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.join(NAME)
+    }
+}
+
+impl fmt::Display for FileMarker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path().display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn marker() -> (tempfile::TempDir, FileMarker) {
+        let home = tempfile::tempdir().unwrap();
+        let marker = FileMarker::in_directory(&home.path().join(".spike/bootstrap"));
+        (home, marker)
+    }
+
+    #[test]
+    fn where_there_is_no_file_nothing_was_done() {
+        let (_home, marker) = marker();
+        assert_eq!(marker.read().unwrap(), None);
+    }
+
+    #[test]
+    fn what_was_written_is_read_again_and_can_be_written_over() {
+        let (_home, marker) = marker();
+        for by in ["one", "two"] {
+            let completion = Completion::now(Some(by));
+            marker.write(&completion).unwrap();
+            assert_eq!(marker.read().unwrap(), Some(completion));
+        }
+    }
+
+    #[test]
+    fn file_and_directory_are_for_their_owner_only_and_nothing_else_is_left() {
+        let (_home, marker) = marker();
+        marker.write(&Completion::now(None)).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&marker.directory), 0o700);
+        assert_eq!(mode(&marker.path()), 0o600);
+        let names: Vec<_> = fs::read_dir(&marker.directory).unwrap().collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+    }
+
+    #[test]
+    fn a_file_that_says_something_else_is_an_error_and_not_a_no() {
+        let (_home, marker) = marker();
+        marker.write(&Completion::now(None)).unwrap();
+        for text in ["", "{", "{}", "[]", r#"{"bootstrap-completed":"false"}"#] {
+            fs::write(marker.path(), text).unwrap();
+            assert!(matches!(marker.read(), Err(FileError::Malformed(_))), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_an_error_and_not_a_no() {
+        let (home, marker) = marker();
+        // A file where a directory should be: an error of its own kind, for any user.
+        fs::write(home.path().join(".spike"), "").unwrap();
+        assert!(matches!(marker.read(), Err(FileError::Read { .. })));
+        assert!(matches!(marker.write(&Completion::now(None)), Err(FileError::Write { .. })));
+    }
+}

@@ -1,0 +1,259 @@
+//! What remembers that the work is done: in Kubernetes a ConfigMap, elsewhere a file.
+//!
+//! Only "not found" means "not done". A marker that cannot be read may say that there is a key, so the run ends there
+//! (F18).
+
+#[cfg(feature = "kubernetes")]
+mod config_map;
+mod file;
+
+use std::{fmt, time::Duration};
+
+use spike_common::{clock, config::BootstrapSettings};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::patience::{GaveUp, Patience};
+
+/// The keys of the data, in both homes; upstream's (cli-config-deploy 3.1).
+const COMPLETED: &str = "bootstrap-completed";
+const COMPLETED_AT: &str = "completed-at";
+const COMPLETED_BY: &str = "completed-by-pod";
+
+/// A few attempts: a marker matters too much to be lost to one hiccup.
+const PATIENCE: Patience = Patience {
+    attempts: Some(4),
+    limit: Some(Duration::from_secs(30)),
+    pauses: (Duration::from_millis(500), Duration::from_secs(4)),
+};
+
+/// Where it is remembered.
+#[derive(Debug)]
+pub(crate) enum Marker {
+    /// In Kubernetes. Whoever installs or upgrades runs Bootstrap each time, and takes "done" for an answer.
+    #[cfg(feature = "kubernetes")]
+    ConfigMap(Box<config_map::ConfigMapMarker>),
+    /// On a machine.
+    File(file::FileMarker),
+    /// There is no place that lasts.
+    Nowhere,
+}
+
+/// That the work was done, when, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Completion {
+    at: Option<String>,
+    by: Option<String>,
+    /// Where that is remembered.
+    place: Option<String>,
+}
+
+/// Why a marker cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MarkerError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] file::FileError),
+    /// The ConfigMap.
+    #[cfg(feature = "kubernetes")]
+    #[error(transparent)]
+    ConfigMap(#[from] config_map::ConfigMapError),
+    /// Without that feature.
+    #[cfg(not(feature = "kubernetes"))]
+    #[error("this build of Bootstrap knows nothing of Kubernetes")]
+    NoKubernetes,
+    /// After several attempts.
+    #[error("{what}: {reason}")]
+    GaveUp {
+        /// What was tried.
+        what: &'static str,
+        /// How it failed.
+        reason: GaveUp,
+    },
+}
+
+impl Marker {
+    /// The marker of these settings. Looks at nothing yet.
+    ///
+    /// # Errors
+    /// [`MarkerError`] where the pod has no service account.
+    pub(crate) fn open(settings: &BootstrapSettings) -> Result<Self, MarkerError> {
+        if settings.in_kubernetes {
+            #[cfg(feature = "kubernetes")]
+            return Ok(Self::ConfigMap(Box::new(config_map::ConfigMapMarker::in_cluster(
+                &settings.config_map,
+            )?)));
+            #[cfg(not(feature = "kubernetes"))]
+            return Err(MarkerError::NoKubernetes);
+        }
+        Ok(settings.state_directory.as_deref().map_or(Self::Nowhere, |directory| {
+            Self::File(file::FileMarker::in_directory(directory))
+        }))
+    }
+
+    /// Whether "done" is the last word, whatever Nexus says.
+    pub(crate) const fn is_final(&self) -> bool {
+        match self {
+            #[cfg(feature = "kubernetes")]
+            Self::ConfigMap(_) => true,
+            Self::File(_) | Self::Nowhere => false,
+        }
+    }
+
+    /// Whether the work was done before.
+    ///
+    /// # Errors
+    /// [`MarkerError`] for every answer but "done" and "not found".
+    #[cfg_attr(
+        not(feature = "kubernetes"),
+        expect(clippy::unused_async, reason = "only a ConfigMap is far away")
+    )]
+    pub(crate) async fn read(&self) -> Result<Option<Completion>, MarkerError> {
+        let completion = match self {
+            #[cfg(feature = "kubernetes")]
+            Self::ConfigMap(marker) => marker.read().await?,
+            Self::File(marker) => marker.read()?,
+            Self::Nowhere => None,
+        };
+        let place = Some(self.to_string());
+        Ok(completion.map(|completion| Completion { place, ..completion }))
+    }
+
+    /// Remembers that the work is done, trying a few times.
+    ///
+    /// # Errors
+    /// [`MarkerError::GaveUp`].
+    pub(crate) async fn write(&self, completion: &Completion) -> Result<(), MarkerError> {
+        let written = PATIENCE.keep_trying(async |_| {
+            let written = match self {
+                #[cfg(feature = "kubernetes")]
+                Self::ConfigMap(marker) => {
+                    marker.write(completion).await.map_err(MarkerError::from)
+                }
+                Self::File(marker) => marker.write(completion).map_err(MarkerError::from),
+                Self::Nowhere => Ok(()),
+            };
+            written.map_err(|error| spike_common::daemon::chain(&error))
+        });
+        let what = "the marker cannot be written";
+        written.await.map_err(|reason| MarkerError::GaveUp { what, reason })
+    }
+}
+
+/// Where to look for it.
+impl fmt::Display for Marker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(feature = "kubernetes")]
+            Self::ConfigMap(marker) => marker.fmt(f),
+            Self::File(marker) => marker.fmt(f),
+            Self::Nowhere => {
+                f.write_str("nowhere (there is no HOME and no SPIKE_BOOTSTRAP_STATE_DIR)")
+            }
+        }
+    }
+}
+
+impl Completion {
+    /// Done now, by this pod or machine.
+    pub(crate) fn now(by: Option<&str>) -> Self {
+        Self::at(clock::now(), by)
+    }
+
+    fn at(at: OffsetDateTime, by: Option<&str>) -> Self {
+        // Whole seconds, as upstream writes them.
+        let at = at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).ok();
+        Self { at, by: by.map(str::to_owned), place: None }
+    }
+
+    /// The keys and values to keep.
+    fn pairs(&self) -> [(&'static str, String); 3] {
+        [
+            (COMPLETED, "true".to_owned()),
+            (COMPLETED_AT, self.at.clone().unwrap_or_default()),
+            (COMPLETED_BY, self.by.clone().unwrap_or_default()),
+        ]
+    }
+
+    /// What was kept; `None` where it does not say that the work is done.
+    fn from_pairs<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
+        // The texts go to a terminal, and whoever can write a ConfigMap could put anything in.
+        let plain = |text: &&str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
+        let text = |key| get(key).filter(plain).map(str::to_owned);
+        (get(COMPLETED) == Some("true")).then(|| Self {
+            at: text(COMPLETED_AT),
+            by: text(COMPLETED_BY),
+            place: None,
+        })
+    }
+}
+
+/// A clause: "this was done at … by …".
+impl fmt::Display for Completion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this was done before")?;
+        if let Some(at) = &self.at {
+            write!(f, ", at {at}")?;
+        }
+        if let Some(by) = &self.by {
+            write!(f, ", by {by}")?;
+        }
+        if let Some(place) = &self.place {
+            write!(f, " ({place} says so)")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_completion_is_told_with_whole_seconds_in_utc() {
+        let at = OffsetDateTime::UNIX_EPOCH + Duration::from_millis(1500);
+        let completion = Completion::at(at, Some("pod-1"));
+        assert_eq!(
+            completion.to_string(),
+            "this was done before, at 1970-01-01T00:00:01Z, by pod-1"
+        );
+    }
+
+    #[test]
+    fn what_was_kept_is_read_again_and_only_true_means_done() {
+        let completion = Completion::at(OffsetDateTime::UNIX_EPOCH, None);
+        let pairs = completion.pairs();
+        let get = |key: &str| pairs.iter().find(|pair| pair.0 == key).map(|pair| pair.1.as_str());
+        assert_eq!(Completion::from_pairs(get), Some(completion));
+        for other in ["false", "True", "", "yes"] {
+            let kept = Completion::from_pairs(|key| (key == COMPLETED).then_some(other));
+            assert_eq!(kept, None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_could_move_a_terminal_is_not_shown() {
+        let kept = Completion::from_pairs(|key| match key {
+            COMPLETED => Some("true"),
+            _ => Some("\u{1b}[2J"),
+        });
+        assert_eq!(kept.unwrap().to_string(), "this was done before");
+    }
+
+    #[tokio::test]
+    async fn whoever_reads_a_marker_is_told_where_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let marker = Marker::File(file::FileMarker::in_directory(home.path()));
+        marker.write(&Completion::at(OffsetDateTime::UNIX_EPOCH, None)).await.unwrap();
+        let told = marker.read().await.unwrap().unwrap().to_string();
+        let path = home.path().join("bootstrap-completed.json");
+        let says = format!("({} says so)", path.display());
+        assert_eq!(told, format!("this was done before, at 1970-01-01T00:00:00Z {says}"));
+    }
+
+    #[tokio::test]
+    async fn without_a_place_nothing_is_remembered_and_nothing_fails() {
+        let marker = Marker::Nowhere;
+        marker.write(&Completion::now(None)).await.unwrap();
+        assert_eq!(marker.read().await.unwrap(), None);
+    }
+}

@@ -1,0 +1,263 @@
+//! Nexus: asked whether it has a root key, and later to prove that it has the new one.
+
+use std::{cell::Cell, sync::Arc, time::Duration};
+
+use http::StatusCode;
+use spike_common::{
+    client::{CallError, NexusClient, Refusal},
+    config::BootstrapSettings,
+    daemon::{StartError, chain},
+    svid::SvidSource,
+    wire::{VerifyRequest, VerifyResponse},
+};
+
+use crate::{
+    ceremony::Proof, console::progress, decide::NexusState, error::Error, patience::Patience,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Pauses between two questions: short at first, since Nexus notices its shares within a second.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// How many times in a row Nexus must fail at the proof, with a key in hand, until it is taken to have another key. Once
+/// may be some other trouble that upstream's Nexus answers with the same 500.
+const CERTAIN: u32 = 3;
+
+/// The Nexus of this deployment.
+#[derive(Debug)]
+pub(crate) struct Nexus {
+    client: NexusClient,
+    url: String,
+    limit: Option<Duration>,
+}
+
+/// What an answer to the question for its state says.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    State(NexusState),
+    /// It does not take us for Bootstrap.
+    NotRecognised,
+    /// Nothing, and why.
+    Nothing(String),
+}
+
+/// What an answer to the question for a proof says.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Proved,
+    /// It has a key and cannot read the question: most likely another key.
+    CannotRead(String),
+    /// Not yet.
+    Wait(String),
+    /// It never will.
+    Wrong(String),
+}
+
+impl Said {
+    fn holds_key(&self) -> bool {
+        *self == Self::State(NexusState::HoldsKey)
+    }
+}
+
+impl Nexus {
+    /// The Nexus of these settings.
+    ///
+    /// # Errors
+    /// Only where the TLS library cannot be configured at all.
+    pub(crate) fn new(
+        settings: &BootstrapSettings,
+        source: &SvidSource,
+    ) -> Result<Self, StartError> {
+        let roots = Arc::clone(&settings.identity.trust_roots);
+        let url = &settings.api_url;
+        let client = NexusClient::new(source, roots, url, settings.client.timeouts)?;
+        Ok(Self { client, url: url.to_string(), limit: settings.verification_timeout })
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Whether it has a root key, once it answers.
+    ///
+    /// # Errors
+    /// [`Error::NexusSilent`] where it does not answer in time, [`Error::NotRecognised`].
+    pub(crate) async fn state(&self) -> Result<NexusState, Error> {
+        self.wait_for(patience(self.limit), Ok).await
+    }
+
+    /// Whether it has a root key, as it says now.
+    ///
+    /// # Errors
+    /// As [`Self::state`].
+    pub(crate) async fn state_now(&self) -> Result<NexusState, Error> {
+        self.wait_for(Patience::once(), Ok).await
+    }
+
+    /// As [`Self::state`], but a Nexus that is sealed gets the time of `limit` to come up.
+    ///
+    /// # Errors
+    /// As [`Self::state`].
+    pub(crate) async fn state_after(&self, limit: Duration) -> Result<NexusState, Error> {
+        let sealed = Cell::new(false);
+        let holds_key = |state| {
+            sealed.set(state == NexusState::Sealed);
+            if sealed.get() { Err("Nexus is sealed".to_owned()) } else { Ok(state) }
+        };
+        match self.wait_for(patience(Some(limit)), holds_key).await {
+            Err(Error::NexusSilent { .. }) if sealed.get() => Ok(NexusState::Sealed),
+            other => other,
+        }
+    }
+
+    async fn wait_for(
+        &self,
+        patience: Patience,
+        accept: impl Fn(NexusState) -> Result<NexusState, String>,
+    ) -> Result<NexusState, Error> {
+        let mut told = Told::default();
+        let asked = patience.keep_trying(async |_| {
+            let said = match said(&self.client.verify(&unanswerable()).await) {
+                Said::State(state) => accept(state).map(Ok),
+                Said::NotRecognised => Ok(Err(Error::NotRecognised { url: self.url.clone() })),
+                Said::Nothing(reason) => Err(reason),
+            };
+            said.inspect_err(|reason| told.once("waiting for Nexus", reason))
+        });
+        asked.await.map_err(|reason| Error::NexusSilent { url: self.url.clone(), reason })?
+    }
+
+    /// Waits until Nexus proves that it can use the root key of `proof`.
+    ///
+    /// `forced`: another key is to be replaced, so one that Nexus still holds is no reason to stop.
+    ///
+    /// # Errors
+    /// [`Error::WrongProof`] and [`Error::OtherKey`] at once, [`Error::Unproved`] when the time is over.
+    pub(crate) async fn verify(&self, proof: &Proof, forced: bool) -> Result<(), Error> {
+        let mut told = Told::default();
+        let mut doubt = Doubt { forced, unreadable: 0 };
+        let patience = patience(self.limit);
+        let asked = patience.keep_trying(async |_| {
+            let verdict = judge(&self.client.verify(&proof.question).await, &proof.answer);
+            let holds_key = match verdict {
+                Verdict::CannotRead(_) => {
+                    said(&self.client.verify(&unanswerable()).await).holds_key()
+                }
+                Verdict::Proved | Verdict::Wait(_) | Verdict::Wrong(_) => false,
+            };
+            let url = self.url.clone();
+            let reason = match doubt.weigh(verdict, holds_key) {
+                Conclusion::Proved => return Ok(Ok(())),
+                Conclusion::OtherKey => return Ok(Err(Error::OtherKey { url })),
+                Conclusion::Wrong(reason) => return Ok(Err(Error::WrongProof { url, reason })),
+                Conclusion::Wait(reason) => reason,
+            };
+            told.once("waiting for the proof of Nexus", &reason);
+            Err(reason)
+        });
+        asked.await.map_err(|reason| Error::Unproved { url: self.url.clone(), reason })?
+    }
+}
+
+/// What follows from several verdicts in a row.
+#[derive(Debug)]
+struct Doubt {
+    /// Another key is to be replaced: that Nexus still has it is no reason to stop.
+    forced: bool,
+    /// How many times in a row it had a key and could not read the question.
+    unreadable: u32,
+}
+
+/// What follows.
+#[derive(Debug, PartialEq, Eq)]
+enum Conclusion {
+    Proved,
+    OtherKey,
+    Wrong(String),
+    Wait(String),
+}
+
+impl Doubt {
+    /// `holds_key`: whether Nexus, asked just after the verdict, says that it has a key.
+    fn weigh(&mut self, verdict: Verdict, holds_key: bool) -> Conclusion {
+        let reason = match verdict {
+            Verdict::Proved => return Conclusion::Proved,
+            Verdict::Wrong(reason) => return Conclusion::Wrong(reason),
+            Verdict::Wait(reason) => {
+                self.unreadable = 0;
+                return Conclusion::Wait(reason);
+            }
+            Verdict::CannotRead(reason) => reason,
+        };
+        self.unreadable = if holds_key { self.unreadable + 1 } else { 0 };
+        if self.unreadable < CERTAIN {
+            Conclusion::Wait(reason)
+        } else if self.forced {
+            Conclusion::Wait("it still uses another root key; restart it".to_owned())
+        } else {
+            Conclusion::OtherKey
+        }
+    }
+}
+
+const fn patience(limit: Option<Duration>) -> Patience {
+    Patience { attempts: None, limit, pauses: PAUSES }
+}
+
+/// A question that shows whether there is a key and asks nothing of it: Nexus refuses its nonce with 400 before it
+/// decrypts anything, but only once it has a key; until then it answers 503 (wire-api 3.2, row 37 of 15).
+fn unanswerable() -> VerifyRequest {
+    VerifyRequest { nonce: vec![0; 3], ciphertext: vec![0; 32] }
+}
+
+fn said(answer: &Result<VerifyResponse, CallError>) -> Said {
+    match answer {
+        Err(error) => match error.status() {
+            Some(StatusCode::SERVICE_UNAVAILABLE) => Said::State(NexusState::Sealed),
+            Some(StatusCode::BAD_REQUEST) => Said::State(NexusState::HoldsKey),
+            Some(StatusCode::UNAUTHORIZED) => Said::NotRecognised,
+            Some(_) | None => Said::Nothing(words(error)),
+        },
+        Ok(_) => Said::Nothing("it answered a question that has no answer".to_owned()),
+    }
+}
+
+fn judge(answer: &Result<VerifyResponse, CallError>, expected: &str) -> Verdict {
+    match answer {
+        Ok(proof) if proof.hash == expected => Verdict::Proved,
+        Ok(_) => Verdict::Wrong("the hash is of another text".to_owned()),
+        Err(error @ CallError::Reply(_)) => Verdict::Wrong(words(error)),
+        Err(error) => match error.status() {
+            // Ours answers 400, upstream's 500.
+            Some(StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR) => {
+                Verdict::CannotRead(words(error))
+            }
+            Some(_) | None => Verdict::Wait(words(error)),
+        },
+    }
+}
+
+/// What went wrong, without the name of the request: told over and over, it is the same trouble.
+fn words(error: &CallError) -> String {
+    match error {
+        CallError::Refused(refusal) => Refusal { request_id: None, ..refusal.clone() }.to_string(),
+        CallError::Transport(_) | CallError::Reply(_) => chain(error),
+    }
+}
+
+/// Tells of a reason when it is a new one, and not at every attempt.
+#[derive(Debug, Default)]
+struct Told(Option<String>);
+
+impl Told {
+    fn once(&mut self, what: &'static str, reason: &str) {
+        if self.0.as_deref() != Some(reason) {
+            tracing::warn!(what, reason, "not there yet");
+            progress(format_args!("{what}: {reason}"));
+            self.0 = Some(reason.to_owned());
+        }
+    }
+}

@@ -1,0 +1,121 @@
+use spike_common::{
+    mtls::TransportError,
+    wire::{EmptyRequest, ErrorCode, PeerErrorCode, ReplyError},
+};
+
+use super::*;
+
+type Answer = Result<VerifyResponse, CallError>;
+
+fn status(status: u16) -> Answer {
+    let status = StatusCode::from_u16(status).unwrap();
+    Err(CallError::Refused(Refusal { status, code: None, reason: None, request_id: None }))
+}
+
+fn proof(hash: &str) -> VerifyResponse {
+    VerifyResponse { hash: hash.to_owned() }
+}
+
+fn silence() -> Answer {
+    Err(TransportError::Broken("reset".to_owned()).into())
+}
+
+fn unreadable() -> Answer {
+    Err(ReplyError::from(EmptyRequest::decode(b"<html>").unwrap_err()).into())
+}
+
+#[test]
+fn a_503_says_sealed_a_400_says_that_there_is_a_key_and_nothing_else_says_either() {
+    assert_eq!(said(&status(503)), Said::State(NexusState::Sealed));
+    assert_eq!(said(&status(400)), Said::State(NexusState::HoldsKey));
+    assert_eq!(said(&status(401)), Said::NotRecognised);
+    // 500 is an audit log that cannot be written as well as a key that does not fit.
+    for answer in [status(500), status(502), status(404), silence(), unreadable(), Ok(proof("00"))]
+    {
+        assert!(matches!(said(&answer), Said::Nothing(_)), "{answer:?}");
+    }
+}
+
+#[test]
+fn only_the_right_hash_is_a_proof_and_a_wrong_200_is_final() {
+    assert_eq!(judge(&Ok(proof("abc")), "abc"), Verdict::Proved);
+    let refused = PeerErrorCode::parse(ErrorCode::ApiInternalError.as_str());
+    let refused = Err(ReplyError::Refused(refused).into());
+    let hashes = ["", "ABC", "abcd"].map(|hash| Ok(proof(hash)));
+    for answer in hashes.into_iter().chain([unreadable(), refused]) {
+        assert!(matches!(judge(&answer, "abc"), Verdict::Wrong(_)), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_nexus_that_has_no_key_yet_or_is_away_is_waited_for() {
+    for answer in [status(503), status(502), status(401), status(404), silence()] {
+        assert!(matches!(judge(&answer, "abc"), Verdict::Wait(_)), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_nexus_that_cannot_read_the_question_may_have_another_key() {
+    for answer in [status(400), status(500)] {
+        assert!(matches!(judge(&answer, "abc"), Verdict::CannotRead(_)), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_question_without_an_answer_has_a_nonce_that_every_nexus_refuses() {
+    assert_ne!(unanswerable().nonce.len(), spike_common::wire::NONCE_LEN);
+}
+
+fn cannot_read() -> Verdict {
+    Verdict::CannotRead("500".to_owned())
+}
+
+#[test]
+fn a_nexus_that_has_a_key_and_cannot_read_the_question_three_times_has_another_key() {
+    let mut doubt = Doubt { forced: false, unreadable: 0 };
+    for _ in 1..CERTAIN {
+        assert_eq!(doubt.weigh(cannot_read(), true), Conclusion::Wait("500".to_owned()));
+    }
+    assert_eq!(doubt.weigh(cannot_read(), true), Conclusion::OtherKey);
+}
+
+#[test]
+fn anything_else_between_begins_the_count_anew() {
+    let breaks = [
+        (Verdict::Wait("503".to_owned()), false),
+        // It cannot read the question, and does not say that it has a key: some trouble of its own.
+        (cannot_read(), false),
+    ];
+    for (verdict, holds_key) in breaks {
+        let mut doubt = Doubt { forced: false, unreadable: CERTAIN - 1 };
+        assert!(matches!(doubt.weigh(verdict, holds_key), Conclusion::Wait(_)));
+        assert!(matches!(doubt.weigh(cannot_read(), true), Conclusion::Wait(_)));
+    }
+}
+
+#[test]
+fn where_another_key_is_to_be_replaced_it_is_waited_out() {
+    let mut doubt = Doubt { forced: true, unreadable: 0 };
+    for _ in 0..2 * CERTAIN {
+        assert!(matches!(doubt.weigh(cannot_read(), true), Conclusion::Wait(_)));
+    }
+    assert_eq!(doubt.weigh(Verdict::Proved, false), Conclusion::Proved);
+}
+
+#[test]
+fn a_proof_and_a_wrong_proof_end_it_at_once() {
+    let mut doubt = Doubt { forced: false, unreadable: 0 };
+    assert_eq!(doubt.weigh(Verdict::Proved, false), Conclusion::Proved);
+    let wrong = Verdict::Wrong("of another text".to_owned());
+    assert_eq!(doubt.weigh(wrong, false), Conclusion::Wrong("of another text".to_owned()));
+}
+
+#[test]
+fn one_trouble_is_one_reason_whatever_the_request_is_called() {
+    let refused = |id: &str| {
+        let (status, request_id) = (StatusCode::BAD_GATEWAY, Some(id.to_owned()));
+        Err(CallError::Refused(Refusal { status, code: None, reason: None, request_id }))
+    };
+    assert_eq!(said(&refused("a")), said(&refused("b")));
+    assert_eq!(judge(&refused("a"), "abc"), judge(&refused("b"), "abc"));
+}
