@@ -1,0 +1,117 @@
+//! The command tree: arguments and help text only. What a command does is in [`crate::command`].
+//!
+//! The tree, the flags and their short forms are upstream's (cli-config-deploy 1.2, 1.7 to 1.11); what is ours says so
+//! where it is not obvious.
+
+mod cipher;
+mod hidden;
+mod operator;
+mod policy;
+mod secret;
+mod versions;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+pub(crate) use cipher::{CipherCommand, DecryptArgs, EncryptArgs};
+pub(crate) use hidden::Hidden;
+pub(crate) use operator::{OperatorCommand, RecoverArgs, RestoreArgs};
+pub(crate) use policy::{
+    Deed, LintArgs, PolicyApplyArgs, PolicyCommand, PolicyFields, PolicyListArgs, Question,
+    WhoCanArgs,
+};
+pub(crate) use secret::{
+    MetadataCommand, SecretCommand, SecretGetArgs, SecretListArgs, SecretPutArgs,
+};
+pub(crate) use versions::Versions;
+
+use crate::exit::Exit;
+
+const ABOUT: &str =
+    "SPIKE Pilot: secrets, policies and recovery of a SPIKE Nexus, from the command line";
+
+const SETTINGS: &str = "\
+SPIKE Pilot: secrets, policies and recovery of a SPIKE Nexus, from the command line.
+
+Who you are is decided by the X.509-SVID that the SPIFFE Workload API gives to this process. Settings \
+are environment variables; the most important ones:
+
+  SPIFFE_ENDPOINT_SOCKET       where the Workload API is
+  SPIKE_NEXUS_API_URL          where SPIKE Nexus is
+  SPIKE_TRUST_ROOT_PILOT       the trust root under which operators are known
+  SPIKE_TRUST_ROOT_NEXUS       the trust root under which SPIKE Nexus is known
+  SPIKE_SPIFFE_SOURCE_TIMEOUT  how long to wait for the first SVID";
+
+#[derive(Debug, Parser)]
+#[command(name = "spike", bin_name = "spike", version, about = ABOUT, long_about = SETTINGS, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What `spike` was called for.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Store, read, delete and list secrets
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// Decide which workloads may do what
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Encrypt and decrypt with the key of SPIKE Nexus, without storing anything
+    #[command(subcommand)]
+    Cipher(CipherCommand),
+    /// Take recovery shares out of SPIKE Nexus, and feed them back after a disaster
+    #[command(subcommand)]
+    Operator(OperatorCommand),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  spike completion bash > /etc/bash_completion.d/spike")]
+    Completion {
+        /// For this shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write the pages of all commands
+    Man {
+        /// Write one page per command into this directory, which must exist
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Print the version
+    Version,
+}
+
+/// How data is printed. The names and letters are upstream's (cli-config-deploy 1.7); case counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people (also: h, plain, p)
+    #[default]
+    #[value(aliases = ["h", "plain", "p", ""])]
+    Human,
+    /// JSON (also: j)
+    #[value(alias = "j")]
+    Json,
+    /// YAML (also: y)
+    #[value(alias = "y")]
+    Yaml,
+}
+
+/// The whole tree, for completions, manual pages and tests.
+pub(crate) fn tree() -> clap::Command {
+    Cli::command().after_help(Exit::table())
+}
+
+/// Reads the arguments, the program's own name in front.
+///
+/// # Errors
+/// What to tell instead: help or the version, where they were asked for, or what is wrong.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
+    let mut tree = tree();
+    let matches = tree.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map(|cli| cli.command).map_err(|error| error.format(&mut tree))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! `spike operator`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::Format;
+
+/// What only operators of a role of their own may do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OperatorCommand {
+    /// Take the recovery shares out, while SPIKE Nexus is healthy (role: recover)
+    Recover(RecoverArgs),
+    /// Feed recovery shares back, when SPIKE Nexus cannot recover by itself (role: restore)
+    Restore(RestoreArgs),
+    /// Show whether SPIKE Nexus has its root key, and how its Keepers are (any of the pilot's roles)
+    Status {
+        /// How to print it
+        #[arg(short, long, value_enum, default_value_t)]
+        format: Format,
+    },
+}
+
+/// Arguments of `operator recover`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --out and --stdout the files go to the directory \"recover\" below SPIKE_PILOT_RECOVERY_DIR, or \
+below ~/.spike. Each file is named spike.recovery.<index>.txt and can be read by you alone. Files of an \
+earlier run in the same directory are removed once the new ones are safe.")]
+pub(crate) struct RecoverArgs {
+    /// Write the files into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the shares, one per line, and write no file: for piping into an encryption tool
+    #[arg(long, conflicts_with = "out")]
+    pub(crate) stdout: bool,
+}
+
+/// Arguments of `operator restore`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --file the share is asked for at the terminal, unseen, or read from standard input, one or several lines.
+
+Examples:
+  spike operator restore < spike.recovery.1.txt
+  spike operator restore --file spike.recovery.1.txt --file spike.recovery.3.txt")]
+pub(crate) struct RestoreArgs {
+    /// A recovery file; may be given several times
+    #[arg(long = "file", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}

@@ -1,0 +1,156 @@
+use clap::error::ErrorKind;
+
+use super::*;
+
+fn parsed(arguments: &[&str]) -> Result<Command, ErrorKind> {
+    let arguments = std::iter::once("spike").chain(arguments.iter().copied());
+    parse(arguments.map(Into::into)).map_err(|error| error.kind())
+}
+
+#[test]
+fn the_tree_is_sound() {
+    tree().debug_assert();
+}
+
+#[test]
+fn the_help_of_every_command_is_as_it_was() {
+    // A changed text is a changed interface: review the snapshot, then accept it.
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../tests/snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.bind(|| {
+        let mut tree = tree().term_width(100);
+        tree.build();
+        check_help(&mut tree, "help");
+    });
+}
+
+fn check_help(command: &mut clap::Command, name: &str) {
+    insta::assert_snapshot!(name, command.render_long_help().to_string());
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .filter(|name| name != "help")
+        .collect();
+    for sub in names {
+        if let Some(command) = command.find_subcommand_mut(&sub) {
+            check_help(command, &format!("{name}-{sub}"));
+        }
+    }
+}
+
+#[test]
+fn a_format_has_upstreams_names_and_letters() {
+    // cli-config-deploy 1.7: case counts, and the empty string is a name too.
+    let format = |name: &str| match parsed(&["secret", "get", "p", "--format", name]) {
+        Ok(Command::Secret(SecretCommand::Get(arguments))) => Some(arguments.format),
+        _ => None,
+    };
+    for name in ["human", "h", "plain", "p", ""] {
+        assert_eq!(format(name), Some(Format::Human), "{name:?}");
+    }
+    for name in ["json", "j"] {
+        assert_eq!(format(name), Some(Format::Json), "{name:?}");
+    }
+    for name in ["yaml", "y"] {
+        assert_eq!(format(name), Some(Format::Yaml), "{name:?}");
+    }
+    for name in ["JSON", "Human", "xml", " json"] {
+        assert_eq!(format(name), None, "{name:?}");
+    }
+}
+
+#[test]
+fn every_command_line_of_upstreams_is_understood() {
+    for line in [
+        "secret put a/b user=app pass=s3cr3t",
+        "secret get a/b",
+        "secret get a/b key -v 2 -f json",
+        "secret get a/b --version=2 --format=yaml",
+        "secret list -f j",
+        "secret delete a/b -v 1,2",
+        "secret delete a/b --versions 1",
+        "secret undelete a/b",
+        "secret metadata get a/b -v 1 -f y",
+        "policy create --name n --path-pattern p --spiffeid-pattern s --permissions read",
+        "policy apply --name n --path-pattern p --spiffeid-pattern s --permissions read",
+        "policy apply --file policy.yaml",
+        "policy list --path-pattern p",
+        "policy list --spiffeid-pattern s --format json",
+        "policy get n",
+        "policy get --name n -f yaml",
+        "policy get n --name other",
+        "policy delete n",
+        "policy delete --name n",
+        "cipher encrypt -f in -o out",
+        "cipher encrypt --plaintext aGk= --algorithm AES",
+        "cipher decrypt --file in --out out",
+        "cipher decrypt --version 1 --nonce bg== --ciphertext Yw==",
+        "operator recover",
+        "operator restore",
+        "completion bash",
+        "completion powershell",
+    ] {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        assert!(parsed(&arguments).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_by_its_kind() {
+    use ErrorKind::{
+        ArgumentConflict, InvalidSubcommand, InvalidValue, MissingRequiredArgument,
+        UnknownArgument, ValueValidation,
+    };
+    for (line, kind) in [
+        ("foo", InvalidSubcommand),
+        ("secret foo", InvalidSubcommand),
+        ("secret metadata foo", InvalidSubcommand),
+        ("secret put a/b", MissingRequiredArgument),
+        ("secret get", MissingRequiredArgument),
+        ("secret get a --nope", UnknownArgument),
+        ("secret get a -v -1", UnknownArgument),
+        ("secret get a -v x", ValueValidation),
+        ("secret get a --raw", MissingRequiredArgument),
+        ("secret get a k --raw -f json", ArgumentConflict),
+        ("secret get a -f xml", InvalidValue),
+        ("secret list --limit 0", ValueValidation),
+        ("secret delete a -v 1,,2", ValueValidation),
+        ("secret delete a -v ,", ValueValidation),
+        ("policy create --name n", MissingRequiredArgument),
+        ("policy create n", UnknownArgument),
+        ("policy apply", MissingRequiredArgument),
+        ("policy apply --name n", MissingRequiredArgument),
+        ("policy apply --file f --name n", ArgumentConflict),
+        ("policy list --path-pattern p --spiffeid-pattern s", ArgumentConflict),
+        ("policy list n", UnknownArgument),
+        ("policy get", MissingRequiredArgument),
+        ("cipher encrypt -f a --plaintext aGk=", ArgumentConflict),
+        ("cipher decrypt --version 1", MissingRequiredArgument),
+        ("cipher decrypt --version 256 --nonce a --ciphertext b", ValueValidation),
+        ("cipher decrypt --version 1 --nonce a --ciphertext b --json", ArgumentConflict),
+        ("operator recover --out d --stdout", ArgumentConflict),
+        ("completion tcsh", InvalidValue),
+    ] {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        assert_eq!(parsed(&arguments).map(|_| ()), Err(kind), "{line}");
+    }
+}
+
+#[test]
+fn the_name_of_a_policy_as_an_argument_wins_over_the_flag() {
+    let name = |arguments: &[&str]| match parsed(arguments) {
+        Ok(Command::Policy(PolicyCommand::Get { name, .. })) => name.get().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(name(&["policy", "get", "a", "--name", "b"]), "a");
+    assert_eq!(name(&["policy", "get", "--name", "b"]), "b");
+}
+
+#[test]
+fn debug_output_of_arguments_shows_no_secret() {
+    let put = parsed(&["secret", "put", "a", "pass=hunter2"]).unwrap();
+    let encrypt = parsed(&["cipher", "encrypt", "--plaintext", "aHVudGVyMg=="]).unwrap();
+    let shown = format!("{put:?} {encrypt:?}");
+    assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVyMg"), "{shown}");
+}

@@ -1,0 +1,171 @@
+//! `spike cipher` (cli-config-deploy 1.10, wire-api N11 and N12).
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use spike_common::identity::Role;
+use spike_common::wire::{DecryptRequest, EncryptRequest, Operation, SecretBytes};
+use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
+
+use super::{read_input, read_stdin};
+use crate::cli::{CipherCommand, DecryptArgs, EncryptArgs};
+use crate::context::Context;
+use crate::error::Error;
+
+pub(super) async fn run(command: CipherCommand, context: &mut Context<'_>) -> Result<(), Error> {
+    match command {
+        CipherCommand::Encrypt(arguments) => encrypt(arguments, context).await,
+        CipherCommand::Decrypt(arguments) => decrypt(arguments, context).await,
+    }
+}
+
+async fn encrypt(arguments: EncryptArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let EncryptArgs { file, out, plaintext, algorithm: _ } = arguments;
+    let plaintext = match &plaintext {
+        Some(base64) => {
+            let bytes = from_base64("--plaintext", base64.expose_secret())?;
+            Plaintext::Json(SecretBytes::from(bytes))
+        }
+        None => Plaintext::Stream(Bytes::from_owner(input(file.as_deref(), context)?)),
+    };
+    let destination = Destination::prepare(out)?;
+    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let failed = session.failed(Operation::CipherEncrypt, "");
+    match plaintext {
+        Plaintext::Stream(plaintext) => {
+            let answer = session.nexus.encrypt_stream(plaintext).await.map_err(failed)?;
+            destination.write(&[&answer], context)
+        }
+        Plaintext::Json(plaintext) => {
+            let request = EncryptRequest { plaintext };
+            let answer = session.nexus.encrypt(&request).await.map_err(failed)?;
+            // Upstream writes the ciphertext alone, which nothing can decrypt (10.2 no. 4, F26).
+            destination.write(&[&answer.encode(), b"\n"], context)
+        }
+    }
+}
+
+enum Plaintext {
+    Stream(Bytes),
+    Json(SecretBytes),
+}
+
+async fn decrypt(arguments: DecryptArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let DecryptArgs { file, out, json, version, nonce, ciphertext, algorithm: _ } = arguments;
+    let ciphertext = match (version, nonce, ciphertext) {
+        (Some(version), Some(nonce), Some(ciphertext)) => {
+            let nonce = from_base64("--nonce", &nonce)?.to_vec();
+            let ciphertext = from_base64("--ciphertext", &ciphertext)?.to_vec();
+            Ciphertext::Json(DecryptRequest { version, nonce, ciphertext })
+        }
+        _ if json => Ciphertext::Json(from_json(&input(file.as_deref(), context)?)?),
+        _ => Ciphertext::Stream(Bytes::from_owner(input(file.as_deref(), context)?)),
+    };
+    let destination = Destination::prepare(out)?;
+    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let failed = session.failed(Operation::CipherDecrypt, "");
+    match ciphertext {
+        Ciphertext::Stream(ciphertext) => {
+            let plaintext = session.nexus.decrypt_stream(ciphertext).await.map_err(failed)?;
+            destination.write(&[&plaintext], context)
+        }
+        Ciphertext::Json(request) => {
+            let answer = session.nexus.decrypt(&request).await.map_err(failed)?;
+            destination.write(&[answer.plaintext.expose_secret()], context)
+        }
+    }
+}
+
+enum Ciphertext {
+    Stream(Bytes),
+    Json(DecryptRequest),
+}
+
+fn input(file: Option<&Path>, context: &mut Context<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {
+    match file {
+        Some(file) => read_input(file, context),
+        None => read_stdin(context),
+    }
+}
+
+/// Standard base64; line breaks do not count, as for Go.
+fn from_base64(flag: &str, text: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut joined = Zeroizing::new(String::with_capacity(text.len()));
+    text.split(['\r', '\n']).for_each(|line| joined.push_str(line));
+    STANDARD.decode(joined.as_bytes()).map(Zeroizing::new).map_err(|_cause| {
+        Error::usage(format!("the value of {flag} is not base64 (standard, padded)"))
+    })
+}
+
+fn from_json(text: &[u8]) -> Result<DecryptRequest, Error> {
+    let refuse = |why: &str| {
+        Error::usage_hint(
+            format!("the input is not what encrypt --plaintext prints: {why}"),
+            "without --json the input is the binary form that encrypt writes from a file",
+        )
+    };
+    let request = DecryptRequest::decode(text).map_err(|error| refuse(&error.to_string()))?;
+    if request.nonce.is_empty() || request.ciphertext.is_empty() {
+        return Err(refuse("nonce or ciphertext is missing"));
+    }
+    Ok(request)
+}
+
+/// Where the result goes. A file is written beside its place and renamed when it is whole, so that a failed call
+/// leaves what was there (10.2 no. 6); it can be read by its owner alone.
+enum Destination {
+    Stdout,
+    /// A place for a new file.
+    New {
+        temporary: NamedTempFile,
+        place: PathBuf,
+    },
+    /// A device or a pipe, which must not be replaced.
+    Special(PathBuf),
+}
+
+impl Destination {
+    /// Finds out before the call whether the result can be written.
+    fn prepare(out: Option<PathBuf>) -> Result<Self, Error> {
+        let Some(out) = out else { return Ok(Self::Stdout) };
+        let prepared = || -> io::Result<Self> {
+            let place = match out.canonicalize() {
+                Ok(there) if there.is_file() => there,
+                Ok(there) if there.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+                Ok(special) => return Ok(Self::Special(special)),
+                Err(_) => out.clone(),
+            };
+            let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let temporary = NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
+            Ok(Self::New { temporary, place })
+        };
+        prepared().map_err(|error| Error::File { path: out.clone(), error })
+    }
+
+    fn write(self, parts: &[&[u8]], context: &mut Context<'_>) -> Result<(), Error> {
+        match self {
+            Self::Stdout => {
+                context.streams.render(|out| parts.iter().try_for_each(|part| out.write_all(part)))
+            }
+            Self::Special(path) => OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .and_then(|mut file| parts.iter().try_for_each(|part| file.write_all(part)))
+                .map_err(|error| Error::File { path, error }),
+            Self::New { mut temporary, place } => parts
+                .iter()
+                .try_for_each(|part| temporary.write_all(part))
+                .and_then(|()| temporary.as_file().sync_all())
+                .and_then(|()| temporary.persist(&place).map(drop).map_err(|error| error.error))
+                .map_err(|error| Error::File { path: place, error }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

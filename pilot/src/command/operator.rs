@@ -1,0 +1,133 @@
+//! `spike operator` (cli-config-deploy 1.11, crypto-and-storage 3, wire-api N13 and N14).
+
+mod shares;
+mod status;
+
+use std::path::{Path, PathBuf};
+
+use spike_common::identity::Role;
+use spike_common::wire::{Operation, RecoverResponse, RestoreRequest, RestoreResponse, Shard};
+use spike_crypto::{Share, ShareIndex, ShareValue};
+
+use crate::cli::{OperatorCommand, RecoverArgs, RestoreArgs};
+use crate::context::Context;
+use crate::error::Error;
+use crate::recovery_file::RecoveryDirectory;
+
+pub(super) async fn run(command: OperatorCommand, context: &mut Context<'_>) -> Result<(), Error> {
+    match command {
+        OperatorCommand::Recover(arguments) => recover(arguments, context).await,
+        OperatorCommand::Restore(arguments) => restore(arguments, context).await,
+        OperatorCommand::Status { format } => status::run(format, context).await,
+    }
+}
+
+async fn recover(arguments: RecoverArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let RecoverArgs { out, stdout } = arguments;
+    // A place that cannot be written is found before the shares leave Nexus.
+    let directory = if stdout {
+        None
+    } else {
+        Some(RecoveryDirectory::prepare(&directory_for(out, context)?)?)
+    };
+    let session = context.nexus(&[Role::PilotRecover]).await?;
+    let failed = session.failed(Operation::OperatorRecover, "");
+    let shares = shares_of(&session.nexus.recover().await.map_err(failed)?)?;
+    let Some(directory) = directory else {
+        return context.streams.render(|out| {
+            shares
+                .iter()
+                .try_for_each(|share| writeln!(out, "{}", share.to_recovery_text().as_str()))
+        });
+    };
+    directory.write(&shares)?;
+    context.streams.print(&saved(directory.path()))
+}
+
+fn directory_for(out: Option<PathBuf>, context: &mut Context<'_>) -> Result<PathBuf, Error> {
+    if let Some(out) = out {
+        return Ok(out);
+    }
+    let resolved = context.settings()?.recovery.resolve().map_err(|error| {
+        Error::usage_hint(
+            format!("there is no directory for the recovery files: {error}"),
+            "set SPIKE_PILOT_RECOVERY_DIR, or use --out DIR or --stdout",
+        )
+    })?;
+    Ok(resolved.path)
+}
+
+/// All shares, each of them a possible one. A share that cannot be fed back later must not look saved.
+fn shares_of(answer: &RecoverResponse) -> Result<Vec<Share>, Error> {
+    if answer.shards.is_empty() {
+        return Err(Error::UselessShares("no shards found: SPIKE Nexus sent none".to_owned()));
+    }
+    let share = |(&index, shard): (&i64, &Shard)| {
+        if shard.is_zero() || !shard.is_whole() {
+            return Err(Error::UselessShares(format!("empty shard found: number {index}")));
+        }
+        let unusable = |error| {
+            Error::UselessShares(format!("SPIKE Nexus sent an unusable shard {index}: {error}"))
+        };
+        let value = ShareValue::from_bytes(shard.expose_secret()).map_err(unusable)?;
+        Ok(Share { index: ShareIndex::try_from(index).map_err(unusable)?, value })
+    };
+    answer.shards.iter().map(share).collect()
+}
+
+fn saved(directory: &Path) -> String {
+    format!(
+        "
+  SPIKE Recovery shards saved to the recovery directory:
+  {}
+
+  Please make sure that:
+    1. You encrypt these shards and keep them safe, in different places.
+    2. You securely erase the shards from the recovery directory
+       after you have encrypted them and moved them to a safe place.
+
+  If you lose these shards, you will not be able to recover
+  SPIKE Nexus in the unlikely event of a total system crash.
+
+",
+        directory.display()
+    )
+}
+
+async fn restore(arguments: RestoreArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let shares = shares::read(&arguments.files, context)?;
+    let session = context.nexus(&[Role::PilotRestore]).await?;
+    let mut progress = RestoreResponse::default();
+    for (origin, share) in &shares {
+        let request = RestoreRequest {
+            id: share.index.get().into(),
+            shard: Shard::new(share.value.expose_bytes()),
+        };
+        let subject = format!("{origin} (number {})", share.index);
+        let failed = session.failed(Operation::OperatorRestore, &subject);
+        progress = session.nexus.restore(&request).await.map_err(failed)?;
+        if progress.restored {
+            break;
+        }
+    }
+    context.streams.print(&told(progress))
+}
+
+/// Upstream's texts, which its recovery drill looks for.
+fn told(progress: RestoreResponse) -> String {
+    if progress.restored {
+        return "\n  SPIKE is now restored and ready to use.\n\n".to_owned();
+    }
+    format!(
+        "
+ Shards collected:  {}
+ Shards remaining:  {}
+ Please run `spike operator restore` again to provide the remaining shards.
+
+",
+        progress.collected, progress.remaining
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Where the shares of a restore come from: files, a pipe, or a person. All are checked before the first is sent.
+
+use std::path::PathBuf;
+
+use spike_crypto::Share;
+use zeroize::Zeroizing;
+
+use crate::command::{read_file, read_stdin};
+use crate::context::Context;
+use crate::error::Error;
+
+/// The shares with where each was read, in the order given.
+pub(super) fn read(
+    files: &[PathBuf],
+    context: &mut Context<'_>,
+) -> Result<Vec<(String, Share)>, Error> {
+    let mut shares = Vec::new();
+    if files.is_empty() && context.streams.stdin_is_terminal() {
+        shares.push(parse("the terminal", &ask(context)?)?);
+    } else if files.is_empty() {
+        shares.extend(lines("standard input", &read_stdin(context)?)?);
+    }
+    for file in files {
+        shares.extend(lines(&file.display().to_string(), &read_file(file)?)?);
+    }
+    check_for_twins(&shares)?;
+    Ok(shares)
+}
+
+/// A recovery file is one line; a pipe may bring several.
+fn lines(origin: &str, bytes: &[u8]) -> Result<Vec<(String, Share)>, Error> {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Err(Error::usage(format!("{origin} is not a recovery share: it is not text")));
+    };
+    let filled: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    match filled.as_slice() {
+        [] => Err(Error::usage(format!("there is no recovery share in {origin}"))),
+        [line] => Ok(vec![parse(origin, line)?]),
+        several => (1..)
+            .zip(several)
+            .map(|(number, line)| parse(&format!("{origin}, line {number}"), line))
+            .collect(),
+    }
+}
+
+fn parse(origin: &str, line: &str) -> Result<(String, Share), Error> {
+    match Share::from_recovery_text(line) {
+        Ok(share) => Ok((origin.to_owned(), share)),
+        Err(error) => Err(Error::BadShare { origin: origin.to_owned(), error }),
+    }
+}
+
+/// One number with two values: one of them is of another key, and nobody here can say which.
+fn check_for_twins(shares: &[(String, Share)]) -> Result<(), Error> {
+    for (position, (origin, share)) in shares.iter().enumerate() {
+        let earlier = shares.iter().take(position);
+        let twin = earlier
+            .filter(|(_, other)| other.index == share.index)
+            .find(|(_, other)| !other.value.ct_eq(&share.value));
+        if let Some((other, _)) = twin {
+            return Err(Error::usage_hint(
+                format!(
+                    "{other} and {origin} hold different shares with the number {}",
+                    share.index
+                ),
+                "they are from two exports of different keys; use the files of one export",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn ask(context: &mut Context<'_>) -> Result<Zeroizing<String>, Error> {
+    context.streams.notice("(your input will be hidden as you paste/type it)\n");
+    rpassword::prompt_password("Enter recovery shard: ")
+        .map(Zeroizing::new)
+        .map_err(|error| Error::Input { what: "the terminal".to_owned(), error })
+}
+
+#[cfg(test)]
+mod tests;

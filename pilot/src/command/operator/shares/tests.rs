@@ -1,0 +1,47 @@
+use spike_common::config::Environment;
+
+use super::*;
+use crate::Streams;
+
+fn share(index: u8, byte: &str) -> String {
+    format!("spike:{index}:{}", byte.repeat(32))
+}
+
+fn from_stdin(text: &str) -> Result<Vec<(String, u16)>, String> {
+    let environment = Environment::default();
+    let stdin = std::io::Cursor::new(text.to_owned());
+    let streams = Streams::new(stdin, std::io::sink(), std::io::sink());
+    let shares = read(&[], &mut Context::new(&environment, streams));
+    let numbered = |(origin, share): (String, Share)| (origin, share.index.get());
+    shares
+        .map(|shares| shares.into_iter().map(numbered).collect())
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_recovery_file_is_one_share_with_or_without_a_newline() {
+    for text in
+        [share(7, "ab"), format!("{}\n", share(7, "AB")), format!("\n  {}\r\n\n", share(7, "ab"))]
+    {
+        assert_eq!(from_stdin(&text), Ok(vec![("standard input".to_owned(), 7)]), "{text:?}");
+    }
+}
+
+#[test]
+fn each_of_several_lines_is_named() {
+    let text = format!("{}\n{}\nnonsense", share(1, "11"), share(2, "22"));
+    insta::assert_snapshot!(from_stdin(&text).unwrap_err(), @"standard input, line 3: a recovery share has the form spike:<index>:<64 hex digits>");
+}
+
+#[test]
+fn the_same_share_twice_is_no_harm_but_two_values_for_one_number_are() {
+    let twice = format!("{}\n{}", share(1, "11"), share(1, "11"));
+    assert_eq!(from_stdin(&twice).map(|shares| shares.len()), Ok(2));
+    let differing = format!("{}\n{}", share(1, "11"), share(1, "12"));
+    insta::assert_snapshot!(from_stdin(&differing).unwrap_err(), @"standard input, line 1 and standard input, line 2 hold different shares with the number 1");
+}
+
+#[test]
+fn nothing_at_all_is_no_share() {
+    insta::assert_snapshot!(from_stdin(" \n\n").unwrap_err(), @"there is no recovery share in standard input");
+}

@@ -1,0 +1,220 @@
+//! `spike operator status`: ours; upstream's Nexus has no such route.
+
+use std::io::{self, Write};
+
+use spike_common::identity::Role;
+use spike_common::wire::{KeeperStatus, KeeperStatusKind, Operation, StatusResponse};
+
+use crate::cli::Format;
+use crate::context::Context;
+use crate::error::Error;
+use crate::output::{Node, printable, write_json, write_yaml};
+
+pub(super) async fn run(format: Format, context: &mut Context<'_>) -> Result<(), Error> {
+    let any = &[Role::PilotSuperuser, Role::PilotRecover, Role::PilotRestore];
+    let session = context.nexus(any).await?;
+    let failed = session.failed(Operation::OperatorStatus, "");
+    let status = session.nexus.status().await.map_err(failed)?;
+    context.streams.render(|out| match format {
+        Format::Human => human(out, &status),
+        Format::Json => write_json(out, &node(&status), 2),
+        Format::Yaml => write_yaml(out, &node(&status)),
+    })
+}
+
+fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
+    let state = match (status.sealed, &status.reason) {
+        (false, _) => "ready".to_owned(),
+        (true, None) => "sealed".to_owned(),
+        (true, Some(reason)) => format!("sealed: {}", printable(reason)),
+    };
+    let unknown = || "none".to_owned();
+    writeln!(out, "Version     : {}", printable(&status.version))?;
+    writeln!(out, "State       : {state}")?;
+    writeln!(out, "Backend     : {}", printable(&status.backend))?;
+    writeln!(out, "Root key    : {}", printable(status.root_key.as_deref().unwrap_or("none")))?;
+    writeln!(out, "Data key    : {}", status.data_key.map_or_else(unknown, |key| key.to_string()))?;
+    writeln!(out, "Shares      : {} ({} rebuild the key)", status.shares, status.threshold)?;
+    if let Some(margin) = status.margin {
+        writeln!(out, "Margin      : {}", margin_in_words(margin))?;
+    }
+    let export = status.last_export.as_deref().unwrap_or("never");
+    writeln!(out, "Last export : {}", printable(export))?;
+    status.keepers.iter().try_for_each(|keeper| {
+        let KeeperStatus { index, url, state, since, detail } = keeper;
+        let (url, since) = (printable(url), printable(since));
+        write!(out, "Keeper {index:<4} : {}, {url}, since {since}", state_name(*state))?;
+        if let Some(detail) = detail {
+            write!(out, ": {}", printable(detail))?;
+        }
+        writeln!(out)
+    })
+}
+
+fn margin_in_words(margin: i64) -> String {
+    match margin {
+        ..0 => "a restart of SPIKE Nexus would need `spike operator restore`".to_owned(),
+        0 => "no Keeper may be lost".to_owned(),
+        1 => "1 Keeper may be lost".to_owned(),
+        _ => format!("{margin} Keepers may be lost"),
+    }
+}
+
+const fn state_name(state: KeeperStatusKind) -> &'static str {
+    match state {
+        KeeperStatusKind::Unknown => "unknown",
+        KeeperStatusKind::Unreachable => "unreachable",
+        KeeperStatusKind::Empty => "empty",
+        KeeperStatusKind::Unusable => "unusable",
+        KeeperStatusKind::Unjudged => "unjudged",
+        KeeperStatusKind::Good => "good",
+        KeeperStatusKind::Foreign => "foreign",
+    }
+}
+
+/// The fields of the wire, each always there.
+fn node(status: &StatusResponse) -> Node<'_> {
+    let keepers = status.keepers.iter().map(|keeper| {
+        Node::map([
+            ("index", Node::Integer(keeper.index.into())),
+            ("url", Node::Text(&keeper.url)),
+            ("state", Node::Text(state_name(keeper.state))),
+            ("since", Node::Text(&keeper.since)),
+            ("detail", text(keeper.detail.as_ref())),
+        ])
+    });
+    Node::map([
+        ("version", Node::Text(&status.version)),
+        ("sealed", Node::Boolean(status.sealed)),
+        ("reason", text(status.reason.as_ref())),
+        ("backend", Node::Text(&status.backend)),
+        ("rootKey", text(status.root_key.as_ref())),
+        ("dataKey", status.data_key.map_or(Node::Null, |key| Node::Integer(key.into()))),
+        ("shares", Node::Integer(status.shares.into())),
+        ("threshold", Node::Integer(status.threshold.into())),
+        ("margin", status.margin.map_or(Node::Null, Node::Integer)),
+        ("keepers", Node::List(keepers.collect())),
+        ("lastExport", text(status.last_export.as_ref())),
+    ])
+}
+
+fn text(text: Option<&String>) -> Node<'_> {
+    text.map_or(Node::Null, |text| Node::Text(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::FakeNexus;
+
+    fn status() -> StatusResponse {
+        let keeper = |index: u16, state, detail: Option<&str>| KeeperStatus {
+            index,
+            url: format!("https://keeper-{index}:8443"),
+            state,
+            since: "2026-07-25T20:02:04Z".to_owned(),
+            detail: detail.map(str::to_owned),
+        };
+        StatusResponse {
+            version: "0.1.0".to_owned(),
+            backend: "sqlite".to_owned(),
+            root_key: Some("5f2a".to_owned()),
+            data_key: Some(1),
+            shares: 2,
+            threshold: 1,
+            margin: Some(0),
+            keepers: vec![
+                keeper(1, KeeperStatusKind::Good, None),
+                keeper(2, KeeperStatusKind::Unreachable, Some("\x1b[2Jconnection refused")),
+            ],
+            ..StatusResponse::default()
+        }
+    }
+
+    #[test]
+    fn every_keeper_is_shown_and_the_terminal_is_safe() {
+        let nexus = FakeNexus::start(|_, _| (200, status().encode()));
+        for role in [Role::PilotSuperuser, Role::PilotRecover, Role::PilotRestore] {
+            assert_eq!(nexus.run_as(role, &["operator", "status"], "").exit, crate::Exit::Success);
+        }
+        insta::assert_snapshot!(nexus.run(&["operator", "status"]), @r"
+        [0]
+        Version     : 0.1.0
+        State       : ready
+        Backend     : sqlite
+        Root key    : 5f2a
+        Data key    : 1
+        Shares      : 2 (1 rebuild the key)
+        Margin      : no Keeper may be lost
+        Last export : never
+        Keeper 1    : good, https://keeper-1:8443, since 2026-07-25T20:02:04Z
+        Keeper 2    : unreachable, https://keeper-2:8443, since 2026-07-25T20:02:04Z: \u{1b}[2Jconnection refused
+        --
+        ");
+    }
+
+    #[test]
+    fn a_sealed_nexus_says_why() {
+        let sealed = StatusResponse {
+            sealed: true,
+            reason: Some("1 of 2 shares".to_owned()),
+            margin: Some(-1),
+            keepers: Vec::new(),
+            root_key: None,
+            data_key: None,
+            last_export: Some("2026-07-25T20:02:04Z".to_owned()),
+            ..status()
+        };
+        let nexus = FakeNexus::start(move |_, _| (200, sealed.encode()));
+        insta::assert_snapshot!(nexus.run(&["operator", "status"]), @"
+        [0]
+        Version     : 0.1.0
+        State       : sealed: 1 of 2 shares
+        Backend     : sqlite
+        Root key    : none
+        Data key    : none
+        Shares      : 2 (1 rebuild the key)
+        Margin      : a restart of SPIKE Nexus would need `spike operator restore`
+        Last export : 2026-07-25T20:02:04Z
+        --
+        ");
+        insta::assert_snapshot!(nexus.run(&["operator", "status", "-f", "json"]), @r#"
+        [0]
+        {
+          "version": "0.1.0",
+          "sealed": true,
+          "reason": "1 of 2 shares",
+          "backend": "sqlite",
+          "rootKey": null,
+          "dataKey": null,
+          "shares": 2,
+          "threshold": 1,
+          "margin": -1,
+          "keepers": [],
+          "lastExport": "2026-07-25T20:02:04Z"
+        }
+        --
+        "#);
+    }
+
+    #[test]
+    fn every_field_of_the_wire_is_in_the_data() {
+        let mut out = Vec::new();
+        write_json(&mut out, &node(&status()), 2).unwrap();
+        let printed: StatusResponse = serde_json::from_slice(&out).unwrap();
+        assert_eq!(printed, status());
+    }
+
+    #[test]
+    fn a_nexus_of_upstreams_is_recognised() {
+        let nexus = FakeNexus::start(|operation, _| {
+            crate::testing::error(operation, spike_common::wire::ErrorCode::ApiBadRequest)
+        });
+        insta::assert_snapshot!(nexus.run(&["operator", "status"]), @"
+        [1]
+        --
+        Error: SPIKE Nexus refused the request to read the status of SPIKE Nexus: invalid request (400 api_bad_request, request req-1)
+        hint: this SPIKE Nexus may be one of upstream's, which has no such route
+        ");
+    }
+}

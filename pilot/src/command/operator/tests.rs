@@ -1,0 +1,206 @@
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Mutex;
+
+use spike_common::wire::{EmptyResponse, ErrorCode};
+
+use super::*;
+use crate::Exit;
+use crate::testing::{FakeNexus, Ran, error};
+
+fn answer(shares: &[(i64, u8)]) -> RecoverResponse {
+    RecoverResponse {
+        shards: shares.iter().map(|&(index, byte)| (index, Shard::new(&[byte; 32]))).collect(),
+    }
+}
+
+fn recovering(shares: &[(i64, u8)]) -> FakeNexus {
+    let body = answer(shares).encode();
+    FakeNexus::start(move |_, _| (200, body.clone()))
+}
+
+fn recover(nexus: &FakeNexus, arguments: &[&str]) -> Ran {
+    nexus.run_as(Role::PilotRecover, &[&["operator", "recover"], arguments].concat(), "")
+}
+
+#[test]
+fn recover_writes_a_file_for_each_share_and_says_where() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("new/recovery");
+    let ran = recover(
+        &recovering(&[(1, 0x11), (2, 0x22), (10, 0xab)]),
+        &["--out", out.to_str().unwrap()],
+    );
+    let shown = ran.to_string().replace(directory.path().to_str().unwrap(), "DIR");
+    insta::assert_snapshot!(shown, @"
+    [0]
+
+      SPIKE Recovery shards saved to the recovery directory:
+      DIR/new/recovery
+
+      Please make sure that:
+        1. You encrypt these shards and keep them safe, in different places.
+        2. You securely erase the shards from the recovery directory
+           after you have encrypted them and moved them to a safe place.
+
+      If you lose these shards, you will not be able to recover
+      SPIKE Nexus in the unlikely event of a total system crash.
+
+    --
+    ");
+    for (index, byte) in [(1, "11"), (2, "22"), (10, "ab")] {
+        let file = out.join(format!("spike.recovery.{index}.txt"));
+        let expected = format!("spike:{index}:{}", byte.repeat(32));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), expected);
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    assert_eq!(std::fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn recover_to_standard_output_prints_the_shares_and_nothing_else() {
+    let ran = recover(&recovering(&[(1, 0x11), (2, 0x22)]), &["--stdout"]);
+    let (one, two) = ("11".repeat(32), "22".repeat(32));
+    assert_eq!(ran.stdout, format!("spike:1:{one}\nspike:2:{two}\n"));
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn shares_that_could_not_be_fed_back_are_not_saved() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().to_str().unwrap();
+    let old = directory.path().join("spike.recovery.1.txt");
+    std::fs::write(&old, "old").unwrap();
+    for (shares, message) in [
+        (&[][..], "no shards found"),
+        (&[(1, 0x11), (2, 0)], "empty shard found: number 2"),
+        (&[(1, 0xff)], "unusable shard 1"),
+        (&[(0, 0x11)], "unusable shard 0"),
+        (&[(70_000, 0x11)], "unusable shard 70000"),
+    ] {
+        let ran = recover(&recovering(shares), &["--out", out]);
+        assert_eq!((ran.exit, ran.stdout.as_str()), (Exit::Failure, ""), "{message}");
+        assert!(ran.stderr.contains(message), "{}", ran.stderr);
+        assert_eq!(std::fs::read_to_string(&old).unwrap(), "old");
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_found_before_the_shares_leave_nexus() {
+    let nexus = recovering(&[(1, 0x11)]);
+    let ran = recover(&nexus, &["--out", "/dev/null/recovery"]);
+    assert_eq!(ran.exit, Exit::Failure);
+    assert!(ran.stderr.contains("cannot write /dev/null/recovery"), "{}", ran.stderr);
+    assert_eq!(nexus.asked(), []);
+}
+
+/// A Nexus that needs two shares, and knows which value each must have.
+fn restoring() -> FakeNexus {
+    let collected = Mutex::new(BTreeSet::new());
+    FakeNexus::start(move |operation, body| {
+        let request = RestoreRequest::decode(body).unwrap();
+        if request.shard.expose_secret()[0] == 0x66 {
+            let code = ErrorCode::ApiBadRequest;
+            return (400, operation.error_body_with_reason(code, "share 3 is of another key"));
+        }
+        let mut collected = collected.lock().unwrap();
+        collected.insert(request.id);
+        let count = u32::try_from(collected.len()).unwrap();
+        let remaining = 2_u32.saturating_sub(count);
+        let response = RestoreResponse { collected: count, remaining, restored: remaining == 0 };
+        (200, response.encode())
+    })
+}
+
+fn restore(nexus: &FakeNexus, arguments: &[&str], stdin: &str) -> Ran {
+    nexus.run_as(Role::PilotRestore, &[&["operator", "restore"], arguments].concat(), stdin)
+}
+
+fn share(index: u8, byte: &str) -> String {
+    format!("spike:{index}:{}", byte.repeat(32))
+}
+
+#[test]
+fn restore_has_upstreams_texts_from_the_first_share_to_the_last() {
+    let nexus = restoring();
+    insta::assert_snapshot!(restore(&nexus, &[], &share(1, "11")), @"
+    [0]
+
+     Shards collected:  1
+     Shards remaining:  1
+     Please run `spike operator restore` again to provide the remaining shards.
+
+    --
+    ");
+    insta::assert_snapshot!(restore(&nexus, &[], &share(2, "22")), @"
+    [0]
+
+      SPIKE is now restored and ready to use.
+
+    --
+    ");
+}
+
+#[test]
+fn restore_takes_several_files_or_lines_and_stops_when_it_is_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut arguments = Vec::new();
+    for (index, byte) in [(1, "11"), (2, "22"), (3, "33")] {
+        let file = directory.path().join(format!("{index}"));
+        std::fs::write(&file, share(index, byte)).unwrap();
+        arguments.extend(["--file".to_owned(), file.display().to_string()]);
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let nexus = restoring();
+    let ran = restore(&nexus, &arguments, "");
+    assert!(ran.stdout.contains("restored and ready"), "{ran:?}");
+    assert_eq!(nexus.asked().len(), 2);
+
+    let lines = format!("{}\n\n {} \n", share(1, "11"), share(2, "22"));
+    assert!(restore(&restoring(), &[], &lines).stdout.contains("restored and ready"));
+}
+
+#[test]
+fn a_share_that_nexus_refuses_is_named_with_its_reason() {
+    let nexus = restoring();
+    let ran = restore(&nexus, &[], &share(3, "66"));
+    insta::assert_snapshot!(ran, @"
+    [1]
+    --
+    Error: Failed to communicate with SPIKE Nexus: SPIKE Nexus refused the request to feed back the recovery share from standard input (number 3): share 3 is of another key (400 api_bad_request, request req-1)
+    ");
+}
+
+#[test]
+fn every_failure_of_a_restore_says_upstreams_words() {
+    // cli-config-deploy 1.12: the recovery drill looks for them.
+    for (status, exit) in [(401, Exit::Denied), (500, Exit::Failure), (503, Exit::NotReady)] {
+        let nexus = FakeNexus::start(move |_, _| (status, EmptyResponse.encode()));
+        let ran = restore(&nexus, &[], &share(1, "11"));
+        assert_eq!(ran.exit, exit);
+        assert!(ran.stderr.contains("Failed to communicate"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn recover_on_the_memory_backend_is_explained() {
+    let nexus = FakeNexus::start(|operation, _| error(operation, ErrorCode::ApiBadRequest));
+    insta::assert_snapshot!(recover(&nexus, &["--stdout"]), @"
+    [1]
+    --
+    Error: SPIKE Nexus refused the request to take out the recovery shares: invalid request (400 api_bad_request, request req-1)
+    hint: on the memory backend there is no key to recover or restore
+    ");
+}
+
+#[test]
+fn a_text_that_is_no_share_is_not_sent() {
+    let nexus = restoring();
+    for text in
+        ["", "hello", "spike:1", "spike:0:11", &share(1, "zz"), &share(1, "00"), "other:1:00"]
+    {
+        let ran = restore(&nexus, &[], text);
+        assert_eq!(ran.exit, Exit::Usage, "{text}");
+    }
+    assert_eq!(nexus.asked(), []);
+}

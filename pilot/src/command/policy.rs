@@ -1,0 +1,246 @@
+//! `spike policy` (cli-config-deploy 1.9, wire-api N7 to N10), and our questions about policies.
+
+mod access;
+mod changes;
+mod document;
+mod lint;
+mod local;
+mod preview;
+mod questions;
+mod rules;
+
+use std::path::Path;
+
+use spike_common::identity::Role;
+use spike_common::wire::{
+    LintFinding, Operation, Policy, PolicyListRequest, PolicyNameRequest, PolicyPutRequest,
+};
+
+use super::read_input;
+use crate::cli::{Format, PolicyApplyArgs, PolicyCommand, PolicyFields, PolicyListArgs};
+use crate::context::{Context, Session};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output::{Node, human, write_json, write_yaml};
+
+pub(super) async fn run(command: PolicyCommand, context: &mut Context<'_>) -> Result<Exit, Error> {
+    match command {
+        PolicyCommand::Create { fields } => create(fields, context).await,
+        PolicyCommand::Apply(arguments) => apply(arguments, context).await,
+        PolicyCommand::List(arguments) => list(arguments, context).await,
+        PolicyCommand::Get { name, format } => get(name.get(), format, context).await,
+        PolicyCommand::Delete { name, yes } => delete(name.get(), yes, context).await,
+        PolicyCommand::Explain { question, format } => {
+            questions::explain(question, format, context).await
+        }
+        PolicyCommand::CanI { question } => return questions::can_i(question, context).await,
+        PolicyCommand::WhoCan(arguments) => questions::who_can(arguments, context).await,
+        PolicyCommand::Lint(arguments) => return lint::run(arguments, context).await,
+    }
+    .map(|()| Exit::Success)
+}
+
+async fn create(fields: PolicyFields, context: &mut Context<'_>) -> Result<(), Error> {
+    let request = PolicyPutRequest { create_only: true, ..request_of(fields)? };
+    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    // A Nexus that does not know `createOnly` would replace the policy, so it is asked first (10.2 no. 5).
+    if names(&session, PolicyListRequest::default()).await?.contains(&request.name) {
+        return Err(Error::PolicyExists(request.name));
+    }
+    match put(&session, &request).await {
+        Err(error) if error.status() == Some(409) => Err(Error::PolicyExists(request.name)),
+        Err(error) => Err(error),
+        Ok(()) => {
+            warn(&request, context);
+            context.streams.print("Policy created successfully.\n")
+        }
+    }
+}
+
+async fn apply(arguments: PolicyApplyArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let PolicyApplyArgs { file, fields, dry_run } = arguments;
+    let requests = match (file, fields) {
+        (Some(file), _) => requests_of(&file, context)?,
+        (None, Some(fields)) => vec![request_of(fields)?],
+        (None, None) => return Err(Error::usage("neither a file nor a policy was given")),
+    };
+    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    if dry_run {
+        return preview::show(&session, &requests, context).await;
+    }
+    let mut applied = Vec::new();
+    for request in &requests {
+        match put(&session, request).await {
+            Ok(()) => {
+                warn(request, context);
+                applied.push(request.name.clone());
+            }
+            Err(error) if applied.is_empty() => return Err(error),
+            Err(error) => {
+                return Err(Error::PartlyApplied { error: Box::new(error), applied });
+            }
+        }
+    }
+    context.streams.render(|out| {
+        applied.iter().try_for_each(|name| writeln!(out, "Policy '{name}' applied successfully"))
+    })
+}
+
+async fn list(arguments: PolicyListArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let PolicyListArgs { path_pattern, spiffeid_pattern, format } = arguments;
+    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let request = PolicyListRequest {
+        spiffeid_pattern: spiffeid_pattern.unwrap_or_default(),
+        path_pattern: path_pattern.unwrap_or_default(),
+        ..PolicyListRequest::default()
+    };
+    let mut names = names(&session, request).await?;
+    names.sort_unstable();
+    let entry = |name| Node::map([("id", Node::Text(name)), ("name", Node::Text(name))]);
+    let node = || Node::List(names.iter().map(|name| entry(name)).collect());
+    context.streams.render(|out| match format {
+        Format::Human => human::policy_list(out, &names),
+        Format::Json => write_json(out, &node(), 2),
+        Format::Yaml if names.is_empty() => write_yaml(out, &node()),
+        // Upstream's answer in YAML ends in an empty line.
+        Format::Yaml => write_yaml(out, &node()).and_then(|()| writeln!(out)),
+    })
+}
+
+async fn get(name: &str, format: Format, context: &mut Context<'_>) -> Result<(), Error> {
+    rules::check_name(name)?;
+    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let Some(policy) = find(&session, name).await? else {
+        return Err(Error::NoSuchPolicy(name.to_owned()));
+    };
+    context.streams.render(|out| match format {
+        Format::Human => human::policy(out, &policy),
+        Format::Json => write_json(out, &json_of(&policy), 2),
+        Format::Yaml => write_yaml(out, &yaml_of(&policy)).and_then(|()| writeln!(out)),
+    })
+}
+
+async fn delete(name: &str, yes: bool, context: &mut Context<'_>) -> Result<(), Error> {
+    rules::check_name(name)?;
+    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    if find(&session, name).await?.is_none() {
+        return Err(Error::NoSuchPolicy(name.to_owned()));
+    }
+    if !yes {
+        let question = format!("Are you sure you want to delete policy '{name}'? (y/N): ");
+        let answer = context.streams.ask(&question);
+        let what = "standard input".to_owned();
+        let answer = answer.map_err(|error| Error::Input { what, error })?;
+        if !matches!(answer.as_str(), "y" | "Y") {
+            return context.streams.print("Operation canceled.\n");
+        }
+    }
+    let failed = session.failed(Operation::PolicyDelete, name);
+    let request = PolicyNameRequest { name: name.to_owned() };
+    session.nexus.delete_policy(&request).await.map_err(failed)?;
+    context.streams.print("Policy deleted successfully.\n")
+}
+
+fn request_of(fields: PolicyFields) -> Result<PolicyPutRequest, Error> {
+    let PolicyFields { name, path_pattern, spiffeid_pattern, permissions } = fields;
+    let permissions = permissions.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let request = PolicyPutRequest {
+        permissions: permissions.map(str::to_owned).collect(),
+        name,
+        spiffeid_pattern,
+        path_pattern,
+        create_only: false,
+    };
+    rules::check(&request)?;
+    Ok(request)
+}
+
+/// Every policy of a file, all of them sound.
+fn requests_of(file: &Path, context: &mut Context<'_>) -> Result<Vec<PolicyPutRequest>, Error> {
+    let bytes = read_input(file, context)?;
+    document::read(&bytes).map_err(|error| error.in_file(file))
+}
+
+async fn put(session: &Session, request: &PolicyPutRequest) -> Result<(), Error> {
+    let failed = session.failed(Operation::PolicyPut, &request.name);
+    session.nexus.put_policy(request).await.map(drop).map_err(failed)
+}
+
+/// Tells of what the author of a policy that was written may not have meant.
+fn warn(request: &PolicyPutRequest, context: &mut Context<'_>) {
+    for finding in lint::of_requests(std::slice::from_ref(request)) {
+        if lint::is_serious(&finding) {
+            let LintFinding { policy, field, message, fix, .. } = finding;
+            context.streams.complain("warning:", &format!("{policy}: {field}: {message}; {fix}"));
+        }
+    }
+}
+
+/// Every stored policy, one call for each.
+async fn all(session: &Session) -> Result<Vec<Policy>, Error> {
+    let mut policies = Vec::new();
+    for name in names(session, PolicyListRequest::default()).await? {
+        // One that has gone in the meantime says nothing any more.
+        policies.extend(find(session, &name).await?);
+    }
+    Ok(policies)
+}
+
+/// The names of policies; upstream's clients take 404 for none.
+async fn names(session: &Session, request: PolicyListRequest) -> Result<Vec<String>, Error> {
+    let failed = session.failed(Operation::PolicyList, "");
+    match session.nexus.list_policies(&request).await.map_err(failed) {
+        Err(error) if error.status() == Some(404) => Ok(Vec::new()),
+        answer => answer.map(|answer| answer.names),
+    }
+}
+
+/// A policy, if it exists. Upstream's Nexus answers 500 where it does not (F11), so the list decides then.
+async fn find(session: &Session, name: &str) -> Result<Option<Policy>, Error> {
+    let failed = session.failed(Operation::PolicyGet, name);
+    let request = PolicyNameRequest { name: name.to_owned() };
+    let error = match session.nexus.get_policy(&request).await.map_err(failed) {
+        Ok(policy) => return Ok(Some(policy)),
+        Err(error) => error,
+    };
+    match error.status() {
+        Some(404) => Ok(None),
+        Some(500) => {
+            let names = names(session, PolicyListRequest::default()).await?;
+            if names.iter().any(|stored| stored == name) { Err(error) } else { Ok(None) }
+        }
+        _ => Err(error),
+    }
+}
+
+/// The misspelt key is upstream's; beside it stands the right one (10.2 no. 10).
+fn json_of(policy: &Policy) -> Node<'_> {
+    Node::map([
+        ("id", Node::Text(&policy.name)),
+        ("name", Node::Text(&policy.name)),
+        ("spiffiedPattern", Node::Text(&policy.spiffeid_pattern)),
+        ("spiffeidPattern", Node::Text(&policy.spiffeid_pattern)),
+        ("pathPattern", Node::Text(&policy.path_pattern)),
+        ("permissions", Node::texts(&policy.permissions)),
+        ("createdAt", Node::Time(policy.created_at)),
+        ("updatedAt", Node::Time(policy.updated_at)),
+    ])
+}
+
+/// Upstream's fields, the two that are always null included.
+fn yaml_of(policy: &Policy) -> Node<'_> {
+    Node::map([
+        ("id", Node::Text(&policy.name)),
+        ("name", Node::Text(&policy.name)),
+        ("spiffeidpattern", Node::Text(&policy.spiffeid_pattern)),
+        ("pathpattern", Node::Text(&policy.path_pattern)),
+        ("permissions", Node::texts(&policy.permissions)),
+        ("createdat", Node::Time(policy.created_at)),
+        ("updatedat", Node::Time(policy.updated_at)),
+        ("idregex", Node::Null),
+        ("pathregex", Node::Null),
+    ])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! `policy apply --dry-run`: what would change, in the fields, in what they mean, and in who may do what.
+
+use std::io::{self, Write};
+
+use spike_common::wire::{LintFinding, Operation, Policy, PolicyPutRequest, SecretListRequest};
+
+use super::access::{Comparison, Difference, compare};
+use super::{changes, lint, local};
+use crate::context::{Context, Session};
+use crate::error::Error;
+use crate::output::{answers, printable};
+
+/// The most lines that tell of access.
+const MOST_LINES: usize = 40;
+
+/// The most policies that are downloaded to compare access: one call for each.
+const MOST_POLICIES: usize = 5_000;
+
+/// Prints it all. What cannot be computed is said on standard error, and the rest is printed all the same.
+pub(super) async fn show(
+    session: &Session,
+    requests: &[PolicyPutRequest],
+    context: &mut Context<'_>,
+) -> Result<(), Error> {
+    let names = super::names(session, super::PolicyListRequest::default()).await?;
+    let too_many = names.len() > MOST_POLICIES;
+    let mut stored = Vec::new();
+    for name in &names {
+        if !too_many || requests.iter().any(|request| request.name == *name) {
+            stored.extend(super::find(session, name).await?);
+        }
+    }
+    let access = if too_many {
+        let count = names.len();
+        let text = format!(
+            "{count} policies are too many to download: who gains or loses access is not compared"
+        );
+        context.streams.complain("warning:", &text);
+        None
+    } else {
+        Some(compare_access(session, requests, &stored, context).await)
+    };
+    let findings = lint::of_requests(requests);
+    context.streams.render(|out| {
+        for request in requests {
+            let replaced = stored.iter().find(|policy| policy.name == request.name);
+            changes::write(out, request, replaced)?;
+            let about = |finding: &&LintFinding| finding.policy == request.name;
+            answers::each_finding(
+                out,
+                &findings.iter().filter(about).cloned().collect::<Vec<_>>(),
+            )?;
+        }
+        access.map_or(Ok(()), |(secrets, found)| write_access(out, secrets, &found))
+    })
+}
+
+/// How many secrets were compared, and what was found.
+async fn compare_access(
+    session: &Session,
+    requests: &[PolicyPutRequest],
+    stored: &[Policy],
+    context: &mut Context<'_>,
+) -> (usize, Comparison) {
+    let failed = session.failed(Operation::SecretList, "");
+    let listed = session.nexus.list_secrets(&SecretListRequest::default()).await.map_err(failed);
+    let paths = match listed {
+        Ok(answer) => answer.keys,
+        // Upstream's clients take 404 for an empty list.
+        Err(error) if error.status() == Some(404) => Vec::new(),
+        Err(error) => {
+            let text =
+                format!("access to secrets is not compared, since they cannot be listed: {error}");
+            context.streams.complain("warning:", &text);
+            Vec::new()
+        }
+    };
+    let before: Vec<_> = stored.iter().map(local::stored).collect();
+    let changes: Vec<_> = requests.iter().map(local::wanted).collect();
+    let found = compare(&before, &changes, &paths, &session.roots);
+    (paths.len().saturating_sub(found.paths_left_out), found)
+}
+
+fn write_access(out: &mut dyn Write, secrets: usize, found: &Comparison) -> io::Result<()> {
+    let Comparison { differences, subjects, paths_left_out } = found;
+    let (ids, secrets) = (counted(*subjects, "SPIFFE ID"), counted(secrets, "secret"));
+    writeln!(out, "\naccess: {ids} that patterns name, {secrets} and the system paths compared")?;
+    let gained = differences.iter().filter(|difference| difference.gained).count();
+    match differences.len() {
+        0 => writeln!(out, "  nobody of them gains or loses anything")?,
+        all => writeln!(out, "  {gained} gained, {} lost", all - gained)?,
+    }
+    for difference in differences.iter().take(MOST_LINES) {
+        let Difference { gained, permission, path, subject } = difference;
+        let sign = if *gained { '+' } else { '-' };
+        let such = if subject.is_example { " (for example)" } else { "" };
+        let (permission, path, id) = (permission.as_str(), printable(path), &subject.id);
+        writeln!(out, "    {sign} {permission:<7} {path}  {id}{such}")?;
+    }
+    if let more @ 1.. = differences.len().saturating_sub(MOST_LINES) {
+        writeln!(out, "    and {more} more")?;
+    }
+    if let more @ 1.. = *paths_left_out {
+        writeln!(out, "  {} more were not compared: there are too many", counted(more, "secret"))?;
+    }
+    Ok(())
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

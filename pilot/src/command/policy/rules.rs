@@ -1,0 +1,82 @@
+//! What a policy must look like (wire-api 6), checked before Nexus is called, so that the answer can say what to write
+//! instead. Nexus has the last word: a policy that passes here may still be refused there.
+
+use spike_common::wire::PolicyPutRequest;
+use spike_common::wire::rules::{
+    MAX_NAME_LEN, MAX_PATH_LEN, PERMISSIONS, is_name, is_path_pattern, is_permission,
+    is_spiffeid_pattern,
+};
+
+use spike_policy::Policy;
+use time::OffsetDateTime;
+
+use super::lint;
+use crate::error::Error;
+
+/// Checks all four fields.
+pub(super) fn check(request: &PolicyPutRequest) -> Result<(), Error> {
+    check_name(&request.name)?;
+    check_spiffeid_pattern(&request.spiffeid_pattern)?;
+    check_path_pattern(&request.path_pattern)?;
+    check_permissions(&request.permissions)?;
+    check_meaning(request)
+}
+
+/// That both patterns are regular expressions, and that no reserved path is reached by accident.
+fn check_meaning(request: &PolicyPutRequest) -> Result<(), Error> {
+    let PolicyPutRequest { name, spiffeid_pattern, path_pattern, permissions, .. } = request;
+    let epoch = OffsetDateTime::UNIX_EPOCH;
+    let refused = Policy::validate_new(name, spiffeid_pattern, path_pattern, permissions, epoch);
+    let Err(error) = refused else { return Ok(()) };
+    let findings = lint::of_requests(std::slice::from_ref(request));
+    let fix = findings.into_iter().find(|finding| finding.severity == "error");
+    Err(Error::Usage { problem: error.to_string(), hint: fix.map(|finding| finding.fix) })
+}
+
+/// Checks a name.
+pub(super) fn check_name(name: &str) -> Result<(), Error> {
+    if is_name(name) {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "{name:?} is not the name of a policy: expected 1 to {MAX_NAME_LEN} letters, digits, '-', '_' and spaces"
+    )))
+}
+
+fn check_spiffeid_pattern(pattern: &str) -> Result<(), Error> {
+    if is_spiffeid_pattern(pattern) {
+        return Ok(());
+    }
+    Err(Error::usage_hint(
+        format!("{pattern:?} is not a SPIFFE ID pattern"),
+        r"it begins with spiffe:// (after ^) and may use \ . * + ? ( ) [ ], such as '^spiffe://example\.org/acme/.*$'; neither | nor { } is allowed",
+    ))
+}
+
+fn check_path_pattern(pattern: &str) -> Result<(), Error> {
+    if is_path_pattern(pattern) {
+        return Ok(());
+    }
+    Err(Error::usage_hint(
+        format!("{pattern:?} is not a path pattern"),
+        format!(
+            r"it has 1 to {MAX_PATH_LEN} letters, digits and ._-/^$()?+*|[]{{}}\, such as '^tenants/acme/db/.*$'"
+        ),
+    ))
+}
+
+/// The code in front is upstream's.
+fn check_permissions(permissions: &[String]) -> Result<(), Error> {
+    let valid = PERMISSIONS.join(", ");
+    if permissions.is_empty() {
+        return Err(Error::usage(format!(
+            "[access_invalid_permission] no permission was given: expected some of {valid}"
+        )));
+    }
+    match permissions.iter().find(|word| !is_permission(word)) {
+        None => Ok(()),
+        Some(word) => Err(Error::usage(format!(
+            "[access_invalid_permission] {word:?} is not a permission: expected some of {valid}"
+        ))),
+    }
+}

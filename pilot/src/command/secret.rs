@@ -1,0 +1,187 @@
+//! `spike secret` (cli-config-deploy 1.8, wire-api N1 to N6).
+
+mod listing;
+mod pairs;
+
+use spike_common::identity::Role;
+use spike_common::wire::{
+    Operation, SecretGetRequest, SecretMetadataResponse, SecretPutRequest, SecretText,
+    SecretValues, SecretVersionsRequest, rules,
+};
+
+use crate::cli::{
+    Format, MetadataCommand, SecretCommand, SecretGetArgs, SecretListArgs, SecretPutArgs, Versions,
+};
+use crate::context::Context;
+use crate::error::Error;
+use crate::output::{Name, Node, human, write_json, write_yaml};
+
+pub(super) async fn run(command: SecretCommand, context: &mut Context<'_>) -> Result<(), Error> {
+    match command {
+        SecretCommand::Put(arguments) => put(arguments, context).await,
+        SecretCommand::Get(arguments) => get(arguments, context).await,
+        SecretCommand::List(arguments) => list(arguments, context).await,
+        SecretCommand::Delete { path, versions } => delete(path, versions, context).await,
+        SecretCommand::Undelete { path, versions } => undelete(path, versions, context).await,
+        SecretCommand::Metadata(MetadataCommand::Get { path, version, format }) => {
+            metadata(path, version, format, context).await
+        }
+    }
+}
+
+async fn put(arguments: SecretPutArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let SecretPutArgs { path, pairs } = arguments;
+    check_path(&path)?;
+    let values = pairs::read(&pairs, context)?;
+    let request = SecretPutRequest { path, values };
+    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let failed = session.failed(Operation::SecretPut, &request.path);
+    session.nexus.put_secret(&request).await.map_err(failed)?;
+    context.streams.print("OK\n")
+}
+
+async fn get(arguments: SecretGetArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let SecretGetArgs { path, key, version, format, raw } = arguments;
+    check_path(&path)?;
+    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let request = SecretGetRequest { path, version };
+    let failed = session.failed(Operation::SecretGet, &request.path);
+    let answer = session.nexus.get_secret(&request).await.map_err(failed)?;
+    let values = answer.data.unwrap_or_default();
+    let Some(key) = key else {
+        return context.streams.render(|out| match format {
+            Format::Human => human::secret(out, &values),
+            Format::Json => write_json(out, &node_of(&values), 4),
+            // Upstream's answer in YAML ends in an empty line.
+            Format::Yaml => write_yaml(out, &node_of(&values)).and_then(|()| writeln!(out)),
+        });
+    };
+    let Some(value) = values.get(&key).map(SecretText::expose_secret) else {
+        let keys = values.names().map(str::to_owned).collect();
+        return Err(Error::NoSuchKey { path: request.path, key, keys });
+    };
+    context.streams.render(|out| match format {
+        Format::Human if raw => out.write_all(value.as_bytes()),
+        Format::Human => writeln!(out, "{value}"),
+        Format::Json => write_json(out, &Node::Text(value), 4),
+        Format::Yaml => write_yaml(out, &Node::Text(value)).and_then(|()| writeln!(out)),
+    })
+}
+
+async fn list(arguments: SecretListArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let SecretListArgs { prefix, limit, format } = arguments;
+    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let paths = listing::paths(&prefix, limit, async |request| {
+        let failed = session.failed(Operation::SecretList, "");
+        session.nexus.list_secrets(&request).await.map_err(failed)
+    })
+    .await?;
+    context.streams.render(|out| match format {
+        Format::Human => human::secret_list(out, &paths),
+        Format::Json => write_json(out, &Node::texts(&paths), 2),
+        Format::Yaml => write_yaml(out, &Node::texts(&paths)),
+    })
+}
+
+async fn delete(
+    path: String,
+    Versions(versions): Versions,
+    context: &mut Context<'_>,
+) -> Result<(), Error> {
+    check_path(&path)?;
+    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let request = SecretVersionsRequest { path, versions };
+    let failed = session.failed(Operation::SecretDelete, &request.path);
+    session.nexus.delete_secret(&request).await.map_err(failed)?;
+    context.streams.print("OK\n")
+}
+
+async fn undelete(
+    path: String,
+    versions: Option<Versions>,
+    context: &mut Context<'_>,
+) -> Result<(), Error> {
+    check_path(&path)?;
+    let versions = versions_to_undelete(versions);
+    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let request = SecretVersionsRequest { path, versions };
+    let failed = session.failed(Operation::SecretUndelete, &request.path);
+    session.nexus.undelete_secret(&request).await.map_err(failed)?;
+    context.streams.print("OK\n")
+}
+
+/// The empty list is what brings the highest deleted version back. Upstream sends 0 for it, which stands for the
+/// current version, and that one is never deleted (cli-config-deploy 10.2 no. 1).
+fn versions_to_undelete(versions: Option<Versions>) -> Vec<i64> {
+    versions.map(|Versions(versions)| versions).filter(|list| list != &[0]).unwrap_or_default()
+}
+
+async fn metadata(
+    path: String,
+    version: i64,
+    format: Format,
+    context: &mut Context<'_>,
+) -> Result<(), Error> {
+    check_path(&path)?;
+    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let request = SecretGetRequest { path, version };
+    let failed = session.failed(Operation::SecretMetadata, &request.path);
+    let answer = session.nexus.secret_metadata(&request).await.map_err(failed)?;
+    let on_terminal = context.streams.stdout_is_terminal();
+    context.streams.render(|out| match format {
+        Format::Human => human::metadata(out, &answer, on_terminal),
+        Format::Json => write_json(out, &metadata_node(&answer), 2),
+        Format::Yaml => write_yaml(out, &metadata_node(&answer).lower_case()),
+    })
+}
+
+fn node_of(values: &SecretValues) -> Node<'_> {
+    Node::Map(
+        values
+            .iter()
+            .map(|(name, value)| (name.into(), Node::Text(value.expose_secret())))
+            .collect(),
+    )
+}
+
+/// The versions, if there are any, in the order of their numbers (Go's JSON sorts them as text), and what holds for all.
+fn metadata_node(answer: &SecretMetadataResponse) -> Node<'_> {
+    let versions = answer.versions.iter().map(|(number, version)| {
+        let fields = Node::map([
+            ("createdTime", Node::Time(version.created_time)),
+            ("version", Node::Integer(version.version)),
+            ("deletedTime", version.deleted_time.map_or(Node::Null, Node::Time)),
+        ]);
+        (Name::Number(*number), fields)
+    });
+    let whole = &answer.metadata;
+    let metadata = Node::map([
+        ("currentVersion", Node::Integer(whole.current_version)),
+        ("oldestVersion", Node::Integer(whole.oldest_version)),
+        ("createdTime", Node::Time(whole.created_time)),
+        ("updatedTime", Node::Time(whole.updated_time)),
+        ("maxVersions", Node::Integer(whole.max_versions)),
+    ]);
+    let mut fields = vec![("metadata".into(), metadata)];
+    if !answer.versions.is_empty() {
+        fields.insert(0, ("versions".into(), Node::Map(versions.collect())));
+    }
+    Node::Map(fields)
+}
+
+fn check_path(path: &str) -> Result<(), Error> {
+    if rules::is_secret_path(path) {
+        return Ok(());
+    }
+    Err(Error::usage_hint(
+        format!("invalid secret path {path:?}"),
+        format!(
+            "a path is 1 to {} letters, digits and ._-/()?+*|[]{{}}\\, such as tenants/acme/db",
+            rules::MAX_PATH_LEN
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! The values of `secret put`: where each comes from, read whole before anything is written.
+//!
+//! No message here quotes an argument: one without `=` may well be a value that lost its key.
+
+use std::path::PathBuf;
+
+use spike_common::wire::{SecretText, SecretValues, rules};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::cli::Hidden;
+use crate::command::{read_file, read_stdin};
+use crate::context::Context;
+use crate::error::Error;
+
+/// All values, byte for byte. Of several with one key the last counts, as upstream.
+pub(super) fn read(arguments: &[Hidden], context: &mut Context<'_>) -> Result<SecretValues, Error> {
+    let parsed: Vec<Pair<'_>> = (1..)
+        .zip(arguments)
+        .map(|(position, argument)| Pair::parse(position, argument.expose_secret()))
+        .collect::<Result<_, _>>()?;
+    if parsed.iter().filter(|pair| pair.source == Source::Stdin).count() > 1 {
+        return Err(Error::usage("standard input (key=-) can be the value of one key only"));
+    }
+    parsed.into_iter().map(|pair| pair.value(context)).collect()
+}
+
+struct Pair<'a> {
+    key: &'a str,
+    source: Source<'a>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Source<'a> {
+    Text(&'a str),
+    File(PathBuf),
+    Stdin,
+}
+
+impl<'a> Pair<'a> {
+    fn parse(position: usize, argument: &'a str) -> Result<Self, Error> {
+        let Some((key, value)) = argument.split_once('=') else {
+            return Err(Error::usage(format!("value {position} is not of the form key=value")));
+        };
+        if !rules::is_name(key) {
+            return Err(Error::usage(format!(
+                "the key of value {position} is not a name: expected 1 to {} letters, digits, '-', '_' and spaces",
+                rules::MAX_NAME_LEN
+            )));
+        }
+        let source = match (value, value.strip_prefix('@')) {
+            ("-", _) => Source::Stdin,
+            (_, Some("")) => {
+                return Err(Error::usage_hint(
+                    format!("value {position} names no file"),
+                    "key=@FILE reads FILE; key=@@ is the text \"@\"",
+                ));
+            }
+            (_, Some(literal)) if literal.starts_with('@') => Source::Text(literal),
+            (_, Some(file)) => Source::File(file.into()),
+            (text, None) => Source::Text(text),
+        };
+        Ok(Self { key, source })
+    }
+
+    fn value(self, context: &mut Context<'_>) -> Result<(String, SecretText), Error> {
+        let key = self.key.to_owned();
+        let value = match self.source {
+            Source::Text(text) => SecretText::from(text),
+            Source::File(file) => text_of(read_file(&file)?, &key, &file.display().to_string())?,
+            Source::Stdin => text_of(read_stdin(context)?, &key, "standard input")?,
+        };
+        Ok((key, value))
+    }
+}
+
+/// JSON carries text, so what is not UTF-8 would not come back byte for byte.
+fn text_of(mut bytes: Zeroizing<Vec<u8>>, key: &str, origin: &str) -> Result<SecretText, Error> {
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => Ok(SecretText::from(text)),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            error.into_bytes().zeroize();
+            Err(Error::usage_hint(
+                format!("the value of {key:?} from {origin} is not UTF-8 text (byte {at})"),
+                format!("store it in base64: base64 < FILE | spike secret put PATH {key}=-"),
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

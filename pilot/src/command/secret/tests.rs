@@ -1,0 +1,223 @@
+use std::sync::Mutex;
+
+use spike_common::wire::{
+    EmptyResponse, SecretGetResponse, SecretListRequest, SecretListResponse, SecretMetadata,
+    VersionMetadata,
+};
+use time::macros::datetime;
+
+use super::*;
+use crate::Exit;
+use crate::testing::{FakeNexus, Ran};
+
+/// A Nexus that holds one version of one secret.
+fn holding(pairs: &[(&str, &str)]) -> FakeNexus {
+    let pairs: Vec<_> =
+        pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    FakeNexus::start(move |_, _| {
+        let values = pairs.iter().map(|(key, value)| (key.clone(), value.as_str().into()));
+        (200, SecretGetResponse { data: Some(values.collect()) }.encode())
+    })
+}
+
+#[test]
+fn a_secret_has_upstreams_layout_in_every_format() {
+    // cli-config-deploy 1.8.
+    let nexus = holding(&[("user", "app"), ("pass", "s3cr3t")]);
+    let get = |format: &str| nexus.run(&["secret", "get", "a/b", "-f", format]).stdout;
+    assert_eq!(get("human"), "pass: s3cr3t\nuser: app\n");
+    assert_eq!(get("json"), "{\n    \"pass\": \"s3cr3t\",\n    \"user\": \"app\"\n}\n");
+    assert_eq!(get("yaml"), "pass: s3cr3t\nuser: app\n\n");
+}
+
+#[test]
+fn one_value_has_upstreams_layout_in_every_format() {
+    let nexus = holding(&[("user", "app"), ("pass", "<s3cr3t>")]);
+    let get = |format: &str| nexus.run(&["secret", "get", "a/b", "pass", "-f", format]).stdout;
+    assert_eq!(get("human"), "<s3cr3t>\n");
+    assert_eq!(get("json"), "\"\\u003cs3cr3t\\u003e\"\n");
+    assert_eq!(get("yaml"), "<s3cr3t>\n\n");
+}
+
+#[test]
+fn a_raw_value_comes_byte_for_byte() {
+    for value in
+        ["", "no newline", "one\n", "-----BEGIN KEY-----\r\nab\n\n", "größer\t\u{0}\u{1b}[0m"]
+    {
+        let nexus = holding(&[("key", value)]);
+        assert_eq!(nexus.run(&["secret", "get", "a/b", "key", "--raw"]).stdout, value);
+    }
+}
+
+#[test]
+fn a_secret_without_values_is_empty_in_every_format() {
+    // F28: upstream stores and sends null for it.
+    let nexus = FakeNexus::start(|_, _| (200, SecretGetResponse { data: None }.encode()));
+    let get = |format: &str| nexus.run(&["secret", "get", "a/b", "-f", format]).stdout;
+    assert_eq!(
+        (get("human"), get("json"), get("yaml")),
+        (String::new(), "{}\n".into(), "{}\n\n".into())
+    );
+}
+
+#[test]
+fn a_missing_key_is_not_found_and_the_others_are_named() {
+    let nexus = holding(&[("user", "app"), ("pass", "s3cr3t")]);
+    insta::assert_snapshot!(nexus.run(&["secret", "get", "a/b", "passwd"]), @r#"
+    [3]
+    --
+    Error: the secret a/b has no key "passwd"
+    hint: it has pass, user
+    "#);
+}
+
+#[test]
+fn a_path_that_cannot_be_is_refused_before_nexus_is_asked() {
+    let nexus = holding(&[]);
+    for arguments in [
+        vec!["secret", "get", "a b"],
+        vec!["secret", "put", "", "k=v"],
+        vec!["secret", "delete", "größe"],
+        vec!["secret", "undelete", "a\nb"],
+        vec!["secret", "metadata", "get", "a:b"],
+    ] {
+        assert_eq!(nexus.run(&arguments).exit, Exit::Usage, "{arguments:?}");
+    }
+    insta::assert_snapshot!(nexus.run(&["secret", "get", "a b"]), @r#"
+    [2]
+    --
+    Error: invalid secret path "a b"
+    hint: a path is 1 to 500 letters, digits and ._-/()?+*|[]{}\, such as tenants/acme/db
+    "#);
+    assert_eq!(nexus.asked(), []);
+}
+
+/// Runs a command against a Nexus that agrees to everything, and tells what it was asked for.
+fn body_of(arguments: &[&str], stdin: &str) -> (String, Ran) {
+    let bodies = std::sync::Arc::new(Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&bodies);
+    let nexus = FakeNexus::start(move |_, body| {
+        seen.lock().unwrap().push(String::from_utf8(body.to_vec()).unwrap());
+        (200, EmptyResponse.encode())
+    });
+    let ran = nexus.run_with(arguments, stdin);
+    (bodies.lock().unwrap().join("|"), ran)
+}
+
+#[test]
+fn put_sends_values_from_the_argument_a_file_and_standard_input() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("key.pem");
+    std::fs::write(&file, "-----BEGIN-----\nä\n").unwrap();
+    let from_file = format!("pem=@{}", file.display());
+    let (body, ran) =
+        body_of(&["secret", "put", "a/b", "user=a=b", &from_file, "pipe=-", "at=@@x"], " in\n");
+    let sent: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let expected = serde_json::json!({"path": "a/b", "values": {
+        "user": "a=b", "pem": "-----BEGIN-----\nä\n", "pipe": " in\n", "at": "@x",
+    }});
+    assert_eq!(sent, expected);
+    assert_eq!((ran.exit, ran.stdout.as_str(), ran.stderr.as_str()), (Exit::Success, "OK\n", ""));
+}
+
+#[test]
+fn delete_sends_just_the_versions_that_were_named() {
+    let versions = |arguments: &[&str]| body_of(arguments, "").0;
+    assert_eq!(versions(&["secret", "delete", "a"]), r#"{"path":"a","versions":[0]}"#);
+    assert_eq!(
+        versions(&["secret", "delete", "a", "-v", " 1, 2"]),
+        r#"{"path":"a","versions":[1,2]}"#
+    );
+}
+
+#[test]
+fn undelete_without_versions_sends_none_and_so_does_version_0() {
+    // cli-config-deploy 10.2 no. 1: [0] would mean the current version, which is not deleted.
+    let versions = |arguments: &[&str]| body_of(arguments, "").0;
+    assert_eq!(versions(&["secret", "undelete", "a"]), r#"{"path":"a","versions":[]}"#);
+    assert_eq!(versions(&["secret", "undelete", "a", "-v", "0"]), r#"{"path":"a","versions":[]}"#);
+    assert_eq!(
+        versions(&["secret", "undelete", "a", "-v", "0,3"]),
+        r#"{"path":"a","versions":[0,3]}"#
+    );
+}
+
+#[test]
+fn a_list_has_upstreams_layout_in_every_format() {
+    let nexus = FakeNexus::start(|_, body| {
+        let request = SecretListRequest::decode(body).unwrap();
+        let keys = ["a/b", "a/c: d", "b"].map(str::to_owned);
+        let keys = keys.into_iter().filter(|key| key.starts_with(&request.prefix)).collect();
+        (200, SecretListResponse { keys, next: None }.encode())
+    });
+    let list = |arguments: &[&str]| nexus.run(&[&["secret", "list"], arguments].concat()).stdout;
+    assert_eq!(list(&[]), "- a/b\n- a/c: d\n- b\n");
+    assert_eq!(list(&["a/", "--limit", "1"]), "- a/b\n");
+    assert_eq!(list(&["-f", "json"]), "[\n  \"a/b\",\n  \"a/c: d\",\n  \"b\"\n]\n");
+    assert_eq!(list(&["-f", "yaml"]), "- a/b\n- 'a/c: d'\n- b\n");
+    assert_eq!(list(&["none"]), "No secrets found.\n");
+    assert_eq!(list(&["none", "-f", "j"]), "[]\n");
+    assert_eq!(list(&["none", "-f", "y"]), "[]\n");
+}
+
+#[test]
+fn metadata_as_data_has_the_field_names_of_upstreams_formats() {
+    let first = datetime!(2026-07-25 20:02:04.5 UTC);
+    let version =
+        |version, deleted_time| VersionMetadata { created_time: first, version, deleted_time };
+    let answer = SecretMetadataResponse {
+        versions: [(1, version(1, Some(first))), (2, version(2, None))].into(),
+        metadata: SecretMetadata {
+            current_version: 2,
+            oldest_version: 2,
+            created_time: first,
+            updated_time: first,
+            max_versions: 10,
+        },
+    };
+    let nexus = FakeNexus::start(move |_, _| (200, answer.encode()));
+    insta::assert_snapshot!(nexus.run(&["secret", "metadata", "get", "a", "-f", "json"]), @r#"
+    [0]
+    {
+      "versions": {
+        "1": {
+          "createdTime": "2026-07-25T20:02:04.5Z",
+          "version": 1,
+          "deletedTime": "2026-07-25T20:02:04.5Z"
+        },
+        "2": {
+          "createdTime": "2026-07-25T20:02:04.5Z",
+          "version": 2,
+          "deletedTime": null
+        }
+      },
+      "metadata": {
+        "currentVersion": 2,
+        "oldestVersion": 2,
+        "createdTime": "2026-07-25T20:02:04.5Z",
+        "updatedTime": "2026-07-25T20:02:04.5Z",
+        "maxVersions": 10
+      }
+    }
+    --
+    "#);
+    insta::assert_snapshot!(nexus.run(&["secret", "metadata", "get", "a", "-f", "yaml"]), @"
+    [0]
+    versions:
+        1:
+            createdtime: 2026-07-25T20:02:04.5Z
+            version: 1
+            deletedtime: 2026-07-25T20:02:04.5Z
+        2:
+            createdtime: 2026-07-25T20:02:04.5Z
+            version: 2
+            deletedtime: null
+    metadata:
+        currentversion: 2
+        oldestversion: 2
+        createdtime: 2026-07-25T20:02:04.5Z
+        updatedtime: 2026-07-25T20:02:04.5Z
+        maxversions: 10
+    --
+    ");
+}

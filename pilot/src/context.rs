@@ -1,0 +1,147 @@
+//! What every command is handed: the streams, and the way to Nexus.
+//!
+//! Settings are read, and the Workload API is asked, only when a command asks for Nexus: all that can be checked
+//! before that is checked before.
+
+mod session;
+mod streams;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use spike_common::config::{Environment, PilotSettings};
+use spike_common::identity::Role;
+use spike_common::mtls::ClientTimeouts;
+use spike_common::svid::{Material, SvidError, SvidSource};
+
+pub(crate) use session::Session;
+pub use streams::Streams;
+pub(crate) use streams::read_bounded;
+
+use crate::error::Error;
+
+/// How long an agent may be away (a restart, a registration on its way) before a command gives up. The setting
+/// `SPIKE_SPIFFE_SOURCE_TIMEOUT` bounds the wait for an agent that is there and takes its time.
+const AGENT_AWAY: Duration = Duration::from_secs(5);
+
+/// What a restore may take: Nexus checks the key and opens its store before it answers (cli-config-deploy 10.2 no. 7).
+const RESTORE_TAKES: Duration = Duration::from_mins(1);
+
+/// The surroundings of one command.
+pub(crate) struct Context<'e> {
+    pub(crate) streams: Streams,
+    environment: &'e Environment,
+    settings: Option<PilotSettings>,
+    /// An identity that needs no Workload API.
+    #[cfg(test)]
+    pub(crate) fixed: Option<SvidSource>,
+}
+
+impl<'e> Context<'e> {
+    pub(crate) fn new(environment: &'e Environment, streams: Streams) -> Self {
+        Self {
+            streams,
+            environment,
+            settings: None,
+            #[cfg(test)]
+            fixed: None,
+        }
+    }
+
+    /// The settings; what is odd about them without being wrong is told once.
+    pub(crate) fn settings(&mut self) -> Result<PilotSettings, Error> {
+        if let Some(settings) = &self.settings {
+            return Ok(settings.clone());
+        }
+        let (settings, warnings) = PilotSettings::load(self.environment)?;
+        for warning in warnings {
+            self.streams.complain("warning:", &warning.to_string());
+        }
+        Ok(self.settings.insert(settings).clone())
+    }
+
+    /// Nexus, for a command of any of `roles`. Upstream checks the role before it calls, and so does this: Nexus decides, but
+    /// here the reason can be told.
+    pub(crate) async fn nexus(&mut self, roles: &'static [Role]) -> Result<Session, Error> {
+        let settings = self.settings()?;
+        let source = self.source(&settings);
+        let endpoint = settings.identity.endpoint.as_str();
+        let material = first_svid(&source, endpoint, settings.identity.source_timeout).await?;
+        let roots = settings.identity.trust_roots;
+        let id = material.id().to_string();
+        if !roles.iter().any(|role| roots.hold(*role, &id)) {
+            let expected = roles.iter().flat_map(|role| roots.of(*role).ids(*role)).collect();
+            return Err(Error::WrongRole { roles, id, expected });
+        }
+        let timeouts = timeouts(settings.client.timeouts, roles);
+        Session::open(&source, roots, settings.api_url, timeouts, id)
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "tests look for a fixed identity here")]
+    fn source(&self, settings: &PilotSettings) -> SvidSource {
+        SvidSource::follow(settings.identity.endpoint.as_str())
+    }
+
+    #[cfg(test)]
+    fn source(&self, settings: &PilotSettings) -> SvidSource {
+        let follow = || SvidSource::follow(settings.identity.endpoint.as_str());
+        self.fixed.clone().unwrap_or_else(follow)
+    }
+}
+
+/// Waits for the first SVID: to the limit where the agent is silent, and not beyond [`AGENT_AWAY`] where it cannot be
+/// reached or has nothing for this process.
+async fn first_svid(
+    source: &SvidSource,
+    endpoint: &str,
+    limit: Duration,
+) -> Result<Arc<Material>, SvidError> {
+    let short = limit.min(AGENT_AWAY);
+    match source.first(endpoint, short).await {
+        Err(_) if short < limit && source.status().last_error.is_none() => {
+            source.first(endpoint, limit.saturating_sub(short)).await
+        }
+        answer => answer,
+    }
+}
+
+/// The limits of the settings, longer for a restore. Zero is no limit, and stays none.
+fn timeouts(set: ClientTimeouts, roles: &[Role]) -> ClientTimeouts {
+    if roles != [Role::PilotRestore] {
+        return set;
+    }
+    let at_least = |limit: Duration, least: Duration| {
+        if limit.is_zero() { limit } else { limit.max(least) }
+    };
+    ClientTimeouts {
+        response_header: at_least(set.response_header, RESTORE_TAKES),
+        whole: at_least(set.whole, RESTORE_TAKES * 2),
+        ..set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restore_gets_more_time_than_other_calls() {
+        // cli-config-deploy 10.2 no. 7: with the default of 10 s a restore that worked looks like one that failed.
+        let set = ClientTimeouts::default();
+        assert_eq!(timeouts(set, &[Role::PilotSuperuser]), set);
+        let longer = timeouts(set, &[Role::PilotRestore]);
+        assert_eq!(longer.response_header, Duration::from_mins(1));
+        assert_eq!(longer.whole, Duration::from_mins(2));
+    }
+
+    #[test]
+    fn a_limit_that_was_lifted_or_is_longer_already_stays() {
+        let set = ClientTimeouts {
+            whole: Duration::ZERO,
+            response_header: Duration::from_mins(9),
+            ..ClientTimeouts::default()
+        };
+        assert_eq!(timeouts(set, &[Role::PilotRestore]), set);
+    }
+}

@@ -1,0 +1,52 @@
+//! A connection to Nexus, and who this process is to it.
+
+use std::sync::Arc;
+
+use spike_common::client::{CallError, NexusClient};
+use spike_common::config::HttpsUrl;
+use spike_common::identity::TrustRootsByRole;
+use spike_common::mtls::ClientTimeouts;
+use spike_common::svid::SvidSource;
+use spike_common::wire::Operation;
+
+use crate::error::{Asked, Error};
+
+/// Nexus, ready to be called.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The calls.
+    pub(crate) nexus: NexusClient,
+    /// Where the built-in roles live, as far as this process knows.
+    pub(crate) roots: Arc<TrustRootsByRole>,
+    id: String,
+    api: HttpsUrl,
+}
+
+impl Session {
+    pub(super) fn open(
+        source: &SvidSource,
+        roots: Arc<TrustRootsByRole>,
+        api: HttpsUrl,
+        timeouts: ClientTimeouts,
+        id: String,
+    ) -> Result<Self, Error> {
+        let nexus = NexusClient::new(source, Arc::clone(&roots), &api, timeouts)
+            .map_err(|error| Error::Tls(error.into()))?;
+        Ok(Self { nexus, roots, id, api })
+    }
+
+    /// What a call that failed was about: to be given to `map_err`.
+    pub(crate) fn failed(
+        &self,
+        operation: Operation,
+        subject: &str,
+    ) -> impl FnOnce(CallError) -> Error {
+        let asked = Asked {
+            operation,
+            subject: subject.to_owned(),
+            id: self.id.clone(),
+            api: self.api.to_string(),
+        };
+        move |error| Error::Call { asked: Box::new(asked), error }
+    }
+}

@@ -1,0 +1,150 @@
+//! Standard input, output and error of one run.
+
+use std::fmt;
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
+
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::output::printable;
+
+/// The most that is read from a file or from standard input, in bytes. No Nexus takes more.
+const MAX_INPUT: u64 = 64 * 1024 * 1024;
+
+/// Where a command reads and writes.
+pub struct Streams {
+    stdin: Box<dyn Read>,
+    stdout: Box<dyn Write>,
+    stderr: Box<dyn Write>,
+    stdin_is_terminal: bool,
+    stdout_is_terminal: bool,
+    colour: bool,
+}
+
+impl Streams {
+    /// The streams of this process.
+    pub fn of_process() -> Self {
+        let stderr = io::stderr();
+        Self {
+            stdin: Box::new(io::stdin()),
+            stdin_is_terminal: io::stdin().is_terminal(),
+            stdout_is_terminal: io::stdout().is_terminal(),
+            colour: stderr.is_terminal() && wants_colour(),
+            stdout: Box::new(BufWriter::with_capacity(64 * 1024, io::stdout())),
+            stderr: Box::new(stderr),
+        }
+    }
+
+    /// Streams that are no terminal.
+    pub fn new(
+        stdin: impl Read + 'static,
+        stdout: impl Write + 'static,
+        stderr: impl Write + 'static,
+    ) -> Self {
+        Self {
+            stdin: Box::new(stdin),
+            stdout: Box::new(stdout),
+            stderr: Box::new(stderr),
+            stdin_is_terminal: false,
+            stdout_is_terminal: false,
+            colour: false,
+        }
+    }
+
+    /// Whether a person sits at standard input.
+    pub(crate) const fn stdin_is_terminal(&self) -> bool {
+        self.stdin_is_terminal
+    }
+
+    /// Whether a person looks at standard output.
+    pub(crate) const fn stdout_is_terminal(&self) -> bool {
+        self.stdout_is_terminal
+    }
+
+    /// Puts data onto standard output, as it is.
+    pub(crate) fn print(&mut self, text: &str) -> Result<(), Error> {
+        self.stdout.write_all(text.as_bytes()).map_err(Error::Output)
+    }
+
+    /// Lets `render` write data onto standard output, piece by piece, so that no copy of a secret is made.
+    pub(crate) fn render(
+        &mut self,
+        render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        render(&mut *self.stdout).map_err(Error::Output)
+    }
+
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        self.stdout.flush().map_err(Error::Output)
+    }
+
+    /// A message on standard error after a word such as `Error:`. Control characters of the text, which may come from
+    /// the network, are made visible.
+    pub(crate) fn complain(&mut self, word: &str, text: &str) {
+        let text = printable(text);
+        let line = if self.colour {
+            let colour = if word == "Error:" { 31 } else { 33 };
+            format!("\x1b[1;{colour}m{word}\x1b[0m {text}\n")
+        } else {
+            format!("{word} {text}\n")
+        };
+        // There is nowhere left to say that it failed.
+        self.stderr.write_all(line.as_bytes()).ok();
+    }
+
+    /// Text on standard error, as it is: notices that belong to data on standard output.
+    pub(crate) fn notice(&mut self, text: &str) {
+        self.stderr.write_all(text.as_bytes()).ok();
+    }
+
+    /// All of standard input.
+    pub(crate) fn read_all(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
+        read_bounded(&mut self.stdin, 0)
+    }
+
+    /// Asks on standard error, and reads one line of standard input, without its end. At the end of input the answer
+    /// is empty.
+    pub(crate) fn ask(&mut self, question: &str) -> io::Result<String> {
+        self.notice(question);
+        self.stderr.flush()?;
+        let mut line = Vec::new();
+        let mut byte = [0];
+        // Longer than any answer that means something.
+        while line.len() < 1024 && self.stdin.read(&mut byte)? == 1 && byte != *b"\n" {
+            line.extend_from_slice(&byte);
+        }
+        Ok(String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned())
+    }
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streams")
+            .field("stdin_is_terminal", &self.stdin_is_terminal)
+            .field("stdout_is_terminal", &self.stdout_is_terminal)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads to the end, into a buffer that is wiped. `expected` is the likely number of bytes.
+pub(crate) fn read_bounded(input: &mut dyn Read, expected: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let capacity = usize::try_from(expected.min(MAX_INPUT)).unwrap_or_default();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
+    input.take(MAX_INPUT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_INPUT {
+        let text =
+            format!("more than {} MiB, which is more than SPIKE Nexus takes", MAX_INPUT >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    }
+    Ok(bytes)
+}
+
+/// <https://no-color.org>
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a wish of the person at the terminal, not a setting"
+)]
+fn wants_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}

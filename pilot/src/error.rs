@@ -1,0 +1,262 @@
+//! What can go wrong, the message for it, and the exit status it means.
+//!
+//! Messages follow "Error: ". Texts that upstream's scripts look for are kept letter by letter (cli-config-deploy 1.12);
+//! all others are lower-case fragments. No message quotes a value of a secret, a share, or an argument that may be one.
+
+use std::io;
+use std::path::PathBuf;
+
+use spike_common::client::{CallError, Refusal};
+use spike_common::config::ConfigError;
+use spike_common::identity::Role;
+use spike_common::svid::SvidError;
+use spike_common::wire::{Operation, ReplyError};
+use spike_crypto::ShareError;
+
+use crate::about::{About, about};
+use crate::exit::Exit;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Arguments, or the content of an input file, that cannot be used; and how to mend it, where that is known.
+    #[error("{problem}")]
+    Usage {
+        /// What is wrong.
+        problem: String,
+        /// What to write instead.
+        hint: Option<String>,
+    },
+    /// Settings that cannot be used.
+    #[error(transparent)]
+    Settings(#[from] ConfigError),
+    /// The runtime did not start.
+    #[error("cannot start: {0}")]
+    Runtime(#[source] io::Error),
+    /// The TLS library refused its configuration.
+    #[error("cannot set up TLS: {0}")]
+    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No SVID.
+    #[error(transparent)]
+    NoIdentity(#[from] SvidError),
+    /// An SVID of another role. The first word is upstream's, and its scripts look for it.
+    #[error("access_unauthorized: this command needs a 'pilot' SPIFFE ID of the role {}, and this process is {id}", role_names(.roles))]
+    WrongRole {
+        /// What the command needs: any of these.
+        roles: &'static [Role],
+        /// What this process is.
+        id: String,
+        /// What would be accepted.
+        expected: Vec<String>,
+    },
+    /// A call to Nexus failed.
+    #[error("{}", describe(asked, error))]
+    Call {
+        /// What the call was about.
+        asked: Box<Asked>,
+        /// What came of it.
+        error: CallError,
+    },
+    /// The secret is there, and has no value of that key.
+    #[error("the secret {path} has no key {key:?}")]
+    NoSuchKey {
+        /// The secret.
+        path: String,
+        /// The key.
+        key: String,
+        /// The keys it has.
+        keys: Vec<String>,
+    },
+    /// No policy of that name.
+    #[error("Entity not found. There is no policy {0:?}")]
+    NoSuchPolicy(String),
+    /// `policy create` would replace one.
+    #[error("a policy {0:?} exists already")]
+    PolicyExists(String),
+    /// Some of several policies were applied.
+    #[error("{error}")]
+    PartlyApplied {
+        /// What went wrong then.
+        error: Box<Self>,
+        /// The names of those that were applied before.
+        applied: Vec<String>,
+    },
+    /// The shares that Nexus sent cannot be saved.
+    #[error("{0}; no recovery file was written or removed")]
+    UselessShares(String),
+    /// A text that is no share. Nothing was sent.
+    #[error("{origin}: {error}")]
+    BadShare {
+        /// Where it was read.
+        origin: String,
+        /// What is wrong with it.
+        error: ShareError,
+    },
+    /// Something could not be read.
+    #[error("cannot read {what}: {error}")]
+    Input {
+        /// A file, or standard input.
+        what: String,
+        /// Why not.
+        #[source]
+        error: io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write {}: {error}", path.display())]
+    File {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        error: io::Error,
+    },
+    /// Standard output could not be written.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[source] io::Error),
+}
+
+/// What a call was about.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// The route.
+    pub(crate) operation: Operation,
+    /// The path, the policy or the share; empty where there is none.
+    pub(crate) subject: String,
+    /// The SPIFFE ID that asked.
+    pub(crate) id: String,
+    /// The URL of Nexus.
+    pub(crate) api: String,
+}
+
+impl Error {
+    /// Bad usage, with nothing to add.
+    pub(crate) fn usage(problem: impl Into<String>) -> Self {
+        Self::Usage { problem: problem.into(), hint: None }
+    }
+
+    /// Bad usage, and how to do it.
+    pub(crate) fn usage_hint(problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { problem: problem.into(), hint: Some(hint.into()) }
+    }
+
+    /// The exit status.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage { .. } | Self::Settings(_) | Self::BadShare { .. } => Exit::Usage,
+            Self::NoIdentity(_) => Exit::Unreachable,
+            Self::WrongRole { .. } => Exit::Denied,
+            Self::NoSuchKey { .. } | Self::NoSuchPolicy(_) => Exit::NotFound,
+            Self::Call { error, .. } => exit_of_call(error),
+            Self::PartlyApplied { error, .. } => error.exit(),
+            Self::Runtime(_)
+            | Self::Tls(_)
+            | Self::PolicyExists(_)
+            | Self::UselessShares(_)
+            | Self::Input { .. }
+            | Self::File { .. }
+            | Self::Output(_) => Exit::Failure,
+        }
+    }
+
+    /// Whether the reader of standard output has gone.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// The status of the answer, where Nexus gave one.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Call { error, .. } => error.status().map(|status| status.as_u16()),
+            _ => None,
+        }
+    }
+}
+
+fn exit_of_call(error: &CallError) -> Exit {
+    match error {
+        CallError::Transport(_) => Exit::Unreachable,
+        CallError::Reply(_) => Exit::Failure,
+        CallError::Refused(refusal) => match refusal.status.as_u16() {
+            401 | 403 => Exit::Denied,
+            404 => Exit::NotFound,
+            503 => Exit::NotReady,
+            _ => Exit::Failure,
+        },
+    }
+}
+
+fn role_names(roles: &[Role]) -> String {
+    let quoted = |role: &Role| format!("'{}'", role_name(*role));
+    roles.iter().map(quoted).collect::<Vec<_>>().join(" or ")
+}
+
+/// A role as operators know it.
+const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::PilotSuperuser => "superuser",
+        Role::PilotRecover => "recover",
+        Role::PilotRestore => "restore",
+        Role::Nexus => "nexus",
+        Role::Keeper => "keeper",
+        Role::Bootstrap => "bootstrap",
+        Role::LiteWorkload => "lite workload",
+    }
+}
+
+/// The message for a call that failed. Upstream has one text for every failure of a restore, and its recovery drill
+/// looks for it; for all other calls its text about the connection is kept to failures of the connection.
+fn describe(asked: &Asked, error: &CallError) -> String {
+    let restoring = asked.operation == Operation::OperatorRestore;
+    let what = match error {
+        CallError::Transport(error) if restoring => error.to_string(),
+        CallError::Transport(error) => {
+            return format!("Failed to connect to SPIKE Nexus at {}: {error}", asked.api);
+        }
+        CallError::Refused(refusal) => describe_refusal(asked, refusal),
+        CallError::Reply(ReplyError::Malformed(error)) => {
+            format!("the answer of SPIKE Nexus cannot be read: {error}")
+        }
+        CallError::Reply(ReplyError::Refused(code)) => format!("SPIKE Nexus answered [{code}]"),
+    };
+    if restoring { format!("Failed to communicate with SPIKE Nexus: {what}") } else { what }
+}
+
+fn describe_refusal(asked: &Asked, refusal: &Refusal) -> String {
+    let Asked { operation, subject, id, .. } = asked;
+    let About { verb, missing, .. } = about(*operation);
+    let space = if subject.is_empty() { "" } else { " " };
+    let text = match refusal.status.as_u16() {
+        400 if refusal.reason.is_none() => {
+            format!("SPIKE Nexus refused the request to {verb}{space}{subject}: invalid request")
+        }
+        400 => format!("SPIKE Nexus refused the request to {verb}{space}{subject}"),
+        401 | 403 => format!("Unauthorized access: {id} may not {verb}{space}{subject}"),
+        404 => format!("{missing}{}{subject}", if subject.is_empty() { "" } else { ": " }),
+        503 => "SPIKE Nexus is not ready".to_owned(),
+        _ => format!("SPIKE Nexus could not {verb}{space}{subject}"),
+    };
+    let mut answer = refusal.status.as_u16().to_string();
+    if let Some(code) = &refusal.code {
+        answer = format!("{answer} {code}");
+    }
+    if let Some(request) = &refusal.request_id {
+        answer = format!("{answer}, request {request}");
+    }
+    match &refusal.reason {
+        Some(reason) => format!("{text}: {} ({answer})", shortened(reason)),
+        None => format!("{text} ({answer})"),
+    }
+}
+
+/// A reason is from the network; a person reads a few lines of it at most.
+fn shortened(reason: &str) -> String {
+    const LONGEST: usize = 500;
+    let mut short: String = reason.chars().take(LONGEST).collect();
+    if short.len() < reason.len() {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+use http::StatusCode;
+use spike_common::mtls::TransportError;
+
+use super::*;
+
+fn call(operation: Operation, error: impl Into<CallError>) -> Error {
+    let asked = Asked {
+        operation,
+        subject: "a/b".to_owned(),
+        id: "spiffe://spike.ist/x".to_owned(),
+        api: "https://localhost:8553".to_owned(),
+    };
+    Error::Call { asked: Box::new(asked), error: error.into() }
+}
+
+fn refusal(status: u16, reason: Option<&str>) -> CallError {
+    CallError::Refused(Refusal {
+        status: StatusCode::from_u16(status).unwrap(),
+        code: None,
+        reason: reason.map(str::to_owned),
+        request_id: None,
+    })
+}
+
+#[test]
+fn only_failures_of_the_connection_say_that_it_failed() {
+    // cli-config-deploy 10.1 no. 5.
+    let late = TransportError::Timeout {
+        what: "the whole call",
+        limit: std::time::Duration::from_mins(1),
+    };
+    for operation in Operation::ALL.iter().copied() {
+        let restoring = operation == Operation::OperatorRestore;
+        let text = call(operation, late.clone()).to_string();
+        let wanted =
+            if restoring { "Failed to communicate" } else { "Failed to connect to SPIKE Nexus" };
+        assert!(text.starts_with(wanted), "{operation}: {text}");
+        for status in [400, 401, 404, 409, 413, 500, 503] {
+            let text = call(operation, refusal(status, None)).to_string();
+            assert!(!text.contains("Failed to connect"), "{operation}: {text}");
+            assert_eq!(text.contains("Failed to communicate"), restoring, "{operation}: {text}");
+            assert!(text.contains(&format!("({status})")), "{operation}: {text}");
+        }
+    }
+}
+
+#[test]
+fn every_operation_says_what_it_was_about_and_what_to_do() {
+    for operation in Operation::ALL.iter().copied() {
+        for status in [400, 401, 404, 500, 503] {
+            let error = call(operation, refusal(status, None));
+            assert!(!crate::hint::hints(&error).is_empty(), "{operation} {status}");
+        }
+        let text = call(operation, refusal(503, None)).to_string();
+        assert!(text.contains("not ready"), "{operation}: {text}");
+    }
+}
+
+#[test]
+fn a_long_reason_from_the_network_is_cut() {
+    let reason = "ä".repeat(10_000);
+    let text = call(Operation::SecretPut, refusal(400, Some(&reason))).to_string();
+    assert!(text.contains("ä…"), "{text}");
+    assert!(text.chars().count() < 700, "{}", text.len());
+}
+
+#[test]
+fn a_call_that_failed_after_others_worked_keeps_its_exit_status() {
+    let error = Box::new(call(Operation::PolicyPut, refusal(503, None)));
+    let partly = Error::PartlyApplied { error, applied: vec!["a".to_owned()] };
+    assert_eq!(partly.exit(), Exit::NotReady);
+}

@@ -1,0 +1,144 @@
+//! What to do next: from an error to its next steps.
+
+use spike_common::client::{CallError, Refusal};
+use spike_common::mtls::TransportError;
+use spike_common::wire::Operation;
+
+use crate::about::{Permission, about};
+use crate::error::{Asked, Error};
+
+/// The next steps, most likely first; none where the message says it all.
+pub(crate) fn hints(error: &Error) -> Vec<String> {
+    match error {
+        Error::Usage { hint, .. } => hint.iter().cloned().collect(),
+        Error::Settings(_) => one("these are environment variables of this process"),
+        Error::NoIdentity(_) => one(
+            "check that the SPIFFE agent runs, that SPIFFE_ENDPOINT_SOCKET names its socket, and that this program has a registration entry",
+        ),
+        Error::WrongRole { id, expected, .. } => wrong_role(id, expected),
+        Error::Call { asked, error: CallError::Refused(refusal) } => refused(asked, refusal),
+        Error::Call { asked, error: CallError::Transport(error) } => unreachable(asked, error),
+        Error::Call { error: CallError::Reply(_), .. } => {
+            one("check that SPIKE_NEXUS_API_URL names a SPIKE Nexus, of this release or near it")
+        }
+        Error::NoSuchKey { keys, .. } if keys.is_empty() => one("it has no keys at all"),
+        Error::NoSuchKey { keys, .. } => one(&format!("it has {}", keys.join(", "))),
+        Error::NoSuchPolicy(_) => one("`spike policy list` shows all names"),
+        Error::PolicyExists(_) => {
+            one("`spike policy apply` replaces it; `spike policy get` shows what it says now")
+        }
+        Error::PartlyApplied { error, applied } => {
+            let mut all = hints(error);
+            all.push(format!(
+                "applied before that: {}; the rest was not. The same command may be repeated",
+                applied.join(", ")
+            ));
+            all
+        }
+        Error::UselessShares(_) => one("the log of SPIKE Nexus says more"),
+        Error::BadShare { .. } => {
+            one("a recovery file holds one line, spike:<index>:<64 hex digits>; nothing was sent")
+        }
+        Error::Runtime(_)
+        | Error::Tls(_)
+        | Error::Input { .. }
+        | Error::File { .. }
+        | Error::Output(_) => Vec::new(),
+    }
+}
+
+fn one(hint: &str) -> Vec<String> {
+    vec![hint.to_owned()]
+}
+
+fn wrong_role(id: &str, expected: &[String]) -> Vec<String> {
+    let mut hints = vec![format!("accepted is {}, or an ID below it", expected.join(" or "))];
+    let trust_domain = |id: &str| id.split('/').nth(2).map(str::to_owned);
+    let domain = trust_domain(id).unwrap_or_default();
+    if expected.iter().all(|expected| trust_domain(expected).as_ref() != Some(&domain)) {
+        hints.push(format!(
+            "this process lives in the trust domain {domain}: is SPIKE_TRUST_ROOT_PILOT={domain} missing?"
+        ));
+    } else {
+        hints.push(
+            "register this program under that ID; a change takes some seconds to arrive".to_owned(),
+        );
+    }
+    hints
+}
+
+fn unreachable(asked: &Asked, error: &TransportError) -> Vec<String> {
+    let mut hints = match error {
+        TransportError::Connect { .. } | TransportError::Address(_) => {
+            one("check that SPIKE Nexus runs, and that SPIKE_NEXUS_API_URL names its host and port")
+        }
+        TransportError::Handshake { .. } => one(
+            "check that SPIKE_NEXUS_API_URL names a SPIKE Nexus, and that SPIKE_TRUST_ROOT_NEXUS names its trust root",
+        ),
+        TransportError::Broken(_) => one(
+            "check that SPIKE Nexus trusts the trust domain of this process, and look into its log",
+        ),
+        TransportError::Timeout { .. } => one(
+            "SPIKE Nexus may be busy, or a firewall swallows the packets; the SPIKE_HTTP_CLIENT_ settings are the limits",
+        ),
+        TransportError::TooLarge => Vec::new(),
+    };
+    if asked.operation == Operation::OperatorRestore {
+        hints.push(
+            "the share may have arrived all the same; repeat the command, since a share that is given twice counts once"
+                .to_owned(),
+        );
+    }
+    hints
+}
+
+fn refused(asked: &Asked, refusal: &Refusal) -> Vec<String> {
+    let about = about(asked.operation);
+    match refusal.status.as_u16() {
+        // A reason says more than a guess.
+        400 if refusal.reason.is_some() => Vec::new(),
+        400 => one(about.after_invalid),
+        401 | 403 => denied(asked, refusal),
+        404 => one(about.after_missing),
+        409 => one("something of that name exists already"),
+        413 => one("the request is larger than SPIKE Nexus takes"),
+        429 => one("SPIKE Nexus is at its limit of connections; try again in a moment"),
+        503 => vec![
+            "it waits for the shares of its root key from the Keepers; its log and its /readyz say how many are there"
+                .to_owned(),
+            "when too few Keepers hold a share, or it was not initialized yet, run Bootstrap or `spike operator restore`"
+                .to_owned(),
+        ],
+        _ => one(&in_the_log(refusal)),
+    }
+}
+
+fn in_the_log(refusal: &Refusal) -> String {
+    match &refusal.request_id {
+        Some(request) => format!("the log of SPIKE Nexus says more about request {request}"),
+        None => "the log of SPIKE Nexus says more".to_owned(),
+    }
+}
+
+/// Pilot has checked its own role, so Nexus sees it differently: its trust roots are others.
+fn denied(asked: &Asked, refusal: &Refusal) -> Vec<String> {
+    let mut hints = Vec::new();
+    match about(asked.operation).permission {
+        Permission::OnSubject(word) => {
+            hints.push(format!("it takes the permission '{word}' on the path {}", asked.subject));
+        }
+        Permission::OnSystem(word, path) => {
+            hints.push(format!("it takes the permission '{word}' on the path {path}"));
+        }
+        Permission::Role => {}
+    }
+    hints.push(
+        "operators need no policy, so SPIKE Nexus does not take this ID for an operator: compare SPIKE_TRUST_ROOT_PILOT of SPIKE Nexus with the ID"
+            .to_owned(),
+    );
+    if let Some(request) = &refusal.request_id {
+        hints
+            .push(format!("the audit log of SPIKE Nexus tells the reason under request {request}"));
+    }
+    hints
+}

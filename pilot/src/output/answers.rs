@@ -1,0 +1,188 @@
+//! Answers to questions about policies: text for people, and trees for JSON and YAML.
+
+use std::io::{self, Write};
+
+use spike_common::wire::{ExplainResponse, LintFinding, LintResponse, NearMiss, WhoCanResponse};
+
+use super::{Node, printable};
+use crate::cli::{Deed, Question};
+
+/// Why, or why not; with what is odd about the policy that allows it.
+pub(crate) fn explanation(
+    out: &mut dyn Write,
+    question: &Question,
+    answer: &ExplainResponse,
+    findings: &[LintFinding],
+) -> io::Result<()> {
+    let Question { spiffe_id, deed: Deed { path, permission } } = question;
+    let (verdict, may) = if answer.allowed { ("ALLOWED", "may") } else { ("DENIED", "may not") };
+    writeln!(out, "{verdict}: {spiffe_id} {may} {permission} {path}")?;
+    match (&answer.role, &answer.policy) {
+        (Some(role), _) => {
+            let role = printable(role);
+            writeln!(out, "Because of its role: {role}. Policies are not asked.")?;
+        }
+        (None, Some(policy)) => {
+            writeln!(out, "By the policy: {}", printable(policy))?;
+            each_finding(out, findings)?;
+        }
+        (None, None) => {
+            match answer.policies {
+                0 => writeln!(out, "There is no policy.")?,
+                1 => writeln!(out, "The only policy does not allow it.")?,
+                count => writeln!(out, "None of {count} policies allows it.")?,
+            }
+            nearest(out, &answer.near_misses)?;
+        }
+    }
+    match answer.unusable {
+        0 => Ok(()),
+        count => writeln!(
+            out,
+            "\nPolicies that cannot be read, and allow nothing: {count}. `spike policy lint` says why."
+        ),
+    }
+}
+
+fn nearest(out: &mut dyn Write, misses: &[NearMiss]) -> io::Result<()> {
+    if !misses.is_empty() {
+        writeln!(out, "\nNearest:")?;
+    }
+    for miss in misses {
+        writeln!(out, "\n  Name: {}", printable(&miss.name))?;
+        writeln!(out, "  SPIFFE ID Pattern: {}", printable(&miss.spiffeid_pattern))?;
+        writeln!(out, "  Path Pattern: {}", printable(&miss.path_pattern))?;
+        for failed in &miss.failed {
+            writeln!(out, "  failed: {}", printable(failed))?;
+        }
+        for suggestion in &miss.suggestions {
+            writeln!(out, "  fix: {}", printable(suggestion))?;
+        }
+    }
+    Ok(())
+}
+
+/// The same as a tree.
+pub(crate) fn explanation_node<'a>(
+    question: &'a Question,
+    answer: &'a ExplainResponse,
+    findings: &'a [LintFinding],
+) -> Node<'a> {
+    let miss = |miss: &'a NearMiss| {
+        Node::map([
+            ("name", Node::Text(&miss.name)),
+            ("spiffeidPattern", Node::Text(&miss.spiffeid_pattern)),
+            ("pathPattern", Node::Text(&miss.path_pattern)),
+            ("failed", Node::texts(&miss.failed)),
+            ("suggestions", Node::texts(&miss.suggestions)),
+        ])
+    };
+    Node::map([
+        ("spiffeId", Node::Text(&question.spiffe_id)),
+        ("path", Node::Text(&question.deed.path)),
+        ("permission", Node::Text(question.deed.permission.as_str())),
+        ("allowed", Node::Boolean(answer.allowed)),
+        ("policy", Node::optional(answer.policy.as_deref())),
+        ("role", Node::optional(answer.role.as_deref())),
+        ("findings", Node::List(findings.iter().map(finding_node).collect())),
+        ("nearMisses", Node::List(answer.near_misses.iter().map(miss).collect())),
+        ("policies", Node::count(answer.policies)),
+        ("unusable", Node::count(answer.unusable)),
+    ])
+}
+
+/// Who may.
+pub(crate) fn everybody(
+    out: &mut dyn Write,
+    deed: &Deed,
+    answer: &WhoCanResponse,
+) -> io::Result<()> {
+    writeln!(out, "WHO CAN {} {}\n", deed.permission, deed.path)?;
+    writeln!(out, "By role, with every ID below:")?;
+    for role in &answer.roles {
+        writeln!(out, "  {}", printable(role))?;
+    }
+    if answer.grantees.is_empty() {
+        return writeln!(out, "\nBy policy: nobody.");
+    }
+    writeln!(out, "\nBy policy, every ID that matches:")?;
+    for grantee in &answer.grantees {
+        let pattern = printable(&grantee.spiffeid_pattern);
+        writeln!(out, "  {}: {pattern}", printable(&grantee.policy))?;
+    }
+    Ok(())
+}
+
+/// The same as a tree.
+pub(crate) fn everybody_node<'a>(deed: &'a Deed, answer: &'a WhoCanResponse) -> Node<'a> {
+    let grantees = answer.grantees.iter().map(|grantee| {
+        Node::map([
+            ("policy", Node::Text(&grantee.policy)),
+            ("spiffeidPattern", Node::Text(&grantee.spiffeid_pattern)),
+        ])
+    });
+    Node::map([
+        ("path", Node::Text(&deed.path)),
+        ("permission", Node::Text(deed.permission.as_str())),
+        ("roles", Node::texts(&answer.roles)),
+        ("grantees", Node::List(grantees.collect())),
+    ])
+}
+
+/// What was found, policy by policy, and how much of it.
+pub(crate) fn findings(out: &mut dyn Write, answer: &LintResponse) -> io::Result<()> {
+    let LintResponse { findings, policies: count } = answer;
+    if findings.is_empty() {
+        return writeln!(out, "No findings in {}.", policies(*count));
+    }
+    for group in findings.chunk_by(|a, b| a.policy == b.policy) {
+        if let Some(first) = group.first() {
+            writeln!(out, "{}", printable(&first.policy))?;
+        }
+        each_finding(out, group)?;
+        writeln!(out)?;
+    }
+    let (total, of) = (findings.len(), policies(*count));
+    let s = if total == 1 { "" } else { "s" };
+    let counts = ["error", "warning", "notice"].map(|severity| {
+        let count = findings.iter().filter(|finding| finding.severity == severity).count();
+        let s = if count == 1 { "" } else { "s" };
+        format!("{count} {severity}{s}")
+    });
+    writeln!(out, "{total} finding{s} in {of}: {}.", counts.join(", "))
+}
+
+/// Findings of one policy.
+pub(crate) fn each_finding(out: &mut dyn Write, findings: &[LintFinding]) -> io::Result<()> {
+    for LintFinding { severity, field, code, message, fix, .. } in findings {
+        let (severity, code) = (printable(severity), printable(code));
+        writeln!(out, "  {severity}: {}: {} [{code}]", printable(field), printable(message))?;
+        writeln!(out, "    fix: {}", printable(fix))?;
+    }
+    Ok(())
+}
+
+/// The same as a tree.
+pub(crate) fn findings_node(answer: &LintResponse) -> Node<'_> {
+    let findings = answer.findings.iter().map(finding_node);
+    Node::map([
+        ("policies", Node::count(answer.policies)),
+        ("findings", Node::List(findings.collect())),
+    ])
+}
+
+fn finding_node(finding: &LintFinding) -> Node<'_> {
+    Node::map([
+        ("policy", Node::Text(&finding.policy)),
+        ("severity", Node::Text(&finding.severity)),
+        ("code", Node::Text(&finding.code)),
+        ("field", Node::Text(&finding.field)),
+        ("message", Node::Text(&finding.message)),
+        ("fix", Node::Text(&finding.fix)),
+        ("replacement", Node::optional(finding.replacement.as_deref())),
+    ])
+}
+
+fn policies(count: usize) -> String {
+    if count == 1 { "1 policy".to_owned() } else { format!("{count} policies") }
+}

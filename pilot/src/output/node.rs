@@ -1,0 +1,90 @@
+//! The data of one answer, borrowed from where it is, as a tree that JSON and YAML can both be written from.
+
+use std::borrow::Cow;
+
+use spike_common::wire::format_timestamp;
+use time::OffsetDateTime;
+
+/// One value. It may hold a borrowed secret, so it has no `Debug`.
+pub(crate) enum Node<'a> {
+    Null,
+    Boolean(bool),
+    Integer(i64),
+    /// Text that is quoted where a format needs it.
+    Text(&'a str),
+    /// A point in time: text in JSON, a plain scalar in YAML.
+    Time(OffsetDateTime),
+    List(Vec<Self>),
+    /// Names and values, in the order in which they are written.
+    Map(Vec<(Name<'a>, Self)>),
+}
+
+/// The name of a field.
+pub(crate) enum Name<'a> {
+    Text(Cow<'a, str>),
+    /// A number, which YAML writes without quotes and JSON with them.
+    Number(i64),
+}
+
+impl<'a> Node<'a> {
+    /// A map of names that stand in the program.
+    pub(crate) fn map<const N: usize>(fields: [(&'static str, Self); N]) -> Self {
+        Self::Map(
+            fields
+                .into_iter()
+                .map(|(name, value)| (Name::Text(Cow::Borrowed(name)), value))
+                .collect(),
+        )
+    }
+
+    /// A list of texts.
+    pub(crate) fn texts(texts: &'a [String]) -> Self {
+        Self::List(texts.iter().map(|text| Self::Text(text)).collect())
+    }
+
+    /// A count.
+    pub(crate) fn count(count: usize) -> Self {
+        Self::Integer(i64::try_from(count).unwrap_or(i64::MAX))
+    }
+
+    /// The text, or null.
+    pub(crate) fn optional(text: Option<&'a str>) -> Self {
+        text.map_or(Self::Null, Self::Text)
+    }
+
+    /// The same tree with names in lower case: upstream's YAML names its fields so, unlike its JSON.
+    pub(crate) fn lower_case(self) -> Self {
+        match self {
+            Self::Map(fields) => Self::Map(
+                fields
+                    .into_iter()
+                    .map(|(name, value)| (name.lower_case(), value.lower_case()))
+                    .collect(),
+            ),
+            Self::List(nodes) => Self::List(nodes.into_iter().map(Self::lower_case).collect()),
+            Self::Null | Self::Boolean(_) | Self::Integer(_) | Self::Text(_) | Self::Time(_) => {
+                self
+            }
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Name<'a> {
+    fn from(name: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(name))
+    }
+}
+
+impl Name<'_> {
+    fn lower_case(self) -> Self {
+        match self {
+            Self::Text(name) => Self::Text(name.to_lowercase().into()),
+            Self::Number(_) => self,
+        }
+    }
+}
+
+/// A time as RFC 3339, as Go writes it.
+pub(super) fn time_text(time: OffsetDateTime) -> String {
+    format_timestamp(time)
+}

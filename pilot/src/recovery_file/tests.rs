@@ -1,0 +1,98 @@
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+
+use spike_crypto::{ShareIndex, ShareValue};
+
+use super::*;
+
+fn shares(byte: u8, indices: &[u16]) -> Vec<Share> {
+    let value = || ShareValue::from_bytes(&[byte; 32]).unwrap();
+    let share = |index: &u16| Share { index: ShareIndex::new(*index).unwrap(), value: value() };
+    indices.iter().map(share).collect()
+}
+
+fn contents(directory: &Path) -> BTreeMap<String, String> {
+    let read = |entry: io::Result<fs::DirEntry>| {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        (name, fs::read_to_string(path).unwrap_or_default())
+    };
+    fs::read_dir(directory).unwrap().map(read).collect()
+}
+
+#[test]
+fn a_file_holds_the_text_of_its_share_and_nothing_else() {
+    // crypto-and-storage 3.2: no newline at the end.
+    let directory = tempfile::tempdir().unwrap();
+    RecoveryDirectory::prepare(directory.path()).unwrap().write(&shares(0xab, &[1, 12])).unwrap();
+    let digits = "ab".repeat(32);
+    let expected = BTreeMap::from([
+        ("spike.recovery.1.txt".to_owned(), format!("spike:1:{digits}")),
+        ("spike.recovery.12.txt".to_owned(), format!("spike:12:{digits}")),
+    ]);
+    assert_eq!(contents(directory.path()), expected);
+}
+
+#[test]
+fn missing_directories_are_made_for_their_owner_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let deep = directory.path().join("a/b");
+    RecoveryDirectory::prepare(&deep).unwrap();
+    for path in [&deep, &directory.path().join("a")] {
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+    assert!(contents(&deep).is_empty());
+}
+
+#[test]
+fn files_of_an_earlier_export_go_and_other_files_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    for name in
+        ["spike.recovery.9.txt", "spike.recovery.old.txt", "spike.recovery.1.gpg", "notes.txt"]
+    {
+        fs::write(path.join(name), name).unwrap();
+    }
+    RecoveryDirectory::prepare(path).unwrap().write(&shares(1, &[1, 2])).unwrap();
+    let names: Vec<String> = contents(path).into_keys().collect();
+    let expected =
+        ["notes.txt", "spike.recovery.1.gpg", "spike.recovery.1.txt", "spike.recovery.2.txt"];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn old_files_survive_when_new_ones_cannot_be_written() {
+    // cli-config-deploy 10.2 no. 9: upstream removes the old ones first.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let recovery = RecoveryDirectory::prepare(path).unwrap();
+    recovery.write(&shares(1, &[1, 2, 3])).unwrap();
+    fs::remove_file(path.join("spike.recovery.2.txt")).unwrap();
+    fs::create_dir(path.join("spike.recovery.2.txt")).unwrap();
+    let before = contents(path);
+    let error = recovery.write(&shares(2, &[1, 2, 3])).unwrap_err();
+    assert!(error.to_string().contains("spike.recovery.2.txt"), "{error}");
+    assert_eq!(contents(path), before);
+}
+
+#[test]
+fn old_files_survive_when_the_directory_goes_away_in_between() {
+    let directory = tempfile::tempdir().unwrap();
+    let (here, moved) = (directory.path().join("here"), directory.path().join("moved"));
+    let recovery = RecoveryDirectory::prepare(&here).unwrap();
+    recovery.write(&shares(1, &[1])).unwrap();
+    let before = contents(&here);
+    fs::rename(&here, &moved).unwrap();
+    assert!(recovery.write(&shares(2, &[1])).is_err());
+    assert_eq!(contents(&moved), before);
+}
+
+#[test]
+fn a_place_that_is_no_directory_is_refused_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    for path in [file.join("below"), file] {
+        assert!(RecoveryDirectory::prepare(&path).is_err(), "{}", path.display());
+    }
+}

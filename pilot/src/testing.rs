@@ -1,0 +1,214 @@
+//! A Nexus for tests: a real listener with real mutual TLS, behind it a function.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, Uri};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, SanType,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use spiffe::{SpiffeId, TrustDomain};
+use spike_common::config::Environment;
+use spike_common::identity::{Role, TrustRootsByRole};
+use spike_common::mtls::{ConnectionMetrics, Limits, Listener, PeerRule};
+use spike_common::svid::{Material, SvidSource};
+use spike_common::wire::{ErrorCode, Operation};
+use tokio::runtime::Runtime;
+
+use crate::context::Context;
+use crate::{Exit, Streams};
+
+/// What one run printed, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) exit: Exit,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl std::fmt::Display for Ran {
+    /// Both streams and the status, for snapshots.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "[{}]\n{}--\n{}", self.exit.status(), self.stdout, self.stderr)
+    }
+}
+
+/// Runs a command that must not need a Nexus: neither settings nor an agent are there.
+pub(crate) fn run_alone(arguments: &[&str], stdin: &str) -> Ran {
+    let environment = Environment::from_pairs([("SPIFFE_ENDPOINT_SOCKET", "tcp://never/asked")]);
+    run_in(arguments, stdin, &environment, None)
+}
+
+pub(crate) fn run_in(
+    arguments: &[&str],
+    stdin: &str,
+    environment: &Environment,
+    fixed: Option<SvidSource>,
+) -> Ran {
+    let (stdout, stderr) = (Captured::default(), Captured::default());
+    let stdin = io::Cursor::new(stdin.as_bytes().to_vec());
+    let streams = Streams::new(stdin, stdout.clone(), stderr.clone());
+    let mut context = Context::new(environment, streams);
+    context.fixed = fixed;
+    let arguments = std::iter::once("spike").chain(arguments.iter().copied());
+    let exit = crate::execute(arguments.map(Into::into), context);
+    Ran { exit, stdout: stdout.text(), stderr: stderr.text() }
+}
+
+/// A stream that keeps what is written.
+#[derive(Clone, Default)]
+pub(crate) struct Captured(Rc<RefCell<Vec<u8>>>);
+
+impl Captured {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.borrow().clone()).unwrap()
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An answer: status and body.
+pub(crate) type Answer = (u16, Bytes);
+
+type Behaviour = dyn Fn(Operation, &[u8]) -> Answer + Send + Sync;
+
+/// The error answer of an operation.
+pub(crate) fn error(operation: Operation, code: ErrorCode) -> Answer {
+    (code.status().as_u16(), operation.error_body(code))
+}
+
+/// A listening Nexus; it ends when it is dropped.
+pub(crate) struct FakeNexus {
+    _runtime: Runtime,
+    environment: Environment,
+    ca: Ca,
+    asked: Arc<Mutex<Vec<Operation>>>,
+}
+
+impl FakeNexus {
+    /// Answers each call with what `behaviour` makes of it.
+    pub(crate) fn start(
+        behaviour: impl Fn(Operation, &[u8]) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_as(Role::Nexus, behaviour)
+    }
+
+    /// The same with the identity of another role.
+    pub(crate) fn start_as(
+        role: Role,
+        behaviour: impl Fn(Operation, &[u8]) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let ca = Ca::new();
+        let runtime = Runtime::new().unwrap();
+        let asked = Arc::<Mutex<Vec<Operation>>>::default();
+        let behaviour: Arc<Behaviour> = Arc::new(behaviour);
+        let app = Router::new().fallback(answer).with_state((behaviour, Arc::clone(&asked)));
+        let address = runtime.block_on(async {
+            let listener = Listener::bind(&[([127, 0, 0, 1], 0).into()]).await.unwrap();
+            let address = listener.address();
+            let limits = Limits {
+                header_timeout: Duration::from_secs(30),
+                idle_timeout: Duration::from_secs(30),
+                connections: 16,
+                connections_per_id: 16,
+            };
+            let source = ca.source(role);
+            let metrics = ConnectionMetrics::default();
+            listener.serve(&source, PeerRule::AnySvid, limits, metrics, app).unwrap();
+            address
+        });
+        let environment =
+            Environment::from_pairs([("SPIKE_NEXUS_API_URL", format!("https://{address}"))]);
+        Self { _runtime: runtime, environment, ca, asked }
+    }
+
+    /// Runs a command as the superuser.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, "")
+    }
+
+    /// Runs a command as the superuser with this standard input.
+    pub(crate) fn run_with(&self, arguments: &[&str], stdin: &str) -> Ran {
+        self.run_as(Role::PilotSuperuser, arguments, stdin)
+    }
+
+    pub(crate) fn run_as(&self, role: Role, arguments: &[&str], stdin: &str) -> Ran {
+        run_in(arguments, stdin, &self.environment, Some(self.ca.source(role)))
+    }
+
+    /// What was asked so far, in order.
+    pub(crate) fn asked(&self) -> Vec<Operation> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+type Shared = (Arc<Behaviour>, Arc<Mutex<Vec<Operation>>>);
+
+async fn answer(
+    State((behaviour, asked)): State<Shared>,
+    uri: Uri,
+    body: Bytes,
+) -> impl IntoResponse + use<> {
+    let operation = Operation::from_request(uri.path(), uri.query()).unwrap();
+    asked.lock().unwrap().push(operation);
+    let (status, body) = behaviour(operation, &body);
+    let mut headers = HeaderMap::new();
+    headers.insert("x-request-id", "req-1".parse().unwrap());
+    (StatusCode::from_u16(status).unwrap(), headers, body)
+}
+
+/// A trust domain of its own, `spike.ist`.
+pub(crate) struct Ca(CertifiedIssuer<'static, KeyPair>);
+
+impl Ca {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.subject_alt_names = vec![uri("spiffe://spike.ist")];
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// The identity of a role.
+    pub(crate) fn source(&self, role: Role) -> SvidSource {
+        self.source_of(&TrustRootsByRole::default().of(role).ids(role).next().unwrap())
+    }
+
+    /// Any identity.
+    pub(crate) fn source_of(&self, id: &str) -> SvidSource {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = vec![uri(id)];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let leaf = params.signed_by(&key, &self.0).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let domain = TrustDomain::new("spike.ist").unwrap();
+        let bundle = [(domain, vec![self.0.der().to_vec()])];
+        let chain: Vec<CertificateDer<'static>> = vec![leaf.der().clone()];
+        let id = SpiffeId::new(id).unwrap();
+        SvidSource::fixed(Material::from_der(id, chain, &key, bundle).unwrap())
+    }
+}
+
+fn uri(id: &str) -> SanType {
+    SanType::URI(id.try_into().unwrap())
+}
