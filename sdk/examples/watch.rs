@@ -1,0 +1,19 @@
+//! Follows a secret and says when it changes, as a service that reloads its database password would.
+//!
+//! `spike-dev as /workload/app1 -- cargo run -p spike-sdk --example watch -- tenants/acme/db`
+
+#![expect(clippy::print_stdout, reason = "an example says what it does")]
+
+use std::time::Duration;
+
+use spike_sdk::{Client, Error};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let path = std::env::args().nth(1).unwrap_or_else(|| "tenants/acme/db".to_owned());
+    let mut watch = Client::connect().await?.watch(&path, Duration::from_secs(5));
+    loop {
+        let secret = watch.next().await?;
+        println!("{path} has a new version with {} values", secret.names().count());
+    }
+}
