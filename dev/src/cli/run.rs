@@ -1,0 +1,60 @@
+//! `spike-dev run`: a cluster for the time of one command.
+
+use std::{
+    ffi::OsString,
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::{ExitCode, ExitStatus},
+};
+
+use tokio::process::Command;
+
+use super::{
+    Failure, Options, complain, runtime,
+    up::{READY_LIMIT, join_settings, open_control},
+};
+use crate::{cluster::Cluster, temporary::TemporaryDir};
+
+pub(super) fn run(options: &Options, command: &[OsString]) -> Result<ExitCode, Failure> {
+    let fresh = if options.dir.is_none() { Some(TemporaryDir::new()?) } else { None };
+    let dir = fresh.as_ref().map(TemporaryDir::path).or(options.dir.as_deref());
+    let dir = dir.unwrap_or(Path::new(super::DEFAULT_DIR)).to_owned();
+    let config = options.config(dir, false)?;
+    let status = runtime()?.block_on(async {
+        let mut cluster = Cluster::start(&config).await?;
+        let _control = open_control(&cluster, options.svid_ttl)?;
+        cluster.unseal(READY_LIMIT).await?;
+        cluster.ready(READY_LIMIT).await?;
+        let status = run_in(&cluster, command).await;
+        if !cluster.stop().await {
+            complain("a daemon did not end cleanly");
+        }
+        status
+    })?;
+    Ok(as_exit_code(status))
+}
+
+async fn run_in(cluster: &Cluster, command: &[OsString]) -> Result<ExitStatus, Failure> {
+    let [program, arguments @ ..] = command else {
+        return Err("no command".into());
+    };
+    // Read here, not set as a setting: it is the shell's own.
+    #[expect(clippy::disallowed_methods, reason = "PATH is not a setting of SPIKE")]
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let bin = cluster.dir().join("bin");
+    let paths = std::iter::once(bin).chain(std::env::split_paths(&path));
+    let status = Command::new(program)
+        .args(arguments)
+        .envs(join_settings(cluster))
+        .env("PATH", std::env::join_paths(paths)?)
+        .status()
+        .await
+        .map_err(|error| format!("cannot run {}: {error}", program.display()))?;
+    Ok(status)
+}
+
+/// As a shell tells it: the status itself, or 128 and the number of the signal.
+fn as_exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}

@@ -1,0 +1,131 @@
+//! `spike-dev up`: a cluster that stays until Ctrl-C.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{DEFAULT_DIR, DIR_VARIABLE, Failure, Options, complain, runtime, say};
+use crate::{
+    cluster::Cluster,
+    control::{self, Control},
+};
+
+/// How long a cluster may take to become ready.
+pub(super) const READY_LIMIT: Duration = Duration::from_mins(1);
+/// How long a daemon that has ended stays down, so that one that cannot start does not spin.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+pub(super) fn up(options: &Options) -> Result<ExitCode, Failure> {
+    let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DIR));
+    let config = options.config(dir, true)?;
+    runtime()?.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut cluster = Cluster::start(&config).await?;
+        let _control = open_control(&cluster, options.svid_ttl)?;
+        let come_up = async {
+            cluster.unseal(READY_LIMIT).await?;
+            cluster.ready(READY_LIMIT).await
+        };
+        tokio::select! {
+            ready = come_up => ready?,
+            _ = interrupt.recv() => return end(cluster).await,
+            _ = terminate.recv() => return end(cluster).await,
+        }
+        write_env(&cluster)?;
+        say(&what_runs(&cluster, options));
+        loop {
+            tokio::select! {
+                restarted = cluster.restart_next(RESTART_PAUSE) => {
+                    let (name, status) = restarted?;
+                    complain(&format!("{name} ended with {status}; started it again"));
+                }
+                _ = interrupt.recv() => return end(cluster).await,
+                _ = terminate.recv() => return end(cluster).await,
+            }
+        }
+    })
+}
+
+async fn end(cluster: Cluster) -> Result<ExitCode, Failure> {
+    complain("ending");
+    let env = cluster.dir().join("env");
+    let clean = cluster.stop().await;
+    // A second terminal must not go on with a cluster that is gone.
+    if let Err(error) = fs::remove_file(&env) {
+        complain(&format!("{} stays behind: {error}", env.display()));
+    }
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+pub(super) fn open_control(cluster: &Cluster, svid_ttl: Duration) -> std::io::Result<Control> {
+    let api = cluster.workload_api();
+    control::listen(cluster.dir(), api.registry().clone(), api.shared_ca(), svid_ttl)
+}
+
+/// Writes `DIR/env`, by which a shell joins the cluster. It is written when everything is ready, and whole.
+fn write_env(cluster: &Cluster) -> std::io::Result<()> {
+    let bin = quoted(&cluster.dir().join("bin").display().to_string());
+    let exports = join_settings(cluster)
+        .into_iter()
+        .map(|(name, value)| format!("export {name}={}", quoted(&value)));
+    let lines: Vec<String> =
+        std::iter::once("# Use the cluster in this shell: . DIR/env".to_owned())
+            .chain(exports)
+            .chain([format!("export PATH={bin}\":$PATH\""), String::new()])
+            .collect();
+    let fresh = cluster.dir().join(".env.new");
+    fs::write(&fresh, lines.join("\n"))?;
+    fs::rename(fresh, cluster.dir().join("env"))
+}
+
+/// Everything that a command needs to use the cluster, `PATH` excepted.
+pub(super) fn join_settings(cluster: &Cluster) -> Vec<(String, String)> {
+    let mut settings = cluster.client_settings();
+    settings.push((DIR_VARIABLE.to_owned(), cluster.dir().display().to_string()));
+    settings
+}
+
+/// A word for a POSIX shell.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn what_runs(cluster: &Cluster, options: &Options) -> String {
+    let mut lines = vec![
+        format!(
+            "SPIKE is up: trust domain {}, SVIDs last {:?}.",
+            options.trust_domain, options.svid_ttl
+        ),
+        String::new(),
+        format!("  {:<14}{}", "Workload API", cluster.workload_api().endpoint()),
+    ];
+    for daemon in cluster.daemons() {
+        let pid = daemon.pid().map_or_else(String::new, |pid| format!("pid {pid}, "));
+        let (name, port, telemetry) = (daemon.name(), daemon.tls().port(), daemon.telemetry());
+        lines.push(format!(
+            "  {name:<14}https://localhost:{port} ({pid}health http://{telemetry}/healthz)"
+        ));
+        lines.push(format!("  {:<14}log {}", "", shown(daemon.log())));
+    }
+    lines.push(format!(
+        "\nIn a second terminal:\n\n  \
+           . {}\n  \
+           spike secret put tenants/acme/db user=app pass=s3cr3t\n  \
+           spike secret get tenants/acme/db\n\n\
+         Ctrl-C ends everything.",
+        shown(&cluster.dir().join("env")),
+    ));
+    lines.join("\n")
+}
+
+/// A path as a person in the current directory would write it.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+}

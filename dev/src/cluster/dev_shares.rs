@@ -1,0 +1,162 @@
+//! How a development cluster gets its root key back after a restart of everything.
+//!
+//! In production nothing keeps the key on a disk: when all Keepers and Nexus are gone at once, an operator feeds recovery
+//! shares back. A developer who stops the cluster every evening is that operator, so `spike-dev` plays the part: it takes
+//! the shares out after bootstrap, as `spike operator recover` does, keeps them in the state directory, says what they
+//! are, and feeds them back at the next start.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use spike_common::{
+    client::{CallError, NexusClient},
+    clock,
+    config::HttpsUrl,
+    identity::{TrustRoots, TrustRootsByRole},
+    mtls::ClientTimeouts,
+    svid::{Material, MaterialError, SvidSource},
+    wire::{RestoreRequest, Shard},
+};
+use spike_crypto::{Share, ShareError, ShareIndex, ShareValue};
+use zeroize::Zeroizing;
+
+use super::plan::member;
+use crate::ca::{Ca, CaError};
+
+/// The directory in the state directory.
+const DIR: &str = "dev-only-root-key-shares";
+const README: &str = "These files are the shares of this development cluster's root key. Whoever has enough of them\n\
+    can read every secret in it. spike-dev keeps them here so that the cluster survives a restart;\n\
+    a production system keeps them nowhere but in the memory of its Keepers, and with its operators.\n";
+
+/// The files of one development cluster.
+#[derive(Debug)]
+pub(super) struct DevShares(PathBuf);
+
+/// Why the shares could not be kept or used.
+#[derive(Debug, thiserror::Error)]
+pub enum DevSharesError {
+    /// The files.
+    #[error("{}: cannot be used", path.display())]
+    File {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file holds no share.
+    #[error("{}: not a recovery share", path.display())]
+    Share {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ShareError,
+    },
+    /// No identity to call Nexus with.
+    #[error("no identity for an operator")]
+    Identity(#[from] CaError),
+    /// The identity that was made cannot be used.
+    #[error("no identity for an operator")]
+    Material(#[from] MaterialError),
+    /// TLS cannot be configured.
+    #[error("no client")]
+    Tls(#[from] rustls::Error),
+    /// Nexus refused.
+    #[error("Nexus did not do as an operator said")]
+    Call(#[from] CallError),
+}
+
+impl DevShares {
+    pub(super) fn of(dir: &Path) -> Self {
+        Self(dir.join(DIR))
+    }
+
+    /// Whether an earlier cluster left shares behind.
+    pub(super) fn exist(&self) -> bool {
+        self.0.is_dir()
+    }
+
+    /// Takes the shares out of Nexus and keeps them.
+    pub(super) async fn save(&self, ca: &Ca, nexus: &HttpsUrl) -> Result<(), DevSharesError> {
+        let client = operator(ca, nexus, "/spike/pilot/role/recover")?;
+        let answer = client.recover().await?;
+        // All or nothing: half a set of shares is worse than none.
+        let fresh = self.0.with_extension("new");
+        let file_error = |path: &Path| {
+            let path = path.to_owned();
+            move |source| DevSharesError::File { path, source }
+        };
+        if fresh.is_dir() {
+            fs::remove_dir_all(&fresh).map_err(file_error(&fresh))?;
+        }
+        fs::DirBuilder::new().mode(0o700).create(&fresh).map_err(file_error(&fresh))?;
+        write(&fresh.join("README"), README).map_err(file_error(&fresh))?;
+        for (index, shard) in &answer.shards {
+            let path = fresh.join(format!("spike.recovery.{index}.txt"));
+            let share = share(*index, shard);
+            let share =
+                share.map_err(|source| DevSharesError::Share { path: path.clone(), source })?;
+            write(&path, &share.to_recovery_text()).map_err(file_error(&path))?;
+        }
+        fs::rename(&fresh, &self.0).map_err(file_error(&self.0))
+    }
+
+    /// Feeds the shares back until Nexus has its key.
+    pub(super) async fn restore(&self, ca: &Ca, nexus: &HttpsUrl) -> Result<(), DevSharesError> {
+        let client = operator(ca, nexus, "/spike/pilot/role/restore")?;
+        let listed = fs::read_dir(&self.0)
+            .map_err(|source| DevSharesError::File { path: self.0.clone(), source })?;
+        for entry in listed.flatten() {
+            let path = entry.path();
+            if path.extension().is_none_or(|extension| extension != "txt") {
+                continue;
+            }
+            let text = fs::read_to_string(&path)
+                .map_err(|source| DevSharesError::File { path: path.clone(), source })?;
+            let share = Share::from_recovery_text(&Zeroizing::new(text))
+                .map_err(|source| DevSharesError::Share { path: path.clone(), source })?;
+            let request = RestoreRequest {
+                id: i64::from(share.index.get()),
+                shard: Shard::new(share.value.expose_bytes()),
+            };
+            if client.restore(&request).await?.restored {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn share(index: i64, shard: &Shard) -> Result<Share, ShareError> {
+    let index = ShareIndex::try_from(index)?;
+    Ok(Share { index, value: ShareValue::from_bytes(shard.expose_secret())? })
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// A client with the SPIFFE ID of an operator, made by the cluster's own authority.
+fn operator(ca: &Ca, nexus: &HttpsUrl, path: &str) -> Result<NexusClient, DevSharesError> {
+    let id = member(ca.trust_domain(), path);
+    let svid = ca.issue(&id, Duration::from_mins(10), clock::now())?;
+    let chain = vec![CertificateDer::from(svid.certificate_der().to_vec())];
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(svid.expose_key_der().to_vec()));
+    let bundle = [(ca.trust_domain().clone(), vec![ca.root_der().to_vec()])];
+    let source = SvidSource::fixed(Material::from_der(id, chain, &key, bundle)?);
+    let root = ca.trust_domain().to_string();
+    let roots = TrustRootsByRole {
+        nexus: TrustRoots::parse(&root).unwrap_or_default(),
+        ..TrustRootsByRole::default()
+    };
+    Ok(NexusClient::new(&source, Arc::new(roots), nexus, ClientTimeouts::default())?)
+}

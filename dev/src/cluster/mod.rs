@@ -1,0 +1,348 @@
+//! A whole SPIKE on this machine: a Workload API in this process, and every daemon in one of its own.
+//!
+//! Owns what runs where, the settings each daemon gets, and start and stop. It holds no secret of the daemons and knows
+//! nothing of what they do: a daemon is ready when its telemetry says so.
+
+mod daemon;
+mod dev_shares;
+mod plan;
+mod ports;
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use spiffe::{SpiffeId, TrustDomain};
+use spike_common::{
+    clock,
+    config::{Backend, HttpsUrl, HttpsUrlError},
+};
+use tokio::process::Command;
+
+pub use self::{
+    daemon::{Daemon, DaemonError},
+    dev_shares::DevSharesError,
+};
+use self::{
+    dev_shares::DevShares,
+    plan::{Plans, Settings, api_url, identity_settings, member},
+    ports::Ports,
+};
+use crate::{
+    ca::{Ca, CaError},
+    programs,
+    temporary::TemporaryDir,
+    workload_api::{self, RegisterError, WorkloadApi},
+};
+
+/// The longest path that a Unix socket may have, without its final NUL.
+const SOCKET_PATH_MAX: usize = 107;
+
+/// What a cluster is to be.
+#[derive(Clone, Debug)]
+pub struct ClusterConfig {
+    /// Where its state lives; made if it is missing.
+    pub dir: PathBuf,
+    /// The binary that is all programs: see [`crate::programs`].
+    pub binary: PathBuf,
+    /// The trust domain of every identity.
+    pub trust_domain: TrustDomain,
+    /// Where Nexus keeps its data.
+    pub backend: Backend,
+    /// How many Keepers, which is how many shares; none are started for the memory backend.
+    pub keepers: u16,
+    /// How many shares rebuild the root key.
+    pub threshold: u16,
+    /// How long an X.509-SVID lasts.
+    pub svid_ttl: Duration,
+    /// Take the usual ports where they are free; otherwise always others.
+    pub usual_ports: bool,
+    /// More settings for every daemon; they win over those of the cluster.
+    pub settings: Vec<(String, String)>,
+}
+
+/// A running cluster. Dropping it ends every daemon at once; [`Cluster::stop`] does so in good order.
+#[derive(Debug)]
+pub struct Cluster {
+    dir: PathBuf,
+    trust_domain: TrustDomain,
+    workload_api: workload_api::Running,
+    nexus: Daemon,
+    keepers: Vec<Daemon>,
+    bootstrap: Settings,
+    /// Holds the socket where the state directory's own path is too long for one.
+    _socket_dir: Option<TemporaryDir>,
+}
+
+/// Why a cluster does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The state directory cannot be used.
+    #[error("{}: cannot be used as state directory", path.display())]
+    Directory {
+        /// The file or directory at fault.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The authority cannot be made or read.
+    #[error("no certificate authority")]
+    Ca(#[from] CaError),
+    /// The Workload API does not start.
+    #[error("no SPIFFE Workload API")]
+    WorkloadApi(#[from] workload_api::Error),
+    /// No port is free.
+    #[error("no free port")]
+    Port(#[source] io::Error),
+    /// A daemon does not start, or does not become ready.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+    /// Bootstrap failed.
+    #[error("bootstrap ended with {status}:\n{told}")]
+    Bootstrap {
+        /// How it ended.
+        status: ExitStatus,
+        /// What it said.
+        told: String,
+    },
+    /// Bootstrap does not start.
+    #[error("bootstrap does not start")]
+    BootstrapStart(#[source] RegisterError),
+    /// Bootstrap cannot be waited for.
+    #[error("bootstrap cannot be waited for")]
+    BootstrapWait(#[source] io::Error),
+    /// The shares of an earlier run of this cluster.
+    #[error(transparent)]
+    DevShares(#[from] DevSharesError),
+    /// The address of Nexus: a bug.
+    #[error("the address of Nexus is none")]
+    Address(#[source] HttpsUrlError),
+}
+
+impl Cluster {
+    /// Starts the Workload API and every daemon. It returns when all processes run; [`Self::ready`] waits for more.
+    ///
+    /// # Errors
+    /// [`ClusterError`] says what could not be had.
+    pub async fn start(config: &ClusterConfig) -> Result<Self, ClusterError> {
+        let dir = std::path::absolute(&config.dir)
+            .map_err(|source| ClusterError::Directory { path: config.dir.clone(), source })?;
+        let in_dir = |source| ClusterError::Directory { path: dir.clone(), source };
+        make_private(&dir).map_err(in_dir)?;
+        for part in ["bin", "data", "logs"] {
+            make_private(&dir.join(part)).map_err(in_dir)?;
+        }
+        programs::install(&config.binary, &dir.join("bin")).map_err(in_dir)?;
+        let ca = Ca::load_or_new(&dir.join("ca"), config.trust_domain.clone(), clock::now())?;
+        let (socket, socket_dir) = socket_path(&dir).map_err(in_dir)?;
+        let workload_api = WorkloadApi::start(workload_api::Config {
+            socket,
+            ca: Arc::new(ca),
+            svid_ttl: config.svid_ttl,
+        })
+        .await?;
+        let mut ports = Ports::new(config.usual_ports);
+        let identity = identity_settings(&config.trust_domain, &workload_api);
+        let plans = Plans::new(config, &dir, &identity, &mut ports).map_err(ClusterError::Port)?;
+        drop(ports);
+        let registry = workload_api.registry();
+        let keepers = plans.keepers.into_iter().map(|plan| Daemon::start(plan, registry));
+        let keepers = keepers.collect::<Result<_, _>>()?;
+        let nexus = Daemon::start(plans.nexus, registry)?;
+        Ok(Self {
+            dir,
+            trust_domain: config.trust_domain.clone(),
+            workload_api,
+            nexus,
+            keepers,
+            bootstrap: plans.bootstrap,
+            _socket_dir: socket_dir,
+        })
+    }
+
+    /// Brings the root key to where it belongs: feeds the shares back that an earlier run kept, or makes a key and keeps
+    /// its shares. Nothing is to be done on the memory backend.
+    ///
+    /// # Errors
+    /// [`ClusterError`] tells what Bootstrap or Nexus said.
+    pub async fn unseal(&mut self, limit: Duration) -> Result<(), ClusterError> {
+        if self.keepers.is_empty() {
+            return Ok(());
+        }
+        let nexus = self.api_url()?;
+        let shares = DevShares::of(&self.dir);
+        self.nexus.serving(limit).await?;
+        if shares.exist() {
+            return Ok(shares.restore(self.workload_api.ca(), &nexus).await?);
+        }
+        self.run_bootstrap(&[]).await?;
+        self.nexus.ready(limit).await?;
+        Ok(shares.save(self.workload_api.ca(), &nexus).await?)
+    }
+
+    /// Runs `bootstrap -init` to its end, with more settings if there are any, and gives back what it said.
+    ///
+    /// # Errors
+    /// [`ClusterError::Bootstrap`] with its status and what it said.
+    pub async fn run_bootstrap(
+        &self,
+        settings: &[(String, String)],
+    ) -> Result<String, ClusterError> {
+        let mut command = Command::new(self.dir.join("bin/bootstrap"));
+        command
+            .arg("-init")
+            .envs(self.bootstrap.iter().chain(settings).map(|(name, value)| (name, value)))
+            .env(programs::CHILD, "true")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let id = member(&self.trust_domain, "/spike/bootstrap");
+        let (child, _registration) = self
+            .workload_api
+            .registry()
+            .spawn(&mut command, id)
+            .map_err(ClusterError::BootstrapStart)?;
+        let output = child.wait_with_output().await.map_err(ClusterError::BootstrapWait)?;
+        let mut told = String::from_utf8_lossy(&output.stdout).into_owned();
+        told.push_str(&String::from_utf8_lossy(&output.stderr));
+        if output.status.success() {
+            Ok(told)
+        } else {
+            Err(ClusterError::Bootstrap { status: output.status, told })
+        }
+    }
+
+    /// Waits until every daemon is ready to do its work.
+    ///
+    /// # Errors
+    /// [`ClusterError::Daemon`] names the daemon that is not, with its own reason, at the end of `limit`.
+    pub async fn ready(&mut self, limit: Duration) -> Result<(), ClusterError> {
+        self.nexus.ready(limit).await?;
+        for keeper in &mut self.keepers {
+            keeper.ready(limit).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends every daemon as a service manager would, and then the Workload API. Tells whether all ended well.
+    pub async fn stop(mut self) -> bool {
+        let mut clean = true;
+        for daemon in std::iter::once(&mut self.nexus).chain(&mut self.keepers) {
+            clean &= daemon.terminate().await.is_ok_and(|status| status.success());
+        }
+        self.workload_api.shutdown().await;
+        clean
+    }
+
+    /// The state directory, as an absolute path.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The Workload API, to register processes with, to rotate SVIDs, to go away and come back.
+    pub const fn workload_api(&self) -> &workload_api::Running {
+        &self.workload_api
+    }
+
+    /// Nexus.
+    pub const fn nexus(&mut self) -> &mut Daemon {
+        &mut self.nexus
+    }
+
+    /// Starts Nexus again after it has ended, with the same settings.
+    ///
+    /// # Errors
+    /// [`ClusterError::Daemon`].
+    pub fn restart_nexus(&mut self) -> Result<(), ClusterError> {
+        Ok(self.nexus.restart(self.workload_api.registry())?)
+    }
+
+    /// A Keeper, by the index of its share.
+    pub fn keeper(&mut self, index: usize) -> Option<&mut Daemon> {
+        self.keepers.get_mut(index.checked_sub(1)?)
+    }
+
+    /// Starts a Keeper again after it has ended, with the same settings.
+    ///
+    /// # Errors
+    /// [`ClusterError::Daemon`].
+    pub fn restart_keeper(&mut self, index: usize) -> Result<(), ClusterError> {
+        let registry = self.workload_api.registry().clone();
+        match self.keeper(index) {
+            Some(keeper) => Ok(keeper.restart(&registry)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for any daemon to end, and starts it again after `pause`. Gives back its name and how it ended.
+    ///
+    /// # Errors
+    /// [`ClusterError::Daemon`] where it does not start again.
+    pub async fn restart_next(
+        &mut self,
+        pause: Duration,
+    ) -> Result<(String, ExitStatus), ClusterError> {
+        let registry = self.workload_api.registry();
+        let waits = std::iter::once(&mut self.nexus).chain(&mut self.keepers).map(|daemon| {
+            Box::pin(async move {
+                let status = daemon.wait().await;
+                (daemon, status)
+            })
+        });
+        let ((daemon, status), _, _) = futures_util::future::select_all(waits).await;
+        let status = status?;
+        tokio::time::sleep(pause).await;
+        daemon.restart(registry)?;
+        Ok((daemon.name().to_owned(), status))
+    }
+
+    /// The daemons, for showing them.
+    pub fn daemons(&self) -> impl Iterator<Item = &Daemon> {
+        std::iter::once(&self.nexus).chain(&self.keepers)
+    }
+
+    /// The address of Nexus.
+    pub const fn nexus_address(&self) -> SocketAddr {
+        self.nexus.tls()
+    }
+
+    /// The settings that a client needs, `PATH` excepted.
+    pub fn client_settings(&self) -> Vec<(String, String)> {
+        let mut settings = identity_settings(&self.trust_domain, &self.workload_api);
+        settings.push(("SPIKE_NEXUS_API_URL".to_owned(), api_url(self.nexus.tls())));
+        settings
+    }
+
+    fn api_url(&self) -> Result<HttpsUrl, ClusterError> {
+        api_url(self.nexus.tls()).parse().map_err(ClusterError::Address)
+    }
+
+    /// The SPIFFE ID with this path in the cluster's trust domain.
+    ///
+    /// # Errors
+    /// The reason, where the path is not one of a SPIFFE ID.
+    pub fn spiffe_id(&self, path: &str) -> Result<SpiffeId, spiffe::SpiffeIdError> {
+        SpiffeId::new(format!("{}{path}", self.trust_domain.id_string()))
+    }
+}
+
+/// A socket's path is short by law of the kernel; a state directory's need not be.
+fn socket_path(dir: &Path) -> io::Result<(PathBuf, Option<TemporaryDir>)> {
+    let socket = dir.join("workload-api.sock");
+    if socket.as_os_str().len() <= SOCKET_PATH_MAX {
+        return Ok((socket, None));
+    }
+    let short = TemporaryDir::new()?;
+    Ok((short.path().join("workload-api.sock"), Some(short)))
+}
+
+fn make_private(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}

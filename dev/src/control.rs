@@ -1,0 +1,198 @@
+//! How `spike-dev as` and `spike-dev svid` talk to the running `spike-dev`: one JSON line each way over a Unix socket.
+//!
+//! Whoever may open the socket is the user of the cluster, and could be every process of it anyway.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Write},
+    os::{fd::AsRawFd, unix::net::UnixStream as BlockingStream},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use spiffe::SpiffeId;
+use spike_common::clock;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt},
+    net::{UnixListener, UnixStream},
+    sync::Mutex,
+    task::AbortHandle,
+};
+
+use crate::{
+    ca::{Ca, CaError},
+    workload_api::{RegisterError, Registration, Registry},
+};
+
+/// The longest request.
+const REQUEST_MAX: u64 = 4096;
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const SOCKET: &str = "control.sock";
+
+/// The socket in a state directory, under a short name: a Unix socket's path may have 107 bytes, a state directory's
+/// may have more, so it is named by the directory as this process has it open. The name is good while the file is open.
+fn socket(dir: &Path) -> io::Result<(File, PathBuf)> {
+    let open = File::open(dir)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", open.as_raw_fd()));
+    Ok((open, path))
+}
+
+/// What can be asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Request {
+    /// Give the asking process this SPIFFE ID.
+    BecomeWorkload(String),
+    /// Make an X.509-SVID for this SPIFFE ID.
+    Svid(String),
+}
+
+/// What is answered.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Answer {
+    /// The asking process has the SPIFFE ID.
+    Registered,
+    /// An X.509-SVID as PEM.
+    Svid {
+        /// The certificate.
+        certificate: String,
+        /// Its private key, PKCS#8.
+        key: String,
+        /// The root that it verifies with.
+        bundle: String,
+    },
+    /// It cannot be done.
+    Refused(String),
+}
+
+/// The listening end; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Control(AbortHandle);
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    registry: Registry,
+    ca: Arc<Ca>,
+    svid_ttl: Duration,
+    /// Each holds until its process ends; the registry forgets the dead by itself.
+    registrations: Mutex<Vec<Registration>>,
+}
+
+/// Listens in the state directory `dir`.
+///
+/// # Errors
+/// The operating system's.
+pub(crate) fn listen(
+    dir: &Path,
+    registry: Registry,
+    ca: Arc<Ca>,
+    svid_ttl: Duration,
+) -> io::Result<Control> {
+    let (_open, socket) = socket(dir)?;
+    match std::fs::remove_file(&socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(socket)?;
+    let shared = Arc::new(Shared { registry, ca, svid_ttl, registrations: Mutex::default() });
+    let task = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let shared = Arc::clone(&shared);
+            tokio::spawn(async move {
+                if let Err(error) = serve(stream, &shared).await {
+                    tracing::debug!(reason = %error, "a control connection broke");
+                }
+            });
+        }
+    });
+    Ok(Control(task.abort_handle()))
+}
+
+async fn serve(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
+    let pid = stream.peer_cred()?.pid().and_then(|pid| u32::try_from(pid).ok());
+    let mut line = String::new();
+    let (read, mut write) = stream.split();
+    let mut read = tokio::io::BufReader::new(read.take(REQUEST_MAX));
+    tokio::time::timeout(PATIENCE, read.read_line(&mut line)).await??;
+    let answer = match (serde_json::from_str(&line), pid) {
+        (Ok(request), Some(pid)) => shared.answer(request, pid).await,
+        (Ok(_), None) => Answer::Refused("the kernel does not say who is asking".to_owned()),
+        (Err(error), _) => Answer::Refused(format!("not a request: {error}")),
+    };
+    let mut line = serde_json::to_vec(&answer)?;
+    line.push(b'\n');
+    write.write_all(&line).await
+}
+
+impl Shared {
+    async fn answer(&self, request: Request, pid: u32) -> Answer {
+        let done = match request {
+            Request::BecomeWorkload(path) => self.register(&path, pid).await,
+            Request::Svid(path) => self.svid(&path),
+        };
+        done.unwrap_or_else(|error| Answer::Refused(spike_common::daemon::chain(&error)))
+    }
+
+    async fn register(&self, path: &str, pid: u32) -> Result<Answer, ControlError> {
+        let registration = self.registry.register(pid, self.id(path)?)?;
+        self.registrations.lock().await.push(registration);
+        Ok(Answer::Registered)
+    }
+
+    fn svid(&self, path: &str) -> Result<Answer, ControlError> {
+        let svid = self.ca.issue(&self.id(path)?, self.svid_ttl, clock::now())?;
+        Ok(Answer::Svid {
+            certificate: svid.certificate_pem(),
+            key: svid.expose_key_pem().to_string(),
+            bundle: self.ca.root_pem().to_owned(),
+        })
+    }
+
+    /// A path of our trust domain, or a whole ID of it.
+    fn id(&self, path: &str) -> Result<SpiffeId, ControlError> {
+        let text = if path.starts_with("spiffe://") {
+            path.to_owned()
+        } else {
+            format!("{}{path}", self.ca.trust_domain().id_string())
+        };
+        Ok(SpiffeId::new(text)?)
+    }
+}
+
+/// Why a request was refused.
+#[derive(Debug, thiserror::Error)]
+enum ControlError {
+    #[error("not a SPIFFE ID, which looks like /workload/app1")]
+    Id(#[from] spiffe::SpiffeIdError),
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    #[error(transparent)]
+    Ca(#[from] CaError),
+}
+
+/// Asks the cluster whose state directory is `dir`.
+///
+/// # Errors
+/// The operating system's; "no cluster" shows as a missing file or a refused connection.
+pub(crate) fn ask(dir: &Path, request: &Request) -> io::Result<Answer> {
+    let (_open, socket) = socket(dir)?;
+    let mut stream = BlockingStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer)?;
+    Ok(serde_json::from_str(&answer)?)
+}

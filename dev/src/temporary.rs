@@ -1,0 +1,34 @@
+//! A short-named directory of our own that goes away when it is dropped.
+
+use std::{
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+/// A directory below the system's temporary one, mode 0700.
+#[derive(Debug)]
+pub(crate) struct TemporaryDir(PathBuf);
+
+impl TemporaryDir {
+    pub(crate) fn new() -> io::Result<Self> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let name = format!("spike-dev-{:016x}", u64::from_ne_bytes(random));
+        let path = std::env::temp_dir().join(name);
+        fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TemporaryDir {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            tracing::debug!(reason = %error, "a temporary directory stays behind");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Who is calling, and which SPIFFE ID that process has.
+//!
+//! The kernel vouches for the process number and user of the other end of a Unix socket (`SO_PEERCRED`). From there:
+//!
+//! 1. The nearest ancestor with an entry in the [`Registry`] decides, the process itself first.
+//! 2. If there is no entry on the whole line, the program does: `spike` is the superuser Pilot, any other is
+//!    `/workload/PROGRAM`. A `spike` that runs under an explicitly registered process is thus not a superuser.
+//!
+//! A process whose parent has ended belongs to whoever the kernel gave it to, and loses the registration of its former
+//! ancestors. This is a convenience for one developer's machine, where all processes of a user can be each other
+//! anyway; it keeps other users out, no more.
+
+use std::io;
+
+use spiffe::SpiffeId;
+use tokio::net::UnixStream;
+use tonic::Status;
+
+use super::procfs::Process;
+use super::registry::{Grant, Registry};
+
+/// The file name of the program that is the Pilot.
+const PILOT: &[u8] = b"spike";
+
+/// The path of the superuser's SPIFFE ID.
+const SUPERUSER: &str = "/spike/pilot/role/superuser";
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caller {
+    process: Process,
+    uid: u32,
+}
+
+impl Caller {
+    /// Asks the kernel who has connected.
+    ///
+    /// # Errors
+    /// When it does not say, or the process is already gone or outside our PID namespace.
+    pub(super) fn of(stream: &UnixStream) -> io::Result<Self> {
+        let credentials = stream.peer_cred()?;
+        let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or_default();
+        Ok(Self { process: Process::find(pid)?, uid: credentials.uid() })
+    }
+
+    /// The SPIFFE ID of the caller as of now.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, with the words of SPIRE, for a caller that has none. Why is in the log only.
+    pub(super) fn identity(&self, registry: &Registry) -> Result<SpiffeId, Status> {
+        let own_uid = rustix::process::geteuid().as_raw();
+        self.decide(own_uid, registry).map_err(|reason| {
+            tracing::info!(pid = self.process.pid, uid = self.uid, reason, "no identity issued");
+            no_identity()
+        })
+    }
+
+    fn decide(&self, own_uid: u32, registry: &Registry) -> Result<SpiffeId, &'static str> {
+        if !serves(self.uid, own_uid) {
+            return Err("another user");
+        }
+        let ancestry =
+            self.process.ancestry().map_err(|_gone| "the process or an ancestor has ended")?;
+        match registry.grant(&ancestry) {
+            Some(Grant::Identity(id)) => Ok(id),
+            Some(Grant::Withheld) => Err("withheld"),
+            None => {
+                let program = self.process.program().map_err(|_gone| "the process has ended")?;
+                let id = format!("{}{}", registry.trust_domain().id_string(), path_of(&program));
+                SpiffeId::new(id).map_err(|_invalid| "the program has no usable name")
+            }
+        }
+    }
+}
+
+/// What a caller without identity is told.
+pub(super) fn no_identity() -> Status {
+    Status::permission_denied("no identity issued")
+}
+
+/// Ourselves, and root, who can be us anyway.
+const fn serves(uid: u32, own_uid: u32) -> bool {
+    uid == own_uid || uid == 0
+}
+
+/// The path of the SPIFFE ID of a program.
+fn path_of(program: &[u8]) -> String {
+    if program == PILOT {
+        return SUPERUSER.to_owned();
+    }
+    format!("/workload/{}", segment(program))
+}
+
+/// The name with every byte outside the SPIFFE path alphabet (SPIFFE-ID 2.2: letters, digits, `.`, `-`, `_`) replaced.
+fn segment(name: &[u8]) -> String {
+    let keep = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_".contains(byte);
+    let clean: String =
+        name.iter().map(|byte| if keep(byte) { char::from(*byte) } else { '-' }).collect();
+    match clean.as_str() {
+        // A path may not contain these as a segment.
+        "" | "." | ".." => "-".repeat(clean.len().max(1)),
+        _ => clean,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spiffe::TrustDomain;
+
+    use super::*;
+
+    fn registry() -> Registry {
+        Registry::new(TrustDomain::new("spike.ist").unwrap())
+    }
+
+    fn id(path: &str) -> SpiffeId {
+        SpiffeId::new(format!("spiffe://spike.ist{path}")).unwrap()
+    }
+
+    fn ourselves(uid: u32) -> Caller {
+        Caller { process: Process::find(std::process::id()).unwrap(), uid }
+    }
+
+    #[test]
+    fn we_serve_our_own_user_and_root_and_nobody_else() {
+        for (uid, own, served) in [
+            (1000, 1000, true),
+            (0, 1000, true),
+            (0, 0, true),
+            (1001, 1000, false),
+            (1000, 0, false),
+            (u32::MAX, 1000, false),
+        ] {
+            assert_eq!(serves(uid, own), served, "{uid} calls {own}");
+        }
+    }
+
+    #[test]
+    fn another_user_has_no_identity_even_where_the_process_is_registered() {
+        let registry = registry();
+        let _entry = registry.register(std::process::id(), id("/workload/a")).unwrap();
+        assert_eq!(ourselves(1000).decide(1000, &registry), Ok(id("/workload/a")));
+        assert_eq!(ourselves(1001).decide(1000, &registry), Err("another user"));
+    }
+
+    #[test]
+    fn the_pilot_is_the_superuser_and_other_programs_are_workloads() {
+        for (program, path) in [
+            (&b"spike"[..], "/spike/pilot/role/superuser"),
+            (b"curl", "/workload/curl"),
+            (b"Spike", "/workload/Spike"),
+            (b"spike2", "/workload/spike2"),
+            (b"spike-agent_1.0", "/workload/spike-agent_1.0"),
+            (b"my tool (v2)", "/workload/my-tool--v2-"),
+            (b"spike/x", "/workload/spike-x"),
+            (b"na\xc3\xafve\xff", "/workload/na--ve-"),
+            (b"", "/workload/-"),
+            (b".", "/workload/-"),
+            (b"..", "/workload/--"),
+            (b"...", "/workload/..."),
+        ] {
+            assert_eq!(path_of(program), path);
+            assert_eq!(id(&path_of(program)).path(), path);
+        }
+    }
+
+    #[test]
+    fn the_latest_entry_of_a_process_counts_until_it_is_dropped() {
+        let registry = registry();
+        let caller = ourselves(7);
+        let unregistered = caller.decide(7, &registry).unwrap();
+        assert!(unregistered.path().starts_with("/workload/"));
+
+        let first = registry.register(std::process::id(), id("/workload/first")).unwrap();
+        let withheld = registry.withhold(std::process::id()).unwrap();
+        assert_eq!(caller.decide(7, &registry), Err("withheld"));
+        let last = registry.register(std::process::id(), id("/workload/last")).unwrap();
+        assert_eq!(caller.decide(7, &registry), Ok(id("/workload/last")));
+        drop(last);
+        assert_eq!(caller.decide(7, &registry), Err("withheld"));
+        drop(withheld);
+        assert_eq!(caller.decide(7, &registry), Ok(id("/workload/first")));
+        drop(first);
+        assert_eq!(caller.decide(7, &registry), Ok(unregistered));
+    }
+
+    #[test]
+    fn the_entry_of_the_nearest_ancestor_counts() {
+        let registry = registry();
+        let parent = std::os::unix::process::parent_id();
+        let _far = registry.register(parent, id("/workload/parent")).unwrap();
+        assert_eq!(ourselves(7).decide(7, &registry), Ok(id("/workload/parent")));
+        let _near = registry.register(std::process::id(), id("/workload/us")).unwrap();
+        assert_eq!(ourselves(7).decide(7, &registry), Ok(id("/workload/us")));
+    }
+
+    #[test]
+    fn an_entry_does_not_pass_to_a_later_process_with_the_same_number() {
+        let registry = registry();
+        let _entry = registry.register(std::process::id(), id("/workload/a")).unwrap();
+        let now = Process::find(std::process::id()).unwrap();
+        let later = Process { started: now.started + 1, ..now };
+        assert_eq!(registry.grant(&[now]), Some(Grant::Identity(id("/workload/a"))));
+        assert_eq!(registry.grant(&[later]), None);
+    }
+
+    #[test]
+    fn a_foreign_id_or_a_missing_process_cannot_be_registered() {
+        let registry = registry();
+        for foreign in ["spiffe://other.example/workload/a", "spiffe://spike.ist"] {
+            let foreign = SpiffeId::new(foreign).unwrap();
+            let refused = registry.register(std::process::id(), foreign);
+            assert!(matches!(refused, Err(super::super::RegisterError::ForeignId { .. })));
+        }
+        // Above the kernel's limit for process numbers.
+        let refused = registry.register(u32::MAX, id("/workload/a"));
+        assert!(matches!(
+            refused,
+            Err(super::super::RegisterError::NoProcess { pid: u32::MAX, .. })
+        ));
+    }
+}

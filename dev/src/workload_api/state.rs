@@ -1,0 +1,134 @@
+//! What every connection shares: the authority, who is registered, which foreign trust domains are trusted.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use prost::bytes::Bytes;
+use spiffe::{SpiffeId, TrustDomain};
+use spike_common::clock::now;
+use tokio::sync::watch;
+use tonic::Status;
+
+use super::generated::{
+    JwtBundlesResponse, Jwtsvid, X509BundlesResponse, X509svid, X509svidResponse,
+};
+use super::registry::Registry;
+use crate::ca::{Ca, CaError, Claims, JwtError, TrustBundle, jwks, verify_jwt};
+
+/// Counts what has changed for everybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    /// Rotations that somebody asked for.
+    pub(super) rotations: u64,
+    /// Changes of the bundles.
+    pub(super) bundles: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) ca: Arc<Ca>,
+    pub(super) svid_ttl: Duration,
+    pub(super) registry: Registry,
+    pub(super) changes: watch::Sender<Changes>,
+    federated: Mutex<BTreeMap<TrustDomain, TrustBundle>>,
+}
+
+impl State {
+    pub(super) fn new(ca: Arc<Ca>, svid_ttl: Duration) -> Self {
+        let (changes, _) = watch::channel(Changes::default());
+        let registry = Registry::new(ca.trust_domain().clone());
+        Self { ca, svid_ttl, registry, changes, federated: Mutex::default() }
+    }
+
+    pub(super) fn rotate(&self) {
+        self.changes.send_modify(|changes| changes.rotations += 1);
+    }
+
+    pub(super) fn federate(&self, bundle: &TrustBundle) {
+        let replaced = self.federated().insert(bundle.trust_domain.clone(), bundle.clone());
+        if replaced.as_ref() != Some(bundle) {
+            self.changes.send_modify(|changes| changes.bundles += 1);
+        }
+    }
+
+    pub(super) fn unfederate(&self, trust_domain: &TrustDomain) -> bool {
+        let removed = self.federated().remove(trust_domain).is_some();
+        if removed {
+            self.changes.send_modify(|changes| changes.bundles += 1);
+        }
+        removed
+    }
+
+    /// A fresh X.509-SVID, and everything it is used with.
+    pub(super) fn x509_svid(&self, id: &SpiffeId) -> Result<X509svidResponse, Status> {
+        let svid = self.ca.issue(id, self.svid_ttl, now()).map_err(|error| internal(&error))?;
+        let svid = X509svid {
+            spiffe_id: id.to_string(),
+            x509_svid: Bytes::copy_from_slice(svid.certificate_der()),
+            x509_svid_key: Bytes::copy_from_slice(svid.expose_key_der()),
+            bundle: Bytes::copy_from_slice(self.ca.root_der()),
+            hint: String::new(),
+        };
+        let mut federated_bundles = self.x509_authorities();
+        federated_bundles.remove(&self.ca.trust_domain().id_string());
+        Ok(X509svidResponse { svids: vec![svid], crl: Vec::new(), federated_bundles })
+    }
+
+    pub(super) fn x509_bundles(&self) -> X509BundlesResponse {
+        X509BundlesResponse { crl: Vec::new(), bundles: self.x509_authorities() }
+    }
+
+    pub(super) fn jwt_bundles(&self) -> JwtBundlesResponse {
+        let bundles = self.bundles().into_iter().map(|bundle| {
+            (bundle.trust_domain.id_string(), Bytes::from(jwks(&bundle.jwt_authorities)))
+        });
+        JwtBundlesResponse { bundles: bundles.collect() }
+    }
+
+    pub(super) fn jwt_svid(&self, id: &SpiffeId, audience: &[String]) -> Result<Jwtsvid, Status> {
+        let svid = self
+            .ca
+            .issue_jwt(id, audience, self.svid_ttl, now())
+            .map_err(|error| internal(&error))?;
+        Ok(Jwtsvid { spiffe_id: id.to_string(), svid, hint: String::new() })
+    }
+
+    /// Verifies a token of our trust domain or a federated one.
+    pub(super) fn verify_jwt(
+        &self,
+        token: &str,
+        audience: &str,
+    ) -> Result<(SpiffeId, Claims), JwtError> {
+        verify_jwt(token, audience, now(), |subject| {
+            let bundles = self.bundles().into_iter();
+            bundles
+                .filter(|bundle| subject.is_member_of(&bundle.trust_domain))
+                .flat_map(|bundle| bundle.jwt_authorities)
+                .collect()
+        })
+    }
+
+    /// The X.509 bundle of every trust domain that we trust, ours too, by its SPIFFE ID.
+    fn x509_authorities(&self) -> HashMap<String, Bytes> {
+        let bundles = self.bundles().into_iter();
+        bundles
+            .map(|bundle| (bundle.trust_domain.id_string(), Bytes::from(bundle.x509_authorities)))
+            .collect()
+    }
+
+    fn bundles(&self) -> Vec<TrustBundle> {
+        let federated = self.federated();
+        std::iter::once(self.ca.bundle()).chain(federated.values().cloned()).collect()
+    }
+
+    /// No code panics while it holds the lock, and the map would still be sound.
+    fn federated(&self) -> MutexGuard<'_, BTreeMap<TrustDomain, TrustBundle>> {
+        self.federated.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn internal(error: &CaError) -> Status {
+    tracing::error!(error = error as &dyn std::error::Error, "cannot issue an SVID");
+    Status::internal("cannot issue an SVID")
+}
