@@ -1,0 +1,254 @@
+//! Read throughput of Nexus beside its floor, in one run: the same TLS stack and HTTP library answering a fixed body of
+//! the same size (`harness/floor.rs`). What counts is the ratio; the numbers are those of this machine.
+//!
+//! `cargo bench -p spike-tests --bench throughput -- --seconds 10`
+//!
+//! Both servers are processes of their own and are measured in turn, round by round; the load comes from this process
+//! and shares the processors with them. The client shows a certificate and checks none, which favours neither.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Parser;
+use spike_common::config::Backend;
+use spike_tests::{
+    Credential, Running, SUPERUSER, Scenario,
+    raw::Dialer,
+    secrets::{get, put},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    task::JoinSet,
+    time::Instant,
+};
+use tokio_rustls::TlsConnector;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_spike-programs");
+const TMP: &str = env!("CARGO_TARGET_TMPDIR");
+
+const PATH: &str = "bench/read";
+
+/// What each kind of read must reach of its floor (design: speed and size).
+const GOALS: [(Connections, &str, f64); 2] = [
+    (Connections::Kept, "read, kept connections", 0.75),
+    (Connections::New, "read, a new connection each", 0.90),
+];
+
+/// Measures reads of one secret by the superuser.
+#[derive(Clone, Copy, Debug, Parser)]
+struct Arguments {
+    /// How long each measurement lasts, in seconds
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// How often each is repeated; the median counts
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How many connections are open at a time
+    #[arg(long, default_value_t = 16)]
+    connections: usize,
+    /// The length of the secret's value, in bytes
+    #[arg(long, default_value_t = 1024)]
+    size: usize,
+    /// What cargo says to every bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connections {
+    Kept,
+    New,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    tokio::runtime::Runtime::new()?.block_on(measure(arguments))
+}
+
+async fn measure(arguments: Arguments) -> Result<()> {
+    let cluster = Scenario::new(BINARY, TMP).backend(Backend::Sqlite).start().await?;
+    let superuser = cluster.superuser()?;
+    superuser.put_secret(&put(PATH, &[("value", &"x".repeat(arguments.size))])).await?;
+    let answer = cluster.post("/v1/store/secrets?action=get", get(PATH, 0).encode()).await?;
+    ensure!(answer.status == 200, "Nexus answers {}", answer.status);
+    let floor = Floor::start(&cluster, &answer.body)?;
+    let credential = cluster.credential(SUPERUSER)?;
+    let servers = [floor.address, cluster.stranger().address()];
+
+    say(&format!(
+        "{} byte value, {} connections, {} rounds of {} s, {} processors\n",
+        arguments.size,
+        arguments.connections,
+        arguments.rounds,
+        arguments.seconds,
+        std::thread::available_parallelism()?,
+    ));
+    say(&format!("{:32}{:>12}{:>12}{:>9}{:>9}", "", "floor/s", "nexus/s", "ratio", "goal"));
+    for (connections, what, goal) in GOALS {
+        let mut rates = [Vec::new(), Vec::new()];
+        for _ in 0..arguments.rounds {
+            for (server, rates) in servers.iter().zip(&mut rates) {
+                let dialer = Dialer::new(*server).showing(&credential);
+                rates.push(rate(Target::new(dialer)?, connections, arguments).await?);
+            }
+        }
+        let [floor, nexus] = rates.map(median);
+        let ratio = nexus / floor;
+        say(&format!("{what:32}{floor:>12.0}{nexus:>12.0}{ratio:>9.2}{goal:>9.2}"));
+    }
+    cluster.stop().await
+}
+
+/// Calls per second.
+async fn rate(target: Target, connections: Connections, arguments: Arguments) -> Result<f64> {
+    let target = Arc::new(target);
+    let begun = Instant::now();
+    let until = begun + Duration::from_secs_f64(arguments.seconds);
+    let mut workers = JoinSet::new();
+    for _ in 0..arguments.connections {
+        let target = Arc::clone(&target);
+        workers.spawn(async move {
+            match connections {
+                Connections::Kept => target.over_one_connection(until).await,
+                Connections::New => target.over_many_connections(until).await,
+            }
+        });
+    }
+    let mut calls = 0_u32;
+    while let Some(done) = workers.join_next().await {
+        calls += done??;
+    }
+    Ok(f64::from(calls) / begun.elapsed().as_secs_f64())
+}
+
+/// A server, and the one request that it is sent.
+struct Target {
+    dialer: Dialer,
+    connector: TlsConnector,
+    request: Vec<u8>,
+}
+
+impl Target {
+    fn new(dialer: Dialer) -> Result<Self> {
+        let body = get(PATH, 0).encode();
+        let head = format!(
+            "POST /v1/store/secrets?action=get HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let connector = dialer.connector()?;
+        Ok(Self { dialer, connector, request: [head.as_bytes(), &body].concat() })
+    }
+
+    async fn over_one_connection(&self, until: Instant) -> Result<u32> {
+        let mut stream = self.dialer.connect_with(&self.connector).await?.into_stream();
+        let mut answer = Vec::new();
+        let mut calls = 0;
+        while Instant::now() < until {
+            stream.write_all(&self.request).await?;
+            stream.flush().await?;
+            if answer.is_empty() {
+                // Every further answer has the length of the first: the same headers, the same body.
+                answer = first_answer(&mut stream).await?;
+            } else {
+                stream.read_exact(&mut answer).await?;
+            }
+            ensure!(answer.starts_with(b"HTTP/1.1 200 "), "not a 200");
+            calls += 1;
+        }
+        Ok(calls)
+    }
+
+    async fn over_many_connections(&self, until: Instant) -> Result<u32> {
+        let mut calls = 0;
+        while Instant::now() < until {
+            let mut stream = self.dialer.connect_with(&self.connector).await?.into_stream();
+            stream.write_all(&self.request).await?;
+            stream.flush().await?;
+            let answer = first_answer(&mut stream).await?;
+            ensure!(answer.starts_with(b"HTTP/1.1 200 "), "not a 200");
+            calls += 1;
+        }
+        Ok(calls)
+    }
+}
+
+/// One answer, head and body, whose head has to be read to know where it ends.
+async fn first_answer(stream: &mut (impl AsyncReadExt + Unpin)) -> Result<Vec<u8>> {
+    let mut answer = Vec::with_capacity(4096);
+    loop {
+        ensure!(stream.read_buf(&mut answer).await? > 0, "the connection ended");
+        let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+        let text = String::from_utf8_lossy(answer.get(..head).unwrap_or_default());
+        let text = text.to_ascii_lowercase();
+        let length = text.split("\r\n").find_map(|line| line.strip_prefix("content-length:"));
+        let length: usize = length.context("no content-length")?.trim().parse()?;
+        let whole = head + 4 + length;
+        while answer.len() < whole {
+            ensure!(stream.read_buf(&mut answer).await? > 0, "the connection ended");
+        }
+        return Ok(answer);
+    }
+}
+
+/// The floor server; it ends when this is dropped.
+struct Floor {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Floor {
+    /// Starts it with an identity like Nexus's and `body` for an answer.
+    fn start(cluster: &Running, body: &str) -> Result<Self> {
+        let dir = cluster.dir().join("floor");
+        std::fs::create_dir(&dir)?;
+        let nexus = cluster.id("/spike/nexus")?;
+        let ca = cluster.workload_api().ca();
+        let credential = Credential::sound(ca, nexus, Duration::from_hours(1))?;
+        let leaf = credential.chain().into_iter().next().context("no leaf")?;
+        for (name, bytes) in [
+            ("root.der", ca.root_der()),
+            ("leaf.der", &leaf),
+            ("key.der", credential.key().secret_der()),
+            ("body", body.as_bytes()),
+        ] {
+            std::fs::write(dir.join(name), bytes)?;
+        }
+        let program = cluster.dir().join("bin/floor");
+        if std::fs::hard_link(Path::new(BINARY), &program).is_err() {
+            std::fs::copy(BINARY, &program)?;
+        }
+        let mut process = Command::new(program).arg(&dir).stdout(Stdio::piped()).spawn()?;
+        let stdout = process.stdout.take().context("no standard output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        match line.trim().parse() {
+            Ok(address) => Ok(Self { process, address }),
+            Err(_) => bail!("the floor does not start: {line:?}"),
+        }
+    }
+}
+
+impl Drop for Floor {
+    fn drop(&mut self) {
+        // Either it is killed or it has ended by itself.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates.get(rates.len() / 2).copied().unwrap_or_default()
+}
+
+fn say(line: &str) {
+    // A table that nobody reads is nobody's loss.
+    writeln!(std::io::stdout(), "{line}").ok();
+}

@@ -1,0 +1,119 @@
+//! What crew a test wants, and its start.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use spiffe::TrustDomain;
+use spike_common::config::Backend;
+use spike_dev::cluster::{Cluster, ClusterConfig};
+
+use super::{Crew, KEPT};
+use crate::PATIENCE;
+
+/// How often a cluster is started anew because a port was taken in the last moment.
+const TRIES: u32 = 5;
+const PORT_TAKEN: &str = "Address already in use";
+
+/// What crew a test wants. Unless it says otherwise: sqlite, three Keepers, two of which are a quorum.
+#[derive(Clone, Debug)]
+pub struct CrewPlan {
+    binary: PathBuf,
+    parent: PathBuf,
+    backend: Backend,
+    keepers: u16,
+    threshold: u16,
+    settings: Vec<(String, String)>,
+}
+
+impl CrewPlan {
+    /// A crew whose programs are all `binary`, in a new directory below `parent`.
+    pub fn new(binary: impl Into<PathBuf>, parent: impl Into<PathBuf>) -> Self {
+        Self {
+            binary: binary.into(),
+            parent: parent.into(),
+            backend: Backend::Sqlite,
+            keepers: 3,
+            threshold: 2,
+            settings: Vec::new(),
+        }
+    }
+
+    /// Nexus keeps its data there.
+    #[must_use]
+    pub const fn backend(mut self, backend: Backend) -> Self {
+        self.backend = backend;
+        self
+    }
+
+    /// So many Keepers, and how many of them are a quorum.
+    #[must_use]
+    pub const fn keepers(mut self, keepers: u16, threshold: u16) -> Self {
+        (self.keepers, self.threshold) = (keepers, threshold);
+        self
+    }
+
+    /// No Keepers of the cluster's own: those at `urls`, and how many of them are a quorum.
+    #[must_use]
+    pub fn keepers_at(mut self, urls: &[String], threshold: u16) -> Self {
+        self.keepers = 0;
+        self.threshold = threshold;
+        self.setting("SPIKE_NEXUS_KEEPER_PEERS", urls.join(","))
+            .setting("SPIKE_NEXUS_SHAMIR_SHARES", urls.len().to_string())
+    }
+
+    /// One more setting for every daemon and for Bootstrap.
+    #[must_use]
+    pub fn setting(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.settings.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Starts every daemon, and waits until Nexus serves. There is no root key yet.
+    ///
+    /// # Errors
+    /// Why it does not, with the log of Nexus.
+    pub async fn start_sealed(&self) -> Result<Crew> {
+        let mut tries = TRIES;
+        loop {
+            tries -= 1;
+            match self.start_once().await {
+                // A port that was free when it was chosen; somebody else was quicker.
+                Err(error) if tries > 0 && format!("{error:#}").contains(PORT_TAKEN) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Starts every daemon, runs Bootstrap, and waits until all are ready.
+    ///
+    /// # Errors
+    /// As [`Self::start_sealed`].
+    pub async fn start(&self) -> Result<Crew> {
+        let mut crew = self.start_sealed().await?;
+        let told = crew.bootstrap(&[]).await?;
+        ensure!(told.status == 0, "{}", told.text);
+        crew.cluster.ready(PATIENCE).await?;
+        Ok(crew)
+    }
+
+    async fn start_once(&self) -> Result<Crew> {
+        let dir = tempfile::Builder::new().prefix("crew-").tempdir_in(&self.parent)?;
+        let config = ClusterConfig {
+            dir: dir.path().to_owned(),
+            binary: self.binary.clone(),
+            trust_domain: TrustDomain::new("spike.ist")?,
+            backend: self.backend,
+            keepers: self.keepers,
+            threshold: self.threshold,
+            svid_ttl: KEPT,
+            usual_ports: false,
+            settings: self.settings.clone(),
+        };
+        let mut cluster = Cluster::start(&config).await?;
+        if let Err(error) = cluster.nexus().serving(PATIENCE).await {
+            let log = std::fs::read_to_string(cluster.nexus().log()).unwrap_or_default();
+            return Err(error).context(log);
+        }
+        Ok(Crew { cluster, keepers: self.keepers, _dir: dir })
+    }
+}

@@ -1,0 +1,196 @@
+//! A Keeper that behaves as upstream's does (crypto-and-storage 4), or as badly as a test wants, and remembers what it was
+//! given.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Result, bail};
+use axum::{Router, extract::State, http::StatusCode, routing::post};
+use bytes::Bytes;
+use spike_common::{
+    mtls::{ConnectionMetrics, Limits, Listener, Peer, PeerRule, Serving},
+    wire::ContributeRequest,
+};
+use spike_crypto::ShareValue;
+
+use crate::{PATIENCE, crew::Crew, eventually, text};
+
+const LIMITS: Limits = Limits {
+    header_timeout: Duration::from_secs(10),
+    idle_timeout: Duration::from_secs(90),
+    connections: 64,
+    connections_per_id: 64,
+};
+
+/// An address for a Keeper that does not serve yet: the cluster whose authority will know it must be told of it first.
+#[derive(Debug)]
+pub struct Berth(Listener);
+
+impl Berth {
+    /// A free port.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub async fn new() -> Result<Self> {
+        Ok(Self(Listener::bind(&["127.0.0.1:0".parse()?]).await?))
+    }
+
+    /// As many as asked for.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub async fn several(count: usize) -> Result<Vec<Self>> {
+        let mut all = Vec::new();
+        for _ in 0..count {
+            all.push(Self::new().await?);
+        }
+        Ok(all)
+    }
+
+    /// Its address, as `SPIKE_NEXUS_KEEPER_PEERS` has it.
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}", self.0.address().port())
+    }
+
+    /// Serves as a Keeper of `crew`, which holds nothing.
+    ///
+    /// # Errors
+    /// Where there is no identity for it.
+    pub fn serve(self, crew: &Crew) -> Result<FakeKeeper> {
+        let state = Arc::new(Mutex::new(Behaviour::default()));
+        let app = Router::new()
+            .route("/v1/store/contribute", post(contribute))
+            .route("/v1/store/shard", post(shard))
+            .with_state(Arc::clone(&state));
+        let source = crew.credential("/spike/keeper")?.source()?;
+        let metrics = ConnectionMetrics::default();
+        let serving = self.0.serve(&source, PeerRule::AnySvid, LIMITS, metrics, app)?;
+        Ok(FakeKeeper { state, serving })
+    }
+}
+
+/// A Keeper that only looks like one.
+#[derive(Debug)]
+pub struct FakeKeeper {
+    state: Arc<Mutex<Behaviour>>,
+    serving: Serving,
+}
+
+#[derive(Debug, Default)]
+struct Behaviour {
+    /// As upstream: the last share that was given, whatever it was.
+    held: Option<Vec<u8>>,
+    /// Answers to K2 that hide what is held.
+    says: Option<(StatusCode, String)>,
+    /// The answer to K1, where it takes nothing.
+    refuses: Option<StatusCode>,
+    asked: u64,
+    given: Vec<Contribution>,
+}
+
+/// What somebody gave to the Keeper.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contribution {
+    /// The SPIFFE ID.
+    pub from: String,
+    /// The body as it came.
+    pub body: String,
+}
+
+impl FakeKeeper {
+    /// Holds this share, as if it had been given.
+    pub fn hold(&self, share: &ShareValue) {
+        self.state().held = Some(share.expose_bytes().to_vec());
+    }
+
+    /// Answers K2 with this from now on, whatever it holds.
+    pub fn say(&self, status: u16, body: impl Into<String>) {
+        let status = StatusCode::from_u16(status).unwrap_or_default();
+        self.state().says = Some((status, body.into()));
+    }
+
+    /// Answers K2 with what it holds again.
+    pub fn be_honest(&self) {
+        self.state().says = None;
+    }
+
+    /// Refuses every contribution with this status, or takes them again.
+    pub fn refuse(&self, status: Option<StatusCode>) {
+        self.state().refuses = status;
+    }
+
+    /// What was given to it, refused or not, in that order.
+    pub fn given(&self) -> Vec<Contribution> {
+        self.state().given.clone()
+    }
+
+    /// Whether it holds exactly this share.
+    pub fn holds(&self, share: &ShareValue) -> bool {
+        self.state().held.as_deref() == Some(share.expose_bytes().as_slice())
+    }
+
+    /// Waits until it has been asked for its share `times` more times.
+    ///
+    /// # Errors
+    /// Where nobody asks.
+    pub async fn asked_again(&self, times: u64) -> Result<()> {
+        let before = self.state().asked;
+        eventually("questions", PATIENCE, async || {
+            Ok((self.state().asked >= before + times).then_some(()))
+        })
+        .await
+    }
+
+    /// Stops serving.
+    ///
+    /// # Errors
+    /// Where a request is still under way.
+    pub async fn leave(self) -> Result<()> {
+        if self.serving.drain(PATIENCE).await { Ok(()) } else { bail!("a request does not end") }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Behaviour> {
+        lock(&self.state)
+    }
+}
+
+type Shared = State<Arc<Mutex<Behaviour>>>;
+
+fn lock(state: &Mutex<Behaviour>) -> MutexGuard<'_, Behaviour> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn contribute(State(state): Shared, peer: Peer, body: Bytes) -> (StatusCode, &'static str) {
+    let mut state = lock(&state);
+    let text = String::from_utf8_lossy(&body).into_owned();
+    state.given.push(Contribution { from: peer.id().to_owned(), body: text });
+    if let Some(status) = state.refuses {
+        return (status, r#"{"err":"api_internal_error"}"#);
+    }
+    match ContributeRequest::decode(&body) {
+        Ok(request) if !request.shard.is_zero() => {
+            state.held = Some(request.shard.expose_secret().to_vec());
+            (StatusCode::OK, "{}")
+        }
+        Ok(_) | Err(_) => (StatusCode::BAD_REQUEST, r#"{"err":"api_bad_request"}"#),
+    }
+}
+
+async fn shard(State(state): Shared) -> (StatusCode, String) {
+    let mut state = lock(&state);
+    state.asked += 1;
+    match (&state.says, &state.held) {
+        (Some((status, body)), _) => (*status, body.clone()),
+        (None, None) => {
+            (StatusCode::BAD_REQUEST, r#"{"shard":null,"Err":"api_bad_request"}"#.to_owned())
+        }
+        (None, Some(held)) => (StatusCode::OK, answer(held)),
+    }
+}
+
+/// The answer of K2 to whoever holds this, as upstream writes it.
+pub fn answer(held: &[u8]) -> String {
+    format!(r#"{{"shard":[{}],"Err":""}}"#, text::list(held, ","))
+}

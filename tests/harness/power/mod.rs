@@ -1,0 +1,265 @@
+//! Power loss, imitated: what Nexus wrote to its files is recorded as it happens, and replayed without what had not been
+//! synced.
+//!
+//! The recording is that of strace: every write, truncation and sync of the files in the data directory, in order, with
+//! the bytes. After a power loss at some point, what was synced before is there; of what was written since then, anything
+//! may be: nothing, all, some writes and not others, single sectors of a write. That is harsher than most disks.
+//!
+//! What it does not show: that the kernel and the disk keep their word when a sync returns.
+
+mod log;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use tokio::process::Command;
+
+use crate::crew::Crew;
+
+/// The unit in which a disk writes.
+const SECTOR: usize = 512;
+
+/// The names and contents of the files in a directory.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+/// A Nexus that is watched from its next start on.
+#[derive(Debug)]
+pub struct Recorder {
+    data: PathBuf,
+    bin: PathBuf,
+    log: PathBuf,
+    before: Files,
+}
+
+/// What Nexus did to its files.
+#[derive(Debug)]
+pub struct Recording {
+    before: Files,
+    events: Vec<Event>,
+}
+
+#[derive(Debug)]
+struct Event {
+    /// When it began, or a sync ended: nanoseconds of Unix time.
+    at: i64,
+    /// The name of the file; empty for the directory.
+    file: String,
+    change: Change,
+}
+
+#[derive(Debug)]
+enum Change {
+    Write {
+        offset: usize,
+        bytes: Vec<u8>,
+    },
+    Truncate(usize),
+    /// What came before this event is on the disk.
+    Sync {
+        covers: usize,
+    },
+}
+
+/// What becomes of writes that were not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsynced {
+    /// Nothing of them is there.
+    Gone,
+    /// Some are there, whole or in part, as this number has it.
+    Some(u64),
+    /// Everything is there.
+    Kept,
+}
+
+impl Recorder {
+    /// Whether this machine has strace and lets us use it.
+    pub async fn possible() -> bool {
+        let probe = Command::new("strace").args(["-o", "/dev/null", "true"]).output().await;
+        probe.is_ok_and(|output| output.status.success())
+    }
+
+    /// Has the next Nexus of `crew` watched. Nexus must have ended.
+    ///
+    /// # Errors
+    /// Where its files cannot be read, or the program not replaced.
+    pub fn install(crew: &Crew) -> Result<Self> {
+        let (data, bin) = (crew.dir().join("data"), crew.dir().join("bin"));
+        let log = crew.dir().join("strace.log");
+        let before = read_all(&data)?;
+        let real = bin.join("traced/nexus");
+        fs::create_dir_all(bin.join("traced"))?;
+        fs::rename(bin.join("nexus"), &real)?;
+        // -D: the watched process is the one that was registered with the Workload API, and strace a grandchild of it.
+        let script = format!(
+            "#!/bin/sh\nexec strace -D -f -ttt -xx -y -s 16777216 -o '{}' \
+             -e trace=pwrite64,write,ftruncate,fsync,fdatasync -- '{}' \"$@\"\n",
+            log.display(),
+            real.display()
+        );
+        fs::write(bin.join("nexus"), script)?;
+        fs::set_permissions(bin.join("nexus"), Permissions::from_mode(0o700))?;
+        Ok(Self { data, bin, log, before })
+    }
+
+    /// Ends the watch, once Nexus has ended, and gives back what was seen; nothing where strace was not let to see the
+    /// bytes.
+    ///
+    /// # Errors
+    /// Where the recording makes no sense.
+    pub fn finish(self) -> Result<Option<Recording>> {
+        fs::rename(self.bin.join("traced/nexus"), self.bin.join("nexus"))?;
+        let text = fs::read_to_string(&self.log)?;
+        let events = log::parse(&text, &self.data)?;
+        let before = self.before;
+        Ok(events.map(|events| Recording { before, events }))
+    }
+}
+
+impl Recording {
+    /// How many moments there are at which the power may fail.
+    pub fn moments(&self) -> usize {
+        self.events.len()
+    }
+
+    /// How many syncs of a file were seen.
+    pub fn syncs(&self) -> usize {
+        self.events.iter().filter(|event| matches!(event.change, Change::Sync { .. })).count()
+    }
+
+    /// When the moment was: what was acknowledged before then must be there afterwards.
+    ///
+    /// # Errors
+    /// Where there is no such moment.
+    pub fn time(&self, moment: usize) -> Result<i64> {
+        Ok(self.events.get(moment).context("no such moment")?.at)
+    }
+
+    /// The same, had nothing been synced.
+    #[must_use]
+    pub fn without_syncs(mut self) -> Self {
+        self.events.retain(|event| !matches!(event.change, Change::Sync { .. }));
+        self
+    }
+
+    /// The files after a power loss just before that moment.
+    pub fn after_power_loss(&self, moment: usize, unsynced: Unsynced) -> Files {
+        let mut durable = self.before.clone();
+        let mut pending: Vec<(usize, &Event)> = Vec::new();
+        for (number, event) in self.events.iter().take(moment).enumerate() {
+            let Change::Sync { covers } = event.change else {
+                pending.push((number, event));
+                continue;
+            };
+            if event.file.is_empty() {
+                // The directory: names are there from now on.
+                for (_, waiting) in &pending {
+                    durable.entry(waiting.file.clone()).or_default();
+                }
+            }
+            pending.retain(|(written, waiting)| {
+                let synced = waiting.file == event.file && *written < covers;
+                if synced {
+                    waiting.apply(&mut durable, |_| true);
+                }
+                !synced
+            });
+        }
+        let mut chance = match unsynced {
+            Unsynced::Gone => return durable,
+            Unsynced::Kept => None,
+            Unsynced::Some(seed) => Some(Chance(seed)),
+        };
+        for (_, event) in pending {
+            let kept = chance.as_mut().map_or(0, |chance| chance.below(3));
+            match kept {
+                0 => event.apply(&mut durable, |_| true),
+                1 => {}
+                _ => event.apply(&mut durable, |_| {
+                    chance.as_mut().is_none_or(|chance| chance.below(2) == 0)
+                }),
+            }
+        }
+        durable
+    }
+
+    /// The names of the files that were written to.
+    pub fn files(&self) -> BTreeSet<&str> {
+        self.events
+            .iter()
+            .map(|event| event.file.as_str())
+            .filter(|file| !file.is_empty())
+            .collect()
+    }
+}
+
+impl Event {
+    /// Brings it onto the disk, sector by sector as `keep` has it.
+    fn apply(&self, files: &mut Files, mut keep: impl FnMut(usize) -> bool) {
+        let file = files.entry(self.file.clone()).or_default();
+        match &self.change {
+            Change::Truncate(length) => file.resize(*length, 0),
+            Change::Write { offset, bytes } => {
+                for (number, sector) in bytes.chunks(SECTOR).enumerate() {
+                    let start = offset + number * SECTOR;
+                    let end = start + sector.len();
+                    if !keep(number) {
+                        continue;
+                    }
+                    if file.len() < end {
+                        file.resize(end, 0);
+                    }
+                    if let Some(place) = file.get_mut(start..end) {
+                        place.copy_from_slice(sector);
+                    }
+                }
+            }
+            Change::Sync { .. } => {}
+        }
+    }
+}
+
+/// Puts these files in place of those in the data directory of a crew whose Nexus has ended.
+///
+/// # Errors
+/// Where they cannot be written.
+pub fn put_back(crew: &Crew, files: &Files) -> Result<()> {
+    let data = crew.dir().join("data");
+    for entry in fs::read_dir(&data)? {
+        fs::remove_file(entry?.path())?;
+    }
+    for (name, bytes) in files {
+        fs::write(data.join(name), bytes)?;
+        fs::set_permissions(data.join(name), Permissions::from_mode(0o600))?;
+    }
+    Ok(())
+}
+
+fn read_all(data: &Path) -> Result<Files> {
+    let mut files = Files::new();
+    for entry in fs::read_dir(data)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        files.insert(name, fs::read(entry.path())?);
+    }
+    Ok(files)
+}
+
+/// A series of numbers that looks random and is the same each time.
+#[derive(Clone, Copy, Debug)]
+pub struct Chance(pub u64);
+
+impl Chance {
+    /// A number below `bound`, which is not 0. (`SplitMix64`.)
+    pub const fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut number = self.0;
+        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (number ^ (number >> 31)) % bound
+    }
+}

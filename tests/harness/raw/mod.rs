@@ -1,0 +1,171 @@
+//! A client that decides every byte itself: TLS version, ALPN, certificate, and what is sent over the connection.
+//!
+//! It judges no server; that our clients do is a matter of its own specifications.
+
+mod answer;
+mod connection;
+mod repeat;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Result;
+use rustls::{
+    ClientConfig, DigitallySignedStruct, SignatureScheme, SupportedProtocolVersion,
+    client::{
+        Resumption,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, aws_lc_rs},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
+    version,
+};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+pub use self::{
+    answer::Answer,
+    connection::{Connection, Http2},
+    repeat::calls_until,
+};
+use crate::Credential;
+
+/// How to connect. Unless told otherwise: no certificate, TLS 1.2 or 1.3, no ALPN as the Go SDK, no resumption.
+#[derive(Debug)]
+pub struct Dialer {
+    address: SocketAddr,
+    shown: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    versions: Vec<&'static SupportedProtocolVersion>,
+    alpn: Vec<Vec<u8>>,
+    resumption: Resumption,
+}
+
+impl Dialer {
+    /// A stranger to the server at `address`.
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            shown: None,
+            versions: vec![&version::TLS13, &version::TLS12],
+            alpn: Vec::new(),
+            resumption: Resumption::disabled(),
+        }
+    }
+
+    /// Shows this certificate.
+    #[must_use]
+    pub fn showing(mut self, credential: &Credential) -> Self {
+        self.shown = Some((credential.chain(), credential.key()));
+        self
+    }
+
+    /// Speaks TLS 1.2 only.
+    #[must_use]
+    pub fn tls12(mut self) -> Self {
+        self.versions = vec![&version::TLS12];
+        self
+    }
+
+    /// Speaks TLS 1.3 only.
+    #[must_use]
+    pub fn tls13(mut self) -> Self {
+        self.versions = vec![&version::TLS13];
+        self
+    }
+
+    /// Offers this protocol by ALPN, after those offered before.
+    #[must_use]
+    pub fn offering(mut self, protocol: &str) -> Self {
+        self.alpn.push(protocol.as_bytes().to_vec());
+        self
+    }
+
+    /// Keeps what the server offers for resuming a session, and uses it when it connects again.
+    #[must_use]
+    pub fn resuming(mut self) -> Self {
+        self.resumption = Resumption::in_memory_sessions(16);
+        self
+    }
+
+    /// Where to.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The TLS side of it, for as many connections as one likes: they share what is needed for resumption.
+    ///
+    /// # Errors
+    /// Where the key is none that TLS can use.
+    pub fn connector(&self) -> Result<TlsConnector> {
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(&self.versions)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyServer(aws_lc_rs::default_provider())));
+        let mut config = match &self.shown {
+            Some((chain, key)) => config.with_client_auth_cert(chain.clone(), key.clone_key())?,
+            None => config.with_no_client_auth(),
+        };
+        config.alpn_protocols.clone_from(&self.alpn);
+        config.resumption = self.resumption.clone();
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+
+    /// A connection. In TLS 1.3 the server's refusal of a certificate shows only when one reads from it.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub async fn connect(&self) -> Result<Connection> {
+        self.connect_with(&self.connector()?).await
+    }
+
+    /// A connection with a [`Self::connector`] that is used again.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub async fn connect_with(&self, connector: &TlsConnector) -> Result<Connection> {
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::try_from("localhost")?;
+        Ok(Connection::new(connector.connect(name, stream).await?))
+    }
+}
+
+/// Accepts every server that proves possession of the key it shows.
+#[derive(Debug)]
+struct AnyServer(CryptoProvider);
+
+impl ServerCertVerifier for AnyServer {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

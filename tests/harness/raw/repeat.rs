@@ -1,0 +1,57 @@
+//! One request over one kept connection, again and again, at as little cost to the client as can be.
+
+use anyhow::{Context, Result, ensure};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::Instant,
+};
+
+use super::Dialer;
+
+/// Calls until `until` and tells how often. Each answer must be a 200, and as long as the first.
+///
+/// # Errors
+/// At the first other answer, or where the connection breaks.
+pub async fn calls_until(
+    dialer: &Dialer,
+    target: &str,
+    body: &[u8],
+    until: Instant,
+) -> Result<u32> {
+    let length = body.len();
+    let head =
+        format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
+    let request = [head.as_bytes(), body].concat();
+    let mut stream = dialer.connect().await?.into_stream();
+    let mut answer = Vec::new();
+    let mut calls = 0;
+    while Instant::now() < until {
+        stream.write_all(&request).await?;
+        stream.flush().await?;
+        if answer.is_empty() {
+            answer = first_answer(&mut stream).await?;
+        } else {
+            stream.read_exact(&mut answer).await?;
+        }
+        ensure!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+        calls += 1;
+    }
+    Ok(calls)
+}
+
+/// An answer whose head has to be read to know where it ends.
+async fn first_answer(stream: &mut (impl AsyncReadExt + Unpin)) -> Result<Vec<u8>> {
+    let mut answer = Vec::with_capacity(4096);
+    loop {
+        ensure!(stream.read_buf(&mut answer).await? > 0, "the connection ended");
+        let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+        let text = String::from_utf8_lossy(answer.get(..head).unwrap_or_default());
+        let text = text.to_ascii_lowercase();
+        let length = text.split("\r\n").find_map(|line| line.strip_prefix("content-length:"));
+        let length: usize = length.context("no content-length")?.trim().parse()?;
+        while answer.len() < head + 4 + length {
+            ensure!(stream.read_buf(&mut answer).await? > 0, "the connection ended");
+        }
+        return Ok(answer);
+    }
+}

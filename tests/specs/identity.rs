@@ -1,0 +1,178 @@
+//! Who may connect, and to whom (wire-api 2.1, 5.1; design 5): the certificate is the credential, in both directions.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use axum::Router;
+use spiffe::TrustDomain;
+use spike_common::{
+    client::{CallError, NexusClient},
+    clock,
+    identity::TrustRootsByRole,
+    mtls::{ClientTimeouts, ConnectionMetrics, Limits, Listener, PeerRule, TransportError},
+    wire::{Operation, SecretListRequest},
+};
+use spike_dev::ca::{Ca, Odd};
+use spike_tests::{Credential, Running, SUPERUSER};
+
+use crate::{WORKLOAD, scenario};
+
+const LIST: &str = "/v1/store/secrets?action=list";
+
+const REFUSED: &str = r#"spike_connections_refused_total{reason="handshake_failed"}"#;
+
+/// Certificates that no verifier may accept, with what is wrong with each.
+fn bad_certificates(cluster: &Running) -> Result<Vec<(&'static str, Credential)>> {
+    let ca = cluster.workload_api().ca();
+    let odd = |path: &str, odd: &Odd| Credential::odd(ca, cluster.id(path)?, odd);
+    let stranger = Ca::new(TrustDomain::new("spike.ist")?, clock::now())?;
+    let elsewhere = Ca::new(TrustDomain::new("elsewhere.example")?, clock::now())?;
+    let foreign_id = |path: &str| format!("spiffe://elsewhere.example{path}").parse();
+    let hour = Duration::from_hours(1);
+    Ok(vec![
+        ("expired", odd(SUPERUSER, &Odd::Expired)?),
+        ("not yet valid", odd(SUPERUSER, &Odd::NotYetValid)?),
+        ("two URI names", odd(SUPERUSER, &Odd::TwoUriSans(cluster.id(WORKLOAD)?))?),
+        ("a CA certificate", odd(SUPERUSER, &Odd::CaAsLeaf)?),
+        ("no URI name", odd(SUPERUSER, &Odd::NoUriSan)?),
+        ("an unknown trust domain", Credential::sound(&elsewhere, foreign_id(SUPERUSER)?, hour)?),
+        (
+            "an ID of another trust domain, signed by ours",
+            Credential::odd(ca, foreign_id(SUPERUSER)?, &Odd::OtherTrustDomain)?,
+        ),
+        ("our trust domain, signed by a stranger", {
+            Credential::sound(&stranger, cluster.id(SUPERUSER)?, hour)?
+        }),
+    ])
+}
+
+#[tokio::test]
+async fn a_bad_certificate_ends_the_handshake_and_never_reaches_a_route() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let mut refused = 0.0;
+    for (what, credential) in bad_certificates(&cluster)? {
+        let dialer = cluster.stranger().showing(&credential);
+        // In TLS 1.3 the client learns of it only when it reads.
+        let mut connection = dialer.connect().await.context(what)?;
+        let alert = connection.ended().await?.context(what)?;
+        assert!(alert.contains("fatal alert"), "{what}: {alert}");
+        // In TLS 1.2 it is part of the handshake.
+        assert!(cluster.stranger().showing(&credential).tls12().connect().await.is_err(), "{what}");
+        refused += 2.0;
+    }
+    cluster.until_metric(REFUSED, |value| value >= refused).await?;
+    let requests = cluster.metrics().await?;
+    assert!(!requests.names().any(|name| name.starts_with("spike_requests_total")));
+    assert_eq!(cluster.audit_text()?, "");
+    assert_eq!(cluster.post(LIST, "{}").await?.status, 200);
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn no_certificate_ends_the_handshake_too() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let alert = cluster.stranger().connect().await?.ended().await?;
+    assert_eq!(alert.as_deref(), Some("received fatal alert: CertificateRequired"));
+    assert!(cluster.stranger().tls12().connect().await.is_err());
+    cluster.stop().await
+}
+
+/// Q-43: trust domains with an underscore are as good as others.
+#[tokio::test]
+async fn a_federated_trust_domain_counts_for_as_long_as_it_is_federated() -> Result<()> {
+    let roots = "spike.ist,under_score.example";
+    let cluster = scenario().setting("SPIKE_TRUST_ROOT_PILOT", roots).start().await?;
+    let ca = Ca::new(TrustDomain::new("under_score.example")?, clock::now())?;
+    let credential = |path: &str| {
+        let id = format!("spiffe://under_score.example{path}").parse()?;
+        Credential::sound(&ca, id, Duration::from_hours(1))
+    };
+    let superuser = cluster.stranger().showing(&credential(SUPERUSER)?);
+    let workload = cluster.stranger().showing(&credential(WORKLOAD)?);
+    assert!(superuser.connect().await?.ended().await?.is_some());
+
+    let updates = "spike_trust_bundle_updates_total";
+    cluster.workload_api().federate(ca.bundle())?;
+    cluster.until_metric(updates, |value| value >= 1.0).await?;
+    assert_eq!(superuser.connect().await?.post(LIST, "{}").await?.status, 200);
+    assert_eq!(workload.connect().await?.post(LIST, "{}").await?.status, 401);
+
+    assert!(cluster.workload_api().unfederate(ca.trust_domain()));
+    cluster.until_metric(updates, |value| value >= 2.0).await?;
+    assert!(superuser.connect().await?.ended().await?.is_some());
+    cluster.stop().await
+}
+
+/// wire-api 5.1 and Q-15: sub-paths are the role too.
+#[tokio::test]
+async fn the_superuser_is_an_id_or_anything_below_it_and_nobody_else_is() -> Result<()> {
+    let cluster = scenario().start().await?;
+    for (path, status) in [
+        (SUPERUSER, 200),
+        ("/spike/pilot/role/superuser/inst-0", 200),
+        ("/spike/pilot/role/superuserx", 401),
+        ("/spike/pilot/role/recover", 401),
+        ("/spike/pilot/role/restore", 401),
+        ("/spike/workload/role/lite", 401),
+        ("/spike/bootstrap", 401),
+        ("/spike/keeper", 401),
+        ("/spike/nexus", 401),
+        ("/Spike/pilot/role/superuser", 401),
+        (WORKLOAD, 401),
+    ] {
+        assert_eq!(cluster.post_as(path, LIST, "{}").await?.status, status, "{path}");
+    }
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn without_a_policy_a_workload_may_do_nothing_with_secrets() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let secrets = Operation::ALL.iter().filter(|call| call.path().starts_with("/v1/store/"));
+    for operation in secrets {
+        let answer = cluster.post_as(WORKLOAD, operation.path_and_query(), "{}").await?;
+        assert_eq!(answer.status, 401, "{operation}");
+    }
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn our_client_talks_to_nobody_but_nexus() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let superuser = cluster.credential(SUPERUSER)?.source()?;
+    let nexus_elsewhere = {
+        let ca = Ca::new(TrustDomain::new("spike.ist")?, clock::now())?;
+        Credential::sound(&ca, cluster.id("/spike/nexus")?, Duration::from_hours(1))?
+    };
+    let expired =
+        Credential::odd(cluster.workload_api().ca(), cluster.id("/spike/nexus")?, &Odd::Expired)?;
+    for (what, server) in [
+        ("a Keeper", cluster.credential("/spike/keeper")?),
+        ("a workload", cluster.credential(WORKLOAD)?),
+        ("almost Nexus", cluster.credential("/spike/nexus2")?),
+        ("a Nexus of another authority", nexus_elsewhere),
+        ("a Nexus whose SVID has ended", expired),
+    ] {
+        let listener = Listener::bind(&["127.0.0.1:0".parse()?]).await?;
+        let url = format!("https://{}", listener.address()).parse()?;
+        let limits = Limits {
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_mins(1),
+            connections: 16,
+            connections_per_id: 16,
+        };
+        let metrics = ConnectionMetrics::default();
+        let serving =
+            listener.serve(&server.source()?, PeerRule::AnySvid, limits, metrics, Router::new())?;
+        let roots = Arc::new(TrustRootsByRole::default());
+        let client = NexusClient::new(&superuser, roots, &url, ClientTimeouts::default())?;
+        let refused = client.list_secrets(&SecretListRequest::default()).await;
+        let refused = refused.err().context(what)?;
+        assert!(
+            matches!(refused, CallError::Transport(TransportError::Handshake { .. })),
+            "{what}: {refused}"
+        );
+        serving.drain(Duration::from_secs(1)).await;
+    }
+    cluster.stop().await
+}

@@ -1,0 +1,55 @@
+//! Programs of upstream's against our daemons.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Result, ensure};
+use spike_tests::{Running, SUPERUSER};
+use tokio::process::Command;
+
+use crate::scenario;
+
+/// Building may have to fetch modules.
+const BUILD_LIMIT: Duration = Duration::from_mins(5);
+
+/// Builds the program on the unmodified Go SDK 0.19.9 into the cluster's directory. `false`: there is no Go here, and
+/// nothing to test.
+pub(crate) async fn build_go_sdk(cluster: &Running) -> Result<bool> {
+    if Command::new("go").arg("version").output().await.is_err() {
+        return Ok(false);
+    }
+    let build = Command::new("go")
+        .arg("build")
+        .arg("-o")
+        .arg(cluster.dir().join("bin/go-sdk"))
+        .arg(".")
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/go-sdk"))
+        .output();
+    let build = tokio::time::timeout(BUILD_LIMIT, build).await??;
+    ensure!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
+    Ok(true)
+}
+
+/// Runs that program to its end: it must find everything as it should be, and tells of at least so many steps.
+pub(crate) async fn run_go_sdk(
+    cluster: &Running,
+    id: &str,
+    arguments: &[&str],
+    steps: usize,
+) -> Result<()> {
+    let output = cluster.run_as(id, cluster.command("go-sdk").args(arguments)).await?;
+    let (told, wrong) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    assert!(output.status.success(), "{told}{wrong}");
+    assert!(told.lines().count() >= steps, "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_go_sdk_does_with_secrets_what_its_documentation_says() -> Result<()> {
+    let cluster = scenario().start().await?;
+    if build_go_sdk(&cluster).await? {
+        run_go_sdk(&cluster, SUPERUSER, &[], 16).await?;
+    } else {
+        println!("skipped: no go on PATH");
+    }
+    cluster.stop().await
+}

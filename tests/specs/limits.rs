@@ -1,0 +1,143 @@
+//! Bounds on what a peer controls (design 5): over a limit comes a clear answer or the end of the connection, and others
+//! do not notice.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use spike_common::clock;
+use spike_tests::{Credential, PATIENCE, SUPERUSER, eventually};
+
+use crate::{WORKLOAD, scenario};
+
+const LIST: &str = "/v1/store/secrets?action=list";
+
+#[tokio::test]
+async fn an_id_with_too_many_connections_is_told_503_and_others_are_served() -> Result<()> {
+    let cluster =
+        scenario().setting("SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID", "2").start().await?;
+    let superuser = cluster.dial_as(SUPERUSER)?;
+    let (mut first, mut second) = (superuser.connect().await?, superuser.connect().await?);
+    assert_eq!(first.post(LIST, "{}").await?.status, 200);
+    assert_eq!(second.post(LIST, "{}").await?.status, 200);
+
+    let mut third = superuser.connect().await?;
+    let answer = third.post(LIST, "{}").await?;
+    assert_eq!(answer.told(), (503, r#"{"err":"state_not_ready"}"#));
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    third.ended().await?;
+    assert_eq!(cluster.post_as(WORKLOAD, LIST, "{}").await?.status, 401);
+    assert_eq!(first.post(LIST, "{}").await?.status, 200);
+    let refused = r#"spike_connections_refused_total{reason="too_many_of_one_id"}"#;
+    assert_eq!(cluster.metrics().await?.get(refused), Some(1.0));
+
+    drop(second);
+    eventually("room again", PATIENCE, async || {
+        Ok((superuser.connect().await?.post(LIST, "{}").await?.status == 200).then_some(()))
+    })
+    .await?;
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn above_the_limit_in_all_connections_end_at_once() -> Result<()> {
+    let cluster = scenario().setting("SPIKE_HTTP_SERVER_MAX_CONNECTIONS", "2").start().await?;
+    let superuser = cluster.dial_as(SUPERUSER)?;
+    let (mut first, second) = (superuser.connect().await?, superuser.connect().await?);
+    assert!(superuser.connect().await.is_err());
+    cluster
+        .until_metric(r#"spike_connections_refused_total{reason="too_many"}"#, |count| count >= 1.0)
+        .await?;
+    assert_eq!(first.post(LIST, "{}").await?.status, 200);
+    drop(second);
+    eventually("room again", PATIENCE, async || Ok(superuser.connect().await.ok())).await?;
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_or_does_not_end_ends_the_connection() -> Result<()> {
+    let cluster = scenario().setting("SPIKE_HTTP_SERVER_READ_HEADER_TIMEOUT", "1s").start().await?;
+    let superuser = cluster.dial_as(SUPERUSER)?;
+    let (mut silent, mut slow, mut later) =
+        (superuser.connect().await?, superuser.connect().await?, superuser.connect().await?);
+    slow.send(format!("POST {LIST} HTTP/1.1\r\nHost: x\r\nX-")).await?;
+    assert_eq!(later.post(LIST, "{}").await?.status, 200);
+    later.send("POST ").await?;
+    for connection in [&mut silent, &mut slow, &mut later] {
+        connection.ended().await?;
+    }
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_end_is_given_up() -> Result<()> {
+    let cluster = scenario().setting("SPIKE_HTTP_SERVER_READ_HEADER_TIMEOUT", "1s").start().await?;
+    let _silent = tokio::net::TcpStream::connect(cluster.stranger().address()).await?;
+    let refused = r#"spike_connections_refused_total{reason="handshake_timeout"}"#;
+    cluster.until_metric(refused, |count| count >= 1.0).await?;
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_end_is_a_bad_request() -> Result<()> {
+    let cluster = scenario().setting("SPIKE_HTTP_SERVER_READ_BODY_TIMEOUT", "1s").start().await?;
+    let mut slow = cluster.dial_as(SUPERUSER)?.connect().await?;
+    let request = format!("POST {LIST} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{");
+    let answer = slow.exchange(request).await?;
+    assert_eq!(answer.told(), (400, r#"{"keys":null,"err":"api_bad_request"}"#));
+    cluster.stop().await
+}
+
+/// A connection between two requests may idle for longer than the Go SDK keeps it, which is 30 s (Q-40).
+#[tokio::test]
+async fn an_idle_connection_outlives_that_of_the_go_sdk_and_then_ends() -> Result<()> {
+    let cluster = scenario().setting("SPIKE_HTTP_SERVER_IDLE_TIMEOUT", "31s").start().await?;
+    let mut idle = cluster.dial_as(SUPERUSER)?.connect().await?;
+    assert_eq!(idle.post(LIST, "{}").await?.status, 200);
+    let still_open = tokio::time::timeout(Duration::from_secs(30), idle.ended()).await;
+    assert!(still_open.is_err(), "{still_open:?}");
+    idle.ended().await?;
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn a_connection_ends_with_the_svid_that_it_was_opened_with() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let ca = cluster.workload_api().ca();
+    let short = Credential::sound(ca, cluster.id(SUPERUSER)?, Duration::from_secs(3))?;
+    let dialer = cluster.stranger().showing(&short);
+    let mut connection = dialer.connect().await?;
+    assert_eq!(connection.post(LIST, "{}").await?.status, 200);
+    connection.ended().await?;
+    let (source, now) = (short.source()?, clock::now());
+    assert!(source.status().outdated(now), "it ended before the SVID did");
+    // A certificate is valid through the whole of its last second.
+    eventually("the refusal of the next connection", PATIENCE, async || {
+        let refused = dialer.connect().await?.ended().await?;
+        Ok(refused.filter(|alert| alert.contains("fatal alert")))
+    })
+    .await?;
+    cluster.stop().await
+}
+
+/// A request that is on its way when the connection ends gets no answer, so the end is announced while the peer listens.
+#[tokio::test]
+async fn before_its_svid_ends_a_peer_is_asked_to_open_another_connection() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let ca = cluster.workload_api().ca();
+    let short = Credential::sound(ca, cluster.id(SUPERUSER)?, Duration::from_secs(4))?;
+    let source = short.source()?;
+    let mut connection = cluster.stranger().showing(&short).connect().await?;
+    let mut answers = 0;
+    loop {
+        let answer = connection.post(LIST, "{}").await?;
+        assert_eq!(answer.status, 200);
+        if answer.header("connection") == Some("close") {
+            break;
+        }
+        answers += 1;
+    }
+    assert!(answers > 0, "not from the beginning");
+    assert!(!source.status().outdated(clock::now()), "not too late");
+    connection.ended().await?;
+    cluster.stop().await
+}

@@ -1,0 +1,41 @@
+//! The end-to-end specification: real daemons, real mTLS, identities from a real Workload API.
+//!
+//! One module per concern. Section numbers such as "wire-api 4.1", row numbers such as "row 12" and quirks such as
+//! "Q-37" are those of the reference of upstream's behaviour; "design" is the page that says where we decided otherwise.
+
+mod bootstrap;
+mod cipher;
+mod cli;
+mod config;
+mod identity;
+mod interop;
+mod keepers;
+mod limits;
+mod lite;
+mod mixed;
+mod policies;
+mod readme;
+mod recovery;
+mod rotation;
+mod seal;
+mod secrets;
+mod shutdown;
+mod soak;
+mod telemetry;
+mod wire;
+mod workload;
+
+use spike_tests::{Scenario, crew::CrewPlan};
+
+/// The path of a SPIFFE ID that is nobody to SPIKE.
+const WORKLOAD: &str = "/workload/app1";
+
+/// A fresh cluster with the programs that were built with these tests.
+fn scenario() -> Scenario {
+    Scenario::new(env!("CARGO_BIN_EXE_spike-programs"), env!("CARGO_TARGET_TMPDIR"))
+}
+
+/// A fresh crew, as [`scenario`], with Keepers and a store on disk.
+fn crew() -> CrewPlan {
+    CrewPlan::new(env!("CARGO_BIN_EXE_spike-programs"), env!("CARGO_TARGET_TMPDIR"))
+}

@@ -1,0 +1,121 @@
+//! Rotation (design 5): SVIDs come and go under load, the Workload API goes and comes back, and no request notices.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::Value;
+use spike_common::config::Environment;
+use spike_tests::{PATIENCE, Running, SUPERUSER, eventually, load::Tally, secrets};
+
+use crate::scenario;
+
+const ROTATIONS: &str = "spike_svid_rotations_total";
+
+/// How many seconds the shorter of the two loads lasts, where the environment does not say.
+const SECONDS: u64 = 24;
+
+/// How often the Workload API must have been missed before its pauses have grown to their longest, which is 5 s.
+const FAILURES: f64 = 8.0;
+
+/// Mixed load for `length`, while every SVID lasts `ttl`, those of the clients too. Tells what came of it, and how many
+/// rotations Nexus saw meanwhile.
+async fn load_for(length: Duration, ttl: Duration) -> Result<(Tally, f64)> {
+    let cluster = scenario().svid_ttl(ttl).start().await?;
+    let (source, _registration) = cluster.follow_as(SUPERUSER).await?;
+    let before = cluster.until_metric(ROTATIONS, |_| true).await?;
+    let load = cluster.load(&source, 4, 4)?;
+    tokio::time::sleep(length).await;
+    let tally = load.finish().await;
+    let after = cluster.until_metric(ROTATIONS, |_| true).await?;
+    cluster.stop().await?;
+    Ok((tally, after - before))
+}
+
+fn check(tally: &Tally, rotations: f64) {
+    assert_eq!(tally.failures, Vec::<String>::new());
+    assert_eq!(tally.failed, 0);
+    assert!(rotations >= 5.0, "{rotations} rotations");
+    assert!(tally.kept > 100 && tally.new > 100, "{tally:?}");
+}
+
+/// `SPIKE_TEST_LOAD_SECONDS` makes it last longer or shorter; under 12 s there are too few rotations.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_fails_while_svids_rotate() -> Result<()> {
+    let environment = Environment::of_process();
+    let seconds = environment.get("SPIKE_TEST_LOAD_SECONDS").and_then(|text| text.to_str());
+    let seconds = seconds.map_or(Ok(SECONDS), str::parse)?;
+    let (tally, rotations) = load_for(Duration::from_secs(seconds), Duration::from_secs(4)).await?;
+    check(&tally, rotations);
+    Ok(())
+}
+
+/// The documented form: SVIDs of 10 s, a minute of load.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes a minute; run with --ignored"]
+async fn no_request_fails_in_a_minute_with_svids_of_ten_seconds() -> Result<()> {
+    let (tally, rotations) = load_for(Duration::from_mins(1), Duration::from_secs(10)).await?;
+    check(&tally, rotations);
+    Ok(())
+}
+
+async fn health_of(cluster: &Running, check: &str) -> Result<(String, Value)> {
+    let (_, body) = cluster.telemetry("/healthz").await?;
+    let report: Value = serde_json::from_str(&body)?;
+    let at = |pointer: &str| report.pointer(pointer).cloned().unwrap_or_default();
+    let status = at("/status").as_str().unwrap_or_default().to_owned();
+    Ok((status, at(&format!("/checks/{check}"))))
+}
+
+#[tokio::test]
+async fn nexus_outlives_an_absence_of_the_workload_api_says_so_and_recovers_by_itself() -> Result<()>
+{
+    let cluster = scenario().start().await?;
+    let superuser = cluster.superuser()?;
+    superuser.put_secret(&secrets::put("a/b", &[("k", "v")])).await?;
+    let (status, _) = health_of(&cluster, "workload_api").await?;
+    assert_eq!(status, "ok");
+
+    cluster.workload_api().pause().await;
+    cluster.until_metric("spike_workload_api_failures_total", |count| count >= FAILURES).await?;
+    assert_eq!(secrets::value_of(&superuser, "a/b", 0, "k").await?, "v");
+    assert_eq!(cluster.post("/v1/store/secrets?action=list", "{}").await?.status, 200);
+    assert_eq!(cluster.telemetry("/readyz").await?.0, 200);
+    let (status, check) = health_of(&cluster, "workload_api").await?;
+    assert_eq!((status.as_str(), &check["status"]), ("degraded", &"degraded".into()));
+    let reason = check["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("workload-api.sock"), "{reason}");
+    assert!(reason.contains(" since 20"), "{reason}");
+    assert!(check["failingSince"].is_string(), "{check}");
+
+    cluster.workload_api().resume().await?;
+    eventually("a healthy Workload API", PATIENCE, async || {
+        let (status, _) = health_of(&cluster, "workload_api").await?;
+        Ok((status == "ok").then_some(()))
+    })
+    .await?;
+    // It is the stream that came back, not just the socket.
+    let before = cluster.until_metric(ROTATIONS, |_| true).await?;
+    cluster.workload_api().rotate();
+    cluster.until_metric(ROTATIONS, |count| count > before).await?;
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn an_svid_that_ends_while_the_workload_api_is_away_makes_nexus_not_ready() -> Result<()> {
+    let cluster = scenario().svid_ttl(Duration::from_secs(2)).start().await?;
+    cluster.workload_api().pause().await;
+    let told = eventually("not ready", PATIENCE, async || {
+        let (status, body) = cluster.telemetry("/readyz").await?;
+        Ok((status == 503).then_some(body))
+    })
+    .await?;
+    assert!(told.contains("the X.509-SVID expired at 20"), "{told}");
+    assert_eq!(cluster.metrics().await?.get("spike_svid_outdated"), Some(1.0));
+    assert_eq!(cluster.telemetry("/livez").await?.0, 200);
+    cluster.workload_api().resume().await?;
+    eventually("ready again", PATIENCE, async || {
+        Ok((cluster.telemetry("/readyz").await?.0 == 200).then_some(()))
+    })
+    .await?;
+    cluster.stop().await
+}

@@ -1,0 +1,139 @@
+//! Sealed and unsealed (crypto-and-storage 5; cli-config-deploy 7.3): what it takes to be ready, and what is told where
+//! it is not.
+
+use anyhow::Result;
+use serde_json::Value;
+use spike_common::{
+    client::CallError,
+    wire::{KeeperStatusKind, SecretListRequest},
+};
+use spike_tests::{
+    PATIENCE,
+    crew::Crew,
+    eventually,
+    secrets::{put, value_of},
+};
+
+use crate::crew;
+
+/// Nexus looks after its Keepers this often, so that a test sees a change soon.
+const OFTEN: (&str, &str) = ("SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL", "500ms");
+
+async fn put_and_get(crew: &Crew, path: &str) -> Result<()> {
+    let superuser = crew.superuser()?;
+    superuser.put_secret(&put(path, &[("k", path)])).await?;
+    assert_eq!(value_of(&superuser, path, 0, "k").await?, path);
+    Ok(())
+}
+
+async fn margin(crew: &mut Crew) -> Result<Option<i64>> {
+    Ok(crew.status().await?.margin)
+}
+
+#[tokio::test]
+async fn keepers_lost_down_to_the_threshold_have_no_effect_and_the_margin_tells_of_each()
+-> Result<()> {
+    let mut crew = crew().keepers(5, 3).setting(OFTEN.0, OFTEN.1).start().await?;
+    put_and_get(&crew, "with/five").await?;
+    assert_eq!(crew.health_check("quorum").await?["status"], "ok");
+    assert_eq!(margin(&mut crew).await?, Some(2));
+
+    crew.lose_keepers([5]).await?;
+    crew.check_fails("quorum", "4 of 5 Keepers hold their share, 3 are needed: quorum margin 1")
+        .await?;
+    crew.lose_keepers([1]).await?;
+    let told = crew.check_fails("quorum", "quorum margin 0").await?;
+    for part in [
+        "Keeper 1 at https://localhost:",
+        "Keeper 5 at https://localhost:",
+        "unreachable",
+        "since 20",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(crew.nexus().get("/readyz").await?.0, 200);
+    put_and_get(&crew, "with/three").await?;
+
+    crew.crash_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "with/three", 0, "k").await?, "with/three");
+    Ok(())
+}
+
+#[tokio::test]
+async fn below_the_threshold_nexus_serves_on_and_a_restarted_one_stays_503_and_says_why()
+-> Result<()> {
+    let mut crew = crew().keepers(5, 3).setting(OFTEN.0, OFTEN.1).start().await?;
+    let shares = crew.recover().await?;
+    crew.lose_keepers([1, 3, 5]).await?;
+    crew.check_fails(
+        "quorum",
+        "2 of 5 Keepers hold their share, 3 are needed: a restarted Nexus would need an operator",
+    )
+    .await?;
+    assert_eq!(margin(&mut crew).await?, Some(-1));
+    assert_eq!(crew.nexus().get("/readyz").await?.0, 200);
+    put_and_get(&crew, "with/two").await?;
+
+    crew.crash_nexus().await?;
+    let told: Value = serde_json::from_str(&crew.sealed_because("2 of 3 shares collected").await?)?;
+    let reason = told["reasons"]["root_key"].as_str().unwrap_or_default();
+    assert!(reason.contains("waiting for more Keepers or an operator"), "{told}");
+    let refused = crew.superuser()?.list_secrets(&SecretListRequest::default()).await;
+    assert!(refused.is_err_and(|error| error.status().is_some_and(|status| status == 503)));
+
+    // Keepers that come back have forgotten their shares, and an operator sees it.
+    crew.bring_back_keepers([1, 3, 5]).await?;
+    eventually("three empty Keepers", PATIENCE, async || {
+        let states = crew.status().await?.keepers;
+        let count = |kind| states.iter().filter(|keeper| keeper.state == kind).count();
+        Ok((count(KeeperStatusKind::Empty) == 3 && count(KeeperStatusKind::Unjudged) == 2)
+            .then_some(()))
+    })
+    .await?;
+    let status = crew.status().await?;
+    assert!(status.sealed && status.root_key.is_none());
+    assert!(status.reason.is_some_and(|reason| reason.contains("2 of 3 shares collected")));
+    crew.sealed_because("2 of 3 shares collected").await?;
+
+    for share in &shares[..3] {
+        crew.feed(share).await?;
+    }
+    crew.ready(PATIENCE).await?;
+    crew.keepers_good().await?;
+    assert_eq!(value_of(&crew.superuser()?, "with/two", 0, "k").await?, "with/two");
+    crew.stop().await
+}
+
+/// With the usual pauses: upstream leaves such a Keeper empty for up to five minutes (crypto-and-storage 5.4).
+#[tokio::test]
+async fn a_keeper_that_comes_back_empty_is_filled_again_at_once() -> Result<()> {
+    let mut crew = crew().start().await?;
+    put_and_get(&crew, "a/b").await?;
+    crew.lose_keepers([1, 2]).await?;
+    crew.check_fails("quorum", "1 of 3 Keepers").await?;
+    crew.bring_back_keepers([1, 2]).await?;
+    for index in [1, 2] {
+        crew.keeper(index)?.ready(PATIENCE).await?;
+    }
+    crew.keepers_good().await?;
+    // What they were filled with is the key: they are enough.
+    crew.lose_keepers([3]).await?;
+    crew.crash_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "a/b");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_fresh_nexus_waits_for_bootstrap_and_says_so() -> Result<()> {
+    let mut crew = crew().start_sealed().await?;
+    let told = crew.sealed_because("root_key").await?;
+    assert!(told.contains("no Keeper has sent a share yet"), "{told}");
+    assert_eq!(crew.nexus().get("/livez").await?.0, 200);
+    assert_eq!(crew.keeper(1)?.get("/readyz").await?.0, 503);
+    assert!(matches!(crew.recover().await, Err(error) if error.is::<CallError>()));
+    assert_eq!(crew.bootstrap(&[]).await?.status, 0);
+    crew.cluster().ready(PATIENCE).await?;
+    crew.stop().await
+}

@@ -1,0 +1,108 @@
+//! The end of Nexus (design 5): what is in flight finishes, what is new is refused, and the exit status tells.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use anyhow::{Result, ensure};
+use spike_tests::{PATIENCE, Running, SUPERUSER, eventually};
+use tokio::net::TcpStream;
+
+use crate::scenario;
+
+const LIST: &str = "/v1/store/secrets?action=list";
+
+/// The bound on the drain in these tests.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// The beginning of a request that ends with `{}`.
+fn head_of_list() -> String {
+    format!("POST {LIST} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+}
+
+/// Waits until nobody listens there.
+async fn closed(address: SocketAddr) -> Result<()> {
+    eventually("a closed port", PATIENCE, async || match TcpStream::connect(address).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Some(())),
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(None),
+    })
+    .await
+}
+
+/// How Nexus ended, which must be within the bound and a moment.
+async fn exit_status(cluster: &mut Running) -> Result<Option<i32>> {
+    let limit = DRAIN + Duration::from_secs(5);
+    Ok(tokio::time::timeout(limit, cluster.nexus().wait()).await??.code())
+}
+
+#[tokio::test]
+async fn a_request_in_flight_finishes_while_new_connections_are_refused() -> Result<()> {
+    let mut cluster = scenario().setting("SPIKE_HTTP_SERVER_DRAIN_TIMEOUT", "10s").start().await?;
+    let dialer = cluster.dial_as(SUPERUSER)?;
+    let mut in_flight = dialer.connect().await?;
+    assert_eq!(in_flight.exchange(head_of_list() + "{}").await?.status, 200);
+    in_flight.send(head_of_list() + "{").await?;
+    let mut idle = dialer.connect().await?;
+    assert_eq!(idle.exchange(head_of_list() + "{}").await?.status, 200);
+
+    cluster.nexus().signal_term()?;
+    closed(dialer.address()).await?;
+    idle.ended().await?;
+    let answer = in_flight.exchange("}").await?;
+    assert_eq!(answer.told(), (200, r#"{"keys":[]}"#));
+    assert_eq!(answer.header("connection"), Some("close"));
+    in_flight.ended().await?;
+    assert_eq!(exit_status(&mut cluster).await?, Some(0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_every_answer_is_whole_and_the_end_is_a_clean_one() -> Result<()> {
+    let mut cluster = scenario().setting("SPIKE_HTTP_SERVER_DRAIN_TIMEOUT", "10s").start().await?;
+    let load = cluster.load(&cluster.credential(SUPERUSER)?.source()?, 4, 4)?;
+    eventually("a load", PATIENCE, async || {
+        let tally = load.tally().await;
+        ensure!(tally.failed == 0, "{:?}", tally.failures);
+        Ok((tally.kept > 20 && tally.new > 20).then_some(()))
+    })
+    .await?;
+    cluster.nexus().signal_term()?;
+    assert_eq!(exit_status(&mut cluster).await?, Some(0));
+    let tally = load.finish().await;
+    assert!(tally.failed > 0, "the load went on after the end");
+    for failure in &tally.failures {
+        // Nobody there, or gone before it took the request; never a wrong status and never half an answer.
+        let refused = failure.contains("cannot connect to")
+            || failure.contains("the TLS handshake with")
+            || failure.contains("the server ended the connection without an answer");
+        assert!(refused, "{failure}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_is_cut_at_the_bound_and_the_exit_status_says_so() -> Result<()> {
+    let mut cluster = scenario().setting("SPIKE_HTTP_SERVER_DRAIN_TIMEOUT", "1s").start().await?;
+    let mut stuck = cluster.dial_as(SUPERUSER)?.connect().await?;
+    assert_eq!(stuck.exchange(head_of_list() + "{}").await?.status, 200);
+    stuck.send(head_of_list() + "{").await?;
+    closed_after_term(&mut cluster).await?;
+    assert_eq!(exit_status(&mut cluster).await?, Some(1));
+    stuck.ended().await?;
+    assert!(cluster.log()?.contains("were still in flight at the end of the drain time"));
+    Ok(())
+}
+
+async fn closed_after_term(cluster: &mut Running) -> Result<()> {
+    let address = cluster.stranger().address();
+    cluster.nexus().signal_term()?;
+    closed(address).await
+}
+
+#[tokio::test]
+async fn nexus_starts_again_where_it_was() -> Result<()> {
+    let mut cluster = scenario().start().await?;
+    assert!(cluster.terminate().await?.success());
+    cluster.restart_nexus().await?;
+    assert_eq!(cluster.post(LIST, "{}").await?.told(), (200, r#"{"keys":[]}"#));
+    cluster.stop().await
+}

@@ -1,0 +1,78 @@
+//! What an operator sees from outside (design 6).
+
+use anyhow::Result;
+use serde_json::Value;
+use spike_common::clock;
+use spike_tests::SUPERUSER;
+
+use crate::{WORKLOAD, scenario};
+
+const GET: &str = "/v1/store/secrets?action=get";
+
+#[tokio::test]
+async fn probes_are_answered_in_plain_http_without_any_identity() -> Result<()> {
+    let cluster = scenario().start().await?;
+    assert_eq!(cluster.telemetry("/livez").await?, (200, "ok\n".to_owned()));
+    assert_eq!(cluster.telemetry("/readyz").await?, (200, "ok\n".to_owned()));
+    assert_eq!(cluster.telemetry("/v1/store/secrets").await?.0, 404);
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn healthz_tells_of_every_check_by_name() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let (status, body) = cluster.telemetry("/healthz").await?;
+    let report: Value = serde_json::from_str(&body)?;
+    assert_eq!((status, &report["status"]), (200, &"ok".into()), "{body}");
+    assert_eq!(report["program"], "nexus");
+    assert_eq!(report["version"], env!("CARGO_PKG_VERSION"));
+    for name in ["svid", "svid_rotation", "workload_api", "root_key", "audit"] {
+        assert_eq!(report["checks"][name]["status"], "ok", "{name}");
+        assert_eq!(report["checks"][name]["contiguousFails"], 0, "{name}");
+    }
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_route_and_status() -> Result<()> {
+    let cluster = scenario().start().await?;
+    for (path, target) in [(SUPERUSER, GET), (SUPERUSER, GET), (WORKLOAD, GET), (SUPERUSER, "/x")] {
+        cluster.post_as(path, target, r#"{"path":"a/b"}"#).await?;
+    }
+    let metrics = cluster.metrics().await?;
+    for (name, count) in [
+        (r#"spike_requests_total{route="secret_get",status="404"}"#, 2.0),
+        (r#"spike_requests_total{route="secret_get",status="401"}"#, 1.0),
+        (r#"spike_requests_total{route="other",status="400"}"#, 1.0),
+        (r#"spike_request_duration_seconds_count{route="secret_get"}"#, 3.0),
+        ("spike_tls_handshakes_total", 4.0),
+        ("spike_request_panics_total", 0.0),
+    ] {
+        assert_eq!(metrics.get(name), Some(count), "{name}");
+    }
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn the_identity_and_the_build_can_be_watched() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let metrics = cluster.metrics().await?;
+    let version = env!("CARGO_PKG_VERSION");
+    let build = format!(r#"spike_build_info{{program="nexus",version="{version}"}}"#);
+    for (name, value) in [
+        (build.as_str(), 1.0),
+        ("spike_svid_expiring", 0.0),
+        ("spike_svid_outdated", 0.0),
+        ("spike_svid_rotations_total", 0.0),
+        ("spike_trust_bundle_updates_total", 0.0),
+        ("spike_workload_api_connected", 1.0),
+        ("spike_workload_api_failures_total", 0.0),
+        ("spike_connections_open", 0.0),
+    ] {
+        assert_eq!(metrics.get(name), Some(value), "{name}");
+    }
+    let expiry = metrics.get("spike_svid_expiry_timestamp_seconds").unwrap_or_default();
+    let left = expiry - f64::from(u32::try_from(clock::now().unix_timestamp())?);
+    assert!((3000.0..=3601.0).contains(&left), "{left} s of an hour are left");
+    cluster.stop().await
+}
