@@ -1,0 +1,4 @@
+//! See `spike_fuzz::json_replies`.
+#![no_main]
+
+spike_fuzz::target!(json_replies);

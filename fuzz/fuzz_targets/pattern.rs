@@ -1,0 +1,4 @@
+//! See `spike_fuzz::pattern`.
+#![no_main]
+
+spike_fuzz::target!(pattern);

@@ -1,0 +1,4 @@
+//! See `spike_fuzz::stream_cipher`.
+#![no_main]
+
+spike_fuzz::target!(stream_cipher);

@@ -1,0 +1,4 @@
+//! See `spike_fuzz::target`.
+#![no_main]
+
+spike_fuzz::target!(target);
