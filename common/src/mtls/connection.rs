@@ -19,6 +19,7 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderValue, Request, Response, StatusCode, header, request::Parts},
 };
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -30,6 +31,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use super::{
@@ -123,28 +125,50 @@ impl Connection {
         let connection = builder.serve_connection(io, service);
         tokio::pin!(connection);
 
-        let mut watch = tokio::time::interval(WATCH_INTERVAL);
         let mut ending = false;
+        let mut events = FuturesUnordered::new();
         loop {
+            if events.is_empty() {
+                events.push(event(self.shared.stop.clone(), ends, ending));
+            }
             tokio::select! {
+                biased;
                 // However it ended, the peer is gone, and what was wrong is the peer's to know.
                 _ = connection.as_mut() => return,
-                () = self.shared.stop.cancelled(), if !ending => {
-                    ending = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                () = tokio::time::sleep_until(ends), if !ending => {
-                    ending = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                _ = watch.tick() => {
-                    let limits = &self.shared.limits;
-                    if activity.overdue(limits.header_timeout, limits.idle_timeout) {
-                        return;
+                event = events.next() => match event {
+                    Some(Event::End) => {
+                        ending = true;
+                        connection.as_mut().graceful_shutdown();
                     }
-                }
+                    Some(Event::Watch) | None => {
+                        let limits = &self.shared.limits;
+                        if activity.overdue(limits.header_timeout, limits.idle_timeout) {
+                            return;
+                        }
+                    }
+                },
             }
         }
+    }
+}
+
+/// What happens to a connection besides its requests.
+enum Event {
+    /// The listener stops, or the peer's SVID ends.
+    End,
+    /// It is time to hold the connection against its limits.
+    Watch,
+}
+
+/// Waits for the next event.
+///
+/// It is polled through a set of its own, which asks it only when it has something to say: asked at every byte of the
+/// connection, it would take the lock of the token that all connections share, thousands of times a second.
+async fn event(stop: CancellationToken, ends: Instant, ending: bool) -> Event {
+    tokio::select! {
+        () = stop.cancelled(), if !ending => Event::End,
+        () = tokio::time::sleep_until(ends), if !ending => Event::End,
+        () = tokio::time::sleep(WATCH_INTERVAL) => Event::Watch,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Connections that know who is on the other end.
 //!
 //! Every listener and every client takes a [`PeerRule`]; none has a default. A connection exists only after the peer's
-//! certificate has passed [`verify`](peer::verify): one SPIFFE ID, not a CA, a chain to the bundle of the ID's own trust
+//! certificate has passed `peer::verify`: one SPIFFE ID, not a CA, a chain to the bundle of the ID's own trust
 //! domain, and the rule. Session tickets are never issued: a resumed session would skip all of this.
 
 mod client;

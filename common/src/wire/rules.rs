@@ -24,7 +24,7 @@ pub const SYSTEM_PATHS: [&str; 3] = [SYSTEM_ACL_PATH, SYSTEM_SECRET_PATH, SYSTEM
 /// Whether a secret can have this path (6.1): `^[a-zA-Z0-9._\-/()?+*|[\]{}\\]+$`, 1 to 500 bytes. No normalisation:
 /// `a/b`, `/a/b` and `a//b` are three paths.
 pub fn is_secret_path(text: &str) -> bool {
-    (1..=MAX_PATH_LEN).contains(&text.len()) && text.bytes().all(is_path_byte)
+    (1..=MAX_PATH_LEN).contains(&text.len()) && text.bytes().all(is_secret_path_byte)
 }
 
 /// Whether a policy or a value can have this name (6.2): `^[a-zA-Z0-9-_ ]+$`, 1 to 250 bytes.
@@ -38,7 +38,7 @@ pub fn is_name(text: &str) -> bool {
 /// Whether this has the form of a path pattern (6.4): the bytes of a path, `^` and `$`, 1 to 500 of them.
 pub fn is_path_pattern(text: &str) -> bool {
     (1..=MAX_PATH_LEN).contains(&text.len())
-        && text.bytes().all(|byte| is_path_byte(byte) || matches!(byte, b'^' | b'$'))
+        && text.bytes().all(|byte| is_secret_path_byte(byte) || matches!(byte, b'^' | b'$'))
 }
 
 /// Whether this has the form of a SPIFFE ID pattern (6.3), of any length:
@@ -63,7 +63,8 @@ pub fn is_permission(text: &str) -> bool {
     PERMISSIONS.contains(&text)
 }
 
-const fn is_path_byte(byte: u8) -> bool {
+/// Whether a secret path may contain this byte (6.1).
+pub const fn is_secret_path_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,

@@ -1,8 +1,8 @@
 //! The root key between Nexus and its Keepers: shares in until there is a key, shares out for ever after.
 //!
-//! [`collect`] is pure: which shares belong together, and what is wrong when none do. [`adopt`] is the one way by which a
-//! key comes into use, wherever its shares came from. [`keepers`] talks to the Keepers: one task each, which asks for the
-//! share while Nexus is sealed and keeps the Keeper filled once it is not. [`restore`] takes shares from an operator.
+//! `collect` is pure: which shares belong together, and what is wrong when none do. `adopt` is the one way by which a
+//! key comes into use, wherever its shares came from. `keepers` talks to the Keepers: one task each, which asks for the
+//! share while Nexus is sealed and keeps the Keeper filled once it is not. `restore` takes shares from an operator.
 //!
 //! Two rules hold everywhere: a key is checked before it is used, and nothing is ever sent to a Keeper but a share of a
 //! key that is in use (F1, F2, Q-27).

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use spike_common::wire::rules::is_secret_path_byte;
+
 /// A valid secret path: 1 to 500 bytes of letters, digits and `._-/()?+*|[]{}\`.
 ///
 /// Nothing is normalised: leading, trailing and double slashes, `.` and `..` are ordinary
@@ -53,7 +55,7 @@ impl SecretPath {
         if text.len() > Self::MAX_LEN {
             return Err(PathError::TooLong { bytes: text.len() });
         }
-        match text.bytes().position(|byte| !is_allowed(byte)) {
+        match text.bytes().position(|byte| !is_secret_path_byte(byte)) {
             Some(at) => Err(PathError::Character { at }),
             None => Ok(Self(text)),
         }
@@ -78,27 +80,6 @@ impl fmt::Display for SecretPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-const fn is_allowed(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'.' | b'_'
-                | b'-'
-                | b'/'
-                | b'('
-                | b')'
-                | b'?'
-                | b'+'
-                | b'*'
-                | b'|'
-                | b'['
-                | b']'
-                | b'{'
-                | b'}'
-                | b'\\'
-        )
 }
 
 #[cfg(test)]

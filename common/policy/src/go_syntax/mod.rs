@@ -5,7 +5,7 @@
 //! patterns by Go's rules (Go 1.26, Unicode 15.0) and emits a Rust pattern in which nothing is left to either
 //! dialect: every class is spelled out in code points, every literal is escaped, every flag is gone.
 //!
-//! It owns the grammar and the translation. Matching belongs to [`super::pattern`]. It keeps only what decides
+//! It owns the grammar and the translation. Matching belongs to `Pattern`. It keeps only what decides
 //! *whether* a text matches: captures and greediness are checked and dropped.
 //!
 //! Recursion over a tree is bounded by [`MAX_NESTING`]; the parser itself does not recurse.
