@@ -24,7 +24,9 @@ use crate::{
     access::Access,
     nexus::Nexus,
     operator::{KeySource, Shares},
-    quorum::{Adopter, Connection, KeeperMetrics, Keepers, Restoration, Tending, quorum_check},
+    quorum::{
+        Adopter, Connection, KeeperMetrics, Keepers, Restoration, Tending, Timing, quorum_check,
+    },
     routes,
     seal::{Seal, Unsealed},
     store::{self, Home, Options, Store},
@@ -157,7 +159,10 @@ fn key_source(
         &connection,
         (Arc::clone(seal), Arc::clone(&adopter)),
         settings.quorum,
-        settings.keeper_update_interval,
+        Timing {
+            update_interval: settings.keeper_update_interval,
+            longest_pause: settings.recovery_max_interval,
+        },
     )?;
     Ok(KeySource::Shares(Shares {
         backend: settings.backend,

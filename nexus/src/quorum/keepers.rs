@@ -40,12 +40,22 @@ pub struct Keepers {
     seal: Arc<Seal>,
     adopter: Arc<Adopter>,
     quorum: Quorum,
-    update_interval: Duration,
+    timing: Timing,
     collected: Mutex<Collected>,
     /// Shares are tried by one task at a time: what is told last must be of all that are there, and not of a few.
     trying: tokio::sync::Mutex<()>,
     /// The key has come into use: no Keeper waits for its next turn.
     unsealed: Notify,
+}
+
+/// How often Keepers are talked to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timing {
+    /// How often a Keeper that is well is given its share again (`SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL`).
+    pub(crate) update_interval: Duration,
+    /// The longest pause between two questions while there is no key, where it is shorter than ours
+    /// (`SPIKE_NEXUS_RECOVERY_MAX_INTERVAL`, which upstream never reads, F17).
+    pub(crate) longest_pause: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +95,7 @@ impl Keepers {
         connection: &Connection<'_>,
         (seal, adopter): (Arc<Seal>, Arc<Adopter>),
         quorum: Quorum,
-        update_interval: Duration,
+        timing: Timing,
     ) -> Result<Self, StartError> {
         let timeouts = within_limit(connection.timeouts);
         let each = peers.iter().filter_map(|(index, url)| {
@@ -99,7 +109,7 @@ impl Keepers {
             seal,
             adopter,
             quorum,
-            update_interval,
+            timing,
             collected: Mutex::default(),
             trying: tokio::sync::Mutex::default(),
             unsealed: Notify::new(),
@@ -138,7 +148,8 @@ impl Keepers {
 
     async fn tend_one(&self, position: usize) {
         let Some(keeper) = self.each.get(position) else { return };
-        let mut backoff = Backoff::new(SEALED_PAUSE.0, SEALED_PAUSE.1);
+        let mut backoff =
+            Backoff::new(SEALED_PAUSE.0, SEALED_PAUSE.1.min(self.timing.longest_pause));
         let mut next_update = None;
         loop {
             let woken = self.unsealed.notified();
@@ -149,8 +160,8 @@ impl Keepers {
                     backoff.pause()
                 }
                 Ok(unsealed) => {
-                    let due =
-                        *next_update.get_or_insert_with(|| Instant::now() + self.update_interval);
+                    let due = *next_update
+                        .get_or_insert_with(|| Instant::now() + self.timing.update_interval);
                     let update = Instant::now() >= due;
                     if update {
                         next_update = None;
@@ -158,7 +169,7 @@ impl Keepers {
                     self.refill(keeper, answer, unsealed.root_key(), update).await;
                     let well = keeper.state().share.helps();
                     let pause = if well { UNSEALED_PAUSE } else { TROUBLED_PAUSE };
-                    pause.min(self.update_interval).mul_f64(0.5 + unit_interval())
+                    pause.min(self.timing.update_interval).mul_f64(0.5 + unit_interval())
                 }
             };
             tokio::select! {

@@ -14,7 +14,7 @@ mod keeper;
 mod keepers;
 mod restore;
 
-pub(crate) use self::keepers::{Connection, Tending};
+pub(crate) use self::keepers::{Connection, Tending, Timing};
 pub use self::{
     adopt::{AdoptError, Adopter},
     collect::{Candidates, CollectError},

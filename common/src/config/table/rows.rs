@@ -168,7 +168,7 @@ section! {
         "Accepted and checked, without effect: connections stay open.",
         upstream "The age at which a connection is replaced.";
     SPIKE_NEXUS_DB_INITIALIZATION_TIMEOUT, Is("30s"), Rule::Duration, NEXUS,
-        "How long opening the database, and creating or migrating its tables, may take.",
+        "Accepted and checked, without effect: opening takes as long as it must, and Nexus is not ready meanwhile.",
         upstream "With 0 or less the backend does not open.";
     SPIKE_NEXUS_DB_OPERATION_TIMEOUT, Is("15s"), Rule::TimeLimit, NEXUS,
         "How long one operation on the database may take.";
@@ -292,7 +292,7 @@ section! {
     SPIKE_PILOT_SHOW_MEMORY_WARNING, Is("false"), Rule::Flag, &[Nexus, Keeper, Pilot],
         "Whether to say so when memory cannot be locked against swapping. Not only Pilot reads it.";
     SPIKE_STACK_TRACES_ON_LOG_FATAL, Is("false"), Rule::Flag, PROGRAMS,
-        "Whether a fatal error shows where in the program it arose.";
+        "Accepted and checked, without effect: a fatal error is told with the whole chain of its causes.";
 }
 
 section! {
