@@ -55,14 +55,18 @@ impl Bench {
         Self { runtime, store: Arc::new(store), _directory: directory }
     }
 
-    /// Fills the store with `secrets` of 1 KiB.
-    fn filled(home: &str, secrets: u64) -> Self {
+    /// Fills the store with `secrets`, each of `versions` versions of 1 KiB.
+    fn filled(home: &str, secrets: u64, versions: u32) -> Self {
         let bench = Self::new(home);
         bench.runtime.block_on(async {
             let mut puts = JoinSet::new();
             for number in 0..secrets {
                 let store = Arc::clone(&bench.store);
-                puts.spawn(async move { put(&store, &name(number)).await });
+                puts.spawn(async move {
+                    for _ in 0..versions {
+                        put(&store, &name(number)).await;
+                    }
+                });
                 if puts.len() == 512 {
                     puts.join_next().await;
                 }
@@ -88,7 +92,7 @@ fn scattered(counter: &AtomicU64, count: u64) -> u64 {
 }
 
 fn get(bencher: Bencher<'_, '_>, home: &str, secrets: u64) {
-    let bench = Bench::filled(home, secrets);
+    let bench = Bench::filled(home, secrets, 5);
     let counter = AtomicU64::new(0);
     bencher
         .counter(ItemsCount::new(1_u32))
@@ -97,25 +101,25 @@ fn get(bencher: Bencher<'_, '_>, home: &str, secrets: u64) {
 }
 
 #[divan::bench(args = HOMES, threads = [1, 2])]
-fn get_1_kib_of_1_secret(bencher: Bencher<'_, '_>, home: &str) {
+fn get_1_kib_of_1_secret_of_5_versions(bencher: Bencher<'_, '_>, home: &str) {
     get(bencher, home, 1);
 }
 
 #[divan::bench(args = HOMES, threads = [1, 2])]
-fn get_1_kib_of_100_000_secrets(bencher: Bencher<'_, '_>, home: &str) {
+fn get_1_kib_of_100_000_secrets_of_5_versions(bencher: Bencher<'_, '_>, home: &str) {
     get(bencher, home, 100_000);
 }
 
 #[divan::bench(args = HOMES)]
 fn list_page_of_1_000_of_100_000(bencher: Bencher<'_, '_>, home: &str) {
-    let bench = Bench::filled(home, 100_000);
+    let bench = Bench::filled(home, 100_000, 1);
     let after = name(50_000);
     bencher.bench(|| bench.store.list("tenants/", Some(after.as_str()), 1_000).expect("a page"));
 }
 
 #[divan::bench(args = HOMES)]
 fn list_all_of_100_000(bencher: Bencher<'_, '_>, home: &str) {
-    let bench = Bench::filled(home, 100_000);
+    let bench = Bench::filled(home, 100_000, 1);
     bencher.bench(|| bench.store.list("", None, usize::MAX).expect("all names"));
 }
 
