@@ -158,7 +158,7 @@ impl Nexus {
     ) -> Result<SecretListResponse, Error> {
         let unsealed = self.seal.granted(grant)?;
         let store = unsealed.store()?;
-        let limit = usize::try_from(request.limit).ok().filter(|limit| *limit > 0);
+        let limit = page_limit(request.limit);
         let after = Some(request.after.as_str()).filter(|after| !after.is_empty());
         // One more than asked for tells whether there is another page.
         let ask = limit.map_or(usize::MAX, |limit| limit.saturating_add(1));
@@ -175,7 +175,7 @@ impl Nexus {
             }
             (Some(_), None) => Vec::new(),
         };
-        let next = page(&mut keys, request.limit);
+        let next = page(&mut keys, limit);
         Ok(SecretListResponse { keys, next })
     }
 
@@ -283,7 +283,7 @@ impl Nexus {
             .into_iter()
             .filter(|name| *name > request.after && name.contains(&request.name_contains))
             .collect();
-        let next = page(&mut names, request.limit);
+        let next = page(&mut names, page_limit(request.limit));
         Ok(PolicyListResponse { names, next })
     }
 }
@@ -311,9 +311,14 @@ fn asked_for(policy: &StoredPolicy, request: &PolicyListRequest) -> bool {
     whole && id.contains(&request.spiffeid_contains) && path.contains(&request.path_contains)
 }
 
-/// Cuts a listing to a page and gives back where the next one begins; 0 and less are no limit.
-fn page(names: &mut Vec<String>, limit: i64) -> Option<String> {
-    let limit = usize::try_from(limit).ok().filter(|limit| *limit > 0)?;
+/// The limit of a page; 0 and less are none.
+fn page_limit(asked: i64) -> Option<usize> {
+    usize::try_from(asked).ok().filter(|limit| *limit > 0)
+}
+
+/// Cuts a listing to a page and gives back where the next one begins.
+fn page(names: &mut Vec<String>, limit: Option<usize>) -> Option<String> {
+    let limit = limit?;
     if names.len() <= limit {
         return None;
     }

@@ -20,7 +20,7 @@ use clap::Parser;
 use spike_common::config::Backend;
 use spike_tests::{
     Credential, Running, SUPERUSER, Scenario,
-    raw::Dialer,
+    raw::{Dialer, first_answer},
     secrets::{get, put},
 };
 use tokio::{
@@ -176,24 +176,6 @@ impl Target {
             calls += 1;
         }
         Ok(calls)
-    }
-}
-
-/// One answer, head and body, whose head has to be read to know where it ends.
-async fn first_answer(stream: &mut (impl AsyncReadExt + Unpin)) -> Result<Vec<u8>> {
-    let mut answer = Vec::with_capacity(4096);
-    loop {
-        ensure!(stream.read_buf(&mut answer).await? > 0, "the connection ended");
-        let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
-        let text = String::from_utf8_lossy(answer.get(..head).unwrap_or_default());
-        let text = text.to_ascii_lowercase();
-        let length = text.split("\r\n").find_map(|line| line.strip_prefix("content-length:"));
-        let length: usize = length.context("no content-length")?.trim().parse()?;
-        let whole = head + 4 + length;
-        while answer.len() < whole {
-            ensure!(stream.read_buf(&mut answer).await? > 0, "the connection ended");
-        }
-        return Ok(answer);
     }
 }
 

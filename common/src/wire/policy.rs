@@ -93,9 +93,7 @@ impl PolicyPutResponse {
     pub fn encode(&self) -> Bytes {
         go_json::body(|out| {
             out.object(|out| {
-                if !self.id.is_empty() {
-                    out.name("id").text(&self.id);
-                }
+                out.text_if_any("id", &self.id);
             });
         })
     }
@@ -257,19 +255,10 @@ impl PolicyListRequest {
             out.object(|out| {
                 out.name("spiffeidPattern").text(&self.spiffeid_pattern);
                 out.name("pathPattern").text(&self.path_pattern);
-                for (name, text) in [
-                    ("nameContains", &self.name_contains),
-                    ("spiffeidContains", &self.spiffeid_contains),
-                    ("pathContains", &self.path_contains),
-                    ("after", &self.after),
-                ] {
-                    if !text.is_empty() {
-                        out.name(name).text(text);
-                    }
-                }
-                if self.limit > 0 {
-                    out.name("limit").integer(self.limit);
-                }
+                out.text_if_any("nameContains", &self.name_contains);
+                out.text_if_any("spiffeidContains", &self.spiffeid_contains);
+                out.text_if_any("pathContains", &self.path_contains);
+                out.page(&self.after, self.limit);
             });
         })
     }

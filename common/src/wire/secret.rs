@@ -217,14 +217,8 @@ impl SecretListRequest {
     pub fn encode(&self) -> Bytes {
         go_json::body(|out| {
             out.object(|out| {
-                for (name, text) in [("prefix", &self.prefix), ("after", &self.after)] {
-                    if !text.is_empty() {
-                        out.name(name).text(text);
-                    }
-                }
-                if self.limit > 0 {
-                    out.name("limit").integer(self.limit);
-                }
+                out.text_if_any("prefix", &self.prefix);
+                out.page(&self.after, self.limit);
             });
         })
     }

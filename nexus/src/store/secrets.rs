@@ -58,19 +58,8 @@ impl Store {
         selectors: Vec<Selector>,
         now: UnixNanos,
     ) -> Result<bool, StoreError> {
-        let path = path.clone();
-        self.queue
-            .submit(now, move |change| {
-                let Some(mut head) = Head::find(change.connection, change.ring.keys(), &path)?
-                else {
-                    return Ok(false);
-                };
-                let before = head.history.clone();
-                let deleted = head.history.delete(&selectors, now);
-                head.restamp(&path, &before, &deleted, change)?;
-                Ok(true)
-            })
-            .await
+        let changed = self.restamp(path, now, move |history| history.delete(&selectors, now));
+        Ok(changed.await?.is_some())
     }
 
     /// Revives versions, by the rules of [`History::undelete`]. `false`: there is no such path, or
@@ -84,17 +73,28 @@ impl Store {
         selectors: Vec<Selector>,
         now: UnixNanos,
     ) -> Result<bool, StoreError> {
+        let changed = self.restamp(path, now, move |history| history.undelete(&selectors, now));
+        Ok(changed.await?.is_some_and(|revived| !revived.is_empty()))
+    }
+
+    /// Changes the times of versions and tells which. `None`: there is no such path.
+    async fn restamp(
+        &self,
+        path: &SecretPath,
+        now: UnixNanos,
+        change_times: impl FnOnce(&mut History) -> Vec<i64> + Send + 'static,
+    ) -> Result<Option<Vec<i64>>, StoreError> {
         let path = path.clone();
         self.queue
             .submit(now, move |change| {
                 let Some(mut head) = Head::find(change.connection, change.ring.keys(), &path)?
                 else {
-                    return Ok(false);
+                    return Ok(None);
                 };
                 let before = head.history.clone();
-                let revived = head.history.undelete(&selectors, now);
-                head.restamp(&path, &before, &revived, change)?;
-                Ok(!revived.is_empty())
+                let changed = change_times(&mut head.history);
+                head.restamp(&path, &before, &changed, change)?;
+                Ok(Some(changed))
             })
             .await
     }

@@ -39,8 +39,11 @@ pub async fn calls_until(
     Ok(calls)
 }
 
-/// An answer whose head has to be read to know where it ends.
-async fn first_answer(stream: &mut (impl AsyncReadExt + Unpin)) -> Result<Vec<u8>> {
+/// One answer, head and body, whose head has to be read to know where it ends.
+///
+/// # Errors
+/// Where the connection ends first, or the head has no `Content-Length`.
+pub async fn first_answer(stream: &mut (impl AsyncReadExt + Unpin)) -> Result<Vec<u8>> {
     let mut answer = Vec::with_capacity(4096);
     loop {
         ensure!(stream.read_buf(&mut answer).await? > 0, "the connection ended");

@@ -49,6 +49,21 @@ impl Writer {
         self
     }
 
+    /// Writes a field with a text, or nothing for the empty text.
+    pub(in crate::wire) fn text_if_any(&mut self, name: &str, text: &str) {
+        if !text.is_empty() {
+            self.name(name).text(text);
+        }
+    }
+
+    /// Writes the fields that ask for one page of a list, as far as they ask for anything.
+    pub(in crate::wire) fn page(&mut self, after: &str, limit: i64) {
+        self.text_if_any("after", after);
+        if limit > 0 {
+            self.name("limit").integer(limit);
+        }
+    }
+
     /// Begins an element.
     pub(in crate::wire) fn element(&mut self) -> &mut Self {
         if !self.first {
