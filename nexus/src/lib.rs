@@ -6,6 +6,7 @@
 //! are the pure rules.
 
 pub mod access;
+mod cache_metrics;
 pub mod cipher;
 pub mod error;
 pub mod nexus;

@@ -13,7 +13,6 @@ use spike_common::{
     },
 };
 use time::OffsetDateTime;
-use zeroize::Zeroizing;
 
 use crate::{
     access::{Access, Grant},
@@ -101,7 +100,7 @@ impl Nexus {
         Ok(())
     }
 
-    /// N2: the values of a live version, as a JSON object.
+    /// N2: the values of a live version, as a JSON object, to the end of `out`.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bad path, [`Error::NotFound`], [`Error::Store`].
@@ -109,10 +108,12 @@ impl Nexus {
         &self,
         grant: &Grant,
         request: &SecretGetRequest,
-    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let path = SecretPath::parse(request.path.as_str())?;
         let unsealed = self.seal.granted(grant)?;
-        unsealed.store()?.get(&path, Selector::from(request.version))?.ok_or(Error::NotFound)
+        let found = unsealed.store()?.get_into(&path, Selector::from(request.version), out)?;
+        if found { Ok(()) } else { Err(Error::NotFound) }
     }
 
     /// N3: marks versions deleted. Numbers that do not exist are passed over.

@@ -22,6 +22,7 @@ use spike_crypto::RootKey;
 
 use crate::{
     access::Access,
+    cache_metrics::CacheMetrics,
     nexus::Nexus,
     operator::{KeySource, Shares},
     quorum::{
@@ -123,6 +124,8 @@ fn watch(nexus: &Arc<Nexus>, telemetry: &Telemetry) {
     let audit = Arc::clone(nexus);
     telemetry.health().add("audit", Effect::NotReady, move |_| audit.audit().check());
     telemetry.register(|registry| nexus.metrics().register(registry));
+    let cache = CacheMetrics(Arc::clone(nexus));
+    telemetry.register(|registry| registry.register_collector(Box::new(cache)));
     if let Some(keepers) = nexus.key_source().keepers() {
         let metrics = KeeperMetrics(Arc::clone(keepers));
         telemetry.register(|registry| registry.register_collector(Box::new(metrics)));
@@ -197,6 +200,7 @@ fn options(database: &DatabaseSettings, max_versions: u32) -> Options {
         // One of the connections is the writer's.
         readers: NonZeroUsize::new(database.max_open_connections.saturating_sub(1))
             .unwrap_or(NonZeroUsize::MIN),
+        read_cache: database.read_cache_size,
         create: !database.skip_schema_creation,
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::Value;
 use spike_common::clock;
-use spike_tests::SUPERUSER;
+use spike_tests::{SUPERUSER, secrets::put};
 
 use crate::{WORKLOAD, scenario};
 
@@ -50,6 +50,26 @@ async fn requests_are_counted_by_route_and_status() -> Result<()> {
     ] {
         assert_eq!(metrics.get(name), Some(count), "{name}");
     }
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn what_is_kept_in_memory_and_was_of_use_is_counted() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let superuser = cluster.superuser()?;
+    superuser.put_secret(&put("a/b", &[("key", "value")])).await?;
+    for _ in 0..3 {
+        cluster.post(GET, r#"{"path":"a/b"}"#).await?;
+    }
+    let metrics = cluster.metrics().await?;
+    for (name, count) in [
+        ("spike_read_cache_hits_total", 2.0),
+        ("spike_read_cache_misses_total", 1.0),
+        ("spike_read_cache_values", 1.0),
+    ] {
+        assert_eq!(metrics.get(name), Some(count), "{name}");
+    }
+    assert!(metrics.get("spike_read_cache_bytes").is_some_and(|bytes| bytes > 0.0));
     cluster.stop().await
 }
 

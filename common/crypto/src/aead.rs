@@ -49,7 +49,8 @@ pub struct AssociatedData(Vec<u8>);
 impl AssociatedData {
     /// Starts with the label that names the format and the use, as in `spike/v2/keyring`.
     pub fn new(label: &str) -> Self {
-        Self(Vec::new()).item(b'L', label.as_bytes())
+        // Enough for the rows of the store, so that binding one allocates once.
+        Self(Vec::with_capacity(192)).item(b'L', label.as_bytes())
     }
 
     /// Nothing at all: only for upstream's formats, which bind nothing.
@@ -76,6 +77,12 @@ impl AssociatedData {
             Some(value) => self.item(b'O', &value.to_be_bytes()),
             None => self.item(b'O', &[]),
         }
+    }
+
+    /// How many bytes it is written as; never none but for [`none`](Self::none).
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks whether nothing is bound")]
+    pub const fn len(&self) -> usize {
+        self.0.len()
     }
 
     fn item(mut self, kind: u8, content: &[u8]) -> Self {
@@ -125,17 +132,34 @@ impl AeadKey {
         ciphertext: &[u8],
         aad: &AssociatedData,
     ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
-        let (body, tag) = ciphertext.split_last_chunk::<TAG_LEN>().ok_or(DecryptError)?;
-        let mut plaintext = Zeroizing::new(body.to_vec());
-        self.0
-            .decrypt_inout_detached(
-                nonce.into(),
-                &aad.0,
-                plaintext.as_mut_slice().into(),
-                tag.into(),
-            )
-            .map_err(|_opaque| DecryptError)?;
+        let mut plaintext = Zeroizing::new(Vec::new());
+        self.decrypt_into(nonce, ciphertext, aad, &mut plaintext)?;
         Ok(plaintext)
+    }
+
+    /// As [`decrypt`](Self::decrypt), to the end of `out`, which is left as it was when it fails. Makes room before
+    /// there is any plaintext, so that growing leaves none behind; wiping `out` is up to the caller.
+    ///
+    /// # Errors
+    /// [`DecryptError`], which does not say why.
+    pub fn decrypt_into(
+        &self,
+        nonce: &Nonce,
+        ciphertext: &[u8],
+        aad: &AssociatedData,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DecryptError> {
+        let (body, tag) = ciphertext.split_last_chunk::<TAG_LEN>().ok_or(DecryptError)?;
+        let start = out.len();
+        out.reserve_exact(ciphertext.len());
+        out.extend_from_slice(body);
+        let place = out.get_mut(start..).unwrap_or_default();
+        let decrypted =
+            self.0.decrypt_inout_detached(nonce.into(), &aad.0, place.into(), tag.into());
+        if decrypted.is_err() {
+            out.truncate(start);
+        }
+        decrypted.map_err(|_opaque| DecryptError)
     }
 
     pub(crate) fn new(key: &[u8; 32]) -> Self {

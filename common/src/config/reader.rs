@@ -64,14 +64,15 @@ impl<'e> Reader<'e> {
         self.value(variable, str::parse)
     }
 
-    /// A whole number from 1 to the maximum of the table. The type must have room for that maximum.
+    /// A whole number within the bounds of the table. The type must have room for the largest.
     pub fn count<T: TryFrom<i64>>(&mut self, variable: &'static Variable) -> T {
         self.value(variable, |text| {
-            let max = match variable.rule {
-                Rule::Count { max } => max,
-                _ => i64::MAX,
+            let bounds = match variable.rule {
+                Rule::Count { max } => 1..=max,
+                Rule::Size { max } => 0..=max,
+                _ => 1..=i64::MAX,
             };
-            let number = text.parse().ok().filter(|number| (1..=max).contains(number));
+            let number = text.parse().ok().filter(|number| bounds.contains(number));
             number.and_then(|number| T::try_from(number).ok()).ok_or("")
         })
     }

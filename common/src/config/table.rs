@@ -112,6 +112,11 @@ pub enum Rule {
         /// The largest that is taken.
         max: i64,
     },
+    /// A number of bytes, from 0.
+    Size {
+        /// The largest that is taken.
+        max: i64,
+    },
     /// `true` or `false`, in any case, white space around it not counting.
     Flag,
     /// What Go's `strconv.ParseBool` takes.
@@ -144,6 +149,7 @@ impl Rule {
             | Self::KeepAlive
             | Self::DurationOver(_)
             | Self::Count { .. }
+            | Self::Size { .. }
             | Self::Flag
             | Self::GoBool
             | Self::ExactlyTrue
@@ -179,6 +185,7 @@ impl fmt::Display for Rule {
             Self::DurationOver(seconds) => return write!(f, "a duration above {seconds}s"),
             Self::Count { max: i64::MAX } => "a whole number above 0",
             Self::Count { max } => return write!(f, "a whole number from 1 to {max}"),
+            Self::Size { max } => return write!(f, "a whole number from 0 to {max}"),
             Self::Flag => "true or false",
             Self::GoBool => "true or false, or one of 1 t T TRUE True 0 f F FALSE False",
             Self::ExactlyTrue => "true (in lower case) or false",

@@ -123,17 +123,19 @@ impl SecretGetResponse {
     }
 
     /// The body to send for values that are JSON already, as [`SecretValues::to_json_object`] writes them and as they
-    /// are stored: no decoding, no escaping, one copy. `object` is trusted to be a JSON object of strings, or `null`.
+    /// are stored: no decoding, no escaping, no copy. `write` adds them where they belong; what it adds is trusted to be a
+    /// JSON object of strings, or `null`.
     ///
     /// This is the path of every read. The buffer is filled once and freed once, and only Nexus calls this, whose allocator
     /// wipes what it frees: wiping it here too would cost as much as decrypting it.
-    pub fn encode_stored(object: &[u8]) -> Bytes {
-        const HEAD: &[u8] = br#"{"data":"#;
-        let mut body = Vec::with_capacity(HEAD.len() + object.len() + 1);
-        body.extend_from_slice(HEAD);
-        body.extend_from_slice(object);
+    ///
+    /// # Errors
+    /// That of `write`.
+    pub fn encode_stored<E>(write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Bytes, E> {
+        let mut body = br#"{"data":"#.to_vec();
+        write(&mut body)?;
         body.push(b'}');
-        Bytes::from(body)
+        Ok(Bytes::from(body))
     }
 }
 

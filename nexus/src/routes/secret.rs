@@ -22,7 +22,7 @@ pub(super) async fn get(request: HandlerRequest<'_>) -> Outcome {
     request
         .run(SecretGetRequest::decode, about, async |nexus, grant, body| {
             // What the store keeps is the JSON object that was put: it goes out as it is.
-            Ok(SecretGetResponse::encode_stored(&nexus.get_secret(grant, &body)?))
+            SecretGetResponse::encode_stored(|out| nexus.get_secret(grant, &body, out))
         })
         .await
 }

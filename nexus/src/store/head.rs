@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::StoreError;
 use super::keyring::Keys;
-use super::row::{Cipher, Column, Row, seal};
+use super::row::{Cipher, Column, Detached, Row, seal};
 use super::writer::Change;
 use crate::secret::{History, SecretPath, UnixNanos, Version};
 
@@ -88,14 +88,14 @@ impl Head {
         Ok(Self { history, nonces })
     }
 
-    /// Reads and decrypts the row of `version`, which must be exactly the one listed here.
+    /// Reads the row of `version`, which must be exactly the one listed here.
     pub(super) fn value(
         &self,
         connection: &Connection,
         keys: &Keys,
         path: &SecretPath,
         version: Version,
-    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    ) -> Result<SealedValue, StoreError> {
         let clear = VersionRow { path: path.as_str(), version };
         let mut statement = connection.prepare_cached(
             "SELECT created, deleted, key_number, nonce, ciphertext
@@ -106,7 +106,8 @@ impl Head {
         let as_listed = row.get(0) == Ok(version.created) && row.get(1) == Ok(version.deleted);
         let cipher = Cipher::read(row, 2)
             .filter(|cipher| as_listed && self.nonce(version.number) == Some(cipher.nonce()));
-        cipher.ok_or_else(|| clear.tampered())?.open(&clear, keys)
+        let sealed = cipher.ok_or_else(|| clear.tampered())?.detach(&clear, keys)?;
+        Ok(SealedValue { version: version.number, sealed })
     }
 
     /// Writes the rows of `changed` again, with the times they have now. These are bound, so the
@@ -126,7 +127,9 @@ impl Head {
             else {
                 return Err(StoreError::Bug);
             };
-            let value = self.value(change.connection, change.ring.keys(), path, *old)?;
+            let mut value = Zeroizing::new(Vec::new());
+            self.value(change.connection, change.ring.keys(), path, *old)?
+                .open_into(path, &mut value)?;
             let row = VersionRow { path: path.as_str(), version: *new };
             let nonce = seal(row, &value, change.ring)?.write(change.connection)?;
             let at = self.position(*number).ok_or(StoreError::Bug)?;
@@ -158,7 +161,36 @@ impl Head {
         };
         let entries = encode(self.history.versions(), &self.nonces).ok_or(StoreError::Bug)?;
         seal(row, &entries, change.ring)?.write(change.connection)?;
+        // Whatever changes a version of a path ends with this, so that nobody can forget it.
+        change.touched.push(path.as_str().to_owned());
         Ok(())
+    }
+}
+
+/// The value of one version, encrypted, apart from the database.
+#[derive(Debug)]
+pub(super) struct SealedValue {
+    version: i64,
+    sealed: Detached,
+}
+
+impl SealedValue {
+    /// Decrypts to the end of `out`, or refuses the row of that version of `path` by name.
+    pub(super) fn open_into(&self, path: &SecretPath, out: &mut Vec<u8>) -> Result<(), StoreError> {
+        self.sealed
+            .open_into(out)
+            .map_err(|_opaque| VersionRow::refused(path.as_str(), self.version))
+    }
+
+    /// Bytes of it, about.
+    pub(super) fn len(&self) -> usize {
+        self.sealed.len()
+    }
+
+    /// The ciphertext.
+    #[cfg(test)]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.sealed.as_bytes()
     }
 }
 
@@ -268,10 +300,12 @@ impl Row for VersionRow<'_> {
     }
 
     fn tampered(&self) -> StoreError {
-        StoreError::Tampered {
-            table: Self::TABLE,
-            path: self.path.to_owned(),
-            version: Some(self.version.number),
-        }
+        Self::refused(self.path, self.version.number)
+    }
+}
+
+impl VersionRow<'_> {
+    fn refused(path: &str, version: i64) -> StoreError {
+        StoreError::Tampered { table: Self::TABLE, path: path.to_owned(), version: Some(version) }
     }
 }

@@ -18,6 +18,7 @@
 //! The file is `nexus.db` in the data directory. It appears there whole or not at all. Upstream's
 //! `spike.db` beside it is taken in once ([`Import`]) and never touched.
 
+mod cache;
 mod create;
 mod error;
 mod head;
@@ -40,6 +41,8 @@ use std::time::Duration;
 
 use spike_crypto::{Fingerprint, RootKey};
 
+pub use self::cache::CacheStats;
+use self::cache::ValueCache;
 pub use self::error::StoreError;
 use self::identity::Identity;
 pub use self::import::{
@@ -48,7 +51,7 @@ pub use self::import::{
 use self::keyring::{ENCRYPTIONS_PER_KEY, Keys};
 pub use self::policies::{PolicySet, PolicyText, StoredPolicy};
 use self::readers::Readers;
-use self::writer::Queue;
+use self::writer::{Queue, Shown};
 use crate::secret::UnixNanos;
 
 /// Where the data lives.
@@ -90,6 +93,9 @@ pub struct Options {
     /// Connections for reading, each with a page cache of up to 2 MiB
     /// (`SPIKE_NEXUS_DB_MAX_OPEN_CONNS`, of which one is the writer).
     pub readers: NonZeroUsize,
+    /// How many bytes of encrypted values are kept in memory, so that what is read often is not searched for; 0 is none
+    /// (`SPIKE_NEXUS_READ_CACHE_SIZE`).
+    pub read_cache: usize,
     /// Make a store where there is none (`SPIKE_NEXUS_DB_SKIP_SCHEMA_CREATION` switches it off).
     /// Taking in a database of upstream needs no leave: the data was there before.
     pub create: bool,
@@ -113,6 +119,7 @@ pub struct Stats {
 /// An open store. Shared by reference; see the [module](self) for what may wait for what.
 pub struct Store {
     readers: Arc<Readers>,
+    cache: Arc<ValueCache>,
     keys: Arc<Keys>,
     queue: Queue,
     policy_epoch: Arc<AtomicU64>,
@@ -163,10 +170,12 @@ impl Store {
         let readers = Arc::clone(&opened.readers);
         let keys = Arc::clone(opened.ring.keys());
         let policy_epoch = Arc::new(AtomicU64::new(opened.identity.policy_epoch));
-        let queue = Queue::start(opened, Arc::clone(&policy_epoch), options.operation_timeout)?;
+        let cache = Arc::new(ValueCache::new(options.read_cache));
+        let shown = Shown { policy_epoch: Arc::clone(&policy_epoch), cache: Arc::clone(&cache) };
+        let queue = Queue::start(opened, shown, options.operation_timeout)?;
         let max_versions = options.max_versions;
         let root_key = root.fingerprint();
-        Ok(Self { readers, keys, queue, policy_epoch, max_versions, root_key, import })
+        Ok(Self { readers, cache, keys, queue, policy_epoch, max_versions, root_key, import })
     }
 
     /// What opening found of upstream's data, and what came of it: to be logged and shown.
@@ -225,6 +234,11 @@ impl Store {
         Ok(stats)
     }
 
+    /// How the values that are kept in memory were of use. Costs a few locks.
+    pub fn cache_stats(&self) -> CacheStats {
+        self.cache.stats()
+    }
+
     /// Grows with every change of a policy; what was compiled under an older epoch is out of date.
     /// Costs one atomic load.
     pub fn policy_epoch(&self) -> u64 {
@@ -258,6 +272,7 @@ impl Default for Options {
             busy_timeout: Duration::from_secs(5),
             operation_timeout: Some(Duration::from_secs(15)),
             readers: const { NonZeroUsize::new(4).unwrap() },
+            read_cache: 64 << 20,
             create: true,
         }
     }

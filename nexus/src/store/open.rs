@@ -207,7 +207,10 @@ impl Connect<'_> {
         ring: &mut Ring,
         identity: &mut Identity,
     ) -> Result<Import, StoreError> {
-        plan.carry_out(&mut Change { connection, ring, identity }, self.options, self.now)
+        // Nobody reads yet.
+        let touched = &mut Vec::new();
+        let mut change = Change { connection, ring, identity, touched };
+        plan.carry_out(&mut change, self.options, self.now)
     }
 
     fn reader(&self, path: &Path) -> Result<Slot, StoreError> {

@@ -5,9 +5,11 @@
 //! a column that is bound, and a row that was moved, renumbered, re-dated, swapped or put under
 //! another key is refused when it is read.
 
+use std::sync::Arc;
+
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Rows, params_from_iter};
-use spike_crypto::{AssociatedData, NONCE_LEN, Nonce};
+use spike_crypto::{AssociatedData, DataKey, DecryptError, NONCE_LEN, Nonce};
 use zeroize::Zeroizing;
 
 use super::StoreError;
@@ -124,11 +126,50 @@ impl<'a> Cipher<'a> {
         row: &R,
         keys: &Keys,
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        keys.get(self.key_number)
-            .and_then(|key| {
-                key.aead().decrypt(self.nonce, self.ciphertext, &row.binding(self.key_number)).ok()
-            })
-            .ok_or_else(|| row.tampered())
+        let mut plaintext = Zeroizing::new(Vec::new());
+        let key = keys.get(self.key_number).ok_or_else(|| row.tampered())?;
+        let bound = row.binding(self.key_number);
+        key.aead()
+            .decrypt_into(self.nonce, self.ciphertext, &bound, &mut plaintext)
+            .map_err(|_opaque| row.tampered())?;
+        Ok(plaintext)
+    }
+
+    /// Copies what is needed to open it later; refuses the row by name where there is no such key.
+    pub(super) fn detach<R: Row>(&self, row: &R, keys: &Keys) -> Result<Detached, StoreError> {
+        Ok(Detached {
+            key: keys.get(self.key_number).ok_or_else(|| row.tampered())?,
+            nonce: *self.nonce,
+            ciphertext: self.ciphertext.into(),
+            bound: row.binding(self.key_number),
+        })
+    }
+}
+
+/// The encrypted end of a row, apart from it: can be opened without the database.
+#[derive(Debug)]
+pub(super) struct Detached {
+    key: Arc<DataKey>,
+    nonce: Nonce,
+    ciphertext: Box<[u8]>,
+    bound: AssociatedData,
+}
+
+impl Detached {
+    /// Decrypts to the end of `out`.
+    pub(super) fn open_into(&self, out: &mut Vec<u8>) -> Result<(), DecryptError> {
+        self.key.aead().decrypt_into(&self.nonce, &self.ciphertext, &self.bound, out)
+    }
+
+    /// Bytes of it, about.
+    pub(super) fn len(&self) -> usize {
+        self.ciphertext.len() + self.bound.len()
+    }
+
+    /// The ciphertext.
+    #[cfg(test)]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.ciphertext
     }
 }
 

@@ -2,9 +2,12 @@
 //!
 //! What changes is decided by [`History`], what a row looks like by `head.rs`.
 
+use std::sync::Arc;
+
 use rusqlite::params;
 use zeroize::Zeroizing;
 
+use super::cache::Found;
 use super::head::{HEADS, Head, VersionRow};
 use super::row::{names, seal};
 use super::{Store, StoreError};
@@ -109,13 +112,40 @@ impl Store {
         path: &SecretPath,
         selector: Selector,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        self.readers.read(|connection| {
+        let mut value = Zeroizing::new(Vec::new());
+        Ok(self.get_into(path, selector, &mut value)?.then_some(value))
+    }
+
+    /// As [`get`](Self::get), to the end of `out`: the one copy in clear is where it is wanted. `false`: there is none.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_into(
+        &self,
+        path: &SecretPath,
+        selector: Selector,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, StoreError> {
+        let ticket = match selector {
+            Selector::Number(_) => None,
+            Selector::Current => match self.cache.find(path.as_str()) {
+                Found::Value(value) => return value.open_into(path, out).map(|()| true),
+                Found::Nothing(ticket) => Some(ticket),
+            },
+        };
+        let found = self.readers.read(|connection| {
             Head::with(connection, &self.keys, path, |head| {
                 let Some(head) = head else { return Ok(None) };
                 let Some(version) = head.history.find(selector) else { return Ok(None) };
                 head.value(connection, &self.keys, path, *version).map(Some)
             })
-        })
+        })?;
+        let Some(value) = found else { return Ok(false) };
+        value.open_into(path, out)?;
+        if let Some(ticket) = ticket {
+            self.cache.keep(ticket, path.as_str(), Arc::new(value));
+        }
+        Ok(true)
     }
 
     /// Every version of a path, deleted ones too, and the times of the path. No value is decrypted.

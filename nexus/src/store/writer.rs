@@ -14,6 +14,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
+use super::cache::ValueCache;
 use super::identity::Identity;
 use super::keyring::Ring;
 use super::open::Opened;
@@ -32,6 +33,15 @@ pub(super) struct Change<'a> {
     pub(super) connection: &'a Connection,
     pub(super) ring: &'a mut Ring,
     pub(super) identity: &'a mut Identity,
+    /// The paths whose versions change, so that readers learn of it.
+    pub(super) touched: &'a mut Vec<String>,
+}
+
+/// What readers go by besides the database: kept in step with every commit.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) policy_epoch: Arc<AtomicU64>,
+    pub(super) cache: Arc<ValueCache>,
 }
 
 /// The way to the writer.
@@ -59,7 +69,7 @@ impl Queue {
     /// Starts the writer.
     pub(super) fn start(
         opened: Opened,
-        policy_epoch: Arc<AtomicU64>,
+        shown: Shown,
         timeout: Option<Duration>,
     ) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::channel(QUEUE);
@@ -70,7 +80,7 @@ impl Queue {
             committed: opened.identity,
             identity: opened.identity,
             ring: opened.ring,
-            policy_epoch,
+            shown,
         };
         let lock_file = opened.lock_file;
         let thread = std::thread::Builder::new()
@@ -192,8 +202,7 @@ struct Writer {
     identity: Identity,
     /// As of the last commit.
     committed: Identity,
-    /// What readers of the epoch see.
-    policy_epoch: Arc<AtomicU64>,
+    shown: Shown,
 }
 
 impl Writer {
@@ -247,7 +256,7 @@ impl Writer {
             self.ring.committed();
             self.committed = self.identity;
             // Before any answer: who has seen a policy change must not be served from before it.
-            self.policy_epoch.store(self.identity.policy_epoch, Ordering::Release);
+            self.shown.policy_epoch.store(self.identity.policy_epoch, Ordering::Release);
         } else {
             self.ring.rolled_back();
             self.identity = self.committed;
@@ -258,7 +267,8 @@ impl Writer {
     }
 
     fn execute(&mut self, batch: &mut [Write]) -> Result<(), StoreError> {
-        let Self { slot, ring, identity, committed, .. } = self;
+        let Self { slot, ring, identity, committed, shown, .. } = self;
+        let mut touched = Vec::new();
         let mut guard = lock(slot);
         let connection = guard.as_mut().ok_or(StoreError::Closed)?;
         let mut transaction =
@@ -270,7 +280,9 @@ impl Writer {
         for write in batch {
             let before = *identity;
             let mut savepoint = transaction.savepoint()?;
-            let keep = write.job.run(&mut Change { connection: &savepoint, ring, identity });
+            let touched = &mut touched;
+            let keep =
+                write.job.run(&mut Change { connection: &savepoint, ring, identity, touched });
             // After some failures, such as a full disk, SQLite rolls everything back by itself. Then
             // there is no savepoint either, and what follows fails for the whole batch.
             if !keep {
@@ -283,13 +295,17 @@ impl Writer {
             identity.write(&transaction, ring)?;
         }
         ring.record(&transaction)?;
-        Ok(transaction.commit()?)
+        let changing = shown.cache.changing(&touched);
+        transaction.commit()?;
+        drop(changing);
+        Ok(())
     }
 
     /// Closes the readers, then moves the log into the file, then closes the file.
     fn close(self) -> Result<(), StoreError> {
         let connection = lock(&self.slot).take();
         self.readers.close();
+        self.shown.cache.close();
         let Some(connection) = connection else { return Ok(()) };
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))?;
         connection.close().map_err(|(_connection, error)| error.into())

@@ -95,6 +95,8 @@ pub struct DatabaseSettings {
     pub operation_timeout: Option<Duration>,
     /// Whether the tables must exist already.
     pub skip_schema_creation: bool,
+    /// How many bytes of encrypted values are kept in memory.
+    pub read_cache_size: usize,
 }
 
 impl DatabaseSettings {
@@ -118,6 +120,7 @@ impl DatabaseSettings {
             initialization_timeout: reader.duration(&table::SPIKE_NEXUS_DB_INITIALIZATION_TIMEOUT),
             operation_timeout: reader.time_limit(&table::SPIKE_NEXUS_DB_OPERATION_TIMEOUT),
             skip_schema_creation: reader.flag(&table::SPIKE_NEXUS_DB_SKIP_SCHEMA_CREATION),
+            read_cache_size: reader.count(&table::SPIKE_NEXUS_READ_CACHE_SIZE),
         }
     }
 }

@@ -174,6 +174,10 @@ section! {
         "How long one operation on the database may take.";
     SPIKE_NEXUS_DB_SKIP_SCHEMA_CREATION, Is("false"), Rule::GoBool, NEXUS,
         "Whether the tables must exist already.";
+    SPIKE_NEXUS_READ_CACHE_SIZE, Is("67108864"), Rule::Size { max: 1_099_511_627_776 }, NEXUS,
+        "How many bytes of secrets that were read lately are kept in memory, encrypted as they are stored, on every backend \
+         with a store (64 MiB). 0 keeps none.",
+        upstream "New.";
 }
 
 section! {

@@ -91,10 +91,17 @@ fn values_that_are_stored_as_json_are_sent_as_they_are() {
     values.insert("user".into(), SecretText::from("root"));
     values.insert("pass".into(), SecretText::from("<s3&cret>\u{2028}"));
     let stored = values.to_json_object();
-    let body = SecretGetResponse::encode_stored(&stored);
+    let around = |stored: &[u8]| {
+        let written = SecretGetResponse::encode_stored(|out| {
+            out.extend_from_slice(stored);
+            Ok::<_, std::convert::Infallible>(())
+        });
+        written.unwrap()
+    };
+    let body = around(&stored);
     assert_eq!(body, r#"{"data":{"pass":"\u003cs3\u0026cret\u003e\u2028","user":"root"}}"#);
     assert_eq!(body, SecretGetResponse { data: Some(values) }.encode());
-    assert_eq!(SecretGetResponse::encode_stored(b"null"), r#"{"data":null}"#);
+    assert_eq!(around(b"null"), r#"{"data":null}"#);
 }
 
 #[test]
