@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
     body::Body,
-    extract::State,
     http::{Request, StatusCode},
     response::Response,
 };
@@ -16,7 +14,7 @@ use bytes::Bytes;
 use spike_common::{
     daemon::chain,
     http::{self, Ending, Exchange, Reply},
-    mtls::Peer,
+    mtls::{App, Peer},
     wire::{
         ContributeRequest, EmptyRequest, EmptyResponse, KeeperOperation, ShardResponse,
         fallback_error_body,
@@ -29,12 +27,12 @@ use crate::{error::Error, keeper::Keeper};
 mod tests;
 
 /// Everything that a Keeper serves over mTLS.
-pub fn app(keeper: Arc<Keeper>) -> Router {
-    let requests = keeper.requests().clone();
-    http::catch_panics(Router::new().fallback(handle).with_state(keeper), &requests)
+pub fn app(keeper: Arc<Keeper>) -> App {
+    let metrics = keeper.requests().clone();
+    http::app(&metrics, move |peer, request| handle(Arc::clone(&keeper), peer, request))
 }
 
-async fn handle(State(keeper): State<Arc<Keeper>>, peer: Peer, request: Request<Body>) -> Response {
+async fn handle(keeper: Arc<Keeper>, peer: Peer, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     if let Some(answer) = http::outside_the_handlers(&parts) {
         return answer;
@@ -58,7 +56,7 @@ async fn handle(State(keeper): State<Arc<Keeper>>, peer: Peer, request: Request<
         error: error.as_deref(),
     };
     let unrecorded = |error| error_reply(call, &Error::Audit(error));
-    exchange.end((keeper.audit(), keeper.requests()), &peer, &ending, reply, unrecorded)
+    exchange.end((keeper.audit(), keeper.requests()), &peer, &ending, reply, unrecorded).await
 }
 
 async fn dispatch(

@@ -96,7 +96,10 @@ impl Seal {
     /// # Errors
     /// [`Error::NotReady`] with the reason while there is none.
     pub fn ready(&self) -> Result<(), Error> {
-        self.unsealed().map(|_| ())
+        match &**self.0.load() {
+            State::Unsealed(_) => Ok(()),
+            State::Sealed { reason } => Err(Error::NotReady(reason.clone())),
+        }
     }
 
     /// What the key makes possible, for the daemon's own work: no request gets here without a grant.

@@ -6,11 +6,10 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::body::{Body, to_bytes};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, Uri};
+use http::{Request, StatusCode};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, SanType,
@@ -19,7 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use spiffe::{SpiffeId, TrustDomain};
 use spike_common::config::Environment;
 use spike_common::identity::{Role, TrustRootsByRole};
-use spike_common::mtls::{ConnectionMetrics, Limits, Listener, PeerRule};
+use spike_common::mtls::{App, ConnectionMetrics, Limits, Listener, PeerRule};
 use spike_common::svid::{Material, SvidSource};
 use spike_common::wire::{ErrorCode, Operation};
 use tokio::runtime::Runtime;
@@ -119,7 +118,10 @@ impl FakeNexus {
         let runtime = Runtime::new().unwrap();
         let asked = Arc::<Mutex<Vec<Operation>>>::default();
         let behaviour: Arc<Behaviour> = Arc::new(behaviour);
-        let app = Router::new().fallback(answer).with_state((behaviour, Arc::clone(&asked)));
+        let shared = Arc::clone(&asked);
+        let app = App::new(move |_, request| {
+            answer(Arc::clone(&behaviour), Arc::clone(&shared), request)
+        });
         let address = runtime.block_on(async {
             let listener = Listener::bind(&[([127, 0, 0, 1], 0).into()]).await.unwrap();
             let address = listener.address();
@@ -159,19 +161,17 @@ impl FakeNexus {
     }
 }
 
-type Shared = (Arc<Behaviour>, Arc<Mutex<Vec<Operation>>>);
-
 async fn answer(
-    State((behaviour, asked)): State<Shared>,
-    uri: Uri,
-    body: Bytes,
-) -> impl IntoResponse + use<> {
-    let operation = Operation::from_request(uri.path(), uri.query()).unwrap();
+    behaviour: Arc<Behaviour>,
+    asked: Arc<Mutex<Vec<Operation>>>,
+    request: Request<Body>,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    let operation = Operation::from_request(parts.uri.path(), parts.uri.query()).unwrap();
     asked.lock().unwrap().push(operation);
     let (status, body) = behaviour(operation, &body);
-    let mut headers = HeaderMap::new();
-    headers.insert("x-request-id", "req-1".parse().unwrap());
-    (StatusCode::from_u16(status).unwrap(), headers, body)
+    (StatusCode::from_u16(status).unwrap(), [("x-request-id", "req-1")], body).into_response()
 }
 
 /// A trust domain of its own, `spike.ist`.

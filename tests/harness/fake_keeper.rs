@@ -7,10 +7,13 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use axum::{Router, extract::State, http::StatusCode, routing::post};
-use bytes::Bytes;
+use axum::{
+    body::{Body, to_bytes},
+    http::{Request, StatusCode},
+    response::{IntoResponse, Response},
+};
 use spike_common::{
-    mtls::{ConnectionMetrics, Limits, Listener, Peer, PeerRule, Serving},
+    mtls::{App, ConnectionMetrics, Limits, Listener, Peer, PeerRule, Serving},
     wire::ContributeRequest,
 };
 use spike_crypto::ShareValue;
@@ -60,10 +63,8 @@ impl Berth {
     /// Where there is no identity for it.
     pub fn serve(self, crew: &Crew) -> Result<FakeKeeper> {
         let state = Arc::new(Mutex::new(Behaviour::default()));
-        let app = Router::new()
-            .route("/v1/store/contribute", post(contribute))
-            .route("/v1/store/shard", post(shard))
-            .with_state(Arc::clone(&state));
+        let shared = Arc::clone(&state);
+        let app = App::new(move |peer, request| handle(Arc::clone(&shared), peer, request));
         let source = crew.credential("/spike/keeper")?.source()?;
         let metrics = ConnectionMetrics::default();
         let serving = self.0.serve(&source, PeerRule::AnySvid, LIMITS, metrics, app)?;
@@ -156,20 +157,30 @@ impl FakeKeeper {
     }
 }
 
-type Shared = State<Arc<Mutex<Behaviour>>>;
-
 fn lock(state: &Mutex<Behaviour>) -> MutexGuard<'_, Behaviour> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn contribute(State(state): Shared, peer: Peer, body: Bytes) -> (StatusCode, &'static str) {
+async fn handle(state: Arc<Mutex<Behaviour>>, peer: Peer, request: Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, usize::MAX).await else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
     let mut state = lock(&state);
-    let text = String::from_utf8_lossy(&body).into_owned();
+    match parts.uri.path() {
+        "/v1/store/contribute" => contribute(&mut state, &peer, &body).into_response(),
+        "/v1/store/shard" => shard(&mut state).into_response(),
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+fn contribute(state: &mut Behaviour, peer: &Peer, body: &[u8]) -> (StatusCode, &'static str) {
+    let text = String::from_utf8_lossy(body).into_owned();
     state.given.push(Contribution { from: peer.id().to_owned(), body: text });
     if let Some(status) = state.refuses {
         return (status, r#"{"err":"api_internal_error"}"#);
     }
-    match ContributeRequest::decode(&body) {
+    match ContributeRequest::decode(body) {
         Ok(request) if !request.shard.is_zero() => {
             state.held = Some(request.shard.expose_secret().to_vec());
             (StatusCode::OK, "{}")
@@ -178,8 +189,7 @@ async fn contribute(State(state): Shared, peer: Peer, body: Bytes) -> (StatusCod
     }
 }
 
-async fn shard(State(state): Shared) -> (StatusCode, String) {
-    let mut state = lock(&state);
+fn shard(state: &mut Behaviour) -> (StatusCode, String) {
     state.asked += 1;
     match (&state.says, &state.held) {
         (Some((status, body)), _) => (*status, body.clone()),

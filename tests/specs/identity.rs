@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use axum::Router;
+use axum::{http::StatusCode, response::IntoResponse};
 use spiffe::TrustDomain;
 use spike_common::{
     client::{CallError, NexusClient},
     clock,
     identity::TrustRootsByRole,
-    mtls::{ClientTimeouts, ConnectionMetrics, Limits, Listener, PeerRule, TransportError},
+    mtls::{App, ClientTimeouts, ConnectionMetrics, Limits, Listener, PeerRule, TransportError},
     wire::{Operation, SecretListRequest},
 };
 use spike_dev::ca::{Ca, Odd};
@@ -162,8 +162,8 @@ async fn our_client_talks_to_nobody_but_nexus() -> Result<()> {
             connections_per_id: 16,
         };
         let metrics = ConnectionMetrics::default();
-        let serving =
-            listener.serve(&server.source()?, PeerRule::AnySvid, limits, metrics, Router::new())?;
+        let app = App::new(async |_, _| StatusCode::NOT_FOUND.into_response());
+        let serving = listener.serve(&server.source()?, PeerRule::AnySvid, limits, metrics, app)?;
         let roots = Arc::new(TrustRootsByRole::default());
         let client = NexusClient::new(&superuser, roots, &url, ClientTimeouts::default())?;
         let refused = client.list_secrets(&SecretListRequest::default()).await;

@@ -14,7 +14,7 @@ use std::{
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-pub use self::sink::{AuditError, AuditLog};
+pub use self::sink::{AuditError, AuditLog, Writing};
 
 /// What one request was and how it ended.
 #[derive(Debug)]

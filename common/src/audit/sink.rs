@@ -1,13 +1,19 @@
-//! Where audit lines go: a file descriptor that must take each line whole, and soon.
+//! Where audit lines go: whole lines, in the order of their ends, and no answer before its line is with the operating
+//! system.
+//!
+//! Lines of requests that end at the same time go out in one write: a line waits for one turn of the scheduler, in which
+//! others may join it, and whoever comes back first writes for all.
 
 use std::{
     fs::File,
     io,
     os::fd::AsFd,
+    pin::Pin,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    task::{Context, Poll},
 };
 
 use rustix::{
@@ -22,13 +28,49 @@ use super::Entry;
 const PATIENCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
+/// How much a pipe takes for certain once it says that it takes anything (`PIPE_BUF`, Linux pipe(7)). A longer write could
+/// block for as long as nobody reads.
+const PIPE_UNIT: usize = 4096;
+
+/// The largest batch whose room is kept for another.
+const SPARE: usize = 1 << 20;
+
 /// The audit log of one process.
 #[derive(Debug)]
 pub struct AuditLog {
+    /// The lines that go out next.
+    open: Mutex<Batch>,
+    /// Locked before `open`, where both are.
     sink: Mutex<Sink>,
     /// The reader has stopped reading: no request waits for it again until it takes something.
     stalled: AtomicBool,
     errors: AtomicU64,
+}
+
+/// Lines that go out together.
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    written: Arc<OnceLock<Written>>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    /// So many bytes were taken.
+    taken: usize,
+    /// And then this happened.
+    error: Option<AuditError>,
+}
+
+impl Written {
+    /// What became of the line that ends there.
+    fn line(self, end: usize) -> Result<(), AuditError> {
+        match self.error {
+            Some(error) if end > self.taken => Err(error),
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -38,17 +80,19 @@ struct Sink {
     ask_first: bool,
     /// The end of a line whose beginning is written: it goes first, so that lines stay whole.
     rest: Vec<u8>,
+    /// Room for the batch after the next.
+    spare: Vec<u8>,
 }
 
 /// An audit line could not be written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
 pub enum AuditError {
     /// Nobody reads the other end of the pipe.
     #[error("the audit log takes nothing: its reader has stopped reading")]
     Stalled,
     /// The operating system refused, as on a full disk.
     #[error("the audit log cannot be written")]
-    Write(#[source] io::Error),
+    Write(#[source] Errno),
 }
 
 impl AuditLog {
@@ -65,29 +109,26 @@ impl AuditLog {
     pub fn to_file(file: File) -> Self {
         let ask_first = !file.metadata().is_ok_and(|metadata| metadata.is_file());
         Self {
-            sink: Mutex::new(Sink { file, ask_first, rest: Vec::new() }),
+            open: Mutex::default(),
+            sink: Mutex::new(Sink { file, ask_first, rest: Vec::new(), spare: Vec::new() }),
             stalled: AtomicBool::new(false),
             errors: AtomicU64::new(0),
         }
     }
 
-    /// Writes the line of one request.
+    /// Writes the line of one request. It is written also where the future is dropped before its end.
     ///
-    /// It returns when the operating system has the line. A reader that does not keep up is waited for, once, for two
+    /// The future ends when the operating system has the line. A reader that does not keep up is waited for, once, for two
     /// seconds; from then on lines are refused at once until it reads again.
     ///
     /// # Errors
     /// [`AuditError`]: the request must fail, since nobody could ever tell that it happened.
-    pub fn write(&self, entry: &Entry<'_>, now: OffsetDateTime) -> Result<(), AuditError> {
+    pub fn write(&self, entry: &Entry<'_>, now: OffsetDateTime) -> Writing<'_> {
         let line = entry.line(now);
-        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
-        let patience = if self.stalled.load(Relaxed) { AT_ONCE } else { PATIENCE };
-        let written = sink.write(&line, patience);
-        self.stalled.store(matches!(written, Err(AuditError::Stalled)), Relaxed);
-        if written.is_err() {
-            self.errors.fetch_add(1, Relaxed);
-        }
-        written
+        let mut open = lock(&self.open);
+        open.bytes.extend_from_slice(&line);
+        let (written, end) = (Arc::clone(&open.written), open.bytes.len());
+        Writing { log: self, written, end, has_waited: false }
     }
 
     /// Whether a line could be written now.
@@ -110,44 +151,112 @@ impl AuditLog {
     pub fn errors(&self) -> u64 {
         self.errors.load(Relaxed)
     }
+
+    /// Writes the open batch, unless that is done.
+    fn flush(&self, written: &OnceLock<Written>) -> Written {
+        let mut sink = lock(&self.sink);
+        // A batch leaves `open` only under the lock of the sink, and has its outcome before that is released: one without
+        // an outcome is the open one.
+        *written.get_or_init(|| {
+            let next = Batch { bytes: std::mem::take(&mut sink.spare), ..Batch::default() };
+            let Batch { mut bytes, .. } = std::mem::replace(&mut *lock(&self.open), next);
+            let patience = if self.stalled.load(Relaxed) { AT_ONCE } else { PATIENCE };
+            let written = sink.write(&bytes, patience);
+            if bytes.capacity() <= SPARE {
+                bytes.clear();
+                sink.spare = bytes;
+            }
+            self.stalled.store(matches!(written.error, Some(AuditError::Stalled)), Relaxed);
+            written
+        })
+    }
+}
+
+/// A line on its way to the operating system.
+#[derive(Debug)]
+#[must_use = "an answer must not go out before its line"]
+pub struct Writing<'a> {
+    log: &'a AuditLog,
+    written: Arc<OnceLock<Written>>,
+    /// Where it ends in its batch.
+    end: usize,
+    has_waited: bool,
+}
+
+impl Writing<'_> {
+    /// What became of it; writes it where nobody has yet.
+    fn finish(&self) -> Result<(), AuditError> {
+        let written = self.written.get().copied();
+        written.unwrap_or_else(|| self.log.flush(&self.written)).line(self.end)
+    }
+}
+
+impl Future for Writing<'_> {
+    type Output = Result<(), AuditError>;
+
+    /// Stands back once for whatever else is ready to run, which may have lines too.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if std::mem::replace(&mut self.has_waited, true) {
+            return Poll::Ready(self.finish());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Drop for Writing<'_> {
+    /// A request that nobody waits for any more has happened all the same.
+    fn drop(&mut self) {
+        if self.finish().is_err() {
+            self.log.errors.fetch_add(1, Relaxed);
+        }
+    }
 }
 
 impl Sink {
-    fn write(&mut self, line: &[u8], patience: Timespec) -> Result<(), AuditError> {
+    /// Writes whole lines, as many as are taken.
+    fn write(&mut self, lines: &[u8], patience: Timespec) -> Written {
         if !self.rest.is_empty() {
             let rest = std::mem::take(&mut self.rest);
-            let done = self.write_some(&rest, &patience);
-            let (Ok(taken) | Err((taken, _))) = &done;
-            self.rest = rest.get(*taken..).unwrap_or_default().to_vec();
-            if let Err((_, error)) = done {
-                return Err(error);
+            let Written { taken, error } = self.write_some(&rest, &patience);
+            self.rest = rest.get(taken..).unwrap_or_default().to_vec();
+            if error.is_some() {
+                return Written { taken: 0, error };
             }
         }
-        match self.write_some(line, &patience) {
-            Ok(_) => Ok(()),
-            Err((0, error)) => Err(error),
-            Err((taken, error)) => {
-                self.rest = line.get(taken..).unwrap_or_default().to_vec();
-                Err(error)
-            }
+        let written = self.write_some(lines, &patience);
+        let (before, after) = lines.split_at(written.taken.min(lines.len()));
+        if before.last().is_some_and(|byte| *byte != b'\n') {
+            self.rest =
+                after.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default().to_vec();
         }
+        written
     }
 
-    /// Writes until all is taken; an error tells how much was.
-    fn write_some(&self, bytes: &[u8], patience: &Timespec) -> Result<usize, (usize, AuditError)> {
+    /// Writes until all is taken, or tells how much was.
+    fn write_some(&self, bytes: &[u8], patience: &Timespec) -> Written {
         let mut taken = 0;
-        while let Some(left) = bytes.get(taken..).filter(|left| !left.is_empty()) {
-            self.ready(patience).map_err(|error| (taken, error))?;
+        let error = loop {
+            let mut left = bytes.get(taken..).unwrap_or_default();
+            if self.ask_first {
+                left = left.get(..PIPE_UNIT).unwrap_or(left);
+            }
+            if left.is_empty() {
+                break None;
+            }
+            if let Err(error) = self.ready(patience) {
+                break Some(error);
+            }
             match write(&self.file, left) {
                 Ok(count) => taken += count,
                 Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(error) => return Err((taken, AuditError::Write(error.into()))),
+                Err(error) => break Some(AuditError::Write(error)),
             }
-        }
-        Ok(taken)
+        };
+        Written { taken, error }
     }
 
-    /// Waits until the descriptor takes at least a pipe's atomic unit, which is more than a line.
+    /// Waits until the descriptor takes at least [`PIPE_UNIT`].
     fn ready(&self, patience: &Timespec) -> Result<(), AuditError> {
         if !self.ask_first {
             return Ok(());
@@ -158,20 +267,30 @@ impl Sink {
                 Ok(0) => Err(AuditError::Stalled),
                 Ok(_) => Ok(()),
                 Err(Errno::INTR) => continue,
-                Err(error) => Err(AuditError::Write(error.into())),
+                Err(error) => Err(AuditError::Write(error)),
             };
         }
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{io::Read, time::Duration};
+    use std::{
+        io::{PipeReader, Read},
+        os::fd::OwnedFd,
+        time::Duration,
+    };
+
+    use futures_util::future::join_all;
 
     use super::*;
     use crate::audit::RequestId;
 
-    fn write(log: &AuditLog, status: u16) -> Result<(), AuditError> {
+    async fn write(log: &AuditLog, status: u16) -> Result<(), AuditError> {
         let id = RequestId::generate();
         let entry = Entry {
             component: "",
@@ -186,16 +305,32 @@ mod tests {
             error: None,
             duration: Duration::ZERO,
         };
-        log.write(&entry, OffsetDateTime::UNIX_EPOCH)
+        log.write(&entry, OffsetDateTime::UNIX_EPOCH).await
     }
 
-    #[test]
-    fn a_reader_that_stops_reading_fails_requests_and_lines_stay_whole_when_it_comes_back() {
-        let (mut reader, writer) = io::pipe().unwrap();
-        let log = AuditLog::to_file(File::from(std::os::fd::OwnedFd::from(writer)));
+    fn piped() -> (PipeReader, AuditLog) {
+        let (reader, writer) = io::pipe().unwrap();
+        (reader, AuditLog::to_file(File::from(OwnedFd::from(writer))))
+    }
+
+    /// The statuses of the lines that are read until the log is dropped.
+    fn statuses(mut reader: PipeReader) -> Vec<u64> {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        let status = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["audit"]["UserID"], "spiffe://spike.ist/workload/app1");
+            line["audit"]["Status"].as_u64().unwrap()
+        };
+        text.lines().map(status).collect()
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_stops_reading_fails_requests_and_lines_stay_whole_when_it_comes_back() {
+        let (reader, log) = piped();
         let mut written = 0;
         let failed = loop {
-            match write(&log, 200) {
+            match write(&log, 200).await {
                 Ok(()) => written += 1,
                 Err(error) => break error,
             }
@@ -205,33 +340,53 @@ mod tests {
         assert!(log.check().is_err());
         // While nobody reads, nobody waits either.
         for _ in 0..100 {
-            assert!(write(&log, 200).is_err());
+            assert!(write(&log, 200).await.is_err());
         }
         assert_eq!(log.errors(), 101);
 
-        let reading = std::thread::spawn(move || {
-            let mut text = String::new();
-            reader.read_to_string(&mut text).unwrap();
-            text
-        });
-        while write(&log, 418).is_err() {
+        let reading = std::thread::spawn(move || statuses(reader));
+        while write(&log, 418).await.is_err() {
             std::thread::yield_now();
         }
         drop(log);
-        let text = reading.join().unwrap();
-        for line in text.lines() {
-            let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            assert_eq!(line["audit"]["UserID"], "spiffe://spike.ist/workload/app1");
-        }
-        let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
-        assert_eq!(last["audit"]["Status"], 418);
+        assert_eq!(reading.join().unwrap().last(), Some(&418));
     }
 
-    #[test]
-    fn a_closed_reader_is_an_error_not_the_end() {
-        let (reader, writer) = io::pipe().unwrap();
-        let log = AuditLog::to_file(File::from(std::os::fd::OwnedFd::from(writer)));
+    #[tokio::test]
+    async fn of_lines_that_go_out_together_those_that_fit_are_written_and_the_others_fail_whole() {
+        let (reader, log) = piped();
+        // More than a pipe takes, at the same time.
+        let ends = join_all((0..1000).map(|_| write(&log, 200))).await;
+        let good = ends.iter().filter(|end| end.is_ok()).count();
+        assert!((1..1000).contains(&good), "{good} of 1000 fit");
+        assert!(ends.iter().skip(good).all(Result::is_err), "and the first come first");
+
+        let reading = std::thread::spawn(move || statuses(reader));
+        while write(&log, 418).await.is_err() {
+            std::thread::yield_now();
+        }
+        drop(log);
+        let statuses = reading.join().unwrap();
+        // The line that was cut is made whole later, and its request has failed all the same.
+        let told = statuses.iter().filter(|status| **status == 200).count();
+        assert!((good..=good + 1).contains(&told), "{told} lines for {good} requests");
+        assert_eq!(statuses.last(), Some(&418));
+    }
+
+    #[tokio::test]
+    async fn a_line_is_written_also_where_its_request_was_given_up() {
+        let (reader, log) = piped();
+        let mut given_up = Box::pin(write(&log, 200));
+        assert!(futures_util::poll!(&mut given_up).is_pending());
+        drop(given_up);
+        drop(log);
+        assert_eq!(statuses(reader), [200]);
+    }
+
+    #[tokio::test]
+    async fn a_closed_reader_is_an_error_not_the_end() {
+        let (reader, log) = piped();
         drop(reader);
-        assert!(matches!(write(&log, 200), Err(AuditError::Write(_))));
+        assert!(matches!(write(&log, 200).await, Err(AuditError::Write(Errno::PIPE))));
     }
 }

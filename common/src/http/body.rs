@@ -1,6 +1,6 @@
 //! Reading a request's body within its limits.
 
-use std::time::Duration;
+use std::{task::Poll, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -65,6 +65,11 @@ pub async fn read_body(mut body: Body, limits: BodyLimits) -> Result<Bytes, Body
         tokio::time::timeout(DRAIN_TIME, drained).await.ok();
         Err(too_large)
     };
+    let mut read = std::pin::pin!(read);
+    // Most bodies come with their heads: no timer then.
+    if let Poll::Ready(body) = futures_util::poll!(read.as_mut()) {
+        return body;
+    }
     tokio::time::timeout(limits.time, read).await.unwrap_or(Err(BodyError::TooSlow))
 }
 

@@ -19,13 +19,13 @@ use crate::{
 
 /// A request that has arrived and has not been answered.
 #[derive(Debug)]
-pub struct Exchange {
+pub struct Exchange<'a> {
     begun: Instant,
     arrived: OffsetDateTime,
     id: RequestId,
-    method: Method,
-    path: Option<String>,
-    query: Option<String>,
+    method: &'a Method,
+    path: Option<Cow<'a, str>>,
+    query: Option<&'a str>,
 }
 
 /// How a request ended, in the words of the audit log and of the metrics.
@@ -43,16 +43,16 @@ pub struct Ending<'a> {
     pub error: Option<&'a str>,
 }
 
-impl Exchange {
+impl<'a> Exchange<'a> {
     /// Takes note of a request at its arrival.
-    pub fn begin(parts: &Parts) -> Self {
+    pub fn begin(parts: &'a Parts) -> Self {
         Self {
             begun: Instant::now(),
             arrived: clock::now(),
             id: RequestId::generate(),
-            method: parts.method.clone(),
-            path: decode_path(parts.uri.path()).map(Cow::into_owned),
-            query: parts.uri.query().map(str::to_owned),
+            method: &parts.method,
+            path: decode_path(parts.uri.path()),
+            query: parts.uri.query(),
         }
     }
 
@@ -72,13 +72,13 @@ impl Exchange {
     }
 
     /// The query, as it was sent.
-    pub fn query(&self) -> Option<&str> {
-        self.query.as_deref()
+    pub const fn query(&self) -> Option<&str> {
+        self.query
     }
 
     /// Writes the audit line, counts the request, and makes `reply` the answer. Where the line cannot be written, what
     /// `unrecorded` says is the answer instead: a request fails that nobody could ever tell of.
-    pub fn end(
+    pub async fn end(
         self,
         (audit, metrics): (&AuditLog, &RequestMetrics),
         peer: &Peer,
@@ -94,13 +94,13 @@ impl Exchange {
             peer: peer.id(),
             action: ending.action,
             path: self.path.as_deref().unwrap_or_default(),
-            query: self.query.as_deref().unwrap_or_default(),
+            query: self.query.unwrap_or_default(),
             subject: ending.subject,
             status: reply.status().as_u16(),
             error: ending.error,
             duration,
         };
-        let reply = match audit.write(&entry, clock::now()) {
+        let reply = match audit.write(&entry, self.arrived + duration).await {
             Ok(()) => reply,
             Err(error) => {
                 tracing::error!(reason = %error, "a request could not be written down and fails");

@@ -71,8 +71,8 @@ impl RequestMetrics {
         self.durations.get_or_create(&Route { route }).observe(duration.as_secs_f64());
     }
 
-    /// Counts one request that ended in a panic.
-    pub fn count_panic(&self) {
-        self.panics.inc();
+    /// Requests that ended in a panic, to be counted.
+    pub(super) fn panics(&self) -> Counter {
+        self.panics.clone()
     }
 }

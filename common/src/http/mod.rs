@@ -8,12 +8,14 @@ mod exchange;
 mod metrics;
 mod reply;
 
+use std::{future::Future, panic::AssertUnwindSafe};
+
 use axum::{
-    Router,
-    http::StatusCode,
+    body::Body,
+    http::{Request, StatusCode},
     response::{IntoResponse, Response},
 };
-use tower_http::catch_panic::CatchPanicLayer;
+use futures_util::FutureExt;
 
 pub use self::{
     body::{BodyError, BodyLimits, read_body},
@@ -22,11 +24,26 @@ pub use self::{
     reply::{Reply, outside_the_handlers},
 };
 
-/// Answers 500 where a handler of `router` panics, and counts it: a bug in one request does not end a daemon.
-pub fn catch_panics(router: Router, metrics: &RequestMetrics) -> Router {
-    let metrics = metrics.clone();
-    router.layer(CatchPanicLayer::custom(move |_| -> Response {
-        metrics.count_panic();
-        StatusCode::INTERNAL_SERVER_ERROR.into_response()
-    }))
+use crate::mtls::{App, Peer};
+
+/// A daemon's answers. Where `handle` panics the answer is 500, and it is counted: a bug in one request does not end a
+/// daemon.
+pub fn app<F>(
+    metrics: &RequestMetrics,
+    handle: impl Fn(Peer, Request<Body>) -> F + Send + Sync + 'static,
+) -> App
+where
+    F: Future<Output = Response> + Send + 'static,
+{
+    let panics = metrics.panics();
+    App::new(move |peer, request| {
+        let panics = panics.clone();
+        let answer = AssertUnwindSafe(handle(peer, request)).catch_unwind();
+        answer.map(move |answer| {
+            answer.unwrap_or_else(|_| {
+                panics.inc();
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            })
+        })
+    })
 }

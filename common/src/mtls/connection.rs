@@ -14,10 +14,8 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::Body,
-    extract::FromRequestParts,
-    http::{HeaderValue, Request, Response, StatusCode, header, request::Parts},
+    http::{HeaderValue, Request, Response, StatusCode, header},
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use hyper::body::Incoming;
@@ -32,9 +30,9 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
-use tower::Service;
 
 use super::{
+    app::{Answer, App},
     peer::Peer,
     server::{MAX_HEAD, Reason, Shared},
 };
@@ -112,13 +110,14 @@ impl Connection {
         } else {
             self.shared.metrics.refuse(Reason::TooManyOfOneId);
             tracing::warn!(peer = peer.id(), "refused a connection: this SPIFFE ID has too many");
-            Router::new().fallback(too_many)
+            App::new(async |_, _| too_many())
         };
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let activity = Arc::new(Activity::new(http2));
         let remaining = remaining(&peer);
         let ends = Instant::now() + remaining;
-        let last_call = (!http2).then(|| ends - NOTICE.min(remaining / 4));
+        let last_call = remaining.saturating_sub(NOTICE.min(remaining / 4));
+        let last_call = (!http2).then(|| activity.now() + millis(last_call));
         let service = PeerService { app, peer, last_call, activity: Arc::clone(&activity) };
         let io = TokioIo::new(Watched { stream, activity: Arc::clone(&activity) });
         let builder = builder(http2);
@@ -185,12 +184,16 @@ fn builder(http2: bool) -> auto::Builder<TokioExecutor> {
     if http2 { builder.http2_only() } else { builder.http1_only() }
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// How long the peer's SVID still lasts. A connection must not outlive what it was granted for.
 fn remaining(peer: &Peer) -> Duration {
     Duration::try_from(peer.not_after() - clock::now()).unwrap_or(Duration::ZERO)
 }
 
-async fn too_many() -> Response<Body> {
+fn too_many() -> Response<Body> {
     let mut response = Response::new(Body::from(r#"{"err":"state_not_ready"}"#));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
@@ -220,41 +223,44 @@ fn innermost(error: &io::Error) -> String {
 
 /// Puts the verified peer beside every request, and notes when requests begin and end.
 struct PeerService {
-    app: Router,
+    app: App,
     peer: Peer,
-    /// From when on answers close the connection. It ends with the peer's SVID, and a request that was on its way at that
-    /// moment would get no answer: so the peer is asked before, while it listens. HTTP/2 has a frame for it.
-    last_call: Option<Instant>,
+    /// From when on answers close the connection, in the time of `activity`. It ends with the peer's SVID, and a request
+    /// that was on its way at that moment would get no answer: so the peer is asked before, while it listens. HTTP/2 has a
+    /// frame for it.
+    last_call: Option<u64>,
     activity: Arc<Activity>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for PeerService {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = InFlight;
 
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        request.extensions_mut().insert(self.peer.clone());
+    fn call(&self, request: Request<Incoming>) -> InFlight {
         let busy = Busy::new(Arc::clone(&self.activity));
-        let answer = self.app.clone().call(request);
-        let last_call = self.last_call;
-        Box::pin(async move {
-            let Ok(mut answer) = answer.await;
-            if last_call.is_some_and(|from| from <= Instant::now()) {
-                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            drop(busy);
-            Ok(answer)
-        })
+        let answer = self.app.answer(self.peer.clone(), request.map(Body::new));
+        InFlight { answer, last_call: self.last_call, busy }
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Peer {
-    type Rejection = StatusCode;
+/// A request that is being answered.
+struct InFlight {
+    answer: Answer,
+    last_call: Option<u64>,
+    busy: Busy,
+}
 
-    /// Only a request that came through a [`super::Listener`] has a peer; any other is a mistake of ours.
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
-        parts.extensions.get::<Self>().cloned().ok_or(StatusCode::INTERNAL_SERVER_ERROR)
+impl Future for InFlight {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut answer = std::task::ready!(self.answer.as_mut().poll(cx));
+        let now = self.busy.end();
+        if self.last_call.is_some_and(|from| from <= now) {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(Ok(answer))
     }
 }
 
@@ -281,7 +287,7 @@ impl Activity {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+        millis(self.opened.elapsed()).max(1)
     }
 
     fn bytes_arrived(&self) {
@@ -307,21 +313,29 @@ impl Activity {
     }
 }
 
-/// One request in flight.
-struct Busy(Arc<Activity>);
+/// One request in flight, until it ends; nothing once it has.
+struct Busy(Option<Arc<Activity>>);
 
 impl Busy {
     fn new(activity: Arc<Activity>) -> Self {
         activity.requests.fetch_add(1, Relaxed);
         activity.head_since.store(0, Relaxed);
-        Self(activity)
+        Self(Some(activity))
+    }
+
+    /// Ends it, and tells when that is; 0 where it has ended before.
+    fn end(&mut self) -> u64 {
+        let Some(activity) = self.0.take() else { return 0 };
+        let now = activity.now();
+        activity.idle_since.store(now, Relaxed);
+        activity.requests.fetch_sub(1, Relaxed);
+        now
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.idle_since.store(self.0.now(), Relaxed);
-        self.0.requests.fetch_sub(1, Relaxed);
+        self.end();
     }
 }
 

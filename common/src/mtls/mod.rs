@@ -4,12 +4,14 @@
 //! certificate has passed `peer::verify`: one SPIFFE ID, not a CA, a chain to the bundle of the ID's own trust
 //! domain, and the rule. Session tickets are never issued: a resumed session would skip all of this.
 
+mod app;
 mod client;
 mod connection;
 mod peer;
 mod server;
 mod tls;
 
+pub use app::{Answer, App};
 pub use client::{ClientTimeouts, MtlsClient, TransportError};
 pub use peer::{Peer, PeerError, PeerRule};
 pub use server::{ConnectionMetrics, Limits, Listener, Serving};

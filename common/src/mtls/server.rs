@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -21,7 +20,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{connection::Connection, peer::PeerRule, tls};
+use super::{app::App, connection::Connection, peer::PeerRule, tls};
 use crate::svid::SvidSource;
 
 /// Bounds on everything that a peer controls. All are per listener.
@@ -63,7 +62,7 @@ impl Listener {
         self.address
     }
 
-    /// Begins to serve `app` to the peers that `rule` admits. Handlers find the verified [`super::Peer`] by extraction.
+    /// Begins to serve `app` to the peers that `rule` admits.
     ///
     /// # Errors
     /// Only where the TLS library cannot be configured at all.
@@ -73,7 +72,7 @@ impl Listener {
         rule: PeerRule,
         limits: Limits,
         metrics: ConnectionMetrics,
-        app: Router,
+        app: App,
     ) -> Result<Serving, rustls::Error> {
         let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(source, rule)?));
         let serving = Serving { stop: CancellationToken::new(), tasks: TaskTracker::new() };
@@ -111,7 +110,7 @@ impl Serving {
 /// What every connection of one listener shares.
 pub(super) struct Shared {
     pub(super) acceptor: TlsAcceptor,
-    pub(super) app: Router,
+    pub(super) app: App,
     pub(super) limits: Limits,
     pub(super) metrics: ConnectionMetrics,
     pub(super) stop: CancellationToken,

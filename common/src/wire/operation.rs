@@ -9,6 +9,8 @@ use super::target::first_action;
 struct Route {
     /// Path and, after `?action=`, the action.
     target: &'static str,
+    path: &'static str,
+    action: &'static str,
     label: &'static str,
     component: &'static str,
     verb: &'static str,
@@ -22,17 +24,27 @@ impl Route {
         (component, verb): (&'static str, &'static str),
         frame: ErrorFrame,
     ) -> Self {
-        Self { target, label, component, verb, frame }
-    }
-
-    fn split(&self) -> (&'static str, &'static str) {
-        self.target.split_once("?action=").unwrap_or((self.target, ""))
+        let (path, action) = split(target);
+        Self { target, path, action, label, component, verb, frame }
     }
 
     fn is(&self, path: &str, action: &[u8]) -> bool {
-        let (own_path, own_action) = self.split();
-        own_path == path && own_action.as_bytes() == action
+        self.path == path && self.action.as_bytes() == action
     }
+}
+
+/// Path and action of a target; every query in the table is an action.
+const fn split(target: &'static str) -> (&'static str, &'static str) {
+    const QUERY: &[u8] = b"?action=";
+    let mut path = target.as_bytes();
+    while let [rest @ .., last] = path {
+        if *last == b'?' {
+            let (path, query) = target.split_at(rest.len());
+            return (path, query.split_at(QUERY.len()).1);
+        }
+        path = rest;
+    }
+    (target, "")
 }
 
 macro_rules! operations {
@@ -65,13 +77,13 @@ macro_rules! operations {
             }
 
             /// The path alone.
-            pub fn path(self) -> &'static str {
-                self.route().split().0
+            pub const fn path(self) -> &'static str {
+                self.route().path
             }
 
             /// The action; empty where there is none.
-            pub fn action(self) -> &'static str {
-                self.route().split().1
+            pub const fn action(self) -> &'static str {
+                self.route().action
             }
 
             /// A name for metrics that stays as it is.

@@ -15,6 +15,17 @@ pub fn decode_path(path: &str) -> Option<Cow<'_, str>> {
 /// Where Go's `ServeMux` redirects a path to: without `//`, `/./` and `/../`, keeping a trailing slash. `None` when
 /// the path is clean already. Works on the path as it was sent; escapes are left alone, so `/%2e/` is clean.
 pub fn clean_path(path: &str) -> Option<String> {
+    (!is_clean(path)).then(|| cleaned(path))
+}
+
+/// Whether there is nothing to clean: one slash before each segment, and perhaps one at the end.
+fn is_clean(path: &str) -> bool {
+    let Some(segments) = path.strip_prefix('/') else { return false };
+    let segments = segments.strip_suffix('/').unwrap_or(segments);
+    path == "/" || segments.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
+}
+
+fn cleaned(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     for segment in path.split('/') {
         match segment {
@@ -29,7 +40,7 @@ pub fn clean_path(path: &str) -> Option<String> {
     if path.ends_with('/') && !kept.is_empty() {
         cleaned.push('/');
     }
-    (cleaned != path).then_some(cleaned)
+    cleaned
 }
 
 /// The first value of the key `action` in a query, form-decoded; empty when there is none. A part that contains `;` or
@@ -108,6 +119,19 @@ mod tests {
     fn a_clean_path_is_not_redirected() {
         for path in ["/", "/a", "/a/", "/v1/store/secrets", "/a%2F%2Fb", "/a/%2e%2e/b", "/..."] {
             assert_eq!(clean_path(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn exactly_the_paths_that_cleaning_would_change_are_not_clean() {
+        let mut paths = vec![String::new()];
+        for _ in 0..7 {
+            let longer =
+                paths.iter().flat_map(|path| ["/", ".", "a"].map(|end| format!("{path}{end}")));
+            paths = longer.collect();
+            for path in &paths {
+                assert_eq!(is_clean(path), cleaned(path) == *path, "{path}");
+            }
         }
     }
 

@@ -9,7 +9,6 @@ use axum::http::{Method, header};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use spike_common::{audit::AuditLog, http::BodyLimits, identity::TrustRootsByRole};
-use tower::ServiceExt;
 
 use super::*;
 
@@ -28,7 +27,7 @@ const SHARE: [u8; 32] = [
 
 /// A Keeper and the other end of its audit log.
 struct Subject {
-    app: Router,
+    app: App,
     keeper: Arc<Keeper>,
     audit: std::io::PipeReader,
 }
@@ -44,9 +43,8 @@ impl Subject {
 
     async fn send(&self, who: &str, request: Request<Body>) -> Response {
         let mut request = request;
-        request.extensions_mut().insert(Peer::unverified(who));
         request.headers_mut().insert(header::HOST, "keeper:8443".parse().unwrap());
-        self.app.clone().oneshot(request).await.unwrap()
+        self.app.answer(Peer::unverified(who), request).await
     }
 
     /// A POST: its status and its body as text.

@@ -13,9 +13,7 @@ mod secret;
 use std::sync::Arc;
 
 use axum::{
-    Router,
     body::Body,
-    extract::State,
     http::{HeaderValue, Request, StatusCode, header},
     response::Response,
 };
@@ -24,16 +22,16 @@ use spike_common::{
     audit::RequestId,
     daemon::chain,
     http::{self, BodyLimits, Ending, Exchange, Reply},
-    mtls::Peer,
+    mtls::{App, Peer},
     wire::{JsonError, Operation, STREAM_CONTENT_TYPE, fallback_error_body},
 };
 
 use crate::{access::Grant, error::Error, nexus::Nexus};
 
 /// Everything that Nexus serves over mTLS.
-pub fn app(nexus: Arc<Nexus>) -> Router {
+pub fn app(nexus: Arc<Nexus>) -> App {
     let metrics = nexus.metrics().clone();
-    http::catch_panics(Router::new().fallback(handle).with_state(nexus), &metrics)
+    http::app(&metrics, move |peer, request| handle(Arc::clone(&nexus), peer, request))
 }
 
 /// A request that was carried out, or not, and what the audit log says it was about.
@@ -55,7 +53,7 @@ impl From<Result<Reply, Error>> for Outcome {
     }
 }
 
-async fn handle(State(nexus): State<Arc<Nexus>>, peer: Peer, request: Request<Body>) -> Response {
+async fn handle(nexus: Arc<Nexus>, peer: Peer, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     if let Some(answer) = http::outside_the_handlers(&parts) {
         return answer;
@@ -69,7 +67,12 @@ async fn handle(State(nexus): State<Arc<Nexus>>, peer: Peer, request: Request<Bo
         (Ok(()), Some(operation)) if nexus.key_source().has(operation) => {
             let is_stream = parts.headers.get(header::CONTENT_TYPE).is_some_and(is_stream);
             let (nexus, peer) = (&*nexus, &peer);
-            dispatch(HandlerRequest { nexus, peer, operation, is_stream, body }).await
+            let request = HandlerRequest { nexus, peer, operation, is_stream, body };
+            match operation {
+                // Nearly every request. It does not carry the room with it that others need.
+                Operation::SecretGet => secret::get(request).await,
+                _ => Box::pin(dispatch(request)).await,
+            }
         }
         (Ok(()), Some(_) | None) => Outcome::without_subject(Error::NoSuchRoute),
     };
@@ -83,7 +86,7 @@ async fn handle(State(nexus): State<Arc<Nexus>>, peer: Peer, request: Request<Bo
         error: error.as_deref(),
     };
     let unrecorded = |error| error_reply(call, &Error::Audit(error));
-    exchange.end((nexus.audit(), nexus.metrics()), &peer, &ending, reply, unrecorded)
+    exchange.end((nexus.audit(), nexus.metrics()), &peer, &ending, reply, unrecorded).await
 }
 
 /// What an error looks like on `operation`, or outside every operation.
@@ -160,14 +163,14 @@ fn is_stream(content_type: &HeaderValue) -> bool {
 impl HandlerRequest<'_> {
     /// The order of almost every route (wire-api 4.3): read the whole body, parse it, ask whether the peer may, act.
     /// `about` names what the request is about: the path that is asked for and written down.
-    async fn run<T>(
+    fn run<T>(
         self,
         decode: impl FnOnce(&[u8]) -> Result<T, JsonError>,
         about: impl FnOnce(&T) -> Option<String>,
         act: impl AsyncFnOnce(&Nexus, &Grant, T) -> Result<Bytes, Error>,
-    ) -> Outcome {
+    ) -> impl Future<Output = Outcome> {
         let limits = self.nexus.body_limits();
-        self.run_within(limits, decode, about, act).await
+        self.run_within(limits, decode, about, act)
     }
 
     /// As [`Self::run`], with bounds of its own on the body.
