@@ -11,12 +11,15 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use spike_common::config::Backend;
 use spike_tests::{
     Credential, Running, SUPERUSER, Scenario,
@@ -33,8 +36,6 @@ use tokio_rustls::TlsConnector;
 const BINARY: &str = env!("CARGO_BIN_EXE_spike-programs");
 const TMP: &str = env!("CARGO_TARGET_TMPDIR");
 
-const PATH: &str = "bench/read";
-
 /// What each kind of read must reach of its floor (design: speed and size).
 const GOALS: [(Connections, &str, f64); 2] = [
     (Connections::Kept, "read, kept connections", 0.75),
@@ -42,7 +43,7 @@ const GOALS: [(Connections, &str, f64); 2] = [
 ];
 
 /// Measures reads of one secret by the superuser.
-#[derive(Clone, Copy, Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 struct Arguments {
     /// How long each measurement lasts, in seconds
     #[arg(long, default_value_t = 5.0)]
@@ -56,12 +57,24 @@ struct Arguments {
     /// The length of the secret's value, in bytes
     #[arg(long, default_value_t = 1024)]
     size: usize,
+    /// How many secrets there are; each read is of one of them, without any order
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    secrets: u32,
+    /// How many versions each of them has
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    versions: u32,
+    /// The environment of Nexus, beside what it needs: NAME=VALUE
+    #[arg(long = "set", value_parser = setting)]
+    settings: Vec<(String, String)>,
+    /// Measure only this kind of connections
+    #[arg(long, value_enum)]
+    only: Option<Connections>,
     /// What cargo says to every bench
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Connections {
     Kept,
     New,
@@ -73,17 +86,22 @@ fn main() -> Result<()> {
 }
 
 async fn measure(arguments: Arguments) -> Result<()> {
-    let cluster = Scenario::new(BINARY, TMP).backend(Backend::Sqlite).start().await?;
-    let superuser = cluster.superuser()?;
-    superuser.put_secret(&put(PATH, &[("value", &"x".repeat(arguments.size))])).await?;
-    let answer = cluster.post("/v1/store/secrets?action=get", get(PATH, 0).encode()).await?;
+    let mut scenario = Scenario::new(BINARY, TMP).backend(Backend::Sqlite);
+    for (name, value) in &arguments.settings {
+        scenario = scenario.setting(name, value);
+    }
+    let cluster = scenario.start().await?;
+    fill(&cluster, &arguments).await?;
+    let answer = cluster.post("/v1/store/secrets?action=get", get(&path(0), 0).encode()).await?;
     ensure!(answer.status == 200, "Nexus answers {}", answer.status);
     let floor = Floor::start(&cluster, &answer.body)?;
     let credential = cluster.credential(SUPERUSER)?;
     let servers = [floor.address, cluster.stranger().address()];
 
     say(&format!(
-        "{} byte value, {} connections, {} rounds of {} s, {} processors\n",
+        "{} secrets of {} versions of {} bytes, {} connections, {} rounds of {} s, {} processors\n",
+        arguments.secrets,
+        arguments.versions,
         arguments.size,
         arguments.connections,
         arguments.rounds,
@@ -91,12 +109,13 @@ async fn measure(arguments: Arguments) -> Result<()> {
         std::thread::available_parallelism()?,
     ));
     say(&format!("{:32}{:>12}{:>12}{:>9}{:>9}", "", "floor/s", "nexus/s", "ratio", "goal"));
-    for (connections, what, goal) in GOALS {
+    let asked = |connections| arguments.only.is_none_or(|only| only == connections);
+    for (connections, what, goal) in GOALS.into_iter().filter(|goal| asked(goal.0)) {
         let mut rates = [Vec::new(), Vec::new()];
         for _ in 0..arguments.rounds {
             for (server, rates) in servers.iter().zip(&mut rates) {
                 let dialer = Dialer::new(*server).showing(&credential);
-                rates.push(rate(Target::new(dialer)?, connections, arguments).await?);
+                rates.push(rate(Target::new(dialer, &arguments)?, connections, &arguments).await?);
             }
         }
         let [floor, nexus] = rates.map(median);
@@ -106,8 +125,41 @@ async fn measure(arguments: Arguments) -> Result<()> {
     cluster.stop().await
 }
 
+fn setting(text: &str) -> Result<(String, String)> {
+    let (name, value) = text.split_once('=').context("NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// All paths have one length, so that all answers have.
+fn path(number: u32) -> String {
+    format!("bench/secret-{number:08}")
+}
+
+/// Puts what is read, from many connections at a time.
+async fn fill(cluster: &Running, arguments: &Arguments) -> Result<()> {
+    const WRITERS: u32 = 64;
+    let (secrets, versions) = (arguments.secrets, arguments.versions);
+    let value = Arc::new("x".repeat(arguments.size));
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS.min(secrets) {
+        let (superuser, value) = (cluster.superuser()?, Arc::clone(&value));
+        writers.spawn(async move {
+            for number in (writer..secrets).step_by(WRITERS as usize) {
+                for _ in 0..versions {
+                    superuser.put_secret(&put(&path(number), &[("value", &value)])).await?;
+                }
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(done) = writers.join_next().await {
+        done??;
+    }
+    Ok(())
+}
+
 /// Calls per second.
-async fn rate(target: Target, connections: Connections, arguments: Arguments) -> Result<f64> {
+async fn rate(target: Target, connections: Connections, arguments: &Arguments) -> Result<f64> {
     let target = Arc::new(target);
     let begun = Instant::now();
     let until = begun + Duration::from_secs_f64(arguments.seconds);
@@ -128,30 +180,43 @@ async fn rate(target: Target, connections: Connections, arguments: Arguments) ->
     Ok(f64::from(calls) / begun.elapsed().as_secs_f64())
 }
 
-/// A server, and the one request that it is sent.
+/// A server, and what it is asked for.
 struct Target {
     dialer: Dialer,
     connector: TlsConnector,
-    request: Vec<u8>,
+    secrets: u32,
+    asked: AtomicU32,
 }
 
 impl Target {
-    fn new(dialer: Dialer) -> Result<Self> {
-        let body = get(PATH, 0).encode();
-        let head = format!(
-            "POST /v1/store/secrets?action=get HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
+    fn new(dialer: Dialer, arguments: &Arguments) -> Result<Self> {
         let connector = dialer.connector()?;
-        Ok(Self { dialer, connector, request: [head.as_bytes(), &body].concat() })
+        Ok(Self { dialer, connector, secrets: arguments.secrets, asked: AtomicU32::new(0) })
+    }
+
+    /// A request for any of the secrets.
+    fn request(&self) -> Vec<u8> {
+        // Goes through all of them before it comes back, without any order.
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b1);
+        let body = get(&path(asked % self.secrets), 0).encode();
+        let length = body.len();
+        let head = format!(
+            "POST /v1/store/secrets?action=get HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
+        );
+        [head.as_bytes(), &body].concat()
     }
 
     async fn over_one_connection(&self, until: Instant) -> Result<u32> {
         let mut stream = self.dialer.connect_with(&self.connector).await?.into_stream();
         let mut answer = Vec::new();
         let mut calls = 0;
+        // Of one secret there is one request; making it over and over would be work of the client's.
+        let mut request = self.request();
         while Instant::now() < until {
-            stream.write_all(&self.request).await?;
+            if self.secrets > 1 {
+                request = self.request();
+            }
+            stream.write_all(&request).await?;
             stream.flush().await?;
             if answer.is_empty() {
                 // Every further answer has the length of the first: the same headers, the same body.
@@ -169,7 +234,7 @@ impl Target {
         let mut calls = 0;
         while Instant::now() < until {
             let mut stream = self.dialer.connect_with(&self.connector).await?.into_stream();
-            stream.write_all(&self.request).await?;
+            stream.write_all(&self.request()).await?;
             stream.flush().await?;
             let answer = first_answer(&mut stream).await?;
             ensure!(answer.starts_with(b"HTTP/1.1 200 "), "not a 200");
