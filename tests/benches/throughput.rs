@@ -20,7 +20,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, ValueEnum};
-use spike_common::config::Backend;
+use spike_common::{config::Backend, wire::PolicyPutRequest};
 use spike_tests::{
     Credential, Running, SUPERUSER, Scenario,
     raw::{Dialer, first_answer},
@@ -36,13 +36,40 @@ use tokio_rustls::TlsConnector;
 const BINARY: &str = env!("CARGO_BIN_EXE_spike-programs");
 const TMP: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// What each kind of read must reach of its floor (design: speed and size).
-const GOALS: [(Connections, &str, f64); 2] = [
-    (Connections::Kept, "read, kept connections", 0.75),
-    (Connections::New, "read, a new connection each", 0.90),
+/// A kind of read, and what it must reach of its floor (design: speed and size).
+struct Kind {
+    what: &'static str,
+    connections: Connections,
+    /// The path of the SPIFFE ID that reads.
+    reader: &'static str,
+    goal: f64,
+}
+
+/// The one workload that one policy lets read everything.
+const WORKLOAD: &str = "/workload/reader";
+
+const KINDS: [Kind; 3] = [
+    Kind {
+        what: "superuser, kept connections",
+        connections: Connections::Kept,
+        reader: SUPERUSER,
+        goal: 0.75,
+    },
+    Kind {
+        what: "workload, kept connections",
+        connections: Connections::Kept,
+        reader: WORKLOAD,
+        goal: 0.70,
+    },
+    Kind {
+        what: "superuser, new connection each",
+        connections: Connections::New,
+        reader: SUPERUSER,
+        goal: 0.90,
+    },
 ];
 
-/// Measures reads of one secret by the superuser.
+/// Measures reads of secrets, by the superuser and by a workload that one policy lets in.
 #[derive(Clone, Debug, Parser)]
 struct Arguments {
     /// How long each measurement lasts, in seconds
@@ -95,7 +122,14 @@ async fn measure(arguments: Arguments) -> Result<()> {
     let answer = cluster.post("/v1/store/secrets?action=get", get(&path(0), 0).encode()).await?;
     ensure!(answer.status == 200, "Nexus answers {}", answer.status);
     let floor = Floor::start(&cluster, &answer.body)?;
-    let credential = cluster.credential(SUPERUSER)?;
+    let policy = PolicyPutRequest {
+        name: "reader".to_owned(),
+        spiffeid_pattern: r"^spiffe://spike\.ist/workload/reader$".to_owned(),
+        path_pattern: "^bench/".to_owned(),
+        permissions: vec!["read".to_owned()],
+        ..PolicyPutRequest::default()
+    };
+    cluster.superuser()?.put_policy(&policy).await?;
     let servers = [floor.address, cluster.stranger().address()];
 
     say(&format!(
@@ -110,16 +144,20 @@ async fn measure(arguments: Arguments) -> Result<()> {
     ));
     say(&format!("{:32}{:>12}{:>12}{:>9}{:>9}", "", "floor/s", "nexus/s", "ratio", "goal"));
     let asked = |connections| arguments.only.is_none_or(|only| only == connections);
-    for (connections, what, goal) in GOALS.into_iter().filter(|goal| asked(goal.0)) {
+    for kind in KINDS.into_iter().filter(|kind| asked(kind.connections)) {
+        let credential = cluster.credential(kind.reader)?;
         let mut rates = [Vec::new(), Vec::new()];
         for _ in 0..arguments.rounds {
             for (server, rates) in servers.iter().zip(&mut rates) {
                 let dialer = Dialer::new(*server).showing(&credential);
-                rates.push(rate(Target::new(dialer, &arguments)?, connections, &arguments).await?);
+                rates.push(
+                    rate(Target::new(dialer, &arguments)?, kind.connections, &arguments).await?,
+                );
             }
         }
         let [floor, nexus] = rates.map(median);
         let ratio = nexus / floor;
+        let Kind { what, goal, .. } = kind;
         say(&format!("{what:32}{floor:>12.0}{nexus:>12.0}{ratio:>9.2}{goal:>9.2}"));
     }
     cluster.stop().await

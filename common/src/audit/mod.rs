@@ -8,10 +8,10 @@ mod sink;
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
+    io::Write,
     time::Duration,
 };
 
-use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 pub use self::sink::{AuditError, AuditLog, Writing};
@@ -45,79 +45,76 @@ pub struct Entry<'a> {
 
 /// The name of a request, in the audit line and in the answer's `X-Request-Id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(String);
+pub struct RequestId([u8; 16]);
 
 impl RequestId {
     /// A new name of 16 hexadecimal digits. It need not be secret, only differ from every other: the standard library's
     /// hash keys are random per thread and change with every use, and asking them costs no system call.
     pub fn generate() -> Self {
-        Self(format!("{:016x}", RandomState::new().build_hasher().finish()))
+        let number = RandomState::new().build_hasher().finish();
+        Self(std::array::from_fn(|place| {
+            let digit = number >> (60 - 4 * place) & 0xf;
+            b"0123456789abcdef".get(digit as usize).copied().unwrap_or(b'0')
+        }))
     }
 
     /// The name as it is written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // Always: the digits are ASCII.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    time: &'a str,
-    audit: Body<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Body<'a> {
-    component: &'a str,
-    #[serde(rename = "TrailID")]
-    trail_id: &'a str,
-    timestamp: &'a str,
-    #[serde(rename = "UserID")]
-    user_id: &'a str,
-    action: &'a str,
-    path: &'a str,
-    resource: &'a str,
-    #[serde(rename = "SessionID")]
-    session_id: &'a str,
-    state: &'a str,
-    err: &'a str,
-    duration: u64,
-    status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<&'a str>,
 }
 
 impl Entry<'_> {
     /// The line, with its newline.
+    ///
+    /// It is put together by hand, as every request waits for it: names are written as they are, and only what a peer can
+    /// choose is escaped.
     fn line(&self, now: OffsetDateTime) -> Vec<u8> {
-        let written = now.format(&Rfc3339).unwrap_or_default();
-        let arrived = self.arrived.format(&Rfc3339).unwrap_or_default();
-        let line = Line {
-            time: &written,
-            audit: Body {
-                component: self.component,
-                trail_id: self.trail_id.as_str(),
-                timestamp: &arrived,
-                user_id: self.peer,
-                action: self.action,
-                path: self.path,
-                resource: self.query,
-                session_id: "",
-                state: if self.status < 400 { "audit-success" } else { "audit-errored" },
-                err: self.error.unwrap_or_default(),
-                duration: u64::try_from(self.duration.as_nanos()).unwrap_or(u64::MAX),
-                status: self.status,
-                subject: self.subject,
-            },
-        };
-        let mut bytes = Vec::with_capacity(512);
-        // Strings and numbers always serialize, and a Vec always takes them.
-        if serde_json::to_writer(&mut bytes, &line).is_err() {
-            bytes.clear();
+        let mut line = Line(Vec::with_capacity(768));
+        line.raw(r#"{"time":""#).time(now);
+        line.raw(r#"","audit":{"Component":""#).raw(self.component);
+        line.raw(r#"","TrailID":""#).raw(self.trail_id.as_str());
+        line.raw(r#"","Timestamp":""#).time(self.arrived);
+        line.raw(r#"","UserID":"#).escaped(self.peer);
+        line.raw(r#","Action":""#).raw(self.action);
+        line.raw(r#"","Path":"#).escaped(self.path);
+        line.raw(r#","Resource":"#).escaped(self.query);
+        let state = if self.status < 400 { "audit-success" } else { "audit-errored" };
+        line.raw(r#","SessionID":"","State":""#).raw(state);
+        line.raw(r#"","Err":"#).escaped(self.error.unwrap_or_default());
+        line.raw(r#","Duration":"#).number(self.duration.as_nanos());
+        line.raw(r#","Status":"#).number(self.status);
+        if let Some(subject) = self.subject {
+            line.raw(r#","Subject":"#).escaped(subject);
         }
-        bytes.push(b'\n');
-        bytes
+        line.raw("}}\n");
+        line.0
+    }
+}
+
+/// An audit line in the making. Writing to a `Vec` never fails.
+struct Line(Vec<u8>);
+
+impl Line {
+    /// JSON, or text that has nothing to escape.
+    fn raw(&mut self, text: &str) -> &mut Self {
+        self.0.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    /// A string, with its quotation marks.
+    fn escaped(&mut self, text: &str) {
+        serde_json::to_writer(&mut self.0, text).ok();
+    }
+
+    /// As RFC 3339 has it, in nanoseconds.
+    fn time(&mut self, time: OffsetDateTime) {
+        time.format_into(&mut self.0, &Rfc3339).ok();
+    }
+
+    fn number(&mut self, number: impl std::fmt::Display) {
+        write!(self.0, "{number}").ok();
     }
 }
 
@@ -151,11 +148,30 @@ mod tests {
         assert_eq!(audit["Resource"], "action=get&x=\n\"");
         assert_eq!(audit["Duration"], 12_000);
         assert_eq!(audit["Timestamp"], "1970-01-01T00:00:00Z");
+        assert_eq!(audit["Subject"], "tenants/acme/db");
+        let names: Vec<&str> = audit.as_object().unwrap().keys().map(String::as_str).collect();
+        let all = [
+            "Action",
+            "Component",
+            "Duration",
+            "Err",
+            "Path",
+            "Resource",
+            "SessionID",
+            "State",
+            "Status",
+            "Subject",
+            "Timestamp",
+            "TrailID",
+            "UserID",
+        ];
+        assert_eq!(names, all);
     }
 
     #[test]
     fn request_ids_differ_also_between_threads() {
-        let some = || (0..1000).map(|_| RequestId::generate().0).collect::<Vec<_>>();
+        let some =
+            || (0..1000).map(|_| RequestId::generate().as_str().to_owned()).collect::<Vec<_>>();
         let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(some)).collect();
         let ids: Vec<String> =
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();

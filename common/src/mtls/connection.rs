@@ -18,11 +18,11 @@ use axum::{
     http::{HeaderValue, Request, Response, StatusCode, header},
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use hyper::body::Incoming;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
 };
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
@@ -120,10 +120,24 @@ impl Connection {
         let last_call = (!http2).then(|| activity.now() + millis(last_call));
         let service = PeerService { app, peer, last_call, activity: Arc::clone(&activity) };
         let io = TokioIo::new(Watched { stream, activity: Arc::clone(&activity) });
-        let builder = builder(http2);
-        let connection = builder.serve_connection(io, service);
-        tokio::pin!(connection);
+        if http2 {
+            let connection = http2_builder().serve_connection(io, service);
+            self.drive(connection, http2::Connection::graceful_shutdown, ends, &activity).await;
+        } else {
+            let connection = http1_builder().serve_connection(io, service);
+            self.drive(connection, http1::Connection::graceful_shutdown, ends, &activity).await;
+        }
+    }
 
+    /// Serves requests until the peer ends the connection, or one of its limits does.
+    async fn drive<C: Future>(
+        &self,
+        connection: C,
+        shut_down: fn(Pin<&mut C>),
+        ends: Instant,
+        activity: &Activity,
+    ) {
+        tokio::pin!(connection);
         let mut ending = false;
         let mut events = FuturesUnordered::new();
         loop {
@@ -137,7 +151,7 @@ impl Connection {
                 event = events.next() => match event {
                     Some(Event::End) => {
                         ending = true;
-                        connection.as_mut().graceful_shutdown();
+                        shut_down(connection.as_mut());
                     }
                     Some(Event::Watch) | None => {
                         let limits = &self.shared.limits;
@@ -171,17 +185,21 @@ async fn event(stop: CancellationToken, ends: Instant, ending: bool) -> Event {
     }
 }
 
-fn builder(http2: bool) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MAX_HEAD);
+fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MAX_HEAD);
     builder
-        .http2()
+}
+
+fn http2_builder() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
-    if http2 { builder.http2_only() } else { builder.http1_only() }
+    builder
 }
 
 fn millis(time: Duration) -> u64 {
