@@ -4,6 +4,7 @@
 //! certificate has passed `peer::verify`: one SPIFFE ID, not a CA, a chain to the bundle of the ID's own trust
 //! domain, and the rule. Session tickets are never issued: a resumed session would skip all of this.
 
+mod activity;
 mod app;
 mod client;
 mod connection;
