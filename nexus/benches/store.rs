@@ -1,4 +1,4 @@
-//! Reads, durable writes and list pages of the store.
+//! Reads, durable writes and list pages of the store, with no value kept in memory.
 //!
 //! Every write is answered after its commit was synced, so the figures of `put` are those of the
 //! disk under the target's temporary directory; `put_*` counts puts, not batches.
@@ -46,7 +46,9 @@ impl Bench {
             _ => Home::File(directory.path().to_owned()),
         };
         let key = RootKey::from_bytes(&[7; 32]).expect("a valid key");
-        let store = Store::open(&home, &key, &Options::default(), NOON).expect("a new store");
+        // Reads are those of the database.
+        let options = Options { read_cache: 0, ..Options::default() };
+        let store = Store::open(&home, &key, &options, NOON).expect("a new store");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_time()
