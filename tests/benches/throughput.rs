@@ -20,9 +20,10 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, ValueEnum};
-use spike_common::{config::Backend, wire::PolicyPutRequest};
+use spike_common::config::Backend;
 use spike_tests::{
     Credential, Running, SUPERUSER, Scenario,
+    policies::allow,
     raw::{Dialer, first_answer},
     secrets::{get, put},
 };
@@ -122,14 +123,7 @@ async fn measure(arguments: Arguments) -> Result<()> {
     let answer = cluster.post("/v1/store/secrets?action=get", get(&path(0), 0).encode()).await?;
     ensure!(answer.status == 200, "Nexus answers {}", answer.status);
     let floor = Floor::start(&cluster, &answer.body)?;
-    let policy = PolicyPutRequest {
-        name: "reader".to_owned(),
-        spiffeid_pattern: r"^spiffe://spike\.ist/workload/reader$".to_owned(),
-        path_pattern: "^bench/".to_owned(),
-        permissions: vec!["read".to_owned()],
-        ..PolicyPutRequest::default()
-    };
-    cluster.superuser()?.put_policy(&policy).await?;
+    cluster.superuser()?.put_policy(&allow("reader", WORKLOAD, "^bench/", &["read"])).await?;
     let servers = [floor.address, cluster.stranger().address()];
 
     say(&format!(
@@ -234,7 +228,7 @@ impl Target {
 
     /// A request for any of the secrets.
     fn request(&self) -> Vec<u8> {
-        // Goes through all of them before it comes back, without any order.
+        // Neighbours in time are far from each other in the database.
         let asked = self.asked.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b1);
         let body = get(&path(asked % self.secrets), 0).encode();
         let length = body.len();

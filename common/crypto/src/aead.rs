@@ -79,12 +79,6 @@ impl AssociatedData {
         }
     }
 
-    /// How many bytes it is written as; never none but for [`none`](Self::none).
-    #[expect(clippy::len_without_is_empty, reason = "nobody asks whether nothing is bound")]
-    pub const fn len(&self) -> usize {
-        self.0.len()
-    }
-
     fn item(mut self, kind: u8, content: &[u8]) -> Self {
         self.0.push(kind);
         self.0.extend_from_slice(&(content.len() as u64).to_be_bytes());

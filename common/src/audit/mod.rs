@@ -45,23 +45,18 @@ pub struct Entry<'a> {
 
 /// The name of a request, in the audit line and in the answer's `X-Request-Id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId([u8; 16]);
+pub struct RequestId(String);
 
 impl RequestId {
     /// A new name of 16 hexadecimal digits. It need not be secret, only differ from every other: the standard library's
     /// hash keys are random per thread and change with every use, and asking them costs no system call.
     pub fn generate() -> Self {
-        let number = RandomState::new().build_hasher().finish();
-        Self(std::array::from_fn(|place| {
-            let digit = number >> (60 - 4 * place) & 0xf;
-            b"0123456789abcdef".get(digit as usize).copied().unwrap_or(b'0')
-        }))
+        Self(format!("{:016x}", RandomState::new().build_hasher().finish()))
     }
 
     /// The name as it is written.
     pub fn as_str(&self) -> &str {
-        // Always: the digits are ASCII.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 }
 

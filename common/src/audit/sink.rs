@@ -10,7 +10,7 @@ use std::{
     os::fd::AsFd,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
@@ -31,9 +31,6 @@ const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 /// How much a pipe takes for certain once it says that it takes anything (`PIPE_BUF`, Linux pipe(7)). A longer write could
 /// block for as long as nobody reads.
 const PIPE_UNIT: usize = 4096;
-
-/// How often a line stands back at the most before it waits for whoever writes.
-const TURNS: u8 = 4;
 
 /// The largest batch whose room is kept for another.
 const SPARE: usize = 1 << 20;
@@ -131,7 +128,7 @@ impl AuditLog {
         let mut open = lock(&self.open);
         open.bytes.extend_from_slice(&line);
         let (written, end) = (Arc::clone(&open.written), open.bytes.len());
-        Writing { log: self, written, end, turns: 0 }
+        Writing { log: self, written, end, has_waited: false }
     }
 
     /// Whether a line could be written now.
@@ -153,11 +150,6 @@ impl AuditLog {
     /// How many lines could not be written.
     pub fn errors(&self) -> u64 {
         self.errors.load(Relaxed)
-    }
-
-    /// Whether somebody writes at this moment.
-    fn is_writing(&self) -> bool {
-        matches!(self.sink.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     /// Writes the open batch, unless that is done.
@@ -188,7 +180,7 @@ pub struct Writing<'a> {
     written: Arc<OnceLock<Written>>,
     /// Where it ends in its batch.
     end: usize,
-    turns: u8,
+    has_waited: bool,
 }
 
 impl Writing<'_> {
@@ -202,17 +194,11 @@ impl Writing<'_> {
 impl Future for Writing<'_> {
     type Output = Result<(), AuditError>;
 
-    /// Stands back once for whatever else is ready to run, which may have lines too, and a few times more while another
-    /// thread writes, so that this one has something better to do than to wait.
+    /// Stands back once for whatever else is ready to run, which may have lines too.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let stand_back = match self.turns {
-            0 => true,
-            turns => turns < TURNS && self.written.get().is_none() && self.log.is_writing(),
-        };
-        if !stand_back {
+        if std::mem::replace(&mut self.has_waited, true) {
             return Poll::Ready(self.finish());
         }
-        self.turns += 1;
         context.waker().wake_by_ref();
         Poll::Pending
     }

@@ -3,9 +3,9 @@
 use std::{task::Poll, time::Duration};
 
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Body as _;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 /// Bounds on a body.
 #[derive(Clone, Copy, Debug)]
@@ -53,9 +53,9 @@ pub async fn read_body(mut body: Body, limits: BodyLimits) -> Result<Bytes, Body
     }
     let read = async {
         if !is_over(limits.bytes) {
-            match whole(&mut body, limits.bytes).await {
-                Ok(Some(whole)) => return Ok(whole),
-                Ok(None) => {}
+            match Limited::new(&mut body, limits.bytes).collect().await {
+                Ok(body) => return Ok(body.to_bytes()),
+                Err(error) if error.is::<LengthLimitError>() => {}
                 Err(_) => return Err(BodyError::Broken),
             }
         }
@@ -71,23 +71,6 @@ pub async fn read_body(mut body: Body, limits: BodyLimits) -> Result<Bytes, Body
         return body;
     }
     tokio::time::timeout(limits.time, read).await.unwrap_or(Err(BodyError::TooSlow))
-}
-
-/// The whole body; `None` where it has more than so many bytes. One that comes in one piece is not copied.
-async fn whole(body: &mut Body, limit: usize) -> Result<Option<Bytes>, axum::Error> {
-    let mut pieces = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        // What is no data is a trailer, which nobody asks for.
-        let Ok(piece) = frame?.into_data() else { continue };
-        if piece.len() > limit - pieces.len() {
-            return Ok(None);
-        }
-        if pieces.is_empty() && body.is_end_stream() {
-            return Ok(Some(piece));
-        }
-        pieces.extend_from_slice(&piece);
-    }
-    Ok(Some(pieces.freeze()))
 }
 
 #[cfg(test)]

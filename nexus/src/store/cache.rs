@@ -19,8 +19,8 @@ use super::head::SealedValue;
 /// Paths are spread over so many maps, each with a lock of its own.
 const SHARDS: usize = 16;
 
-/// What an entry takes besides its bytes, about: two maps' worth of pointers, and allocations.
-const OVERHEAD: usize = 256;
+/// What an entry takes besides ciphertext and paths, about: what it is bound to, pointers, and allocations.
+const OVERHEAD: usize = 448;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -185,6 +185,7 @@ impl Drop for Changing<'_> {
 }
 
 fn weight(path: &str, value: &SealedValue) -> usize {
+    // The path is the key of the map, and part of what the value is bound to.
     OVERHEAD + 2 * path.len() + value.len()
 }
 

@@ -182,7 +182,7 @@ impl SealedValue {
             .map_err(|_opaque| VersionRow::refused(path.as_str(), self.version))
     }
 
-    /// Bytes of it, about.
+    /// Bytes of the ciphertext.
     pub(super) fn len(&self) -> usize {
         self.sealed.len()
     }

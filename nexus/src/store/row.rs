@@ -126,13 +126,11 @@ impl<'a> Cipher<'a> {
         row: &R,
         keys: &Keys,
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let mut plaintext = Zeroizing::new(Vec::new());
-        let key = keys.get(self.key_number).ok_or_else(|| row.tampered())?;
-        let bound = row.binding(self.key_number);
-        key.aead()
-            .decrypt_into(self.nonce, self.ciphertext, &bound, &mut plaintext)
-            .map_err(|_opaque| row.tampered())?;
-        Ok(plaintext)
+        keys.get(self.key_number)
+            .and_then(|key| {
+                key.aead().decrypt(self.nonce, self.ciphertext, &row.binding(self.key_number)).ok()
+            })
+            .ok_or_else(|| row.tampered())
     }
 
     /// Copies what is needed to open it later; refuses the row by name where there is no such key.
@@ -161,9 +159,9 @@ impl Detached {
         self.key.aead().decrypt_into(&self.nonce, &self.ciphertext, &self.bound, out)
     }
 
-    /// Bytes of it, about.
+    /// Bytes of the ciphertext.
     pub(super) fn len(&self) -> usize {
-        self.ciphertext.len() + self.bound.len()
+        self.ciphertext.len()
     }
 
     /// The ciphertext.
