@@ -11,7 +11,7 @@ use spike_common::{
     http::{BodyLimits, RequestMetrics},
     identity::{Role, TrustRootsByRole},
     mtls::Peer,
-    wire::Shard,
+    wire::{KeeperOperation, Shard},
 };
 
 use crate::{
@@ -38,7 +38,7 @@ impl Keeper {
             slot: Slot::default(),
             replaced: Counter::default(),
             audit,
-            requests: RequestMetrics::default(),
+            requests: RequestMetrics::new(KeeperOperation::ALL.iter().copied().map(KeeperOperation::label)),
             body_limits,
         }
     }

@@ -13,7 +13,7 @@ use axum::{
 use bytes::Bytes;
 use spike_common::{
     daemon::chain,
-    http::{self, Ending, Exchange, Reply},
+    http::{self, Caller, Ending, Exchange, Reply},
     mtls::{App, Peer},
     wire::{
         ContributeRequest, EmptyRequest, EmptyResponse, KeeperOperation, ShardResponse,
@@ -28,11 +28,11 @@ mod tests;
 
 /// Everything that a Keeper serves over mTLS.
 pub fn app(keeper: Arc<Keeper>) -> App {
-    let metrics = keeper.requests().clone();
-    http::app(&metrics, move |peer, request| handle(Arc::clone(&keeper), peer, request))
+    http::app(Arc::clone(&keeper), keeper.requests(), handle)
 }
 
-async fn handle(keeper: Arc<Keeper>, peer: Peer, request: Request<Body>) -> Response {
+async fn handle(caller: Arc<Caller<Keeper>>, request: Request<Body>) -> Response {
+    let Caller { daemon: keeper, peer, .. } = &*caller;
     let (parts, body) = request.into_parts();
     if let Some(answer) = http::outside_the_handlers(&parts) {
         return answer;
@@ -43,10 +43,10 @@ async fn handle(keeper: Arc<Keeper>, peer: Peer, request: Request<Body>) -> Resp
     let call = call.filter(|_| exchange.is_post());
 
     let result = match call {
-        Some(operation) => dispatch(&keeper, &peer, operation, body).await,
+        Some(operation) => dispatch(keeper, peer, operation, body).await,
         None => Err(Error::NoSuchRoute),
     };
-    let error = result.as_ref().err().map(|error| told(error, &exchange, &peer));
+    let error = result.as_ref().err().map(|error| told(error, &exchange, peer));
     let reply = result.map_or_else(|error| error_reply(call, &error), Reply::ok);
     let ending = Ending {
         label: call.map_or("other", KeeperOperation::label),
@@ -56,7 +56,7 @@ async fn handle(keeper: Arc<Keeper>, peer: Peer, request: Request<Body>) -> Resp
         error: error.as_deref(),
     };
     let unrecorded = |error| error_reply(call, &Error::Audit(error));
-    exchange.end((keeper.audit(), keeper.requests()), &peer, &ending, reply, unrecorded).await
+    exchange.end((keeper.audit(), keeper.requests()), peer, &ending, reply, unrecorded).await
 }
 
 async fn dispatch(

@@ -140,20 +140,21 @@ impl Access {
     }
 
     fn by_policy(&self, peer: &Peer, path: &str, wanted: Permission) -> Result<Grant, Error> {
-        let unsealed = self.seal.unsealed()?;
-        // The lite backend has no policies, so that only the built-in roles get in.
-        let Some(policies) = unsealed.policies() else {
-            return Err(denied("this backend has no policies".to_owned()));
-        };
-        // Paths are validated after this (wire-api 4.3); what can be none is not worth a search.
-        if path.len() > SecretPath::MAX_LEN {
-            return Err(denied("the path is too long to be one".to_owned()));
-        }
-        let decision = policies.set().decide(peer.id(), path, wanted);
-        match decision {
-            Decision::Allowed { .. } => Ok(WHOLE),
-            Decision::Denied => Err(denied(policies.why_denied(peer.id(), path, wanted))),
-        }
+        self.seal.look(|unsealed| {
+            // The lite backend has no policies, so that only the built-in roles get in.
+            let Some(policies) = unsealed.policies() else {
+                return Err(denied("this backend has no policies".to_owned()));
+            };
+            // Paths are validated after this (wire-api 4.3); what can be none is not worth a search.
+            if path.len() > SecretPath::MAX_LEN {
+                return Err(denied("the path is too long to be one".to_owned()));
+            }
+            let decision = policies.set().decide(peer.id(), path, wanted);
+            match decision {
+                Decision::Allowed { .. } => Ok(WHOLE),
+                Decision::Denied => Err(denied(policies.why_denied(peer.id(), path, wanted))),
+            }
+        })
     }
 
     /// A workload that may not see all names may see those that a permission on them covers.

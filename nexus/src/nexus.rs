@@ -111,8 +111,10 @@ impl Nexus {
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let path = SecretPath::parse(request.path.as_str())?;
-        let unsealed = self.seal.granted(grant)?;
-        let found = unsealed.store()?.get_into(&path, Selector::from(request.version), out)?;
+        let selector = Selector::from(request.version);
+        let found = self
+            .seal
+            .act(grant, |unsealed| Ok(unsealed.store()?.get_into(&path, selector, out)?))?;
         if found { Ok(()) } else { Err(Error::NotFound) }
     }
 

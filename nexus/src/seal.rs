@@ -91,21 +91,39 @@ impl Seal {
         self.unsealed()
     }
 
+    /// As [`Self::granted`], for what is done at once: every request on every processor would otherwise count itself in and
+    /// out at one place in memory.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] while there is no key, and what `act` ends in.
+    pub fn act<T>(
+        &self,
+        _: &Grant,
+        act: impl FnOnce(&Unsealed) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.look(|unsealed| act(unsealed))
+    }
+
     /// Whether there is a key.
     ///
     /// # Errors
     /// [`Error::NotReady`] with the reason while there is none.
     pub fn ready(&self) -> Result<(), Error> {
-        match &**self.0.load() {
-            State::Unsealed(_) => Ok(()),
-            State::Sealed { reason } => Err(Error::NotReady(reason.clone())),
-        }
+        self.look(|_| Ok(()))
     }
 
     /// What the key makes possible, for the daemon's own work: no request gets here without a grant.
     pub(crate) fn unsealed(&self) -> Result<Arc<Unsealed>, Error> {
+        self.look(|unsealed| Ok(Arc::clone(unsealed)))
+    }
+
+    /// As [`Self::unsealed`], for what is done at once.
+    pub(crate) fn look<T>(
+        &self,
+        look: impl FnOnce(&Arc<Unsealed>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         match &**self.0.load() {
-            State::Unsealed(unsealed) => Ok(Arc::clone(unsealed)),
+            State::Unsealed(unsealed) => look(unsealed),
             State::Sealed { reason } => Err(Error::NotReady(reason.clone())),
         }
     }

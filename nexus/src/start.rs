@@ -17,6 +17,7 @@ use spike_common::{
     mtls::{ConnectionMetrics, Listener, PeerRule, Serving},
     svid::SvidSource,
     telemetry::{Effect, Telemetry},
+    wire::Operation,
 };
 use spike_crypto::RootKey;
 
@@ -70,7 +71,7 @@ pub async fn start(settings: NexusSettings, telemetry: Telemetry) -> Result<Runn
         (Arc::clone(&seal), key_source),
         settings.max_ciphertext_size,
         AuditLog::to_standard_error()?,
-        RequestMetrics::default(),
+        RequestMetrics::new(Operation::ALL.iter().copied().map(Operation::label)),
         BodyLimits {
             bytes: settings.server.max_body_size,
             time: settings.server.read_body_timeout,

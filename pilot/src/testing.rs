@@ -119,8 +119,9 @@ impl FakeNexus {
         let asked = Arc::<Mutex<Vec<Operation>>>::default();
         let behaviour: Arc<Behaviour> = Arc::new(behaviour);
         let shared = Arc::clone(&asked);
-        let app = App::new(move |_, request| {
-            answer(Arc::clone(&behaviour), Arc::clone(&shared), request)
+        let app = App::new(move |_| {
+            let (behaviour, shared) = (Arc::clone(&behaviour), Arc::clone(&shared));
+            move |request| answer(Arc::clone(&behaviour), Arc::clone(&shared), request)
         });
         let address = runtime.block_on(async {
             let listener = Listener::bind(&[([127, 0, 0, 1], 0).into()]).await.unwrap();

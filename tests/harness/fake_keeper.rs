@@ -64,7 +64,10 @@ impl Berth {
     pub fn serve(self, crew: &Crew) -> Result<FakeKeeper> {
         let state = Arc::new(Mutex::new(Behaviour::default()));
         let shared = Arc::clone(&state);
-        let app = App::new(move |peer, request| handle(Arc::clone(&shared), peer, request));
+        let app = App::new(move |peer| {
+            let shared = Arc::clone(&shared);
+            move |request| handle(Arc::clone(&shared), peer.clone(), request)
+        });
         let source = crew.credential("/spike/keeper")?.source()?;
         let metrics = ConnectionMetrics::default();
         let serving = self.0.serve(&source, PeerRule::AnySvid, LIMITS, metrics, app)?;

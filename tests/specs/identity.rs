@@ -162,7 +162,7 @@ async fn our_client_talks_to_nobody_but_nexus() -> Result<()> {
             connections_per_id: 16,
         };
         let metrics = ConnectionMetrics::default();
-        let app = App::new(async |_, _| StatusCode::NOT_FOUND.into_response());
+        let app = App::new(|_| async |_| StatusCode::NOT_FOUND.into_response());
         let serving = listener.serve(&server.source()?, PeerRule::AnySvid, limits, metrics, app)?;
         let roots = Arc::new(TrustRootsByRole::default());
         let client = NexusClient::new(&superuser, roots, &url, ClientTimeouts::default())?;

@@ -61,12 +61,12 @@ impl RequestId {
 }
 
 impl Entry<'_> {
-    /// The line, with its newline.
+    /// Writes the line, with its newline.
     ///
     /// It is put together by hand, as every request waits for it: names are written as they are, and only what a peer can
     /// choose is escaped.
-    fn line(&self, now: OffsetDateTime) -> Vec<u8> {
-        let mut line = Line(Vec::with_capacity(768));
+    fn write(&self, line: &mut Vec<u8>, now: OffsetDateTime) {
+        let mut line = Line(line);
         line.raw(r#"{"time":""#).time(now);
         line.raw(r#"","audit":{"Component":""#).raw(self.component);
         line.raw(r#"","TrailID":""#).raw(self.trail_id.as_str());
@@ -84,14 +84,13 @@ impl Entry<'_> {
             line.raw(r#","Subject":"#).escaped(subject);
         }
         line.raw("}}\n");
-        line.0
     }
 }
 
 /// An audit line in the making. Writing to a `Vec` never fails.
-struct Line(Vec<u8>);
+struct Line<'a>(&'a mut Vec<u8>);
 
-impl Line {
+impl Line<'_> {
     /// JSON, or text that has nothing to escape.
     fn raw(&mut self, text: &str) -> &mut Self {
         self.0.extend_from_slice(text.as_bytes());
@@ -100,12 +99,12 @@ impl Line {
 
     /// A string, with its quotation marks.
     fn escaped(&mut self, text: &str) {
-        serde_json::to_writer(&mut self.0, text).ok();
+        serde_json::to_writer(&mut *self.0, text).ok();
     }
 
     /// As RFC 3339 has it, in nanoseconds.
     fn time(&mut self, time: OffsetDateTime) {
-        time.format_into(&mut self.0, &Rfc3339).ok();
+        time.format_into(self.0, &Rfc3339).ok();
     }
 
     fn number(&mut self, number: impl std::fmt::Display) {
@@ -133,7 +132,8 @@ mod tests {
             error: Some("[access_unauthorized] unauthorized"),
             duration: Duration::from_micros(12),
         };
-        let line = entry.line(OffsetDateTime::UNIX_EPOCH);
+        let mut line = Vec::new();
+        entry.write(&mut line, OffsetDateTime::UNIX_EPOCH);
         assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1));
         let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
         let audit = &line["audit"];

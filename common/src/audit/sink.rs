@@ -5,6 +5,7 @@
 //! others may join it, and whoever comes back first writes for all.
 
 use std::{
+    cell::RefCell,
     fs::File,
     io,
     os::fd::AsFd,
@@ -32,8 +33,19 @@ const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 /// block for as long as nobody reads.
 const PIPE_UNIT: usize = 4096;
 
+/// How often.
+const TURNS: u8 = 16;
+
 /// The largest batch whose room is kept for another.
 const SPARE: usize = 1 << 20;
+
+/// No line takes more room than this for good, in bytes.
+const LONG_LINE: usize = 4096;
+
+thread_local! {
+    /// Where a thread makes its lines. Nothing in them is secret.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The audit log of one process.
 #[derive(Debug)]
@@ -124,11 +136,16 @@ impl AuditLog {
     /// # Errors
     /// [`AuditError`]: the request must fail, since nobody could ever tell that it happened.
     pub fn write(&self, entry: &Entry<'_>, now: OffsetDateTime) -> Writing<'_> {
-        let line = entry.line(now);
-        let mut open = lock(&self.open);
-        open.bytes.extend_from_slice(&line);
-        let (written, end) = (Arc::clone(&open.written), open.bytes.len());
-        Writing { log: self, written, end, has_waited: false }
+        LINE.with_borrow_mut(|line| {
+            line.clear();
+            entry.write(line, now);
+            let mut open = lock(&self.open);
+            open.bytes.extend_from_slice(line);
+            let (written, end) = (Arc::clone(&open.written), open.bytes.len());
+            drop(open);
+            line.shrink_to(LONG_LINE);
+            Writing { log: self, written, end, turns: 0 }
+        })
     }
 
     /// Whether a line could be written now.
@@ -153,8 +170,7 @@ impl AuditLog {
     }
 
     /// Writes the open batch, unless that is done.
-    fn flush(&self, written: &OnceLock<Written>) -> Written {
-        let mut sink = lock(&self.sink);
+    fn flush(&self, mut sink: MutexGuard<'_, Sink>, written: &OnceLock<Written>) -> Written {
         // A batch leaves `open` only under the lock of the sink, and has its outcome before that is released: one without
         // an outcome is the open one.
         *written.get_or_init(|| {
@@ -180,14 +196,16 @@ pub struct Writing<'a> {
     written: Arc<OnceLock<Written>>,
     /// Where it ends in its batch.
     end: usize,
-    has_waited: bool,
+    turns: u8,
 }
 
 impl Writing<'_> {
     /// What became of it; writes it where nobody has yet.
     fn finish(&self) -> Result<(), AuditError> {
         let written = self.written.get().copied();
-        written.unwrap_or_else(|| self.log.flush(&self.written)).line(self.end)
+        written
+            .unwrap_or_else(|| self.log.flush(lock(&self.log.sink), &self.written))
+            .line(self.end)
     }
 }
 
@@ -196,9 +214,17 @@ impl Future for Writing<'_> {
 
     /// Stands back once for whatever else is ready to run, which may have lines too.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if std::mem::replace(&mut self.has_waited, true) {
-            return Poll::Ready(self.finish());
+        if self.turns > 0 {
+            if let Some(written) = self.written.get() {
+                return Poll::Ready(written.line(self.end));
+            }
+            match self.log.sink.try_lock() {
+                Ok(sink) => return Poll::Ready(self.log.flush(sink, &self.written).line(self.end)),
+                Err(_) if self.turns < TURNS => {}
+                Err(_) => return Poll::Ready(self.finish()),
+            }
         }
+        self.turns += 1;
         context.waker().wake_by_ref();
         Poll::Pending
     }

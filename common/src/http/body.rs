@@ -59,18 +59,23 @@ pub async fn read_body(mut body: Body, limits: BodyLimits) -> Result<Bytes, Body
                 Err(_) => return Err(BodyError::Broken),
             }
         }
-        let mut rest = Limited::new(&mut body, DRAINED);
-        let drained = async { while let Some(Ok(_)) = rest.frame().await {} };
-        // When the time is over, what was not read is not read.
-        tokio::time::timeout(DRAIN_TIME, drained).await.ok();
+        Box::pin(drain(&mut body)).await;
         Err(too_large)
     };
     let mut read = std::pin::pin!(read);
-    // Most bodies come with their heads: no timer then.
+    // Most bodies come with their heads: no timer then, and no room for one.
     if let Poll::Ready(body) = futures_util::poll!(read.as_mut()) {
         return body;
     }
-    tokio::time::timeout(limits.time, read).await.unwrap_or(Err(BodyError::TooSlow))
+    let read = Box::pin(tokio::time::timeout(limits.time, read));
+    read.await.unwrap_or(Err(BodyError::TooSlow))
+}
+
+/// Reads on for a while. What was not read when it is over is not read.
+async fn drain(body: &mut Body) {
+    let mut rest = Limited::new(body, DRAINED);
+    let drained = async { while let Some(Ok(_)) = rest.frame().await {} };
+    tokio::time::timeout(DRAIN_TIME, drained).await.ok();
 }
 
 #[cfg(test)]

@@ -78,14 +78,16 @@ impl<'a> Exchange<'a> {
 
     /// Writes the audit line, counts the request, and makes `reply` the answer. Where the line cannot be written, what
     /// `unrecorded` says is the answer instead: a request fails that nobody could ever tell of.
-    pub async fn end(
-        self,
-        (audit, metrics): (&AuditLog, &RequestMetrics),
+    ///
+    /// What comes back borrows no more than it needs, so that it takes little room while it waits.
+    pub fn end<'e, F: FnOnce(AuditError) -> Reply>(
+        &'e self,
+        (audit, metrics): (&'e AuditLog, &'e RequestMetrics),
         peer: &Peer,
         ending: &Ending<'_>,
         reply: Reply,
-        unrecorded: impl FnOnce(AuditError) -> Reply,
-    ) -> Response {
+        unrecorded: F,
+    ) -> impl Future<Output = Response> + use<'a, 'e, F> {
         let duration = self.begun.elapsed();
         let entry = Entry {
             component: ending.component,
@@ -100,18 +102,22 @@ impl<'a> Exchange<'a> {
             error: ending.error,
             duration,
         };
-        let reply = match audit.write(&entry, self.arrived + duration).await {
-            Ok(()) => reply,
-            Err(error) => {
-                tracing::error!(reason = %error, "a request could not be written down and fails");
-                unrecorded(error)
+        let written = audit.write(&entry, self.arrived + duration);
+        let label = ending.label;
+        async move {
+            let reply = match written.await {
+                Ok(()) => reply,
+                Err(error) => {
+                    tracing::error!(reason = %error, "a request could not be written down and fails");
+                    unrecorded(error)
+                }
+            };
+            metrics.count(label, reply.status().as_u16(), duration);
+            let mut response = reply.into_response();
+            if let Ok(id) = HeaderValue::from_str(self.id.as_str()) {
+                response.headers_mut().insert(REQUEST_ID_HEADER, id);
             }
-        };
-        metrics.count(ending.label, reply.status().as_u16(), duration);
-        let mut response = reply.into_response();
-        if let Ok(id) = HeaderValue::from_str(self.id.as_str()) {
-            response.headers_mut().insert(REQUEST_ID_HEADER, id);
+            response
         }
-        response
     }
 }

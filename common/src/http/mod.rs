@@ -8,7 +8,7 @@ mod exchange;
 mod metrics;
 mod reply;
 
-use std::{future::Future, panic::AssertUnwindSafe};
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     body::Body,
@@ -16,6 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
+use prometheus_client::metrics::counter::Counter;
 
 pub use self::{
     body::{BodyError, BodyLimits, read_body},
@@ -26,24 +27,40 @@ pub use self::{
 
 use crate::mtls::{App, Peer};
 
+/// Who sends a request, and to which daemon: what the requests of one connection share.
+#[derive(Debug)]
+pub struct Caller<D> {
+    /// The verified peer.
+    pub peer: Peer,
+    /// The daemon.
+    pub daemon: Arc<D>,
+    panics: Counter,
+}
+
 /// A daemon's answers. Where `handle` panics the answer is 500, and it is counted: a bug in one request does not end a
 /// daemon.
-pub fn app<F>(
+pub fn app<D, F>(
+    daemon: Arc<D>,
     metrics: &RequestMetrics,
-    handle: impl Fn(Peer, Request<Body>) -> F + Send + Sync + 'static,
+    handle: fn(Arc<Caller<D>>, Request<Body>) -> F,
 ) -> App
 where
+    D: Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
     let panics = metrics.panics();
-    App::new(move |peer, request| {
-        let panics = panics.clone();
-        let answer = AssertUnwindSafe(handle(peer, request)).catch_unwind();
-        answer.map(move |answer| {
-            answer.unwrap_or_else(|_| {
-                panics.inc();
-                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    App::new(move |peer| {
+        let (daemon, panics) = (Arc::clone(&daemon), panics.clone());
+        let caller = Arc::new(Caller { peer, daemon, panics });
+        move |request| {
+            let caller = Arc::clone(&caller);
+            let answer = AssertUnwindSafe(handle(Arc::clone(&caller), request)).catch_unwind();
+            answer.map(move |answer| {
+                answer.unwrap_or_else(|_| {
+                    caller.panics.inc();
+                    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+                })
             })
-        })
+        }
     })
 }

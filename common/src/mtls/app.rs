@@ -12,24 +12,30 @@ use super::Peer;
 /// An answer that is being made.
 pub type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
-type Handler = dyn Fn(Peer, Request<Body>) -> Answer + Send + Sync;
+/// What answers the requests of one connection.
+pub type Answers = Box<dyn Fn(Request<Body>) -> Answer + Send + Sync>;
 
 /// Answers requests. None gets here without the verified peer that has sent it.
 #[derive(Clone)]
-pub struct App(Arc<Handler>);
+pub struct App(Arc<dyn Fn(Peer) -> Answers + Send + Sync>);
 
 impl App {
-    /// Every request is answered by `answer`.
-    pub fn new<F>(answer: impl Fn(Peer, Request<Body>) -> F + Send + Sync + 'static) -> Self
+    /// Asks `connect`, once for each connection, for what answers the requests of that peer. Whatever they share can be
+    /// put there, where connections on other processors do not touch it.
+    pub fn new<C, F>(connect: impl Fn(Peer) -> C + Send + Sync + 'static) -> Self
     where
+        C: Fn(Request<Body>) -> F + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        Self(Arc::new(move |peer, request| Box::pin(answer(peer, request))))
+        Self(Arc::new(move |peer| {
+            let answer = connect(peer);
+            Box::new(move |request| Box::pin(answer(request)))
+        }))
     }
 
-    /// Answers one request.
-    pub fn answer(&self, peer: Peer, request: Request<Body>) -> Answer {
-        (self.0)(peer, request)
+    /// What answers the requests of a connection to `peer`.
+    pub fn connect(&self, peer: Peer) -> Answers {
+        (self.0)(peer)
     }
 }
 

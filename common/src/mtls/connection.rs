@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     activity::{Activity, Busy, Watched, millis},
-    app::{Answer, App},
+    app::{Answer, Answers},
     peer::Peer,
     server::{MAX_HEAD, Reason, Shared},
 };
@@ -103,20 +103,20 @@ impl Connection {
 
     async fn serve(self, stream: TlsStream<TcpStream>, peer: Peer) {
         let counted = self.shared.count(peer.shared_id());
-        let app = if counted.is_some() {
-            self.shared.app.clone()
-        } else {
-            self.shared.metrics.refuse(Reason::TooManyOfOneId);
-            tracing::warn!(peer = peer.id(), "refused a connection: this SPIFFE ID has too many");
-            App::new(async |_, _| too_many())
-        };
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let activity = Arc::new(Activity::new(http2));
         let remaining = remaining(&peer);
         let ends = Instant::now() + remaining;
         let last_call = remaining.saturating_sub(NOTICE.min(remaining / 4));
         let last_call = (!http2).then(|| activity.now() + millis(last_call));
-        let service = PeerService { app, peer, last_call, activity: Arc::clone(&activity) };
+        let answers = if counted.is_some() {
+            self.shared.app.connect(peer)
+        } else {
+            self.shared.metrics.refuse(Reason::TooManyOfOneId);
+            tracing::warn!(peer = peer.id(), "refused a connection: this SPIFFE ID has too many");
+            Box::new(|_| Box::pin(async { too_many() }) as Answer)
+        };
+        let service = PeerService { answers, last_call, activity: Arc::clone(&activity) };
         let io = TokioIo::new(Watched { stream, activity: Arc::clone(&activity) });
         if http2 {
             let connection = http2_builder().serve_connection(io, service);
@@ -185,7 +185,11 @@ async fn event(stop: CancellationToken, ends: Instant, ending: bool) -> Event {
 
 fn http1_builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MAX_HEAD);
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(MAX_HEAD)
+        .half_close(true);
     builder
 }
 
@@ -233,10 +237,9 @@ fn innermost(error: &io::Error) -> String {
     error.get_ref().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// Puts the verified peer beside every request, and notes when requests begin and end.
+/// Answers the requests of one peer, and notes when they begin and end.
 struct PeerService {
-    app: App,
-    peer: Peer,
+    answers: Answers,
     /// From when on answers close the connection, in the time of `activity`. It ends with the peer's SVID, and a request
     /// that was on its way at that moment would get no answer: so the peer is asked before, while it listens. HTTP/2 has a
     /// frame for it.
@@ -251,7 +254,7 @@ impl hyper::service::Service<Request<Incoming>> for PeerService {
 
     fn call(&self, request: Request<Incoming>) -> InFlight {
         let busy = Busy::new(Arc::clone(&self.activity));
-        let answer = self.app.answer(self.peer.clone(), request.map(Body::new));
+        let answer = (self.answers)(request.map(Body::new));
         InFlight { answer, last_call: self.last_call, busy }
     }
 }

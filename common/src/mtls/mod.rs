@@ -12,7 +12,7 @@ mod peer;
 mod server;
 mod tls;
 
-pub use app::{Answer, App};
+pub use app::{Answer, Answers, App};
 pub use client::{ClientTimeouts, MtlsClient, TransportError};
 pub use peer::{Peer, PeerError, PeerRule};
 pub use server::{ConnectionMetrics, Limits, Listener, Serving};

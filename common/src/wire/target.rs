@@ -21,8 +21,12 @@ pub fn clean_path(path: &str) -> Option<String> {
 /// Whether there is nothing to clean: one slash before each segment, and perhaps one at the end.
 fn is_clean(path: &str) -> bool {
     let Some(segments) = path.strip_prefix('/') else { return false };
+    let is_suspect = |pair: &[u8]| matches!(pair, [b'/', b'/' | b'.']);
+    if !path.as_bytes().windows(2).any(is_suspect) {
+        return true;
+    }
     let segments = segments.strip_suffix('/').unwrap_or(segments);
-    path == "/" || segments.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
+    segments.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
 }
 
 fn cleaned(path: &str) -> String {
@@ -46,6 +50,12 @@ fn cleaned(path: &str) -> String {
 /// The first value of the key `action` in a query, form-decoded; empty when there is none. A part that contains `;` or
 /// a bad escape is passed over, as if it were not there.
 pub(super) fn first_action(query: &str) -> Cow<'_, [u8]> {
+    // As nearly every request has it.
+    if let Some(action) = query.strip_prefix("action=")
+        && action.bytes().all(|byte| byte.is_ascii_lowercase())
+    {
+        return Cow::Borrowed(action.as_bytes());
+    }
     query
         .split('&')
         .filter(|part| !part.contains(';'))

@@ -44,7 +44,7 @@ impl Subject {
     async fn send(&self, who: &str, request: Request<Body>) -> Response {
         let mut request = request;
         request.headers_mut().insert(header::HOST, "keeper:8443".parse().unwrap());
-        self.app.answer(Peer::unverified(who), request).await
+        self.app.connect(Peer::unverified(who))(request).await
     }
 
     /// A POST: its status and its body as text.

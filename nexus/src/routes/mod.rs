@@ -14,14 +14,14 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Request, StatusCode, header},
+    http::{HeaderValue, Request, StatusCode, header, request::Parts},
     response::Response,
 };
 use bytes::Bytes;
 use spike_common::{
     audit::RequestId,
     daemon::chain,
-    http::{self, BodyLimits, Ending, Exchange, Reply},
+    http::{self, BodyLimits, Caller, Ending, Exchange, Reply},
     mtls::{App, Peer},
     wire::{JsonError, Operation, STREAM_CONTENT_TYPE, fallback_error_body},
 };
@@ -30,8 +30,7 @@ use crate::{access::Grant, error::Error, nexus::Nexus};
 
 /// Everything that Nexus serves over mTLS.
 pub fn app(nexus: Arc<Nexus>) -> App {
-    let metrics = nexus.metrics().clone();
-    http::app(&metrics, move |peer, request| handle(Arc::clone(&nexus), peer, request))
+    http::app(Arc::clone(&nexus), nexus.metrics(), handle)
 }
 
 /// A request that was carried out, or not, and what the audit log says it was about.
@@ -53,20 +52,30 @@ impl From<Result<Reply, Error>> for Outcome {
     }
 }
 
-async fn handle(nexus: Arc<Nexus>, peer: Peer, request: Request<Body>) -> Response {
+/// Takes the request apart before anything is awaited, so that only its parts are kept meanwhile.
+fn handle(
+    caller: Arc<Caller<Nexus>>,
+    request: Request<Body>,
+) -> impl Future<Output = Response> + Send {
     let (parts, body) = request.into_parts();
-    if let Some(answer) = http::outside_the_handlers(&parts) {
-        return answer;
+    async move {
+        match http::outside_the_handlers(&parts) {
+            Some(answer) => answer,
+            None => answer(&caller, &parts, body).await,
+        }
     }
-    let exchange = Exchange::begin(&parts);
+}
+
+async fn answer(caller: &Caller<Nexus>, parts: &Parts, body: Body) -> Response {
+    let Caller { daemon: nexus, peer, .. } = caller;
+    let exchange = Exchange::begin(parts);
     let call = exchange.path().and_then(|path| Operation::from_request(path, exchange.query()));
     let call = call.filter(|_| exchange.is_post());
 
-    let outcome = match (gate(&nexus, &exchange), call) {
-        (Err(error), _) => Outcome::without_subject(error),
-        (Ok(()), Some(operation)) if nexus.key_source().has(operation) => {
+    let outcome = match admitted(nexus, &exchange, call) {
+        Err(error) => Outcome::without_subject(error),
+        Ok(operation) => {
             let is_stream = parts.headers.get(header::CONTENT_TYPE).is_some_and(is_stream);
-            let (nexus, peer) = (&*nexus, &peer);
             let request = HandlerRequest { nexus, peer, operation, is_stream, body };
             match operation {
                 // Nearly every request. It does not carry the room with it that others need.
@@ -74,9 +83,19 @@ async fn handle(nexus: Arc<Nexus>, peer: Peer, request: Request<Body>) -> Respon
                 _ => Box::pin(dispatch(request)).await,
             }
         }
-        (Ok(()), Some(_) | None) => Outcome::without_subject(Error::NoSuchRoute),
     };
-    let error = outcome.result.as_ref().err().map(|error| told(error, call, exchange.id(), &peer));
+    end(caller, &exchange, call, outcome).await
+}
+
+/// Writes down what became of the request, and makes that its answer.
+fn end<'e>(
+    caller: &'e Caller<Nexus>,
+    exchange: &'e Exchange<'_>,
+    call: Option<Operation>,
+    outcome: Outcome,
+) -> impl Future<Output = Response> + use<'e> {
+    let Caller { daemon: nexus, peer, .. } = caller;
+    let error = outcome.result.as_ref().err().map(|error| told(error, call, exchange.id(), peer));
     let reply = outcome.result.unwrap_or_else(|error| error_reply(call, &error));
     let ending = Ending {
         label: call.map_or("other", Operation::label),
@@ -85,8 +104,8 @@ async fn handle(nexus: Arc<Nexus>, peer: Peer, request: Request<Body>) -> Respon
         subject: outcome.subject.as_deref(),
         error: error.as_deref(),
     };
-    let unrecorded = |error| error_reply(call, &Error::Audit(error));
-    exchange.end((nexus.audit(), nexus.metrics()), &peer, &ending, reply, unrecorded).await
+    let unrecorded = move |error| error_reply(call, &Error::Audit(error));
+    exchange.end((nexus.audit(), nexus.metrics()), peer, &ending, reply, unrecorded)
 }
 
 /// What an error looks like on `operation`, or outside every operation.
@@ -106,18 +125,22 @@ fn error_reply(operation: Option<Operation>, error: &Error) -> Reply {
     Reply::new(status, body)
 }
 
-/// What is decided before the route: other methods are no route, and without the root key only an operator is heard
-/// (wire-api 3.2, in upstream's order).
-fn gate(nexus: &Nexus, exchange: &Exchange) -> Result<(), Error> {
+/// What is decided before the handler: other methods are no route, without the root key only an operator is heard
+/// (wire-api 3.2, in upstream's order), and a backend may not have the route.
+fn admitted(
+    nexus: &Nexus,
+    exchange: &Exchange,
+    call: Option<Operation>,
+) -> Result<Operation, Error> {
     if !exchange.is_post() {
         return Err(Error::NoSuchRoute);
     }
     let operators =
         [Operation::OperatorRecover, Operation::OperatorRestore, Operation::OperatorStatus];
-    if operators.iter().any(|operation| exchange.path() == Some(operation.path())) {
-        return Ok(());
+    if !operators.iter().any(|operation| exchange.path() == Some(operation.path())) {
+        nexus.seal().ready()?;
     }
-    nexus.seal().ready()
+    call.filter(|operation| nexus.key_source().has(*operation)).ok_or(Error::NoSuchRoute)
 }
 
 /// The whole route table. An operation without a handler does not compile.
@@ -174,30 +197,32 @@ impl HandlerRequest<'_> {
     }
 
     /// As [`Self::run`], with bounds of its own on the body.
-    async fn run_within<T>(
+    fn run_within<T>(
         self,
         limits: BodyLimits,
         decode: impl FnOnce(&[u8]) -> Result<T, JsonError>,
         about: impl FnOnce(&T) -> Option<String>,
         act: impl AsyncFnOnce(&Nexus, &Grant, T) -> Result<Bytes, Error>,
-    ) -> Outcome {
+    ) -> impl Future<Output = Outcome> {
         let Self { nexus, peer, operation, body, .. } = self;
-        let body = match http::read_body(body, limits).await {
-            Ok(body) => body,
-            Err(error) => return Outcome::without_subject(error.into()),
-        };
-        let request = match decode(&body) {
-            Ok(request) => request,
-            Err(error) => return Outcome::without_subject(error.into()),
-        };
-        drop(body);
-        let subject = about(&request);
-        let asked = subject.as_deref().unwrap_or_default();
-        let result = match nexus.access().authorize(peer, operation, asked) {
-            Ok(grant) => act(nexus, &grant, request).await,
-            Err(error) => Err(error),
-        };
-        Outcome { result: result.map(Reply::ok), subject }
+        async move {
+            let body = match http::read_body(body, limits).await {
+                Ok(body) => body,
+                Err(error) => return Outcome::without_subject(error.into()),
+            };
+            let request = match decode(&body) {
+                Ok(request) => request,
+                Err(error) => return Outcome::without_subject(error.into()),
+            };
+            drop(body);
+            let subject = about(&request);
+            let asked = subject.as_deref().unwrap_or_default();
+            let result = match nexus.access().authorize(peer, operation, asked) {
+                Ok(grant) => act(nexus, &grant, request).await,
+                Err(error) => Err(error),
+            };
+            Outcome { result: result.map(Reply::ok), subject }
+        }
     }
 }
 
