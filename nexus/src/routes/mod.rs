@@ -59,10 +59,10 @@ fn handle(
 ) -> impl Future<Output = Response> + Send {
     let (parts, body) = request.into_parts();
     async move {
-        match http::outside_the_handlers(&parts) {
-            Some(answer) => answer,
-            None => answer(&caller, &parts, body).await,
+        if let Some(answer) = http::outside_the_handlers(&parts) {
+            return answer;
         }
+        answer(&caller, &parts, body).await
     }
 }
 
