@@ -38,7 +38,9 @@ impl Keeper {
             slot: Slot::default(),
             replaced: Counter::default(),
             audit,
-            requests: RequestMetrics::new(KeeperOperation::ALL.iter().copied().map(KeeperOperation::label)),
+            requests: RequestMetrics::new(
+                KeeperOperation::ALL.iter().copied().map(KeeperOperation::label),
+            ),
             body_limits,
         }
     }

@@ -27,8 +27,8 @@ use crate::{error::Error, keeper::Keeper};
 mod tests;
 
 /// Everything that a Keeper serves over mTLS.
-pub fn app(keeper: Arc<Keeper>) -> App {
-    http::app(Arc::clone(&keeper), keeper.requests(), handle)
+pub fn app(keeper: &Arc<Keeper>) -> App {
+    http::app(Arc::clone(keeper), keeper.requests(), handle)
 }
 
 async fn handle(caller: Arc<Caller<Keeper>>, request: Request<Body>) -> Response {

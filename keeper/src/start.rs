@@ -61,7 +61,7 @@ pub async fn start(settings: KeeperSettings, telemetry: Telemetry) -> Result<Run
         .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
     tracing::info!(address = %listener.address(), "listening");
     let rule = PeerRule::Roles(CALLERS, roots);
-    let app = routes::app(Arc::clone(&keeper));
+    let app = routes::app(&keeper);
     let serving = listener.serve(&source, rule, settings.server.limits, connections, app)?;
     Ok(Running { keeper, serving })
 }

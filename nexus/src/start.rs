@@ -92,7 +92,7 @@ pub async fn start(settings: NexusSettings, telemetry: Telemetry) -> Result<Runn
         KeySource::Shares(shares) => Some(shares.keepers.tend()),
     };
     // Each request is authorized by itself, so that every SVID may connect.
-    let app = routes::app(Arc::clone(&nexus));
+    let app = routes::app(&nexus);
     let serving =
         listener.serve(&source, PeerRule::AnySvid, settings.server.limits, connections, app)?;
     Ok(Running { nexus, serving, tending })

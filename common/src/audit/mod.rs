@@ -45,18 +45,23 @@ pub struct Entry<'a> {
 
 /// The name of a request, in the audit line and in the answer's `X-Request-Id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(String);
+pub struct RequestId([u8; 16]);
 
 impl RequestId {
     /// A new name of 16 hexadecimal digits. It need not be secret, only differ from every other: the standard library's
     /// hash keys are random per thread and change with every use, and asking them costs no system call.
     pub fn generate() -> Self {
-        Self(format!("{:016x}", RandomState::new().build_hasher().finish()))
+        let mut digits = [b'0'; 16];
+        let number = RandomState::new().build_hasher().finish();
+        // 64 bits fill 16 digits.
+        write!(digits.as_mut_slice(), "{number:016x}").ok();
+        Self(digits)
     }
 
     /// The name as it is written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // Digits are ASCII.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
@@ -99,7 +104,13 @@ impl Line<'_> {
 
     /// A string, with its quotation marks.
     fn escaped(&mut self, text: &str) {
-        serde_json::to_writer(&mut *self.0, text).ok();
+        let is_special = |byte| matches!(byte, ..b' ' | b'"' | b'\\');
+        if text.bytes().fold(false, |special, byte| special | is_special(byte)) {
+            serde_json::to_writer(&mut *self.0, text).ok();
+        } else {
+            // Nearly every text is written as it is.
+            self.raw("\"").raw(text).raw("\"");
+        }
     }
 
     /// As RFC 3339 has it, in nanoseconds.

@@ -11,7 +11,7 @@ use std::{
     os::fd::AsFd,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
@@ -33,13 +33,13 @@ const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 /// block for as long as nobody reads.
 const PIPE_UNIT: usize = 4096;
 
-/// How often.
+/// How often a line lets others run while another thread writes, before its thread waits for that.
 const TURNS: u8 = 16;
 
 /// The largest batch whose room is kept for another.
 const SPARE: usize = 1 << 20;
 
-/// No line takes more room than this for good, in bytes.
+/// A line that takes more room than this, in bytes, does not keep it.
 const LONG_LINE: usize = 4096;
 
 thread_local! {
@@ -143,7 +143,9 @@ impl AuditLog {
             open.bytes.extend_from_slice(line);
             let (written, end) = (Arc::clone(&open.written), open.bytes.len());
             drop(open);
-            line.shrink_to(LONG_LINE);
+            if line.capacity() > LONG_LINE {
+                *line = Vec::new();
+            }
             Writing { log: self, written, end, turns: 0 }
         })
     }
@@ -153,11 +155,11 @@ impl AuditLog {
     /// # Errors
     /// Why not, in words.
     pub fn check(&self) -> Result<(), String> {
-        match self.sink.try_lock() {
+        match try_lock(&self.sink) {
             // Somebody is writing, or waiting to: what comes of it shows soon.
-            Err(_) if !self.stalled.load(Relaxed) => Ok(()),
-            Err(_) => Err(AuditError::Stalled.to_string()),
-            Ok(sink) => match sink.ready(&AT_ONCE) {
+            None if !self.stalled.load(Relaxed) => Ok(()),
+            None => Err(AuditError::Stalled.to_string()),
+            Some(sink) => match sink.ready(&AT_ONCE) {
                 Ok(()) => Ok(()),
                 Err(error) => Err(error.to_string()),
             },
@@ -196,33 +198,43 @@ pub struct Writing<'a> {
     written: Arc<OnceLock<Written>>,
     /// Where it ends in its batch.
     end: usize,
+    /// How often it has let others run.
     turns: u8,
 }
 
 impl Writing<'_> {
     /// What became of it; writes it where nobody has yet.
     fn finish(&self) -> Result<(), AuditError> {
-        let written = self.written.get().copied();
-        written
-            .unwrap_or_else(|| self.log.flush(lock(&self.log.sink), &self.written))
-            .line(self.end)
+        let written = match self.written.get() {
+            Some(written) => *written,
+            None => self.log.flush(lock(&self.log.sink), &self.written),
+        };
+        written.line(self.end)
+    }
+
+    /// The same, unless another thread is writing: a thread that waits for it is soon asleep, and has to be woken.
+    fn try_finish(&self) -> Option<Result<(), AuditError>> {
+        let written = match self.written.get() {
+            Some(written) => *written,
+            None => self.log.flush(try_lock(&self.log.sink)?, &self.written),
+        };
+        Some(written.line(self.end))
     }
 }
 
 impl Future for Writing<'_> {
     type Output = Result<(), AuditError>;
 
-    /// Stands back once for whatever else is ready to run, which may have lines too.
+    /// Stands back once for whatever else is ready to run, which may have lines too, and a few times more for another
+    /// thread that writes.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.turns > 0 {
-            if let Some(written) = self.written.get() {
-                return Poll::Ready(written.line(self.end));
-            }
-            match self.log.sink.try_lock() {
-                Ok(sink) => return Poll::Ready(self.log.flush(sink, &self.written).line(self.end)),
-                Err(_) if self.turns < TURNS => {}
-                Err(_) => return Poll::Ready(self.finish()),
-            }
+        let outcome = match self.turns {
+            0 => None,
+            TURNS.. => Some(self.finish()),
+            _ => self.try_finish(),
+        };
+        if let Some(outcome) = outcome {
+            return Poll::Ready(outcome);
         }
         self.turns += 1;
         context.waker().wake_by_ref();
@@ -301,6 +313,15 @@ impl Sink {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `None` where somebody else holds it.
+fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 #[cfg(test)]

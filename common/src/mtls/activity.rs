@@ -11,16 +11,15 @@ use std::{
     time::Duration,
 };
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    time::Instant,
 };
 use tokio_rustls::server::TlsStream;
 
-/// What a connection is doing, in milliseconds since it opened; 0 in `head_since` means no head is being read.
+/// What a connection is doing, and since when, by [`now`]; 0 in `head_since` means no head is being read.
 pub(super) struct Activity {
-    opened: Instant,
     requests: AtomicUsize,
     idle_since: AtomicU64,
     head_since: AtomicU64,
@@ -30,18 +29,14 @@ pub(super) struct Activity {
 
 impl Activity {
     pub(super) fn new(http2: bool) -> Self {
+        let opened = now();
         Self {
-            opened: Instant::now(),
             requests: AtomicUsize::new(0),
-            idle_since: AtomicU64::new(0),
+            idle_since: AtomicU64::new(opened),
             // The first request must come as fast as a head must: as if its first byte were here.
-            head_since: AtomicU64::new(u64::from(!http2)),
+            head_since: AtomicU64::new(if http2 { 0 } else { opened }),
             watch_heads: !http2,
         }
-    }
-
-    pub(super) fn now(&self) -> u64 {
-        millis(self.opened.elapsed()).max(1)
     }
 
     fn bytes_arrived(&self) {
@@ -49,7 +44,7 @@ impl Activity {
             && self.requests.load(Relaxed) == 0
             && self.head_since.load(Relaxed) == 0
         {
-            self.head_since.store(self.now(), Relaxed);
+            self.head_since.store(now(), Relaxed);
         }
     }
 
@@ -57,7 +52,7 @@ impl Activity {
         if self.requests.load(Relaxed) > 0 {
             return false;
         }
-        let now = self.now();
+        let now = now();
         let passed =
             |since: u64, limit: Duration| u128::from(now.saturating_sub(since)) > limit.as_millis();
         match self.head_since.load(Relaxed) {
@@ -80,7 +75,7 @@ impl Busy {
     /// Ends it, and tells when that is; 0 where it has ended before.
     pub(super) fn end(&mut self) -> u64 {
         let Some(activity) = self.0.take() else { return 0 };
-        let now = activity.now();
+        let now = now();
         activity.idle_since.store(now, Relaxed);
         activity.requests.fetch_sub(1, Relaxed);
         now
@@ -142,6 +137,13 @@ impl AsyncWrite for Watched {
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }
+}
+
+/// Milliseconds of a clock that nobody sets, never 0. It advances every few of them, and asking it costs next to nothing
+/// (Linux `clock_gettime(2)`, `CLOCK_MONOTONIC_COARSE`): it is asked at every request.
+pub(super) fn now() -> u64 {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    millis(Duration::try_from(now).unwrap_or_default()).max(1)
 }
 
 /// A time in whole milliseconds.

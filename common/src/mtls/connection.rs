@@ -14,7 +14,6 @@ use axum::{
     body::Body,
     http::{HeaderValue, Request, Response, StatusCode, header},
 };
-use futures_util::{StreamExt, stream::FuturesUnordered};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -29,9 +28,10 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    activity::{Activity, Busy, Watched, millis},
+    activity::{Activity, Busy, Watched, millis, now},
     app::{Answer, Answers},
     peer::Peer,
+    quiet::Quiet,
     server::{MAX_HEAD, Reason, Shared},
 };
 use crate::clock;
@@ -108,7 +108,7 @@ impl Connection {
         let remaining = remaining(&peer);
         let ends = Instant::now() + remaining;
         let last_call = remaining.saturating_sub(NOTICE.min(remaining / 4));
-        let last_call = (!http2).then(|| activity.now() + millis(last_call));
+        let last_call = (!http2).then(|| now() + millis(last_call));
         let answers = if counted.is_some() {
             self.shared.app.connect(peer)
         } else {
@@ -137,27 +137,27 @@ impl Connection {
     ) {
         tokio::pin!(connection);
         let mut ending = false;
-        let mut events = FuturesUnordered::new();
+        let mut next = Quiet::new(event(self.shared.stop.clone(), ends, ending));
         loop {
-            if events.is_empty() {
-                events.push(event(self.shared.stop.clone(), ends, ending));
-            }
             tokio::select! {
                 biased;
                 // However it ended, the peer is gone, and what was wrong is the peer's to know.
                 _ = connection.as_mut() => return,
-                event = events.next() => match event {
-                    Some(Event::End) => {
-                        ending = true;
-                        shut_down(connection.as_mut());
-                    }
-                    Some(Event::Watch) | None => {
-                        let limits = &self.shared.limits;
-                        if activity.overdue(limits.header_timeout, limits.idle_timeout) {
-                            return;
+                what = &mut next => {
+                    match what {
+                        Event::End => {
+                            ending = true;
+                            shut_down(connection.as_mut());
+                        }
+                        Event::Watch => {
+                            let limits = &self.shared.limits;
+                            if activity.overdue(limits.header_timeout, limits.idle_timeout) {
+                                return;
+                            }
                         }
                     }
-                },
+                    next = Quiet::new(event(self.shared.stop.clone(), ends, ending));
+                }
             }
         }
     }
@@ -171,10 +171,8 @@ enum Event {
     Watch,
 }
 
-/// Waits for the next event.
-///
-/// It is polled through a set of its own, which asks it only when it has something to say: asked at every byte of the
-/// connection, it would take the lock of the token that all connections share, thousands of times a second.
+/// Waits for the next event. To be polled through [`Quiet`]: asked at every byte of the connection, it would take the lock
+/// of the token that all connections share, thousands of times a second.
 async fn event(stop: CancellationToken, ends: Instant, ending: bool) -> Event {
     tokio::select! {
         () = stop.cancelled(), if !ending => Event::End,
@@ -183,6 +181,7 @@ async fn event(stop: CancellationToken, ends: Instant, ending: bool) -> Event {
     }
 }
 
+/// A peer that says that it will send no more still gets its answer, as from Go's server.
 fn http1_builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
@@ -240,7 +239,7 @@ fn innermost(error: &io::Error) -> String {
 /// Answers the requests of one peer, and notes when they begin and end.
 struct PeerService {
     answers: Answers,
-    /// From when on answers close the connection, in the time of `activity`. It ends with the peer's SVID, and a request
+    /// From when on answers close the connection, in the time of [`now`]. It ends with the peer's SVID, and a request
     /// that was on its way at that moment would get no answer: so the peer is asked before, while it listens. HTTP/2 has a
     /// frame for it.
     last_call: Option<u64>,

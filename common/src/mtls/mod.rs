@@ -9,6 +9,7 @@ mod app;
 mod client;
 mod connection;
 mod peer;
+mod quiet;
 mod server;
 mod tls;
 

@@ -38,7 +38,7 @@ impl Subject {
         let limits = BodyLimits { bytes: 1024, time: Duration::from_mins(1) };
         let log = AuditLog::to_file(File::from(OwnedFd::from(writer)));
         let keeper = Arc::new(Keeper::new(Arc::new(TrustRootsByRole::default()), log, limits));
-        Self { app: app(Arc::clone(&keeper)), keeper, audit }
+        Self { app: app(&keeper), keeper, audit }
     }
 
     async fn send(&self, who: &str, request: Request<Body>) -> Response {

@@ -29,8 +29,8 @@ use spike_common::{
 use crate::{access::Grant, error::Error, nexus::Nexus};
 
 /// Everything that Nexus serves over mTLS.
-pub fn app(nexus: Arc<Nexus>) -> App {
-    http::app(Arc::clone(&nexus), nexus.metrics(), handle)
+pub fn app(nexus: &Arc<Nexus>) -> App {
+    http::app(Arc::clone(nexus), nexus.metrics(), handle)
 }
 
 /// A request that was carried out, or not, and what the audit log says it was about.

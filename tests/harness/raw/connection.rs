@@ -59,6 +59,14 @@ impl Connection {
         Ok(self.stream.flush().await?)
     }
 
+    /// Says that nothing more will be sent; what comes can still be read.
+    ///
+    /// # Errors
+    /// Where the connection is broken.
+    pub async fn end_sending(&mut self) -> Result<()> {
+        Ok(self.stream.shutdown().await?)
+    }
+
     /// Reads one answer.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! HTTP versions, headers and framing (wire-api 2.2 to 2.4, 4.1).
 
 use anyhow::Result;
+use spike_common::config::Backend;
 use spike_tests::SUPERUSER;
 
 use super::{BAD_REQUEST, GET, LIST, PUT};
@@ -91,6 +92,23 @@ async fn a_client_that_asks_first_is_told_to_continue() -> Result<()> {
         .await?;
     assert_eq!(superuser.answer_without_body().await?.status, 100);
     assert_eq!(superuser.exchange("{}").await?.told(), (200, r#"{"keys":[]}"#));
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn a_client_that_has_nothing_more_to_say_still_gets_its_answer() -> Result<()> {
+    let cluster = scenario().backend(Backend::Sqlite).start().await?;
+    let body = r#"{"path":"app/db","values":{"name":"value"}}"#;
+    let length = body.len();
+    let put = format!("POST {PUT} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}");
+    for _ in 0..20 {
+        let mut superuser = cluster.dial_as(SUPERUSER)?.connect().await?;
+        superuser.send(&put).await?;
+        // What is put is still on its way to the disk.
+        superuser.end_sending().await?;
+        assert_eq!(superuser.answer().await?.told(), (200, "{}"));
+        superuser.ended().await?;
+    }
     cluster.stop().await
 }
 

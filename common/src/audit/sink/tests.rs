@@ -108,3 +108,27 @@ async fn a_closed_reader_is_an_error_not_the_end() {
     drop(reader);
     assert!(matches!(write(&log, 200).await, Err(AuditError::Write(Errno::PIPE))));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn lines_of_many_threads_are_all_written_and_whole() {
+    let (reader, log) = piped();
+    let log = Arc::new(log);
+    let reading = std::thread::spawn(move || statuses(reader));
+    let writers = (0..16_u16).map(|writer| {
+        let log = Arc::clone(&log);
+        tokio::spawn(async move {
+            for _ in 0..500 {
+                write(&log, 200 + writer).await.unwrap();
+            }
+        })
+    });
+    for writer in join_all(writers).await {
+        writer.unwrap();
+    }
+    drop(log);
+    let statuses = reading.join().unwrap();
+    for writer in 0..16 {
+        let lines = statuses.iter().filter(|status| **status == 200 + writer).count();
+        assert_eq!(lines, 500);
+    }
+}
