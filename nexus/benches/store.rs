@@ -171,7 +171,7 @@ fn floor_one_synced_page(bencher: Bencher<'_, '_>) {
 fn get_1_kib_of_a_path_with_versions(bencher: Bencher<'_, '_>, versions: u32) {
     let key = RootKey::from_bytes(&[7; 32]).expect("a valid key");
     let max_versions = NonZeroU32::new(versions).expect("not zero");
-    let options = Options { max_versions, ..Options::default() };
+    let options = Options { max_versions, read_cache: 0, ..Options::default() };
     let store = Store::open(&Home::Memory, &key, &options, NOON).expect("a new store");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     runtime.expect("a runtime").block_on(async {
