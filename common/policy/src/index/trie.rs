@@ -29,11 +29,13 @@ struct Node {
 pub(super) struct Trie {
     nodes: Vec<Node>,
     free: Vec<NodeId>,
+    /// Which symbols lead on from the root, a bit each: most texts that are looked up begin with no key at most places.
+    firsts: [u64; 4],
 }
 
 impl Trie {
     pub(super) fn new() -> Self {
-        Self { nodes: vec![Node::default()], free: Vec::new() }
+        Self { nodes: vec![Node::default()], free: Vec::new(), firsts: [0; 4] }
     }
 
     /// Files one more key and answers its node.
@@ -72,6 +74,9 @@ impl Trie {
             }
             let parent = node.parent;
             self.node_mut(parent).children.retain(|&(_, child)| child != at);
+            if parent == ROOT {
+                self.find_firsts();
+            }
             *self.node_mut(at) = Node::default();
             self.free.push(at);
             at = parent;
@@ -97,6 +102,25 @@ impl Trie {
         self.node(ROOT).children.is_empty()
     }
 
+    /// Whether any key but the empty one may be at the beginning of a text that begins with this byte.
+    pub(super) fn may_begin(&self, first: u8) -> bool {
+        let leads_on = |symbol: u8| {
+            let word = self.firsts.get(usize::from(symbol / 64)).copied().unwrap_or_default();
+            word >> (symbol % 64) & 1 == 1
+        };
+        leads_on(first) || leads_on(ANY)
+    }
+
+    fn find_firsts(&mut self) {
+        let mut firsts = [0; 4];
+        for &(symbol, _) in &self.node(ROOT).children {
+            if let Some(word) = firsts.get_mut(usize::from(symbol / 64)) {
+                *word |= 1 << (symbol % 64);
+            }
+        }
+        self.firsts = firsts;
+    }
+
     /// Calls `found` with the root if the empty key is filed there.
     pub(super) fn visit_root(&self, subject: &[u8], found: &mut impl FnMut(NodeId, bool)) {
         self.report(ROOT, subject, found);
@@ -112,7 +136,7 @@ impl Trie {
         let mut at = from;
         let mut rest = subject;
         while let Some(&first) = rest.first() {
-            if let Some(wild) = self.child(at, ANY)
+            if let Some(wild) = self.wild_child(at)
                 && let Some(after) = self.follow(wild, rest)
             {
                 self.report(wild, after, found);
@@ -151,6 +175,11 @@ impl Trie {
         children.get(at).map(|&(_, child)| child)
     }
 
+    /// The child by [`ANY`], which is above every byte of UTF-8 and so the last, if there is one.
+    fn wild_child(&self, of: NodeId) -> Option<NodeId> {
+        self.node(of).children.last().filter(|(symbol, _)| *symbol == ANY).map(|&(_, child)| child)
+    }
+
     fn grow(&mut self, parent: NodeId, label: &[u8]) -> NodeId {
         let id = self.allocate(Node { label: label.into(), parent, ..Node::default() });
         self.adopt(parent, id);
@@ -181,7 +210,12 @@ impl Trie {
                     entry.1 = child;
                 }
             }
-            Err(at) => children.insert(at, (first, child)),
+            Err(at) => {
+                children.insert(at, (first, child));
+                if parent == ROOT {
+                    self.find_firsts();
+                }
+            }
         }
     }
 
