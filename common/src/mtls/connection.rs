@@ -137,14 +137,15 @@ impl Connection {
     ) {
         tokio::pin!(connection);
         let mut ending = false;
-        let mut next = Quiet::new(event(self.shared.stop.clone(), ends, ending));
+        let next = |ending| Quiet::new(event(self.shared.stop.clone(), ends, ending));
+        let mut waiting = next(ending);
         loop {
             tokio::select! {
                 biased;
                 // However it ended, the peer is gone, and what was wrong is the peer's to know.
                 _ = connection.as_mut() => return,
-                what = &mut next => {
-                    match what {
+                event = &mut waiting => {
+                    match event {
                         Event::End => {
                             ending = true;
                             shut_down(connection.as_mut());
@@ -156,7 +157,7 @@ impl Connection {
                             }
                         }
                     }
-                    next = Quiet::new(event(self.shared.stop.clone(), ends, ending));
+                    waiting = next(ending);
                 }
             }
         }

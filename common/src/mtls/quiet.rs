@@ -10,25 +10,21 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use futures_util::task::AtomicWaker;
-
 /// A future beside another one that is polled far more often: it is left alone until it wakes its task itself.
 pub(super) struct Quiet<F> {
     future: Pin<Box<F>>,
-    bell: Arc<Bell>,
-    /// Who hears the bell.
-    task: Option<Waker>,
+    bell: Option<Arc<Bell>>,
 }
 
+/// What the future wakes. It never forgets its task: whoever rings for nothing is heard again.
 struct Bell {
     rung: AtomicBool,
-    task: AtomicWaker,
+    task: Waker,
 }
 
 impl<F> Quiet<F> {
     pub(super) fn new(future: F) -> Self {
-        let bell = Bell { rung: AtomicBool::new(true), task: AtomicWaker::new() };
-        Self { future: Box::pin(future), bell: Arc::new(bell), task: None }
+        Self { future: Box::pin(future), bell: None }
     }
 }
 
@@ -36,17 +32,19 @@ impl<F: Future> Future for Quiet<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        if self.task.as_ref().is_none_or(|task| !task.will_wake(cx.waker())) {
-            self.bell.task.register(cx.waker());
-            self.task = Some(cx.waker().clone());
+        let Self { future, bell } = &mut *self;
+        // Rung once, so that the future is asked by whichever task it has come to.
+        let new = || Arc::new(Bell { rung: AtomicBool::new(true), task: cx.waker().clone() });
+        let bell = bell.get_or_insert_with(new);
+        if !bell.task.will_wake(cx.waker()) {
+            *bell = new();
         }
-        // Nearly always it has not, and looking costs less than taking.
-        if !self.bell.rung.load(Ordering::Relaxed) || !self.bell.rung.swap(false, Ordering::AcqRel)
-        {
+        // Nearly always it has not rung, and looking costs less than taking.
+        if !bell.rung.load(Ordering::Relaxed) || !bell.rung.swap(false, Ordering::AcqRel) {
             return Poll::Pending;
         }
-        let waker = Waker::from(Arc::clone(&self.bell));
-        self.future.as_mut().poll(&mut Context::from_waker(&waker))
+        let waker = Waker::from(Arc::clone(bell));
+        future.as_mut().poll(&mut Context::from_waker(&waker))
     }
 }
 
@@ -57,7 +55,7 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.rung.store(true, Ordering::Release);
-        self.task.wake();
+        self.task.wake_by_ref();
     }
 }
 
@@ -90,6 +88,26 @@ mod tests {
         assert_eq!((&mut quiet).await, Ok("word"));
         assert_eq!(asked.get(), 2);
         speaker.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn after_it_has_woken_for_nothing_it_is_still_heard() {
+        let (say, said) = tokio::sync::oneshot::channel();
+        let mut said = said.boxed();
+        let mut woken_for_nothing = false;
+        // A task of its own, which nothing else wakes.
+        let quiet = tokio::spawn(Quiet::new(poll_fn(move |cx| {
+            if !std::mem::replace(&mut woken_for_nothing, true) {
+                // As tokio's own futures do when their task has had its share.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            said.as_mut().poll(cx)
+        })));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        say.send("word").unwrap();
+        let heard = tokio::time::timeout(Duration::from_secs(10), quiet).await;
+        assert_eq!(heard.expect("it is heard").unwrap(), Ok("word"));
     }
 
     #[tokio::test]
