@@ -106,11 +106,7 @@ impl FieldIndex {
         if !self.floating.is_bare() {
             let first_floating = slots.len();
             for (at, _) in subject.char_indices() {
-                let rest = bytes.get(at..).unwrap_or_default();
-                if !rest.first().is_some_and(|first| self.floating.may_begin(*first)) {
-                    continue;
-                }
-                self.floating.visit(rest, &mut |node, exact| {
+                self.floating.visit(bytes.get(at..).unwrap_or_default(), &mut |node, exact| {
                     let slot = Slot { node, anchored: false, exact };
                     // Few keys occur in one text, but one key may occur often.
                     if !slots.iter().skip(first_floating).any(|known| *known == slot) {

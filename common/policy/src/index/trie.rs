@@ -103,7 +103,7 @@ impl Trie {
     }
 
     /// Whether any key but the empty one may be at the beginning of a text that begins with this byte.
-    pub(super) fn may_begin(&self, first: u8) -> bool {
+    fn may_begin(&self, first: u8) -> bool {
         let leads_on = |symbol: u8| {
             let word = self.firsts.get(usize::from(symbol / 64)).copied().unwrap_or_default();
             word >> (symbol % 64) & 1 == 1
@@ -128,7 +128,9 @@ impl Trie {
 
     /// Calls `found` with every node but the root whose key `subject` begins with, and whether the key is exact.
     pub(super) fn visit(&self, subject: &[u8], found: &mut impl FnMut(NodeId, bool)) {
-        self.visit_below(ROOT, subject, found);
+        if subject.first().is_some_and(|first| self.may_begin(*first)) {
+            self.visit_below(ROOT, subject, found);
+        }
     }
 
     /// Recurses only where a wildcard and a literal both lead on, so no deeper than there are wildcards in a key.
