@@ -2,12 +2,19 @@
 
 use std::time::SystemTime;
 
-use time::OffsetDateTime;
+use time::{OffsetDateTime, UtcOffset, macros::format_description};
 
 /// The wall clock, in UTC.
 #[expect(clippy::disallowed_methods, reason = "this is the edge that the lint sends everyone to")]
 pub fn now() -> OffsetDateTime {
     OffsetDateTime::from(SystemTime::now())
+}
+
+/// A time for people, to the second: `2026-07-25 20:02:04 UTC`.
+pub fn second(time: OffsetDateTime) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    let utc = time.checked_to_offset(UtcOffset::UTC).unwrap_or(time);
+    utc.format(format).unwrap_or_else(|_| time.to_string())
 }
 
 /// The wall clock as nanoseconds since the Unix epoch: how times are stored. Good until the year 2262.

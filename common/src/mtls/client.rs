@@ -27,7 +27,10 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{peer::PeerRule, tls};
+use super::{
+    peer::{PeerError, PeerRule},
+    tls, words,
+};
 use crate::svid::SvidSource;
 
 /// The largest answer that is read, in bytes. Over it the call fails; the largest real ones are lists of names.
@@ -99,6 +102,20 @@ pub enum TransportError {
     /// The answer is larger than is believable.
     #[error("the answer is larger than {} bytes", MAX_ANSWER)]
     TooLarge,
+}
+
+impl TransportError {
+    /// What was wrong with the certificate of the server, where that was what ended the handshake.
+    pub fn peer_error(&self) -> Option<&PeerError> {
+        match self {
+            Self::Handshake { source, .. } => source.get_ref()?.downcast_ref(),
+            Self::Connect { .. }
+            | Self::Timeout { .. }
+            | Self::Broken(_)
+            | Self::Address(_)
+            | Self::TooLarge => None,
+        }
+    }
 }
 
 /// A client for one kind of server. Connections are kept and reused; each checked its server when it was opened.
@@ -208,7 +225,7 @@ fn from_http(error: &hyper_util::client::legacy::Error) -> TransportError {
         }
         match cause.source() {
             Some(deeper) => cause = deeper,
-            None => return TransportError::Broken(cause.to_string()),
+            None => return TransportError::Broken(words::of_cause(cause)),
         }
     }
 }
@@ -242,7 +259,7 @@ impl Connector {
         let shaken = within(self.timeouts.handshake, "the TLS handshake", async {
             self.tls.connect(server_name, stream).await.map_err(|error| TransportError::Handshake {
                 host: at.clone(),
-                source: Arc::new(error),
+                source: Arc::new(words::of_handshake(error)),
             })
         });
         Ok(TokioIo::new(Dialled(shaken.await?)))

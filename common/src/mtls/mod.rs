@@ -12,6 +12,7 @@ mod peer;
 mod quiet;
 mod server;
 mod tls;
+mod words;
 
 pub use app::{Answer, Answers, App};
 pub use client::{ClientTimeouts, MtlsClient, TransportError};

@@ -7,9 +7,11 @@ use std::{fmt, sync::Arc};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use spiffe::SpiffeId;
 use time::OffsetDateTime;
-use x509_parser::{extensions::GeneralName, prelude::X509Certificate};
+use x509_parser::{certificate::Validity, extensions::GeneralName, prelude::X509Certificate};
 
+use super::words;
 use crate::{
+    clock::second,
     identity::{Role, TrustRootsByRole},
     svid::Material,
 };
@@ -95,7 +97,22 @@ pub enum PeerError {
     /// The trust domain is a stranger's.
     #[error("{0} is of a trust domain whose bundle this process does not hold")]
     UnknownTrustDomain(String),
-    /// Expired, not yet valid, or not signed by the bundle.
+    /// Its time is over, or has not begun, as far as this machine knows.
+    #[error(
+        "the certificate of {id} is valid from {} until {}, and it is {} on this machine: is the clock right?",
+        second(*not_before), second(*not_after), second(*now)
+    )]
+    Times {
+        /// The ID that the certificate claims.
+        id: String,
+        /// When it begins to be valid.
+        not_before: OffsetDateTime,
+        /// When it ends.
+        not_after: OffsetDateTime,
+        /// What time it is here.
+        now: OffsetDateTime,
+    },
+    /// Not signed by the bundle.
     #[error("the certificate of {id} does not verify: {reason}")]
     Chain {
         /// The ID that the certificate claims.
@@ -127,8 +144,14 @@ pub(crate) fn verify(
     let anchors = material
         .anchors(id.trust_domain())
         .ok_or_else(|| PeerError::UnknownTrustDomain(id.to_string()))?;
-    let chain =
-        |error: webpki::Error| PeerError::Chain { id: id.to_string(), reason: error.to_string() };
+    let chain = |error: webpki::Error| match error {
+        webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. }
+            if !includes(certificate.validity(), now) =>
+        {
+            out_of_its_time(&id, certificate.validity(), now)
+        }
+        other => PeerError::Chain { id: id.to_string(), reason: words::of_chain(&other) },
+    };
     webpki::EndEntityCert::try_from(leaf)
         .map_err(chain)?
         .verify_for_usage(
@@ -142,6 +165,25 @@ pub(crate) fn verify(
         )
         .map_err(chain)?;
     if rule.accepts(&id.to_string()) { Ok(()) } else { Err(PeerError::Refused(id.to_string())) }
+}
+
+fn includes(validity: &Validity, now: UnixTime) -> bool {
+    let now = at(now);
+    validity.not_before.to_datetime() <= now && now <= validity.not_after.to_datetime()
+}
+
+fn out_of_its_time(id: &SpiffeId, validity: &Validity, now: UnixTime) -> PeerError {
+    PeerError::Times {
+        id: id.to_string(),
+        not_before: validity.not_before.to_datetime(),
+        not_after: validity.not_after.to_datetime(),
+        now: at(now),
+    }
+}
+
+fn at(time: UnixTime) -> OffsetDateTime {
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 /// Extended key usage is not restricted: go-spiffe does not look at it, and SVIDs without it exist.
