@@ -68,7 +68,11 @@ fn stored_values(row: &[u8]) -> bool {
 }
 
 fn same_secret(left: &SecretPutRequest, right: &SecretPutRequest) -> bool {
-    left.path == right.path && same_values(&left.values, &right.values)
+    let same = match (&left.values, &right.values) {
+        (Some(left), Some(right)) => same_values(left, right),
+        (left, right) => left.is_none() && right.is_none(),
+    };
+    left.path == right.path && same
 }
 
 /// A limit below zero is none, like zero, and is not sent.

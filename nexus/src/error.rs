@@ -5,7 +5,7 @@ use spike_common::{
     audit::AuditError,
     daemon::chain,
     http::BodyError,
-    wire::{ErrorCode, JsonError},
+    wire::{ErrorCode, JsonError, NotReady},
 };
 use spike_crypto::RandomError;
 
@@ -68,7 +68,10 @@ pub enum Error {
 
 impl Error {
     /// The one table from errors to the wire.
-    pub const fn wire(&self) -> (StatusCode, ErrorCode) {
+    pub fn wire(&self) -> (StatusCode, ErrorCode) {
+        if self.not_ready().is_some() {
+            return (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::StateNotReady);
+        }
         match self {
             Self::NoSuchRoute
             | Self::Malformed(_)
@@ -87,10 +90,8 @@ impl Error {
             Self::Denied(_) => (StatusCode::UNAUTHORIZED, ErrorCode::AccessUnauthorized),
             Self::NotFound => (StatusCode::NOT_FOUND, ErrorCode::ApiNotFound),
             Self::PolicyExists => (StatusCode::CONFLICT, ErrorCode::EntityExists),
-            Self::NotReady(_) | Self::Store(StoreError::TimedOut | StoreError::Closed) => {
-                (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::StateNotReady)
-            }
-            Self::Store(_)
+            Self::NotReady(_)
+            | Self::Store(_)
             | Self::Audit(_)
             | Self::Random(_)
             | Self::NothingToRecover(_)
@@ -100,8 +101,23 @@ impl Error {
         }
     }
 
+    /// Whether the same request may be carried out later, and what it waits for.
+    pub fn not_ready(&self) -> Option<NotReady> {
+        if let Self::NotReady(_) = self {
+            return Some(NotReady::Sealed);
+        }
+        let Self::Store(error) = self else { return None };
+        if matches!(error, StoreError::Closed) {
+            return Some(NotReady::Ending);
+        }
+        error.is_busy().then_some(NotReady::Busy)
+    }
+
     /// What a peer that was let in may be told besides the code: why its request was refused, in words.
     pub fn reason(&self) -> Option<String> {
+        if let Some(not_ready) = self.not_ready() {
+            return Some(not_ready.as_str().to_owned());
+        }
         match self {
             Self::Invalid { .. } | Self::NoShares | Self::Restore(_) => Some(chain(self)),
             Self::NothingToRecover(_)

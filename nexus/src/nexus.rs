@@ -9,7 +9,8 @@ use spike_common::{
     wire::{
         self, PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest,
         PolicyPutResponse, SecretGetRequest, SecretListRequest, SecretListResponse, SecretMetadata,
-        SecretMetadataResponse, SecretPutRequest, SecretVersionsRequest, VersionMetadata, rules,
+        SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest, SecretVersionsRequest,
+        VersionMetadata, rules,
     },
 };
 use time::OffsetDateTime;
@@ -90,11 +91,16 @@ impl Nexus {
     /// [`Error::Invalid`] for a bad path or name, [`Error::Store`].
     pub async fn put_secret(&self, grant: &Grant, request: &SecretPutRequest) -> Result<(), Error> {
         let path = SecretPath::parse_for_put(request.path.as_str())?;
-        if let Some(bad) = request.values.names().find(|name| !rules::is_name(name)) {
+        // Upstream takes a body without the key for a secret without values: a slip that empties the secret.
+        let Some(values) = &request.values else {
+            let reason = "the key is missing; a secret without values is {}".to_owned();
+            return Err(Error::Invalid { field: "values", reason });
+        };
+        if let Some(bad) = values.names().find(|name| !rules::is_name(name)) {
             let reason = format!("{:?} is not a name", bad.chars().take(64).collect::<String>());
             return Err(Error::Invalid { field: "values", reason });
         }
-        let values = request.values.to_json_object();
+        let values = values.to_json_object();
         let unsealed = self.seal.granted(grant)?;
         unsealed.store()?.put(&path, values, clock::unix_nanos()).await?;
         Ok(())
@@ -182,20 +188,26 @@ impl Nexus {
         Ok(SecretListResponse { keys, next })
     }
 
-    /// N6: what is known about a path besides its values. The version asked for must be live.
+    /// N6: what is known about a path besides its values. The version asked for must be live, unless the request says that
+    /// deleted ones will do.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bad path, [`Error::NotFound`], [`Error::Store`].
     pub fn secret_metadata(
         &self,
         grant: &Grant,
-        request: &SecretGetRequest,
+        request: &SecretMetadataRequest,
     ) -> Result<SecretMetadataResponse, Error> {
         let path = SecretPath::parse(request.path.as_str())?;
         let unsealed = self.seal.granted(grant)?;
         let history = unsealed.store()?.metadata(&path)?.ok_or(Error::NotFound)?;
-        history.find(Selector::from(request.version)).ok_or(Error::NotFound)?;
-        Ok(metadata(&history))
+        let is_there = if request.include_deleted {
+            let mut numbers = history.versions().iter().map(|version| version.number);
+            request.version == 0 || numbers.any(|number| number == request.version)
+        } else {
+            history.find(Selector::from(request.version)).is_some()
+        };
+        if is_there { Ok(metadata(&history)) } else { Err(Error::NotFound) }
     }
 }
 

@@ -21,13 +21,21 @@ use crate::exit::Exit;
 /// Runs a command. Nothing has been printed on standard output when it fails. What it answers may be a status other than
 /// success: `policy can-i` has a status for "no".
 pub(crate) async fn run(command: Command, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let mut done = dispatch(command, context).await;
+    if let Err(error) = &mut done {
+        context.explain(error).await;
+    }
+    done
+}
+
+async fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit, Error> {
     match command {
         Command::Secret(command) => secret::run(command, context).await,
         Command::Policy(command) => return policy::run(command, context).await,
         Command::Cipher(command) => cipher::run(command, context).await,
         Command::Operator(command) => operator::run(command, context).await,
         Command::Completion { shell } => generate::completion(shell, context),
-        Command::Man { dir } => generate::man(dir.as_deref(), context),
+        Command::Man { dir } => generate::man(dir.as_deref(), context).await,
         Command::Version => context.streams.print(&format!("spike {VERSION}\n")),
     }
     .map(|()| Exit::Success)

@@ -9,16 +9,19 @@ mod streams;
 use std::sync::Arc;
 use std::time::Duration;
 
+use spike_common::client::NexusClient;
+use spike_common::clock;
 use spike_common::config::{Environment, PilotSettings};
 use spike_common::identity::Role;
 use spike_common::mtls::ClientTimeouts;
 use spike_common::svid::{Material, SvidError, SvidSource};
+use time::OffsetDateTime;
 
 pub(crate) use session::Session;
 pub use streams::Streams;
 pub(crate) use streams::read_bounded;
 
-use crate::error::Error;
+use crate::error::{Asked, Error};
 
 /// How long an agent may be away (a restart, a registration on its way) before a command gives up. The setting
 /// `SPIKE_SPIFFE_SOURCE_TIMEOUT` bounds the wait for an agent that is there and takes its time.
@@ -32,6 +35,8 @@ pub(crate) struct Context<'e> {
     pub(crate) streams: Streams,
     environment: &'e Environment,
     settings: Option<PilotSettings>,
+    /// The Nexus that was asked, if any was.
+    asked: Option<NexusClient>,
     /// An identity that needs no Workload API.
     #[cfg(test)]
     pub(crate) fixed: Option<SvidSource>,
@@ -43,6 +48,7 @@ impl<'e> Context<'e> {
             streams,
             environment,
             settings: None,
+            asked: None,
             #[cfg(test)]
             fixed: None,
         }
@@ -73,8 +79,17 @@ impl<'e> Context<'e> {
             let expected = roles.iter().flat_map(|role| roots.of(*role).ids(*role)).collect();
             return Err(Error::WrongRole { roles, id, expected });
         }
+        check_times(&material, clock::now())?;
         let timeouts = timeouts(settings.client.timeouts, roles);
-        Session::open(&source, roots, settings.api_url, timeouts, id)
+        let session = Session::open(&source, roots, settings.api_url, timeouts, &material)?;
+        self.asked = Some(session.nexus.clone());
+        Ok(session)
+    }
+
+    /// Has Nexus tell why it is not ready, where it was that. The error says the rest.
+    pub(crate) async fn explain(&self, error: &mut Error) {
+        let (Some(nexus), Some(asked)) = (&self.asked, not_ready(error)) else { return };
+        asked.status = nexus.status().await.ok();
     }
 
     #[cfg(not(test))]
@@ -88,6 +103,26 @@ impl<'e> Context<'e> {
         let follow = || SvidSource::follow(settings.identity.endpoint.as_str());
         self.fixed.clone().unwrap_or_else(follow)
     }
+}
+
+/// What a call was about that Nexus was not ready for.
+fn not_ready(error: &mut Error) -> Option<&mut Asked> {
+    if error.status() != Some(503) {
+        return None;
+    }
+    match error {
+        Error::Call { asked, .. } => Some(asked),
+        _ => None,
+    }
+}
+
+/// An SVID outside of its time fails every handshake, and the error of the server does not tell why.
+fn check_times(material: &Material, now: OffsetDateTime) -> Result<(), Error> {
+    let (not_before, not_after) = (material.not_before(), material.not_after());
+    if not_before <= now && now <= not_after {
+        return Ok(());
+    }
+    Err(Error::OwnTimes { id: material.id().to_string(), not_before, not_after, now })
 }
 
 /// Waits for the first SVID: to the limit where the agent is silent, and not beyond [`AGENT_AWAY`] where it cannot be

@@ -7,14 +7,17 @@ use std::io;
 use std::path::PathBuf;
 
 use spike_common::client::{CallError, Refusal};
+use spike_common::clock::second;
 use spike_common::config::ConfigError;
 use spike_common::identity::Role;
 use spike_common::svid::SvidError;
-use spike_common::wire::{Operation, ReplyError};
+use spike_common::wire::{NotReady, Operation, ReplyError, StatusResponse};
 use spike_crypto::ShareError;
+use time::OffsetDateTime;
 
 use crate::about::{About, about};
 use crate::exit::Exit;
+use crate::output::one_line;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +42,21 @@ pub(crate) enum Error {
     /// No SVID.
     #[error(transparent)]
     NoIdentity(#[from] SvidError),
+    /// An SVID that no server would accept now.
+    #[error(
+        "the SVID of this process, {id}, is valid from {} until {}, and it is {} on this machine: is the clock right?",
+        second(*not_before), second(*not_after), second(*now)
+    )]
+    OwnTimes {
+        /// The SPIFFE ID.
+        id: String,
+        /// When the SVID begins to be valid.
+        not_before: OffsetDateTime,
+        /// When it ends.
+        not_after: OffsetDateTime,
+        /// What time it is here.
+        now: OffsetDateTime,
+    },
     /// An SVID of another role. The first word is upstream's, and its scripts look for it.
     #[error("access_unauthorized: this command needs a 'pilot' SPIFFE ID of the role {}, and this process is {id}", role_names(.roles))]
     WrongRole {
@@ -126,6 +144,29 @@ pub(crate) struct Asked {
     pub(crate) id: String,
     /// The URL of Nexus.
     pub(crate) api: String,
+    /// From when until when the SVID of this process is valid.
+    pub(crate) svid: (OffsetDateTime, OffsetDateTime),
+    /// What Nexus said about itself after it was not ready.
+    pub(crate) status: Option<StatusResponse>,
+}
+
+impl Asked {
+    /// What a 503 is about, as far as Nexus has told. Upstream's does not, and says 503 only while it is sealed.
+    pub(crate) fn not_ready(&self, refusal: &Refusal) -> NotReady {
+        let told = refusal.reason.as_deref().and_then(NotReady::of_reason);
+        match (&self.status, told) {
+            (Some(status), _) if status.sealed => NotReady::Sealed,
+            (Some(_), None | Some(NotReady::Sealed)) => NotReady::Busy,
+            (_, told) => told.unwrap_or(NotReady::Sealed),
+        }
+    }
+
+    /// Why Nexus is sealed, in its own words, which are from the network.
+    fn sealed_because(&self) -> Option<&str> {
+        let status = self.status.as_ref().filter(|status| status.sealed)?;
+        let reason = status.reason.as_deref()?;
+        Some(reason.strip_prefix("not ready: ").unwrap_or(reason))
+    }
 }
 
 impl Error {
@@ -142,8 +183,10 @@ impl Error {
     /// The exit status.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Usage { .. } | Self::Settings(_) | Self::BadShare { .. } => Exit::Usage,
-            Self::NoIdentity(_) => Exit::Unreachable,
+            Self::Usage { .. } | Self::Settings(_) | Self::BadShare { .. } | Self::Input { .. } => {
+                Exit::Usage
+            }
+            Self::NoIdentity(_) | Self::OwnTimes { .. } => Exit::Unreachable,
             Self::WrongRole { .. } => Exit::Denied,
             Self::NoSuchKey { .. } | Self::NoSuchPolicy(_) => Exit::NotFound,
             Self::Call { error, .. } => exit_of_call(error),
@@ -152,7 +195,6 @@ impl Error {
             | Self::Tls(_)
             | Self::PolicyExists(_)
             | Self::UselessShares(_)
-            | Self::Input { .. }
             | Self::File { .. }
             | Self::Output(_) => Exit::Failure,
         }
@@ -242,7 +284,11 @@ fn describe_refusal(asked: &Asked, refusal: &Refusal) -> String {
     if let Some(request) = &refusal.request_id {
         answer = format!("{answer}, request {request}");
     }
-    match &refusal.reason {
+    let sealed = asked.sealed_because().filter(|_| refusal.status.as_u16() == 503);
+    match sealed.or(refusal.reason.as_deref()) {
+        Some(reason) if sealed.is_some() => {
+            format!("{text}: sealed: {} ({answer})", shortened(reason))
+        }
         Some(reason) => format!("{text}: {} ({answer})", shortened(reason)),
         None => format!("{text} ({answer})"),
     }
@@ -251,6 +297,7 @@ fn describe_refusal(asked: &Asked, refusal: &Refusal) -> String {
 /// A reason is from the network; a person reads a few lines of it at most.
 fn shortened(reason: &str) -> String {
     const LONGEST: usize = 500;
+    let reason = one_line(reason);
     let mut short: String = reason.chars().take(LONGEST).collect();
     if short.len() < reason.len() {
         short.push('…');

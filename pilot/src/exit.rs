@@ -17,7 +17,7 @@ pub enum Exit {
     NotFound = 3,
     /// This identity may not do that.
     Denied = 4,
-    /// Nexus answers, but has no root key.
+    /// Nexus answers, but is sealed, or too busy.
     NotReady = 5,
     /// Nexus, or the SPIFFE Workload API, cannot be reached.
     Unreachable = 6,
@@ -48,7 +48,7 @@ impl Exit {
             Self::Usage => "bad arguments, settings or input file",
             Self::NotFound => "no such secret, version, key or policy",
             Self::Denied => "this identity may not do that",
-            Self::NotReady => "SPIKE Nexus is sealed: it has no root key",
+            Self::NotReady => "SPIKE Nexus is not ready: sealed, or busy",
             Self::Unreachable => "SPIKE Nexus or the SPIFFE Workload API cannot be reached",
         }
     }
@@ -88,7 +88,7 @@ mod tests {
           2  bad arguments, settings or input file
           3  no such secret, version, key or policy
           4  this identity may not do that
-          5  SPIKE Nexus is sealed: it has no root key
+          5  SPIKE Nexus is not ready: sealed, or busy
           6  SPIKE Nexus or the SPIFFE Workload API cannot be reached
         ");
     }

@@ -1,8 +1,9 @@
 //! What to do next: from an error to its next steps.
 
 use spike_common::client::{CallError, Refusal};
-use spike_common::mtls::TransportError;
-use spike_common::wire::Operation;
+use spike_common::clock::{self, second};
+use spike_common::mtls::{PeerError, TransportError};
+use spike_common::wire::{NotReady, Operation};
 
 use crate::about::{Permission, about};
 use crate::error::{Asked, Error};
@@ -15,6 +16,11 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::NoIdentity(_) => one(
             "check that the SPIFFE agent runs, that SPIFFE_ENDPOINT_SOCKET names its socket, and that this program has a registration entry",
         ),
+        Error::OwnTimes { not_before, now, .. } => one(if now < not_before {
+            "set the clock of this machine, and look at that of the SPIRE server"
+        } else {
+            "if the clock is right, the agent has not renewed the SVID: look into its log, and whether it reaches the SPIRE server"
+        }),
         Error::WrongRole { id, expected, .. } => wrong_role(id, expected),
         Error::Call { asked, error: CallError::Refused(refusal) } => refused(asked, refusal),
         Error::Call { asked, error: CallError::Transport(error) } => unreachable(asked, error),
@@ -72,12 +78,12 @@ fn unreachable(asked: &Asked, error: &TransportError) -> Vec<String> {
         TransportError::Connect { .. } | TransportError::Address(_) => {
             one("check that SPIKE Nexus runs, and that SPIKE_NEXUS_API_URL names its host and port")
         }
-        TransportError::Handshake { .. } => one(
-            "check that SPIKE_NEXUS_API_URL names a SPIKE Nexus, and that SPIKE_TRUST_ROOT_NEXUS names its trust root",
-        ),
-        TransportError::Broken(_) => one(
-            "check that SPIKE Nexus trusts the trust domain of this process, and look into its log",
-        ),
+        TransportError::Handshake { .. } => one(&handshake(error.peer_error())),
+        TransportError::Broken(_) => vec![
+            "check that SPIKE Nexus trusts the trust domain of this process, and look into its log"
+                .to_owned(),
+            own_times(asked),
+        ],
         TransportError::Timeout { .. } => one(
             "SPIKE Nexus may be busy, or a firewall swallows the packets; the SPIKE_HTTP_CLIENT_ settings are the limits",
         ),
@@ -103,6 +109,9 @@ fn refused(asked: &Asked, refusal: &Refusal) -> Vec<String> {
         409 => one("something of that name exists already"),
         413 => one("the request is larger than SPIKE Nexus takes"),
         429 => one("SPIKE Nexus is at its limit of connections; try again in a moment"),
+        503 if asked.not_ready(refusal) != NotReady::Sealed => {
+            one("try again in a moment; nothing is lost, and it needs no Bootstrap and no restore")
+        }
         503 => vec![
             "it waits for the shares of its root key from the Keepers; its log and its /readyz say how many are there"
                 .to_owned(),
@@ -111,6 +120,40 @@ fn refused(asked: &Asked, refusal: &Refusal) -> Vec<String> {
         ],
         _ => one(&in_the_log(refusal)),
     }
+}
+
+/// What to look at when the certificate of the server was not accepted.
+fn handshake(refused: Option<&PeerError>) -> String {
+    match refused {
+        Some(PeerError::Times { .. }) => {
+            "compare the clocks of this machine, of SPIKE Nexus's and of the SPIRE server's".to_owned()
+        }
+        Some(PeerError::Chain { .. } | PeerError::UnknownTrustDomain(_)) => {
+            "check that this process and SPIKE Nexus get their SVIDs from the same SPIRE server, or from two that are federated"
+                .to_owned()
+        }
+        Some(PeerError::Refused(id)) => format!(
+            "check that SPIKE_NEXUS_API_URL names a SPIKE Nexus; if {id} is yours, SPIKE_TRUST_ROOT_NEXUS must name its trust root"
+        ),
+        Some(
+            PeerError::Malformed
+            | PeerError::UriNames(_)
+            | PeerError::NotASpiffeId(_)
+            | PeerError::SigningCertificate(_),
+        )
+        | None => "check that SPIKE_NEXUS_API_URL names a SPIKE Nexus".to_owned(),
+    }
+}
+
+/// A server that does not accept our certificate rarely says why; what it may have found out about its times is this.
+fn own_times(asked: &Asked) -> String {
+    let (not_before, not_after) = asked.svid;
+    format!(
+        "the SVID of this process is valid from {} until {}, and it is {} here: is the clock of SPIKE Nexus another?",
+        second(not_before),
+        second(not_after),
+        second(clock::now())
+    )
 }
 
 fn in_the_log(refusal: &Refusal) -> String {

@@ -17,6 +17,7 @@ mod about;
 mod cli;
 mod command;
 mod context;
+mod destination;
 mod error;
 mod exit;
 mod hint;

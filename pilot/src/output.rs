@@ -8,18 +8,28 @@ pub(crate) mod answers;
 pub(crate) mod human;
 mod json;
 mod node;
+mod visible;
 mod yaml;
 
 use std::borrow::Cow;
 
 pub(crate) use json::write_json;
 pub(crate) use node::{Name, Node};
+pub(crate) use visible::Visible;
 pub(crate) use yaml::write_yaml;
 
 /// `text` with its control characters made visible, except for newlines: fit for a terminal, whoever wrote it.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let harmless = |c: char| c == '\n' || c == '\t' || !(c.is_control() || is_format(c));
-    if text.chars().all(harmless) {
+    escaped(text, is_harmless)
+}
+
+/// The same for text that is part of a line and must not begin another, such as a name or a value.
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| c != '\n' && is_harmless(c))
+}
+
+fn escaped(text: &str, harmless: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if text.chars().all(&harmless) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len());
@@ -31,6 +41,11 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
+}
+
+/// Whether a terminal does nothing but show the character, or begin a line or a column.
+fn is_harmless(c: char) -> bool {
+    c == '\n' || c == '\t' || !(c.is_control() || is_format(c))
 }
 
 /// Characters that reorder or hide what stands around them.
@@ -47,5 +62,10 @@ mod tests {
         assert_eq!(printable("plain, größer\nnext"), "plain, größer\nnext");
         assert_eq!(printable("\x1b[2Jgone\r"), "\\u{1b}[2Jgone\\r");
         assert_eq!(printable("a\u{202e}b\u{9b}c"), "a\\u{202e}b\\u{9b}c");
+    }
+
+    #[test]
+    fn what_is_part_of_a_line_begins_no_other() {
+        assert_eq!(one_line("a\nb: forged\t\x1b"), "a\\nb: forged\t\\u{1b}");
     }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use spike_crypto::Share;
 use tempfile::NamedTempFile;
 
+use crate::destination::refuse_dangling;
 use crate::error::Error;
 
 const PREFIX: &str = "spike.recovery";
@@ -25,6 +26,7 @@ impl RecoveryDirectory {
     /// created in it.
     pub(crate) fn prepare(path: &Path) -> Result<Self, Error> {
         let prepare = || {
+            refuse_dangling(path)?;
             DirBuilder::new().recursive(true).mode(0o700).create(path)?;
             NamedTempFile::new_in(path)?.close()
         };
@@ -48,9 +50,7 @@ impl RecoveryDirectory {
         let mut ready = Vec::with_capacity(shares.len());
         for share in shares {
             let place = self.0.join(format!("{PREFIX}.{}.{EXTENSION}", share.index));
-            if place.is_dir() {
-                return Err(fail(&place)(io::ErrorKind::IsADirectory.into()));
-            }
+            refuse_other_kinds(&place).map_err(fail(&place))?;
             let file = self.write_beside(share).map_err(fail(&place))?;
             ready.push((file, place));
         }
@@ -83,6 +83,19 @@ impl RecoveryDirectory {
             }
         }
         self.sync()
+    }
+}
+
+/// An earlier file is replaced. A link, a pipe or a directory of that name is somebody else's, and stays.
+fn refuse_other_kinds(place: &Path) -> io::Result<()> {
+    match place.symlink_metadata() {
+        Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(there) if !there.is_file() => {
+            let kind = if there.is_symlink() { "a symbolic link" } else { "no regular file" };
+            let text = format!("it is {kind}: remove it, or choose another directory");
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
+        }
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

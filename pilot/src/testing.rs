@@ -21,6 +21,7 @@ use spike_common::identity::{Role, TrustRootsByRole};
 use spike_common::mtls::{App, ConnectionMetrics, Limits, Listener, PeerRule};
 use spike_common::svid::{Material, SvidSource};
 use spike_common::wire::{ErrorCode, Operation};
+use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 
 use crate::context::Context;
@@ -53,9 +54,20 @@ pub(crate) fn run_in(
     environment: &Environment,
     fixed: Option<SvidSource>,
 ) -> Ran {
+    run_on(arguments, stdin, environment, fixed, false)
+}
+
+fn run_on(
+    arguments: &[&str],
+    stdin: &str,
+    environment: &Environment,
+    fixed: Option<SvidSource>,
+    terminal: bool,
+) -> Ran {
     let (stdout, stderr) = (Captured::default(), Captured::default());
     let stdin = io::Cursor::new(stdin.as_bytes().to_vec());
     let streams = Streams::new(stdin, stdout.clone(), stderr.clone());
+    let streams = if terminal { streams.watched() } else { streams };
     let mut context = Context::new(environment, streams);
     context.fixed = fixed;
     let arguments = std::iter::once("spike").chain(arguments.iter().copied());
@@ -115,6 +127,16 @@ impl FakeNexus {
         behaviour: impl Fn(Operation, &[u8]) -> Answer + Send + Sync + 'static,
     ) -> Self {
         let ca = Ca::new();
+        let svid = ca.source(role);
+        Self::start_with(ca, svid, behaviour)
+    }
+
+    /// The same with any identity.
+    pub(crate) fn start_with(
+        ca: Ca,
+        source: SvidSource,
+        behaviour: impl Fn(Operation, &[u8]) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let runtime = Runtime::new().unwrap();
         let asked = Arc::<Mutex<Vec<Operation>>>::default();
         let behaviour: Arc<Behaviour> = Arc::new(behaviour);
@@ -132,7 +154,6 @@ impl FakeNexus {
                 connections: 16,
                 connections_per_id: 16,
             };
-            let source = ca.source(role);
             let metrics = ConnectionMetrics::default();
             listener.serve(&source, PeerRule::AnySvid, limits, metrics, app).unwrap();
             address
@@ -150,6 +171,22 @@ impl FakeNexus {
     /// Runs a command as the superuser with this standard input.
     pub(crate) fn run_with(&self, arguments: &[&str], stdin: &str) -> Ran {
         self.run_as(Role::PilotSuperuser, arguments, stdin)
+    }
+
+    /// Runs a command as the superuser, with a person who looks at standard output.
+    pub(crate) fn run_on_terminal(&self, arguments: &[&str]) -> Ran {
+        let source = self.ca.source(Role::PilotSuperuser);
+        run_on(arguments, "", &self.environment, Some(source), true)
+    }
+
+    /// Runs a command with this identity.
+    pub(crate) fn run_with_svid(&self, arguments: &[&str], svid: SvidSource) -> Ran {
+        run_in(arguments, "", &self.environment, Some(svid))
+    }
+
+    /// The authority that this Nexus trusts.
+    pub(crate) const fn ca(&self) -> &Ca {
+        &self.ca
     }
 
     pub(crate) fn run_as(&self, role: Role, arguments: &[&str], stdin: &str) -> Ran {
@@ -194,8 +231,24 @@ impl Ca {
 
     /// Any identity.
     pub(crate) fn source_of(&self, id: &str) -> SvidSource {
-        let key = KeyPair::generate().unwrap();
+        self.source_with(id, CertificateParams::default())
+    }
+
+    /// The identity of a role, with an SVID for these days.
+    pub(crate) fn source_between(
+        &self,
+        role: Role,
+        not_before: OffsetDateTime,
+        not_after: OffsetDateTime,
+    ) -> SvidSource {
+        let id = TrustRootsByRole::default().of(role).ids(role).next().unwrap();
         let mut params = CertificateParams::default();
+        (params.not_before, params.not_after) = (not_before, not_after);
+        self.source_with(&id, params)
+    }
+
+    fn source_with(&self, id: &str, mut params: CertificateParams) -> SvidSource {
+        let key = KeyPair::generate().unwrap();
         params.subject_alt_names = vec![uri(id)];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages =

@@ -7,6 +7,8 @@ use spike_common::wire::{EmptyResponse, ErrorCode, Operation};
 use crate::Exit;
 use crate::testing::{Answer, Ca, FakeNexus, error, run_alone, run_in};
 
+mod trouble;
+
 #[test]
 fn help_and_version_need_neither_settings_nor_an_agent() {
     for arguments in [
@@ -52,6 +54,14 @@ fn manual_pages_of_all_commands_go_into_a_directory() {
     let page = std::fs::read_to_string(directory.path().join("spike-secret-put.1")).unwrap();
     assert!(page.contains("key=@FILE"), "{page}");
     assert_eq!(run_alone(&["man", "--dir", "/does/not/exist"], "").exit, Exit::Failure);
+    // A page is written over the one of before, and over nothing that a link names.
+    assert_eq!(run_alone(&["man", "--dir", path], "").exit, Exit::Success);
+    let link = directory.path().join("spike-policy.1");
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("gone", &link).unwrap();
+    let ran = run_alone(&["man", "--dir", path], "");
+    assert_eq!(ran.exit, Exit::Failure);
+    assert!(ran.stderr.contains("a symbolic link to gone"), "{}", ran.stderr);
 }
 
 #[test]

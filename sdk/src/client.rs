@@ -96,7 +96,7 @@ impl Client {
         for (name, value) in values {
             named.insert(name.to_owned(), SecretText::from(value));
         }
-        let request = SecretPutRequest { path: path.to_owned(), values: named };
+        let request = SecretPutRequest { path: path.to_owned(), values: Some(named) };
         until(self.end(), Kind::Write, || self.nexus.put_secret(&request)).await
     }
 

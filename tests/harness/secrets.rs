@@ -9,7 +9,7 @@ use spike_common::{
 /// A put of some values.
 pub fn put(path: &str, values: &[(&str, &str)]) -> SecretPutRequest {
     let values = values.iter().map(|(name, value)| ((*name).to_owned(), SecretText::from(*value)));
-    SecretPutRequest { path: path.to_owned(), values: values.collect() }
+    SecretPutRequest { path: path.to_owned(), values: Some(values.collect()) }
 }
 
 /// A get of one version; 0 is the current one.

@@ -1,9 +1,15 @@
 //! The `spike` command against a real Nexus: what goes in comes out byte for byte, and the exit status tells the cases
 //! apart.
 
-use std::fs;
+use std::{
+    fs,
+    os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink},
+    process::{Output, Stdio},
+};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use spike_tests::{PATIENCE, Running};
+use tokio::{process::Command, time::timeout};
 
 use crate::scenario;
 
@@ -76,4 +82,155 @@ async fn the_exit_status_tells_the_cases_apart() -> Result<()> {
     let help = cluster.spike(&["secret", "--help"]).await?;
     assert_eq!(help.status, Some(0), "help needs no agent: {help:?}");
     Ok(())
+}
+
+/// Runs a line of bash in which `spike` is the program of the cluster, in the directory of the cluster.
+async fn bash(cluster: &Running, line: &str) -> Result<Output> {
+    let mut command = Command::new("bash");
+    let path = format!("{}:/usr/bin:/bin", cluster.dir().join("bin").display());
+    command.args(["-o", "pipefail", "-c", line]).env_clear().env("PATH", path);
+    command.envs(cluster.client_settings()).current_dir(cluster.dir());
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    Ok(timeout(PATIENCE, command.output()).await.context("bash does not end")??)
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test]
+async fn output_to_a_name_of_standard_output_is_written_there_and_replaces_nothing() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let dev_stdout = fs::read_link("/dev/stdout")?;
+    for line in [
+        "printf plan | spike cipher encrypt -o /dev/stdout | spike cipher decrypt -o /dev/stdout | cat",
+        "printf plan | spike cipher encrypt | spike cipher decrypt -o /dev/fd/1 | cat",
+        // The one who opened the file has written to it before.
+        "{ printf plan | spike cipher encrypt | spike cipher decrypt -o /dev/stdout; } > redirected && cat redirected",
+        "printf plan | spike cipher encrypt -o >(spike cipher decrypt > substituted) && while ! [ -s substituted ]; do :; done; cat substituted",
+        "mkfifo pipe && { cat pipe & printf plan | spike cipher encrypt | spike cipher decrypt -o pipe; wait; }",
+    ] {
+        let output = bash(&cluster, line).await?;
+        assert!(output.status.success(), "{line}: {}", said(&output));
+        assert_eq!(output.stdout, b"plan", "{line}: {}", said(&output));
+    }
+    let appended = bash(&cluster, "{ printf a; printf b | spike cipher encrypt | spike cipher decrypt -o /dev/stdout; printf c; } > all && cat all").await?;
+    assert_eq!(appended.stdout, b"abc", "{}", said(&appended));
+    assert_eq!(fs::read_link("/dev/stdout")?, dev_stdout);
+    assert!(fs::metadata(cluster.dir().join("pipe"))?.file_type().is_fifo());
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn only_a_file_that_is_not_there_is_new_and_a_dangling_link_is_told() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let place = |name: &str| cluster.dir().join(name);
+    fs::write(place("there"), "of before, and longer than what comes")?;
+    fs::set_permissions(place("there"), fs::Permissions::from_mode(0o640))?;
+    symlink("nowhere", place("dangling"))?;
+    for name in ["new", "there"] {
+        cluster.spike_with(&["cipher", "encrypt", "-o", "enc"], b"plan").await?.done()?;
+        cluster.spike(&["cipher", "decrypt", "-f", "enc", "-o", name]).await?.done()?;
+        assert_eq!(fs::read(place(name))?, b"plan", "{name}");
+    }
+    let mode = |name: &str| fs::metadata(place(name)).map(|file| file.permissions().mode() & 0o777);
+    assert_eq!((mode("new")?, mode("there")?), (0o600, 0o640));
+    let refused = cluster.spike_with(&["cipher", "encrypt", "-o", "dangling"], b"plan").await?;
+    assert_eq!(refused.status, Some(1), "{refused:?}");
+    assert!(
+        refused.stderr.contains("a symbolic link to nowhere, which is not there"),
+        "{refused:?}"
+    );
+    assert!(place("dangling").is_symlink() && !place("nowhere").exists());
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn a_pipe_that_brings_nothing_and_a_slip_in_a_key_store_nothing() -> Result<()> {
+    let cluster = scenario().start().await?;
+    for (arguments, part) in [
+        (&["secret", "put", "a/b", "k=-"][..], "standard input is empty"),
+        (&["secret", "put", "a/b", "user = app"], "begins or ends with a space"),
+        (&["secret", "put", "a/b", "k=a", "k=b"], "have the same key"),
+        (&["secret", "put", "a/b", "k=@missing"], "cannot read missing"),
+    ] {
+        let refused = cluster.spike(arguments).await?;
+        assert_eq!(refused.status, Some(2), "{refused:?}");
+        assert!(refused.stderr.contains(part), "{refused:?}");
+    }
+    assert_eq!(cluster.spike(&["secret", "list"]).await?.done()?, "No secrets found.\n");
+    cluster.spike(&["secret", "put", "a/b", "k=-", "--allow-empty"]).await?.done()?;
+    assert_eq!(cluster.spike(&["secret", "get", "a/b", "k", "--raw"]).await?.done()?, "");
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn metadata_of_a_secret_that_is_all_deleted_is_shown() -> Result<()> {
+    let cluster = scenario().start().await?;
+    for value in ["n=1", "n=2"] {
+        cluster.spike(&["secret", "put", "a/b", value]).await?.done()?;
+    }
+    cluster.spike(&["secret", "delete", "a/b", "--versions", "1,2"]).await?.done()?;
+    let get = ["secret", "metadata", "get", "a/b"];
+    let shown = cluster.spike(&get).await?;
+    assert_eq!(shown.done()?.matches("Deleted: 2").count(), 2, "{shown:?}");
+    // Who asks for one version asks whether it can be read.
+    let one = cluster.spike(&[&get[..], &["--version", "1"]].concat()).await?;
+    assert_eq!(one.status, Some(3), "{one:?}");
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn a_value_is_shown_on_a_terminal_and_obeyed_by_none() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let value = "\x1b[2Ja\nuser: root";
+    let put = ["secret", "put", "a/b", "note=-"];
+    cluster.spike_with(&put, value.as_bytes()).await?.done()?;
+    let piped = cluster.spike(&["secret", "get", "a/b"]).await?;
+    assert_eq!(piped.done()?, format!("note: {value}\n"));
+    // `script` runs the command on a terminal of its own; its absence would show as a failure.
+    let output = bash(&cluster, "script -qec 'spike secret get a/b' /dev/null").await?;
+    let shown = String::from_utf8(output.stdout)?;
+    assert!(shown.contains(r"note: \u{1b}[2Ja\nuser: root"), "{shown:?}");
+    assert!(!shown.contains("\x1b[2J") && !shown.contains("\nuser: root"), "{shown:?}");
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn what_get_prints_can_be_edited_and_applied() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let create = [
+        "policy",
+        "create",
+        "--name",
+        "p",
+        "--permissions",
+        "read",
+        "--spiffeid-pattern",
+        "^spiffe://example/a$",
+        "--path-pattern",
+        "^x$",
+    ];
+    cluster.spike(&create).await?.done()?;
+    let printed = cluster.spike(&["policy", "get", "p", "-f", "json"]).await?;
+    let edited = printed.done()?.replacen("example/a", "example/b", 1);
+    let apply = ["policy", "apply", "--file", "-"];
+    cluster.spike_with(&apply, edited.as_bytes()).await?.done()?;
+    let shown = cluster.spike(&["policy", "get", "p"]).await?;
+    assert!(shown.done()?.contains("example/b"), "{shown:?}");
+    for (field, part) in [
+        (r#""effect": "deny""#, r#"no field "effect""#),
+        (r#""Permissions": ["super"]"#, "something else"),
+    ] {
+        let document = edited.replacen('{', &format!("{{ {field},"), 1);
+        let refused = cluster.spike_with(&apply, document.as_bytes()).await?;
+        assert_eq!(refused.status, Some(2), "{refused:?}");
+        assert!(refused.stderr.contains(part) && refused.stderr.contains("line "), "{refused:?}");
+    }
+    let listed = cluster
+        .spike(&["policy", "list", "--path-contains", "x", "--limit", "1", "-f", "json"])
+        .await?;
+    let listed: serde_json::Value = serde_json::from_str(listed.done()?)?;
+    assert_eq!(listed[0]["name"], "p");
+    cluster.stop().await
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use spike_common::clock;
+use spike_common::{clock, wire::NotReady};
 use spike_tests::{Credential, PATIENCE, SUPERUSER, eventually};
 
 use crate::{WORKLOAD, scenario};
@@ -23,6 +23,7 @@ async fn an_id_with_too_many_connections_is_told_503_and_others_are_served() -> 
     let mut third = superuser.connect().await?;
     let answer = third.post(LIST, "{}").await?;
     assert_eq!(answer.told(), (503, r#"{"err":"state_not_ready"}"#));
+    assert_eq!(answer.json()["reason"], NotReady::Crowded.as_str(), "not told as sealed");
     assert_eq!(answer.header("retry-after"), Some("1"));
     third.ended().await?;
     assert_eq!(cluster.post_as(WORKLOAD, LIST, "{}").await?.status, 401);

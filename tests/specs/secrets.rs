@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use http::StatusCode;
 use spike_common::{
     client::{CallError, NexusClient},
-    wire::SecretListRequest,
+    wire::{SecretListRequest, SecretMetadataRequest},
 };
 use spike_tests::{
     Running,
@@ -91,6 +91,41 @@ async fn the_names_that_gate_permissions_hold_no_secrets() -> Result<()> {
     cluster.stop().await
 }
 
+/// What deleting twice does to the time is upstream's (docs/wire-api.md, N3).
+#[tokio::test]
+async fn deleting_twice_takes_the_second_time() -> Result<()> {
+    let (cluster, superuser) = with_versions(2).await?;
+    let mut times = Vec::new();
+    for _ in 0..2 {
+        superuser.delete_secret(&versions("a/b", &[1])).await?;
+        let known = superuser.secret_metadata(&get("a/b", 0)).await?;
+        times.push(known.versions[&1].deleted_time.context("not deleted")?);
+    }
+    assert!(times[0] < times[1], "{times:?}");
+    cluster.stop().await
+}
+
+/// A typo in the query is a put; so upstream empties the secret that somebody wanted to read.
+#[tokio::test]
+async fn a_body_without_values_does_not_empty_the_secret() -> Result<()> {
+    let (cluster, superuser) = with_versions(1).await?;
+    for target in ["/v1/store/secrets", "/v1/store/secrets?Action=get", "/v1/store/secrets?action="]
+    {
+        let answer = cluster.post(target, r#"{"path":"a/b"}"#).await?;
+        assert_eq!(answer.told(), (400, r#"{"err":"api_bad_request"}"#), "{target}");
+        let reason = answer.json()["reason"].to_string();
+        assert!(reason.contains("values: the key is missing"), "{target}: {reason}");
+    }
+    assert_eq!(value_of(&superuser, "a/b", 0, "n").await?, "1");
+    for (version, values) in [(2, "{}"), (3, "null")] {
+        let body = format!(r#"{{"path":"a/b","values":{values}}}"#);
+        assert_eq!(cluster.post("/v1/store/secrets", body).await?.told(), (200, "{}"));
+        let read = superuser.get_secret(&get("a/b", version)).await?;
+        assert!(read.data.is_none_or(|values| values.is_empty()), "{version}");
+    }
+    cluster.stop().await
+}
+
 #[tokio::test]
 async fn deleting_the_current_version_brings_the_one_before_it_back() -> Result<()> {
     let (cluster, superuser) = with_versions(3).await?;
@@ -132,6 +167,15 @@ async fn a_secret_that_is_all_deleted_stays_listed_and_a_put_revives_it() -> Res
     superuser.delete_secret(&versions("a/b", &[1, 2])).await?;
     assert!(is_not_found(superuser.get_secret(&get("a/b", 0)).await));
     assert!(is_not_found(superuser.secret_metadata(&get("a/b", 0)).await));
+    let any =
+        |version| SecretMetadataRequest { path: "a/b".to_owned(), version, include_deleted: true };
+    for version in [0, 1, 2] {
+        let known = superuser.any_secret_metadata(&any(version)).await?;
+        assert_eq!(known.versions.keys().copied().collect::<Vec<_>>(), [1, 2]);
+        assert!(known.versions.values().all(|version| version.deleted_time.is_some()), "{known:?}");
+        assert_eq!((known.metadata.current_version, known.metadata.oldest_version), (0, 0));
+    }
+    assert!(is_not_found(superuser.any_secret_metadata(&any(3)).await));
     assert_eq!(superuser.list_secrets(&SecretListRequest::default()).await?.keys, ["a/b"]);
     superuser.put_secret(&put("a/b", &[("n", "3")])).await?;
     let known = superuser.secret_metadata(&get("a/b", 0)).await?.metadata;

@@ -16,8 +16,8 @@ use crate::{
         PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest,
         PolicyPutResponse, RecoverResponse, RestoreRequest, RestoreResponse, STREAM_CONTENT_TYPE,
         SecretGetRequest, SecretGetResponse, SecretListRequest, SecretListResponse,
-        SecretMetadataResponse, SecretPutRequest, SecretVersionsRequest, StatusResponse,
-        VerifyRequest, VerifyResponse, WhoCanRequest, WhoCanResponse,
+        SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest, SecretVersionsRequest,
+        StatusResponse, VerifyRequest, VerifyResponse, WhoCanRequest, WhoCanResponse,
     },
 };
 
@@ -93,6 +93,19 @@ impl NexusClient {
     pub async fn secret_metadata(
         &self,
         request: &SecretGetRequest,
+    ) -> Result<SecretMetadataResponse, CallError> {
+        let SecretGetRequest { path, version } = request.clone();
+        self.any_secret_metadata(&SecretMetadataRequest { path, version, include_deleted: false })
+            .await
+    }
+
+    /// N6, of deleted versions too where the request says so and Nexus is one of ours.
+    ///
+    /// # Errors
+    /// [`CallError`]; 404 where there is no such secret or version.
+    pub async fn any_secret_metadata(
+        &self,
+        request: &SecretMetadataRequest,
     ) -> Result<SecretMetadataResponse, CallError> {
         let body = self.json(Operation::SecretMetadata, request.encode()).await?;
         Ok(SecretMetadataResponse::decode(&body)?)

@@ -34,7 +34,7 @@ use super::{
     quiet::Quiet,
     server::{MAX_HEAD, Reason, Shared},
 };
-use crate::clock;
+use crate::{clock, wire::NotReady};
 
 /// The first byte of every TLS record that can open a connection.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -210,7 +210,7 @@ fn remaining(peer: &Peer) -> Duration {
 }
 
 fn too_many() -> Response<Body> {
-    let mut response = Response::new(Body::from(r#"{"err":"state_not_ready"}"#));
+    let mut response = Response::new(Body::from(NotReady::Crowded.body()));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -224,6 +224,11 @@ pub fn fallback_error_body(code: ErrorCode) -> Bytes {
     ErrorFrame::PLAIN.body(code, None)
 }
 
+/// As [`fallback_error_body`], with a sentence for people.
+pub(super) fn fallback_error_body_with_reason(code: ErrorCode, reason: &str) -> Bytes {
+    ErrorFrame::PLAIN.body(code, Some(reason))
+}
+
 impl Operation {
     /// The error body of this operation.
     pub fn error_body(self, code: ErrorCode) -> Bytes {

@@ -1,4 +1,4 @@
-//! The body of N6: what is known about a secret besides its values. Its request is that of N2.
+//! Bodies of N6: what is known about a secret besides its values.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,55 @@ use time::OffsetDateTime;
 use super::error::{ReplyError, decode_reply};
 use super::go_json::{self, JsonError, Reader, Writer};
 use super::timestamp::{ZERO_TIME, format_timestamp};
+
+/// N6: what is known about a secret. The third field is ours: left out when it asks for nothing, and passed over by
+/// upstream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretMetadataRequest {
+    /// The path, not checked yet.
+    pub path: String,
+    /// A version that must be there; 0 is the current one.
+    pub version: i64,
+    /// Whether a deleted version will do, and for 0 a secret of which every version is deleted. Upstream answers 404.
+    pub include_deleted: bool,
+}
+
+impl SecretMetadataRequest {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// [`JsonError`] when it is malformed.
+    pub fn decode(body: &[u8]) -> Result<Self, JsonError> {
+        let mut request = Self::default();
+        go_json::decode_object(body, |key, value| {
+            if key.is("path") {
+                value.text(&mut request.path)
+            } else if key.is("version") {
+                value.integer(&mut request.version)
+            } else if key.is("includeDeleted") {
+                value.boolean(&mut request.include_deleted)
+            } else {
+                value.skip()
+            }
+        })?;
+        Ok(request)
+    }
+
+    /// The body to send. Version 0 and `includeDeleted` are left out when they ask for nothing.
+    pub fn encode(&self) -> Bytes {
+        go_json::body(|out| {
+            out.object(|out| {
+                out.name("path").text(&self.path);
+                if self.version != 0 {
+                    out.name("version").integer(self.version);
+                }
+                if self.include_deleted {
+                    out.name("includeDeleted").boolean(true);
+                }
+            });
+        })
+    }
+}
 
 /// N6: a secret without its values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -19,6 +19,7 @@ mod explain;
 mod go_json;
 mod keeper;
 mod metadata;
+mod not_ready;
 mod operation;
 mod operator;
 mod ours;
@@ -44,7 +45,10 @@ pub use explain::{
 };
 pub use go_json::{JsonError, MAX_DEPTH};
 pub use keeper::{ContributeRequest, ShardResponse};
-pub use metadata::{SecretMetadata, SecretMetadataResponse, VersionMetadata};
+pub use metadata::{
+    SecretMetadata, SecretMetadataRequest, SecretMetadataResponse, VersionMetadata,
+};
+pub use not_ready::NotReady;
 pub use operation::{KeeperOperation, Operation};
 pub use operator::{RecoverResponse, RestoreRequest, RestoreResponse};
 pub use policy::{

@@ -1,4 +1,4 @@
-//! Bodies of the secrets: N1 to N5, and the request of N6. Its answer is in `metadata`.
+//! Bodies of the secrets: N1 to N5. N6 is in `metadata`.
 
 use bytes::Bytes;
 
@@ -11,8 +11,8 @@ use super::values::SecretValues;
 pub struct SecretPutRequest {
     /// The path, not checked yet.
     pub path: String,
-    /// All values of the new version. Missing and `null` are read as none.
-    pub values: SecretValues,
+    /// All values of the new version; `None` where the body has no such key. `null` is read as no values.
+    pub values: Option<SecretValues>,
 }
 
 impl SecretPutRequest {
@@ -26,7 +26,8 @@ impl SecretPutRequest {
             if key.is("path") {
                 value.text(&mut request.path)
             } else if key.is("values") {
-                value.secret_values(&mut request.values).map(drop)
+                let values = request.values.get_or_insert_default();
+                value.secret_values(values).map(drop)
             } else {
                 value.skip()
             }
@@ -34,18 +35,20 @@ impl SecretPutRequest {
         Ok(request)
     }
 
-    /// The body to send.
+    /// The body to send. Upstream's clients always send `values`.
     pub fn encode(&self) -> Bytes {
         go_json::body(|out| {
             out.object(|out| {
                 out.name("path").text(&self.path);
-                self.values.write(out.name("values"));
+                if let Some(values) = &self.values {
+                    values.write(out.name("values"));
+                }
             });
         })
     }
 }
 
-/// N2 and N6: one version of a secret.
+/// N2: one version of a secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecretGetRequest {
     /// The path, not checked yet.

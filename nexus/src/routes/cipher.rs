@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use spike_common::{
-    http::{self, BodyLimits, Reply},
+    http::{self, BodyError, BodyLimits, Reply},
     wire::{DECRYPTION_FAILED, DecryptRequest, EncryptRequest, STREAM_HEADER_LEN},
 };
 
@@ -17,16 +17,17 @@ const JSON_PER_BYTE: usize = 5;
 pub(super) async fn encrypt(request: HandlerRequest<'_>) -> Outcome {
     let limits = limits(&request);
     if request.is_stream {
-        return Outcome::from(encrypt_stream(request, limits).await);
+        return told_as_upstream(Outcome::from(encrypt_stream(request, limits).await));
     }
-    request
+    let outcome = request
         .run_within(
             limits,
             EncryptRequest::decode,
             |_| None,
             async |nexus, grant, body| Ok(nexus.encrypt(grant, &body)?.encode()),
         )
-        .await
+        .await;
+    told_as_upstream(outcome)
 }
 
 /// Whoever may not decrypt is told so whatever the body says. It is read first all the same: an answer to a connection
@@ -50,7 +51,7 @@ pub(super) async fn decrypt(request: HandlerRequest<'_>) -> Outcome {
         let request = DecryptRequest::decode(&body)?;
         Ok(Reply::ok(nexus.decrypt(&grant, &request)?.encode()))
     };
-    Outcome::from(result.await)
+    told_as_upstream(Outcome::from(result.await))
 }
 
 async fn encrypt_stream(request: HandlerRequest<'_>, limits: BodyLimits) -> Result<Reply, Error> {
@@ -58,6 +59,19 @@ async fn encrypt_stream(request: HandlerRequest<'_>, limits: BodyLimits) -> Resu
     let body = http::read_body(body, limits).await?;
     let grant = nexus.access().authorize(peer, operation, "")?;
     Ok(Reply::octets(Bytes::from(nexus.encrypt_stream(&grant, &body)?)))
+}
+
+/// A body over the limit is a plaintext or ciphertext over the limit, and answered as one. Upstream's SDK takes 413 for a
+/// server that it cannot reach.
+fn told_as_upstream(outcome: Outcome) -> Outcome {
+    let Outcome { result, subject } = outcome;
+    let result = result.map_err(|error| match error {
+        Error::Body(error @ BodyError::TooLarge { .. }) => {
+            Error::Invalid { field: "body", reason: error.to_string() }
+        }
+        other => other,
+    });
+    Outcome { result, subject }
 }
 
 /// As much as the largest request takes, and no more: a body of 100 MiB is not read to be refused.

@@ -120,7 +120,10 @@ fn error_reply(operation: Option<Operation>, error: &Error) -> Reply {
                 None => operation.error_body(code),
             }
         }
-        Some(_) | None => fallback_error_body(code),
+        Some(_) | None => match error.not_ready() {
+            Some(not_ready) => not_ready.body(),
+            None => fallback_error_body(code),
+        },
     };
     Reply::new(status, body)
 }

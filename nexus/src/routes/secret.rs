@@ -1,8 +1,8 @@
 //! N1 to N6: secrets.
 
 use spike_common::wire::{
-    EmptyResponse, SecretGetRequest, SecretGetResponse, SecretListRequest, SecretPutRequest,
-    SecretVersionsRequest,
+    EmptyResponse, SecretGetRequest, SecretGetResponse, SecretListRequest, SecretMetadataRequest,
+    SecretPutRequest, SecretVersionsRequest,
 };
 
 use super::{HandlerRequest, Outcome};
@@ -58,9 +58,9 @@ pub(super) async fn list(request: HandlerRequest<'_>) -> Outcome {
 }
 
 pub(super) async fn metadata(request: HandlerRequest<'_>) -> Outcome {
-    let about = |body: &SecretGetRequest| Some(body.path.clone());
+    let about = |body: &SecretMetadataRequest| Some(body.path.clone());
     request
-        .run(SecretGetRequest::decode, about, async |nexus, grant, body| {
+        .run(SecretMetadataRequest::decode, about, async |nexus, grant, body| {
             Ok(nexus.secret_metadata(grant, &body)?.encode())
         })
         .await

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rusqlite::ErrorCode;
 use spike_crypto::{Fingerprint, RandomError};
 
 use super::JournalMode;
@@ -141,6 +142,21 @@ pub enum StoreError {
     /// A bug in the store: the operation was undone.
     #[error("the write failed for a reason inside this program")]
     Bug,
+}
+
+impl StoreError {
+    /// Whether the same operation may pass later: it waited too long for its turn, or another process holds a lock on
+    /// the database. Nothing was changed.
+    pub fn is_busy(&self) -> bool {
+        if let Self::NotCommitted(error) = self {
+            return error.is_busy();
+        }
+        if let Self::Sqlite(error) = self {
+            let code = error.sqlite_error_code();
+            return matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked));
+        }
+        matches!(self, Self::TimedOut)
+    }
 }
 
 /// Writes " version 3" or nothing.

@@ -155,8 +155,8 @@ A file holds one policy, or several that are separated by lines of three dashes:
 Write patterns in single quotes or in none: in double quotes YAML takes \\. for an escape. Nothing is \
 written unless all policies of the file are sound.",
     override_usage = "\
-spike policy apply [--dry-run] --file <FILE>
-       spike policy apply [--dry-run] --name <NAME> --path-pattern <REGEX> --spiffeid-pattern <REGEX> --permissions <LIST>"
+spike policy apply [--dry-run [--format <FORMAT>]] --file <FILE>
+       spike policy apply [--dry-run [--format <FORMAT>]] --name <NAME> --path-pattern <REGEX> --spiffeid-pattern <REGEX> --permissions <LIST>"
 )]
 pub(crate) struct PolicyApplyArgs {
     /// YAML or JSON; - is standard input
@@ -168,6 +168,9 @@ pub(crate) struct PolicyApplyArgs {
     /// among the SPIFFE IDs that policies spell out and the secrets that there are
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// How to print what would change
+    #[arg(short, long, value_enum, default_value_t, requires = "dry_run")]
+    pub(crate) format: Format,
 }
 
 /// Arguments of `policy list`.
@@ -179,6 +182,21 @@ pub(crate) struct PolicyListArgs {
     /// Only policies whose SPIFFE ID pattern is exactly this text
     #[arg(long, value_name = "TEXT")]
     pub(crate) spiffeid_pattern: Option<String>,
+    /// Only policies with this text in their name
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) name_contains: Option<String>,
+    /// Only policies with this text in their SPIFFE ID pattern
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) spiffeid_contains: Option<String>,
+    /// Only policies with this text in their path pattern
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) path_contains: Option<String>,
+    /// Only policies whose name comes after this one, in the order of bytes
+    #[arg(long, value_name = "NAME")]
+    pub(crate) after: Option<String>,
+    /// At most this many policies
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) format: Format,

@@ -37,7 +37,7 @@ pub(crate) enum SecretCommand {
 /// What to do with what is known about a secret.
 #[derive(Debug, Subcommand)]
 pub(crate) enum MetadataCommand {
-    /// Print the versions of a secret, and when they were created and deleted
+    /// Print the versions of a secret, and when they were created and deleted; also where all are deleted
     Get {
         /// The path of the secret
         path: String,
@@ -71,6 +71,9 @@ pub(crate) struct SecretPutArgs {
     /// The values of the new version, all of them: nothing is taken over from the version before
     #[arg(required = true, value_name = "KEY=VALUE")]
     pub(crate) pairs: Vec<Hidden>,
+    /// Store an empty value where standard input has nothing to read; without it that is an error
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
 }
 
 /// Arguments of `secret get`.

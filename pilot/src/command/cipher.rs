@@ -1,20 +1,18 @@
 //! `spike cipher` (cli-config-deploy 1.10, wire-api N11 and N12).
 
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use spike_common::identity::Role;
 use spike_common::wire::{DecryptRequest, EncryptRequest, Operation, SecretBytes};
-use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use super::{read_input, read_stdin};
 use crate::cli::{CipherCommand, DecryptArgs, EncryptArgs};
 use crate::context::Context;
+use crate::destination::{Destination, Readers};
 use crate::error::Error;
 
 pub(super) async fn run(command: CipherCommand, context: &mut Context<'_>) -> Result<(), Error> {
@@ -33,19 +31,19 @@ async fn encrypt(arguments: EncryptArgs, context: &mut Context<'_>) -> Result<()
         }
         None => Plaintext::Stream(Bytes::from_owner(input(file.as_deref(), context)?)),
     };
-    let destination = Destination::prepare(out)?;
+    let destination = destination(out.as_deref(), context).await?;
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
     let failed = session.failed(Operation::CipherEncrypt, "");
     match plaintext {
         Plaintext::Stream(plaintext) => {
             let answer = session.nexus.encrypt_stream(plaintext).await.map_err(failed)?;
-            destination.write(&[&answer], context)
+            destination.write(&[&answer], &mut context.streams)
         }
         Plaintext::Json(plaintext) => {
             let request = EncryptRequest { plaintext };
             let answer = session.nexus.encrypt(&request).await.map_err(failed)?;
             // Upstream writes the ciphertext alone, which nothing can decrypt (10.2 no. 4, F26).
-            destination.write(&[&answer.encode(), b"\n"], context)
+            destination.write(&[&answer.encode(), b"\n"], &mut context.streams)
         }
     }
 }
@@ -66,17 +64,17 @@ async fn decrypt(arguments: DecryptArgs, context: &mut Context<'_>) -> Result<()
         _ if json => Ciphertext::Json(from_json(&input(file.as_deref(), context)?)?),
         _ => Ciphertext::Stream(Bytes::from_owner(input(file.as_deref(), context)?)),
     };
-    let destination = Destination::prepare(out)?;
+    let destination = destination(out.as_deref(), context).await?;
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
     let failed = session.failed(Operation::CipherDecrypt, "");
     match ciphertext {
         Ciphertext::Stream(ciphertext) => {
             let plaintext = session.nexus.decrypt_stream(ciphertext).await.map_err(failed)?;
-            destination.write(&[&plaintext], context)
+            destination.write(&[&plaintext], &mut context.streams)
         }
         Ciphertext::Json(request) => {
             let answer = session.nexus.decrypt(&request).await.map_err(failed)?;
-            destination.write(&[answer.plaintext.expose_secret()], context)
+            destination.write(&[answer.plaintext.expose_secret()], &mut context.streams)
         }
     }
 }
@@ -116,54 +114,11 @@ fn from_json(text: &[u8]) -> Result<DecryptRequest, Error> {
     Ok(request)
 }
 
-/// Where the result goes. A file is written beside its place and renamed when it is whole, so that a failed call
-/// leaves what was there (10.2 no. 6); it can be read by its owner alone.
-enum Destination {
-    Stdout,
-    /// A place for a new file.
-    New {
-        temporary: NamedTempFile,
-        place: PathBuf,
-    },
-    /// A device or a pipe, which must not be replaced.
-    Special(PathBuf),
-}
-
-impl Destination {
-    /// Finds out before the call whether the result can be written.
-    fn prepare(out: Option<PathBuf>) -> Result<Self, Error> {
-        let Some(out) = out else { return Ok(Self::Stdout) };
-        let prepared = || -> io::Result<Self> {
-            let place = match out.canonicalize() {
-                Ok(there) if there.is_file() => there,
-                Ok(there) if there.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-                Ok(special) => return Ok(Self::Special(special)),
-                Err(_) => out.clone(),
-            };
-            let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let temporary = NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
-            Ok(Self::New { temporary, place })
-        };
-        prepared().map_err(|error| Error::File { path: out.clone(), error })
-    }
-
-    fn write(self, parts: &[&[u8]], context: &mut Context<'_>) -> Result<(), Error> {
-        match self {
-            Self::Stdout => {
-                context.streams.render(|out| parts.iter().try_for_each(|part| out.write_all(part)))
-            }
-            Self::Special(path) => OpenOptions::new()
-                .write(true)
-                .open(&path)
-                .and_then(|mut file| parts.iter().try_for_each(|part| file.write_all(part)))
-                .map_err(|error| Error::File { path, error }),
-            Self::New { mut temporary, place } => parts
-                .iter()
-                .try_for_each(|part| temporary.write_all(part))
-                .and_then(|()| temporary.as_file().sync_all())
-                .and_then(|()| temporary.persist(&place).map(drop).map_err(|error| error.error))
-                .map_err(|error| Error::File { path: place, error }),
-        }
+/// Where the result goes: found out before the call.
+async fn destination(out: Option<&Path>, context: &Context<'_>) -> Result<Destination, Error> {
+    match out {
+        Some(out) => Destination::prepare(out, Readers::Owner, &context.streams).await,
+        None => Ok(Destination::Stdout),
     }
 }
 

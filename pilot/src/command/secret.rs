@@ -5,8 +5,8 @@ mod pairs;
 
 use spike_common::identity::Role;
 use spike_common::wire::{
-    Operation, SecretGetRequest, SecretMetadataResponse, SecretPutRequest, SecretText,
-    SecretValues, SecretVersionsRequest, rules,
+    Operation, SecretGetRequest, SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest,
+    SecretText, SecretValues, SecretVersionsRequest, rules,
 };
 
 use crate::cli::{
@@ -15,6 +15,9 @@ use crate::cli::{
 use crate::context::Context;
 use crate::error::Error;
 use crate::output::{Name, Node, human, write_json, write_yaml};
+
+/// Told after values that were shown shorter than they are.
+const ON_ONE_LINE: &str = "a value of several lines is shown on one, with \\n where a line ends; `spike secret get PATH KEY` shows its lines";
 
 pub(super) async fn run(command: SecretCommand, context: &mut Context<'_>) -> Result<(), Error> {
     match command {
@@ -30,10 +33,10 @@ pub(super) async fn run(command: SecretCommand, context: &mut Context<'_>) -> Re
 }
 
 async fn put(arguments: SecretPutArgs, context: &mut Context<'_>) -> Result<(), Error> {
-    let SecretPutArgs { path, pairs } = arguments;
+    let SecretPutArgs { path, pairs, allow_empty } = arguments;
     check_path(&path)?;
-    let values = pairs::read(&pairs, context)?;
-    let request = SecretPutRequest { path, values };
+    let values = pairs::read(&pairs, allow_empty, context)?;
+    let request = SecretPutRequest { path, values: Some(values) };
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
     let failed = session.failed(Operation::SecretPut, &request.path);
     session.nexus.put_secret(&request).await.map_err(failed)?;
@@ -49,19 +52,28 @@ async fn get(arguments: SecretGetArgs, context: &mut Context<'_>) -> Result<(), 
     let answer = session.nexus.get_secret(&request).await.map_err(failed)?;
     let values = answer.data.unwrap_or_default();
     let Some(key) = key else {
-        return context.streams.render(|out| match format {
-            Format::Human => human::secret(out, &values),
+        let on_terminal = context.streams.stdout_is_terminal();
+        context.streams.render(|out| match format {
+            Format::Human => human::secret(out, &values, on_terminal),
             Format::Json => write_json(out, &node_of(&values), 4),
             // Upstream's answer in YAML ends in an empty line.
             Format::Yaml => write_yaml(out, &node_of(&values)).and_then(|()| writeln!(out)),
-        });
+        })?;
+        let mut texts = values.iter().map(|(_, value)| value.expose_secret());
+        if on_terminal && format == Format::Human && texts.any(|text| text.contains('\n')) {
+            context.streams.flush()?;
+            context.streams.complain("note:", ON_ONE_LINE);
+        }
+        return Ok(());
     };
     let Some(value) = values.get(&key).map(SecretText::expose_secret) else {
         let keys = values.names().map(str::to_owned).collect();
         return Err(Error::NoSuchKey { path: request.path, key, keys });
     };
+    if raw {
+        return context.streams.render_raw(|out| out.write_all(value.as_bytes()));
+    }
     context.streams.render(|out| match format {
-        Format::Human if raw => out.write_all(value.as_bytes()),
         Format::Human => writeln!(out, "{value}"),
         Format::Json => write_json(out, &Node::Text(value), 4),
         Format::Yaml => write_yaml(out, &Node::Text(value)).and_then(|()| writeln!(out)),
@@ -125,9 +137,10 @@ async fn metadata(
 ) -> Result<(), Error> {
     check_path(&path)?;
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
-    let request = SecretGetRequest { path, version };
+    // Which version is asked for decides whether a deleted one will do: without a number, the secret as a whole is meant.
+    let request = SecretMetadataRequest { path, version, include_deleted: version == 0 };
     let failed = session.failed(Operation::SecretMetadata, &request.path);
-    let answer = session.nexus.secret_metadata(&request).await.map_err(failed)?;
+    let answer = session.nexus.any_secret_metadata(&request).await.map_err(failed)?;
     let on_terminal = context.streams.stdout_is_terminal();
     context.streams.render(|out| match format {
         Format::Human => human::metadata(out, &answer, on_terminal),

@@ -6,8 +6,9 @@ use spike_common::client::{CallError, NexusClient};
 use spike_common::config::HttpsUrl;
 use spike_common::identity::TrustRootsByRole;
 use spike_common::mtls::ClientTimeouts;
-use spike_common::svid::SvidSource;
+use spike_common::svid::{Material, SvidSource};
 use spike_common::wire::Operation;
+use time::OffsetDateTime;
 
 use crate::error::{Asked, Error};
 
@@ -20,6 +21,7 @@ pub(crate) struct Session {
     pub(crate) roots: Arc<TrustRootsByRole>,
     id: String,
     api: HttpsUrl,
+    svid: (OffsetDateTime, OffsetDateTime),
 }
 
 impl Session {
@@ -28,11 +30,12 @@ impl Session {
         roots: Arc<TrustRootsByRole>,
         api: HttpsUrl,
         timeouts: ClientTimeouts,
-        id: String,
+        material: &Material,
     ) -> Result<Self, Error> {
         let nexus = NexusClient::new(source, Arc::clone(&roots), &api, timeouts)
             .map_err(|error| Error::Tls(error.into()))?;
-        Ok(Self { nexus, roots, id, api })
+        let svid = (material.not_before(), material.not_after());
+        Ok(Self { nexus, roots, id: material.id().to_string(), api, svid })
     }
 
     /// What a call that failed was about: to be given to `map_err`.
@@ -46,6 +49,8 @@ impl Session {
             subject: subject.to_owned(),
             id: self.id.clone(),
             api: self.api.to_string(),
+            svid: self.svid,
+            status: None,
         };
         move |error| Error::Call { asked: Box::new(asked), error }
     }

@@ -1,15 +1,21 @@
 //! Standard input, output and error of one run.
 
 use std::fmt;
+use std::fs::Metadata;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::os::unix::fs::MetadataExt as _;
 
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::output::printable;
+use crate::output::{Visible, printable};
 
 /// The most that is read from a file or from standard input, in bytes. No Nexus takes more.
 const MAX_INPUT: u64 = 64 * 1024 * 1024;
+
+/// Told after data in which characters were shown as escapes.
+const ESCAPED: &str =
+    "control characters are shown as \\uXXXX here; piped, and with --raw, data is as it is";
 
 /// Where a command reads and writes.
 pub struct Streams {
@@ -18,6 +24,8 @@ pub struct Streams {
     stderr: Box<dyn Write>,
     stdin_is_terminal: bool,
     stdout_is_terminal: bool,
+    /// Device and number of the file behind standard output.
+    stdout_file: Option<(u64, u64)>,
     colour: bool,
 }
 
@@ -29,6 +37,9 @@ impl Streams {
             stdin: Box::new(io::stdin()),
             stdin_is_terminal: io::stdin().is_terminal(),
             stdout_is_terminal: io::stdout().is_terminal(),
+            stdout_file: rustix::fs::fstat(io::stdout())
+                .ok()
+                .map(|file| (file.st_dev, file.st_ino)),
             colour: stderr.is_terminal() && wants_colour(),
             stdout: Box::new(BufWriter::with_capacity(64 * 1024, io::stdout())),
             stderr: Box::new(stderr),
@@ -47,8 +58,15 @@ impl Streams {
             stderr: Box::new(stderr),
             stdin_is_terminal: false,
             stdout_is_terminal: false,
+            stdout_file: None,
             colour: false,
         }
+    }
+
+    /// The same with a person who looks at standard output.
+    #[cfg(test)]
+    pub(crate) fn watched(self) -> Self {
+        Self { stdout_is_terminal: true, ..self }
     }
 
     /// Whether a person sits at standard input.
@@ -61,13 +79,36 @@ impl Streams {
         self.stdout_is_terminal
     }
 
-    /// Puts data onto standard output, as it is.
+    /// Whether a file is the one behind standard output: `/dev/stdout` and its other names.
+    pub(crate) fn is_stdout(&self, file: &Metadata) -> bool {
+        self.stdout_file == Some((file.dev(), file.ino()))
+    }
+
+    /// Puts text of this program's onto standard output, as it is.
     pub(crate) fn print(&mut self, text: &str) -> Result<(), Error> {
         self.stdout.write_all(text.as_bytes()).map_err(Error::Output)
     }
 
-    /// Lets `render` write data onto standard output, piece by piece, so that no copy of a secret is made.
+    /// Lets `render` write data onto standard output, piece by piece, so that no copy of a secret is made. On a terminal
+    /// characters that would command it are shown instead, and a note says so.
     pub(crate) fn render(
+        &mut self,
+        render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        if !self.stdout_is_terminal {
+            return self.render_raw(render);
+        }
+        let mut visible = Visible::new(&mut *self.stdout);
+        render(&mut visible).map_err(Error::Output)?;
+        if visible.has_replaced() {
+            self.flush()?;
+            self.complain("note:", ESCAPED);
+        }
+        Ok(())
+    }
+
+    /// The same byte for byte, whoever looks.
+    pub(crate) fn render_raw(
         &mut self,
         render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Error> {

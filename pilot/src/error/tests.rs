@@ -9,6 +9,8 @@ fn call(operation: Operation, error: impl Into<CallError>) -> Error {
         subject: "a/b".to_owned(),
         id: "spiffe://spike.ist/x".to_owned(),
         api: "https://localhost:8553".to_owned(),
+        svid: (OffsetDateTime::UNIX_EPOCH, OffsetDateTime::UNIX_EPOCH),
+        status: None,
     };
     Error::Call { asked: Box::new(asked), error: error.into() }
 }

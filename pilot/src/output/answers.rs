@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use spike_common::wire::{ExplainResponse, LintFinding, LintResponse, NearMiss, WhoCanResponse};
 
-use super::{Node, printable};
+use super::{Node, one_line};
 use crate::cli::{Deed, Question};
 
 /// Why, or why not; with what is odd about the policy that allows it.
@@ -19,11 +19,11 @@ pub(crate) fn explanation(
     writeln!(out, "{verdict}: {spiffe_id} {may} {permission} {path}")?;
     match (&answer.role, &answer.policy) {
         (Some(role), _) => {
-            let role = printable(role);
+            let role = one_line(role);
             writeln!(out, "Because of its role: {role}. Policies are not asked.")?;
         }
         (None, Some(policy)) => {
-            writeln!(out, "By the policy: {}", printable(policy))?;
+            writeln!(out, "By the policy: {}", one_line(policy))?;
             each_finding(out, findings)?;
         }
         (None, None) => {
@@ -49,14 +49,14 @@ fn nearest(out: &mut dyn Write, misses: &[NearMiss]) -> io::Result<()> {
         writeln!(out, "\nNearest:")?;
     }
     for miss in misses {
-        writeln!(out, "\n  Name: {}", printable(&miss.name))?;
-        writeln!(out, "  SPIFFE ID Pattern: {}", printable(&miss.spiffeid_pattern))?;
-        writeln!(out, "  Path Pattern: {}", printable(&miss.path_pattern))?;
+        writeln!(out, "\n  Name: {}", one_line(&miss.name))?;
+        writeln!(out, "  SPIFFE ID Pattern: {}", one_line(&miss.spiffeid_pattern))?;
+        writeln!(out, "  Path Pattern: {}", one_line(&miss.path_pattern))?;
         for failed in &miss.failed {
-            writeln!(out, "  failed: {}", printable(failed))?;
+            writeln!(out, "  failed: {}", one_line(failed))?;
         }
         for suggestion in &miss.suggestions {
-            writeln!(out, "  fix: {}", printable(suggestion))?;
+            writeln!(out, "  fix: {}", one_line(suggestion))?;
         }
     }
     Ok(())
@@ -100,15 +100,15 @@ pub(crate) fn everybody(
     writeln!(out, "WHO CAN {} {}\n", deed.permission, deed.path)?;
     writeln!(out, "By role, with every ID below:")?;
     for role in &answer.roles {
-        writeln!(out, "  {}", printable(role))?;
+        writeln!(out, "  {}", one_line(role))?;
     }
     if answer.grantees.is_empty() {
         return writeln!(out, "\nBy policy: nobody.");
     }
     writeln!(out, "\nBy policy, every ID that matches:")?;
     for grantee in &answer.grantees {
-        let pattern = printable(&grantee.spiffeid_pattern);
-        writeln!(out, "  {}: {pattern}", printable(&grantee.policy))?;
+        let pattern = one_line(&grantee.spiffeid_pattern);
+        writeln!(out, "  {}: {pattern}", one_line(&grantee.policy))?;
     }
     Ok(())
 }
@@ -137,7 +137,7 @@ pub(crate) fn findings(out: &mut dyn Write, answer: &LintResponse) -> io::Result
     }
     for group in findings.chunk_by(|a, b| a.policy == b.policy) {
         if let Some(first) = group.first() {
-            writeln!(out, "{}", printable(&first.policy))?;
+            writeln!(out, "{}", one_line(&first.policy))?;
         }
         each_finding(out, group)?;
         writeln!(out)?;
@@ -155,9 +155,9 @@ pub(crate) fn findings(out: &mut dyn Write, answer: &LintResponse) -> io::Result
 /// Findings of one policy.
 pub(crate) fn each_finding(out: &mut dyn Write, findings: &[LintFinding]) -> io::Result<()> {
     for LintFinding { severity, field, code, message, fix, .. } in findings {
-        let (severity, code) = (printable(severity), printable(code));
-        writeln!(out, "  {severity}: {}: {} [{code}]", printable(field), printable(message))?;
-        writeln!(out, "    fix: {}", printable(fix))?;
+        let (severity, code) = (one_line(severity), one_line(code));
+        writeln!(out, "  {severity}: {}: {} [{code}]", one_line(field), one_line(message))?;
+        writeln!(out, "    fix: {}", one_line(fix))?;
     }
     Ok(())
 }
@@ -171,7 +171,8 @@ pub(crate) fn findings_node(answer: &LintResponse) -> Node<'_> {
     ])
 }
 
-fn finding_node(finding: &LintFinding) -> Node<'_> {
+/// One finding as a tree.
+pub(crate) fn finding_node(finding: &LintFinding) -> Node<'_> {
     Node::map([
         ("policy", Node::Text(&finding.policy)),
         ("severity", Node::Text(&finding.severity)),

@@ -8,11 +8,19 @@ use spike_common::wire::{Policy, SecretMetadataResponse, SecretValues, ZERO_TIME
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::printable;
+use super::one_line;
 
-/// `name: value` for each value.
-pub(crate) fn secret(out: &mut dyn Write, values: &SecretValues) -> io::Result<()> {
-    values.iter().try_for_each(|(name, value)| writeln!(out, "{name}: {}", value.expose_secret()))
+/// `name: value` for each value, each on a line of its own where `on_terminal`: no value can pose as another.
+pub(crate) fn secret(
+    out: &mut dyn Write,
+    values: &SecretValues,
+    on_terminal: bool,
+) -> io::Result<()> {
+    values.iter().try_for_each(|(name, value)| {
+        let value = value.expose_secret();
+        let shown = if on_terminal { one_line(value) } else { value.into() };
+        writeln!(out, "{name}: {shown}")
+    })
 }
 
 /// One path per line.
@@ -20,7 +28,7 @@ pub(crate) fn secret_list(out: &mut dyn Write, paths: &[String]) -> io::Result<(
     if paths.is_empty() {
         return writeln!(out, "No secrets found.");
     }
-    paths.iter().try_for_each(|path| writeln!(out, "- {}", printable(path)))
+    paths.iter().try_for_each(|path| writeln!(out, "- {}", one_line(path)))
 }
 
 /// What is known about a secret; the versions as a table where `on_terminal`.
@@ -72,7 +80,7 @@ pub(crate) fn policy_list(out: &mut dyn Write, names: &[String]) -> io::Result<(
     }
     writeln!(out, "POLICIES\n========\n")?;
     for name in names {
-        writeln!(out, "Name: {}\n--------\n", printable(name))?;
+        writeln!(out, "Name: {}\n--------\n", one_line(name))?;
     }
     writeln!(out)
 }
@@ -80,10 +88,10 @@ pub(crate) fn policy_list(out: &mut dyn Write, names: &[String]) -> io::Result<(
 /// One policy.
 pub(crate) fn policy(out: &mut dyn Write, policy: &Policy) -> io::Result<()> {
     writeln!(out, "POLICY DETAILS\n=============\n")?;
-    writeln!(out, "Name: {}", printable(&policy.name))?;
-    writeln!(out, "SPIFFE ID Pattern: {}", printable(&policy.spiffeid_pattern))?;
-    writeln!(out, "Path Pattern: {}", printable(&policy.path_pattern))?;
-    writeln!(out, "Permissions: {}", printable(&policy.permissions.join(", ")))?;
+    writeln!(out, "Name: {}", one_line(&policy.name))?;
+    writeln!(out, "SPIFFE ID Pattern: {}", one_line(&policy.spiffeid_pattern))?;
+    writeln!(out, "Path Pattern: {}", one_line(&policy.path_pattern))?;
+    writeln!(out, "Permissions: {}", one_line(&policy.permissions.join(", ")))?;
     writeln!(out, "Created At: {}", second(policy.created_at))?;
     if policy.updated_at != ZERO_TIME {
         writeln!(out, "Updated At: {}", second(policy.updated_at))?;

@@ -96,3 +96,24 @@ fn a_place_that_is_no_directory_is_refused_at_once() {
         assert!(RecoveryDirectory::prepare(&path).is_err(), "{}", path.display());
     }
 }
+
+#[test]
+fn a_link_or_a_pipe_with_the_name_of_a_recovery_file_is_not_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("spike.recovery.1.txt");
+    std::os::unix::fs::symlink("/dev/null", &place).unwrap();
+    let prepared = RecoveryDirectory::prepare(directory.path()).unwrap();
+    let error = prepared.write(&shares(1, &[1, 2])).unwrap_err().to_string();
+    assert!(error.contains("it is a symbolic link"), "{error}");
+    assert!(place.is_symlink());
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_directory_that_is_a_link_to_nothing_is_told_as_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink("gone", &link).unwrap();
+    let error = RecoveryDirectory::prepare(&link).unwrap_err().to_string();
+    assert!(error.contains("a symbolic link to gone, which is not there"), "{error}");
+}

@@ -1,7 +1,7 @@
 //! The conformance rows of wire-api 15. "P" is the superuser, "W" an ordinary workload without any policy.
 
 use anyhow::Result;
-use spike_common::config::Backend;
+use spike_common::{config::Backend, wire::NotReady};
 use spike_tests::{Running, SUPERUSER};
 
 use super::{BAD_REQUEST, DELETE, GET, LIST, METADATA, PUT, UNDELETE};
@@ -151,6 +151,7 @@ async fn rows_35_and_36_without_a_root_key_only_the_method_is_looked_at() -> Res
         for target in [LIST, "/v1/nowhere"] {
             let row_35 = cluster.post_as(path, target, "{").await?;
             assert_eq!(row_35.told(), (503, r#"{"err":"state_not_ready"}"#), "{path} {target}");
+            assert_eq!(row_35.json()["reason"], NotReady::Sealed.as_str(), "ours");
         }
     }
     let get = format!("GET {PUT} HTTP/1.1\r\nHost: x\r\n\r\n");

@@ -118,11 +118,31 @@ fn stored_values_are_read_back_and_null_is_told_from_empty() {
 
 #[test]
 fn a_put_without_values_is_read_as_one_without_any() {
-    for body in [r#"{"path":"p"}"#, r#"{"path":"p","values":null}"#, r#"{"path":"p","values":{}}"#]
-    {
+    for body in [r#"{"path":"p","values":null}"#, r#"{"path":"p","values":{}}"#] {
         let request = SecretPutRequest::decode(body.as_bytes()).unwrap();
-        assert_eq!((request.path.as_str(), request.values.len()), ("p", 0), "{body}");
+        let values = request.values.map(|values| values.len());
+        assert_eq!((request.path.as_str(), values), ("p", Some(0)), "{body}");
     }
+}
+
+#[test]
+fn a_put_whose_body_has_no_such_key_is_told_from_one_without_values() {
+    for body in [r#"{"path":"p"}"#, r#"{"path":"p","version":2}"#, "null"] {
+        assert!(SecretPutRequest::decode(body.as_bytes()).unwrap().values.is_none(), "{body}");
+    }
+    assert_round_trip!(SecretPutRequest, r#"{"path":"p"}"#);
+    assert_round_trip!(SecretPutRequest, r#"{"path":"p","values":{}}"#);
+}
+
+#[test]
+fn metadata_is_asked_for_as_upstream_does_unless_deleted_versions_are_meant() {
+    let body = r#"{"path":"tenants/acme/db","version":2}"#;
+    assert_round_trip!(SecretMetadataRequest, body);
+    assert_eq!(
+        SecretMetadataRequest::decode(body.as_bytes()).unwrap().encode(),
+        SecretGetRequest::decode(body.as_bytes()).unwrap().encode()
+    );
+    assert_round_trip!(SecretMetadataRequest, r#"{"path":"p","includeDeleted":true}"#);
 }
 
 #[test]

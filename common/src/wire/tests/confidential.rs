@@ -20,7 +20,7 @@ fn the_debug_text_of_a_body_names_no_value() {
         format!("{:?}", SecretText::from(PLANTED)),
         format!("{:?}", plaintext()),
         format!("{:?}", planted_values()),
-        format!("{:?}", SecretPutRequest { path: "p".into(), values: planted_values() }),
+        format!("{:?}", SecretPutRequest { path: "p".into(), values: Some(planted_values()) }),
         format!("{:?}", SecretGetResponse { data: Some(planted_values()) }),
         format!("{:?}", EncryptRequest { plaintext: plaintext() }),
         format!("{:?}", DecryptResponse { plaintext: plaintext() }),

@@ -265,3 +265,20 @@ async fn a_data_key_whose_row_was_not_committed_is_not_used() {
     assert_eq!(store.stats().unwrap().active_key, 2);
     assert!(store.get(&path("p"), Selector::Current).unwrap().is_some());
 }
+
+#[tokio::test]
+async fn a_database_that_another_process_holds_is_busy_and_not_broken() {
+    for journal_mode in [JournalMode::Wal, JournalMode::Delete] {
+        let busy_timeout = std::time::Duration::from_millis(10);
+        let home = in_file(Options { journal_mode, busy_timeout, ..options() });
+        let other = rusqlite::Connection::open(home.file()).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let error = home.store.put(&path("a"), value("x"), NOON).await.unwrap_err();
+        assert!(error.is_busy(), "{error:?}");
+        let error = crate::error::Error::from(error);
+        assert_eq!(error.wire().0, 503);
+        assert_eq!(error.not_ready(), Some(spike_common::wire::NotReady::Busy));
+        drop(other);
+        assert_eq!(home.store.put(&path("a"), value("x"), NOON).await.unwrap(), 1);
+    }
+}

@@ -8,7 +8,7 @@ use spike_common::wire::{KeeperStatus, KeeperStatusKind, Operation, StatusRespon
 use crate::cli::Format;
 use crate::context::Context;
 use crate::error::Error;
-use crate::output::{Node, printable, write_json, write_yaml};
+use crate::output::{Node, one_line, write_json, write_yaml};
 
 pub(super) async fn run(format: Format, context: &mut Context<'_>) -> Result<(), Error> {
     let any = &[Role::PilotSuperuser, Role::PilotRecover, Role::PilotRestore];
@@ -26,26 +26,26 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
     let state = match (status.sealed, &status.reason) {
         (false, _) => "ready".to_owned(),
         (true, None) => "sealed".to_owned(),
-        (true, Some(reason)) => format!("sealed: {}", printable(reason)),
+        (true, Some(reason)) => format!("sealed: {}", one_line(reason)),
     };
     let unknown = || "none".to_owned();
-    writeln!(out, "Version     : {}", printable(&status.version))?;
+    writeln!(out, "Version     : {}", one_line(&status.version))?;
     writeln!(out, "State       : {state}")?;
-    writeln!(out, "Backend     : {}", printable(&status.backend))?;
-    writeln!(out, "Root key    : {}", printable(status.root_key.as_deref().unwrap_or("none")))?;
+    writeln!(out, "Backend     : {}", one_line(&status.backend))?;
+    writeln!(out, "Root key    : {}", one_line(status.root_key.as_deref().unwrap_or("none")))?;
     writeln!(out, "Data key    : {}", status.data_key.map_or_else(unknown, |key| key.to_string()))?;
     writeln!(out, "Shares      : {} ({} rebuild the key)", status.shares, status.threshold)?;
     if let Some(margin) = status.margin {
         writeln!(out, "Margin      : {}", margin_in_words(margin))?;
     }
     let export = status.last_export.as_deref().unwrap_or("never");
-    writeln!(out, "Last export : {}", printable(export))?;
+    writeln!(out, "Last export : {}", one_line(export))?;
     status.keepers.iter().try_for_each(|keeper| {
         let KeeperStatus { index, url, state, since, detail } = keeper;
-        let (url, since) = (printable(url), printable(since));
+        let (url, since) = (one_line(url), one_line(since));
         write!(out, "Keeper {index:<4} : {}, {url}, since {since}", state_name(*state))?;
         if let Some(detail) = detail {
-            write!(out, ": {}", printable(detail))?;
+            write!(out, ": {}", one_line(detail))?;
         }
         writeln!(out)
     })

@@ -26,13 +26,15 @@ pub(super) fn write(
     Ok(())
 }
 
-struct Difference {
-    field: &'static str,
-    before: Option<String>,
-    after: String,
+/// A field that would change.
+pub(super) struct Difference {
+    pub(super) field: &'static str,
+    pub(super) before: Option<String>,
+    pub(super) after: String,
 }
 
-fn differences(wanted: &PolicyPutRequest, stored: Option<&Policy>) -> Vec<Difference> {
+/// The fields that would change; all of them where nothing is stored.
+pub(super) fn differences(wanted: &PolicyPutRequest, stored: Option<&Policy>) -> Vec<Difference> {
     let fields = [
         (
             "spiffeidPattern",

@@ -1,17 +1,19 @@
 //! The file of `policy apply`: YAML or JSON, one policy or several documents.
 //!
-//! Names of fields are read without regard to case, and under each spelling that `policy get` prints, so that what one
-//! command writes the other reads. Unknown fields are passed over, as upstream does. Messages name lines and fields but
-//! quote nothing of the file, which may be a wrong file.
+//! Names of fields are read without regard to case, and under each spelling that `policy get` prints, here and upstream, so
+//! that what one command writes the other reads. A field that no policy has, and two that say different things, are errors:
+//! upstream passes over the one and takes the last of the others, and either may be what the author meant to be in force.
+//! Messages name lines and fields but quote no value of the file, which may be a wrong file.
+
+mod fields;
 
 use std::collections::HashSet;
-use std::fmt;
 use std::path::Path;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_saphyr::options::DuplicateKeyPolicy;
 use spike_common::wire::PolicyPutRequest;
 
+use self::fields::Document;
 use super::rules;
 use crate::error::Error;
 
@@ -50,8 +52,9 @@ fn read_with(
 ) -> Result<Vec<PolicyPutRequest>, FileError> {
     let plain = |problem: &str| FileError { problem: problem.to_owned(), hint: None };
     let text = std::str::from_utf8(bytes).map_err(|_cause| plain("it is not UTF-8 text"))?;
-    let documents: Vec<Option<Document>> =
-        serde_saphyr::from_multiple(text).map_err(|error| unreadable(text, &error))?;
+    let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::PassThrough };
+    let documents: Vec<Option<Document>> = serde_saphyr::from_multiple_with_options(text, options)
+        .map_err(|error| unreadable(text, &error))?;
     let documents: Vec<Document> = documents.into_iter().flatten().collect();
     if documents.is_empty() {
         return Err(plain("there is no policy in it"));
@@ -72,73 +75,6 @@ fn read_with(
         requests.push(request);
     }
     Ok(requests)
-}
-
-#[derive(Default)]
-struct Document {
-    name: Option<String>,
-    spiffeid_pattern: Option<String>,
-    path_pattern: Option<String>,
-    permissions: Option<Vec<String>>,
-}
-
-impl Document {
-    fn request(self) -> Result<PolicyPutRequest, FileError> {
-        let missing = |field: &str| FileError {
-            problem: format!("{field} is missing or empty"),
-            hint: Some(
-                "a policy has name, spiffeidPattern, pathPattern and permissions".to_owned(),
-            ),
-        };
-        let text = |field: &str, value: Option<String>| {
-            value.filter(|value| !value.is_empty()).ok_or_else(|| missing(field))
-        };
-        Ok(PolicyPutRequest {
-            name: text("name", self.name)?,
-            spiffeid_pattern: text("spiffeidPattern", self.spiffeid_pattern)?,
-            path_pattern: text("pathPattern", self.path_pattern)?,
-            permissions: self
-                .permissions
-                .filter(|permissions| !permissions.is_empty())
-                .ok_or_else(|| missing("permissions"))?,
-            create_only: false,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Document {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(DocumentVisitor)
-    }
-}
-
-struct DocumentVisitor;
-
-impl<'de> Visitor<'de> for DocumentVisitor {
-    type Value = Document;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a policy")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
-        let mut document = Document::default();
-        while let Some(key) = map.next_key::<String>()? {
-            match key.to_ascii_lowercase().as_str() {
-                "name" => document.name = map.next_value()?,
-                // The second is upstream's slip, in its JSON and in ours.
-                "spiffeidpattern" | "spiffiedpattern" => {
-                    document.spiffeid_pattern = map.next_value()?;
-                }
-                "pathpattern" => document.path_pattern = map.next_value()?,
-                "permissions" => document.permissions = map.next_value()?,
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(document)
-    }
 }
 
 /// The place, and the reason where it is one of syntax; the library's own text would quote the file.

@@ -100,7 +100,7 @@ async fn of_nexus(context: &mut Context<'_>) -> Result<LintResponse, Error> {
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
     match session.nexus.lint_policies().await {
         Err(error) if questions::has_no_such_route(&error) => {
-            let policies = super::all(&session).await?;
+            let policies = super::all(&session, wire::PolicyListRequest::default()).await?;
             questions::tell_of_local_answer(policies.len(), context);
             Ok(LintResponse { findings: of_policies(&policies), policies: policies.len() })
         }

@@ -1,14 +1,17 @@
 //! `policy apply --dry-run`: what would change, in the fields, in what they mean, and in who may do what.
 
+mod tree;
+
 use std::io::{self, Write};
 
 use spike_common::wire::{LintFinding, Operation, Policy, PolicyPutRequest, SecretListRequest};
 
 use super::access::{Comparison, Difference, compare};
 use super::{changes, lint, local};
+use crate::cli::Format;
 use crate::context::{Context, Session};
 use crate::error::Error;
-use crate::output::{answers, printable};
+use crate::output::{answers, one_line, write_json, write_yaml};
 
 /// The most lines that tell of access.
 const MOST_LINES: usize = 40;
@@ -20,6 +23,7 @@ const MOST_POLICIES: usize = 5_000;
 pub(super) async fn show(
     session: &Session,
     requests: &[PolicyPutRequest],
+    format: Format,
     context: &mut Context<'_>,
 ) -> Result<(), Error> {
     let names = super::names(session, super::PolicyListRequest::default()).await?;
@@ -41,6 +45,14 @@ pub(super) async fn show(
         Some(compare_access(session, requests, &stored, context).await)
     };
     let findings = lint::of_requests(requests);
+    if format != Format::Human {
+        let changes = tree::changes(requests, &stored, &findings);
+        let node = tree::node(&changes, access.as_ref());
+        return context.streams.render(|out| match format {
+            Format::Human | Format::Json => write_json(out, &node, 2),
+            Format::Yaml => write_yaml(out, &node.lower_case()),
+        });
+    }
     context.streams.render(|out| {
         for request in requests {
             let replaced = stored.iter().find(|policy| policy.name == request.name);
@@ -94,7 +106,7 @@ fn write_access(out: &mut dyn Write, secrets: usize, found: &Comparison) -> io::
         let Difference { gained, permission, path, subject } = difference;
         let sign = if *gained { '+' } else { '-' };
         let such = if subject.is_example { " (for example)" } else { "" };
-        let (permission, path, id) = (permission.as_str(), printable(path), &subject.id);
+        let (permission, path, id) = (permission.as_str(), one_line(path), &subject.id);
         writeln!(out, "    {sign} {permission:<7} {path}  {id}{such}")?;
     }
     if let more @ 1.. = differences.len().saturating_sub(MOST_LINES) {

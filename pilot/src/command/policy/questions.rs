@@ -7,7 +7,7 @@ use spike_common::client::CallError;
 use spike_common::identity::Role;
 use spike_common::wire::rules::{MAX_PATH_LEN, is_secret_path};
 use spike_common::wire::{
-    ExplainRequest, ExplainResponse, Operation, WhoCanRequest, WhoCanResponse,
+    ExplainRequest, ExplainResponse, Operation, PolicyListRequest, WhoCanRequest, WhoCanResponse,
 };
 
 use super::lint;
@@ -111,7 +111,7 @@ pub(super) fn tell_of_local_answer(policies: usize, context: &mut Context<'_>) {
 }
 
 async fn download(session: &Session, context: &mut Context<'_>) -> Result<Local, Error> {
-    let policies = super::all(session).await?;
+    let policies = super::all(session, PolicyListRequest::default()).await?;
     tell_of_local_answer(policies.len(), context);
     Ok(Local::new(&policies, Arc::clone(&session.roots)))
 }

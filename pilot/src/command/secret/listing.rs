@@ -39,6 +39,7 @@ mod tests {
     use http::StatusCode;
     use spike_common::client::{CallError, Refusal};
     use spike_common::wire::Operation;
+    use time::OffsetDateTime;
 
     use super::*;
     use crate::error::Asked;
@@ -106,6 +107,8 @@ mod tests {
                     subject: String::new(),
                     id: String::new(),
                     api: String::new(),
+                    svid: (OffsetDateTime::UNIX_EPOCH, OffsetDateTime::UNIX_EPOCH),
+                    status: None,
                 }),
                 error: CallError::Refused(Refusal {
                     status: StatusCode::NOT_FOUND,

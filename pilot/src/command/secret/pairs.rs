@@ -2,6 +2,7 @@
 //!
 //! No message here quotes an argument: one without `=` may well be a value that lost its key.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use spike_common::wire::{SecretText, SecretValues, rules};
@@ -12,8 +13,13 @@ use crate::command::{read_file, read_stdin};
 use crate::context::Context;
 use crate::error::Error;
 
-/// All values, byte for byte. Of several with one key the last counts, as upstream.
-pub(super) fn read(arguments: &[Hidden], context: &mut Context<'_>) -> Result<SecretValues, Error> {
+/// All values, byte for byte. Upstream takes the last of several with one key, cuts spaces off a key, and stores what a
+/// pipe did not bring; each is a slip more often than it is meant.
+pub(super) fn read(
+    arguments: &[Hidden],
+    allow_empty: bool,
+    context: &mut Context<'_>,
+) -> Result<SecretValues, Error> {
     let parsed: Vec<Pair<'_>> = (1..)
         .zip(arguments)
         .map(|(position, argument)| Pair::parse(position, argument.expose_secret()))
@@ -21,7 +27,21 @@ pub(super) fn read(arguments: &[Hidden], context: &mut Context<'_>) -> Result<Se
     if parsed.iter().filter(|pair| pair.source == Source::Stdin).count() > 1 {
         return Err(Error::usage("standard input (key=-) can be the value of one key only"));
     }
-    parsed.into_iter().map(|pair| pair.value(context)).collect()
+    check_for_twins(&parsed)?;
+    parsed.into_iter().map(|pair| pair.value(allow_empty, context)).collect()
+}
+
+fn check_for_twins(pairs: &[Pair<'_>]) -> Result<(), Error> {
+    let mut seen = HashMap::new();
+    for (position, pair) in (1..).zip(pairs) {
+        if let Some(first) = seen.insert(pair.key, position) {
+            let key = pair.key;
+            return Err(Error::usage(format!(
+                "values {first} and {position} have the same key {key:?}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 struct Pair<'a> {
@@ -47,6 +67,12 @@ impl<'a> Pair<'a> {
                 rules::MAX_NAME_LEN
             )));
         }
+        if key.trim_matches(' ') != key {
+            return Err(Error::usage_hint(
+                format!("the key of value {position} begins or ends with a space"),
+                "write key=value without spaces around the =",
+            ));
+        }
         let source = match (value, value.strip_prefix('@')) {
             ("-", _) => Source::Stdin,
             (_, Some("")) => {
@@ -62,12 +88,27 @@ impl<'a> Pair<'a> {
         Ok(Self { key, source })
     }
 
-    fn value(self, context: &mut Context<'_>) -> Result<(String, SecretText), Error> {
+    fn value(
+        self,
+        allow_empty: bool,
+        context: &mut Context<'_>,
+    ) -> Result<(String, SecretText), Error> {
         let key = self.key.to_owned();
         let value = match self.source {
             Source::Text(text) => SecretText::from(text),
             Source::File(file) => text_of(read_file(&file)?, &key, &file.display().to_string())?,
-            Source::Stdin => text_of(read_stdin(context)?, &key, "standard input")?,
+            Source::Stdin => {
+                let bytes = read_stdin(context)?;
+                if bytes.is_empty() && !allow_empty {
+                    return Err(Error::usage_hint(
+                        format!(
+                            "standard input is empty, and the value of {key:?} was to come from it"
+                        ),
+                        "did the command before the pipe fail? --allow-empty stores an empty value",
+                    ));
+                }
+                text_of(bytes, &key, "standard input")?
+            }
         };
         Ok((key, value))
     }

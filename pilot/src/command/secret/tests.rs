@@ -50,6 +50,58 @@ fn a_raw_value_comes_byte_for_byte() {
 }
 
 #[test]
+fn a_value_can_neither_command_a_terminal_nor_pose_as_another() {
+    let nexus = holding(&[("note", "a\nuser: root\r"), ("pass", "\x1b[2J\u{9b}1mx")]);
+    insta::assert_snapshot!(nexus.run_on_terminal(&["secret", "get", "a/b"]), @r"
+    [0]
+    note: a\nuser: root\r
+    pass: \u{1b}[2J\u{9b}1mx
+    --
+    note: a value of several lines is shown on one, with \n where a line ends; `spike secret get PATH KEY` shows its lines
+    ");
+    insta::assert_snapshot!(nexus.run_on_terminal(&["secret", "get", "a/b", "note"]), @r"
+    [0]
+    a
+    user: root\u000d
+    --
+    note: control characters are shown as \uXXXX here; piped, and with --raw, data is as it is
+    ");
+    for format in ["json", "yaml"] {
+        let shown = nexus.run_on_terminal(&["secret", "get", "a/b", "-f", format]).stdout;
+        let commands = |c: char| c.is_control() && c != '\n';
+        assert!(!shown.contains(commands), "{format}: {shown:?}");
+    }
+}
+
+#[test]
+fn pipes_and_raw_values_stay_byte_for_byte() {
+    let value = "a\nuser: root\r\x1b[2J";
+    let nexus = holding(&[("note", value)]);
+    assert_eq!(nexus.run(&["secret", "get", "a/b"]).stdout, format!("note: {value}\n"));
+    assert_eq!(nexus.run(&["secret", "get", "a/b", "note"]).stdout, format!("{value}\n"));
+    let raw = nexus.run_on_terminal(&["secret", "get", "a/b", "note", "--raw"]);
+    assert_eq!((raw.stdout.as_str(), raw.stderr.as_str()), (value, ""));
+}
+
+#[test]
+fn metadata_asks_for_deleted_versions_too_unless_one_must_be_there() {
+    let asked = std::sync::Arc::new(Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&asked);
+    let nexus = FakeNexus::start(move |_, body| {
+        seen.lock().unwrap().push(SecretMetadataRequest::decode(body).unwrap());
+        (200, SecretMetadataResponse::default().encode())
+    });
+    nexus.run(&["secret", "metadata", "get", "a/b"]);
+    nexus.run(&["secret", "metadata", "get", "a/b", "--version", "3"]);
+    let request = |version, include_deleted| SecretMetadataRequest {
+        path: "a/b".to_owned(),
+        version,
+        include_deleted,
+    };
+    assert_eq!(*asked.lock().unwrap(), [request(0, true), request(3, false)]);
+}
+
+#[test]
 fn a_secret_without_values_is_empty_in_every_format() {
     // F28: upstream stores and sends null for it.
     let nexus = FakeNexus::start(|_, _| (200, SecretGetResponse { data: None }.encode()));

@@ -32,7 +32,9 @@ fn every_way_to_write_one_policy_reads_the_same() {
     for text in [
         ONE.to_owned(),
         format!("---\n{ONE}..."),
-        format!("# comment\n{ONE}unknown: {{ignored: [1, 2]}}\n"),
+        format!("# comment\n{ONE}id: acme-db\ncreatedAt: 2026-01-20T04:33:41Z\npathregex: null\n"),
+        // The same said twice is said once.
+        format!("{ONE}name: acme-db\nPermissions: [read, write]\nid: ''\n"),
         ONE.replace("[read, write]", "\n  - read\n  - write"),
         ONE.replace("^spiffe", "'^spiffe").replace("acme/.*$\npath", "acme/.*$'\npath"),
         ONE.replace("^spiffe", "\"^spiffe")
@@ -68,7 +70,7 @@ fn a_backslash_in_double_quotes_is_explained() {
 
 #[test]
 fn what_is_missing_is_named_with_the_policy_it_is_missing_from() {
-    insta::assert_snapshot!(problem(&ONE.replace("pathPattern", "path")), @"
+    insta::assert_snapshot!(problem(&ONE.replace("pathPattern", "pathPattern: ''\n#")), @"
     Error reading policy file: policy.yaml: pathPattern is missing or empty
     hint: a policy has name, spiffeidPattern, pathPattern and permissions
     ");
@@ -81,6 +83,50 @@ fn what_is_missing_is_named_with_the_policy_it_is_missing_from() {
     Error reading policy file: policy.yaml: permissions is missing or empty
     hint: a policy has name, spiffeidPattern, pathPattern and permissions
     ");
+}
+
+#[test]
+fn a_field_that_no_policy_has_is_named_with_its_line() {
+    insta::assert_snapshot!(problem(&format!("{ONE}effect: deny\n")), @r#"
+    Error reading policy file: policy.yaml: line 6: a policy has no field "effect"
+    hint: it has name, spiffeidPattern, pathPattern and permissions; it allows what these say, and denies nothing
+    "#);
+    let second = ONE.replace("acme-db", "b").replace("pathPattern", "path");
+    let told = problem(&format!("{ONE}---{second}"));
+    assert!(told.contains(r#"policy 2: line 9: a policy has no field "path""#), "{told}");
+}
+
+#[test]
+fn two_fields_that_say_different_things_are_not_resolved_by_taking_one() {
+    for (line, told) in [
+        (
+            "Permissions: [read, write, super]",
+            r#"line 6: "Permissions" says something else than "permissions" in line 5"#,
+        ),
+        (
+            "permissions: [read]",
+            r#"line 6: "permissions" says something else than "permissions" in line 5"#,
+        ),
+        (
+            "permissions: null",
+            r#"line 6: "permissions" says something else than "permissions" in line 5"#,
+        ),
+        (
+            "spiffiedPattern: ^spiffe://example/b$",
+            r#"line 6: "spiffiedPattern" says something else than "spiffeidPattern" in line 3"#,
+        ),
+        (
+            "pathpattern: ^b$",
+            r#"line 6: "pathpattern" says something else than "pathPattern" in line 4"#,
+        ),
+        ("name: other", r#"line 6: "name" says something else than "name" in line 2"#),
+        ("id: other", r#"line 6: "id" says something else than "name" in line 2"#),
+    ] {
+        let problem = problem(&format!("{ONE}{line}\n"));
+        assert!(problem.contains(told), "{line}: {problem}");
+    }
+    let json = r#"{"name": "a", "spiffeidPattern": "^spiffe://a/b$", "pathPattern": "^a$", "permissions": ["read"], "permissions": ["super"]}"#;
+    assert!(problem(json).contains("says something else"), "{}", problem(json));
 }
 
 #[test]
@@ -111,6 +157,7 @@ fn a_wrong_file_is_refused_without_quoting_it() {
         "name: [hunter2]",
         "permissions: hunter2",
         "{hunter2",
+        "hunter2 hunter2: x",
         "\"hunter2\\.\"",
     ] {
         let problem = problem(text);

@@ -4,11 +4,19 @@ use super::*;
 use crate::Streams;
 
 fn read_pairs(arguments: &[&str], stdin: &'static [u8]) -> Result<SecretValues, Error> {
+    read_all(arguments, stdin, false)
+}
+
+fn read_all(
+    arguments: &[&str],
+    stdin: &'static [u8],
+    allow_empty: bool,
+) -> Result<SecretValues, Error> {
     let environment = Environment::default();
     let streams = Streams::new(stdin, std::io::sink(), std::io::sink());
     let mut context = Context::new(&environment, streams);
     let arguments: Vec<Hidden> = arguments.iter().map(|text| text.to_string().into()).collect();
-    read(&arguments, &mut context)
+    read(&arguments, allow_empty, &mut context)
 }
 
 #[test]
@@ -33,17 +41,41 @@ fn a_pair_splits_at_the_first_equals_sign() {
 
 #[test]
 fn a_dash_is_standard_input_byte_for_byte() {
-    for stdin in [&b""[..], b"x", b"x\n", b"-----BEGIN-----\r\n\0\n\n"] {
+    for stdin in [&b"x"[..], b"x\n", b"\n", b"-----BEGIN-----\r\n\0\n\n"] {
         let values = read_pairs(&["k=-"], stdin).unwrap();
         assert_eq!(values.get("k").unwrap().expose_secret().as_bytes(), stdin);
     }
 }
 
 #[test]
-fn of_several_values_for_one_key_the_last_counts() {
-    let values = read_pairs(&["k=1", "j=x", "k=2"], b"").unwrap();
-    assert_eq!(values.get("k").unwrap().expose_secret(), "2");
-    assert_eq!(values.len(), 2);
+fn an_empty_standard_input_is_no_value_unless_it_is_allowed() {
+    // As after a pipe whose first command failed.
+    let error = read_pairs(&["user=app", "pass=-"], b"").unwrap_err();
+    assert_eq!(error.exit(), crate::Exit::Usage);
+    insta::assert_snapshot!(error, @r#"standard input is empty, and the value of "pass" was to come from it"#);
+    let values = read_all(&["pass=-"], b"", true).unwrap();
+    assert_eq!(values.get("pass").unwrap().expose_secret(), "");
+}
+
+#[test]
+fn two_values_for_one_key_are_refused_since_one_would_be_lost() {
+    let error = read_pairs(&["k=1", "j=x", "k=2"], b"").unwrap_err();
+    insta::assert_snapshot!(error, @r#"values 1 and 3 have the same key "k""#);
+    assert!(read_pairs(&["k=1", "k=1"], b"").is_err());
+}
+
+#[test]
+fn spaces_around_the_equals_sign_do_not_make_another_key() {
+    for argument in ["user = hunter2", "user =hunter2", " user=hunter2"] {
+        let error = read_pairs(&[argument], b"").unwrap_err().to_string();
+        assert_eq!(error, "the key of value 1 begins or ends with a space", "{argument}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_bad_usage() {
+    let error = read_pairs(&["a=@/does/not/exist"], b"").unwrap_err();
+    assert_eq!(error.exit(), crate::Exit::Usage);
 }
 
 #[test]

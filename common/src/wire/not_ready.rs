@@ -1,0 +1,67 @@
+//! Why an answer is 503, in words for people that programs can tell apart. Ours: upstream says 503 while it is sealed, and
+//! nothing besides the code.
+
+use bytes::Bytes;
+
+use super::error::{ErrorCode, fallback_error_body_with_reason};
+
+/// Why a request was not looked at, or not carried out, and may be in a moment. It tells a peer that nobody has
+/// authorized, so it names no path, no Keeper and no count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotReady {
+    /// There is no root key.
+    Sealed,
+    /// The store did not take the request in time. Nothing was written.
+    Busy,
+    /// The daemon is about to end.
+    Ending,
+    /// The SPIFFE ID of the peer has as many connections as one may have.
+    Crowded,
+}
+
+impl NotReady {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Sealed, Self::Busy, Self::Ending, Self::Crowded];
+
+    /// The text of `reason`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sealed => "sealed: there is no root key",
+            Self::Busy => {
+                "busy: the store did not take the request in time, and nothing was changed"
+            }
+            Self::Ending => "ending: the store is closed, since this process is about to end",
+            Self::Crowded => "crowded: this SPIFFE ID has too many connections",
+        }
+    }
+
+    /// Which of them a server means.
+    pub fn of_reason(reason: &str) -> Option<Self> {
+        let word = |text: &str| text.split(':').next().map(str::to_owned);
+        Self::ALL.into_iter().find(|known| word(known.as_str()) == word(reason))
+    }
+
+    /// The whole body of the answer.
+    pub fn body(self) -> Bytes {
+        fallback_error_body_with_reason(ErrorCode::StateNotReady, self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_told_from_the_others() {
+        for known in NotReady::ALL {
+            assert_eq!(NotReady::of_reason(known.as_str()), Some(known));
+        }
+        assert_eq!(NotReady::of_reason("busy: in other words"), Some(NotReady::Busy));
+        assert_eq!(NotReady::of_reason("something else"), None);
+        let body = NotReady::Crowded.body();
+        assert_eq!(
+            body,
+            r#"{"err":"state_not_ready","reason":"crowded: this SPIFFE ID has too many connections"}"#
+        );
+    }
+}

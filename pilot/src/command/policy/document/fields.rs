@@ -1,0 +1,187 @@
+//! The fields of one document: which there are, and that none of them contradicts another.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_saphyr::Spanned;
+use spike_common::wire::PolicyPutRequest;
+
+use super::FileError;
+
+/// The longest name of a field that a message shows.
+const LONGEST_NAME: usize = 64;
+
+/// What a document says, and the first thing that is wrong with its fields.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    id: Field<String>,
+    name: Field<String>,
+    spiffeid_pattern: Field<String>,
+    path_pattern: Field<String>,
+    permissions: Field<Vec<String>>,
+    wrong: Option<FileError>,
+}
+
+/// A field, once it was read: its value, and its name and line in the file.
+#[derive(Debug)]
+struct Field<T>(Option<(Option<T>, Place)>);
+
+impl<T> Default for Field<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+/// Where a field stands, and how it is spelt there.
+#[derive(Clone, Debug)]
+struct Place {
+    spelling: String,
+    line: u64,
+}
+
+impl Document {
+    /// The policy, with its four fields.
+    pub(super) fn request(self) -> Result<PolicyPutRequest, FileError> {
+        if let Some(wrong) = self.wrong {
+            return Err(wrong);
+        }
+        self.check_id()?;
+        let missing = |field: &str| FileError {
+            problem: format!("{field} is missing or empty"),
+            hint: Some(
+                "a policy has name, spiffeidPattern, pathPattern and permissions".to_owned(),
+            ),
+        };
+        let text = |field: &str, value: Field<String>| {
+            value.get().filter(|value| !value.is_empty()).ok_or_else(|| missing(field))
+        };
+        Ok(PolicyPutRequest {
+            name: text("name", self.name)?,
+            spiffeid_pattern: text("spiffeidPattern", self.spiffeid_pattern)?,
+            path_pattern: text("pathPattern", self.path_pattern)?,
+            permissions: self
+                .permissions
+                .get()
+                .filter(|permissions| !permissions.is_empty())
+                .ok_or_else(|| missing("permissions"))?,
+            create_only: false,
+        })
+    }
+
+    /// `policy get` prints the name twice, and upstream's prints an empty `id`.
+    fn check_id(&self) -> Result<(), FileError> {
+        let (Field(Some((Some(id), place))), Field(Some((Some(name), other)))) =
+            (&self.id, &self.name)
+        else {
+            return Ok(());
+        };
+        if id.is_empty() || id == name {
+            return Ok(());
+        }
+        Err(contradiction(place, other))
+    }
+
+    /// Takes one field of the file.
+    fn take<'de, A: MapAccess<'de>>(
+        &mut self,
+        key: Spanned<String>,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        let place = Place { line: key.referenced.line(), spelling: key.value };
+        let wrong = match place.spelling.to_ascii_lowercase().as_str() {
+            "id" => self.id.take(place, map.next_value()?),
+            "name" => self.name.take(place, map.next_value()?),
+            // The second is upstream's slip, in its JSON.
+            "spiffeidpattern" | "spiffiedpattern" => {
+                self.spiffeid_pattern.take(place, map.next_value()?)
+            }
+            "pathpattern" => self.path_pattern.take(place, map.next_value()?),
+            "permissions" => self.permissions.take(place, map.next_value()?),
+            // `policy get` prints these, and Nexus decides about them.
+            "createdat" | "updatedat" | "createdby" | "updatedby" | "idregex" | "pathregex" => {
+                map.next_value::<IgnoredAny>()?;
+                Ok(())
+            }
+            _ => {
+                map.next_value::<IgnoredAny>()?;
+                Err(unknown(&place))
+            }
+        };
+        if let Err(wrong) = wrong {
+            self.wrong.get_or_insert(wrong);
+        }
+        Ok(())
+    }
+}
+
+impl<T: PartialEq> Field<T> {
+    fn take(&mut self, place: Place, value: Option<T>) -> Result<(), FileError> {
+        if let Some((known, other)) = &self.0
+            && *known != value
+        {
+            return Err(contradiction(&place, other));
+        }
+        self.0.get_or_insert((value, place));
+        Ok(())
+    }
+
+    fn get(self) -> Option<T> {
+        self.0.and_then(|(value, _)| value)
+    }
+}
+
+fn contradiction(place: &Place, other: &Place) -> FileError {
+    let (here, there) = (shown(&place.spelling), shown(&other.spelling));
+    FileError {
+        problem: format!(
+            "line {}: {here} says something else than {there} in line {}",
+            place.line, other.line
+        ),
+        hint: Some("these are one field: keep the one that is meant".to_owned()),
+    }
+}
+
+fn unknown(place: &Place) -> FileError {
+    FileError {
+        problem: format!("line {}: a policy has no field {}", place.line, shown(&place.spelling)),
+        hint: Some(
+            "it has name, spiffeidPattern, pathPattern and permissions; it allows what these say, and denies nothing"
+                .to_owned(),
+        ),
+    }
+}
+
+/// A name as a message shows it: what looks like no name may be a value.
+fn shown(spelling: &str) -> String {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if spelling.len() <= LONGEST_NAME && spelling.bytes().all(is_name) {
+        format!("{spelling:?}")
+    } else {
+        "of that name".to_owned()
+    }
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(DocumentVisitor)
+    }
+}
+
+struct DocumentVisitor;
+
+impl<'de> Visitor<'de> for DocumentVisitor {
+    type Value = Document;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a policy")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
+        let mut document = Document::default();
+        while let Some(key) = map.next_key::<Spanned<String>>()? {
+            document.take(key, &mut map)?;
+        }
+        Ok(document)
+    }
+}

@@ -1,0 +1,158 @@
+use super::*;
+
+#[test]
+fn a_list_is_filtered_and_cut_on_either_kind_of_nexus() {
+    for kind in [Kind::Ours, Kind::Upstreams] {
+        let (nexus, policies) = nexus(kind);
+        for (name, path) in [("a", "^x/1$"), ("b", "^y/1$"), ("ab", "^x/2$"), ("c", "^x/3$")] {
+            let request = PolicyPutRequest {
+                name: name.to_owned(),
+                spiffeid_pattern: format!("^spiffe://example/{name}$"),
+                path_pattern: path.to_owned(),
+                permissions: vec!["read".to_owned()],
+                create_only: false,
+            };
+            policies.lock().unwrap().insert(name.to_owned(), stored(request));
+        }
+        for (flags, expected) in [
+            (&["--name-contains", "b"][..], "ab b"),
+            (&["--path-contains", "x/"], "a ab c"),
+            (&["--spiffeid-contains", "/c"], "c"),
+            (&["--path-contains", "x/", "--name-contains", "b"], "ab"),
+            (&["--after", "ab"], "b c"),
+            (&["--after", "ab", "--limit", "1"], "b"),
+            (&["--limit", "3"], "a ab b"),
+        ] {
+            let ran = nexus.run(&[&["policy", "list", "-f", "json"], flags].concat());
+            let entries: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+            let names: Vec<_> = entries
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|entry| entry["name"].as_str().unwrap())
+                .collect();
+            assert_eq!(names.join(" "), expected, "{flags:?}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_list_is_said_to_be_one() {
+    let (nexus, _) = nexus(Kind::Ours);
+    assert_eq!(nexus.run(&["policy", "list"]).stdout, "No policies found.\n");
+    assert_eq!(nexus.run(&["policy", "list", "-f", "json"]).stdout, "[]\n");
+    assert_eq!(nexus.run(&["policy", "list", "-f", "yaml"]).stdout, "[]\n");
+    // Upstream's clients take 404 for an empty list.
+    let none = FakeNexus::start(|operation, _| error(operation, ErrorCode::ApiNotFound));
+    assert_eq!(none.run(&["policy", "list"]).stdout, "No policies found.\n");
+}
+
+#[test]
+fn a_policy_and_the_list_have_upstreams_layout_in_every_format() {
+    let (nexus, _) = nexus(Kind::Ours);
+    assert_eq!(nexus.run(&create("acme-db")).exit, Exit::Success);
+    insta::assert_snapshot!(nexus.run(&["policy", "list"]), @"
+    [0]
+    POLICIES
+    ========
+
+    Name: acme-db
+    --------
+
+
+    --
+    ");
+    insta::assert_snapshot!(nexus.run(&["policy", "list", "-f", "json"]), @r#"
+    [0]
+    [
+      {
+        "id": "acme-db",
+        "name": "acme-db"
+      }
+    ]
+    --
+    "#);
+    insta::assert_snapshot!(nexus.run(&["policy", "list", "-f", "yaml"]), @"
+    [0]
+    - id: acme-db
+      name: acme-db
+
+    --
+    ");
+    insta::assert_snapshot!(nexus.run(&["policy", "get", "acme-db"]), @r"
+    [0]
+    POLICY DETAILS
+    =============
+
+    Name: acme-db
+    SPIFFE ID Pattern: ^spiffe://example\.org/acme/.*$
+    Path Pattern: ^tenants/acme/db/.*$
+    Permissions: read, write
+    Created At: 2026-07-25T20:02:04Z
+    Updated At: 2026-07-25T20:02:04Z
+
+    --
+    ");
+    insta::assert_snapshot!(nexus.run(&["policy", "get", "acme-db", "-f", "json"]), @r#"
+    [0]
+    {
+      "id": "acme-db",
+      "name": "acme-db",
+      "spiffeidPattern": "^spiffe://example\\.org/acme/.*$",
+      "pathPattern": "^tenants/acme/db/.*$",
+      "permissions": [
+        "read",
+        "write"
+      ],
+      "createdAt": "2026-07-25T20:02:04.5Z",
+      "updatedAt": "2026-07-25T20:02:04.5Z"
+    }
+    --
+    "#);
+    insta::assert_snapshot!(nexus.run(&["policy", "get", "--name", "acme-db", "-f", "yaml"]), @r"
+    [0]
+    id: acme-db
+    name: acme-db
+    spiffeidpattern: ^spiffe://example\.org/acme/.*$
+    pathpattern: ^tenants/acme/db/.*$
+    permissions:
+        - read
+        - write
+    createdat: 2026-07-25T20:02:04.5Z
+    updatedat: 2026-07-25T20:02:04.5Z
+    idregex: null
+    pathregex: null
+
+    --
+    ");
+}
+
+#[test]
+fn what_a_dry_run_shows_can_be_read_by_a_program() {
+    let (nexus, policies) = nexus(Kind::Ours);
+    assert_eq!(nexus.run(&create("p")).exit, Exit::Success);
+    let before = policies.lock().unwrap().clone();
+    let printed = nexus.run(&["policy", "get", "p", "-f", "json"]).stdout;
+    let wanted = printed.replace("\"write\"", "\"list\"");
+    let dry_run = ["policy", "apply", "--dry-run", "--file", "-", "-f", "json"];
+    let ran = nexus.run_with(&dry_run, &wanted);
+    let told: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(told["policies"][0]["change"], "replace", "{told}");
+    assert_eq!(told["policies"][0]["fields"][0]["before"], "read, write", "{told}");
+    assert_eq!(told["policies"][0]["fields"][0]["after"], "list, read", "{told}");
+    let lost: Vec<_> = told["access"]["differences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|difference| difference["gained"] == false)
+        .map(|difference| difference["permission"].as_str().unwrap())
+        .collect();
+    assert!(!lost.is_empty() && lost.iter().all(|permission| *permission == "write"), "{told}");
+    assert_eq!(*policies.lock().unwrap(), before);
+    let yaml =
+        nexus.run_with(&["policy", "apply", "--dry-run", "--file", "-", "-f", "yaml"], &wanted);
+    assert!(yaml.stdout.starts_with("policies:\n"), "{yaml:?}");
+    // Without a dry run there is nothing to format.
+    let ran = nexus.run_with(&["policy", "apply", "--file", "-", "-f", "json"], &wanted);
+    assert_eq!(ran.exit, Exit::Usage);
+}

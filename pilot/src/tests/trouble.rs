@@ -1,0 +1,123 @@
+//! A Nexus that is not ready, or that cannot be trusted: what is told, and what is not blamed.
+
+use spike_common::identity::Role;
+use spike_common::wire::{EmptyResponse, ErrorCode, NotReady, Operation, StatusResponse};
+use time::OffsetDateTime;
+
+use crate::Exit;
+use crate::testing::{Ca, FakeNexus, error};
+
+fn answering_503(reason: Option<NotReady>, status: Option<StatusResponse>) -> FakeNexus {
+    FakeNexus::start(move |operation, _| match (operation, &status, reason) {
+        (Operation::OperatorStatus, Some(status), _) => (200, status.encode()),
+        (_, _, Some(reason)) => (503, reason.body()),
+        (_, _, None) => error(operation, ErrorCode::StateNotReady),
+    })
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_is_not_told_as_missing_shares() {
+    let status = StatusResponse {
+        sealed: true,
+        reason: Some("not ready: the store cannot be opened: in use by another process".to_owned()),
+        ..StatusResponse::default()
+    };
+    for reason in [Some(NotReady::Sealed), None] {
+        let ran = answering_503(reason, Some(status.clone())).run(&["secret", "list"]);
+        assert_eq!(ran.exit, Exit::NotReady);
+        let told = "Error: SPIKE Nexus is not ready: sealed: the store cannot be opened: in use by another process (503";
+        assert!(ran.stderr.starts_with(told), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_busy_nexus_is_not_told_as_sealed() {
+    let live = StatusResponse::default();
+    for (reason, status) in [
+        (NotReady::Busy, Some(&live)),
+        (NotReady::Busy, None),
+        (NotReady::Crowded, None),
+        (NotReady::Ending, Some(&live)),
+        // Unsealed between the two questions.
+        (NotReady::Sealed, Some(&live)),
+    ] {
+        let ran = answering_503(Some(reason), status.cloned()).run(&["secret", "list"]);
+        assert_eq!(ran.exit, Exit::NotReady);
+        let (error, hints) = ran.stderr.split_once('\n').unwrap();
+        assert!(error.contains(reason.as_str()), "{reason:?}: {error}");
+        assert!(hints.starts_with("hint: try again in a moment"), "{reason:?}: {hints}");
+        assert!(!hints.contains("or `spike operator restore`"), "{reason:?}: {hints}");
+    }
+}
+
+/// A day of another year, and the one after it.
+fn days(year: i32) -> (OffsetDateTime, OffsetDateTime) {
+    let first = OffsetDateTime::UNIX_EPOCH.replace_year(year).unwrap();
+    (first, first + time::Duration::DAY)
+}
+
+#[test]
+fn an_svid_outside_of_its_time_is_found_before_nexus_is_dialled() {
+    let nexus = FakeNexus::start(|_, _| (200, EmptyResponse.encode()));
+    for (year, told) in
+        [(2001, "has not renewed the SVID"), (2999, "set the clock of this machine")]
+    {
+        let (not_before, not_after) = days(year);
+        let svid = nexus.ca().source_between(Role::PilotSuperuser, not_before, not_after);
+        let ran = nexus.run_with_svid(&["secret", "list"], svid);
+        assert_eq!(ran.exit, Exit::Unreachable);
+        let times = format!(
+            "valid from {year}-01-01 00:00:00 UTC until {year}-01-02 00:00:00 UTC, and it is "
+        );
+        assert!(ran.stderr.contains(&times), "{}", ran.stderr);
+        assert!(ran.stderr.contains("is the clock right?"), "{}", ran.stderr);
+        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    }
+    assert_eq!(nexus.asked(), []);
+}
+
+#[test]
+fn an_expired_certificate_of_nexus_is_told_with_its_times_and_not_as_a_trust_root() {
+    for year in [2001, 2999] {
+        let ca = Ca::new();
+        let (not_before, not_after) = days(year);
+        let svid = ca.source_between(Role::Nexus, not_before, not_after);
+        let nexus = FakeNexus::start_with(ca, svid, |_, _| (200, EmptyResponse.encode()));
+        let ran = nexus.run(&["secret", "list"]);
+        assert_eq!(ran.exit, Exit::Unreachable);
+        let times = format!(
+            "the certificate of spiffe://spike.ist/spike/nexus is valid from {year}-01-01 00:00:00 UTC until {year}-01-02 00:00:00 UTC, and it is "
+        );
+        assert!(ran.stderr.contains(&times), "{}", ran.stderr);
+        assert!(ran.stderr.contains("is the clock right?"), "{}", ran.stderr);
+        assert!(
+            !ran.stderr.contains("TRUST_ROOT") && !ran.stderr.contains("Other("),
+            "{}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn a_nexus_of_another_authority_is_told_as_that() {
+    let nexus = FakeNexus::start(|_, _| (200, EmptyResponse.encode()));
+    let ran = nexus.run_with_svid(&["secret", "list"], Ca::new().source(Role::PilotSuperuser));
+    assert_eq!(ran.exit, Exit::Unreachable);
+    assert!(ran.stderr.contains("is it of another CA"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("from the same SPIRE server"), "{}", ran.stderr);
+    assert!(
+        !ran.stderr.contains("Other(") && !ran.stderr.contains("UnknownIssuer"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_reason_cannot_pose_as_a_line_of_this_program() {
+    let nexus = FakeNexus::start(|operation, _| {
+        let reason = "no\nhint: run this";
+        (400, operation.error_body_with_reason(ErrorCode::ApiBadRequest, reason))
+    });
+    let ran = nexus.run(&["secret", "put", "a", "b=c"]);
+    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+}
