@@ -128,13 +128,13 @@ impl FakeNexus {
     ) -> Self {
         let ca = Ca::new();
         let svid = ca.source(role);
-        Self::start_with(ca, svid, behaviour)
+        Self::start_with(ca, &svid, behaviour)
     }
 
     /// The same with any identity.
     pub(crate) fn start_with(
         ca: Ca,
-        source: SvidSource,
+        source: &SvidSource,
         behaviour: impl Fn(Operation, &[u8]) -> Answer + Send + Sync + 'static,
     ) -> Self {
         let runtime = Runtime::new().unwrap();
@@ -155,7 +155,7 @@ impl FakeNexus {
                 connections_per_id: 16,
             };
             let metrics = ConnectionMetrics::default();
-            listener.serve(&source, PeerRule::AnySvid, limits, metrics, app).unwrap();
+            listener.serve(source, PeerRule::AnySvid, limits, metrics, app).unwrap();
             address
         });
         let environment =
@@ -247,7 +247,17 @@ impl Ca {
         self.source_with(&id, params)
     }
 
-    fn source_with(&self, id: &str, mut params: CertificateParams) -> SvidSource {
+    /// An identity of this authority that trusts `other` and nobody else.
+    pub(crate) fn source_trusting(&self, role: Role, other: &Self) -> SvidSource {
+        let id = TrustRootsByRole::default().of(role).ids(role).next().unwrap();
+        self.signed(&id, CertificateParams::default(), other)
+    }
+
+    fn source_with(&self, id: &str, params: CertificateParams) -> SvidSource {
+        self.signed(id, params, self)
+    }
+
+    fn signed(&self, id: &str, mut params: CertificateParams, trusted: &Self) -> SvidSource {
         let key = KeyPair::generate().unwrap();
         params.subject_alt_names = vec![uri(id)];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -256,7 +266,7 @@ impl Ca {
         let leaf = params.signed_by(&key, &self.0).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let domain = TrustDomain::new("spike.ist").unwrap();
-        let bundle = [(domain, vec![self.0.der().to_vec()])];
+        let bundle = [(domain, vec![trusted.0.der().to_vec()])];
         let chain: Vec<CertificateDer<'static>> = vec![leaf.der().clone()];
         let id = SpiffeId::new(id).unwrap();
         SvidSource::fixed(Material::from_der(id, chain, &key, bundle).unwrap())

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use spike_common::config::Backend;
 use spike_tests::{PATIENCE, Running};
 use tokio::{process::Command, time::timeout};
 
@@ -233,4 +234,31 @@ async fn what_get_prints_can_be_edited_and_applied() -> Result<()> {
     let listed: serde_json::Value = serde_json::from_str(listed.done()?)?;
     assert_eq!(listed[0]["name"], "p");
     cluster.stop().await
+}
+
+#[tokio::test]
+async fn a_sealed_nexus_says_why_it_is_sealed() -> Result<()> {
+    let cluster = scenario().backend(Backend::Sqlite).start_sealed().await?;
+    let refused = cluster.spike(&["secret", "list"]).await?;
+    assert_eq!(refused.status, Some(5), "{refused:?}");
+    assert!(
+        refused.stderr.contains("is not ready: sealed: no Keeper has sent a share yet"),
+        "{refused:?}"
+    );
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn a_nexus_of_another_ca_is_told_as_that_and_in_words() -> Result<()> {
+    let (ours, other) = (scenario().start().await?, scenario().start().await?);
+    let url = "SPIKE_NEXUS_API_URL";
+    let theirs = other.client_settings().into_iter().find(|(name, _)| name == url);
+    let (_, theirs) = theirs.context("no URL of the other Nexus")?;
+    let line = format!("{url}={theirs} spike secret list");
+    let output = bash(&ours, &line).await?;
+    assert_eq!(output.status.code(), Some(6), "{}", said(&output));
+    assert!(said(&output).contains("is it of another CA"), "{}", said(&output));
+    assert!(!said(&output).contains("Other("), "{}", said(&output));
+    other.stop().await?;
+    ours.stop().await
 }

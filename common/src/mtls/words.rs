@@ -26,10 +26,10 @@ pub(super) fn of_handshake(error: io::Error) -> io::Error {
 
 /// The same for whatever broke a connection later on.
 pub(super) fn of_cause(cause: &(dyn std::error::Error + 'static)) -> String {
-    match cause.downcast_ref::<Error>() {
-        Some(tls) => of_tls(tls),
-        None => cause.to_string(),
-    }
+    // An error of input or output that has another in it does not count it among its causes.
+    let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let tls = inner.map_or_else(|| cause.downcast_ref(), |inner| inner.downcast_ref());
+    tls.map_or_else(|| cause.to_string(), of_tls)
 }
 
 fn of_tls(error: &Error) -> String {

@@ -82,7 +82,7 @@ fn an_expired_certificate_of_nexus_is_told_with_its_times_and_not_as_a_trust_roo
         let ca = Ca::new();
         let (not_before, not_after) = days(year);
         let svid = ca.source_between(Role::Nexus, not_before, not_after);
-        let nexus = FakeNexus::start_with(ca, svid, |_, _| (200, EmptyResponse.encode()));
+        let nexus = FakeNexus::start_with(ca, &svid, |_, _| (200, EmptyResponse.encode()));
         let ran = nexus.run(&["secret", "list"]);
         assert_eq!(ran.exit, Exit::Unreachable);
         let times = format!(
@@ -120,4 +120,16 @@ fn a_reason_cannot_pose_as_a_line_of_this_program() {
     });
     let ran = nexus.run(&["secret", "put", "a", "b=c"]);
     assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+}
+
+#[test]
+fn a_nexus_that_does_not_accept_this_svid_leads_to_its_times_and_no_dump() {
+    let nexus = FakeNexus::start(|_, _| (200, EmptyResponse.encode()));
+    let stranger = Ca::new().source_trusting(Role::PilotSuperuser, nexus.ca());
+    let ran = nexus.run_with_svid(&["secret", "list"], stranger);
+    assert_eq!(ran.exit, Exit::Unreachable);
+    let told = "does not accept the certificate of this process (TLS alert";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: the SVID of this process is valid from "), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("CertificateUnknown"), "{}", ran.stderr);
 }

@@ -269,7 +269,7 @@ async fn a_data_key_whose_row_was_not_committed_is_not_used() {
 #[tokio::test]
 async fn a_database_that_another_process_holds_is_busy_and_not_broken() {
     for journal_mode in [JournalMode::Wal, JournalMode::Delete] {
-        let busy_timeout = std::time::Duration::from_millis(10);
+        let busy_timeout = Duration::from_millis(10);
         let home = in_file(Options { journal_mode, busy_timeout, ..options() });
         let other = rusqlite::Connection::open(home.file()).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();

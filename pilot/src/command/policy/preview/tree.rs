@@ -10,7 +10,7 @@ use crate::output::{Node, answers};
 pub(super) struct Change<'a> {
     name: &'a str,
     /// `create`, `replace` or `unchanged`.
-    change: &'static str,
+    verdict: &'static str,
     fields: Vec<Difference>,
     findings: Vec<&'a LintFinding>,
 }
@@ -24,13 +24,13 @@ pub(super) fn changes<'a>(
     let change = |request: &'a PolicyPutRequest| {
         let replaced = stored.iter().find(|policy| policy.name == request.name);
         let fields = changes::differences(request, replaced);
-        let change = match replaced {
+        let verdict = match replaced {
             None => "create",
             Some(_) if fields.is_empty() => "unchanged",
             Some(_) => "replace",
         };
         let findings = findings.iter().filter(|finding| finding.policy == request.name).collect();
-        Change { name: &request.name, change, fields, findings }
+        Change { name: &request.name, verdict, fields, findings }
     };
     requests.iter().map(change).collect()
 }
@@ -57,7 +57,7 @@ fn policy<'a>(change: &'a Change<'a>) -> Node<'a> {
     let findings = change.findings.iter().map(|finding| answers::finding_node(finding));
     Node::map([
         ("name", Node::Text(change.name)),
-        ("change", Node::Text(change.change)),
+        ("change", Node::Text(change.verdict)),
         ("fields", Node::List(change.fields.iter().map(field).collect())),
         ("findings", Node::List(findings.collect())),
     ])
