@@ -80,6 +80,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_reference_says_the_same_of_every_status() {
+        let reference = include_str!("../../docs/error-codes.md");
+        let (_, table) = reference.split_once("## Exit status of `spike`").unwrap();
+        for exit in Exit::ALL {
+            let row = format!("| {} | {}", exit.status(), exit.meaning());
+            assert!(table.contains(&row), "docs/error-codes.md has no row that begins {row:?}");
+        }
+    }
+
+    #[test]
     fn the_numbers_are_an_interface() {
         insta::assert_snapshot!(Exit::table(), @r"
         Exit status:

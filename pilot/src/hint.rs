@@ -7,6 +7,7 @@ use spike_common::wire::{NotReady, Operation};
 
 use crate::about::{Permission, about};
 use crate::error::{Asked, Error};
+use crate::output::one_line;
 
 /// The next steps, most likely first; none where the message says it all.
 pub(crate) fn hints(error: &Error) -> Vec<String> {
@@ -28,7 +29,7 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
             one("check that SPIKE_NEXUS_API_URL names a SPIKE Nexus, of this release or near it")
         }
         Error::NoSuchKey { keys, .. } if keys.is_empty() => one("it has no keys at all"),
-        Error::NoSuchKey { keys, .. } => one(&format!("it has {}", keys.join(", "))),
+        Error::NoSuchKey { keys, .. } => one(&format!("it has {}", one_line(&keys.join(", ")))),
         Error::NoSuchPolicy(_) => one("`spike policy list` shows all names"),
         Error::PolicyExists(_) => {
             one("`spike policy apply` replaces it; `spike policy get` shows what it says now")

@@ -27,7 +27,8 @@ pub(crate) struct EncryptArgs {
     /// What to encrypt, instead of standard input
     #[arg(short, long)]
     pub(crate) file: Option<PathBuf>,
-    /// Where to write it, instead of standard output; the file appears when all of it is there
+    /// Where to write it, instead of standard output: a new file, which appears when all of it is there, or anything that
+    /// is there already and can be written to
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// What to encrypt, in base64; prints JSON
@@ -48,7 +49,8 @@ pub(crate) struct DecryptArgs {
     /// What to decrypt, instead of standard input
     #[arg(short, long)]
     pub(crate) file: Option<PathBuf>,
-    /// Where to write it, instead of standard output; the file appears when all of it is there
+    /// Where to write it, instead of standard output: a new file, which appears when all of it is there, or anything that
+    /// is there already and can be written to
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// The input is the JSON object that encrypt --plaintext prints

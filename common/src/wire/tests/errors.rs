@@ -1,10 +1,14 @@
 //! wire-api 4.4, 4.5, appendix A.
 
 use super::super::{
-    EmptyResponse, ErrorCode, ErrorReply, KeeperOperation, Operation, PeerErrorCode, ReplyError,
-    fallback_error_body,
+    EmptyResponse, ErrorCode, ErrorReply, KeeperOperation, NotReady, Operation, PeerErrorCode,
+    ReplyError, fallback_error_body,
 };
 use super::json;
+
+/// What operators and clients read about errors.
+const ERROR_CODES: &str = include_str!("../../../../docs/error-codes.md");
+const WIRE_API: &str = include_str!("../../../../docs/wire-api.md");
 
 const ERROR_BODIES: [(Operation, &str); 19] = [
     (Operation::SecretPut, r#"{"err":"E"}"#),
@@ -112,6 +116,26 @@ fn each_code_has_its_status() {
     ] {
         assert_eq!((code.as_str(), code.status().as_u16()), (text, status));
         assert!(PeerErrorCode::parse(text).is_registered(), "the SDK knows {text}");
+        let row = format!("| `{text}` | {status} |");
+        let by_name = format!("`{text}`");
+        let only_upstreams = matches!(
+            code,
+            ErrorCode::DataReadFailure
+                | ErrorCode::CryptoCipherNotAvailable
+                | ErrorCode::CryptoNonceGenerationFailed
+        );
+        let documented = ERROR_CODES.contains(if only_upstreams { &by_name } else { &row });
+        assert!(documented, "docs/error-codes.md says nothing of {text} {status}");
+    }
+}
+
+#[test]
+fn each_reason_of_a_503_is_in_the_reference() {
+    for reason in NotReady::ALL {
+        let word = reason.as_str().split(':').next().unwrap_or_default();
+        for (file, text) in [("error-codes.md", ERROR_CODES), ("wire-api.md", WIRE_API)] {
+            assert!(text.contains(&format!("`{word}`")), "docs/{file}: {word}");
+        }
     }
 }
 

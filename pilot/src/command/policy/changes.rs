@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use spike_common::wire::{Policy, PolicyPutRequest};
 
+use crate::output::one_line;
+
 /// One line of verdict (`create`, `replace` or `unchanged`), and a line for each field that would change.
 pub(super) fn write(
     out: &mut dyn Write,
@@ -18,7 +20,7 @@ pub(super) fn write(
         Some(_) => writeln!(out, "replace    {name}")?,
     }
     for Difference { field, before, after } in fields {
-        match before {
+        match before.as_deref().map(one_line) {
             Some(before) => writeln!(out, "  {field}:\n    - {before}\n    + {after}")?,
             None => writeln!(out, "  {field}:\n    + {after}")?,
         }
