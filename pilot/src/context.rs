@@ -9,6 +9,7 @@ mod streams;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use spike_common::client::NexusClient;
 use spike_common::clock;
 use spike_common::config::{Environment, PilotSettings};
@@ -107,11 +108,11 @@ impl<'e> Context<'e> {
 
 /// What a call was about that Nexus was not ready for.
 fn not_ready(error: &mut Error) -> Option<&mut Asked> {
-    if error.status() != Some(503) {
-        return None;
-    }
     match error {
-        Error::Call { asked, .. } => Some(asked),
+        Error::PartlyApplied { error, .. } => not_ready(error),
+        Error::Call { asked, error } if error.status() == Some(StatusCode::SERVICE_UNAVAILABLE) => {
+            Some(asked)
+        }
         _ => None,
     }
 }

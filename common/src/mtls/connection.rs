@@ -33,6 +33,7 @@ use super::{
     peer::Peer,
     quiet::Quiet,
     server::{MAX_HEAD, Reason, Shared},
+    words,
 };
 use crate::{clock, wire::NotReady};
 
@@ -91,7 +92,8 @@ impl Connection {
             Ok(stream) => stream,
             Err(error) => {
                 self.shared.metrics.refuse(Reason::HandshakeFailed);
-                tracing::info!(reason = %innermost(&error), "TLS handshake failed");
+                let reason = words::of_handshake(error);
+                tracing::info!(%reason, "TLS handshake failed");
                 return None;
             }
         };
@@ -231,10 +233,6 @@ async fn answer_plain_http(mut stream: TcpStream) -> io::Result<()> {
         Ok(Err(error)) => Err(error),
         Ok(Ok(_)) | Err(_) => Ok(()),
     }
-}
-
-fn innermost(error: &io::Error) -> String {
-    error.get_ref().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Answers the requests of one peer, and notes when they begin and end.
