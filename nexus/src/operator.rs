@@ -20,7 +20,7 @@ use crate::{
     access::Grant,
     error::Error,
     nexus::Nexus,
-    quorum::{KeeperState, Keepers, Restoration, ShareState},
+    quorum::{KeeperState, Keepers, Lapse, Restoration, ShareState},
 };
 
 /// Where the root key comes from.
@@ -175,6 +175,9 @@ impl Nexus {
             status.threshold = shares.quorum.threshold();
             status.margin = Some(shares.keepers.margin());
             status.keepers = shares.keepers.states().into_iter().map(keeper_status).collect();
+            for (keeper, lapse) in status.keepers.iter_mut().zip(shares.keepers.lapses()) {
+                tell_of_lapse(keeper, lapse);
+            }
         }
         let unsealed = match self.seal().granted(grant) {
             Ok(unsealed) => unsealed,
@@ -222,6 +225,13 @@ fn keeper_status(keeper: KeeperState) -> KeeperStatus {
     };
     let since = keeper.since.format(&Rfc3339).unwrap_or_default();
     KeeperStatus { index: keeper.index, url: keeper.url, state, since, detail }
+}
+
+/// A Keeper that has nothing else to be told of it is told of by what it last sent in place of its share.
+fn tell_of_lapse(keeper: &mut KeeperStatus, lapse: Option<Lapse>) {
+    let Some(Lapse { at, sent }) = lapse.filter(|_| keeper.detail.is_none()) else { return };
+    let at = at.format(&Rfc3339).unwrap_or_default();
+    keeper.detail = Some(format!("at {at} it sent {sent} instead of its share"));
 }
 
 fn text(nanos: i64) -> String {

@@ -14,6 +14,8 @@ use spike_common::{
 use spike_crypto::{ShareIndex, ShareValue};
 use time::OffsetDateTime;
 
+use super::lapse::Lapses;
+
 /// One Keeper: where it is, how to talk to it, and how it was when it last answered.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -21,6 +23,7 @@ pub(super) struct Keeper {
     pub(super) url: HttpsUrl,
     pub(super) client: KeeperClient,
     state: Mutex<KeeperState>,
+    pub(super) lapses: Lapses,
 }
 
 /// What is known of one Keeper.
@@ -81,7 +84,7 @@ impl Keeper {
             share: ShareState::Unknown,
             since: clock::now(),
         };
-        Self { index, url, client, state: Mutex::new(state) }
+        Self { index, url, client, state: Mutex::new(state), lapses: Lapses::default() }
     }
 
     /// Asks for the share. Whatever a Keeper sends, this only ever says what it was (F4, Q-39).
@@ -121,6 +124,7 @@ impl Keeper {
 
     /// Writes down how the Keeper is; the time is that of the last change.
     pub(super) fn note(&self, share: ShareState) {
+        self.lapses.note(&share);
         let mut state = self.state();
         let same_kind = std::mem::discriminant(&state.share) == std::mem::discriminant(&share);
         if !same_kind {

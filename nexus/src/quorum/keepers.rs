@@ -19,7 +19,7 @@ use spike_crypto::{Derivation, Quorum, RootKey, Share, ShareIndex, derivation_of
 use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 
 use super::{
-    AdoptError, Adopter, Candidates, KeeperState, ShareState,
+    AdoptError, Adopter, Candidates, KeeperState, Lapse, ShareState,
     collect::CollectError,
     keeper::{Answer, Keeper, within_limit},
 };
@@ -119,6 +119,11 @@ impl Keepers {
     /// How every Keeper is.
     pub fn states(&self) -> Vec<KeeperState> {
         self.each.iter().map(|keeper| keeper.state().clone()).collect()
+    }
+
+    /// What each last sent in place of its share, in the same order.
+    pub fn lapses(&self) -> Vec<Option<Lapse>> {
+        self.each.iter().map(|keeper| keeper.lapses.last()).collect()
     }
 
     /// How many Keepers may still be lost before a restarted Nexus would need an operator. Negative when it would.

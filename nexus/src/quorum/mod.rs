@@ -12,6 +12,7 @@ mod collect;
 mod health;
 mod keeper;
 mod keepers;
+mod lapse;
 mod restore;
 
 pub(crate) use self::keepers::{Connection, Tending, Timing};
@@ -21,5 +22,6 @@ pub use self::{
     health::{KeeperMetrics, quorum_check},
     keeper::{KeeperState, ShareState},
     keepers::Keepers,
+    lapse::Lapse,
     restore::{Restoration, RestoreError, Restored},
 };
