@@ -13,7 +13,8 @@ use spike_common::{
     wire::{Operation, SecretListRequest},
 };
 use spike_dev::ca::{Ca, Odd};
-use spike_tests::{Credential, Running, SUPERUSER};
+use spike_tests::{Credential, PATIENCE, Running, SUPERUSER};
+use tokio::time::timeout;
 
 use crate::{WORKLOAD, scenario};
 
@@ -146,15 +147,16 @@ async fn our_client_talks_to_nobody_but_nexus() -> Result<()> {
     };
     let expired =
         Credential::odd(cluster.workload_api().ca(), cluster.id("/spike/nexus")?, &Odd::Expired)?;
-    for (what, server) in [
-        ("a Keeper", cluster.credential("/spike/keeper")?),
-        ("a workload", cluster.credential(WORKLOAD)?),
-        ("almost Nexus", cluster.credential("/spike/nexus2")?),
-        ("a Nexus of another authority", nexus_elsewhere),
-        ("a Nexus whose SVID has ended", expired),
+    for (what, server, told) in [
+        ("a Keeper", cluster.credential("/spike/keeper")?, "/spike/keeper is not accepted here"),
+        ("a workload", cluster.credential(WORKLOAD)?, "/workload/app1 is not accepted here"),
+        ("almost Nexus", cluster.credential("/spike/nexus2")?, "/spike/nexus2 is not accepted"),
+        ("a Nexus of another authority", nexus_elsewhere, "is it of another CA"),
+        ("a Nexus whose SVID has ended", expired, "on this machine: is the clock right?"),
     ] {
         let listener = Listener::bind(&["127.0.0.1:0".parse()?]).await?;
-        let url = format!("https://{}", listener.address()).parse()?;
+        let address = format!("https://{}", listener.address());
+        let url = address.parse()?;
         let limits = Limits {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_mins(1),
@@ -172,6 +174,13 @@ async fn our_client_talks_to_nobody_but_nexus() -> Result<()> {
             matches!(refused, CallError::Transport(TransportError::Handshake { .. })),
             "{what}: {refused}"
         );
+        // A person is told in words which certificate it was and what is wrong with it.
+        let mut spike = cluster.command("spike");
+        spike.args(["secret", "list"]).env("SPIKE_NEXUS_API_URL", &address);
+        let output = timeout(PATIENCE, spike.output()).await??;
+        let said = String::from_utf8(output.stderr)?;
+        assert_eq!(output.status.code(), Some(6), "{what}: {said}");
+        assert!(said.contains(told) && !said.contains("Other("), "{what}: {said}");
         serving.drain(Duration::from_secs(1)).await;
     }
     cluster.stop().await

@@ -121,7 +121,7 @@ pub enum PeerError {
         reason: String,
     },
     /// A real SVID, but not one that belongs here.
-    #[error("{0} may not connect here")]
+    #[error("{0} is not accepted here")]
     Refused(String),
 }
 

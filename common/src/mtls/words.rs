@@ -103,7 +103,7 @@ mod tests {
         let other = CertificateError::Other(OtherError(Arc::new(refused.clone())));
         let error = io::Error::new(io::ErrorKind::InvalidData, Error::InvalidCertificate(other));
         let told = of_handshake(error);
-        assert_eq!(told.to_string(), "spiffe://example.org/app may not connect here");
+        assert_eq!(told.to_string(), "spiffe://example.org/app is not accepted here");
         let inner = told.get_ref().and_then(|inner| inner.downcast_ref::<PeerError>());
         assert_eq!(inner, Some(&refused));
     }
