@@ -161,6 +161,11 @@ impl Asked {
         }
     }
 
+    /// Whether Nexus has found the root key, and cannot open its store with it.
+    pub(crate) fn cannot_open_store(&self) -> bool {
+        self.sealed_because().is_some_and(|reason| reason.contains("the store cannot be opened"))
+    }
+
     /// Why Nexus is sealed, in its own words, which are from the network.
     fn sealed_because(&self) -> Option<&str> {
         let status = self.status.as_ref().filter(|status| status.sealed)?;

@@ -113,6 +113,9 @@ fn refused(asked: &Asked, refusal: &Refusal) -> Vec<String> {
         503 if asked.not_ready(refusal) != NotReady::Sealed => {
             one("try again in a moment; nothing is lost, and it needs no Bootstrap and no restore")
         }
+        503 if asked.cannot_open_store() => one(
+            "no share is missing: mend what keeps the store from being opened, and SPIKE Nexus goes on by itself; neither Bootstrap nor a restore helps",
+        ),
         503 => vec![
             "it waits for the shares of its root key from the Keepers; its log and its /readyz say how many are there"
                 .to_owned(),

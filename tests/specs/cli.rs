@@ -9,10 +9,10 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use spike_common::config::Backend;
-use spike_tests::{PATIENCE, Running};
+use spike_tests::{PATIENCE, Running, SUPERUSER};
 use tokio::{process::Command, time::timeout};
 
-use crate::scenario;
+use crate::{crew, scenario};
 
 /// What a PEM key looks like: several lines and a final newline. This one is none.
 const KEY: &str =
@@ -261,4 +261,22 @@ async fn a_nexus_of_another_ca_is_told_as_that_and_in_words() -> Result<()> {
     assert!(!said(&output).contains("Other("), "{}", said(&output));
     other.stop().await?;
     ours.stop().await
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_opened_is_told_as_that_and_not_as_missing_shares() -> Result<()> {
+    let mut crew = crew().start().await?;
+    crew.nexus().kill().await?;
+    for end in ["", "-wal", "-shm"] {
+        fs::remove_file(crew.dir().join(format!("data/nexus.db{end}"))).ok();
+    }
+    fs::write(crew.dir().join("data/nexus.db"), "a file of somebody else's")?;
+    crew.start_nexus().await?;
+    crew.sealed_because("the store cannot be opened").await?;
+    let output = crew.pilot(SUPERUSER, &["secret", "list"]).await?;
+    assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+    assert!(said(&output).contains("sealed: the store cannot be opened"), "{}", said(&output));
+    assert!(said(&output).contains("hint: no share is missing"), "{}", said(&output));
+    assert!(!said(&output).contains("run Bootstrap"), "{}", said(&output));
+    Ok(())
 }

@@ -27,6 +27,8 @@ fn a_store_that_cannot_be_opened_is_not_told_as_missing_shares() {
         assert_eq!(ran.exit, Exit::NotReady);
         let told = "Error: SPIKE Nexus is not ready: sealed: the store cannot be opened: in use by another process (503";
         assert!(ran.stderr.starts_with(told), "{}", ran.stderr);
+        assert!(ran.stderr.contains("hint: no share is missing"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("run Bootstrap"), "{}", ran.stderr);
     }
 }
 
