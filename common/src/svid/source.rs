@@ -1,6 +1,13 @@
 //! The task that follows the Workload API, and the handle through which everybody reads its newest result.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwapOption;
 use futures_util::StreamExt;
@@ -24,6 +31,7 @@ pub struct SvidSource {
 
 struct Shared {
     material: ArcSwapOption<Material>,
+    generation: AtomicU64,
     status: watch::Sender<SvidStatus>,
 }
 
@@ -68,6 +76,7 @@ impl SvidSource {
     pub fn follow(endpoint: &str) -> Self {
         let shared = Arc::new(Shared {
             material: ArcSwapOption::empty(),
+            generation: AtomicU64::new(0),
             status: watch::Sender::new(SvidStatus {
                 disconnected_since: Some(clock::now()),
                 ..SvidStatus::default()
@@ -82,6 +91,7 @@ impl SvidSource {
         let status = SvidStatus { connected_since: Some(clock::now()), ..SvidStatus::default() };
         let shared = Arc::new(Shared {
             material: ArcSwapOption::empty(),
+            generation: AtomicU64::new(0),
             status: watch::Sender::new(status),
         });
         shared.adopt(material, clock::now());
@@ -122,6 +132,14 @@ impl SvidSource {
         self.shared.material.load_full()
     }
 
+    /// A number that grows with each adopted material, so that an open connection can notice cheaply that the trust
+    /// bundles may have changed. It is 0 before the first.
+    ///
+    /// Read it before [`Self::current`]: the material read afterwards is then at least as new as the number says.
+    pub fn generation(&self) -> u64 {
+        self.shared.generation.load(Ordering::Acquire)
+    }
+
     /// How the identity and the Workload API are doing.
     pub fn status(&self) -> SvidStatus {
         self.shared.status.borrow().clone()
@@ -158,6 +176,8 @@ impl Shared {
             status.disconnected_since = None;
             // Inside, so that whoever is woken by the new status finds the new material.
             self.material.store(Some(Arc::new(material)));
+            // After the store: whoever sees the new number finds the new material.
+            self.generation.fetch_add(1, Ordering::Release);
         });
     }
 
