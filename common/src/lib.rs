@@ -8,6 +8,7 @@
 //! Keys and encryption are in the crate `spike-crypto`; domain rules are in the daemons.
 
 pub mod audit;
+pub mod budget;
 pub mod client;
 pub mod clock;
 pub mod config;

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use spike_common::{
     audit::AuditError,
-    http::BodyError,
+    http::{BodyError, FrameError},
     wire::{ErrorCode, JsonError},
 };
 
@@ -15,9 +15,9 @@ pub enum Error {
     /// No such path, action or method.
     #[error("no such route")]
     NoSuchRoute,
-    /// The body did not arrive whole, in time and within its limit.
+    /// What every request is held against refuses it.
     #[error(transparent)]
-    Body(#[from] BodyError),
+    Frame(#[from] FrameError),
     /// The body is not what the route reads.
     #[error("malformed body: {0}")]
     Malformed(#[from] JsonError),
@@ -30,25 +30,29 @@ pub enum Error {
     /// There is no share to give.
     #[error("this Keeper holds no share")]
     NoShare,
-    /// The request was carried out or refused, and could not be written down.
-    #[error(transparent)]
-    Audit(#[from] AuditError),
+    /// The audit log takes no lines, so that nothing may be changed that could not be written down.
+    #[error("nothing is changed while the audit log cannot be written: {0}")]
+    Unrecordable(#[source] AuditError),
+}
+
+impl From<BodyError> for Error {
+    fn from(error: BodyError) -> Self {
+        Self::Frame(FrameError::Body(error))
+    }
 }
 
 impl Error {
     /// The one table from errors to the wire. "No share" is a 400, though upstream's documents say 404 (wire-api K2).
     pub const fn wire(&self) -> (StatusCode, ErrorCode) {
         match self {
-            Self::NoSuchRoute
-            | Self::Body(BodyError::TooSlow | BodyError::Broken)
-            | Self::Malformed(_)
-            | Self::NotAShare(_)
-            | Self::NoShare => (StatusCode::BAD_REQUEST, ErrorCode::ApiBadRequest),
-            Self::Body(BodyError::TooLarge { .. }) => {
-                (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ApiBadRequest)
+            Self::Frame(error) => error.wire(),
+            Self::NoSuchRoute | Self::Malformed(_) | Self::NotAShare(_) | Self::NoShare => {
+                (StatusCode::BAD_REQUEST, ErrorCode::ApiBadRequest)
             }
             Self::Denied(_) => (StatusCode::UNAUTHORIZED, ErrorCode::AccessUnauthorized),
-            Self::Audit(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ApiInternalError),
+            Self::Unrecordable(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ApiInternalError)
+            }
         }
     }
 }

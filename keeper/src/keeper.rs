@@ -8,7 +8,7 @@ use prometheus_client::{
 };
 use spike_common::{
     audit::AuditLog,
-    http::{BodyLimits, RequestMetrics},
+    http::{Frame, RequestLimits, RequestMetrics},
     identity::{Role, TrustRootsByRole},
     mtls::Peer,
     wire::{KeeperOperation, Shard},
@@ -25,23 +25,18 @@ pub struct Keeper {
     roots: Arc<TrustRootsByRole>,
     slot: Slot,
     replaced: Counter,
-    audit: AuditLog,
-    requests: RequestMetrics,
-    body_limits: BodyLimits,
+    frame: Arc<Frame>,
 }
 
 impl Keeper {
     /// A Keeper without a share, which knows Nexus and Bootstrap by these trust roots.
-    pub fn new(roots: Arc<TrustRootsByRole>, audit: AuditLog, body_limits: BodyLimits) -> Self {
+    pub fn new(roots: Arc<TrustRootsByRole>, audit: AuditLog, limits: RequestLimits) -> Self {
+        let labels = KeeperOperation::ALL.iter().copied().map(KeeperOperation::label);
         Self {
             roots,
             slot: Slot::default(),
             replaced: Counter::default(),
-            audit,
-            requests: RequestMetrics::new(
-                KeeperOperation::ALL.iter().copied().map(KeeperOperation::label),
-            ),
-            body_limits,
+            frame: Frame::new(audit, RequestMetrics::new(labels), limits),
         }
     }
 
@@ -106,7 +101,7 @@ impl Keeper {
 
     /// Makes the numbers of this Keeper visible in `registry`.
     pub fn register(self: &Arc<Self>, registry: &mut Registry) {
-        self.requests.register(registry);
+        self.frame.register(registry);
         registry.register(
             "share_replacements",
             "Times the share that was held gave way to a different one",
@@ -115,19 +110,14 @@ impl Keeper {
         registry.register_collector(Box::new(SharePresent(Arc::clone(self))));
     }
 
-    /// Where every request is written down.
-    pub const fn audit(&self) -> &AuditLog {
-        &self.audit
+    /// What every request is held against.
+    pub const fn frame(&self) -> &Arc<Frame> {
+        &self.frame
     }
 
-    /// Requests in numbers.
-    pub const fn requests(&self) -> &RequestMetrics {
-        &self.requests
-    }
-
-    /// Bounds on every body.
-    pub const fn body_limits(&self) -> BodyLimits {
-        self.body_limits
+    /// Who has which role.
+    pub(crate) const fn roots(&self) -> &Arc<TrustRootsByRole> {
+        &self.roots
     }
 
     fn is(&self, role: Role, peer: &Peer) -> bool {

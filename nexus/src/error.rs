@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use spike_common::{
     audit::AuditError,
     daemon::chain,
-    http::BodyError,
+    http::{BodyError, FrameError},
     wire::{ErrorCode, JsonError},
 };
 use spike_crypto::RandomError;
@@ -20,9 +20,9 @@ pub enum Error {
     /// The body is not what the route reads.
     #[error("malformed body: {0}")]
     Malformed(#[from] JsonError),
-    /// The body did not arrive whole, in time and within its limit.
+    /// What every request is held against refuses it.
     #[error(transparent)]
-    Body(#[from] BodyError),
+    Frame(#[from] FrameError),
     /// The peer may not do this. It learns nothing more.
     #[error("unauthorized: {0}")]
     Denied(String),
@@ -61,18 +61,18 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The request was carried out or refused, and could not be written down.
-    #[error(transparent)]
-    Audit(#[from] AuditError),
+    /// The audit log takes no lines, so that nothing may be changed that could not be written down.
+    #[error("nothing is changed while the audit log cannot be written: {0}")]
+    Unrecordable(#[source] AuditError),
 }
 
 impl Error {
     /// The one table from errors to the wire.
     pub const fn wire(&self) -> (StatusCode, ErrorCode) {
         match self {
+            Self::Frame(error) => error.wire(),
             Self::NoSuchRoute
             | Self::Malformed(_)
-            | Self::Body(BodyError::TooSlow | BodyError::Broken)
             | Self::Invalid { .. }
             | Self::NoShares
             | Self::Undecryptable
@@ -81,9 +81,6 @@ impl Error {
                 | RestoreError::NotTogether { .. }
                 | RestoreError::WrongKey(_),
             ) => (StatusCode::BAD_REQUEST, ErrorCode::ApiBadRequest),
-            Self::Body(BodyError::TooLarge { .. }) => {
-                (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ApiBadRequest)
-            }
             Self::Denied(_) => (StatusCode::UNAUTHORIZED, ErrorCode::AccessUnauthorized),
             Self::NotFound => (StatusCode::NOT_FOUND, ErrorCode::ApiNotFound),
             Self::PolicyExists => (StatusCode::CONFLICT, ErrorCode::EntityExists),
@@ -91,7 +88,7 @@ impl Error {
                 (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::StateNotReady)
             }
             Self::Store(_)
-            | Self::Audit(_)
+            | Self::Unrecordable(_)
             | Self::Random(_)
             | Self::NothingToRecover(_)
             | Self::Restore(RestoreError::Store(_) | RestoreError::Bug) => {
@@ -107,7 +104,7 @@ impl Error {
             Self::NothingToRecover(_)
             | Self::NoSuchRoute
             | Self::Malformed(_)
-            | Self::Body(_)
+            | Self::Frame(_)
             | Self::Denied(_)
             | Self::NotFound
             | Self::Undecryptable
@@ -115,8 +112,14 @@ impl Error {
             | Self::Random(_)
             | Self::NotReady(_)
             | Self::Store(_)
-            | Self::Audit(_) => None,
+            | Self::Unrecordable(_) => None,
         }
+    }
+}
+
+impl From<BodyError> for Error {
+    fn from(error: BodyError) -> Self {
+        Self::Frame(FrameError::Body(error))
     }
 }
 

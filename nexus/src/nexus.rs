@@ -5,7 +5,7 @@ use std::sync::Arc;
 use spike_common::{
     audit::AuditLog,
     clock,
-    http::{BodyLimits, RequestMetrics},
+    http::{BodyLimits, Frame},
     wire::{
         self, PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest,
         PolicyPutResponse, SecretGetRequest, SecretListRequest, SecretListResponse, SecretMetadata,
@@ -31,9 +31,7 @@ pub struct Nexus {
     seal: Arc<Seal>,
     key_source: KeySource,
     max_ciphertext: usize,
-    audit: AuditLog,
-    metrics: RequestMetrics,
-    body_limits: BodyLimits,
+    frame: Arc<Frame>,
 }
 
 impl Nexus {
@@ -42,11 +40,9 @@ impl Nexus {
         access: Access,
         (seal, key_source): (Arc<Seal>, KeySource),
         max_ciphertext: usize,
-        audit: AuditLog,
-        metrics: RequestMetrics,
-        body_limits: BodyLimits,
+        frame: Arc<Frame>,
     ) -> Self {
-        Self { access, seal, key_source, max_ciphertext, audit, metrics, body_limits }
+        Self { access, seal, key_source, max_ciphertext, frame }
     }
 
     /// Who may do what.
@@ -69,19 +65,19 @@ impl Nexus {
         self.max_ciphertext
     }
 
-    /// Where every request is written down.
-    pub const fn audit(&self) -> &AuditLog {
-        &self.audit
+    /// What every request is held against.
+    pub const fn frame(&self) -> &Arc<Frame> {
+        &self.frame
     }
 
-    /// Requests in numbers.
-    pub const fn metrics(&self) -> &RequestMetrics {
-        &self.metrics
+    /// Where every request is written down.
+    pub fn audit(&self) -> &AuditLog {
+        self.frame.audit()
     }
 
     /// Bounds on every body.
-    pub const fn body_limits(&self) -> BodyLimits {
-        self.body_limits
+    pub fn body_limits(&self) -> BodyLimits {
+        self.frame.body_limits()
     }
 
     /// N1: adds a version.

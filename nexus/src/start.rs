@@ -12,7 +12,7 @@ use spike_common::{
     clock,
     config::{Backend, DatabaseSettings, Environment, JournalMode, NexusSettings},
     daemon::{self, Daemon, FrameSettings, Program, StartError, chain},
-    http::{BodyLimits, RequestMetrics},
+    http::{Frame, RequestMetrics},
     identity::Role,
     mtls::{ConnectionMetrics, Listener, PeerRule, Serving},
     svid::SvidSource,
@@ -70,12 +70,11 @@ pub async fn start(settings: NexusSettings, telemetry: Telemetry) -> Result<Runn
         Access::new(Arc::clone(&settings.identity.trust_roots), Arc::clone(&seal)),
         (Arc::clone(&seal), key_source),
         settings.max_ciphertext_size,
-        AuditLog::to_standard_error()?,
-        RequestMetrics::new(Operation::ALL.iter().copied().map(Operation::label)),
-        BodyLimits {
-            bytes: settings.server.max_body_size,
-            time: settings.server.read_body_timeout,
-        },
+        Frame::new(
+            AuditLog::to_standard_error()?,
+            RequestMetrics::new(Operation::ALL.iter().copied().map(Operation::label)),
+            settings.server.requests,
+        ),
     ));
     watch(&nexus, &telemetry);
     let connections = ConnectionMetrics::default();
@@ -101,7 +100,7 @@ pub async fn start(settings: NexusSettings, telemetry: Telemetry) -> Result<Runn
 impl Daemon for Running {
     async fn drain(self, bound: Duration) -> bool {
         let Self { nexus, serving, tending } = self;
-        let finished = serving.drain(bound).await;
+        let finished = nexus.frame().drain(serving, bound).await;
         // Before the key goes: a Keeper's task would take a Nexus without one for one that has just started.
         drop(tending);
         let Some(unsealed) = nexus.seal().seal("ending") else { return finished };
@@ -124,7 +123,7 @@ fn watch(nexus: &Arc<Nexus>, telemetry: &Telemetry) {
     });
     let audit = Arc::clone(nexus);
     telemetry.health().add("audit", Effect::NotReady, move |_| audit.audit().check());
-    telemetry.register(|registry| nexus.metrics().register(registry));
+    telemetry.register(|registry| nexus.frame().register(registry));
     let cache = CacheMetrics(Arc::clone(nexus));
     telemetry.register(|registry| registry.register_collector(Box::new(cache)));
     if let Some(keepers) = nexus.key_source().keepers() {

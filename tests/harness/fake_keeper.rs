@@ -23,6 +23,7 @@ use crate::{PATIENCE, crew::Crew, eventually, text};
 const LIMITS: Limits = Limits {
     header_timeout: Duration::from_secs(10),
     idle_timeout: Duration::from_secs(90),
+    stall_timeout: Duration::from_mins(1),
     connections: 64,
     connections_per_id: 64,
 };

@@ -14,7 +14,7 @@ use std::{
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-pub use self::sink::{AuditError, AuditLog, Writing};
+pub use self::sink::{AuditError, AuditLog, Refusal, Writing};
 
 /// What one request was and how it ended.
 #[derive(Debug)]
@@ -56,6 +56,13 @@ impl RequestId {
         // 64 bits fill 16 digits.
         write!(digits.as_mut_slice(), "{number:016x}").ok();
         Self(digits)
+    }
+
+    /// The name as the value of a header.
+    pub fn header(&self) -> http::HeaderValue {
+        // Digits are always a value.
+        http::HeaderValue::from_bytes(&self.0)
+            .unwrap_or_else(|_| http::HeaderValue::from_static(""))
     }
 
     /// The name as it is written.

@@ -48,8 +48,26 @@ thread_local! {
 }
 
 /// The audit log of one process.
+#[derive(Debug, Clone)]
+pub struct AuditLog(Arc<Log>);
+
+/// A refusal.
 #[derive(Debug)]
-pub struct AuditLog {
+pub struct Refusal<'a> {
+    /// action
+    pub action: &'static str,
+    /// status
+    pub status: Option<u16>,
+    /// address
+    pub address: std::net::SocketAddr,
+    /// id
+    pub id: Option<&'a str>,
+    /// reason
+    pub reason: &'a str,
+}
+
+#[derive(Debug)]
+struct Log {
     /// The lines that go out next.
     open: Mutex<Batch>,
     /// Locked before `open`, where both are.
@@ -120,12 +138,12 @@ impl AuditLog {
     /// Writes to `file`.
     pub fn to_file(file: File) -> Self {
         let ask_first = !file.metadata().is_ok_and(|metadata| metadata.is_file());
-        Self {
+        Self(Arc::new(Log {
             open: Mutex::default(),
             sink: Mutex::new(Sink { file, ask_first, rest: Vec::new(), spare: Vec::new() }),
             stalled: AtomicBool::new(false),
             errors: AtomicU64::new(0),
-        }
+        }))
     }
 
     /// Writes the line of one request. It is written also where the future is dropped before its end.
@@ -135,18 +153,18 @@ impl AuditLog {
     ///
     /// # Errors
     /// [`AuditError`]: the request must fail, since nobody could ever tell that it happened.
-    pub fn write(&self, entry: &Entry<'_>, now: OffsetDateTime) -> Writing<'_> {
+    pub fn write(&self, entry: &Entry<'_>, now: OffsetDateTime) -> Writing {
         LINE.with_borrow_mut(|line| {
             line.clear();
             entry.write(line, now);
-            let mut open = lock(&self.open);
+            let mut open = lock(&self.0.open);
             open.bytes.extend_from_slice(line);
             let (written, end) = (Arc::clone(&open.written), open.bytes.len());
             drop(open);
             if line.capacity() > LONG_LINE {
                 *line = Vec::new();
             }
-            Writing { log: self, written, end, turns: 0 }
+            Writing { log: Arc::clone(&self.0), written, end, turns: 0 }
         })
     }
 
@@ -155,9 +173,9 @@ impl AuditLog {
     /// # Errors
     /// Why not, in words.
     pub fn check(&self) -> Result<(), String> {
-        match try_lock(&self.sink) {
+        match try_lock(&self.0.sink) {
             // Somebody is writing, or waiting to: what comes of it shows soon.
-            None if !self.stalled.load(Relaxed) => Ok(()),
+            None if !self.0.stalled.load(Relaxed) => Ok(()),
             None => Err(AuditError::Stalled.to_string()),
             Some(sink) => match sink.ready(&AT_ONCE) {
                 Ok(()) => Ok(()),
@@ -168,9 +186,24 @@ impl AuditLog {
 
     /// How many lines could not be written.
     pub fn errors(&self) -> u64 {
-        self.errors.load(Relaxed)
+        self.0.errors.load(Relaxed)
     }
 
+    /// Whether a change may be begun.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn accepts_changes(&self) -> Result<(), AuditError> {
+        Ok(())
+    }
+
+    /// Tells of a refusal.
+    pub fn refused(&self, refusal: &Refusal<'_>) {
+        tracing::info!(?refusal, "refused");
+    }
+}
+
+impl Log {
     /// Writes the open batch, unless that is done.
     fn flush(&self, mut sink: MutexGuard<'_, Sink>, written: &OnceLock<Written>) -> Written {
         // A batch leaves `open` only under the lock of the sink, and has its outcome before that is released: one without
@@ -193,8 +226,8 @@ impl AuditLog {
 /// A line on its way to the operating system.
 #[derive(Debug)]
 #[must_use = "an answer must not go out before its line"]
-pub struct Writing<'a> {
-    log: &'a AuditLog,
+pub struct Writing {
+    log: Arc<Log>,
     written: Arc<OnceLock<Written>>,
     /// Where it ends in its batch.
     end: usize,
@@ -202,7 +235,7 @@ pub struct Writing<'a> {
     turns: u8,
 }
 
-impl Writing<'_> {
+impl Writing {
     /// What became of it; writes it where nobody has yet.
     fn finish(&self) -> Result<(), AuditError> {
         let written = match self.written.get() {
@@ -222,7 +255,7 @@ impl Writing<'_> {
     }
 }
 
-impl Future for Writing<'_> {
+impl Future for Writing {
     type Output = Result<(), AuditError>;
 
     /// Stands back once for whatever else is ready to run, which may have lines too, and a few times more for another
@@ -242,7 +275,7 @@ impl Future for Writing<'_> {
     }
 }
 
-impl Drop for Writing<'_> {
+impl Drop for Writing {
     /// A request that nobody waits for any more has happened all the same.
     fn drop(&mut self) {
         if self.finish().is_err() {

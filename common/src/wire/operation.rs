@@ -239,6 +239,33 @@ operations! {
     }
 }
 
+impl Operation {
+    /// Whether it changes anything that lasts, or lets a key in or out.
+    pub const fn changes(self) -> bool {
+        match self {
+            Self::SecretPut
+            | Self::SecretDelete
+            | Self::SecretUndelete
+            | Self::OperatorRecover
+            | Self::OperatorRestore
+            | Self::PolicyPut
+            | Self::PolicyDelete => true,
+            Self::SecretGet
+            | Self::SecretList
+            | Self::SecretMetadata
+            | Self::OperatorStatus
+            | Self::BootstrapVerify
+            | Self::PolicyGet
+            | Self::PolicyList
+            | Self::PolicyExplain
+            | Self::PolicyWhoCan
+            | Self::PolicyLint
+            | Self::CipherEncrypt
+            | Self::CipherDecrypt => false,
+        }
+    }
+}
+
 operations! {
     /// What a Keeper can be asked for.
     KeeperOperation {

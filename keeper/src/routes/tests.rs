@@ -6,9 +6,15 @@ use std::{
 };
 
 use axum::http::{Method, header};
+use axum::{body::Body, http::Request, response::Response};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use spike_common::{audit::AuditLog, http::BodyLimits, identity::TrustRootsByRole};
+use spike_common::{
+    audit::AuditLog,
+    budget::Bounds,
+    http::{BodyLimits, RequestLimits},
+    identity::TrustRootsByRole,
+};
 
 use super::*;
 
@@ -35,7 +41,11 @@ struct Subject {
 impl Subject {
     fn new() -> Self {
         let (audit, writer) = pipe().unwrap();
-        let limits = BodyLimits { bytes: 1024, time: Duration::from_mins(1) };
+        let limits = RequestLimits {
+            body: BodyLimits { bytes: 1024, time: Duration::from_mins(1) },
+            in_flight: Bounds::NONE,
+            memory: Bounds::NONE,
+        };
         let log = AuditLog::to_file(File::from(OwnedFd::from(writer)));
         let keeper = Arc::new(Keeper::new(Arc::new(TrustRootsByRole::default()), log, limits));
         Self { app: app(&keeper), keeper, audit }

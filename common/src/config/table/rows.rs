@@ -199,8 +199,8 @@ section! {
 
 section! {
     SERVER, "Limits of the servers",
-    "Bounds on everything that a caller controls, per listener. Over a limit a caller gets a clear answer (400, 413, 431 \
-     or 503) or a closed connection.";
+    "Bounds on everything that a caller controls, per listener. Over a limit a caller gets a clear answer (400, 413, 429, \
+     431 or 503) or a closed connection.";
 
     SPIKE_HTTP_SERVER_READ_HEADER_TIMEOUT, Is("10s"), Rule::Duration, DAEMONS,
         "How long the TLS handshake may take, and then the head of a request.",
@@ -215,11 +215,31 @@ section! {
     SPIKE_HTTP_SERVER_MAX_BODY_SIZE, Is("4194304"), ANY_COUNT, DAEMONS,
         "The largest body of a request, in bytes (4 MiB).",
         upstream "New; no limit there.";
+    SPIKE_HTTP_SERVER_STALL_TIMEOUT, Is("30s"), Rule::Duration, DAEMONS,
+        "How long a peer may take nothing of an answer that is there for it. A slow one that goes on taking it is not cut \
+         off.",
+        upstream "New; no limit there.";
     SPIKE_HTTP_SERVER_MAX_CONNECTIONS, Is("4096"), Rule::Count { max: 1_000_000 }, DAEMONS,
-        "How many connections may be open in all.",
+        "How many connections may be open in all. A sixteenth of them is kept back for operators, Nexus and Bootstrap. Over \
+         it, the SPIFFE ID with the most connections loses the one that was idle for the longest time.",
         upstream "New; no limit there.";
     SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID, Is("1024"), Rule::Count { max: 1_000_000 }, DAEMONS,
-        "How many connections of one SPIFFE ID may be open.",
+        "How many connections of one SPIFFE ID may be open. Over it, the one that was idle for the longest time is closed; \
+         only where all are busy the new one is refused.",
+        upstream "New; no limit there.";
+    SPIKE_HTTP_SERVER_MAX_REQUESTS, Is("4096"), Rule::Count { max: 1_000_000 }, DAEMONS,
+        "How many requests may be in flight in all, from their heads to the last byte of their answers. An eighth of them is \
+         kept back for operators, Nexus and Bootstrap. Over it the answer is 503.",
+        upstream "New; no limit there.";
+    SPIKE_HTTP_SERVER_MAX_REQUESTS_PER_ID, Is("1024"), Rule::Count { max: 1_000_000 }, DAEMONS,
+        "How many requests of one SPIFFE ID may be in flight. Over it the answer is 429.",
+        upstream "New; no limit there.";
+    SPIKE_HTTP_SERVER_MAX_MEMORY, Is("100663296"), ANY_COUNT, DAEMONS,
+        "How much memory the bodies of requests and answers may take in all, in bytes (96 MiB). Small ones, up to 16 KiB and \
+         4 KiB, are not counted. An eighth is kept back for operators, Nexus and Bootstrap. Over it the answer is 503.",
+        upstream "New; no limit there.";
+    SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID, Is("33554432"), ANY_COUNT, DAEMONS,
+        "How much of that one SPIFFE ID may take, in bytes (32 MiB); at least the largest body. Over it the answer is 429.",
         upstream "New; no limit there.";
     SPIKE_HTTP_SERVER_DRAIN_TIMEOUT, Is("20s"), Rule::Duration, DAEMONS,
         "How long requests in flight may take to finish after SIGTERM. Keep it below the patience of the service manager \

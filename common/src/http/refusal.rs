@@ -1,0 +1,68 @@
+//! Why a request is refused by the frame, whatever the daemon would have made of it.
+
+use axum::http::StatusCode;
+
+use super::BodyError;
+use crate::{audit::AuditError, budget::Over, mtls::IdentityEnded, wire::ErrorCode};
+
+/// Why a request was not carried out, or may not be answered as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The peer's identity does not stand any more.
+    #[error(transparent)]
+    Identity(#[from] IdentityEnded),
+    /// The head is larger than a head may be.
+    #[error("the head of the request is larger than {} bytes", crate::mtls::MAX_HEAD)]
+    HeadTooLarge,
+    /// There are too many requests, or too much in memory for them.
+    #[error(transparent)]
+    Over(#[from] Over),
+    /// The body did not arrive whole, in time and within its limits.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// It could not be written down.
+    #[error(transparent)]
+    Unrecorded(#[from] AuditError),
+    /// A bug: the handler panicked.
+    #[error("the handler of the request panicked")]
+    Panicked,
+}
+
+impl FrameError {
+    /// The one table from these errors to the wire.
+    pub const fn wire(&self) -> (StatusCode, ErrorCode) {
+        match self {
+            Self::Identity(_) => (StatusCode::UNAUTHORIZED, ErrorCode::AccessUnauthorized),
+            Self::HeadTooLarge => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, ErrorCode::ApiBadRequest)
+            }
+            Self::Over(Over::Own) | Self::Body(BodyError::Over(Over::Own)) => {
+                (StatusCode::TOO_MANY_REQUESTS, ErrorCode::StateNotReady)
+            }
+            Self::Over(Over::All) | Self::Body(BodyError::Over(Over::All) | BodyError::Ending) => {
+                (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::StateNotReady)
+            }
+            Self::Body(BodyError::TooLarge { .. }) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ApiBadRequest)
+            }
+            Self::Body(BodyError::TooSlow | BodyError::Broken) => {
+                (StatusCode::BAD_REQUEST, ErrorCode::ApiBadRequest)
+            }
+            Self::Unrecorded(_) | Self::Panicked => {
+                (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ApiInternalError)
+            }
+        }
+    }
+
+    /// After how many seconds it makes sense to try again, where it does.
+    pub const fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::Over(_) | Self::Body(BodyError::Over(_) | BodyError::Ending) => Some(1),
+            Self::Identity(_)
+            | Self::HeadTooLarge
+            | Self::Body(BodyError::TooLarge { .. } | BodyError::TooSlow | BodyError::Broken)
+            | Self::Unrecorded(_)
+            | Self::Panicked => None,
+        }
+    }
+}
