@@ -36,7 +36,7 @@ impl Subject {
     fn new() -> Self {
         let (audit, writer) = pipe().unwrap();
         let limits = BodyLimits { bytes: 1024, time: Duration::from_mins(1) };
-        let log = AuditLog::to_file(File::from(OwnedFd::from(writer)));
+        let log = AuditLog::to_file(File::from(OwnedFd::from(writer))).unwrap();
         let keeper = Arc::new(Keeper::new(Arc::new(TrustRootsByRole::default()), log, limits));
         Self { app: app(&keeper), keeper, audit }
     }
