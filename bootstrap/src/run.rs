@@ -72,14 +72,8 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
             );
             Exit::Failed.into()
         }
-        Invocation::Version => {
-            console::answer(&cli::version());
-            Exit::Done.into()
-        }
-        Invocation::Help => {
-            console::answer(&cli::help());
-            Exit::Done.into()
-        }
+        Invocation::Version => console::answer(&cli::version()),
+        Invocation::Help => console::answer(&cli::help()),
         Invocation::Wrong(what) => {
             console::line(&format!("error: {what}\n\n{}", cli::help()));
             Exit::Usage.into()
@@ -95,7 +89,13 @@ fn init(environment: &Environment) -> Exit {
             return Exit::Config;
         }
     };
-    logging::start("bootstrap", settings.log.level.into());
+    let _log = match logging::start("bootstrap", settings.log.level.into()) {
+        Ok(log) => log,
+        Err(error) => {
+            console::line(&format!("error: cannot start the log: {error}"));
+            return Exit::Failed;
+        }
+    };
     warn(&warnings);
     harden(settings.log.memory_warning);
     // One thread is enough, and fewer stacks see the key.

@@ -12,14 +12,17 @@ pub mod budget;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod daemon;
 pub mod http;
 pub mod identity;
+mod lines;
 pub mod logging;
 pub mod mtls;
 pub mod retry;
 pub mod svid;
 pub mod telemetry;
+mod text;
 pub mod wire;
 
 /// The version of every SPIKE program.

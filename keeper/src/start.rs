@@ -42,11 +42,14 @@ pub struct Running {
 /// Starts a Keeper: waits for an identity, opens the port, and then waits for a share.
 ///
 /// # Errors
-/// What keeps it from serving for good: the wrong identity, a port that is taken, standard error closed.
-pub async fn start(settings: KeeperSettings, telemetry: Telemetry) -> Result<Running, StartError> {
+/// What keeps it from serving for good: the wrong identity, a port that is taken.
+pub async fn start(
+    settings: KeeperSettings,
+    telemetry: Telemetry,
+    audit: AuditLog,
+) -> Result<Running, StartError> {
     let source = daemon::identity(&telemetry, &settings.identity, Role::Keeper).await?;
     let roots = settings.identity.trust_roots;
-    let audit = AuditLog::to_standard_error()?;
     let keeper = Arc::new(Keeper::new(Arc::clone(&roots), audit, settings.server.requests));
     let connections = ConnectionMetrics::default();
     watch(&keeper, &telemetry);
@@ -74,7 +77,5 @@ fn watch(keeper: &Arc<Keeper>, telemetry: &Telemetry) {
     let health = telemetry.health();
     let share = Arc::clone(keeper);
     health.add("share", Effect::NotReady, move |_| share.check());
-    let audit = Arc::clone(keeper);
-    health.add("audit", Effect::NotReady, move |_| audit.frame().audit().check());
     telemetry.register(|registry| keeper.register(registry));
 }

@@ -61,8 +61,12 @@ pub struct Running {
 /// The port is open before there is a key, and answers 503 until then.
 ///
 /// # Errors
-/// What keeps it from serving for good: the wrong identity, a port that is taken, standard error closed.
-pub async fn start(settings: NexusSettings, telemetry: Telemetry) -> Result<Running, StartError> {
+/// What keeps it from serving for good: the wrong identity, a port that is taken.
+pub async fn start(
+    settings: NexusSettings,
+    telemetry: Telemetry,
+    audit: AuditLog,
+) -> Result<Running, StartError> {
     let source = daemon::identity(&telemetry, &settings.identity, Role::Nexus).await?;
     let seal = Arc::new(Seal::sealed("no Keeper has sent a share yet"));
     let key_source = key_source(&settings, &seal, &source)?;
@@ -71,7 +75,7 @@ pub async fn start(settings: NexusSettings, telemetry: Telemetry) -> Result<Runn
         (Arc::clone(&seal), key_source),
         settings.max_ciphertext_size,
         Frame::new(
-            AuditLog::to_standard_error()?,
+            audit,
             RequestMetrics::new(Operation::ALL.iter().copied().map(Operation::label)),
             settings.server.requests,
         ),
@@ -121,8 +125,6 @@ fn watch(nexus: &Arc<Nexus>, telemetry: &Telemetry) {
     telemetry.health().add("root_key", Effect::NotReady, move |_| {
         sealed.seal().ready().map_err(|error| error.to_string())
     });
-    let audit = Arc::clone(nexus);
-    telemetry.health().add("audit", Effect::NotReady, move |_| audit.audit().check());
     telemetry.register(|registry| nexus.frame().register(registry));
     let cache = CacheMetrics(Arc::clone(nexus));
     telemetry.register(|registry| registry.register_collector(Box::new(cache)));

@@ -16,7 +16,7 @@ mod reply;
 mod run;
 mod sending;
 
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
+use std::{borrow::Cow, future::Future, panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     body::Body,
@@ -40,7 +40,7 @@ use self::{
     run::RunToEnd,
 };
 use crate::{
-    audit::Writing,
+    audit::{Refusal, Writing},
     budget::Taken,
     client::REQUEST_ID_HEADER,
     mtls::{App, Peer, Refused, RefusedWhat},
@@ -226,18 +226,17 @@ fn respond(reply: Reply, (place, memory): (Option<Taken>, Option<Taken>)) -> Res
 }
 
 fn write_down(frame: &Frame, refused: &Refused<'_>) {
-    let (action, status) = match refused.what {
+    let (action, answered) = match refused.what {
         RefusedWhat::Handshake => ("handshake", None),
         RefusedWhat::Connection => ("connect", None),
         RefusedWhat::Request(status) => ("request", Some(status)),
     };
-    frame.audit().refused(&crate::audit::Refusal {
-        action,
-        status,
-        address: refused.address,
-        id: refused.id,
-        reason: refused.reason,
-    });
+    let reason = match answered {
+        None => Cow::Borrowed(refused.reason),
+        Some(status) => Cow::Owned(format!("answered {status}: {}", refused.reason)),
+    };
+    let (address, spiffe_id) = (refused.address, refused.id);
+    frame.audit().refused(&Refusal { action, address, spiffe_id, reason: &reason });
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ struct Daemon {
 impl Daemon {
     fn new(in_flight: Bounds, memory: Bounds) -> Arc<Self> {
         let (audit, writer) = pipe().unwrap();
-        let log = AuditLog::to_file(File::from(OwnedFd::from(writer)));
+        let log = AuditLog::to_file(File::from(OwnedFd::from(writer))).unwrap();
         let body = BodyLimits { bytes: 1 << 20, time: Duration::from_mins(1) };
         let limits = RequestLimits { body, in_flight, memory };
         let frame = Frame::new(log, RequestMetrics::new(["route"]), limits);

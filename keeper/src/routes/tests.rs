@@ -46,7 +46,7 @@ impl Subject {
             in_flight: Bounds::NONE,
             memory: Bounds::NONE,
         };
-        let log = AuditLog::to_file(File::from(OwnedFd::from(writer)));
+        let log = AuditLog::to_file(File::from(OwnedFd::from(writer))).unwrap();
         let keeper = Arc::new(Keeper::new(Arc::new(TrustRootsByRole::default()), log, limits));
         Self { app: app(&keeper), keeper, audit }
     }

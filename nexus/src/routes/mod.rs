@@ -165,7 +165,7 @@ fn is_stream(content_type: &HeaderValue) -> bool {
     content_type.as_bytes() == STREAM_CONTENT_TYPE.as_bytes()
 }
 
-impl<'a> HandlerRequest<'a> {
+impl HandlerRequest<'_> {
     /// The order of almost every route (wire-api 4.3): read the whole body, parse it, ask whether the peer may, act.
     /// `about` names what the request is about: the path that is asked for and written down.
     fn run<T>(
