@@ -95,7 +95,7 @@ impl Http2Peer {
         ]);
         let mut opening = [PREFACE, &settings.encode()].concat();
         if manners.window > 0 {
-            opening.extend(Frame::window(0, WIDEST - 65_535).encode());
+            opening.extend(Frame::window(0, WIDEST / 2).encode());
         }
         peer.send_bytes(&opening).await?;
         Ok(peer)

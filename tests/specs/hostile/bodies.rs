@@ -22,7 +22,7 @@ pub(super) const BACK: u64 = 64 * MIB;
 const BACK_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long an attack is held once it is complete.
-const HELD: Duration = Duration::from_secs(2);
+const HELD: Duration = Duration::from_secs(4);
 
 /// Lets an attack run, and holds what it has for a while; meanwhile Nexus stays within its bound and an operator is
 /// served. Afterwards the memory comes back.
