@@ -159,6 +159,31 @@ impl Http2Peer {
         Ok(stream)
     }
 
+    /// Sends a whole POST with more fields, however long its head becomes, and gives back its stream. What the server does
+    /// not want to read any more is not sent.
+    ///
+    /// # Errors
+    /// Where the connection is broken before anything was sent.
+    pub async fn ask_with(
+        &mut self,
+        target: &str,
+        fields: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<u32> {
+        let stream = self.new_stream();
+        let block = [head_of_post(target), hpack::encode(fields.iter().copied())].concat();
+        let pieces: Vec<&[u8]> = block.chunks(MAX_PAYLOAD).collect();
+        for (number, piece) in pieces.iter().enumerate() {
+            let kind = if number == 0 { kind::HEADERS } else { kind::CONTINUATION };
+            let flags = if number + 1 == pieces.len() { flag::END_HEADERS } else { 0 };
+            self.send(&Frame::new(kind, flags, stream, *piece)).await?;
+        }
+        self.seen.send_modify(|seen| seen.count(stream, body.len()));
+        // The head alone may be answered.
+        self.send(&Frame::new(kind::DATA, flag::END_STREAM, stream, body)).await.ok();
+        Ok(stream)
+    }
+
     /// Sends bytes of a body as the server opens its windows, and tells how many it took.
     ///
     /// # Errors
