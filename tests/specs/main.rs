@@ -7,6 +7,7 @@ mod bootstrap;
 mod cipher;
 mod cli;
 mod config;
+mod hostile;
 mod identity;
 mod interop;
 mod keepers;

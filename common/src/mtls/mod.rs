@@ -8,6 +8,8 @@ mod activity;
 mod app;
 mod client;
 mod connection;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod peer;
 mod roster;
 mod server;

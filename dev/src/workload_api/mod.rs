@@ -177,6 +177,12 @@ impl Running {
         self.state.unfederate(trust_domain)
     }
 
+    /// Makes every workload trust these X.509 authorities of our own trust domain too (DER, one after the other), in place of
+    /// those of the last call: as while an authority is replaced by another. None are left after a call with none.
+    pub fn trust_also(&self, authorities: &[u8]) {
+        self.state.trust_also(authorities);
+    }
+
     /// Goes away like an agent that has been stopped: connections end, the socket is gone. Registrations are kept.
     pub async fn pause(&self) {
         if let Some(session) = self.session.lock().await.take() {

@@ -32,13 +32,16 @@ pub(super) struct State {
     pub(super) registry: Registry,
     pub(super) changes: watch::Sender<Changes>,
     federated: Mutex<BTreeMap<TrustDomain, TrustBundle>>,
+    /// Further authorities of our own trust domain, DER, one after the other.
+    further: Mutex<Vec<u8>>,
 }
 
 impl State {
     pub(super) fn new(ca: Arc<Ca>, svid_ttl: Duration) -> Self {
         let (changes, _) = watch::channel(Changes::default());
         let registry = Registry::new(ca.trust_domain().clone());
-        Self { ca, svid_ttl, registry, changes, federated: Mutex::default() }
+        let (federated, further) = (Mutex::default(), Mutex::default());
+        Self { ca, svid_ttl, registry, changes, federated, further }
     }
 
     pub(super) fn rotate(&self) {
@@ -52,6 +55,11 @@ impl State {
         }
     }
 
+    pub(super) fn trust_also(&self, authorities: &[u8]) {
+        *self.further.lock().unwrap_or_else(PoisonError::into_inner) = authorities.to_vec();
+        self.changes.send_modify(|changes| changes.bundles += 1);
+    }
+
     pub(super) fn unfederate(&self, trust_domain: &TrustDomain) -> bool {
         let removed = self.federated().remove(trust_domain).is_some();
         if removed {
@@ -63,15 +71,15 @@ impl State {
     /// A fresh X.509-SVID, and everything it is used with.
     pub(super) fn x509_svid(&self, id: &SpiffeId) -> Result<X509svidResponse, Status> {
         let svid = self.ca.issue(id, self.svid_ttl, now()).map_err(|error| internal(&error))?;
+        let mut federated_bundles = self.x509_authorities();
+        let own = federated_bundles.remove(&self.ca.trust_domain().id_string());
         let svid = X509svid {
             spiffe_id: id.to_string(),
             x509_svid: Bytes::copy_from_slice(svid.certificate_der()),
             x509_svid_key: Bytes::copy_from_slice(svid.expose_key_der()),
-            bundle: Bytes::copy_from_slice(self.ca.root_der()),
+            bundle: own.unwrap_or_default(),
             hint: String::new(),
         };
-        let mut federated_bundles = self.x509_authorities();
-        federated_bundles.remove(&self.ca.trust_domain().id_string());
         Ok(X509svidResponse { svids: vec![svid], crl: Vec::new(), federated_bundles })
     }
 
@@ -118,8 +126,12 @@ impl State {
     }
 
     fn bundles(&self) -> Vec<TrustBundle> {
+        let mut own = self.ca.bundle();
+        let further = self.further.lock().unwrap_or_else(PoisonError::into_inner);
+        own.x509_authorities.extend_from_slice(&further);
+        drop(further);
         let federated = self.federated();
-        std::iter::once(self.ca.bundle()).chain(federated.values().cloned()).collect()
+        std::iter::once(own).chain(federated.values().cloned()).collect()
     }
 
     /// No code panics while it holds the lock, and the map would still be sound.

@@ -198,7 +198,7 @@ impl SealedValue {
 const ENTRY: usize = 8 + 8 + 1 + 8 + NONCE_LEN;
 
 /// `None` when the nonces are not those of the versions, which is a bug.
-fn encode(versions: &[Version], nonces: &[(i64, Nonce)]) -> Option<Vec<u8>> {
+pub(super) fn encode(versions: &[Version], nonces: &[(i64, Nonce)]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(versions.len() * ENTRY);
     if versions.len() != nonces.len() {
         return None;
@@ -216,7 +216,7 @@ fn encode(versions: &[Version], nonces: &[(i64, Nonce)]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn decode(bytes: &[u8]) -> Option<Vec<(Version, Nonce)>> {
+pub(super) fn decode(bytes: &[u8]) -> Option<Vec<(Version, Nonce)>> {
     let (entries, []) = bytes.as_chunks::<ENTRY>() else { return None };
     let entry = |bytes: &[u8; ENTRY]| {
         let (number, bytes) = bytes.split_first_chunk()?;

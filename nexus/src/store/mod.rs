@@ -21,6 +21,8 @@
 mod cache;
 mod create;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod head;
 mod identity;
 mod import;

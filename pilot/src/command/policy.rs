@@ -23,6 +23,12 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Node, human, write_json, write_yaml};
 
+/// The policies of a file, for the fuzz target.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn policy_document(bytes: &[u8]) -> Option<Vec<PolicyPutRequest>> {
+    document::read(bytes).ok()
+}
+
 pub(super) async fn run(command: PolicyCommand, context: &mut Context<'_>) -> Result<Exit, Error> {
     match command {
         PolicyCommand::Create { fields } => create(fields, context).await,

@@ -25,6 +25,12 @@ mod record;
 mod report;
 mod secrets;
 
+/// For fuzz targets.
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing {
+    pub(in crate::store) use super::cell::{name, time};
+}
+
 use std::path::Path;
 
 use rusqlite::Connection;
