@@ -11,6 +11,7 @@ use rustix::{
 /// Locks memory, forbids core dumps and makes the process unreadable for others of its user. [`super::run`] does it for
 /// every daemon; another program that holds keys calls it once its log is open.
 pub fn harden(tell_about_memory: bool) {
+    super::descriptors::raise_descriptor_limit();
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     report("core dumps stay possible", setrlimit(Resource::Core, none));
     report(

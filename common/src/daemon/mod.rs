@@ -2,6 +2,7 @@
 //!
 //! What a daemon does is its own business; that it starts, reports, drains and exits like every other is decided here.
 
+mod descriptors;
 mod hardening;
 mod identity;
 mod invocation;
@@ -21,6 +22,7 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use self::{
+    descriptors::{descriptor_limit, fit_connections},
     hardening::harden,
     identity::{check_role, identity},
 };
