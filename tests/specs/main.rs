@@ -4,6 +4,7 @@
 //! "Q-37" are those of the reference of upstream's behaviour; "design" is the page that says where we decided otherwise.
 
 mod bootstrap;
+mod bundles;
 mod cipher;
 mod cli;
 mod config;

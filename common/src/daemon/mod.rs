@@ -23,8 +23,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub use self::{
     descriptors::{descriptor_limit, fit_connections},
-    hardening::harden,
-    identity::{check_role, identity},
+    hardening::{Hardening, harden},
+    identity::{check_role, identity, visibility},
 };
 
 use self::invocation::Invocation;
@@ -104,9 +104,9 @@ pub fn run<S, D: Daemon>(
     for warning in &warnings {
         tracing::warn!(problem = %warning, "a setting was not used as written");
     }
-    harden(frame.log.memory_warning);
+    let hardening = harden();
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(serve(program, settings, frame, start)),
+        Ok(runtime) => runtime.block_on(serve(program, settings, frame, hardening, start)),
         Err(error) => {
             tracing::error!(reason = %error, "cannot start the runtime");
             ExitCode::FAILURE
@@ -118,9 +118,11 @@ async fn serve<S, D: Daemon>(
     program: Program,
     settings: S,
     frame: FrameSettings,
+    hardening: Hardening,
     start: impl AsyncFnOnce(S, Telemetry) -> Result<D, StartError>,
 ) -> ExitCode {
     let telemetry = Telemetry::new(program.name);
+    hardening.watch(&telemetry);
     let ended = match telemetry_server(&telemetry, &frame.telemetry).await {
         Ok(_server) => live(settings, &telemetry, frame.drain, start).await,
         Err(error) => Err(error),

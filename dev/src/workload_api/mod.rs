@@ -177,6 +177,11 @@ impl Running {
         self.state.unfederate(trust_domain)
     }
 
+    /// Sends `der` as the X.509 bundle of a foreign trust domain called `name`, whatever the two are: for tests of clients.
+    pub fn send_unsound_bundle(&self, name: &str, der: &[u8]) {
+        self.state.send_unsound_bundle(name, der);
+    }
+
     /// Goes away like an agent that has been stopped: connections end, the socket is gone. Registrations are kept.
     pub async fn pause(&self) {
         if let Some(session) = self.session.lock().await.take() {

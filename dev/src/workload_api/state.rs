@@ -32,13 +32,16 @@ pub(super) struct State {
     pub(super) registry: Registry,
     pub(super) changes: watch::Sender<Changes>,
     federated: Mutex<BTreeMap<TrustDomain, TrustBundle>>,
+    /// X.509 bundles that nobody checks, by whatever name they are sent under.
+    unsound: Mutex<BTreeMap<String, Bytes>>,
 }
 
 impl State {
     pub(super) fn new(ca: Arc<Ca>, svid_ttl: Duration) -> Self {
         let (changes, _) = watch::channel(Changes::default());
         let registry = Registry::new(ca.trust_domain().clone());
-        Self { ca, svid_ttl, registry, changes, federated: Mutex::default() }
+        let (federated, unsound) = (Mutex::default(), Mutex::default());
+        Self { ca, svid_ttl, registry, changes, federated, unsound }
     }
 
     pub(super) fn rotate(&self) {
@@ -60,6 +63,11 @@ impl State {
         removed
     }
 
+    pub(super) fn send_unsound_bundle(&self, name: &str, der: &[u8]) {
+        self.unsound().insert(name.to_owned(), Bytes::copy_from_slice(der));
+        self.changes.send_modify(|changes| changes.bundles += 1);
+    }
+
     /// A fresh X.509-SVID, and everything it is used with.
     pub(super) fn x509_svid(&self, id: &SpiffeId) -> Result<X509svidResponse, Status> {
         let svid = self.ca.issue(id, self.svid_ttl, now()).map_err(|error| internal(&error))?;
@@ -72,6 +80,7 @@ impl State {
         };
         let mut federated_bundles = self.x509_authorities();
         federated_bundles.remove(&self.ca.trust_domain().id_string());
+        federated_bundles.extend(self.unsound().clone());
         Ok(X509svidResponse { svids: vec![svid], crl: Vec::new(), federated_bundles })
     }
 
@@ -120,6 +129,10 @@ impl State {
     fn bundles(&self) -> Vec<TrustBundle> {
         let federated = self.federated();
         std::iter::once(self.ca.bundle()).chain(federated.values().cloned()).collect()
+    }
+
+    fn unsound(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
+        self.unsound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// No code panics while it holds the lock, and the map would still be sound.
