@@ -16,6 +16,7 @@ pub mod http;
 pub mod identity;
 pub mod logging;
 pub mod mtls;
+pub mod net;
 pub mod once;
 pub mod retry;
 pub mod svid;

@@ -123,7 +123,7 @@ async fn serve<S, D: Daemon>(
 ) -> ExitCode {
     let telemetry = Telemetry::new(program.name);
     hardening.watch(&telemetry);
-    let ended = match telemetry_server(&telemetry, &frame.telemetry).await {
+    let ended = match telemetry_server(&telemetry, &frame.telemetry) {
         Ok(_server) => live(settings, &telemetry, frame.drain, start).await,
         Err(error) => Err(error),
     };
@@ -157,6 +157,7 @@ async fn live<S, D: Daemon>(
         _ = terminate.recv() => return Ok(true),
         _ = interrupt.recv() => return Ok(true),
     };
+    telemetry.health().complete();
     phase.enter(Phase::SERVING);
     notify(&[sd_notify::NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog());
@@ -206,12 +207,12 @@ impl Phase {
 }
 
 /// Serves health and metrics. An address that a person chose must work; the default one may be taken by another daemon.
-async fn telemetry_server(
+fn telemetry_server(
     telemetry: &Telemetry,
     settings: &TelemetrySettings,
 ) -> Result<Option<TelemetryServer>, StartError> {
     let Some(address) = &settings.listen else { return Ok(None) };
-    match bind_telemetry(telemetry, address).await {
+    match bind_telemetry(telemetry, address) {
         Ok(server) => {
             tracing::info!(address = %server.address(), "serving health and metrics");
             Ok(Some(server))
@@ -226,11 +227,8 @@ async fn telemetry_server(
     }
 }
 
-async fn bind_telemetry(
-    telemetry: &Telemetry,
-    address: &ListenAddress,
-) -> io::Result<TelemetryServer> {
-    telemetry::bind(telemetry, &address.sockets()?).await
+fn bind_telemetry(telemetry: &Telemetry, address: &ListenAddress) -> io::Result<TelemetryServer> {
+    telemetry::bind(telemetry, &address.sockets()?)
 }
 
 /// Tells systemd, where it asked to be told.

@@ -160,6 +160,9 @@ fn parse<'a>(leaf: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, PeerEr
     }
 }
 
+/// The longest SPIFFE ID that is accepted, in bytes (SPIFFE ID standard, section 2.3).
+const MAX_ID: usize = 2048;
+
 fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, PeerError> {
     let Ok(names) = certificate.subject_alternative_name() else {
         return Err(PeerError::Malformed);
@@ -175,7 +178,11 @@ fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, PeerError> {
     match uris.as_slice() {
         [uri] => {
             let shown = || uri.chars().take(256).collect();
-            SpiffeId::new(*uri).map_err(|_reason| PeerError::NotASpiffeId(shown()))
+            match SpiffeId::new(*uri) {
+                // The parser folds capitals in the scheme and the trust domain, which the standard forbids.
+                Ok(id) if uri.len() <= MAX_ID && id.to_string() == *uri => Ok(id),
+                Ok(_) | Err(_) => Err(PeerError::NotASpiffeId(shown())),
+            }
         }
         other => Err(PeerError::UriNames(other.len())),
     }
@@ -190,3 +197,6 @@ fn may_sign(certificate: &X509Certificate<'_>) -> Result<bool, PeerError> {
     Ok(constraints.is_some_and(|constraints| constraints.value.ca)
         || usage.is_some_and(|usage| usage.value.key_cert_sign() || usage.value.crl_sign()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{app::App, connection::Connection, peer::PeerRule, tls};
-use crate::svid::SvidSource;
+use crate::{net, svid::SvidSource};
 
 /// Bounds on everything that a peer controls. All are per listener.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +52,7 @@ impl Listener {
     /// # Errors
     /// The error of the last address, where none could be bound.
     pub async fn bind(addresses: &[SocketAddr]) -> io::Result<Self> {
-        let socket = TcpListener::bind(addresses).await?;
+        let socket = net::listen(addresses)?;
         let address = socket.local_addr()?;
         Ok(Self { socket, address })
     }
