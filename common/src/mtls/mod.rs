@@ -8,6 +8,7 @@ mod activity;
 mod app;
 mod client;
 mod connection;
+mod dial;
 mod peer;
 mod quiet;
 mod server;
