@@ -1,6 +1,7 @@
 //! What every connection shares: the authority, who is registered, which foreign trust domains are trusted.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,10 @@ pub(super) struct Changes {
     pub(super) bundles: u64,
 }
 
+/// Who serves on this machine, and gets the DNS name of it into the SVID, so that clients that know nothing of SPIFFE
+/// (`curl --cacert`) can verify them. The option `-dns` of a registration entry does the same in SPIRE.
+const SERVERS: [&str; 2] = ["/spike/nexus", "/spike/keeper"];
+
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) ca: Arc<Ca>,
@@ -34,6 +39,7 @@ pub(super) struct State {
     federated: Mutex<BTreeMap<TrustDomain, TrustBundle>>,
     /// X.509 bundles that nobody checks, by whatever name they are sent under.
     unsound: Mutex<BTreeMap<String, Bytes>>,
+    attest_executables: AtomicBool,
 }
 
 impl State {
@@ -41,7 +47,8 @@ impl State {
         let (changes, _) = watch::channel(Changes::default());
         let registry = Registry::new(ca.trust_domain().clone());
         let (federated, unsound) = (Mutex::default(), Mutex::default());
-        Self { ca, svid_ttl, registry, changes, federated, unsound }
+        let attest_executables = AtomicBool::new(false);
+        Self { ca, svid_ttl, registry, changes, federated, unsound, attest_executables }
     }
 
     pub(super) fn rotate(&self) {
@@ -63,6 +70,14 @@ impl State {
         removed
     }
 
+    pub(super) fn attest_executables(&self, required: bool) {
+        self.attest_executables.store(required, Ordering::Relaxed);
+    }
+
+    pub(super) fn attests_executables(&self) -> bool {
+        self.attest_executables.load(Ordering::Relaxed)
+    }
+
     pub(super) fn send_unsound_bundle(&self, name: &str, der: &[u8]) {
         self.unsound().insert(name.to_owned(), Bytes::copy_from_slice(der));
         self.changes.send_modify(|changes| changes.bundles += 1);
@@ -70,7 +85,9 @@ impl State {
 
     /// A fresh X.509-SVID, and everything it is used with.
     pub(super) fn x509_svid(&self, id: &SpiffeId) -> Result<X509svidResponse, Status> {
-        let svid = self.ca.issue(id, self.svid_ttl, now()).map_err(|error| internal(&error))?;
+        let names = if SERVERS.contains(&id.path()) { &["localhost"][..] } else { &[] };
+        let svid = self.ca.issue_with_names(id, names, self.svid_ttl, now());
+        let svid = svid.map_err(|error| internal(&error))?;
         let svid = X509svid {
             spiffe_id: id.to_string(),
             x509_svid: Bytes::copy_from_slice(svid.certificate_der()),
