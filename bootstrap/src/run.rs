@@ -4,7 +4,7 @@ use std::{fmt, process::ExitCode, time::Duration};
 
 use spike_common::{
     config::{Backend, BootstrapSettings, Environment, KeeperPeers, Problem},
-    daemon::{chain, check_role, harden},
+    daemon::{chain, check_role, harden, visibility},
     identity::Role,
     logging,
     svid::SvidSource,
@@ -97,7 +97,8 @@ fn init(environment: &Environment) -> Exit {
         }
     };
     warn(&warnings);
-    harden(settings.log.memory_warning);
+    // It ends soon and has no health to show; the log has said what is not protected.
+    let _hardening = harden();
     // One thread is enough, and fewer stacks see the key.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended =
@@ -189,7 +190,7 @@ async fn perform(settings: &BootstrapSettings) -> Result<Outcome, Error> {
 async fn identify(settings: &BootstrapSettings) -> Result<SvidSource, Error> {
     let identity = &settings.identity;
     let endpoint = identity.endpoint.as_str();
-    let source = SvidSource::follow(endpoint);
+    let source = SvidSource::follow_as(endpoint, visibility(identity));
     let material = source
         .first(endpoint, identity.source_timeout)
         .await

@@ -19,6 +19,8 @@ pub mod identity;
 mod lines;
 pub mod logging;
 pub mod mtls;
+pub mod net;
+pub mod once;
 pub mod retry;
 pub mod svid;
 pub mod telemetry;

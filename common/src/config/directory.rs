@@ -11,8 +11,10 @@ use std::{
 use rustix::fs::Access;
 
 /// Where a configured directory must not be, nor below.
-const SYSTEM: [&str; 11] =
-    ["/etc", "/sys", "/proc", "/dev", "/bin", "/sbin", "/usr", "/lib", "/lib64", "/boot", "/root"];
+///
+/// `/root`, which upstream counts among them, is a home like any other: that of root, in a container of everybody.
+const SYSTEM: [&str; 10] =
+    ["/etc", "/sys", "/proc", "/dev", "/bin", "/sbin", "/usr", "/lib", "/lib64", "/boot"];
 
 /// What the environment says about one directory; not yet compared with the file system.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -29,7 +29,7 @@ mod document;
 pub use address::{ListenAddress, ListenAddressError};
 pub use directory::{Directory, DirectoryChoice, DirectoryError, Origin};
 pub use duration::{DurationError, GoDuration};
-pub use endpoint::EndpointSocket;
+pub use endpoint::{EndpointAddress, EndpointError, EndpointSocket, MAX_SOCKET_PATH};
 pub use environment::Environment;
 pub use peers::{KeeperPeers, KeeperPeersError};
 pub use problem::{ConfigError, EXIT_CONFIG, Outcome, Problem};

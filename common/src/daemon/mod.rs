@@ -2,6 +2,7 @@
 //!
 //! What a daemon does is its own business; that it starts, reports, drains and exits like every other is decided here.
 
+mod descriptors;
 mod hardening;
 mod identity;
 mod invocation;
@@ -22,8 +23,9 @@ use std::{
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use self::{
-    hardening::harden,
-    identity::{check_role, identity},
+    descriptors::{descriptor_limit, fit_connections},
+    hardening::{Hardening, harden},
+    identity::{check_role, identity, visibility},
 };
 
 use self::{invocation::Invocation, streams::Streams};
@@ -116,10 +118,12 @@ pub fn run<S, D: Daemon>(
     for warning in &warnings {
         tracing::warn!(problem = %warning, "a setting was not used as written");
     }
-    harden(frame.log.memory_warning);
+    let hardening = harden();
     let status = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         // The runtime is dropped here, and with it every request that was cut and has a line to write.
-        Ok(runtime) => runtime.block_on(serve(program, settings, frame, &streams, start)),
+        Ok(runtime) => {
+            runtime.block_on(serve(program, settings, frame, (hardening, &streams), start))
+        }
         Err(error) => {
             tracing::error!(reason = %error, "cannot start the runtime");
             ExitCode::FAILURE
@@ -133,7 +137,7 @@ async fn serve<S, D: Daemon>(
     program: Program,
     settings: S,
     frame: FrameSettings,
-    streams: &Arc<Streams>,
+    (hardening, streams): (Hardening, &Arc<Streams>),
     start: impl AsyncFnOnce(S, Telemetry, AuditLog) -> Result<D, StartError>,
 ) -> ExitCode {
     let ended = async {
@@ -141,8 +145,9 @@ async fn serve<S, D: Daemon>(
         let hangup = survive_signals()?;
         tokio::spawn(tend(Arc::clone(streams), hangup));
         let telemetry = Telemetry::new(program.name);
+        hardening.watch(&telemetry);
         watch(streams.audit(), &telemetry);
-        let _server = telemetry_server(&telemetry, &frame.telemetry).await?;
+        let _server = telemetry_server(&telemetry, &frame.telemetry)?;
         live(settings, &telemetry, streams.audit(), frame.drain, start).await
     };
     match ended.await {
@@ -176,6 +181,7 @@ async fn live<S, D: Daemon>(
         _ = terminate.recv() => return Ok(true),
         _ = interrupt.recv() => return Ok(true),
     };
+    telemetry.health().complete();
     phase.enter(Phase::SERVING);
     notify(&[sd_notify::NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog());
@@ -263,12 +269,12 @@ impl Phase {
 }
 
 /// Serves health and metrics. An address that a person chose must work; the default one may be taken by another daemon.
-async fn telemetry_server(
+fn telemetry_server(
     telemetry: &Telemetry,
     settings: &TelemetrySettings,
 ) -> Result<Option<TelemetryServer>, StartError> {
     let Some(address) = &settings.listen else { return Ok(None) };
-    match bind_telemetry(telemetry, address).await {
+    match bind_telemetry(telemetry, address) {
         Ok(server) => {
             tracing::info!(address = %server.address(), "serving health and metrics");
             Ok(Some(server))
@@ -283,11 +289,8 @@ async fn telemetry_server(
     }
 }
 
-async fn bind_telemetry(
-    telemetry: &Telemetry,
-    address: &ListenAddress,
-) -> io::Result<TelemetryServer> {
-    telemetry::bind(telemetry, &address.sockets()?).await
+fn bind_telemetry(telemetry: &Telemetry, address: &ListenAddress) -> io::Result<TelemetryServer> {
+    telemetry::bind(telemetry, &address.sockets()?)
 }
 
 /// Tells systemd, where it asked to be told.

@@ -27,7 +27,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{peer::PeerRule, tls};
+use super::{dial, peer::PeerRule, tls};
 use crate::svid::SvidSource;
 
 /// The largest answer that is read, in bytes. Over it the call fails; the largest real ones are lists of names.
@@ -228,8 +228,9 @@ impl Connector {
         let port = uri.port_u16().unwrap_or(443);
         let at = format!("{host}:{port}");
         let dialled = within(self.timeouts.dial, "the TCP connection", async {
-            TcpStream::connect((name.as_str(), port)).await.map_err(|error| {
-                TransportError::Connect { host: at.clone(), source: Arc::new(error) }
+            dial::dial(&name, port).await.map_err(|error| TransportError::Connect {
+                host: at.clone(),
+                source: Arc::new(error),
             })
         });
         let stream = dialled.await?;

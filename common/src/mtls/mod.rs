@@ -8,6 +8,7 @@ mod activity;
 mod app;
 mod client;
 mod connection;
+mod dial;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod peer;

@@ -147,9 +147,7 @@ impl Peer {
         (source, rule, generation): (&SvidSource, &PeerRule, u64),
         class: impl FnOnce(&str) -> Class,
     ) -> Result<Self, PeerError> {
-        let certificate = parse(chain.first().ok_or(PeerError::Malformed)?)?;
-        let id = spiffe_id(&certificate)?.to_string();
-        let not_after = certificate.validity().not_after.to_datetime();
+        let (id, not_after) = identity(chain.first().ok_or(PeerError::Malformed)?)?;
         Ok(Self(Arc::new(Inner {
             class: class(&id),
             id: Arc::from(id),
@@ -266,6 +264,16 @@ fn parse<'a>(leaf: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, PeerEr
     }
 }
 
+/// The longest SPIFFE ID that is accepted, in bytes (SPIFFE ID standard, section 2.3).
+const MAX_ID: usize = 2048;
+
+/// The SPIFFE ID of a leaf, and when it ends.
+fn identity(leaf: &CertificateDer<'_>) -> Result<(String, OffsetDateTime), PeerError> {
+    let certificate = parse(leaf)?;
+    let id = spiffe_id(&certificate)?.to_string();
+    Ok((id, certificate.validity().not_after.to_datetime()))
+}
+
 fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, PeerError> {
     let Ok(names) = certificate.subject_alternative_name() else {
         return Err(PeerError::Malformed);
@@ -281,7 +289,11 @@ fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, PeerError> {
     match uris.as_slice() {
         [uri] => {
             let shown = || uri.chars().take(256).collect();
-            SpiffeId::new(*uri).map_err(|_reason| PeerError::NotASpiffeId(shown()))
+            match SpiffeId::new(*uri) {
+                // The parser folds capitals in the scheme and the trust domain, which the standard forbids.
+                Ok(id) if uri.len() <= MAX_ID && id.to_string() == *uri => Ok(id),
+                Ok(_) | Err(_) => Err(PeerError::NotASpiffeId(shown())),
+            }
         }
         other => Err(PeerError::UriNames(other.len())),
     }
@@ -296,3 +308,6 @@ fn may_sign(certificate: &X509Certificate<'_>) -> Result<bool, PeerError> {
     Ok(constraints.is_some_and(|constraints| constraints.value.ca)
         || usage.is_some_and(|usage| usage.value.key_cert_sign() || usage.value.crl_sign()))
 }
+
+#[cfg(test)]
+mod tests;

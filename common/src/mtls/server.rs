@@ -25,6 +25,9 @@ use super::{
 use crate::{
     budget::{Bounds, Budget},
     clock,
+    daemon::fit_connections,
+    net,
+    once::OncePerChange,
     svid::SvidSource,
 };
 
@@ -53,6 +56,12 @@ impl Limits {
             each: count(self.connections_per_id),
             reserve: count(reserve),
         }
+    }
+
+    /// As many connections, with those in their handshakes, as the process has file descriptors for.
+    fn fitted(self) -> Self {
+        let fitted = fit_connections(self.connections.saturating_add(self.handshakes()));
+        Self { connections: self.connections.min(fitted.saturating_mul(8) / 9).max(1), ..self }
     }
 
     /// How many connections may be in their handshakes.
@@ -87,7 +96,7 @@ impl Listener {
     /// # Errors
     /// The error of the last address, where none could be bound.
     pub async fn bind(addresses: &[SocketAddr]) -> io::Result<Self> {
-        let socket = TcpListener::bind(addresses).await?;
+        let socket = net::listen(addresses)?;
         let address = socket.local_addr()?;
         Ok(Self { socket, address })
     }
@@ -109,6 +118,7 @@ impl Listener {
         metrics: ConnectionMetrics,
         app: App,
     ) -> Result<Serving, rustls::Error> {
+        let limits = limits.fitted();
         let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(source, rule.clone())?));
         let roster = Arc::new(Roster::new(Budget::new(limits.places()), limits.handshakes()));
         let shared = Arc::new(Shared {
@@ -202,6 +212,7 @@ async fn accept(
     stop: CancellationToken,
     tasks: TaskTracker,
 ) {
+    let mut once = OncePerChange::default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -217,7 +228,10 @@ async fn accept(
             }
             // Out of file descriptors, most likely: wait for some to come back instead of spinning.
             Err(error) => {
-                tracing::warn!(reason = %error, "cannot accept a connection");
+                let reason = error.to_string();
+                if let Some(suppressed) = once.admit(&reason, std::time::Instant::now()) {
+                    tracing::warn!(reason, suppressed, "cannot accept a connection");
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

@@ -80,6 +80,9 @@ section! {
     SPIKE_SPIFFE_SOURCE_TIMEOUT, Is("30s"), Rule::Duration, ALL,
         "How long to wait for the first SVID. Commands fail when it has passed; daemons warn and go on trying.",
         upstream "Only Bootstrap and the SDK read it there; the others wait for ever, silently. 0 is refused.";
+    SPIKE_SPIFFE_VISIBLE_WHEN_REFUSED, Is("true"), Rule::Flag, &[Nexus, Keeper, Bootstrap],
+        "Whether a process that has its SVID lets others of its user look at it again, from one connection to the Workload \
+         API to the first answer, after the agent has refused it. An agent that is not root needs this to attest it anew.";
     SPIKE_TRUST_ROOT, Unset("nothing"), Rule::Text, ALL,
         "No effect by itself: each component has its own variable below. Where it is the only one that is set, that \
          is reported, because it is a common slip.",
@@ -187,7 +190,7 @@ section! {
      is `$SPIKE_BOOTSTRAP_STATE_DIR/bootstrap/bootstrap-completed.json`. Without the variable it is `$HOME/.spike/data` (or \
      `…/recover`, `…/bootstrap`), and without `HOME` `/tmp/.spike-$USER/data`. What is missing is created \
      with mode 0700. A configured directory must not be `/` nor lie in `/etc`, `/sys`, `/proc`, `/dev`, `/bin`, `/sbin`, \
-     `/usr`, `/lib`, `/lib64`, `/boot` or `/root`; if it is missing, its parent must exist; it must be writable.";
+     `/usr`, `/lib`, `/lib64` or `/boot`; if it is missing, its parent must exist; it must be writable.";
 
     SPIKE_NEXUS_DATA_DIR, Unset("`$HOME/.spike`"), Rule::Directory, NEXUS,
         "Where the database lives; read on the `sqlite` backend, and checked at start.",
@@ -314,7 +317,9 @@ section! {
     SPIKE_BANNER_ENABLED, Is("true"), Rule::Flag, DAEMONS,
         "Whether a few lines of plain text come before the first log line. Turn it off where a parser reads the log.";
     SPIKE_PILOT_SHOW_MEMORY_WARNING, Is("false"), Rule::Flag, &[Nexus, Keeper, Pilot],
-        "Whether to say so when memory cannot be locked against swapping. Not only Pilot reads it.";
+        "Accepted and checked, without effect: a daemon whose memory cannot be locked against swapping always says so, in \
+         its log and in `/healthz`.",
+        upstream "Nexus and Keeper read it too, and are silent where it is false.";
     SPIKE_STACK_TRACES_ON_LOG_FATAL, Is("false"), Rule::Flag, PROGRAMS,
         "Accepted and checked, without effect: a fatal error is told with the whole chain of its causes.";
 }
