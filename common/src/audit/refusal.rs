@@ -23,6 +23,8 @@ pub struct Refusal<'a> {
     pub address: SocketAddr,
     /// The SPIFFE ID of the certificate, where it has one. It is what the peer claims, not what was verified.
     pub spiffe_id: Option<&'a str>,
+    /// The status that was answered, where there was a way to answer; 0 where there was none.
+    pub status: u16,
     /// Why it was refused.
     pub reason: &'a str,
 }
@@ -34,6 +36,7 @@ impl Refusal<'_> {
         let fields = Fields {
             user_id: self.spiffe_id.unwrap_or_default(),
             error: self.reason,
+            status: self.status,
             address: Some(&address),
             ..Fields::failure(self.action, now)
         };
@@ -117,6 +120,7 @@ mod tests {
             action: "handshake",
             address: "192.0.2.7:4711".parse().unwrap(),
             spiffe_id: Some("spiffe://evil.example/spike/nexus"),
+            status: 0,
             reason: "no bundle for trust domain evil.example",
         };
         let mut line = Vec::new();

@@ -44,6 +44,7 @@ fn refuse(log: &AuditLog) {
         action: "handshake",
         address: "192.0.2.7:4711".parse().unwrap(),
         spiffe_id: None,
+        status: 0,
         reason: "the certificate has ended",
     });
 }

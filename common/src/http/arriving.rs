@@ -3,11 +3,12 @@
 use std::{sync::Arc, task::Poll, time::Duration};
 
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::block::Block;
 use crate::budget::{Account, Over, Taken};
 
 /// Bounds on a body.
@@ -135,55 +136,54 @@ async fn read(body: &mut Body, memory: &Account, limit: usize) -> Result<Held, B
         Ok(())
     };
     cover(said)?;
-    let mut whole: Option<Joined> = None;
+    let mut whole = None;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_gone| BodyError::Broken)?.into_data() else { continue };
-        let length = whole.as_ref().map_or(0, Joined::len) + data.len();
+        let length = whole.as_ref().map_or(0, Part::len) + data.len();
         if length > limit {
             return Err(too_large);
         }
         cover(length)?;
         whole = Some(match whole {
-            None => Joined::One(data),
-            Some(before) => before.and(&data, said),
+            // It is kept as it came, unless it is a part of the memory of a large read.
+            None if said <= SMALL => Part::One(data),
+            None => Part::One(data).joined(&[], said),
+            Some(before) => before.joined(&data, said),
         });
     }
-    let bytes = whole.map(Joined::into_bytes).unwrap_or_default();
+    let bytes = match whole {
+        None => Bytes::new(),
+        Some(Part::One(bytes)) => bytes,
+        Some(Part::Many(block)) => block.into_bytes(None),
+    };
     Ok(Held { bytes, _taken: taken })
 }
 
-/// The parts of a body: one is kept as it came.
-enum Joined {
+/// What has come of a body.
+enum Part {
     One(Bytes),
-    Many(BytesMut),
+    Many(Block),
 }
 
-impl Joined {
+impl Part {
     fn len(&self) -> usize {
         match self {
             Self::One(bytes) => bytes.len(),
-            Self::Many(bytes) => bytes.len(),
+            Self::Many(block) => block.len(),
         }
     }
 
-    fn and(self, more: &[u8], expected: usize) -> Self {
-        let mut many = match self {
+    fn joined(self, more: &[u8], expected: usize) -> Self {
+        let mut block = match self {
             Self::One(first) => {
-                let mut many = BytesMut::with_capacity(expected.max(first.len() + more.len()));
-                many.extend_from_slice(&first);
-                many
+                let mut block = Block::with_capacity(expected.max(first.len() + more.len()));
+                block.extend(&first);
+                block
             }
-            Self::Many(many) => many,
+            Self::Many(block) => block,
         };
-        many.extend_from_slice(more);
-        Self::Many(many)
-    }
-
-    fn into_bytes(self) -> Bytes {
-        match self {
-            Self::One(bytes) => bytes,
-            Self::Many(bytes) => bytes.freeze(),
-        }
+        block.extend(more);
+        Self::Many(block)
     }
 }
 

@@ -8,6 +8,7 @@
 //! Which request means what, who may ask for it and what becomes of it is the daemons' own: their `routes`.
 
 mod arriving;
+mod block;
 mod exchange;
 mod frame;
 mod metrics;
@@ -16,7 +17,7 @@ mod reply;
 mod run;
 mod sending;
 
-use std::{borrow::Cow, future::Future, panic::AssertUnwindSafe, sync::Arc};
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     body::Body,
@@ -38,6 +39,7 @@ use self::{
     exchange::{Counted, Ending},
     reply::outside_the_handlers,
     run::RunToEnd,
+    sending::Sending,
 };
 use crate::{
     audit::{Refusal, Writing},
@@ -133,8 +135,8 @@ struct Ended<E> {
     writing: Writing,
     counted: Counted,
     request_id: HeaderValue,
-    /// Its place among the requests in flight, and the memory of its answer.
-    held: (Option<Taken>, Option<Taken>),
+    /// Its place among the requests in flight.
+    place: Option<Taken>,
     /// What is answered where the audit line cannot be written.
     unrecorded: fn(FrameError) -> E,
 }
@@ -147,15 +149,15 @@ async fn answer<S: Service>(caller: Arc<Caller<S>>, request: Request<Body>) -> R
     let ended = RunToEnd::new(carry_out(caller, exchange, operation, body), &frame.tasks).await;
     let Some(ended) = ended else {
         // The task broke outside of the handler; the exchange has written its line.
-        return respond(S::error_reply(operation, &FrameError::Panicked.into()), (None, None));
+        return respond(S::error_reply(operation, &FrameError::Panicked.into()), None);
     };
-    let Ended { mut reply, writing, mut counted, request_id, held, unrecorded } = ended;
+    let Ended { mut reply, writing, mut counted, request_id, place, unrecorded } = ended;
     if let Err(error) = writing.await {
         reply = S::error_reply(operation, &unrecorded(FrameError::Unrecorded(error)));
         counted.as_status(reply.status().as_u16());
     }
     drop(counted);
-    let mut response = respond(reply, held);
+    let mut response = respond(reply, place);
     response.headers_mut().insert(REQUEST_ID_HEADER, request_id);
     response
 }
@@ -185,9 +187,9 @@ async fn carry_out<S: Service>(
     };
     body.discard(&frame.tasks);
     let Outcome { result, subject } = outcome;
-    let result = result.and_then(|reply| Ok((reply.memory(&caller.allowance)?, reply)));
+    let result = result.and_then(|reply| Ok(reply.charged(&caller.allowance)?));
     let error = result.as_ref().err().map(|error| daemon.told(&exchange, operation, error));
-    let (memory, reply) = result.unwrap_or_else(|error| (None, S::error_reply(operation, &error)));
+    let reply = result.unwrap_or_else(|error| S::error_reply(operation, &error));
     let request_id = exchange.id().header();
     let ending = Ending {
         status: reply.status().as_u16(),
@@ -195,7 +197,7 @@ async fn carry_out<S: Service>(
         error: error.as_deref(),
     };
     let (writing, counted) = exchange.end(&ending);
-    Ended { reply, writing, counted, request_id, held: (place, memory), unrecorded: S::Error::from }
+    Ended { reply, writing, counted, request_id, place, unrecorded: S::Error::from }
 }
 
 /// What every request must pass before anybody looks at what it asks for.
@@ -221,22 +223,18 @@ async fn guarded<S: Service>(
     })
 }
 
-fn respond(reply: Reply, (place, memory): (Option<Taken>, Option<Taken>)) -> Response {
-    reply.into_response(|body| Body::new(sending::Sending::new(body, memory, place)))
+fn respond(reply: Reply, place: Option<Taken>) -> Response {
+    reply.into_response(|body| Body::new(Sending::new(body, place)))
 }
 
 fn write_down(frame: &Frame, refused: &Refused<'_>) {
-    let (action, answered) = match refused.what {
-        RefusedWhat::Handshake => ("handshake", None),
-        RefusedWhat::Connection => ("connect", None),
-        RefusedWhat::Request(status) => ("request", Some(status)),
+    let (action, status) = match refused.what {
+        RefusedWhat::Handshake => ("handshake", 0),
+        RefusedWhat::Connection => ("connect", 0),
+        RefusedWhat::Request(status) => ("request", status),
     };
-    let reason = match answered {
-        None => Cow::Borrowed(refused.reason),
-        Some(status) => Cow::Owned(format!("answered {status}: {}", refused.reason)),
-    };
-    let (address, spiffe_id) = (refused.address, refused.id);
-    frame.audit().refused(&Refusal { action, address, spiffe_id, reason: &reason });
+    let Refused { address, id: spiffe_id, reason, .. } = *refused;
+    frame.audit().refused(&Refusal { action, address, spiffe_id, status, reason });
 }
 
 #[cfg(test)]

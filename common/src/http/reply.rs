@@ -7,8 +7,8 @@ use axum::{
 };
 use bytes::Bytes;
 
-use super::{Allowance, Exchange, FrameError};
-use crate::{budget::Taken, wire::clean_path};
+use super::{Allowance, Exchange, FrameError, block::Block};
+use crate::wire::clean_path;
 
 /// An answer up to this length, in bytes, takes nothing from the budget of memory: the number of requests bounds how many
 /// there are.
@@ -76,10 +76,15 @@ impl Reply {
         self.status
     }
 
-    /// Takes the memory of a large answer from the budget of its peer.
-    pub(super) fn memory(&self, allowance: &Allowance) -> Result<Option<Taken>, FrameError> {
-        let length = self.body.len();
-        Ok((length > SMALL).then(|| allowance.memory.take(length as u64)).transpose()?)
+    /// Takes the memory of a large answer from the budget of its peer, until it has been sent.
+    pub(super) fn charged(mut self, allowance: &Allowance) -> Result<Self, FrameError> {
+        if self.body.len() > SMALL {
+            let taken = allowance.memory.take(self.body.len() as u64)?;
+            let mut block = Block::with_capacity(self.body.len());
+            block.extend(&self.body);
+            self.body = block.into_bytes(Some(taken));
+        }
+        Ok(self)
     }
 
     /// The answer with its headers, and with the body that `send` makes of its bytes.

@@ -23,13 +23,8 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    /// Sends `body`, which has taken `memory` of a budget where it is large.
-    pub(super) fn new(body: Bytes, memory: Option<Taken>, place: Option<Taken>) -> Self {
-        let rest = match memory {
-            None => body,
-            Some(taken) => Bytes::from_owner(Charged { body, _taken: taken }),
-        };
-        Self { rest, _place: place }
+    pub(super) const fn new(body: Bytes, place: Option<Taken>) -> Self {
+        Self { rest: body, _place: place }
     }
 }
 
@@ -55,18 +50,6 @@ impl http_body::Body for Sending {
     }
 }
 
-/// Bytes with the part of a budget that they take: it is given back when the memory is.
-struct Charged {
-    body: Bytes,
-    _taken: Taken,
-}
-
-impl AsRef<[u8]> for Charged {
-    fn as_ref(&self) -> &[u8] {
-        &self.body
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -75,15 +58,20 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::budget::{Bounds, Budget, Class};
+    use crate::{
+        budget::{Bounds, Budget, Class},
+        http::block::Block,
+    };
 
     #[tokio::test]
     async fn an_answer_goes_out_in_parts_and_holds_its_memory_until_the_last_of_them_is_gone() {
         let budget = Budget::new(Bounds { all: 1 << 20, each: 1 << 20, reserve: 0 });
         let account = budget.account(&Arc::from("a"), Class::Ordinary);
         let whole = Bytes::from((0..=u8::MAX).cycle().take(3 * PART + 1).collect::<Vec<u8>>());
-        let memory = account.take(whole.len() as u64).ok();
-        let mut sending = Sending::new(whole.clone(), memory, account.take(1).ok());
+        let mut block = Block::with_capacity(whole.len());
+        block.extend(&whole);
+        let body = block.into_bytes(account.take(whole.len() as u64).ok());
+        let mut sending = Sending::new(body, account.take(1).ok());
         assert_eq!(sending.size_hint().exact(), Some(whole.len() as u64));
         let mut parts = Vec::new();
         while let Some(part) = sending.frame().await {

@@ -128,6 +128,7 @@ async fn a_slow_but_steady_reader_gets_all_of_its_answer_and_one_that_stalls_is_
     let cluster = scenario()
         .setting("SPIKE_HTTP_SERVER_IDLE_TIMEOUT", IDLE)
         .setting("SPIKE_HTTP_SERVER_MAX_BODY_SIZE", "33554432")
+        .setting("SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID", "67108864")
         .start()
         .await?;
     large_secret(&cluster, ANSWER).await?;
