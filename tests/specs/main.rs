@@ -3,6 +3,7 @@
 //! One module per concern. Section numbers such as "wire-api 4.1", row numbers such as "row 12" and quirks such as
 //! "Q-37" are those of the reference of upstream's behaviour; "design" is the page that says where we decided otherwise.
 
+mod audit;
 mod bootstrap;
 mod cipher;
 mod cli;
@@ -21,6 +22,7 @@ mod seal;
 mod secrets;
 mod shutdown;
 mod soak;
+mod streams;
 mod telemetry;
 mod wire;
 mod workload;
