@@ -141,8 +141,10 @@ async fn a_daemon_that_waits_for_its_svid_is_ended_by_sigterm_and_not_by_sighup_
 -> Result<()> {
     let cluster = scenario().start().await?;
     for program in ["nexus", "keeper"] {
-        // Nobody knows this process: the Workload API has no SVID for it.
-        let mut child = another(&cluster, program).stdout(Stdio::null()).spawn()?;
+        let nobody = format!("unix://{}/nobody.sock", cluster.dir().display());
+        let mut command = another(&cluster, program);
+        command.env("SPIFFE_ENDPOINT_SOCKET", nobody).stdout(Stdio::null());
+        let mut child = command.spawn()?;
         eventually("a process that can be told to end", PATIENCE, async || {
             Ok(catches(&child, Signal::TERM)?.then_some(()))
         })
