@@ -109,7 +109,7 @@ async fn after_the_mend_changes_may_begin_again_and_the_gap_is_in_the_log() {
     assert_eq!(records[0]["Action"], "gap");
     assert_eq!(records[0]["State"], "audit-errored");
     let error = records[0]["Err"].as_str().unwrap();
-    assert!(error.starts_with("1 lines are missing here"), "{error}");
+    assert!(error.starts_with("lines missing here, or written late: 1;"), "{error}");
     assert_eq!(records[1]["Status"], 204);
 }
 
@@ -185,11 +185,23 @@ async fn a_disk_that_is_full_refuses_changes_while_lines_can_still_be_written() 
 
 /// Waits until the log takes its failure back, without a line of ours.
 async fn until_mended(log: &AuditLog) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while log.accepts_changes().is_err() {
         assert!(Instant::now() < deadline, "the failure is never taken back");
         tokio::task::yield_now().await;
     }
+}
+
+#[test]
+fn a_reader_that_closes_its_end_is_noticed_without_any_line() {
+    let (reader, log) = piped();
+    drop(reader);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while log.check().is_ok() {
+        assert!(Instant::now() < deadline, "it is never noticed");
+        std::thread::yield_now();
+    }
+    assert_eq!(log.accepts_changes(), Err(AuditError::Write(Errno::PIPE)));
 }
 
 #[test]
