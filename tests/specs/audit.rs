@@ -50,7 +50,7 @@ fn records(path: &Path) -> Result<Vec<Value>> {
         "{} ends with a part of a line",
         path.display()
     );
-    let record = |line: &str| Ok(serde_json::from_str::<Value>(line).context(line.to_owned())?);
+    let record = |line: &str| serde_json::from_str::<Value>(line).context(line.to_owned());
     text.lines().map(record).collect()
 }
 
