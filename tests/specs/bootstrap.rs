@@ -120,10 +120,10 @@ async fn forced_on_a_live_system_it_fails_and_nexus_gives_the_keepers_their_shar
             Ok(crew.log(&name)?.contains("Nexus replaced the share by another").then_some(()))
         })
         .await?;
-        assert!(crew.log(&name)?.contains("Bootstrap replaced the share by another"), "{name}");
+        crew.log_says(&name, "Bootstrap replaced the share by another").await?;
     }
     crew.keepers_good().await?;
-    assert!(crew.log("nexus")?.contains("a Keeper does not hold its share of the key in use"));
+    crew.log_says("nexus", "a Keeper does not hold its share of the key in use").await?;
     crew.crash_nexus().await?;
     data_is_there(&mut crew).await?;
     assert_eq!(crew.status().await?.root_key, key);
@@ -146,7 +146,7 @@ async fn forced_while_nexus_was_away_the_new_key_is_refused_and_the_recovery_sha
 
     crew.start_nexus().await?;
     crew.sealed_because("which is not that of the data").await?;
-    assert!(crew.log("nexus")?.contains("the key of the Keepers' shares cannot be used"));
+    crew.log_says("nexus", "the key of the Keepers' shares cannot be used").await?;
     assert_eq!(fs::read(crew.dir().join("data/nexus.db"))?, before);
     for share in &shares[..2] {
         crew.feed(share).await?;

@@ -120,8 +120,7 @@ async fn a_share_of_another_key_is_found_out_named_and_replaced() -> Result<()> 
         assert!(keeper.holds(&share.value), "Keeper {}", share.index);
         given_nothing_but(keeper, share);
     }
-    let log = crew.log("nexus")?;
-    assert!(log.contains("a Keeper does not hold its share of the key in use"), "{log}");
+    crew.log_says("nexus", "a Keeper does not hold its share of the key in use").await?;
     crew.stop().await
 }
 
@@ -218,7 +217,7 @@ async fn survives(crew: &mut Crew, name: &str, wrong: &str, right: &str, part: &
     crew.nexus().set(name, wrong);
     crew.start_nexus().await?;
     crew.sealed_because(part).await?;
-    assert!(crew.log("nexus")?.contains("the Keepers' shares make no key"));
+    crew.log_says("nexus", "the Keepers' shares make no key").await?;
     assert_eq!(fs::read(database(crew))?, before);
     crew.nexus().terminate().await?;
     crew.nexus().set(name, right);
@@ -286,7 +285,7 @@ async fn a_store_that_does_not_open_keeps_nexus_sealed_until_it_is_mended() -> R
         crew.start_nexus().await?;
         let told = crew.sealed_because(reason).await?;
         assert!(told.contains("the store cannot be opened"), "{what}: {told}");
-        assert!(crew.log("nexus")?.contains("the key of the Keepers' shares cannot be used"));
+        crew.log_says("nexus", "the key of the Keepers' shares cannot be used").await?;
         let refused = crew.superuser()?.put_secret(&put("a/b", &[("k", "other")])).await;
         assert_eq!(refused.unwrap_err().status().map(|status| status.as_u16()), Some(503));
 

@@ -4,6 +4,7 @@
 //! "Q-37" are those of the reference of upstream's behaviour; "design" is the page that says where we decided otherwise.
 
 mod attestation;
+mod audit;
 mod bootstrap;
 mod bundles;
 mod cipher;
@@ -25,6 +26,7 @@ mod seal;
 mod secrets;
 mod shutdown;
 mod soak;
+mod streams;
 mod telemetry;
 mod wire;
 mod workload;

@@ -149,7 +149,7 @@ async fn a_file_of_another_key_among_the_right_ones_is_left_out() -> Result<()> 
     let told = crew.feed_in_vain(&shares[2]).await?;
     assert!(told.contains("feed the one that you doubt again, or one more"), "{told}");
     assert_eq!(crew.feed(&shares[3]).await?, collected(3));
-    assert!(crew.log("nexus")?.contains("this share does not belong to the others"));
+    crew.log_says("nexus", "this share does not belong to the others").await?;
     data_is_back(&mut crew).await?;
     crew.stop().await
 }
@@ -264,7 +264,7 @@ async fn no_log_and_no_file_ever_holds_a_value_a_share_or_a_key() -> Result<()> 
     assert!(!hidden.iter().any(|(_, bytes)| contains(again.text.as_bytes(), bytes)));
     // The search finds what is there: the name of the key, which may be told.
     let name: Fingerprint = key.fingerprint();
-    assert!(crew.log("nexus")?.contains(&name.to_string()));
+    crew.log_says("nexus", &name.to_string()).await?;
     crew.stop().await
 }
 

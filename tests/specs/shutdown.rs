@@ -2,7 +2,8 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use spike_tests::{PATIENCE, Running, SUPERUSER, eventually, raw::Connection};
 use tokio::net::TcpStream;
 
@@ -114,4 +115,20 @@ async fn nexus_starts_again_where_it_was() -> Result<()> {
     cluster.restart_nexus().await?;
     assert_eq!(cluster.post(LIST, "{}").await?.told(), (200, r#"{"keys":[]}"#));
     cluster.stop().await
+}
+
+#[tokio::test]
+async fn sighup_sigusr1_and_sigusr2_do_not_end_nexus() -> Result<()> {
+    let mut cluster = scenario().start().await?;
+    let pid = cluster.nexus().pid().context("Nexus has ended")?;
+    let pid = Pid::from_raw(i32::try_from(pid)?).context("no process number")?;
+    let mut connection = cluster.dial_as(SUPERUSER)?.connect().await?;
+    for signal in [Signal::HUP, Signal::USR1, Signal::USR2] {
+        kill_process(pid, signal)?;
+        assert_eq!(connection.exchange(head_of_list() + "{}").await?.status, 200, "{signal:?}");
+    }
+    // A signal that ends a process may do so a moment later, but its status then says so.
+    cluster.nexus().signal_term()?;
+    assert_eq!(exit_status(&mut cluster).await?, Some(0));
+    Ok(())
 }

@@ -157,20 +157,16 @@ struct AuditOwner;
 impl Owner for AuditOwner {
     fn write_gap(&self, lost: u64, line: &mut Vec<u8>) {
         let now = clock::now();
-        let error = format!("{lost} lines are missing here: the audit log could not be written");
+        let error = format!("lines missing here, or written late: {lost}; the audit log failed");
         Fields { error: &error, ..Fields::failure("gap", now) }.write(line, now);
     }
 
     fn failure_changed(&self, failure: Option<Failure>) {
-        match failure.map(AuditError::from) {
-            Some(error) => {
-                let reason = crate::daemon::chain(&error);
-                tracing::error!(
-                    reason,
-                    "the audit log fails: requests that cannot be written down fail too"
-                );
-            }
-            None => tracing::warn!("the audit log is written again"),
+        if let Some(error) = failure.map(AuditError::from) {
+            let reason = crate::daemon::chain(&error);
+            tracing::error!(reason, "the audit log fails: what cannot be written down fails too");
+        } else {
+            tracing::warn!("the audit log is written again");
         }
     }
 }

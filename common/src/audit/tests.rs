@@ -1,7 +1,9 @@
 use std::{
     fs::File,
-    io::{self, PipeReader, Read},
+    io::{self, BufRead, PipeReader, Read},
     os::fd::OwnedFd,
+    path::PathBuf,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -98,11 +100,7 @@ async fn after_the_mend_changes_may_begin_again_and_the_gap_is_in_the_log() {
     assert!(write(&log, 200).await.is_err());
     let (reader, writer) = io::pipe().unwrap();
     log.reopen(File::from(OwnedFd::from(writer)));
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while log.accepts_changes().is_err() {
-        assert!(Instant::now() < deadline, "the failure is never taken back");
-        tokio::task::yield_now().await;
-    }
+    until_mended(&log).await;
     assert_eq!(log.check(), Ok(()));
     write(&log, 204).await.unwrap();
     assert_eq!(metric(&log, "audit_lines_written_total"), 1);
@@ -112,8 +110,99 @@ async fn after_the_mend_changes_may_begin_again_and_the_gap_is_in_the_log() {
     assert_eq!(records[0]["Action"], "gap");
     assert_eq!(records[0]["State"], "audit-errored");
     let error = records[0]["Err"].as_str().unwrap();
-    assert!(error.starts_with("1 lines are missing here"), "{error}");
+    assert!(error.starts_with("lines missing here, or written late: 1;"), "{error}");
     assert_eq!(records[1]["Status"], 204);
+}
+
+/// A file system of 1 MiB, in a mount namespace of a process that keeps it.
+struct SmallDisk {
+    keeper: std::process::Child,
+    root: PathBuf,
+}
+
+impl SmallDisk {
+    /// `None` where this user may not mount anything.
+    fn mount() -> Option<Self> {
+        let mount = "mount -t tmpfs -o size=1m none /mnt && echo mounted && read _";
+        let mut keeper = Command::new("unshare")
+            .args(["--map-root-user", "--mount", "sh", "-c", mount])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .ok()?;
+        let mut told = String::new();
+        io::BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut told).unwrap();
+        let root = PathBuf::from(format!("/proc/{}/root/mnt", keeper.id()));
+        let disk = Self { keeper, root };
+        (told == "mounted\n").then_some(disk)
+    }
+
+    /// Takes all space that is left.
+    fn fill(&self) -> PathBuf {
+        let path = self.root.join("filler");
+        let mut file = File::create(&path).unwrap();
+        while io::Write::write(&mut file, &[0; 4096]).is_ok() {}
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        self.keeper.kill().unwrap();
+        self.keeper.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_refuses_changes_while_lines_can_still_be_written() {
+    let Some(disk) = SmallDisk::mount() else {
+        println!("skipped: this user may not mount a file system");
+        return;
+    };
+    let log = AuditLog::to_file(File::create(disk.root.join("audit.log")).unwrap()).unwrap();
+    let filler = disk.fill();
+    // What is reserved is enough for more than 300 lines.
+    for _ in 0..300 {
+        write(&log, 200).await.unwrap();
+        assert_eq!(log.accepts_changes(), Ok(()));
+    }
+    let mut lines = 300;
+    while log.accepts_changes().is_ok() {
+        write(&log, 200).await.unwrap();
+        lines += 1;
+        assert!(lines < 1000, "the disk was full before");
+    }
+    assert_eq!(log.accepts_changes(), Err(AuditError::NoSpaceAhead(Errno::NOSPC)));
+    assert!(log.check().is_err());
+    for _ in 0..100 {
+        write(&log, 200).await.unwrap();
+    }
+    std::fs::remove_file(filler).unwrap();
+    until_mended(&log).await;
+    drop(log);
+    let text = std::fs::read_to_string(disk.root.join("audit.log")).unwrap();
+    assert_eq!(text.lines().count(), lines + 100, "nothing was lost");
+}
+
+/// Waits until the log takes its failure back, without a line of ours.
+async fn until_mended(log: &AuditLog) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while log.accepts_changes().is_err() {
+        assert!(Instant::now() < deadline, "the failure is never taken back");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_reader_that_closes_its_end_is_noticed_without_any_line() {
+    let (reader, log) = piped();
+    drop(reader);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while log.check().is_ok() {
+        assert!(Instant::now() < deadline, "it is never noticed");
+        std::thread::yield_now();
+    }
+    assert_eq!(log.accepts_changes(), Err(AuditError::Write(Errno::PIPE)));
 }
 
 #[test]

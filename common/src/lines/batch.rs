@@ -89,12 +89,11 @@ impl Completion {
         if let Some(result) = self.result.get() {
             return Some(*result);
         }
-        match place.and_then(|place| waiting.get_mut(place)) {
-            Some(known) => known.clone_from(waker),
-            None => {
-                *place = Some(waiting.len());
-                waiting.push(waker.clone());
-            }
+        if let Some(known) = place.and_then(|place| waiting.get_mut(place)) {
+            known.clone_from(waker);
+        } else {
+            *place = Some(waiting.len());
+            waiting.push(waker.clone());
         }
         None
     }

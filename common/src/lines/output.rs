@@ -126,6 +126,20 @@ impl Output {
         }
     }
 
+    /// What keeps lines from being written later on, as far as it can be told without writing any: no space ahead, or a
+    /// reader that has closed its end.
+    pub(super) fn foreseen_failure(&self) -> Option<Failure> {
+        self.space_failure().or_else(|| self.is_closed().then_some(Failure::Write(Errno::PIPE)))
+    }
+
+    fn is_closed(&self) -> bool {
+        let mut descriptor = [PollFd::new(&self.file, PollFlags::OUT)];
+        let polled =
+            !self.is_regular && poll(&mut descriptor, Some(&timespec(Duration::ZERO))).is_ok();
+        let [descriptor] = descriptor;
+        polled && descriptor.revents().contains(PollFlags::ERR)
+    }
+
     /// Reserves space ahead where less than half of it is left.
     pub(super) fn reserve(&mut self) {
         let wanted = match self.space {

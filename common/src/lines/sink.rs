@@ -15,7 +15,7 @@ use super::{
     queue::{Queue, WAIT_LIMIT},
 };
 
-/// How often the sink tries by itself whether a failure has ended; and how long a line may wait that nobody asks about.
+/// How often the sink looks by itself whether lines can be written; and how long a line may wait that nobody asks about.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The largest batch whose memory is kept for another, in bytes.
@@ -115,7 +115,7 @@ impl Sink {
         }
     }
 
-    /// Nothing is to be written: waits for lines, and tries meanwhile whether a failure has ended.
+    /// Nothing is to be written: waits for lines, and looks meanwhile whether they could be written.
     fn rest(&mut self) {
         let failure = self.queue.failure();
         if failure == Some(Failure::Stalled) && self.output.waits_for_reader() {
@@ -127,19 +127,19 @@ impl Sink {
             }
         }
         thread::park_timeout(PROBE_INTERVAL);
-        if failure.is_some() && Instant::now() >= self.next_probe {
+        if Instant::now() >= self.next_probe {
             self.probe();
         }
     }
 
-    /// Tries whether lines can be written.
+    /// Looks whether lines can be written.
     fn probe(&mut self) {
         self.next_probe = Instant::now() + PROBE_INTERVAL;
         let failure = self.write_gap(Instant::now());
         if failure.is_none() {
             self.output.reserve();
         }
-        self.report(failure.or(self.output.space_failure()));
+        self.report(failure.or_else(|| self.output.foreseen_failure()));
     }
 
     /// Writes what is left of a line that was cut, and says how many lines are missing where some are.
@@ -177,5 +177,5 @@ impl Sink {
 }
 
 fn newlines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+    bytes.split(|byte| *byte == b'\n').count().saturating_sub(1) as u64
 }

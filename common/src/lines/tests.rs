@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::*;
 
 /// How long anything may take on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Writes `gap N` where N lines are missing, and keeps what it is told.
 #[derive(Clone, Default)]

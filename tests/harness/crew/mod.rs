@@ -319,6 +319,16 @@ impl Crew {
         Ok(std::fs::read_to_string(self.dir().join(format!("logs/{daemon}.log")))?)
     }
 
+    /// Waits until the log of a daemon contains `part`: a line is written a moment after what it tells of.
+    ///
+    /// # Errors
+    /// With the whole log, where it does not.
+    pub async fn log_says(&self, daemon: &str, part: &str) -> Result<()> {
+        let written =
+            eventually(part, PATIENCE, async || Ok(self.log(daemon)?.contains(part).then_some(())));
+        written.await.with_context(|| self.log(daemon).unwrap_or_default())
+    }
+
     /// Runs `spike` under the SPIFFE ID with this path, to its end.
     ///
     /// # Errors

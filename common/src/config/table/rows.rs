@@ -310,7 +310,8 @@ section! {
 
 section! {
     LOGS, "Logs",
-    "Logs are JSON, one object per line.";
+    "Logs are JSON, one object per line, on standard output; the audit log of a daemon is on standard error. See\n\
+     [audit-log.md](audit-log.md) for its lines, and for rotation.";
 
     SPIKE_SYSTEM_LOG_LEVEL, Is("WARN"), Rule::Level, PROGRAMS,
         "The least severe messages that are logged. In any case of letters.";
