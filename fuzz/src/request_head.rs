@@ -30,7 +30,7 @@ pub fn check(data: &[u8]) -> bool {
     let taken = Rc::new(Cell::new(0));
     let answers = RUNTIME.with(|runtime| runtime.block_on(serve(data, &taken)));
     let text = String::from_utf8_lossy(&answers);
-    let heads = text.matches("HTTP/1.").count();
+    let heads = text.split("\r\n").filter(|line| line.starts_with("HTTP/1.")).count();
     assert!(text.is_empty() || text.starts_with("HTTP/1."), "{text:?}");
     assert!(heads <= taken.get() + 1, "{heads} answers to {} requests: {text:?}", taken.get());
     taken.get() > 0

@@ -66,7 +66,8 @@ struct Original {
 }
 
 static ORIGINAL: LazyLock<Original> = LazyLock::new(|| {
-    let directory = std::env::temp_dir().join(format!("spike-fuzz-{}", std::process::id()));
+    // Below what `run.sh` builds, where whatever is left of it disturbs nobody.
+    let directory = PathBuf::from("target/stored_rows").join(std::process::id().to_string());
     fs::create_dir_all(&directory).expect("a directory");
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let store = open(&directory).expect("a new store");

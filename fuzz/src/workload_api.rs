@@ -3,9 +3,8 @@
 //! The input is a list of parts, each after its length in two bytes: chain, key, own bundle, and then names and bundles of
 //! foreign trust domains in turn. The message around them is `prost`'s to read.
 
-use std::sync::Arc;
-
-use spiffe::{TrustDomain, X509Bundle, X509BundleSet, X509Context, X509Svid};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use spiffe::{TrustDomain, X509Bundle, X509Svid};
 use spike_common::svid::Material;
 
 /// See the module. Accepted is what makes an identity.
@@ -13,27 +12,33 @@ pub fn check(data: &[u8]) -> bool {
     let parts = parts(data);
     let [chain, key, own, foreign @ ..] = parts.as_slice() else { return false };
     let Ok(svid) = X509Svid::parse_from_der(chain, key) else { return false };
-    let domain = svid.spiffe_id().trust_domain().clone();
-    let mut bundles = X509BundleSet::new();
-    let mut named = vec![domain.clone()];
-    let Ok(bundle) = X509Bundle::parse_from_der(domain.clone(), own) else { return false };
-    bundles.add_bundle(bundle);
+    let id = svid.spiffe_id().clone();
+    let domain = id.trust_domain().clone();
+    let Some(own) = authorities(&domain, own) else { return false };
+    let mut bundles = vec![(domain.clone(), own)];
     for pair in foreign.chunks_exact(2) {
         let name = std::str::from_utf8(pair[0]).ok().and_then(|name| TrustDomain::new(name).ok());
         let Some(name) = name.filter(|name| *name != domain) else { continue };
-        if let Ok(bundle) = X509Bundle::parse_from_der(name.clone(), pair[1]) {
-            bundles.add_bundle(bundle);
-            named.push(name);
+        if let Some(authorities) = authorities(&name, pair[1]) {
+            bundles.push((name, authorities));
         }
     }
-    let id = svid.spiffe_id().clone();
-    let context = X509Context::new([Arc::new(svid)], bundles);
-    let Ok(material) = Material::from_context(&context) else { return false };
+    let trusted: Vec<TrustDomain> = bundles.iter().map(|(name, _)| name.clone()).collect();
+    let chain = svid.cert_chain().iter();
+    let chain = chain.map(|der| CertificateDer::from(der.as_bytes().to_vec())).collect();
+    let key: PrivateKeyDer<'_> = PrivatePkcs8KeyDer::from(svid.private_key().as_bytes()).into();
+    let Ok(material) = Material::from_der(id.clone(), chain, &key, bundles) else { return false };
     assert_eq!(*material.id(), id, "another identity than was handed out");
-    assert!(material.trust_domains().all(|trusted| named.contains(trusted)));
-    assert!(material.trust_domains().any(|trusted| *trusted == domain), "our own bundle is lost");
+    assert!(material.trust_domains().all(|domain| trusted.contains(domain)));
+    assert!(trusted.iter().all(|domain| material.trust_domains().any(|other| other == domain)));
     assert_eq!(material.offered(), 1);
     true
+}
+
+/// The authorities of a bundle, where it is one.
+fn authorities(domain: &TrustDomain, bundle: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let bundle = X509Bundle::parse_from_der(domain.clone(), bundle).ok()?;
+    Some(bundle.authorities().iter().map(|der| der.as_bytes().to_vec()).collect())
 }
 
 /// Whole parts only; what is left over is passed over.

@@ -177,9 +177,9 @@ async fn one_attack(attack: Attack, arguments: &Arguments) -> Result<bool> {
             tokio::time::sleep(RAMP).await;
             reads(&cluster, arguments).await
         };
-        let (attacked, operator, most) = watched(&cluster, pid, watch).await?;
+        let (under_attack, operator, most) = watched(&cluster, pid, watch).await?;
         drop(attacker);
-        outcome.attacked.push(attacked);
+        outcome.attacked.push(under_attack);
         outcome.operator.longest = outcome.operator.longest.max(operator.longest);
         outcome.operator.refused += operator.refused;
         outcome.most = outcome.most.max(most);

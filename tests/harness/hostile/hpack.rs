@@ -119,8 +119,11 @@ pub fn decode(block: &[u8]) -> Option<Vec<(String, String)>> {
             continue;
         }
         let index = block.number(if first & 0x40 == 0 { 4 } else { 6 })?;
-        let name = if index == 0 { block.text()? } else { Some(entry(index)?.0.to_owned()) };
-        if let (Some(name), Some(value)) = (name, block.text()?) {
+        let name = match index {
+            0 => block.text()?.read(),
+            _ => Some(entry(index)?.0.to_owned()),
+        };
+        if let (Some(name), Some(value)) = (name, block.text()?.read()) {
             fields.push((name, value));
         }
     }
@@ -134,7 +137,7 @@ fn entry(index: usize) -> Option<(&'static str, &'static str)> {
 /// The rest of a header block.
 struct Block<'a>(&'a [u8]);
 
-impl Block<'_> {
+impl<'a> Block<'a> {
     /// A number whose first bits are the last `prefix` ones of the next byte.
     fn number(&mut self, prefix: u8) -> Option<usize> {
         let most = (1_usize << prefix) - 1;
@@ -152,19 +155,31 @@ impl Block<'_> {
         None
     }
 
-    /// A text; nothing within where it has characters that are not read.
-    fn text(&mut self) -> Option<Option<String>> {
+    fn text(&mut self) -> Option<Text<'a>> {
         let coded = self.0.first()? & 0x80 != 0;
         let length = self.number(7)?;
         let (bytes, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        Some(if coded { huffman(bytes) } else { String::from_utf8(bytes.to_vec()).ok() })
+        Some(Text { coded, bytes })
     }
 
     fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
+    }
+}
+
+/// A text as it is on the wire.
+struct Text<'a> {
+    coded: bool,
+    bytes: &'a [u8],
+}
+
+impl Text<'_> {
+    /// Nothing where it has characters that are not read.
+    fn read(&self) -> Option<String> {
+        if self.coded { huffman(self.bytes) } else { String::from_utf8(self.bytes.to_vec()).ok() }
     }
 }
 

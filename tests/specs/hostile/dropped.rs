@@ -10,7 +10,7 @@ use spike_common::{
     wire::{Operation, PolicyNameRequest},
 };
 use spike_tests::{
-    Running, SUPERUSER, eventually,
+    PATIENCE, Running, SUPERUSER, eventually,
     hostile::{
         Http2Peer, Leave, Manners,
         frame::{CANCEL, Frame},
@@ -103,7 +103,12 @@ impl Change {
         if !matches!(self, Self::PolicyPut | Self::PolicyDelete) {
             return Ok(None);
         }
-        let status = workload.post(GET, secrets::get(name, 0).encode()).await?.status;
+        let status = eventually("an answer other than to wait", PATIENCE, async || {
+            let status = workload.post(GET, secrets::get(name, 0).encode()).await?.status;
+            // Who is denied often is told to come again.
+            Ok((status != 429).then_some(status))
+        })
+        .await?;
         match status {
             // It may read what is not there.
             404 => Ok(Some(self == Self::PolicyPut)),

@@ -41,7 +41,7 @@ fn audit_records(cluster: &Running) -> Result<Vec<Value>> {
     let text = cluster.audit_text()?;
     let lines = text.lines().map(|line| {
         let mut line: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
-        Ok(line["audit"].take())
+        Ok(line.get_mut("audit").context("a line without a record")?.take())
     });
     lines.collect()
 }

@@ -101,7 +101,8 @@ fn head(stream: u32, flags: u8, fields: &[(&str, &str)]) -> Vec<u8> {
 const POST: [(&str, &str); 4] =
     [(":method", "POST"), (":scheme", "https"), (":authority", "localhost"), (":path", LIST)];
 
-/// Each breaks the connection as a whole (RFC 9113, sections 4 to 6). A server may call any of it a PROTOCOL_ERROR.
+/// Each breaks the connection as a whole (RFC 9113, sections 4 to 6). A server may call any of it
+/// a protocol error.
 #[tokio::test]
 async fn what_breaks_the_protocol_ends_the_connection_with_its_reason() -> Result<()> {
     let cluster = scenario().start().await?;
