@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     fmt,
     net::SocketAddr,
-    os::unix::ffi::OsStringExt,
+    os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -83,16 +83,11 @@ impl EndpointSocket {
 
     /// The address of the Unix socket at `path`, whatever characters it has.
     pub fn of_unix_path(path: &Path) -> String {
-        use std::os::unix::ffi::OsStrExt;
-        let mut text = "unix://".to_owned();
-        for byte in path.as_os_str().as_bytes() {
-            if byte.is_ascii_alphanumeric() || b"/-._~".contains(byte) {
-                text.push(char::from(*byte));
-            } else {
-                text.push_str(&format!("%{byte:02X}"));
-            }
-        }
-        text
+        let escaped = path.as_os_str().as_bytes().iter().map(|byte| {
+            let plain = byte.is_ascii_alphanumeric() || b"/-._~".contains(byte);
+            if plain { char::from(*byte).to_string() } else { format!("%{byte:02X}") }
+        });
+        format!("unix://{}", escaped.collect::<String>())
     }
 }
 
@@ -128,7 +123,7 @@ impl fmt::Display for EndpointSocket {
 fn socket_path(rest: &str) -> Result<PathBuf, EndpointError> {
     let path = match rest.strip_prefix("//") {
         Some(rest) if rest.starts_with('/') => rest,
-        Some(rest) if rest.is_empty() => return Err(EndpointError::NotAbsolute),
+        Some("") => return Err(EndpointError::NotAbsolute),
         Some(_) => return Err(EndpointError::Host),
         None if rest.starts_with('/') => rest,
         None => return Err(EndpointError::NotAbsolute),

@@ -95,6 +95,7 @@ impl Listener {
     ///
     /// # Errors
     /// The error of the last address, where none could be bound.
+    #[expect(clippy::unused_async, reason = "it registers with the runtime that its caller is on")]
     pub async fn bind(addresses: &[SocketAddr]) -> io::Result<Self> {
         let socket = net::listen(addresses)?;
         let address = socket.local_addr()?;
