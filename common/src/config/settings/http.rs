@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     config::{Reader, table},
+    limit::Rate,
     mtls::{ClientTimeouts, Limits},
 };
 
@@ -16,6 +17,8 @@ pub struct HttpServerSettings {
     pub read_body_timeout: Duration,
     /// The largest body of a request, in bytes.
     pub max_body_size: usize,
+    /// How often one SPIFFE ID may be denied.
+    pub denials: Rate,
     /// How long requests in flight may take to finish after SIGTERM.
     pub drain_timeout: Duration,
 }
@@ -32,6 +35,10 @@ impl HttpServerSettings {
             },
             read_body_timeout: reader.duration(&table::SPIKE_HTTP_SERVER_READ_BODY_TIMEOUT),
             max_body_size: reader.count(&table::SPIKE_HTTP_SERVER_MAX_BODY_SIZE),
+            denials: Rate {
+                per_second: reader.count(&table::SPIKE_HTTP_SERVER_DENIALS_PER_SECOND),
+                burst: reader.count(&table::SPIKE_HTTP_SERVER_DENIALS_BURST),
+            },
             drain_timeout: reader.duration(&table::SPIKE_HTTP_SERVER_DRAIN_TIMEOUT),
         }
     }

@@ -221,6 +221,13 @@ section! {
     SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID, Is("1024"), Rule::Count { max: 1_000_000 }, DAEMONS,
         "How many connections of one SPIFFE ID may be open.",
         upstream "New; no limit there.";
+    SPIKE_HTTP_SERVER_DENIALS_PER_SECOND, Is("50"), Rule::Size { max: 1_000_000 }, DAEMONS,
+        "How many requests of one SPIFFE ID may be denied each second (401). What is above is answered 429 with \
+         `Retry-After`. 0: no limit.",
+        upstream "New; no limit there.";
+    SPIKE_HTTP_SERVER_DENIALS_BURST, Is("200"), Rule::Size { max: 1_000_000 }, DAEMONS,
+        "How many requests of one SPIFFE ID may be denied at once after a pause. 0: no limit on denials at all.",
+        upstream "New; no limit there.";
     SPIKE_HTTP_SERVER_DRAIN_TIMEOUT, Is("20s"), Rule::Duration, DAEMONS,
         "How long requests in flight may take to finish after SIGTERM. Keep it below the patience of the service manager \
          (systemd `TimeoutStopSec`, Kubernetes `terminationGracePeriodSeconds`).",
