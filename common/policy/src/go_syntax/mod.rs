@@ -74,6 +74,15 @@ pub(crate) enum Look {
     NotWordBoundary,
 }
 
+/// The characters of the texts that a pattern is put to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alphabet {
+    /// ASCII, as in every SPIFFE ID and every path that is one. Classes such as `[^/]` become a tenth as large.
+    Ascii,
+    /// All of Unicode.
+    Unicode,
+}
+
 /// Parses `text` as Go's `regexp.Compile` does.
 ///
 /// # Errors
@@ -83,9 +92,24 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
 }
 
 impl Node {
-    /// The pattern for Rust's `regex` that matches exactly what this tree matches.
-    pub(crate) fn to_rust(&self) -> String {
-        emit::rust_pattern(self)
+    /// The pattern for Rust's `regex` that matches exactly what this tree matches in texts of this alphabet.
+    pub(crate) fn to_rust(&self, alphabet: Alphabet) -> String {
+        emit::rust_pattern(self, alphabet)
+    }
+
+    /// How many places of the pattern a search may have to follow at once: one for each character, times the
+    /// repetitions around. A match costs at most about this number times the length of the subject.
+    pub(crate) fn steps(&self) -> u64 {
+        match self {
+            Self::Empty | Self::Look(_) => 0,
+            Self::Literal(_) | Self::AnyButNewline | Self::Class(_) => 1,
+            Self::Repeat { node, min, max } => {
+                node.steps().saturating_mul(u64::from(max.unwrap_or(*min).max(1)))
+            }
+            Self::Concat(nodes) | Self::Alternate(nodes) => {
+                nodes.iter().fold(0, |sum, node| node.steps().saturating_add(sum))
+            }
+        }
     }
 
     /// A rough measure of the compiled size: one per byte, class range and assertion, times the repetitions around.
