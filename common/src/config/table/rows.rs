@@ -149,6 +149,11 @@ section! {
     SPIKE_NEXUS_BACKEND_STORE, Is("sqlite"), Rule::Backend, CEREMONY,
         "`sqlite`: an encrypted database file. `memory`: nothing outlives the process, and Keepers are not used. `lite`: \
          no store, encryption as a service only.";
+    SPIKE_NEXUS_RESERVED_PATHS, Is("pattern"), Rule::ReservedPaths, NEXUS,
+        "Which policies open `spike/system/acl`, `spike/system/secret` and `spike/system/cipher/exec`. `pattern`: those whose \
+         path pattern matches the whole of it, so that `^.*$` with `super` makes an administrator. `literal`: of these, \
+         those whose path pattern names it letter for letter, as `^spike/system/acl$` does.",
+        upstream "New; `pattern` there.";
     SPIKE_NEXUS_MAX_SECRET_VERSIONS, Is("10"), Rule::Count { max: 4_294_967_295 }, NEXUS,
         "How many versions of a secret are kept. It is stored with a secret when the secret is created.";
     SPIKE_NEXUS_CRYPTO_MAX_CIPHERTEXT_SIZE, Is("65536"), Rule::Count { max: 4_294_967_295 }, NEXUS,
