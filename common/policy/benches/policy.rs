@@ -124,38 +124,6 @@ fn deny_vague(bencher: Bencher<'_, '_>, count: usize) {
     bench_decisions(bencher, &set, &requests);
 }
 
-/// Heavy, and as policies are: for a workload and its tenant, with lengths, classes and a choice.
-fn heavy(n: usize) -> Policy {
-    policy(
-        n,
-        r"^spiffe://example\.org/ns/(prod)?(dev)?/sa/app-{n}(/[a-z0-9-]{36})?$",
-        "^tenants/t-{n}/([a-z]+-)*[a-z]{8}(/.{36})?(/[^/]+)*$",
-    )
-}
-
-/// The same requests, which end so that the last character of the path decides.
-fn denied(mut requests: Vec<(String, String)>) -> Vec<(String, String)> {
-    for (_, path) in &mut requests {
-        path.push('/');
-    }
-    requests
-}
-
-#[divan::bench(args = [1, 1_000])]
-fn allow_heavy(bencher: Bencher<'_, '_>, count: usize) {
-    bench_allowed(bencher, count, heavy);
-}
-
-#[divan::bench(args = [1, 1_000])]
-fn deny_heavy(bencher: Bencher<'_, '_>, count: usize) {
-    let set = set(count, heavy);
-    let requests = denied(requests(count));
-    let is_denied =
-        |(id, path): &(String, String)| !set.decide(id, path, Permission::Read).is_allowed();
-    assert!(requests.iter().all(is_denied), "every request of this benchmark is denied");
-    bench_decisions(bencher, &set, &requests);
-}
-
 #[divan::bench]
 fn change_one_policy_among_100_000(bencher: Bencher<'_, '_>) {
     let mut set = set(100_000, mixed);

@@ -294,11 +294,12 @@ impl Entry {
 
     /// Whether both patterns match. The cheaper one is tried first: it often spares the other.
     fn is_match(&self, spiffe_id: &str, path: &str, kept: &Kept) -> bool {
-        if self.id.pattern.steps() < self.path.pattern.steps() {
-            self.id.is_match(spiffe_id, kept) && self.path.is_match(path, kept)
-        } else {
-            self.path.is_match(path, kept) && self.id.is_match(spiffe_id, kept)
+        let id_matches = || self.id.is_match(spiffe_id, kept);
+        let id_first = self.id.pattern.steps() < self.path.pattern.steps();
+        if id_first && !id_matches() {
+            return false;
         }
+        self.path.is_match(path, kept) && (id_first || id_matches())
     }
 }
 

@@ -26,6 +26,9 @@ use trie::{NodeId, Trie};
 
 pub(super) use filed::{Filed, Kept};
 
+/// Keys of fewer bytes that may stand anywhere stand in many subjects.
+const SHORT_KEY: usize = 4;
+
 /// A place in the index: a node of one of its trees, and whether an exact or an open key ends there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Slot {
@@ -170,9 +173,13 @@ impl FieldIndex {
     }
 }
 
-/// Whether one of the keys is in nearly every subject: the empty one, or what every SPIFFE ID begins with.
+/// Whether one of the keys is in nearly every subject, or easily put into one: the empty one, what every SPIFFE ID begins
+/// with, or a few characters that may stand anywhere.
 fn is_loose(keys: &[Key]) -> bool {
-    keys.iter().any(|key| !key.exact && b"spiffe://".starts_with(&key.symbols))
+    keys.iter().any(|key| {
+        let is_short = !key.anchored && key.symbols.len() < SHORT_KEY;
+        is_short || (!key.exact && b"spiffe://".starts_with(&key.symbols))
+    })
 }
 
 /// A pattern that is looked up by its text.
