@@ -18,9 +18,9 @@ use super::postings::{self, Postings};
 use super::reserved::{self, Reserved, ReservedRule};
 use super::{Permission, Policy};
 
-/// How many steps the patterns together may have that nearly every request is searched with, for a new policy to be
-/// let in. At the worst a path of 500 bytes then takes some milliseconds.
-pub const MAX_BURDEN: u64 = 2_000;
+/// How many places the patterns together may have that nearly every request is searched with, for a new policy to be let
+/// in. At the worst a path of 500 bytes then takes some milliseconds.
+pub const MAX_BURDEN: u64 = 256;
 
 /// The answer to a request, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,7 +187,7 @@ impl PolicySet {
             return Ok(());
         }
         let field = if of_path > 0 { Field::PathPattern } else { Field::SpiffeIdPattern };
-        let why = Refusal::NoRoom { steps: added, in_use, limit: MAX_BURDEN };
+        let why = Refusal::NoRoom { width: added, in_use, limit: MAX_BURDEN };
         Err(PolicyError::new(field, why))
     }
 
@@ -295,7 +295,7 @@ impl Entry {
     /// Whether both patterns match. The cheaper one is tried first: it often spares the other.
     fn is_match(&self, spiffe_id: &str, path: &str, kept: &Kept) -> bool {
         let id_matches = || self.id.is_match(spiffe_id, kept);
-        let id_first = self.id.pattern.steps() < self.path.pattern.steps();
+        let id_first = self.id.pattern.width() < self.path.pattern.width();
         if id_first && !id_matches() {
             return false;
         }

@@ -96,25 +96,27 @@ pub enum Refusal {
     Syntax(#[from] SyntaxError),
     /// A pattern that costs too much to search for.
     #[error(
-        "has {steps} steps, at most {limit} are allowed: shorten it, or ask for fewer repetitions"
+        "a search may have to follow {width} places of it at once, at most {limit} are allowed: begin it with ^ and a \
+         text, or ask for fewer repetitions"
     )]
     TooComplex {
-        /// Steps of the pattern: one for each character, times the repetitions around.
-        steps: u64,
-        /// Steps allowed.
+        /// Places that may have to be followed at once.
+        width: u64,
+        /// How many are allowed.
         limit: u64,
     },
     /// One pattern too many of those that nearly every request is searched with.
     #[error(
-        "begins with no text of its own, so that nearly every request is searched with its {steps} steps; such \
-         patterns have {in_use} steps already, at most {limit} together: begin it with ^ and a text"
+        "has no text that tells which requests it is about, so that nearly all are searched with it, and {width} of its \
+         places may have to be followed at once; such patterns have {in_use} already, at most {limit} together: begin \
+         it with ^ and a text"
     )]
     NoRoom {
-        /// Steps of the new patterns.
-        steps: u64,
-        /// Steps of those that there are.
+        /// Places of the new patterns that may have to be followed at once.
+        width: u64,
+        /// Those of the patterns that there are.
         in_use: u64,
-        /// Steps allowed in all.
+        /// How many are allowed in all.
         limit: u64,
     },
     /// A word that names no permission.

@@ -50,7 +50,7 @@ pub use permission::{Permission, Permissions};
 pub use reserved::{ACL_PATH, CIPHER_PATH, RESERVED_PATHS, ReservedRule, SECRET_PATH};
 pub use suggest::Suggestion;
 pub use validate::{
-    MAX_NAME_BYTES, MAX_PATH_PATTERN_BYTES, MAX_STEPS, check_name, check_path_pattern,
+    MAX_NAME_BYTES, MAX_PATH_PATTERN_BYTES, MAX_WIDTH, check_name, check_path_pattern,
     check_spiffe_id_pattern,
 };
 

@@ -25,7 +25,7 @@ const EMITTED_NESTING: u32 = 4 * 250 + 50;
 pub struct Pattern {
     text: Box<str>,
     plain: Option<Plain>,
-    steps: u64,
+    width: u64,
 }
 
 impl Pattern {
@@ -44,8 +44,8 @@ impl Pattern {
         if plain.is_none() && node.weight() > LIGHT {
             compile(text, node, Alphabet::Unicode)?;
         }
-        let steps = if plain.is_some() { 0 } else { node.steps() };
-        Ok(Self { text: text.into(), plain, steps })
+        let width = if plain.is_some() { 0 } else { node.width() };
+        Ok(Self { text: text.into(), plain, width })
     }
 
     /// The text as it was written.
@@ -54,8 +54,8 @@ impl Pattern {
     }
 
     /// How many places of the pattern a search may have to follow at once. None where bytes are compared.
-    pub(super) const fn steps(&self) -> u64 {
-        self.steps
+    pub(super) const fn width(&self) -> u64 {
+        self.width
     }
 
     /// Whether the pattern finds a match anywhere in `subject`. Compiles the pattern when it needs to, so keep the

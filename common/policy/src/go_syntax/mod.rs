@@ -19,6 +19,7 @@ mod parser;
 mod repeat;
 mod set;
 mod unicode;
+mod width;
 
 #[cfg(test)]
 mod tests;
@@ -97,19 +98,10 @@ impl Node {
         emit::rust_pattern(self, alphabet)
     }
 
-    /// How many places of the pattern a search may have to follow at once: one for each character, times the
-    /// repetitions around. A match costs at most about this number times the length of the subject.
-    pub(crate) fn steps(&self) -> u64 {
-        match self {
-            Self::Empty | Self::Look(_) => 0,
-            Self::Literal(_) | Self::AnyButNewline | Self::Class(_) => 1,
-            Self::Repeat { node, min, max } => {
-                node.steps().saturating_mul(u64::from(max.unwrap_or(*min).max(1)))
-            }
-            Self::Concat(nodes) | Self::Alternate(nodes) => {
-                nodes.iter().fold(0, |sum, node| node.steps().saturating_add(sum))
-            }
-        }
+    /// How many places of the pattern a search may have to follow at once. A match costs at most about this number times
+    /// the length of the subject.
+    pub(crate) fn width(&self) -> u64 {
+        width::width(self)
     }
 
     /// A rough measure of the compiled size: one per byte, class range and assertion, times the repetitions around.

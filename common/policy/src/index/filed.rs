@@ -48,7 +48,7 @@ impl Filed {
 
     /// What the pattern adds to the search of nearly every request.
     pub(super) fn burden(&self) -> u64 {
-        if self.loose { self.pattern.steps() } else { 0 }
+        if self.loose { self.pattern.width() } else { 0 }
     }
 
     /// Whether the pattern finds a match in `subject`. Compiles it on first use; for a subject that is not ASCII, and so

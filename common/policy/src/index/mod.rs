@@ -101,7 +101,7 @@ impl FieldIndex {
         }
     }
 
-    /// What the patterns add together to the search of nearly every request, in steps.
+    /// What the patterns add together to the search of nearly every request, in places.
     pub(super) const fn burden(&self) -> u64 {
         self.burden
     }
@@ -113,7 +113,7 @@ impl FieldIndex {
         }
         let Ok(node) = go_syntax::parse(text) else { return 0 };
         let Ok(pattern) = Pattern::from_node(text, &node) else { return 0 };
-        if is_loose(&self.choose(Keys::of(&node))) { pattern.steps() } else { 0 }
+        if is_loose(&self.choose(Keys::of(&node))) { pattern.width() } else { 0 }
     }
 
     /// What one [`FieldIndex::unfile`] would take away.
