@@ -9,7 +9,9 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use spike_common::{
     daemon::chain,
-    http::{self, Arriving, Exchange, Frame, Names, Outcome, Reply, Service, class_by_role},
+    http::{
+        self, Arriving, Exchange, Frame, FrameError, Names, Outcome, Reply, Service, class_by_role,
+    },
     mtls::{App, Peer},
     wire::{
         ContributeRequest, EmptyRequest, EmptyResponse, KeeperOperation, ShardResponse,
@@ -71,6 +73,14 @@ impl Service for Keeper {
             _ => None,
         };
         Reply::new(status, body).retry_after(retry_after)
+    }
+
+    fn is_denial(error: &Error) -> bool {
+        matches!(error, Error::Denied(_))
+    }
+
+    fn is_over(error: &Error) -> bool {
+        matches!(error, Error::Frame(FrameError::Over(_)))
     }
 
     /// A refused share is for an operator to know, too.

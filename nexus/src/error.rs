@@ -1,5 +1,7 @@
 //! What can go wrong with a request, and the one table from that to the wire.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use spike_common::{
     audit::AuditError,
@@ -58,6 +60,17 @@ pub enum Error {
     /// No root key yet.
     #[error("not ready: {0}")]
     NotReady(String),
+    /// Too many others ask what takes long. [`Error::retry_after`] says when to come again.
+    #[error("too many long questions at once: try again in a moment")]
+    Busy,
+    /// Work over many policies or names did not end in time. Nothing was changed.
+    #[error("it took longer than {budget:?} and was given up: {instead}")]
+    TookTooLong {
+        /// How long it may take.
+        budget: Duration,
+        /// What to ask for instead.
+        instead: &'static str,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -74,6 +87,7 @@ impl Error {
             Self::NoSuchRoute
             | Self::Malformed(_)
             | Self::Invalid { .. }
+            | Self::TookTooLong { .. }
             | Self::NoShares
             | Self::Undecryptable
             | Self::Restore(
@@ -81,6 +95,7 @@ impl Error {
                 | RestoreError::NotTogether { .. }
                 | RestoreError::WrongKey(_),
             ) => (StatusCode::BAD_REQUEST, ErrorCode::ApiBadRequest),
+            Self::Busy => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::StateNotReady),
             Self::Denied(_) => (StatusCode::UNAUTHORIZED, ErrorCode::AccessUnauthorized),
             Self::NotFound => (StatusCode::NOT_FOUND, ErrorCode::ApiNotFound),
             Self::PolicyExists => (StatusCode::CONFLICT, ErrorCode::EntityExists),
@@ -100,13 +115,42 @@ impl Error {
     /// What a peer that was let in may be told besides the code: why its request was refused, in words.
     pub fn reason(&self) -> Option<String> {
         match self {
-            Self::Invalid { .. } | Self::NoShares | Self::Restore(_) => Some(chain(self)),
+            Self::Invalid { .. }
+            | Self::Busy
+            | Self::TookTooLong { .. }
+            | Self::NoShares
+            | Self::Restore(_) => Some(chain(self)),
             Self::NothingToRecover(_)
             | Self::NoSuchRoute
             | Self::Malformed(_)
             | Self::Frame(_)
             | Self::Denied(_)
             | Self::NotFound
+            | Self::Undecryptable
+            | Self::PolicyExists
+            | Self::Random(_)
+            | Self::NotReady(_)
+            | Self::Store(_)
+            | Self::Unrecordable(_) => None,
+        }
+    }
+}
+
+impl Error {
+    /// After how many seconds the same request may succeed, where waiting helps.
+    pub const fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::Busy => Some(1),
+            Self::Frame(error) => error.retry_after(),
+            Self::NoSuchRoute
+            | Self::Malformed(_)
+            | Self::Denied(_)
+            | Self::Invalid { .. }
+            | Self::TookTooLong { .. }
+            | Self::NotFound
+            | Self::NoShares
+            | Self::NothingToRecover(_)
+            | Self::Restore(_)
             | Self::Undecryptable
             | Self::PolicyExists
             | Self::Random(_)

@@ -9,6 +9,8 @@ pub mod access;
 mod cache_metrics;
 pub mod cipher;
 pub mod error;
+mod lists;
+pub mod long_work;
 pub mod nexus;
 pub mod operator;
 pub mod policies;

@@ -19,6 +19,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::{
     access::Grant,
     error::Error,
+    long_work::Lane,
     nexus::Nexus,
     quorum::{KeeperState, Keepers, Restoration, ShareState},
 };
@@ -162,8 +163,8 @@ impl Nexus {
     /// How Nexus and its Keepers are.
     ///
     /// # Errors
-    /// [`Error::Store`] where the store cannot be asked.
-    pub fn status(&self, grant: &Grant) -> Result<StatusResponse, Error> {
+    /// [`Error::Store`] where the store cannot be asked; [`Error::Busy`].
+    pub async fn status(&self, grant: &Grant) -> Result<StatusResponse, Error> {
         let mut status = StatusResponse {
             version: spike_common::VERSION.to_owned(),
             backend: Backend::Memory.to_string(),
@@ -185,9 +186,15 @@ impl Nexus {
             }
         };
         status.root_key = Some(unsealed.root_key().fingerprint().to_string());
-        if let Ok(store) = unsealed.store() {
-            status.data_key = Some(store.stats()?.active_key);
-            status.last_export = store.last_export()?.map(text);
+        let work = move |_| {
+            let Ok(store) = unsealed.store() else { return Ok(None) };
+            Ok(Some((store.stats()?.active_key, store.last_export()?)))
+        };
+        // Counting what is stored takes long where there is much.
+        let stored = self.long_work().run(Lane::Status, "ask `/healthz`", work).await?;
+        if let Some((active_key, last_export)) = stored {
+            status.data_key = Some(active_key);
+            status.last_export = last_export.map(text);
         }
         Ok(status)
     }

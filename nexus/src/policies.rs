@@ -11,9 +11,6 @@ use crate::{
     store::{PolicyText, Store, StoreError, StoredPolicy},
 };
 
-/// How many policies may be looked through one by one to explain a denial to the audit log.
-const FEW_ENOUGH_TO_EXPLAIN: usize = 1000;
-
 /// Every policy, ready to decide. What is in the store is what is in the set.
 #[derive(Debug)]
 pub struct Policies {
@@ -87,22 +84,6 @@ impl Policies {
     /// The set, to decide by.
     pub fn set(&self) -> RwLockReadGuard<'_, PolicySet> {
         self.set.read().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// Why a request was denied, for the audit log: the nearest policy and what is missing in it.
-    pub fn why_denied(&self, spiffe_id: &str, path: &str, wanted: Permission) -> String {
-        let set = self.set();
-        let mut text = format!("no policy lets it {wanted} {path:?}");
-        if set.len() <= FEW_ENOUGH_TO_EXPLAIN
-            && let Some(miss) = set.explain(spiffe_id, path, wanted, 1).near_misses.first()
-        {
-            let failed: Vec<String> = miss.failed.iter().map(ToString::to_string).collect();
-            text.push_str("; nearest is ");
-            text.push_str(&miss.policy);
-            text.push_str(": ");
-            text.push_str(&failed.join(", "));
-        }
-        text
     }
 }
 

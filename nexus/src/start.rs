@@ -10,7 +10,7 @@ use std::{
 use spike_common::{
     audit::AuditLog,
     clock,
-    config::{Backend, DatabaseSettings, Environment, JournalMode, NexusSettings},
+    config::{Backend, DatabaseSettings, Environment, JournalMode, NexusSettings, ReservedPaths},
     daemon::{self, Daemon, FrameSettings, Program, StartError, chain},
     http::{Frame, RequestMetrics},
     identity::Role,
@@ -26,6 +26,7 @@ use crate::{
     cache_metrics::CacheMetrics,
     nexus::Nexus,
     operator::{KeySource, Shares},
+    policy::ReservedRule,
     quorum::{
         Adopter, Connection, KeeperMetrics, Keepers, Restoration, Tending, Timing, quorum_check,
     },
@@ -71,7 +72,14 @@ pub async fn start(
     let seal = Arc::new(Seal::sealed("no Keeper has sent a share yet"));
     let key_source = key_source(&settings, &seal, &source)?;
     let nexus = Arc::new(Nexus::new(
-        Access::new(Arc::clone(&settings.identity.trust_roots), Arc::clone(&seal)),
+        Access::new(
+            Arc::clone(&settings.identity.trust_roots),
+            Arc::clone(&seal),
+            match settings.reserved_paths {
+                ReservedPaths::Pattern => ReservedRule::Pattern,
+                ReservedPaths::Literal => ReservedRule::Literal,
+            },
+        ),
         (Arc::clone(&seal), key_source),
         settings.max_ciphertext_size,
         Frame::new(

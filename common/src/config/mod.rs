@@ -37,7 +37,7 @@ pub use reader::Reader;
 pub use settings::{
     Backend, BootstrapSettings, DatabaseSettings, HttpClientSettings, HttpServerSettings,
     IdentitySettings, JournalMode, KeeperSettings, Level, LogSettings, NexusSettings,
-    PilotSettings, TelemetrySettings, WorkloadSettings,
+    PilotSettings, ReservedPaths, TelemetrySettings, WorkloadSettings,
 };
 pub use table::{Process, Variable};
 pub use url::{HttpsUrl, HttpsUrlError};

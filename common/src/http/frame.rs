@@ -17,6 +17,7 @@ use crate::{
     audit::AuditLog,
     budget::{Account, Bounds, Budget},
     identity::{Role, TrustRootsByRole},
+    limit::{DenialLimit, Rate},
     mtls::{Peer, Serving},
 };
 
@@ -29,7 +30,12 @@ pub struct RequestLimits {
     pub in_flight: Bounds,
     /// Bytes of bodies and answers in memory.
     pub memory: Bounds,
+    /// How often one SPIFFE ID may be denied.
+    pub denials: Rate,
 }
+
+/// How many answers are held back at the same time. Others go out at once.
+const HELD_BACK: Bounds = Bounds { all: 8192, each: 4096, reserve: 0 };
 
 /// How long requests whose bodies have not arrived are waited for at the end.
 const BODY_GRACE: Duration = Duration::from_secs(5);
@@ -45,6 +51,8 @@ pub struct Frame {
     body: BodyLimits,
     in_flight: Budget,
     memory: Budget,
+    held_back: Budget,
+    pub(super) denials: DenialLimit,
     pub(super) panics: Counter,
     /// Requests that are carried out in tasks of their own.
     pub(super) tasks: TaskTracker,
@@ -57,6 +65,7 @@ pub struct Frame {
 pub struct Allowance {
     pub(super) in_flight: Account,
     pub(super) memory: Account,
+    pub(super) held_back: Account,
 }
 
 impl Frame {
@@ -69,6 +78,8 @@ impl Frame {
             body: limits.body,
             in_flight: Budget::new(limits.in_flight),
             memory: Budget::new(limits.memory),
+            held_back: Budget::new(HELD_BACK),
+            denials: DenialLimit::new(limits.denials),
             panics,
             tasks: TaskTracker::new(),
             ending: Arc::default(),
@@ -102,6 +113,7 @@ impl Frame {
         Allowance {
             in_flight: self.in_flight.account(&id, class),
             memory: self.memory.account(&id, class),
+            held_back: self.held_back.account(&id, class),
         }
     }
 

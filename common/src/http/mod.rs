@@ -17,7 +17,12 @@ mod reply;
 mod run;
 mod sending;
 
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -43,10 +48,13 @@ use self::{
 };
 use crate::{
     audit::{Refusal, Writing},
-    budget::Taken,
+    budget::{Class, Taken},
     client::REQUEST_ID_HEADER,
     mtls::{App, Peer, Refused, RefusedWhat},
 };
+
+/// How long the answer to a peer over its limit is held back.
+const HELD_BACK: Duration = Duration::from_secs(1);
 
 /// A daemon, as the frame of its requests sees it.
 pub trait Service: Send + Sync + Sized + 'static {
@@ -82,6 +90,12 @@ pub trait Service: Send + Sync + Sized + 'static {
         operation: Option<Self::Operation>,
         error: &Self::Error,
     ) -> String;
+
+    /// Whether the error says that the peer may not do what it asked for.
+    fn is_denial(error: &Self::Error) -> bool;
+
+    /// Whether the error says that the peer has too many requests in flight.
+    fn is_over(error: &Self::Error) -> bool;
 }
 
 /// A request that was carried out, or not, and what the audit log says it was about.
@@ -137,6 +151,8 @@ struct Ended<E> {
     request_id: HeaderValue,
     /// Its place among the requests in flight.
     place: Option<Taken>,
+    /// How long the answer is held back, and the place in the budget that it takes meanwhile.
+    held_back: Option<(Duration, Taken)>,
     /// What is answered where the audit line cannot be written.
     unrecorded: fn(FrameError) -> E,
 }
@@ -151,12 +167,15 @@ async fn answer<S: Service>(caller: Arc<Caller<S>>, request: Request<Body>) -> R
         // The task broke outside of the handler; the exchange has written its line.
         return respond(S::error_reply(operation, &FrameError::Panicked.into()), None);
     };
-    let Ended { mut reply, writing, mut counted, request_id, place, unrecorded } = ended;
+    let Ended { mut reply, writing, mut counted, request_id, place, held_back, unrecorded } = ended;
     if let Err(error) = writing.await {
         reply = S::error_reply(operation, &unrecorded(FrameError::Unrecorded(error)));
         counted.as_status(reply.status().as_u16());
     }
     drop(counted);
+    if let Some((time, _place)) = held_back {
+        tokio::time::sleep(time).await;
+    }
     let mut response = respond(reply, place);
     response.headers_mut().insert(REQUEST_ID_HEADER, request_id);
     response
@@ -187,6 +206,7 @@ async fn carry_out<S: Service>(
     };
     body.discard(&frame.tasks);
     let Outcome { result, subject } = outcome;
+    let (result, held_back) = slowed_down(&caller, result);
     let result = result.and_then(|reply| Ok(reply.charged(&caller.allowance)?));
     let error = result.as_ref().err().map(|error| daemon.told(&exchange, operation, error));
     let reply = result.unwrap_or_else(|error| S::error_reply(operation, &error));
@@ -197,7 +217,7 @@ async fn carry_out<S: Service>(
         error: error.as_deref(),
     };
     let (writing, counted) = exchange.end(&ending);
-    Ended { reply, writing, counted, request_id, place, unrecorded: S::Error::from }
+    Ended { reply, writing, counted, request_id, place, held_back, unrecorded: S::Error::from }
 }
 
 /// What every request must pass before anybody looks at what it asks for.
@@ -207,6 +227,26 @@ fn admit<S>(caller: &Caller<S>, exchange: &Exchange) -> Result<Taken, FrameError
         return Err(FrameError::HeadTooLarge);
     }
     Ok(caller.allowance.in_flight.take(1)?)
+}
+
+/// A peer that is denied again and again, or asks for more at once than it may, is told so, and waits for its answer: whoever
+/// may do nothing must not keep the daemon busy with saying so.
+fn slowed_down<S: Service>(
+    caller: &Caller<S>,
+    result: Result<Reply, S::Error>,
+) -> (Result<Reply, S::Error>, Option<(Duration, Taken)>) {
+    let Err(error) = &result else { return (result, None) };
+    let is_over = S::is_over(error);
+    if caller.peer.class() == Class::Reserved || !(S::is_denial(error) || is_over) {
+        return (result, None);
+    }
+    let frame = caller.daemon.frame();
+    let Err(after) = frame.denials.allow(caller.peer.id(), Instant::now()) else {
+        return (result, None);
+    };
+    let held_back = caller.allowance.held_back.take(1).ok().map(|place| (HELD_BACK, place));
+    let result = if is_over { result } else { Err(FrameError::DeniedTooOften { after }.into()) };
+    (result, held_back)
 }
 
 /// Runs the handler; a panic in it is an error of this one request.

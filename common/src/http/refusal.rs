@@ -1,5 +1,7 @@
 //! Why a request is refused by the frame, whatever the daemon would have made of it.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 
 use super::BodyError;
@@ -17,6 +19,12 @@ pub enum FrameError {
     /// There are too many requests, or too much in memory for them.
     #[error(transparent)]
     Over(#[from] Over),
+    /// The peer was denied so often that it has to wait.
+    #[error("denied too often: it may ask again in {} s", seconds(*after))]
+    DeniedTooOften {
+        /// When it may be denied again.
+        after: Duration,
+    },
     /// The body did not arrive whole, in time and within its limits.
     #[error(transparent)]
     Body(#[from] BodyError),
@@ -36,7 +44,9 @@ impl FrameError {
             Self::HeadTooLarge => {
                 (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, ErrorCode::ApiBadRequest)
             }
-            Self::Over(Over::Own) | Self::Body(BodyError::Over(Over::Own)) => {
+            Self::Over(Over::Own)
+            | Self::DeniedTooOften { .. }
+            | Self::Body(BodyError::Over(Over::Own)) => {
                 (StatusCode::TOO_MANY_REQUESTS, ErrorCode::StateNotReady)
             }
             Self::Over(Over::All) | Self::Body(BodyError::Over(Over::All) | BodyError::Ending) => {
@@ -58,6 +68,7 @@ impl FrameError {
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Over(_) | Self::Body(BodyError::Over(_) | BodyError::Ending) => Some(1),
+            Self::DeniedTooOften { after } => Some(seconds(*after)),
             Self::Identity(_)
             | Self::HeadTooLarge
             | Self::Body(BodyError::TooLarge { .. } | BodyError::TooSlow | BodyError::Broken)
@@ -65,4 +76,10 @@ impl FrameError {
             | Self::Panicked => None,
         }
     }
+}
+
+/// Whole seconds, and at least one: `Retry-After` knows no parts.
+const fn seconds(time: Duration) -> u32 {
+    let seconds = time.as_secs().saturating_add(1);
+    if seconds > 3600 { 3600 } else { seconds as u32 }
 }

@@ -22,6 +22,8 @@ use super::*;
 use crate::{
     audit::AuditLog,
     budget::{Bounds, Class},
+    limit::Rate,
+    mtls::IdentityEnded,
 };
 
 /// Does what the path says.
@@ -37,7 +39,8 @@ impl Daemon {
         let (audit, writer) = pipe().unwrap();
         let log = AuditLog::to_file(File::from(OwnedFd::from(writer))).unwrap();
         let body = BodyLimits { bytes: 1 << 20, time: Duration::from_mins(1) };
-        let limits = RequestLimits { body, in_flight, memory };
+        let denials = Rate { per_second: 1, burst: 2 };
+        let limits = RequestLimits { body, in_flight, memory, denials };
         let frame = Frame::new(log, RequestMetrics::new(["route"]), limits);
         let (changed, go_on) = (AtomicUsize::new(0), Notify::new());
         Arc::new(Self { frame, changed, go_on, audit: Mutex::new(audit) })
@@ -96,6 +99,9 @@ impl Service for Daemon {
         body: &mut Arriving,
     ) -> Outcome<FrameError> {
         let path = exchange.path().unwrap_or_default();
+        if path == "/denied" {
+            return Outcome::without_subject(IdentityEnded::Expired.into());
+        }
         let result = match path {
             "/panic" => panic!("a bug"),
             "/large" => Ok(Reply::ok(Bytes::from(vec![b'x'; 10_000]))),
@@ -117,6 +123,14 @@ impl Service for Daemon {
 
     fn told(&self, _: &Exchange, _: Option<()>, error: &FrameError) -> String {
         error.to_string()
+    }
+
+    fn is_denial(error: &FrameError) -> bool {
+        matches!(error, FrameError::Identity(_))
+    }
+
+    fn is_over(error: &FrameError) -> bool {
+        matches!(error, FrameError::Over(_))
     }
 }
 
@@ -239,4 +253,25 @@ async fn answers_that_nobody_takes_are_bounded_and_the_line_says_what_was_answer
     assert_eq!(statuses, [Some(200), Some(429)]);
     assert_eq!(first.into_body().collect().await.unwrap().to_bytes().len(), 10_000);
     assert_eq!(send(&daemon, post("/large")).await.status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_denied_again_and_again_is_told_so_and_waits_for_it_but_no_operator_does() {
+    let daemon = Daemon::unlimited();
+    let statuses = async |peer: Peer| {
+        let mut statuses = Vec::new();
+        for _ in 0..4 {
+            let request = post("/denied").body(Body::empty()).unwrap();
+            let begun = tokio::time::Instant::now();
+            let answer = app(&daemon).connect(peer.clone())(request).await;
+            let waited = begun.elapsed() >= HELD_BACK;
+            statuses.push((answer.status().as_u16(), waited));
+        }
+        statuses
+    };
+    let told = statuses(Peer::unverified("spiffe://a/b")).await;
+    assert_eq!(told, [(401, false), (401, false), (429, true), (429, true)]);
+    assert_eq!(send(&daemon, post("/")).await.status(), StatusCode::OK, "what it may do it may");
+    let operator = Peer::unverified_of("spiffe://a/operator", Class::Reserved);
+    assert_eq!(statuses(operator).await, [(401, false); 4]);
 }

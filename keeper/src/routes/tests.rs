@@ -14,6 +14,7 @@ use spike_common::{
     budget::Bounds,
     http::{BodyLimits, RequestLimits},
     identity::TrustRootsByRole,
+    limit::Rate,
 };
 
 use super::*;
@@ -45,6 +46,7 @@ impl Subject {
             body: BodyLimits { bytes: 1024, time: Duration::from_mins(1) },
             in_flight: Bounds::NONE,
             memory: Bounds::NONE,
+            denials: Rate { per_second: 0, burst: 0 },
         };
         let log = AuditLog::to_file(File::from(OwnedFd::from(writer))).unwrap();
         let keeper = Arc::new(Keeper::new(Arc::new(TrustRootsByRole::default()), log, limits));

@@ -16,7 +16,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use spike_common::{
     daemon::chain,
-    http::{self, Arriving, BodyLimits, Exchange, Frame, Names, Reply, Service, class_by_role},
+    http::{
+        self, Arriving, BodyLimits, Exchange, Frame, FrameError, Names, Reply, Service,
+        class_by_role,
+    },
     mtls::{App, Peer},
     wire::{JsonError, Operation, STREAM_CONTENT_TYPE, fallback_error_body},
 };
@@ -79,6 +82,14 @@ impl Service for Nexus {
     fn told(&self, exchange: &Exchange, operation: Option<Operation>, error: &Error) -> String {
         told(error, operation, exchange)
     }
+
+    fn is_denial(error: &Error) -> bool {
+        matches!(error, Error::Denied(_))
+    }
+
+    fn is_over(error: &Error) -> bool {
+        matches!(error, Error::Frame(FrameError::Over(_)))
+    }
 }
 
 /// What an error looks like on `operation`, or outside every operation.
@@ -95,11 +106,7 @@ fn error_reply(operation: Option<Operation>, error: &Error) -> Reply {
         }
         Some(_) | None => fallback_error_body(code),
     };
-    let retry_after = match error {
-        Error::Frame(error) => error.retry_after(),
-        _ => None,
-    };
-    Reply::new(status, body).retry_after(retry_after)
+    Reply::new(status, body).retry_after(error.retry_after())
 }
 
 /// What is decided before the handler: other methods are no route, without the root key only an operator is heard

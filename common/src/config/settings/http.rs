@@ -6,6 +6,7 @@ use crate::{
     budget::Bounds,
     config::{Reader, table},
     http::{BodyLimits, RequestLimits},
+    limit::Rate,
     mtls::{ClientTimeouts, Limits},
 };
 
@@ -38,6 +39,10 @@ impl HttpServerSettings {
                 reader.count(&table::SPIKE_HTTP_SERVER_MAX_REQUESTS_PER_ID),
             ),
             memory: with_reserve(memory.max(largest.saturating_mul(2)), each),
+            denials: Rate {
+                per_second: reader.count(&table::SPIKE_HTTP_SERVER_DENIALS_PER_SECOND),
+                burst: reader.count(&table::SPIKE_HTTP_SERVER_DENIALS_BURST),
+            },
         };
         Self {
             requests,

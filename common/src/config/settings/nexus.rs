@@ -76,6 +76,25 @@ impl JournalMode {
     }
 }
 
+/// Which patterns of policies open a reserved path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReservedPaths {
+    /// Those that describe the whole of it, `^.*$` among them: upstream's rule.
+    Pattern,
+    /// Those that name it letter for letter.
+    Literal,
+}
+
+impl ReservedPaths {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        reader.word(&table::SPIKE_NEXUS_RESERVED_PATHS, |text| match text.to_lowercase().as_str() {
+            "pattern" => Some(Self::Pattern),
+            "literal" => Some(Self::Literal),
+            _ => None,
+        })
+    }
+}
+
 /// How the database is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DatabaseSettings {
@@ -156,6 +175,8 @@ pub struct NexusSettings {
     pub keeper_update_interval: Duration,
     /// The longest pause between two rounds of asking Keepers for shares.
     pub recovery_max_interval: Duration,
+    /// Which patterns of policies open a reserved path.
+    pub reserved_paths: ReservedPaths,
     /// How many versions a new secret keeps.
     pub max_secret_versions: u32,
     /// The longest ciphertext of the cipher API, in bytes, the tag included.
@@ -182,6 +203,7 @@ impl NexusSettings {
             max_share_index: reader.count(&table::SPIKE_NEXUS_SHAMIR_MAX_SHARE_COUNT),
             keeper_update_interval: reader.duration(&table::SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL),
             recovery_max_interval: reader.duration(&table::SPIKE_NEXUS_RECOVERY_MAX_INTERVAL),
+            reserved_paths: ReservedPaths::read(reader),
             max_secret_versions: reader.count(&table::SPIKE_NEXUS_MAX_SECRET_VERSIONS),
             max_ciphertext_size: reader.count(&table::SPIKE_NEXUS_CRYPTO_MAX_CIPHERTEXT_SIZE),
             listen,

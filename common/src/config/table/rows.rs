@@ -152,6 +152,11 @@ section! {
     SPIKE_NEXUS_BACKEND_STORE, Is("sqlite"), Rule::Backend, CEREMONY,
         "`sqlite`: an encrypted database file. `memory`: nothing outlives the process, and Keepers are not used. `lite`: \
          no store, encryption as a service only.";
+    SPIKE_NEXUS_RESERVED_PATHS, Is("pattern"), Rule::ReservedPaths, NEXUS,
+        "Which policies open `spike/system/acl`, `spike/system/secret` and `spike/system/cipher/exec`. `pattern`: those whose \
+         path pattern matches the whole of it, so that `^.*$` with `super` makes an administrator. `literal`: of these, \
+         those whose path pattern names it letter for letter, as `^spike/system/acl$` does.",
+        upstream "New; `pattern` there.";
     SPIKE_NEXUS_MAX_SECRET_VERSIONS, Is("10"), Rule::Count { max: 4_294_967_295 }, NEXUS,
         "How many versions of a secret are kept. It is stored with a secret when the secret is created.";
     SPIKE_NEXUS_CRYPTO_MAX_CIPHERTEXT_SIZE, Is("65536"), Rule::Count { max: 4_294_967_295 }, NEXUS,
@@ -243,6 +248,13 @@ section! {
         upstream "New; no limit there.";
     SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID, Is("33554432"), ANY_COUNT, DAEMONS,
         "How much of that one SPIFFE ID may take, in bytes (32 MiB); at least the largest body. Over it the answer is 429.",
+        upstream "New; no limit there.";
+    SPIKE_HTTP_SERVER_DENIALS_PER_SECOND, Is("50"), Rule::Size { max: 1_000_000 }, DAEMONS,
+        "How many requests of one SPIFFE ID may be denied each second (401). What is above is answered 429 with \
+         `Retry-After`. 0: no limit.",
+        upstream "New; no limit there.";
+    SPIKE_HTTP_SERVER_DENIALS_BURST, Is("200"), Rule::Size { max: 1_000_000 }, DAEMONS,
+        "How many requests of one SPIFFE ID may be denied at once after a pause. 0: no limit on denials at all.",
         upstream "New; no limit there.";
     SPIKE_HTTP_SERVER_DRAIN_TIMEOUT, Is("20s"), Rule::Duration, DAEMONS,
         "How long requests in flight may take to finish after SIGTERM. Keep it below the patience of the service manager \
