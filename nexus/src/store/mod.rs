@@ -19,6 +19,9 @@
 //! `spike.db` beside it is taken in once ([`Import`]) and never touched.
 
 mod cache;
+mod change;
+mod commits;
+mod condition;
 mod create;
 mod error;
 mod head;
@@ -27,15 +30,17 @@ mod import;
 mod keyring;
 mod open;
 mod policies;
+mod queue;
 mod readers;
 mod row;
 mod secrets;
+mod wal;
 mod writer;
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -43,6 +48,9 @@ use spike_crypto::{Fingerprint, RootKey};
 
 pub use self::cache::CacheStats;
 use self::cache::ValueCache;
+pub use self::change::PolicyChange;
+pub use self::commits::Loss;
+pub use self::condition::{Condition, Failure};
 pub use self::error::StoreError;
 use self::identity::Identity;
 pub use self::import::{
@@ -50,8 +58,10 @@ pub use self::import::{
 };
 use self::keyring::{ENCRYPTIONS_PER_KEY, Keys};
 pub use self::policies::{PolicySet, PolicyText, StoredPolicy};
+use self::queue::Queue;
 use self::readers::Readers;
-use self::writer::{Queue, Shown};
+pub use self::writer::PolicyFollower;
+use self::writer::Shown;
 use crate::secret::UnixNanos;
 
 /// Where the data lives.
@@ -126,6 +136,11 @@ pub struct Store {
     max_versions: NonZeroU32,
     root_key: Fingerprint,
     import: Import,
+    follower: Arc<OnceLock<PolicyFollower>>,
+    condition: Arc<Condition>,
+    loss: Option<Loss>,
+    /// The file of the database; `None` in memory.
+    file: Option<PathBuf>,
 }
 
 impl Store {
@@ -171,11 +186,76 @@ impl Store {
         let keys = Arc::clone(opened.ring.keys());
         let policy_epoch = Arc::new(AtomicU64::new(opened.identity.policy_epoch));
         let cache = Arc::new(ValueCache::new(options.read_cache));
-        let shown = Shown { policy_epoch: Arc::clone(&policy_epoch), cache: Arc::clone(&cache) };
+        let follower = Arc::new(OnceLock::new());
+        let condition = Arc::clone(&opened.condition);
+        let loss = opened.loss.take();
+        let shown = Shown {
+            policy_epoch: Arc::clone(&policy_epoch),
+            cache: Arc::clone(&cache),
+            follower: Arc::clone(&follower),
+            condition: Arc::clone(&condition),
+        };
         let queue = Queue::start(opened, shown, options.operation_timeout)?;
         let max_versions = options.max_versions;
         let root_key = root.fingerprint();
-        Ok(Self { readers, cache, keys, queue, policy_epoch, max_versions, root_key, import })
+        let file = match home {
+            Home::File(directory) => Some(directory.join(open::FILE)),
+            Home::Memory => None,
+        };
+        Ok(Self {
+            readers,
+            cache,
+            keys,
+            queue,
+            policy_epoch,
+            max_versions,
+            root_key,
+            import,
+            follower,
+            condition,
+            loss,
+            file,
+        })
+    }
+
+    /// Has `follower` told of every change of a policy, in the order of commits, before whoever made it is answered: what
+    /// decides then follows the store whatever becomes of the callers. Only the first follower counts.
+    ///
+    /// It runs on the thread that writes, so that a slow one delays writes.
+    pub fn follow_policies(&self, follower: PolicyFollower) {
+        if self.follower.set(follower).is_err() {
+            tracing::error!("the policies of a store are followed twice: a bug");
+        }
+    }
+
+    /// How writing and reading go.
+    pub fn condition(&self) -> &Condition {
+        &self.condition
+    }
+
+    /// Acknowledged commits that are missing, where that was noticed and nobody has looked after it yet.
+    pub fn loss(&self) -> Option<&Loss> {
+        self.loss.as_ref().filter(|loss| loss.is_open())
+    }
+
+    /// Writes that wait for the writer thread.
+    pub fn waiting_writes(&self) -> usize {
+        self.queue.waiting()
+    }
+
+    /// Bytes of the database file and of the write-ahead log beside it; `None` in memory.
+    pub fn file_sizes(&self) -> Option<(u64, u64)> {
+        let file = self.file.as_ref()?;
+        let length = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        Some((length(file), length(&file.with_file_name(wal::FILE))))
+    }
+
+    /// Whether the database can be read, by reading it: for when a read has failed.
+    ///
+    /// # Errors
+    /// What keeps it from being read.
+    pub fn try_read(&self) -> Result<(), StoreError> {
+        self.readers.read(|reader| Identity::verified(reader, &self.keys)).map(|_identity| ())
     }
 
     /// What opening found of upstream's data, and what came of it: to be logged and shown.

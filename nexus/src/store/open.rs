@@ -17,8 +17,10 @@ use super::identity::Identity;
 use super::import::{self, Import, Plan};
 use super::keyring::Ring;
 use super::readers::{Readers, Slot};
-use super::writer::Change;
-use super::{Home, JournalMode, Options, StoreError, create};
+use super::change::{Change, Effects};
+use super::commits::{CommitLog, Loss, Position};
+use super::condition::Condition;
+use super::{Home, JournalMode, Options, StoreError, create, wal};
 use crate::secret::UnixNanos;
 
 /// The file of the store.
@@ -45,6 +47,13 @@ pub(super) struct Opened {
     pub(super) lock_file: Option<File>,
     /// What became of upstream's data.
     pub(super) import: Import,
+    /// How far the database has come.
+    pub(super) position: Position,
+    /// Where commits are written down a second time; `None` in memory.
+    pub(super) commits: Option<CommitLog>,
+    /// Acknowledged commits that are missing, noticed now or earlier.
+    pub(super) loss: Option<Loss>,
+    pub(super) condition: Arc<Condition>,
 }
 
 /// Opens the store at `home`, or makes it.
@@ -77,9 +86,21 @@ impl Connect<'_> {
         // Two connections to one database in memory lock each other out by polling; one that is
         // shared by turns is simpler and quicker.
         let writer = Arc::new(Mutex::new(Some(connection)));
-        let readers = Arc::new(Readers::new(vec![Arc::clone(&writer)]));
-        let directory = PathBuf::new();
-        Ok(Opened { writer, readers, ring, identity, directory, lock_file: None, import })
+        let condition = Arc::new(Condition::new());
+        let slots = vec![Arc::clone(&writer)];
+        Ok(Opened {
+            writer,
+            readers: Arc::new(Readers::new(slots, Arc::clone(&condition))),
+            ring,
+            identity,
+            directory: PathBuf::new(),
+            lock_file: None,
+            import,
+            position: Position::default(),
+            commits: None,
+            loss: None,
+            condition,
+        })
     }
 
     fn file(&self, directory: &Path) -> Result<Opened, StoreError> {
@@ -92,6 +113,8 @@ impl Connect<'_> {
         let made = if exists { None } else { Some(self.make(directory, &path)?) };
         drop(private_file(&path)?);
         refuse_stub(&path)?;
+        // Before SQLite reads the log, and writes over what it does not take.
+        let damage = wal::inspect(&directory.join(wal::FILE));
         let mut connection = Connection::open_with_flags(&path, flags())?;
         self.harden(&connection)?;
         // As long as the key is in doubt, closing must not touch the file either.
@@ -99,9 +122,19 @@ impl Connect<'_> {
         check_header(&connection, &path).map_err(damaged)?;
         check_length(&connection, &path)?;
         let (mut ring, mut identity) = self.recognise(&connection).map_err(damaged)?;
+        let found = Position::of(&connection, &identity)?;
+        let made_now = made.is_some();
         let plan = match made {
             Some(import) => Plan::Settled(import),
             None => Plan::for_existing(directory, self.root, &connection, ring.keys(), &identity)?,
+        };
+        // The key is the right one: from here on, files may be written.
+        let mut commits = CommitLog::open(directory);
+        let loss = if made_now {
+            commits.forget_lost_store();
+            None
+        } else {
+            Loss::look(directory, &commits, found, damage, self.now)
         };
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         self.set_journal(&connection)?;
@@ -112,10 +145,14 @@ impl Connect<'_> {
             identity.write(&transaction, &mut ring)?;
         }
         ring.record(&transaction)?;
+        let position = Position::of(&transaction, &identity)?;
         transaction.commit()?;
         ring.committed();
+        commits.begin(position, self.now);
+        let condition = Arc::new(Condition::new());
         let readers = (0..self.options.readers.get()).map(|_| self.reader(&path));
-        let readers = Arc::new(Readers::new(readers.collect::<Result<_, _>>()?));
+        let readers = Readers::new(readers.collect::<Result<_, _>>()?, Arc::clone(&condition));
+        let readers = Arc::new(readers);
         let writer = Arc::new(Mutex::new(Some(connection)));
         let directory = directory.to_owned();
         Ok(Opened {
@@ -126,6 +163,10 @@ impl Connect<'_> {
             directory,
             lock_file: Some(lock_file),
             import,
+            position,
+            commits: Some(commits),
+            loss,
+            condition,
         })
     }
 
@@ -208,8 +249,8 @@ impl Connect<'_> {
         identity: &mut Identity,
     ) -> Result<Import, StoreError> {
         // Nobody reads yet.
-        let touched = &mut Vec::new();
-        let mut change = Change { connection, ring, identity, touched };
+        let effects = &mut Effects::default();
+        let mut change = Change { connection, ring, identity, effects };
         plan.carry_out(&mut change, self.options, self.now)
     }
 

@@ -40,7 +40,7 @@ pub use self::report::{Finding, Import, ImportReport, NotImported, Reason};
 use super::identity::Identity;
 use super::keyring::Keys;
 use super::row::seal;
-use super::writer::Change;
+use super::change::Change;
 use super::{Options, StoreError};
 use crate::secret::UnixNanos;
 

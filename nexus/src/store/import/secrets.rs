@@ -16,7 +16,7 @@ use crate::secret::{History, SecretPath, UnixNanos, Version};
 use crate::store::StoreError;
 use crate::store::head::{Head, VersionRow};
 use crate::store::row::seal;
-use crate::store::writer::Change;
+use crate::store::change::Change;
 
 const METADATA: &str = "secret_metadata";
 const SECRETS: &str = "secrets";

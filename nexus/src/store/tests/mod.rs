@@ -1,9 +1,12 @@
 //! The store from the outside, in both homes; `tampering.rs` and `files.rs` go at the file itself.
 
 mod batches;
+pub(super) mod faults;
 mod files;
 mod import;
+mod losses;
 mod opening;
+mod outcomes;
 mod policies;
 mod secrets;
 mod tampering;

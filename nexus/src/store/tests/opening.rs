@@ -22,14 +22,14 @@ async fn files_are_for_their_owner_only_and_a_clean_close_leaves_just_the_databa
     let store = open(&directory, &options()).unwrap();
     store.put(&path("p"), value("x"), NOON).await.unwrap();
     assert_eq!(mode(&directory), 0o700);
-    for file in ["nexus.db", "nexus.db-wal", "nexus.db-shm", "nexus.lock"] {
+    for file in ["nexus.commits", "nexus.db", "nexus.db-wal", "nexus.db-shm", "nexus.lock"] {
         assert_eq!(mode(&directory.join(file)), 0o600, "{file}");
     }
     store.close().await.unwrap();
     let mut left: Vec<_> =
         fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
-    assert_eq!(left, ["nexus.db", "nexus.lock"]);
+    assert_eq!(left, ["nexus.commits", "nexus.db", "nexus.lock"]);
 }
 
 // F20.

@@ -1,0 +1,136 @@
+//! The write-ahead log, looked at before SQLite does.
+//!
+//! SQLite takes frames up to the first that is not whole and never says that there were more. After a
+//! crash that is right: what was being written then was answered to nobody. But only the last transaction
+//! can be unfinished, because each is synced before the next one begins. Two commits or more behind a
+//! damaged frame were therefore acknowledged, all but the last of them.
+//!
+//! The format is that of SQLite's documentation, "WAL-mode File Format".
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::secret::UnixNanos;
+
+/// Beside the database.
+pub(super) const FILE: &str = "nexus.db-wal";
+
+const HEADER: usize = 32;
+const FRAME_HEADER: usize = 24;
+/// With the lowest bit set, checksums are over big-endian words.
+const MAGIC: u32 = 0x377f_0682;
+
+type Sum = (u32, u32);
+
+/// Commits that lie behind a damaged place, two or more; `None` where nothing of that kind is to be seen.
+pub(super) fn inspect(path: &Path) -> Option<u64> {
+    match File::open(path).and_then(|file| lost_commits(&mut BufReader::with_capacity(1 << 16, file)))
+    {
+        Ok(commits) => Some(commits).filter(|commits| *commits >= 2),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            tracing::warn!(file = %path.display(), %error, "the write-ahead log cannot be looked at");
+            None
+        }
+    }
+}
+
+/// Keeps a copy of the log as it was found: SQLite is going to write over what it does not take.
+pub(super) fn keep(directory: &Path, now: UnixNanos) {
+    let copy = directory.join(format!("{FILE}.damaged-{}", now / 1_000_000_000));
+    let copied = File::open(directory.join(FILE)).and_then(|mut log| {
+        let mut copy = File::options().write(true).create_new(true).mode(0o600).open(&copy)?;
+        io::copy(&mut log, &mut copy)
+    });
+    match copied {
+        Ok(_) => tracing::warn!(file = %copy.display(), "the damaged log was kept"),
+        Err(error) => {
+            tracing::error!(file = %copy.display(), %error, "the damaged log cannot be kept");
+            drop(fs::remove_file(&copy));
+        }
+    }
+}
+
+/// Commits behind the first damaged frame, of those frames that can be told to follow each other.
+fn lost_commits(log: &mut impl Read) -> io::Result<u64> {
+    let mut header = [0; HEADER];
+    if !fill(log, &mut header)? {
+        return Ok(0);
+    }
+    let big_endian = word(&header, 0) == MAGIC | 1;
+    let page = usize::try_from(word(&header, 8)).unwrap_or_default();
+    if word(&header, 0) & !1 != MAGIC || !page.is_power_of_two() || !(512..=65536).contains(&page) {
+        return Ok(0);
+    }
+    let expected = (word(&header, 24), word(&header, 28));
+    let whole = sum(big_endian, (0, 0), header.get(..24).unwrap_or_default()) == expected;
+    let mut salts = whole.then(|| (word(&header, 16), word(&header, 20)));
+    let mut state = Walk { before: whole.then_some(expected), broken: !whole, commits: 0 };
+    let mut frame = vec![0; FRAME_HEADER + page];
+    while fill(log, &mut frame)? {
+        // What follows was left over from before the log began anew.
+        let its = (word(&frame, 8), word(&frame, 12));
+        if its != *salts.get_or_insert(its) {
+            break;
+        }
+        if !state.step(big_endian, &frame) {
+            break;
+        }
+    }
+    Ok(state.commits)
+}
+
+struct Walk {
+    /// The checksum of the frame before; `None` where there is none to go by.
+    before: Option<Sum>,
+    broken: bool,
+    commits: u64,
+}
+
+impl Walk {
+    /// Takes the next frame. `false`: nothing can be told about this one and what comes after it.
+    fn step(&mut self, big_endian: bool, frame: &[u8]) -> bool {
+        let stored = (word(frame, 16), word(frame, 20));
+        let commits = word(frame, 4) != 0;
+        let linked = self.before.replace(stored).is_none_or(|before| {
+            let body = frame.get(..8).unwrap_or_default();
+            let page = frame.get(FRAME_HEADER..).unwrap_or_default();
+            sum(big_endian, sum(big_endian, before, body), page) == stored
+        });
+        match (linked, self.broken) {
+            (true, false) => {}
+            (true, true) => self.commits += u64::from(commits),
+            // What a damaged frame says of itself does not count.
+            (false, false) => self.broken = true,
+            // Frames of attempts that failed lie here, one over the other.
+            (false, true) => return false,
+        }
+        true
+    }
+}
+
+fn sum(big_endian: bool, start: Sum, bytes: &[u8]) -> Sum {
+    let read = if big_endian { u32::from_be_bytes } else { u32::from_le_bytes };
+    let (pairs, _) = bytes.as_chunks::<8>();
+    pairs.iter().fold(start, |(one, two), [a, b, c, d, e, f, g, h]| {
+        let one = one.wrapping_add(read([*a, *b, *c, *d])).wrapping_add(two);
+        (one, two.wrapping_add(read([*e, *f, *g, *h])).wrapping_add(one))
+    })
+}
+
+/// The big-endian word at `offset`, which is within the bytes.
+fn word(bytes: &[u8], offset: usize) -> u32 {
+    let word = bytes.get(offset..).and_then(<[u8]>::first_chunk);
+    word.map_or(0, |word| u32::from_be_bytes(*word))
+}
+
+/// `false`: the log ends before that.
+fn fill(log: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
+    match log.read_exact(bytes) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
