@@ -87,7 +87,9 @@ impl Error {
             Self::Denied(_) => (StatusCode::UNAUTHORIZED, ErrorCode::AccessUnauthorized),
             Self::NotFound => (StatusCode::NOT_FOUND, ErrorCode::ApiNotFound),
             Self::PolicyExists => (StatusCode::CONFLICT, ErrorCode::EntityExists),
-            Self::NotReady(_) | Self::Store(StoreError::TimedOut | StoreError::Closed) => {
+            // Nothing was done, and the same request may do later.
+            Self::NotReady(_)
+            | Self::Store(StoreError::TimedOut | StoreError::Closed | StoreError::Locked) => {
                 (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::StateNotReady)
             }
             Self::Store(_)
@@ -104,6 +106,10 @@ impl Error {
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::Invalid { .. } | Self::NoShares | Self::Restore(_) => Some(chain(self)),
+            // Whoever wrote must know that it may have been done.
+            Self::Store(error @ (StoreError::OutcomeUnknown(_) | StoreError::WriterDied)) => {
+                Some(error.to_string())
+            }
             Self::NothingToRecover(_)
             | Self::NoSuchRoute
             | Self::Malformed(_)

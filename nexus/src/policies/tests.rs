@@ -50,8 +50,16 @@ fn may_read(policies: &Policies, path: &str) -> bool {
 fn agree(store: &Store, policies: &Policies, count: usize) {
     let stored: Vec<String> = store.policy_names().unwrap();
     assert_eq!(stored.contains(&"new".to_owned()), may_read(policies, "new"), "put, {count} polls");
-    assert_eq!(stored.contains(&"old".to_owned()), may_read(policies, "old"), "delete, {count} polls");
-    assert_eq!(stored.contains(&"one".to_owned()), may_read(policies, "one"), "create, {count} polls");
+    assert_eq!(
+        stored.contains(&"old".to_owned()),
+        may_read(policies, "old"),
+        "delete, {count} polls"
+    );
+    assert_eq!(
+        stored.contains(&"one".to_owned()),
+        may_read(policies, "one"),
+        "create, {count} polls"
+    );
     let changed = store.policy("changed").unwrap().unwrap();
     let path = changed.text.path_pattern.trim_matches(['^', '$']).to_owned();
     assert!(may_read(policies, &path), "change, {count} polls");

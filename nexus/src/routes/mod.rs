@@ -137,7 +137,10 @@ fn admitted(
     }
     let operators =
         [Operation::OperatorRecover, Operation::OperatorRestore, Operation::OperatorStatus];
-    if !operators.iter().any(|operation| exchange.path() == Some(operation.path())) {
+    let is_operators = operators.iter().any(|operation| exchange.path() == Some(operation.path()));
+    // A key without data waits for Bootstrap's proof.
+    let is_awaited = call == Some(Operation::BootstrapVerify) && nexus.key_source().awaits_proof();
+    if !is_operators && !is_awaited {
         nexus.seal().ready()?;
     }
     call.filter(|operation| nexus.key_source().has(*operation)).ok_or(Error::NoSuchRoute)

@@ -30,7 +30,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::StoreError;
 use super::identity::Identity;
-use super::open::private_file;
+use super::private::{private_file, unusable};
 use crate::secret::UnixNanos;
 
 const FILE: &str = "nexus.commits";
@@ -90,7 +90,7 @@ impl CommitLog {
         let path = directory.join(FILE);
         let opened = private_file(&path).and_then(|file| {
             let read = read(&file);
-            read.map(|records| (file, records)).map_err(|error| super::open::unusable(&path, error))
+            read.map(|records| (file, records)).map_err(|error| unusable(&path, error))
         });
         match opened {
             Ok((file, records)) => {
@@ -299,8 +299,8 @@ fn words(missing: &Missing, damaged: bool, now: UnixNanos) -> String {
         "the write-ahead log was cut or removed, or an older copy of the database was put in its place"
     };
     format!(
-        "{}: {count}{} acknowledged commits are missing from the store{between}: {cause}. Policies and secrets that were \
-         changed or deleted by them are as they were before; compare with the audit log, then remove {LOSS_FILE}.",
+        "{}: acknowledged commits are missing from the store, {count}{} of them{between}: {cause}. Policies and secrets \
+         that they changed or deleted are as they were before: compare with the audit log, then remove {LOSS_FILE}",
         text(now),
         missing.commits
     )
@@ -312,7 +312,7 @@ fn append(file: &Path, told: &str) -> Result<(), StoreError> {
         writeln!(file, "{told}")?;
         file.sync_all()
     });
-    appended.map_err(|source| super::open::unusable(file, source))
+    appended.map_err(|source| unusable(file, source))
 }
 
 fn text(nanos: UnixNanos) -> String {

@@ -29,6 +29,8 @@ pub struct Condition {
     failed_commits: AtomicU64,
     /// 0: none yet.
     last_commit: AtomicI64,
+    /// When the transaction under way began; 0: there is none.
+    busy_since: AtomicI64,
     writing: Mutex<Option<Failure>>,
     /// Whether `reading` holds a failure, so that a read that goes well costs one atomic load.
     read_failed: AtomicBool,
@@ -47,6 +49,7 @@ impl Condition {
             commits: AtomicU64::new(0),
             failed_commits: AtomicU64::new(0),
             last_commit: AtomicI64::new(0),
+            busy_since: AtomicI64::new(0),
             writing: Mutex::default(),
             read_failed: AtomicBool::new(false),
             reading: Mutex::default(),
@@ -78,6 +81,11 @@ impl Condition {
         Some(self.last_commit.load(Ordering::Relaxed)).filter(|at| *at != 0)
     }
 
+    /// When the transaction that is under way began.
+    pub fn busy_since(&self) -> Option<UnixNanos> {
+        Some(self.busy_since.load(Ordering::Relaxed)).filter(|at| *at != 0)
+    }
+
     /// Writes in one transaction.
     pub const fn batch(&self) -> &Histogram {
         &self.batch
@@ -101,6 +109,14 @@ impl Condition {
     /// Why the policies in force may not be those of the store.
     pub fn policy_failure(&self) -> Option<String> {
         lock(&self.policies).clone()
+    }
+
+    pub(super) fn begins(&self, now: UnixNanos) {
+        self.busy_since.store(now, Ordering::Relaxed);
+    }
+
+    pub(super) fn ends(&self) {
+        self.busy_since.store(0, Ordering::Relaxed);
     }
 
     pub(super) fn committed(&self, writes: usize, took: Duration, now: UnixNanos) {

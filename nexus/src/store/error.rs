@@ -85,6 +85,19 @@ pub enum StoreError {
         /// Rows that do not.
         refused: u64,
     },
+    /// Rows of upstream's database would be left out. Nothing was imported.
+    #[error(
+        "{count} rows of {} would be left out, the first is {}; nothing was imported. The log lists them. To go on without \
+         them, start with SPIKE_NEXUS_IMPORT_WITH_LOSSES=true", path.display(), first.first().map_or("", String::as_str)
+    )]
+    ImportIncomplete {
+        /// The database.
+        path: PathBuf,
+        /// How many.
+        count: usize,
+        /// The first hundred, each with its reason.
+        first: Vec<String>,
+    },
     /// Another process has upstream's database open, and may still write to it.
     #[error("{} is in use by another process: stop upstream's Nexus first", path.display())]
     UpstreamInUse {
@@ -109,6 +122,14 @@ pub enum StoreError {
     #[error("the store is damaged: {what}")]
     Damaged {
         /// What was found.
+        what: String,
+    },
+    /// The database holds something that this program has not made, or lacks something that it has.
+    #[error("{}: {what}", path.display())]
+    Altered {
+        /// The file.
+        path: PathBuf,
+        /// What, and what to do.
         what: String,
     },
     /// A row is not as it was written: moved, changed, swapped, taken from elsewhere, or missing.
@@ -153,7 +174,9 @@ pub enum StoreError {
     #[error("the store is closed")]
     Closed,
     /// The thread that writes ended by a panic. What it was doing may or may not be kept.
-    #[error("the writer of the store has ended, and the write may or may not be kept: restart Nexus")]
+    #[error(
+        "the writer of the store has ended, and the write may or may not be kept: restart Nexus"
+    )]
     WriterDied,
     /// A bug in the store: the operation was undone.
     #[error("the write failed for a reason inside this program")]

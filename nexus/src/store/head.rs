@@ -11,9 +11,9 @@ use spike_crypto::{NONCE_LEN, Nonce};
 use zeroize::Zeroizing;
 
 use super::StoreError;
+use super::change::Change;
 use super::keyring::Keys;
 use super::row::{Cipher, Column, Detached, Row, seal};
-use super::change::Change;
 use crate::secret::{History, SecretPath, UnixNanos, Version};
 
 /// The table with one row for each path.

@@ -99,7 +99,11 @@ impl Ring {
     }
 
     /// Takes over what is in the database, where it is not known whether the last commit was kept.
-    pub(super) fn reload(&mut self, connection: &Connection, active: u32) -> Result<(), StoreError> {
+    pub(super) fn reload(
+        &mut self,
+        connection: &Connection,
+        active: u32,
+    ) -> Result<(), StoreError> {
         let mut stored = unwrap_all(connection, &self.wrapping, &self.keys, active)?
             .ok_or_else(|| tampered(active))?;
         if stored.number == self.active.number {

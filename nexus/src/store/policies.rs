@@ -4,10 +4,10 @@
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
+use super::change::{Change, PolicyChange};
 use super::identity::Identity;
 use super::keyring::Keys;
 use super::row::{Cipher, Column, Row, names, seal};
-use super::change::{Change, PolicyChange};
 use super::{Store, StoreError};
 use crate::secret::UnixNanos;
 

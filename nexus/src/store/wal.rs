@@ -24,11 +24,13 @@ const MAGIC: u32 = 0x377f_0682;
 
 type Sum = (u32, u32);
 
-/// Commits that lie behind a damaged place, two or more; `None` where nothing of that kind is to be seen.
+/// Acknowledged commits that lie behind a damaged place; `None` where nothing of that kind is to be seen.
 pub(super) fn inspect(path: &Path) -> Option<u64> {
-    match File::open(path).and_then(|file| lost_commits(&mut BufReader::with_capacity(1 << 16, file)))
+    match File::open(path)
+        .and_then(|file| lost_commits(&mut BufReader::with_capacity(1 << 16, file)))
     {
-        Ok(commits) => Some(commits).filter(|commits| *commits >= 2),
+        // The last one may have been answered to nobody.
+        Ok(commits) => Some(commits.saturating_sub(1)).filter(|commits| *commits > 0),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => {
             tracing::warn!(file = %path.display(), %error, "the write-ahead log cannot be looked at");

@@ -14,8 +14,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rusqlite::TransactionBehavior;
@@ -172,6 +172,7 @@ impl Writer {
             return;
         }
         let begun = Instant::now();
+        self.shown.condition.begins(clock::unix_nanos());
         let committed = self.settle().and_then(|()| self.execute(&mut batch)).map_err(Arc::new);
         match &committed {
             Ok(()) => {
@@ -179,6 +180,7 @@ impl Writer {
             }
             Err(_told) => self.shown.condition.commit_failed(),
         }
+        self.shown.condition.ends();
         // SQLite may undo the whole transaction where one write fails; what that one met is the better reason.
         let trouble = batch.iter().find_map(|write| write.job.trouble());
         self.judge(trouble.or_else(|| committed.as_ref().err().map(|error| &**error)));
@@ -320,8 +322,10 @@ impl Writer {
     /// Tries to commit something that changes nothing: what is kept is the row of the store, encrypted anew.
     fn probe(&mut self) {
         let full = || StoreError::Full { directory: self.directory.clone() };
+        self.shown.condition.begins(clock::unix_nanos());
         let outcome = if self.disk_full && self.lacks_room() { Err(full()) } else { Ok(()) };
         let outcome = outcome.and_then(|()| self.settle()).and_then(|()| self.commit_nothing());
+        self.shown.condition.ends();
         self.judge(outcome.as_ref().err());
     }
 

@@ -9,8 +9,8 @@ use super::recognise::PolicyForm;
 use super::report::{ImportReport, Reason};
 use crate::secret::UnixNanos;
 use crate::store::StoreError;
-use crate::store::policies::{PolicyText, StoredPolicy, write};
 use crate::store::change::Change;
+use crate::store::policies::{PolicyText, StoredPolicy, write};
 
 const POLICIES: &str = "policies";
 

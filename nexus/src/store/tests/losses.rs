@@ -123,7 +123,7 @@ async fn a_log_that_was_cut_or_damaged_or_removed_is_told_with_what_is_missing()
         let store = crash.open();
         let loss = store.loss().unwrap_or_else(|| panic!("{what}")).clone();
         assert!(loss.told.contains("acknowledged commits are missing"), "{what}: {}", loss.told);
-        let number = if what == "last frame cut" { Some(" 1 acknowledged") } else { None };
+        let number = if what == "last frame cut" { Some(", 1 of them") } else { None };
         assert!(number.is_none_or(|number| loss.told.contains(number)), "{what}: {}", loss.told);
         // It serves, and what is written from now on is no further loss.
         store.put(&path("later"), value("x"), NOON).await.unwrap();
@@ -195,5 +195,5 @@ async fn an_older_copy_of_the_database_is_told_as_a_loss() {
         .unwrap();
     let crash = Crash(directory.unwrap());
     let store = crash.open();
-    assert!(store.loss().unwrap().told.contains(" 2 acknowledged commits"), "{:?}", store.loss());
+    assert!(store.loss().unwrap().told.contains(", 2 of them"), "{:?}", store.loss());
 }

@@ -11,7 +11,9 @@ mod policies;
 mod secrets;
 mod tampering;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use zeroize::Zeroizing;

@@ -128,7 +128,7 @@ async fn a_data_key_of_a_commit_of_unknown_outcome_is_the_one_that_the_database_
 
 #[tokio::test]
 async fn a_failed_commit_is_a_failure_until_a_write_is_tried_again_and_an_idle_store_tries_by_itself()
-{
+ {
     for home in homes(&options()) {
         let store = &home.store;
         for fault in [Fault::Lost, Fault::Full] {
