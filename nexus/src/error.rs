@@ -137,3 +137,25 @@ impl From<PolicyError> for Error {
         Self::Invalid { field: "policy", reason: error.to_string() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    // A locked database was 500.
+    #[test]
+    fn what_was_not_done_and_may_be_tried_again_is_503_and_what_is_unknown_says_so() {
+        for error in [StoreError::Locked, StoreError::TimedOut, StoreError::Closed] {
+            let error = Error::Store(error);
+            assert_eq!(error.wire().0, StatusCode::SERVICE_UNAVAILABLE, "{error}");
+        }
+        let unknown = StoreError::OutcomeUnknown(Arc::new(rusqlite::Error::InvalidQuery));
+        for error in [unknown, StoreError::WriterDied] {
+            let error = Error::Store(error);
+            assert_eq!(error.wire().0, StatusCode::INTERNAL_SERVER_ERROR, "{error}");
+            assert!(error.reason().is_some_and(|reason| reason.contains("may or may not be kept")));
+        }
+    }
+}

@@ -21,6 +21,7 @@ mod seal;
 mod secrets;
 mod shutdown;
 mod soak;
+mod store;
 mod telemetry;
 mod wire;
 mod workload;

@@ -321,3 +321,59 @@ fn text(nanos: UnixNanos) -> String {
         .and_then(|at| at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).ok())
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_and_a_torn_one_does_not() {
+        let position = Position { heads: 7, epoch: 3 };
+        let record = Record { number: 12, position, at: -5 };
+        let slot = record.encode();
+        assert_eq!(Record::decode(&slot), Some(record));
+        for at in 0..SLOT {
+            let mut torn = slot;
+            torn[at] ^= 1;
+            assert_eq!(Record::decode(&torn), None, "{at}");
+        }
+        for length in 0..BODY {
+            assert_eq!(Record::decode(&slot[..length]), None, "{length}");
+        }
+        assert_eq!(Record::decode(&[0; SLOT]), None);
+    }
+
+    #[test]
+    fn what_is_missing_is_counted_from_the_last_commit_that_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |heads, epoch| Position { heads, epoch };
+        let mut log = CommitLog::open(directory.path());
+        log.begin(at(1, 1), 100);
+        for (heads, epoch) in [(2, 1), (3, 1), (3, 2), (4, 2)] {
+            log.note(at(heads, epoch), 100 + heads + epoch.cast_signed());
+        }
+        let log = CommitLog::open(directory.path());
+        assert!(log.missing(at(4, 2)).is_none());
+        assert!(log.missing(at(9, 9)).is_none());
+        for (found, commits, at_least) in
+            [(at(3, 2), 1, false), (at(3, 1), 2, false), (at(2, 1), 3, false), (at(0, 1), 5, true)]
+        {
+            let missing = log.missing(found).unwrap();
+            assert_eq!((missing.commits, missing.at_least), (commits, at_least), "{found:?}");
+        }
+        assert_eq!(log.missing(at(3, 1)).unwrap().between, Some((105, 106)));
+    }
+
+    #[test]
+    fn only_the_last_commits_are_remembered_and_that_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = CommitLog::open(directory.path());
+        for heads in 1..5000 {
+            log.note(Position { heads, epoch: 1 }, heads);
+        }
+        let log = CommitLog::open(directory.path());
+        assert_eq!(log.records.len() as u64, SLOTS);
+        let missing = log.missing(Position { heads: 10, epoch: 1 }).unwrap();
+        assert_eq!((missing.commits, missing.at_least), (SLOTS, true));
+    }
+}

@@ -136,3 +136,55 @@ fn fill(log: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A log of `frames`, each of one page and one commit, with checksums as SQLite makes them.
+    fn log(frames: usize, big_endian: bool) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for word in [MAGIC | u32::from(big_endian), 3_007_000, 512, 0, 7, 9] {
+            bytes.extend(word.to_be_bytes());
+        }
+        let mut state = sum(big_endian, (0, 0), &bytes);
+        bytes.extend([state.0, state.1].into_iter().flat_map(u32::to_be_bytes));
+        for frame in 0..frames {
+            let page = [u8::try_from(frame % 251).unwrap(); 512];
+            let head: Vec<u8> = [2_u32, 5].into_iter().flat_map(u32::to_be_bytes).collect();
+            state = sum(big_endian, sum(big_endian, state, &head), &page);
+            bytes.extend(head);
+            bytes.extend([7, 9, state.0, state.1].into_iter().flat_map(u32::to_be_bytes));
+            bytes.extend(page);
+        }
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..3000)) {
+            lost_commits(&mut bytes.as_slice()).unwrap();
+        }
+
+        #[test]
+        fn a_damaged_page_is_followed_by_what_is_told(
+            frames in 1_usize..20, damaged in 0_usize..20, at in 0_usize..512, big_endian: bool,
+        ) {
+            let mut bytes = log(frames, big_endian);
+            prop_assert_eq!(lost_commits(&mut bytes.as_slice()).unwrap(), 0);
+            let damaged = damaged % frames;
+            bytes[HEADER + damaged * (FRAME_HEADER + 512) + FRAME_HEADER + at] ^= 1;
+            let told = lost_commits(&mut bytes.as_slice()).unwrap();
+            prop_assert_eq!(told, (frames - damaged - 1) as u64);
+        }
+
+        #[test]
+        fn a_log_that_ends_anywhere_is_no_damage(frames in 1_usize..10, cut in 0_usize..6000) {
+            let bytes = log(frames, false);
+            let cut = cut.min(bytes.len());
+            prop_assert_eq!(lost_commits(&mut &bytes[..cut]).unwrap(), 0);
+        }
+    }
+}

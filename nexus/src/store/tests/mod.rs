@@ -6,6 +6,7 @@ mod files;
 mod import;
 mod losses;
 mod opening;
+mod others;
 mod outcomes;
 mod policies;
 mod secrets;
