@@ -3,8 +3,11 @@
 
 use std::{fs, path::Path, process::Output};
 
-use anyhow::{Context, Result, ensure};
-use spike_common::wire::{DecryptRequest, EncryptRequest, RestoreResponse};
+use anyhow::{Context, Result, bail, ensure};
+use spike_common::{
+    client::CallError,
+    wire::{DecryptRequest, EncryptRequest, RestoreResponse},
+};
 use spike_crypto::{
     Derivation, Fingerprint, Quorum, RootKey, Share, ShareIndex, ShareValue, combine, split,
 };
@@ -223,7 +226,10 @@ async fn a_restore_without_data_makes_no_new_store_and_says_how_to_go_on() -> Re
     fs::rename(&data, &away)?;
     crew.feed(&shares[0]).await?;
     crew.feed(&shares[1]).await?;
-    let told = crew.feed_in_vain(&shares[2]).await?;
+    let Err(error) = crew.feed(&shares[2]).await else { bail!("a new store was made") };
+    let CallError::Refused(refusal) = error.downcast()? else { bail!("no answer") };
+    assert_eq!(refusal.status, 500);
+    let told = refusal.reason.unwrap_or_default();
     for part in ["no data in", "SPIKE_NEXUS_ACCEPT_NEW_STORE=true", "the shares are kept"] {
         assert!(told.contains(part), "{part}: {told}");
     }
