@@ -220,7 +220,7 @@ fn options(database: &DatabaseSettings, max_versions: u32) -> Options {
             .unwrap_or(NonZeroUsize::MIN),
         read_cache: database.read_cache_size,
         create: !database.skip_schema_creation,
-        import_with_losses: database.import_with_losses,
-        prune_imported: database.import_prune_versions,
+        import_with_losses: database.import.with_losses,
+        prune_imported: database.import.prune_versions,
     }
 }

@@ -88,7 +88,7 @@ async fn keepers_of_upstream_serve_our_bootstrap_and_our_nexus() -> Result<()> {
         assert_eq!(keeper.given()[0].from, "spiffe://spike.ist/spike/bootstrap");
         assert!(keeper.given().iter().all(|given| given.body == contribution(share)));
         // The periodic push goes on, as with upstream's Nexus.
-        spike_tests::eventually("a push", PATIENCE, async || {
+        eventually("a push", PATIENCE, async || {
             let last = keeper.given().pop().map(|given| given.from);
             Ok((last.as_deref() == Some("spiffe://spike.ist/spike/nexus")).then_some(()))
         })
@@ -118,6 +118,18 @@ async fn our_keepers_and_our_nexus_serve_the_bootstrap_and_the_nexus_of_upstream
             to_keeper(&mut crew, index, BOOTSTRAP, CONTRIBUTE, &contribution(share)).await?;
         assert_eq!(given.told(), (200, "{}"));
     }
+    // Without data, whoever else has made the key: only its proof makes a store.
+    crew.sealed_because("its proof of the key is awaited").await?;
+    let (foreign, _) = proof(&RootKey::generate()?)?;
+    for (path, body, status) in [
+        (BOOTSTRAP, foreign.as_str(), 503),
+        (BOOTSTRAP, r#"{"nonce":"AAAA","ciphertext":"AAAA"}"#, 503),
+        (SUPERUSER, &question, 401),
+        (WORKLOAD, &question, 401),
+    ] {
+        assert_eq!(to_nexus(&crew, path, VERIFY, body).await?.status, status, "{path} {body}");
+    }
+    assert!(!crew.dir().join("data/nexus.db").exists());
     eventually("the proof", PATIENCE, async || {
         let answer = to_nexus(&crew, BOOTSTRAP, VERIFY, &question).await?;
         ensure!(
@@ -130,7 +142,6 @@ async fn our_keepers_and_our_nexus_serve_the_bootstrap_and_the_nexus_of_upstream
     .await?;
     crew.ready(PATIENCE).await?;
     assert_eq!(to_nexus(&crew, BOOTSTRAP, VERIFY, &question).await?.told(), (200, proved.as_str()));
-    let (foreign, _) = proof(&RootKey::generate()?)?;
     let refused = to_nexus(&crew, BOOTSTRAP, VERIFY, &foreign).await?;
     assert_ne!(refused.status, 200);
     assert_eq!(refused.json()["hash"], "");

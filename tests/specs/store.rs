@@ -60,10 +60,8 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let status = std::process::Command::new("umount").arg("-l").arg(self.path()).status();
-        if !status.is_ok_and(|status| status.success()) {
-            println!("{} is still mounted", self.path().display());
-        }
+        // Where that fails, removing the directory does too.
+        drop(std::process::Command::new("umount").arg("-l").arg(self.path()).status());
     }
 }
 
@@ -81,10 +79,10 @@ async fn a_full_data_disk_is_told_and_taken_back_by_an_idle_nexus() -> Result<()
     assert_eq!(crew.health_check("store_write").await?["status"], "ok");
     assert_eq!(metric(&mut crew, "spike_store_writable").await?, Some(1.0));
     disk.fill()?;
-    let long = "x".repeat(100_000);
+    let value = "x".repeat(100_000);
     let mut refused = 0;
     for number in 0..100 {
-        let put = superuser.put_secret(&put(&format!("n/{number}"), &[("k", &long)])).await;
+        let put = superuser.put_secret(&put(&format!("n/{number}"), &[("k", &value)])).await;
         refused += u32::from(put.is_err());
         if refused > 0 {
             break;
@@ -137,23 +135,21 @@ impl FailingSyncs {
             .stderr(Stdio::null())
             .spawn();
         let Ok(child) = started else { return Ok(None) };
-        let traced = Self(child);
+        let failing = Self(child);
         let status = format!("/proc/{pid}/status");
         let attached = eventually("strace", PATIENCE, async || {
             let status = fs::read_to_string(&status)?;
             let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
             Ok(tracer.is_some_and(|tracer| tracer.trim() != "0").then_some(()))
         });
-        Ok(attached.await.is_ok().then_some(traced))
+        Ok(attached.await.is_ok().then_some(failing))
     }
 }
 
 impl Drop for FailingSyncs {
     fn drop(&mut self) {
-        // Detaches, and Nexus goes on.
-        if self.0.kill().and_then(|()| self.0.wait()).is_err() {
-            println!("strace did not end");
-        }
+        // Detaches, and Nexus goes on; it has ended where that fails.
+        drop(self.0.kill().and_then(|()| self.0.wait()));
     }
 }
 
@@ -262,17 +258,5 @@ async fn an_empty_data_directory_beside_keepers_that_hold_a_key_is_no_new_store(
     crew.start_nexus().await?;
     crew.ready(PATIENCE).await?;
     assert!(crew.superuser()?.list_secrets(&SecretListRequest::default()).await?.keys.is_empty());
-    crew.stop().await
-}
-
-/// Nexus was restarted between the delivery of the shares and the proof, which then makes the store.
-#[tokio::test]
-async fn the_proof_of_bootstrap_makes_the_store_and_nobody_elses_does() -> Result<()> {
-    let mut crew = crew().start_sealed().await?;
-    let told = crew.bootstrap(&[]).await?;
-    assert_eq!(told.status, 0, "{}", told.text);
-    crew.ready(PATIENCE).await?;
-    assert!(crew.dir().join("data/nexus.db").exists());
-    assert!(crew.log("nexus")?.contains("a new store") || crew.status().await?.data_key == Some(1));
     crew.stop().await
 }

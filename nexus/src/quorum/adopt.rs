@@ -128,7 +128,14 @@ impl Adopter {
         if candidates.ambiguous() && !self.has_data() {
             return Err(AdoptError::Ambiguous);
         }
-        if let (false, Some(directory)) = (self.accept_new_store, self.missing_data()) {
+        let missing = self.missing_data();
+        if let (true, Some(directory)) = (self.accept_new_store, &missing) {
+            tracing::warn!(
+                directory = %directory.display(),
+                "there is no data here, and SPIKE_NEXUS_ACCEPT_NEW_STORE lets a new store be made: take the setting away again"
+            );
+        }
+        if let (false, Some(directory)) = (self.accept_new_store, missing) {
             // Not ambiguous: there is one at most.
             *waiting = candidates.into_keys().next();
             let given = waiting.as_ref().map(RootKey::fingerprint).ok_or(AdoptError::Bug)?;

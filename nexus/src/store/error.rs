@@ -202,7 +202,8 @@ impl StoreError {
         }
     }
 
-    /// Whether it is about the database as a whole and not about what was asked of it.
+    /// Whether it is about the database as a whole and not about what was asked of it. A page that is damaged is not: what
+    /// lies on the others can be written.
     pub(super) fn is_of_the_disk(&self) -> bool {
         match self {
             Self::Full { .. } | Self::OutcomeUnknown(_) | Self::Locked => true,
@@ -215,8 +216,6 @@ impl StoreError {
                         | ErrorCode::CannotOpen
                         | ErrorCode::PermissionDenied
                         | ErrorCode::FileLockingProtocolFailed
-                        | ErrorCode::DatabaseCorrupt
-                        | ErrorCode::NotADatabase
                         | ErrorCode::OutOfMemory
                 )
             }),

@@ -154,12 +154,12 @@ impl Writer {
 
     /// Waits for a message; while writing fails, no longer than until the next probe.
     fn next(&self, receiver: &mut mpsc::Receiver<Message>) -> Next {
-        let received = if self.shown.condition.write_failure().is_none() {
+        let message = if self.shown.condition.write_failure().is_none() {
             Ok(receiver.blocking_recv())
         } else {
             self.timer.block_on(async { tokio::time::timeout(PROBE_PAUSE, receiver.recv()).await })
         };
-        match received {
+        match message {
             Ok(Some(message)) => Next::Message(message),
             Ok(None) => Next::End,
             Err(_elapsed) => Next::Nothing,

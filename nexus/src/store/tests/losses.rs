@@ -103,13 +103,16 @@ async fn a_file_of_commits_that_is_older_than_the_database_or_missing_raises_no_
     assert_eq!(crash.open().loss(), None);
 }
 
+/// What is done to the files, and its name.
+type Damage<'a> = (&'a str, &'a dyn Fn(&Crash));
+
 // It took acknowledged commits back without a word, and a revoked policy came to life.
 #[tokio::test]
 async fn a_log_that_was_cut_or_damaged_or_removed_is_told_with_what_is_missing() {
     let home = busy().await;
     let whole = fs::metadata(home.directory().join("nexus.db-wal")).unwrap().len();
     let half = usize::try_from(whole / 2).unwrap();
-    let damages: [(&str, &dyn Fn(&Crash)); 4] = [
+    let damages: [Damage<'_>; 4] = [
         ("cut", &|crash| crash.change("nexus.db-wal", |bytes| bytes.truncate(half))),
         ("last frame cut", &|crash| {
             crash.change("nexus.db-wal", |bytes| bytes.truncate(bytes.len() - 10));
