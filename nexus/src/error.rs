@@ -99,7 +99,9 @@ impl Error {
             Self::Denied(_) => (StatusCode::UNAUTHORIZED, ErrorCode::AccessUnauthorized),
             Self::NotFound => (StatusCode::NOT_FOUND, ErrorCode::ApiNotFound),
             Self::PolicyExists => (StatusCode::CONFLICT, ErrorCode::EntityExists),
-            Self::NotReady(_) | Self::Store(StoreError::TimedOut | StoreError::Closed) => {
+            // Nothing was done, and the same request may do later.
+            Self::NotReady(_)
+            | Self::Store(StoreError::TimedOut | StoreError::Closed | StoreError::Locked) => {
                 (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::StateNotReady)
             }
             Self::Store(_)
@@ -120,6 +122,10 @@ impl Error {
             | Self::TookTooLong { .. }
             | Self::NoShares
             | Self::Restore(_) => Some(chain(self)),
+            // Whoever wrote must know that it may have been done.
+            Self::Store(error @ (StoreError::OutcomeUnknown(_) | StoreError::WriterDied)) => {
+                Some(error.to_string())
+            }
             Self::NothingToRecover(_)
             | Self::NoSuchRoute
             | Self::Malformed(_)
@@ -176,5 +182,27 @@ impl From<PathError> for Error {
 impl From<PolicyError> for Error {
     fn from(error: PolicyError) -> Self {
         Self::Invalid { field: "policy", reason: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    // A locked database was 500.
+    #[test]
+    fn what_was_not_done_and_may_be_tried_again_is_503_and_what_is_unknown_says_so() {
+        for error in [StoreError::Locked, StoreError::TimedOut, StoreError::Closed] {
+            let error = Error::Store(error);
+            assert_eq!(error.wire().0, StatusCode::SERVICE_UNAVAILABLE, "{error}");
+        }
+        let unknown = StoreError::OutcomeUnknown(Arc::new(rusqlite::Error::InvalidQuery));
+        for error in [unknown, StoreError::WriterDied] {
+            let error = Error::Store(error);
+            assert_eq!(error.wire().0, StatusCode::INTERNAL_SERVER_ERROR, "{error}");
+            assert!(error.reason().is_some_and(|reason| reason.contains("may or may not be kept")));
+        }
     }
 }

@@ -21,6 +21,7 @@ pub mod seal;
 pub mod secret;
 mod start;
 pub mod store;
+mod store_watch;
 
 pub use spike_policy as policy;
 pub use start::{PROGRAM, Running, run, start};

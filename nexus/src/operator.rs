@@ -6,9 +6,10 @@ use sha2::{Digest, Sha256};
 use spike_common::{
     clock,
     config::Backend,
+    daemon::chain,
     wire::{
-        KeeperStatus, KeeperStatusKind, Operation, RecoverResponse, RestoreRequest,
-        RestoreResponse, Shard, StatusResponse, VerifyRequest, VerifyResponse,
+        ImportStatus, KeeperStatus, KeeperStatusKind, Operation, RecoverResponse, RestoreRequest,
+        RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyRequest, VerifyResponse,
     },
 };
 use spike_crypto::{
@@ -21,7 +22,9 @@ use crate::{
     error::Error,
     long_work::Lane,
     nexus::Nexus,
-    quorum::{KeeperState, Keepers, Restoration, ShareState},
+    quorum::{Adopter, KeeperState, Keepers, Restoration, ShareState},
+    store::{NONCES_WERE_REUSED, Store},
+    store_watch::{import_check, loss_check, read_check, write_check},
 };
 
 /// Where the root key comes from.
@@ -44,6 +47,8 @@ pub struct Shares {
     pub max_index: u16,
     /// The Keepers.
     pub keepers: Arc<Keepers>,
+    /// What puts a key to use.
+    pub adopter: Arc<Adopter>,
     /// What operators have fed.
     pub restoration: Restoration,
 }
@@ -53,6 +58,14 @@ impl KeySource {
         match self {
             Self::Own => Err(Error::NoShares),
             Self::Shares(shares) => Ok(shares),
+        }
+    }
+
+    /// Whether a root key is here that Bootstrap has to prove before it is put to use.
+    pub(crate) fn awaits_proof(&self) -> bool {
+        match self {
+            Self::Own => false,
+            Self::Shares(shares) => shares.adopter.awaits_proof(),
         }
     }
 
@@ -141,7 +154,30 @@ impl Nexus {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a wrong length, [`Error::Undecryptable`] for another key.
-    pub fn verify(&self, grant: &Grant, request: &VerifyRequest) -> Result<VerifyResponse, Error> {
+    pub async fn verify(
+        &self,
+        grant: &Grant,
+        request: &VerifyRequest,
+    ) -> Result<VerifyResponse, Error> {
+        // As long as Nexus is sealed, whatever is sent is answered with that (wire-api 3.2), except for the proof of a key
+        // that waits for it.
+        if let (Err(sealed), Ok(shares)) = (self.seal().ready(), self.key_source().shares()) {
+            let nonce = <&[u8; NONCE_LEN]>::try_from(request.nonce.as_slice()).ok();
+            let Some(nonce) = nonce else { return Err(sealed) };
+            let ciphertext = &request.ciphertext;
+            if ciphertext.len() > self.max_ciphertext() {
+                return Err(sealed);
+            }
+            match shares.adopter.prove(nonce, ciphertext).await {
+                Ok(true) => shares.keepers.wake(),
+                // Another request may have unsealed Nexus meanwhile.
+                Ok(false) => self.seal().ready()?,
+                Err(error) => {
+                    self.seal().explain(&error.to_string());
+                    return Err(Error::NotReady(error.to_string()));
+                }
+            }
+        }
         let Ok(nonce) = <&[u8; NONCE_LEN]>::try_from(request.nonce.as_slice()) else {
             let reason = format!("expected {NONCE_LEN} bytes");
             return Err(Error::Invalid { field: "nonce", reason });
@@ -163,8 +199,8 @@ impl Nexus {
     /// How Nexus and its Keepers are.
     ///
     /// # Errors
-    /// [`Error::Store`] where the store cannot be asked; [`Error::Busy`].
-    pub async fn status(&self, grant: &Grant) -> Result<StatusResponse, Error> {
+    /// [`Error::Busy`], [`Error::TookTooLong`]. A store that cannot be asked is part of the answer.
+    pub async fn status(self: &Arc<Self>, grant: &Grant) -> Result<StatusResponse, Error> {
         let mut status = StatusResponse {
             version: spike_common::VERSION.to_owned(),
             backend: Backend::Memory.to_string(),
@@ -186,17 +222,48 @@ impl Nexus {
             }
         };
         status.root_key = Some(unsealed.root_key().fingerprint().to_string());
+        let nexus = Arc::clone(self);
+        // A disk in trouble may take long to say so.
         let work = move |_| {
-            let Ok(store) = unsealed.store() else { return Ok(None) };
-            Ok(Some((store.stats()?.active_key, store.last_export()?)))
+            if let Ok(store) = unsealed.store() {
+                // A store in trouble is what status is asked about: it must not fail for that.
+                status.data_key = store.active_key().ok();
+                status.last_export = store.last_export().ok().flatten().map(text);
+                status.store = Some(store_status(&nexus, store));
+            }
+            Ok(status)
         };
-        // Counting what is stored takes long where there is much.
-        let stored = self.long_work().run(Lane::Status, "ask `/healthz`", work).await?;
-        if let Some((active_key, last_export)) = stored {
-            status.data_key = Some(active_key);
-            status.last_export = last_export.map(text);
-        }
-        Ok(status)
+        self.long_work().run(Lane::Status, "ask `/healthz`", work).await
+    }
+}
+
+fn store_status(nexus: &Nexus, store: &Store) -> StoreStatus {
+    let checks = [
+        write_check(nexus, clock::now()),
+        read_check(nexus),
+        loss_check(nexus),
+        import_check(nexus),
+    ];
+    let mut troubles: Vec<String> = checks.into_iter().filter_map(Result::err).collect();
+    let (bytes, log_bytes) = store.file_sizes().unwrap_or_default();
+    let import = store.import_record().unwrap_or_else(|error| {
+        troubles.push(chain(&error));
+        None
+    });
+    StoreStatus {
+        bytes,
+        log_bytes,
+        last_commit: store.condition().last_commit().map(text),
+        troubles,
+        import: import.map(|record| ImportStatus {
+            at: text(record.imported),
+            sha256: record.digest(),
+            secrets: record.secrets,
+            versions: record.versions,
+            policies: record.policies,
+            left_out: record.refused,
+            advice: NONCES_WERE_REUSED.to_owned(),
+        }),
     }
 }
 

@@ -33,6 +33,7 @@ use crate::{
     routes,
     seal::{Seal, Unsealed},
     store::{self, Home, Options, Store},
+    store_watch::{StoreMetrics, import_check, loss_check, read_check, write_check},
 };
 
 /// What `--help` says.
@@ -134,14 +135,28 @@ fn watch(nexus: &Arc<Nexus>, telemetry: &Telemetry) {
         sealed.seal().ready().map_err(|error| error.to_string())
     });
     telemetry.register(|registry| nexus.frame().register(registry));
-    let cache = CacheMetrics(Arc::clone(nexus));
-    telemetry.register(|registry| registry.register_collector(Box::new(cache)));
+    watch_store(nexus, telemetry);
     if let Some(keepers) = nexus.key_source().keepers() {
         let metrics = KeeperMetrics(Arc::clone(keepers));
         telemetry.register(|registry| registry.register_collector(Box::new(metrics)));
         let keepers = Arc::clone(keepers);
         telemetry.health().add("quorum", Effect::Degraded, move |_| quorum_check(&keepers));
     }
+}
+
+/// The health checks and metrics of the store.
+fn watch_store(nexus: &Arc<Nexus>, telemetry: &Telemetry) {
+    let (writing, reading) = (Arc::clone(nexus), Arc::clone(nexus));
+    let (lost, imported) = (Arc::clone(nexus), Arc::clone(nexus));
+    let health = telemetry.health();
+    health.add("store_write", Effect::NotReady, move |now| write_check(&writing, now));
+    health.add("store_read", Effect::NotReady, move |_| read_check(&reading));
+    health.add("store_loss", Effect::Degraded, move |_| loss_check(&lost));
+    health.add("import", Effect::Degraded, move |_| import_check(&imported));
+    let cache = CacheMetrics(Arc::clone(nexus));
+    telemetry.register(|registry| registry.register_collector(Box::new(cache)));
+    let store = StoreMetrics(Arc::clone(nexus));
+    telemetry.register(|registry| registry.register_collector(Box::new(store)));
 }
 
 /// Where the root key will come from.
@@ -161,7 +176,8 @@ fn key_source(
     };
     let peers = settings.keepers.as_ref().ok_or("no Keepers are configured")?;
     let options = options(&settings.database, settings.max_secret_versions);
-    let adopter = Arc::new(Adopter::new(Arc::clone(seal), home, options));
+    let accept_new_store = settings.database.accept_new_store;
+    let adopter = Arc::new(Adopter::new(Arc::clone(seal), home, options, accept_new_store));
     let connection = Connection {
         source,
         roots: &settings.identity.trust_roots,
@@ -182,6 +198,7 @@ fn key_source(
         quorum: settings.quorum,
         max_index: settings.max_share_index,
         keepers: Arc::new(keepers),
+        adopter: Arc::clone(&adopter),
         restoration: Restoration::new(Arc::clone(seal), adopter, settings.quorum),
     }))
 }
@@ -212,5 +229,7 @@ fn options(database: &DatabaseSettings, max_versions: u32) -> Options {
             .unwrap_or(NonZeroUsize::MIN),
         read_cache: database.read_cache_size,
         create: !database.skip_schema_creation,
+        import_with_losses: database.import.with_losses,
+        prune_imported: database.import.prune_versions,
     }
 }

@@ -26,7 +26,8 @@ const ORDER: [u8; 32] = [
 async fn on_fakes(count: u16, threshold: u16) -> Result<(Crew, Vec<FakeKeeper>, Vec<Share>)> {
     let berths = Berth::several(count.into()).await?;
     let urls: Vec<String> = berths.iter().map(Berth::url).collect();
-    let plan = crew().keepers_at(&urls, threshold);
+    // No Bootstrap proves the keys of these Keepers.
+    let plan = crew().keepers_at(&urls, threshold).setting("SPIKE_NEXUS_ACCEPT_NEW_STORE", "true");
     let crew = plan.setting("SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL", "500ms").start_sealed().await?;
     let fakes = berths.into_iter().map(|berth| berth.serve(&crew)).collect::<Result<_>>()?;
     Ok((crew, fakes, fresh_shares(count, threshold)?))

@@ -26,6 +26,7 @@ mod seal;
 mod secrets;
 mod shutdown;
 mod soak;
+mod store;
 mod streams;
 mod telemetry;
 mod wire;

@@ -36,8 +36,8 @@ pub use problem::{ConfigError, EXIT_CONFIG, Outcome, Problem};
 pub use reader::Reader;
 pub use settings::{
     Backend, BootstrapSettings, DatabaseSettings, HttpClientSettings, HttpServerSettings,
-    IdentitySettings, JournalMode, KeeperSettings, Level, LogSettings, NexusSettings,
-    PilotSettings, ReservedPaths, TelemetrySettings, WorkloadSettings,
+    IdentitySettings, ImportSettings, JournalMode, KeeperSettings, Level, LogSettings,
+    NexusSettings, PilotSettings, ReservedPaths, TelemetrySettings, WorkloadSettings,
 };
 pub use table::{Process, Variable};
 pub use url::{HttpsUrl, HttpsUrlError};

@@ -27,6 +27,7 @@ pub mod rules;
 mod secret;
 mod shard;
 mod status;
+mod store_status;
 mod stream;
 mod target;
 mod timestamp;
@@ -57,6 +58,7 @@ pub use secret::{
 };
 pub use shard::{SHARD_LEN, Shard};
 pub use status::{KeeperStatus, KeeperStatusKind, StatusResponse};
+pub use store_status::{ImportStatus, StoreStatus};
 pub use stream::{
     DECRYPTION_FAILED, NONCE_LEN, STREAM_CONTENT_TYPE, STREAM_HEADER_LEN, StreamCiphertext,
     WRITTEN_VERSION, is_readable_version,

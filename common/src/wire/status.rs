@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{ReplyError, ours};
+use super::{ReplyError, StoreStatus, ours};
 
 /// The state of one Nexus.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct StatusResponse {
     /// When recovery shares were last taken out, RFC 3339; never, where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_export: Option<String>,
+    /// The store, where there is one and it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreStatus>,
 }
 
 /// The state of one Keeper, as Nexus sees it.

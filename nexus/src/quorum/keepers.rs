@@ -224,8 +224,11 @@ impl Keepers {
             // Somebody else was faster, with whatever key: this one's shares are judged by it from now on.
             Ok(_) | Err(AdoptError::OtherKeyLive { .. }) => Ok(()),
             Err(error) => {
-                self.collected().try_again = matches!(error, AdoptError::Store(_));
-                tracing::error!(reason = %error, "the key of the Keepers' shares cannot be used");
+                self.collected().try_again = error.may_pass();
+                // Where there is no data, the adopter has told it, once.
+                if !matches!(error, AdoptError::NoData { .. }) {
+                    tracing::error!(reason = %error, "the key of the Keepers' shares cannot be used");
+                }
                 Err(error.to_string())
             }
         }

@@ -99,7 +99,7 @@ impl Restoration {
                 collected.clear();
                 Ok(done)
             }
-            Err(error @ (AdoptError::Store(_) | AdoptError::Bug)) => {
+            Err(error @ (AdoptError::Store(_) | AdoptError::NoData { .. } | AdoptError::Bug)) => {
                 Err(RestoreError::Store(error))
             }
             Err(error) => {

@@ -9,7 +9,7 @@ pub(super) async fn verify(request: HandlerRequest<'_>) -> Outcome {
         .run(
             VerifyRequest::decode,
             |_| None,
-            async |nexus, grant, body| Ok(nexus.verify(grant, &body)?.encode()),
+            async |nexus, grant, body| Ok(nexus.verify(grant, &body).await?.encode()),
         )
         .await
 }

@@ -121,7 +121,10 @@ fn admitted(
     }
     let operators =
         [Operation::OperatorRecover, Operation::OperatorRestore, Operation::OperatorStatus];
-    if !operators.iter().any(|operation| exchange.path() == Some(operation.path())) {
+    let is_operators = operators.iter().any(|operation| exchange.path() == Some(operation.path()));
+    // A key without data waits for Bootstrap's proof.
+    let is_awaited = call == Some(Operation::BootstrapVerify) && nexus.key_source().awaits_proof();
+    if !is_operators && !is_awaited {
         nexus.seal().ready()?;
     }
     let operation = call.filter(|operation| nexus.key_source().has(*operation));
@@ -179,7 +182,7 @@ impl HandlerRequest<'_> {
         self,
         decode: impl FnOnce(&[u8]) -> Result<T, JsonError>,
         about: impl FnOnce(&T) -> Option<String>,
-        act: impl AsyncFnOnce(&Nexus, &Grant, T) -> Result<Bytes, Error>,
+        act: impl AsyncFnOnce(&Arc<Nexus>, &Grant, T) -> Result<Bytes, Error>,
     ) -> impl Future<Output = Outcome> {
         let limits = self.nexus.body_limits();
         self.run_within(limits, decode, about, act)
@@ -191,7 +194,7 @@ impl HandlerRequest<'_> {
         limits: BodyLimits,
         decode: impl FnOnce(&[u8]) -> Result<T, JsonError>,
         about: impl FnOnce(&T) -> Option<String>,
-        act: impl AsyncFnOnce(&Nexus, &Grant, T) -> Result<Bytes, Error>,
+        act: impl AsyncFnOnce(&Arc<Nexus>, &Grant, T) -> Result<Bytes, Error>,
     ) -> impl Future<Output = Outcome> {
         let Self { nexus, peer, operation, body, .. } = self;
         async move {

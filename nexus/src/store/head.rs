@@ -11,9 +11,9 @@ use spike_crypto::{NONCE_LEN, Nonce};
 use zeroize::Zeroizing;
 
 use super::StoreError;
+use super::change::Change;
 use super::keyring::Keys;
 use super::row::{Cipher, Column, Detached, Row, seal};
-use super::writer::Change;
 use crate::secret::{History, SecretPath, UnixNanos, Version};
 
 /// The table with one row for each path.
@@ -162,7 +162,8 @@ impl Head {
         let entries = encode(self.history.versions(), &self.nonces).ok_or(StoreError::Bug)?;
         seal(row, &entries, change.ring)?.write(change.connection)?;
         // Whatever changes a version of a path ends with this, so that nobody can forget it.
-        change.touched.push(path.as_str().to_owned());
+        change.effects.touched.push(path.as_str().to_owned());
+        change.effects.head = Some(change.connection.last_insert_rowid());
         Ok(())
     }
 }

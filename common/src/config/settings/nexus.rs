@@ -95,6 +95,15 @@ impl ReservedPaths {
     }
 }
 
+/// How a database of upstream is imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImportSettings {
+    /// Whether it is imported although some of its rows have to be left out.
+    pub with_losses: bool,
+    /// Whether the limit on versions counts imported versions too.
+    pub prune_versions: bool,
+}
+
 /// How the database is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DatabaseSettings {
@@ -114,6 +123,10 @@ pub struct DatabaseSettings {
     pub operation_timeout: Option<Duration>,
     /// Whether the tables must exist already.
     pub skip_schema_creation: bool,
+    /// Whether a new store is made for a key that Bootstrap has not just proved.
+    pub accept_new_store: bool,
+    /// How a database of upstream is imported.
+    pub import: ImportSettings,
     /// How many bytes of encrypted values are kept in memory.
     pub read_cache_size: usize,
 }
@@ -139,6 +152,11 @@ impl DatabaseSettings {
             initialization_timeout: reader.duration(&table::SPIKE_NEXUS_DB_INITIALIZATION_TIMEOUT),
             operation_timeout: reader.time_limit(&table::SPIKE_NEXUS_DB_OPERATION_TIMEOUT),
             skip_schema_creation: reader.flag(&table::SPIKE_NEXUS_DB_SKIP_SCHEMA_CREATION),
+            accept_new_store: reader.flag(&table::SPIKE_NEXUS_ACCEPT_NEW_STORE),
+            import: ImportSettings {
+                with_losses: reader.flag(&table::SPIKE_NEXUS_IMPORT_WITH_LOSSES),
+                prune_versions: reader.flag(&table::SPIKE_NEXUS_IMPORT_PRUNE_VERSIONS),
+            },
             read_cache_size: reader.count(&table::SPIKE_NEXUS_READ_CACHE_SIZE),
         }
     }

@@ -182,6 +182,18 @@ section! {
         "How long one operation on the database may take.";
     SPIKE_NEXUS_DB_SKIP_SCHEMA_CREATION, Is("false"), Rule::GoBool, NEXUS,
         "Whether the tables must exist already.";
+    SPIKE_NEXUS_ACCEPT_NEW_STORE, Is("false"), Rule::GoBool, NEXUS,
+        "Whether a new, empty store is made where there is none, for a root key that Bootstrap has not just made: what was \
+         stored before is given up. Without it Nexus stays sealed then and names the directory. For one start.",
+        upstream "New; an empty store is made there without a word.";
+    SPIKE_NEXUS_IMPORT_WITH_LOSSES, Is("false"), Rule::GoBool, NEXUS,
+        "Whether a `spike.db` of upstream is imported although some of its rows do not open or have no place here, and are \
+         left out. Without it Nexus stays sealed then and lists them.",
+        upstream "New.";
+    SPIKE_NEXUS_IMPORT_PRUNE_VERSIONS, Is("false"), Rule::GoBool, NEXUS,
+        "Whether the limit on versions counts the versions that were imported too, so that a put erases those beyond it. \
+         Without it they are all kept, as upstream kept them, and the limit counts the versions put since.",
+        upstream "New; no version is ever erased there.";
     SPIKE_NEXUS_READ_CACHE_SIZE, Is("67108864"), Rule::Size { max: 1_099_511_627_776 }, NEXUS,
         "How many bytes of secrets that were read lately are kept in memory, encrypted as they are stored, on every backend \
          with a store (64 MiB). 0 keeps none.",
