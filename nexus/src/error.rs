@@ -79,6 +79,7 @@ impl Error {
             | Self::Restore(
                 RestoreError::NotOfTheLiveKey { .. }
                 | RestoreError::NotTogether { .. }
+                | RestoreError::NotOfTheKeepers { .. }
                 | RestoreError::WrongKey(_),
             ) => (StatusCode::BAD_REQUEST, ErrorCode::ApiBadRequest),
             Self::Body(BodyError::TooLarge { .. }) => {

@@ -19,6 +19,7 @@ pub mod seal;
 pub mod secret;
 mod start;
 pub mod store;
+mod survey;
 
 pub use spike_policy as policy;
 pub use start::{PROGRAM, Running, run, start};

@@ -21,6 +21,7 @@ use crate::{
     error::Error,
     nexus::Nexus,
     quorum::{KeeperState, Keepers, Restoration, ShareState},
+    store::Home,
 };
 
 /// Where the root key comes from.
@@ -41,6 +42,8 @@ pub struct Shares {
     pub quorum: Quorum,
     /// The highest index that an operator may feed.
     pub max_index: u16,
+    /// Where the data is; `None` for the lite backend, which has none.
+    pub home: Option<Home>,
     /// The Keepers.
     pub keepers: Arc<Keepers>,
     /// What operators have fed.
@@ -79,7 +82,8 @@ impl KeySource {
             | Operation::OperatorRecover
             | Operation::OperatorRestore
             | Operation::OperatorStatus
-            | Operation::BootstrapVerify => true,
+            | Operation::BootstrapVerify
+            | Operation::BootstrapSurvey => true,
         }
     }
 
@@ -88,6 +92,14 @@ impl KeySource {
         match self {
             Self::Own => None,
             Self::Shares(shares) => Some(&shares.keepers),
+        }
+    }
+
+    /// What it takes to get the key from shares, where it comes from them.
+    pub(crate) const fn shares_of_keepers(&self) -> Option<&Shares> {
+        match self {
+            Self::Own => None,
+            Self::Shares(shares) => Some(shares),
         }
     }
 }
@@ -124,9 +136,12 @@ impl Nexus {
         request: &RestoreRequest,
     ) -> Result<RestoreResponse, Error> {
         let shares = self.key_source().shares()?;
-        let restored = shares.restoration.feed(share(request, shares.max_index)?).await?;
+        let share = share(request, shares.max_index)?;
+        let restored = shares.restoration.feed(share, &shares.keepers).await?;
         if restored.done {
             shares.keepers.wake();
+        } else {
+            shares.keepers.stir();
         }
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Ok(RestoreResponse {
@@ -210,7 +225,8 @@ fn share(request: &RestoreRequest, max_index: u16) -> Result<Share, Error> {
     }
 }
 
-fn keeper_status(keeper: KeeperState) -> KeeperStatus {
+/// A Keeper on the wire.
+pub(crate) fn keeper_status(keeper: KeeperState) -> KeeperStatus {
     let (state, detail) = match keeper.share {
         ShareState::Unknown => (KeeperStatusKind::Unknown, None),
         ShareState::Unreachable(reason) => (KeeperStatusKind::Unreachable, Some(reason)),
@@ -219,9 +235,15 @@ fn keeper_status(keeper: KeeperState) -> KeeperStatus {
         ShareState::Unjudged => (KeeperStatusKind::Unjudged, None),
         ShareState::Good => (KeeperStatusKind::Good, None),
         ShareState::Foreign => (KeeperStatusKind::Foreign, None),
+        ShareState::Forgetful(instead) => {
+            let detail = format!("it takes its share and sends {instead} when it is asked for it");
+            (KeeperStatusKind::Forgetful, Some(detail))
+        }
     };
     let since = keeper.since.format(&Rfc3339).unwrap_or_default();
-    KeeperStatus { index: keeper.index, url: keeper.url, state, since, detail }
+    let looked = keeper.looked.and_then(|at| at.format(&Rfc3339).ok());
+    let KeeperState { index, url, failures, .. } = keeper;
+    KeeperStatus { index, url, state, since, looked, failures, detail }
 }
 
 fn text(nanos: i64) -> String {

@@ -152,7 +152,7 @@ fn key_source(
     };
     let peers = settings.keepers.as_ref().ok_or("no Keepers are configured")?;
     let options = options(&settings.database, settings.max_secret_versions);
-    let adopter = Arc::new(Adopter::new(Arc::clone(seal), home, options));
+    let adopter = Arc::new(Adopter::new(Arc::clone(seal), home.clone(), options));
     let connection = Connection {
         source,
         roots: &settings.identity.trust_roots,
@@ -172,6 +172,7 @@ fn key_source(
         backend: settings.backend,
         quorum: settings.quorum,
         max_index: settings.max_share_index,
+        home,
         keepers: Arc::new(keepers),
         restoration: Restoration::new(Arc::clone(seal), adopter, settings.quorum),
     }))

@@ -81,7 +81,7 @@ fn unreachable(asked: &Asked, error: &TransportError) -> Vec<String> {
         TransportError::Timeout { .. } => one(
             "SPIKE Nexus may be busy, or a firewall swallows the packets; the SPIKE_HTTP_CLIENT_ settings are the limits",
         ),
-        TransportError::TooLarge => Vec::new(),
+        TransportError::TooLarge { .. } => Vec::new(),
     };
     if asked.operation == Operation::OperatorRestore {
         hints.push(

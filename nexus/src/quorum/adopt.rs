@@ -90,7 +90,7 @@ impl Adopter {
         Err(refused)
     }
 
-    fn has_data(&self) -> bool {
+    pub(super) fn has_data(&self) -> bool {
         self.home.as_ref().is_some_and(Store::exists)
     }
 

@@ -21,6 +21,7 @@
 mod cache;
 mod create;
 mod error;
+mod found;
 mod head;
 mod identity;
 mod import;
@@ -44,6 +45,7 @@ use spike_crypto::{Fingerprint, RootKey};
 pub use self::cache::CacheStats;
 use self::cache::ValueCache;
 pub use self::error::StoreError;
+pub use self::found::Found;
 use self::identity::Identity;
 pub use self::import::{
     Finding, Generation, Import, ImportRecord, ImportReport, NotImported, Reason,

@@ -51,7 +51,7 @@ fn every_variable_of_upstream_is_here_with_its_default() {
         ("SPIKE_NEXUS_SHAMIR_THRESHOLD", Some("2")),
         ("SPIKE_NEXUS_SHAMIR_MAX_SHARE_COUNT", Some("1000")),
         ("SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL", Some("5m")),
-        ("SPIKE_NEXUS_RECOVERY_MAX_INTERVAL", Some("60s")),
+        ("SPIKE_NEXUS_RECOVERY_MAX_INTERVAL", Some("400ms")),
         ("SPIKE_NEXUS_BACKEND_STORE", Some("sqlite")),
         ("SPIKE_NEXUS_DATA_DIR", None),
         ("SPIKE_NEXUS_DB_JOURNAL_MODE", Some("WAL")),

@@ -41,9 +41,15 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
     let export = status.last_export.as_deref().unwrap_or("never");
     writeln!(out, "Last export : {}", printable(export))?;
     status.keepers.iter().try_for_each(|keeper| {
-        let KeeperStatus { index, url, state, since, detail } = keeper;
+        let KeeperStatus { index, url, state, since, looked, failures, detail } = keeper;
         let (url, since) = (printable(url), printable(since));
         write!(out, "Keeper {index:<4} : {}, {url}, since {since}", state_name(*state))?;
+        if let Some(looked) = looked {
+            write!(out, ", last asked {}", printable(looked))?;
+        }
+        if *failures > 0 {
+            write!(out, ", {failures} times in a row")?;
+        }
         if let Some(detail) = detail {
             write!(out, ": {}", printable(detail))?;
         }
@@ -69,6 +75,7 @@ const fn state_name(state: KeeperStatusKind) -> &'static str {
         KeeperStatusKind::Unjudged => "unjudged",
         KeeperStatusKind::Good => "good",
         KeeperStatusKind::Foreign => "foreign",
+        KeeperStatusKind::Forgetful => "forgetful",
     }
 }
 
@@ -80,6 +87,8 @@ fn node(status: &StatusResponse) -> Node<'_> {
             ("url", Node::Text(&keeper.url)),
             ("state", Node::Text(state_name(keeper.state))),
             ("since", Node::Text(&keeper.since)),
+            ("looked", text(keeper.looked.as_ref())),
+            ("failures", Node::Integer(keeper.failures.into())),
             ("detail", text(keeper.detail.as_ref())),
         ])
     });
@@ -113,6 +122,8 @@ mod tests {
             url: format!("https://keeper-{index}:8443"),
             state,
             since: "2026-07-25T20:02:04Z".to_owned(),
+            looked: Some("2026-07-25T20:03:05Z".to_owned()),
+            failures: u32::from(detail.is_some()),
             detail: detail.map(str::to_owned),
         };
         StatusResponse {
