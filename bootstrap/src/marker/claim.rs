@@ -18,10 +18,6 @@ use super::{Marker, MarkerError};
 #[cfg(feature = "kubernetes")]
 use crate::console::progress;
 
-/// The keys of a claim in the data of a ConfigMap, beside a `bootstrap-completed` that says `false`.
-pub(super) const CLAIM: &str = "claim";
-pub(super) const CLAIMED_BY: &str = "claimed-by-pod";
-
 /// Who claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {

@@ -8,11 +8,7 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-use super::{
-    COMPLETED, Completion, PATIENCE,
-    claim::{CLAIM, CLAIMED_BY, Claim},
-    graphic,
-};
+use super::{COMPLETED, Completion, PATIENCE, claim::Claim, graphic};
 use crate::{
     console::progress,
     patience::{GaveUp, Patience},
@@ -23,6 +19,10 @@ mod tests;
 
 /// How long the API server may be silent.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The keys of a claim, beside a `bootstrap-completed` that says `false`.
+const CLAIM: &str = "claim";
+const CLAIMED_BY: &str = "claimed-by-pod";
 
 /// The namespace where the service account names none; upstream's.
 const DEFAULT_NAMESPACE: &str = "spike";
