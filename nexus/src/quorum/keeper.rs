@@ -7,7 +7,6 @@ use std::{
 
 use spike_common::{
     client::{CallError, KeeperClient},
-    clock,
     config::HttpsUrl,
     mtls::{ClientTimeouts, TransportError},
 };
@@ -15,13 +14,10 @@ use spike_crypto::{ShareIndex, ShareValue};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::told::Told;
-
-/// How long a look at a Keeper counts. The usual pause between two looks is a quarter of it.
-pub(super) const FRESH: Duration = Duration::from_secs(10);
-
-/// How soon after it was given its share a Keeper that lacks it has forgotten it, rather than been restarted.
-const KEEPS_AT_LEAST: Duration = Duration::from_mins(1);
+use super::{
+    record::{Moment, Record, ShareState},
+    told::Told,
+};
 
 /// One Keeper: where it is, how to talk to it, and how it was when it last answered.
 #[derive(Debug)]
@@ -30,6 +26,7 @@ pub(super) struct Keeper {
     pub(super) url: HttpsUrl,
     pub(super) client: KeeperClient,
     record: Mutex<Record>,
+    told: Mutex<Told>,
 }
 
 /// What is known of one Keeper.
@@ -49,98 +46,16 @@ pub struct KeeperState {
     pub failures: u32,
 }
 
-/// How a Keeper is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ShareState {
-    /// It was not asked yet, or not for too long.
-    Unknown,
-    /// It does not answer, and why.
-    Unreachable(String),
-    /// It answers, and holds no share.
-    Empty,
-    /// It sent something that is no share, and why.
-    Unusable(String),
-    /// It holds a share, and there is no key yet to judge it by.
-    Unjudged,
-    /// It gave back its share of the key in use.
-    Good,
-    /// It holds a share of some other key.
-    Foreign,
-    /// It took its share, said so, and did not give it back: what it sent instead.
-    Forgetful(&'static str),
-}
-
-impl ShareState {
-    /// Whether the Keeper answers at all.
-    pub const fn reachable(&self) -> bool {
-        !matches!(self, Self::Unknown | Self::Unreachable(_))
-    }
-
-    /// Whether the Keeper would help a restarted Nexus: its share was read and judged against the key in use.
-    pub const fn helps(&self) -> bool {
-        matches!(self, Self::Good)
-    }
-
-    /// Whether it answers, and not with its share: giving it the share may put that right.
-    pub(super) const fn lacks(&self) -> bool {
-        self.in_place_of_a_share().is_some()
-    }
-
-    /// What it sent, where that was not its share.
-    const fn in_place_of_a_share(&self) -> Option<&'static str> {
-        match self {
-            Self::Empty => Some("no share"),
-            Self::Unusable(_) => Some("what is no share"),
-            Self::Foreign => Some("a share of another key"),
-            Self::Forgetful(instead) => Some(instead),
-            Self::Unknown | Self::Unreachable(_) | Self::Unjudged | Self::Good => None,
-        }
-    }
-
-    const fn is_same_kind(&self, other: &Self) -> bool {
-        matches!(
-            (self, other),
-            (Self::Unknown, Self::Unknown)
-                | (Self::Unreachable(_), Self::Unreachable(_))
-                | (Self::Empty, Self::Empty)
-                | (Self::Unusable(_), Self::Unusable(_))
-                | (Self::Unjudged, Self::Unjudged)
-                | (Self::Good, Self::Good)
-                | (Self::Foreign, Self::Foreign)
-                | (Self::Forgetful(_), Self::Forgetful(_))
-        )
-    }
-}
-
 /// What a Keeper answered.
 pub(super) enum Answer {
     Share(ShareValue),
     Other(ShareState),
 }
 
-/// The history of one Keeper, as far as it matters.
-#[derive(Debug)]
-struct Record {
-    share: ShareState,
-    since: OffsetDateTime,
-    looked: Option<(OffsetDateTime, Instant)>,
-    failures: u32,
-    /// When it last took its share.
-    given: Option<Instant>,
-    told: Told,
-}
-
 impl Keeper {
     pub(super) fn new(index: ShareIndex, url: HttpsUrl, client: KeeperClient) -> Self {
-        let record = Record {
-            share: ShareState::Unknown,
-            since: clock::now(),
-            looked: None,
-            failures: 0,
-            given: None,
-            told: Told::default(),
-        };
-        Self { index, url, client, record: Mutex::new(record) }
+        let record = Mutex::new(Record::new(Moment::now()));
+        Self { index, url, client, record, told: Mutex::default() }
     }
 
     /// Asks for the share. Whatever a Keeper sends, this only ever says what it was (F4, Q-39).
@@ -177,82 +92,48 @@ impl Keeper {
         }
     }
 
-    /// How the Keeper is. What was seen too long ago counts for nothing.
+    /// How the Keeper is.
     pub(super) fn state(&self) -> KeeperState {
         let record = self.record();
-        let is_fresh = record.looked.is_some_and(|(_, at)| at.elapsed() <= FRESH);
-        let share = if record.share.helps() && !is_fresh {
-            ShareState::Unknown
-        } else {
-            record.share.clone()
-        };
         KeeperState {
             index: self.index.get(),
             url: self.url.to_string(),
-            share,
-            since: record.since,
-            looked: record.looked.map(|(at, _)| at),
-            failures: record.failures,
+            share: record.share(Instant::now()),
+            since: record.since(),
+            looked: record.looked(),
+            failures: record.failures(),
         }
     }
 
     /// When the Keeper was last looked at.
-    pub(super) fn looked(&self) -> Option<Instant> {
-        self.record().looked.map(|(_, at)| at)
+    pub(super) fn looked_at(&self) -> Option<Instant> {
+        self.record().looked_at()
     }
 
-    /// Writes down what a look has shown; the time is that of the last change. Tells whether it shows something else than
-    /// the look before.
+    /// Writes down what a look has shown. Tells whether it shows something of another kind than the look before.
     pub(super) fn note(&self, share: ShareState) -> bool {
-        let mut record = self.record();
-        if matches!(share, ShareState::Unreachable(_)) {
-            // It may be starting anew, and would come back empty.
-            record.given = None;
-        }
-        let forgotten = record.given.is_some_and(|at| at.elapsed() < KEEPS_AT_LEAST);
-        let share = match share.in_place_of_a_share() {
-            Some(instead) if forgotten => ShareState::Forgetful(instead),
-            Some(_) | None => share,
-        };
-        self.look(&mut record, share)
+        let changed = self.record().note(share, Moment::now());
+        self.tell(changed)
     }
 
-    /// Writes down that the Keeper took its share, and what it sent when it was asked for it just after. One that is known to
-    /// forget is believed at its next look, and not before.
+    /// Writes down that the Keeper took its share, and what it sent when it was asked for it just after.
     pub(super) fn note_given(&self, read_back: &ShareState) {
-        let mut record = self.record();
-        record.given = Some(Instant::now());
-        match read_back.in_place_of_a_share() {
-            Some(instead) => {
-                self.look(&mut record, ShareState::Forgetful(instead));
-            }
-            None if matches!(record.share, ShareState::Forgetful(_)) => {}
-            None => {
-                self.look(&mut record, read_back.clone());
-            }
-        }
+        let changed = self.record().note_given(read_back, Moment::now());
+        self.tell(changed);
     }
 
     /// Whether this trouble with the Keeper is to be told now.
     pub(super) fn is_news(&self, trouble: &str) -> bool {
-        self.record().told.is_due(trouble, Instant::now())
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.is_due(trouble, Instant::now())
     }
 
-    fn look(&self, record: &mut Record, share: ShareState) -> bool {
-        record.looked = Some((clock::now(), Instant::now()));
-        let fails = !matches!(share, ShareState::Good | ShareState::Unjudged);
-        record.failures = if fails { record.failures.saturating_add(1) } else { 0 };
-        self.change(record, share)
-    }
-
-    fn change(&self, record: &mut Record, share: ShareState) -> bool {
-        let is_new = !record.share.is_same_kind(&share);
-        if is_new {
-            record.since = clock::now();
-            tracing::info!(keeper = %self.index, url = %self.url, state = ?share, "a Keeper has changed");
+    fn tell(&self, changed: bool) -> bool {
+        if changed {
+            let state = self.state().share;
+            tracing::info!(keeper = %self.index, url = %self.url, ?state, "a Keeper has changed");
         }
-        record.share = share;
-        is_new
+        changed
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {

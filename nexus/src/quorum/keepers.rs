@@ -176,7 +176,7 @@ impl Keepers {
         let begun = Instant::now();
         self.wake();
         let all_answered =
-            || self.each.iter().all(|keeper| keeper.looked().is_some_and(|at| at >= begun));
+            || self.each.iter().all(|keeper| keeper.looked_at().is_some_and(|at| at >= begun));
         let answered = async {
             while !all_answered() {
                 tokio::time::sleep(ANSWERS_PAUSE).await;

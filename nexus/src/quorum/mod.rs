@@ -15,6 +15,7 @@ mod gather;
 mod health;
 mod keeper;
 mod keepers;
+mod record;
 mod restore;
 mod told;
 
@@ -23,7 +24,8 @@ pub use self::{
     adopt::{AdoptError, Adopter},
     collect::{Candidates, CollectError},
     health::{KeeperMetrics, quorum_check},
-    keeper::{KeeperState, ShareState},
+    keeper::KeeperState,
     keepers::Keepers,
+    record::ShareState,
     restore::{Restoration, RestoreError, Restored},
 };

@@ -47,7 +47,7 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
         if let Some(looked) = looked {
             write!(out, ", last asked {}", printable(looked))?;
         }
-        if *failures > 0 {
+        if *failures > 1 {
             write!(out, ", {failures} times in a row")?;
         }
         if let Some(detail) = detail {
@@ -123,7 +123,7 @@ mod tests {
             state,
             since: "2026-07-25T20:02:04Z".to_owned(),
             looked: Some("2026-07-25T20:03:05Z".to_owned()),
-            failures: u32::from(detail.is_some()),
+            failures: if detail.is_some() { 2 } else { 0 },
             detail: detail.map(str::to_owned),
         };
         StatusResponse {
@@ -158,8 +158,8 @@ mod tests {
         Shares      : 2 (1 rebuild the key)
         Margin      : no Keeper may be lost
         Last export : never
-        Keeper 1    : good, https://keeper-1:8443, since 2026-07-25T20:02:04Z
-        Keeper 2    : unreachable, https://keeper-2:8443, since 2026-07-25T20:02:04Z: \u{1b}[2Jconnection refused
+        Keeper 1    : good, https://keeper-1:8443, since 2026-07-25T20:02:04Z, last asked 2026-07-25T20:03:05Z
+        Keeper 2    : unreachable, https://keeper-2:8443, since 2026-07-25T20:02:04Z, last asked 2026-07-25T20:03:05Z, 2 times in a row: \u{1b}[2Jconnection refused
         --
         ");
     }
