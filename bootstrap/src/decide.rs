@@ -84,8 +84,9 @@ fn mend(survey: &Survey, completed: bool) -> String {
     );
     if !survey.found_data() && !completed {
         words.push_str(
-            ". If the shares are left from a Bootstrap that did not come to its end, nothing was written under their \
-             key: restart those Keepers and run this again",
+            ". Is the data directory of Nexus the right one, and mounted? With data elsewhere these shares are its key. \
+             Only if they are left from a Bootstrap that did not come to its end, so that nothing was written under \
+             their key: restart those Keepers and run this again",
         );
     } else if !survey.found_something() {
         words.push_str(
