@@ -5,9 +5,9 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use spike_common::config::Backend;
-use spike_tests::PATIENCE;
+use spike_tests::{PATIENCE, fake_keeper::FakeKeeper, secrets::put};
 
-use super::{IMPATIENT, data_is_there, marker, no_share_was_replaced, with_data};
+use super::{IMPATIENT, data_is_there, marker, no_share_was_replaced, on_fakes, with_data};
 use crate::crew;
 
 /// As a person who wants another key runs it.
@@ -174,5 +174,42 @@ async fn where_nexus_is_on_the_memory_backend_nothing_is_remembered() -> Result<
     assert_eq!(told.status, 0, "{}", told.text);
     assert!(told.text.contains("the memory backend needs no root key"), "{}", told.text);
     assert!(!marker(&crew).exists());
+    crew.stop().await
+}
+
+/// In one of six plain restarts beside a Job whose marker was gone, the Job was quicker than the Keepers.
+#[tokio::test]
+async fn beside_a_nexus_that_is_just_starting_it_waits_and_makes_no_key() -> Result<()> {
+    let (mut crew, keepers) = on_fakes(3, 2).await?;
+    assert_eq!(crew.bootstrap(&[]).await?.status, 0);
+    crew.ready(PATIENCE).await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
+    let key = crew.status().await?.root_key;
+    fs::remove_file(marker(&crew))?;
+    for keeper in &keepers {
+        keeper.say(500, "{}");
+    }
+    crew.crash_nexus().await?;
+    crew.sealed_because("root_key").await?;
+    let late = async {
+        for keeper in &keepers {
+            keeper.asked_again(4).await?;
+        }
+        keepers.iter().for_each(FakeKeeper::be_honest);
+        anyhow::Ok(())
+    };
+    let (told, late) = tokio::join!(crew.bootstrap(&[]), late);
+    late?;
+    let told = told?;
+    assert_eq!(told.status, 0, "{}", told.text);
+    assert!(told.text.contains("nothing to do: Nexus has a root key already"), "{}", told.text);
+    assert!(marker(&crew).exists(), "it remembers now");
+    data_is_there(&mut crew).await?;
+    assert_eq!(crew.status().await?.root_key, key);
+    let by_bootstrap = |keeper: &FakeKeeper| {
+        let given = keeper.given();
+        given.iter().filter(|given| given.from.ends_with("/spike/bootstrap")).count()
+    };
+    assert_eq!(keepers.iter().map(by_bootstrap).collect::<Vec<_>>(), [1, 1, 1]);
     crew.stop().await
 }

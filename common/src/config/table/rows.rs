@@ -283,7 +283,7 @@ section! {
          Keeper restarted first: Bootstrap refuses until then. Data under the old key becomes unreadable.",
         upstream "Whatever there is, the shares of every Keeper are overwritten there.";
     SPIKE_BOOTSTRAP_CONFIGMAP_NAME, Is("spike-bootstrap-state"), Rule::ObjectName, BOOTSTRAP,
-        "In Kubernetes: the ConfigMap that remembers that Bootstrap is done.",
+        "In Kubernetes: the ConfigMap that remembers that Bootstrap is done, and before that, which run is at it.",
         upstream "Not checked there.";
     SPIKE_BOOTSTRAP_STATE_DIR, Unset("`$HOME/.spike`; without `HOME` nothing is remembered"), Rule::Directory, BOOTSTRAP,
         "Outside of Kubernetes: where a file remembers that Bootstrap is done, see Directories.",
