@@ -7,7 +7,7 @@ use spike_common::{
     wire::{ErrorCode, JsonError},
 };
 
-use crate::slot::NotAShare;
+use crate::slot::{NotAShare, NotPut};
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,12 @@ pub enum Error {
     /// What was contributed is no share.
     #[error(transparent)]
     NotAShare(#[from] NotAShare),
+    /// Bootstrap gives a share, and another is held.
+    #[error(
+        "this Keeper holds another share, which may be of the key in use, and takes a different one from Nexus only; to make \
+         a new root key all the same, stop Nexus and restart every Keeper first"
+    )]
+    HoldsAnother,
     /// There is no share to give.
     #[error("this Keeper holds no share")]
     NoShare,
@@ -49,10 +55,34 @@ impl Error {
             Self::NoSuchRoute | Self::Malformed(_) | Self::NotAShare(_) | Self::NoShare => {
                 (StatusCode::BAD_REQUEST, ErrorCode::ApiBadRequest)
             }
+            Self::HoldsAnother => (StatusCode::CONFLICT, ErrorCode::EntityExists),
             Self::Denied(_) => (StatusCode::UNAUTHORIZED, ErrorCode::AccessUnauthorized),
             Self::Unrecordable(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ApiInternalError)
             }
+        }
+    }
+
+    /// What a peer that may ask is told besides the code.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::HoldsAnother => Some(self.to_string()),
+            Self::NoSuchRoute
+            | Self::Frame(_)
+            | Self::Malformed(_)
+            | Self::Denied(_)
+            | Self::NotAShare(_)
+            | Self::NoShare
+            | Self::Unrecordable(_) => None,
+        }
+    }
+}
+
+impl From<NotPut> for Error {
+    fn from(error: NotPut) -> Self {
+        match error {
+            NotPut::NotAShare(why) => Self::NotAShare(why),
+            NotPut::HoldsAnother => Self::HoldsAnother,
         }
     }
 }

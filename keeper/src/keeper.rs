@@ -11,12 +11,12 @@ use spike_common::{
     http::{Frame, RequestLimits, RequestMetrics},
     identity::{Role, TrustRootsByRole},
     mtls::Peer,
-    wire::{KeeperOperation, Shard},
+    wire::{KeeperOperation, KeeperStatusResponse, Shard},
 };
 
 use crate::{
     error::Error,
-    slot::{Change, Slot},
+    slot::{Change, Held, Slot},
 };
 
 /// The service. One per process, shared by every request.
@@ -40,27 +40,22 @@ impl Keeper {
         }
     }
 
-    /// K1: takes a share in place of the one that is held. Nexus and Bootstrap may.
+    /// K1: takes a share. Nexus, which has checked its key, may put it in place of another; Bootstrap may fill an empty
+    /// slot, and repeat itself.
     ///
     /// # Errors
-    /// [`Error::Denied`], [`Error::NotAShare`]; the held share then stays.
+    /// [`Error::Denied`], [`Error::NotAShare`], [`Error::HoldsAnother`]; the held share then stays.
     pub fn contribute(&self, peer: &Peer, shard: &Shard) -> Result<(), Error> {
         let role = [Role::Nexus, Role::Bootstrap].into_iter().find(|role| self.is(*role, peer));
         let role = role.ok_or(Error::Denied("only Nexus and Bootstrap may"))?;
         let by = peer.id();
-        match (self.slot.put(shard)?, role) {
-            (Change::Same, _) => {
+        let other = if role == Role::Nexus { Held::GivesWay } else { Held::Stays };
+        match self.slot.put(shard, other)? {
+            Change::Same => {
                 tracing::debug!(by, "the share that is held was contributed again");
             }
-            (Change::Filled, _) => tracing::info!(by, "took a share"),
-            (Change::Replaced, Role::Bootstrap) => {
-                self.replaced.inc();
-                tracing::warn!(
-                    by,
-                    "Bootstrap replaced the share by another: there is a new root key; if that was not meant, do not restart Nexus"
-                );
-            }
-            (Change::Replaced, _) => {
+            Change::Filled => tracing::info!(by, "took a share"),
+            Change::Replaced => {
                 self.replaced.inc();
                 tracing::warn!(
                     by,
@@ -80,6 +75,17 @@ impl Keeper {
             return Err(Error::Denied("only Nexus may"));
         }
         self.slot.get().ok_or(Error::NoShare)
+    }
+
+    /// Whether there is a share, for those who may give one.
+    ///
+    /// # Errors
+    /// [`Error::Denied`].
+    pub fn status(&self, peer: &Peer) -> Result<KeeperStatusResponse, Error> {
+        if ![Role::Nexus, Role::Bootstrap].into_iter().any(|role| self.is(role, peer)) {
+            return Err(Error::Denied("only Nexus and Bootstrap may"));
+        }
+        Ok(KeeperStatusResponse { filled: self.slot.is_filled() })
     }
 
     /// Whether the Keeper is of use.

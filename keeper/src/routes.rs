@@ -1,4 +1,4 @@
-//! From a request to an answer: the whole route table, which has two entries.
+//! From a request to an answer: the whole route table, which has three entries.
 //!
 //! The order is upstream's (wire-api 3.1, 4.3): unclean path, method, route, then read, parse, authorize, validate, act.
 //! Every request ends in one audit line and one count, whatever became of it.
@@ -66,8 +66,11 @@ impl Service for Keeper {
 
     fn error_reply(operation: Option<KeeperOperation>, error: &Error) -> Reply {
         let (status, code) = error.wire();
-        let body = operation
-            .map_or_else(|| fallback_error_body(code), |operation| operation.error_body(code));
+        let body = match (operation, error.reason()) {
+            (None, _) => fallback_error_body(code),
+            (Some(operation), None) => operation.error_body(code),
+            (Some(operation), Some(reason)) => operation.error_body_with_reason(code, &reason),
+        };
         let retry_after = match error {
             Error::Frame(error) => error.retry_after(),
             _ => None,
@@ -87,7 +90,8 @@ impl Service for Keeper {
     fn told(&self, exchange: &Exchange, _: Option<KeeperOperation>, error: &Error) -> String {
         let (status, code) = error.wire();
         let text = chain(error);
-        if status == StatusCode::INTERNAL_SERVER_ERROR || matches!(error, Error::NotAShare(_)) {
+        let about_the_share = matches!(error, Error::NotAShare(_) | Error::HoldsAnother);
+        if status == StatusCode::INTERNAL_SERVER_ERROR || about_the_share {
             let (request, peer) = (exchange.id().as_str(), exchange.peer().id());
             tracing::warn!(request, peer, reason = text, "a request was refused");
         }
@@ -112,6 +116,10 @@ async fn dispatch(
         KeeperOperation::Shard => {
             EmptyRequest::decode(&body)?;
             Ok(ShardResponse { shard: keeper.share(peer)? }.encode())
+        }
+        KeeperOperation::Status => {
+            EmptyRequest::decode(&body)?;
+            Ok(keeper.status(peer)?.encode())
         }
     }
 }

@@ -62,7 +62,7 @@ impl Rule {
             Operation::OperatorRecover => Self::Recover,
             Operation::OperatorRestore => Self::Restore,
             Operation::OperatorStatus => Self::Operator,
-            Operation::BootstrapVerify => Self::Bootstrap,
+            Operation::BootstrapVerify | Operation::BootstrapSurvey => Self::Bootstrap,
         }
     }
 }

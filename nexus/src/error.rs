@@ -93,6 +93,7 @@ impl Error {
             | Self::Restore(
                 RestoreError::NotOfTheLiveKey { .. }
                 | RestoreError::NotTogether { .. }
+                | RestoreError::NotOfTheKeepers { .. }
                 | RestoreError::WrongKey(_),
             ) => (StatusCode::BAD_REQUEST, ErrorCode::ApiBadRequest),
             Self::Busy => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::StateNotReady),

@@ -22,6 +22,7 @@ pub mod secret;
 mod start;
 pub mod store;
 mod store_watch;
+mod survey;
 
 pub use spike_policy as policy;
 pub use start::{PROGRAM, Running, run, start};

@@ -23,7 +23,7 @@ use crate::{
     long_work::Lane,
     nexus::Nexus,
     quorum::{Adopter, KeeperState, Keepers, Restoration, ShareState},
-    store::{NONCES_WERE_REUSED, Store},
+    store::{Home, NONCES_WERE_REUSED, Store},
     store_watch::{import_check, loss_check, read_check, write_check},
 };
 
@@ -45,6 +45,8 @@ pub struct Shares {
     pub quorum: Quorum,
     /// The highest index that an operator may feed.
     pub max_index: u16,
+    /// Where the data is; `None` for the lite backend, which has none.
+    pub home: Option<Home>,
     /// The Keepers.
     pub keepers: Arc<Keepers>,
     /// What puts a key to use.
@@ -93,7 +95,8 @@ impl KeySource {
             | Operation::OperatorRecover
             | Operation::OperatorRestore
             | Operation::OperatorStatus
-            | Operation::BootstrapVerify => true,
+            | Operation::BootstrapVerify
+            | Operation::BootstrapSurvey => true,
         }
     }
 
@@ -102,6 +105,14 @@ impl KeySource {
         match self {
             Self::Own => None,
             Self::Shares(shares) => Some(&shares.keepers),
+        }
+    }
+
+    /// What it takes to get the key from shares, where it comes from them.
+    pub(crate) const fn shares_of_keepers(&self) -> Option<&Shares> {
+        match self {
+            Self::Own => None,
+            Self::Shares(shares) => Some(shares),
         }
     }
 }
@@ -138,9 +149,12 @@ impl Nexus {
         request: &RestoreRequest,
     ) -> Result<RestoreResponse, Error> {
         let shares = self.key_source().shares()?;
-        let restored = shares.restoration.feed(share(request, shares.max_index)?).await?;
+        let share = share(request, shares.max_index)?;
+        let restored = shares.restoration.feed(share, &shares.keepers).await?;
         if restored.done {
             shares.keepers.wake();
+        } else {
+            shares.keepers.stir();
         }
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Ok(RestoreResponse {
@@ -284,7 +298,8 @@ fn share(request: &RestoreRequest, max_index: u16) -> Result<Share, Error> {
     }
 }
 
-fn keeper_status(keeper: KeeperState) -> KeeperStatus {
+/// A Keeper on the wire.
+pub(crate) fn keeper_status(keeper: KeeperState) -> KeeperStatus {
     let (state, detail) = match keeper.share {
         ShareState::Unknown => (KeeperStatusKind::Unknown, None),
         ShareState::Unreachable(reason) => (KeeperStatusKind::Unreachable, Some(reason)),
@@ -293,9 +308,15 @@ fn keeper_status(keeper: KeeperState) -> KeeperStatus {
         ShareState::Unjudged => (KeeperStatusKind::Unjudged, None),
         ShareState::Good => (KeeperStatusKind::Good, None),
         ShareState::Foreign => (KeeperStatusKind::Foreign, None),
+        ShareState::Forgetful(instead) => {
+            let detail = format!("it takes its share and sends {instead} when it is asked for it");
+            (KeeperStatusKind::Forgetful, Some(detail))
+        }
     };
     let since = keeper.since.format(&Rfc3339).unwrap_or_default();
-    KeeperStatus { index: keeper.index, url: keeper.url, state, since, detail }
+    let looked = keeper.looked.and_then(|at| at.format(&Rfc3339).ok());
+    let KeeperState { index, url, failures, .. } = keeper;
+    KeeperStatus { index, url, state, since, looked, failures, detail }
 }
 
 fn text(nanos: i64) -> String {

@@ -177,7 +177,7 @@ fn key_source(
     let peers = settings.keepers.as_ref().ok_or("no Keepers are configured")?;
     let options = options(&settings.database, settings.max_secret_versions);
     let accept_new_store = settings.database.accept_new_store;
-    let adopter = Arc::new(Adopter::new(Arc::clone(seal), home, options, accept_new_store));
+    let adopter = Arc::new(Adopter::new(Arc::clone(seal), home.clone(), options, accept_new_store));
     let connection = Connection {
         source,
         roots: &settings.identity.trust_roots,
@@ -197,6 +197,7 @@ fn key_source(
         backend: settings.backend,
         quorum: settings.quorum,
         max_index: settings.max_share_index,
+        home,
         keepers: Arc::new(keepers),
         adopter: Arc::clone(&adopter),
         restoration: Restoration::new(Arc::clone(seal), adopter, settings.quorum),

@@ -16,6 +16,8 @@ use spike_tests::{
 
 use crate::crew;
 
+mod looks;
+
 /// The order of the P-256 group (FIPS 186-5): the first number that is no scalar.
 const ORDER: [u8; 32] = [
     0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -61,6 +63,7 @@ fn bad_answers() -> Vec<(u16, String, KeeperStatusKind)> {
         (200, answer(&[7; 31]), Unusable),
         (200, answer(&[7; 33]), Unusable),
         (200, answer(&[7; 100_000]), Unusable),
+        (200, answer(&[7; 32]).replace("Err", &"more".repeat(17_000)), Unusable),
         (200, answer(&[0; 32]), Unusable),
         (200, answer(&ORDER), Unusable),
         (200, answer(&[0xff; 32]), Unusable),

@@ -26,6 +26,8 @@ const SHARD: &str = "/v1/store/shard";
 const RECOVER: &str = "/v1/operator/recover";
 const RESTORE: &str = "/v1/operator/restore";
 const VERIFY: &str = "/v1/bootstrap/verify";
+const SURVEY: &str = "/v1/bootstrap/survey";
+const STATUS: &str = "/v1/store/status";
 
 const NO_SHARE: (u16, &str) = (400, r#"{"shard":null,"Err":"api_bad_request"}"#);
 
@@ -164,6 +166,61 @@ async fn our_keepers_and_our_nexus_serve_the_bootstrap_and_the_nexus_of_upstream
     crew.stop().await
 }
 
+/// Upstream's Bootstrap makes a new key each time it runs, tries each Keeper a few times and then ends with 1.
+#[tokio::test]
+async fn the_second_run_of_upstreams_bootstrap_gets_409_from_every_keeper_and_changes_nothing()
+-> Result<()> {
+    let mut crew = crew().start().await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
+    let shares = split(&RootKey::generate()?, Quorum::new(3, 2)?, Derivation::Reject);
+    for nexus_runs in [true, false] {
+        for (index, share) in (1..).zip(&shares) {
+            let given =
+                to_keeper(&mut crew, index, BOOTSTRAP, CONTRIBUTE, &contribution(share)).await?;
+            assert_eq!(given.status, 409, "Keeper {index}");
+            assert_eq!(without_reason(&given), json!({"err": "entity_exists"}));
+        }
+        if nexus_runs {
+            crew.nexus().kill().await?;
+        }
+    }
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
+    crew.stop().await
+}
+
+/// Ours: while Nexus is sealed, and after.
+#[tokio::test]
+async fn bootstrap_learns_what_there_is_and_no_share() -> Result<()> {
+    let mut crew = crew().start_sealed().await?;
+    let before = to_nexus(&crew, BOOTSTRAP, SURVEY, "{}").await?;
+    let told = before.json();
+    assert_eq!(
+        (before.status, &told["sealed"], &told["data"]),
+        (200, &json!(true), &json!("none"))
+    );
+    assert_eq!(told["backend"], "sqlite");
+    assert_eq!(told["directory"], crew.dir().join("data").display().to_string());
+    for index in 0..3 {
+        assert_eq!(told["keepers"][index]["state"], "empty", "{told}");
+    }
+    assert_eq!(
+        to_keeper(&mut crew, 1, BOOTSTRAP, STATUS, "{}").await?.told(),
+        (200, r#"{"filled":false}"#)
+    );
+    assert_eq!(to_nexus(&crew, SUPERUSER, SURVEY, "{}").await?.status, 401);
+
+    assert_eq!(crew.bootstrap(&[]).await?.status, 0);
+    let after = to_nexus(&crew, BOOTSTRAP, SURVEY, "{}").await?.json();
+    assert_eq!((&after["sealed"], &after["data"]), (&json!(false), &json!("ours")));
+    assert_eq!(
+        to_keeper(&mut crew, 1, BOOTSTRAP, STATUS, "{}").await?.told(),
+        (200, r#"{"filled":true}"#)
+    );
+    crew.stop().await
+}
+
 #[tokio::test]
 async fn row_31_there_is_nothing_to_recover_without_a_root_key() -> Result<()> {
     let crew = crew().start_sealed().await?;
@@ -177,7 +234,9 @@ async fn row_32_the_superuser_is_neither_an_operator_nor_bootstrap() -> Result<(
     let crew = crew().start().await?;
     let (question, _) = proof(&RootKey::generate()?)?;
     for path in [SUPERUSER, WORKLOAD, NEXUS] {
-        for (target, body) in [(RECOVER, "{}"), (RESTORE, "{}"), (VERIFY, &question)] {
+        for (target, body) in
+            [(RECOVER, "{}"), (RESTORE, "{}"), (VERIFY, &question), (SURVEY, "{}")]
+        {
             let row_32 = to_nexus(&crew, path, target, body).await?;
             assert_eq!(row_32.status, 401, "{path} {target}");
             assert_eq!(row_32.json()["err"], "access_unauthorized", "{path} {target}");

@@ -97,8 +97,11 @@ pub enum TransportError {
     #[error("{0:?} is not an https address with a host")]
     Address(String),
     /// The answer is larger than is believable.
-    #[error("the answer is larger than {} bytes", MAX_ANSWER)]
-    TooLarge,
+    #[error("the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// The most that is read of an answer.
+        limit: usize,
+    },
 }
 
 /// A client for one kind of server. Connections are kept and reused; each checked its server when it was opened.
@@ -106,6 +109,7 @@ pub enum TransportError {
 pub struct MtlsClient {
     http: Client<Connector, Full<Bytes>>,
     timeouts: ClientTimeouts,
+    max_answer: usize,
 }
 
 impl std::fmt::Debug for MtlsClient {
@@ -130,7 +134,14 @@ impl MtlsClient {
             .pool_idle_timeout(timeouts.idle)
             .pool_max_idle_per_host(timeouts.idle_per_host)
             .build(Connector { tls, timeouts });
-        Ok(Self { http, timeouts })
+        Ok(Self { http, timeouts, max_answer: MAX_ANSWER })
+    }
+
+    /// Reads no more than `bytes` of any answer, for servers whose answers are all short.
+    #[must_use]
+    pub const fn with_max_answer(mut self, bytes: usize) -> Self {
+        self.max_answer = bytes;
+        self
     }
 
     /// The limits in force.
@@ -165,10 +176,10 @@ impl MtlsClient {
         let limit = self.head_limit();
         let (head, body): (_, Incoming) =
             within(limit, "the server's answer", sent).await?.into_parts();
-        match Limited::new(body, MAX_ANSWER).collect().await {
+        match Limited::new(body, self.max_answer).collect().await {
             Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
             Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-                Err(TransportError::TooLarge)
+                Err(TransportError::TooLarge { limit: self.max_answer })
             }
             Err(error) => Err(TransportError::Broken(error.to_string())),
         }

@@ -44,7 +44,7 @@ pub use explain::{
     WhoCanResponse,
 };
 pub use go_json::{JsonError, MAX_DEPTH};
-pub use keeper::{ContributeRequest, ShardResponse};
+pub use keeper::{ContributeRequest, KeeperStatusResponse, ShardResponse};
 pub use metadata::{SecretMetadata, SecretMetadataResponse, VersionMetadata};
 pub use operation::{KeeperOperation, Operation};
 pub use operator::{RecoverResponse, RestoreRequest, RestoreResponse};
@@ -57,7 +57,7 @@ pub use secret::{
     SecretVersionsRequest,
 };
 pub use shard::{SHARD_LEN, Shard};
-pub use status::{KeeperStatus, KeeperStatusKind, StatusResponse};
+pub use status::{DataKind, KeeperStatus, KeeperStatusKind, StatusResponse, SurveyResponse};
 pub use store_status::{ImportStatus, StoreStatus};
 pub use stream::{
     DECRYPTION_FAILED, NONCE_LEN, STREAM_CONTENT_TYPE, STREAM_HEADER_LEN, StreamCiphertext,

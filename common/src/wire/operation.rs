@@ -236,6 +236,9 @@ operations! {
             ("RouteVerify", "create"),
             ErrorFrame::after(r#"{"hash":"","#),
         ),
+        /// Ours, unknown upstream: what a new root key would take the place of.
+        BootstrapSurvey => Route::new("/v1/bootstrap/survey", "bootstrap_survey", ("RouteSurvey", "read"),
+            ErrorFrame::PLAIN),
     }
 }
 
@@ -255,6 +258,7 @@ impl Operation {
             | Self::SecretMetadata
             | Self::OperatorStatus
             | Self::BootstrapVerify
+            | Self::BootstrapSurvey
             | Self::PolicyGet
             | Self::PolicyList
             | Self::PolicyExplain
@@ -283,5 +287,8 @@ operations! {
             ("RouteShard", "read"),
             ErrorFrame::SHARD,
         ),
+        /// Ours, unknown upstream: whether the Keeper holds a share.
+        Status => Route::new("/v1/store/status", "keeper_status", ("RouteKeeperStatus", "read"),
+            ErrorFrame::PLAIN),
     }
 }

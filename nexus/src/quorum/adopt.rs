@@ -186,7 +186,7 @@ impl Adopter {
         self.awaits_proof.load(Ordering::Acquire)
     }
 
-    fn has_data(&self) -> bool {
+    pub(super) fn has_data(&self) -> bool {
         self.home.as_ref().is_some_and(Store::exists)
     }
 

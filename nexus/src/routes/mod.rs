@@ -109,8 +109,8 @@ fn error_reply(operation: Option<Operation>, error: &Error) -> Reply {
     Reply::new(status, body).retry_after(error.retry_after())
 }
 
-/// What is decided before the handler: other methods are no route, without the root key only an operator is heard
-/// (wire-api 3.2, in upstream's order), and a backend may not have the route.
+/// What is decided before the handler: other methods are no route, without the root key only an operator and Bootstrap's
+/// survey are heard (wire-api 3.2, in upstream's order), and a backend may not have the route.
 fn admitted(
     nexus: &Nexus,
     exchange: &Exchange,
@@ -119,12 +119,17 @@ fn admitted(
     if !exchange.is_post() {
         return Err(Error::NoSuchRoute);
     }
-    let operators =
-        [Operation::OperatorRecover, Operation::OperatorRestore, Operation::OperatorStatus];
-    let is_operators = operators.iter().any(|operation| exchange.path() == Some(operation.path()));
+    let without_a_key = [
+        Operation::OperatorRecover,
+        Operation::OperatorRestore,
+        Operation::OperatorStatus,
+        Operation::BootstrapSurvey,
+    ];
+    let needs_none =
+        without_a_key.iter().any(|operation| exchange.path() == Some(operation.path()));
     // A key without data waits for Bootstrap's proof.
     let is_awaited = call == Some(Operation::BootstrapVerify) && nexus.key_source().awaits_proof();
-    if !is_operators && !is_awaited {
+    if !needs_none && !is_awaited {
         nexus.seal().ready()?;
     }
     let operation = call.filter(|operation| nexus.key_source().has(*operation));
@@ -148,6 +153,7 @@ async fn dispatch(request: HandlerRequest<'_>) -> Outcome {
         Operation::OperatorRestore => operator::restore(request).await,
         Operation::OperatorStatus => operator::status(request).await,
         Operation::BootstrapVerify => bootstrap::verify(request).await,
+        Operation::BootstrapSurvey => bootstrap::survey(request).await,
         Operation::PolicyPut => policy::put(request).await,
         Operation::PolicyGet => policy::get(request).await,
         Operation::PolicyDelete => policy::delete(request).await,

@@ -24,6 +24,7 @@ mod commits;
 mod condition;
 mod create;
 mod error;
+mod found;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod head;
@@ -56,6 +57,7 @@ pub use self::change::PolicyChange;
 pub use self::commits::Loss;
 pub use self::condition::{Condition, Failure};
 pub use self::error::StoreError;
+pub use self::found::Found;
 use self::identity::Identity;
 pub use self::import::{
     Finding, Generation, Import, ImportRecord, ImportReport, NONCES_WERE_REUSED, NotImported,

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 pub use self::plan::CrewPlan;
-use crate::{Credential, PATIENCE, SUPERUSER, eventually, raw::Dialer};
+use crate::{Credential, PATIENCE, SUPERUSER, eventually, logs::Metrics, raw::Dialer};
 
 /// The path of the SPIFFE ID that may take recovery shares out.
 pub const RECOVERER: &str = "/spike/pilot/role/recover";
@@ -185,6 +185,14 @@ impl Crew {
     pub async fn health_check(&mut self, name: &str) -> Result<Value> {
         let report: Value = serde_json::from_str(&self.nexus().get("/healthz").await?.1)?;
         Ok(report.pointer(&format!("/checks/{name}")).cloned().unwrap_or_default())
+    }
+
+    /// The metrics of Nexus.
+    ///
+    /// # Errors
+    /// Where nobody answers.
+    pub async fn metrics(&mut self) -> Result<Metrics> {
+        Ok(Metrics::parse(&self.nexus().get("/metrics").await?.1))
     }
 
     /// Runs `bootstrap -init` with more settings.

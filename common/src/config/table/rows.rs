@@ -140,9 +140,12 @@ section! {
     SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL, Is("5m"), Rule::Duration, NEXUS,
         "How often Nexus gives the Keepers their shares again.",
         upstream "0 or less ends the process there.";
-    SPIKE_NEXUS_RECOVERY_MAX_INTERVAL, Is("60s"), Rule::Duration, NEXUS,
-        "The longest pause between two rounds of asking the Keepers for shares, while Nexus is sealed.",
-        upstream "Without effect there; the pause is always at most 60s.";
+    SPIKE_NEXUS_RECOVERY_MAX_INTERVAL, Is("400ms"), Rule::Duration, NEXUS,
+        "The longest pause between two questions to a Keeper for its share, while Nexus is sealed. Pauses begin at 50ms, \
+         double as long as nothing changes, and begin again with any new answer of a Keeper and any share that an operator \
+         feeds; each is drawn from half to one and a half times that. A longer one spares the Keepers, and Nexus then \
+         notices later that one was given its share. Bootstrap does not wait for it: it has Nexus ask at once.",
+        upstream "60s, without effect: the pause is always at most 60s there.";
 }
 
 section! {
@@ -323,9 +326,11 @@ section! {
     SPIKE_BOOTSTRAP_INIT_VERIFICATION_TIMEOUT, Is("30m"), Rule::TimeLimit, BOOTSTRAP,
         "How long to wait for Nexus to prove that it has the root key.";
     SPIKE_BOOTSTRAP_FORCE, Is("false"), Rule::ExactlyTrue, BOOTSTRAP,
-        "Whether to make a new root key although there seems to be one. Data under the old key becomes unreadable.";
+        "Whether to make a new root key although one was made before. Nexus must be stopped, its data moved away and every \
+         Keeper restarted first: Bootstrap refuses until then. Data under the old key becomes unreadable.",
+        upstream "Whatever there is, the shares of every Keeper are overwritten there.";
     SPIKE_BOOTSTRAP_CONFIGMAP_NAME, Is("spike-bootstrap-state"), Rule::ObjectName, BOOTSTRAP,
-        "In Kubernetes: the ConfigMap that remembers that Bootstrap is done.",
+        "In Kubernetes: the ConfigMap that remembers that Bootstrap is done, and before that, which run is at it.",
         upstream "Not checked there.";
     SPIKE_BOOTSTRAP_STATE_DIR, Unset("`$HOME/.spike`; without `HOME` nothing is remembered"), Rule::Directory, BOOTSTRAP,
         "Outside of Kubernetes: where a file remembers that Bootstrap is done, see Directories.",

@@ -6,7 +6,7 @@ use super::super::{
 };
 use super::json;
 
-const ERROR_BODIES: [(Operation, &str); 19] = [
+const ERROR_BODIES: [(Operation, &str); 20] = [
     (Operation::SecretPut, r#"{"err":"E"}"#),
     (Operation::SecretGet, r#"{"data":null,"err":"E"}"#),
     (Operation::SecretDelete, r#"{"err":"E"}"#),
@@ -32,6 +32,7 @@ const ERROR_BODIES: [(Operation, &str); 19] = [
     (Operation::OperatorRestore, r#"{"collected":0,"remaining":0,"restored":false,"err":"E"}"#),
     (Operation::OperatorStatus, r#"{"err":"E"}"#),
     (Operation::BootstrapVerify, r#"{"hash":"","err":"E"}"#),
+    (Operation::BootstrapSurvey, r#"{"err":"E"}"#),
 ];
 
 #[test]

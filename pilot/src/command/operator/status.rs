@@ -46,9 +46,15 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
         human_store(out, store)?;
     }
     status.keepers.iter().try_for_each(|keeper| {
-        let KeeperStatus { index, url, state, since, detail } = keeper;
+        let KeeperStatus { index, url, state, since, looked, failures, detail } = keeper;
         let (url, since) = (printable(url), printable(since));
         write!(out, "Keeper {index:<4} : {}, {url}, since {since}", state_name(*state))?;
+        if let Some(looked) = looked {
+            write!(out, ", last asked {}", printable(looked))?;
+        }
+        if *failures > 1 {
+            write!(out, ", {failures} times in a row")?;
+        }
         if let Some(detail) = detail {
             write!(out, ": {}", printable(detail))?;
         }
@@ -89,6 +95,7 @@ const fn state_name(state: KeeperStatusKind) -> &'static str {
         KeeperStatusKind::Unjudged => "unjudged",
         KeeperStatusKind::Good => "good",
         KeeperStatusKind::Foreign => "foreign",
+        KeeperStatusKind::Forgetful => "forgetful",
     }
 }
 
@@ -100,6 +107,8 @@ fn node(status: &StatusResponse) -> Node<'_> {
             ("url", Node::Text(&keeper.url)),
             ("state", Node::Text(state_name(keeper.state))),
             ("since", Node::Text(&keeper.since)),
+            ("looked", text(keeper.looked.as_ref())),
+            ("failures", Node::Integer(keeper.failures.into())),
             ("detail", text(keeper.detail.as_ref())),
         ])
     });
@@ -157,6 +166,8 @@ mod tests {
             url: format!("https://keeper-{index}:8443"),
             state,
             since: "2026-07-25T20:02:04Z".to_owned(),
+            looked: Some("2026-07-25T20:03:05Z".to_owned()),
+            failures: if detail.is_some() { 2 } else { 0 },
             detail: detail.map(str::to_owned),
         };
         StatusResponse {
@@ -191,8 +202,8 @@ mod tests {
         Shares      : 2 (1 rebuild the key)
         Margin      : no Keeper may be lost
         Last export : never
-        Keeper 1    : good, https://keeper-1:8443, since 2026-07-25T20:02:04Z
-        Keeper 2    : unreachable, https://keeper-2:8443, since 2026-07-25T20:02:04Z: \u{1b}[2Jconnection refused
+        Keeper 1    : good, https://keeper-1:8443, since 2026-07-25T20:02:04Z, last asked 2026-07-25T20:03:05Z
+        Keeper 2    : unreachable, https://keeper-2:8443, since 2026-07-25T20:02:04Z, last asked 2026-07-25T20:03:05Z, 2 times in a row: \u{1b}[2Jconnection refused
         --
         ");
     }
