@@ -89,6 +89,8 @@ async fn follow_once(
             Ok(None) => return FollowError::Ended,
             Err(status) => return from_status(status, attestation),
         };
+        // Before anything else: the answer has a private key in it.
+        attestation.hide();
         let material = match Material::from_response(&response) {
             Ok(material) => material,
             Err(error) => return error.into(),
@@ -97,7 +99,7 @@ async fn follow_once(
         if attestation.can_show_more() && is_another(shared, &material) {
             return FollowError::OtherIdentity(material.id().to_string());
         }
-        attestation.answered();
+        attestation.accepted();
         tracing::info!(id = %material.id(), not_after = %material.not_after(), "new X.509-SVID");
         let before = shared.current();
         report_faults(before.as_deref().map_or(&[], Material::bundle_faults), &material);
