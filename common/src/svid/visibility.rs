@@ -29,17 +29,20 @@ pub(super) struct Attestation {
     refused: bool,
     /// Whether this try is made hidden.
     hidden: bool,
+    /// Whether this try is made visible although there are keys.
+    exposed: bool,
 }
 
 impl Attestation {
     pub(super) const fn new(visibility: Visibility) -> Self {
-        Self { visibility, refused: false, hidden: false }
+        Self { visibility, refused: false, hidden: false, exposed: false }
     }
 
     /// Before a try. `identified` tells whether there was ever an SVID.
     pub(super) fn before_try(&mut self, identified: bool) {
         let Visibility::Managed { when_refused } = self.visibility else { return };
         self.hidden = identified && !(self.refused && when_refused);
+        self.exposed = identified && !self.hidden;
         set(if self.hidden { DumpableBehavior::NotDumpable } else { DumpableBehavior::Dumpable });
     }
 
@@ -59,6 +62,11 @@ impl Attestation {
     /// Whether the next try may go better, because the agent will see more than in this one.
     pub(super) const fn can_show_more(&self) -> bool {
         self.hidden && matches!(self.visibility, Visibility::Managed { when_refused: true })
+    }
+
+    /// Whether this try must be short, because others of this user can look at a process that holds keys.
+    pub(super) const fn exposed(&self) -> bool {
+        self.exposed
     }
 
     /// Whether the agent was kept from looking at this process in this try.
@@ -106,7 +114,7 @@ mod tests {
 
         let mut managed = Attestation::new(Visibility::Managed { when_refused: true });
         managed.before_try(false);
-        assert!(visible());
+        assert!(visible() && !managed.exposed());
         // Before there is an SVID, a refusal costs nothing.
         managed.failed(true, false);
         assert!(visible());
@@ -121,7 +129,7 @@ mod tests {
         managed.failed(true, true);
         assert!(!visible());
         managed.before_try(true);
-        assert!(visible() && !managed.can_show_more());
+        assert!(visible() && managed.exposed() && !managed.can_show_more());
         // Refused again: it hides between the tries.
         managed.failed(true, true);
         assert!(!visible());
