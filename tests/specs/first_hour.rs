@@ -1,7 +1,11 @@
 //! The first hour of a new user: a cluster comes up wherever the clone is, and says why where it does not.
 
 use std::{
-    os::unix::process::CommandExt,
+    fs::Permissions,
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -16,26 +20,54 @@ use crate::scenario;
 /// How long a cluster may take to come up, do one thing, and end.
 const LIMIT: Duration = Duration::from_mins(2);
 
+/// Nobody, to the system.
+const NOBODY: u32 = 65534;
+
 /// Puts a secret and gets it back, with the programs that are on `PATH`.
 const ERRAND: &str = "spike secret put a/b k=v && spike secret get a/b k";
 
-/// Runs [`ERRAND`] in a cluster below `place`, and gives back what was printed.
+/// One run of [`ERRAND`].
+struct Errand<'a> {
+    program: &'a Path,
+    /// The current directory.
+    place: &'a Path,
+    /// The state directory.
+    dir: &'a Path,
+    /// What the shell does first.
+    shell: &'a str,
+    /// Another user than that of the tests.
+    user: Option<u32>,
+}
+
+impl Errand<'_> {
+    /// Gives back what was printed.
+    async fn run(&self) -> Result<String> {
+        let mut command = std::process::Command::new("sh");
+        command
+            .arg("-c")
+            .arg(format!("{} exec \"$0\" run --dir \"$1\" -- sh -c '{ERRAND}'", self.shell))
+            .args([self.program, self.dir])
+            .current_dir(self.place)
+            .stdin(Stdio::null())
+            .process_group(0);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        let mut command = Command::from(command);
+        let ended = tokio::time::timeout(LIMIT, command.kill_on_drop(true).output()).await;
+        let output = ended.with_context(|| format!("{} does not end", self.place.display()))??;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let told = String::from_utf8_lossy(&output.stderr);
+        let place = self.place.display();
+        ensure!(output.status.success(), "{place}: {}\n{printed}\n{told}", output.status);
+        Ok(printed)
+    }
+}
+
+/// Runs [`ERRAND`] in a cluster below `place`.
 async fn errand(place: &Path, shell: &str) -> Result<String> {
-    let mut command = std::process::Command::new("sh");
-    command
-        .arg("-c")
-        .arg(format!("{shell} exec \"$0\" run --dir .spike-dev -- sh -c '{ERRAND}'"))
-        .arg(env!("CARGO_BIN_EXE_spike-programs"))
-        .current_dir(place)
-        .stdin(Stdio::null())
-        .process_group(0);
-    let mut command = Command::from(command);
-    let ended = tokio::time::timeout(LIMIT, command.kill_on_drop(true).output()).await;
-    let output = ended.with_context(|| format!("{} does not end", place.display()))??;
-    let (out, err) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    ensure!(output.status.success(), "{}: {}\n{out}\n{err}", place.display(), output.status);
-    Ok(out.into_owned())
+    let program = Path::new(env!("CARGO_BIN_EXE_spike-programs"));
+    Errand { program, place, dir: Path::new(".spike-dev"), shell, user: None }.run().await
 }
 
 fn parent() -> Result<tempfile::TempDir> {
@@ -77,6 +109,29 @@ async fn a_cluster_comes_up_in_the_home_of_root() -> Result<()> {
         return Ok(());
     };
     assert!(errand(place.path(), "").await?.ends_with("v\n"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cluster_of_an_unprivileged_user_comes_up_beside_a_source_tree_that_is_read_only()
+-> Result<()> {
+    let parent = tempfile::Builder::new().prefix("spike-hour-").tempdir()?;
+    let (tree, elsewhere) = (parent.path().join("tree"), parent.path().join("elsewhere"));
+    std::fs::create_dir(&tree)?;
+    std::fs::create_dir(&elsewhere)?;
+    let program = tree.join("spike-dev");
+    std::fs::copy(env!("CARGO_BIN_EXE_spike-programs"), &program)?;
+    std::fs::set_permissions(&tree, Permissions::from_mode(0o555))?;
+    // Nothing is read-only to root.
+    let user = rustix::process::geteuid().is_root().then_some(NOBODY);
+    if user.is_some() {
+        std::fs::set_permissions(parent.path(), Permissions::from_mode(0o755))?;
+        chown(&elsewhere, user, user)?;
+    }
+    let errand = Errand { program: &program, place: &tree, dir: &elsewhere, shell: "", user };
+    let printed = errand.run().await;
+    std::fs::set_permissions(&tree, Permissions::from_mode(0o755))?;
+    assert!(printed?.ends_with("v\n"));
     Ok(())
 }
 

@@ -17,6 +17,9 @@ use crate::{
 /// The pause after the first failure, and the longest pause between two tries.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// How long a process that holds keys is visible, waiting for the agent's answer.
+const EXPOSED: Duration = Duration::from_secs(10);
+
 /// One failed try, in words for a person.
 #[derive(Debug, thiserror::Error)]
 enum FollowError {
@@ -29,8 +32,10 @@ enum FollowError {
     Refused(String),
     #[error("the agent gave this process another SPIFFE ID, {0}, than before")]
     OtherIdentity(String),
-    #[error("the agent answered {:?}: {}", .0.code(), .0.message())]
-    Status(tonic::Status),
+    #[error("the agent answered {0:?}: {1}")]
+    Status(tonic::Code, String),
+    #[error("the agent did not answer within {EXPOSED:?}, in which it could look at this process")]
+    Silent,
     #[error(transparent)]
     Material(#[from] MaterialError),
     #[error("the agent ended the stream")]
@@ -78,17 +83,32 @@ async fn follow_once(
         Ok(socket) => socket,
         Err(error) => return FollowError::Address(endpoint.to_owned(), error),
     };
-    let mut stream = match message::fetch(socket.address()).await {
-        Ok(stream) => stream,
+    let first = async {
+        let mut stream = message::fetch(socket.address()).await?;
+        let answer = stream.message().await;
+        Ok((stream, answer))
+    };
+    let first = if attestation.exposed() {
+        match tokio::time::timeout(EXPOSED, first).await {
+            Ok(first) => first,
+            Err(_) => return FollowError::Silent,
+        }
+    } else {
+        first.await
+    };
+    let (mut stream, mut answer) = match first {
+        Ok(first) => first,
         Err(FetchError::Connect(error)) => return FollowError::Connect(error),
-        Err(FetchError::Refused(status)) => return from_status(status, attestation),
+        Err(FetchError::Refused(status)) => return from_status(&status, attestation),
     };
     loop {
-        let response = match stream.message().await {
+        let response = match answer {
             Ok(Some(response)) => response,
             Ok(None) => return FollowError::Ended,
-            Err(status) => return from_status(status, attestation),
+            Err(status) => return from_status(&status, attestation),
         };
+        // Before anything else: the answer has a private key in it.
+        attestation.hide();
         let material = match Material::from_response(&response) {
             Ok(material) => material,
             Err(error) => return error.into(),
@@ -97,21 +117,22 @@ async fn follow_once(
         if attestation.can_show_more() && is_another(shared, &material) {
             return FollowError::OtherIdentity(material.id().to_string());
         }
-        attestation.answered();
+        attestation.accepted();
         tracing::info!(id = %material.id(), not_after = %material.not_after(), "new X.509-SVID");
         let before = shared.current();
         report_faults(before.as_deref().map_or(&[], Material::bundle_faults), &material);
         shared.adopt(material, clock::now());
         backoff.reset();
+        answer = stream.message().await;
     }
 }
 
-fn from_status(status: tonic::Status, attestation: &Attestation) -> FollowError {
+fn from_status(status: &tonic::Status, attestation: &Attestation) -> FollowError {
     match status.code() {
         tonic::Code::PermissionDenied => {
             FollowError::Refused(refusal(status.message(), attestation.hidden()))
         }
-        _ => FollowError::Status(status),
+        code => FollowError::Status(code, status.message().escape_debug().take(256).collect()),
     }
 }
 

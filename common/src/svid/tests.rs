@@ -1,5 +1,6 @@
 //! What is taken from a message of the Workload API, and what is left out.
 
+use proptest::prelude::*;
 use prost::{Message, bytes::Bytes};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
 use spiffe::TrustDomain;
@@ -189,4 +190,26 @@ fn a_protobuf_map_with_a_name_that_is_not_utf_8_is_still_decoded() {
 fn a_private_key_is_not_shown() {
     let svid = svid(&authority(), "spiffe://home.example/app");
     assert_eq!(format!("{svid:?}"), "X509Svid { .. }");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_foreign_bundles_hold_our_own_svid_is_taken(
+        bundles in prop::collection::vec((any::<Vec<u8>>(), any::<Vec<u8>>()), 0..5)
+    ) {
+        let bundles = bundles.iter().map(|(name, der)| federated(name, der)).collect();
+        let sent = response(bundles).encode_to_vec();
+        let received = X509SvidResponse::decode(sent.as_slice()).unwrap();
+        let material = Material::from_response(&received).unwrap();
+        prop_assert_eq!(material.id().to_string(), "spiffe://home.example/app");
+    }
+
+    #[test]
+    fn no_message_at_all_makes_the_reading_of_it_panic(bytes in any::<Vec<u8>>()) {
+        if let Ok(response) = X509SvidResponse::decode(bytes.as_slice()) {
+            prop_assert!(Material::from_response(&response).is_err());
+        }
+    }
 }

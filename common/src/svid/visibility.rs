@@ -29,24 +29,26 @@ pub(super) struct Attestation {
     refused: bool,
     /// Whether this try is made hidden.
     hidden: bool,
+    /// Whether this try is made visible although there are keys.
+    exposed: bool,
 }
 
 impl Attestation {
     pub(super) const fn new(visibility: Visibility) -> Self {
-        Self { visibility, refused: false, hidden: false }
+        Self { visibility, refused: false, hidden: false, exposed: false }
     }
 
     /// Before a try. `identified` tells whether there was ever an SVID.
     pub(super) fn before_try(&mut self, identified: bool) {
         let Visibility::Managed { when_refused } = self.visibility else { return };
         self.hidden = identified && !(self.refused && when_refused);
+        self.exposed = identified && !self.hidden;
         set(if self.hidden { DumpableBehavior::NotDumpable } else { DumpableBehavior::Dumpable });
     }
 
-    /// When the agent has answered a try with an SVID, before it is used.
-    pub(super) fn answered(&mut self) {
+    /// When the agent has given this process an identity.
+    pub(super) const fn accepted(&mut self) {
         self.refused = false;
-        self.hide();
     }
 
     /// When a try has failed; `refused` if the agent refused the process. `identified` as in [`Self::before_try`].
@@ -62,12 +64,18 @@ impl Attestation {
         self.hidden && matches!(self.visibility, Visibility::Managed { when_refused: true })
     }
 
+    /// Whether this try must be short, because others of this user can look at a process that holds keys.
+    pub(super) const fn exposed(&self) -> bool {
+        self.exposed
+    }
+
     /// Whether the agent was kept from looking at this process in this try.
     pub(super) const fn hidden(&self) -> bool {
         self.hidden
     }
 
-    fn hide(&self) {
+    /// When the agent has answered.
+    pub(super) fn hide(&self) {
         if matches!(self.visibility, Visibility::Managed { .. }) {
             set(DumpableBehavior::NotDumpable);
         }
@@ -83,5 +91,61 @@ fn set(behavior: DumpableBehavior) {
             _ => "other processes of this user may read this one's memory",
         };
         tracing::warn!(reason = %error, consequence, "cannot change who may look at this process");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::dumpable_behavior;
+
+    use super::*;
+
+    fn visible() -> bool {
+        matches!(dumpable_behavior(), Ok(DumpableBehavior::Dumpable))
+    }
+
+    /// One test for all, because the process that it looks at is that of all tests.
+    #[test]
+    fn a_process_hides_from_its_first_svid_on_and_shows_itself_only_when_it_was_refused() {
+        let mut untouched = Attestation::new(Visibility::Untouched);
+        untouched.before_try(true);
+        untouched.hide();
+        assert!(visible());
+
+        let mut managed = Attestation::new(Visibility::Managed { when_refused: true });
+        managed.before_try(false);
+        assert!(visible() && !managed.exposed());
+        // Before there is an SVID, a refusal costs nothing.
+        managed.failed(true, false);
+        assert!(visible());
+        managed.before_try(false);
+        managed.hide();
+        managed.accepted();
+        assert!(!visible());
+        // The agent has gone: nobody was refused.
+        managed.failed(false, true);
+        managed.before_try(true);
+        assert!(!visible() && managed.hidden() && managed.can_show_more());
+        managed.failed(true, true);
+        assert!(!visible());
+        managed.before_try(true);
+        assert!(visible() && managed.exposed() && !managed.can_show_more());
+        // Refused again: it hides between the tries.
+        managed.failed(true, true);
+        assert!(!visible());
+        managed.before_try(true);
+        managed.hide();
+        managed.accepted();
+        managed.failed(false, true);
+        managed.before_try(true);
+        assert!(!visible());
+
+        let mut never = Attestation::new(Visibility::Managed { when_refused: false });
+        never.before_try(true);
+        never.failed(true, true);
+        never.before_try(true);
+        assert!(!visible() && never.hidden() && !never.can_show_more());
+
+        set(DumpableBehavior::Dumpable);
     }
 }
