@@ -104,6 +104,18 @@ fn text(block: &mut Vec<u8>, text: &str) {
     block.extend_from_slice(text.as_bytes());
 }
 
+/// A header block that is small and unfolds to `count` fields of `size` bytes each: one of them is put into the dynamic
+/// table, and then named by its index.
+pub fn unfolding(size: usize, count: usize) -> Vec<u8> {
+    /// The first entry of the dynamic table (RFC 7541, section 2.3.3), as an indexed field.
+    const FIRST_DYNAMIC: u8 = 0x80 | 62;
+    let mut block = vec![0x40];
+    text(&mut block, "x-large");
+    text(&mut block, &"x".repeat(size));
+    block.resize(block.len() + count, FIRST_DYNAMIC);
+    block
+}
+
 /// The fields of a header block that can be read. `None` where it breaks the form, or needs a dynamic table.
 pub fn decode(block: &[u8]) -> Option<Vec<(String, String)>> {
     let mut block = Block(block);

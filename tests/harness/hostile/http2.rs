@@ -170,8 +170,22 @@ impl Http2Peer {
         fields: &[(&str, &str)],
         body: &[u8],
     ) -> io::Result<u32> {
+        let block = hpack::encode(fields.iter().copied());
+        self.ask_with_block(target, &block, body).await
+    }
+
+    /// As [`Self::ask_with`], with the further fields as bytes, which may be anything.
+    ///
+    /// # Errors
+    /// Where the connection is broken before anything was sent.
+    pub async fn ask_with_block(
+        &mut self,
+        target: &str,
+        block: &[u8],
+        body: &[u8],
+    ) -> io::Result<u32> {
         let stream = self.new_stream();
-        let block = [head_of_post(target), hpack::encode(fields.iter().copied())].concat();
+        let block = [head_of_post(target).as_slice(), block].concat();
         let pieces: Vec<&[u8]> = block.chunks(MAX_PAYLOAD).collect();
         for (number, piece) in pieces.iter().enumerate() {
             let kind = if number == 0 { kind::HEADERS } else { kind::CONTINUATION };

@@ -250,6 +250,26 @@ async fn a_head_over_64_kib_is_refused_on_both_protocols_and_one_below_is_not() 
     cluster.stop().await
 }
 
+/// 8 KB on the wire, 16 MB in memory.
+#[tokio::test]
+async fn a_small_head_that_unfolds_to_a_large_one_is_refused() -> Result<()> {
+    let mut cluster = scenario().start().await?;
+    let mut peer = Http2Peer::connect(&http2_as(&cluster, SUPERUSER)?, Manners::GOOD).await?;
+    for _ in 0..20 {
+        if peer.has_ended() {
+            break;
+        }
+        let block = hpack::unfolding(4_000, 4_000);
+        let stream = peer.ask_with_block(LIST, &block, b"{}").await?;
+        let status = peer.status(stream).await?;
+        assert!(matches!(status, None | Some(431)), "{status:?}");
+    }
+    let taken = resident(cluster.nexus().pid().context("Nexus runs")?)?;
+    ensure!(taken <= MOST, "Nexus takes {} MiB", taken / MIB);
+    operator_is_served(&cluster).await?;
+    cluster.stop().await
+}
+
 /// A server may pass over what comes on a stream that has ended, or end the connection: there is no second answer.
 #[tokio::test]
 async fn what_comes_after_the_end_of_a_stream_is_not_taken_for_part_of_it() -> Result<()> {
