@@ -72,12 +72,11 @@ impl DenialLimit {
         if missing > Duration::ZERO {
             return Err(missing);
         }
-        match buckets.get_mut(id) {
-            Some(full_at) => *full_at = after,
-            None => {
-                make_room(&mut buckets, now);
-                buckets.insert(id.into(), after);
-            }
+        if let Some(full_at) = buckets.get_mut(id) {
+            *full_at = after;
+        } else {
+            make_room(&mut buckets, now);
+            buckets.insert(id.into(), after);
         }
         Ok(())
     }

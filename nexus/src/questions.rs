@@ -46,13 +46,11 @@ impl Nexus {
             let policies = unsealed.policies().ok_or(Error::NoSuchRoute)?;
             if let Some((allowed, role)) = by_role {
                 let set = policies.set();
-                let role = Some(role.to_string());
-                let (policies, unusable) = (set.len(), set.unusable().len());
                 return Ok(ExplainResponse {
                     allowed,
-                    role,
-                    policies,
-                    unusable,
+                    role: Some(role.to_string()),
+                    policies: set.len(),
+                    unusable: set.unusable().len(),
                     ..Default::default()
                 });
             }

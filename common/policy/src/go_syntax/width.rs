@@ -73,12 +73,11 @@ impl Walk {
     /// Notes the places of `node`, which begins in `start`, and answers where what follows it may begin.
     fn pass(&mut self, node: &Node, start: Range) -> Range {
         match node {
-            Node::Empty => start,
             Node::Look(Look::TextStart) => Range { first: 0, last: 0 },
-            Node::Look(_) => start,
+            Node::Empty | Node::Look(_) => start,
             Node::Literal(_) => {
                 self.literals += 1;
-                if self.literals % LITERALS == 0 {
+                if self.literals.is_multiple_of(LITERALS) {
                     self.note(start);
                 }
                 start.next()
