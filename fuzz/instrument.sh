@@ -6,7 +6,7 @@ set -eu
 
 case " $* " in
 *' --crate-name spike_'* | *' --crate-name http '* | *' --crate-name serde_json '* | *' --crate-name spiffe '* | \
-    *' --crate-name time '*)
+    *' --crate-name time '* | *' --crate-name httparse '* | *' --crate-name x509_parser '* | *' --crate-name webpki '*)
     exec "$@" -Cpasses=sancov-module \
         -Cllvm-args=-sanitizer-coverage-level=4 \
         -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \

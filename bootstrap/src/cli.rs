@@ -57,14 +57,15 @@ SPIKE Bootstrap: makes the root key, once in the life of a deployment
 Usage: bootstrap -init
        bootstrap --version | --help
 
-It asks Nexus and the Keepers how they are, makes a new root key if there is none, gives each
-Keeper its share, waits for Nexus to prove that it can use the key, and remembers that this is
-done: in Kubernetes in a ConfigMap, elsewhere in a file. It may be run again at any time; where
-a root key is in use it changes nothing.
+It asks Nexus and the Keepers what there is, makes a new root key if there is neither a key nor
+data nor a share, gives each Keeper its share, waits for Nexus to prove that it can use the key,
+and remembers that this is done: in Kubernetes in a ConfigMap, elsewhere in a file. It may be run
+again at any time; where a root key is in use it changes nothing.
 
 Settings come from environment variables: docs/configuration.md lists them all. They must be
-those of Nexus where both read them. SPIKE_BOOTSTRAP_FORCE=true makes a new root key even where
-there seems to be one, and all that is stored under the old one becomes unreadable.
+those of Nexus where both read them. SPIKE_BOOTSTRAP_FORCE=true makes a new root key although one
+was made before, once Nexus is stopped, its data moved away and every Keeper restarted; all that
+is stored under the old key becomes unreadable.
 
 Exit status:"
         .to_owned();

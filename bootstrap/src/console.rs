@@ -1,6 +1,8 @@
 //! What a person who watches sees: plain lines on standard error, beside the log on standard output.
 
-use std::fmt::Display;
+use std::{fmt::Display, process::ExitCode};
+
+use spike_common::console;
 
 /// One step, done or about to be done.
 pub(crate) fn progress(text: impl Display) {
@@ -8,13 +10,11 @@ pub(crate) fn progress(text: impl Display) {
 }
 
 /// A line as it is, on standard error.
-#[expect(clippy::print_stderr, reason = "this is the channel for whoever watches")]
 pub(crate) fn line(text: &str) {
-    eprintln!("{text}");
+    console::complain(text);
 }
 
-/// What the program was called for, on standard output.
-#[expect(clippy::print_stdout, reason = "help and version are what the program was called for")]
-pub(crate) fn answer(text: &str) {
-    println!("{text}");
+/// What the program was called for, on standard output, and whether it was written.
+pub(crate) fn answer(text: &str) -> ExitCode {
+    console::answer_and_end(text)
 }

@@ -1,15 +1,10 @@
 //! What to do, given what is known. Pure.
 
-use crate::{error::Error, marker::Completion};
-
-/// What Nexus says of the root key, without having to prove anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NexusState {
-    /// It has none, and waits for shares.
-    Sealed,
-    /// It has one.
-    HoldsKey,
-}
+use crate::{
+    error::Error,
+    marker::Completion,
+    survey::{NexusState, Survey},
+};
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,66 +13,176 @@ pub(crate) enum Decision {
     MakeKey,
     /// A root key is in use: there is nothing to do but to remember it.
     KeyIsLive,
+    /// Nexus makes its own key, and there is nothing to remember: another backend would need one.
+    NotNeeded,
 }
 
 /// Decides. `completed` is what an earlier run has left behind.
 ///
+/// A key is made where there is nothing that it could take the place of: no key, no data, no share. A forced run passes
+/// over what an earlier run left behind, and over a Nexus that does not run; it takes no share away and makes no data
+/// unreadable either, so that a person has to put those aside first.
+///
 /// # Errors
-/// [`Error::KeyWasLost`] where a key was made before and Nexus has none: another would not open what is stored. The error
-/// of `nexus`, where it did not answer: nobody knows whether a key is in use.
+/// [`Error::WouldReplace`] with all that was found and what to do about it; [`Error::NexusSilent`], where a key may be in use
+/// and nobody says so.
 pub(crate) fn decide(
     forced: bool,
     completed: Option<&Completion>,
-    nexus: Result<NexusState, Error>,
+    survey: &Survey,
 ) -> Result<Decision, Error> {
-    if forced {
+    match &survey.nexus {
+        NexusState::NeedsNone => return Ok(Decision::NotNeeded),
+        NexusState::HoldsKey if !forced => return Ok(Decision::KeyIsLive),
+        NexusState::Stopped(reason) if !forced => {
+            return Err(Error::NexusSilent { url: survey.url.clone(), reason: reason.clone() });
+        }
+        NexusState::HoldsKey | NexusState::Sealed(_) | NexusState::Stopped(_) => {}
+    }
+    let is_live = survey.nexus == NexusState::HoldsKey;
+    let completed = completed.filter(|_| !forced);
+    if !is_live && completed.is_none() && !survey.found_something() {
         return Ok(Decision::MakeKey);
     }
-    match (nexus?, completed) {
-        (NexusState::HoldsKey, _) => Ok(Decision::KeyIsLive),
-        (NexusState::Sealed, None) => Ok(Decision::MakeKey),
-        (NexusState::Sealed, Some(completion)) => Err(Error::KeyWasLost(completion.clone())),
+    let mut found = survey.findings();
+    found.extend(completed.map(ToString::to_string));
+    let next = if forced { aside(survey, is_live) } else { mend(survey, completed.is_some()) };
+    Err(Error::WouldReplace { found, next })
+}
+
+/// What a person who wants another key puts aside first.
+fn aside(survey: &Survey, is_live: bool) -> String {
+    let mut steps = Vec::new();
+    if is_live {
+        steps.push("stop Nexus".to_owned());
     }
+    if survey.found_data() {
+        let directory = survey.directory().unwrap_or_else(|| "the data directory".to_owned());
+        steps.push(format!(
+            "stop Nexus and move {directory} away, whose data only the key opens that it was written under"
+        ));
+    }
+    let filled: Vec<String> = survey.filled().map(ToString::to_string).collect();
+    if !filled.is_empty() {
+        let filled = filled.join(", ");
+        steps.push(format!(
+            "restart {filled}, which lets go of what may be the last copy of a share"
+        ));
+    }
+    format!(
+        "SPIKE_BOOTSTRAP_FORCE makes another key once nothing is left that it would take the place of: {}; then run this \
+         again, with Nexus stopped or sealed",
+        steps.join("; ")
+    )
+}
+
+/// What a person does who expected no key there.
+fn mend(survey: &Survey, completed: bool) -> String {
+    let mut words = String::from(
+        "see why Nexus is sealed (its log, /readyz, `spike operator status`) and mend that: it takes its key from the \
+         Keepers by itself. Where the Keepers have lost their shares, `spike operator restore` brings the key back",
+    );
+    if !survey.found_data() && !completed {
+        words.push_str(
+            ". Is the data directory of Nexus the right one, and mounted? With data elsewhere these shares are its key. \
+             Only if they are left from a Bootstrap that did not come to its end, so that nothing was written under \
+             their key: restart those Keepers and run this again",
+        );
+    } else if !survey.found_something() {
+        words.push_str(
+            ". Only where nothing is to be kept, as after setting up anew: SPIKE_BOOTSTRAP_FORCE=true makes another key",
+        );
+    }
+    words
 }
 
 #[cfg(test)]
 mod tests {
-    use NexusState::{HoldsKey, Sealed};
+    use spike_common::wire::{DataKind, SurveyResponse};
 
     use super::*;
-    use crate::exit::Exit;
+    use crate::{deliver::Keeper, exit::Exit, patience::GaveUp, survey::Slot};
 
-    fn silent() -> Result<NexusState, Error> {
-        Err(Error::NotRecognised { url: "https://nexus".to_owned() })
+    fn stopped() -> NexusState {
+        NexusState::Stopped(GaveUp { attempts: 1, reason: "nothing listens".to_owned() })
+    }
+
+    fn sealed(data: DataKind) -> NexusState {
+        let directory = Some("/var/lib/spike".to_owned());
+        let told = SurveyResponse { sealed: true, data, directory, ..SurveyResponse::default() };
+        NexusState::Sealed(Some(Box::new(told)))
+    }
+
+    fn survey(nexus: NexusState, slots: &[Slot]) -> Survey {
+        let keeper = |index: u16| Keeper::at(index, &format!("https://keeper-{index}"));
+        let own = (1..).zip(slots).map(|(index, slot)| (keeper(index), *slot)).collect();
+        Survey::new("https://nexus", nexus, own)
     }
 
     #[test]
-    fn a_key_is_made_only_where_nexus_says_that_it_has_none_and_none_was_made_before() {
+    fn a_key_is_made_only_where_there_is_nothing_anywhere() {
+        use DataKind::{None as Nothing, Ours, Unreadable, Upstream};
+        use NexusState::{HoldsKey, NeedsNone, Sealed};
+        use Slot::{Empty, Filled, Unknown};
         let before = Completion::now(None);
-        for (completed, nexus, expected) in [
-            (None, Ok(Sealed), Ok(Decision::MakeKey)),
-            (None, Ok(HoldsKey), Ok(Decision::KeyIsLive)),
-            (None, silent(), Err(Exit::Failed)),
-            (Some(&before), Ok(Sealed), Err(Exit::KeyExists)),
-            (Some(&before), Ok(HoldsKey), Ok(Decision::KeyIsLive)),
-            (Some(&before), silent(), Err(Exit::Failed)),
+        let (make, live, refused) =
+            (Ok(Decision::MakeKey), Ok(Decision::KeyIsLive), Err(Exit::KeyExists));
+        for (forced, completed, nexus, slots, expected) in [
+            (false, None, sealed(Nothing), [Empty, Empty], make),
+            (false, None, sealed(Nothing), [Empty, Unknown], make),
+            (false, None, Sealed(None), [Empty, Unknown], make),
+            (false, None, sealed(Nothing), [Empty, Filled], refused),
+            (false, None, Sealed(None), [Filled, Unknown], refused),
+            (false, None, sealed(Ours), [Empty, Empty], refused),
+            (false, None, sealed(Upstream), [Empty, Empty], refused),
+            (false, None, sealed(Unreadable), [Empty, Empty], refused),
+            (false, None, HoldsKey, [Empty, Empty], live),
+            (false, None, NeedsNone, [Empty, Empty], Ok(Decision::NotNeeded)),
+            (false, None, stopped(), [Empty, Empty], Err(Exit::Failed)),
+            (false, Some(&before), sealed(Nothing), [Empty, Empty], refused),
+            (false, Some(&before), Sealed(None), [Unknown, Unknown], refused),
+            (false, Some(&before), HoldsKey, [Filled, Filled], live),
+            (false, Some(&before), stopped(), [Filled, Filled], Err(Exit::Failed)),
+            (true, Some(&before), sealed(Nothing), [Empty, Empty], make),
+            (true, Some(&before), stopped(), [Empty, Empty], make),
+            (true, None, stopped(), [Unknown, Unknown], make),
+            (true, None, stopped(), [Filled, Empty], refused),
+            (true, None, sealed(Nothing), [Filled, Empty], refused),
+            (true, None, sealed(Ours), [Empty, Empty], refused),
+            (true, None, HoldsKey, [Filled, Filled], refused),
+            (true, None, NeedsNone, [Empty, Empty], Ok(Decision::NotNeeded)),
         ] {
-            let told = format!("{completed:?} {nexus:?}");
-            assert_eq!(
-                decide(false, completed, nexus).map_err(|error| error.exit()),
-                expected,
-                "{told}"
-            );
+            let told = format!("{forced} {completed:?} {nexus:?} {slots:?}");
+            let decided = decide(forced, completed, &survey(nexus, &slots));
+            assert_eq!(decided.map_err(|error| error.exit()), expected, "{told}");
         }
     }
 
     #[test]
-    fn force_makes_a_key_whatever_is_known() {
+    fn who_forces_it_is_told_what_to_stop_what_to_move_away_and_what_to_restart() {
+        let told = |nexus, slots: &[Slot]| {
+            let error = decide(true, None, &survey(nexus, slots)).unwrap_err();
+            error.hint().unwrap().to_owned()
+        };
+        let live = told(NexusState::HoldsKey, &[Slot::Filled, Slot::Empty]);
+        assert!(live.contains("stop Nexus"), "{live}");
+        assert!(live.contains("restart Keeper 1 at https://keeper-1, which"), "{live}");
+        let data = told(sealed(DataKind::Ours), &[Slot::Empty]);
+        assert!(data.contains("move /var/lib/spike away"), "{data}");
+        assert!(!data.contains("restart"), "{data}");
+    }
+
+    #[test]
+    fn force_is_named_only_where_nothing_is_left_to_lose() {
         let before = Completion::now(None);
-        for completed in [None, Some(&before)] {
-            for nexus in [Ok(Sealed), Ok(HoldsKey), silent()] {
-                assert_eq!(decide(true, completed, nexus).unwrap(), Decision::MakeKey);
-            }
-        }
+        let told = |completed, nexus, slots: &[Slot]| {
+            decide(false, completed, &survey(nexus, slots)).unwrap_err().hint().unwrap().to_owned()
+        };
+        let force = "SPIKE_BOOTSTRAP_FORCE";
+        let empty = [Slot::Empty];
+        assert!(told(Some(&before), sealed(DataKind::None), &empty).contains(force));
+        assert!(!told(Some(&before), sealed(DataKind::Ours), &empty).contains(force));
+        assert!(!told(None, sealed(DataKind::Ours), &empty).contains(force));
+        assert!(!told(None, sealed(DataKind::None), &[Slot::Filled]).contains(force));
     }
 }

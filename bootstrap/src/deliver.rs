@@ -4,18 +4,20 @@
 use std::{fmt, sync::Arc};
 
 use futures_util::future::join_all;
+use http::StatusCode;
 use spike_common::{
     client::{CallError, KeeperClient},
     config::{BootstrapSettings, HttpsUrl, KeeperPeers},
     daemon::{StartError, chain},
     svid::SvidSource,
-    wire::{ContributeRequest, Shard},
+    wire::{ContributeRequest, KeeperStatusResponse, Shard},
 };
 use spike_crypto::Share;
 
 use crate::{
     console::progress,
     patience::{GaveUp, Patience},
+    survey::Slot,
 };
 
 /// Every Keeper, in the order of the shares.
@@ -45,6 +47,28 @@ impl fmt::Display for Keeper {
 pub(crate) struct Unreached {
     keeper: Keeper,
     gave_up: GaveUp,
+}
+
+/// Why shares were not given.
+#[derive(Debug)]
+pub(crate) enum NotGiven {
+    /// To these, and to no other: they hold another share, which they keep.
+    HoldAnother(Vec<Keeper>),
+    /// Some Keepers did not take theirs.
+    Unreached(Vec<Unreached>),
+}
+
+impl Keeper {
+    /// Whether it is the one of this index and address.
+    pub(crate) fn is(&self, index: u16, url: &str) -> bool {
+        self.index == index && self.url.to_string() == url
+    }
+
+    /// One that a test tells of.
+    #[cfg(test)]
+    pub(crate) fn at(index: u16, url: &str) -> Self {
+        Self { index, url: url.parse().unwrap() }
+    }
 }
 
 impl Keepers {
@@ -77,15 +101,15 @@ impl Keepers {
         self.each.len()
     }
 
-    /// Asks each Keeper for an answer of any kind, so that no share is given to one while another is away.
-    ///
-    /// It asks for the share, which every Keeper refuses to Bootstrap: that is an answer, and changes nothing.
+    /// Asks each Keeper what is in its slot, so that no share is given to one while another is away or would lose its own.
+    /// A Keeper of upstream does not know the question: that is an answer, and changes nothing.
     ///
     /// # Errors
     /// The Keepers that gave none.
-    pub(crate) async fn ask(&self) -> Result<(), Vec<Unreached>> {
-        let asked = self.each.iter().map(|(keeper, client)| {
-            reach(keeper, self.patience, async || there(client.shard().await.map(drop)))
+    pub(crate) async fn ask(&self) -> Result<Vec<(Keeper, Slot)>, Vec<Unreached>> {
+        let asked = self.each.iter().map(async |(keeper, client)| {
+            let slot = reach(keeper, self.patience, async || slot(client.status().await)).await?;
+            Ok((keeper.clone(), slot))
         });
         all(join_all(asked).await)
     }
@@ -93,8 +117,8 @@ impl Keepers {
     /// Gives each Keeper its share; the shares are wiped at the end. A Keeper that has it already does not mind.
     ///
     /// # Errors
-    /// The Keepers that did not take it.
-    pub(crate) async fn deliver(&self, shares: Vec<Share>) -> Result<(), Vec<Unreached>> {
+    /// [`NotGiven`]: the Keepers that did not take it.
+    pub(crate) async fn deliver(&self, shares: Vec<Share>) -> Result<(), NotGiven> {
         let given = self.each.iter().zip(&shares).map(async |((keeper, client), share)| {
             debug_assert_eq!(
                 keeper.index,
@@ -102,29 +126,50 @@ impl Keepers {
                 "shares are in the order of the Keepers"
             );
             let request = ContributeRequest { shard: Shard::new(share.value.expose_bytes()) };
-            let give = async || client.contribute(&request).await.map_err(|error| chain(&error));
-            reach(keeper, self.patience, give).await?;
-            progress(format_args!("{keeper} has its share"));
-            Ok(())
+            let give = async || taken(client.contribute(&request).await);
+            let taken = reach(keeper, self.patience, give).await?;
+            let what = if taken { "has its share" } else { "holds another share, and keeps it" };
+            progress(format_args!("{keeper} {what}"));
+            Ok((keeper.clone(), taken))
         });
-        all(join_all(given).await)
+        let given = all(join_all(given).await).map_err(NotGiven::Unreached)?;
+        let others: Vec<Keeper> =
+            given.into_iter().filter(|(_, taken)| !taken).map(|(keeper, _)| keeper).collect();
+        if others.is_empty() { Ok(()) } else { Err(NotGiven::HoldAnother(others)) }
     }
 }
 
-/// Whether a call shows that a Keeper is there: any answer does.
-fn there(answer: Result<(), CallError>) -> Result<(), String> {
+/// Whether a Keeper took its share. One that holds another will not take this one however often it is asked.
+fn taken(answer: Result<(), CallError>) -> Result<bool, String> {
     match answer {
-        Ok(()) | Err(CallError::Refused(_) | CallError::Reply(_)) => Ok(()),
-        Err(error @ CallError::Transport(_)) => Err(chain(&error)),
+        Ok(()) => Ok(true),
+        Err(error) if error.status() == Some(StatusCode::CONFLICT) => Ok(false),
+        Err(error) => Err(chain(&error)),
     }
+}
+
+/// What an answer says of the slot: any answer shows that a Keeper is there. Upstream's answers 400 to a question that it
+/// does not know; what else is refused may pass.
+fn slot(answer: Result<KeeperStatusResponse, CallError>) -> Result<Slot, String> {
+    match answer {
+        Ok(KeeperStatusResponse { filled: true }) => Ok(Slot::Filled),
+        Ok(KeeperStatusResponse { filled: false }) => Ok(Slot::Empty),
+        Err(CallError::Reply(_)) => Ok(Slot::Unknown),
+        Err(CallError::Refused(refusal)) if is_no_such_route(refusal.status) => Ok(Slot::Unknown),
+        Err(error @ (CallError::Refused(_) | CallError::Transport(_))) => Err(chain(&error)),
+    }
+}
+
+fn is_no_such_route(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND)
 }
 
 /// Tries one Keeper, and tells of every attempt that fails.
-async fn reach(
+async fn reach<T>(
     keeper: &Keeper,
     patience: Patience,
-    call: impl AsyncFn() -> Result<(), String>,
-) -> Result<(), Unreached> {
+    call: impl AsyncFn() -> Result<T, String>,
+) -> Result<T, Unreached> {
     let tried = patience.keep_trying(async |attempt| {
         call().await.inspect_err(|reason| {
             let (index, url) = (keeper.index, keeper.url.to_string());
@@ -135,16 +180,21 @@ async fn reach(
     tried.await.map_err(|gave_up| Unreached { keeper: keeper.clone(), gave_up })
 }
 
-fn all(results: Vec<Result<(), Unreached>>) -> Result<(), Vec<Unreached>> {
-    let failed: Vec<Unreached> = results.into_iter().filter_map(Result::err).collect();
-    if failed.is_empty() { Ok(()) } else { Err(failed) }
+fn all<T>(results: Vec<Result<T, Unreached>>) -> Result<Vec<T>, Vec<Unreached>> {
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(value) => done.push(value),
+            Err(unreached) => failed.push(unreached),
+        }
+    }
+    if failed.is_empty() { Ok(done) } else { Err(failed) }
 }
 
 #[cfg(test)]
 mod tests {
     use std::{cell::Cell, time::Duration};
 
-    use http::StatusCode;
     use spike_common::{
         client::Refusal,
         mtls::TransportError,
@@ -160,19 +210,31 @@ mod tests {
     const PATIENCE: Patience =
         Patience { attempts: Some(3), limit: None, pauses: (Duration::ZERO, Duration::ZERO) };
 
+    fn refused(status: StatusCode) -> CallError {
+        CallError::Refused(Refusal { status, code: None, reason: None, request_id: None })
+    }
+
     #[test]
-    fn any_answer_shows_that_a_keeper_is_there_and_silence_does_not() {
-        let refused = |status| {
-            let refusal = Refusal { status, code: None, reason: None, request_id: None };
-            Err(CallError::Refused(refusal))
-        };
-        assert_eq!(there(Ok(())), Ok(()));
-        assert_eq!(there(refused(StatusCode::UNAUTHORIZED)), Ok(()));
-        assert_eq!(there(refused(StatusCode::BAD_REQUEST)), Ok(()));
+    fn a_keeper_that_does_not_know_the_question_is_there_and_a_silent_or_broken_one_is_not() {
+        let filled = |filled| slot(Ok(KeeperStatusResponse { filled }));
+        assert_eq!((filled(true), filled(false)), (Ok(Slot::Filled), Ok(Slot::Empty)));
+        for status in [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND] {
+            assert_eq!(slot(Err(refused(status))), Ok(Slot::Unknown));
+        }
         let unreadable = ReplyError::from(EmptyRequest::decode(b"").unwrap_err());
-        assert_eq!(there(Err(unreadable.into())), Ok(()));
+        assert_eq!(slot(Err(unreadable.into())), Ok(Slot::Unknown));
+        for status in [StatusCode::UNAUTHORIZED, StatusCode::INTERNAL_SERVER_ERROR] {
+            assert!(slot(Err(refused(status))).is_err(), "{status}");
+        }
         let broken = TransportError::Broken("reset".to_owned());
-        assert!(there(Err(broken.into())).unwrap_err().contains("reset"));
+        assert!(slot(Err(broken.into())).unwrap_err().contains("reset"));
+    }
+
+    #[test]
+    fn a_keeper_that_holds_another_share_is_not_asked_again_to_take_this_one() {
+        assert_eq!(taken(Ok(())), Ok(true));
+        assert_eq!(taken(Err(refused(StatusCode::CONFLICT))), Ok(false));
+        assert!(taken(Err(refused(StatusCode::INTERNAL_SERVER_ERROR))).is_err());
     }
 
     #[tokio::test]
@@ -188,12 +250,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_keeper_that_stays_away_is_named_with_its_address_attempts_and_reason() {
-        let call = async || Err("nothing listens".to_owned());
+        let call = async || Err::<(), _>("nothing listens".to_owned());
         let unreached = reach(&keeper(), PATIENCE, call).await.unwrap_err();
         assert_eq!(
             unreached.to_string(),
             "Keeper 2 at https://keeper-2:8443: nothing listens (3 attempts)"
         );
-        assert_eq!(all(vec![Ok(()), Err(unreached.clone())]), Err(vec![unreached]));
+        assert_eq!(all(vec![Ok(1), Err(unreached.clone())]), Err(vec![unreached]));
+        assert_eq!(all(vec![Ok(1), Ok(2)]), Ok(vec![1, 2]));
     }
 }

@@ -6,9 +6,9 @@ use spike_common::daemon::StartError;
 use spike_crypto::RandomError;
 
 use crate::{
-    deliver::Unreached,
+    deliver::{Keeper, Unreached},
     exit::Exit,
-    marker::{Completion, MarkerError},
+    marker::MarkerError,
     patience::GaveUp,
 };
 
@@ -72,11 +72,26 @@ pub(crate) enum Error {
         /// Where it is.
         url: String,
     },
-    /// The work was done before, and the key is gone.
+    /// A new key would take the place of something.
     #[error(
-        "{0}, but Nexus is sealed: the key was lost, and another would not open what it encrypted"
+        "no root key was made, because there is something that it would take the place of:{}",
+        lines(found)
     )]
-    KeyWasLost(Completion),
+    WouldReplace {
+        /// What was found, a line each.
+        found: Vec<String>,
+        /// What to do about it.
+        next: String,
+    },
+    /// Somebody else gave these Keepers a share meanwhile.
+    #[error("these Keepers hold a share of another key, and keep it:{}", lines(.0))]
+    HoldAnother(Vec<Keeper>),
+    /// Another Bootstrap is at work.
+    #[error("another Bootstrap is at work here, so that this one made no root key")]
+    Claimed,
+    /// Another Bootstrap took the claim over.
+    #[error("another Bootstrap took over, so that this one delivered nothing")]
+    ClaimLost,
     /// All is well but for the marker.
     #[error("the root key is in use, but that cannot be remembered")]
     Unremembered(#[source] MarkerError),
@@ -95,7 +110,9 @@ impl Error {
     /// The exit status.
     pub(crate) const fn exit(&self) -> Exit {
         match self {
-            Self::OtherKey { .. } | Self::KeyWasLost(_) => Exit::KeyExists,
+            Self::OtherKey { .. } | Self::WouldReplace { .. } | Self::HoldAnother(_) => {
+                Exit::KeyExists
+            }
             Self::Identity(_)
             | Self::Client(_)
             | Self::Marker(_)
@@ -108,6 +125,8 @@ impl Error {
             | Self::WrongProof { .. }
             | Self::Unproved { .. }
             | Self::Unremembered(_)
+            | Self::Claimed
+            | Self::ClaimLost
             | Self::TimedOut(_)
             | Self::Interrupted
             | Self::Start(_) => Exit::Failed,
@@ -115,8 +134,9 @@ impl Error {
     }
 
     /// The next step, where there is a particular one.
-    pub(crate) const fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&str> {
         Some(match self {
+            Self::WouldReplace { next, .. } => next,
             Self::Identity(_) => {
                 "check SPIFFE_ENDPOINT_SOCKET, the registration entry, and SPIKE_TRUST_ROOT_BOOTSTRAP"
             }
@@ -133,8 +153,13 @@ impl Error {
                 "start the Keepers and check SPIKE_NEXUS_KEEPER_PEERS and SPIKE_TRUST_ROOT_KEEPER; then run this again"
             }
             Self::Undelivered(_) => {
-                "run this again: a new key is made only if Nexus has not taken up this one"
+                "run this again: where enough Keepers took their share, Nexus takes up the key and gives the others theirs. \
+                 Where it stays sealed, nothing was written under the key: restart the Keepers that took a share first"
             }
+            Self::HoldAnother(_) => {
+                "nothing was lost. Another Bootstrap, or an operator's restore, was quicker: run this again to see"
+            }
+            Self::Claimed | Self::ClaimLost => "run this again when the other one has ended",
             Self::WrongProof { .. } => "is SPIKE_NEXUS_API_URL the Nexus of these Keepers?",
             Self::Unproved { .. } => {
                 "look at the log of Nexus: does it know the same Keepers, in the same order, and the same threshold? Then \
@@ -143,10 +168,6 @@ impl Error {
             Self::OtherKey { .. } => {
                 "do not restart Nexus before it has given the Keepers their shares back, which it does within \
                  SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL; there is nothing else to do"
-            }
-            Self::KeyWasLost(_) => {
-                "bring the key back with `spike operator restore`. Only where nothing is to be kept, as after setting up \
-                 anew: SPIKE_BOOTSTRAP_FORCE=true makes another key"
             }
             Self::Unremembered(_) => "mend that and run this again: it will change nothing else",
             Self::Client(_)
@@ -159,7 +180,7 @@ impl Error {
     }
 }
 
-fn lines(unreached: &[Unreached]) -> String {
-    let words: Vec<String> = unreached.iter().map(ToString::to_string).collect();
+fn lines(each: &[impl ToString]) -> String {
+    let words: Vec<String> = each.iter().map(ToString::to_string).collect();
     format!("\n  {}", words.join("\n  "))
 }

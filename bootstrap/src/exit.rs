@@ -42,7 +42,7 @@ impl Exit {
             Self::Failed => "failed; may be run again",
             Self::Usage => "bad command line",
             Self::KeyExists => {
-                "refused, because there is or was another root key; running it again does not help"
+                "refused, because there is or was another root key, data or a share; a person must decide"
             }
             Self::Config => "bad settings",
         }

@@ -5,14 +5,15 @@ use std::{cell::Cell, sync::Arc, time::Duration};
 use http::StatusCode;
 use spike_common::{
     client::{CallError, NexusClient, Refusal},
-    config::BootstrapSettings,
+    config::{Backend, BootstrapSettings},
     daemon::{StartError, chain},
+    mtls::TransportError,
     svid::SvidSource,
-    wire::{VerifyRequest, VerifyResponse},
+    wire::{SurveyResponse, VerifyRequest, VerifyResponse},
 };
 
 use crate::{
-    ceremony::Proof, console::progress, decide::NexusState, error::Error, patience::Patience,
+    ceremony::Proof, console::progress, error::Error, patience::Patience, survey::NexusState,
 };
 
 #[cfg(test)]
@@ -55,6 +56,16 @@ enum Verdict {
     Wrong(String),
 }
 
+/// What came of the question what there is.
+#[derive(Debug, PartialEq, Eq)]
+enum Surveyed {
+    Said(Said),
+    /// Nobody answered, why, and whether nothing listens there.
+    Unreached(String, bool),
+    /// Whoever answered does not know the question.
+    Unknown,
+}
+
 impl Said {
     fn holds_key(&self) -> bool {
         *self == Self::State(NexusState::HoldsKey)
@@ -81,53 +92,51 @@ impl Nexus {
         &self.url
     }
 
-    /// Whether it has a root key, once it answers.
+    /// What it says of the root key, and of what a new one would take the place of, once it answers.
     ///
     /// # Errors
-    /// [`Error::NexusSilent`] where it does not answer in time, [`Error::NotRecognised`].
-    pub(crate) async fn state(&self) -> Result<NexusState, Error> {
-        self.wait_for(patience(self.limit), Ok).await
+    /// [`Error::NexusSilent`] where something is there that does not answer in time, [`Error::NotRecognised`].
+    pub(crate) async fn survey(&self) -> Result<NexusState, Error> {
+        self.wait_for_answer(patience(self.limit)).await
     }
 
-    /// Whether it has a root key, as it says now.
+    /// As [`Self::survey`], of a Nexus that should not run: a few attempts must do.
     ///
     /// # Errors
-    /// As [`Self::state`].
-    pub(crate) async fn state_now(&self) -> Result<NexusState, Error> {
-        self.wait_for(Patience::once(), Ok).await
+    /// As [`Self::survey`].
+    pub(crate) async fn survey_stopped(&self) -> Result<NexusState, Error> {
+        self.wait_for_answer(Patience { attempts: Some(3), ..patience(self.limit) }).await
     }
 
-    /// As [`Self::state`], but a Nexus that is sealed gets the time of `limit` to come up.
-    ///
-    /// # Errors
-    /// As [`Self::state`].
-    pub(crate) async fn state_after(&self, limit: Duration) -> Result<NexusState, Error> {
-        let sealed = Cell::new(false);
-        let holds_key = |state| {
-            sealed.set(state == NexusState::Sealed);
-            if sealed.get() { Err("Nexus is sealed".to_owned()) } else { Ok(state) }
-        };
-        match self.wait_for(patience(Some(limit)), holds_key).await {
-            Err(Error::NexusSilent { .. }) if sealed.get() => Ok(NexusState::Sealed),
-            other => other,
-        }
-    }
-
-    async fn wait_for(
-        &self,
-        patience: Patience,
-        accept: impl Fn(NexusState) -> Result<NexusState, String>,
-    ) -> Result<NexusState, Error> {
-        let mut told = Told::default();
+    async fn wait_for_answer(&self, patience: Patience) -> Result<NexusState, Error> {
+        let (mut told, stopped) = (Told::default(), Cell::new(false));
         let asked = patience.keep_trying(async |_| {
-            let said = match said(&self.client.verify(&unanswerable()).await) {
-                Said::State(state) => accept(state).map(Ok),
+            let (answer, is_nothing_there) = self.ask().await;
+            stopped.set(is_nothing_there);
+            let said = match answer {
+                Said::State(state) => Ok(Ok(state)),
                 Said::NotRecognised => Ok(Err(Error::NotRecognised { url: self.url.clone() })),
                 Said::Nothing(reason) => Err(reason),
             };
             said.inspect_err(|reason| told.once("waiting for Nexus", reason))
         });
-        asked.await.map_err(|reason| Error::NexusSilent { url: self.url.clone(), reason })?
+        match asked.await {
+            Ok(said) => said,
+            Err(reason) if stopped.get() => Ok(NexusState::Stopped(reason)),
+            Err(reason) => Err(Error::NexusSilent { url: self.url.clone(), reason }),
+        }
+    }
+
+    /// One question, and whether nothing listens there. Upstream's Nexus does not know the first one; it, too, answers the
+    /// second.
+    async fn ask(&self) -> (Said, bool) {
+        match surveyed(self.client.survey().await) {
+            Surveyed::Said(said) => (said, false),
+            Surveyed::Unreached(reason, is_nothing_there) => {
+                (Said::Nothing(reason), is_nothing_there)
+            }
+            Surveyed::Unknown => (said(&self.client.verify(&unanswerable()).await), false),
+        }
     }
 
     /// Waits until Nexus proves that it can use the root key of `proof`.
@@ -153,12 +162,21 @@ impl Nexus {
                 Conclusion::Proved => return Ok(Ok(())),
                 Conclusion::OtherKey => return Ok(Err(Error::OtherKey { url })),
                 Conclusion::Wrong(reason) => return Ok(Err(Error::WrongProof { url, reason })),
-                Conclusion::Wait(reason) => reason,
+                Conclusion::Wait(reason) => self.why_sealed().await.unwrap_or(reason),
             };
             told.once("waiting for the proof of Nexus", &reason);
             Err(reason)
         });
         asked.await.map_err(|reason| Error::Unproved { url: self.url.clone(), reason })?
+    }
+}
+
+impl Nexus {
+    /// Why there still is no key. The question has Nexus ask every Keeper at once, however seldom it does that by itself.
+    async fn why_sealed(&self) -> Option<String> {
+        let told = self.client.survey().await.ok()?;
+        let reason = told.reason?.chars().take(500).collect::<String>();
+        Some(reason.chars().map(|c| if c.is_control() { '?' } else { c }).collect())
     }
 }
 
@@ -213,10 +231,36 @@ fn unanswerable() -> VerifyRequest {
     VerifyRequest { nonce: vec![0; 3], ciphertext: vec![0; 32] }
 }
 
+fn surveyed(answer: Result<SurveyResponse, CallError>) -> Surveyed {
+    let error = match answer {
+        Ok(told) => return Surveyed::Said(Said::State(state(told))),
+        Err(error) => error,
+    };
+    let is_nothing_there = matches!(error, CallError::Transport(TransportError::Connect { .. }));
+    match error.status() {
+        Some(StatusCode::UNAUTHORIZED) => Surveyed::Said(Said::NotRecognised),
+        // Upstream's: no such route, which it says only when it is not sealed.
+        Some(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::SERVICE_UNAVAILABLE) => {
+            Surveyed::Unknown
+        }
+        Some(_) | None => Surveyed::Unreached(words(&error), is_nothing_there),
+    }
+}
+
+fn state(told: SurveyResponse) -> NexusState {
+    if told.backend == Backend::Memory.to_string() {
+        NexusState::NeedsNone
+    } else if told.sealed {
+        NexusState::Sealed(Some(Box::new(told)))
+    } else {
+        NexusState::HoldsKey
+    }
+}
+
 fn said(answer: &Result<VerifyResponse, CallError>) -> Said {
     match answer {
         Err(error) => match error.status() {
-            Some(StatusCode::SERVICE_UNAVAILABLE) => Said::State(NexusState::Sealed),
+            Some(StatusCode::SERVICE_UNAVAILABLE) => Said::State(NexusState::Sealed(None)),
             Some(StatusCode::BAD_REQUEST) => Said::State(NexusState::HoldsKey),
             Some(StatusCode::UNAUTHORIZED) => Said::NotRecognised,
             Some(_) | None => Said::Nothing(words(error)),

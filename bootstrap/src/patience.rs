@@ -26,11 +26,6 @@ pub(crate) struct GaveUp {
 }
 
 impl Patience {
-    /// A single attempt, which may take as long as the call itself allows.
-    pub(crate) const fn once() -> Self {
-        Self { attempts: Some(1), limit: None, pauses: (Duration::ZERO, Duration::ZERO) }
-    }
-
     /// Tries until `attempt` succeeds; it is given its number, from 1, and returns why it came to nothing.
     ///
     /// # Errors

@@ -3,38 +3,43 @@
 use std::{fmt, process::ExitCode, time::Duration};
 
 use spike_common::{
-    config::{Backend, BootstrapSettings, Environment, KeeperPeers, Problem},
-    daemon::{chain, check_role, harden},
+    config::{Backend, BootstrapSettings, Environment, Problem},
+    daemon::{chain, check_role, harden, visibility},
     identity::Role,
     logging,
+    retry::Backoff,
     svid::SvidSource,
 };
 use spike_crypto::Fingerprint;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::Instant,
+};
 use zeroize::Zeroizing;
 
 use crate::{
     ceremony,
     cli::{self, Invocation},
     console::{self, progress},
-    decide::{Decision, NexusState, decide},
-    deliver::Keepers,
+    decide::{Decision, decide},
+    deliver::{Keepers, NotGiven},
     error::Error,
     exit::Exit,
-    marker::{Completion, Marker},
+    marker::{Claiming, Completion, Held, Marker},
     nexus::Nexus,
+    survey::{NexusState, Survey},
 };
 
 /// How long a Nexus that should have its key may take to show it: it may have just been started, as at boot.
 const COMING_UP: Duration = Duration::from_secs(15);
+/// The first and the longest pause between two questions meanwhile.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
 /// How a run ended well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
     /// The memory backend has no Keepers, and makes its own key.
     NotNeeded,
-    /// The marker says so.
-    DoneBefore(Completion),
     /// Nexus says so.
     KeyIsLive,
     /// By this run.
@@ -47,11 +52,6 @@ impl fmt::Display for Outcome {
             Self::NotNeeded => {
                 f.write_str("nothing to do: the memory backend needs no root key from outside")
             }
-            Self::DoneBefore(completion) => write!(
-                f,
-                "nothing to do: {completion}. (If Nexus stays sealed, the key was lost: bring it back with `spike operator \
-                 restore`; only where nothing is to be kept, SPIKE_BOOTSTRAP_FORCE=true makes another)"
-            ),
             Self::KeyIsLive => {
                 f.write_str("nothing to do: Nexus has a root key already, and nothing was changed")
             }
@@ -72,14 +72,8 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
             );
             Exit::Failed.into()
         }
-        Invocation::Version => {
-            console::answer(&cli::version());
-            Exit::Done.into()
-        }
-        Invocation::Help => {
-            console::answer(&cli::help());
-            Exit::Done.into()
-        }
+        Invocation::Version => console::answer(&cli::version()),
+        Invocation::Help => console::answer(&cli::help()),
         Invocation::Wrong(what) => {
             console::line(&format!("error: {what}\n\n{}", cli::help()));
             Exit::Usage.into()
@@ -95,9 +89,16 @@ fn init(environment: &Environment) -> Exit {
             return Exit::Config;
         }
     };
-    logging::start("bootstrap", settings.log.level.into());
+    let _log = match logging::start("bootstrap", settings.log.level.into()) {
+        Ok(log) => log,
+        Err(error) => {
+            console::line(&format!("error: cannot start the log: {error}"));
+            return Exit::Failed;
+        }
+    };
     warn(&warnings);
-    harden(settings.log.memory_warning);
+    // It ends soon and has no health to show; the log has said what is not protected.
+    let _hardening = harden();
     // One thread is enough, and fewer stacks see the key.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended =
@@ -159,37 +160,37 @@ async fn perform(settings: &BootstrapSettings) -> Result<Outcome, Error> {
         return Ok(Outcome::NotNeeded);
     };
     let marker = Marker::open(settings).map_err(Error::Marker)?;
-    let completed =
-        if settings.force { None } else { marker.read().await.map_err(Error::Marker)? };
-    if let Some(completion) = completed.clone().filter(|_| marker.is_final()) {
-        return Ok(Outcome::DoneBefore(completion));
-    }
     let source = identify(settings).await?;
     let nexus = Nexus::new(settings, &source).map_err(Error::Client)?;
-    progress(format_args!("asking Nexus at {} whether it has a root key", nexus.url()));
-    let state = match (settings.force, &completed) {
-        (true, _) => nexus.state_now().await,
-        (false, Some(_)) => nexus.state_after(COMING_UP).await,
-        (false, None) => nexus.state().await,
-    };
-    if let (true, Ok(NexusState::HoldsKey)) = (settings.force, &state) {
-        progress("warning: Nexus has a root key and keeps it until it is restarted");
+    let keepers = Keepers::new(settings, peers, &source).map_err(Error::Client)?;
+    let deployment = Deployment { settings, nexus, keepers, marker };
+    match deployment.look().await? {
+        Next::End(outcome) => Ok(outcome),
+        Next::MakeKey(survey) => deployment.make_key(&survey).await,
     }
-    match decide(settings.force, completed.as_ref(), state)? {
-        Decision::MakeKey => make_key(settings, peers, &source, &nexus, &marker).await,
-        Decision::KeyIsLive if completed.is_some() => Ok(Outcome::KeyIsLive),
-        Decision::KeyIsLive => {
-            remember(settings, &marker).await?;
-            Ok(Outcome::KeyIsLive)
-        }
-    }
+}
+
+/// What comes after a look around.
+#[derive(Debug)]
+enum Next {
+    End(Outcome),
+    MakeKey(Survey),
+}
+
+/// All whom a run has to do with.
+#[derive(Debug)]
+struct Deployment<'a> {
+    settings: &'a BootstrapSettings,
+    nexus: Nexus,
+    keepers: Keepers,
+    marker: Marker,
 }
 
 /// The identity of this process, which must be Bootstrap's.
 async fn identify(settings: &BootstrapSettings) -> Result<SvidSource, Error> {
     let identity = &settings.identity;
     let endpoint = identity.endpoint.as_str();
-    let source = SvidSource::follow(endpoint);
+    let source = SvidSource::follow_as(endpoint, visibility(identity));
     let material = source
         .first(endpoint, identity.source_timeout)
         .await
@@ -198,53 +199,145 @@ async fn identify(settings: &BootstrapSettings) -> Result<SvidSource, Error> {
     Ok(source)
 }
 
-/// The ceremony. Nothing is changed before every Keeper has answered.
-async fn make_key(
-    settings: &BootstrapSettings,
-    peers: &KeeperPeers,
-    source: &SvidSource,
-    nexus: &Nexus,
-    marker: &Marker,
-) -> Result<Outcome, Error> {
-    let keepers = Keepers::new(settings, peers, source).map_err(Error::Client)?;
-    let (count, threshold) = (keepers.count(), settings.quorum.threshold());
-    if settings.force {
-        progress("forced: making a root key whether there is another or not");
-    }
-    progress(format_args!("asking {count} Keepers whether they are there"));
-    keepers.ask().await.map_err(Error::KeepersSilent)?;
-    // An earlier run may have got far enough, and Nexus may have come up with its key meanwhile.
-    if !settings.force && nexus.state().await? == NexusState::HoldsKey {
-        remember(settings, marker).await?;
-        return Ok(Outcome::KeyIsLive);
-    }
-    let mut text = Zeroizing::new([0; 32]);
-    getrandom::fill(text.as_mut_slice()).map_err(Error::NoText)?;
-    let ceremony = ceremony::perform(settings.quorum, &text)?;
-    drop(text);
-    progress(format_args!(
-        "made root key {}; giving {count} shares to the Keepers, {threshold} of which rebuild it",
-        ceremony.fingerprint
-    ));
-    keepers.deliver(ceremony.shares).await.map_err(Error::Undelivered)?;
-    progress("every Keeper has its share; waiting for the proof of Nexus");
-    nexus.verify(&ceremony.proof, settings.force).await?;
-    remember(settings, marker).await?;
-    Ok(Outcome::Done(ceremony.fingerprint))
-}
-
-/// Remembers that there is a root key now. Upstream needs no place for that on a machine, so that one that cannot be
-/// written is told of there and no more; a cluster must not forget.
-async fn remember(settings: &BootstrapSettings, marker: &Marker) -> Result<(), Error> {
-    let completion = Completion::now(settings.host_name.as_deref());
-    match marker.write(&completion).await {
-        Ok(()) => progress(format_args!("remembered: {marker}")),
-        Err(error) if marker.is_final() => return Err(Error::Unremembered(error)),
-        Err(error) => {
-            let reason = chain(&error);
-            tracing::warn!(reason, "it cannot be remembered that bootstrap is done");
-            progress(format_args!("warning: it cannot be remembered that this is done: {reason}"));
+impl Deployment<'_> {
+    /// Looks at what there is, and decides.
+    async fn look(&self) -> Result<Next, Error> {
+        let forced = self.settings.force;
+        let completed =
+            if forced { None } else { self.marker.read().await.map_err(Error::Marker)? };
+        let survey = self.survey(completed.is_some()).await?;
+        match decide(forced, completed.as_ref(), &survey)? {
+            Decision::NotNeeded => Ok(Next::End(Outcome::NotNeeded)),
+            Decision::KeyIsLive => {
+                if completed.is_none() {
+                    self.remember().await?;
+                }
+                Ok(Next::End(Outcome::KeyIsLive))
+            }
+            Decision::MakeKey => Ok(Next::MakeKey(survey)),
         }
     }
-    Ok(())
+
+    /// What Nexus and every Keeper say. Where there is something that a Nexus which has just been started may take its key
+    /// from, it gets the time for that.
+    async fn survey(&self, completed: bool) -> Result<Survey, Error> {
+        let (url, count) = (self.nexus.url(), self.keepers.count());
+        progress(format_args!("asking Nexus at {url} and {count} Keepers what there is"));
+        if self.settings.force {
+            return self.with_keepers(self.nexus.survey_stopped().await?).await;
+        }
+        let mut survey = self.ask_all().await?;
+        let (end, mut backoff) = (Instant::now() + COMING_UP, Backoff::new(PAUSES.0, PAUSES.1));
+        while (completed || survey.found_something()) && survey.may_come_up() {
+            if Instant::now() >= end {
+                break;
+            }
+            tokio::time::sleep(backoff.pause()).await;
+            survey = self.ask_all().await?;
+        }
+        Ok(survey)
+    }
+
+    async fn ask_all(&self) -> Result<Survey, Error> {
+        match self.nexus.survey().await? {
+            // It serves, whatever the Keepers hold.
+            serving @ (NexusState::HoldsKey | NexusState::NeedsNone) => {
+                Ok(Survey::new(self.nexus.url(), serving, Vec::new()))
+            }
+            other => self.with_keepers(other).await,
+        }
+    }
+
+    async fn with_keepers(&self, nexus: NexusState) -> Result<Survey, Error> {
+        let own = self.keepers.ask().await.map_err(Error::KeepersSilent)?;
+        Ok(Survey::new(self.nexus.url(), nexus, own))
+    }
+
+    /// Makes a key, when this run is the only one that may, and there still is nothing that it would take the place of.
+    async fn make_key(&self, survey: &Survey) -> Result<Outcome, Error> {
+        if self.settings.force {
+            progress("forced: making a root key although there may have been another");
+        }
+        for gap in survey.gaps() {
+            tracing::warn!(gap, "not everything is known");
+            progress(format_args!("warning: {gap}"));
+        }
+        let held = self.claim().await?;
+        // Somebody may have been at work until now.
+        let ended = match self.look().await {
+            Ok(Next::End(outcome)) => Ok(outcome),
+            Ok(Next::MakeKey(_)) => self.deliver(held.as_ref()).await,
+            Err(error) => Err(error),
+        };
+        if let Some(held) = held {
+            // What was delivered is found by the next run, so that no claim has to guard it.
+            self.marker.give_back(held).await;
+        }
+        ended
+    }
+
+    /// Takes this run's turn. On a machine that has no place for a claim there is none.
+    async fn claim(&self) -> Result<Option<Held>, Error> {
+        match self.marker.claim(self.settings.host_name.as_deref()).await {
+            Ok(Claiming::Mine(held)) => Ok(Some(held)),
+            #[cfg(feature = "kubernetes")]
+            Ok(Claiming::Done) => Ok(None),
+            Ok(Claiming::Taken) => Err(Error::Claimed),
+            Err(error) if self.marker.must_remember() => Err(Error::Marker(error)),
+            Err(error) => {
+                let reason = chain(&error);
+                tracing::warn!(reason, "another Bootstrap at work would not be noticed");
+                progress(format_args!(
+                    "warning: another Bootstrap at work would not be noticed: {reason}"
+                ));
+                Ok(None)
+            }
+        }
+    }
+
+    /// The ceremony: key, shares, proof. Every Keeper has answered by now.
+    async fn deliver(&self, held: Option<&Held>) -> Result<Outcome, Error> {
+        let (count, quorum) = (self.keepers.count(), self.settings.quorum);
+        let mut text = Zeroizing::new([0; 32]);
+        getrandom::fill(text.as_mut_slice()).map_err(Error::NoText)?;
+        let ceremony = ceremony::perform(quorum, &text)?;
+        drop(text);
+        if let Some(held) = held
+            && !self.marker.still_holds(held).await.map_err(Error::Marker)?
+        {
+            return Err(Error::ClaimLost);
+        }
+        progress(format_args!(
+            "made root key {}; giving {count} shares to the Keepers, {} of which rebuild it",
+            ceremony.fingerprint,
+            quorum.threshold()
+        ));
+        self.keepers.deliver(ceremony.shares).await.map_err(|error| match error {
+            NotGiven::HoldAnother(keepers) => Error::HoldAnother(keepers),
+            NotGiven::Unreached(keepers) => Error::Undelivered(keepers),
+        })?;
+        progress("every Keeper has its share; waiting for the proof of Nexus");
+        self.nexus.verify(&ceremony.proof, self.settings.force).await?;
+        self.remember().await?;
+        Ok(Outcome::Done(ceremony.fingerprint))
+    }
+
+    /// Remembers that there is a root key now. Upstream needs no place for that on a machine, so that one that cannot be
+    /// written is told of there and no more; a cluster must not forget.
+    async fn remember(&self) -> Result<(), Error> {
+        let (marker, completion) =
+            (&self.marker, Completion::now(self.settings.host_name.as_deref()));
+        match marker.write(&completion).await {
+            Ok(()) => progress(format_args!("remembered: {marker}")),
+            Err(error) if marker.must_remember() => return Err(Error::Unremembered(error)),
+            Err(error) => {
+                let reason = chain(&error);
+                tracing::warn!(reason, "it cannot be remembered that bootstrap is done");
+                progress(format_args!(
+                    "warning: it cannot be remembered that this is done: {reason}"
+                ));
+            }
+        }
+        Ok(())
+    }
 }

@@ -2,23 +2,30 @@
 //!
 //! A daemon is built from the outside in: [`config`] reads its settings, [`identity`] says who it and its peers may
 //! be, [`svid`] keeps its X.509-SVID fresh, [`mtls`] gives connections that know who is on the other end, [`wire`] holds
-//! the JSON bodies, [`client`] the typed calls, [`http`] what all routes have in common, [`audit`] the line that each
-//! request leaves behind, and [`daemon`] the frame around it all: logs, telemetry, readiness, drain and exit.
+//! the JSON bodies, [`client`] the typed calls, [`http`] what all routes have in common, [`limit`] how often somebody may
+//! be denied, [`audit`] the line that each request leaves behind, and [`daemon`] the frame around it all: logs, telemetry, readiness, drain and exit.
 //!
 //! Keys and encryption are in the crate `spike-crypto`; domain rules are in the daemons.
 
 pub mod audit;
+pub mod budget;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod daemon;
 pub mod http;
 pub mod identity;
+pub mod limit;
+mod lines;
 pub mod logging;
 pub mod mtls;
+pub mod net;
+pub mod once;
 pub mod retry;
 pub mod svid;
 pub mod telemetry;
+mod text;
 pub mod wire;
 
 /// The version of every SPIKE program.

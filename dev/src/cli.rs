@@ -8,7 +8,10 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use spiffe::TrustDomain;
-use spike_common::config::{Backend, Environment, GoDuration};
+use spike_common::{
+    config::{Backend, Environment, GoDuration},
+    console,
+};
 
 use crate::{cluster::ClusterConfig, programs};
 
@@ -168,12 +171,12 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-#[expect(clippy::print_stdout, reason = "what the command was called for")]
 fn say(text: &str) {
-    println!("{text}");
+    if let Err(error) = console::answer(text) {
+        complain(&format!("error: cannot write to standard output: {error}"));
+    }
 }
 
-#[expect(clippy::print_stderr, reason = "this is where a command complains")]
 fn complain(text: &str) {
-    eprintln!("{text}");
+    console::complain(text);
 }

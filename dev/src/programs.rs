@@ -53,13 +53,16 @@ fn end_with_parent() {
 /// The operating system's, where the directory cannot be made or written.
 pub fn install(binary: &Path, directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;
+    let mut source = binary.to_owned();
     for program in PROGRAMS.into_iter().chain(["spike-dev"]) {
         let path = directory.join(program);
         // Made beside and renamed: another shell may be running the one that is there.
         let fresh = directory.join(format!(".{program}.new"));
         remove(&fresh)?;
-        if fs::hard_link(binary, &fresh).is_err() {
-            fs::copy(binary, &fresh)?;
+        if fs::hard_link(&source, &fresh).is_err() {
+            // On another file system, or another user's: one copy is enough for all.
+            fs::copy(&source, &fresh)?;
+            source.clone_from(&path);
         }
         fs::rename(&fresh, &path)?;
         // Renaming one link onto another of the same file does nothing and leaves both.

@@ -6,6 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The longest parent directory, in bytes.
+const PARENT_MAX: usize = 48;
+
 /// A directory below the system's temporary one, mode 0700.
 #[derive(Debug)]
 pub(crate) struct TemporaryDir(PathBuf);
@@ -15,7 +18,11 @@ impl TemporaryDir {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let name = format!("spike-dev-{:016x}", u64::from_ne_bytes(random));
-        let path = std::env::temp_dir().join(name);
+        // Its purpose is to be short: a long TMPDIR is passed over.
+        let temporary = std::env::temp_dir();
+        let parent =
+            if temporary.as_os_str().len() > PARENT_MAX { "/tmp".into() } else { temporary };
+        let path = parent.join(name);
         fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
     }

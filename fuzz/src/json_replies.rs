@@ -2,10 +2,10 @@
 
 use spike_common::wire::{
     DecryptResponse, EmptyResponse, EncryptResponse, ErrorCode, ErrorReply, ExplainResponse,
-    LintResponse, Operation, PeerErrorCode, Policy, PolicyListResponse, PolicyPutResponse,
-    RecoverResponse, ReplyError, RestoreResponse, SecretGetResponse, SecretListResponse,
-    SecretMetadataResponse, ShardResponse, StatusResponse, VerifyResponse, WhoCanResponse,
-    ZERO_TIME,
+    KeeperStatusResponse, LintResponse, Operation, PeerErrorCode, Policy, PolicyListResponse,
+    PolicyPutResponse, RecoverResponse, ReplyError, RestoreResponse, SecretGetResponse,
+    SecretListResponse, SecretMetadataResponse, ShardResponse, StatusResponse, SurveyResponse,
+    VerifyResponse, WhoCanResponse, ZERO_TIME,
 };
 use time::{OffsetDateTime, UtcOffset};
 
@@ -43,6 +43,13 @@ pub fn check(data: &[u8]) -> bool {
         b'q' => survives(body, ShardResponse::decode, ShardResponse::encode, same_share),
         b'r' => error_read(body),
         b's' => error_sent(body),
+        b't' => survives(body, SurveyResponse::decode, SurveyResponse::encode, PartialEq::eq),
+        b'u' => survives(
+            body,
+            KeeperStatusResponse::decode,
+            KeeperStatusResponse::encode,
+            PartialEq::eq,
+        ),
         _ => false,
     }
 }

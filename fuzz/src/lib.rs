@@ -4,17 +4,26 @@
 //! properties were put to what came out; a panic is a finding. Running them is the business of `fuzz/run.sh` and
 //! libFuzzer; deciding what is *right* stays with the crates' own tests.
 
+mod fixture;
 pub mod go_duration;
 pub mod https_url;
+pub mod imported_cell;
 mod json;
 pub mod json_bodies;
 pub mod json_replies;
+pub mod keeper_answer;
 pub mod listen_address;
 pub mod pattern;
+pub mod peer_certificate;
+pub mod policy_document;
 pub mod recovery_text;
+pub mod request_head;
+pub mod stored_rows;
+pub mod stored_versions;
 pub mod stream_cipher;
 pub mod target;
 pub mod trust_roots;
+pub mod workload_api;
 
 use std::sync::LazyLock;
 

@@ -8,15 +8,15 @@ use prometheus_client::{
 };
 use spike_common::{
     audit::AuditLog,
-    http::{BodyLimits, RequestMetrics},
+    http::{Frame, RequestLimits, RequestMetrics},
     identity::{Role, TrustRootsByRole},
     mtls::Peer,
-    wire::{KeeperOperation, Shard},
+    wire::{KeeperOperation, KeeperStatusResponse, Shard},
 };
 
 use crate::{
     error::Error,
-    slot::{Change, Slot},
+    slot::{Change, Held, Slot},
 };
 
 /// The service. One per process, shared by every request.
@@ -25,47 +25,37 @@ pub struct Keeper {
     roots: Arc<TrustRootsByRole>,
     slot: Slot,
     replaced: Counter,
-    audit: AuditLog,
-    requests: RequestMetrics,
-    body_limits: BodyLimits,
+    frame: Arc<Frame>,
 }
 
 impl Keeper {
     /// A Keeper without a share, which knows Nexus and Bootstrap by these trust roots.
-    pub fn new(roots: Arc<TrustRootsByRole>, audit: AuditLog, body_limits: BodyLimits) -> Self {
+    pub fn new(roots: Arc<TrustRootsByRole>, audit: AuditLog, limits: RequestLimits) -> Self {
+        let labels = KeeperOperation::ALL.iter().copied().map(KeeperOperation::label);
         Self {
             roots,
             slot: Slot::default(),
             replaced: Counter::default(),
-            audit,
-            requests: RequestMetrics::new(
-                KeeperOperation::ALL.iter().copied().map(KeeperOperation::label),
-            ),
-            body_limits,
+            frame: Frame::new(audit, RequestMetrics::new(labels), limits),
         }
     }
 
-    /// K1: takes a share in place of the one that is held. Nexus and Bootstrap may.
+    /// K1: takes a share. Nexus, which has checked its key, may put it in place of another; Bootstrap may fill an empty
+    /// slot, and repeat itself.
     ///
     /// # Errors
-    /// [`Error::Denied`], [`Error::NotAShare`]; the held share then stays.
+    /// [`Error::Denied`], [`Error::NotAShare`], [`Error::HoldsAnother`]; the held share then stays.
     pub fn contribute(&self, peer: &Peer, shard: &Shard) -> Result<(), Error> {
         let role = [Role::Nexus, Role::Bootstrap].into_iter().find(|role| self.is(*role, peer));
         let role = role.ok_or(Error::Denied("only Nexus and Bootstrap may"))?;
         let by = peer.id();
-        match (self.slot.put(shard)?, role) {
-            (Change::Same, _) => {
+        let other = if role == Role::Nexus { Held::GivesWay } else { Held::Stays };
+        match self.slot.put(shard, other)? {
+            Change::Same => {
                 tracing::debug!(by, "the share that is held was contributed again");
             }
-            (Change::Filled, _) => tracing::info!(by, "took a share"),
-            (Change::Replaced, Role::Bootstrap) => {
-                self.replaced.inc();
-                tracing::warn!(
-                    by,
-                    "Bootstrap replaced the share by another: there is a new root key; if that was not meant, do not restart Nexus"
-                );
-            }
-            (Change::Replaced, _) => {
+            Change::Filled => tracing::info!(by, "took a share"),
+            Change::Replaced => {
                 self.replaced.inc();
                 tracing::warn!(
                     by,
@@ -87,6 +77,17 @@ impl Keeper {
         self.slot.get().ok_or(Error::NoShare)
     }
 
+    /// Whether there is a share, for those who may give one.
+    ///
+    /// # Errors
+    /// [`Error::Denied`].
+    pub fn status(&self, peer: &Peer) -> Result<KeeperStatusResponse, Error> {
+        if ![Role::Nexus, Role::Bootstrap].into_iter().any(|role| self.is(role, peer)) {
+            return Err(Error::Denied("only Nexus and Bootstrap may"));
+        }
+        Ok(KeeperStatusResponse { filled: self.slot.is_filled() })
+    }
+
     /// Whether the Keeper is of use.
     ///
     /// # Errors
@@ -106,7 +107,7 @@ impl Keeper {
 
     /// Makes the numbers of this Keeper visible in `registry`.
     pub fn register(self: &Arc<Self>, registry: &mut Registry) {
-        self.requests.register(registry);
+        self.frame.register(registry);
         registry.register(
             "share_replacements",
             "Times the share that was held gave way to a different one",
@@ -115,19 +116,14 @@ impl Keeper {
         registry.register_collector(Box::new(SharePresent(Arc::clone(self))));
     }
 
-    /// Where every request is written down.
-    pub const fn audit(&self) -> &AuditLog {
-        &self.audit
+    /// What every request is held against.
+    pub const fn frame(&self) -> &Arc<Frame> {
+        &self.frame
     }
 
-    /// Requests in numbers.
-    pub const fn requests(&self) -> &RequestMetrics {
-        &self.requests
-    }
-
-    /// Bounds on every body.
-    pub const fn body_limits(&self) -> BodyLimits {
-        self.body_limits
+    /// Who has which role.
+    pub(crate) const fn roots(&self) -> &Arc<TrustRootsByRole> {
+        &self.roots
     }
 
     fn is(&self, role: Role, peer: &Peer) -> bool {

@@ -23,6 +23,26 @@ pub enum Change {
     Replaced,
 }
 
+/// What becomes of the share that is held where another is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It gives way: whoever puts the other one has a key in use.
+    GivesWay,
+    /// It stays: it may be the last copy.
+    Stays,
+}
+
+/// Why a share was not put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotPut {
+    /// It is none.
+    #[error(transparent)]
+    NotAShare(#[from] NotAShare),
+    /// Another is held, and stays.
+    #[error("another share is held, and was kept")]
+    HoldsAnother,
+}
+
 /// Why something is no share. Never quotes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAShare {
@@ -44,20 +64,15 @@ impl Slot {
     /// Puts a share in, if it is one; otherwise the one that is held stays.
     ///
     /// # Errors
-    /// [`NotAShare`].
-    pub fn put(&self, shard: &Shard) -> Result<Change, NotAShare> {
-        if shard.elements() == 0 {
-            return Err(NotAShare::Missing);
-        }
-        if !shard.is_whole() {
-            return Err(NotAShare::WrongLength { elements: shard.elements() });
-        }
-        let new = ShareValue::from_bytes(shard.expose_secret()).map_err(NotAShare::OutOfRange)?;
+    /// [`NotPut`].
+    pub fn put(&self, shard: &Shard, other: Held) -> Result<Change, NotPut> {
+        let new = read(shard)?;
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let change = match &*held {
-            Some(old) if old.ct_eq(&new) => return Ok(Change::Same),
-            Some(_) => Change::Replaced,
-            None => Change::Filled,
+        let change = match (&*held, other) {
+            (Some(old), _) if old.ct_eq(&new) => return Ok(Change::Same),
+            (Some(_), Held::Stays) => return Err(NotPut::HoldsAnother),
+            (Some(_), Held::GivesWay) => Change::Replaced,
+            (None, _) => Change::Filled,
         };
         *held = Some(new);
         Ok(change)
@@ -78,6 +93,16 @@ impl Slot {
     pub fn clear(&self) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
+}
+
+fn read(shard: &Shard) -> Result<ShareValue, NotAShare> {
+    if shard.elements() == 0 {
+        return Err(NotAShare::Missing);
+    }
+    if !shard.is_whole() {
+        return Err(NotAShare::WrongLength { elements: shard.elements() });
+    }
+    ShareValue::from_bytes(shard.expose_secret()).map_err(NotAShare::OutOfRange)
 }
 
 #[cfg(test)]
@@ -105,26 +130,38 @@ mod tests {
     fn a_share_comes_back_as_it_was_put() {
         let slot = Slot::default();
         assert_eq!((slot.is_filled(), held(&slot)), (false, None));
-        assert_eq!(slot.put(&Shard::new(&[7; 32])), Ok(Change::Filled));
+        assert_eq!(slot.put(&Shard::new(&[7; 32]), Held::GivesWay), Ok(Change::Filled));
         assert_eq!((slot.is_filled(), held(&slot)), (true, Some([7; 32])));
     }
 
     #[test]
     fn the_same_share_again_changes_nothing_and_another_takes_its_place() {
         let slot = Slot::default();
-        slot.put(&Shard::new(&[7; 32])).unwrap();
-        assert_eq!(slot.put(&Shard::new(&[7; 32])), Ok(Change::Same));
-        assert_eq!(slot.put(&Shard::new(&[8; 32])), Ok(Change::Replaced));
+        slot.put(&Shard::new(&[7; 32]), Held::GivesWay).unwrap();
+        assert_eq!(slot.put(&Shard::new(&[7; 32]), Held::GivesWay), Ok(Change::Same));
+        assert_eq!(slot.put(&Shard::new(&[8; 32]), Held::GivesWay), Ok(Change::Replaced));
         assert_eq!(held(&slot), Some([8; 32]));
+    }
+
+    #[test]
+    fn a_share_that_stays_is_not_replaced_and_the_same_one_again_is_no_other() {
+        let slot = Slot::default();
+        assert_eq!(slot.put(&Shard::new(&[7; 32]), Held::Stays), Ok(Change::Filled));
+        assert_eq!(slot.put(&Shard::new(&[7; 32]), Held::Stays), Ok(Change::Same));
+        assert_eq!(slot.put(&Shard::new(&[8; 32]), Held::Stays), Err(NotPut::HoldsAnother));
+        assert_eq!(held(&slot), Some([7; 32]));
+        slot.clear();
+        assert_eq!(slot.put(&Shard::new(&[8; 32]), Held::Stays), Ok(Change::Filled));
     }
 
     #[test]
     fn the_largest_scalar_is_a_share_and_the_order_is_not() {
         let mut largest = ORDER;
         largest[31] -= 1;
-        assert_eq!(Slot::default().put(&Shard::new(&largest)), Ok(Change::Filled));
-        let refused = Slot::default().put(&Shard::new(&ORDER));
-        assert_eq!(refused, Err(NotAShare::OutOfRange(ShareError::ValueNotBelowOrder)));
+        assert_eq!(Slot::default().put(&Shard::new(&largest), Held::GivesWay), Ok(Change::Filled));
+        let refused = Slot::default().put(&Shard::new(&ORDER), Held::GivesWay);
+        let reason = NotAShare::OutOfRange(ShareError::ValueNotBelowOrder);
+        assert_eq!(refused, Err(reason.into()));
     }
 
     #[test]
@@ -133,7 +170,7 @@ mod tests {
         let nulls = format!("[{}]", vec!["null"; 32].join(","));
         let zero = NotAShare::OutOfRange(ShareError::ValueZero);
         let slot = Slot::default();
-        slot.put(&Shard::new(&[9; 32])).unwrap();
+        slot.put(&Shard::new(&[9; 32]), Held::GivesWay).unwrap();
         for (list, reason) in [
             ("null".to_owned(), NotAShare::Missing),
             ("[]".to_owned(), NotAShare::Missing),
@@ -144,7 +181,7 @@ mod tests {
             (sevens(32).replace('7', "0"), zero),
             (sevens(32).replace('7', "255"), NotAShare::OutOfRange(ShareError::ValueNotBelowOrder)),
         ] {
-            assert_eq!(slot.put(&decoded(&list)), Err(reason), "{list}");
+            assert_eq!(slot.put(&decoded(&list), Held::GivesWay), Err(reason.into()), "{list}");
             assert_eq!(held(&slot), Some([9; 32]), "{list}");
         }
     }
@@ -152,7 +189,7 @@ mod tests {
     #[test]
     fn a_cleared_slot_is_empty() {
         let slot = Slot::default();
-        slot.put(&Shard::new(&[7; 32])).unwrap();
+        slot.put(&Shard::new(&[7; 32]), Held::GivesWay).unwrap();
         slot.clear();
         assert_eq!(held(&slot), None);
     }
@@ -160,10 +197,10 @@ mod tests {
     #[test]
     fn neither_debug_output_nor_reasons_show_a_share() {
         let slot = Slot::default();
-        slot.put(&Shard::new(&[171; 32])).unwrap();
+        slot.put(&Shard::new(&[171; 32]), Held::GivesWay).unwrap();
         let shown = format!("{slot:?} {:?}", slot.get());
         assert!(!shown.contains("171") && !shown.to_lowercase().contains("abab"), "{shown}");
-        let refused = slot.put(&decoded("[171,171]")).unwrap_err();
+        let refused = slot.put(&decoded("[171,171]"), Held::GivesWay).unwrap_err();
         assert!(!format!("{refused:?} {refused}").contains("171"));
     }
 }

@@ -6,7 +6,6 @@ use spike_common::{
     audit::AuditLog,
     config::{Environment, KeeperSettings},
     daemon::{self, Daemon, FrameSettings, Program, StartError},
-    http::BodyLimits,
     identity::Role,
     mtls::{ConnectionMetrics, Listener, PeerRule, Serving},
     telemetry::{Effect, Telemetry},
@@ -43,16 +42,15 @@ pub struct Running {
 /// Starts a Keeper: waits for an identity, opens the port, and then waits for a share.
 ///
 /// # Errors
-/// What keeps it from serving for good: the wrong identity, a port that is taken, standard error closed.
-pub async fn start(settings: KeeperSettings, telemetry: Telemetry) -> Result<Running, StartError> {
+/// What keeps it from serving for good: the wrong identity, a port that is taken.
+pub async fn start(
+    settings: KeeperSettings,
+    telemetry: Telemetry,
+    audit: AuditLog,
+) -> Result<Running, StartError> {
     let source = daemon::identity(&telemetry, &settings.identity, Role::Keeper).await?;
     let roots = settings.identity.trust_roots;
-    let limits = BodyLimits {
-        bytes: settings.server.max_body_size,
-        time: settings.server.read_body_timeout,
-    };
-    let audit = AuditLog::to_standard_error()?;
-    let keeper = Arc::new(Keeper::new(Arc::clone(&roots), audit, limits));
+    let keeper = Arc::new(Keeper::new(Arc::clone(&roots), audit, settings.server.requests));
     let connections = ConnectionMetrics::default();
     watch(&keeper, &telemetry);
     telemetry.register(|registry| connections.register(registry));
@@ -68,7 +66,7 @@ pub async fn start(settings: KeeperSettings, telemetry: Telemetry) -> Result<Run
 
 impl Daemon for Running {
     async fn drain(self, bound: Duration) -> bool {
-        let finished = self.serving.drain(bound).await;
+        let finished = self.keeper.frame().drain(self.serving, bound).await;
         self.keeper.forget();
         finished
     }
@@ -79,7 +77,5 @@ fn watch(keeper: &Arc<Keeper>, telemetry: &Telemetry) {
     let health = telemetry.health();
     let share = Arc::clone(keeper);
     health.add("share", Effect::NotReady, move |_| share.check());
-    let audit = Arc::clone(keeper);
-    health.add("audit", Effect::NotReady, move |_| audit.audit().check());
     telemetry.register(|registry| keeper.register(registry));
 }

@@ -3,7 +3,7 @@
 //! Every operation has a [`Rule`]; there is no default. Whatever reads or changes anything takes a `&Grant`, so that a
 //! route that forgets to ask does not compile. The rules are those of wire-api 5.3: built-in roles first, then policies.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use spike_common::{
     identity::{Role, TrustRootsByRole},
@@ -13,7 +13,7 @@ use spike_common::{
 
 use crate::{
     error::Error,
-    policy::{ACL_PATH, CIPHER_PATH, Decision, Permission, SECRET_PATH},
+    policy::{ACL_PATH, CIPHER_PATH, Decision, Permission, ReservedRule, SECRET_PATH},
     seal::Seal,
     secret::SecretPath,
 };
@@ -62,7 +62,7 @@ impl Rule {
             Operation::OperatorRecover => Self::Recover,
             Operation::OperatorRestore => Self::Restore,
             Operation::OperatorStatus => Self::Operator,
-            Operation::BootstrapVerify => Self::Bootstrap,
+            Operation::BootstrapVerify | Operation::BootstrapSurvey => Self::Bootstrap,
         }
     }
 }
@@ -97,12 +97,23 @@ impl Grant {
 pub struct Access {
     roots: Arc<TrustRootsByRole>,
     seal: Arc<Seal>,
+    reserved: ReservedRule,
 }
 
 impl Access {
-    /// Recognises the built-in roles under these trust roots, and goes by the policies of what `seal` holds.
-    pub const fn new(roots: Arc<TrustRootsByRole>, seal: Arc<Seal>) -> Self {
-        Self { roots, seal }
+    /// Recognises the built-in roles under these trust roots, and goes by the policies of what `seal` holds and by
+    /// this rule for reserved paths.
+    pub const fn new(
+        roots: Arc<TrustRootsByRole>,
+        seal: Arc<Seal>,
+        reserved: ReservedRule,
+    ) -> Self {
+        Self { roots, seal, reserved }
+    }
+
+    /// Which patterns open a reserved path.
+    pub const fn reserved(&self) -> ReservedRule {
+        self.reserved
     }
 
     /// The trust roots of the built-in roles.
@@ -149,10 +160,11 @@ impl Access {
             if path.len() > SecretPath::MAX_LEN {
                 return Err(denied("the path is too long to be one".to_owned()));
             }
-            let decision = policies.set().decide(peer.id(), path, wanted);
+            let searched = in_ascii(path);
+            let decision = policies.set().decide_by(self.reserved, peer.id(), &searched, wanted);
             match decision {
                 Decision::Allowed { .. } => Ok(WHOLE),
-                Decision::Denied => Err(denied(policies.why_denied(peer.id(), path, wanted))),
+                Decision::Denied => Err(denied(why_denied(path, wanted))),
             }
         })
     }
@@ -161,7 +173,7 @@ impl Access {
     fn names(&self, peer: &Peer, wanted: Permission, otherwise: Error) -> Result<Grant, Error> {
         let unsealed = self.seal.unsealed()?;
         let Some(policies) = unsealed.policies() else { return Err(otherwise) };
-        if policies.set().paths_open_to(peer.id(), wanted).is_empty() {
+        if policies.set().paths_open_to(self.reserved, peer.id(), wanted).is_empty() {
             return Err(otherwise);
         }
         Ok(Grant { scope: Scope::NamesOpenTo { peer: peer.shared_id(), wanted } })
@@ -170,6 +182,30 @@ impl Access {
 
 const OPERATORS: [Role; 3] = [Role::PilotSuperuser, Role::PilotRecover, Role::PilotRestore];
 const WHOLE: Grant = Grant { scope: Scope::Whole };
+
+/// How much of a path the reason of a denial repeats, in characters.
+const QUOTED: usize = 120;
+
+/// `path`, where patterns are quick to search. One that is not ASCII is refused once it is validated, whatever was
+/// decided, so that a stand-in for its characters can only change how it is refused.
+fn in_ascii(path: &str) -> Cow<'_, str> {
+    if path.is_ascii() {
+        return Cow::Borrowed(path);
+    }
+    Cow::Owned(path.chars().map(|c| if c.is_ascii() { c } else { '\u{7f}' }).collect())
+}
+
+/// For the audit log. It costs the same whatever policies there are: to find out which came near takes long, and whoever
+/// is denied would decide how often. Operators ask `explain`.
+fn why_denied(path: &str, wanted: Permission) -> String {
+    match path.char_indices().nth(QUOTED) {
+        None => format!("no policy lets it {wanted} {path:?}"),
+        Some((end, _)) => {
+            let beginning = path.get(..end).unwrap_or_default();
+            format!("no policy lets it {wanted} a path that begins with {beginning:?}")
+        }
+    }
+}
 
 const fn denied(reason: String) -> Error {
     Error::Denied(reason)

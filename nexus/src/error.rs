@@ -1,10 +1,12 @@
 //! What can go wrong with a request, and the one table from that to the wire.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use spike_common::{
     audit::AuditError,
     daemon::chain,
-    http::BodyError,
+    http::{BodyError, FrameError},
     wire::{ErrorCode, JsonError, NotReady},
 };
 use spike_crypto::RandomError;
@@ -20,9 +22,9 @@ pub enum Error {
     /// The body is not what the route reads.
     #[error("malformed body: {0}")]
     Malformed(#[from] JsonError),
-    /// The body did not arrive whole, in time and within its limit.
+    /// What every request is held against refuses it.
     #[error(transparent)]
-    Body(#[from] BodyError),
+    Frame(#[from] FrameError),
     /// The peer may not do this. It learns nothing more.
     #[error("unauthorized: {0}")]
     Denied(String),
@@ -58,12 +60,26 @@ pub enum Error {
     /// No root key yet.
     #[error("not ready: {0}")]
     NotReady(String),
+    /// This process is about to end, and begins nothing any more.
+    #[error("this process is about to end")]
+    Ending,
+    /// Too many others ask what takes long. [`Error::retry_after`] says when to come again.
+    #[error("too many long questions at once: try again in a moment")]
+    Busy,
+    /// Work over many policies or names did not end in time. Nothing was changed.
+    #[error("it took longer than {budget:?} and was given up: {instead}")]
+    TookTooLong {
+        /// How long it may take.
+        budget: Duration,
+        /// What to ask for instead.
+        instead: &'static str,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The request was carried out or refused, and could not be written down.
-    #[error(transparent)]
-    Audit(#[from] AuditError),
+    /// The audit log takes no lines, so that nothing may be changed that could not be written down.
+    #[error("nothing is changed while the audit log cannot be written: {0}")]
+    Unrecordable(#[source] AuditError),
 }
 
 impl Error {
@@ -73,26 +89,27 @@ impl Error {
             return (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::StateNotReady);
         }
         match self {
+            Self::Frame(error) => error.wire(),
             Self::NoSuchRoute
             | Self::Malformed(_)
-            | Self::Body(BodyError::TooSlow | BodyError::Broken)
             | Self::Invalid { .. }
+            | Self::TookTooLong { .. }
             | Self::NoShares
             | Self::Undecryptable
             | Self::Restore(
                 RestoreError::NotOfTheLiveKey { .. }
                 | RestoreError::NotTogether { .. }
+                | RestoreError::NotOfTheKeepers { .. }
                 | RestoreError::WrongKey(_),
             ) => (StatusCode::BAD_REQUEST, ErrorCode::ApiBadRequest),
-            Self::Body(BodyError::TooLarge { .. }) => {
-                (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ApiBadRequest)
-            }
+            Self::Busy => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::StateNotReady),
             Self::Denied(_) => (StatusCode::UNAUTHORIZED, ErrorCode::AccessUnauthorized),
             Self::NotFound => (StatusCode::NOT_FOUND, ErrorCode::ApiNotFound),
             Self::PolicyExists => (StatusCode::CONFLICT, ErrorCode::EntityExists),
             Self::NotReady(_)
+            | Self::Ending
             | Self::Store(_)
-            | Self::Audit(_)
+            | Self::Unrecordable(_)
             | Self::Random(_)
             | Self::NothingToRecover(_)
             | Self::Restore(RestoreError::Store(_) | RestoreError::Bug) => {
@@ -101,16 +118,28 @@ impl Error {
         }
     }
 
-    /// Whether the same request may be carried out later, and what it waits for.
+    /// Whether the same request may be carried out later, and what it waits for: the answer is 503.
     pub fn not_ready(&self) -> Option<NotReady> {
-        if let Self::NotReady(_) = self {
-            return Some(NotReady::Sealed);
+        match self {
+            Self::NotReady(_) => Some(NotReady::Sealed),
+            Self::Ending | Self::Store(StoreError::Closed) => Some(NotReady::Ending),
+            Self::Store(error) => error.is_busy().then_some(NotReady::Busy),
+            Self::Frame(error) => error.not_ready(),
+            Self::NoSuchRoute
+            | Self::Malformed(_)
+            | Self::Denied(_)
+            | Self::Invalid { .. }
+            | Self::Busy
+            | Self::TookTooLong { .. }
+            | Self::NotFound
+            | Self::NoShares
+            | Self::NothingToRecover(_)
+            | Self::Restore(_)
+            | Self::Undecryptable
+            | Self::PolicyExists
+            | Self::Random(_)
+            | Self::Unrecordable(_) => None,
         }
-        let Self::Store(error) = self else { return None };
-        if matches!(error, StoreError::Closed) {
-            return Some(NotReady::Ending);
-        }
-        error.is_busy().then_some(NotReady::Busy)
     }
 
     /// What a peer that was let in may be told besides the code: why its request was refused, in words.
@@ -119,20 +148,61 @@ impl Error {
             return Some(not_ready.as_str().to_owned());
         }
         match self {
-            Self::Invalid { .. } | Self::NoShares | Self::Restore(_) => Some(chain(self)),
+            Self::Invalid { .. }
+            | Self::Busy
+            | Self::TookTooLong { .. }
+            | Self::NoShares
+            | Self::Restore(_) => Some(chain(self)),
+            Self::Frame(error) => error.reason(),
+            // Whoever wrote must know that it may have been done.
+            Self::Store(error @ (StoreError::OutcomeUnknown(_) | StoreError::WriterDied)) => {
+                Some(error.to_string())
+            }
             Self::NothingToRecover(_)
             | Self::NoSuchRoute
             | Self::Malformed(_)
-            | Self::Body(_)
             | Self::Denied(_)
             | Self::NotFound
             | Self::Undecryptable
             | Self::PolicyExists
             | Self::Random(_)
             | Self::NotReady(_)
+            | Self::Ending
             | Self::Store(_)
-            | Self::Audit(_) => None,
+            | Self::Unrecordable(_) => None,
         }
+    }
+}
+
+impl Error {
+    /// After how many seconds the same request may succeed, where waiting helps.
+    pub const fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::Busy => Some(1),
+            Self::Frame(error) => error.retry_after(),
+            Self::NoSuchRoute
+            | Self::Malformed(_)
+            | Self::Denied(_)
+            | Self::Invalid { .. }
+            | Self::TookTooLong { .. }
+            | Self::NotFound
+            | Self::NoShares
+            | Self::NothingToRecover(_)
+            | Self::Restore(_)
+            | Self::Undecryptable
+            | Self::PolicyExists
+            | Self::Random(_)
+            | Self::NotReady(_)
+            | Self::Ending
+            | Self::Store(_)
+            | Self::Unrecordable(_) => None,
+        }
+    }
+}
+
+impl From<BodyError> for Error {
+    fn from(error: BodyError) -> Self {
+        Self::Frame(FrameError::Body(error))
     }
 }
 
@@ -145,5 +215,56 @@ impl From<PathError> for Error {
 impl From<PolicyError> for Error {
     fn from(error: PolicyError) -> Self {
         Self::Invalid { field: "policy", reason: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use spike_common::budget::Over;
+
+    use super::*;
+
+    // A locked database was 500.
+    #[test]
+    fn what_was_not_done_and_may_be_tried_again_is_503_and_what_is_unknown_says_so() {
+        for (error, word) in [
+            (Error::NotReady("no shares".to_owned()), NotReady::Sealed),
+            (StoreError::Locked.into(), NotReady::Busy),
+            (StoreError::TimedOut.into(), NotReady::Busy),
+            (StoreError::NotCommitted(Arc::new(StoreError::Locked)).into(), NotReady::Busy),
+            (StoreError::Closed.into(), NotReady::Ending),
+            (Error::Ending, NotReady::Ending),
+            (BodyError::Ending.into(), NotReady::Ending),
+            (BodyError::Over(Over::All).into(), NotReady::Crowded),
+            (FrameError::Over(Over::All).into(), NotReady::Crowded),
+        ] {
+            assert_eq!(error.wire().0, StatusCode::SERVICE_UNAVAILABLE, "{error}");
+            assert_eq!(error.reason().as_deref(), Some(word.as_str()), "{error}");
+        }
+        let unknown = StoreError::OutcomeUnknown(Arc::new(rusqlite::Error::InvalidQuery));
+        for error in [unknown, StoreError::WriterDied] {
+            let error = Error::Store(error);
+            assert_eq!(error.wire().0, StatusCode::INTERNAL_SERVER_ERROR, "{error}");
+            assert!(error.reason().is_some_and(|reason| reason.contains("may or may not be kept")));
+        }
+    }
+
+    #[test]
+    fn whoever_is_over_its_own_limit_is_told_so_and_not_that_nexus_is_not_ready() {
+        let after = Duration::from_secs(2);
+        for (error, told) in [
+            (FrameError::Over(Over::Own), "this SPIFFE ID is at its limit"),
+            (FrameError::Body(BodyError::Over(Over::Own)), "this SPIFFE ID is at its limit"),
+            (FrameError::DeniedTooOften { after }, "denied too often: it may ask again in 3 s"),
+        ] {
+            let error = Error::Frame(error);
+            assert_eq!(error.wire().0, StatusCode::TOO_MANY_REQUESTS, "{error}");
+            assert_eq!(error.not_ready(), None, "{error}");
+            let reason = error.reason().unwrap_or_default();
+            assert!(reason.ends_with(told), "{reason}");
+            assert_eq!(NotReady::of_reason(&reason), None, "{reason}");
+        }
     }
 }

@@ -9,6 +9,8 @@ pub mod access;
 mod cache_metrics;
 pub mod cipher;
 pub mod error;
+mod lists;
+pub mod long_work;
 pub mod nexus;
 pub mod operator;
 pub mod policies;
@@ -19,6 +21,8 @@ pub mod seal;
 pub mod secret;
 mod start;
 pub mod store;
+mod store_watch;
+mod survey;
 
 pub use spike_policy as policy;
 pub use start::{PROGRAM, Running, run, start};

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use spike_common::{
     audit::AuditLog,
     clock,
-    http::{BodyLimits, RequestMetrics},
+    http::{BodyLimits, Frame},
     wire::{
-        self, PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest,
-        PolicyPutResponse, SecretGetRequest, SecretListRequest, SecretListResponse, SecretMetadata,
-        SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest, SecretVersionsRequest,
-        VersionMetadata, rules,
+        self, PolicyNameRequest, PolicyPutRequest, PolicyPutResponse, SecretGetRequest,
+        SecretMetadata, SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest,
+        SecretVersionsRequest, VersionMetadata, rules,
     },
 };
 use time::OffsetDateTime;
@@ -18,11 +17,11 @@ use time::OffsetDateTime;
 use crate::{
     access::{Access, Grant},
     error::Error,
+    long_work::LongWork,
     operator::KeySource,
     policy::{Policy, check_name},
     seal::Seal,
     secret::{History, SecretPath, Selector, UnixNanos},
-    store::StoredPolicy,
 };
 
 /// The service. One per process, shared by every request.
@@ -32,9 +31,8 @@ pub struct Nexus {
     seal: Arc<Seal>,
     key_source: KeySource,
     max_ciphertext: usize,
-    audit: AuditLog,
-    metrics: RequestMetrics,
-    body_limits: BodyLimits,
+    frame: Arc<Frame>,
+    long_work: LongWork,
 }
 
 impl Nexus {
@@ -43,11 +41,9 @@ impl Nexus {
         access: Access,
         (seal, key_source): (Arc<Seal>, KeySource),
         max_ciphertext: usize,
-        audit: AuditLog,
-        metrics: RequestMetrics,
-        body_limits: BodyLimits,
+        frame: Arc<Frame>,
     ) -> Self {
-        Self { access, seal, key_source, max_ciphertext, audit, metrics, body_limits }
+        Self { access, seal, key_source, max_ciphertext, frame, long_work: LongWork::default() }
     }
 
     /// Who may do what.
@@ -70,19 +66,24 @@ impl Nexus {
         self.max_ciphertext
     }
 
-    /// Where every request is written down.
-    pub const fn audit(&self) -> &AuditLog {
-        &self.audit
+    /// What every request is held against.
+    pub const fn frame(&self) -> &Arc<Frame> {
+        &self.frame
     }
 
-    /// Requests in numbers.
-    pub const fn metrics(&self) -> &RequestMetrics {
-        &self.metrics
+    /// Where every request is written down.
+    pub fn audit(&self) -> &AuditLog {
+        self.frame.audit()
     }
 
     /// Bounds on every body.
-    pub const fn body_limits(&self) -> BodyLimits {
-        self.body_limits
+    pub fn body_limits(&self) -> BodyLimits {
+        self.frame.body_limits()
+    }
+
+    /// Where work is done that takes long.
+    pub(crate) const fn long_work(&self) -> &LongWork {
+        &self.long_work
     }
 
     /// N1: adds a version.
@@ -156,38 +157,6 @@ impl Nexus {
         if revived { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    /// N5: paths in the order of their bytes, all of them unless the request asks for a page.
-    ///
-    /// # Errors
-    /// [`Error::Store`]: unlike upstream, a failure is not an empty list (F12, Q-38).
-    pub fn list_secrets(
-        &self,
-        grant: &Grant,
-        request: &SecretListRequest,
-    ) -> Result<SecretListResponse, Error> {
-        let unsealed = self.seal.granted(grant)?;
-        let store = unsealed.store()?;
-        let limit = page_limit(request.limit);
-        let after = Some(request.after.as_str()).filter(|after| !after.is_empty());
-        // One more than asked for tells whether there is another page.
-        let ask = limit.map_or(usize::MAX, |limit| limit.saturating_add(1));
-        let mut keys = match (grant.names_open_to(), unsealed.policies()) {
-            (None, _) => store.list(&request.prefix, after, ask)?,
-            (Some((peer, wanted)), Some(policies)) => {
-                // Names are read without any lock on the policies, which others want to change.
-                let mut keys = store.list(&request.prefix, after, usize::MAX)?;
-                let set = policies.set();
-                let open = set.paths_open_to(peer, wanted);
-                keys.retain(|path| open.includes(path));
-                keys.truncate(ask);
-                keys
-            }
-            (Some(_), None) => Vec::new(),
-        };
-        let next = page(&mut keys, limit);
-        Ok(SecretListResponse { keys, next })
-    }
-
     /// N6: what is known about a path besides its values. The version asked for must be live, unless the request says that
     /// deleted ones will do.
     ///
@@ -230,6 +199,7 @@ impl Nexus {
         )?;
         let unsealed = self.seal.granted(grant)?;
         let policies = unsealed.policies().ok_or(Error::NoSuchRoute)?;
+        policies.set().check_room(&policy)?;
         if policies.put(unsealed.store()?, policy, request.create_only).await? {
             Ok(PolicyPutResponse { id: request.name.clone() })
         } else {
@@ -275,70 +245,6 @@ impl Nexus {
         let deleted = policies.delete(store, &request.name, clock::unix_nanos()).await?;
         if deleted { Ok(()) } else { Err(Error::NotFound) }
     }
-
-    /// N10: the names of the policies, in the order of their bytes, all of them unless the request asks for some or
-    /// for a page.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub fn list_policies(
-        &self,
-        grant: &Grant,
-        request: &PolicyListRequest,
-    ) -> Result<PolicyListResponse, Error> {
-        let unsealed = self.seal.granted(grant)?;
-        let store = unsealed.store()?;
-        let names = if only_by_name(request) {
-            store.policy_names()?
-        } else {
-            let policies = store.policies()?.policies.into_iter();
-            policies.filter(|policy| asked_for(policy, request)).map(|policy| policy.name).collect()
-        };
-        let mut names: Vec<String> = names
-            .into_iter()
-            .filter(|name| *name > request.after && name.contains(&request.name_contains))
-            .collect();
-        let next = page(&mut names, page_limit(request.limit));
-        Ok(PolicyListResponse { names, next })
-    }
-}
-
-/// Whether a listing asks for nothing that only the encrypted part of a policy can answer.
-fn only_by_name(request: &PolicyListRequest) -> bool {
-    [
-        &request.spiffeid_pattern,
-        &request.path_pattern,
-        &request.spiffeid_contains,
-        &request.path_contains,
-    ]
-    .iter()
-    .all(|text| text.is_empty())
-}
-
-/// Upstream's filters compare whole patterns, and that of the SPIFFE ID comes first; ours look for a part.
-fn asked_for(policy: &StoredPolicy, request: &PolicyListRequest) -> bool {
-    let (id, path) = (&policy.text.spiffe_id_pattern, &policy.text.path_pattern);
-    let whole = match (request.spiffeid_pattern.as_str(), request.path_pattern.as_str()) {
-        ("", "") => true,
-        ("", wanted) => path == wanted,
-        (wanted, _) => id == wanted,
-    };
-    whole && id.contains(&request.spiffeid_contains) && path.contains(&request.path_contains)
-}
-
-/// The limit of a page; 0 and less are none.
-fn page_limit(asked: i64) -> Option<usize> {
-    usize::try_from(asked).ok().filter(|limit| *limit > 0)
-}
-
-/// Cuts a listing to a page and gives back where the next one begins.
-fn page(names: &mut Vec<String>, limit: Option<usize>) -> Option<String> {
-    let limit = limit?;
-    if names.len() <= limit {
-        return None;
-    }
-    names.truncate(limit);
-    names.last().cloned()
 }
 
 /// An empty list means the current version, as a 0 in it does.

@@ -6,9 +6,10 @@ use sha2::{Digest, Sha256};
 use spike_common::{
     clock,
     config::Backend,
+    daemon::chain,
     wire::{
-        KeeperStatus, KeeperStatusKind, Operation, RecoverResponse, RestoreRequest,
-        RestoreResponse, Shard, StatusResponse, VerifyRequest, VerifyResponse,
+        ImportStatus, KeeperStatus, KeeperStatusKind, Operation, RecoverResponse, RestoreRequest,
+        RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyRequest, VerifyResponse,
     },
 };
 use spike_crypto::{
@@ -19,8 +20,11 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::{
     access::Grant,
     error::Error,
+    long_work::Lane,
     nexus::Nexus,
-    quorum::{KeeperState, Keepers, Lapse, Restoration, ShareState},
+    quorum::{Adopter, KeeperState, Keepers, Lapse, Restoration, ShareState},
+    store::{Home, NONCES_WERE_REUSED, Store},
+    store_watch::{import_check, loss_check, read_check, write_check},
 };
 
 /// Where the root key comes from.
@@ -41,8 +45,12 @@ pub struct Shares {
     pub quorum: Quorum,
     /// The highest index that an operator may feed.
     pub max_index: u16,
+    /// Where the data is; `None` for the lite backend, which has none.
+    pub home: Option<Home>,
     /// The Keepers.
     pub keepers: Arc<Keepers>,
+    /// What puts a key to use.
+    pub adopter: Arc<Adopter>,
     /// What operators have fed.
     pub restoration: Restoration,
 }
@@ -52,6 +60,14 @@ impl KeySource {
         match self {
             Self::Own => Err(Error::NoShares),
             Self::Shares(shares) => Ok(shares),
+        }
+    }
+
+    /// Whether a root key is here that Bootstrap has to prove before it is put to use.
+    pub(crate) fn awaits_proof(&self) -> bool {
+        match self {
+            Self::Own => false,
+            Self::Shares(shares) => shares.adopter.awaits_proof(),
         }
     }
 
@@ -79,7 +95,8 @@ impl KeySource {
             | Operation::OperatorRecover
             | Operation::OperatorRestore
             | Operation::OperatorStatus
-            | Operation::BootstrapVerify => true,
+            | Operation::BootstrapVerify
+            | Operation::BootstrapSurvey => true,
         }
     }
 
@@ -88,6 +105,14 @@ impl KeySource {
         match self {
             Self::Own => None,
             Self::Shares(shares) => Some(&shares.keepers),
+        }
+    }
+
+    /// What it takes to get the key from shares, where it comes from them.
+    pub(crate) const fn shares_of_keepers(&self) -> Option<&Shares> {
+        match self {
+            Self::Own => None,
+            Self::Shares(shares) => Some(shares),
         }
     }
 }
@@ -124,9 +149,12 @@ impl Nexus {
         request: &RestoreRequest,
     ) -> Result<RestoreResponse, Error> {
         let shares = self.key_source().shares()?;
-        let restored = shares.restoration.feed(share(request, shares.max_index)?).await?;
+        let share = share(request, shares.max_index)?;
+        let restored = shares.restoration.feed(share, &shares.keepers).await?;
         if restored.done {
             shares.keepers.wake();
+        } else {
+            shares.keepers.stir();
         }
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Ok(RestoreResponse {
@@ -140,7 +168,30 @@ impl Nexus {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a wrong length, [`Error::Undecryptable`] for another key.
-    pub fn verify(&self, grant: &Grant, request: &VerifyRequest) -> Result<VerifyResponse, Error> {
+    pub async fn verify(
+        &self,
+        grant: &Grant,
+        request: &VerifyRequest,
+    ) -> Result<VerifyResponse, Error> {
+        // As long as Nexus is sealed, whatever is sent is answered with that (wire-api 3.2), except for the proof of a key
+        // that waits for it.
+        if let (Err(sealed), Ok(shares)) = (self.seal().ready(), self.key_source().shares()) {
+            let nonce = <&[u8; NONCE_LEN]>::try_from(request.nonce.as_slice()).ok();
+            let Some(nonce) = nonce else { return Err(sealed) };
+            let ciphertext = &request.ciphertext;
+            if ciphertext.len() > self.max_ciphertext() {
+                return Err(sealed);
+            }
+            match shares.adopter.prove(nonce, ciphertext).await {
+                Ok(true) => shares.keepers.wake(),
+                // Another request may have unsealed Nexus meanwhile.
+                Ok(false) => self.seal().ready()?,
+                Err(error) => {
+                    self.seal().explain(&error.to_string());
+                    return Err(Error::NotReady(error.to_string()));
+                }
+            }
+        }
         let Ok(nonce) = <&[u8; NONCE_LEN]>::try_from(request.nonce.as_slice()) else {
             let reason = format!("expected {NONCE_LEN} bytes");
             return Err(Error::Invalid { field: "nonce", reason });
@@ -162,8 +213,8 @@ impl Nexus {
     /// How Nexus and its Keepers are.
     ///
     /// # Errors
-    /// [`Error::Store`] where the store cannot be asked.
-    pub fn status(&self, grant: &Grant) -> Result<StatusResponse, Error> {
+    /// [`Error::Busy`], [`Error::TookTooLong`]. A store that cannot be asked is part of the answer.
+    pub async fn status(self: &Arc<Self>, grant: &Grant) -> Result<StatusResponse, Error> {
         let mut status = StatusResponse {
             version: spike_common::VERSION.to_owned(),
             backend: Backend::Memory.to_string(),
@@ -188,11 +239,48 @@ impl Nexus {
             }
         };
         status.root_key = Some(unsealed.root_key().fingerprint().to_string());
-        if let Ok(store) = unsealed.store() {
-            status.data_key = Some(store.stats()?.active_key);
-            status.last_export = store.last_export()?.map(text);
-        }
-        Ok(status)
+        let nexus = Arc::clone(self);
+        // A disk in trouble may take long to say so.
+        let work = move |_| {
+            if let Ok(store) = unsealed.store() {
+                // A store in trouble is what status is asked about: it must not fail for that.
+                status.data_key = store.active_key().ok();
+                status.last_export = store.last_export().ok().flatten().map(text);
+                status.store = Some(store_status(&nexus, store));
+            }
+            Ok(status)
+        };
+        self.long_work().run(Lane::Status, "ask `/healthz`", work).await
+    }
+}
+
+fn store_status(nexus: &Nexus, store: &Store) -> StoreStatus {
+    let checks = [
+        write_check(nexus, clock::now()),
+        read_check(nexus),
+        loss_check(nexus),
+        import_check(nexus),
+    ];
+    let mut troubles: Vec<String> = checks.into_iter().filter_map(Result::err).collect();
+    let (bytes, log_bytes) = store.file_sizes().unwrap_or_default();
+    let import = store.import_record().unwrap_or_else(|error| {
+        troubles.push(chain(&error));
+        None
+    });
+    StoreStatus {
+        bytes,
+        log_bytes,
+        last_commit: store.condition().last_commit().map(text),
+        troubles,
+        import: import.map(|record| ImportStatus {
+            at: text(record.imported),
+            sha256: record.digest(),
+            secrets: record.secrets,
+            versions: record.versions,
+            policies: record.policies,
+            left_out: record.refused,
+            advice: NONCES_WERE_REUSED.to_owned(),
+        }),
     }
 }
 
@@ -213,7 +301,8 @@ fn share(request: &RestoreRequest, max_index: u16) -> Result<Share, Error> {
     }
 }
 
-fn keeper_status(keeper: KeeperState) -> KeeperStatus {
+/// A Keeper on the wire.
+pub(crate) fn keeper_status(keeper: KeeperState) -> KeeperStatus {
     let (state, detail) = match keeper.share {
         ShareState::Unknown => (KeeperStatusKind::Unknown, None),
         ShareState::Unreachable(reason) => (KeeperStatusKind::Unreachable, Some(reason)),
@@ -222,9 +311,15 @@ fn keeper_status(keeper: KeeperState) -> KeeperStatus {
         ShareState::Unjudged => (KeeperStatusKind::Unjudged, None),
         ShareState::Good => (KeeperStatusKind::Good, None),
         ShareState::Foreign => (KeeperStatusKind::Foreign, None),
+        ShareState::Forgetful(instead) => {
+            let detail = format!("it takes its share and sends {instead} when it is asked for it");
+            (KeeperStatusKind::Forgetful, Some(detail))
+        }
     };
     let since = keeper.since.format(&Rfc3339).unwrap_or_default();
-    KeeperStatus { index: keeper.index, url: keeper.url, state, since, detail }
+    let looked = keeper.looked.and_then(|at| at.format(&Rfc3339).ok());
+    let KeeperState { index, url, failures, .. } = keeper;
+    KeeperStatus { index, url, state, since, looked, failures, detail }
 }
 
 /// A Keeper that has nothing else to be told of it is told of by what it last sent in place of its share.

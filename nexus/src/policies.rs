@@ -1,109 +1,117 @@
-//! The stored policies and the set that decides by them, changed together.
+//! The policies in force: the set that decisions are made by.
+//!
+//! It follows the store: the thread that writes changes it after each commit, in the order of commits and before whoever
+//! asked for the change is answered ([`Store::follow_policies`]). No request has a part in it, so that store and decisions
+//! agree also where a request ends half way.
 
-use std::sync::{RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use spike_common::daemon::chain;
 use time::OffsetDateTime;
-use tokio::sync::Mutex;
 
 use crate::{
     policy::{Permission, Permissions, Policy, PolicySet},
-    store::{PolicyText, Store, StoreError, StoredPolicy},
+    store::{self, PolicyChange, PolicyText, Store, StoreError, StoredPolicy},
 };
-
-/// How many policies may be looked through one by one to explain a denial to the audit log.
-const FEW_ENOUGH_TO_EXPLAIN: usize = 1000;
 
 /// Every policy, ready to decide. What is in the store is what is in the set.
 #[derive(Debug)]
 pub struct Policies {
-    set: RwLock<PolicySet>,
-    /// Held from the write to the change of the set, so that both see changes in one order.
-    changing: Mutex<()>,
+    set: Arc<RwLock<PolicySet>>,
 }
 
 impl Policies {
-    /// Takes every policy of `store`. One that cannot be read never matches, and the log says so, loudly.
+    /// Takes every policy of `store`, and every change from now on. One that cannot be read never matches, and the log says
+    /// so, loudly.
     ///
     /// # Errors
     /// [`StoreError`] where the store cannot be read at all.
     pub fn load(store: &Store) -> Result<Self, StoreError> {
-        let stored = store.policies()?;
-        for refused in &stored.refused {
-            tracing::error!(
-                reason = chain(refused),
-                "a policy was altered behind our back; it allows nothing"
-            );
-        }
-        let mut set = PolicySet::new();
-        for policy in &stored.policies {
-            set.insert(&policy_of(policy));
-        }
-        for (name, error) in set.unusable() {
-            tracing::error!(policy = name, reason = %error, "a policy cannot be read; it allows nothing");
-        }
-        tracing::info!(count = set.len(), "policies loaded");
-        Ok(Self { set: RwLock::new(set), changing: Mutex::const_new(()) })
+        let set = Arc::new(RwLock::new(PolicySet::new()));
+        // Until the set is complete, changes wait for this lock: what comes after the snapshot comes on top of it.
+        let mut loading = set.write().unwrap_or_else(PoisonError::into_inner);
+        let following = Arc::clone(&set);
+        store.follow_policies(Box::new(move |changes| follow(&following, changes)));
+        *loading = usable(&store.policies()?);
+        tracing::info!(count = loading.len(), "policies loaded");
+        drop(loading);
+        Ok(Self { set })
     }
 
-    /// Writes the policy, and lets the next decision go by it. `false`: there is one of that name, and the caller wanted
-    /// to make a new one.
+    /// Writes the policy. It is in force when this returns, and also where this is dropped meanwhile and the store takes it.
+    /// `false`: there is one of that name, and the caller wanted to make a new one.
     ///
     /// # Errors
-    /// [`StoreError`]: nothing has changed.
+    /// [`StoreError`]: nothing has changed, except where it says that this is not known.
     pub async fn put(
         &self,
         store: &Store,
-        mut policy: Policy,
+        policy: Policy,
         create_only: bool,
     ) -> Result<bool, StoreError> {
-        let _changing = self.changing.lock().await;
-        if create_only && store.policy(&policy.name)?.is_some() {
-            return Ok(false);
-        }
-        let text = PolicyText {
-            spiffe_id_pattern: policy.spiffe_id_pattern.clone(),
-            path_pattern: policy.path_pattern.clone(),
-            permissions: policy.permissions.iter().map(|word| word.as_str().to_owned()).collect(),
-        };
+        let permissions = policy.permissions.iter().map(|word| word.as_str().to_owned()).collect();
         let now = i64::try_from(policy.updated_at.unix_timestamp_nanos()).unwrap_or(i64::MAX);
+        let text = PolicyText {
+            spiffe_id_pattern: policy.spiffe_id_pattern,
+            path_pattern: policy.path_pattern,
+            permissions,
+        };
+        if create_only {
+            return store.create_policy(&policy.name, text, now).await;
+        }
         store.put_policy(&policy.name, text, now).await?;
-        policy.created_at = policy.updated_at;
-        self.set.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(&policy);
         Ok(true)
     }
 
     /// Removes the policy from the store and from every decision after this one. `false`: there is none of that name.
     ///
     /// # Errors
-    /// [`StoreError`]: nothing has changed.
+    /// As [`Self::put`].
     pub async fn delete(&self, store: &Store, name: &str, now: i64) -> Result<bool, StoreError> {
-        let _changing = self.changing.lock().await;
-        let deleted = store.delete_policy(name, now).await?;
-        self.set.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(name);
-        Ok(deleted)
+        store.delete_policy(name, now).await
     }
 
     /// The set, to decide by.
     pub fn set(&self) -> RwLockReadGuard<'_, PolicySet> {
-        self.set.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.set.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Why a request was denied, for the audit log: the nearest policy and what is missing in it.
-    pub fn why_denied(&self, spiffe_id: &str, path: &str, wanted: Permission) -> String {
-        let set = self.set();
-        let mut text = format!("no policy lets it {wanted} {path:?}");
-        if set.len() <= FEW_ENOUGH_TO_EXPLAIN
-            && let Some(miss) = set.explain(spiffe_id, path, wanted, 1).near_misses.first()
-        {
-            let failed: Vec<String> = miss.failed.iter().map(ToString::to_string).collect();
-            text.push_str("; nearest is ");
-            text.push_str(&miss.policy);
-            text.push_str(": ");
-            text.push_str(&failed.join(", "));
+/// Has the set follow one commit.
+fn follow(set: &RwLock<PolicySet>, changes: Vec<PolicyChange>) {
+    for change in changes {
+        match change {
+            PolicyChange::Put(stored) => {
+                let policy = policy_of(&stored);
+                set.write().unwrap_or_else(PoisonError::into_inner).insert(&policy);
+            }
+            PolicyChange::Removed(name) => {
+                set.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
+            }
+            PolicyChange::All(stored) => {
+                let all = usable(&stored);
+                *set.write().unwrap_or_else(PoisonError::into_inner) = all;
+            }
         }
-        text
     }
+}
+
+/// The set of all that is stored.
+fn usable(stored: &store::PolicySet) -> PolicySet {
+    for refused in &stored.refused {
+        tracing::error!(
+            reason = chain(refused),
+            "a policy was altered behind our back; it allows nothing"
+        );
+    }
+    let mut set = PolicySet::new();
+    for policy in &stored.policies {
+        set.insert(&policy_of(policy));
+    }
+    for (name, error) in set.unusable() {
+        tracing::error!(policy = name, reason = %error, "a policy cannot be read; it allows nothing");
+    }
+    set
 }
 
 /// What was stored, as a policy. Permissions that are no words any more are left out.
@@ -122,3 +130,6 @@ pub(crate) fn policy_of(stored: &StoredPolicy) -> Policy {
         updated_at: at(stored.updated),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
-//! Questions over policies: why may somebody do something, who may, and what do policies say that nobody meant.
+//! Questions over policies: why may somebody do something, who may, and what do policies say that nobody meant. They are
+//! answered off the threads that serve, and hold no lock on the policies meanwhile.
 
 use spike_common::{
     identity::{Role, TrustRootsByRole},
@@ -11,10 +12,15 @@ use spike_common::{
 use crate::{
     access::Grant,
     error::Error,
+    long_work::{Deadline, Lane},
     nexus::Nexus,
     policies::policy_of,
-    policy::{Decision, Permission, lint},
+    policy::{Decision, Explanation, Permission, lint},
+    secret::SecretPath,
 };
+
+/// The longest SPIFFE ID, in bytes: its standard's limit.
+const MAX_SPIFFE_ID: usize = 2048;
 
 /// How many near misses an answer has.
 const NEAR_MISSES: usize = 5;
@@ -23,60 +29,65 @@ impl Nexus {
     /// Why `request.spiffe_id` may, or may not, do what is asked.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a word that is no permission.
-    pub fn explain(
+    /// [`Error::Invalid`] for a word that is no permission, and for what is too long to be a SPIFFE ID or a path;
+    /// [`Error::Busy`], [`Error::TookTooLong`].
+    pub async fn explain(
         &self,
         grant: &Grant,
-        request: &ExplainRequest,
+        request: ExplainRequest,
     ) -> Result<ExplainResponse, Error> {
         let wanted = permission(&request.permission)?;
+        bounded("spiffeId", &request.spiffe_id, MAX_SPIFFE_ID)?;
+        bounded("path", &request.path, SecretPath::MAX_LEN)?;
         let unsealed = self.seal().granted(grant)?;
-        let policies = unsealed.policies().ok_or(Error::NoSuchRoute)?;
-        let set = policies.set();
-        let (id, path) = (request.spiffe_id.as_str(), request.path.as_str());
-        let by_role = by_role(self.access().roots(), id, path, wanted);
-        if let Some((allowed, role)) = by_role {
-            let role = Some(role.to_string());
-            let (policies, unusable) = (set.len(), set.unusable().len());
-            return Ok(ExplainResponse { allowed, role, policies, unusable, ..Default::default() });
-        }
-        let explanation = set.explain(id, path, wanted, NEAR_MISSES);
-        let (allowed, policy) = match explanation.decision {
-            Decision::Allowed { policy } => (true, Some(policy.to_string())),
-            Decision::Denied => (false, None),
+        let rule = self.access().reserved();
+        let by_role = by_role(self.access().roots(), &request.spiffe_id, &request.path, wanted);
+        let work = move |deadline: Deadline| {
+            let policies = unsealed.policies().ok_or(Error::NoSuchRoute)?;
+            if let Some((allowed, role)) = by_role {
+                let set = policies.set();
+                return Ok(ExplainResponse {
+                    allowed,
+                    role: Some(role.to_string()),
+                    policies: set.len(),
+                    unusable: set.unusable().len(),
+                    ..Default::default()
+                });
+            }
+            let (id, path) = (request.spiffe_id.as_str(), request.path.as_str());
+            // The lock on the policies ends with this statement.
+            let question = policies.set().question(rule, id, path, wanted);
+            question.explain(NEAR_MISSES, || deadline.check()).map(explained)
         };
-        let near_misses = explanation.near_misses.into_iter().map(|miss| NearMiss {
-            name: miss.policy.to_string(),
-            spiffeid_pattern: miss.spiffe_id_pattern,
-            path_pattern: miss.path_pattern,
-            failed: miss.failed.iter().map(ToString::to_string).collect(),
-            suggestions: miss.suggestions.into_iter().map(|change| change.text).collect(),
-        });
-        Ok(ExplainResponse {
-            allowed,
-            policy,
-            role: None,
-            near_misses: if allowed { Vec::new() } else { near_misses.collect() },
-            policies: explanation.policies,
-            unusable: explanation.unusable,
-        })
+        self.long_work().run(Lane::Questions, "ask `can-i` for a decision alone", work).await
     }
 
     /// Who may do what is asked.
     ///
     /// # Errors
     /// As [`Self::explain`].
-    pub fn who_can(&self, grant: &Grant, request: &WhoCanRequest) -> Result<WhoCanResponse, Error> {
+    pub async fn who_can(
+        &self,
+        grant: &Grant,
+        request: WhoCanRequest,
+    ) -> Result<WhoCanResponse, Error> {
         let wanted = permission(&request.permission)?;
+        bounded("path", &request.path, SecretPath::MAX_LEN)?;
         let unsealed = self.seal().granted(grant)?;
-        let policies = unsealed.policies().ok_or(Error::NoSuchRoute)?;
+        let rule = self.access().reserved();
         let roots = self.access().roots();
         let mut roles: Vec<String> =
             roots.of(Role::PilotSuperuser).ids(Role::PilotSuperuser).collect();
         if is_cipher(&request.path, wanted) {
             roles.extend(roots.of(Role::LiteWorkload).ids(Role::LiteWorkload));
         }
-        let grantees = policies.set().who_can(&request.path, wanted);
+        let work = move |deadline: Deadline| {
+            let policies = unsealed.policies().ok_or(Error::NoSuchRoute)?;
+            let question = policies.set().ask_who_can(rule, &request.path, wanted);
+            question.answer(|| deadline.check())
+        };
+        let narrower = "list the policies whose patterns hold a part of the path";
+        let grantees = self.long_work().run(Lane::Questions, narrower, work).await?;
         let grantees = grantees.into_iter().map(|grantee| Grantee {
             policy: grantee.policy.to_string(),
             spiffeid_pattern: grantee.spiffe_id_pattern,
@@ -87,22 +98,60 @@ impl Nexus {
     /// What the stored policies may not mean to say.
     ///
     /// # Errors
-    /// [`Error::Store`].
-    pub fn lint_policies(&self, grant: &Grant) -> Result<LintResponse, Error> {
+    /// [`Error::Busy`], [`Error::TookTooLong`], [`Error::Store`].
+    pub async fn lint_policies(&self, grant: &Grant) -> Result<LintResponse, Error> {
         let unsealed = self.seal().granted(grant)?;
-        let stored = unsealed.store()?.policies()?.policies;
-        let policies: Vec<_> = stored.iter().map(policy_of).collect();
-        let findings = lint::lint_all(&policies).into_iter().map(|finding| LintFinding {
-            policy: finding.policy,
-            code: finding.code.as_str().to_owned(),
-            severity: finding.severity.as_str().to_owned(),
-            field: finding.field.to_string(),
-            message: finding.message,
-            fix: finding.fix,
-            replacement: finding.replacement,
-        });
-        Ok(LintResponse { findings: findings.collect(), policies: policies.len() })
+        let rule = self.access().reserved();
+        let work = move |deadline: Deadline| {
+            let stored = unsealed.store()?.policies()?.policies;
+            deadline.check()?;
+            let policies: Vec<_> = stored.iter().map(policy_of).collect();
+            let findings = lint::lint_all_by(rule, &policies, || deadline.check())?;
+            let findings = findings.into_iter().map(|finding| LintFinding {
+                policy: finding.policy,
+                code: finding.code.as_str().to_owned(),
+                severity: finding.severity.as_str().to_owned(),
+                field: finding.field.to_string(),
+                message: finding.message,
+                fix: finding.fix,
+                replacement: finding.replacement,
+            });
+            Ok(LintResponse { findings: findings.collect(), policies: policies.len() })
+        };
+        let narrower = "check them in files, with `spike policy lint --file`";
+        self.long_work().run(Lane::Questions, narrower, work).await
     }
+}
+
+fn explained(explanation: Explanation) -> ExplainResponse {
+    let (allowed, policy) = match explanation.decision {
+        Decision::Allowed { policy } => (true, Some(policy.to_string())),
+        Decision::Denied => (false, None),
+    };
+    let near_misses = explanation.near_misses.into_iter().map(|miss| NearMiss {
+        name: miss.policy.to_string(),
+        spiffeid_pattern: miss.spiffe_id_pattern,
+        path_pattern: miss.path_pattern,
+        failed: miss.failed.iter().map(ToString::to_string).collect(),
+        suggestions: miss.suggestions.into_iter().map(|change| change.text).collect(),
+    });
+    ExplainResponse {
+        allowed,
+        policy,
+        role: None,
+        near_misses: if allowed { Vec::new() } else { near_misses.collect() },
+        policies: explanation.policies,
+        unusable: explanation.unusable,
+    }
+}
+
+/// Refuses what is too long to be what it is asked for.
+fn bounded(field: &'static str, text: &str, limit: usize) -> Result<(), Error> {
+    if text.len() <= limit {
+        return Ok(());
+    }
+    let reason = format!("has {} bytes, at most {limit} are allowed", text.len());
+    Err(Error::Invalid { field, reason })
 }
 
 fn permission(word: &str) -> Result<Permission, Error> {

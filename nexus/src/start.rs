@@ -10,9 +10,9 @@ use std::{
 use spike_common::{
     audit::AuditLog,
     clock,
-    config::{Backend, DatabaseSettings, Environment, JournalMode, NexusSettings},
+    config::{Backend, DatabaseSettings, Environment, JournalMode, NexusSettings, ReservedPaths},
     daemon::{self, Daemon, FrameSettings, Program, StartError, chain},
-    http::{BodyLimits, RequestMetrics},
+    http::{Frame, RequestMetrics},
     identity::Role,
     mtls::{ConnectionMetrics, Listener, PeerRule, Serving},
     svid::SvidSource,
@@ -26,12 +26,14 @@ use crate::{
     cache_metrics::CacheMetrics,
     nexus::Nexus,
     operator::{KeySource, Shares},
+    policy::ReservedRule,
     quorum::{
         Adopter, Connection, KeeperMetrics, Keepers, Restoration, Tending, Timing, quorum_check,
     },
     routes,
     seal::{Seal, Unsealed},
     store::{self, Home, Options, Store},
+    store_watch::{StoreMetrics, import_check, loss_check, read_check, write_check},
 };
 
 /// What `--help` says.
@@ -61,21 +63,31 @@ pub struct Running {
 /// The port is open before there is a key, and answers 503 until then.
 ///
 /// # Errors
-/// What keeps it from serving for good: the wrong identity, a port that is taken, standard error closed.
-pub async fn start(settings: NexusSettings, telemetry: Telemetry) -> Result<Running, StartError> {
+/// What keeps it from serving for good: the wrong identity, a port that is taken.
+pub async fn start(
+    settings: NexusSettings,
+    telemetry: Telemetry,
+    audit: AuditLog,
+) -> Result<Running, StartError> {
     let source = daemon::identity(&telemetry, &settings.identity, Role::Nexus).await?;
     let seal = Arc::new(Seal::sealed("no Keeper has sent a share yet"));
     let key_source = key_source(&settings, &seal, &source)?;
     let nexus = Arc::new(Nexus::new(
-        Access::new(Arc::clone(&settings.identity.trust_roots), Arc::clone(&seal)),
+        Access::new(
+            Arc::clone(&settings.identity.trust_roots),
+            Arc::clone(&seal),
+            match settings.reserved_paths {
+                ReservedPaths::Pattern => ReservedRule::Pattern,
+                ReservedPaths::Literal => ReservedRule::Literal,
+            },
+        ),
         (Arc::clone(&seal), key_source),
         settings.max_ciphertext_size,
-        AuditLog::to_standard_error()?,
-        RequestMetrics::new(Operation::ALL.iter().copied().map(Operation::label)),
-        BodyLimits {
-            bytes: settings.server.max_body_size,
-            time: settings.server.read_body_timeout,
-        },
+        Frame::new(
+            audit,
+            RequestMetrics::new(Operation::ALL.iter().copied().map(Operation::label)),
+            settings.server.requests,
+        ),
     ));
     watch(&nexus, &telemetry);
     let connections = ConnectionMetrics::default();
@@ -101,7 +113,7 @@ pub async fn start(settings: NexusSettings, telemetry: Telemetry) -> Result<Runn
 impl Daemon for Running {
     async fn drain(self, bound: Duration) -> bool {
         let Self { nexus, serving, tending } = self;
-        let finished = serving.drain(bound).await;
+        let finished = nexus.frame().drain(serving, bound).await;
         // Before the key goes: a Keeper's task would take a Nexus without one for one that has just started.
         drop(tending);
         let Some(unsealed) = nexus.seal().seal("ending") else { return finished };
@@ -122,17 +134,29 @@ fn watch(nexus: &Arc<Nexus>, telemetry: &Telemetry) {
     telemetry.health().add("root_key", Effect::NotReady, move |_| {
         sealed.seal().ready().map_err(|error| error.to_string())
     });
-    let audit = Arc::clone(nexus);
-    telemetry.health().add("audit", Effect::NotReady, move |_| audit.audit().check());
-    telemetry.register(|registry| nexus.metrics().register(registry));
-    let cache = CacheMetrics(Arc::clone(nexus));
-    telemetry.register(|registry| registry.register_collector(Box::new(cache)));
+    telemetry.register(|registry| nexus.frame().register(registry));
+    watch_store(nexus, telemetry);
     if let Some(keepers) = nexus.key_source().keepers() {
         let metrics = KeeperMetrics(Arc::clone(keepers));
         telemetry.register(|registry| registry.register_collector(Box::new(metrics)));
         let keepers = Arc::clone(keepers);
         telemetry.health().add("quorum", Effect::Degraded, move |_| quorum_check(&keepers));
     }
+}
+
+/// The health checks and metrics of the store.
+fn watch_store(nexus: &Arc<Nexus>, telemetry: &Telemetry) {
+    let (writing, reading) = (Arc::clone(nexus), Arc::clone(nexus));
+    let (lost, imported) = (Arc::clone(nexus), Arc::clone(nexus));
+    let health = telemetry.health();
+    health.add("store_write", Effect::NotReady, move |now| write_check(&writing, now));
+    health.add("store_read", Effect::NotReady, move |_| read_check(&reading));
+    health.add("store_loss", Effect::Degraded, move |_| loss_check(&lost));
+    health.add("import", Effect::Degraded, move |_| import_check(&imported));
+    let cache = CacheMetrics(Arc::clone(nexus));
+    telemetry.register(|registry| registry.register_collector(Box::new(cache)));
+    let store = StoreMetrics(Arc::clone(nexus));
+    telemetry.register(|registry| registry.register_collector(Box::new(store)));
 }
 
 /// Where the root key will come from.
@@ -152,7 +176,8 @@ fn key_source(
     };
     let peers = settings.keepers.as_ref().ok_or("no Keepers are configured")?;
     let options = options(&settings.database, settings.max_secret_versions);
-    let adopter = Arc::new(Adopter::new(Arc::clone(seal), home, options));
+    let accept_new_store = settings.database.accept_new_store;
+    let adopter = Arc::new(Adopter::new(Arc::clone(seal), home.clone(), options, accept_new_store));
     let connection = Connection {
         source,
         roots: &settings.identity.trust_roots,
@@ -172,7 +197,9 @@ fn key_source(
         backend: settings.backend,
         quorum: settings.quorum,
         max_index: settings.max_share_index,
+        home,
         keepers: Arc::new(keepers),
+        adopter: Arc::clone(&adopter),
         restoration: Restoration::new(Arc::clone(seal), adopter, settings.quorum),
     }))
 }
@@ -203,5 +230,7 @@ fn options(database: &DatabaseSettings, max_versions: u32) -> Options {
             .unwrap_or(NonZeroUsize::MIN),
         read_cache: database.read_cache_size,
         create: !database.skip_schema_creation,
+        import_with_losses: database.import.with_losses,
+        prune_imported: database.import.prune_versions,
     }
 }

@@ -113,5 +113,6 @@ pub(crate) const fn about(operation: Operation) -> About {
         }
         Operation::OperatorStatus => row("read the status of SPIKE Nexus", Role, NOWHERE, NO_ROUTE),
         Operation::BootstrapVerify => row("verify the root key", Role, NOWHERE, WRONG_SERVER),
+        Operation::BootstrapSurvey => row("survey the Keepers", Role, NOWHERE, NO_ROUTE),
     }
 }

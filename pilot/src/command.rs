@@ -18,6 +18,9 @@ use crate::context::{Context, read_bounded};
 use crate::error::Error;
 use crate::exit::Exit;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use policy::policy_document;
+
 /// Runs a command. Nothing has been printed on standard output when it fails. What it answers may be a status other than
 /// success: `policy can-i` has a status for "no".
 pub(crate) async fn run(command: Command, context: &mut Context<'_>) -> Result<Exit, Error> {

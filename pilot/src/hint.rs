@@ -88,7 +88,7 @@ fn unreachable(asked: &Asked, error: &TransportError) -> Vec<String> {
         TransportError::Timeout { .. } => one(
             "SPIKE Nexus may be busy, or a firewall swallows the packets; the SPIKE_HTTP_CLIENT_ settings are the limits",
         ),
-        TransportError::TooLarge => Vec::new(),
+        TransportError::TooLarge { .. } => Vec::new(),
     };
     if asked.operation == Operation::OperatorRestore {
         hints.push(
@@ -109,21 +109,28 @@ fn refused(asked: &Asked, refusal: &Refusal) -> Vec<String> {
         404 => one(about.after_missing),
         409 => one("something of that name exists already"),
         413 => one("the request is larger than SPIKE Nexus takes"),
-        429 => one("SPIKE Nexus is at its limit of connections; try again in a moment"),
+        429 => one("SPIKE Nexus takes no more of these at once; try again in a moment"),
         503 if asked.not_ready(refusal) != NotReady::Sealed => {
             one("try again in a moment; nothing is lost, and it needs no Bootstrap and no restore")
         }
         503 if asked.cannot_open_store() => one(
             "no share is missing: mend what keeps the store from being opened, and SPIKE Nexus goes on by itself; neither Bootstrap nor a restore helps",
         ),
-        503 => vec![
-            "it waits for the shares of its root key from the Keepers; its log and its /readyz say how many are there"
-                .to_owned(),
-            "when too few Keepers hold a share, or it was not initialized yet, run Bootstrap or `spike operator restore`"
-                .to_owned(),
-        ],
+        503 => sealed(),
         _ => one(&in_the_log(refusal)),
     }
+}
+
+/// Bootstrap is named for the one case in which it makes a key that nobody misses: a workload is not told which case it is.
+fn sealed() -> Vec<String> {
+    vec![
+        "it waits for the shares of its root key from the Keepers; `spike operator status`, its log and its /readyz say how many are there, and what is wrong"
+            .to_owned(),
+        "where SPIKE was in use before: mend what is said there; when too few Keepers hold a share, `spike operator restore` brings the key back. Bootstrap would make another key, which opens nothing that is stored"
+            .to_owned(),
+        "where SPIKE was just set up, with neither data nor a share at any Keeper: run Bootstrap once"
+            .to_owned(),
+    ]
 }
 
 /// What to look at when the certificate of the server was not accepted.

@@ -45,6 +45,12 @@ pub fn run(
     execute(arguments, Context::new(environment, streams))
 }
 
+/// The policies of a file for `policy apply`, if it is one: for the fuzz target that puts any bytes to it.
+#[cfg(feature = "fuzzing")]
+pub fn policy_document(bytes: &[u8]) -> Option<Vec<spike_common::wire::PolicyPutRequest>> {
+    command::policy_document(bytes)
+}
+
 fn execute(arguments: impl IntoIterator<Item = OsString>, mut context: Context<'_>) -> Exit {
     let command = match cli::parse(arguments) {
         Ok(command) => command,

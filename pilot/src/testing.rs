@@ -151,6 +151,7 @@ impl FakeNexus {
             let limits = Limits {
                 header_timeout: Duration::from_secs(30),
                 idle_timeout: Duration::from_secs(30),
+                stall_timeout: Duration::from_mins(1),
                 connections: 16,
                 connections_per_id: 16,
             };

@@ -147,8 +147,9 @@ fn a_sealed_nexus_is_not_ready() {
     [5]
     --
     Error: SPIKE Nexus is not ready (503 state_not_ready, request req-1)
-    hint: it waits for the shares of its root key from the Keepers; its log and its /readyz say how many are there
-    hint: when too few Keepers hold a share, or it was not initialized yet, run Bootstrap or `spike operator restore`
+    hint: it waits for the shares of its root key from the Keepers; `spike operator status`, its log and its /readyz say how many are there, and what is wrong
+    hint: where SPIKE was in use before: mend what is said there; when too few Keepers hold a share, `spike operator restore` brings the key back. Bootstrap would make another key, which opens nothing that is stored
+    hint: where SPIKE was just set up, with neither data nor a share at any Keeper: run Bootstrap once
     ");
 }
 

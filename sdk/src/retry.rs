@@ -60,7 +60,7 @@ fn may_pass(error: &CallError, kind: Kind) -> bool {
             // The request was never sent.
             TransportError::Connect { .. } | TransportError::Handshake { .. } => true,
             TransportError::Timeout { .. } | TransportError::Broken(_) => kind == Kind::Read,
-            TransportError::Address(_) | TransportError::TooLarge => false,
+            TransportError::Address(_) | TransportError::TooLarge { .. } => false,
         },
         CallError::Reply(_) => false,
     }

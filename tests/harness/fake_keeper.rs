@@ -23,6 +23,7 @@ use crate::{PATIENCE, crew::Crew, eventually, text};
 const LIMITS: Limits = Limits {
     header_timeout: Duration::from_secs(10),
     idle_timeout: Duration::from_secs(90),
+    stall_timeout: Duration::from_mins(1),
     connections: 64,
     connections_per_id: 64,
 };
@@ -90,6 +91,8 @@ struct Behaviour {
     says: Option<(StatusCode, String)>,
     /// The answer to K1, where it takes nothing.
     refuses: Option<StatusCode>,
+    /// Whether it answers that it took what it was given, and holds nothing.
+    forgets: bool,
     asked: u64,
     given: Vec<Contribution>,
 }
@@ -123,6 +126,24 @@ impl FakeKeeper {
     /// Refuses every contribution with this status, or takes them again.
     pub fn refuse(&self, status: Option<StatusCode>) {
         self.state().refuses = status;
+    }
+
+    /// Holds nothing, as after a restart.
+    pub fn lose(&self) {
+        self.state().held = None;
+    }
+
+    /// Holds nothing, and forgets whatever it takes, or keeps it again.
+    pub fn forget(&self, forgets: bool) {
+        self.state().forgets = forgets;
+        if forgets {
+            self.lose();
+        }
+    }
+
+    /// How often it was asked for its share.
+    pub fn asked(&self) -> u64 {
+        self.state().asked
     }
 
     /// What was given to it, refused or not, in that order.
@@ -185,7 +206,7 @@ fn contribute(state: &mut Behaviour, peer: &Peer, body: &[u8]) -> (StatusCode, &
     }
     match ContributeRequest::decode(body) {
         Ok(request) if !request.shard.is_zero() => {
-            state.held = Some(request.shard.expose_secret().to_vec());
+            state.held = Some(request.shard.expose_secret().to_vec()).filter(|_| !state.forgets);
             (StatusCode::OK, "{}")
         }
         Ok(_) | Err(_) => (StatusCode::BAD_REQUEST, r#"{"err":"api_bad_request"}"#),

@@ -351,6 +351,14 @@ impl Running {
         Ok(self.nexus().terminate().await?)
     }
 
+    /// Runs Bootstrap to its end, and gives back what it said.
+    ///
+    /// # Errors
+    /// Where it failed.
+    pub async fn run_bootstrap(&self) -> Result<String> {
+        Ok(self.cluster.run_bootstrap(&[]).await?)
+    }
+
     /// Starts Nexus again after it has ended, and waits until it is ready.
     ///
     /// # Errors

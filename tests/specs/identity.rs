@@ -160,6 +160,7 @@ async fn our_client_talks_to_nobody_but_nexus() -> Result<()> {
         let limits = Limits {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_mins(1),
+            stall_timeout: Duration::from_mins(1),
             connections: 16,
             connections_per_id: 16,
         };

@@ -12,45 +12,60 @@ use crate::{WORKLOAD, scenario};
 const LIST: &str = "/v1/store/secrets?action=list";
 
 #[tokio::test]
-async fn an_id_with_too_many_connections_is_told_503_and_others_are_served() -> Result<()> {
+async fn over_its_limit_an_id_loses_its_longest_idle_connection_and_the_new_one_is_served()
+-> Result<()> {
     let cluster =
         scenario().setting("SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID", "2").start().await?;
     let superuser = cluster.dial_as(SUPERUSER)?;
     let (mut first, mut second) = (superuser.connect().await?, superuser.connect().await?);
     assert_eq!(first.post(LIST, "{}").await?.status, 200);
     assert_eq!(second.post(LIST, "{}").await?.status, 200);
+    assert_eq!(first.post(LIST, "{}").await?.status, 200);
 
     let mut third = superuser.connect().await?;
-    let answer = third.post(LIST, "{}").await?;
-    assert_eq!(answer.told(), (503, r#"{"err":"state_not_ready"}"#));
-    assert_eq!(answer.json()["reason"], NotReady::Crowded.as_str(), "not told as sealed");
-    assert_eq!(answer.header("retry-after"), Some("1"));
-    third.ended().await?;
-    assert_eq!(cluster.post_as(WORKLOAD, LIST, "{}").await?.status, 401);
+    assert_eq!(third.post(LIST, "{}").await?.status, 200);
+    second.ended().await?;
     assert_eq!(first.post(LIST, "{}").await?.status, 200);
-    let refused = r#"spike_connections_refused_total{reason="too_many_of_one_id"}"#;
-    assert_eq!(cluster.metrics().await?.get(refused), Some(1.0));
-
-    drop(second);
-    eventually("room again", PATIENCE, async || {
-        Ok((superuser.connect().await?.post(LIST, "{}").await?.status == 200).then_some(()))
-    })
-    .await?;
+    assert_eq!(cluster.post_as(WORKLOAD, LIST, "{}").await?.status, 401);
     cluster.stop().await
 }
 
 #[tokio::test]
-async fn above_the_limit_in_all_connections_end_at_once() -> Result<()> {
-    let cluster = scenario().setting("SPIKE_HTTP_SERVER_MAX_CONNECTIONS", "2").start().await?;
+async fn an_id_whose_connections_are_all_busy_is_refused_another() -> Result<()> {
+    let cluster =
+        scenario().setting("SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID", "2").start().await?;
     let superuser = cluster.dial_as(SUPERUSER)?;
-    let (mut first, second) = (superuser.connect().await?, superuser.connect().await?);
-    assert!(superuser.connect().await.is_err());
-    cluster
-        .until_metric(r#"spike_connections_refused_total{reason="too_many"}"#, |count| count >= 1.0)
-        .await?;
-    assert_eq!(first.post(LIST, "{}").await?.status, 200);
-    drop(second);
-    eventually("room again", PATIENCE, async || Ok(superuser.connect().await.ok())).await?;
+    let (mut first, mut second) = (superuser.connect().await?, superuser.connect().await?);
+    for connection in [&mut first, &mut second] {
+        let head = format!("POST {LIST} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n");
+        connection.send(head + "Expect: 100-continue\r\n\r\n").await?;
+        assert_eq!(connection.answer_without_body().await?.status, 100);
+    }
+    let refused = r#"spike_connections_refused_total{reason="too_many_of_one_id"}"#;
+    superuser.connect().await?.ended().await?;
+    assert_eq!(cluster.metrics().await?.get(refused), Some(1.0));
+    assert_eq!(first.exchange("{}").await?.status, 200);
+    assert_eq!(superuser.connect().await?.post(LIST, "{}").await?.status, 200);
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn above_the_limit_in_all_the_id_with_the_most_connections_gives_way_but_no_operator_does()
+-> Result<()> {
+    let cluster = scenario().setting("SPIKE_HTTP_SERVER_MAX_CONNECTIONS", "4").start().await?;
+    let mut operator = cluster.dial_as(SUPERUSER)?.connect().await?;
+    assert_eq!(operator.post(LIST, "{}").await?.status, 200);
+    let workload = cluster.dial_as(WORKLOAD)?;
+    let mut held = Vec::new();
+    for _ in 0..6 {
+        let mut connection = workload.connect().await?;
+        assert_eq!(connection.post(LIST, "{}").await?.status, 401);
+        held.push(connection);
+    }
+    held.remove(0).ended().await?;
+    assert_eq!(operator.post(LIST, "{}").await?.status, 200);
+    let mut another = cluster.dial_as(SUPERUSER)?.connect().await?;
+    assert_eq!(another.post(LIST, "{}").await?.status, 200);
     cluster.stop().await
 }
 

@@ -4,11 +4,15 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use spike_common::{
     config::Backend,
-    wire::{EncryptRequest, Operation, SecretBytes},
+    wire::{DecryptRequest, EncryptRequest, KeeperStatusKind, Operation, SecretBytes},
 };
-use spike_tests::SUPERUSER;
+use spike_crypto::{Derivation, Quorum, RootKey, Share, split};
+use spike_tests::{
+    PATIENCE, SUPERUSER,
+    fake_keeper::{Berth, FakeKeeper},
+};
 
-use crate::{WORKLOAD, scenario};
+use crate::{WORKLOAD, crew, scenario};
 
 const LITE: &str = "/spike/workload/role/lite";
 
@@ -77,4 +81,64 @@ async fn the_spike_command_encrypts_for_a_lite_cluster() -> Result<()> {
     let opened = cluster.spike_with(&["cipher", "decrypt"], &sealed.stdout).await?;
     assert_eq!(opened.done()?, "a key\n");
     cluster.stop().await
+}
+
+fn shares_of_a_key(count: u16) -> Result<Vec<Share>> {
+    Ok(split(&RootKey::generate()?, Quorum::new(count, 2)?, Derivation::Reject))
+}
+
+/// A restored key was put to use without a check, and then its shares took the place of good ones.
+#[tokio::test]
+async fn lite_takes_no_restored_key_that_the_shares_of_the_keepers_speak_against() -> Result<()> {
+    let mut crew = crew().backend(Backend::Lite).start().await?;
+    let plaintext = b"text".as_slice().into();
+    let sealed = crew.superuser()?.encrypt(&EncryptRequest { plaintext }).await?;
+    let shares = crew.recover().await?;
+    crew.nexus().kill().await?;
+    crew.lose_keepers([1, 2]).await?;
+    crew.bring_back_keepers([1, 2]).await?;
+    crew.start_nexus().await?;
+    crew.sealed_because("1 of 2 shares collected").await?;
+
+    let foreign = shares_of_a_key(3)?;
+    crew.feed(&foreign[0]).await?;
+    let told = crew.feed_in_vain(&foreign[1]).await?;
+    assert!(told.contains("none of the 1 shares is that Keepers hold"), "{told}");
+    crew.sealed_because("1 of 2 shares collected").await?;
+
+    crew.feed(&shares[0]).await?;
+    assert!(crew.feed(&shares[1]).await?.restored);
+    crew.ready(PATIENCE).await?;
+    crew.keepers_good().await?;
+    assert!(!crew.log("keeper-3")?.contains("replaced the share"));
+    let request = DecryptRequest {
+        version: sealed.version,
+        nonce: sealed.nonce,
+        ciphertext: sealed.ciphertext,
+    };
+    let opened = crew.superuser()?.decrypt(&request).await?;
+    assert_eq!(opened.plaintext.expose_secret(), b"text");
+    crew.stop().await
+}
+
+/// As above, with every Keeper away at the time of the restore: what comes back with a share of another key keeps it.
+#[tokio::test]
+async fn lite_with_an_unproved_key_takes_no_share_away_from_a_keeper_that_comes_back() -> Result<()>
+{
+    let berths = Berth::several(2).await?;
+    let urls: Vec<String> = berths.iter().map(Berth::url).collect();
+    let mut crew = crew().backend(Backend::Lite).keepers_at(&urls, 2).start_sealed().await?;
+    let (before, other) = (shares_of_a_key(2)?, shares_of_a_key(2)?);
+    let keepers: Vec<FakeKeeper> =
+        berths.into_iter().map(|berth| berth.serve(&crew)).collect::<Result<_>>()?;
+    crew.feed(&other[0]).await?;
+    assert!(crew.feed(&other[1]).await?.restored);
+    crew.ready(PATIENCE).await?;
+    crew.keepers_good().await?;
+    keepers[0].hold(&before[0].value);
+    keepers[0].asked_again(4).await?;
+    assert!(keepers[0].holds(&before[0].value));
+    let states = crew.status().await?.keepers;
+    assert_ne!(states[0].state, KeeperStatusKind::Good);
+    crew.stop().await
 }

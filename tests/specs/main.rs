@@ -3,10 +3,15 @@
 //! One module per concern. Section numbers such as "wire-api 4.1", row numbers such as "row 12" and quirks such as
 //! "Q-37" are those of the reference of upstream's behaviour; "design" is the page that says where we decided otherwise.
 
+mod attestation;
+mod audit;
 mod bootstrap;
+mod bundles;
 mod cipher;
 mod cli;
 mod config;
+mod first_hour;
+mod hostile;
 mod identity;
 mod interop;
 mod keepers;
@@ -21,6 +26,8 @@ mod seal;
 mod secrets;
 mod shutdown;
 mod soak;
+mod store;
+mod streams;
 mod telemetry;
 mod wire;
 mod workload;

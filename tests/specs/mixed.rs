@@ -1,7 +1,7 @@
 //! Mixed crews: Keepers, Nexus and Bootstrap of either side with the wire behaviour of the other (wire-api K1, K2, N13 to
 //! N15, and rows 31 to 42 of 15).
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use spike_common::wire::VerifyRequest;
@@ -9,6 +9,7 @@ use spike_crypto::{AssociatedData, Derivation, Quorum, RootCipher, RootKey, Shar
 use spike_tests::{
     PATIENCE, SUPERUSER,
     crew::{Crew, RECOVERER, RESTORER},
+    eventually,
     fake_keeper::{Berth, answer},
     raw::Answer,
     secrets::{put, value_of},
@@ -25,6 +26,8 @@ const SHARD: &str = "/v1/store/shard";
 const RECOVER: &str = "/v1/operator/recover";
 const RESTORE: &str = "/v1/operator/restore";
 const VERIFY: &str = "/v1/bootstrap/verify";
+const SURVEY: &str = "/v1/bootstrap/survey";
+const STATUS: &str = "/v1/store/status";
 
 const NO_SHARE: (u16, &str) = (400, r#"{"shard":null,"Err":"api_bad_request"}"#);
 
@@ -87,7 +90,7 @@ async fn keepers_of_upstream_serve_our_bootstrap_and_our_nexus() -> Result<()> {
         assert_eq!(keeper.given()[0].from, "spiffe://spike.ist/spike/bootstrap");
         assert!(keeper.given().iter().all(|given| given.body == contribution(share)));
         // The periodic push goes on, as with upstream's Nexus.
-        spike_tests::eventually("a push", PATIENCE, async || {
+        eventually("a push", PATIENCE, async || {
             let last = keeper.given().pop().map(|given| given.from);
             Ok((last.as_deref() == Some("spiffe://spike.ist/spike/nexus")).then_some(()))
         })
@@ -117,9 +120,30 @@ async fn our_keepers_and_our_nexus_serve_the_bootstrap_and_the_nexus_of_upstream
             to_keeper(&mut crew, index, BOOTSTRAP, CONTRIBUTE, &contribution(share)).await?;
         assert_eq!(given.told(), (200, "{}"));
     }
+    // Without data, whoever else has made the key: only its proof makes a store.
+    crew.sealed_because("its proof of the key is awaited").await?;
+    let (foreign, _) = proof(&RootKey::generate()?)?;
+    for (path, body, status) in [
+        (BOOTSTRAP, foreign.as_str(), 503),
+        (BOOTSTRAP, r#"{"nonce":"AAAA","ciphertext":"AAAA"}"#, 503),
+        (SUPERUSER, &question, 401),
+        (WORKLOAD, &question, 401),
+    ] {
+        assert_eq!(to_nexus(&crew, path, VERIFY, body).await?.status, status, "{path} {body}");
+    }
+    assert!(!crew.dir().join("data/nexus.db").exists());
+    eventually("the proof", PATIENCE, async || {
+        let answer = to_nexus(&crew, BOOTSTRAP, VERIFY, &question).await?;
+        ensure!(
+            answer.told() == (200, proved.as_str()) || answer.status == 503,
+            "{:?}",
+            answer.told()
+        );
+        Ok((answer.status == 200).then_some(()))
+    })
+    .await?;
     crew.ready(PATIENCE).await?;
     assert_eq!(to_nexus(&crew, BOOTSTRAP, VERIFY, &question).await?.told(), (200, proved.as_str()));
-    let (foreign, _) = proof(&RootKey::generate()?)?;
     let refused = to_nexus(&crew, BOOTSTRAP, VERIFY, &foreign).await?;
     assert_ne!(refused.status, 200);
     assert_eq!(refused.json()["hash"], "");
@@ -142,6 +166,61 @@ async fn our_keepers_and_our_nexus_serve_the_bootstrap_and_the_nexus_of_upstream
     crew.stop().await
 }
 
+/// Upstream's Bootstrap makes a new key each time it runs, tries each Keeper a few times and then ends with 1.
+#[tokio::test]
+async fn the_second_run_of_upstreams_bootstrap_gets_409_from_every_keeper_and_changes_nothing()
+-> Result<()> {
+    let mut crew = crew().start().await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
+    let shares = split(&RootKey::generate()?, Quorum::new(3, 2)?, Derivation::Reject);
+    for nexus_runs in [true, false] {
+        for (index, share) in (1..).zip(&shares) {
+            let given =
+                to_keeper(&mut crew, index, BOOTSTRAP, CONTRIBUTE, &contribution(share)).await?;
+            assert_eq!(given.status, 409, "Keeper {index}");
+            assert_eq!(without_reason(&given), json!({"err": "entity_exists"}));
+        }
+        if nexus_runs {
+            crew.nexus().kill().await?;
+        }
+    }
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
+    crew.stop().await
+}
+
+/// Ours: while Nexus is sealed, and after.
+#[tokio::test]
+async fn bootstrap_learns_what_there_is_and_no_share() -> Result<()> {
+    let mut crew = crew().start_sealed().await?;
+    let before = to_nexus(&crew, BOOTSTRAP, SURVEY, "{}").await?;
+    let told = before.json();
+    assert_eq!(
+        (before.status, &told["sealed"], &told["data"]),
+        (200, &json!(true), &json!("none"))
+    );
+    assert_eq!(told["backend"], "sqlite");
+    assert_eq!(told["directory"], crew.dir().join("data").display().to_string());
+    for index in 0..3 {
+        assert_eq!(told["keepers"][index]["state"], "empty", "{told}");
+    }
+    assert_eq!(
+        to_keeper(&mut crew, 1, BOOTSTRAP, STATUS, "{}").await?.told(),
+        (200, r#"{"filled":false}"#)
+    );
+    assert_eq!(to_nexus(&crew, SUPERUSER, SURVEY, "{}").await?.status, 401);
+
+    assert_eq!(crew.bootstrap(&[]).await?.status, 0);
+    let after = to_nexus(&crew, BOOTSTRAP, SURVEY, "{}").await?.json();
+    assert_eq!((&after["sealed"], &after["data"]), (&json!(false), &json!("ours")));
+    assert_eq!(
+        to_keeper(&mut crew, 1, BOOTSTRAP, STATUS, "{}").await?.told(),
+        (200, r#"{"filled":true}"#)
+    );
+    crew.stop().await
+}
+
 #[tokio::test]
 async fn row_31_there_is_nothing_to_recover_without_a_root_key() -> Result<()> {
     let crew = crew().start_sealed().await?;
@@ -155,7 +234,9 @@ async fn row_32_the_superuser_is_neither_an_operator_nor_bootstrap() -> Result<(
     let crew = crew().start().await?;
     let (question, _) = proof(&RootKey::generate()?)?;
     for path in [SUPERUSER, WORKLOAD, NEXUS] {
-        for (target, body) in [(RECOVER, "{}"), (RESTORE, "{}"), (VERIFY, &question)] {
+        for (target, body) in
+            [(RECOVER, "{}"), (RESTORE, "{}"), (VERIFY, &question), (SURVEY, "{}")]
+        {
             let row_32 = to_nexus(&crew, path, target, body).await?;
             assert_eq!(row_32.status, 401, "{path} {target}");
             assert_eq!(row_32.json()["err"], "access_unauthorized", "{path} {target}");
@@ -171,7 +252,8 @@ async fn row_32_the_superuser_is_neither_an_operator_nor_bootstrap() -> Result<(
 #[tokio::test]
 async fn rows_33_and_34_a_share_to_restore_has_a_number_and_a_value_and_counts_once() -> Result<()>
 {
-    let mut crew = crew().start_sealed().await?;
+    let plan = crew().setting("SPIKE_NEXUS_ACCEPT_NEW_STORE", "true");
+    let mut crew = plan.start_sealed().await?;
     let shares = split(&RootKey::generate()?, Quorum::new(3, 2)?, Derivation::Reject);
     let body = |id: i64, list: &str| format!(r#"{{"id":{id},"shard":{list}}}"#);
     let good = list(&shares[0]);

@@ -18,7 +18,9 @@ use spike_tests::{
 
 use crate::{WORKLOAD, scenario};
 
+mod heavy;
 mod questions;
+mod reserved;
 
 const PUT: &str = "/v1/acl/policy";
 const GET: &str = "/v1/acl/policy?action=get";

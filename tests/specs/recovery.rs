@@ -3,8 +3,11 @@
 
 use std::{fs, path::Path, process::Output};
 
-use anyhow::{Context, Result, ensure};
-use spike_common::wire::{DecryptRequest, EncryptRequest, RestoreResponse};
+use anyhow::{Context, Result, bail, ensure};
+use spike_common::{
+    client::CallError,
+    wire::{DecryptRequest, EncryptRequest, RestoreResponse},
+};
 use spike_crypto::{
     Derivation, Fingerprint, Quorum, RootKey, Share, ShareIndex, ShareValue, combine, split,
 };
@@ -149,7 +152,7 @@ async fn a_file_of_another_key_among_the_right_ones_is_left_out() -> Result<()> 
     let told = crew.feed_in_vain(&shares[2]).await?;
     assert!(told.contains("feed the one that you doubt again, or one more"), "{told}");
     assert_eq!(crew.feed(&shares[3]).await?, collected(3));
-    assert!(crew.log("nexus")?.contains("this share does not belong to the others"));
+    crew.log_says("nexus", "this share does not belong to the others").await?;
     data_is_back(&mut crew).await?;
     crew.stop().await
 }
@@ -205,12 +208,38 @@ async fn shares_of_another_key_are_refused_while_a_key_is_live_and_its_own_are_a
 async fn a_restore_is_answered_while_the_keepers_do_not_answer() -> Result<()> {
     let silent = Berth::several(3).await?;
     let urls: Vec<String> = silent.iter().map(Berth::url).collect();
-    let mut crew = crew().keepers_at(&urls, 2).start_sealed().await?;
+    // There never was any data.
+    let plan = crew().keepers_at(&urls, 2).setting("SPIKE_NEXUS_ACCEPT_NEW_STORE", "true");
+    let mut crew = plan.start_sealed().await?;
     let shares = split(&RootKey::generate()?, Quorum::new(3, 2)?, Derivation::Reject);
     assert!(!crew.feed(&shares[0]).await?.restored);
     assert!(crew.feed(&shares[2]).await?.restored);
     crew.ready(PATIENCE).await?;
     Ok(())
+}
+
+/// Recovery shares and a directory without data: a volume that is not mounted.
+#[tokio::test]
+async fn a_restore_without_data_makes_no_new_store_and_says_how_to_go_on() -> Result<()> {
+    let (mut crew, shares) = blacked_out().await?;
+    let (data, away) = (crew.dir().join("data"), crew.dir().join("away"));
+    fs::rename(&data, &away)?;
+    crew.feed(&shares[0]).await?;
+    crew.feed(&shares[1]).await?;
+    let Err(error) = crew.feed(&shares[2]).await else { bail!("a new store was made") };
+    let CallError::Refused(refusal) = error.downcast()? else { bail!("no answer") };
+    assert_eq!(refusal.status, 500);
+    let told = refusal.reason.unwrap_or_default();
+    for part in ["no data in", "SPIKE_NEXUS_ACCEPT_NEW_STORE=true", "the shares are kept"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!data.join("nexus.db").exists());
+    if data.exists() {
+        fs::remove_dir_all(&data)?;
+    }
+    fs::rename(&away, &data)?;
+    assert!(crew.feed(&shares[2]).await?.restored);
+    data_is_back(&mut crew).await
 }
 
 /// Everything that may be written somewhere is looked through for everything that must not be.
@@ -264,7 +293,7 @@ async fn no_log_and_no_file_ever_holds_a_value_a_share_or_a_key() -> Result<()> 
     assert!(!hidden.iter().any(|(_, bytes)| contains(again.text.as_bytes(), bytes)));
     // The search finds what is there: the name of the key, which may be told.
     let name: Fingerprint = key.fingerprint();
-    assert!(crew.log("nexus")?.contains(&name.to_string()));
+    crew.log_says("nexus", &name.to_string()).await?;
     crew.stop().await
 }
 

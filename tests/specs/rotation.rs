@@ -72,8 +72,8 @@ async fn nexus_outlives_an_absence_of_the_workload_api_says_so_and_recovers_by_i
     let cluster = scenario().start().await?;
     let superuser = cluster.superuser()?;
     superuser.put_secret(&secrets::put("a/b", &[("k", "v")])).await?;
-    let (status, _) = health_of(&cluster, "workload_api").await?;
-    assert_eq!(status, "ok");
+    let (_, check) = health_of(&cluster, "workload_api").await?;
+    assert_eq!(check["status"], "ok");
 
     cluster.workload_api().pause().await;
     cluster.until_metric("spike_workload_api_failures_total", |count| count >= FAILURES).await?;
@@ -89,8 +89,8 @@ async fn nexus_outlives_an_absence_of_the_workload_api_says_so_and_recovers_by_i
 
     cluster.workload_api().resume().await?;
     eventually("a healthy Workload API", PATIENCE, async || {
-        let (status, _) = health_of(&cluster, "workload_api").await?;
-        Ok((status == "ok").then_some(()))
+        let (_, check) = health_of(&cluster, "workload_api").await?;
+        Ok((check["status"] == "ok").then_some(()))
     })
     .await?;
     // It is the stream that came back, not just the socket.

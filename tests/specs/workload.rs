@@ -159,8 +159,8 @@ spike policy create --name own --permissions read,list --path-pattern '^tenants/
   --spiffeid-pattern '^spiffe://spike\.ist/workload/app1$' >&2
 spike-dev svid /workload/app1 --out "$SPIKE_DEV_DIR/certs" >&2
 call() {
-  curl --silent --show-error --cert "$SPIKE_DEV_DIR/certs/svid.pem" --key "$SPIKE_DEV_DIR/certs/svid.key" --insecure \
-    --write-out ' %{http_code}\n' -d "$2" "$SPIKE_NEXUS_API_URL/v1/store/secrets?action=$1"
+  curl --silent --show-error --cacert "$SPIKE_DEV_DIR/certs/bundle.pem" --cert "$SPIKE_DEV_DIR/certs/svid.pem" \
+    --key "$SPIKE_DEV_DIR/certs/svid.key" --write-out ' %{http_code}\n' -d "$2" "$SPIKE_NEXUS_API_URL/v1/store/secrets?action=$1"
 }
 call get '{"path":"tenants/acme/db"}'
 call get '{"path":"tenants/other/db"}'

@@ -1,6 +1,6 @@
 //! The marker of a cluster: one ConfigMap in the namespace of the pod.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
@@ -8,13 +8,21 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-use super::Completion;
+use super::{COMPLETED, Completion, PATIENCE, claim::Claim, graphic};
+use crate::{
+    console::progress,
+    patience::{GaveUp, Patience},
+};
 
 #[cfg(test)]
 mod tests;
 
 /// How long the API server may be silent.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The keys of a claim, beside a `bootstrap-completed` that says `false`.
+const CLAIM: &str = "claim";
+const CLAIMED_BY: &str = "claimed-by-pod";
 
 /// The namespace where the service account names none; upstream's.
 const DEFAULT_NAMESPACE: &str = "spike";
@@ -24,6 +32,20 @@ pub(crate) struct ConfigMapMarker {
     api: Api<ConfigMap>,
     namespace: String,
     name: String,
+    patience: Patience,
+}
+
+/// What is in the ConfigMap, with the version at which it may be replaced.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// There is none.
+    Nothing,
+    /// It says neither that the work is done nor that somebody is at it.
+    Unclaimed(Option<String>),
+    /// Somebody is at it.
+    Claimed(Claim, Option<String>),
+    /// The work is done.
+    Done(Completion),
 }
 
 /// Why the ConfigMap is of no use.
@@ -38,7 +60,15 @@ pub(crate) enum ConfigMapError {
         /// Which one.
         place: String,
         /// What it said instead.
-        reason: String,
+        reason: GaveUp,
+    },
+    /// It can be neither created nor replaced.
+    #[error("cannot write {place}: {reason}")]
+    Claim {
+        /// Which one.
+        place: String,
+        /// What the API server said.
+        reason: GaveUp,
     },
     /// It can be neither created nor updated.
     #[error("cannot create {place} ({create}) nor update it ({update})")]
@@ -60,41 +90,71 @@ impl ConfigMapMarker {
     pub(super) fn in_cluster(name: &str) -> Result<Self, ConfigMapError> {
         let config =
             Config::incluster().map_err(|error| ConfigMapError::NoServiceAccount(error.into()))?;
-        Self::at(config, name)
+        Self::at(config, name, PATIENCE)
     }
 
-    fn at(mut config: Config, name: &str) -> Result<Self, ConfigMapError> {
+    fn at(mut config: Config, name: &str, patience: Patience) -> Result<Self, ConfigMapError> {
         config.read_timeout = Some(READ_TIMEOUT);
+        // The client would try 429, 503 and 504 again for minutes, and say nothing.
+        config.default_retry = false;
         let namespace = match config.default_namespace.trim() {
             "" => DEFAULT_NAMESPACE.to_owned(),
             namespace => namespace.to_owned(),
         };
         let client = Client::try_from(config)
             .map_err(|error| ConfigMapError::NoServiceAccount(error.into()))?;
-        Ok(Self { api: Api::namespaced(client, &namespace), namespace, name: name.to_owned() })
+        let api = Api::namespaced(client, &namespace);
+        Ok(Self { api, namespace, name: name.to_owned(), patience })
     }
 
     pub(super) async fn read(&self) -> Result<Option<Completion>, ConfigMapError> {
-        match self.api.get(&self.name).await {
-            Ok(map) => {
-                let data = map.data.unwrap_or_default();
-                Ok(Completion::from_pairs(|key| data.get(key).map(String::as_str)))
-            }
+        Ok(match self.kept().await? {
+            Kept::Done(completion) => Some(completion),
+            Kept::Nothing | Kept::Unclaimed(_) | Kept::Claimed(..) => None,
+        })
+    }
+
+    /// What is in it.
+    pub(super) async fn kept(&self) -> Result<Kept, ConfigMapError> {
+        let got = self.patiently(async || match self.api.get(&self.name).await {
+            Ok(map) => Ok(Some(map)),
             Err(error) if is_not_found(&error) => Ok(None),
-            Err(error) => {
-                Err(ConfigMapError::Read { place: self.to_string(), reason: words(&error) })
-            }
+            Err(error) => Err(error),
+        });
+        let failed = |reason| ConfigMapError::Read { place: self.to_string(), reason };
+        Ok(got.await.map_err(failed)?.map_or(Kept::Nothing, kept))
+    }
+
+    /// Creates it with this claim, or with none, or replaces the version `over` of it. Tells whether nobody was quicker.
+    pub(super) async fn put(
+        &self,
+        claim: Option<&Claim>,
+        over: Option<&str>,
+    ) -> Result<bool, ConfigMapError> {
+        let mut pairs = vec![(COMPLETED, "false".to_owned())];
+        if let Some(Claim { id, by }) = claim {
+            pairs.push((CLAIM, id.clone()));
+            pairs.push((CLAIMED_BY, by.clone().unwrap_or_default()));
         }
+        let (map, parameters) = (self.map(pairs, over), PostParams::default());
+        let put = self.patiently(async || {
+            let put = match over {
+                None => self.api.create(&parameters, &map).await,
+                Some(_) => self.api.replace(&self.name, &parameters, &map).await,
+            };
+            match put {
+                Ok(_) => Ok(true),
+                // Another version by now; or gone, where one was to be replaced.
+                Err(error) if is_conflict(&error) || is_not_found(&error) => Ok(false),
+                Err(error) => Err(error),
+            }
+        });
+        put.await.map_err(|reason| ConfigMapError::Claim { place: self.to_string(), reason })
     }
 
     /// Creates it, or replaces what is there, as upstream does.
     pub(super) async fn write(&self, completion: &Completion) -> Result<(), ConfigMapError> {
-        let pairs = completion.pairs().into_iter();
-        let map = ConfigMap {
-            metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
-            data: Some(pairs.map(|(key, value)| (key.to_owned(), value)).collect()),
-            ..ConfigMap::default()
-        };
+        let map = self.map(completion.pairs(), None);
         let parameters = PostParams::default();
         let Err(create) = self.api.create(&parameters, &map).await else { return Ok(()) };
         let Err(update) = self.api.replace(&self.name, &parameters, &map).await else {
@@ -106,6 +166,55 @@ impl ConfigMapMarker {
             update: words(&update),
         })
     }
+
+    fn map(
+        &self,
+        pairs: impl IntoIterator<Item = (&'static str, String)>,
+        over: Option<&str>,
+    ) -> ConfigMap {
+        let metadata = ObjectMeta {
+            name: Some(self.name.clone()),
+            resource_version: over.map(str::to_owned),
+            ..ObjectMeta::default()
+        };
+        let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value));
+        ConfigMap { metadata, data: Some(pairs.collect()), ..ConfigMap::default() }
+    }
+
+    /// Tries again what may pass: an API server that is busy, broken for a moment or away. Each time is told.
+    async fn patiently<T>(
+        &self,
+        call: impl AsyncFn() -> Result<T, kube::Error>,
+    ) -> Result<T, GaveUp> {
+        let tried = self.patience.keep_trying(async |attempt| match call().await {
+            Ok(done) => Ok(Ok(done)),
+            Err(error) if may_pass(&error) => {
+                let reason = words(&error);
+                tracing::warn!(place = %self, attempt, reason, "a call to the API server failed");
+                progress(format_args!("{self}, attempt {attempt}: {reason}"));
+                Err(reason)
+            }
+            Err(error) => Ok(Err(GaveUp { attempts: attempt, reason: words(&error) })),
+        });
+        tried.await?
+    }
+}
+
+fn kept(map: ConfigMap) -> Kept {
+    let (data, version) = (map.data.unwrap_or_default(), map.metadata.resource_version);
+    let get = |key: &str| data.get(key).map(String::as_str);
+    if let Some(completion) = Completion::from_pairs(get) {
+        return Kept::Done(completion);
+    }
+    match claim(&data) {
+        Some(claim) => Kept::Claimed(claim, version),
+        None => Kept::Unclaimed(version),
+    }
+}
+
+fn claim(data: &BTreeMap<String, String>) -> Option<Claim> {
+    let text = |key| data.get(key).map(String::as_str).and_then(graphic);
+    Some(Claim { id: text(CLAIM)?, by: text(CLAIMED_BY) })
 }
 
 impl fmt::Display for ConfigMapMarker {
@@ -123,6 +232,18 @@ impl fmt::Debug for ConfigMapMarker {
 /// Just the answer of an API server that looked and found nothing: a proxy's 404 is none.
 fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404 && status.reason == "NotFound")
+}
+
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
+}
+
+/// Whether the same call may do later. A refusal for want of a right does not pass by itself.
+fn may_pass(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => matches!(status.code, 429 | 500..=599),
+        _ => true,
+    }
 }
 
 fn words(error: &kube::Error) -> String {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -12,6 +12,7 @@ use std::{
 use super::Completion;
 
 const NAME: &str = "bootstrap-completed.json";
+const LOCK: &str = "bootstrap.lock";
 
 /// The file and where it is.
 #[derive(Debug)]
@@ -33,6 +34,14 @@ pub(crate) enum FileError {
     /// It exists, and does not say what it should.
     #[error("{} is no marker of Bootstrap", .0.display())]
     Malformed(PathBuf),
+    /// It cannot be told whether another Bootstrap runs here.
+    #[error("cannot lock {}", path.display())]
+    Lock {
+        /// The lock.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// It cannot be made.
     #[error("cannot write {}", path.display())]
     Write {
@@ -87,6 +96,26 @@ impl FileMarker {
         File::open(&self.directory)?.sync_all()
     }
 
+    /// Keeps other Bootstraps of this machine away for as long as the file is open: the lock goes with the process that
+    /// holds it, however that ends. `None` where another has it.
+    pub(super) fn lock(&self) -> Result<Option<File>, FileError> {
+        let path = self.directory.join(LOCK);
+        let failed = |source| FileError::Lock { path: path.clone(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory).map_err(failed)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
     fn path(&self) -> PathBuf {
         self.directory.join(NAME)
     }
@@ -135,6 +164,16 @@ mod tests {
         assert_eq!(mode(&marker.path()), 0o600);
         let names: Vec<_> = fs::read_dir(&marker.directory).unwrap().collect();
         assert_eq!(names.len(), 1, "{names:?}");
+    }
+
+    #[test]
+    fn only_one_has_the_lock_and_it_goes_with_its_holder() {
+        let (_home, marker) = marker();
+        let held = marker.lock().unwrap().unwrap();
+        assert!(marker.lock().unwrap().is_none());
+        drop(held);
+        assert!(marker.lock().unwrap().is_some());
+        assert_eq!(marker.read().unwrap(), None, "a lock is no marker");
     }
 
     #[test]

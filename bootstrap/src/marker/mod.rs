@@ -1,8 +1,9 @@
 //! What remembers that the work is done: in Kubernetes a ConfigMap, elsewhere a file.
 //!
 //! Only "not found" means "not done". A marker that cannot be read may say that there is a key, so the run ends there
-//! (F18).
+//! (F18). Before a key is made it is claimed, so that two Bootstraps do not make one each.
 
+mod claim;
 #[cfg(feature = "kubernetes")]
 mod config_map;
 mod file;
@@ -12,7 +13,11 @@ use std::{fmt, time::Duration};
 use spike_common::{clock, config::BootstrapSettings};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::patience::{GaveUp, Patience};
+pub(crate) use self::claim::{Claiming, Held};
+use crate::{
+    console::progress,
+    patience::{GaveUp, Patience},
+};
 
 /// The keys of the data, in both homes; upstream's (cli-config-deploy 3.1).
 const COMPLETED: &str = "bootstrap-completed";
@@ -90,8 +95,8 @@ impl Marker {
         }))
     }
 
-    /// Whether "done" is the last word, whatever Nexus says.
-    pub(crate) const fn is_final(&self) -> bool {
+    /// Whether the work is not done before it is remembered.
+    pub(crate) const fn must_remember(&self) -> bool {
         match self {
             #[cfg(feature = "kubernetes")]
             Self::ConfigMap(_) => true,
@@ -123,7 +128,7 @@ impl Marker {
     /// # Errors
     /// [`MarkerError::GaveUp`].
     pub(crate) async fn write(&self, completion: &Completion) -> Result<(), MarkerError> {
-        let written = PATIENCE.keep_trying(async |_| {
+        let written = PATIENCE.keep_trying(async |attempt| {
             let written = match self {
                 #[cfg(feature = "kubernetes")]
                 Self::ConfigMap(marker) => {
@@ -132,7 +137,10 @@ impl Marker {
                 Self::File(marker) => marker.write(completion).map_err(MarkerError::from),
                 Self::Nowhere => Ok(()),
             };
-            written.map_err(|error| spike_common::daemon::chain(&error))
+            written.map_err(|error| spike_common::daemon::chain(&error)).inspect_err(|reason| {
+                tracing::warn!(attempt, reason, "the marker cannot be written");
+                progress(format_args!("attempt {attempt}: {reason}"));
+            })
         });
         let what = "the marker cannot be written";
         written.await.map_err(|reason| MarkerError::GaveUp { what, reason })
@@ -176,15 +184,19 @@ impl Completion {
 
     /// What was kept; `None` where it does not say that the work is done.
     fn from_pairs<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
-        // The texts go to a terminal, and whoever can write a ConfigMap could put anything in.
-        let plain = |text: &&str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
-        let text = |key| get(key).filter(plain).map(str::to_owned);
+        let text = |key| get(key).and_then(graphic);
         (get(COMPLETED) == Some("true")).then(|| Self {
             at: text(COMPLETED_AT),
             by: text(COMPLETED_BY),
             place: None,
         })
     }
+}
+
+/// A text that goes to a terminal: whoever can write a ConfigMap could put anything in.
+fn graphic(text: &str) -> Option<String> {
+    let is_plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
+    is_plain.then(|| text.to_owned())
 }
 
 /// A clause: "this was done at … by …".

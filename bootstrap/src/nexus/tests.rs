@@ -26,7 +26,7 @@ fn unreadable() -> Answer {
 
 #[test]
 fn a_503_says_sealed_a_400_says_that_there_is_a_key_and_nothing_else_says_either() {
-    assert_eq!(said(&status(503)), Said::State(NexusState::Sealed));
+    assert_eq!(said(&status(503)), Said::State(NexusState::Sealed(None)));
     assert_eq!(said(&status(400)), Said::State(NexusState::HoldsKey));
     assert_eq!(said(&status(401)), Said::NotRecognised);
     // 500 is an audit log that cannot be written as well as a key that does not fit.
@@ -34,6 +34,49 @@ fn a_503_says_sealed_a_400_says_that_there_is_a_key_and_nothing_else_says_either
     {
         assert!(matches!(said(&answer), Said::Nothing(_)), "{answer:?}");
     }
+}
+
+fn surveyed_with(status: u16) -> Surveyed {
+    let status = StatusCode::from_u16(status).unwrap();
+    surveyed(Err(CallError::Refused(Refusal {
+        status,
+        code: None,
+        reason: None,
+        request_id: None,
+    })))
+}
+
+#[test]
+fn a_nexus_that_does_not_know_the_survey_is_asked_the_question_that_upstream_knows() {
+    for status in [400, 404, 503] {
+        assert_eq!(surveyed_with(status), Surveyed::Unknown, "{status}");
+    }
+    assert_eq!(surveyed_with(401), Surveyed::Said(Said::NotRecognised));
+    assert!(matches!(surveyed_with(500), Surveyed::Unreached(_, false)));
+}
+
+#[test]
+fn only_where_nothing_listens_nexus_is_taken_for_stopped() {
+    let refused = TransportError::Connect {
+        host: "nexus:8553".to_owned(),
+        source: Arc::new(std::io::ErrorKind::ConnectionRefused.into()),
+    };
+    assert!(matches!(surveyed(Err(refused.into())), Surveyed::Unreached(_, true)));
+    let broken = TransportError::Broken("reset".to_owned());
+    assert!(matches!(surveyed(Err(broken.into())), Surveyed::Unreached(_, false)));
+}
+
+#[test]
+fn a_nexus_on_the_memory_backend_needs_no_key_and_leaves_nothing_to_remember() {
+    let told = |backend: &str, sealed| SurveyResponse {
+        backend: backend.to_owned(),
+        sealed,
+        ..SurveyResponse::default()
+    };
+    assert_eq!(state(told("memory", false)), NexusState::NeedsNone);
+    assert_eq!(state(told("sqlite", false)), NexusState::HoldsKey);
+    assert_eq!(state(told("lite", false)), NexusState::HoldsKey);
+    assert!(matches!(state(told("sqlite", true)), NexusState::Sealed(Some(_))));
 }
 
 #[test]

@@ -11,11 +11,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::error::{Field, PolicyError};
+use super::error::{Field, PolicyError, Refusal};
 use super::index::{FieldIndex, Filed, Kept, Slot};
 use super::permission::PermissionBits;
-use super::reserved::{self, Reserved};
+use super::postings::{self, Postings};
+use super::reserved::{self, Reserved, ReservedRule};
 use super::{Permission, Policy};
+
+/// How many places the patterns together may have that nearly every request is searched with, for a new policy to be let
+/// in. At the worst a path of 500 bytes then takes two milliseconds.
+pub const MAX_BURDEN: u64 = 1_024;
 
 /// The answer to a request, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,27 +49,22 @@ pub struct PolicySet {
     paths: FieldIndex,
     /// The policies filed under each pair of places.
     pairs: HashMap<(Slot, Slot), Postings>,
+    /// The policies filed under each place of a SPIFFE ID.
+    by_id: HashMap<Slot, Postings>,
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
     by_name: HashMap<Arc<str>, u32>,
     unusable: BTreeMap<Arc<str>, PolicyError>,
-    pub(super) kept: Kept,
+    kept: Arc<Kept>,
 }
 
 /// One policy as the set keeps it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) name: Arc<str>,
     pub(super) id: Arc<Filed>,
     pub(super) path: Arc<Filed>,
     pub(super) permissions: PermissionBits,
-}
-
-/// Numbers of entries: mostly one, so it takes no heap.
-#[derive(Debug)]
-enum Postings {
-    One(u32),
-    Many(Vec<u32>),
 }
 
 impl PolicySet {
@@ -74,11 +74,12 @@ impl PolicySet {
             ids: FieldIndex::new(),
             paths: FieldIndex::new(),
             pairs: HashMap::new(),
+            by_id: HashMap::new(),
             entries: Vec::new(),
             free: Vec::new(),
             by_name: HashMap::new(),
             unusable: BTreeMap::new(),
-            kept: Kept::default(),
+            kept: Arc::default(),
         }
     }
 
@@ -116,11 +117,10 @@ impl PolicySet {
         };
         self.free.push(number);
         for pair in pairs_of(&entry) {
-            if let Some(postings) = self.pairs.get_mut(&pair)
-                && postings.remove(number)
-            {
-                self.pairs.remove(&pair);
-            }
+            postings::remove(&mut self.pairs, &pair, number);
+        }
+        for slot in &entry.id.slots {
+            postings::remove(&mut self.by_id, slot, number);
         }
         self.ids.unfile(&entry.id);
         self.paths.unfile(&entry.path);
@@ -132,9 +132,20 @@ impl PolicySet {
         self.unusable.iter().map(|(name, error)| (name.as_ref(), error))
     }
 
+    /// As [`PolicySet::decide_by`], with upstream's rule for reserved paths.
+    pub fn decide(&self, spiffe_id: &str, path: &str, wanted: Permission) -> Decision {
+        self.decide_by(ReservedRule::Pattern, spiffe_id, path, wanted)
+    }
+
     /// Whether some policy lets `spiffe_id` do `wanted` to `path`. Both are taken as they are: what is no SPIFFE ID
     /// or no path is the caller's business.
-    pub fn decide(&self, spiffe_id: &str, path: &str, wanted: Permission) -> Decision {
+    pub fn decide_by(
+        &self,
+        rule: ReservedRule,
+        spiffe_id: &str,
+        path: &str,
+        wanted: Permission,
+    ) -> Decision {
         let id_slots = self.ids.slots(spiffe_id);
         if id_slots.is_empty() {
             return Decision::Denied;
@@ -146,9 +157,8 @@ impl PolicySet {
                 let Some(postings) = self.pairs.get(&(id_slot, path_slot)) else { continue };
                 let allows = |entry: &&Entry| {
                     entry.permissions.allow(wanted)
-                        && entry.reaches(reserved)
-                        && entry.path.is_match(path, &self.kept)
-                        && entry.id.is_match(spiffe_id, &self.kept)
+                        && entry.reaches(reserved, rule)
+                        && entry.is_match(spiffe_id, path, &self.kept)
                 };
                 let mut entries = postings.numbers().iter().filter_map(|&n| self.entry(n));
                 if let Some(entry) = entries.find(allows) {
@@ -159,9 +169,38 @@ impl PolicySet {
         Decision::Denied
     }
 
+    /// Whether the patterns of `policy` may be added to those that nearly every request is searched with.
+    ///
+    /// A pattern that begins with no text of its own is tried for nearly every request, so that the sum of all of them
+    /// is what a request may cost. Policies that are in the set stay, whatever they cost.
+    ///
+    /// # Errors
+    /// [`Refusal::NoRoom`] where they and the others are over [`MAX_BURDEN`].
+    pub fn check_room(&self, policy: &Policy) -> Result<(), PolicyError> {
+        let before = self.by_name.get(policy.name.as_str()).and_then(|&number| self.entry(number));
+        let relief = before
+            .map_or(0, |entry| self.ids.relief_of(&entry.id) + self.paths.relief_of(&entry.path));
+        let of_id = self.ids.burden_of(&policy.spiffe_id_pattern);
+        let of_path = self.paths.burden_of(&policy.path_pattern);
+        let (added, in_use) = (of_id + of_path, self.ids.burden() + self.paths.burden());
+        if added == 0 || (in_use + added).saturating_sub(relief) <= MAX_BURDEN {
+            return Ok(());
+        }
+        let field = if of_path > 0 { Field::PathPattern } else { Field::SpiffeIdPattern };
+        let why = Refusal::NoRoom { width: added, in_use, limit: MAX_BURDEN };
+        Err(PolicyError::new(field, why))
+    }
+
     /// Every usable policy, in no order.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().flatten()
+    }
+
+    /// The policies that may be about `spiffe_id`; some of them several times.
+    pub(super) fn entries_near(&self, spiffe_id: &str) -> impl Iterator<Item = &Entry> {
+        let filed = |slot: Slot| self.by_id.get(&slot).map_or(&[][..], Postings::numbers);
+        let numbers = self.ids.slots(spiffe_id).into_iter().flat_map(filed);
+        numbers.filter_map(|&number| self.entry(number))
     }
 
     pub(super) fn id_slots(&self, spiffe_id: &str) -> Vec<Slot> {
@@ -170,6 +209,10 @@ impl PolicySet {
 
     pub(super) fn path_slots(&self, path: &str) -> Vec<Slot> {
         self.paths.slots(path)
+    }
+
+    pub(super) const fn kept(&self) -> &Arc<Kept> {
+        &self.kept
     }
 
     fn entry(&self, number: u32) -> Option<&Entry> {
@@ -206,10 +249,10 @@ impl PolicySet {
             u32::try_from(self.entries.len() - 1).expect("entry numbers fit into 32 bits")
         });
         for pair in pairs_of(&entry) {
-            self.pairs
-                .entry(pair)
-                .and_modify(|postings| postings.add(number))
-                .or_insert(Postings::One(number));
+            postings::add(&mut self.pairs, pair, number);
+        }
+        for &slot in &entry.id.slots {
+            postings::add(&mut self.by_id, slot, number);
         }
         if let Some(place) = self.entries.get_mut(number as usize) {
             *place = Some(entry);
@@ -240,37 +283,23 @@ impl<'p> FromIterator<&'p Policy> for PolicySet {
 
 impl Entry {
     /// Whether the rule for reserved paths lets the policy act on the path that `reserved` stands for.
-    pub(super) fn reaches(&self, reserved: Reserved) -> bool {
-        self.id.reserved.includes(reserved) && self.path.reserved.includes(reserved)
-    }
-}
-
-impl Postings {
-    fn numbers(&self) -> &[u32] {
-        match self {
-            Self::One(number) => std::slice::from_ref(number),
-            Self::Many(numbers) => numbers,
-        }
-    }
-
-    fn add(&mut self, number: u32) {
-        match self {
-            Self::One(first) => *self = Self::Many(vec![*first, number]),
-            Self::Many(numbers) => numbers.push(number),
-        }
-    }
-
-    /// Takes `number` out and answers whether nothing is left.
-    fn remove(&mut self, number: u32) -> bool {
-        match self {
-            Self::One(only) => *only == number,
-            Self::Many(numbers) => {
-                if let Some(at) = numbers.iter().position(|&n| n == number) {
-                    numbers.swap_remove(at);
-                }
-                numbers.is_empty()
+    pub(super) fn reaches(&self, reserved: Reserved, rule: ReservedRule) -> bool {
+        self.id.reserved.includes(reserved)
+            && self.path.reserved.includes(reserved)
+            && match rule {
+                ReservedRule::Pattern => true,
+                ReservedRule::Literal => self.path.named.includes(reserved),
             }
+    }
+
+    /// Whether both patterns match. The cheaper one is tried first: it often spares the other.
+    fn is_match(&self, spiffe_id: &str, path: &str, kept: &Kept) -> bool {
+        let id_matches = || self.id.is_match(spiffe_id, kept);
+        let id_first = self.id.pattern.width() < self.path.pattern.width();
+        if id_first && !id_matches() {
+            return false;
         }
+        self.path.is_match(path, kept) && (id_first || id_matches())
     }
 }
 

@@ -58,6 +58,8 @@ impl PolicyError {
             Refusal::Empty
             | Refusal::TooLong { .. }
             | Refusal::NotSpiffeId
+            | Refusal::TooComplex { .. }
+            | Refusal::NoRoom { .. }
             | Refusal::UnknownPermission { .. }
             | Refusal::ReservedPath { .. } => None,
         }
@@ -92,6 +94,31 @@ pub enum Refusal {
     /// A pattern that Go's `regexp` refuses.
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
+    /// A pattern that costs too much to search for.
+    #[error(
+        "a search may have to follow {width} places of it at once, at most {limit} are allowed: begin it with ^ and a \
+         text, or ask for fewer repetitions"
+    )]
+    TooComplex {
+        /// Places that may have to be followed at once.
+        width: u64,
+        /// How many are allowed.
+        limit: u64,
+    },
+    /// One pattern too many of those that nearly every request is searched with.
+    #[error(
+        "has no text that tells which requests it is about, so that nearly all are searched with it, and {width} of its \
+         places may have to be followed at once; such patterns have {in_use} already, at most {limit} together: begin \
+         it with ^ and a text"
+    )]
+    NoRoom {
+        /// Places of the new patterns that may have to be followed at once.
+        width: u64,
+        /// Those of the patterns that there are.
+        in_use: u64,
+        /// How many are allowed in all.
+        limit: u64,
+    },
     /// A word that names no permission.
     #[error("{word:?} is none of read, write, list, execute, super")]
     UnknownPermission {
@@ -113,6 +140,8 @@ pub enum Refusal {
 pub enum ReservedCause {
     /// The path pattern finds the path somewhere inside, but does not describe the whole of it.
     PathNotDescribed,
+    /// The path pattern describes the path without naming it letter for letter, where that is asked for.
+    PathNotNamed,
     /// The SPIFFE ID pattern is not anchored at both ends.
     IdentityNotPrecise,
 }
@@ -121,6 +150,7 @@ impl fmt::Display for ReservedCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::PathNotDescribed => "does not describe the whole of it",
+            Self::PathNotNamed => "does not name it letter for letter",
             Self::IdentityNotPrecise => "spiffeidPattern does not begin with ^ and end with $",
         })
     }

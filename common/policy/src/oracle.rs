@@ -20,7 +20,7 @@ impl Compiler {
     fn finds(&self, text: &str, subject: &str) -> bool {
         let compile = || {
             let node = go_syntax::parse(text).ok()?;
-            pattern::compile(text, &node).ok().map(Rc::new)
+            pattern::compile(text, &node, go_syntax::Alphabet::Unicode).ok().map(Rc::new)
         };
         let mut known = self.0.borrow_mut();
         let regex = known.entry(text.to_owned()).or_insert_with(compile);
@@ -204,7 +204,7 @@ fn the_index_changes_no_answer() {
         }
         prop_assert_eq!(set.len(), known.len());
         for id in &ids {
-            let open = set.paths_open_to(id, wanted);
+            let open = set.paths_open_to(ReservedRule::Pattern, id, wanted);
             for path in &paths {
                 let expected =
                     known.values().any(|policy| compiler.allows(policy, id, path, wanted));

@@ -5,7 +5,7 @@
 
 use regex::{Regex, RegexBuilder};
 
-use super::go_syntax::{self, Node, SyntaxError, SyntaxErrorKind};
+use super::go_syntax::{self, Alphabet, Look, Node, SyntaxError, SyntaxErrorKind};
 use super::plain::Plain;
 
 /// The most memory that one compiled pattern may need, in bytes.
@@ -25,6 +25,7 @@ const EMITTED_NESTING: u32 = 4 * 250 + 50;
 pub struct Pattern {
     text: Box<str>,
     plain: Option<Plain>,
+    width: u64,
 }
 
 impl Pattern {
@@ -41,14 +42,20 @@ impl Pattern {
     pub(super) fn from_node(text: &str, node: &Node) -> Result<Self, SyntaxError> {
         let plain = Plain::of(node);
         if plain.is_none() && node.weight() > LIGHT {
-            compile(text, node)?;
+            compile(text, node, Alphabet::Unicode)?;
         }
-        Ok(Self { text: text.into(), plain })
+        let width = if plain.is_some() { 0 } else { node.width() };
+        Ok(Self { text: text.into(), plain, width })
     }
 
     /// The text as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// How many places of the pattern a search may have to follow at once. None where bytes are compared.
+    pub(super) const fn width(&self) -> u64 {
+        self.width
     }
 
     /// Whether the pattern finds a match anywhere in `subject`. Compiles the pattern when it needs to, so keep the
@@ -57,19 +64,35 @@ impl Pattern {
         self.matches_plainly(subject).unwrap_or_else(|| self.matcher().is_match(subject))
     }
 
+    /// The text with which everything begins that the pattern `text` matches; empty where there is none, or where the
+    /// pattern cannot be read.
+    pub(super) fn beginning(text: &str) -> String {
+        let Ok(node) = go_syntax::parse(text) else { return String::new() };
+        let mut pieces = Vec::new();
+        node.flatten(&mut pieces);
+        let [Node::Look(Look::TextStart), rest @ ..] = pieces.as_slice() else {
+            return String::new();
+        };
+        let letter = |piece: &&Node| if let Node::Literal(c) = piece { Some(*c) } else { None };
+        rest.iter().map_while(letter).collect()
+    }
+
     /// The compiled form.
     pub fn matcher(&self) -> Matcher {
-        if let Some(plain) = &self.plain {
-            return Matcher(Form::Plain(plain.clone()));
-        }
-        // `new` has shown that it parses and compiles; if it did not, the safe answer is to match nothing.
-        let compiled = go_syntax::parse(&self.text).and_then(|node| compile(&self.text, &node));
-        Matcher(compiled.map_or(Form::Nothing, Form::Regex))
+        Matcher(match &self.plain {
+            Some(plain) => Form::Plain(plain.clone()),
+            None => Form::Regex { ascii: self.compiled(Alphabet::Ascii), pattern: self.clone() },
+        })
     }
 
     /// The answer, where it takes no regular expression.
     pub(super) fn matches_plainly(&self, subject: &str) -> Option<bool> {
         self.plain.as_ref().map(|plain| plain.is_match(subject))
+    }
+
+    /// `new` has shown that it parses and compiles; if it did not, the safe answer is to match nothing.
+    fn compiled(&self, alphabet: Alphabet) -> Option<Regex> {
+        go_syntax::parse(&self.text).and_then(|node| compile(&self.text, &node, alphabet)).ok()
     }
 }
 
@@ -79,25 +102,28 @@ pub struct Matcher(Form);
 
 #[derive(Clone, Debug)]
 enum Form {
-    Nothing,
     Plain(Plain),
-    Regex(Regex),
+    Regex { ascii: Option<Regex>, pattern: Pattern },
 }
 
 impl Matcher {
-    /// Whether the pattern finds a match anywhere in `subject`.
+    /// Whether the pattern finds a match anywhere in `subject`. Only subjects in ASCII are quick: no other can be a
+    /// SPIFFE ID or a path, so no form for them is kept.
     pub fn is_match(&self, subject: &str) -> bool {
+        let finds = |regex: &Regex| regex.is_match(subject);
         match &self.0 {
-            Form::Nothing => false,
             Form::Plain(plain) => plain.is_match(subject),
-            Form::Regex(regex) => regex.is_match(subject),
+            Form::Regex { ascii, .. } if subject.is_ascii() => ascii.as_ref().is_some_and(finds),
+            Form::Regex { pattern, .. } => {
+                pattern.compiled(Alphabet::Unicode).as_ref().is_some_and(finds)
+            }
         }
     }
 }
 
 /// Compiles the Rust form of `node`.
-pub(super) fn compile(text: &str, node: &Node) -> Result<Regex, SyntaxError> {
-    RegexBuilder::new(&node.to_rust())
+pub(super) fn compile(text: &str, node: &Node, alphabet: Alphabet) -> Result<Regex, SyntaxError> {
+    RegexBuilder::new(&node.to_rust(alphabet))
         .size_limit(COMPILED_LIMIT)
         .dfa_size_limit(CACHE_LIMIT)
         .nest_limit(EMITTED_NESTING)

@@ -1,6 +1,7 @@
 //! The three reserved paths, and who may act on them (wire-api 5.5).
 
 use super::error::{Field, PolicyError, Refusal, ReservedCause};
+use super::go_syntax::{Look, Node};
 use super::pattern::{self, Matcher};
 
 /// Gates policy management.
@@ -15,6 +16,16 @@ pub const CIPHER_PATH: &str = "spike/system/cipher/exec";
 /// Every reserved path, in the order in which upstream tests them. They are compared by equality; there is no prefix
 /// rule.
 pub const RESERVED_PATHS: [&str; 3] = [ACL_PATH, SECRET_PATH, CIPHER_PATH];
+
+/// Which patterns open a reserved path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReservedRule {
+    /// Those that describe the whole of it, `^.*$` among them. Upstream's.
+    #[default]
+    Pattern,
+    /// Of those, the ones that name it letter for letter.
+    Literal,
+}
 
 /// A text that only a pattern for everybody matches; upstream's.
 pub(super) const PROBE: &str = "spike-arbitrary-probe-value";
@@ -54,6 +65,25 @@ pub(super) fn looks_anchored(id_pattern: &str) -> bool {
 /// Whether `path_pattern` describes the whole of the reserved `path`.
 pub(super) fn is_described(path_pattern: &str, path: &str) -> bool {
     pattern::describes(path_pattern, path)
+}
+
+/// Whether the pattern, or one of its alternatives, is the text of `path`, perhaps anchored.
+pub(super) fn is_named(node: &Node, path: &str) -> bool {
+    let mut pieces = Vec::new();
+    node.flatten(&mut pieces);
+    let mut pieces = pieces.as_slice();
+    if let [Node::Look(Look::TextStart), rest @ ..] = pieces {
+        pieces = rest;
+    }
+    if let [rest @ .., Node::Look(Look::TextEnd)] = pieces {
+        pieces = rest;
+    }
+    if let [Node::Alternate(alternatives)] = pieces {
+        return alternatives.iter().any(|node| is_named(node, path));
+    }
+    let mut letters = path.chars();
+    pieces.iter().all(|piece| matches!(piece, Node::Literal(c) if letters.next() == Some(*c)))
+        && letters.next().is_none()
 }
 
 /// Refuses a policy whose path pattern finds a reserved path without being entitled to it. Upstream tests the first

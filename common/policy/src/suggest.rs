@@ -21,41 +21,66 @@ pub struct Suggestion {
     pub text: String,
 }
 
-/// The changes that `entry` needs for the request, one for each part that failed.
-pub(super) fn changes(
+/// The changes that `entry` needs for the request, one for each part that failed. To find one may take trying many
+/// patterns, so `go_on` is asked before each.
+///
+/// # Errors
+/// What `go_on` ends in.
+pub(super) fn changes<E>(
     entry: &Entry,
     failed: &[Miss],
-    spiffe_id: &str,
-    path: &str,
+    (spiffe_id, path): (&str, &str),
     wanted: Permission,
-) -> Vec<Suggestion> {
+    go_on: &impl Fn() -> Result<(), E>,
+) -> Result<Vec<Suggestion>, E> {
     let id_pattern = entry.id.pattern.as_str();
     let path_pattern = entry.path.pattern.as_str();
-    let change = |miss: &Miss| match miss {
-        Miss::SpiffeId => pattern_change(Field::SpiffeIdPattern, id_pattern, spiffe_id),
-        Miss::Path if RESERVED_PATHS.contains(&path) => Some(describe(path)),
-        Miss::Path => pattern_change(Field::PathPattern, path_pattern, path),
-        Miss::Permission => Some(add_permission(entry, wanted)),
-        Miss::Reserved(ReservedCause::PathNotDescribed) => Some(describe(path)),
-        Miss::Reserved(ReservedCause::IdentityNotPrecise) => anchor_identity(id_pattern, spiffe_id),
-    };
-    failed.iter().filter_map(change).collect()
+    let mut found = Vec::new();
+    for miss in failed {
+        go_on()?;
+        found.extend(match miss {
+            Miss::SpiffeId => pattern_change(Field::SpiffeIdPattern, id_pattern, spiffe_id, go_on)?,
+            Miss::Path if RESERVED_PATHS.contains(&path) => Some(describe(path)),
+            Miss::Path => pattern_change(Field::PathPattern, path_pattern, path, go_on)?,
+            Miss::Permission => Some(add_permission(entry, wanted)),
+            Miss::Reserved(ReservedCause::PathNotDescribed | ReservedCause::PathNotNamed) => {
+                Some(describe(path))
+            }
+            Miss::Reserved(ReservedCause::IdentityNotPrecise) => {
+                anchor_identity(id_pattern, spiffe_id)
+            }
+        });
+    }
+    Ok(found)
 }
 
 /// The first small change to `pattern` after which it matches `subject`; failing that, the exact subject.
-fn pattern_change(field: Field, pattern: &str, subject: &str) -> Option<Suggestion> {
+fn pattern_change<E>(
+    field: Field,
+    pattern: &str,
+    subject: &str,
+    go_on: &impl Fn() -> Result<(), E>,
+) -> Result<Option<Suggestion>, E> {
     let matches = |candidate: &Rewrite| {
         is_acceptable(field, &candidate.pattern)
             && Pattern::new(&candidate.pattern).is_ok_and(|p| p.is_match(subject))
     };
     let singles = rewrite::rewrites(field, pattern);
     let pairs = singles.iter().flat_map(|first| rewrite::rewrites(field, &first.pattern));
-    if let Some(found) = singles.iter().cloned().chain(pairs).find(matches) {
-        return Some(replace(field, found.pattern, found.why));
+    for candidate in singles.iter().cloned().chain(pairs) {
+        go_on()?;
+        if matches(&candidate) {
+            return Ok(Some(replace(field, candidate.pattern, candidate.why)));
+        }
     }
+    Ok(exact_change(field, pattern, subject))
+}
+
+/// The exact subject in place of `pattern`. `None` where what is asked for can be no path and no SPIFFE ID, so that no
+/// pattern helps.
+fn exact_change(field: Field, pattern: &str, subject: &str) -> Option<Suggestion> {
     let whole = rewrite::exactly(subject);
     if !is_acceptable(field, &whole) {
-        // What is asked for can be no path and no SPIFFE ID, so no pattern helps.
         return None;
     }
     let text = pattern.strip_prefix('^').unwrap_or(pattern);

@@ -17,7 +17,8 @@ use crate::{
         PolicyPutResponse, RecoverResponse, RestoreRequest, RestoreResponse, STREAM_CONTENT_TYPE,
         SecretGetRequest, SecretGetResponse, SecretListRequest, SecretListResponse,
         SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest, SecretVersionsRequest,
-        StatusResponse, VerifyRequest, VerifyResponse, WhoCanRequest, WhoCanResponse,
+        StatusResponse, SurveyResponse, VerifyRequest, VerifyResponse, WhoCanRequest,
+        WhoCanResponse,
     },
 };
 
@@ -241,6 +242,16 @@ impl NexusClient {
     /// [`CallError`].
     pub async fn verify(&self, request: &VerifyRequest) -> Result<VerifyResponse, CallError> {
         Ok(VerifyResponse::decode(&self.json(Operation::BootstrapVerify, request.encode()).await?)?)
+    }
+
+    /// What a new root key would take the place of; Nexus asks every Keeper before it answers. Upstream's Nexus does not
+    /// have this route: it answers 503 while it is sealed, and 400 after.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn survey(&self) -> Result<SurveyResponse, CallError> {
+        let body = self.json(Operation::BootstrapSurvey, EmptyRequest.encode()).await?;
+        Ok(SurveyResponse::decode(&body)?)
     }
 
     async fn empty(&self, operation: Operation, body: Bytes) -> Result<(), CallError> {

@@ -11,8 +11,10 @@ use std::{
 use rustix::fs::Access;
 
 /// Where a configured directory must not be, nor below.
-const SYSTEM: [&str; 11] =
-    ["/etc", "/sys", "/proc", "/dev", "/bin", "/sbin", "/usr", "/lib", "/lib64", "/boot", "/root"];
+///
+/// `/root`, which upstream counts among them, is a home like any other: that of root, in a container of everybody.
+const SYSTEM: [&str; 10] =
+    ["/etc", "/sys", "/proc", "/dev", "/bin", "/sbin", "/usr", "/lib", "/lib64", "/boot"];
 
 /// What the environment says about one directory; not yet compared with the file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +65,9 @@ pub enum DirectoryError {
     /// The root of the file system, or a place that belongs to the system.
     #[error("{} belongs to the system", .0.display())]
     System(PathBuf),
+    /// A character that nobody means to write, such as the newline at the end of a file that the setting was read from.
+    #[error("{0:?} has a control character in it")]
+    Control(PathBuf),
     /// Something else than a directory is in the way.
     #[error("{} is not a directory", .0.display())]
     NotADirectory(PathBuf),
@@ -100,6 +105,9 @@ impl DirectoryChoice {
                 (absolute(Path::new(&name))?, Origin::Temporary)
             }
         };
+        if base.to_string_lossy().contains(char::is_control) {
+            return Err(DirectoryError::Control(base));
+        }
         if origin == Origin::Configured {
             check_configured(&base, &look)?;
         }

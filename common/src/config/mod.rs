@@ -29,15 +29,15 @@ mod document;
 pub use address::{ListenAddress, ListenAddressError};
 pub use directory::{Directory, DirectoryChoice, DirectoryError, Origin};
 pub use duration::{DurationError, GoDuration};
-pub use endpoint::EndpointSocket;
+pub use endpoint::{EndpointAddress, EndpointError, EndpointSocket, MAX_SOCKET_PATH};
 pub use environment::Environment;
 pub use peers::{KeeperPeers, KeeperPeersError};
 pub use problem::{ConfigError, EXIT_CONFIG, Outcome, Problem};
 pub use reader::Reader;
 pub use settings::{
     Backend, BootstrapSettings, DatabaseSettings, HttpClientSettings, HttpServerSettings,
-    IdentitySettings, JournalMode, KeeperSettings, Level, LogSettings, NexusSettings,
-    PilotSettings, TelemetrySettings, WorkloadSettings,
+    IdentitySettings, ImportSettings, JournalMode, KeeperSettings, Level, LogSettings,
+    NexusSettings, PilotSettings, ReservedPaths, TelemetrySettings, WorkloadSettings,
 };
 pub use table::{Process, Variable};
 pub use url::{HttpsUrl, HttpsUrlError};

@@ -17,7 +17,9 @@ pub use http::{HttpClientSettings, HttpServerSettings};
 pub use identity::IdentitySettings;
 pub use keeper::KeeperSettings;
 pub use log::{Level, LogSettings, TelemetrySettings};
-pub use nexus::{Backend, DatabaseSettings, JournalMode, NexusSettings};
+pub use nexus::{
+    Backend, DatabaseSettings, ImportSettings, JournalMode, NexusSettings, ReservedPaths,
+};
 pub use pilot::{PilotSettings, WorkloadSettings};
 
 use super::{ConfigError, Environment, Problem, Process, Reader};

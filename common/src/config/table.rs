@@ -129,6 +129,8 @@ pub enum Rule {
     Backend,
     /// A journal mode of SQLite that survives a crash.
     JournalMode,
+    /// `pattern` or `literal`, in any case. A slip would open what was to be closed, so it is fatal.
+    ReservedPaths,
 }
 
 impl Rule {
@@ -142,7 +144,8 @@ impl Rule {
             | Self::Listen
             | Self::ListenOrOff
             | Self::Directory
-            | Self::ObjectName => true,
+            | Self::ObjectName
+            | Self::ReservedPaths => true,
             Self::Text
             | Self::Duration
             | Self::TimeLimit
@@ -191,6 +194,7 @@ impl fmt::Display for Rule {
             Self::ExactlyTrue => "true (in lower case) or false",
             Self::Level => "DEBUG, INFO, WARN or ERROR",
             Self::Backend => "sqlite, lite or memory",
+            Self::ReservedPaths => "pattern or literal",
             Self::JournalMode => {
                 "WAL, DELETE, TRUNCATE or PERSIST (MEMORY and OFF do not survive a crash)"
             }

@@ -1,28 +1,68 @@
-//! What keeps keys out of swap, core dumps and other processes' sight. Each step is best effort: containers forbid some
-//! of them, and a store that does not start protects nothing.
+//! What keeps keys out of swap and core dumps. Each step is best effort: containers forbid some of them, and a store that
+//! does not start protects nothing. What keeps other processes of the same user from looking is in
+//! [`crate::svid::Visibility`], because it must wait for the attestation by the agent.
 
 use rustix::{
     io::Errno,
     mm::{MlockAllFlags, mlockall},
-    process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
     thread::{CapabilitySet, capabilities},
 };
 
-/// Locks memory, forbids core dumps and makes the process unreadable for others of its user. [`super::run`] does it for
-/// every daemon; another program that holds keys calls it once its log is open.
-pub fn harden(tell_about_memory: bool) {
+use super::descriptors::raise_descriptor_limit;
+use crate::telemetry::{Effect, Telemetry};
+
+/// What an operator can do where memory cannot be locked.
+const ADVICE: &str =
+    "keys may reach the swap: raise LimitMEMLOCK (ulimit -l), grant CAP_IPC_LOCK, or turn swap off";
+
+/// What came of it. It is to be shown: see [`Self::watch`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "an operator must be able to see what is not protected"]
+pub struct Hardening {
+    /// Why memory is not locked; `None` where it is.
+    unlocked: Option<String>,
+}
+
+/// Locks memory, forbids core dumps, and raises the limit of open descriptors. [`super::run`] does it for every daemon;
+/// another program that holds keys calls it once its log is open.
+pub fn harden() -> Hardening {
+    raise_descriptor_limit();
     let none = Rlimit { current: Some(0), maximum: Some(0) };
-    report("core dumps stay possible", setrlimit(Resource::Core, none));
-    report(
-        "other processes of this user may read this one's memory",
-        set_dumpable_behavior(DumpableBehavior::NotDumpable),
-    );
-    match mlockall(what_to_lock()) {
-        Err(error) if tell_about_memory => {
-            tracing::warn!(reason = %error, "memory is not locked: keys may reach the swap; raise LimitMEMLOCK or disable swap");
-        }
-        other => report("memory is not locked", other),
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(reason = %error, "core dumps stay possible: they would contain keys");
     }
+    let locked = lock_memory();
+    if let Err(error) = locked {
+        let limit = getrlimit(Resource::Memlock).current;
+        tracing::warn!(reason = %error, limit, advice = ADVICE, "memory is not locked");
+    }
+    Hardening { unlocked: locked.err().map(|error| error.to_string()) }
+}
+
+impl Hardening {
+    /// Shows it as the health check `memory_locked`, which does not decide on readiness.
+    pub fn watch(self, telemetry: &Telemetry) {
+        telemetry.health().add("memory_locked", Effect::Degraded, move |_| self.check());
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match &self.unlocked {
+            None => Ok(()),
+            Some(reason) => Err(format!("memory is not locked ({reason}): {ADVICE}")),
+        }
+    }
+}
+
+/// Locks as much as the limits allow. Single pages, such as those of the keys alone, cannot be locked without `unsafe`.
+fn lock_memory() -> Result<(), Errno> {
+    let limit = getrlimit(Resource::Memlock);
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Memlock, Rlimit { current: limit.maximum, ..limit })
+    {
+        tracing::debug!(reason = %error, "cannot raise the limit of locked memory");
+    }
+    mlockall(what_to_lock())
 }
 
 /// Pages are locked as they are touched: locking all that is mapped would make every thread's stack resident.
@@ -37,8 +77,28 @@ fn what_to_lock() -> MlockAllFlags {
     if limited && !exempt { now } else { now | MlockAllFlags::FUTURE }
 }
 
-fn report(consequence: &'static str, step: Result<(), Errno>) {
-    if let Err(error) = step {
-        tracing::info!(reason = %error, consequence, "a protection of this process is not available");
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock, telemetry::Status};
+
+    #[test]
+    fn memory_that_is_not_locked_is_a_degraded_check_with_its_reason_and_what_to_do() {
+        let telemetry = Telemetry::new("test");
+        telemetry.health().complete();
+        Hardening { unlocked: Some("Cannot allocate memory".to_owned()) }.watch(&telemetry);
+        let report = telemetry.health().report(clock::now());
+        assert_eq!(report.status, Status::Degraded);
+        let reason = report.checks["memory_locked"].reason.clone().unwrap();
+        assert!(reason.contains("Cannot allocate memory"), "{reason}");
+        assert!(reason.contains("LimitMEMLOCK"), "{reason}");
+    }
+
+    #[test]
+    fn locked_memory_is_well() {
+        let telemetry = Telemetry::new("test");
+        telemetry.health().complete();
+        Hardening { unlocked: None }.watch(&telemetry);
+        assert_eq!(telemetry.health().report(clock::now()).status, Status::Ok);
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     config::IdentitySettings,
     identity::Role,
-    svid::SvidSource,
+    svid::{SvidSource, Visibility},
     telemetry::{Telemetry, check_svid},
 };
 
@@ -20,7 +20,7 @@ pub async fn identity(
     role: Role,
 ) -> Result<SvidSource, StartError> {
     let endpoint = settings.endpoint.as_str();
-    let source = SvidSource::follow(endpoint);
+    let source = SvidSource::follow_as(endpoint, visibility(settings));
     check_svid(telemetry, &source, endpoint);
     let material = loop {
         match source.first(endpoint, settings.source_timeout).await {
@@ -32,6 +32,11 @@ pub async fn identity(
     check_role(settings, role, &id)?;
     tracing::info!(id, offered = material.offered(), "acquired an X.509-SVID");
     Ok(source)
+}
+
+/// A process that holds keys hides itself, as far as the agent lets it.
+pub const fn visibility(settings: &IdentitySettings) -> Visibility {
+    Visibility::Managed { when_refused: settings.visible_when_refused }
 }
 
 /// Whether `id` is the one of `role`, which this process is about to act as.

@@ -8,6 +8,7 @@ use super::Program;
 use crate::{
     VERSION,
     config::{EXIT_CONFIG, Problem},
+    console::{answer, answer_and_end, complain},
 };
 
 /// What a daemon was called for.
@@ -38,8 +39,8 @@ impl Invocation {
     /// Answers what needs no daemon.
     pub(super) fn answer(self, program: Program) -> ExitCode {
         match self {
-            Self::Version => say(&format!("{} {VERSION}", program.name)),
-            Self::Help => say(&help(program)),
+            Self::Version => answer_and_end(&format!("{} {VERSION}", program.name)),
+            Self::Help => answer_and_end(&help(program)),
             Self::Unknown(argument) => {
                 complain(&format!(
                     "error: unknown argument {argument:?}\nhint: {} takes its settings from the environment; see --help",
@@ -70,7 +71,7 @@ fn help(program: Program) -> String {
 /// The answer of `--check-config`: a setting that would not be used as written is a failure too.
 pub(super) fn report_check(program: Program, warnings: &[Problem]) -> ExitCode {
     if warnings.is_empty() {
-        return say(&format!("{}: every setting is good", program.name));
+        return answer_and_end(&format!("{}: every setting is good", program.name));
     }
     for warning in warnings {
         complain(&format!("error: {warning}"));
@@ -78,23 +79,14 @@ pub(super) fn report_check(program: Program, warnings: &[Problem]) -> ExitCode {
     ExitCode::from(EXIT_CONFIG)
 }
 
-/// Upstream's daemons open with a banner unless told not to; scripts look for nothing in it.
+/// Upstream's daemons open with a banner unless told not to; scripts look for nothing in it, and a daemon serves without
+/// it.
 pub(super) fn banner(program: Program, level: Level) {
-    say(&format!(
+    let banner = format!(
         "SPIKE: Secure Production Identity for Key Encryption\n{} {VERSION}, log level {level}",
         program.name
-    ));
-}
-
-#[expect(clippy::print_stdout, reason = "these answers are what the program was called for")]
-fn say(text: &str) -> ExitCode {
-    println!("{text}");
-    ExitCode::SUCCESS
-}
-
-#[expect(clippy::print_stderr, reason = "nothing has started yet, so there is no log")]
-pub(super) fn complain(text: &str) {
-    eprintln!("{text}");
+    );
+    answer(&banner).ok();
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 //!
 //! What a daemon does is its own business; that it starts, reports, drains and exits like every other is decided here.
 
+mod descriptors;
 mod hardening;
 mod identity;
 mod invocation;
+mod streams;
 
 use std::{
     error::Error,
@@ -18,22 +20,27 @@ use std::{
     time::Duration,
 };
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use self::{
-    hardening::harden,
-    identity::{check_role, identity},
+    descriptors::{descriptor_limit, fit_connections},
+    hardening::{Hardening, harden},
+    identity::{check_role, identity, visibility},
 };
 
-use self::invocation::Invocation;
+use self::{invocation::Invocation, streams::Streams};
 use crate::{
+    audit::{AuditLog, AuditMetrics},
     config::{
         ConfigError, EXIT_CONFIG, Environment, ListenAddress, LogSettings, Problem,
         TelemetrySettings,
     },
-    logging,
+    console,
     telemetry::{self, Effect, Telemetry, TelemetryServer},
 };
+
+/// How often the audit log is looked after.
+const TEND_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The name of a daemon and what it is for, as `--help` shows it.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +76,9 @@ pub type StartError = Box<dyn Error + Send + Sync>;
 /// `load` reads the settings; every problem among them is told at once. `start` brings the daemon up; it may take as long
 /// as it must, health and metrics are served meanwhile, and a signal ends it.
 ///
+/// SIGTERM and SIGINT end the daemon. SIGHUP opens log and audit log again where they are regular files, so that they can be
+/// rotated. SIGUSR1 and SIGUSR2 do nothing.
+///
 /// Exit status: 0 after a clean end, 1 when the start or the drain failed, 2 for a bad command line, 78 for bad settings.
 pub fn run<S, D: Daemon>(
     program: Program,
@@ -76,7 +86,7 @@ pub fn run<S, D: Daemon>(
     environment: &Environment,
     load: impl FnOnce(&Environment) -> Result<(S, Vec<Problem>), ConfigError>,
     frame: impl FnOnce(&S) -> FrameSettings,
-    start: impl AsyncFnOnce(S, Telemetry) -> Result<D, StartError>,
+    start: impl AsyncFnOnce(S, Telemetry, AuditLog) -> Result<D, StartError>,
 ) -> ExitCode {
     let check_only = match Invocation::parse(arguments) {
         Invocation::Serve => false,
@@ -86,7 +96,7 @@ pub fn run<S, D: Daemon>(
     let (settings, warnings) = match load(environment) {
         Ok(loaded) => loaded,
         Err(problems) => {
-            invocation::complain(&format!("error: {problems}"));
+            console::complain(&format!("error: {problems}"));
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -98,32 +108,49 @@ pub fn run<S, D: Daemon>(
     if frame.log.banner {
         invocation::banner(program, level);
     }
-    logging::start(program.name, level);
+    let streams = match Streams::start(program.name, level) {
+        Ok(streams) => Arc::new(streams),
+        Err(error) => {
+            console::complain(&format!("error: cannot start the log and the audit log: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
     for warning in &warnings {
         tracing::warn!(problem = %warning, "a setting was not used as written");
     }
-    harden(frame.log.memory_warning);
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(serve(program, settings, frame, start)),
+    let hardening = harden();
+    let status = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        // The runtime is dropped here, and with it every request that was cut and has a line to write.
+        Ok(runtime) => {
+            runtime.block_on(serve(program, settings, frame, (hardening, &streams), start))
+        }
         Err(error) => {
             tracing::error!(reason = %error, "cannot start the runtime");
             ExitCode::FAILURE
         }
-    }
+    };
+    streams.audit().flush();
+    status
 }
 
 async fn serve<S, D: Daemon>(
     program: Program,
     settings: S,
     frame: FrameSettings,
-    start: impl AsyncFnOnce(S, Telemetry) -> Result<D, StartError>,
+    (hardening, streams): (Hardening, &Arc<Streams>),
+    start: impl AsyncFnOnce(S, Telemetry, AuditLog) -> Result<D, StartError>,
 ) -> ExitCode {
-    let telemetry = Telemetry::new(program.name);
-    let ended = match telemetry_server(&telemetry, &frame.telemetry).await {
-        Ok(_server) => live(settings, &telemetry, frame.drain, start).await,
-        Err(error) => Err(error),
+    let ended = async {
+        // Before anything that may take long: a signal for the log must not end a daemon that waits for its SVID.
+        let hangup = survive_signals()?;
+        tokio::spawn(tend(Arc::clone(streams), hangup));
+        let telemetry = Telemetry::new(program.name);
+        hardening.watch(&telemetry);
+        watch(streams.audit(), &telemetry);
+        let _server = telemetry_server(&telemetry, &frame.telemetry)?;
+        live(settings, &telemetry, streams.audit(), frame.drain, start).await
     };
-    match ended {
+    match ended.await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
             tracing::error!(
@@ -142,17 +169,19 @@ async fn serve<S, D: Daemon>(
 async fn live<S, D: Daemon>(
     settings: S,
     telemetry: &Telemetry,
+    audit: &AuditLog,
     drain: Duration,
-    start: impl AsyncFnOnce(S, Telemetry) -> Result<D, StartError>,
+    start: impl AsyncFnOnce(S, Telemetry, AuditLog) -> Result<D, StartError>,
 ) -> Result<bool, StartError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let phase = Phase::watched_by(telemetry);
     let daemon = tokio::select! {
-        started = start(settings, telemetry.clone()) => started?,
+        started = start(settings, telemetry.clone(), audit.clone()) => started?,
         _ = terminate.recv() => return Ok(true),
         _ = interrupt.recv() => return Ok(true),
     };
+    telemetry.health().complete();
     phase.enter(Phase::SERVING);
     notify(&[sd_notify::NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog());
@@ -172,6 +201,44 @@ async fn live<S, D: Daemon>(
     };
     watchdog.abort();
     Ok(clean)
+}
+
+/// Takes the signals that must not end a daemon, and gives back the one that means something. A handler stays for the
+/// life of the process, also where nobody listens to it.
+fn survive_signals() -> io::Result<Signal> {
+    // The last one would come with a write beyond a limit of the size of files; the write itself fails, too.
+    let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    for kind in [SignalKind::user_defined1(), SignalKind::user_defined2(), file_size] {
+        drop(signal(kind)?);
+    }
+    signal(SignalKind::hangup())
+}
+
+/// Looks after log and audit log for as long as the daemon lives.
+async fn tend(streams: Arc<Streams>, mut hangup: Signal) {
+    let mut every = tokio::time::interval(TEND_INTERVAL);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            received = hangup.recv() => {
+                if received.is_none() {
+                    return;
+                }
+                let streams = Arc::clone(&streams);
+                // A file system may take its time to open a file.
+                tokio::task::spawn_blocking(move || streams.reopen());
+            }
+            _ = every.tick() => streams.audit().tick(std::time::Instant::now()),
+        }
+    }
+}
+
+/// The health check and the metrics of the audit log.
+fn watch(audit: &AuditLog, telemetry: &Telemetry) {
+    let checked = audit.clone();
+    telemetry.health().add("audit", Effect::NotReady, move |_| checked.check());
+    let metrics = AuditMetrics(audit.clone());
+    telemetry.register(|registry| registry.register_collector(Box::new(metrics)));
 }
 
 /// How far the daemon has come in its life. Before it serves, and from the moment it ends, it is not ready, whatever else
@@ -202,12 +269,12 @@ impl Phase {
 }
 
 /// Serves health and metrics. An address that a person chose must work; the default one may be taken by another daemon.
-async fn telemetry_server(
+fn telemetry_server(
     telemetry: &Telemetry,
     settings: &TelemetrySettings,
 ) -> Result<Option<TelemetryServer>, StartError> {
     let Some(address) = &settings.listen else { return Ok(None) };
-    match bind_telemetry(telemetry, address).await {
+    match bind_telemetry(telemetry, address) {
         Ok(server) => {
             tracing::info!(address = %server.address(), "serving health and metrics");
             Ok(Some(server))
@@ -222,11 +289,8 @@ async fn telemetry_server(
     }
 }
 
-async fn bind_telemetry(
-    telemetry: &Telemetry,
-    address: &ListenAddress,
-) -> io::Result<TelemetryServer> {
-    telemetry::bind(telemetry, &address.sockets()?).await
+fn bind_telemetry(telemetry: &Telemetry, address: &ListenAddress) -> io::Result<TelemetryServer> {
+    telemetry::bind(telemetry, &address.sockets()?)
 }
 
 /// Tells systemd, where it asked to be told.

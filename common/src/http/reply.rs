@@ -2,12 +2,17 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Method, StatusCode, Version, header, request::Parts},
-    response::{IntoResponse, Response},
+    http::{HeaderValue, Method, StatusCode, header},
+    response::Response,
 };
 use bytes::Bytes;
 
+use super::{Allowance, Exchange, FrameError, block::Block};
 use crate::wire::clean_path;
+
+/// An answer up to this length, in bytes, takes nothing from the budget of memory: the number of requests bounds how many
+/// there are.
+const SMALL: usize = 4 * 1024;
 
 const CACHE_CONTROL: &str = "no-store, no-cache, must-revalidate, private";
 
@@ -17,14 +22,21 @@ const CACHE_CONTROL: &str = "no-store, no-cache, must-revalidate, private";
 pub struct Reply {
     status: StatusCode,
     kind: Kind,
+    retry_after: Option<u32>,
     body: Bytes,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Kind {
     Json,
     Octets,
+    /// An error as Go's `http.Error` sends it.
     Text,
+    /// What Go's server itself says.
+    Plain,
+    /// Nothing but a status.
+    Bare,
+    Redirect(HeaderValue),
 }
 
 impl Reply {
@@ -35,28 +47,49 @@ impl Reply {
 
     /// `body` under any status.
     pub const fn new(status: StatusCode, body: Bytes) -> Self {
-        Self { status, kind: Kind::Json, body }
+        Self::of(status, Kind::Json, body)
+    }
+
+    const fn of(status: StatusCode, kind: Kind, body: Bytes) -> Self {
+        Self { status, kind, retry_after: None, body }
+    }
+
+    /// Says that it makes sense to try again after so many seconds.
+    #[must_use]
+    pub const fn retry_after(mut self, seconds: Option<u32>) -> Self {
+        self.retry_after = seconds;
+        self
     }
 
     /// 200 with raw bytes, as upstream sends them: without the headers of JSON answers.
     pub const fn octets(body: Bytes) -> Self {
-        Self { status: StatusCode::OK, kind: Kind::Octets, body }
+        Self::of(StatusCode::OK, Kind::Octets, body)
     }
 
     /// An error as Go's `http.Error` sends it: `text` and a newline.
     pub fn plain_error(status: StatusCode, text: &str) -> Self {
-        Self { status, kind: Kind::Text, body: Bytes::from(format!("{text}\n")) }
+        Self::of(status, Kind::Text, Bytes::from(format!("{text}\n")))
     }
 
     /// The status.
     pub const fn status(&self) -> StatusCode {
         self.status
     }
-}
 
-impl IntoResponse for Reply {
-    fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.body));
+    /// Takes the memory of a large answer from the budget of its peer, until it has been sent.
+    pub(super) fn charged(mut self, allowance: &Allowance) -> Result<Self, FrameError> {
+        if self.body.len() > SMALL {
+            let taken = allowance.memory.take(self.body.len() as u64)?;
+            let mut block = Block::with_capacity(self.body.len());
+            block.extend(&self.body);
+            self.body = block.into_bytes(Some(taken));
+        }
+        Ok(self)
+    }
+
+    /// The answer with its headers, and with the body that `send` makes of its bytes.
+    pub(super) fn into_response(self, send: impl FnOnce(Bytes) -> Body) -> Response {
+        let mut response = Response::new(send(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
@@ -74,73 +107,44 @@ impl IntoResponse for Reply {
                 set(header::CONTENT_TYPE, "text/plain; charset=utf-8");
                 set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
             }
+            Kind::Plain => {
+                set(header::CONTENT_TYPE, "text/plain; charset=utf-8");
+            }
+            Kind::Bare => {}
+            Kind::Redirect(location) => {
+                headers.insert(header::LOCATION, location);
+            }
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
 }
 
-/// What Go's server and its router answer by themselves, before any handler and any audit line (wire-api 3.3).
-pub fn outside_the_handlers(parts: &Parts) -> Option<Response> {
-    if parts.version == Version::HTTP_11 && !parts.headers.contains_key(header::HOST) {
-        return Some(text(
-            StatusCode::BAD_REQUEST,
-            "400 Bad Request: missing required Host header",
-        ));
+/// What Go's server and its router answer by themselves, before any handler (wire-api 3.3).
+pub(super) fn outside_the_handlers(exchange: &Exchange) -> Option<Reply> {
+    let head = exchange.head();
+    if exchange.is_http_11() && !head.headers.contains_key(header::HOST) {
+        let text = "400 Bad Request: missing required Host header";
+        return Some(plain(StatusCode::BAD_REQUEST, text));
     }
-    if parts.method == Method::OPTIONS && parts.uri.path() == "*" {
-        return Some(StatusCode::OK.into_response());
+    if head.method == Method::OPTIONS && head.uri.path() == "*" {
+        return Some(Reply::of(StatusCode::OK, Kind::Bare, Bytes::new()));
     }
-    if parts.method == Method::CONNECT {
-        return Some(text(StatusCode::NOT_FOUND, "404 page not found\n"));
+    if head.method == Method::CONNECT {
+        return Some(plain(StatusCode::NOT_FOUND, "404 page not found\n"));
     }
-    redirect(parts)
-}
-
-/// A path with `//`, `/./` or `/../` is sent to its clean form, with the query kept.
-fn redirect(parts: &Parts) -> Option<Response> {
-    let mut location = clean_path(parts.uri.path())?;
-    if let Some(query) = parts.uri.query() {
+    // A path with `//`, `/./` or `/../` is sent to its clean form, with the query kept.
+    let mut location = clean_path(head.uri.path())?;
+    if let Some(query) = head.uri.query() {
         location.push('?');
         location.push_str(query);
     }
     let location = HeaderValue::from_str(&location).ok()?;
-    let mut response = StatusCode::TEMPORARY_REDIRECT.into_response();
-    response.headers_mut().insert(header::LOCATION, location);
-    Some(response)
+    Some(Reply::of(StatusCode::TEMPORARY_REDIRECT, Kind::Redirect(location), Bytes::new()))
 }
 
-fn text(status: StatusCode, body: &'static str) -> Response {
-    (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::http::{Request, request};
-
-    use super::*;
-
-    fn outside(request: request::Builder) -> Option<Response> {
-        outside_the_handlers(&request.body(()).unwrap().into_parts().0)
-    }
-
-    #[test]
-    fn an_unclean_path_is_redirected_with_its_query() {
-        let request = Request::post("/v1//store/x?action=get&y").header("host", "h");
-        let response = outside(request).unwrap();
-        assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT);
-        assert_eq!(response.headers()[header::LOCATION], "/v1/store/x?action=get&y");
-    }
-
-    #[test]
-    fn what_go_answers_by_itself_never_reaches_a_handler() {
-        let status = |request| outside(request).map(|response| response.status());
-        let http_11 = Request::post("/v1/store/shard").version(Version::HTTP_11);
-        assert_eq!(status(http_11), Some(StatusCode::BAD_REQUEST));
-        let options = Request::options("*").header("host", "h");
-        assert_eq!(status(options), Some(StatusCode::OK));
-        let connect = Request::builder().method("CONNECT").uri("h:1").header("host", "h");
-        assert_eq!(status(connect), Some(StatusCode::NOT_FOUND));
-        let post = Request::post("/v1/store/shard").header("host", "h");
-        assert_eq!(status(post), None);
-    }
+const fn plain(status: StatusCode, body: &'static str) -> Reply {
+    Reply::of(status, Kind::Plain, Bytes::from_static(body.as_bytes()))
 }

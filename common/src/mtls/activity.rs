@@ -1,4 +1,4 @@
-//! What a connection is doing, so that it can be held against its time limits.
+//! What a connection is doing and since when, so that it can be held against its time limits.
 
 use std::{
     io,
@@ -8,20 +8,39 @@ use std::{
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use rustix::time::{ClockId, clock_gettime};
+use axum::body::{Body, Bytes};
+use http_body::{Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::server::TlsStream;
 
-/// What a connection is doing, and since when, by [`now`]; 0 in `head_since` means no head is being read.
+/// How long a connection may take for each thing that it can be doing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TimeLimits {
+    /// The head of a request.
+    pub(super) head: Duration,
+    /// Nothing, between two requests.
+    pub(super) idle: Duration,
+    /// Taking the next part of an answer.
+    pub(super) stall: Duration,
+}
+
+/// What a connection is doing. Times are milliseconds since the connection was opened, and at least 1.
+#[derive(Debug)]
 pub(super) struct Activity {
-    requests: AtomicUsize,
-    idle_since: AtomicU64,
+    opened: Instant,
+    /// Requests that have no answer yet.
+    working: AtomicUsize,
+    /// Answers that the peer has not taken yet.
+    answering: AtomicUsize,
+    /// When the last request ended, or when the peer last took a part of an answer.
+    since: AtomicU64,
+    /// When the first byte of a head came; 0 while none is being read.
     head_since: AtomicU64,
     /// HTTP/2 has frames between requests (pings, windows), so that bytes do not mean a request there.
     watch_heads: bool,
@@ -29,62 +48,125 @@ pub(super) struct Activity {
 
 impl Activity {
     pub(super) fn new(http2: bool) -> Self {
-        let opened = now();
         Self {
-            requests: AtomicUsize::new(0),
-            idle_since: AtomicU64::new(opened),
+            opened: Instant::now(),
+            working: AtomicUsize::new(0),
+            answering: AtomicUsize::new(0),
+            since: AtomicU64::new(1),
             // The first request must come as fast as a head must: as if its first byte were here.
-            head_since: AtomicU64::new(if http2 { 0 } else { opened }),
+            head_since: AtomicU64::new(u64::from(!http2)),
             watch_heads: !http2,
         }
     }
 
-    fn bytes_arrived(&self) {
-        if self.watch_heads
-            && self.requests.load(Relaxed) == 0
-            && self.head_since.load(Relaxed) == 0
-        {
-            self.head_since.store(now(), Relaxed);
+    /// Whether neither a request nor an answer is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.working.load(Relaxed) == 0 && self.answering.load(Relaxed) == 0
+    }
+
+    /// Whether a request is being carried out.
+    pub(super) fn is_working(&self) -> bool {
+        self.working.load(Relaxed) > 0
+    }
+
+    /// How long the connection has been idle, or has taken nothing of an answer.
+    pub(super) fn quiet_for(&self) -> Duration {
+        Duration::from_millis(self.now().saturating_sub(self.since.load(Relaxed)))
+    }
+
+    /// Whether what it is doing takes longer than it may. A request that is being carried out has limits of its own.
+    pub(super) fn overdue(&self, limits: &TimeLimits) -> bool {
+        if self.is_working() {
+            return false;
+        }
+        if self.answering.load(Relaxed) > 0 {
+            return self.quiet_for() > limits.stall;
+        }
+        match self.head_since.load(Relaxed) {
+            0 => self.quiet_for() > limits.idle,
+            since => Duration::from_millis(self.now().saturating_sub(since)) > limits.head,
         }
     }
 
-    pub(super) fn overdue(&self, head: Duration, idle: Duration) -> bool {
-        if self.requests.load(Relaxed) > 0 {
-            return false;
+    fn bytes_arrived(&self) {
+        if self.watch_heads && self.head_since.load(Relaxed) == 0 && self.is_idle() {
+            self.head_since.store(self.now(), Relaxed);
         }
-        let now = now();
-        let passed =
-            |since: u64, limit: Duration| u128::from(now.saturating_sub(since)) > limit.as_millis();
-        match self.head_since.load(Relaxed) {
-            0 => passed(self.idle_since.load(Relaxed), idle),
-            since => passed(since, head),
-        }
+    }
+
+    fn touch(&self) {
+        self.since.store(self.now(), Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
     }
 }
 
-/// One request in flight, until it ends; nothing once it has.
-pub(super) struct Busy(Option<Arc<Activity>>);
+/// One request, from its head to the last byte of its answer.
+pub(super) struct Busy {
+    activity: Arc<Activity>,
+    answering: bool,
+}
 
 impl Busy {
     pub(super) fn new(activity: Arc<Activity>) -> Self {
-        activity.requests.fetch_add(1, Relaxed);
+        activity.working.fetch_add(1, Relaxed);
         activity.head_since.store(0, Relaxed);
-        Self(Some(activity))
+        Self { activity, answering: false }
     }
 
-    /// Ends it, and tells when that is; 0 where it has ended before.
-    pub(super) fn end(&mut self) -> u64 {
-        let Some(activity) = self.0.take() else { return 0 };
-        let now = now();
-        activity.idle_since.store(now, Relaxed);
-        activity.requests.fetch_sub(1, Relaxed);
-        now
+    /// There is an answer: from now on the peer is waited for.
+    fn answered(&mut self) {
+        if !self.answering {
+            self.answering = true;
+            self.activity.touch();
+            self.activity.answering.fetch_add(1, Relaxed);
+            self.activity.working.fetch_sub(1, Relaxed);
+        }
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.end();
+        self.activity.touch();
+        let count = if self.answering { &self.activity.answering } else { &self.activity.working };
+        count.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The body of an answer on its way to the peer.
+pub(super) struct BusyBody {
+    body: Body,
+    busy: Busy,
+}
+
+impl BusyBody {
+    pub(super) fn new(body: Body, mut busy: Busy) -> Self {
+        busy.answered();
+        Self { body, busy }
+    }
+}
+
+impl http_body::Body for BusyBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        // The next part is asked for when there is room for it: the peer has taken some of what came before.
+        self.busy.activity.touch();
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -137,16 +219,4 @@ impl AsyncWrite for Watched {
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }
-}
-
-/// Milliseconds of a clock that nobody sets, never 0. It advances every few of them, and asking it costs next to nothing
-/// (Linux `clock_gettime(2)`, `CLOCK_MONOTONIC_COARSE`): it is asked at every request.
-pub(super) fn now() -> u64 {
-    let now = clock_gettime(ClockId::MonotonicCoarse);
-    millis(Duration::try_from(now).unwrap_or_default()).max(1)
-}
-
-/// A time in whole milliseconds.
-pub(super) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,6 @@
-//! What a listener serves.
+//! What a listener serves, and whom it tells of what it refused.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
 
 use axum::{
     body::Body,
@@ -8,6 +8,7 @@ use axum::{
 };
 
 use super::Peer;
+use crate::budget::Class;
 
 /// An answer that is being made.
 pub type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
@@ -15,9 +16,39 @@ pub type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 /// What answers the requests of one connection.
 pub type Answers = Box<dyn Fn(Request<Body>) -> Answer + Send + Sync>;
 
+/// A connection that was refused, or a request on it that could not be understood: nobody was asked to answer it.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused<'a> {
+    /// The address of the peer.
+    pub address: SocketAddr,
+    /// The SPIFFE ID: the verified one, or the one that a refused certificate claims.
+    pub id: Option<&'a str>,
+    /// What was refused.
+    pub what: RefusedWhat,
+    /// Why, in words.
+    pub reason: &'a str,
+}
+
+/// What a listener can refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedWhat {
+    /// The TLS handshake.
+    Handshake,
+    /// A connection after its handshake, or before it for want of room.
+    Connection,
+    /// A request that is not HTTP as it should be; the peer was answered with this status where there was a way.
+    Request(u16),
+}
+
+type Refusals = Arc<dyn Fn(&Refused<'_>) + Send + Sync>;
+
 /// Answers requests. None gets here without the verified peer that has sent it.
 #[derive(Clone)]
-pub struct App(Arc<dyn Fn(Peer) -> Answers + Send + Sync>);
+pub struct App {
+    connect: Arc<dyn Fn(Peer) -> Answers + Send + Sync>,
+    refused: Option<Refusals>,
+    class: Arc<dyn Fn(&str) -> Class + Send + Sync>,
+}
 
 impl App {
     /// Asks `connect`, once for each connection, for what answers the requests of that peer. Whatever they share can be
@@ -27,15 +58,43 @@ impl App {
         C: Fn(Request<Body>) -> F + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        Self(Arc::new(move |peer| {
+        let connect = move |peer| -> Answers {
             let answer = connect(peer);
             Box::new(move |request| Box::pin(answer(request)))
-        }))
+        };
+        Self { connect: Arc::new(connect), refused: None, class: Arc::new(|_| Class::Ordinary) }
+    }
+
+    /// Tells `refused` of every connection and request that was refused before anybody was asked to answer it. It is called
+    /// on the threads that serve and must not block.
+    #[must_use]
+    pub fn telling(mut self, refused: impl Fn(&Refused<'_>) + Send + Sync + 'static) -> Self {
+        self.refused = Some(Arc::new(refused));
+        self
+    }
+
+    /// Tells by `class` which SPIFFE IDs may use what is kept back for operators, Nexus and Bootstrap. Nobody may otherwise.
+    #[must_use]
+    pub fn reserving(mut self, class: impl Fn(&str) -> Class + Send + Sync + 'static) -> Self {
+        self.class = Arc::new(class);
+        self
+    }
+
+    /// What the SPIFFE ID may use.
+    pub(super) fn class(&self, id: &str) -> Class {
+        (self.class)(id)
     }
 
     /// What answers the requests of a connection to `peer`.
     pub fn connect(&self, peer: Peer) -> Answers {
-        (self.0)(peer)
+        (self.connect)(peer)
+    }
+
+    /// Tells of a refusal.
+    pub(super) fn refused(&self, refused: &Refused<'_>) {
+        if let Some(tell) = &self.refused {
+            tell(refused);
+        }
     }
 }
 

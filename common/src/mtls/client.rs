@@ -28,6 +28,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
+    dial,
     peer::{PeerError, PeerRule},
     tls, words,
 };
@@ -100,8 +101,11 @@ pub enum TransportError {
     #[error("{0:?} is not an https address with a host")]
     Address(String),
     /// The answer is larger than is believable.
-    #[error("the answer is larger than {} bytes", MAX_ANSWER)]
-    TooLarge,
+    #[error("the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// The most that is read of an answer.
+        limit: usize,
+    },
 }
 
 impl TransportError {
@@ -113,7 +117,7 @@ impl TransportError {
             | Self::Timeout { .. }
             | Self::Broken(_)
             | Self::Address(_)
-            | Self::TooLarge => None,
+            | Self::TooLarge { .. } => None,
         }
     }
 }
@@ -123,6 +127,7 @@ impl TransportError {
 pub struct MtlsClient {
     http: Client<Connector, Full<Bytes>>,
     timeouts: ClientTimeouts,
+    max_answer: usize,
 }
 
 impl std::fmt::Debug for MtlsClient {
@@ -147,7 +152,14 @@ impl MtlsClient {
             .pool_idle_timeout(timeouts.idle)
             .pool_max_idle_per_host(timeouts.idle_per_host)
             .build(Connector { tls, timeouts });
-        Ok(Self { http, timeouts })
+        Ok(Self { http, timeouts, max_answer: MAX_ANSWER })
+    }
+
+    /// Reads no more than `bytes` of any answer, for servers whose answers are all short.
+    #[must_use]
+    pub const fn with_max_answer(mut self, bytes: usize) -> Self {
+        self.max_answer = bytes;
+        self
     }
 
     /// The limits in force.
@@ -182,10 +194,10 @@ impl MtlsClient {
         let limit = self.head_limit();
         let (head, body): (_, Incoming) =
             within(limit, "the server's answer", sent).await?.into_parts();
-        match Limited::new(body, MAX_ANSWER).collect().await {
+        match Limited::new(body, self.max_answer).collect().await {
             Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
             Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-                Err(TransportError::TooLarge)
+                Err(TransportError::TooLarge { limit: self.max_answer })
             }
             Err(error) => Err(TransportError::Broken(error.to_string())),
         }
@@ -245,8 +257,9 @@ impl Connector {
         let port = uri.port_u16().unwrap_or(443);
         let at = format!("{host}:{port}");
         let dialled = within(self.timeouts.dial, "the TCP connection", async {
-            TcpStream::connect((name.as_str(), port)).await.map_err(|error| {
-                TransportError::Connect { host: at.clone(), source: Arc::new(error) }
+            dial::dial(&name, port).await.map_err(|error| TransportError::Connect {
+                host: at.clone(),
+                source: Arc::new(error),
             })
         });
         let stream = dialled.await?;

@@ -2,8 +2,10 @@
 
 use std::{
     convert::Infallible,
+    error::Error,
     future::Future,
     io,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -12,7 +14,7 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Request, Response, StatusCode, header},
+    http::{HeaderValue, Request, Response, Version, header},
 };
 use hyper::{
     body::Incoming,
@@ -22,55 +24,62 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::Instant,
 };
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    activity::{Activity, Busy, Watched, millis, now},
-    app::{Answer, Answers},
-    peer::Peer,
-    quiet::Quiet,
+    activity::{Activity, Busy, BusyBody, Watched},
+    app::{Answer, Answers, Refused, RefusedWhat},
+    peer::{Peer, PeerError},
+    roster::Entry,
     server::{MAX_HEAD, Reason, Shared},
+    signal::Stage,
     words,
 };
-use crate::{clock, wire::NotReady};
+use crate::{budget::Over, clock};
 
 /// The first byte of every TLS record that can open a connection.
 const TLS_HANDSHAKE: u8 = 0x16;
 /// What Go's server says to a client that forgot TLS (wire-api 3.3).
 const PLAIN_HTTP_ANSWER: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
-/// How often a connection is held against its time limits.
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Streams that one HTTP/2 connection may have open.
 const MAX_STREAMS: u32 = 128;
-/// How long before the end of a connection its answers ask the peer to open another, at the most.
-const NOTICE: Duration = Duration::from_mins(1);
+/// How much a peer may send ahead of what is read: for one HTTP/2 stream, and for a whole connection.
+const WINDOWS: (u32, u32) = (128 * 1024, 256 * 1024);
+/// How much of an answer HTTP/2 keeps for a stream whose peer does not take it.
+const SEND_BUFFER: usize = 64 * 1024;
+/// The largest list of headers that HTTP/2 takes in. It counts 32 bytes for each besides its text (RFC 9113, section 6.5.2),
+/// so this is above [`MAX_HEAD`], which the text is then held against.
+const MAX_HEADER_LIST: u32 = 96 * 1024;
 /// How long, and for how many bytes, a peer that did not speak TLS is listened to after its answer.
 const LINGER: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
 
 pub(super) struct Connection {
     shared: Arc<Shared>,
+    entry: Arc<Entry>,
+    address: SocketAddr,
 }
 
 impl Connection {
-    pub(super) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(super) const fn new(shared: Arc<Shared>, entry: Arc<Entry>, address: SocketAddr) -> Self {
+        Self { shared, entry, address }
     }
 
     /// Serves the connection to its end. Whatever the peer does, this returns.
     pub(super) async fn run(self, stream: TcpStream) {
         let limit = self.shared.limits.header_timeout;
         let handshake = tokio::select! {
-            () = self.shared.stop.cancelled() => return,
+            _ = self.entry.signal.past(Stage::Open) => return,
             handshake = tokio::time::timeout(limit, self.handshake(stream)) => handshake,
         };
         match handshake {
             Ok(Some((stream, peer))) => self.serve(stream, peer).await,
             Ok(None) => {}
-            Err(_) => self.shared.metrics.refuse(Reason::HandshakeTimeout),
+            Err(_) => {
+                let refused = self.handshake_refused("the handshake took too long", None);
+                self.shared.refuse(Reason::HandshakeTimeout, &refused);
+            }
         }
     }
 
@@ -80,7 +89,8 @@ impl Connection {
             // A probe that connects and leaves is harmless and quiet.
             Ok(0) | Err(_) => return None,
             Ok(_) if first != [TLS_HANDSHAKE] => {
-                self.shared.metrics.refuse(Reason::PlainHttp);
+                let refused = self.handshake_refused("the peer does not speak TLS", None);
+                self.shared.refuse(Reason::PlainHttp, &refused);
                 if let Err(error) = answer_plain_http(stream).await {
                     tracing::debug!(reason = %error, "cannot answer a plain HTTP request");
                 }
@@ -88,99 +98,98 @@ impl Connection {
             }
             Ok(_) => {}
         }
-        let stream = match self.shared.acceptor.accept(stream).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                self.shared.metrics.refuse(Reason::HandshakeFailed);
-                let reason = words::of_handshake(error);
-                tracing::info!(%reason, "TLS handshake failed");
-                return None;
+        // Before the peer is verified: bundles that change meanwhile are noticed at its first request.
+        let generation = self.shared.source.generation();
+        let accepted = self.shared.acceptor.accept(stream).await;
+        let evidence = (&self.shared.source, &self.shared.rule, generation);
+        let peer = accepted.map_err(refusal).and_then(|stream| {
+            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            match Peer::of(chain, evidence, |id| self.shared.app.class(id)) {
+                Ok(peer) => Ok((stream, peer)),
+                Err(error) => Err((error.to_string(), None)),
             }
-        };
-        let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-        let peer = leaf.and_then(|leaf| Peer::of(leaf).ok())?;
-        self.shared.metrics.handshakes.inc();
-        Some((stream, peer))
+        });
+        match peer {
+            Ok(served) => {
+                self.shared.metrics.handshakes.inc();
+                Some(served)
+            }
+            Err((reason, id)) => {
+                let refused = self.handshake_refused(&reason, id.as_deref());
+                self.shared.refuse(Reason::HandshakeFailed, &refused);
+                None
+            }
+        }
+    }
+
+    const fn handshake_refused<'a>(&self, reason: &'a str, id: Option<&'a str>) -> Refused<'a> {
+        Refused { address: self.address, id, what: RefusedWhat::Handshake, reason }
     }
 
     async fn serve(self, stream: TlsStream<TcpStream>, peer: Peer) {
-        let counted = self.shared.count(peer.shared_id());
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let activity = Arc::new(Activity::new(http2));
-        let remaining = remaining(&peer);
-        let ends = Instant::now() + remaining;
-        let last_call = remaining.saturating_sub(NOTICE.min(remaining / 4));
-        let last_call = (!http2).then(|| now() + millis(last_call));
-        let answers = if counted.is_some() {
-            self.shared.app.connect(peer)
-        } else {
-            self.shared.metrics.refuse(Reason::TooManyOfOneId);
-            tracing::warn!(peer = peer.id(), "refused a connection: this SPIFFE ID has too many");
-            Box::new(|_| Box::pin(async { too_many() }) as Answer)
+        let seated = self.shared.roster.seat(&self.entry, &peer, &activity, http2, clock::now());
+        if let Err(over) = seated {
+            return self.no_room(&peer, over);
+        }
+        let id = peer.shared_id();
+        let service = PeerService {
+            answers: self.shared.app.connect(peer),
+            entry: Arc::clone(&self.entry),
+            activity: Arc::clone(&activity),
         };
-        let service = PeerService { answers, last_call, activity: Arc::clone(&activity) };
-        let io = TokioIo::new(Watched { stream, activity: Arc::clone(&activity) });
-        if http2 {
+        let io = TokioIo::new(Watched { stream, activity });
+        let ended = if http2 {
             let connection = http2_builder().serve_connection(io, service);
-            self.drive(connection, http2::Connection::graceful_shutdown, ends, &activity).await;
+            self.drive(connection, http2::Connection::graceful_shutdown).await
         } else {
             let connection = http1_builder().serve_connection(io, service);
-            self.drive(connection, http1::Connection::graceful_shutdown, ends, &activity).await;
+            self.drive(connection, http1::Connection::graceful_shutdown).await
+        };
+        // Most often the peer is gone, and what was wrong is the peer's to know. What it sent is ours to write down.
+        if let Some(error) = ended
+            && let Some((status, reason)) = malformed(&error)
+        {
+            let what = RefusedWhat::Request(status);
+            let refused = Refused { address: self.address, id: Some(&id), what, reason: &reason };
+            self.shared.refuse(Reason::Malformed, &refused);
         }
     }
 
-    /// Serves requests until the peer ends the connection, or one of its limits does.
-    async fn drive<C: Future>(
+    fn no_room(&self, peer: &Peer, over: Over) {
+        let (reason, counted) = match over {
+            Over::Own => ("this SPIFFE ID has too many busy connections", Reason::TooManyOfOneId),
+            Over::All => ("there are too many connections", Reason::TooMany),
+        };
+        let what = RefusedWhat::Connection;
+        let refused = Refused { address: self.address, id: Some(peer.id()), what, reason };
+        self.shared.refuse(counted, &refused);
+    }
+
+    /// Serves requests until the peer ends the connection, or the roster does. Gives back what was wrong with it.
+    async fn drive<C: Future<Output = hyper::Result<()>>>(
         &self,
         connection: C,
         shut_down: fn(Pin<&mut C>),
-        ends: Instant,
-        activity: &Activity,
-    ) {
+    ) -> Option<hyper::Error> {
         tokio::pin!(connection);
-        let mut ending = false;
-        let next = |ending| Quiet::new(event(self.shared.stop.clone(), ends, ending));
-        let mut waiting = next(ending);
+        let mut stage = Stage::Open;
         loop {
             tokio::select! {
                 biased;
-                // However it ended, the peer is gone, and what was wrong is the peer's to know.
-                _ = connection.as_mut() => return,
-                event = &mut waiting => {
-                    match event {
-                        Event::End => {
-                            ending = true;
-                            shut_down(connection.as_mut());
-                        }
-                        Event::Watch => {
-                            let limits = &self.shared.limits;
-                            if activity.overdue(limits.header_timeout, limits.idle_timeout) {
-                                return;
-                            }
-                        }
+                ended = connection.as_mut() => return ended.err(),
+                next = self.entry.signal.past(stage) => {
+                    if next == Stage::Cut {
+                        return None;
                     }
-                    waiting = next(ending);
+                    if next >= Stage::Ending {
+                        shut_down(connection.as_mut());
+                    }
+                    stage = next;
                 }
             }
         }
-    }
-}
-
-/// What happens to a connection besides its requests.
-enum Event {
-    /// The listener stops, or the peer's SVID ends.
-    End,
-    /// It is time to hold the connection against its limits.
-    Watch,
-}
-
-/// Waits for the next event. To be polled through [`Quiet`]: asked at every byte of the connection, it would take the lock
-/// of the token that all connections share, thousands of times a second.
-async fn event(stop: CancellationToken, ends: Instant, ending: bool) -> Event {
-    tokio::select! {
-        () = stop.cancelled(), if !ending => Event::End,
-        () = tokio::time::sleep_until(ends), if !ending => Event::End,
-        () = tokio::time::sleep(WATCH_INTERVAL) => Event::Watch,
     }
 }
 
@@ -191,6 +200,7 @@ fn http1_builder() -> http1::Builder {
         .timer(TokioTimer::new())
         .header_read_timeout(None)
         .max_buf_size(MAX_HEAD)
+        .max_header_size(MAX_HEAD)
         .half_close(true);
     builder
 }
@@ -200,25 +210,13 @@ fn http2_builder() -> http2::Builder<TokioExecutor> {
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_header_list_size(MAX_HEADER_LIST)
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     builder
-}
-
-/// How long the peer's SVID still lasts. A connection must not outlive what it was granted for.
-fn remaining(peer: &Peer) -> Duration {
-    Duration::try_from(peer.not_after() - clock::now()).unwrap_or(Duration::ZERO)
-}
-
-fn too_many() -> Response<Body> {
-    let mut response = Response::new(Body::from(NotReady::Crowded.body()));
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    response
 }
 
 /// Says what is wrong, and reads on for a moment: closing with unread bytes would take the answer back.
@@ -235,44 +233,70 @@ async fn answer_plain_http(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
+/// Why a handshake failed, in words, and the SPIFFE ID that the peer's certificate claims.
+fn refusal(error: io::Error) -> (String, Option<String>) {
+    let error = words::of_handshake(error);
+    let refused = error.get_ref().and_then(|inner| inner.downcast_ref::<PeerError>());
+    let claimed = refused.and_then(PeerError::claimed_id).map(str::to_owned);
+    (error.to_string(), claimed)
+}
+
+/// What was wrong with what the peer sent, and the status that it got for it; `None` where it just went away.
+fn malformed(error: &hyper::Error) -> Option<(u16, String)> {
+    let reason =
+        || error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+    if error.is_parse_too_large() {
+        return Some((431, reason()));
+    }
+    if error.is_parse() {
+        let is_uri = error.to_string().contains("URI");
+        return Some((if is_uri { 414 } else { 400 }, reason()));
+    }
+    // A peer that breaks the rules of HTTP/2 is told with a frame, not with a status.
+    let http2 = error.source()?.downcast_ref::<h2::Error>()?;
+    (http2.is_go_away() && http2.is_library() && http2.reason() != Some(h2::Reason::NO_ERROR))
+        .then(|| (400, reason()))
+}
+
 /// Answers the requests of one peer, and notes when they begin and end.
 struct PeerService {
     answers: Answers,
-    /// From when on answers close the connection, in the time of [`now`]. It ends with the peer's SVID, and a request
-    /// that was on its way at that moment would get no answer: so the peer is asked before, while it listens. HTTP/2 has a
-    /// frame for it.
-    last_call: Option<u64>,
+    entry: Arc<Entry>,
     activity: Arc<Activity>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for PeerService {
-    type Response = Response<Body>;
+    type Response = Response<BusyBody>;
     type Error = Infallible;
     type Future = InFlight;
 
     fn call(&self, request: Request<Incoming>) -> InFlight {
         let busy = Busy::new(Arc::clone(&self.activity));
+        let is_http1 = request.version() < Version::HTTP_2;
         let answer = (self.answers)(request.map(Body::new));
-        InFlight { answer, last_call: self.last_call, busy }
+        InFlight { answer, entry: Arc::clone(&self.entry), is_http1, busy: Some(busy) }
     }
 }
 
 /// A request that is being answered.
 struct InFlight {
     answer: Answer,
-    last_call: Option<u64>,
-    busy: Busy,
+    entry: Arc<Entry>,
+    is_http1: bool,
+    busy: Option<Busy>,
 }
 
 impl Future for InFlight {
-    type Output = Result<Response<Body>, Infallible>;
+    type Output = Result<Response<BusyBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut answer = std::task::ready!(self.answer.as_mut().poll(cx));
-        let now = self.busy.end();
-        if self.last_call.is_some_and(|from| from <= now) {
+        // A request that is on its way at the end of the connection would get no answer: so the peer is asked before, while
+        // it listens. HTTP/2 has a frame for it.
+        if self.is_http1 && self.entry.signal.stage() >= Stage::Notice {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        Poll::Ready(Ok(answer))
+        let Some(busy) = self.busy.take() else { return Poll::Pending };
+        Poll::Ready(Ok(answer.map(|body| BusyBody::new(body, busy))))
     }
 }

@@ -2,19 +2,23 @@
 //!
 //! Every listener and every client takes a [`PeerRule`]; none has a default. A connection exists only after the peer's
 //! certificate has passed `peer::verify`: one SPIFFE ID, not a CA, a chain to the bundle of the ID's own trust
-//! domain, and the rule. Session tickets are never issued: a resumed session would skip all of this.
+//! domain, and the rule. Each request asks whether the identity still stands ([`Peer::check`]). Session tickets are never issued: a resumed session would skip all of this.
 
 mod activity;
 mod app;
 mod client;
 mod connection;
+mod dial;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod peer;
-mod quiet;
+mod roster;
 mod server;
+mod signal;
 mod tls;
 mod words;
 
-pub use app::{Answer, Answers, App};
+pub use app::{Answer, Answers, App, Refused, RefusedWhat};
 pub use client::{ClientTimeouts, MtlsClient, TransportError};
-pub use peer::{Peer, PeerError, PeerRule};
-pub use server::{ConnectionMetrics, Limits, Listener, Serving};
+pub use peer::{IdentityEnded, Peer, PeerError, PeerRule};
+pub use server::{ConnectionMetrics, Limits, Listener, MAX_HEAD, Serving};

@@ -2,7 +2,14 @@
 //!
 //! The rules are those of the SPIFFE X.509-SVID standard, sections 2, 4 and 5, as upstream applies them (wire-api 2.1).
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 use spiffe::SpiffeId;
@@ -11,9 +18,10 @@ use x509_parser::{certificate::Validity, extensions::GeneralName, prelude::X509C
 
 use super::words;
 use crate::{
+    budget::Class,
     clock::second,
     identity::{Role, TrustRootsByRole},
-    svid::Material,
+    svid::{Material, SvidSource},
 };
 
 /// Who may be on the other end of a connection. An argument of every listener and client, never a default.
@@ -35,47 +43,130 @@ impl PeerRule {
     }
 }
 
-/// The verified process at the other end of a connection.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Peer {
+/// The verified process at the other end of a connection. Clones share what they know.
+///
+/// That it was verified once is not enough: an SVID ends, and a trust bundle can lose the authority that issued it. So
+/// [`Self::check`] is asked for every request.
+#[derive(Clone)]
+pub struct Peer(Arc<Inner>);
+
+struct Inner {
     id: Arc<str>,
     not_after: OffsetDateTime,
+    class: Class,
+    evidence: Option<Evidence>,
+}
+
+/// What it takes to verify the peer again.
+struct Evidence {
+    chain: Vec<CertificateDer<'static>>,
+    source: SvidSource,
+    rule: PeerRule,
+    /// The generation of the trust bundles by which it was verified last.
+    verified: AtomicU64,
+}
+
+/// Why a peer that was verified is not trusted any more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityEnded {
+    /// Its certificate is past its end.
+    #[error("the X.509-SVID of this connection has ended")]
+    Expired,
+    /// The trust bundles have changed, and its certificate does not verify by the new ones.
+    #[error("the X.509-SVID of this connection is no longer trusted: {0}")]
+    Withdrawn(#[source] PeerError),
 }
 
 impl Peer {
     /// The SPIFFE ID that its certificate proved.
     pub fn id(&self) -> &str {
-        &self.id
+        &self.0.id
     }
 
     /// The SPIFFE ID, to be kept beyond the request.
     pub fn shared_id(&self) -> Arc<str> {
-        Arc::clone(&self.id)
+        Arc::clone(&self.0.id)
     }
 
     /// When its SVID ends; its connection ends then too.
-    pub const fn not_after(&self) -> OffsetDateTime {
-        self.not_after
+    pub fn not_after(&self) -> OffsetDateTime {
+        self.0.not_after
+    }
+
+    /// Whether it may use what is kept back for operators, Nexus and Bootstrap.
+    pub fn class(&self) -> Class {
+        self.0.class
+    }
+
+    /// Whether its identity still stands at `now`. Costs two comparisons, and one verification of its certificates after each
+    /// change of the trust bundles.
+    ///
+    /// # Errors
+    /// [`IdentityEnded`]: the request must be refused and the connection ended.
+    pub fn check(&self, now: OffsetDateTime) -> Result<(), IdentityEnded> {
+        if now >= self.0.not_after {
+            return Err(IdentityEnded::Expired);
+        }
+        let Some(Evidence { chain, source, rule, verified }) = &self.0.evidence else {
+            return Ok(());
+        };
+        let generation = source.generation();
+        if generation == verified.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let (Some(material), Some((leaf, intermediates))) = (source.current(), chain.split_first())
+        else {
+            return Err(IdentityEnded::Withdrawn(PeerError::Malformed));
+        };
+        let at = u64::try_from(now.unix_timestamp()).unwrap_or_default();
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(at));
+        verify(&material, leaf, intermediates, at, rule).map_err(IdentityEnded::Withdrawn)?;
+        verified.store(generation, Ordering::Release);
+        Ok(())
     }
 
     /// A peer that nobody verified, whose SVID never ends: for tests that send requests to routes without TLS.
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     pub fn unverified(id: &str) -> Self {
-        Self { id: Arc::from(id), not_after: time::PrimitiveDateTime::MAX.assume_utc() }
+        Self::unverified_of(id, Class::Ordinary)
     }
 
-    /// Reads the peer from a leaf that [`verify`] has accepted.
-    pub(crate) fn of(leaf: &CertificateDer<'_>) -> Result<Self, PeerError> {
-        let certificate = parse(leaf)?;
-        let id = spiffe_id(&certificate)?;
-        let not_after = certificate.validity().not_after.to_datetime();
-        Ok(Self { id: Arc::from(id.to_string()), not_after })
+    /// As [`Self::unverified`], of this class.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn unverified_of(id: &str, class: Class) -> Self {
+        Self(Arc::new(Inner {
+            id: Arc::from(id),
+            not_after: time::PrimitiveDateTime::MAX.assume_utc(),
+            class,
+            evidence: None,
+        }))
+    }
+
+    /// Reads the peer from a chain that [`verify`] has accepted, at the latest by `generation` of the trust bundles of
+    /// `source`.
+    pub(crate) fn of(
+        chain: &[CertificateDer<'_>],
+        (source, rule, generation): (&SvidSource, &PeerRule, u64),
+        class: impl FnOnce(&str) -> Class,
+    ) -> Result<Self, PeerError> {
+        let (id, not_after) = identity(chain.first().ok_or(PeerError::Malformed)?)?;
+        Ok(Self(Arc::new(Inner {
+            class: class(&id),
+            id: Arc::from(id),
+            not_after,
+            evidence: Some(Evidence {
+                chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
+                source: source.clone(),
+                rule: rule.clone(),
+                verified: AtomicU64::new(generation),
+            }),
+        })))
     }
 }
 
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Peer({})", self.id)
+        write!(f, "Peer({})", self.0.id)
     }
 }
 
@@ -123,6 +214,20 @@ pub enum PeerError {
     /// A real SVID, but not one that belongs here.
     #[error("{0} is not accepted here")]
     Refused(String),
+}
+
+impl PeerError {
+    /// The SPIFFE ID that the refused certificate claims, where it claims one. Nothing has proved it.
+    pub fn claimed_id(&self) -> Option<&str> {
+        match self {
+            Self::Malformed | Self::UriNames(_) | Self::NotASpiffeId(_) => None,
+            Self::SigningCertificate(id)
+            | Self::UnknownTrustDomain(id)
+            | Self::Times { id, .. }
+            | Self::Chain { id, .. }
+            | Self::Refused(id) => Some(id),
+        }
+    }
 }
 
 /// Judges a certificate chain: the whole of wire-api 2.1, in one place for both directions.
@@ -202,6 +307,16 @@ fn parse<'a>(leaf: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, PeerEr
     }
 }
 
+/// The longest SPIFFE ID that is accepted, in bytes (SPIFFE ID standard, section 2.3).
+const MAX_ID: usize = 2048;
+
+/// The SPIFFE ID of a leaf, and when it ends.
+fn identity(leaf: &CertificateDer<'_>) -> Result<(String, OffsetDateTime), PeerError> {
+    let certificate = parse(leaf)?;
+    let id = spiffe_id(&certificate)?.to_string();
+    Ok((id, certificate.validity().not_after.to_datetime()))
+}
+
 fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, PeerError> {
     let Ok(names) = certificate.subject_alternative_name() else {
         return Err(PeerError::Malformed);
@@ -217,7 +332,11 @@ fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, PeerError> {
     match uris.as_slice() {
         [uri] => {
             let shown = || uri.chars().take(256).collect();
-            SpiffeId::new(*uri).map_err(|_reason| PeerError::NotASpiffeId(shown()))
+            match SpiffeId::new(*uri) {
+                // The parser folds capitals in the scheme and the trust domain, which the standard forbids.
+                Ok(id) if uri.len() <= MAX_ID && id.to_string() == *uri => Ok(id),
+                Ok(_) | Err(_) => Err(PeerError::NotASpiffeId(shown())),
+            }
         }
         other => Err(PeerError::UriNames(other.len())),
     }
@@ -232,3 +351,6 @@ fn may_sign(certificate: &X509Certificate<'_>) -> Result<bool, PeerError> {
     Ok(constraints.is_some_and(|constraints| constraints.value.ca)
         || usage.is_some_and(|usage| usage.value.key_cert_sign() || usage.value.crl_sign()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,6 @@
 //! The listener: accepts, bounds, counts and drains connections. One connection's life is in [`super::connection`].
 
-use std::{
-    collections::HashMap,
-    io,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -15,13 +9,27 @@ use prometheus_client::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, MissedTickBehavior, timeout_at},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{app::App, connection::Connection, peer::PeerRule, tls};
-use crate::svid::SvidSource;
+use super::{
+    activity::TimeLimits,
+    app::{App, Refused},
+    connection::Connection,
+    peer::PeerRule,
+    roster::{Entry, Roster},
+    tls,
+};
+use crate::{
+    budget::{Bounds, Budget},
+    clock,
+    daemon::fit_connections,
+    net,
+    once::OncePerChange,
+    svid::SvidSource,
+};
 
 /// Bounds on everything that a peer controls. All are per listener.
 #[derive(Clone, Copy, Debug)]
@@ -30,14 +38,50 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// How long a connection may stay open between two requests.
     pub idle_timeout: Duration,
-    /// Open connections in all.
+    /// How long a peer may take nothing of an answer that is there for it.
+    pub stall_timeout: Duration,
+    /// Open connections in all. A sixteenth of them is kept back for operators, Nexus and Bootstrap.
     pub connections: usize,
     /// Open connections of one SPIFFE ID.
     pub connections_per_id: usize,
 }
 
-/// The largest request head that is read, in bytes; more is answered 431.
-pub(super) const MAX_HEAD: usize = 64 * 1024;
+impl Limits {
+    /// The places for connections, as a budget.
+    fn places(&self) -> Bounds {
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let reserve = if self.connections > 1 { (self.connections / 16).max(1) } else { 0 };
+        Bounds {
+            all: count(self.connections),
+            each: count(self.connections_per_id),
+            reserve: count(reserve),
+        }
+    }
+
+    /// As many connections, with those in their handshakes, as the process has file descriptors for.
+    fn fitted(self) -> Self {
+        let fitted = fit_connections(self.connections.saturating_add(self.handshakes()));
+        Self { connections: self.connections.min(fitted.saturating_mul(8) / 9).max(1), ..self }
+    }
+
+    /// How many connections may be in their handshakes.
+    fn handshakes(&self) -> usize {
+        (self.connections / 8).clamp(16, 512)
+    }
+
+    const fn times(&self) -> TimeLimits {
+        TimeLimits { head: self.header_timeout, idle: self.idle_timeout, stall: self.stall_timeout }
+    }
+}
+
+/// The largest request head that is taken, in bytes; more is answered 431.
+pub const MAX_HEAD: usize = 64 * 1024;
+
+/// How often connections are held against their limits and their peers' identities.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long connections may take to close by themselves once the listener has stopped and their requests are done.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 /// A bound socket that does not accept yet, so that a daemon can claim its port before it is ready to serve.
 #[derive(Debug)]
@@ -51,8 +95,9 @@ impl Listener {
     ///
     /// # Errors
     /// The error of the last address, where none could be bound.
+    #[expect(clippy::unused_async, reason = "it registers with the runtime that its caller is on")]
     pub async fn bind(addresses: &[SocketAddr]) -> io::Result<Self> {
-        let socket = TcpListener::bind(addresses).await?;
+        let socket = net::listen(addresses)?;
         let address = socket.local_addr()?;
         Ok(Self { socket, address })
     }
@@ -74,19 +119,22 @@ impl Listener {
         metrics: ConnectionMetrics,
         app: App,
     ) -> Result<Serving, rustls::Error> {
-        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(source, rule)?));
-        let serving = Serving { stop: CancellationToken::new(), tasks: TaskTracker::new() };
+        let limits = limits.fitted();
+        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(source, rule.clone())?));
+        let roster = Arc::new(Roster::new(Budget::new(limits.places()), limits.handshakes()));
         let shared = Arc::new(Shared {
             acceptor,
             app,
             limits,
             metrics,
-            stop: serving.stop.clone(),
-            per_id: Mutex::default(),
+            roster: Arc::clone(&roster),
+            source: source.clone(),
+            rule,
         });
-        let permits = Arc::new(Semaphore::new(limits.connections));
-        serving.tasks.spawn(accept(self.socket, shared, permits, serving.tasks.clone()));
-        Ok(serving)
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(accept(self.socket, shared, stop.clone(), tasks.clone()));
+        tokio::spawn(look(Arc::clone(&roster), limits.times(), stop.clone(), tasks.clone()));
+        Ok(Serving { stop, tasks, roster })
     }
 }
 
@@ -95,15 +143,48 @@ impl Listener {
 pub struct Serving {
     stop: CancellationToken,
     tasks: TaskTracker,
+    roster: Arc<Roster>,
 }
 
 impl Serving {
-    /// Stops accepting, lets requests in flight finish for `bound` at the most, and closes every connection.
-    /// Tells whether everything finished by itself.
-    pub async fn drain(self, bound: Duration) -> bool {
+    /// Accepts no more connections, and lets the peers of those that are open know. They may still send requests.
+    pub fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();
-        tokio::time::timeout(bound, self.tasks.wait()).await.is_ok()
+        self.roster.stop();
+    }
+
+    /// Whether no connection is open.
+    pub fn is_quiet(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Takes no more requests. Those that are there go on.
+    pub fn end(&self) {
+        self.roster.end_all();
+    }
+
+    /// Closes every connection. Peers have a moment to take the answers that are there for them; what they do or leave undone
+    /// cannot make it longer. A request that is being carried out is waited for until `deadline`; tells whether none was cut.
+    pub async fn close(self, deadline: Instant) -> bool {
+        self.end();
+        let closed = async |limit: Instant| timeout_at(limit, self.tasks.wait()).await.is_ok();
+        if closed(Instant::now() + CLOSE_GRACE).await {
+            return true;
+        }
+        self.roster.cut(false);
+        let finished = closed(deadline.max(Instant::now() + CLOSE_GRACE)).await;
+        self.roster.cut(true);
+        self.tasks.wait().await;
+        finished
+    }
+
+    /// Stops accepting, lets requests in flight finish for `bound` at the most, and closes every connection. Tells whether
+    /// they all finished.
+    pub async fn drain(self, bound: Duration) -> bool {
+        let deadline = Instant::now() + bound;
+        self.stop();
+        self.close(deadline).await
     }
 }
 
@@ -113,78 +194,73 @@ pub(super) struct Shared {
     pub(super) app: App,
     pub(super) limits: Limits,
     pub(super) metrics: ConnectionMetrics,
-    pub(super) stop: CancellationToken,
-    per_id: Mutex<HashMap<Arc<str>, usize>>,
+    pub(super) roster: Arc<Roster>,
+    pub(super) source: SvidSource,
+    pub(super) rule: PeerRule,
 }
 
 impl Shared {
-    /// Counts a connection of `id`; `None` when it is one too many. The count ends when the guard is dropped.
-    pub(super) fn count(self: &Arc<Self>, id: Arc<str>) -> Option<Counted> {
-        let mut counts = self.per_id.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(Arc::clone(&id)).or_insert(0);
-        if *count >= self.limits.connections_per_id {
-            return None;
-        }
-        *count += 1;
-        Some(Counted { shared: Arc::clone(self), id })
-    }
-}
-
-/// One counted connection.
-pub(super) struct Counted {
-    shared: Arc<Shared>,
-    id: Arc<str>,
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut counts = self.shared.per_id.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.id) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.id);
-            }
-        }
+    /// Counts a refusal, and tells whoever writes it down.
+    pub(super) fn refuse(&self, counted: Reason, refused: &Refused<'_>) {
+        self.metrics.refuse(counted);
+        self.app.refused(refused);
     }
 }
 
 async fn accept(
     socket: TcpListener,
     shared: Arc<Shared>,
-    permits: Arc<Semaphore>,
+    stop: CancellationToken,
     tasks: TaskTracker,
 ) {
+    let mut once = OncePerChange::default();
     loop {
         let accepted = tokio::select! {
-            () = shared.stop.cancelled() => return,
+            () = stop.cancelled() => return,
             accepted = socket.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => match Arc::clone(&permits).try_acquire_owned() {
-                Ok(permit) => {
-                    tasks.spawn(one(stream, Arc::clone(&shared), permit));
+            Ok((stream, address)) => {
+                let (entry, gave_way) = shared.roster.arrive();
+                if gave_way {
+                    shared.metrics.refuse(Reason::TooMany);
                 }
-                // No answer is possible before the handshake, and a handshake is what there is no room for.
-                Err(_) => shared.metrics.refuse(Reason::TooMany),
-            },
+                tasks.spawn(one(stream, address, entry, Arc::clone(&shared)));
+            }
             // Out of file descriptors, most likely: wait for some to come back instead of spinning.
             Err(error) => {
-                tracing::warn!(reason = %error, "cannot accept a connection");
+                let reason = error.to_string();
+                if let Some(suppressed) = once.admit(&reason, std::time::Instant::now()) {
+                    tracing::warn!(reason, suppressed, "cannot accept a connection");
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     }
 }
 
-async fn one(stream: TcpStream, shared: Arc<Shared>, permit: OwnedSemaphorePermit) {
+async fn one(stream: TcpStream, address: SocketAddr, entry: Arc<Entry>, shared: Arc<Shared>) {
     shared.metrics.open.inc();
-    let metrics = shared.metrics.clone();
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(reason = %error, "cannot set TCP_NODELAY");
     }
-    Connection::new(shared).run(stream).await;
-    metrics.open.dec();
-    drop(permit);
+    Connection::new(Arc::clone(&shared), Arc::clone(&entry), address).run(stream).await;
+    shared.roster.leave(&entry);
+    shared.metrics.open.dec();
+}
+
+async fn look(
+    roster: Arc<Roster>,
+    times: TimeLimits,
+    stop: CancellationToken,
+    connections: TaskTracker,
+) {
+    let mut every = tokio::time::interval(LOOK_INTERVAL);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !(stop.is_cancelled() && connections.is_empty()) {
+        every.tick().await;
+        roster.look(&times, clock::now()).await;
+    }
 }
 
 /// Why a connection did not come to be.
@@ -195,6 +271,7 @@ pub(super) enum Reason {
     HandshakeTimeout,
     HandshakeFailed,
     PlainHttp,
+    Malformed,
 }
 
 impl Reason {
@@ -205,6 +282,7 @@ impl Reason {
             Self::HandshakeTimeout => "handshake_timeout",
             Self::HandshakeFailed => "handshake_failed",
             Self::PlainHttp => "plain_http",
+            Self::Malformed => "malformed",
         }
     }
 }
@@ -233,7 +311,7 @@ impl ConnectionMetrics {
         );
         registry.register(
             "connections_refused",
-            "Connections that were ended before the first request, by reason",
+            "Connections that were refused or ended for what the peer did, by reason",
             self.refused.clone(),
         );
     }

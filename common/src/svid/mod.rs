@@ -4,10 +4,18 @@
 //! a rotation needs no restart and breaks no request. While the agent is away, the last SVID serves until it expires.
 //! What a peer's certificate must look like is the business of [`crate::mtls`].
 
+mod bundles;
+mod follow;
 mod material;
+mod message;
 mod source;
 mod status;
+#[cfg(test)]
+mod tests;
+mod visibility;
 
+pub use bundles::{BundleFault, BundleProblem};
 pub use material::{Material, MaterialError};
 pub use source::{SvidError, SvidSource};
 pub use status::SvidStatus;
+pub use visibility::Visibility;

@@ -1,18 +1,20 @@
-//! The task that follows the Workload API, and the handle through which everybody reads its newest result.
+//! The handle through which everybody reads the newest identity. The task that fetches it is in [`super::follow`].
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwapOption;
-use futures_util::StreamExt;
-use spiffe::{WorkloadApiClient, X509Context};
 use time::OffsetDateTime;
 use tokio::{sync::watch, task::AbortHandle};
 
-use super::{Material, MaterialError, SvidStatus};
-use crate::{clock, retry::Backoff};
-
-/// The pause after the first failure, and the longest pause between two tries.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+use super::{Material, SvidStatus, Visibility, follow::follow};
+use crate::clock;
 
 /// A handle on this process's identity; clones share it. The following task ends when the last clone is dropped.
 #[derive(Clone)]
@@ -22,8 +24,10 @@ pub struct SvidSource {
     _task: Arc<Option<AbortOnDrop>>,
 }
 
-struct Shared {
+/// What the handles and the following task share.
+pub(super) struct Shared {
     material: ArcSwapOption<Material>,
+    generation: AtomicU64,
     status: watch::Sender<SvidStatus>,
 }
 
@@ -50,30 +54,25 @@ pub enum SvidError {
     },
 }
 
-/// One failed try, in words for a person.
-#[derive(Debug, thiserror::Error)]
-enum FollowError {
-    #[error("{}", explain(.0))]
-    Api(#[from] spiffe::WorkloadApiError),
-    #[error(transparent)]
-    Material(#[from] MaterialError),
-    #[error("the agent ended the stream")]
-    Ended,
-}
-
 impl SvidSource {
     /// Begins to follow the Workload API at `endpoint` (`unix:///path` or `tcp://ip:port`) and returns at once.
     ///
     /// The address has been checked by [`crate::config`]; a bad one shows up in [`Self::status`] like an absent agent.
     pub fn follow(endpoint: &str) -> Self {
+        Self::follow_as(endpoint, Visibility::Untouched)
+    }
+
+    /// As [`Self::follow`], for a process that hides itself from others of its user: see [`Visibility`].
+    pub fn follow_as(endpoint: &str, visibility: Visibility) -> Self {
         let shared = Arc::new(Shared {
             material: ArcSwapOption::empty(),
+            generation: AtomicU64::new(0),
             status: watch::Sender::new(SvidStatus {
                 disconnected_since: Some(clock::now()),
                 ..SvidStatus::default()
             }),
         });
-        let task = tokio::spawn(follow(endpoint.to_owned(), Arc::clone(&shared)));
+        let task = tokio::spawn(follow(endpoint.to_owned(), visibility, Arc::clone(&shared)));
         Self { shared, _task: Arc::new(Some(AbortOnDrop(task.abort_handle()))) }
     }
 
@@ -82,6 +81,7 @@ impl SvidSource {
         let status = SvidStatus { connected_since: Some(clock::now()), ..SvidStatus::default() };
         let shared = Arc::new(Shared {
             material: ArcSwapOption::empty(),
+            generation: AtomicU64::new(0),
             status: watch::Sender::new(status),
         });
         shared.adopt(material, clock::now());
@@ -122,6 +122,14 @@ impl SvidSource {
         self.shared.material.load_full()
     }
 
+    /// A number that grows with each adopted material, so that an open connection can notice cheaply that the trust
+    /// bundles may have changed. It is 0 before the first.
+    ///
+    /// Read it before [`Self::current`]: the material read afterwards is then at least as new as the number says.
+    pub fn generation(&self) -> u64 {
+        self.shared.generation.load(Ordering::Acquire)
+    }
+
     /// How the identity and the Workload API are doing.
     pub fn status(&self) -> SvidStatus {
         self.shared.status.borrow().clone()
@@ -142,7 +150,17 @@ impl fmt::Debug for SvidSource {
 }
 
 impl Shared {
-    fn adopt(&self, material: Material, now: OffsetDateTime) {
+    pub(super) fn current(&self) -> Option<Arc<Material>> {
+        self.material.load_full()
+    }
+
+    /// Whether a failure now is the first after a time in which all was well.
+    pub(super) fn was_well(&self) -> bool {
+        let status = self.status.borrow();
+        status.connected_since.is_some() || status.failures == 0
+    }
+
+    pub(super) fn adopt(&self, material: Material, now: OffsetDateTime) {
         let before = self.material.load_full();
         self.status.send_modify(|status| {
             if let Some(before) = &before {
@@ -153,15 +171,18 @@ impl Shared {
             status.not_before = Some(material.not_before());
             status.not_after = Some(material.not_after());
             status.offered = material.offered();
+            status.bundle_faults = material.bundle_faults().to_vec();
             status.last_update = Some(now);
             status.connected_since.get_or_insert(now);
             status.disconnected_since = None;
             // Inside, so that whoever is woken by the new status finds the new material.
             self.material.store(Some(Arc::new(material)));
+            // After the store: whoever sees the new number finds the new material.
+            self.generation.fetch_add(1, Ordering::Release);
         });
     }
 
-    fn lost(&self, reason: &str, now: OffsetDateTime) {
+    pub(super) fn lost(&self, reason: &str, now: OffsetDateTime) {
         self.status.send_modify(|status| {
             status.connected_since = None;
             status.disconnected_since.get_or_insert(now);
@@ -173,69 +194,4 @@ impl Shared {
 
 fn same_certificate(one: &Material, other: &Material) -> bool {
     one.certified_key().cert.first() == other.certified_key().cert.first()
-}
-
-async fn follow(endpoint: String, shared: Arc<Shared>) {
-    let mut backoff = Backoff::new(BACKOFF.0, BACKOFF.1);
-    loop {
-        let error = follow_once(&endpoint, &shared, &mut backoff).await;
-        let first_of_its_kind = shared.status.borrow().connected_since.is_some()
-            || shared.status.borrow().failures == 0;
-        shared.lost(&error.to_string(), clock::now());
-        let pause = backoff.pause();
-        if first_of_its_kind {
-            tracing::warn!(endpoint, reason = %error, "lost the SPIFFE Workload API, will try again");
-        } else {
-            tracing::debug!(endpoint, reason = %error, "no SPIFFE Workload API yet");
-        }
-        tokio::time::sleep(pause).await;
-    }
-}
-
-/// Opens one stream and takes from it until it ends; it always ends with a reason.
-async fn follow_once(endpoint: &str, shared: &Shared, backoff: &mut Backoff) -> FollowError {
-    let mut stream = match open(endpoint).await {
-        Ok(stream) => stream,
-        Err(error) => return error.into(),
-    };
-    while let Some(item) = stream.next().await {
-        let material = match item {
-            Ok(context) => Material::from_context(&context),
-            Err(error) => return error.into(),
-        };
-        match material {
-            Ok(material) => {
-                tracing::info!(id = %material.id(), not_after = %material.not_after(), "new X.509-SVID");
-                shared.adopt(material, clock::now());
-                backoff.reset();
-            }
-            Err(error) => return error.into(),
-        }
-    }
-    FollowError::Ended
-}
-
-async fn open(
-    endpoint: &str,
-) -> Result<
-    impl futures_util::Stream<Item = Result<X509Context, spiffe::WorkloadApiError>> + Unpin,
-    spiffe::WorkloadApiError,
-> {
-    let client = WorkloadApiClient::connect_to(endpoint).await?;
-    Ok(Box::pin(client.stream_x509_contexts().await?))
-}
-
-/// The innermost cause first: "transport error" alone helps nobody.
-fn explain(error: &spiffe::WorkloadApiError) -> String {
-    if matches!(error, spiffe::WorkloadApiError::NoIdentityIssued) {
-        return "the agent has no identity for this process: is there a registration entry whose selectors match it?"
-            .to_owned();
-    }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    let outer = error.to_string();
-    let inner = cause.to_string();
-    if outer.contains(&inner) { outer } else { format!("{outer}: {inner}") }
 }

@@ -2,6 +2,8 @@
 
 use time::{Duration, OffsetDateTime};
 
+use super::BundleFault;
+
 /// The state of an [`super::SvidSource`] at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SvidStatus {
@@ -17,6 +19,8 @@ pub struct SvidStatus {
     pub rotations: u64,
     /// How many times the trust bundles changed. The first ones do not count.
     pub bundle_updates: u64,
+    /// The trust bundles of the last update that could not be used, or not whole.
+    pub bundle_faults: Vec<BundleFault>,
     /// When the agent last sent something usable.
     pub last_update: Option<OffsetDateTime>,
     /// Since when the stream to the agent is open; `None` while it is not.

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use serde::Serialize;
@@ -36,8 +36,20 @@ pub enum Status {
 type Probe = Box<dyn Fn(OffsetDateTime) -> Result<(), String> + Send + Sync>;
 
 /// The checks of one process; clones share them.
+///
+/// A process is not ready, whatever its checks say, until [`Self::complete`] is called: a check that is not there yet
+/// cannot fail.
 #[derive(Clone, Default)]
-pub struct Health(Arc<Mutex<Vec<Check>>>);
+pub struct Health(Arc<Mutex<Checks>>);
+
+#[derive(Default)]
+struct Checks {
+    all: Vec<Check>,
+    complete: bool,
+}
+
+/// The name under which the checks that are still missing are reported, and the reason.
+const INCOMPLETE: (&str, &str) = ("start", "starting: not every check is there yet");
 
 struct Check {
     name: &'static str,
@@ -95,12 +107,17 @@ impl Health {
         probe: impl Fn(OffsetDateTime) -> Result<(), String> + Send + Sync + 'static,
     ) {
         let check = Check { name, effect, probe: Box::new(probe), record: Record::default() };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(check);
+        self.checks().all.push(check);
+    }
+
+    /// Says that every check has been added that decides on readiness. Only from now on can the process be ready.
+    pub fn complete(&self) {
+        self.checks().complete = true;
     }
 
     /// Asks every check once and writes the answers down.
     pub fn ask(&self, now: OffsetDateTime) {
-        for check in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+        for check in &mut self.checks().all {
             let answer = (check.probe)(now);
             check.note(answer, now);
         }
@@ -108,19 +125,25 @@ impl Health {
 
     /// The reasons for which the process is not ready at `now`; none means that it is.
     pub fn not_ready(&self, now: OffsetDateTime) -> Vec<(&'static str, String)> {
-        let checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        checks
+        let checks = self.checks();
+        let incomplete = (!checks.complete).then(|| (INCOMPLETE.0, INCOMPLETE.1.to_owned()));
+        let failing = checks
+            .all
             .iter()
             .filter(|check| check.effect == Effect::NotReady)
-            .filter_map(|check| (check.probe)(now).err().map(|reason| (check.name, reason)))
-            .collect()
+            .filter_map(|check| (check.probe)(now).err().map(|reason| (check.name, reason)));
+        incomplete.into_iter().chain(failing).collect()
     }
 
     /// Asks every check and tells all that is known.
     pub fn report(&self, now: OffsetDateTime) -> HealthReport {
-        let mut checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut checks = self.checks();
         let mut report = HealthReport { status: Status::Ok, checks: BTreeMap::new() };
-        for check in checks.iter_mut() {
+        if !checks.complete {
+            report.status = Status::Failing;
+            report.checks.insert(INCOMPLETE.0, CheckReport::incomplete());
+        }
+        for check in &mut checks.all {
             let answer = (check.probe)(now);
             if answer.is_err() != check.record.failing_since.is_some() {
                 check.note(answer, now);
@@ -131,12 +154,28 @@ impl Health {
         }
         report
     }
+
+    fn checks(&self) -> MutexGuard<'_, Checks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CheckReport {
+    fn incomplete() -> Self {
+        Self {
+            status: Status::Failing,
+            contiguous_fails: 0,
+            last_success_at: None,
+            last_failure_at: None,
+            failing_since: None,
+            reason: Some(INCOMPLETE.1.to_owned()),
+        }
+    }
 }
 
 impl fmt::Debug for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        f.debug_list().entries(checks.iter().map(|check| check.name)).finish()
+        f.debug_list().entries(self.checks().all.iter().map(|check| check.name)).finish()
     }
 }
 
@@ -202,6 +241,7 @@ mod tests {
 
     fn health(effect: Effect) -> (Health, Arc<AtomicBool>) {
         let health = Health::default();
+        health.complete();
         let broken = Arc::new(AtomicBool::new(false));
         let probe = Arc::clone(&broken);
         health.add("store", effect, move |_| {
@@ -239,6 +279,24 @@ mod tests {
         broken.store(true, Ordering::Relaxed);
         assert!(health.not_ready(NOON).is_empty());
         assert_eq!(health.report(NOON).status, Status::Degraded);
+    }
+
+    #[test]
+    fn a_process_is_not_ready_before_every_check_is_there() {
+        let health = Health::default();
+        assert_eq!(health.not_ready(NOON), [("start", INCOMPLETE.1.to_owned())]);
+        health.add("store", Effect::NotReady, |_| Ok(()));
+        assert_eq!(health.not_ready(NOON).len(), 1);
+        let report = health.report(NOON);
+        assert_eq!(report.status, Status::Failing);
+        assert_eq!(report.checks["start"].reason.as_deref(), Some(INCOMPLETE.1));
+        assert_eq!(report.checks["store"].status, Status::Ok);
+
+        health.complete();
+        assert!(health.not_ready(NOON).is_empty());
+        let report = health.report(NOON);
+        assert_eq!(report.status, Status::Ok);
+        assert!(!report.checks.contains_key("start"));
     }
 
     #[test]

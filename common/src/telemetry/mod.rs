@@ -4,8 +4,11 @@
 //! otherwise. It answers GET `/livez`, `/readyz`, `/healthz` and `/metrics`, holds no secret and changes nothing.
 
 mod health;
+mod listener;
 mod server;
 mod svid;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

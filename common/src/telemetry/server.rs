@@ -10,10 +10,10 @@ use axum::{
     routing::get,
 };
 use serde_json::json;
-use tokio::{net::TcpListener, task::AbortHandle, time::MissedTickBehavior};
+use tokio::{task::AbortHandle, time::MissedTickBehavior};
 
-use super::{Status, Telemetry};
-use crate::clock;
+use super::{Status, Telemetry, listener};
+use crate::{clock, net};
 
 /// How often every health check is asked.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
@@ -25,12 +25,12 @@ pub struct TelemetryServer {
     tasks: [AbortHandle; 2],
 }
 
-/// Binds and serves at once: `/livez` must answer before anything else works.
+/// Binds and serves at once: `/livez` must answer before anything else works. Must be called on a tokio runtime.
 ///
 /// # Errors
 /// The operating system's, where the address cannot be bound.
-pub async fn bind(telemetry: &Telemetry, addresses: &[SocketAddr]) -> io::Result<TelemetryServer> {
-    let socket = TcpListener::bind(addresses).await?;
+pub fn bind(telemetry: &Telemetry, addresses: &[SocketAddr]) -> io::Result<TelemetryServer> {
+    let socket = net::listen(addresses)?;
     let address = socket.local_addr()?;
     let app = Router::new()
         .route("/livez", get(async || "ok\n"))
@@ -38,11 +38,7 @@ pub async fn bind(telemetry: &Telemetry, addresses: &[SocketAddr]) -> io::Result
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
         .with_state(telemetry.clone());
-    let serve = tokio::spawn(async move {
-        if let Err(error) = axum::serve(socket, app).await {
-            tracing::error!(reason = %error, "the telemetry listener ended");
-        }
-    });
+    let serve = tokio::spawn(listener::serve(socket, app));
     let asked = telemetry.clone();
     let ask = tokio::spawn(async move {
         let mut every = tokio::time::interval(ASK_INTERVAL);

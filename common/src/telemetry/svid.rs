@@ -8,12 +8,18 @@ use prometheus_client::{
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{Effect, Telemetry};
-use crate::{clock, svid::SvidSource};
+use crate::{
+    clock,
+    svid::{BundleFault, SvidSource},
+};
 
-/// Watches `source`: two checks and the metrics of [`SvidMetrics`].
+/// How many faulty trust bundles a health check names.
+const FAULTS: usize = 5;
+
+/// Watches `source`: health checks, and the metrics of [`SvidMetrics`].
 ///
-/// `svid` decides on readiness: without a valid SVID no connection can be made. `workload_api` does not: while the agent
-/// is away the last SVID serves.
+/// Only `svid` decides on readiness: without a valid SVID no connection can be made. While the agent is away the last SVID
+/// serves, and a foreign trust bundle that cannot be used concerns only the peers of its trust domain.
 pub fn check_svid(telemetry: &Telemetry, source: &SvidSource, endpoint: &str) {
     let svid = source.clone();
     telemetry.health().add("svid", Effect::NotReady, move |now| {
@@ -38,6 +44,11 @@ pub fn check_svid(telemetry: &Telemetry, source: &SvidSource, endpoint: &str) {
             }
         }
     });
+    let bundles = source.clone();
+    telemetry.health().add("trust_bundles", Effect::Degraded, move |_| {
+        let faults = bundles.status().bundle_faults;
+        if faults.is_empty() { Ok(()) } else { Err(told(&faults)) }
+    });
     let late = source.clone();
     telemetry.health().add("svid_rotation", Effect::Degraded, move |now| {
         let status = late.status();
@@ -50,6 +61,16 @@ pub fn check_svid(telemetry: &Telemetry, source: &SvidSource, endpoint: &str) {
     });
     let metrics = SvidMetrics(source.clone());
     telemetry.register(|registry| registry.register_collector(Box::new(metrics)));
+}
+
+/// The first few faults, and how many more there are.
+fn told(faults: &[BundleFault]) -> String {
+    let first: Vec<String> = faults.iter().take(FAULTS).map(ToString::to_string).collect();
+    let more = match faults.len().saturating_sub(FAULTS) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    first.join("; ") + &more
 }
 
 fn text(at: OffsetDateTime) -> String {
@@ -81,6 +102,11 @@ impl Collector for SvidMetrics {
                 "workload_api_connected",
                 "1 while the stream to the SPIFFE Workload API is open",
                 i64::from(status.connected_since.is_some()),
+            ),
+            (
+                "trust_bundle_faults",
+                "Trust bundles of the last update that could not be used, or not whole",
+                i64::try_from(status.bundle_faults.len()).unwrap_or(i64::MAX),
             ),
         ] {
             let gauge = ConstGauge::new(value);

@@ -23,8 +23,8 @@ pub enum ErrorCode {
     ApiInternalError,
     /// The root key is not there yet.
     StateNotReady,
-    /// A policy of that name exists, and the request asked not to replace it. Upstream never sends this, and is never
-    /// asked to.
+    /// A policy of that name exists, and the request asked not to replace it; or a Keeper holds another share than the one
+    /// that Bootstrap gives. Upstream never sends this.
     EntityExists,
     /// Raw decryption, as text: an empty body.
     CryptoFailedToReadVersion,
@@ -225,7 +225,7 @@ pub fn fallback_error_body(code: ErrorCode) -> Bytes {
 }
 
 /// As [`fallback_error_body`], with a sentence for people.
-pub(super) fn fallback_error_body_with_reason(code: ErrorCode, reason: &str) -> Bytes {
+pub fn fallback_error_body_with_reason(code: ErrorCode, reason: &str) -> Bytes {
     ErrorFrame::PLAIN.body(code, Some(reason))
 }
 
@@ -246,5 +246,10 @@ impl KeeperOperation {
     /// The error body of this operation.
     pub fn error_body(self, code: ErrorCode) -> Bytes {
         self.error_frame().body(code, None)
+    }
+
+    /// As [`KeeperOperation::error_body`], with a sentence for people under `reason`.
+    pub fn error_body_with_reason(self, code: ErrorCode, reason: &str) -> Bytes {
+        self.error_frame().body(code, Some(reason))
     }
 }

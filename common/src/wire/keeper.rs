@@ -1,10 +1,12 @@
-//! Bodies of the Keeper: K1 and K2. The request of K2 is [`EmptyRequest`](super::EmptyRequest), the answer of K1
+//! Bodies of the Keeper: K1, K2 and our status. The request of K2 is [`EmptyRequest`](super::EmptyRequest), the answer of K1
 //! [`EmptyResponse`](super::EmptyResponse).
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::error::ReplyError;
 use super::go_json::{self, JsonError};
+use super::ours;
 use super::shard::Shard;
 
 /// K1: the Keeper's share.
@@ -55,6 +57,28 @@ impl ShardResponse {
                 out.name("Err").text("");
             });
         })
+    }
+}
+
+/// Whether a Keeper holds a share, for whoever may not have the share. Ours: upstream has no such route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeeperStatusResponse {
+    /// Whether there is a share in its slot.
+    pub filled: bool,
+}
+
+impl KeeperStatusResponse {
+    /// Reads the body of a 200.
+    ///
+    /// # Errors
+    /// [`ReplyError`] when it is malformed, or does not say.
+    pub fn decode(body: &[u8]) -> Result<Self, ReplyError> {
+        ours::reply(body)
+    }
+
+    /// The body to send.
+    pub fn encode(&self) -> Bytes {
+        ours::encode(self)
     }
 }
 

@@ -28,6 +28,7 @@ pub mod rules;
 mod secret;
 mod shard;
 mod status;
+mod store_status;
 mod stream;
 mod target;
 mod timestamp;
@@ -38,13 +39,16 @@ mod tests;
 
 pub use bootstrap::{VerifyRequest, VerifyResponse};
 pub use cipher::{DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse};
-pub use error::{ErrorCode, ErrorReply, PeerErrorCode, ReplyError, fallback_error_body};
+pub use error::{
+    ErrorCode, ErrorReply, PeerErrorCode, ReplyError, fallback_error_body,
+    fallback_error_body_with_reason,
+};
 pub use explain::{
     ExplainRequest, ExplainResponse, Grantee, LintFinding, LintResponse, NearMiss, WhoCanRequest,
     WhoCanResponse,
 };
 pub use go_json::{JsonError, MAX_DEPTH};
-pub use keeper::{ContributeRequest, ShardResponse};
+pub use keeper::{ContributeRequest, KeeperStatusResponse, ShardResponse};
 pub use metadata::{
     SecretMetadata, SecretMetadataRequest, SecretMetadataResponse, VersionMetadata,
 };
@@ -60,7 +64,8 @@ pub use secret::{
     SecretVersionsRequest,
 };
 pub use shard::{SHARD_LEN, Shard};
-pub use status::{KeeperStatus, KeeperStatusKind, StatusResponse};
+pub use status::{DataKind, KeeperStatus, KeeperStatusKind, StatusResponse, SurveyResponse};
+pub use store_status::{ImportStatus, StoreStatus};
 pub use stream::{
     DECRYPTION_FAILED, NONCE_LEN, STREAM_CONTENT_TYPE, STREAM_HEADER_LEN, StreamCiphertext,
     WRITTEN_VERSION, is_readable_version,

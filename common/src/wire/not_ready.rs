@@ -1,21 +1,17 @@
 //! Why an answer is 503, in words for people that programs can tell apart. Ours: upstream says 503 while it is sealed, and
 //! nothing besides the code.
 
-use bytes::Bytes;
-
-use super::error::{ErrorCode, fallback_error_body_with_reason};
-
 /// Why a request was not looked at, or not carried out, and may be in a moment. It tells a peer that nobody has
 /// authorized, so it names no path, no Keeper and no count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotReady {
     /// There is no root key.
     Sealed,
-    /// The store did not take the request in time. Nothing was written.
+    /// The store did not take the request in time, or another process holds a lock on it. Nothing was written.
     Busy,
     /// The daemon is about to end.
     Ending,
-    /// The SPIFFE ID of the peer has as many connections as one may have.
+    /// All SPIFFE IDs together have as many requests, or as much in memory for them, as there may be.
     Crowded,
 }
 
@@ -30,8 +26,10 @@ impl NotReady {
             Self::Busy => {
                 "busy: the store did not take the request in time, and nothing was changed"
             }
-            Self::Ending => "ending: the store is closed, since this process is about to end",
-            Self::Crowded => "crowded: this SPIFFE ID has too many connections",
+            Self::Ending => "ending: this process is about to end",
+            Self::Crowded => {
+                "crowded: all peers together have too many requests, or too much in memory for them"
+            }
         }
     }
 
@@ -39,11 +37,6 @@ impl NotReady {
     pub fn of_reason(reason: &str) -> Option<Self> {
         let word = |text: &str| text.split(':').next().map(str::to_owned);
         Self::ALL.into_iter().find(|known| word(known.as_str()) == word(reason))
-    }
-
-    /// The whole body of the answer.
-    pub fn body(self) -> Bytes {
-        fallback_error_body_with_reason(ErrorCode::StateNotReady, self.as_str())
     }
 }
 
@@ -58,10 +51,5 @@ mod tests {
         }
         assert_eq!(NotReady::of_reason("busy: in other words"), Some(NotReady::Busy));
         assert_eq!(NotReady::of_reason("something else"), None);
-        let body = NotReady::Crowded.body();
-        assert_eq!(
-            body,
-            r#"{"err":"state_not_ready","reason":"crowded: this SPIFFE ID has too many connections"}"#
-        );
     }
 }

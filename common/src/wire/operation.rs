@@ -236,6 +236,37 @@ operations! {
             ("RouteVerify", "create"),
             ErrorFrame::after(r#"{"hash":"","#),
         ),
+        /// Ours, unknown upstream: what a new root key would take the place of.
+        BootstrapSurvey => Route::new("/v1/bootstrap/survey", "bootstrap_survey", ("RouteSurvey", "read"),
+            ErrorFrame::PLAIN),
+    }
+}
+
+impl Operation {
+    /// Whether it changes anything that lasts, or lets a key in or out.
+    pub const fn changes(self) -> bool {
+        match self {
+            Self::SecretPut
+            | Self::SecretDelete
+            | Self::SecretUndelete
+            | Self::OperatorRecover
+            | Self::OperatorRestore
+            | Self::PolicyPut
+            | Self::PolicyDelete => true,
+            Self::SecretGet
+            | Self::SecretList
+            | Self::SecretMetadata
+            | Self::OperatorStatus
+            | Self::BootstrapVerify
+            | Self::BootstrapSurvey
+            | Self::PolicyGet
+            | Self::PolicyList
+            | Self::PolicyExplain
+            | Self::PolicyWhoCan
+            | Self::PolicyLint
+            | Self::CipherEncrypt
+            | Self::CipherDecrypt => false,
+        }
     }
 }
 
@@ -256,5 +287,8 @@ operations! {
             ("RouteShard", "read"),
             ErrorFrame::SHARD,
         ),
+        /// Ours, unknown upstream: whether the Keeper holds a share.
+        Status => Route::new("/v1/store/status", "keeper_status", ("RouteKeeperStatus", "read"),
+            ErrorFrame::PLAIN),
     }
 }

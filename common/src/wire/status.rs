@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{ReplyError, ours};
+use super::{ReplyError, StoreStatus, ours};
 
 /// The state of one Nexus.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct StatusResponse {
     /// When recovery shares were last taken out, RFC 3339; never, where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_export: Option<String>,
+    /// The store, where there is one and it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreStatus>,
 }
 
 /// The state of one Keeper, as Nexus sees it.
@@ -50,6 +53,12 @@ pub struct KeeperStatus {
     pub state: KeeperStatusKind,
     /// Since when, RFC 3339.
     pub since: String,
+    /// When it was last asked, or given its share, RFC 3339; never yet, where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub looked: Option<String>,
+    /// How many looks in a row have not found its share of the key in use.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub failures: u32,
     /// More words, where there are any. From the network: not fit for a terminal as it is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub detail: Option<String>,
@@ -73,6 +82,63 @@ pub enum KeeperStatusKind {
     Good,
     /// It holds a share of another key.
     Foreign,
+    /// It takes its share, answers that it has it, and then does not give it back.
+    Forgetful,
+}
+
+/// What Nexus knows before it has a root key, for Bootstrap: what a new key would take the place of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SurveyResponse {
+    /// Whether the root key is missing.
+    pub sealed: bool,
+    /// Why it is missing. From the network: not fit for a terminal as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// `sqlite`, `lite` or `memory`.
+    pub backend: String,
+    /// What lies in the data directory.
+    pub data: DataKind,
+    /// The data directory, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// Every Keeper, in the order of the shares, as it answered to this question.
+    pub keepers: Vec<KeeperStatus>,
+}
+
+/// What lies in the data directory of a Nexus, whether it can be opened or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataKind {
+    /// No data, or a backend that keeps none.
+    None,
+    /// A database of ours, or what is left of one.
+    Ours,
+    /// A database of upstream, which is not taken in yet.
+    Upstream,
+    /// Something may be there: the directory cannot be looked at. An answer that does not say counts as this.
+    #[default]
+    Unreadable,
+}
+
+impl SurveyResponse {
+    /// Reads the body of a 200.
+    ///
+    /// # Errors
+    /// [`ReplyError`] when it is malformed.
+    pub fn decode(body: &[u8]) -> Result<Self, ReplyError> {
+        ours::reply(body)
+    }
+
+    /// The body to send.
+    pub fn encode(&self) -> Bytes {
+        ours::encode(self)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl StatusResponse {

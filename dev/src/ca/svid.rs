@@ -85,8 +85,26 @@ impl Ca {
         ttl: Duration,
         now: OffsetDateTime,
     ) -> Result<Svid, CaError> {
+        self.issue_with_names(id, &[], ttl, now)
+    }
+
+    /// As [`Ca::issue`], with DNS names beside the ID.
+    ///
+    /// # Errors
+    /// As [`Ca::issue`], and for what is no DNS name.
+    pub fn issue_with_names(
+        &self,
+        id: &SpiffeId,
+        names: &[&str],
+        ttl: Duration,
+        now: OffsetDateTime,
+    ) -> Result<Svid, CaError> {
         self.check_member(id)?;
-        self.sign(&leaf(&[id], validity(now, ttl)?)?)
+        let mut params = leaf(&[id], validity(now, ttl)?)?;
+        for name in names {
+            params.subject_alt_names.push(SanType::DnsName((*name).try_into()?));
+        }
+        self.sign(&params)
     }
 
     /// A certificate for `id` that has one thing wrong with it: for tests of verifiers.

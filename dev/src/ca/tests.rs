@@ -85,6 +85,20 @@ fn an_svid_is_as_the_standard_wants_it() {
 }
 
 #[test]
+fn an_svid_with_names_is_valid_for_them_and_keeps_its_one_id() {
+    let svid = ca().issue_with_names(&nexus(), &["localhost"], HOUR, NOON).unwrap();
+    let der = CertificateDer::from(svid.certificate_der());
+    let leaf = EndEntityCert::try_from(&der).unwrap();
+    let valid_for = |name: &'static str| {
+        leaf.verify_is_valid_for_subject_name(&name.try_into().unwrap()).is_ok()
+    };
+    assert!(valid_for("localhost"));
+    assert!(!valid_for("example.org"));
+    let parsed = X509Svid::parse_from_der(svid.certificate_der(), svid.expose_key_der()).unwrap();
+    assert_eq!(*parsed.spiffe_id(), nexus());
+}
+
+#[test]
 fn certificate_and_key_of_an_svid_fit_in_der_and_in_pem() {
     let svid = ca().issue(&nexus(), HOUR, NOON).unwrap();
     let parsed = X509Svid::parse_from_der(svid.certificate_der(), svid.expose_key_der()).unwrap();

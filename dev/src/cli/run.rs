@@ -41,7 +41,7 @@ async fn run_in(cluster: &Cluster, command: &[OsString]) -> Result<ExitStatus, F
     // Read here, not set as a setting: it is the shell's own.
     #[expect(clippy::disallowed_methods, reason = "PATH is not a setting of SPIKE")]
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let bin = cluster.dir().join("bin");
+    let bin = cluster.bin().to_owned();
     let paths = std::iter::once(bin).chain(std::env::split_paths(&path));
     let status = Command::new(program)
         .args(arguments)

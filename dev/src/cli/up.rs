@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{DEFAULT_DIR, DIR_VARIABLE, Failure, Options, complain, runtime, say};
 use crate::{
-    cluster::Cluster,
+    cluster::{Cluster, Ended},
     control::{self, Control},
 };
 
@@ -42,8 +42,8 @@ pub(super) fn up(options: &Options) -> Result<ExitCode, Failure> {
         loop {
             tokio::select! {
                 restarted = cluster.restart_next(RESTART_PAUSE) => {
-                    let (name, status) = restarted?;
-                    complain(&format!("{name} ended with {status}; started it again"));
+                    let Ended { name, status, told } = restarted?;
+                    complain(&format!("{name} ended with {status}:\n{told}\nstarted it again"));
                 }
                 _ = interrupt.recv() => return end(cluster).await,
                 _ = terminate.recv() => return end(cluster).await,
@@ -70,7 +70,7 @@ pub(super) fn open_control(cluster: &Cluster, svid_ttl: Duration) -> std::io::Re
 
 /// Writes `DIR/env`, by which a shell joins the cluster. It is written when everything is ready, and whole.
 fn write_env(cluster: &Cluster) -> std::io::Result<()> {
-    let bin = quoted(&cluster.dir().join("bin").display().to_string());
+    let bin = quoted(&cluster.bin().display().to_string());
     let exports = join_settings(cluster)
         .into_iter()
         .map(|(name, value)| format!("export {name}={}", quoted(&value)));
@@ -96,6 +96,12 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
+/// A word for a POSIX shell, quoted only where it must be.
+fn word(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte);
+    if word.bytes().all(plain) { word.to_owned() } else { quoted(word) }
+}
+
 fn what_runs(cluster: &Cluster, options: &Options) -> String {
     let mut lines = vec![
         format!(
@@ -119,7 +125,7 @@ fn what_runs(cluster: &Cluster, options: &Options) -> String {
            spike secret put tenants/acme/db user=app pass=s3cr3t\n  \
            spike secret get tenants/acme/db\n\n\
          Ctrl-C ends everything.",
-        shown(&cluster.dir().join("env")),
+        word(&shown(&cluster.dir().join("env"))),
     ));
     lines.join("\n")
 }

@@ -17,7 +17,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::plan::Plan;
+use super::{
+    last_words::{Marks, last_words},
+    plan::Plan,
+};
 use crate::{
     programs::CHILD,
     workload_api::{RegisterError, Registration, Registry},
@@ -33,6 +36,8 @@ const END_LIMIT: Duration = Duration::from_secs(30);
 pub struct Daemon {
     plan: Plan,
     child: Child,
+    /// Where its own part of the logs begins.
+    marks: Marks,
     /// Holds the SPIFFE ID for as long as the process is ours.
     registration: Registration,
 }
@@ -57,12 +62,14 @@ pub enum DaemonError {
         source: RegisterError,
     },
     /// It ended by itself.
-    #[error("{name} ended with {status}; see {}", log.display())]
+    #[error("{name} ended with {status}:\n{told}\nmore is in {}", log.display())]
     Ended {
         /// The daemon.
         name: String,
         /// How it ended.
         status: ExitStatus,
+        /// What it said about it itself.
+        told: String,
         /// Its log.
         log: PathBuf,
     },
@@ -90,11 +97,13 @@ pub enum DaemonError {
 
 impl Daemon {
     pub(super) fn start(plan: Plan, registry: &Registry) -> Result<Self, DaemonError> {
+        let marks = plan.marks();
         let (child, registration) = plan.spawn(registry)?;
-        Ok(Self { plan, child, registration })
+        Ok(Self { plan, child, marks, registration })
     }
 
     pub(super) fn restart(&mut self, registry: &Registry) -> Result<(), DaemonError> {
+        self.marks = self.plan.marks();
         let (child, registration) = self.plan.spawn(registry)?;
         self.child = child;
         self.registration = registration;
@@ -137,6 +146,12 @@ impl Daemon {
         &self.plan.audit
     }
 
+    /// What it said about its end: errors of its log, and complaints about its settings.
+    pub fn last_words(&self) -> String {
+        let words = last_words(&self.plan.log, &self.plan.audit, self.marks);
+        if words.is_empty() { "it said nothing".to_owned() } else { words }
+    }
+
     /// Waits until the daemon says that it is ready.
     ///
     /// # Errors
@@ -162,6 +177,7 @@ impl Daemon {
                 return Err(DaemonError::Ended {
                     name: self.plan.name.clone(),
                     status,
+                    told: self.last_words(),
                     log: self.plan.log.clone(),
                 });
             }
@@ -257,6 +273,10 @@ impl Daemon {
 }
 
 impl Plan {
+    fn marks(&self) -> Marks {
+        Marks::now(&self.log, &self.audit)
+    }
+
     fn spawn(&self, registry: &Registry) -> Result<(Child, Registration), DaemonError> {
         let log = |path: &Path| {
             File::options()

@@ -5,8 +5,10 @@
 
 mod daemon;
 mod dev_shares;
+mod last_words;
 mod plan;
 mod ports;
+mod shortcuts;
 
 use std::{
     io,
@@ -32,16 +34,13 @@ use self::{
     dev_shares::DevShares,
     plan::{Plans, Settings, api_url, identity_settings, member},
     ports::Ports,
+    shortcuts::Shortcuts,
 };
 use crate::{
     ca::{Ca, CaError},
     programs,
-    temporary::TemporaryDir,
     workload_api::{self, RegisterError, WorkloadApi},
 };
-
-/// The longest path that a Unix socket may have, without its final NUL.
-const SOCKET_PATH_MAX: usize = 107;
 
 /// What a cluster is to be.
 #[derive(Clone, Debug)]
@@ -75,8 +74,19 @@ pub struct Cluster {
     nexus: Daemon,
     keepers: Vec<Daemon>,
     bootstrap: Settings,
-    /// Holds the socket where the state directory's own path is too long for one.
-    _socket_dir: Option<TemporaryDir>,
+    /// Holds what cannot have a path in the state directory.
+    shortcuts: Shortcuts,
+}
+
+/// A daemon that has ended by itself.
+#[derive(Debug)]
+pub struct Ended {
+    /// The daemon.
+    pub name: String,
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it said about it itself.
+    pub told: String,
 }
 
 /// Why a cluster does not start.
@@ -133,15 +143,20 @@ impl Cluster {
         let dir = std::path::absolute(&config.dir)
             .map_err(|source| ClusterError::Directory { path: config.dir.clone(), source })?;
         let in_dir = |source| ClusterError::Directory { path: dir.clone(), source };
+        if dir.to_str().is_none() {
+            // It is handed on in settings, which are text.
+            let source = io::Error::new(io::ErrorKind::InvalidInput, "its path is not UTF-8");
+            return Err(in_dir(source));
+        }
         make_private(&dir).map_err(in_dir)?;
         for part in ["bin", "data", "logs"] {
             make_private(&dir.join(part)).map_err(in_dir)?;
         }
         programs::install(&config.binary, &dir.join("bin")).map_err(in_dir)?;
         let ca = Ca::load_or_new(&dir.join("ca"), config.trust_domain.clone(), clock::now())?;
-        let (socket, socket_dir) = socket_path(&dir).map_err(in_dir)?;
+        let shortcuts = Shortcuts::of(&dir).map_err(in_dir)?;
         let workload_api = WorkloadApi::start(workload_api::Config {
-            socket,
+            socket: shortcuts.socket.clone(),
             ca: Arc::new(ca),
             svid_ttl: config.svid_ttl,
         })
@@ -161,7 +176,7 @@ impl Cluster {
             nexus,
             keepers,
             bootstrap: plans.bootstrap,
-            _socket_dir: socket_dir,
+            shortcuts,
         })
     }
 
@@ -245,6 +260,11 @@ impl Cluster {
         &self.dir
     }
 
+    /// Where the programs are. This path can stand on `PATH`.
+    pub fn bin(&self) -> &Path {
+        &self.shortcuts.bin
+    }
+
     /// The Workload API, to register processes with, to rotate SVIDs, to go away and come back.
     pub const fn workload_api(&self) -> &workload_api::Running {
         &self.workload_api
@@ -280,14 +300,11 @@ impl Cluster {
         }
     }
 
-    /// Waits for any daemon to end, and starts it again after `pause`. Gives back its name and how it ended.
+    /// Waits for any daemon to end, and starts it again after `pause`. Gives back which one, and how it ended.
     ///
     /// # Errors
     /// [`ClusterError::Daemon`] where it does not start again.
-    pub async fn restart_next(
-        &mut self,
-        pause: Duration,
-    ) -> Result<(String, ExitStatus), ClusterError> {
+    pub async fn restart_next(&mut self, pause: Duration) -> Result<Ended, ClusterError> {
         let registry = self.workload_api.registry();
         let waits = std::iter::once(&mut self.nexus).chain(&mut self.keepers).map(|daemon| {
             Box::pin(async move {
@@ -296,10 +313,11 @@ impl Cluster {
             })
         });
         let ((daemon, status), _, _) = futures_util::future::select_all(waits).await;
-        let status = status?;
+        let ended =
+            Ended { name: daemon.name().to_owned(), status: status?, told: daemon.last_words() };
         tokio::time::sleep(pause).await;
         daemon.restart(registry)?;
-        Ok((daemon.name().to_owned(), status))
+        Ok(ended)
     }
 
     /// The daemons, for showing them.
@@ -330,16 +348,6 @@ impl Cluster {
     pub fn spiffe_id(&self, path: &str) -> Result<SpiffeId, spiffe::SpiffeIdError> {
         SpiffeId::new(format!("{}{path}", self.trust_domain.id_string()))
     }
-}
-
-/// A socket's path is short by law of the kernel; a state directory's need not be.
-fn socket_path(dir: &Path) -> io::Result<(PathBuf, Option<TemporaryDir>)> {
-    let socket = dir.join("workload-api.sock");
-    if socket.as_os_str().len() <= SOCKET_PATH_MAX {
-        return Ok((socket, None));
-    }
-    let short = TemporaryDir::new()?;
-    Ok((short.path().join("workload-api.sock"), Some(short)))
 }
 
 fn make_private(dir: &Path) -> io::Result<()> {

@@ -43,6 +43,11 @@ impl Caller {
         Ok(Self { process: Process::find(pid)?, uid: credentials.uid() })
     }
 
+    /// Whether we may see which executable the caller runs.
+    pub(super) fn shows_executable(&self) -> bool {
+        self.process.executable().is_ok()
+    }
+
     /// The SPIFFE ID of the caller as of now.
     ///
     /// # Errors

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spiffe::TrustDomain;
+use spike_common::config::EndpointSocket;
 use tokio::sync::Mutex;
 
 pub use registry::{RegisterError, Registration, Registry};
@@ -137,7 +138,7 @@ impl Running {
 
     /// The value of `SPIFFE_ENDPOINT_SOCKET`.
     pub fn endpoint(&self) -> String {
-        format!("unix://{}", self.socket.display())
+        EndpointSocket::of_unix_path(&self.socket)
     }
 
     /// The authority whose SVIDs are handed out.
@@ -175,6 +176,23 @@ impl Running {
     /// Ends the trust in a foreign trust domain. False if there was none.
     pub fn unfederate(&self, trust_domain: &TrustDomain) -> bool {
         self.state.unfederate(trust_domain)
+    }
+
+    /// Makes every workload trust these X.509 authorities of our own trust domain too (DER, one after the other), in place of
+    /// those of the last call: as while an authority is replaced by another. None are left after a call with none.
+    pub fn trust_also(&self, authorities: &[u8]) {
+        self.state.trust_also(authorities);
+    }
+
+    /// Whether X.509-SVIDs are only for processes whose executable we may see: how a SPIRE agent attests that looks at
+    /// paths (`unix:path`). It sees every process if it is root, and otherwise those of its user that do not hide.
+    pub fn attest_executables(&self, required: bool) {
+        self.state.attest_executables(required);
+    }
+
+    /// Sends `der` as the X.509 bundle of a foreign trust domain called `name`, whatever the two are: for tests of clients.
+    pub fn send_unsound_bundle(&self, name: &str, der: &[u8]) {
+        self.state.send_unsound_bundle(name, der);
     }
 
     /// Goes away like an agent that has been stopped: connections end, the socket is gone. Registrations are kept.

@@ -80,6 +80,14 @@ impl Process {
         Ok(Some(chain))
     }
 
+    /// The file that it runs.
+    ///
+    /// # Errors
+    /// When the process is gone, or hides it from us.
+    pub(super) fn executable(self) -> io::Result<PathBuf> {
+        fs::read_link(format!("/proc/{}/exe", self.pid))
+    }
+
     /// The file name of the program it runs.
     ///
     /// A process that made itself undumpable hides its executable from everyone but root; then its command name, which
@@ -88,7 +96,7 @@ impl Process {
     /// # Errors
     /// When the process is gone.
     pub(super) fn program(self) -> io::Result<Vec<u8>> {
-        let name = match fs::read_link(format!("/proc/{}/exe", self.pid)) {
+        let name = match self.executable() {
             Ok(path) => program_name(&path),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 read_stat(self.pid)?.name

@@ -61,6 +61,10 @@ impl SpiffeWorkloadApi for Service {
     ) -> Result<Response<Self::FetchX509SVIDStream>, Status> {
         let renewal = Some(self.state.svid_ttl / 2);
         let caller = caller(&request)?;
+        if self.state.attests_executables() && !caller.shows_executable() {
+            tracing::info!("no identity issued: the executable is hidden");
+            return Err(no_identity());
+        }
         let updates = Updates::new(&self.state, caller, &self.closing, renewal, State::x509_svid);
         Ok(Response::new(Box::pin(updates.into_stream())))
     }

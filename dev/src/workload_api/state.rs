@@ -1,6 +1,7 @@
 //! What every connection shares: the authority, who is registered, which foreign trust domains are trusted.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,10 @@ pub(super) struct Changes {
     pub(super) bundles: u64,
 }
 
+/// Who serves on this machine, and gets the DNS name of it into the SVID, so that clients that know nothing of SPIFFE
+/// (`curl --cacert`) can verify them. The option `-dns` of a registration entry does the same in SPIRE.
+const SERVERS: [&str; 2] = ["/spike/nexus", "/spike/keeper"];
+
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) ca: Arc<Ca>,
@@ -32,13 +37,20 @@ pub(super) struct State {
     pub(super) registry: Registry,
     pub(super) changes: watch::Sender<Changes>,
     federated: Mutex<BTreeMap<TrustDomain, TrustBundle>>,
+    /// Further authorities of our own trust domain, DER, one after the other.
+    further: Mutex<Vec<u8>>,
+    /// X.509 bundles that nobody checks, by whatever name they are sent under.
+    unsound: Mutex<BTreeMap<String, Bytes>>,
+    attest_executables: AtomicBool,
 }
 
 impl State {
     pub(super) fn new(ca: Arc<Ca>, svid_ttl: Duration) -> Self {
         let (changes, _) = watch::channel(Changes::default());
         let registry = Registry::new(ca.trust_domain().clone());
-        Self { ca, svid_ttl, registry, changes, federated: Mutex::default() }
+        let (federated, further, unsound) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let attest_executables = AtomicBool::new(false);
+        Self { ca, svid_ttl, registry, changes, federated, further, unsound, attest_executables }
     }
 
     pub(super) fn rotate(&self) {
@@ -52,6 +64,11 @@ impl State {
         }
     }
 
+    pub(super) fn trust_also(&self, authorities: &[u8]) {
+        *self.further.lock().unwrap_or_else(PoisonError::into_inner) = authorities.to_vec();
+        self.changes.send_modify(|changes| changes.bundles += 1);
+    }
+
     pub(super) fn unfederate(&self, trust_domain: &TrustDomain) -> bool {
         let removed = self.federated().remove(trust_domain).is_some();
         if removed {
@@ -60,18 +77,34 @@ impl State {
         removed
     }
 
+    pub(super) fn attest_executables(&self, required: bool) {
+        self.attest_executables.store(required, Ordering::Relaxed);
+    }
+
+    pub(super) fn attests_executables(&self) -> bool {
+        self.attest_executables.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn send_unsound_bundle(&self, name: &str, der: &[u8]) {
+        self.unsound().insert(name.to_owned(), Bytes::copy_from_slice(der));
+        self.changes.send_modify(|changes| changes.bundles += 1);
+    }
+
     /// A fresh X.509-SVID, and everything it is used with.
     pub(super) fn x509_svid(&self, id: &SpiffeId) -> Result<X509svidResponse, Status> {
-        let svid = self.ca.issue(id, self.svid_ttl, now()).map_err(|error| internal(&error))?;
+        let names = if SERVERS.contains(&id.path()) { &["localhost"][..] } else { &[] };
+        let svid = self.ca.issue_with_names(id, names, self.svid_ttl, now());
+        let svid = svid.map_err(|error| internal(&error))?;
+        let mut federated_bundles = self.x509_authorities();
+        let own = federated_bundles.remove(&self.ca.trust_domain().id_string());
+        federated_bundles.extend(self.unsound().clone());
         let svid = X509svid {
             spiffe_id: id.to_string(),
             x509_svid: Bytes::copy_from_slice(svid.certificate_der()),
             x509_svid_key: Bytes::copy_from_slice(svid.expose_key_der()),
-            bundle: Bytes::copy_from_slice(self.ca.root_der()),
+            bundle: own.unwrap_or_default(),
             hint: String::new(),
         };
-        let mut federated_bundles = self.x509_authorities();
-        federated_bundles.remove(&self.ca.trust_domain().id_string());
         Ok(X509svidResponse { svids: vec![svid], crl: Vec::new(), federated_bundles })
     }
 
@@ -118,8 +151,16 @@ impl State {
     }
 
     fn bundles(&self) -> Vec<TrustBundle> {
+        let mut own = self.ca.bundle();
+        let further = self.further.lock().unwrap_or_else(PoisonError::into_inner);
+        own.x509_authorities.extend_from_slice(&further);
+        drop(further);
         let federated = self.federated();
-        std::iter::once(self.ca.bundle()).chain(federated.values().cloned()).collect()
+        std::iter::once(own).chain(federated.values().cloned()).collect()
+    }
+
+    fn unsound(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
+        self.unsound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// No code panics while it holds the lock, and the map would still be sound.

@@ -145,6 +145,24 @@ async fn foreign_trust_domains_come_and_go_in_every_stream() {
 }
 
 #[tokio::test]
+async fn a_further_authority_of_our_own_comes_and_goes_with_every_svid() {
+    let (api, _dir) = start(HOUR).await;
+    let mut contexts = client(&api).await.stream_x509_contexts().await.unwrap();
+    let second = authority("spike.ist");
+    let authorities = |context: &X509Context| {
+        let bundle = context.bundle_set().get(&trust_domain("spike.ist")).unwrap();
+        bundle.authorities().iter().map(|der| der.as_bytes().to_vec()).collect::<Vec<_>>()
+    };
+    let first = api.ca().root_der();
+    assert_eq!(authorities(&next(&mut contexts).await.unwrap().unwrap()), [first]);
+    api.trust_also(second.root_der());
+    let both = authorities(&next(&mut contexts).await.unwrap().unwrap());
+    assert_eq!(both, [first, second.root_der()]);
+    api.trust_also(&[]);
+    assert_eq!(authorities(&next(&mut contexts).await.unwrap().unwrap()), [first]);
+}
+
+#[tokio::test]
 async fn a_trust_domain_does_not_federate_with_itself() {
     let (api, _dir) = start(HOUR).await;
     let refused = api.federate(authority("spike.ist").bundle());

@@ -6,9 +6,16 @@ use std::{
 };
 
 use axum::http::{Method, header};
+use axum::{body::Body, http::Request, response::Response};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use spike_common::{audit::AuditLog, http::BodyLimits, identity::TrustRootsByRole};
+use spike_common::{
+    audit::AuditLog,
+    budget::Bounds,
+    http::{BodyLimits, RequestLimits},
+    identity::TrustRootsByRole,
+    limit::Rate,
+};
 
 use super::*;
 
@@ -19,6 +26,7 @@ const PILOT: &str = "spiffe://spike.ist/spike/pilot/role/superuser";
 
 const CONTRIBUTE: &str = "/v1/store/contribute";
 const SHARD: &str = "/v1/store/shard";
+const STATUS: &str = "/v1/store/status";
 /// The share of the example in wire-api 8.
 const SHARE: [u8; 32] = [
     212, 60, 38, 23, 32, 123, 232, 218, 248, 14, 70, 44, 251, 98, 219, 57, 241, 124, 44, 7, 251,
@@ -35,8 +43,13 @@ struct Subject {
 impl Subject {
     fn new() -> Self {
         let (audit, writer) = pipe().unwrap();
-        let limits = BodyLimits { bytes: 1024, time: Duration::from_mins(1) };
-        let log = AuditLog::to_file(File::from(OwnedFd::from(writer)));
+        let limits = RequestLimits {
+            body: BodyLimits { bytes: 1024, time: Duration::from_mins(1) },
+            in_flight: Bounds::NONE,
+            memory: Bounds::NONE,
+            denials: Rate { per_second: 0, burst: 0 },
+        };
+        let log = AuditLog::to_file(File::from(OwnedFd::from(writer))).unwrap();
         let keeper = Arc::new(Keeper::new(Arc::new(TrustRootsByRole::default()), log, limits));
         Self { app: app(&keeper), keeper, audit }
     }
@@ -161,7 +174,7 @@ async fn another_share_takes_the_place_of_the_held_one_and_is_counted() {
     };
     assert!(metrics().contains("share_present 0\n"), "{}", metrics());
     for (share, replacements) in [(SHARE, 0), (SHARE, 0), ([9; 32], 1), (SHARE, 2)] {
-        let taken = keeper.post(BOOTSTRAP, CONTRIBUTE, &contribution(&share)).await;
+        let taken = keeper.post(NEXUS, CONTRIBUTE, &contribution(&share)).await;
         assert_eq!(taken, (200, "{}".to_owned()));
         assert_eq!(keeper.post(NEXUS, SHARD, "{}").await, held(&share));
         let expected = format!("share_replacements_total {replacements}\n");
@@ -170,6 +183,41 @@ async fn another_share_takes_the_place_of_the_held_one_and_is_counted() {
     assert!(metrics().contains("share_present 1\n"), "{}", metrics());
     let counted = r#"requests_total{route="keeper_shard",status="200"} 4"#;
     assert!(metrics().contains(counted), "{}", metrics());
+}
+
+/// Whoever had Bootstrap's SVID could overwrite every share while Nexus restarted.
+#[tokio::test]
+async fn bootstrap_fills_an_empty_keeper_and_takes_no_share_away() {
+    let keeper = Subject::new();
+    let ok = (200, "{}".to_owned());
+    for _ in 0..2 {
+        assert_eq!(keeper.post(BOOTSTRAP, CONTRIBUTE, &contribution(&SHARE)).await, ok);
+    }
+    let (status, body) = keeper.post(BOOTSTRAP, CONTRIBUTE, &contribution(&[9; 32])).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &body["err"]), (409, &json!("entity_exists")));
+    let reason = body["reason"].as_str().unwrap();
+    assert!(reason.contains("takes a different one from Nexus only"), "{reason}");
+    assert_eq!(keeper.post(NEXUS, SHARD, "{}").await, held(&SHARE));
+    // Nexus may, and Bootstrap still may not.
+    assert_eq!(keeper.post(NEXUS, CONTRIBUTE, &contribution(&[9; 32])).await, ok);
+    assert_eq!(keeper.post(BOOTSTRAP, CONTRIBUTE, &contribution(&SHARE)).await.0, 409);
+    assert_eq!(keeper.post(NEXUS, SHARD, "{}").await, held(&[9; 32]));
+}
+
+#[tokio::test]
+async fn bootstrap_and_nexus_learn_whether_there_is_a_share_and_nobody_learns_which() {
+    let keeper = Subject::new();
+    for filled in [false, true] {
+        for who in [BOOTSTRAP, NEXUS, NEXUS_POD] {
+            let told = (200, format!(r#"{{"filled":{filled}}}"#));
+            assert_eq!(keeper.post(who, STATUS, "{}").await, told, "{who}");
+        }
+        let denied = (401, r#"{"err":"access_unauthorized"}"#.to_owned());
+        assert_eq!(keeper.post(PILOT, STATUS, "{}").await, denied);
+        assert_eq!(keeper.post(BOOTSTRAP, STATUS, "[]").await, refused());
+        keeper.post(BOOTSTRAP, CONTRIBUTE, &contribution(&SHARE)).await;
+    }
 }
 
 #[tokio::test]

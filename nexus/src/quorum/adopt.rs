@@ -1,9 +1,20 @@
 //! The one way by which a root key comes into use: checked against the store first, whoever brought it.
+//!
+//! Where there is no store, nothing can check it: right after Bootstrap that is as it should be, and at any other time the
+//! data is missing, because a volume is not mounted or a path is wrong. A new, empty store would then pass for the old one.
+//! So a key without data waits until Bootstrap proves it, which it does right after it has made it, or until an operator
+//! has said that a new store is wanted.
 
-use std::sync::Arc;
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use spike_common::{clock, daemon::chain};
-use spike_crypto::{Fingerprint, RootKey};
+use spike_crypto::{AssociatedData, Fingerprint, Nonce, RootCipher, RootKey};
 use tokio::sync::Mutex;
 
 use super::Candidates;
@@ -19,8 +30,13 @@ pub struct Adopter {
     /// Where the data is; `None` for the lite backend, which has none.
     home: Option<Home>,
     options: Options,
-    /// Two keys that come at the same moment must not both start a store.
-    one_at_a_time: Mutex<()>,
+    /// Whether an operator has said that a new store is to be made where there is none.
+    accept_new_store: bool,
+    /// A key that would start a new store, and has not been shown to come from Bootstrap. Its lock is held while a key is
+    /// tried: two that come at the same moment must not both start a store.
+    waiting: Mutex<Option<RootKey>>,
+    /// Whether one waits, for those who cannot wait for the lock.
+    awaits_proof: AtomicBool,
 }
 
 /// Why a key was not put to use. Nothing was changed.
@@ -48,6 +64,18 @@ pub enum AdoptError {
         "the shares make several keys, and there is no data yet to tell which is meant: was Bootstrap run twice?"
     )]
     Ambiguous,
+    /// There is no data for the key. That is right after Bootstrap only, which proves the key; otherwise the data is missing.
+    #[error(
+        "there is a key ({given}) and no data in {}: if the data is elsewhere, put it there (is the volume mounted, is \
+         SPIKE_NEXUS_DATA_DIR right?); right after Bootstrap, its proof of the key is awaited, and makes the store; if the \
+         data is lost for good, start Nexus once with SPIKE_NEXUS_ACCEPT_NEW_STORE=true", directory.display()
+    )]
+    NoData {
+        /// The key that was brought.
+        given: Fingerprint,
+        /// Where the data was looked for.
+        directory: PathBuf,
+    },
     /// The store cannot be opened, whatever the key.
     #[error("the store cannot be opened: {}", chain(.0))]
     Store(#[source] StoreError),
@@ -56,10 +84,34 @@ pub enum AdoptError {
     Bug,
 }
 
+impl AdoptError {
+    /// Whether the same shares may do later: what was wrong is not about them.
+    pub(super) const fn may_pass(&self) -> bool {
+        match self {
+            Self::Store(_) | Self::NoData { .. } => true,
+            Self::OtherKeyLive { .. } | Self::WrongKey { .. } | Self::Ambiguous | Self::Bug => {
+                false
+            }
+        }
+    }
+}
+
 impl Adopter {
-    /// Keys will be checked against the store at `home`.
-    pub const fn new(seal: Arc<Seal>, home: Option<Home>, options: Options) -> Self {
-        Self { seal, home, options, one_at_a_time: Mutex::const_new(()) }
+    /// Keys will be checked against the store at `home`. Where there is none, `accept_new_store` lets any key start one.
+    pub const fn new(
+        seal: Arc<Seal>,
+        home: Option<Home>,
+        options: Options,
+        accept_new_store: bool,
+    ) -> Self {
+        Self {
+            seal,
+            home,
+            options,
+            accept_new_store,
+            waiting: Mutex::const_new(None),
+            awaits_proof: AtomicBool::new(false),
+        }
     }
 
     /// Puts the right one of `candidates` to use.
@@ -67,12 +119,32 @@ impl Adopter {
     /// # Errors
     /// [`AdoptError`]: nothing was changed, and Nexus is as sealed or unsealed as it was.
     pub async fn adopt(&self, candidates: Candidates) -> Result<Fingerprint, AdoptError> {
-        let _one = self.one_at_a_time.lock().await;
+        let mut waiting = self.waiting.lock().await;
+        let before = waiting.take().map(|key| key.fingerprint());
+        self.awaits_proof.store(false, Ordering::Release);
         if let Ok(unsealed) = self.seal.unsealed() {
             return already_live(unsealed.root_key(), candidates);
         }
         if candidates.ambiguous() && !self.has_data() {
             return Err(AdoptError::Ambiguous);
+        }
+        let missing = self.missing_data();
+        if let (true, Some(directory)) = (self.accept_new_store, &missing) {
+            tracing::warn!(
+                directory = %directory.display(),
+                "there is no data here, and SPIKE_NEXUS_ACCEPT_NEW_STORE lets a new store be made: take the setting away again"
+            );
+        }
+        if let (false, Some(directory)) = (self.accept_new_store, missing) {
+            // Not ambiguous: there is one at most.
+            *waiting = candidates.into_keys().next();
+            let given = waiting.as_ref().map(RootKey::fingerprint).ok_or(AdoptError::Bug)?;
+            self.awaits_proof.store(true, Ordering::Release);
+            let error = AdoptError::NoData { given, directory };
+            if before != Some(given) {
+                tracing::warn!(reason = %error, "the root key is not put to use yet");
+            }
+            return Err(error);
         }
         let mut refused = AdoptError::Bug;
         for key in candidates.into_keys() {
@@ -90,8 +162,40 @@ impl Adopter {
         Err(refused)
     }
 
-    fn has_data(&self) -> bool {
+    /// Bootstrap proves that it has just made the key that waits for data: `question` was encrypted under it. Makes the
+    /// store and puts the key to use. `false`: no key waits, or it is another one.
+    ///
+    /// # Errors
+    /// [`AdoptError`]: nothing was changed.
+    pub(crate) async fn prove(&self, nonce: &Nonce, question: &[u8]) -> Result<bool, AdoptError> {
+        let mut waiting = self.waiting.lock().await;
+        let proves = |key: &mut RootKey| {
+            let cipher = RootCipher::new(key);
+            cipher.aead().decrypt(nonce, question, &AssociatedData::none()).is_ok()
+        };
+        let Some(key) = waiting.take_if(proves) else { return Ok(false) };
+        self.awaits_proof.store(false, Ordering::Release);
+        let fingerprint = key.fingerprint();
+        self.seal.unseal(self.open(key).await?);
+        tracing::info!(%fingerprint, "Bootstrap has proved the root key; it is in use, with a new store");
+        Ok(true)
+    }
+
+    /// Whether a key waits for Bootstrap's proof.
+    pub(crate) fn awaits_proof(&self) -> bool {
+        self.awaits_proof.load(Ordering::Acquire)
+    }
+
+    pub(super) fn has_data(&self) -> bool {
         self.home.as_ref().is_some_and(Store::exists)
+    }
+
+    /// The directory where there should be data and is none.
+    fn missing_data(&self) -> Option<PathBuf> {
+        match &self.home {
+            Some(home @ Home::File(directory)) if !Store::exists(home) => Some(directory.clone()),
+            Some(Home::File(_) | Home::Memory) | None => None,
+        }
     }
 
     async fn open(&self, key: RootKey) -> Result<Unsealed, AdoptError> {

@@ -76,6 +76,11 @@ impl Candidates {
         self.0.len() > 1
     }
 
+    /// The best supported key.
+    pub fn first(&self) -> Option<&RootKey> {
+        self.0.first().map(|candidate| &candidate.key)
+    }
+
     /// The shares that do not belong to the first key.
     pub fn odd(&self) -> &[ShareIndex] {
         self.0.first().map_or(&[], |first| &first.odd)

@@ -40,15 +40,26 @@ pub fn quorum_check(keepers: &Keepers) -> Result<(), String> {
 
 fn trouble(keeper: &KeeperState) -> String {
     let what = match &keeper.share {
+        ShareState::Unknown if keeper.looked.is_some() => "not heard of".to_owned(),
         ShareState::Unknown => "not asked yet".to_owned(),
         ShareState::Unreachable(reason) => format!("unreachable ({reason})"),
         ShareState::Empty => "holds no share".to_owned(),
         ShareState::Unusable(reason) => format!("sent no usable share ({reason})"),
         ShareState::Foreign => "holds a share of another key".to_owned(),
-        ShareState::Unjudged | ShareState::Good => "fine".to_owned(),
+        ShareState::Forgetful(instead) => {
+            format!("takes its share and sends {instead} when it is asked for it")
+        }
+        ShareState::Unjudged => "holds a share that was not judged yet".to_owned(),
+        ShareState::Good => "fine".to_owned(),
     };
-    let since = keeper.since.format(&Rfc3339).unwrap_or_default();
-    format!("Keeper {} at {} {what} since {since}", keeper.index, keeper.url)
+    let since = if matches!(keeper.share, ShareState::Unknown) {
+        keeper.looked.unwrap_or(keeper.since)
+    } else {
+        keeper.since
+    };
+    let (since, failures) = (since.format(&Rfc3339).unwrap_or_default(), keeper.failures);
+    let times = if failures > 1 { format!(", {failures} times in a row") } else { String::new() };
+    format!("Keeper {} at {} {what} since {since}{times}", keeper.index, keeper.url)
 }
 
 /// The Keepers in numbers, counted when they are asked for.
@@ -79,6 +90,10 @@ impl Collector for KeeperMetrics {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
         }
-        Ok(())
+        let given = &self.0.contributions.0;
+        let help = "Shares that were given to Keepers, by outcome: kept (the Keeper gave it back), forgotten, refused, \
+                    unreachable";
+        let kind = given.metric_type();
+        given.encode(encoder.encode_descriptor("keeper_contributions", help, None, kind)?)
     }
 }

@@ -7,14 +7,18 @@ use std::{
 
 use spike_common::{
     client::{CallError, KeeperClient},
-    clock,
     config::HttpsUrl,
-    mtls::ClientTimeouts,
+    mtls::{ClientTimeouts, TransportError},
 };
 use spike_crypto::{ShareIndex, ShareValue};
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
-use super::lapse::Lapses;
+use super::{
+    lapse::Lapses,
+    record::{Moment, Record, ShareState},
+    told::Told,
+};
 
 /// One Keeper: where it is, how to talk to it, and how it was when it last answered.
 #[derive(Debug)]
@@ -22,7 +26,8 @@ pub(super) struct Keeper {
     pub(super) index: ShareIndex,
     pub(super) url: HttpsUrl,
     pub(super) client: KeeperClient,
-    state: Mutex<KeeperState>,
+    record: Mutex<Record>,
+    told: Mutex<Told>,
     pub(super) lapses: Lapses,
 }
 
@@ -37,37 +42,10 @@ pub struct KeeperState {
     pub share: ShareState,
     /// Since when it is so.
     pub since: OffsetDateTime,
-}
-
-/// How a Keeper is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ShareState {
-    /// It was not asked yet.
-    Unknown,
-    /// It does not answer, and why.
-    Unreachable(String),
-    /// It answers, and holds no share.
-    Empty,
-    /// It sent something that is no share, and why.
-    Unusable(String),
-    /// It holds a share, and there is no key yet to judge it by.
-    Unjudged,
-    /// It holds its share of the key in use.
-    Good,
-    /// It holds a share of some other key.
-    Foreign,
-}
-
-impl ShareState {
-    /// Whether the Keeper answers at all.
-    pub const fn reachable(&self) -> bool {
-        !matches!(self, Self::Unknown | Self::Unreachable(_))
-    }
-
-    /// Whether the Keeper would help a restarted Nexus.
-    pub const fn helps(&self) -> bool {
-        matches!(self, Self::Good | Self::Unjudged)
-    }
+    /// When it was last looked at.
+    pub looked: Option<OffsetDateTime>,
+    /// How many looks in a row have found no share, or a wrong one.
+    pub failures: u32,
 }
 
 /// What a Keeper answered.
@@ -78,13 +56,8 @@ pub(super) enum Answer {
 
 impl Keeper {
     pub(super) fn new(index: ShareIndex, url: HttpsUrl, client: KeeperClient) -> Self {
-        let state = KeeperState {
-            index: index.get(),
-            url: url.to_string(),
-            share: ShareState::Unknown,
-            since: clock::now(),
-        };
-        Self { index, url, client, state: Mutex::new(state), lapses: Lapses::default() }
+        let record = Mutex::new(Record::new(Moment::now()));
+        Self { index, url, client, record, told: Mutex::default(), lapses: Lapses::default() }
     }
 
     /// Asks for the share. Whatever a Keeper sends, this only ever says what it was (F4, Q-39).
@@ -99,6 +72,9 @@ impl Keeper {
                 return Answer::Other(ShareState::Unusable(refusal.to_string()));
             }
             Err(CallError::Reply(error)) => {
+                return Answer::Other(ShareState::Unusable(error.to_string()));
+            }
+            Err(CallError::Transport(error @ TransportError::TooLarge { .. })) => {
                 return Answer::Other(ShareState::Unusable(error.to_string()));
             }
             Err(CallError::Transport(error)) => {
@@ -118,25 +94,59 @@ impl Keeper {
         }
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, KeeperState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How the Keeper is.
+    pub(super) fn state(&self) -> KeeperState {
+        let record = self.record();
+        KeeperState {
+            index: self.index.get(),
+            url: self.url.to_string(),
+            share: record.share(Instant::now()),
+            since: record.since(),
+            looked: record.looked(),
+            failures: record.failures(),
+        }
     }
 
-    /// Writes down how the Keeper is; the time is that of the last change.
-    pub(super) fn note(&self, share: ShareState) {
+    /// When the Keeper was last looked at.
+    pub(super) fn looked_at(&self) -> Option<Instant> {
+        self.record().looked_at()
+    }
+
+    /// Writes down what a look has shown. Tells whether it shows something of another kind than the look before.
+    pub(super) fn note(&self, share: ShareState) -> bool {
         self.lapses.note(&share);
-        let mut state = self.state();
-        let same_kind = std::mem::discriminant(&state.share) == std::mem::discriminant(&share);
-        if !same_kind {
-            state.since = clock::now();
-            tracing::info!(keeper = %self.index, url = %self.url, state = ?share, "a Keeper has changed");
+        let changed = self.record().note(share, Moment::now());
+        self.tell(changed)
+    }
+
+    /// Writes down that the Keeper took its share, and what it sent when it was asked for it just after.
+    pub(super) fn note_given(&self, read_back: &ShareState) {
+        self.lapses.note(read_back);
+        let changed = self.record().note_given(read_back, Moment::now());
+        self.tell(changed);
+    }
+
+    /// Whether this trouble with the Keeper is to be told now.
+    pub(super) fn is_news(&self, trouble: &str) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.is_due(trouble, Instant::now())
+    }
+
+    fn tell(&self, changed: bool) -> bool {
+        if changed {
+            let state = self.state().share;
+            tracing::info!(keeper = %self.index, url = %self.url, ?state, "a Keeper has changed");
         }
-        state.share = share;
+        changed
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A Keeper answers from memory. One that takes longer is as good as away.
-const CALL_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const CALL_LIMIT: Duration = Duration::from_secs(5);
 
 /// The configured limits, where they are shorter than what a Keeper may take.
 pub(super) fn within_limit(timeouts: ClientTimeouts) -> ClientTimeouts {

@@ -1,51 +1,69 @@
-//! The Keepers: asked for their shares while Nexus is sealed, kept filled once it is not.
+//! The Keepers: asked for their shares while Nexus is sealed, kept filled once it is not. One task each: a slow one
+//! delays nobody.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
 use spike_common::{
     client::KeeperClient,
     config::KeeperPeers,
-    daemon::{StartError, chain},
+    daemon::StartError,
     identity::TrustRootsByRole,
     mtls::ClientTimeouts,
     retry::{Backoff, unit_interval},
     svid::SvidSource,
-    wire::{ContributeRequest, Shard},
 };
-use spike_crypto::{Derivation, Quorum, RootKey, Share, ShareIndex, derivation_of, split};
-use tokio::{sync::Notify, task::AbortHandle, time::Instant};
+use spike_crypto::{Quorum, ShareIndex};
+use tokio::{
+    sync::{Notify, watch},
+    task::AbortHandle,
+    time::Instant,
+};
 
 use super::{
-    AdoptError, Adopter, Candidates, KeeperState, Lapse, ShareState,
-    collect::CollectError,
-    keeper::{Answer, Keeper, within_limit},
+    Adopter, KeeperState, Lapse,
+    contribute::Contributions,
+    gather::Collected,
+    keeper::{CALL_LIMIT, Keeper, within_limit},
+    told::Told,
 };
 use crate::seal::Seal;
 
-/// The first and the longest pause between two questions to one Keeper while there is no key. A Keeper that has just
-/// been seeded is noticed within a second, jitter included.
-const SEALED_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(400));
-/// The pause between two questions to a Keeper that is well, once there is a key.
-const UNSEALED_PAUSE: Duration = Duration::from_secs(5);
+/// The first pause between two questions to one Keeper while there is no key. It doubles as long as nothing changes.
+const FIRST_SEALED_PAUSE: Duration = Duration::from_millis(50);
+/// The pause between two questions to a Keeper that is well, once there is a key. With its jitter, a share that is lost is
+/// noticed within four seconds.
+const UNSEALED_PAUSE: Duration = Duration::from_millis(2500);
 /// The pause between two questions to one that is not: how soon a Keeper that comes back empty is filled again.
 const TROUBLED_PAUSE: Duration = Duration::from_secs(1);
+/// How long it takes at most until every Keeper has answered, or was given up.
+pub(crate) const ANSWER_LIMIT: Duration = CALL_LIMIT.saturating_add(Duration::from_secs(1));
+/// How often it is looked whether a question to every Keeper was answered.
+const ANSWERS_PAUSE: Duration = Duration::from_millis(20);
 
 /// All Keepers of this Nexus.
 #[derive(Debug)]
 pub struct Keepers {
     each: Vec<Keeper>,
-    seal: Arc<Seal>,
-    adopter: Arc<Adopter>,
-    quorum: Quorum,
+    pub(super) seal: Arc<Seal>,
+    pub(super) adopter: Arc<Adopter>,
+    pub(super) quorum: Quorum,
     timing: Timing,
-    collected: Mutex<Collected>,
+    pub(super) collected: Mutex<Collected>,
     /// Shares are tried by one task at a time: what is told last must be of all that are there, and not of a few.
-    trying: tokio::sync::Mutex<()>,
-    /// The key has come into use: no Keeper waits for its next turn.
-    unsealed: Notify,
+    pub(super) trying: tokio::sync::Mutex<()>,
+    /// The shares make a key, and the store cannot be opened with it.
+    pub(super) store_fails: watch::Sender<bool>,
+    /// No Keeper waits for its next turn: the key has come into use, or somebody wants to know how they are.
+    at_once: Notify,
+    /// Something has changed, so that pauses begin at the shortest again.
+    stirred: Notify,
+    told: Mutex<Told>,
+    /// The key came from an operator, and neither data nor any Keeper's share has shown that it is the right one.
+    pub(super) unproved: AtomicBool,
+    pub(super) contributions: Contributions,
 }
 
 /// How often Keepers are talked to.
@@ -53,16 +71,9 @@ pub struct Keepers {
 pub(crate) struct Timing {
     /// How often a Keeper that is well is given its share again (`SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL`).
     pub(crate) update_interval: Duration,
-    /// The longest pause between two questions while there is no key, where it is shorter than ours
+    /// The longest pause between two questions while there is no key and nothing changes
     /// (`SPIKE_NEXUS_RECOVERY_MAX_INTERVAL`, which upstream never reads, F17).
     pub(crate) longest_pause: Duration,
-}
-
-#[derive(Debug, Default)]
-struct Collected {
-    shares: Vec<Share>,
-    /// The last failure was not the fault of the shares: the same ones may do later.
-    try_again: bool,
 }
 
 /// The tasks that tend the Keepers; they end when this is dropped.
@@ -112,13 +123,18 @@ impl Keepers {
             timing,
             collected: Mutex::default(),
             trying: tokio::sync::Mutex::default(),
-            unsealed: Notify::new(),
+            store_fails: watch::Sender::new(false),
+            at_once: Notify::new(),
+            stirred: Notify::new(),
+            told: Mutex::default(),
+            unproved: AtomicBool::new(false),
+            contributions: Contributions::default(),
         })
     }
 
     /// How every Keeper is.
     pub fn states(&self) -> Vec<KeeperState> {
-        self.each.iter().map(|keeper| keeper.state().clone()).collect()
+        self.each.iter().map(Keeper::state).collect()
     }
 
     /// What each last sent in place of its share, in the same order.
@@ -126,7 +142,9 @@ impl Keepers {
         self.each.iter().map(|keeper| keeper.lapses.last()).collect()
     }
 
-    /// How many Keepers may still be lost before a restarted Nexus would need an operator. Negative when it would.
+    /// How many Keepers may still be lost before a restarted Nexus would need an operator. Negative when it would. Only
+    /// shares count that were read not long ago and judged against the key in use, so that it is never better than the
+    /// truth; without a key there are none.
     pub fn margin(&self) -> i64 {
         let helping = self.states().iter().filter(|keeper| keeper.share.helps()).count();
         i64::try_from(helping).unwrap_or(i64::MAX) - i64::from(self.quorum.threshold())
@@ -137,32 +155,59 @@ impl Keepers {
         self.quorum
     }
 
-    /// Begins to look after every Keeper, each in a task of its own: a slow one delays nobody.
+    /// Begins to look after every Keeper.
     pub(crate) fn tend(self: &Arc<Self>) -> Tending {
+        let keepers = Arc::clone(self);
+        let retrying = tokio::spawn(async move { keepers.retry_store().await }).abort_handle();
         let tasks = self.each.iter().enumerate().map(|(position, _)| {
             let keepers = Arc::clone(self);
             tokio::spawn(async move { keepers.tend_one(position).await }).abort_handle()
         });
-        Tending(tasks.collect())
+        Tending(std::iter::once(retrying).chain(tasks).collect())
     }
 
-    /// Tells every Keeper's task that there is a key now, wherever it came from.
+    /// Asks every Keeper now: there is a key, wherever it came from.
     pub(crate) fn wake(&self) {
-        self.unsealed.notify_waiters();
+        self.at_once.notify_waiters();
+    }
+
+    /// Something has changed, and more may: nobody waits long for the next turn.
+    pub(crate) fn stir(&self) {
+        self.stirred.notify_waiters();
+    }
+
+    /// Asks every Keeper now, and waits until each has answered or was given up, but no longer than `limit`.
+    pub(crate) async fn look_again(&self, limit: Duration) {
+        let begun = Instant::now();
+        self.wake();
+        let all_answered =
+            || self.each.iter().all(|keeper| keeper.looked_at().is_some_and(|at| at >= begun));
+        let answered = async {
+            while !all_answered() {
+                tokio::time::sleep(ANSWERS_PAUSE).await;
+            }
+        };
+        if tokio::time::timeout(limit, answered).await.is_err() {
+            tracing::debug!("not every Keeper was looked at");
+        }
     }
 
     async fn tend_one(&self, position: usize) {
         let Some(keeper) = self.each.get(position) else { return };
-        let mut backoff =
-            Backoff::new(SEALED_PAUSE.0, SEALED_PAUSE.1.min(self.timing.longest_pause));
+        let mut backoff = Backoff::new(FIRST_SEALED_PAUSE, self.timing.longest_pause);
         let mut next_update = None;
         loop {
-            let woken = self.unsealed.notified();
+            let (at_once, stirred) = (self.at_once.notified(), self.stirred.notified());
             let answer = keeper.ask().await;
             let pause = match self.seal.unsealed() {
                 Err(_) => {
-                    self.collect(keeper, answer).await;
-                    backoff.pause()
+                    if self.collect(keeper, answer).await {
+                        self.stir();
+                    }
+                    let pause = backoff.pause();
+                    // The shares are there, and it is the store that is waited for.
+                    let enough = *self.store_fails.borrow();
+                    if enough { pause.max(jittered(UNSEALED_PAUSE)) } else { pause }
                 }
                 Ok(unsealed) => {
                     let due = *next_update
@@ -174,134 +219,48 @@ impl Keepers {
                     self.refill(keeper, answer, unsealed.root_key(), update).await;
                     let well = keeper.state().share.helps();
                     let pause = if well { UNSEALED_PAUSE } else { TROUBLED_PAUSE };
-                    pause.min(self.timing.update_interval).mul_f64(0.5 + unit_interval())
+                    jittered(pause.min(self.timing.update_interval))
                 }
             };
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = woken => {}
+                () = self.rest(pause, stirred, &mut backoff) => {}
+                () = at_once => {}
             }
         }
     }
 
-    /// While there is no key: takes the share, and tries what can be made of all of them.
-    async fn collect(&self, keeper: &Keeper, answer: Answer) {
-        let share = match answer {
-            Answer::Share(value) => Share { index: keeper.index, value },
-            Answer::Other(state) => return keeper.note(state),
-        };
-        keeper.note(ShareState::Unjudged);
-        if !self.collected().take(share) {
-            return;
-        }
-        let _one = self.trying.lock().await;
-        if self.seal.unsealed().is_ok() {
-            *self.collected() = Collected::default();
-            return;
-        }
-        match self.try_shares().await {
-            Ok(()) => {
-                *self.collected() = Collected::default();
-                self.wake();
-            }
-            Err(reason) => self.seal.explain(&reason),
-        }
-    }
-
-    async fn try_shares(&self) -> Result<(), String> {
-        let (shares, quorum) = (self.collected().copy(), self.quorum);
-        let found = tokio::task::spawn_blocking(move || Candidates::find(&shares, quorum)).await;
-        let candidates = match found {
-            Ok(Ok(candidates)) => candidates,
-            Ok(Err(error @ CollectError::TooFew { .. })) => {
-                return Err(format!("{error}; waiting for more Keepers or an operator"));
-            }
-            Ok(Err(error)) => {
-                tracing::error!(reason = %error, "the Keepers' shares make no key");
-                return Err(error.to_string());
-            }
-            Err(_) => return Err("the shares were not tried: a bug".to_owned()),
-        };
-        for index in candidates.odd() {
-            tracing::warn!(keeper = %index, "the share of this Keeper does not belong to those of the others");
-        }
-        match self.adopter.adopt(candidates).await {
-            // Somebody else was faster, with whatever key: this one's shares are judged by it from now on.
-            Ok(_) | Err(AdoptError::OtherKeyLive { .. }) => Ok(()),
-            Err(error) => {
-                self.collected().try_again = matches!(error, AdoptError::Store(_));
-                tracing::error!(reason = %error, "the key of the Keepers' shares cannot be used");
-                Err(error.to_string())
-            }
-        }
-    }
-
-    /// Once there is a key: gives the Keeper its share when it lacks it, and every so often anyway.
-    async fn refill(&self, keeper: &Keeper, answer: Answer, root_key: &RootKey, update: bool) {
-        let state = match answer {
-            Answer::Share(value) => {
-                let share = Share { index: keeper.index, value };
-                match derivation_of(root_key, self.quorum.threshold(), &share) {
-                    Some(Derivation::Reject | Derivation::Xmd) => ShareState::Good,
-                    None => ShareState::Foreign,
+    /// Waits for so long, or less where something changes meanwhile.
+    async fn rest(
+        &self,
+        pause: Duration,
+        stirred: tokio::sync::futures::Notified<'_>,
+        backoff: &mut Backoff,
+    ) {
+        let mut end = Instant::now() + pause;
+        let mut stirred = Box::pin(stirred);
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(end) => return,
+                () = &mut stirred => {
+                    backoff.reset();
+                    end = end.min(Instant::now() + backoff.pause());
+                    stirred.set(self.stirred.notified());
                 }
             }
-            Answer::Other(state) => state,
-        };
-        let lacks = match &state {
-            ShareState::Empty => true,
-            ShareState::Foreign | ShareState::Unusable(_) => {
-                tracing::warn!(keeper = %keeper.index, url = %keeper.url, ?state, "a Keeper does not hold its share of the key in use");
-                true
-            }
-            ShareState::Unreachable(_) | ShareState::Unknown => false,
-            ShareState::Good | ShareState::Unjudged => update,
-        };
-        keeper.note(state);
-        if lacks {
-            self.contribute(keeper, root_key).await;
         }
     }
 
-    async fn contribute(&self, keeper: &Keeper, root_key: &RootKey) {
-        let shares = split(root_key, self.quorum, Derivation::Reject);
-        let own = shares.into_iter().find(|share| share.index == keeper.index);
-        let Some(own) = own else { return };
-        let shard = Shard::new(own.value.expose_bytes());
-        match keeper.client.contribute(&ContributeRequest { shard }).await {
-            Ok(()) => {
-                tracing::info!(keeper = %keeper.index, url = %keeper.url, "gave a Keeper its share");
-                keeper.note(ShareState::Good);
-            }
-            Err(error) => {
-                tracing::warn!(keeper = %keeper.index, url = %keeper.url, reason = chain(&error), "cannot give a Keeper its share");
-            }
-        }
+    /// Whether this trouble is to be told now.
+    pub(super) fn is_news(&self, trouble: &str) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.is_due(trouble, Instant::now())
     }
 
-    fn collected(&self) -> MutexGuard<'_, Collected> {
+    pub(super) fn collected(&self) -> MutexGuard<'_, Collected> {
         self.collected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Collected {
-    /// Takes a share in place of an earlier one of the same Keeper. Tells whether there is something new to try.
-    fn take(&mut self, share: Share) -> bool {
-        match self.shares.iter_mut().find(|known| known.index == share.index) {
-            Some(known) if known.value.ct_eq(&share.value) => std::mem::take(&mut self.try_again),
-            Some(known) => {
-                known.value = share.value;
-                true
-            }
-            None => {
-                self.shares.push(share);
-                true
-            }
-        }
-    }
-
-    fn copy(&self) -> Vec<Share> {
-        let copy = |share: &Share| Share { index: share.index, value: share.value.duplicate() };
-        self.shares.iter().map(copy).collect()
-    }
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + unit_interval())
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use spike_common::clock;
 use time::OffsetDateTime;
 
-use super::keeper::ShareState;
+use super::record::ShareState;
 
 /// What a Keeper sent, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,8 @@ pub struct Lapse {
 pub(super) struct Lapses(Mutex<Option<Lapse>>);
 
 impl Lapses {
-    /// Takes what a look at the Keeper has shown. A Keeper without a share was restarted, and has not lied.
+    /// Takes what a look at the Keeper has shown. A Keeper without a share was restarted, and has not lied;
+    /// one that forgets its share is told of as such.
     pub(super) fn note(&self, share: &ShareState) {
         let sent = match share {
             ShareState::Foreign => "a share of another key",
@@ -31,6 +32,7 @@ impl Lapses {
             | ShareState::Unreachable(_)
             | ShareState::Empty
             | ShareState::Unjudged
+            | ShareState::Forgetful(_)
             | ShareState::Good => return,
         };
         let lapse = Lapse { at: clock::now(), sent };

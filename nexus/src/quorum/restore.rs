@@ -1,12 +1,18 @@
 //! Shares from an operator: collected one by one, checked together, replaced when one was mistyped.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use spike_crypto::{Quorum, Share, derivation_of};
+use spike_crypto::{Fingerprint, Quorum, Share, derivation_of};
 use tokio::sync::Mutex;
 
-use super::{AdoptError, Adopter, Candidates, CollectError};
+use super::{AdoptError, Adopter, Candidates, CollectError, Keepers};
 use crate::seal::Seal;
+
+/// How long a restore waits for Keepers to say what they hold: an operator waits for it.
+const COMPARE_LIMIT: Duration = Duration::from_secs(3);
 
 /// The shares that operators have fed so far. They are forgotten when they have done their work, or can never do it.
 #[derive(Debug)]
@@ -48,6 +54,19 @@ pub enum RestoreError {
         /// The indexes, for a person.
         fed: String,
     },
+    /// They are of one key, there is no data to check it against, and Keepers hold shares of another.
+    #[error(
+        "the shares make key {given}, of which none of the {held} shares is that Keepers hold, and there is no data that \
+         would show which key is the right one; nothing was changed, and the shares that were fed were put aside. Feed \
+         shares of the key that the Keepers hold; or, if these are the right ones, restart the Keepers, which then hold \
+         nothing, and feed these again"
+    )]
+    NotOfTheKeepers {
+        /// The key that was brought.
+        given: Fingerprint,
+        /// How many shares the Keepers have sent.
+        held: usize,
+    },
     /// They are of one key, which is not that of the data.
     #[error("{0}; these shares were put aside, begin again with those of the right key")]
     WrongKey(#[source] AdoptError),
@@ -69,7 +88,7 @@ impl Restoration {
     ///
     /// # Errors
     /// [`RestoreError`] says what is wrong, with which shares, and what to do.
-    pub async fn feed(&self, share: Share) -> Result<Restored, RestoreError> {
+    pub async fn feed(&self, share: Share, keepers: &Keepers) -> Result<Restored, RestoreError> {
         let mut collected = self.collected.lock().await;
         let needed = usize::from(self.quorum.threshold());
         let done = Restored { collected: needed, remaining: 0, done: true };
@@ -94,12 +113,19 @@ impl Restoration {
         for index in candidates.odd() {
             tracing::warn!(share = %index, "this share does not belong to the others and was not used");
         }
+        let candidates = match self.compare(candidates, keepers).await {
+            Ok(candidates) => candidates,
+            Err(error) => {
+                collected.clear();
+                return Err(error);
+            }
+        };
         match self.adopter.adopt(candidates).await {
             Ok(_) => {
                 collected.clear();
                 Ok(done)
             }
-            Err(error @ (AdoptError::Store(_) | AdoptError::Bug)) => {
+            Err(error @ (AdoptError::Store(_) | AdoptError::NoData { .. } | AdoptError::Bug)) => {
                 Err(RestoreError::Store(error))
             }
             Err(error) => {
@@ -107,6 +133,31 @@ impl Restoration {
                 Err(RestoreError::WrongKey(error))
             }
         }
+    }
+
+    /// Where there is no data that would refuse a wrong key, the shares that Keepers hold do. A key that nothing speaks for
+    /// and nothing against is used, but takes no share away.
+    async fn compare(
+        &self,
+        candidates: Candidates,
+        keepers: &Keepers,
+    ) -> Result<Candidates, RestoreError> {
+        if self.adopter.has_data() {
+            return Ok(candidates);
+        }
+        keepers.look_again(COMPARE_LIMIT).await;
+        let (held, quorum) = (keepers.collected().copy(), self.quorum);
+        let judged = tokio::task::spawn_blocking(move || {
+            let (fitting, others) =
+                candidates.first().map_or((0, 0), |key| held.judged_by(key, quorum));
+            (candidates, fitting, others)
+        });
+        let Ok((candidates, fitting, others)) = judged.await else { return Err(RestoreError::Bug) };
+        if let (0, held @ 1.., Some(key)) = (fitting, others, candidates.first()) {
+            return Err(RestoreError::NotOfTheKeepers { given: key.fingerprint(), held });
+        }
+        keepers.unproved.store(fitting == 0, Ordering::Relaxed);
+        Ok(candidates)
     }
 
     async fn candidates(&self, collected: &[Share]) -> Result<Candidates, RestoreError> {

@@ -1,6 +1,6 @@
-//! N15: Bootstrap makes sure that Nexus has the key that it made.
+//! Bootstrap: what there is before it makes a key, and N15, by which it makes sure that Nexus has the key that it made.
 
-use spike_common::wire::VerifyRequest;
+use spike_common::wire::{EmptyRequest, VerifyRequest};
 
 use super::{HandlerRequest, Outcome};
 
@@ -9,7 +9,17 @@ pub(super) async fn verify(request: HandlerRequest<'_>) -> Outcome {
         .run(
             VerifyRequest::decode,
             |_| None,
-            async |nexus, grant, body| Ok(nexus.verify(grant, &body)?.encode()),
+            async |nexus, grant, body| Ok(nexus.verify(grant, &body).await?.encode()),
+        )
+        .await
+}
+
+pub(super) async fn survey(request: HandlerRequest<'_>) -> Outcome {
+    request
+        .run(
+            EmptyRequest::decode,
+            |_| None,
+            async |nexus, grant, _| Ok(nexus.survey(grant).await?.encode()),
         )
         .await
 }

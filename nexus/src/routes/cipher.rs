@@ -1,8 +1,9 @@
 //! N11 and N12: the cipher, in JSON and in stream mode. Their order of checks is their own (wire-api 4.3).
 
+use axum::http::StatusCode;
 use bytes::Bytes;
 use spike_common::{
-    http::{self, BodyError, BodyLimits, Reply},
+    http::{BodyError, BodyLimits, FrameError, Reply},
     wire::{DECRYPTION_FAILED, DecryptRequest, EncryptRequest, STREAM_HEADER_LEN},
 };
 
@@ -36,16 +37,14 @@ pub(super) async fn decrypt(request: HandlerRequest<'_>) -> Outcome {
     let limits = limits(&request);
     let HandlerRequest { nexus, peer, operation, is_stream, body } = request;
     let result = async {
-        let body = http::read_body(body, limits).await;
+        let body = body.read(limits).await;
         let grant = nexus.access().authorize(peer, operation, "")?;
         let body = body?;
         if is_stream {
             return Ok(match nexus.decrypt_stream(&grant, &body)? {
                 Ok(plaintext) => Reply::octets(Bytes::from_owner(plaintext)),
                 Err(Some(code)) => Reply::plain_error(code.status(), code.as_str()),
-                Err(None) => {
-                    Reply::plain_error(axum::http::StatusCode::BAD_REQUEST, DECRYPTION_FAILED)
-                }
+                Err(None) => Reply::plain_error(StatusCode::BAD_REQUEST, DECRYPTION_FAILED),
             });
         }
         let request = DecryptRequest::decode(&body)?;
@@ -56,7 +55,7 @@ pub(super) async fn decrypt(request: HandlerRequest<'_>) -> Outcome {
 
 async fn encrypt_stream(request: HandlerRequest<'_>, limits: BodyLimits) -> Result<Reply, Error> {
     let HandlerRequest { nexus, peer, operation, body, .. } = request;
-    let body = http::read_body(body, limits).await?;
+    let body = body.read(limits).await?;
     let grant = nexus.access().authorize(peer, operation, "")?;
     Ok(Reply::octets(Bytes::from(nexus.encrypt_stream(&grant, &body)?)))
 }
@@ -66,7 +65,7 @@ async fn encrypt_stream(request: HandlerRequest<'_>, limits: BodyLimits) -> Resu
 fn told_as_upstream(outcome: Outcome) -> Outcome {
     let Outcome { result, subject } = outcome;
     let result = result.map_err(|error| match error {
-        Error::Body(error @ BodyError::TooLarge { .. }) => {
+        Error::Frame(FrameError::Body(error @ BodyError::TooLarge { .. })) => {
             Error::Invalid { field: "body", reason: error.to_string() }
         }
         other => other,

@@ -12,124 +12,106 @@ mod secret;
 
 use std::sync::Arc;
 
-use axum::{
-    body::Body,
-    http::{HeaderValue, Request, StatusCode, header, request::Parts},
-    response::Response,
-};
+use axum::http::{HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use spike_common::{
-    audit::RequestId,
     daemon::chain,
-    http::{self, BodyLimits, Caller, Ending, Exchange, Reply},
+    http::{
+        self, Arriving, BodyLimits, Exchange, Frame, FrameError, Names, Reply, Service,
+        class_by_role,
+    },
     mtls::{App, Peer},
-    wire::{JsonError, Operation, STREAM_CONTENT_TYPE, fallback_error_body},
+    wire::{
+        JsonError, Operation, STREAM_CONTENT_TYPE, fallback_error_body,
+        fallback_error_body_with_reason,
+    },
 };
 
 use crate::{access::Grant, error::Error, nexus::Nexus};
 
 /// Everything that Nexus serves over mTLS.
 pub fn app(nexus: &Arc<Nexus>) -> App {
-    http::app(Arc::clone(nexus), nexus.metrics(), handle)
+    let roles = Arc::clone(nexus);
+    http::app(nexus).reserving(move |id| class_by_role(roles.access().roots(), id))
 }
 
-/// A request that was carried out, or not, and what the audit log says it was about.
-struct Outcome {
-    result: Result<Reply, Error>,
-    subject: Option<String>,
-}
+type Outcome = http::Outcome<Error>;
 
-impl Outcome {
-    /// A request that ended before it was clear what it was about.
-    const fn without_subject(error: Error) -> Self {
-        Self { result: Err(error), subject: None }
+impl Service for Nexus {
+    type Operation = Operation;
+    type Error = Error;
+
+    fn frame(&self) -> &Arc<Frame> {
+        self.frame()
     }
-}
 
-impl From<Result<Reply, Error>> for Outcome {
-    fn from(result: Result<Reply, Error>) -> Self {
-        Self { result, subject: None }
+    fn operation(&self, exchange: &Exchange) -> Option<Operation> {
+        let path = exchange.path().filter(|_| exchange.is_post())?;
+        Operation::from_request(path, exchange.query())
     }
-}
 
-/// Takes the request apart before anything is awaited, so that only its parts are kept meanwhile.
-fn handle(
-    caller: Arc<Caller<Nexus>>,
-    request: Request<Body>,
-) -> impl Future<Output = Response> + Send {
-    let (parts, body) = request.into_parts();
-    async move {
-        if let Some(answer) = http::outside_the_handlers(&parts) {
-            return answer;
+    fn names(operation: Operation) -> Names {
+        Names {
+            label: operation.label(),
+            component: operation.audit_component(),
+            action: operation.audit_action(),
         }
-        answer(&caller, &parts, body).await
     }
-}
 
-async fn answer(caller: &Caller<Nexus>, parts: &Parts, body: Body) -> Response {
-    let Caller { daemon: nexus, peer, .. } = caller;
-    let exchange = Exchange::begin(parts);
-    let call = exchange.path().and_then(|path| Operation::from_request(path, exchange.query()));
-    let call = call.filter(|_| exchange.is_post());
-
-    let outcome = match admitted(nexus, &exchange, call) {
-        Err(error) => Outcome::without_subject(error),
-        Ok(operation) => {
-            let is_stream = parts.headers.get(header::CONTENT_TYPE).is_some_and(is_stream);
-            let request = HandlerRequest { nexus, peer, operation, is_stream, body };
-            match operation {
-                // Nearly every request. It does not carry the room with it that others need.
-                Operation::SecretGet => secret::get(request).await,
-                _ => Box::pin(dispatch(request)).await,
-            }
+    async fn carry_out(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+        operation: Option<Operation>,
+        body: &mut Arriving,
+    ) -> Outcome {
+        let operation = match admitted(self, exchange, operation) {
+            Ok(operation) => operation,
+            Err(error) => return Outcome::without_subject(error),
+        };
+        let is_stream = exchange.headers().get(header::CONTENT_TYPE).is_some_and(is_stream);
+        let request =
+            HandlerRequest { nexus: self, peer: exchange.peer(), operation, is_stream, body };
+        match operation {
+            // Nearly every request. It does not carry the room with it that others need.
+            Operation::SecretGet => secret::get(request).await,
+            _ => Box::pin(dispatch(request)).await,
         }
-    };
-    end(caller, &exchange, call, outcome).await
-}
+    }
 
-/// Writes down what became of the request, and makes that its answer.
-fn end<'e>(
-    caller: &'e Caller<Nexus>,
-    exchange: &'e Exchange<'_>,
-    call: Option<Operation>,
-    outcome: Outcome,
-) -> impl Future<Output = Response> + use<'e> {
-    let Caller { daemon: nexus, peer, .. } = caller;
-    let error = outcome.result.as_ref().err().map(|error| told(error, call, exchange.id(), peer));
-    let reply = outcome.result.unwrap_or_else(|error| error_reply(call, &error));
-    let ending = Ending {
-        label: call.map_or("other", Operation::label),
-        component: call.map_or("", Operation::audit_component),
-        action: call.map_or("fallback", Operation::audit_action),
-        subject: outcome.subject.as_deref(),
-        error: error.as_deref(),
-    };
-    let unrecorded = move |error| error_reply(call, &Error::Audit(error));
-    exchange.end((nexus.audit(), nexus.metrics()), peer, &ending, reply, unrecorded)
+    fn error_reply(operation: Option<Operation>, error: &Error) -> Reply {
+        error_reply(operation, error)
+    }
+
+    fn told(&self, exchange: &Exchange, operation: Option<Operation>, error: &Error) -> String {
+        told(error, operation, exchange)
+    }
+
+    fn is_denial(error: &Error) -> bool {
+        matches!(error, Error::Denied(_))
+    }
+
+    fn is_over(error: &Error) -> bool {
+        matches!(error, Error::Frame(FrameError::Over(_)))
+    }
 }
 
 /// What an error looks like on `operation`, or outside every operation.
 fn error_reply(operation: Option<Operation>, error: &Error) -> Reply {
     let (status, code) = error.wire();
-    let body = match operation {
-        // Not ready is told before the route is known to anybody (wire-api 3.2), and a backend without the operation
-        // answers as if it had no such route.
-        Some(operation) if !matches!(error, Error::NotReady(_) | Error::NoSuchRoute) => {
-            match error.reason() {
-                Some(reason) => operation.error_body_with_reason(code, &reason),
-                None => operation.error_body(code),
-            }
-        }
-        Some(_) | None => match error.not_ready() {
-            Some(not_ready) => not_ready.body(),
-            None => fallback_error_body(code),
-        },
+    // Not ready is told before the route is known to anybody (wire-api 3.2), and a backend without the operation answers as
+    // if it had no such route.
+    let operation = operation.filter(|_| !matches!(error, Error::NotReady(_) | Error::NoSuchRoute));
+    let body = match (operation, error.reason()) {
+        (Some(operation), Some(reason)) => operation.error_body_with_reason(code, &reason),
+        (Some(operation), None) => operation.error_body(code),
+        (None, Some(reason)) => fallback_error_body_with_reason(code, &reason),
+        (None, None) => fallback_error_body(code),
     };
-    Reply::new(status, body)
+    Reply::new(status, body).retry_after(error.retry_after())
 }
 
-/// What is decided before the handler: other methods are no route, without the root key only an operator is heard
-/// (wire-api 3.2, in upstream's order), and a backend may not have the route.
+/// What is decided before the handler: other methods are no route, without the root key only an operator and Bootstrap's
+/// survey are heard (wire-api 3.2, in upstream's order), and a backend may not have the route.
 fn admitted(
     nexus: &Nexus,
     exchange: &Exchange,
@@ -138,12 +120,25 @@ fn admitted(
     if !exchange.is_post() {
         return Err(Error::NoSuchRoute);
     }
-    let operators =
-        [Operation::OperatorRecover, Operation::OperatorRestore, Operation::OperatorStatus];
-    if !operators.iter().any(|operation| exchange.path() == Some(operation.path())) {
+    let without_a_key = [
+        Operation::OperatorRecover,
+        Operation::OperatorRestore,
+        Operation::OperatorStatus,
+        Operation::BootstrapSurvey,
+    ];
+    let needs_none =
+        without_a_key.iter().any(|operation| exchange.path() == Some(operation.path()));
+    // A key without data waits for Bootstrap's proof.
+    let is_awaited = call == Some(Operation::BootstrapVerify) && nexus.key_source().awaits_proof();
+    if !needs_none && !is_awaited {
         nexus.seal().ready()?;
     }
-    call.filter(|operation| nexus.key_source().has(*operation)).ok_or(Error::NoSuchRoute)
+    let operation = call.filter(|operation| nexus.key_source().has(*operation));
+    let operation = operation.ok_or(Error::NoSuchRoute)?;
+    if operation.changes() {
+        nexus.audit().accepts_changes().map_err(Error::Unrecordable)?;
+    }
+    Ok(operation)
 }
 
 /// The whole route table. An operation without a handler does not compile.
@@ -159,6 +154,7 @@ async fn dispatch(request: HandlerRequest<'_>) -> Outcome {
         Operation::OperatorRestore => operator::restore(request).await,
         Operation::OperatorStatus => operator::status(request).await,
         Operation::BootstrapVerify => bootstrap::verify(request).await,
+        Operation::BootstrapSurvey => bootstrap::survey(request).await,
         Operation::PolicyPut => policy::put(request).await,
         Operation::PolicyGet => policy::get(request).await,
         Operation::PolicyDelete => policy::delete(request).await,
@@ -173,12 +169,12 @@ async fn dispatch(request: HandlerRequest<'_>) -> Outcome {
 
 /// What a handler gets.
 struct HandlerRequest<'a> {
-    nexus: &'a Nexus,
+    nexus: &'a Arc<Nexus>,
     peer: &'a Peer,
     operation: Operation,
     /// The cipher takes raw bytes for exactly one content type; nobody else looks at it.
     is_stream: bool,
-    body: Body,
+    body: &'a mut Arriving,
 }
 
 /// Letter for letter: a parameter, or another case, means JSON.
@@ -193,7 +189,7 @@ impl HandlerRequest<'_> {
         self,
         decode: impl FnOnce(&[u8]) -> Result<T, JsonError>,
         about: impl FnOnce(&T) -> Option<String>,
-        act: impl AsyncFnOnce(&Nexus, &Grant, T) -> Result<Bytes, Error>,
+        act: impl AsyncFnOnce(&Arc<Nexus>, &Grant, T) -> Result<Bytes, Error>,
     ) -> impl Future<Output = Outcome> {
         let limits = self.nexus.body_limits();
         self.run_within(limits, decode, about, act)
@@ -205,11 +201,11 @@ impl HandlerRequest<'_> {
         limits: BodyLimits,
         decode: impl FnOnce(&[u8]) -> Result<T, JsonError>,
         about: impl FnOnce(&T) -> Option<String>,
-        act: impl AsyncFnOnce(&Nexus, &Grant, T) -> Result<Bytes, Error>,
+        act: impl AsyncFnOnce(&Arc<Nexus>, &Grant, T) -> Result<Bytes, Error>,
     ) -> impl Future<Output = Outcome> {
         let Self { nexus, peer, operation, body, .. } = self;
         async move {
-            let body = match http::read_body(body, limits).await {
+            let body = match body.read(limits).await {
                 Ok(body) => body,
                 Err(error) => return Outcome::without_subject(error.into()),
             };
@@ -230,18 +226,13 @@ impl HandlerRequest<'_> {
 }
 
 /// Writes a failure to the log as loudly as it deserves, and words it for the audit line.
-fn told(error: &Error, call: Option<Operation>, id: &RequestId, peer: &Peer) -> String {
+fn told(error: &Error, call: Option<Operation>, exchange: &Exchange) -> String {
     let (status, code) = error.wire();
     let text = chain(error);
     if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
         let route = call.map_or("other", Operation::label);
-        tracing::error!(
-            route,
-            request = id.as_str(),
-            peer = peer.id(),
-            reason = text,
-            "a request failed"
-        );
+        let (request, peer) = (exchange.id().as_str(), exchange.peer().id());
+        tracing::error!(route, request, peer, reason = text, "a request failed");
     }
     format!("[{code}] {text}")
 }

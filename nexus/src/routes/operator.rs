@@ -28,7 +28,7 @@ pub(super) async fn status(request: HandlerRequest<'_>) -> Outcome {
         .run(
             EmptyRequest::decode,
             |_| None,
-            async |nexus, grant, _| Ok(nexus.status(grant)?.encode()),
+            async |nexus, grant, _| Ok(nexus.status(grant).await?.encode()),
         )
         .await
 }

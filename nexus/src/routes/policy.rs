@@ -40,7 +40,7 @@ pub(super) async fn list(request: HandlerRequest<'_>) -> Outcome {
         .run(
             PolicyListRequest::decode,
             |_| None,
-            async |nexus, grant, body| Ok(nexus.list_policies(grant, &body)?.encode()),
+            async |nexus, grant, body| Ok(nexus.list_policies(grant, body).await?.encode()),
         )
         .await
 }
@@ -49,7 +49,7 @@ pub(super) async fn explain(request: HandlerRequest<'_>) -> Outcome {
     let about = |body: &ExplainRequest| Some(body.path.clone());
     request
         .run(ExplainRequest::decode, about, async |nexus, grant, body| {
-            Ok(nexus.explain(grant, &body)?.encode())
+            Ok(nexus.explain(grant, body).await?.encode())
         })
         .await
 }
@@ -58,7 +58,7 @@ pub(super) async fn who_can(request: HandlerRequest<'_>) -> Outcome {
     let about = |body: &WhoCanRequest| Some(body.path.clone());
     request
         .run(WhoCanRequest::decode, about, async |nexus, grant, body| {
-            Ok(nexus.who_can(grant, &body)?.encode())
+            Ok(nexus.who_can(grant, body).await?.encode())
         })
         .await
 }
@@ -68,7 +68,7 @@ pub(super) async fn lint(request: HandlerRequest<'_>) -> Outcome {
         .run(
             EmptyRequest::decode,
             |_| None,
-            async |nexus, grant, _| Ok(nexus.lint_policies(grant)?.encode()),
+            async |nexus, grant, _| Ok(nexus.lint_policies(grant).await?.encode()),
         )
         .await
 }

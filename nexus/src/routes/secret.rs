@@ -52,7 +52,7 @@ pub(super) async fn list(request: HandlerRequest<'_>) -> Outcome {
         .run(
             SecretListRequest::decode,
             |_| None,
-            async |nexus, grant, body| Ok(nexus.list_secrets(grant, &body)?.encode()),
+            async |nexus, grant, body| Ok(nexus.list_secrets(grant, body).await?.encode()),
         )
         .await
 }

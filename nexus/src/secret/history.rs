@@ -89,18 +89,26 @@ impl History {
 
     /// Adds a version. Its number is the highest ever given out plus 1, so that a deleted version
     /// is never overwritten (F6, Q-29). What exceeds the limit is dropped, lowest first, whether
-    /// deleted or not (F8).
+    /// deleted or not (F8). Versions that were made before `kept_before` are neither dropped nor counted.
     ///
     /// # Errors
     /// [`NumbersUsedUp`], with nothing changed.
-    pub fn put(&mut self, now: UnixNanos) -> Result<Put, NumbersUsedUp> {
+    pub fn put(
+        &mut self,
+        now: UnixNanos,
+        kept_before: Option<UnixNanos>,
+    ) -> Result<Put, NumbersUsedUp> {
         let number = self.last_version.checked_add(1).ok_or(NumbersUsedUp)?;
         self.versions.push(Version { number, created: now, deleted: None });
         self.last_version = number;
         self.updated = now;
         let limit = usize::try_from(self.max_versions.get()).unwrap_or(usize::MAX);
-        let surplus = self.versions.len().saturating_sub(limit);
-        let pruned = self.versions.drain(..surplus).map(|version| version.number).collect();
+        let counts = |version: &Version| kept_before.is_none_or(|kept| version.created >= kept);
+        let counted = self.versions.iter().filter(|version| counts(version)).count();
+        let surplus = counted.saturating_sub(limit);
+        let dropped = self.versions.iter().filter(|version| counts(version)).take(surplus);
+        let pruned: Vec<i64> = dropped.map(|version| version.number).collect();
+        self.versions.retain(|version| pruned.binary_search(&version.number).is_err());
         Ok(Put { number, pruned })
     }
 

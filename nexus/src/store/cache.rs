@@ -135,6 +135,17 @@ impl ValueCache {
         Changing { cache: self, shards }
     }
 
+    /// Lets go of everything, and of what is being read at this moment.
+    pub(super) fn forget(&self) {
+        for number in 0..SHARDS {
+            let mut shard = self.lock(number);
+            shard.values.clear();
+            shard.bytes = 0;
+            // Still as odd or even as before.
+            shard.epoch += 2;
+        }
+    }
+
     /// Lets go of everything; nothing is kept from now on.
     pub(super) fn close(&self) {
         for number in 0..SHARDS {

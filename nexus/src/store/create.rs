@@ -8,7 +8,8 @@ use std::io;
 use std::path::Path;
 
 use super::StoreError;
-use super::open::{FILE, private_file, unusable};
+use super::open::FILE;
+use super::private::{private_file, unusable};
 
 /// The file while it is being built.
 const NEW_FILE: &str = "nexus.db.new";

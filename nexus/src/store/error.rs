@@ -85,6 +85,19 @@ pub enum StoreError {
         /// Rows that do not.
         refused: u64,
     },
+    /// Rows of upstream's database would be left out. Nothing was imported.
+    #[error(
+        "{count} rows of {} would be left out, the first is {}; nothing was imported. The log lists them. To go on without \
+         them, start with SPIKE_NEXUS_IMPORT_WITH_LOSSES=true", path.display(), first.first().map_or("", String::as_str)
+    )]
+    ImportIncomplete {
+        /// The database.
+        path: PathBuf,
+        /// How many.
+        count: usize,
+        /// The first hundred, each with its reason.
+        first: Vec<String>,
+    },
     /// Another process has upstream's database open, and may still write to it.
     #[error("{} is in use by another process: stop upstream's Nexus first", path.display())]
     UpstreamInUse {
@@ -111,6 +124,14 @@ pub enum StoreError {
         /// What was found.
         what: String,
     },
+    /// The database holds something that this program has not made, or lacks something that it has.
+    #[error("{}: {what}", path.display())]
+    Altered {
+        /// The file.
+        path: PathBuf,
+        /// What, and what to do.
+        what: String,
+    },
     /// A row is not as it was written: moved, changed, swapped, taken from elsewhere, or missing.
     #[error("row {path:?}{} of table {table} was tampered with", OfVersion(*version))]
     Tampered {
@@ -133,29 +154,100 @@ pub enum StoreError {
     /// The transaction the write was part of could not be committed; nothing of it was kept.
     #[error("the write was not committed")]
     NotCommitted(#[source] Arc<StoreError>),
+    /// The disk failed while the transaction of the write was being committed. SQLite goes on as if it were undone; what
+    /// was written may be read back all the same after a crash.
+    #[error("the disk failed while the write was committed: it may or may not be kept")]
+    OutcomeUnknown(#[source] Arc<rusqlite::Error>),
+    /// The disk has no room, and a write failed for that before.
+    #[error("the disk of {} is full", directory.display())]
+    Full {
+        /// The directory of the store.
+        directory: PathBuf,
+    },
+    /// Another process holds a lock on the database, such as a backup. Nothing was done.
+    #[error("the database is locked by another process: nothing was done, try again")]
+    Locked,
     /// SQLite refused.
     #[error("the database failed")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
     /// [`Store::close`](super::Store::close) was called.
     #[error("the store is closed")]
     Closed,
+    /// The thread that writes ended by a panic. What it was doing may or may not be kept.
+    #[error(
+        "the writer of the store has ended, and the write may or may not be kept: restart Nexus"
+    )]
+    WriterDied,
     /// A bug in the store: the operation was undone.
     #[error("the write failed for a reason inside this program")]
     Bug,
 }
 
 impl StoreError {
+    /// What an error of `COMMIT` says about the transaction.
+    pub(super) fn at_commit(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            // A failed sync, above all. A full disk is told before the commit record is complete.
+            Some(ErrorCode::SystemIoFailure) => Self::OutcomeUnknown(Arc::new(error)),
+            Some(_) | None => error.into(),
+        }
+    }
+
+    /// What a caller is told whose transaction was not committed.
+    pub(super) fn for_caller(error: Arc<Self>) -> Self {
+        match &*error {
+            Self::OutcomeUnknown(cause) => Self::OutcomeUnknown(Arc::clone(cause)),
+            Self::Locked => Self::Locked,
+            _ => Self::NotCommitted(error),
+        }
+    }
+
     /// Whether the same operation may pass later: it waited too long for its turn, or another process holds a lock on
     /// the database. Nothing was changed.
     pub fn is_busy(&self) -> bool {
-        if let Self::NotCommitted(error) = self {
-            return error.is_busy();
+        match self {
+            Self::NotCommitted(error) => error.is_busy(),
+            Self::TimedOut | Self::Locked => true,
+            _ => false,
         }
-        if let Self::Sqlite(error) = self {
-            let code = error.sqlite_error_code();
-            return matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked));
+    }
+
+    /// Whether it is about the database as a whole and not about what was asked of it. A page that is damaged is not: what
+    /// lies on the others can be written.
+    pub(super) fn is_of_the_disk(&self) -> bool {
+        match self {
+            Self::Full { .. } | Self::OutcomeUnknown(_) | Self::Locked => true,
+            Self::Sqlite(error) => error.sqlite_error_code().is_some_and(|code| {
+                matches!(
+                    code,
+                    ErrorCode::DiskFull
+                        | ErrorCode::SystemIoFailure
+                        | ErrorCode::ReadOnly
+                        | ErrorCode::CannotOpen
+                        | ErrorCode::PermissionDenied
+                        | ErrorCode::FileLockingProtocolFailed
+                        | ErrorCode::OutOfMemory
+                )
+            }),
+            _ => false,
         }
-        matches!(self, Self::TimedOut)
+    }
+
+    pub(super) fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Full { .. } => true,
+            Self::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
+            _ => false,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
+            Some(_) | None => Self::Sqlite(error),
+        }
     }
 }
 

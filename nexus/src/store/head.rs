@@ -11,9 +11,9 @@ use spike_crypto::{NONCE_LEN, Nonce};
 use zeroize::Zeroizing;
 
 use super::StoreError;
+use super::change::Change;
 use super::keyring::Keys;
 use super::row::{Cipher, Column, Detached, Row, seal};
-use super::writer::Change;
 use crate::secret::{History, SecretPath, UnixNanos, Version};
 
 /// The table with one row for each path.
@@ -162,7 +162,8 @@ impl Head {
         let entries = encode(self.history.versions(), &self.nonces).ok_or(StoreError::Bug)?;
         seal(row, &entries, change.ring)?.write(change.connection)?;
         // Whatever changes a version of a path ends with this, so that nobody can forget it.
-        change.touched.push(path.as_str().to_owned());
+        change.effects.touched.push(path.as_str().to_owned());
+        change.effects.head = Some(change.connection.last_insert_rowid());
         Ok(())
     }
 }
@@ -198,7 +199,7 @@ impl SealedValue {
 const ENTRY: usize = 8 + 8 + 1 + 8 + NONCE_LEN;
 
 /// `None` when the nonces are not those of the versions, which is a bug.
-fn encode(versions: &[Version], nonces: &[(i64, Nonce)]) -> Option<Vec<u8>> {
+pub(super) fn encode(versions: &[Version], nonces: &[(i64, Nonce)]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(versions.len() * ENTRY);
     if versions.len() != nonces.len() {
         return None;
@@ -216,7 +217,7 @@ fn encode(versions: &[Version], nonces: &[(i64, Nonce)]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn decode(bytes: &[u8]) -> Option<Vec<(Version, Nonce)>> {
+pub(super) fn decode(bytes: &[u8]) -> Option<Vec<(Version, Nonce)>> {
     let (entries, []) = bytes.as_chunks::<ENTRY>() else { return None };
     let entry = |bytes: &[u8; ENTRY]| {
         let (number, bytes) = bytes.split_first_chunk()?;

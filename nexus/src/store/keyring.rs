@@ -92,40 +92,27 @@ impl Ring {
     ) -> Result<Option<Self>, StoreError> {
         let wrapping = KeyringKey::derive(root);
         let keys = Arc::new(Keys::default());
-        let mut refused = None;
-        let mut found = None;
-        let mut statement = connection.prepare(
-            "SELECT number, created, reserved, wrapped_nonce, wrapped, key_number, nonce, ciphertext
-             FROM keyring ORDER BY number",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let number: u32 = row.get(0)?;
-            match KeyRow::read(number, row, &wrapping) {
-                Some((stored, key, cipher)) => {
-                    let key = Arc::new(key);
-                    keys.insert(number, Arc::clone(&key));
-                    if number == active {
-                        // Whatever was reserved may have been used before a crash.
-                        let KeyRow { created, reserved, .. } = stored;
-                        found = Some(Active { number, created, key, used: reserved, reserved });
-                    }
-                    let own = cipher.key_number() == number;
-                    if !own || cipher.open(&stored, &keys).is_err() {
-                        return Err(stored.tampered());
-                    }
-                }
-                None => refused = Some(tampered(number)),
-            }
-        }
-        let opened = !keys.0.load().is_empty();
-        match (refused, opened) {
-            (_, false) => return Ok(None),
-            (Some(refusal), true) => return Err(refusal),
-            (None, true) => {}
-        }
-        let active = found.ok_or_else(|| tampered(active))?;
+        let Some(active) = unwrap_all(connection, &wrapping, &keys, active)? else {
+            return Ok(None);
+        };
         Ok(Some(Self { wrapping, keys, committed: active.clone(), active, limit }))
+    }
+
+    /// Takes over what is in the database, where it is not known whether the last commit was kept.
+    pub(super) fn reload(
+        &mut self,
+        connection: &Connection,
+        active: u32,
+    ) -> Result<(), StoreError> {
+        let mut stored = unwrap_all(connection, &self.wrapping, &self.keys, active)?
+            .ok_or_else(|| tampered(active))?;
+        if stored.number == self.active.number {
+            // Encryptions of what was undone count too.
+            stored.used = stored.used.max(self.active.used);
+        }
+        self.active = stored.clone();
+        self.committed = stored;
+        Ok(())
     }
 
     /// The number of the key that encrypts.
@@ -200,6 +187,48 @@ impl Ring {
         };
         seal(row, &[], self)?.write(connection)?;
         Ok(())
+    }
+}
+
+/// Unwraps every data key into `keys` and gives back the one that is `active`; `None` when not even one opens.
+fn unwrap_all(
+    connection: &Connection,
+    wrapping: &KeyringKey,
+    keys: &Keys,
+    active: u32,
+) -> Result<Option<Active>, StoreError> {
+    let mut refused = None;
+    let mut found = None;
+    let mut opened = false;
+    let mut statement = connection.prepare(
+        "SELECT number, created, reserved, wrapped_nonce, wrapped, key_number, nonce, ciphertext
+         FROM keyring ORDER BY number",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let number: u32 = row.get(0)?;
+        match KeyRow::read(number, row, wrapping) {
+            Some((stored, key, cipher)) => {
+                let key = Arc::new(key);
+                keys.insert(number, Arc::clone(&key));
+                opened = true;
+                if number == active {
+                    // Whatever was reserved may have been used before a crash.
+                    let KeyRow { created, reserved, .. } = stored;
+                    found = Some(Active { number, created, key, used: reserved, reserved });
+                }
+                let own = cipher.key_number() == number;
+                if !own || cipher.open(&stored, keys).is_err() {
+                    return Err(stored.tampered());
+                }
+            }
+            None => refused = Some(tampered(number)),
+        }
+    }
+    match (refused, opened) {
+        (_, false) => Ok(None),
+        (Some(refusal), true) => Err(refusal),
+        (None, true) => found.map(Some).ok_or_else(|| tampered(active)),
     }
 }
 

@@ -19,39 +19,57 @@
 //! `spike.db` beside it is taken in once ([`Import`]) and never touched.
 
 mod cache;
+mod change;
+mod commits;
+mod condition;
 mod create;
 mod error;
+mod found;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod head;
 mod identity;
 mod import;
 mod keyring;
 mod open;
+mod options;
 mod policies;
+mod private;
+mod queue;
 mod readers;
 mod row;
+mod schema;
 mod secrets;
+mod wal;
 mod writer;
 
 use std::fmt;
-use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 use spike_crypto::{Fingerprint, RootKey};
 
 pub use self::cache::CacheStats;
 use self::cache::ValueCache;
+pub use self::change::PolicyChange;
+pub use self::commits::Loss;
+pub use self::condition::{Condition, Failure};
 pub use self::error::StoreError;
+pub use self::found::Found;
 use self::identity::Identity;
 pub use self::import::{
-    Finding, Generation, Import, ImportRecord, ImportReport, NotImported, Reason,
+    Finding, Generation, Import, ImportRecord, ImportReport, NONCES_WERE_REUSED, NotImported,
+    Reason,
 };
 use self::keyring::{ENCRYPTIONS_PER_KEY, Keys};
+pub use self::options::{JournalMode, Options};
 pub use self::policies::{PolicySet, PolicyText, StoredPolicy};
+use self::queue::Queue;
 use self::readers::Readers;
-use self::writer::{Queue, Shown};
+pub use self::writer::PolicyFollower;
+use self::writer::Shown;
 use crate::secret::UnixNanos;
 
 /// Where the data lives.
@@ -61,44 +79,6 @@ pub enum Home {
     File(PathBuf),
     /// In this process only. Pair it with a random root key.
     Memory,
-}
-
-/// How SQLite keeps a transaction whole (`SPIKE_NEXUS_DB_JOURNAL_MODE`).
-///
-/// `MEMORY` and `OFF` are refused: a crash in the middle of a write can take answered writes along.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JournalMode {
-    /// The default. Readers and the writer do not wait for each other.
-    Wal,
-    /// For file systems without shared memory, such as NFS. Readers wait while a write commits.
-    Delete,
-    /// As [`Delete`](Self::Delete); the journal is cut to length 0.
-    Truncate,
-    /// As [`Delete`](Self::Delete); the journal's header is overwritten.
-    Persist,
-}
-
-/// How a store is opened and run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// How many versions a path created from now on keeps (`SPIKE_NEXUS_MAX_SECRET_VERSIONS`).
-    pub max_versions: NonZeroU32,
-    /// `SPIKE_NEXUS_DB_JOURNAL_MODE`.
-    pub journal_mode: JournalMode,
-    /// How long a connection waits for a lock (`SPIKE_NEXUS_DB_BUSY_TIMEOUT_MS`).
-    pub busy_timeout: Duration,
-    /// How long a write waits for its turn; `None` is for ever. A write that has begun is always
-    /// answered with its outcome (`SPIKE_NEXUS_DB_OPERATION_TIMEOUT`).
-    pub operation_timeout: Option<Duration>,
-    /// Connections for reading, each with a page cache of up to 2 MiB
-    /// (`SPIKE_NEXUS_DB_MAX_OPEN_CONNS`, of which one is the writer).
-    pub readers: NonZeroUsize,
-    /// How many bytes of encrypted values are kept in memory, so that what is read often is not searched for; 0 is none
-    /// (`SPIKE_NEXUS_READ_CACHE_SIZE`).
-    pub read_cache: usize,
-    /// Make a store where there is none (`SPIKE_NEXUS_DB_SKIP_SCHEMA_CREATION` switches it off).
-    /// Taking in a database of upstream needs no leave: the data was there before.
-    pub create: bool,
 }
 
 /// What the store holds, for status and metrics.
@@ -124,8 +104,14 @@ pub struct Store {
     queue: Queue,
     policy_epoch: Arc<AtomicU64>,
     max_versions: NonZeroU32,
+    prune_imported: bool,
     root_key: Fingerprint,
     import: Import,
+    follower: Arc<OnceLock<PolicyFollower>>,
+    condition: Arc<Condition>,
+    loss: Option<Loss>,
+    /// The file of the database; `None` in memory.
+    file: Option<PathBuf>,
 }
 
 impl Store {
@@ -171,16 +157,93 @@ impl Store {
         let keys = Arc::clone(opened.ring.keys());
         let policy_epoch = Arc::new(AtomicU64::new(opened.identity.policy_epoch));
         let cache = Arc::new(ValueCache::new(options.read_cache));
-        let shown = Shown { policy_epoch: Arc::clone(&policy_epoch), cache: Arc::clone(&cache) };
+        let follower = Arc::new(OnceLock::new());
+        let condition = Arc::clone(&opened.condition);
+        let loss = opened.loss.take();
+        let shown = Shown {
+            policy_epoch: Arc::clone(&policy_epoch),
+            cache: Arc::clone(&cache),
+            follower: Arc::clone(&follower),
+            condition: Arc::clone(&condition),
+        };
         let queue = Queue::start(opened, shown, options.operation_timeout)?;
         let max_versions = options.max_versions;
         let root_key = root.fingerprint();
-        Ok(Self { readers, cache, keys, queue, policy_epoch, max_versions, root_key, import })
+        let file = match home {
+            Home::File(directory) => Some(directory.join(open::FILE)),
+            Home::Memory => None,
+        };
+        Ok(Self {
+            readers,
+            cache,
+            keys,
+            queue,
+            policy_epoch,
+            max_versions,
+            prune_imported: options.prune_imported,
+            root_key,
+            import,
+            follower,
+            condition,
+            loss,
+            file,
+        })
+    }
+
+    /// Has `follower` told of every change of a policy, in the order of commits, before whoever made it is answered: what
+    /// decides then follows the store whatever becomes of the callers. Only the first follower counts.
+    ///
+    /// It runs on the thread that writes, so that a slow one delays writes.
+    pub fn follow_policies(&self, follower: PolicyFollower) {
+        if self.follower.set(follower).is_err() {
+            tracing::error!("the policies of a store are followed twice: a bug");
+        }
+    }
+
+    /// How writing and reading go.
+    pub fn condition(&self) -> &Condition {
+        &self.condition
+    }
+
+    /// Acknowledged commits that are missing, where that was noticed and nobody has looked after it yet.
+    pub fn loss(&self) -> Option<&Loss> {
+        self.loss.as_ref().filter(|loss| loss.is_open())
+    }
+
+    /// Writes that wait for the writer thread.
+    pub fn waiting_writes(&self) -> usize {
+        self.queue.waiting()
+    }
+
+    /// Bytes of the database file and of the write-ahead log beside it; `None` in memory.
+    pub fn file_sizes(&self) -> Option<(u64, u64)> {
+        let file = self.file.as_ref()?;
+        let length = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        Some((length(file), length(&file.with_file_name(wal::FILE))))
+    }
+
+    /// Whether the database can be read, by reading it: for when a read has failed.
+    ///
+    /// # Errors
+    /// What keeps it from being read.
+    pub fn try_read(&self) -> Result<(), StoreError> {
+        self.readers.read(|reader| Identity::verified(reader, &self.keys)).map(|_identity| ())
     }
 
     /// What opening found of upstream's data, and what came of it: to be logged and shown.
     pub const fn import(&self) -> &Import {
         &self.import
+    }
+
+    /// What the store remembers of its import. `None`: nothing was ever imported.
+    ///
+    /// # Errors
+    /// [`StoreError::Tampered`] when what it remembers is not as it was written.
+    pub fn import_record(&self) -> Result<Option<ImportRecord>, StoreError> {
+        self.readers.read(|reader| {
+            let identity = Identity::verified(reader, &self.keys)?;
+            ImportRecord::find(reader, &self.keys, &identity)
+        })
     }
 
     /// The fingerprint of the root key that the store belongs to.
@@ -208,6 +271,15 @@ impl Store {
     pub fn last_export(&self) -> Result<Option<UnixNanos>, StoreError> {
         let identity = self.readers.read(|reader| Identity::verified(reader, &self.keys))?;
         Ok(identity.last_export)
+    }
+
+    /// The number of the data key that encrypts.
+    ///
+    /// # Errors
+    /// [`StoreError::Tampered`] when the row that says so is not as it was written.
+    pub fn active_key(&self) -> Result<u32, StoreError> {
+        let identity = self.readers.read(|reader| Identity::verified(reader, &self.keys))?;
+        Ok(identity.active_key)
     }
 
     /// Counts what is stored. Scans two indexes: about 20 ms for a million versions.
@@ -260,49 +332,6 @@ impl Store {
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").finish_non_exhaustive()
-    }
-}
-
-impl Default for Options {
-    /// Upstream's defaults.
-    fn default() -> Self {
-        Self {
-            max_versions: const { NonZeroU32::new(10).unwrap() },
-            journal_mode: JournalMode::Wal,
-            busy_timeout: Duration::from_secs(5),
-            operation_timeout: Some(Duration::from_secs(15)),
-            readers: const { NonZeroUsize::new(4).unwrap() },
-            read_cache: 64 << 20,
-            create: true,
-        }
-    }
-}
-
-impl JournalMode {
-    /// Reads the setting, in any case.
-    ///
-    /// # Errors
-    /// [`StoreError::UnsafeJournal`] for `MEMORY` and `OFF`; `Ok(None)` for what is no mode at all.
-    pub fn parse(text: &str) -> Result<Option<Self>, StoreError> {
-        match text.to_ascii_uppercase().as_str() {
-            "WAL" => Ok(Some(Self::Wal)),
-            "DELETE" => Ok(Some(Self::Delete)),
-            "TRUNCATE" => Ok(Some(Self::Truncate)),
-            "PERSIST" => Ok(Some(Self::Persist)),
-            "MEMORY" => Err(StoreError::UnsafeJournal { mode: "MEMORY" }),
-            "OFF" => Err(StoreError::UnsafeJournal { mode: "OFF" }),
-            _ => Ok(None),
-        }
-    }
-
-    /// As SQLite writes it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Wal => "wal",
-            Self::Delete => "delete",
-            Self::Truncate => "truncate",
-            Self::Persist => "persist",
-        }
     }
 }
 

@@ -2,33 +2,28 @@
 //!
 //! Until the root key has proved to be the right one, nothing is written.
 
-use std::fs::{self, File, Permissions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
-use rustix::fs::FlockOperation;
 use spike_crypto::{Fingerprint, RootKey};
 
+use super::change::{Change, Effects};
+use super::commits::{CommitLog, Loss, Position};
+use super::condition::Condition;
 use super::identity::Identity;
 use super::import::{self, Import, Plan};
 use super::keyring::Ring;
+use super::private::{lock_directory, make_directory, private_file, unusable};
 use super::readers::{Readers, Slot};
-use super::writer::Change;
-use super::{Home, JournalMode, Options, StoreError, create};
+use super::schema::{APPLICATION_ID, SCHEMA, SCHEMA_VERSION, check_header, difference, schema};
+use super::{Home, JournalMode, Options, StoreError, create, wal};
 use crate::secret::UnixNanos;
 
 /// The file of the store.
 pub(super) const FILE: &str = "nexus.db";
-const LOCK_FILE: &str = "nexus.lock";
-const SCHEMA: &str = include_str!("schema.sql");
-/// In the file's header, so that `file` and we can tell whose it is: "SPK2".
-const APPLICATION_ID: i64 = 0x5350_4b32;
-/// In the file's header as `user_version`.
-const SCHEMA_VERSION: i64 = 1;
 /// Bytes of the header of every SQLite database.
 const HEADER: u64 = 100;
 
@@ -45,6 +40,13 @@ pub(super) struct Opened {
     pub(super) lock_file: Option<File>,
     /// What became of upstream's data.
     pub(super) import: Import,
+    /// How far the database has come.
+    pub(super) position: Position,
+    /// Where commits are written down a second time; `None` in memory.
+    pub(super) commits: Option<CommitLog>,
+    /// Acknowledged commits that are missing, noticed now or earlier.
+    pub(super) loss: Option<Loss>,
+    pub(super) condition: Arc<Condition>,
 }
 
 /// Opens the store at `home`, or makes it.
@@ -77,9 +79,21 @@ impl Connect<'_> {
         // Two connections to one database in memory lock each other out by polling; one that is
         // shared by turns is simpler and quicker.
         let writer = Arc::new(Mutex::new(Some(connection)));
-        let readers = Arc::new(Readers::new(vec![Arc::clone(&writer)]));
-        let directory = PathBuf::new();
-        Ok(Opened { writer, readers, ring, identity, directory, lock_file: None, import })
+        let condition = Arc::new(Condition::new());
+        let slots = vec![Arc::clone(&writer)];
+        Ok(Opened {
+            writer,
+            readers: Arc::new(Readers::new(slots, Arc::clone(&condition))),
+            ring,
+            identity,
+            directory: PathBuf::new(),
+            lock_file: None,
+            import,
+            position: Position::default(),
+            commits: None,
+            loss: None,
+            condition,
+        })
     }
 
     fn file(&self, directory: &Path) -> Result<Opened, StoreError> {
@@ -92,16 +106,28 @@ impl Connect<'_> {
         let made = if exists { None } else { Some(self.make(directory, &path)?) };
         drop(private_file(&path)?);
         refuse_stub(&path)?;
+        // Before SQLite reads the log, and writes over what it does not take.
+        let damage = wal::inspect(&directory.join(wal::FILE));
         let mut connection = Connection::open_with_flags(&path, flags())?;
         self.harden(&connection)?;
         // As long as the key is in doubt, closing must not touch the file either.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         check_header(&connection, &path).map_err(damaged)?;
         check_length(&connection, &path)?;
-        let (mut ring, mut identity) = self.recognise(&connection).map_err(damaged)?;
+        let (mut ring, mut identity) = self.recognise(&connection, &path).map_err(damaged)?;
+        let found = Position::of(&connection, &identity)?;
+        let made_now = made.is_some();
         let plan = match made {
             Some(import) => Plan::Settled(import),
             None => Plan::for_existing(directory, self.root, &connection, ring.keys(), &identity)?,
+        };
+        // The key is the right one: from here on, files may be written.
+        let mut commits = CommitLog::open(directory);
+        let loss = if made_now {
+            commits.forget_lost_store();
+            None
+        } else {
+            Loss::look(directory, &commits, found, damage, self.now)
         };
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         self.set_journal(&connection)?;
@@ -112,10 +138,14 @@ impl Connect<'_> {
             identity.write(&transaction, &mut ring)?;
         }
         ring.record(&transaction)?;
+        let position = Position::of(&transaction, &identity)?;
         transaction.commit()?;
         ring.committed();
+        commits.begin(position, self.now);
+        let condition = Arc::new(Condition::new());
         let readers = (0..self.options.readers.get()).map(|_| self.reader(&path));
-        let readers = Arc::new(Readers::new(readers.collect::<Result<_, _>>()?));
+        let readers = Readers::new(readers.collect::<Result<_, _>>()?, Arc::clone(&condition));
+        let readers = Arc::new(readers);
         let writer = Arc::new(Mutex::new(Some(connection)));
         let directory = directory.to_owned();
         Ok(Opened {
@@ -126,6 +156,10 @@ impl Connect<'_> {
             directory,
             lock_file: Some(lock_file),
             import,
+            position,
+            commits: Some(commits),
+            loss,
+            condition,
         })
     }
 
@@ -149,14 +183,16 @@ impl Connect<'_> {
     }
 
     /// Checks that the store is whole as far as can be seen quickly, and belongs to the root key.
-    fn recognise(&self, connection: &Connection) -> Result<(Ring, Identity), StoreError> {
+    fn recognise(
+        &self,
+        connection: &Connection,
+        path: &Path,
+    ) -> Result<(Ring, Identity), StoreError> {
         let fresh = Connection::open_in_memory()?;
         fresh.execute_batch(SCHEMA)?;
         // Exact, so that nobody can slip in a trigger or loosen a table.
-        if schema(connection)? != schema(&fresh)? {
-            return Err(StoreError::Damaged {
-                what: "its tables are not those of schema 1".to_owned(),
-            });
+        if let Some(what) = difference(&schema(&fresh)?, &schema(connection)?) {
+            return Err(StoreError::Altered { path: path.to_owned(), what });
         }
         let identity = Identity::unverified(connection)?;
         let stored = Fingerprint::from_bytes(identity.root_key);
@@ -208,8 +244,8 @@ impl Connect<'_> {
         identity: &mut Identity,
     ) -> Result<Import, StoreError> {
         // Nobody reads yet.
-        let touched = &mut Vec::new();
-        let mut change = Change { connection, ring, identity, touched };
+        let effects = &mut Effects::default();
+        let mut change = Change { connection, ring, identity, effects };
         plan.carry_out(&mut change, self.options, self.now)
     }
 
@@ -267,64 +303,6 @@ fn get<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result
     row.get(0)
 }
 
-/// Everything the database defines, as text.
-fn schema(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Option<String>)>> {
-    let mut statement =
-        connection.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    rows.collect()
-}
-
-fn make_directory(directory: &Path) -> Result<(), StoreError> {
-    let failed = |source| unusable(directory, source);
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-    let mode = fs::metadata(directory).map_err(failed)?.permissions().mode();
-    if mode & 0o077 != 0
-        && let Err(error) = fs::set_permissions(directory, Permissions::from_mode(0o700))
-    {
-        // A mounted volume may belong to somebody else. The files themselves are 0600.
-        tracing::warn!(
-            directory = %directory.display(),
-            mode = format_args!("{:o}", mode & 0o7777),
-            %error,
-            "the data directory is open to others and its mode cannot be changed"
-        );
-    }
-    Ok(())
-}
-
-/// One process at a time: counters and caches would not notice another one.
-fn lock_directory(directory: &Path) -> Result<File, StoreError> {
-    let path = directory.join(LOCK_FILE);
-    let file = private_file(&path)?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            Err(StoreError::InUse { directory: directory.to_owned() })
-        }
-        Err(error) => Err(unusable(&path, error.into())),
-    }
-}
-
-/// Opens or creates a file that only its owner may read.
-pub(super) fn private_file(path: &Path) -> Result<File, StoreError> {
-    let failed = |source| unusable(path, source);
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(failed)?;
-    file.set_permissions(Permissions::from_mode(0o600)).map_err(failed)?;
-    Ok(file)
-}
-
-pub(super) fn unusable(path: &Path, source: io::Error) -> StoreError {
-    StoreError::Unusable { path: path.to_owned(), source }
-}
-
 /// SQLite takes an empty file for a new database, and throws away the log beside it.
 fn refuse_stub(path: &Path) -> Result<(), StoreError> {
     let length = fs::metadata(path).map_err(|source| unusable(path, source))?.len();
@@ -332,24 +310,6 @@ fn refuse_stub(path: &Path) -> Result<(), StoreError> {
         return Err(StoreError::Damaged { what: format!("it has only {length} bytes") });
     }
     Ok(())
-}
-
-/// Refuses what is no store of this program, or of a later one.
-fn check_header(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let path = path.to_owned();
-    let application: i64 = connection.pragma_query_value(None, "application_id", get)?;
-    let found: i64 = connection.pragma_query_value(None, "user_version", get)?;
-    if application == 0 && found == 0 && schema(connection)?.is_empty() {
-        return Err(StoreError::Damaged { what: "it holds nothing at all".to_owned() });
-    }
-    match found {
-        _ if application != APPLICATION_ID => Err(StoreError::Foreign { path }),
-        SCHEMA_VERSION => Ok(()),
-        known_later if known_later > SCHEMA_VERSION => {
-            Err(StoreError::NewerSchema { path, found, known: SCHEMA_VERSION })
-        }
-        _ => Err(StoreError::Damaged { what: format!("there is no schema {found}") }),
-    }
 }
 
 /// SQLite notices missing pages, but takes what is missing of the last one for zeros.

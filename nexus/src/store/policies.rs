@@ -4,10 +4,10 @@
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
+use super::change::{Change, PolicyChange};
 use super::identity::Identity;
 use super::keyring::Keys;
 use super::row::{Cipher, Column, Row, names, seal};
-use super::writer::Change;
 use super::{Store, StoreError};
 use crate::secret::UnixNanos;
 
@@ -68,7 +68,30 @@ impl Store {
                     Ok(None) | Err(StoreError::Tampered { .. }) => now,
                     Err(error) => return Err(error),
                 };
-                write(&StoredPolicy { name, text, created, updated: now }, change)
+                write(StoredPolicy { name, text, created, updated: now }, change)
+            })
+            .await
+    }
+
+    /// Makes a policy. `false`: there is one of that name, which is left as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Tampered`] when there is one that is not as it was written; what keeps every write from being done.
+    pub async fn create_policy(
+        &self,
+        name: &str,
+        text: PolicyText,
+        now: UnixNanos,
+    ) -> Result<bool, StoreError> {
+        let name = name.to_owned();
+        self.queue
+            .submit(now, move |change| {
+                // Within the transaction: of two that make one name, one comes first.
+                if find(change.connection, change.ring.keys(), &name)?.is_some() {
+                    return Ok(false);
+                }
+                write(StoredPolicy { name, text, created: now, updated: now }, change)?;
+                Ok(true)
             })
             .await
     }
@@ -85,7 +108,10 @@ impl Store {
                     .connection
                     .prepare_cached("DELETE FROM policies WHERE name = ?1")?
                     .execute([&name])?;
-                change.identity.policy_epoch += u64::from(deleted > 0);
+                if deleted > 0 {
+                    change.identity.policy_epoch += 1;
+                    change.effects.policies.push(PolicyChange::Removed(name));
+                }
                 Ok(deleted > 0)
             })
             .await
@@ -118,34 +144,39 @@ impl Store {
     /// in [`PolicySet::refused`] instead.
     pub fn policies(&self) -> Result<PolicySet, StoreError> {
         self.readers.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT created, updated, key_number, nonce, ciphertext, name
-                 FROM policies ORDER BY name",
-            )?;
-            // The transaction is what makes both reads see one snapshot.
+            // The transaction is what makes all reads see one snapshot.
             let snapshot = connection.unchecked_transaction()?;
-            let epoch = Identity::verified(&snapshot, &self.keys)?.policy_epoch;
-            let mut set = PolicySet { epoch, policies: Vec::new(), refused: Vec::new() };
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                match row.get::<_, String>(5).map(|name| read(row, &self.keys, &name)) {
-                    Ok(Ok(policy)) => set.policies.push(policy),
-                    Ok(Err(refusal)) => set.refused.push(refusal),
-                    Err(_no_text) => set.refused.push(refused("")),
-                }
-            }
-            Ok(set)
+            read_all(&snapshot, &self.keys)
         })
     }
 }
 
+/// All policies of the snapshot that `connection` sees.
+pub(super) fn read_all(connection: &Connection, keys: &Keys) -> Result<PolicySet, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT created, updated, key_number, nonce, ciphertext, name FROM policies ORDER BY name",
+    )?;
+    let epoch = Identity::verified(connection, keys)?.policy_epoch;
+    let mut set = PolicySet { epoch, policies: Vec::new(), refused: Vec::new() };
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        match row.get::<_, String>(5).map(|name| read(row, keys, &name)) {
+            Ok(Ok(policy)) => set.policies.push(policy),
+            Ok(Err(refusal)) => set.refused.push(refusal),
+            Err(_no_text) => set.refused.push(refused("")),
+        }
+    }
+    Ok(set)
+}
+
 /// Writes a policy as it is, in place of one of that name.
-pub(super) fn write(policy: &StoredPolicy, change: &mut Change<'_>) -> Result<(), StoreError> {
-    let StoredPolicy { name, text, created, updated } = policy;
+pub(super) fn write(policy: StoredPolicy, change: &mut Change<'_>) -> Result<(), StoreError> {
+    let StoredPolicy { name, text, created, updated } = &policy;
     let plaintext = serde_json::to_vec(text).ok().ok_or(StoreError::Bug)?;
     let row = PolicyRow { name, created: *created, updated: *updated };
     seal(row, &plaintext, change.ring)?.write(change.connection)?;
     change.identity.policy_epoch += 1;
+    change.effects.policies.push(PolicyChange::Put(policy));
     Ok(())
 }
 

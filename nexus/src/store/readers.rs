@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
+use spike_common::{clock, daemon::chain};
+
 use super::StoreError;
+use super::condition::Condition;
 
 /// A connection that is shared by turns; `None` once the store is closed.
 pub(super) type Slot = Arc<Mutex<Option<Connection>>>;
@@ -21,11 +24,12 @@ pub(super) struct Readers {
     slots: Vec<Slot>,
     /// Where to queue up when all are busy.
     next: AtomicUsize,
+    condition: Arc<Condition>,
 }
 
 impl Readers {
-    pub(super) const fn new(slots: Vec<Slot>) -> Self {
-        Self { slots, next: AtomicUsize::new(0) }
+    pub(super) const fn new(slots: Vec<Slot>, condition: Arc<Condition>) -> Self {
+        Self { slots, next: AtomicUsize::new(0), condition }
     }
 
     /// Runs `query` on a free connection, the first one first: its page cache is the warmest.
@@ -35,7 +39,16 @@ impl Readers {
     ) -> Result<T, StoreError> {
         let free = self.slots.iter().find_map(|slot| slot.try_lock().ok());
         let guard = free.or_else(|| self.turn().map(lock)).ok_or(StoreError::Closed)?;
-        query(guard.as_ref().ok_or(StoreError::Closed)?)
+        let result = query(guard.as_ref().ok_or(StoreError::Closed)?);
+        match &result {
+            Err(error @ StoreError::Sqlite(_)) => {
+                self.condition.cannot_read(chain(error), clock::unix_nanos());
+            }
+            // A refused row was read.
+            Ok(_) | Err(StoreError::Tampered { .. }) => self.condition.can_read(),
+            Err(_of_another_kind) => {}
+        }
+        result
     }
 
     /// Closes every connection, waiting for the reads under way.

@@ -16,7 +16,8 @@ use crate::secret::{History, SecretPath, Selector, UnixNanos, Version};
 impl Store {
     /// Adds a version and returns its number. `plaintext` is stored as it is, encrypted.
     ///
-    /// Versions beyond the limit of the path are erased in the same transaction (F8, Q-22).
+    /// Versions beyond the limit of the path are erased in the same transaction (F8, Q-22); versions that were imported do
+    /// not count, unless [`Options::prune_imported`](super::Options::prune_imported) is set.
     ///
     /// # Errors
     /// [`StoreError::Tampered`] when the path's own row is not as it was written; otherwise what
@@ -28,22 +29,24 @@ impl Store {
         now: UnixNanos,
     ) -> Result<i64, StoreError> {
         let path = path.clone();
-        let max_versions = self.max_versions;
+        let (max_versions, prune_imported) = (self.max_versions, self.prune_imported);
         self.queue
             .submit(now, move |change| {
                 let head = Head::find(change.connection, change.ring.keys(), &path)?;
                 let mut head = head.unwrap_or_else(|| Head::new(max_versions, now));
-                let put = head.history.put(now)?;
+                // Upstream still showed what it had beyond the limit.
+                let kept = if prune_imported { None } else { change.identity.imported };
+                let put = head.history.put(now, kept)?;
                 let version = Version { number: put.number, created: now, deleted: None };
                 let row = VersionRow { path: path.as_str(), version };
                 let nonce = seal(row, &plaintext, change.ring)?.write(change.connection)?;
                 head.nonces.push((put.number, nonce));
-                if let Some(last) = put.pruned.last() {
-                    head.nonces.retain(|(number, _)| number > last);
+                for pruned in put.pruned {
+                    head.nonces.retain(|(number, _)| *number != pruned);
                     change
                         .connection
-                        .prepare_cached("DELETE FROM versions WHERE path = ?1 AND version <= ?2")?
-                        .execute(params![path.as_str(), last])?;
+                        .prepare_cached("DELETE FROM versions WHERE path = ?1 AND version = ?2")?
+                        .execute(params![path.as_str(), pruned])?;
                 }
                 head.write(&path, change)?;
                 Ok(put.number)

@@ -1,217 +1,123 @@
-//! The one thread that writes, its queue, and group commit.
+//! The one thread that writes, and group commit.
 //!
 //! Everything that waits is executed in one transaction with one commit, each operation inside its
 //! own savepoint, and answered only after the commit has returned: one sync of the disk serves many
 //! writers, and an answered write is on the disk.
+//!
+//! **What others go by** changes here too, after the commit and before any answer: the policies in
+//! force, their epoch, and the cache. So these follow the database whatever becomes of the callers.
+//!
+//! **After a failure** nothing is taken for granted. Where the commit itself ended in an error of the
+//! disk, the transaction may or may not be kept: callers are told so, and what is really in the
+//! database is read before anything else is written. While the last attempt failed, the thread tries a
+//! harmless commit about once a second, so that a store that can be written again is known to be.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::{mpsc, oneshot};
+use rusqlite::TransactionBehavior;
+use spike_common::{clock, daemon::chain};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 
 use super::StoreError;
 use super::cache::ValueCache;
+use super::change::{Change, Effects, PolicyChange};
+use super::commits::{CommitLog, Position};
+use super::condition::Condition;
 use super::identity::Identity;
 use super::keyring::Ring;
 use super::open::Opened;
+use super::policies::read_all;
+use super::queue::{Message, Write};
 use super::readers::{Readers, Slot, lock};
-use crate::secret::UnixNanos;
-
-/// Writes that may wait; a caller beyond that waits for a place.
-const QUEUE: usize = 1024;
 
 /// Writes in one transaction, so that its first caller is not kept waiting without bound.
 const BATCH: usize = 256;
 
-/// What an operation works with: the transaction, and the state that is undone with it.
-#[derive(Debug)]
-pub(super) struct Change<'a> {
-    pub(super) connection: &'a Connection,
-    pub(super) ring: &'a mut Ring,
-    pub(super) identity: &'a mut Identity,
-    /// The paths whose versions change, so that readers learn of it.
-    pub(super) touched: &'a mut Vec<String>,
-}
+/// The pause between two attempts to write while the last one failed.
+const PROBE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What must be free on a disk that was full before writing is tried again: a harmless write takes one
+/// page, and would pass where no other does.
+const ROOM: u64 = 1 << 20;
+
+/// Takes what a commit did to the policies, in the order of commits.
+pub type PolicyFollower = Box<dyn Fn(Vec<PolicyChange>) + Send + Sync>;
 
 /// What readers go by besides the database: kept in step with every commit.
-#[derive(Debug)]
 pub(super) struct Shown {
     pub(super) policy_epoch: Arc<AtomicU64>,
     pub(super) cache: Arc<ValueCache>,
+    pub(super) follower: Arc<OnceLock<PolicyFollower>>,
+    pub(super) condition: Arc<Condition>,
 }
 
-/// The way to the writer.
-#[derive(Debug)]
-pub(super) struct Queue {
-    /// `None` once the store is dropped.
-    sender: Option<mpsc::Sender<Message>>,
-    timeout: Option<Duration>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-enum Message {
-    Write(Write),
-    Close(oneshot::Sender<Result<(), StoreError>>),
-}
-
-struct Write {
-    job: Box<dyn Job>,
-    now: UnixNanos,
-    /// When the caller's patience ends.
-    deadline: Option<Instant>,
-}
-
-impl Queue {
-    /// Starts the writer.
-    pub(super) fn start(
-        opened: Opened,
-        shown: Shown,
-        timeout: Option<Duration>,
-    ) -> Result<Self, StoreError> {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let directory = opened.directory.clone();
-        let writer = Writer {
-            slot: opened.writer,
-            readers: opened.readers,
-            committed: opened.identity,
-            identity: opened.identity,
-            ring: opened.ring,
-            shown,
-        };
-        let lock_file = opened.lock_file;
-        let thread = std::thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || {
-                writer.run(receiver, lock_file);
-            })
-            .map_err(|source| StoreError::Unusable { path: directory, source })?;
-        Ok(Self { sender: Some(sender), timeout, thread: Mutex::new(Some(thread)) })
-    }
-
-    /// Has `operation` executed and committed. The future may be dropped: once it was polled, the
-    /// write is done all the same.
-    pub(super) async fn submit<T: Send + 'static>(
-        &self,
-        now: UnixNanos,
-        operation: impl FnOnce(&mut Change<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (answer, outcome) = oneshot::channel();
-        let job = Box::new(Pending { operation: Some(operation), outcome: None, answer });
-        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        self.send(Message::Write(Write { job, now, deadline })).await?;
-        outcome.await.unwrap_or(Err(StoreError::Closed))
-    }
-
-    /// Has everything before it executed, then closes the store.
-    pub(super) async fn close(&self) -> Result<(), StoreError> {
-        let (answer, outcome) = oneshot::channel();
-        self.send(Message::Close(answer)).await?;
-        let result = outcome.await.unwrap_or(Err(StoreError::Closed));
-        self.join();
-        result
-    }
-
-    async fn send(&self, message: Message) -> Result<(), StoreError> {
-        let sender = self.sender.as_ref().ok_or(StoreError::Closed)?;
-        let Some(timeout) = self.timeout else {
-            return sender.send(message).await.map_err(|_unsent| StoreError::Closed);
-        };
-        sender.send_timeout(message, timeout).await.map_err(|unsent| match unsent {
-            mpsc::error::SendTimeoutError::Timeout(_) => StoreError::TimedOut,
-            mpsc::error::SendTimeoutError::Closed(_) => StoreError::Closed,
-        })
-    }
-
-    /// How many messages wait for the writer.
-    #[cfg(test)]
-    pub(super) fn waiting(&self) -> usize {
-        self.sender.as_ref().map_or(0, |sender| sender.max_capacity() - sender.capacity())
-    }
-
-    /// Waits until the thread is gone, and with it the lock on the directory.
-    fn join(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Err(_panic)) = thread.map(JoinHandle::join) {
-            tracing::error!("the writer of the store ended by a panic");
-        }
-    }
-}
-
-impl Drop for Queue {
-    fn drop(&mut self) {
-        drop(self.sender.take());
-        self.join();
-    }
-}
-
-/// A write that waits for its turn, whatever it answers.
-trait Job: Send {
-    /// Executes it; `false` means that what it did must be undone.
-    fn run(&mut self, change: &mut Change<'_>) -> bool;
-    /// Tells the caller, given how the commit went.
-    fn answer(self: Box<Self>, committed: Result<(), Arc<StoreError>>);
-    /// Tells the caller that it was not executed.
-    fn refuse(self: Box<Self>, error: StoreError);
-}
-
-struct Pending<T, F> {
-    operation: Option<F>,
-    outcome: Option<Result<T, StoreError>>,
-    answer: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<T, F> Job for Pending<T, F>
-where
-    T: Send,
-    F: FnOnce(&mut Change<'_>) -> Result<T, StoreError> + Send,
-{
-    fn run(&mut self, change: &mut Change<'_>) -> bool {
-        let operation = self.operation.take();
-        // A bug in one operation must not end the writer: its savepoint is rolled back.
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            operation.map_or(Err(StoreError::Bug), |operation| operation(change))
-        }));
-        let outcome = self.outcome.insert(outcome.unwrap_or(Err(StoreError::Bug)));
-        outcome.is_ok()
-    }
-
-    fn answer(self: Box<Self>, committed: Result<(), Arc<StoreError>>) {
-        let outcome = match (self.outcome, committed) {
-            (Some(Err(own)), _) => Err(own),
-            (_, Err(error)) => Err(StoreError::NotCommitted(error)),
-            (Some(Ok(value)), Ok(())) => Ok(value),
-            (None, Ok(())) => Err(StoreError::Bug),
-        };
-        // A caller that is gone is no longer interested.
-        drop(self.answer.send(outcome));
-    }
-
-    fn refuse(self: Box<Self>, error: StoreError) {
-        drop(self.answer.send(Err(error)));
-    }
-}
-
-struct Writer {
+pub(super) struct Writer {
     slot: Slot,
     readers: Arc<Readers>,
     ring: Ring,
     identity: Identity,
     /// As of the last commit.
     committed: Identity,
+    /// What the last commit left, as the file of commits has it.
+    position: Position,
+    commits: Option<CommitLog>,
     shown: Shown,
+    /// Empty in memory.
+    directory: PathBuf,
+    /// A commit ended without telling whether it was kept, and the database has not been read since.
+    unsettled: bool,
+    /// The last attempt failed because the disk was full.
+    disk_full: bool,
+    /// Keeps the time between probes. Not used as long as all is well.
+    timer: Runtime,
 }
 
 impl Writer {
+    /// The writer of a store that was opened, and the lock on its directory.
+    pub(super) fn new(
+        opened: Opened,
+        shown: Shown,
+    ) -> Result<(Self, Option<std::fs::File>), std::io::Error> {
+        let timer = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let writer = Self {
+            slot: opened.writer,
+            readers: opened.readers,
+            committed: opened.identity,
+            identity: opened.identity,
+            ring: opened.ring,
+            position: opened.position,
+            commits: opened.commits,
+            shown,
+            directory: opened.directory,
+            unsettled: false,
+            disk_full: false,
+            timer,
+        };
+        Ok((writer, opened.lock_file))
+    }
+
     /// Works until the store is closed or dropped; `lock_file` is given back at the very end.
-    fn run(mut self, mut receiver: mpsc::Receiver<Message>, lock_file: Option<std::fs::File>) {
+    pub(super) fn run(
+        mut self,
+        mut receiver: mpsc::Receiver<Message>,
+        lock_file: Option<std::fs::File>,
+    ) {
+        let _presence = Presence(Arc::clone(&self.shown.condition));
         let mut closing = None;
-        while closing.is_none()
-            && let Some(first) = receiver.blocking_recv()
-        {
+        while closing.is_none() {
+            let first = match self.next(&mut receiver) {
+                Next::Message(first) => first,
+                Next::Nothing => {
+                    self.probe();
+                    continue;
+                }
+                Next::End => break,
+            };
             let mut batch = Vec::new();
             let mut next = Some(first);
             while let Some(message) = next {
@@ -246,29 +152,69 @@ impl Writer {
         }
     }
 
+    /// Waits for a message; while writing fails, no longer than until the next probe.
+    fn next(&self, receiver: &mut mpsc::Receiver<Message>) -> Next {
+        let message = if self.shown.condition.write_failure().is_none() {
+            Ok(receiver.blocking_recv())
+        } else {
+            self.timer.block_on(async { tokio::time::timeout(PROBE_PAUSE, receiver.recv()).await })
+        };
+        match message {
+            Ok(Some(message)) => Next::Message(message),
+            Ok(None) => Next::End,
+            Err(_elapsed) => Next::Nothing,
+        }
+    }
+
     /// Executes a batch in one transaction and answers it.
     fn commit(&mut self, mut batch: Vec<Write>) {
         if batch.is_empty() {
             return;
         }
-        let committed = self.execute(&mut batch).map_err(Arc::new);
-        if committed.is_ok() {
-            self.ring.committed();
-            self.committed = self.identity;
-            // Before any answer: who has seen a policy change must not be served from before it.
-            self.shown.policy_epoch.store(self.identity.policy_epoch, Ordering::Release);
-        } else {
-            self.ring.rolled_back();
-            self.identity = self.committed;
+        let begun = Instant::now();
+        self.shown.condition.begins(clock::unix_nanos());
+        let committed = self.settle().and_then(|()| self.execute(&mut batch)).map_err(Arc::new);
+        match &committed {
+            Ok(()) => {
+                self.shown.condition.committed(batch.len(), begun.elapsed(), clock::unix_nanos());
+            }
+            Err(_told) => self.shown.condition.commit_failed(),
         }
+        self.shown.condition.ends();
+        // SQLite may undo the whole transaction where one write fails; what that one met is the better reason.
+        let trouble = batch.iter().find_map(|write| write.job.trouble());
+        self.judge(trouble.or_else(|| committed.as_ref().err().map(|error| &**error)));
         for write in batch {
             write.job.answer(committed.clone());
         }
     }
 
+    /// What the last attempt to write says about the next one.
+    fn judge(&mut self, trouble: Option<&StoreError>) {
+        self.disk_full = trouble.is_some_and(StoreError::is_disk_full);
+        match trouble {
+            None => self.shown.condition.can_write(),
+            Some(error) => self.shown.condition.cannot_write(chain(error), clock::unix_nanos()),
+        }
+    }
+
+    /// Executes a batch, commits it, and makes it known.
     fn execute(&mut self, batch: &mut [Write]) -> Result<(), StoreError> {
+        let mut effects = Effects::default();
+        match self.transact(batch, &mut effects) {
+            Ok(()) => {
+                self.publish(effects);
+                Ok(())
+            }
+            Err(error) => {
+                self.undo(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn transact(&mut self, batch: &mut [Write], effects: &mut Effects) -> Result<(), StoreError> {
         let Self { slot, ring, identity, committed, shown, .. } = self;
-        let mut touched = Vec::new();
         let mut guard = lock(slot);
         let connection = guard.as_mut().ok_or(StoreError::Closed)?;
         let mut transaction =
@@ -278,16 +224,16 @@ impl Writer {
             identity.active_key = ring.active();
         }
         for write in batch {
-            let before = *identity;
+            let (before, mark) = (*identity, effects.mark());
             let mut savepoint = transaction.savepoint()?;
-            let touched = &mut touched;
             let keep =
-                write.job.run(&mut Change { connection: &savepoint, ring, identity, touched });
+                write.job.run(&mut Change { connection: &savepoint, ring, identity, effects });
             // After some failures, such as a full disk, SQLite rolls everything back by itself. Then
             // there is no savepoint either, and what follows fails for the whole batch.
             if !keep {
                 savepoint.rollback()?;
                 *identity = before;
+                effects.back_to(mark);
             }
             savepoint.commit()?;
         }
@@ -295,10 +241,120 @@ impl Writer {
             identity.write(&transaction, ring)?;
         }
         ring.record(&transaction)?;
-        let changing = shown.cache.changing(&touched);
-        transaction.commit()?;
+        let changing = shown.cache.changing(&effects.touched);
+        commit(transaction)?;
         drop(changing);
         Ok(())
+    }
+
+    /// What was committed is known to everybody before any caller is answered.
+    fn publish(&mut self, effects: Effects) {
+        self.ring.committed();
+        self.committed = self.identity;
+        self.show_policies(effects.policies);
+        self.position.epoch = self.identity.policy_epoch;
+        self.position.heads = effects.head.unwrap_or(self.position.heads);
+        if let Some(commits) = &mut self.commits {
+            commits.note(self.position, clock::unix_nanos());
+        }
+    }
+
+    /// Hands changes on in the order of commits. Who has seen a policy change must not be decided about by what was
+    /// before it.
+    fn show_policies(&mut self, changes: Vec<PolicyChange>) {
+        if let (false, Some(follower)) = (changes.is_empty(), self.shown.follower.get()) {
+            let whole = matches!(changes.as_slice(), [PolicyChange::All(_)]);
+            match catch_unwind(AssertUnwindSafe(|| follower(changes))) {
+                Ok(()) if whole => self.shown.condition.policies_agree(),
+                Ok(()) => {}
+                Err(_panic) => {
+                    // Read as a whole before the next write, which may end better.
+                    self.unsettled = true;
+                    let reason = "a policy was stored and could not be put in force: a bug";
+                    self.shown.condition.policies_may_differ(reason);
+                    tracing::error!("{reason}");
+                }
+            }
+        }
+        self.shown.policy_epoch.store(self.identity.policy_epoch, Ordering::Release);
+    }
+
+    fn undo(&mut self, error: &StoreError) {
+        self.ring.rolled_back();
+        self.identity = self.committed;
+        if matches!(error, StoreError::OutcomeUnknown(_)) {
+            self.unsettled = true;
+            // At once, so that decisions are not made by something else meanwhile.
+            if let Err(error) = self.settle() {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "it cannot be read what a failed commit left; the next write tries again"
+                );
+            }
+        }
+    }
+
+    /// After a commit whose outcome is unknown: reads what is in the database, and has memory agree with it.
+    fn settle(&mut self) -> Result<(), StoreError> {
+        if !self.unsettled {
+            return Ok(());
+        }
+        let (identity, position, policies) = {
+            let guard = lock(&self.slot);
+            let connection = guard.as_ref().ok_or(StoreError::Closed)?;
+            let snapshot = connection.unchecked_transaction()?;
+            let identity = Identity::unverified(&snapshot)?;
+            // First: the row of the store may be under a key that came with the lost commit.
+            self.ring.reload(&snapshot, identity.active_key)?;
+            let identity = Identity::verified(&snapshot, self.ring.keys())?;
+            let policies = read_all(&snapshot, self.ring.keys())?;
+            (identity, Position::of(&snapshot, &identity)?, policies)
+        };
+        self.shown.cache.forget();
+        self.identity = identity;
+        self.committed = identity;
+        self.position = position;
+        self.unsettled = false;
+        self.show_policies(vec![PolicyChange::All(policies)]);
+        Ok(())
+    }
+
+    /// Tries to commit something that changes nothing: what is kept is the row of the store, encrypted anew.
+    fn probe(&mut self) {
+        let full = || StoreError::Full { directory: self.directory.clone() };
+        self.shown.condition.begins(clock::unix_nanos());
+        let outcome = if self.disk_full && self.lacks_room() { Err(full()) } else { Ok(()) };
+        let outcome = outcome.and_then(|()| self.settle()).and_then(|()| self.commit_nothing());
+        self.shown.condition.ends();
+        self.judge(outcome.as_ref().err());
+    }
+
+    fn commit_nothing(&mut self) -> Result<(), StoreError> {
+        let mut attempt = || {
+            let mut guard = lock(&self.slot);
+            let connection = guard.as_mut().ok_or(StoreError::Closed)?;
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            self.identity.write(&transaction, &mut self.ring)?;
+            self.ring.record(&transaction)?;
+            commit(transaction)
+        };
+        match attempt() {
+            Ok(()) => {
+                self.ring.committed();
+                Ok(())
+            }
+            Err(error) => {
+                self.undo(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn lacks_room(&self) -> bool {
+        // In memory there is no disk; what cannot be asked is found out by writing.
+        rustix::fs::statvfs(&self.directory)
+            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM)
     }
 
     /// Closes the readers, then moves the log into the file, then closes the file.
@@ -312,8 +368,29 @@ impl Writer {
     }
 }
 
-impl Write {
-    fn is_overdue(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() > deadline)
+/// What there is to do.
+enum Next {
+    Message(Message),
+    /// It is time for a probe.
+    Nothing,
+    End,
+}
+
+/// Tells of the end of the thread, however it comes.
+struct Presence(Arc<Condition>);
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.writer_ended(std::thread::panicking());
     }
+}
+
+/// Commits. Where the disk fails meanwhile, nobody knows whether it is done: in WAL mode what was written may be read
+/// back after a crash, although SQLite goes on without it.
+fn commit(transaction: rusqlite::Transaction<'_>) -> Result<(), StoreError> {
+    #[cfg(test)]
+    if let Some(fault) = super::tests::faults::due() {
+        return Err(fault.instead_of(transaction));
+    }
+    transaction.commit().map_err(StoreError::at_commit)
 }

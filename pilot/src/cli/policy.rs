@@ -22,6 +22,9 @@ Example:
     Create {
         #[command(flatten)]
         fields: PolicyFields,
+        /// Do not ask, also where the policy makes an administrator
+        #[arg(short, long)]
+        yes: bool,
     },
     /// Create policies, or replace them
     Apply(PolicyApplyArgs),
@@ -155,8 +158,8 @@ A file holds one policy, or several that are separated by lines of three dashes:
 Write patterns in single quotes or in none: in double quotes YAML takes \\. for an escape. Nothing is \
 written unless all policies of the file are sound.",
     override_usage = "\
-spike policy apply [--dry-run [--format <FORMAT>]] --file <FILE>
-       spike policy apply [--dry-run [--format <FORMAT>]] --name <NAME> --path-pattern <REGEX> --spiffeid-pattern <REGEX> --permissions <LIST>"
+spike policy apply [--dry-run [--format <FORMAT>]] [--yes] --file <FILE>
+       spike policy apply [--dry-run [--format <FORMAT>]] [--yes] --name <NAME> --path-pattern <REGEX> --spiffeid-pattern <REGEX> --permissions <LIST>"
 )]
 pub(crate) struct PolicyApplyArgs {
     /// YAML or JSON; - is standard input
@@ -171,6 +174,9 @@ pub(crate) struct PolicyApplyArgs {
     /// How to print what would change
     #[arg(short, long, value_enum, default_value_t, requires = "dry_run")]
     pub(crate) format: Format,
+    /// Do not ask, also where a policy makes an administrator
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 /// Arguments of `policy list`.

@@ -1,6 +1,7 @@
 //! `spike policy` (cli-config-deploy 1.9, wire-api N7 to N10), and our questions about policies.
 
 mod access;
+mod administrators;
 mod changes;
 mod document;
 mod lint;
@@ -24,9 +25,15 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Node, human, write_json, write_yaml};
 
+/// The policies of a file, for the fuzz target.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn policy_document(bytes: &[u8]) -> Option<Vec<PolicyPutRequest>> {
+    document::read(bytes).ok()
+}
+
 pub(super) async fn run(command: PolicyCommand, context: &mut Context<'_>) -> Result<Exit, Error> {
     match command {
-        PolicyCommand::Create { fields } => create(fields, context).await,
+        PolicyCommand::Create { fields, yes } => create(fields, yes, context).await,
         PolicyCommand::Apply(arguments) => apply(arguments, context).await,
         PolicyCommand::List(arguments) => list(arguments, context).await,
         PolicyCommand::Get { name, format } => get(name.get(), format, context).await,
@@ -41,8 +48,11 @@ pub(super) async fn run(command: PolicyCommand, context: &mut Context<'_>) -> Re
     .map(|()| Exit::Success)
 }
 
-async fn create(fields: PolicyFields, context: &mut Context<'_>) -> Result<(), Error> {
+async fn create(fields: PolicyFields, yes: bool, context: &mut Context<'_>) -> Result<(), Error> {
     let request = PolicyPutRequest { create_only: true, ..request_of(fields)? };
+    if !administrators::confirm(std::slice::from_ref(&request), yes, false, context)? {
+        return context.streams.print("Operation canceled.\n");
+    }
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
     // A Nexus that does not know `createOnly` would replace the policy, so it is asked first (10.2 no. 5).
     if names(&session, PolicyListRequest::default()).await?.contains(&request.name) {
@@ -59,12 +69,16 @@ async fn create(fields: PolicyFields, context: &mut Context<'_>) -> Result<(), E
 }
 
 async fn apply(arguments: PolicyApplyArgs, context: &mut Context<'_>) -> Result<(), Error> {
-    let PolicyApplyArgs { file, fields, dry_run, format } = arguments;
+    let PolicyApplyArgs { file, fields, dry_run, format, yes } = arguments;
+    let reads_input = file.as_deref() == Some(Path::new("-"));
     let requests = match (file, fields) {
         (Some(file), _) => requests_of(&file, context)?,
         (None, Some(fields)) => vec![request_of(fields)?],
         (None, None) => return Err(Error::usage("neither a file nor a policy was given")),
     };
+    if !dry_run && !administrators::confirm(&requests, yes, reads_input, context)? {
+        return context.streams.print("Operation canceled.\n");
+    }
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
     if dry_run {
         return preview::show(&session, &requests, format, context).await;

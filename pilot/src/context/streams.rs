@@ -143,6 +143,12 @@ impl Streams {
         read_bounded(&mut self.stdin, 0)
     }
 
+    /// The same with a person who answers at standard input.
+    #[cfg(test)]
+    pub(crate) fn answered(self) -> Self {
+        Self { stdin_is_terminal: true, ..self }
+    }
+
     /// Asks on standard error, and reads one line of standard input, without its end. At the end of input the answer
     /// is empty.
     pub(crate) fn ask(&mut self, question: &str) -> io::Result<String> {

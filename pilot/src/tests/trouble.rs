@@ -10,7 +10,9 @@ use crate::testing::{Ca, FakeNexus, error};
 fn answering_503(reason: Option<NotReady>, status: Option<StatusResponse>) -> FakeNexus {
     FakeNexus::start(move |operation, _| match (operation, &status, reason) {
         (Operation::OperatorStatus, Some(status), _) => (200, status.encode()),
-        (_, _, Some(reason)) => (503, reason.body()),
+        (_, _, Some(reason)) => {
+            (503, operation.error_body_with_reason(ErrorCode::StateNotReady, reason.as_str()))
+        }
         (_, _, None) => error(operation, ErrorCode::StateNotReady),
     })
 }
@@ -48,7 +50,7 @@ fn a_busy_nexus_is_not_told_as_sealed() {
         let (error, hints) = ran.stderr.split_once('\n').unwrap();
         assert!(error.contains(reason.as_str()), "{reason:?}: {error}");
         assert!(hints.starts_with("hint: try again in a moment"), "{reason:?}: {hints}");
-        assert!(!hints.contains("or `spike operator restore`"), "{reason:?}: {hints}");
+        assert!(!hints.contains("run Bootstrap"), "{reason:?}: {hints}");
     }
 }
 

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 pub use self::plan::CrewPlan;
-use crate::{Credential, PATIENCE, SUPERUSER, eventually, raw::Dialer};
+use crate::{Credential, PATIENCE, SUPERUSER, eventually, logs::Metrics, raw::Dialer};
 
 /// The path of the SPIFFE ID that may take recovery shares out.
 pub const RECOVERER: &str = "/spike/pilot/role/recover";
@@ -187,6 +187,14 @@ impl Crew {
         Ok(report.pointer(&format!("/checks/{name}")).cloned().unwrap_or_default())
     }
 
+    /// The metrics of Nexus.
+    ///
+    /// # Errors
+    /// Where nobody answers.
+    pub async fn metrics(&mut self) -> Result<Metrics> {
+        Ok(Metrics::parse(&self.nexus().get("/metrics").await?.1))
+    }
+
     /// Runs `bootstrap -init` with more settings.
     ///
     /// # Errors
@@ -317,6 +325,16 @@ impl Crew {
     /// Where it cannot be read.
     pub fn log(&self, daemon: &str) -> Result<String> {
         Ok(std::fs::read_to_string(self.dir().join(format!("logs/{daemon}.log")))?)
+    }
+
+    /// Waits until the log of a daemon contains `part`: a line is written a moment after what it tells of.
+    ///
+    /// # Errors
+    /// With the whole log, where it does not.
+    pub async fn log_says(&self, daemon: &str, part: &str) -> Result<()> {
+        let written =
+            eventually(part, PATIENCE, async || Ok(self.log(daemon)?.contains(part).then_some(())));
+        written.await.with_context(|| self.log(daemon).unwrap_or_default())
     }
 
     /// Runs `spike` under the SPIFFE ID with this path, to its end.

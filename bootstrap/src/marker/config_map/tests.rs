@@ -12,6 +12,10 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use super::super::{
+    Marker,
+    claim::{Claiming, Watch, in_config_map},
+};
 use super::*;
 
 const NAME: &str = "spike-bootstrap-state";
@@ -20,6 +24,9 @@ const NAME: &str = "spike-bootstrap-state";
 #[derive(Default)]
 struct Server {
     kept: Option<Value>,
+    version: u64,
+    /// What the next calls are answered, whatever they are; the last one first.
+    hiccups: Vec<(u16, Value)>,
     get: Option<(u16, Value)>,
     create: Option<(u16, Value)>,
     update: Option<(u16, Value)>,
@@ -27,6 +34,9 @@ struct Server {
 }
 
 type Shared = Arc<Mutex<Server>>;
+
+const QUICK: Patience =
+    Patience { attempts: Some(3), limit: None, pauses: (Duration::ZERO, Duration::ZERO) };
 
 fn status(code: u16, reason: &str) -> (u16, Value) {
     let body = json!({
@@ -44,6 +54,9 @@ async fn read(State(server): State<Shared>, Path((ns, name)): Path<(String, Stri
     assert_eq!((ns.as_str(), name.as_str()), ("team-a", NAME));
     let mut server = server.lock().unwrap();
     server.verbs.push("get");
+    if let Some(hiccup) = server.hiccups.pop() {
+        return answer(hiccup);
+    }
     let kept = server.kept.clone().map_or_else(|| status(404, "NotFound"), |map| (200, map));
     answer(server.get.clone().unwrap_or(kept))
 }
@@ -51,24 +64,42 @@ async fn read(State(server): State<Shared>, Path((ns, name)): Path<(String, Stri
 async fn create(State(server): State<Shared>, Json(map): Json<Value>) -> Response {
     let mut server = server.lock().unwrap();
     server.verbs.push("create");
-    if let Some(refusal) = server.create.clone() {
+    let hiccup = server.hiccups.pop();
+    if let Some(refusal) = hiccup.or_else(|| server.create.clone()) {
         return answer(refusal);
     }
     if server.kept.is_some() {
         return answer(status(409, "AlreadyExists"));
     }
-    server.kept = Some(map.clone());
-    answer((201, map))
+    answer((201, server.keep(map)))
 }
 
 async fn update(State(server): State<Shared>, Json(map): Json<Value>) -> Response {
     let mut server = server.lock().unwrap();
     server.verbs.push("update");
-    if let Some(refusal) = server.update.clone() {
+    let hiccup = server.hiccups.pop();
+    if let Some(refusal) = hiccup.or_else(|| server.update.clone()) {
         return answer(refusal);
     }
-    server.kept = Some(map.clone());
-    answer((200, map))
+    let version = |map: &Value| map["metadata"]["resourceVersion"].clone();
+    let wanted = version(&map);
+    if !wanted.is_null() && Some(wanted) != server.kept.as_ref().map(version) {
+        return answer(status(409, "Conflict"));
+    }
+    answer((200, server.keep(map)))
+}
+
+impl Server {
+    fn keep(&mut self, mut map: Value) -> Value {
+        self.version += 1;
+        map["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.kept = Some(map.clone());
+        map
+    }
+
+    fn data(&self) -> Value {
+        self.kept.as_ref().map(|map| map["data"].clone()).unwrap_or_default()
+    }
 }
 
 /// A marker and the server behind it. The namespace file ends with a newline, as a careless mount may have it.
@@ -81,7 +112,7 @@ async fn marker(server: Server) -> (ConfigMapMarker, Shared) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    (ConfigMapMarker::at(config(&address.to_string()), NAME).unwrap(), shared)
+    (ConfigMapMarker::at(config(&address.to_string()), NAME, QUICK).unwrap(), shared)
 }
 
 fn config(address: &str) -> Config {
@@ -146,7 +177,7 @@ async fn only_not_found_means_not_done() {
     }
     // Nobody listens on a port that was given back.
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let marker = ConfigMapMarker::at(config(&address.to_string()), NAME).unwrap();
+    let marker = ConfigMapMarker::at(config(&address.to_string()), NAME, QUICK).unwrap();
     assert!(matches!(marker.read().await, Err(ConfigMapError::Read { .. })));
 }
 
@@ -162,7 +193,7 @@ async fn one_that_can_be_neither_created_nor_updated_is_an_error_with_both_reaso
 async fn a_service_account_without_a_namespace_means_the_namespace_of_upstream() {
     let mut config = config("127.0.0.1:1");
     config.default_namespace = "\n".to_owned();
-    let marker = ConfigMapMarker::at(config, NAME).unwrap();
+    let marker = ConfigMapMarker::at(config, NAME, QUICK).unwrap();
     assert_eq!(marker.to_string(), "ConfigMap spike/spike-bootstrap-state");
 }
 
@@ -171,4 +202,97 @@ async fn a_pod_without_a_service_account_cannot_tell_and_says_so() {
     // There is none where tests run; upstream would take it for "done".
     let error = ConfigMapMarker::in_cluster(NAME).unwrap_err();
     assert!(matches!(error, ConfigMapError::NoServiceAccount(_)), "{error}");
+}
+
+/// 429 and 503 were tried again for minutes without a word, and 500 not at all.
+#[tokio::test]
+async fn what_may_pass_is_tried_again_a_few_times_and_no_more() {
+    for code in [429, 500, 502, 503] {
+        let (hiccup, kept) = (status(code, "Hiccup"), Completion::now(None));
+        let hiccups = vec![hiccup.clone(); 2];
+        let (marker, server) = marker(Server { hiccups, ..Server::default() }).await;
+        assert!(marker.put(Some(&claim("one")), None).await.unwrap(), "{code}");
+        marker.write(&kept).await.unwrap();
+        server.lock().unwrap().hiccups = vec![hiccup.clone(); 2];
+        assert_eq!(marker.read().await.unwrap(), Some(kept), "{code}");
+
+        server.lock().unwrap().get = Some(hiccup);
+        server.lock().unwrap().verbs.clear();
+        let error = marker.read().await.unwrap_err().to_string();
+        assert!(error.contains(&format!("{code} Hiccup")), "{error}");
+        assert!(error.ends_with("(3 attempts)"), "{error}");
+        assert_eq!(server.lock().unwrap().verbs, ["get"; 3], "{code}");
+    }
+    // A right that is missing does not come by itself.
+    let (marker, server) =
+        marker(Server { get: Some(status(403, "Forbidden")), ..Server::default() }).await;
+    marker.read().await.unwrap_err();
+    assert_eq!(server.lock().unwrap().verbs, ["get"]);
+}
+
+const BRIEF: Watch = Watch { pause: Duration::from_millis(1), limit: Duration::from_millis(50) };
+const LONG: Watch = Watch { pause: Duration::from_millis(1), limit: Duration::from_mins(10) };
+
+fn claim(id: &str) -> Claim {
+    Claim { id: id.to_owned(), by: Some(format!("pod-{id}")) }
+}
+
+#[tokio::test]
+async fn a_claim_is_no_completion_and_upstreams_bootstrap_reads_it_as_not_done() {
+    let (marker, server) = marker(Server::default()).await;
+    let claimed = in_config_map(&marker, claim("one"), LONG).await.unwrap();
+    assert!(matches!(claimed, Claiming::Mine(_)));
+    assert_eq!(marker.read().await.unwrap(), None);
+    let data = server.lock().unwrap().data();
+    let expected =
+        json!({"bootstrap-completed": "false", "claim": "one", "claimed-by-pod": "pod-one"});
+    assert_eq!(data, expected);
+    marker.write(&Completion::now(None)).await.unwrap();
+    assert!(marker.read().await.unwrap().is_some());
+}
+
+/// Two Bootstraps at the same time made a key each, and Keepers got shares of both.
+#[tokio::test]
+async fn of_two_bootstraps_one_waits_for_the_other_and_finds_the_work_done() {
+    let (marker, server) = marker(Server::default()).await;
+    in_config_map(&marker, claim("one"), LONG).await.unwrap();
+    let waiting = in_config_map(&marker, claim("two"), LONG);
+    let working = async {
+        while server.lock().unwrap().verbs.len() < 8 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(server.lock().unwrap().data()["claim"], "one");
+        marker.write(&Completion::now(Some("pod-one"))).await.unwrap();
+    };
+    let (waited, ()) = tokio::join!(waiting, working);
+    assert!(matches!(waited.unwrap(), Claiming::Done));
+}
+
+#[tokio::test]
+async fn a_claim_whose_bootstrap_has_died_is_taken_over_and_the_dead_one_would_notice() {
+    let (marker, _) = marker(Server::default()).await;
+    let held = in_config_map(&marker, claim("one"), LONG).await.unwrap();
+    let Claiming::Mine(first) = held else { panic!("not mine") };
+    let taken = in_config_map(&marker, claim("two"), BRIEF).await.unwrap();
+    let Claiming::Mine(second) = taken else { panic!("not mine") };
+    let marker = Marker::ConfigMap(Box::new(marker));
+    assert!(!marker.still_holds(&first).await.unwrap());
+    assert!(marker.still_holds(&second).await.unwrap());
+    // What it gives back is not its own any more.
+    marker.give_back(first).await;
+    assert!(marker.still_holds(&second).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_claim_that_was_given_back_is_had_at_once() {
+    let (marker, server) = marker(Server::default()).await;
+    let Claiming::Mine(held) = in_config_map(&marker, claim("one"), LONG).await.unwrap() else {
+        panic!("not mine")
+    };
+    let marker = Marker::ConfigMap(Box::new(marker));
+    marker.give_back(held).await;
+    assert_eq!(server.lock().unwrap().data(), json!({"bootstrap-completed": "false"}));
+    let Marker::ConfigMap(marker) = marker else { panic!("another marker") };
+    let again = in_config_map(&marker, claim("two"), LONG).await.unwrap();
+    assert!(matches!(again, Claiming::Mine(_)));
 }

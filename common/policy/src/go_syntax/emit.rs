@@ -4,21 +4,24 @@ use std::fmt::Write as _;
 
 use regex_syntax::hir::ClassUnicode;
 
-use super::{Look, Node};
+use super::{Alphabet, Look, Node, set};
 
-/// The Rust form of `node`.
-pub(super) fn rust_pattern(node: &Node) -> String {
+/// The Rust form of `node` for texts of this alphabet.
+pub(super) fn rust_pattern(node: &Node, alphabet: Alphabet) -> String {
     let mut out = String::new();
-    emit(node, &mut out);
+    emit(node, alphabet, &mut out);
     out
 }
 
-fn emit(node: &Node, out: &mut String) {
+fn emit(node: &Node, alphabet: Alphabet, out: &mut String) {
     match node {
         Node::Empty => {}
         Node::Literal(c) => regex_syntax::escape_into(c.encode_utf8(&mut [0; 4]), out),
-        Node::AnyButNewline => out.push_str(r"[^\n]"),
-        Node::Class(set) => emit_class(set, out),
+        Node::AnyButNewline => out.push_str(match alphabet {
+            Alphabet::Ascii => r"[\x{0}-\x{9}\x{B}-\x{7F}]",
+            Alphabet::Unicode => r"[^\n]",
+        }),
+        Node::Class(set) => emit_class(set, alphabet, out),
         Node::Look(look) => out.push_str(match look {
             Look::TextStart => r"\A",
             Look::TextEnd => r"\z",
@@ -29,25 +32,29 @@ fn emit(node: &Node, out: &mut String) {
         }),
         Node::Repeat { node, min, max } => {
             out.push_str("(?:");
-            emit(node, out);
+            emit(node, alphabet, out);
             out.push(')');
             emit_counts(*min, *max, out);
         }
-        Node::Concat(nodes) => nodes.iter().for_each(|node| emit(node, out)),
+        Node::Concat(nodes) => nodes.iter().for_each(|node| emit(node, alphabet, out)),
         Node::Alternate(nodes) => {
             out.push_str("(?:");
             for (i, node) in nodes.iter().enumerate() {
                 if i > 0 {
                     out.push('|');
                 }
-                emit(node, out);
+                emit(node, alphabet, out);
             }
             out.push(')');
         }
     }
 }
 
-fn emit_class(set: &ClassUnicode, out: &mut String) {
+fn emit_class(set: &ClassUnicode, alphabet: Alphabet, out: &mut String) {
+    let mut set = set.clone();
+    if alphabet == Alphabet::Ascii {
+        set.intersect(&set::range(0, 0x7F));
+    }
     if set.ranges().is_empty() {
         // The empty set cannot be written down, but an intersection is empty.
         out.push_str("[a&&b]");

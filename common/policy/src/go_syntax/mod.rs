@@ -19,6 +19,7 @@ mod parser;
 mod repeat;
 mod set;
 mod unicode;
+mod width;
 
 #[cfg(test)]
 mod tests;
@@ -74,6 +75,15 @@ pub(crate) enum Look {
     NotWordBoundary,
 }
 
+/// The characters of the texts that a pattern is put to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alphabet {
+    /// ASCII, as in every SPIFFE ID and every path that is one. Classes such as `[^/]` become a tenth as large.
+    Ascii,
+    /// All of Unicode.
+    Unicode,
+}
+
 /// Parses `text` as Go's `regexp.Compile` does.
 ///
 /// # Errors
@@ -83,9 +93,15 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
 }
 
 impl Node {
-    /// The pattern for Rust's `regex` that matches exactly what this tree matches.
-    pub(crate) fn to_rust(&self) -> String {
-        emit::rust_pattern(self)
+    /// The pattern for Rust's `regex` that matches exactly what this tree matches in texts of this alphabet.
+    pub(crate) fn to_rust(&self, alphabet: Alphabet) -> String {
+        emit::rust_pattern(self, alphabet)
+    }
+
+    /// How many places of the pattern a search may have to follow at once. A match costs at most about this number times
+    /// the length of the subject.
+    pub(crate) fn width(&self) -> u64 {
+        width::width(self)
     }
 
     /// A rough measure of the compiled size: one per byte, class range and assertion, times the repetitions around.

@@ -71,12 +71,15 @@ fn difference(go: &GoPattern, subjects: &[String]) -> Option<String> {
         return (!alike || !in_place).then(|| format!("{error}, Go: {code}: {expr}"));
     }
     let node = parse(&go.pattern).unwrap();
-    let regex = pattern::compile(&go.pattern, &node).unwrap();
+    let regex = pattern::compile(&go.pattern, &node, Alphabet::Unicode).unwrap();
     let matcher = ours.unwrap().matcher();
     for (subject, expected) in subjects.iter().zip(go.matches.bytes()) {
         let expected = expected == b'1';
         if regex.is_match(subject) != expected || matcher.is_match(subject) != expected {
-            return Some(format!("on {subject:?} Go says {expected}, emitted {}", node.to_rust()));
+            return Some(format!(
+                "on {subject:?} Go says {expected}, emitted {}",
+                node.to_rust(Alphabet::Unicode)
+            ));
         }
     }
     assert_eq!(subjects.len(), go.matches.len(), "the file is whole");
@@ -226,7 +229,11 @@ fn patterns_taken_to_be_light_compile() {
         &"(.*x)+".repeat(60),
     ] {
         let node = parse(text).unwrap();
-        assert!(pattern::compile(text, &node).is_ok(), "{text}, weight {}", node.weight());
+        assert!(
+            pattern::compile(text, &node, Alphabet::Unicode).is_ok(),
+            "{text}, weight {}",
+            node.weight()
+        );
     }
 }
 

@@ -10,9 +10,9 @@ use super::super::pattern::{Matcher, Pattern};
 use super::super::reserved::Reserved;
 use super::Slot;
 
-/// How many compiled patterns are kept. A compiled pattern takes some 10 KiB, and as much again for each thread that
-/// matches with it; plain patterns are never compiled.
-const MAX_KEPT: usize = 1024;
+/// How many compiled patterns are kept: both of a thousand policies. A compiled pattern takes some 10 KiB, and as much
+/// again for each thread that matches with it; plain patterns are never compiled.
+pub(super) const MAX_KEPT: usize = 2048;
 
 /// A pattern and where it is filed.
 #[derive(Debug)]
@@ -22,6 +22,10 @@ pub(in super::super) struct Filed {
     pub(in super::super) slots: Box<[Slot]>,
     /// The reserved paths that the pattern, as the half of a policy that it is, qualifies for.
     pub(in super::super) reserved: Reserved,
+    /// The reserved paths that the pattern names letter for letter.
+    pub(in super::super) named: Reserved,
+    /// Whether it is filed where it is tried for nearly every subject.
+    pub(super) loose: bool,
     compiled: ArcSwapOption<Compiled>,
 }
 
@@ -33,11 +37,22 @@ struct Compiled {
 }
 
 impl Filed {
-    pub(super) fn new(pattern: Pattern, slots: Box<[Slot]>, reserved: Reserved) -> Self {
-        Self { pattern, slots, reserved, compiled: ArcSwapOption::empty() }
+    pub(super) fn new(
+        pattern: Pattern,
+        (slots, loose): (Box<[Slot]>, bool),
+        reserved: Reserved,
+        named: Reserved,
+    ) -> Self {
+        Self { pattern, slots, reserved, named, loose, compiled: ArcSwapOption::empty() }
     }
 
-    /// Whether the pattern finds a match in `subject`. Compiles it on first use.
+    /// What the pattern adds to the search of nearly every request.
+    pub(super) fn burden(&self) -> u64 {
+        if self.loose { self.pattern.width() } else { 0 }
+    }
+
+    /// Whether the pattern finds a match in `subject`. Compiles it on first use; for a subject that is not ASCII, and so
+    /// neither a SPIFFE ID nor a path, on every use.
     pub(in super::super) fn is_match(self: &Arc<Self>, subject: &str, kept: &Kept) -> bool {
         if let Some(answer) = self.pattern.matches_plainly(subject) {
             return answer;

@@ -20,11 +20,14 @@ use std::sync::Arc;
 
 use super::go_syntax::{self, SyntaxError};
 use super::pattern::Pattern;
-use super::reserved::Reserved;
+use super::reserved::{self, Reserved};
 use keys::{Key, Keys};
 use trie::{NodeId, Trie};
 
 pub(super) use filed::{Filed, Kept};
+
+/// Keys of fewer bytes that may stand anywhere stand in many subjects.
+const SHORT_KEY: usize = 4;
 
 /// A place in the index: a node of one of its trees, and whether an exact or an open key ends there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,11 +46,13 @@ pub(super) struct FieldIndex {
     floating: Trie,
     /// Every pattern by its text, with the number of policies that use it.
     patterns: HashMap<ByText, u32>,
+    /// What the patterns add together to the search of nearly every request: see [`Filed::burden`].
+    burden: u64,
 }
 
 impl FieldIndex {
     pub(super) fn new() -> Self {
-        Self { anchored: Trie::new(), floating: Trie::new(), patterns: HashMap::new() }
+        Self { anchored: Trie::new(), floating: Trie::new(), patterns: HashMap::new(), burden: 0 }
     }
 
     /// Files the pattern `text`, or finds it. `qualifies(admits, path)` says whether the pattern, as the half of a
@@ -72,8 +77,10 @@ impl FieldIndex {
         let pattern = Pattern::from_node(text, &node)?;
         let keys = Keys::of(&node);
         let reserved = Reserved::where_true(|path| qualifies(&|subject| keys.admit(subject), path));
-        let slots = self.add_keys(keys);
-        let filed = Arc::new(Filed::new(pattern, slots, reserved));
+        let named = Reserved::where_true(|path| reserved::is_named(&node, path));
+        let place = self.add_keys(keys);
+        let filed = Arc::new(Filed::new(pattern, place, reserved, named));
+        self.burden += filed.burden();
         self.patterns.insert(ByText(Arc::clone(&filed)), 1);
         Ok(filed)
     }
@@ -87,10 +94,32 @@ impl FieldIndex {
             return;
         }
         self.patterns.remove(text);
+        self.burden -= filed.burden();
         for slot in &filed.slots {
             let trie = if slot.anchored { &mut self.anchored } else { &mut self.floating };
             trie.release(slot.node, slot.exact);
         }
+    }
+
+    /// What the patterns add together to the search of nearly every request, in places.
+    pub(super) const fn burden(&self) -> u64 {
+        self.burden
+    }
+
+    /// What [`FieldIndex::file`] would add to it. Nothing for what cannot be used, which is refused elsewhere.
+    pub(super) fn burden_of(&self, text: &str) -> u64 {
+        if self.patterns.contains_key(text) {
+            return 0;
+        }
+        let Ok(node) = go_syntax::parse(text) else { return 0 };
+        let Ok(pattern) = Pattern::from_node(text, &node) else { return 0 };
+        if is_loose(&self.choose(Keys::of(&node))) { pattern.width() } else { 0 }
+    }
+
+    /// What one [`FieldIndex::unfile`] would take away.
+    pub(super) fn relief_of(&self, filed: &Filed) -> u64 {
+        let uses = self.patterns.get(filed.pattern.as_str());
+        if uses == Some(&1) { filed.burden() } else { 0 }
     }
 
     /// The places whose keys `subject` fits, each once.
@@ -118,22 +147,39 @@ impl FieldIndex {
         slots
     }
 
-    fn add_keys(&mut self, keys: Keys) -> Box<[Slot]> {
+    /// The keys under which a pattern is filed; the empty one where it demands nothing.
+    fn choose(&self, keys: Keys) -> Vec<Key> {
         let everything = || vec![Key { symbols: Vec::new(), anchored: false, exact: false }];
         let chosen = keys.choose(|key| self.trie(key).count(&key.symbols, key.exact));
-        chosen
-            .unwrap_or_else(everything)
+        chosen.unwrap_or_else(everything)
+    }
+
+    /// Files a pattern's keys, and answers the places and whether one of them is loose.
+    fn add_keys(&mut self, keys: Keys) -> (Box<[Slot]>, bool) {
+        let chosen = self.choose(keys);
+        let loose = is_loose(&chosen);
+        let slots = chosen
             .into_iter()
             .map(|Key { symbols, anchored, exact }| {
                 let trie = if anchored { &mut self.anchored } else { &mut self.floating };
                 Slot { node: trie.add(&symbols, exact), anchored, exact }
             })
-            .collect()
+            .collect();
+        (slots, loose)
     }
 
     fn trie(&self, key: &Key) -> &Trie {
         if key.anchored { &self.anchored } else { &self.floating }
     }
+}
+
+/// Whether one of the keys is in nearly every subject, or easily put into one: the empty one, what every SPIFFE ID begins
+/// with, or a few characters that may stand anywhere.
+fn is_loose(keys: &[Key]) -> bool {
+    keys.iter().any(|key| {
+        let is_short = !key.anchored && key.symbols.len() < SHORT_KEY;
+        is_short || (!key.exact && b"spiffe://".starts_with(&key.symbols))
+    })
 }
 
 /// A pattern that is looked up by its text.

@@ -127,14 +127,14 @@ fn no_key_is_longer_than_needed_however_long_the_pattern() {
 
 #[test]
 fn compiled_patterns_are_kept_up_to_a_bound_and_come_back_when_needed() {
-    let (_, filed) = file_all((0..1500).map(|n| format!("^t{n}/[a-z]+$")));
+    let (_, filed) = file_all((0..2500).map(|n| format!("^t{n}/[a-z]+$")));
     let kept = Kept::default();
     for _ in 0..2 {
         for (n, filed) in filed.iter().enumerate() {
             assert!(filed.is_match(&format!("t{n}/abc"), &kept));
             assert!(!filed.is_match(&format!("t{n}/9"), &kept));
         }
-        assert_eq!(kept.len(), 1024);
+        assert_eq!(kept.len(), filed::MAX_KEPT);
     }
 }
 

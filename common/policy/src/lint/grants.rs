@@ -1,10 +1,12 @@
 //! Policies that allow more, or less, than they seem to.
 
 use super::super::error::{Field, ReservedCause};
-use super::super::pattern::Pattern;
-use super::super::reserved::{self, ACL_PATH, CIPHER_PATH, RESERVED_PATHS, SECRET_PATH};
-use super::super::rewrite;
+use super::super::pattern::{Matcher, Pattern};
+use super::super::reserved::{
+    self, ACL_PATH, CIPHER_PATH, RESERVED_PATHS, ReservedRule, SECRET_PATH,
+};
 use super::super::{Permission, Permissions, Policy};
+use super::super::{go_syntax, rewrite};
 use super::{Code, Finding, Report, Severity};
 
 /// SPIFFE IDs that have nothing in common. A pattern that matches them all was not meant for anybody in particular.
@@ -13,13 +15,22 @@ const ANYBODY: [&str; 3] = ["spiffe://a", "spiffe://other.example/x/y", "spiffe:
 /// Paths that have nothing in common.
 const ANYWHERE: [&str; 3] = ["a", "zz/9/Q", "_.-"];
 
-pub(super) fn check(report: &mut Report<'_>) {
+pub(super) fn check<E>(
+    report: &mut Report<'_>,
+    rule: ReservedRule,
+    go_on: &impl Fn() -> Result<(), E>,
+) -> Result<(), E> {
+    go_on()?;
     permissions(report);
-    let Ok((ids, paths)) = report.policy.patterns() else { return };
+    let Ok((ids, paths)) = report.policy.patterns() else { return Ok(()) };
+    let (ids, paths) = (ids.matcher(), paths.matcher());
+    go_on()?;
     breadth(report, &ids, &paths);
-    reserved_paths(report, &paths);
+    go_on()?;
+    reserved_paths(report, &paths, rule);
     idle_execute(report, &paths);
     list_alone(report, &paths);
+    Ok(())
 }
 
 pub(super) fn duplicate(first: &Policy, again: &Policy) -> Finding {
@@ -69,8 +80,7 @@ fn permissions(report: &mut Report<'_>) {
     }
 }
 
-fn breadth(report: &mut Report<'_>, ids: &Pattern, paths: &Pattern) {
-    let (ids, paths) = (ids.matcher(), paths.matcher());
+fn breadth(report: &mut Report<'_>, ids: &Matcher, paths: &Matcher) {
     if ANYBODY.iter().all(|id| ids.is_match(id)) {
         report.add(
             Code::OverBroad,
@@ -92,10 +102,9 @@ fn breadth(report: &mut Report<'_>, ids: &Pattern, paths: &Pattern) {
 }
 
 /// Reserved paths that the pattern finds although it does not name them.
-fn reserved_paths(report: &mut Report<'_>, paths: &Pattern) {
+fn reserved_paths(report: &mut Report<'_>, paths: &Matcher, rule: ReservedRule) {
     let policy = report.policy;
-    let matcher = paths.matcher();
-    for path in RESERVED_PATHS.into_iter().filter(|path| matcher.is_match(path)) {
+    for path in RESERVED_PATHS.into_iter().filter(|path| paths.is_match(path)) {
         if !reserved::is_described(&policy.path_pattern, path) {
             let cause = ReservedCause::PathNotDescribed;
             let message = format!("finds the reserved path `{path}` but {cause}: it is refused");
@@ -111,7 +120,17 @@ fn reserved_paths(report: &mut Report<'_>, paths: &Pattern) {
             let better = rewrite::anchored(&policy.spiffe_id_pattern);
             let field = Field::SpiffeIdPattern;
             report.add_replacing(Code::ReservedPath, Severity::Error, field, message, better);
-        } else if !names(&policy.path_pattern, path) && has_effect(&policy.permissions, path) {
+        } else if names(&policy.path_pattern, path) || rule == ReservedRule::Literal {
+            // Meant, or without effect.
+        } else if path == ACL_PATH && policy.permissions.allow(Permission::Write) {
+            let message = format!(
+                "makes an administrator of whoever matches: the pattern also opens `{path}`, and who may write \
+                 policies may give anybody every right"
+            );
+            let fix = "name the paths that are meant, as in `^tenants/acme/`; for an administrator, make a policy \
+                       with the path pattern `^spike/system/acl$`";
+            report.add(Code::Administrator, Severity::Error, Field::PathPattern, message, fix);
+        } else if has_effect(&policy.permissions, path) {
             let message = format!("the policy also opens `{path}`, which gates {}", gates(path));
             let fix = "name the paths that are meant, or say so in a policy of its own";
             let field = Field::PathPattern;
@@ -122,8 +141,7 @@ fn reserved_paths(report: &mut Report<'_>, paths: &Pattern) {
 
 /// Whether the author wrote the reserved path down.
 fn names(pattern: &str, path: &str) -> bool {
-    let text = pattern.strip_prefix('^').unwrap_or(pattern);
-    text.strip_suffix('$').unwrap_or(text) == path
+    go_syntax::parse(pattern).is_ok_and(|node| reserved::is_named(&node, path))
 }
 
 /// Whether any of the permissions does something on the reserved `path` (wire-api 5.3).
@@ -144,7 +162,7 @@ fn gates(path: &str) -> &'static str {
     }
 }
 
-fn idle_execute(report: &mut Report<'_>, paths: &Pattern) {
+fn idle_execute(report: &mut Report<'_>, paths: &Matcher) {
     let has_execute = report.policy.permissions.iter().any(|p| p == Permission::Execute);
     if has_execute && !paths.is_match(CIPHER_PATH) {
         let message =
@@ -156,7 +174,7 @@ fn idle_execute(report: &mut Report<'_>, paths: &Pattern) {
 }
 
 /// The commonest surprise of readers: names are listed, and values are not given out.
-fn list_alone(report: &mut Report<'_>, paths: &Pattern) {
+fn list_alone(report: &mut Report<'_>, paths: &Matcher) {
     let permissions = &report.policy.permissions;
     let lists_only = permissions.allow(Permission::List)
         && !permissions.allow(Permission::Read)

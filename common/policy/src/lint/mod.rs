@@ -1,7 +1,8 @@
 //! What the author of a policy may not have meant.
 //!
 //! Lint reads policies and says what looks wrong: it changes nothing and decides nothing. It takes each policy by
-//! itself, so many take as long as their number says.
+//! itself, so many take as long as their number says. A heavy pattern may take a second, so whoever asks is asked in
+//! turn, again and again, whether to go on.
 
 mod grants;
 mod patterns;
@@ -15,6 +16,8 @@ use std::fmt;
 
 use super::Policy;
 use super::error::Field;
+use super::explain::unhurried;
+use super::reserved::ReservedRule;
 use super::validate::is_acceptable;
 
 /// Something about a policy that its author may not have meant.
@@ -43,7 +46,7 @@ pub enum Severity {
     Notice,
     /// Probably not meant.
     Warning,
-    /// The policy is refused, or does nothing.
+    /// The policy is refused, does nothing, or makes whoever it matches an administrator without saying so.
     Error,
 }
 
@@ -95,6 +98,8 @@ pub enum Code {
     RepeatedPermission,
     /// A reserved path within reach that was not named.
     ReservedPath,
+    /// The right to write policies, and with it every other, that was not asked for by name.
+    Administrator,
     /// Two policies with the same patterns.
     Duplicate,
 }
@@ -117,6 +122,7 @@ impl Code {
             Self::ListAlone => "list-alone",
             Self::RepeatedPermission => "repeated-permission",
             Self::ReservedPath => "reserved-path",
+            Self::Administrator => "administrator",
             Self::Duplicate => "duplicate",
         }
     }
@@ -130,20 +136,29 @@ impl fmt::Display for Code {
 
 /// The findings about one policy, worst first.
 pub fn lint(policy: &Policy) -> Vec<Finding> {
-    let mut report = Report { policy, findings: Vec::new() };
-    patterns::check(&mut report);
-    grants::check(&mut report);
-    let mut findings = report.findings;
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let Ok(findings) = lint_one(ReservedRule::Pattern, policy, &unhurried);
     findings
 }
 
 /// The findings about each policy, in the order given, and about policies that repeat each other.
 pub fn lint_all<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> Vec<Finding> {
+    let Ok(findings) = lint_all_by(ReservedRule::Pattern, policies, unhurried);
+    findings
+}
+
+/// As [`lint_all`], where this rule holds for reserved paths. `go_on` is asked at every step.
+///
+/// # Errors
+/// What `go_on` ends in.
+pub fn lint_all_by<'p, E>(
+    rule: ReservedRule,
+    policies: impl IntoIterator<Item = &'p Policy>,
+    go_on: impl Fn() -> Result<(), E>,
+) -> Result<Vec<Finding>, E> {
     let mut seen: HashMap<(&str, &str), &Policy> = HashMap::new();
     let mut findings = Vec::new();
     for policy in policies {
-        findings.extend(lint(policy));
+        findings.extend(lint_one(rule, policy, &go_on)?);
         let key = (policy.spiffe_id_pattern.as_str(), policy.path_pattern.as_str());
         match seen.get(&key) {
             Some(first) => findings.push(grants::duplicate(first, policy)),
@@ -152,7 +167,20 @@ pub fn lint_all<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> Vec<Findi
             }
         }
     }
-    findings
+    Ok(findings)
+}
+
+fn lint_one<E>(
+    rule: ReservedRule,
+    policy: &Policy,
+    go_on: &impl Fn() -> Result<(), E>,
+) -> Result<Vec<Finding>, E> {
+    let mut report = Report { policy, findings: Vec::new() };
+    patterns::check(&mut report, go_on)?;
+    grants::check(&mut report, rule, go_on)?;
+    let mut findings = report.findings;
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    Ok(findings)
 }
 
 /// Findings under construction.

@@ -12,8 +12,12 @@ use super::{Code, Report, Severity};
 /// What comes before the trust domain.
 const SCHEME: &str = "spiffe://";
 
-pub(super) fn check(report: &mut Report<'_>) {
+pub(super) fn check<E>(
+    report: &mut Report<'_>,
+    go_on: &impl Fn() -> Result<(), E>,
+) -> Result<(), E> {
     let policy = report.policy;
+    go_on()?;
     rules(report);
     for (field, text) in [
         (Field::SpiffeIdPattern, policy.spiffe_id_pattern.as_str()),
@@ -21,10 +25,11 @@ pub(super) fn check(report: &mut Report<'_>) {
     ] {
         misread_syntax(report, field, text);
         anchors(report, field, text);
-        never(report, field, text);
+        never(report, field, text, go_on)?;
     }
     trust_domain_dots(report, &policy.spiffe_id_pattern);
     leading_slash(report, &policy.path_pattern);
+    Ok(())
 }
 
 /// What the rules for new policies refuse, except for reserved paths, which are looked at apart.
@@ -45,6 +50,9 @@ fn rules(report: &mut Report<'_>) {
         Refusal::NotSpiffeId => "begin with `^spiffe://` and the trust domain",
         Refusal::Empty => "fill the field in",
         Refusal::TooLong { .. } => "shorten the field",
+        Refusal::TooComplex { .. } => "shorten the pattern, or ask for fewer repetitions",
+        // Only a set knows whether there is room, and nothing is put into one here.
+        Refusal::NoRoom { .. } => "begin the pattern with ^ and a text",
         Refusal::Character { .. } => "take the character out",
         Refusal::UnknownPermission { .. } => "use read, write, list, execute or super",
     };
@@ -116,23 +124,35 @@ fn example(pattern: &str) -> String {
         .collect()
 }
 
-fn never(report: &mut Report<'_>, field: Field, text: &str) {
-    let Ok(node) = go_syntax::parse(text) else { return };
+fn never<E>(
+    report: &mut Report<'_>,
+    field: Field,
+    text: &str,
+    go_on: &impl Fn() -> Result<(), E>,
+) -> Result<(), E> {
+    let Ok(node) = go_syntax::parse(text) else { return Ok(()) };
     let (language, what) = match field {
         Field::SpiffeIdPattern => (Language::SpiffeId, "SPIFFE ID"),
         Field::PathPattern => (Language::Path, "path"),
-        Field::Name | Field::Permissions => return,
+        Field::Name | Field::Permissions => return Ok(()),
     };
-    if reach::can_match(&node, language) {
-        return;
+    if reach::can_match(&node, language, go_on)? {
+        return Ok(());
     }
     // A change that makes the pattern match something is a better hint than none.
-    let revives = |pattern: &str| {
-        go_syntax::parse(pattern).is_ok_and(|node| reach::can_match(&node, language))
-            && is_acceptable(field, pattern)
+    let revives = |pattern: &str| match go_syntax::parse(pattern) {
+        Ok(node) => Ok(reach::can_match(&node, language, go_on)? && is_acceptable(field, pattern)),
+        Err(_) => Ok(false),
     };
+    let mut better = None;
+    for candidate in rewrite::rewrites(field, text) {
+        if revives(&candidate.pattern)? {
+            better = Some(candidate);
+            break;
+        }
+    }
     let message = format!("no {what} can match this");
-    match rewrite::rewrites(field, text).into_iter().find(|r| revives(&r.pattern)) {
+    match better {
         Some(found) => report.add_replacing(
             Code::NeverMatches,
             Severity::Error,
@@ -149,6 +169,7 @@ fn never(report: &mut Report<'_>, field: Field, text: &str) {
                      character is one that a {what} may have"),
         ),
     }
+    Ok(())
 }
 
 /// Dots in the trust domain that are neither escaped nor repeated.

@@ -24,9 +24,16 @@ pub(super) enum Language {
 }
 
 /// Whether an unanchored search for the pattern succeeds in some text of `language`.
-pub(super) fn can_match(node: &Node, language: Language) -> bool {
+///
+/// # Errors
+/// What `go_on` ends in, which is asked at every step.
+pub(super) fn can_match<E>(
+    node: &Node,
+    language: Language,
+    go_on: &impl Fn() -> Result<(), E>,
+) -> Result<bool, E> {
     if node.weight() > MAX_WEIGHT {
-        return true;
+        return Ok(true);
     }
     let mut program = Program { steps: vec![Step::Match] };
     let start = program.build(node, 0);
@@ -35,10 +42,11 @@ pub(super) fn can_match(node: &Node, language: Language) -> bool {
         (0..language.states()).map(|state| Place { step: start, state, ended: false }).collect();
     let mut seen: HashSet<Place> = open.iter().copied().collect();
     while let Some(place) = open.pop() {
+        go_on()?;
         let Some(step) = program.steps.get(place.step) else { continue };
         if matches!(step, Step::Match) {
             // Every beginning can be completed; where the end was asked for, it was possible.
-            return true;
+            return Ok(true);
         }
         for next in step.follow(place, language) {
             if seen.insert(next) {
@@ -46,7 +54,7 @@ pub(super) fn can_match(node: &Node, language: Language) -> bool {
             }
         }
     }
-    false
+    Ok(false)
 }
 
 /// A place in the pattern, in the grammar, and whether nothing may follow any more.

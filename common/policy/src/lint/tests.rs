@@ -175,9 +175,53 @@ fn reserved_paths_reached_by_accident_are_found() {
     // Accepted, with more than was said.
     let warned = [(Severity::Warning, Field::PathPattern)];
     assert_eq!(reserved(APP, "^spike/.*$", Permission::Read), warned);
-    assert_eq!(reserved(APP, ".*", Permission::Super).len(), 3);
+    assert_eq!(reserved(APP, ".*", Permission::Super).len(), 2);
     assert_eq!(reserved(APP, "^spike/system/acl$", Permission::Super), []);
     assert_eq!(reserved(APP, "^secrets/", Permission::Super), []);
+}
+
+#[test]
+fn a_pattern_for_everything_with_super_is_said_to_make_an_administrator() {
+    let administrators = |path: &str, permission| -> Vec<Severity> {
+        let findings = lint(&policy(APP, path, &[permission]));
+        let of_code = findings.iter().filter(|finding| finding.code == Code::Administrator);
+        of_code.map(|finding| finding.severity).collect()
+    };
+    for path in ["^.*$", ".*", "^spike/.*$", "^spike/system/(acl|other)$"] {
+        assert_eq!(administrators(path, Permission::Super), [Severity::Error], "{path}");
+        assert_eq!(administrators(path, Permission::Write), [Severity::Error], "{path}");
+        assert_eq!(administrators(path, Permission::Read), [], "{path}");
+    }
+    // Named, so meant.
+    for path in ["^spike/system/acl$", "spike/system/acl", "^(secrets/a|spike/system/acl)$"] {
+        assert_eq!(administrators(path, Permission::Super), [], "{path}");
+    }
+    assert_eq!(administrators("^secrets/.*$", Permission::Super), []);
+    // Refused, so that it makes nobody anything.
+    let open = policy(r"^spiffe://example\.org/", "^.*$", &[Permission::Super]);
+    assert!(!codes(&lint(&open)).contains(&Code::Administrator));
+}
+
+#[test]
+fn where_reserved_paths_must_be_named_a_pattern_for_everything_opens_none() {
+    let everything = policy(APP, "^.*$", &[Permission::Super]);
+    let Ok(findings) = lint_all_by(ReservedRule::Literal, [&everything], unhurried);
+    let found = codes(&findings);
+    assert!(!found.contains(&Code::Administrator), "{found:?}");
+    assert!(!found.contains(&Code::ReservedPath), "{found:?}");
+}
+
+#[test]
+fn lint_of_heavy_patterns_stops_when_it_is_told_to() {
+    let heavy = policy("^spiffe://x$", &"[a-z]?[b-z]?".repeat(40), &[Permission::Read]);
+    let asked = std::cell::Cell::new(0);
+    let go_on = || {
+        asked.set(asked.get() + 1);
+        if asked.get() < 10 { Ok(()) } else { Err("time is up") }
+    };
+    let policies = vec![heavy; 1_000];
+    assert_eq!(lint_all_by(ReservedRule::Pattern, &policies, go_on), Err("time is up"));
+    assert_eq!(asked.get(), 10, "it is asked within one policy, and not again");
 }
 
 #[test]

@@ -133,7 +133,8 @@ fn open_paths_are_those_that_the_decision_opens_however_many_policies_match() {
             .map(|n| stored(&format!("p{n}"), APP, &format!("^t{n}/"), &[Permission::List]))
             .collect();
         let set = set(&policies);
-        let open = set.paths_open_to("spiffe://example.org/app", Permission::List);
+        let open =
+            set.paths_open_to(ReservedRule::Pattern, "spiffe://example.org/app", Permission::List);
         assert_eq!(open.is_empty(), count == 0);
         for n in 0..50 {
             assert_eq!(open.includes(&format!("t{n}/x")), n < count);

@@ -7,6 +7,8 @@ use super::*;
 mod acceptance;
 mod decision;
 mod explanation;
+mod heavy;
+mod literal;
 
 const NOON: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 

@@ -53,7 +53,6 @@ fn directories_of_the_system_are_refused_however_they_are_spelled() {
         "/etc",
         "/etc/",
         "/usr/local/spike",
-        "/root/x",
         "/srv/../etc/spike",
         "/srv/./../lib64",
         "/..",
@@ -75,6 +74,29 @@ fn the_home_directory_is_not_held_to_the_list_of_system_directories() {
     // crypto-and-storage 3.2: root's own home is /root.
     let found = choice(None, Some("/root"), "root").resolve_with(with_directories(&["/", "/root"]));
     assert_eq!(found.map(|found| found.path), Ok("/root/.spike/data".into()));
+}
+
+// A setting that was read from a file: its newline led to a new, empty directory.
+#[test]
+fn a_path_with_a_control_character_is_refused() {
+    for (configured, home) in [(Some("/srv/spike\n"), None), (None, Some("/home/x\u{7f}"))] {
+        let choice = DirectoryChoice {
+            configured: configured.map(PathBuf::from),
+            home: home.map(PathBuf::from),
+            user: "spike".to_owned(),
+            subdirectory: "data",
+        };
+        let error = choice.resolve_with(|_| Found::Directory { writable: true }).unwrap_err();
+        assert!(matches!(error, DirectoryError::Control(_)), "{error}");
+        assert!(!error.to_string().contains(char::is_control), "{error}");
+    }
+}
+
+#[test]
+fn the_home_of_root_is_not_a_directory_of_the_system() {
+    let look = with_directories(&["/", "/root", "/root/spike"]);
+    let found = choice(Some("/root/spike/.spike-dev"), Some("/root"), "root").resolve_with(look);
+    assert_eq!(found.map(|found| found.path), Ok("/root/spike/.spike-dev/data".into()));
 }
 
 #[test]

@@ -165,7 +165,7 @@ fn the_reason_is_named_where_the_rule_does_not_say_it_all() {
     let ends = [
         ": element 2 of the list is empty (a stray comma?)",
         ": element 2 of the list: the scheme is not https",
-        ": endpoint socket is not a valid URI",
+        ": it must begin with unix: or tcp:",
     ];
     assert_eq!(problems.len(), ends.len());
     for (problem, end) in problems.iter().zip(ends) {

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use crate::{
+    budget::Bounds,
     config::{Reader, table},
+    http::{BodyLimits, RequestLimits},
+    limit::Rate,
     mtls::{ClientTimeouts, Limits},
 };
 
@@ -12,10 +15,8 @@ use crate::{
 pub struct HttpServerSettings {
     /// Bounds on connections.
     pub limits: Limits,
-    /// How long the body of a request may take.
-    pub read_body_timeout: Duration,
-    /// The largest body of a request, in bytes.
-    pub max_body_size: usize,
+    /// Bounds on requests.
+    pub requests: RequestLimits,
     /// How long requests in flight may take to finish after SIGTERM.
     pub drain_timeout: Duration,
 }
@@ -23,18 +24,43 @@ pub struct HttpServerSettings {
 impl HttpServerSettings {
     /// Reads the group.
     pub fn read(reader: &mut Reader<'_>) -> Self {
+        let body = BodyLimits {
+            bytes: reader.count(&table::SPIKE_HTTP_SERVER_MAX_BODY_SIZE),
+            time: reader.duration(&table::SPIKE_HTTP_SERVER_READ_BODY_TIMEOUT),
+        };
+        // One body must fit, whatever else was written.
+        let largest = u64::try_from(body.bytes).unwrap_or(u64::MAX);
+        let each = reader.count::<u64>(&table::SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID).max(largest);
+        let memory = reader.count::<u64>(&table::SPIKE_HTTP_SERVER_MAX_MEMORY);
+        let requests = RequestLimits {
+            body,
+            in_flight: with_reserve(
+                reader.count(&table::SPIKE_HTTP_SERVER_MAX_REQUESTS),
+                reader.count(&table::SPIKE_HTTP_SERVER_MAX_REQUESTS_PER_ID),
+            ),
+            memory: with_reserve(memory.max(largest.saturating_mul(2)), each),
+            denials: Rate {
+                per_second: reader.count(&table::SPIKE_HTTP_SERVER_DENIALS_PER_SECOND),
+                burst: reader.count(&table::SPIKE_HTTP_SERVER_DENIALS_BURST),
+            },
+        };
         Self {
+            requests,
             limits: Limits {
                 header_timeout: reader.duration(&table::SPIKE_HTTP_SERVER_READ_HEADER_TIMEOUT),
                 idle_timeout: reader.duration(&table::SPIKE_HTTP_SERVER_IDLE_TIMEOUT),
+                stall_timeout: reader.duration(&table::SPIKE_HTTP_SERVER_STALL_TIMEOUT),
                 connections: reader.count(&table::SPIKE_HTTP_SERVER_MAX_CONNECTIONS),
                 connections_per_id: reader.count(&table::SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID),
             },
-            read_body_timeout: reader.duration(&table::SPIKE_HTTP_SERVER_READ_BODY_TIMEOUT),
-            max_body_size: reader.count(&table::SPIKE_HTTP_SERVER_MAX_BODY_SIZE),
             drain_timeout: reader.duration(&table::SPIKE_HTTP_SERVER_DRAIN_TIMEOUT),
         }
     }
+}
+
+/// An eighth is kept back.
+const fn with_reserve(all: u64, each: u64) -> Bounds {
+    Bounds { all, each, reserve: all / 8 }
 }
 
 /// Time limits of the calls that a process makes.

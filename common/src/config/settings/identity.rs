@@ -14,6 +14,8 @@ pub struct IdentitySettings {
     pub endpoint: EndpointSocket,
     /// How long to wait for the first SVID.
     pub source_timeout: Duration,
+    /// Whether a daemon that the agent refuses lets itself be looked at during the next try.
+    pub visible_when_refused: bool,
     /// Where each role lives. The default for roles that the process never meets.
     pub trust_roots: Arc<TrustRootsByRole>,
 }
@@ -24,6 +26,7 @@ impl IdentitySettings {
         Self {
             endpoint: reader.endpoint(&table::SPIFFE_ENDPOINT_SOCKET),
             source_timeout: reader.duration(&table::SPIKE_SPIFFE_SOURCE_TIMEOUT),
+            visible_when_refused: reader.flag(&table::SPIKE_SPIFFE_VISIBLE_WHEN_REFUSED),
             trust_roots: Arc::new(TrustRootsByRole {
                 nexus: reader.trust_roots(&table::SPIKE_TRUST_ROOT_NEXUS),
                 keeper: reader.trust_roots(&table::SPIKE_TRUST_ROOT_KEEPER),

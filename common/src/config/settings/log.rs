@@ -45,7 +45,7 @@ pub struct LogSettings {
     pub level: Level,
     /// Whether plain text comes before the first log line. Daemons only.
     pub banner: bool,
-    /// Whether to say so when memory cannot be locked.
+    /// Accepted, without effect: a daemon always says so when memory cannot be locked.
     pub memory_warning: bool,
     /// Whether a fatal error shows where in the program it arose.
     pub stack_traces: bool,

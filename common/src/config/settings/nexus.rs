@@ -76,6 +76,34 @@ impl JournalMode {
     }
 }
 
+/// Which patterns of policies open a reserved path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReservedPaths {
+    /// Those that describe the whole of it, `^.*$` among them: upstream's rule.
+    Pattern,
+    /// Those that name it letter for letter.
+    Literal,
+}
+
+impl ReservedPaths {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        reader.word(&table::SPIKE_NEXUS_RESERVED_PATHS, |text| match text.to_lowercase().as_str() {
+            "pattern" => Some(Self::Pattern),
+            "literal" => Some(Self::Literal),
+            _ => None,
+        })
+    }
+}
+
+/// How a database of upstream is imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImportSettings {
+    /// Whether it is imported although some of its rows have to be left out.
+    pub with_losses: bool,
+    /// Whether the limit on versions counts imported versions too.
+    pub prune_versions: bool,
+}
+
 /// How the database is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DatabaseSettings {
@@ -95,6 +123,10 @@ pub struct DatabaseSettings {
     pub operation_timeout: Option<Duration>,
     /// Whether the tables must exist already.
     pub skip_schema_creation: bool,
+    /// Whether a new store is made for a key that Bootstrap has not just proved.
+    pub accept_new_store: bool,
+    /// How a database of upstream is imported.
+    pub import: ImportSettings,
     /// How many bytes of encrypted values are kept in memory.
     pub read_cache_size: usize,
 }
@@ -120,6 +152,11 @@ impl DatabaseSettings {
             initialization_timeout: reader.duration(&table::SPIKE_NEXUS_DB_INITIALIZATION_TIMEOUT),
             operation_timeout: reader.time_limit(&table::SPIKE_NEXUS_DB_OPERATION_TIMEOUT),
             skip_schema_creation: reader.flag(&table::SPIKE_NEXUS_DB_SKIP_SCHEMA_CREATION),
+            accept_new_store: reader.flag(&table::SPIKE_NEXUS_ACCEPT_NEW_STORE),
+            import: ImportSettings {
+                with_losses: reader.flag(&table::SPIKE_NEXUS_IMPORT_WITH_LOSSES),
+                prune_versions: reader.flag(&table::SPIKE_NEXUS_IMPORT_PRUNE_VERSIONS),
+            },
             read_cache_size: reader.count(&table::SPIKE_NEXUS_READ_CACHE_SIZE),
         }
     }
@@ -156,6 +193,8 @@ pub struct NexusSettings {
     pub keeper_update_interval: Duration,
     /// The longest pause between two rounds of asking Keepers for shares.
     pub recovery_max_interval: Duration,
+    /// Which patterns of policies open a reserved path.
+    pub reserved_paths: ReservedPaths,
     /// How many versions a new secret keeps.
     pub max_secret_versions: u32,
     /// The longest ciphertext of the cipher API, in bytes, the tag included.
@@ -182,6 +221,7 @@ impl NexusSettings {
             max_share_index: reader.count(&table::SPIKE_NEXUS_SHAMIR_MAX_SHARE_COUNT),
             keeper_update_interval: reader.duration(&table::SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL),
             recovery_max_interval: reader.duration(&table::SPIKE_NEXUS_RECOVERY_MAX_INTERVAL),
+            reserved_paths: ReservedPaths::read(reader),
             max_secret_versions: reader.count(&table::SPIKE_NEXUS_MAX_SECRET_VERSIONS),
             max_ciphertext_size: reader.count(&table::SPIKE_NEXUS_CRYPTO_MAX_CIPHERTEXT_SIZE),
             listen,

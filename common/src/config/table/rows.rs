@@ -80,6 +80,9 @@ section! {
     SPIKE_SPIFFE_SOURCE_TIMEOUT, Is("30s"), Rule::Duration, ALL,
         "How long to wait for the first SVID. Commands fail when it has passed; daemons warn and go on trying.",
         upstream "Only Bootstrap and the SDK read it there; the others wait for ever, silently. 0 is refused.";
+    SPIKE_SPIFFE_VISIBLE_WHEN_REFUSED, Is("true"), Rule::Flag, &[Nexus, Keeper, Bootstrap],
+        "Whether a process that has its SVID lets others of its user look at it again, from one connection to the Workload \
+         API to the first answer, after the agent has refused it. An agent that is not root needs this to attest it anew.";
     SPIKE_TRUST_ROOT, Unset("nothing"), Rule::Text, ALL,
         "No effect by itself: each component has its own variable below. Where it is the only one that is set, that \
          is reported, because it is a common slip.",
@@ -137,9 +140,12 @@ section! {
     SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL, Is("5m"), Rule::Duration, NEXUS,
         "How often Nexus gives the Keepers their shares again.",
         upstream "0 or less ends the process there.";
-    SPIKE_NEXUS_RECOVERY_MAX_INTERVAL, Is("60s"), Rule::Duration, NEXUS,
-        "The longest pause between two rounds of asking the Keepers for shares, while Nexus is sealed.",
-        upstream "Without effect there; the pause is always at most 60s.";
+    SPIKE_NEXUS_RECOVERY_MAX_INTERVAL, Is("400ms"), Rule::Duration, NEXUS,
+        "The longest pause between two questions to a Keeper for its share, while Nexus is sealed. Pauses begin at 50ms, \
+         double as long as nothing changes, and begin again with any new answer of a Keeper and any share that an operator \
+         feeds; each is drawn from half to one and a half times that. A longer one spares the Keepers, and Nexus then \
+         notices later that one was given its share. Bootstrap does not wait for it: it has Nexus ask at once.",
+        upstream "60s, without effect: the pause is always at most 60s there.";
 }
 
 section! {
@@ -149,6 +155,11 @@ section! {
     SPIKE_NEXUS_BACKEND_STORE, Is("sqlite"), Rule::Backend, CEREMONY,
         "`sqlite`: an encrypted database file. `memory`: nothing outlives the process, and Keepers are not used. `lite`: \
          no store, encryption as a service only.";
+    SPIKE_NEXUS_RESERVED_PATHS, Is("pattern"), Rule::ReservedPaths, NEXUS,
+        "Which policies open `spike/system/acl`, `spike/system/secret` and `spike/system/cipher/exec`. `pattern`: those whose \
+         path pattern matches the whole of it, so that `^.*$` with `super` makes an administrator. `literal`: of these, \
+         those whose path pattern names it letter for letter, as `^spike/system/acl$` does.",
+        upstream "New; `pattern` there.";
     SPIKE_NEXUS_MAX_SECRET_VERSIONS, Is("10"), Rule::Count { max: 4_294_967_295 }, NEXUS,
         "How many versions of a secret are kept. It is stored with a secret when the secret is created.";
     SPIKE_NEXUS_CRYPTO_MAX_CIPHERTEXT_SIZE, Is("65536"), Rule::Count { max: 4_294_967_295 }, NEXUS,
@@ -174,6 +185,18 @@ section! {
         "How long one operation on the database may take.";
     SPIKE_NEXUS_DB_SKIP_SCHEMA_CREATION, Is("false"), Rule::GoBool, NEXUS,
         "Whether the tables must exist already.";
+    SPIKE_NEXUS_ACCEPT_NEW_STORE, Is("false"), Rule::GoBool, NEXUS,
+        "Whether a new, empty store is made where there is none, for a root key that Bootstrap has not just made: what was \
+         stored before is given up. Without it Nexus stays sealed then and names the directory. For one start.",
+        upstream "New; an empty store is made there without a word.";
+    SPIKE_NEXUS_IMPORT_WITH_LOSSES, Is("false"), Rule::GoBool, NEXUS,
+        "Whether a `spike.db` of upstream is imported although some of its rows do not open or have no place here, and are \
+         left out. Without it Nexus stays sealed then and lists them.",
+        upstream "New.";
+    SPIKE_NEXUS_IMPORT_PRUNE_VERSIONS, Is("false"), Rule::GoBool, NEXUS,
+        "Whether the limit on versions counts the versions that were imported too, so that a put erases those beyond it. \
+         Without it they are all kept, as upstream kept them, and the limit counts the versions put since.",
+        upstream "New; no version is ever erased there.";
     SPIKE_NEXUS_READ_CACHE_SIZE, Is("67108864"), Rule::Size { max: 1_099_511_627_776 }, NEXUS,
         "How many bytes of secrets that were read lately are kept in memory, encrypted as they are stored, on every backend \
          with a store (64 MiB). 0 keeps none.",
@@ -187,7 +210,7 @@ section! {
      is `$SPIKE_BOOTSTRAP_STATE_DIR/bootstrap/bootstrap-completed.json`. Without the variable it is `$HOME/.spike/data` (or \
      `…/recover`, `…/bootstrap`), and without `HOME` `/tmp/.spike-$USER/data`. What is missing is created \
      with mode 0700. A configured directory must not be `/` nor lie in `/etc`, `/sys`, `/proc`, `/dev`, `/bin`, `/sbin`, \
-     `/usr`, `/lib`, `/lib64`, `/boot` or `/root`; if it is missing, its parent must exist; it must be writable.";
+     `/usr`, `/lib`, `/lib64` or `/boot`; if it is missing, its parent must exist; it must be writable.";
 
     SPIKE_NEXUS_DATA_DIR, Unset("`$HOME/.spike`"), Rule::Directory, NEXUS,
         "Where the database lives; read on the `sqlite` backend, and checked at start.",
@@ -199,8 +222,8 @@ section! {
 
 section! {
     SERVER, "Limits of the servers",
-    "Bounds on everything that a caller controls, per listener. Over a limit a caller gets a clear answer (400, 413, 431 \
-     or 503) or a closed connection.";
+    "Bounds on everything that a caller controls, per listener. Over a limit a caller gets a clear answer (400, 413, 429, \
+     431 or 503) or a closed connection.";
 
     SPIKE_HTTP_SERVER_READ_HEADER_TIMEOUT, Is("10s"), Rule::Duration, DAEMONS,
         "How long the TLS handshake may take, and then the head of a request.",
@@ -215,11 +238,38 @@ section! {
     SPIKE_HTTP_SERVER_MAX_BODY_SIZE, Is("4194304"), ANY_COUNT, DAEMONS,
         "The largest body of a request, in bytes (4 MiB).",
         upstream "New; no limit there.";
+    SPIKE_HTTP_SERVER_STALL_TIMEOUT, Is("30s"), Rule::Duration, DAEMONS,
+        "How long a peer may take nothing of an answer that is there for it. A slow one that goes on taking it is not cut \
+         off.",
+        upstream "New; no limit there.";
     SPIKE_HTTP_SERVER_MAX_CONNECTIONS, Is("4096"), Rule::Count { max: 1_000_000 }, DAEMONS,
-        "How many connections may be open in all.",
+        "How many connections may be open in all. A sixteenth of them is kept back for operators, Nexus and Bootstrap. Over \
+         it, the SPIFFE ID with the most connections loses the one that was idle for the longest time.",
         upstream "New; no limit there.";
     SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID, Is("1024"), Rule::Count { max: 1_000_000 }, DAEMONS,
-        "How many connections of one SPIFFE ID may be open.",
+        "How many connections of one SPIFFE ID may be open. Over it, the one that was idle for the longest time is closed; \
+         only where all are busy the new one is refused.",
+        upstream "New; no limit there.";
+    SPIKE_HTTP_SERVER_MAX_REQUESTS, Is("4096"), Rule::Count { max: 1_000_000 }, DAEMONS,
+        "How many requests may be in flight in all, from their heads to the last byte of their answers. An eighth of them is \
+         kept back for operators, Nexus and Bootstrap. Over it the answer is 503.",
+        upstream "New; no limit there.";
+    SPIKE_HTTP_SERVER_MAX_REQUESTS_PER_ID, Is("1024"), Rule::Count { max: 1_000_000 }, DAEMONS,
+        "How many requests of one SPIFFE ID may be in flight. Over it the answer is 429.",
+        upstream "New; no limit there.";
+    SPIKE_HTTP_SERVER_MAX_MEMORY, Is("100663296"), ANY_COUNT, DAEMONS,
+        "How much memory the bodies of requests and answers may take in all, in bytes (96 MiB). Small ones, up to 16 KiB and \
+         4 KiB, are not counted. An eighth is kept back for operators, Nexus and Bootstrap. Over it the answer is 503.",
+        upstream "New; no limit there.";
+    SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID, Is("33554432"), ANY_COUNT, DAEMONS,
+        "How much of that one SPIFFE ID may take, in bytes (32 MiB); at least the largest body. Over it the answer is 429.",
+        upstream "New; no limit there.";
+    SPIKE_HTTP_SERVER_DENIALS_PER_SECOND, Is("50"), Rule::Size { max: 1_000_000 }, DAEMONS,
+        "How many requests of one SPIFFE ID may be denied each second (401). What is above is answered 429 with \
+         `Retry-After`. 0: no limit.",
+        upstream "New; no limit there.";
+    SPIKE_HTTP_SERVER_DENIALS_BURST, Is("200"), Rule::Size { max: 1_000_000 }, DAEMONS,
+        "How many requests of one SPIFFE ID may be denied at once after a pause. 0: no limit on denials at all.",
         upstream "New; no limit there.";
     SPIKE_HTTP_SERVER_DRAIN_TIMEOUT, Is("20s"), Rule::Duration, DAEMONS,
         "How long requests in flight may take to finish after SIGTERM. Keep it below the patience of the service manager \
@@ -276,9 +326,11 @@ section! {
     SPIKE_BOOTSTRAP_INIT_VERIFICATION_TIMEOUT, Is("30m"), Rule::TimeLimit, BOOTSTRAP,
         "How long to wait for Nexus to prove that it has the root key.";
     SPIKE_BOOTSTRAP_FORCE, Is("false"), Rule::ExactlyTrue, BOOTSTRAP,
-        "Whether to make a new root key although there seems to be one. Data under the old key becomes unreadable.";
+        "Whether to make a new root key although one was made before. Nexus must be stopped, its data moved away and every \
+         Keeper restarted first: Bootstrap refuses until then. Data under the old key becomes unreadable.",
+        upstream "Whatever there is, the shares of every Keeper are overwritten there.";
     SPIKE_BOOTSTRAP_CONFIGMAP_NAME, Is("spike-bootstrap-state"), Rule::ObjectName, BOOTSTRAP,
-        "In Kubernetes: the ConfigMap that remembers that Bootstrap is done.",
+        "In Kubernetes: the ConfigMap that remembers that Bootstrap is done, and before that, which run is at it.",
         upstream "Not checked there.";
     SPIKE_BOOTSTRAP_STATE_DIR, Unset("`$HOME/.spike`; without `HOME` nothing is remembered"), Rule::Directory, BOOTSTRAP,
         "Outside of Kubernetes: where a file remembers that Bootstrap is done, see Directories.",
@@ -287,14 +339,17 @@ section! {
 
 section! {
     LOGS, "Logs",
-    "Logs are JSON, one object per line.";
+    "Logs are JSON, one object per line, on standard output; the audit log of a daemon is on standard error. See\n\
+     [audit-log.md](audit-log.md) for its lines, and for rotation.";
 
     SPIKE_SYSTEM_LOG_LEVEL, Is("WARN"), Rule::Level, PROGRAMS,
         "The least severe messages that are logged. In any case of letters.";
     SPIKE_BANNER_ENABLED, Is("true"), Rule::Flag, DAEMONS,
         "Whether a few lines of plain text come before the first log line. Turn it off where a parser reads the log.";
     SPIKE_PILOT_SHOW_MEMORY_WARNING, Is("false"), Rule::Flag, &[Nexus, Keeper, Pilot],
-        "Whether to say so when memory cannot be locked against swapping. Not only Pilot reads it.";
+        "Accepted and checked, without effect: a daemon whose memory cannot be locked against swapping always says so, in \
+         its log and in `/healthz`.",
+        upstream "Nexus and Keeper read it too, and are silent where it is false.";
     SPIKE_STACK_TRACES_ON_LOG_FATAL, Is("false"), Rule::Flag, PROGRAMS,
         "Accepted and checked, without effect: a fatal error is told with the whole chain of its causes.";
 }

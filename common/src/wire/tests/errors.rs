@@ -10,7 +10,7 @@ use super::json;
 const ERROR_CODES: &str = include_str!("../../../../docs/error-codes.md");
 const WIRE_API: &str = include_str!("../../../../docs/wire-api.md");
 
-const ERROR_BODIES: [(Operation, &str); 19] = [
+const ERROR_BODIES: [(Operation, &str); 20] = [
     (Operation::SecretPut, r#"{"err":"E"}"#),
     (Operation::SecretGet, r#"{"data":null,"err":"E"}"#),
     (Operation::SecretDelete, r#"{"err":"E"}"#),
@@ -36,6 +36,7 @@ const ERROR_BODIES: [(Operation, &str); 19] = [
     (Operation::OperatorRestore, r#"{"collected":0,"remaining":0,"restored":false,"err":"E"}"#),
     (Operation::OperatorStatus, r#"{"err":"E"}"#),
     (Operation::BootstrapVerify, r#"{"hash":"","err":"E"}"#),
+    (Operation::BootstrapSurvey, r#"{"err":"E"}"#),
 ];
 
 #[test]

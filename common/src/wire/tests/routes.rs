@@ -47,11 +47,14 @@ fn every_operation_of_the_reference_has_its_path_and_action() {
             // Ours.
             "/v1/operator/status",
             "/v1/bootstrap/verify",
+            // Ours.
+            "/v1/bootstrap/survey",
         ]
     );
     let targets: Vec<_> =
         KeeperOperation::ALL.iter().map(|operation| operation.path_and_query()).collect();
-    assert_eq!(targets, ["/v1/store/contribute", "/v1/store/shard"]);
+    // The last one is ours.
+    assert_eq!(targets, ["/v1/store/contribute", "/v1/store/shard", "/v1/store/status"]);
 }
 
 #[test]
@@ -128,8 +131,10 @@ fn audit_lines_name_handler_and_action_as_upstream_does() {
             ("routeRestore", "create"),
             ("RouteStatus", "read"),
             ("RouteVerify", "create"),
+            ("RouteSurvey", "read"),
             ("RouteContribute", "create"),
             ("RouteShard", "read"),
+            ("RouteKeeperStatus", "read"),
         ]
     );
 }

@@ -10,7 +10,7 @@ const MINUTE: UnixNanos = 60_000_000_000;
 fn history(max: u32, puts: u32) -> History {
     let mut history = History::new(NonZeroU32::new(max).unwrap(), NOON);
     for minute in 0..puts {
-        history.put(NOON + i64::from(minute) * MINUTE).unwrap();
+        history.put(NOON + i64::from(minute) * MINUTE, None).unwrap();
     }
     history
 }
@@ -26,7 +26,7 @@ fn numbers(history: &History) -> Vec<i64> {
 #[test]
 fn the_first_put_makes_version_1_with_the_times_of_the_path() {
     let mut history = History::new(NonZeroU32::new(10).unwrap(), NOON);
-    assert_eq!(history.put(NOON).unwrap(), Put { number: 1, pruned: vec![] });
+    assert_eq!(history.put(NOON, None).unwrap(), Put { number: 1, pruned: vec![] });
     assert_eq!(history.versions(), [Version { number: 1, created: NOON, deleted: None }]);
     assert_eq!((history.created(), history.updated()), (NOON, NOON));
     assert_eq!((number(history.current()), number(history.oldest())), (Some(1), Some(1)));
@@ -45,7 +45,7 @@ fn a_put_moves_current_and_the_update_time_and_keeps_the_creation_time() {
 fn the_number_of_a_deleted_current_version_is_not_used_again() {
     let mut history = history(10, 2);
     history.delete(&[Current], NOON + 5 * MINUTE);
-    assert_eq!(history.put(NOON + 6 * MINUTE).unwrap().number, 3);
+    assert_eq!(history.put(NOON + 6 * MINUTE, None).unwrap().number, 3);
     let second = history.version(2).unwrap();
     assert_eq!((second.created, second.deleted), (NOON + MINUTE, Some(NOON + 5 * MINUTE)));
 }
@@ -54,7 +54,7 @@ fn the_number_of_a_deleted_current_version_is_not_used_again() {
 fn numbers_go_on_after_every_version_was_deleted() {
     let mut history = history(10, 3);
     history.delete(&[Number(1), Number(2), Number(3)], NOON);
-    assert_eq!(history.put(NOON).unwrap().number, 4);
+    assert_eq!(history.put(NOON, None).unwrap().number, 4);
 }
 
 // F10, Q-41: upstream reports 0.
@@ -63,7 +63,7 @@ fn oldest_is_the_lowest_live_version_after_all_deleted_and_put() {
     let mut history = history(10, 1);
     history.delete(&[], NOON);
     assert_eq!(number(history.oldest()), None);
-    history.put(NOON).unwrap();
+    history.put(NOON, None).unwrap();
     assert_eq!(number(history.oldest()), Some(2));
 }
 
@@ -72,11 +72,11 @@ fn oldest_is_the_lowest_live_version_after_all_deleted_and_put() {
 fn versions_beyond_the_limit_are_dropped_lowest_first_deleted_or_not() {
     let mut history = history(3, 3);
     history.delete(&[Number(2)], NOON);
-    let put = history.put(NOON).unwrap();
+    let put = history.put(NOON, None).unwrap();
     assert_eq!(put, Put { number: 4, pruned: vec![1] });
     assert_eq!(numbers(&history), [2, 3, 4]);
     assert_eq!(number(history.oldest()), Some(3));
-    assert_eq!(history.put(NOON).unwrap().pruned, [2]);
+    assert_eq!(history.put(NOON, None).unwrap().pruned, [2]);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn numbers_that_are_used_up_are_an_error_that_changes_nothing() {
     let limit = NonZeroU32::new(10).unwrap();
     let mut history = History::from_parts(vec![], i64::MAX, limit, NOON, NOON).unwrap();
     let before = history.clone();
-    assert_eq!(history.put(NOON), Err(NumbersUsedUp));
+    assert_eq!(history.put(NOON, None), Err(NumbersUsedUp));
     assert_eq!(history, before);
 }
 
@@ -235,7 +235,7 @@ proptest! {
             match step {
                 Step::Put => {
                     given += 1;
-                    prop_assert_eq!(history.put(at).unwrap().number, given);
+                    prop_assert_eq!(history.put(at, None).unwrap().number, given);
                 }
                 Step::Delete(list) => {
                     let list: Vec<_> = list.into_iter().map(Selector::from).collect();

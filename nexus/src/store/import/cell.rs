@@ -49,7 +49,7 @@ impl<'a> Opener<'a> {
 }
 
 /// A row is named in the log even if its name is no text.
-pub(super) fn name(cell: ValueRef<'_>) -> String {
+pub(in crate::store) fn name(cell: ValueRef<'_>) -> String {
     match cell {
         ValueRef::Null => "NULL".to_owned(),
         ValueRef::Integer(number) => number.to_string(),
@@ -61,7 +61,7 @@ pub(super) fn name(cell: ValueRef<'_>) -> String {
 
 /// A time: text as upstream's driver writes and reads it, or a number of seconds or milliseconds.
 /// `None` when it is neither, or not between 1677 and 2262.
-pub(super) fn time(cell: ValueRef<'_>) -> Option<UnixNanos> {
+pub(in crate::store) fn time(cell: ValueRef<'_>) -> Option<UnixNanos> {
     match cell {
         ValueRef::Integer(millis) if millis.unsigned_abs() > 1_000_000_000_000 => {
             millis.checked_mul(1_000_000)

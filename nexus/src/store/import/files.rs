@@ -17,7 +17,8 @@ use sha2::{Digest, Sha256};
 use super::record::ImportRecord;
 use crate::secret::UnixNanos;
 use crate::store::StoreError;
-use crate::store::open::{distrust, flags, unusable};
+use crate::store::open::{distrust, flags};
+use crate::store::private::unusable;
 
 /// Upstream's database (crypto-and-storage 7.1).
 pub(super) const FILE: &str = "spike.db";

@@ -10,8 +10,11 @@
 //! * The key is checked first, on every encrypted row: more of them must decrypt than not. A row
 //!   that was tampered with is then left out by name, and a key under which only some rows were
 //!   written (F1) does not pass.
+//! * What would have to be left out stops the import, with a list, until an operator has said to go
+//!   on without it ([`Options::import_with_losses`]).
 //! * Upstream never erases a version, so that more may be there than its limit (F8). All of them
-//!   come in; the next put on the path erases the surplus, as it does with any other.
+//!   come in and are kept: the limit counts the versions put since, unless an operator says otherwise
+//!   ([`Options::prune_imported`]).
 //! * A put after the import gets the number after the highest that upstream ever used (F6), also
 //!   when that row was left out. Current and oldest version follow from the versions (F10).
 //! * Policies whose patterns are in clear, as before 0.5.0, stay out: else whoever can write the
@@ -25,6 +28,12 @@ mod record;
 mod report;
 mod secrets;
 
+/// For fuzz targets.
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing {
+    pub(in crate::store) use super::cell::{name, time};
+}
+
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -36,11 +45,11 @@ pub(super) use self::files::{exists, sweep};
 pub use self::recognise::Generation;
 use self::recognise::{Form, MetadataForm, PolicyForm};
 pub use self::record::ImportRecord;
-pub use self::report::{Finding, Import, ImportReport, NotImported, Reason};
+pub use self::report::{Finding, Import, ImportReport, NONCES_WERE_REUSED, NotImported, Reason};
+use super::change::Change;
 use super::identity::Identity;
 use super::keyring::Keys;
 use super::row::seal;
-use super::writer::Change;
 use super::{Options, StoreError};
 use crate::secret::UnixNanos;
 
@@ -193,6 +202,9 @@ impl Source {
         let mut report = ImportReport::new(self.form.generation());
         secrets::import(self, change, options.max_versions, &mut report)?;
         policies::import(self, change, &mut report)?;
+        if !report.refused.is_empty() && !options.import_with_losses {
+            return Err(report.incomplete(&self.upstream.path));
+        }
         let record = ImportRecord {
             file: files::FILE.to_owned(),
             bytes: self.upstream.bytes,

@@ -9,8 +9,8 @@ use super::recognise::PolicyForm;
 use super::report::{ImportReport, Reason};
 use crate::secret::UnixNanos;
 use crate::store::StoreError;
+use crate::store::change::Change;
 use crate::store::policies::{PolicyText, StoredPolicy, write};
-use crate::store::writer::Change;
 
 const POLICIES: &str = "policies";
 
@@ -75,9 +75,9 @@ pub(super) fn import(
             created: created.unwrap_or_default(),
             updated: updated.unwrap_or_default(),
         };
-        write(&policy, change)?;
+        last = Some(policy.name.clone());
+        write(policy, change)?;
         report.policies += 1;
-        last = Some(policy.name);
     }
     Ok(())
 }

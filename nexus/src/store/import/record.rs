@@ -41,7 +41,7 @@ impl ImportRecord {
     }
 
     /// The record of this store, checked. `None`: nothing was ever imported.
-    pub(super) fn find(
+    pub(in crate::store) fn find(
         connection: &Connection,
         keys: &Keys,
         identity: &Identity,

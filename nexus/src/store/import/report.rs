@@ -1,6 +1,9 @@
 //! What an import tells: what came in, and every row that did not, by name.
 
 use std::fmt;
+use std::path::Path;
+
+use spike_common::daemon::chain;
 
 use super::recognise::Generation;
 use super::record::ImportRecord;
@@ -112,16 +115,50 @@ pub enum Reason {
     },
 }
 
+/// How many rows are listed that would be left out.
+const LISTED: usize = 100;
+
+/// What an import says about the root key: upstream's nonces repeat (F13), and its rows are bound to nothing (F14).
+pub const NONCES_WERE_REUSED: &str = "the root key has encrypted upstream's database with repeated nonces: whoever has seen \
+    spike.db can forge ciphertexts of the cipher API, and its rows open with /v1/cipher/decrypt. Destroy spike.db and \
+    every copy of it once upstream is not needed any more";
+
 impl Import {
+    /// Whether all of upstream's data that lies here is in the store.
+    ///
+    /// # Errors
+    /// What is not, in words.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::None | Self::Earlier(_) => Ok(()),
+            Self::Done(report) if report.refused.is_empty() => Ok(()),
+            Self::Done(report) => {
+                let (count, first) = (report.refused.len(), report.refused.first());
+                let first = first.map(ToString::to_string).unwrap_or_default();
+                Err(format!(
+                    "{count} rows of upstream's database were left out, the first is {first}"
+                ))
+            }
+            Self::Not(NotImported::Another(record)) => Err(format!(
+                "upstream's database has changed since it was imported ({} bytes, SHA-256 {}): what was written to it \
+                 meanwhile is not here",
+                record.bytes,
+                record.digest()
+            )),
+            Self::Not(why) => Err(format!("upstream's database was not imported: {}", chain(why))),
+        }
+    }
+
     /// Writes it to the log: one line, and one for each row that was left out or changed.
     pub fn log(&self) {
         match self {
             Self::None => {}
             Self::Done(report) => report.log(),
-            Self::Earlier(record) => tracing::info!(
+            Self::Earlier(record) => tracing::warn!(
                 file = record.file,
                 sha256 = record.digest(),
-                "upstream's database was imported at an earlier start; the file is not needed"
+                advice = NONCES_WERE_REUSED,
+                "upstream's database was imported at an earlier start and still lies here"
             ),
             Self::Not(why) => tracing::warn!(
                 error = why as &dyn std::error::Error,
@@ -143,6 +180,22 @@ impl ImportReport {
         }
     }
 
+    /// The error that stops an import because of what would be left out.
+    pub(super) fn incomplete(&self, path: &Path) -> StoreError {
+        let count = self.refused.len();
+        tracing::error!(
+            file = %path.display(),
+            count,
+            "rows of upstream's database would be left out; nothing was imported. The first of them follow"
+        );
+        let first: Vec<String> =
+            self.refused.iter().take(LISTED).map(ToString::to_string).collect();
+        for finding in &first {
+            tracing::error!(row = finding, "would be left out");
+        }
+        StoreError::ImportIncomplete { path: path.to_owned(), count, first }
+    }
+
     pub(super) fn refuse(&mut self, table: &'static str, key: impl Into<String>, reason: Reason) {
         self.refused.push(Finding { table, key: key.into(), reason });
     }
@@ -152,12 +205,14 @@ impl ImportReport {
     }
 
     fn log(&self) {
-        tracing::info!(
+        // A change that a person must know of, and below WARN is not shown.
+        tracing::warn!(
             generation = %self.generation,
             secrets = self.secrets,
             versions = self.versions,
             policies = self.policies,
             refused = self.refused.len(),
+            advice = NONCES_WERE_REUSED,
             "upstream's database was imported; the file stays as it was"
         );
         for Finding { table, key, reason } in &self.refused {

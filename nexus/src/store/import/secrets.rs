@@ -14,9 +14,9 @@ use super::recognise::MetadataForm;
 use super::report::{ImportReport, Reason};
 use crate::secret::{History, SecretPath, UnixNanos, Version};
 use crate::store::StoreError;
+use crate::store::change::Change;
 use crate::store::head::{Head, VersionRow};
 use crate::store::row::seal;
-use crate::store::writer::Change;
 
 const METADATA: &str = "secret_metadata";
 const SECRETS: &str = "secrets";

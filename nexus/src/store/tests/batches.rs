@@ -12,7 +12,7 @@ async fn hold_writer(store: &Arc<Store>) -> (Sender<()>, tokio::task::JoinHandle
     let (begun, has_begun) = tokio::sync::oneshot::channel();
     let store = Arc::clone(store);
     let held = tokio::spawn(async move {
-        let operation = move |_change: &mut writer::Change<'_>| {
+        let operation = move |_change: &mut change::Change<'_>| {
             begun.send(()).unwrap();
             released.recv().unwrap_err();
             Ok(())
@@ -32,7 +32,7 @@ fn spawn_put(store: &Arc<Store>, name: &str) -> tokio::task::JoinHandle<Result<i
 /// Queues `operation` as part of the next batch.
 fn spawn<T: Send + 'static>(
     store: &Arc<Store>,
-    operation: impl FnOnce(&mut writer::Change<'_>) -> Result<T, StoreError> + Send + 'static,
+    operation: impl FnOnce(&mut change::Change<'_>) -> Result<T, StoreError> + Send + 'static,
 ) -> tokio::task::JoinHandle<Result<T, StoreError>> {
     let store = Arc::clone(store);
     tokio::spawn(async move { store.queue.submit(NOON, operation).await })
@@ -147,7 +147,7 @@ async fn a_transaction_that_sqlite_gave_up_is_told_to_everyone() {
 async fn a_full_disk_fails_the_write_and_the_store_goes_on() {
     for (store, _directory) in stores() {
         let limit = |pages: i64| {
-            move |change: &mut writer::Change<'_>| {
+            move |change: &mut change::Change<'_>| {
                 let limit = change.connection.query_row(
                     &format!("PRAGMA max_page_count = {pages}"),
                     [],

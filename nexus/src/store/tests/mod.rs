@@ -1,14 +1,20 @@
 //! The store from the outside, in both homes; `tampering.rs` and `files.rs` go at the file itself.
 
 mod batches;
+pub(super) mod faults;
 mod files;
 mod import;
+mod losses;
 mod opening;
+mod others;
+mod outcomes;
 mod policies;
 mod secrets;
 mod tampering;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use zeroize::Zeroizing;

@@ -22,14 +22,14 @@ async fn files_are_for_their_owner_only_and_a_clean_close_leaves_just_the_databa
     let store = open(&directory, &options()).unwrap();
     store.put(&path("p"), value("x"), NOON).await.unwrap();
     assert_eq!(mode(&directory), 0o700);
-    for file in ["nexus.db", "nexus.db-wal", "nexus.db-shm", "nexus.lock"] {
+    for file in ["nexus.commits", "nexus.db", "nexus.db-wal", "nexus.db-shm", "nexus.lock"] {
         assert_eq!(mode(&directory.join(file)), 0o600, "{file}");
     }
     store.close().await.unwrap();
     let mut left: Vec<_> =
         fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
-    assert_eq!(left, ["nexus.db", "nexus.lock"]);
+    assert_eq!(left, ["nexus.commits", "nexus.db", "nexus.lock"]);
 }
 
 // F20.
@@ -132,6 +132,60 @@ fn a_database_without_any_table_is_damaged() {
     drop(connection);
     let error = open(directory.path(), &options()).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+}
+
+// A backup tool, or `PRAGMA optimize`, made it: "the store is damaged", and sealed.
+#[tokio::test]
+async fn tables_of_sqlite_itself_pass() {
+    let home = in_file(options());
+    for number in 0..100 {
+        home.put(&format!("p{number}"), "x").await;
+    }
+    home.store.close().await.unwrap();
+    let connection = Connection::open(home.file()).unwrap();
+    connection.execute_batch("ANALYZE; PRAGMA optimize;").unwrap();
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!(tables, 1);
+    drop(connection);
+    let home = home.opened_again();
+    assert_eq!(home.get("p7", 0).as_deref(), Some("x"));
+}
+
+#[tokio::test]
+async fn anything_else_that_somebody_added_is_named_with_what_to_do() {
+    for (sql, name) in [
+        ("CREATE TABLE backup_log (at)", "table backup_log"),
+        ("CREATE INDEX mine ON secrets (updated)", "index mine"),
+        ("CREATE VIEW seen AS SELECT path FROM secrets", "view seen"),
+        ("CREATE TRIGGER t AFTER INSERT ON secrets BEGIN DELETE FROM policies; END", "trigger t"),
+    ] {
+        let home = in_file(options());
+        home.store.close().await.unwrap();
+        Connection::open(home.file()).unwrap().execute_batch(sql).unwrap();
+        let error = open(home.directory(), &options());
+        let error = drop_store(home, error);
+        assert!(matches!(error, StoreError::Altered { .. }), "{error:?}");
+        for part in [name, "remove it", "nexus.db"] {
+            assert!(error.to_string().contains(part), "{part}: {error}");
+        }
+    }
+    let home = in_file(options());
+    home.store.close().await.unwrap();
+    let sql = "DROP TABLE imports";
+    Connection::open(home.file()).unwrap().execute_batch(sql).unwrap();
+    let error = open(home.directory(), &options());
+    let error = drop_store(home, error);
+    assert!(error.to_string().contains("table imports is missing"), "{error}");
+}
+
+/// The error of an opening while the store that was closed is still there.
+fn drop_store(home: Fixture, opened: Result<Store, StoreError>) -> StoreError {
+    drop(home);
+    opened.unwrap_err()
 }
 
 #[test]

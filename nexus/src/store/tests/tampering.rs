@@ -368,7 +368,7 @@ async fn tables_that_were_altered_are_refused_at_opening() {
         drop(store);
         let place = Home::File(directory.as_ref().unwrap().path().to_owned());
         let error = Store::open(&place, &root_key(1), &options, NOON).unwrap_err();
-        assert!(matches!(error, StoreError::Damaged { .. }), "{sql}: {error:?}");
+        assert!(matches!(error, StoreError::Altered { .. }), "{sql}: {error:?}");
     }
 }
 

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use spike_common::identity::Role;
-use spike_common::wire::{KeeperStatus, KeeperStatusKind, Operation, StatusResponse};
+use spike_common::wire::{
+    ImportStatus, KeeperStatus, KeeperStatusKind, Operation, StatusResponse, StoreStatus,
+};
 
 use crate::cli::Format;
 use crate::context::Context;
@@ -40,15 +42,39 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
     }
     let export = status.last_export.as_deref().unwrap_or("never");
     writeln!(out, "Last export : {}", one_line(export))?;
+    if let Some(store) = &status.store {
+        human_store(out, store)?;
+    }
     status.keepers.iter().try_for_each(|keeper| {
-        let KeeperStatus { index, url, state, since, detail } = keeper;
+        let KeeperStatus { index, url, state, since, looked, failures, detail } = keeper;
         let (url, since) = (one_line(url), one_line(since));
         write!(out, "Keeper {index:<4} : {}, {url}, since {since}", state_name(*state))?;
+        if let Some(looked) = looked {
+            write!(out, ", last asked {}", one_line(looked))?;
+        }
+        if *failures > 1 {
+            write!(out, ", {failures} times in a row")?;
+        }
         if let Some(detail) = detail {
             write!(out, ": {}", one_line(detail))?;
         }
         writeln!(out)
     })
+}
+
+/// What is to be looked after, and what came from upstream.
+fn human_store(out: &mut dyn Write, store: &StoreStatus) -> io::Result<()> {
+    for trouble in &store.troubles {
+        writeln!(out, "Trouble     : {}", one_line(trouble))?;
+    }
+    let Some(import) = &store.import else { return Ok(()) };
+    let ImportStatus { at, secrets, versions, policies, left_out, advice, .. } = import;
+    writeln!(
+        out,
+        "Imported    : {}: {secrets} secrets, {versions} versions, {policies} policies; {left_out} rows left out",
+        one_line(at)
+    )?;
+    writeln!(out, "Note        : {}", one_line(advice))
 }
 
 fn margin_in_words(margin: i64) -> String {
@@ -69,6 +95,7 @@ const fn state_name(state: KeeperStatusKind) -> &'static str {
         KeeperStatusKind::Unjudged => "unjudged",
         KeeperStatusKind::Good => "good",
         KeeperStatusKind::Foreign => "foreign",
+        KeeperStatusKind::Forgetful => "forgetful",
     }
 }
 
@@ -80,6 +107,8 @@ fn node(status: &StatusResponse) -> Node<'_> {
             ("url", Node::Text(&keeper.url)),
             ("state", Node::Text(state_name(keeper.state))),
             ("since", Node::Text(&keeper.since)),
+            ("looked", text(keeper.looked.as_ref())),
+            ("failures", Node::Integer(keeper.failures.into())),
             ("detail", text(keeper.detail.as_ref())),
         ])
     });
@@ -95,6 +124,30 @@ fn node(status: &StatusResponse) -> Node<'_> {
         ("margin", status.margin.map_or(Node::Null, Node::Integer)),
         ("keepers", Node::List(keepers.collect())),
         ("lastExport", text(status.last_export.as_ref())),
+        ("store", status.store.as_ref().map_or(Node::Null, store_node)),
+    ])
+}
+
+fn store_node(store: &StoreStatus) -> Node<'_> {
+    let count = |count: u64| Node::Integer(i64::try_from(count).unwrap_or(i64::MAX));
+    let import = store.import.as_ref().map_or(Node::Null, |import| {
+        Node::map([
+            ("at", Node::Text(&import.at)),
+            ("sha256", Node::Text(&import.sha256)),
+            ("secrets", count(import.secrets)),
+            ("versions", count(import.versions)),
+            ("policies", count(import.policies)),
+            ("leftOut", count(import.left_out)),
+            ("advice", Node::Text(&import.advice)),
+        ])
+    });
+    let troubles = store.troubles.iter().map(|trouble| Node::Text(trouble));
+    Node::map([
+        ("bytes", count(store.bytes)),
+        ("logBytes", count(store.log_bytes)),
+        ("lastCommit", text(store.last_commit.as_ref())),
+        ("troubles", Node::List(troubles.collect())),
+        ("import", import),
     ])
 }
 
@@ -113,6 +166,8 @@ mod tests {
             url: format!("https://keeper-{index}:8443"),
             state,
             since: "2026-07-25T20:02:04Z".to_owned(),
+            looked: Some("2026-07-25T20:03:05Z".to_owned()),
+            failures: if detail.is_some() { 2 } else { 0 },
             detail: detail.map(str::to_owned),
         };
         StatusResponse {
@@ -147,8 +202,8 @@ mod tests {
         Shares      : 2 (1 rebuild the key)
         Margin      : no Keeper may be lost
         Last export : never
-        Keeper 1    : good, https://keeper-1:8443, since 2026-07-25T20:02:04Z
-        Keeper 2    : unreachable, https://keeper-2:8443, since 2026-07-25T20:02:04Z: \u{1b}[2Jconnection refused
+        Keeper 1    : good, https://keeper-1:8443, since 2026-07-25T20:02:04Z, last asked 2026-07-25T20:03:05Z
+        Keeper 2    : unreachable, https://keeper-2:8443, since 2026-07-25T20:02:04Z, last asked 2026-07-25T20:03:05Z, 2 times in a row: \u{1b}[2Jconnection refused
         --
         ");
     }
@@ -191,7 +246,8 @@ mod tests {
           "threshold": 1,
           "margin": -1,
           "keepers": [],
-          "lastExport": "2026-07-25T20:02:04Z"
+          "lastExport": "2026-07-25T20:02:04Z",
+          "store": null
         }
         --
         "#);
@@ -203,6 +259,35 @@ mod tests {
         write_json(&mut out, &node(&status()), 2).unwrap();
         let printed: StatusResponse = serde_json::from_slice(&out).unwrap();
         assert_eq!(printed, status());
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_store_and_what_was_imported_is_shown() {
+        let import = ImportStatus {
+            at: "2026-07-25T20:02:04Z".to_owned(),
+            secrets: 2,
+            versions: 3,
+            policies: 1,
+            left_out: 4,
+            advice: "destroy spike.db".to_owned(),
+            ..ImportStatus::default()
+        };
+        let troubles = vec!["the store cannot be written: \x1b[2Jdisk full".to_owned()];
+        let store = StoreStatus { troubles, import: Some(import), ..StoreStatus::default() };
+        let status = StatusResponse { store: Some(store), ..status() };
+        let mut out = Vec::new();
+        write_json(&mut out, &node(&status), 2).unwrap();
+        assert_eq!(serde_json::from_slice::<StatusResponse>(&out).unwrap(), status);
+        let nexus = FakeNexus::start(move |_, _| (200, status.encode()));
+        let shown = nexus.run(&["operator", "status"]).to_string();
+        for part in [
+            "Trouble     : the store cannot be written:",
+            "Imported    : 2026-07-25T20:02:04Z: 2 secrets, 3 versions, 1 policies; 4 rows left out",
+            "Note        : destroy spike.db",
+        ] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        assert!(!shown.contains('\x1b'));
     }
 
     #[test]

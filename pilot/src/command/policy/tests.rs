@@ -10,6 +10,7 @@ use super::*;
 use crate::Exit;
 use crate::testing::{Answer, FakeNexus, error};
 
+mod administrators;
 mod lists;
 mod mistakes;
 mod questions;

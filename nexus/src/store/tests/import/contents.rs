@@ -105,9 +105,9 @@ fn a_version_without_values_comes_in_with_an_empty_set() {
     assert_eq!(report.refused, []);
 }
 
-// F8: upstream never erases a version; we do, at the next put and not before.
+// F8: upstream never erases a version. The first put erased those beyond the limit, which upstream still served.
 #[tokio::test]
-async fn versions_beyond_the_limit_come_in_and_the_next_put_erases_the_surplus() {
+async fn versions_beyond_the_limit_come_in_and_are_kept_beside_those_that_are_put_since() {
     let mut upstream = Upstream::new(Generation::V0_8_0);
     for number in 1..=6 {
         upstream.live("p", number, "x");
@@ -118,8 +118,21 @@ async fn versions_beyond_the_limit_come_in_and_the_next_put_erases_the_surplus()
     assert_eq!(report.versions, 6);
     assert_eq!(numbers(&store, "p"), [1, 2, 3, 4, 5, 6]);
     assert!(get(&store, "p", 1).is_some());
-    assert_eq!(store.put(&path("p"), value("{}"), NOON).await.unwrap(), 7);
-    assert_eq!(numbers(&store, "p"), [5, 6, 7]);
+    for number in 7..=10 {
+        assert_eq!(store.put(&path("p"), value("{}"), NOON).await.unwrap(), number);
+    }
+    // The limit of 3 counts what was put since.
+    assert_eq!(numbers(&store, "p"), [1, 2, 3, 4, 5, 6, 8, 9, 10]);
+    assert!(get(&store, "p", 1).is_some());
+    store.close().await.unwrap();
+    drop(store);
+
+    let options = Options { prune_imported: true, ..Options::default() };
+    let home = Home::File(directory.path().to_owned());
+    let store = Store::open(&home, &root_key(1), &options, NOON).unwrap();
+    assert_eq!(numbers(&store, "p").len(), 9);
+    store.put(&path("p"), value("{}"), NOON).await.unwrap();
+    assert_eq!(numbers(&store, "p"), [9, 10, 11]);
 }
 
 // F6: upstream would overwrite version 3, whose value can still be undeleted.

@@ -171,11 +171,11 @@ fn a_crash_in_the_middle_of_an_import_leaves_nothing_of_it() {
     let plan =
         Plan::for_existing(directory.path(), &root, &connection, ring.keys(), &identity).unwrap();
     let transaction = connection.transaction().unwrap();
-    let mut change = writer::Change {
+    let mut change = change::Change {
         connection: &transaction,
         ring: &mut ring,
         identity: &mut identity,
-        touched: &mut Vec::new(),
+        effects: &mut change::Effects::default(),
     };
     let Import::Done(report) = plan.carry_out(&mut change, &options(), NOON).unwrap() else {
         panic!("nothing was imported")

@@ -275,7 +275,7 @@ pub(super) fn files(directory: &Path) -> BTreeMap<PathBuf, Content> {
         }
         let content = fs::read(&path).unwrap();
         match path.file_name().unwrap().to_str().unwrap() {
-            "nexus.lock" | "nexus.db-shm" => {}
+            "nexus.lock" | "nexus.db-shm" | "nexus.commits" => {}
             "nexus.db-wal" if content.is_empty() => {}
             _ => drop(files.insert(path, Content(content))),
         }

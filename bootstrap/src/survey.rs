@@ -1,0 +1,244 @@
+//! What there is before a root key is made: everything that a new one would take the place of. Pure.
+
+use spike_common::wire::{DataKind, KeeperStatusKind, SurveyResponse};
+
+use crate::{deliver::Keeper, patience::GaveUp};
+
+/// What Nexus and the Keepers have said.
+#[derive(Clone, Debug)]
+pub(crate) struct Survey {
+    /// Where Nexus is.
+    pub(crate) url: String,
+    /// What it said.
+    pub(crate) nexus: NexusState,
+    /// Every Keeper, and what is in its slot.
+    pub(crate) keepers: Vec<(Keeper, Slot)>,
+}
+
+/// What Nexus says of the root key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NexusState {
+    /// It has one, from shares.
+    HoldsKey,
+    /// It has one of its own, on the memory backend, and no use for another.
+    NeedsNone,
+    /// It has none, and waits for shares. What else it said: a Nexus of upstream says nothing else.
+    Sealed(Option<Box<SurveyResponse>>),
+    /// Nothing listens where it should be, and how it was tried.
+    Stopped(GaveUp),
+}
+
+/// What is in the slot of a Keeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// Nothing.
+    Empty,
+    /// A share.
+    Filled,
+    /// Nobody can tell: a Keeper of upstream gives its share to Nexus, or not, and says nothing to Bootstrap.
+    Unknown,
+}
+
+impl Survey {
+    /// Puts together what each Keeper said of itself and what Nexus heard from it. Either may know of a share.
+    pub(crate) fn new(url: &str, nexus: NexusState, own: Vec<(Keeper, Slot)>) -> Self {
+        let keepers = own.into_iter().map(|(keeper, slot)| {
+            let slot = if slot == Slot::Unknown { heard(&nexus, &keeper) } else { slot };
+            (keeper, slot)
+        });
+        Self { url: url.to_owned(), keepers: keepers.collect(), nexus }
+    }
+
+    /// Whether a share or data was found, so that a new key might take the place of one.
+    pub(crate) fn found_something(&self) -> bool {
+        self.found_data() || self.filled().next().is_some()
+    }
+
+    /// Whether a Nexus without a key may still get one from the Keepers.
+    pub(crate) fn may_come_up(&self) -> bool {
+        let may_help = |(_, slot): &(Keeper, Slot)| *slot != Slot::Empty;
+        matches!(self.nexus, NexusState::Sealed(_)) && self.keepers.iter().any(may_help)
+    }
+
+    /// Whether there is data, or may be.
+    pub(crate) fn found_data(&self) -> bool {
+        self.told().is_some_and(|told| told.data != DataKind::None)
+    }
+
+    /// The Keepers that hold a share.
+    pub(crate) fn filled(&self) -> impl Iterator<Item = &Keeper> {
+        self.keepers.iter().filter(|(_, slot)| *slot == Slot::Filled).map(|(keeper, _)| keeper)
+    }
+
+    /// What was found, in one line each.
+    pub(crate) fn findings(&self) -> Vec<String> {
+        let mut lines = vec![self.about_nexus()];
+        lines.extend(self.told().and_then(about_data));
+        lines.extend(self.filled().map(|keeper| format!("{keeper} holds a share of a root key")));
+        lines
+    }
+
+    /// What nobody could say, in one line each.
+    pub(crate) fn gaps(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        match &self.nexus {
+            NexusState::Sealed(None) => lines.push(format!(
+                "Nexus at {} does not say what lies in its data directory: it is one of upstream, or of an earlier release",
+                self.url
+            )),
+            NexusState::Stopped(_) => lines.push(format!(
+                "Nexus at {} does not run, so that nobody says what lies in its data directory; data that is there stays \
+                 as it is, and Nexus will refuse the new key",
+                self.url
+            )),
+            NexusState::HoldsKey | NexusState::NeedsNone | NexusState::Sealed(Some(_)) => {}
+        }
+        let silent = self.keepers.iter().filter(|(_, slot)| *slot == Slot::Unknown);
+        lines.extend(silent.map(|(keeper, _)| {
+            format!("{keeper} does not say whether it holds a share, as Keepers of upstream do not")
+        }));
+        lines
+    }
+
+    /// The data directory, where Nexus told of one.
+    pub(crate) fn directory(&self) -> Option<String> {
+        self.told().and_then(|told| told.directory.as_deref()).map(plain)
+    }
+
+    fn about_nexus(&self) -> String {
+        let url = &self.url;
+        match &self.nexus {
+            NexusState::HoldsKey | NexusState::NeedsNone => {
+                format!("Nexus at {url} runs and has a root key")
+            }
+            NexusState::Stopped(gave_up) => format!("Nexus at {url} does not run: {gave_up}"),
+            NexusState::Sealed(told) => {
+                let reason = told.as_ref().and_then(|told| told.reason.as_deref());
+                let reason = reason.map(|reason| format!(": {}", plain(reason)));
+                format!("Nexus at {url} is sealed{}", reason.unwrap_or_default())
+            }
+        }
+    }
+
+    fn told(&self) -> Option<&SurveyResponse> {
+        match &self.nexus {
+            NexusState::Sealed(told) => told.as_deref(),
+            NexusState::HoldsKey | NexusState::NeedsNone | NexusState::Stopped(_) => None,
+        }
+    }
+}
+
+fn about_data(told: &SurveyResponse) -> Option<String> {
+    let what = match told.data {
+        DataKind::None => return None,
+        DataKind::Ours => "holds a database",
+        DataKind::Upstream => "holds a database of upstream's SPIKE",
+        DataKind::Unreadable => "cannot be looked at, and may hold a database",
+    };
+    let directory = told.directory.as_deref().map(plain).unwrap_or_default();
+    Some(format!("its data directory {directory} {what}"))
+}
+
+/// What Nexus heard from the Keeper when it asked for the share.
+fn heard(nexus: &NexusState, keeper: &Keeper) -> Slot {
+    let NexusState::Sealed(Some(told)) = nexus else { return Slot::Unknown };
+    let known = told.keepers.iter().find(|known| keeper.is(known.index, &known.url));
+    match known.map(|known| known.state) {
+        Some(KeeperStatusKind::Empty) => Slot::Empty,
+        Some(
+            KeeperStatusKind::Unjudged
+            | KeeperStatusKind::Good
+            | KeeperStatusKind::Foreign
+            | KeeperStatusKind::Forgetful,
+        ) => Slot::Filled,
+        Some(
+            KeeperStatusKind::Unknown | KeeperStatusKind::Unreachable | KeeperStatusKind::Unusable,
+        )
+        | None => Slot::Unknown,
+    }
+}
+
+/// Words from the network, for a terminal.
+fn plain(text: &str) -> String {
+    text.chars().take(500).map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use spike_common::wire::KeeperStatus;
+
+    use super::*;
+
+    fn keeper(index: u16) -> Keeper {
+        Keeper::at(index, &format!("https://keeper-{index}:8443"))
+    }
+
+    fn told(data: DataKind, states: &[KeeperStatusKind]) -> NexusState {
+        let keepers = (1..).zip(states).map(|(index, state)| KeeperStatus {
+            index,
+            url: format!("https://keeper-{index}:8443"),
+            state: *state,
+            since: String::new(),
+            looked: None,
+            failures: 0,
+            detail: None,
+        });
+        NexusState::Sealed(Some(Box::new(SurveyResponse {
+            sealed: true,
+            reason: Some("the store is locked\u{1b}[2J".to_owned()),
+            backend: "sqlite".to_owned(),
+            data,
+            directory: Some("/var/lib/spike".to_owned()),
+            keepers: keepers.collect(),
+        })))
+    }
+
+    #[test]
+    fn nexus_tells_of_the_shares_of_keepers_that_do_not_tell_themselves() {
+        use KeeperStatusKind::{Empty, Unjudged, Unreachable};
+        let own = vec![
+            (keeper(1), Slot::Unknown),
+            (keeper(2), Slot::Unknown),
+            (keeper(3), Slot::Unknown),
+            (keeper(4), Slot::Filled),
+        ];
+        let nexus = told(DataKind::None, &[Unjudged, Empty, Unreachable, Empty]);
+        let survey = Survey::new("https://nexus", nexus, own.clone());
+        let slots: Vec<Slot> = survey.keepers.iter().map(|(_, slot)| *slot).collect();
+        assert_eq!(slots, [Slot::Filled, Slot::Empty, Slot::Unknown, Slot::Filled]);
+        assert!(survey.found_something() && survey.may_come_up() && !survey.found_data());
+        assert_eq!(survey.gaps().len(), 1);
+
+        let survey = Survey::new("https://nexus", NexusState::Sealed(None), own);
+        assert_eq!(survey.filled().count(), 1);
+        assert_eq!(survey.gaps().len(), 4);
+    }
+
+    #[test]
+    fn every_finding_is_named_and_the_terminal_is_safe() {
+        let own = vec![(keeper(1), Slot::Filled), (keeper(2), Slot::Empty)];
+        let survey = Survey::new("https://nexus", told(DataKind::Upstream, &[]), own);
+        assert_eq!(
+            survey.findings(),
+            [
+                "Nexus at https://nexus is sealed: the store is locked?[2J",
+                "its data directory /var/lib/spike holds a database of upstream's SPIKE",
+                "Keeper 1 at https://keeper-1:8443 holds a share of a root key",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_answer_that_does_not_say_what_is_there_counts_as_data() {
+        let nexus = SurveyResponse::decode(br#"{"sealed":true}"#).unwrap();
+        let nexus = NexusState::Sealed(Some(Box::new(nexus)));
+        assert!(Survey::new("https://nexus", nexus, Vec::new()).found_data());
+    }
+
+    #[test]
+    fn empty_keepers_cannot_bring_nexus_up() {
+        let own = vec![(keeper(1), Slot::Empty), (keeper(2), Slot::Empty)];
+        let survey = Survey::new("https://nexus", told(DataKind::Ours, &[]), own);
+        assert!(!survey.may_come_up() && survey.found_something());
+    }
+}

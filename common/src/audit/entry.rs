@@ -1,0 +1,150 @@
+//! The line of a request.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::{RequestId, line::Fields};
+
+/// What one request was and how it ended.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// The name of the handler, as upstream calls it; empty for a request that no handler took.
+    pub component: &'static str,
+    /// The request id.
+    pub trail_id: &'a RequestId,
+    /// When the request arrived.
+    pub arrived: OffsetDateTime,
+    /// The SPIFFE ID of the peer.
+    pub peer: &'a str,
+    /// What was asked for, in a word.
+    pub action: &'static str,
+    /// The decoded path of the URL.
+    pub path: &'a str,
+    /// The query, as it was sent.
+    pub query: &'a str,
+    /// What it was about: the path of a secret or the name of a policy, where there is one.
+    pub subject: Option<&'a str>,
+    /// The status of the answer.
+    pub status: u16,
+    /// What went wrong, if anything: a code and words, never a value.
+    pub error: Option<&'a str>,
+    /// From arrival to answer.
+    pub duration: Duration,
+}
+
+impl Entry<'_> {
+    /// Appends the line, with its newline.
+    pub(super) fn write(&self, line: &mut Vec<u8>, now: OffsetDateTime) {
+        let fields = Fields {
+            component: self.component,
+            trail_id: self.trail_id.as_str(),
+            timestamp: self.arrived,
+            user_id: self.peer,
+            action: self.action,
+            path: self.path,
+            query: self.query,
+            succeeded: self.status < 400,
+            error: self.error.unwrap_or_default(),
+            duration: self.duration.as_nanos(),
+            status: self.status,
+            subject: self.subject,
+            address: None,
+        };
+        fields.write(line, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line_of(entry: &Entry<'_>) -> String {
+        let mut line = Vec::new();
+        entry.write(&mut line, OffsetDateTime::UNIX_EPOCH);
+        String::from_utf8(line).unwrap()
+    }
+
+    fn audit_of(line: &str) -> serde_json::Value {
+        serde_json::from_str::<serde_json::Value>(line).unwrap()["audit"].clone()
+    }
+
+    fn entry(id: &RequestId) -> Entry<'_> {
+        Entry {
+            component: "routeGetSecret",
+            trail_id: id,
+            arrived: OffsetDateTime::UNIX_EPOCH,
+            peer: "spiffe://spike.ist/workload/app1",
+            action: "read",
+            path: "/v1/store/secrets",
+            query: "action=get&x=\n\"",
+            subject: Some("tenants/acme/db"),
+            status: 401,
+            error: Some("[access_unauthorized] unauthorized"),
+            duration: Duration::from_micros(12),
+        }
+    }
+
+    #[test]
+    fn a_line_names_the_peer_the_outcome_and_the_request_and_is_one_line() {
+        let id = RequestId::generate();
+        let line = line_of(&entry(&id));
+        assert_eq!(line.find('\n'), Some(line.len() - 1));
+        let audit = audit_of(&line);
+        assert_eq!(audit["UserID"], "spiffe://spike.ist/workload/app1");
+        assert_eq!(audit["State"], "audit-errored");
+        assert_eq!(audit["TrailID"], id.as_str());
+        assert_eq!(audit["Resource"], "action=get&x=\n\"");
+        assert_eq!(audit["Duration"], 12_000);
+        assert_eq!(audit["Timestamp"], "1970-01-01T00:00:00Z");
+        assert_eq!(audit["Subject"], "tenants/acme/db");
+        let names: Vec<&str> = audit.as_object().unwrap().keys().map(String::as_str).collect();
+        let all = [
+            "Action",
+            "Component",
+            "Duration",
+            "Err",
+            "Path",
+            "Resource",
+            "SessionID",
+            "State",
+            "Status",
+            "Subject",
+            "Timestamp",
+            "TrailID",
+            "UserID",
+        ];
+        assert_eq!(names, all);
+    }
+
+    #[test]
+    fn a_path_of_four_megabytes_makes_a_short_line_that_says_what_was_left_out() {
+        let id = RequestId::generate();
+        let long = "x".repeat(4 << 20);
+        let chosen = Entry {
+            peer: &long,
+            path: &long,
+            query: &long,
+            subject: Some(&long),
+            error: Some(&long),
+            ..entry(&id)
+        };
+        let line = line_of(&chosen);
+        assert!(line.len() < 4096, "{}", line.len());
+        let audit = audit_of(&line);
+        let clipped = format!("{}…[+4193792 bytes]", "x".repeat(512));
+        for field in ["UserID", "Path", "Resource", "Subject", "Err"] {
+            assert_eq!(audit[field], clipped.as_str(), "{field}");
+        }
+    }
+
+    #[test]
+    fn no_control_character_reaches_the_log_as_it_is() {
+        let id = RequestId::generate();
+        let hostile = "/a\u{1b}[2J\u{7f}\u{9b}31m\u{85}\u{2028}\u{202e}\u{2066}é\n";
+        let line = line_of(&Entry { path: hostile, ..entry(&id) });
+        let is_plain = |c: char| c == 'é' || (' '..='~').contains(&c);
+        assert!(line.trim_end_matches('\n').chars().all(is_plain), "{line:?}");
+        assert_eq!(audit_of(&line)["Path"], hostile);
+    }
+}

@@ -1,0 +1,114 @@
+//! The form of an audit line: JSON, put together by hand, as every request waits for it.
+
+use std::io::Write;
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::text::{clip, escape_controls};
+
+/// Every field of a line, in upstream's words.
+#[derive(Debug)]
+pub(super) struct Fields<'a> {
+    pub(super) component: &'static str,
+    pub(super) trail_id: &'a str,
+    /// When it began.
+    pub(super) timestamp: OffsetDateTime,
+    pub(super) user_id: &'a str,
+    pub(super) action: &'static str,
+    pub(super) path: &'a str,
+    pub(super) query: &'a str,
+    pub(super) succeeded: bool,
+    pub(super) error: &'a str,
+    /// In nanoseconds.
+    pub(super) duration: u128,
+    pub(super) status: u16,
+    pub(super) subject: Option<&'a str>,
+    pub(super) address: Option<&'a str>,
+}
+
+impl Fields<'_> {
+    /// A line about nothing in particular that went wrong at `now`.
+    pub(super) const fn failure(action: &'static str, now: OffsetDateTime) -> Self {
+        Self {
+            component: "",
+            trail_id: "",
+            timestamp: now,
+            user_id: "",
+            action,
+            path: "",
+            query: "",
+            succeeded: false,
+            error: "",
+            duration: 0,
+            status: 0,
+            subject: None,
+            address: None,
+        }
+    }
+
+    /// Appends the line, with its newline. Names are written as they are, and what a peer can choose is clipped and
+    /// escaped.
+    pub(super) fn write(&self, line: &mut Vec<u8>, now: OffsetDateTime) {
+        let mut line = Line(line);
+        line.raw(r#"{"time":""#).time(now);
+        line.raw(r#"","audit":{"Component":""#).raw(self.component);
+        line.raw(r#"","TrailID":""#).raw(self.trail_id);
+        line.raw(r#"","Timestamp":""#).time(self.timestamp);
+        line.raw(r#"","UserID":"#).chosen(self.user_id);
+        line.raw(r#","Action":""#).raw(self.action);
+        line.raw(r#"","Path":"#).chosen(self.path);
+        line.raw(r#","Resource":"#).chosen(self.query);
+        let state = if self.succeeded { "audit-success" } else { "audit-errored" };
+        line.raw(r#","SessionID":"","State":""#).raw(state);
+        line.raw(r#"","Err":"#).chosen(self.error);
+        line.raw(r#","Duration":"#).number(self.duration);
+        line.raw(r#","Status":"#).number(self.status);
+        if let Some(subject) = self.subject {
+            line.raw(r#","Subject":"#).chosen(subject);
+        }
+        if let Some(address) = self.address {
+            line.raw(r#","Address":"#).chosen(address);
+        }
+        line.raw("}}\n");
+    }
+}
+
+/// An audit line in the making. Writing to a `Vec` never fails.
+struct Line<'a>(&'a mut Vec<u8>);
+
+impl Line<'_> {
+    /// JSON, or text that has nothing to escape.
+    fn raw(&mut self, text: &str) -> &mut Self {
+        self.0.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    /// A string that a peer may have chosen, with its quotation marks.
+    fn chosen(&mut self, text: &str) {
+        let is_special = |byte| matches!(byte, ..b' ' | b'"' | b'\\' | 0x7f..);
+        let (kept, left_out) = clip(text);
+        self.raw("\"");
+        if kept.bytes().fold(false, |special, byte| special | is_special(byte)) {
+            let json = serde_json::to_string(kept).unwrap_or_default();
+            let inner = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
+            self.raw(&escape_controls(inner.unwrap_or_default()));
+        } else {
+            // Nearly every text is written as it is.
+            self.raw(kept);
+        }
+        if left_out > 0 {
+            self.raw("…[+").number(left_out);
+            self.raw(" bytes]");
+        }
+        self.raw("\"");
+    }
+
+    /// As RFC 3339 has it, in nanoseconds.
+    fn time(&mut self, time: OffsetDateTime) {
+        time.format_into(self.0, &Rfc3339).ok();
+    }
+
+    fn number(&mut self, number: impl std::fmt::Display) {
+        write!(self.0, "{number}").ok();
+    }
+}

@@ -1,0 +1,294 @@
+//! Budgets: how much of something one SPIFFE ID, and all together, may hold at one time.
+//!
+//! A budget counts units: connections, requests, bytes. What is taken is given back when its [`Taken`] is dropped. Pure: no
+//! I/O, no clock; waiting, refusing and making room are the caller's business.
+//!
+//! A share of every budget is kept back for [`Class::Reserved`]: operators, Nexus and Bootstrap must get in when everybody
+//! else has taken all that they may.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// The bounds of a budget, in its units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// What all may hold together.
+    pub all: u64,
+    /// What one SPIFFE ID may hold.
+    pub each: u64,
+    /// The part of `all` that only [`Class::Reserved`] may take.
+    pub reserve: u64,
+}
+
+impl Bounds {
+    /// No bound that anybody would reach.
+    pub const NONE: Self = Self { all: u64::MAX / 4, each: u64::MAX / 4, reserve: 0 };
+}
+
+/// Who takes from a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Everybody without a role of SPIKE.
+    Ordinary,
+    /// Operators, Nexus and Bootstrap: they may use the reserve too.
+    Reserved,
+}
+
+/// Why nothing was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Over {
+    /// This SPIFFE ID holds all that it may.
+    #[error("this SPIFFE ID is at its limit")]
+    Own,
+    /// All SPIFFE IDs together hold all that they may.
+    #[error("the limit for all SPIFFE IDs together is reached")]
+    All,
+}
+
+/// One budget. Clones share it.
+#[derive(Clone)]
+pub struct Budget(Arc<Inner>);
+
+struct Inner {
+    bounds: Bounds,
+    used: AtomicU64,
+    accounts: Mutex<HashMap<Arc<str>, Weak<AccountInner>>>,
+}
+
+impl Budget {
+    /// A budget of which nothing is taken.
+    pub fn new(bounds: Bounds) -> Self {
+        Self(Arc::new(Inner { bounds, used: AtomicU64::new(0), accounts: Mutex::default() }))
+    }
+
+    /// The account of `id`. All accounts of one ID are one; it is forgotten with the last handle.
+    pub fn account(&self, id: &Arc<str>, class: Class) -> Account {
+        let mut accounts = self.accounts();
+        if let Some(account) = accounts.get(id).and_then(Weak::upgrade) {
+            return Account(account);
+        }
+        let account = Arc::new(AccountInner {
+            id: Arc::clone(id),
+            class,
+            budget: Arc::clone(&self.0),
+            used: AtomicU64::new(0),
+        });
+        accounts.insert(Arc::clone(id), Arc::downgrade(&account));
+        Account(account)
+    }
+
+    /// What is taken now, by all.
+    pub fn used(&self) -> u64 {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// The bounds.
+    pub fn bounds(&self) -> Bounds {
+        self.0.bounds
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, HashMap<Arc<str>, Weak<AccountInner>>> {
+        self.0.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget")
+            .field("bounds", &self.bounds())
+            .field("used", &self.used())
+            .finish()
+    }
+}
+
+/// What one SPIFFE ID holds of a budget. Clones share it.
+#[derive(Clone)]
+pub struct Account(Arc<AccountInner>);
+
+struct AccountInner {
+    id: Arc<str>,
+    class: Class,
+    budget: Arc<Inner>,
+    used: AtomicU64,
+}
+
+impl Account {
+    /// Takes `amount`.
+    ///
+    /// # Errors
+    /// [`Over`]: nothing was taken.
+    pub fn take(&self, amount: u64) -> Result<Taken, Over> {
+        let mut taken = Taken { account: self.clone(), amount: 0 };
+        taken.grow(amount)?;
+        Ok(taken)
+    }
+
+    /// What this SPIFFE ID holds now.
+    pub fn used(&self) -> u64 {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether this account may use the reserve.
+    pub fn class(&self) -> Class {
+        self.0.class
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("id", &self.0.id).field("used", &self.used()).finish()
+    }
+}
+
+impl Drop for AccountInner {
+    fn drop(&mut self) {
+        let mut accounts = self.budget.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        // A new account of the same ID may have come in between.
+        if accounts.get(&self.id).is_some_and(|account| account.strong_count() == 0) {
+            accounts.remove(&self.id);
+        }
+    }
+}
+
+/// Units that were taken. Dropping it gives them back.
+#[derive(Debug)]
+pub struct Taken {
+    account: Account,
+    amount: u64,
+}
+
+impl Taken {
+    /// Takes `more` besides.
+    ///
+    /// # Errors
+    /// [`Over`]: only what was taken before is held.
+    pub fn grow(&mut self, more: u64) -> Result<(), Over> {
+        let AccountInner { class, budget, used, .. } = &*self.account.0;
+        let Bounds { all, each, reserve } = budget.bounds;
+        let all = match class {
+            Class::Ordinary => all.saturating_sub(reserve),
+            Class::Reserved => all,
+        };
+        add(used, more, each).ok_or(Over::Own)?;
+        if add(&budget.used, more, all).is_none() {
+            used.fetch_sub(more, Ordering::Relaxed);
+            return Err(Over::All);
+        }
+        self.amount += more;
+        Ok(())
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.account.0.budget.used.fetch_sub(self.amount, Ordering::Relaxed);
+        self.account.0.used.fetch_sub(self.amount, Ordering::Relaxed);
+    }
+}
+
+/// Adds `more` unless the sum would be above `bound`.
+fn add(used: &AtomicU64, more: u64, bound: u64) -> Option<u64> {
+    let sum = |used: u64| used.checked_add(more).filter(|sum| *sum <= bound);
+    used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { all: 10, each: 6, reserve: 3 };
+
+    fn account(budget: &Budget, id: &str, class: Class) -> Account {
+        budget.account(&Arc::from(id), class)
+    }
+
+    #[test]
+    fn an_id_gets_no_more_than_its_own_bound_over_all_its_handles() {
+        let budget = Budget::new(BOUNDS);
+        let one = account(&budget, "a", Class::Ordinary);
+        let same = account(&budget, "a", Class::Ordinary);
+        let held = one.take(4).unwrap();
+        assert_eq!(same.take(3).unwrap_err(), Over::Own);
+        let rest = same.take(2).unwrap();
+        assert_eq!((one.used(), budget.used()), (6, 6));
+        drop((held, rest));
+        assert_eq!((one.used(), budget.used()), (0, 0));
+    }
+
+    #[test]
+    fn the_reserve_is_there_for_operators_when_all_others_have_taken_what_they_may() {
+        let budget = Budget::new(BOUNDS);
+        let _a = account(&budget, "a", Class::Ordinary).take(6).unwrap();
+        let _b = account(&budget, "b", Class::Ordinary).take(1).unwrap();
+        assert_eq!(account(&budget, "c", Class::Ordinary).take(1).unwrap_err(), Over::All);
+        let operator = account(&budget, "operator", Class::Reserved);
+        let held = operator.take(3).unwrap();
+        assert_eq!(operator.take(1).unwrap_err(), Over::All);
+        drop(held);
+        assert_eq!(budget.used(), 7);
+    }
+
+    #[test]
+    fn what_cannot_grow_keeps_what_it_has() {
+        let budget = Budget::new(BOUNDS);
+        let mut held = account(&budget, "a", Class::Ordinary).take(5).unwrap();
+        assert_eq!(held.grow(2), Err(Over::Own));
+        assert_eq!(budget.used(), 5);
+        held.grow(1).unwrap();
+        assert_eq!(budget.used(), 6);
+    }
+
+    #[test]
+    fn an_amount_that_no_number_holds_is_refused_and_not_wrapped() {
+        let budget = Budget::new(Bounds::NONE);
+        let a = account(&budget, "a", Class::Ordinary);
+        let _held = a.take(1).unwrap();
+        assert_eq!(a.take(u64::MAX).unwrap_err(), Over::Own);
+    }
+
+    #[test]
+    fn an_id_that_holds_nothing_and_is_gone_is_forgotten() {
+        let budget = Budget::new(BOUNDS);
+        let held = account(&budget, "a", Class::Ordinary).take(1).unwrap();
+        assert_eq!(budget.accounts().len(), 1);
+        drop(held);
+        assert_eq!(budget.accounts().len(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn no_order_of_taking_and_giving_back_passes_a_bound_or_loses_a_unit(
+            steps in proptest::collection::vec((0_usize..4, 0_u64..8, any::<bool>()), 0..200)
+        ) {
+            let budget = Budget::new(BOUNDS);
+            let ids = ["a", "b", "c", "operator"];
+            let mut held: Vec<(usize, u64, Taken)> = Vec::new();
+            for (who, amount, give_back) in steps {
+                if give_back && !held.is_empty() {
+                    held.swap_remove(usize::try_from(amount).unwrap() % held.len());
+                    continue;
+                }
+                let class = if who == 3 { Class::Reserved } else { Class::Ordinary };
+                if let Ok(taken) = account(&budget, ids[who], class).take(amount) {
+                    held.push((who, amount, taken));
+                }
+                let sum = |of: &dyn Fn(usize) -> bool| -> u64 {
+                    held.iter().filter(|(who, ..)| of(*who)).map(|(_, amount, _)| amount).sum()
+                };
+                prop_assert_eq!(budget.used(), sum(&|_| true));
+                prop_assert!(budget.used() <= BOUNDS.all);
+                prop_assert!((0..4).all(|who| sum(&|other| other == who) <= BOUNDS.each));
+            }
+            drop(held);
+            prop_assert_eq!(budget.used(), 0);
+        }
+    }
+}

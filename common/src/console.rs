@@ -1,0 +1,38 @@
+//! What a program says to whoever called it, on standard output and standard error. It never panics: a stream may be full
+//! or closed.
+
+use std::{
+    io::{self, ErrorKind, Write},
+    process::ExitCode,
+};
+
+/// Writes what the program was called for to standard output, with a line end. A reader that has closed its end has read
+/// enough: that is no error.
+///
+/// # Errors
+/// The operating system's, as on a full disk.
+pub fn answer(text: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    let written = output.write_all(format!("{text}\n").as_bytes()).and_then(|()| output.flush());
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// The same, as the whole work of a program: its exit status says whether the answer was written, and standard error why
+/// not.
+pub fn answer_and_end(text: &str) -> ExitCode {
+    match answer(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("error: cannot write to standard output: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes to standard error, with a line end. Where that fails there is nobody left to tell.
+pub fn complain(text: &str) {
+    io::stderr().lock().write_all(format!("{text}\n").as_bytes()).ok();
+}

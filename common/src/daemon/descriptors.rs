@@ -1,0 +1,77 @@
+//! How many file descriptors this process may have open, and how many connections fit into that.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Descriptors that are kept free for what is not a peer's connection: the store and its readers, log and audit files,
+/// the Workload API, the Keepers, the telemetry listener's connections.
+const RESERVED: u64 = 192;
+
+/// Raises the soft limit of open descriptors to the hard one, as Go's runtime does: the usual soft limit of 1,024 is
+/// meant for programs that use `select`.
+pub(super) fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(reason = %error, limit = ?limit.current, "cannot raise the limit of open file descriptors");
+    }
+}
+
+/// How many descriptors this process may have open; `None` where there is no limit.
+pub fn descriptor_limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
+/// `configured` connections, or as many as this process has descriptors for. Where it is fewer, the log says so.
+pub fn fit_connections(configured: usize) -> usize {
+    let limit = descriptor_limit();
+    let fitted = fit(configured, limit);
+    if fitted < configured {
+        tracing::warn!(
+            descriptors = limit,
+            reserved = RESERVED,
+            configured,
+            used = fitted,
+            "the limit of open file descriptors is too low for the configured connections: raise LimitNOFILE (ulimit -n)"
+        );
+    }
+    fitted
+}
+
+fn fit(configured: usize, limit: Option<u64>) -> usize {
+    let Some(limit) = limit else { return configured };
+    // A limit that is too low even for the reserve still leaves half of it to connections.
+    let room = limit.saturating_sub(RESERVED).max(limit / 2).max(1);
+    configured.min(usize::try_from(room).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_fit_into_the_descriptors_with_a_reserve_for_the_rest() {
+        for (configured, limit, fitted) in [
+            (4096, None, 4096),
+            (4096, Some(1_048_576), 4096),
+            (4096, Some(4096 + RESERVED), 4096),
+            (4096, Some(1024), 832),
+            (100, Some(1024), 100),
+            (4096, Some(256), 128),
+            (4096, Some(1), 1),
+            (4096, Some(0), 1),
+        ] {
+            assert_eq!(fit(configured, limit), fitted, "{configured} under {limit:?}");
+        }
+    }
+
+    #[test]
+    fn the_soft_limit_is_the_hard_one_after_the_start() {
+        raise_descriptor_limit();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
+        assert_eq!(descriptor_limit(), limit.maximum);
+    }
+}

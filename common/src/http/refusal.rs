@@ -1,0 +1,135 @@
+//! Why a request is refused by the frame, whatever the daemon would have made of it.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+
+use super::BodyError;
+use crate::{
+    audit::AuditError,
+    budget::Over,
+    mtls::IdentityEnded,
+    wire::{ErrorCode, NotReady},
+};
+
+/// Why a request was not carried out, or may not be answered as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The peer's identity does not stand any more.
+    #[error(transparent)]
+    Identity(#[from] IdentityEnded),
+    /// The head is larger than a head may be.
+    #[error("the head of the request is larger than {} bytes", crate::mtls::MAX_HEAD)]
+    HeadTooLarge,
+    /// There are too many requests, or too much in memory for them.
+    #[error(transparent)]
+    Over(#[from] Over),
+    /// The peer was denied so often that it has to wait.
+    #[error("denied too often: it may ask again in {} s", seconds(*after))]
+    DeniedTooOften {
+        /// When it may be denied again.
+        after: Duration,
+    },
+    /// The body did not arrive whole, in time and within its limits.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// It could not be written down.
+    #[error(transparent)]
+    Unrecorded(#[from] AuditError),
+    /// A bug: the handler panicked.
+    #[error("the handler of the request panicked")]
+    Panicked,
+}
+
+impl FrameError {
+    /// The one table from these errors to the wire.
+    pub const fn wire(&self) -> (StatusCode, ErrorCode) {
+        match self {
+            Self::Identity(_) => (StatusCode::UNAUTHORIZED, ErrorCode::AccessUnauthorized),
+            Self::HeadTooLarge => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, ErrorCode::ApiBadRequest)
+            }
+            Self::Over(Over::Own)
+            | Self::DeniedTooOften { .. }
+            | Self::Body(BodyError::Over(Over::Own)) => {
+                (StatusCode::TOO_MANY_REQUESTS, ErrorCode::StateNotReady)
+            }
+            // Those that `not_ready` names.
+            Self::Over(Over::All) | Self::Body(BodyError::Over(Over::All) | BodyError::Ending) => {
+                (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::StateNotReady)
+            }
+            Self::Body(BodyError::TooLarge { .. }) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ApiBadRequest)
+            }
+            Self::Body(BodyError::TooSlow | BodyError::Broken) => {
+                (StatusCode::BAD_REQUEST, ErrorCode::ApiBadRequest)
+            }
+            Self::Unrecorded(_) | Self::Panicked => {
+                (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ApiInternalError)
+            }
+        }
+    }
+
+    /// Whether the same request may be carried out later whoever sends it, and what it waits for: the answer is 503.
+    pub const fn not_ready(&self) -> Option<NotReady> {
+        match self {
+            Self::Over(Over::All) | Self::Body(BodyError::Over(Over::All)) => {
+                Some(NotReady::Crowded)
+            }
+            Self::Body(BodyError::Ending) => Some(NotReady::Ending),
+            Self::Over(Over::Own)
+            | Self::DeniedTooOften { .. }
+            | Self::Identity(_)
+            | Self::HeadTooLarge
+            | Self::Body(
+                BodyError::Over(Over::Own)
+                | BodyError::TooLarge { .. }
+                | BodyError::TooSlow
+                | BodyError::Broken,
+            )
+            | Self::Unrecorded(_)
+            | Self::Panicked => None,
+        }
+    }
+
+    /// What the peer is told besides the code, where it can do something about it.
+    pub fn reason(&self) -> Option<String> {
+        if let Some(not_ready) = self.not_ready() {
+            return Some(not_ready.as_str().to_owned());
+        }
+        match self {
+            Self::Over(_) | Self::DeniedTooOften { .. } | Self::Body(BodyError::Over(_)) => {
+                Some(self.to_string())
+            }
+            Self::Identity(_)
+            | Self::HeadTooLarge
+            | Self::Body(
+                BodyError::TooLarge { .. }
+                | BodyError::TooSlow
+                | BodyError::Broken
+                | BodyError::Ending,
+            )
+            | Self::Unrecorded(_)
+            | Self::Panicked => None,
+        }
+    }
+
+    /// After how many seconds it makes sense to try again, where it does.
+    pub const fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::Over(_) | Self::Body(BodyError::Over(_) | BodyError::Ending) => Some(1),
+            Self::DeniedTooOften { after } => Some(seconds(*after)),
+            Self::Identity(_)
+            | Self::HeadTooLarge
+            | Self::Body(BodyError::TooLarge { .. } | BodyError::TooSlow | BodyError::Broken)
+            | Self::Unrecorded(_)
+            | Self::Panicked => None,
+        }
+    }
+}
+
+/// Whole seconds, and at least one: `Retry-After` knows no parts.
+const fn seconds(time: Duration) -> u32 {
+    let seconds = time.as_secs().saturating_add(1);
+    if seconds > 3600 { 3600 } else { seconds as u32 }
+}

@@ -1,0 +1,113 @@
+//! Requests that run to their end, whatever becomes of the connection that they came by.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+/// Work that is not lost when this future is dropped: what does not end at once goes on in a task of its own.
+///
+/// Most requests end at once, on the thread of their connection. One that has to wait is moved to a task before anything can
+/// drop it, so that what it changes in the store and in memory, its audit line and its count happen together.
+pub(super) struct RunToEnd<'a, F: Future> {
+    stage: Stage<F>,
+    tasks: &'a TaskTracker,
+}
+
+enum Stage<F: Future> {
+    Here(Pin<Box<F>>),
+    InTask(JoinHandle<F::Output>),
+    /// Between the two.
+    Moving,
+}
+
+impl<'a, F: Future> RunToEnd<'a, F> {
+    pub(super) fn new(work: F, tasks: &'a TaskTracker) -> Self {
+        Self { stage: Stage::Here(Box::pin(work)), tasks }
+    }
+}
+
+impl<F> Future for RunToEnd<'_, F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    /// `None` where the task broke.
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Stage::Here(work) = &mut self.stage {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
+            }
+            if let Stage::Here(work) = std::mem::replace(&mut self.stage, Stage::Moving) {
+                self.stage = Stage::InTask(self.tasks.spawn(work));
+            }
+        }
+        match &mut self.stage {
+            Stage::InTask(task) => Poll::Ready(ready!(Pin::new(task).poll(cx)).ok()),
+            Stage::Here(_) | Stage::Moving => Poll::Ready(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use futures_util::poll;
+
+    use super::*;
+
+    /// Takes `turns` turns, and says when it is done.
+    async fn work(turns: usize, done: Arc<AtomicUsize>) -> &'static str {
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        done.fetch_add(1, Ordering::Relaxed);
+        "done"
+    }
+
+    #[tokio::test]
+    async fn work_runs_to_its_end_however_early_its_answer_is_given_up() {
+        for turns in 1..5 {
+            for polls in 1..=turns {
+                let (tasks, done) = (TaskTracker::new(), Arc::default());
+                let mut run = Box::pin(RunToEnd::new(work(turns, Arc::clone(&done)), &tasks));
+                for _ in 0..polls {
+                    assert!(poll!(run.as_mut()).is_pending());
+                }
+                drop(run);
+                tasks.close();
+                tasks.wait().await;
+                assert_eq!(done.load(Ordering::Relaxed), 1, "{turns} turns, {polls} polls");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn work_that_ends_at_once_needs_no_task() {
+        let (tasks, done) = (TaskTracker::new(), Arc::default());
+        let mut run = RunToEnd::new(work(0, Arc::clone(&done)), &tasks);
+        assert_eq!(poll!(&mut run), Poll::Ready(Some("done")));
+        assert!(tasks.is_empty());
+        assert_eq!(RunToEnd::new(work(3, done), &tasks).await, Some("done"));
+    }
+
+    #[tokio::test]
+    async fn a_task_that_breaks_is_told() {
+        let tasks = TaskTracker::new();
+        let broken = async {
+            tokio::task::yield_now().await;
+            panic!("a bug");
+        };
+        assert_eq!(RunToEnd::<_>::new(broken, &tasks).await, None::<()>);
+    }
+}

@@ -1,0 +1,235 @@
+//! How often one SPIFFE ID may be told no.
+//!
+//! A denial costs the server more than it costs the caller: it is decided, answered and written down. Whoever is denied
+//! again and again is therefore slowed down. This module counts; what a caller over its limit is answered is decided by
+//! whoever asks. It reads no clock.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How many parts the memory has, each behind a lock of its own.
+const SHARDS: usize = 16;
+
+/// How many SPIFFE IDs are remembered in all. About 200 bytes each.
+const MAX_REMEMBERED: usize = 10_000;
+
+/// How many SPIFFE IDs one part remembers.
+const MAX_IN_SHARD: usize = MAX_REMEMBERED / SHARDS;
+
+/// A rate and how far it may be exceeded for a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many a second for as long as one likes. 0 means no limit.
+    pub per_second: u32,
+    /// How many at once after a pause. 0 means no limit.
+    pub burst: u32,
+}
+
+/// A token bucket for each SPIFFE ID.
+///
+/// The memory is bounded. When it is full, IDs whose bucket is full are forgotten first, which changes no answer; then
+/// the ID whose bucket would be full soonest. So a caller with many IDs cannot make the memory grow, and the callers
+/// that are slowed down most are forgotten last.
+#[derive(Debug)]
+pub struct DenialLimit {
+    /// The time after which one token comes back, and how long an empty bucket takes to fill. `None`: no limit.
+    pace: Option<Pace>,
+    shards: [Mutex<HashMap<Box<str>, Instant>>; SHARDS],
+    hasher: RandomState,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    per_token: Duration,
+    to_fill: Duration,
+}
+
+impl DenialLimit {
+    /// A limit that nobody has used yet.
+    pub fn new(rate: Rate) -> Self {
+        let pace = (rate.per_second > 0 && rate.burst > 0).then(|| {
+            let per_token = Duration::from_secs(1) / rate.per_second;
+            Pace { per_token, to_fill: per_token.saturating_mul(rate.burst) }
+        });
+        Self { pace, shards: Default::default(), hasher: RandomState::new() }
+    }
+
+    /// Counts one denial of `id` at `now`.
+    ///
+    /// # Errors
+    /// The time after which `id` may be denied again, where it is over its limit. Such a call counts nothing.
+    pub fn allow(&self, id: &str, now: Instant) -> Result<(), Duration> {
+        let Some(Pace { per_token, to_fill }) = self.pace else { return Ok(()) };
+        let mut buckets = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
+        // A bucket is kept as the moment at which it is full again.
+        let full_at = buckets.get(id).map_or(now, |full_at| (*full_at).max(now));
+        let after = full_at + per_token;
+        let missing = after.saturating_duration_since(now).saturating_sub(to_fill);
+        if missing > Duration::ZERO {
+            return Err(missing);
+        }
+        if let Some(full_at) = buckets.get_mut(id) {
+            *full_at = after;
+        } else {
+            make_room(&mut buckets, now);
+            buckets.insert(id.into(), after);
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the remainder is below the number of shards")]
+    fn shard(&self, id: &str) -> &Mutex<HashMap<Box<str>, Instant>> {
+        let hash = usize::try_from(self.hasher.hash_one(id) >> 32).unwrap_or_default();
+        &self.shards[hash % SHARDS]
+    }
+}
+
+/// Forgets whoever can be forgotten, where there is no room for one more.
+fn make_room(buckets: &mut HashMap<Box<str>, Instant>, now: Instant) {
+    if buckets.len() < MAX_IN_SHARD {
+        return;
+    }
+    buckets.retain(|_, full_at| *full_at > now);
+    if buckets.len() >= MAX_IN_SHARD {
+        let soonest = buckets.iter().min_by_key(|(_, full_at)| **full_at);
+        if let Some(id) = soonest.map(|(id, _)| id.clone()) {
+            buckets.remove(&id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate { per_second: 50, burst: 200 };
+
+    fn remembered(limit: &DenialLimit) -> usize {
+        limit.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()
+    }
+
+    /// How many of `calls` at one moment are let through.
+    fn let_through(limit: &DenialLimit, id: &str, now: Instant, calls: usize) -> usize {
+        (0..calls).filter(|_| limit.allow(id, now).is_ok()).count()
+    }
+
+    #[test]
+    fn a_burst_passes_and_then_one_denial_for_each_fiftieth_of_a_second() {
+        let limit = DenialLimit::new(RATE);
+        let start = Instant::now();
+        assert_eq!(let_through(&limit, "a", start, 1_000), 200);
+        assert_eq!(limit.allow("a", start), Err(Duration::from_millis(20)));
+        assert_eq!(let_through(&limit, "a", start + Duration::from_millis(19), 10), 0);
+        assert_eq!(let_through(&limit, "a", start + Duration::from_millis(20), 10), 1);
+        assert_eq!(let_through(&limit, "a", start + Duration::from_millis(1_020), 1_000), 50);
+    }
+
+    #[test]
+    fn whoever_waits_as_long_as_was_said_passes() {
+        let limit = DenialLimit::new(Rate { per_second: 3, burst: 2 });
+        let mut now = Instant::now();
+        for _ in 0..20 {
+            if let Err(wait) = limit.allow("a", now) {
+                now += wait;
+                assert_eq!(limit.allow("a", now), Ok(()), "after {wait:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pause_fills_the_bucket_and_never_more_than_fills_it() {
+        let limit = DenialLimit::new(RATE);
+        let start = Instant::now();
+        assert_eq!(let_through(&limit, "a", start, 500), 200);
+        assert_eq!(let_through(&limit, "a", start + Duration::from_secs(2), 500), 100);
+        assert_eq!(let_through(&limit, "a", start + Duration::from_secs(3_600), 500), 200);
+    }
+
+    #[test]
+    fn one_id_over_its_limit_leaves_the_others_alone() {
+        let limit = DenialLimit::new(RATE);
+        let now = Instant::now();
+        let_through(&limit, "a", now, 1_000);
+        assert_eq!(let_through(&limit, "b", now, 1_000), 200);
+    }
+
+    #[test]
+    fn refused_calls_do_not_put_off_the_end_of_the_refusal() {
+        let limit = DenialLimit::new(RATE);
+        let start = Instant::now();
+        let_through(&limit, "a", start, 100_000);
+        assert_eq!(limit.allow("a", start), Err(Duration::from_millis(20)));
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_between_threads_gives_nothing_away() {
+        let limit = DenialLimit::new(RATE);
+        let later = Instant::now() + Duration::from_secs(10);
+        assert_eq!(let_through(&limit, "a", later, 500), 200);
+        assert!(limit.allow("a", later - Duration::from_secs(5)).is_err());
+    }
+
+    #[test]
+    fn no_rate_and_no_burst_both_mean_no_limit() {
+        for rate in [Rate { per_second: 0, burst: 9 }, Rate { per_second: 9, burst: 0 }] {
+            let limit = DenialLimit::new(rate);
+            assert_eq!(let_through(&limit, "a", Instant::now(), 10_000), 10_000);
+            assert_eq!(remembered(&limit), 0);
+        }
+    }
+
+    #[test]
+    fn many_ids_do_not_make_the_memory_grow() {
+        let limit = DenialLimit::new(RATE);
+        let now = Instant::now();
+        for n in 0..50_000 {
+            assert_eq!(limit.allow(&format!("spiffe://example.org/{n}"), now), Ok(()));
+        }
+        let remembered = remembered(&limit);
+        assert!(remembered <= MAX_REMEMBERED, "{remembered}");
+        assert!(remembered > MAX_REMEMBERED / 2, "{remembered}");
+    }
+
+    #[test]
+    fn many_ids_do_not_make_the_one_that_is_slowed_down_forgotten() {
+        let limit = DenialLimit::new(RATE);
+        let now = Instant::now();
+        let_through(&limit, "loud", now, 1_000);
+        for n in 0..50_000 {
+            let_through(&limit, &format!("spiffe://example.org/{n}"), now, 2);
+        }
+        assert!(limit.allow("loud", now).is_err());
+    }
+
+    #[test]
+    fn ids_with_full_buckets_make_room_first() {
+        let limit = DenialLimit::new(RATE);
+        let start = Instant::now();
+        for n in 0..20_000 {
+            limit.allow(&format!("old-{n}"), start).unwrap();
+        }
+        let later = start + Duration::from_secs(1);
+        for n in 0..MAX_REMEMBERED / 2 {
+            let_through(&limit, &format!("new-{n}"), later, 200);
+        }
+        for n in 0..MAX_REMEMBERED / 2 {
+            assert!(limit.allow(&format!("new-{n}"), later).is_err(), "new-{n}");
+        }
+    }
+
+    #[test]
+    fn threads_share_one_bucket() {
+        let limit = DenialLimit::new(RATE);
+        let now = Instant::now();
+        let passed: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..4).map(|_| scope.spawn(|| let_through(&limit, "a", now, 1_000))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(passed, 200);
+    }
+}

@@ -1,0 +1,183 @@
+//! Lines that are written together, and the futures that wait for them.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    task::{Context, Poll, Waker},
+    thread::Thread,
+    time::Instant,
+};
+
+use super::Failure;
+
+/// Lines that are written together.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) bytes: Vec<u8>,
+    pub(super) lines: u64,
+    /// When its first line was put; `None` while it is empty.
+    pub(super) opened: Option<Instant>,
+    pub(super) completion: Arc<Completion>,
+}
+
+impl Batch {
+    /// An empty batch, which takes over the memory of an earlier one.
+    pub(super) fn new(sink: &Thread, bytes: Vec<u8>, wakers: Vec<Waker>) -> Self {
+        let completion =
+            Completion { result: OnceLock::new(), waiting: Mutex::new(wakers), sink: sink.clone() };
+        Self { bytes, lines: 0, opened: None, completion: Arc::new(completion) }
+    }
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BatchResult {
+    /// So many bytes were taken.
+    pub(super) taken: usize,
+    /// And then this happened.
+    pub(super) failure: Option<Failure>,
+}
+
+impl BatchResult {
+    pub(super) const fn failed(failure: Failure) -> Self {
+        Self { taken: 0, failure: Some(failure) }
+    }
+
+    /// What became of the line that ends at `end`.
+    fn line(self, end: usize) -> Result<(), Failure> {
+        match self.failure {
+            Some(failure) if end > self.taken => Err(failure),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// The one place where all lines of a batch learn what became of them.
+#[derive(Debug)]
+pub(super) struct Completion {
+    result: OnceLock<BatchResult>,
+    waiting: Mutex<Vec<Waker>>,
+    /// The thread that writes the batch.
+    sink: Thread,
+}
+
+impl Completion {
+    /// Whether the result is there.
+    pub(super) fn is_complete(&self) -> bool {
+        self.result.get().is_some()
+    }
+
+    /// Sets the result and wakes whoever waits. The first result counts: false where there was one already. The
+    /// emptied list of wakers is left in `spare`.
+    pub(super) fn complete(&self, result: BatchResult, spare: &mut Vec<Waker>) -> bool {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.result.set(result).is_err() {
+            return false;
+        }
+        std::mem::swap(&mut *waiting, spare);
+        drop(waiting);
+        for waker in spare.drain(..) {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Has `waker` woken when the result is there. `place` is where it waits already.
+    pub(super) fn register(&self, waker: &Waker, place: &mut Option<usize>) -> Option<BatchResult> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: a result that comes later finds the waker.
+        if let Some(result) = self.result.get() {
+            return Some(*result);
+        }
+        if let Some(known) = place.and_then(|place| waiting.get_mut(place)) {
+            known.clone_from(waker);
+        } else {
+            *place = Some(waiting.len());
+            waiting.push(waker.clone());
+        }
+        None
+    }
+
+    /// Lets the sink look for lines to write.
+    pub(super) fn unpark_sink(&self) {
+        self.sink.unpark();
+    }
+}
+
+/// A line that was put and may not be written yet. Dropping it changes nothing about the line.
+#[derive(Debug)]
+#[must_use = "an answer must not go out before its line"]
+pub(crate) struct PendingLine(State);
+
+#[derive(Debug)]
+enum State {
+    Refused(Failure),
+    Put {
+        completion: Arc<Completion>,
+        /// Where the line ends in its batch.
+        end: usize,
+        stage: Stage,
+    },
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Nobody has polled yet, and the sink may not know of the line.
+    Fresh,
+    /// Has let other tasks run once.
+    StoodBack,
+    /// Waits at this place in the list of wakers.
+    Waiting(Option<usize>),
+}
+
+impl PendingLine {
+    pub(super) const fn refused(failure: Failure) -> Self {
+        Self(State::Refused(failure))
+    }
+
+    pub(super) const fn put(completion: Arc<Completion>, end: usize) -> Self {
+        Self(State::Put { completion, end, stage: Stage::Fresh })
+    }
+}
+
+impl Future for PendingLine {
+    type Output = Result<(), Failure>;
+
+    /// Stands back once for the tasks that are ready to run, which may have lines for the same batch; then has the sink
+    /// write, and waits.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let (completion, end, stage) = match &mut self.0 {
+            State::Refused(failure) => return Poll::Ready(Err(*failure)),
+            State::Put { completion, end, stage } => (completion, *end, stage),
+        };
+        if let Some(result) = completion.result.get() {
+            return Poll::Ready(result.line(end));
+        }
+        match stage {
+            Stage::Fresh => {
+                *stage = Stage::StoodBack;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Stage::StoodBack => {
+                *stage = Stage::Waiting(None);
+                completion.unpark_sink();
+            }
+            Stage::Waiting(_) => {}
+        }
+        if let Stage::Waiting(place) = stage
+            && let Some(result) = completion.register(context.waker(), place)
+        {
+            return Poll::Ready(result.line(end));
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for PendingLine {
+    fn drop(&mut self) {
+        if let State::Put { completion, stage: Stage::Fresh | Stage::StoodBack, .. } = &self.0 {
+            completion.unpark_sink();
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The queue: where lines are put, and what is known about their fate.
+
+use std::{
+    cell::RefCell,
+    fs::File,
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        mpsc::sync_channel,
+    },
+    task::{Wake, Waker},
+    thread::Thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Failure, Owner,
+    batch::{Batch, BatchResult, Completion, PendingLine},
+    output::Output,
+    sink::Sink,
+};
+
+/// How long a line may wait to be written before it fails.
+pub(super) const WAIT_LIMIT: Duration = Duration::from_secs(2);
+
+/// How much later a line fails at the latest where the sink itself is held by the operating system.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The most that waits to be written, in bytes.
+const BACKLOG: usize = 4 << 20;
+
+/// A line that takes more memory than this, in bytes, does not keep it.
+const LONG_LINE: usize = 4096;
+
+/// The stack of the sink, which calls little.
+const STACK: usize = 256 * 1024;
+
+thread_local! {
+    /// Where a thread makes its lines. Nothing in them is secret.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The way to the sink. Clones share it; when the last one is dropped, what was put is still written.
+#[derive(Clone, Debug)]
+pub(crate) struct Lines(Arc<Handle>);
+
+#[derive(Debug)]
+struct Handle(Arc<Queue>);
+
+/// What the sink and everybody else share.
+#[derive(Debug)]
+pub(super) struct Queue {
+    open: Mutex<Open>,
+    sink: Thread,
+    failure: AtomicU32,
+    written: AtomicU64,
+    failed: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Open {
+    batch: Batch,
+    /// The batch that the sink is writing.
+    in_flight: Option<InFlight>,
+    /// The file to go on in.
+    next_file: Option<File>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    since: Instant,
+    lines: u64,
+    completion: Arc<Completion>,
+}
+
+/// What the sink is to do next.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) file: Option<File>,
+    pub(super) has_batch: bool,
+    pub(super) closed: bool,
+}
+
+/// Lines in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LineCounts {
+    pub(crate) written: u64,
+    pub(crate) failed: u64,
+    pub(crate) waiting: u64,
+    pub(crate) waiting_bytes: u64,
+}
+
+impl Lines {
+    /// Starts the thread `name`, which writes to `file`.
+    ///
+    /// # Errors
+    /// The operating system's, where it gives no thread.
+    pub(crate) fn start(
+        name: &str,
+        file: File,
+        reserves: bool,
+        owner: impl Owner,
+    ) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel::<Sink>(1);
+        let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(
+            move || {
+                if let Ok(sink) = receiver.recv() {
+                    sink.run();
+                }
+            },
+        )?;
+        let sink = thread.thread().clone();
+        let output = Output::new(file, reserves);
+        let open = Open {
+            batch: Batch::new(&sink, Vec::new(), Vec::new()),
+            in_flight: None,
+            next_file: None,
+            closed: false,
+        };
+        let queue = Arc::new(Queue {
+            open: Mutex::new(open),
+            sink,
+            failure: AtomicU32::new(Failure::encode(output.space_failure())),
+            written: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        });
+        let sink = Sink::new(Arc::clone(&queue), output, reserves, Box::new(owner));
+        sender.send(sink).map_err(|_unsent| io::Error::other("the thread ended at once"))?;
+        Ok(Self(Arc::new(Handle(queue))))
+    }
+
+    /// Puts the line that `make` appends, with its newline, to what it is given. The line is queued when this returns.
+    pub(crate) fn put(&self, make: impl FnOnce(&mut Vec<u8>)) -> PendingLine {
+        LINE.with_borrow_mut(|line| {
+            line.clear();
+            make(line);
+            let pending = self.put_line(line);
+            if line.capacity() > LONG_LINE {
+                *line = Vec::new();
+            }
+            pending
+        })
+    }
+
+    /// Puts a line that is made already, with its newline.
+    pub(crate) fn put_line(&self, line: &[u8]) -> PendingLine {
+        self.0.0.put(line)
+    }
+
+    /// Why lines fail at the moment, if they do. A failure stays until something was written again.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.0.0.failure()
+    }
+
+    /// Goes on in `file` from the next batch on.
+    pub(crate) fn replace(&self, file: File) {
+        self.0.0.lock().next_file = Some(file);
+        self.0.0.sink.unpark();
+    }
+
+    /// Fails what waits for longer than any line may, where the operating system holds the sink. Call it about once a
+    /// second.
+    pub(crate) fn expire(&self, now: Instant) {
+        self.0.0.expire(now);
+    }
+
+    /// Waits until everything that was put before is written or has failed, but no longer than a line may wait. It
+    /// blocks the thread.
+    pub(crate) fn flush(&self) {
+        self.0.0.flush();
+    }
+
+    pub(crate) fn counts(&self) -> LineCounts {
+        let queue = &self.0.0;
+        let open = queue.lock();
+        let in_flight = open.in_flight.as_ref().map_or(0, |in_flight| in_flight.lines);
+        LineCounts {
+            written: queue.written.load(Relaxed),
+            failed: queue.failed.load(Relaxed),
+            waiting: open.batch.lines + in_flight,
+            waiting_bytes: open.batch.bytes.len() as u64,
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.flush();
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, line: &[u8]) -> PendingLine {
+        if self.failure() == Some(Failure::Stalled) {
+            self.failed.fetch_add(1, Relaxed);
+            return PendingLine::refused(Failure::Stalled);
+        }
+        let mut open = self.lock();
+        let batch = &mut open.batch;
+        if batch.bytes.len() + line.len() > BACKLOG {
+            drop(open);
+            self.failed.fetch_add(1, Relaxed);
+            // What waits is written before the failure can end, and ends it.
+            self.set_failure(Some(Failure::Stalled));
+            return PendingLine::refused(Failure::Stalled);
+        }
+        if batch.opened.is_none() {
+            batch.opened = Some(Instant::now());
+        }
+        batch.bytes.extend_from_slice(line);
+        batch.lines += 1;
+        let (completion, end) = (Arc::clone(&batch.completion), batch.bytes.len());
+        drop(open);
+        PendingLine::put(completion, end)
+    }
+
+    pub(super) fn empty_batch(&self, bytes: Vec<u8>, wakers: Vec<Waker>) -> Batch {
+        Batch::new(&self.sink, bytes, wakers)
+    }
+
+    /// Takes what there is to do. The open batch, where it has lines, changes places with the empty one.
+    pub(super) fn next_work(&self, empty: &mut Batch) -> Work {
+        let mut open = self.lock();
+        if let Some(since) = open.batch.opened {
+            std::mem::swap(&mut open.batch, empty);
+            let completion = Arc::clone(&empty.completion);
+            open.in_flight = Some(InFlight { since, lines: empty.lines, completion });
+        }
+        let has_batch = empty.opened.is_some();
+        Work { file: open.next_file.take(), has_batch, closed: open.closed }
+    }
+
+    /// Completes the batch in flight, `written` of whose `lines` were written.
+    pub(super) fn complete(
+        &self,
+        completion: &Completion,
+        (result, lines, written): (BatchResult, u64, u64),
+        wakers: &mut Vec<Waker>,
+    ) {
+        self.lock().in_flight = None;
+        // Where it has expired, its lines are counted as failed already.
+        if completion.complete(result, wakers) {
+            self.written.fetch_add(written, Relaxed);
+            self.failed.fetch_add(lines - written, Relaxed);
+        }
+    }
+
+    /// Fails every line that waits in the open batch.
+    pub(super) fn refuse_waiting(&self, failure: Failure) {
+        let mut open = self.lock();
+        let next = Batch::new(&self.sink, Vec::new(), Vec::new());
+        let batch = std::mem::replace(&mut open.batch, next);
+        drop(open);
+        self.failed.fetch_add(batch.lines, Relaxed);
+        batch.completion.complete(BatchResult::failed(failure), &mut Vec::new());
+    }
+
+    fn expire(&self, now: Instant) {
+        let open = self.lock();
+        let in_flight = open.in_flight.as_ref();
+        let oldest = in_flight.map(|in_flight| in_flight.since).or(open.batch.opened);
+        let age = oldest.map(|since| now.saturating_duration_since(since));
+        if age.is_none_or(|age| age < WAIT_LIMIT + GRACE) {
+            return;
+        }
+        let stuck = in_flight.map(|batch| (Arc::clone(&batch.completion), batch.lines));
+        drop(open);
+        self.set_failure(Some(Failure::Stalled));
+        if let Some((completion, lines)) = stuck
+            && completion.complete(BatchResult::failed(Failure::Stalled), &mut Vec::new())
+        {
+            self.failed.fetch_add(lines, Relaxed);
+        }
+        self.refuse_waiting(Failure::Stalled);
+    }
+
+    pub(super) fn failure(&self) -> Option<Failure> {
+        Failure::decode(self.failure.load(Relaxed))
+    }
+
+    /// Tells whether that changed anything.
+    pub(super) fn set_failure(&self, failure: Option<Failure>) -> bool {
+        let code = Failure::encode(failure);
+        self.failure.swap(code, Relaxed) != code
+    }
+
+    /// How many lines have failed so far.
+    pub(super) fn failed(&self) -> u64 {
+        self.failed.load(Relaxed)
+    }
+
+    fn flush(&self) {
+        self.sink.unpark();
+        let open = self.lock();
+        let in_flight = open.in_flight.as_ref().map(|in_flight| Arc::clone(&in_flight.completion));
+        let waiting = open.batch.opened.is_some().then(|| Arc::clone(&open.batch.completion));
+        drop(open);
+        let deadline = Instant::now() + WAIT_LIMIT + GRACE;
+        let waker = Waker::from(Arc::new(Unparker(std::thread::current())));
+        for completion in [in_flight, waiting].into_iter().flatten() {
+            completion.register(&waker, &mut None);
+            while !completion.is_complete() && Instant::now() < deadline {
+                std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
+            }
+        }
+    }
+}
+
+/// A waker for a thread that waits in [`Queue::flush`].
+struct Unparker(Thread);
+
+impl Wake for Unparker {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}

@@ -1,0 +1,181 @@
+//! The thread that writes.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::Waker,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Failure, Owner,
+    batch::{Batch, BatchResult},
+    output::Output,
+    queue::{Queue, WAIT_LIMIT},
+};
+
+/// How often the sink looks by itself whether lines can be written; and how long a line may wait that nobody asks about.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The largest batch whose memory is kept for another, in bytes.
+const KEPT_BATCH: usize = 1 << 20;
+
+/// The thread that writes, and what only it knows.
+pub(super) struct Sink {
+    queue: Arc<Queue>,
+    output: Output,
+    reserves: bool,
+    owner: Box<dyn Owner>,
+    /// How many of the lines that failed are told of in a line.
+    told: u64,
+    next_probe: Instant,
+    /// An empty batch, to be open while another is written.
+    empty: Batch,
+    /// The memory of a list of wakers.
+    wakers: Vec<Waker>,
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sink").field("output", &self.output).finish_non_exhaustive()
+    }
+}
+
+impl Sink {
+    pub(super) fn new(
+        queue: Arc<Queue>,
+        output: Output,
+        reserves: bool,
+        owner: Box<dyn Owner>,
+    ) -> Self {
+        Self {
+            empty: queue.empty_batch(Vec::new(), Vec::new()),
+            queue,
+            output,
+            reserves,
+            owner,
+            told: 0,
+            next_probe: Instant::now(),
+            wakers: Vec::new(),
+        }
+    }
+
+    /// Works until the queue is closed and empty.
+    pub(super) fn run(mut self) {
+        let queue = Arc::clone(&self.queue);
+        if let Some(failure) = queue.failure() {
+            self.owner.failure_changed(Some(failure));
+        }
+        loop {
+            let work = queue.next_work(&mut self.empty);
+            let has_new_file = work.file.is_some();
+            if let Some(file) = work.file {
+                self.output.replace(file, self.reserves);
+            }
+            if work.has_batch {
+                self.commit();
+            } else if work.closed {
+                return;
+            } else if has_new_file {
+                self.probe();
+            } else {
+                self.rest();
+            }
+        }
+    }
+
+    /// Writes the batch that was taken, and completes it.
+    fn commit(&mut self) {
+        let wakers = std::mem::take(&mut self.wakers);
+        let next = self.queue.empty_batch(Vec::new(), wakers);
+        let mut batch = std::mem::replace(&mut self.empty, next);
+        let deadline = batch.opened.unwrap_or_else(Instant::now) + WAIT_LIMIT;
+        let result = match self.write_gap(deadline) {
+            Some(failure) => BatchResult::failed(failure),
+            None => self.output.write(&batch.bytes, deadline),
+        };
+        let written = match result.failure {
+            None => batch.lines,
+            Some(_) => newlines(batch.bytes.get(..result.taken).unwrap_or_default()),
+        };
+        // Before anybody learns of it: who sees a line fail also sees that lines fail.
+        self.report(result.failure.or(self.output.space_failure()));
+        let outcome = (result, batch.lines, written);
+        self.queue.complete(&batch.completion, outcome, &mut self.wakers);
+        if batch.bytes.capacity() <= KEPT_BATCH {
+            batch.bytes.clear();
+            self.empty.bytes = batch.bytes;
+        }
+        match result.failure {
+            None => self.reserve(),
+            // Nobody waits for a reader twice.
+            Some(Failure::Stalled) => self.queue.refuse_waiting(Failure::Stalled),
+            Some(_) => {}
+        }
+    }
+
+    /// Nothing is to be written: waits for lines, and looks meanwhile whether they could be written.
+    fn rest(&mut self) {
+        let failure = self.queue.failure();
+        if failure == Some(Failure::Stalled) && self.output.waits_for_reader() {
+            // Lines are refused, so there is only the reader to wait for.
+            match self.output.wait_writable(Instant::now() + PROBE_INTERVAL) {
+                Ok(()) => return self.probe(),
+                Err(Failure::Stalled) => return,
+                Err(_) => {}
+            }
+        }
+        thread::park_timeout(PROBE_INTERVAL);
+        if Instant::now() >= self.next_probe {
+            self.probe();
+        }
+    }
+
+    /// Looks whether lines can be written.
+    fn probe(&mut self) {
+        self.next_probe = Instant::now() + PROBE_INTERVAL;
+        let failure = self.write_gap(Instant::now());
+        if failure.is_none() {
+            self.output.reserve();
+        }
+        self.report(failure.or_else(|| self.output.foreseen_failure()));
+    }
+
+    /// Writes what is left of a line that was cut, and says how many lines are missing where some are.
+    fn write_gap(&mut self, deadline: Instant) -> Option<Failure> {
+        let lost = self.queue.failed().saturating_sub(self.told);
+        let mut line = Vec::new();
+        if lost > 0 {
+            self.owner.write_gap(lost, &mut line);
+        }
+        let result = self.output.write(&line, deadline);
+        // Once it is begun it will be whole.
+        if result.taken > 0 {
+            self.told += lost;
+        }
+        result.failure
+    }
+
+    /// Keeps space ahead. While there is none, it is asked for about once a second.
+    fn reserve(&mut self) {
+        if self.output.space_failure().is_some() {
+            if Instant::now() < self.next_probe {
+                return;
+            }
+            self.next_probe = Instant::now() + PROBE_INTERVAL;
+        }
+        self.output.reserve();
+        self.report(self.output.space_failure());
+    }
+
+    fn report(&self, failure: Option<Failure>) {
+        if self.queue.set_failure(failure) {
+            self.owner.failure_changed(failure);
+        }
+    }
+}
+
+fn newlines(bytes: &[u8]) -> u64 {
+    bytes.split(|byte| *byte == b'\n').count().saturating_sub(1) as u64
+}

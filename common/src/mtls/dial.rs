@@ -1,0 +1,147 @@
+//! Dialling a name that may have several addresses, as RFC 8305 says: a dead one costs a quarter of a second.
+
+use std::{collections::VecDeque, future::Future, io, net::SocketAddr, time::Duration};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::net::{TcpStream, lookup_host};
+
+/// How long an address is tried alone before the next one is tried beside it (RFC 8305, section 5).
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// Connects to whichever address of `host` answers first. The caller bounds the time.
+///
+/// # Errors
+/// The resolver's, or that of the address that failed last.
+pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+    let addresses = lookup_host((host, port)).await?;
+    race(alternate(addresses), TcpStream::connect).await
+}
+
+/// The addresses in the resolver's order, but of both families in turn (RFC 8305, section 4).
+fn alternate(addresses: impl Iterator<Item = SocketAddr>) -> VecDeque<SocketAddr> {
+    let mut addresses = addresses.peekable();
+    let first_is_ipv4 = addresses.peek().is_some_and(SocketAddr::is_ipv4);
+    let (first, second): (VecDeque<_>, VecDeque<_>) =
+        addresses.partition(|address| address.is_ipv4() == first_is_ipv4);
+    let mut ordered = VecDeque::with_capacity(first.len() + second.len());
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    loop {
+        match (first.next(), second.next()) {
+            (None, None) => return ordered,
+            (one, other) => ordered.extend(one.into_iter().chain(other)),
+        }
+    }
+}
+
+/// Tries the next address when the ones before have failed, or have not answered for a while.
+async fn race<T, F: Future<Output = io::Result<T>>>(
+    mut addresses: VecDeque<SocketAddr>,
+    connect: impl Fn(SocketAddr) -> F,
+) -> io::Result<T> {
+    let mut tries = FuturesUnordered::new();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        if let Some(address) = addresses.pop_front() {
+            tries.push(connect(address));
+        }
+        let ended = if addresses.is_empty() {
+            tries.next().await
+        } else {
+            match tokio::time::timeout(STAGGER, tries.next()).await {
+                Ok(ended) => ended,
+                Err(_) => continue,
+            }
+        };
+        match ended {
+            Some(Ok(stream)) => return Ok(stream),
+            Some(Err(error)) => last = error,
+            None => return Err(last),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, sync::Mutex};
+
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    /// An address that answers nothing: its queue of connections is full, and nobody accepts.
+    async fn black_hole() -> (SocketAddr, Vec<TcpStream>, TcpListener) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(address("127.0.0.1:0")).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let at = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        loop {
+            match tokio::time::timeout(STAGGER, TcpStream::connect(at)).await {
+                Ok(stream) => waiting.push(stream.unwrap()),
+                Err(_) => return (at, waiting, listener),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dead_first_address_does_not_keep_a_client_from_the_second() {
+        let (dead, _waiting, _listener) = black_hole().await;
+        let alive = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addresses = [dead, alive.local_addr().unwrap()].into();
+        // Far below the time after which the system itself would give up.
+        let limit = Duration::from_secs(20);
+        let raced = tokio::time::timeout(limit, race(addresses, TcpStream::connect)).await;
+        assert_eq!(raced.unwrap().unwrap().peer_addr().unwrap(), alive.local_addr().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_refused_address_is_followed_by_the_next_at_once() {
+        let tried = Mutex::new(Vec::new());
+        let addresses: VecDeque<_> = [1, 2, 3].map(|n| address(&format!("192.0.2.{n}:1"))).into();
+        let connect = |address: SocketAddr| {
+            tried.lock().unwrap().push(address);
+            async { Err::<(), _>(io::Error::from(io::ErrorKind::ConnectionRefused)) }
+        };
+        let error = race(addresses.clone(), connect).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(addresses, *tried.lock().unwrap());
+        assert!(race(VecDeque::new(), connect).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_address_that_only_was_slow_still_wins() {
+        let slow = address("192.0.2.1:1");
+        let connect = |address: SocketAddr| async move {
+            if address != slow {
+                return pending().await;
+            }
+            tokio::time::sleep(2 * STAGGER).await;
+            Ok(address)
+        };
+        let addresses = [slow, address("192.0.2.2:1")].into();
+        assert_eq!(race(addresses, connect).await.unwrap(), slow);
+    }
+
+    #[test]
+    fn families_alternate_and_begin_with_the_one_that_the_resolver_prefers() {
+        for (given, expected) in [
+            (
+                vec!["[::1]:1", "[::2]:1", "10.0.0.1:1", "10.0.0.2:1"],
+                vec!["[::1]:1", "10.0.0.1:1", "[::2]:1", "10.0.0.2:1"],
+            ),
+            (
+                vec!["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1", "[::1]:1"],
+                vec!["10.0.0.1:1", "[::1]:1", "10.0.0.2:1", "10.0.0.3:1"],
+            ),
+            (vec![], vec![]),
+        ] {
+            let ordered: Vec<_> = alternate(given.into_iter().map(address)).into();
+            let expected: Vec<_> = expected.into_iter().map(address).collect();
+            assert_eq!(ordered, expected);
+        }
+    }
+}

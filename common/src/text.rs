@@ -1,0 +1,84 @@
+//! Text that a peer has chosen, made harmless: short, and without characters that a terminal obeys or a reader does not
+//! see.
+
+use std::{borrow::Cow, fmt::Write};
+
+/// The most of one text that is written down, in bytes.
+pub(crate) const MAX_TEXT: usize = 512;
+
+/// The first [`MAX_TEXT`] bytes of `text`, and how many bytes were left out. No character is cut.
+pub(crate) fn clip(text: &str) -> (&str, usize) {
+    let end = text.floor_char_boundary(MAX_TEXT);
+    let (kept, rest) = text.split_at_checked(end).unwrap_or((text, ""));
+    (kept, rest.len())
+}
+
+/// JSON in which every control character is escaped: those that serde leaves as they are too (DEL, C1), line and
+/// paragraph separators, and characters that turn the direction of text around. In valid JSON they stand in strings only.
+pub(crate) fn escape_controls(json: &str) -> Cow<'_, str> {
+    // All of them are DEL or outside of ASCII, and nearly no text has any of these.
+    if json.bytes().all(|byte| byte < 0x7f) || !json.chars().any(is_dangerous) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 16);
+    for character in json.chars() {
+        if is_dangerous(character) {
+            // Writing to a String cannot fail. None of them is outside of the basic plane.
+            write!(escaped, "\\u{:04x}", u32::from(character)).ok();
+        } else {
+            escaped.push(character);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Whether a reader could be deceived by it, or a terminal obey it.
+const fn is_dangerous(character: char) -> bool {
+    matches!(
+        character,
+        '\u{7f}'..='\u{9f}'
+            | '\u{61c}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_stays_as_it_is() {
+        for text in ["", "plain", "\"quoted\\n\"", "Größe 日本 🦀"] {
+            assert!(matches!(escape_controls(text), Cow::Borrowed(same) if same == text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_or_a_reader_does_not_see_is_escaped_and_reads_back_the_same() {
+        for code in
+            (0..=0x9f).chain([0x61c, 0x200e, 0x2028, 0x2029, 0x202e, 0x2066, 0x2069, 0xfeff])
+        {
+            let text = format!("a{}b", char::from_u32(code).unwrap());
+            let json = serde_json::to_string(&text).unwrap();
+            let escaped = escape_controls(&json);
+            assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), text);
+            if !(0x20..0x7f).contains(&code) {
+                assert!(escaped.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{escaped:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn text_is_clipped_between_characters() {
+        assert_eq!(clip("short"), ("short", 0));
+        assert_eq!(clip(&"x".repeat(512)), ("x".repeat(512).as_str(), 0));
+        assert_eq!(clip(&"x".repeat(4608)), ("x".repeat(512).as_str(), 4096));
+        let wide = "€".repeat(200);
+        let (kept, left_out) = clip(&wide);
+        assert_eq!((kept.len(), left_out), (510, 90));
+    }
+}

@@ -1,0 +1,67 @@
+//! Two paths that not every state directory can have: that of a socket, which is short by law of the kernel, and one that
+//! can stand on `PATH`, where colons separate.
+
+use std::{
+    io,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use spike_common::config::MAX_SOCKET_PATH;
+
+use crate::temporary::TemporaryDir;
+
+/// The paths, in the state directory where they can be there, and otherwise below a short temporary one.
+#[derive(Debug)]
+pub(super) struct Shortcuts {
+    /// The socket of the Workload API.
+    pub(super) socket: PathBuf,
+    /// The directory of the programs.
+    pub(super) bin: PathBuf,
+    _short: Option<TemporaryDir>,
+}
+
+impl Shortcuts {
+    pub(super) fn of(dir: &Path) -> io::Result<Self> {
+        let (socket, bin) = (dir.join("workload-api.sock"), dir.join("bin"));
+        let too_long = socket.as_os_str().len() > MAX_SOCKET_PATH;
+        let colon = bin.as_os_str().as_encoded_bytes().contains(&b':');
+        if !too_long && !colon {
+            return Ok(Self { socket, bin, _short: None });
+        }
+        let short = TemporaryDir::new()?;
+        let socket = if too_long { short.path().join("workload-api.sock") } else { socket };
+        let bin = if colon { linked(&bin, &short.path().join("bin"))? } else { bin };
+        Ok(Self { socket, bin, _short: Some(short) })
+    }
+}
+
+fn linked(target: &Path, link: &Path) -> io::Result<PathBuf> {
+    symlink(target, link)?;
+    Ok(link.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ordinary_directory_needs_none() {
+        let shortcuts = Shortcuts::of(Path::new("/srv/my clone/.spike-dev")).unwrap();
+        assert_eq!(shortcuts.socket, Path::new("/srv/my clone/.spike-dev/workload-api.sock"));
+        assert_eq!(shortcuts.bin, Path::new("/srv/my clone/.spike-dev/bin"));
+    }
+
+    #[test]
+    fn a_long_path_has_its_socket_elsewhere_and_one_with_a_colon_its_programs() {
+        let long = Path::new("/srv").join("x".repeat(200));
+        let shortcuts = Shortcuts::of(&long).unwrap();
+        assert!(shortcuts.socket.as_os_str().len() <= MAX_SOCKET_PATH);
+        assert_eq!(shortcuts.bin, long.join("bin"));
+
+        let colon = Shortcuts::of(Path::new("/srv/a:b")).unwrap();
+        assert_eq!(colon.socket, Path::new("/srv/a:b/workload-api.sock"));
+        assert!(!colon.bin.display().to_string().contains(':'));
+        assert_eq!(std::fs::read_link(&colon.bin).unwrap(), Path::new("/srv/a:b/bin"));
+    }
+}

@@ -1,0 +1,4 @@
+//! See `spike_fuzz::policy_document`.
+#![no_main]
+
+spike_fuzz::target!(policy_document);

@@ -1,0 +1,4 @@
+//! See `spike_fuzz::stored_versions`.
+#![no_main]
+
+spike_fuzz::target!(stored_versions);

@@ -1,0 +1,175 @@
+//! Whatever becomes of a request, store and decisions agree afterwards.
+
+use std::pin::Pin;
+
+use futures_util::poll;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::secret::{SecretPath, Selector};
+use crate::store::{Home, Options};
+
+const ID: &str = "spiffe://example.org/app";
+const NOON: i64 = 1_800_000_000_000_000_000;
+/// No future here waits more often than this.
+const POLLS: usize = 6;
+
+fn store(directory: &tempfile::TempDir) -> Store {
+    let key = spike_crypto::RootKey::from_bytes(&[1; 32]).unwrap();
+    let home = Home::File(directory.path().to_owned());
+    Store::open(&home, &key, &Options::default(), NOON).unwrap()
+}
+
+fn policy(name: &str, path: &str) -> Policy {
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(NOON)).unwrap();
+    let permissions = ["read".to_owned()];
+    Policy::validate_new(name, &format!("^{ID}$"), path, &permissions, at).unwrap()
+}
+
+/// Polls up to `count` times, with time for the writer in between, and then drops the future.
+async fn drop_after<T>(future: impl Future<Output = T>, count: usize) {
+    let mut future: Pin<Box<dyn Future<Output = T>>> = Box::pin(future);
+    for _ in 0..count {
+        if poll!(&mut future).is_ready() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+}
+
+/// Waits until the writer has done what was queued.
+async fn settle(store: &Store) {
+    store.note_export(NOON).await.unwrap();
+}
+
+fn may_read(policies: &Policies, path: &str) -> bool {
+    let decision = policies.set().decide(ID, path, Permission::Read);
+    matches!(decision, crate::policy::Decision::Allowed { .. })
+}
+
+fn agree(store: &Store, policies: &Policies, count: usize) {
+    let stored: Vec<String> = store.policy_names().unwrap();
+    assert_eq!(stored.contains(&"new".to_owned()), may_read(policies, "new"), "put, {count} polls");
+    assert_eq!(
+        stored.contains(&"old".to_owned()),
+        may_read(policies, "old"),
+        "delete, {count} polls"
+    );
+    assert_eq!(
+        stored.contains(&"one".to_owned()),
+        may_read(policies, "one"),
+        "create, {count} polls"
+    );
+    let changed = store.policy("changed").unwrap().unwrap();
+    let path = changed.text.path_pattern.trim_matches(['^', '$']).to_owned();
+    assert!(may_read(policies, &path), "change, {count} polls");
+    assert!(!may_read(policies, if path == "before" { "after" } else { "before" }));
+    assert_eq!(policies.set().len(), stored.len());
+}
+
+// A deleted policy was gone from the store and let its workload read until the next start; a new one was stored and not in
+// force.
+#[tokio::test]
+async fn a_policy_change_whose_request_was_dropped_is_in_store_and_decisions_or_in_neither() {
+    for count in 0..POLLS {
+        let directory = tempfile::tempdir().unwrap();
+        let store = store(&directory);
+        let policies = Policies::load(&store).unwrap();
+        policies.put(&store, policy("old", "^old$"), false).await.unwrap();
+        policies.put(&store, policy("changed", "^before$"), false).await.unwrap();
+        drop_after(policies.put(&store, policy("new", "^new$"), false), count).await;
+        drop_after(policies.put(&store, policy("changed", "^after$"), false), count).await;
+        drop_after(policies.put(&store, policy("one", "^one$"), true), count).await;
+        drop_after(policies.delete(&store, "old", NOON), count).await;
+        settle(&store).await;
+        agree(&store, &policies, count);
+        store.close().await.unwrap();
+        drop(store);
+        let store = self::store(&directory);
+        let again = Policies::load(&store).unwrap();
+        agree(&store, &again, count);
+        assert_eq!(policies.set().len(), again.set().len());
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_a_secret_whose_request_was_dropped_is_read_as_it_is_stored() {
+    let path = SecretPath::parse("a/b").unwrap();
+    let value = |text: &str| Zeroizing::new(text.as_bytes().to_vec());
+    let current = |store: &Store| store.get(&path, Selector::Current).unwrap();
+    // What is in the database, whatever was kept in memory.
+    let stored = |store: &Store| {
+        let history = store.metadata(&path).unwrap().unwrap();
+        let number = history.current().map(|version| version.number);
+        number.and_then(|number| store.get(&path, Selector::Number(number)).unwrap())
+    };
+    for count in 0..POLLS {
+        for what in ["put", "delete", "undelete"] {
+            let directory = tempfile::tempdir().unwrap();
+            let store = store(&directory);
+            store.put(&path, value("one"), NOON).await.unwrap();
+            store.put(&path, value("two"), NOON).await.unwrap();
+            if what == "undelete" {
+                store.delete(&path, vec![Selector::Number(2)], NOON).await.unwrap();
+            }
+            // Into memory.
+            assert!(current(&store).is_some() && current(&store).is_some());
+            let chosen = vec![Selector::Number(2)];
+            match what {
+                "put" => drop_after(store.put(&path, value("three"), NOON), count).await,
+                "delete" => drop_after(store.delete(&path, chosen, NOON), count).await,
+                _ => drop_after(store.undelete(&path, chosen, NOON), count).await,
+            }
+            settle(&store).await;
+            assert_eq!(current(&store), stored(&store), "{what}, {count} polls");
+            let before = current(&store);
+            store.close().await.unwrap();
+            drop(store);
+            assert_eq!(current(&self::store(&directory)), before, "{what}, {count} polls");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_export_whose_request_was_dropped_is_remembered_or_not_and_stays_so() {
+    for count in 0..POLLS {
+        let directory = tempfile::tempdir().unwrap();
+        let store = store(&directory);
+        drop_after(store.note_export(NOON + 1), count).await;
+        store.put(&SecretPath::parse("a").unwrap(), Zeroizing::default(), NOON).await.unwrap();
+        let remembered = store.last_export().unwrap();
+        assert_eq!(remembered.is_some(), count > 0);
+        store.close().await.unwrap();
+        drop(store);
+        assert_eq!(self::store(&directory).last_export().unwrap(), remembered);
+    }
+}
+
+// It was looked for outside of the transaction that made it.
+#[tokio::test]
+async fn of_several_requests_that_make_one_name_only_one_makes_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(&directory);
+    let policies = Policies::load(&store).unwrap();
+    let made = futures_util::future::join_all(
+        ["^a$", "^b$", "^c$"].map(|path| policies.put(&store, policy("one", path), true)),
+    );
+    let made: Vec<bool> = made.await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(made.iter().filter(|made| **made).count(), 1);
+    let first = ["a", "b", "c"][made.iter().position(|made| *made).unwrap()];
+    assert!(may_read(&policies, first));
+    assert_eq!(policies.set().len(), 1);
+}
+
+#[tokio::test]
+async fn a_policy_that_is_put_again_keeps_the_time_when_it_was_made_also_in_the_set() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(&directory);
+    let policies = Policies::load(&store).unwrap();
+    policies.put(&store, policy("p", "^a$"), false).await.unwrap();
+    let later = Policy { updated_at: OffsetDateTime::UNIX_EPOCH, ..policy("p", "^b$") };
+    policies.put(&store, later, false).await.unwrap();
+    let stored = store.policy("p").unwrap().unwrap();
+    assert_eq!((stored.created, stored.updated), (NOON, 0));
+    assert!(may_read(&policies, "b") && !may_read(&policies, "a"));
+}

@@ -1,0 +1,122 @@
+//! Once there is a key: every Keeper is given its share where it lacks it, and every so often anyway. A Keeper is believed
+//! to hold its share when it has given it back.
+
+use std::sync::atomic::Ordering;
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family},
+};
+use spike_common::{
+    client::CallError,
+    daemon::chain,
+    wire::{ContributeRequest, Shard},
+};
+use spike_crypto::{Derivation, RootKey, Share, derivation_of, split};
+
+use super::{
+    Keepers, ShareState,
+    keeper::{Answer, Keeper},
+};
+
+/// How many shares were given to Keepers, by what became of each.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Contributions(pub(super) Family<Outcome, Counter>);
+
+/// What became of a share that was given.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Outcome {
+    outcome: &'static str,
+}
+
+impl Contributions {
+    fn count(&self, outcome: &'static str) {
+        self.0.get_or_create(&Outcome { outcome }).inc();
+    }
+}
+
+impl Keepers {
+    /// Judges the answer by the key, and gives the Keeper its share where it lacks it or an update is due.
+    pub(super) async fn refill(
+        &self,
+        keeper: &Keeper,
+        answer: Answer,
+        root_key: &RootKey,
+        update: bool,
+    ) {
+        let state = self.judge(keeper, answer, root_key);
+        let (lacks, is_well) = (state.lacks(), state.helps());
+        if lacks && !matches!(state, ShareState::Empty) {
+            warn(
+                keeper,
+                &format!("{state:?}"),
+                "a Keeper does not hold its share of the key in use",
+            );
+        }
+        let keep = matches!(state, ShareState::Foreign) && self.unproved.load(Ordering::Relaxed);
+        keeper.note(state);
+        if keep {
+            // It may be of the key that was in use before.
+            let reason = "the key in use came from an operator, and nothing has shown that it is the right one";
+            return warn(
+                keeper,
+                reason,
+                "the share of another key that a Keeper holds is left to it",
+            );
+        }
+        if lacks || (is_well && update) {
+            self.contribute(keeper, root_key).await;
+        }
+    }
+
+    /// What an answer means under the key in use.
+    fn judge(&self, keeper: &Keeper, answer: Answer, root_key: &RootKey) -> ShareState {
+        match answer {
+            Answer::Share(value) => {
+                let share = Share { index: keeper.index, value };
+                match derivation_of(root_key, self.quorum.threshold(), &share) {
+                    Some(Derivation::Reject | Derivation::Xmd) => ShareState::Good,
+                    None => ShareState::Foreign,
+                }
+            }
+            Answer::Other(state) => state,
+        }
+    }
+
+    async fn contribute(&self, keeper: &Keeper, root_key: &RootKey) {
+        let shares = split(root_key, self.quorum, Derivation::Reject);
+        let own = shares.into_iter().find(|share| share.index == keeper.index);
+        let Some(own) = own else { return };
+        let shard = Shard::new(own.value.expose_bytes());
+        if let Err(error) = keeper.client.contribute(&ContributeRequest { shard }).await {
+            self.contributions.count(match error {
+                CallError::Transport(_) => "unreachable",
+                CallError::Refused(_) | CallError::Reply(_) => "refused",
+            });
+            return warn(keeper, &chain(&error), "cannot give a Keeper its share");
+        }
+        match self.judge(keeper, keeper.ask().await, root_key) {
+            away @ (ShareState::Unreachable(_) | ShareState::Unknown) => {
+                self.contributions.count("unreachable");
+                keeper.note(away);
+            }
+            kept @ (ShareState::Good | ShareState::Unjudged) => {
+                self.contributions.count("kept");
+                tracing::info!(keeper = %keeper.index, url = %keeper.url, "gave a Keeper its share");
+                keeper.note_given(&kept);
+            }
+            instead => {
+                self.contributions.count("forgotten");
+                keeper.note_given(&instead);
+                let what = "a Keeper said that it took its share, and does not give it back";
+                warn(keeper, &format!("{instead:?}"), what);
+            }
+        }
+    }
+}
+
+fn warn(keeper: &Keeper, reason: &str, what: &'static str) {
+    if keeper.is_news(&format!("{what}: {reason}")) {
+        tracing::warn!(keeper = %keeper.index, url = %keeper.url, reason, "{what}");
+    }
+}

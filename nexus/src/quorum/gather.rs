@@ -1,0 +1,136 @@
+//! While there is no key: shares are taken, and what can be made of all of them is tried.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use spike_common::retry::Backoff;
+use spike_crypto::{Quorum, RootKey, Share, derivation_of};
+
+use super::{
+    AdoptError, Candidates, Keepers, ShareState,
+    collect::CollectError,
+    keeper::{Answer, Keeper},
+};
+
+/// The first and the longest pause between two attempts to open the store with a key that is at hand.
+const STORE_PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+
+/// The shares that Keepers have sent since Nexus was started.
+#[derive(Debug, Default)]
+pub(super) struct Collected(Vec<Share>);
+
+impl Keepers {
+    /// Takes the share, and tries what can be made of all of them. Tells whether the answer was a new one.
+    pub(super) async fn collect(&self, keeper: &Keeper, answer: Answer) -> bool {
+        let share = match answer {
+            Answer::Share(value) => Share { index: keeper.index, value },
+            Answer::Other(state) => return keeper.note(state),
+        };
+        let changed = keeper.note(ShareState::Unjudged);
+        if !self.collected().take(share) {
+            return changed;
+        }
+        // The others may have come back with it.
+        self.stir();
+        self.attempt().await;
+        true
+    }
+
+    /// Opens the store again and again with the shares at hand, as long as it is only the store that fails.
+    pub(super) async fn retry_store(&self) {
+        let mut fails = self.store_fails.subscribe();
+        let mut backoff = Backoff::new(STORE_PAUSE.0, STORE_PAUSE.1);
+        while fails.wait_for(|fails| *fails).await.is_ok() {
+            tokio::time::sleep(backoff.pause()).await;
+            if *self.store_fails.borrow() {
+                self.attempt().await;
+            }
+            if !*self.store_fails.borrow() {
+                backoff.reset();
+            }
+        }
+    }
+
+    async fn attempt(&self) {
+        let _one = self.trying.lock().await;
+        let tried = if self.seal.unsealed().is_ok() { Ok(()) } else { self.try_shares().await };
+        match tried {
+            Ok(()) => {
+                *self.collected() = Collected::default();
+                self.store_fails.send_replace(false);
+                self.wake();
+            }
+            Err(reason) => self.seal.explain(&reason),
+        }
+    }
+
+    async fn try_shares(&self) -> Result<(), String> {
+        let (shares, quorum) = (self.collected().copy().0, self.quorum);
+        let found = tokio::task::spawn_blocking(move || Candidates::find(&shares, quorum)).await;
+        let candidates = match found {
+            Ok(Ok(candidates)) => candidates,
+            Ok(Err(error @ CollectError::TooFew { .. })) => {
+                return Err(format!("{error}; waiting for more Keepers or an operator"));
+            }
+            Ok(Err(error)) => {
+                let reason = error.to_string();
+                if self.is_news(&reason) {
+                    tracing::error!(reason, "the Keepers' shares make no key");
+                }
+                return Err(reason);
+            }
+            Err(_) => return Err("the shares were not tried: a bug".to_owned()),
+        };
+        for index in candidates.odd() {
+            if self.is_news(&format!("odd share {index}")) {
+                tracing::warn!(keeper = %index, "the share of this Keeper does not belong to those of the others");
+            }
+        }
+        match self.adopter.adopt(candidates).await {
+            Ok(_) => {
+                self.unproved.store(false, Ordering::Relaxed);
+                Ok(())
+            }
+            // Somebody else was faster, with whatever key: this one's shares are judged by it from now on.
+            Err(AdoptError::OtherKeyLive { .. }) => Ok(()),
+            Err(error) => {
+                // Not the fault of the shares: the same ones may do later.
+                self.store_fails.send_replace(error.may_pass());
+                let reason = error.to_string();
+                // Where there is no data, the adopter has said so, once.
+                if !matches!(error, AdoptError::NoData { .. }) && self.is_news(&reason) {
+                    tracing::error!(reason, "the key of the Keepers' shares cannot be used");
+                }
+                Err(reason)
+            }
+        }
+    }
+}
+
+impl Collected {
+    /// Takes a share in place of an earlier one of the same Keeper. Tells whether it is a new one.
+    fn take(&mut self, share: Share) -> bool {
+        match self.0.iter_mut().find(|known| known.index == share.index) {
+            Some(known) if known.value.ct_eq(&share.value) => false,
+            Some(known) => {
+                known.value = share.value;
+                true
+            }
+            None => {
+                self.0.push(share);
+                true
+            }
+        }
+    }
+
+    pub(super) fn copy(&self) -> Self {
+        let copy = |share: &Share| Share { index: share.index, value: share.value.duplicate() };
+        Self(self.0.iter().map(copy).collect())
+    }
+
+    /// How many of the shares are of this key, and how many are not.
+    pub(super) fn judged_by(&self, key: &RootKey, quorum: Quorum) -> (usize, usize) {
+        let fits = |share: &&Share| derivation_of(key, quorum.threshold(), share).is_some();
+        let fitting = self.0.iter().filter(fits).count();
+        (fitting, self.0.len() - fitting)
+    }
+}

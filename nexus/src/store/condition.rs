@@ -1,0 +1,197 @@
+//! How the store is: what became of the last commit and the last read, and whether the writer thread
+//! lives. Health checks and metrics read it; it judges by outcomes, not by asking whether a file is there.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+
+use crate::secret::UnixNanos;
+
+/// A failure that nothing has disproved yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What went wrong, with its causes.
+    pub reason: String,
+    /// When it began.
+    pub since: UnixNanos,
+}
+
+/// Shared by the writer thread, the readers, health checks and metrics.
+#[derive(Debug)]
+pub struct Condition {
+    /// The writer thread is there.
+    alive: AtomicBool,
+    /// It ended by a panic.
+    died: AtomicBool,
+    commits: AtomicU64,
+    failed_commits: AtomicU64,
+    /// 0: none yet.
+    last_commit: AtomicI64,
+    /// When the transaction under way began; 0: there is none.
+    busy_since: AtomicI64,
+    writing: Mutex<Option<Failure>>,
+    /// Whether `reading` holds a failure, so that a read that goes well costs one atomic load.
+    read_failed: AtomicBool,
+    reading: Mutex<Option<Failure>>,
+    /// The policies in force may not be those of the store.
+    policies: Mutex<Option<String>>,
+    batch: Histogram,
+    duration: Histogram,
+}
+
+impl Condition {
+    pub(super) fn new() -> Self {
+        Self {
+            alive: AtomicBool::new(true),
+            died: AtomicBool::new(false),
+            commits: AtomicU64::new(0),
+            failed_commits: AtomicU64::new(0),
+            last_commit: AtomicI64::new(0),
+            busy_since: AtomicI64::new(0),
+            writing: Mutex::default(),
+            read_failed: AtomicBool::new(false),
+            reading: Mutex::default(),
+            policies: Mutex::default(),
+            // 1 to 256 writes, which is the most.
+            batch: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
+            // 0.25 ms to 8 s.
+            duration: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
+        }
+    }
+
+    /// Whether the writer thread is there.
+    pub fn writer_is_alive(&self) -> bool {
+        self.alive.load(Ordering::Acquire)
+    }
+
+    /// Transactions that were committed.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Transactions that were not, or of which it is not known.
+    pub fn failed_commits(&self) -> u64 {
+        self.failed_commits.load(Ordering::Relaxed)
+    }
+
+    /// When the last commit returned.
+    pub fn last_commit(&self) -> Option<UnixNanos> {
+        Some(self.last_commit.load(Ordering::Relaxed)).filter(|at| *at != 0)
+    }
+
+    /// When the transaction that is under way began.
+    pub fn busy_since(&self) -> Option<UnixNanos> {
+        Some(self.busy_since.load(Ordering::Relaxed)).filter(|at| *at != 0)
+    }
+
+    /// Writes in one transaction.
+    pub const fn batch(&self) -> &Histogram {
+        &self.batch
+    }
+
+    /// Seconds from the begin of a transaction to the end of its commit.
+    pub const fn duration(&self) -> &Histogram {
+        &self.duration
+    }
+
+    /// What keeps writes from being done, as the last attempt had it.
+    pub fn write_failure(&self) -> Option<Failure> {
+        lock(&self.writing).clone()
+    }
+
+    /// What keeps reads from being done, as the last one had it.
+    pub fn read_failure(&self) -> Option<Failure> {
+        if self.read_failed.load(Ordering::Relaxed) { lock(&self.reading).clone() } else { None }
+    }
+
+    /// Why the policies in force may not be those of the store.
+    pub fn policy_failure(&self) -> Option<String> {
+        lock(&self.policies).clone()
+    }
+
+    pub(super) fn begins(&self, now: UnixNanos) {
+        self.busy_since.store(now, Ordering::Relaxed);
+    }
+
+    pub(super) fn ends(&self) {
+        self.busy_since.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn committed(&self, writes: usize, took: Duration, now: UnixNanos) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.last_commit.store(now, Ordering::Relaxed);
+        // At most 256.
+        self.batch.observe(u32::try_from(writes).map_or(f64::MAX, f64::from));
+        self.duration.observe(took.as_secs_f64());
+    }
+
+    pub(super) fn commit_failed(&self) {
+        self.failed_commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Writing works.
+    pub(super) fn can_write(&self) {
+        if lock(&self.writing).take().is_some() {
+            tracing::warn!("the store can be written again");
+        }
+    }
+
+    /// Writing does not work. What is told is the last reason, since the first failure.
+    pub(super) fn cannot_write(&self, reason: String, now: UnixNanos) {
+        let mut writing = lock(&self.writing);
+        let since = writing.as_ref().map_or(now, |before| before.since);
+        if writing.is_none() {
+            tracing::error!(reason, "the store cannot be written");
+        }
+        *writing = Some(Failure { reason, since });
+    }
+
+    /// A read went well.
+    pub(super) fn can_read(&self) {
+        if self.read_failed.load(Ordering::Relaxed) {
+            let mut reading = lock(&self.reading);
+            self.read_failed.store(false, Ordering::Relaxed);
+            if reading.take().is_some() {
+                tracing::warn!("the store can be read again");
+            }
+        }
+    }
+
+    /// A read failed.
+    pub(super) fn cannot_read(&self, reason: String, now: UnixNanos) {
+        let mut reading = lock(&self.reading);
+        let since = reading.as_ref().map_or(now, |before| before.since);
+        if reading.is_none() {
+            tracing::error!(reason, "the store cannot be read");
+        }
+        *reading = Some(Failure { reason, since });
+        self.read_failed.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn policies_agree(&self) {
+        *lock(&self.policies) = None;
+    }
+
+    pub(super) fn policies_may_differ(&self, reason: &str) {
+        *lock(&self.policies) = Some(reason.to_owned());
+    }
+
+    /// `died`: by a panic, and not because the store was closed.
+    pub(super) fn writer_ended(&self, died: bool) {
+        self.died.store(died, Ordering::Release);
+        self.alive.store(false, Ordering::Release);
+        if died {
+            tracing::error!("the writer of the store ended by a panic: restart Nexus");
+        }
+    }
+
+    pub(super) fn writer_died(&self) -> bool {
+        self.died.load(Ordering::Acquire)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,68 @@
+//! What a database defines: compared with what this program makes, to the letter.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::StoreError;
+
+pub(super) const SCHEMA: &str = include_str!("schema.sql");
+/// In the file's header, so that `file` and we can tell whose it is: "SPK2".
+pub(super) const APPLICATION_ID: i64 = 0x5350_4b32;
+/// In the file's header as `user_version`.
+pub(super) const SCHEMA_VERSION: i64 = 1;
+
+/// What SQLite makes by itself for `ANALYZE` and `PRAGMA optimize`: it holds counts, and nothing runs in it.
+const OF_SQLITE: [&str; 4] = ["sqlite_stat1", "sqlite_stat2", "sqlite_stat3", "sqlite_stat4"];
+
+/// Type, name and text of one definition.
+type Definition = (String, String, Option<String>);
+
+/// Everything the database defines, without what SQLite makes by itself.
+pub(super) fn schema(connection: &Connection) -> rusqlite::Result<Vec<Definition>> {
+    let mut statement =
+        connection.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let of_sqlite = |definition: &Definition| OF_SQLITE.contains(&definition.1.as_str());
+    rows.filter(|row| !row.as_ref().is_ok_and(of_sqlite)).collect()
+}
+
+/// The first difference, and what to do about it; `None` where there is none.
+pub(super) fn difference(expected: &[Definition], found: &[Definition]) -> Option<String> {
+    let same_name = |one: &Definition, other: &Definition| (&one.0, &one.1) == (&other.0, &other.1);
+    let added = found.iter().find(|one| !expected.iter().any(|other| same_name(one, other)));
+    if let Some((kind, name, _)) = added {
+        return Some(format!(
+            "{kind} {name} is not one of ours: stop what made it, and remove it with `sqlite3 nexus.db 'DROP {} {name}'`, or put \
+             back a copy from before",
+            kind.to_uppercase()
+        ));
+    }
+    let missing = expected.iter().find(|one| !found.iter().any(|other| same_name(one, other)));
+    if let Some((kind, name, _)) = missing {
+        return Some(format!("{kind} {name} is missing: put back a copy from before"));
+    }
+    let changed = expected.iter().find(|one| !found.contains(one));
+    changed.map(|(kind, name, _)| {
+        format!("{kind} {name} was changed: put back a copy from before it was")
+    })
+}
+
+/// Refuses what is no store of this program, or of a later one.
+pub(super) fn check_header(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let path = path.to_owned();
+    let application: i64 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if application == 0 && found == 0 && schema(connection)?.is_empty() {
+        return Err(StoreError::Damaged { what: "it holds nothing at all".to_owned() });
+    }
+    match found {
+        _ if application != APPLICATION_ID => Err(StoreError::Foreign { path }),
+        SCHEMA_VERSION => Ok(()),
+        known_later if known_later > SCHEMA_VERSION => {
+            Err(StoreError::NewerSchema { path, found, known: SCHEMA_VERSION })
+        }
+        _ => Err(StoreError::Damaged { what: format!("there is no schema {found}") }),
+    }
+}

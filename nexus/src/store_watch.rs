@@ -1,0 +1,161 @@
+//! The store seen from outside: health checks and metrics of the one that is open. While Nexus is sealed there is none, and
+//! the check of the root key says why.
+
+use std::{fmt, sync::Arc};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+};
+use spike_common::daemon::chain;
+use time::OffsetDateTime;
+
+use crate::{nexus::Nexus, store::Store};
+
+/// A transaction that takes longer hangs: every lock is given up after `SPIKE_NEXUS_DB_BUSY_TIMEOUT_MS`, 5 s if nobody
+/// changed it.
+const HANGS: time::Duration = time::Duration::seconds(10);
+
+/// Whether writes are done, as the last attempt had it.
+///
+/// # Errors
+/// What keeps them from being done.
+pub(crate) fn write_check(nexus: &Nexus, now: OffsetDateTime) -> Result<(), String> {
+    with_store(nexus, |store| {
+        let condition = store.condition();
+        if !condition.writer_is_alive() {
+            return Err("the thread that writes the store has ended: restart Nexus".to_owned());
+        }
+        if let Some(failure) = condition.write_failure() {
+            return Err(format!("the store cannot be written: {}", failure.reason));
+        }
+        if let Some(since) = condition.busy_since().and_then(at)
+            && now - since > HANGS
+        {
+            return Err(format!("a write has been under way since {since}"));
+        }
+        condition.policy_failure().map_or(Ok(()), Err)
+    })
+}
+
+/// Whether reads are done, as the last one had it. After a failure it is tried here, since nobody else may be reading.
+///
+/// # Errors
+/// What keeps them from being done.
+pub(crate) fn read_check(nexus: &Nexus) -> Result<(), String> {
+    with_store(nexus, |store| match store.condition().read_failure() {
+        None => Ok(()),
+        Some(_) => {
+            store.try_read().map_err(|error| format!("the store cannot be read: {}", chain(&error)))
+        }
+    })
+}
+
+/// Whether acknowledged commits were lost and nobody has looked after it.
+///
+/// # Errors
+/// What is known about it.
+pub(crate) fn loss_check(nexus: &Nexus) -> Result<(), String> {
+    with_store(nexus, |store| store.loss().map_or(Ok(()), |loss| Err(loss.told.clone())))
+}
+
+/// Whether upstream's data is in the store, as far as there is any.
+///
+/// # Errors
+/// What is not, and why.
+pub(crate) fn import_check(nexus: &Nexus) -> Result<(), String> {
+    with_store(nexus, |store| store.import().check())
+}
+
+fn with_store(
+    nexus: &Nexus,
+    check: impl FnOnce(&Store) -> Result<(), String>,
+) -> Result<(), String> {
+    let Ok(unsealed) = nexus.seal().unsealed() else { return Ok(()) };
+    unsealed.store().map_or(Ok(()), check)
+}
+
+fn at(nanos: i64) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos)).ok()
+}
+
+/// The open store in numbers; nothing while Nexus is sealed.
+#[derive(Debug)]
+pub(crate) struct StoreMetrics(pub(crate) Arc<Nexus>);
+
+impl Collector for StoreMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Ok(unsealed) = self.0.seal().unsealed() else { return Ok(()) };
+        let Ok(store) = unsealed.store() else { return Ok(()) };
+        let condition = store.condition();
+        for (name, help, value) in [
+            ("store_commits", "Transactions that were committed", condition.commits()),
+            (
+                "store_commits_failed",
+                "Transactions that were not committed, or of which it is not known",
+                condition.failed_commits(),
+            ),
+        ] {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        for (name, help, histogram) in [
+            ("store_batch_writes", "Writes in one transaction", condition.batch()),
+            ("store_commit_seconds", "How long transactions take", condition.duration()),
+        ] {
+            let descriptor = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+            histogram.encode(descriptor)?;
+        }
+        let (file, log) = store.file_sizes().unwrap_or_default();
+        let last_commit = condition.last_commit().map_or(0, |at| at / 1_000_000_000);
+        let left_out = store.import_record().ok().flatten().map_or(0, |record| record.refused);
+        for (name, help, value) in [
+            (
+                "store_writer_alive",
+                "Whether the thread that writes is there",
+                i64::from(condition.writer_is_alive()),
+            ),
+            (
+                "store_writable",
+                "Whether the last attempt to write went well",
+                i64::from(condition.write_failure().is_none()),
+            ),
+            (
+                "store_readable",
+                "Whether the last attempt to read went well",
+                i64::from(condition.read_failure().is_none()),
+            ),
+            (
+                "store_queue",
+                "Writes that wait for the thread that writes",
+                i64::try_from(store.waiting_writes()).unwrap_or(i64::MAX),
+            ),
+            ("store_file_bytes", "Size of the database file", gauge(file)),
+            ("store_wal_bytes", "Size of the write-ahead log", gauge(log)),
+            (
+                "store_last_commit_timestamp_seconds",
+                "When the last transaction was committed; 0: none since the start",
+                last_commit,
+            ),
+            (
+                "store_commits_lost",
+                "1 while lost commits were noticed and nobody has looked after it",
+                i64::from(store.loss().is_some()),
+            ),
+            (
+                "store_import_left_out",
+                "Rows of upstream's database that were left out when it was imported",
+                gauge(left_out),
+            ),
+        ] {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,59 @@
+//! Policies that make an administrator without saying so: nobody writes one by accident.
+//!
+//! `^.*$` finds the reserved paths too, so that with `write` or `super` it lets its holder write policies. Nexus takes such
+//! a policy, as upstream's does; this program asks first.
+
+use spike_common::wire::PolicyPutRequest;
+use spike_policy::lint::Code;
+
+use super::lint;
+use crate::context::Context;
+use crate::error::Error;
+
+/// Whether to go on: there is no such policy among `requests`, or a person wants it. `reads_input`: standard input holds
+/// the policies, so that nobody can be asked there.
+///
+/// # Errors
+/// [`Error::Usage`] where nobody can be asked and `yes` was not given.
+pub(super) fn confirm(
+    requests: &[PolicyPutRequest],
+    yes: bool,
+    reads_input: bool,
+    context: &mut Context<'_>,
+) -> Result<bool, Error> {
+    let names = administrators(requests);
+    if yes || names.is_empty() {
+        return Ok(true);
+    }
+    let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    let (policies, verb) = match quoted.len() {
+        1 => ("the policy", "makes"),
+        _ => ("the policies", "make"),
+    };
+    let problem = format!(
+        "{policies} {} {verb} an administrator of every workload that matches, which may then write policies and read every secret",
+        quoted.join(", ")
+    );
+    if reads_input || !context.streams.stdin_is_terminal() {
+        return Err(Error::usage_hint(
+            problem,
+            "nothing was written. If that is meant, repeat the command with --yes; if not, name the paths that are meant, as in '^tenants/acme/.*$'",
+        ));
+    }
+    context.streams.complain("warning:", &problem);
+    let answer = context.streams.ask("Is that what you want? (y/N): ");
+    let what = "standard input".to_owned();
+    let answer = answer.map_err(|error| Error::Input { what, error })?;
+    Ok(matches!(answer.as_str(), "y" | "Y"))
+}
+
+/// The names of those that lint says it of.
+fn administrators(requests: &[PolicyPutRequest]) -> Vec<&str> {
+    let findings = lint::of_requests(requests);
+    let makes_one = |request: &&PolicyPutRequest| {
+        findings.iter().any(|finding| {
+            finding.policy == request.name && finding.code == Code::Administrator.as_str()
+        })
+    };
+    requests.iter().filter(makes_one).map(|request| request.name.as_str()).collect()
+}

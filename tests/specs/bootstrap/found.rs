@@ -1,0 +1,215 @@
+//! Bootstrap takes the place of nothing: not of a key in use, not of data, not of a share. With the real programs, and with
+//! what was there before in use afterwards.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use spike_common::config::Backend;
+use spike_tests::{PATIENCE, fake_keeper::FakeKeeper, secrets::put};
+
+use super::{IMPATIENT, data_is_there, marker, no_share_was_replaced, on_fakes, with_data};
+use crate::crew;
+
+/// As a person who wants another key runs it.
+const FORCED: [(&str, &str); 3] = [IMPATIENT[0], IMPATIENT[1], ("SPIKE_BOOTSTRAP_FORCE", "true")];
+
+/// It overwrote every share, and Nexus lost its key if it was restarted before it had given them back.
+#[tokio::test]
+async fn forced_on_a_live_system_it_refuses_and_says_what_to_stop_and_restart() -> Result<()> {
+    let mut crew = with_data().await?;
+    let key = crew.status().await?.root_key;
+    let told = crew.bootstrap(&FORCED).await?;
+    assert_eq!(told.status, 3, "{}", told.text);
+    for part in ["runs and has a root key", "stop Nexus", "restart Keeper 1 at https://localhost:"]
+    {
+        assert!(told.text.contains(part), "{part}: {}", told.text);
+    }
+    no_share_was_replaced(&crew)?;
+    crew.crash_nexus().await?;
+    data_is_there(&mut crew).await?;
+    assert_eq!(crew.status().await?.root_key, key);
+    crew.stop().await
+}
+
+/// F1, cli-config-deploy 7.3 "Bootstrap re-ran and changed the key": upstream comes up with the new key and calls itself
+/// healthy; nothing can be read, and what is put goes into the same file under the other key.
+#[tokio::test]
+async fn forced_while_nexus_was_away_it_takes_no_share_from_the_keepers_that_hold_one() -> Result<()>
+{
+    let mut crew = with_data().await?;
+    crew.nexus().terminate().await?;
+    let told = crew.bootstrap(&FORCED).await?;
+    assert_eq!(told.status, 3, "{}", told.text);
+    for part in
+        ["does not run", "holds a share of a root key", "restart Keeper 1 at", "Keeper 3 at"]
+    {
+        assert!(told.text.contains(part), "{part}: {}", told.text);
+    }
+    crew.start_nexus().await?;
+    data_is_there(&mut crew).await?;
+    crew.stop().await
+}
+
+/// Whoever puts everything aside that a new key would take the place of gets one; what was put aside is as it was.
+#[tokio::test]
+async fn forced_with_nexus_stopped_and_keepers_restarted_a_new_key_is_made_and_old_data_is_kept()
+-> Result<()> {
+    let mut crew = with_data().await?;
+    let (key, shares) = (crew.status().await?.root_key, crew.recover().await?);
+    crew.nexus().terminate().await?;
+    crew.lose_keepers(1..=3).await?;
+    crew.bring_back_keepers(1..=3).await?;
+    let before = fs::read(crew.dir().join("data/nexus.db"))?;
+    let told = crew.bootstrap(&FORCED).await?;
+    assert_eq!(told.status, 1, "nobody proves the key while Nexus is stopped: {}", told.text);
+    assert!(told.text.contains("nobody says what lies in its data directory"), "{}", told.text);
+
+    // With the data still there the new key is refused, and the recovery shares bring the old one back.
+    crew.start_nexus().await?;
+    crew.sealed_because("which is not that of the data").await?;
+    assert_eq!(fs::read(crew.dir().join("data/nexus.db"))?, before);
+    let told = crew.bootstrap(&FORCED).await?;
+    assert_eq!(told.status, 3, "{}", told.text);
+    assert!(told.text.contains("move "), "{}", told.text);
+    for share in &shares[..2] {
+        crew.feed(share).await?;
+    }
+    data_is_there(&mut crew).await?;
+    assert_eq!(crew.status().await?.root_key, key);
+    crew.keepers_good().await?;
+
+    // With the data moved away there is a new key.
+    crew.nexus().terminate().await?;
+    fs::rename(crew.dir().join("data"), crew.dir().join("aside"))?;
+    crew.lose_keepers(1..=3).await?;
+    crew.bring_back_keepers(1..=3).await?;
+    crew.start_nexus().await?;
+    let told = crew.bootstrap(&[("SPIKE_BOOTSTRAP_FORCE", "true")]).await?;
+    assert_eq!(told.status, 0, "{}", told.text);
+    crew.ready(PATIENCE).await?;
+    assert_ne!(crew.status().await?.root_key, key);
+    crew.stop().await
+}
+
+/// Three good shares were overwritten by those of a new key, and only recovery files helped.
+#[tokio::test]
+async fn while_the_store_is_locked_and_the_marker_is_gone_it_makes_no_key_and_the_old_shares_work()
+-> Result<()> {
+    let mut crew = with_data().await?;
+    crew.nexus().terminate().await?;
+    fs::remove_file(marker(&crew))?;
+    let lock = fs::File::options().write(true).open(crew.dir().join("data/nexus.lock"))?;
+    lock.try_lock()?;
+    crew.start_nexus().await?;
+    crew.sealed_because("in use by another process").await?;
+    let told = crew.bootstrap(&[]).await?;
+    assert_eq!(told.status, 3, "{}", told.text);
+    let directory = crew.dir().join("data");
+    for part in [
+        "in use by another process",
+        directory.to_str().context("not text")?,
+        "holds a database",
+        "Keeper 2 at https://localhost:",
+        "spike operator restore",
+    ] {
+        assert!(told.text.contains(part), "{part}: {}", told.text);
+    }
+    assert!(!told.text.contains("SPIKE_BOOTSTRAP_FORCE"), "{}", told.text);
+    assert!(!marker(&crew).exists());
+    drop(lock);
+    data_is_there(&mut crew).await?;
+    no_share_was_replaced(&crew)?;
+    crew.stop().await
+}
+
+/// A store that had moved away its first Keeper, and a volume with data beside Keepers that are all new.
+#[tokio::test]
+async fn where_there_is_data_and_no_share_and_no_marker_it_makes_no_key() -> Result<()> {
+    let mut crew = with_data().await?;
+    let shares = crew.recover().await?;
+    fs::remove_file(marker(&crew))?;
+    crew.black_out().await?;
+    let told = crew.bootstrap(&[]).await?;
+    assert_eq!(told.status, 3, "{}", told.text);
+    assert!(told.text.contains("holds a database"), "{}", told.text);
+    for keeper in 1..=3 {
+        assert_eq!(crew.keeper(keeper)?.get("/readyz").await?.0, 503, "Keeper {keeper}");
+    }
+    for share in &shares[1..] {
+        crew.feed(share).await?;
+    }
+    data_is_there(&mut crew).await?;
+    crew.stop().await
+}
+
+/// Whoever has Bootstrap's SVID overwrote shares in a loop while Nexus restarted: sealed for good.
+#[tokio::test]
+async fn the_svid_of_bootstrap_takes_no_share_away_while_nexus_restarts() -> Result<()> {
+    let mut crew = with_data().await?;
+    crew.nexus().kill().await?;
+    for keeper in 1..=3 {
+        let mut connection = crew.dial_keeper_as(keeper, "/spike/bootstrap")?.connect().await?;
+        let body = format!(r#"{{"shard":{:?}}}"#, [7; 32]);
+        let answer = connection.post("/v1/store/contribute", &body).await?;
+        assert_eq!((answer.status, &answer.json()["err"]), (409, &"entity_exists".into()));
+    }
+    crew.start_nexus().await?;
+    data_is_there(&mut crew).await?;
+    no_share_was_replaced(&crew)?;
+    crew.stop().await
+}
+
+/// The marker stayed, and Nexus was sealed for good when it was given a store later.
+#[tokio::test]
+async fn where_nexus_is_on_the_memory_backend_nothing_is_remembered() -> Result<()> {
+    let crew = crew().backend(Backend::Memory).start_sealed().await?;
+    let told = crew
+        .bootstrap(&[
+            ("SPIKE_NEXUS_BACKEND_STORE", "sqlite"),
+            ("SPIKE_NEXUS_SHAMIR_SHARES", "1"),
+            ("SPIKE_NEXUS_SHAMIR_THRESHOLD", "1"),
+            ("SPIKE_NEXUS_KEEPER_PEERS", "https://localhost:1"),
+        ])
+        .await?;
+    assert_eq!(told.status, 0, "{}", told.text);
+    assert!(told.text.contains("the memory backend needs no root key"), "{}", told.text);
+    assert!(!marker(&crew).exists());
+    crew.stop().await
+}
+
+/// In one of six plain restarts beside a Job whose marker was gone, the Job was quicker than the Keepers.
+#[tokio::test]
+async fn beside_a_nexus_that_is_just_starting_it_waits_and_makes_no_key() -> Result<()> {
+    let (mut crew, keepers) = on_fakes(3, 2).await?;
+    assert_eq!(crew.bootstrap(&[]).await?.status, 0);
+    crew.ready(PATIENCE).await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
+    let key = crew.status().await?.root_key;
+    fs::remove_file(marker(&crew))?;
+    for keeper in &keepers {
+        keeper.say(500, "{}");
+    }
+    crew.crash_nexus().await?;
+    crew.sealed_because("root_key").await?;
+    let late = async {
+        for keeper in &keepers {
+            keeper.asked_again(4).await?;
+        }
+        keepers.iter().for_each(FakeKeeper::be_honest);
+        anyhow::Ok(())
+    };
+    let (told, late) = tokio::join!(crew.bootstrap(&[]), late);
+    late?;
+    let told = told?;
+    assert_eq!(told.status, 0, "{}", told.text);
+    assert!(told.text.contains("nothing to do: Nexus has a root key already"), "{}", told.text);
+    assert!(marker(&crew).exists(), "it remembers now");
+    data_is_there(&mut crew).await?;
+    assert_eq!(crew.status().await?.root_key, key);
+    let by_bootstrap = |keeper: &FakeKeeper| {
+        let given = keeper.given();
+        given.iter().filter(|given| given.from.ends_with("/spike/bootstrap")).count()
+    };
+    assert_eq!(keepers.iter().map(by_bootstrap).collect::<Vec<_>>(), [1, 1, 1]);
+    crew.stop().await
+}

@@ -1,0 +1,91 @@
+//! Bodies that do not end take no more memory than there is a budget for, and give it back.
+
+use std::{pin::pin, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use spike_tests::{
+    Running, eventually,
+    hostile::{
+        MIB,
+        attack::{Held, unfinished_bodies},
+        resident,
+    },
+};
+use tokio::time::Instant;
+
+use super::{PUT, http2_as, operator_is_served};
+use crate::{WORKLOAD, scenario};
+
+/// What Nexus may take while it is attacked, and what it must be back under, and when.
+pub(super) const MOST: u64 = 256 * MIB;
+pub(super) const BACK: u64 = 64 * MIB;
+const BACK_WITHIN: Duration = Duration::from_secs(30);
+
+/// An attack that is complete is held until memory has not grown for so long, and for so long at the most.
+const STILL: Duration = Duration::from_secs(2);
+const HELD: Duration = Duration::from_secs(20);
+
+/// Lets an attack run, and holds what it has for a while; meanwhile Nexus stays within its bound and an operator is
+/// served. Afterwards the memory comes back.
+pub(super) async fn is_borne(
+    cluster: &mut Running,
+    attack: impl Future<Output = Result<Held>>,
+) -> Result<Held> {
+    let pid = cluster.nexus().pid().context("Nexus runs")?;
+    let mut attack = pin!(attack);
+    let (mut held, mut complete) = (None, None);
+    let (mut most, mut grown) = (0, Instant::now());
+    while complete.is_none_or(|at: Instant| grown.max(at).elapsed() < STILL && at.elapsed() < HELD)
+    {
+        let pause = tokio::time::sleep(Duration::from_millis(50));
+        tokio::select! {
+            done = &mut attack, if held.is_none() => {
+                held = Some(done?);
+                complete = Some(Instant::now());
+            }
+            () = pause => {}
+        }
+        let taken = resident(pid)?;
+        ensure!(taken <= MOST, "Nexus takes {} MiB", taken / MIB);
+        if taken > most + MIB {
+            (most, grown) = (taken, Instant::now());
+        }
+        operator_is_served(cluster).await?;
+    }
+    held.context("the attack is complete")
+}
+
+pub(super) async fn memory_comes_back(cluster: &mut Running) -> Result<()> {
+    let pid = cluster.nexus().pid().context("Nexus runs")?;
+    let mut taken = 0;
+    let back = eventually("memory back", BACK_WITHIN, async || {
+        taken = resident(pid)?;
+        Ok((taken <= BACK).then_some(()))
+    })
+    .await;
+    back.with_context(|| format!("Nexus still takes {} MiB", taken / MIB))
+}
+
+async fn unfinished(connections: usize, streams: usize, bytes: u64) -> Result<()> {
+    let mut cluster = scenario().start().await?;
+    let dialer = http2_as(&cluster, WORKLOAD)?;
+    let bytes = usize::try_from(bytes)?;
+    let attack = unfinished_bodies(&dialer, PUT, (connections, streams), bytes);
+    let held = is_borne(&mut cluster, attack).await?;
+    assert_eq!(held.http2.len(), connections, "the attack took place");
+    drop(held);
+    memory_comes_back(&mut cluster).await?;
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn unfinished_bodies_on_one_connection_stay_within_the_budget_and_give_it_back() -> Result<()>
+{
+    unfinished(1, 128, 4 * MIB).await
+}
+
+#[tokio::test]
+async fn unfinished_bodies_on_eight_connections_stay_within_the_budget_and_give_it_back()
+-> Result<()> {
+    unfinished(8, 128, MIB).await
+}

@@ -1,0 +1,63 @@
+//! A workload that is denied again and again is told to wait, and what it may do it goes on doing.
+
+use std::{sync::Arc, time::Instant};
+
+use anyhow::{Context, Result};
+use spike_tests::{
+    hostile::{
+        MIB,
+        attack::{post, requests},
+    },
+    policies::allow,
+    secrets,
+};
+
+use super::{GET, operator_is_served};
+use crate::{WORKLOAD, scenario};
+
+/// As many as one process sends within some seconds.
+const REQUESTS: usize = 10_000;
+const CONNECTIONS: usize = 64;
+
+/// What the denials of one identity may add to the audit log: so much at once, and so much each second.
+const AUDIT_BURST: u64 = MIB;
+const AUDIT_RATE: u64 = MIB / 2;
+
+#[tokio::test]
+async fn who_is_denied_again_and_again_is_told_to_wait_and_still_reads_what_it_may() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let superuser = cluster.superuser()?;
+    superuser.put_secret(&secrets::put("open", &[("k", "v")])).await?;
+    superuser.put_policy(&allow("open", WORKLOAD, "^open$", &["read"])).await?;
+    let dialer = Arc::new(cluster.dial_as(WORKLOAD)?);
+    let path = format!("closed/{}", "x".repeat(400));
+    let denied = post(GET, &format!(r#"{{"path":"{path}"}}"#));
+    let before = cluster.audit_text()?.len() as u64;
+    let begun = Instant::now();
+
+    let attack = {
+        let dialer = Arc::clone(&dialer);
+        tokio::spawn(async move { requests(&dialer, &denied, CONNECTIONS, REQUESTS).await })
+    };
+    let mut honest = dialer.connect().await?;
+    let mut reads = 0;
+    while !attack.is_finished() {
+        let answer = honest.post(GET, r#"{"path":"open"}"#).await.context("an allowed read")?;
+        assert_eq!(answer.status, 200, "an allowed read");
+        reads += 1;
+    }
+    operator_is_served(&cluster).await?;
+    let tally = attack.await??;
+    let grown = cluster.audit_text()?.len() as u64 - before;
+    let seconds = begun.elapsed().as_secs() + 1;
+
+    assert!(reads > 0);
+    assert!(tally.count(401) > 0, "the first are told why: {tally:?}");
+    assert!(tally.count(429) > 0, "the others are told to wait: {tally:?}");
+    assert_eq!(tally.retry_after, tally.count(429), "and for how long: {tally:?}");
+    let answered = tally.count(401) + tally.count(429);
+    assert_eq!(answered + tally.unanswered, REQUESTS as u64, "{tally:?}");
+    let allowed = AUDIT_BURST + AUDIT_RATE * seconds;
+    assert!(grown <= allowed, "{grown} bytes of audit log in {seconds} s");
+    cluster.stop().await
+}

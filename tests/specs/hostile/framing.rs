@@ -1,0 +1,133 @@
+//! HTTP/1.1 whose length two readers may see differently: what request smuggling is made of (RFC 9112, section 11.2).
+//! There is no proxy between a peer and Nexus that could be fooled; still one request must never become two.
+
+use anyhow::{Context, Result, ensure};
+use spike_tests::{Running, SUPERUSER, raw::Connection};
+
+use super::{LIST, operator_is_served};
+use crate::scenario;
+
+/// What is hidden behind the first request in every case: answered, it would be a second answer.
+fn hidden() -> String {
+    format!("POST {LIST} HTTP/1.1\r\nHost: hidden\r\nContent-Length: 2\r\n\r\n{{}}")
+}
+
+/// Every answer that comes until the connection ends, or nothing more does.
+async fn answers(connection: &mut Connection) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    let more = std::time::Duration::from_secs(1);
+    while let Ok(Ok(answer)) = tokio::time::timeout(more, connection.answer()).await {
+        statuses.push(answer.status);
+    }
+    statuses
+}
+
+async fn statuses_of(cluster: &Running, fields: &str, body: &str) -> Result<Vec<u16>> {
+    let mut connection = cluster.dial_as(SUPERUSER)?.connect().await?;
+    let request = format!("POST {LIST} HTTP/1.1\r\nHost: x\r\n{fields}\r\n{body}{}", hidden());
+    connection.send(request).await.context("the request cannot be sent")?;
+    Ok(answers(&mut connection).await)
+}
+
+/// The end of a connection is the only safe thing after a length that is in doubt.
+#[tokio::test]
+async fn a_length_in_doubt_is_answered_400_and_nothing_after_it_is_read() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let mut wrong = Vec::new();
+    for (what, fields, body) in [
+        ("two lengths", "Content-Length: 2\r\nContent-Length: 200\r\n", "{}"),
+        ("two lengths in one field", "Content-Length: 2, 200\r\n", "{}"),
+        ("a length with a sign", "Content-Length: +2\r\n", "{}"),
+        ("a length that is negative", "Content-Length: -1\r\n", "{}"),
+        ("a length that is no number", "Content-Length: 0x2\r\n", "{}"),
+        ("a length beyond every number", "Content-Length: 99999999999999999999999\r\n", "{}"),
+        ("an encoding that is not known", "Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"),
+        (
+            "chunks that are not the last encoding",
+            "Transfer-Encoding: chunked, gzip\r\n",
+            "0\r\n\r\n",
+        ),
+        ("a folded field", "Transfer-Encoding:\r\n chunked\r\nContent-Length: 2\r\n", "{}"),
+        ("a blank before the colon", "Content-Length : 2\r\n", "{}"),
+        ("a blank before the name", " Content-Length: 2\r\n", "{}"),
+        ("a name with a control character", "Content\u{b}Length: 2\r\n", "{}"),
+        ("a NUL in a value", "X-Value: a\0b\r\nContent-Length: 2\r\n", "{}"),
+        ("a carriage return alone", "X-Value: a\rContent-Length: 2\r\nContent-Length: 2\r\n", "{}"),
+        (
+            "a chunk whose size is no number",
+            "Transfer-Encoding: chunked\r\n",
+            "2x\r\n{}\r\n0\r\n\r\n",
+        ),
+        ("a chunk with a sign", "Transfer-Encoding: chunked\r\n", "+2\r\n{}\r\n0\r\n\r\n"),
+        (
+            "a chunk beyond every number",
+            "Transfer-Encoding: chunked\r\n",
+            "ffffffffffffffff0\r\n{}",
+        ),
+        ("a chunk longer than it says", "Transfer-Encoding: chunked\r\n", "1\r\n{}\r\n0\r\n\r\n"),
+    ] {
+        let statuses = statuses_of(&cluster, fields, body).await.context(what)?;
+        if statuses != [400] {
+            wrong.push(format!("{what}: {statuses:?}"));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    operator_is_served(&cluster).await?;
+    cluster.stop().await
+}
+
+/// RFC 9112, section 6.3: the encoding overrides the length. Whoever takes such a request for whole must take it by its
+/// chunks, and answer what follows them as a request of its own; or refuse it.
+#[tokio::test]
+async fn a_length_beside_an_encoding_is_overridden_or_refused() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let body = "2\r\n{}\r\n0\r\n\r\n";
+    for fields in [
+        "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+    ] {
+        let statuses = statuses_of(&cluster, fields, body).await?;
+        ensure!(
+            matches!(statuses.as_slice(), [400 | 200] | [200, 200]),
+            "{fields:?}: {statuses:?}"
+        );
+    }
+    operator_is_served(&cluster).await?;
+    cluster.stop().await
+}
+
+/// What follows a chunk's size is passed over within bounds.
+#[tokio::test]
+async fn chunk_extensions_are_passed_over_and_do_not_go_on_for_ever() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    let short = "2;name=value\r\n{}\r\n0\r\n\r\n";
+    assert_eq!(statuses_of(&cluster, chunked, short).await?, [200, 200]);
+    let long = format!("2;{}\r\n{{}}\r\n0\r\n\r\n", "x".repeat(1 << 20));
+    let statuses = statuses_of(&cluster, chunked, &long).await.unwrap_or_default();
+    ensure!(matches!(statuses.as_slice(), [] | [400]), "{statuses:?}");
+    operator_is_served(&cluster).await?;
+    cluster.stop().await
+}
+
+/// Go's server and ours take a line feed alone for the end of a line (RFC 9112, section 2.2 lets them): one request.
+#[tokio::test]
+async fn lines_that_end_with_a_line_feed_alone_make_one_request() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let mut connection = cluster.dial_as(SUPERUSER)?.connect().await?;
+    connection.send(format!("POST {LIST} HTTP/1.1\nHost: x\nContent-Length: 2\n\n{{}}")).await?;
+    let statuses = answers(&mut connection).await;
+    ensure!(matches!(statuses.as_slice(), [200 | 400]), "{statuses:?}");
+    operator_is_served(&cluster).await?;
+    cluster.stop().await
+}
+
+/// Requests one after the other without waiting are answered in their order.
+#[tokio::test]
+async fn pipelined_requests_are_answered_one_by_one() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let mut connection = cluster.dial_as(SUPERUSER)?.connect().await?;
+    connection.send(hidden().repeat(50)).await?;
+    assert_eq!(answers(&mut connection).await, [200; 50]);
+    cluster.stop().await
+}

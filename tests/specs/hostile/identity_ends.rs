@@ -1,0 +1,150 @@
+//! An identity ends when its SVID does, whatever the peer does to keep its connection, and never later does a daemon.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use spike_common::clock;
+use spike_tests::{
+    Credential, Running, SUPERUSER,
+    hostile::{Http2Peer, Manners, attack::post},
+};
+use time::OffsetDateTime;
+use tokio::time::timeout;
+
+use super::{LIST, http2_as};
+use crate::scenario;
+
+const SVID: Duration = Duration::from_secs(5);
+
+/// A certificate is valid through the whole of its last second.
+const LAST_SECOND: Duration = Duration::from_secs(1);
+
+/// Within this time after its end a connection must be closed, on a machine that has nothing else to do.
+const CLOSED_WITHIN: Duration = Duration::from_secs(5);
+
+/// And as much for a machine that has.
+const BUSY: Duration = Duration::from_secs(5);
+
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A superuser whose SVID ends soon, and when.
+fn short_lived(cluster: &Running) -> Result<(Credential, OffsetDateTime)> {
+    let ca = cluster.workload_api().ca();
+    let credential = Credential::sound(ca, cluster.id(SUPERUSER)?, SVID)?;
+    let ends = credential.source()?.current().context("an SVID")?.not_after();
+    Ok((credential, ends))
+}
+
+/// What a stubborn client got: when each request that was answered 200 was sent, and when it found the connection closed.
+struct Course {
+    served: Vec<OffsetDateTime>,
+    closed: Option<OffsetDateTime>,
+}
+
+impl Course {
+    const fn new() -> Self {
+        Self { served: Vec::new(), closed: None }
+    }
+
+    fn check(&self, ends: OffsetDateTime) {
+        assert!(!self.served.is_empty(), "it was served while its SVID was valid");
+        let late = self.served.iter().filter(|sent| **sent > ends + LAST_SECOND).count();
+        assert_eq!(late, 0, "served after the end of its SVID");
+        assert!(self.closed.is_some(), "still open {:?} after its SVID", CLOSED_WITHIN + BUSY);
+    }
+}
+
+#[tokio::test]
+async fn over_http_2_a_peer_that_will_not_leave_is_refused_and_closed_at_the_end_of_its_svid()
+-> Result<()> {
+    let cluster = scenario().start().await?;
+    let (credential, ends) = short_lived(&cluster)?;
+    let dialer = cluster.stranger().showing(&credential).offering("h2");
+    let mut peer = Http2Peer::connect(&dialer, Manners::STAYS).await?;
+    let mut course = Course::new();
+    while clock::now() < ends + CLOSED_WITHIN + BUSY {
+        let sent = clock::now();
+        if peer.has_ended() {
+            course.closed = Some(sent);
+            break;
+        }
+        // After a GOAWAY a server may pass over a new stream: nobody waits for its answer.
+        if let Ok(stream) = peer.ask(LIST, b"{}").await
+            && let Ok(Ok(reply)) = timeout(PAUSE * 5, peer.reply(stream)).await
+            && reply.status == Some(200)
+        {
+            course.served.push(sent);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    course.check(ends);
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn over_http_1_1_a_peer_that_goes_on_asking_is_closed_at_the_end_of_its_svid() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let (credential, ends) = short_lived(&cluster)?;
+    let mut connection = cluster.stranger().showing(&credential).connect().await?;
+    let mut course = Course::new();
+    while clock::now() < ends + CLOSED_WITHIN + BUSY {
+        let sent = clock::now();
+        match connection.exchange(post(LIST, "{}")).await {
+            Ok(answer) if answer.status == 200 => course.served.push(sent),
+            Ok(_) => {}
+            Err(_) => {
+                course.closed = Some(sent);
+                break;
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    course.check(ends);
+    cluster.stop().await
+}
+
+/// A body that is fed byte by byte keeps a request in flight, and must not keep its connection.
+#[tokio::test]
+async fn a_request_that_is_kept_in_flight_does_not_outlive_the_svid_either() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let (credential, ends) = short_lived(&cluster)?;
+    let dialer = cluster.stranger().showing(&credential).offering("h2");
+    let mut peer = Http2Peer::connect(&dialer, Manners::STAYS).await?;
+    let stream = peer.open(LIST).await?;
+    let mut connection = cluster.stranger().showing(&credential).connect().await?;
+    connection
+        .send(format!("POST {LIST} HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n"))
+        .await?;
+    let (mut http1_closed, mut http2_closed) = (false, false);
+    while clock::now() < ends + CLOSED_WITHIN + BUSY && !(http1_closed && http2_closed) {
+        http1_closed |= connection.send(" ").await.is_err();
+        peer.feed(stream, b" ", false).await.ok();
+        http2_closed |= peer.has_ended();
+        tokio::time::sleep(PAUSE).await;
+    }
+    assert!(http1_closed && http2_closed, "HTTP/1.1: {http1_closed}, HTTP/2: {http2_closed}");
+    cluster.stop().await
+}
+
+/// The drain time is 20 s, unless a setting says otherwise.
+#[tokio::test]
+async fn a_peer_that_will_not_leave_does_not_hold_up_the_end_of_nexus() -> Result<()> {
+    let mut cluster = scenario().start().await?;
+    let mut peer = Http2Peer::connect(&http2_as(&cluster, SUPERUSER)?, Manners::STAYS).await?;
+    assert_eq!(peer.post(LIST, b"{}").await?.status, Some(200));
+    cluster.nexus().signal_term()?;
+    let stubborn = async {
+        while peer.ask(LIST, b"{}").await.is_ok() {
+            tokio::time::sleep(PAUSE).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let ended = async { timeout(Duration::from_secs(12), cluster.nexus().wait()).await };
+    let ended = tokio::select! {
+        () = stubborn => unreachable!("it never ends"),
+        ended = ended => ended,
+    };
+    let status = ended.context("Nexus waits for a peer that will not leave")??;
+    assert_eq!(status.code(), Some(0));
+    Ok(())
+}

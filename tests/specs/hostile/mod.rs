@@ -1,0 +1,64 @@
+//! Peers that break the protocol on purpose, or ask for too much (design 5): what they get, what is written down, and
+//! that everybody else is served. Each holds on HTTP/1.1 and on HTTP/2.
+
+mod answers;
+mod audit;
+mod bodies;
+mod connections;
+mod denials;
+mod dropped;
+mod framing;
+mod identity_ends;
+mod protocol;
+mod readers;
+mod withdrawn;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use spike_tests::{PATIENCE, Running, SUPERUSER, eventually, raw::Dialer};
+
+const LIST: &str = "/v1/store/secrets?action=list";
+const GET: &str = "/v1/store/secrets?action=get";
+const PUT: &str = "/v1/store/secrets";
+
+/// A client of HTTP/2 that decides every frame itself.
+fn http2_as(cluster: &Running, path: &str) -> Result<Dialer> {
+    Ok(cluster.dial_as(path)?.offering("h2"))
+}
+
+/// An operator gets in and is served, over a new connection of each protocol.
+async fn operator_is_served(cluster: &Running) -> Result<()> {
+    let answer = cluster.post(LIST, "{}").await.context("the operator is not served")?;
+    ensure!(answer.status == 200, "the operator is answered {}", answer.status);
+    let http2 = http2_as(cluster, SUPERUSER)?.connect().await?.http2().await;
+    let status = http2?.post(LIST, "{}").await?.status();
+    ensure!(status == 200, "the operator is answered {status} over HTTP/2");
+    Ok(())
+}
+
+/// Every audit record of Nexus so far.
+fn audit_records(cluster: &Running) -> Result<Vec<Value>> {
+    let text = cluster.audit_text()?;
+    let lines = text.lines().map(|line| {
+        let mut line: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
+        Ok(line.get_mut("audit").context("a line without a record")?.take())
+    });
+    lines.collect()
+}
+
+/// Waits for an audit record.
+async fn audit_record(
+    cluster: &Running,
+    what: &str,
+    is_it: impl Fn(&Value) -> bool,
+) -> Result<Value> {
+    eventually(&format!("an audit line of {what}"), PATIENCE / 6, async || {
+        Ok(audit_records(cluster)?.into_iter().find(&is_it))
+    })
+    .await
+}
+
+/// The SPIFFE ID with this path, as the audit log has it.
+fn spiffe_id(path: &str) -> String {
+    format!("spiffe://spike.ist{path}")
+}

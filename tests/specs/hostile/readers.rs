@@ -1,0 +1,151 @@
+//! Answers that nobody takes, and answers that somebody takes slowly: the first are cut off, the second are not.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use spike_tests::{
+    PATIENCE, Running, SUPERUSER,
+    hostile::{
+        Http2Peer, MIB, Manners,
+        attack::{Held, post, unread_answers, untaken_answers},
+        frame::Frame,
+    },
+    policies::allow,
+    raw::{Connection, Dialer},
+    secrets,
+};
+use tokio::{io::AsyncReadExt, time::Instant};
+
+use super::{
+    GET,
+    bodies::{is_borne, memory_comes_back},
+    http2_as,
+};
+use crate::{WORKLOAD, scenario};
+
+/// A request for the large secret.
+const ASK: &str = r#"{"path":"large"}"#;
+
+/// Puts a secret of so many bytes, which the workload may read.
+async fn large_secret(cluster: &Running, bytes: u64) -> Result<()> {
+    let superuser = cluster.superuser()?;
+    let value = "x".repeat(usize::try_from(bytes)?);
+    superuser.put_secret(&secrets::put("large", &[("value", &value)])).await?;
+    superuser.put_policy(&allow("large", WORKLOAD, "^large$", &["read"])).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_over_http_2_stay_within_the_budget() -> Result<()> {
+    let mut cluster = scenario().start().await?;
+    large_secret(&cluster, 3 * MIB).await?;
+    let dialer = http2_as(&cluster, WORKLOAD)?;
+    let attack = untaken_answers(&dialer, (GET, ASK.as_bytes()), (2, 100));
+    let held = is_borne(&mut cluster, attack).await?;
+    drop(held);
+    memory_comes_back(&mut cluster).await?;
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_over_http_1_1_stay_within_the_budget() -> Result<()> {
+    let mut cluster = scenario().start().await?;
+    large_secret(&cluster, 3 * MIB).await?;
+    let dialer = cluster.dial_as(WORKLOAD)?;
+    let request = post(GET, ASK);
+    let attack = unread_answers(&dialer, &request, (100, 2));
+    let held = is_borne(&mut cluster, attack).await?;
+    drop(held);
+    memory_comes_back(&mut cluster).await?;
+    cluster.stop().await
+}
+
+/// The limit between two requests, and how long the slow readers take: clearly longer.
+const IDLE: &str = "31s";
+const SLOW: Duration = Duration::from_secs(50);
+
+/// Longer than what the kernel keeps for a connection on both sides, and what is left of it after [`IDLE`].
+const ANSWER: u64 = 16 * MIB;
+const STEPS: u32 = 200;
+
+/// Reads an answer over HTTP/1.1 piece by piece, and tells how long it was.
+async fn read_slowly(mut connection: Connection) -> Result<u64> {
+    connection.send(post(GET, ASK)).await?;
+    let mut stream = connection.into_stream();
+    let mut piece = vec![0; usize::try_from(ANSWER)? / STEPS as usize];
+    let mut read = 0;
+    let begun = Instant::now();
+    for step in 1.. {
+        let wanted = ANSWER.saturating_sub(read).min(piece.len() as u64);
+        if wanted == 0 {
+            return Ok(read);
+        }
+        let room = piece.get_mut(..usize::try_from(wanted)?).context("a piece")?;
+        stream.read_exact(room).await.with_context(|| format!("cut off after {read} bytes"))?;
+        read += wanted;
+        tokio::time::sleep_until(begun + SLOW / STEPS * step).await;
+    }
+    Ok(read)
+}
+
+/// The same over HTTP/2, where a slow reader opens its window slowly.
+async fn take_slowly(dialer: Arc<Dialer>) -> Result<u64> {
+    let step_by = u32::try_from(ANSWER)? / STEPS;
+    let manners = Manners { window: step_by, ..Manners::GOOD };
+    let mut peer = Http2Peer::connect(&dialer, manners).await?;
+    let stream = peer.ask(GET, ASK.as_bytes()).await?;
+    let begun = Instant::now();
+    for step in 1.. {
+        let reply = peer.so_far(stream);
+        if reply.is_over() || peer.has_ended() {
+            ensure!(reply.finished, "cut off after {} bytes", reply.length);
+            return Ok(reply.length);
+        }
+        tokio::time::sleep_until(begun + SLOW / STEPS * step).await;
+        peer.send(&Frame::window(stream, step_by)).await.ok();
+    }
+    Ok(0)
+}
+
+/// Reads what is left of a stalled answer: the connection was cut off where it is not the whole.
+async fn left_of(held: Held) -> Result<u64> {
+    let connection = held.http1.into_iter().next().context("a connection")?;
+    let mut read = 0;
+    let mut stream = connection.into_stream();
+    let mut piece = vec![0; 1 << 20];
+    while let Ok(bytes @ 1..) = stream.read(&mut piece).await {
+        read += bytes as u64;
+        if read >= ANSWER {
+            break;
+        }
+    }
+    Ok(read)
+}
+
+#[tokio::test]
+async fn a_slow_but_steady_reader_gets_all_of_its_answer_and_one_that_stalls_is_cut_off()
+-> Result<()> {
+    let cluster = scenario()
+        .setting("SPIKE_HTTP_SERVER_IDLE_TIMEOUT", IDLE)
+        .setting("SPIKE_HTTP_SERVER_MAX_BODY_SIZE", "33554432")
+        .setting("SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID", "67108864")
+        .start()
+        .await?;
+    large_secret(&cluster, ANSWER).await?;
+    let slow_http1 = tokio::spawn(read_slowly(cluster.dial_as(SUPERUSER)?.connect().await?));
+    let slow_http2 = tokio::spawn(take_slowly(Arc::new(http2_as(&cluster, SUPERUSER)?)));
+    let stalled_http1 =
+        unread_answers(&cluster.dial_as(WORKLOAD)?, &post(GET, ASK), (1, 1)).await?;
+    let stalled_http2 =
+        untaken_answers(&http2_as(&cluster, WORKLOAD)?, (GET, ASK.as_bytes()), (1, 1)).await?;
+
+    let http1 = slow_http1.await?.context("the slow reader over HTTP/1.1");
+    let http2 = slow_http2.await?.context("the slow reader over HTTP/2");
+    assert!(http1? >= ANSWER);
+    assert!(http2? >= ANSWER);
+    let peer = stalled_http2.http2.first().context("a connection")?;
+    peer.ended(PATIENCE / 2).await.context("the reader that stalls over HTTP/2")?;
+    let read = left_of(stalled_http1).await?;
+    assert!(read < ANSWER, "the reader that stalls over HTTP/1.1 was not cut off");
+    cluster.stop().await
+}

@@ -1,0 +1,107 @@
+//! Trust that is withdrawn ends for connections that are open, too.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use spiffe::TrustDomain;
+use spike_common::clock;
+use spike_dev::ca::Ca;
+use spike_tests::{
+    Credential, Running, SUPERUSER, eventually,
+    hostile::{Http2Peer, Manners, attack::post},
+    policies::policy,
+    raw::Connection,
+};
+use tokio::time::timeout;
+
+use super::LIST;
+use crate::scenario;
+
+const HOUR: Duration = Duration::from_hours(1);
+const UPDATES: &str = "spike_trust_bundle_updates_total";
+
+/// Within this time a connection must be closed; twice as long is waited on a busy machine.
+const CLOSED_WITHIN: Duration = Duration::from_secs(5);
+
+/// One peer over both protocols.
+struct Peers {
+    http1: Connection,
+    http2: Http2Peer,
+}
+
+impl Peers {
+    async fn connect(cluster: &Running, credential: &Credential) -> Result<Self> {
+        let dialer = || cluster.stranger().showing(credential);
+        let http2 = dialer().offering("h2");
+        Ok(Self {
+            http1: dialer().connect().await?,
+            http2: Http2Peer::connect(&http2, Manners::STAYS).await?,
+        })
+    }
+
+    /// What each is answered, where it is.
+    async fn ask(&mut self) -> (Option<u16>, Option<u16>) {
+        let http1 = self.http1.exchange(post(LIST, "{}")).await.ok().map(|answer| answer.status);
+        // After a GOAWAY nobody answers a new stream.
+        let limit = Duration::from_secs(2);
+        let http2 = timeout(limit, self.http2.post(LIST, b"{}")).await;
+        (http1, http2.ok().and_then(Result::ok).and_then(|reply| reply.status))
+    }
+
+    /// Both are refused from now on, and closed.
+    async fn are_refused_and_closed(mut self) -> Result<()> {
+        let (http1, http2) = self.ask().await;
+        assert!(http1 != Some(200) && http2 != Some(200), "still served: {http1:?}, {http2:?}");
+        eventually("the end of both connections", CLOSED_WITHIN * 2, async || {
+            let http1_open = self.http1.exchange(post(LIST, "{}")).await.is_ok();
+            Ok((!http1_open && self.http2.has_ended()).then_some(()))
+        })
+        .await
+    }
+}
+
+async fn updates(cluster: &Running) -> Result<f64> {
+    cluster.until_metric(UPDATES, |_| true).await
+}
+
+#[tokio::test]
+async fn once_federation_has_ended_an_open_connection_is_refused_and_closed() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let foreign = TrustDomain::new("elsewhere.example")?;
+    let ca = Ca::new(foreign.clone(), clock::now())?;
+    let id = "spiffe://elsewhere.example/app".parse()?;
+    let credential = Credential::sound(&ca, id, HOUR)?;
+    let may_list = policy("elsewhere", r"^spiffe://elsewhere\.example/app$", ".*", &["list"]);
+    cluster.superuser()?.put_policy(&may_list).await?;
+    let before = updates(&cluster).await?;
+    cluster.workload_api().federate(ca.bundle())?;
+    cluster.until_metric(UPDATES, |count| count > before).await?;
+
+    let mut peers = Peers::connect(&cluster, &credential).await?;
+    assert_eq!(peers.ask().await, (Some(200), Some(200)));
+    cluster.workload_api().unfederate(&foreign);
+    cluster.until_metric(UPDATES, |count| count > before + 1.0).await?;
+    peers.are_refused_and_closed().await?;
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn once_an_authority_is_removed_its_peers_are_refused_and_closed_and_no_others() -> Result<()>
+{
+    let cluster = scenario().start().await?;
+    let second = Ca::new(TrustDomain::new("spike.ist")?, clock::now())?;
+    let credential = Credential::sound(&second, cluster.id(SUPERUSER)?, HOUR)?;
+    let before = updates(&cluster).await?;
+    cluster.workload_api().trust_also(second.root_der());
+    cluster.until_metric(UPDATES, |count| count > before).await?;
+
+    let mut peers = Peers::connect(&cluster, &credential).await?;
+    let mut others = Peers::connect(&cluster, &cluster.credential(SUPERUSER)?).await?;
+    assert_eq!(peers.ask().await, (Some(200), Some(200)));
+    assert_eq!(others.ask().await, (Some(200), Some(200)));
+    cluster.workload_api().trust_also(&[]);
+    cluster.until_metric(UPDATES, |count| count > before + 1.0).await?;
+    peers.are_refused_and_closed().await?;
+    assert_eq!(others.ask().await, (Some(200), Some(200)));
+    cluster.stop().await
+}
