@@ -237,8 +237,13 @@ fn surveyed(answer: Result<SurveyResponse, CallError>) -> Surveyed {
         Err(error) => error,
     };
     let is_nothing_there = matches!(error, CallError::Transport(TransportError::Connect { .. }));
+    // Ours answers this while it is sealed, too. Where it says why it does not, it is busy, or ends; upstream never says why.
+    let says_why = matches!(&error, CallError::Refused(refusal) if refusal.reason.is_some());
     match error.status() {
         Some(StatusCode::UNAUTHORIZED) => Surveyed::Said(Said::NotRecognised),
+        Some(StatusCode::SERVICE_UNAVAILABLE) if says_why => {
+            Surveyed::Unreached(words(&error), false)
+        }
         // Upstream's: no such route, which it says only when it is not sealed.
         Some(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::SERVICE_UNAVAILABLE) => {
             Surveyed::Unknown

@@ -5,7 +5,7 @@ use regex::Regex;
 use spike_common::wire::rules;
 use spike_policy::{
     Decision, Matcher, Pattern, Permission, Permissions, Policy, PolicySet, RESERVED_PATHS,
-    check_name, check_path_pattern, check_spiffe_id_pattern, lint::lint,
+    ReservedRule, check_name, check_path_pattern, check_spiffe_id_pattern, lint::lint,
 };
 use time::OffsetDateTime;
 
@@ -64,7 +64,10 @@ pub fn check(data: &[u8]) -> bool {
 fn ask(set: &PolicySet, id: &str, path: &str, reaches: bool, allows: bool) {
     assert_eq!(set.decide(id, path, Permission::Read).is_allowed(), allows, "{path}");
     assert_eq!(set.decide(id, path, Permission::Write), Decision::Denied);
-    assert_eq!(set.paths_open_to(id, Permission::Read).includes(path), allows, "{path}");
+    let open = set.paths_open_to(ReservedRule::Pattern, id, Permission::Read);
+    assert_eq!(open.includes(path), allows, "{path}");
+    let begins = open.beginnings().iter().any(|beginning| path.starts_with(beginning.as_str()));
+    assert!(begins || !allows, "no open path is left out: {path}");
     assert_eq!(set.who_can(path, Permission::Read).len(), usize::from(reaches), "{path}");
     let explanation = set.explain(id, path, Permission::Read, 3);
     assert_eq!(explanation.decision.is_allowed(), allows);

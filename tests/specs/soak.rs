@@ -68,8 +68,8 @@ async fn nexus_comes_back_by_itself_from_kill_9_under_load_with_every_acknowledg
         let acknowledged = writing.finish().await;
         ensure!(acknowledged.len() >= enough, "the load ended before the crash");
         times.push(start_until_ready(&mut crew).await?);
-        no_alarm(&mut crew).await?;
         ledger::check(&crew.superuser()?, &acknowledged).await?;
+        no_alarm(&mut crew).await?;
         all.extend(acknowledged);
     }
     ledger::check(&crew.superuser()?, &all).await?;
@@ -116,10 +116,10 @@ async fn after_a_power_loss_every_acknowledged_write_is_there_whatever_was_not_s
         let before: Vec<Acknowledged> =
             acknowledged.iter().filter(|write| write.at < at).cloned().collect();
         times.push(start_until_ready(&mut crew).await?);
-        no_alarm(&mut crew).await?;
         let checked = ledger::check(&crew.superuser()?, &before).await;
         checked
             .map_err(|error| error.context(format!("moment {moment}, unsynced {unsynced:?}")))?;
+        no_alarm(&mut crew).await?;
         crew.nexus().kill().await?;
     }
     println!("power loss: {}", summary(times));

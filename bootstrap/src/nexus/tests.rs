@@ -55,6 +55,18 @@ fn a_nexus_that_does_not_know_the_survey_is_asked_the_question_that_upstream_kno
     assert!(matches!(surveyed_with(500), Surveyed::Unreached(_, false)));
 }
 
+/// A busy Nexus may have a key: it must not pass for a sealed one.
+#[test]
+fn a_nexus_that_is_busy_is_asked_again() {
+    let busy = CallError::Refused(Refusal {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        code: None,
+        reason: Some("busy".to_owned()),
+        request_id: None,
+    });
+    assert!(matches!(surveyed(Err(busy)), Surveyed::Unreached(_, false)));
+}
+
 #[test]
 fn only_where_nothing_listens_nexus_is_taken_for_stopped() {
     let refused = TransportError::Connect {

@@ -19,8 +19,8 @@ use super::reserved::{self, Reserved, ReservedRule};
 use super::{Permission, Policy};
 
 /// How many places the patterns together may have that nearly every request is searched with, for a new policy to be let
-/// in. At the worst a path of 500 bytes then takes two milliseconds.
-pub const MAX_BURDEN: u64 = 1_024;
+/// in. At the worst a path of 500 bytes then takes four milliseconds.
+pub const MAX_BURDEN: u64 = 256;
 
 /// The answer to a request, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]

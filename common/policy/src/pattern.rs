@@ -81,7 +81,10 @@ impl Pattern {
     pub fn matcher(&self) -> Matcher {
         Matcher(match &self.plain {
             Some(plain) => Form::Plain(plain.clone()),
-            None => Form::Regex { ascii: self.compiled(Alphabet::Ascii), pattern: self.clone() },
+            None => match self.compiled(Alphabet::Ascii) {
+                Some(ascii) => Form::Regex { ascii, pattern: self.clone() },
+                None => Form::Nothing,
+            },
         })
     }
 
@@ -102,20 +105,21 @@ pub struct Matcher(Form);
 
 #[derive(Clone, Debug)]
 enum Form {
+    Nothing,
     Plain(Plain),
-    Regex { ascii: Option<Regex>, pattern: Pattern },
+    Regex { ascii: Regex, pattern: Pattern },
 }
 
 impl Matcher {
     /// Whether the pattern finds a match anywhere in `subject`. Only subjects in ASCII are quick: no other can be a
     /// SPIFFE ID or a path, so no form for them is kept.
     pub fn is_match(&self, subject: &str) -> bool {
-        let finds = |regex: &Regex| regex.is_match(subject);
         match &self.0 {
+            Form::Nothing => false,
             Form::Plain(plain) => plain.is_match(subject),
-            Form::Regex { ascii, .. } if subject.is_ascii() => ascii.as_ref().is_some_and(finds),
+            Form::Regex { ascii, .. } if subject.is_ascii() => ascii.is_match(subject),
             Form::Regex { pattern, .. } => {
-                pattern.compiled(Alphabet::Unicode).as_ref().is_some_and(finds)
+                pattern.compiled(Alphabet::Unicode).is_some_and(|regex| regex.is_match(subject))
             }
         }
     }

@@ -15,8 +15,8 @@ pub const MAX_NAME_BYTES: usize = 250;
 /// The longest path pattern, in bytes.
 pub const MAX_PATH_PATTERN_BYTES: usize = 500;
 
-/// The most places of one pattern that a search may have to follow at once. A path of 500 bytes then takes a
-/// quarter of a millisecond at the worst. Lists of names, and pieces of a fixed length after an anchor, stay far below.
+/// The most places of one pattern that a search may have to follow at once. A path of 500 bytes then takes two
+/// milliseconds at the worst. Lists of names, and pieces of a fixed length after an anchor, stay far below.
 pub const MAX_WIDTH: u64 = 128;
 
 /// The longest word that an error repeats, in characters.

@@ -107,8 +107,8 @@ fn text(block: &mut Vec<u8>, text: &str) {
 /// A header block that is small and unfolds to `count` fields of `size` bytes each: one of them is put into the dynamic
 /// table, and then named by its index.
 pub fn unfolding(size: usize, count: usize) -> Vec<u8> {
-    /// The first entry of the dynamic table (RFC 7541, section 2.3.3), as an indexed field.
-    const FIRST_DYNAMIC: u8 = 0x80 | 62;
+    /// An indexed field with the first entry of the dynamic table, which is 62 (RFC 7541, sections 2.3.3 and 6.1).
+    const FIRST_DYNAMIC: u8 = 0xbe;
     let mut block = vec![0x40];
     text(&mut block, "x-large");
     text(&mut block, &"x".repeat(size));

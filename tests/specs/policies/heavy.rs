@@ -102,7 +102,7 @@ async fn a_policy_whose_pattern_costs_too_much_is_refused_with_the_reason() -> R
     // Each by itself is fine, and all of them would be tried for every request.
     let mut refused = None;
     for n in 0..9 {
-        let pattern = format!("[b-d]{{{}}}/", 120 + n);
+        let pattern = format!("[b-d]{{{}}}/", 60 + n);
         let policy = allow(&format!("p{n}"), WORKLOAD, &pattern, &["read"]);
         let answer = superuser.put_policy(&policy).await;
         if answer.is_err() {
