@@ -15,5 +15,5 @@ pub fn judge(
     now: UnixTime,
 ) -> Result<Peer, PeerError> {
     peer::verify(material, leaf, &[], now, &PeerRule::AnySvid)?;
-    Peer::of(leaf)
+    Peer::of_leaf(leaf)
 }

@@ -142,6 +142,14 @@ impl Peer {
         }))
     }
 
+    /// Reads the peer from a leaf that [`verify`] has accepted, outside of every connection: nothing verifies it again.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn of_leaf(leaf: &CertificateDer<'_>) -> Result<Self, PeerError> {
+        let (id, not_after) = identity(leaf)?;
+        let (id, class) = (Arc::from(id), Class::Ordinary);
+        Ok(Self(Arc::new(Inner { id, not_after, class, evidence: None })))
+    }
+
     /// Reads the peer from a chain that [`verify`] has accepted, at the latest by `generation` of the trust bundles of
     /// `source`.
     pub(crate) fn of(
