@@ -1,13 +1,20 @@
 //! Whatever a verified peer sends over HTTP/1.1, read by the HTTP library as a listener of ours sets it up, and taken
 //! apart by what is the same for every daemon.
 
-use std::{cell::Cell, convert::Infallible, rc::Rc};
+use std::{cell::Cell, convert::Infallible, fs::File, rc::Rc, sync::Arc, time::Duration};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use hyper::{Request, Response, StatusCode, body::Incoming, header, service::service_fn};
 use hyper_util::rt::TokioIo;
 use spike_common::{
-    http::{Exchange, outside_the_handlers},
+    audit::AuditLog,
+    budget::Bounds,
+    http::{
+        self, Arriving, BodyLimits, Exchange, Frame, FrameError, Names, Outcome, Reply,
+        RequestLimits, RequestMetrics, Service,
+    },
+    limit::Rate,
+    mtls::{App, Peer},
     wire::{KeeperOperation, Operation, clean_path},
 };
 use tokio::{
@@ -22,7 +29,9 @@ const ROOM: usize = 1 << 20;
 const MAX_HEAD: usize = 64 * 1024;
 
 thread_local! {
-    static RUNTIME: Runtime = Builder::new_current_thread().build().expect("a runtime");
+    static RUNTIME: Runtime =
+        Builder::new_current_thread().enable_time().build().expect("a runtime");
+    static APP: App = http::app(&Arc::new(Daemon::new()));
 }
 
 /// See the module. Accepted is what holds a whole head of a request.
@@ -41,10 +50,15 @@ async fn serve(data: &[u8], taken: &Rc<Cell<usize>>) -> Vec<u8> {
     client.write_all(data).await.expect("there is room");
     client.shutdown().await.expect("the other end is there");
     let taken = Rc::clone(taken);
+    let answers = APP.with(|app| app.connect(Peer::unverified("spiffe://spike.ist/app")));
     let service = service_fn(move |request: Request<Incoming>| {
         taken.set(taken.get() + 1);
-        let response = answer(request);
-        async move { Ok::<_, Infallible>(response) }
+        let answer = answers(request.map(Body::new));
+        async move {
+            let response = answer.await;
+            check_redirect(&response);
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.header_read_timeout(None).max_buf_size(MAX_HEAD).half_close(true);
@@ -55,27 +69,77 @@ async fn serve(data: &[u8], taken: &Rc<Cell<usize>>) -> Vec<u8> {
     answers
 }
 
-/// What every daemon makes of a head.
-fn answer(request: Request<Incoming>) -> Response<Body> {
-    let (parts, _body) = request.into_parts();
-    if let Some(response) = outside_the_handlers(&parts) {
-        if let Some(location) = response.headers().get(header::LOCATION) {
-            let location = location.to_str().expect("a header of text");
-            let path = location.split('?').next().expect("split yields a part");
-            assert_eq!(clean_path(path), None, "a redirect to a redirect");
-            assert!(path.starts_with('/') && !path.starts_with("//"), "{path:?}: another host");
+fn check_redirect(response: &Response<Body>) {
+    let Some(location) = response.headers().get(header::LOCATION) else { return };
+    let location = std::str::from_utf8(location.as_bytes()).expect("a path is text");
+    let path = location.split('?').next().expect("split yields a part");
+    assert_eq!(clean_path(path), None, "a redirect to a redirect");
+    assert!(path.starts_with('/') && !path.starts_with("//"), "{path:?}: another host");
+}
+
+/// Does nothing for anybody, and looks at what every daemon makes of a head.
+struct Daemon(Arc<Frame>);
+
+impl Daemon {
+    fn new() -> Self {
+        let sink = File::options().write(true).open("/dev/null").expect("a sink");
+        let limits = RequestLimits {
+            body: BodyLimits { bytes: ROOM, time: Duration::from_secs(1) },
+            in_flight: Bounds::NONE,
+            memory: Bounds::NONE,
+            denials: Rate { per_second: 0, burst: 0 },
+        };
+        let audit = AuditLog::to_file(sink).expect("a thread");
+        Self(Frame::new(audit, RequestMetrics::new(["any"]), limits))
+    }
+}
+
+impl Service for Daemon {
+    type Operation = ();
+    type Error = FrameError;
+
+    fn frame(&self) -> &Arc<Frame> {
+        &self.0
+    }
+
+    fn operation(&self, exchange: &Exchange) -> Option<()> {
+        exchange.path().map(|_| ())
+    }
+
+    fn names((): ()) -> Names {
+        Names { label: "any", component: "any", action: "look" }
+    }
+
+    async fn carry_out(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+        _: Option<()>,
+        _: &mut Arriving,
+    ) -> Outcome<FrameError> {
+        assert_eq!(exchange.id().as_str().len(), 16);
+        if let Some(path) = exchange.path() {
+            let nexus = Operation::from_request(path, exchange.query());
+            let keeper = KeeperOperation::from_request(path, exchange.query());
+            assert!(nexus.is_none_or(|operation| operation.path() == path));
+            assert!(keeper.is_none_or(|operation| operation.path() == path));
         }
-        return response;
+        Outcome::from(Ok(Reply::new(StatusCode::NO_CONTENT, Bytes::new())))
     }
-    let exchange = Exchange::begin(&parts);
-    assert_eq!(exchange.id().as_str().len(), 16);
-    if let Some(path) = exchange.path() {
-        let nexus = Operation::from_request(path, exchange.query());
-        let keeper = KeeperOperation::from_request(path, exchange.query());
-        assert!(nexus.is_none_or(|operation| operation.path() == path));
-        assert!(keeper.is_none_or(|operation| operation.path() == path));
+
+    fn error_reply(_: Option<()>, error: &FrameError) -> Reply {
+        assert!(!matches!(error, FrameError::Panicked), "what was to hold does not");
+        Reply::new(error.wire().0, Bytes::new())
     }
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response
+
+    fn told(&self, _: &Exchange, _: Option<()>, error: &FrameError) -> String {
+        error.to_string()
+    }
+
+    fn is_denial(_: &FrameError) -> bool {
+        false
+    }
+
+    fn is_over(error: &FrameError) -> bool {
+        matches!(error, FrameError::Over(_))
+    }
 }

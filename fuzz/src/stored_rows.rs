@@ -133,9 +133,7 @@ pub fn check(data: &[u8]) -> bool {
 
 /// Makes one change, as the next bytes say: what, table, column, row, other row, length, value.
 fn edit<'a>(connection: &Connection, data: &'a [u8], changes: &mut usize) -> Option<&'a [u8]> {
-    let ([what, table, column, row, other, length], rest) = data.split_first_chunk()? else {
-        return None;
-    };
+    let ([what, table, column, row, other, length], rest) = data.split_first_chunk()?;
     let (table, columns) = TABLES[usize::from(*table) % TABLES.len()];
     let column = columns[usize::from(*column) % columns.len()];
     let (value, rest) = rest.split_at(usize::from(*length).min(rest.len()));

@@ -17,7 +17,7 @@ pub fn check(data: &[u8]) -> bool {
         return false;
     };
     assert!(listed.is_sorted_by(|one, other| one.number < other.number));
-    let Ok(put) = history.put(9) else {
+    let Ok(put) = history.put(9, None) else {
         assert_eq!(last, i64::MAX, "numbers are used up before they are");
         return true;
     };

@@ -126,13 +126,13 @@ impl Peer {
     }
 
     /// A peer that nobody verified, whose SVID never ends: for tests that send requests to routes without TLS.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, feature = "testing", feature = "fuzzing"))]
     pub fn unverified(id: &str) -> Self {
         Self::unverified_of(id, Class::Ordinary)
     }
 
     /// As [`Self::unverified`], of this class.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, feature = "testing", feature = "fuzzing"))]
     pub fn unverified_of(id: &str, class: Class) -> Self {
         Self(Arc::new(Inner {
             id: Arc::from(id),
