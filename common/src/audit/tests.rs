@@ -90,6 +90,13 @@ async fn while_the_log_fails_no_change_may_begin_and_health_and_metrics_say_so()
     let reason = log.check().unwrap_err();
     assert!(reason.contains("cannot be written") && reason.contains("No space left"), "{reason}");
     assert_eq!(metric(&log, "audit_failing"), 1);
+    // The line is counted just after whoever waits for it has heard.
+    let counted = async {
+        while metric(&log, "audit_lines_failed_total") == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), counted).await.unwrap();
     assert_eq!(metric(&log, "audit_lines_failed_total"), 1);
     assert_eq!(metric(&log, "audit_lines_written_total"), 0);
 }
