@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -43,6 +43,8 @@ const TLS_HANDSHAKE: u8 = 0x16;
 /// What Go's server says to a client that forgot TLS (wire-api 3.3).
 const PLAIN_HTTP_ANSWER: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+/// How long before the end of a peer's SVID its HTTP/1 answers ask it to open another connection, at the most.
+const NOTICE: Duration = Duration::from_mins(1);
 /// Streams that one HTTP/2 connection may have open.
 const MAX_STREAMS: u32 = 128;
 /// How much a peer may send ahead of what is read: for one HTTP/2 stream, and for a whole connection.
@@ -129,14 +131,18 @@ impl Connection {
     async fn serve(self, stream: TlsStream<TcpStream>, peer: Peer) {
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let activity = Arc::new(Activity::new(http2));
-        let seated = self.shared.roster.seat(&self.entry, &peer, &activity, http2, clock::now());
+        let seated = self.shared.roster.seat(&self.entry, &peer, &activity, http2);
         if let Err(over) = seated {
             return self.no_room(&peer, over);
         }
+        let left = Duration::try_from(peer.not_after() - clock::now()).unwrap_or_default();
+        let notice = left.saturating_sub(NOTICE.min(left / 4));
+        let notice_at = (!http2).then(|| Instant::now().checked_add(notice)).flatten();
         let id = peer.shared_id();
         let service = PeerService {
             answers: self.shared.app.connect(peer),
             entry: Arc::clone(&self.entry),
+            notice_at,
             activity: Arc::clone(&activity),
         };
         let io = TokioIo::new(Watched { stream, activity });
@@ -262,6 +268,8 @@ fn malformed(error: &hyper::Error) -> Option<(u16, String)> {
 struct PeerService {
     answers: Answers,
     entry: Arc<Entry>,
+    /// From when on answers ask the peer to open another connection: its SVID ends soon. HTTP/2 has a frame for it.
+    notice_at: Option<Instant>,
     activity: Arc<Activity>,
 }
 
@@ -274,7 +282,8 @@ impl hyper::service::Service<Request<Incoming>> for PeerService {
         let busy = Busy::new(Arc::clone(&self.activity));
         let is_http1 = request.version() < Version::HTTP_2;
         let answer = (self.answers)(request.map(Body::new));
-        InFlight { answer, entry: Arc::clone(&self.entry), is_http1, busy: Some(busy) }
+        let entry = Arc::clone(&self.entry);
+        InFlight { answer, entry, notice_at: self.notice_at, is_http1, busy: Some(busy) }
     }
 }
 
@@ -282,6 +291,7 @@ impl hyper::service::Service<Request<Incoming>> for PeerService {
 struct InFlight {
     answer: Answer,
     entry: Arc<Entry>,
+    notice_at: Option<Instant>,
     is_http1: bool,
     busy: Option<Busy>,
 }
@@ -293,7 +303,8 @@ impl Future for InFlight {
         let mut answer = std::task::ready!(self.answer.as_mut().poll(cx));
         // A request that is on its way at the end of the connection would get no answer: so the peer is asked before, while
         // it listens. HTTP/2 has a frame for it.
-        if self.is_http1 && self.entry.signal.stage() >= Stage::Notice {
+        let is_noticed = self.notice_at.is_some_and(|at| at <= Instant::now());
+        if self.is_http1 && (is_noticed || self.entry.signal.stage() >= Stage::Notice) {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         let Some(busy) = self.busy.take() else { return Poll::Pending };

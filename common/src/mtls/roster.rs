@@ -23,9 +23,6 @@ use super::{
 };
 use crate::budget::{Account, Budget, Class, Over, Taken};
 
-/// How long before the end of a peer's SVID its HTTP/1 answers ask it to open another connection, at the most.
-const NOTICE: Duration = Duration::from_mins(1);
-
 /// How long a connection may go on after it was told to end, whatever its peer does.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -44,7 +41,6 @@ pub(super) struct Entry {
 struct Served {
     peer: Peer,
     http2: bool,
-    notice_at: OffsetDateTime,
     activity: Arc<Activity>,
 }
 
@@ -113,18 +109,15 @@ impl Roster {
         peer: &Peer,
         activity: &Arc<Activity>,
         http2: bool,
-        now: OffsetDateTime,
     ) -> Result<(), Over> {
         let id = peer.shared_id();
         let account = self.places.account(&id, peer.class());
         let mut state = self.state();
         state.shaking.remove(&entry.number);
         let place = take_place(&account, &id, &mut state)?;
-        let left = Duration::try_from(peer.not_after() - now).unwrap_or(Duration::ZERO);
-        let notice_at = peer.not_after() - NOTICE.min(left / 4);
         let activity = Arc::clone(activity);
         // Nobody else sets it: a connection is seated once.
-        entry.served.get_or_init(|| Served { peer: peer.clone(), http2, notice_at, activity });
+        entry.served.get_or_init(|| Served { peer: peer.clone(), http2, activity });
         if state.ending {
             begin_to_end(entry);
         }
@@ -153,12 +146,8 @@ impl Roster {
             let Some(served) = entry.served.get() else { continue };
             if served.activity.overdue(limits) || self.is_due(&entry) {
                 entry.signal.raise(Stage::Cut);
-            } else if entry.signal.stage() < Stage::Ending {
-                if served.peer.check(now).is_err() {
-                    self.end_soon(&entry, LAST_WORDS);
-                } else if now >= served.notice_at {
-                    entry.signal.raise(Stage::Notice);
-                }
+            } else if entry.signal.stage() < Stage::Ending && served.peer.check(now).is_err() {
+                self.end_soon(&entry, LAST_WORDS);
             }
             // After a change of bundles each check verifies a chain: others get a turn in between.
             if checked % 16 == 15 {

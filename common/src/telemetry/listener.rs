@@ -51,7 +51,7 @@ pub(super) async fn serve(socket: TcpListener, app: Router) {
             Some(_) = places.tasks.join_next() => continue,
         };
         match accepted {
-            Ok((stream, _)) => places.take(stream, app.clone()),
+            Ok((stream, _)) => places.take(stream, app.clone()).await,
             Err(error) => {
                 if let Some(suppressed) = failures.admit(&error.to_string(), Instant::now()) {
                     tracing::warn!(reason = %error, suppressed, "cannot accept a connection for health and metrics");
@@ -75,14 +75,18 @@ struct Place {
 }
 
 impl Places {
-    fn take(&mut self, stream: TcpStream, app: Router) {
+    /// Gives the connection a place. Where another one gives way it waits until that is closed, so that there are never
+    /// more descriptors than places.
+    async fn take(&mut self, stream: TcpStream, app: Router) {
+        while self.tasks.try_join_next().is_some() {}
         self.open.retain(|place| !place.task.is_finished());
-        if self.open.len() >= CONNECTIONS {
+        while self.tasks.len() >= CONNECTIONS {
             let waits = |place: &Place| !place.requested.load(Ordering::Relaxed);
             let oldest = self.open.iter().position(waits).unwrap_or(0);
             if let Some(place) = self.open.remove(oldest) {
                 place.task.abort();
             }
+            self.tasks.join_next().await;
         }
         let requested = Arc::new(AtomicBool::new(false));
         let task = self.tasks.spawn(connection(stream, app, Arc::clone(&requested)));

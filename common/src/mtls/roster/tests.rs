@@ -27,7 +27,7 @@ fn seat(roster: &Roster, id: &str, class: Class) -> Result<Guest, Over> {
     let (entry, _) = roster.arrive();
     let activity = Arc::new(Activity::new(true));
     let peer = Peer::unverified_of(id, class);
-    let seated = roster.seat(&entry, &peer, &activity, true, NOON);
+    let seated = roster.seat(&entry, &peer, &activity, true);
     // The next one is younger by what the clock can tell.
     let until = Instant::now() + Duration::from_millis(3);
     while Instant::now() < until {
