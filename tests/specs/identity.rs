@@ -72,6 +72,10 @@ async fn a_bad_certificate_ends_the_handshake_and_never_reaches_a_route() -> Res
             Some("handshake")
         );
     }
+    let told = cluster.audit_text()?;
+    for words in ["on this machine: is the clock right?", "is it of another CA"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
     assert_eq!(cluster.post(LIST, "{}").await?.status, 200);
     cluster.stop().await
 }
