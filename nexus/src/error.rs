@@ -145,7 +145,7 @@ impl Error {
 
 impl Error {
     /// After how many seconds the same request may succeed, where waiting helps.
-    pub const fn retry_after(&self) -> Option<u32> {
+    pub fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Busy => Some(1),
             Self::Frame(error) => error.retry_after(),

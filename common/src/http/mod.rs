@@ -143,6 +143,9 @@ struct Caller<S> {
     allowance: Allowance,
 }
 
+/// How long an answer is held back, and the place in the budget that it takes meanwhile.
+type HeldBack = (Duration, Taken);
+
 /// A request that has ended, but for its answer.
 struct Ended<E> {
     reply: Reply,
@@ -151,8 +154,8 @@ struct Ended<E> {
     request_id: HeaderValue,
     /// Its place among the requests in flight.
     place: Option<Taken>,
-    /// How long the answer is held back, and the place in the budget that it takes meanwhile.
-    held_back: Option<(Duration, Taken)>,
+    /// Whether the answer is held back.
+    held_back: Option<HeldBack>,
     /// What is answered where the audit line cannot be written.
     unrecorded: fn(FrameError) -> E,
 }
@@ -234,7 +237,7 @@ fn admit<S>(caller: &Caller<S>, exchange: &Exchange) -> Result<Taken, FrameError
 fn slowed_down<S: Service>(
     caller: &Caller<S>,
     result: Result<Reply, S::Error>,
-) -> (Result<Reply, S::Error>, Option<(Duration, Taken)>) {
+) -> (Result<Reply, S::Error>, Option<HeldBack>) {
     let Err(error) = &result else { return (result, None) };
     let is_over = S::is_over(error);
     if caller.peer.class() == Class::Reserved || !(S::is_denial(error) || is_over) {

@@ -65,7 +65,7 @@ impl FrameError {
     }
 
     /// After how many seconds it makes sense to try again, where it does.
-    pub const fn retry_after(&self) -> Option<u32> {
+    pub fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Over(_) | Self::Body(BodyError::Over(_) | BodyError::Ending) => Some(1),
             Self::DeniedTooOften { after } => Some(seconds(*after)),
@@ -79,7 +79,6 @@ impl FrameError {
 }
 
 /// Whole seconds, and at least one: `Retry-After` knows no parts.
-const fn seconds(time: Duration) -> u32 {
-    let seconds = time.as_secs().saturating_add(1);
-    if seconds > 3600 { 3600 } else { seconds as u32 }
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
 }
