@@ -144,7 +144,7 @@ struct Caller<S> {
 }
 
 /// How long an answer is held back, and the place in the budget that it takes meanwhile.
-type HeldBack = Option<(Duration, Taken)>;
+type HeldBack = (Duration, Taken);
 
 /// A request that has ended, but for its answer.
 struct Ended<E> {
@@ -154,7 +154,8 @@ struct Ended<E> {
     request_id: HeaderValue,
     /// Its place among the requests in flight.
     place: Option<Taken>,
-    held_back: HeldBack,
+    /// Whether the answer is held back.
+    held_back: Option<HeldBack>,
     /// What is answered where the audit line cannot be written.
     unrecorded: fn(FrameError) -> E,
 }
@@ -236,7 +237,7 @@ fn admit<S>(caller: &Caller<S>, exchange: &Exchange) -> Result<Taken, FrameError
 fn slowed_down<S: Service>(
     caller: &Caller<S>,
     result: Result<Reply, S::Error>,
-) -> (Result<Reply, S::Error>, HeldBack) {
+) -> (Result<Reply, S::Error>, Option<HeldBack>) {
     let Err(error) = &result else { return (result, None) };
     let is_over = S::is_over(error);
     if caller.peer.class() == Class::Reserved || !(S::is_denial(error) || is_over) {

@@ -130,5 +130,5 @@ impl FrameError {
 
 /// Whole seconds, and at least one: `Retry-After` knows no parts.
 fn seconds(time: Duration) -> u32 {
-    u32::try_from(time.as_secs()).unwrap_or(u32::MAX).saturating_add(1).min(3600)
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
 }

@@ -2,13 +2,12 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     task::{Context, Poll, Waker},
-    thread::Thread,
     time::Instant,
 };
 
-use super::Failure;
+use super::{Failure, queue::Queue};
 
 /// Lines that are written together.
 #[derive(Debug)]
@@ -22,9 +21,9 @@ pub(super) struct Batch {
 
 impl Batch {
     /// An empty batch, which takes over the memory of an earlier one.
-    pub(super) fn new(sink: &Thread, bytes: Vec<u8>, wakers: Vec<Waker>) -> Self {
-        let completion =
-            Completion { result: OnceLock::new(), waiting: Mutex::new(wakers), sink: sink.clone() };
+    pub(super) fn new(queue: &Weak<Queue>, bytes: Vec<u8>, wakers: Vec<Waker>) -> Self {
+        let (result, waiting) = (OnceLock::new(), Mutex::new(wakers));
+        let completion = Completion { result, waiting, queue: Weak::clone(queue) };
         Self { bytes, lines: 0, opened: None, completion: Arc::new(completion) }
     }
 }
@@ -57,8 +56,8 @@ impl BatchResult {
 pub(super) struct Completion {
     result: OnceLock<BatchResult>,
     waiting: Mutex<Vec<Waker>>,
-    /// The thread that writes the batch.
-    sink: Thread,
+    /// Where the batch waits to be written.
+    queue: Weak<Queue>,
 }
 
 impl Completion {
@@ -98,9 +97,18 @@ impl Completion {
         None
     }
 
-    /// Lets the sink look for lines to write.
-    pub(super) fn unpark_sink(&self) {
-        self.sink.unpark();
+    /// Has what waits written, by this thread or by another.
+    fn have_written(&self) {
+        if let Some(queue) = self.queue.upgrade() {
+            queue.have_written();
+        }
+    }
+
+    /// Has what waits written by another thread.
+    fn unpark_sink(&self) {
+        if let Some(queue) = self.queue.upgrade() {
+            queue.unpark();
+        }
     }
 }
 
@@ -143,8 +151,8 @@ impl PendingLine {
 impl Future for PendingLine {
     type Output = Result<(), Failure>;
 
-    /// Stands back once for the tasks that are ready to run, which may have lines for the same batch; then has the sink
-    /// write, and waits.
+    /// Stands back once for the tasks that are ready to run, which may have lines for the same batch; then has them
+    /// written, and waits.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let (completion, end, stage) = match &mut self.0 {
             State::Refused(failure) => return Poll::Ready(Err(*failure)),
@@ -161,7 +169,7 @@ impl Future for PendingLine {
             }
             Stage::StoodBack => {
                 *stage = Stage::Waiting(None);
-                completion.unpark_sink();
+                completion.have_written();
             }
             Stage::Waiting(_) => {}
         }

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    os::unix::fs::FileTypeExt,
     time::{Duration, Instant},
 };
 
@@ -26,6 +27,8 @@ pub(super) struct Output {
     file: File,
     /// A regular file takes what it is given: there is nothing to wait for before a write.
     is_regular: bool,
+    /// A pipe takes [`PIPE_UNIT`] for certain once it takes anything; other descriptors make no such promise.
+    is_pipe: bool,
     /// The end of a line whose beginning is written. It is written before anything else, so that lines stay whole.
     tail: Vec<u8>,
     space: Space,
@@ -45,9 +48,11 @@ enum Space {
 impl Output {
     /// `reserves`: whether space ahead is wanted, where the file system can reserve it.
     pub(super) fn new(file: File, reserves: bool) -> Self {
-        let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+        let kind = file.metadata().ok().map(|metadata| metadata.file_type());
+        let is_regular = kind.is_some_and(|kind| kind.is_file());
+        let is_pipe = kind.is_some_and(|kind| kind.is_fifo());
         let space = if is_regular && reserves { Space::Reserved(0) } else { Space::Unknown };
-        let mut output = Self { file, is_regular, tail: Vec::new(), space };
+        let mut output = Self { file, is_regular, is_pipe, tail: Vec::new(), space };
         output.reserve();
         output
     }
@@ -62,6 +67,14 @@ impl Output {
     /// Whether a write has to wait until a reader takes something.
     pub(super) const fn waits_for_reader(&self) -> bool {
         !self.is_regular
+    }
+
+    /// Whether it takes so many bytes now without anybody having to wait for a reader.
+    pub(super) fn takes_at_once(&self, bytes: usize) -> bool {
+        let is_quick = self.is_regular || (self.is_pipe && bytes <= PIPE_UNIT);
+        is_quick
+            && self.tail.is_empty()
+            && (self.is_regular || self.wait_writable(Instant::now()).is_ok())
     }
 
     /// Writes whole lines, as many as are taken until `deadline`. It tries once also after that.

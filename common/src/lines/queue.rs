@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
         mpsc::sync_channel,
     },
@@ -18,7 +18,7 @@ use super::{
     Failure, Owner,
     batch::{Batch, BatchResult, Completion, PendingLine},
     output::Output,
-    sink::Sink,
+    sink::{self, Sink},
 };
 
 /// How long a line may wait to be written before it fails.
@@ -52,10 +52,14 @@ struct Handle(Arc<Queue>);
 #[derive(Debug)]
 pub(super) struct Queue {
     open: Mutex<Open>,
-    sink: Thread,
+    /// Locked before `open`, where both are.
+    sink: Mutex<Sink>,
+    thread: Thread,
     failure: AtomicU32,
     written: AtomicU64,
     failed: AtomicU64,
+    /// For the lines that wait.
+    itself: Weak<Self>,
 }
 
 #[derive(Debug)]
@@ -103,31 +107,33 @@ impl Lines {
         reserves: bool,
         owner: impl Owner,
     ) -> io::Result<Self> {
-        let (sender, receiver) = sync_channel::<Sink>(1);
+        let (sender, receiver) = sync_channel::<Arc<Queue>>(1);
         let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(
             move || {
-                if let Ok(sink) = receiver.recv() {
-                    sink.run();
+                if let Ok(queue) = receiver.recv() {
+                    sink::run(&queue);
                 }
             },
         )?;
-        let sink = thread.thread().clone();
         let output = Output::new(file, reserves);
-        let open = Open {
-            batch: Batch::new(&sink, Vec::new(), Vec::new()),
-            in_flight: None,
-            next_file: None,
-            closed: false,
-        };
-        let queue = Arc::new(Queue {
-            open: Mutex::new(open),
-            sink,
-            failure: AtomicU32::new(Failure::encode(output.space_failure())),
-            written: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
+        let failure = Failure::encode(output.space_failure());
+        let queue = Arc::new_cyclic(|queue| {
+            let empty = || Batch::new(queue, Vec::new(), Vec::new());
+            let batch = empty();
+            let open = Open { batch, in_flight: None, next_file: None, closed: false };
+            Queue {
+                open: Mutex::new(open),
+                sink: Mutex::new(Sink::new(output, reserves, empty(), Box::new(owner))),
+                thread: thread.thread().clone(),
+                failure: AtomicU32::new(failure),
+                written: AtomicU64::new(0),
+                failed: AtomicU64::new(0),
+                itself: Weak::clone(queue),
+            }
         });
-        let sink = Sink::new(Arc::clone(&queue), output, reserves, Box::new(owner));
-        sender.send(sink).map_err(|_unsent| io::Error::other("the thread ended at once"))?;
+        sender
+            .send(Arc::clone(&queue))
+            .map_err(|_unsent| io::Error::other("the thread ended at once"))?;
         Ok(Self(Arc::new(Handle(queue))))
     }
 
@@ -157,7 +163,7 @@ impl Lines {
     /// Goes on in `file` from the next batch on.
     pub(crate) fn replace(&self, file: File) {
         self.0.0.lock().next_file = Some(file);
-        self.0.0.sink.unpark();
+        self.0.0.unpark();
     }
 
     /// Fails what waits for longer than any line may, where the operating system holds the sink. Call it about once a
@@ -222,18 +228,43 @@ impl Queue {
     }
 
     pub(super) fn empty_batch(&self, bytes: Vec<u8>, wakers: Vec<Waker>) -> Batch {
-        Batch::new(&self.sink, bytes, wakers)
+        Batch::new(&self.itself, bytes, wakers)
+    }
+
+    pub(super) fn sink(&self) -> MutexGuard<'_, Sink> {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has what waits written: on this thread, where that takes no longer than a write, or else by the thread for it.
+    pub(super) fn have_written(&self) {
+        let free = match self.sink.try_lock() {
+            Ok(sink) => Some(sink),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            // Whoever writes may not see the last lines any more.
+            Err(TryLockError::WouldBlock) => None,
+        };
+        if !free.is_some_and(|mut sink| sink.write_at_once(self)) {
+            self.unpark();
+        }
+    }
+
+    pub(super) fn unpark(&self) {
+        self.thread.unpark();
+    }
+
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.lock().batch.bytes.len()
+    }
+
+    /// Takes the open batch, where it has lines, in exchange for the empty one.
+    pub(super) fn take_batch(&self, empty: &mut Batch) -> bool {
+        take_batch(&mut self.lock(), empty)
     }
 
     /// Takes what there is to do. The open batch, where it has lines, changes places with the empty one.
     pub(super) fn next_work(&self, empty: &mut Batch) -> Work {
         let mut open = self.lock();
-        if let Some(since) = open.batch.opened {
-            std::mem::swap(&mut open.batch, empty);
-            let completion = Arc::clone(&empty.completion);
-            open.in_flight = Some(InFlight { since, lines: empty.lines, completion });
-        }
-        let has_batch = empty.opened.is_some();
+        let has_batch = take_batch(&mut open, empty);
         Work { file: open.next_file.take(), has_batch, closed: open.closed }
     }
 
@@ -255,7 +286,7 @@ impl Queue {
     /// Fails every line that waits in the open batch.
     pub(super) fn refuse_waiting(&self, failure: Failure) {
         let mut open = self.lock();
-        let next = Batch::new(&self.sink, Vec::new(), Vec::new());
+        let next = self.empty_batch(Vec::new(), Vec::new());
         let batch = std::mem::replace(&mut open.batch, next);
         drop(open);
         self.failed.fetch_add(batch.lines, Relaxed);
@@ -297,7 +328,7 @@ impl Queue {
     }
 
     fn flush(&self) {
-        self.sink.unpark();
+        self.unpark();
         let open = self.lock();
         let in_flight = open.in_flight.as_ref().map(|in_flight| Arc::clone(&in_flight.completion));
         let waiting = open.batch.opened.is_some().then(|| Arc::clone(&open.batch.completion));
@@ -311,6 +342,14 @@ impl Queue {
             }
         }
     }
+}
+
+fn take_batch(open: &mut Open, empty: &mut Batch) -> bool {
+    let Some(since) = open.batch.opened else { return false };
+    std::mem::swap(&mut open.batch, empty);
+    let completion = Arc::clone(&empty.completion);
+    open.in_flight = Some(InFlight { since, lines: empty.lines, completion });
+    true
 }
 
 /// A waker for a thread that waits in [`Queue::flush`].

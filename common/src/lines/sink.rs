@@ -1,4 +1,8 @@
-//! The thread that writes.
+//! Who writes, and what only the writer knows.
+//!
+//! A thread of its own waits for whatever takes long. Where the output takes lines at once, whoever waits for them writes
+//! them, with those of all others that wait: waking the thread and being woken by it costs several times as much as the
+//! write.
 
 use std::{
     fmt,
@@ -21,9 +25,8 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// The largest batch whose memory is kept for another, in bytes.
 const KEPT_BATCH: usize = 1 << 20;
 
-/// The thread that writes, and what only it knows.
+/// What the writer knows. One at a time writes.
 pub(super) struct Sink {
-    queue: Arc<Queue>,
     output: Output,
     reserves: bool,
     owner: Box<dyn Owner>,
@@ -42,16 +45,33 @@ impl fmt::Debug for Sink {
     }
 }
 
+/// What the thread does after a step.
+enum Step {
+    Next,
+    Rest,
+    End,
+}
+
+/// Works until the queue is closed and empty.
+pub(super) fn run(queue: &Arc<Queue>) {
+    if let Some(failure) = queue.failure() {
+        queue.sink().owner.failure_changed(Some(failure));
+    }
+    loop {
+        // The sink is free while the thread rests.
+        let step = queue.sink().step(queue);
+        match step {
+            Step::Next => {}
+            Step::Rest => thread::park_timeout(PROBE_INTERVAL),
+            Step::End => return,
+        }
+    }
+}
+
 impl Sink {
-    pub(super) fn new(
-        queue: Arc<Queue>,
-        output: Output,
-        reserves: bool,
-        owner: Box<dyn Owner>,
-    ) -> Self {
+    pub(super) fn new(output: Output, reserves: bool, empty: Batch, owner: Box<dyn Owner>) -> Self {
         Self {
-            empty: queue.empty_batch(Vec::new(), Vec::new()),
-            queue,
+            empty,
             output,
             reserves,
             owner,
@@ -61,37 +81,42 @@ impl Sink {
         }
     }
 
-    /// Works until the queue is closed and empty.
-    pub(super) fn run(mut self) {
-        let queue = Arc::clone(&self.queue);
-        if let Some(failure) = queue.failure() {
-            self.owner.failure_changed(Some(failure));
+    /// Writes what waits, where the output takes it at once. Tells whether it did.
+    pub(super) fn write_at_once(&mut self, queue: &Queue) -> bool {
+        let is_quick =
+            queue.failure().is_none() && self.output.takes_at_once(queue.waiting_bytes());
+        if is_quick && queue.take_batch(&mut self.empty) {
+            self.commit(queue);
         }
-        loop {
-            let work = queue.next_work(&mut self.empty);
-            let has_new_file = work.file.is_some();
-            if let Some(file) = work.file {
-                self.output.replace(file, self.reserves);
-            }
-            if work.has_batch {
-                self.commit();
-            } else if work.closed {
-                return;
-            } else if has_new_file {
-                self.probe();
-            } else {
-                self.rest();
-            }
+        is_quick
+    }
+
+    /// One step of the thread.
+    fn step(&mut self, queue: &Queue) -> Step {
+        let work = queue.next_work(&mut self.empty);
+        let has_new_file = work.file.is_some();
+        if let Some(file) = work.file {
+            self.output.replace(file, self.reserves);
         }
+        if work.has_batch {
+            self.commit(queue);
+        } else if work.closed {
+            return Step::End;
+        } else if has_new_file {
+            self.probe(queue);
+        } else {
+            return self.look(queue);
+        }
+        Step::Next
     }
 
     /// Writes the batch that was taken, and completes it.
-    fn commit(&mut self) {
+    fn commit(&mut self, queue: &Queue) {
         let wakers = std::mem::take(&mut self.wakers);
-        let next = self.queue.empty_batch(Vec::new(), wakers);
+        let next = queue.empty_batch(Vec::new(), wakers);
         let mut batch = std::mem::replace(&mut self.empty, next);
         let deadline = batch.opened.unwrap_or_else(Instant::now) + WAIT_LIMIT;
-        let result = match self.write_gap(deadline) {
+        let result = match self.write_gap(queue, deadline) {
             Some(failure) => BatchResult::failed(failure),
             None => self.output.write(&batch.bytes, deadline),
         };
@@ -100,51 +125,53 @@ impl Sink {
             Some(_) => newlines(batch.bytes.get(..result.taken).unwrap_or_default()),
         };
         // Before anybody learns of it: who sees a line fail also sees that lines fail.
-        self.report(result.failure.or(self.output.space_failure()));
+        self.report(queue, result.failure.or(self.output.space_failure()));
         let outcome = (result, batch.lines, written);
-        self.queue.complete(&batch.completion, outcome, &mut self.wakers);
+        queue.complete(&batch.completion, outcome, &mut self.wakers);
         if batch.bytes.capacity() <= KEPT_BATCH {
             batch.bytes.clear();
             self.empty.bytes = batch.bytes;
         }
         match result.failure {
-            None => self.reserve(),
+            None => self.reserve(queue),
             // Nobody waits for a reader twice.
-            Some(Failure::Stalled) => self.queue.refuse_waiting(Failure::Stalled),
+            Some(Failure::Stalled) => queue.refuse_waiting(Failure::Stalled),
             Some(_) => {}
         }
     }
 
-    /// Nothing is to be written: waits for lines, and looks meanwhile whether they could be written.
-    fn rest(&mut self) {
-        let failure = self.queue.failure();
-        if failure == Some(Failure::Stalled) && self.output.waits_for_reader() {
+    /// Nothing is to be written: looks every so often whether lines could be.
+    fn look(&mut self, queue: &Queue) -> Step {
+        if queue.failure() == Some(Failure::Stalled) && self.output.waits_for_reader() {
             // Lines are refused, so there is only the reader to wait for.
             match self.output.wait_writable(Instant::now() + PROBE_INTERVAL) {
-                Ok(()) => return self.probe(),
-                Err(Failure::Stalled) => return,
+                Ok(()) => {
+                    self.probe(queue);
+                    return Step::Next;
+                }
+                Err(Failure::Stalled) => return Step::Next,
                 Err(_) => {}
             }
         }
-        thread::park_timeout(PROBE_INTERVAL);
         if Instant::now() >= self.next_probe {
-            self.probe();
+            self.probe(queue);
         }
+        Step::Rest
     }
 
     /// Looks whether lines can be written.
-    fn probe(&mut self) {
+    fn probe(&mut self, queue: &Queue) {
         self.next_probe = Instant::now() + PROBE_INTERVAL;
-        let failure = self.write_gap(Instant::now());
+        let failure = self.write_gap(queue, Instant::now());
         if failure.is_none() {
             self.output.reserve();
         }
-        self.report(failure.or_else(|| self.output.foreseen_failure()));
+        self.report(queue, failure.or_else(|| self.output.foreseen_failure()));
     }
 
     /// Writes what is left of a line that was cut, and says how many lines are missing where some are.
-    fn write_gap(&mut self, deadline: Instant) -> Option<Failure> {
-        let lost = self.queue.failed().saturating_sub(self.told);
+    fn write_gap(&mut self, queue: &Queue, deadline: Instant) -> Option<Failure> {
+        let lost = queue.failed().saturating_sub(self.told);
         let mut line = Vec::new();
         if lost > 0 {
             self.owner.write_gap(lost, &mut line);
@@ -158,7 +185,7 @@ impl Sink {
     }
 
     /// Keeps space ahead. While there is none, it is asked for about once a second.
-    fn reserve(&mut self) {
+    fn reserve(&mut self, queue: &Queue) {
         if self.output.space_failure().is_some() {
             if Instant::now() < self.next_probe {
                 return;
@@ -166,11 +193,11 @@ impl Sink {
             self.next_probe = Instant::now() + PROBE_INTERVAL;
         }
         self.output.reserve();
-        self.report(self.output.space_failure());
+        self.report(queue, self.output.space_failure());
     }
 
-    fn report(&self, failure: Option<Failure>) {
-        if self.queue.set_failure(failure) {
+    fn report(&self, queue: &Queue, failure: Option<Failure>) {
+        if queue.set_failure(failure) {
             self.owner.failure_changed(failure);
         }
     }
