@@ -9,6 +9,10 @@ use std::{
 
 use super::{Failure, queue::Queue};
 
+/// How often a line lets other tasks run while another thread writes, before the thread of the sink is woken for it: a write
+/// takes less time than that.
+const TURNS: u8 = 16;
+
 /// Lines that are written together.
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -97,11 +101,10 @@ impl Completion {
         None
     }
 
-    /// Has what waits written, by this thread or by another.
-    fn have_written(&self) {
-        if let Some(queue) = self.queue.upgrade() {
-            queue.have_written();
-        }
+    /// Has what waits written by this thread, or by the one that is there for it where it would take long. `false`: another
+    /// thread is writing at this moment.
+    fn try_to_have_written(&self) -> bool {
+        self.queue.upgrade().is_none_or(|queue| queue.try_to_have_written())
     }
 
     /// Has what waits written by another thread.
@@ -132,8 +135,8 @@ enum State {
 enum Stage {
     /// Nobody has polled yet, and the sink may not know of the line.
     Fresh,
-    /// Has let other tasks run once.
-    StoodBack,
+    /// Has let other tasks run so many times.
+    StoodBack(u8),
     /// Waits at this place in the list of wakers.
     Waiting(Option<usize>),
 }
@@ -163,13 +166,20 @@ impl Future for PendingLine {
         }
         match stage {
             Stage::Fresh => {
-                *stage = Stage::StoodBack;
+                *stage = Stage::StoodBack(1);
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Stage::StoodBack => {
+            Stage::StoodBack(turns) if !completion.try_to_have_written() && *turns < TURNS => {
+                *turns += 1;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Stage::StoodBack(_) => {
                 *stage = Stage::Waiting(None);
-                completion.have_written();
+                if !completion.is_complete() {
+                    completion.unpark_sink();
+                }
             }
             Stage::Waiting(_) => {}
         }
@@ -184,7 +194,7 @@ impl Future for PendingLine {
 
 impl Drop for PendingLine {
     fn drop(&mut self) {
-        if let State::Put { completion, stage: Stage::Fresh | Stage::StoodBack, .. } = &self.0 {
+        if let State::Put { completion, stage: Stage::Fresh | Stage::StoodBack(_), .. } = &self.0 {
             completion.unpark_sink();
         }
     }

@@ -236,16 +236,18 @@ impl Queue {
     }
 
     /// Has what waits written: on this thread, where that takes no longer than a write, or else by the thread for it.
-    pub(super) fn have_written(&self) {
-        let free = match self.sink.try_lock() {
-            Ok(sink) => Some(sink),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            // Whoever writes may not see the last lines any more.
-            Err(TryLockError::WouldBlock) => None,
+    /// `false`: another thread is writing at this moment, and may not see the last lines any more.
+    pub(super) fn try_to_have_written(&self) -> bool {
+        let mut sink = match self.sink.try_lock() {
+            Ok(sink) => sink,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
         };
-        if !free.is_some_and(|mut sink| sink.write_at_once(self)) {
+        if !sink.write_at_once(self) {
+            drop(sink);
             self.unpark();
         }
+        true
     }
 
     pub(super) fn unpark(&self) {
