@@ -194,7 +194,9 @@ impl Future for PendingLine {
 
 impl Drop for PendingLine {
     fn drop(&mut self) {
-        if let State::Put { completion, stage: Stage::Fresh | Stage::StoodBack(_), .. } = &self.0 {
+        if let State::Put { completion, stage: Stage::Fresh | Stage::StoodBack(_), .. } = &self.0
+            && !completion.is_complete()
+        {
             completion.unpark_sink();
         }
     }
