@@ -73,14 +73,14 @@ pub(super) struct Ending<'a> {
 const GIVEN_UP: u16 = 499;
 
 impl Exchange {
-    /// Takes note of a request at its arrival.
-    pub(super) fn begin(frame: Arc<Frame>, peer: Peer, head: Parts) -> Self {
+    /// Takes note of a request at its arrival. Boxed: it is handed on several times, and is large.
+    pub(super) fn begin(frame: Arc<Frame>, peer: Peer, head: Parts) -> Box<Self> {
         let decoded = match decode_path(head.uri.path()) {
             Some(Cow::Borrowed(_)) => Decoded::AsSent,
             Some(Cow::Owned(other)) => Decoded::Other(other),
             None => Decoded::Bad,
         };
-        Self {
+        Box::new(Self {
             frame,
             peer,
             begun: Instant::now(),
@@ -90,7 +90,7 @@ impl Exchange {
             decoded,
             names: Names::OTHER,
             ended: false,
-        }
+        })
     }
 
     /// The name of the request, which its answer and its audit line carry.
@@ -155,7 +155,7 @@ impl Exchange {
     }
 
     /// Hands its line to the audit log. The count is made when what comes back is dropped.
-    pub(super) fn end(mut self, ending: &Ending<'_>) -> (Writing, Counted) {
+    pub(super) fn end(mut self: Box<Self>, ending: &Ending<'_>) -> (Writing, Counted) {
         self.write(ending)
     }
 

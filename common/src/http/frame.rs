@@ -43,7 +43,7 @@ const BODY_GRACE: Duration = Duration::from_secs(5);
 /// How long peers may go on sending requests once a daemon has begun to end: theirs that are on the way get answers.
 const NOTICE: Duration = Duration::from_millis(300);
 
-/// See the [module](self).
+/// The audit log, the counts, the limits and the budgets of one daemon. Its requests share it.
 #[derive(Debug)]
 pub struct Frame {
     audit: AuditLog,

@@ -147,7 +147,7 @@ struct Caller<S> {
 type HeldBack = (Duration, Taken);
 
 /// A request that has ended, but for its answer.
-struct Ended<E> {
+struct Ended {
     reply: Reply,
     writing: Writing,
     counted: Counted,
@@ -156,41 +156,45 @@ struct Ended<E> {
     place: Option<Taken>,
     /// Whether the answer is held back.
     held_back: Option<HeldBack>,
-    /// What is answered where the audit line cannot be written.
-    unrecorded: fn(FrameError) -> E,
 }
 
-async fn answer<S: Service>(caller: Arc<Caller<S>>, request: Request<Body>) -> Response {
+/// Takes the request apart before anything is awaited, so that only its parts are kept meanwhile.
+fn answer<S: Service>(
+    caller: Arc<Caller<S>>,
+    request: Request<Body>,
+) -> impl Future<Output = Response> + Send + use<S> {
     let (head, body) = request.into_parts();
     let frame = Arc::clone(caller.daemon.frame());
     let exchange = Exchange::begin(Arc::clone(&frame), caller.peer.clone(), head);
     let operation = caller.daemon.operation(&exchange);
-    let ended = RunToEnd::new(carry_out(caller, exchange, operation, body), &frame.tasks).await;
-    let Some(ended) = ended else {
-        // The task broke outside of the handler; the exchange has written its line.
-        return respond(S::error_reply(operation, &FrameError::Panicked.into()), None);
-    };
-    let Ended { mut reply, writing, mut counted, request_id, place, held_back, unrecorded } = ended;
-    if let Err(error) = writing.await {
-        reply = S::error_reply(operation, &unrecorded(FrameError::Unrecorded(error)));
-        counted.as_status(reply.status().as_u16());
+    let work = RunToEnd::new(carry_out(caller, exchange, operation, body), frame.tasks.clone());
+    async move {
+        let Some(ended) = work.await else {
+            // The task broke outside of the handler; the exchange has written its line.
+            return respond(S::error_reply(operation, &FrameError::Panicked.into()), None);
+        };
+        let Ended { mut reply, writing, mut counted, request_id, place, held_back } = ended;
+        if let Err(error) = writing.await {
+            reply = S::error_reply(operation, &FrameError::Unrecorded(error).into());
+            counted.as_status(reply.status().as_u16());
+        }
+        drop(counted);
+        if let Some((time, _place)) = held_back {
+            tokio::time::sleep(time).await;
+        }
+        let mut response = respond(reply, place);
+        response.headers_mut().insert(REQUEST_ID_HEADER, request_id);
+        response
     }
-    drop(counted);
-    if let Some((time, _place)) = held_back {
-        tokio::time::sleep(time).await;
-    }
-    let mut response = respond(reply, place);
-    response.headers_mut().insert(REQUEST_ID_HEADER, request_id);
-    response
 }
 
 /// From the head to the audit line. It runs to its end.
 async fn carry_out<S: Service>(
     caller: Arc<Caller<S>>,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     operation: Option<S::Operation>,
     body: Body,
-) -> Ended<S::Error> {
+) -> Ended {
     let daemon = &caller.daemon;
     let frame = daemon.frame();
     if let Some(operation) = operation {
@@ -220,7 +224,7 @@ async fn carry_out<S: Service>(
         error: error.as_deref(),
     };
     let (writing, counted) = exchange.end(&ending);
-    Ended { reply, writing, counted, request_id, place, held_back, unrecorded: S::Error::from }
+    Ended { reply, writing, counted, request_id, place, held_back }
 }
 
 /// What every request must pass before anybody looks at what it asks for.

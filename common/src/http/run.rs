@@ -13,9 +13,9 @@ use tokio_util::task::TaskTracker;
 ///
 /// Most requests end at once, on the thread of their connection. One that has to wait is moved to a task before anything can
 /// drop it, so that what it changes in the store and in memory, its audit line and its count happen together.
-pub(super) struct RunToEnd<'a, F: Future> {
+pub(super) struct RunToEnd<F: Future> {
     stage: Stage<F>,
-    tasks: &'a TaskTracker,
+    tasks: TaskTracker,
 }
 
 enum Stage<F: Future> {
@@ -25,13 +25,13 @@ enum Stage<F: Future> {
     Moving,
 }
 
-impl<'a, F: Future> RunToEnd<'a, F> {
-    pub(super) fn new(work: F, tasks: &'a TaskTracker) -> Self {
+impl<F: Future> RunToEnd<F> {
+    pub(super) fn new(work: F, tasks: TaskTracker) -> Self {
         Self { stage: Stage::Here(Box::pin(work)), tasks }
     }
 }
 
-impl<F> Future for RunToEnd<'_, F>
+impl<F> Future for RunToEnd<F>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -80,7 +80,8 @@ mod tests {
         for turns in 1..5 {
             for polls in 1..=turns {
                 let (tasks, done) = (TaskTracker::new(), Arc::default());
-                let mut run = Box::pin(RunToEnd::new(work(turns, Arc::clone(&done)), &tasks));
+                let mut run =
+                    Box::pin(RunToEnd::new(work(turns, Arc::clone(&done)), tasks.clone()));
                 for _ in 0..polls {
                     assert!(poll!(run.as_mut()).is_pending());
                 }
@@ -95,10 +96,10 @@ mod tests {
     #[tokio::test]
     async fn work_that_ends_at_once_needs_no_task() {
         let (tasks, done) = (TaskTracker::new(), Arc::default());
-        let mut run = RunToEnd::new(work(0, Arc::clone(&done)), &tasks);
+        let mut run = RunToEnd::new(work(0, Arc::clone(&done)), tasks.clone());
         assert_eq!(poll!(&mut run), Poll::Ready(Some("done")));
         assert!(tasks.is_empty());
-        assert_eq!(RunToEnd::new(work(3, done), &tasks).await, Some("done"));
+        assert_eq!(RunToEnd::new(work(3, done), tasks).await, Some("done"));
     }
 
     #[tokio::test]
@@ -108,6 +109,6 @@ mod tests {
             tokio::task::yield_now().await;
             panic!("a bug");
         };
-        assert_eq!(RunToEnd::<_>::new(broken, &tasks).await, None::<()>);
+        assert_eq!(RunToEnd::<_>::new(broken, tasks).await, None::<()>);
     }
 }

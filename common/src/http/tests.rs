@@ -275,3 +275,14 @@ async fn whoever_is_denied_again_and_again_is_told_so_and_waits_for_it_but_no_op
     let operator = Peer::unverified_of("spiffe://a/operator", Class::Reserved);
     assert_eq!(statuses(operator).await, [(401, false); 3]);
 }
+
+/// Every request has one, and a larger one is slower to make and to move.
+#[test]
+fn the_future_of_a_request_stays_below_a_kibibyte() {
+    let daemon = Daemon::unlimited();
+    let request = post("/").body(Body::empty()).unwrap();
+    let peer = Peer::unverified("spiffe://a/b");
+    let allowance = daemon.frame.allowance(&peer);
+    let caller = Arc::new(Caller { allowance, daemon, peer });
+    assert!(size_of_val(&answer(caller, request)) < 1024);
+}

@@ -94,12 +94,17 @@ impl Activity {
         }
     }
 
-    fn touch(&self) {
-        self.since.store(self.now(), Relaxed);
+    fn touch(&self, at: Instant) {
+        self.since.store(self.millis(at), Relaxed);
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+        self.millis(Instant::now())
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        let time = at.saturating_duration_since(self.opened);
+        u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
     }
 }
 
@@ -117,10 +122,10 @@ impl Busy {
     }
 
     /// There is an answer: from now on the peer is waited for.
-    fn answered(&mut self) {
+    fn answered(&mut self, now: Instant) {
         if !self.answering {
             self.answering = true;
-            self.activity.touch();
+            self.activity.touch(now);
             self.activity.answering.fetch_add(1, Relaxed);
             self.activity.working.fetch_sub(1, Relaxed);
         }
@@ -129,7 +134,7 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.activity.touch();
+        self.activity.touch(Instant::now());
         let count = if self.answering { &self.activity.answering } else { &self.activity.working };
         count.fetch_sub(1, Relaxed);
     }
@@ -139,12 +144,13 @@ impl Drop for Busy {
 pub(super) struct BusyBody {
     body: Body,
     busy: Busy,
+    is_begun: bool,
 }
 
 impl BusyBody {
-    pub(super) fn new(body: Body, mut busy: Busy) -> Self {
-        busy.answered();
-        Self { body, busy }
+    pub(super) fn new(body: Body, mut busy: Busy, now: Instant) -> Self {
+        busy.answered(now);
+        Self { body, busy, is_begun: false }
     }
 }
 
@@ -157,7 +163,9 @@ impl http_body::Body for BusyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         // The next part is asked for when there is room for it: the peer has taken some of what came before.
-        self.busy.activity.touch();
+        if std::mem::replace(&mut self.is_begun, true) {
+            self.busy.activity.touch(Instant::now());
+        }
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

@@ -303,11 +303,12 @@ impl Future for InFlight {
         let mut answer = std::task::ready!(self.answer.as_mut().poll(cx));
         // A request that is on its way at the end of the connection would get no answer: so the peer is asked before, while
         // it listens. HTTP/2 has a frame for it.
-        let is_noticed = self.notice_at.is_some_and(|at| at <= Instant::now());
+        let now = Instant::now();
+        let is_noticed = self.notice_at.is_some_and(|at| at <= now);
         if self.is_http1 && (is_noticed || self.entry.signal.stage() >= Stage::Notice) {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         let Some(busy) = self.busy.take() else { return Poll::Pending };
-        Poll::Ready(Ok(answer.map(|body| BusyBody::new(body, busy))))
+        Poll::Ready(Ok(answer.map(|body| BusyBody::new(body, busy, now))))
     }
 }
