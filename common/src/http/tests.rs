@@ -283,6 +283,6 @@ fn the_future_of_a_request_stays_below_a_kibibyte() {
     let request = post("/").body(Body::empty()).unwrap();
     let peer = Peer::unverified("spiffe://a/b");
     let allowance = daemon.frame.allowance(&peer);
-    let caller = Arc::new(Caller { allowance, daemon, peer });
+    let caller = Arc::new(Caller { daemon, peer, allowance });
     assert!(size_of_val(&answer(caller, request)) < 1024);
 }
