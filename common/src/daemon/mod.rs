@@ -119,7 +119,7 @@ pub fn run<S, D: Daemon>(
         tracing::warn!(problem = %warning, "a setting was not used as written");
     }
     let hardening = harden();
-    let status = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let status = match runtime() {
         // The runtime is dropped here, and with it every request that was cut and has a line to write.
         Ok(runtime) => {
             runtime.block_on(serve(program, settings, frame, (hardening, &streams), start))
@@ -131,6 +131,13 @@ pub fn run<S, D: Daemon>(
     };
     streams.audit().flush();
     status
+}
+
+/// Two threads at least: one may be held by a disk that hangs, in a read of the store or in a write of the audit log.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    let threads =
+        std::thread::available_parallelism().map_or(2, |processors| processors.get().max(2));
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
 }
 
 async fn serve<S, D: Daemon>(

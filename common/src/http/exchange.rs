@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::http::{HeaderMap, Method, Uri, Version, request::Parts};
+use axum::http::{HeaderMap, Method, Uri, Version, header, request::Parts};
 use time::OffsetDateTime;
 
 use super::frame::Frame;
@@ -68,6 +68,13 @@ pub(super) struct Ending<'a> {
     /// What went wrong, if anything: a code and words, never a value.
     pub(super) error: Option<&'a str>,
 }
+
+/// How many fields the head of a request may have, as HTTP/1.1 has it too. Each takes far more memory than its text.
+const MAX_FIELDS: usize = 100;
+
+/// What the heads of ordinary clients do not exceed: in fields, and in bytes of one value.
+const USUAL_FIELDS: usize = 32;
+const USUAL_VALUE: usize = 1024;
 
 /// A request that nobody waits for any more has this status in the log, as with other servers.
 const GIVEN_UP: u16 = 499;
@@ -139,9 +146,27 @@ impl Exchange {
 
     /// Whether the head is larger than a head may be. It is counted as HTTP/1.1 writes it, whatever it came by.
     pub(super) fn is_head_too_large(&self) -> bool {
+        self.head.headers.len() > MAX_FIELDS || self.head_len() > MAX_HEAD
+    }
+
+    /// Lets go of a large head, but for what is still looked at: it must not be held for as long as the body takes.
+    pub(super) fn shed(&mut self) {
+        let headers = &mut self.head.headers;
+        if headers.len() > USUAL_FIELDS || headers.values().any(|value| value.len() > USUAL_VALUE) {
+            let mut kept = HeaderMap::new();
+            for name in [header::HOST, header::CONTENT_TYPE] {
+                if let Some(value) = headers.remove(&name) {
+                    kept.insert(name, value);
+                }
+            }
+            *headers = kept;
+        }
+    }
+
+    fn head_len(&self) -> usize {
         let Parts { method, uri, headers, .. } = &self.head;
         let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-        method.as_str().len() + target_len(uri) + 14 + fields.sum::<usize>() > MAX_HEAD
+        method.as_str().len() + target_len(uri) + 14 + fields.sum::<usize>()
     }
 
     /// Whether it came by HTTP/1.1.

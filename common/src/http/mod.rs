@@ -204,9 +204,11 @@ async fn carry_out<S: Service>(
     let (outcome, place) = match admit(&caller, &exchange) {
         Err(error) => (Outcome::without_subject(error.into()), None),
         Ok(place) => {
-            let outcome = match outside_the_handlers(&exchange) {
-                Some(reply) => Outcome::from(Ok(reply)),
-                None => guarded(daemon, &exchange, operation, &mut body).await,
+            let outcome = if let Some(reply) = outside_the_handlers(&exchange) {
+                Outcome::from(Ok(reply))
+            } else {
+                exchange.shed();
+                guarded(daemon, &exchange, operation, &mut body).await
             };
             (outcome, Some(place))
         }

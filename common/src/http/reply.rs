@@ -10,6 +10,9 @@ use bytes::Bytes;
 use super::{Allowance, Exchange, FrameError, block::Block};
 use crate::wire::clean_path;
 
+/// The longest target that a request is redirected to, in bytes.
+const MAX_LOCATION: usize = 2048;
+
 /// An answer up to this length, in bytes, takes nothing from the budget of memory: the number of requests bounds how many
 /// there are.
 const SMALL: usize = 4 * 1024;
@@ -125,9 +128,15 @@ impl Reply {
 /// What Go's server and its router answer by themselves, before any handler (wire-api 3.3).
 pub(super) fn outside_the_handlers(exchange: &Exchange) -> Option<Reply> {
     let head = exchange.head();
-    if exchange.is_http_11() && !head.headers.contains_key(header::HOST) {
-        let text = "400 Bad Request: missing required Host header";
-        return Some(plain(StatusCode::BAD_REQUEST, text));
+    if exchange.is_http_11() {
+        let text = match head.headers.get_all(header::HOST).iter().count() {
+            0 => Some("400 Bad Request: missing required Host header"),
+            1 => None,
+            _ => Some("400 Bad Request: too many Host headers"),
+        };
+        if let Some(text) = text {
+            return Some(plain(StatusCode::BAD_REQUEST, text));
+        }
     }
     if head.method == Method::OPTIONS && head.uri.path() == "*" {
         return Some(Reply::of(StatusCode::OK, Kind::Bare, Bytes::new()));
@@ -141,7 +150,9 @@ pub(super) fn outside_the_handlers(exchange: &Exchange) -> Option<Reply> {
         location.push('?');
         location.push_str(query);
     }
-    let location = HeaderValue::from_str(&location).ok()?;
+    // No route is nearly as long, and an answer must not grow with the request.
+    let location =
+        HeaderValue::from_str(&location).ok().filter(|location| location.len() <= MAX_LOCATION)?;
     Some(Reply::of(StatusCode::TEMPORARY_REDIRECT, Kind::Redirect(location), Bytes::new()))
 }
 

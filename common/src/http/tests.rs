@@ -225,6 +225,33 @@ async fn a_head_over_64_kib_is_refused_and_one_of_64_kib_is_not() {
 }
 
 #[tokio::test]
+async fn a_head_of_many_fields_is_refused_and_a_large_one_is_not_held_while_the_body_comes() {
+    let daemon = Daemon::unlimited();
+    let with = |fields: usize| {
+        (0..fields).fold(post("/"), |request, number| request.header(format!("x-{number}"), "v"))
+    };
+    // One more is the host.
+    assert_eq!(send(&daemon, with(99)).await.status(), 200);
+    assert_eq!(send(&daemon, with(100)).await.status(), 431);
+
+    let (head, ()) = with(90).header(header::CONTENT_TYPE, "x/y").body(()).unwrap().into_parts();
+    let peer = Peer::unverified("spiffe://a/b");
+    let mut exchange = Exchange::begin(Arc::clone(&daemon.frame), peer, head);
+    exchange.shed();
+    let kept: Vec<_> = exchange.headers().keys().map(ToString::to_string).collect();
+    assert_eq!(kept, ["host", "content-type"]);
+}
+
+#[tokio::test]
+async fn two_hosts_are_a_bad_request_and_a_long_path_is_not_sent_back() {
+    let daemon = Daemon::unlimited();
+    let two = post("/").header(header::HOST, "other");
+    assert_eq!(send(&daemon, two).await.status(), 400);
+    let long = send(&daemon, post(&format!("//{}", "a".repeat(60_000)))).await;
+    assert!(!long.headers().contains_key(header::LOCATION));
+}
+
+#[tokio::test]
 async fn over_the_limit_of_requests_in_flight_the_answer_is_429_and_operators_are_served() {
     let bounds = Bounds { all: 3, each: 1, reserve: 1 };
     let daemon = Daemon::new(bounds, Bounds::NONE);

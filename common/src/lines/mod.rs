@@ -2,7 +2,9 @@
 //!
 //! Whoever has a line puts it into the open batch, and learns from a future what became of it. The thread takes the batch,
 //! writes it with one system call, and completes all futures of the batch together (group commit). Lines are written in
-//! the order in which they were put, and each is whole. Only the thread ever waits for the operating system.
+//! the order in which they were put, and each is whole. Where the output takes lines at once (a regular file, a pipe with room),
+//! whoever waits for a line writes the batch; only a disk that hangs can hold it there. Whatever waits for a reader is left to
+//! the thread.
 //!
 //! What a line says is its owner's business: the audit log and the log.
 

@@ -42,9 +42,14 @@ pub(super) struct Activity {
     since: AtomicU64,
     /// When the first byte of a head came; 0 while none is being read.
     head_since: AtomicU64,
-    /// HTTP/2 has frames between requests (pings, windows), so that bytes do not mean a request there.
-    watch_heads: bool,
+    /// Bytes that came since the last request began or ended.
+    received: AtomicU64,
+    /// HTTP/2 has frames between requests (pings, windows), so that a few bytes do not mean a request there.
+    http2: bool,
 }
+
+/// So many bytes without a request, in HTTP/2, are a head that does not end, or nothing that is of use.
+const MANY_BYTES: u64 = 8 * 1024;
 
 impl Activity {
     pub(super) fn new(http2: bool) -> Self {
@@ -55,7 +60,8 @@ impl Activity {
             since: AtomicU64::new(1),
             // The first request must come as fast as a head must: as if its first byte were here.
             head_since: AtomicU64::new(u64::from(!http2)),
-            watch_heads: !http2,
+            received: AtomicU64::new(0),
+            http2,
         }
     }
 
@@ -82,14 +88,20 @@ impl Activity {
         if self.answering.load(Relaxed) > 0 {
             return self.quiet_for() > limits.stall;
         }
+        if self.http2 && self.received.load(Relaxed) > MANY_BYTES && self.quiet_for() > limits.head
+        {
+            return true;
+        }
         match self.head_since.load(Relaxed) {
             0 => self.quiet_for() > limits.idle,
             since => Duration::from_millis(self.now().saturating_sub(since)) > limits.head,
         }
     }
 
-    fn bytes_arrived(&self) {
-        if self.watch_heads && self.head_since.load(Relaxed) == 0 && self.is_idle() {
+    fn bytes_arrived(&self, count: usize) {
+        if self.http2 {
+            self.received.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Relaxed);
+        } else if self.head_since.load(Relaxed) == 0 && self.is_idle() {
             self.head_since.store(self.now(), Relaxed);
         }
     }
@@ -118,6 +130,7 @@ impl Busy {
     pub(super) fn new(activity: Arc<Activity>) -> Self {
         activity.working.fetch_add(1, Relaxed);
         activity.head_since.store(0, Relaxed);
+        activity.received.store(0, Relaxed);
         Self { activity, answering: false }
     }
 
@@ -135,6 +148,7 @@ impl Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.activity.touch(Instant::now());
+        self.activity.received.store(0, Relaxed);
         let count = if self.answering { &self.activity.answering } else { &self.activity.working };
         count.fetch_sub(1, Relaxed);
     }
@@ -192,8 +206,9 @@ impl AsyncRead for Watched {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if polled.is_ready() && buf.filled().len() > before {
-            self.activity.bytes_arrived();
+        let count = buf.filled().len() - before;
+        if polled.is_ready() && count > 0 {
+            self.activity.bytes_arrived(count);
         }
         polled
     }

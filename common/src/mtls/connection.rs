@@ -53,7 +53,7 @@ const WINDOWS: (u32, u32) = (128 * 1024, 256 * 1024);
 const SEND_BUFFER: usize = 64 * 1024;
 /// The largest list of headers that HTTP/2 takes in. It counts 32 bytes for each besides its text (RFC 9113, section 6.5.2),
 /// so this is above [`MAX_HEAD`], which the text is then held against.
-const MAX_HEADER_LIST: u32 = 96 * 1024;
+const MAX_HEADER_LIST: u32 = 72 * 1024;
 /// How long, and for how many bytes, a peer that did not speak TLS is listened to after its answer.
 const LINGER: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
 
@@ -72,7 +72,11 @@ impl Connection {
     pub(super) async fn run(self, stream: TcpStream) {
         let limit = self.shared.limits.header_timeout;
         let handshake = tokio::select! {
-            _ = self.entry.signal.past(Stage::Open) => return,
+            _ = self.entry.signal.past(Stage::Open) => {
+                let reason = "there are too many handshakes, or the daemon ends";
+                let refused = self.handshake_refused(reason, None);
+                return self.shared.refuse(Reason::TooMany, &refused);
+            }
             handshake = tokio::time::timeout(limit, self.handshake(stream)) => handshake,
         };
         match handshake {
@@ -98,7 +102,7 @@ impl Connection {
                 }
                 return None;
             }
-            Ok(_) => {}
+            Ok(_) => self.entry.speaks(),
         }
         // Before the peer is verified: bundles that change meanwhile are noticed at its first request.
         let generation = self.shared.source.generation();

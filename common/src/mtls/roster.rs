@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -31,9 +31,18 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 pub(super) struct Entry {
     number: u64,
     pub(super) signal: Signal,
+    /// The peer has begun the handshake.
+    spoke: AtomicBool,
     served: OnceLock<Served>,
     /// When it is cut, in milliseconds of the roster's clock; 0 while nobody has decided.
     cut_at: AtomicU64,
+}
+
+impl Entry {
+    /// The peer has begun the handshake: it gives way after those that have not.
+    pub(super) fn speaks(&self) {
+        self.spoke.store(true, Relaxed);
+    }
 }
 
 /// What is known of a connection once its handshake is done.
@@ -77,26 +86,29 @@ impl Roster {
         Self { started: Instant::now(), handshakes, places, state: Mutex::default() }
     }
 
-    /// Takes in a connection that has just been accepted. Tells whether another one, the oldest that is still in its
-    /// handshake, had to give way.
-    pub(super) fn arrive(&self) -> (Arc<Entry>, bool) {
+    /// Takes in a connection that has just been accepted. Where there are too many handshakes, one gives way: the oldest whose
+    /// peer has not said a word, or else the oldest of all.
+    pub(super) fn arrive(&self) -> Arc<Entry> {
         let mut state = self.state();
         let number = state.next;
         state.next += 1;
         let entry = Arc::new(Entry {
             number,
             signal: Signal::default(),
+            spoke: AtomicBool::new(false),
             served: OnceLock::new(),
             cut_at: AtomicU64::new(0),
         });
-        let gave_way = state.shaking.len() >= self.handshakes
-            && state
-                .shaking
-                .pop_first()
-                .map(|(_, oldest)| oldest.signal.raise(Stage::Cut))
-                .is_some();
+        if state.shaking.len() >= self.handshakes {
+            let silent = state.shaking.iter().find(|(_, entry)| !entry.spoke.load(Relaxed));
+            let gives_way =
+                silent.or_else(|| state.shaking.iter().next()).map(|(number, _)| *number);
+            if let Some(oldest) = gives_way.and_then(|number| state.shaking.remove(&number)) {
+                oldest.signal.raise(Stage::Cut);
+            }
+        }
         state.shaking.insert(number, Arc::clone(&entry));
-        (entry, gave_way)
+        entry
     }
 
     /// Gives the connection a place once its handshake is done, and makes room for it where that is possible.

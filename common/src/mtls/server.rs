@@ -221,10 +221,7 @@ async fn accept(
         };
         match accepted {
             Ok((stream, address)) => {
-                let (entry, gave_way) = shared.roster.arrive();
-                if gave_way {
-                    shared.metrics.refuse(Reason::TooMany);
-                }
+                let entry = shared.roster.arrive();
                 tasks.spawn(one(stream, address, entry, Arc::clone(&shared)));
             }
             // Out of file descriptors, most likely: wait for some to come back instead of spinning.

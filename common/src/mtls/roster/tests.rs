@@ -24,7 +24,7 @@ impl Guest {
 }
 
 fn seat(roster: &Roster, id: &str, class: Class) -> Result<Guest, Over> {
-    let (entry, _) = roster.arrive();
+    let entry = roster.arrive();
     let activity = Arc::new(Activity::new(true));
     let peer = Peer::unverified_of(id, class);
     let seated = roster.seat(&entry, &peer, &activity, true);
@@ -41,14 +41,17 @@ fn ordinary(roster: &Roster, id: &str) -> Guest {
 }
 
 #[test]
-fn the_oldest_handshake_gives_way_to_a_new_one() {
+fn the_oldest_handshake_gives_way_to_a_new_one_and_a_silent_one_before_one_that_has_begun() {
     let roster = roster();
-    let (first, _) = roster.arrive();
-    let (second, _) = roster.arrive();
-    let (third, gave_way) = roster.arrive();
-    assert!(gave_way);
-    let stages = [first, second, third].map(|entry| entry.signal.stage());
-    assert_eq!(stages, [Stage::Cut, Stage::Open, Stage::Open]);
+    let first = roster.arrive();
+    first.speaks();
+    let second = roster.arrive();
+    let third = roster.arrive();
+    third.speaks();
+    let stages = [&first, &second, &third].map(|entry| entry.signal.stage());
+    assert_eq!(stages, [Stage::Open, Stage::Cut, Stage::Open]);
+    roster.arrive().speaks();
+    assert_eq!(first.signal.stage(), Stage::Cut, "none is silent");
 }
 
 #[test]
