@@ -25,6 +25,7 @@ use crate::{
     quorum::{Adopter, KeeperState, Keepers, Lapse, Restoration, ShareState},
     store::{Home, NONCES_WERE_REUSED, Store},
     store_watch::{import_check, loss_check, read_check, write_check},
+    survey::data_at,
 };
 
 /// Where the root key comes from.
@@ -235,6 +236,9 @@ impl Nexus {
             Err(error) => {
                 status.sealed = true;
                 status.reason = Some(error.to_string());
+                if let Ok(shares) = self.key_source().shares() {
+                    status.data = Some(data_at(shares.home.clone()).await);
+                }
                 return Ok(status);
             }
         };

@@ -48,7 +48,8 @@ impl Nexus {
     }
 }
 
-async fn data_at(home: Option<Home>) -> DataKind {
+/// What lies at `home`.
+pub(crate) async fn data_at(home: Option<Home>) -> DataKind {
     let Some(home) = home else { return DataKind::None };
     match tokio::task::spawn_blocking(move || Store::found(&home)).await {
         Ok(Found::Nothing) => DataKind::None,

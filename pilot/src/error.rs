@@ -11,7 +11,9 @@ use spike_common::clock::second;
 use spike_common::config::ConfigError;
 use spike_common::identity::Role;
 use spike_common::svid::SvidError;
-use spike_common::wire::{NotReady, Operation, ReplyError, StatusResponse};
+use spike_common::wire::{
+    DataKind, KeeperStatus, KeeperStatusKind, NotReady, Operation, ReplyError, StatusResponse,
+};
 use spike_crypto::ShareError;
 use time::OffsetDateTime;
 
@@ -164,6 +166,22 @@ impl Asked {
     /// Whether Nexus has found the root key, and cannot open its store with it.
     pub(crate) fn cannot_open_store(&self) -> bool {
         self.sealed_because().is_some_and(|reason| reason.contains("the store cannot be opened"))
+    }
+
+    /// Whether there is data, or a share at any Keeper: something that another root key would take away.
+    pub(crate) fn finds_something(&self) -> bool {
+        let Some(status) = &self.status else { return false };
+        let holds = |keeper: &KeeperStatus| match keeper.state {
+            KeeperStatusKind::Unknown | KeeperStatusKind::Unreachable | KeeperStatusKind::Empty => {
+                false
+            }
+            KeeperStatusKind::Unusable
+            | KeeperStatusKind::Unjudged
+            | KeeperStatusKind::Good
+            | KeeperStatusKind::Foreign
+            | KeeperStatusKind::Forgetful => true,
+        };
+        status.data.is_some_and(|data| data != DataKind::None) || status.keepers.iter().any(holds)
     }
 
     /// Why Nexus is sealed, in its own words, which are from the network.

@@ -116,6 +116,12 @@ fn refused(asked: &Asked, refusal: &Refusal) -> Vec<String> {
         503 if asked.cannot_open_store() => one(
             "no share is missing: mend what keeps the store from being opened, and SPIKE Nexus goes on by itself; neither Bootstrap nor a restore helps",
         ),
+        503 if asked.finds_something() => vec![
+            "mend what SPIKE Nexus says above, and it goes on by itself; `spike operator status` shows its Keepers"
+                .to_owned(),
+            "when too few Keepers hold a share of the key of its data, `spike operator restore` brings the key back"
+                .to_owned(),
+        ],
         503 => sealed(),
         _ => one(&in_the_log(refusal)),
     }

@@ -16,6 +16,9 @@ pub struct StatusResponse {
     /// Why it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What lies in the data directory, while the root key is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataKind>,
     /// `sqlite`, `lite` or `memory`.
     pub backend: String,
     /// A name for the root key that is safe to show; two parties that show the same have the same key.

@@ -1,7 +1,10 @@
 //! A Nexus that is not ready, or that cannot be trusted: what is told, and what is not blamed.
 
 use spike_common::identity::Role;
-use spike_common::wire::{EmptyResponse, ErrorCode, NotReady, Operation, StatusResponse};
+use spike_common::wire::{
+    DataKind, EmptyResponse, ErrorCode, KeeperStatus, KeeperStatusKind, NotReady, Operation,
+    StatusResponse,
+};
 use time::OffsetDateTime;
 
 use crate::Exit;
@@ -32,6 +35,41 @@ fn a_store_that_cannot_be_opened_is_not_told_as_missing_shares() {
         assert!(ran.stderr.contains("hint: no share is missing"), "{}", ran.stderr);
         assert!(!ran.stderr.contains("run Bootstrap"), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn bootstrap_is_not_named_where_there_is_data_or_a_share_that_it_would_take_the_place_of() {
+    let sealed = |data, keepers| StatusResponse {
+        sealed: true,
+        reason: Some("1 of 2 shares collected".to_owned()),
+        data,
+        keepers,
+        ..StatusResponse::default()
+    };
+    let keeper = |state| KeeperStatus {
+        index: 1,
+        url: "https://localhost:8443".to_owned(),
+        state,
+        since: String::new(),
+        looked: None,
+        failures: 0,
+        detail: None,
+    };
+    let hints = |status| {
+        let ran = answering_503(Some(NotReady::Sealed), Some(status)).run(&["secret", "list"]);
+        ran.stderr.split_once('\n').unwrap().1.to_owned()
+    };
+    for found in [
+        sealed(Some(DataKind::Ours), vec![keeper(KeeperStatusKind::Empty)]),
+        sealed(Some(DataKind::Unreadable), Vec::new()),
+        sealed(Some(DataKind::None), vec![keeper(KeeperStatusKind::Unjudged)]),
+        sealed(Some(DataKind::None), vec![keeper(KeeperStatusKind::Foreign)]),
+    ] {
+        let told = hints(found);
+        assert!(told.contains("`spike operator restore`") && !told.contains("Bootstrap"), "{told}");
+    }
+    let nothing = hints(sealed(Some(DataKind::None), vec![keeper(KeeperStatusKind::Empty)]));
+    assert!(nothing.contains("run Bootstrap once"), "{nothing}");
 }
 
 #[test]
