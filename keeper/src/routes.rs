@@ -80,7 +80,13 @@ impl Service for Keeper {
     }
 
     fn is_denial(error: &Error) -> bool {
-        matches!(error, Error::Denied(_))
+        match error {
+            Error::Denied(_) | Error::NoSuchRoute | Error::Malformed(_) => true,
+            Error::Frame(error) => error.is_the_peers_fault(),
+            Error::NotAShare(_) | Error::NoShare | Error::HoldsAnother | Error::Unrecordable(_) => {
+                false
+            }
+        }
     }
 
     fn is_over(error: &Error) -> bool {

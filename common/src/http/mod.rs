@@ -91,7 +91,7 @@ pub trait Service: Send + Sync + Sized + 'static {
         error: &Self::Error,
     ) -> String;
 
-    /// Whether the error says that the peer may not do what it asked for.
+    /// Whether the error says that the peer may not do what it asked for, or that what it asked for is nothing there is.
     fn is_denial(error: &Self::Error) -> bool;
 
     /// Whether the error says that the peer has too many requests in flight.
@@ -213,9 +213,12 @@ async fn carry_out<S: Service>(
             (outcome, Some(place))
         }
     };
-    body.discard(&frame.tasks);
     let Outcome { result, subject } = outcome;
     let (result, held_back) = slowed_down(&caller, result);
+    // Nothing more is read of a peer that has to wait: its stream or its connection ends instead.
+    if held_back.is_none() {
+        body.discard(&frame.tasks);
+    }
     let result = result.and_then(|reply| Ok(reply.charged(&caller.allowance)?));
     let error = result.as_ref().err().map(|error| daemon.told(&exchange, operation, error));
     let reply = result.unwrap_or_else(|error| S::error_reply(operation, &error));

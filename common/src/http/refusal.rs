@@ -114,6 +114,26 @@ impl FrameError {
         }
     }
 
+    /// Whether a request that ends so asked for something that no well-meaning peer asks for again and again.
+    pub const fn is_the_peers_fault(&self) -> bool {
+        match self {
+            Self::HeadTooLarge
+            | Self::Over(Over::Own)
+            | Self::Body(BodyError::TooLarge { .. } | BodyError::Over(Over::Own)) => true,
+            Self::Identity(_)
+            | Self::Over(Over::All)
+            | Self::DeniedTooOften { .. }
+            | Self::Body(
+                BodyError::Over(Over::All)
+                | BodyError::TooSlow
+                | BodyError::Broken
+                | BodyError::Ending,
+            )
+            | Self::Unrecorded(_)
+            | Self::Panicked => false,
+        }
+    }
+
     /// After how many seconds it makes sense to try again, where it does.
     pub fn retry_after(&self) -> Option<u32> {
         match self {

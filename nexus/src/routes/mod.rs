@@ -87,7 +87,8 @@ impl Service for Nexus {
     }
 
     fn is_denial(error: &Error) -> bool {
-        matches!(error, Error::Denied(_))
+        matches!(error, Error::Denied(_) | Error::NoSuchRoute | Error::Malformed(_))
+            || matches!(error, Error::Frame(error) if error.is_the_peers_fault())
     }
 
     fn is_over(error: &Error) -> bool {
