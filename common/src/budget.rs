@@ -133,11 +133,6 @@ impl Account {
     pub fn used(&self) -> u64 {
         self.0.used.load(Ordering::Relaxed)
     }
-
-    /// Whether this account may use the reserve.
-    pub fn class(&self) -> Class {
-        self.0.class
-    }
 }
 
 impl fmt::Debug for Account {
