@@ -238,9 +238,8 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError::Daemon`] names the daemon that is not, with its own reason, at the end of `limit`.
     pub async fn ready(&mut self, limit: Duration) -> Result<(), ClusterError> {
-        self.nexus.ready(limit).await?;
-        for keeper in &mut self.keepers {
-            keeper.ready(limit).await?;
+        for daemon in self.daemons_mut() {
+            daemon.ready(limit).await?;
         }
         Ok(())
     }
@@ -248,7 +247,7 @@ impl Cluster {
     /// Ends every daemon as a service manager would, and then the Workload API. Tells whether all ended well.
     pub async fn stop(mut self) -> bool {
         let mut clean = true;
-        for daemon in std::iter::once(&mut self.nexus).chain(&mut self.keepers) {
+        for daemon in self.daemons_mut() {
             clean &= daemon.terminate().await.is_ok_and(|status| status.success());
         }
         self.workload_api.shutdown().await;
@@ -318,6 +317,11 @@ impl Cluster {
         tokio::time::sleep(pause).await;
         daemon.restart(registry)?;
         Ok(ended)
+    }
+
+    /// Every daemon, Nexus first.
+    pub fn daemons_mut(&mut self) -> impl Iterator<Item = &mut Daemon> {
+        std::iter::once(&mut self.nexus).chain(&mut self.keepers)
     }
 
     /// The daemons, for showing them.

@@ -68,10 +68,10 @@ impl CrewPlan {
         self
     }
 
-    /// Starts every daemon, and waits until Nexus serves. There is no root key yet.
+    /// Starts every daemon, and waits until all serve. There is no root key yet.
     ///
     /// # Errors
-    /// Why it does not, with the log of Nexus.
+    /// Why one does not, with its log.
     pub async fn start_sealed(&self) -> Result<Crew> {
         let mut tries = TRIES;
         loop {
@@ -110,9 +110,12 @@ impl CrewPlan {
             settings: self.settings.clone(),
         };
         let mut cluster = Cluster::start(&config).await?;
-        if let Err(error) = cluster.nexus().serving(PATIENCE).await {
-            let log = std::fs::read_to_string(cluster.nexus().log()).unwrap_or_default();
-            return Err(error).context(log);
+        // All of them: a test may talk to a Keeper first.
+        for daemon in cluster.daemons_mut() {
+            if let Err(error) = daemon.serving(PATIENCE).await {
+                let log = std::fs::read_to_string(daemon.log()).unwrap_or_default();
+                return Err(error).context(log);
+            }
         }
         Ok(Crew { cluster, keepers: self.keepers, _dir: dir })
     }
