@@ -17,6 +17,9 @@ const SHARDS: usize = 16;
 /// How many SPIFFE IDs are remembered in all. About 200 bytes each.
 const MAX_REMEMBERED: usize = 10_000;
 
+/// The longest that an ID waits for having been denied something that cost many tokens.
+const MOST_OWED: Duration = Duration::from_secs(10);
+
 /// How many SPIFFE IDs one part remembers.
 const MAX_IN_SHARD: usize = MAX_REMEMBERED / SHARDS;
 
@@ -48,6 +51,17 @@ struct Pace {
     to_fill: Duration,
 }
 
+impl Pace {
+    /// How long it takes until one token is in a bucket that is full at `full_at`, where none is there.
+    ///
+    /// A bucket is kept as the moment at which it is full again.
+    fn missing(self, full_at: Instant, now: Instant) -> Option<Duration> {
+        let after = full_at + self.per_token;
+        let missing = after.saturating_duration_since(now).saturating_sub(self.to_fill);
+        (missing > Duration::ZERO).then_some(missing)
+    }
+}
+
 impl DenialLimit {
     /// A limit that nobody has used yet.
     pub fn new(rate: Rate) -> Self {
@@ -58,20 +72,20 @@ impl DenialLimit {
         Self { pace, shards: Default::default(), hasher: RandomState::new() }
     }
 
-    /// Counts one denial of `id` at `now`.
+    /// Counts one denial of `id` at `now`, which takes `cost` tokens. One token must be there; the others may be owed, up
+    /// to [`MOST_OWED`].
     ///
     /// # Errors
     /// The time after which `id` may be denied again, where it is over its limit. Such a call counts nothing.
-    pub fn allow(&self, id: &str, now: Instant) -> Result<(), Duration> {
-        let Some(Pace { per_token, to_fill }) = self.pace else { return Ok(()) };
+    pub fn allow(&self, id: &str, now: Instant, cost: u32) -> Result<(), Duration> {
+        let Some(pace) = self.pace else { return Ok(()) };
         let mut buckets = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
-        // A bucket is kept as the moment at which it is full again.
         let full_at = buckets.get(id).map_or(now, |full_at| (*full_at).max(now));
-        let after = full_at + per_token;
-        let missing = after.saturating_duration_since(now).saturating_sub(to_fill);
-        if missing > Duration::ZERO {
+        if let Some(missing) = pace.missing(full_at, now) {
             return Err(missing);
         }
+        let after = full_at + pace.per_token.saturating_mul(cost.max(1));
+        let after = after.min(now + pace.to_fill + MOST_OWED);
         if let Some(full_at) = buckets.get_mut(id) {
             *full_at = after;
         } else {
@@ -79,6 +93,13 @@ impl DenialLimit {
             buckets.insert(id.into(), after);
         }
         Ok(())
+    }
+
+    /// The time after which `id` may be denied again, where it is over its limit at `now`. Counts nothing.
+    pub fn over(&self, id: &str, now: Instant) -> Option<Duration> {
+        let pace = self.pace?;
+        let buckets = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.get(id).and_then(|full_at| pace.missing((*full_at).max(now), now))
     }
 
     #[expect(clippy::indexing_slicing, reason = "the remainder is below the number of shards")]
@@ -114,7 +135,7 @@ mod tests {
 
     /// How many of `calls` at one moment are let through.
     fn let_through(limit: &DenialLimit, id: &str, now: Instant, calls: usize) -> usize {
-        (0..calls).filter(|_| limit.allow(id, now).is_ok()).count()
+        (0..calls).filter(|_| limit.allow(id, now, 1).is_ok()).count()
     }
 
     #[test]
@@ -122,7 +143,7 @@ mod tests {
         let limit = DenialLimit::new(RATE);
         let start = Instant::now();
         assert_eq!(let_through(&limit, "a", start, 1_000), 200);
-        assert_eq!(limit.allow("a", start), Err(Duration::from_millis(20)));
+        assert_eq!(limit.allow("a", start, 1), Err(Duration::from_millis(20)));
         assert_eq!(let_through(&limit, "a", start + Duration::from_millis(19), 10), 0);
         assert_eq!(let_through(&limit, "a", start + Duration::from_millis(20), 10), 1);
         assert_eq!(let_through(&limit, "a", start + Duration::from_millis(1_020), 1_000), 50);
@@ -133,9 +154,9 @@ mod tests {
         let limit = DenialLimit::new(Rate { per_second: 3, burst: 2 });
         let mut now = Instant::now();
         for _ in 0..20 {
-            if let Err(wait) = limit.allow("a", now) {
+            if let Err(wait) = limit.allow("a", now, 1) {
                 now += wait;
-                assert_eq!(limit.allow("a", now), Ok(()), "after {wait:?}");
+                assert_eq!(limit.allow("a", now, 1), Ok(()), "after {wait:?}");
             }
         }
     }
@@ -147,6 +168,21 @@ mod tests {
         assert_eq!(let_through(&limit, "a", start, 500), 200);
         assert_eq!(let_through(&limit, "a", start + Duration::from_secs(2), 500), 100);
         assert_eq!(let_through(&limit, "a", start + Duration::from_hours(1), 500), 200);
+    }
+
+    #[test]
+    fn a_dear_denial_is_owed_for_in_full_but_for_ten_seconds_at_the_most() {
+        let limit = DenialLimit::new(RATE);
+        let start = Instant::now();
+        assert_eq!(limit.over("a", start), None);
+        assert_eq!(limit.allow("a", start, 300), Ok(()));
+        let owed = Some(Duration::from_millis(101 * 20));
+        assert_eq!(limit.over("a", start), owed);
+        assert_eq!(limit.allow("a", start, 1).err(), owed);
+        assert_eq!(limit.over("a", start + Duration::from_millis(2_020)), None);
+
+        assert_eq!(limit.allow("b", start, u32::MAX), Ok(()));
+        assert_eq!(limit.over("b", start), Some(MOST_OWED + Duration::from_millis(20)));
     }
 
     #[test]
@@ -162,7 +198,7 @@ mod tests {
         let limit = DenialLimit::new(RATE);
         let start = Instant::now();
         let_through(&limit, "a", start, 100_000);
-        assert_eq!(limit.allow("a", start), Err(Duration::from_millis(20)));
+        assert_eq!(limit.allow("a", start, 1), Err(Duration::from_millis(20)));
     }
 
     #[test]
@@ -170,7 +206,7 @@ mod tests {
         let limit = DenialLimit::new(RATE);
         let later = Instant::now() + Duration::from_secs(10);
         assert_eq!(let_through(&limit, "a", later, 500), 200);
-        assert!(limit.allow("a", later.checked_sub(Duration::from_secs(5)).unwrap()).is_err());
+        assert!(limit.allow("a", later.checked_sub(Duration::from_secs(5)).unwrap(), 1).is_err());
     }
 
     #[test]
@@ -187,7 +223,7 @@ mod tests {
         let limit = DenialLimit::new(RATE);
         let now = Instant::now();
         for n in 0..50_000 {
-            assert_eq!(limit.allow(&format!("spiffe://example.org/{n}"), now), Ok(()));
+            assert_eq!(limit.allow(&format!("spiffe://example.org/{n}"), now, 1), Ok(()));
         }
         let remembered = remembered(&limit);
         assert!(remembered <= MAX_REMEMBERED, "{remembered}");
@@ -202,7 +238,7 @@ mod tests {
         for n in 0..50_000 {
             let_through(&limit, &format!("spiffe://example.org/{n}"), now, 2);
         }
-        assert!(limit.allow("loud", now).is_err());
+        assert!(limit.allow("loud", now, 1).is_err());
     }
 
     #[test]
@@ -210,14 +246,14 @@ mod tests {
         let limit = DenialLimit::new(RATE);
         let start = Instant::now();
         for n in 0..20_000 {
-            limit.allow(&format!("old-{n}"), start).unwrap();
+            limit.allow(&format!("old-{n}"), start, 1).unwrap();
         }
         let later = start + Duration::from_secs(1);
         for n in 0..MAX_REMEMBERED / 2 {
             let_through(&limit, &format!("new-{n}"), later, 200);
         }
         for n in 0..MAX_REMEMBERED / 2 {
-            assert!(limit.allow(&format!("new-{n}"), later).is_err(), "new-{n}");
+            assert!(limit.allow(&format!("new-{n}"), later, 1).is_err(), "new-{n}");
         }
     }
 

@@ -3,6 +3,9 @@
 //!
 //! `cargo bench -p spike-tests --bench throughput -- --seconds 10`
 //!
+//! The last columns are the processor time that each server takes for one answer, which other work on the machine disturbs
+//! less than the rates.
+//!
 //! Both servers are processes of their own and are measured in turn, round by round; the load comes from this process
 //! and shares the processors with them. The client shows a certificate and checks none, which favours neither.
 
@@ -23,6 +26,7 @@ use clap::{Parser, ValueEnum};
 use spike_common::config::Backend;
 use spike_tests::{
     Credential, Running, SUPERUSER, Scenario,
+    hostile::processor_time,
     policies::allow,
     raw::{Dialer, first_answer},
     secrets::{get, put},
@@ -118,13 +122,14 @@ async fn measure(arguments: Arguments) -> Result<()> {
     for (name, value) in &arguments.settings {
         scenario = scenario.setting(name, value);
     }
-    let cluster = scenario.start().await?;
+    let mut cluster = scenario.start().await?;
     fill(&cluster, &arguments).await?;
     let answer = cluster.post("/v1/store/secrets?action=get", get(&path(0), 0).encode()).await?;
     ensure!(answer.status == 200, "Nexus answers {}", answer.status);
     let floor = Floor::start(&cluster, &answer.body)?;
     cluster.superuser()?.put_policy(&allow("reader", WORKLOAD, "^bench/", &["read"])).await?;
-    let servers = [floor.address, cluster.stranger().address()];
+    let nexus = cluster.nexus().pid().context("Nexus runs")?;
+    let servers = [(floor.address, floor.process.id()), (cluster.stranger().address(), nexus)];
 
     say(&format!(
         "{} secrets of {} versions of {} bytes, {} connections, {} rounds of {} s, {} processors\n",
@@ -136,23 +141,32 @@ async fn measure(arguments: Arguments) -> Result<()> {
         arguments.seconds,
         std::thread::available_parallelism()?,
     ));
-    say(&format!("{:32}{:>12}{:>12}{:>9}{:>9}", "", "floor/s", "nexus/s", "ratio", "goal"));
+    let head = ["floor/s", "nexus/s", "ratio", "goal", "floor us", "nexus us"];
+    say(&format!("{:32}{}", "", head.map(|name| format!("{name:>10}")).concat()));
     let asked = |connections| arguments.only.is_none_or(|only| only == connections);
     for kind in KINDS.into_iter().filter(|kind| asked(kind.connections)) {
         let credential = cluster.credential(kind.reader)?;
         let mut rates = [Vec::new(), Vec::new()];
+        let mut costs = [Vec::new(), Vec::new()];
         for _ in 0..arguments.rounds {
-            for (server, rates) in servers.iter().zip(&mut rates) {
-                let dialer = Dialer::new(*server).showing(&credential);
-                rates.push(
-                    rate(Target::new(dialer, &arguments)?, kind.connections, &arguments).await?,
-                );
+            for ((address, pid), (rates, costs)) in
+                servers.iter().zip(rates.iter_mut().zip(&mut costs))
+            {
+                let dialer = Dialer::new(*address).showing(&credential);
+                let target = Target::new(dialer, &arguments)?;
+                let before = processor_time(*pid)?;
+                let (calls, time) = calls(target, kind.connections, &arguments).await?;
+                rates.push(f64::from(calls) / time.as_secs_f64());
+                let taken = processor_time(*pid)?.saturating_sub(before);
+                costs.push(taken.as_secs_f64() * 1e6 / f64::from(calls.max(1)));
             }
         }
-        let [floor, nexus] = rates.map(median);
+        let ([floor, nexus], [floor_cost, nexus_cost]) = (rates.map(median), costs.map(median));
         let ratio = nexus / floor;
         let Kind { what, goal, .. } = kind;
-        say(&format!("{what:32}{floor:>12.0}{nexus:>12.0}{ratio:>9.2}{goal:>9.2}"));
+        say(&format!(
+            "{what:32}{floor:>10.0}{nexus:>10.0}{ratio:>10.2}{goal:>10.2}{floor_cost:>10.1}{nexus_cost:>10.1}"
+        ));
     }
     cluster.stop().await
 }
@@ -190,8 +204,12 @@ async fn fill(cluster: &Running, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Calls per second.
-async fn rate(target: Target, connections: Connections, arguments: &Arguments) -> Result<f64> {
+/// How many calls there were, and in what time.
+async fn calls(
+    target: Target,
+    connections: Connections,
+    arguments: &Arguments,
+) -> Result<(u32, Duration)> {
     let target = Arc::new(target);
     let begun = Instant::now();
     let until = begun + Duration::from_secs_f64(arguments.seconds);
@@ -209,7 +227,7 @@ async fn rate(target: Target, connections: Connections, arguments: &Arguments) -
     while let Some(done) = workers.join_next().await {
         calls += done??;
     }
-    Ok(f64::from(calls) / begun.elapsed().as_secs_f64())
+    Ok((calls, begun.elapsed()))
 }
 
 /// A server, and what it is asked for.

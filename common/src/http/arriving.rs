@@ -6,10 +6,10 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
-use super::block::Block;
-use crate::budget::{Account, Over, Taken};
+use super::{allowance::Allowance, block::Block};
+use crate::budget::{Over, Taken};
 
 /// Bounds on a body.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,12 @@ pub enum BodyError {
     /// Bodies and answers that are in memory already leave no room for it.
     #[error("no memory for the body: {0}")]
     Over(#[source] Over),
+    /// Its sender was denied so often of late that nothing large is read for it.
+    #[error("denied too often: no body above {MODEST} bytes is read for the moment")]
+    Unwanted {
+        /// When it may be sent again.
+        after: Duration,
+    },
     /// The daemon ends, and the body has not arrived.
     #[error("the body had not arrived when the daemon began to end")]
     Ending,
@@ -61,6 +67,9 @@ impl std::ops::Deref for Held {
 /// A body up to this length, in bytes, takes nothing from the budget: the number of requests bounds how many there are.
 const SMALL: usize = 16 * 1024;
 
+/// A body up to this length, in bytes, is read even of a peer that was denied too often: what it may do it still may.
+const MODEST: usize = 1024;
+
 /// How much of a body that nobody wants is still read, and thrown away, in bytes. A sender that finds the connection closed
 /// while it writes may never see the answer.
 const DRAINED: usize = 16 * 1024 * 1024;
@@ -72,14 +81,15 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Arriving {
     body: Body,
-    memory: Account,
-    ending: Arc<CancellationToken>,
+    allowance: Arc<Allowance>,
+    /// How many bytes of it were read.
+    read: usize,
 }
 
 impl Arriving {
-    /// A body whose bytes come out of `memory`; it is not waited for once `ending` is cancelled.
-    pub fn new(body: Body, memory: Account, ending: Arc<CancellationToken>) -> Self {
-        Self { body, memory, ending }
+    /// A body that the peer with this allowance sends.
+    pub(super) const fn new(body: Body, allowance: Arc<Allowance>) -> Self {
+        Self { body, allowance, read: 0 }
     }
 
     /// Reads the whole body. Its memory is taken from the budget first.
@@ -87,16 +97,56 @@ impl Arriving {
     /// # Errors
     /// [`BodyError`]. What was not read of it stays, for [`Self::discard`].
     pub async fn read(&mut self, limits: BodyLimits) -> Result<Held, BodyError> {
-        let Self { body, memory, ending } = self;
-        let mut read = std::pin::pin!(read(body, memory, limits.bytes));
+        let allowance = Arc::clone(&self.allowance);
+        let mut read = std::pin::pin!(self.read_whole(limits.bytes));
         // Most bodies come with their heads: no timer then.
         if let Poll::Ready(read) = futures_util::poll!(read.as_mut()) {
             return read;
         }
         tokio::select! {
             read = tokio::time::timeout(limits.time, read) => read.unwrap_or(Err(BodyError::TooSlow)),
-            () = ending.cancelled() => Err(BodyError::Ending),
+            () = allowance.ending.cancelled() => Err(BodyError::Ending),
         }
+    }
+
+    async fn read_whole(&mut self, limit: usize) -> Result<Held, BodyError> {
+        let Self { body, allowance, read } = self;
+        let too_large = BodyError::TooLarge { limit };
+        let said = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        if said > limit {
+            return Err(too_large);
+        }
+        // What it says is taken at once; a body that does not say its length is taken as it comes.
+        let mut cover = Cover::new(allowance);
+        cover.grow(said)?;
+        let mut whole: Option<Part> = None;
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|_gone| BodyError::Broken)?.into_data() else { continue };
+            *read += data.len();
+            if *read > limit {
+                return Err(too_large);
+            }
+            cover.grow(*read)?;
+            whole = Some(match whole {
+                // It is kept as it came, unless it is a part of the memory of a large read.
+                None if said <= SMALL => Part::One(data),
+                None => Part::One(data).joined(&[], said),
+                Some(before) => before.joined(&data, said),
+            });
+        }
+        let bytes = match whole {
+            None => Bytes::new(),
+            Some(Part::One(bytes)) => bytes,
+            Some(Part::Many(block)) => block.into_bytes(None),
+        };
+        Ok(Held { bytes, _taken: cover.taken })
+    }
+
+    /// How many bytes are read in vain where the request comes to nothing: those that were read, and those that
+    /// [`Self::discard`] is about to read.
+    pub(super) fn in_vain(&self) -> usize {
+        let left = usize::try_from(self.body.size_hint().lower()).unwrap_or(usize::MAX);
+        self.read.saturating_add(left.min(DRAINED))
     }
 
     /// Reads what is left, and throws it away, while the answer goes out.
@@ -109,54 +159,47 @@ impl Arriving {
             let drained = async { while let Some(Ok(_)) = rest.frame().await {} };
             tokio::select! {
                 _ = tokio::time::timeout(DRAIN_TIME, drained) => {}
-                () = self.ending.cancelled() => {}
+                () = self.allowance.ending.cancelled() => {}
             }
         });
     }
 }
 
-async fn read(body: &mut Body, memory: &Account, limit: usize) -> Result<Held, BodyError> {
-    let too_large = BodyError::TooLarge { limit };
-    let said = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if said > limit {
-        return Err(too_large);
+/// The memory that a body has taken from the budget so far.
+struct Cover<'a> {
+    allowance: &'a Allowance,
+    covered: usize,
+    taken: Option<Taken>,
+}
+
+impl<'a> Cover<'a> {
+    const fn new(allowance: &'a Allowance) -> Self {
+        Self { allowance, covered: MODEST, taken: None }
     }
-    // What it says is taken at once; a body that does not say its length is taken as it comes.
-    let mut taken = None;
-    let mut covered = SMALL;
-    let mut cover = |length: usize| -> Result<(), BodyError> {
-        if length <= covered {
+
+    fn grow(&mut self, length: usize) -> Result<(), BodyError> {
+        if length <= self.covered {
             return Ok(());
         }
-        match &mut taken {
-            None => taken = Some(memory.take(length as u64).map_err(BodyError::Over)?),
-            Some(taken) => taken.grow((length - covered) as u64).map_err(BodyError::Over)?,
+        if self.covered == MODEST {
+            if let Some(after) = self.allowance.over_denials() {
+                return Err(BodyError::Unwanted { after });
+            }
+            self.covered = SMALL;
+            return self.grow(length);
         }
-        covered = length;
+        match &mut self.taken {
+            None => {
+                let memory = &self.allowance.memory;
+                self.taken = Some(memory.take(length as u64).map_err(BodyError::Over)?);
+            }
+            Some(taken) => {
+                taken.grow((length - self.covered) as u64).map_err(BodyError::Over)?;
+            }
+        }
+        self.covered = length;
         Ok(())
-    };
-    cover(said)?;
-    let mut whole = None;
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_gone| BodyError::Broken)?.into_data() else { continue };
-        let length = whole.as_ref().map_or(0, Part::len) + data.len();
-        if length > limit {
-            return Err(too_large);
-        }
-        cover(length)?;
-        whole = Some(match whole {
-            // It is kept as it came, unless it is a part of the memory of a large read.
-            None if said <= SMALL => Part::One(data),
-            None => Part::One(data).joined(&[], said),
-            Some(before) => before.joined(&data, said),
-        });
     }
-    let bytes = match whole {
-        None => Bytes::new(),
-        Some(Part::One(bytes)) => bytes,
-        Some(Part::Many(block)) => block.into_bytes(None),
-    };
-    Ok(Held { bytes, _taken: taken })
 }
 
 /// What has come of a body.
@@ -166,13 +209,6 @@ enum Part {
 }
 
 impl Part {
-    fn len(&self) -> usize {
-        match self {
-            Self::One(bytes) => bytes.len(),
-            Self::Many(block) => block.len(),
-        }
-    }
-
     fn joined(self, more: &[u8], expected: usize) -> Self {
         let mut block = match self {
             Self::One(first) => {
@@ -193,8 +229,11 @@ mod tests {
 
     use futures_util::{StreamExt, stream};
 
-    use super::*;
-    use crate::budget::{Bounds, Budget, Class};
+    use super::{super::allowance::Denials, *};
+    use crate::{
+        budget::{Bounds, Budget, Class},
+        limit::{DenialLimit, Rate},
+    };
 
     const LIMITS: BodyLimits = BodyLimits { bytes: 4, time: Duration::from_mins(1) };
 
@@ -202,9 +241,19 @@ mod tests {
         Budget::new(Bounds { all, each: all, reserve: 0 })
     }
 
+    fn allowance(budget: &Budget) -> Allowance {
+        let account = || budget.account(&Arc::from("a"), Class::Ordinary);
+        Allowance {
+            in_flight: account(),
+            memory: account(),
+            held_back: account(),
+            denials: None,
+            ending: Arc::default(),
+        }
+    }
+
     fn arriving(body: Body, budget: &Budget) -> Arriving {
-        let memory = budget.account(&Arc::from("a"), Class::Ordinary);
-        Arriving::new(body, memory, Arc::default())
+        Arriving::new(body, Arc::new(allowance(budget)))
     }
 
     async fn read(body: Body) -> Result<Vec<u8>, BodyError> {
@@ -262,8 +311,29 @@ mod tests {
         assert_eq!(slow.unwrap_err(), BodyError::TooSlow);
 
         let mut late = arriving(silent(), &budget(9));
-        late.ending.cancel();
+        late.allowance.ending.cancel();
         assert_eq!(late.read(LIMITS).await.unwrap_err(), BodyError::Ending);
+    }
+
+    #[tokio::test]
+    async fn of_a_peer_that_was_denied_too_often_only_modest_bodies_are_read() {
+        let budget = budget(u64::MAX / 4);
+        let limit = Arc::new(DenialLimit::new(Rate { per_second: 1, burst: 1 }));
+        let denials = Some(Denials { limit, id: Arc::from("a") });
+        let allowance = Arc::new(Allowance { denials, ..allowance(&budget) });
+        let limits = BodyLimits { bytes: 3 * SMALL, ..LIMITS };
+        let read = async |length: usize| {
+            let body = Body::from(vec![b'x'; length]);
+            let mut body = Arriving::new(body, Arc::clone(&allowance));
+            (body.read(limits).await.map(|held| held.len()), body.in_vain())
+        };
+        assert_eq!(read(2 * SMALL).await, (Ok(2 * SMALL), 2 * SMALL));
+        assert_eq!(allowance.denied(2 * SMALL), Ok(()), "one token was there, two are owed");
+        assert!(allowance.over_denials().is_some_and(|after| after > Duration::from_secs(2)));
+        assert_eq!(read(MODEST).await, (Ok(MODEST), MODEST));
+        let (refused, in_vain) = read(MODEST + 1).await;
+        assert!(matches!(refused, Err(BodyError::Unwanted { .. })), "{refused:?}");
+        assert_eq!(in_vain, MODEST + 1);
     }
 
     #[tokio::test]

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::body::Body;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -12,10 +11,13 @@ use prometheus_client::{
 use tokio::time::{Instant, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Arriving, BodyLimits, RequestMetrics};
+use super::{
+    BodyLimits, RequestMetrics,
+    allowance::{Allowance, Denials},
+};
 use crate::{
     audit::AuditLog,
-    budget::{Account, Bounds, Budget},
+    budget::{Bounds, Budget, Class},
     identity::{Role, TrustRootsByRole},
     limit::{DenialLimit, Rate},
     mtls::{Peer, Serving},
@@ -52,20 +54,12 @@ pub struct Frame {
     in_flight: Budget,
     memory: Budget,
     held_back: Budget,
-    pub(super) denials: DenialLimit,
+    denials: Arc<DenialLimit>,
     pub(super) panics: Counter,
     /// Requests that are carried out in tasks of their own.
     pub(super) tasks: TaskTracker,
     /// No body is waited for any more.
     ending: Arc<CancellationToken>,
-}
-
-/// What one peer may hold of the budgets.
-#[derive(Clone, Debug)]
-pub struct Allowance {
-    pub(super) in_flight: Account,
-    pub(super) memory: Account,
-    pub(super) held_back: Account,
 }
 
 impl Frame {
@@ -79,7 +73,7 @@ impl Frame {
             in_flight: Budget::new(limits.in_flight),
             memory: Budget::new(limits.memory),
             held_back: Budget::new(HELD_BACK),
-            denials: DenialLimit::new(limits.denials),
+            denials: Arc::new(DenialLimit::new(limits.denials)),
             panics,
             tasks: TaskTracker::new(),
             ending: Arc::default(),
@@ -107,19 +101,17 @@ impl Frame {
         registry.register_collector(Box::new(BudgetMetrics(Arc::clone(self))));
     }
 
-    /// What `peer` may hold of the budgets.
-    pub(super) fn allowance(&self, peer: &Peer) -> Allowance {
+    /// What `peer` may hold of the budgets. Operators, Nexus and Bootstrap are not slowed down.
+    pub(super) fn allowance(&self, peer: &Peer) -> Arc<Allowance> {
         let (id, class) = (peer.shared_id(), peer.class());
-        Allowance {
+        Arc::new(Allowance {
             in_flight: self.in_flight.account(&id, class),
             memory: self.memory.account(&id, class),
             held_back: self.held_back.account(&id, class),
-        }
-    }
-
-    /// The body of a request of the peer with this allowance.
-    pub(super) fn arriving(&self, body: Body, allowance: &Allowance) -> Arriving {
-        Arriving::new(body, allowance.memory.clone(), Arc::clone(&self.ending))
+            denials: (class == Class::Ordinary)
+                .then(|| Denials { limit: Arc::clone(&self.denials), id }),
+            ending: Arc::clone(&self.ending),
+        })
     }
 
     /// Ends `serving` in good order: no new connections, no new requests, what was read is carried out, answers go out. Tells
@@ -177,7 +169,7 @@ impl Collector for BudgetMetrics {
 }
 
 /// Who may use what is kept back in every budget: operators, Nexus and Bootstrap.
-pub fn class_by_role(roots: &TrustRootsByRole, id: &str) -> crate::budget::Class {
+pub fn class_by_role(roots: &TrustRootsByRole, id: &str) -> Class {
     let reserved = [
         Role::PilotSuperuser,
         Role::PilotRecover,
@@ -186,8 +178,8 @@ pub fn class_by_role(roots: &TrustRootsByRole, id: &str) -> crate::budget::Class
         Role::Bootstrap,
     ];
     if reserved.into_iter().any(|role| roots.hold(role, id)) {
-        crate::budget::Class::Reserved
+        Class::Reserved
     } else {
-        crate::budget::Class::Ordinary
+        Class::Ordinary
     }
 }

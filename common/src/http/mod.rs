@@ -7,6 +7,7 @@
 //!
 //! Which request means what, who may ask for it and what becomes of it is the daemons' own: their `routes`.
 
+mod allowance;
 mod arriving;
 mod block;
 mod exchange;
@@ -17,12 +18,7 @@ mod reply;
 mod run;
 mod sending;
 
-use std::{
-    future::Future,
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -34,13 +30,14 @@ use futures_util::FutureExt;
 pub use self::{
     arriving::{Arriving, BodyError, BodyLimits, Held},
     exchange::{Exchange, Names},
-    frame::{Allowance, Frame, RequestLimits, class_by_role},
+    frame::{Frame, RequestLimits, class_by_role},
     metrics::RequestMetrics,
     refusal::FrameError,
     reply::Reply,
 };
 
 use self::{
+    allowance::Allowance,
     exchange::{Counted, Ending},
     reply::outside_the_handlers,
     run::RunToEnd,
@@ -48,7 +45,7 @@ use self::{
 };
 use crate::{
     audit::{Refusal, Writing},
-    budget::{Class, Taken},
+    budget::Taken,
     client::REQUEST_ID_HEADER,
     mtls::{App, Peer, Refused, RefusedWhat},
 };
@@ -140,7 +137,7 @@ pub fn app<S: Service>(daemon: &Arc<S>) -> App {
 struct Caller<S> {
     daemon: Arc<S>,
     peer: Peer,
-    allowance: Allowance,
+    allowance: Arc<Allowance>,
 }
 
 /// How long an answer is held back, and the place in the budget that it takes meanwhile.
@@ -200,7 +197,7 @@ async fn carry_out<S: Service>(
     if let Some(operation) = operation {
         exchange.called(S::names(operation));
     }
-    let mut body = frame.arriving(body, &caller.allowance);
+    let mut body = Arriving::new(body, Arc::clone(&caller.allowance));
     let (outcome, place) = match admit(&caller, &exchange) {
         Err(error) => (Outcome::without_subject(error.into()), None),
         Ok(place) => {
@@ -214,7 +211,7 @@ async fn carry_out<S: Service>(
         }
     };
     let Outcome { result, subject } = outcome;
-    let (result, held_back) = slowed_down(&caller, result);
+    let (result, held_back) = slowed_down(&caller, &body, result);
     // Nothing more is read of a peer that has to wait: its stream or its connection ends instead.
     if held_back.is_none() {
         body.discard(&frame.tasks);
@@ -245,17 +242,16 @@ fn admit<S>(caller: &Caller<S>, exchange: &Exchange) -> Result<Taken, FrameError
 /// may do nothing must not keep the daemon busy with saying so.
 fn slowed_down<S: Service>(
     caller: &Caller<S>,
+    body: &Arriving,
     result: Result<Reply, S::Error>,
 ) -> (Result<Reply, S::Error>, Option<HeldBack>) {
     let Err(error) = &result else { return (result, None) };
     let is_over = S::is_over(error);
-    if caller.peer.class() == Class::Reserved || !(S::is_denial(error) || is_over) {
+    if !(S::is_denial(error) || is_over) {
         return (result, None);
     }
-    let frame = caller.daemon.frame();
-    let Err(after) = frame.denials.allow(caller.peer.id(), Instant::now()) else {
-        return (result, None);
-    };
+    let Err(after) = caller.allowance.denied(body.in_vain()) else { return (result, None) };
+    caller.peer.pause().begin(HELD_BACK);
     let held_back = caller.allowance.held_back.take(1).ok().map(|place| (HELD_BACK, place));
     let result = if is_over { result } else { Err(FrameError::DeniedTooOften { after }.into()) };
     (result, held_back)

@@ -51,7 +51,7 @@ impl FrameError {
             }
             Self::Over(Over::Own)
             | Self::DeniedTooOften { .. }
-            | Self::Body(BodyError::Over(Over::Own)) => {
+            | Self::Body(BodyError::Over(Over::Own) | BodyError::Unwanted { .. }) => {
                 (StatusCode::TOO_MANY_REQUESTS, ErrorCode::StateNotReady)
             }
             // Those that `not_ready` names.
@@ -83,6 +83,7 @@ impl FrameError {
             | Self::HeadTooLarge
             | Self::Body(
                 BodyError::Over(Over::Own)
+                | BodyError::Unwanted { .. }
                 | BodyError::TooLarge { .. }
                 | BodyError::TooSlow
                 | BodyError::Broken,
@@ -98,9 +99,9 @@ impl FrameError {
             return Some(not_ready.as_str().to_owned());
         }
         match self {
-            Self::Over(_) | Self::DeniedTooOften { .. } | Self::Body(BodyError::Over(_)) => {
-                Some(self.to_string())
-            }
+            Self::Over(_)
+            | Self::DeniedTooOften { .. }
+            | Self::Body(BodyError::Over(_) | BodyError::Unwanted { .. }) => Some(self.to_string()),
             Self::Identity(_)
             | Self::HeadTooLarge
             | Self::Body(
@@ -119,7 +120,11 @@ impl FrameError {
         match self {
             Self::HeadTooLarge
             | Self::Over(Over::Own)
-            | Self::Body(BodyError::TooLarge { .. } | BodyError::Over(Over::Own)) => true,
+            | Self::Body(
+                BodyError::TooLarge { .. }
+                | BodyError::Over(Over::Own)
+                | BodyError::Unwanted { .. },
+            ) => true,
             Self::Identity(_)
             | Self::Over(Over::All)
             | Self::DeniedTooOften { .. }
@@ -138,7 +143,9 @@ impl FrameError {
     pub fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Over(_) | Self::Body(BodyError::Over(_) | BodyError::Ending) => Some(1),
-            Self::DeniedTooOften { after } => Some(seconds(*after)),
+            Self::DeniedTooOften { after } | Self::Body(BodyError::Unwanted { after }) => {
+                Some(seconds(*after))
+            }
             Self::Identity(_)
             | Self::HeadTooLarge
             | Self::Body(BodyError::TooLarge { .. } | BodyError::TooSlow | BodyError::Broken)

@@ -7,7 +7,7 @@ use axum::{
 };
 use bytes::Bytes;
 
-use super::{Allowance, Exchange, FrameError, block::Block};
+use super::{Exchange, FrameError, allowance::Allowance, block::Block};
 use crate::wire::clean_path;
 
 /// The longest target that a request is redirected to, in bytes.

@@ -100,6 +100,10 @@ impl Service for Daemon {
     ) -> Outcome<FrameError> {
         let path = exchange.path().unwrap_or_default();
         if path == "/denied" {
+            // As daemons do: the body comes first.
+            if let Err(error) = body.read(self.frame.body_limits()).await {
+                return Outcome::without_subject(error.into());
+            }
             return Outcome::without_subject(IdentityEnded::Expired.into());
         }
         let result = match path {
@@ -126,7 +130,7 @@ impl Service for Daemon {
     }
 
     fn is_denial(error: &FrameError) -> bool {
-        matches!(error, FrameError::Identity(_))
+        matches!(error, FrameError::Identity(_)) || error.is_the_peers_fault()
     }
 
     fn is_over(error: &FrameError) -> bool {
@@ -301,6 +305,25 @@ async fn whoever_is_denied_again_and_again_is_told_so_and_waits_for_it_but_no_op
     assert_eq!(send(&daemon, post("/")).await.status(), StatusCode::OK, "what it may do it may");
     let operator = Peer::unverified_of("spiffe://a/operator", Class::Reserved);
     assert_eq!(statuses(operator).await, [(401, false); 3]);
+}
+
+#[tokio::test]
+async fn a_large_body_that_was_read_for_nothing_counts_as_many_denials_and_the_next_is_not_read() {
+    const LARGE: usize = 100 * 1024;
+    let daemon = Daemon::unlimited();
+    let peer = Peer::unverified("spiffe://a/b");
+    let send = async |target, length| {
+        let request = post(target).body(Body::from(vec![b'x'; length])).unwrap();
+        app(&daemon).connect(peer.clone())(request).await.status().as_u16()
+    };
+    assert_eq!(send("/denied", LARGE).await, 401);
+    assert!(!peer.pause().is_on());
+    let mut refused = std::pin::pin!(send("/", LARGE));
+    while !peer.pause().is_on() {
+        assert!(poll!(refused.as_mut()).is_pending(), "its connection is not read meanwhile");
+    }
+    assert_eq!(refused.await, 429);
+    assert_eq!(send("/", 100).await, 200, "a small request is carried out");
 }
 
 /// Every request has one, and a larger one is slower to make and to move.

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -18,6 +18,8 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::server::TlsStream;
+
+use super::{Peer, pause::Paused};
 
 /// How long a connection may take for each thing that it can be doing.
 #[derive(Clone, Copy, Debug)]
@@ -192,10 +194,18 @@ impl http_body::Body for BusyBody {
     }
 }
 
-/// A stream that tells [`Activity`] when bytes come in.
+/// A stream that tells [`Activity`] when bytes come in, and is not read while its peer has a pause.
 pub(super) struct Watched {
-    pub(super) stream: TlsStream<TcpStream>,
-    pub(super) activity: Arc<Activity>,
+    stream: TlsStream<TcpStream>,
+    activity: Arc<Activity>,
+    peer: Peer,
+    paused: Paused,
+}
+
+impl Watched {
+    pub(super) fn new(stream: TlsStream<TcpStream>, activity: Arc<Activity>, peer: Peer) -> Self {
+        Self { stream, activity, peer, paused: Paused::default() }
+    }
 }
 
 impl AsyncRead for Watched {
@@ -204,11 +214,13 @@ impl AsyncRead for Watched {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let Self { stream, activity, peer, paused } = &mut *self;
+        ready!(paused.poll_over(peer.pause(), cx));
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let polled = Pin::new(stream).poll_read(cx, buf);
         let count = buf.filled().len() - before;
         if polled.is_ready() && count > 0 {
-            self.activity.bytes_arrived(count);
+            activity.bytes_arrived(count);
         }
         polled
     }

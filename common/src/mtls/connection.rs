@@ -143,13 +143,13 @@ impl Connection {
         let notice = left.saturating_sub(NOTICE.min(left / 4));
         let notice_at = (!http2).then(|| Instant::now().checked_add(notice)).flatten();
         let id = peer.shared_id();
+        let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity), peer.clone()));
         let service = PeerService {
             answers: self.shared.app.connect(peer),
             entry: Arc::clone(&self.entry),
             notice_at,
-            activity: Arc::clone(&activity),
+            activity,
         };
-        let io = TokioIo::new(Watched { stream, activity });
         let ended = if http2 {
             let connection = http2_builder().serve_connection(io, service);
             self.drive(connection, http2::Connection::graceful_shutdown).await

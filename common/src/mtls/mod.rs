@@ -11,6 +11,7 @@ mod connection;
 mod dial;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod pause;
 mod peer;
 mod roster;
 mod server;
@@ -20,5 +21,6 @@ mod words;
 
 pub use app::{Answer, Answers, App, Refused, RefusedWhat};
 pub use client::{ClientTimeouts, MtlsClient, TransportError};
+pub use pause::Pause;
 pub use peer::{IdentityEnded, Peer, PeerError, PeerRule};
 pub use server::{ConnectionMetrics, Limits, Listener, MAX_HEAD, Serving};

@@ -16,7 +16,7 @@ use spiffe::SpiffeId;
 use time::OffsetDateTime;
 use x509_parser::{certificate::Validity, extensions::GeneralName, prelude::X509Certificate};
 
-use super::words;
+use super::{pause::Pause, words};
 use crate::{
     budget::Class,
     clock::second,
@@ -55,6 +55,7 @@ struct Inner {
     not_after: OffsetDateTime,
     class: Class,
     evidence: Option<Evidence>,
+    pause: Pause,
 }
 
 /// What it takes to verify the peer again.
@@ -98,6 +99,11 @@ impl Peer {
         self.0.class
     }
 
+    /// Whether its connection is read at the moment.
+    pub fn pause(&self) -> &Pause {
+        &self.0.pause
+    }
+
     /// Whether its identity still stands at `now`. Costs two comparisons, and one verification of its certificates after each
     /// change of the trust bundles.
     ///
@@ -139,6 +145,7 @@ impl Peer {
             not_after: time::PrimitiveDateTime::MAX.assume_utc(),
             class,
             evidence: None,
+            pause: Pause::none(),
         }))
     }
 
@@ -147,7 +154,8 @@ impl Peer {
     pub(super) fn of_leaf(leaf: &CertificateDer<'_>) -> Result<Self, PeerError> {
         let (id, not_after) = identity(leaf)?;
         let (id, class) = (Arc::from(id), Class::Ordinary);
-        Ok(Self(Arc::new(Inner { id, not_after, class, evidence: None })))
+        let pause = Pause::none();
+        Ok(Self(Arc::new(Inner { id, not_after, class, evidence: None, pause })))
     }
 
     /// Reads the peer from a chain that [`verify`] has accepted, at the latest by `generation` of the trust bundles of
@@ -168,6 +176,7 @@ impl Peer {
                 rule: rule.clone(),
                 verified: AtomicU64::new(generation),
             }),
+            pause: Pause::none(),
         })))
     }
 }

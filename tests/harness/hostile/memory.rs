@@ -1,5 +1,7 @@
 //! What a process takes.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 
 /// One mebibyte.
@@ -14,4 +16,17 @@ pub fn resident(pid: u32) -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmRSS")?;
     Ok(number.trim().parse::<u64>()? * 1024)
+}
+
+/// The processor time that a process has taken so far, its own and the kernel's for it: `utime` and `stime` of proc(5).
+///
+/// # Errors
+/// Where there is no such process.
+pub fn processor_time(pid: u32) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name may contain anything; what follows it does not.
+    let (_, fields) = stat.rsplit_once(')').context("no name")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+    let ticks = ticks.sum::<Result<u64, _>>()?;
+    Ok(Duration::from_millis(1000 * ticks / rustix::param::clock_ticks_per_second()))
 }

@@ -16,6 +16,6 @@ mod seen;
 pub use self::{
     http2::{Http2Peer, Manners},
     leave::Leave,
-    memory::{MIB, resident},
+    memory::{MIB, processor_time, resident},
     seen::Reply,
 };
