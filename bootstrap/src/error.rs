@@ -74,7 +74,7 @@ pub(crate) enum Error {
     },
     /// A new key would take the place of something.
     #[error(
-        "no root key was made, because there is something that it would take the place of:{}",
+        "no root key was made, because there is or was something that it would take the place of:{}",
         lines(found)
     )]
     WouldReplace {
