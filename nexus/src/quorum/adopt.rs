@@ -167,13 +167,11 @@ impl Adopter {
             let key = candidates.into_keys().next().ok_or(AdoptError::Bug)?;
             let given = key.fingerprint();
             let error = AdoptError::NoData { given, directory };
-            let mut waits = match before.filter(|before| before.key.ct_eq(&key)) {
-                Some(before) => before,
-                None => {
-                    tracing::info!(fingerprint = %given, "there is a root key and no data: Bootstrap's proof is awaited");
-                    Waiting { key, since: Instant::now(), told: false }
-                }
-            };
+            let known = before.filter(|before| before.key.ct_eq(&key));
+            let mut waits = known.unwrap_or_else(|| {
+                tracing::info!(fingerprint = %given, "there is a root key and no data: Bootstrap's proof is awaited");
+                Waiting { key, since: Instant::now(), told: false }
+            });
             waits.tell(&error);
             *waiting = Some(waits);
             self.awaits_proof.store(true, Ordering::Release);
