@@ -1,6 +1,7 @@
 //! A whole crew: Nexus with Keepers and a root key, any of which can be lost, changed and brought back.
 
 mod plan;
+mod surroundings;
 
 use std::{
     path::Path,
@@ -11,7 +12,6 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use spiffe::SpiffeId;
 use spike_common::{
     client::{CallError, NexusClient},
     identity::TrustRootsByRole,
@@ -19,10 +19,7 @@ use spike_common::{
     wire::{KeeperStatusKind, RestoreRequest, RestoreResponse, Shard, StatusResponse},
 };
 use spike_crypto::{Share, ShareIndex, ShareValue};
-use spike_dev::{
-    ca::Ca,
-    cluster::{Cluster, ClusterError, Daemon},
-};
+use spike_dev::cluster::{Cluster, ClusterError, Daemon};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -63,39 +60,6 @@ impl Crew {
     /// The state directory.
     pub fn dir(&self) -> &Path {
         self.cluster.dir()
-    }
-
-    /// Puts a shell script in the place of a program, which is started by it: `"$PROGRAM" "$@"`.
-    ///
-    /// # Errors
-    /// Where the script cannot be written.
-    pub async fn wrap(&self, program: &str, script: &str) -> Result<()> {
-        let (bin, real) = (self.dir().join("bin"), self.dir().join("wrapped"));
-        std::fs::create_dir_all(&real)?;
-        let (program, moved) = (bin.join(program), real.join(program));
-        std::fs::rename(&program, &moved)?;
-        let script = format!("#!/bin/sh\nPROGRAM='{}'\n{script}\n", moved.display());
-        // By another process: a file that this one has open for writing cannot be run by a child that is forked meanwhile.
-        let written = Command::new("sh")
-            .args(["-c", r#"printf %s "$1" > "$2" && chmod 755 "$2""#, "sh", &script])
-            .arg(&program)
-            .status()
-            .await?;
-        ensure!(written.success(), "cannot write {}", program.display());
-        Ok(())
-    }
-
-    /// The authority that every daemon of the crew trusts.
-    pub fn ca(&self) -> &Ca {
-        self.cluster.workload_api().ca()
-    }
-
-    /// The SPIFFE ID with this path.
-    ///
-    /// # Errors
-    /// Where it is none.
-    pub fn spiffe_id(&self, path: &str) -> Result<SpiffeId> {
-        Ok(self.cluster.spiffe_id(path)?)
     }
 
     /// Nexus.

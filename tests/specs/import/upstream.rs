@@ -112,6 +112,6 @@ impl Upstream {
 
     fn encrypt(&self, nonce: [u8; 12], plaintext: &[u8]) -> Result<Vec<u8>> {
         let cipher = Aes256Gcm::new(<&Key<Aes256Gcm>>::from(&self.key));
-        cipher.encrypt(&nonce.into(), plaintext).map_err(|_| anyhow!("cannot encrypt"))
+        cipher.encrypt(&nonce.into(), plaintext).map_err(|error| anyhow!("{error}"))
     }
 }
