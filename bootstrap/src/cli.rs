@@ -64,8 +64,8 @@ again at any time; where a root key is in use it changes nothing.
 
 Settings come from environment variables: docs/configuration.md lists them all. They must be
 those of Nexus where both read them. SPIKE_BOOTSTRAP_FORCE=true makes a new root key although one
-was made before, once Nexus is stopped, its data moved away and every Keeper restarted; all that
-is stored under the old key becomes unreadable.
+was made before, once Nexus was stopped, its data moved away, every Keeper restarted, and Nexus
+started again; all that is stored under the old key becomes unreadable.
 
 Exit status:"
         .to_owned();

@@ -14,6 +14,11 @@ pub(crate) fn line(text: &str) {
     console::complain(text);
 }
 
+/// Whether whoever reads these lines reads the log as well, in one place.
+pub(crate) fn is_seen_with_the_log() -> bool {
+    console::is_one_stream()
+}
+
 /// What the program was called for, on standard output, and whether it was written.
 pub(crate) fn answer(text: &str) -> ExitCode {
     console::answer_and_end(text)

@@ -17,11 +17,11 @@ pub(crate) enum Decision {
     NotNeeded,
 }
 
-/// Decides. `completed` is what an earlier run has left behind.
+/// Decides. `completed` is what an earlier run has left behind; so many shares as `threshold` rebuild a key.
 ///
-/// A key is made where there is nothing that it could take the place of: no key, no data, no share. A forced run passes
-/// over what an earlier run left behind, and over a Nexus that does not run; it takes no share away and makes no data
-/// unreadable either, so that a person has to put those aside first.
+/// A key is made where there is nothing that it could take the place of: no key, no data, no share. Nexus has to say that
+/// there is no data, so that it must run. A forced run passes over what an earlier run left behind; it takes no share away
+/// and makes no data unreadable either, so that a person has to put those aside first.
 ///
 /// # Errors
 /// [`Error::WouldReplace`] with all that was found and what to do about it; [`Error::NexusSilent`], where a key may be in use
@@ -30,29 +30,42 @@ pub(crate) fn decide(
     forced: bool,
     completed: Option<&Completion>,
     survey: &Survey,
+    threshold: u16,
 ) -> Result<Decision, Error> {
+    let completed = completed.filter(|_| !forced);
+    let mut is_live = false;
     match &survey.nexus {
         NexusState::NeedsNone => return Ok(Decision::NotNeeded),
         NexusState::HoldsKey if !forced => return Ok(Decision::KeyIsLive),
-        NexusState::Stopped(reason) if !forced => {
-            return Err(Error::NexusSilent { url: survey.url.clone(), reason: reason.clone() });
+        NexusState::HoldsKey => is_live = true,
+        NexusState::Sealed(_) => {
+            if completed.is_none() && !survey.found_something() {
+                return Ok(Decision::MakeKey);
+            }
         }
-        NexusState::HoldsKey | NexusState::Sealed(_) | NexusState::Stopped(_) => {}
-    }
-    let is_live = survey.nexus == NexusState::HoldsKey;
-    let completed = completed.filter(|_| !forced);
-    if !is_live && completed.is_none() && !survey.found_something() {
-        return Ok(Decision::MakeKey);
+        NexusState::Stopped(reason) => {
+            let is_lost = completed.is_some() && !survey.may_rebuild(threshold);
+            if !forced && !is_lost {
+                return Err(Error::NexusSilent { url: survey.url.clone(), reason: reason.clone() });
+            }
+        }
     }
     let mut found = survey.findings();
     found.extend(completed.map(ToString::to_string));
-    let next = if forced { aside(survey, is_live) } else { mend(survey, completed.is_some()) };
+    let next =
+        if forced { aside(survey, is_live) } else { mend(survey, completed.is_some(), threshold) };
     Err(Error::WouldReplace { found, next })
 }
 
 /// What a person who wants another key puts aside first.
 fn aside(survey: &Survey, is_live: bool) -> String {
     let mut steps = Vec::new();
+    if survey.is_stopped() {
+        steps.push(
+            "start Nexus, which stays sealed as long as no Keeper holds a share, and says what lies in its data directory"
+                .to_owned(),
+        );
+    }
     if is_live {
         steps.push("stop Nexus".to_owned());
     }
@@ -71,17 +84,28 @@ fn aside(survey: &Survey, is_live: bool) -> String {
     }
     format!(
         "SPIKE_BOOTSTRAP_FORCE makes another key once nothing is left that it would take the place of: {}; then run this \
-         again, with Nexus stopped or sealed",
+         again, with Nexus sealed",
         steps.join("; ")
     )
 }
 
 /// What a person does who expected no key there.
-fn mend(survey: &Survey, completed: bool) -> String {
-    let mut words = String::from(
-        "see why Nexus is sealed (its log, /readyz, `spike operator status`) and mend that: it takes its key from the \
-         Keepers by itself. Where the Keepers have lost their shares, `spike operator restore` brings the key back",
-    );
+fn mend(survey: &Survey, completed: bool, threshold: u16) -> String {
+    let mut words = String::new();
+    if survey.is_stopped() {
+        words.push_str("start Nexus. ");
+    }
+    if survey.may_rebuild(threshold) {
+        words.push_str(
+            "see why Nexus is sealed (its log, /readyz, `spike operator status`) and mend that: it takes its key from the \
+             Keepers by itself. Where the Keepers have lost their shares, `spike operator restore` brings the key back",
+        );
+    } else {
+        words.push_str(
+            "The Keepers do not hold shares enough to rebuild the key (they hold them in memory only, and lose them with a \
+             restart): `spike operator restore` brings the key back, with the recovery files",
+        );
+    }
     if !survey.found_data() && !completed {
         words.push_str(
             ". Is the data directory of Nexus the right one, and mounted? With data elsewhere these shares are its key. \
@@ -144,8 +168,11 @@ mod tests {
             (false, Some(&before), HoldsKey, [Filled, Filled], live),
             (false, Some(&before), stopped(), [Filled, Filled], Err(Exit::Failed)),
             (true, Some(&before), sealed(Nothing), [Empty, Empty], make),
-            (true, Some(&before), stopped(), [Empty, Empty], make),
-            (true, None, stopped(), [Unknown, Unknown], make),
+            (false, Some(&before), stopped(), [Filled, Unknown], Err(Exit::Failed)),
+            (false, Some(&before), stopped(), [Filled, Empty], refused),
+            (false, Some(&before), stopped(), [Empty, Empty], refused),
+            (true, Some(&before), stopped(), [Empty, Empty], refused),
+            (true, None, stopped(), [Unknown, Unknown], refused),
             (true, None, stopped(), [Filled, Empty], refused),
             (true, None, sealed(Nothing), [Filled, Empty], refused),
             (true, None, sealed(Ours), [Empty, Empty], refused),
@@ -153,7 +180,7 @@ mod tests {
             (true, None, NeedsNone, [Empty, Empty], Ok(Decision::NotNeeded)),
         ] {
             let told = format!("{forced} {completed:?} {nexus:?} {slots:?}");
-            let decided = decide(forced, completed, &survey(nexus, &slots));
+            let decided = decide(forced, completed, &survey(nexus, &slots), 2);
             assert_eq!(decided.map_err(|error| error.exit()), expected, "{told}");
         }
     }
@@ -161,7 +188,7 @@ mod tests {
     #[test]
     fn who_forces_it_is_told_what_to_stop_what_to_move_away_and_what_to_restart() {
         let told = |nexus, slots: &[Slot]| {
-            let error = decide(true, None, &survey(nexus, slots)).unwrap_err();
+            let error = decide(true, None, &survey(nexus, slots), 2).unwrap_err();
             error.hint().unwrap().to_owned()
         };
         let live = told(NexusState::HoldsKey, &[Slot::Filled, Slot::Empty]);
@@ -172,11 +199,40 @@ mod tests {
         assert!(!data.contains("restart"), "{data}");
     }
 
+    /// Bootstrap made a key that nobody could prove, and that the data refused when Nexus was started.
+    #[test]
+    fn who_forces_it_while_nexus_is_stopped_is_told_to_start_it() {
+        let error = decide(true, None, &survey(stopped(), &[Slot::Empty]), 1).unwrap_err();
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("start Nexus, which stays sealed"), "{hint}");
+    }
+
+    /// It waited for Nexus, or told of a marker and not of what was lost.
+    #[test]
+    fn keepers_that_lost_their_shares_are_named_with_what_brings_the_key_back() {
+        let before = Completion::now(None);
+        for nexus in [stopped(), sealed(DataKind::None)] {
+            let found = survey(nexus, &[Slot::Empty, Slot::Empty]);
+            let error = decide(false, Some(&before), &found, 2).unwrap_err();
+            let text = format!("{error}; {}", error.hint().unwrap());
+            for part in [
+                "Keeper 1 at https://keeper-1 holds no share",
+                "Keeper 2 at https://keeper-2 holds no share",
+                "this was done before",
+                "do not hold shares enough",
+                "spike operator restore",
+            ] {
+                assert!(text.contains(part), "{part}: {text}");
+            }
+        }
+    }
+
     #[test]
     fn force_is_named_only_where_nothing_is_left_to_lose() {
         let before = Completion::now(None);
         let told = |completed, nexus, slots: &[Slot]| {
-            decide(false, completed, &survey(nexus, slots)).unwrap_err().hint().unwrap().to_owned()
+            let error = decide(false, completed, &survey(nexus, slots), 1).unwrap_err();
+            error.hint().unwrap().to_owned()
         };
         let force = "SPIKE_BOOTSTRAP_FORCE";
         let empty = [Slot::Empty];

@@ -74,7 +74,7 @@ pub(crate) enum Error {
     },
     /// A new key would take the place of something.
     #[error(
-        "no root key was made, because there is something that it would take the place of:{}",
+        "no root key was made, because it might take the place of another key, or of data. What was found:{}",
         lines(found)
     )]
     WouldReplace {

@@ -11,6 +11,7 @@ use spike_common::{
     svid::SvidSource,
     wire::{SurveyResponse, VerifyRequest, VerifyResponse},
 };
+use tokio::time::Instant;
 
 use crate::{
     ceremony::Proof, console::progress, error::Error, patience::Patience, survey::NexusState,
@@ -21,6 +22,9 @@ mod tests;
 
 /// Pauses between two questions: short at first, since Nexus notices its shares within a second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// How long Nexus usually takes to collect its shares and to make its store.
+const EXPECTED: Duration = Duration::from_secs(3);
 
 /// How many times in a row Nexus must fail at the proof, with a key in hand, until it is taken to have another key. Once
 /// may be some other trouble that upstream's Nexus answers with the same 500.
@@ -108,6 +112,15 @@ impl Nexus {
         self.wait_for_answer(Patience { attempts: Some(3), ..patience(self.limit) }).await
     }
 
+    /// As [`Self::survey`], for so long at the most.
+    ///
+    /// # Errors
+    /// As [`Self::survey`].
+    pub(crate) async fn survey_within(&self, limit: Duration) -> Result<NexusState, Error> {
+        let limit = self.limit.map_or(limit, |own| own.min(limit));
+        self.wait_for_answer(patience(Some(limit))).await
+    }
+
     async fn wait_for_answer(&self, patience: Patience) -> Result<NexusState, Error> {
         let (mut told, stopped) = (Told::default(), Cell::new(false));
         let asked = patience.keep_trying(async |_| {
@@ -147,6 +160,7 @@ impl Nexus {
     /// [`Error::WrongProof`] and [`Error::OtherKey`] at once, [`Error::Unproved`] when the time is over.
     pub(crate) async fn verify(&self, proof: &Proof, forced: bool) -> Result<(), Error> {
         let mut told = Told::default();
+        let begun = Instant::now();
         let mut doubt = Doubt { forced, unreadable: 0 };
         let patience = patience(self.limit);
         let asked = patience.keep_trying(async |_| {
@@ -164,7 +178,10 @@ impl Nexus {
                 Conclusion::Wrong(reason) => return Ok(Err(Error::WrongProof { url, reason })),
                 Conclusion::Wait(reason) => self.why_sealed().await.unwrap_or(reason),
             };
-            told.once("waiting for the proof of Nexus", &reason);
+            // It takes a moment to collect its shares, and that is no trouble.
+            if begun.elapsed() >= EXPECTED {
+                told.once("waiting for the proof of Nexus", &reason);
+            }
             Err(reason)
         });
         asked.await.map_err(|reason| Error::Unproved { url: self.url.clone(), reason })?
@@ -175,6 +192,10 @@ impl Nexus {
     /// Why there still is no key. The question has Nexus ask every Keeper at once, however seldom it does that by itself.
     async fn why_sealed(&self) -> Option<String> {
         let told = self.client.survey().await.ok()?;
+        if told.awaits_proof {
+            // Not its own reason, which tells an operator what to do where no Bootstrap is at work.
+            return Some("it has a root key and waits for the proof of it".to_owned());
+        }
         let reason = told.reason?.chars().take(500).collect::<String>();
         Some(reason.chars().map(|c| if c.is_control() { '?' } else { c }).collect())
     }

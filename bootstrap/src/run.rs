@@ -32,6 +32,8 @@ use crate::{
 
 /// How long a Nexus that should have its key may take to show it: it may have just been started, as at boot.
 const COMING_UP: Duration = Duration::from_secs(15);
+/// How long a forced run waits for a person to start Nexus, which must say what lies in its data directory.
+const BEING_STARTED: Duration = Duration::from_mins(1);
 /// The first and the longest pause between two questions meanwhile.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
@@ -89,7 +91,9 @@ fn init(environment: &Environment) -> Exit {
             return Exit::Config;
         }
     };
-    let _log = match logging::start("bootstrap", settings.log.level.into()) {
+    // Where both streams end in one place, as on a terminal or in the journal, people would read everything twice.
+    let told = console::is_seen_with_the_log().then_some(env!("CARGO_CRATE_NAME"));
+    let _log = match logging::start_without("bootstrap", settings.log.level.into(), told) {
         Ok(log) => log,
         Err(error) => {
             console::line(&format!("error: cannot start the log: {error}"));
@@ -206,11 +210,13 @@ impl Deployment<'_> {
         let completed =
             if forced { None } else { self.marker.read().await.map_err(Error::Marker)? };
         let survey = self.survey(completed.is_some()).await?;
-        match decide(forced, completed.as_ref(), &survey)? {
+        match decide(forced, completed.as_ref(), &survey, self.settings.quorum.threshold())? {
             Decision::NotNeeded => Ok(Next::End(Outcome::NotNeeded)),
             Decision::KeyIsLive => {
                 if completed.is_none() {
-                    self.remember().await?;
+                    // Whoever made the key did so earlier, or came to no end.
+                    let by = self.settings.host_name.as_deref();
+                    self.remember(&Completion::found_now(by)).await?;
                 }
                 Ok(Next::End(Outcome::KeyIsLive))
             }
@@ -224,7 +230,20 @@ impl Deployment<'_> {
         let (url, count) = (self.nexus.url(), self.keepers.count());
         progress(format_args!("asking Nexus at {url} and {count} Keepers what there is"));
         if self.settings.force {
-            return self.with_keepers(self.nexus.survey_stopped().await?).await;
+            return self.survey_forced().await;
+        }
+        if completed {
+            // A key was made. Where Nexus is away and the Keepers have lost it, waiting for Nexus brings nothing.
+            let nexus = match self.nexus.survey_within(COMING_UP).await {
+                Err(Error::NexusSilent { reason, .. }) => NexusState::Stopped(reason),
+                answer => answer?,
+            };
+            if matches!(nexus, NexusState::Stopped(_)) {
+                let survey = self.with_keepers(nexus).await?;
+                if !survey.may_rebuild(self.settings.quorum.threshold()) {
+                    return Ok(survey);
+                }
+            }
         }
         let mut survey = self.ask_all().await?;
         let (end, mut backoff) = (Instant::now() + COMING_UP, Backoff::new(PAUSES.0, PAUSES.1));
@@ -236,6 +255,17 @@ impl Deployment<'_> {
             survey = self.ask_all().await?;
         }
         Ok(survey)
+    }
+
+    /// What there is, for a person who wants another key. Nexus should not have one; but it must run, because nobody else
+    /// can say what lies in its data directory.
+    async fn survey_forced(&self) -> Result<Survey, Error> {
+        let survey = self.with_keepers(self.nexus.survey_stopped().await?).await?;
+        if !survey.is_stopped() || survey.found_something() {
+            return Ok(survey);
+        }
+        progress("Nexus does not run: start it, so that it says what lies in its data directory");
+        self.with_keepers(self.nexus.survey_within(BEING_STARTED).await?).await
     }
 
     async fn ask_all(&self) -> Result<Survey, Error> {
@@ -318,16 +348,15 @@ impl Deployment<'_> {
         })?;
         progress("every Keeper has its share; waiting for the proof of Nexus");
         self.nexus.verify(&ceremony.proof, self.settings.force).await?;
-        self.remember().await?;
+        self.remember(&Completion::now(self.settings.host_name.as_deref())).await?;
         Ok(Outcome::Done(ceremony.fingerprint))
     }
 
     /// Remembers that there is a root key now. Upstream needs no place for that on a machine, so that one that cannot be
     /// written is told of there and no more; a cluster must not forget.
-    async fn remember(&self) -> Result<(), Error> {
-        let (marker, completion) =
-            (&self.marker, Completion::now(self.settings.host_name.as_deref()));
-        match marker.write(&completion).await {
+    async fn remember(&self, completion: &Completion) -> Result<(), Error> {
+        let marker = &self.marker;
+        match marker.write(completion).await {
             Ok(()) => progress(format_args!("remembered: {marker}")),
             Err(error) if marker.must_remember() => return Err(Error::Unremembered(error)),
             Err(error) => {

@@ -60,6 +60,17 @@ impl Survey {
         matches!(self.nexus, NexusState::Sealed(_)) && self.keepers.iter().any(may_help)
     }
 
+    /// Whether nothing listens where Nexus should be.
+    pub(crate) const fn is_stopped(&self) -> bool {
+        matches!(self.nexus, NexusState::Stopped(_))
+    }
+
+    /// Whether the Keepers may hold shares enough to rebuild a key.
+    pub(crate) fn may_rebuild(&self, threshold: u16) -> bool {
+        let held = self.keepers.iter().filter(|(_, slot)| *slot != Slot::Empty).count();
+        held >= usize::from(threshold)
+    }
+
     /// Whether there is data, or may be.
     pub(crate) fn found_data(&self) -> bool {
         self.told().is_some_and(|told| told.data != DataKind::None)
@@ -74,24 +85,22 @@ impl Survey {
     pub(crate) fn findings(&self) -> Vec<String> {
         let mut lines = vec![self.about_nexus()];
         lines.extend(self.told().and_then(about_data));
-        lines.extend(self.filled().map(|keeper| format!("{keeper} holds a share of a root key")));
+        lines.extend(self.keepers.iter().filter_map(|(keeper, slot)| match slot {
+            Slot::Filled => Some(format!("{keeper} holds a share of a root key")),
+            Slot::Empty => Some(format!("{keeper} holds no share")),
+            Slot::Unknown => None,
+        }));
         lines
     }
 
     /// What nobody could say, in one line each.
     pub(crate) fn gaps(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        match &self.nexus {
-            NexusState::Sealed(None) => lines.push(format!(
+        if matches!(self.nexus, NexusState::Sealed(None)) {
+            lines.push(format!(
                 "Nexus at {} does not say what lies in its data directory: it is one of upstream, or of an earlier release",
                 self.url
-            )),
-            NexusState::Stopped(_) => lines.push(format!(
-                "Nexus at {} does not run, so that nobody says what lies in its data directory; data that is there stays \
-                 as it is, and Nexus will refuse the new key",
-                self.url
-            )),
-            NexusState::HoldsKey | NexusState::NeedsNone | NexusState::Sealed(Some(_)) => {}
+            ));
         }
         let silent = self.keepers.iter().filter(|(_, slot)| *slot == Slot::Unknown);
         lines.extend(silent.map(|(keeper, _)| {
@@ -111,7 +120,9 @@ impl Survey {
             NexusState::HoldsKey | NexusState::NeedsNone => {
                 format!("Nexus at {url} runs and has a root key")
             }
-            NexusState::Stopped(gave_up) => format!("Nexus at {url} does not run: {gave_up}"),
+            NexusState::Stopped(gave_up) => format!(
+                "Nexus at {url} does not run, or cannot be reached, so that nobody says what lies in its data directory: {gave_up}"
+            ),
             NexusState::Sealed(told) => {
                 let reason = told.as_ref().and_then(|told| told.reason.as_deref());
                 let reason = reason.map(|reason| format!(": {}", plain(reason)));
@@ -186,6 +197,7 @@ mod tests {
         NexusState::Sealed(Some(Box::new(SurveyResponse {
             sealed: true,
             reason: Some("the store is locked\u{1b}[2J".to_owned()),
+            awaits_proof: false,
             backend: "sqlite".to_owned(),
             data,
             directory: Some("/var/lib/spike".to_owned()),
@@ -224,6 +236,7 @@ mod tests {
                 "Nexus at https://nexus is sealed: the store is locked?[2J",
                 "its data directory /var/lib/spike holds a database of upstream's SPIKE",
                 "Keeper 1 at https://keeper-1:8443 holds a share of a root key",
+                "Keeper 2 at https://keeper-2:8443 holds no share",
             ]
         );
     }

@@ -32,6 +32,13 @@ pub fn answer_and_end(text: &str) -> ExitCode {
     }
 }
 
+/// Whether standard output and standard error are the same file, terminal, pipe or socket.
+pub fn is_one_stream() -> bool {
+    let identity = |file: Result<rustix::fs::Stat, _>| file.ok().map(|it| (it.st_dev, it.st_ino));
+    let output = identity(rustix::fs::fstat(io::stdout()));
+    output.is_some() && output == identity(rustix::fs::fstat(io::stderr()))
+}
+
 /// Writes to standard error, with a line end. Where that fails there is nobody left to tell.
 pub fn complain(text: &str) {
     io::stderr().lock().write_all(format!("{text}\n").as_bytes()).ok();

@@ -61,11 +61,24 @@ impl Drop for Log {
 /// # Errors
 /// The operating system's, where it gives no descriptor or no thread.
 pub fn start(program: &'static str, level: Level) -> io::Result<Log> {
+    start_without(program, level, None)
+}
+
+/// As [`start`], without the lines of the crate `silent`, which tells people the same in another way.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_without(
+    program: &'static str,
+    level: Level,
+    silent: Option<&'static str>,
+) -> io::Result<Log> {
     let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let lines = Lines::start("log", output, false, LogOwner { program })?;
     let filter = Targets::new()
         .with_default(LevelFilter::from_level(level).min(LevelFilter::WARN))
-        .with_target(OURS, level);
+        .with_target(OURS, level)
+        .with_targets(silent.map(|silent| (silent, LevelFilter::OFF)));
     let writer = LogWriter(lines.clone());
     let layer = tracing_subscriber::fmt::layer()
         .event_format(JsonLines { program })

@@ -86,7 +86,7 @@ fn same_plaintext(left: &EncryptRequest, right: &EncryptRequest) -> bool {
 
 /// A short share is filled up and a long one cut, so that what is sent is always whole.
 fn same_share(left: &RestoreRequest, right: &RestoreRequest) -> bool {
-    left.id == right.id
+    (left.id, left.more) == (right.id, right.more)
         && left.shard.expose_secret() == right.shard.expose_secret()
         && right.shard.is_whole()
 }

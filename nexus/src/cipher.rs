@@ -9,6 +9,9 @@ use zeroize::Zeroizing;
 
 use crate::{access::Grant, error::Error, nexus::Nexus};
 
+/// The setting of the limit on ciphertexts.
+pub(crate) const CIPHERTEXT_LIMIT: &str = "SPIKE_NEXUS_CRYPTO_MAX_CIPHERTEXT_SIZE";
+
 impl Nexus {
     /// N11 in JSON mode.
     ///
@@ -87,7 +90,10 @@ impl Nexus {
     ) -> Result<spike_crypto::Encrypted, Error> {
         let limit = self.max_ciphertext().saturating_sub(TAG_LEN);
         if plaintext.len() > limit {
-            let reason = format!("{} bytes, at most {limit} are encrypted", plaintext.len());
+            let reason = format!(
+                "{} bytes, at most {limit} are encrypted ({CIPHERTEXT_LIMIT})",
+                plaintext.len()
+            );
             return Err(Error::Invalid { field: "plaintext", reason });
         }
         let unsealed = self.seal().granted(grant)?;
@@ -102,7 +108,10 @@ impl Nexus {
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let limit = self.max_ciphertext();
         if ciphertext.len() > limit {
-            let reason = format!("{} bytes, at most {limit} are decrypted", ciphertext.len());
+            let reason = format!(
+                "{} bytes, at most {limit} are decrypted ({CIPHERTEXT_LIMIT})",
+                ciphertext.len()
+            );
             return Err(Error::Invalid { field: "ciphertext", reason });
         }
         let unsealed = self.seal().granted(grant)?;

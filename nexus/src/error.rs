@@ -254,16 +254,28 @@ mod tests {
     #[test]
     fn whoever_is_over_its_own_limit_is_told_so_and_not_that_nexus_is_not_ready() {
         let after = Duration::from_secs(2);
-        for (error, told) in [
-            (FrameError::Over(Over::Own), "this SPIFFE ID is at its limit"),
-            (FrameError::Body(BodyError::Over(Over::Own)), "this SPIFFE ID is at its limit"),
-            (FrameError::DeniedTooOften { after }, "denied too often: it may ask again in 3 s"),
+        for (error, told, setting) in [
+            (
+                FrameError::Over(Over::Own),
+                "this SPIFFE ID is at its limit",
+                "SPIKE_HTTP_SERVER_MAX_REQUESTS_PER_ID",
+            ),
+            (
+                FrameError::Body(BodyError::Over(Over::Own)),
+                "this SPIFFE ID is at its limit",
+                "SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID",
+            ),
+            (
+                FrameError::DeniedTooOften { after },
+                "denied too often: it may ask again in 3 s",
+                "SPIKE_HTTP_SERVER_DENIALS_PER_SECOND",
+            ),
         ] {
             let error = Error::Frame(error);
             assert_eq!(error.wire().0, StatusCode::TOO_MANY_REQUESTS, "{error}");
             assert_eq!(error.not_ready(), None, "{error}");
             let reason = error.reason().unwrap_or_default();
-            assert!(reason.ends_with(told), "{reason}");
+            assert!(reason.ends_with(&format!("{told} ({setting})")), "{reason}");
             assert_eq!(NotReady::of_reason(&reason), None, "{reason}");
         }
     }

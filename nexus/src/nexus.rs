@@ -6,6 +6,7 @@ use spike_common::{
     audit::AuditLog,
     clock,
     http::{BodyLimits, Frame},
+    telemetry::HealthView,
     wire::{
         self, PolicyNameRequest, PolicyPutRequest, PolicyPutResponse, SecretGetRequest,
         SecretMetadata, SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest,
@@ -32,6 +33,7 @@ pub struct Nexus {
     key_source: KeySource,
     max_ciphertext: usize,
     frame: Arc<Frame>,
+    health: HealthView,
     long_work: LongWork,
 }
 
@@ -42,8 +44,15 @@ impl Nexus {
         (seal, key_source): (Arc<Seal>, KeySource),
         max_ciphertext: usize,
         frame: Arc<Frame>,
+        health: HealthView,
     ) -> Self {
-        Self { access, seal, key_source, max_ciphertext, frame, long_work: LongWork::default() }
+        let long_work = LongWork::default();
+        Self { access, seal, key_source, max_ciphertext, frame, health, long_work }
+    }
+
+    /// The health checks of this process.
+    pub(crate) const fn health(&self) -> &HealthView {
+        &self.health
     }
 
     /// Who may do what.

@@ -7,6 +7,7 @@ use spike_common::{
     clock,
     config::Backend,
     daemon::chain,
+    telemetry::Status,
     wire::{
         ImportStatus, KeeperStatus, KeeperStatusKind, Operation, RecoverResponse, RestoreRequest,
         RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyRequest, VerifyResponse,
@@ -19,6 +20,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     access::Grant,
+    cipher::CIPHERTEXT_LIMIT,
     error::Error,
     long_work::Lane,
     nexus::Nexus,
@@ -151,7 +153,7 @@ impl Nexus {
     ) -> Result<RestoreResponse, Error> {
         let shares = self.key_source().shares()?;
         let share = share(request, shares.max_index)?;
-        let restored = shares.restoration.feed(share, &shares.keepers).await?;
+        let restored = shares.restoration.feed(share, request.more, &shares.keepers).await?;
         if restored.done {
             shares.keepers.wake();
         } else {
@@ -199,7 +201,7 @@ impl Nexus {
         };
         let limit = self.max_ciphertext();
         if request.ciphertext.len() > limit {
-            let reason = format!("expected at most {limit} bytes");
+            let reason = format!("expected at most {limit} bytes ({CIPHERTEXT_LIMIT})");
             return Err(Error::Invalid { field: "ciphertext", reason });
         }
         let unsealed = self.seal().granted(grant)?;
@@ -225,7 +227,7 @@ impl Nexus {
             status.backend = shares.backend.to_string();
             status.shares = shares.quorum.shares();
             status.threshold = shares.quorum.threshold();
-            status.margin = Some(shares.keepers.margin());
+            status.margin = shares.keepers.known_margin();
             status.keepers = shares.keepers.states().into_iter().map(keeper_status).collect();
             for (keeper, lapse) in status.keepers.iter_mut().zip(shares.keepers.lapses()) {
                 tell_of_lapse(keeper, lapse);
@@ -234,9 +236,11 @@ impl Nexus {
         let unsealed = match self.seal().granted(grant) {
             Ok(unsealed) => unsealed,
             Err(error) => {
+                self.tell_of_checks(&mut status);
                 status.sealed = true;
                 status.reason = Some(error.to_string());
                 if let Ok(shares) = self.key_source().shares() {
+                    status.troubles.extend(shares.restoration.progress());
                     status.data = Some(data_at(shares.home.clone()).await);
                 }
                 return Ok(status);
@@ -246,6 +250,7 @@ impl Nexus {
         let nexus = Arc::clone(self);
         // A disk in trouble may take long to say so.
         let work = move |_| {
+            nexus.tell_of_checks(&mut status);
             if let Ok(store) = unsealed.store() {
                 // A store in trouble is what status is asked about: it must not fail for that.
                 status.data_key = store.active_key().ok();
@@ -255,6 +260,34 @@ impl Nexus {
             Ok(status)
         };
         self.long_work().run(Lane::Status, "ask `/healthz`", work).await
+    }
+}
+
+/// The health checks that status tells of in another way: by the state and by the Keepers.
+const TOLD_ELSEWHERE: [&str; 2] = ["root_key", "quorum"];
+
+/// Those that are among the troubles of the store.
+const OF_THE_STORE: [&str; 4] = ["store_write", "store_read", "store_loss", "import"];
+
+impl Nexus {
+    /// Whether `/readyz` says that this Nexus is not ready, and why; and what `/healthz` says that is told nowhere else.
+    fn tell_of_checks(&self, status: &mut StatusResponse) {
+        let Some(report) = self.health().report(clock::now()) else { return };
+        let mut not_ready = Vec::new();
+        for (name, check) in report.checks {
+            let Some(reason) = check.reason.filter(|_| check.status != Status::Ok) else {
+                continue;
+            };
+            if check.status == Status::Failing {
+                not_ready.push(reason.clone());
+            }
+            if !TOLD_ELSEWHERE.contains(&name) && !OF_THE_STORE.contains(&name) {
+                status.troubles.push(reason);
+            }
+        }
+        if !not_ready.is_empty() {
+            status.reason = Some(not_ready.join("; "));
+        }
     }
 }
 

@@ -88,6 +88,7 @@ pub async fn start(
             RequestMetrics::new(Operation::ALL.iter().copied().map(Operation::label)),
             settings.server.requests,
         ),
+        telemetry.health().view(),
     ));
     watch(&nexus, &telemetry);
     let connections = ConnectionMetrics::default();

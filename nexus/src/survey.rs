@@ -36,6 +36,7 @@ impl Nexus {
         Ok(SurveyResponse {
             sealed: reason.is_some(),
             reason,
+            awaits_proof: shares.adopter.awaits_proof(),
             backend: shares.backend.to_string(),
             data: data_at(shares.home.clone()).await,
             directory: shares

@@ -24,8 +24,8 @@ pub(crate) use streams::read_bounded;
 
 use crate::error::{Asked, Error};
 
-/// How long an agent may be away (a restart, a registration on its way) before a command gives up. The setting
-/// `SPIKE_SPIFFE_SOURCE_TIMEOUT` bounds the wait for an agent that is there and takes its time.
+/// How long an agent may be away (a restart, a registration on its way) before a command gives up, unless
+/// `SPIKE_SPIFFE_SOURCE_TIMEOUT` is set. Its default bounds the wait for an agent that is there and takes its time.
 const AGENT_AWAY: Duration = Duration::from_secs(5);
 
 /// What a restore may take: Nexus checks the key and opens its store before it answers (cli-config-deploy 10.2 no. 7).
@@ -73,7 +73,9 @@ impl<'e> Context<'e> {
         let settings = self.settings()?;
         let source = self.source(&settings);
         let endpoint = settings.identity.endpoint.as_str();
-        let material = first_svid(&source, endpoint, settings.identity.source_timeout).await?;
+        let limit = settings.identity.source_timeout;
+        let away = may_be_away(self.environment, limit);
+        let material = first_svid(&source, endpoint, limit, away).await?;
         let roots = settings.identity.trust_roots;
         let id = material.id().to_string();
         if !roles.iter().any(|role| roots.hold(*role, &id)) {
@@ -126,17 +128,23 @@ fn check_times(material: &Material, now: OffsetDateTime) -> Result<(), Error> {
     Err(Error::OwnTimes { id: material.id().to_string(), not_before, not_after, now })
 }
 
-/// Waits for the first SVID: to the limit where the agent is silent, and not beyond [`AGENT_AWAY`] where it cannot be
-/// reached or has nothing for this process.
+/// How long to wait for an agent that is away. A person who set a time means that time.
+fn may_be_away(environment: &Environment, limit: Duration) -> Duration {
+    let is_set = environment.get("SPIKE_SPIFFE_SOURCE_TIMEOUT").is_some();
+    if is_set { limit } else { limit.min(AGENT_AWAY) }
+}
+
+/// Waits for the first SVID: to the limit where the agent is silent, and not beyond `away` where it cannot be reached or has
+/// nothing for this process.
 async fn first_svid(
     source: &SvidSource,
     endpoint: &str,
     limit: Duration,
+    away: Duration,
 ) -> Result<Arc<Material>, SvidError> {
-    let short = limit.min(AGENT_AWAY);
-    match source.first(endpoint, short).await {
-        Err(_) if short < limit && source.status().last_error.is_none() => {
-            source.first(endpoint, limit.saturating_sub(short)).await
+    match source.first(endpoint, away).await {
+        Err(_) if away < limit && source.status().last_error.is_none() => {
+            source.first(endpoint, limit.saturating_sub(away)).await
         }
         answer => answer,
     }
@@ -160,6 +168,16 @@ fn timeouts(set: ClientTimeouts, roles: &[Role]) -> ClientTimeouts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// It was cut to five seconds without a word.
+    #[test]
+    fn a_time_that_is_set_for_the_first_svid_is_kept_to_the_end_and_the_default_is_shorter() {
+        let limit = Duration::from_secs(8);
+        let name = "SPIKE_SPIFFE_SOURCE_TIMEOUT";
+        assert_eq!(may_be_away(&Environment::from_pairs([(name, "8s")]), limit), limit);
+        let nothing: [(&str, &str); 0] = [];
+        assert_eq!(may_be_away(&Environment::from_pairs(nothing), limit), AGENT_AWAY);
+    }
 
     #[test]
     fn a_restore_gets_more_time_than_other_calls() {

@@ -5,7 +5,7 @@
 //! [`logs`] reads what the daemons wrote; [`pilot`] runs the `spike` command.
 //!
 //! [`crew`] is a cluster with Keepers and a root key, any of which can be lost; [`fake_keeper`] is a Keeper that obeys
-//! the test; [`ledger`] knows what was acknowledged; [`power`] imitates power loss; [`hostile`] is a client that breaks
+//! the test; [`kube_api`] answers as the API server of Kubernetes; [`ledger`] knows what was acknowledged; [`power`] imitates power loss; [`hostile`] is a client that breaks
 //! the protocol on purpose.
 //!
 //! What must hold is not said here but in `specs/`. Nothing here waits for a duration: [`eventually`] waits for a condition
@@ -15,6 +15,7 @@ mod credential;
 pub mod crew;
 pub mod fake_keeper;
 pub mod hostile;
+pub mod kube_api;
 pub mod ledger;
 pub mod load;
 pub mod logs;

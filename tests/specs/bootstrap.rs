@@ -18,6 +18,7 @@ use spike_tests::{
 
 use crate::crew;
 
+mod config_map;
 mod found;
 
 /// Bootstrap gives up soon, so that a test sees it.

@@ -13,6 +13,7 @@ mod config;
 mod first_hour;
 mod hostile;
 mod identity;
+mod import;
 mod interop;
 mod keepers;
 mod limits;

@@ -143,6 +143,25 @@ async fn a_wrong_file_is_told_of_and_the_right_one_takes_its_place() -> Result<(
     crew.stop().await
 }
 
+/// The second file was judged with one of an earlier, mistaken run, and refused before the third was looked at.
+#[tokio::test]
+async fn files_that_are_brought_together_are_judged_together() -> Result<()> {
+    let (mut crew, shares) = blacked_out().await?;
+    // Somebody fed a share of another key, and went away. Status says so.
+    crew.feed(&shares_of_another_key()?[3]).await?;
+    let told = crew.status().await?.troubles.join("; ");
+    assert!(told.contains("an operator has fed share 4, of 3 that are needed"), "{told}");
+
+    for share in &shares[..2] {
+        assert!(!crew.feed_with_more(share, true).await?.restored);
+    }
+    assert!(crew.feed_with_more(&shares[2], false).await?.restored);
+    data_is_back(&mut crew).await?;
+    let told = crew.status().await?.troubles.join("; ");
+    assert!(!told.contains("has fed"), "{told}");
+    crew.stop().await
+}
+
 #[tokio::test]
 async fn a_file_of_another_key_among_the_right_ones_is_left_out() -> Result<()> {
     let (mut crew, shares) = blacked_out().await?;

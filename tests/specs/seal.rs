@@ -137,3 +137,20 @@ async fn a_fresh_nexus_waits_for_bootstrap_and_says_so() -> Result<()> {
     crew.cluster().ready(PATIENCE).await?;
     crew.stop().await
 }
+
+/// It was one INFO line, below the default level.
+#[tokio::test]
+async fn memory_that_cannot_be_locked_is_told_by_log_health_and_status() -> Result<()> {
+    let mut crew = crew().start().await?;
+    // As root in a container without the capability.
+    let script = r#"exec setpriv --bounding-set -ipc_lock --inh-caps -ipc_lock prlimit --memlock=0 "$PROGRAM" "$@""#;
+    crew.wrap("nexus", script).await?;
+    crew.crash_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    crew.log_says("nexus", "memory is not locked").await?;
+    crew.check_fails("memory_locked", "LimitMEMLOCK").await?;
+    let told = crew.status().await?.troubles.join("; ");
+    assert!(told.contains("memory is not locked") && told.contains("LimitMEMLOCK"), "{told}");
+    assert_eq!(crew.status().await?.reason, None, "it is ready all the same");
+    crew.stop().await
+}

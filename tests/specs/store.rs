@@ -97,7 +97,10 @@ async fn a_full_data_disk_is_told_and_taken_back_by_an_idle_nexus() -> Result<()
     assert_eq!(metric(&mut crew, "spike_store_writable").await?, Some(0.0));
     let failed = metric(&mut crew, "spike_store_commits_failed_total").await?;
     assert!(failed.is_some_and(|failed| failed >= 1.0), "{failed:?}");
-    let troubles = crew.status().await?.store.context("no store")?.troubles;
+    // It said "ready", while `/readyz` was 503.
+    let status = crew.status().await?;
+    assert!(!status.sealed && status.reason.is_some_and(|reason| reason.contains("written")));
+    let troubles = status.store.context("no store")?.troubles;
     assert!(troubles.iter().any(|trouble| trouble.contains("cannot be written")), "{troubles:?}");
     // What can be read is read.
     assert_eq!(value_of(&superuser, "kept", 0, "k").await?, "before");

@@ -24,6 +24,9 @@ const COMPLETED: &str = "bootstrap-completed";
 const COMPLETED_AT: &str = "completed-at";
 const COMPLETED_BY: &str = "completed-by-pod";
 
+/// Ours, where a run found a root key in use that nothing remembered: the time is that of the finding.
+const FOUND: &str = "found-in-use";
+
 /// A few attempts: a marker matters too much to be lost to one hiccup.
 const PATIENCE: Patience = Patience {
     attempts: Some(4),
@@ -48,6 +51,8 @@ pub(crate) enum Marker {
 pub(crate) struct Completion {
     at: Option<String>,
     by: Option<String>,
+    /// The root key was in use already, and made at a time that nobody knows.
+    found: bool,
     /// Where that is remembered.
     place: Option<String>,
 }
@@ -167,19 +172,28 @@ impl Completion {
         Self::at(clock::now(), by)
     }
 
+    /// Found done now, by this pod or machine.
+    pub(crate) fn found_now(by: Option<&str>) -> Self {
+        Self { found: true, ..Self::now(by) }
+    }
+
     fn at(at: OffsetDateTime, by: Option<&str>) -> Self {
         // Whole seconds, as upstream writes them.
         let at = at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).ok();
-        Self { at, by: by.map(str::to_owned), place: None }
+        Self { at, by: by.map(str::to_owned), found: false, place: None }
     }
 
     /// The keys and values to keep.
-    fn pairs(&self) -> [(&'static str, String); 3] {
-        [
+    fn pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = vec![
             (COMPLETED, "true".to_owned()),
             (COMPLETED_AT, self.at.clone().unwrap_or_default()),
             (COMPLETED_BY, self.by.clone().unwrap_or_default()),
-        ]
+        ];
+        if self.found {
+            pairs.push((FOUND, "true".to_owned()));
+        }
+        pairs
     }
 
     /// What was kept; `None` where it does not say that the work is done.
@@ -188,6 +202,7 @@ impl Completion {
         (get(COMPLETED) == Some("true")).then(|| Self {
             at: text(COMPLETED_AT),
             by: text(COMPLETED_BY),
+            found: get(FOUND) == Some("true"),
             place: None,
         })
     }
@@ -202,7 +217,11 @@ fn graphic(text: &str) -> Option<String> {
 /// A clause: "this was done at … by …".
 impl fmt::Display for Completion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("this was done before")?;
+        f.write_str(if self.found {
+            "a root key was found in use before"
+        } else {
+            "this was done before"
+        })?;
         if let Some(at) = &self.at {
             write!(f, ", at {at}")?;
         }
@@ -228,6 +247,20 @@ mod tests {
             completion.to_string(),
             "this was done before, at 1970-01-01T00:00:01Z, by pod-1"
         );
+    }
+
+    /// The time of the note passed for the time at which the key was made.
+    #[test]
+    fn a_key_that_was_only_found_in_use_is_not_told_as_made_then() {
+        let completion =
+            Completion { found: true, ..Completion::at(OffsetDateTime::UNIX_EPOCH, Some("pod-2")) };
+        assert_eq!(
+            completion.to_string(),
+            "a root key was found in use before, at 1970-01-01T00:00:00Z, by pod-2"
+        );
+        let pairs = completion.pairs();
+        let get = |key: &str| pairs.iter().find(|pair| pair.0 == key).map(|pair| pair.1.as_str());
+        assert_eq!(Completion::from_pairs(get), Some(completion));
     }
 
     #[test]

@@ -99,9 +99,13 @@ impl FrameError {
             return Some(not_ready.as_str().to_owned());
         }
         match self {
-            Self::Over(_)
-            | Self::DeniedTooOften { .. }
-            | Self::Body(BodyError::Over(_) | BodyError::Unwanted { .. }) => Some(self.to_string()),
+            Self::Over(_) => Some(format!("{self} (SPIKE_HTTP_SERVER_MAX_REQUESTS_PER_ID)")),
+            Self::Body(BodyError::Over(_)) => {
+                Some(format!("{self} (SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID)"))
+            }
+            Self::DeniedTooOften { .. } | Self::Body(BodyError::Unwanted { .. }) => {
+                Some(format!("{self} (SPIKE_HTTP_SERVER_DENIALS_PER_SECOND)"))
+            }
             Self::Identity(_)
             | Self::HeadTooLarge
             | Self::Body(

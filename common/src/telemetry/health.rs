@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use serde::Serialize;
@@ -46,6 +46,17 @@ pub struct Health(Arc<Mutex<Checks>>);
 struct Checks {
     all: Vec<Check>,
     complete: bool,
+}
+
+/// The checks, for a part of the process that some of them ask: it must not keep them, and with them itself.
+#[derive(Clone, Debug, Default)]
+pub struct HealthView(Weak<Mutex<Checks>>);
+
+impl HealthView {
+    /// As [`Health::report`]; `None` once the checks are gone.
+    pub fn report(&self, now: OffsetDateTime) -> Option<HealthReport> {
+        self.0.upgrade().map(|checks| Health(checks).report(now))
+    }
 }
 
 /// The name under which the checks that are still missing are reported, and the reason.
@@ -108,6 +119,11 @@ impl Health {
     ) {
         let check = Check { name, effect, probe: Box::new(probe), record: Record::default() };
         self.checks().all.push(check);
+    }
+
+    /// The same checks, without keeping them.
+    pub fn view(&self) -> HealthView {
+        HealthView(Arc::downgrade(&self.0))
     }
 
     /// Says that every check has been added that decides on readiness. Only from now on can the process be ready.

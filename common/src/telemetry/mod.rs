@@ -12,7 +12,7 @@ mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use health::{CheckReport, Effect, Health, HealthReport, Status};
+pub use health::{CheckReport, Effect, Health, HealthReport, HealthView, Status};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{family::Family, gauge::Gauge},

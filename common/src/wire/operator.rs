@@ -63,6 +63,8 @@ pub struct RestoreRequest {
     pub id: i64,
     /// Its value, not checked yet.
     pub shard: Shard,
+    /// Ours: another share follows at once, so that they are to be judged together.
+    pub more: bool,
 }
 
 impl RestoreRequest {
@@ -78,6 +80,8 @@ impl RestoreRequest {
             } else if key.is("shard") {
                 request.shard = value.shard()?;
                 Ok(())
+            } else if key.is("more") {
+                value.boolean(&mut request.more)
             } else {
                 value.skip()
             }
@@ -91,6 +95,9 @@ impl RestoreRequest {
             out.object(|out| {
                 out.name("id").integer(self.id);
                 out.name("shard").byte_list(self.shard.expose_secret());
+                if self.more {
+                    out.name("more").boolean(true);
+                }
             });
         })
     }

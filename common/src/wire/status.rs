@@ -13,7 +13,7 @@ pub struct StatusResponse {
     pub version: String,
     /// Whether the root key is missing.
     pub sealed: bool,
-    /// Why it is missing.
+    /// Why it is missing; or why Nexus is not ready all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What lies in the data directory, while the root key is missing.
@@ -32,6 +32,7 @@ pub struct StatusResponse {
     /// Shares that rebuild it.
     pub threshold: u16,
     /// Keepers that may still be lost before a restarted Nexus needs an operator; negative when it would need one now.
+    /// Missing as well while Keepers hold shares that nothing can judge, because Nexus is sealed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub margin: Option<i64>,
     /// Every Keeper, in the order of the shares.
@@ -42,6 +43,9 @@ pub struct StatusResponse {
     /// The store, where there is one and it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreStatus>,
+    /// What else is wrong with this process, one entry for each trouble.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<String>,
 }
 
 /// The state of one Keeper, as Nexus sees it.
@@ -98,6 +102,9 @@ pub struct SurveyResponse {
     /// Why it is missing. From the network: not fit for a terminal as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether a root key is here that is put to use once Bootstrap has proved it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_proof: bool,
     /// `sqlite`, `lite` or `memory`.
     pub backend: String,
     /// What lies in the data directory.

@@ -125,6 +125,7 @@ impl DevShares {
             let request = RestoreRequest {
                 id: i64::from(share.index.get()),
                 shard: Shard::new(share.value.expose_bytes()),
+                more: false,
             };
             if client.restore(&request).await?.restored {
                 break;

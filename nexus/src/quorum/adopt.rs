@@ -11,11 +11,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use spike_common::{clock, daemon::chain};
 use spike_crypto::{AssociatedData, Fingerprint, Nonce, RootCipher, RootKey};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::Candidates;
 use crate::{
@@ -34,9 +35,35 @@ pub struct Adopter {
     accept_new_store: bool,
     /// A key that would start a new store, and has not been shown to come from Bootstrap. Its lock is held while a key is
     /// tried: two that come at the same moment must not both start a store.
-    waiting: Mutex<Option<RootKey>>,
+    waiting: Mutex<Option<Waiting>>,
     /// Whether one waits, for those who cannot wait for the lock.
     awaits_proof: AtomicBool,
+}
+
+/// How soon the proof of a Bootstrap that is at work comes. Until then nothing is wrong.
+const PROOF_COMES_WITHIN: Duration = Duration::from_secs(10);
+
+/// A key that waits for its proof, since when, and whether the log was told that none comes.
+#[derive(Debug)]
+struct Waiting {
+    key: RootKey,
+    since: Instant,
+    told: bool,
+}
+
+impl Waiting {
+    fn proves(&self, nonce: &Nonce, question: &[u8]) -> bool {
+        let cipher = RootCipher::new(&self.key);
+        cipher.aead().decrypt(nonce, question, &AssociatedData::none()).is_ok()
+    }
+
+    /// Tells the log of it, once it waits longer than behind a Bootstrap.
+    fn tell(&mut self, error: &AdoptError) {
+        if !self.told && self.since.elapsed() >= PROOF_COMES_WITHIN {
+            self.told = true;
+            tracing::warn!(reason = %error, "the root key is not put to use yet");
+        }
+    }
 }
 
 /// Why a key was not put to use. Nothing was changed.
@@ -120,7 +147,7 @@ impl Adopter {
     /// [`AdoptError`]: nothing was changed, and Nexus is as sealed or unsealed as it was.
     pub async fn adopt(&self, candidates: Candidates) -> Result<Fingerprint, AdoptError> {
         let mut waiting = self.waiting.lock().await;
-        let before = waiting.take().map(|key| key.fingerprint());
+        let before = waiting.take();
         self.awaits_proof.store(false, Ordering::Release);
         if let Ok(unsealed) = self.seal.unsealed() {
             return already_live(unsealed.root_key(), candidates);
@@ -137,13 +164,17 @@ impl Adopter {
         }
         if let (false, Some(directory)) = (self.accept_new_store, missing) {
             // Not ambiguous: there is one at most.
-            *waiting = candidates.into_keys().next();
-            let given = waiting.as_ref().map(RootKey::fingerprint).ok_or(AdoptError::Bug)?;
-            self.awaits_proof.store(true, Ordering::Release);
+            let key = candidates.into_keys().next().ok_or(AdoptError::Bug)?;
+            let given = key.fingerprint();
             let error = AdoptError::NoData { given, directory };
-            if before != Some(given) {
-                tracing::warn!(reason = %error, "the root key is not put to use yet");
-            }
+            let known = before.filter(|before| before.key.ct_eq(&key));
+            let mut waits = known.unwrap_or_else(|| {
+                tracing::info!(fingerprint = %given, "there is a root key and no data: Bootstrap's proof is awaited");
+                Waiting { key, since: Instant::now(), told: false }
+            });
+            waits.tell(&error);
+            *waiting = Some(waits);
+            self.awaits_proof.store(true, Ordering::Release);
             return Err(error);
         }
         let mut refused = AdoptError::Bug;
@@ -169,11 +200,8 @@ impl Adopter {
     /// [`AdoptError`]: nothing was changed.
     pub(crate) async fn prove(&self, nonce: &Nonce, question: &[u8]) -> Result<bool, AdoptError> {
         let mut waiting = self.waiting.lock().await;
-        let proves = |key: &mut RootKey| {
-            let cipher = RootCipher::new(key);
-            cipher.aead().decrypt(nonce, question, &AssociatedData::none()).is_ok()
-        };
-        let Some(key) = waiting.take_if(proves) else { return Ok(false) };
+        let proved = waiting.take_if(|waits| waits.proves(nonce, question));
+        let Some(Waiting { key, .. }) = proved else { return Ok(false) };
         self.awaits_proof.store(false, Ordering::Release);
         let fingerprint = key.fingerprint();
         self.seal.unseal(self.open(key).await?);

@@ -85,6 +85,12 @@ impl Keepers {
                 tracing::warn!(keeper = %index, "the share of this Keeper does not belong to those of the others");
             }
         }
+        if !*self.store_fails.borrow() {
+            // Another process may hold a lock, so that this takes seconds; that a share is missing is not true any more.
+            self.seal.explain(
+                "there are shares enough for a key, and the store is being opened with it",
+            );
+        }
         match self.adopter.adopt(candidates).await {
             Ok(_) => {
                 self.unproved.store(false, Ordering::Relaxed);

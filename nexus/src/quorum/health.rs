@@ -24,7 +24,12 @@ pub fn quorum_check(keepers: &Keepers) -> Result<(), String> {
         return Ok(());
     }
     let helping = states.len() - troubles.len();
-    let margin = keepers.margin();
+    let Some(margin) = keepers.known_margin() else {
+        return Err(format!(
+            "quorum margin not known while Nexus is sealed: only a key can judge the shares that Keepers hold; {}",
+            troubles.join("; ")
+        ));
+    };
     let meaning = if margin < 0 {
         "a restarted Nexus would need an operator".to_owned()
     } else {

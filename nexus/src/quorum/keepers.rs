@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::{
-    Adopter, KeeperState, Lapse,
+    Adopter, KeeperState, Lapse, ShareState,
     contribute::Contributions,
     gather::Collected,
     keeper::{CALL_LIMIT, Keeper, within_limit},
@@ -148,6 +148,13 @@ impl Keepers {
     pub fn margin(&self) -> i64 {
         let helping = self.states().iter().filter(|keeper| keeper.share.helps()).count();
         i64::try_from(helping).unwrap_or(i64::MAX) - i64::from(self.quorum.threshold())
+    }
+
+    /// The same; `None` while Keepers hold shares that nothing can judge, since Nexus has no key.
+    pub fn known_margin(&self) -> Option<i64> {
+        let unjudged = |keeper: &KeeperState| matches!(keeper.share, ShareState::Unjudged);
+        let is_open = self.seal.ready().is_ok() || !self.states().iter().any(unjudged);
+        is_open.then(|| self.margin())
     }
 
     /// How the key is split.

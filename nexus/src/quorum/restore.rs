@@ -84,11 +84,30 @@ impl Restoration {
         Self { seal, adopter, quorum, collected: Mutex::default() }
     }
 
-    /// Takes one share. The one that completes a quorum puts the key to use before this returns.
+    /// How far a restore has come, in words; `None` where nobody has begun one.
+    pub fn progress(&self) -> Option<String> {
+        let Ok(collected) = self.collected.try_lock() else {
+            return Some("recovery shares that an operator has fed are being tried".to_owned());
+        };
+        let fed = indexes(&collected);
+        let needed = self.quorum.threshold();
+        (!fed.is_empty()).then(|| {
+            format!("a restore is under way: an operator has fed share {fed}, of {needed} that are needed")
+        })
+    }
+
+    /// Takes one share. The one that completes a quorum puts the key to use before this returns; where `more` are about to
+    /// come, the last of them: several that are brought together are judged together, and a wrong one among them, or among
+    /// those that were fed earlier, is found out.
     ///
     /// # Errors
     /// [`RestoreError`] says what is wrong, with which shares, and what to do.
-    pub async fn feed(&self, share: Share, keepers: &Keepers) -> Result<Restored, RestoreError> {
+    pub async fn feed(
+        &self,
+        share: Share,
+        more: bool,
+        keepers: &Keepers,
+    ) -> Result<Restored, RestoreError> {
         let mut collected = self.collected.lock().await;
         let needed = usize::from(self.quorum.threshold());
         let done = Restored { collected: needed, remaining: 0, done: true };
@@ -105,9 +124,10 @@ impl Restoration {
         collected.retain(|known| known.index != share.index);
         collected.push(share);
         collected.sort_by_key(|share| share.index);
-        if collected.len() < needed {
-            let count = collected.len();
-            return Ok(Restored { collected: count, remaining: needed - count, done: false });
+        let count = collected.len();
+        if more || count < needed {
+            let remaining = needed.saturating_sub(count);
+            return Ok(Restored { collected: count, remaining, done: false });
         }
         let candidates = self.candidates(&collected).await?;
         for index in candidates.odd() {
@@ -161,14 +181,20 @@ impl Restoration {
     }
 
     async fn candidates(&self, collected: &[Share]) -> Result<Candidates, RestoreError> {
-        let fed: Vec<String> = collected.iter().map(|share| share.index.to_string()).collect();
+        let fed = indexes(collected);
         let copy = |share: &Share| Share { index: share.index, value: share.value.duplicate() };
         let (shares, quorum) = (collected.iter().map(copy).collect::<Vec<_>>(), self.quorum);
         let found = tokio::task::spawn_blocking(move || Candidates::find(&shares, quorum)).await;
         match found {
             Ok(Ok(candidates)) => Ok(candidates),
-            Ok(Err(cause)) => Err(RestoreError::NotTogether { cause, fed: fed.join(", ") }),
+            Ok(Err(cause)) => Err(RestoreError::NotTogether { cause, fed }),
             Err(_) => Err(RestoreError::Bug),
         }
     }
+}
+
+/// The indexes of the shares, for a person.
+fn indexes(shares: &[Share]) -> String {
+    let indexes: Vec<String> = shares.iter().map(|share| share.index.to_string()).collect();
+    indexes.join(", ")
 }

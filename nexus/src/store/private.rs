@@ -62,7 +62,8 @@ pub(super) fn private_file(path: &Path) -> Result<File, StoreError> {
             file = %path.display(),
             mode = format_args!("{:o}", mode & 0o7777),
             %error,
-            "a file of the store is open to others and its mode cannot be changed"
+            "a file of the store is open to others and its mode cannot be changed; the -wal and -shm files that the database \
+             makes beside it have the same mode"
         );
     }
     Ok(file)

@@ -30,11 +30,23 @@ pub(super) fn schema(connection: &Connection) -> rusqlite::Result<Vec<Definition
 /// The first difference, and what to do about it; `None` where there is none.
 pub(super) fn difference(expected: &[Definition], found: &[Definition]) -> Option<String> {
     let same_name = |one: &Definition, other: &Definition| (&one.0, &one.1) == (&other.0, &other.1);
-    let added = found.iter().find(|one| !expected.iter().any(|other| same_name(one, other)));
-    if let Some((kind, name, _)) = added {
+    let is_added = |one: &&Definition| !expected.iter().any(|other| same_name(one, other));
+    let added = || found.iter().filter(is_added);
+    // The index of a foreign table goes with the table, which is what a person has to know of.
+    let table = |one: &&Definition| one.0 == "table";
+    if let Some((kind, name, _)) = added().find(table).or_else(|| added().next()) {
+        // What SQLite makes with a table goes with it.
+        let others: Vec<String> = added()
+            .filter(|one| &one.1 != name && !one.1.starts_with("sqlite_autoindex_"))
+            .map(|(kind, name, _)| format!("{kind} {name}"))
+            .collect();
+        let others = match others.as_slice() {
+            [] => String::new(),
+            others => format!(" (nor {})", others.join(", ")),
+        };
         return Some(format!(
-            "{kind} {name} is not one of ours: stop what made it, and remove it with `sqlite3 nexus.db 'DROP {} {name}'`, or put \
-             back a copy from before",
+            "{kind} {name} is not one of ours{others}: stop what made it, and remove it with `sqlite3 nexus.db 'DROP {} {name}'`, \
+             or put back a copy from before",
             kind.to_uppercase()
         ));
     }

@@ -98,10 +98,11 @@ async fn restore(arguments: RestoreArgs, context: &mut Context<'_>) -> Result<()
     let shares = shares::read(&arguments.files, context)?;
     let session = context.nexus(&[Role::PilotRestore]).await?;
     let mut progress = RestoreResponse::default();
-    for (origin, share) in &shares {
+    for (number, (origin, share)) in (1..).zip(&shares) {
         let request = RestoreRequest {
             id: share.index.get().into(),
             shard: Shard::new(share.value.expose_bytes()),
+            more: number < shares.len(),
         };
         let subject = format!("{origin} (number {})", share.index);
         let failed = session.failed(Operation::OperatorRestore, &subject);

@@ -1,6 +1,7 @@
 //! A whole crew: Nexus with Keepers and a root key, any of which can be lost, changed and brought back.
 
 mod plan;
+mod surroundings;
 
 use std::{
     path::Path,
@@ -274,8 +275,16 @@ impl Crew {
     /// # Errors
     /// Where Nexus refuses.
     pub async fn feed(&self, share: &Share) -> Result<RestoreResponse> {
+        self.feed_with_more(share, false).await
+    }
+
+    /// The same, and whether more follow that are to be judged together with it.
+    ///
+    /// # Errors
+    /// As [`Self::feed`].
+    pub async fn feed_with_more(&self, share: &Share, more: bool) -> Result<RestoreResponse> {
         let value = Shard::new(share.value.expose_bytes());
-        let request = RestoreRequest { id: share.index.get().into(), shard: value };
+        let request = RestoreRequest { id: share.index.get().into(), shard: value, more };
         Ok(self.as_id(RESTORER)?.restore(&request).await?)
     }
 

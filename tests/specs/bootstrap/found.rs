@@ -61,12 +61,16 @@ async fn forced_with_nexus_stopped_and_keepers_restarted_a_new_key_is_made_and_o
     crew.bring_back_keepers(1..=3).await?;
     let before = fs::read(crew.dir().join("data/nexus.db"))?;
     let told = crew.bootstrap(&FORCED).await?;
-    assert_eq!(told.status, 1, "nobody proves the key while Nexus is stopped: {}", told.text);
-    assert!(told.text.contains("nobody says what lies in its data directory"), "{}", told.text);
+    assert_eq!(told.status, 3, "nobody says what lies in the data directory: {}", told.text);
+    for part in ["start it, so that it says", "nobody says what lies in its data directory"] {
+        assert!(told.text.contains(part), "{part}: {}", told.text);
+    }
+    for keeper in 1..=3 {
+        assert_eq!(crew.keeper(keeper)?.get("/readyz").await?.0, 503, "Keeper {keeper}");
+    }
 
-    // With the data still there the new key is refused, and the recovery shares bring the old one back.
+    // With the data still there no key is made either, and the recovery shares bring the old one back.
     crew.start_nexus().await?;
-    crew.sealed_because("which is not that of the data").await?;
     assert_eq!(fs::read(crew.dir().join("data/nexus.db"))?, before);
     let told = crew.bootstrap(&FORCED).await?;
     assert_eq!(told.status, 3, "{}", told.text);
@@ -83,7 +87,8 @@ async fn forced_with_nexus_stopped_and_keepers_restarted_a_new_key_is_made_and_o
     fs::rename(crew.dir().join("data"), crew.dir().join("aside"))?;
     crew.lose_keepers(1..=3).await?;
     crew.bring_back_keepers(1..=3).await?;
-    crew.start_nexus().await?;
+    // It waits for Nexus, which is being started.
+    crew.cluster().restart_nexus()?;
     let told = crew.bootstrap(&[("SPIKE_BOOTSTRAP_FORCE", "true")]).await?;
     assert_eq!(told.status, 0, "{}", told.text);
     crew.ready(PATIENCE).await?;
@@ -117,6 +122,91 @@ async fn while_the_store_is_locked_and_the_marker_is_gone_it_makes_no_key_and_th
     assert!(!told.text.contains("SPIKE_BOOTSTRAP_FORCE"), "{}", told.text);
     assert!(!marker(&crew).exists());
     drop(lock);
+    data_is_there(&mut crew).await?;
+    no_share_was_replaced(&crew)?;
+    crew.stop().await
+}
+
+/// It waited for Nexus for half an hour, and said nothing of what was lost.
+#[tokio::test]
+async fn with_its_marker_there_and_nexus_away_keepers_that_lost_their_shares_are_told_of()
+-> Result<()> {
+    let mut crew = with_data().await?;
+    let shares = crew.recover().await?;
+    crew.nexus().terminate().await?;
+    // One that still has its share brings no key back.
+    crew.lose_keepers([1, 3]).await?;
+    crew.bring_back_keepers([1, 3]).await?;
+    let told = crew.bootstrap(&IMPATIENT).await?;
+    assert_eq!(told.status, 3, "{}", told.text);
+    for part in [
+        "does not run",
+        "Keeper 1 at https://localhost:",
+        "holds no share",
+        "holds a share of a root key",
+        "this was done before",
+        "spike operator restore",
+    ] {
+        assert!(told.text.contains(part), "{part}: {}", told.text);
+    }
+    no_share_was_replaced(&crew)?;
+    crew.start_nexus().await?;
+    crew.sealed_because("1 of 2 shares collected").await?;
+    crew.feed(&shares[0]).await?;
+    crew.feed(&shares[1]).await?;
+    data_is_there(&mut crew).await?;
+    crew.stop().await
+}
+
+/// An answer that a first run gives to everybody must not read like the loss of a volume.
+#[tokio::test]
+async fn a_first_run_raises_no_alarm() -> Result<()> {
+    let crew = crew().start_sealed().await?;
+    let told = crew.bootstrap(&[]).await?;
+    assert_eq!(told.status, 0, "{}", told.text);
+    for alarm in ["ACCEPT_NEW_STORE", "warning", "is the volume mounted"] {
+        assert!(!told.text.contains(alarm), "{alarm}: {}", told.text);
+        assert!(!crew.log("nexus")?.contains(alarm), "{alarm}");
+    }
+    crew.stop().await
+}
+
+/// On a terminal, and in the journal, everything was there twice: as text, and as JSON.
+#[tokio::test]
+async fn where_log_and_text_end_in_one_place_a_failure_is_told_once() -> Result<()> {
+    let mut crew = crew().start_sealed().await?;
+    crew.lose_keepers([2]).await?;
+    let failure = "nothing was changed, because not every Keeper answers";
+    let told = crew.bootstrap(&IMPATIENT).await?;
+    assert_eq!((told.status, told.text.matches(failure).count()), (1, 2), "{}", told.text);
+    crew.wrap("bootstrap", r#"exec "$PROGRAM" "$@" 2>&1"#).await?;
+    let told = crew.bootstrap(&IMPATIENT).await?;
+    assert_eq!((told.status, told.text.matches(failure).count()), (1, 1), "{}", told.text);
+    Ok(())
+}
+
+/// Its status said for seconds that a share was missing; Bootstrap is told what it is.
+#[tokio::test]
+async fn while_another_process_locks_the_database_no_share_is_said_to_be_missing() -> Result<()> {
+    let mut crew = with_data().await?;
+    crew.nexus().terminate().await?;
+    fs::remove_file(marker(&crew))?;
+    let database = fs::File::options().write(true).open(crew.dir().join("data/nexus.db"))?;
+    // As a backup tool does; the lock goes with the file.
+    rustix::fs::fcntl_lock(&database, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+    crew.start_nexus().await?;
+    crew.sealed_because("the store is being opened").await?;
+    let status = crew.status().await?;
+    assert_eq!(status.margin, None, "only a key can judge shares");
+    let told = crew.check_fails("quorum", "not known while Nexus is sealed").await?;
+    assert!(!told.contains("would need an operator"), "{told}");
+    crew.sealed_because("locked by another process").await?;
+    let told = crew.bootstrap(&[]).await?;
+    assert_eq!(told.status, 3, "{}", told.text);
+    for part in ["locked by another process", "holds a database", "holds a share of a root key"] {
+        assert!(told.text.contains(part), "{part}: {}", told.text);
+    }
+    drop(database);
     data_is_there(&mut crew).await?;
     no_share_was_replaced(&crew)?;
     crew.stop().await

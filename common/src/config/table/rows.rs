@@ -327,8 +327,8 @@ section! {
     SPIKE_BOOTSTRAP_INIT_VERIFICATION_TIMEOUT, Is("30m"), Rule::TimeLimit, BOOTSTRAP,
         "How long to wait for Nexus to prove that it has the root key.";
     SPIKE_BOOTSTRAP_FORCE, Is("false"), Rule::ExactlyTrue, BOOTSTRAP,
-        "Whether to make a new root key although one was made before. Nexus must be stopped, its data moved away and every \
-         Keeper restarted first: Bootstrap refuses until then. Data under the old key becomes unreadable.",
+        "Whether to make a new root key although one was made before. Nexus must be stopped, its data moved away, every Keeper \
+         restarted, and Nexus started again, which is sealed then: Bootstrap refuses until all that is done. Data under the old key becomes unreadable.",
         upstream "Whatever there is, the shares of every Keeper are overwritten there.";
     SPIKE_BOOTSTRAP_CONFIGMAP_NAME, Is("spike-bootstrap-state"), Rule::ObjectName, BOOTSTRAP,
         "In Kubernetes: the ConfigMap that remembers that Bootstrap is done, and before that, which run is at it.",

@@ -26,7 +26,7 @@ fn the_debug_text_of_a_body_names_no_value() {
         format!("{:?}", DecryptResponse { plaintext: plaintext() }),
         format!("{:?}", shard(123)),
         format!("{:?}", RecoverResponse { shards: [(1, shard(123))].into() }),
-        format!("{:?}", RestoreRequest { id: 1, shard: shard(123) }),
+        format!("{:?}", RestoreRequest { id: 1, shard: shard(123), more: false }),
         format!("{:?}", ContributeRequest { shard: shard(123) }),
         format!("{:?}", ShardResponse { shard: shard(123) }),
     ];

@@ -159,6 +159,12 @@ async fn tables_of_sqlite_itself_pass() {
 async fn anything_else_that_somebody_added_is_named_with_what_to_do() {
     for (sql, name) in [
         ("CREATE TABLE backup_log (at)", "table backup_log"),
+        // It named an index, which cannot be dropped, and not the table that it belongs to.
+        (
+            "CREATE TABLE log (id TEXT PRIMARY KEY, at); CREATE INDEX by_time ON log (at)",
+            "table log is not one of ours (nor index by_time): stop what made it, and remove it with `sqlite3 nexus.db \
+             'DROP TABLE log'`",
+        ),
         ("CREATE INDEX mine ON secrets (updated)", "index mine"),
         ("CREATE VIEW seen AS SELECT path FROM secrets", "view seen"),
         ("CREATE TRIGGER t AFTER INSERT ON secrets BEGIN DELETE FROM policies; END", "trigger t"),

@@ -26,7 +26,8 @@ pub(super) async fn run(format: Format, context: &mut Context<'_>) -> Result<(),
 
 fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
     let state = match (status.sealed, &status.reason) {
-        (false, _) => "ready".to_owned(),
+        (false, None) => "ready".to_owned(),
+        (false, Some(reason)) => format!("not ready: {}", one_line(reason)),
         (true, None) => "sealed".to_owned(),
         (true, Some(reason)) => format!("sealed: {}", one_line(reason)),
     };
@@ -39,9 +40,14 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
     writeln!(out, "Shares      : {} ({} rebuild the key)", status.shares, status.threshold)?;
     if let Some(margin) = status.margin {
         writeln!(out, "Margin      : {}", margin_in_words(margin))?;
+    } else if status.sealed && status.shares > 0 {
+        writeln!(out, "Margin      : not known while SPIKE Nexus is sealed")?;
     }
     let export = status.last_export.as_deref().unwrap_or("never");
     writeln!(out, "Last export : {}", one_line(export))?;
+    for trouble in &status.troubles {
+        writeln!(out, "Trouble     : {}", one_line(trouble))?;
+    }
     if let Some(store) = &status.store {
         human_store(out, store)?;
     }
@@ -125,6 +131,7 @@ fn node(status: &StatusResponse) -> Node<'_> {
         ("keepers", Node::List(keepers.collect())),
         ("lastExport", text(status.last_export.as_ref())),
         ("store", status.store.as_ref().map_or(Node::Null, store_node)),
+        ("troubles", Node::List(status.troubles.iter().map(|text| Node::Text(text)).collect())),
     ])
 }
 
@@ -247,7 +254,8 @@ mod tests {
           "margin": -1,
           "keepers": [],
           "lastExport": "2026-07-25T20:02:04Z",
-          "store": null
+          "store": null,
+          "troubles": []
         }
         --
         "#);

@@ -1,0 +1,267 @@
+//! A server that answers as the API server of Kubernetes does, as far as one ConfigMap goes; and a Bootstrap that takes itself
+//! for a pod: it finds a service account where a kubelet would have put one.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Result;
+use axum::{
+    Json, Router,
+    extract::{Path as Route, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+    serve,
+};
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+};
+use serde_json::{Value, json};
+use spike_common::clock;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    process::Command,
+    task::AbortHandle,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::crew::Crew;
+
+/// The ConfigMap of Bootstrap, unless a setting says otherwise.
+const NAME: &str = "spike-bootstrap-state";
+const NAMESPACE: &str = "team-a";
+const TOKEN: &str = "token-of-the-service-account";
+
+/// The settings by which a process knows that it runs in Kubernetes, and as which pod.
+pub type PodSettings = [(&'static str, String); 3];
+
+/// The server. It ends when this is dropped.
+#[derive(Debug)]
+pub struct KubeApi {
+    shared: Arc<Mutex<Shared>>,
+    address: SocketAddr,
+    task: AbortHandle,
+}
+
+/// The ConfigMap, and what is asked of it.
+#[derive(Debug, Default)]
+struct Shared {
+    kept: Option<Value>,
+    version: u64,
+    forbidden: Vec<&'static str>,
+    verbs: Vec<&'static str>,
+}
+
+impl KubeApi {
+    /// Serves under a certificate of the crew's authority, and puts a service account where the crew's Bootstrap finds it.
+    /// `None` where this machine lets nobody have a mount namespace.
+    ///
+    /// # Errors
+    /// Where it cannot listen, or the service account cannot be written.
+    pub async fn serve(crew: &Crew) -> Result<Option<Self>> {
+        let may = Command::new("unshare").args(["--mount", "true"]).status().await;
+        if !may.is_ok_and(|status| status.success()) {
+            return Ok(None);
+        }
+        let ca = crew.ca();
+        let id = crew.spiffe_id("/kube-apiserver")?;
+        let svid =
+            ca.issue_with_names(&id, &["localhost"], Duration::from_hours(1), clock::now())?;
+        let chain = vec![CertificateDer::from(svid.certificate_der().to_vec())];
+        let key: PrivateKeyDer<'static> =
+            PrivatePkcs8KeyDer::from(svid.expose_key_der().to_vec()).into();
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?;
+        let tcp = TcpListener::bind("127.0.0.1:0").await?;
+        let address = tcp.local_addr()?;
+        let shared = Arc::new(Mutex::new(Shared::default()));
+        let app = Router::new()
+            .route("/api/v1/namespaces/{namespace}/configmaps/{name}", get(read).put(update))
+            .route("/api/v1/namespaces/{namespace}/configmaps", post(create))
+            .with_state(Arc::clone(&shared));
+        let listener = TlsListener { tcp, acceptor: TlsAcceptor::from(Arc::new(config)) };
+        let task = tokio::spawn(async move { serve(listener, app).await }).abort_handle();
+        move_into_a_pod(crew, ca.root_pem()).await?;
+        Ok(Some(Self { shared, address, task }))
+    }
+
+    /// What a kubelet adds to the environment of the pod of this name.
+    pub fn pod(&self, name: &str) -> PodSettings {
+        [
+            ("KUBERNETES_SERVICE_HOST", "localhost".to_owned()),
+            ("KUBERNETES_SERVICE_PORT", self.address.port().to_string()),
+            ("HOSTNAME", name.to_owned()),
+        ]
+    }
+
+    /// The data of the ConfigMap; `null` where there is none.
+    pub fn data(&self) -> Value {
+        let shared = lock(&self.shared);
+        shared.kept.as_ref().and_then(|map| map.get("data")).cloned().unwrap_or_default()
+    }
+
+    /// Puts a ConfigMap with this data there.
+    pub fn put(&self, data: &Value) {
+        lock(&self.shared).keep(json!({ "metadata": { "name": NAME }, "data": data }));
+    }
+
+    /// The ConfigMap is gone, as in a namespace that was restored.
+    pub fn lose(&self) {
+        lock(&self.shared).kept = None;
+    }
+
+    /// The service account has no right to these verbs.
+    pub fn forbid(&self, verbs: &[&'static str]) {
+        lock(&self.shared).forbidden = verbs.to_vec();
+    }
+
+    /// What was asked so far.
+    pub fn verbs(&self) -> Vec<&'static str> {
+        lock(&self.shared).verbs.clone()
+    }
+}
+
+impl Drop for KubeApi {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Bootstrap runs in a mount namespace of its own from now on, in which the service account is where it is in a pod.
+async fn move_into_a_pod(crew: &Crew, ca: &str) -> Result<()> {
+    let account = crew.dir().join("service-account");
+    fs::create_dir(&account)?;
+    for (name, content) in [("ca.crt", ca), ("token", TOKEN), ("namespace", NAMESPACE)] {
+        fs::write(account.join(name), content)?;
+    }
+    let script = r#"exec unshare --mount sh -c '
+  run=$(readlink -f /var/run) && mount -t tmpfs tmpfs "$run" &&
+  mkdir -p "$run/secrets/kubernetes.io" && cp -r "$1" "$run/secrets/kubernetes.io/serviceaccount" &&
+  shift && exec "$@"
+' pod "$ACCOUNT" "$PROGRAM" "$@""#;
+    crew.wrap("bootstrap", &format!("ACCOUNT='{}'\n{script}", account.display())).await
+}
+
+struct TlsListener {
+    tcp: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl serve::Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let Ok((stream, peer)) = self.tcp.accept().await else { continue };
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, peer);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.tcp.local_addr()
+    }
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+type Held = Arc<Mutex<Shared>>;
+
+async fn read(
+    State(shared): State<Held>,
+    Route((namespace, name)): Route<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let mut shared = lock(&shared);
+    if let Some(refusal) = shared.refusal("get", &namespace, &headers) {
+        return refusal;
+    }
+    let kept = shared.kept.clone().filter(|_| name == NAME);
+    kept.map_or_else(|| status(404, "NotFound"), |map| answer(200, map))
+}
+
+async fn create(
+    State(shared): State<Held>,
+    Route(namespace): Route<String>,
+    headers: HeaderMap,
+    Json(map): Json<Value>,
+) -> Response {
+    let mut shared = lock(&shared);
+    if let Some(refusal) = shared.refusal("create", &namespace, &headers) {
+        return refusal;
+    }
+    if shared.kept.is_some() {
+        return status(409, "AlreadyExists");
+    }
+    answer(201, shared.keep(map))
+}
+
+async fn update(
+    State(shared): State<Held>,
+    Route((namespace, _)): Route<(String, String)>,
+    headers: HeaderMap,
+    Json(map): Json<Value>,
+) -> Response {
+    let mut shared = lock(&shared);
+    if let Some(refusal) = shared.refusal("update", &namespace, &headers) {
+        return refusal;
+    }
+    let Some(kept) = &shared.kept else { return status(404, "NotFound") };
+    let version = |map: &Value| map.pointer("/metadata/resourceVersion").cloned();
+    if version(&map).is_some_and(|wanted| Some(wanted) != version(kept)) {
+        return status(409, "Conflict");
+    }
+    answer(200, shared.keep(map))
+}
+
+impl Shared {
+    /// Why the API server does not look at a request at all.
+    fn refusal(
+        &mut self,
+        verb: &'static str,
+        namespace: &str,
+        headers: &HeaderMap,
+    ) -> Option<Response> {
+        self.verbs.push(verb);
+        let token = headers.get("authorization").and_then(|value| value.to_str().ok());
+        if token != Some(&format!("Bearer {TOKEN}")) {
+            return Some(status(401, "Unauthorized"));
+        }
+        let is_forbidden = self.forbidden.contains(&verb) || namespace != NAMESPACE;
+        is_forbidden.then(|| status(403, "Forbidden"))
+    }
+
+    fn keep(&mut self, mut map: Value) -> Value {
+        self.version += 1;
+        if let Some(metadata) = map.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("resourceVersion".to_owned(), json!(self.version.to_string()));
+        }
+        self.kept = Some(map.clone());
+        map
+    }
+}
+
+fn status(code: u16, reason: &str) -> Response {
+    let body = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": format!("configmaps: {reason}"), "reason": reason, "code": code,
+    });
+    answer(code, body)
+}
+
+fn answer(code: u16, body: Value) -> Response {
+    let code = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (code, Json(body)).into_response()
+}
