@@ -9,8 +9,7 @@ mod streams;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
-use spike_common::client::NexusClient;
+use spike_common::client::{CallError, NexusClient};
 use spike_common::clock;
 use spike_common::config::{Environment, PilotSettings};
 use spike_common::identity::Role;
@@ -109,9 +108,11 @@ impl<'e> Context<'e> {
 /// What a call was about that Nexus was not ready for.
 fn not_ready(error: &mut Error) -> Option<&mut Asked> {
     match error {
-        Error::PartlyApplied { error, .. } => not_ready(error),
-        Error::Call { asked, error } if error.status() == Some(StatusCode::SERVICE_UNAVAILABLE) => {
-            Some(asked)
+        Error::PartlyApplied { error, .. } | Error::PartlyRestored { error, .. } => {
+            not_ready(error)
+        }
+        Error::Call { asked, error: CallError::Refused(refusal) } => {
+            asked.not_ready(refusal).map(|_| &mut **asked)
         }
         _ => None,
     }

@@ -24,6 +24,7 @@ pub struct Streams {
     stderr: Box<dyn Write>,
     stdin_is_terminal: bool,
     stdout_is_terminal: bool,
+    stderr_is_terminal: bool,
     /// Device and number of the file behind standard output.
     stdout_file: Option<(u64, u64)>,
     colour: bool,
@@ -40,6 +41,7 @@ impl Streams {
             stdout_file: rustix::fs::fstat(io::stdout())
                 .ok()
                 .map(|file| (file.st_dev, file.st_ino)),
+            stderr_is_terminal: stderr.is_terminal(),
             colour: stderr.is_terminal() && wants_colour(),
             stdout: Box::new(BufWriter::with_capacity(64 * 1024, io::stdout())),
             stderr: Box::new(stderr),
@@ -58,6 +60,7 @@ impl Streams {
             stderr: Box::new(stderr),
             stdin_is_terminal: false,
             stdout_is_terminal: false,
+            stderr_is_terminal: false,
             stdout_file: None,
             colour: false,
         }
@@ -66,7 +69,7 @@ impl Streams {
     /// The same with a person who looks at standard output.
     #[cfg(test)]
     pub(crate) fn watched(self) -> Self {
-        Self { stdout_is_terminal: true, ..self }
+        Self { stdout_is_terminal: true, stderr_is_terminal: true, ..self }
     }
 
     /// Whether a person sits at standard input.
@@ -77,6 +80,11 @@ impl Streams {
     /// Whether a person looks at standard output.
     pub(crate) const fn stdout_is_terminal(&self) -> bool {
         self.stdout_is_terminal
+    }
+
+    /// Whether a person looks at standard error.
+    pub(crate) const fn stderr_is_terminal(&self) -> bool {
+        self.stderr_is_terminal
     }
 
     /// Whether a file is the one behind standard output: `/dev/stdout` and its other names.
