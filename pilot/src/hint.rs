@@ -95,13 +95,25 @@ fn unreachable(asked: &Asked, error: &TransportError) -> Vec<String> {
         ),
         TransportError::TooLarge { .. } => Vec::new(),
     };
-    if asked.operation == Operation::OperatorRestore {
+    if asked.operation == Operation::OperatorRestore && may_have_arrived(error) {
         hints.push(
             "the share may have arrived all the same; repeat the command, since a share that is given twice counts once"
                 .to_owned(),
         );
     }
     hints
+}
+
+/// Whether the request may have been carried out though there is no answer.
+const fn may_have_arrived(error: &TransportError) -> bool {
+    match error {
+        TransportError::Connect { .. }
+        | TransportError::Address(_)
+        | TransportError::Handshake { .. } => false,
+        TransportError::Broken(_)
+        | TransportError::Timeout { .. }
+        | TransportError::TooLarge { .. } => true,
+    }
 }
 
 fn refused(asked: &Asked, refusal: &Refusal) -> Vec<String> {

@@ -24,21 +24,18 @@ pub(super) async fn run(command: CipherCommand, context: &mut Context<'_>) -> Re
 
 async fn encrypt(arguments: EncryptArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let EncryptArgs { file, out, plaintext, allow_empty, algorithm: _ } = arguments;
-    let plaintext = match &plaintext {
-        Some(base64) => {
-            let bytes = from_base64("--plaintext", base64.expose_secret())?;
-            Plaintext::Json(SecretBytes::from(bytes))
+    let plaintext = if let Some(base64) = &plaintext {
+        let bytes = from_base64("--plaintext", base64.expose_secret())?;
+        Plaintext::Json(SecretBytes::from(bytes))
+    } else {
+        let bytes = input(file.as_deref(), context)?;
+        if bytes.is_empty() && !allow_empty && is_stdin(file.as_deref()) {
+            return Err(Error::usage_hint(
+                "standard input is empty, and was to be encrypted",
+                "did the command before the pipe fail? --allow-empty encrypts nothing",
+            ));
         }
-        None => {
-            let bytes = input(file.as_deref(), context)?;
-            if bytes.is_empty() && !allow_empty && is_stdin(file.as_deref()) {
-                return Err(Error::usage_hint(
-                    "standard input is empty, and was to be encrypted",
-                    "did the command before the pipe fail? --allow-empty encrypts nothing",
-                ));
-            }
-            Plaintext::Stream(Bytes::from_owner(bytes))
-        }
+        Plaintext::Stream(Bytes::from_owner(bytes))
     };
     let destination = destination(out.as_deref(), context).await?;
     let session = context.nexus(&[Role::PilotSuperuser]).await?;

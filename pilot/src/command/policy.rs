@@ -122,8 +122,8 @@ async fn list(arguments: PolicyListArgs, context: &mut Context<'_>) -> Result<()
     // Data in upstream's form has no room for it.
     let Some(last) = names.last().filter(|_| more) else { return Ok(()) };
     context.streams.flush()?;
-    let note = format!("there are more: --after {last:?} lists those that follow");
-    context.streams.complain("note:", &note);
+    let told = format!("there are more: --after {last:?} lists those that follow");
+    context.streams.complain("note:", &told);
     Ok(())
 }
 

@@ -46,15 +46,19 @@ pub(super) async fn run(arguments: RestoreArgs, context: &mut Context<'_>) -> Re
     {
         return Err(set.failed(refused));
     }
-    for warning in set.strangers() {
-        context.streams.complain("warning:", &warning);
-    }
     let told = if set.each.len() > 1 { set.lines() } else { Vec::new() };
     let progress = set.progress;
     context.streams.render(|out| {
         told.iter().try_for_each(|line| writeln!(out, " {line}"))?;
         out.write_all(summary(progress).as_bytes())
-    })
+    })?;
+    let strangers = set.strangers();
+    if !strangers.is_empty() {
+        context.streams.flush()?;
+        let text = format!("not of the root key, and not used: {}", strangers.join(", "));
+        context.streams.complain("warning:", &text);
+    }
+    Ok(())
 }
 
 impl Set<'_> {
@@ -117,12 +121,8 @@ impl Set<'_> {
     /// The shares that do not belong to the key that is in use.
     fn strangers(&self) -> Vec<String> {
         let stranger = |(share, verdict): &(&(String, Share), Verdict)| match verdict {
-            Verdict::Refused(error) => Some(format!(
-                "the root key is in use without the share of {}: {}",
-                subject(share),
-                reason(error)
-            )),
-            Verdict::NotSent | Verdict::Kept | Verdict::OfTheKey => None,
+            Verdict::Refused(_) if self.progress.restored => Some(subject(share)),
+            Verdict::Refused(_) | Verdict::NotSent | Verdict::Kept | Verdict::OfTheKey => None,
         };
         self.each.iter().filter_map(stranger).collect()
     }

@@ -2,13 +2,14 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Mutex;
 
+use spike_common::config::Environment;
 use spike_common::wire::{
     EmptyResponse, ErrorCode, NotReady, RestoreRequest, RestoreResponse, StatusResponse,
 };
 
 use super::*;
 use crate::Exit;
-use crate::testing::{FakeNexus, Ran, error};
+use crate::testing::{Ca, FakeNexus, Ran, error, run_in};
 
 fn answer(shares: &[(i64, u8)]) -> RecoverResponse {
     RecoverResponse {
@@ -184,7 +185,7 @@ fn a_share_of_another_key_does_not_keep_the_others_from_bringing_the_key_back() 
       SPIKE is now restored and ready to use.
 
     --
-    warning: the root key is in use without the share of standard input, line 2 (number 3): share 3 is of another key
+    warning: not of the root key, and not used: standard input, line 2 (number 3)
     ");
 }
 
@@ -216,6 +217,20 @@ fn what_goes_wrong_once_the_key_is_back_is_no_failure_of_the_restore() {
     assert!(ran.stdout.contains("restored and ready"), "{ran}");
 }
 
+// It said that the share may have arrived.
+#[test]
+fn a_nexus_that_is_not_there_has_got_no_share() {
+    let environment = Environment::from_pairs([("SPIKE_NEXUS_API_URL", "https://127.0.0.1:1")]);
+    let source = Ca::new().source(Role::PilotRestore);
+    let ran = run_in(&["operator", "restore"], &share(1, "11"), &environment, Some(source));
+    insta::assert_snapshot!(ran, @"
+    [6]
+    --
+    Error: Failed to communicate with SPIKE Nexus at https://127.0.0.1:1: cannot connect to 127.0.0.1:1: Connection refused (os error 111)
+    hint: check that SPIKE Nexus runs, and that SPIKE_NEXUS_API_URL names its host and port
+    ");
+}
+
 #[test]
 fn a_person_reads_no_words_about_the_connection_where_nexus_has_answered() {
     let ran = restoring().run_as_on_terminal(
@@ -231,15 +246,16 @@ fn a_person_reads_no_words_about_the_connection_where_nexus_has_answered() {
 #[test]
 fn recover_while_sealed_is_told_as_that_and_is_status_5() {
     for why in [NotReady::Sealed, NotReady::Store] {
-        let nexus = FakeNexus::start(move |operation, _| match operation {
-            Operation::OperatorStatus => {
+        let nexus = FakeNexus::start(move |operation, _| {
+            if operation == Operation::OperatorStatus {
                 let reason = Some("not ready: 1 of 2 shares collected".to_owned());
-                (200, StatusResponse { sealed: true, reason, ..Default::default() }.encode())
+                return (
+                    200,
+                    StatusResponse { sealed: true, reason, ..Default::default() }.encode(),
+                );
             }
-            _ => {
-                let code = ErrorCode::ApiInternalError;
-                (500, operation.error_body_with_reason(code, why.as_str()))
-            }
+            let code = ErrorCode::ApiInternalError;
+            (500, operation.error_body_with_reason(code, why.as_str()))
         });
         let ran = recover(&nexus, &["--stdout"]);
         assert_eq!(ran.exit, Exit::NotReady, "{ran}");

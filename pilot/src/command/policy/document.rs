@@ -27,7 +27,12 @@ pub(super) struct FileError {
 impl FileError {
     /// The error of the command.
     pub(super) fn in_file(self, file: &Path) -> Error {
-        let problem = format!("Error reading policy file: {}: {}", file.display(), self.problem);
+        let name = if file == Path::new("-") {
+            "standard input".into()
+        } else {
+            file.display().to_string()
+        };
+        let problem = format!("Error reading policy file: {name}: {}", self.problem);
         Error::Usage { problem, hint: self.hint }
     }
 }

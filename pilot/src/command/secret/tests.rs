@@ -205,7 +205,7 @@ fn a_list_has_upstreams_layout_in_every_format() {
     assert_eq!(list(&[]), "- a/b\n- a/c: d\n- b\n");
     assert_eq!(list(&["a/", "--limit", "1"]), "- a/b\n");
     assert_eq!(list(&["-f", "json"]), "[\n  \"a/b\",\n  \"a/c: d\",\n  \"b\"\n]\n");
-    assert_eq!(list(&["-f", "yaml"]), "- a/b\n- 'a/c: d'\n- b\n");
+    assert_eq!(list(&["-f", "yaml"]), "- a/b\n- \"a/c: d\"\n- b\n");
     assert_eq!(list(&["none"]), "No secrets found.\n");
     assert_eq!(list(&["none", "-f", "j"]), "[]\n");
     assert_eq!(list(&["none", "-f", "y"]), "[]\n");
@@ -252,23 +252,23 @@ fn metadata_as_data_has_the_field_names_of_upstreams_formats() {
     }
     --
     "#);
-    insta::assert_snapshot!(nexus.run(&["secret", "metadata", "get", "a", "-f", "yaml"]), @"
+    insta::assert_snapshot!(nexus.run(&["secret", "metadata", "get", "a", "-f", "yaml"]), @r#"
     [0]
     versions:
         1:
-            createdtime: 2026-07-25T20:02:04.5Z
+            createdtime: "2026-07-25T20:02:04.5Z"
             version: 1
-            deletedtime: 2026-07-25T20:02:04.5Z
+            deletedtime: "2026-07-25T20:02:04.5Z"
         2:
-            createdtime: 2026-07-25T20:02:04.5Z
+            createdtime: "2026-07-25T20:02:04.5Z"
             version: 2
             deletedtime: null
     metadata:
         currentversion: 2
         oldestversion: 2
-        createdtime: 2026-07-25T20:02:04.5Z
-        updatedtime: 2026-07-25T20:02:04.5Z
+        createdtime: "2026-07-25T20:02:04.5Z"
+        updatedtime: "2026-07-25T20:02:04.5Z"
         maxversions: 10
     --
-    ");
+    "#);
 }

@@ -112,7 +112,7 @@ fn a_policy_and_the_list_have_upstreams_layout_in_every_format() {
     }
     --
     "#);
-    insta::assert_snapshot!(nexus.run(&["policy", "get", "--name", "acme-db", "-f", "yaml"]), @r"
+    insta::assert_snapshot!(nexus.run(&["policy", "get", "--name", "acme-db", "-f", "yaml"]), @r#"
     [0]
     id: acme-db
     name: acme-db
@@ -121,11 +121,11 @@ fn a_policy_and_the_list_have_upstreams_layout_in_every_format() {
     permissions:
         - read
         - write
-    createdAt: 2026-07-25T20:02:04.5Z
-    updatedAt: 2026-07-25T20:02:04.5Z
+    createdAt: "2026-07-25T20:02:04.5Z"
+    updatedAt: "2026-07-25T20:02:04.5Z"
 
     --
-    ");
+    "#);
 }
 
 #[test]

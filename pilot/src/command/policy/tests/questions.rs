@@ -161,7 +161,7 @@ fn what_a_file_may_not_hold_is_found_by_lint_and_not_only_refused() {
     insta::assert_snapshot!(run_alone(&["policy", "apply", "--file", "-"], &bad), @"
     [2]
     --
-    Error: Error reading policy file: -: policy 1: pathPattern: missing closing ): `($` at byte 2
+    Error: Error reading policy file: standard input: policy 1: pathPattern: missing closing ): `($` at byte 2
     hint: correct the pattern; it follows the syntax of Go's regexp package
     ");
 }
