@@ -23,8 +23,12 @@ pub(crate) use streams::read_bounded;
 
 use crate::error::{Asked, Error};
 
-/// How long an agent may be away (a restart, a registration on its way) before a command gives up. The setting
-/// `SPIKE_SPIFFE_SOURCE_TIMEOUT` bounds the wait for an agent that is there and takes its time.
+/// The setting that says how long a command waits for its first SVID.
+const SOURCE_TIMEOUT: &str = "SPIKE_SPIFFE_SOURCE_TIMEOUT";
+
+/// How long an agent may be away (a restart, a registration on its way) before a command gives up, where
+/// [`SOURCE_TIMEOUT`] does not say so. The default of that setting bounds the wait for an agent that is there and takes its
+/// time.
 const AGENT_AWAY: Duration = Duration::from_secs(5);
 
 /// What a restore may take: Nexus checks the key and opens its store before it answers (cli-config-deploy 10.2 no. 7).
@@ -72,7 +76,9 @@ impl<'e> Context<'e> {
         let settings = self.settings()?;
         let source = self.source(&settings);
         let endpoint = settings.identity.endpoint.as_str();
-        let material = first_svid(&source, endpoint, settings.identity.source_timeout).await?;
+        let limit = settings.identity.source_timeout;
+        let away = agent_away(limit, self.environment.get(SOURCE_TIMEOUT).is_some());
+        let material = first_svid(&source, endpoint, limit, away).await?;
         let roots = settings.identity.trust_roots;
         let id = material.id().to_string();
         if !roles.iter().any(|role| roots.hold(*role, &id)) {
@@ -127,17 +133,22 @@ fn check_times(material: &Material, now: OffsetDateTime) -> Result<(), Error> {
     Err(Error::OwnTimes { id: material.id().to_string(), not_before, not_after, now })
 }
 
-/// Waits for the first SVID: to the limit where the agent is silent, and not beyond [`AGENT_AWAY`] where it cannot be
-/// reached or has nothing for this process.
+/// How long a command waits for an agent that cannot be reached: as long as the setting says, where somebody has set it.
+fn agent_away(limit: Duration, is_set: bool) -> Duration {
+    if is_set { limit } else { limit.min(AGENT_AWAY) }
+}
+
+/// Waits for the first SVID: to the limit where the agent is silent, and not beyond `away` where it cannot be reached or has
+/// nothing for this process.
 async fn first_svid(
     source: &SvidSource,
     endpoint: &str,
     limit: Duration,
+    away: Duration,
 ) -> Result<Arc<Material>, SvidError> {
-    let short = limit.min(AGENT_AWAY);
-    match source.first(endpoint, short).await {
-        Err(_) if short < limit && source.status().last_error.is_none() => {
-            source.first(endpoint, limit.saturating_sub(short)).await
+    match source.first(endpoint, away).await {
+        Err(_) if away < limit && source.status().last_error.is_none() => {
+            source.first(endpoint, limit.saturating_sub(away)).await
         }
         answer => answer,
     }
@@ -170,6 +181,15 @@ mod tests {
         let longer = timeouts(set, &[Role::PilotRestore]);
         assert_eq!(longer.response_header, Duration::from_mins(1));
         assert_eq!(longer.whole, Duration::from_mins(2));
+    }
+
+    // A command gave up after 5 s, whatever the setting said.
+    #[test]
+    fn a_wait_for_the_agent_that_somebody_has_set_is_as_long_as_it_says() {
+        let seconds = Duration::from_secs;
+        assert_eq!(agent_away(seconds(8), true), seconds(8));
+        assert_eq!(agent_away(seconds(30), false), AGENT_AWAY);
+        assert_eq!(agent_away(seconds(2), true), seconds(2));
     }
 
     #[test]
