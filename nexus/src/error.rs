@@ -43,8 +43,8 @@ pub enum Error {
     #[error("the memory backend has no recovery shares")]
     NoShares,
     /// Recovery shares were asked for before there was a key. Upstream answers 500 here, not 503 (wire-api 15, row 31).
-    #[error("there is no root key yet: {0}")]
-    NothingToRecover(String),
+    #[error("there is no root key yet: {1}")]
+    NothingToRecover(NotReady, String),
     /// A recovery share that did not help.
     #[error(transparent)]
     Restore(#[from] RestoreError),
@@ -60,6 +60,9 @@ pub enum Error {
     /// No root key yet.
     #[error("not ready: {0}")]
     NotReady(String),
+    /// Shares of the root key are there, and the store cannot be opened.
+    #[error("not ready: {0}")]
+    StoreUnopened(String),
     /// This process is about to end, and begins nothing any more.
     #[error("this process is about to end")]
     Ending,
@@ -107,11 +110,12 @@ impl Error {
             Self::NotFound => (StatusCode::NOT_FOUND, ErrorCode::ApiNotFound),
             Self::PolicyExists => (StatusCode::CONFLICT, ErrorCode::EntityExists),
             Self::NotReady(_)
+            | Self::StoreUnopened(_)
             | Self::Ending
             | Self::Store(_)
             | Self::Unrecordable(_)
             | Self::Random(_)
-            | Self::NothingToRecover(_)
+            | Self::NothingToRecover(..)
             | Self::Restore(RestoreError::Store(_) | RestoreError::Bug) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ApiInternalError)
             }
@@ -122,6 +126,7 @@ impl Error {
     pub fn not_ready(&self) -> Option<NotReady> {
         match self {
             Self::NotReady(_) => Some(NotReady::Sealed),
+            Self::StoreUnopened(_) => Some(NotReady::Store),
             Self::Ending | Self::Store(StoreError::Closed) => Some(NotReady::Ending),
             Self::Store(error) => error.is_busy().then_some(NotReady::Busy),
             Self::Frame(error) => error.not_ready(),
@@ -133,7 +138,7 @@ impl Error {
             | Self::TookTooLong { .. }
             | Self::NotFound
             | Self::NoShares
-            | Self::NothingToRecover(_)
+            | Self::NothingToRecover(..)
             | Self::Restore(_)
             | Self::Undecryptable
             | Self::PolicyExists
@@ -158,8 +163,9 @@ impl Error {
             Self::Store(error @ (StoreError::OutcomeUnknown(_) | StoreError::WriterDied)) => {
                 Some(error.to_string())
             }
-            Self::NothingToRecover(_)
-            | Self::NoSuchRoute
+            // The status is that of a fault, as upstream's; the reason tells that it is none.
+            Self::NothingToRecover(why, _) => Some(why.as_str().to_owned()),
+            Self::NoSuchRoute
             | Self::Malformed(_)
             | Self::Denied(_)
             | Self::NotFound
@@ -167,6 +173,7 @@ impl Error {
             | Self::PolicyExists
             | Self::Random(_)
             | Self::NotReady(_)
+            | Self::StoreUnopened(_)
             | Self::Ending
             | Self::Store(_)
             | Self::Unrecordable(_) => None,
@@ -187,12 +194,13 @@ impl Error {
             | Self::TookTooLong { .. }
             | Self::NotFound
             | Self::NoShares
-            | Self::NothingToRecover(_)
+            | Self::NothingToRecover(..)
             | Self::Restore(_)
             | Self::Undecryptable
             | Self::PolicyExists
             | Self::Random(_)
             | Self::NotReady(_)
+            | Self::StoreUnopened(_)
             | Self::Ending
             | Self::Store(_)
             | Self::Unrecordable(_) => None,
@@ -231,6 +239,7 @@ mod tests {
     fn what_was_not_done_and_may_be_tried_again_is_503_and_what_is_unknown_says_so() {
         for (error, word) in [
             (Error::NotReady("no shares".to_owned()), NotReady::Sealed),
+            (Error::StoreUnopened("locked".to_owned()), NotReady::Store),
             (StoreError::Locked.into(), NotReady::Busy),
             (StoreError::TimedOut.into(), NotReady::Busy),
             (StoreError::NotCommitted(Arc::new(StoreError::Locked)).into(), NotReady::Busy),
@@ -249,6 +258,15 @@ mod tests {
             assert_eq!(error.wire().0, StatusCode::INTERNAL_SERVER_ERROR, "{error}");
             assert!(error.reason().is_some_and(|reason| reason.contains("may or may not be kept")));
         }
+    }
+
+    // The answer said neither that Nexus is sealed nor anything else.
+    #[test]
+    fn recovery_shares_asked_for_while_sealed_are_500_as_upstream_answers_and_the_reason_says_sealed()
+     {
+        let error = Error::NothingToRecover(NotReady::Sealed, "1 of 2 shares".to_owned());
+        assert_eq!(error.wire(), (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ApiInternalError));
+        assert_eq!(error.reason().as_deref(), Some(NotReady::Sealed.as_str()));
     }
 
     #[test]

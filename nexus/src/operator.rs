@@ -9,8 +9,9 @@ use spike_common::{
     daemon::chain,
     telemetry::Status,
     wire::{
-        ImportStatus, KeeperStatus, KeeperStatusKind, Operation, RecoverResponse, RestoreRequest,
-        RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyRequest, VerifyResponse,
+        ImportStatus, KeeperStatus, KeeperStatusKind, NotReady, Operation, RecoverResponse,
+        RestoreRequest, RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyRequest,
+        VerifyResponse,
     },
 };
 use spike_crypto::{
@@ -128,7 +129,8 @@ impl Nexus {
     pub async fn recover(&self, grant: &Grant) -> Result<RecoverResponse, Error> {
         let shares = self.key_source().shares()?;
         let unsealed = self.seal().granted(grant).map_err(|error| match error {
-            Error::NotReady(reason) => Error::NothingToRecover(reason),
+            Error::NotReady(reason) => Error::NothingToRecover(NotReady::Sealed, reason),
+            Error::StoreUnopened(reason) => Error::NothingToRecover(NotReady::Store, reason),
             other => other,
         })?;
         if let Ok(store) = unsealed.store() {
@@ -190,8 +192,8 @@ impl Nexus {
                 // Another request may have unsealed Nexus meanwhile.
                 Ok(false) => self.seal().ready()?,
                 Err(error) => {
-                    self.seal().explain(&error.to_string());
-                    return Err(Error::NotReady(error.to_string()));
+                    self.seal().explain(error.hindrance(), &error.to_string());
+                    return self.seal().ready().and(Err(Error::NotReady(error.to_string())));
                 }
             }
         }

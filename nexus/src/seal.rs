@@ -67,10 +67,25 @@ impl Unsealed {
     }
 }
 
+/// What keeps Nexus sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hindrance {
+    /// There is no root key that could be used.
+    NoKey,
+    /// There are shares that make a key, and the store cannot be opened.
+    Store,
+}
+
 #[derive(Debug)]
 enum State {
-    Sealed { reason: String },
+    Sealed { by: Hindrance, reason: String },
     Unsealed(Arc<Unsealed>),
+}
+
+impl State {
+    fn sealed(by: Hindrance, reason: impl Into<String>) -> Self {
+        Self::Sealed { by, reason: reason.into() }
+    }
 }
 
 /// Whether the root key is here. Read by every request, changed a few times in the life of a process.
@@ -80,13 +95,13 @@ pub struct Seal(ArcSwap<State>);
 impl Seal {
     /// Without a key, and why.
     pub fn sealed(reason: impl Into<String>) -> Self {
-        Self(ArcSwap::from_pointee(State::Sealed { reason: reason.into() }))
+        Self(ArcSwap::from_pointee(State::sealed(Hindrance::NoKey, reason)))
     }
 
     /// What the key makes possible, for whoever may use it.
     ///
     /// # Errors
-    /// [`Error::NotReady`] with the reason while there is no key.
+    /// [`Error::NotReady`] or [`Error::StoreUnopened`], with the reason, while there is no key.
     pub fn granted(&self, _: &Grant) -> Result<Arc<Unsealed>, Error> {
         self.unsealed()
     }
@@ -95,7 +110,7 @@ impl Seal {
     /// out at one place in memory.
     ///
     /// # Errors
-    /// [`Error::NotReady`] while there is no key, and what `act` ends in.
+    /// [`Error::NotReady`] or [`Error::StoreUnopened`] while there is no key, and what `act` ends in.
     pub fn act<T>(
         &self,
         _: &Grant,
@@ -107,7 +122,7 @@ impl Seal {
     /// Whether there is a key.
     ///
     /// # Errors
-    /// [`Error::NotReady`] with the reason while there is none.
+    /// [`Error::NotReady`] or [`Error::StoreUnopened`], with the reason, while there is none.
     pub fn ready(&self) -> Result<(), Error> {
         self.look(|_| Ok(()))
     }
@@ -124,15 +139,18 @@ impl Seal {
     ) -> Result<T, Error> {
         match &**self.0.load() {
             State::Unsealed(unsealed) => look(unsealed),
-            State::Sealed { reason } => Err(Error::NotReady(reason.clone())),
+            State::Sealed { by: Hindrance::NoKey, reason } => Err(Error::NotReady(reason.clone())),
+            State::Sealed { by: Hindrance::Store, reason } => {
+                Err(Error::StoreUnopened(reason.clone()))
+            }
         }
     }
 
     /// Says why there still is no key. Changes nothing once there is one.
-    pub fn explain(&self, reason: &str) {
+    pub fn explain(&self, by: Hindrance, reason: &str) {
         self.0.rcu(|state| match &**state {
             State::Unsealed(_) => Arc::clone(state),
-            State::Sealed { .. } => Arc::new(State::Sealed { reason: reason.to_owned() }),
+            State::Sealed { .. } => Arc::new(State::sealed(by, reason)),
         });
     }
 
@@ -143,7 +161,7 @@ impl Seal {
 
     /// Lets go of the key and gives back what was in use, so that the store can be closed.
     pub fn seal(&self, reason: &str) -> Option<Arc<Unsealed>> {
-        match &*self.0.swap(Arc::new(State::Sealed { reason: reason.to_owned() })) {
+        match &*self.0.swap(Arc::new(State::sealed(Hindrance::NoKey, reason))) {
             State::Unsealed(unsealed) => Some(Arc::clone(unsealed)),
             State::Sealed { .. } => None,
         }

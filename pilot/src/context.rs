@@ -9,8 +9,7 @@ mod streams;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
-use spike_common::client::NexusClient;
+use spike_common::client::{CallError, NexusClient};
 use spike_common::clock;
 use spike_common::config::{Environment, PilotSettings};
 use spike_common::identity::Role;
@@ -24,8 +23,12 @@ pub(crate) use streams::read_bounded;
 
 use crate::error::{Asked, Error};
 
-/// How long an agent may be away (a restart, a registration on its way) before a command gives up, unless
-/// `SPIKE_SPIFFE_SOURCE_TIMEOUT` is set. Its default bounds the wait for an agent that is there and takes its time.
+/// The setting that says how long a command waits for its first SVID.
+const SOURCE_TIMEOUT: &str = "SPIKE_SPIFFE_SOURCE_TIMEOUT";
+
+/// How long an agent may be away (a restart, a registration on its way) before a command gives up, where
+/// [`SOURCE_TIMEOUT`] does not say so. The default of that setting bounds the wait for an agent that is there and takes its
+/// time.
 const AGENT_AWAY: Duration = Duration::from_secs(5);
 
 /// What a restore may take: Nexus checks the key and opens its store before it answers (cli-config-deploy 10.2 no. 7).
@@ -74,7 +77,7 @@ impl<'e> Context<'e> {
         let source = self.source(&settings);
         let endpoint = settings.identity.endpoint.as_str();
         let limit = settings.identity.source_timeout;
-        let away = may_be_away(self.environment, limit);
+        let away = agent_away(limit, self.environment.get(SOURCE_TIMEOUT).is_some());
         let material = first_svid(&source, endpoint, limit, away).await?;
         let roots = settings.identity.trust_roots;
         let id = material.id().to_string();
@@ -111,9 +114,11 @@ impl<'e> Context<'e> {
 /// What a call was about that Nexus was not ready for.
 fn not_ready(error: &mut Error) -> Option<&mut Asked> {
     match error {
-        Error::PartlyApplied { error, .. } => not_ready(error),
-        Error::Call { asked, error } if error.status() == Some(StatusCode::SERVICE_UNAVAILABLE) => {
-            Some(asked)
+        Error::PartlyApplied { error, .. } | Error::PartlyRestored { error, .. } => {
+            not_ready(error)
+        }
+        Error::Call { asked, error: CallError::Refused(refusal) } => {
+            asked.not_ready(refusal).map(|_| &mut **asked)
         }
         _ => None,
     }
@@ -128,9 +133,8 @@ fn check_times(material: &Material, now: OffsetDateTime) -> Result<(), Error> {
     Err(Error::OwnTimes { id: material.id().to_string(), not_before, not_after, now })
 }
 
-/// How long to wait for an agent that is away. A person who set a time means that time.
-fn may_be_away(environment: &Environment, limit: Duration) -> Duration {
-    let is_set = environment.get("SPIKE_SPIFFE_SOURCE_TIMEOUT").is_some();
+/// How long a command waits for an agent that cannot be reached: as long as the setting says, where somebody has set it.
+fn agent_away(limit: Duration, is_set: bool) -> Duration {
     if is_set { limit } else { limit.min(AGENT_AWAY) }
 }
 
@@ -169,16 +173,6 @@ fn timeouts(set: ClientTimeouts, roles: &[Role]) -> ClientTimeouts {
 mod tests {
     use super::*;
 
-    /// It was cut to five seconds without a word.
-    #[test]
-    fn a_time_that_is_set_for_the_first_svid_is_kept_to_the_end_and_the_default_is_shorter() {
-        let limit = Duration::from_secs(8);
-        let name = "SPIKE_SPIFFE_SOURCE_TIMEOUT";
-        assert_eq!(may_be_away(&Environment::from_pairs([(name, "8s")]), limit), limit);
-        let nothing: [(&str, &str); 0] = [];
-        assert_eq!(may_be_away(&Environment::from_pairs(nothing), limit), AGENT_AWAY);
-    }
-
     #[test]
     fn a_restore_gets_more_time_than_other_calls() {
         // cli-config-deploy 10.2 no. 7: with the default of 10 s a restore that worked looks like one that failed.
@@ -187,6 +181,15 @@ mod tests {
         let longer = timeouts(set, &[Role::PilotRestore]);
         assert_eq!(longer.response_header, Duration::from_mins(1));
         assert_eq!(longer.whole, Duration::from_mins(2));
+    }
+
+    // A command gave up after 5 s, whatever the setting said.
+    #[test]
+    fn a_wait_for_the_agent_that_somebody_has_set_is_as_long_as_it_says() {
+        let seconds = Duration::from_secs;
+        assert_eq!(agent_away(seconds(8), true), seconds(8));
+        assert_eq!(agent_away(seconds(30), false), AGENT_AWAY);
+        assert_eq!(agent_away(seconds(2), true), seconds(2));
     }
 
     #[test]

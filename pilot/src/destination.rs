@@ -96,13 +96,15 @@ impl Destination {
     fn new(path: &Path, readers: Readers) -> io::Result<Self> {
         refuse_dangling(path)?;
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new("."));
         let mode = match readers {
             Readers::Owner => 0o600,
             Readers::Everybody => 0o666,
         };
         let temporary = Builder::new()
             .permissions(Permissions::from_mode(mode))
-            .tempfile_in(directory.unwrap_or(Path::new(".")))?;
+            .tempfile_in(directory)
+            .map_err(|error| not_created(directory, &error))?;
         Ok(Self::New { temporary, place: path.to_owned() })
     }
 
@@ -147,6 +149,17 @@ pub(crate) fn refuse_dangling(path: &Path) -> io::Result<()> {
         }
         Ok(_) | Err(_) => Ok(()),
     }
+}
+
+/// Why there is no new file. The library's text names its temporary file, which nobody has asked for.
+fn not_created(directory: &Path, error: &io::Error) -> io::Error {
+    let name = directory.display();
+    let text = match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no directory {name}"),
+        io::ErrorKind::NotADirectory => format!("{name} is not a directory"),
+        kind => format!("no file can be created in the directory {name}: {kind}"),
+    };
+    io::Error::new(error.kind(), text)
 }
 
 /// Gives the file its name when it is whole, unless something has got that name in the meantime.

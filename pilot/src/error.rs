@@ -21,6 +21,9 @@ use crate::about::{About, about};
 use crate::exit::Exit;
 use crate::output::one_line;
 
+/// What upstream says when a restore fails, whatever the cause.
+const RESTORE_FAILED: &str = "Failed to communicate with SPIKE Nexus";
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -101,6 +104,14 @@ pub(crate) enum Error {
         /// The names of those that were applied before.
         applied: Vec<String>,
     },
+    /// A restore of several shares that did not bring the key back.
+    #[error("{error}")]
+    PartlyRestored {
+        /// What went wrong last.
+        error: Box<Self>,
+        /// What became of the other shares, a line for each.
+        told: Vec<String>,
+    },
     /// The shares that Nexus sent cannot be saved.
     #[error("{0}; no recovery file was written or removed")]
     UselessShares(String),
@@ -153,19 +164,17 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// What a 503 is about, as far as Nexus has told. Upstream's does not, and says 503 only while it is sealed.
-    pub(crate) fn not_ready(&self, refusal: &Refusal) -> NotReady {
-        let told = refusal.reason.as_deref().and_then(NotReady::of_reason);
-        match (&self.status, told) {
-            (Some(status), _) if status.sealed => NotReady::Sealed,
-            (Some(_), None | Some(NotReady::Sealed)) => NotReady::Busy,
-            (_, told) => told.unwrap_or(NotReady::Sealed),
+    /// Why Nexus is not ready, by the first word of its `reason`; `None` where the answer is about something else. Upstream
+    /// gives no reason, and says 503 only while it is sealed.
+    pub(crate) fn not_ready(&self, refusal: &Refusal) -> Option<NotReady> {
+        let told = told(self.operation, refusal)?;
+        let is_sealed = matches!(told, NotReady::Sealed | NotReady::Store);
+        match &self.status {
+            Some(status) if status.sealed && !is_sealed => Some(NotReady::Sealed),
+            // The answers to two questions: it was unsealed between them.
+            Some(status) if !status.sealed && is_sealed => Some(NotReady::Busy),
+            Some(_) | None => Some(told),
         }
-    }
-
-    /// Whether Nexus has found the root key, and cannot open its store with it.
-    pub(crate) fn cannot_open_store(&self) -> bool {
-        self.sealed_because().is_some_and(|reason| reason.contains("the store cannot be opened"))
     }
 
     /// Whether there is data, or a share at any Keeper: something that another root key would take away.
@@ -212,14 +221,26 @@ impl Error {
             Self::NoIdentity(_) | Self::OwnTimes { .. } => Exit::Unreachable,
             Self::WrongRole { .. } => Exit::Denied,
             Self::NoSuchKey { .. } | Self::NoSuchPolicy(_) => Exit::NotFound,
-            Self::Call { error, .. } => exit_of_call(error),
-            Self::PartlyApplied { error, .. } => error.exit(),
+            Self::Call { asked, error } => exit_of_call(asked.operation, error),
+            Self::PartlyApplied { error, .. } | Self::PartlyRestored { error, .. } => error.exit(),
             Self::Runtime(_)
             | Self::Tls(_)
             | Self::PolicyExists(_)
             | Self::UselessShares(_)
             | Self::File { .. }
             | Self::Output(_) => Exit::Failure,
+        }
+    }
+
+    /// What upstream says in place of every error of a restore, and its recovery drill looks for, where our message does
+    /// not say it (cli-config-deploy 1.12).
+    pub(crate) fn upstreams_words(&self) -> Option<&'static str> {
+        match self {
+            Self::PartlyRestored { error, .. } => error.upstreams_words(),
+            Self::Call { asked, error: CallError::Refused(_) | CallError::Reply(_) } => {
+                (asked.operation == Operation::OperatorRestore).then_some(RESTORE_FAILED)
+            }
+            _ => None,
         }
     }
 
@@ -237,14 +258,29 @@ impl Error {
     }
 }
 
-fn exit_of_call(error: &CallError) -> Exit {
+/// Why Nexus is not ready, as far as this answer tells. Recovery shares that are asked for while Nexus is sealed are 500, as
+/// with upstream's (wire-api N13); the reason is ours.
+fn told(operation: Operation, refusal: &Refusal) -> Option<NotReady> {
+    let told = refusal.reason.as_deref().and_then(NotReady::of_reason);
+    match (refusal.status.as_u16(), told) {
+        (503, told) => Some(told.unwrap_or(NotReady::Sealed)),
+        (500, Some(sealed @ (NotReady::Sealed | NotReady::Store)))
+            if operation == Operation::OperatorRecover =>
+        {
+            Some(sealed)
+        }
+        (_, _) => None,
+    }
+}
+
+fn exit_of_call(operation: Operation, error: &CallError) -> Exit {
     match error {
         CallError::Transport(_) => Exit::Unreachable,
         CallError::Reply(_) => Exit::Failure,
+        CallError::Refused(refusal) if told(operation, refusal).is_some() => Exit::NotReady,
         CallError::Refused(refusal) => match refusal.status.as_u16() {
             401 | 403 => Exit::Denied,
             404 => Exit::NotFound,
-            503 => Exit::NotReady,
             _ => Exit::Failure,
         },
     }
@@ -268,28 +304,28 @@ const fn role_name(role: Role) -> &'static str {
     }
 }
 
-/// The message for a call that failed. Upstream has one text for every failure of a restore, and its recovery drill
-/// looks for it; for all other calls its text about the connection is kept to failures of the connection.
+/// The message for a call that failed. Upstream's text about the connection is kept to failures of the connection.
 fn describe(asked: &Asked, error: &CallError) -> String {
-    let restoring = asked.operation == Operation::OperatorRestore;
-    let what = match error {
-        CallError::Transport(error) if restoring => error.to_string(),
+    match error {
+        CallError::Transport(error) if asked.operation == Operation::OperatorRestore => {
+            format!("{RESTORE_FAILED} at {}: {error}", asked.api)
+        }
         CallError::Transport(error) => {
-            return format!("Failed to connect to SPIKE Nexus at {}: {error}", asked.api);
+            format!("Failed to connect to SPIKE Nexus at {}: {error}", asked.api)
         }
         CallError::Refused(refusal) => describe_refusal(asked, refusal),
         CallError::Reply(ReplyError::Malformed(error)) => {
             format!("the answer of SPIKE Nexus cannot be read: {error}")
         }
         CallError::Reply(ReplyError::Refused(code)) => format!("SPIKE Nexus answered [{code}]"),
-    };
-    if restoring { format!("Failed to communicate with SPIKE Nexus: {what}") } else { what }
+    }
 }
 
 fn describe_refusal(asked: &Asked, refusal: &Refusal) -> String {
     let Asked { operation, subject, id, .. } = asked;
     let About { verb, missing, .. } = about(*operation);
     let space = if subject.is_empty() { "" } else { " " };
+    let not_ready = asked.not_ready(refusal);
     let text = match refusal.status.as_u16() {
         400 if refusal.reason.is_none() => {
             format!("SPIKE Nexus refused the request to {verb}{space}{subject}: invalid request")
@@ -297,7 +333,7 @@ fn describe_refusal(asked: &Asked, refusal: &Refusal) -> String {
         400 => format!("SPIKE Nexus refused the request to {verb}{space}{subject}"),
         401 | 403 => format!("Unauthorized access: {id} may not {verb}{space}{subject}"),
         404 => format!("{missing}{}{subject}", if subject.is_empty() { "" } else { ": " }),
-        503 => "SPIKE Nexus is not ready".to_owned(),
+        _ if not_ready.is_some() => "SPIKE Nexus is not ready".to_owned(),
         _ => format!("SPIKE Nexus could not {verb}{space}{subject}"),
     };
     let mut answer = refusal.status.as_u16().to_string();
@@ -307,7 +343,7 @@ fn describe_refusal(asked: &Asked, refusal: &Refusal) -> String {
     if let Some(request) = &refusal.request_id {
         answer = format!("{answer}, request {request}");
     }
-    let sealed = asked.sealed_because().filter(|_| refusal.status.as_u16() == 503);
+    let sealed = asked.sealed_because().filter(|_| not_ready.is_some());
     match sealed.or(refusal.reason.as_deref()) {
         Some(reason) if sealed.is_some() => {
             format!("{text}: sealed: {} ({answer})", shortened(reason))

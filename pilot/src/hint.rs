@@ -42,6 +42,11 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
             ));
             all
         }
+        Error::PartlyRestored { error, told } => {
+            let mut all = hints(error);
+            all.extend(told.iter().cloned());
+            all
+        }
         Error::UselessShares(_) => one("the log of SPIKE Nexus says more"),
         Error::BadShare { .. } => {
             one("a recovery file holds one line, spike:<index>:<64 hex digits>; nothing was sent")
@@ -90,7 +95,7 @@ fn unreachable(asked: &Asked, error: &TransportError) -> Vec<String> {
         ),
         TransportError::TooLarge { .. } => Vec::new(),
     };
-    if asked.operation == Operation::OperatorRestore {
+    if asked.operation == Operation::OperatorRestore && may_have_arrived(error) {
         hints.push(
             "the share may have arrived all the same; repeat the command, since a share that is given twice counts once"
                 .to_owned(),
@@ -99,8 +104,23 @@ fn unreachable(asked: &Asked, error: &TransportError) -> Vec<String> {
     hints
 }
 
+/// Whether the request may have been carried out though there is no answer.
+const fn may_have_arrived(error: &TransportError) -> bool {
+    match error {
+        TransportError::Connect { .. }
+        | TransportError::Address(_)
+        | TransportError::Handshake { .. } => false,
+        TransportError::Broken(_)
+        | TransportError::Timeout { .. }
+        | TransportError::TooLarge { .. } => true,
+    }
+}
+
 fn refused(asked: &Asked, refusal: &Refusal) -> Vec<String> {
     let about = about(asked.operation);
+    if let Some(why) = asked.not_ready(refusal) {
+        return not_ready(asked, why);
+    }
     match refusal.status.as_u16() {
         // A reason says more than a guess.
         400 if refusal.reason.is_some() => Vec::new(),
@@ -110,20 +130,25 @@ fn refused(asked: &Asked, refusal: &Refusal) -> Vec<String> {
         409 => one("something of that name exists already"),
         413 => one("the request is larger than SPIKE Nexus takes"),
         429 => one("SPIKE Nexus takes no more of these at once; try again in a moment"),
-        503 if asked.not_ready(refusal) != NotReady::Sealed => {
+        _ => one(&in_the_log(refusal)),
+    }
+}
+
+fn not_ready(asked: &Asked, why: NotReady) -> Vec<String> {
+    match why {
+        NotReady::Busy | NotReady::Ending | NotReady::Crowded => {
             one("try again in a moment; nothing is lost, and it needs no Bootstrap and no restore")
         }
-        503 if asked.cannot_open_store() => one(
+        NotReady::Store => one(
             "no share is missing: mend what keeps the store from being opened, and SPIKE Nexus goes on by itself; neither Bootstrap nor a restore helps",
         ),
-        503 if asked.finds_something() => vec![
+        NotReady::Sealed if asked.finds_something() => vec![
             "mend what SPIKE Nexus says above, and it goes on by itself; `spike operator status` shows its Keepers"
                 .to_owned(),
             "when too few Keepers hold a share of the key of its data, `spike operator restore` brings the key back"
                 .to_owned(),
         ],
-        503 => sealed(),
-        _ => one(&in_the_log(refusal)),
+        NotReady::Sealed => sealed(),
     }
 }
 

@@ -93,6 +93,9 @@ fn report(error: &Error, streams: &mut Streams) -> Exit {
         for hint in hint::hints(error) {
             streams.complain("hint:", &hint);
         }
+        if let Some(words) = error.upstreams_words().filter(|_| !streams.stderr_is_terminal()) {
+            streams.notice(&format!("note: upstream says of this: {words}\n"));
+        }
     }
     error.exit()
 }

@@ -1,5 +1,5 @@
-//! How data looks. Each format writes straight to a stream, piece by piece, so that no copy of a secret comes to lie in a
-//! buffer of its own.
+//! How data looks. Each format writes straight to a stream, so that no answer comes to lie in a buffer as a whole; what a
+//! library copies on the way, the allocator of this program wipes.
 //!
 //! Layouts are upstream's (cli-config-deploy 1.7 to 1.9): what its scripts read stays readable. Order is always that of
 //! the names' bytes, where upstream's is sometimes random.
@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 pub(crate) use json::write_json;
 pub(crate) use node::{Name, Node};
-pub(crate) use visible::Visible;
+pub(crate) use visible::{Lines, Visible, quoted_where_needed};
 pub(crate) use yaml::write_yaml;
 
 /// `text` with its control characters made visible, except for newlines: fit for a terminal, whoever wrote it.

@@ -180,6 +180,11 @@ impl FakeNexus {
         run_on(arguments, "", &self.environment, Some(source), true)
     }
 
+    /// Runs a command with the identity of a role, with a person who looks at both outputs.
+    pub(crate) fn run_as_on_terminal(&self, role: Role, arguments: &[&str], stdin: &str) -> Ran {
+        run_on(arguments, stdin, &self.environment, Some(self.ca.source(role)), true)
+    }
+
     /// Runs a command with this identity.
     pub(crate) fn run_with_svid(&self, arguments: &[&str], svid: SvidSource) -> Ran {
         run_in(arguments, "", &self.environment, Some(svid))

@@ -154,6 +154,7 @@ async fn a_pipe_that_brings_nothing_and_a_slip_in_a_key_store_nothing() -> Resul
         (&["secret", "put", "a/b", "user = app"], "begins or ends with a space"),
         (&["secret", "put", "a/b", "k=a", "k=b"], "have the same key"),
         (&["secret", "put", "a/b", "k=@missing"], "cannot read missing"),
+        (&["cipher", "encrypt"], "standard input is empty"),
     ] {
         let refused = cluster.spike(arguments).await?;
         assert_eq!(refused.status, Some(2), "{refused:?}");
@@ -185,14 +186,20 @@ async fn metadata_of_a_secret_that_is_all_deleted_is_shown() -> Result<()> {
 async fn a_value_is_shown_on_a_terminal_and_obeyed_by_none() -> Result<()> {
     let cluster = scenario().start().await?;
     let value = "\x1b[2Ja\nuser: root";
-    let put = ["secret", "put", "a/b", "note=-"];
+    let put = ["secret", "put", "a/b", r"path=C:\new\u001b", "note=-"];
     cluster.spike_with(&put, value.as_bytes()).await?.done()?;
     let piped = cluster.spike(&["secret", "get", "a/b"]).await?;
-    assert_eq!(piped.done()?, format!("note: {value}\n"));
+    assert_eq!(piped.done()?, format!("note: {value}\npath: C:\\new\\u001b\n"));
     // `script` runs the command on a terminal of its own; its absence would show as a failure.
     let output = bash(&cluster, "script -qec 'spike secret get a/b' /dev/null").await?;
     let shown = String::from_utf8(output.stdout)?;
-    assert!(shown.contains(r"note: \u{1b}[2Ja\nuser: root"), "{shown:?}");
+    assert!(shown.contains(r#"note: "\u001b[2Ja\nuser: root""#), "{shown:?}");
+    // A backslash was shown as the begin of an escape is.
+    assert!(shown.contains(r"path: C:\new\u001b"), "{shown:?}");
+    assert!(
+        shown.contains("a value in double quotes is shown with the escapes of JSON"),
+        "{shown:?}"
+    );
     assert!(!shown.contains("\x1b[2J") && !shown.contains("\nuser: root"), "{shown:?}");
     cluster.stop().await
 }
@@ -233,6 +240,18 @@ async fn what_get_prints_can_be_edited_and_applied() -> Result<()> {
         .await?;
     let listed: serde_json::Value = serde_json::from_str(listed.done()?)?;
     assert_eq!(listed[0]["name"], "p");
+
+    // The YAML had spellings of its own, two of which nobody read.
+    let printed = cluster.spike(&["policy", "get", "p", "-f", "yaml"]).await?;
+    let edited = printed.done()?.replacen("example/b", "example/c", 1);
+    cluster.spike_with(&["policy", "apply", "-f", "-"], edited.as_bytes()).await?.done()?;
+    let shown = cluster.spike(&["policy", "get", "p"]).await?;
+    assert!(shown.done()?.contains("example/c"), "{shown:?}");
+    let read_by_nobody = format!("{}\nidregex: ^spiffe://example/d$\n", edited.trim_end());
+    let refused =
+        cluster.spike_with(&["policy", "apply", "-f", "-"], read_by_nobody.as_bytes()).await?;
+    assert_eq!(refused.status, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("\"idregex\" is not read"), "{refused:?}");
     cluster.stop().await
 }
 

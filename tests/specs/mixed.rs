@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use spike_common::wire::VerifyRequest;
+use spike_common::wire::{NotReady, VerifyRequest};
 use spike_crypto::{AssociatedData, Derivation, Quorum, RootCipher, RootKey, Share, split};
 use spike_tests::{
     PATIENCE, SUPERUSER,
@@ -226,6 +226,7 @@ async fn row_31_there_is_nothing_to_recover_without_a_root_key() -> Result<()> {
     let crew = crew().start_sealed().await?;
     let row_31 = to_nexus(&crew, RECOVERER, RECOVER, "{}").await?;
     assert_eq!(row_31.told(), (500, r#"{"shards":null,"err":"api_internal_error"}"#));
+    assert_eq!(row_31.json()["reason"], NotReady::Sealed.as_str(), "ours");
     crew.stop().await
 }
 

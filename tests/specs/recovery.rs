@@ -96,6 +96,35 @@ async fn spike_operator_recover_and_restore_bring_everything_back() -> Result<()
     crew.stop().await
 }
 
+// The files were judged one by one, and the first that was refused ended the command. The shares that nobody could take out
+// were told as a fault of Nexus.
+#[tokio::test]
+async fn a_file_of_another_key_among_the_files_is_named_and_does_not_keep_the_key_away()
+-> Result<()> {
+    let (mut crew, shares) = blacked_out().await?;
+    let refused = crew.pilot(RECOVERER, &["operator", "recover", "--stdout"]).await?;
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(5), "{told}");
+    assert!(told.contains("is not ready: sealed: no Keeper has sent a share yet (500"), "{told}");
+
+    let others = shares_of_another_key()?;
+    let mut arguments = vec!["operator".to_owned(), "restore".to_owned()];
+    for share in [&shares[0], &others[1], &shares[2], &shares[3]] {
+        let file = crew.dir().join(format!("share-{}", share.index));
+        fs::write(&file, share.to_recovery_text().as_str())?;
+        arguments.extend(["--file".to_owned(), file.display().to_string()]);
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let told = said(crew.pilot(RESTORER, &arguments).await?)?;
+    for number in [1, 3, 4] {
+        assert!(told.contains(&format!("(number {number}): belongs to the root key")), "{told}");
+    }
+    assert!(told.contains("(number 2): refused: "), "{told}");
+    assert!(told.contains("SPIKE is now restored and ready to use."), "{told}");
+    data_is_back(&mut crew).await?;
+    crew.stop().await
+}
+
 #[tokio::test]
 async fn any_threshold_of_the_files_brings_the_data_back() -> Result<()> {
     let (mut crew, shares) = blacked_out().await?;

@@ -2,12 +2,14 @@
 
 use std::ffi::OsStr;
 
+use strsim::osa_distance;
+
 use super::{
     Environment, Outcome, Problem,
     table::{self, Process},
 };
 
-/// How many letters a name may be away from a known one to be taken for a slip.
+/// How many letters may be changed, added, left out or swapped with their neighbour in a name that is taken for a slip.
 const SLIP: usize = 3;
 
 /// One problem for each such variable.
@@ -34,7 +36,7 @@ fn why(name: &str) -> String {
         return (*why).to_owned();
     }
     let nearest = table::variables()
-        .map(|variable| (distance(name, variable.name), variable.name))
+        .map(|variable| (osa_distance(name, variable.name), variable.name))
         .min()
         .filter(|(distance, _)| *distance <= SLIP);
     match nearest {
@@ -80,33 +82,6 @@ fn lone_trust_root(environment: &Environment, process: Process) -> Option<Proble
     let names: Vec<_> = of_this_process().map(|variable| variable.name).collect();
     let rule = format!("no effect by itself; set {}", names.join(", "));
     Some(ignored(table::SPIKE_TRUST_ROOT.name, Some(written.into_owned()), rule))
-}
-
-/// How many letters must be changed, added, left out, or swapped with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    let mut previous = None;
-    for (row, letter) in a.chars().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, other) in b.iter().enumerate() {
-            let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX);
-            let changed = at(&last, column) + usize::from(letter != *other);
-            let left_out = at(&last, column + 1) + 1;
-            let added = at(&current, column) + 1;
-            let swapped = match column.checked_sub(1) {
-                Some(left) if b.get(left) == Some(&letter) && previous == Some(*other) => {
-                    at(&before_last, left) + 1
-                }
-                _ => usize::MAX,
-            };
-            current.push(changed.min(left_out).min(added).min(swapped));
-        }
-        previous = Some(letter);
-        before_last = std::mem::replace(&mut last, current);
-    }
-    last.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -206,7 +181,7 @@ mod tests {
             ("HOST", "PORT", 2),
         ];
         for (a, b, expected) in cases {
-            assert_eq!(distance(a, b), expected, "{a} {b}");
+            assert_eq!(osa_distance(a, b), expected, "{a} {b}");
         }
     }
 }

@@ -7,6 +7,8 @@
 pub enum NotReady {
     /// There is no root key.
     Sealed,
+    /// There are shares of the root key, and the store cannot be opened.
+    Store,
     /// The store did not take the request in time, or another process holds a lock on it. Nothing was written.
     Busy,
     /// The daemon is about to end.
@@ -17,12 +19,13 @@ pub enum NotReady {
 
 impl NotReady {
     /// Each of them.
-    pub const ALL: [Self; 4] = [Self::Sealed, Self::Busy, Self::Ending, Self::Crowded];
+    pub const ALL: [Self; 5] = [Self::Sealed, Self::Store, Self::Busy, Self::Ending, Self::Crowded];
 
     /// The text of `reason`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sealed => "sealed: there is no root key",
+            Self::Store => "store: the store cannot be opened",
             Self::Busy => {
                 "busy: the store did not take the request in time, and nothing was changed"
             }

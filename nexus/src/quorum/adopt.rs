@@ -20,7 +20,7 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::Candidates;
 use crate::{
-    seal::{Seal, Unsealed},
+    seal::{Hindrance, Seal, Unsealed},
     store::{Home, Options, Store, StoreError},
 };
 
@@ -112,6 +112,18 @@ pub enum AdoptError {
 }
 
 impl AdoptError {
+    /// What Nexus is sealed by after it.
+    pub(crate) const fn hindrance(&self) -> Hindrance {
+        match self {
+            Self::Store(_) => Hindrance::Store,
+            Self::OtherKeyLive { .. }
+            | Self::WrongKey { .. }
+            | Self::Ambiguous
+            | Self::NoData { .. }
+            | Self::Bug => Hindrance::NoKey,
+        }
+    }
+
     /// Whether the same shares may do later: what was wrong is not about them.
     pub(super) const fn may_pass(&self) -> bool {
         match self {

@@ -10,6 +10,7 @@ use super::{
     collect::CollectError,
     keeper::{Answer, Keeper},
 };
+use crate::seal::Hindrance;
 
 /// The first and the longest pause between two attempts to open the store with a key that is at hand.
 const STORE_PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
@@ -59,26 +60,27 @@ impl Keepers {
                 self.store_fails.send_replace(false);
                 self.wake();
             }
-            Err(reason) => self.seal.explain(&reason),
+            Err((by, reason)) => self.seal.explain(by, &reason),
         }
     }
 
-    async fn try_shares(&self) -> Result<(), String> {
+    async fn try_shares(&self) -> Result<(), (Hindrance, String)> {
+        let no_key = |reason: String| Err((Hindrance::NoKey, reason));
         let (shares, quorum) = (self.collected().copy().0, self.quorum);
         let found = tokio::task::spawn_blocking(move || Candidates::find(&shares, quorum)).await;
         let candidates = match found {
             Ok(Ok(candidates)) => candidates,
             Ok(Err(error @ CollectError::TooFew { .. })) => {
-                return Err(format!("{error}; waiting for more Keepers or an operator"));
+                return no_key(format!("{error}; waiting for more Keepers or an operator"));
             }
             Ok(Err(error)) => {
                 let reason = error.to_string();
                 if self.is_news(&reason) {
                     tracing::error!(reason, "the Keepers' shares make no key");
                 }
-                return Err(reason);
+                return no_key(reason);
             }
-            Err(_) => return Err("the shares were not tried: a bug".to_owned()),
+            Err(_) => return no_key("the shares were not tried: a bug".to_owned()),
         };
         for index in candidates.odd() {
             if self.is_news(&format!("odd share {index}")) {
@@ -88,6 +90,7 @@ impl Keepers {
         if !*self.store_fails.borrow() {
             // Another process may hold a lock, so that this takes seconds; that a share is missing is not true any more.
             self.seal.explain(
+                Hindrance::Store,
                 "there are shares enough for a key, and the store is being opened with it",
             );
         }
@@ -106,7 +109,7 @@ impl Keepers {
                 if !matches!(error, AdoptError::NoData { .. }) && self.is_news(&reason) {
                     tracing::error!(reason, "the key of the Keepers' shares cannot be used");
                 }
-                Err(reason)
+                Err((error.hindrance(), reason))
             }
         }
     }

@@ -101,7 +101,9 @@ fn error_reply(operation: Option<Operation>, error: &Error) -> Reply {
     let (status, code) = error.wire();
     // Not ready is told before the route is known to anybody (wire-api 3.2), and a backend without the operation answers as
     // if it had no such route.
-    let operation = operation.filter(|_| !matches!(error, Error::NotReady(_) | Error::NoSuchRoute));
+    let before_the_route =
+        matches!(error, Error::NotReady(_) | Error::StoreUnopened(_) | Error::NoSuchRoute);
+    let operation = operation.filter(|_| !before_the_route);
     let body = match (operation, error.reason()) {
         (Some(operation), Some(reason)) => operation.error_body_with_reason(code, &reason),
         (Some(operation), None) => operation.error_body(code),

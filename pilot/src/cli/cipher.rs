@@ -34,6 +34,9 @@ pub(crate) struct EncryptArgs {
     /// What to encrypt, in base64; prints JSON
     #[arg(long, value_name = "BASE64", conflicts_with = "file")]
     pub(crate) plaintext: Option<Hidden>,
+    /// Encrypt standard input though it is empty
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
     /// Accepted for scripts of earlier releases, without effect: it is always AES-256-GCM
     #[arg(long, hide = true)]
     pub(crate) algorithm: Option<String>,

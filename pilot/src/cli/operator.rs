@@ -43,9 +43,11 @@ Without --file the share is asked for at the terminal, unseen, or read from stan
 
 Examples:
   spike operator restore < spike.recovery.1.txt
-  spike operator restore --file spike.recovery.1.txt --file spike.recovery.3.txt")]
+  spike operator restore --file spike.recovery.1.txt --file spike.recovery.3.txt
+
+Several shares are judged as one set: each is sent, and what became of each is told.")]
 pub(crate) struct RestoreArgs {
     /// A recovery file; may be given several times
-    #[arg(long = "file", value_name = "FILE")]
+    #[arg(short, long = "file", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 }

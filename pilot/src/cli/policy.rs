@@ -120,10 +120,10 @@ nothing but the files is looked at: neither SPIKE Nexus nor an agent is needed."
 pub(crate) struct LintArgs {
     /// Check the policies of this file, YAML or JSON, instead of the stored ones; - is standard input; may be given
     /// several times
-    #[arg(long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
     /// How to print it
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
 }
 
@@ -163,7 +163,7 @@ spike policy apply [--dry-run [--format <FORMAT>]] [--yes] --file <FILE>
 )]
 pub(crate) struct PolicyApplyArgs {
     /// YAML or JSON; - is standard input
-    #[arg(long, conflicts_with_all = ["name", "path_pattern", "spiffeid_pattern", "permissions"], required_unless_present_any = ["name", "path_pattern", "spiffeid_pattern", "permissions"])]
+    #[arg(short, long, conflicts_with_all = ["name", "path_pattern", "spiffeid_pattern", "permissions"], required_unless_present_any = ["name", "path_pattern", "spiffeid_pattern", "permissions"])]
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) fields: Option<PolicyFields>,
@@ -172,7 +172,7 @@ pub(crate) struct PolicyApplyArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// How to print what would change
-    #[arg(short, long, value_enum, default_value_t, requires = "dry_run")]
+    #[arg(long, value_enum, default_value_t, requires = "dry_run")]
     pub(crate) format: Format,
     /// Do not ask, also where a policy makes an administrator
     #[arg(short, long)]

@@ -130,10 +130,26 @@ fn what_makes_no_sense_is_refused_by_its_kind() {
         ("cipher decrypt --version 256 --nonce a --ciphertext b", ValueValidation),
         ("cipher decrypt --version 1 --nonce a --ciphertext b --json", ArgumentConflict),
         ("operator recover --out d --stdout", ArgumentConflict),
+        ("policy apply -f policy.yaml --format json", MissingRequiredArgument),
         ("completion tcsh", InvalidValue),
     ] {
         let arguments: Vec<&str> = line.split(' ').collect();
         assert_eq!(parsed(&arguments).map(|_| ()), Err(kind), "{line}");
+    }
+}
+
+// In one command it was a file, in another the format.
+#[test]
+fn the_short_f_is_the_file_wherever_a_command_reads_one() {
+    for line in [
+        "policy apply -f policy.yaml",
+        "policy apply --dry-run -f policy.yaml --format json",
+        "policy lint -f policy.yaml -f other.json --format yaml",
+        "operator restore -f spike.recovery.1.txt -f spike.recovery.3.txt",
+        "cipher encrypt -f plan.txt",
+    ] {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        assert!(parsed(&arguments).is_ok(), "{line}");
     }
 }
 

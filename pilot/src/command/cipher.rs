@@ -23,13 +23,19 @@ pub(super) async fn run(command: CipherCommand, context: &mut Context<'_>) -> Re
 }
 
 async fn encrypt(arguments: EncryptArgs, context: &mut Context<'_>) -> Result<(), Error> {
-    let EncryptArgs { file, out, plaintext, algorithm: _ } = arguments;
-    let plaintext = match &plaintext {
-        Some(base64) => {
-            let bytes = from_base64("--plaintext", base64.expose_secret())?;
-            Plaintext::Json(SecretBytes::from(bytes))
+    let EncryptArgs { file, out, plaintext, allow_empty, algorithm: _ } = arguments;
+    let plaintext = if let Some(base64) = &plaintext {
+        let bytes = from_base64("--plaintext", base64.expose_secret())?;
+        Plaintext::Json(SecretBytes::from(bytes))
+    } else {
+        let bytes = input(file.as_deref(), context)?;
+        if bytes.is_empty() && !allow_empty && is_stdin(file.as_deref()) {
+            return Err(Error::usage_hint(
+                "standard input is empty, and was to be encrypted",
+                "did the command before the pipe fail? --allow-empty encrypts nothing",
+            ));
         }
-        None => Plaintext::Stream(Bytes::from_owner(input(file.as_deref(), context)?)),
+        Plaintext::Stream(Bytes::from_owner(bytes))
     };
     let destination = destination(out.as_deref(), context).await?;
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
@@ -82,6 +88,10 @@ async fn decrypt(arguments: DecryptArgs, context: &mut Context<'_>) -> Result<()
 enum Ciphertext {
     Stream(Bytes),
     Json(DecryptRequest),
+}
+
+fn is_stdin(file: Option<&Path>) -> bool {
+    file.is_none_or(|file| file == Path::new("-"))
 }
 
 fn input(file: Option<&Path>, context: &mut Context<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {

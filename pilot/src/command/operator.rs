@@ -1,15 +1,16 @@
 //! `spike operator` (cli-config-deploy 1.11, crypto-and-storage 3, wire-api N13 and N14).
 
+mod restore;
 mod shares;
 mod status;
 
 use std::path::{Path, PathBuf};
 
 use spike_common::identity::Role;
-use spike_common::wire::{Operation, RecoverResponse, RestoreRequest, RestoreResponse, Shard};
+use spike_common::wire::{Operation, RecoverResponse, Shard};
 use spike_crypto::{Share, ShareIndex, ShareValue};
 
-use crate::cli::{OperatorCommand, RecoverArgs, RestoreArgs};
+use crate::cli::{OperatorCommand, RecoverArgs};
 use crate::context::Context;
 use crate::error::Error;
 use crate::recovery_file::RecoveryDirectory;
@@ -17,7 +18,7 @@ use crate::recovery_file::RecoveryDirectory;
 pub(super) async fn run(command: OperatorCommand, context: &mut Context<'_>) -> Result<(), Error> {
     match command {
         OperatorCommand::Recover(arguments) => recover(arguments, context).await,
-        OperatorCommand::Restore(arguments) => restore(arguments, context).await,
+        OperatorCommand::Restore(arguments) => restore::run(arguments, context).await,
         OperatorCommand::Status { format } => status::run(format, context).await,
     }
 }
@@ -91,42 +92,6 @@ fn saved(directory: &Path) -> String {
 
 ",
         directory.display()
-    )
-}
-
-async fn restore(arguments: RestoreArgs, context: &mut Context<'_>) -> Result<(), Error> {
-    let shares = shares::read(&arguments.files, context)?;
-    let session = context.nexus(&[Role::PilotRestore]).await?;
-    let mut progress = RestoreResponse::default();
-    for (number, (origin, share)) in (1..).zip(&shares) {
-        let request = RestoreRequest {
-            id: share.index.get().into(),
-            shard: Shard::new(share.value.expose_bytes()),
-            more: number < shares.len(),
-        };
-        let subject = format!("{origin} (number {})", share.index);
-        let failed = session.failed(Operation::OperatorRestore, &subject);
-        progress = session.nexus.restore(&request).await.map_err(failed)?;
-        if progress.restored {
-            break;
-        }
-    }
-    context.streams.print(&told(progress))
-}
-
-/// Upstream's texts, which its recovery drill looks for.
-fn told(progress: RestoreResponse) -> String {
-    if progress.restored {
-        return "\n  SPIKE is now restored and ready to use.\n\n".to_owned();
-    }
-    format!(
-        "
- Shards collected:  {}
- Shards remaining:  {}
- Please run `spike operator restore` again to provide the remaining shards.
-
-",
-        progress.collected, progress.remaining
     )
 }
 

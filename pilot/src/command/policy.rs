@@ -24,11 +24,16 @@ use crate::context::{Context, Session};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Node, human, write_json, write_yaml};
+use listing::Listed;
+
+/// Told of a file with fields that are not applied.
+const TIMES: &str =
+    "SPIKE Nexus sets createdAt and updatedAt by itself: those of the file are not applied";
 
 /// The policies of a file, for the fuzz target.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn policy_document(bytes: &[u8]) -> Option<Vec<PolicyPutRequest>> {
-    document::read(bytes).ok()
+    document::read(bytes).ok().map(|policies| policies.requests)
 }
 
 pub(super) async fn run(command: PolicyCommand, context: &mut Context<'_>) -> Result<Exit, Error> {
@@ -104,7 +109,7 @@ async fn apply(arguments: PolicyApplyArgs, context: &mut Context<'_>) -> Result<
 async fn list(arguments: PolicyListArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let format = arguments.format;
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
-    let names = listing::names(&session, arguments).await?;
+    let Listed { names, more } = listing::names(&session, arguments).await?;
     let entry = |name| Node::map([("id", Node::Text(name)), ("name", Node::Text(name))]);
     let node = || Node::List(names.iter().map(|name| entry(name)).collect());
     context.streams.render(|out| match format {
@@ -113,7 +118,13 @@ async fn list(arguments: PolicyListArgs, context: &mut Context<'_>) -> Result<()
         Format::Yaml if names.is_empty() => write_yaml(out, &node()),
         // Upstream's answer in YAML ends in an empty line.
         Format::Yaml => write_yaml(out, &node()).and_then(|()| writeln!(out)),
-    })
+    })?;
+    // Data in upstream's form has no room for it.
+    let Some(last) = names.last().filter(|_| more) else { return Ok(()) };
+    context.streams.flush()?;
+    let told = format!("there are more: --after {last:?} lists those that follow");
+    context.streams.complain("note:", &told);
+    Ok(())
 }
 
 async fn get(name: &str, format: Format, context: &mut Context<'_>) -> Result<(), Error> {
@@ -124,8 +135,8 @@ async fn get(name: &str, format: Format, context: &mut Context<'_>) -> Result<()
     };
     context.streams.render(|out| match format {
         Format::Human => human::policy(out, &policy),
-        Format::Json => write_json(out, &json_of(&policy), 2),
-        Format::Yaml => write_yaml(out, &yaml_of(&policy)).and_then(|()| writeln!(out)),
+        Format::Json => write_json(out, &node_of(&policy), 2),
+        Format::Yaml => write_yaml(out, &node_of(&policy)).and_then(|()| writeln!(out)),
     })
 }
 
@@ -167,7 +178,11 @@ fn request_of(fields: PolicyFields) -> Result<PolicyPutRequest, Error> {
 /// Every policy of a file, all of them sound.
 fn requests_of(file: &Path, context: &mut Context<'_>) -> Result<Vec<PolicyPutRequest>, Error> {
     let bytes = read_input(file, context)?;
-    document::read(&bytes).map_err(|error| error.in_file(file))
+    let policies = document::read(&bytes).map_err(|error| error.in_file(file))?;
+    if policies.names_times {
+        context.streams.complain("note:", TIMES);
+    }
+    Ok(policies.requests)
 }
 
 async fn put(session: &Session, request: &PolicyPutRequest) -> Result<(), Error> {
@@ -222,9 +237,9 @@ async fn find(session: &Session, name: &str) -> Result<Option<Policy>, Error> {
     }
 }
 
-/// Upstream's fields, the pattern of the SPIFFE ID under the name that requests have for it. Upstream misspells it here, and
-/// one who edits this and applies it must not find two.
-fn json_of(policy: &Policy) -> Node<'_> {
+/// Upstream's fields under the names that requests and files of policies have for them, in JSON and in YAML. Upstream's JSON
+/// misspells one of them, its YAML writes them in lower case, and its own `policy apply` reads neither.
+fn node_of(policy: &Policy) -> Node<'_> {
     Node::map([
         ("id", Node::Text(&policy.name)),
         ("name", Node::Text(&policy.name)),
@@ -233,21 +248,6 @@ fn json_of(policy: &Policy) -> Node<'_> {
         ("permissions", Node::texts(&policy.permissions)),
         ("createdAt", Node::Time(policy.created_at)),
         ("updatedAt", Node::Time(policy.updated_at)),
-    ])
-}
-
-/// Upstream's fields, the two that are always null included.
-fn yaml_of(policy: &Policy) -> Node<'_> {
-    Node::map([
-        ("id", Node::Text(&policy.name)),
-        ("name", Node::Text(&policy.name)),
-        ("spiffeidpattern", Node::Text(&policy.spiffeid_pattern)),
-        ("pathpattern", Node::Text(&policy.path_pattern)),
-        ("permissions", Node::texts(&policy.permissions)),
-        ("createdat", Node::Time(policy.created_at)),
-        ("updatedat", Node::Time(policy.updated_at)),
-        ("idregex", Node::Null),
-        ("pathregex", Node::Null),
     ])
 }
 

@@ -15,9 +15,10 @@ use crate::cli::{
 use crate::context::Context;
 use crate::error::Error;
 use crate::output::{Name, Node, human, write_json, write_yaml};
+use listing::Listed;
 
-/// Told after values that were shown shorter than they are.
-const ON_ONE_LINE: &str = "a value of several lines is shown on one, with \\n where a line ends; `spike secret get PATH KEY` shows its lines";
+/// Told after values of which one was not shown as it is.
+const QUOTED: &str = r"a value in double quotes is shown with the escapes of JSON, such as \n where a line ends; a pipe, and `spike secret get PATH KEY --raw`, get it as it is";
 
 pub(super) async fn run(command: SecretCommand, context: &mut Context<'_>) -> Result<(), Error> {
     match command {
@@ -51,20 +52,19 @@ async fn get(arguments: SecretGetArgs, context: &mut Context<'_>) -> Result<(), 
     let failed = session.failed(Operation::SecretGet, &request.path);
     let answer = session.nexus.get_secret(&request).await.map_err(failed)?;
     let values = answer.data.unwrap_or_default();
+    let on_terminal = context.streams.stdout_is_terminal();
+    let mut quoted = false;
     let Some(key) = key else {
-        let on_terminal = context.streams.stdout_is_terminal();
         context.streams.render(|out| match format {
-            Format::Human => human::secret(out, &values, on_terminal),
+            Format::Human if on_terminal => {
+                human::secret_on_terminal(out, &values).map(|any| quoted = any)
+            }
+            Format::Human => human::secret(out, &values),
             Format::Json => write_json(out, &node_of(&values), 4),
             // Upstream's answer in YAML ends in an empty line.
             Format::Yaml => write_yaml(out, &node_of(&values)).and_then(|()| writeln!(out)),
         })?;
-        let mut texts = values.iter().map(|(_, value)| value.expose_secret());
-        if on_terminal && format == Format::Human && texts.any(|text| text.contains('\n')) {
-            context.streams.flush()?;
-            context.streams.complain("note:", ON_ONE_LINE);
-        }
-        return Ok(());
+        return tell_of_quotes(quoted, context);
     };
     let Some(value) = values.get(&key).map(SecretText::expose_secret) else {
         let keys = values.names().map(str::to_owned).collect();
@@ -74,17 +74,29 @@ async fn get(arguments: SecretGetArgs, context: &mut Context<'_>) -> Result<(), 
         return context.streams.render_raw(|out| out.write_all(value.as_bytes()));
     }
     context.streams.render(|out| match format {
+        Format::Human if on_terminal => {
+            human::value_on_terminal(out, value).map(|any| quoted = any)
+        }
         Format::Human => writeln!(out, "{value}"),
         Format::Json => write_json(out, &Node::Text(value), 4),
         Format::Yaml => write_yaml(out, &Node::Text(value)).and_then(|()| writeln!(out)),
-    })
+    })?;
+    tell_of_quotes(quoted, context)
+}
+
+fn tell_of_quotes(quoted: bool, context: &mut Context<'_>) -> Result<(), Error> {
+    if quoted {
+        context.streams.flush()?;
+        context.streams.complain("note:", QUOTED);
+    }
+    Ok(())
 }
 
 async fn list(arguments: SecretListArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let SecretListArgs { prefix, limit, format } = arguments;
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
     let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let paths = listing::paths(&prefix, limit, async |request| {
+    let Listed { paths, more } = listing::paths(&prefix, limit, async |request| {
         let failed = session.failed(Operation::SecretList, "");
         session.nexus.list_secrets(&request).await.map_err(failed)
     })
@@ -93,7 +105,14 @@ async fn list(arguments: SecretListArgs, context: &mut Context<'_>) -> Result<()
         Format::Human => human::secret_list(out, &paths),
         Format::Json => write_json(out, &Node::texts(&paths), 2),
         Format::Yaml => write_yaml(out, &Node::texts(&paths)),
-    })
+    })?;
+    if more {
+        context.streams.flush()?;
+        context
+            .streams
+            .complain("note:", "there are more: a larger --limit, or a longer prefix, lists them");
+    }
+    Ok(())
 }
 
 async fn delete(

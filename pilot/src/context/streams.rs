@@ -17,13 +17,20 @@ const MAX_INPUT: u64 = 64 * 1024 * 1024;
 const ESCAPED: &str =
     "control characters are shown as \\uXXXX here; piped, and with --raw, data is as it is";
 
+/// Where a person sits.
+#[derive(Clone, Copy, Debug, Default)]
+struct Terminals {
+    stdin: bool,
+    stdout: bool,
+    stderr: bool,
+}
+
 /// Where a command reads and writes.
 pub struct Streams {
     stdin: Box<dyn Read>,
     stdout: Box<dyn Write>,
     stderr: Box<dyn Write>,
-    stdin_is_terminal: bool,
-    stdout_is_terminal: bool,
+    terminals: Terminals,
     /// Device and number of the file behind standard output.
     stdout_file: Option<(u64, u64)>,
     colour: bool,
@@ -35,8 +42,11 @@ impl Streams {
         let stderr = io::stderr();
         Self {
             stdin: Box::new(io::stdin()),
-            stdin_is_terminal: io::stdin().is_terminal(),
-            stdout_is_terminal: io::stdout().is_terminal(),
+            terminals: Terminals {
+                stdin: io::stdin().is_terminal(),
+                stdout: io::stdout().is_terminal(),
+                stderr: stderr.is_terminal(),
+            },
             stdout_file: rustix::fs::fstat(io::stdout())
                 .ok()
                 .map(|file| (file.st_dev, file.st_ino)),
@@ -56,8 +66,7 @@ impl Streams {
             stdin: Box::new(stdin),
             stdout: Box::new(stdout),
             stderr: Box::new(stderr),
-            stdin_is_terminal: false,
-            stdout_is_terminal: false,
+            terminals: Terminals::default(),
             stdout_file: None,
             colour: false,
         }
@@ -66,17 +75,23 @@ impl Streams {
     /// The same with a person who looks at standard output.
     #[cfg(test)]
     pub(crate) fn watched(self) -> Self {
-        Self { stdout_is_terminal: true, ..self }
+        let terminals = Terminals { stdout: true, stderr: true, ..self.terminals };
+        Self { terminals, ..self }
     }
 
     /// Whether a person sits at standard input.
     pub(crate) const fn stdin_is_terminal(&self) -> bool {
-        self.stdin_is_terminal
+        self.terminals.stdin
     }
 
     /// Whether a person looks at standard output.
     pub(crate) const fn stdout_is_terminal(&self) -> bool {
-        self.stdout_is_terminal
+        self.terminals.stdout
+    }
+
+    /// Whether a person looks at standard error.
+    pub(crate) const fn stderr_is_terminal(&self) -> bool {
+        self.terminals.stderr
     }
 
     /// Whether a file is the one behind standard output: `/dev/stdout` and its other names.
@@ -95,7 +110,7 @@ impl Streams {
         &mut self,
         render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Error> {
-        if !self.stdout_is_terminal {
+        if !self.terminals.stdout {
             return self.render_raw(render);
         }
         let mut visible = Visible::new(&mut *self.stdout);
@@ -146,7 +161,7 @@ impl Streams {
     /// The same with a person who answers at standard input.
     #[cfg(test)]
     pub(crate) fn answered(self) -> Self {
-        Self { stdin_is_terminal: true, ..self }
+        Self { terminals: Terminals { stdin: true, ..self.terminals }, ..self }
     }
 
     /// Asks on standard error, and reads one line of standard input, without its end. At the end of input the answer
@@ -166,10 +181,7 @@ impl Streams {
 
 impl fmt::Debug for Streams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Streams")
-            .field("stdin_is_terminal", &self.stdin_is_terminal)
-            .field("stdout_is_terminal", &self.stdout_is_terminal)
-            .finish_non_exhaustive()
+        f.debug_struct("Streams").field("terminals", &self.terminals).finish_non_exhaustive()
     }
 }
 

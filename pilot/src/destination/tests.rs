@@ -44,6 +44,20 @@ fn a_file_that_is_there_keeps_its_mode_and_its_other_names() {
     assert_eq!(mode(&place), 0o640);
 }
 
+// The message named a temporary file.
+#[test]
+fn a_directory_that_is_not_there_is_named() {
+    let directory = tempdir().unwrap();
+    let told = |name: &str| {
+        let told = put(&directory.path().join(name), "text").unwrap_err().to_string();
+        told.replace(directory.path().to_str().unwrap(), "DIR")
+    };
+    assert_eq!(told("a/b"), "cannot write DIR/a/b: there is no directory DIR/a");
+    fs::write(directory.path().join("file"), "").unwrap();
+    assert!(told("file/b").starts_with("cannot write DIR/file/b: "), "{}", told("file/b"));
+    assert!(!told("file/b").contains(".tmp"), "{}", told("file/b"));
+}
+
 #[test]
 fn what_got_the_name_in_the_meantime_is_not_replaced() {
     let directory = tempdir().unwrap();

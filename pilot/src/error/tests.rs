@@ -26,7 +26,7 @@ fn refusal(status: u16, reason: Option<&str>) -> CallError {
 
 #[test]
 fn only_failures_of_the_connection_say_that_it_failed() {
-    // cli-config-deploy 10.1 no. 5.
+    // cli-config-deploy 10.1 no. 5. A restore that was refused said so too.
     let late = TransportError::Timeout {
         what: "the whole call",
         limit: std::time::Duration::from_mins(1),
@@ -40,7 +40,7 @@ fn only_failures_of_the_connection_say_that_it_failed() {
         for status in [400, 401, 404, 409, 413, 500, 503] {
             let text = call(operation, refusal(status, None)).to_string();
             assert!(!text.contains("Failed to connect"), "{operation}: {text}");
-            assert_eq!(text.contains("Failed to communicate"), restoring, "{operation}: {text}");
+            assert!(!text.contains("Failed to communicate"), "{operation}: {text}");
             assert!(text.contains(&format!("({status})")), "{operation}: {text}");
         }
     }

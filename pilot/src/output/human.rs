@@ -1,5 +1,6 @@
 //! Text for people. Piped, it is upstream's, which scripts search; on a terminal, lists of records become tables.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use comfy_table::Table;
@@ -8,19 +9,29 @@ use spike_common::wire::{Policy, SecretMetadataResponse, SecretValues, ZERO_TIME
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::one_line;
+use super::{Lines, one_line, quoted_where_needed};
 
-/// `name: value` for each value, each on a line of its own where `on_terminal`: no value can pose as another.
-pub(crate) fn secret(
-    out: &mut dyn Write,
-    values: &SecretValues,
-    on_terminal: bool,
-) -> io::Result<()> {
-    values.iter().try_for_each(|(name, value)| {
-        let value = value.expose_secret();
-        let shown = if on_terminal { one_line(value) } else { value.into() };
-        writeln!(out, "{name}: {shown}")
-    })
+/// `name: value` for each value.
+pub(crate) fn secret(out: &mut dyn Write, values: &SecretValues) -> io::Result<()> {
+    values.iter().try_for_each(|(name, value)| writeln!(out, "{name}: {}", value.expose_secret()))
+}
+
+/// The same for a terminal, each on one line, so that no value can pose as another. Tells whether any was quoted.
+pub(crate) fn secret_on_terminal(out: &mut dyn Write, values: &SecretValues) -> io::Result<bool> {
+    let mut quoted = false;
+    for (name, value) in values.iter() {
+        let shown = quoted_where_needed(value.expose_secret(), Lines::One);
+        quoted |= matches!(shown, Cow::Owned(_));
+        writeln!(out, "{name}: {shown}")?;
+    }
+    Ok(quoted)
+}
+
+/// One value for a terminal, with its lines. Tells whether it was quoted.
+pub(crate) fn value_on_terminal(out: &mut dyn Write, value: &str) -> io::Result<bool> {
+    let shown = quoted_where_needed(value, Lines::All);
+    writeln!(out, "{shown}")?;
+    Ok(matches!(shown, Cow::Owned(_)))
 }
 
 /// One path per line.

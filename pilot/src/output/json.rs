@@ -2,82 +2,48 @@
 
 use std::io::{self, Write};
 
-use super::node::{Name, Node, time_text};
+use serde::Serialize as _;
+use serde_json::Serializer;
+use serde_json::ser::PrettyFormatter;
+
+use super::node::Node;
 
 /// Writes a value and a newline, nested ones indented by `indent` spaces each.
 pub(crate) fn write_json(out: &mut dyn Write, node: &Node<'_>, indent: usize) -> io::Result<()> {
-    value(out, node, indent, 0)?;
+    let indent = b" ".repeat(indent);
+    let formatter = PrettyFormatter::with_indent(&indent);
+    node.serialize(&mut Serializer::with_formatter(AsGo(out), formatter))?;
     out.write_all(b"\n")
 }
 
-fn value(out: &mut dyn Write, node: &Node<'_>, indent: usize, depth: usize) -> io::Result<()> {
-    match node {
-        Node::Null => out.write_all(b"null"),
-        Node::Boolean(boolean) => write!(out, "{boolean}"),
-        Node::Integer(number) => write!(out, "{number}"),
-        Node::Text(content) => text(out, content),
-        Node::Time(time) => text(out, &time_text(*time)),
-        Node::List(nodes) => nested(out, (b"[", b"]"), indent, depth, nodes, |out, node| {
-            value(out, node, indent, depth + 1)
-        }),
-        Node::Map(fields) => {
-            nested(out, (b"{", b"}"), indent, depth, fields, |out, (name, node)| {
-                match name {
-                    Name::Text(name) => text(out, name)?,
-                    Name::Number(number) => write!(out, "\"{number}\"")?,
-                }
-                out.write_all(b": ")?;
-                value(out, node, indent, depth + 1)
-            })
+/// Escapes what Go escapes and the library does not. In JSON these characters stand in text alone.
+struct AsGo<'a>(&'a mut dyn Write);
+
+impl Write for AsGo<'_> {
+    /// Each piece is whole: the library cuts no character in two.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = std::str::from_utf8(bytes).map_err(io::Error::other)?;
+        let mut rest = text;
+        while let Some(at) = rest.find(is_escaped_by_go) {
+            let (plain, special) = rest.split_at(at);
+            self.0.write_all(plain.as_bytes())?;
+            let mut characters = special.chars();
+            if let Some(c) = characters.next() {
+                write!(self.0, "\\u{:04x}", u32::from(c))?;
+            }
+            rest = characters.as_str();
         }
+        self.0.write_all(rest.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
-fn nested<T>(
-    out: &mut dyn Write,
-    (open, close): (&[u8], &[u8]),
-    indent: usize,
-    depth: usize,
-    items: &[T],
-    mut item: impl FnMut(&mut dyn Write, &T) -> io::Result<()>,
-) -> io::Result<()> {
-    out.write_all(open)?;
-    for (position, each) in items.iter().enumerate() {
-        out.write_all(if position == 0 { b"\n" } else { b",\n" })?;
-        write!(out, "{:1$}", "", indent * (depth + 1))?;
-        item(out, each)?;
-    }
-    if !items.is_empty() {
-        write!(out, "\n{:1$}", "", indent * depth)?;
-    }
-    out.write_all(close)
-}
-
-fn text(out: &mut dyn Write, text: &str) -> io::Result<()> {
-    out.write_all(b"\"")?;
-    let mut rest = text;
-    while let Some(at) = rest.find(needs_escape) {
-        let (plain, special) = rest.split_at(at);
-        out.write_all(plain.as_bytes())?;
-        let mut characters = special.chars();
-        match characters.next() {
-            Some(c @ ('"' | '\\')) => write!(out, "\\{c}")?,
-            Some('\u{8}') => out.write_all(b"\\b")?,
-            Some('\u{c}') => out.write_all(b"\\f")?,
-            Some('\n') => out.write_all(b"\\n")?,
-            Some('\r') => out.write_all(b"\\r")?,
-            Some('\t') => out.write_all(b"\\t")?,
-            Some(c) => write!(out, "\\u{:04x}", u32::from(c))?,
-            None => {}
-        }
-        rest = characters.as_str();
-    }
-    out.write_all(rest.as_bytes())?;
-    out.write_all(b"\"")
-}
-
-const fn needs_escape(c: char) -> bool {
-    matches!(c, '\0'..='\x1f' | '"' | '\\' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}')
+const fn is_escaped_by_go(c: char) -> bool {
+    matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]

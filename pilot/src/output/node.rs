@@ -1,7 +1,8 @@
-//! The data of one answer, borrowed from where it is, as a tree that JSON and YAML can both be written from.
+//! The data of one answer, borrowed from where it is, as a tree from which JSON and YAML are both written.
 
 use std::borrow::Cow;
 
+use serde::{Serialize, Serializer};
 use spike_common::wire::format_timestamp;
 use time::OffsetDateTime;
 
@@ -12,7 +13,7 @@ pub(crate) enum Node<'a> {
     Integer(i64),
     /// Text that is quoted where a format needs it.
     Text(&'a str),
-    /// A point in time: text in JSON, a plain scalar in YAML.
+    /// A point in time, as RFC 3339, as Go writes it.
     Time(OffsetDateTime),
     List(Vec<Self>),
     /// Names and values, in the order in which they are written.
@@ -84,7 +85,27 @@ impl Name<'_> {
     }
 }
 
-/// A time as RFC 3339, as Go writes it.
-pub(super) fn time_text(time: OffsetDateTime) -> String {
-    format_timestamp(time)
+impl Serialize for Node<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Boolean(boolean) => serializer.serialize_bool(*boolean),
+            Self::Integer(number) => serializer.serialize_i64(*number),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Time(time) => serializer.serialize_str(&format_timestamp(*time)),
+            Self::List(nodes) => serializer.collect_seq(nodes),
+            Self::Map(fields) => {
+                serializer.collect_map(fields.iter().map(|(name, node)| (name, node)))
+            }
+        }
+    }
+}
+
+impl Serialize for Name<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(name) => serializer.serialize_str(name),
+            Self::Number(number) => serializer.serialize_i64(*number),
+        }
+    }
 }

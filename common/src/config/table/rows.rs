@@ -78,7 +78,8 @@ section! {
     SPIFFE_ENDPOINT_SOCKET, Is("unix:///tmp/spire-agent/public/api.sock"), Rule::Endpoint, ALL,
         "Address of the SPIFFE Workload API.";
     SPIKE_SPIFFE_SOURCE_TIMEOUT, Is("30s"), Rule::Duration, ALL,
-        "How long to wait for the first SVID. Commands fail when it has passed; daemons warn and go on trying.",
+        "How long to wait for the first SVID. Commands fail when it has passed, and after 5s if it is not set and the agent \
+         cannot be reached; daemons warn and go on trying.",
         upstream "Only Bootstrap and the SDK read it there; the others wait for ever, silently. 0 is refused.";
     SPIKE_SPIFFE_VISIBLE_WHEN_REFUSED, Is("true"), Rule::Flag, &[Nexus, Keeper, Bootstrap],
         "Whether a process that has its SVID lets others of its user look at it again, from one connection to the Workload \

@@ -70,6 +70,24 @@ fn what_is_no_base64_or_json_is_refused_before_nexus_is_asked() {
     assert_eq!(nexus.asked(), []);
 }
 
+// A pipe that brought nothing was encrypted.
+#[test]
+fn a_pipe_that_brings_nothing_is_not_encrypted_unless_that_is_meant() {
+    let nexus = FakeNexus::start(reversing);
+    for arguments in [&["cipher", "encrypt"][..], &["cipher", "encrypt", "-f", "-"]] {
+        let ran = nexus.run_with(arguments, "");
+        assert_eq!((ran.exit, ran.stdout.as_str()), (Exit::Usage, ""));
+        assert!(ran.stderr.contains("--allow-empty"), "{ran}");
+    }
+    assert_eq!(nexus.asked(), []);
+    let encrypted = nexus.run_with(&["cipher", "encrypt", "--allow-empty"], "").stdout;
+    assert_eq!(encrypted, "\x01twelve bytes");
+    let directory = tempfile::tempdir().unwrap();
+    let empty = directory.path().join("empty").display().to_string();
+    std::fs::write(&empty, "").unwrap();
+    assert_eq!(nexus.run(&["cipher", "encrypt", "-f", &empty]).stdout, "\x01twelve bytes");
+}
+
 #[test]
 fn a_file_appears_whole_and_for_its_owner_alone() {
     let nexus = FakeNexus::start(reversing);

@@ -2,11 +2,14 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Mutex;
 
-use spike_common::wire::{EmptyResponse, ErrorCode};
+use spike_common::config::Environment;
+use spike_common::wire::{
+    EmptyResponse, ErrorCode, NotReady, RestoreRequest, RestoreResponse, StatusResponse,
+};
 
 use super::*;
 use crate::Exit;
-use crate::testing::{FakeNexus, Ran, error};
+use crate::testing::{Ca, FakeNexus, Ran, error, run_in};
 
 fn answer(shares: &[(i64, u8)]) -> RecoverResponse {
     RecoverResponse {
@@ -94,7 +97,7 @@ fn a_directory_that_cannot_be_written_is_found_before_the_shares_leave_nexus() {
     assert_eq!(nexus.asked(), []);
 }
 
-/// A Nexus that needs two shares, and knows which value each must have.
+/// A Nexus that needs two shares, and knows which value each must have. `0x66` is of another key.
 fn restoring() -> FakeNexus {
     let collected = Mutex::new(BTreeSet::new());
     FakeNexus::start(move |operation, body| {
@@ -142,7 +145,7 @@ fn restore_has_upstreams_texts_from_the_first_share_to_the_last() {
 }
 
 #[test]
-fn restore_takes_several_files_or_lines_and_stops_when_it_is_done() {
+fn restore_takes_several_files_or_lines_and_tells_of_each() {
     let directory = tempfile::tempdir().unwrap();
     let mut arguments = Vec::new();
     for (index, byte) in [(1, "11"), (2, "22"), (3, "33")] {
@@ -153,11 +156,116 @@ fn restore_takes_several_files_or_lines_and_stops_when_it_is_done() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let nexus = restoring();
     let ran = restore(&nexus, &arguments, "");
-    assert!(ran.stdout.contains("restored and ready"), "{ran:?}");
-    assert_eq!(nexus.asked().len(), 2);
+    let told = ran.to_string().replace(directory.path().to_str().unwrap(), "DIR");
+    insta::assert_snapshot!(told, @"
+    [0]
+     DIR/1 (number 1): belongs to the root key
+     DIR/2 (number 2): belongs to the root key
+     DIR/3 (number 3): belongs to the root key
+
+      SPIKE is now restored and ready to use.
+
+    --
+    ");
 
     let lines = format!("{}\n\n {} \n", share(1, "11"), share(2, "22"));
     assert!(restore(&restoring(), &[], &lines).stdout.contains("restored and ready"));
+}
+
+// The files were judged one by one, and the first that was refused ended the command.
+#[test]
+fn a_share_of_another_key_does_not_keep_the_others_from_bringing_the_key_back() {
+    let lines = format!("{}\n{}\n{}\n", share(1, "11"), share(3, "66"), share(2, "22"));
+    insta::assert_snapshot!(restore(&restoring(), &[], &lines), @"
+    [0]
+     standard input, line 1 (number 1): belongs to the root key
+     standard input, line 2 (number 3): refused: share 3 is of another key
+     standard input, line 3 (number 2): belongs to the root key
+
+      SPIKE is now restored and ready to use.
+
+    --
+    warning: not of the root key, and not used: standard input, line 2 (number 3)
+    ");
+}
+
+#[test]
+fn of_a_set_that_does_not_bring_the_key_back_each_share_is_told() {
+    let lines = format!("{}\n{}\n", share(1, "11"), share(3, "66"));
+    insta::assert_snapshot!(restore(&restoring(), &[], &lines), @"
+    [1]
+    --
+    Error: SPIKE Nexus refused the request to feed back the recovery share from standard input, line 2 (number 3): share 3 is of another key (400 api_bad_request, request req-1)
+    hint: standard input, line 1 (number 1): kept until enough shares are there
+    note: upstream says of this: Failed to communicate with SPIKE Nexus
+    ");
+}
+
+#[test]
+fn what_goes_wrong_once_the_key_is_back_is_no_failure_of_the_restore() {
+    let answered = std::sync::atomic::AtomicU32::new(0);
+    let nexus = FakeNexus::start(move |operation, _| {
+        match answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => (200, RestoreResponse { collected: 1, remaining: 1, restored: false }.encode()),
+            1 => (200, RestoreResponse { collected: 2, remaining: 0, restored: true }.encode()),
+            _ => error(operation, ErrorCode::ApiInternalError),
+        }
+    });
+    let lines = format!("{}\n{}\n{}\n", share(1, "11"), share(2, "22"), share(3, "33"));
+    let ran = restore(&nexus, &[], &lines);
+    assert_eq!(ran.exit, Exit::Success, "{ran}");
+    assert!(ran.stdout.contains("restored and ready"), "{ran}");
+}
+
+// It said that the share may have arrived.
+#[test]
+fn a_nexus_that_is_not_there_has_got_no_share() {
+    let environment = Environment::from_pairs([("SPIKE_NEXUS_API_URL", "https://127.0.0.1:1")]);
+    let source = Ca::new().source(Role::PilotRestore);
+    let ran = run_in(&["operator", "restore"], &share(1, "11"), &environment, Some(source));
+    insta::assert_snapshot!(ran, @"
+    [6]
+    --
+    Error: Failed to communicate with SPIKE Nexus at https://127.0.0.1:1: cannot connect to 127.0.0.1:1: Connection refused (os error 111)
+    hint: check that SPIKE Nexus runs, and that SPIKE_NEXUS_API_URL names its host and port
+    ");
+}
+
+#[test]
+fn a_person_reads_no_words_about_the_connection_where_nexus_has_answered() {
+    let ran = restoring().run_as_on_terminal(
+        Role::PilotRestore,
+        &["operator", "restore"],
+        &share(3, "66"),
+    );
+    assert_eq!(ran.exit, Exit::Failure);
+    assert!(!ran.stderr.contains("communicate"), "{ran}");
+}
+
+// It was status 1, as a fault is.
+#[test]
+fn recover_while_sealed_is_told_as_that_and_is_status_5() {
+    for why in [NotReady::Sealed, NotReady::Store] {
+        let nexus = FakeNexus::start(move |operation, _| {
+            if operation == Operation::OperatorStatus {
+                let reason = Some("not ready: 1 of 2 shares collected".to_owned());
+                return (
+                    200,
+                    StatusResponse { sealed: true, reason, ..Default::default() }.encode(),
+                );
+            }
+            let code = ErrorCode::ApiInternalError;
+            (500, operation.error_body_with_reason(code, why.as_str()))
+        });
+        let ran = recover(&nexus, &["--stdout"]);
+        assert_eq!(ran.exit, Exit::NotReady, "{ran}");
+        let told = "Error: SPIKE Nexus is not ready: sealed: 1 of 2 shares collected (500";
+        assert!(ran.stderr.starts_with(told), "{ran}");
+        assert_eq!(ran.stderr.contains("no share is missing"), why == NotReady::Store, "{ran}");
+    }
+    // Upstream's gives no reason, and means more than one thing by it.
+    let nexus = FakeNexus::start(|operation, _| error(operation, ErrorCode::ApiInternalError));
+    assert_eq!(recover(&nexus, &["--stdout"]).exit, Exit::Failure);
 }
 
 #[test]
@@ -167,7 +275,8 @@ fn a_share_that_nexus_refuses_is_named_with_its_reason() {
     insta::assert_snapshot!(ran, @"
     [1]
     --
-    Error: Failed to communicate with SPIKE Nexus: SPIKE Nexus refused the request to feed back the recovery share from standard input (number 3): share 3 is of another key (400 api_bad_request, request req-1)
+    Error: SPIKE Nexus refused the request to feed back the recovery share from standard input (number 3): share 3 is of another key (400 api_bad_request, request req-1)
+    note: upstream says of this: Failed to communicate with SPIKE Nexus
     ");
 }
 

@@ -27,13 +27,27 @@ pub(super) struct FileError {
 impl FileError {
     /// The error of the command.
     pub(super) fn in_file(self, file: &Path) -> Error {
-        let problem = format!("Error reading policy file: {}: {}", file.display(), self.problem);
+        let name = if file == Path::new("-") {
+            "standard input".into()
+        } else {
+            file.display().to_string()
+        };
+        let problem = format!("Error reading policy file: {name}: {}", self.problem);
         Error::Usage { problem, hint: self.hint }
     }
 }
 
+/// The policies of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Policies {
+    /// Each of them sound, and each name once.
+    pub(super) requests: Vec<PolicyPutRequest>,
+    /// Whether the file has times, which are Nexus's to set.
+    pub(super) names_times: bool,
+}
+
 /// All policies of a file, each of them sound and each name once.
-pub(super) fn read(bytes: &[u8]) -> Result<Vec<PolicyPutRequest>, FileError> {
+pub(super) fn read(bytes: &[u8]) -> Result<Policies, FileError> {
     read_with(bytes, |request| match rules::check(request) {
         Ok(()) => Ok(()),
         Err(Error::Usage { problem, hint }) => Err(FileError { problem, hint }),
@@ -43,13 +57,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<PolicyPutRequest>, FileError> {
 
 /// All policies of a file, whatever they say, and each name once.
 pub(super) fn read_unchecked(bytes: &[u8]) -> Result<Vec<PolicyPutRequest>, FileError> {
-    read_with(bytes, |_| Ok(()))
+    read_with(bytes, |_| Ok(())).map(|policies| policies.requests)
 }
 
 fn read_with(
     bytes: &[u8],
     check: impl Fn(&PolicyPutRequest) -> Result<(), FileError>,
-) -> Result<Vec<PolicyPutRequest>, FileError> {
+) -> Result<Policies, FileError> {
     let plain = |problem: &str| FileError { problem: problem.to_owned(), hint: None };
     let text = std::str::from_utf8(bytes).map_err(|_cause| plain("it is not UTF-8 text"))?;
     let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::PassThrough };
@@ -60,6 +74,7 @@ fn read_with(
         return Err(plain("there is no policy in it"));
     }
     let several = documents.len() > 1;
+    let names_times = documents.iter().any(Document::names_times);
     let mut seen = HashSet::new();
     let mut requests = Vec::with_capacity(documents.len());
     for (number, document) in (1..).zip(documents) {
@@ -74,7 +89,7 @@ fn read_with(
         }
         requests.push(request);
     }
-    Ok(requests)
+    Ok(Policies { requests, names_times })
 }
 
 /// The place, and the reason where it is one of syntax; the library's own text would quote the file.

@@ -23,7 +23,7 @@ pub(super) async fn run(arguments: LintArgs, context: &mut Context<'_>) -> Resul
     context.streams.render(|out| match format {
         Format::Human => answers::findings(out, &answer),
         Format::Json => write_json(out, &answers::findings_node(&answer), 2),
-        Format::Yaml => write_yaml(out, &answers::findings_node(&answer).lower_case()),
+        Format::Yaml => write_yaml(out, &answers::findings_node(&answer)),
     })?;
     let serious = answer.findings.iter().any(is_serious);
     Ok(if serious { Exit::Failure } else { Exit::Success })

@@ -7,13 +7,18 @@ use crate::cli::PolicyListArgs;
 use crate::context::Session;
 use crate::error::Error;
 
-/// The names, in the order of their bytes.
+/// What was found.
+pub(super) struct Listed {
+    /// The names, in the order of their bytes.
+    pub(super) names: Vec<String>,
+    /// Whether the limit left any out.
+    pub(super) more: bool,
+}
+
+/// The names that are asked for.
 ///
 /// Upstream's Nexus knows two filters, and passes over all other fields.
-pub(super) async fn names(
-    session: &Session,
-    arguments: PolicyListArgs,
-) -> Result<Vec<String>, Error> {
+pub(super) async fn names(session: &Session, arguments: PolicyListArgs) -> Result<Listed, Error> {
     let request = PolicyListRequest {
         spiffeid_pattern: arguments.spiffeid_pattern.unwrap_or_default(),
         path_pattern: arguments.path_pattern.unwrap_or_default(),
@@ -21,7 +26,8 @@ pub(super) async fn names(
         spiffeid_contains: arguments.spiffeid_contains.unwrap_or_default(),
         path_contains: arguments.path_contains.unwrap_or_default(),
         after: arguments.after.unwrap_or_default(),
-        limit: arguments.limit.map_or(0, i64::from),
+        // One more tells whether there are more.
+        limit: arguments.limit.map_or(0, |limit| i64::from(limit) + 1),
     };
     let looks_inside = !(request.spiffeid_contains.is_empty() && request.path_contains.is_empty());
     let mut names = if looks_inside && !knows_filters(session).await? {
@@ -32,10 +38,10 @@ pub(super) async fn names(
     };
     names.retain(|name| *name > request.after && name.contains(&request.name_contains));
     names.sort_unstable();
-    if let Ok(limit @ 1..) = usize::try_from(request.limit) {
-        names.truncate(limit);
-    }
-    Ok(names)
+    let limit = arguments.limit.and_then(|limit| usize::try_from(limit).ok());
+    let more = limit.is_some_and(|limit| names.len() > limit);
+    names.truncate(limit.unwrap_or(usize::MAX));
+    Ok(Listed { names, more })
 }
 
 /// Whether the Nexus is one of ours: upstream's has no such route as that of the status.

@@ -50,7 +50,7 @@ pub(super) async fn show(
         let node = tree::node(&changes, access.as_ref());
         return context.streams.render(|out| match format {
             Format::Human | Format::Json => write_json(out, &node, 2),
-            Format::Yaml => write_yaml(out, &node.lower_case()),
+            Format::Yaml => write_yaml(out, &node),
         });
     }
     context.streams.render(|out| {

@@ -36,7 +36,7 @@ pub(super) async fn explain(
     context.streams.render(|out| match format {
         Format::Human => answers::explanation(out, &question, &answer, &findings),
         Format::Json => write_json(out, &node(), 2),
-        Format::Yaml => write_yaml(out, &node().lower_case()),
+        Format::Yaml => write_yaml(out, &node()),
     })
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn who_can(arguments: WhoCanArgs, context: &mut Context<'_>) ->
     context.streams.render(|out| match format {
         Format::Human => answers::everybody(out, &deed, &answer),
         Format::Json => write_json(out, &answers::everybody_node(&deed, &answer), 2),
-        Format::Yaml => write_yaml(out, &answers::everybody_node(&deed, &answer).lower_case()),
+        Format::Yaml => write_yaml(out, &answers::everybody_node(&deed, &answer)),
     })
 }
 

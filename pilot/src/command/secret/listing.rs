@@ -4,6 +4,15 @@ use spike_common::wire::{SecretListRequest, SecretListResponse};
 
 use crate::error::Error;
 
+/// What was found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Listed {
+    /// The paths, in the order of Nexus.
+    pub(super) paths: Vec<String>,
+    /// Whether the limit left any out.
+    pub(super) more: bool,
+}
+
 /// The paths that begin with `prefix`, `limit` at the most, page by page from `fetch`.
 ///
 /// Upstream's Nexus passes over prefix and limit, and answers 404 where it means an empty list.
@@ -11,7 +20,7 @@ pub(super) async fn paths(
     prefix: &str,
     limit: Option<usize>,
     mut fetch: impl AsyncFnMut(SecretListRequest) -> Result<SecretListResponse, Error>,
-) -> Result<Vec<String>, Error> {
+) -> Result<Listed, Error> {
     let mut paths = Vec::new();
     let mut after = String::new();
     loop {
@@ -20,16 +29,17 @@ pub(super) async fn paths(
         let request =
             SecretListRequest { prefix: prefix.to_owned(), after: after.clone(), limit: wanted };
         let page = match fetch(request).await {
-            Err(error) if error.status() == Some(404) => return Ok(paths),
+            Err(error) if error.status() == Some(404) => return Ok(Listed { paths, more: false }),
             page => page?,
         };
-        let here = page.keys.into_iter().filter(|path| path.starts_with(prefix));
-        paths.extend(here.take(missing));
+        let mut here = page.keys.into_iter().filter(|path| path.starts_with(prefix));
+        paths.extend(here.by_ref().take(missing));
         let enough = limit.is_some_and(|limit| paths.len() >= limit);
+        let left_out = here.next().is_some();
         match page.next {
             // A page that does not lead on would be asked for forever.
             Some(next) if !enough && next > after => after = next,
-            _ => return Ok(paths),
+            next => return Ok(Listed { paths, more: left_out || (enough && next.is_some()) }),
         }
     }
 }
@@ -62,7 +72,7 @@ mod tests {
     }
 
     async fn listed(prefix: &str, limit: Option<usize>) -> Vec<String> {
-        paths(prefix, limit, async |request| Ok(paged(&request))).await.unwrap()
+        paths(prefix, limit, async |request| Ok(paged(&request))).await.unwrap().paths
     }
 
     #[tokio::test]
@@ -78,12 +88,24 @@ mod tests {
         }
     }
 
+    // Nothing said that a list was cut.
+    #[tokio::test]
+    async fn a_list_that_a_limit_cuts_says_that_there_is_more() {
+        for (prefix, limit, more) in
+            [("", 4, true), ("", 5, false), ("", 6, false), ("a/", 2, true), ("a/", 3, false)]
+        {
+            let listed = paths(prefix, Some(limit), async |request| Ok(paged(&request))).await;
+            assert_eq!(listed.unwrap().more, more, "{prefix} {limit}");
+        }
+    }
+
     #[tokio::test]
     async fn a_nexus_that_sends_everything_is_filtered_here() {
         let all = async |_| {
             Ok(SecretListResponse { keys: STORED.map(str::to_owned).to_vec(), next: None })
         };
-        assert_eq!(paths("b/", Some(1), all).await.unwrap(), ["b/1"]);
+        let Listed { paths, more } = paths("b/", Some(1), all).await.unwrap();
+        assert_eq!((paths, more), (vec!["b/1".to_owned()], true));
     }
 
     #[tokio::test]
@@ -94,7 +116,7 @@ mod tests {
             Ok(SecretListResponse { keys: vec!["a".to_owned()], next: Some("a".to_owned()) })
         })
         .await;
-        assert_eq!(listed.unwrap(), ["a", "a"]);
+        assert_eq!(listed.unwrap().paths, ["a", "a"]);
         assert_eq!(asked, 2);
     }
 
@@ -119,6 +141,6 @@ mod tests {
             })
         })
         .await;
-        assert_eq!(listed.unwrap(), [""; 0]);
+        assert_eq!(listed.unwrap().paths, [""; 0]);
     }
 }

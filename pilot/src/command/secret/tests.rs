@@ -52,20 +52,19 @@ fn a_raw_value_comes_byte_for_byte() {
 #[test]
 fn a_value_can_neither_command_a_terminal_nor_pose_as_another() {
     let nexus = holding(&[("note", "a\nuser: root\r"), ("pass", "\x1b[2J\u{9b}1mx")]);
-    insta::assert_snapshot!(nexus.run_on_terminal(&["secret", "get", "a/b"]), @r"
+    insta::assert_snapshot!(nexus.run_on_terminal(&["secret", "get", "a/b"]), @r#"
     [0]
-    note: a\nuser: root\r
-    pass: \u{1b}[2J\u{9b}1mx
+    note: "a\nuser: root\r"
+    pass: "\u001b[2J\u009b1mx"
     --
-    note: a value of several lines is shown on one, with \n where a line ends; `spike secret get PATH KEY` shows its lines
-    ");
-    insta::assert_snapshot!(nexus.run_on_terminal(&["secret", "get", "a/b", "note"]), @r"
+    note: a value in double quotes is shown with the escapes of JSON, such as \n where a line ends; a pipe, and `spike secret get PATH KEY --raw`, get it as it is
+    "#);
+    insta::assert_snapshot!(nexus.run_on_terminal(&["secret", "get", "a/b", "note"]), @r#"
     [0]
-    a
-    user: root\u000d
+    "a\nuser: root\r"
     --
-    note: control characters are shown as \uXXXX here; piped, and with --raw, data is as it is
-    ");
+    note: a value in double quotes is shown with the escapes of JSON, such as \n where a line ends; a pipe, and `spike secret get PATH KEY --raw`, get it as it is
+    "#);
     for format in ["json", "yaml"] {
         let shown = nexus.run_on_terminal(&["secret", "get", "a/b", "-f", format]).stdout;
         let commands = |c: char| c.is_control() && c != '\n';
@@ -206,7 +205,7 @@ fn a_list_has_upstreams_layout_in_every_format() {
     assert_eq!(list(&[]), "- a/b\n- a/c: d\n- b\n");
     assert_eq!(list(&["a/", "--limit", "1"]), "- a/b\n");
     assert_eq!(list(&["-f", "json"]), "[\n  \"a/b\",\n  \"a/c: d\",\n  \"b\"\n]\n");
-    assert_eq!(list(&["-f", "yaml"]), "- a/b\n- 'a/c: d'\n- b\n");
+    assert_eq!(list(&["-f", "yaml"]), "- a/b\n- \"a/c: d\"\n- b\n");
     assert_eq!(list(&["none"]), "No secrets found.\n");
     assert_eq!(list(&["none", "-f", "j"]), "[]\n");
     assert_eq!(list(&["none", "-f", "y"]), "[]\n");
@@ -253,23 +252,23 @@ fn metadata_as_data_has_the_field_names_of_upstreams_formats() {
     }
     --
     "#);
-    insta::assert_snapshot!(nexus.run(&["secret", "metadata", "get", "a", "-f", "yaml"]), @"
+    insta::assert_snapshot!(nexus.run(&["secret", "metadata", "get", "a", "-f", "yaml"]), @r#"
     [0]
     versions:
         1:
-            createdtime: 2026-07-25T20:02:04.5Z
+            createdtime: "2026-07-25T20:02:04.5Z"
             version: 1
-            deletedtime: 2026-07-25T20:02:04.5Z
+            deletedtime: "2026-07-25T20:02:04.5Z"
         2:
-            createdtime: 2026-07-25T20:02:04.5Z
+            createdtime: "2026-07-25T20:02:04.5Z"
             version: 2
             deletedtime: null
     metadata:
         currentversion: 2
         oldestversion: 2
-        createdtime: 2026-07-25T20:02:04.5Z
-        updatedtime: 2026-07-25T20:02:04.5Z
+        createdtime: "2026-07-25T20:02:04.5Z"
+        updatedtime: "2026-07-25T20:02:04.5Z"
         maxversions: 10
     --
-    ");
+    "#);
 }

@@ -1,5 +1,6 @@
 //! The fields of one document: which there are, and that none of them contradicts another.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Deserialize;
@@ -19,8 +20,20 @@ pub(super) struct Document {
     name: Field<String>,
     spiffeid_pattern: Field<String>,
     path_pattern: Field<String>,
-    permissions: Field<Vec<String>>,
+    permissions: Field<Permissions>,
+    names_times: bool,
     wrong: Option<FileError>,
+}
+
+/// The words of a policy. Neither order nor repetition means anything, so that two lists in another order are the same.
+#[derive(Debug, Deserialize)]
+struct Permissions(Vec<String>);
+
+impl PartialEq for Permissions {
+    fn eq(&self, other: &Self) -> bool {
+        let set = |permissions: &Self| permissions.0.iter().cloned().collect::<BTreeSet<_>>();
+        set(self) == set(other)
+    }
 }
 
 /// A field, once it was read: its value, and its name and line in the file.
@@ -63,10 +76,16 @@ impl Document {
             permissions: self
                 .permissions
                 .get()
+                .map(|Permissions(words)| words)
                 .filter(|permissions| !permissions.is_empty())
                 .ok_or_else(|| missing("permissions"))?,
             create_only: false,
         })
+    }
+
+    /// Whether it has the times that `policy get` prints, and that nobody but Nexus sets.
+    pub(super) const fn names_times(&self) -> bool {
+        self.names_times
     }
 
     /// `policy get` prints the name twice, and upstream's prints an empty `id`.
@@ -98,11 +117,16 @@ impl Document {
             }
             "pathpattern" => self.path_pattern.take(place, map.next_value()?),
             "permissions" => self.permissions.take(place, map.next_value()?),
-            // `policy get` prints these, and Nexus decides about them.
-            "createdat" | "updatedat" | "createdby" | "updatedby" | "idregex" | "pathregex" => {
+            "createdat" | "updatedat" => {
                 map.next_value::<IgnoredAny>()?;
+                self.names_times = true;
                 Ok(())
             }
+            // Upstream's `policy get` prints these, always empty.
+            "idregex" | "pathregex" => match map.next_value::<Option<IgnoredAny>>()? {
+                None => Ok(()),
+                Some(_) => Err(compiled(&place)),
+            },
             _ => {
                 map.next_value::<IgnoredAny>()?;
                 Err(unknown(&place))
@@ -139,6 +163,21 @@ fn contradiction(place: &Place, other: &Place) -> FileError {
             place.line, other.line
         ),
         hint: Some("these are one field: keep the one that is meant".to_owned()),
+    }
+}
+
+/// What somebody wrote who took it for the pattern.
+fn compiled(place: &Place) -> FileError {
+    FileError {
+        problem: format!(
+            "line {}: {} is not read, and has a value",
+            place.line,
+            shown(&place.spelling)
+        ),
+        hint: Some(
+            "the patterns of a policy are spiffeidPattern and pathPattern: write it there, and leave this line out"
+                .to_owned(),
+        ),
     }
 }
 

@@ -8,7 +8,7 @@ permissions: [read, write]
 ";
 
 fn names(text: &str) -> Vec<String> {
-    read(text.as_bytes()).unwrap().into_iter().map(|request| request.name).collect()
+    read(text.as_bytes()).unwrap().requests.into_iter().map(|request| request.name).collect()
 }
 
 fn problem(text: &str) -> String {
@@ -33,7 +33,9 @@ fn every_way_to_write_one_policy_reads_the_same() {
         ONE.to_owned(),
         format!("---\n{ONE}..."),
         format!("# comment\n{ONE}id: acme-db\ncreatedAt: 2026-01-20T04:33:41Z\npathregex: null\n"),
-        // The same said twice is said once.
+        format!("{ONE}idregex: null\npathregex:\n"),
+        // The same said twice is said once, and permissions are a set.
+        format!("{ONE}Permissions: [write, read, write]\n"),
         format!("{ONE}name: acme-db\nPermissions: [read, write]\nid: ''\n"),
         ONE.replace("[read, write]", "\n  - read\n  - write"),
         ONE.replace("^spiffe", "'^spiffe").replace("acme/.*$\npath", "acme/.*$'\npath"),
@@ -47,7 +49,9 @@ fn every_way_to_write_one_policy_reads_the_same() {
             "pathPattern": "^tenants/acme/db/.*$", "permissions": ["read", "write"]}"#
             .to_owned(),
     ] {
-        assert_eq!(read(text.as_bytes()), Ok(vec![expected()]), "{text}");
+        let policies = read(text.as_bytes()).unwrap();
+        assert_eq!(policies.requests, [expected()], "{text}");
+        assert_eq!(policies.names_times, text.contains("createdAt"), "{text}");
     }
 }
 
@@ -127,6 +131,19 @@ fn two_fields_that_say_different_things_are_not_resolved_by_taking_one() {
     }
     let json = r#"{"name": "a", "spiffeidPattern": "^spiffe://a/b$", "pathPattern": "^a$", "permissions": ["read"], "permissions": ["super"]}"#;
     assert!(problem(json).contains("says something else"), "{}", problem(json));
+}
+
+// An edit of it was passed over.
+#[test]
+fn a_field_that_is_never_read_may_be_empty_and_nothing_else() {
+    insta::assert_snapshot!(problem(&format!("{ONE}idregex: ^spiffe://other$\n")), @r#"
+    Error reading policy file: policy.yaml: line 6: "idregex" is not read, and has a value
+    hint: the patterns of a policy are spiffeidPattern and pathPattern: write it there, and leave this line out
+    "#);
+    for field in ["effect: deny", "createdBy: me", "updatedby: me"] {
+        let problem = problem(&format!("{ONE}{field}\n"));
+        assert!(problem.contains("line 6: a policy has no field"), "{problem}");
+    }
 }
 
 #[test]

@@ -32,6 +32,9 @@ fn a_list_is_filtered_and_cut_on_either_kind_of_nexus() {
                 .map(|entry| entry["name"].as_str().unwrap())
                 .collect();
             assert_eq!(names.join(" "), expected, "{flags:?}");
+            // Nothing said that a list was cut.
+            let more = flags.contains(&"--limit");
+            assert_eq!(ran.stderr.contains("there are more"), more, "{flags:?}: {ran}");
         }
     }
 }
@@ -109,22 +112,20 @@ fn a_policy_and_the_list_have_upstreams_layout_in_every_format() {
     }
     --
     "#);
-    insta::assert_snapshot!(nexus.run(&["policy", "get", "--name", "acme-db", "-f", "yaml"]), @r"
+    insta::assert_snapshot!(nexus.run(&["policy", "get", "--name", "acme-db", "-f", "yaml"]), @r#"
     [0]
     id: acme-db
     name: acme-db
-    spiffeidpattern: ^spiffe://example\.org/acme/.*$
-    pathpattern: ^tenants/acme/db/.*$
+    spiffeidPattern: ^spiffe://example\.org/acme/.*$
+    pathPattern: ^tenants/acme/db/.*$
     permissions:
         - read
         - write
-    createdat: 2026-07-25T20:02:04.5Z
-    updatedat: 2026-07-25T20:02:04.5Z
-    idregex: null
-    pathregex: null
+    createdAt: "2026-07-25T20:02:04.5Z"
+    updatedAt: "2026-07-25T20:02:04.5Z"
 
     --
-    ");
+    "#);
 }
 
 #[test]
@@ -134,7 +135,7 @@ fn what_a_dry_run_shows_can_be_read_by_a_program() {
     let before = policies.lock().unwrap().clone();
     let printed = nexus.run(&["policy", "get", "p", "-f", "json"]).stdout;
     let wanted = printed.replace("\"write\"", "\"list\"");
-    let dry_run = ["policy", "apply", "--dry-run", "--file", "-", "-f", "json"];
+    let dry_run = ["policy", "apply", "--dry-run", "-f", "-", "--format", "json"];
     let ran = nexus.run_with(&dry_run, &wanted);
     let told: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(told["policies"][0]["change"], "replace", "{told}");
@@ -150,9 +151,54 @@ fn what_a_dry_run_shows_can_be_read_by_a_program() {
     assert!(!lost.is_empty() && lost.iter().all(|permission| *permission == "write"), "{told}");
     assert_eq!(*policies.lock().unwrap(), before);
     let yaml =
-        nexus.run_with(&["policy", "apply", "--dry-run", "--file", "-", "-f", "yaml"], &wanted);
+        nexus.run_with(&["policy", "apply", "--dry-run", "-f", "-", "--format", "yaml"], &wanted);
     assert!(yaml.stdout.starts_with("policies:\n"), "{yaml:?}");
     // Without a dry run there is nothing to format.
-    let ran = nexus.run_with(&["policy", "apply", "--file", "-", "-f", "json"], &wanted);
+    let ran = nexus.run_with(&["policy", "apply", "-f", "-", "--format", "json"], &wanted);
     assert_eq!(ran.exit, Exit::Usage);
+}
+
+#[test]
+fn a_list_that_a_limit_cuts_says_how_to_go_on_in_every_format() {
+    let (nexus, _) = nexus(Kind::Ours);
+    for name in ["a", "b b", "c"] {
+        assert_eq!(nexus.run(&create(name)).exit, Exit::Success);
+    }
+    for format in ["human", "json", "yaml"] {
+        let ran = nexus.run(&["policy", "list", "--limit", "2", "-f", format]);
+        assert_eq!(ran.stderr, "note: there are more: --after \"b b\" lists those that follow\n");
+        assert_eq!(nexus.run(&["policy", "list", "--limit", "3", "-f", format]).stderr, "");
+    }
+}
+
+// The YAML had spellings of its own, and two fields of which an edit was passed over.
+#[test]
+fn whatever_of_a_printed_policy_is_edited_is_applied_or_refused_or_told() {
+    let (nexus, policies) = nexus(Kind::Ours);
+    assert_eq!(nexus.run(&create("acme-db")).exit, Exit::Success);
+    for format in ["json", "yaml"] {
+        let printed = nexus.run(&["policy", "get", "acme-db", "-f", format]).stdout;
+        let apply = |edited: &str| nexus.run_with(&["policy", "apply", "-f", "-"], edited);
+        let told = apply(&printed);
+        assert_eq!(told.exit, Exit::Success, "{told}");
+        assert!(told.stderr.contains("those of the file are not applied"), "{told}");
+        for (from, to) in [("^spiffe", "^spiffe://other|spiffe"), ("^tenants", "tenants")] {
+            assert!(printed.contains(from), "{printed}");
+            assert_eq!(apply(&printed).exit, Exit::Success);
+            let before = policies.lock().unwrap().clone();
+            let ran = apply(&printed.replacen(from, to, 1));
+            let changed = before != *policies.lock().unwrap();
+            assert!(changed || ran.exit == Exit::Usage, "{ran}");
+        }
+        assert_eq!(apply(&printed).exit, Exit::Success);
+        let id_alone = apply(&printed.replacen("acme-db", "other", 1));
+        assert_eq!(id_alone.exit, Exit::Usage, "{id_alone}");
+        let added = match format {
+            "json" => printed.replacen('{', r#"{ "idregex": "^spiffe://other$","#, 1),
+            _ => format!("{}idregex: ^spiffe://other$\n", printed.trim_start()),
+        };
+        let compiled = apply(&added.replace("\n\n", "\n"));
+        assert_eq!(compiled.exit, Exit::Usage, "{compiled}");
+        assert!(compiled.stderr.contains("\"idregex\" is not read"), "{compiled}");
+    }
 }

@@ -54,7 +54,7 @@ fn our_nexus_answers_and_the_answer_is_printed_in_every_format() {
     assert_eq!(json["spiffeId"], APP);
     let yaml = [question("explain", "a/1", "read"), vec!["-f", "yaml"]].concat();
     let yaml = nexus.run(&yaml).stdout;
-    assert!(yaml.contains("allowed: false\n") && yaml.contains("nearmisses:\n"), "{yaml}");
+    assert!(yaml.contains("allowed: false\n") && yaml.contains("nearMisses:\n"), "{yaml}");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_clean_file_needs_neither_nexus_nor_agent_and_a_finding_is_an_exit_status() 
 #[test]
 fn what_a_file_may_not_hold_is_found_by_lint_and_not_only_refused() {
     let bad = TWO.replace("pathPattern: ^a$", "pathPattern: '^a($'");
-    let ran = run_alone(&["policy", "lint", "--file", "-", "-f", "json"], &bad);
+    let ran = run_alone(&["policy", "lint", "-f", "-", "--format", "json"], &bad);
     assert_eq!(ran.exit, Exit::Failure);
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(json["findings"][0]["code"], "invalid");
@@ -161,7 +161,7 @@ fn what_a_file_may_not_hold_is_found_by_lint_and_not_only_refused() {
     insta::assert_snapshot!(run_alone(&["policy", "apply", "--file", "-"], &bad), @"
     [2]
     --
-    Error: Error reading policy file: -: policy 1: pathPattern: missing closing ): `($` at byte 2
+    Error: Error reading policy file: standard input: policy 1: pathPattern: missing closing ): `($` at byte 2
     hint: correct the pattern; it follows the syntax of Go's regexp package
     ");
 }

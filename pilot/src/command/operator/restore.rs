@@ -1,0 +1,186 @@
+//! `spike operator restore`: shares are sent one by one, as the wire has it, and judged as one set.
+//!
+//! A share that SPIKE Nexus refuses does not end the command: one of the next may complete the set without it. Once the
+//! root key is back, the shares that were sent before are sent again, because only then can SPIKE Nexus tell for each of
+//! them whether it belongs to the key.
+
+use spike_common::client::CallError;
+use spike_common::identity::Role;
+use spike_common::wire::{Operation, RestoreRequest, RestoreResponse, Shard};
+use spike_crypto::Share;
+
+use super::shares;
+use crate::cli::RestoreArgs;
+use crate::context::{Context, Session};
+use crate::error::Error;
+use crate::output::one_line;
+
+/// What became of one share.
+enum Verdict {
+    /// No answer yet.
+    NotSent,
+    /// SPIKE Nexus keeps it until there are enough.
+    Kept,
+    /// It belongs to the key in use.
+    OfTheKey,
+    /// SPIKE Nexus does not take it, or not with the others.
+    Refused(Error),
+}
+
+/// The shares of one command, in the order given.
+struct Set<'s> {
+    each: Vec<(&'s (String, Share), Verdict)>,
+    progress: RestoreResponse,
+}
+
+pub(super) async fn run(arguments: RestoreArgs, context: &mut Context<'_>) -> Result<(), Error> {
+    let shares = shares::read(&arguments.files, context)?;
+    let session = context.nexus(&[Role::PilotRestore]).await?;
+    let each = shares.iter().map(|share| (share, Verdict::NotSent)).collect();
+    let mut set = Set { each, progress: RestoreResponse::default() };
+    if let Err(error) = set.send(&session).await {
+        return Err(set.failed(error));
+    }
+    if !set.progress.restored
+        && let Some(refused) = set.take_last_refusal()
+    {
+        return Err(set.failed(refused));
+    }
+    let told = if set.each.len() > 1 { set.lines() } else { Vec::new() };
+    let progress = set.progress;
+    context.streams.render(|out| {
+        told.iter().try_for_each(|line| writeln!(out, " {line}"))?;
+        out.write_all(summary(progress).as_bytes())
+    })?;
+    let strangers = set.strangers();
+    if !strangers.is_empty() {
+        context.streams.flush()?;
+        let text = format!("not of the root key, and not used: {}", strangers.join(", "));
+        context.streams.complain("warning:", &text);
+    }
+    Ok(())
+}
+
+impl Set<'_> {
+    /// Sends all of them, and those again that were sent before the key was back. Once it is back, nothing that goes wrong
+    /// is an error of the restore.
+    async fn send(&mut self, session: &Session) -> Result<(), Error> {
+        let mut unjudged = 0;
+        let last = self.each.len().saturating_sub(1);
+        for (position, (share, verdict)) in self.each.iter_mut().enumerate() {
+            let was_restored = self.progress.restored;
+            let more = position < last && !was_restored;
+            match feed(session, share, more, &mut self.progress).await {
+                Ok(answered) => *verdict = answered,
+                Err(_) if was_restored => return Ok(()),
+                Err(error) => return Err(error),
+            }
+            if self.progress.restored && !was_restored {
+                unjudged = position;
+            }
+        }
+        for (share, verdict) in self.each.iter_mut().take(unjudged) {
+            match feed(session, share, false, &mut self.progress).await {
+                Ok(answered) => *verdict = answered,
+                Err(_) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_last_refusal(&mut self) -> Option<Error> {
+        self.each.iter_mut().rev().find_map(|(_, verdict)| match verdict {
+            Verdict::Refused(_) => match std::mem::replace(verdict, Verdict::NotSent) {
+                Verdict::Refused(error) => Some(error),
+                Verdict::NotSent | Verdict::Kept | Verdict::OfTheKey => None,
+            },
+            Verdict::NotSent | Verdict::Kept | Verdict::OfTheKey => None,
+        })
+    }
+
+    /// The error of the command: the one that ended it, with what became of the other shares.
+    fn failed(&self, error: Error) -> Error {
+        if self.each.len() < 2 {
+            return error;
+        }
+        Error::PartlyRestored { error: Box::new(error), told: self.lines() }
+    }
+
+    /// One line for each share that was answered.
+    fn lines(&self) -> Vec<String> {
+        let line = |(share, verdict): &(&(String, Share), Verdict)| {
+            let what = match verdict {
+                Verdict::NotSent => return None,
+                Verdict::Kept => "kept until enough shares are there".to_owned(),
+                Verdict::OfTheKey => "belongs to the root key".to_owned(),
+                Verdict::Refused(error) => format!("refused: {}", reason(error)),
+            };
+            Some(format!("{}: {what}", subject(share)))
+        };
+        self.each.iter().filter_map(line).collect()
+    }
+
+    /// The shares that do not belong to the key that is in use.
+    fn strangers(&self) -> Vec<String> {
+        let stranger = |(share, verdict): &(&(String, Share), Verdict)| match verdict {
+            Verdict::Refused(_) if self.progress.restored => Some(subject(share)),
+            Verdict::Refused(_) | Verdict::NotSent | Verdict::Kept | Verdict::OfTheKey => None,
+        };
+        self.each.iter().filter_map(stranger).collect()
+    }
+}
+
+/// Sends one share, and says whether `more` of the set are about to follow. A refusal of this share is a verdict; everything else that goes wrong is an error.
+async fn feed(
+    session: &Session,
+    share: &(String, Share),
+    more: bool,
+    progress: &mut RestoreResponse,
+) -> Result<Verdict, Error> {
+    let request = RestoreRequest {
+        id: share.1.index.get().into(),
+        shard: Shard::new(share.1.value.expose_bytes()),
+        more,
+    };
+    let subject = subject(share);
+    let failed = session.failed(Operation::OperatorRestore, &subject);
+    match session.nexus.restore(&request).await.map_err(failed) {
+        Ok(answer) => {
+            *progress = answer;
+            Ok(if answer.restored { Verdict::OfTheKey } else { Verdict::Kept })
+        }
+        Err(error) if error.status() == Some(400) => Ok(Verdict::Refused(error)),
+        Err(error) => Err(error),
+    }
+}
+
+fn subject((origin, share): &(String, Share)) -> String {
+    format!("{origin} (number {})", share.index)
+}
+
+/// What SPIKE Nexus says of a share that it refused, without the rest of the message.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Call { error: CallError::Refused(refusal), .. } => {
+            let reason = refusal.reason.as_deref().unwrap_or("invalid request");
+            one_line(reason).into_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Upstream's texts, which its recovery drill looks for.
+fn summary(progress: RestoreResponse) -> String {
+    if progress.restored {
+        return "\n  SPIKE is now restored and ready to use.\n\n".to_owned();
+    }
+    format!(
+        "
+ Shards collected:  {}
+ Shards remaining:  {}
+ Please run `spike operator restore` again to provide the remaining shards.
+
+",
+        progress.collected, progress.remaining
+    )
+}
