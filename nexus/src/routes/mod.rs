@@ -237,3 +237,6 @@ fn told(error: &Error, call: Option<Operation>, exchange: &Exchange) -> String {
     }
     format!("[{code}] {text}")
 }
+
+#[cfg(test)]
+mod tests;
