@@ -89,7 +89,7 @@ impl Service for Daemon {
     }
 
     fn names((): ()) -> Names {
-        Names { label: "route", component: "handler", action: "act" }
+        Names { label: "route", component: "handler", action: "act", changes: true }
     }
 
     async fn carry_out(

@@ -55,6 +55,7 @@ impl Service for Nexus {
             label: operation.label(),
             component: operation.audit_component(),
             action: operation.audit_action(),
+            changes: operation.changes(),
         }
     }
 
