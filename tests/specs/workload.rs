@@ -182,7 +182,8 @@ async fn no_call_of_the_go_sdk_fails_at_two_hundred_a_second_under_one_spiffe_id
     steady_calls(&scenario, 5).await
 }
 
-/// The documented form, with the places that there are unless a setting says otherwise.
+/// The documented form, with the places that there are unless a setting says otherwise:
+/// `cargo test -p spike-tests --test specs workload::no_call -- --ignored --nocapture` tells what rate was reached.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute; run with --ignored"]
 async fn no_call_of_the_go_sdk_fails_in_a_minute_at_two_hundred_a_second() -> Result<()> {
