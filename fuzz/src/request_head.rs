@@ -107,7 +107,7 @@ impl Service for Daemon {
     }
 
     fn names((): ()) -> Names {
-        Names { label: "any", component: "any", action: "look" }
+        Names { label: "any", component: "any", action: "look", changes: false }
     }
 
     async fn carry_out(

@@ -336,10 +336,23 @@ impl Running {
     /// # Errors
     /// Where it does not start, or does not end within [`PATIENCE`].
     pub async fn run_as(&self, path: &str, command: &mut Command) -> Result<Output> {
+        self.run_as_for(path, command, PATIENCE).await
+    }
+
+    /// As [`Self::run_as`], for a command that may take so long.
+    ///
+    /// # Errors
+    /// Where it does not start, or does not end within `limit`.
+    pub async fn run_as_for(
+        &self,
+        path: &str,
+        command: &mut Command,
+        limit: Duration,
+    ) -> Result<Output> {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let (child, _registration) =
             self.workload_api().registry().spawn(command, self.id(path)?)?;
-        let ended = tokio::time::timeout(PATIENCE, child.wait_with_output());
+        let ended = tokio::time::timeout(limit, child.wait_with_output());
         Ok(ended.await.context("the command does not end")??)
     }
 

@@ -29,18 +29,23 @@ pub(crate) async fn build_go_sdk(cluster: &Running) -> Result<bool> {
     Ok(true)
 }
 
-/// Runs that program to its end: it must find everything as it should be, and tells of at least so many steps.
+/// How long that program may take: at its longest it is asked to go on for a minute.
+const RUN_LIMIT: Duration = Duration::from_mins(3);
+
+/// Runs that program to its end: it must find everything as it should be, and tells of at least so many steps. Gives back what
+/// it tells.
 pub(crate) async fn run_go_sdk(
     cluster: &Running,
     id: &str,
     arguments: &[&str],
     steps: usize,
-) -> Result<()> {
-    let output = cluster.run_as(id, cluster.command("go-sdk").args(arguments)).await?;
+) -> Result<String> {
+    let mut command = cluster.command("go-sdk");
+    let output = cluster.run_as_for(id, command.args(arguments), RUN_LIMIT).await?;
     let (told, wrong) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
     assert!(output.status.success(), "{told}{wrong}");
     assert!(told.lines().count() >= steps, "{told}");
-    Ok(())
+    Ok(told)
 }
 
 #[tokio::test]

@@ -150,6 +150,51 @@ async fn the_go_sdk_reads_its_own_and_nothing_else_until_its_policy_has_gone() -
     cluster.stop().await
 }
 
+/// Each call of the Go SDK opens a connection of its own and leaves it idle for half a minute.
+const CALLS_PER_SECOND: usize = 200;
+const SKIPPED: &str = "skipped: no go on PATH";
+
+/// Calls the Go SDK for so long: no call may fail, and every one has its audit line. Gives back what rate was reached; nothing
+/// where there is no Go.
+async fn steady_calls(scenario: &Scenario, seconds: usize) -> Result<Option<String>> {
+    let (cluster, _superuser) = with_own_secret(scenario).await?;
+    if !build_go_sdk(&cluster).await? {
+        cluster.stop().await?;
+        return Ok(None);
+    }
+    let arguments = ["steady", &seconds.to_string(), &CALLS_PER_SECOND.to_string()];
+    let told = run_go_sdk(&cluster, WORKLOAD, &arguments, 2).await?;
+    let metrics = cluster.metrics().await?;
+    let reads =
+        metrics.names().filter(|name| name.contains(r#"requests_total{route="secret_get""#));
+    let counts: Vec<_> = reads.map(|name| (name.to_owned(), metrics.get(name))).collect();
+    let good = r#"spike_requests_total{route="secret_get",status="200"}"#.to_owned();
+    let count = u32::try_from(seconds * CALLS_PER_SECOND)?;
+    assert_eq!(counts, [(good, Some(f64::from(count)))]);
+    let text = cluster.audit_text()?;
+    let lines = text.lines().filter(|line| line.contains("routeGetSecret"));
+    assert_eq!(lines.count(), seconds * CALLS_PER_SECOND);
+    cluster.stop().await?;
+    Ok(Some(told))
+}
+
+/// The short form, with fewer places, so that connections give way to new ones from the first second on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_of_the_go_sdk_fails_at_two_hundred_a_second_under_one_spiffe_id() -> Result<()> {
+    let scenario = scenario().setting("SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID", "128");
+    println!("{}", steady_calls(&scenario, 5).await?.unwrap_or(SKIPPED.to_owned()));
+    Ok(())
+}
+
+/// The documented form, with the places that there are unless a setting says otherwise:
+/// `cargo test -p spike-tests --test specs workload::no_call -- --ignored --nocapture` tells what rate was reached.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes a minute; run with --ignored"]
+async fn no_call_of_the_go_sdk_fails_in_a_minute_at_two_hundred_a_second() -> Result<()> {
+    println!("{}", steady_calls(&scenario(), 60).await?.unwrap_or(SKIPPED.to_owned()));
+    Ok(())
+}
+
 /// The shell lines of the page, between a put and a delete of the operator. Each answer of Nexus is a line: status, body.
 const WITH_CURL: &str = r#"
 set -eu

@@ -27,6 +27,8 @@ pub struct Entry<'a> {
     pub subject: Option<&'a str>,
     /// The status of the answer.
     pub status: u16,
+    /// Whether it changed anything that lasts.
+    pub is_change: bool,
     /// What went wrong, if anything: a code and words, never a value.
     pub error: Option<&'a str>,
     /// From arrival to answer.
@@ -80,6 +82,7 @@ mod tests {
             query: "action=get&x=\n\"",
             subject: Some("tenants/acme/db"),
             status: 401,
+            is_change: false,
             error: Some("[access_unauthorized] unauthorized"),
             duration: Duration::from_micros(12),
         }

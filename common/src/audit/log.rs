@@ -77,10 +77,13 @@ impl AuditLog {
 
     /// Writes the line of one request. The line is queued when this returns, whatever becomes of the future.
     ///
+    /// The line of a change that was made is written late, if it cannot be written in time: the future ends with an error then,
+    /// and the line stays in memory, within a bound.
+    ///
     /// The future ends when the operating system has the line. A reader that does not keep up is waited for, once, for two
     /// seconds; from then on lines are refused at once until it reads again.
     pub fn write(&self, entry: &Entry<'_>, now: OffsetDateTime) -> Writing {
-        Writing(self.lines.put(|line| entry.write(line, now)))
+        Writing(self.lines.put_as(entry.is_change, |line| entry.write(line, now)))
     }
 
     /// Writes the line of a handshake or a connection that was refused. Nobody waits for it. Beyond a hundred in a second

@@ -35,6 +35,7 @@ fn write(log: &AuditLog, status: u16) -> Writing {
         query: "",
         subject: None,
         status,
+        is_change: status == 200,
         error: None,
         duration: Duration::ZERO,
     };
@@ -104,7 +105,7 @@ async fn while_the_log_fails_no_change_may_begin_and_health_and_metrics_say_so()
 #[tokio::test]
 async fn after_the_mend_changes_may_begin_again_and_the_gap_is_in_the_log() {
     let log = full_disk();
-    assert!(write(&log, 200).await.is_err());
+    assert!(write(&log, 401).await.is_err());
     let (reader, writer) = io::pipe().unwrap();
     log.reopen(File::from(OwnedFd::from(writer)));
     until_mended(&log).await;
@@ -119,6 +120,22 @@ async fn after_the_mend_changes_may_begin_again_and_the_gap_is_in_the_log() {
     let error = records[0]["Err"].as_str().unwrap();
     assert!(error.starts_with("lines missing here, or written late: 1;"), "{error}");
     assert_eq!(records[1]["Status"], 204);
+}
+
+#[tokio::test]
+async fn the_line_of_a_change_that_was_made_is_not_lost_with_the_disk() {
+    let log = full_disk();
+    assert!(write(&log, 200).await.is_err(), "the change is answered with an error");
+    assert!(write(&log, 401).await.is_err());
+    let (reader, writer) = io::pipe().unwrap();
+    log.reopen(File::from(OwnedFd::from(writer)));
+    until_mended(&log).await;
+    drop(log);
+    let records = records(reader);
+    assert_eq!(records[0]["Status"], 200);
+    let error = records[1]["Err"].as_str().unwrap();
+    assert!(error.starts_with("lines missing here, or written late: 1;"), "{error}");
+    assert_eq!(records.len(), 2);
 }
 
 /// A file system of 1 MiB, in a mount namespace of a process that keeps it.

@@ -51,11 +51,14 @@ pub struct Names {
     pub component: &'static str,
     /// What was asked for, in a word; `fallback` where no route took the request.
     pub action: &'static str,
+    /// Whether it changes anything that lasts.
+    pub changes: bool,
 }
 
 impl Names {
     /// A request that no route takes.
-    pub const OTHER: Self = Self { label: "other", component: "", action: "fallback" };
+    pub const OTHER: Self =
+        Self { label: "other", component: "", action: "fallback", changes: false };
 }
 
 /// How a request ended, in the words of the audit log and of the metrics.
@@ -197,6 +200,7 @@ impl Exchange {
             query: self.query().unwrap_or_default(),
             subject: ending.subject,
             status: ending.status,
+            is_change: self.names.changes && ending.status < 400,
             error: ending.error,
             duration,
         };

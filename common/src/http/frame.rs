@@ -54,7 +54,7 @@ pub struct Frame {
     in_flight: Budget,
     memory: Budget,
     held_back: Budget,
-    denials: Arc<DenialLimit>,
+    pub(super) denials: Arc<DenialLimit>,
     pub(super) panics: Counter,
     /// Requests that are carried out in tasks of their own.
     pub(super) tasks: TaskTracker,

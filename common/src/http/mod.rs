@@ -18,7 +18,12 @@ mod reply;
 mod run;
 mod sending;
 
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -275,7 +280,9 @@ fn respond(reply: Reply, place: Option<Taken>) -> Response {
     reply.into_response(|body| Body::new(Sending::new(body, place)))
 }
 
-fn write_down(frame: &Frame, refused: &Refused<'_>) {
+/// Writes down what was refused before there was a request. `false`: the peer sends so many of those that its connection must
+/// end. They count as denials do.
+fn write_down(frame: &Frame, refused: &Refused<'_>) -> bool {
     let (action, status) = match refused.what {
         RefusedWhat::Handshake => ("handshake", 0),
         RefusedWhat::Connection => ("connect", 0),
@@ -283,6 +290,10 @@ fn write_down(frame: &Frame, refused: &Refused<'_>) {
     };
     let Refused { address, id: spiffe_id, reason, .. } = *refused;
     frame.audit().refused(&Refusal { action, address, spiffe_id, status, reason });
+    match (refused.what, spiffe_id) {
+        (RefusedWhat::Request(_), Some(id)) => frame.denials.allow(id, Instant::now(), 1).is_ok(),
+        (RefusedWhat::Request(_) | RefusedWhat::Handshake | RefusedWhat::Connection, _) => true,
+    }
 }
 
 #[cfg(test)]

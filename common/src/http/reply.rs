@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::Response,
 };
 use bytes::Bytes;
@@ -37,6 +37,8 @@ enum Kind {
     Text,
     /// What Go's server itself says.
     Plain,
+    /// As [`Kind::Plain`], and the connection ends: where the next request begins is not certain.
+    PlainAtEnd,
     /// Nothing but a status.
     Bare,
     Redirect(HeaderValue),
@@ -113,6 +115,10 @@ impl Reply {
             Kind::Plain => {
                 set(header::CONTENT_TYPE, "text/plain; charset=utf-8");
             }
+            Kind::PlainAtEnd => {
+                set(header::CONTENT_TYPE, "text/plain; charset=utf-8");
+                set(header::CONNECTION, "close");
+            }
             Kind::Bare => {}
             Kind::Redirect(location) => {
                 headers.insert(header::LOCATION, location);
@@ -137,6 +143,14 @@ pub(super) fn outside_the_handlers(exchange: &Exchange) -> Option<Reply> {
         if let Some(text) = text {
             return Some(plain(StatusCode::BAD_REQUEST, text));
         }
+        if !has_usual_transfer_encoding(&head.headers) {
+            let text = Bytes::from_static(b"400 Bad Request: unsupported transfer encoding");
+            return Some(Reply::of(StatusCode::BAD_REQUEST, Kind::PlainAtEnd, text));
+        }
+    } else if head.uri.path().is_empty() && head.method != Method::CONNECT {
+        // HTTP/2 without `:path`, which only CONNECT may leave out (RFC 9113, section 8.3.1). The library lets it pass
+        // where `:authority` is missing too.
+        return Some(plain(StatusCode::BAD_REQUEST, "400 Bad Request: missing :path"));
     }
     if head.method == Method::OPTIONS && head.uri.path() == "*" {
         return Some(Reply::of(StatusCode::OK, Kind::Bare, Bytes::new()));
@@ -154,6 +168,17 @@ pub(super) fn outside_the_handlers(exchange: &Exchange) -> Option<Reply> {
     let location =
         HeaderValue::from_str(&location).ok().filter(|location| location.len() <= MAX_LOCATION)?;
     Some(Reply::of(StatusCode::TEMPORARY_REDIRECT, Kind::Redirect(location), Bytes::new()))
+}
+
+/// Whether the body comes as it is or in chunks. Other codings, and lists of them, are read differently by different servers: who
+/// stands between a peer and Nexus could see other requests than Nexus does.
+fn has_usual_transfer_encoding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
 }
 
 const fn plain(status: StatusCode, body: &'static str) -> Reply {

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use axum::http::{HeaderValue, StatusCode, header, request};
+use axum::http::{HeaderValue, StatusCode, Uri, Version, header, request, uri};
 use bytes::Bytes;
 use futures_util::poll;
 use http_body_util::BodyExt;
@@ -89,7 +89,7 @@ impl Service for Daemon {
     }
 
     fn names((): ()) -> Names {
-        Names { label: "route", component: "handler", action: "act" }
+        Names { label: "route", component: "handler", action: "act", changes: true }
     }
 
     async fn carry_out(
@@ -205,7 +205,19 @@ async fn what_go_answers_by_itself_never_reaches_a_handler_and_has_its_line() {
     let without_host = Request::post("/v1/store/shard");
     let connect = Request::builder().method("CONNECT").uri("h:1").header("host", "h");
     let options = Request::options("*").header("host", "h");
-    for (request, status) in [(without_host, 400), (connect, 404), (options, 200)] {
+    let no_path = Uri::from_parts(uri::Parts::default()).unwrap();
+    let no_path = Request::post(no_path).version(Version::HTTP_2);
+    let coded = |coding| post("/").header(header::TRANSFER_ENCODING, coding);
+    let twice = coded("chunked").header(header::TRANSFER_ENCODING, "chunked");
+    for (request, status) in [
+        (without_host, 400),
+        (connect, 404),
+        (options, 200),
+        (no_path, 400),
+        (coded("identity, chunked"), 400),
+        (coded("gzip"), 400),
+        (twice, 400),
+    ] {
         assert_eq!(send(&daemon, request).await.status(), status);
         let line = daemon.lines(1).remove(0);
         assert_eq!(

@@ -1,6 +1,7 @@
 //! Lines that are written together, and the futures that wait for them.
 
 use std::{
+    ops::Range,
     pin::Pin,
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     task::{Context, Poll, Waker},
@@ -18,6 +19,8 @@ const TURNS: u8 = 16;
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
     pub(super) lines: u64,
+    /// Where the lines are that are written late rather than not at all.
+    kept: Vec<Range<usize>>,
     /// When its first line was put; `None` while it is empty.
     pub(super) opened: Option<Instant>,
     pub(super) completion: Arc<Completion>,
@@ -28,7 +31,26 @@ impl Batch {
     pub(super) fn new(queue: &Weak<Queue>, bytes: Vec<u8>, wakers: Vec<Waker>) -> Self {
         let (result, waiting) = (OnceLock::new(), Mutex::new(wakers));
         let completion = Completion { result, waiting, queue: Weak::clone(queue) };
-        Self { bytes, lines: 0, opened: None, completion: Arc::new(completion) }
+        let completion = Arc::new(completion);
+        Self { bytes, lines: 0, kept: Vec::new(), opened: None, completion }
+    }
+
+    /// Adds a line, and tells where it ends.
+    pub(super) fn add(&mut self, line: &[u8], keeps: bool) -> usize {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(line);
+        self.lines += 1;
+        let end = self.bytes.len();
+        if keeps {
+            self.kept.push(start..end);
+        }
+        end
+    }
+
+    /// The lines to be kept of which nothing is among the first `taken` bytes.
+    pub(super) fn kept_behind(&self, taken: usize) -> impl Iterator<Item = &[u8]> {
+        let behind = self.kept.iter().filter(move |range| range.start >= taken);
+        behind.filter_map(|range| self.bytes.get(range.clone()))
     }
 }
 

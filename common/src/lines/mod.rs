@@ -6,9 +6,13 @@
 //! whoever waits for a line writes the batch; only a disk that hangs can hold it there. Whatever waits for a reader is left to
 //! the thread.
 //!
+//! A line that is to be kept is written late where it cannot be written in time: whoever waits for it learns that it failed, and
+//! it stays in memory, within a bound, until lines can be written again.
+//!
 //! What a line says is its owner's business: the audit log and the log.
 
 mod batch;
+mod late;
 mod output;
 mod queue;
 mod sink;

@@ -17,6 +17,7 @@ use std::{
 use super::{
     Failure, Owner,
     batch::{Batch, BatchResult, Completion, PendingLine},
+    late::LateLines,
     output::Output,
     sink::{self, Sink},
 };
@@ -54,6 +55,7 @@ pub(super) struct Queue {
     open: Mutex<Open>,
     /// Locked before `open`, where both are.
     sink: Mutex<Sink>,
+    late: Mutex<LateLines>,
     thread: Thread,
     failure: AtomicU32,
     written: AtomicU64,
@@ -124,6 +126,7 @@ impl Lines {
             Queue {
                 open: Mutex::new(open),
                 sink: Mutex::new(Sink::new(output, reserves, empty(), Box::new(owner))),
+                late: Mutex::default(),
                 thread: thread.thread().clone(),
                 failure: AtomicU32::new(failure),
                 written: AtomicU64::new(0),
@@ -139,10 +142,15 @@ impl Lines {
 
     /// Puts the line that `make` appends, with its newline, to what it is given. The line is queued when this returns.
     pub(crate) fn put(&self, make: impl FnOnce(&mut Vec<u8>)) -> PendingLine {
+        self.put_as(false, make)
+    }
+
+    /// As [`Self::put`]; `keeps` says that the line is written late rather than not at all.
+    pub(crate) fn put_as(&self, keeps: bool, make: impl FnOnce(&mut Vec<u8>)) -> PendingLine {
         LINE.with_borrow_mut(|line| {
             line.clear();
             make(line);
-            let pending = self.put_line(line);
+            let pending = self.0.0.put(line, keeps);
             if line.capacity() > LONG_LINE {
                 *line = Vec::new();
             }
@@ -152,7 +160,7 @@ impl Lines {
 
     /// Puts a line that is made already, with its newline.
     pub(crate) fn put_line(&self, line: &[u8]) -> PendingLine {
-        self.0.0.put(line)
+        self.0.0.put(line, false)
     }
 
     /// Why lines fail at the moment, if they do. A failure stays until something was written again.
@@ -203,28 +211,44 @@ impl Queue {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, line: &[u8]) -> PendingLine {
+    fn put(&self, line: &[u8], keeps: bool) -> PendingLine {
         if self.failure() == Some(Failure::Stalled) {
-            self.failed.fetch_add(1, Relaxed);
-            return PendingLine::refused(Failure::Stalled);
+            return self.refuse(line, keeps);
         }
         let mut open = self.lock();
         let batch = &mut open.batch;
         if batch.bytes.len() + line.len() > BACKLOG {
             drop(open);
-            self.failed.fetch_add(1, Relaxed);
             // What waits is written before the failure can end, and ends it.
             self.set_failure(Some(Failure::Stalled));
-            return PendingLine::refused(Failure::Stalled);
+            return self.refuse(line, keeps);
         }
         if batch.opened.is_none() {
             batch.opened = Some(Instant::now());
         }
-        batch.bytes.extend_from_slice(line);
-        batch.lines += 1;
-        let (completion, end) = (Arc::clone(&batch.completion), batch.bytes.len());
+        let end = batch.add(line, keeps);
+        let completion = Arc::clone(&batch.completion);
         drop(open);
         PendingLine::put(completion, end)
+    }
+
+    fn refuse(&self, line: &[u8], keeps: bool) -> PendingLine {
+        if keeps {
+            self.late().keep(line);
+        }
+        self.failed.fetch_add(1, Relaxed);
+        PendingLine::refused(Failure::Stalled)
+    }
+
+    /// What is to be written late.
+    pub(super) fn late(&self) -> MutexGuard<'_, LateLines> {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what is to be kept of a batch of which so many bytes were written.
+    pub(super) fn keep_behind(&self, batch: &Batch, taken: usize) {
+        let mut late = self.late();
+        batch.kept_behind(taken).for_each(|line| late.keep(line));
     }
 
     pub(super) fn empty_batch(&self, bytes: Vec<u8>, wakers: Vec<Waker>) -> Batch {
@@ -291,6 +315,7 @@ impl Queue {
         let next = self.empty_batch(Vec::new(), Vec::new());
         let batch = std::mem::replace(&mut open.batch, next);
         drop(open);
+        self.keep_behind(&batch, 0);
         self.failed.fetch_add(batch.lines, Relaxed);
         batch.completion.complete(BatchResult::failed(failure), &mut Vec::new());
     }

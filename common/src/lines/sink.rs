@@ -101,6 +101,8 @@ impl Sink {
         if work.has_batch {
             self.commit(queue);
         } else if work.closed {
+            // The last chance for what is late.
+            self.write_gap(queue, Instant::now());
             return Step::End;
         } else if has_new_file {
             self.probe(queue);
@@ -120,9 +122,11 @@ impl Sink {
             Some(failure) => BatchResult::failed(failure),
             None => self.output.write(&batch.bytes, deadline),
         };
-        let written = match result.failure {
-            None => batch.lines,
-            Some(_) => newlines(batch.bytes.get(..result.taken).unwrap_or_default()),
+        let written = if result.failure.is_none() {
+            batch.lines
+        } else {
+            queue.keep_behind(&batch, result.taken);
+            newlines(batch.bytes.get(..result.taken).unwrap_or_default())
         };
         // Before anybody learns of it: who sees a line fail also sees that lines fail.
         self.report(queue, result.failure.or(self.output.space_failure()));
@@ -169,8 +173,17 @@ impl Sink {
         self.report(queue, failure.or_else(|| self.output.foreseen_failure()));
     }
 
-    /// Writes what is left of a line that was cut, and says how many lines are missing where some are.
+    /// Writes what is left of a line that was cut, and what is late, and says how many lines are missing where some are.
     fn write_gap(&mut self, queue: &Queue, deadline: Instant) -> Option<Failure> {
+        let late = queue.late().take();
+        if late.lines() > 0 {
+            let result = self.output.write(late.bytes(), deadline);
+            self.told += late.lines();
+            if result.failure.is_some() {
+                self.told -= queue.late().give_back(&late, result.taken);
+                return result.failure;
+            }
+        }
         let lost = queue.failed().saturating_sub(self.told);
         let mut line = Vec::new();
         if lost > 0 {

@@ -201,6 +201,60 @@ async fn a_full_disk_fails_lines_until_there_is_space_and_the_gap_is_told() {
     assert_eq!(*told.0.lock().unwrap(), [Some(Failure::Write(Errno::NOSPC)), None]);
 }
 
+fn put_to_keep(lines: &Lines, text: &str) -> PendingLine {
+    lines.put_as(true, |line| line.extend_from_slice(format!("{text}\n").as_bytes()))
+}
+
+#[tokio::test]
+async fn lines_to_be_kept_are_written_late_and_the_gap_tells_of_the_others() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let lines = lines_to(full);
+    for _ in 0..3 {
+        assert_eq!(put_to_keep(&lines, "kept").await, Err(Failure::Write(Errno::NOSPC)));
+        assert_eq!(put(&lines, "lost").await, Err(Failure::Write(Errno::NOSPC)));
+    }
+    let (reader, writer) = io::pipe().unwrap();
+    lines.replace(File::from(OwnedFd::from(writer)));
+    eventually("written again", || lines.failure().is_none());
+    put(&lines, "after").await.unwrap();
+    drop(lines);
+    assert_eq!(read_all(reader), ["kept", "kept", "kept", "gap 3", "after"]);
+}
+
+#[tokio::test]
+async fn a_line_to_be_kept_outlasts_a_stall_before_it_and_after_it_and_is_written_once() {
+    let (reader, lines) = piped();
+    let before =
+        (0..200).map(|number| put_to_keep(&lines, &format!("{number} {}", "x".repeat(1000))));
+    let before: Vec<_> = before.collect();
+    assert!(join_all(before).await.contains(&Err(Failure::Stalled)));
+    assert_eq!(poll_immediate(put_to_keep(&lines, "200 last")).await, Some(Err(Failure::Stalled)));
+    let reading = std::thread::spawn(move || read_all(reader));
+    eventually("written again", || lines.failure().is_none());
+    drop(lines);
+    let all = reading.join().unwrap();
+    let numbers: Vec<usize> =
+        all.iter().filter_map(|line| line.split_once(' ')?.0.parse().ok()).collect();
+    assert_eq!(numbers, (0..=200).collect::<Vec<_>>(), "{:?}", all.last());
+}
+
+#[tokio::test]
+async fn a_line_to_be_kept_that_waits_behind_a_write_that_hangs_is_written_when_it_returns() {
+    let (reader, lines) = piped();
+    let pending: Vec<_> = (0..200).map(|_| put(&lines, &"x".repeat(1023))).collect();
+    drop(put(&lines, "another"));
+    eventually("a batch in flight", || lines.counts().waiting_bytes == 0);
+    drop(put_to_keep(&lines, "behind it"));
+    lines.expire(Instant::now() + Duration::from_secs(10));
+    let ends = poll_immediate(join_all(pending)).await.unwrap();
+    assert!(ends.iter().all(|end| *end == Err(Failure::Stalled)));
+    let reading = std::thread::spawn(move || read_all(reader));
+    eventually("written again", || lines.failure().is_none());
+    drop(lines);
+    let all = reading.join().unwrap();
+    assert_eq!(all.iter().filter(|line| *line == "behind it").count(), 1);
+}
+
 #[tokio::test]
 async fn a_reader_that_has_closed_its_end_is_an_error_and_not_the_end() {
     let (reader, lines) = piped();

@@ -5,13 +5,16 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
-use axum::body::{Body, Bytes};
+use axum::{
+    body::{Body, Bytes},
+    http::HeaderMap,
+};
 use http_body::{Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -19,7 +22,12 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use super::{Peer, pause::Paused};
+use super::{
+    Peer,
+    ahead::{HeadReader, Sent},
+    heads::FrameReader,
+    pause::Paused,
+};
 
 /// How long a connection may take for each thing that it can be doing.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +54,13 @@ pub(super) struct Activity {
     head_since: AtomicU64,
     /// Bytes that came since the last request began or ended.
     received: AtomicU64,
+    /// HTTP/2: heads that came, and requests that began.
+    heads: AtomicU64,
+    begun: AtomicU64,
+    /// Everything that came was read when the stream was asked last.
+    is_drained: AtomicBool,
+    /// HTTP/1.1: what came of a request, and whether more did.
+    sent: Sent,
     /// HTTP/2 has frames between requests (pings, windows), so that a few bytes do not mean a request there.
     http2: bool,
 }
@@ -63,6 +78,10 @@ impl Activity {
             // The first request must come as fast as a head must: as if its first byte were here.
             head_since: AtomicU64::new(u64::from(!http2)),
             received: AtomicU64::new(0),
+            heads: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            is_drained: AtomicBool::new(false),
+            sent: Sent::default(),
             http2,
         }
     }
@@ -100,6 +119,17 @@ impl Activity {
         }
     }
 
+    /// HTTP/2: how many heads came that began no request.
+    pub(super) fn heads_without_request(&self) -> u64 {
+        self.heads.load(Relaxed).saturating_sub(self.begun.load(Relaxed))
+    }
+
+    /// Whether everything that came was read when the stream was asked last. To be asked between two turns of the connection:
+    /// every complete frame has then been looked at.
+    pub(super) fn is_drained(&self) -> bool {
+        self.is_drained.load(Relaxed)
+    }
+
     fn bytes_arrived(&self, count: usize) {
         if self.http2 {
             self.received.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Relaxed);
@@ -129,10 +159,15 @@ pub(super) struct Busy {
 }
 
 impl Busy {
-    pub(super) fn new(activity: Arc<Activity>) -> Self {
+    pub(super) fn new(activity: Arc<Activity>, headers: &HeaderMap) -> Self {
         activity.working.fetch_add(1, Relaxed);
         activity.head_since.store(0, Relaxed);
         activity.received.store(0, Relaxed);
+        if activity.http2 {
+            activity.begun.fetch_add(1, Relaxed);
+        } else {
+            activity.sent.begin(headers);
+        }
         Self { activity, answering: false }
     }
 
@@ -149,8 +184,13 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.activity.touch(Instant::now());
+        let now = Instant::now();
+        self.activity.touch(now);
         self.activity.received.store(0, Relaxed);
+        if !self.activity.http2 && self.activity.sent.is_ahead() {
+            // The head of the next request has begun.
+            self.activity.head_since.store(self.activity.millis(now), Relaxed);
+        }
         let count = if self.answering { &self.activity.answering } else { &self.activity.working };
         count.fetch_sub(1, Relaxed);
     }
@@ -200,11 +240,15 @@ pub(super) struct Watched {
     activity: Arc<Activity>,
     peer: Peer,
     paused: Paused,
+    frames: FrameReader,
+    heads: HeadReader,
 }
 
 impl Watched {
     pub(super) fn new(stream: TlsStream<TcpStream>, activity: Arc<Activity>, peer: Peer) -> Self {
-        Self { stream, activity, peer, paused: Paused::default() }
+        let (paused, frames, heads) =
+            (Paused::default(), FrameReader::new(), HeadReader::default());
+        Self { stream, activity, peer, paused, frames, heads }
     }
 }
 
@@ -214,13 +258,21 @@ impl AsyncRead for Watched {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, activity, peer, paused } = &mut *self;
+        let Self { stream, activity, peer, paused, frames, heads } = &mut *self;
         ready!(paused.poll_over(peer.pause(), cx));
         let before = buf.filled().len();
         let polled = Pin::new(stream).poll_read(cx, buf);
-        let count = buf.filled().len() - before;
-        if polled.is_ready() && count > 0 {
-            activity.bytes_arrived(count);
+        let bytes = buf.filled().get(before..).unwrap_or_default();
+        if polled.is_ready() && !bytes.is_empty() {
+            activity.bytes_arrived(bytes.len());
+            if activity.http2 {
+                activity.heads.fetch_add(frames.take(bytes), Relaxed);
+            } else {
+                heads.take(bytes, activity.is_idle(), &activity.sent);
+            }
+        }
+        if activity.http2 {
+            activity.is_drained.store(polled.is_pending(), Relaxed);
         }
         polled
     }

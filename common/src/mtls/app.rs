@@ -40,7 +40,7 @@ pub enum RefusedWhat {
     Request(u16),
 }
 
-type Refusals = Arc<dyn Fn(&Refused<'_>) + Send + Sync>;
+type Refusals = Arc<dyn Fn(&Refused<'_>) -> bool + Send + Sync>;
 
 /// Answers requests. None gets here without the verified peer that has sent it.
 #[derive(Clone)]
@@ -66,9 +66,13 @@ impl App {
     }
 
     /// Tells `refused` of every connection and request that was refused before anybody was asked to answer it. It is called
-    /// on the threads that serve and must not block.
+    /// on the threads that serve and must not block. What it returns says whether the connection may go on; `false` where the
+    /// peer was refused too often.
     #[must_use]
-    pub fn telling(mut self, refused: impl Fn(&Refused<'_>) + Send + Sync + 'static) -> Self {
+    pub fn telling(
+        mut self,
+        refused: impl Fn(&Refused<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
         self.refused = Some(Arc::new(refused));
         self
     }
@@ -90,11 +94,9 @@ impl App {
         (self.connect)(peer)
     }
 
-    /// Tells of a refusal.
-    pub(super) fn refused(&self, refused: &Refused<'_>) {
-        if let Some(tell) = &self.refused {
-            tell(refused);
-        }
+    /// Tells of a refusal, and whether the connection may go on.
+    pub(super) fn refused(&self, refused: &Refused<'_>) -> bool {
+        self.refused.as_ref().is_none_or(|tell| tell(refused))
     }
 }
 

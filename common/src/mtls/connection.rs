@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     error::Error,
-    future::Future,
+    future::{Future, poll_fn},
     io,
     net::SocketAddr,
     pin::Pin,
@@ -36,7 +36,10 @@ use super::{
     signal::Stage,
     words,
 };
-use crate::{budget::Over, clock};
+use crate::{
+    budget::{Class, Over},
+    clock,
+};
 
 /// The first byte of every TLS record that can open a connection.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -54,6 +57,10 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// The largest list of headers that HTTP/2 takes in. It counts 32 bytes for each besides its text (RFC 9113, section 6.5.2),
 /// so this is above [`MAX_HEAD`], which the text is then held against.
 const MAX_HEADER_LIST: u32 = 72 * 1024;
+/// Why there is a line of a head that became no request. The library does not say which of it was the reason.
+const BROKEN_HEAD: &str = "refused by the HTTP/2 layer: the head breaks its rules or is too large, there are too many \
+     streams, or the connection ends";
+const ENDED_BEFORE: &str = "the connection ended before the request was looked at";
 /// How long, and for how many bytes, a peer that did not speak TLS is listened to after its answer.
 const LINGER: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
 
@@ -142,8 +149,13 @@ impl Connection {
         let left = Duration::try_from(peer.not_after() - clock::now()).unwrap_or_default();
         let notice = left.saturating_sub(NOTICE.min(left / 4));
         let notice_at = (!http2).then(|| Instant::now().checked_add(notice)).flatten();
-        let id = peer.shared_id();
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity), peer.clone()));
+        let mut refusals = Refusals {
+            connection: &self,
+            peer: peer.clone(),
+            activity: Arc::clone(&activity),
+            told: 0,
+        };
         let service = PeerService {
             answers: self.shared.app.connect(peer),
             entry: Arc::clone(&self.entry),
@@ -152,19 +164,18 @@ impl Connection {
         };
         let ended = if http2 {
             let connection = http2_builder().serve_connection(io, service);
-            self.drive(connection, http2::Connection::graceful_shutdown).await
+            self.drive(connection, http2::Connection::graceful_shutdown, &mut refusals).await
         } else {
             let connection = http1_builder().serve_connection(io, service);
-            self.drive(connection, http1::Connection::graceful_shutdown).await
+            self.drive(connection, http1::Connection::graceful_shutdown, &mut refusals).await
         };
         // Most often the peer is gone, and what was wrong is the peer's to know. What it sent is ours to write down.
-        if let Some(error) = ended
-            && let Some((status, reason)) = malformed(&error)
-        {
-            let what = RefusedWhat::Request(status);
-            let refused = Refused { address: self.address, id: Some(&id), what, reason: &reason };
-            self.shared.refuse(Reason::Malformed, &refused);
+        if let Some((status, reason)) = ended.as_ref().and_then(malformed) {
+            refusals.tell(Reason::Malformed, status, &reason);
+            // Most often a head has broken the connection: then this was its line.
+            refusals.told += 1;
         }
+        refusals.tell_heads(ENDED_BEFORE);
     }
 
     fn no_room(&self, peer: &Peer, over: Over) {
@@ -182,13 +193,17 @@ impl Connection {
         &self,
         connection: C,
         shut_down: fn(Pin<&mut C>),
+        refusals: &mut Refusals<'_>,
     ) -> Option<hyper::Error> {
         tokio::pin!(connection);
         let mut stage = Stage::Open;
         loop {
             tokio::select! {
                 biased;
-                ended = connection.as_mut() => return ended.err(),
+                ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
+                    Poll::Pending if !refusals.may_go_on() => Poll::Ready(None),
+                    polled => polled.map(Result::err),
+                }) => return ended,
                 next = self.entry.signal.past(stage) => {
                     if next == Stage::Cut {
                         return None;
@@ -200,6 +215,39 @@ impl Connection {
                 }
             }
         }
+    }
+}
+
+/// Requests of one connection that nobody was asked to answer.
+struct Refusals<'a> {
+    connection: &'a Connection,
+    peer: Peer,
+    activity: Arc<Activity>,
+    /// Heads without a request that were told of.
+    told: u64,
+}
+
+impl Refusals<'_> {
+    /// Tells of the heads that the HTTP/2 library has refused by itself since the last time. `false`: they are too many.
+    fn may_go_on(&mut self) -> bool {
+        // Otherwise some may still become requests.
+        !self.activity.is_drained() || self.tell_heads(BROKEN_HEAD)
+    }
+
+    fn tell_heads(&mut self, reason: &str) -> bool {
+        let mut may_go_on = true;
+        while self.told < self.activity.heads_without_request() {
+            self.told += 1;
+            may_go_on &= self.tell(Reason::RefusedRequest, 400, reason);
+        }
+        may_go_on || self.peer.class() == Class::Reserved
+    }
+
+    fn tell(&self, counted: Reason, status: u16, reason: &str) -> bool {
+        let Connection { shared, address, .. } = self.connection;
+        let what = RefusedWhat::Request(status);
+        let refused = Refused { address: *address, id: Some(self.peer.id()), what, reason };
+        shared.refuse_once_more(counted, &refused)
     }
 }
 
@@ -283,7 +331,7 @@ impl hyper::service::Service<Request<Incoming>> for PeerService {
     type Future = InFlight;
 
     fn call(&self, request: Request<Incoming>) -> InFlight {
-        let busy = Busy::new(Arc::clone(&self.activity));
+        let busy = Busy::new(Arc::clone(&self.activity), request.headers());
         let is_http1 = request.version() < Version::HTTP_2;
         let answer = (self.answers)(request.map(Body::new));
         let entry = Arc::clone(&self.entry);

@@ -5,12 +5,14 @@
 //! domain, and the rule. Each request asks whether the identity still stands ([`Peer::check`]). Session tickets are never issued: a resumed session would skip all of this.
 
 mod activity;
+mod ahead;
 mod app;
 mod client;
 mod connection;
 mod dial;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod heads;
 mod pause;
 mod peer;
 mod roster;

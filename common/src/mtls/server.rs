@@ -202,8 +202,13 @@ pub(super) struct Shared {
 impl Shared {
     /// Counts a refusal, and tells whoever writes it down.
     pub(super) fn refuse(&self, counted: Reason, refused: &Refused<'_>) {
+        self.refuse_once_more(counted, refused);
+    }
+
+    /// As [`Self::refuse`], where the connection goes on. `false`: it must not, as its peer was refused too often.
+    pub(super) fn refuse_once_more(&self, counted: Reason, refused: &Refused<'_>) -> bool {
         self.metrics.refuse(counted);
-        self.app.refused(refused);
+        self.app.refused(refused)
     }
 }
 
@@ -269,6 +274,7 @@ pub(super) enum Reason {
     HandshakeFailed,
     PlainHttp,
     Malformed,
+    RefusedRequest,
 }
 
 impl Reason {
@@ -280,6 +286,7 @@ impl Reason {
             Self::HandshakeFailed => "handshake_failed",
             Self::PlainHttp => "plain_http",
             Self::Malformed => "malformed",
+            Self::RefusedRequest => "refused_request",
         }
     }
 }
@@ -308,7 +315,7 @@ impl ConnectionMetrics {
         );
         registry.register(
             "connections_refused",
-            "Connections that were refused or ended for what the peer did, by reason",
+            "Connections that were refused or ended for what the peer did, and requests that no handler saw, by reason",
             self.refused.clone(),
         );
     }

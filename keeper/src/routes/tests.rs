@@ -357,3 +357,40 @@ fn the_share_check_says_what_the_keeper_waits_for() {
     keeper.forget();
     assert!(keeper.check().is_err());
 }
+
+/// Polls an answer so often at the most, whenever it is woken. Tells whether it was ready by then.
+async fn polled(mut answer: spike_common::mtls::Answer, polls: usize) -> bool {
+    let mut left = polls;
+    let poll = |context: &mut std::task::Context<'_>| {
+        let Some(next) = left.checked_sub(1) else { return std::task::Poll::Ready(false) };
+        left = next;
+        answer.as_mut().poll(context).map(|_| true)
+    };
+    std::future::poll_fn(poll).await
+}
+
+#[tokio::test]
+async fn whenever_an_answer_is_given_up_the_share_and_the_audit_log_agree_on_every_route() {
+    for operation in KeeperOperation::ALL.iter().copied() {
+        let is_contribution = operation == KeeperOperation::Contribute;
+        let body = if is_contribution { contribution(&SHARE) } else { "{}".to_owned() };
+        let mut is_answered = false;
+        for polls in 0..10 {
+            let subject = Subject::new();
+            if !is_contribution {
+                assert_eq!(subject.post(NEXUS, CONTRIBUTE, &contribution(&SHARE)).await.0, 200);
+            }
+            let request = Request::post(operation.path()).header(header::HOST, "keeper");
+            let request = request.body(Body::from(body.clone())).unwrap();
+            is_answered =
+                polled(subject.app.connect(Peer::unverified(NEXUS))(request), polls).await;
+            let holds_a_share = subject.keeper.share(&Peer::unverified(NEXUS)).is_ok();
+            let lines = subject.audit_lines();
+            assert_eq!(lines.len(), if is_contribution { 1 } else { 2 }, "{operation} {polls}");
+            let status = lines[lines.len() - 1]["audit"]["Status"].as_u64();
+            assert_eq!(status, Some(if polls == 0 { 499 } else { 200 }), "{operation} {polls}");
+            assert_eq!(holds_a_share, !is_contribution || polls > 0, "{operation} {polls}");
+        }
+        assert!(is_answered, "{operation}");
+    }
+}

@@ -55,6 +55,7 @@ impl Service for Nexus {
             label: operation.label(),
             component: operation.audit_component(),
             action: operation.audit_action(),
+            changes: operation.changes(),
         }
     }
 
@@ -239,3 +240,6 @@ fn told(error: &Error, call: Option<Operation>, exchange: &Exchange) -> String {
     }
     format!("[{code}] {text}")
 }
+
+#[cfg(test)]
+mod tests;

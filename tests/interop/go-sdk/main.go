@@ -2,8 +2,9 @@
 //
 // It takes its identity from SPIFFE_ENDPOINT_SOCKET and Nexus from SPIKE_NEXUS_API_URL, as every program built on the
 // SDK does, and must be the superuser Pilot; with the argument "workload" or "denied" it is a workload, which a policy
-// lets read what is its own, or which none does. It prints one line per step and ends with status 1 at the first answer
-// that is not what the SDK's documentation promises.
+// lets read what is its own, or which none does; with "steady SECONDS CALLS_PER_SECOND" it is one that reads its own again
+// and again. It prints one line per step and ends with status 1 at the first answer that is not what the SDK's
+// documentation promises.
 package main
 
 import (
@@ -19,7 +20,7 @@ import (
 	sdkErrors "github.com/spiffe/spike-sdk-go/errors"
 )
 
-// limit bounds the whole run, the wait for an identity included.
+// limit bounds the whole run, the wait for an identity included, beyond the time that a run is asked to take.
 const limit = 60 * time.Second
 
 // path is where the steps work; it must not exist before.
@@ -32,21 +33,25 @@ type step struct {
 }
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	if err := run(ctx); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
+func run() error {
+	steps, takes, err := stepsOf(os.Args[1:])
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit+takes)
+	defer cancel()
 	client, failed := api.NewWithContext(ctx)
 	if failed != nil {
 		return fmt.Errorf("no identity: %w", failed)
 	}
 	defer func() { _ = client.Close() }()
-	for _, step := range stepsOf(os.Args[1:]) {
+	for _, step := range steps {
 		if err := step.run(ctx, client); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
@@ -55,11 +60,16 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-func stepsOf(arguments []string) []step {
-	if len(arguments) == 0 {
-		return superuserSteps()
+// stepsOf tells what is to be done, and how long that takes by its nature.
+func stepsOf(arguments []string) ([]step, time.Duration, error) {
+	switch {
+	case len(arguments) == 0:
+		return superuserSteps(), 0, nil
+	case arguments[0] == "steady":
+		return steadySteps(arguments[1:])
+	default:
+		return workloadSteps(arguments[0] == "workload"), 0, nil
 	}
-	return workloadSteps(arguments[0] == "workload")
 }
 
 func superuserSteps() []step {

@@ -47,6 +47,17 @@ async fn a_length_in_doubt_is_answered_400_and_nothing_after_it_is_read() -> Res
             "Transfer-Encoding: chunked, gzip\r\n",
             "0\r\n\r\n",
         ),
+        (
+            "an encoding that does nothing before the chunks",
+            "Transfer-Encoding: identity, chunked\r\n",
+            "0\r\n\r\n",
+        ),
+        ("chunks in chunks", "Transfer-Encoding: chunked, chunked\r\n", "0\r\n\r\n"),
+        (
+            "two encodings",
+            "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+            "0\r\n\r\n",
+        ),
         ("a folded field", "Transfer-Encoding:\r\n chunked\r\nContent-Length: 2\r\n", "{}"),
         ("a blank before the colon", "Content-Length : 2\r\n", "{}"),
         ("a blank before the name", " Content-Length: 2\r\n", "{}"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use spike_tests::{
-    Running, SUPERUSER,
+    PATIENCE, Running, SUPERUSER, eventually,
     hostile::{
         Http2Peer, MIB, Manners, Reply,
         flood::{Flood, flood},
@@ -169,13 +169,16 @@ async fn reply_to(cluster: &Running, fields: &[(&str, &str)]) -> Result<Reply> {
     peer.reply(stream).await
 }
 
-/// Each breaks one request (RFC 9113, section 8): it ends with a reset of its stream or a status of 400 and more.
+/// Each breaks one request (RFC 9113, section 8): it ends with a reset of its stream or a status of 400 and more, and
+/// has one audit line.
 #[tokio::test]
 async fn a_head_that_is_no_request_ends_its_stream_and_is_never_served() -> Result<()> {
     let cluster = scenario().start().await?;
+    let mut lines = 0;
     let with = |more: &[(&'static str, &'static str)]| [&POST, more].concat();
     for (what, fields) in [
         ("no path", POST[..3].to_vec()),
+        ("neither path nor authority", POST[..2].to_vec()),
         ("no method", POST[1..].to_vec()),
         ("two paths", with(&[(":path", LIST)])),
         ("a pseudo-header that is none", with(&[(":nonsense", "x")])),
@@ -190,8 +193,89 @@ async fn a_head_that_is_no_request_ends_its_stream_and_is_never_served() -> Resu
     ] {
         let reply = reply_to(&cluster, &fields).await.context(what)?;
         assert!(reply.status.is_none_or(|status| status >= 400), "{what}: {reply:?}");
+        lines += 1;
+        settled_lines(&cluster, lines).await.context(what)?;
     }
     operator_is_served(&cluster).await?;
+    assert_eq!(lines_of_the_workload(&cluster)?, lines);
+    cluster.stop().await
+}
+
+fn lines_of_the_workload(cluster: &Running) -> Result<usize> {
+    let workload = spiffe_id(WORKLOAD);
+    let records = audit_records(cluster)?;
+    Ok(records.iter().filter(|record| record["UserID"] == workload.as_str()).count())
+}
+
+/// Waits until there are so many audit lines of the workload.
+async fn settled_lines(cluster: &Running, lines: usize) -> Result<()> {
+    eventually(&format!("{lines} audit lines"), PATIENCE / 6, async || {
+        Ok((lines_of_the_workload(cluster)? >= lines).then_some(()))
+    })
+    .await
+}
+
+/// The library that reads HTTP/2 answers these by itself. Requests before, between and after them are served.
+#[tokio::test]
+async fn heads_that_the_http2_layer_refuses_have_one_audit_line_each_among_requests_that_have_theirs()
+-> Result<()> {
+    let cluster = scenario().start().await?;
+    let mut peer = peer(&cluster).await?;
+    let whole = flag::END_HEADERS | flag::END_STREAM;
+    let broken = [&POST[..], &[("connection", "close")]].concat();
+    let huge = "p".repeat(80 * 1024);
+    let (mut bytes, mut sound, mut last) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..10 {
+        let stream = peer.new_stream();
+        bytes.extend(head(stream, whole, &broken));
+        sound.push(peer.new_stream());
+        bytes.extend(head(sound[sound.len() - 1], whole, &POST));
+        last = peer.new_stream();
+        bytes.extend(head(last, whole, &broken));
+    }
+    peer.send_bytes(&bytes).await?;
+    for stream in sound {
+        assert_eq!(peer.status(stream).await?, Some(400), "a list without a body");
+    }
+    assert!(peer.reply(last).await?.reset.is_some());
+    let large = peer.ask_with(LIST, &[("x-padding", &huge)], b"{}").await?;
+    assert!(matches!(peer.status(large).await?, None | Some(431)));
+    settled_lines(&cluster, 31).await?;
+    // Those of one more request show that no line comes late.
+    assert_eq!(peer.post(LIST, b"{}").await?.status, Some(401));
+    settled_lines(&cluster, 32).await?;
+    let records = audit_records(&cluster)?;
+    let refused = records.iter().filter(|record| record["Action"] == "request");
+    let reasons: Vec<&str> = refused.filter_map(|record| record["Err"].as_str()).collect();
+    assert_eq!(reasons.len(), 21);
+    assert!(reasons.iter().all(|reason| reason.contains("HTTP/2 layer")), "{reasons:?}");
+    assert_eq!(lines_of_the_workload(&cluster)?, 32);
+    cluster.stop().await
+}
+
+/// They count as denials do: whoever sends too many loses its connection, long before the library would end it, and is told to
+/// wait where it is denied next.
+#[tokio::test]
+async fn a_flood_of_heads_that_the_http2_layer_refuses_ends_its_connection_and_others_are_served()
+-> Result<()> {
+    let rate = ("SPIKE_HTTP_SERVER_DENIALS_PER_SECOND", "SPIKE_HTTP_SERVER_DENIALS_BURST");
+    let cluster = scenario().setting(rate.0, "1").setting(rate.1, "10").start().await?;
+    let mut peer = peer(&cluster).await?;
+    let broken = [&POST[..], &[("connection", "close")]].concat();
+    for _ in 0..500 {
+        let stream = peer.new_stream();
+        let bytes = head(stream, flag::END_HEADERS | flag::END_STREAM, &broken);
+        if peer.has_ended() || peer.send_bytes(&bytes).await.is_err() {
+            break;
+        }
+    }
+    peer.ended(ENDS_WITHIN).await?;
+    operator_is_served(&cluster).await?;
+    let mut http1 = cluster.dial_as(WORKLOAD)?.connect().await?;
+    eventually("no more denials", PATIENCE, async || {
+        Ok((http1.post(LIST, "{}").await?.status == 429).then_some(()))
+    })
+    .await?;
     cluster.stop().await
 }
 

@@ -19,7 +19,7 @@ impl Guest {
     }
 
     fn begin_request(&self) -> Busy {
-        Busy::new(Arc::clone(&self.activity))
+        Busy::new(Arc::clone(&self.activity), &http::HeaderMap::new())
     }
 }
 

@@ -1,0 +1,79 @@
+//! Lines that could not be written in time and must not be lost: they are written as soon as lines can be written again.
+
+/// The most that is kept of them, in bytes.
+const LIMIT: usize = 4 << 20;
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub(super) struct LateLines {
+    bytes: Vec<u8>,
+    lines: u64,
+}
+
+impl LateLines {
+    /// Keeps a line, with its newline, behind the others. Where there is no room for it, it is lost.
+    pub(super) fn keep(&mut self, line: &[u8]) {
+        if self.bytes.len() + line.len() <= LIMIT {
+            self.bytes.extend_from_slice(line);
+            self.lines += 1;
+        }
+    }
+
+    /// Takes all of them.
+    pub(super) fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) const fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// Gives back those behind the first `taken` bytes, in front of what was kept meanwhile, and tells how many that were. A line
+    /// that was begun counts as taken.
+    pub(super) fn give_back(&mut self, late: &Self, taken: usize) -> u64 {
+        let meanwhile = self.take();
+        let mut start = 0;
+        for line in late.bytes.split_inclusive(|byte| *byte == b'\n') {
+            if start >= taken {
+                self.keep(line);
+            }
+            start += line.len();
+        }
+        let given_back = self.lines;
+        for line in meanwhile.bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.keep(line);
+        }
+        given_back
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_back_comes_before_what_came_meanwhile_and_no_line_twice() {
+        let mut kept = LateLines::default();
+        for line in ["one\n", "two\n", "three\n"] {
+            kept.keep(line.as_bytes());
+        }
+        let late = kept.take();
+        kept.keep(b"four\n");
+        // The second line was begun: its end is with the output.
+        assert_eq!(kept.give_back(&late, 5), 1);
+        assert_eq!((kept.bytes(), kept.lines()), (&b"three\nfour\n"[..], 2));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut kept = LateLines::default();
+        for _ in 0..LIMIT / 1024 + 10 {
+            kept.keep(&[b'\n'; 1024]);
+        }
+        assert_eq!(kept.bytes().len(), LIMIT);
+    }
+}

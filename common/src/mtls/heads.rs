@@ -1,0 +1,130 @@
+//! Heads of HTTP/2 requests as they come in, counted.
+//!
+//! The HTTP/2 library answers by itself what breaks its rules, and tells nobody. So the heads that came are counted here and
+//! held against the requests that began: what is missing was refused. Only the nine bytes before each frame are looked at,
+//! and memory for nothing else is kept.
+
+/// The length of what a client sends before its first frame (RFC 9113, section 3.4).
+const PREFACE: usize = 24;
+
+/// The length of what is before the payload of each frame (RFC 9113, section 4.1).
+const FRAME_HEAD: usize = 9;
+
+/// Frame types and a flag (RFC 9113, section 6).
+const HEADERS: u8 = 0x1;
+const CONTINUATION: u8 = 0x9;
+const END_HEADERS: u8 = 0x4;
+
+/// Where in the frames of one connection the bytes have come to.
+#[derive(Debug)]
+pub(super) struct FrameReader {
+    /// So many bytes are passed over before the next frame.
+    skip: usize,
+    /// The beginning of a frame's head, whose end has not come yet.
+    partial: [u8; FRAME_HEAD],
+    partial_len: usize,
+    /// The highest stream that has begun.
+    last_stream: u32,
+    /// The header block that is not complete yet begins a stream; it is no trailer.
+    begins_stream: bool,
+}
+
+impl FrameReader {
+    pub(super) const fn new() -> Self {
+        Self {
+            skip: PREFACE,
+            partial: [0; FRAME_HEAD],
+            partial_len: 0,
+            last_stream: 0,
+            begins_stream: false,
+        }
+    }
+
+    /// Takes the next bytes, and tells how many heads of requests are complete with them.
+    pub(super) fn take(&mut self, mut bytes: &[u8]) -> u64 {
+        let mut heads = 0;
+        loop {
+            let skipped = self.skip.min(bytes.len());
+            self.skip -= skipped;
+            bytes = bytes.get(skipped..).unwrap_or_default();
+            if bytes.is_empty() {
+                return heads;
+            }
+            let frame = match bytes.split_first_chunk() {
+                Some((frame, rest)) if self.partial_len == 0 => {
+                    bytes = rest;
+                    *frame
+                }
+                _ => {
+                    let Some(byte) = bytes.split_off_first() else { return heads };
+                    if let Some(place) = self.partial.get_mut(self.partial_len) {
+                        *place = *byte;
+                    }
+                    self.partial_len += 1;
+                    if self.partial_len < FRAME_HEAD {
+                        continue;
+                    }
+                    self.partial_len = 0;
+                    self.partial
+                }
+            };
+            heads += u64::from(self.completes_head(frame));
+        }
+    }
+
+    /// Whether the frame with this head completes the head of a request.
+    fn completes_head(&mut self, frame: [u8; FRAME_HEAD]) -> bool {
+        let [high, middle, low, kind, flags, stream @ ..] = frame;
+        let length = u32::from_be_bytes([0, high, middle, low]);
+        self.skip = usize::try_from(length).unwrap_or(usize::MAX);
+        match kind {
+            HEADERS => {
+                let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
+                self.begins_stream = stream > self.last_stream;
+                self.last_stream = stream.max(self.last_stream);
+            }
+            CONTINUATION => {}
+            _ => return false,
+        }
+        let is_complete = self.begins_stream && flags & END_HEADERS != 0;
+        self.begins_stream &= !is_complete;
+        is_complete
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, stream: u8, payload: usize) -> Vec<u8> {
+        let [.., high, low] = payload.to_be_bytes();
+        let mut frame = vec![0, high, low, kind, flags, 0, 0, 0, stream];
+        frame.resize(FRAME_HEAD + payload, HEADERS);
+        frame
+    }
+
+    #[test]
+    fn heads_are_counted_wherever_the_bytes_are_cut() {
+        let bytes = [
+            vec![HEADERS; PREFACE],
+            frame(0x4, 0, 0, 12),
+            // A whole head, its body, its trailers.
+            frame(HEADERS, END_HEADERS, 1, 300),
+            frame(0x0, 0, 1, 1000),
+            frame(HEADERS, END_HEADERS | 1, 1, 5),
+            // A head in three parts.
+            frame(HEADERS, 0, 3, 70),
+            frame(CONTINUATION, 0, 3, 0),
+            frame(CONTINUATION, END_HEADERS, 3, 70),
+            // One more, and a head that does not end.
+            frame(HEADERS, END_HEADERS, 5, 1),
+            frame(HEADERS, 0, 7, 1),
+        ]
+        .concat();
+        for length in 1..bytes.len() {
+            let mut frames = FrameReader::new();
+            let heads: u64 = bytes.chunks(length).map(|part| frames.take(part)).sum();
+            assert_eq!(heads, 3, "in parts of {length} bytes");
+        }
+    }
+}

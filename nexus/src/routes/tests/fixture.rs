@@ -1,0 +1,230 @@
+//! A Nexus without a network: its store is a file, its audit log is a file, its Keepers are never asked.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{body::Body, http::Request};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use serde_json::Value;
+use spike_common::{
+    audit::AuditLog,
+    budget::Bounds,
+    clock,
+    config::{Backend, KeeperPeers},
+    http::{BodyLimits, Frame, RequestLimits, RequestMetrics},
+    identity::TrustRootsByRole,
+    limit::Rate,
+    mtls::{Answer, ClientTimeouts, Peer},
+    svid::SvidSource,
+    telemetry::HealthView,
+    wire::Operation,
+};
+use spike_crypto::{Derivation, Quorum, RootKey, Share, split};
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use crate::{
+    access::Access,
+    nexus::Nexus,
+    operator::{KeySource, Shares},
+    policy::ReservedRule,
+    quorum::{AdoptError, Adopter, Candidates, Connection, Keepers, Restoration, Timing},
+    routes::app,
+    seal::{Seal, Unsealed},
+    secret::{SecretPath, Selector},
+    store::{Home, Options, PolicyText, Store},
+};
+
+/// What Nexus has when the request comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Its key and its data.
+    Unsealed,
+    /// Its data, and one share less than it needs.
+    OneShareShort,
+    /// A key that Bootstrap has not proved, and no data.
+    KeyUnproved,
+}
+
+/// The secret that is there, the one that is there and deleted, and the one that is not there.
+pub(super) const KEPT: &str = "data/kept";
+pub(super) const DELETED: &str = "data/deleted";
+pub(super) const NEW: &str = "data/new";
+/// The policy that is there, and the one that is not there.
+pub(super) const OLD_POLICY: &str = "old-policy";
+pub(super) const NEW_POLICY: &str = "new-policy";
+
+const KEEPERS: &str = "https://127.0.0.1:1,https://127.0.0.1:2,https://127.0.0.1:3";
+
+/// A Nexus and what belongs to it.
+pub(super) struct Fixture {
+    pub(super) nexus: Arc<Nexus>,
+    pub(super) shares: Vec<Share>,
+    directory: TempDir,
+}
+
+/// A key that is the same every time.
+pub(super) fn root_key() -> RootKey {
+    RootKey::from_bytes(&[1; 32]).unwrap()
+}
+
+pub(super) fn path(text: &str) -> SecretPath {
+    SecretPath::parse(text).unwrap()
+}
+
+/// Whom a policy of this name lets read, and what.
+pub(super) fn policy(name: &str) -> PolicyText {
+    PolicyText {
+        spiffe_id_pattern: format!("^{}$", reader(name)),
+        path_pattern: format!("^{}$", readable(name)),
+        permissions: vec!["read".to_owned()],
+    }
+}
+
+pub(super) fn reader(policy: &str) -> String {
+    format!("spiffe://spike.ist/workload/{policy}")
+}
+
+pub(super) fn readable(policy: &str) -> String {
+    format!("tenants/{policy}")
+}
+
+impl Fixture {
+    pub(super) async fn new(state: State) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::File(directory.path().join("data"));
+        let quorum = Quorum::new(3, 2).unwrap();
+        let shares = split(&root_key(), quorum, Derivation::Reject);
+        let seal = Arc::new(Seal::sealed("no share yet"));
+        match state {
+            State::Unsealed => {
+                seal.unseal(
+                    Unsealed::with_store(root_key(), store_with_rows(&home).await).unwrap(),
+                );
+            }
+            State::OneShareShort => store_with_rows(&home).await.close().await.unwrap(),
+            State::KeyUnproved => {}
+        }
+        let source = keys(&home, quorum, &seal);
+        if let KeySource::Shares(source) = &source {
+            arrange(state, source, &shares).await;
+        }
+        let access = Access::new(Arc::default(), Arc::clone(&seal), ReservedRule::Pattern);
+        let frame = frame(&directory.path().join("audit.log"));
+        let nexus =
+            Arc::new(Nexus::new(access, (seal, source), 65_536, frame, HealthView::default()));
+        Self { nexus, shares, directory }
+    }
+
+    /// Sends a request without a connection. Its body comes in two parts, and neither is there at once.
+    pub(super) fn send(&self, id: &str, operation: Operation, body: &Bytes) -> Answer {
+        let (first, second) = body.split_at(body.len() / 2);
+        let parts = [Bytes::copy_from_slice(first), Bytes::copy_from_slice(second)];
+        let body = Body::from_stream(stream::iter(parts).then(async |part| {
+            tokio::task::yield_now().await;
+            std::io::Result::Ok(part)
+        }));
+        let request = Request::post(operation.path_and_query()).header("host", "nexus");
+        app(&self.nexus).connect(Peer::unverified(id))(request.body(body).unwrap())
+    }
+
+    /// Waits until nothing works for a request any more: whatever does so holds Nexus.
+    pub(super) async fn quiet(&self) {
+        let quiet = async {
+            while Arc::strong_count(&self.nexus) > 1 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), quiet).await.expect("requests that end");
+    }
+
+    /// Every audit record so far.
+    pub(super) fn records(&self) -> Vec<Value> {
+        self.nexus.audit().flush();
+        let text = std::fs::read_to_string(self.directory.path().join("audit.log")).unwrap();
+        let line = |line| serde_json::from_str::<Value>(line).unwrap()["audit"].take();
+        text.lines().map(line).collect()
+    }
+
+    /// What is in use, where there is a key.
+    pub(super) fn unsealed(&self) -> Option<Arc<Unsealed>> {
+        self.nexus.seal().unsealed().ok()
+    }
+}
+
+async fn store_with_rows(home: &Home) -> Store {
+    let now = clock::unix_nanos();
+    let store = Store::open(home, &root_key(), &Options::default(), now).unwrap();
+    for name in [KEPT, DELETED] {
+        let value = Zeroizing::new(br#"{"k":"v"}"#.to_vec());
+        store.put(&path(name), value, now).await.unwrap();
+    }
+    assert!(store.delete(&path(DELETED), vec![Selector::Current], now).await.unwrap());
+    store.put_policy(OLD_POLICY, policy(OLD_POLICY), now).await.unwrap();
+    store
+}
+
+fn keys(home: &Home, quorum: Quorum, seal: &Arc<Seal>) -> KeySource {
+    let peers: KeeperPeers = KEEPERS.parse().unwrap();
+    let options = Options::default();
+    let adopter = Arc::new(Adopter::new(Arc::clone(seal), Some(home.clone()), options, false));
+    let timeouts = ClientTimeouts {
+        whole: Duration::from_secs(1),
+        dial: Duration::from_secs(1),
+        handshake: Duration::from_secs(1),
+        response_header: Duration::from_secs(1),
+        idle: Duration::from_secs(1),
+        idle_per_host: 1,
+    };
+    // Nobody is there. Keepers are not asked, as nobody tends them.
+    let source = SvidSource::follow("unix:///nowhere");
+    let roots = Arc::<TrustRootsByRole>::default();
+    let connection = Connection { source: &source, roots: &roots, timeouts };
+    let timing =
+        Timing { update_interval: Duration::from_mins(5), longest_pause: Duration::from_mins(5) };
+    let ours = (Arc::clone(seal), Arc::clone(&adopter));
+    let keepers = Keepers::new(&peers, &connection, ours, quorum, timing).unwrap();
+    KeySource::Shares(Shares {
+        backend: Backend::Sqlite,
+        quorum,
+        max_index: 3,
+        home: Some(home.clone()),
+        keepers: Arc::new(keepers),
+        adopter: Arc::clone(&adopter),
+        restoration: Restoration::new(Arc::clone(seal), adopter, quorum),
+    })
+}
+
+/// Brings a sealed Nexus into its state.
+async fn arrange(state: State, source: &Shares, shares: &[Share]) {
+    let copy = |share: &Share| Share { index: share.index, value: share.value.duplicate() };
+    match state {
+        State::Unsealed => {}
+        State::OneShareShort => {
+            let fed =
+                source.restoration.feed(copy(&shares[0]), false, &source.keepers).await.unwrap();
+            assert_eq!((fed.remaining, fed.done), (1, false));
+        }
+        State::KeyUnproved => {
+            let candidates = Candidates::find(&shares[..2], source.quorum).unwrap();
+            let adopted = source.adopter.adopt(candidates).await;
+            assert!(matches!(adopted, Err(AdoptError::NoData { .. })), "{adopted:?}");
+        }
+    }
+}
+
+fn frame(audit: &Path) -> Arc<Frame> {
+    let file = std::fs::File::create(PathBuf::from(audit)).unwrap();
+    let limits = RequestLimits {
+        body: BodyLimits { bytes: 1 << 20, time: Duration::from_mins(1) },
+        in_flight: Bounds::NONE,
+        memory: Bounds::NONE,
+        denials: Rate { per_second: 0, burst: 0 },
+    };
+    let labels = Operation::ALL.iter().copied().map(Operation::label);
+    Frame::new(AuditLog::to_file(file).unwrap(), RequestMetrics::new(labels), limits)
+}
