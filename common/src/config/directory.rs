@@ -13,8 +13,22 @@ use rustix::fs::Access;
 /// Where a configured directory must not be, nor below.
 ///
 /// `/root`, which upstream counts among them, is a home like any other: that of root, in a container of everybody.
+/// [`SOURCES`] are excepted.
 const SYSTEM: [&str; 10] =
     ["/etc", "/sys", "/proc", "/dev", "/bin", "/sbin", "/usr", "/lib", "/lib64", "/boot"];
+
+/// Where people keep source trees, and with them the state of a development cluster. Upstream refuses them.
+const SOURCES: [&str; 2] = ["/usr/src", "/usr/local/src"];
+
+/// The absolute path of a directory that a person names, without `.` and `..`. Nothing is looked at but the path.
+///
+/// # Errors
+/// [`DirectoryError::System`], [`DirectoryError::Control`] and [`DirectoryError::Relative`]: what a daemon would refuse
+/// whatever is found there.
+pub fn user_directory(path: &Path) -> Result<PathBuf, DirectoryError> {
+    let path = without_controls(absolute(path)?)?;
+    if belongs_to_system(&path) { Err(DirectoryError::System(path)) } else { Ok(path) }
+}
 
 /// What the environment says about one directory; not yet compared with the file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,9 +119,7 @@ impl DirectoryChoice {
                 (absolute(Path::new(&name))?, Origin::Temporary)
             }
         };
-        if base.to_string_lossy().contains(char::is_control) {
-            return Err(DirectoryError::Control(base));
-        }
+        let base = without_controls(base)?;
         if origin == Origin::Configured {
             check_configured(&base, &look)?;
         }
@@ -152,7 +164,7 @@ fn look(path: &Path) -> Found {
 
 /// Upstream's rules for a configured directory.
 fn check_configured(base: &Path, look: &impl Fn(&Path) -> Found) -> Result<(), DirectoryError> {
-    if base == Path::new("/") || SYSTEM.iter().any(|system| base.starts_with(system)) {
+    if belongs_to_system(base) {
         return Err(DirectoryError::System(base.to_owned()));
     }
     let parent = base.parent().unwrap_or(base);
@@ -161,6 +173,17 @@ fn check_configured(base: &Path, look: &impl Fn(&Path) -> Found) -> Result<(), D
         (Found::Nothing, Found::Nothing) => Err(DirectoryError::NoParent(parent.to_owned())),
         (Found::Nothing | Found::Directory { .. }, _) => Ok(()),
     }
+}
+
+fn belongs_to_system(path: &Path) -> bool {
+    let below =
+        |directories: &[&str]| directories.iter().any(|directory| path.starts_with(directory));
+    path == Path::new("/") || (below(&SYSTEM) && !below(&SOURCES))
+}
+
+fn without_controls(path: PathBuf) -> Result<PathBuf, DirectoryError> {
+    let controls = path.to_string_lossy().contains(char::is_control);
+    if controls { Err(DirectoryError::Control(path)) } else { Ok(path) }
 }
 
 /// Absolute, without `.` and `..`, by the text alone: as Go's `filepath.Abs`.
