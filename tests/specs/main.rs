@@ -29,6 +29,7 @@ mod soak;
 mod store;
 mod streams;
 mod telemetry;
+mod tour;
 mod wire;
 mod workload;
 
