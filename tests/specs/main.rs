@@ -17,6 +17,7 @@ mod interop;
 mod keepers;
 mod limits;
 mod lite;
+mod migrating;
 mod mixed;
 mod policies;
 mod readme;

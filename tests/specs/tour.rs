@@ -115,6 +115,11 @@ pub(crate) async fn tour(place: &Place) -> Result<()> {
         .collect();
     let printed = in_one_shell(place, &rest).await?;
     for (step, printed) in rest.iter().zip(&printed) {
+        // The README tells of this line, which depends on the user and the system.
+        let unlocked =
+            |line: &&str| line.starts_with("Trouble") && line.contains("memory is not locked");
+        let printed = printed.lines().filter(|line| !unlocked(line)).collect::<Vec<_>>().join("\n");
+        let printed = &printed;
         compare(&step.command, &step.output, printed, &mut words)?;
     }
     ensure!(printed.len() == rest.len(), "the shell ended after {}", printed.join("\n"));

@@ -156,3 +156,14 @@ fn on_a_real_file_system_a_file_in_the_way_is_found_and_nothing_is_created() {
     assert_eq!(configured("new").map(|found| found.path), Ok(base.join("new/data")));
     assert!(!base.join("new").exists());
 }
+
+#[test]
+fn a_source_tree_of_a_container_is_no_directory_of_the_system() {
+    for text in ["/usr/src/app/.spike-dev", "/usr/local/src/spike"] {
+        assert_eq!(user_directory(Path::new(text)), Ok(text.into()));
+    }
+    for text in ["/usr", "/usr/srcs", "/usr/local", "/usr/src/../lib"] {
+        let refused = user_directory(Path::new(text));
+        assert!(matches!(refused, Err(DirectoryError::System(_))), "{text}: {refused:?}");
+    }
+}
