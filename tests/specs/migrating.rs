@@ -142,6 +142,7 @@ struct Calls {
 
 impl Calls {
     /// Runs them.
+    #[expect(clippy::print_stdout, reason = "the output of a test says what it left out")]
     fn of(commands: &str) -> Result<Self> {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let at = |name: &str| dir.path().join(name);

@@ -82,6 +82,7 @@ impl Place {
 ///
 /// # Errors
 /// The command that printed something else than the README shows, and what it printed.
+#[expect(clippy::print_stdout, reason = "the output of a test says what it left out")]
 pub(crate) async fn tour(place: &Place) -> Result<()> {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"))?;
     let steps = steps(&text)?;

@@ -21,12 +21,11 @@ pub(super) fn run(
     command: &[OsString],
 ) -> Result<ExitCode, Failure> {
     // Removed when it is dropped.
-    let (dir, _fresh) = match dir {
-        Some(dir) => (dir, None),
-        None => {
-            let fresh = TemporaryDir::new()?;
-            (fresh.path().to_owned(), Some(fresh))
-        }
+    let (dir, _fresh) = if let Some(dir) = dir {
+        (dir, None)
+    } else {
+        let fresh = TemporaryDir::new()?;
+        (fresh.path().to_owned(), Some(fresh))
     };
     let config = options.config(dir, false)?;
     let status = runtime()?.block_on(async {

@@ -119,11 +119,12 @@ fn make(dir: &Path) -> io::Result<()> {
 /// Takes the rights of group and others away, if there are any. A file that was made by this program needs no change, so
 /// that a file system that knows no modes is no obstacle.
 fn make_private(path: &Path) -> io::Result<()> {
-    let mode = fs::metadata(path)?.mode();
-    if mode & 0o077 == 0 {
+    let mode = fs::metadata(path)?.mode() & 0o777;
+    let private = mode & 0o700;
+    if mode == private {
         Ok(())
     } else {
-        fs::set_permissions(path, Permissions::from_mode(mode & 0o700))
+        fs::set_permissions(path, Permissions::from_mode(private))
     }
 }
 
