@@ -57,7 +57,11 @@ pub(super) fn up(dir: Option<PathBuf>, options: &Options) -> Result<ExitCode, Fa
 async fn end(cluster: Cluster) -> Result<ExitCode, Failure> {
     complain("ending");
     let env = cluster.dir().join("env");
+    let logs = cluster.dir().join("logs");
     let clean = cluster.stop().await;
+    if !clean {
+        complain(&format!("a daemon did not end cleanly; its log is in {}", logs.display()));
+    }
     // A second terminal must not go on with a cluster that is gone.
     if let Err(error) = fs::remove_file(&env) {
         complain(&format!("{} stays behind: {error}", env.display()));
