@@ -6,7 +6,10 @@ mod workload;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    error::ErrorKind, parser::ValueSource,
+};
 use spiffe::TrustDomain;
 use spike_common::{
     config::{Backend, Environment, GoDuration},
@@ -25,8 +28,11 @@ pub(crate) const DIR_VARIABLE: &str = "SPIKE_DEV_DIR";
 /// For development and tests. Identities come from an authority that lives in the state directory, and every process of
 /// this user can be any workload.
 #[derive(Debug, Parser)]
-#[command(name = "spike-dev", version, args_conflicts_with_subcommands = true)]
+#[command(name = "spike-dev", version)]
 struct Cli {
+    /// State directory [default: ./.spike-dev, or where `. DIR/env` says; for `run` a fresh one that is removed at the end]
+    #[arg(long, value_name = "DIR", global = true)]
+    dir: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
@@ -49,9 +55,6 @@ enum Command {
     As {
         /// The path of the SPIFFE ID, such as /workload/app1
         id: String,
-        /// State directory of the running cluster
-        #[arg(long, value_name = "DIR")]
-        dir: Option<PathBuf>,
         /// The command and its arguments
         #[arg(last = true, required = true, value_name = "CMD")]
         command: Vec<OsString>,
@@ -63,18 +66,12 @@ enum Command {
         /// Where to write svid.pem, svid.key and bundle.pem
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
-        /// State directory of the running cluster
-        #[arg(long, value_name = "DIR")]
-        dir: Option<PathBuf>,
     },
 }
 
 /// What the cluster is to be.
 #[derive(Debug, Clone, Args)]
 struct Options {
-    /// State directory [default: ./.spike-dev; for `run` a fresh one that is removed at the end]
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
     /// Where Nexus keeps its data
     #[arg(long, value_enum, default_value_t = BackendArgument::Sqlite)]
     backend: BackendArgument,
@@ -142,15 +139,18 @@ fn trust_domain(text: &str) -> Result<TrustDomain, String> {
 
 /// Runs the command line.
 pub(crate) fn main(environment: &Environment) -> ExitCode {
-    let Cli { command, options } = Cli::parse();
+    let Cli { dir, command, options } = match parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     let done = match command {
-        None => up::up(&options),
-        Some(Command::Up(options)) => up::up(&options),
-        Some(Command::Run { options, command }) => run::run(&options, &command),
-        Some(Command::As { id, dir, command }) => {
+        None => up::up(dir, &options),
+        Some(Command::Up(options)) => up::up(dir, &options),
+        Some(Command::Run { options, command }) => run::run(dir, &options, &command),
+        Some(Command::As { id, command }) => {
             workload::run_as(&id, &state_dir(dir, environment), &command)
         }
-        Some(Command::Svid { id, out, dir }) => {
+        Some(Command::Svid { id, out }) => {
             workload::write_svid(&id, &state_dir(dir, environment), &out)
         }
     };
@@ -158,6 +158,25 @@ pub(crate) fn main(environment: &Environment) -> ExitCode {
         complain(&format!("error: {}", spike_common::daemon::chain(&*error)));
         ExitCode::FAILURE
     })
+}
+
+/// Parses the command line. An option of the cluster belongs after the command; before it, it would change nothing.
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(arguments)?;
+    if let (Some(command), Some(option)) = (matches.subcommand_name(), first_option(&matches)) {
+        let message =
+            format!("--{option} belongs after the command: spike-dev {command} --{option} ...");
+        return Err(Cli::command().error(ErrorKind::ArgumentConflict, message));
+    }
+    Cli::from_arg_matches(&matches)
+}
+
+/// The first option of the cluster that is given before a command.
+fn first_option(matches: &ArgMatches) -> Option<String> {
+    let options = Options::augment_args(clap::Command::new("options"));
+    let mut ids = options.get_arguments().map(|argument| argument.get_id().as_str());
+    let given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    ids.find(given).map(|id| id.replace('_', "-"))
 }
 
 fn state_dir(dir: Option<PathBuf>, environment: &Environment) -> PathBuf {
@@ -179,4 +198,36 @@ fn say(text: &str) {
 
 fn complain(text: &str) {
     console::complain(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Cli, String> {
+        parse(line.split(' ').map(OsString::from)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_state_directory_may_be_named_before_the_command_and_after_it() {
+        for line in [
+            "spike-dev --dir X run -- true",
+            "spike-dev run --dir X -- true",
+            "spike-dev --dir X as /a -- true",
+            "spike-dev as --dir X /a -- true",
+            "spike-dev --dir X svid /a --out o",
+            "spike-dev svid /a --out o --dir X",
+            "spike-dev up --dir X",
+            "spike-dev --dir X",
+        ] {
+            assert_eq!(parsed(line).unwrap().dir, Some(PathBuf::from("X")), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_option_of_the_cluster_before_the_command_is_an_error_that_says_where_it_belongs() {
+        let error = parsed("spike-dev --svid-ttl 10s run -- true").unwrap_err();
+        assert!(error.contains("spike-dev run --svid-ttl"), "{error}");
+        assert_eq!(parsed("spike-dev --keepers 5").unwrap().options.keepers, 5);
+    }
 }

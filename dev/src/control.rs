@@ -1,11 +1,14 @@
 //! How `spike-dev as` and `spike-dev svid` talk to the running `spike-dev`: one JSON line each way over a Unix socket.
 //!
-//! Whoever may open the socket is the user of the cluster, and could be every process of it anyway.
+//! Only the user of the cluster is answered, who could be every process of it anyway, and root.
 
 use std::{
-    fs::File,
+    fs::{File, Permissions},
     io::{self, BufRead, BufReader, Write},
-    os::{fd::AsRawFd, unix::net::UnixStream as BlockingStream},
+    os::{
+        fd::AsRawFd,
+        unix::{fs::PermissionsExt, net::UnixStream as BlockingStream},
+    },
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -104,7 +107,9 @@ pub(crate) fn listen(
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let listener = UnixListener::bind(socket)?;
+    let listener = UnixListener::bind(&socket)?;
+    // Until this line it has the mode of the umask; another user who gets in is not answered.
+    std::fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
     let shared = Arc::new(Shared { registry, ca, svid_ttl, registrations: Mutex::default() });
     let task = tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -120,12 +125,15 @@ pub(crate) fn listen(
 }
 
 async fn serve(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
-    let pid = stream.peer_cred()?.pid().and_then(|pid| u32::try_from(pid).ok());
+    let asking = stream.peer_cred()?;
+    let pid = asking.pid().and_then(|pid| u32::try_from(pid).ok());
+    let ours = asking.uid() == rustix::process::geteuid().as_raw() || asking.uid() == 0;
     let mut line = String::new();
     let (read, mut write) = stream.split();
     let mut read = tokio::io::BufReader::new(read.take(REQUEST_MAX));
     tokio::time::timeout(PATIENCE, read.read_line(&mut line)).await??;
     let answer = match (serde_json::from_str(&line), pid) {
+        _ if !ours => Answer::Refused("the cluster belongs to another user".to_owned()),
         (Ok(request), Some(pid)) => shared.answer(request, pid).await,
         (Ok(_), None) => Answer::Refused("the kernel does not say who is asking".to_owned()),
         (Err(error), _) => Answer::Refused(format!("not a request: {error}")),
@@ -159,22 +167,23 @@ impl Shared {
         })
     }
 
-    /// A path of our trust domain, or a whole ID of it.
+    /// A path of our trust domain, with or without the slash that it begins with, or a whole ID of it.
     fn id(&self, path: &str) -> Result<SpiffeId, ControlError> {
         let text = if path.starts_with("spiffe://") {
             path.to_owned()
         } else {
-            format!("{}{path}", self.ca.trust_domain().id_string())
+            let path = path.strip_prefix('/').unwrap_or(path);
+            format!("{}/{path}", self.ca.trust_domain().id_string())
         };
-        Ok(SpiffeId::new(text)?)
+        SpiffeId::new(text).map_err(|source| ControlError::Id { path: path.to_owned(), source })
     }
 }
 
 /// Why a request was refused.
 #[derive(Debug, thiserror::Error)]
 enum ControlError {
-    #[error("not a SPIFFE ID, which looks like /workload/app1")]
-    Id(#[from] spiffe::SpiffeIdError),
+    #[error("{path:?} is not the path of a SPIFFE ID, such as /workload/app1")]
+    Id { path: String, source: spiffe::SpiffeIdError },
     #[error(transparent)]
     Register(#[from] RegisterError),
     #[error(transparent)]

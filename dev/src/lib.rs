@@ -8,6 +8,7 @@ pub mod ca;
 mod cli;
 pub mod cluster;
 mod control;
+mod private;
 pub mod programs;
 mod temporary;
 pub mod workload_api;

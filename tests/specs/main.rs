@@ -18,6 +18,7 @@ mod interop;
 mod keepers;
 mod limits;
 mod lite;
+mod migrating;
 mod mixed;
 mod policies;
 mod readme;
@@ -30,6 +31,7 @@ mod soak;
 mod store;
 mod streams;
 mod telemetry;
+mod tour;
 mod wire;
 mod workload;
 

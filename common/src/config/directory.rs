@@ -13,8 +13,32 @@ use rustix::fs::Access;
 /// Where a configured directory must not be, nor below.
 ///
 /// `/root`, which upstream counts among them, is a home like any other: that of root, in a container of everybody.
+/// [`SOURCES`] are excepted.
 const SYSTEM: [&str; 10] =
     ["/etc", "/sys", "/proc", "/dev", "/bin", "/sbin", "/usr", "/lib", "/lib64", "/boot"];
+
+/// Where people keep source trees, and with them the state of a development cluster. Upstream refuses them.
+const SOURCES: [&str; 2] = ["/usr/src", "/usr/local/src"];
+
+/// The subdirectory of the database.
+const DATA: &str = "data";
+
+/// How long the path of the database's directory may be, in bytes: SQLite opens no file whose path has more than 512, and
+/// names of files are appended.
+const DATA_PATH_MAX: usize = 480;
+
+/// The absolute path of a directory that a person names for a whole cluster, without `.` and `..`. Nothing is looked at but the path.
+///
+/// # Errors
+/// [`DirectoryError`] other than of what is found there: what a daemon would refuse in any case.
+pub fn user_directory(path: &Path) -> Result<PathBuf, DirectoryError> {
+    let path = without_controls(absolute(path)?)?;
+    if belongs_to_system(&path) {
+        return Err(DirectoryError::System(path));
+    }
+    check_length(&path.join(DATA))?;
+    Ok(path)
+}
 
 /// What the environment says about one directory; not yet compared with the file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +92,13 @@ pub enum DirectoryError {
     /// A character that nobody means to write, such as the newline at the end of a file that the setting was read from.
     #[error("{0:?} has a control character in it")]
     Control(PathBuf),
+    /// The database could not be opened there.
+    #[error(
+        "a path of {} bytes is too long for the database, which takes {DATA_PATH_MAX} at most: {}",
+        .0.as_os_str().len(),
+        .0.display()
+    )]
+    TooLong(PathBuf),
     /// Something else than a directory is in the way.
     #[error("{} is not a directory", .0.display())]
     NotADirectory(PathBuf),
@@ -105,13 +136,14 @@ impl DirectoryChoice {
                 (absolute(Path::new(&name))?, Origin::Temporary)
             }
         };
-        if base.to_string_lossy().contains(char::is_control) {
-            return Err(DirectoryError::Control(base));
-        }
+        let base = without_controls(base)?;
         if origin == Origin::Configured {
             check_configured(&base, &look)?;
         }
         let path = base.join(self.subdirectory);
+        if self.subdirectory == DATA {
+            check_length(&path)?;
+        }
         // What is missing is created later; so what counts is the deepest part that exists.
         for existing in path.ancestors() {
             match look(existing) {
@@ -152,7 +184,7 @@ fn look(path: &Path) -> Found {
 
 /// Upstream's rules for a configured directory.
 fn check_configured(base: &Path, look: &impl Fn(&Path) -> Found) -> Result<(), DirectoryError> {
-    if base == Path::new("/") || SYSTEM.iter().any(|system| base.starts_with(system)) {
+    if belongs_to_system(base) {
         return Err(DirectoryError::System(base.to_owned()));
     }
     let parent = base.parent().unwrap_or(base);
@@ -161,6 +193,22 @@ fn check_configured(base: &Path, look: &impl Fn(&Path) -> Found) -> Result<(), D
         (Found::Nothing, Found::Nothing) => Err(DirectoryError::NoParent(parent.to_owned())),
         (Found::Nothing | Found::Directory { .. }, _) => Ok(()),
     }
+}
+
+fn belongs_to_system(path: &Path) -> bool {
+    let below =
+        |directories: &[&str]| directories.iter().any(|directory| path.starts_with(directory));
+    path == Path::new("/") || (below(&SYSTEM) && !below(&SOURCES))
+}
+
+fn check_length(data: &Path) -> Result<(), DirectoryError> {
+    let too_long = data.as_os_str().len() > DATA_PATH_MAX;
+    if too_long { Err(DirectoryError::TooLong(data.to_owned())) } else { Ok(()) }
+}
+
+fn without_controls(path: PathBuf) -> Result<PathBuf, DirectoryError> {
+    let controls = path.to_string_lossy().contains(char::is_control);
+    if controls { Err(DirectoryError::Control(path)) } else { Ok(path) }
 }
 
 /// Absolute, without `.` and `..`, by the text alone: as Go's `filepath.Abs`.

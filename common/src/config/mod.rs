@@ -27,7 +27,7 @@ mod url;
 mod document;
 
 pub use address::{ListenAddress, ListenAddressError};
-pub use directory::{Directory, DirectoryChoice, DirectoryError, Origin};
+pub use directory::{Directory, DirectoryChoice, DirectoryError, Origin, user_directory};
 pub use duration::{DurationError, GoDuration};
 pub use endpoint::{EndpointAddress, EndpointError, EndpointSocket, MAX_SOCKET_PATH};
 pub use environment::Environment;

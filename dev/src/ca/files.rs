@@ -1,8 +1,8 @@
 //! The authority on disk: three PEM files, each readable by its owner only.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
@@ -13,6 +13,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
 use super::{Ca, CaError, JwtSigner};
+use crate::private;
 
 const ROOT: &str = "ca.pem";
 const ROOT_KEY: &str = "ca-key.pem";
@@ -115,13 +116,7 @@ fn write_private(dir: &Path, name: &str, text: &str) -> Result<(), CaError> {
     let path = dir.join(name);
     let beside = dir.join(format!("{name}.new"));
     let write = || {
-        match fs::remove_file(&beside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
+        private::write_new(&beside, text, 0o600)?;
         fs::rename(&beside, &path)
     };
     write().map_err(|source| CaError::File { path: path.clone(), source })

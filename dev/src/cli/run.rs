@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     os::unix::process::ExitStatusExt,
-    path::Path,
+    path::PathBuf,
     process::{ExitCode, ExitStatus},
 };
 
@@ -15,10 +15,18 @@ use super::{
 };
 use crate::{cluster::Cluster, temporary::TemporaryDir};
 
-pub(super) fn run(options: &Options, command: &[OsString]) -> Result<ExitCode, Failure> {
-    let fresh = if options.dir.is_none() { Some(TemporaryDir::new()?) } else { None };
-    let dir = fresh.as_ref().map(TemporaryDir::path).or(options.dir.as_deref());
-    let dir = dir.unwrap_or(Path::new(super::DEFAULT_DIR)).to_owned();
+pub(super) fn run(
+    dir: Option<PathBuf>,
+    options: &Options,
+    command: &[OsString],
+) -> Result<ExitCode, Failure> {
+    // Removed when it is dropped.
+    let (dir, _fresh) = if let Some(dir) = dir {
+        (dir, None)
+    } else {
+        let fresh = TemporaryDir::new()?;
+        (fresh.path().to_owned(), Some(fresh))
+    };
     let config = options.config(dir, false)?;
     let status = runtime()?.block_on(async {
         let mut cluster = Cluster::start(&config).await?;

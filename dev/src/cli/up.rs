@@ -13,6 +13,7 @@ use super::{DEFAULT_DIR, DIR_VARIABLE, Failure, Options, complain, runtime, say}
 use crate::{
     cluster::{Cluster, Ended},
     control::{self, Control},
+    private,
 };
 
 /// How long a cluster may take to become ready.
@@ -20,8 +21,8 @@ pub(super) const READY_LIMIT: Duration = Duration::from_mins(1);
 /// How long a daemon that has ended stays down, so that one that cannot start does not spin.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
-pub(super) fn up(options: &Options) -> Result<ExitCode, Failure> {
-    let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DIR));
+pub(super) fn up(dir: Option<PathBuf>, options: &Options) -> Result<ExitCode, Failure> {
+    let dir = dir.unwrap_or_else(|| PathBuf::from(DEFAULT_DIR));
     let config = options.config(dir, true)?;
     runtime()?.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -43,7 +44,8 @@ pub(super) fn up(options: &Options) -> Result<ExitCode, Failure> {
             tokio::select! {
                 restarted = cluster.restart_next(RESTART_PAUSE) => {
                     let Ended { name, status, told } = restarted?;
-                    complain(&format!("{name} ended with {status}:\n{told}\nstarted it again"));
+                    let reason = if told.is_empty() { String::new() } else { format!(":\n{told}") };
+                    complain(&format!("{name} ended with {status}{reason}\n{name} was started again"));
                 }
                 _ = interrupt.recv() => return end(cluster).await,
                 _ = terminate.recv() => return end(cluster).await,
@@ -55,7 +57,11 @@ pub(super) fn up(options: &Options) -> Result<ExitCode, Failure> {
 async fn end(cluster: Cluster) -> Result<ExitCode, Failure> {
     complain("ending");
     let env = cluster.dir().join("env");
+    let logs = cluster.dir().join("logs");
     let clean = cluster.stop().await;
+    if !clean {
+        complain(&format!("a daemon did not end cleanly; its log is in {}", logs.display()));
+    }
     // A second terminal must not go on with a cluster that is gone.
     if let Err(error) = fs::remove_file(&env) {
         complain(&format!("{} stays behind: {error}", env.display()));
@@ -80,7 +86,8 @@ fn write_env(cluster: &Cluster) -> std::io::Result<()> {
             .chain([format!("export PATH={bin}\":$PATH\""), String::new()])
             .collect();
     let fresh = cluster.dir().join(".env.new");
-    fs::write(&fresh, lines.join("\n"))?;
+    // A shell runs what is in it, so that nobody else may write it, whatever the umask is.
+    private::write_new(&fresh, &lines.join("\n"), 0o600)?;
     fs::rename(fresh, cluster.dir().join("env"))
 }
 

@@ -2,15 +2,18 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, OpenOptions},
-    io::Write,
-    os::unix::{fs::OpenOptionsExt, process::CommandExt},
+    fs::DirBuilder,
+    io::ErrorKind,
+    os::unix::{fs::DirBuilderExt, process::CommandExt},
     path::Path,
     process::{Command, ExitCode},
 };
 
 use super::{Failure, say};
-use crate::control::{self, Answer, Request};
+use crate::{
+    control::{self, Answer, Request},
+    private,
+};
 
 /// Becomes the command: this process gets the SPIFFE ID and then runs the command in its place.
 pub(super) fn run_as(id: &str, dir: &Path, command: &[OsString]) -> Result<ExitCode, Failure> {
@@ -31,18 +34,16 @@ pub(super) fn write_svid(id: &str, dir: &Path, out: &Path) -> Result<ExitCode, F
         Answer::Svid { certificate, key, bundle } => (certificate, key, bundle),
         other => return Err(unexpected(other)),
     };
-    fs::create_dir_all(out)?;
+    // Whoever could write there could put another key in the place of this one.
+    DirBuilder::new().recursive(true).mode(0o755).create(out).map_err(|error| {
+        format!("--out {}: the directory cannot be made: {error}", out.display())
+    })?;
     for (name, mode, text) in
         [("svid.pem", 0o644, certificate), ("svid.key", 0o600, key), ("bundle.pem", 0o644, bundle)]
     {
         let path = out.join(name);
-        // A new file each time: an old one may be readable by others.
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path)?;
-        file.write_all(text.as_bytes())?;
+        private::write_new(&path, &text, mode)
+            .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
     }
     say(&format!("{0}/svid.pem {0}/svid.key {0}/bundle.pem", out.display()));
     Ok(ExitCode::SUCCESS)
@@ -50,10 +51,16 @@ pub(super) fn write_svid(id: &str, dir: &Path, out: &Path) -> Result<ExitCode, F
 
 fn ask(dir: &Path, request: &Request) -> Result<Answer, Failure> {
     control::ask(dir, request).map_err(|error| {
-        format!(
-            "no running cluster in {}: {error}; start one with spike-dev, or name it with --dir",
-            dir.display()
-        )
+        let dir = dir.display();
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::NotADirectory => {
+                format!("no cluster is running in {dir}; start one with spike-dev, or name it with --dir")
+            }
+            ErrorKind::PermissionDenied => {
+                format!("{dir} belongs to another user, and so does its cluster; name another with --dir")
+            }
+            _ => format!("the cluster in {dir} does not answer: {error}; see whether spike-dev still runs"),
+        }
         .into()
     })
 }

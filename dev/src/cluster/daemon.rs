@@ -1,7 +1,6 @@
 //! One daemon: a process with a SPIFFE ID, an address, a telemetry address and two logs.
 
 use std::{
-    fs::File,
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -20,6 +19,7 @@ use tokio::{
 use super::{
     last_words::{Marks, last_words},
     plan::Plan,
+    state_dir::open_log,
 };
 use crate::{
     programs::CHILD,
@@ -146,10 +146,9 @@ impl Daemon {
         &self.plan.audit
     }
 
-    /// What it said about its end: errors of its log, and complaints about its settings.
-    pub fn last_words(&self) -> String {
-        let words = last_words(&self.plan.log, &self.plan.audit, self.marks);
-        if words.is_empty() { "it said nothing".to_owned() } else { words }
+    /// What it said about its end, which was with `status`; empty if it said nothing.
+    pub fn last_words(&self, status: ExitStatus) -> String {
+        last_words(&self.plan.log, &self.plan.audit, self.marks, status)
     }
 
     /// Waits until the daemon says that it is ready.
@@ -174,10 +173,11 @@ impl Daemon {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.ended()? {
+                let words = self.last_words(status);
                 return Err(DaemonError::Ended {
                     name: self.plan.name.clone(),
                     status,
-                    told: self.last_words(),
+                    told: if words.is_empty() { "it gave no reason".to_owned() } else { words },
                     log: self.plan.log.clone(),
                 });
             }
@@ -279,11 +279,7 @@ impl Plan {
 
     fn spawn(&self, registry: &Registry) -> Result<(Child, Registration), DaemonError> {
         let log = |path: &Path| {
-            File::options()
-                .create(true)
-                .append(true)
-                .open(path)
-                .map_err(|source| DaemonError::Log { path: path.to_owned(), source })
+            open_log(path).map_err(|source| DaemonError::Log { path: path.to_owned(), source })
         };
         let mut command = Command::new(&self.program);
         command

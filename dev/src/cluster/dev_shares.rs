@@ -6,9 +6,8 @@
 //! are, and feeds them back at the next start.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs, io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -28,7 +27,10 @@ use spike_crypto::{Share, ShareError, ShareIndex, ShareValue};
 use zeroize::Zeroizing;
 
 use super::plan::member;
-use crate::ca::{Ca, CaError};
+use crate::{
+    ca::{Ca, CaError},
+    private,
+};
 
 /// The directory in the state directory.
 const DIR: &str = "dev-only-root-key-shares";
@@ -97,13 +99,14 @@ impl DevShares {
             fs::remove_dir_all(&fresh).map_err(file_error(&fresh))?;
         }
         fs::DirBuilder::new().mode(0o700).create(&fresh).map_err(file_error(&fresh))?;
-        write(&fresh.join("README"), README).map_err(file_error(&fresh))?;
+        private::write_new(&fresh.join("README"), README, 0o600).map_err(file_error(&fresh))?;
         for (index, shard) in &answer.shards {
             let path = fresh.join(format!("spike.recovery.{index}.txt"));
             let share = share(*index, shard);
             let share =
                 share.map_err(|source| DevSharesError::Share { path: path.clone(), source })?;
-            write(&path, &share.to_recovery_text()).map_err(file_error(&path))?;
+            private::write_new(&path, &share.to_recovery_text(), 0o600)
+                .map_err(file_error(&path))?;
         }
         fs::rename(&fresh, &self.0).map_err(file_error(&self.0))
     }
@@ -138,12 +141,6 @@ impl DevShares {
 fn share(index: i64, shard: &Shard) -> Result<Share, ShareError> {
     let index = ShareIndex::try_from(index)?;
     Ok(Share { index, value: ShareValue::from_bytes(shard.expose_secret())? })
-}
-
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }
 
 /// A client with the SPIFFE ID of an operator, made by the cluster's own authority.

@@ -9,16 +9,19 @@ mod last_words;
 mod plan;
 mod ports;
 mod shortcuts;
+mod state_dir;
 
 use std::{
     io,
     net::SocketAddr,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::Arc,
     time::Duration,
 };
 
+use rustix::process::Signal;
 use spiffe::{SpiffeId, TrustDomain};
 use spike_common::{
     clock,
@@ -29,12 +32,14 @@ use tokio::process::Command;
 pub use self::{
     daemon::{Daemon, DaemonError},
     dev_shares::DevSharesError,
+    state_dir::StateDirError,
 };
 use self::{
     dev_shares::DevShares,
     plan::{Plans, Settings, api_url, identity_settings, member},
     ports::Ports,
     shortcuts::Shortcuts,
+    state_dir::StateDir,
 };
 use crate::{
     ca::{Ca, CaError},
@@ -68,7 +73,6 @@ pub struct ClusterConfig {
 /// A running cluster. Dropping it ends every daemon at once; [`Cluster::stop`] does so in good order.
 #[derive(Debug)]
 pub struct Cluster {
-    dir: PathBuf,
     trust_domain: TrustDomain,
     workload_api: workload_api::Running,
     nexus: Daemon,
@@ -76,6 +80,8 @@ pub struct Cluster {
     bootstrap: Settings,
     /// Holds what cannot have a path in the state directory.
     shortcuts: Shortcuts,
+    /// Last, so that the directory is free for another cluster when everything else of this one has ended.
+    state: StateDir,
 }
 
 /// A daemon that has ended by itself.
@@ -85,7 +91,7 @@ pub struct Ended {
     pub name: String,
     /// How it ended.
     pub status: ExitStatus,
-    /// What it said about it itself.
+    /// What it said about it itself; empty if it said nothing.
     pub told: String,
 }
 
@@ -93,13 +99,8 @@ pub struct Ended {
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The state directory cannot be used.
-    #[error("{}: cannot be used as state directory", path.display())]
-    Directory {
-        /// The file or directory at fault.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    StateDir(#[from] StateDirError),
     /// The authority cannot be made or read.
     #[error("no certificate authority")]
     Ca(#[from] CaError),
@@ -113,7 +114,7 @@ pub enum ClusterError {
     #[error(transparent)]
     Daemon(#[from] DaemonError),
     /// Bootstrap failed.
-    #[error("bootstrap ended with {status}:\n{told}")]
+    #[error("bootstrap ended with {status}:\n{}", last_words::plain_lines(told).join("\n"))]
     Bootstrap {
         /// How it ended.
         status: ExitStatus,
@@ -140,21 +141,15 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError`] says what could not be had.
     pub async fn start(config: &ClusterConfig) -> Result<Self, ClusterError> {
-        let dir = std::path::absolute(&config.dir)
-            .map_err(|source| ClusterError::Directory { path: config.dir.clone(), source })?;
-        let in_dir = |source| ClusterError::Directory { path: dir.clone(), source };
-        if dir.to_str().is_none() {
-            // It is handed on in settings, which are text.
-            let source = io::Error::new(io::ErrorKind::InvalidInput, "its path is not UTF-8");
-            return Err(in_dir(source));
-        }
-        make_private(&dir).map_err(in_dir)?;
-        for part in ["bin", "data", "logs"] {
-            make_private(&dir.join(part)).map_err(in_dir)?;
-        }
-        programs::install(&config.binary, &dir.join("bin")).map_err(in_dir)?;
+        let state = StateDir::open(&config.dir)?;
+        let dir = state.path();
+        let in_dir = |part: &str| {
+            let path = dir.join(part);
+            move |source| StateDirError::File { path, source }
+        };
+        programs::install(&config.binary, &dir.join("bin")).map_err(in_dir("bin"))?;
         let ca = Ca::load_or_new(&dir.join("ca"), config.trust_domain.clone(), clock::now())?;
-        let shortcuts = Shortcuts::of(&dir).map_err(in_dir)?;
+        let shortcuts = Shortcuts::of(dir).map_err(in_dir(""))?;
         let workload_api = WorkloadApi::start(workload_api::Config {
             socket: shortcuts.socket.clone(),
             ca: Arc::new(ca),
@@ -163,20 +158,20 @@ impl Cluster {
         .await?;
         let mut ports = Ports::new(config.usual_ports);
         let identity = identity_settings(&config.trust_domain, &workload_api);
-        let plans = Plans::new(config, &dir, &identity, &mut ports).map_err(ClusterError::Port)?;
+        let plans = Plans::new(config, dir, &identity, &mut ports).map_err(ClusterError::Port)?;
         drop(ports);
         let registry = workload_api.registry();
         let keepers = plans.keepers.into_iter().map(|plan| Daemon::start(plan, registry));
         let keepers = keepers.collect::<Result<_, _>>()?;
         let nexus = Daemon::start(plans.nexus, registry)?;
         Ok(Self {
-            dir,
             trust_domain: config.trust_domain.clone(),
             workload_api,
             nexus,
             keepers,
             bootstrap: plans.bootstrap,
             shortcuts,
+            state,
         })
     }
 
@@ -190,7 +185,7 @@ impl Cluster {
             return Ok(());
         }
         let nexus = self.api_url()?;
-        let shares = DevShares::of(&self.dir);
+        let shares = DevShares::of(self.dir());
         self.nexus.serving(limit).await?;
         if shares.exist() {
             return Ok(shares.restore(self.workload_api.ca(), &nexus).await?);
@@ -208,7 +203,7 @@ impl Cluster {
         &self,
         settings: &[(String, String)],
     ) -> Result<String, ClusterError> {
-        let mut command = Command::new(self.dir.join("bin/bootstrap"));
+        let mut command = Command::new(self.dir().join("bin/bootstrap"));
         command
             .arg("-init")
             .envs(self.bootstrap.iter().chain(settings).map(|(name, value)| (name, value)))
@@ -248,7 +243,7 @@ impl Cluster {
     pub async fn stop(mut self) -> bool {
         let mut clean = true;
         for daemon in self.daemons_mut() {
-            clean &= daemon.terminate().await.is_ok_and(|status| status.success());
+            clean &= daemon.terminate().await.is_ok_and(ended_as_asked);
         }
         self.workload_api.shutdown().await;
         clean
@@ -256,7 +251,7 @@ impl Cluster {
 
     /// The state directory, as an absolute path.
     pub fn dir(&self) -> &Path {
-        &self.dir
+        self.state.path()
     }
 
     /// Where the programs are. This path can stand on `PATH`.
@@ -312,8 +307,9 @@ impl Cluster {
             })
         });
         let ((daemon, status), _, _) = futures_util::future::select_all(waits).await;
-        let ended =
-            Ended { name: daemon.name().to_owned(), status: status?, told: daemon.last_words() };
+        let status = status?;
+        let told = daemon.last_words(status);
+        let ended = Ended { name: daemon.name().to_owned(), status, told };
         tokio::time::sleep(pause).await;
         daemon.restart(registry)?;
         Ok(ended)
@@ -354,7 +350,7 @@ impl Cluster {
     }
 }
 
-fn make_private(dir: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+/// Whether a daemon ended well after SIGTERM. One that has just been started knows no signal yet, and has nothing to finish.
+fn ended_as_asked(status: ExitStatus) -> bool {
+    status.success() || status.signal() == Some(Signal::TERM.as_raw())
 }

@@ -156,3 +156,26 @@ fn on_a_real_file_system_a_file_in_the_way_is_found_and_nothing_is_created() {
     assert_eq!(configured("new").map(|found| found.path), Ok(base.join("new/data")));
     assert!(!base.join("new").exists());
 }
+
+#[test]
+fn a_source_tree_of_a_container_is_no_directory_of_the_system() {
+    for text in ["/usr/src/app/.spike-dev", "/usr/local/src/spike"] {
+        assert_eq!(user_directory(Path::new(text)), Ok(text.into()));
+    }
+    for text in ["/usr", "/usr/srcs", "/usr/local", "/usr/src/../lib"] {
+        let refused = user_directory(Path::new(text));
+        assert!(matches!(refused, Err(DirectoryError::System(_))), "{text}: {refused:?}");
+    }
+}
+
+#[test]
+fn a_path_that_is_too_long_for_the_database_is_refused_and_not_found_out_later() {
+    let long = |length: usize| format!("/srv/{}", "x".repeat(length - "/srv/".len()));
+    let longest = DATA_PATH_MAX - "/data".len();
+    let (fits, over) = (long(longest), long(longest + 1));
+    assert!(resolve(&choice(Some(&fits), None, "ann")).is_ok());
+    assert_eq!(user_directory(Path::new(&fits)), Ok(fits.into()));
+    let refused = resolve(&choice(Some(&over), None, "ann"));
+    assert!(matches!(refused, Err(DirectoryError::TooLong(_))), "{refused:?}");
+    assert!(matches!(user_directory(Path::new(&over)), Err(DirectoryError::TooLong(_))));
+}

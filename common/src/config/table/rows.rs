@@ -211,7 +211,8 @@ section! {
      is `$SPIKE_BOOTSTRAP_STATE_DIR/bootstrap/bootstrap-completed.json`. Without the variable it is `$HOME/.spike/data` (or \
      `…/recover`, `…/bootstrap`), and without `HOME` `/tmp/.spike-$USER/data`. What is missing is created \
      with mode 0700. A configured directory must not be `/` nor lie in `/etc`, `/sys`, `/proc`, `/dev`, `/bin`, `/sbin`, \
-     `/usr`, `/lib`, `/lib64` or `/boot`; if it is missing, its parent must exist; it must be writable.";
+     `/usr`, `/lib`, `/lib64` or `/boot`, except in `/usr/src` and `/usr/local/src`; if it is missing, its parent must exist; it \
+     must be writable. The path of the database's directory may have 480 bytes.";
 
     SPIKE_NEXUS_DATA_DIR, Unset("`$HOME/.spike`"), Rule::Directory, NEXUS,
         "Where the database lives; read on the `sqlite` backend, and checked at start.",
