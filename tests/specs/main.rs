@@ -10,6 +10,7 @@ mod bundles;
 mod cipher;
 mod cli;
 mod config;
+mod documents;
 mod first_hour;
 mod hostile;
 mod identity;
