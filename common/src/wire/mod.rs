@@ -26,6 +26,7 @@ mod metadata;
 mod not_ready;
 mod operation;
 mod operator;
+mod percent;
 mod policy;
 pub mod rules;
 mod secret;
@@ -61,6 +62,7 @@ pub use metadata::{
 pub use not_ready::NotReady;
 pub use operation::{KeeperOperation, Operation};
 pub use operator::{RecoverResponse, RestoreRequest, RestoreResponse};
+pub use percent::percent_decoded;
 pub use policy::{
     Policy, PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest,
     PolicyPutResponse,
