@@ -8,9 +8,11 @@
 //! whether a share or a pattern is any good. Decoding checks the *form* of a body only, since upstream answers 400 for
 //! a malformed body before it authorizes, and validates fields after (wire-api 4.3).
 //!
-//! This is the only module that turns a secret into JSON, field by field: into buffers that are sized before they are
-//! filled and wiped when the last reference goes. Bodies are read as Go's `encoding/json` reads them (wire-api 4.2);
-//! what that means in detail is said in `go_json`.
+//! Each body is declared once, with the macro of `body`: its fields and their keys. Bodies are read as Go's
+//! `encoding/json` reads them (wire-api 4.2); what that means in detail is said in `go_json`.
+//!
+//! This is the only module that turns a secret into JSON: into buffers that are sized before they are filled and wiped
+//! when the last reference goes.
 
 #[macro_use]
 mod body;

@@ -50,10 +50,8 @@ impl Field for SecretValues {
 
     fn read(&mut self, from: &mut Reader<'_>) -> Result<(), JsonError> {
         let present = from.object(|name, from| {
-            let text = match from.null()? {
-                true => SecretText::default(),
-                false => from.string()?.decode_secret(),
-            };
+            let text =
+                if from.null()? { SecretText::default() } else { from.string()?.decode_secret() };
             self.insert(name.as_str().to_owned(), text);
             Ok(())
         })?;

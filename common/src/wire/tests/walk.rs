@@ -77,9 +77,9 @@ fn the_keys_of_every_body_match_in_any_case_of_letters() {
             let Value::Object(given) = serde_json::from_slice(&seed).unwrap() else { panic!() };
             let upper: Value = given
                 .into_iter()
-                .map(|(key, value)| match body.keys.contains(&key.as_str()) {
-                    true => (key.to_ascii_uppercase(), value),
-                    false => (key, value),
+                .map(|(key, value)| {
+                    let declared = body.keys.contains(&key.as_str());
+                    (if declared { key.to_ascii_uppercase() } else { key }, value)
                 })
                 .collect();
             let upper = serde_json::to_vec(&upper).unwrap();
