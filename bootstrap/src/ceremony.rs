@@ -1,6 +1,7 @@
 //! The ceremony itself: a new key, its shares, and a text that only a holder of the key can read. Nothing is sent or
 //! stored here. The key lives no longer than this takes; what leaves are shares, a ciphertext and a hash.
 
+use base16ct::lower;
 use sha2::{Digest, Sha256};
 use spike_common::wire::VerifyRequest;
 use spike_crypto::{
@@ -44,7 +45,7 @@ pub(crate) fn perform(quorum: Quorum, text: &[u8; 32]) -> Result<Ceremony, Rando
 impl Proof {
     /// Encrypts the 64 hex digits of `text` under `key`.
     fn new(key: &RootKey, text: &[u8; 32]) -> Result<Self, RandomError> {
-        let text = Zeroizing::new(hex(text));
+        let text = Zeroizing::new(lower::encode_string(text));
         let encrypted =
             RootCipher::new(key).aead().encrypt(text.as_bytes(), &AssociatedData::none())?;
         Ok(Self {
@@ -52,17 +53,9 @@ impl Proof {
                 nonce: encrypted.nonce.to_vec(),
                 ciphertext: encrypted.ciphertext,
             },
-            answer: hex(&Sha256::digest(text.as_bytes())),
+            answer: lower::encode_string(&Sha256::digest(text.as_bytes())),
         })
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    // Sized before it is filled: growing would leave a copy behind.
-    let mut text = String::with_capacity(2 * bytes.len());
-    text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0f)]));
-    text
 }
 
 #[cfg(test)]
@@ -82,7 +75,7 @@ mod tests {
         let text =
             aead.aead().decrypt(nonce, &proof.question.ciphertext, &AssociatedData::none()).ok()?;
         assert!(text.len() == 64 && text.iter().all(u8::is_ascii_hexdigit));
-        Some(hex(&Sha256::digest(&text)))
+        Some(lower::encode_string(&Sha256::digest(&text)))
     }
 
     #[test]
@@ -125,7 +118,7 @@ mod tests {
         let shown = format!("{ceremony:?}");
         for share in &ceremony.shares {
             let bytes = share.value.expose_bytes();
-            assert!(!shown.contains(&hex(bytes)));
+            assert!(!shown.contains(&lower::encode_string(bytes)));
             let list = format!("{:?}", &bytes[..8]);
             assert!(!shown.contains(list.trim_matches(['[', ']'])), "{shown}");
         }

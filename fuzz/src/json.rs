@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use serde::de::IgnoredAny;
-use spike_common::wire::{MAX_DEPTH, SecretValues};
+use spike_common::wire::{BodyKind, MAX_DEPTH, SecretValues, bodies};
 
 /// Whether the bytes are JSON by its grammar. Invalid UTF-8 within strings passes, as it does in Go.
 pub(crate) fn is_json(body: &[u8]) -> bool {
@@ -31,24 +31,40 @@ pub(crate) fn depth(json: &[u8]) -> usize {
     most
 }
 
-/// What was decoded is JSON within the bounds, and survives being sent: encoded and decoded it is the `same`, and
-/// encoded again it is the same bytes. Answers whether `body` was accepted.
-pub(crate) fn survives<T, E: Debug, B: AsRef<[u8]>>(
+/// The first line of an input, and what follows it.
+pub(crate) fn named(data: &[u8]) -> Option<(&str, &[u8])> {
+    let end = data.iter().position(|&byte| byte == b'\n')?;
+    let (name, rest) = data.split_at(end);
+    Some((std::str::from_utf8(name).ok()?, rest.get(1..)?))
+}
+
+/// As [`survives`], for the body of that name, where there is one of that kind.
+pub(crate) fn survives_as_declared(
+    name: &str,
     body: &[u8],
-    decode: fn(&[u8]) -> Result<T, E>,
-    encode: fn(&T) -> B,
-    same: fn(&T, &T) -> bool,
+    kind: impl Fn(BodyKind) -> bool,
 ) -> bool {
-    let Ok(received) = decode(body) else { return false };
+    let declared = bodies().find(|declared| declared.name == name && kind(declared.kind));
+    declared.is_some_and(|declared| survives(body, declared.rewrite, declared.same))
+}
+
+/// What was read is JSON within the bounds, and survives being sent: read again it is the `same`, and written again it
+/// is the same bytes. Answers whether `body` was accepted.
+pub(crate) fn survives<E: Debug, B: AsRef<[u8]>>(
+    body: &[u8],
+    rewrite: impl Fn(&[u8]) -> Result<B, E>,
+    same: impl Fn(&[u8], &[u8]) -> bool,
+) -> bool {
+    let Ok(sent) = rewrite(body) else { return false };
+    let sent = sent.as_ref();
     assert!(is_json(body), "accepted what is not JSON");
     assert!(depth(body) <= MAX_DEPTH, "accepted what nests too deeply");
 
-    let sent = encode(&received);
-    assert!(std::str::from_utf8(sent.as_ref()).is_ok(), "sent what is not UTF-8");
-    assert!(is_json(sent.as_ref()), "sent what is not JSON");
-    let again = decode(sent.as_ref()).expect("what is sent can be read");
-    assert!(same(&received, &again), "what is read is not what was sent");
-    assert_eq!(encode(&again).as_ref(), sent.as_ref(), "what is sent settles at once");
+    assert!(std::str::from_utf8(sent).is_ok(), "sent what is not UTF-8");
+    assert!(is_json(sent), "sent what is not JSON");
+    let again = rewrite(sent).expect("what is sent can be read");
+    assert!(same(body, sent), "what is read is not what was sent");
+    assert_eq!(again.as_ref(), sent, "what is sent settles at once");
     true
 }
 

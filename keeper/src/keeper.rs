@@ -85,7 +85,7 @@ impl Keeper {
         if ![Role::Nexus, Role::Bootstrap].into_iter().any(|role| self.is(role, peer)) {
             return Err(Error::Denied("only Nexus and Bootstrap may"));
         }
-        Ok(KeeperStatusResponse { filled: self.slot.is_filled() })
+        Ok(KeeperStatusResponse { filled: Some(self.slot.is_filled()) })
     }
 
     /// Whether the Keeper is of use.

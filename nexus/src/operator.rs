@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base16ct::lower;
 use sha2::{Digest, Sha256};
 use spike_common::{
     clock,
@@ -212,7 +213,7 @@ impl Nexus {
         let Ok(plaintext) = opened else {
             return Err(Error::Undecryptable);
         };
-        Ok(VerifyResponse { hash: hex(&Sha256::digest(plaintext.as_slice())) })
+        Ok(VerifyResponse { hash: lower::encode_string(&Sha256::digest(plaintext.as_slice())) })
     }
 
     /// How Nexus and its Keepers are.
@@ -373,13 +374,4 @@ fn text(nanos: i64) -> String {
         .ok()
         .and_then(|at| at.format(&Rfc3339).ok())
         .unwrap_or_default()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        for digit in [byte >> 4, byte & 0xf] {
-            text.extend(char::from_digit(u32::from(digit), 16));
-        }
-        text
-    })
 }

@@ -2,8 +2,7 @@
 
 /// Two lower-case digits for each byte.
 pub fn hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+    base16ct::lower::encode_string(bytes)
 }
 
 /// Numbers with `separator` between them.

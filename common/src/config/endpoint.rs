@@ -1,13 +1,21 @@
 //! The address of the SPIFFE Workload API.
 
 use std::{
-    ffi::OsString,
+    ffi::OsStr,
     fmt,
     net::SocketAddr,
-    os::unix::ffi::{OsStrExt, OsStringExt},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     str::FromStr,
 };
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+use crate::wire::percent_decoded;
+
+/// What is written as an escape in the path of a socket.
+const ESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The longest path of a Unix socket, in bytes: what fits into `sockaddr_un` with its terminating zero.
 pub const MAX_SOCKET_PATH: usize = 107;
@@ -83,11 +91,7 @@ impl EndpointSocket {
 
     /// The address of the Unix socket at `path`, whatever characters it has.
     pub fn of_unix_path(path: &Path) -> String {
-        let escaped = path.as_os_str().as_bytes().iter().map(|byte| {
-            let plain = byte.is_ascii_alphanumeric() || b"/-._~".contains(byte);
-            if plain { char::from(*byte).to_string() } else { format!("%{byte:02X}") }
-        });
-        format!("unix://{}", escaped.collect::<String>())
+        format!("unix://{}", percent_encode(path.as_os_str().as_bytes(), ESCAPED))
     }
 }
 
@@ -128,10 +132,13 @@ fn socket_path(rest: &str) -> Result<PathBuf, EndpointError> {
         None if rest.starts_with('/') => rest,
         None => return Err(EndpointError::NotAbsolute),
     };
-    let bytes = percent_decoded(path)?;
+    let bytes = percent_decoded(path.as_bytes()).ok_or(EndpointError::Escape)?;
+    if bytes.contains(&0) {
+        return Err(EndpointError::Escape);
+    }
     match bytes.len() {
         0 | 1 => Err(EndpointError::NotAbsolute),
-        2..=MAX_SOCKET_PATH => Ok(PathBuf::from(OsString::from_vec(bytes))),
+        2..=MAX_SOCKET_PATH => Ok(PathBuf::from(OsStr::from_bytes(&bytes))),
         length => Err(EndpointError::TooLong(length)),
     }
 }
@@ -144,24 +151,6 @@ fn socket_address(rest: &str) -> Result<SocketAddr, EndpointError> {
         Ok(address) if address.port() != 0 => Ok(address),
         Ok(_) | Err(_) => Err(EndpointError::NotAnIpAddress),
     }
-}
-
-fn percent_decoded(path: &str) -> Result<Vec<u8>, EndpointError> {
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut bytes = path.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
-        }
-        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
-        let (high, low) = (digit(bytes.next()), digit(bytes.next()));
-        match high.zip(low).and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
-            Some(byte) if byte != 0 => decoded.push(byte),
-            Some(_) | None => return Err(EndpointError::Escape),
-        }
-    }
-    Ok(decoded)
 }
 
 #[cfg(test)]

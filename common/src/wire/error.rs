@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::go_json::{self, JsonError, Key, Reader};
+use super::go_json::{self, Field, JsonError};
 use super::operation::{KeeperOperation, Operation};
 
 mod registry;
@@ -151,9 +151,9 @@ impl ErrorReply {
         let (mut code, mut reason) = (String::new(), String::new());
         let outcome = go_json::decode_object(body, |key, value| {
             if key.is("err") {
-                value.text(&mut code)
+                code.read(value)
             } else if key.is("reason") {
-                value.text(&mut reason)
+                reason.read(value)
             } else {
                 value.skip()
             }
@@ -166,21 +166,6 @@ impl ErrorReply {
             reason: (!reason.is_empty()).then_some(reason),
         }
     }
-}
-
-/// Reads the body of a 200, handing every field but `err` to `field`.
-pub(super) fn decode_reply<'a>(
-    body: &'a [u8],
-    mut field: impl FnMut(&Key<'a>, &mut Reader<'a>) -> Result<(), JsonError>,
-) -> Result<(), ReplyError> {
-    let mut code = String::new();
-    go_json::decode_object(body, |key, value| {
-        if key.is("err") { value.text(&mut code) } else { field(key, value) }
-    })?;
-    if code.is_empty() {
-        return Ok(());
-    }
-    Err(ReplyError::Refused(PeerErrorCode::parse(&code)))
 }
 
 /// The error body of an operation around the code: its answer with every other field at zero (wire-api 4.4).

@@ -8,12 +8,18 @@
 //! whether a share or a pattern is any good. Decoding checks the *form* of a body only, since upstream answers 400 for
 //! a malformed body before it authorizes, and validates fields after (wire-api 4.3).
 //!
-//! This is the only module that turns a secret into JSON, field by field: into buffers that are sized before they are
-//! filled and wiped when the last reference goes. Bodies are read as Go's `encoding/json` reads them (wire-api 4.2);
-//! what that means in detail is said in `go_json`.
+//! Each body is declared once, with the macro of `body`: its fields and their keys. Bodies are read as Go's
+//! `encoding/json` reads them (wire-api 4.2); what that means in detail is said in `go_json`.
+//!
+//! This is the only module that turns a secret into JSON: into buffers that are sized before they are filled and wiped
+//! when the last reference goes.
+
+#[macro_use]
+mod body;
 
 mod bootstrap;
 mod cipher;
+mod empty;
 mod error;
 mod explain;
 mod go_json;
@@ -22,7 +28,7 @@ mod metadata;
 mod not_ready;
 mod operation;
 mod operator;
-mod ours;
+mod percent;
 mod policy;
 pub mod rules;
 mod secret;
@@ -37,8 +43,11 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub use body::{Body, BodyKind};
 pub use bootstrap::{VerifyRequest, VerifyResponse};
 pub use cipher::{DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse};
+pub use empty::{EmptyRequest, EmptyResponse};
 pub use error::{
     ErrorCode, ErrorReply, PeerErrorCode, ReplyError, fallback_error_body,
     fallback_error_body_with_reason,
@@ -55,6 +64,7 @@ pub use metadata::{
 pub use not_ready::NotReady;
 pub use operation::{KeeperOperation, Operation};
 pub use operator::{RecoverResponse, RestoreRequest, RestoreResponse};
+pub use percent::percent_decoded;
 pub use policy::{
     Policy, PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest,
     PolicyPutResponse,
@@ -74,44 +84,21 @@ pub use target::{clean_path, decode_path};
 pub use timestamp::{ZERO_TIME, format_timestamp, parse_timestamp};
 pub use values::{SecretBytes, SecretText, SecretValues};
 
-use bytes::Bytes;
-
-/// A request without fields: the body `{}` of N13 and K2.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EmptyRequest;
-
-impl EmptyRequest {
-    /// Reads a body that must be an object (whatever is in it) or `null`.
-    ///
-    /// # Errors
-    /// [`JsonError`] for anything else, an empty body included.
-    pub fn decode(body: &[u8]) -> Result<Self, JsonError> {
-        go_json::decode_object(body, |_, value| value.skip())?;
-        Ok(Self)
-    }
-
-    /// The body to send.
-    pub fn encode(self) -> Bytes {
-        Bytes::from_static(b"{}")
-    }
-}
-
-/// An answer that says only that it worked: N1, N3, N4, N9 and K1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EmptyResponse;
-
-impl EmptyResponse {
-    /// Reads the body of a 200.
-    ///
-    /// # Errors
-    /// [`ReplyError`] when it is malformed or carries an error code.
-    pub fn decode(body: &[u8]) -> Result<Self, ReplyError> {
-        error::decode_reply(body, |_, value| value.skip())?;
-        Ok(Self)
-    }
-
-    /// The body to send.
-    pub fn encode(self) -> Bytes {
-        Bytes::from_static(b"{}")
-    }
+/// Every body, and every part of one, as it is declared.
+#[cfg(any(test, feature = "fuzzing"))]
+pub fn bodies() -> impl Iterator<Item = &'static Body> {
+    let declared = [
+        bootstrap::BODIES,
+        cipher::BODIES,
+        empty::BODIES,
+        explain::BODIES,
+        keeper::BODIES,
+        metadata::BODIES,
+        operator::BODIES,
+        policy::BODIES,
+        secret::BODIES,
+        status::BODIES,
+        store_status::BODIES,
+    ];
+    declared.into_iter().flatten()
 }

@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
+use super::percent::percent_decoded;
+
 /// Undoes the percent escapes of a path. `None` for a malformed one, which no HTTP server should get this far. Bytes
 /// that are not UTF-8 become U+FFFD, so that they match no route.
 pub fn decode_path(path: &str) -> Option<Cow<'_, str>> {
     if !path.contains('%') {
         return Some(Cow::Borrowed(path));
     }
-    let bytes = unescape(path.as_bytes(), Plus::Literal)?;
+    let bytes = percent_decoded(path.as_bytes())?;
     Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
@@ -67,37 +69,12 @@ pub(super) fn first_action(query: &str) -> Cow<'_, [u8]> {
         .unwrap_or_default()
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Plus {
-    Literal,
-    Space,
-}
-
 fn form_decode(text: &str) -> Option<Cow<'_, [u8]>> {
-    if text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
-        return unescape(text.as_bytes(), Plus::Space).map(Cow::Owned);
+    if !text.contains('+') {
+        return percent_decoded(text.as_bytes());
     }
-    Some(Cow::Borrowed(text.as_bytes()))
-}
-
-fn unescape(text: &[u8], plus: Plus) -> Option<Vec<u8>> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.iter();
-    while let Some(&byte) = rest.next() {
-        decoded.push(match byte {
-            b'%' => {
-                let high = hex_digit(*rest.next()?)?;
-                high << 4 | hex_digit(*rest.next()?)?
-            }
-            b'+' if plus == Plus::Space => b' ',
-            other => other,
-        });
-    }
-    Some(decoded)
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    let spaced = text.replace('+', " ");
+    percent_decoded(spaced.as_bytes()).map(|decoded| Cow::Owned(decoded.into_owned()))
 }
 
 #[cfg(test)]

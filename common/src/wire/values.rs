@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretBox};
 use zeroize::Zeroizing;
 
 use super::JsonError;
-use super::go_json::{self, Writer};
+use super::go_json::{self, Field};
 
 /// One value of a secret.
 #[derive(Debug)]
@@ -120,17 +120,9 @@ impl SecretValues {
     /// # Errors
     /// [`JsonError`] when it is anything else.
     pub fn from_json_object(json: &[u8]) -> Result<Option<Self>, JsonError> {
-        let mut values = Self::default();
-        let present = go_json::decode(json, |reader| reader.secret_values(&mut values))?;
-        Ok(present.then_some(values))
-    }
-
-    pub(super) fn write(&self, out: &mut Writer) {
-        out.object(|out| {
-            for (name, value) in &self.0 {
-                out.name(name).text(value.expose_secret());
-            }
-        });
+        let mut values = None;
+        go_json::decode(json, |reader| values.read(reader))?;
+        Ok(values)
     }
 }
 

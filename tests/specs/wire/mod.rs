@@ -18,3 +18,4 @@ const DELETE: &str = "/v1/store/secrets?action=delete";
 const UNDELETE: &str = "/v1/store/secrets?action=undelete";
 const LIST: &str = "/v1/store/secrets?action=list";
 const METADATA: &str = "/v1/store/secrets/metadata?action=get";
+const WHO_CAN: &str = "/v1/acl/policy?action=who-can";

@@ -1,210 +1,292 @@
-//! Fields: each method reads one value of a known type, as Go would into a struct field of that type.
+//! Fields: what Go's decoder and encoder make of a struct field of each type.
+//!
+//! [`Field`] goes by the type alone. An [`Adapter`] stands between a field and its type where the JSON of one field
+//! differs from that of its type: a key that is left out, or one that is written twice. Bytes and secrets are in
+//! `confidential`.
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
 use time::OffsetDateTime;
-use zeroize::Zeroizing;
 
-use super::super::shard::Shard;
-use super::super::timestamp::{ZERO_TIME, parse_timestamp};
-use super::super::values::{SecretBytes, SecretText, SecretValues};
-use super::{JsonError, Reader};
+use super::super::timestamp::{ZERO_TIME, format_timestamp, parse_timestamp};
+use super::{JsonError, Key, Reader, Writer};
 
-/// Standard alphabet, padding demanded. Go does not check that the unused bits at the end are zero.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
+/// A type that a field can have.
+pub(in crate::wire) trait Field: Sized {
+    /// What stands in a field that the body does not have.
+    fn zero() -> Self;
 
-impl Reader<'_> {
-    /// Reads a string; `null` leaves `into` as it is.
-    pub(in crate::wire) fn text(&mut self, into: &mut String) -> Result<(), JsonError> {
-        if !self.null()? {
-            *into = self.string()?.decode().into_owned();
-        }
-        Ok(())
+    /// Reads one value into what the field has so far. `null` leaves it as it is, unless the type says otherwise.
+    fn read(&mut self, from: &mut Reader<'_>) -> Result<(), JsonError>;
+
+    /// Writes the value.
+    fn write(&self, out: &mut Writer);
+}
+
+/// A struct whose fields are those of a JSON object. `bodies!` implements it.
+pub(in crate::wire) trait Object: Default {
+    /// The key of each field.
+    #[cfg(any(test, feature = "fuzzing"))]
+    const KEYS: &'static [&'static str];
+
+    /// Reads the field with this key, or passes over the value of a key that no field has.
+    fn read_field(&mut self, key: &Key<'_>, value: &mut Reader<'_>) -> Result<(), JsonError>;
+
+    /// Writes every field.
+    fn write_fields(&self, out: &mut Writer);
+
+    /// Whether each field of `again` is what that of `self` becomes by being sent.
+    #[cfg(any(test, feature = "fuzzing"))]
+    fn same_fields(&self, again: &Self) -> bool;
+}
+
+/// How a field is read and written where its type alone does not say.
+pub(in crate::wire) trait Adapter<T: Field> {
+    /// Whether `key` is that of the field called `name`.
+    fn is(key: &Key<'_>, name: &str) -> bool {
+        key.is(name)
     }
 
-    /// Reads an integer without fraction or exponent that fits; `null` leaves `into` as it is.
-    pub(in crate::wire) fn integer<T: TryFrom<i64>>(
-        &mut self,
-        into: &mut T,
-    ) -> Result<(), JsonError> {
-        if !self.null()? {
-            // Go takes `-0` for a signed field only.
-            let unsigned = T::try_from(-1).is_err();
-            let number = std::str::from_utf8(self.number()?).ok();
-            *into = number
-                .filter(|digits| !(unsigned && digits.starts_with('-')))
-                .and_then(|digits| digits.parse::<i64>().ok())
-                .and_then(|value| T::try_from(value).ok())
-                .ok_or_else(|| self.error("expected an integer in range"))?;
-        }
-        Ok(())
+    /// Reads one value into what the field has so far.
+    fn read(into: &mut T, from: &mut Reader<'_>) -> Result<(), JsonError> {
+        into.read(from)
     }
 
-    /// Reads `true` or `false`; `null` leaves `into` as it is.
-    pub(in crate::wire) fn boolean(&mut self, into: &mut bool) -> Result<(), JsonError> {
-        match self.peek() {
-            Some(b'n') => return self.literal(b"null"),
-            Some(b't') => self.literal(b"true")?,
-            Some(b'f') => {
-                self.literal(b"false")?;
-                *into = false;
-                return Ok(());
-            }
-            _ => return Err(self.error("expected true or false")),
-        }
-        *into = true;
-        Ok(())
-    }
+    /// Writes key and value.
+    fn write(value: &T, name: &str, out: &mut Writer);
+}
 
-    /// Reads a list of strings; `null` empties it, a `null` element is `""`.
-    pub(in crate::wire) fn texts(&mut self, into: &mut Vec<String>) -> Result<(), JsonError> {
-        into.clear();
-        self.array(|element| {
-            let mut text = String::new();
-            element.text(&mut text)?;
-            into.push(text);
-            Ok(())
-        })?;
-        Ok(())
-    }
+/// The field is as its type says.
+pub(in crate::wire) struct Plain;
 
-    /// Reads a list of integers; `null` empties it, a `null` element is 0.
-    pub(in crate::wire) fn integers(&mut self, into: &mut Vec<i64>) -> Result<(), JsonError> {
-        into.clear();
-        self.array(|element| {
-            let mut number = 0;
-            element.integer(&mut number)?;
-            into.push(number);
-            Ok(())
-        })?;
-        Ok(())
-    }
-
-    /// Reads an RFC 3339 time; `null` leaves `into` as it is.
-    pub(in crate::wire) fn time(&mut self, into: &mut OffsetDateTime) -> Result<(), JsonError> {
-        if !self.null()? {
-            let text = self.string()?.decode();
-            *into =
-                parse_timestamp(&text).ok_or_else(|| self.error("expected an RFC 3339 time"))?;
-        }
-        Ok(())
-    }
-
-    /// Reads an RFC 3339 time, or `null` for none.
-    pub(in crate::wire) fn optional_time(
-        &mut self,
-        into: &mut Option<OffsetDateTime>,
-    ) -> Result<(), JsonError> {
-        if self.null()? {
-            *into = None;
-            return Ok(());
-        }
-        self.time(into.get_or_insert(ZERO_TIME))
-    }
-
-    /// Reads a byte string: padded base64, a list of integers 0 to 255, or `null` for none.
-    pub(in crate::wire) fn bytes(&mut self, into: &mut Vec<u8>) -> Result<(), JsonError> {
-        *into = std::mem::take(&mut *self.wiped_bytes()?);
-        Ok(())
-    }
-
-    /// As [`Reader::bytes`], into a buffer that is wiped.
-    pub(in crate::wire) fn secret_bytes(
-        &mut self,
-        into: &mut SecretBytes,
-    ) -> Result<(), JsonError> {
-        *into = SecretBytes::from(self.wiped_bytes()?);
-        Ok(())
-    }
-
-    /// Reads the map of a secret into what earlier fields of the same name left; `null` empties it.
-    pub(in crate::wire) fn secret_values(
-        &mut self,
-        into: &mut SecretValues,
-    ) -> Result<bool, JsonError> {
-        let present = self.object(|name, value| {
-            let text = value.secret_text()?;
-            into.insert(name.as_str().to_owned(), text);
-            Ok(())
-        })?;
-        if !present {
-            *into = SecretValues::default();
-        }
-        Ok(present)
-    }
-
-    /// Reads a share as Go reads a `*[32]byte`: missing elements are zero, surplus ones are passed over, `null` is no
-    /// share. How many there were stays known, for callers that are stricter.
-    pub(in crate::wire) fn shard(&mut self) -> Result<Shard, JsonError> {
-        let mut shard = Shard::default();
-        self.array(|element| match shard.next_element() {
-            Some(slot) if !element.null()? => element.integer(slot),
-            Some(_) => {
-                shard.note_null();
-                Ok(())
-            }
-            None => element.skip(),
-        })?;
-        Ok(shard)
-    }
-
-    fn secret_text(&mut self) -> Result<SecretText, JsonError> {
-        if self.null()? {
-            return Ok(SecretText::default());
-        }
-        Ok(self.string()?.decode_secret())
-    }
-
-    fn wiped_bytes(&mut self) -> Result<Zeroizing<Vec<u8>>, JsonError> {
-        match self.peek() {
-            Some(b'n') => self.literal(b"null").map(|()| Zeroizing::default()),
-            Some(b'"') => self.base64(),
-            _ => self.byte_list(),
-        }
-    }
-
-    /// Line breaks inside are passed over. They can only stand there escaped, as control characters are not allowed in
-    /// a JSON string.
-    fn base64(&mut self) -> Result<Zeroizing<Vec<u8>>, JsonError> {
-        let text = self.string()?;
-        let decoded = if let Some(plain) = text.plain() {
-            decode_base64(plain.as_bytes())
-        } else {
-            let mut text = text.decode_wiped();
-            text.retain(|character| !matches!(character, '\r' | '\n'));
-            decode_base64(text.as_bytes())
-        };
-        decoded.ok_or_else(|| self.error("expected padded standard base64"))
-    }
-
-    /// Counts first, then fills, so that no outgrown buffer stays behind.
-    fn byte_list(&mut self) -> Result<Zeroizing<Vec<u8>>, JsonError> {
-        let mut len = 0;
-        self.look_ahead(|list| {
-            list.array(|element| {
-                len += 1;
-                element.skip()
-            })
-        })?;
-        let mut bytes = Zeroizing::new(Vec::with_capacity(len));
-        self.array(|element| {
-            let mut byte = 0_u8;
-            element.integer(&mut byte)?;
-            bytes.push(byte);
-            Ok(())
-        })?;
-        Ok(bytes)
+impl<T: Field> Adapter<T> for Plain {
+    fn write(value: &T, name: &str, out: &mut Writer) {
+        value.write(out.name(name));
     }
 }
 
-fn decode_base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let padding = text.iter().rev().take(2).take_while(|&&byte| byte == b'=').count();
-    let len = (text.len() / 4 * 3).checked_sub(padding)?;
-    let mut bytes = Zeroizing::new(vec![0; len]);
-    let written = BASE64.decode_slice(text, &mut bytes).ok()?;
-    (written == len).then_some(bytes)
+/// The field is left out where it has nothing but its zero value: Go's `omitempty`.
+pub(in crate::wire) struct OmitZero;
+
+impl<T: Field + PartialEq> Adapter<T> for OmitZero {
+    fn write(value: &T, name: &str, out: &mut Writer) {
+        if *value != T::zero() {
+            value.write(out.name(name));
+        }
+    }
+}
+
+impl<T: Object> Field for T {
+    fn zero() -> Self {
+        Self::default()
+    }
+
+    fn read(&mut self, from: &mut Reader<'_>) -> Result<(), JsonError> {
+        from.object(|key, value| self.read_field(key, value)).map(drop)
+    }
+
+    fn write(&self, out: &mut Writer) {
+        out.object(|out| self.write_fields(out));
+    }
+}
+
+impl Field for String {
+    fn zero() -> Self {
+        Self::new()
+    }
+
+    fn read(&mut self, from: &mut Reader<'_>) -> Result<(), JsonError> {
+        if !from.null()? {
+            *self = from.string()?.decode().into_owned();
+        }
+        Ok(())
+    }
+
+    fn write(&self, out: &mut Writer) {
+        out.text(self);
+    }
+}
+
+impl Field for bool {
+    fn zero() -> Self {
+        false
+    }
+
+    fn read(&mut self, from: &mut Reader<'_>) -> Result<(), JsonError> {
+        match from.peek() {
+            Some(b'n') => return from.literal(b"null"),
+            Some(b't') => from.literal(b"true")?,
+            Some(b'f') => {
+                from.literal(b"false")?;
+                *self = false;
+                return Ok(());
+            }
+            _ => return Err(from.error("expected true or false")),
+        }
+        *self = true;
+        Ok(())
+    }
+
+    fn write(&self, out: &mut Writer) {
+        out.put(if *self { b"true" } else { b"false" });
+    }
+}
+
+impl Field for i64 {
+    fn zero() -> Self {
+        0
+    }
+
+    fn read(&mut self, from: &mut Reader<'_>) -> Result<(), JsonError> {
+        read_integer(self, from)
+    }
+
+    fn write(&self, out: &mut Writer) {
+        out.integer(*self);
+    }
+}
+
+macro_rules! unsigned {
+    ($($type:ty)*) => { $(
+        impl Field for $type {
+            fn zero() -> Self {
+                0
+            }
+
+            fn read(&mut self, from: &mut Reader<'_>) -> Result<(), JsonError> {
+                read_integer(self, from)
+            }
+
+            fn write(&self, out: &mut Writer) {
+                out.unsigned(*self);
+            }
+        }
+    )* };
+}
+
+unsigned! { u8 u16 u32 u64 usize }
+
+/// Reads an integer without fraction or exponent that fits. `-0` fits a signed type only, in Go as in Rust.
+fn read_integer<T: FromStr>(into: &mut T, from: &mut Reader<'_>) -> Result<(), JsonError> {
+    if !from.null()? {
+        let number = std::str::from_utf8(from.number()?).ok();
+        let number = number.and_then(|digits| digits.parse().ok());
+        *into = number.ok_or_else(|| from.error("expected an integer in range"))?;
+    }
+    Ok(())
+}
+
+/// An RFC 3339 time.
+impl Field for OffsetDateTime {
+    fn zero() -> Self {
+        ZERO_TIME
+    }
+
+    fn read(&mut self, from: &mut Reader<'_>) -> Result<(), JsonError> {
+        if !from.null()? {
+            let text = from.string()?.decode();
+            *self =
+                parse_timestamp(&text).ok_or_else(|| from.error("expected an RFC 3339 time"))?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, out: &mut Writer) {
+        out.text(&format_timestamp(*self));
+    }
+}
+
+/// A pointer, or a map that may be missing: `null` is `None`, in both directions.
+impl<T: Field> Field for Option<T> {
+    fn zero() -> Self {
+        None
+    }
+
+    fn read(&mut self, from: &mut Reader<'_>) -> Result<(), JsonError> {
+        if from.null()? {
+            *self = None;
+            return Ok(());
+        }
+        self.get_or_insert_with(T::zero).read(from)
+    }
+
+    fn write(&self, out: &mut Writer) {
+        match self {
+            Some(value) => value.write(out),
+            None => out.null(),
+        }
+    }
+}
+
+/// What lists are made of. Bytes are not: Go writes those as base64.
+pub(in crate::wire) trait Element: Field {}
+
+impl Element for String {}
+impl Element for i64 {}
+impl<T: Object> Element for T {}
+
+/// A list: `null` empties it, a `null` element is zero.
+impl<T: Element> Field for Vec<T> {
+    fn zero() -> Self {
+        Self::new()
+    }
+
+    fn read(&mut self, from: &mut Reader<'_>) -> Result<(), JsonError> {
+        self.clear();
+        from.array(|from| {
+            let mut element = T::zero();
+            element.read(from)?;
+            self.push(element);
+            Ok(())
+        })
+        .map(drop)
+    }
+
+    fn write(&self, out: &mut Writer) {
+        out.array(|out| self.iter().for_each(|element| element.write(out.element())));
+    }
+}
+
+/// A map with integer keys: `null` empties it, each value begins at zero. Go writes the keys sorted as text.
+impl<T: Field> Field for BTreeMap<i64, T> {
+    fn zero() -> Self {
+        Self::new()
+    }
+
+    fn read(&mut self, from: &mut Reader<'_>) -> Result<(), JsonError> {
+        let present = from.object(|key, from| {
+            let key = key.integer().ok_or_else(|| from.error("expected an integer as key"))?;
+            let mut value = T::zero();
+            value.read(from)?;
+            self.insert(key, value);
+            Ok(())
+        })?;
+        if !present {
+            self.clear();
+        }
+        Ok(())
+    }
+
+    fn write(&self, out: &mut Writer) {
+        let mut pairs: Vec<_> = self.iter().map(|(key, value)| (key.to_string(), value)).collect();
+        pairs.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        out.object(|out| pairs.iter().for_each(|(key, value)| value.write(out.name(key))));
+    }
+}
+
+impl Reader<'_> {
+    /// Reads one of the `known` words.
+    pub(in crate::wire) fn word<T: Copy>(
+        &mut self,
+        known: &[(&str, T)],
+        into: &mut T,
+    ) -> Result<(), JsonError> {
+        if !self.null()? {
+            let text = self.string()?.decode();
+            let found = known.iter().find(|(word, _)| *word == text);
+            *into = found.ok_or_else(|| self.error("expected a word that is known here"))?.1;
+        }
+        Ok(())
+    }
 }

@@ -8,17 +8,23 @@
 //! Two differences are meant. Nesting ends at [`MAX_DEPTH`], since no body of this API needs more than four levels.
 //! And a `null` element of a repeated list is zero, where Go lets the earlier list's element shine through.
 //!
-//! Nothing here knows a route; field names and shapes are in the resource files.
+//! Nothing here knows a route. Which fields a body has is declared in the resource files, with the macro of `body`.
 
+mod confidential;
 mod field;
 mod reader;
+#[cfg(any(test, feature = "fuzzing"))]
+mod same;
 mod text;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
+pub(super) use field::{Adapter, Field, Object, OmitZero, Plain};
 pub(super) use reader::{Reader, decode, decode_object};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use same::Same;
 pub(super) use text::Key;
 pub(super) use writer::{Writer, body, secret_json};
 
@@ -31,11 +37,4 @@ pub const MAX_DEPTH: usize = 64;
 pub struct JsonError {
     offset: usize,
     problem: &'static str,
-}
-
-impl JsonError {
-    /// A body that another reader could not make sense of, at the place it names.
-    pub(super) const fn elsewhere(offset: usize) -> Self {
-        Self { offset, problem: "not the expected object" }
-    }
 }

@@ -49,21 +49,6 @@ impl Writer {
         self
     }
 
-    /// Writes a field with a text, or nothing for the empty text.
-    pub(in crate::wire) fn text_if_any(&mut self, name: &str, text: &str) {
-        if !text.is_empty() {
-            self.name(name).text(text);
-        }
-    }
-
-    /// Writes the fields that ask for one page of a list, as far as they ask for anything.
-    pub(in crate::wire) fn page(&mut self, after: &str, limit: i64) {
-        self.text_if_any("after", after);
-        if limit > 0 {
-            self.name("limit").integer(limit);
-        }
-    }
-
     /// Begins an element.
     pub(in crate::wire) fn element(&mut self) -> &mut Self {
         if !self.first {
@@ -94,12 +79,16 @@ impl Writer {
     }
 
     /// Writes an integer.
-    pub(in crate::wire) fn integer(&mut self, value: impl Into<i64>) {
-        let value = value.into();
+    pub(in crate::wire) fn integer(&mut self, value: i64) {
         if value < 0 {
             self.put(b"-");
         }
-        let mut rest = value.unsigned_abs();
+        self.unsigned(value.unsigned_abs());
+    }
+
+    /// Writes an integer of a type that has no sign.
+    pub(in crate::wire) fn unsigned(&mut self, value: impl TryInto<u64>) {
+        let mut rest = value.try_into().unwrap_or(u64::MAX);
         let mut divisor = 1;
         while rest / divisor >= 10 {
             divisor *= 10;
@@ -109,11 +98,6 @@ impl Writer {
             rest %= divisor;
             divisor /= 10;
         }
-    }
-
-    /// Writes `true` or `false`.
-    pub(in crate::wire) fn boolean(&mut self, value: bool) {
-        self.put(if value { b"true" } else { b"false" });
     }
 
     /// Writes `null`.
@@ -141,7 +125,7 @@ impl Writer {
     pub(in crate::wire) fn byte_list(&mut self, bytes: &[u8]) {
         self.array(|list| {
             for &byte in bytes {
-                list.element().integer(byte);
+                list.element().unsigned(byte);
             }
         });
     }

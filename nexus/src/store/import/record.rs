@@ -36,8 +36,7 @@ pub struct ImportRecord {
 impl ImportRecord {
     /// The SHA-256 in hexadecimal digits.
     pub fn digest(&self) -> String {
-        let halves = self.sha256.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-        halves.filter_map(|half| char::from_digit(half.into(), 16)).collect()
+        base16ct::lower::encode_string(&self.sha256)
     }
 
     /// The record of this store, checked. `None`: nothing was ever imported.

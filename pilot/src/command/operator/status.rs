@@ -265,7 +265,7 @@ mod tests {
     fn every_field_of_the_wire_is_in_the_data() {
         let mut out = Vec::new();
         write_json(&mut out, &node(&status()), 2).unwrap();
-        let printed: StatusResponse = serde_json::from_slice(&out).unwrap();
+        let printed = StatusResponse::decode(&out).unwrap();
         assert_eq!(printed, status());
     }
 
@@ -285,7 +285,7 @@ mod tests {
         let status = StatusResponse { store: Some(store), ..status() };
         let mut out = Vec::new();
         write_json(&mut out, &node(&status), 2).unwrap();
-        assert_eq!(serde_json::from_slice::<StatusResponse>(&out).unwrap(), status);
+        assert_eq!(StatusResponse::decode(&out).unwrap(), status);
         let nexus = FakeNexus::start(move |_, _| (200, status.encode()));
         let shown = nexus.run(&["operator", "status"]).to_string();
         for part in [

@@ -1,0 +1,45 @@
+//! Bodies without fields.
+
+use super::JsonError;
+#[cfg(any(test, feature = "fuzzing"))]
+use super::body::{Body, BodyKind};
+use super::go_json::{Key, Object, Reader, Writer};
+
+macro_rules! empty {
+    ($( $(#[$doc:meta])* $kind:ident $name:ident )*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+            pub struct $name;
+
+            impl Object for $name {
+                #[cfg(any(test, feature = "fuzzing"))]
+                const KEYS: &'static [&'static str] = &[];
+
+                fn read_field(&mut self, _: &Key<'_>, value: &mut Reader<'_>) -> Result<(), JsonError> {
+                    value.skip()
+                }
+
+                fn write_fields(&self, _: &mut Writer) {}
+
+                #[cfg(any(test, feature = "fuzzing"))]
+                fn same_fields(&self, _: &Self) -> bool {
+                    true
+                }
+            }
+
+            bodies! { @$kind $name }
+        )*
+
+        #[cfg(any(test, feature = "fuzzing"))]
+        pub(super) const BODIES: &[Body] = &[$( Body::of::<$name>(stringify!($name), BodyKind::$kind), )*];
+    };
+}
+
+empty! {
+    /// A request without fields: the body `{}` of N13 and K2. Any object will do, whatever is in it, and `null`.
+    Request EmptyRequest
+
+    /// An answer that says only that it worked: N1, N3, N4, N9 and K1.
+    Reply EmptyResponse
+}

@@ -1,0 +1,15 @@
+//! Percent escapes as Go undoes them: one that is malformed makes the whole text so. `percent-encoding` alone would let
+//! it stand.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+
+/// Undoes the percent escapes of a text; `None` where a `%` is not followed by two hexadecimal digits.
+pub fn percent_decoded(text: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let is_escape = |after: &[u8]| {
+        after.first_chunk::<2>().is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    let well_formed = text.split(|&byte| byte == b'%').skip(1).all(is_escape);
+    well_formed.then(|| percent_decode(text).into())
+}
