@@ -3,6 +3,7 @@
 mod batches;
 pub(super) mod faults;
 mod files;
+mod golden;
 mod import;
 mod losses;
 mod opening;
