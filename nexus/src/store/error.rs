@@ -7,7 +7,8 @@ use std::sync::Arc;
 use rusqlite::ErrorCode;
 use spike_crypto::{Fingerprint, RandomError};
 
-use super::JournalMode;
+use super::format::error::FormatError;
+use super::options::JournalMode;
 use crate::secret::NumbersUsedUp;
 
 /// Why the store did not do what it was asked.
@@ -238,6 +239,18 @@ impl StoreError {
             Self::Full { .. } => true,
             Self::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
             _ => false,
+        }
+    }
+}
+
+impl From<FormatError> for StoreError {
+    fn from(error: FormatError) -> Self {
+        match error {
+            FormatError::Tampered { table, path, version } => {
+                Self::Tampered { table, path, version }
+            }
+            FormatError::Random(error) => Self::Random(error),
+            FormatError::Bug => Self::Bug,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use super::{Home, Store, create, import};
+use super::{Home, Store, import, sqlite::create};
 
 /// What lies there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

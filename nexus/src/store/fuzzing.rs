@@ -2,7 +2,7 @@
 
 use rusqlite::types::ValueRef;
 
-use super::{head, import};
+use super::{format::head, import};
 use crate::secret::{UnixNanos, Version};
 
 /// The list of versions in the row of a path, and the same list as it would be written.

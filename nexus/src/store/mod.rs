@@ -20,28 +20,19 @@
 
 mod cache;
 mod change;
-mod commits;
 mod condition;
-mod create;
+mod engine;
 mod error;
+mod format;
 mod found;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod head;
-mod identity;
 mod import;
-mod keyring;
-mod open;
 mod options;
 mod policies;
-mod private;
-mod queue;
-mod readers;
-mod row;
-mod schema;
 mod secrets;
-mod wal;
-mod writer;
+mod sqlite;
+mod work;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -53,23 +44,26 @@ use spike_crypto::{Fingerprint, RootKey};
 
 pub use self::cache::CacheStats;
 use self::cache::ValueCache;
-pub use self::change::PolicyChange;
-pub use self::commits::Loss;
+pub use self::change::{PolicyChange, PolicySet};
 pub use self::condition::{Condition, Failure};
+use self::engine::Engine;
 pub use self::error::StoreError;
+pub use self::format::import::ImportRecord;
+use self::format::keyring::ENCRYPTIONS_PER_KEY;
+use self::format::keys::Keys;
+pub use self::format::policy::{PolicyText, StoredPolicy};
 pub use self::found::Found;
-use self::identity::Identity;
 pub use self::import::{
-    Finding, Generation, Import, ImportRecord, ImportReport, NONCES_WERE_REUSED, NotImported,
-    Reason,
+    Finding, Generation, Import, ImportReport, NONCES_WERE_REUSED, NotImported, Reason,
 };
-use self::keyring::{ENCRYPTIONS_PER_KEY, Keys};
 pub use self::options::{JournalMode, Options};
-pub use self::policies::{PolicySet, PolicyText, StoredPolicy};
-use self::queue::Queue;
-use self::readers::Readers;
-pub use self::writer::PolicyFollower;
-use self::writer::Shown;
+pub use self::sqlite::commits::Loss;
+use self::sqlite::queue::Queue;
+use self::sqlite::readers::Readers;
+pub use self::sqlite::writer::PolicyFollower;
+use self::sqlite::writer::Shown;
+use self::sqlite::{create, open, rows, wal};
+use self::work::NoteExport;
 use crate::secret::UnixNanos;
 
 /// Where the data lives.
@@ -227,7 +221,7 @@ impl Store {
     /// # Errors
     /// What keeps it from being read.
     pub fn try_read(&self) -> Result<(), StoreError> {
-        self.readers.read(|reader| Identity::verified(reader, &self.keys)).map(|_identity| ())
+        self.readers.read(|reader| rows::identity(reader, &self.keys)).map(|_identity| ())
     }
 
     /// What opening found of upstream's data, and what came of it: to be logged and shown.
@@ -241,8 +235,8 @@ impl Store {
     /// [`StoreError::Tampered`] when what it remembers is not as it was written.
     pub fn import_record(&self) -> Result<Option<ImportRecord>, StoreError> {
         self.readers.read(|reader| {
-            let identity = Identity::verified(reader, &self.keys)?;
-            ImportRecord::find(reader, &self.keys, &identity)
+            let identity = rows::identity(reader, &self.keys)?;
+            rows::verified_import(reader, &self.keys, &identity)
         })
     }
 
@@ -256,12 +250,7 @@ impl Store {
     /// # Errors
     /// What keeps every write from being done.
     pub async fn note_export(&self, now: UnixNanos) -> Result<(), StoreError> {
-        self.queue
-            .submit(now, move |change| {
-                change.identity.last_export = Some(now);
-                Ok(())
-            })
-            .await
+        self.queue.write(now, NoteExport { now }).await
     }
 
     /// When recovery shares were last handed out.
@@ -269,7 +258,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Tampered`] when the row that says so is not as it was written.
     pub fn last_export(&self) -> Result<Option<UnixNanos>, StoreError> {
-        let identity = self.readers.read(|reader| Identity::verified(reader, &self.keys))?;
+        let identity = self.readers.read(|reader| rows::identity(reader, &self.keys))?;
         Ok(identity.last_export)
     }
 
@@ -278,7 +267,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Tampered`] when the row that says so is not as it was written.
     pub fn active_key(&self) -> Result<u32, StoreError> {
-        let identity = self.readers.read(|reader| Identity::verified(reader, &self.keys))?;
+        let identity = self.readers.read(|reader| rows::identity(reader, &self.keys))?;
         Ok(identity.active_key)
     }
 

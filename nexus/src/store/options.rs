@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// How SQLite keeps a transaction whole (`SPIKE_NEXUS_DB_JOURNAL_MODE`).
 ///

@@ -14,11 +14,11 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
-use super::record::ImportRecord;
 use crate::secret::UnixNanos;
-use crate::store::StoreError;
-use crate::store::open::{distrust, flags};
-use crate::store::private::unusable;
+use crate::store::error::StoreError;
+use crate::store::format::import::ImportRecord;
+use crate::store::sqlite::open::{distrust, flags};
+use crate::store::sqlite::private::unusable;
 
 /// Upstream's database (crypto-and-storage 7.1).
 pub(super) const FILE: &str = "spike.db";

@@ -24,7 +24,6 @@ mod cell;
 mod files;
 mod policies;
 mod recognise;
-mod record;
 mod report;
 mod secrets;
 
@@ -44,13 +43,15 @@ use self::files::{Copy, Upstream};
 pub(super) use self::files::{exists, sweep};
 pub use self::recognise::Generation;
 use self::recognise::{Form, MetadataForm, PolicyForm};
-pub use self::record::ImportRecord;
 pub use self::report::{Finding, Import, ImportReport, NONCES_WERE_REUSED, NotImported, Reason};
-use super::change::Change;
-use super::identity::Identity;
-use super::keyring::Keys;
-use super::row::seal;
-use super::{Options, StoreError};
+use super::engine::Unit;
+use super::error::StoreError;
+use super::format::identity::Identity;
+use super::format::import::ImportRecord;
+use super::format::keys::Keys;
+use super::options::Options;
+use super::sqlite::rows;
+use super::sqlite::unit::{SqliteChange, done};
 use crate::secret::UnixNanos;
 
 /// What is to become of upstream's database, decided before anything is written.
@@ -90,7 +91,7 @@ impl Plan {
         if !exists(directory) {
             return Ok(Self::nothing());
         }
-        let record = match ImportRecord::find(connection, keys, identity) {
+        let record = match rows::verified_import(connection, keys, identity) {
             Err(error @ StoreError::Tampered { .. }) => {
                 return Ok(Self::Settled(Import::Not(NotImported::Record(error))));
             }
@@ -105,12 +106,12 @@ impl Plan {
             (Ok(None), _) => Import::None,
             (Ok(Some((_upstream, true))), Some(record)) => Import::Earlier(record),
             (Ok(Some((upstream, _))), record) => {
-                if holds_nothing(connection)? {
+                if rows::holds_nothing(connection)? {
                     return Source::open(upstream, root).map(Self::take_in);
                 }
                 Import::Not(record.map_or(NotImported::HoldsData, NotImported::Another))
             }
-            (Err(error), _) if holds_nothing(connection)? => return Err(error),
+            (Err(error), _) if rows::holds_nothing(connection)? => return Err(error),
             (Err(error), _) => Import::Not(NotImported::Unreadable(error)),
         };
         Ok(Self::Settled(settled))
@@ -119,7 +120,7 @@ impl Plan {
     /// Does what is to be done, as part of the caller's transaction.
     pub(super) fn carry_out(
         self,
-        change: &mut Change<'_>,
+        change: &mut SqliteChange<'_>,
         options: &Options,
         now: UnixNanos,
     ) -> Result<Import, StoreError> {
@@ -132,12 +133,6 @@ impl Plan {
     fn take_in(source: Source) -> Self {
         Self::TakeIn(Box::new(source))
     }
-}
-
-fn holds_nothing(connection: &Connection) -> rusqlite::Result<bool> {
-    let sql = "SELECT NOT EXISTS (SELECT 1 FROM secrets) AND NOT EXISTS (SELECT 1 FROM versions)
-        AND NOT EXISTS (SELECT 1 FROM policies)";
-    connection.query_row(sql, [], |row| row.get(0))
 }
 
 /// A database of upstream that is recognised, belongs to the root key, and can be read.
@@ -195,7 +190,7 @@ impl Source {
 
     fn take_in(
         &self,
-        change: &mut Change<'_>,
+        change: &mut SqliteChange<'_>,
         options: &Options,
         now: UnixNanos,
     ) -> Result<ImportReport, StoreError> {
@@ -217,7 +212,8 @@ impl Source {
             refused: report.refused.len() as u64,
         };
         change.identity.imported = Some(now);
-        seal(record, &[], change.ring)?.write(change.connection)?;
+        let row = record.sealed(change.ring)?;
+        done(change.unit.put_import(&row))?;
         Ok(report)
     }
 

@@ -8,9 +8,10 @@ use super::cell::{self, Opener, UNSALTED};
 use super::recognise::PolicyForm;
 use super::report::{ImportReport, Reason};
 use crate::secret::UnixNanos;
-use crate::store::StoreError;
-use crate::store::change::Change;
-use crate::store::policies::{PolicyText, StoredPolicy, write};
+use crate::store::error::StoreError;
+use crate::store::format::policy::{PolicyText, StoredPolicy};
+use crate::store::sqlite::unit::{SqliteChange, done};
+use crate::store::work::put_policy;
 
 const POLICIES: &str = "policies";
 
@@ -21,7 +22,7 @@ pub(super) const ENCRYPTED_CELLS: &str = "SELECT nonce, encrypted_spiffe_id_patt
 /// Takes in every policy; of several with one name, the one that changed last.
 pub(super) fn import(
     source: &Source,
-    change: &mut Change<'_>,
+    change: &mut SqliteChange<'_>,
     report: &mut ImportReport,
 ) -> Result<(), StoreError> {
     // The name, when it changed last, and what it is called in the report.
@@ -76,7 +77,7 @@ pub(super) fn import(
             updated: updated.unwrap_or_default(),
         };
         last = Some(policy.name.clone());
-        write(policy, change)?;
+        done(put_policy(change, policy))?;
         report.policies += 1;
     }
     Ok(())

@@ -6,9 +6,9 @@ use std::path::Path;
 use spike_common::daemon::chain;
 
 use super::recognise::Generation;
-use super::record::ImportRecord;
 use crate::secret::PathError;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
+use crate::store::format::import::ImportRecord;
 
 /// What opening a store found of upstream's data, and what came of it.
 #[derive(Debug, Default)]

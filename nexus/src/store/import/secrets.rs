@@ -13,10 +13,11 @@ use super::cell::{self, Opener, Salt, UNSALTED};
 use super::recognise::MetadataForm;
 use super::report::{ImportReport, Reason};
 use crate::secret::{History, SecretPath, UnixNanos, Version};
-use crate::store::StoreError;
-use crate::store::change::Change;
-use crate::store::head::{Head, VersionRow};
-use crate::store::row::seal;
+use crate::store::engine::Unit;
+use crate::store::error::StoreError;
+use crate::store::format::head::{Head, VersionRow};
+use crate::store::sqlite::unit::{SqliteChange, done};
+use crate::store::work::put_head;
 
 const METADATA: &str = "secret_metadata";
 const SECRETS: &str = "secrets";
@@ -60,7 +61,7 @@ struct Versions {
 /// Takes in every path with its versions. Holds one value at a time.
 pub(super) fn import(
     source: &Source,
-    change: &mut Change<'_>,
+    change: &mut SqliteChange<'_>,
     default_limit: NonZeroU32,
     report: &mut ImportReport,
 ) -> Result<(), StoreError> {
@@ -105,7 +106,7 @@ pub(super) fn import(
 /// Where paths come from and go to.
 struct Intake<'a, 'c> {
     source: &'a Source,
-    change: &'a mut Change<'c>,
+    change: &'a mut SqliteChange<'c>,
     default_limit: NonZeroU32,
     report: &'a mut ImportReport,
 }
@@ -158,7 +159,7 @@ impl Intake<'_, '_> {
         if let Some(was) = metadata.current.filter(|was| *was != is && !incomplete) {
             self.report.change(METADATA, name, Reason::Current { was, is });
         }
-        Head { history, nonces }.write(path, self.change)
+        done(put_head(self.change, path, &Head { history, nonces }))
     }
 
     fn versions(
@@ -168,9 +169,9 @@ impl Intake<'_, '_> {
     ) -> Result<Versions, StoreError> {
         let source = self.source;
         let fault = |error| source.fault(&error);
-        let path = path.as_str();
+        let name = path.as_str();
         let mut versions = Versions::default();
-        let mut rows = statement.query([path]).map_err(fault)?;
+        let mut rows = statement.query([name]).map_err(fault)?;
         while let Some(row) = rows.next().map_err(fault)? {
             let label = row.get_ref(0).map_err(fault)?;
             let read = match label.as_i64().ok().filter(|number| *number > versions.highest) {
@@ -183,7 +184,7 @@ impl Intake<'_, '_> {
             let (number, value) = match read {
                 Ok(read) => read,
                 Err(reason) => {
-                    self.report.refuse(SECRETS, key(path, &cell::name(label)), reason);
+                    self.report.refuse(SECRETS, key(name, &cell::name(label)), reason);
                     versions.incomplete = true;
                     continue;
                 }
@@ -195,13 +196,14 @@ impl Intake<'_, '_> {
                 there => Some(cell::time(there)),
             };
             if created.is_none() || deleted == Some(None) {
-                self.report.change(SECRETS, key(path, &cell::name(label)), Reason::Time);
+                self.report.change(SECRETS, key(name, &cell::name(label)), Reason::Time);
             }
             let created = created.unwrap_or_default();
             let deleted = deleted.map(Option::unwrap_or_default);
             let version = Version { number, created, deleted };
-            let sealed = seal(VersionRow { path, version }, &value, self.change.ring)?;
-            versions.nonces.push((number, sealed.write(self.change.connection)?));
+            let row = VersionRow::sealed(path, version, &value, self.change.ring)?;
+            done(self.change.unit.put_version(&row))?;
+            versions.nonces.push((number, row.nonce()));
             versions.taken.push(version);
         }
         Ok(versions)

@@ -164,8 +164,7 @@ async fn make() {
         let home = Home::File(directory.path().to_owned());
         let options = Options { max_versions: NonZeroU32::new(3).unwrap(), ..options() };
         let limit = ENCRYPTIONS_PER_KEY;
-        let store =
-            Store::open_with_key_limit(&home, &root_key(1), &options, limit, NOON).unwrap();
+        let store = Store::open_with_key_limit(&home, &root_key(1), &options, limit, NOON).unwrap();
         fill(&store).await;
         let text = answers(&store);
         store.close().await.unwrap();

@@ -1,6 +1,6 @@
 -- Schema 1 of the store. Every row ends in key_number, nonce and ciphertext: the ciphertext is
--- AES-256-GCM under that data key, bound to the table and to every other column (row.rs).
--- Times are Unix nanoseconds. No table is written except through row.rs.
+-- AES-256-GCM under that data key, bound to the table and to every other column (format/row.rs).
+-- Times are Unix nanoseconds. No table is written except through the format.
 
 -- One row: which root key this store belongs to, and its counters. The plaintext is empty.
 CREATE TABLE store (

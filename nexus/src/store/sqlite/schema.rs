@@ -4,13 +4,13 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::StoreError;
+use crate::store::error::StoreError;
 
-pub(super) const SCHEMA: &str = include_str!("schema.sql");
+pub(in crate::store) const SCHEMA: &str = include_str!("schema-1.sql");
 /// In the file's header, so that `file` and we can tell whose it is: "SPK2".
-pub(super) const APPLICATION_ID: i64 = 0x5350_4b32;
+pub(in crate::store) const APPLICATION_ID: i64 = 0x5350_4b32;
 /// In the file's header as `user_version`.
-pub(super) const SCHEMA_VERSION: i64 = 1;
+pub(in crate::store) const SCHEMA_VERSION: i64 = 1;
 
 /// What SQLite makes by itself for `ANALYZE` and `PRAGMA optimize`: it holds counts, and nothing runs in it.
 const OF_SQLITE: [&str; 4] = ["sqlite_stat1", "sqlite_stat2", "sqlite_stat3", "sqlite_stat4"];
@@ -19,7 +19,7 @@ const OF_SQLITE: [&str; 4] = ["sqlite_stat1", "sqlite_stat2", "sqlite_stat3", "s
 type Definition = (String, String, Option<String>);
 
 /// Everything the database defines, without what SQLite makes by itself.
-pub(super) fn schema(connection: &Connection) -> rusqlite::Result<Vec<Definition>> {
+pub(in crate::store) fn schema(connection: &Connection) -> rusqlite::Result<Vec<Definition>> {
     let mut statement =
         connection.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
@@ -28,7 +28,10 @@ pub(super) fn schema(connection: &Connection) -> rusqlite::Result<Vec<Definition
 }
 
 /// The first difference, and what to do about it; `None` where there is none.
-pub(super) fn difference(expected: &[Definition], found: &[Definition]) -> Option<String> {
+pub(in crate::store) fn difference(
+    expected: &[Definition],
+    found: &[Definition],
+) -> Option<String> {
     let same_name = |one: &Definition, other: &Definition| (&one.0, &one.1) == (&other.0, &other.1);
     let added = found.iter().find(|one| !expected.iter().any(|other| same_name(one, other)));
     if let Some((kind, name, _)) = added {
@@ -49,7 +52,10 @@ pub(super) fn difference(expected: &[Definition], found: &[Definition]) -> Optio
 }
 
 /// Refuses what is no store of this program, or of a later one.
-pub(super) fn check_header(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+pub(in crate::store) fn check_header(
+    connection: &Connection,
+    path: &Path,
+) -> Result<(), StoreError> {
     let path = path.to_owned();
     let application: i64 =
         connection.pragma_query_value(None, "application_id", |row| row.get(0))?;

@@ -18,22 +18,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use rusqlite::TransactionBehavior;
 use spike_common::{clock, daemon::chain};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use super::StoreError;
-use super::cache::ValueCache;
-use super::change::{Change, Effects, PolicyChange};
 use super::commits::{CommitLog, Position};
-use super::condition::Condition;
-use super::identity::Identity;
-use super::keyring::Ring;
 use super::open::Opened;
-use super::policies::read_all;
 use super::queue::{Message, Write};
 use super::readers::{Readers, Slot, lock};
+use super::rows;
+use super::transaction::Transaction;
+use super::unit::{SqliteChange, SqliteUnit};
+use crate::store::cache::ValueCache;
+use crate::store::change::{Effects, PolicyChange};
+use crate::store::condition::Condition;
+use crate::store::error::StoreError;
+use crate::store::format::identity::Identity;
+use crate::store::format::keyring::Ring;
 
 /// Writes in one transaction, so that its first caller is not kept waiting without bound.
 const BATCH: usize = 256;
@@ -49,14 +50,14 @@ const ROOM: u64 = 1 << 20;
 pub type PolicyFollower = Box<dyn Fn(Vec<PolicyChange>) + Send + Sync>;
 
 /// What readers go by besides the database: kept in step with every commit.
-pub(super) struct Shown {
-    pub(super) policy_epoch: Arc<AtomicU64>,
-    pub(super) cache: Arc<ValueCache>,
-    pub(super) follower: Arc<OnceLock<PolicyFollower>>,
-    pub(super) condition: Arc<Condition>,
+pub(in crate::store) struct Shown {
+    pub(in crate::store) policy_epoch: Arc<AtomicU64>,
+    pub(in crate::store) cache: Arc<ValueCache>,
+    pub(in crate::store) follower: Arc<OnceLock<PolicyFollower>>,
+    pub(in crate::store) condition: Arc<Condition>,
 }
 
-pub(super) struct Writer {
+pub(in crate::store) struct Writer {
     slot: Slot,
     readers: Arc<Readers>,
     ring: Ring,
@@ -79,7 +80,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// The writer of a store that was opened, and the lock on its directory.
-    pub(super) fn new(
+    pub(in crate::store) fn new(
         opened: Opened,
         shown: Shown,
     ) -> Result<(Self, Option<std::fs::File>), std::io::Error> {
@@ -102,7 +103,7 @@ impl Writer {
     }
 
     /// Works until the store is closed or dropped; `lock_file` is given back at the very end.
-    pub(super) fn run(
+    pub(in crate::store) fn run(
         mut self,
         mut receiver: mpsc::Receiver<Message>,
         lock_file: Option<std::fs::File>,
@@ -214,36 +215,42 @@ impl Writer {
     }
 
     fn transact(&mut self, batch: &mut [Write], effects: &mut Effects) -> Result<(), StoreError> {
-        let Self { slot, ring, identity, committed, shown, .. } = self;
+        let Self { slot, ring, identity, committed, position, shown, .. } = self;
         let mut guard = lock(slot);
         let connection = guard.as_mut().ok_or(StoreError::Closed)?;
-        let mut transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut transaction = Transaction::begin(connection)?;
         if let Some(first) = batch.first() {
-            ring.replace_if_worn(&transaction, first.now)?;
+            if let Some(row) = ring.replace_if_worn(first.now)? {
+                rows::write(transaction.connection(), &row)?;
+            }
             identity.active_key = ring.active();
         }
+        let mut head = None;
         for write in batch {
-            let (before, mark) = (*identity, effects.mark());
-            let mut savepoint = transaction.savepoint()?;
-            let keep =
-                write.job.run(&mut Change { connection: &savepoint, ring, identity, effects });
+            let (before, mark, head_before) = (*identity, effects.mark(), head);
+            transaction.savepoint()?;
+            let unit = SqliteUnit { connection: transaction.connection(), head: &mut head };
+            let keep = write.job.run(&mut SqliteChange { unit, ring, identity, effects });
             // After some failures, such as a full disk, SQLite rolls everything back by itself. Then
             // there is no savepoint either, and what follows fails for the whole batch.
             if !keep {
-                savepoint.rollback()?;
+                transaction.roll_back_to_savepoint()?;
                 *identity = before;
                 effects.back_to(mark);
+                head = head_before;
             }
-            savepoint.commit()?;
+            transaction.release_savepoint()?;
         }
         if identity != committed {
-            identity.write(&transaction, ring)?;
+            rows::write(transaction.connection(), &identity.sealed(ring)?)?;
         }
-        ring.record(&transaction)?;
+        if let Some(row) = ring.record()? {
+            rows::write(transaction.connection(), &row)?;
+        }
         let changing = shown.cache.changing(&effects.touched);
         commit(transaction)?;
         drop(changing);
+        position.heads = head.unwrap_or(position.heads);
         Ok(())
     }
 
@@ -253,7 +260,6 @@ impl Writer {
         self.committed = self.identity;
         self.show_policies(effects.policies);
         self.position.epoch = self.identity.policy_epoch;
-        self.position.heads = effects.head.unwrap_or(self.position.heads);
         if let Some(commits) = &mut self.commits {
             commits.note(self.position, clock::unix_nanos());
         }
@@ -303,11 +309,11 @@ impl Writer {
             let guard = lock(&self.slot);
             let connection = guard.as_ref().ok_or(StoreError::Closed)?;
             let snapshot = connection.unchecked_transaction()?;
-            let identity = Identity::unverified(&snapshot)?;
+            let identity = rows::unverified_identity(&snapshot)?;
             // First: the row of the store may be under a key that came with the lost commit.
-            self.ring.reload(&snapshot, identity.active_key)?;
-            let identity = Identity::verified(&snapshot, self.ring.keys())?;
-            let policies = read_all(&snapshot, self.ring.keys())?;
+            self.ring.reload(rows::keyring(&snapshot)?, identity.active_key)?;
+            let identity = rows::identity(&snapshot, self.ring.keys())?;
+            let policies = rows::policies(&snapshot, self.ring.keys())?;
             (identity, Position::of(&snapshot, &identity)?, policies)
         };
         self.shown.cache.forget();
@@ -333,10 +339,11 @@ impl Writer {
         let mut attempt = || {
             let mut guard = lock(&self.slot);
             let connection = guard.as_mut().ok_or(StoreError::Closed)?;
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            self.identity.write(&transaction, &mut self.ring)?;
-            self.ring.record(&transaction)?;
+            let mut transaction = Transaction::begin(connection)?;
+            rows::write(transaction.connection(), &self.identity.sealed(&mut self.ring)?)?;
+            if let Some(row) = self.ring.record()? {
+                rows::write(transaction.connection(), &row)?;
+            }
             commit(transaction)
         };
         match attempt() {
@@ -385,12 +392,10 @@ impl Drop for Presence {
     }
 }
 
-/// Commits. Where the disk fails meanwhile, nobody knows whether it is done: in WAL mode what was written may be read
-/// back after a crash, although SQLite goes on without it.
-fn commit(transaction: rusqlite::Transaction<'_>) -> Result<(), StoreError> {
+fn commit(transaction: Transaction<'_>) -> Result<(), StoreError> {
     #[cfg(test)]
-    if let Some(fault) = super::tests::faults::due() {
+    if let Some(fault) = crate::store::tests::faults::due() {
         return Err(fault.instead_of(transaction));
     }
-    transaction.commit().map_err(StoreError::at_commit)
+    transaction.commit()
 }

@@ -7,50 +7,55 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use spike_crypto::{Fingerprint, RootKey};
 
-use super::change::{Change, Effects};
 use super::commits::{CommitLog, Loss, Position};
-use super::condition::Condition;
-use super::identity::Identity;
-use super::import::{self, Import, Plan};
-use super::keyring::Ring;
 use super::private::{lock_directory, make_directory, private_file, unusable};
 use super::readers::{Readers, Slot};
 use super::schema::{APPLICATION_ID, SCHEMA, SCHEMA_VERSION, check_header, difference, schema};
-use super::{Home, JournalMode, Options, StoreError, create, wal};
+use super::transaction::Transaction;
+use super::unit::{SqliteChange, SqliteUnit};
+use super::{create, rows, wal};
 use crate::secret::UnixNanos;
+use crate::store::Home;
+use crate::store::change::Effects;
+use crate::store::condition::Condition;
+use crate::store::error::StoreError;
+use crate::store::format::identity::Identity;
+use crate::store::format::keyring::Ring;
+use crate::store::import::{self, Import, Plan};
+use crate::store::options::{JournalMode, Options};
 
 /// The file of the store.
-pub(super) const FILE: &str = "nexus.db";
+pub(in crate::store) const FILE: &str = "nexus.db";
 /// Bytes of the header of every SQLite database.
 const HEADER: u64 = 100;
 
 /// A store that is open and belongs to the given root key.
 #[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) writer: Slot,
-    pub(super) readers: Arc<Readers>,
-    pub(super) ring: Ring,
-    pub(super) identity: Identity,
+pub(in crate::store) struct Opened {
+    pub(in crate::store) writer: Slot,
+    pub(in crate::store) readers: Arc<Readers>,
+    pub(in crate::store) ring: Ring,
+    pub(in crate::store) identity: Identity,
     /// Empty in memory.
-    pub(super) directory: PathBuf,
+    pub(in crate::store) directory: PathBuf,
     /// Held, locked, for as long as the store is open.
-    pub(super) lock_file: Option<File>,
+    pub(in crate::store) lock_file: Option<File>,
     /// What became of upstream's data.
-    pub(super) import: Import,
+    pub(in crate::store) import: Import,
     /// How far the database has come.
-    pub(super) position: Position,
+    pub(in crate::store) position: Position,
     /// Where commits are written down a second time; `None` in memory.
-    pub(super) commits: Option<CommitLog>,
+    pub(in crate::store) commits: Option<CommitLog>,
     /// Acknowledged commits that are missing, noticed now or earlier.
-    pub(super) loss: Option<Loss>,
-    pub(super) condition: Arc<Condition>,
+    pub(in crate::store) loss: Option<Loss>,
+    pub(in crate::store) condition: Arc<Condition>,
 }
 
 /// Opens the store at `home`, or makes it.
-pub(super) fn open(
+pub(in crate::store) fn open(
     home: &Home,
     root: &RootKey,
     options: &Options,
@@ -131,14 +136,16 @@ impl Connect<'_> {
         };
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         self.set_journal(&connection)?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut transaction = Transaction::begin(&mut connection)?;
         let before = identity;
-        let import = self.carry_out(plan, &transaction, &mut ring, &mut identity)?;
+        let import = self.carry_out(plan, &mut transaction, &mut ring, &mut identity)?;
         if identity != before {
-            identity.write(&transaction, &mut ring)?;
+            rows::write(transaction.connection(), &identity.sealed(&mut ring)?)?;
         }
-        ring.record(&transaction)?;
-        let position = Position::of(&transaction, &identity)?;
+        if let Some(row) = ring.record()? {
+            rows::write(transaction.connection(), &row)?;
+        }
+        let position = Position::of(transaction.connection(), &identity)?;
         transaction.commit()?;
         ring.committed();
         commits.begin(position, self.now);
@@ -194,18 +201,19 @@ impl Connect<'_> {
         if let Some(what) = difference(&schema(&fresh)?, &schema(connection)?) {
             return Err(StoreError::Altered { path: path.to_owned(), what });
         }
-        let identity = Identity::unverified(connection)?;
+        let identity = rows::unverified_identity(connection)?;
         let stored = Fingerprint::from_bytes(identity.root_key);
         let given = self.root.fingerprint();
         let limit = self.encryptions_per_key;
-        let Some(ring) = Ring::load(connection, self.root, identity.active_key, limit)? else {
+        let keyring = rows::keyring(connection)?;
+        let Some(ring) = Ring::load(keyring, self.root, identity.active_key, limit)? else {
             return Err(if stored == given {
                 StoreError::Tampered { table: "keyring", path: String::new(), version: None }
             } else {
                 StoreError::WrongRootKey { stored, given }
             });
         };
-        let identity = Identity::verified(connection, ring.keys())?;
+        let identity = rows::identity(connection, ring.keys())?;
         Ok((ring, identity))
     }
 
@@ -215,11 +223,13 @@ impl Connect<'_> {
         connection: &mut Connection,
         plan: Plan,
     ) -> Result<(Ring, Identity, Import), StoreError> {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        transaction.execute_batch(SCHEMA)?;
-        let mut ring = Ring::create(&transaction, self.root, self.encryptions_per_key, self.now)?;
+        let mut transaction = Transaction::begin(connection)?;
+        let connection = transaction.connection();
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        connection.execute_batch(SCHEMA)?;
+        let (mut ring, row) = Ring::create(self.root, self.encryptions_per_key, self.now)?;
+        rows::write(connection, &row)?;
         let mut identity = Identity {
             root_key: self.root.fingerprint().to_bytes(),
             active_key: ring.active(),
@@ -228,9 +238,11 @@ impl Connect<'_> {
             imported: None,
             last_export: None,
         };
-        let import = self.carry_out(plan, &transaction, &mut ring, &mut identity)?;
-        identity.write(&transaction, &mut ring)?;
-        ring.record(&transaction)?;
+        let import = self.carry_out(plan, &mut transaction, &mut ring, &mut identity)?;
+        rows::write(transaction.connection(), &identity.sealed(&mut ring)?)?;
+        if let Some(row) = ring.record()? {
+            rows::write(transaction.connection(), &row)?;
+        }
         transaction.commit()?;
         ring.committed();
         Ok((ring, identity, import))
@@ -239,13 +251,14 @@ impl Connect<'_> {
     fn carry_out(
         &self,
         plan: Plan,
-        connection: &Connection,
+        transaction: &mut Transaction<'_>,
         ring: &mut Ring,
         identity: &mut Identity,
     ) -> Result<Import, StoreError> {
         // Nobody reads yet.
-        let effects = &mut Effects::default();
-        let mut change = Change { connection, ring, identity, effects };
+        let (effects, mut head) = (&mut Effects::default(), None);
+        let unit = SqliteUnit { connection: transaction.connection(), head: &mut head };
+        let mut change = SqliteChange { unit, ring, identity, effects };
         plan.carry_out(&mut change, self.options, self.now)
     }
 
@@ -286,7 +299,7 @@ impl Connect<'_> {
 }
 
 /// What a file may hold is up to whoever can write it: nothing in it is to be run.
-pub(super) fn distrust(connection: &Connection) -> rusqlite::Result<()> {
+pub(in crate::store) fn distrust(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
@@ -295,7 +308,7 @@ pub(super) fn distrust(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// No URI, so that a `?` in the path is a character; no mutex, as every connection has ours.
-pub(super) fn flags() -> OpenFlags {
+pub(in crate::store) fn flags() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 

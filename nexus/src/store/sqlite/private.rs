@@ -7,11 +7,11 @@ use std::path::Path;
 
 use rustix::fs::FlockOperation;
 
-use super::StoreError;
+use crate::store::error::StoreError;
 
 const LOCK_FILE: &str = "nexus.lock";
 
-pub(super) fn make_directory(directory: &Path) -> Result<(), StoreError> {
+pub(in crate::store) fn make_directory(directory: &Path) -> Result<(), StoreError> {
     let failed = |source| unusable(directory, source);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
     let mode = fs::metadata(directory).map_err(failed)?.permissions().mode();
@@ -30,7 +30,7 @@ pub(super) fn make_directory(directory: &Path) -> Result<(), StoreError> {
 }
 
 /// One process at a time: counters and caches would not notice another one.
-pub(super) fn lock_directory(directory: &Path) -> Result<File, StoreError> {
+pub(in crate::store) fn lock_directory(directory: &Path) -> Result<File, StoreError> {
     let path = directory.join(LOCK_FILE);
     let file = private_file(&path)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -43,7 +43,7 @@ pub(super) fn lock_directory(directory: &Path) -> Result<File, StoreError> {
 }
 
 /// Opens or creates a file that only its owner may read.
-pub(super) fn private_file(path: &Path) -> Result<File, StoreError> {
+pub(in crate::store) fn private_file(path: &Path) -> Result<File, StoreError> {
     let failed = |source| unusable(path, source);
     let file = File::options()
         .read(true)
@@ -68,6 +68,6 @@ pub(super) fn private_file(path: &Path) -> Result<File, StoreError> {
     Ok(file)
 }
 
-pub(super) fn unusable(path: &Path, source: io::Error) -> StoreError {
+pub(in crate::store) fn unusable(path: &Path, source: io::Error) -> StoreError {
     StoreError::Unusable { path: path.to_owned(), source }
 }

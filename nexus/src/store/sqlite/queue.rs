@@ -7,19 +7,20 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::StoreError;
-use super::change::Change;
-use super::condition::Condition;
 use super::open::Opened;
+use super::unit::{SqliteChange, done};
 use super::writer::{Shown, Writer};
 use crate::secret::UnixNanos;
+use crate::store::condition::Condition;
+use crate::store::engine::{Engine, Work};
+use crate::store::error::StoreError;
 
 /// Writes that may wait; a caller beyond that waits for a place.
 const QUEUE: usize = 1024;
 
 /// The way to the writer.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(in crate::store) struct Queue {
     /// `None` once the store is dropped.
     sender: Option<mpsc::Sender<Message>>,
     timeout: Option<Duration>,
@@ -27,22 +28,22 @@ pub(super) struct Queue {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-pub(super) enum Message {
+pub(in crate::store) enum Message {
     Write(Write),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// A write that waits for its turn.
-pub(super) struct Write {
-    pub(super) job: Box<dyn Job>,
-    pub(super) now: UnixNanos,
+pub(in crate::store) struct Write {
+    pub(in crate::store) job: Box<dyn Job>,
+    pub(in crate::store) now: UnixNanos,
     /// When the caller stops waiting for the turn.
     deadline: Option<Instant>,
 }
 
 impl Queue {
     /// Starts the writer.
-    pub(super) fn start(
+    pub(in crate::store) fn start(
         opened: Opened,
         shown: Shown,
         timeout: Option<Duration>,
@@ -61,10 +62,10 @@ impl Queue {
 
     /// Has `operation` executed and committed. The future may be dropped: once it was polled, the
     /// write is done all the same.
-    pub(super) async fn submit<T: Send + 'static>(
+    pub(in crate::store) async fn submit<T: Send + 'static>(
         &self,
         now: UnixNanos,
-        operation: impl FnOnce(&mut Change<'_>) -> Result<T, StoreError> + Send + 'static,
+        operation: impl FnOnce(&mut SqliteChange<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, outcome) = oneshot::channel();
         let job = Box::new(Pending { operation: Some(operation), outcome: None, answer });
@@ -75,7 +76,7 @@ impl Queue {
     }
 
     /// Has everything before it executed, then closes the store.
-    pub(super) async fn close(&self) -> Result<(), StoreError> {
+    pub(in crate::store) async fn close(&self) -> Result<(), StoreError> {
         let (answer, outcome) = oneshot::channel();
         self.send(Message::Close(answer)).await?;
         let result = outcome.await.unwrap_or(Err(StoreError::WriterDied));
@@ -100,7 +101,7 @@ impl Queue {
     }
 
     /// How many messages wait for the writer.
-    pub(super) fn waiting(&self) -> usize {
+    pub(in crate::store) fn waiting(&self) -> usize {
         self.sender.as_ref().map_or(0, |sender| sender.max_capacity() - sender.capacity())
     }
 
@@ -113,6 +114,12 @@ impl Queue {
     }
 }
 
+impl Engine for Queue {
+    async fn write<W: Work>(&self, now: UnixNanos, work: W) -> Result<W::Output, StoreError> {
+        self.submit(now, move |change| done(work.run(change))).await
+    }
+}
+
 impl Drop for Queue {
     fn drop(&mut self) {
         drop(self.sender.take());
@@ -121,9 +128,9 @@ impl Drop for Queue {
 }
 
 /// A write that waits for its turn, whatever it answers.
-pub(super) trait Job: Send {
+pub(in crate::store) trait Job: Send {
     /// Executes it; `false` means that what it did must be undone.
-    fn run(&mut self, change: &mut Change<'_>) -> bool;
+    fn run(&mut self, change: &mut SqliteChange<'_>) -> bool;
     /// What of its own failure says that the store cannot be written, rather than that this write cannot be done.
     fn trouble(&self) -> Option<&StoreError>;
     /// Tells the caller, given how the commit went.
@@ -141,9 +148,9 @@ struct Pending<T, F> {
 impl<T, F> Job for Pending<T, F>
 where
     T: Send,
-    F: FnOnce(&mut Change<'_>) -> Result<T, StoreError> + Send,
+    F: FnOnce(&mut SqliteChange<'_>) -> Result<T, StoreError> + Send,
 {
-    fn run(&mut self, change: &mut Change<'_>) -> bool {
+    fn run(&mut self, change: &mut SqliteChange<'_>) -> bool {
         let operation = self.operation.take();
         // A bug in one operation must not end the writer: its savepoint is rolled back.
         let outcome = catch_unwind(AssertUnwindSafe(|| {
@@ -174,7 +181,7 @@ where
 }
 
 impl Write {
-    pub(super) fn is_overdue(&self) -> bool {
+    pub(in crate::store) fn is_overdue(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() > deadline)
     }
 }

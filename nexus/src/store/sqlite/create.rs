@@ -7,9 +7,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::StoreError;
 use super::open::FILE;
 use super::private::{private_file, unusable};
+use crate::store::error::StoreError;
 
 /// The file while it is being built.
 const NEW_FILE: &str = "nexus.db.new";
@@ -18,13 +18,13 @@ const NEW_FILE: &str = "nexus.db.new";
 const LOGS: [&str; 2] = ["nexus.db-wal", "nexus.db-journal"];
 
 /// Whether there is a store in `directory`, or what is left of one. In doubt there is.
-pub(super) fn exists(directory: &Path) -> bool {
+pub(in crate::store) fn exists(directory: &Path) -> bool {
     directory.join(FILE).try_exists().unwrap_or(true)
         || LOGS.iter().any(|log| length(&directory.join(log)).is_none_or(|length| length > 0))
 }
 
 /// Removes what a creation that was interrupted left behind.
-pub(super) fn sweep(directory: &Path) -> Result<(), StoreError> {
+pub(in crate::store) fn sweep(directory: &Path) -> Result<(), StoreError> {
     for suffix in ["", "-journal", "-wal", "-shm"] {
         let path = directory.join(format!("{NEW_FILE}{suffix}"));
         match fs::remove_file(&path) {
@@ -38,7 +38,7 @@ pub(super) fn sweep(directory: &Path) -> Result<(), StoreError> {
 }
 
 /// Refuses to make a store where the log of a lost one lies: SQLite would play it into the new one.
-pub(super) fn refuse_remains(directory: &Path) -> Result<(), StoreError> {
+pub(in crate::store) fn refuse_remains(directory: &Path) -> Result<(), StoreError> {
     match LOGS.iter().find(|log| length(&directory.join(log)).is_none_or(|length| length > 0)) {
         None => Ok(()),
         Some(log) => Err(StoreError::Damaged { what: format!("{FILE} is gone, its {log} is not") }),
@@ -46,7 +46,7 @@ pub(super) fn refuse_remains(directory: &Path) -> Result<(), StoreError> {
 }
 
 /// Has `fill` build a database in an empty file, and puts it in place under its name.
-pub(super) fn whole<T>(
+pub(in crate::store) fn whole<T>(
     directory: &Path,
     fill: impl FnOnce(&Path) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {

@@ -28,10 +28,10 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::StoreError;
-use super::identity::Identity;
 use super::private::{private_file, unusable};
 use crate::secret::UnixNanos;
+use crate::store::error::StoreError;
+use crate::store::format::identity::Identity;
 
 const FILE: &str = "nexus.commits";
 const LOSS_FILE: &str = "nexus.loss";
@@ -44,16 +44,19 @@ const BODY: usize = 40;
 
 /// How far a database has come. Every commit that changes a secret or a policy takes it further, none back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Position {
+pub(in crate::store) struct Position {
     /// The highest number of a row of `secrets`: each write of a path takes a new one.
-    pub(super) heads: i64,
+    pub(in crate::store) heads: i64,
     /// The policy epoch.
-    pub(super) epoch: u64,
+    pub(in crate::store) epoch: u64,
 }
 
 impl Position {
     /// Of the snapshot that `connection` sees.
-    pub(super) fn of(connection: &Connection, identity: &Identity) -> Result<Self, StoreError> {
+    pub(in crate::store) fn of(
+        connection: &Connection,
+        identity: &Identity,
+    ) -> Result<Self, StoreError> {
         let sql = "SELECT coalesce(max(rowid), 0) FROM secrets";
         let heads = connection.query_row(sql, [], |row| row.get(0))?;
         Ok(Self { heads, epoch: identity.policy_epoch })
@@ -75,7 +78,7 @@ struct Record {
 
 /// The file `nexus.commits`.
 #[derive(Debug)]
-pub(super) struct CommitLog {
+pub(in crate::store) struct CommitLog {
     /// `None` where it cannot be used: the store does without, and says so once.
     file: Option<File>,
     /// By number, ascending; only what was there at the opening.
@@ -86,7 +89,7 @@ pub(super) struct CommitLog {
 
 impl CommitLog {
     /// Opens or makes the file. One that cannot be used is a warning, not an error.
-    pub(super) fn open(directory: &Path) -> Self {
+    pub(in crate::store) fn open(directory: &Path) -> Self {
         let path = directory.join(FILE);
         let opened = private_file(&path).and_then(|file| {
             let read = read(&file);
@@ -113,7 +116,7 @@ impl CommitLog {
     }
 
     /// A new store was made where this file tells of another one.
-    pub(super) fn forget_lost_store(&mut self) {
+    pub(in crate::store) fn forget_lost_store(&mut self) {
         let Some(last) = self.records.last() else { return };
         tracing::warn!(
             commits = last.number,
@@ -140,7 +143,7 @@ impl CommitLog {
     }
 
     /// Begins anew from where the database is: what was lost is not to be found missing again.
-    pub(super) fn begin(&mut self, position: Position, now: UnixNanos) {
+    pub(in crate::store) fn begin(&mut self, position: Position, now: UnixNanos) {
         let behind = self.records.iter().any(|record| !position.has_reached(record.position));
         if behind || self.records.is_empty() {
             if let Some(Err(error)) = self.file.as_ref().map(clear) {
@@ -153,7 +156,7 @@ impl CommitLog {
     }
 
     /// Writes down a commit that has returned. One that changed neither a secret nor a policy is passed over.
-    pub(super) fn note(&mut self, position: Position, now: UnixNanos) {
+    pub(in crate::store) fn note(&mut self, position: Position, now: UnixNanos) {
         if position == self.position {
             return;
         }
@@ -251,7 +254,7 @@ pub struct Loss {
 impl Loss {
     /// Compares the database with what was written down outside of it, and tells what is missing. `damage`: commits that
     /// lie behind a damaged place of the write-ahead log.
-    pub(super) fn look(
+    pub(in crate::store) fn look(
         directory: &Path,
         commits: &CommitLog,
         found: Position,
@@ -283,7 +286,7 @@ impl Loss {
     }
 
     /// Nobody has removed the file yet.
-    pub(super) fn is_open(&self) -> bool {
+    pub(in crate::store) fn is_open(&self) -> bool {
         self.file.try_exists().unwrap_or(true)
     }
 }

@@ -7,20 +7,20 @@ use rusqlite::Connection;
 
 use spike_common::{clock, daemon::chain};
 
-use super::StoreError;
-use super::condition::Condition;
+use crate::store::condition::Condition;
+use crate::store::error::StoreError;
 
 /// A connection that is shared by turns; `None` once the store is closed.
-pub(super) type Slot = Arc<Mutex<Option<Connection>>>;
+pub(in crate::store) type Slot = Arc<Mutex<Option<Connection>>>;
 
 /// Locks a slot. What a panic leaves behind is a connection whose statements were reset.
-pub(super) fn lock(slot: &Slot) -> MutexGuard<'_, Option<Connection>> {
+pub(in crate::store) fn lock(slot: &Slot) -> MutexGuard<'_, Option<Connection>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A fixed set of connections. In memory it is one slot, that of the writer.
 #[derive(Debug)]
-pub(super) struct Readers {
+pub(in crate::store) struct Readers {
     slots: Vec<Slot>,
     /// Where to queue up when all are busy.
     next: AtomicUsize,
@@ -28,12 +28,12 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) const fn new(slots: Vec<Slot>, condition: Arc<Condition>) -> Self {
+    pub(in crate::store) const fn new(slots: Vec<Slot>, condition: Arc<Condition>) -> Self {
         Self { slots, next: AtomicUsize::new(0), condition }
     }
 
     /// Runs `query` on a free connection, the first one first: its page cache is the warmest.
-    pub(super) fn read<T>(
+    pub(in crate::store) fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -52,7 +52,7 @@ impl Readers {
     }
 
     /// Closes every connection, waiting for the reads under way.
-    pub(super) fn close(&self) {
+    pub(in crate::store) fn close(&self) {
         for slot in &self.slots {
             drop(lock(slot).take());
         }

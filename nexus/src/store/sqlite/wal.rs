@@ -15,7 +15,7 @@ use std::path::Path;
 use crate::secret::UnixNanos;
 
 /// Beside the database.
-pub(super) const FILE: &str = "nexus.db-wal";
+pub(in crate::store) const FILE: &str = "nexus.db-wal";
 
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
@@ -25,7 +25,7 @@ const MAGIC: u32 = 0x377f_0682;
 type Sum = (u32, u32);
 
 /// Acknowledged commits that lie behind a damaged place; `None` where nothing of that kind is to be seen.
-pub(super) fn inspect(path: &Path) -> Option<u64> {
+pub(in crate::store) fn inspect(path: &Path) -> Option<u64> {
     match File::open(path)
         .and_then(|file| lost_commits(&mut BufReader::with_capacity(1 << 16, file)))
     {
@@ -40,7 +40,7 @@ pub(super) fn inspect(path: &Path) -> Option<u64> {
 }
 
 /// Keeps a copy of the log as it was found: SQLite is going to write over what it does not take.
-pub(super) fn keep(directory: &Path, now: UnixNanos) {
+pub(in crate::store) fn keep(directory: &Path, now: UnixNanos) {
     let copy = directory.join(format!("{FILE}.damaged-{}", now / 1_000_000_000));
     let copied = File::open(directory.join(FILE)).and_then(|mut log| {
         let mut copy = File::options().write(true).create_new(true).mode(0o600).open(&copy)?;

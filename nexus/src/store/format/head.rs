@@ -1,0 +1,252 @@
+//! The row of a path and the rows of its versions.
+//!
+//! The row of a path holds, encrypted, the list of its versions with the nonce of each version's
+//! row. A version is read only as that list has it, so a row that was put back from an earlier
+//! copy of the file, a missing one and an added one are refused like a changed one.
+
+use std::num::NonZeroU32;
+
+use spike_crypto::{NONCE_LEN, Nonce};
+
+use super::error::FormatError;
+use super::keyring::Ring;
+use super::keys::Keys;
+use super::row::{Cipher, Column, Detached, Row, Sealed};
+use crate::secret::{History, SecretPath, UnixNanos, Version};
+
+/// The row of a path, decrypted.
+#[derive(Debug)]
+pub(in crate::store) struct Head {
+    pub(in crate::store) history: History,
+    /// The nonce of each version's row, by version, in the order of the history.
+    pub(in crate::store) nonces: Vec<(i64, Nonce)>,
+}
+
+impl Head {
+    pub(in crate::store) const fn new(max_versions: NonZeroU32, now: UnixNanos) -> Self {
+        Self { history: History::new(max_versions, now), nonces: Vec::new() }
+    }
+
+    /// Decrypts the row of a path, or refuses it by name.
+    pub(in crate::store) fn open(
+        row: &HeadRow<'_>,
+        cipher: &Cipher,
+        keys: &Keys,
+    ) -> Result<Self, FormatError> {
+        let refused = || row.tampered();
+        let plaintext = cipher.open(row, keys)?;
+        let entries = decode(&plaintext).ok_or_else(refused)?;
+        let nonces = entries.iter().map(|(version, nonce)| (version.number, *nonce)).collect();
+        let max_versions =
+            u32::try_from(row.max_versions).ok().and_then(NonZeroU32::new).ok_or_else(refused)?;
+        let history = History::from_parts(
+            entries.into_iter().map(|(version, _)| version).collect(),
+            row.last_version,
+            max_versions,
+            row.created,
+            row.updated,
+        )
+        .ok()
+        .ok_or_else(refused)?;
+        Ok(Self { history, nonces })
+    }
+
+    /// Takes the row of `version` as it was read, which must be exactly the one listed here.
+    pub(in crate::store) fn value(
+        &self,
+        path: &SecretPath,
+        version: Version,
+        stored: Option<(VersionRow<'_>, Cipher)>,
+        keys: &Keys,
+    ) -> Result<SealedValue, FormatError> {
+        let listed = VersionRow { path: path.as_str(), version };
+        let cipher = stored
+            .filter(|(row, _cipher)| row.version == version)
+            .map(|(_row, cipher)| cipher)
+            .filter(|cipher| self.nonce(version.number) == Some(cipher.nonce()))
+            .ok_or_else(|| listed.tampered())?;
+        Ok(SealedValue { version: version.number, sealed: cipher.detach(&listed, keys)? })
+    }
+
+    /// Lists the row that a version was written to, in place of an earlier one.
+    pub(in crate::store) fn list(&mut self, number: i64, nonce: Nonce) {
+        match self.nonces.binary_search_by_key(&number, |(number, _nonce)| *number) {
+            Ok(at) => {
+                if let Some(entry) = self.nonces.get_mut(at) {
+                    entry.1 = nonce;
+                }
+            }
+            Err(at) => self.nonces.insert(at, (number, nonce)),
+        }
+    }
+
+    /// Takes a version that is erased off the list.
+    pub(in crate::store) fn unlist(&mut self, number: i64) {
+        self.nonces.retain(|(listed, _nonce)| *listed != number);
+    }
+
+    /// The row to be written.
+    pub(in crate::store) fn sealed<'p>(
+        &self,
+        path: &'p SecretPath,
+        ring: &mut Ring,
+    ) -> Result<Sealed<HeadRow<'p>>, FormatError> {
+        let row = HeadRow {
+            path: path.as_str(),
+            last_version: self.history.last_version(),
+            max_versions: i64::from(self.history.max_versions().get()),
+            created: self.history.created(),
+            updated: self.history.updated(),
+        };
+        let entries = encode(self.history.versions(), &self.nonces).ok_or(FormatError::Bug)?;
+        ring.seal(row, &entries)
+    }
+
+    fn nonce(&self, number: i64) -> Option<&Nonce> {
+        let at = self.nonces.binary_search_by_key(&number, |(number, _nonce)| *number).ok()?;
+        self.nonces.get(at).map(|(_number, nonce)| nonce)
+    }
+}
+
+/// The value of one version, encrypted, apart from the database.
+#[derive(Debug)]
+pub(in crate::store) struct SealedValue {
+    version: i64,
+    sealed: Detached,
+}
+
+impl SealedValue {
+    /// Decrypts to the end of `out`, or refuses the row of that version of `path` by name.
+    pub(in crate::store) fn open_into(
+        &self,
+        path: &SecretPath,
+        out: &mut Vec<u8>,
+    ) -> Result<(), FormatError> {
+        self.sealed
+            .open_into(out)
+            .map_err(|_opaque| VersionRow::refused(path.as_str(), self.version))
+    }
+
+    /// Bytes of the ciphertext.
+    pub(in crate::store) fn len(&self) -> usize {
+        self.sealed.len()
+    }
+
+    /// The ciphertext.
+    #[cfg(test)]
+    pub(in crate::store) fn as_bytes(&self) -> &[u8] {
+        self.sealed.as_bytes()
+    }
+}
+
+/// Bytes of one version in the list of a path: number, created, whether deleted, deleted, nonce.
+const ENTRY: usize = 8 + 8 + 1 + 8 + NONCE_LEN;
+
+/// `None` when the nonces are not those of the versions, which is a bug.
+pub(in crate::store) fn encode(versions: &[Version], nonces: &[(i64, Nonce)]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(versions.len() * ENTRY);
+    if versions.len() != nonces.len() {
+        return None;
+    }
+    for (version, (number, nonce)) in versions.iter().zip(nonces) {
+        if version.number != *number {
+            return None;
+        }
+        bytes.extend_from_slice(&version.number.to_be_bytes());
+        bytes.extend_from_slice(&version.created.to_be_bytes());
+        bytes.push(u8::from(version.deleted.is_some()));
+        bytes.extend_from_slice(&version.deleted.unwrap_or_default().to_be_bytes());
+        bytes.extend_from_slice(nonce);
+    }
+    Some(bytes)
+}
+
+pub(in crate::store) fn decode(bytes: &[u8]) -> Option<Vec<(Version, Nonce)>> {
+    let (entries, []) = bytes.as_chunks::<ENTRY>() else { return None };
+    let entry = |bytes: &[u8; ENTRY]| {
+        let (number, bytes) = bytes.split_first_chunk()?;
+        let (created, bytes) = bytes.split_first_chunk()?;
+        let (is_deleted, bytes) = bytes.split_first()?;
+        let (deleted, nonce) = bytes.split_first_chunk()?;
+        let version = Version {
+            number: i64::from_be_bytes(*number),
+            created: i64::from_be_bytes(*created),
+            deleted: (*is_deleted == 1).then(|| i64::from_be_bytes(*deleted)),
+        };
+        Some((version, *nonce.as_array()?))
+    };
+    entries.iter().map(entry).collect()
+}
+
+/// A row of `secrets`.
+#[derive(Debug)]
+pub(in crate::store) struct HeadRow<'p> {
+    pub(in crate::store) path: &'p str,
+    pub(in crate::store) last_version: i64,
+    pub(in crate::store) max_versions: i64,
+    pub(in crate::store) created: UnixNanos,
+    pub(in crate::store) updated: UnixNanos,
+}
+
+impl HeadRow<'_> {
+    /// The refusal of the row of a path, also where there is none.
+    pub(in crate::store) fn refused(path: &str) -> FormatError {
+        FormatError::Tampered { table: Self::TABLE, path: path.to_owned(), version: None }
+    }
+}
+
+impl Row for HeadRow<'_> {
+    const TABLE: &'static str = "secrets";
+    const FORMAT: i64 = 1;
+
+    fn columns<'a>(&'a self, visit: &mut dyn FnMut(Column<'a>)) {
+        visit(Column::Text(self.path));
+        visit(Column::Number(self.last_version));
+        visit(Column::Number(self.max_versions));
+        visit(Column::Number(self.created));
+        visit(Column::Number(self.updated));
+    }
+
+    fn tampered(&self) -> FormatError {
+        Self::refused(self.path)
+    }
+}
+
+/// A row of `versions`.
+#[derive(Debug)]
+pub(in crate::store) struct VersionRow<'p> {
+    pub(in crate::store) path: &'p str,
+    pub(in crate::store) version: Version,
+}
+
+impl<'p> VersionRow<'p> {
+    /// The row to be written for a value.
+    pub(in crate::store) fn sealed(
+        path: &'p SecretPath,
+        version: Version,
+        value: &[u8],
+        ring: &mut Ring,
+    ) -> Result<Sealed<Self>, FormatError> {
+        ring.seal(Self { path: path.as_str(), version }, value)
+    }
+
+    fn refused(path: &str, version: i64) -> FormatError {
+        FormatError::Tampered { table: Self::TABLE, path: path.to_owned(), version: Some(version) }
+    }
+}
+
+impl Row for VersionRow<'_> {
+    const TABLE: &'static str = "versions";
+    const FORMAT: i64 = 1;
+
+    fn columns<'a>(&'a self, visit: &mut dyn FnMut(Column<'a>)) {
+        visit(Column::Text(self.path));
+        visit(Column::Number(self.version.number));
+        visit(Column::Number(self.version.created));
+        visit(Column::Optional(self.version.deleted));
+    }
+
+    fn tampered(&self) -> FormatError {
+        Self::refused(self.path, self.version.number)
+    }
+}
