@@ -12,6 +12,7 @@ use super::error::StoreError;
 use super::format::head::{HeadRow, VersionRow};
 use super::format::import::ImportRecord;
 use super::format::policy::PolicyRow;
+use super::format::policy_list::PolicyListRow;
 use super::format::row::{Cipher, Sealed};
 use crate::secret::{SecretPath, UnixNanos};
 
@@ -38,6 +39,12 @@ pub(super) trait Unit: Send {
         name: &'n str,
     ) -> impl Future<Output = Result<Option<(PolicyRow<'n>, Cipher)>, StoreError>> + Send;
 
+    /// The encrypted end of a list of policies.
+    fn policy_list(
+        &mut self,
+        number: u8,
+    ) -> impl Future<Output = Result<Option<Cipher>, StoreError>> + Send;
+
     /// Writes the row of a path, in place of the one that is there.
     fn put_head(
         &mut self,
@@ -54,6 +61,12 @@ pub(super) trait Unit: Send {
     fn put_policy(
         &mut self,
         row: &Sealed<PolicyRow<'_>>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Writes a list of policies, in place of the one that is there.
+    fn put_policy_list(
+        &mut self,
+        row: &Sealed<PolicyListRow>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Writes what the store remembers of an import.

@@ -12,8 +12,9 @@
 //!   time of one batch, without any I/O.
 //! * **Integrity**: a row that was moved, swapped, re-dated, renumbered, revived or replaced by an
 //!   older state of itself is refused by name ([`StoreError::Tampered`]); other rows stay
-//!   readable. What is *not* noticed yet is an older state of everything that belongs to one path
-//!   or one policy, or of the whole file, and a name that was added to [`Store::list`].
+//!   readable. So is a policy that was removed, added or put back. What is *not* noticed yet is an
+//!   older state of everything that belongs to one path, or of the whole file, and a name that was
+//!   added to [`Store::list`].
 //!
 //! The file is `nexus.db` in the data directory. It appears there whole or not at all. Upstream's
 //! `spike.db` beside it is taken in once ([`Import`]) and never touched.
@@ -40,7 +41,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use spike_crypto::{Fingerprint, RootKey};
+use spike_crypto::{Fingerprint, Quorum, RootKey};
 
 pub use self::cache::CacheStats;
 use self::cache::ValueCache;
@@ -88,6 +89,15 @@ pub struct Stats {
     pub policies: u64,
     /// The number of the data key that encrypts.
     pub active_key: u32,
+}
+
+/// What a store records of its root key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RootKeyRecord {
+    /// Which root key of this store it is, from 1 on.
+    pub generation: u32,
+    /// How the key was split when the store was last opened; `None` where nobody has said.
+    pub quorum: Option<Quorum>,
 }
 
 /// An open store. Shared by reference; see the [module](self) for what may wait for what.
@@ -269,6 +279,15 @@ impl Store {
     pub fn active_key(&self) -> Result<u32, StoreError> {
         let identity = self.readers.read(|reader| rows::identity(reader, &self.keys))?;
         Ok(identity.active_key)
+    }
+
+    /// What the store records of its root key.
+    ///
+    /// # Errors
+    /// [`StoreError::Tampered`] when the row that says so is not as it was written.
+    pub fn root_key_record(&self) -> Result<RootKeyRecord, StoreError> {
+        let identity = self.readers.read(|reader| rows::identity(reader, &self.keys))?;
+        Ok(RootKeyRecord { generation: identity.generation, quorum: identity.quorum })
     }
 
     /// Counts what is stored. Scans two indexes: about 20 ms for a million versions.

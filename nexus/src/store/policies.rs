@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::format::policy::{PolicyRow, PolicyText, StoredPolicy};
 use super::format::row::Row;
 use super::sqlite::rows;
-use super::work::{DeletePolicy, PutPolicy, open_policy};
+use super::work::{DeletePolicy, PutPolicy};
 use crate::secret::UnixNanos;
 
 impl Store {
@@ -54,7 +54,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Tampered`] when its row is not as it was written.
     pub fn policy(&self, name: &str) -> Result<Option<StoredPolicy>, StoreError> {
-        self.readers.read(|connection| open_policy(rows::policy(connection, name)?, &self.keys))
+        self.readers.read(|connection| rows::listed_policy(connection, &self.keys, name))
     }
 
     /// The names of all policies, in byte order. Nothing is decrypted.

@@ -8,9 +8,8 @@ use super::change::{Change, PolicyChange};
 use super::engine::{Unit, Work};
 use super::error::StoreError;
 use super::format::head::{Head, VersionRow};
-use super::format::keys::Keys;
-use super::format::policy::{PolicyRow, PolicyText, StoredPolicy};
-use super::format::row::Cipher;
+use super::format::policy::{PolicyText, StoredPolicy};
+use super::format::policy_list::PolicyList;
 use crate::secret::{History, SecretPath, Selector, UnixNanos, Version};
 
 /// Adds a version to a path and erases those beyond the limit. Answers the number of the new version.
@@ -109,7 +108,18 @@ impl Work for PutPolicy {
     type Output = bool;
 
     async fn run<U: Unit>(&self, change: &mut Change<'_, U>) -> Result<bool, StoreError> {
-        let old = match find_policy(change, &self.name).await {
+        let (list, old) = match policy_list(change, &self.name).await {
+            Ok(list) => {
+                let old = listed_policy(change, &list, &self.name).await;
+                (list, old)
+            }
+            // A list that was tampered with is not believed: the other policies in it stay refused.
+            Err(error @ StoreError::Tampered { .. }) => {
+                (PolicyList::empty(PolicyList::number_of(&self.name)), Err(error))
+            }
+            Err(error) => return Err(error),
+        };
+        let old = match old {
             // Within the transaction: of two that make one name, one comes first.
             Ok(Some(_)) if self.create_only => return Ok(false),
             // One that was tampered with is replaced as if it were not there.
@@ -122,7 +132,7 @@ impl Work for PutPolicy {
             created: old.map_or(self.now, |old| old.created),
             updated: self.now,
         };
-        put_policy(change, policy).await?;
+        put_policy(change, list, policy).await?;
         Ok(true)
     }
 }
@@ -136,12 +146,22 @@ impl Work for DeletePolicy {
     type Output = bool;
 
     async fn run<U: Unit>(&self, change: &mut Change<'_, U>) -> Result<bool, StoreError> {
-        let deleted = change.unit.erase_policy(&self.name).await?;
-        if deleted {
+        let mut list = match policy_list(change, &self.name).await {
+            Err(StoreError::Tampered { .. }) => {
+                PolicyList::empty(PolicyList::number_of(&self.name))
+            }
+            list => list?,
+        };
+        let erased = change.unit.erase_policy(&self.name).await?;
+        let listed = list.remove(&self.name);
+        if listed {
+            put_list(change, &list).await?;
+        }
+        if erased || listed {
             change.identity.policy_epoch += 1;
             change.effects.policies.push(PolicyChange::Removed(self.name.clone()));
         }
-        Ok(deleted)
+        Ok(erased || listed)
     }
 }
 
@@ -193,32 +213,58 @@ pub(super) async fn put_head<U: Unit>(
     Ok(())
 }
 
-async fn find_policy<U: Unit>(
+/// The list that the policy of that name belongs to.
+async fn policy_list<U: Unit>(
     change: &mut Change<'_, U>,
+    name: &str,
+) -> Result<PolicyList, StoreError> {
+    let number = PolicyList::number_of(name);
+    let stored = change.unit.policy_list(number).await?;
+    let lists = &change.identity.policy_lists;
+    Ok(PolicyList::open(number, stored, lists, change.ring.keys())?)
+}
+
+async fn listed_policy<U: Unit>(
+    change: &mut Change<'_, U>,
+    list: &PolicyList,
     name: &str,
 ) -> Result<Option<StoredPolicy>, StoreError> {
     let stored = change.unit.policy(name).await?;
-    open_policy(stored, change.ring.keys())
-}
-
-/// The policy of a row that was read.
-pub(super) fn open_policy(
-    stored: Option<(PolicyRow<'_>, Cipher)>,
-    keys: &Keys,
-) -> Result<Option<StoredPolicy>, StoreError> {
-    let Some((row, cipher)) = stored else { return Ok(None) };
-    Ok(Some(StoredPolicy::open(&row, &cipher, keys)?))
+    let Some((row, cipher)) = list.check(name, stored)? else { return Ok(None) };
+    Ok(Some(StoredPolicy::open(&row, &cipher, change.ring.keys())?))
 }
 
 /// Writes a policy as it is, in place of one of that name.
-pub(super) async fn put_policy<U: Unit>(
+pub(super) async fn take_policy<U: Unit>(
     change: &mut Change<'_, U>,
+    policy: StoredPolicy,
+) -> Result<(), StoreError> {
+    let list = policy_list(change, &policy.name).await?;
+    put_policy(change, list, policy).await
+}
+
+async fn put_policy<U: Unit>(
+    change: &mut Change<'_, U>,
+    mut list: PolicyList,
     policy: StoredPolicy,
 ) -> Result<(), StoreError> {
     let row = policy.sealed(change.ring)?;
     change.unit.put_policy(&row).await?;
+    list.insert(&policy.name, row.nonce());
     drop(row);
+    put_list(change, &list).await?;
     change.identity.policy_epoch += 1;
     change.effects.policies.push(PolicyChange::Put(policy));
+    Ok(())
+}
+
+/// Writes a list of policies, and names its row in the row of the store.
+async fn put_list<U: Unit>(
+    change: &mut Change<'_, U>,
+    list: &PolicyList,
+) -> Result<(), StoreError> {
+    let row = list.sealed(change.ring)?;
+    change.unit.put_policy_list(&row).await?;
+    change.identity.policy_lists.set(list.number(), row.nonce());
     Ok(())
 }

@@ -6,11 +6,12 @@
 
 use std::num::NonZeroU32;
 
-use spike_crypto::{NONCE_LEN, Nonce};
+use spike_crypto::Nonce;
 
 use super::error::FormatError;
 use super::keyring::Ring;
 use super::keys::Keys;
+use super::listed::Listed;
 use super::row::{Cipher, Column, Detached, Row, Sealed};
 use crate::secret::{History, SecretPath, UnixNanos, Version};
 
@@ -20,11 +21,20 @@ pub(in crate::store) struct Head {
     pub(in crate::store) history: History,
     /// The nonce of each version's row, by version, in the order of the history.
     pub(in crate::store) nonces: Vec<(i64, Nonce)>,
+    /// The number of the last change; 0: not numbered.
+    change: u64,
+    /// Custom metadata, kept as it is.
+    metadata: Vec<u8>,
 }
 
 impl Head {
     pub(in crate::store) const fn new(max_versions: NonZeroU32, now: UnixNanos) -> Self {
-        Self { history: History::new(max_versions, now), nonces: Vec::new() }
+        Self::of(History::new(max_versions, now), Vec::new())
+    }
+
+    /// A head with the row of each version of `history`.
+    pub(in crate::store) const fn of(history: History, nonces: Vec<(i64, Nonce)>) -> Self {
+        Self { history, nonces, change: 0, metadata: Vec::new() }
     }
 
     /// Decrypts the row of a path, or refuses it by name.
@@ -33,14 +43,19 @@ impl Head {
         cipher: &Cipher,
         keys: &Keys,
     ) -> Result<Self, FormatError> {
-        let refused = || row.tampered();
         let plaintext = cipher.open(row, keys)?;
-        let entries = decode(&plaintext).ok_or_else(refused)?;
-        let nonces = entries.iter().map(|(version, nonce)| (version.number, *nonce)).collect();
+        let listed = Listed::decode(&plaintext).ok_or_else(|| row.tampered())?;
+        Self::from_listed(row, listed)
+    }
+
+    pub(super) fn from_listed(row: &HeadRow<'_>, listed: Listed) -> Result<Self, FormatError> {
+        let refused = || row.tampered();
+        let Listed { change, metadata, versions } = listed;
+        let nonces = versions.iter().map(|(version, nonce)| (version.number, *nonce)).collect();
         let max_versions =
             u32::try_from(row.max_versions).ok().and_then(NonZeroU32::new).ok_or_else(refused)?;
         let history = History::from_parts(
-            entries.into_iter().map(|(version, _)| version).collect(),
+            versions.into_iter().map(|(version, _)| version).collect(),
             row.last_version,
             max_versions,
             row.created,
@@ -48,7 +63,7 @@ impl Head {
         )
         .ok()
         .ok_or_else(refused)?;
-        Ok(Self { history, nonces })
+        Ok(Self { history, nonces, change, metadata })
     }
 
     /// Takes the row of `version` as it was read, which must be exactly the one listed here.
@@ -98,8 +113,25 @@ impl Head {
             created: self.history.created(),
             updated: self.history.updated(),
         };
-        let entries = encode(self.history.versions(), &self.nonces).ok_or(FormatError::Bug)?;
-        ring.seal(row, &entries)
+        let plaintext = self.listed().and_then(|listed| listed.encode()).ok_or(FormatError::Bug)?;
+        ring.seal(row, &plaintext)
+    }
+
+    /// `None` when the nonces are not those of the versions, which is a bug.
+    fn listed(&self) -> Option<Listed> {
+        let versions = self.history.versions();
+        let same = versions.len() == self.nonces.len()
+            && versions
+                .iter()
+                .zip(&self.nonces)
+                .all(|(version, (number, _))| version.number == *number);
+        let listed =
+            versions.iter().zip(&self.nonces).map(|(version, (_, nonce))| (*version, *nonce));
+        same.then(|| Listed {
+            change: self.change,
+            metadata: self.metadata.clone(),
+            versions: listed.collect(),
+        })
     }
 
     fn nonce(&self, number: i64) -> Option<&Nonce> {
@@ -139,45 +171,6 @@ impl SealedValue {
     }
 }
 
-/// Bytes of one version in the list of a path: number, created, whether deleted, deleted, nonce.
-const ENTRY: usize = 8 + 8 + 1 + 8 + NONCE_LEN;
-
-/// `None` when the nonces are not those of the versions, which is a bug.
-pub(in crate::store) fn encode(versions: &[Version], nonces: &[(i64, Nonce)]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(versions.len() * ENTRY);
-    if versions.len() != nonces.len() {
-        return None;
-    }
-    for (version, (number, nonce)) in versions.iter().zip(nonces) {
-        if version.number != *number {
-            return None;
-        }
-        bytes.extend_from_slice(&version.number.to_be_bytes());
-        bytes.extend_from_slice(&version.created.to_be_bytes());
-        bytes.push(u8::from(version.deleted.is_some()));
-        bytes.extend_from_slice(&version.deleted.unwrap_or_default().to_be_bytes());
-        bytes.extend_from_slice(nonce);
-    }
-    Some(bytes)
-}
-
-pub(in crate::store) fn decode(bytes: &[u8]) -> Option<Vec<(Version, Nonce)>> {
-    let (entries, []) = bytes.as_chunks::<ENTRY>() else { return None };
-    let entry = |bytes: &[u8; ENTRY]| {
-        let (number, bytes) = bytes.split_first_chunk()?;
-        let (created, bytes) = bytes.split_first_chunk()?;
-        let (is_deleted, bytes) = bytes.split_first()?;
-        let (deleted, nonce) = bytes.split_first_chunk()?;
-        let version = Version {
-            number: i64::from_be_bytes(*number),
-            created: i64::from_be_bytes(*created),
-            deleted: (*is_deleted == 1).then(|| i64::from_be_bytes(*deleted)),
-        };
-        Some((version, *nonce.as_array()?))
-    };
-    entries.iter().map(entry).collect()
-}
-
 /// A row of `secrets`.
 #[derive(Debug)]
 pub(in crate::store) struct HeadRow<'p> {
@@ -197,7 +190,7 @@ impl HeadRow<'_> {
 
 impl Row for HeadRow<'_> {
     const TABLE: &'static str = "secrets";
-    const FORMAT: i64 = 1;
+    const FORMAT: i64 = 2;
 
     fn columns<'a>(&'a self, visit: &mut dyn FnMut(Column<'a>)) {
         visit(Column::Text(self.path));

@@ -39,21 +39,25 @@ impl ImportRecord {
         halves.filter_map(|half| char::from_digit(half.into(), 16)).collect()
     }
 
-    /// Checks the row as it was read against what the row of the store says. `found`: `None` where there is no row,
-    /// `Some(None)` where its columns are not what any writer leaves there.
+    /// Checks the row as it was read against what the row of the store says.
     pub(in crate::store) fn verified(
-        found: Option<Option<(Self, Cipher)>>,
+        found: Option<(Self, Cipher)>,
         identity: &Identity,
         keys: &Keys,
     ) -> Result<Option<Self>, FormatError> {
         match (identity.imported, found) {
             (None, None) => Ok(None),
-            (Some(imported), Some(Some((record, cipher)))) if record.imported == imported => {
+            (Some(imported), Some((record, cipher))) if record.imported == imported => {
                 cipher.open(&record, keys)?;
                 Ok(Some(record))
             }
-            (None, Some(_)) | (Some(_), None | Some(_)) => Err(refused()),
+            (None, Some(_)) | (Some(_), None | Some(_)) => Err(Self::refused()),
         }
+    }
+
+    /// The refusal of the row, also where there is none.
+    pub(in crate::store) fn refused() -> FormatError {
+        FormatError::Tampered { table: Self::TABLE, path: String::new(), version: None }
     }
 
     /// The row to be written.
@@ -79,10 +83,6 @@ impl Row for ImportRecord {
     }
 
     fn tampered(&self) -> FormatError {
-        refused()
+        Self::refused()
     }
-}
-
-fn refused() -> FormatError {
-    FormatError::Tampered { table: ImportRecord::TABLE, path: String::new(), version: None }
 }

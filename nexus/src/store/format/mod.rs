@@ -4,9 +4,10 @@
 //! * [`row`]: clear columns, associated data, encryption. The only way to make a row that can be written.
 //! * [`keys`], [`keyring`]: the data keys, and the rows that hold them wrapped.
 //! * [`identity`]: the one row about the store itself.
-//! * [`head`]: the row of a path with the list of its versions, and the rows of the versions.
-//! * [`policy`]: the rows of policies.
+//! * [`head`], [`listed`]: the row of a path with the list of its versions, and the rows of the versions.
+//! * [`policy`], [`policy_list`]: the rows of policies, and the lists of those that there are.
 //! * [`import`]: the row that remembers an import.
+//! * [`schema_1`]: what is different in an older database.
 
 pub(super) mod error;
 pub(super) mod head;
@@ -14,5 +15,8 @@ pub(super) mod identity;
 pub(super) mod import;
 pub(super) mod keyring;
 pub(super) mod keys;
+pub(super) mod listed;
 pub(super) mod policy;
+pub(super) mod policy_list;
 pub(super) mod row;
+pub(super) mod schema_1;

@@ -11,7 +11,7 @@ use crate::secret::UnixNanos;
 use crate::store::error::StoreError;
 use crate::store::format::policy::{PolicyText, StoredPolicy};
 use crate::store::sqlite::unit::{SqliteChange, done};
-use crate::store::work::put_policy;
+use crate::store::work::take_policy;
 
 const POLICIES: &str = "policies";
 
@@ -77,7 +77,7 @@ pub(super) fn import(
             updated: updated.unwrap_or_default(),
         };
         last = Some(policy.name.clone());
-        done(put_policy(change, policy))?;
+        done(take_policy(change, policy))?;
         report.policies += 1;
     }
     Ok(())

@@ -159,7 +159,7 @@ impl Intake<'_, '_> {
         if let Some(was) = metadata.current.filter(|was| *was != is && !incomplete) {
             self.report.change(METADATA, name, Reason::Current { was, is });
         }
-        done(put_head(self.change, path, &Head { history, nonces }))
+        done(put_head(self.change, path, &Head::of(history, nonces)))
     }
 
     fn versions(

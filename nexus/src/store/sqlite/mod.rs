@@ -2,10 +2,12 @@
 //!
 //! One thread writes and commits what is waiting in one transaction ([`writer`]); readers use connections of their own
 //! ([`readers`]). The file appears whole or not at all ([`create`]), is private ([`private`]) and is not trusted
-//! ([`open`], [`schema`]). A log of commits beside it tells of commits that are gone ([`commits`]).
+//! ([`open`], [`schema`]). One of an
+//! older schema is migrated when it is opened ([`migrate`]). A log of commits beside it tells of commits that are gone ([`commits`]).
 
 pub(super) mod commits;
 pub(super) mod create;
+mod migrate;
 pub(super) mod open;
 pub(super) mod private;
 pub(super) mod queue;

@@ -13,10 +13,12 @@ use spike_crypto::{Fingerprint, RootKey};
 use super::commits::{CommitLog, Loss, Position};
 use super::private::{lock_directory, make_directory, private_file, unusable};
 use super::readers::{Readers, Slot};
-use super::schema::{APPLICATION_ID, SCHEMA, SCHEMA_VERSION, check_header, difference, schema};
+use super::schema::{
+    APPLICATION_ID, KnownSchema, SCHEMA, SCHEMA_VERSION, check_header, difference, schema,
+};
 use super::transaction::Transaction;
 use super::unit::{SqliteChange, SqliteUnit};
-use super::{create, rows, wal};
+use super::{create, migrate, rows, wal};
 use crate::secret::UnixNanos;
 use crate::store::Home;
 use crate::store::change::Effects;
@@ -24,6 +26,7 @@ use crate::store::condition::Condition;
 use crate::store::error::StoreError;
 use crate::store::format::identity::Identity;
 use crate::store::format::keyring::Ring;
+use crate::store::format::policy_list::PolicyLists;
 use crate::store::import::{self, Import, Plan};
 use crate::store::options::{JournalMode, Options};
 
@@ -117,9 +120,10 @@ impl Connect<'_> {
         self.harden(&connection)?;
         // As long as the key is in doubt, closing must not touch the file either.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        check_header(&connection, &path).map_err(damaged)?;
+        let schema = check_header(&connection, &path).map_err(damaged)?;
         check_length(&connection, &path)?;
-        let (mut ring, mut identity) = self.recognise(&connection, &path).map_err(damaged)?;
+        let (mut ring, mut identity) =
+            self.recognise(&connection, &path, schema).map_err(damaged)?;
         let found = Position::of(&connection, &identity)?;
         let made_now = made.is_some();
         let plan = match made {
@@ -137,9 +141,13 @@ impl Connect<'_> {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         self.set_journal(&connection)?;
         let mut transaction = Transaction::begin(&mut connection)?;
-        let before = identity;
+        let before = identity.clone();
+        if schema == KnownSchema::First {
+            migrate::from_first(&mut transaction, &mut ring, &mut identity)?;
+        }
+        self.record_quorum(&mut identity);
         let import = self.carry_out(plan, &mut transaction, &mut ring, &mut identity)?;
-        if identity != before {
+        if identity != before || schema != KnownSchema::Current {
             rows::write(transaction.connection(), &identity.sealed(&mut ring)?)?;
         }
         if let Some(row) = ring.record()? {
@@ -194,26 +202,36 @@ impl Connect<'_> {
         &self,
         connection: &Connection,
         path: &Path,
+        known: KnownSchema,
     ) -> Result<(Ring, Identity), StoreError> {
         let fresh = Connection::open_in_memory()?;
-        fresh.execute_batch(SCHEMA)?;
+        fresh.execute_batch(known.sql())?;
         // Exact, so that nobody can slip in a trigger or loosen a table.
         if let Some(what) = difference(&schema(&fresh)?, &schema(connection)?) {
             return Err(StoreError::Altered { path: path.to_owned(), what });
         }
-        let identity = rows::unverified_identity(connection)?;
-        let stored = Fingerprint::from_bytes(identity.root_key);
+        let (root_key, active_key) = match known {
+            KnownSchema::First => migrate::unverified_identity(connection)?,
+            KnownSchema::Current => {
+                let Identity { root_key, active_key, .. } = rows::unverified_identity(connection)?;
+                (root_key, active_key)
+            }
+        };
+        let stored = Fingerprint::from_bytes(root_key);
         let given = self.root.fingerprint();
         let limit = self.encryptions_per_key;
         let keyring = rows::keyring(connection)?;
-        let Some(ring) = Ring::load(keyring, self.root, identity.active_key, limit)? else {
+        let Some(ring) = Ring::load(keyring, self.root, active_key, limit)? else {
             return Err(if stored == given {
                 StoreError::Tampered { table: "keyring", path: String::new(), version: None }
             } else {
                 StoreError::WrongRootKey { stored, given }
             });
         };
-        let identity = rows::identity(connection, ring.keys())?;
+        let identity = match known {
+            KnownSchema::First => migrate::identity(connection, ring.keys())?,
+            KnownSchema::Current => rows::identity(connection, ring.keys())?,
+        };
         Ok((ring, identity))
     }
 
@@ -232,11 +250,14 @@ impl Connect<'_> {
         rows::write(connection, &row)?;
         let mut identity = Identity {
             root_key: self.root.fingerprint().to_bytes(),
+            generation: Identity::FIRST_GENERATION,
+            quorum: self.options.quorum,
             active_key: ring.active(),
             policy_epoch: 1,
             created: self.now,
             imported: None,
             last_export: None,
+            policy_lists: PolicyLists::none(),
         };
         let import = self.carry_out(plan, &mut transaction, &mut ring, &mut identity)?;
         rows::write(transaction.connection(), &identity.sealed(&mut ring)?)?;
@@ -246,6 +267,22 @@ impl Connect<'_> {
         transaction.commit()?;
         ring.committed();
         Ok((ring, identity, import))
+    }
+
+    /// Nexus splits the key by its settings, so these say how it is split from now on.
+    fn record_quorum(&self, identity: &mut Identity) {
+        let Some(quorum) = self.options.quorum else { return };
+        if let Some(before) = identity.quorum.replace(quorum)
+            && before != quorum
+        {
+            tracing::warn!(
+                shares = quorum.shares(),
+                threshold = quorum.threshold(),
+                shares_before = before.shares(),
+                threshold_before = before.threshold(),
+                "the root key is split in another way than before"
+            );
+        }
     }
 
     fn carry_out(

@@ -2,9 +2,11 @@
 //!
 //! Writing replaces: what is there beforehand is known to the caller, or junk.
 
+use std::collections::BTreeMap;
+
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Rows, params, params_from_iter};
-use spike_crypto::NONCE_LEN;
+use spike_crypto::{NONCE_LEN, Quorum};
 
 use crate::secret::{SecretPath, UnixNanos, Version};
 use crate::store::change::PolicySet;
@@ -15,6 +17,7 @@ use crate::store::format::import::ImportRecord;
 use crate::store::format::keyring::{KeyRow, StoredKey};
 use crate::store::format::keys::Keys;
 use crate::store::format::policy::{PolicyRow, StoredPolicy};
+use crate::store::format::policy_list::{PolicyList, PolicyListRow, PolicyLists};
 use crate::store::format::row::{Cipher, Column, Row, Sealed};
 
 /// A table, and the statement that writes one of its rows: the columns in the order of [`Row::columns`], then key number,
@@ -25,9 +28,9 @@ pub(in crate::store) trait Table: Row {
 
 impl Table for Identity {
     const REPLACE: &'static str = "REPLACE INTO store
-        (id, root_key_fingerprint, active_key, policy_epoch, created, imported, last_export,
-         key_number, nonce, ciphertext)
-        VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        (id, root_key_fingerprint, generation, shares, threshold, active_key, policy_epoch,
+         created, imported, last_export, key_number, nonce, ciphertext)
+        VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 }
 
 impl Table for KeyRow {
@@ -51,6 +54,11 @@ impl Table for VersionRow<'_> {
 impl Table for PolicyRow<'_> {
     const REPLACE: &'static str = "REPLACE INTO policies
         (name, created, updated, key_number, nonce, ciphertext) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+}
+
+impl Table for PolicyListRow {
+    const REPLACE: &'static str = "REPLACE INTO policy_lists
+        (number, key_number, nonce, ciphertext) VALUES (?1, ?2, ?3, ?4)";
 }
 
 impl Table for ImportRecord {
@@ -80,14 +88,15 @@ fn value(column: Column<'_>) -> ToSqlOutput<'_> {
 }
 
 /// Takes key number, nonce and ciphertext from column `first` on; `None` when they are not what any writer leaves there.
-fn cipher(row: &SqlRow<'_>, first: usize) -> Option<Cipher> {
+pub(super) fn cipher(row: &SqlRow<'_>, first: usize) -> Option<Cipher> {
     let key_number = row.get(first).ok()?;
     let nonce = row.get_ref(first + 1).ok()?.as_blob().ok()?;
     Cipher::new(key_number, nonce, row.get_ref(first + 2).ok()?.as_blob().ok()?)
 }
 
-const IDENTITY: &str = "SELECT root_key_fingerprint, active_key, policy_epoch, created,
-    imported, last_export, key_number, nonce, ciphertext FROM store WHERE id = 1";
+const IDENTITY: &str = "SELECT root_key_fingerprint, generation, shares, threshold, active_key,
+    policy_epoch, created, imported, last_export, key_number, nonce, ciphertext
+    FROM store WHERE id = 1";
 
 /// The row of the store, before there are keys to check it with.
 pub(in crate::store) fn unverified_identity(
@@ -104,19 +113,28 @@ pub(in crate::store) fn identity(
 ) -> Result<Identity, StoreError> {
     let read = connection
         .prepare_cached(IDENTITY)?
-        .query_row([], |row| Ok(identity_columns(row).zip(cipher(row, 6))));
+        .query_row([], |row| Ok(identity_columns(row).zip(cipher(row, 9))));
     let (identity, cipher) = read.optional()?.flatten().ok_or_else(Identity::refused)?;
     Ok(identity.verified(&cipher, keys)?)
 }
 
 fn identity_columns(row: &SqlRow<'_>) -> Option<Identity> {
+    let quorum = match (row.get(2).ok()?, row.get(3).ok()?) {
+        (Some(shares), Some(threshold)) => Some(Quorum::new(shares, threshold).ok()?),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => return None,
+    };
     Some(Identity {
         root_key: *row.get_ref(0).ok()?.as_blob().ok()?.as_array()?,
-        active_key: row.get(1).ok()?,
-        policy_epoch: row.get::<_, i64>(2).ok()?.cast_unsigned(),
-        created: row.get(3).ok()?,
-        imported: row.get(4).ok()?,
-        last_export: row.get(5).ok()?,
+        generation: row.get(1).ok()?,
+        quorum,
+        active_key: row.get(4).ok()?,
+        policy_epoch: row.get::<_, i64>(5).ok()?.cast_unsigned(),
+        created: row.get(6).ok()?,
+        imported: row.get(7).ok()?,
+        last_export: row.get(8).ok()?,
+        // Encrypted.
+        policy_lists: PolicyLists::none(),
     })
 }
 
@@ -172,7 +190,7 @@ pub(in crate::store) fn with_head<'p, T>(
     if orphaned { Err(HeadRow::refused(path).into()) } else { then(None) }
 }
 
-fn head_columns<'p>(path: &'p str, row: &SqlRow<'_>) -> Option<HeadRow<'p>> {
+pub(super) fn head_columns<'p>(path: &'p str, row: &SqlRow<'_>) -> Option<HeadRow<'p>> {
     Some(HeadRow {
         path,
         last_version: row.get(0).ok()?,
@@ -230,7 +248,7 @@ pub(in crate::store) fn policy<'n>(
     }
 }
 
-fn policy_columns<'n>(name: &'n str, row: &SqlRow<'_>) -> Option<PolicyRow<'n>> {
+pub(super) fn policy_columns<'n>(name: &'n str, row: &SqlRow<'_>) -> Option<PolicyRow<'n>> {
     Some(PolicyRow { name, created: row.get(0).ok()?, updated: row.get(1).ok()? })
 }
 
@@ -244,22 +262,56 @@ pub(in crate::store) fn erase_policy(
     Ok(erased > 0)
 }
 
-/// All policies of the snapshot that `connection` sees.
+/// The encrypted end of a list of policies. `None`: there is none, or its columns are not what any writer leaves there.
+pub(in crate::store) fn policy_list(
+    connection: &Connection,
+    number: u8,
+) -> Result<Option<Cipher>, StoreError> {
+    let read = connection
+        .prepare_cached("SELECT key_number, nonce, ciphertext FROM policy_lists WHERE number = ?1")?
+        .query_row([number], |row| Ok(cipher(row, 0)));
+    Ok(read.optional()?.flatten())
+}
+
+/// One policy, read in a transaction of its own, so that its row and its list belong to one moment.
+pub(in crate::store) fn listed_policy(
+    connection: &Connection,
+    keys: &Keys,
+    name: &str,
+) -> Result<Option<StoredPolicy>, StoreError> {
+    let snapshot = connection.unchecked_transaction()?;
+    let lists = identity(&snapshot, keys)?.policy_lists;
+    let number = PolicyList::number_of(name);
+    let list = PolicyList::open(number, policy_list(&snapshot, number)?, &lists, keys)?;
+    let Some((row, cipher)) = list.check(name, policy(&snapshot, name)?)? else { return Ok(None) };
+    Ok(Some(StoredPolicy::open(&row, &cipher, keys)?))
+}
+
+/// All policies. `connection` must be in a transaction, which is what makes all reads see one snapshot.
 pub(in crate::store) fn policies(
     connection: &Connection,
     keys: &Keys,
 ) -> Result<PolicySet, StoreError> {
+    let Identity { policy_epoch: epoch, policy_lists: lists, .. } = identity(connection, keys)?;
+    let mut set = PolicySet { epoch, policies: Vec::new(), refused: Vec::new() };
+    let mut listed = BTreeMap::new();
+    for number in lists.written() {
+        match PolicyList::open(number, policy_list(connection, number)?, &lists, keys) {
+            Ok(list) => listed.extend(list.into_rows()),
+            Err(refusal) => set.refused.push(refusal.into()),
+        }
+    }
     let mut statement = connection.prepare_cached(
         "SELECT created, updated, key_number, nonce, ciphertext, name FROM policies ORDER BY name",
     )?;
-    let epoch = identity(connection, keys)?.policy_epoch;
-    let mut set = PolicySet { epoch, policies: Vec::new(), refused: Vec::new() };
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         // A name that is no text was put there by somebody else.
         let name = row.get_ref(5)?.as_str().unwrap_or_default();
-        let read = policy_columns(name, row).zip(cipher(row, 2));
-        let opened = read
+        let nonce = listed.remove(name);
+        let opened = policy_columns(name, row)
+            .zip(cipher(row, 2))
+            .filter(|(_row, cipher)| nonce.as_ref() == Some(cipher.nonce()))
             .ok_or_else(|| PolicyRow::refused(name))
             .and_then(|(row, cipher)| StoredPolicy::open(&row, &cipher, keys));
         match opened {
@@ -267,17 +319,22 @@ pub(in crate::store) fn policies(
             Err(refusal) => set.refused.push(refusal.into()),
         }
     }
+    // Listed, and not there.
+    set.refused.extend(listed.keys().map(|name| PolicyRow::refused(name).into()));
     Ok(set)
 }
 
-/// What the store remembers of an import. `None`: there is no row; `Some(None)`: its columns are not what any writer
-/// leaves there.
-pub(in crate::store) fn import(
-    connection: &Connection,
-) -> rusqlite::Result<Option<Option<(ImportRecord, Cipher)>>> {
+/// What the store remembers of an import.
+fn import(connection: &Connection) -> Result<Option<(ImportRecord, Cipher)>, StoreError> {
     let sql = "SELECT file, bytes, modified, sha256, imported, secrets, versions, policies,
         refused, key_number, nonce, ciphertext FROM imports WHERE id = 1";
-    connection.query_row(sql, [], |row| Ok(import_columns(row).zip(cipher(row, 9)))).optional()
+    let read = connection
+        .query_row(sql, [], |row| Ok(import_columns(row).zip(cipher(row, 9))))
+        .optional()?;
+    match read {
+        Some(row) => Ok(Some(row.ok_or_else(ImportRecord::refused)?)),
+        None => Ok(None),
+    }
 }
 
 /// What the store remembers of an import, if it is as it was written.

@@ -6,11 +6,14 @@ use rusqlite::Connection;
 
 use crate::store::error::StoreError;
 
-pub(in crate::store) const SCHEMA: &str = include_str!("schema-1.sql");
+/// Makes the tables of [`SCHEMA_VERSION`] that are not there.
+pub(in crate::store) const SCHEMA: &str = include_str!("schema-2.sql");
+/// The tables of schema 1, to recognise a database that is to be migrated.
+const SCHEMA_1: &str = include_str!("schema-1.sql");
 /// In the file's header, so that `file` and we can tell whose it is: "SPK2".
 pub(in crate::store) const APPLICATION_ID: i64 = 0x5350_4b32;
 /// In the file's header as `user_version`.
-pub(in crate::store) const SCHEMA_VERSION: i64 = 1;
+pub(in crate::store) const SCHEMA_VERSION: i64 = 2;
 
 /// What SQLite makes by itself for `ANALYZE` and `PRAGMA optimize`: it holds counts, and nothing runs in it.
 const OF_SQLITE: [&str; 4] = ["sqlite_stat1", "sqlite_stat2", "sqlite_stat3", "sqlite_stat4"];
@@ -51,11 +54,30 @@ pub(in crate::store) fn difference(
     })
 }
 
-/// Refuses what is no store of this program, or of a later one.
+/// A schema that this program can open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum KnownSchema {
+    /// To be migrated.
+    First,
+    /// That of this program.
+    Current,
+}
+
+impl KnownSchema {
+    /// The statements that make its tables.
+    pub(in crate::store) const fn sql(self) -> &'static str {
+        match self {
+            Self::First => SCHEMA_1,
+            Self::Current => SCHEMA,
+        }
+    }
+}
+
+/// The schema of a database. Refuses what is no store of this program, or of a later one.
 pub(in crate::store) fn check_header(
     connection: &Connection,
     path: &Path,
-) -> Result<(), StoreError> {
+) -> Result<KnownSchema, StoreError> {
     let path = path.to_owned();
     let application: i64 =
         connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
@@ -65,7 +87,8 @@ pub(in crate::store) fn check_header(
     }
     match found {
         _ if application != APPLICATION_ID => Err(StoreError::Foreign { path }),
-        SCHEMA_VERSION => Ok(()),
+        1 => Ok(KnownSchema::First),
+        SCHEMA_VERSION => Ok(KnownSchema::Current),
         known_later if known_later > SCHEMA_VERSION => {
             Err(StoreError::NewerSchema { path, found, known: SCHEMA_VERSION })
         }

@@ -14,6 +14,7 @@ use crate::store::error::StoreError;
 use crate::store::format::head::{HeadRow, VersionRow};
 use crate::store::format::import::ImportRecord;
 use crate::store::format::policy::PolicyRow;
+use crate::store::format::policy_list::PolicyListRow;
 use crate::store::format::row::{Cipher, Sealed};
 
 /// See the [module](self).
@@ -60,6 +61,13 @@ impl Unit for SqliteUnit<'_> {
         ready(rows::policy(self.connection, name))
     }
 
+    fn policy_list(
+        &mut self,
+        number: u8,
+    ) -> impl Future<Output = Result<Option<Cipher>, StoreError>> + Send {
+        ready(rows::policy_list(self.connection, number))
+    }
+
     fn put_head(
         &mut self,
         row: &Sealed<HeadRow<'_>>,
@@ -79,6 +87,13 @@ impl Unit for SqliteUnit<'_> {
     fn put_policy(
         &mut self,
         row: &Sealed<PolicyRow<'_>>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+        ready(rows::write(self.connection, row).map_err(StoreError::from))
+    }
+
+    fn put_policy_list(
+        &mut self,
+        row: &Sealed<PolicyListRow>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send {
         ready(rows::write(self.connection, row).map_err(StoreError::from))
     }

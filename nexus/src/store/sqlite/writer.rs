@@ -88,7 +88,7 @@ impl Writer {
         let writer = Self {
             slot: opened.writer,
             readers: opened.readers,
-            committed: opened.identity,
+            committed: opened.identity.clone(),
             identity: opened.identity,
             ring: opened.ring,
             position: opened.position,
@@ -227,7 +227,7 @@ impl Writer {
         }
         let mut head = None;
         for write in batch {
-            let (before, mark, head_before) = (*identity, effects.mark(), head);
+            let (before, mark, head_before) = (identity.clone(), effects.mark(), head);
             transaction.savepoint()?;
             let unit = SqliteUnit { connection: transaction.connection(), head: &mut head };
             let keep = write.job.run(&mut SqliteChange { unit, ring, identity, effects });
@@ -257,7 +257,7 @@ impl Writer {
     /// What was committed is known to everybody before any caller is answered.
     fn publish(&mut self, effects: Effects) {
         self.ring.committed();
-        self.committed = self.identity;
+        self.committed = self.identity.clone();
         self.show_policies(effects.policies);
         self.position.epoch = self.identity.policy_epoch;
         if let Some(commits) = &mut self.commits {
@@ -287,7 +287,7 @@ impl Writer {
 
     fn undo(&mut self, error: &StoreError) {
         self.ring.rolled_back();
-        self.identity = self.committed;
+        self.identity = self.committed.clone();
         if matches!(error, StoreError::OutcomeUnknown(_)) {
             self.unsettled = true;
             // At once, so that decisions are not made by something else meanwhile.
@@ -314,11 +314,12 @@ impl Writer {
             self.ring.reload(rows::keyring(&snapshot)?, identity.active_key)?;
             let identity = rows::identity(&snapshot, self.ring.keys())?;
             let policies = rows::policies(&snapshot, self.ring.keys())?;
-            (identity, Position::of(&snapshot, &identity)?, policies)
+            let position = Position::of(&snapshot, &identity)?;
+            (identity, position, policies)
         };
         self.shown.cache.forget();
+        self.committed = identity.clone();
         self.identity = identity;
-        self.committed = identity;
         self.position = position;
         self.unsettled = false;
         self.show_policies(vec![PolicyChange::All(policies)]);

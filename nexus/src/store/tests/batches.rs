@@ -254,7 +254,7 @@ async fn a_data_key_whose_row_was_not_committed_is_not_used() {
         let spoiler = spawn(&store, |change| {
             for _ in 0..10 {
                 // Encryptions count even when what they were for is undone.
-                drop(change.ring.seal(*change.identity, b"x")?);
+                drop(change.ring.seal(change.identity.clone(), b"x")?);
             }
             change.unit.connection.execute_batch("ROLLBACK")?;
             Ok(change.ring.active())

@@ -4,19 +4,21 @@
 use std::fmt::Write as _;
 use std::fs;
 
+use spike_crypto::Quorum;
+
 use super::import::files_with_upstream_data;
 use super::*;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/store");
 
 /// Every schema that was ever released, and the two databases of each.
-const SCHEMAS: [i64; 1] = [1];
+const SCHEMAS: [i64; 2] = [1, 2];
 const KINDS: [&str; 2] = ["plain", "imported"];
 
 /// Few encryptions for each data key, so that the rows are under several.
 const ENCRYPTIONS_PER_KEY: u64 = 9;
 
-fn fixture(schema: i64, kind: &str, ending: &str) -> PathBuf {
+pub(super) fn fixture(schema: i64, kind: &str, ending: &str) -> PathBuf {
     Path::new(FIXTURES).join(format!("schema-{schema}-{kind}.{ending}"))
 }
 
@@ -152,6 +154,14 @@ fn a_database_of_every_released_schema_is_refused_under_another_key_and_left_as_
     }
 }
 
+#[test]
+fn the_golden_database_of_schema_2_records_how_the_root_key_is_split() {
+    for kind in KINDS {
+        let record = opened(2, kind).store.root_key_record().unwrap();
+        assert_eq!((record.generation, record.quorum), (1, Some(Quorum::new(3, 2).unwrap())));
+    }
+}
+
 #[tokio::test]
 #[ignore = "makes the golden databases of a new schema, once: cargo test golden::make -- --ignored"]
 async fn make() {
@@ -162,7 +172,8 @@ async fn make() {
             _ => tempfile::tempdir().unwrap(),
         };
         let home = Home::File(directory.path().to_owned());
-        let options = Options { max_versions: NonZeroU32::new(3).unwrap(), ..options() };
+        let quorum = Some(Quorum::new(3, 2).unwrap());
+        let options = Options { max_versions: NonZeroU32::new(3).unwrap(), quorum, ..options() };
         let limit = ENCRYPTIONS_PER_KEY;
         let store = Store::open_with_key_limit(&home, &root_key(1), &options, limit, NOON).unwrap();
         fill(&store).await;

@@ -6,6 +6,7 @@ mod files;
 mod golden;
 mod import;
 mod losses;
+mod migration;
 mod opening;
 mod others;
 mod outcomes;

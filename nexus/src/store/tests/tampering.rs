@@ -265,7 +265,8 @@ async fn names_that_are_no_text_do_not_keep_the_others_from_being_listed() {
     assert_eq!(home.store.list("", None, 10).unwrap(), ["b"]);
     assert_eq!(home.store.policy_names().unwrap(), ["b"]);
     let set = home.store.policies().unwrap();
-    assert_eq!((set.policies.len(), set.refused.len()), (1, 1));
+    // The row without a name, and the policy that is missing.
+    assert_eq!((set.policies.len(), set.refused.len()), (1, 2));
     home.assert_b_readable("no text");
 }
 
@@ -312,10 +313,117 @@ async fn a_policy_that_was_changed_in_any_way_is_refused_by_name_and_can_be_repa
 #[tokio::test]
 async fn a_renamed_policy_is_refused_and_can_be_deleted() {
     let home = stored().await.tamper("UPDATE policies SET name = 'z' WHERE name = 'a'");
-    let refused = home.store.policies().unwrap().refused;
-    assert!(matches!(&refused[..], [StoreError::Tampered { path, .. }] if path == "z"));
-    assert!(home.store.delete_policy("z", NOON).await.unwrap());
+    assert_eq!(refused_policies(&home.store), ["z", "a"]);
+    for name in ["z", "a"] {
+        assert!(home.store.policy(name).is_err(), "{name}");
+        assert!(home.store.delete_policy(name, NOON).await.unwrap());
+        assert_eq!(home.store.policy(name).unwrap(), None);
+    }
     assert!(home.store.policies().unwrap().refused.is_empty());
+}
+
+/// The names of the policies that are refused, in the order in which that is told.
+fn refused_policies(store: &Store) -> Vec<String> {
+    let refused = store.policies().unwrap().refused.into_iter();
+    refused
+        .map(|error| match error {
+            StoreError::Tampered { table: "policies", path, .. } => path,
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+fn policy_names(store: &Store) -> Vec<String> {
+    store.policies().unwrap().policies.into_iter().map(|policy| policy.name).collect()
+}
+
+#[tokio::test]
+async fn a_policy_that_was_removed_is_refused_by_name_and_not_just_gone() {
+    let home = stored().await.tamper("DELETE FROM policies WHERE name = 'a'");
+    assert_eq!((policy_names(&home.store), refused_policies(&home.store)), (one("b"), one("a")));
+    let single = home.store.policy("a").unwrap_err();
+    assert!(matches!(&single, StoreError::Tampered { table: "policies", path, .. } if path == "a"));
+    let text = home.store.policy("b").unwrap().unwrap().text;
+    let created = home.store.create_policy("a", text.clone(), NOON).await;
+    assert!(matches!(created, Err(StoreError::Tampered { .. })), "{created:?}");
+    home.store.put_policy("a", text, NOON + MINUTE).await.unwrap();
+    assert_eq!(home.store.policy("a").unwrap().unwrap().created, NOON + MINUTE);
+    assert!(home.store.policies().unwrap().refused.is_empty());
+}
+
+fn one(name: &str) -> Vec<String> {
+    vec![name.to_owned()]
+}
+
+/// A store whose policy `a` was changed and then, as `done` says, deleted or not. Then rows are put back from the copy that
+/// was made before.
+async fn policies_put_back(delete: bool, tables: &[&str]) -> Fixture {
+    let home = stored().await.opened_again();
+    home.store.close().await.unwrap();
+    let earlier = home.directory().join("earlier.db");
+    std::fs::copy(home.file(), &earlier).unwrap();
+    let home = home.opened_again();
+    if delete {
+        assert!(home.store.delete_policy("a", NOON).await.unwrap());
+    } else {
+        let text = home.store.policy("b").unwrap().unwrap().text;
+        home.store.put_policy("a", text, NOON + MINUTE).await.unwrap();
+    }
+    home.store.close().await.unwrap();
+    let mut sql = format!("ATTACH '{}' AS earlier;", earlier.display());
+    for table in tables {
+        sql.push_str(&format!("REPLACE INTO main.{table} SELECT * FROM earlier.{table};"));
+    }
+    home.tamper(&sql)
+}
+
+#[tokio::test]
+async fn a_deleted_policy_that_is_put_back_from_an_earlier_copy_allows_nothing() {
+    let home = policies_put_back(true, &["policies"]).await;
+    assert_eq!((policy_names(&home.store), refused_policies(&home.store)), (one("b"), one("a")));
+    assert!(matches!(home.store.policy("a"), Err(StoreError::Tampered { .. })));
+}
+
+#[tokio::test]
+async fn an_older_state_of_a_policy_that_is_put_back_allows_nothing() {
+    let home = policies_put_back(false, &["policies"]).await;
+    assert_eq!((policy_names(&home.store), refused_policies(&home.store)), (one("b"), one("a")));
+}
+
+#[tokio::test]
+async fn an_older_list_of_policies_that_is_put_back_with_them_is_refused() {
+    for delete in [true, false] {
+        let home = policies_put_back(delete, &["policies", "policy_lists"]).await;
+        let set = home.store.policies().unwrap();
+        assert!(set.policies.iter().all(|policy| policy.name == "b"), "{delete}");
+        let list = set
+            .refused
+            .iter()
+            .find(|error| matches!(error, StoreError::Tampered { table: "policy_lists", .. }));
+        assert!(list.is_some(), "{delete}: {:?}", set.refused);
+        // To put the policy again is how an operator says what is right.
+        home.store.put_policy("a", set.policies[0].text.clone(), NOON).await.unwrap();
+        assert_eq!(policy_names(&home.store), ["a", "b"], "{delete}");
+        assert!(home.store.policies().unwrap().refused.is_empty(), "{delete}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_policies_that_was_changed_in_any_way_is_refused() {
+    for change in [
+        "DELETE FROM policy_lists",
+        "UPDATE policy_lists SET ciphertext = x'00'",
+        "UPDATE policy_lists SET nonce = zeroblob(12)",
+        "UPDATE policy_lists SET key_number = 9",
+        "UPDATE policy_lists SET number = number + 1",
+    ] {
+        let home = stored().await.tamper(change);
+        let set = home.store.policies().unwrap();
+        assert!(set.policies.is_empty(), "{change}");
+        assert_eq!(set.refused.len(), 4, "{change}: two lists, two policies: {:?}", set.refused);
+        assert!(home.store.policy("a").is_err(), "{change}");
+        home.assert_b_readable(change);
+    }
 }
 
 #[tokio::test]
@@ -337,6 +445,9 @@ async fn a_store_whose_keyring_or_identity_was_changed_is_refused_at_opening() {
         ("keyring", "UPDATE store SET active_key = 2"),
         ("store", "UPDATE store SET policy_epoch = 1"),
         ("store", "UPDATE store SET created = 1"),
+        ("store", "UPDATE store SET generation = 2"),
+        ("store", "UPDATE store SET shares = 5, threshold = 3"),
+        ("store", "UPDATE store SET shares = 5"),
         ("store", "UPDATE store SET root_key_fingerprint = zeroblob(8)"),
         ("store", "UPDATE store SET ciphertext = x''"),
         ("store", "UPDATE store SET active_key = -1"),
