@@ -370,10 +370,11 @@ async fn policies_put_back(delete: bool, tables: &[&str]) -> Fixture {
         home.store.put_policy("a", text, NOON + MINUTE).await.unwrap();
     }
     home.store.close().await.unwrap();
-    let mut sql = format!("ATTACH '{}' AS earlier;", earlier.display());
-    for table in tables {
-        sql.push_str(&format!("REPLACE INTO main.{table} SELECT * FROM earlier.{table};"));
-    }
+    let put_back = tables
+        .iter()
+        .map(|table| format!("REPLACE INTO main.{table} SELECT * FROM earlier.{table};"));
+    let sql =
+        format!("ATTACH '{}' AS earlier; {}", earlier.display(), put_back.collect::<String>());
     home.tamper(&sql)
 }
 
