@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 use spike_crypto::{Fingerprint, RandomError};
+use spike_import::ImportError;
 
 use super::format::error::FormatError;
 use super::options::JournalMode;
@@ -251,6 +252,22 @@ impl From<FormatError> for StoreError {
             }
             FormatError::Random(error) => Self::Random(error),
             FormatError::Bug => Self::Bug,
+        }
+    }
+}
+
+impl From<ImportError> for StoreError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Unusable { path, source } => Self::Unusable { path, source },
+            ImportError::Unreadable { path, what } => Self::Upstream { path, what },
+            ImportError::OtherKey { path, given, opened, refused } => {
+                Self::UpstreamKey { path, given, opened, refused }
+            }
+            ImportError::Incomplete { path, count, first } => {
+                Self::ImportIncomplete { path, count, first }
+            }
+            ImportError::InUse { path } => Self::UpstreamInUse { path },
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use super::{Home, Store, import, sqlite::create};
+use super::{Home, Store, sqlite::create};
 
 /// What lies there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
             Err(_) => Found::Unreadable,
             Ok(_) if create::exists(directory) => Found::Ours,
-            Ok(_) if import::exists(directory) => Found::Upstream,
+            Ok(_) if spike_import::exists(directory) => Found::Upstream,
             Ok(_) => Found::Nothing,
         }
     }

@@ -2,7 +2,7 @@
 
 use rusqlite::types::ValueRef;
 
-use super::{format::listed::Listed, import};
+use super::format::listed::Listed;
 use crate::secret::{UnixNanos, Version};
 
 /// The list of versions in the row of a path, and the same list as it would be written.
@@ -14,10 +14,10 @@ pub fn versions(bytes: &[u8]) -> Option<(Vec<Version>, Vec<u8>)> {
 
 /// A time in a cell of upstream's.
 pub fn imported_time(cell: ValueRef<'_>) -> Option<UnixNanos> {
-    import::fuzzing::time(cell)
+    spike_import::fuzzing::time(cell)
 }
 
 /// What a row is called whose name is this cell of upstream's.
 pub fn imported_name(cell: ValueRef<'_>) -> String {
-    import::fuzzing::name(cell)
+    spike_import::fuzzing::name(cell)
 }

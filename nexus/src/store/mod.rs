@@ -42,6 +42,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use spike_crypto::{Fingerprint, Quorum, RootKey};
+pub use spike_import::{Finding, Generation, ImportReport, NONCES_WERE_REUSED, Reason};
 
 pub use self::cache::CacheStats;
 use self::cache::ValueCache;
@@ -54,9 +55,7 @@ use self::format::keyring::ENCRYPTIONS_PER_KEY;
 use self::format::keys::Keys;
 pub use self::format::policy::{PolicyText, StoredPolicy};
 pub use self::found::Found;
-pub use self::import::{
-    Finding, Generation, Import, ImportReport, NONCES_WERE_REUSED, NotImported, Reason,
-};
+pub use self::import::{Import, NotImported};
 pub use self::options::{JournalMode, Options};
 pub use self::sqlite::commits::Loss;
 use self::sqlite::queue::Queue;
@@ -126,7 +125,7 @@ impl Store {
     /// database of upstream without a single row counts too, although it proves no key.
     pub fn exists(home: &Home) -> bool {
         match home {
-            Home::File(directory) => create::exists(directory) || import::exists(directory),
+            Home::File(directory) => create::exists(directory) || spike_import::exists(directory),
             Home::Memory => false,
         }
     }

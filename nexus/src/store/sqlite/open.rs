@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode};
 use spike_crypto::{Fingerprint, RootKey};
+use spike_import::untrusted::{distrust, flags};
 
 use super::commits::{CommitLog, Loss, Position};
 use super::private::{lock_directory, make_directory, private_file, unusable};
@@ -27,7 +28,7 @@ use crate::store::error::StoreError;
 use crate::store::format::identity::Identity;
 use crate::store::format::keyring::Ring;
 use crate::store::format::policy_list::PolicyLists;
-use crate::store::import::{self, Import, Plan};
+use crate::store::import::{Import, Plan};
 use crate::store::options::{JournalMode, Options};
 
 /// The file of the store.
@@ -108,7 +109,7 @@ impl Connect<'_> {
         make_directory(directory)?;
         let lock_file = lock_directory(directory)?;
         create::sweep(directory)?;
-        import::sweep(directory)?;
+        spike_import::sweep(directory)?;
         let path = directory.join(FILE);
         let exists = path.try_exists().map_err(|source| unusable(&path, source))?;
         let made = if exists { None } else { Some(self.make(directory, &path)?) };
@@ -333,20 +334,6 @@ impl Connect<'_> {
         connection.pragma_update(None, "synchronous", synchronous)?;
         Ok(())
     }
-}
-
-/// What a file may hold is up to whoever can write it: nothing in it is to be run.
-pub(in crate::store) fn distrust(connection: &Connection) -> rusqlite::Result<()> {
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
-    connection.pragma_update(None, "cell_size_check", true)
-}
-
-/// No URI, so that a `?` in the path is a character; no mutex, as every connection has ours.
-pub(in crate::store) fn flags() -> OpenFlags {
-    OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 
 fn get<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<T> {

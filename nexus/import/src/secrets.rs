@@ -4,31 +4,24 @@ use std::num::NonZeroU32;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, Statement};
-use spike_common::wire::SecretValues;
-use spike_crypto::Nonce;
 use zeroize::Zeroizing;
 
-use super::Source;
-use super::cell::{self, Opener, Salt, UNSALTED};
-use super::recognise::MetadataForm;
-use super::report::{ImportReport, Reason};
-use crate::secret::{History, SecretPath, UnixNanos, Version};
-use crate::store::engine::Unit;
-use crate::store::error::StoreError;
-use crate::store::format::head::{Head, VersionRow};
-use crate::store::sqlite::unit::{SqliteChange, done};
-use crate::store::work::put_head;
+use crate::cell::{self, Opener, Salt, UNSALTED};
+use crate::recognise::MetadataForm;
+use crate::report::{ImportReport, Reason};
+use crate::rows::{Secret, Sink, UnixNanos, Version};
+use crate::source::Source;
 
 const METADATA: &str = "secret_metadata";
 const SECRETS: &str = "secrets";
 
 /// Nonce, the five cells in the order of [`SALTS`], and the path.
-pub(super) const ENCRYPTED_METADATA: &str = "SELECT nonce, encrypted_current_version,
+pub(crate) const ENCRYPTED_METADATA: &str = "SELECT nonce, encrypted_current_version,
     encrypted_oldest_version, encrypted_created_time, encrypted_updated_time,
     encrypted_max_versions, path FROM secret_metadata";
 
 /// What each cell's nonce is made from (crypto-and-storage 7.3).
-pub(super) const SALTS: [Salt; 5] =
+pub(crate) const SALTS: [Salt; 5] =
     [*b"current_ver_", *b"oldest_ver__", *b"created_tim_", *b"updated_tim_", *b"max_versions"];
 
 const VERSIONS: &str = "SELECT version, nonce, encrypted_data, created_time, deleted_time
@@ -51,7 +44,6 @@ struct Metadata {
 #[derive(Default)]
 struct Versions {
     taken: Vec<Version>,
-    nonces: Vec<(i64, Nonce)>,
     /// The highest number there was, also of what was left out.
     highest: i64,
     /// Whether one was left out.
@@ -59,12 +51,12 @@ struct Versions {
 }
 
 /// Takes in every path with its versions. Holds one value at a time.
-pub(super) fn import(
+pub(crate) fn import<S: Sink>(
     source: &Source,
-    change: &mut SqliteChange<'_>,
+    sink: &mut S,
     default_limit: NonZeroU32,
     report: &mut ImportReport,
-) -> Result<(), StoreError> {
+) -> Result<(), S::Error> {
     let (sql, name_column) = match source.form.metadata {
         MetadataForm::Encrypted => (ENCRYPTED_METADATA, 6),
         MetadataForm::Clear { limit: true } => (
@@ -81,16 +73,16 @@ pub(super) fn import(
     let mut heads = connection.prepare(sql).map_err(fault)?;
     let mut versions = connection.prepare(VERSIONS).map_err(fault)?;
     let mut rows = heads.query([]).map_err(fault)?;
-    let mut intake = Intake { source, change, default_limit, report };
+    let mut intake = Intake { source, sink, default_limit, report };
     while let Some(row) = rows.next().map_err(fault)? {
         let name = row.get_ref(name_column).map_err(fault)?;
         let Ok(text) = name.as_str() else {
             intake.report.refuse(METADATA, cell::name(name), Reason::NoName);
             continue;
         };
-        match SecretPath::parse(text) {
-            Ok(path) => intake.path(&path, metadata(row, source), &mut versions)?,
-            Err(error) => intake.refuse_path(text, Reason::Path(error), &mut versions)?,
+        match intake.sink.accepts(text) {
+            Ok(()) => intake.path(text, metadata(row, source), &mut versions)?,
+            Err(why) => intake.refuse_path(text, &Reason::Path(why), &mut versions)?,
         }
     }
     let mut orphans = connection.prepare(ORPHANS).map_err(fault)?;
@@ -104,24 +96,23 @@ pub(super) fn import(
 }
 
 /// Where paths come from and go to.
-struct Intake<'a, 'c> {
+struct Intake<'a, S> {
     source: &'a Source,
-    change: &'a mut SqliteChange<'c>,
+    sink: &'a mut S,
     default_limit: NonZeroU32,
     report: &'a mut ImportReport,
 }
 
-impl Intake<'_, '_> {
+impl<S: Sink> Intake<'_, S> {
     /// Takes in one path. A row of the path that cannot be trusted is left out and replaced by
     /// what its versions tell: their values are worth more than its limit and its times.
     fn path(
         &mut self,
-        path: &SecretPath,
+        path: &str,
         metadata: Result<Metadata, Reason>,
         statement: &mut Statement<'_>,
-    ) -> Result<(), StoreError> {
-        let Versions { taken, nonces, highest, incomplete } = self.versions(path, statement)?;
-        let name = path.as_str();
+    ) -> Result<(), S::Error> {
+        let Versions { taken, highest, incomplete } = self.versions(path, statement)?;
         // So that the next put does not erase what nobody set a lower limit for.
         let count = u32::try_from(taken.len()).unwrap_or(u32::MAX);
         let fallback = self.default_limit.max(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
@@ -131,7 +122,7 @@ impl Intake<'_, '_> {
         let metadata = match metadata {
             Ok(metadata) => metadata,
             Err(reason) => {
-                self.report.refuse(METADATA, name, reason);
+                self.report.refuse(METADATA, path, reason);
                 if taken.is_empty() {
                     return Ok(());
                 }
@@ -140,51 +131,54 @@ impl Intake<'_, '_> {
             }
         };
         if metadata.created.is_none() || metadata.updated.is_none() {
-            self.report.change(METADATA, name, Reason::Time);
+            self.report.change(METADATA, path, Reason::Time);
         }
-        if let Err(reason) = metadata.limit {
-            self.report.change(METADATA, name, reason);
-        }
+        let limit = match metadata.limit {
+            Ok(limit) => limit,
+            Err(reason) => {
+                self.report.change(METADATA, path, reason);
+                None
+            }
+        };
         self.report.secrets += 1;
         self.report.versions += taken.len() as u64;
-        let history = History::from_parts(
-            taken,
-            highest,
-            metadata.limit.ok().flatten().unwrap_or(fallback),
-            metadata.created.unwrap_or(first),
-            metadata.updated.unwrap_or(last),
-        );
-        let history = history.ok().ok_or(StoreError::Bug)?;
-        let is = history.current().map_or(0, |version| version.number);
+        let live = taken.iter().rev().find(|version| version.deleted.is_none());
+        let is = live.map_or(0, |version| version.number);
         if let Some(was) = metadata.current.filter(|was| *was != is && !incomplete) {
-            self.report.change(METADATA, name, Reason::Current { was, is });
+            self.report.change(METADATA, path, Reason::Current { was, is });
         }
-        done(put_head(self.change, path, &Head::of(history, nonces)))
+        let secret = Secret {
+            versions: taken,
+            last_version: highest,
+            max_versions: limit.unwrap_or(fallback),
+            created: metadata.created.unwrap_or(first),
+            updated: metadata.updated.unwrap_or(last),
+        };
+        self.sink.secret(path, secret)
     }
 
     fn versions(
         &mut self,
-        path: &SecretPath,
+        path: &str,
         statement: &mut Statement<'_>,
-    ) -> Result<Versions, StoreError> {
+    ) -> Result<Versions, S::Error> {
         let source = self.source;
         let fault = |error| source.fault(&error);
-        let name = path.as_str();
         let mut versions = Versions::default();
-        let mut rows = statement.query([name]).map_err(fault)?;
+        let mut rows = statement.query([path]).map_err(fault)?;
         while let Some(row) = rows.next().map_err(fault)? {
             let label = row.get_ref(0).map_err(fault)?;
             let read = match label.as_i64().ok().filter(|number| *number > versions.highest) {
                 None => Err(Reason::Number),
                 Some(number) => {
                     versions.highest = number;
-                    value(row, source).map(|value| (number, value))
+                    self.value(row).map(|value| (number, value))
                 }
             };
             let (number, value) = match read {
                 Ok(read) => read,
                 Err(reason) => {
-                    self.report.refuse(SECRETS, key(name, &cell::name(label)), reason);
+                    self.report.refuse(SECRETS, key(path, &cell::name(label)), reason);
                     versions.incomplete = true;
                     continue;
                 }
@@ -196,43 +190,38 @@ impl Intake<'_, '_> {
                 there => Some(cell::time(there)),
             };
             if created.is_none() || deleted == Some(None) {
-                self.report.change(SECRETS, key(name, &cell::name(label)), Reason::Time);
+                self.report.change(SECRETS, key(path, &cell::name(label)), Reason::Time);
             }
             let created = created.unwrap_or_default();
             let deleted = deleted.map(Option::unwrap_or_default);
             let version = Version { number, created, deleted };
-            let row = VersionRow::sealed(path, version, &value, self.change.ring)?;
-            done(self.change.unit.put_version(&row))?;
-            versions.nonces.push((number, row.nonce()));
+            self.sink.version(path, version, &value)?;
             versions.taken.push(version);
         }
         Ok(versions)
     }
 
+    fn value(&self, row: &Row<'_>) -> Result<Zeroizing<Vec<u8>>, Reason> {
+        let cell = |column| row.get_ref(column).map_err(|_no_column| Reason::Content);
+        let plaintext = Opener::new(&self.source.cipher, cell(1)?)?.open(cell(2)?, &UNSALTED)?;
+        self.sink.value(&plaintext).ok_or(Reason::Content)
+    }
+
     fn refuse_path(
         &mut self,
         name: &str,
-        reason: Reason,
+        reason: &Reason,
         statement: &mut Statement<'_>,
-    ) -> Result<(), StoreError> {
-        self.report.refuse(METADATA, name, reason);
+    ) -> Result<(), S::Error> {
+        self.report.refuse(METADATA, name, reason.clone());
         let fault = |error| self.source.fault(&error);
         let mut rows = statement.query([name]).map_err(fault)?;
         while let Some(row) = rows.next().map_err(fault)? {
             let version = cell::name(row.get_ref(0).map_err(fault)?);
-            self.report.refuse(SECRETS, key(name, &version), reason);
+            self.report.refuse(SECRETS, key(name, &version), reason.clone());
         }
         Ok(())
     }
-}
-
-/// The value in the form in which a put stores it. `null` is a version without values (F28).
-fn value(row: &Row<'_>, source: &Source) -> Result<Zeroizing<Vec<u8>>, Reason> {
-    let cell = |column| row.get_ref(column).map_err(|_no_column| Reason::Content);
-    let plaintext = Opener::new(&source.cipher, cell(1)?)?.open(cell(2)?, &UNSALTED)?;
-    let values =
-        SecretValues::from_json_object(&plaintext).map_err(|_malformed| Reason::Content)?;
-    Ok(values.unwrap_or_default().to_json_object())
 }
 
 fn metadata(row: &Row<'_>, source: &Source) -> Result<Metadata, Reason> {

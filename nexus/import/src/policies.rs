@@ -3,35 +3,32 @@
 
 use rusqlite::Row;
 
-use super::Source;
-use super::cell::{self, Opener, UNSALTED};
-use super::recognise::PolicyForm;
-use super::report::{ImportReport, Reason};
-use crate::secret::UnixNanos;
-use crate::store::error::StoreError;
-use crate::store::format::policy::{PolicyText, StoredPolicy};
-use crate::store::sqlite::unit::{SqliteChange, done};
-use crate::store::work::take_policy;
+use crate::cell::{self, Opener, UNSALTED};
+use crate::error::ImportError;
+use crate::recognise::PolicyForm;
+use crate::report::{ImportReport, Reason};
+use crate::rows::{Policy, Sink, UnixNanos};
+use crate::source::Source;
 
 const POLICIES: &str = "policies";
 
 /// Nonce and the three cells under it.
-pub(super) const ENCRYPTED_CELLS: &str = "SELECT nonce, encrypted_spiffe_id_pattern,
+pub(crate) const ENCRYPTED_CELLS: &str = "SELECT nonce, encrypted_spiffe_id_pattern,
     encrypted_path_pattern, encrypted_permissions FROM policies";
 
 /// Takes in every policy; of several with one name, the one that changed last.
-pub(super) fn import(
+pub(crate) fn import<S: Sink>(
     source: &Source,
-    change: &mut SqliteChange<'_>,
+    sink: &mut S,
     report: &mut ImportReport,
-) -> Result<(), StoreError> {
+) -> Result<(), S::Error> {
     // The name, when it changed last, and what it is called in the report.
     let (updated, called) = match source.form.policies {
         PolicyForm::Missing => return Ok(()),
         PolicyForm::ByName => ("updated_time", "NULL"),
         PolicyForm::ById { updated: true } => ("updated_time", "id"),
         PolicyForm::ById { updated: false } => ("created_time", "id"),
-        PolicyForm::Clear => return refuse_all(source, report),
+        PolicyForm::Clear => return Ok(refuse_all(source, report)?),
     };
     let sql = format!(
         "SELECT nonce, encrypted_spiffe_id_pattern, encrypted_path_pattern, encrypted_permissions,
@@ -70,33 +67,42 @@ pub(super) fn import(
         if created.is_none() || updated.is_none() {
             report.change(POLICIES, called, Reason::Time);
         }
-        let policy = StoredPolicy {
+        last = Some(name.to_owned());
+        let Text { spiffe_id_pattern, path_pattern, permissions } = text;
+        sink.policy(Policy {
             name: name.to_owned(),
-            text,
+            spiffe_id_pattern,
+            path_pattern,
+            permissions,
             created: created.unwrap_or_default(),
             updated: updated.unwrap_or_default(),
-        };
-        last = Some(policy.name.clone());
-        done(take_policy(change, policy))?;
+        })?;
         report.policies += 1;
     }
     Ok(())
 }
 
-fn text(row: &Row<'_>, source: &Source) -> Result<PolicyText, Reason> {
+/// What a policy says.
+struct Text {
+    spiffe_id_pattern: String,
+    path_pattern: String,
+    permissions: Vec<String>,
+}
+
+fn text(row: &Row<'_>, source: &Source) -> Result<Text, Reason> {
     let cell = |column| row.get_ref(column).map_err(|_no_column| Reason::Content);
     // One nonce for three cells (F13): we only read it.
     let opener = Opener::new(&source.cipher, cell(0)?)?;
     let permissions = opener.text(cell(3)?, &UNSALTED)?;
     let words = permissions.split(',').map(str::trim).filter(|word| !word.is_empty());
-    Ok(PolicyText {
+    Ok(Text {
         spiffe_id_pattern: opener.text(cell(1)?, &UNSALTED)?,
         path_pattern: opener.text(cell(2)?, &UNSALTED)?,
         permissions: words.map(str::to_owned).collect(),
     })
 }
 
-fn refuse_all(source: &Source, report: &mut ImportReport) -> Result<(), StoreError> {
+fn refuse_all(source: &Source, report: &mut ImportReport) -> Result<(), ImportError> {
     let fault = |error| source.fault(&error);
     let mut statement =
         source.copy.connection.prepare("SELECT name FROM policies ORDER BY name").map_err(fault)?;

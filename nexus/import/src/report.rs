@@ -3,43 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
-use spike_common::daemon::chain;
-
-use super::recognise::Generation;
-use crate::secret::PathError;
-use crate::store::error::StoreError;
-use crate::store::format::import::ImportRecord;
-
-/// What opening a store found of upstream's data, and what came of it.
-#[derive(Debug, Default)]
-pub enum Import {
-    /// No database of upstream lies beside the store.
-    #[default]
-    None,
-    /// It was taken in just now.
-    Done(ImportReport),
-    /// It was taken in at an earlier opening, and still lies there.
-    Earlier(ImportRecord),
-    /// It lies there and was left alone.
-    Not(NotImported),
-}
-
-/// Why a database of upstream was left alone. The store itself is open and well.
-#[derive(Debug, thiserror::Error)]
-pub enum NotImported {
-    /// Data of two origins must not be mixed without anyone asking for it.
-    #[error("the store holds data already, and not from an import")]
-    HoldsData,
-    /// The file is not the one that was taken in, or it has changed since.
-    #[error("the store took in another database, of {} bytes with SHA-256 {}", .0.bytes, .0.digest())]
-    Another(ImportRecord),
-    /// The store's own record of the import was tampered with.
-    #[error("what the store remembers of an import was tampered with")]
-    Record(#[source] StoreError),
-    /// It cannot be compared with the one that was taken in.
-    #[error("the database cannot be read")]
-    Unreadable(#[source] StoreError),
-}
+use crate::error::ImportError;
+use crate::recognise::Generation;
 
 /// What came in, and what did not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,14 +35,14 @@ pub struct Finding {
 }
 
 /// Why a row was left out, or what is different about it now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// Left out.
     #[error("its name is no text")]
     NoName,
     /// Left out: such a path can be neither read nor deleted.
     #[error("{0}")]
-    Path(PathError),
+    Path(String),
     /// Left out: not a number from 1, or used twice.
     #[error("its version number cannot be one")]
     Number,
@@ -123,53 +88,8 @@ pub const NONCES_WERE_REUSED: &str = "the root key has encrypted upstream's data
     spike.db can forge ciphertexts of the cipher API, and its rows open with /v1/cipher/decrypt. Destroy spike.db and \
     every copy of it once upstream is not needed any more";
 
-impl Import {
-    /// Whether all of upstream's data that lies here is in the store.
-    ///
-    /// # Errors
-    /// What is not, in words.
-    pub fn check(&self) -> Result<(), String> {
-        match self {
-            Self::None | Self::Earlier(_) => Ok(()),
-            Self::Done(report) if report.refused.is_empty() => Ok(()),
-            Self::Done(report) => {
-                let (count, first) = (report.refused.len(), report.refused.first());
-                let first = first.map(ToString::to_string).unwrap_or_default();
-                Err(format!(
-                    "{count} rows of upstream's database were left out, the first is {first}"
-                ))
-            }
-            Self::Not(NotImported::Another(record)) => Err(format!(
-                "upstream's database has changed since it was imported ({} bytes, SHA-256 {}): what was written to it \
-                 meanwhile is not here",
-                record.bytes,
-                record.digest()
-            )),
-            Self::Not(why) => Err(format!("upstream's database was not imported: {}", chain(why))),
-        }
-    }
-
-    /// Writes it to the log: one line, and one for each row that was left out or changed.
-    pub fn log(&self) {
-        match self {
-            Self::None => {}
-            Self::Done(report) => report.log(),
-            Self::Earlier(record) => tracing::warn!(
-                file = record.file,
-                sha256 = record.digest(),
-                advice = NONCES_WERE_REUSED,
-                "upstream's database was imported at an earlier start and still lies here"
-            ),
-            Self::Not(why) => tracing::warn!(
-                error = why as &dyn std::error::Error,
-                "upstream's database was not imported; to import it, move the store away"
-            ),
-        }
-    }
-}
-
 impl ImportReport {
-    pub(super) const fn new(generation: Generation) -> Self {
+    pub(crate) const fn new(generation: Generation) -> Self {
         Self {
             generation,
             secrets: 0,
@@ -181,7 +101,7 @@ impl ImportReport {
     }
 
     /// The error that stops an import because of what would be left out.
-    pub(super) fn incomplete(&self, path: &Path) -> StoreError {
+    pub(crate) fn incomplete(&self, path: &Path) -> ImportError {
         let count = self.refused.len();
         tracing::error!(
             file = %path.display(),
@@ -193,18 +113,19 @@ impl ImportReport {
         for finding in &first {
             tracing::error!(row = finding, "would be left out");
         }
-        StoreError::ImportIncomplete { path: path.to_owned(), count, first }
+        ImportError::Incomplete { path: path.to_owned(), count, first }
     }
 
-    pub(super) fn refuse(&mut self, table: &'static str, key: impl Into<String>, reason: Reason) {
+    pub(crate) fn refuse(&mut self, table: &'static str, key: impl Into<String>, reason: Reason) {
         self.refused.push(Finding { table, key: key.into(), reason });
     }
 
-    pub(super) fn change(&mut self, table: &'static str, key: impl Into<String>, reason: Reason) {
+    pub(crate) fn change(&mut self, table: &'static str, key: impl Into<String>, reason: Reason) {
         self.changed.push(Finding { table, key: key.into(), reason });
     }
 
-    fn log(&self) {
+    /// Writes it to the log: one line, and one for each row that was left out or changed.
+    pub fn log(&self) {
         // A change that a person must know of, and below WARN is not shown.
         tracing::warn!(
             generation = %self.generation,

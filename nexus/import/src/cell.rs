@@ -6,29 +6,29 @@ use spike_crypto::{AssociatedData, NONCE_LEN, Nonce, RootCipher};
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 use zeroize::Zeroizing;
 
-use super::report::Reason;
-use crate::secret::UnixNanos;
+use crate::report::Reason;
+use crate::rows::UnixNanos;
 
 /// What sets the nonces of the cells of one row apart (K5).
-pub(super) type Salt = [u8; NONCE_LEN];
+pub(crate) type Salt = [u8; NONCE_LEN];
 
 /// Versions and policies use the nonce as it is, even for several cells (F13).
-pub(super) const UNSALTED: Salt = [0; NONCE_LEN];
+pub(crate) const UNSALTED: Salt = [0; NONCE_LEN];
 
 /// Decrypts the cells of one row.
 #[derive(Debug)]
-pub(super) struct Opener<'a> {
+pub(crate) struct Opener<'a> {
     cipher: &'a RootCipher,
     nonce: Nonce,
 }
 
 impl<'a> Opener<'a> {
-    pub(super) fn new(cipher: &'a RootCipher, nonce: ValueRef<'_>) -> Result<Self, Reason> {
+    pub(crate) fn new(cipher: &'a RootCipher, nonce: ValueRef<'_>) -> Result<Self, Reason> {
         let nonce = nonce.as_blob().ok().and_then(<[u8]>::as_array::<NONCE_LEN>);
         Ok(Self { cipher, nonce: *nonce.ok_or(Reason::Nonce)? })
     }
 
-    pub(super) fn open(
+    pub(crate) fn open(
         &self,
         cell: ValueRef<'_>,
         salt: &Salt,
@@ -42,14 +42,14 @@ impl<'a> Opener<'a> {
     }
 
     /// Opens a text that is no secret.
-    pub(super) fn text(&self, cell: ValueRef<'_>, salt: &Salt) -> Result<String, Reason> {
+    pub(crate) fn text(&self, cell: ValueRef<'_>, salt: &Salt) -> Result<String, Reason> {
         let plaintext = self.open(cell, salt)?;
         String::from_utf8(plaintext.to_vec()).map_err(|_not_utf8| Reason::Content)
     }
 }
 
 /// A row is named in the log even if its name is no text.
-pub(in crate::store) fn name(cell: ValueRef<'_>) -> String {
+pub(crate) fn name(cell: ValueRef<'_>) -> String {
     match cell {
         ValueRef::Null => "NULL".to_owned(),
         ValueRef::Integer(number) => number.to_string(),
@@ -61,7 +61,7 @@ pub(in crate::store) fn name(cell: ValueRef<'_>) -> String {
 
 /// A time: text as upstream's driver writes and reads it, or a number of seconds or milliseconds.
 /// `None` when it is neither, or not between 1677 and 2262.
-pub(in crate::store) fn time(cell: ValueRef<'_>) -> Option<UnixNanos> {
+pub(crate) fn time(cell: ValueRef<'_>) -> Option<UnixNanos> {
     match cell {
         ValueRef::Integer(millis) if millis.unsigned_abs() > 1_000_000_000_000 => {
             millis.checked_mul(1_000_000)
@@ -72,7 +72,7 @@ pub(in crate::store) fn time(cell: ValueRef<'_>) -> Option<UnixNanos> {
     }
 }
 
-pub(super) fn from_seconds(seconds: i64) -> Option<UnixNanos> {
+pub(crate) fn from_seconds(seconds: i64) -> Option<UnixNanos> {
     seconds.checked_mul(1_000_000_000)
 }
 

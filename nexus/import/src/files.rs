@@ -14,48 +14,65 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
-use crate::secret::UnixNanos;
-use crate::store::error::StoreError;
-use crate::store::format::import::ImportRecord;
-use crate::store::sqlite::open::{distrust, flags};
-use crate::store::sqlite::private::unusable;
+use crate::error::ImportError;
+use crate::rows::UnixNanos;
+use crate::untrusted::{distrust, flags};
 
 /// Upstream's database (crypto-and-storage 7.1).
-pub(super) const FILE: &str = "spike.db";
+pub const FILE: &str = "spike.db";
 /// Where the copy is made.
 const COPY: &str = "nexus.import";
 /// The database, its write-ahead log, and its rollback journal. `-shm` is made anew.
 const PARTS: [&str; 3] = ["", "-wal", "-journal"];
 
 /// Whether upstream's database lies in `directory`. In doubt it does.
-pub(in crate::store) fn exists(directory: &Path) -> bool {
+pub fn exists(directory: &Path) -> bool {
     directory.join(FILE).try_exists().unwrap_or(true)
 }
 
 /// Removes what an import that was interrupted left behind.
-pub(in crate::store) fn sweep(directory: &Path) -> Result<(), StoreError> {
+///
+/// # Errors
+/// [`ImportError::Unusable`] when it cannot be removed.
+pub fn sweep(directory: &Path) -> Result<(), ImportError> {
     let copy = directory.join(COPY);
     match fs::remove_dir_all(&copy) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unusable(&copy, error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(ImportError::unusable(&copy, error))
+        }
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
+/// By what a database is known again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileRecord {
+    /// Its size, with the files beside it.
+    pub bytes: u64,
+    /// When one of them was last written to.
+    pub modified: UnixNanos,
+    /// SHA-256 of the file, followed by those beside it.
+    pub sha256: [u8; 32],
+}
+
 /// Upstream's database as it lies in the data directory.
 #[derive(Debug)]
-pub(super) struct Upstream {
+pub struct Upstream {
     directory: PathBuf,
     /// The database itself.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Its size, with the files beside it.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// When one of them was last written to.
-    pub(super) modified: UnixNanos,
+    pub(crate) modified: UnixNanos,
 }
 
 impl Upstream {
     /// `None` when there is none in `directory`.
-    pub(super) fn find(directory: &Path) -> Result<Option<Self>, StoreError> {
+    ///
+    /// # Errors
+    /// [`ImportError::Unusable`] when that cannot be told.
+    pub fn find(directory: &Path) -> Result<Option<Self>, ImportError> {
         let path = directory.join(FILE);
         let (mut bytes, mut modified) = (0, UnixNanos::MIN);
         for part in PARTS {
@@ -67,7 +84,7 @@ impl Upstream {
                     modified = modified.max(seconds.saturating_add(found.mtime_nsec()));
                 }
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(unusable(&file, error));
+                    return Err(ImportError::unusable(&file, error));
                 }
                 Err(_missing) if part.is_empty() => return Ok(None),
                 Err(_missing) => {}
@@ -78,7 +95,10 @@ impl Upstream {
 
     /// Whether this is the database of `record`. Reads it only when its size is the same and its
     /// time is not.
-    pub(super) fn is(&self, record: &ImportRecord) -> Result<bool, StoreError> {
+    ///
+    /// # Errors
+    /// [`ImportError::Unusable`] when it cannot be read.
+    pub fn is(&self, record: &FileRecord) -> Result<bool, ImportError> {
         if self.bytes != record.bytes {
             return Ok(false);
         }
@@ -86,9 +106,9 @@ impl Upstream {
     }
 
     /// Copies it and opens the copy.
-    pub(super) fn copy(&self) -> Result<Copy, StoreError> {
+    pub(crate) fn copy(&self) -> Result<Copy, ImportError> {
         let path = self.directory.join(COPY);
-        let failed = |source| unusable(&path, source);
+        let failed = |source| ImportError::unusable(&path, source);
         fs::DirBuilder::new().mode(0o700).create(&path).map_err(failed)?;
         let directory = Scratch(path);
         let sha256 = self.pass_to(Some(&directory.0))?;
@@ -97,12 +117,12 @@ impl Upstream {
     }
 
     /// What SQLite said about the copy.
-    pub(super) fn fault(&self, error: &rusqlite::Error) -> StoreError {
-        StoreError::Upstream { path: self.path.clone(), what: error.to_string() }
+    pub(crate) fn fault(&self, error: &rusqlite::Error) -> ImportError {
+        ImportError::Unreadable { path: self.path.clone(), what: error.to_string() }
     }
 
     /// Reads all parts through one hash, and into `target` if there is one.
-    fn pass_to(&self, target: Option<&Path>) -> Result<[u8; 32], StoreError> {
+    fn pass_to(&self, target: Option<&Path>) -> Result<[u8; 32], ImportError> {
         // Through one handle: closing a second one would end the lock, as POSIX has it.
         let mut database = Some(if target.is_some() { self.lock()? } else { self.open(false)? });
         let mut hash = Sha256::new();
@@ -116,13 +136,14 @@ impl Upstream {
                 beside = match File::open(&path) {
                     Ok(file) => file,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    Err(error) => return Err(unusable(&path, error)),
+                    Err(error) => return Err(ImportError::unusable(&path, error)),
                 };
                 &mut beside
             };
             let copied = target.map(|target| target.join(&name));
-            pour(source, &mut hash, copied.as_deref())
-                .map_err(|error| unusable(copied.as_deref().unwrap_or(&path), error))?;
+            pour(source, &mut hash, copied.as_deref()).map_err(|error| {
+                ImportError::unusable(copied.as_deref().unwrap_or(&path), error)
+            })?;
         }
         Ok(hash.finalize().into())
     }
@@ -132,10 +153,10 @@ impl Upstream {
     /// Finds a running Nexus of upstream on this machine in WAL mode, its default: such a
     /// connection holds a lock for as long as it lasts. In the other journal modes, on a file that
     /// may only be read and across some network file systems nothing is to be found.
-    fn lock(&self) -> Result<File, StoreError> {
+    fn lock(&self) -> Result<File, ImportError> {
         // Excluding others takes a handle for writing; nothing is written.
         let file = match self.open(true) {
-            Err(StoreError::Unusable { source, .. })
+            Err(ImportError::Unusable { source, .. })
                 if matches!(
                     source.kind(),
                     io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
@@ -147,7 +168,7 @@ impl Upstream {
         };
         match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::AGAIN | Errno::ACCESS) => {
-                Err(StoreError::UpstreamInUse { path: self.path.clone() })
+                Err(ImportError::InUse { path: self.path.clone() })
             }
             Ok(()) => Ok(file),
             Err(error) => {
@@ -157,18 +178,18 @@ impl Upstream {
         }
     }
 
-    fn open(&self, write: bool) -> Result<File, StoreError> {
+    fn open(&self, write: bool) -> Result<File, ImportError> {
         let opened = File::options().read(true).write(write).open(&self.path);
-        opened.map_err(|source| unusable(&self.path, source))
+        opened.map_err(|source| ImportError::unusable(&self.path, source))
     }
 }
 
 /// A copy that can be read. Removed when dropped.
 #[derive(Debug)]
-pub(super) struct Copy {
+pub(crate) struct Copy {
     // Closed before the files are removed.
-    pub(super) connection: Connection,
-    pub(super) sha256: [u8; 32],
+    pub(crate) connection: Connection,
+    pub(crate) sha256: [u8; 32],
     _directory: Scratch,
 }
 

@@ -25,7 +25,7 @@ pub enum Generation {
 
 /// How table `secret_metadata` is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MetadataForm {
+pub(crate) enum MetadataForm {
     Encrypted,
     /// With or without the limit on versions.
     Clear {
@@ -35,7 +35,7 @@ pub(super) enum MetadataForm {
 
 /// How table `policies` is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PolicyForm {
+pub(crate) enum PolicyForm {
     /// There is no such table.
     Missing,
     ByName,
@@ -49,14 +49,14 @@ pub(super) enum PolicyForm {
 
 /// The layout of each table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Form {
-    pub(super) metadata: MetadataForm,
-    pub(super) policies: PolicyForm,
+pub(crate) struct Form {
+    pub(crate) metadata: MetadataForm,
+    pub(crate) policies: PolicyForm,
 }
 
 impl Form {
     /// Reads the layout, or says which table is not one of upstream's.
-    pub(super) fn of(connection: &Connection) -> rusqlite::Result<Result<Self, String>> {
+    pub(crate) fn of(connection: &Connection) -> rusqlite::Result<Result<Self, String>> {
         let secrets = columns(connection, "secrets")?;
         let metadata = columns(connection, "secret_metadata")?;
         let policies = columns(connection, "policies")?;
@@ -116,7 +116,7 @@ impl Form {
         Ok(Self { metadata, policies })
     }
 
-    pub(super) const fn generation(self) -> Generation {
+    pub(crate) const fn generation(self) -> Generation {
         match (self.metadata, self.policies) {
             (MetadataForm::Encrypted, PolicyForm::ByName) => Generation::Current,
             (MetadataForm::Encrypted, PolicyForm::ById { updated: true }) => Generation::Between,
