@@ -9,7 +9,6 @@ use spike_crypto::{Fingerprint, RandomError};
 use spike_import::ImportError;
 
 use super::format::error::FormatError;
-use super::options::JournalMode;
 use crate::secret::NumbersUsedUp;
 
 /// Why the store did not do what it was asked.
@@ -113,10 +112,10 @@ pub enum StoreError {
         mode: &'static str,
     },
     /// SQLite kept another journal mode than the one asked for.
-    #[error("journal mode {} cannot be had here, SQLite stayed with {got}", wanted.as_str())]
+    #[error("journal mode {wanted} cannot be had here, SQLite stayed with {got}")]
     JournalNotSet {
         /// The mode asked for.
-        wanted: JournalMode,
+        wanted: &'static str,
         /// The mode in force.
         got: String,
     },

@@ -25,9 +25,9 @@ mod condition;
 mod engine;
 mod error;
 mod format;
-mod found;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod home;
 mod import;
 mod options;
 mod policies;
@@ -54,7 +54,7 @@ pub use self::format::import::ImportRecord;
 use self::format::keyring::ENCRYPTIONS_PER_KEY;
 use self::format::keys::Keys;
 pub use self::format::policy::{PolicyText, StoredPolicy};
-pub use self::found::Found;
+pub use self::home::{Found, Home};
 pub use self::import::{Import, NotImported};
 pub use self::options::{JournalMode, Options};
 pub use self::sqlite::commits::Loss;
@@ -65,15 +65,6 @@ use self::sqlite::writer::Shown;
 use self::sqlite::{create, open, rows, wal};
 use self::work::NoteExport;
 use crate::secret::UnixNanos;
-
-/// Where the data lives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Home {
-    /// In `nexus.db` in this directory, which is created when missing.
-    File(PathBuf),
-    /// In this process only. Pair it with a random root key.
-    Memory,
-}
 
 /// What the store holds, for status and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +121,11 @@ impl Store {
         }
     }
 
+    /// What lies at `home`: see [`Home::found`].
+    pub fn found(home: &Home) -> Found {
+        home.found()
+    }
+
     /// Opens the store at `home`, or makes it, and takes in a database of upstream that lies
     /// there: [`import`](Self::import) tells what came of it. Blocks for as long as the disk takes.
     ///
@@ -173,7 +169,7 @@ impl Store {
         let max_versions = options.max_versions;
         let root_key = root.fingerprint();
         let file = match home {
-            Home::File(directory) => Some(directory.join(open::FILE)),
+            Home::File(directory) => Some(directory.join(create::FILE)),
             Home::Memory => None,
         };
         Ok(Self {

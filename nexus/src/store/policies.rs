@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::error::StoreError;
 use super::format::policy::{PolicyRow, PolicyText, StoredPolicy};
 use super::format::row::Row;
-use super::sqlite::rows;
+use super::sqlite::{policy_rows, rows};
 use super::work::{DeletePolicy, PutPolicy};
 use crate::secret::UnixNanos;
 
@@ -54,7 +54,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Tampered`] when its row is not as it was written.
     pub fn policy(&self, name: &str) -> Result<Option<StoredPolicy>, StoreError> {
-        self.readers.read(|connection| rows::listed_policy(connection, &self.keys, name))
+        self.readers.read(|connection| policy_rows::one(connection, &self.keys, name))
     }
 
     /// The names of all policies, in byte order. Nothing is decrypted.
@@ -78,7 +78,7 @@ impl Store {
         self.readers.read(|connection| {
             // The transaction is what makes all reads see one snapshot.
             let snapshot = connection.unchecked_transaction()?;
-            rows::policies(&snapshot, &self.keys)
+            policy_rows::all(&snapshot, &self.keys)
         })
     }
 }

@@ -230,8 +230,7 @@ async fn listed_policy<U: Unit>(
     name: &str,
 ) -> Result<Option<StoredPolicy>, StoreError> {
     let stored = change.unit.policy(name).await?;
-    let Some((row, cipher)) = list.check(name, stored)? else { return Ok(None) };
-    Ok(Some(StoredPolicy::open(&row, &cipher, change.ring.keys())?))
+    Ok(list.policy(name, stored, change.ring.keys())?)
 }
 
 /// Writes a policy as it is, in place of one of that name.

@@ -14,7 +14,7 @@ use spike_crypto::{NONCE_LEN, Nonce};
 use super::error::FormatError;
 use super::keyring::Ring;
 use super::keys::Keys;
-use super::policy::PolicyRow;
+use super::policy::{PolicyRow, StoredPolicy};
 use super::row::{Cipher, Column, Row, Sealed};
 
 /// How many lists there are.
@@ -118,24 +118,50 @@ impl PolicyList {
         self.rows.is_empty()
     }
 
-    /// The rows that are listed, by name.
-    pub(in crate::store) fn into_rows(self) -> BTreeMap<String, Nonce> {
-        self.rows
-    }
-
-    /// Takes the row of a policy as it was read. It must be exactly the one that is listed, and there if one is listed.
-    pub(in crate::store) fn check<'n>(
+    /// The policy of a row that was read. It must be exactly the one that is listed, and there if one is listed.
+    pub(in crate::store) fn policy(
         &self,
-        name: &'n str,
-        stored: Option<(PolicyRow<'n>, Cipher)>,
-    ) -> Result<Option<(PolicyRow<'n>, Cipher)>, FormatError> {
+        name: &str,
+        stored: Option<(PolicyRow<'_>, Cipher)>,
+        keys: &Keys,
+    ) -> Result<Option<StoredPolicy>, FormatError> {
         match (self.rows.get(name), stored) {
             (None, None) => Ok(None),
             (Some(nonce), Some((row, cipher))) if cipher.nonce() == nonce => {
-                Ok(Some((row, cipher)))
+                StoredPolicy::open(&row, &cipher, keys).map(Some)
             }
             (None, Some(_)) | (Some(_), None | Some(_)) => Err(PolicyRow::refused(name)),
         }
+    }
+}
+
+/// The policies of all lists, to read all their rows against. Each is taken off when its row comes.
+#[derive(Debug, Default)]
+pub(in crate::store) struct ListedPolicies(BTreeMap<String, Nonce>);
+
+impl ListedPolicies {
+    /// Adds the policies of a list.
+    pub(in crate::store) fn add(&mut self, list: PolicyList) {
+        self.0.extend(list.rows);
+    }
+
+    /// The policy of a row that was read. `stored`: `None` where its columns are not what any writer leaves there.
+    pub(in crate::store) fn policy(
+        &mut self,
+        name: &str,
+        stored: Option<(PolicyRow<'_>, Cipher)>,
+        keys: &Keys,
+    ) -> Result<StoredPolicy, FormatError> {
+        let nonce = self.0.remove(name);
+        let (row, cipher) = stored
+            .filter(|(_row, cipher)| nonce.as_ref() == Some(cipher.nonce()))
+            .ok_or_else(|| PolicyRow::refused(name))?;
+        StoredPolicy::open(&row, &cipher, keys)
+    }
+
+    /// The refusals of those whose rows did not come.
+    pub(in crate::store) fn missing(&self) -> impl Iterator<Item = FormatError> {
+        self.0.keys().map(|name| PolicyRow::refused(name))
     }
 }
 

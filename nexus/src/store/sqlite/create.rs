@@ -7,9 +7,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::open::FILE;
 use super::private::{private_file, unusable};
 use crate::store::error::StoreError;
+
+/// The file of the store.
+pub(in crate::store) const FILE: &str = "nexus.db";
 
 /// The file while it is being built.
 const NEW_FILE: &str = "nexus.db.new";

@@ -6,9 +6,9 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use spike_crypto::Fingerprint;
 
-use super::rows;
 use super::schema::{SCHEMA, SCHEMA_VERSION};
 use super::transaction::Transaction;
+use super::{policy_rows, rows};
 use crate::secret::SecretPath;
 use crate::store::error::StoreError;
 use crate::store::format::head::Head;
@@ -164,7 +164,7 @@ fn policies(
     let mut stored = statement.query([])?;
     while let Some(row) = stored.next()? {
         let name = row.get_ref(5)?.as_str().unwrap_or_default();
-        let nonce = rows::policy_columns(name, row)
+        let nonce = policy_rows::policy_columns(name, row)
             .zip(rows::cipher(row, 2))
             .filter(|(row, cipher)| StoredPolicy::open(row, cipher, ring.keys()).is_ok())
             .map(|(_row, cipher)| *cipher.nonce());

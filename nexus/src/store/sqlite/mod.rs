@@ -9,6 +9,7 @@ pub(super) mod commits;
 pub(super) mod create;
 mod migrate;
 pub(super) mod open;
+pub(super) mod policy_rows;
 pub(super) mod private;
 pub(super) mod queue;
 pub(super) mod readers;

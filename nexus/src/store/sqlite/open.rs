@@ -21,18 +21,16 @@ use super::transaction::Transaction;
 use super::unit::{SqliteChange, SqliteUnit};
 use super::{create, migrate, rows, wal};
 use crate::secret::UnixNanos;
-use crate::store::Home;
 use crate::store::change::Effects;
 use crate::store::condition::Condition;
 use crate::store::error::StoreError;
 use crate::store::format::identity::Identity;
 use crate::store::format::keyring::Ring;
 use crate::store::format::policy_list::PolicyLists;
+use crate::store::home::Home;
 use crate::store::import::{Import, Plan};
 use crate::store::options::{JournalMode, Options};
 
-/// The file of the store.
-pub(in crate::store) const FILE: &str = "nexus.db";
 /// Bytes of the header of every SQLite database.
 const HEADER: u64 = 100;
 
@@ -110,7 +108,7 @@ impl Connect<'_> {
         let lock_file = lock_directory(directory)?;
         create::sweep(directory)?;
         spike_import::sweep(directory)?;
-        let path = directory.join(FILE);
+        let path = directory.join(create::FILE);
         let exists = path.try_exists().map_err(|source| unusable(&path, source))?;
         let made = if exists { None } else { Some(self.make(directory, &path)?) };
         drop(private_file(&path)?);
@@ -148,12 +146,8 @@ impl Connect<'_> {
         }
         self.record_quorum(&mut identity);
         let import = self.carry_out(plan, &mut transaction, &mut ring, &mut identity)?;
-        if identity != before || schema != KnownSchema::Current {
-            rows::write(transaction.connection(), &identity.sealed(&mut ring)?)?;
-        }
-        if let Some(row) = ring.record()? {
-            rows::write(transaction.connection(), &row)?;
-        }
+        let changed = identity != before || schema != KnownSchema::Current;
+        transaction.record(changed.then_some(&identity), &mut ring)?;
         let position = Position::of(transaction.connection(), &identity)?;
         transaction.commit()?;
         ring.committed();
@@ -261,10 +255,7 @@ impl Connect<'_> {
             policy_lists: PolicyLists::none(),
         };
         let import = self.carry_out(plan, &mut transaction, &mut ring, &mut identity)?;
-        rows::write(transaction.connection(), &identity.sealed(&mut ring)?)?;
-        if let Some(row) = ring.record()? {
-            rows::write(transaction.connection(), &row)?;
-        }
+        transaction.record(Some(&identity), &mut ring)?;
         transaction.commit()?;
         ring.committed();
         Ok((ring, identity, import))
@@ -324,7 +315,7 @@ impl Connect<'_> {
         let got: String =
             connection.pragma_update_and_check(None, "journal_mode", wanted.as_str(), get)?;
         if got != wanted.as_str() {
-            return Err(StoreError::JournalNotSet { wanted, got });
+            return Err(StoreError::JournalNotSet { wanted: wanted.as_str(), got });
         }
         let synchronous = match wanted {
             JournalMode::Wal => "FULL",

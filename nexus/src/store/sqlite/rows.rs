@@ -1,23 +1,19 @@
-//! The SQL of every table: how rows are read and written.
+//! The SQL of the tables: how rows are read and written. Policies have a file of their own, `policy_rows`.
 //!
 //! Writing replaces: what is there beforehand is known to the caller, or junk.
-
-use std::collections::BTreeMap;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Rows, params, params_from_iter};
 use spike_crypto::{NONCE_LEN, Quorum};
 
 use crate::secret::{SecretPath, UnixNanos, Version};
-use crate::store::change::PolicySet;
 use crate::store::error::StoreError;
 use crate::store::format::head::{HeadRow, VersionRow};
 use crate::store::format::identity::Identity;
 use crate::store::format::import::ImportRecord;
 use crate::store::format::keyring::{KeyRow, StoredKey};
 use crate::store::format::keys::Keys;
-use crate::store::format::policy::{PolicyRow, StoredPolicy};
-use crate::store::format::policy_list::{PolicyList, PolicyListRow, PolicyLists};
+use crate::store::format::policy_list::PolicyLists;
 use crate::store::format::row::{Cipher, Column, Row, Sealed};
 
 /// A table, and the statement that writes one of its rows: the columns in the order of [`Row::columns`], then key number,
@@ -49,16 +45,6 @@ impl Table for VersionRow<'_> {
     const REPLACE: &'static str = "REPLACE INTO versions
         (path, version, created, deleted, key_number, nonce, ciphertext)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-}
-
-impl Table for PolicyRow<'_> {
-    const REPLACE: &'static str = "REPLACE INTO policies
-        (name, created, updated, key_number, nonce, ciphertext) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-}
-
-impl Table for PolicyListRow {
-    const REPLACE: &'static str = "REPLACE INTO policy_lists
-        (number, key_number, nonce, ciphertext) VALUES (?1, ?2, ?3, ?4)";
 }
 
 impl Table for ImportRecord {
@@ -230,98 +216,6 @@ pub(in crate::store) fn erase_version(
         .prepare_cached("DELETE FROM versions WHERE path = ?1 AND version = ?2")?
         .execute(params![path.as_str(), number])?;
     Ok(())
-}
-
-/// The row of a policy.
-pub(in crate::store) fn policy<'n>(
-    connection: &Connection,
-    name: &'n str,
-) -> Result<Option<(PolicyRow<'n>, Cipher)>, StoreError> {
-    let read = connection
-        .prepare_cached(
-            "SELECT created, updated, key_number, nonce, ciphertext FROM policies WHERE name = ?1",
-        )?
-        .query_row([name], |row| Ok(policy_columns(name, row).zip(cipher(row, 2))));
-    match read.optional()? {
-        Some(row) => Ok(Some(row.ok_or_else(|| PolicyRow::refused(name))?)),
-        None => Ok(None),
-    }
-}
-
-pub(super) fn policy_columns<'n>(name: &'n str, row: &SqlRow<'_>) -> Option<PolicyRow<'n>> {
-    Some(PolicyRow { name, created: row.get(0).ok()?, updated: row.get(1).ok()? })
-}
-
-/// Erases the row of a policy. `false`: there was none.
-pub(in crate::store) fn erase_policy(
-    connection: &Connection,
-    name: &str,
-) -> rusqlite::Result<bool> {
-    let erased =
-        connection.prepare_cached("DELETE FROM policies WHERE name = ?1")?.execute([name])?;
-    Ok(erased > 0)
-}
-
-/// The encrypted end of a list of policies. `None`: there is none, or its columns are not what any writer leaves there.
-pub(in crate::store) fn policy_list(
-    connection: &Connection,
-    number: u8,
-) -> Result<Option<Cipher>, StoreError> {
-    let read = connection
-        .prepare_cached("SELECT key_number, nonce, ciphertext FROM policy_lists WHERE number = ?1")?
-        .query_row([number], |row| Ok(cipher(row, 0)));
-    Ok(read.optional()?.flatten())
-}
-
-/// One policy, read in a transaction of its own, so that its row and its list belong to one moment.
-pub(in crate::store) fn listed_policy(
-    connection: &Connection,
-    keys: &Keys,
-    name: &str,
-) -> Result<Option<StoredPolicy>, StoreError> {
-    let snapshot = connection.unchecked_transaction()?;
-    let lists = identity(&snapshot, keys)?.policy_lists;
-    let number = PolicyList::number_of(name);
-    let list = PolicyList::open(number, policy_list(&snapshot, number)?, &lists, keys)?;
-    let Some((row, cipher)) = list.check(name, policy(&snapshot, name)?)? else { return Ok(None) };
-    Ok(Some(StoredPolicy::open(&row, &cipher, keys)?))
-}
-
-/// All policies. `connection` must be in a transaction, which is what makes all reads see one snapshot.
-pub(in crate::store) fn policies(
-    connection: &Connection,
-    keys: &Keys,
-) -> Result<PolicySet, StoreError> {
-    let Identity { policy_epoch: epoch, policy_lists: lists, .. } = identity(connection, keys)?;
-    let mut set = PolicySet { epoch, policies: Vec::new(), refused: Vec::new() };
-    let mut listed = BTreeMap::new();
-    for number in lists.written() {
-        match PolicyList::open(number, policy_list(connection, number)?, &lists, keys) {
-            Ok(list) => listed.extend(list.into_rows()),
-            Err(refusal) => set.refused.push(refusal.into()),
-        }
-    }
-    let mut statement = connection.prepare_cached(
-        "SELECT created, updated, key_number, nonce, ciphertext, name FROM policies ORDER BY name",
-    )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        // A name that is no text was put there by somebody else.
-        let name = row.get_ref(5)?.as_str().unwrap_or_default();
-        let nonce = listed.remove(name);
-        let opened = policy_columns(name, row)
-            .zip(cipher(row, 2))
-            .filter(|(_row, cipher)| nonce.as_ref() == Some(cipher.nonce()))
-            .ok_or_else(|| PolicyRow::refused(name))
-            .and_then(|(row, cipher)| StoredPolicy::open(&row, &cipher, keys));
-        match opened {
-            Ok(policy) => set.policies.push(policy),
-            Err(refusal) => set.refused.push(refusal.into()),
-        }
-    }
-    // Listed, and not there.
-    set.refused.extend(listed.keys().map(|name| PolicyRow::refused(name).into()));
-    Ok(set)
 }
 
 /// What the store remembers of an import.

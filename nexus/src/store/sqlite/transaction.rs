@@ -4,7 +4,10 @@
 
 use rusqlite::Connection;
 
+use super::rows;
 use crate::store::error::StoreError;
+use crate::store::format::identity::Identity;
+use crate::store::format::keyring::Ring;
 
 /// A transaction that is under way. Dropped without [`commit`](Self::commit), it is undone.
 #[derive(Debug)]
@@ -37,6 +40,22 @@ impl<'c> Transaction<'c> {
     /// Ends the savepoint.
     pub(in crate::store) fn release_savepoint(&self) -> rusqlite::Result<()> {
         self.execute("RELEASE write")
+    }
+
+    /// Writes what must be recorded before a commit: the row of the store if there is one to write, and how many encryptions
+    /// the active key is allowed.
+    pub(super) fn record(
+        &mut self,
+        identity: Option<&Identity>,
+        ring: &mut Ring,
+    ) -> Result<(), StoreError> {
+        if let Some(identity) = identity {
+            rows::write(self.connection, &identity.sealed(ring)?)?;
+        }
+        if let Some(row) = ring.record()? {
+            rows::write(self.connection, &row)?;
+        }
+        Ok(())
     }
 
     /// Commits. Where the disk fails meanwhile, nobody knows whether it is done: in WAL mode what was written may be read

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use rusqlite::Connection;
 
-use super::rows;
+use super::{policy_rows, rows};
 use crate::secret::SecretPath;
 use crate::store::change::Change;
 use crate::store::engine::Unit;
@@ -58,14 +58,14 @@ impl Unit for SqliteUnit<'_> {
         &mut self,
         name: &'n str,
     ) -> impl Future<Output = Result<Option<(PolicyRow<'n>, Cipher)>, StoreError>> + Send {
-        ready(rows::policy(self.connection, name))
+        ready(policy_rows::policy(self.connection, name))
     }
 
     fn policy_list(
         &mut self,
         number: u8,
     ) -> impl Future<Output = Result<Option<Cipher>, StoreError>> + Send {
-        ready(rows::policy_list(self.connection, number))
+        ready(policy_rows::policy_list(self.connection, number))
     }
 
     fn put_head(
@@ -117,6 +117,6 @@ impl Unit for SqliteUnit<'_> {
         &mut self,
         name: &str,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send {
-        ready(rows::erase_policy(self.connection, name).map_err(StoreError::from))
+        ready(policy_rows::erase_policy(self.connection, name).map_err(StoreError::from))
     }
 }

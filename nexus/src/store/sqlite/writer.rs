@@ -26,9 +26,9 @@ use super::commits::{CommitLog, Position};
 use super::open::Opened;
 use super::queue::{Message, Write};
 use super::readers::{Readers, Slot, lock};
-use super::rows;
 use super::transaction::Transaction;
 use super::unit::{SqliteChange, SqliteUnit};
+use super::{policy_rows, rows};
 use crate::store::cache::ValueCache;
 use crate::store::change::{Effects, PolicyChange};
 use crate::store::condition::Condition;
@@ -241,12 +241,8 @@ impl Writer {
             }
             transaction.release_savepoint()?;
         }
-        if identity != committed {
-            rows::write(transaction.connection(), &identity.sealed(ring)?)?;
-        }
-        if let Some(row) = ring.record()? {
-            rows::write(transaction.connection(), &row)?;
-        }
+        let changed = (identity != committed).then_some(&*identity);
+        transaction.record(changed, ring)?;
         let changing = shown.cache.changing(&effects.touched);
         commit(transaction)?;
         drop(changing);
@@ -313,7 +309,7 @@ impl Writer {
             // First: the row of the store may be under a key that came with the lost commit.
             self.ring.reload(rows::keyring(&snapshot)?, identity.active_key)?;
             let identity = rows::identity(&snapshot, self.ring.keys())?;
-            let policies = rows::policies(&snapshot, self.ring.keys())?;
+            let policies = policy_rows::all(&snapshot, self.ring.keys())?;
             let position = Position::of(&snapshot, &identity)?;
             (identity, position, policies)
         };
@@ -341,10 +337,7 @@ impl Writer {
             let mut guard = lock(&self.slot);
             let connection = guard.as_mut().ok_or(StoreError::Closed)?;
             let mut transaction = Transaction::begin(connection)?;
-            rows::write(transaction.connection(), &self.identity.sealed(&mut self.ring)?)?;
-            if let Some(row) = self.ring.record()? {
-                rows::write(transaction.connection(), &row)?;
-            }
+            transaction.record(Some(&self.identity), &mut self.ring)?;
             commit(transaction)
         };
         match attempt() {

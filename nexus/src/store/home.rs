@@ -1,8 +1,18 @@
-//! What lies in a data directory, told without a key and without opening anything.
+//! Where a store is, and what lies there, told without a key and without opening anything.
 
-use std::{fs, io, path::Path};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use super::{Home, Store, sqlite::create};
+use super::sqlite::create;
+
+/// Where the data lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Home {
+    /// In `nexus.db` in this directory, which is created when missing.
+    File(PathBuf),
+    /// In this process only. Pair it with a random root key.
+    Memory,
+}
 
 /// What lies there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +35,10 @@ impl Home {
             Self::Memory => None,
         }
     }
-}
 
-impl Store {
-    /// What lies at `home`, whether it can be opened or not. Reads a directory: keep it off the threads that serve.
-    pub fn found(home: &Home) -> Found {
-        let Some(directory) = home.directory() else { return Found::Nothing };
+    /// What lies there, whether it can be opened or not. Reads a directory: keep it off the threads that serve.
+    pub fn found(&self) -> Found {
+        let Some(directory) = self.directory() else { return Found::Nothing };
         match fs::read_dir(directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
             Err(_) => Found::Unreadable,
@@ -49,22 +57,22 @@ mod tests {
     fn what_lies_in_a_directory_is_told_apart() {
         let dir = tempfile::tempdir().unwrap();
         let home = |path: &Path| Home::File(path.to_owned());
-        assert_eq!(Store::found(&home(&dir.path().join("not made yet"))), Found::Nothing);
-        assert_eq!(Store::found(&home(dir.path())), Found::Nothing);
+        assert_eq!(home(&dir.path().join("not made yet")).found(), Found::Nothing);
+        assert_eq!(home(dir.path()).found(), Found::Nothing);
         fs::write(dir.path().join("lost+found"), "").unwrap();
-        assert_eq!(Store::found(&home(dir.path())), Found::Nothing);
+        assert_eq!(home(dir.path()).found(), Found::Nothing);
         fs::write(dir.path().join("spike.db"), "").unwrap();
-        assert_eq!(Store::found(&home(dir.path())), Found::Upstream);
+        assert_eq!(home(dir.path()).found(), Found::Upstream);
         fs::write(dir.path().join("nexus.db"), "").unwrap();
-        assert_eq!(Store::found(&home(dir.path())), Found::Ours);
-        assert_eq!(Store::found(&home(&dir.path().join("nexus.db"))), Found::Unreadable);
-        assert_eq!(Store::found(&Home::Memory), Found::Nothing);
+        assert_eq!(home(dir.path()).found(), Found::Ours);
+        assert_eq!(home(&dir.path().join("nexus.db")).found(), Found::Unreadable);
+        assert_eq!(Home::Memory.found(), Found::Nothing);
     }
 
     #[test]
     fn the_log_of_a_store_that_is_gone_counts_as_one() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("nexus.db-wal"), "frames").unwrap();
-        assert_eq!(Store::found(&Home::File(dir.path().to_owned())), Found::Ours);
+        assert_eq!(Home::File(dir.path().to_owned()).found(), Found::Ours);
     }
 }
