@@ -1,6 +1,7 @@
 //! The store from the outside, in both homes; `tampering.rs` and `files.rs` go at the file itself.
 
 mod batches;
+mod engine;
 pub(super) mod faults;
 mod files;
 mod golden;
