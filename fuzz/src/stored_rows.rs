@@ -26,7 +26,7 @@ const SECRETS: [(&str, &[&str]); 2] = [("a", &["a one", "a two", "a three"]), ("
 const POLICIES: [&str; 2] = ["p", "q"];
 
 /// What may be changed: every table with every column that is not made by SQLite itself.
-const TABLES: [(&str, &[&str]); 5] = [
+const TABLES: [(&str, &[&str]); 6] = [
     (
         "secrets",
         &[
@@ -55,7 +55,11 @@ const TABLES: [(&str, &[&str]); 5] = [
             "ciphertext",
         ],
     ),
-    ("store", &["key_number", "nonce", "ciphertext"]),
+    (
+        "store",
+        &["generation", "shares", "threshold", "policy_epoch", "key_number", "nonce", "ciphertext"],
+    ),
+    ("policy_lists", &["number", "key_number", "nonce", "ciphertext"]),
 ];
 
 /// The store as it was written.
@@ -190,6 +194,8 @@ fn read_all(store: &Store) {
         }
     }
     if let Ok(set) = store.policies() {
+        let told = set.policies.len() + set.refused.len();
+        assert!(told >= POLICIES.len(), "a policy that is gone without a word");
         for policy in set.policies {
             assert_eq!(policy.text, text(&policy.name), "a policy that nobody put");
             assert!(POLICIES.contains(&policy.name.as_str()));

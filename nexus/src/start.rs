@@ -19,7 +19,7 @@ use spike_common::{
     telemetry::{Effect, Telemetry},
     wire::Operation,
 };
-use spike_crypto::RootKey;
+use spike_crypto::{Quorum, RootKey};
 
 use crate::{
     access::Access,
@@ -176,7 +176,7 @@ fn key_source(
         (Backend::Sqlite, None) => return Err("no data directory".into()),
     };
     let peers = settings.keepers.as_ref().ok_or("no Keepers are configured")?;
-    let options = options(&settings.database, settings.max_secret_versions);
+    let options = options(&settings.database, settings.max_secret_versions, Some(settings.quorum));
     let accept_new_store = settings.database.accept_new_store;
     let adopter = Arc::new(Adopter::new(Arc::clone(seal), home.clone(), options, accept_new_store));
     let connection = Connection {
@@ -209,12 +209,12 @@ fn key_source(
 fn own_key(settings: &NexusSettings) -> Result<Unsealed, StartError> {
     tracing::warn!("memory backend: everything is lost at the end; not for production");
     let root_key = RootKey::generate()?;
-    let options = options(&settings.database, settings.max_secret_versions);
+    let options = options(&settings.database, settings.max_secret_versions, None);
     let store = Store::open(&Home::Memory, &root_key, &options, clock::unix_nanos())?;
     Ok(Unsealed::with_store(root_key, store)?)
 }
 
-fn options(database: &DatabaseSettings, max_versions: u32) -> Options {
+fn options(database: &DatabaseSettings, max_versions: u32, quorum: Option<Quorum>) -> Options {
     let fallback = Options::default();
     Options {
         max_versions: NonZeroU32::new(max_versions).unwrap_or(fallback.max_versions),
@@ -233,5 +233,6 @@ fn options(database: &DatabaseSettings, max_versions: u32) -> Options {
         create: !database.skip_schema_creation,
         import_with_losses: database.import.with_losses,
         prune_imported: database.import.prune_versions,
+        quorum,
     }
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashlink::LinkedHashMap;
 
-use super::head::SealedValue;
+use super::format::head::SealedValue;
 
 /// Paths are spread over so many maps, each with a lock of its own.
 const SHARDS: usize = 16;

@@ -1,15 +1,14 @@
 //! What one write works with, and what a commit did to the policies.
 
-use rusqlite::Connection;
+use super::error::StoreError;
+use super::format::identity::Identity;
+use super::format::keyring::Ring;
+use super::format::policy::StoredPolicy;
 
-use super::identity::Identity;
-use super::keyring::Ring;
-use super::policies::{PolicySet, StoredPolicy};
-
-/// What an operation works with: the transaction, and the state that is undone with it.
+/// What a write works with: the transaction, and the state that is undone with it.
 #[derive(Debug)]
-pub(super) struct Change<'a> {
-    pub(super) connection: &'a Connection,
+pub(super) struct Change<'a, U> {
+    pub(super) unit: U,
     pub(super) ring: &'a mut Ring,
     pub(super) identity: &'a mut Identity,
     pub(super) effects: &'a mut Effects,
@@ -22,8 +21,6 @@ pub(super) struct Effects {
     pub(super) touched: Vec<String>,
     /// What happens to policies, in order.
     pub(super) policies: Vec<PolicyChange>,
-    /// The number of the row of the last path that was written: grows with every one.
-    pub(super) head: Option<i64>,
 }
 
 /// What a commit did to the policies.
@@ -37,22 +34,31 @@ pub enum PolicyChange {
     All(PolicySet),
 }
 
+/// All policies of one moment.
+#[derive(Debug)]
+pub struct PolicySet {
+    /// The epoch they belong to; see [`Store::policy_epoch`](super::Store::policy_epoch).
+    pub epoch: u64,
+    /// The policies, by name in byte order.
+    pub policies: Vec<StoredPolicy>,
+    /// One [`StoreError::Tampered`] for each row that is not as it was written: to be logged.
+    pub refused: Vec<StoreError>,
+}
+
 /// Where an effect list stands, to go back to when a savepoint is rolled back.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
     touched: usize,
     policies: usize,
-    head: Option<i64>,
 }
 
 impl Effects {
     pub(super) const fn mark(&self) -> Mark {
-        Mark { touched: self.touched.len(), policies: self.policies.len(), head: self.head }
+        Mark { touched: self.touched.len(), policies: self.policies.len() }
     }
 
     pub(super) fn back_to(&mut self, mark: Mark) {
         self.touched.truncate(mark.touched);
         self.policies.truncate(mark.policies);
-        self.head = mark.head;
     }
 }

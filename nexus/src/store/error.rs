@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 use spike_crypto::{Fingerprint, RandomError};
+use spike_import::ImportError;
 
-use super::JournalMode;
+use super::format::error::FormatError;
 use crate::secret::NumbersUsedUp;
 
 /// Why the store did not do what it was asked.
@@ -111,10 +112,10 @@ pub enum StoreError {
         mode: &'static str,
     },
     /// SQLite kept another journal mode than the one asked for.
-    #[error("journal mode {} cannot be had here, SQLite stayed with {got}", wanted.as_str())]
+    #[error("journal mode {wanted} cannot be had here, SQLite stayed with {got}")]
     JournalNotSet {
         /// The mode asked for.
-        wanted: JournalMode,
+        wanted: &'static str,
         /// The mode in force.
         got: String,
     },
@@ -238,6 +239,34 @@ impl StoreError {
             Self::Full { .. } => true,
             Self::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
             _ => false,
+        }
+    }
+}
+
+impl From<FormatError> for StoreError {
+    fn from(error: FormatError) -> Self {
+        match error {
+            FormatError::Tampered { table, path, version } => {
+                Self::Tampered { table, path, version }
+            }
+            FormatError::Random(error) => Self::Random(error),
+            FormatError::Bug => Self::Bug,
+        }
+    }
+}
+
+impl From<ImportError> for StoreError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Unusable { path, source } => Self::Unusable { path, source },
+            ImportError::Unreadable { path, what } => Self::Upstream { path, what },
+            ImportError::OtherKey { path, given, opened, refused } => {
+                Self::UpstreamKey { path, given, opened, refused }
+            }
+            ImportError::Incomplete { path, count, first } => {
+                Self::ImportIncomplete { path, count, first }
+            }
+            ImportError::InUse { path } => Self::UpstreamInUse { path },
         }
     }
 }

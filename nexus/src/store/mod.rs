@@ -12,36 +12,28 @@
 //!   time of one batch, without any I/O.
 //! * **Integrity**: a row that was moved, swapped, re-dated, renumbered, revived or replaced by an
 //!   older state of itself is refused by name ([`StoreError::Tampered`]); other rows stay
-//!   readable. What is *not* noticed yet is an older state of everything that belongs to one path
-//!   or one policy, or of the whole file, and a name that was added to [`Store::list`].
+//!   readable. So is a policy that was removed, added or put back. What is *not* noticed yet is an
+//!   older state of everything that belongs to one path, or of the whole file, and a name that was
+//!   added to [`Store::list`].
 //!
 //! The file is `nexus.db` in the data directory. It appears there whole or not at all. Upstream's
 //! `spike.db` beside it is taken in once ([`Import`]) and never touched.
 
 mod cache;
 mod change;
-mod commits;
 mod condition;
-mod create;
+mod engine;
 mod error;
-mod found;
+mod format;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod head;
-mod identity;
+mod home;
 mod import;
-mod keyring;
-mod open;
 mod options;
 mod policies;
-mod private;
-mod queue;
-mod readers;
-mod row;
-mod schema;
 mod secrets;
-mod wal;
-mod writer;
+mod sqlite;
+mod work;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -49,37 +41,30 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use spike_crypto::{Fingerprint, RootKey};
+use spike_crypto::{Fingerprint, Quorum, RootKey};
+pub use spike_import::{Finding, Generation, ImportReport, NONCES_WERE_REUSED, Reason};
 
 pub use self::cache::CacheStats;
 use self::cache::ValueCache;
-pub use self::change::PolicyChange;
-pub use self::commits::Loss;
+pub use self::change::{PolicyChange, PolicySet};
 pub use self::condition::{Condition, Failure};
+use self::engine::Engine;
 pub use self::error::StoreError;
-pub use self::found::Found;
-use self::identity::Identity;
-pub use self::import::{
-    Finding, Generation, Import, ImportRecord, ImportReport, NONCES_WERE_REUSED, NotImported,
-    Reason,
-};
-use self::keyring::{ENCRYPTIONS_PER_KEY, Keys};
+pub use self::format::import::ImportRecord;
+use self::format::keyring::ENCRYPTIONS_PER_KEY;
+use self::format::keys::Keys;
+pub use self::format::policy::{PolicyText, StoredPolicy};
+pub use self::home::{Found, Home};
+pub use self::import::{Import, NotImported};
 pub use self::options::{JournalMode, Options};
-pub use self::policies::{PolicySet, PolicyText, StoredPolicy};
-use self::queue::Queue;
-use self::readers::Readers;
-pub use self::writer::PolicyFollower;
-use self::writer::Shown;
+pub use self::sqlite::commits::Loss;
+use self::sqlite::queue::Queue;
+use self::sqlite::readers::Readers;
+pub use self::sqlite::writer::PolicyFollower;
+use self::sqlite::writer::Shown;
+use self::sqlite::{create, open, rows, wal};
+use self::work::NoteExport;
 use crate::secret::UnixNanos;
-
-/// Where the data lives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Home {
-    /// In `nexus.db` in this directory, which is created when missing.
-    File(PathBuf),
-    /// In this process only. Pair it with a random root key.
-    Memory,
-}
 
 /// What the store holds, for status and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +79,15 @@ pub struct Stats {
     pub policies: u64,
     /// The number of the data key that encrypts.
     pub active_key: u32,
+}
+
+/// What a store records of its root key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RootKeyRecord {
+    /// Which root key of this store it is, from 1 on.
+    pub generation: u32,
+    /// How the key was split when the store was last opened; `None` where nobody has said.
+    pub quorum: Option<Quorum>,
 }
 
 /// An open store. Shared by reference; see the [module](self) for what may wait for what.
@@ -122,9 +116,14 @@ impl Store {
     /// database of upstream without a single row counts too, although it proves no key.
     pub fn exists(home: &Home) -> bool {
         match home {
-            Home::File(directory) => create::exists(directory) || import::exists(directory),
+            Home::File(directory) => create::exists(directory) || spike_import::exists(directory),
             Home::Memory => false,
         }
+    }
+
+    /// What lies at `home`: see [`Home::found`].
+    pub fn found(home: &Home) -> Found {
+        home.found()
     }
 
     /// Opens the store at `home`, or makes it, and takes in a database of upstream that lies
@@ -170,7 +169,7 @@ impl Store {
         let max_versions = options.max_versions;
         let root_key = root.fingerprint();
         let file = match home {
-            Home::File(directory) => Some(directory.join(open::FILE)),
+            Home::File(directory) => Some(directory.join(create::FILE)),
             Home::Memory => None,
         };
         Ok(Self {
@@ -227,7 +226,7 @@ impl Store {
     /// # Errors
     /// What keeps it from being read.
     pub fn try_read(&self) -> Result<(), StoreError> {
-        self.readers.read(|reader| Identity::verified(reader, &self.keys)).map(|_identity| ())
+        self.readers.read(|reader| rows::identity(reader, &self.keys)).map(|_identity| ())
     }
 
     /// What opening found of upstream's data, and what came of it: to be logged and shown.
@@ -241,8 +240,8 @@ impl Store {
     /// [`StoreError::Tampered`] when what it remembers is not as it was written.
     pub fn import_record(&self) -> Result<Option<ImportRecord>, StoreError> {
         self.readers.read(|reader| {
-            let identity = Identity::verified(reader, &self.keys)?;
-            ImportRecord::find(reader, &self.keys, &identity)
+            let identity = rows::identity(reader, &self.keys)?;
+            rows::verified_import(reader, &self.keys, &identity)
         })
     }
 
@@ -256,12 +255,7 @@ impl Store {
     /// # Errors
     /// What keeps every write from being done.
     pub async fn note_export(&self, now: UnixNanos) -> Result<(), StoreError> {
-        self.queue
-            .submit(now, move |change| {
-                change.identity.last_export = Some(now);
-                Ok(())
-            })
-            .await
+        self.queue.write(now, NoteExport { now }).await
     }
 
     /// When recovery shares were last handed out.
@@ -269,7 +263,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Tampered`] when the row that says so is not as it was written.
     pub fn last_export(&self) -> Result<Option<UnixNanos>, StoreError> {
-        let identity = self.readers.read(|reader| Identity::verified(reader, &self.keys))?;
+        let identity = self.readers.read(|reader| rows::identity(reader, &self.keys))?;
         Ok(identity.last_export)
     }
 
@@ -278,8 +272,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::Tampered`] when the row that says so is not as it was written.
     pub fn active_key(&self) -> Result<u32, StoreError> {
-        let identity = self.readers.read(|reader| Identity::verified(reader, &self.keys))?;
+        let identity = self.readers.read(|reader| rows::identity(reader, &self.keys))?;
         Ok(identity.active_key)
+    }
+
+    /// What the store records of its root key.
+    ///
+    /// # Errors
+    /// [`StoreError::Tampered`] when the row that says so is not as it was written.
+    pub fn root_key_record(&self) -> Result<RootKeyRecord, StoreError> {
+        let identity = self.readers.read(|reader| rows::identity(reader, &self.keys))?;
+        Ok(RootKeyRecord { generation: identity.generation, quorum: identity.quorum })
     }
 
     /// Counts what is stored. Scans two indexes: about 20 ms for a million versions.

@@ -3,7 +3,9 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use super::StoreError;
+use spike_crypto::Quorum;
+
+use super::error::StoreError;
 
 /// How SQLite keeps a transaction whole (`SPIKE_NEXUS_DB_JOURNAL_MODE`).
 ///
@@ -45,6 +47,8 @@ pub struct Options {
     pub import_with_losses: bool,
     /// Let the limit on versions count versions that were imported too (`SPIKE_NEXUS_IMPORT_PRUNE_VERSIONS`).
     pub prune_imported: bool,
+    /// How Nexus splits the root key, to be recorded in the store; `None` where it is not split.
+    pub quorum: Option<Quorum>,
 }
 
 impl Default for Options {
@@ -60,6 +64,7 @@ impl Default for Options {
             create: true,
             import_with_losses: false,
             prune_imported: false,
+            quorum: None,
         }
     }
 }

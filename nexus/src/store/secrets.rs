@@ -1,17 +1,19 @@
 //! The calls that read and change secrets.
-//!
-//! What changes is decided by [`History`], what a row looks like by `head.rs`.
 
 use std::sync::Arc;
 
 use rusqlite::params;
 use zeroize::Zeroizing;
 
+use super::Store;
 use super::cache::Found;
-use super::head::{HEADS, Head, VersionRow};
-use super::row::{names, seal};
-use super::{Store, StoreError};
-use crate::secret::{History, SecretPath, Selector, UnixNanos, Version};
+use super::engine::Engine;
+use super::error::StoreError;
+use super::format::head::{Head, HeadRow};
+use super::format::row::Row;
+use super::sqlite::rows;
+use super::work::{PutVersion, Restamp, RestampVersions};
+use crate::secret::{History, SecretPath, Selector, UnixNanos};
 
 impl Store {
     /// Adds a version and returns its number. `plaintext` is stored as it is, encrypted.
@@ -28,29 +30,10 @@ impl Store {
         plaintext: Zeroizing<Vec<u8>>,
         now: UnixNanos,
     ) -> Result<i64, StoreError> {
-        let path = path.clone();
         let (max_versions, prune_imported) = (self.max_versions, self.prune_imported);
+        let path = path.clone();
         self.queue
-            .submit(now, move |change| {
-                let head = Head::find(change.connection, change.ring.keys(), &path)?;
-                let mut head = head.unwrap_or_else(|| Head::new(max_versions, now));
-                // Upstream still showed what it had beyond the limit.
-                let kept = if prune_imported { None } else { change.identity.imported };
-                let put = head.history.put(now, kept)?;
-                let version = Version { number: put.number, created: now, deleted: None };
-                let row = VersionRow { path: path.as_str(), version };
-                let nonce = seal(row, &plaintext, change.ring)?.write(change.connection)?;
-                head.nonces.push((put.number, nonce));
-                for pruned in put.pruned {
-                    head.nonces.retain(|(number, _)| *number != pruned);
-                    change
-                        .connection
-                        .prepare_cached("DELETE FROM versions WHERE path = ?1 AND version = ?2")?
-                        .execute(params![path.as_str(), pruned])?;
-                }
-                head.write(&path, change)?;
-                Ok(put.number)
-            })
+            .write(now, PutVersion { path, plaintext, max_versions, prune_imported, now })
             .await
     }
 
@@ -64,8 +47,9 @@ impl Store {
         selectors: Vec<Selector>,
         now: UnixNanos,
     ) -> Result<bool, StoreError> {
-        let changed = self.restamp(path, now, move |history| history.delete(&selectors, now));
-        Ok(changed.await?.is_some())
+        let restamp = Restamp::Delete;
+        let work = RestampVersions { path: path.clone(), selectors, restamp, now };
+        Ok(self.queue.write(now, work).await?.is_some())
     }
 
     /// Revives versions, by the rules of [`History::undelete`]. `false`: there is no such path, or
@@ -79,30 +63,9 @@ impl Store {
         selectors: Vec<Selector>,
         now: UnixNanos,
     ) -> Result<bool, StoreError> {
-        let changed = self.restamp(path, now, move |history| history.undelete(&selectors, now));
-        Ok(changed.await?.is_some_and(|revived| !revived.is_empty()))
-    }
-
-    /// Changes the times of versions and tells which. `None`: there is no such path.
-    async fn restamp(
-        &self,
-        path: &SecretPath,
-        now: UnixNanos,
-        change_times: impl FnOnce(&mut History) -> Vec<i64> + Send + 'static,
-    ) -> Result<Option<Vec<i64>>, StoreError> {
-        let path = path.clone();
-        self.queue
-            .submit(now, move |change| {
-                let Some(mut head) = Head::find(change.connection, change.ring.keys(), &path)?
-                else {
-                    return Ok(None);
-                };
-                let before = head.history.clone();
-                let changed = change_times(&mut head.history);
-                head.restamp(&path, &before, &changed, change)?;
-                Ok(Some(changed))
-            })
-            .await
+        let restamp = Restamp::Undelete;
+        let work = RestampVersions { path: path.clone(), selectors, restamp, now };
+        Ok(self.queue.write(now, work).await?.is_some_and(|revived| !revived.is_empty()))
     }
 
     /// The value of a live version, as it was put. `None`: no such path, no such version, or it is
@@ -132,15 +95,20 @@ impl Store {
         let ticket = match selector {
             Selector::Number(_) => None,
             Selector::Current => match self.cache.find(path.as_str()) {
-                Found::Value(value) => return value.open_into(path, out).map(|()| true),
+                Found::Value(value) => {
+                    value.open_into(path, out)?;
+                    return Ok(true);
+                }
                 Found::Nothing(ticket) => Some(ticket),
             },
         };
         let found = self.readers.read(|connection| {
-            Head::with(connection, &self.keys, path, |head| {
-                let Some(head) = head else { return Ok(None) };
+            rows::with_head(connection, path, |stored| {
+                let Some((row, cipher)) = stored else { return Ok(None) };
+                let head = Head::open(&row, &cipher, &self.keys)?;
                 let Some(version) = head.history.find(selector) else { return Ok(None) };
-                head.value(connection, &self.keys, path, *version).map(Some)
+                let stored = rows::version(connection, path, version.number)?;
+                Ok(Some(head.value(path, *version, stored, &self.keys)?))
             })
         })?;
         let Some(value) = found else { return Ok(false) };
@@ -157,7 +125,10 @@ impl Store {
     /// [`StoreError::Tampered`] when the path's own row is not as it was written.
     pub fn metadata(&self, path: &SecretPath) -> Result<Option<History>, StoreError> {
         self.readers.read(|connection| {
-            Ok(Head::find(connection, &self.keys, path)?.map(|head| head.history))
+            rows::with_head(connection, path, |stored| {
+                let Some((row, cipher)) = stored else { return Ok(None) };
+                Ok(Some(Head::open(&row, &cipher, &self.keys)?.history))
+            })
         })
     }
 
@@ -183,7 +154,7 @@ impl Store {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.readers.read(|connection| {
             let mut statement = connection.prepare_cached(sql)?;
-            names(statement.query(params![from, end, limit])?, HEADS)
+            rows::names(statement.query(params![from, end, limit])?, HeadRow::TABLE)
         })
     }
 }

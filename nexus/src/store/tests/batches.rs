@@ -3,7 +3,6 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
-use crate::store::row::seal;
 
 /// Keeps the writer busy until the sender is dropped, so that everything queued meanwhile becomes
 /// one batch. Returns when the writer has begun.
@@ -12,7 +11,7 @@ async fn hold_writer(store: &Arc<Store>) -> (Sender<()>, tokio::task::JoinHandle
     let (begun, has_begun) = tokio::sync::oneshot::channel();
     let store = Arc::clone(store);
     let held = tokio::spawn(async move {
-        let operation = move |_change: &mut change::Change<'_>| {
+        let operation = move |_change: &mut sqlite::unit::SqliteChange<'_>| {
             begun.send(()).unwrap();
             released.recv().unwrap_err();
             Ok(())
@@ -32,7 +31,9 @@ fn spawn_put(store: &Arc<Store>, name: &str) -> tokio::task::JoinHandle<Result<i
 /// Queues `operation` as part of the next batch.
 fn spawn<T: Send + 'static>(
     store: &Arc<Store>,
-    operation: impl FnOnce(&mut change::Change<'_>) -> Result<T, StoreError> + Send + 'static,
+    operation: impl FnOnce(&mut sqlite::unit::SqliteChange<'_>) -> Result<T, StoreError>
+    + Send
+    + 'static,
 ) -> tokio::task::JoinHandle<Result<T, StoreError>> {
     let store = Arc::clone(store);
     tokio::spawn(async move { store.queue.submit(NOON, operation).await })
@@ -55,7 +56,7 @@ async fn one_failing_write_does_not_undo_the_others_of_its_batch() {
         let (release, held) = hold_writer(&store).await;
         let first = spawn_put(&store, "first");
         let failing = spawn(&store, |change| {
-            change.connection.execute("DELETE FROM secrets", [])?;
+            change.unit.connection.execute("DELETE FROM secrets", [])?;
             change.identity.policy_epoch += 7;
             Err::<(), _>(StoreError::TimedOut)
         });
@@ -76,7 +77,7 @@ async fn one_failing_write_does_not_undo_the_others_of_its_batch() {
 async fn a_panic_in_one_write_is_answered_and_undone_and_the_writer_lives_on() {
     for (store, _directory) in stores() {
         let failing = spawn(&store, |change| -> Result<(), StoreError> {
-            change.connection.execute("CREATE TABLE leftover (x)", [])?;
+            change.unit.connection.execute("CREATE TABLE leftover (x)", [])?;
             panic!("a bug");
         });
         assert!(matches!(failing.await.unwrap(), Err(StoreError::Bug)));
@@ -96,7 +97,7 @@ async fn a_commit_that_fails_is_told_to_everyone_and_keeps_nothing() {
         let first = spawn_put(&store, "first");
         // A deferred constraint is checked by COMMIT, and only there.
         let spoiler = spawn(&store, |change| {
-            change.connection.execute_batch(
+            change.unit.connection.execute_batch(
                 "CREATE TABLE parent (id INTEGER PRIMARY KEY);
                  CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
                  INSERT INTO child VALUES (9);",
@@ -127,7 +128,7 @@ async fn a_transaction_that_sqlite_gave_up_is_told_to_everyone() {
         let (release, held) = hold_writer(&store).await;
         let first = spawn_put(&store, "first");
         let spoiler = spawn(&store, |change| {
-            change.connection.execute_batch("ROLLBACK")?;
+            change.unit.connection.execute_batch("ROLLBACK")?;
             Ok(())
         });
         let last = spawn_put(&store, "last");
@@ -147,8 +148,8 @@ async fn a_transaction_that_sqlite_gave_up_is_told_to_everyone() {
 async fn a_full_disk_fails_the_write_and_the_store_goes_on() {
     for (store, _directory) in stores() {
         let limit = |pages: i64| {
-            move |change: &mut change::Change<'_>| {
-                let limit = change.connection.query_row(
+            move |change: &mut sqlite::unit::SqliteChange<'_>| {
+                let limit = change.unit.connection.query_row(
                     &format!("PRAGMA max_page_count = {pages}"),
                     [],
                     |row| row.get::<_, i64>(0),
@@ -253,9 +254,9 @@ async fn a_data_key_whose_row_was_not_committed_is_not_used() {
         let spoiler = spawn(&store, |change| {
             for _ in 0..10 {
                 // Encryptions count even when what they were for is undone.
-                drop(seal(*change.identity, b"x", change.ring)?);
+                drop(change.ring.seal(change.identity.clone(), b"x")?);
             }
-            change.connection.execute_batch("ROLLBACK")?;
+            change.unit.connection.execute_batch("ROLLBACK")?;
             Ok(change.ring.active())
         });
         assert!(matches!(spoiler.await.unwrap(), Err(StoreError::NotCommitted(_))));

@@ -2,8 +2,9 @@
 
 use std::cell::Cell;
 
-use rusqlite::{Transaction, ffi};
+use rusqlite::ffi;
 
+use super::sqlite::transaction::Transaction;
 use super::*;
 
 /// What becomes of the next commit of the thread that sets it.

@@ -41,8 +41,8 @@ async fn an_answered_write_is_in_the_files_and_an_unanswered_one_is_not_half_the
         let (release, released) = std::sync::mpsc::channel::<()>();
         let pending = Arc::clone(&store);
         let held = tokio::spawn(async move {
-            let operation = move |change: &mut change::Change<'_>| {
-                change.connection.execute("DELETE FROM versions", [])?;
+            let operation = move |change: &mut sqlite::unit::SqliteChange<'_>| {
+                change.unit.connection.execute("DELETE FROM versions", [])?;
                 begun.send(()).unwrap();
                 released.recv().unwrap_err();
                 Ok(())

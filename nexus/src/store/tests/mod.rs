@@ -1,10 +1,13 @@
 //! The store from the outside, in both homes; `tampering.rs` and `files.rs` go at the file itself.
 
 mod batches;
+mod engine;
 pub(super) mod faults;
 mod files;
+mod golden;
 mod import;
 mod losses;
+mod migration;
 mod opening;
 mod others;
 mod outcomes;

@@ -80,9 +80,9 @@ async fn after_a_commit_of_unknown_outcome_decisions_and_reads_go_by_what_is_in_
             store.put_policy("old", text("a"), NOON).await.unwrap();
             let before = store.policy_epoch();
             let operation = {
-                move |change: &mut change::Change<'_>| {
+                move |change: &mut sqlite::unit::SqliteChange<'_>| {
                     faults::set(fault);
-                    change.connection.execute("DELETE FROM policies", [])?;
+                    change.unit.connection.execute("DELETE FROM policies", [])?;
                     change.identity.policy_epoch += 1;
                     change.effects.policies.push(PolicyChange::Removed("old".to_owned()));
                     Ok(())

@@ -18,6 +18,11 @@ fn open(directory: &Path) -> Result<Store, StoreError> {
     open_with(directory, &root_key(1), NOON)
 }
 
+/// A directory as upstream left it, to make a golden database from.
+pub(super) fn files_with_upstream_data() -> TempDir {
+    Upstream::filled(Generation::Current).left()
+}
+
 /// Opens a store that must take in what lies there, also where rows are left out.
 fn imported(directory: &Path) -> (Store, ImportReport) {
     let options = Options { import_with_losses: true, ..Options::default() };

@@ -6,7 +6,10 @@ use std::time::{Duration, SystemTime};
 use rusqlite::Connection;
 
 use super::*;
+use crate::store::format::keyring::Ring;
 use crate::store::import::Plan;
+use crate::store::sqlite::transaction::Transaction;
+use crate::store::sqlite::unit::{SqliteChange, SqliteUnit};
 
 // Upstream checkpoints nothing at its end (K12).
 #[test]
@@ -165,14 +168,15 @@ fn a_crash_in_the_middle_of_an_import_leaves_nothing_of_it() {
     let mut connection = Connection::open(directory.path().join("nexus.db")).unwrap();
     connection.pragma_update(None, "journal_mode", "WAL").unwrap();
     let root = root_key(1);
-    let mut ring =
-        keyring::Ring::load(&connection, &root, 1, ENCRYPTIONS_PER_KEY).unwrap().unwrap();
-    let mut identity = Identity::verified(&connection, ring.keys()).unwrap();
+    let keyring = rows::keyring(&connection).unwrap();
+    let mut ring = Ring::load(keyring, &root, 1, ENCRYPTIONS_PER_KEY).unwrap().unwrap();
+    let mut identity = rows::identity(&connection, ring.keys()).unwrap();
     let plan =
         Plan::for_existing(directory.path(), &root, &connection, ring.keys(), &identity).unwrap();
-    let transaction = connection.transaction().unwrap();
-    let mut change = change::Change {
-        connection: &transaction,
+    let mut transaction = Transaction::begin(&mut connection).unwrap();
+    let mut head = None;
+    let mut change = SqliteChange {
+        unit: SqliteUnit { connection: transaction.connection(), head: &mut head },
         ring: &mut ring,
         identity: &mut identity,
         effects: &mut change::Effects::default(),

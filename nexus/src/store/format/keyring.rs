@@ -1,0 +1,230 @@
+//! The keyring: the rows of the data keys, which one is active, and how many encryptions it has served.
+//!
+//! Readers share [`Keys`]. Whoever writes holds the [`Ring`], counts encryptions and replaces the active key.
+
+use std::sync::Arc;
+
+use spike_crypto::{DataKey, KeyringKey, Nonce, RootKey};
+
+use super::error::FormatError;
+use super::keys::{ActiveKey, Keys};
+use super::row::{Cipher, Column, Row, Sealed, seal};
+use crate::secret::UnixNanos;
+
+/// A data key is replaced before this many encryptions: half of what random 96-bit nonces
+/// allow (SP 800-38D 8.3), which leaves room for one long transaction.
+pub(in crate::store) const ENCRYPTIONS_PER_KEY: u64 = 1 << 31;
+
+/// Encryptions are recorded ahead, in blocks of this size, so that after a crash the record is
+/// too high rather than too low.
+const BLOCK: u64 = 1 << 16;
+
+/// The writer's side of the keyring.
+#[derive(Debug)]
+pub(in crate::store) struct Ring {
+    wrapping: KeyringKey,
+    keys: Arc<Keys>,
+    active: ActiveKey,
+    /// The key as last committed, to go back to.
+    committed: ActiveKey,
+    /// When the active key is replaced.
+    limit: u64,
+}
+
+/// A row of table `keyring` as it was read. `None`: its columns are not what any writer leaves there.
+pub(in crate::store) type StoredKey = (u32, Option<(KeyRow, Cipher)>);
+
+impl Ring {
+    /// Makes data key 1, and the row to be written for it.
+    pub(in crate::store) fn create(
+        root: &RootKey,
+        limit: u64,
+        now: UnixNanos,
+    ) -> Result<(Self, Sealed<KeyRow>), FormatError> {
+        let key = Arc::new(DataKey::generate()?);
+        let keys = Arc::new(Keys::default());
+        keys.insert(1, Arc::clone(&key));
+        let active = ActiveKey { number: 1, created: now, key, used: 0, reserved: BLOCK };
+        let wrapping = KeyringKey::derive(root);
+        let mut ring = Self { wrapping, keys, committed: active.clone(), active, limit };
+        let row = ring.sealed_active()?;
+        Ok((ring, row))
+    }
+
+    /// Unwraps every data key of a store; `active` is the number the store says is in use.
+    ///
+    /// `None` when not even one key opens, as under another root key.
+    pub(in crate::store) fn load(
+        rows: Vec<StoredKey>,
+        root: &RootKey,
+        active: u32,
+        limit: u64,
+    ) -> Result<Option<Self>, FormatError> {
+        let wrapping = KeyringKey::derive(root);
+        let keys = Arc::new(Keys::default());
+        let Some(active) = unwrap_all(rows, &wrapping, &keys, active)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self { wrapping, keys, committed: active.clone(), active, limit }))
+    }
+
+    /// Takes over what is in the database, where it is not known whether the last commit was kept.
+    pub(in crate::store) fn reload(
+        &mut self,
+        rows: Vec<StoredKey>,
+        active: u32,
+    ) -> Result<(), FormatError> {
+        let mut stored = unwrap_all(rows, &self.wrapping, &self.keys, active)?
+            .ok_or_else(|| tampered(active))?;
+        if stored.number == self.active.number {
+            // Encryptions of what was undone count too.
+            stored.used = stored.used.max(self.active.used);
+        }
+        self.active = stored.clone();
+        self.committed = stored;
+        Ok(())
+    }
+
+    /// The number of the key that encrypts.
+    pub(in crate::store) const fn active(&self) -> u32 {
+        self.active.number()
+    }
+
+    /// The keys, for readers.
+    pub(in crate::store) const fn keys(&self) -> &Arc<Keys> {
+        &self.keys
+    }
+
+    /// Encrypts `plaintext` under the active key, bound to the columns of `row`, and counts it.
+    pub(in crate::store) fn seal<R: Row>(
+        &mut self,
+        row: R,
+        plaintext: &[u8],
+    ) -> Result<Sealed<R>, FormatError> {
+        seal(row, plaintext, &mut self.active)
+    }
+
+    /// Makes and activates the next key when this one has served its time, and gives back the row to be written. The
+    /// caller records the new number in the `store` row within the same transaction.
+    pub(in crate::store) fn replace_if_worn(
+        &mut self,
+        now: UnixNanos,
+    ) -> Result<Option<Sealed<KeyRow>>, FormatError> {
+        if self.active.used < self.limit {
+            return Ok(None);
+        }
+        // An attempt that was rolled back leaves its number free; nothing was kept under it.
+        let number = self.active.number.checked_add(1).ok_or(FormatError::Bug)?;
+        let key = Arc::new(DataKey::generate()?);
+        self.keys.insert(number, Arc::clone(&key));
+        self.active = ActiveKey { number, created: now, key, used: 0, reserved: BLOCK };
+        self.sealed_active().map(Some)
+    }
+
+    /// Asked before every commit: the record must be ahead of the encryptions. Gives back the row to be written.
+    pub(in crate::store) fn record(&mut self) -> Result<Option<Sealed<KeyRow>>, FormatError> {
+        if self.active.reserved.saturating_sub(self.active.used) >= BLOCK / 2 {
+            return Ok(None);
+        }
+        self.active.reserved = self.active.used.saturating_add(BLOCK);
+        self.sealed_active().map(Some)
+    }
+
+    /// What was written since the last commit is kept.
+    pub(in crate::store) fn committed(&mut self) {
+        self.committed = self.active.clone();
+    }
+
+    /// What was written since the last commit is gone; the encryptions still count.
+    pub(in crate::store) fn rolled_back(&mut self) {
+        if self.active.number == self.committed.number {
+            self.committed.used = self.active.used;
+        }
+        self.active = self.committed.clone();
+    }
+
+    fn sealed_active(&mut self) -> Result<Sealed<KeyRow>, FormatError> {
+        let ActiveKey { number, created, reserved, .. } = self.active;
+        let wrapped = self.wrapping.wrap(number, &self.active.key)?;
+        let row = KeyRow {
+            number,
+            created,
+            reserved,
+            wrapped_nonce: wrapped.nonce,
+            wrapped: wrapped.ciphertext,
+        };
+        self.seal(row, &[])
+    }
+}
+
+/// Unwraps every data key into `keys` and gives back the one that is `active`; `None` when not even one opens.
+fn unwrap_all(
+    rows: Vec<StoredKey>,
+    wrapping: &KeyringKey,
+    keys: &Keys,
+    active: u32,
+) -> Result<Option<ActiveKey>, FormatError> {
+    let mut refused = None;
+    let mut found = None;
+    let mut opened = false;
+    for (number, row) in rows {
+        let unwrapped = row.and_then(|(row, cipher)| {
+            let key = wrapping.unwrap(number, &row.wrapped_nonce, &row.wrapped).ok()?;
+            Some((row, key, cipher))
+        });
+        match unwrapped {
+            Some((row, key, cipher)) => {
+                let key = Arc::new(key);
+                keys.insert(number, Arc::clone(&key));
+                opened = true;
+                let own = cipher.key_number() == number;
+                if !own || cipher.open(&row, keys).is_err() {
+                    return Err(row.tampered());
+                }
+                if number == active {
+                    // Whatever was reserved may have been used before a crash.
+                    let KeyRow { created, reserved, .. } = row;
+                    found = Some(ActiveKey { number, created, key, used: reserved, reserved });
+                }
+            }
+            None => refused = Some(tampered(number)),
+        }
+    }
+    match (refused, opened) {
+        (_, false) => Ok(None),
+        (Some(refusal), true) => Err(refusal),
+        (None, true) => found.map(Some).ok_or_else(|| tampered(active)),
+    }
+}
+
+/// A row of `keyring`.
+#[derive(Debug)]
+pub(in crate::store) struct KeyRow {
+    pub(in crate::store) number: u32,
+    pub(in crate::store) created: UnixNanos,
+    pub(in crate::store) reserved: u64,
+    pub(in crate::store) wrapped_nonce: Nonce,
+    pub(in crate::store) wrapped: Vec<u8>,
+}
+
+impl Row for KeyRow {
+    const TABLE: &'static str = "keyring";
+    const FORMAT: i64 = 1;
+
+    fn columns<'a>(&'a self, visit: &mut dyn FnMut(Column<'a>)) {
+        visit(Column::Number(i64::from(self.number)));
+        visit(Column::Number(self.created));
+        visit(Column::Number(self.reserved.cast_signed()));
+        visit(Column::Bytes(&self.wrapped_nonce));
+        visit(Column::Bytes(&self.wrapped));
+    }
+
+    fn tampered(&self) -> FormatError {
+        tampered(self.number)
+    }
+}
+
+fn tampered(number: u32) -> FormatError {
+    let version = Some(i64::from(number));
+    FormatError::Tampered { table: KeyRow::TABLE, path: String::new(), version }
+}

@@ -1,0 +1,281 @@
+//! What becomes of a database of upstream that lies in the directory of a store. How it is read is the crate
+//! [`spike_import`]'s; here is decided when it is taken in, and its rows are written as ever, in the one transaction of the
+//! caller.
+//!
+//! * A new store takes in the `spike.db` that lies in its directory. So does an old one that holds
+//!   nothing, unless it is the very file it took in before. A store that holds something never
+//!   does: [`Import`] tells that the file is there.
+//! * What would have to be left out stops the import, with a list, until an operator has said to go
+//!   on without it ([`Options::import_with_losses`]).
+//! * All versions of upstream's come in and are kept: the limit counts the versions put since, unless an operator says
+//!   otherwise ([`Options::prune_imported`]).
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use spike_common::daemon::chain;
+use spike_common::wire::SecretValues;
+use spike_crypto::{Nonce, RootKey};
+use spike_import::{
+    FILE, FileRecord, ImportReport, NONCES_WERE_REUSED, Policy, Rules, Secret, Sink, Source,
+    Upstream, exists,
+};
+use zeroize::Zeroizing;
+
+use super::engine::Unit;
+use super::error::StoreError;
+use super::format::head::{Head, VersionRow};
+use super::format::identity::Identity;
+use super::format::import::ImportRecord;
+use super::format::keys::Keys;
+use super::format::policy::{PolicyText, StoredPolicy};
+use super::options::Options;
+use super::sqlite::rows;
+use super::sqlite::unit::{SqliteChange, done};
+use super::work::{put_head, take_policy};
+use crate::secret::{History, SecretPath, UnixNanos, Version};
+
+/// What opening a store found of upstream's data, and what came of it.
+#[derive(Debug, Default)]
+pub enum Import {
+    /// No database of upstream lies beside the store.
+    #[default]
+    None,
+    /// It was taken in just now.
+    Done(ImportReport),
+    /// It was taken in at an earlier opening, and still lies there.
+    Earlier(ImportRecord),
+    /// It lies there and was left alone.
+    Not(NotImported),
+}
+
+/// Why a database of upstream was left alone. The store itself is open and well.
+#[derive(Debug, thiserror::Error)]
+pub enum NotImported {
+    /// Data of two origins must not be mixed without anyone asking for it.
+    #[error("the store holds data already, and not from an import")]
+    HoldsData,
+    /// The file is not the one that was taken in, or it has changed since.
+    #[error("the store took in another database, of {} bytes with SHA-256 {}", .0.bytes, .0.digest())]
+    Another(ImportRecord),
+    /// The store's own record of the import was tampered with.
+    #[error("what the store remembers of an import was tampered with")]
+    Record(#[source] StoreError),
+    /// It cannot be compared with the one that was taken in.
+    #[error("the database cannot be read")]
+    Unreadable(#[source] StoreError),
+}
+
+impl Import {
+    /// Whether all of upstream's data that lies here is in the store.
+    ///
+    /// # Errors
+    /// What is not, in words.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::None | Self::Earlier(_) => Ok(()),
+            Self::Done(report) if report.refused.is_empty() => Ok(()),
+            Self::Done(report) => {
+                let (count, first) = (report.refused.len(), report.refused.first());
+                let first = first.map(ToString::to_string).unwrap_or_default();
+                Err(format!(
+                    "{count} rows of upstream's database were left out, the first is {first}"
+                ))
+            }
+            Self::Not(NotImported::Another(record)) => Err(format!(
+                "upstream's database has changed since it was imported ({} bytes, SHA-256 {}): what was written to it \
+                 meanwhile is not here",
+                record.bytes,
+                record.digest()
+            )),
+            Self::Not(why) => Err(format!("upstream's database was not imported: {}", chain(why))),
+        }
+    }
+
+    /// Writes it to the log: one line, and one for each row that was left out or changed.
+    pub fn log(&self) {
+        match self {
+            Self::None => {}
+            Self::Done(report) => report.log(),
+            Self::Earlier(record) => tracing::warn!(
+                file = record.file,
+                sha256 = record.digest(),
+                advice = NONCES_WERE_REUSED,
+                "upstream's database was imported at an earlier start and still lies here"
+            ),
+            Self::Not(why) => tracing::warn!(
+                error = why as &dyn std::error::Error,
+                "upstream's database was not imported; to import it, move the store away"
+            ),
+        }
+    }
+}
+
+/// What is to become of upstream's database, decided before anything is written.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// Nothing is to be written.
+    Settled(Import),
+    /// It is to be taken in.
+    TakeIn(Box<Source>),
+}
+
+impl Plan {
+    pub(super) const fn nothing() -> Self {
+        Self::Settled(Import::None)
+    }
+
+    pub(super) const fn is_nothing(&self) -> bool {
+        matches!(self, Self::Settled(Import::None))
+    }
+
+    /// For a store that is about to be made.
+    pub(super) fn for_new(directory: &Path, root: &RootKey) -> Result<Self, StoreError> {
+        match Upstream::find(directory)? {
+            None => Ok(Self::nothing()),
+            Some(upstream) => Ok(Self::take_in(Source::open(upstream, root)?)),
+        }
+    }
+
+    /// For a store that is there.
+    pub(super) fn for_existing(
+        directory: &Path,
+        root: &RootKey,
+        connection: &Connection,
+        keys: &Keys,
+        identity: &Identity,
+    ) -> Result<Self, StoreError> {
+        if !exists(directory) {
+            return Ok(Self::nothing());
+        }
+        let record = match rows::verified_import(connection, keys, identity) {
+            Err(error @ StoreError::Tampered { .. }) => {
+                return Ok(Self::Settled(Import::Not(NotImported::Record(error))));
+            }
+            found => found?,
+        };
+        let found = Upstream::find(directory).and_then(|upstream| {
+            let Some(upstream) = upstream else { return Ok(None) };
+            let known = record.as_ref().map_or(Ok(false), |record| upstream.is(&known(record)))?;
+            Ok(Some((upstream, known)))
+        });
+        let settled = match (found, record) {
+            (Ok(None), _) => Import::None,
+            (Ok(Some((_upstream, true))), Some(record)) => Import::Earlier(record),
+            (Ok(Some((upstream, _))), record) => {
+                if rows::holds_nothing(connection)? {
+                    return Ok(Self::take_in(Source::open(upstream, root)?));
+                }
+                Import::Not(record.map_or(NotImported::HoldsData, NotImported::Another))
+            }
+            (Err(error), _) if rows::holds_nothing(connection)? => return Err(error.into()),
+            (Err(error), _) => Import::Not(NotImported::Unreadable(error.into())),
+        };
+        Ok(Self::Settled(settled))
+    }
+
+    /// Does what is to be done, as part of the caller's transaction.
+    pub(super) fn carry_out(
+        self,
+        change: &mut SqliteChange<'_>,
+        options: &Options,
+        now: UnixNanos,
+    ) -> Result<Import, StoreError> {
+        match self {
+            Self::Settled(import) => Ok(import),
+            Self::TakeIn(source) => take_in(&source, change, options, now).map(Import::Done),
+        }
+    }
+
+    fn take_in(source: Source) -> Self {
+        Self::TakeIn(Box::new(source))
+    }
+}
+
+/// By what the file of an import is known again.
+const fn known(record: &ImportRecord) -> FileRecord {
+    FileRecord { bytes: record.bytes, modified: record.modified, sha256: record.sha256 }
+}
+
+fn take_in(
+    source: &Source,
+    change: &mut SqliteChange<'_>,
+    options: &Options,
+    now: UnixNanos,
+) -> Result<ImportReport, StoreError> {
+    let rules =
+        Rules { default_limit: options.max_versions, with_losses: options.import_with_losses };
+    let report = source.take_in(&mut Intake { change, nonces: Vec::new() }, rules)?;
+    let FileRecord { bytes, modified, sha256 } = source.file();
+    let record = ImportRecord {
+        file: FILE.to_owned(),
+        bytes,
+        modified,
+        sha256,
+        imported: now,
+        secrets: report.secrets,
+        versions: report.versions,
+        policies: report.policies,
+        refused: report.refused.len() as u64,
+    };
+    change.identity.imported = Some(now);
+    let row = record.sealed(change.ring)?;
+    done(change.unit.put_import(&row))?;
+    Ok(report)
+}
+
+/// Writes what comes in.
+struct Intake<'a, 'c> {
+    change: &'a mut SqliteChange<'c>,
+    /// The rows of the versions of the path that is coming in.
+    nonces: Vec<(i64, Nonce)>,
+}
+
+impl Sink for Intake<'_, '_> {
+    type Error = StoreError;
+
+    fn accepts(&self, path: &str) -> Result<(), String> {
+        SecretPath::parse(path).map(|_path| ()).map_err(|error| error.to_string())
+    }
+
+    /// The form in which a put stores it. `null` is a version without values (F28).
+    fn value(&self, plaintext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let values = SecretValues::from_json_object(plaintext).ok()?;
+        Some(values.unwrap_or_default().to_json_object())
+    }
+
+    fn version(
+        &mut self,
+        path: &str,
+        version: spike_import::Version,
+        value: &[u8],
+    ) -> Result<(), StoreError> {
+        let path = SecretPath::parse(path).ok().ok_or(StoreError::Bug)?;
+        let row = VersionRow::sealed(&path, self::version(version), value, self.change.ring)?;
+        done(self.change.unit.put_version(&row))?;
+        self.nonces.push((version.number, row.nonce()));
+        Ok(())
+    }
+
+    fn secret(&mut self, path: &str, secret: Secret) -> Result<(), StoreError> {
+        let path = SecretPath::parse(path).ok().ok_or(StoreError::Bug)?;
+        let Secret { versions, last_version, max_versions, created, updated } = secret;
+        let versions = versions.into_iter().map(version).collect();
+        let history = History::from_parts(versions, last_version, max_versions, created, updated);
+        let history = history.ok().ok_or(StoreError::Bug)?;
+        let head = Head::of(history, std::mem::take(&mut self.nonces));
+        done(put_head(self.change, &path, &head))
+    }
+
+    fn policy(&mut self, policy: Policy) -> Result<(), StoreError> {
+        let Policy { name, spiffe_id_pattern, path_pattern, permissions, created, updated } =
+            policy;
+        let text = PolicyText { spiffe_id_pattern, path_pattern, permissions };
+        done(take_policy(self.change, StoredPolicy { name, text, created, updated }))
+    }
+}
+
+const fn version(version: spike_import::Version) -> Version {
+    let spike_import::Version { number, created, deleted } = version;
+    Version { number, created, deleted }
+}

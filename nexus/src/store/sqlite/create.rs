@@ -1,0 +1,85 @@
+//! Making the file of a new store, so that it is there whole or not at all.
+//!
+//! It is built under another name and renamed when it is complete and on the disk. A `nexus.db`
+//! that is empty is therefore damaged, never new: truncating it must not pass for a fresh start.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use super::private::{private_file, unusable};
+use crate::store::error::StoreError;
+
+/// The file of the store.
+pub(in crate::store) const FILE: &str = "nexus.db";
+
+/// The file while it is being built.
+const NEW_FILE: &str = "nexus.db.new";
+
+/// What SQLite keeps beside a database, without which it may be incomplete.
+const LOGS: [&str; 2] = ["nexus.db-wal", "nexus.db-journal"];
+
+/// Whether there is a store in `directory`, or what is left of one. In doubt there is.
+pub(in crate::store) fn exists(directory: &Path) -> bool {
+    directory.join(FILE).try_exists().unwrap_or(true)
+        || LOGS.iter().any(|log| length(&directory.join(log)).is_none_or(|length| length > 0))
+}
+
+/// Removes what a creation that was interrupted left behind.
+pub(in crate::store) fn sweep(directory: &Path) -> Result<(), StoreError> {
+    for suffix in ["", "-journal", "-wal", "-shm"] {
+        let path = directory.join(format!("{NEW_FILE}{suffix}"));
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(unusable(&path, error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to make a store where the log of a lost one lies: SQLite would play it into the new one.
+pub(in crate::store) fn refuse_remains(directory: &Path) -> Result<(), StoreError> {
+    match LOGS.iter().find(|log| length(&directory.join(log)).is_none_or(|length| length > 0)) {
+        None => Ok(()),
+        Some(log) => Err(StoreError::Damaged { what: format!("{FILE} is gone, its {log} is not") }),
+    }
+}
+
+/// Has `fill` build a database in an empty file, and puts it in place under its name.
+pub(in crate::store) fn whole<T>(
+    directory: &Path,
+    fill: impl FnOnce(&Path) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let built = build(directory, fill);
+    if built.is_err() {
+        sweep(directory)?;
+    }
+    built
+}
+
+fn build<T>(
+    directory: &Path,
+    fill: impl FnOnce(&Path) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let new = directory.join(NEW_FILE);
+    let handle = private_file(&new)?;
+    let filled = fill(&new)?;
+    handle.sync_all().map_err(|source| unusable(&new, source))?;
+    let path = directory.join(FILE);
+    fs::rename(&new, &path).map_err(|source| unusable(&path, source))?;
+    // The name must survive a power loss as the content does.
+    let directory_file = File::open(directory).map_err(|source| unusable(directory, source))?;
+    directory_file.sync_all().map_err(|source| unusable(directory, source))?;
+    Ok(filled)
+}
+
+/// 0 when there is no such file, `None` when that cannot be told.
+fn length(path: &Path) -> Option<u64> {
+    match fs::metadata(path) {
+        Ok(metadata) => Some(metadata.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(0),
+        Err(_) => None,
+    }
+}

@@ -1,0 +1,186 @@
+//! From schema 1 to schema 2, in the transaction in which the store is opened.
+//!
+//! Every row of a path is encrypted anew in its new layout, and the policies that there are get listed. A row that schema 1
+//! would have refused stays as it is: schema 2 refuses it by the same name.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use spike_crypto::Fingerprint;
+
+use super::schema::{SCHEMA, SCHEMA_VERSION};
+use super::transaction::Transaction;
+use super::{policy_rows, rows};
+use crate::secret::SecretPath;
+use crate::store::error::StoreError;
+use crate::store::format::head::Head;
+use crate::store::format::identity::Identity;
+use crate::store::format::keyring::Ring;
+use crate::store::format::keys::Keys;
+use crate::store::format::policy::StoredPolicy;
+use crate::store::format::policy_list::PolicyList;
+use crate::store::format::row::{Cipher, Column, Row, Sealed};
+use crate::store::format::schema_1::{IdentityRow, open_head};
+
+/// Rows of paths that are held at a time.
+const CHUNK: i64 = 256;
+
+const IDENTITY: &str = "SELECT root_key_fingerprint, active_key, policy_epoch, created, imported,
+    last_export, key_number, nonce, ciphertext FROM store WHERE id = 1";
+
+/// The fingerprint of the root key and the active key, before there are keys to check them with.
+pub(super) fn unverified_identity(
+    connection: &Connection,
+) -> Result<([u8; Fingerprint::LEN], u32), StoreError> {
+    let (row, _cipher) = identity_row(connection)?;
+    Ok((row.root_key, row.active_key))
+}
+
+/// What the row of the store says, if it is as it was written.
+pub(super) fn identity(connection: &Connection, keys: &Keys) -> Result<Identity, StoreError> {
+    let (row, cipher) = identity_row(connection)?;
+    Ok(row.verified(&cipher.ok_or_else(Identity::refused)?, keys)?)
+}
+
+fn identity_row(connection: &Connection) -> Result<(IdentityRow, Option<Cipher>), StoreError> {
+    let read = connection.query_row(IDENTITY, [], |row| {
+        let columns = || {
+            Some(IdentityRow {
+                root_key: *row.get_ref(0).ok()?.as_blob().ok()?.as_array()?,
+                active_key: row.get(1).ok()?,
+                policy_epoch: row.get::<_, i64>(2).ok()?.cast_unsigned(),
+                created: row.get(3).ok()?,
+                imported: row.get(4).ok()?,
+                last_export: row.get(5).ok()?,
+            })
+        };
+        Ok(columns().map(|columns| (columns, rows::cipher(row, 6))))
+    });
+    Ok(read.optional()?.flatten().ok_or_else(Identity::refused)?)
+}
+
+/// Migrates. The caller writes the row of the store, whose table is made anew here.
+pub(super) fn from_first(
+    transaction: &mut Transaction<'_>,
+    ring: &mut Ring,
+    identity: &mut Identity,
+) -> Result<(), StoreError> {
+    let connection = transaction.connection();
+    let (paths, refused_paths) = heads(connection, ring)?;
+    connection.execute_batch("DROP TABLE store")?;
+    connection.execute_batch(SCHEMA)?;
+    let (policies, refused_policies) = policies(connection, ring, identity)?;
+    connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    tracing::warn!(
+        from = 1,
+        to = SCHEMA_VERSION,
+        paths,
+        policies,
+        refused = refused_paths + refused_policies,
+        "the store is migrated to a newer schema: an older program cannot open it any more"
+    );
+    Ok(())
+}
+
+/// Encrypts the row of every path anew. Answers how many it was, and how many are refused.
+fn heads(connection: &Connection, ring: &mut Ring) -> Result<(u64, u64), StoreError> {
+    let (mut done, mut refused) = (0, 0);
+    let mut after = i64::MIN;
+    loop {
+        let names = names_after(connection, after)?;
+        let Some((last, _)) = names.last() else { return Ok((done, refused)) };
+        after = *last;
+        for (_, name) in &names {
+            if migrate_head(connection, name.as_deref(), ring)? {
+                done += 1;
+            } else {
+                refused += 1;
+            }
+        }
+    }
+}
+
+/// The names of the next paths, in the order of their rows.
+fn names_after(
+    connection: &Connection,
+    after: i64,
+) -> rusqlite::Result<Vec<(i64, Option<String>)>> {
+    let sql = "SELECT rowid, path FROM secrets WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([after, CHUNK], |row| Ok((row.get(0)?, row.get(1).ok())))?;
+    rows.collect()
+}
+
+/// `false`: the row is refused, and stays as it is.
+fn migrate_head(
+    connection: &Connection,
+    name: Option<&str>,
+    ring: &mut Ring,
+) -> Result<bool, StoreError> {
+    // A name that is none of ours was put there by somebody else.
+    let Some(path) = name.and_then(|name| SecretPath::parse(name).ok()) else { return Ok(false) };
+    let head: Result<Option<Head>, StoreError> = rows::with_head(connection, &path, |stored| {
+        let Some((row, cipher)) = stored else { return Ok(None) };
+        Ok(Some(open_head(&row, &cipher, ring.keys())?))
+    });
+    let head = match head {
+        Err(StoreError::Tampered { .. }) => None,
+        head => head?,
+    };
+    let Some(head) = head else { return Ok(false) };
+    replace(connection, &path, &head.sealed(&path, ring)?)?;
+    Ok(true)
+}
+
+/// Writes the encrypted end of a row of a path. The row keeps its number, by which lost commits are noticed.
+fn replace<R: Row>(
+    connection: &Connection,
+    path: &SecretPath,
+    row: &Sealed<R>,
+) -> Result<(), StoreError> {
+    let mut columns = Vec::new();
+    row.columns(&mut |column| columns.push(column));
+    let [.., Column::Number(key_number), Column::Bytes(nonce), Column::Bytes(ciphertext)] =
+        columns.as_slice()
+    else {
+        return Err(StoreError::Bug);
+    };
+    connection
+        .prepare_cached(
+            "UPDATE secrets SET key_number = ?1, nonce = ?2, ciphertext = ?3 WHERE path = ?4",
+        )?
+        .execute(params![key_number, nonce, ciphertext, path.as_str()])?;
+    Ok(())
+}
+
+/// Lists the policies whose rows are as they were written. Answers how many these are, and how many are not.
+fn policies(
+    connection: &Connection,
+    ring: &mut Ring,
+    identity: &mut Identity,
+) -> Result<(u64, u64), StoreError> {
+    let mut lists: Vec<PolicyList> = (0..=u8::MAX).map(PolicyList::empty).collect();
+    let (mut done, mut refused) = (0, 0);
+    let sql = "SELECT created, updated, key_number, nonce, ciphertext, name FROM policies";
+    let mut statement = connection.prepare(sql)?;
+    let mut stored = statement.query([])?;
+    while let Some(row) = stored.next()? {
+        let name = row.get_ref(5)?.as_str().unwrap_or_default();
+        let nonce = policy_rows::policy_columns(name, row)
+            .zip(rows::cipher(row, 2))
+            .filter(|(row, cipher)| StoredPolicy::open(row, cipher, ring.keys()).is_ok())
+            .map(|(_row, cipher)| *cipher.nonce());
+        let list = lists.get_mut(usize::from(PolicyList::number_of(name)));
+        match (nonce, list) {
+            (Some(nonce), Some(list)) => {
+                list.insert(name, nonce);
+                done += 1;
+            }
+            (None, _) | (_, None) => refused += 1,
+        }
+    }
+    for list in lists.iter().filter(|list| !list.is_empty()) {
+        let row = list.sealed(ring)?;
+        rows::write(connection, &row)?;
+        identity.policy_lists.set(list.number(), row.nonce());
+    }
+    Ok((done, refused))
+}

@@ -1,0 +1,21 @@
+//! A store in SQLite, in a file or in memory.
+//!
+//! One thread writes and commits what is waiting in one transaction ([`writer`]); readers use connections of their own
+//! ([`readers`]). The file appears whole or not at all ([`create`]), is private ([`private`]) and is not trusted
+//! ([`open`], [`schema`]). One of an
+//! older schema is migrated when it is opened ([`migrate`]). A log of commits beside it tells of commits that are gone ([`commits`]).
+
+pub(super) mod commits;
+pub(super) mod create;
+mod migrate;
+pub(super) mod open;
+pub(super) mod policy_rows;
+pub(super) mod private;
+pub(super) mod queue;
+pub(super) mod readers;
+pub(super) mod rows;
+pub(super) mod schema;
+pub(super) mod transaction;
+pub(super) mod unit;
+pub(super) mod wal;
+pub(super) mod writer;

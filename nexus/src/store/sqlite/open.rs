@@ -1,0 +1,368 @@
+//! Opening a store: the directory, the files, the settings of SQLite, and whose store it is.
+//!
+//! Until the root key has proved to be the right one, nothing is written.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode};
+use spike_crypto::{Fingerprint, RootKey};
+use spike_import::untrusted::{distrust, flags};
+
+use super::commits::{CommitLog, Loss, Position};
+use super::private::{lock_directory, make_directory, private_file, unusable};
+use super::readers::{Readers, Slot};
+use super::schema::{
+    APPLICATION_ID, KnownSchema, SCHEMA, SCHEMA_VERSION, check_header, difference, schema,
+};
+use super::transaction::Transaction;
+use super::unit::{SqliteChange, SqliteUnit};
+use super::{create, migrate, rows, wal};
+use crate::secret::UnixNanos;
+use crate::store::change::Effects;
+use crate::store::condition::Condition;
+use crate::store::error::StoreError;
+use crate::store::format::identity::Identity;
+use crate::store::format::keyring::Ring;
+use crate::store::format::policy_list::PolicyLists;
+use crate::store::home::Home;
+use crate::store::import::{Import, Plan};
+use crate::store::options::{JournalMode, Options};
+
+/// Bytes of the header of every SQLite database.
+const HEADER: u64 = 100;
+
+/// A store that is open and belongs to the given root key.
+#[derive(Debug)]
+pub(in crate::store) struct Opened {
+    pub(in crate::store) writer: Slot,
+    pub(in crate::store) readers: Arc<Readers>,
+    pub(in crate::store) ring: Ring,
+    pub(in crate::store) identity: Identity,
+    /// Empty in memory.
+    pub(in crate::store) directory: PathBuf,
+    /// Held, locked, for as long as the store is open.
+    pub(in crate::store) lock_file: Option<File>,
+    /// What became of upstream's data.
+    pub(in crate::store) import: Import,
+    /// How far the database has come.
+    pub(in crate::store) position: Position,
+    /// Where commits are written down a second time; `None` in memory.
+    pub(in crate::store) commits: Option<CommitLog>,
+    /// Acknowledged commits that are missing, noticed now or earlier.
+    pub(in crate::store) loss: Option<Loss>,
+    pub(in crate::store) condition: Arc<Condition>,
+}
+
+/// Opens the store at `home`, or makes it.
+pub(in crate::store) fn open(
+    home: &Home,
+    root: &RootKey,
+    options: &Options,
+    encryptions_per_key: u64,
+    now: UnixNanos,
+) -> Result<Opened, StoreError> {
+    let connect = Connect { root, options, encryptions_per_key, now };
+    match home {
+        Home::File(directory) => connect.file(directory),
+        Home::Memory => connect.memory(),
+    }
+}
+
+struct Connect<'a> {
+    root: &'a RootKey,
+    options: &'a Options,
+    encryptions_per_key: u64,
+    now: UnixNanos,
+}
+
+impl Connect<'_> {
+    fn memory(&self) -> Result<Opened, StoreError> {
+        let mut connection = Connection::open_in_memory_with_flags(flags())?;
+        self.harden(&connection)?;
+        let (ring, identity, import) = self.fill(&mut connection, Plan::nothing())?;
+        // Two connections to one database in memory lock each other out by polling; one that is
+        // shared by turns is simpler and quicker.
+        let writer = Arc::new(Mutex::new(Some(connection)));
+        let condition = Arc::new(Condition::new());
+        let slots = vec![Arc::clone(&writer)];
+        Ok(Opened {
+            writer,
+            readers: Arc::new(Readers::new(slots, Arc::clone(&condition))),
+            ring,
+            identity,
+            directory: PathBuf::new(),
+            lock_file: None,
+            import,
+            position: Position::default(),
+            commits: None,
+            loss: None,
+            condition,
+        })
+    }
+
+    fn file(&self, directory: &Path) -> Result<Opened, StoreError> {
+        make_directory(directory)?;
+        let lock_file = lock_directory(directory)?;
+        create::sweep(directory)?;
+        spike_import::sweep(directory)?;
+        let path = directory.join(create::FILE);
+        let exists = path.try_exists().map_err(|source| unusable(&path, source))?;
+        let made = if exists { None } else { Some(self.make(directory, &path)?) };
+        drop(private_file(&path)?);
+        refuse_stub(&path)?;
+        // Before SQLite reads the log, and writes over what it does not take.
+        let damage = wal::inspect(&directory.join(wal::FILE));
+        let mut connection = Connection::open_with_flags(&path, flags())?;
+        self.harden(&connection)?;
+        // As long as the key is in doubt, closing must not touch the file either.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        let schema = check_header(&connection, &path).map_err(damaged)?;
+        check_length(&connection, &path)?;
+        let (mut ring, mut identity) =
+            self.recognise(&connection, &path, schema).map_err(damaged)?;
+        let found = Position::of(&connection, &identity)?;
+        let made_now = made.is_some();
+        let plan = match made {
+            Some(import) => Plan::Settled(import),
+            None => Plan::for_existing(directory, self.root, &connection, ring.keys(), &identity)?,
+        };
+        // The key is the right one: from here on, files may be written.
+        let mut commits = CommitLog::open(directory);
+        let loss = if made_now {
+            commits.forget_lost_store();
+            None
+        } else {
+            Loss::look(directory, &commits, found, damage, self.now)
+        };
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        self.set_journal(&connection)?;
+        let mut transaction = Transaction::begin(&mut connection)?;
+        let before = identity.clone();
+        if schema == KnownSchema::First {
+            migrate::from_first(&mut transaction, &mut ring, &mut identity)?;
+        }
+        self.record_quorum(&mut identity);
+        let import = self.carry_out(plan, &mut transaction, &mut ring, &mut identity)?;
+        let changed = identity != before || schema != KnownSchema::Current;
+        transaction.record(changed.then_some(&identity), &mut ring)?;
+        let position = Position::of(transaction.connection(), &identity)?;
+        transaction.commit()?;
+        ring.committed();
+        commits.begin(position, self.now);
+        let condition = Arc::new(Condition::new());
+        let readers = (0..self.options.readers.get()).map(|_| self.reader(&path));
+        let readers = Readers::new(readers.collect::<Result<_, _>>()?, Arc::clone(&condition));
+        let readers = Arc::new(readers);
+        let writer = Arc::new(Mutex::new(Some(connection)));
+        let directory = directory.to_owned();
+        Ok(Opened {
+            writer,
+            readers,
+            ring,
+            identity,
+            directory,
+            lock_file: Some(lock_file),
+            import,
+            position,
+            commits: Some(commits),
+            loss,
+            condition,
+        })
+    }
+
+    /// Makes the file of a new store, with the data of upstream in it if there is any.
+    fn make(&self, directory: &Path, path: &Path) -> Result<Import, StoreError> {
+        create::refuse_remains(directory)?;
+        let plan = Plan::for_new(directory, self.root)?;
+        if plan.is_nothing() && !self.options.create {
+            return Err(StoreError::Missing { path: path.to_owned() });
+        }
+        create::whole(directory, |new| {
+            let mut connection = Connection::open_with_flags(new, flags())?;
+            self.harden(&connection)?;
+            // Until it is renamed, the file is thrown away after a crash: it needs no journal.
+            connection.pragma_update_and_check(None, "journal_mode", "MEMORY", get::<String>)?;
+            connection.pragma_update(None, "synchronous", "OFF")?;
+            let (_ring, _identity, import) = self.fill(&mut connection, plan)?;
+            connection.close().map_err(|(_connection, error)| error)?;
+            Ok(import)
+        })
+    }
+
+    /// Checks that the store is whole as far as can be seen quickly, and belongs to the root key.
+    fn recognise(
+        &self,
+        connection: &Connection,
+        path: &Path,
+        known: KnownSchema,
+    ) -> Result<(Ring, Identity), StoreError> {
+        let fresh = Connection::open_in_memory()?;
+        fresh.execute_batch(known.sql())?;
+        // Exact, so that nobody can slip in a trigger or loosen a table.
+        if let Some(what) = difference(&schema(&fresh)?, &schema(connection)?) {
+            return Err(StoreError::Altered { path: path.to_owned(), what });
+        }
+        let (root_key, active_key) = match known {
+            KnownSchema::First => migrate::unverified_identity(connection)?,
+            KnownSchema::Current => {
+                let Identity { root_key, active_key, .. } = rows::unverified_identity(connection)?;
+                (root_key, active_key)
+            }
+        };
+        let stored = Fingerprint::from_bytes(root_key);
+        let given = self.root.fingerprint();
+        let limit = self.encryptions_per_key;
+        let keyring = rows::keyring(connection)?;
+        let Some(ring) = Ring::load(keyring, self.root, active_key, limit)? else {
+            return Err(if stored == given {
+                StoreError::Tampered { table: "keyring", path: String::new(), version: None }
+            } else {
+                StoreError::WrongRootKey { stored, given }
+            });
+        };
+        let identity = match known {
+            KnownSchema::First => migrate::identity(connection, ring.keys())?,
+            KnownSchema::Current => rows::identity(connection, ring.keys())?,
+        };
+        Ok((ring, identity))
+    }
+
+    /// Makes schema, first data key, identity, and what there is to import, in one transaction.
+    fn fill(
+        &self,
+        connection: &mut Connection,
+        plan: Plan,
+    ) -> Result<(Ring, Identity, Import), StoreError> {
+        let mut transaction = Transaction::begin(connection)?;
+        let connection = transaction.connection();
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        connection.execute_batch(SCHEMA)?;
+        let (mut ring, row) = Ring::create(self.root, self.encryptions_per_key, self.now)?;
+        rows::write(connection, &row)?;
+        let mut identity = Identity {
+            root_key: self.root.fingerprint().to_bytes(),
+            generation: Identity::FIRST_GENERATION,
+            quorum: self.options.quorum,
+            active_key: ring.active(),
+            policy_epoch: 1,
+            created: self.now,
+            imported: None,
+            last_export: None,
+            policy_lists: PolicyLists::none(),
+        };
+        let import = self.carry_out(plan, &mut transaction, &mut ring, &mut identity)?;
+        transaction.record(Some(&identity), &mut ring)?;
+        transaction.commit()?;
+        ring.committed();
+        Ok((ring, identity, import))
+    }
+
+    /// Nexus splits the key by its settings, so these say how it is split from now on.
+    fn record_quorum(&self, identity: &mut Identity) {
+        let Some(quorum) = self.options.quorum else { return };
+        if let Some(before) = identity.quorum.replace(quorum)
+            && before != quorum
+        {
+            tracing::warn!(
+                shares = quorum.shares(),
+                threshold = quorum.threshold(),
+                shares_before = before.shares(),
+                threshold_before = before.threshold(),
+                "the root key is split in another way than before"
+            );
+        }
+    }
+
+    fn carry_out(
+        &self,
+        plan: Plan,
+        transaction: &mut Transaction<'_>,
+        ring: &mut Ring,
+        identity: &mut Identity,
+    ) -> Result<Import, StoreError> {
+        // Nobody reads yet.
+        let (effects, mut head) = (&mut Effects::default(), None);
+        let unit = SqliteUnit { connection: transaction.connection(), head: &mut head };
+        let mut change = SqliteChange { unit, ring, identity, effects };
+        plan.carry_out(&mut change, self.options, self.now)
+    }
+
+    fn reader(&self, path: &Path) -> Result<Slot, StoreError> {
+        let connection = Connection::open_with_flags(path, flags())?;
+        self.harden(&connection)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(Arc::new(Mutex::new(Some(connection))))
+    }
+
+    /// What holds for every connection: the file is not trusted.
+    fn harden(&self, connection: &Connection) -> Result<(), StoreError> {
+        connection.busy_timeout(self.options.busy_timeout)?;
+        connection.set_prepared_statement_cache_capacity(32);
+        distrust(connection)?;
+        // Pruned rows are overwritten, not only unlinked (F8).
+        connection.pragma_update(None, "secure_delete", true)?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        Ok(())
+    }
+
+    /// An answered write is on the disk: every commit syncs.
+    fn set_journal(&self, connection: &Connection) -> Result<(), StoreError> {
+        let wanted = self.options.journal_mode;
+        let got: String =
+            connection.pragma_update_and_check(None, "journal_mode", wanted.as_str(), get)?;
+        if got != wanted.as_str() {
+            return Err(StoreError::JournalNotSet { wanted: wanted.as_str(), got });
+        }
+        let synchronous = match wanted {
+            JournalMode::Wal => "FULL",
+            // Syncs the directory as well: there a commit is the end of the journal.
+            JournalMode::Delete | JournalMode::Truncate | JournalMode::Persist => "EXTRA",
+        };
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        Ok(())
+    }
+}
+
+fn get<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<T> {
+    row.get(0)
+}
+
+/// SQLite takes an empty file for a new database, and throws away the log beside it.
+fn refuse_stub(path: &Path) -> Result<(), StoreError> {
+    let length = fs::metadata(path).map_err(|source| unusable(path, source))?.len();
+    if length < HEADER {
+        return Err(StoreError::Damaged { what: format!("it has only {length} bytes") });
+    }
+    Ok(())
+}
+
+/// SQLite notices missing pages, but takes what is missing of the last one for zeros.
+fn check_length(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let page: i64 = connection.pragma_query_value(None, "page_size", get)?;
+    let length = fs::metadata(path).map_err(|source| unusable(path, source))?.len();
+    // With a log beside it, the file may have been left in the middle of a checkpoint.
+    let log = fs::metadata(path.with_extension("db-wal")).map_or(0, |log| log.len());
+    if log == 0 && length % page.cast_unsigned().max(1) != 0 {
+        return Err(StoreError::Damaged { what: format!("it ends within a page, at {length}") });
+    }
+    Ok(())
+}
+
+/// Says of a file that SQLite finds broken that it is.
+fn damaged(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Sqlite(error)
+            if matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            ) =>
+        {
+            StoreError::Damaged { what: error.to_string() }
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,74 @@
+//! Directories and files that only their owner may read, as far as the system lets us.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::FlockOperation;
+
+use crate::store::error::StoreError;
+
+const LOCK_FILE: &str = "nexus.lock";
+
+pub(in crate::store) fn make_directory(directory: &Path) -> Result<(), StoreError> {
+    let failed = |source| unusable(directory, source);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+    let mode = fs::metadata(directory).map_err(failed)?.permissions().mode();
+    if mode & 0o077 != 0
+        && let Err(error) = fs::set_permissions(directory, Permissions::from_mode(0o700))
+    {
+        // A mounted volume may belong to somebody else. The files themselves are 0600.
+        tracing::warn!(
+            directory = %directory.display(),
+            mode = format_args!("{:o}", mode & 0o7777),
+            %error,
+            "the data directory is open to others and its mode cannot be changed"
+        );
+    }
+    Ok(())
+}
+
+/// One process at a time: counters and caches would not notice another one.
+pub(in crate::store) fn lock_directory(directory: &Path) -> Result<File, StoreError> {
+    let path = directory.join(LOCK_FILE);
+    let file = private_file(&path)?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(StoreError::InUse { directory: directory.to_owned() })
+        }
+        Err(error) => Err(unusable(&path, error.into())),
+    }
+}
+
+/// Opens or creates a file that only its owner may read.
+pub(in crate::store) fn private_file(path: &Path) -> Result<File, StoreError> {
+    let failed = |source| unusable(path, source);
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.permissions().mode();
+    if mode & 0o077 != 0
+        && let Err(error) = file.set_permissions(Permissions::from_mode(0o600))
+    {
+        // It belongs to somebody else, as on a volume that is shared through a group. What is in it is encrypted.
+        tracing::warn!(
+            file = %path.display(),
+            mode = format_args!("{:o}", mode & 0o7777),
+            %error,
+            "a file of the store is open to others and its mode cannot be changed; the -wal and -shm files that the database \
+             makes beside it have the same mode"
+        );
+    }
+    Ok(file)
+}
+
+pub(in crate::store) fn unusable(path: &Path, source: io::Error) -> StoreError {
+    StoreError::Unusable { path: path.to_owned(), source }
+}

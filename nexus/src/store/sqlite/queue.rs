@@ -1,0 +1,187 @@
+//! The way to the writer thread: a queue of writes, each with the caller that waits for its outcome.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::open::Opened;
+use super::unit::{SqliteChange, done};
+use super::writer::{Shown, Writer};
+use crate::secret::UnixNanos;
+use crate::store::condition::Condition;
+use crate::store::engine::{Engine, Work};
+use crate::store::error::StoreError;
+
+/// Writes that may wait; a caller beyond that waits for a place.
+const QUEUE: usize = 1024;
+
+/// The way to the writer.
+#[derive(Debug)]
+pub(in crate::store) struct Queue {
+    /// `None` once the store is dropped.
+    sender: Option<mpsc::Sender<Message>>,
+    timeout: Option<Duration>,
+    condition: Arc<Condition>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+pub(in crate::store) enum Message {
+    Write(Write),
+    Close(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// A write that waits for its turn.
+pub(in crate::store) struct Write {
+    pub(in crate::store) job: Box<dyn Job>,
+    pub(in crate::store) now: UnixNanos,
+    /// When the caller stops waiting for the turn.
+    deadline: Option<Instant>,
+}
+
+impl Queue {
+    /// Starts the writer.
+    pub(in crate::store) fn start(
+        opened: Opened,
+        shown: Shown,
+        timeout: Option<Duration>,
+    ) -> Result<Self, StoreError> {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let directory = opened.directory.clone();
+        let failed = |source| StoreError::Unusable { path: directory.clone(), source };
+        let condition = Arc::clone(&shown.condition);
+        let (writer, lock_file) = Writer::new(opened, shown).map_err(&failed)?;
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run(receiver, lock_file))
+            .map_err(failed)?;
+        Ok(Self { sender: Some(sender), timeout, condition, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Has `operation` executed and committed. The future may be dropped: once it was polled, the
+    /// write is done all the same.
+    pub(in crate::store) async fn submit<T: Send + 'static>(
+        &self,
+        now: UnixNanos,
+        operation: impl FnOnce(&mut SqliteChange<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, outcome) = oneshot::channel();
+        let job = Box::new(Pending { operation: Some(operation), outcome: None, answer });
+        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.send(Message::Write(Write { job, now, deadline })).await?;
+        // The writer answers everything that it takes, unless it panics.
+        outcome.await.unwrap_or(Err(StoreError::WriterDied))
+    }
+
+    /// Has everything before it executed, then closes the store.
+    pub(in crate::store) async fn close(&self) -> Result<(), StoreError> {
+        let (answer, outcome) = oneshot::channel();
+        self.send(Message::Close(answer)).await?;
+        let result = outcome.await.unwrap_or(Err(StoreError::WriterDied));
+        self.join();
+        result
+    }
+
+    async fn send(&self, message: Message) -> Result<(), StoreError> {
+        let sender = self.sender.as_ref().ok_or(StoreError::Closed)?;
+        let Some(timeout) = self.timeout else {
+            return sender.send(message).await.map_err(|_unsent| self.gone());
+        };
+        sender.send_timeout(message, timeout).await.map_err(|unsent| match unsent {
+            mpsc::error::SendTimeoutError::Timeout(_) => StoreError::TimedOut,
+            mpsc::error::SendTimeoutError::Closed(_) => self.gone(),
+        })
+    }
+
+    /// Why nobody takes messages any more.
+    fn gone(&self) -> StoreError {
+        if self.condition.writer_died() { StoreError::WriterDied } else { StoreError::Closed }
+    }
+
+    /// How many messages wait for the writer.
+    pub(in crate::store) fn waiting(&self) -> usize {
+        self.sender.as_ref().map_or(0, |sender| sender.max_capacity() - sender.capacity())
+    }
+
+    /// Waits until the thread is gone, and with it the lock on the directory.
+    fn join(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Err(_panic)) = thread.map(JoinHandle::join) {
+            tracing::error!("the writer of the store ended by a panic");
+        }
+    }
+}
+
+impl Engine for Queue {
+    async fn write<W: Work>(&self, now: UnixNanos, work: W) -> Result<W::Output, StoreError> {
+        self.submit(now, move |change| done(work.run(change))).await
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        drop(self.sender.take());
+        self.join();
+    }
+}
+
+/// A write that waits for its turn, whatever it answers.
+pub(in crate::store) trait Job: Send {
+    /// Executes it; `false` means that what it did must be undone.
+    fn run(&mut self, change: &mut SqliteChange<'_>) -> bool;
+    /// What of its own failure says that the store cannot be written, rather than that this write cannot be done.
+    fn trouble(&self) -> Option<&StoreError>;
+    /// Tells the caller, given how the commit went.
+    fn answer(self: Box<Self>, committed: Result<(), Arc<StoreError>>);
+    /// Tells the caller that it was not executed.
+    fn refuse(self: Box<Self>, error: StoreError);
+}
+
+struct Pending<T, F> {
+    operation: Option<F>,
+    outcome: Option<Result<T, StoreError>>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for Pending<T, F>
+where
+    T: Send,
+    F: FnOnce(&mut SqliteChange<'_>) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, change: &mut SqliteChange<'_>) -> bool {
+        let operation = self.operation.take();
+        // A bug in one operation must not end the writer: its savepoint is rolled back.
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            operation.map_or(Err(StoreError::Bug), |operation| operation(change))
+        }));
+        let outcome = self.outcome.insert(outcome.unwrap_or(Err(StoreError::Bug)));
+        outcome.is_ok()
+    }
+
+    fn trouble(&self) -> Option<&StoreError> {
+        self.outcome.as_ref()?.as_ref().err().filter(|error| error.is_of_the_disk())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), Arc<StoreError>>) {
+        let outcome = match (self.outcome, committed) {
+            (Some(Err(own)), _) => Err(own),
+            (_, Err(error)) => Err(StoreError::for_caller(error)),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None, Ok(())) => Err(StoreError::Bug),
+        };
+        // A caller that is gone is no longer interested.
+        drop(self.answer.send(outcome));
+    }
+
+    fn refuse(self: Box<Self>, error: StoreError) {
+        drop(self.answer.send(Err(error)));
+    }
+}
+
+impl Write {
+    pub(in crate::store) fn is_overdue(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() > deadline)
+    }
+}

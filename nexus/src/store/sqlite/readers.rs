@@ -1,0 +1,66 @@
+//! The connections for reading.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::Connection;
+
+use spike_common::{clock, daemon::chain};
+
+use crate::store::condition::Condition;
+use crate::store::error::StoreError;
+
+/// A connection that is shared by turns; `None` once the store is closed.
+pub(in crate::store) type Slot = Arc<Mutex<Option<Connection>>>;
+
+/// Locks a slot. What a panic leaves behind is a connection whose statements were reset.
+pub(in crate::store) fn lock(slot: &Slot) -> MutexGuard<'_, Option<Connection>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A fixed set of connections. In memory it is one slot, that of the writer.
+#[derive(Debug)]
+pub(in crate::store) struct Readers {
+    slots: Vec<Slot>,
+    /// Where to queue up when all are busy.
+    next: AtomicUsize,
+    condition: Arc<Condition>,
+}
+
+impl Readers {
+    pub(in crate::store) const fn new(slots: Vec<Slot>, condition: Arc<Condition>) -> Self {
+        Self { slots, next: AtomicUsize::new(0), condition }
+    }
+
+    /// Runs `query` on a free connection, the first one first: its page cache is the warmest.
+    pub(in crate::store) fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let free = self.slots.iter().find_map(|slot| slot.try_lock().ok());
+        let guard = free.or_else(|| self.turn().map(lock)).ok_or(StoreError::Closed)?;
+        let result = query(guard.as_ref().ok_or(StoreError::Closed)?);
+        match &result {
+            Err(error @ StoreError::Sqlite(_)) => {
+                self.condition.cannot_read(chain(error), clock::unix_nanos());
+            }
+            // A refused row was read.
+            Ok(_) | Err(StoreError::Tampered { .. }) => self.condition.can_read(),
+            Err(_of_another_kind) => {}
+        }
+        result
+    }
+
+    /// Closes every connection, waiting for the reads under way.
+    pub(in crate::store) fn close(&self) {
+        for slot in &self.slots {
+            drop(lock(slot).take());
+        }
+    }
+
+    /// The slot to wait for: each one in turn.
+    fn turn(&self) -> Option<&Slot> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        self.slots.get(turn % self.slots.len().max(1))
+    }
+}

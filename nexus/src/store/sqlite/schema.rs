@@ -1,0 +1,109 @@
+//! What a database defines: compared with what this program makes, to the letter.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::store::error::StoreError;
+
+/// Makes the tables of [`SCHEMA_VERSION`] that are not there.
+pub(in crate::store) const SCHEMA: &str = include_str!("schema-2.sql");
+/// The tables of schema 1, to recognise a database that is to be migrated.
+const SCHEMA_1: &str = include_str!("schema-1.sql");
+/// In the file's header, so that `file` and we can tell whose it is: "SPK2".
+pub(in crate::store) const APPLICATION_ID: i64 = 0x5350_4b32;
+/// In the file's header as `user_version`.
+pub(in crate::store) const SCHEMA_VERSION: i64 = 2;
+
+/// What SQLite makes by itself for `ANALYZE` and `PRAGMA optimize`: it holds counts, and nothing runs in it.
+const OF_SQLITE: [&str; 4] = ["sqlite_stat1", "sqlite_stat2", "sqlite_stat3", "sqlite_stat4"];
+
+/// Type, name and text of one definition.
+type Definition = (String, String, Option<String>);
+
+/// Everything the database defines, without what SQLite makes by itself.
+pub(in crate::store) fn schema(connection: &Connection) -> rusqlite::Result<Vec<Definition>> {
+    let mut statement =
+        connection.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let of_sqlite = |definition: &Definition| OF_SQLITE.contains(&definition.1.as_str());
+    rows.filter(|row| !row.as_ref().is_ok_and(of_sqlite)).collect()
+}
+
+/// The first difference, and what to do about it; `None` where there is none.
+pub(in crate::store) fn difference(
+    expected: &[Definition],
+    found: &[Definition],
+) -> Option<String> {
+    let same_name = |one: &Definition, other: &Definition| (&one.0, &one.1) == (&other.0, &other.1);
+    let is_added = |one: &&Definition| !expected.iter().any(|other| same_name(one, other));
+    let added = || found.iter().filter(is_added);
+    // The index of a foreign table goes with the table, which is what a person has to know of.
+    let table = |one: &&Definition| one.0 == "table";
+    if let Some((kind, name, _)) = added().find(table).or_else(|| added().next()) {
+        // What SQLite makes with a table goes with it.
+        let others: Vec<String> = added()
+            .filter(|one| &one.1 != name && !one.1.starts_with("sqlite_autoindex_"))
+            .map(|(kind, name, _)| format!("{kind} {name}"))
+            .collect();
+        let others = match others.as_slice() {
+            [] => String::new(),
+            others => format!(" (nor {})", others.join(", ")),
+        };
+        return Some(format!(
+            "{kind} {name} is not one of ours{others}: stop what made it, and remove it with `sqlite3 nexus.db 'DROP {} {name}'`, \
+             or put back a copy from before",
+            kind.to_uppercase()
+        ));
+    }
+    let missing = expected.iter().find(|one| !found.iter().any(|other| same_name(one, other)));
+    if let Some((kind, name, _)) = missing {
+        return Some(format!("{kind} {name} is missing: put back a copy from before"));
+    }
+    let changed = expected.iter().find(|one| !found.contains(one));
+    changed.map(|(kind, name, _)| {
+        format!("{kind} {name} was changed: put back a copy from before it was")
+    })
+}
+
+/// A schema that this program can open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum KnownSchema {
+    /// To be migrated.
+    First,
+    /// That of this program.
+    Current,
+}
+
+impl KnownSchema {
+    /// The statements that make its tables.
+    pub(in crate::store) const fn sql(self) -> &'static str {
+        match self {
+            Self::First => SCHEMA_1,
+            Self::Current => SCHEMA,
+        }
+    }
+}
+
+/// The schema of a database. Refuses what is no store of this program, or of a later one.
+pub(in crate::store) fn check_header(
+    connection: &Connection,
+    path: &Path,
+) -> Result<KnownSchema, StoreError> {
+    let path = path.to_owned();
+    let application: i64 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if application == 0 && found == 0 && schema(connection)?.is_empty() {
+        return Err(StoreError::Damaged { what: "it holds nothing at all".to_owned() });
+    }
+    match found {
+        _ if application != APPLICATION_ID => Err(StoreError::Foreign { path }),
+        1 => Ok(KnownSchema::First),
+        SCHEMA_VERSION => Ok(KnownSchema::Current),
+        known_later if known_later > SCHEMA_VERSION => {
+            Err(StoreError::NewerSchema { path, found, known: SCHEMA_VERSION })
+        }
+        _ => Err(StoreError::Damaged { what: format!("there is no schema {found}") }),
+    }
+}

@@ -1,0 +1,190 @@
+//! The write-ahead log, looked at before SQLite does.
+//!
+//! SQLite takes frames up to the first that is not whole and never says that there were more. After a
+//! crash that is right: what was being written then was answered to nobody. But only the last transaction
+//! can be unfinished, because each is synced before the next one begins. Two commits or more behind a
+//! damaged frame were therefore acknowledged, all but the last of them.
+//!
+//! The format is that of SQLite's documentation, "WAL-mode File Format".
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::secret::UnixNanos;
+
+/// Beside the database.
+pub(in crate::store) const FILE: &str = "nexus.db-wal";
+
+const HEADER: usize = 32;
+const FRAME_HEADER: usize = 24;
+/// With the lowest bit set, checksums are over big-endian words.
+const MAGIC: u32 = 0x377f_0682;
+
+type Sum = (u32, u32);
+
+/// Acknowledged commits that lie behind a damaged place; `None` where nothing of that kind is to be seen.
+pub(in crate::store) fn inspect(path: &Path) -> Option<u64> {
+    match File::open(path)
+        .and_then(|file| lost_commits(&mut BufReader::with_capacity(1 << 16, file)))
+    {
+        // The last one may have been answered to nobody.
+        Ok(commits) => Some(commits.saturating_sub(1)).filter(|commits| *commits > 0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            tracing::warn!(file = %path.display(), %error, "the write-ahead log cannot be looked at");
+            None
+        }
+    }
+}
+
+/// Keeps a copy of the log as it was found: SQLite is going to write over what it does not take.
+pub(in crate::store) fn keep(directory: &Path, now: UnixNanos) {
+    let copy = directory.join(format!("{FILE}.damaged-{}", now / 1_000_000_000));
+    let copied = File::open(directory.join(FILE)).and_then(|mut log| {
+        let mut copy = File::options().write(true).create_new(true).mode(0o600).open(&copy)?;
+        io::copy(&mut log, &mut copy)
+    });
+    match copied {
+        Ok(_) => tracing::warn!(file = %copy.display(), "the damaged log was kept"),
+        Err(error) => {
+            tracing::error!(file = %copy.display(), %error, "the damaged log cannot be kept");
+            drop(fs::remove_file(&copy));
+        }
+    }
+}
+
+/// Commits behind the first damaged frame, of those frames that can be told to follow each other.
+fn lost_commits(log: &mut impl Read) -> io::Result<u64> {
+    let mut header = [0; HEADER];
+    if !fill(log, &mut header)? {
+        return Ok(0);
+    }
+    let big_endian = word(&header, 0) == MAGIC | 1;
+    let page = usize::try_from(word(&header, 8)).unwrap_or_default();
+    if word(&header, 0) & !1 != MAGIC || !page.is_power_of_two() || !(512..=65536).contains(&page) {
+        return Ok(0);
+    }
+    let expected = (word(&header, 24), word(&header, 28));
+    let whole = sum(big_endian, (0, 0), header.get(..24).unwrap_or_default()) == expected;
+    let mut salts = whole.then(|| (word(&header, 16), word(&header, 20)));
+    let mut state = Walk { before: whole.then_some(expected), broken: !whole, commits: 0 };
+    let mut frame = vec![0; FRAME_HEADER + page];
+    while fill(log, &mut frame)? {
+        // What follows was left over from before the log began anew.
+        let its = (word(&frame, 8), word(&frame, 12));
+        if its != *salts.get_or_insert(its) {
+            break;
+        }
+        if !state.step(big_endian, &frame) {
+            break;
+        }
+    }
+    Ok(state.commits)
+}
+
+struct Walk {
+    /// The checksum of the frame before; `None` where there is none to go by.
+    before: Option<Sum>,
+    broken: bool,
+    commits: u64,
+}
+
+impl Walk {
+    /// Takes the next frame. `false`: nothing can be told about this one and what comes after it.
+    fn step(&mut self, big_endian: bool, frame: &[u8]) -> bool {
+        let stored = (word(frame, 16), word(frame, 20));
+        let commits = word(frame, 4) != 0;
+        let linked = self.before.replace(stored).is_none_or(|before| {
+            let body = frame.get(..8).unwrap_or_default();
+            let page = frame.get(FRAME_HEADER..).unwrap_or_default();
+            sum(big_endian, sum(big_endian, before, body), page) == stored
+        });
+        match (linked, self.broken) {
+            (true, false) => {}
+            (true, true) => self.commits += u64::from(commits),
+            // What a damaged frame says of itself does not count.
+            (false, false) => self.broken = true,
+            // Frames of attempts that failed lie here, one over the other.
+            (false, true) => return false,
+        }
+        true
+    }
+}
+
+fn sum(big_endian: bool, start: Sum, bytes: &[u8]) -> Sum {
+    let read = if big_endian { u32::from_be_bytes } else { u32::from_le_bytes };
+    let (pairs, _) = bytes.as_chunks::<8>();
+    pairs.iter().fold(start, |(one, two), [a, b, c, d, e, f, g, h]| {
+        let one = one.wrapping_add(read([*a, *b, *c, *d])).wrapping_add(two);
+        (one, two.wrapping_add(read([*e, *f, *g, *h])).wrapping_add(one))
+    })
+}
+
+/// The big-endian word at `offset`, which is within the bytes.
+fn word(bytes: &[u8], offset: usize) -> u32 {
+    let word = bytes.get(offset..).and_then(<[u8]>::first_chunk);
+    word.map_or(0, |word| u32::from_be_bytes(*word))
+}
+
+/// `false`: the log ends before that.
+fn fill(log: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
+    match log.read_exact(bytes) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A log of `frames`, each of one page and one commit, with checksums as SQLite makes them.
+    fn log(frames: usize, big_endian: bool) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for word in [MAGIC | u32::from(big_endian), 3_007_000, 512, 0, 7, 9] {
+            bytes.extend(word.to_be_bytes());
+        }
+        let mut state = sum(big_endian, (0, 0), &bytes);
+        bytes.extend([state.0, state.1].into_iter().flat_map(u32::to_be_bytes));
+        for frame in 0..frames {
+            let page = [u8::try_from(frame % 251).unwrap(); 512];
+            let head: Vec<u8> = [2_u32, 5].into_iter().flat_map(u32::to_be_bytes).collect();
+            state = sum(big_endian, sum(big_endian, state, &head), &page);
+            bytes.extend(head);
+            bytes.extend([7, 9, state.0, state.1].into_iter().flat_map(u32::to_be_bytes));
+            bytes.extend(page);
+        }
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..3000)) {
+            lost_commits(&mut bytes.as_slice()).unwrap();
+        }
+
+        #[test]
+        fn a_damaged_page_is_followed_by_what_is_told(
+            frames in 1_usize..20, damaged in 0_usize..20, at in 0_usize..512, big_endian: bool,
+        ) {
+            let mut bytes = log(frames, big_endian);
+            prop_assert_eq!(lost_commits(&mut bytes.as_slice()).unwrap(), 0);
+            let damaged = damaged % frames;
+            bytes[HEADER + damaged * (FRAME_HEADER + 512) + FRAME_HEADER + at] ^= 1;
+            let told = lost_commits(&mut bytes.as_slice()).unwrap();
+            prop_assert_eq!(told, (frames - damaged - 1) as u64);
+        }
+
+        #[test]
+        fn a_log_that_ends_anywhere_is_no_damage(frames in 1_usize..10, cut in 0_usize..6000) {
+            let bytes = log(frames, false);
+            let cut = cut.min(bytes.len());
+            prop_assert_eq!(lost_commits(&mut &bytes[..cut]).unwrap(), 0);
+        }
+    }
+}
