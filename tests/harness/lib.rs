@@ -25,9 +25,11 @@ pub mod power;
 pub mod raw;
 mod scenario;
 pub mod secrets;
+mod skip;
 pub mod text;
 mod wait;
 
 pub use credential::Credential;
 pub use scenario::{Running, SUPERUSER, Scenario};
+pub use skip::skipped;
 pub use wait::{PATIENCE, eventually};

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{Result, ensure};
-use spike_tests::{Running, SUPERUSER};
+use spike_tests::{Running, SUPERUSER, skipped};
 use tokio::process::Command;
 
 use crate::scenario;
@@ -54,7 +54,7 @@ async fn the_go_sdk_does_with_secrets_what_its_documentation_says() -> Result<()
     if build_go_sdk(&cluster).await? {
         run_go_sdk(&cluster, SUPERUSER, &[], 16).await?;
     } else {
-        println!("skipped: no go on PATH");
+        skipped("no go on PATH")?;
     }
     cluster.stop().await
 }

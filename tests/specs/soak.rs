@@ -13,6 +13,7 @@ use spike_tests::{
     eventually,
     ledger::{self, Acknowledged, Writing},
     power::{Chance, Recorder, Recording, Unsynced, put_back},
+    skipped,
 };
 
 use crate::crew;
@@ -86,12 +87,12 @@ async fn nexus_comes_back_by_itself_from_kill_9_under_load_with_every_acknowledg
 async fn after_a_power_loss_every_acknowledged_write_is_there_whatever_was_not_synced() -> Result<()>
 {
     if !Recorder::possible().await {
-        println!("skipped: strace is missing or not allowed");
+        skipped("strace is missing or not allowed")?;
         return Ok(());
     }
     let mut crew = crew().keepers(3, 2).start().await?;
     let Some((recording, acknowledged)) = watched(&mut crew).await? else {
-        println!("skipped: strace is not let to see what Nexus writes");
+        skipped("strace is not let to see what Nexus writes")?;
         return Ok(());
     };
     ensure!(acknowledged.len() >= WATCHED_WRITES);

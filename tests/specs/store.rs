@@ -16,6 +16,7 @@ use spike_tests::{
     eventually,
     logs::Metrics,
     secrets::{put, value_of},
+    skipped,
 };
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -69,7 +70,7 @@ impl Drop for SmallDisk {
 #[tokio::test]
 async fn a_full_data_disk_is_told_and_taken_back_by_an_idle_nexus() -> Result<()> {
     let Some(disk) = SmallDisk::mount("8m").await? else {
-        println!("skipped: no file system may be mounted here");
+        skipped("no file system may be mounted here")?;
         return Ok(());
     };
     let data = disk.path().display().to_string();
@@ -164,7 +165,7 @@ async fn a_put_whose_sync_failed_is_told_as_unknown_and_is_not_there_once_nexus_
     let superuser = crew.superuser()?;
     superuser.put_secret(&put("a", &[("k", "before")])).await?;
     let Some(failing) = FailingSyncs::of(&mut crew).await? else {
-        println!("skipped: strace is missing or not allowed");
+        skipped("strace is missing or not allowed")?;
         return Ok(());
     };
     let refused = superuser.put_secret(&put("a", &[("k", "unknown")])).await;

@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use spike_tests::{PATIENCE, eventually};
+use spike_tests::{PATIENCE, eventually, skipped};
 use tokio::process::{Child, Command};
 
 /// The first command of the tour: what it starts here is the binary that `cargo run` would build.
@@ -82,7 +82,6 @@ impl Place {
 ///
 /// # Errors
 /// The command that printed something else than the README shows, and what it printed.
-#[expect(clippy::print_stdout, reason = "the output of a test says what it left out")]
 pub(crate) async fn tour(place: &Place) -> Result<()> {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"))?;
     let steps = steps(&text)?;
@@ -103,7 +102,7 @@ pub(crate) async fn tour(place: &Place) -> Result<()> {
     // The one program of the tour that a fresh machine may lack.
     let curl = Command::new("curl").arg("--version").output().await.is_ok();
     if !curl {
-        println!("skipped: there is no curl on PATH, so no command with curl was run");
+        skipped("there is no curl on PATH, so no command with curl was run")?;
     }
     let rest: Vec<Step> = rest
         .iter()

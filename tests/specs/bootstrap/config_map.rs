@@ -8,18 +8,18 @@ use spike_tests::{
     crew::{Crew, Told},
     kube_api::KubeApi,
     secrets::put,
+    skipped,
 };
 
 use super::{data_is_there, no_share_was_replaced};
 use crate::crew;
 
 /// A crew without a root key, and the API server of its cluster; `None` where no mount namespace is to be had.
-#[expect(clippy::print_stdout, reason = "whoever runs the tests sees what was skipped")]
 async fn in_a_cluster() -> Result<Option<(Crew, KubeApi)>> {
     let crew = crew().start_sealed().await?;
     let api = KubeApi::serve(&crew).await?;
     if api.is_none() {
-        println!("skipped: no mount namespace may be had here");
+        skipped("no mount namespace may be had here")?;
     }
     Ok(api.map(|api| (crew, api)))
 }
