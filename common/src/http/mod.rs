@@ -127,12 +127,12 @@ pub fn app<S: Service>(daemon: &Arc<S>) -> App {
     let audit = Arc::clone(daemon.frame());
     let daemon = Arc::clone(daemon);
     App::new(move |peer| {
-        let frame = daemon.frame();
-        let caller = Arc::new(Caller {
-            allowance: frame.allowance(&peer),
-            daemon: Arc::clone(&daemon),
-            peer,
-        });
+        let allowance = daemon.frame().allowance(&peer);
+        // Another connection is no way around the wait.
+        if allowance.over_denials().is_some() {
+            peer.pause().begin(HELD_BACK);
+        }
+        let caller = Arc::new(Caller { allowance, daemon: Arc::clone(&daemon), peer });
         move |request| answer(Arc::clone(&caller), request)
     })
     .telling(move |refused| write_down(&audit, refused))

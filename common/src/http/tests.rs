@@ -336,6 +336,12 @@ async fn a_large_body_that_was_read_for_nothing_counts_as_many_denials_and_the_n
     }
     assert_eq!(refused.await, 429);
     assert_eq!(send("/", 100).await, 200, "a small request is carried out");
+    let another = Peer::unverified("spiffe://a/b");
+    drop(app(&daemon).connect(another.clone()));
+    assert!(another.pause().is_on(), "another connection is no way around it");
+    let somebody_else = Peer::unverified("spiffe://a/c");
+    drop(app(&daemon).connect(somebody_else.clone()));
+    assert!(!somebody_else.pause().is_on());
 }
 
 /// Every request has one, and a larger one is slower to make and to move.

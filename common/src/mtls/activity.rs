@@ -155,7 +155,8 @@ impl Activity {
 /// One request, from its head to the last byte of its answer.
 pub(super) struct Busy {
     activity: Arc<Activity>,
-    answering: bool,
+    /// When there was an answer, or a further part of it was asked for: it ends in the same moment as its last part.
+    answering: Option<Instant>,
 }
 
 impl Busy {
@@ -168,14 +169,13 @@ impl Busy {
         } else {
             activity.sent.begin(headers);
         }
-        Self { activity, answering: false }
+        Self { activity, answering: None }
     }
 
-    /// There is an answer: from now on the peer is waited for.
+    /// There is an answer, or the peer has taken some of it: from now on the peer is waited for.
     fn answered(&mut self, now: Instant) {
-        if !self.answering {
-            self.answering = true;
-            self.activity.touch(now);
+        self.activity.touch(now);
+        if self.answering.replace(now).is_none() {
             self.activity.answering.fetch_add(1, Relaxed);
             self.activity.working.fetch_sub(1, Relaxed);
         }
@@ -184,14 +184,15 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let now = Instant::now();
+        let now = self.answering.unwrap_or_else(Instant::now);
         self.activity.touch(now);
         self.activity.received.store(0, Relaxed);
         if !self.activity.http2 && self.activity.sent.is_ahead() {
             // The head of the next request has begun.
             self.activity.head_since.store(self.activity.millis(now), Relaxed);
         }
-        let count = if self.answering { &self.activity.answering } else { &self.activity.working };
+        let Activity { answering, working, .. } = &*self.activity;
+        let count = if self.answering.is_some() { answering } else { working };
         count.fetch_sub(1, Relaxed);
     }
 }
@@ -220,7 +221,7 @@ impl http_body::Body for BusyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         // The next part is asked for when there is room for it: the peer has taken some of what came before.
         if std::mem::replace(&mut self.is_begun, true) {
-            self.busy.activity.touch(Instant::now());
+            self.busy.answered(Instant::now());
         }
         Pin::new(&mut self.body).poll_frame(cx)
     }

@@ -92,6 +92,13 @@ impl HeadReader {
 
     /// What is behind the empty line that ends a head.
     fn find_end<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        // Nearly every head comes as a whole and at the beginning of what comes.
+        if !self.has_begun
+            && let [b'A'..=b'Z', ..] = bytes
+            && let Some(behind) = behind_empty_line(bytes)
+        {
+            return Some(behind);
+        }
         let mut rest = bytes;
         while let Some((byte, behind)) = rest.split_first() {
             rest = behind;
@@ -104,6 +111,18 @@ impl HeadReader {
         }
         None
     }
+}
+
+/// What is behind the first empty line.
+fn behind_empty_line(bytes: &[u8]) -> Option<&[u8]> {
+    let mut rest = bytes;
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        rest = rest.get(end + 1..)?;
+        if let [b'\n', behind @ ..] | [b'\r', b'\n', behind @ ..] = rest {
+            return Some(behind);
+        }
+    }
+    None
 }
 
 #[cfg(test)]

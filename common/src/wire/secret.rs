@@ -74,12 +74,16 @@ impl SecretGetResponse {
     /// # Errors
     /// That of `write`.
     pub fn encode_stored<E>(write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Bytes, E> {
-        let mut body = br#"{"data":"#.to_vec();
+        let mut body = Vec::with_capacity(USUAL_ANSWER);
+        body.extend_from_slice(br#"{"data":"#);
         write(&mut body)?;
         body.push(b'}');
         Ok(Bytes::from(body))
     }
 }
+
+/// What most answers with values fit into, in bytes: the buffer need not grow for them.
+const USUAL_ANSWER: usize = 2048;
 
 /// The key says something by being there: its value is `Some`, even where it is `null`.
 struct IfPresent;
