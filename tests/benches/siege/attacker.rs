@@ -37,6 +37,8 @@ pub(crate) const CONNECTIONS: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Attack {
+    /// None: a neighbour that burns its half core and sends nothing
+    Nothing,
     /// Bodies of 4 MiB that do not end, on 128 streams of each connection
     Bodies,
     /// Answers that nobody takes, on 100 streams of each connection
@@ -64,6 +66,13 @@ pub(crate) async fn attack_for_ever(attack: Attack, address: SocketAddr, ca: &Pa
     let long = post(GET, &format!(r#"{{"path":"{}"}}"#, "p".repeat(3_000_000)));
     loop {
         let done = match attack {
+            Attack::Nothing => {
+                let until = tokio::time::Instant::now() + SLICE;
+                while tokio::time::Instant::now() < until {
+                    std::hint::spin_loop();
+                }
+                Ok(())
+            }
             Attack::Bodies => {
                 let most = usize::try_from(4 * MIB)?;
                 unfinished_bodies(&http2, PUT, (CONNECTIONS, 128), most).await.map(drop)
