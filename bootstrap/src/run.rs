@@ -5,12 +5,12 @@ use std::{fmt, process::ExitCode, time::Duration};
 use spike_common::{
     config::{Backend, BootstrapSettings, Environment, Problem},
     daemon::{chain, check_role, harden, visibility},
-    identity::Role,
     logging,
     retry::Backoff,
     svid::SvidSource,
 };
 use spike_crypto::Fingerprint;
+use spike_domain::Role;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::Instant,

@@ -1,6 +1,6 @@
 //! What every SPIKE process shares.
 //!
-//! A daemon is built from the outside in: [`config`] reads its settings, [`identity`] says who it and its peers may
+//! A daemon is built from the outside in: [`config`] reads its settings, `spike-domain` says who it and its peers may
 //! be, [`svid`] keeps its X.509-SVID fresh, [`mtls`] gives connections that know who is on the other end, [`wire`] holds
 //! the JSON bodies, [`client`] the typed calls, [`http`] what all routes have in common, [`limit`] how often somebody may
 //! be denied, [`audit`] the line that each request leaves behind, and [`daemon`] the frame around it all: logs, telemetry, readiness, drain and exit.
@@ -15,7 +15,6 @@ pub mod config;
 pub mod console;
 pub mod daemon;
 pub mod http;
-pub mod identity;
 pub mod limit;
 mod lines;
 pub mod logging;

@@ -9,10 +9,10 @@ use prometheus_client::{
 use spike_common::{
     audit::AuditLog,
     http::{Frame, RequestLimits, RequestMetrics},
-    identity::{Role, TrustRootsByRole},
     mtls::Peer,
     wire::{KeeperOperation, KeeperStatusResponse, Shard},
 };
+use spike_domain::{Role, TrustRootsByRole};
 
 use crate::{
     error::Error,

@@ -6,10 +6,10 @@ use spike_common::{
     audit::AuditLog,
     config::{Environment, KeeperSettings},
     daemon::{self, Daemon, FrameSettings, Program, StartError},
-    identity::Role,
     mtls::{ConnectionMetrics, Listener, PeerRule, Serving},
     telemetry::{Effect, Telemetry},
 };
+use spike_domain::Role;
 
 use crate::{keeper::Keeper, routes};
 

@@ -10,8 +10,9 @@ use spike_common::{
     wire::{ErrorCode, JsonError, NotReady},
 };
 use spike_crypto::RandomError;
+use spike_domain::PathError;
 
-use crate::{policy::PolicyError, quorum::RestoreError, secret::PathError, store::StoreError};
+use crate::{policy::PolicyError, quorum::RestoreError, store::StoreError};
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]

@@ -10,9 +10,10 @@ use spike_common::{
     wire::{
         self, PolicyNameRequest, PolicyPutRequest, PolicyPutResponse, SecretGetRequest,
         SecretMetadata, SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest,
-        SecretVersionsRequest, VersionMetadata, rules,
+        SecretVersionsRequest, VersionMetadata,
     },
 };
+use spike_domain::{History, SecretPath, Selector, UnixNanos, rules};
 use time::OffsetDateTime;
 
 use crate::{
@@ -22,7 +23,6 @@ use crate::{
     operator::KeySource,
     policy::{Policy, check_name},
     seal::Seal,
-    secret::{History, SecretPath, Selector, UnixNanos},
 };
 
 /// The service. One per process, shared by every request.

@@ -13,13 +13,13 @@ use spike_common::{
     config::{Backend, DatabaseSettings, Environment, JournalMode, NexusSettings, ReservedPaths},
     daemon::{self, Daemon, FrameSettings, Program, StartError, chain},
     http::{Frame, RequestMetrics},
-    identity::Role,
     mtls::{ConnectionMetrics, Listener, PeerRule, Serving},
     svid::SvidSource,
     telemetry::{Effect, Telemetry},
     wire::Operation,
 };
 use spike_crypto::RootKey;
+use spike_domain::Role;
 
 use crate::{
     access::Access,

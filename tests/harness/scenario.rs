@@ -12,7 +12,6 @@ use spiffe::{SpiffeId, TrustDomain};
 use spike_common::{
     client::NexusClient,
     config::{Backend, HttpsUrl},
-    identity::TrustRootsByRole,
     mtls::ClientTimeouts,
     svid::SvidSource,
 };
@@ -20,6 +19,7 @@ use spike_dev::{
     cluster::{Cluster, ClusterConfig, ClusterError, Daemon},
     workload_api::{self, Registration},
 };
+use spike_domain::TrustRootsByRole;
 use tempfile::TempDir;
 use tokio::process::Command;
 

@@ -8,11 +8,11 @@ use spiffe::TrustDomain;
 use spike_common::{
     client::{CallError, NexusClient},
     clock,
-    identity::TrustRootsByRole,
     mtls::{App, ClientTimeouts, ConnectionMetrics, Limits, Listener, PeerRule, TransportError},
     wire::{Operation, SecretListRequest},
 };
 use spike_dev::ca::{Ca, Odd};
+use spike_domain::TrustRootsByRole;
 use spike_tests::{Credential, PATIENCE, Running, SUPERUSER};
 use tokio::time::timeout;
 

@@ -24,7 +24,6 @@ mod index;
 pub mod lint;
 mod open_paths;
 mod pattern;
-mod permission;
 mod plain;
 mod postings;
 mod reserved;
@@ -46,13 +45,13 @@ pub use explain::{Explanation, Grantee, Miss, NearMiss, Question, WhoCan, unhurr
 pub use go_syntax::{SyntaxError, SyntaxErrorKind};
 pub use open_paths::OpenPaths;
 pub use pattern::{Matcher, Pattern};
-pub use permission::{Permission, Permissions};
-pub use reserved::{ACL_PATH, CIPHER_PATH, RESERVED_PATHS, ReservedRule, SECRET_PATH};
-pub use suggest::Suggestion;
-pub use validate::{
-    MAX_NAME_BYTES, MAX_PATH_PATTERN_BYTES, MAX_WIDTH, check_name, check_path_pattern,
-    check_spiffe_id_pattern,
+pub use reserved::ReservedRule;
+// What the interface of this crate speaks of.
+pub use spike_domain::{
+    ACL_PATH, CIPHER_PATH, Permission, Permissions, RESERVED_PATHS, SECRET_PATH,
 };
+pub use suggest::Suggestion;
+pub use validate::{MAX_WIDTH, check_name, check_path_pattern, check_spiffe_id_pattern};
 
 /// A policy as it is stored: peers that match one pattern may do some things to the paths that match the other.
 ///

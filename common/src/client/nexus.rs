@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use spike_domain::{Role, TrustRootsByRole};
 
 use super::{CallError, Caller};
 use crate::{
     config::HttpsUrl,
-    identity::{Role, TrustRootsByRole},
     mtls::{ClientTimeouts, MtlsClient, PeerRule},
     svid::SvidSource,
     wire::{

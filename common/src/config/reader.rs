@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+use spike_domain::TrustRoots;
+
 use super::{
     ConfigError, Directory, DirectoryChoice, EndpointSocket, Environment, GoDuration, HttpsUrl,
     KeeperPeers, ListenAddress, Outcome, Problem,
@@ -9,7 +11,6 @@ use super::{
     unknown,
     url::without_credentials,
 };
-use crate::identity::TrustRoots;
 
 /// Reads the settings of one process.
 ///

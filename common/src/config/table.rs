@@ -85,7 +85,7 @@ pub enum Rule {
     Text,
     /// An [`super::EndpointSocket`].
     Endpoint,
-    /// [`crate::identity::TrustRoots`].
+    /// [`spike_domain::TrustRoots`].
     TrustRoots,
     /// An [`super::HttpsUrl`].
     HttpsUrl,

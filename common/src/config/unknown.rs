@@ -76,7 +76,7 @@ fn lone_trust_root(environment: &Environment, process: Process) -> Option<Proble
             .filter(|variable| variable.readers.contains(&process))
     };
     let effective = of_this_process().any(|variable| environment.get(variable.name).is_some());
-    if effective || written == crate::identity::DEFAULT_TRUST_ROOT {
+    if effective || written == spike_domain::DEFAULT_TRUST_ROOT {
         return None;
     }
     let names: Vec<_> = of_this_process().map(|variable| variable.name).collect();

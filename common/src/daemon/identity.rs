@@ -1,8 +1,9 @@
 //! The first thing that a daemon needs: to know who it is.
 
+use spike_domain::Role;
+
 use crate::{
     config::IdentitySettings,
-    identity::Role,
     svid::{SvidSource, Visibility},
     telemetry::{Telemetry, check_svid},
 };

@@ -8,6 +8,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::Counter, gauge::ConstGauge},
     registry::Registry,
 };
+use spike_domain::{Role, TrustRootsByRole};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -18,7 +19,6 @@ use super::{
 use crate::{
     audit::AuditLog,
     budget::{Bounds, Budget, Class},
-    identity::{Role, TrustRootsByRole},
     limit::{DenialLimit, Rate},
     mtls::{Peer, Serving},
 };

@@ -13,6 +13,7 @@ use std::{
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 use spiffe::SpiffeId;
+use spike_domain::{Role, TrustRootsByRole};
 use time::OffsetDateTime;
 use x509_parser::{certificate::Validity, extensions::GeneralName, prelude::X509Certificate};
 
@@ -20,7 +21,6 @@ use super::{pause::Pause, words};
 use crate::{
     budget::Class,
     clock::second,
-    identity::{Role, TrustRootsByRole},
     svid::{Material, SvidSource},
 };
 

@@ -1,7 +1,7 @@
 //! The wire: paths, actions and JSON bodies of every route of Nexus and Keeper.
 //!
 //! Owned here: which request means which operation ([`Operation`], [`KeeperOperation`]), the body of each request and
-//! answer in both directions, the error bodies, and the byte classes that both ends check ([`rules`]). Daemons decode
+//! answer in both directions, the error bodies. Daemons decode
 //! requests and encode answers, clients the reverse, so each body has one definition.
 //!
 //! Left to others: connections and headers (`mtls`, the daemons' routes), who may do what, the order of checks, and
@@ -30,7 +30,6 @@ mod operation;
 mod operator;
 mod percent;
 mod policy;
-pub mod rules;
 mod secret;
 mod shard;
 mod status;

@@ -18,12 +18,12 @@ use spike_common::{
     client::{CallError, NexusClient},
     clock,
     config::HttpsUrl,
-    identity::{TrustRoots, TrustRootsByRole},
     mtls::ClientTimeouts,
     svid::{Material, MaterialError, SvidSource},
     wire::{RestoreRequest, Shard},
 };
 use spike_crypto::{Share, ShareError, ShareIndex, ShareValue};
+use spike_domain::{TrustRoots, TrustRootsByRole};
 use zeroize::Zeroizing;
 
 use super::plan::member;

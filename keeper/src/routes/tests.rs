@@ -13,9 +13,9 @@ use spike_common::{
     audit::AuditLog,
     budget::Bounds,
     http::{BodyLimits, RequestLimits},
-    identity::TrustRootsByRole,
     limit::Rate,
 };
+use spike_domain::TrustRootsByRole;
 
 use super::*;
 

@@ -10,12 +10,12 @@ use spike_common::{
     client::KeeperClient,
     config::KeeperPeers,
     daemon::StartError,
-    identity::TrustRootsByRole,
     mtls::ClientTimeouts,
     retry::{Backoff, unit_interval},
     svid::SvidSource,
 };
 use spike_crypto::{Quorum, ShareIndex};
+use spike_domain::TrustRootsByRole;
 use tokio::{
     sync::{Notify, watch},
     task::AbortHandle,

@@ -25,13 +25,13 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
+use spike_domain::UnixNanos;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::StoreError;
 use super::identity::Identity;
 use super::private::{private_file, unusable};
-use crate::secret::UnixNanos;
 
 const FILE: &str = "nexus.commits";
 const LOSS_FILE: &str = "nexus.loss";

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 use spike_crypto::{Fingerprint, RandomError};
+use spike_domain::NumbersUsedUp;
 
 use super::JournalMode;
-use crate::secret::NumbersUsedUp;
 
 /// Why the store did not do what it was asked.
 ///

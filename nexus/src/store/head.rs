@@ -8,13 +8,13 @@ use std::num::NonZeroU32;
 
 use rusqlite::{Connection, params};
 use spike_crypto::{NONCE_LEN, Nonce};
+use spike_domain::{History, SecretPath, UnixNanos, Version};
 use zeroize::Zeroizing;
 
 use super::StoreError;
 use super::change::Change;
 use super::keyring::Keys;
 use super::row::{Cipher, Column, Detached, Row, seal};
-use crate::secret::{History, SecretPath, UnixNanos, Version};
 
 /// The table with one row for each path.
 pub(super) const HEADS: &str = "secrets";

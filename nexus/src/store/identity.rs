@@ -3,11 +3,11 @@
 
 use rusqlite::{Connection, OptionalExtension};
 use spike_crypto::Fingerprint;
+use spike_domain::UnixNanos;
 
 use super::StoreError;
 use super::keyring::{Keys, Ring};
 use super::row::{Cipher, Column, Row, seal};
-use crate::secret::UnixNanos;
 
 const SELECT: &str = "SELECT root_key_fingerprint, active_key, policy_epoch, created,
     imported, last_export, key_number, nonce, ciphertext FROM store WHERE id = 1";

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use rusqlite::Connection;
 use spike_crypto::{AssociatedData, DataKey, Encrypted, KeyringKey, NONCE_LEN, Nonce, RootKey};
+use spike_domain::UnixNanos;
 
 use super::StoreError;
 use super::row::{Cipher, Column, Row, seal};
-use crate::secret::UnixNanos;
 
 /// A data key is replaced before this many encryptions: half of what random 96-bit nonces
 /// allow (SP 800-38D 8.3), which leaves room for one long transaction.

@@ -1,7 +1,7 @@
 //! The encrypted store: versioned secrets and policies in SQLite, in a file or in memory.
 //!
 //! Owned here: files and their modes, schema, data keys, which row is bound to what, transactions.
-//! The rules of versions are those of [`crate::secret`]; what a policy means is up to
+//! The rules of versions are those of [`spike_domain`]; what a policy means is up to
 //! [`crate::policy`]; who may call is up to the access check; values are opaque bytes.
 //!
 //! * **Writes** are `async`. One thread makes them, and commits what is waiting in one transaction;
@@ -50,6 +50,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use spike_crypto::{Fingerprint, RootKey};
+use spike_domain::UnixNanos;
 
 pub use self::cache::CacheStats;
 use self::cache::ValueCache;
@@ -70,7 +71,6 @@ use self::queue::Queue;
 use self::readers::Readers;
 pub use self::writer::PolicyFollower;
 use self::writer::Shown;
-use crate::secret::UnixNanos;
 
 /// Where the data lives.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use spike_crypto::{Fingerprint, RootKey};
+use spike_domain::UnixNanos;
 
 use super::change::{Change, Effects};
 use super::commits::{CommitLog, Loss, Position};
@@ -20,7 +21,6 @@ use super::private::{lock_directory, make_directory, private_file, unusable};
 use super::readers::{Readers, Slot};
 use super::schema::{APPLICATION_ID, SCHEMA, SCHEMA_VERSION, check_header, difference, schema};
 use super::{Home, JournalMode, Options, StoreError, create, wal};
-use crate::secret::UnixNanos;
 
 /// The file of the store.
 pub(super) const FILE: &str = "nexus.db";

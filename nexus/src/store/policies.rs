@@ -3,13 +3,13 @@
 
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
+use spike_domain::UnixNanos;
 
 use super::change::{Change, PolicyChange};
 use super::identity::Identity;
 use super::keyring::Keys;
 use super::row::{Cipher, Column, Row, names, seal};
 use super::{Store, StoreError};
-use crate::secret::UnixNanos;
 
 /// What a policy says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

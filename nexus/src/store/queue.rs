@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use spike_domain::UnixNanos;
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
@@ -12,7 +13,6 @@ use super::change::Change;
 use super::condition::Condition;
 use super::open::Opened;
 use super::writer::{Shown, Writer};
-use crate::secret::UnixNanos;
 
 /// Writes that may wait; a caller beyond that waits for a place.
 const QUEUE: usize = 1024;

@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use rusqlite::params;
+use spike_domain::{History, SecretPath, Selector, UnixNanos, Version};
 use zeroize::Zeroizing;
 
 use super::cache::Found;
 use super::head::{HEADS, Head, VersionRow};
 use super::row::{names, seal};
 use super::{Store, StoreError};
-use crate::secret::{History, SecretPath, Selector, UnixNanos, Version};
 
 impl Store {
     /// Adds a version and returns its number. `plaintext` is stored as it is, encrypted.

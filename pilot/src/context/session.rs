@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use spike_common::client::{CallError, NexusClient};
 use spike_common::config::HttpsUrl;
-use spike_common::identity::TrustRootsByRole;
 use spike_common::mtls::ClientTimeouts;
 use spike_common::svid::{Material, SvidSource};
 use spike_common::wire::Operation;
+use spike_domain::TrustRootsByRole;
 use time::OffsetDateTime;
 
 use crate::error::{Asked, Error};

@@ -2,10 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{
-    config::{EndpointSocket, Reader, table},
-    identity::TrustRootsByRole,
-};
+use spike_domain::TrustRootsByRole;
+
+use crate::config::{EndpointSocket, Reader, table};
 
 /// Where an SVID comes from, and under which trust roots the parts of SPIKE are recognised.
 #[derive(Clone, Debug)]

@@ -14,12 +14,13 @@ use spike_common::wire::{
     SecretVersionsRequest, Shard, VerifyRequest, WRITTEN_VERSION, WhoCanRequest,
 };
 use spike_crypto::{AssociatedData, Encrypted, RootCipher, Share};
+use spike_domain::Selector;
 
 use super::fixture::{
     DELETED, Fixture, KEPT, NEW, NEW_POLICY, OLD_POLICY, State, path, policy, readable, reader,
     root_key,
 };
-use crate::{policy::Permission, secret::Selector};
+use crate::policy::Permission;
 
 /// More polls than any answer takes.
 const MOST_POLLS: usize = 100;

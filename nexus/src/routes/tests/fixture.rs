@@ -16,7 +16,6 @@ use spike_common::{
     clock,
     config::{Backend, KeeperPeers},
     http::{BodyLimits, Frame, RequestLimits, RequestMetrics},
-    identity::TrustRootsByRole,
     limit::Rate,
     mtls::{Answer, ClientTimeouts, Peer},
     svid::SvidSource,
@@ -24,6 +23,7 @@ use spike_common::{
     wire::Operation,
 };
 use spike_crypto::{Derivation, Quorum, RootKey, Share, split};
+use spike_domain::{SecretPath, Selector, TrustRootsByRole};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -35,7 +35,6 @@ use crate::{
     quorum::{AdoptError, Adopter, Candidates, Connection, Keepers, Restoration, Timing},
     routes::app,
     seal::{Seal, Unsealed},
-    secret::{SecretPath, Selector},
     store::{Home, Options, PolicyText, Store},
 };
 

@@ -13,9 +13,9 @@ use rusqlite::Connection;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
+use spike_domain::UnixNanos;
 
 use super::record::ImportRecord;
-use crate::secret::UnixNanos;
 use crate::store::StoreError;
 use crate::store::open::{distrust, flags};
 use crate::store::private::unusable;

@@ -38,6 +38,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use spike_crypto::{RootCipher, RootKey};
+use spike_domain::UnixNanos;
 
 use self::cell::{Opener, Salt, UNSALTED};
 use self::files::{Copy, Upstream};
@@ -51,7 +52,6 @@ use super::identity::Identity;
 use super::keyring::Keys;
 use super::row::seal;
 use super::{Options, StoreError};
-use crate::secret::UnixNanos;
 
 /// What is to become of upstream's database, decided before anything is written.
 #[derive(Debug)]

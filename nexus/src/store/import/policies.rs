@@ -2,12 +2,12 @@
 //! would accept is not asked, so that they can be seen and deleted.
 
 use rusqlite::Row;
+use spike_domain::UnixNanos;
 
 use super::Source;
 use super::cell::{self, Opener, UNSALTED};
 use super::recognise::PolicyForm;
 use super::report::{ImportReport, Reason};
-use crate::secret::UnixNanos;
 use crate::store::StoreError;
 use crate::store::change::Change;
 use crate::store::policies::{PolicyText, StoredPolicy, write};

@@ -3,8 +3,8 @@
 //! The row of table `store` names its time, so that it can be neither removed nor exchanged.
 
 use rusqlite::{Connection, OptionalExtension};
+use spike_domain::UnixNanos;
 
-use crate::secret::UnixNanos;
 use crate::store::StoreError;
 use crate::store::identity::Identity;
 use crate::store::keyring::Keys;

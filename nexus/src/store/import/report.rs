@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::Path;
 
 use spike_common::daemon::chain;
+use spike_domain::PathError;
 
 use super::recognise::Generation;
 use super::record::ImportRecord;
-use crate::secret::PathError;
 use crate::store::StoreError;
 
 /// What opening a store found of upstream's data, and what came of it.

@@ -6,13 +6,13 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Row, Statement};
 use spike_common::wire::SecretValues;
 use spike_crypto::Nonce;
+use spike_domain::{History, SecretPath, UnixNanos, Version};
 use zeroize::Zeroizing;
 
 use super::Source;
 use super::cell::{self, Opener, Salt, UNSALTED};
 use super::recognise::MetadataForm;
 use super::report::{ImportReport, Reason};
-use crate::secret::{History, SecretPath, UnixNanos, Version};
 use crate::store::StoreError;
 use crate::store::change::Change;
 use crate::store::head::{Head, VersionRow};

@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use spike_common::identity::Role;
 use spike_common::wire::{
     ImportStatus, KeeperStatus, KeeperStatusKind, Operation, StatusResponse, StoreStatus,
 };
+use spike_domain::Role;
 
 use crate::cli::Format;
 use crate::context::Context;

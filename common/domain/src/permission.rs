@@ -74,7 +74,7 @@ impl Permissions {
     }
 
     /// The permissions without order and duplicates.
-    pub(crate) fn bits(&self) -> PermissionBits {
+    pub fn bits(&self) -> PermissionBits {
         PermissionBits(self.0.iter().fold(0, |bits, permission| bits | permission.bit()))
     }
 }
@@ -98,12 +98,22 @@ impl fmt::Display for Permissions {
     }
 }
 
+/// The words that a policy's permissions are made of.
+pub const PERMISSIONS: [&str; 5] = [
+    Permission::Read.as_str(),
+    Permission::Write.as_str(),
+    Permission::List.as_str(),
+    Permission::Execute.as_str(),
+    Permission::Super.as_str(),
+];
+
 /// A set of permissions in one byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PermissionBits(u8);
+pub struct PermissionBits(u8);
 
 impl PermissionBits {
-    pub(crate) const fn allow(self, wanted: Permission) -> bool {
+    /// Whether these allow `wanted`: by name or by `super`.
+    pub const fn allow(self, wanted: Permission) -> bool {
         self.0 & (wanted.bit() | Permission::Super.bit()) != 0
     }
 }

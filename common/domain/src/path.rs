@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use spike_common::wire::rules::is_secret_path_byte;
+use super::{
+    RESERVED_PATHS,
+    rules::{self, Fault},
+};
 
 /// A valid secret path: 1 to 500 bytes of letters, digits and `._-/()?+*|[]{}\`.
 ///
@@ -36,38 +39,30 @@ pub enum PathError {
 
 impl SecretPath {
     /// The longest path, in bytes.
-    pub const MAX_LEN: usize = 500;
-
-    /// The names that gate permissions and hold no secrets (wire-api 5.5).
-    pub const RESERVED: [&str; 3] =
-        ["spike/system/acl", "spike/system/secret", "spike/system/cipher/exec"];
+    pub const MAX_LEN: usize = rules::MAX_PATH_BYTES;
 
     /// A path to read, list, delete or undelete: a secret imported from upstream under one of the
-    /// [`RESERVED`](Self::RESERVED) names stays within reach.
+    /// [`RESERVED_PATHS`] stays within reach.
     ///
     /// # Errors
     /// [`PathError`] names the rule that was broken; never [`PathError::Reserved`].
     pub fn parse(text: impl Into<String>) -> Result<Self, PathError> {
         let text = text.into();
-        if text.is_empty() {
-            return Err(PathError::Empty);
-        }
-        if text.len() > Self::MAX_LEN {
-            return Err(PathError::TooLong { bytes: text.len() });
-        }
-        match text.bytes().position(|byte| !is_secret_path_byte(byte)) {
-            Some(at) => Err(PathError::Character { at }),
-            None => Ok(Self(text)),
+        match rules::check_secret_path(&text) {
+            Ok(()) => Ok(Self(text)),
+            Err(Fault::Empty) => Err(PathError::Empty),
+            Err(Fault::TooLong { length, .. }) => Err(PathError::TooLong { bytes: length }),
+            Err(Fault::Character { offset, .. }) => Err(PathError::Character { at: offset }),
         }
     }
 
-    /// A path to put a secret at: the [`RESERVED`](Self::RESERVED) names are refused.
+    /// A path to put a secret at: the [`RESERVED_PATHS`] are refused.
     ///
     /// # Errors
     /// [`PathError`] names the rule that was broken.
     pub fn parse_for_put(text: impl Into<String>) -> Result<Self, PathError> {
         let path = Self::parse(text)?;
-        if Self::RESERVED.contains(&path.as_str()) { Err(PathError::Reserved) } else { Ok(path) }
+        if RESERVED_PATHS.contains(&path.as_str()) { Err(PathError::Reserved) } else { Ok(path) }
     }
 
     /// The path as text.
@@ -139,7 +134,7 @@ mod tests {
 
     #[test]
     fn reserved_names_are_refused_for_put_only() {
-        for name in SecretPath::RESERVED {
+        for name in RESERVED_PATHS {
             assert_eq!(SecretPath::parse_for_put(name), Err(PathError::Reserved));
             assert_eq!(SecretPath::parse(name).unwrap().as_str(), name);
         }

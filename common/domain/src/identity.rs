@@ -1,6 +1,6 @@
 //! Who a SPIFFE ID is to SPIKE: the built-in roles, and the trust roots under which they are recognised.
 //!
-//! This module compares names only. That a name was proved by a certificate is the business of [`crate::mtls`].
+//! This module compares names only. That a name was proved by a certificate is the business of `spike-mtls`.
 
 use std::fmt;
 

@@ -121,6 +121,6 @@ fn there_are_five_permissions() {
 }
 
 #[test]
-fn the_system_paths_are_themselves_good_paths() {
-    assert!(SYSTEM_PATHS.into_iter().all(is_secret_path));
+fn the_reserved_paths_are_themselves_good_paths() {
+    assert!(crate::RESERVED_PATHS.into_iter().all(is_secret_path));
 }
