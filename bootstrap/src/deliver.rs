@@ -10,9 +10,9 @@ use spike_common::{
     config::{BootstrapSettings, HttpsUrl, KeeperPeers},
     daemon::{StartError, chain},
     svid::SvidSource,
-    wire::{ContributeRequest, KeeperStatusResponse, Shard},
 };
 use spike_crypto::Share;
+use spike_wire::{ContributeRequest, KeeperStatusResponse, Shard};
 
 use crate::{
     console::progress,
@@ -195,11 +195,8 @@ fn all<T>(results: Vec<Result<T, Unreached>>) -> Result<Vec<T>, Vec<Unreached>> 
 mod tests {
     use std::{cell::Cell, time::Duration};
 
-    use spike_common::{
-        client::Refusal,
-        mtls::TransportError,
-        wire::{EmptyRequest, ReplyError},
-    };
+    use spike_common::{client::Refusal, mtls::TransportError};
+    use spike_wire::{EmptyRequest, ReplyError};
 
     use super::*;
 

@@ -9,8 +9,8 @@ use spike_common::{
     daemon::{StartError, chain},
     mtls::TransportError,
     svid::SvidSource,
-    wire::{SurveyResponse, VerifyRequest, VerifyResponse},
 };
+use spike_wire::{SurveyResponse, VerifyRequest, VerifyResponse};
 use tokio::time::Instant;
 
 use crate::{

@@ -4,8 +4,8 @@ use axum::http::StatusCode;
 use spike_common::{
     audit::AuditError,
     http::{BodyError, FrameError},
-    wire::{ErrorCode, JsonError},
 };
+use spike_wire::{ErrorCode, JsonError};
 
 use crate::slot::{NotAShare, NotPut};
 

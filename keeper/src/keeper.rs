@@ -10,9 +10,9 @@ use spike_common::{
     audit::AuditLog,
     http::{Frame, RequestLimits, RequestMetrics},
     mtls::Peer,
-    wire::{KeeperOperation, KeeperStatusResponse, Shard},
 };
 use spike_domain::{Role, TrustRootsByRole};
+use spike_wire::{KeeperOperation, KeeperStatusResponse, Shard};
 
 use crate::{
     error::Error,

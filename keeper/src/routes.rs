@@ -13,10 +13,10 @@ use spike_common::{
         self, Arriving, Exchange, Frame, FrameError, Names, Outcome, Reply, Service, class_by_role,
     },
     mtls::{App, Peer},
-    wire::{
-        ContributeRequest, EmptyRequest, EmptyResponse, KeeperOperation, ShardResponse,
-        fallback_error_body, fallback_error_body_with_reason,
-    },
+};
+use spike_wire::{
+    ContributeRequest, EmptyRequest, EmptyResponse, KeeperOperation, ShardResponse,
+    fallback_error_body, fallback_error_body_with_reason,
 };
 
 use crate::{error::Error, keeper::Keeper};

@@ -5,8 +5,9 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use spike_common::{mtls::Peer, wire::Operation};
+use spike_common::mtls::Peer;
 use spike_domain::{Role, SecretPath, TrustRootsByRole};
+use spike_wire::Operation;
 
 use crate::{
     error::Error,

@@ -7,10 +7,10 @@ use spike_common::{
     audit::AuditError,
     daemon::chain,
     http::{BodyError, FrameError},
-    wire::{ErrorCode, JsonError, NotReady},
 };
 use spike_crypto::RandomError;
 use spike_domain::PathError;
+use spike_wire::{ErrorCode, JsonError, NotReady};
 
 use crate::{policy::PolicyError, quorum::RestoreError, store::StoreError};
 

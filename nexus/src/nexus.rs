@@ -7,13 +7,14 @@ use spike_common::{
     clock,
     http::{BodyLimits, Frame},
     telemetry::HealthView,
-    wire::{
-        self, PolicyNameRequest, PolicyPutRequest, PolicyPutResponse, SecretGetRequest,
-        SecretMetadata, SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest,
-        SecretVersionsRequest, VersionMetadata,
-    },
 };
 use spike_domain::{History, SecretPath, Selector, UnixNanos, rules};
+use spike_wire as wire;
+use spike_wire::{
+    PolicyNameRequest, PolicyPutRequest, PolicyPutResponse, SecretGetRequest, SecretMetadata,
+    SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest, SecretVersionsRequest,
+    VersionMetadata,
+};
 use time::OffsetDateTime;
 
 use crate::{

@@ -4,19 +4,14 @@ use std::sync::Arc;
 
 use base16ct::lower;
 use sha2::{Digest, Sha256};
-use spike_common::{
-    clock,
-    config::Backend,
-    daemon::chain,
-    telemetry::Status,
-    wire::{
-        ImportStatus, KeeperStatus, KeeperStatusKind, NotReady, Operation, RecoverResponse,
-        RestoreRequest, RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyRequest,
-        VerifyResponse,
-    },
-};
+use spike_common::{clock, config::Backend, daemon::chain, telemetry::Status};
 use spike_crypto::{
     AssociatedData, Derivation, NONCE_LEN, Quorum, Share, ShareIndex, ShareValue, split,
+};
+use spike_wire::{
+    ImportStatus, KeeperStatus, KeeperStatusKind, NotReady, Operation, RecoverResponse,
+    RestoreRequest, RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyRequest,
+    VerifyResponse,
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 

@@ -1,11 +1,11 @@
 //! Questions over policies: why may somebody do something, who may, and what do policies say that nobody meant. They are
 //! answered off the threads that serve, and hold no lock on the policies meanwhile.
 
-use spike_common::wire::{
+use spike_domain::{Role, SecretPath, TrustRootsByRole};
+use spike_wire::{
     ExplainRequest, ExplainResponse, Grantee, LintFinding, LintResponse, NearMiss, WhoCanRequest,
     WhoCanResponse,
 };
-use spike_domain::{Role, SecretPath, TrustRootsByRole};
 
 use crate::{
     access::Grant,

@@ -16,10 +16,10 @@ use spike_common::{
     mtls::{ConnectionMetrics, Listener, PeerRule, Serving},
     svid::SvidSource,
     telemetry::{Effect, Telemetry},
-    wire::Operation,
 };
 use spike_crypto::RootKey;
 use spike_domain::Role;
+use spike_wire::Operation;
 
 use crate::{
     access::Access,

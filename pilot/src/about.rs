@@ -1,8 +1,8 @@
 //! What is said of each operation of Nexus when it fails: one row per route, so that a new route is described in one
 //! place.
 
-use spike_common::wire::Operation;
 use spike_domain::{ACL_PATH, CIPHER_PATH, SECRET_PATH};
+use spike_wire::Operation;
 
 /// The words for one operation.
 pub(crate) struct About {

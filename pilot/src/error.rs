@@ -10,11 +10,11 @@ use spike_common::client::{CallError, Refusal};
 use spike_common::clock::second;
 use spike_common::config::ConfigError;
 use spike_common::svid::SvidError;
-use spike_common::wire::{
-    DataKind, KeeperStatus, KeeperStatusKind, NotReady, Operation, ReplyError, StatusResponse,
-};
 use spike_crypto::ShareError;
 use spike_domain::Role;
+use spike_wire::{
+    DataKind, KeeperStatus, KeeperStatusKind, NotReady, Operation, ReplyError, StatusResponse,
+};
 use time::OffsetDateTime;
 
 use crate::about::{About, about};

@@ -3,7 +3,7 @@
 use spike_common::client::{CallError, Refusal};
 use spike_common::clock::{self, second};
 use spike_common::mtls::{PeerError, TransportError};
-use spike_common::wire::{NotReady, Operation};
+use spike_wire::{NotReady, Operation};
 
 use crate::about::{Permission, about};
 use crate::error::{Asked, Error};

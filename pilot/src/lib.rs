@@ -47,7 +47,7 @@ pub fn run(
 
 /// The policies of a file for `policy apply`, if it is one: for the fuzz target that puts any bytes to it.
 #[cfg(feature = "fuzzing")]
-pub fn policy_document(bytes: &[u8]) -> Option<Vec<spike_common::wire::PolicyPutRequest>> {
+pub fn policy_document(bytes: &[u8]) -> Option<Vec<spike_wire::PolicyPutRequest>> {
     command::policy_document(bytes)
 }
 

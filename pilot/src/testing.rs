@@ -19,8 +19,8 @@ use spiffe::{SpiffeId, TrustDomain};
 use spike_common::config::Environment;
 use spike_common::mtls::{App, ConnectionMetrics, Limits, Listener, PeerRule};
 use spike_common::svid::{Material, SvidSource};
-use spike_common::wire::{ErrorCode, Operation};
 use spike_domain::{Role, TrustRootsByRole};
+use spike_wire::{ErrorCode, Operation};
 use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 

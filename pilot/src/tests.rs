@@ -1,8 +1,8 @@
 //! Whole runs: arguments in, both streams and the exit status out.
 
 use spike_common::config::Environment;
-use spike_common::wire::{EmptyResponse, ErrorCode, Operation};
 use spike_domain::Role;
+use spike_wire::{EmptyResponse, ErrorCode, Operation};
 
 use crate::Exit;
 use crate::testing::{Answer, Ca, FakeNexus, error, run_alone, run_in};

@@ -12,11 +12,9 @@ use axum::{
     http::{Request, StatusCode},
     response::{IntoResponse, Response},
 };
-use spike_common::{
-    mtls::{App, ConnectionMetrics, Limits, Listener, Peer, PeerRule, Serving},
-    wire::ContributeRequest,
-};
+use spike_common::mtls::{App, ConnectionMetrics, Limits, Listener, Peer, PeerRule, Serving};
 use spike_crypto::ShareValue;
+use spike_wire::ContributeRequest;
 
 use crate::{PATIENCE, crew::Crew, eventually, text};
 

@@ -4,10 +4,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::Result;
 use http::StatusCode;
-use spike_common::{
-    config::Backend,
-    wire::{DecryptRequest, EncryptRequest},
-};
+use spike_common::config::Backend;
 use spike_crypto::Share;
 use spike_tests::{
     PATIENCE, SUPERUSER,
@@ -15,6 +12,7 @@ use spike_tests::{
     fake_keeper::{Berth, FakeKeeper},
     secrets::{put, value_of},
 };
+use spike_wire::{DecryptRequest, EncryptRequest};
 
 use crate::crew;
 

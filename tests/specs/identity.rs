@@ -9,11 +9,11 @@ use spike_common::{
     client::{CallError, NexusClient},
     clock,
     mtls::{App, ClientTimeouts, ConnectionMetrics, Limits, Listener, PeerRule, TransportError},
-    wire::{Operation, SecretListRequest},
 };
 use spike_dev::ca::{Ca, Odd};
 use spike_domain::TrustRootsByRole;
 use spike_tests::{Credential, PATIENCE, Running, SUPERUSER};
+use spike_wire::{Operation, SecretListRequest};
 use tokio::time::timeout;
 
 use crate::{WORKLOAD, scenario};

@@ -5,15 +5,14 @@ use http::StatusCode;
 use spike_common::{
     client::{CallError, NexusClient},
     config::Backend,
-    wire::{
-        PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest,
-        SecretListRequest,
-    },
 };
 use spike_tests::{
     Running,
     policies::{allow, policy},
     secrets::{get, put, value_of},
+};
+use spike_wire::{
+    PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest, SecretListRequest,
 };
 
 use crate::{WORKLOAD, scenario};

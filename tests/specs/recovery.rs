@@ -4,10 +4,7 @@
 use std::{fs, path::Path, process::Output};
 
 use anyhow::{Context, Result, bail, ensure};
-use spike_common::{
-    client::CallError,
-    wire::{DecryptRequest, EncryptRequest, RestoreResponse},
-};
+use spike_common::client::CallError;
 use spike_crypto::{
     Derivation, Fingerprint, Quorum, RootKey, Share, ShareIndex, ShareValue, combine, split,
 };
@@ -18,6 +15,7 @@ use spike_tests::{
     secrets::{get, put, value_of, versions},
     text::{hex, list},
 };
+use spike_wire::{DecryptRequest, EncryptRequest, RestoreResponse};
 
 use crate::{WORKLOAD, crew};
 

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use spike_domain::{Role, TrustRootsByRole};
+use spike_wire::{
+    ContributeRequest, EmptyRequest, EmptyResponse, KeeperOperation, KeeperStatusResponse,
+    ShardResponse,
+};
 
 use super::{CallError, Caller};
 use crate::{
     config::HttpsUrl,
     mtls::{ClientTimeouts, MtlsClient, PeerRule},
     svid::SvidSource,
-    wire::{
-        ContributeRequest, EmptyRequest, EmptyResponse, KeeperOperation, KeeperStatusResponse,
-        ShardResponse,
-    },
 };
 
 /// The most that is read of an answer, in bytes. The largest real one is a share: some 150.

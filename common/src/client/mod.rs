@@ -1,4 +1,4 @@
-//! Typed calls: one method for every route of [`crate::wire`].
+//! Typed calls: one method for every route of [`spike_wire`].
 //!
 //! A call ends in a typed answer or a [`CallError`], which tells apart that nobody answered, that the server refused, and
 //! that the answer made no sense.
@@ -8,12 +8,10 @@ mod nexus;
 
 use bytes::Bytes;
 use http::{StatusCode, Uri};
+use spike_wire::{ErrorReply, PeerErrorCode, ReplyError};
 
 pub use self::{keeper::KeeperClient, nexus::NexusClient};
-use crate::{
-    mtls::{MtlsClient, TransportError},
-    wire::{ErrorReply, PeerErrorCode, ReplyError},
-};
+use crate::mtls::{MtlsClient, TransportError};
 
 /// The header in which Nexus names the request, so that an operator finds it in the audit log.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";

@@ -4,22 +4,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use spike_domain::{Role, TrustRootsByRole};
+use spike_wire::{
+    DecryptRequest, DecryptResponse, EmptyRequest, EmptyResponse, EncryptRequest, EncryptResponse,
+    ExplainRequest, ExplainResponse, LintResponse, Operation, Policy, PolicyListRequest,
+    PolicyListResponse, PolicyNameRequest, PolicyPutRequest, PolicyPutResponse, RecoverResponse,
+    RestoreRequest, RestoreResponse, STREAM_CONTENT_TYPE, SecretGetRequest, SecretGetResponse,
+    SecretListRequest, SecretListResponse, SecretMetadataRequest, SecretMetadataResponse,
+    SecretPutRequest, SecretVersionsRequest, StatusResponse, SurveyResponse, VerifyRequest,
+    VerifyResponse, WhoCanRequest, WhoCanResponse,
+};
 
 use super::{CallError, Caller};
 use crate::{
     config::HttpsUrl,
     mtls::{ClientTimeouts, MtlsClient, PeerRule},
     svid::SvidSource,
-    wire::{
-        DecryptRequest, DecryptResponse, EmptyRequest, EmptyResponse, EncryptRequest,
-        EncryptResponse, ExplainRequest, ExplainResponse, LintResponse, Operation, Policy,
-        PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest,
-        PolicyPutResponse, RecoverResponse, RestoreRequest, RestoreResponse, STREAM_CONTENT_TYPE,
-        SecretGetRequest, SecretGetResponse, SecretListRequest, SecretListResponse,
-        SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest, SecretVersionsRequest,
-        StatusResponse, SurveyResponse, VerifyRequest, VerifyResponse, WhoCanRequest,
-        WhoCanResponse,
-    },
 };
 
 /// A client of one Nexus; clones share its connections.

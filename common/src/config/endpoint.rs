@@ -11,7 +11,7 @@ use std::{
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
-use crate::wire::percent_decoded;
+use spike_wire::percent_decoded;
 
 /// What is written as an escape in the path of a socket.
 const ESCAPED: &AsciiSet =

@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::http::{HeaderMap, Method, Uri, Version, header, request::Parts};
+use spike_wire::decode_path;
 use time::OffsetDateTime;
 
 use super::frame::Frame;
@@ -14,7 +15,6 @@ use crate::{
     audit::{Entry, RequestId, Writing},
     clock,
     mtls::{MAX_HEAD, Peer},
-    wire::decode_path,
 };
 
 /// A request that has arrived and has not been answered.

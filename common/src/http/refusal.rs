@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use spike_wire::{ErrorCode, NotReady};
 
 use super::BodyError;
-use crate::{
-    audit::AuditError,
-    budget::Over,
-    mtls::IdentityEnded,
-    wire::{ErrorCode, NotReady},
-};
+use crate::{audit::AuditError, budget::Over, mtls::IdentityEnded};
 
 /// Why a request was not carried out, or may not be answered as it was.
 #[derive(Debug, thiserror::Error)]

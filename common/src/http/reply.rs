@@ -6,9 +6,9 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
+use spike_wire::clean_path;
 
 use super::{Exchange, FrameError, allowance::Allowance, block::Block};
-use crate::wire::clean_path;
 
 /// The longest target that a request is redirected to, in bytes.
 const MAX_LOCATION: usize = 2048;

@@ -20,10 +20,10 @@ use spike_common::{
     config::HttpsUrl,
     mtls::ClientTimeouts,
     svid::{Material, MaterialError, SvidSource},
-    wire::{RestoreRequest, Shard},
 };
 use spike_crypto::{Share, ShareError, ShareIndex, ShareValue};
 use spike_domain::{TrustRoots, TrustRootsByRole};
+use spike_wire::{RestoreRequest, Shard};
 use zeroize::Zeroizing;
 
 use super::plan::member;

@@ -352,7 +352,7 @@ fn the_share_check_says_what_the_keeper_waits_for() {
     let keeper = Subject::new().keeper;
     assert_eq!(keeper.check().unwrap_err(), "no share yet: waiting for Bootstrap or Nexus");
     let nexus = Peer::unverified(NEXUS);
-    keeper.contribute(&nexus, &spike_common::wire::Shard::new(&SHARE)).unwrap();
+    keeper.contribute(&nexus, &spike_wire::Shard::new(&SHARE)).unwrap();
     assert_eq!(keeper.check(), Ok(()));
     keeper.forget();
     assert!(keeper.check().is_err());

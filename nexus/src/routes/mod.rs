@@ -21,10 +21,9 @@ use spike_common::{
         class_by_role,
     },
     mtls::{App, Peer},
-    wire::{
-        JsonError, Operation, STREAM_CONTENT_TYPE, fallback_error_body,
-        fallback_error_body_with_reason,
-    },
+};
+use spike_wire::{
+    JsonError, Operation, STREAM_CONTENT_TYPE, fallback_error_body, fallback_error_body_with_reason,
 };
 
 use crate::{access::Grant, error::Error, nexus::Nexus};

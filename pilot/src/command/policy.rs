@@ -13,10 +13,10 @@ mod rules;
 
 use std::path::Path;
 
-use spike_common::wire::{
+use spike_domain::Role;
+use spike_wire::{
     LintFinding, Operation, Policy, PolicyListRequest, PolicyNameRequest, PolicyPutRequest,
 };
-use spike_domain::Role;
 
 use super::read_input;
 use crate::cli::{Format, PolicyApplyArgs, PolicyCommand, PolicyFields, PolicyListArgs};

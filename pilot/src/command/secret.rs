@@ -3,11 +3,11 @@
 mod listing;
 mod pairs;
 
-use spike_common::wire::{
+use spike_domain::{Role, rules};
+use spike_wire::{
     Operation, SecretGetRequest, SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest,
     SecretText, SecretValues, SecretVersionsRequest,
 };
-use spike_domain::{Role, rules};
 
 use crate::cli::{
     Format, MetadataCommand, SecretCommand, SecretGetArgs, SecretListArgs, SecretPutArgs, Versions,

@@ -6,8 +6,8 @@ use spike_common::client::{CallError, NexusClient};
 use spike_common::config::HttpsUrl;
 use spike_common::mtls::ClientTimeouts;
 use spike_common::svid::{Material, SvidSource};
-use spike_common::wire::Operation;
 use spike_domain::TrustRootsByRole;
+use spike_wire::Operation;
 use time::OffsetDateTime;
 
 use crate::error::{Asked, Error};

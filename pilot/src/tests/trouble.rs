@@ -1,10 +1,10 @@
 //! A Nexus that is not ready, or that cannot be trusted: what is told, and what is not blamed.
 
-use spike_common::wire::{
+use spike_domain::Role;
+use spike_wire::{
     DataKind, EmptyResponse, ErrorCode, KeeperStatus, KeeperStatusKind, NotReady, Operation,
     StatusResponse,
 };
-use spike_domain::Role;
 use time::OffsetDateTime;
 
 use crate::Exit;

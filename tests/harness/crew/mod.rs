@@ -15,11 +15,11 @@ use serde_json::Value;
 use spike_common::{
     client::{CallError, NexusClient},
     mtls::ClientTimeouts,
-    wire::{KeeperStatusKind, RestoreRequest, RestoreResponse, Shard, StatusResponse},
 };
 use spike_crypto::{Share, ShareIndex, ShareValue};
 use spike_dev::cluster::{Cluster, ClusterError, Daemon};
 use spike_domain::TrustRootsByRole;
+use spike_wire::{KeeperStatusKind, RestoreRequest, RestoreResponse, Shard, StatusResponse};
 use tempfile::TempDir;
 use tokio::process::Command;
 

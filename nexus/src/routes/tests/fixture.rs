@@ -20,10 +20,10 @@ use spike_common::{
     mtls::{Answer, ClientTimeouts, Peer},
     svid::SvidSource,
     telemetry::HealthView,
-    wire::Operation,
 };
 use spike_crypto::{Derivation, Quorum, RootKey, Share, split};
 use spike_domain::{SecretPath, Selector, TrustRootsByRole};
+use spike_wire::Operation;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 

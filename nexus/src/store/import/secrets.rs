@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, Statement};
-use spike_common::wire::SecretValues;
 use spike_crypto::Nonce;
 use spike_domain::{History, SecretPath, UnixNanos, Version};
+use spike_wire::SecretValues;
 use zeroize::Zeroizing;
 
 use super::Source;

@@ -5,9 +5,9 @@
 //! them whether it belongs to the key.
 
 use spike_common::client::CallError;
-use spike_common::wire::{Operation, RestoreRequest, RestoreResponse, Shard};
 use spike_crypto::Share;
 use spike_domain::Role;
+use spike_wire::{Operation, RestoreRequest, RestoreResponse, Shard};
 
 use super::shares;
 use crate::cli::RestoreArgs;

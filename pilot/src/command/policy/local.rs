@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
-use spike_common::wire::{
-    self, ExplainResponse, Grantee, LintFinding, NearMiss, PolicyPutRequest, WhoCanResponse,
-};
 use spike_domain::{CIPHER_PATH, Role, TrustRootsByRole};
 use spike_policy::lint::Finding;
 use spike_policy::{Decision, Permission, Policy, PolicySet};
+use spike_wire as wire;
+use spike_wire::{
+    ExplainResponse, Grantee, LintFinding, NearMiss, PolicyPutRequest, WhoCanResponse,
+};
 
 /// How many near misses an answer has.
 const NEAR_MISSES: usize = 5;

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use spike_common::client::CallError;
-use spike_common::wire::{
-    ExplainRequest, ExplainResponse, Operation, PolicyListRequest, WhoCanRequest, WhoCanResponse,
-};
 use spike_domain::{
     Role,
     rules::{MAX_PATH_BYTES, is_secret_path},
+};
+use spike_wire::{
+    ExplainRequest, ExplainResponse, Operation, PolicyListRequest, WhoCanRequest, WhoCanResponse,
 };
 
 use super::lint;

@@ -1,7 +1,6 @@
 //! What a policy must look like (wire-api 6), checked before Nexus is called, so that the answer can say what to write
 //! instead. Nexus has the last word: a policy that passes here may still be refused there.
 
-use spike_common::wire::PolicyPutRequest;
 use spike_domain::{
     PERMISSIONS,
     rules::{
@@ -9,6 +8,7 @@ use spike_domain::{
         is_spiffeid_pattern,
     },
 };
+use spike_wire::PolicyPutRequest;
 
 use spike_policy::Policy;
 use time::OffsetDateTime;

@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use spike_common::wire::{SecretText, SecretValues};
 use spike_domain::rules;
+use spike_wire::{SecretText, SecretValues};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::cli::Hidden;

@@ -13,7 +13,7 @@ use super::super::timestamp::{ZERO_TIME, format_timestamp, parse_timestamp};
 use super::{JsonError, Key, Reader, Writer};
 
 /// A type that a field can have.
-pub(in crate::wire) trait Field: Sized {
+pub(crate) trait Field: Sized {
     /// What stands in a field that the body does not have.
     fn zero() -> Self;
 
@@ -25,7 +25,7 @@ pub(in crate::wire) trait Field: Sized {
 }
 
 /// A struct whose fields are those of a JSON object. `bodies!` implements it.
-pub(in crate::wire) trait Object: Default {
+pub(crate) trait Object: Default {
     /// The key of each field.
     #[cfg(any(test, feature = "fuzzing"))]
     const KEYS: &'static [&'static str];
@@ -42,7 +42,7 @@ pub(in crate::wire) trait Object: Default {
 }
 
 /// How a field is read and written where its type alone does not say.
-pub(in crate::wire) trait Adapter<T: Field> {
+pub(crate) trait Adapter<T: Field> {
     /// Whether `key` is that of the field called `name`.
     fn is(key: &Key<'_>, name: &str) -> bool {
         key.is(name)
@@ -58,7 +58,7 @@ pub(in crate::wire) trait Adapter<T: Field> {
 }
 
 /// The field is as its type says.
-pub(in crate::wire) struct Plain;
+pub(crate) struct Plain;
 
 impl<T: Field> Adapter<T> for Plain {
     fn write(value: &T, name: &str, out: &mut Writer) {
@@ -67,7 +67,7 @@ impl<T: Field> Adapter<T> for Plain {
 }
 
 /// The field is left out where it has nothing but its zero value: Go's `omitempty`.
-pub(in crate::wire) struct OmitZero;
+pub(crate) struct OmitZero;
 
 impl<T: Field + PartialEq> Adapter<T> for OmitZero {
     fn write(value: &T, name: &str, out: &mut Writer) {
@@ -220,7 +220,7 @@ impl<T: Field> Field for Option<T> {
 }
 
 /// What lists are made of. Bytes are not: Go writes those as base64.
-pub(in crate::wire) trait Element: Field {}
+pub(crate) trait Element: Field {}
 
 impl Element for String {}
 impl Element for i64 {}
@@ -277,7 +277,7 @@ impl<T: Field> Field for BTreeMap<i64, T> {
 
 impl Reader<'_> {
     /// Reads one of the `known` words.
-    pub(in crate::wire) fn word<T: Copy>(
+    pub(crate) fn word<T: Copy>(
         &mut self,
         known: &[(&str, T)],
         into: &mut T,

@@ -5,7 +5,7 @@ use super::{JsonError, MAX_DEPTH};
 
 /// A position in a JSON body. Each method consumes one value.
 #[derive(Debug)]
-pub(in crate::wire) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     input: &'a [u8],
     at: usize,
     depth: usize,
@@ -13,7 +13,7 @@ pub(in crate::wire) struct Reader<'a> {
 
 /// Reads a whole body that is one object, handing each field to `field`, which must consume its value. `null` counts
 /// as `{}`; anything but white space after the value is an error.
-pub(in crate::wire) fn decode_object<'a>(
+pub(crate) fn decode_object<'a>(
     input: &'a [u8],
     field: impl FnMut(&Key<'a>, &mut Reader<'a>) -> Result<(), JsonError>,
 ) -> Result<(), JsonError> {
@@ -21,7 +21,7 @@ pub(in crate::wire) fn decode_object<'a>(
 }
 
 /// Reads a whole body that is one value of the kind that `read` takes.
-pub(in crate::wire) fn decode<'a, T>(
+pub(crate) fn decode<'a, T>(
     input: &'a [u8],
     read: impl FnOnce(&mut Reader<'a>) -> Result<T, JsonError>,
 ) -> Result<T, JsonError> {
@@ -35,7 +35,7 @@ pub(in crate::wire) fn decode<'a, T>(
 
 impl<'a> Reader<'a> {
     /// Reads an object. `false` says that it was `null`.
-    pub(in crate::wire) fn object(
+    pub(crate) fn object(
         &mut self,
         mut field: impl FnMut(&Key<'a>, &mut Self) -> Result<(), JsonError>,
     ) -> Result<bool, JsonError> {
@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads an array, handing the reader to `element` before each element. `false` says that it was `null`.
-    pub(in crate::wire) fn array(
+    pub(crate) fn array(
         &mut self,
         mut element: impl FnMut(&mut Self) -> Result<(), JsonError>,
     ) -> Result<bool, JsonError> {
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over one value of any kind.
-    pub(in crate::wire) fn skip(&mut self) -> Result<(), JsonError> {
+    pub(crate) fn skip(&mut self) -> Result<(), JsonError> {
         match self.peek() {
             Some(b'{') => self.object(|_, value| value.skip()).map(drop),
             Some(b'[') => self.array(Self::skip).map(drop),
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What is wrong here.
-    pub(in crate::wire) fn error(&self, problem: &'static str) -> JsonError {
+    pub(crate) fn error(&self, problem: &'static str) -> JsonError {
         JsonError { offset: self.at, problem }
     }
 

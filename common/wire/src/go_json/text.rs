@@ -94,7 +94,7 @@ impl<'a> RawText<'a> {
 
 /// The key of a field.
 #[derive(Debug)]
-pub(in crate::wire) struct Key<'a>(Cow<'a, str>);
+pub(crate) struct Key<'a>(Cow<'a, str>);
 
 impl<'a> From<RawText<'a>> for Key<'a> {
     fn from(text: RawText<'a>) -> Self {
@@ -105,7 +105,7 @@ impl<'a> From<RawText<'a>> for Key<'a> {
 impl Key<'_> {
     /// Whether this key names the field `name`, which is ASCII. Go prefers an exact match over one that differs in
     /// case; that matters only between two fields whose names differ in case alone, and no body has such a pair.
-    pub(in crate::wire) fn is(&self, name: &str) -> bool {
+    pub(crate) fn is(&self, name: &str) -> bool {
         let key = self.0.as_ref();
         if key.len() == name.len() {
             return key.eq_ignore_ascii_case(name);
@@ -114,12 +114,12 @@ impl Key<'_> {
     }
 
     /// The key as it is.
-    pub(in crate::wire) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The key of a map with integer keys.
-    pub(in crate::wire) fn integer(&self) -> Option<i64> {
+    pub(crate) fn integer(&self) -> Option<i64> {
         self.0.parse().ok()
     }
 }

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 /// Bytes that `write` puts down, in a buffer of just that size which is wiped with its last reference.
-pub(in crate::wire) fn body(write: impl Fn(&mut Writer)) -> Bytes {
+pub(crate) fn body(write: impl Fn(&mut Writer)) -> Bytes {
     Bytes::from_owner(secret_json(write))
 }
 
 /// As [`body`], for bytes that do not go on the wire.
-pub(in crate::wire) fn secret_json(write: impl Fn(&mut Writer)) -> Zeroizing<Vec<u8>> {
+pub(crate) fn secret_json(write: impl Fn(&mut Writer)) -> Zeroizing<Vec<u8>> {
     let mut measured = Writer { buffer: None, len: 0, first: true };
     write(&mut measured);
     let buffer = Zeroizing::new(Vec::with_capacity(measured.len));
@@ -24,7 +24,7 @@ pub(in crate::wire) fn secret_json(write: impl Fn(&mut Writer)) -> Zeroizing<Vec
 /// Takes JSON down, or only measures it: every body is written twice, so that its buffer never grows and leaves no
 /// copy of a secret behind.
 #[derive(Debug)]
-pub(in crate::wire) struct Writer {
+pub(crate) struct Writer {
     buffer: Option<Zeroizing<Vec<u8>>>,
     len: usize,
     /// Whether the next name or element is the first of its list.
@@ -33,24 +33,24 @@ pub(in crate::wire) struct Writer {
 
 impl Writer {
     /// Writes an object; `fields` names and writes each of them.
-    pub(in crate::wire) fn object(&mut self, fields: impl FnOnce(&mut Self)) {
+    pub(crate) fn object(&mut self, fields: impl FnOnce(&mut Self)) {
         self.nested(b"{", fields, b"}");
     }
 
     /// Writes an array; `elements` begins each with [`Writer::element`].
-    pub(in crate::wire) fn array(&mut self, elements: impl FnOnce(&mut Self)) {
+    pub(crate) fn array(&mut self, elements: impl FnOnce(&mut Self)) {
         self.nested(b"[", elements, b"]");
     }
 
     /// Begins a field.
-    pub(in crate::wire) fn name(&mut self, name: &str) -> &mut Self {
+    pub(crate) fn name(&mut self, name: &str) -> &mut Self {
         self.element().text(name);
         self.put(b":");
         self
     }
 
     /// Begins an element.
-    pub(in crate::wire) fn element(&mut self) -> &mut Self {
+    pub(crate) fn element(&mut self) -> &mut Self {
         if !self.first {
             self.put(b",");
         }
@@ -59,7 +59,7 @@ impl Writer {
     }
 
     /// Writes a string.
-    pub(in crate::wire) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         self.put(b"\"");
         let mut rest = text.as_bytes();
         while let Some((at, escape)) = next_escape(rest) {
@@ -79,7 +79,7 @@ impl Writer {
     }
 
     /// Writes an integer.
-    pub(in crate::wire) fn integer(&mut self, value: i64) {
+    pub(crate) fn integer(&mut self, value: i64) {
         if value < 0 {
             self.put(b"-");
         }
@@ -87,7 +87,7 @@ impl Writer {
     }
 
     /// Writes an integer of a type that has no sign.
-    pub(in crate::wire) fn unsigned(&mut self, value: impl TryInto<u64>) {
+    pub(crate) fn unsigned(&mut self, value: impl TryInto<u64>) {
         let mut rest = value.try_into().unwrap_or(u64::MAX);
         let mut divisor = 1;
         while rest / divisor >= 10 {
@@ -101,12 +101,12 @@ impl Writer {
     }
 
     /// Writes `null`.
-    pub(in crate::wire) fn null(&mut self) {
+    pub(crate) fn null(&mut self) {
         self.put(b"null");
     }
 
     /// Writes a byte string as padded standard base64.
-    pub(in crate::wire) fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.put(b"\"");
         let len = bytes.len().div_ceil(3) * 4;
         self.len += len;
@@ -122,7 +122,7 @@ impl Writer {
     }
 
     /// Writes bytes as a list of numbers.
-    pub(in crate::wire) fn byte_list(&mut self, bytes: &[u8]) {
+    pub(crate) fn byte_list(&mut self, bytes: &[u8]) {
         self.array(|list| {
             for &byte in bytes {
                 list.element().unsigned(byte);
@@ -131,7 +131,7 @@ impl Writer {
     }
 
     /// Writes bytes that are JSON already.
-    pub(in crate::wire) fn put(&mut self, json: &[u8]) {
+    pub(crate) fn put(&mut self, json: &[u8]) {
         self.len += json.len();
         if let Some(buffer) = &mut self.buffer {
             buffer.extend_from_slice(json);

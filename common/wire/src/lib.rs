@@ -1,17 +1,17 @@
 //! The wire: paths, actions and JSON bodies of every route of Nexus and Keeper.
 //!
 //! Owned here: which request means which operation ([`Operation`], [`KeeperOperation`]), the body of each request and
-//! answer in both directions, the error bodies. Daemons decode
-//! requests and encode answers, clients the reverse, so each body has one definition.
+//! answer in both directions, the error bodies. Daemons decode requests and encode answers, clients the reverse, so each
+//! body has one definition.
 //!
-//! Left to others: connections and headers (`mtls`, the daemons' routes), who may do what, the order of checks, and
+//! Left to others: connections and headers (`spike-mtls`, the daemons' routes), who may do what, the order of checks, and
 //! whether a share or a pattern is any good. Decoding checks the *form* of a body only, since upstream answers 400 for
 //! a malformed body before it authorizes, and validates fields after (wire-api 4.3).
 //!
 //! Each body is declared once, with the macro of `body`: its fields and their keys. Bodies are read as Go's
 //! `encoding/json` reads them (wire-api 4.2); what that means in detail is said in `go_json`.
 //!
-//! This is the only module that turns a secret into JSON: into buffers that are sized before they are filled and wiped
+//! This is the only crate that turns a secret into JSON: into buffers that are sized before they are filled and wiped
 //! when the last reference goes.
 
 #[macro_use]

@@ -10,7 +10,7 @@ use super::super::values::{SecretBytes, SecretText, SecretValues};
 use super::Object;
 
 /// A value of a field.
-pub(in crate::wire) trait Same {
+pub(crate) trait Same {
     /// Whether `again` is what `self` becomes by being sent.
     fn same(&self, again: &Self) -> bool;
 }
