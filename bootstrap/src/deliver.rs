@@ -5,13 +5,16 @@ use std::{fmt, sync::Arc};
 
 use futures_util::future::join_all;
 use http::StatusCode;
-use spike_common::{
+use spike_config::{HttpsUrl, KeeperPeers};
+use spike_crypto::Share;
+use spike_daemon::{
+    process::{StartError, chain},
+    settings::BootstrapSettings,
+};
+use spike_mtls::{
     client::{CallError, KeeperClient},
-    config::{BootstrapSettings, HttpsUrl, KeeperPeers},
-    daemon::{StartError, chain},
     svid::SvidSource,
 };
-use spike_crypto::Share;
 use spike_wire::{ContributeRequest, KeeperStatusResponse, Shard};
 
 use crate::{
@@ -195,7 +198,7 @@ fn all<T>(results: Vec<Result<T, Unreached>>) -> Result<Vec<T>, Vec<Unreached>> 
 mod tests {
     use std::{cell::Cell, time::Duration};
 
-    use spike_common::{client::Refusal, mtls::TransportError};
+    use spike_mtls::{TransportError, client::Refusal};
     use spike_wire::{EmptyRequest, ReplyError};
 
     use super::*;

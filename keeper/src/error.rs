@@ -1,7 +1,7 @@
 //! What can go wrong with a request, and the one table from that to the wire.
 
 use axum::http::StatusCode;
-use spike_common::{
+use spike_daemon::{
     audit::AuditError,
     http::{BodyError, FrameError},
 };

@@ -5,8 +5,8 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use spike_common::mtls::Peer;
 use spike_domain::{Role, SecretPath, TrustRootsByRole};
+use spike_mtls::Peer;
 use spike_wire::Operation;
 
 use crate::{

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use spike_common::{
-    audit::AuditError,
-    daemon::chain,
-    http::{BodyError, FrameError},
-};
 use spike_crypto::RandomError;
+use spike_daemon::{
+    audit::AuditError,
+    http::{BodyError, FrameError},
+    process::chain,
+};
 use spike_domain::PathError;
 use spike_wire::{ErrorCode, JsonError, NotReady};
 
@@ -231,7 +231,7 @@ impl From<PolicyError> for Error {
 mod tests {
     use std::sync::Arc;
 
-    use spike_common::budget::Over;
+    use spike_mtls::budget::Over;
 
     use super::*;
 

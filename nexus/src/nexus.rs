@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use spike_common::{
+use spike_daemon::{
     audit::AuditLog,
-    clock,
     http::{BodyLimits, Frame},
     telemetry::HealthView,
 };
 use spike_domain::{History, SecretPath, Selector, UnixNanos, rules};
+use spike_mtls::clock;
 use spike_wire as wire;
 use spike_wire::{
     PolicyNameRequest, PolicyPutRequest, PolicyPutResponse, SecretGetRequest, SecretMetadata,

@@ -7,18 +7,18 @@ use std::{
     time::Duration,
 };
 
-use spike_common::{
+use spike_config::Environment;
+use spike_crypto::RootKey;
+use spike_daemon::{
     audit::AuditLog,
-    clock,
-    config::{Backend, DatabaseSettings, Environment, JournalMode, NexusSettings, ReservedPaths},
-    daemon::{self, Daemon, FrameSettings, Program, StartError, chain},
     http::{Frame, RequestMetrics},
-    mtls::{ConnectionMetrics, Listener, PeerRule, Serving},
-    svid::SvidSource,
+    process::{self as daemon, Daemon, FrameSettings, Program, StartError, chain},
+    serve::{ConnectionMetrics, Listener, Serving},
+    settings::{Backend, DatabaseSettings, JournalMode, NexusSettings, ReservedPaths},
     telemetry::{Effect, Telemetry},
 };
-use spike_crypto::RootKey;
 use spike_domain::Role;
+use spike_mtls::{PeerRule, clock, svid::SvidSource};
 use spike_wire::Operation;
 
 use crate::{

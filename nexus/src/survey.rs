@@ -1,6 +1,6 @@
 //! What Bootstrap is told before it makes a root key: everything that a new one would take the place of.
 
-use spike_common::config::Backend;
+use spike_daemon::settings::Backend;
 use spike_wire::{DataKind, SurveyResponse};
 
 use crate::{

@@ -1,8 +1,10 @@
 //! What to do next: from an error to its next steps.
 
-use spike_common::client::{CallError, Refusal};
-use spike_common::clock::{self, second};
-use spike_common::mtls::{PeerError, TransportError};
+use spike_mtls::{
+    PeerError, TransportError,
+    client::{CallError, Refusal},
+    clock::{self, second},
+};
 use spike_wire::{NotReady, Operation};
 
 use crate::about::{Permission, about};

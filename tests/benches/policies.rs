@@ -14,7 +14,7 @@ use std::{io::Write, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use spike_common::client::NexusClient;
+use spike_mtls::client::NexusClient;
 use spike_tests::{
     Running, Scenario,
     policies::policy,

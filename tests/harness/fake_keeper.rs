@@ -12,8 +12,9 @@ use axum::{
     http::{Request, StatusCode},
     response::{IntoResponse, Response},
 };
-use spike_common::mtls::{App, ConnectionMetrics, Limits, Listener, Peer, PeerRule, Serving};
 use spike_crypto::ShareValue;
+use spike_daemon::serve::{App, ConnectionMetrics, Limits, Listener, Serving};
+use spike_mtls::{Peer, PeerRule};
 use spike_wire::ContributeRequest;
 
 use crate::{PATIENCE, crew::Crew, eventually, text};

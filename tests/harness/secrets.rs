@@ -1,7 +1,7 @@
 //! Requests and values of secrets, short to write in a test.
 
 use anyhow::{Result, bail};
-use spike_common::client::NexusClient;
+use spike_mtls::client::NexusClient;
 use spike_wire::{SecretGetRequest, SecretPutRequest, SecretText, SecretVersionsRequest};
 
 /// A put of some values.

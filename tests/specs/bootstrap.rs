@@ -4,8 +4,8 @@ use std::{fs, path::PathBuf};
 
 use anyhow::Result;
 use http::StatusCode;
-use spike_common::config::Backend;
 use spike_crypto::Share;
+use spike_daemon::settings::Backend;
 use spike_tests::{
     PATIENCE, SUPERUSER,
     crew::Crew,

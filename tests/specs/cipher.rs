@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::StatusCode;
-use spike_common::client::{CallError, NexusClient};
+use spike_mtls::client::{CallError, NexusClient};
 use spike_tests::{
     SUPERUSER,
     policies::allow,

@@ -5,13 +5,14 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use axum::{http::StatusCode, response::IntoResponse};
 use spiffe::TrustDomain;
-use spike_common::{
-    client::{CallError, NexusClient},
-    clock,
-    mtls::{App, ClientTimeouts, ConnectionMetrics, Limits, Listener, PeerRule, TransportError},
-};
+use spike_daemon::serve::{App, ConnectionMetrics, Limits, Listener};
 use spike_dev::ca::{Ca, Odd};
 use spike_domain::TrustRootsByRole;
+use spike_mtls::{
+    ClientTimeouts, PeerRule, TransportError,
+    client::{CallError, NexusClient},
+    clock,
+};
 use spike_tests::{Credential, PATIENCE, Running, SUPERUSER};
 use spike_wire::{Operation, SecretListRequest};
 use tokio::time::timeout;

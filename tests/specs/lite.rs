@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use spike_common::config::Backend;
 use spike_crypto::{Derivation, Quorum, RootKey, Share, split};
+use spike_daemon::settings::Backend;
 use spike_tests::{
     PATIENCE, SUPERUSER,
     fake_keeper::{Berth, FakeKeeper},

@@ -2,10 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use http::StatusCode;
-use spike_common::{
-    client::{CallError, NexusClient},
-    config::Backend,
-};
+use spike_daemon::settings::Backend;
+use spike_mtls::client::{CallError, NexusClient};
 use spike_tests::{
     Running,
     policies::{allow, policy},

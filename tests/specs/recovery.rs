@@ -4,10 +4,10 @@
 use std::{fs, path::Path, process::Output};
 
 use anyhow::{Context, Result, bail, ensure};
-use spike_common::client::CallError;
 use spike_crypto::{
     Derivation, Fingerprint, Quorum, RootKey, Share, ShareIndex, ShareValue, combine, split,
 };
+use spike_mtls::client::CallError;
 use spike_tests::{
     PATIENCE, SUPERUSER,
     crew::{Crew, RECOVERER, RESTORER},

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use serde_json::Value;
-use spike_common::client::CallError;
+use spike_mtls::client::CallError;
 use spike_tests::{
     PATIENCE,
     crew::Crew,

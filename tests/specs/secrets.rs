@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use http::StatusCode;
-use spike_common::client::{CallError, NexusClient};
+use spike_mtls::client::{CallError, NexusClient};
 use spike_tests::{
     Running,
     secrets::{get, put, value_of, versions},

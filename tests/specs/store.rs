@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use spike_common::client::CallError;
+use spike_mtls::client::CallError;
 use spike_tests::{
     PATIENCE,
     crew::Crew,

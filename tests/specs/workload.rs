@@ -5,12 +5,10 @@
 use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use spike_common::{
-    client::NexusClient,
-    config::{Backend, Environment},
-    svid::SvidSource,
-};
+use spike_config::Environment;
+use spike_daemon::settings::Backend;
 use spike_dev::workload_api::Registration;
+use spike_mtls::{client::NexusClient, svid::SvidSource};
 use spike_sdk::{Client, Error, Settings};
 use spike_tests::{PATIENCE, Running, Scenario, policies::allow, secrets::put};
 use spike_wire::PolicyNameRequest;

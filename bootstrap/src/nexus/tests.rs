@@ -1,4 +1,4 @@
-use spike_common::mtls::TransportError;
+use spike_mtls::TransportError;
 use spike_wire::{EmptyRequest, ErrorCode, PeerErrorCode, ReplyError};
 
 use super::*;

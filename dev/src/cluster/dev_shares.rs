@@ -14,15 +14,15 @@ use std::{
 };
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use spike_common::{
-    client::{CallError, NexusClient},
-    clock,
-    config::HttpsUrl,
-    mtls::ClientTimeouts,
-    svid::{Material, MaterialError, SvidSource},
-};
+use spike_config::HttpsUrl;
 use spike_crypto::{Share, ShareError, ShareIndex, ShareValue};
 use spike_domain::{TrustRoots, TrustRootsByRole};
+use spike_mtls::{
+    ClientTimeouts,
+    client::{CallError, NexusClient},
+    clock,
+    svid::{Material, MaterialError, SvidSource},
+};
 use spike_wire::{RestoreRequest, Shard};
 use zeroize::Zeroizing;
 

@@ -7,8 +7,9 @@ use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},
 };
-use spike_common::{client::CallError, daemon::chain};
 use spike_crypto::{Derivation, RootKey, Share, derivation_of, split};
+use spike_daemon::process::chain;
+use spike_mtls::client::CallError;
 use spike_wire::{ContributeRequest, Shard};
 
 use super::{

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use bytes::Bytes;
-use spike_common::http::{BodyError, BodyLimits, FrameError, Reply};
+use spike_daemon::http::{BodyError, BodyLimits, FrameError, Reply};
 use spike_wire::{DECRYPTION_FAILED, DecryptRequest, EncryptRequest, STREAM_HEADER_LEN};
 
 use super::{HandlerRequest, Outcome};

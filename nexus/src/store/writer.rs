@@ -19,7 +19,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rusqlite::TransactionBehavior;
-use spike_common::{clock, daemon::chain};
+use spike_daemon::process::chain;
+use spike_mtls::clock;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use spike_common::client::{CallError, NexusClient};
-use spike_common::config::HttpsUrl;
-use spike_common::mtls::ClientTimeouts;
-use spike_common::svid::{Material, SvidSource};
+use spike_config::HttpsUrl;
 use spike_domain::TrustRootsByRole;
+use spike_mtls::{
+    ClientTimeouts,
+    client::{CallError, NexusClient},
+    svid::{Material, SvidSource},
+};
 use spike_wire::Operation;
 use time::OffsetDateTime;
 

@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
-use spike_common::{
-    client::{CallError, NexusClient},
-    config::Backend,
-};
+use spike_daemon::settings::Backend;
+use spike_mtls::client::{CallError, NexusClient};
 use spike_tests::{
     PATIENCE, Running, SUPERUSER, eventually,
     hostile::{

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use spike_common::client::{CallError, NexusClient};
+use spike_mtls::client::{CallError, NexusClient};
 use spike_tests::{
     policies::allow,
     secrets::{get, put, value_of},

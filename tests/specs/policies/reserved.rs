@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use http::StatusCode;
-use spike_common::client::NexusClient;
+use spike_mtls::client::NexusClient;
 use spike_tests::{Running, policies::allow};
 use spike_wire::{ExplainRequest, WhoCanRequest};
 

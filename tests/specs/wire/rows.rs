@@ -1,7 +1,7 @@
 //! The conformance rows of wire-api 15. "P" is the superuser, "W" an ordinary workload without any policy.
 
 use anyhow::Result;
-use spike_common::config::Backend;
+use spike_daemon::settings::Backend;
 use spike_tests::{Running, SUPERUSER};
 use spike_wire::NotReady;
 

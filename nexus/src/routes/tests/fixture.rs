@@ -10,19 +10,18 @@ use axum::{body::Body, http::Request};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
-use spike_common::{
+use spike_config::KeeperPeers;
+use spike_crypto::{Derivation, Quorum, RootKey, Share, split};
+use spike_daemon::{
     audit::AuditLog,
-    budget::Bounds,
-    clock,
-    config::{Backend, KeeperPeers},
     http::{BodyLimits, Frame, RequestLimits, RequestMetrics},
     limit::Rate,
-    mtls::{Answer, ClientTimeouts, Peer},
-    svid::SvidSource,
+    serve::Answer,
+    settings::Backend,
     telemetry::HealthView,
 };
-use spike_crypto::{Derivation, Quorum, RootKey, Share, split};
 use spike_domain::{SecretPath, Selector, TrustRootsByRole};
+use spike_mtls::{ClientTimeouts, Peer, budget::Bounds, clock, svid::SvidSource};
 use spike_wire::Operation;
 use tempfile::TempDir;
 use zeroize::Zeroizing;

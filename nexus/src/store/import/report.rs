@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use spike_common::daemon::chain;
+use spike_daemon::process::chain;
 use spike_domain::PathError;
 
 use super::recognise::Generation;

@@ -4,9 +4,9 @@
 //! root key is back, the shares that were sent before are sent again, because only then can SPIKE Nexus tell for each of
 //! them whether it belongs to the key.
 
-use spike_common::client::CallError;
 use spike_crypto::Share;
 use spike_domain::Role;
+use spike_mtls::client::CallError;
 use spike_wire::{Operation, RestoreRequest, RestoreResponse, Shard};
 
 use super::shares;

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Mutex;
 
-use spike_common::config::Environment;
+use spike_config::Environment;
 use spike_wire::{
     EmptyResponse, ErrorCode, NotReady, RestoreRequest, RestoreResponse, StatusResponse,
 };

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use spike_common::client::CallError;
 use spike_domain::{
     Role,
     rules::{MAX_PATH_BYTES, is_secret_path},
 };
+use spike_mtls::client::CallError;
 use spike_wire::{
     ExplainRequest, ExplainResponse, Operation, PolicyListRequest, WhoCanRequest, WhoCanResponse,
 };

@@ -47,7 +47,7 @@ pub(super) async fn paths(
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
-    use spike_common::client::{CallError, Refusal};
+    use spike_mtls::client::{CallError, Refusal};
     use spike_wire::Operation;
     use time::OffsetDateTime;
 
