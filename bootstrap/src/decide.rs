@@ -125,7 +125,11 @@ mod tests {
     use spike_wire::{DataKind, SurveyResponse};
 
     use super::*;
-    use crate::{deliver::Keeper, exit::Exit, patience::GaveUp, survey::Slot};
+    use crate::{
+        deliver::{Keeper, Slot},
+        exit::Exit,
+        patience::GaveUp,
+    };
 
     fn stopped() -> NexusState {
         NexusState::Stopped(GaveUp { attempts: 1, reason: "nothing listens".to_owned() })

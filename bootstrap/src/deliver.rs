@@ -20,7 +20,6 @@ use spike_wire::{ContributeRequest, KeeperStatusResponse, Shard};
 use crate::{
     console::progress,
     patience::{GaveUp, Patience},
-    survey::Slot,
 };
 
 /// Every Keeper, in the order of the shares.
@@ -42,6 +41,17 @@ impl fmt::Display for Keeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Keeper {} at {}", self.index, self.url)
     }
+}
+
+/// What is in the slot of a Keeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// Nothing.
+    Empty,
+    /// A share.
+    Filled,
+    /// Nobody can tell: a Keeper of upstream gives its share to Nexus, or not, and says nothing to Bootstrap.
+    Unknown,
 }
 
 /// A Keeper with which it did not work.

@@ -4,7 +4,8 @@
 use regex::Regex;
 use spike_policy::{
     Decision, Matcher, Pattern, Permission, Permissions, Policy, PolicyError, PolicySet,
-    RESERVED_PATHS, Refusal, ReservedRule, check_name, check_path_pattern, check_spiffe_id_pattern, lint::lint,
+    RESERVED_PATHS, Refusal, ReservedRule, check_name, check_path_pattern, check_spiffe_id_pattern,
+    lint::lint,
 };
 use time::OffsetDateTime;
 

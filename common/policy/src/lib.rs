@@ -22,6 +22,7 @@ mod explain;
 pub mod go_syntax;
 mod index;
 pub mod lint;
+mod miss;
 mod open_paths;
 mod pattern;
 mod plain;
@@ -41,8 +42,9 @@ use time::OffsetDateTime;
 
 pub use decide::{Decision, MAX_BURDEN, PolicySet};
 pub use error::{Field, PolicyError, Refusal, ReservedCause};
-pub use explain::{Explanation, Grantee, Miss, NearMiss, Question, WhoCan, unhurried};
+pub use explain::{Explanation, Grantee, NearMiss, Question, WhoCan, unhurried};
 pub use go_syntax::{SyntaxError, SyntaxErrorKind};
+pub use miss::Miss;
 pub use open_paths::OpenPaths;
 pub use pattern::{Matcher, Pattern};
 pub use reserved::ReservedRule;

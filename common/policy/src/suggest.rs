@@ -6,7 +6,7 @@ use spike_domain::RESERVED_PATHS;
 use super::Permission;
 use super::decide::Entry;
 use super::error::{Field, ReservedCause};
-use super::explain::Miss;
+use super::miss::Miss;
 use super::pattern::Pattern;
 use super::rewrite::{self, Rewrite};
 use super::validate::is_acceptable;

@@ -2,8 +2,8 @@
 //!
 //! `algorithm` exists in both requests, and is accepted and passed over.
 
+use super::go_json::SecretBytes;
 use super::go_json::{Adapter, Field, Writer};
-use super::values::SecretBytes;
 
 bodies! {
     /// N11: encrypt.

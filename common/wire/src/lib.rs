@@ -37,7 +37,6 @@ mod store_status;
 mod stream;
 mod target;
 mod timestamp;
-mod values;
 
 #[cfg(test)]
 mod tests;
@@ -55,7 +54,7 @@ pub use explain::{
     ExplainRequest, ExplainResponse, Grantee, LintFinding, LintResponse, NearMiss, WhoCanRequest,
     WhoCanResponse,
 };
-pub use go_json::{JsonError, MAX_DEPTH};
+pub use go_json::{JsonError, MAX_DEPTH, SecretBytes, SecretText, SecretValues};
 pub use keeper::{ContributeRequest, KeeperStatusResponse, ShardResponse};
 pub use metadata::{
     SecretMetadata, SecretMetadataRequest, SecretMetadataResponse, VersionMetadata,
@@ -81,7 +80,6 @@ pub use stream::{
 };
 pub use target::{clean_path, decode_path};
 pub use timestamp::{ZERO_TIME, format_timestamp, parse_timestamp};
-pub use values::{SecretBytes, SecretText, SecretValues};
 
 /// Every body, and every part of one, as it is declared.
 #[cfg(any(test, feature = "fuzzing"))]

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::error::ErrorFrame;
+use bytes::Bytes;
+
+use super::error::{ErrorCode, ErrorFrame};
 use super::target::first_action;
 
 /// What the table says of one operation.
@@ -290,5 +292,30 @@ operations! {
         /// Ours, unknown upstream: whether the Keeper holds a share.
         Status => Route::new("/v1/store/status", "keeper_status", ("RouteKeeperStatus", "read"),
             ErrorFrame::PLAIN),
+    }
+}
+
+impl Operation {
+    /// The error body of this operation.
+    pub fn error_body(self, code: ErrorCode) -> Bytes {
+        self.error_frame().body(code, None)
+    }
+
+    /// As [`Operation::error_body`], with a sentence for people under `reason`, a key that upstream's clients pass
+    /// over. It must not quote values of a secret.
+    pub fn error_body_with_reason(self, code: ErrorCode, reason: &str) -> Bytes {
+        self.error_frame().body(code, Some(reason))
+    }
+}
+
+impl KeeperOperation {
+    /// The error body of this operation.
+    pub fn error_body(self, code: ErrorCode) -> Bytes {
+        self.error_frame().body(code, None)
+    }
+
+    /// As [`KeeperOperation::error_body`], with a sentence for people under `reason`.
+    pub fn error_body_with_reason(self, code: ErrorCode, reason: &str) -> Bytes {
+        self.error_frame().body(code, Some(reason))
     }
 }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
+use super::go_json::SecretValues;
 use super::go_json::{Adapter, Field, JsonError, OmitZero, Reader, Writer};
-use super::values::SecretValues;
 
 bodies! {
     /// N1: put a new version. Answered by [`EmptyResponse`](super::EmptyResponse).

@@ -6,7 +6,7 @@ use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 use super::super::shard::Shard;
-use super::super::values::{SecretBytes, SecretText, SecretValues};
+use super::values::{SecretBytes, SecretText, SecretValues};
 use super::{Field, JsonError, Reader, Writer};
 
 /// A byte string: padded base64, a list of integers 0 to 255, or `null` for none.

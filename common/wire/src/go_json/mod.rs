@@ -16,6 +16,7 @@ mod reader;
 #[cfg(any(test, feature = "fuzzing"))]
 mod same;
 mod text;
+mod values;
 mod writer;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub(super) use reader::{Reader, decode, decode_object};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) use same::Same;
 pub(super) use text::Key;
+pub use values::{SecretBytes, SecretText, SecretValues};
 pub(super) use writer::{Writer, body, secret_json};
 
 /// How deep objects and arrays may nest, the outermost counted. Upstream allows 10,000.

@@ -6,8 +6,8 @@ use time::{OffsetDateTime, UtcOffset};
 
 use super::super::shard::Shard;
 use super::super::timestamp::ZERO_TIME;
-use super::super::values::{SecretBytes, SecretText, SecretValues};
 use super::Object;
+use super::values::{SecretBytes, SecretText, SecretValues};
 
 /// A value of a field.
 pub(crate) trait Same {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::values::SecretText;
+use super::values::SecretText;
 use zeroize::Zeroizing;
 
 /// A string as it stands between its quotes: its escapes are well-formed, its UTF-8 need not be.

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretBox};
 use zeroize::Zeroizing;
 
-use super::JsonError;
-use super::go_json::{self, Field};
+use super::{self as go_json, Field, JsonError};
 
 /// One value of a secret.
 #[derive(Debug)]
