@@ -35,7 +35,7 @@ bench *OPTIONS:
 
 # docs/configuration.md is made from the table of settings.
 configuration:
-    UPDATE_DOCS=1 cargo test -p spike-common config
+    UPDATE_DOCS=1 cargo test -p spike-config
 
 # What the gate runs.
 ci *STEPS:

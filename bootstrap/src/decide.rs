@@ -122,10 +122,14 @@ fn mend(survey: &Survey, completed: bool, threshold: u16) -> String {
 
 #[cfg(test)]
 mod tests {
-    use spike_common::wire::{DataKind, SurveyResponse};
+    use spike_wire::{DataKind, SurveyResponse};
 
     use super::*;
-    use crate::{deliver::Keeper, exit::Exit, patience::GaveUp, survey::Slot};
+    use crate::{
+        deliver::{Keeper, Slot},
+        exit::Exit,
+        patience::GaveUp,
+    };
 
     fn stopped() -> NexusState {
         NexusState::Stopped(GaveUp { attempts: 1, reason: "nothing listens".to_owned() })

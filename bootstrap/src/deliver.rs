@@ -5,19 +5,21 @@ use std::{fmt, sync::Arc};
 
 use futures_util::future::join_all;
 use http::StatusCode;
-use spike_common::{
-    client::{CallError, KeeperClient},
-    config::{BootstrapSettings, HttpsUrl, KeeperPeers},
-    daemon::{StartError, chain},
-    svid::SvidSource,
-    wire::{ContributeRequest, KeeperStatusResponse, Shard},
-};
+use spike_config::{HttpsUrl, KeeperPeers};
 use spike_crypto::Share;
+use spike_daemon::{
+    process::{StartError, chain},
+    settings::BootstrapSettings,
+};
+use spike_mtls::{
+    client::{CallError, KeeperClient},
+    svid::SvidSource,
+};
+use spike_wire::{ContributeRequest, KeeperStatusResponse, Shard};
 
 use crate::{
     console::progress,
     patience::{GaveUp, Patience},
-    survey::Slot,
 };
 
 /// Every Keeper, in the order of the shares.
@@ -39,6 +41,17 @@ impl fmt::Display for Keeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Keeper {} at {}", self.index, self.url)
     }
+}
+
+/// What is in the slot of a Keeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// Nothing.
+    Empty,
+    /// A share.
+    Filled,
+    /// Nobody can tell: a Keeper of upstream gives its share to Nexus, or not, and says nothing to Bootstrap.
+    Unknown,
 }
 
 /// A Keeper with which it did not work.
@@ -195,11 +208,8 @@ fn all<T>(results: Vec<Result<T, Unreached>>) -> Result<Vec<T>, Vec<Unreached>> 
 mod tests {
     use std::{cell::Cell, time::Duration};
 
-    use spike_common::{
-        client::Refusal,
-        mtls::TransportError,
-        wire::{EmptyRequest, ReplyError},
-    };
+    use spike_mtls::{TransportError, client::Refusal};
+    use spike_wire::{EmptyRequest, ReplyError};
 
     use super::*;
 

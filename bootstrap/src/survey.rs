@@ -1,8 +1,11 @@
 //! What there is before a root key is made: everything that a new one would take the place of. Pure.
 
-use spike_common::wire::{DataKind, KeeperStatusKind, SurveyResponse};
+use spike_wire::{DataKind, KeeperStatusKind, SurveyResponse};
 
-use crate::{deliver::Keeper, patience::GaveUp};
+use crate::{
+    deliver::{Keeper, Slot},
+    patience::GaveUp,
+};
 
 /// What Nexus and the Keepers have said.
 #[derive(Clone, Debug)]
@@ -26,17 +29,6 @@ pub(crate) enum NexusState {
     Sealed(Option<Box<SurveyResponse>>),
     /// Nothing listens where it should be, and how it was tried.
     Stopped(GaveUp),
-}
-
-/// What is in the slot of a Keeper.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Slot {
-    /// Nothing.
-    Empty,
-    /// A share.
-    Filled,
-    /// Nobody can tell: a Keeper of upstream gives its share to Nexus, or not, and says nothing to Bootstrap.
-    Unknown,
 }
 
 impl Survey {
@@ -176,7 +168,7 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use spike_common::wire::KeeperStatus;
+    use spike_wire::KeeperStatus;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Every body that a client reads: answers of Nexus and of Keepers, their parts, and errors. The first line names it.
 
-use spike_common::wire::{
+use spike_wire::{
     BodyKind, EmptyResponse, ErrorCode, ErrorReply, Operation, PeerErrorCode, ReplyError,
 };
 

@@ -2,10 +2,10 @@
 
 use std::sync::LazyLock;
 
-use spike_common::wire::{
+use spike_crypto::{AssociatedData, RootCipher, RootKey};
+use spike_wire::{
     ErrorCode, STREAM_HEADER_LEN, StreamCiphertext, WRITTEN_VERSION, is_readable_version,
 };
-use spike_crypto::{AssociatedData, RootCipher, RootKey};
 
 /// A key under which nobody encrypted any input.
 static CIPHER: LazyLock<RootCipher> =

@@ -5,17 +5,14 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use spike_common::{
-    identity::{Role, TrustRootsByRole},
-    mtls::Peer,
-    wire::Operation,
-};
+use spike_domain::{Role, SecretPath, TrustRootsByRole};
+use spike_mtls::Peer;
+use spike_wire::Operation;
 
 use crate::{
     error::Error,
     policy::{ACL_PATH, CIPHER_PATH, Decision, Permission, ReservedRule, SECRET_PATH},
     seal::Seal,
-    secret::SecretPath,
 };
 
 /// Who may use an operation.

@@ -2,7 +2,7 @@
 //!
 //! From the outside in: [`start()`] brings the daemon up, [`routes`] turn requests into calls and results into answers,
 //! [`nexus`] has each operation in domain words, [`access`] decides who may do what and alone makes a grant, [`seal`]
-//! holds the root key and [`quorum`] gets it from the Keepers and back, [`store`] keeps rows encrypted, and [`secret`] and the crate [`policy`]
+//! holds the root key and [`quorum`] gets it from the Keepers and back, [`store`] keeps rows encrypted, and the crates `spike-domain` and [`policy`]
 //! are the pure rules.
 
 pub mod access;
@@ -18,7 +18,6 @@ pub mod questions;
 pub mod quorum;
 pub mod routes;
 pub mod seal;
-pub mod secret;
 mod start;
 pub mod store;
 mod store_watch;

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use spike_common::{
+use spike_daemon::{
     audit::AuditLog,
-    clock,
     http::{BodyLimits, Frame},
     telemetry::HealthView,
-    wire::{
-        self, PolicyNameRequest, PolicyPutRequest, PolicyPutResponse, SecretGetRequest,
-        SecretMetadata, SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest,
-        SecretVersionsRequest, VersionMetadata, rules,
-    },
+};
+use spike_domain::{History, SecretPath, Selector, UnixNanos, rules};
+use spike_mtls::clock;
+use spike_wire as wire;
+use spike_wire::{
+    PolicyNameRequest, PolicyPutRequest, PolicyPutResponse, SecretGetRequest, SecretMetadata,
+    SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest, SecretVersionsRequest,
+    VersionMetadata,
 };
 use time::OffsetDateTime;
 
@@ -22,7 +24,6 @@ use crate::{
     operator::KeySource,
     policy::{Policy, check_name},
     seal::Seal,
-    secret::{History, SecretPath, Selector, UnixNanos},
 };
 
 /// The service. One per process, shared by every request.

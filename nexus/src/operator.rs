@@ -4,19 +4,15 @@ use std::sync::Arc;
 
 use base16ct::lower;
 use sha2::{Digest, Sha256};
-use spike_common::{
-    clock,
-    config::Backend,
-    daemon::chain,
-    telemetry::Status,
-    wire::{
-        ImportStatus, KeeperStatus, KeeperStatusKind, NotReady, Operation, RecoverResponse,
-        RestoreRequest, RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyRequest,
-        VerifyResponse,
-    },
-};
 use spike_crypto::{
     AssociatedData, Derivation, NONCE_LEN, Quorum, Share, ShareIndex, ShareValue, split,
+};
+use spike_daemon::{process::chain, settings::Backend, telemetry::Status};
+use spike_mtls::clock;
+use spike_wire::{
+    ImportStatus, KeeperStatus, KeeperStatusKind, NotReady, Operation, RecoverResponse,
+    RestoreRequest, RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyRequest,
+    VerifyResponse,
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -222,7 +218,7 @@ impl Nexus {
     /// [`Error::Busy`], [`Error::TookTooLong`]. A store that cannot be asked is part of the answer.
     pub async fn status(self: &Arc<Self>, grant: &Grant) -> Result<StatusResponse, Error> {
         let mut status = StatusResponse {
-            version: spike_common::VERSION.to_owned(),
+            version: spike_daemon::VERSION.to_owned(),
             backend: Backend::Memory.to_string(),
             ..StatusResponse::default()
         };

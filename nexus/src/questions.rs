@@ -1,12 +1,10 @@
 //! Questions over policies: why may somebody do something, who may, and what do policies say that nobody meant. They are
 //! answered off the threads that serve, and hold no lock on the policies meanwhile.
 
-use spike_common::{
-    identity::{Role, TrustRootsByRole},
-    wire::{
-        ExplainRequest, ExplainResponse, Grantee, LintFinding, LintResponse, NearMiss,
-        WhoCanRequest, WhoCanResponse,
-    },
+use spike_domain::{Role, SecretPath, TrustRootsByRole};
+use spike_wire::{
+    ExplainRequest, ExplainResponse, Grantee, LintFinding, LintResponse, NearMiss, WhoCanRequest,
+    WhoCanResponse,
 };
 
 use crate::{
@@ -16,7 +14,6 @@ use crate::{
     nexus::Nexus,
     policies::policy_of,
     policy::{Decision, Explanation, Permission, lint},
-    secret::SecretPath,
 };
 
 /// The longest SPIFFE ID, in bytes: its standard's limit.

@@ -1,8 +1,8 @@
 //! What is said of each operation of Nexus when it fails: one row per route, so that a new route is described in one
 //! place.
 
-use spike_common::wire::Operation;
-use spike_common::wire::rules::{SYSTEM_ACL_PATH, SYSTEM_CIPHER_PATH, SYSTEM_SECRET_PATH};
+use spike_domain::{ACL_PATH, CIPHER_PATH, SECRET_PATH};
+use spike_wire::Operation;
 
 /// The words for one operation.
 pub(crate) struct About {
@@ -71,9 +71,7 @@ pub(crate) const fn about(operation: Operation) -> About {
             ("nothing is deleted there that could be brought back", SHOW_VERSIONS),
             LITE,
         ),
-        Operation::SecretList => {
-            row("list secrets", OnSystem("list", SYSTEM_SECRET_PATH), NOWHERE, LITE)
-        }
+        Operation::SecretList => row("list secrets", OnSystem("list", SECRET_PATH), NOWHERE, LITE),
         Operation::SecretMetadata => row(
             "read the metadata of the secret",
             OnSubject("read"),
@@ -81,31 +79,27 @@ pub(crate) const fn about(operation: Operation) -> About {
             LITE,
         ),
         Operation::PolicyPut => {
-            row("write the policy", OnSystem("write", SYSTEM_ACL_PATH), NOWHERE, POLICY_RULES)
+            row("write the policy", OnSystem("write", ACL_PATH), NOWHERE, POLICY_RULES)
         }
-        Operation::PolicyGet => {
-            row("read the policy", OnSystem("read", SYSTEM_ACL_PATH), NO_POLICY, LITE)
-        }
+        Operation::PolicyGet => row("read the policy", OnSystem("read", ACL_PATH), NO_POLICY, LITE),
         Operation::PolicyDelete => {
-            row("delete the policy", OnSystem("write", SYSTEM_ACL_PATH), NO_POLICY, LITE)
+            row("delete the policy", OnSystem("write", ACL_PATH), NO_POLICY, LITE)
         }
-        Operation::PolicyList => {
-            row("list policies", OnSystem("list", SYSTEM_ACL_PATH), NOWHERE, LITE)
-        }
+        Operation::PolicyList => row("list policies", OnSystem("list", ACL_PATH), NOWHERE, LITE),
         Operation::PolicyExplain => {
-            row("explain a decision", OnSystem("read", SYSTEM_ACL_PATH), NOWHERE, NO_ROUTE)
+            row("explain a decision", OnSystem("read", ACL_PATH), NOWHERE, NO_ROUTE)
         }
         Operation::PolicyWhoCan => {
-            row("find who has access", OnSystem("read", SYSTEM_ACL_PATH), NOWHERE, NO_ROUTE)
+            row("find who has access", OnSystem("read", ACL_PATH), NOWHERE, NO_ROUTE)
         }
         Operation::PolicyLint => {
-            row("check the policies", OnSystem("read", SYSTEM_ACL_PATH), NOWHERE, NO_ROUTE)
+            row("check the policies", OnSystem("read", ACL_PATH), NOWHERE, NO_ROUTE)
         }
         Operation::CipherEncrypt => {
-            row("encrypt", OnSystem("execute", SYSTEM_CIPHER_PATH), NOWHERE, TOO_LARGE)
+            row("encrypt", OnSystem("execute", CIPHER_PATH), NOWHERE, TOO_LARGE)
         }
         Operation::CipherDecrypt => {
-            row("decrypt", OnSystem("execute", SYSTEM_CIPHER_PATH), NOWHERE, DAMAGED)
+            row("decrypt", OnSystem("execute", CIPHER_PATH), NOWHERE, DAMAGED)
         }
         Operation::OperatorRecover => row("take out the recovery shares", Role, NOWHERE, MEMORY),
         Operation::OperatorRestore => {

@@ -5,13 +5,13 @@
 //! (`error`), next steps (`hint`) and an [`Exit`] status here, in one place.
 //!
 //! Data goes to standard output, and only once all of it is there; everything else goes to standard error. The wire, the
-//! connection and the settings are `spike-common`'s.
+//! connection and the settings are those of `spike-mtls` and `spike-daemon`.
 
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use rustix::process::{Resource, Rlimit, setrlimit};
-use spike_common::config::Environment;
+use spike_config::Environment;
 
 mod about;
 mod cli;
@@ -47,7 +47,7 @@ pub fn run(
 
 /// The policies of a file for `policy apply`, if it is one: for the fuzz target that puts any bytes to it.
 #[cfg(feature = "fuzzing")]
-pub fn policy_document(bytes: &[u8]) -> Option<Vec<spike_common::wire::PolicyPutRequest>> {
+pub fn policy_document(bytes: &[u8]) -> Option<Vec<spike_wire::PolicyPutRequest>> {
     command::policy_document(bytes)
 }
 

@@ -2,20 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-pub use spike_common::config::WorkloadSettings as Settings;
-use spike_common::{
-    client::NexusClient,
-    config::Environment,
-    svid::SvidSource,
-    wire::{
-        SecretGetRequest, SecretListRequest, SecretPutRequest, SecretText, SecretValues,
-        SecretVersionsRequest,
-    },
+use spike_config::Environment;
+pub use spike_mtls::settings::WorkloadSettings as Settings;
+use spike_mtls::{client::NexusClient, svid::SvidSource};
+use spike_wire::{
+    SecretGetRequest, SecretListRequest, SecretPutRequest, SecretText, SecretValues,
+    SecretVersionsRequest,
 };
 use tokio::time::Instant;
 
 use crate::{
-    Error, Secret, Watch,
+    Error, Secret,
     retry::{Kind, until},
 };
 
@@ -126,11 +123,6 @@ impl Client {
                 None => return Ok(names),
             }
         }
-    }
-
-    /// Follows a secret: asks every so often whether there is a new version. See [`Watch::next`].
-    pub fn watch(&self, path: &str, every: Duration) -> Watch {
-        Watch::new(self.clone(), path.to_owned(), every)
     }
 
     pub(crate) async fn current_version(&self, path: &str) -> Result<i64, Error> {

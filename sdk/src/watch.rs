@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use spike_common::retry::unit_interval;
+use spike_mtls::retry::unit_interval;
 
 use crate::{Client, Error, Secret};
 
@@ -15,8 +15,15 @@ pub struct Watch {
     seen: Option<i64>,
 }
 
+impl Client {
+    /// Follows a secret: asks every so often whether there is a new version. See [`Watch::next`].
+    pub fn watch(&self, path: &str, every: Duration) -> Watch {
+        Watch::new(self.clone(), path.to_owned(), every)
+    }
+}
+
 impl Watch {
-    pub(crate) const fn new(client: Client, path: String, every: Duration) -> Self {
+    const fn new(client: Client, path: String, every: Duration) -> Self {
         Self { client, path, every, seen: None }
     }
 

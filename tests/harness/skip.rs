@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Result, bail};
-use spike_common::config::Environment;
+use spike_config::Environment;
 
 /// Says that a test, or a part of it, does not run here.
 ///

@@ -31,6 +31,7 @@ mod shutdown;
 mod soak;
 mod store;
 mod streams;
+mod structure;
 mod telemetry;
 mod tour;
 mod wire;

@@ -8,12 +8,12 @@
 //!
 //! Who passes without policies, and who is refused whatever they say, is decided elsewhere (wire-api 5.3).
 
+use spike_domain::PermissionBits;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::error::{Field, PolicyError, Refusal};
 use super::index::{FieldIndex, Filed, Kept, Slot};
-use super::permission::PermissionBits;
 use super::postings::{self, Postings};
 use super::reserved::{self, Reserved, ReservedRule};
 use super::{Permission, Policy};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use spike_domain::rules::{Fault, SpiffeIdPatternFault};
+
 use super::go_syntax::SyntaxError;
 
 /// A field of a policy, under its name in the request.
@@ -133,6 +135,25 @@ pub enum Refusal {
         /// What is missing.
         cause: ReservedCause,
     },
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Empty => Self::Empty,
+            Fault::TooLong { length, limit } => Self::TooLong { length, limit },
+            Fault::Character { found, offset } => Self::Character { found, offset },
+        }
+    }
+}
+
+impl From<SpiffeIdPatternFault> for Refusal {
+    fn from(fault: SpiffeIdPatternFault) -> Self {
+        match fault {
+            SpiffeIdPatternFault::Text(fault) => fault.into(),
+            SpiffeIdPatternFault::NotSpiffeId => Self::NotSpiffeId,
+        }
+    }
 }
 
 /// What keeps a policy from a reserved path that its path pattern finds.

@@ -8,13 +8,13 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
-use std::fmt;
 use std::sync::Arc;
 
 use super::Permission;
 use super::decide::{Decision, Entry, PolicySet};
 use super::error::ReservedCause;
 use super::index::{Filed, Kept, Slot};
+use super::miss::Miss;
 use super::reserved::{Reserved, ReservedRule};
 use super::suggest::{self, Suggestion};
 
@@ -44,39 +44,6 @@ pub struct NearMiss {
     pub failed: Vec<Miss>,
     /// For each part that failed, the smallest change that would make it hold.
     pub suggestions: Vec<Suggestion>,
-}
-
-/// A part of a policy that keeps it from allowing a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Miss {
-    /// The SPIFFE ID pattern finds no match.
-    SpiffeId,
-    /// The path pattern finds no match.
-    Path,
-    /// Neither the wanted permission nor `super` is among the permissions.
-    Permission,
-    /// The path is reserved, and the policy is not entitled to it.
-    Reserved(ReservedCause),
-}
-
-impl fmt::Display for Miss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SpiffeId => f.write_str("the SPIFFE ID pattern does not match"),
-            Self::Path => f.write_str("the path pattern does not match"),
-            Self::Permission => f.write_str("the permission is missing"),
-            Self::Reserved(ReservedCause::PathNotDescribed) => f.write_str(
-                "the path is reserved, and the path pattern does not describe the whole of it",
-            ),
-            Self::Reserved(ReservedCause::PathNotNamed) => f.write_str(
-                "the path is reserved, and the path pattern does not name it letter for letter, \
-                 as this SPIKE Nexus is set to ask",
-            ),
-            Self::Reserved(ReservedCause::IdentityNotPrecise) => f.write_str(
-                "the path is reserved, and the SPIFFE ID pattern is not anchored at both ends",
-            ),
-        }
-    }
 }
 
 /// Somebody who may do something to a path.

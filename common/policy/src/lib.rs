@@ -22,9 +22,9 @@ mod explain;
 pub mod go_syntax;
 mod index;
 pub mod lint;
+mod miss;
 mod open_paths;
 mod pattern;
-mod permission;
 mod plain;
 mod postings;
 mod reserved;
@@ -42,17 +42,18 @@ use time::OffsetDateTime;
 
 pub use decide::{Decision, MAX_BURDEN, PolicySet};
 pub use error::{Field, PolicyError, Refusal, ReservedCause};
-pub use explain::{Explanation, Grantee, Miss, NearMiss, Question, WhoCan, unhurried};
+pub use explain::{Explanation, Grantee, NearMiss, Question, WhoCan, unhurried};
 pub use go_syntax::{SyntaxError, SyntaxErrorKind};
+pub use miss::Miss;
 pub use open_paths::OpenPaths;
 pub use pattern::{Matcher, Pattern};
-pub use permission::{Permission, Permissions};
-pub use reserved::{ACL_PATH, CIPHER_PATH, RESERVED_PATHS, ReservedRule, SECRET_PATH};
-pub use suggest::Suggestion;
-pub use validate::{
-    MAX_NAME_BYTES, MAX_PATH_PATTERN_BYTES, MAX_WIDTH, check_name, check_path_pattern,
-    check_spiffe_id_pattern,
+pub use reserved::ReservedRule;
+// What the interface of this crate speaks of.
+pub use spike_domain::{
+    ACL_PATH, CIPHER_PATH, Permission, Permissions, RESERVED_PATHS, SECRET_PATH,
 };
+pub use suggest::Suggestion;
+pub use validate::{MAX_WIDTH, check_name, check_path_pattern, check_spiffe_id_pattern};
 
 /// A policy as it is stored: peers that match one pattern may do some things to the paths that match the other.
 ///

@@ -1,21 +1,10 @@
 //! The three reserved paths, and who may act on them (wire-api 5.5).
 
+use spike_domain::RESERVED_PATHS;
+
 use super::error::{Field, PolicyError, Refusal, ReservedCause};
 use super::go_syntax::{Look, Node};
 use super::pattern::{self, Matcher};
-
-/// Gates policy management.
-pub const ACL_PATH: &str = "spike/system/acl";
-
-/// Gates the listing of secret paths.
-pub const SECRET_PATH: &str = "spike/system/secret";
-
-/// Gates cipher operations.
-pub const CIPHER_PATH: &str = "spike/system/cipher/exec";
-
-/// Every reserved path, in the order in which upstream tests them. They are compared by equality; there is no prefix
-/// rule.
-pub const RESERVED_PATHS: [&str; 3] = [ACL_PATH, SECRET_PATH, CIPHER_PATH];
 
 /// Which patterns open a reserved path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,12 +1,13 @@
 //! The smallest change that would make a policy allow a request. Every suggested pattern was tried: it passes the
 //! rules for new policies, and it matches.
 
+use spike_domain::RESERVED_PATHS;
+
 use super::Permission;
 use super::decide::Entry;
 use super::error::{Field, ReservedCause};
-use super::explain::Miss;
+use super::miss::Miss;
 use super::pattern::Pattern;
-use super::reserved::RESERVED_PATHS;
 use super::rewrite::{self, Rewrite};
 use super::validate::is_acceptable;
 

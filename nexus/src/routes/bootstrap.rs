@@ -1,6 +1,6 @@
 //! Bootstrap: what there is before it makes a key, and N15, by which it makes sure that Nexus has the key that it made.
 
-use spike_common::wire::{EmptyRequest, VerifyRequest};
+use spike_wire::{EmptyRequest, VerifyRequest};
 
 use super::{HandlerRequest, Outcome};
 

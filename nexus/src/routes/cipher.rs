@@ -2,10 +2,8 @@
 
 use axum::http::StatusCode;
 use bytes::Bytes;
-use spike_common::{
-    http::{BodyError, BodyLimits, FrameError, Reply},
-    wire::{DECRYPTION_FAILED, DecryptRequest, EncryptRequest, STREAM_HEADER_LEN},
-};
+use spike_daemon::http::{BodyError, BodyLimits, FrameError, Reply};
+use spike_wire::{DECRYPTION_FAILED, DecryptRequest, EncryptRequest, STREAM_HEADER_LEN};
 
 use super::{HandlerRequest, Outcome};
 use crate::error::Error;

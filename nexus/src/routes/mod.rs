@@ -14,17 +14,17 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use bytes::Bytes;
-use spike_common::{
-    daemon::chain,
+use spike_daemon::{
     http::{
         self, Arriving, BodyLimits, Exchange, Frame, FrameError, Names, Reply, Service,
         class_by_role,
     },
-    mtls::{App, Peer},
-    wire::{
-        JsonError, Operation, STREAM_CONTENT_TYPE, fallback_error_body,
-        fallback_error_body_with_reason,
-    },
+    process::chain,
+    serve::App,
+};
+use spike_mtls::Peer;
+use spike_wire::{
+    JsonError, Operation, STREAM_CONTENT_TYPE, fallback_error_body, fallback_error_body_with_reason,
 };
 
 use crate::{access::Grant, error::Error, nexus::Nexus};

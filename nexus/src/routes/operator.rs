@@ -1,6 +1,6 @@
 //! N13, N14 and the status: what operators do with the root key.
 
-use spike_common::wire::{EmptyRequest, RestoreRequest};
+use spike_wire::{EmptyRequest, RestoreRequest};
 
 use super::{HandlerRequest, Outcome};
 

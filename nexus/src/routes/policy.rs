@@ -1,6 +1,6 @@
 //! N7 to N10: policies.
 
-use spike_common::wire::{
+use spike_wire::{
     EmptyRequest, EmptyResponse, ExplainRequest, PolicyListRequest, PolicyNameRequest,
     PolicyPutRequest, WhoCanRequest,
 };

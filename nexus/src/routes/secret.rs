@@ -1,6 +1,6 @@
 //! N1 to N6: secrets.
 
-use spike_common::wire::{
+use spike_wire::{
     EmptyResponse, SecretGetRequest, SecretGetResponse, SecretListRequest, SecretMetadataRequest,
     SecretPutRequest, SecretVersionsRequest,
 };

@@ -1,10 +1,10 @@
 //! Policies that allow more, or less, than they seem to.
 
+use spike_domain::{ACL_PATH, CIPHER_PATH, RESERVED_PATHS, SECRET_PATH};
+
 use super::super::error::{Field, ReservedCause};
 use super::super::pattern::{Matcher, Pattern};
-use super::super::reserved::{
-    self, ACL_PATH, CIPHER_PATH, RESERVED_PATHS, ReservedRule, SECRET_PATH,
-};
+use super::super::reserved::{self, ReservedRule};
 use super::super::{Permission, Permissions, Policy};
 use super::super::{go_syntax, rewrite};
 use super::{Code, Finding, Report, Severity};

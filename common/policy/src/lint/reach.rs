@@ -1,12 +1,12 @@
 //! Whether a pattern can match anything that exists: a walk through the pattern and the grammar of its subjects at
 //! the same time. Word boundaries are taken to hold, so the answer "never" is always right.
 
+use spike_domain::rules::is_secret_path_character;
 use std::collections::HashSet;
 
 use regex_syntax::hir::ClassUnicode;
 
 use super::super::go_syntax::{Look, Node};
-use super::super::validate::is_path_character;
 
 /// Heavier patterns are taken to match something.
 const MAX_WEIGHT: u64 = 4_000;
@@ -179,7 +179,7 @@ impl Language {
     fn step(self, state: u8, c: char) -> Option<u8> {
         let in_name = c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         match (self, state) {
-            (Self::Path, _) => is_path_character(c).then_some(1),
+            (Self::Path, _) => is_secret_path_character(c).then_some(1),
             (Self::SpiffeId, 10 | 12) if c == '/' => Some(11),
             (Self::SpiffeId, 9 | 10) => in_name.then_some(10),
             (Self::SpiffeId, 11 | 12) => in_name.then_some(12),

@@ -1,0 +1,258 @@
+//! Typed reads that collect every problem instead of stopping at the first.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use spike_domain::TrustRoots;
+
+use super::{
+    ConfigError, Directory, DirectoryChoice, EndpointSocket, Environment, GoDuration, HttpsUrl,
+    KeeperPeers, ListenAddress, Outcome, Problem,
+    table::{self, Process, Rule, Variable},
+    unknown,
+    url::without_credentials,
+};
+
+/// Reads the settings of one process.
+///
+/// Each read returns a valid value, whatever was written: the written one, or else the default of the table. What was
+/// wrong comes out of [`Reader::finish`], which must be asked before any of the values is used.
+#[derive(Debug)]
+pub struct Reader<'e> {
+    environment: &'e Environment,
+    process: Process,
+    problems: Vec<Problem>,
+}
+
+impl<'e> Reader<'e> {
+    /// A reader of the variables that the table gives to `process`; any other reads as unset.
+    pub const fn new(environment: &'e Environment, process: Process) -> Self {
+        Self { environment, process, problems: Vec::new() }
+    }
+
+    /// Ends the reading: the harmless problems, for a log line each, including variables that nobody reads.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every problem, where at least one is fatal. The process should end with
+    /// [`super::EXIT_CONFIG`].
+    pub fn finish(mut self) -> Result<Vec<Problem>, ConfigError> {
+        self.problems.extend(unknown::problems(self.environment, self.process));
+        self.problems.sort_by_key(|problem| !problem.is_fatal());
+        match self.problems.first() {
+            Some(first) if first.is_fatal() => Err(ConfigError::new(self.problems)),
+            _ => Ok(self.problems),
+        }
+    }
+
+    /// A duration above zero.
+    pub fn duration(&mut self, variable: &'static Variable) -> Duration {
+        let floor = match variable.rule {
+            Rule::DurationOver(seconds) => Duration::from_secs(seconds.into()),
+            _ => Duration::ZERO,
+        };
+        self.value(variable, |text| {
+            let duration: GoDuration = text.parse().map_err(|error| format!("{error}"))?;
+            duration.positive().filter(|duration| *duration > floor).ok_or_else(String::new)
+        })
+    }
+
+    /// A time limit; `None` means that there is none.
+    pub fn time_limit(&mut self, variable: &'static Variable) -> Option<Duration> {
+        self.signed_duration(variable).positive()
+    }
+
+    /// A duration of either sign.
+    pub fn signed_duration(&mut self, variable: &'static Variable) -> GoDuration {
+        self.value(variable, str::parse)
+    }
+
+    /// A whole number within the bounds of the table. The type must have room for the largest.
+    pub fn count<T: TryFrom<i64>>(&mut self, variable: &'static Variable) -> T {
+        self.value(variable, |text| {
+            let bounds = match variable.rule {
+                Rule::Count { max } => 1..=max,
+                Rule::Size { max } => 0..=max,
+                _ => 1..=i64::MAX,
+            };
+            let number = text.parse().ok().filter(|number| bounds.contains(number));
+            number.and_then(|number| T::try_from(number).ok()).ok_or("")
+        })
+    }
+
+    /// Yes or no. Anything but a clear yes is a no, as upstream has it, also where the default is a yes.
+    pub fn flag(&mut self, variable: &'static Variable) -> bool {
+        let rule = variable.rule;
+        let read = |text: &str| read_flag(rule, text).ok_or("");
+        match self.text(variable).map(|text| read(&text)) {
+            Some(Ok(flag)) => flag,
+            Some(Err(_)) => {
+                let outcome = Outcome::FellBackTo("false".to_owned());
+                self.report(variable, format!("expected {rule}"), outcome);
+                false
+            }
+            None => default_of(variable, read),
+        }
+    }
+
+    /// Trust roots.
+    pub fn trust_roots(&mut self, variable: &'static Variable) -> TrustRoots {
+        self.value(variable, TrustRoots::parse)
+    }
+
+    /// The address of the Workload API.
+    pub fn endpoint(&mut self, variable: &'static Variable) -> EndpointSocket {
+        self.value(variable, str::parse)
+    }
+
+    /// The URL of an API.
+    pub fn url(&mut self, variable: &'static Variable) -> HttpsUrl {
+        self.value(variable, str::parse)
+    }
+
+    /// An address to listen on.
+    pub fn listen(&mut self, variable: &'static Variable) -> ListenAddress {
+        // The rule shows the right forms, which says more than a reason would.
+        self.word(variable, |text| text.parse().ok())
+    }
+
+    /// An address to listen on, or `otherwise` where it is unset; `None` where it is `off`.
+    pub fn listen_or_off(
+        &mut self,
+        variable: &'static Variable,
+        otherwise: ListenAddress,
+    ) -> Option<ListenAddress> {
+        let read = |text: &str| match text {
+            "off" => Ok(None),
+            address => address.parse().ok().map(Some).ok_or(""),
+        };
+        self.written(variable, read).unwrap_or(Some(otherwise))
+    }
+
+    /// The Keepers. That there are none is fatal, too.
+    pub fn keeper_peers(&mut self, variable: &'static Variable) -> Option<KeeperPeers> {
+        if self.text(variable).is_none() {
+            let rule = format!("not set; expected {}", variable.rule);
+            self.report(variable, rule, Outcome::Fatal);
+        }
+        self.written(variable, str::parse)
+    }
+
+    /// One of several words, by `read`.
+    pub fn word<T>(&mut self, variable: &'static Variable, read: impl Fn(&str) -> Option<T>) -> T {
+        self.value(variable, |text| read(text).ok_or(""))
+    }
+
+    /// Text, where there is one or a default.
+    pub fn any_text(&self, variable: &'static Variable) -> Option<String> {
+        self.text(variable).or_else(|| variable.default.text().map(str::to_owned))
+    }
+
+    /// What the environment says about a directory; nothing is checked yet.
+    pub fn directory_choice(
+        &self,
+        variable: &'static Variable,
+        subdirectory: &'static str,
+    ) -> DirectoryChoice {
+        // Paths need not be UTF-8, so these are read without the detour through text.
+        let path = |variable: &Variable| self.environment.get(variable.name).map(PathBuf::from);
+        let user = self.environment.get(table::USER.name).map(|user| user.to_string_lossy());
+        DirectoryChoice {
+            configured: path(variable),
+            home: path(&table::HOME),
+            user: user.or(table::USER.default.text().map(Into::into)).unwrap_or_default().into(),
+            subdirectory,
+        }
+    }
+
+    /// A directory that exists or can be created. That there is none is fatal (F20).
+    pub fn directory(
+        &mut self,
+        variable: &'static Variable,
+        subdirectory: &'static str,
+    ) -> Option<Directory> {
+        match self.directory_choice(variable, subdirectory).resolve() {
+            Ok(directory) => Some(directory),
+            Err(error) => {
+                let rule = format!("expected {}: {error}", variable.rule);
+                self.report(variable, rule, Outcome::Fatal);
+                None
+            }
+        }
+    }
+
+    /// Whether the variable is set to anything.
+    pub fn is_set(&self, variable: &'static Variable) -> bool {
+        self.environment.get(variable.name).is_some()
+    }
+
+    /// Adds a problem with what was written, if anything. `rule` is a fragment, see [`Problem::rule`].
+    pub fn report(&mut self, variable: &'static Variable, rule: String, outcome: Outcome) {
+        let value = self.text(variable).map(|text| without_credentials(&text));
+        let variable = variable.name.to_owned();
+        self.problems.push(Problem { variable, value, rule, outcome });
+    }
+
+    /// What was written if it is good, else the default.
+    fn value<T, E: fmt::Display>(
+        &mut self,
+        variable: &'static Variable,
+        read: impl Fn(&str) -> Result<T, E>,
+    ) -> T {
+        match self.written(variable, &read) {
+            Some(value) => value,
+            None => default_of(variable, read),
+        }
+    }
+
+    /// What was written, if it is good. If not, that is reported; `read` may say why in a few words, or in none.
+    fn written<T, E: fmt::Display>(
+        &mut self,
+        variable: &'static Variable,
+        read: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.text(variable)?;
+        let why = match read(&text) {
+            _ if text.contains(char::REPLACEMENT_CHARACTER) => "not UTF-8".to_owned(),
+            Ok(value) => return Some(value),
+            Err(why) => why.to_string(),
+        };
+        let rule = match why.as_str() {
+            "" => format!("expected {}", variable.rule),
+            why => format!("expected {}: {why}", variable.rule),
+        };
+        let outcome = match variable.default.text() {
+            Some(default) if !variable.rule.is_fatal() => Outcome::FellBackTo(default.to_owned()),
+            _ => Outcome::Fatal,
+        };
+        self.report(variable, rule, outcome);
+        None
+    }
+
+    /// What was written, where this process reads the variable. What is not UTF-8 becomes U+FFFD, which no rule takes.
+    fn text(&self, variable: &'static Variable) -> Option<String> {
+        let mine = variable.readers.contains(&self.process);
+        let value = self.environment.get(variable.name).filter(|_| mine)?;
+        Some(value.to_string_lossy().into_owned())
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a test reads the default of every variable of the table")]
+fn default_of<T, E>(variable: &Variable, read: impl Fn(&str) -> Result<T, E>) -> T {
+    let text = variable.default.text().expect("a variable read this way has a default");
+    read(text).ok().expect("a default of the table is a good value")
+}
+
+fn read_flag(rule: Rule, text: &str) -> Option<bool> {
+    let loose = text.trim().to_lowercase();
+    let (yes, no) = match rule {
+        Rule::GoBool => (
+            ["1", "t", "T", "TRUE", "true", "True"].contains(&text),
+            ["0", "f", "F", "FALSE", "false", "False"].contains(&text),
+        ),
+        Rule::ExactlyTrue => (text == "true", loose == "false"),
+        _ => (loose == "true", loose == "false"),
+    };
+    (yes || no).then_some(yes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,248 @@
+//! One request from its arrival to its answer: what every daemon writes down and counts about it.
+
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::http::{HeaderMap, Method, Uri, Version, header, request::Parts};
+use spike_mtls::{Peer, clock};
+use spike_wire::decode_path;
+use time::OffsetDateTime;
+
+use super::frame::Frame;
+use crate::{
+    audit::{Entry, RequestId, Writing},
+    serve::MAX_HEAD,
+};
+
+/// A request that has arrived and has not been answered.
+///
+/// It always ends in one audit line and one count: where it is given up before its end, those say so.
+#[derive(Debug)]
+pub struct Exchange {
+    frame: Arc<Frame>,
+    peer: Peer,
+    begun: Instant,
+    arrived: OffsetDateTime,
+    id: RequestId,
+    head: Parts,
+    /// The path with its escapes undone, where that differs from the path.
+    decoded: Decoded,
+    names: Names,
+    ended: bool,
+}
+
+#[derive(Debug)]
+enum Decoded {
+    AsSent,
+    Other(String),
+    /// It cannot be decoded.
+    Bad,
+}
+
+/// What a request is called in metrics and in the audit log.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    /// The route for metrics; `other` where no route took the request.
+    pub label: &'static str,
+    /// The name of the handler, as upstream calls it; empty where no handler took the request.
+    pub component: &'static str,
+    /// What was asked for, in a word; `fallback` where no route took the request.
+    pub action: &'static str,
+    /// Whether it changes anything that lasts.
+    pub changes: bool,
+}
+
+impl Names {
+    /// A request that no route takes.
+    pub const OTHER: Self =
+        Self { label: "other", component: "", action: "fallback", changes: false };
+}
+
+/// How a request ended, in the words of the audit log and of the metrics.
+#[derive(Debug)]
+pub(super) struct Ending<'a> {
+    /// The status of the answer.
+    pub(super) status: u16,
+    /// What it was about: the path of a secret or the name of a policy, where there is one.
+    pub(super) subject: Option<&'a str>,
+    /// What went wrong, if anything: a code and words, never a value.
+    pub(super) error: Option<&'a str>,
+}
+
+/// How many fields the head of a request may have, as HTTP/1.1 has it too. Each takes far more memory than its text.
+const MAX_FIELDS: usize = 100;
+
+/// What the heads of ordinary clients do not exceed: in fields, and in bytes of one value.
+const USUAL_FIELDS: usize = 32;
+const USUAL_VALUE: usize = 1024;
+
+/// A request that nobody waits for any more has this status in the log, as with other servers.
+const GIVEN_UP: u16 = 499;
+
+impl Exchange {
+    /// Takes note of a request at its arrival. Boxed: it is handed on several times, and is large.
+    pub(super) fn begin(frame: Arc<Frame>, peer: Peer, head: Parts) -> Box<Self> {
+        let decoded = match decode_path(head.uri.path()) {
+            Some(Cow::Borrowed(_)) => Decoded::AsSent,
+            Some(Cow::Owned(other)) => Decoded::Other(other),
+            None => Decoded::Bad,
+        };
+        Box::new(Self {
+            frame,
+            peer,
+            begun: Instant::now(),
+            arrived: clock::now(),
+            id: RequestId::generate(),
+            head,
+            decoded,
+            names: Names::OTHER,
+            ended: false,
+        })
+    }
+
+    /// The name of the request, which its answer and its audit line carry.
+    pub const fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// Who sent it.
+    pub const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// When it arrived.
+    pub const fn arrived(&self) -> OffsetDateTime {
+        self.arrived
+    }
+
+    /// Whether it is a POST, the only method that any route has.
+    pub fn is_post(&self) -> bool {
+        self.head.method == Method::POST
+    }
+
+    /// The path with its escapes undone; `None` where they cannot be.
+    pub fn path(&self) -> Option<&str> {
+        match &self.decoded {
+            Decoded::AsSent => Some(self.head.uri.path()),
+            Decoded::Other(path) => Some(path),
+            Decoded::Bad => None,
+        }
+    }
+
+    /// The query, as it was sent.
+    pub fn query(&self) -> Option<&str> {
+        self.head.uri.query()
+    }
+
+    /// The headers.
+    pub const fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// The whole head.
+    pub(super) const fn head(&self) -> &Parts {
+        &self.head
+    }
+
+    /// Whether the head is larger than a head may be. It is counted as HTTP/1.1 writes it, whatever it came by.
+    pub(super) fn is_head_too_large(&self) -> bool {
+        self.head.headers.len() > MAX_FIELDS || self.head_len() > MAX_HEAD
+    }
+
+    /// Lets go of a large head, but for what is still looked at: it must not be held for as long as the body takes.
+    pub(super) fn shed(&mut self) {
+        let headers = &mut self.head.headers;
+        if headers.len() > USUAL_FIELDS || headers.values().any(|value| value.len() > USUAL_VALUE) {
+            let mut kept = HeaderMap::new();
+            for name in [header::HOST, header::CONTENT_TYPE] {
+                if let Some(value) = headers.remove(&name) {
+                    kept.insert(name, value);
+                }
+            }
+            *headers = kept;
+        }
+    }
+
+    fn head_len(&self) -> usize {
+        let Parts { method, uri, headers, .. } = &self.head;
+        let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+        method.as_str().len() + target_len(uri) + 14 + fields.sum::<usize>()
+    }
+
+    /// Whether it came by HTTP/1.1.
+    pub(super) fn is_http_11(&self) -> bool {
+        self.head.version == Version::HTTP_11
+    }
+
+    /// Says what it is called from now on.
+    pub(super) const fn called(&mut self, names: Names) {
+        self.names = names;
+    }
+
+    /// Hands its line to the audit log. The count is made when what comes back is dropped.
+    pub(super) fn end(mut self: Box<Self>, ending: &Ending<'_>) -> (Writing, Counted) {
+        self.write(ending)
+    }
+
+    fn write(&mut self, ending: &Ending<'_>) -> (Writing, Counted) {
+        self.ended = true;
+        let duration = self.begun.elapsed();
+        let entry = Entry {
+            component: self.names.component,
+            trail_id: &self.id,
+            arrived: self.arrived,
+            peer: self.peer.id(),
+            action: self.names.action,
+            path: self.path().unwrap_or_default(),
+            query: self.query().unwrap_or_default(),
+            subject: ending.subject,
+            status: ending.status,
+            is_change: self.names.changes && ending.status < 400,
+            error: ending.error,
+            duration,
+        };
+        let writing = self.frame.audit().write(&entry, self.arrived + duration);
+        let frame = Arc::clone(&self.frame);
+        let counted = Counted { frame, label: self.names.label, status: ending.status, duration };
+        (writing, counted)
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.ended {
+            let error = "the request was given up before it had an answer";
+            // The line is with the log; nobody waits for it.
+            drop(self.write(&Ending { status: GIVEN_UP, subject: None, error: Some(error) }));
+        }
+    }
+}
+
+/// A request that is counted when this is dropped.
+#[derive(Debug)]
+pub(super) struct Counted {
+    frame: Arc<Frame>,
+    label: &'static str,
+    status: u16,
+    duration: Duration,
+}
+
+impl Counted {
+    /// Counts it under another status: that of the answer which really goes out.
+    pub(super) const fn as_status(&mut self, status: u16) {
+        self.status = status;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.frame.metrics().count(self.label, self.status, self.duration);
+    }
+}
+
+fn target_len(uri: &Uri) -> usize {
+    uri.path_and_query().map_or(0, |target| target.as_str().len())
+}

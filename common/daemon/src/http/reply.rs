@@ -1,0 +1,186 @@
+//! Answers: statuses, headers and bodies as upstream sends them (wire-api 3.3, 4.1).
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::Response,
+};
+use bytes::Bytes;
+use spike_wire::clean_path;
+
+use super::{Exchange, FrameError, allowance::Allowance, block::Block};
+
+/// The longest target that a request is redirected to, in bytes.
+const MAX_LOCATION: usize = 2048;
+
+/// An answer up to this length, in bytes, takes nothing from the budget of memory: the number of requests bounds how many
+/// there are.
+const SMALL: usize = 4 * 1024;
+
+const CACHE_CONTROL: &str = "no-store, no-cache, must-revalidate, private";
+
+/// An answer: JSON almost always, with the headers that keep it out of every cache; bytes or text where the cipher's
+/// stream mode has them.
+#[derive(Debug)]
+pub struct Reply {
+    status: StatusCode,
+    kind: Kind,
+    retry_after: Option<u32>,
+    body: Bytes,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Json,
+    Octets,
+    /// An error as Go's `http.Error` sends it.
+    Text,
+    /// What Go's server itself says.
+    Plain,
+    /// As [`Kind::Plain`], and the connection ends: where the next request begins is not certain.
+    PlainAtEnd,
+    /// Nothing but a status.
+    Bare,
+    Redirect(HeaderValue),
+}
+
+impl Reply {
+    /// 200 with `body`.
+    pub const fn ok(body: Bytes) -> Self {
+        Self::new(StatusCode::OK, body)
+    }
+
+    /// `body` under any status.
+    pub const fn new(status: StatusCode, body: Bytes) -> Self {
+        Self::of(status, Kind::Json, body)
+    }
+
+    const fn of(status: StatusCode, kind: Kind, body: Bytes) -> Self {
+        Self { status, kind, retry_after: None, body }
+    }
+
+    /// Says that it makes sense to try again after so many seconds.
+    #[must_use]
+    pub const fn retry_after(mut self, seconds: Option<u32>) -> Self {
+        self.retry_after = seconds;
+        self
+    }
+
+    /// 200 with raw bytes, as upstream sends them: without the headers of JSON answers.
+    pub const fn octets(body: Bytes) -> Self {
+        Self::of(StatusCode::OK, Kind::Octets, body)
+    }
+
+    /// An error as Go's `http.Error` sends it: `text` and a newline.
+    pub fn plain_error(status: StatusCode, text: &str) -> Self {
+        Self::of(status, Kind::Text, Bytes::from(format!("{text}\n")))
+    }
+
+    /// The status.
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Takes the memory of a large answer from the budget of its peer, until it has been sent.
+    pub(super) fn charged(mut self, allowance: &Allowance) -> Result<Self, FrameError> {
+        if self.body.len() > SMALL {
+            let taken = allowance.memory.take(self.body.len() as u64)?;
+            let mut block = Block::with_capacity(self.body.len());
+            block.extend(&self.body);
+            self.body = block.into_bytes(Some(taken));
+        }
+        Ok(self)
+    }
+
+    /// The answer with its headers, and with the body that `send` makes of its bytes.
+    pub(super) fn into_response(self, send: impl FnOnce(Bytes) -> Body) -> Response {
+        let mut response = Response::new(send(self.body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
+        match self.kind {
+            Kind::Json => {
+                set(header::CONTENT_TYPE, "application/json");
+                set(header::CACHE_CONTROL, CACHE_CONTROL);
+                set(header::PRAGMA, "no-cache");
+                set(header::EXPIRES, "0");
+            }
+            Kind::Octets => {
+                set(header::CONTENT_TYPE, "application/octet-stream");
+            }
+            Kind::Text => {
+                set(header::CONTENT_TYPE, "text/plain; charset=utf-8");
+                set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+            }
+            Kind::Plain => {
+                set(header::CONTENT_TYPE, "text/plain; charset=utf-8");
+            }
+            Kind::PlainAtEnd => {
+                set(header::CONTENT_TYPE, "text/plain; charset=utf-8");
+                set(header::CONNECTION, "close");
+            }
+            Kind::Bare => {}
+            Kind::Redirect(location) => {
+                headers.insert(header::LOCATION, location);
+            }
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// What Go's server and its router answer by themselves, before any handler (wire-api 3.3).
+pub(super) fn outside_the_handlers(exchange: &Exchange) -> Option<Reply> {
+    let head = exchange.head();
+    if exchange.is_http_11() {
+        let text = match head.headers.get_all(header::HOST).iter().count() {
+            0 => Some("400 Bad Request: missing required Host header"),
+            1 => None,
+            _ => Some("400 Bad Request: too many Host headers"),
+        };
+        if let Some(text) = text {
+            return Some(plain(StatusCode::BAD_REQUEST, text));
+        }
+        if !has_usual_transfer_encoding(&head.headers) {
+            let text = Bytes::from_static(b"400 Bad Request: unsupported transfer encoding");
+            return Some(Reply::of(StatusCode::BAD_REQUEST, Kind::PlainAtEnd, text));
+        }
+    } else if head.uri.path().is_empty() && head.method != Method::CONNECT {
+        // HTTP/2 without `:path`, which only CONNECT may leave out (RFC 9113, section 8.3.1). The library lets it pass
+        // where `:authority` is missing too.
+        return Some(plain(StatusCode::BAD_REQUEST, "400 Bad Request: missing :path"));
+    }
+    if head.method == Method::OPTIONS && head.uri.path() == "*" {
+        return Some(Reply::of(StatusCode::OK, Kind::Bare, Bytes::new()));
+    }
+    if head.method == Method::CONNECT {
+        return Some(plain(StatusCode::NOT_FOUND, "404 page not found\n"));
+    }
+    // A path with `//`, `/./` or `/../` is sent to its clean form, with the query kept.
+    let mut location = clean_path(head.uri.path())?;
+    if let Some(query) = head.uri.query() {
+        location.push('?');
+        location.push_str(query);
+    }
+    // No route is nearly as long, and an answer must not grow with the request.
+    let location =
+        HeaderValue::from_str(&location).ok().filter(|location| location.len() <= MAX_LOCATION)?;
+    Some(Reply::of(StatusCode::TEMPORARY_REDIRECT, Kind::Redirect(location), Bytes::new()))
+}
+
+/// Whether the body comes as it is or in chunks. Other codings, and lists of them, are read differently by different servers: who
+/// stands between a peer and Nexus could see other requests than Nexus does.
+fn has_usual_transfer_encoding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+const fn plain(status: StatusCode, body: &'static str) -> Reply {
+    Reply::of(status, Kind::Plain, Bytes::from_static(body.as_bytes()))
+}

@@ -1,0 +1,86 @@
+//! The body of an answer on its way: in parts, and with what it holds of the budgets.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use spike_mtls::budget::Taken;
+
+/// How much goes out at once, in bytes: no more than this waits outside of the budget for a peer that takes nothing.
+const PART: usize = 16 * 1024;
+
+/// A whole answer. What it holds of the budgets is given back when the last part of it has gone out.
+#[derive(Debug)]
+pub(super) struct Sending {
+    rest: Bytes,
+    /// The place of the request among those in flight.
+    _place: Option<Taken>,
+}
+
+impl Sending {
+    pub(super) const fn new(body: Bytes, place: Option<Taken>) -> Self {
+        Self { rest: body, _place: place }
+    }
+}
+
+impl http_body::Body for Sending {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let rest = &mut self.rest;
+        let part = rest.split_to(rest.len().min(PART));
+        Poll::Ready((!part.is_empty()).then(|| Ok(Frame::data(part))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http_body::Body as _;
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::http::block::Block;
+    use spike_mtls::budget::{Bounds, Budget, Class};
+
+    #[tokio::test]
+    async fn an_answer_goes_out_in_parts_and_holds_its_memory_until_the_last_of_them_is_gone() {
+        let budget = Budget::new(Bounds { all: 1 << 20, each: 1 << 20, reserve: 0 });
+        let account = budget.account(&Arc::from("a"), Class::Ordinary);
+        let whole = Bytes::from((0..=u8::MAX).cycle().take(3 * PART + 1).collect::<Vec<u8>>());
+        let mut block = Block::with_capacity(whole.len());
+        block.extend(&whole);
+        let body = block.into_bytes(account.take(whole.len() as u64).ok());
+        let mut sending = Sending::new(body, account.take(1).ok());
+        assert_eq!(sending.size_hint().exact(), Some(whole.len() as u64));
+        let mut parts = Vec::new();
+        while let Some(part) = sending.frame().await {
+            parts.push(part.unwrap().into_data().unwrap());
+        }
+        assert!(sending.is_end_stream());
+        assert_eq!(parts.iter().map(Bytes::len).collect::<Vec<_>>(), [PART, PART, PART, 1]);
+        assert_eq!(parts.concat(), whole);
+        drop(sending);
+        assert_eq!(budget.used(), whole.len() as u64, "the parts are still there");
+        drop(parts);
+        assert_eq!(budget.used(), 0);
+    }
+}

@@ -1,0 +1,243 @@
+//! The log: JSON lines on standard output, with upstream's keys and levels.
+//!
+//! One line is `{"time":…,"level":…,"msg":"<program>","message":"<constant text>",<fields>}`. Our own crates log at the
+//! configured level, libraries at WARN and above, so that DEBUG never shows what a library sees of a connection.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Write},
+    os::fd::AsFd,
+};
+
+use serde_json::{Map, Value};
+use spike_mtls::clock;
+use time::format_description::well_known::Rfc3339;
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+    level_filters::LevelFilter,
+};
+use tracing_subscriber::{
+    filter::Targets,
+    fmt::{FmtContext, FormatEvent, FormatFields, format},
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
+
+use crate::{
+    lines::{Failure, Lines, Owner},
+    text::escape_controls,
+};
+
+/// The crates whose lines follow the configured level.
+const OURS: &str = "spike";
+
+/// The log of this process. Dropping it waits, for a few seconds at the most, until its lines are written.
+#[derive(Debug)]
+#[must_use = "the last lines of a process are written when this is dropped"]
+pub struct Log(Lines);
+
+impl Log {
+    /// Goes on in `file`, as after a rotation.
+    pub(crate) fn reopen(&self, file: File) {
+        self.0.replace(file);
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.flush();
+    }
+}
+
+/// Sends every line of this process to standard output, and panics of any thread with them. Call it once, in `main`.
+///
+/// Nobody who logs waits for whoever reads the log: lines that are not taken in time are left out, and counted.
+///
+/// A second call changes nothing.
+///
+/// # Errors
+/// The operating system's, where it gives no descriptor or no thread.
+pub fn start(program: &'static str, level: Level) -> io::Result<Log> {
+    start_without(program, level, None)
+}
+
+/// As [`start`], without the lines of the crate `silent`, which tells people the same in another way.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_without(
+    program: &'static str,
+    level: Level,
+    silent: Option<&'static str>,
+) -> io::Result<Log> {
+    let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let lines = Lines::start("log", output, false, LogOwner { program })?;
+    let filter = Targets::new()
+        .with_default(LevelFilter::from_level(level).min(LevelFilter::WARN))
+        .with_target(OURS, level)
+        .with_targets(silent.map(|silent| (silent, LevelFilter::OFF)));
+    let writer = LogWriter(lines.clone());
+    let layer = tracing_subscriber::fmt::layer()
+        .event_format(JsonLines { program })
+        // They would go to standard error, which is the audit log.
+        .log_internal_errors(false)
+        .with_writer(move || writer.clone());
+    if tracing_subscriber::registry().with(filter).with(layer).try_init().is_ok() {
+        std::panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map(ToString::to_string);
+            // Only where: a panic's message may be made of anything.
+            tracing::error!(place, "a bug: a task panicked");
+        }));
+    }
+    Ok(Log(lines))
+}
+
+/// Puts each line that is written into the queue.
+#[derive(Clone)]
+struct LogWriter(Lines);
+
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        drop(self.0.put_line(line));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is said where lines of the log fail.
+struct LogOwner {
+    program: &'static str,
+}
+
+impl Owner for LogOwner {
+    fn write_gap(&self, lost: u64, line: &mut Vec<u8>) {
+        let mut fields = frame(Level::WARN, self.program);
+        fields.insert("message".into(), "lines of the log are missing here".into());
+        fields.insert("lines".into(), lost.into());
+        // Writing to a Vec cannot fail.
+        writeln!(line, "{}", Value::Object(fields)).ok();
+    }
+
+    /// There is nowhere to say it but in the gap itself.
+    fn failure_changed(&self, _: Option<Failure>) {}
+}
+
+/// The fields that every line begins with.
+fn frame(level: Level, program: &str) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("time".into(), clock::now().format(&Rfc3339).unwrap_or_default().into());
+    fields.insert("level".into(), level.to_string().into());
+    fields.insert("msg".into(), program.into());
+    fields
+}
+
+struct JsonLines {
+    program: &'static str,
+}
+
+impl<S, N> FormatEvent<S, N> for JsonLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: format::Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = frame(*event.metadata().level(), self.program);
+        event.record(&mut Fields(&mut line));
+        writeln!(writer, "{}", escape_controls(&Value::Object(line).to_string()))
+    }
+}
+
+struct Fields<'a>(&'a mut Map<String, Value>);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}").into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What `log` logs.
+    fn captured(log: impl FnOnce()) -> String {
+        let captured = Captured::default();
+        let sink = captured.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .event_format(JsonLines { program: "nexus" })
+            .with_writer(move || sink.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
+        let bytes = captured.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_json_with_upstreams_keys() {
+        let text = captured(|| {
+            tracing::warn!(path = "tenants/acme", count = 3, "something\nhappened");
+        });
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(line["msg"], "nexus");
+        assert_eq!(line["message"], "something\nhappened");
+        assert_eq!(line["path"], "tenants/acme");
+        assert_eq!(line["count"], 3);
+        assert!(line["time"].as_str().unwrap().ends_with('Z'));
+    }
+
+    #[test]
+    fn control_characters_reach_the_log_escaped() {
+        let hostile = "\u{7f}\u{9b}31m\u{85}\u{2028}\u{202e}\u{1b}[2J";
+        let text = captured(|| tracing::warn!(reason = hostile, "something happened"));
+        assert!(
+            text.trim_end_matches('\n').bytes().all(|byte| (b' '..=b'~').contains(&byte)),
+            "{text:?}"
+        );
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["reason"], hostile);
+    }
+}

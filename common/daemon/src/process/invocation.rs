@@ -1,0 +1,112 @@
+//! The command line of a daemon: nothing, as upstream's, or one of three flags that do not start it.
+
+use std::process::ExitCode;
+
+use spike_config::{EXIT_CONFIG, Problem};
+use tracing::Level;
+
+use super::Program;
+use crate::{
+    VERSION,
+    console::{answer, answer_and_end, complain},
+};
+
+/// What a daemon was called for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Invocation {
+    Serve,
+    CheckConfig,
+    Version,
+    Help,
+    Unknown(String),
+}
+
+impl Invocation {
+    /// Reads the arguments after the program's name.
+    pub(super) fn parse(arguments: impl IntoIterator<Item = String>) -> Self {
+        let mut invocation = Self::Serve;
+        for argument in arguments {
+            invocation = match argument.as_str() {
+                "--check-config" => Self::CheckConfig,
+                "--version" | "-V" => return Self::Version,
+                "--help" | "-h" => return Self::Help,
+                _ => return Self::Unknown(argument),
+            };
+        }
+        invocation
+    }
+
+    /// Answers what needs no daemon.
+    pub(super) fn answer(self, program: Program) -> ExitCode {
+        match self {
+            Self::Version => answer_and_end(&format!("{} {VERSION}", program.name)),
+            Self::Help => answer_and_end(&help(program)),
+            Self::Unknown(argument) => {
+                complain(&format!(
+                    "error: unknown argument {argument:?}\nhint: {} takes its settings from the environment; see --help",
+                    program.name
+                ));
+                ExitCode::from(2)
+            }
+            Self::Serve | Self::CheckConfig => ExitCode::SUCCESS,
+        }
+    }
+}
+
+fn help(program: Program) -> String {
+    let Program { name, about } = program;
+    format!(
+        "{about}\n\n\
+         Usage: {name} [--check-config | --version | --help]\n\n\
+         Settings come from environment variables: docs/configuration.md lists them all.\n\n\
+         Options:\n  \
+           --check-config  read and check every setting, report all problems, and exit\n  \
+           --version       print the version\n  \
+           --help          print this text\n\n\
+         Exit status: 0 after a clean end, 1 when the start or the drain failed, 2 for a bad\n\
+         command line, {EXIT_CONFIG} for bad settings."
+    )
+}
+
+/// The answer of `--check-config`: a setting that would not be used as written is a failure too.
+pub(super) fn report_check(program: Program, warnings: &[Problem]) -> ExitCode {
+    if warnings.is_empty() {
+        return answer_and_end(&format!("{}: every setting is good", program.name));
+    }
+    for warning in warnings {
+        complain(&format!("error: {warning}"));
+    }
+    ExitCode::from(EXIT_CONFIG)
+}
+
+/// Upstream's daemons open with a banner unless told not to; scripts look for nothing in it, and a daemon serves without
+/// it.
+pub(super) fn banner(program: Program, level: Level) {
+    let banner = format!(
+        "SPIKE: Secure Production Identity for Key Encryption\n{} {VERSION}, log level {level}",
+        program.name
+    );
+    answer(&banner).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Invocation {
+        Invocation::parse(arguments.iter().map(ToString::to_string))
+    }
+
+    #[test]
+    fn without_arguments_the_daemon_serves() {
+        assert_eq!(parse(&[]), Invocation::Serve);
+    }
+
+    #[test]
+    fn each_flag_is_told_apart_and_an_unknown_one_is_named() {
+        assert_eq!(parse(&["--check-config"]), Invocation::CheckConfig);
+        assert_eq!(parse(&["-V"]), Invocation::Version);
+        assert_eq!(parse(&["--check-config", "--help"]), Invocation::Help);
+        assert_eq!(parse(&["--port"]), Invocation::Unknown("--port".to_owned()));
+    }
+}

@@ -1,0 +1,331 @@
+//! The frame of a daemon: read the settings, start, serve until a signal, drain, exit.
+//!
+//! What a daemon does is its own business; that it starts, reports, drains and exits like every other is decided here.
+
+mod descriptors;
+mod hardening;
+mod identity;
+mod invocation;
+mod streams;
+
+use std::{
+    error::Error,
+    future::Future,
+    io,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use spike_config::{ConfigError, EXIT_CONFIG, Environment, ListenAddress, Problem};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+pub use self::{
+    descriptors::{descriptor_limit, fit_connections},
+    hardening::{Hardening, harden},
+    identity::{check_role, identity, visibility},
+};
+
+use self::{invocation::Invocation, streams::Streams};
+use crate::{
+    audit::{AuditLog, AuditMetrics},
+    console,
+    settings::{LogSettings, TelemetrySettings},
+    telemetry::{self, Effect, Telemetry, TelemetryServer},
+};
+
+/// How often the audit log is looked after.
+const TEND_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The name of a daemon and what it is for, as `--help` shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// The name of the binary.
+    pub name: &'static str,
+    /// One sentence.
+    pub about: &'static str,
+}
+
+/// The settings that the frame itself needs.
+#[derive(Clone, Debug)]
+pub struct FrameSettings {
+    /// Level, banner and what belongs to it.
+    pub log: LogSettings,
+    /// Where health and metrics are served.
+    pub telemetry: TelemetrySettings,
+    /// How long requests in flight may take to finish at the end.
+    pub drain: Duration,
+}
+
+/// A daemon that has started.
+pub trait Daemon {
+    /// Finishes what is in flight, within `bound`, and lets go of everything. Tells whether all finished by itself.
+    fn drain(self, bound: Duration) -> impl Future<Output = bool>;
+}
+
+/// Any error that ends a start.
+pub type StartError = Box<dyn Error + Send + Sync>;
+
+/// Runs a daemon from its first to its last moment. Call it from `main` with nothing before it.
+///
+/// `load` reads the settings; every problem among them is told at once. `start` brings the daemon up; it may take as long
+/// as it must, health and metrics are served meanwhile, and a signal ends it.
+///
+/// SIGTERM and SIGINT end the daemon. SIGHUP opens log and audit log again where they are regular files, so that they can be
+/// rotated. SIGUSR1 and SIGUSR2 do nothing.
+///
+/// Exit status: 0 after a clean end, 1 when the start or the drain failed, 2 for a bad command line, 78 for bad settings.
+pub fn run<S, D: Daemon>(
+    program: Program,
+    arguments: impl IntoIterator<Item = String>,
+    environment: &Environment,
+    load: impl FnOnce(&Environment) -> Result<(S, Vec<Problem>), ConfigError>,
+    frame: impl FnOnce(&S) -> FrameSettings,
+    start: impl AsyncFnOnce(S, Telemetry, AuditLog) -> Result<D, StartError>,
+) -> ExitCode {
+    let check_only = match Invocation::parse(arguments) {
+        Invocation::Serve => false,
+        Invocation::CheckConfig => true,
+        other => return other.answer(program),
+    };
+    let (settings, warnings) = match load(environment) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            console::complain(&format!("error: {problems}"));
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    if check_only {
+        return invocation::report_check(program, &warnings);
+    }
+    let frame = frame(&settings);
+    let level: tracing::Level = frame.log.level.into();
+    if frame.log.banner {
+        invocation::banner(program, level);
+    }
+    let streams = match Streams::start(program.name, level) {
+        Ok(streams) => Arc::new(streams),
+        Err(error) => {
+            console::complain(&format!("error: cannot start the log and the audit log: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    for warning in &warnings {
+        tracing::warn!(problem = %warning, "a setting was not used as written");
+    }
+    let hardening = harden();
+    let status = match runtime() {
+        // The runtime is dropped here, and with it every request that was cut and has a line to write.
+        Ok(runtime) => {
+            runtime.block_on(serve(program, settings, frame, (hardening, &streams), start))
+        }
+        Err(error) => {
+            tracing::error!(reason = %error, "cannot start the runtime");
+            ExitCode::FAILURE
+        }
+    };
+    streams.audit().flush();
+    status
+}
+
+/// Two threads at least: one may be held by a disk that hangs, in a read of the store or in a write of the audit log.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    let threads =
+        std::thread::available_parallelism().map_or(2, |processors| processors.get().max(2));
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+}
+
+async fn serve<S, D: Daemon>(
+    program: Program,
+    settings: S,
+    frame: FrameSettings,
+    (hardening, streams): (Hardening, &Arc<Streams>),
+    start: impl AsyncFnOnce(S, Telemetry, AuditLog) -> Result<D, StartError>,
+) -> ExitCode {
+    let ended = async {
+        // Before anything that may take long: a signal for the log must not end a daemon that waits for its SVID.
+        let hangup = survive_signals()?;
+        tokio::spawn(tend(Arc::clone(streams), hangup));
+        let telemetry = Telemetry::new(program.name);
+        hardening.watch(&telemetry);
+        watch(streams.audit(), &telemetry);
+        let _server = telemetry_server(&telemetry, &frame.telemetry)?;
+        live(settings, &telemetry, streams.audit(), frame.drain, start).await
+    };
+    match ended.await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            tracing::error!(
+                "requests were still in flight at the end of the drain time, and were cut"
+            );
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            tracing::error!(reason = %chain(&*error), "cannot start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// From the start to the end of the drain; tells whether everything finished by itself.
+async fn live<S, D: Daemon>(
+    settings: S,
+    telemetry: &Telemetry,
+    audit: &AuditLog,
+    drain: Duration,
+    start: impl AsyncFnOnce(S, Telemetry, AuditLog) -> Result<D, StartError>,
+) -> Result<bool, StartError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let phase = Phase::watched_by(telemetry);
+    let daemon = tokio::select! {
+        started = start(settings, telemetry.clone(), audit.clone()) => started?,
+        _ = terminate.recv() => return Ok(true),
+        _ = interrupt.recv() => return Ok(true),
+    };
+    telemetry.health().complete();
+    phase.enter(Phase::SERVING);
+    notify(&[sd_notify::NotifyState::Ready]);
+    let watchdog = tokio::spawn(watchdog());
+    tracing::info!("started");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    phase.enter(Phase::ENDING);
+    notify(&[sd_notify::NotifyState::Stopping]);
+    tracing::info!("ending: no new connections, requests in flight finish");
+    let clean = tokio::select! {
+        clean = daemon.drain(drain) => clean,
+        // A second signal is somebody who does not want to wait.
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+    };
+    watchdog.abort();
+    Ok(clean)
+}
+
+/// Takes the signals that must not end a daemon, and gives back the one that means something. A handler stays for the
+/// life of the process, also where nobody listens to it.
+fn survive_signals() -> io::Result<Signal> {
+    // The last one would come with a write beyond a limit of the size of files; the write itself fails, too.
+    let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    for kind in [SignalKind::user_defined1(), SignalKind::user_defined2(), file_size] {
+        drop(signal(kind)?);
+    }
+    signal(SignalKind::hangup())
+}
+
+/// Looks after log and audit log for as long as the daemon lives.
+async fn tend(streams: Arc<Streams>, mut hangup: Signal) {
+    let mut every = tokio::time::interval(TEND_INTERVAL);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            received = hangup.recv() => {
+                if received.is_none() {
+                    return;
+                }
+                let streams = Arc::clone(&streams);
+                // A file system may take its time to open a file.
+                tokio::task::spawn_blocking(move || streams.reopen());
+            }
+            _ = every.tick() => streams.audit().tick(std::time::Instant::now()),
+        }
+    }
+}
+
+/// The health check and the metrics of the audit log.
+fn watch(audit: &AuditLog, telemetry: &Telemetry) {
+    let checked = audit.clone();
+    telemetry.health().add("audit", Effect::NotReady, move |_| checked.check());
+    let metrics = AuditMetrics(audit.clone());
+    telemetry.register(|registry| registry.register_collector(Box::new(metrics)));
+}
+
+/// How far the daemon has come in its life. Before it serves, and from the moment it ends, it is not ready, whatever else
+/// is well.
+struct Phase(Arc<AtomicU8>);
+
+impl Phase {
+    const STARTING: u8 = 0;
+    const SERVING: u8 = 1;
+    const ENDING: u8 = 2;
+
+    fn watched_by(telemetry: &Telemetry) -> Self {
+        let phase = Arc::new(AtomicU8::new(Self::STARTING));
+        let watched = Arc::clone(&phase);
+        telemetry.health().add("serving", Effect::NotReady, move |_| {
+            match watched.load(Ordering::Relaxed) {
+                Self::STARTING => Err("starting".to_owned()),
+                Self::SERVING => Ok(()),
+                _ => Err("ending".to_owned()),
+            }
+        });
+        Self(phase)
+    }
+
+    fn enter(&self, phase: u8) {
+        self.0.store(phase, Ordering::Relaxed);
+    }
+}
+
+/// Serves health and metrics. An address that a person chose must work; the default one may be taken by another daemon.
+fn telemetry_server(
+    telemetry: &Telemetry,
+    settings: &TelemetrySettings,
+) -> Result<Option<TelemetryServer>, StartError> {
+    let Some(address) = &settings.listen else { return Ok(None) };
+    match bind_telemetry(telemetry, address) {
+        Ok(server) => {
+            tracing::info!(address = %server.address(), "serving health and metrics");
+            Ok(Some(server))
+        }
+        Err(error) if settings.chosen => {
+            Err(format!("cannot listen on {address} for health and metrics: {error}").into())
+        }
+        Err(error) => {
+            tracing::warn!(%address, reason = %error, "no health and metrics: the default address is taken");
+            Ok(None)
+        }
+    }
+}
+
+fn bind_telemetry(telemetry: &Telemetry, address: &ListenAddress) -> io::Result<TelemetryServer> {
+    telemetry::bind(telemetry, &address.sockets()?)
+}
+
+/// Tells systemd, where it asked to be told.
+fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(reason = %error, "cannot notify the service manager");
+    }
+}
+
+/// Feeds systemd's watchdog at half of the time that it asks for.
+async fn watchdog() {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    let mut every = tokio::time::interval(limit / 2);
+    loop {
+        every.tick().await;
+        notify(&[sd_notify::NotifyState::Watchdog]);
+    }
+}
+
+/// An error with its causes, on one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,365 @@
+//! The life of one connection: handshake, requests, and the many ways in which it may end.
+
+use std::{
+    convert::Infallible,
+    error::Error,
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Request, Response, Version, header},
+};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use spike_mtls::{
+    Peer, PeerError,
+    budget::{Class, Over},
+    clock, words,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::server::TlsStream;
+
+use super::{
+    activity::{Activity, Busy, BusyBody, Watched},
+    app::{Answer, Answers, Refused, RefusedWhat},
+    roster::Entry,
+    server::{MAX_HEAD, Reason, Shared},
+    signal::Stage,
+};
+
+/// The first byte of every TLS record that can open a connection.
+const TLS_HANDSHAKE: u8 = 0x16;
+/// What Go's server says to a client that forgot TLS (wire-api 3.3).
+const PLAIN_HTTP_ANSWER: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+/// How long before the end of a peer's SVID its HTTP/1 answers ask it to open another connection, at the most.
+const NOTICE: Duration = Duration::from_mins(1);
+/// Streams that one HTTP/2 connection may have open.
+const MAX_STREAMS: u32 = 128;
+/// How much a peer may send ahead of what is read: for one HTTP/2 stream, and for a whole connection.
+const WINDOWS: (u32, u32) = (128 * 1024, 256 * 1024);
+/// How much of an answer HTTP/2 keeps for a stream whose peer does not take it.
+const SEND_BUFFER: usize = 64 * 1024;
+/// The largest list of headers that HTTP/2 takes in. It counts 32 bytes for each besides its text (RFC 9113, section 6.5.2),
+/// so this is above [`MAX_HEAD`], which the text is then held against.
+const MAX_HEADER_LIST: u32 = 72 * 1024;
+/// Why there is a line of a head that became no request. The library does not say which of it was the reason.
+const BROKEN_HEAD: &str = "refused by the HTTP/2 layer: the head breaks its rules or is too large, there are too many \
+     streams, or the connection ends";
+const ENDED_BEFORE: &str = "the connection ended before the request was looked at";
+/// How long, and for how many bytes, a peer that did not speak TLS is listened to after its answer.
+const LINGER: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
+
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+    entry: Arc<Entry>,
+    address: SocketAddr,
+}
+
+impl Connection {
+    pub(super) const fn new(shared: Arc<Shared>, entry: Arc<Entry>, address: SocketAddr) -> Self {
+        Self { shared, entry, address }
+    }
+
+    /// Serves the connection to its end. Whatever the peer does, this returns.
+    pub(super) async fn run(self, stream: TcpStream) {
+        let limit = self.shared.limits.header_timeout;
+        let handshake = tokio::select! {
+            _ = self.entry.signal.past(Stage::Open) => {
+                let reason = "there are too many handshakes, or the daemon ends";
+                let refused = self.handshake_refused(reason, None);
+                return self.shared.refuse(Reason::TooMany, &refused);
+            }
+            handshake = tokio::time::timeout(limit, self.handshake(stream)) => handshake,
+        };
+        match handshake {
+            Ok(Some((stream, peer))) => self.serve(stream, peer).await,
+            Ok(None) => {}
+            Err(_) => {
+                let refused = self.handshake_refused("the handshake took too long", None);
+                self.shared.refuse(Reason::HandshakeTimeout, &refused);
+            }
+        }
+    }
+
+    async fn handshake(&self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Peer)> {
+        let mut first = [0];
+        match stream.peek(&mut first).await {
+            // A probe that connects and leaves is harmless and quiet.
+            Ok(0) | Err(_) => return None,
+            Ok(_) if first != [TLS_HANDSHAKE] => {
+                let refused = self.handshake_refused("the peer does not speak TLS", None);
+                self.shared.refuse(Reason::PlainHttp, &refused);
+                if let Err(error) = answer_plain_http(stream).await {
+                    tracing::debug!(reason = %error, "cannot answer a plain HTTP request");
+                }
+                return None;
+            }
+            Ok(_) => self.entry.speaks(),
+        }
+        // Before the peer is verified: bundles that change meanwhile are noticed at its first request.
+        let generation = self.shared.source.generation();
+        let accepted = self.shared.acceptor.accept(stream).await;
+        let evidence = (&self.shared.source, &self.shared.rule, generation);
+        let peer = accepted.map_err(refusal).and_then(|stream| {
+            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            match Peer::of(chain, evidence, |id| self.shared.app.class(id)) {
+                Ok(peer) => Ok((stream, peer)),
+                Err(error) => Err((error.to_string(), None)),
+            }
+        });
+        match peer {
+            Ok(served) => {
+                self.shared.metrics.handshakes.inc();
+                Some(served)
+            }
+            Err((reason, id)) => {
+                let refused = self.handshake_refused(&reason, id.as_deref());
+                self.shared.refuse(Reason::HandshakeFailed, &refused);
+                None
+            }
+        }
+    }
+
+    const fn handshake_refused<'a>(&self, reason: &'a str, id: Option<&'a str>) -> Refused<'a> {
+        Refused { address: self.address, id, what: RefusedWhat::Handshake, reason }
+    }
+
+    async fn serve(self, stream: TlsStream<TcpStream>, peer: Peer) {
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let activity = Arc::new(Activity::new(http2));
+        let seated = self.shared.roster.seat(&self.entry, &peer, &activity, http2);
+        if let Err(over) = seated {
+            return self.no_room(&peer, over);
+        }
+        let left = Duration::try_from(peer.not_after() - clock::now()).unwrap_or_default();
+        let notice = left.saturating_sub(NOTICE.min(left / 4));
+        let notice_at = (!http2).then(|| Instant::now().checked_add(notice)).flatten();
+        let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity), peer.clone()));
+        let mut refusals = Refusals {
+            connection: &self,
+            peer: peer.clone(),
+            activity: Arc::clone(&activity),
+            told: 0,
+        };
+        let service = PeerService {
+            answers: self.shared.app.connect(peer),
+            entry: Arc::clone(&self.entry),
+            notice_at,
+            activity,
+        };
+        let ended = if http2 {
+            let connection = http2_builder().serve_connection(io, service);
+            self.drive(connection, http2::Connection::graceful_shutdown, &mut refusals).await
+        } else {
+            let connection = http1_builder().serve_connection(io, service);
+            self.drive(connection, http1::Connection::graceful_shutdown, &mut refusals).await
+        };
+        // Most often the peer is gone, and what was wrong is the peer's to know. What it sent is ours to write down.
+        if let Some((status, reason)) = ended.as_ref().and_then(malformed) {
+            refusals.tell(Reason::Malformed, status, &reason);
+            // Most often a head has broken the connection: then this was its line.
+            refusals.told += 1;
+        }
+        refusals.tell_heads(ENDED_BEFORE);
+    }
+
+    fn no_room(&self, peer: &Peer, over: Over) {
+        let (reason, counted) = match over {
+            Over::Own => ("this SPIFFE ID has too many busy connections", Reason::TooManyOfOneId),
+            Over::All => ("there are too many connections", Reason::TooMany),
+        };
+        let what = RefusedWhat::Connection;
+        let refused = Refused { address: self.address, id: Some(peer.id()), what, reason };
+        self.shared.refuse(counted, &refused);
+    }
+
+    /// Serves requests until the peer ends the connection, or the roster does. Gives back what was wrong with it.
+    async fn drive<C: Future<Output = hyper::Result<()>>>(
+        &self,
+        connection: C,
+        shut_down: fn(Pin<&mut C>),
+        refusals: &mut Refusals<'_>,
+    ) -> Option<hyper::Error> {
+        tokio::pin!(connection);
+        let mut stage = Stage::Open;
+        loop {
+            tokio::select! {
+                biased;
+                ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
+                    Poll::Pending if !refusals.may_go_on() => Poll::Ready(None),
+                    polled => polled.map(Result::err),
+                }) => return ended,
+                next = self.entry.signal.past(stage) => {
+                    if next == Stage::Cut {
+                        return None;
+                    }
+                    if next >= Stage::Ending {
+                        shut_down(connection.as_mut());
+                    }
+                    stage = next;
+                }
+            }
+        }
+    }
+}
+
+/// Requests of one connection that nobody was asked to answer.
+struct Refusals<'a> {
+    connection: &'a Connection,
+    peer: Peer,
+    activity: Arc<Activity>,
+    /// Heads without a request that were told of.
+    told: u64,
+}
+
+impl Refusals<'_> {
+    /// Tells of the heads that the HTTP/2 library has refused by itself since the last time. `false`: they are too many.
+    fn may_go_on(&mut self) -> bool {
+        // Otherwise some may still become requests.
+        !self.activity.is_drained() || self.tell_heads(BROKEN_HEAD)
+    }
+
+    fn tell_heads(&mut self, reason: &str) -> bool {
+        let mut may_go_on = true;
+        while self.told < self.activity.heads_without_request() {
+            self.told += 1;
+            may_go_on &= self.tell(Reason::RefusedRequest, 400, reason);
+        }
+        may_go_on || self.peer.class() == Class::Reserved
+    }
+
+    fn tell(&self, counted: Reason, status: u16, reason: &str) -> bool {
+        let Connection { shared, address, .. } = self.connection;
+        let what = RefusedWhat::Request(status);
+        let refused = Refused { address: *address, id: Some(self.peer.id()), what, reason };
+        shared.refuse_once_more(counted, &refused)
+    }
+}
+
+/// A peer that says that it will send no more still gets its answer, as from Go's server.
+fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(MAX_HEAD)
+        .max_header_size(MAX_HEAD)
+        .half_close(true);
+    builder
+}
+
+fn http2_builder() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_header_list_size(MAX_HEADER_LIST)
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}
+
+/// Says what is wrong, and reads on for a moment: closing with unread bytes would take the answer back.
+async fn answer_plain_http(mut stream: TcpStream) -> io::Result<()> {
+    stream.write_all(PLAIN_HTTP_ANSWER).await?;
+    stream.shutdown().await?;
+    let (time, bytes) = LINGER;
+    let mut unread = stream.take(bytes);
+    let mut nowhere = tokio::io::sink();
+    // Whether the peer ends first or the time does, it has had its answer.
+    match tokio::time::timeout(time, tokio::io::copy(&mut unread, &mut nowhere)).await {
+        Ok(Err(error)) => Err(error),
+        Ok(Ok(_)) | Err(_) => Ok(()),
+    }
+}
+
+/// Why a handshake failed, in words, and the SPIFFE ID that the peer's certificate claims.
+fn refusal(error: io::Error) -> (String, Option<String>) {
+    let error = words::of_handshake(error);
+    let refused = error.get_ref().and_then(|inner| inner.downcast_ref::<PeerError>());
+    let claimed = refused.and_then(PeerError::claimed_id).map(str::to_owned);
+    (error.to_string(), claimed)
+}
+
+/// What was wrong with what the peer sent, and the status that it got for it; `None` where it just went away.
+fn malformed(error: &hyper::Error) -> Option<(u16, String)> {
+    let reason =
+        || error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+    if error.is_parse_too_large() {
+        return Some((431, reason()));
+    }
+    if error.is_parse() {
+        let is_uri = error.to_string().contains("URI");
+        return Some((if is_uri { 414 } else { 400 }, reason()));
+    }
+    // A peer that breaks the rules of HTTP/2 is told with a frame, not with a status.
+    let http2 = error.source()?.downcast_ref::<h2::Error>()?;
+    (http2.is_go_away() && http2.is_library() && http2.reason() != Some(h2::Reason::NO_ERROR))
+        .then(|| (400, reason()))
+}
+
+/// Answers the requests of one peer, and notes when they begin and end.
+struct PeerService {
+    answers: Answers,
+    entry: Arc<Entry>,
+    /// From when on answers ask the peer to open another connection: its SVID ends soon. HTTP/2 has a frame for it.
+    notice_at: Option<Instant>,
+    activity: Arc<Activity>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for PeerService {
+    type Response = Response<BusyBody>;
+    type Error = Infallible;
+    type Future = InFlight;
+
+    fn call(&self, request: Request<Incoming>) -> InFlight {
+        let busy = Busy::new(Arc::clone(&self.activity), request.headers());
+        let is_http1 = request.version() < Version::HTTP_2;
+        let answer = (self.answers)(request.map(Body::new));
+        let entry = Arc::clone(&self.entry);
+        InFlight { answer, entry, notice_at: self.notice_at, is_http1, busy: Some(busy) }
+    }
+}
+
+/// A request that is being answered.
+struct InFlight {
+    answer: Answer,
+    entry: Arc<Entry>,
+    notice_at: Option<Instant>,
+    is_http1: bool,
+    busy: Option<Busy>,
+}
+
+impl Future for InFlight {
+    type Output = Result<Response<BusyBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut answer = std::task::ready!(self.answer.as_mut().poll(cx));
+        // A request that is on its way at the end of the connection would get no answer: so the peer is asked before, while
+        // it listens. HTTP/2 has a frame for it.
+        let now = Instant::now();
+        let is_noticed = self.notice_at.is_some_and(|at| at <= now);
+        if self.is_http1 && (is_noticed || self.entry.signal.stage() >= Stage::Notice) {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        let Some(busy) = self.busy.take() else { return Poll::Pending };
+        Poll::Ready(Ok(answer.map(|body| BusyBody::new(body, busy, now))))
+    }
+}

@@ -1,0 +1,118 @@
+//! The settings of Bootstrap.
+
+use std::{path::PathBuf, time::Duration};
+
+use spike_crypto::Quorum;
+
+use super::{Backend, LogSettings, key::KeySettings};
+use spike_config::{
+    Environment, HttpsUrl, KeeperPeers, Loaded, Origin, Process, Reader, load, table,
+};
+use spike_mtls::settings::{HttpClientSettings, IdentitySettings};
+
+/// Everything that Bootstrap is told by its environment.
+#[derive(Clone, Debug)]
+pub struct BootstrapSettings {
+    /// Who it is, and whom it believes.
+    pub identity: IdentitySettings,
+    /// Limits of its calls.
+    pub client: HttpClientSettings,
+    /// How it logs.
+    pub log: LogSettings,
+    /// Where Nexus is.
+    pub api_url: HttpsUrl,
+    /// The backend of Nexus, as Bootstrap is told: on `memory` there is nothing to do.
+    pub backend: Backend,
+    /// How the root key is split.
+    pub quorum: Quorum,
+    /// The Keepers, as many as shares; `None` on the `memory` backend.
+    pub keepers: Option<KeeperPeers>,
+    /// Whether to make a new root key although there seems to be one.
+    pub force: bool,
+    /// How long the whole run may take, if there is a limit.
+    pub timeout: Option<Duration>,
+    /// How long delivering one share may take, if there is a limit.
+    pub keeper_timeout: Option<Duration>,
+    /// How many attempts are made per Keeper, the first included; at least one.
+    pub keeper_attempts: u32,
+    /// The first pause between two attempts.
+    pub retry_initial_interval: Duration,
+    /// The longest pause between two attempts.
+    pub retry_max_interval: Duration,
+    /// How long to wait for the proof of Nexus, if there is a limit.
+    pub verification_timeout: Option<Duration>,
+    /// The ConfigMap that remembers that Bootstrap is done.
+    pub config_map: String,
+    /// Whether Bootstrap runs in Kubernetes.
+    pub in_kubernetes: bool,
+    /// Outside of Kubernetes: the directory of the file that remembers that Bootstrap is done, if there is a place for it
+    /// that lasts. Not created yet.
+    pub state_directory: Option<PathBuf>,
+    /// The name of the pod or the machine, to be remembered with it.
+    pub host_name: Option<String>,
+}
+
+impl BootstrapSettings {
+    /// Reads everything, and collects what is wrong.
+    pub fn read(reader: &mut Reader<'_>) -> Self {
+        let backend = Backend::read(reader);
+        let KeySettings { quorum, keepers } = KeySettings::read(reader, backend);
+        let in_kubernetes = reader.is_set(&table::KUBERNETES_SERVICE_HOST)
+            && reader.is_set(&table::KUBERNETES_SERVICE_PORT);
+        Self {
+            identity: IdentitySettings::read(reader),
+            client: HttpClientSettings::read(reader),
+            log: LogSettings::read(reader),
+            api_url: reader.url(&table::SPIKE_NEXUS_API_URL),
+            backend,
+            quorum,
+            keepers,
+            force: reader.flag(&table::SPIKE_BOOTSTRAP_FORCE),
+            timeout: reader.time_limit(&table::SPIKE_BOOTSTRAP_TIMEOUT),
+            keeper_timeout: reader.time_limit(&table::SPIKE_BOOTSTRAP_KEEPER_TIMEOUT),
+            keeper_attempts: reader.count(&table::SPIKE_BOOTSTRAP_KEEPER_MAX_RETRIES),
+            retry_initial_interval: reader
+                .duration(&table::SPIKE_BOOTSTRAP_KEEPER_RETRY_INITIAL_INTERVAL),
+            retry_max_interval: reader.duration(&table::SPIKE_BOOTSTRAP_KEEPER_RETRY_MAX_INTERVAL),
+            verification_timeout: reader
+                .time_limit(&table::SPIKE_BOOTSTRAP_INIT_VERIFICATION_TIMEOUT),
+            config_map: reader.word(&table::SPIKE_BOOTSTRAP_CONFIGMAP_NAME, object_name),
+            in_kubernetes,
+            state_directory: if in_kubernetes { None } else { state_directory(reader) },
+            host_name: reader.any_text(&table::HOSTNAME),
+        }
+    }
+
+    /// The settings, and the problems that do not keep Bootstrap from starting.
+    ///
+    /// # Errors
+    /// [`spike_config::ConfigError`] with all problems, where at least one is fatal.
+    pub fn load(environment: &Environment) -> Loaded<Self> {
+        load(environment, Process::Bootstrap, Self::read)
+    }
+}
+
+/// A configured directory must be good. Nobody asked for the default one: where it is not, Bootstrap goes without.
+fn state_directory(reader: &mut Reader<'_>) -> Option<PathBuf> {
+    let variable = &table::SPIKE_BOOTSTRAP_STATE_DIR;
+    let directory = if reader.is_set(variable) {
+        reader.directory(variable, "bootstrap")
+    } else {
+        reader.directory_choice(variable, "bootstrap").resolve().ok()
+    };
+    // What is in /tmp does not last.
+    directory
+        .filter(|directory| directory.origin != Origin::Temporary)
+        .map(|directory| directory.path)
+}
+
+/// A DNS subdomain of RFC 1123, which is what Kubernetes takes for the name of a ConfigMap.
+fn object_name(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let label = |label: &str| {
+        label.starts_with(plain)
+            && label.ends_with(plain)
+            && label.chars().all(|c| plain(c) || c == '-')
+    };
+    (text.len() <= 253 && text.split('.').all(label)).then(|| text.to_owned())
+}

@@ -1,0 +1,91 @@
+//! A connection that is not read for a while.
+
+use std::{
+    pin::Pin,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use tokio::time::Sleep;
+
+/// Until when a connection is not read. What its peer sends meanwhile stays with the operating system, and soon with the
+/// peer: bytes that are not read cost nothing to decrypt, to parse and to answer.
+#[derive(Debug)]
+pub struct Pause {
+    opened: Instant,
+    /// In milliseconds since the connection was opened; 0 while it is read.
+    until: AtomicU64,
+}
+
+impl Pause {
+    /// A connection that is read.
+    pub fn none() -> Self {
+        Self { opened: Instant::now(), until: AtomicU64::new(0) }
+    }
+
+    /// From now on the connection is not read for `time`.
+    pub fn begin(&self, time: Duration) {
+        let until = self.opened.elapsed() + time;
+        self.until.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Whether the connection is not read at the moment.
+    pub fn is_on(&self) -> bool {
+        self.end().is_some()
+    }
+
+    /// The end of the pause, while there is one.
+    fn end(&self) -> Option<Instant> {
+        let until = match self.until.load(Relaxed) {
+            0 => return None,
+            until => self.opened + Duration::from_millis(until),
+        };
+        if until > Instant::now() {
+            return Some(until);
+        }
+        self.until.store(0, Relaxed);
+        None
+    }
+}
+
+/// Waits for the end of a [`Pause`]. It has a timer only while there is one.
+#[derive(Debug, Default)]
+pub struct Paused(Option<Pin<Box<Sleep>>>);
+
+impl Paused {
+    /// Ready while the connection may be read.
+    pub fn poll_over(&mut self, pause: &Pause, context: &mut Context<'_>) -> Poll<()> {
+        while let Some(end) = pause.end() {
+            let end = end.into();
+            let timer = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+            if timer.deadline() != end {
+                timer.as_mut().reset(end);
+            }
+            ready!(timer.as_mut().poll(context));
+        }
+        self.0 = None;
+        Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pause_ends_by_itself_and_wakes_whoever_waits() {
+        let (pause, mut paused) = (Pause::none(), Paused::default());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(paused.poll_over(&pause, &mut context).is_ready());
+        pause.begin(Duration::from_millis(20));
+        assert!(paused.poll_over(&pause, &mut context).is_pending());
+        pause.begin(Duration::from_millis(40));
+        std::future::poll_fn(|context| paused.poll_over(&pause, context)).await;
+        assert!(pause.opened.elapsed() >= Duration::from_millis(40));
+        assert!(paused.poll_over(&pause, &mut context).is_ready());
+        assert!(paused.0.is_none(), "no timer is kept");
+    }
+}

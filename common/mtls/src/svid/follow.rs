@@ -1,0 +1,185 @@
+//! The task that follows the Workload API: it opens the stream, takes what comes, and tries again when it ends.
+
+use std::{sync::Arc, time::Duration};
+
+use spike_config::{EndpointError, EndpointSocket};
+
+use super::{
+    BundleFault, Material, MaterialError, Visibility,
+    message::{self, FetchError},
+    source::Shared,
+    visibility::Attestation,
+};
+use crate::{clock, retry::Backoff};
+
+/// The pause after the first failure, and the longest pause between two tries.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// How long a process that holds keys is visible, waiting for the agent's answer.
+const EXPOSED: Duration = Duration::from_secs(10);
+
+/// One failed try, in words for a person.
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    #[error("{0} is not an address of a Workload API: {1}")]
+    Address(String, #[source] EndpointError),
+    #[error("{}", innermost(.0))]
+    Connect(#[source] tonic::transport::Error),
+    /// The agent does not know who this process is.
+    #[error("{0}")]
+    Refused(String),
+    #[error("the agent gave this process another SPIFFE ID, {0}, than before")]
+    OtherIdentity(String),
+    #[error("the agent answered {0:?}: {1}")]
+    Status(tonic::Code, String),
+    #[error("the agent did not answer within {EXPOSED:?}, in which it could look at this process")]
+    Silent,
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+    #[error("the agent ended the stream")]
+    Ended,
+}
+
+/// What SPIRE says to a process for which it finds no registration entry.
+const NO_IDENTITY: &str = "no identity issued";
+
+impl FollowError {
+    /// Whether the agent may decide otherwise when it can see more of this process.
+    const fn refused(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::OtherIdentity(_))
+    }
+}
+
+/// Follows the Workload API at `endpoint` for ever.
+pub(super) async fn follow(endpoint: String, visibility: Visibility, shared: Arc<Shared>) {
+    let mut backoff = Backoff::new(BACKOFF.0, BACKOFF.1);
+    let mut attestation = Attestation::new(visibility);
+    loop {
+        attestation.before_try(shared.current().is_some());
+        let error = follow_once(&endpoint, &shared, &mut backoff, &mut attestation).await;
+        attestation.failed(error.refused(), shared.current().is_some());
+        let first_of_its_kind = shared.was_well();
+        shared.lost(&error.to_string(), clock::now());
+        let pause = backoff.pause();
+        if first_of_its_kind {
+            tracing::warn!(endpoint, reason = %error, "lost the SPIFFE Workload API, will try again");
+        } else {
+            tracing::debug!(endpoint, reason = %error, "no SPIFFE Workload API yet");
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Opens one stream and takes from it until it ends; it always ends with a reason.
+async fn follow_once(
+    endpoint: &str,
+    shared: &Shared,
+    backoff: &mut Backoff,
+    attestation: &mut Attestation,
+) -> FollowError {
+    let socket: EndpointSocket = match endpoint.parse() {
+        Ok(socket) => socket,
+        Err(error) => return FollowError::Address(endpoint.to_owned(), error),
+    };
+    let first = async {
+        let mut stream = message::fetch(socket.address()).await?;
+        let answer = stream.message().await;
+        Ok((stream, answer))
+    };
+    let first = if attestation.exposed() {
+        match tokio::time::timeout(EXPOSED, first).await {
+            Ok(first) => first,
+            Err(_) => return FollowError::Silent,
+        }
+    } else {
+        first.await
+    };
+    let (mut stream, mut answer) = match first {
+        Ok(first) => first,
+        Err(FetchError::Connect(error)) => return FollowError::Connect(error),
+        Err(FetchError::Refused(status)) => return from_status(&status, attestation),
+    };
+    loop {
+        let response = match answer {
+            Ok(Some(response)) => response,
+            Ok(None) => return FollowError::Ended,
+            Err(status) => return from_status(&status, attestation),
+        };
+        // Before anything else: the answer has a private key in it.
+        attestation.hide();
+        let material = match Material::from_response(&response) {
+            Ok(material) => material,
+            Err(error) => return error.into(),
+        };
+        drop(response);
+        if attestation.can_show_more() && is_another(shared, &material) {
+            return FollowError::OtherIdentity(material.id().to_string());
+        }
+        attestation.accepted();
+        tracing::info!(id = %material.id(), not_after = %material.not_after(), "new X.509-SVID");
+        let before = shared.current();
+        report_faults(before.as_deref().map_or(&[], Material::bundle_faults), &material);
+        shared.adopt(material, clock::now());
+        backoff.reset();
+        answer = stream.message().await;
+    }
+}
+
+fn from_status(status: &tonic::Status, attestation: &Attestation) -> FollowError {
+    match status.code() {
+        tonic::Code::PermissionDenied => {
+            FollowError::Refused(refusal(status.message(), attestation.hidden()))
+        }
+        code => FollowError::Status(code, status.message().escape_debug().take(256).collect()),
+    }
+}
+
+/// Why the agent may have refused this process, with its words where they are not the usual ones.
+fn refusal(message: &str, hidden: bool) -> String {
+    let words = if message.contains(NO_IDENTITY) {
+        String::new()
+    } else {
+        format!(" It says: {}", message.escape_debug().take(256).collect::<String>())
+    };
+    let cause = if hidden {
+        "This process hides its executable from an agent that is not root"
+    } else {
+        "An agent that is not root cannot see the executable of another user's process"
+    };
+    format!(
+        "the agent has no identity for this process: is there a registration entry whose selectors match it?{words} ({cause})"
+    )
+}
+
+/// Whether the agent took this process for another than before: it may have seen too little of it.
+fn is_another(shared: &Shared, material: &Material) -> bool {
+    shared.current().is_some_and(|before| before.id() != material.id())
+}
+
+/// Logs what is wrong with the bundles, once for each change.
+fn report_faults(before: &[BundleFault], material: &Material) {
+    let faults = material.bundle_faults();
+    if faults == before {
+        return;
+    }
+    for fault in faults.iter().filter(|fault| !before.contains(fault)) {
+        tracing::warn!(
+            trust_domain = fault.trust_domain(),
+            reason = %fault,
+            "a trust bundle of the Workload API cannot be used as sent"
+        );
+    }
+    if faults.is_empty() {
+        tracing::warn!("every trust bundle of the Workload API can be used again");
+    }
+}
+
+/// The innermost cause beside the outermost: "transport error" alone helps nobody.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let (outer, inner) = (error.to_string(), cause.to_string());
+    if outer.contains(&inner) { outer } else { format!("{outer}: {inner}") }
+}

@@ -1,0 +1,122 @@
+//! The part of the SPIFFE Workload API that is used here: one streaming call and its messages.
+//!
+//! The messages are those of `workload.proto` (`X509SVIDRequest`, `X509SVIDResponse`, `X509SVID`), with two differences
+//! that do not change the encoding. Fields that are not read are left out. What may come from a foreign trust domain is
+//! declared as bytes, so that nothing in it can make the decoding of the whole message fail.
+
+use http::uri::PathAndQuery;
+use hyper_util::rt::TokioIo;
+use prost::bytes::Bytes;
+use tokio::net::{TcpStream, UnixStream};
+use tonic::{
+    Request, Status, Streaming,
+    client::Grpc,
+    metadata::MetadataValue,
+    transport::{Channel, Endpoint, Uri},
+};
+use tonic_prost::ProstCodec;
+
+use spike_config::EndpointAddress;
+
+/// The call that streams SVIDs and bundles.
+const FETCH: &str = "/SpiffeWorkloadAPI/FetchX509SVID";
+
+/// The header that shows that a request was not smuggled in through a proxy (SPIFFE Workload Endpoint, section 4.1).
+const SECURITY_HEADER: &str = "workload.spiffe.io";
+
+/// The largest message that is taken, in bytes. The usual 4 MiB of gRPC would let one large foreign bundle stop all.
+const MAX_MESSAGE: usize = 32 * 1024 * 1024;
+
+/// The request has no parameters.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub(super) struct X509SvidRequest {}
+
+/// Everything that the agent knows for this process, as of one moment.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(super) struct X509SvidResponse {
+    /// The SVIDs; the first one is the one to use.
+    #[prost(message, repeated, tag = "1")]
+    pub(super) svids: Vec<X509Svid>,
+    /// The bundles of foreign trust domains. A protobuf map is encoded as a list of such entries.
+    #[prost(message, repeated, tag = "3")]
+    pub(super) federated_bundles: Vec<FederatedBundle>,
+}
+
+/// One SVID and the bundle of its trust domain.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+#[prost(skip_debug)]
+pub(super) struct X509Svid {
+    /// The chain, leaf first: DER, one certificate after the other.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) chain: Bytes,
+    /// The private key, PKCS#8 DER.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) key: Bytes,
+    /// The authorities: DER, one certificate after the other.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(super) bundle: Bytes,
+}
+
+/// The bundle of one foreign trust domain.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(super) struct FederatedBundle {
+    /// The SPIFFE ID of the trust domain, `spiffe://example.org`.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) trust_domain: Bytes,
+    /// The authorities: DER, one certificate after the other.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) bundle: Bytes,
+}
+
+impl std::fmt::Debug for X509Svid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("X509Svid").finish_non_exhaustive()
+    }
+}
+
+/// Why the stream could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FetchError {
+    /// The socket cannot be reached, or does not speak HTTP/2.
+    #[error("cannot connect to the agent")]
+    Connect(#[source] tonic::transport::Error),
+    /// The agent answered with an error.
+    #[error("the agent refused the call: {}", .0.message())]
+    Refused(Status),
+}
+
+/// Connects to the agent and asks for the stream.
+pub(super) async fn fetch(
+    address: &EndpointAddress,
+) -> Result<Streaming<X509SvidResponse>, FetchError> {
+    let channel = connect(address.clone()).await.map_err(FetchError::Connect)?;
+    let mut client = Grpc::new(channel).max_decoding_message_size(MAX_MESSAGE);
+    if let Err(error) = client.ready().await {
+        return Err(FetchError::Connect(error));
+    }
+    let mut request = Request::new(X509SvidRequest {});
+    request.metadata_mut().insert(SECURITY_HEADER, MetadataValue::from_static("true"));
+    let codec = ProstCodec::<X509SvidRequest, X509SvidResponse>::default();
+    let answer = client.server_streaming(request, PathAndQuery::from_static(FETCH), codec).await;
+    answer.map(tonic::Response::into_inner).map_err(FetchError::Refused)
+}
+
+/// The URI only fills the `:authority` of the requests; where to connect is in `address`.
+async fn connect(address: EndpointAddress) -> Result<Channel, tonic::transport::Error> {
+    let endpoint = Endpoint::from_static("http://localhost");
+    match address {
+        EndpointAddress::Unix(path) => {
+            let dial = tower::service_fn(move |_: Uri| {
+                let path = path.clone();
+                async move { UnixStream::connect(path).await.map(TokioIo::new) }
+            });
+            endpoint.connect_with_connector(dial).await
+        }
+        EndpointAddress::Tcp(address) => {
+            let dial = tower::service_fn(move |_: Uri| async move {
+                TcpStream::connect(address).await.map(TokioIo::new)
+            });
+            endpoint.connect_with_connector(dial).await
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What the TLS library says, in words. Its own texts are the names of its types.
+
+use std::io;
+
+use rustls::{AlertDescription, CertificateError, Error};
+
+use super::peer::PeerError;
+
+/// An error of a handshake that a person can read. A [`PeerError`] in it stays one.
+pub fn of_handshake(error: io::Error) -> io::Error {
+    let kind = error.kind();
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::InvalidCertificate(CertificateError::Other(other))) => {
+            match other.0.downcast_ref::<PeerError>() {
+                Some(refused) => io::Error::new(kind, refused.clone()),
+                None => io::Error::new(kind, other.0.to_string()),
+            }
+        }
+        Some(tls) => io::Error::new(kind, of_tls(tls)),
+        None if kind == io::ErrorKind::UnexpectedEof => {
+            io::Error::new(kind, "the other end closed the connection")
+        }
+        None => error,
+    }
+}
+
+/// The same for whatever broke a connection later on.
+pub(crate) fn of_cause(cause: &(dyn std::error::Error + 'static)) -> String {
+    // An error of input or output that has another in it does not count it among its causes.
+    let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let tls = inner.map_or_else(|| cause.downcast_ref(), |inner| inner.downcast_ref());
+    tls.map_or_else(|| cause.to_string(), of_tls)
+}
+
+fn of_tls(error: &Error) -> String {
+    match error {
+        Error::AlertReceived(alert) => of_alert(*alert),
+        Error::InvalidMessage(_) => "what came back is not TLS".to_owned(),
+        Error::PeerIncompatible(_) => {
+            "both ends have no version or algorithm of TLS in common".to_owned()
+        }
+        Error::NoCertificatesPresented => "the other end shows no certificate".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn of_alert(alert: AlertDescription) -> String {
+    use AlertDescription as Alert;
+    let number = u8::from(alert);
+    match alert {
+        Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::CertificateRequired
+        | Alert::UnknownCA
+        | Alert::AccessDenied => {
+            format!(
+                "the other end does not accept the certificate of this process (TLS alert {number})"
+            )
+        }
+        Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity => {
+            format!("both ends have no version or algorithm of TLS in common (TLS alert {number})")
+        }
+        _ => format!("the other end broke off (TLS alert {number})"),
+    }
+}
+
+/// Why a chain of certificates does not lead from a leaf to an authority.
+pub(crate) fn of_chain(error: &webpki::Error) -> String {
+    let text = match error {
+        // Two authorities may have one name, as those of all SPIRE servers have; then only the signature differs.
+        webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
+            "no authority that this process trusts for its trust domain has signed it: is it of another CA, or is the trust bundle of one end an old one?"
+        }
+        webpki::Error::CertExpired { .. } => {
+            "an authority between it and the trust bundle has expired: is the clock right?"
+        }
+        webpki::Error::CertNotValidYet { .. } => {
+            "an authority between it and the trust bundle is not valid yet: is the clock right?"
+        }
+        other => {
+            let name = format!("{other:?}");
+            let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+            return format!("it breaks a rule of X.509 ({name})");
+        }
+    };
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::OtherError;
+
+    use super::*;
+
+    #[test]
+    fn a_refused_peer_is_named_and_can_still_be_told_from_others() {
+        let refused = PeerError::Refused("spiffe://example.org/app".to_owned());
+        let other = CertificateError::Other(OtherError(Arc::new(refused.clone())));
+        let error = io::Error::new(io::ErrorKind::InvalidData, Error::InvalidCertificate(other));
+        let told = of_handshake(error);
+        assert_eq!(told.to_string(), "spiffe://example.org/app is not accepted here");
+        let inner = told.get_ref().and_then(|inner| inner.downcast_ref::<PeerError>());
+        assert_eq!(inner, Some(&refused));
+    }
+
+    #[test]
+    fn no_text_is_a_dump_of_a_type() {
+        let tls = [
+            Error::AlertReceived(AlertDescription::CertificateUnknown),
+            Error::AlertReceived(AlertDescription::HandshakeFailure),
+            Error::AlertReceived(AlertDescription::InternalError),
+            Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType),
+            Error::PeerIncompatible(rustls::PeerIncompatible::NoCipherSuitesInCommon),
+            Error::NoCertificatesPresented,
+        ];
+        let chains = [
+            webpki::Error::UnknownIssuer,
+            webpki::Error::BadDer,
+            webpki::Error::CertExpired {
+                time: rustls::pki_types::UnixTime::since_unix_epoch(std::time::Duration::ZERO),
+                not_after: rustls::pki_types::UnixTime::since_unix_epoch(std::time::Duration::ZERO),
+            },
+        ];
+        let told = tls.iter().map(of_tls).chain(chains.iter().map(of_chain));
+        for text in told {
+            assert!(!text.contains('{') && !text.contains("::") && text.contains(' '), "{text}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Whether what was read is what had been sent, for tests and fuzz targets: secrets have no such comparison of their own.
+
+use std::collections::BTreeMap;
+
+use time::{OffsetDateTime, UtcOffset};
+
+use super::super::shard::Shard;
+use super::super::timestamp::ZERO_TIME;
+use super::Object;
+use super::values::{SecretBytes, SecretText, SecretValues};
+
+/// A value of a field.
+pub(crate) trait Same {
+    /// Whether `again` is what `self` becomes by being sent.
+    fn same(&self, again: &Self) -> bool;
+}
+
+impl<T: Object> Same for T {
+    fn same(&self, again: &Self) -> bool {
+        self.same_fields(again)
+    }
+}
+
+macro_rules! equal {
+    ($($type:ty)*) => { $(
+        impl Same for $type {
+            fn same(&self, again: &Self) -> bool {
+                self == again
+            }
+        }
+    )* };
+}
+
+equal! { bool i64 u8 u16 u32 u64 usize String }
+
+/// A time is sent in UTC, where it may be one of a year that RFC 3339 cannot name.
+impl Same for OffsetDateTime {
+    fn same(&self, again: &Self) -> bool {
+        let utc = self.checked_to_offset(UtcOffset::UTC);
+        utc.filter(|utc| (0..=9999).contains(&utc.year())).unwrap_or(ZERO_TIME) == *again
+    }
+}
+
+impl<T: Same> Same for Option<T> {
+    fn same(&self, again: &Self) -> bool {
+        match (self, again) {
+            (Some(left), Some(right)) => left.same(right),
+            (left, right) => left.is_none() && right.is_none(),
+        }
+    }
+}
+
+impl<T: Same> Same for Vec<T> {
+    fn same(&self, again: &Self) -> bool {
+        self.len() == again.len() && self.iter().zip(again).all(|(left, right)| left.same(right))
+    }
+}
+
+impl<T: Same> Same for BTreeMap<i64, T> {
+    fn same(&self, again: &Self) -> bool {
+        self.keys().eq(again.keys())
+            && self.values().zip(again.values()).all(|(left, right)| left.same(right))
+    }
+}
+
+impl Same for SecretBytes {
+    fn same(&self, again: &Self) -> bool {
+        self.expose_secret() == again.expose_secret()
+    }
+}
+
+impl Same for SecretValues {
+    fn same(&self, again: &Self) -> bool {
+        let values = |values: &Self| -> Vec<_> {
+            values.iter().map(|(_, value)| SecretText::expose_secret(value).to_owned()).collect()
+        };
+        self.names().eq(again.names()) && values(self) == values(again)
+    }
+}
+
+/// A short share is filled up and a long one cut, so that what is sent is always whole.
+impl Same for Shard {
+    fn same(&self, again: &Self) -> bool {
+        self.expose_secret() == again.expose_secret() && again.is_whole()
+    }
+}

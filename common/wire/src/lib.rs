@@ -1,0 +1,101 @@
+//! The wire: paths, actions and JSON bodies of every route of Nexus and Keeper.
+//!
+//! Owned here: which request means which operation ([`Operation`], [`KeeperOperation`]), the body of each request and
+//! answer in both directions, the error bodies. Daemons decode requests and encode answers, clients the reverse, so each
+//! body has one definition.
+//!
+//! Left to others: connections and headers (`spike-mtls`, the daemons' routes), who may do what, the order of checks, and
+//! whether a share or a pattern is any good. Decoding checks the *form* of a body only, since upstream answers 400 for
+//! a malformed body before it authorizes, and validates fields after (wire-api 4.3).
+//!
+//! Each body is declared once, with the macro of `body`: its fields and their keys. Bodies are read as Go's
+//! `encoding/json` reads them (wire-api 4.2); what that means in detail is said in `go_json`.
+//!
+//! This is the only crate that turns a secret into JSON: into buffers that are sized before they are filled and wiped
+//! when the last reference goes.
+
+#[macro_use]
+mod body;
+
+mod bootstrap;
+mod cipher;
+mod empty;
+mod error;
+mod explain;
+mod go_json;
+mod keeper;
+mod metadata;
+mod not_ready;
+mod operation;
+mod operator;
+mod percent;
+mod policy;
+mod secret;
+mod shard;
+mod status;
+mod store_status;
+mod stream;
+mod target;
+mod timestamp;
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub use body::{Body, BodyKind};
+pub use bootstrap::{VerifyRequest, VerifyResponse};
+pub use cipher::{DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse};
+pub use empty::{EmptyRequest, EmptyResponse};
+pub use error::{
+    ErrorCode, ErrorReply, PeerErrorCode, ReplyError, fallback_error_body,
+    fallback_error_body_with_reason,
+};
+pub use explain::{
+    ExplainRequest, ExplainResponse, Grantee, LintFinding, LintResponse, NearMiss, WhoCanRequest,
+    WhoCanResponse,
+};
+pub use go_json::{JsonError, MAX_DEPTH, SecretBytes, SecretText, SecretValues};
+pub use keeper::{ContributeRequest, KeeperStatusResponse, ShardResponse};
+pub use metadata::{
+    SecretMetadata, SecretMetadataRequest, SecretMetadataResponse, VersionMetadata,
+};
+pub use not_ready::NotReady;
+pub use operation::{KeeperOperation, Operation};
+pub use operator::{RecoverResponse, RestoreRequest, RestoreResponse};
+pub use percent::percent_decoded;
+pub use policy::{
+    Policy, PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest,
+    PolicyPutResponse,
+};
+pub use secret::{
+    SecretGetRequest, SecretGetResponse, SecretListRequest, SecretListResponse, SecretPutRequest,
+    SecretVersionsRequest,
+};
+pub use shard::{SHARD_LEN, Shard};
+pub use status::{DataKind, KeeperStatus, KeeperStatusKind, StatusResponse, SurveyResponse};
+pub use store_status::{ImportStatus, StoreStatus};
+pub use stream::{
+    DECRYPTION_FAILED, NONCE_LEN, STREAM_CONTENT_TYPE, STREAM_HEADER_LEN, StreamCiphertext,
+    WRITTEN_VERSION, is_readable_version,
+};
+pub use target::{clean_path, decode_path};
+pub use timestamp::{ZERO_TIME, format_timestamp, parse_timestamp};
+
+/// Every body, and every part of one, as it is declared.
+#[cfg(any(test, feature = "fuzzing"))]
+pub fn bodies() -> impl Iterator<Item = &'static Body> {
+    let declared = [
+        bootstrap::BODIES,
+        cipher::BODIES,
+        empty::BODIES,
+        explain::BODIES,
+        keeper::BODIES,
+        metadata::BODIES,
+        operator::BODIES,
+        policy::BODIES,
+        secret::BODIES,
+        status::BODIES,
+        store_status::BODIES,
+    ];
+    declared.into_iter().flatten()
+}
