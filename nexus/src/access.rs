@@ -1,6 +1,6 @@
 //! Who may do what, and the only maker of a [`Grant`].
 //!
-//! Every operation has a [`Rule`]; there is no default. Whatever reads or changes anything takes a `&Grant`, so that a
+//! Every operation has a [`Rule`] in the table of operations; there is no default. Whatever reads or changes anything takes a `&Grant`, so that a
 //! route that forgets to ask does not compile. The rules are those of wire-api 5.3: built-in roles first, then policies.
 
 use std::{borrow::Cow, sync::Arc};
@@ -8,64 +8,15 @@ use std::{borrow::Cow, sync::Arc};
 use spike_common::{
     identity::{Role, TrustRootsByRole},
     mtls::Peer,
-    wire::Operation,
+    wire::{Operation, Rule},
 };
 
 use crate::{
     error::Error,
-    policy::{ACL_PATH, CIPHER_PATH, Decision, Permission, ReservedRule, SECRET_PATH},
+    policy::{Decision, Permission, ReservedRule},
     seal::Seal,
     secret::SecretPath,
 };
-
-/// Who may use an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
-    /// The superuser, and whom a policy gives this permission on the path that is asked for. Never a lite workload.
-    OnThePath(Permission),
-    /// The superuser, and whom a policy gives this permission on this system path. Never a lite workload.
-    OnSystemPath(Permission, &'static str),
-    /// As [`Rule::OnSystemPath`] for all names; otherwise those names on which a policy gives this permission.
-    Names(Permission, &'static str),
-    /// As [`Rule::OnSystemPath`], and lite workloads.
-    Cipher(Permission, &'static str),
-    /// The recover role only. No policy can grant it, nor the rest.
-    Recover,
-    /// The restore role only.
-    Restore,
-    /// Bootstrap only.
-    Bootstrap,
-    /// Any of the operator's roles.
-    Operator,
-}
-
-impl Rule {
-    /// The rule of an operation. A new operation does not compile without one.
-    pub const fn of(operation: Operation) -> Self {
-        match operation {
-            Operation::SecretPut | Operation::SecretDelete | Operation::SecretUndelete => {
-                Self::OnThePath(Permission::Write)
-            }
-            Operation::SecretGet | Operation::SecretMetadata => Self::OnThePath(Permission::Read),
-            Operation::SecretList => Self::Names(Permission::List, SECRET_PATH),
-            Operation::PolicyPut | Operation::PolicyDelete => {
-                Self::OnSystemPath(Permission::Write, ACL_PATH)
-            }
-            Operation::PolicyGet
-            | Operation::PolicyExplain
-            | Operation::PolicyWhoCan
-            | Operation::PolicyLint => Self::OnSystemPath(Permission::Read, ACL_PATH),
-            Operation::PolicyList => Self::OnSystemPath(Permission::List, ACL_PATH),
-            Operation::CipherEncrypt | Operation::CipherDecrypt => {
-                Self::Cipher(Permission::Execute, CIPHER_PATH)
-            }
-            Operation::OperatorRecover => Self::Recover,
-            Operation::OperatorRestore => Self::Restore,
-            Operation::OperatorStatus => Self::Operator,
-            Operation::BootstrapVerify | Operation::BootstrapSurvey => Self::Bootstrap,
-        }
-    }
-}
 
 /// Proof that one request was allowed. Only [`Access`] makes it, and it cannot be kept: it is neither `Clone` nor `Copy`.
 #[derive(Debug)]
@@ -127,19 +78,13 @@ impl Access {
     /// [`Error::Denied`] with a reason for the audit log; the peer learns only that it was denied.
     pub fn authorize(&self, peer: &Peer, operation: Operation, path: &str) -> Result<Grant, Error> {
         let is = |role| self.roots.hold(role, peer.id());
-        let only =
-            |role| if is(role) { Ok(WHOLE) } else { Err(denied(format!("only {role} may"))) };
-        match Rule::of(operation) {
-            Rule::Recover => only(Role::PilotRecover),
-            Rule::Restore => only(Role::PilotRestore),
-            Rule::Bootstrap => only(Role::Bootstrap),
-            Rule::Operator if OPERATORS.into_iter().any(is) => Ok(WHOLE),
-            Rule::Operator => Err(denied("only an operator may".to_owned())),
+        let rule = operation.rule();
+        match rule {
+            Rule::Roles(roles) if roles.iter().copied().any(is) => Ok(WHOLE),
+            Rule::Roles(_) => Err(denied(rule.only())),
             _ if is(Role::PilotSuperuser) => Ok(WHOLE),
             Rule::Cipher(..) if is(Role::LiteWorkload) => Ok(WHOLE),
-            _ if is(Role::LiteWorkload) => {
-                Err(denied("a lite workload may use the cipher and nothing else".to_owned()))
-            }
+            _ if is(Role::LiteWorkload) => Err(denied(rule.only())),
             Rule::OnThePath(wanted) => self.by_policy(peer, path, wanted),
             Rule::OnSystemPath(wanted, system) | Rule::Cipher(wanted, system) => {
                 self.by_policy(peer, system, wanted)
@@ -180,7 +125,6 @@ impl Access {
     }
 }
 
-const OPERATORS: [Role; 3] = [Role::PilotSuperuser, Role::PilotRecover, Role::PilotRestore];
 const WHOLE: Grant = Grant { scope: Scope::Whole };
 
 /// How much of a path the reason of a denial repeats, in characters.

@@ -10,7 +10,7 @@ use spike_common::{
     daemon::chain,
     telemetry::Status,
     wire::{
-        ImportStatus, KeeperStatus, KeeperStatusKind, NotReady, Operation, RecoverResponse,
+        ImportStatus, KeeperStatus, KeeperStatusKind, Needs, NotReady, Operation, RecoverResponse,
         RestoreRequest, RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyRequest,
         VerifyResponse,
     },
@@ -78,30 +78,9 @@ impl KeySource {
 
     /// Whether the backend has this operation: lite keeps neither secrets nor policies (wire-api 3.2).
     pub(crate) const fn has(&self, operation: Operation) -> bool {
-        match operation {
-            Operation::SecretPut
-            | Operation::SecretGet
-            | Operation::SecretDelete
-            | Operation::SecretUndelete
-            | Operation::SecretList
-            | Operation::SecretMetadata
-            | Operation::PolicyPut
-            | Operation::PolicyGet
-            | Operation::PolicyDelete
-            | Operation::PolicyList
-            | Operation::PolicyExplain
-            | Operation::PolicyWhoCan
-            | Operation::PolicyLint => match self {
-                Self::Own => true,
-                Self::Shares(shares) => !matches!(shares.backend, Backend::Lite),
-            },
-            Operation::CipherEncrypt
-            | Operation::CipherDecrypt
-            | Operation::OperatorRecover
-            | Operation::OperatorRestore
-            | Operation::OperatorStatus
-            | Operation::BootstrapVerify
-            | Operation::BootstrapSurvey => true,
+        match (operation.needs(), self) {
+            (Needs::Store, Self::Shares(shares)) => !matches!(shares.backend, Backend::Lite),
+            (Needs::Store, Self::Own) | (Needs::Nothing | Needs::RootKey, _) => true,
         }
     }
 

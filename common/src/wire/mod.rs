@@ -30,6 +30,8 @@ mod operation;
 mod operator;
 mod percent;
 mod policy;
+mod route;
+mod rule;
 pub mod rules;
 mod secret;
 mod shard;
@@ -69,6 +71,7 @@ pub use policy::{
     Policy, PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest,
     PolicyPutResponse,
 };
+pub use rule::{Needs, Rule};
 pub use secret::{
     SecretGetRequest, SecretGetResponse, SecretListRequest, SecretListResponse, SecretPutRequest,
     SecretVersionsRequest,

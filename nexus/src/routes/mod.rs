@@ -22,7 +22,7 @@ use spike_common::{
     },
     mtls::{App, Peer},
     wire::{
-        JsonError, Operation, STREAM_CONTENT_TYPE, fallback_error_body,
+        JsonError, Needs, Operation, STREAM_CONTENT_TYPE, fallback_error_body,
         fallback_error_body_with_reason,
     },
 };
@@ -124,14 +124,13 @@ fn admitted(
     if !exchange.is_post() {
         return Err(Error::NoSuchRoute);
     }
-    let without_a_key = [
-        Operation::OperatorRecover,
-        Operation::OperatorRestore,
-        Operation::OperatorStatus,
-        Operation::BootstrapSurvey,
-    ];
-    let needs_none =
-        without_a_key.iter().any(|operation| exchange.path() == Some(operation.path()));
+    let needs_none = |operation: &Operation| operation.needs() == Needs::Nothing;
+    // Upstream goes by the path alone, so that a wrong action on such a path is no route, and not 503.
+    let is_asked = |operation: &&Operation| exchange.path() == Some(operation.path());
+    let needs_none = match &call {
+        Some(operation) => needs_none(operation),
+        None => Operation::ALL.iter().filter(is_asked).any(needs_none),
+    };
     // A key without data waits for Bootstrap's proof.
     let is_awaited = call == Some(Operation::BootstrapVerify) && nexus.key_source().awaits_proof();
     if !needs_none && !is_awaited {
