@@ -8,9 +8,8 @@ use spike_common::{
     http::{BodyLimits, Frame},
     telemetry::HealthView,
     wire::{
-        self, PolicyNameRequest, PolicyPutRequest, PolicyPutResponse, SecretGetRequest,
-        SecretMetadata, SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest,
-        SecretVersionsRequest, VersionMetadata, rules,
+        self, PolicyPutResponse, SecretMetadata, SecretMetadataResponse, SecretVersionsRequest,
+        VersionMetadata, call, rules,
     },
 };
 use time::OffsetDateTime;
@@ -99,7 +98,8 @@ impl Nexus {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bad path or name, [`Error::Store`].
-    pub async fn put_secret(&self, grant: &Grant, request: &SecretPutRequest) -> Result<(), Error> {
+    pub async fn put_secret(&self, grant: Grant<call::SecretPut>) -> Result<(), Error> {
+        let request = grant.request();
         let path = SecretPath::parse_for_put(request.path.as_str())?;
         // Upstream takes a body without the key for a secret without values: a slip that empties the secret.
         let Some(values) = &request.values else {
@@ -111,7 +111,7 @@ impl Nexus {
             return Err(Error::Invalid { field: "values", reason });
         }
         let values = values.to_json_object();
-        let unsealed = self.seal.granted(grant)?;
+        let unsealed = self.seal.granted(&grant)?;
         unsealed.store()?.put(&path, values, clock::unix_nanos()).await?;
         Ok(())
     }
@@ -122,15 +122,15 @@ impl Nexus {
     /// [`Error::Invalid`] for a bad path, [`Error::NotFound`], [`Error::Store`].
     pub fn get_secret(
         &self,
-        grant: &Grant,
-        request: &SecretGetRequest,
+        grant: Grant<call::SecretGet>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        let request = grant.request();
         let path = SecretPath::parse(request.path.as_str())?;
         let selector = Selector::from(request.version);
         let found = self
             .seal
-            .act(grant, |unsealed| Ok(unsealed.store()?.get_into(&path, selector, out)?))?;
+            .act(&grant, |unsealed| Ok(unsealed.store()?.get_into(&path, selector, out)?))?;
         if found { Ok(()) } else { Err(Error::NotFound) }
     }
 
@@ -138,13 +138,10 @@ impl Nexus {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bad path, [`Error::NotFound`] where there is no such path, [`Error::Store`].
-    pub async fn delete_secret(
-        &self,
-        grant: &Grant,
-        request: &SecretVersionsRequest,
-    ) -> Result<(), Error> {
+    pub async fn delete_secret(&self, grant: Grant<call::SecretDelete>) -> Result<(), Error> {
+        let request = grant.request();
         let path = SecretPath::parse(request.path.as_str())?;
-        let unsealed = self.seal.granted(grant)?;
+        let unsealed = self.seal.granted(&grant)?;
         let found =
             unsealed.store()?.delete(&path, selectors(request), clock::unix_nanos()).await?;
         if found { Ok(()) } else { Err(Error::NotFound) }
@@ -154,13 +151,10 @@ impl Nexus {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bad path, [`Error::NotFound`] where nothing was to revive, [`Error::Store`].
-    pub async fn undelete_secret(
-        &self,
-        grant: &Grant,
-        request: &SecretVersionsRequest,
-    ) -> Result<(), Error> {
+    pub async fn undelete_secret(&self, grant: Grant<call::SecretUndelete>) -> Result<(), Error> {
+        let request = grant.request();
         let path = SecretPath::parse(request.path.as_str())?;
-        let unsealed = self.seal.granted(grant)?;
+        let unsealed = self.seal.granted(&grant)?;
         let store = unsealed.store()?;
         let revived = store.undelete(&path, selectors(request), clock::unix_nanos()).await?;
         if revived { Ok(()) } else { Err(Error::NotFound) }
@@ -173,11 +167,11 @@ impl Nexus {
     /// [`Error::Invalid`] for a bad path, [`Error::NotFound`], [`Error::Store`].
     pub fn secret_metadata(
         &self,
-        grant: &Grant,
-        request: &SecretMetadataRequest,
+        grant: Grant<call::SecretMetadata>,
     ) -> Result<SecretMetadataResponse, Error> {
+        let request = grant.request();
         let path = SecretPath::parse(request.path.as_str())?;
-        let unsealed = self.seal.granted(grant)?;
+        let unsealed = self.seal.granted(&grant)?;
         let history = unsealed.store()?.metadata(&path)?.ok_or(Error::NotFound)?;
         let is_there = if request.include_deleted {
             let mut numbers = history.versions().iter().map(|version| version.number);
@@ -196,9 +190,9 @@ impl Nexus {
     /// [`Error::Invalid`] with field, place and reason; [`Error::PolicyExists`]; [`Error::Store`].
     pub async fn put_policy(
         &self,
-        grant: &Grant,
-        request: &PolicyPutRequest,
+        grant: Grant<call::PolicyPut>,
     ) -> Result<PolicyPutResponse, Error> {
+        let request = grant.request();
         let policy = Policy::validate_new(
             &request.name,
             &request.spiffeid_pattern,
@@ -206,7 +200,7 @@ impl Nexus {
             &request.permissions,
             clock::now(),
         )?;
-        let unsealed = self.seal.granted(grant)?;
+        let unsealed = self.seal.granted(&grant)?;
         let policies = unsealed.policies().ok_or(Error::NoSuchRoute)?;
         policies.set().check_room(&policy)?;
         if policies.put(unsealed.store()?, policy, request.create_only).await? {
@@ -220,13 +214,10 @@ impl Nexus {
     ///
     /// # Errors
     /// [`Error::Invalid`] for what is no name, [`Error::NotFound`] (upstream: 500, F11), [`Error::Store`].
-    pub fn get_policy(
-        &self,
-        grant: &Grant,
-        request: &PolicyNameRequest,
-    ) -> Result<wire::Policy, Error> {
+    pub fn get_policy(&self, grant: Grant<call::PolicyGet>) -> Result<wire::Policy, Error> {
+        let request = grant.request();
         check_name(&request.name)?;
-        let unsealed = self.seal.granted(grant)?;
+        let unsealed = self.seal.granted(&grant)?;
         let stored = unsealed.store()?.policy(&request.name)?.ok_or(Error::NotFound)?;
         Ok(wire::Policy {
             created_at: at(stored.created),
@@ -242,13 +233,10 @@ impl Nexus {
     ///
     /// # Errors
     /// As [`Self::get_policy`].
-    pub async fn delete_policy(
-        &self,
-        grant: &Grant,
-        request: &PolicyNameRequest,
-    ) -> Result<(), Error> {
+    pub async fn delete_policy(&self, grant: Grant<call::PolicyDelete>) -> Result<(), Error> {
+        let request = grant.request();
         check_name(&request.name)?;
-        let unsealed = self.seal.granted(grant)?;
+        let unsealed = self.seal.granted(&grant)?;
         let policies = unsealed.policies().ok_or(Error::NoSuchRoute)?;
         let store = unsealed.store()?;
         let deleted = policies.delete(store, &request.name, clock::unix_nanos()).await?;

@@ -11,8 +11,7 @@ use spike_common::{
     telemetry::Status,
     wire::{
         ImportStatus, KeeperStatus, KeeperStatusKind, Needs, NotReady, Operation, RecoverResponse,
-        RestoreRequest, RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyRequest,
-        VerifyResponse,
+        RestoreRequest, RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyResponse, call,
     },
 };
 use spike_crypto::{
@@ -106,9 +105,12 @@ impl Nexus {
     ///
     /// # Errors
     /// [`Error::NoShares`], [`Error::NothingToRecover`]; [`Error::Store`] where the export cannot be written down.
-    pub async fn recover(&self, grant: &Grant) -> Result<RecoverResponse, Error> {
+    pub async fn recover(
+        &self,
+        grant: Grant<call::OperatorRecover>,
+    ) -> Result<RecoverResponse, Error> {
         let shares = self.key_source().shares()?;
-        let unsealed = self.seal().granted(grant).map_err(|error| match error {
+        let unsealed = self.seal().granted(&grant).map_err(|error| match error {
             Error::NotReady(reason) => Error::NothingToRecover(NotReady::Sealed, reason),
             Error::StoreUnopened(reason) => Error::NothingToRecover(NotReady::Store, reason),
             other => other,
@@ -130,9 +132,9 @@ impl Nexus {
     /// [`Error::NoShares`], [`Error::Invalid`] for what is no share, [`Error::Restore`].
     pub async fn restore(
         &self,
-        _: &Grant,
-        request: &RestoreRequest,
+        grant: Grant<call::OperatorRestore>,
     ) -> Result<RestoreResponse, Error> {
+        let request = grant.request();
         let shares = self.key_source().shares()?;
         let share = share(request, shares.max_index)?;
         let restored = shares.restoration.feed(share, request.more, &shares.keepers).await?;
@@ -155,9 +157,9 @@ impl Nexus {
     /// [`Error::Invalid`] for a wrong length, [`Error::Undecryptable`] for another key.
     pub async fn verify(
         &self,
-        grant: &Grant,
-        request: &VerifyRequest,
+        grant: Grant<call::BootstrapVerify>,
     ) -> Result<VerifyResponse, Error> {
+        let request = grant.request();
         // As long as Nexus is sealed, whatever is sent is answered with that (wire-api 3.2), except for the proof of a key
         // that waits for it.
         if let (Err(sealed), Ok(shares)) = (self.seal().ready(), self.key_source().shares()) {
@@ -186,7 +188,7 @@ impl Nexus {
             let reason = format!("expected at most {limit} bytes ({CIPHERTEXT_LIMIT})");
             return Err(Error::Invalid { field: "ciphertext", reason });
         }
-        let unsealed = self.seal().granted(grant)?;
+        let unsealed = self.seal().granted(&grant)?;
         let cipher = unsealed.cipher().aead();
         let opened = cipher.decrypt(nonce, &request.ciphertext, &AssociatedData::none());
         let Ok(plaintext) = opened else {
@@ -199,7 +201,10 @@ impl Nexus {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::TookTooLong`]. A store that cannot be asked is part of the answer.
-    pub async fn status(self: &Arc<Self>, grant: &Grant) -> Result<StatusResponse, Error> {
+    pub async fn status(
+        self: &Arc<Self>,
+        grant: Grant<call::OperatorStatus>,
+    ) -> Result<StatusResponse, Error> {
         let mut status = StatusResponse {
             version: spike_common::VERSION.to_owned(),
             backend: Backend::Memory.to_string(),
@@ -215,7 +220,7 @@ impl Nexus {
                 tell_of_lapse(keeper, lapse);
             }
         }
-        let unsealed = match self.seal().granted(grant) {
+        let unsealed = match self.seal().granted(&grant) {
             Ok(unsealed) => unsealed,
             Err(error) => {
                 self.tell_of_checks(&mut status);

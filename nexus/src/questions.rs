@@ -3,10 +3,7 @@
 
 use spike_common::{
     identity::{Role, TrustRootsByRole},
-    wire::{
-        ExplainRequest, ExplainResponse, Grantee, LintFinding, LintResponse, NearMiss,
-        WhoCanRequest, WhoCanResponse,
-    },
+    wire::{ExplainResponse, Grantee, LintFinding, LintResponse, NearMiss, WhoCanResponse, call},
 };
 
 use crate::{
@@ -33,13 +30,14 @@ impl Nexus {
     /// [`Error::Busy`], [`Error::TookTooLong`].
     pub async fn explain(
         &self,
-        grant: &Grant,
-        request: ExplainRequest,
+        grant: Grant<call::PolicyExplain>,
     ) -> Result<ExplainResponse, Error> {
+        let unsealed = self.seal().granted(&grant);
+        let request = grant.into_request();
         let wanted = permission(&request.permission)?;
         bounded("spiffeId", &request.spiffe_id, MAX_SPIFFE_ID)?;
         bounded("path", &request.path, SecretPath::MAX_LEN)?;
-        let unsealed = self.seal().granted(grant)?;
+        let unsealed = unsealed?;
         let rule = self.access().reserved();
         let by_role = by_role(self.access().roots(), &request.spiffe_id, &request.path, wanted);
         let work = move |deadline: Deadline| {
@@ -66,14 +64,12 @@ impl Nexus {
     ///
     /// # Errors
     /// As [`Self::explain`].
-    pub async fn who_can(
-        &self,
-        grant: &Grant,
-        request: WhoCanRequest,
-    ) -> Result<WhoCanResponse, Error> {
+    pub async fn who_can(&self, grant: Grant<call::PolicyWhoCan>) -> Result<WhoCanResponse, Error> {
+        let unsealed = self.seal().granted(&grant);
+        let request = grant.into_request();
         let wanted = permission(&request.permission)?;
         bounded("path", &request.path, SecretPath::MAX_LEN)?;
-        let unsealed = self.seal().granted(grant)?;
+        let unsealed = unsealed?;
         let rule = self.access().reserved();
         let roots = self.access().roots();
         let mut roles: Vec<String> =
@@ -99,8 +95,11 @@ impl Nexus {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::TookTooLong`], [`Error::Store`].
-    pub async fn lint_policies(&self, grant: &Grant) -> Result<LintResponse, Error> {
-        let unsealed = self.seal().granted(grant)?;
+    pub async fn lint_policies(
+        &self,
+        grant: Grant<call::PolicyLint>,
+    ) -> Result<LintResponse, Error> {
+        let unsealed = self.seal().granted(&grant)?;
         let rule = self.access().reserved();
         let work = move |deadline: Deadline| {
             let stored = unsealed.store()?.policies()?.policies;

@@ -2,7 +2,7 @@
 
 use spike_common::{
     config::Backend,
-    wire::{DataKind, SurveyResponse},
+    wire::{DataKind, SurveyResponse, call},
 };
 
 use crate::{
@@ -20,7 +20,7 @@ impl Nexus {
     ///
     /// # Errors
     /// None today.
-    pub async fn survey(&self, _: &Grant) -> Result<SurveyResponse, Error> {
+    pub async fn survey(&self, _: Grant<call::BootstrapSurvey>) -> Result<SurveyResponse, Error> {
         let Some(shares) = self.key_source().shares_of_keepers() else {
             return Ok(SurveyResponse {
                 backend: Backend::Memory.to_string(),

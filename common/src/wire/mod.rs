@@ -18,6 +18,7 @@
 mod body;
 
 mod bootstrap;
+pub mod call;
 mod cipher;
 mod empty;
 mod error;
@@ -48,6 +49,7 @@ mod tests;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use body::{Body, BodyKind};
 pub use bootstrap::{VerifyRequest, VerifyResponse};
+pub use call::{Call, Subject};
 pub use cipher::{DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse};
 pub use empty::{EmptyRequest, EmptyResponse};
 pub use error::{

@@ -53,7 +53,7 @@ impl Keepers {
 
     async fn attempt(&self) {
         let _one = self.trying.lock().await;
-        let tried = if self.seal.unsealed().is_ok() { Ok(()) } else { self.try_shares().await };
+        let tried = if self.seal.ready().is_ok() { Ok(()) } else { self.try_shares().await };
         match tried {
             Ok(()) => {
                 *self.collected() = Collected::default();

@@ -1,25 +1,21 @@
 //! Bootstrap: what there is before it makes a key, and N15, by which it makes sure that Nexus has the key that it made.
 
-use spike_common::wire::{EmptyRequest, VerifyRequest};
+use std::sync::Arc;
 
-use super::{HandlerRequest, Outcome};
+use bytes::Bytes;
+use spike_common::wire::{Call, call};
 
-pub(super) async fn verify(request: HandlerRequest<'_>) -> Outcome {
-    request
-        .run(
-            VerifyRequest::decode,
-            |_| None,
-            async |nexus, grant, body| Ok(nexus.verify(grant, &body).await?.encode()),
-        )
-        .await
+use super::Handle;
+use crate::{access::Grant, error::Error, nexus::Nexus};
+
+impl Handle for call::BootstrapVerify {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        Ok(Self::encode_reply(&nexus.verify(grant).await?))
+    }
 }
 
-pub(super) async fn survey(request: HandlerRequest<'_>) -> Outcome {
-    request
-        .run(
-            EmptyRequest::decode,
-            |_| None,
-            async |nexus, grant, _| Ok(nexus.survey(grant).await?.encode()),
-        )
-        .await
+impl Handle for call::BootstrapSurvey {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        Ok(Self::encode_reply(&nexus.survey(grant).await?))
+    }
 }

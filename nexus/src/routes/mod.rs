@@ -22,7 +22,7 @@ use spike_common::{
     },
     mtls::{App, Peer},
     wire::{
-        JsonError, Needs, Operation, STREAM_CONTENT_TYPE, fallback_error_body,
+        Call, Needs, Operation, STREAM_CONTENT_TYPE, call, fallback_error_body,
         fallback_error_body_with_reason,
     },
 };
@@ -74,7 +74,7 @@ impl Service for Nexus {
             HandlerRequest { nexus: self, peer: exchange.peer(), operation, is_stream, body };
         match operation {
             // Nearly every request. It does not carry the room with it that others need.
-            Operation::SecretGet => secret::get(request).await,
+            Operation::SecretGet => request.run::<call::SecretGet>().await,
             _ => Box::pin(dispatch(request)).await,
         }
     }
@@ -144,30 +144,33 @@ fn admitted(
     Ok(operation)
 }
 
+/// Has each operation carried out by the call of its name.
+macro_rules! dispatch {
+    ($request:ident: $( $name:ident, )* ; $( $own:ident by $handler:path, )*) => {
+        match $request.operation {
+            $( Operation::$name => $request.run::<call::$name>().await, )*
+            $( Operation::$own => $handler($request).await, )*
+        }
+    };
+}
+
 /// The whole route table. An operation without a handler does not compile.
 async fn dispatch(request: HandlerRequest<'_>) -> Outcome {
-    match request.operation {
-        Operation::SecretPut => secret::put(request).await,
-        Operation::SecretGet => secret::get(request).await,
-        Operation::SecretDelete => secret::delete(request).await,
-        Operation::SecretUndelete => secret::undelete(request).await,
-        Operation::SecretList => secret::list(request).await,
-        Operation::SecretMetadata => secret::metadata(request).await,
-        Operation::OperatorRecover => operator::recover(request).await,
-        Operation::OperatorRestore => operator::restore(request).await,
-        Operation::OperatorStatus => operator::status(request).await,
-        Operation::BootstrapVerify => bootstrap::verify(request).await,
-        Operation::BootstrapSurvey => bootstrap::survey(request).await,
-        Operation::PolicyPut => policy::put(request).await,
-        Operation::PolicyGet => policy::get(request).await,
-        Operation::PolicyDelete => policy::delete(request).await,
-        Operation::PolicyList => policy::list(request).await,
-        Operation::PolicyExplain => policy::explain(request).await,
-        Operation::PolicyWhoCan => policy::who_can(request).await,
-        Operation::PolicyLint => policy::lint(request).await,
-        Operation::CipherEncrypt => cipher::encrypt(request).await,
-        Operation::CipherDecrypt => cipher::decrypt(request).await,
-    }
+    dispatch!(request:
+        SecretPut, SecretGet, SecretDelete, SecretUndelete, SecretList, SecretMetadata,
+        PolicyPut, PolicyGet, PolicyDelete, PolicyList, PolicyExplain, PolicyWhoCan, PolicyLint,
+        OperatorRecover, OperatorRestore, OperatorStatus, BootstrapVerify, BootstrapSurvey,
+        ; CipherEncrypt by cipher::encrypt, CipherDecrypt by cipher::decrypt,
+    )
+}
+
+/// A call as it is carried out once it is allowed.
+trait Handle: Call + Sized {
+    /// The body of the answer.
+    fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<Self>,
+    ) -> impl Future<Output = Result<Bytes, Error>> + Send;
 }
 
 /// What a handler gets.
@@ -187,40 +190,27 @@ fn is_stream(content_type: &HeaderValue) -> bool {
 
 impl HandlerRequest<'_> {
     /// The order of almost every route (wire-api 4.3): read the whole body, parse it, ask whether the peer may, act.
-    /// `about` names what the request is about: the path that is asked for and written down.
-    fn run<T>(
-        self,
-        decode: impl FnOnce(&[u8]) -> Result<T, JsonError>,
-        about: impl FnOnce(&T) -> Option<String>,
-        act: impl AsyncFnOnce(&Arc<Nexus>, &Grant, T) -> Result<Bytes, Error>,
-    ) -> impl Future<Output = Outcome> {
+    fn run<C: Handle>(self) -> impl Future<Output = Outcome> {
         let limits = self.nexus.body_limits();
-        self.run_within(limits, decode, about, act)
+        self.run_within::<C>(limits)
     }
 
     /// As [`Self::run`], with bounds of its own on the body.
-    fn run_within<T>(
-        self,
-        limits: BodyLimits,
-        decode: impl FnOnce(&[u8]) -> Result<T, JsonError>,
-        about: impl FnOnce(&T) -> Option<String>,
-        act: impl AsyncFnOnce(&Arc<Nexus>, &Grant, T) -> Result<Bytes, Error>,
-    ) -> impl Future<Output = Outcome> {
-        let Self { nexus, peer, operation, body, .. } = self;
+    fn run_within<C: Handle>(self, limits: BodyLimits) -> impl Future<Output = Outcome> {
+        let Self { nexus, peer, body, .. } = self;
         async move {
             let body = match body.read(limits).await {
                 Ok(body) => body,
                 Err(error) => return Outcome::without_subject(error.into()),
             };
-            let request = match decode(&body) {
+            let request = match C::decode(&body) {
                 Ok(request) => request,
                 Err(error) => return Outcome::without_subject(error.into()),
             };
             drop(body);
-            let subject = about(&request);
-            let asked = subject.as_deref().unwrap_or_default();
-            let result = match nexus.access().authorize(peer, operation, asked) {
-                Ok(grant) => act(nexus, &grant, request).await,
+            let subject = C::subject(&request).told();
+            let result = match nexus.access().authorize::<C>(peer, request) {
+                Ok(grant) => C::handle(nexus, grant).await,
                 Err(error) => Err(error),
             };
             Outcome { result: result.map(Reply::ok), subject }

@@ -1,34 +1,27 @@
 //! N13, N14 and the status: what operators do with the root key.
 
-use spike_common::wire::{EmptyRequest, RestoreRequest};
+use std::sync::Arc;
 
-use super::{HandlerRequest, Outcome};
+use bytes::Bytes;
+use spike_common::wire::{Call, call};
 
-pub(super) async fn recover(request: HandlerRequest<'_>) -> Outcome {
-    request
-        .run(
-            EmptyRequest::decode,
-            |_| None,
-            async |nexus, grant, _| Ok(nexus.recover(grant).await?.encode()),
-        )
-        .await
+use super::Handle;
+use crate::{access::Grant, error::Error, nexus::Nexus};
+
+impl Handle for call::OperatorRecover {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        Ok(Self::encode_reply(&nexus.recover(grant).await?))
+    }
 }
 
-pub(super) async fn restore(request: HandlerRequest<'_>) -> Outcome {
-    let about = |body: &RestoreRequest| Some(format!("share {}", body.id));
-    request
-        .run(RestoreRequest::decode, about, async |nexus, grant, body| {
-            Ok(nexus.restore(grant, &body).await?.encode())
-        })
-        .await
+impl Handle for call::OperatorRestore {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        Ok(Self::encode_reply(&nexus.restore(grant).await?))
+    }
 }
 
-pub(super) async fn status(request: HandlerRequest<'_>) -> Outcome {
-    request
-        .run(
-            EmptyRequest::decode,
-            |_| None,
-            async |nexus, grant, _| Ok(nexus.status(grant).await?.encode()),
-        )
-        .await
+impl Handle for call::OperatorStatus {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        Ok(Self::encode_reply(&nexus.status(grant).await?))
+    }
 }

@@ -1,74 +1,52 @@
-//! N7 to N10: policies.
+//! N7 to N10, and questions: policies.
 
-use spike_common::wire::{
-    EmptyRequest, EmptyResponse, ExplainRequest, PolicyListRequest, PolicyNameRequest,
-    PolicyPutRequest, WhoCanRequest,
-};
+use std::sync::Arc;
 
-use super::{HandlerRequest, Outcome};
+use bytes::Bytes;
+use spike_common::wire::{Call, EmptyResponse, call};
 
-pub(super) async fn put(request: HandlerRequest<'_>) -> Outcome {
-    let about = |body: &PolicyPutRequest| Some(body.name.clone());
-    request
-        .run(PolicyPutRequest::decode, about, async |nexus, grant, body| {
-            Ok(nexus.put_policy(grant, &body).await?.encode())
-        })
-        .await
+use super::Handle;
+use crate::{access::Grant, error::Error, nexus::Nexus};
+
+impl Handle for call::PolicyPut {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        Ok(Self::encode_reply(&nexus.put_policy(grant).await?))
+    }
 }
 
-pub(super) async fn get(request: HandlerRequest<'_>) -> Outcome {
-    let about = |body: &PolicyNameRequest| Some(body.name.clone());
-    request
-        .run(PolicyNameRequest::decode, about, async |nexus, grant, body| {
-            Ok(nexus.get_policy(grant, &body)?.encode())
-        })
-        .await
+impl Handle for call::PolicyGet {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        Ok(Self::encode_reply(&nexus.get_policy(grant)?))
+    }
 }
 
-pub(super) async fn delete(request: HandlerRequest<'_>) -> Outcome {
-    let about = |body: &PolicyNameRequest| Some(body.name.clone());
-    request
-        .run(PolicyNameRequest::decode, about, async |nexus, grant, body| {
-            nexus.delete_policy(grant, &body).await?;
-            Ok(EmptyResponse.encode())
-        })
-        .await
+impl Handle for call::PolicyDelete {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        nexus.delete_policy(grant).await?;
+        Ok(Self::encode_reply(&EmptyResponse))
+    }
 }
 
-pub(super) async fn list(request: HandlerRequest<'_>) -> Outcome {
-    request
-        .run(
-            PolicyListRequest::decode,
-            |_| None,
-            async |nexus, grant, body| Ok(nexus.list_policies(grant, body).await?.encode()),
-        )
-        .await
+impl Handle for call::PolicyList {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        Ok(Self::encode_reply(&nexus.list_policies(grant).await?))
+    }
 }
 
-pub(super) async fn explain(request: HandlerRequest<'_>) -> Outcome {
-    let about = |body: &ExplainRequest| Some(body.path.clone());
-    request
-        .run(ExplainRequest::decode, about, async |nexus, grant, body| {
-            Ok(nexus.explain(grant, body).await?.encode())
-        })
-        .await
+impl Handle for call::PolicyExplain {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        Ok(Self::encode_reply(&nexus.explain(grant).await?))
+    }
 }
 
-pub(super) async fn who_can(request: HandlerRequest<'_>) -> Outcome {
-    let about = |body: &WhoCanRequest| Some(body.path.clone());
-    request
-        .run(WhoCanRequest::decode, about, async |nexus, grant, body| {
-            Ok(nexus.who_can(grant, body).await?.encode())
-        })
-        .await
+impl Handle for call::PolicyWhoCan {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        Ok(Self::encode_reply(&nexus.who_can(grant).await?))
+    }
 }
 
-pub(super) async fn lint(request: HandlerRequest<'_>) -> Outcome {
-    request
-        .run(
-            EmptyRequest::decode,
-            |_| None,
-            async |nexus, grant, _| Ok(nexus.lint_policies(grant).await?.encode()),
-        )
-        .await
+impl Handle for call::PolicyLint {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        Ok(Self::encode_reply(&nexus.lint_policies(grant).await?))
+    }
 }

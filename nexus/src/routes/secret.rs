@@ -1,67 +1,49 @@
 //! N1 to N6: secrets.
 
-use spike_common::wire::{
-    EmptyResponse, SecretGetRequest, SecretGetResponse, SecretListRequest, SecretMetadataRequest,
-    SecretPutRequest, SecretVersionsRequest,
-};
+use std::sync::Arc;
 
-use super::{HandlerRequest, Outcome};
+use bytes::Bytes;
+use spike_common::wire::{Call, EmptyResponse, SecretGetResponse, call};
 
-pub(super) async fn put(request: HandlerRequest<'_>) -> Outcome {
-    let about = |body: &SecretPutRequest| Some(body.path.clone());
-    request
-        .run(SecretPutRequest::decode, about, async |nexus, grant, body| {
-            nexus.put_secret(grant, &body).await?;
-            Ok(EmptyResponse.encode())
-        })
-        .await
+use super::Handle;
+use crate::{access::Grant, error::Error, nexus::Nexus};
+
+impl Handle for call::SecretPut {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        nexus.put_secret(grant).await?;
+        Ok(Self::encode_reply(&EmptyResponse))
+    }
 }
 
-pub(super) async fn get(request: HandlerRequest<'_>) -> Outcome {
-    let about = |body: &SecretGetRequest| Some(body.path.clone());
-    request
-        .run(SecretGetRequest::decode, about, async |nexus, grant, body| {
-            // What the store keeps is the JSON object that was put: it goes out as it is.
-            SecretGetResponse::encode_stored(|out| nexus.get_secret(grant, &body, out))
-        })
-        .await
+impl Handle for call::SecretGet {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        // What the store keeps is the JSON object that was put: it goes out as it is.
+        SecretGetResponse::encode_stored(|out| nexus.get_secret(grant, out))
+    }
 }
 
-pub(super) async fn delete(request: HandlerRequest<'_>) -> Outcome {
-    let about = |body: &SecretVersionsRequest| Some(body.path.clone());
-    request
-        .run(SecretVersionsRequest::decode, about, async |nexus, grant, body| {
-            nexus.delete_secret(grant, &body).await?;
-            Ok(EmptyResponse.encode())
-        })
-        .await
+impl Handle for call::SecretDelete {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        nexus.delete_secret(grant).await?;
+        Ok(Self::encode_reply(&EmptyResponse))
+    }
 }
 
-pub(super) async fn undelete(request: HandlerRequest<'_>) -> Outcome {
-    let about = |body: &SecretVersionsRequest| Some(body.path.clone());
-    request
-        .run(SecretVersionsRequest::decode, about, async |nexus, grant, body| {
-            nexus.undelete_secret(grant, &body).await?;
-            Ok(EmptyResponse.encode())
-        })
-        .await
+impl Handle for call::SecretUndelete {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        nexus.undelete_secret(grant).await?;
+        Ok(Self::encode_reply(&EmptyResponse))
+    }
 }
 
-pub(super) async fn list(request: HandlerRequest<'_>) -> Outcome {
-    request
-        .run(
-            SecretListRequest::decode,
-            |_| None,
-            async |nexus, grant, body| Ok(nexus.list_secrets(grant, body).await?.encode()),
-        )
-        .await
+impl Handle for call::SecretList {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        Ok(Self::encode_reply(&nexus.list_secrets(grant).await?))
+    }
 }
 
-pub(super) async fn metadata(request: HandlerRequest<'_>) -> Outcome {
-    let about = |body: &SecretMetadataRequest| Some(body.path.clone());
-    request
-        .run(SecretMetadataRequest::decode, about, async |nexus, grant, body| {
-            Ok(nexus.secret_metadata(grant, &body)?.encode())
-        })
-        .await
+impl Handle for call::SecretMetadata {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        Ok(Self::encode_reply(&nexus.secret_metadata(grant)?))
+    }
 }

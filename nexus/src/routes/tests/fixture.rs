@@ -34,7 +34,7 @@ use crate::{
     policy::ReservedRule,
     quorum::{AdoptError, Adopter, Candidates, Connection, Keepers, Restoration, Timing},
     routes::app,
-    seal::{Seal, Unsealed},
+    seal::{OwnTask, Seal, Unsealed},
     secret::{SecretPath, Selector},
     store::{Home, Options, PolicyText, Store},
 };
@@ -152,7 +152,7 @@ impl Fixture {
 
     /// What is in use, where there is a key.
     pub(super) fn unsealed(&self) -> Option<Arc<Unsealed>> {
-        self.nexus.seal().unsealed().ok()
+        self.nexus.seal().for_own_task(OwnTask::Test).ok()
     }
 }
 
