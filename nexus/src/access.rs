@@ -13,8 +13,8 @@ use spike_common::{
 
 use crate::{
     error::Error,
+    keys::seal::Seal,
     policy::{Decision, Permission, ReservedRule},
-    seal::Seal,
     secret::SecretPath,
 };
 
@@ -195,4 +195,35 @@ fn why_denied(path: &str, wanted: Permission) -> String {
 
 const fn denied(reason: String) -> Error {
     Error::Denied(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// Every source that has a part in carrying out requests.
+    fn sources(directory: &Path, found: &mut Vec<(String, String)>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("tests") {
+                sources(&path, found);
+            } else if path.is_file() {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((path.display().to_string(), text));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_that_carries_out_a_request_reaches_the_keys_as_a_task_of_the_daemon() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut found = Vec::new();
+        for directory in ["serve", "service"] {
+            sources(&root.join(directory), &mut found);
+        }
+        assert!(found.len() > 10, "{found:?}");
+        for (path, text) in found {
+            assert!(!text.contains("OwnTask"), "{path}: only a grant leads to the keys here");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 
-use crate::{nexus::Nexus, seal::OwnTask};
+use crate::{keys::seal::OwnTask, service::Nexus};
 
 /// Of the store that is open; of none while Nexus is sealed.
 #[derive(Debug)]

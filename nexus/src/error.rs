@@ -11,7 +11,9 @@ use spike_common::{
 };
 use spike_crypto::RandomError;
 
-use crate::{policy::PolicyError, quorum::RestoreError, secret::PathError, store::StoreError};
+use crate::{
+    keys::quorum::RestoreError, policy::PolicyError, secret::PathError, store::StoreError,
+};
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use prometheus_client::{
 use spike_common::daemon::chain;
 use time::OffsetDateTime;
 
-use crate::{nexus::Nexus, seal::OwnTask, store::Store};
+use crate::{keys::seal::OwnTask, service::Nexus, store::Store};
 
 /// A transaction that takes longer hangs: every lock is given up after `SPIKE_NEXUS_DB_BUSY_TIMEOUT_MS`, 5 s if nobody
 /// changed it.

@@ -9,11 +9,11 @@ use spike_common::{
 use crate::{
     access::Grant,
     error::Error,
-    long_work::{Deadline, Lane},
-    nexus::Nexus,
     policies::policy_of,
     policy::{Decision, Explanation, Permission, lint},
     secret::SecretPath,
+    service::Nexus,
+    service::long_work::{Deadline, Lane},
 };
 
 /// The longest SPIFFE ID, in bytes: its standard's limit.

@@ -9,7 +9,7 @@ use spike_crypto::{Fingerprint, Quorum, Share, derivation_of};
 use tokio::sync::Mutex;
 
 use super::{AdoptError, Adopter, Candidates, CollectError, Keepers};
-use crate::seal::{OwnTask, Seal};
+use crate::keys::seal::{OwnTask, Seal};
 
 /// How long a restore waits for Keepers to say what they hold: an operator waits for it.
 const COMPARE_LIMIT: Duration = Duration::from_secs(3);

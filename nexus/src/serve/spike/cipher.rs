@@ -10,7 +10,7 @@ use spike_common::{
 };
 
 use super::{Handle, HandlerRequest, Outcome};
-use crate::{access::Grant, error::Error, nexus::Nexus};
+use crate::{access::Grant, error::Error, service::Nexus};
 
 /// What JSON needs besides the bytes: names, version, nonce, and an `algorithm` that nobody looks at.
 const JSON_OVERHEAD: usize = 4096;

@@ -7,7 +7,7 @@ use spike_common::wire::{
 use spike_crypto::{AssociatedData, NONCE_LEN, TAG_LEN};
 use zeroize::Zeroizing;
 
-use crate::{access::Grant, error::Error, nexus::Nexus};
+use crate::{access::Grant, error::Error, service::Nexus};
 
 /// The setting of the limit on ciphertexts.
 pub(crate) const CIPHERTEXT_LIMIT: &str = "SPIKE_NEXUS_CRYPTO_MAX_CIPHERTEXT_SIZE";

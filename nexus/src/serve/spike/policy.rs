@@ -6,7 +6,7 @@ use bytes::Bytes;
 use spike_common::wire::{Call, EmptyResponse, call};
 
 use super::Handle;
-use crate::{access::Grant, error::Error, nexus::Nexus};
+use crate::{access::Grant, error::Error, service::Nexus};
 
 impl Handle for call::PolicyPut {
     async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {

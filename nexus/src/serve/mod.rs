@@ -1,33 +1,22 @@
-//! From a request to an answer: the whole route table, and what is the same for every route.
+//! From a request to an answer: the order of checks, and what is the same for every route. A dialect is a folder here.
 //!
 //! The order is upstream's (wire-api 3.1): unclean path, method, readiness, route, then the handler, which reads, parses,
 //! authorizes, validates and acts. Every request that has a peer ends in one audit line and one count, whatever became
 //! of it.
 
-mod bootstrap;
-mod cipher;
-mod operator;
-mod policy;
-mod secret;
+mod spike;
 
 use std::sync::Arc;
 
-use axum::http::{HeaderValue, StatusCode, header};
-use bytes::Bytes;
+use axum::http::StatusCode;
 use spike_common::{
     daemon::chain,
-    http::{
-        self, Arriving, BodyLimits, Exchange, Frame, FrameError, Names, Reply, Service,
-        class_by_role,
-    },
-    mtls::{App, Peer},
-    wire::{
-        Call, Needs, Operation, STREAM_CONTENT_TYPE, call, fallback_error_body,
-        fallback_error_body_with_reason,
-    },
+    http::{self, Arriving, Exchange, Frame, FrameError, Names, Reply, Service, class_by_role},
+    mtls::App,
+    wire::{Needs, Operation, fallback_error_body, fallback_error_body_with_reason},
 };
 
-use crate::{access::Grant, error::Error, nexus::Nexus};
+use crate::{error::Error, service::Nexus};
 
 /// Everything that Nexus serves over mTLS.
 pub fn app(nexus: &Arc<Nexus>) -> App {
@@ -69,14 +58,7 @@ impl Service for Nexus {
             Ok(operation) => operation,
             Err(error) => return Outcome::without_subject(error),
         };
-        let is_stream = exchange.headers().get(header::CONTENT_TYPE).is_some_and(is_stream);
-        let request =
-            HandlerRequest { nexus: self, peer: exchange.peer(), operation, is_stream, body };
-        match operation {
-            // Nearly every request. It does not carry the room with it that others need.
-            Operation::SecretGet => request.run::<call::SecretGet>().await,
-            _ => Box::pin(dispatch(request)).await,
-        }
+        spike::carry_out(self, exchange, operation, body).await
     }
 
     fn error_reply(operation: Option<Operation>, error: &Error) -> Reply {
@@ -142,80 +124,6 @@ fn admitted(
         nexus.audit().accepts_changes().map_err(Error::Unrecordable)?;
     }
     Ok(operation)
-}
-
-/// Has each operation carried out by the call of its name.
-macro_rules! dispatch {
-    ($request:ident: $( $name:ident, )* ; $( $own:ident by $handler:path, )*) => {
-        match $request.operation {
-            $( Operation::$name => $request.run::<call::$name>().await, )*
-            $( Operation::$own => $handler($request).await, )*
-        }
-    };
-}
-
-/// The whole route table. An operation without a handler does not compile.
-async fn dispatch(request: HandlerRequest<'_>) -> Outcome {
-    dispatch!(request:
-        SecretPut, SecretGet, SecretDelete, SecretUndelete, SecretList, SecretMetadata,
-        PolicyPut, PolicyGet, PolicyDelete, PolicyList, PolicyExplain, PolicyWhoCan, PolicyLint,
-        OperatorRecover, OperatorRestore, OperatorStatus, BootstrapVerify, BootstrapSurvey,
-        ; CipherEncrypt by cipher::encrypt, CipherDecrypt by cipher::decrypt,
-    )
-}
-
-/// A call as it is carried out once it is allowed.
-trait Handle: Call + Sized {
-    /// The body of the answer.
-    fn handle(
-        nexus: &Arc<Nexus>,
-        grant: Grant<Self>,
-    ) -> impl Future<Output = Result<Bytes, Error>> + Send;
-}
-
-/// What a handler gets.
-struct HandlerRequest<'a> {
-    nexus: &'a Arc<Nexus>,
-    peer: &'a Peer,
-    operation: Operation,
-    /// The cipher takes raw bytes for exactly one content type; nobody else looks at it.
-    is_stream: bool,
-    body: &'a mut Arriving,
-}
-
-/// Letter for letter: a parameter, or another case, means JSON.
-fn is_stream(content_type: &HeaderValue) -> bool {
-    content_type.as_bytes() == STREAM_CONTENT_TYPE.as_bytes()
-}
-
-impl HandlerRequest<'_> {
-    /// The order of almost every route (wire-api 4.3): read the whole body, parse it, ask whether the peer may, act.
-    fn run<C: Handle>(self) -> impl Future<Output = Outcome> {
-        let limits = self.nexus.body_limits();
-        self.run_within::<C>(limits)
-    }
-
-    /// As [`Self::run`], with bounds of its own on the body.
-    fn run_within<C: Handle>(self, limits: BodyLimits) -> impl Future<Output = Outcome> {
-        let Self { nexus, peer, body, .. } = self;
-        async move {
-            let body = match body.read(limits).await {
-                Ok(body) => body,
-                Err(error) => return Outcome::without_subject(error.into()),
-            };
-            let request = match C::decode(&body) {
-                Ok(request) => request,
-                Err(error) => return Outcome::without_subject(error.into()),
-            };
-            drop(body);
-            let subject = C::subject(&request).told();
-            let result = match nexus.access().authorize::<C>(peer, request) {
-                Ok(grant) => C::handle(nexus, grant).await,
-                Err(error) => Err(error),
-            };
-            Outcome { result: result.map(Reply::ok), subject }
-        }
-    }
 }
 
 /// Writes a failure to the log as loudly as it deserves, and words it for the audit line.

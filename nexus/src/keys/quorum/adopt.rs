@@ -20,7 +20,7 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::Candidates;
 use crate::{
-    seal::{Hindrance, OwnTask, Seal, Unsealed},
+    keys::seal::{Hindrance, OwnTask, Seal, Unsealed},
     store::{Home, Options, Store, StoreError},
 };
 

@@ -29,13 +29,13 @@ use zeroize::Zeroizing;
 
 use crate::{
     access::Access,
-    nexus::Nexus,
-    operator::{KeySource, Shares},
+    keys::quorum::{AdoptError, Adopter, Candidates, Connection, Keepers, Restoration, Timing},
+    keys::seal::{OwnTask, Seal, Unsealed},
+    keys::{KeySource, Shares},
     policy::ReservedRule,
-    quorum::{AdoptError, Adopter, Candidates, Connection, Keepers, Restoration, Timing},
-    routes::app,
-    seal::{OwnTask, Seal, Unsealed},
     secret::{SecretPath, Selector},
+    serve::app,
+    service::Nexus,
     store::{Home, Options, PolicyText, Store},
 };
 

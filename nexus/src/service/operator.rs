@@ -10,95 +10,24 @@ use spike_common::{
     daemon::chain,
     telemetry::Status,
     wire::{
-        ImportStatus, KeeperStatus, KeeperStatusKind, Needs, NotReady, Operation, RecoverResponse,
-        RestoreRequest, RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyResponse, call,
+        ImportStatus, KeeperStatus, KeeperStatusKind, NotReady, RecoverResponse, RestoreRequest,
+        RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyResponse, call,
     },
 };
-use spike_crypto::{
-    AssociatedData, Derivation, NONCE_LEN, Quorum, Share, ShareIndex, ShareValue, split,
-};
+use spike_crypto::{AssociatedData, Derivation, NONCE_LEN, Share, ShareIndex, ShareValue, split};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     access::Grant,
-    cipher::CIPHERTEXT_LIMIT,
     error::Error,
-    long_work::Lane,
-    nexus::Nexus,
-    quorum::{Adopter, KeeperState, Keepers, Lapse, Restoration, ShareState},
-    store::{Home, NONCES_WERE_REUSED, Store},
+    keys::quorum::{KeeperState, Lapse, ShareState},
+    service::Nexus,
+    service::cipher::CIPHERTEXT_LIMIT,
+    service::long_work::Lane,
+    service::survey::data_at,
+    store::{NONCES_WERE_REUSED, Store},
     store_watch::{import_check, loss_check, read_check, write_check},
-    survey::data_at,
 };
-
-/// Where the root key comes from.
-#[derive(Debug)]
-pub enum KeySource {
-    /// Made at the start, for this process only: the memory backend.
-    Own,
-    /// From the Keepers, or from an operator.
-    Shares(Shares),
-}
-
-/// What it takes to get a root key from shares and to give shares out.
-#[derive(Debug)]
-pub struct Shares {
-    /// The backend: `sqlite` or `lite`.
-    pub backend: Backend,
-    /// How the key is split.
-    pub quorum: Quorum,
-    /// The highest index that an operator may feed.
-    pub max_index: u16,
-    /// Where the data is; `None` for the lite backend, which has none.
-    pub home: Option<Home>,
-    /// The Keepers.
-    pub keepers: Arc<Keepers>,
-    /// What puts a key to use.
-    pub adopter: Arc<Adopter>,
-    /// What operators have fed.
-    pub restoration: Restoration,
-}
-
-impl KeySource {
-    fn shares(&self) -> Result<&Shares, Error> {
-        match self {
-            Self::Own => Err(Error::NoShares),
-            Self::Shares(shares) => Ok(shares),
-        }
-    }
-
-    /// Whether a root key is here that Bootstrap has to prove before it is put to use.
-    pub(crate) fn awaits_proof(&self) -> bool {
-        match self {
-            Self::Own => false,
-            Self::Shares(shares) => shares.adopter.awaits_proof(),
-        }
-    }
-
-    /// Whether the backend has this operation: lite keeps neither secrets nor policies (wire-api 3.2).
-    pub(crate) const fn has(&self, operation: Operation) -> bool {
-        match (operation.needs(), self) {
-            (Needs::Store, Self::Shares(shares)) => !matches!(shares.backend, Backend::Lite),
-            (Needs::Store, Self::Own) | (Needs::Nothing | Needs::RootKey, _) => true,
-        }
-    }
-
-    /// The Keepers, where there are any.
-    pub(crate) const fn keepers(&self) -> Option<&Arc<Keepers>> {
-        match self {
-            Self::Own => None,
-            Self::Shares(shares) => Some(&shares.keepers),
-        }
-    }
-
-    /// What it takes to get the key from shares, where it comes from them.
-    pub(crate) const fn shares_of_keepers(&self) -> Option<&Shares> {
-        match self {
-            Self::Own => None,
-            Self::Shares(shares) => Some(shares),
-        }
-    }
-}
 
 impl Nexus {
     /// N13: every share of the root key, as the Keepers hold them.

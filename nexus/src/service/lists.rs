@@ -7,10 +7,10 @@ use spike_common::wire::{
 use crate::{
     access::Grant,
     error::Error,
-    long_work::{Deadline, Lane},
-    nexus::Nexus,
     policies::Policies,
     policy::{Permission, ReservedRule},
+    service::Nexus,
+    service::long_work::{Deadline, Lane},
     store::{Store, StoredPolicy},
 };
 

@@ -8,9 +8,9 @@ use spike_common::{
 use crate::{
     access::Grant,
     error::Error,
-    nexus::Nexus,
-    operator::keeper_status,
-    quorum::ANSWER_LIMIT,
+    keys::quorum::ANSWER_LIMIT,
+    service::Nexus,
+    service::operator::keeper_status,
     store::{Found, Home, Store},
 };
 

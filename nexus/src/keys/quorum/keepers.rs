@@ -29,7 +29,7 @@ use super::{
     keeper::{CALL_LIMIT, Keeper, within_limit},
     told::Told,
 };
-use crate::seal::{OwnTask, Seal};
+use crate::keys::seal::{OwnTask, Seal};
 
 /// The first pause between two questions to one Keeper while there is no key. It doubles as long as nothing changes.
 const FIRST_SEALED_PAUSE: Duration = Duration::from_millis(50);

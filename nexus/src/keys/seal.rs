@@ -69,7 +69,7 @@ impl Unsealed {
 }
 
 /// Work of the daemon itself, for which nobody asked and which no grant allows. Whoever handles a request has no use for
-/// it.
+/// it: a test keeps it out of `serve` and `service`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OwnTask {
     /// Whether a key that somebody brings is the one in use.
