@@ -3,10 +3,10 @@
 
 use base16ct::lower;
 use sha2::{Digest, Sha256};
-use spike_common::wire::VerifyRequest;
 use spike_crypto::{
     AssociatedData, Derivation, Fingerprint, Quorum, RandomError, RootCipher, RootKey, Share, split,
 };
+use spike_wire::VerifyRequest;
 use zeroize::Zeroizing;
 
 /// What comes out of making a root key.

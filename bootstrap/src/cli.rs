@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use spike_common::VERSION;
+use spike_daemon::VERSION;
 
 use crate::exit::Exit;
 

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, process::ExitCode};
 
-use spike_common::console;
+use spike_daemon::console;
 
 /// One step, done or about to be done.
 pub(crate) fn progress(text: impl Display) {

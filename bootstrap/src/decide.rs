@@ -122,7 +122,7 @@ fn mend(survey: &Survey, completed: bool, threshold: u16) -> String {
 
 #[cfg(test)]
 mod tests {
-    use spike_common::wire::{DataKind, SurveyResponse};
+    use spike_wire::{DataKind, SurveyResponse};
 
     use super::*;
     use crate::{deliver::Keeper, exit::Exit, patience::GaveUp, survey::Slot};

@@ -5,14 +5,17 @@ use std::{fmt, sync::Arc};
 
 use futures_util::future::join_all;
 use http::StatusCode;
-use spike_common::{
-    client::{CallError, KeeperClient},
-    config::{BootstrapSettings, HttpsUrl, KeeperPeers},
-    daemon::{StartError, chain},
-    svid::SvidSource,
-    wire::{ContributeRequest, KeeperStatusResponse, Shard},
-};
+use spike_config::{HttpsUrl, KeeperPeers};
 use spike_crypto::Share;
+use spike_daemon::{
+    process::{StartError, chain},
+    settings::BootstrapSettings,
+};
+use spike_mtls::{
+    client::{CallError, KeeperClient},
+    svid::SvidSource,
+};
+use spike_wire::{ContributeRequest, KeeperStatusResponse, Shard};
 
 use crate::{
     console::progress,
@@ -195,11 +198,8 @@ fn all<T>(results: Vec<Result<T, Unreached>>) -> Result<Vec<T>, Vec<Unreached>> 
 mod tests {
     use std::{cell::Cell, time::Duration};
 
-    use spike_common::{
-        client::Refusal,
-        mtls::TransportError,
-        wire::{EmptyRequest, ReplyError},
-    };
+    use spike_mtls::{TransportError, client::Refusal};
+    use spike_wire::{EmptyRequest, ReplyError};
 
     use super::*;
 

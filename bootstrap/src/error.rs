@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use spike_common::daemon::StartError;
 use spike_crypto::RandomError;
+use spike_daemon::process::StartError;
 
 use crate::{
     deliver::{Keeper, Unreached},

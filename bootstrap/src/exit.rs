@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use spike_common::config::EXIT_CONFIG;
+use spike_config::EXIT_CONFIG;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,14 +3,16 @@
 use std::{cell::Cell, sync::Arc, time::Duration};
 
 use http::StatusCode;
-use spike_common::{
-    client::{CallError, NexusClient, Refusal},
-    config::{Backend, BootstrapSettings},
-    daemon::{StartError, chain},
-    mtls::TransportError,
-    svid::SvidSource,
-    wire::{SurveyResponse, VerifyRequest, VerifyResponse},
+use spike_daemon::{
+    process::{StartError, chain},
+    settings::{Backend, BootstrapSettings},
 };
+use spike_mtls::{
+    TransportError,
+    client::{CallError, NexusClient, Refusal},
+    svid::SvidSource,
+};
+use spike_wire::{SurveyResponse, VerifyRequest, VerifyResponse};
 use tokio::time::Instant;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use spike_common::retry::Backoff;
+use spike_mtls::retry::Backoff;
 
 /// Attempts, and a time that bounds them all together.
 #[derive(Clone, Copy, Debug)]

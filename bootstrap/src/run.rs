@@ -2,15 +2,15 @@
 
 use std::{fmt, process::ExitCode, time::Duration};
 
-use spike_common::{
-    config::{Backend, BootstrapSettings, Environment, Problem},
-    daemon::{chain, check_role, harden, visibility},
-    identity::Role,
-    logging,
-    retry::Backoff,
-    svid::SvidSource,
-};
+use spike_config::{Environment, Problem};
 use spike_crypto::Fingerprint;
+use spike_daemon::{
+    logging,
+    process::{chain, check_role, harden, visibility},
+    settings::{Backend, BootstrapSettings},
+};
+use spike_domain::Role;
+use spike_mtls::{retry::Backoff, svid::SvidSource};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::Instant,

@@ -1,6 +1,6 @@
 //! What there is before a root key is made: everything that a new one would take the place of. Pure.
 
-use spike_common::wire::{DataKind, KeeperStatusKind, SurveyResponse};
+use spike_wire::{DataKind, KeeperStatusKind, SurveyResponse};
 
 use crate::{deliver::Keeper, patience::GaveUp};
 
@@ -176,7 +176,7 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use spike_common::wire::KeeperStatus;
+    use spike_wire::KeeperStatus;
 
     use super::*;
 

@@ -11,10 +11,8 @@ use clap::{
     error::ErrorKind, parser::ValueSource,
 };
 use spiffe::TrustDomain;
-use spike_common::{
-    config::{Backend, Environment, GoDuration},
-    console,
-};
+use spike_config::{Environment, GoDuration};
+use spike_daemon::{console, settings::Backend};
 
 use crate::{cluster::ClusterConfig, programs};
 
@@ -155,7 +153,7 @@ pub(crate) fn main(environment: &Environment) -> ExitCode {
         }
     };
     done.unwrap_or_else(|error| {
-        complain(&format!("error: {}", spike_common::daemon::chain(&*error)));
+        complain(&format!("error: {}", spike_daemon::process::chain(&*error)));
         ExitCode::FAILURE
     })
 }

@@ -16,7 +16,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use spiffe::SpiffeId;
-use spike_common::clock;
+use spike_mtls::clock;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
@@ -149,7 +149,7 @@ impl Shared {
             Request::BecomeWorkload(path) => self.register(&path, pid).await,
             Request::Svid(path) => self.svid(&path),
         };
-        done.unwrap_or_else(|error| Answer::Refused(spike_common::daemon::chain(&error)))
+        done.unwrap_or_else(|error| Answer::Refused(spike_daemon::process::chain(&error)))
     }
 
     async fn register(&self, path: &str, pid: u32) -> Result<Answer, ControlError> {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustix::process::{Signal, set_parent_process_death_signal};
-use spike_common::config::Environment;
+use spike_config::Environment;
 use spike_pilot::Streams;
 
 /// What `spike-dev` can be called as, apart from itself.

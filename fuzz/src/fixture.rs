@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use spike_common::svid::Material;
+use spike_mtls::svid::Material;
 
 /// The authority of trust domain `spike.ist` that signed the seeds.
 pub(crate) const ROOT: &[u8] = include_bytes!("../fixtures/root.der");

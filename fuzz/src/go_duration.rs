@@ -1,6 +1,6 @@
 //! Durations of settings, in Go's notation.
 
-use spike_common::config::GoDuration;
+use spike_config::GoDuration;
 
 /// See the module.
 pub fn check(data: &[u8]) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use spike_common::config::{HttpsUrl, KeeperPeers};
+use spike_config::{HttpsUrl, KeeperPeers};
 
 /// See the module.
 pub fn check(data: &[u8]) -> bool {

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use serde::de::IgnoredAny;
-use spike_common::wire::{BodyKind, MAX_DEPTH, SecretValues, bodies};
+use spike_wire::{BodyKind, MAX_DEPTH, SecretValues, bodies};
 
 /// Whether the bytes are JSON by its grammar. Invalid UTF-8 within strings passes, as it does in Go.
 pub(crate) fn is_json(body: &[u8]) -> bool {

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use spike_common::wire::{BodyKind, MAX_DEPTH, SecretGetResponse, SecretValues};
+use spike_wire::{BodyKind, MAX_DEPTH, SecretGetResponse, SecretValues};
 
 use crate::json::{depth, is_json, named, same_values, survives, survives_as_declared};
 

@@ -1,8 +1,6 @@
 //! Every body that a client reads: answers of Nexus and of Keepers, their parts, and errors. The first line names it.
 
-use spike_common::wire::{
-    BodyKind, EmptyResponse, ErrorCode, ErrorReply, Operation, PeerErrorCode, ReplyError,
-};
+use spike_wire::{BodyKind, EmptyResponse, ErrorCode, ErrorReply, Operation, PeerErrorCode, ReplyError};
 
 use crate::json::{is_json, named, survives_as_declared};
 

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use spike_common::wire::{EmptyResponse, ErrorReply, ShardResponse};
+use spike_wire::{EmptyResponse, ErrorReply, ShardResponse};
 use spike_crypto::{Derivation, Quorum, RootKey, Share, ShareValue, split};
 use spike_nexus::keys::quorum::Candidates;
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use spike_common::config::ListenAddress;
+use spike_config::ListenAddress;
 
 /// See the module.
 pub fn check(data: &[u8]) -> bool {

@@ -2,7 +2,7 @@
 //! and a path, which may have more lines.
 
 use regex::Regex;
-use spike_common::wire::rules;
+use spike_domain::rules;
 use spike_policy::{
     Decision, Matcher, Pattern, Permission, Permissions, Policy, PolicySet, RESERVED_PATHS,
     ReservedRule, check_name, check_path_pattern, check_spiffe_id_pattern, lint::lint,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 use spiffe::SpiffeId;
-use spike_common::mtls::fuzzing::judge;
+use spike_mtls::fuzzing::judge;
 
 use crate::fixture::{MATERIAL, NOW};
 

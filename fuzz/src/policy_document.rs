@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use spike_common::wire::rules;
+use spike_domain::rules;
 use spike_pilot::policy_document;
 
 /// See the module.

@@ -6,17 +6,9 @@ use std::{cell::Cell, convert::Infallible, fs::File, rc::Rc, sync::Arc, time::Du
 use axum::body::{Body, Bytes};
 use hyper::{Request, Response, StatusCode, body::Incoming, header, service::service_fn};
 use hyper_util::rt::TokioIo;
-use spike_common::{
-    audit::AuditLog,
-    budget::Bounds,
-    http::{
-        self, Arriving, BodyLimits, Exchange, Frame, FrameError, Names, Outcome, Reply,
-        RequestLimits, RequestMetrics, Service,
-    },
-    limit::Rate,
-    mtls::{App, Peer},
-    wire::{KeeperOperation, Operation, clean_path},
-};
+use spike_daemon::{audit::AuditLog, http::{self, Arriving, BodyLimits, Exchange, Frame, FrameError, Names, Outcome, Reply, RequestLimits, RequestMetrics, Service}, limit::Rate, serve::App};
+use spike_mtls::{Peer, budget::Bounds};
+use spike_wire::{KeeperOperation, Operation, clean_path};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     runtime::{Builder, Runtime},

@@ -12,10 +12,8 @@ use std::{
 
 use rusqlite::{Connection, types::Value};
 use spike_crypto::RootKey;
-use spike_nexus::{
-    secret::{SecretPath, Selector},
-    store::{Home, Options, PolicyText, Store},
-};
+use spike_domain::{SecretPath, Selector};
+use spike_nexus::store::{Home, Options, PolicyText, Store};
 use tokio::runtime::{Builder, Runtime};
 use zeroize::Zeroizing;
 

@@ -2,7 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use spike_nexus::{secret::History, store::fuzzing::versions};
+use spike_domain::History;
+use spike_nexus::store::fuzzing::versions;
 
 /// See the module. Accepted is a list that a history can be made of.
 pub fn check(data: &[u8]) -> bool {

@@ -2,9 +2,7 @@
 
 use std::sync::LazyLock;
 
-use spike_common::wire::{
-    ErrorCode, STREAM_HEADER_LEN, StreamCiphertext, WRITTEN_VERSION, is_readable_version,
-};
+use spike_wire::{ErrorCode, STREAM_HEADER_LEN, StreamCiphertext, WRITTEN_VERSION, is_readable_version};
 use spike_crypto::{AssociatedData, RootCipher, RootKey};
 
 /// A key under which nobody encrypted any input.

@@ -1,6 +1,6 @@
 //! Request targets: which path and query mean which operation, and where an unclean path is redirected to.
 
-use spike_common::wire::{KeeperOperation, Operation, clean_path, decode_path};
+use spike_wire::{KeeperOperation, Operation, clean_path, decode_path};
 
 /// See the module. Accepted is what names an operation.
 pub fn check(data: &[u8]) -> bool {

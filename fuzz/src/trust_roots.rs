@@ -1,6 +1,6 @@
 //! Lists of trust roots, and whom they recognise. The first line is the list, the rest a SPIFFE ID.
 
-use spike_common::identity::{Role, TrustRoots};
+use spike_domain::{Role, TrustRoots};
 
 /// See the module.
 pub fn check(data: &[u8]) -> bool {

@@ -5,7 +5,7 @@
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use spiffe::{TrustDomain, X509Bundle, X509Svid};
-use spike_common::svid::Material;
+use spike_mtls::svid::Material;
 
 /// See the module. Accepted is what makes an identity.
 pub fn check(data: &[u8]) -> bool {

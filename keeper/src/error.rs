@@ -1,11 +1,11 @@
 //! What can go wrong with a request, and the one table from that to the wire.
 
 use axum::http::StatusCode;
-use spike_common::{
+use spike_daemon::{
     audit::AuditError,
     http::{BodyError, FrameError},
-    wire::{ErrorCode, JsonError},
 };
+use spike_wire::{ErrorCode, JsonError};
 
 use crate::slot::{NotAShare, NotPut};
 

@@ -6,13 +6,13 @@ use prometheus_client::{
     metrics::{counter::Counter, gauge::ConstGauge},
     registry::Registry,
 };
-use spike_common::{
+use spike_daemon::{
     audit::AuditLog,
     http::{Frame, RequestLimits, RequestMetrics},
-    identity::{Role, TrustRootsByRole},
-    mtls::Peer,
-    wire::{KeeperOperation, KeeperStatusResponse, Rule, Shard},
 };
+use spike_domain::{Role, TrustRootsByRole};
+use spike_mtls::Peer;
+use spike_wire::{KeeperOperation, KeeperStatusResponse, Rule, Shard};
 
 use crate::{
     error::Error,

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use spike_common::config::Environment;
+use spike_config::Environment;
 use zeroizing_alloc::ZeroAlloc;
 
 /// Memory is wiped when it is freed: what TLS, HTTP and JSON code held of the share does not stay behind.

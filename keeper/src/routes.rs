@@ -7,16 +7,17 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use bytes::Bytes;
-use spike_common::{
-    daemon::chain,
+use spike_daemon::{
     http::{
         self, Arriving, Exchange, Frame, FrameError, Names, Outcome, Reply, Service, class_by_role,
     },
-    mtls::{App, Peer},
-    wire::{
-        ContributeRequest, EmptyRequest, EmptyResponse, KeeperOperation, ShardResponse,
-        fallback_error_body, fallback_error_body_with_reason,
-    },
+    process::chain,
+    serve::App,
+};
+use spike_mtls::Peer;
+use spike_wire::{
+    ContributeRequest, EmptyRequest, EmptyResponse, KeeperOperation, ShardResponse,
+    fallback_error_body, fallback_error_body_with_reason,
 };
 
 use crate::{error::Error, keeper::Keeper};

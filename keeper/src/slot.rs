@@ -5,8 +5,8 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use spike_common::wire::Shard;
 use spike_crypto::{ShareError, ShareValue};
+use spike_wire::Shard;
 
 /// Room for one share.
 #[derive(Debug, Default)]
@@ -107,7 +107,7 @@ fn read(shard: &Shard) -> Result<ShareValue, NotAShare> {
 
 #[cfg(test)]
 mod tests {
-    use spike_common::wire::ContributeRequest;
+    use spike_wire::ContributeRequest;
 
     use super::*;
 

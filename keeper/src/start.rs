@@ -2,14 +2,16 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use spike_common::{
+use spike_config::Environment;
+use spike_daemon::{
     audit::AuditLog,
-    config::{Environment, KeeperSettings},
-    daemon::{self, Daemon, FrameSettings, Program, StartError},
-    identity::Role,
-    mtls::{ConnectionMetrics, Listener, PeerRule, Serving},
+    process::{self as daemon, Daemon, FrameSettings, Program, StartError},
+    serve::{ConnectionMetrics, Listener, Serving},
+    settings::KeeperSettings,
     telemetry::{Effect, Telemetry},
 };
+use spike_domain::Role;
+use spike_mtls::PeerRule;
 
 use crate::{keeper::Keeper, routes};
 

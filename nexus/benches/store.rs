@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use spike_crypto::RootKey;
-use spike_nexus::secret::{SecretPath, Selector};
+use spike_domain::{SecretPath, Selector};
 use spike_nexus::store::{Home, Options, Store};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;

@@ -5,17 +5,14 @@
 
 use std::{borrow::Cow, marker::PhantomData, sync::Arc};
 
-use spike_common::{
-    identity::{Role, TrustRootsByRole},
-    mtls::Peer,
-    wire::{Call, Rule, Subject},
-};
+use spike_domain::{Role, SecretPath, TrustRootsByRole};
+use spike_mtls::Peer;
+use spike_wire::{Call, Rule, Subject};
 
 use crate::{
     error::Error,
     keys::seal::Seal,
     policy::{Decision, Permission, ReservedRule},
-    secret::SecretPath,
 };
 
 /// Proof that one request was allowed. It carries that request, so that nothing else can be done with it, and whoever carries

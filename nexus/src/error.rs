@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use spike_common::{
-    audit::AuditError,
-    daemon::chain,
-    http::{BodyError, FrameError},
-    wire::{ErrorCode, JsonError, NotReady},
-};
 use spike_crypto::RandomError;
-
-use crate::{
-    keys::quorum::RestoreError, policy::PolicyError, secret::PathError, store::StoreError,
+use spike_daemon::{
+    audit::AuditError,
+    http::{BodyError, FrameError},
+    process::chain,
 };
+use spike_domain::PathError;
+use spike_wire::{ErrorCode, JsonError, NotReady};
+
+use crate::{keys::quorum::RestoreError, policy::PolicyError, store::StoreError};
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -232,7 +231,7 @@ impl From<PolicyError> for Error {
 mod tests {
     use std::sync::Arc;
 
-    use spike_common::budget::Over;
+    use spike_mtls::budget::Over;
 
     use super::*;
 

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use spike_common::daemon::chain;
+use spike_daemon::process::chain;
 use time::OffsetDateTime;
 
 use crate::{

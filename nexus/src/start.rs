@@ -7,19 +7,19 @@ use std::{
     time::Duration,
 };
 
-use spike_common::{
-    audit::AuditLog,
-    clock,
-    config::{Backend, DatabaseSettings, Environment, JournalMode, NexusSettings, ReservedPaths},
-    daemon::{self, Daemon, FrameSettings, Program, StartError, chain},
-    http::{Frame, RequestMetrics},
-    identity::Role,
-    mtls::{ConnectionMetrics, Listener, PeerRule, Serving},
-    svid::SvidSource,
-    telemetry::{Effect, Telemetry},
-    wire::Operation,
-};
+use spike_config::Environment;
 use spike_crypto::{Quorum, RootKey};
+use spike_daemon::{
+    audit::AuditLog,
+    http::{Frame, RequestMetrics},
+    process::{self as daemon, Daemon, FrameSettings, Program, StartError, chain},
+    serve::{ConnectionMetrics, Listener, Serving},
+    settings::{Backend, DatabaseSettings, JournalMode, NexusSettings, ReservedPaths},
+    telemetry::{Effect, Telemetry},
+};
+use spike_domain::Role;
+use spike_mtls::{PeerRule, clock, svid::SvidSource};
+use spike_wire::Operation;
 
 use crate::{
     access::Access,

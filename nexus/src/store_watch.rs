@@ -8,7 +8,7 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
-use spike_common::daemon::chain;
+use spike_daemon::process::chain;
 use time::OffsetDateTime;
 
 use crate::{keys::seal::OwnTask, service::Nexus, store::Store};

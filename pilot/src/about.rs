@@ -1,6 +1,6 @@
 //! What is said of each operation of Nexus when it fails. What it takes to be allowed is in the table of operations.
 
-use spike_common::wire::Operation;
+use spike_wire::Operation;
 
 /// The words for one operation.
 pub(crate) struct About {

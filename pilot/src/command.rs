@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use spike_common::VERSION;
+use spike_daemon::VERSION;
 use zeroize::Zeroizing;
 
 use crate::cli::Command;

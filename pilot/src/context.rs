@@ -9,12 +9,15 @@ mod streams;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spike_common::client::{CallError, NexusClient};
-use spike_common::clock;
-use spike_common::config::{Environment, PilotSettings};
-use spike_common::identity::Role;
-use spike_common::mtls::ClientTimeouts;
-use spike_common::svid::{Material, SvidError, SvidSource};
+use spike_config::Environment;
+use spike_daemon::settings::PilotSettings;
+use spike_domain::Role;
+use spike_mtls::{
+    ClientTimeouts,
+    client::{CallError, NexusClient},
+    clock,
+    svid::{Material, SvidError, SvidSource},
+};
 use time::OffsetDateTime;
 
 pub(crate) use session::Session;

@@ -6,15 +6,17 @@
 use std::io;
 use std::path::PathBuf;
 
-use spike_common::client::{CallError, Refusal};
-use spike_common::clock::second;
-use spike_common::config::ConfigError;
-use spike_common::identity::Role;
-use spike_common::svid::SvidError;
-use spike_common::wire::{
+use spike_config::ConfigError;
+use spike_crypto::ShareError;
+use spike_domain::Role;
+use spike_mtls::{
+    client::{CallError, Refusal},
+    clock::second,
+    svid::SvidError,
+};
+use spike_wire::{
     DataKind, KeeperStatus, KeeperStatusKind, NotReady, Operation, ReplyError, StatusResponse,
 };
-use spike_crypto::ShareError;
 use time::OffsetDateTime;
 
 use crate::about::{About, about};

@@ -1,9 +1,11 @@
 //! What to do next: from an error to its next steps.
 
-use spike_common::client::{CallError, Refusal};
-use spike_common::clock::{self, second};
-use spike_common::mtls::{PeerError, TransportError};
-use spike_common::wire::{NotReady, Operation, Rule};
+use spike_mtls::{
+    PeerError, TransportError,
+    client::{CallError, Refusal},
+    clock::{self, second},
+};
+use spike_wire::{NotReady, Operation, Rule};
 
 use crate::about::about;
 use crate::error::{Asked, Error};

@@ -11,7 +11,7 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use rustix::process::{Resource, Rlimit, setrlimit};
-use spike_common::config::Environment;
+use spike_config::Environment;
 
 mod about;
 mod cli;
@@ -47,7 +47,7 @@ pub fn run(
 
 /// The policies of a file for `policy apply`, if it is one: for the fuzz target that puts any bytes to it.
 #[cfg(feature = "fuzzing")]
-pub fn policy_document(bytes: &[u8]) -> Option<Vec<spike_common::wire::PolicyPutRequest>> {
+pub fn policy_document(bytes: &[u8]) -> Option<Vec<spike_wire::PolicyPutRequest>> {
     command::policy_document(bytes)
 }
 

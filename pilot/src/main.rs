@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use spike_common::config::Environment;
+use spike_config::Environment;
 use spike_pilot::Streams;
 
 /// Freed memory is wiped, so that values inside TLS, HTTP and JSON code do not outlive their use.

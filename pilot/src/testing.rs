@@ -16,11 +16,14 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use spiffe::{SpiffeId, TrustDomain};
-use spike_common::config::Environment;
-use spike_common::identity::{Role, TrustRootsByRole};
-use spike_common::mtls::{App, ConnectionMetrics, Limits, Listener, PeerRule};
-use spike_common::svid::{Material, SvidSource};
-use spike_common::wire::{ErrorCode, Operation};
+use spike_config::Environment;
+use spike_daemon::serve::{App, ConnectionMetrics, Limits, Listener};
+use spike_domain::{Role, TrustRootsByRole};
+use spike_mtls::{
+    PeerRule,
+    svid::{Material, SvidSource},
+};
+use spike_wire::{ErrorCode, Operation};
 use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 

@@ -1,8 +1,8 @@
 //! Whole runs: arguments in, both streams and the exit status out.
 
-use spike_common::config::Environment;
-use spike_common::identity::Role;
-use spike_common::wire::{EmptyResponse, ErrorCode, Operation};
+use spike_config::Environment;
+use spike_domain::Role;
+use spike_wire::{EmptyResponse, ErrorCode, Operation};
 
 use crate::Exit;
 use crate::testing::{Answer, Ca, FakeNexus, error, run_alone, run_in};
@@ -33,7 +33,7 @@ fn help_and_version_need_neither_settings_nor_an_agent() {
 
 #[test]
 fn both_ways_to_ask_for_the_version_agree() {
-    let version = format!("spike {}\n", spike_common::VERSION);
+    let version = format!("spike {}\n", spike_daemon::VERSION);
     assert_eq!(run_alone(&["--version"], "").stdout, version);
     assert_eq!(run_alone(&["version"], "").stdout, version);
 }

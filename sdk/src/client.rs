@@ -2,15 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-pub use spike_common::config::WorkloadSettings as Settings;
-use spike_common::{
-    client::NexusClient,
-    config::Environment,
-    svid::SvidSource,
-    wire::{
-        SecretGetRequest, SecretListRequest, SecretPutRequest, SecretText, SecretValues,
-        SecretVersionsRequest,
-    },
+use spike_config::Environment;
+pub use spike_mtls::settings::WorkloadSettings as Settings;
+use spike_mtls::{client::NexusClient, svid::SvidSource};
+use spike_wire::{
+    SecretGetRequest, SecretListRequest, SecretPutRequest, SecretText, SecretValues,
+    SecretVersionsRequest,
 };
 use tokio::time::Instant;
 

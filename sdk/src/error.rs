@@ -1,6 +1,7 @@
 //! What can go wrong, told apart as far as a workload would handle it differently.
 
-use spike_common::{client::CallError, config::ConfigError, svid::SvidError};
+use spike_config::ConfigError;
+use spike_mtls::{client::CallError, svid::SvidError};
 
 /// Why a call, or the client, did not come to be.
 #[derive(Debug, thiserror::Error)]

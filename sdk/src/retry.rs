@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use spike_common::{client::CallError, mtls::TransportError, retry::Backoff};
+use spike_mtls::{TransportError, client::CallError, retry::Backoff};
 use tokio::time::Instant;
 
 use crate::Error;
@@ -73,7 +73,7 @@ mod tests {
         atomic::{AtomicU32, Ordering},
     };
 
-    use spike_common::client::Refusal;
+    use spike_mtls::client::Refusal;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Secrets in types that do not give them away.
 
-pub use spike_common::wire::SecretValues;
+pub use spike_wire::SecretValues;
 
 /// The values of one version of a secret. `Debug` shows no value, and memory is wiped when it is dropped.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ impl Secret {
 
     /// Lends the value under `name`. Every use of a plain value is a call of this method.
     pub fn expose(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(spike_common::wire::SecretText::expose_secret)
+        self.0.get(name).map(spike_wire::SecretText::expose_secret)
     }
 
     /// The names, in the order of their bytes.

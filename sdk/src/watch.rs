@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use spike_common::retry::unit_interval;
+use spike_mtls::retry::unit_interval;
 
 use crate::{Client, Error, Secret};
 

@@ -14,16 +14,14 @@ use std::{io::Write, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use spike_common::{
-    client::NexusClient,
-    wire::{PolicyListRequest, PolicyPutRequest},
-};
+use spike_mtls::client::NexusClient;
 use spike_tests::{
     Running, Scenario,
     policies::policy,
     raw::{Dialer, calls_until},
     secrets::{get, put},
 };
+use spike_wire::{PolicyListRequest, PolicyPutRequest};
 use tokio::{task::JoinSet, time::Instant};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_spike-programs");

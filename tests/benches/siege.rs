@@ -13,7 +13,7 @@ use std::{io::Write, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
-use spike_common::config::Backend;
+use spike_daemon::settings::Backend;
 use spike_tests::{
     Running, SUPERUSER, Scenario,
     hostile::{MIB, attack::post, resident},

@@ -23,7 +23,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, ValueEnum};
-use spike_common::config::Backend;
+use spike_daemon::settings::Backend;
 use spike_tests::{
     Credential, Running, SUPERUSER, Scenario,
     hostile::processor_time,

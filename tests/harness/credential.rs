@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::Result;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use spiffe::SpiffeId;
-use spike_common::{
+use spike_dev::ca::{Ca, Odd, Svid};
+use spike_mtls::{
     clock,
     svid::{Material, SvidSource},
 };
-use spike_dev::ca::{Ca, Odd, Svid};
 
 /// A certificate and its key. What it claims may be sound or not.
 #[derive(Debug)]

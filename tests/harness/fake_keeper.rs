@@ -12,11 +12,10 @@ use axum::{
     http::{Request, StatusCode},
     response::{IntoResponse, Response},
 };
-use spike_common::{
-    mtls::{App, ConnectionMetrics, Limits, Listener, Peer, PeerRule, Serving},
-    wire::ContributeRequest,
-};
 use spike_crypto::ShareValue;
+use spike_daemon::serve::{App, ConnectionMetrics, Limits, Listener, Serving};
+use spike_mtls::{Peer, PeerRule};
+use spike_wire::ContributeRequest;
 
 use crate::{PATIENCE, crew::Crew, eventually, text};
 

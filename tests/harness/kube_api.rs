@@ -23,7 +23,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 use serde_json::{Value, json};
-use spike_common::clock;
+use spike_mtls::clock;
 use tokio::{
     net::{TcpListener, TcpStream},
     process::Command,

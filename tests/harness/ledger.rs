@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use anyhow::{Result, ensure};
-use spike_common::{client::NexusClient, clock};
+use spike_mtls::{client::NexusClient, clock};
 use tokio::task::JoinSet;
 
 use crate::secrets;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
-use spike_common::client::NexusClient;
+use spike_mtls::client::NexusClient;
 use tokio::{
     sync::{Mutex, watch},
     task::JoinSet,

@@ -1,6 +1,6 @@
 //! Policies, short to write in a test.
 
-use spike_common::wire::PolicyPutRequest;
+use spike_wire::PolicyPutRequest;
 
 /// A policy with these four fields.
 pub fn policy(

@@ -9,17 +9,14 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use spiffe::{SpiffeId, TrustDomain};
-use spike_common::{
-    client::NexusClient,
-    config::{Backend, HttpsUrl},
-    identity::TrustRootsByRole,
-    mtls::ClientTimeouts,
-    svid::SvidSource,
-};
+use spike_config::HttpsUrl;
+use spike_daemon::settings::Backend;
 use spike_dev::{
     cluster::{Cluster, ClusterConfig, ClusterError, Daemon},
     workload_api::{self, Registration},
 };
+use spike_domain::TrustRootsByRole;
+use spike_mtls::{ClientTimeouts, client::NexusClient, svid::SvidSource};
 use tempfile::TempDir;
 use tokio::process::Command;
 

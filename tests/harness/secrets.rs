@@ -1,10 +1,8 @@
 //! Requests and values of secrets, short to write in a test.
 
 use anyhow::{Result, bail};
-use spike_common::{
-    client::NexusClient,
-    wire::{SecretGetRequest, SecretPutRequest, SecretText, SecretVersionsRequest},
-};
+use spike_mtls::client::NexusClient;
+use spike_wire::{SecretGetRequest, SecretPutRequest, SecretText, SecretVersionsRequest};
 
 /// A put of some values.
 pub fn put(path: &str, values: &[(&str, &str)]) -> SecretPutRequest {

@@ -11,7 +11,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use spike_common::config::{Backend, Environment};
+use spike_config::Environment;
+use spike_daemon::settings::Backend;
 use spike_tests::{PATIENCE, Running, Scenario, eventually};
 use tokio::process::Command;
 

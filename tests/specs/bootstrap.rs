@@ -4,17 +4,15 @@ use std::{fs, path::PathBuf};
 
 use anyhow::Result;
 use http::StatusCode;
-use spike_common::{
-    config::Backend,
-    wire::{DecryptRequest, EncryptRequest},
-};
 use spike_crypto::Share;
+use spike_daemon::settings::Backend;
 use spike_tests::{
     PATIENCE, SUPERUSER,
     crew::Crew,
     fake_keeper::{Berth, FakeKeeper},
     secrets::{put, value_of},
 };
+use spike_wire::{DecryptRequest, EncryptRequest};
 
 use crate::crew;
 

@@ -3,15 +3,13 @@
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::StatusCode;
-use spike_common::{
-    client::{CallError, NexusClient},
-    wire::{DecryptRequest, EncryptRequest, SecretBytes},
-};
+use spike_mtls::client::{CallError, NexusClient};
 use spike_tests::{
     SUPERUSER,
     policies::allow,
     raw::{Answer, Connection},
 };
+use spike_wire::{DecryptRequest, EncryptRequest, SecretBytes};
 
 use crate::{WORKLOAD, scenario};
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use spike_common::config::Backend;
+use spike_daemon::settings::Backend;
 use spike_tests::{PATIENCE, Running, SUPERUSER};
 use tokio::{process::Command, time::timeout};
 

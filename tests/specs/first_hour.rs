@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use spike_common::config::Backend;
+use spike_daemon::settings::Backend;
 use spike_tests::{PATIENCE, eventually};
 use tokio::process::Command;
 

@@ -5,15 +5,16 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use axum::{http::StatusCode, response::IntoResponse};
 use spiffe::TrustDomain;
-use spike_common::{
+use spike_daemon::serve::{App, ConnectionMetrics, Limits, Listener};
+use spike_dev::ca::{Ca, Odd};
+use spike_domain::TrustRootsByRole;
+use spike_mtls::{
+    ClientTimeouts, PeerRule, TransportError,
     client::{CallError, NexusClient},
     clock,
-    identity::TrustRootsByRole,
-    mtls::{App, ClientTimeouts, ConnectionMetrics, Limits, Listener, PeerRule, TransportError},
-    wire::{Operation, SecretListRequest},
 };
-use spike_dev::ca::{Ca, Odd};
 use spike_tests::{Credential, PATIENCE, Running, SUPERUSER};
+use spike_wire::{Operation, SecretListRequest};
 use tokio::time::timeout;
 
 use crate::{WORKLOAD, scenario};

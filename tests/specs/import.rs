@@ -7,13 +7,13 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use spike_common::wire::{SecretListRequest, StatusResponse};
 use spike_crypto::{Derivation, Quorum, RootKey, split};
 use spike_tests::{
     PATIENCE,
     crew::Crew,
     secrets::{put, value_of},
 };
+use spike_wire::{SecretListRequest, StatusResponse};
 
 use self::upstream::Upstream;
 use crate::{WORKLOAD, crew};

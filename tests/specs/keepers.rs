@@ -4,7 +4,6 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result};
-use spike_common::wire::{ContributeRequest, KeeperStatusKind, Shard};
 use spike_crypto::{Derivation, Quorum, RootKey, Share, split};
 use spike_tests::{
     PATIENCE, SUPERUSER,
@@ -13,6 +12,7 @@ use spike_tests::{
     fake_keeper::{Berth, FakeKeeper, answer},
     secrets::{put, value_of},
 };
+use spike_wire::{ContributeRequest, KeeperStatusKind, Shard};
 
 use crate::crew;
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use spike_common::clock;
+use spike_mtls::clock;
 use spike_tests::{Credential, PATIENCE, SUPERUSER, eventually};
 
 use crate::{WORKLOAD, scenario};

@@ -2,15 +2,13 @@
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use spike_common::{
-    config::Backend,
-    wire::{DecryptRequest, EncryptRequest, KeeperStatusKind, Operation, SecretBytes},
-};
 use spike_crypto::{Derivation, Quorum, RootKey, Share, split};
+use spike_daemon::settings::Backend;
 use spike_tests::{
     PATIENCE, SUPERUSER,
     fake_keeper::{Berth, FakeKeeper},
 };
+use spike_wire::{DecryptRequest, EncryptRequest, KeeperStatusKind, Operation, SecretBytes};
 
 use crate::{WORKLOAD, crew, scenario};
 

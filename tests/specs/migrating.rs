@@ -6,7 +6,7 @@
 use std::{fs::Permissions, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
-use spike_common::config::table::variables;
+use spike_config::table::variables;
 
 use crate::tour::{Place, Up};
 

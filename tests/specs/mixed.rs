@@ -4,7 +4,6 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use spike_common::wire::{NotReady, VerifyRequest};
 use spike_crypto::{AssociatedData, Derivation, Quorum, RootCipher, RootKey, Share, split};
 use spike_tests::{
     PATIENCE, SUPERUSER,
@@ -15,6 +14,7 @@ use spike_tests::{
     secrets::{put, value_of},
     text::{self, hex},
 };
+use spike_wire::{NotReady, VerifyRequest};
 
 use crate::{WORKLOAD, crew};
 

@@ -2,18 +2,15 @@
 
 use anyhow::{Context, Result, ensure};
 use http::StatusCode;
-use spike_common::{
-    client::{CallError, NexusClient},
-    config::Backend,
-    wire::{
-        PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest,
-        SecretListRequest,
-    },
-};
+use spike_daemon::settings::Backend;
+use spike_mtls::client::{CallError, NexusClient};
 use spike_tests::{
     Running,
     policies::{allow, policy},
     secrets::{get, put, value_of},
+};
+use spike_wire::{
+    PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest, SecretListRequest,
 };
 
 use crate::{WORKLOAD, scenario};

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use spike_common::wire::{KeeperOperation, Operation};
+use spike_wire::{KeeperOperation, Operation};
 use tokio::process::Command;
 
 use crate::tour::{Place, tour};

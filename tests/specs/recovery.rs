@@ -4,13 +4,10 @@
 use std::{fs, path::Path, process::Output};
 
 use anyhow::{Context, Result, bail, ensure};
-use spike_common::{
-    client::CallError,
-    wire::{DecryptRequest, EncryptRequest, RestoreResponse},
-};
 use spike_crypto::{
     Derivation, Fingerprint, Quorum, RootKey, Share, ShareIndex, ShareValue, combine, split,
 };
+use spike_mtls::client::CallError;
 use spike_tests::{
     PATIENCE, SUPERUSER,
     crew::{Crew, RECOVERER, RESTORER},
@@ -18,6 +15,7 @@ use spike_tests::{
     secrets::{get, put, value_of, versions},
     text::{hex, list},
 };
+use spike_wire::{DecryptRequest, EncryptRequest, RestoreResponse};
 
 use crate::{WORKLOAD, crew};
 

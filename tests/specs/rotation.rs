@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::Value;
-use spike_common::config::Environment;
+use spike_config::Environment;
 use spike_tests::{PATIENCE, Running, SUPERUSER, eventually, load::Tally, secrets};
 
 use crate::scenario;

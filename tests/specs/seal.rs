@@ -3,16 +3,14 @@
 
 use anyhow::Result;
 use serde_json::Value;
-use spike_common::{
-    client::CallError,
-    wire::{KeeperStatusKind, SecretListRequest},
-};
+use spike_mtls::client::CallError;
 use spike_tests::{
     PATIENCE,
     crew::Crew,
     eventually,
     secrets::{put, value_of},
 };
+use spike_wire::{KeeperStatusKind, SecretListRequest};
 
 use crate::crew;
 

@@ -4,14 +4,12 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use http::StatusCode;
-use spike_common::{
-    client::{CallError, NexusClient},
-    wire::{SecretListRequest, SecretMetadataRequest},
-};
+use spike_mtls::client::{CallError, NexusClient};
 use spike_tests::{
     Running,
     secrets::{get, put, value_of, versions},
 };
+use spike_wire::{SecretListRequest, SecretMetadataRequest};
 use tokio::task::JoinSet;
 
 use crate::scenario;

@@ -6,7 +6,7 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Result, ensure};
-use spike_common::config::Environment;
+use spike_config::Environment;
 use spike_tests::{
     PATIENCE,
     crew::Crew,

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use spike_common::{client::CallError, wire::SecretListRequest};
+use spike_mtls::client::CallError;
 use spike_tests::{
     PATIENCE,
     crew::Crew,
@@ -17,6 +17,7 @@ use spike_tests::{
     logs::Metrics,
     secrets::{put, value_of},
 };
+use spike_wire::SecretListRequest;
 use tempfile::TempDir;
 use tokio::process::Command;
 

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
-use spike_common::clock;
+use spike_mtls::clock;
 use spike_tests::{SUPERUSER, secrets::put};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 

@@ -5,15 +5,13 @@
 use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use spike_common::{
-    client::NexusClient,
-    config::{Backend, Environment},
-    svid::SvidSource,
-    wire::PolicyNameRequest,
-};
+use spike_config::Environment;
+use spike_daemon::settings::Backend;
 use spike_dev::workload_api::Registration;
+use spike_mtls::{client::NexusClient, svid::SvidSource};
 use spike_sdk::{Client, Error, Settings};
 use spike_tests::{PATIENCE, Running, Scenario, policies::allow, secrets::put};
+use spike_wire::PolicyNameRequest;
 use tokio::{process::Command, time::timeout};
 
 use crate::{
@@ -37,7 +35,7 @@ async fn with_own_secret(scenario: &Scenario) -> Result<(Running, NexusClient)> 
     Ok((cluster, superuser))
 }
 
-fn own_policy(permissions: &[&str]) -> spike_common::wire::PolicyPutRequest {
+fn own_policy(permissions: &[&str]) -> spike_wire::PolicyPutRequest {
     allow("own", WORKLOAD, "^tenants/acme/.*$", permissions)
 }
 

@@ -251,6 +251,6 @@ fn words(error: &kube::Error) -> String {
         kube::Error::Api(status) => {
             format!("{} {}: {}", status.code, status.reason, status.message)
         }
-        other => spike_common::daemon::chain(other),
+        other => spike_daemon::process::chain(other),
     }
 }

@@ -10,7 +10,8 @@ mod file;
 
 use std::{fmt, time::Duration};
 
-use spike_common::{clock, config::BootstrapSettings};
+use spike_daemon::settings::BootstrapSettings;
+use spike_mtls::clock;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 pub(crate) use self::claim::{Claiming, Held};
@@ -142,7 +143,7 @@ impl Marker {
                 Self::File(marker) => marker.write(completion).map_err(MarkerError::from),
                 Self::Nowhere => Ok(()),
             };
-            written.map_err(|error| spike_common::daemon::chain(&error)).inspect_err(|reason| {
+            written.map_err(|error| spike_daemon::process::chain(&error)).inspect_err(|reason| {
                 tracing::warn!(attempt, reason, "the marker cannot be written");
                 progress(format_args!("attempt {attempt}: {reason}"));
             })

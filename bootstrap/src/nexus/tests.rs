@@ -1,7 +1,5 @@
-use spike_common::{
-    mtls::TransportError,
-    wire::{EmptyRequest, ErrorCode, PeerErrorCode, ReplyError},
-};
+use spike_mtls::TransportError;
+use spike_wire::{EmptyRequest, ErrorCode, PeerErrorCode, ReplyError};
 
 use super::*;
 
@@ -118,7 +116,7 @@ fn a_nexus_that_cannot_read_the_question_may_have_another_key() {
 
 #[test]
 fn a_question_without_an_answer_has_a_nonce_that_every_nexus_refuses() {
-    assert_ne!(unanswerable().nonce.len(), spike_common::wire::NONCE_LEN);
+    assert_ne!(unanswerable().nonce.len(), spike_wire::NONCE_LEN);
 }
 
 fn cannot_read() -> Verdict {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 use spiffe::{JwtBundle, JwtBundleSet, JwtSvid, X509Svid};
-use spike_common::clock;
+use spike_mtls::clock;
 use time::macros::datetime;
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::extensions::{GeneralName, ParsedExtension};

@@ -14,16 +14,16 @@ use std::{
 };
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use spike_common::{
+use spike_config::HttpsUrl;
+use spike_crypto::{Share, ShareError, ShareIndex, ShareValue};
+use spike_domain::{TrustRoots, TrustRootsByRole};
+use spike_mtls::{
+    ClientTimeouts,
     client::{CallError, NexusClient},
     clock,
-    config::HttpsUrl,
-    identity::{TrustRoots, TrustRootsByRole},
-    mtls::ClientTimeouts,
     svid::{Material, MaterialError, SvidSource},
-    wire::{RestoreRequest, Shard},
 };
-use spike_crypto::{Share, ShareError, ShareIndex, ShareValue};
+use spike_wire::{RestoreRequest, Shard};
 use zeroize::Zeroizing;
 
 use super::plan::member;

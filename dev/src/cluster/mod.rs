@@ -23,10 +23,9 @@ use std::{
 
 use rustix::process::Signal;
 use spiffe::{SpiffeId, TrustDomain};
-use spike_common::{
-    clock,
-    config::{Backend, HttpsUrl, HttpsUrlError},
-};
+use spike_config::{HttpsUrl, HttpsUrlError};
+use spike_daemon::settings::Backend;
+use spike_mtls::clock;
 use tokio::process::Command;
 
 pub use self::{

@@ -7,7 +7,7 @@ use std::{
 };
 
 use spiffe::{SpiffeId, TrustDomain};
-use spike_common::config::Backend;
+use spike_daemon::settings::Backend;
 
 use super::{ClusterConfig, ports::Ports};
 use crate::workload_api;

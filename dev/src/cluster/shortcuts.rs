@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use spike_common::config::MAX_SOCKET_PATH;
+use spike_config::MAX_SOCKET_PATH;
 
 use crate::temporary::TemporaryDir;
 

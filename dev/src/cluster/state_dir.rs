@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
-use spike_common::config::{DirectoryError, user_directory};
+use spike_config::{DirectoryError, user_directory};
 
 /// What is made in a state directory.
 const PARTS: [&str; 3] = ["bin", "data", "logs"];

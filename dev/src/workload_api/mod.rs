@@ -39,7 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spiffe::TrustDomain;
-use spike_common::config::EndpointSocket;
+use spike_config::EndpointSocket;
 use tokio::sync::Mutex;
 
 pub use registry::{RegisterError, Registration, Registry};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use prost::bytes::Bytes;
 use spiffe::{SpiffeId, TrustDomain};
-use spike_common::clock::now;
+use spike_mtls::clock::now;
 use tokio::sync::watch;
 use tonic::Status;
 

@@ -13,7 +13,7 @@ use spiffe::{
     JwtSvid, SpiffeId, TrustDomain, WorkloadApiClient, WorkloadApiError, X509Bundle, X509Context,
     X509Svid,
 };
-use spike_common::clock;
+use spike_mtls::clock;
 use tempfile::TempDir;
 use tokio::net::UnixStream;
 use tonic::client::Grpc;

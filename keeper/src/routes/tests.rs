@@ -9,13 +9,13 @@ use axum::http::{Method, header};
 use axum::{body::Body, http::Request, response::Response};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use spike_common::{
+use spike_daemon::{
     audit::AuditLog,
-    budget::Bounds,
     http::{BodyLimits, RequestLimits},
-    identity::TrustRootsByRole,
     limit::Rate,
 };
+use spike_domain::TrustRootsByRole;
+use spike_mtls::budget::Bounds;
 
 use super::*;
 
@@ -352,14 +352,14 @@ fn the_share_check_says_what_the_keeper_waits_for() {
     let keeper = Subject::new().keeper;
     assert_eq!(keeper.check().unwrap_err(), "no share yet: waiting for Bootstrap or Nexus");
     let nexus = Peer::unverified(NEXUS);
-    keeper.contribute(&nexus, &spike_common::wire::Shard::new(&SHARE)).unwrap();
+    keeper.contribute(&nexus, &spike_wire::Shard::new(&SHARE)).unwrap();
     assert_eq!(keeper.check(), Ok(()));
     keeper.forget();
     assert!(keeper.check().is_err());
 }
 
 /// Polls an answer so often at the most, whenever it is woken. Tells whether it was ready by then.
-async fn polled(mut answer: spike_common::mtls::Answer, polls: usize) -> bool {
+async fn polled(mut answer: spike_daemon::serve::Answer, polls: usize) -> bool {
     let mut left = polls;
     let poll = |context: &mut std::task::Context<'_>| {
         let Some(next) = left.checked_sub(1) else { return std::task::Poll::Ready(false) };

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use spike_common::wire::Call;
 use spike_crypto::{RootCipher, RootKey};
+use spike_wire::Call;
 
 use crate::{
     access::Grant,

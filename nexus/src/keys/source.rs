@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use spike_common::{
-    config::Backend,
-    wire::{Needs, Operation},
-};
 use spike_crypto::Quorum;
+use spike_daemon::settings::Backend;
+use spike_wire::{Needs, Operation};
 
 use super::quorum::{Adopter, Keepers, Restoration};
 use crate::{error::Error, store::Home};

@@ -3,10 +3,10 @@
 use std::pin::Pin;
 
 use futures_util::poll;
+use spike_domain::{SecretPath, Selector};
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::secret::{SecretPath, Selector};
 use crate::store::{Home, Options};
 
 const ID: &str = "spiffe://example.org/app";

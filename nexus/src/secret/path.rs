@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use spike_common::wire::rules::is_secret_path_byte;
+use spike_domain::rules::is_secret_path_byte;
 
 /// A valid secret path: 1 to 500 bytes of letters, digits and `._-/()?+*|[]{}\`.
 ///

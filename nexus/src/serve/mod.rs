@@ -9,12 +9,12 @@ mod spike;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use spike_common::{
-    daemon::chain,
+use spike_daemon::{
     http::{self, Arriving, Exchange, Frame, FrameError, Names, Reply, Service, class_by_role},
-    mtls::App,
-    wire::{Needs, Operation, fallback_error_body, fallback_error_body_with_reason},
+    process::chain,
+    serve::App,
 };
+use spike_wire::{Needs, Operation, fallback_error_body, fallback_error_body_with_reason};
 
 use crate::{error::Error, service::Nexus};
 

@@ -1,10 +1,10 @@
 //! Encryption as a service: N11 and N12, under the root key, in upstream's format (crypto-and-storage 9).
 
-use spike_common::wire::{
+use spike_crypto::{AssociatedData, NONCE_LEN, TAG_LEN};
+use spike_wire::{
     DecryptResponse, EncryptResponse, ErrorCode, SecretBytes, StreamCiphertext, WRITTEN_VERSION,
     call, is_readable_version,
 };
-use spike_crypto::{AssociatedData, NONCE_LEN, TAG_LEN};
 use zeroize::Zeroizing;
 
 use crate::{access::Grant, error::Error, service::Nexus};

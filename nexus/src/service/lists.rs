@@ -1,6 +1,6 @@
 //! N5 and N10: lists of names, which may be many. Unless a page is short, they are made off the threads that serve.
 
-use spike_common::wire::{
+use spike_wire::{
     PolicyListRequest, PolicyListResponse, SecretListRequest, SecretListResponse, call,
 };
 

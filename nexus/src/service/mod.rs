@@ -12,7 +12,7 @@ pub(crate) mod survey;
 
 use std::sync::Arc;
 
-use spike_common::{
+use spike_daemon::{
     audit::AuditLog,
     http::{BodyLimits, Frame},
     telemetry::HealthView,
@@ -22,9 +22,9 @@ use time::OffsetDateTime;
 use crate::{
     access::Access,
     keys::{KeySource, seal::Seal},
-    secret::UnixNanos,
 };
 use long_work::LongWork;
+use spike_domain::UnixNanos;
 
 /// The service. One per process, shared by every request.
 #[derive(Debug)]

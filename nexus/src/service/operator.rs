@@ -4,17 +4,13 @@ use std::sync::Arc;
 
 use base16ct::lower;
 use sha2::{Digest, Sha256};
-use spike_common::{
-    clock,
-    config::Backend,
-    daemon::chain,
-    telemetry::Status,
-    wire::{
-        ImportStatus, KeeperStatus, KeeperStatusKind, NotReady, RecoverResponse, RestoreRequest,
-        RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyResponse, call,
-    },
-};
 use spike_crypto::{AssociatedData, Derivation, NONCE_LEN, Share, ShareIndex, ShareValue, split};
+use spike_daemon::{process::chain, settings::Backend, telemetry::Status};
+use spike_mtls::clock;
+use spike_wire::{
+    ImportStatus, KeeperStatus, KeeperStatusKind, NotReady, RecoverResponse, RestoreRequest,
+    RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyResponse, call,
+};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
@@ -135,7 +131,7 @@ impl Nexus {
         grant: Grant<call::OperatorStatus>,
     ) -> Result<StatusResponse, Error> {
         let mut status = StatusResponse {
-            version: spike_common::VERSION.to_owned(),
+            version: spike_daemon::VERSION.to_owned(),
             backend: Backend::Memory.to_string(),
             ..StatusResponse::default()
         };

@@ -1,9 +1,8 @@
 //! N7 to N9: policies. Lists of their names are in `lists`, questions over them in `questions`.
 
-use spike_common::{
-    clock,
-    wire::{self, PolicyPutResponse, call},
-};
+use spike_mtls::clock;
+use spike_wire as wire;
+use spike_wire::{PolicyPutResponse, call};
 
 use super::{Nexus, at};
 use crate::{

@@ -1,9 +1,9 @@
 //! Questions over policies: why may somebody do something, who may, and what do policies say that nobody meant. They are
 //! answered off the threads that serve, and hold no lock on the policies meanwhile.
 
-use spike_common::{
-    identity::{Role, TrustRootsByRole},
-    wire::{ExplainResponse, Grantee, LintFinding, LintResponse, NearMiss, WhoCanResponse, call},
+use spike_domain::{Role, SecretPath, TrustRootsByRole};
+use spike_wire::{
+    ExplainResponse, Grantee, LintFinding, LintResponse, NearMiss, WhoCanResponse, call,
 };
 
 use crate::{
@@ -11,9 +11,10 @@ use crate::{
     error::Error,
     policies::policy_of,
     policy::{Decision, Explanation, Permission, lint},
-    secret::SecretPath,
-    service::Nexus,
-    service::long_work::{Deadline, Lane},
+    service::{
+        Nexus,
+        long_work::{Deadline, Lane},
+    },
 };
 
 /// The longest SPIFFE ID, in bytes: its standard's limit.

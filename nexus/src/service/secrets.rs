@@ -1,18 +1,13 @@
 //! N1 to N4 and N6: secrets. Lists of their names are in `lists`.
 
-use spike_common::{
-    clock,
-    wire::{
-        SecretMetadata, SecretMetadataResponse, SecretVersionsRequest, VersionMetadata, call, rules,
-    },
+use spike_domain::{History, SecretPath, Selector, rules};
+use spike_mtls::clock;
+use spike_wire::{
+    SecretMetadata, SecretMetadataResponse, SecretVersionsRequest, VersionMetadata, call,
 };
 
 use super::{Nexus, at};
-use crate::{
-    access::Grant,
-    error::Error,
-    secret::{History, SecretPath, Selector},
-};
+use crate::{access::Grant, error::Error};
 
 impl Nexus {
     /// N1: adds a version.

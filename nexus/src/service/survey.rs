@@ -1,9 +1,7 @@
 //! What Bootstrap is told before it makes a root key: everything that a new one would take the place of.
 
-use spike_common::{
-    config::Backend,
-    wire::{DataKind, SurveyResponse, call},
-};
+use spike_daemon::settings::Backend;
+use spike_wire::{DataKind, SurveyResponse, call};
 
 use crate::{
     access::Grant,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
-use crate::secret::UnixNanos;
+use spike_domain::UnixNanos;
 
 /// A failure that nothing has disproved yet.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,8 @@
 
 use std::future::Future;
 
+use spike_domain::{SecretPath, UnixNanos};
+
 use super::change::Change;
 use super::error::StoreError;
 use super::format::head::{HeadRow, VersionRow};
@@ -14,7 +16,6 @@ use super::format::import::ImportRecord;
 use super::format::policy::PolicyRow;
 use super::format::policy_list::PolicyListRow;
 use super::format::row::{Cipher, Sealed};
-use crate::secret::{SecretPath, UnixNanos};
 
 /// One transaction. A read sees what was written before it.
 ///

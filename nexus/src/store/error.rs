@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 use spike_crypto::{Fingerprint, RandomError};
+use spike_domain::NumbersUsedUp;
 use spike_import::ImportError;
 
 use super::format::error::FormatError;
-use crate::secret::NumbersUsedUp;
 
 /// Why the store did not do what it was asked.
 ///

@@ -1,9 +1,9 @@
 //! Parsers of what a disk holds, for the fuzz targets that put any bytes to them.
 
 use rusqlite::types::ValueRef;
+use spike_domain::{UnixNanos, Version};
 
 use super::format::listed::Listed;
-use crate::secret::{UnixNanos, Version};
 
 /// The list of versions in the row of a path, and the same list as it would be written.
 pub fn versions(bytes: &[u8]) -> Option<(Vec<Version>, Vec<u8>)> {

@@ -13,13 +13,14 @@
 use std::path::Path;
 
 use rusqlite::Connection;
-use spike_common::daemon::chain;
-use spike_common::wire::SecretValues;
 use spike_crypto::{Nonce, RootKey};
+use spike_daemon::process::chain;
+use spike_domain::{History, SecretPath, UnixNanos, Version};
 use spike_import::{
     FILE, FileRecord, ImportReport, NONCES_WERE_REUSED, Policy, Rules, Secret, Sink, Source,
     Upstream, exists,
 };
+use spike_wire::SecretValues;
 use zeroize::Zeroizing;
 
 use super::engine::Unit;
@@ -33,7 +34,6 @@ use super::options::Options;
 use super::sqlite::rows;
 use super::sqlite::unit::{SqliteChange, done};
 use super::work::{put_head, take_policy};
-use crate::secret::{History, SecretPath, UnixNanos, Version};
 
 /// What opening a store found of upstream's data, and what came of it.
 #[derive(Debug, Default)]

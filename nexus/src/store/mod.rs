@@ -1,7 +1,7 @@
 //! The encrypted store: versioned secrets and policies in SQLite, in a file or in memory.
 //!
 //! Owned here: files and their modes, schema, data keys, which row is bound to what, transactions.
-//! The rules of versions are those of [`crate::secret`]; what a policy means is up to
+//! The rules of versions are those of [`spike_domain`]; what a policy means is up to
 //! [`crate::policy`]; who may call is up to the access check; values are opaque bytes.
 //!
 //! * **Writes** are `async`. One thread makes them, and commits what is waiting in one transaction;
@@ -42,6 +42,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use spike_crypto::{Fingerprint, Quorum, RootKey};
+use spike_domain::UnixNanos;
 pub use spike_import::{Finding, Generation, ImportReport, NONCES_WERE_REUSED, Reason};
 
 pub use self::cache::CacheStats;
@@ -64,7 +65,6 @@ pub use self::sqlite::writer::PolicyFollower;
 use self::sqlite::writer::Shown;
 use self::sqlite::{create, open, rows, wal};
 use self::work::NoteExport;
-use crate::secret::UnixNanos;
 
 /// What the store holds, for status and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

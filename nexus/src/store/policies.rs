@@ -1,5 +1,7 @@
 //! The calls that read and change policies.
 
+use spike_domain::UnixNanos;
+
 use super::Store;
 use super::change::PolicySet;
 use super::engine::Engine;
@@ -8,7 +10,6 @@ use super::format::policy::{PolicyRow, PolicyText, StoredPolicy};
 use super::format::row::Row;
 use super::sqlite::{policy_rows, rows};
 use super::work::{DeletePolicy, PutPolicy};
-use crate::secret::UnixNanos;
 
 impl Store {
     /// Makes a policy, or replaces what the policy of that name says and keeps when it was made.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rusqlite::params;
+use spike_domain::{History, SecretPath, Selector, UnixNanos};
 use zeroize::Zeroizing;
 
 use super::Store;
@@ -13,7 +14,6 @@ use super::format::head::{Head, HeadRow};
 use super::format::row::Row;
 use super::sqlite::rows;
 use super::work::{PutVersion, Restamp, RestampVersions};
-use crate::secret::{History, SecretPath, Selector, UnixNanos};
 
 impl Store {
     /// Adds a version and returns its number. `plaintext` is stored as it is, encrypted.

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use spike_domain::{History, SecretPath, Selector, UnixNanos, Version};
 use zeroize::Zeroizing;
 
 use super::change::{Change, PolicyChange};
@@ -10,7 +11,6 @@ use super::error::StoreError;
 use super::format::head::{Head, VersionRow};
 use super::format::policy::{PolicyText, StoredPolicy};
 use super::format::policy_list::PolicyList;
-use crate::secret::{History, SecretPath, Selector, UnixNanos, Version};
 
 /// Adds a version to a path and erases those beyond the limit. Answers the number of the new version.
 pub(super) struct PutVersion {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spike_common::wire::SecretText;
+use spike_wire::SecretText;
 
 /// An argument that no error and no `Debug` output shows. Clones share it.
 #[derive(Clone, Debug)]

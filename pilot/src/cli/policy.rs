@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use spike_common::wire::rules::PERMISSIONS;
+use spike_domain::PERMISSIONS;
 use spike_policy::Permission;
 
 use super::Format;

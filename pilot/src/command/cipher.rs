@@ -5,8 +5,8 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use spike_common::identity::Role;
-use spike_common::wire::{DecryptRequest, EncryptRequest, Operation, SecretBytes};
+use spike_domain::Role;
+use spike_wire::{DecryptRequest, EncryptRequest, Operation, SecretBytes};
 use zeroize::Zeroizing;
 
 use super::{read_input, read_stdin};

@@ -6,9 +6,9 @@ mod status;
 
 use std::path::{Path, PathBuf};
 
-use spike_common::identity::Role;
-use spike_common::wire::{Operation, RecoverResponse, Shard};
 use spike_crypto::{Share, ShareIndex, ShareValue};
+use spike_domain::Role;
+use spike_wire::{Operation, RecoverResponse, Shard};
 
 use crate::cli::{OperatorCommand, RecoverArgs};
 use crate::context::Context;

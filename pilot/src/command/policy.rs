@@ -13,8 +13,8 @@ mod rules;
 
 use std::path::Path;
 
-use spike_common::identity::Role;
-use spike_common::wire::{
+use spike_domain::Role;
+use spike_wire::{
     LintFinding, Operation, Policy, PolicyListRequest, PolicyNameRequest, PolicyPutRequest,
 };
 

@@ -3,10 +3,10 @@
 mod listing;
 mod pairs;
 
-use spike_common::identity::Role;
-use spike_common::wire::{
+use spike_domain::{Role, rules};
+use spike_wire::{
     Operation, SecretGetRequest, SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest,
-    SecretText, SecretValues, SecretVersionsRequest, rules,
+    SecretText, SecretValues, SecretVersionsRequest,
 };
 
 use crate::cli::{
@@ -210,7 +210,7 @@ fn check_path(path: &str) -> Result<(), Error> {
         format!("invalid secret path {path:?}"),
         format!(
             "a path is 1 to {} letters, digits and ._-/()?+*|[]{{}}\\, such as tenants/acme/db",
-            rules::MAX_PATH_LEN
+            rules::MAX_PATH_BYTES
         ),
     ))
 }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use spike_common::client::{CallError, NexusClient};
-use spike_common::config::HttpsUrl;
-use spike_common::identity::TrustRootsByRole;
-use spike_common::mtls::ClientTimeouts;
-use spike_common::svid::{Material, SvidSource};
-use spike_common::wire::Operation;
+use spike_config::HttpsUrl;
+use spike_domain::TrustRootsByRole;
+use spike_mtls::{
+    ClientTimeouts,
+    client::{CallError, NexusClient},
+    svid::{Material, SvidSource},
+};
+use spike_wire::Operation;
 use time::OffsetDateTime;
 
 use crate::error::{Asked, Error};

@@ -1,5 +1,5 @@
 use http::StatusCode;
-use spike_common::mtls::TransportError;
+use spike_mtls::TransportError;
 
 use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use spike_common::wire::{ExplainResponse, LintFinding, LintResponse, NearMiss, WhoCanResponse};
+use spike_wire::{ExplainResponse, LintFinding, LintResponse, NearMiss, WhoCanResponse};
 
 use super::{Node, one_line};
 use crate::cli::{Deed, Question};

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use spike_common::wire::{Policy, SecretMetadataResponse, SecretValues, ZERO_TIME};
+use spike_wire::{Policy, SecretMetadataResponse, SecretValues, ZERO_TIME};
 use time::OffsetDateTime;
 use time::macros::format_description;
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Serialize, Serializer};
-use spike_common::wire::format_timestamp;
+use spike_wire::format_timestamp;
 use time::OffsetDateTime;
 
 /// One value. It may hold a borrowed secret, so it has no `Debug`.

@@ -1,7 +1,7 @@
 //! A Nexus that is not ready, or that cannot be trusted: what is told, and what is not blamed.
 
-use spike_common::identity::Role;
-use spike_common::wire::{
+use spike_domain::Role;
+use spike_wire::{
     DataKind, EmptyResponse, ErrorCode, KeeperStatus, KeeperStatusKind, NotReady, Operation,
     StatusResponse,
 };

@@ -12,8 +12,8 @@ use std::{
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use rustix::process::{Pid, Signal, kill_process};
-use spike_common::clock;
 use spike_dev::ca::Ca;
+use spike_mtls::clock;
 use spike_tests::{
     Credential, Running,
     hostile::{

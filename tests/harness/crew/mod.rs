@@ -12,14 +12,14 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use spike_common::{
-    client::{CallError, NexusClient},
-    identity::TrustRootsByRole,
-    mtls::ClientTimeouts,
-    wire::{KeeperStatusKind, RestoreRequest, RestoreResponse, Shard, StatusResponse},
-};
 use spike_crypto::{Share, ShareIndex, ShareValue};
 use spike_dev::cluster::{Cluster, ClusterError, Daemon};
+use spike_domain::TrustRootsByRole;
+use spike_mtls::{
+    ClientTimeouts,
+    client::{CallError, NexusClient},
+};
+use spike_wire::{KeeperStatusKind, RestoreRequest, RestoreResponse, Shard, StatusResponse};
 use tempfile::TempDir;
 use tokio::process::Command;
 

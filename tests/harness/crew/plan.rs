@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use spiffe::TrustDomain;
-use spike_common::config::Backend;
+use spike_daemon::settings::Backend;
 use spike_dev::cluster::{Cluster, ClusterConfig};
 
 use super::{Crew, KEPT};

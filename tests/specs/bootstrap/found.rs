@@ -4,7 +4,7 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use spike_common::config::Backend;
+use spike_daemon::settings::Backend;
 use spike_tests::{PATIENCE, fake_keeper::FakeKeeper, secrets::put};
 
 use super::{IMPATIENT, data_is_there, marker, no_share_was_replaced, on_fakes, with_data};

@@ -1,7 +1,7 @@
 //! An answer always arrives, also where it is given before the request is at its end (design 5).
 
 use anyhow::{Context, Result};
-use spike_common::config::Backend;
+use spike_daemon::settings::Backend;
 use spike_tests::{
     Running, SUPERUSER,
     hostile::{Http2Peer, MIB, Manners},

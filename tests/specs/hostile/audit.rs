@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use spiffe::TrustDomain;
-use spike_common::clock;
 use spike_dev::ca::{Ca, Odd};
+use spike_mtls::clock;
 use spike_tests::{
     Credential, PATIENCE, Running, eventually,
     hostile::{Http2Peer, Manners},

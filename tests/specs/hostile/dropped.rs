@@ -4,11 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
-use spike_common::{
-    client::{CallError, NexusClient},
-    config::Backend,
-    wire::{Operation, PolicyNameRequest},
-};
+use spike_daemon::settings::Backend;
+use spike_mtls::client::{CallError, NexusClient};
 use spike_tests::{
     PATIENCE, Running, SUPERUSER, eventually,
     hostile::{
@@ -19,6 +16,7 @@ use spike_tests::{
     raw::Connection,
     secrets,
 };
+use spike_wire::{Operation, PolicyNameRequest};
 
 use super::{GET, audit_records, http2_as};
 use crate::{WORKLOAD, scenario};
@@ -119,7 +117,7 @@ impl Change {
 }
 
 /// A policy of this name, which lets the workload read the path of this name.
-fn may_read(name: &str) -> spike_common::wire::PolicyPutRequest {
+fn may_read(name: &str) -> spike_wire::PolicyPutRequest {
     allow(name, WORKLOAD, &format!("^{name}$"), &["read"])
 }
 

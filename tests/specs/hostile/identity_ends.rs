@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use spike_common::clock;
+use spike_mtls::clock;
 use spike_tests::{
     Credential, Running, SUPERUSER,
     hostile::{Http2Peer, Manners, attack::post},

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use spiffe::TrustDomain;
-use spike_common::clock;
 use spike_dev::ca::Ca;
+use spike_mtls::clock;
 use spike_tests::{
     Credential, Running, SUPERUSER, eventually,
     hostile::{Http2Peer, Manners, attack::post},

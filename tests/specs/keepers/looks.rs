@@ -4,11 +4,11 @@ use std::{fs, time::Duration};
 
 use anyhow::Result;
 use http::StatusCode;
-use spike_common::wire::KeeperStatusKind;
 use spike_tests::{
     PATIENCE, eventually,
     fake_keeper::{Berth, FakeKeeper},
 };
+use spike_wire::KeeperStatusKind;
 
 use super::{fresh_shares, on_fakes};
 use crate::crew;

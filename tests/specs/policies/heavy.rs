@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use spike_common::{
-    client::{CallError, NexusClient},
-    wire::{ExplainRequest, PolicyPutRequest, SecretListRequest, WhoCanRequest},
-};
+use spike_mtls::client::{CallError, NexusClient};
 use spike_tests::{
     policies::allow,
     secrets::{get, put, value_of},
 };
+use spike_wire::{ExplainRequest, PolicyPutRequest, SecretListRequest, WhoCanRequest};
 
 use super::{PUT, status, with_e};
 use crate::{WORKLOAD, scenario};

@@ -1,11 +1,11 @@
 //! That every operation asks, and what operators are told: the questions about policies, and the reason of a denial.
 
 use anyhow::{Context, Result};
-use spike_common::wire::{ExplainRequest, Operation, WhoCanRequest};
 use spike_tests::{
     SUPERUSER,
     policies::{allow, policy},
 };
+use spike_wire::{ExplainRequest, Operation, WhoCanRequest};
 
 use super::{BOOTSTRAP, DELETE, GET, LIST, LITE, with_e};
 use crate::{WORKLOAD, scenario};

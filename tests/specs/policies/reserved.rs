@@ -2,11 +2,9 @@
 
 use anyhow::Result;
 use http::StatusCode;
-use spike_common::{
-    client::NexusClient,
-    wire::{ExplainRequest, WhoCanRequest},
-};
+use spike_mtls::client::NexusClient;
 use spike_tests::{Running, policies::allow};
+use spike_wire::{ExplainRequest, WhoCanRequest};
 
 use super::status;
 use crate::{WORKLOAD, scenario};

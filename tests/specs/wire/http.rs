@@ -1,7 +1,7 @@
 //! HTTP versions, headers and framing (wire-api 2.2 to 2.4, 4.1).
 
 use anyhow::Result;
-use spike_common::config::Backend;
+use spike_daemon::settings::Backend;
 use spike_tests::SUPERUSER;
 
 use super::{BAD_REQUEST, GET, LIST, PUT};

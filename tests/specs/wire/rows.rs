@@ -1,8 +1,9 @@
 //! The conformance rows of wire-api 15. "P" is the superuser, "W" an ordinary workload without any policy.
 
 use anyhow::Result;
-use spike_common::{config::Backend, wire::NotReady};
+use spike_daemon::settings::Backend;
 use spike_tests::{Running, SUPERUSER};
+use spike_wire::NotReady;
 
 use super::{BAD_REQUEST, DELETE, GET, LIST, METADATA, PUT, UNDELETE};
 use crate::{WORKLOAD, scenario};

@@ -14,8 +14,9 @@ use std::{
     time::Duration,
 };
 
-use spike_common::{clock, daemon::chain};
 use spike_crypto::{AssociatedData, Fingerprint, Nonce, RootCipher, RootKey};
+use spike_daemon::process::chain;
+use spike_mtls::clock;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::Candidates;

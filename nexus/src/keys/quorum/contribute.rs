@@ -7,12 +7,10 @@ use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},
 };
-use spike_common::{
-    client::CallError,
-    daemon::chain,
-    wire::{ContributeRequest, Shard},
-};
 use spike_crypto::{Derivation, RootKey, Share, derivation_of, split};
+use spike_daemon::process::chain;
+use spike_mtls::client::CallError;
+use spike_wire::{ContributeRequest, Shard};
 
 use super::{
     Keepers, ShareState,

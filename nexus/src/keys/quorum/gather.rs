@@ -2,8 +2,8 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use spike_common::retry::Backoff;
 use spike_crypto::{Quorum, RootKey, Share, derivation_of};
+use spike_mtls::retry::Backoff;
 
 use super::{
     AdoptError, Candidates, Keepers, ShareState,

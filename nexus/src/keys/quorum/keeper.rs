@@ -5,12 +5,12 @@ use std::{
     time::Duration,
 };
 
-use spike_common::{
-    client::{CallError, KeeperClient},
-    config::HttpsUrl,
-    mtls::{ClientTimeouts, TransportError},
-};
+use spike_config::HttpsUrl;
 use spike_crypto::{ShareIndex, ShareValue};
+use spike_mtls::{
+    ClientTimeouts, TransportError,
+    client::{CallError, KeeperClient},
+};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 

@@ -6,16 +6,16 @@ use std::{
     time::Duration,
 };
 
-use spike_common::{
+use spike_config::KeeperPeers;
+use spike_crypto::{Quorum, ShareIndex};
+use spike_daemon::process::StartError;
+use spike_domain::TrustRootsByRole;
+use spike_mtls::{
+    ClientTimeouts,
     client::KeeperClient,
-    config::KeeperPeers,
-    daemon::StartError,
-    identity::TrustRootsByRole,
-    mtls::ClientTimeouts,
     retry::{Backoff, unit_interval},
     svid::SvidSource,
 };
-use spike_crypto::{Quorum, ShareIndex};
 use tokio::{
     sync::{Notify, watch},
     task::AbortHandle,

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use spike_common::clock;
+use spike_mtls::clock;
 use time::OffsetDateTime;
 
 use super::record::ShareState;

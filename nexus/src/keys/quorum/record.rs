@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use spike_common::clock;
+use spike_mtls::clock;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use spike_common::wire::{Call, call};
+use spike_wire::{Call, call};
 
 use super::Handle;
 use crate::{access::Grant, error::Error, service::Nexus};

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use bytes::Bytes;
-use spike_common::{
-    http::{BodyError, BodyLimits, FrameError, Reply},
-    wire::{DECRYPTION_FAILED, DecryptRequest, STREAM_HEADER_LEN, call},
-};
+use spike_daemon::http::{BodyError, BodyLimits, FrameError, Reply};
+use spike_wire::{DECRYPTION_FAILED, DecryptRequest, STREAM_HEADER_LEN, call};
 
 use super::{Handle, HandlerRequest, Outcome};
 use crate::{access::Grant, error::Error, service::Nexus};

@@ -10,11 +10,9 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, header};
 use bytes::Bytes;
-use spike_common::{
-    http::{Arriving, BodyLimits, Exchange, Reply},
-    mtls::Peer,
-    wire::{Call, Operation, STREAM_CONTENT_TYPE, call},
-};
+use spike_daemon::http::{Arriving, BodyLimits, Exchange, Reply};
+use spike_mtls::Peer;
+use spike_wire::{Call, Operation, STREAM_CONTENT_TYPE, call};
 
 use super::Outcome;
 use crate::{access::Grant, error::Error, service::Nexus};

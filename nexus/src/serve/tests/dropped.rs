@@ -7,19 +7,20 @@ use std::{
 };
 
 use bytes::Bytes;
-use spike_common::wire::{
+use spike_crypto::{AssociatedData, Encrypted, RootCipher, Share};
+use spike_domain::Selector;
+use spike_wire::{
     DecryptRequest, EmptyRequest, EncryptRequest, ExplainRequest, Operation, PolicyListRequest,
     PolicyNameRequest, PolicyPutRequest, RestoreRequest, SecretBytes, SecretGetRequest,
     SecretListRequest, SecretMetadataRequest, SecretPutRequest, SecretValues,
     SecretVersionsRequest, Shard, VerifyRequest, WRITTEN_VERSION, WhoCanRequest,
 };
-use spike_crypto::{AssociatedData, Encrypted, RootCipher, Share};
 
 use super::fixture::{
     DELETED, Fixture, KEPT, NEW, NEW_POLICY, OLD_POLICY, State, path, policy, readable, reader,
     root_key,
 };
-use crate::{policy::Permission, secret::Selector};
+use crate::policy::Permission;
 
 /// More polls than any answer takes.
 const MOST_POLLS: usize = 100;

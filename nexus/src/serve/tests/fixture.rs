@@ -10,30 +10,30 @@ use axum::{body::Body, http::Request};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
-use spike_common::{
-    audit::AuditLog,
-    budget::Bounds,
-    clock,
-    config::{Backend, KeeperPeers},
-    http::{BodyLimits, Frame, RequestLimits, RequestMetrics},
-    identity::TrustRootsByRole,
-    limit::Rate,
-    mtls::{Answer, ClientTimeouts, Peer},
-    svid::SvidSource,
-    telemetry::HealthView,
-    wire::Operation,
-};
+use spike_config::KeeperPeers;
 use spike_crypto::{Derivation, Quorum, RootKey, Share, split};
+use spike_daemon::{
+    audit::AuditLog,
+    http::{BodyLimits, Frame, RequestLimits, RequestMetrics},
+    limit::Rate,
+    serve::Answer,
+    settings::Backend,
+    telemetry::HealthView,
+};
+use spike_domain::{SecretPath, Selector, TrustRootsByRole};
+use spike_mtls::{ClientTimeouts, Peer, budget::Bounds, clock, svid::SvidSource};
+use spike_wire::Operation;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use crate::{
     access::Access,
-    keys::quorum::{AdoptError, Adopter, Candidates, Connection, Keepers, Restoration, Timing},
-    keys::seal::{OwnTask, Seal, Unsealed},
-    keys::{KeySource, Shares},
+    keys::{
+        KeySource, Shares,
+        quorum::{AdoptError, Adopter, Candidates, Connection, Keepers, Restoration, Timing},
+        seal::{OwnTask, Seal, Unsealed},
+    },
     policy::ReservedRule,
-    secret::{SecretPath, Selector},
     serve::app,
     service::Nexus,
     store::{Home, Options, PolicyText, Store},

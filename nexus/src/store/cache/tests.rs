@@ -1,10 +1,10 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use spike_domain::{SecretPath, Selector};
 use zeroize::Zeroizing;
 
 use super::super::{Home, Options, Store};
 use super::*;
-use crate::secret::{SecretPath, Selector};
 
 const NOON: i64 = 1_800_000_000_000_000_000;
 

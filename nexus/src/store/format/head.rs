@@ -7,13 +7,13 @@
 use std::num::NonZeroU32;
 
 use spike_crypto::Nonce;
+use spike_domain::{History, SecretPath, UnixNanos, Version};
 
 use super::error::FormatError;
 use super::keyring::Ring;
 use super::keys::Keys;
 use super::listed::Listed;
 use super::row::{Cipher, Column, Detached, Row, Sealed};
-use crate::secret::{History, SecretPath, UnixNanos, Version};
 
 /// The row of a path, decrypted.
 #[derive(Debug)]

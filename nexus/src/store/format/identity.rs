@@ -2,13 +2,13 @@
 //! policy epoch, which policies there are, and when an import and the last export took place.
 
 use spike_crypto::{Fingerprint, Quorum};
+use spike_domain::UnixNanos;
 
 use super::error::FormatError;
 use super::keyring::Ring;
 use super::keys::Keys;
 use super::policy_list::PolicyLists;
 use super::row::{Cipher, Column, Row, Sealed};
-use crate::secret::UnixNanos;
 
 /// What the row says.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,12 +2,13 @@
 //!
 //! The row of table `store` names its time, so that it can be neither removed nor exchanged.
 
+use spike_domain::UnixNanos;
+
 use super::error::FormatError;
 use super::identity::Identity;
 use super::keyring::Ring;
 use super::keys::Keys;
 use super::row::{Cipher, Column, Row, Sealed};
-use crate::secret::UnixNanos;
 
 /// The database of upstream that was taken in.
 #[derive(Debug, Clone, PartialEq, Eq)]

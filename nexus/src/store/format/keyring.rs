@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use spike_crypto::{DataKey, KeyringKey, Nonce, RootKey};
+use spike_domain::UnixNanos;
 
 use super::error::FormatError;
 use super::keys::{ActiveKey, Keys};
 use super::row::{Cipher, Column, Row, Sealed, seal};
-use crate::secret::UnixNanos;
 
 /// A data key is replaced before this many encryptions: half of what random 96-bit nonces
 /// allow (SP 800-38D 8.3), which leaves room for one long transaction.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use spike_crypto::{AssociatedData, DataKey, Encrypted, RandomError};
 
-use crate::secret::UnixNanos;
+use spike_domain::UnixNanos;
 
 /// Every data key by number, shared with the readers.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@
 
 use spike_crypto::Nonce;
 
-use crate::secret::Version;
+use spike_domain::Version;
 
 /// The number of this encoding.
 const ENCODING: u8 = 2;

@@ -1,12 +1,12 @@
 //! The rows of policies. What patterns and permissions mean is no matter of this file; it keeps the text it is given.
 
 use serde::{Deserialize, Serialize};
+use spike_domain::UnixNanos;
 
 use super::error::FormatError;
 use super::keyring::Ring;
 use super::keys::Keys;
 use super::row::{Cipher, Column, Row, Sealed};
-use crate::secret::UnixNanos;
 
 /// What a policy says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

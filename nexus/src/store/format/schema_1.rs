@@ -1,6 +1,7 @@
 //! The layouts of schema 1 that schema 2 has changed, for reading only: the row of the store, and the row of a path.
 
 use spike_crypto::{Fingerprint, NONCE_LEN, Nonce};
+use spike_domain::{UnixNanos, Version};
 
 use super::error::FormatError;
 use super::head::{Head, HeadRow};
@@ -9,7 +10,6 @@ use super::keys::Keys;
 use super::listed::Listed;
 use super::policy_list::PolicyLists;
 use super::row::{Cipher, Column, Row};
-use crate::secret::{UnixNanos, Version};
 
 /// The row of table `store`.
 #[derive(Debug)]

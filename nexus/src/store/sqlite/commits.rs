@@ -25,11 +25,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
+use spike_domain::UnixNanos;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::private::{private_file, unusable};
-use crate::secret::UnixNanos;
 use crate::store::error::StoreError;
 use crate::store::format::identity::Identity;
 

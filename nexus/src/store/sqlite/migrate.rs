@@ -5,11 +5,11 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use spike_crypto::Fingerprint;
+use spike_domain::SecretPath;
 
 use super::schema::{SCHEMA, SCHEMA_VERSION};
 use super::transaction::Transaction;
 use super::{policy_rows, rows};
-use crate::secret::SecretPath;
 use crate::store::error::StoreError;
 use crate::store::format::head::Head;
 use crate::store::format::identity::Identity;

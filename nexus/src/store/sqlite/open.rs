@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 use spike_crypto::{Fingerprint, RootKey};
+use spike_domain::UnixNanos;
 use spike_import::untrusted::{distrust, flags};
 
 use super::commits::{CommitLog, Loss, Position};
@@ -20,7 +21,6 @@ use super::schema::{
 use super::transaction::Transaction;
 use super::unit::{SqliteChange, SqliteUnit};
 use super::{create, migrate, rows, wal};
-use crate::secret::UnixNanos;
 use crate::store::change::Effects;
 use crate::store::condition::Condition;
 use crate::store::error::StoreError;

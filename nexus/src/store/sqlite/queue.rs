@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use spike_domain::UnixNanos;
 use tokio::sync::{mpsc, oneshot};
 
 use super::open::Opened;
 use super::unit::{SqliteChange, done};
 use super::writer::{Shown, Writer};
-use crate::secret::UnixNanos;
 use crate::store::condition::Condition;
 use crate::store::engine::{Engine, Work};
 use crate::store::error::StoreError;

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-use spike_common::{clock, daemon::chain};
+use spike_daemon::process::chain;
+use spike_mtls::clock;
 
 use crate::store::condition::Condition;
 use crate::store::error::StoreError;

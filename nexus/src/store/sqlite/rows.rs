@@ -5,8 +5,8 @@
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Rows, params, params_from_iter};
 use spike_crypto::{NONCE_LEN, Quorum};
+use spike_domain::{SecretPath, UnixNanos, Version};
 
-use crate::secret::{SecretPath, UnixNanos, Version};
 use crate::store::error::StoreError;
 use crate::store::format::head::{HeadRow, VersionRow};
 use crate::store::format::identity::Identity;

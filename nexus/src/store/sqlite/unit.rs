@@ -5,9 +5,9 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use rusqlite::Connection;
+use spike_domain::SecretPath;
 
 use super::{policy_rows, rows};
-use crate::secret::SecretPath;
 use crate::store::change::Change;
 use crate::store::engine::Unit;
 use crate::store::error::StoreError;

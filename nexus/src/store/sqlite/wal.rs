@@ -12,7 +12,7 @@ use std::io::{self, BufReader, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use crate::secret::UnixNanos;
+use spike_domain::UnixNanos;
 
 /// Beside the database.
 pub(in crate::store) const FILE: &str = "nexus.db-wal";

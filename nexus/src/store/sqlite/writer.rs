@@ -18,7 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use spike_common::{clock, daemon::chain};
+use spike_daemon::process::chain;
+use spike_mtls::clock;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 

@@ -278,7 +278,7 @@ async fn a_database_that_another_process_holds_is_busy_and_not_broken() {
         assert!(error.is_busy(), "{error:?}");
         let error = crate::error::Error::from(error);
         assert_eq!(error.wire().0, 503);
-        assert_eq!(error.not_ready(), Some(spike_common::wire::NotReady::Busy));
+        assert_eq!(error.not_ready(), Some(spike_wire::NotReady::Busy));
         drop(other);
         assert_eq!(home.store.put(&path("a"), value("x"), NOON).await.unwrap(), 1);
     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
+use spike_domain::Version;
 use tokio::task::yield_now;
 
 use super::*;
-use crate::secret::Version;
 use crate::store::change::{Change, Effects};
 use crate::store::engine::{Unit, Work};
 use crate::store::format::head::{Head, HeadRow, VersionRow};

@@ -19,11 +19,11 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use spike_domain::{SecretPath, Selector};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::secret::{SecretPath, Selector};
 
 const NOON: UnixNanos = 1_800_000_000_000_000_000;
 const MINUTE: UnixNanos = 60_000_000_000;

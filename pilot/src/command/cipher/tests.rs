@@ -1,6 +1,6 @@
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 
-use spike_common::wire::{DecryptResponse, EncryptResponse, ErrorCode};
+use spike_wire::{DecryptResponse, EncryptResponse, ErrorCode};
 
 use super::*;
 use crate::Exit;

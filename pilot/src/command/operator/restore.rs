@@ -4,10 +4,10 @@
 //! root key is back, the shares that were sent before are sent again, because only then can SPIKE Nexus tell for each of
 //! them whether it belongs to the key.
 
-use spike_common::client::CallError;
-use spike_common::identity::Role;
-use spike_common::wire::{Operation, RestoreRequest, RestoreResponse, Shard};
 use spike_crypto::Share;
+use spike_domain::Role;
+use spike_mtls::client::CallError;
+use spike_wire::{Operation, RestoreRequest, RestoreResponse, Shard};
 
 use super::shares;
 use crate::cli::RestoreArgs;

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use spike_common::identity::Role;
-use spike_common::wire::{
+use spike_domain::Role;
+use spike_wire::{
     ImportStatus, KeeperStatus, KeeperStatusKind, Operation, StatusResponse, StoreStatus,
 };
 
@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn a_nexus_of_upstreams_is_recognised() {
         let nexus = FakeNexus::start(|operation, _| {
-            crate::testing::error(operation, spike_common::wire::ErrorCode::ApiBadRequest)
+            crate::testing::error(operation, spike_wire::ErrorCode::ApiBadRequest)
         });
         insta::assert_snapshot!(nexus.run(&["operator", "status"]), @"
         [1]

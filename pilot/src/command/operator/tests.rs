@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Mutex;
 
-use spike_common::config::Environment;
-use spike_common::wire::{
+use spike_config::Environment;
+use spike_wire::{
     EmptyResponse, ErrorCode, NotReady, RestoreRequest, RestoreResponse, StatusResponse,
 };
 

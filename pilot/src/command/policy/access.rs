@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use spike_common::identity::TrustRootsByRole;
-use spike_common::wire::rules::{SYSTEM_CIPHER_PATH, SYSTEM_PATHS, SYSTEM_SECRET_PATH};
+use spike_domain::{CIPHER_PATH, RESERVED_PATHS, SECRET_PATH, TrustRootsByRole};
 use spike_policy::{Pattern, Permission, Policy, PolicySet};
 
 use super::local::built_in;
@@ -64,8 +63,8 @@ pub(super) fn compare(
         ..Comparison::default()
     };
     let secrets = paths.iter().take(most_paths).map(String::as_str);
-    let secrets = secrets.filter(|path| !SYSTEM_PATHS.contains(path));
-    for path in SYSTEM_PATHS.into_iter().chain(secrets) {
+    let secrets = secrets.filter(|path| !RESERVED_PATHS.contains(path));
+    for path in RESERVED_PATHS.into_iter().chain(secrets) {
         for &permission in meaningful(path) {
             for subject in &subjects {
                 let allowed = old.decide(&subject.id, path, permission).is_allowed();
@@ -84,8 +83,8 @@ pub(super) fn compare(
 fn meaningful(path: &str) -> &'static [Permission] {
     use Permission::{Execute, List, Read, Write};
     match path {
-        SYSTEM_SECRET_PATH => &[List],
-        SYSTEM_CIPHER_PATH => &[Execute],
+        SECRET_PATH => &[List],
+        CIPHER_PATH => &[Execute],
         _ => &[Read, Write, List],
     }
 }

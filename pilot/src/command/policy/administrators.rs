@@ -3,8 +3,8 @@
 //! `^.*$` finds the reserved paths too, so that with `write` or `super` it lets its holder write policies. Nexus takes such
 //! a policy, as upstream's does; this program asks first.
 
-use spike_common::wire::PolicyPutRequest;
 use spike_policy::lint::Code;
+use spike_wire::PolicyPutRequest;
 
 use super::lint;
 use crate::context::Context;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use spike_common::wire::{Policy, PolicyPutRequest};
+use spike_wire::{Policy, PolicyPutRequest};
 
 use crate::output::one_line;
 

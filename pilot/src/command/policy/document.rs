@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use serde_saphyr::options::DuplicateKeyPolicy;
-use spike_common::wire::PolicyPutRequest;
+use spike_wire::PolicyPutRequest;
 
 use self::fields::Document;
 use super::rules;

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use spike_common::identity::Role;
-use spike_common::wire::{self, LintFinding, LintResponse, Operation, PolicyPutRequest};
+use spike_domain::Role;
 use spike_policy::lint;
 use spike_policy::{Field, Permission, Policy, Refusal};
+use spike_wire as wire;
+use spike_wire::{LintFinding, LintResponse, Operation, PolicyPutRequest};
 
 use super::{document, local, questions};
 use crate::cli::{Format, LintArgs};

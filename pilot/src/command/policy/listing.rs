@@ -1,6 +1,6 @@
 //! `policy list`: filters and pages, from a Nexus that knows them and from one that does not.
 
-use spike_common::wire::{Operation, Policy, PolicyListRequest};
+use spike_wire::{Operation, Policy, PolicyListRequest};
 
 use super::{all, names as listed};
 use crate::cli::PolicyListArgs;

@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use spike_common::identity::{Role, TrustRootsByRole};
-use spike_common::wire::rules::SYSTEM_CIPHER_PATH;
-use spike_common::wire::{
-    self, ExplainResponse, Grantee, LintFinding, NearMiss, PolicyPutRequest, WhoCanResponse,
-};
+use spike_domain::{CIPHER_PATH, Role, TrustRootsByRole};
 use spike_policy::lint::Finding;
 use spike_policy::{Decision, Permission, Policy, PolicySet};
+use spike_wire as wire;
+use spike_wire::{
+    ExplainResponse, Grantee, LintFinding, NearMiss, PolicyPutRequest, WhoCanResponse,
+};
 
 /// How many near misses an answer has.
 const NEAR_MISSES: usize = 5;
@@ -130,5 +130,5 @@ fn near_miss(miss: spike_policy::NearMiss) -> NearMiss {
 }
 
 fn is_cipher(path: &str, wanted: Permission) -> bool {
-    path == SYSTEM_CIPHER_PATH && wanted == Permission::Execute
+    path == CIPHER_PATH && wanted == Permission::Execute
 }

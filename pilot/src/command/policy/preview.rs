@@ -4,7 +4,7 @@ mod tree;
 
 use std::io::{self, Write};
 
-use spike_common::wire::{LintFinding, Operation, Policy, PolicyPutRequest, SecretListRequest};
+use spike_wire::{LintFinding, Operation, Policy, PolicyPutRequest, SecretListRequest};
 
 use super::access::{Comparison, Difference, compare};
 use super::{changes, lint, local};

@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
-use spike_common::client::CallError;
-use spike_common::identity::Role;
-use spike_common::wire::rules::{MAX_PATH_LEN, is_secret_path};
-use spike_common::wire::{
+use spike_domain::{
+    Role,
+    rules::{MAX_PATH_BYTES, is_secret_path},
+};
+use spike_mtls::client::CallError;
+use spike_wire::{
     ExplainRequest, ExplainResponse, Operation, PolicyListRequest, WhoCanRequest, WhoCanResponse,
 };
 
@@ -137,6 +139,6 @@ fn check_path(path: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "{path:?} is not a path: expected 1 to {MAX_PATH_LEN} letters, digits and ._-/()?+*|[]{{}}\\"
+        "{path:?} is not a path: expected 1 to {MAX_PATH_BYTES} letters, digits and ._-/()?+*|[]{{}}\\"
     )))
 }

@@ -1,11 +1,14 @@
 //! What a policy must look like (wire-api 6), checked before Nexus is called, so that the answer can say what to write
 //! instead. Nexus has the last word: a policy that passes here may still be refused there.
 
-use spike_common::wire::PolicyPutRequest;
-use spike_common::wire::rules::{
-    MAX_NAME_LEN, MAX_PATH_LEN, PERMISSIONS, is_name, is_path_pattern, is_permission,
-    is_spiffeid_pattern,
+use spike_domain::{
+    PERMISSIONS,
+    rules::{
+        MAX_NAME_BYTES, MAX_PATH_BYTES, is_name, is_path_pattern, is_permission,
+        is_spiffeid_pattern,
+    },
 };
+use spike_wire::PolicyPutRequest;
 
 use spike_policy::Policy;
 use time::OffsetDateTime;
@@ -39,7 +42,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "{name:?} is not the name of a policy: expected 1 to {MAX_NAME_LEN} letters, digits, '-', '_' and spaces"
+        "{name:?} is not the name of a policy: expected 1 to {MAX_NAME_BYTES} letters, digits, '-', '_' and spaces"
     )))
 }
 
@@ -60,7 +63,7 @@ fn check_path_pattern(pattern: &str) -> Result<(), Error> {
     Err(Error::usage_hint(
         format!("{pattern:?} is not a path pattern"),
         format!(
-            r"it has 1 to {MAX_PATH_LEN} letters, digits and ._-/^$()?+*|[]{{}}\, such as '^tenants/acme/db/.*$'"
+            r"it has 1 to {MAX_PATH_BYTES} letters, digits and ._-/^$()?+*|[]{{}}\, such as '^tenants/acme/db/.*$'"
         ),
     ))
 }

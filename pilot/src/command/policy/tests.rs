@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use spike_common::wire::{
+use spike_wire::{
     EmptyResponse, ErrorCode, PolicyListResponse, PolicyPutResponse, SecretListResponse,
 };
 use time::macros::datetime;
@@ -78,7 +78,7 @@ fn answer(
             (200, PolicyListResponse { names, next: None }.encode())
         }
         Operation::OperatorStatus if kind == Kind::Ours => {
-            (200, spike_common::wire::StatusResponse::default().encode())
+            (200, spike_wire::StatusResponse::default().encode())
         }
         Operation::PolicyGet => {
             let name = PolicyNameRequest::decode(body).unwrap().name;

@@ -1,6 +1,6 @@
 //! All pages of a list, from a Nexus that sends pages and from one that sends everything at once.
 
-use spike_common::wire::{SecretListRequest, SecretListResponse};
+use spike_wire::{SecretListRequest, SecretListResponse};
 
 use crate::error::Error;
 
@@ -47,8 +47,8 @@ pub(super) async fn paths(
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
-    use spike_common::client::{CallError, Refusal};
-    use spike_common::wire::Operation;
+    use spike_mtls::client::{CallError, Refusal};
+    use spike_wire::Operation;
     use time::OffsetDateTime;
 
     use super::*;

@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use spike_common::wire::{SecretText, SecretValues, rules};
+use spike_domain::rules;
+use spike_wire::{SecretText, SecretValues};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::cli::Hidden;
@@ -64,7 +65,7 @@ impl<'a> Pair<'a> {
         if !rules::is_name(key) {
             return Err(Error::usage(format!(
                 "the key of value {position} is not a name: expected 1 to {} letters, digits, '-', '_' and spaces",
-                rules::MAX_NAME_LEN
+                rules::MAX_NAME_BYTES
             )));
         }
         if key.trim_matches(' ') != key {

@@ -1,6 +1,6 @@
 use std::sync::Mutex;
 
-use spike_common::wire::{
+use spike_wire::{
     EmptyResponse, SecretGetResponse, SecretListRequest, SecretListResponse, SecretMetadata,
     VersionMetadata,
 };

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use spike_common::wire::{SecretMetadata, VersionMetadata};
+use spike_wire::{SecretMetadata, VersionMetadata};
 use time::macros::datetime;
 
 use super::*;

@@ -7,8 +7,9 @@ mod refusals;
 mod starts;
 mod upstream;
 
+use spike_domain::Version;
+
 use super::*;
-use crate::secret::Version;
 
 use self::upstream::{Metadata, SECOND, Upstream, files, open_with, originals};
 

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_saphyr::Spanned;
-use spike_common::wire::PolicyPutRequest;
+use spike_wire::PolicyPutRequest;
 
 use super::FileError;
 

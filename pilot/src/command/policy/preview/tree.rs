@@ -1,6 +1,6 @@
 //! What would change, as a tree for JSON and YAML.
 
-use spike_common::wire::{LintFinding, Policy, PolicyPutRequest};
+use spike_wire::{LintFinding, Policy, PolicyPutRequest};
 
 use super::super::access::{self, Comparison};
 use super::super::changes::{self, Difference};

@@ -1,6 +1,6 @@
 //! Policies that make an administrator are written only where somebody says so.
 
-use spike_common::config::Environment;
+use spike_config::Environment;
 
 use super::*;
 use crate::Streams;

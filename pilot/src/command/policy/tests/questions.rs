@@ -1,6 +1,6 @@
 //! `explain`, `can-i`, `who-can` and `lint`: layouts, exit statuses, and both kinds of Nexus.
 
-use spike_common::wire::{
+use spike_wire::{
     ExplainRequest, ExplainResponse, Grantee, LintResponse, NearMiss, WhoCanResponse,
 };
 

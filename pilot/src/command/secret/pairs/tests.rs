@@ -1,4 +1,4 @@
-use spike_common::config::Environment;
+use spike_config::Environment;
 
 use super::*;
 use crate::Streams;
