@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use spike_crypto::{Derivation, Quorum, RootKey, Share, ShareValue, split};
-use spike_nexus::quorum::Candidates;
 use spike_wire::{EmptyResponse, ErrorReply, ShardResponse};
+use spike_crypto::{Derivation, Quorum, RootKey, Share, ShareValue, split};
+use spike_nexus::keys::quorum::Candidates;
 
 /// Of five shares three make the key.
 const SHARES: (u16, u16) = (5, 3);

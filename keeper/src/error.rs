@@ -23,7 +23,7 @@ pub enum Error {
     Malformed(#[from] JsonError),
     /// The peer may not do this. It learns nothing more.
     #[error("unauthorized: {0}")]
-    Denied(&'static str),
+    Denied(String),
     /// What was contributed is no share.
     #[error(transparent)]
     NotAShare(#[from] NotAShare),

@@ -12,7 +12,7 @@ use spike_daemon::{
 };
 use spike_domain::{Role, TrustRootsByRole};
 use spike_mtls::Peer;
-use spike_wire::{KeeperOperation, KeeperStatusResponse, Shard};
+use spike_wire::{KeeperOperation, KeeperStatusResponse, Rule, Shard};
 
 use crate::{
     error::Error,
@@ -46,8 +46,7 @@ impl Keeper {
     /// # Errors
     /// [`Error::Denied`], [`Error::NotAShare`], [`Error::HoldsAnother`]; the held share then stays.
     pub fn contribute(&self, peer: &Peer, shard: &Shard) -> Result<(), Error> {
-        let role = [Role::Nexus, Role::Bootstrap].into_iter().find(|role| self.is(*role, peer));
-        let role = role.ok_or(Error::Denied("only Nexus and Bootstrap may"))?;
+        let role = self.authorize(KeeperOperation::Contribute, peer)?;
         let by = peer.id();
         let other = if role == Role::Nexus { Held::GivesWay } else { Held::Stays };
         match self.slot.put(shard, other)? {
@@ -71,9 +70,7 @@ impl Keeper {
     /// # Errors
     /// [`Error::Denied`], [`Error::NoShare`].
     pub fn share(&self, peer: &Peer) -> Result<Shard, Error> {
-        if !self.is(Role::Nexus, peer) {
-            return Err(Error::Denied("only Nexus may"));
-        }
+        self.authorize(KeeperOperation::Shard, peer)?;
         self.slot.get().ok_or(Error::NoShare)
     }
 
@@ -82,9 +79,7 @@ impl Keeper {
     /// # Errors
     /// [`Error::Denied`].
     pub fn status(&self, peer: &Peer) -> Result<KeeperStatusResponse, Error> {
-        if ![Role::Nexus, Role::Bootstrap].into_iter().any(|role| self.is(role, peer)) {
-            return Err(Error::Denied("only Nexus and Bootstrap may"));
-        }
+        self.authorize(KeeperOperation::Status, peer)?;
         Ok(KeeperStatusResponse { filled: Some(self.slot.is_filled()) })
     }
 
@@ -126,8 +121,17 @@ impl Keeper {
         &self.roots
     }
 
-    fn is(&self, role: Role, peer: &Peer) -> bool {
-        self.roots.hold(role, peer.id())
+    /// The role by which `peer` may do it.
+    fn authorize(&self, operation: KeeperOperation, peer: &Peer) -> Result<Role, Error> {
+        let rule = operation.rule();
+        let found = match rule {
+            Rule::Roles(roles) => roles.iter().find(|role| self.roots.hold(**role, peer.id())),
+            // A Keeper has no policies.
+            Rule::OnThePath(_) | Rule::OnSystemPath(..) | Rule::Names(..) | Rule::Cipher(..) => {
+                None
+            }
+        };
+        found.copied().ok_or_else(|| Error::Denied(rule.only()))
     }
 }
 

@@ -49,7 +49,7 @@ impl Service for Keeper {
             label: operation.label(),
             component: operation.audit_component(),
             action: operation.audit_action(),
-            changes: operation == KeeperOperation::Contribute,
+            changes: operation.changes(),
         }
     }
 

@@ -1,74 +1,28 @@
 //! Who may do what, and the only maker of a [`Grant`].
 //!
-//! Every operation has a [`Rule`]; there is no default. Whatever reads or changes anything takes a `&Grant`, so that a
-//! route that forgets to ask does not compile. The rules are those of wire-api 5.3: built-in roles first, then policies.
+//! Every operation has a [`Rule`] in the table of operations; there is no default. Whatever reads or changes anything takes a [`Grant`] of
+//! the call that it carries out, so that a handler that forgets to ask does not compile. The rules are those of wire-api 5.3: built-in roles first, then policies.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, marker::PhantomData, sync::Arc};
 
 use spike_domain::{Role, SecretPath, TrustRootsByRole};
 use spike_mtls::Peer;
-use spike_wire::Operation;
+use spike_wire::{Call, Rule, Subject};
 
 use crate::{
     error::Error,
-    policy::{ACL_PATH, CIPHER_PATH, Decision, Permission, ReservedRule, SECRET_PATH},
-    seal::Seal,
+    keys::seal::Seal,
+    policy::{Decision, Permission, ReservedRule},
 };
 
-/// Who may use an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
-    /// The superuser, and whom a policy gives this permission on the path that is asked for. Never a lite workload.
-    OnThePath(Permission),
-    /// The superuser, and whom a policy gives this permission on this system path. Never a lite workload.
-    OnSystemPath(Permission, &'static str),
-    /// As [`Rule::OnSystemPath`] for all names; otherwise those names on which a policy gives this permission.
-    Names(Permission, &'static str),
-    /// As [`Rule::OnSystemPath`], and lite workloads.
-    Cipher(Permission, &'static str),
-    /// The recover role only. No policy can grant it, nor the rest.
-    Recover,
-    /// The restore role only.
-    Restore,
-    /// Bootstrap only.
-    Bootstrap,
-    /// Any of the operator's roles.
-    Operator,
-}
-
-impl Rule {
-    /// The rule of an operation. A new operation does not compile without one.
-    pub const fn of(operation: Operation) -> Self {
-        match operation {
-            Operation::SecretPut | Operation::SecretDelete | Operation::SecretUndelete => {
-                Self::OnThePath(Permission::Write)
-            }
-            Operation::SecretGet | Operation::SecretMetadata => Self::OnThePath(Permission::Read),
-            Operation::SecretList => Self::Names(Permission::List, SECRET_PATH),
-            Operation::PolicyPut | Operation::PolicyDelete => {
-                Self::OnSystemPath(Permission::Write, ACL_PATH)
-            }
-            Operation::PolicyGet
-            | Operation::PolicyExplain
-            | Operation::PolicyWhoCan
-            | Operation::PolicyLint => Self::OnSystemPath(Permission::Read, ACL_PATH),
-            Operation::PolicyList => Self::OnSystemPath(Permission::List, ACL_PATH),
-            Operation::CipherEncrypt | Operation::CipherDecrypt => {
-                Self::Cipher(Permission::Execute, CIPHER_PATH)
-            }
-            Operation::OperatorRecover => Self::Recover,
-            Operation::OperatorRestore => Self::Restore,
-            Operation::OperatorStatus => Self::Operator,
-            Operation::BootstrapVerify | Operation::BootstrapSurvey => Self::Bootstrap,
-        }
-    }
-}
-
-/// Proof that one request was allowed. Only [`Access`] makes it, and it cannot be kept: it is neither `Clone` nor `Copy`.
+/// Proof that one request was allowed. It carries that request, so that nothing else can be done with it, and whoever carries
+/// the request out takes it by value. Only [`Access`] makes it; it is neither `Clone` nor `Copy`.
 #[derive(Debug)]
-pub struct Grant {
+pub struct Grant<C: Call, R = <C as Call>::Request> {
+    request: R,
     /// Nobody outside this module can write this field, so nobody else can make a grant.
     scope: Scope,
+    call: PhantomData<fn() -> C>,
 }
 
 #[derive(Debug)]
@@ -79,13 +33,34 @@ enum Scope {
     NamesOpenTo { peer: Arc<str>, wanted: Permission },
 }
 
-impl Grant {
+impl<C: Call, R> Grant<C, R> {
+    const fn new(request: R, scope: Scope) -> Self {
+        Self { request, scope, call: PhantomData }
+    }
+
+    /// What was allowed.
+    pub(crate) const fn request(&self) -> &R {
+        &self.request
+    }
+
+    /// What was allowed, once the grant is used up.
+    pub(crate) fn into_request(self) -> R {
+        self.request
+    }
+
     /// Whose names may be shown and by which permission; `None` for all names.
-    pub(crate) fn names_open_to(&self) -> Option<(&str, Permission)> {
+    pub(crate) fn names_open_to(&self) -> Option<(Arc<str>, Permission)> {
         match &self.scope {
             Scope::Whole => None,
-            Scope::NamesOpenTo { peer, wanted } => Some((peer, *wanted)),
+            Scope::NamesOpenTo { peer, wanted } => Some((Arc::clone(peer), *wanted)),
         }
+    }
+}
+
+impl<C: Call> Grant<C, ()> {
+    /// The same for a request that was read after the decision, which did not depend on it.
+    pub(crate) fn carrying<R>(self, request: R) -> Grant<C, R> {
+        Grant::new(request, self.scope)
     }
 }
 
@@ -118,25 +93,38 @@ impl Access {
         &self.roots
     }
 
-    /// Whether `peer` may do `operation` on `path`, which is as the request has it: nothing has been validated yet.
+    /// Whether `peer` may do what it asks for, on the path that its request names. Nothing of the request has been validated
+    /// yet.
     ///
     /// # Errors
     /// [`Error::Denied`] with a reason for the audit log; the peer learns only that it was denied.
-    pub fn authorize(&self, peer: &Peer, operation: Operation, path: &str) -> Result<Grant, Error> {
+    pub fn authorize<C: Call>(&self, peer: &Peer, request: C::Request) -> Result<Grant<C>, Error> {
+        let path = match C::subject(&request) {
+            Subject::Path(path) => path,
+            Subject::Named(_) | Subject::Share(_) | Subject::Nothing => "",
+        };
+        let scope = self.decide(peer, C::OPERATION.rule(), path)?;
+        Ok(Grant::new(request, scope))
+    }
+
+    /// As [`Self::authorize`], before the request is parsed. It does not compile for a call whose rule is about the path of
+    /// the request.
+    ///
+    /// # Errors
+    /// As [`Self::authorize`].
+    pub fn authorize_unread<C: Call>(&self, peer: &Peer) -> Result<Grant<C, ()>, Error> {
+        const { assert!(!C::OPERATION.rule().is_on_the_path(), "the path must be read first") };
+        Ok(Grant::new((), self.decide(peer, C::OPERATION.rule(), "")?))
+    }
+
+    fn decide(&self, peer: &Peer, rule: Rule, path: &str) -> Result<Scope, Error> {
         let is = |role| self.roots.hold(role, peer.id());
-        let only =
-            |role| if is(role) { Ok(WHOLE) } else { Err(denied(format!("only {role} may"))) };
-        match Rule::of(operation) {
-            Rule::Recover => only(Role::PilotRecover),
-            Rule::Restore => only(Role::PilotRestore),
-            Rule::Bootstrap => only(Role::Bootstrap),
-            Rule::Operator if OPERATORS.into_iter().any(is) => Ok(WHOLE),
-            Rule::Operator => Err(denied("only an operator may".to_owned())),
-            _ if is(Role::PilotSuperuser) => Ok(WHOLE),
-            Rule::Cipher(..) if is(Role::LiteWorkload) => Ok(WHOLE),
-            _ if is(Role::LiteWorkload) => {
-                Err(denied("a lite workload may use the cipher and nothing else".to_owned()))
-            }
+        match rule {
+            Rule::Roles(roles) if roles.iter().copied().any(is) => Ok(Scope::Whole),
+            Rule::Roles(_) => Err(denied(rule.only())),
+            _ if is(Role::PilotSuperuser) => Ok(Scope::Whole),
+            Rule::Cipher(..) if is(Role::LiteWorkload) => Ok(Scope::Whole),
+            _ if is(Role::LiteWorkload) => Err(denied(rule.only())),
             Rule::OnThePath(wanted) => self.by_policy(peer, path, wanted),
             Rule::OnSystemPath(wanted, system) | Rule::Cipher(wanted, system) => {
                 self.by_policy(peer, system, wanted)
@@ -147,10 +135,10 @@ impl Access {
         }
     }
 
-    fn by_policy(&self, peer: &Peer, path: &str, wanted: Permission) -> Result<Grant, Error> {
-        self.seal.look(|unsealed| {
+    fn by_policy(&self, peer: &Peer, path: &str, wanted: Permission) -> Result<Scope, Error> {
+        self.seal.decide(|policies| {
             // The lite backend has no policies, so that only the built-in roles get in.
-            let Some(policies) = unsealed.policies() else {
+            let Some(policies) = policies else {
                 return Err(denied("this backend has no policies".to_owned()));
             };
             // Paths are validated after this (wire-api 4.3); what can be none is not worth a search.
@@ -160,25 +148,23 @@ impl Access {
             let searched = in_ascii(path);
             let decision = policies.set().decide_by(self.reserved, peer.id(), &searched, wanted);
             match decision {
-                Decision::Allowed { .. } => Ok(WHOLE),
+                Decision::Allowed { .. } => Ok(Scope::Whole),
                 Decision::Denied => Err(denied(why_denied(path, wanted))),
             }
         })
     }
 
     /// A workload that may not see all names may see those that a permission on them covers.
-    fn names(&self, peer: &Peer, wanted: Permission, otherwise: Error) -> Result<Grant, Error> {
-        let unsealed = self.seal.unsealed()?;
-        let Some(policies) = unsealed.policies() else { return Err(otherwise) };
-        if policies.set().paths_open_to(self.reserved, peer.id(), wanted).is_empty() {
-            return Err(otherwise);
-        }
-        Ok(Grant { scope: Scope::NamesOpenTo { peer: peer.shared_id(), wanted } })
+    fn names(&self, peer: &Peer, wanted: Permission, otherwise: Error) -> Result<Scope, Error> {
+        self.seal.decide(|policies| {
+            let Some(policies) = policies else { return Err(otherwise) };
+            if policies.set().paths_open_to(self.reserved, peer.id(), wanted).is_empty() {
+                return Err(otherwise);
+            }
+            Ok(Scope::NamesOpenTo { peer: peer.shared_id(), wanted })
+        })
     }
 }
-
-const OPERATORS: [Role; 3] = [Role::PilotSuperuser, Role::PilotRecover, Role::PilotRestore];
-const WHOLE: Grant = Grant { scope: Scope::Whole };
 
 /// How much of a path the reason of a denial repeats, in characters.
 const QUOTED: usize = 120;
@@ -206,4 +192,35 @@ fn why_denied(path: &str, wanted: Permission) -> String {
 
 const fn denied(reason: String) -> Error {
     Error::Denied(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// Every source that has a part in carrying out requests.
+    fn sources(directory: &Path, found: &mut Vec<(String, String)>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("tests") {
+                sources(&path, found);
+            } else if path.is_file() {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((path.display().to_string(), text));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_that_carries_out_a_request_reaches_the_keys_as_a_task_of_the_daemon() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut found = Vec::new();
+        for directory in ["serve", "service"] {
+            sources(&root.join(directory), &mut found);
+        }
+        assert!(found.len() > 10, "{found:?}");
+        for (path, text) in found {
+            assert!(!text.contains("OwnTask"), "{path}: only a grant leads to the keys here");
+        }
+    }
 }

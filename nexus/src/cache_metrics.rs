@@ -8,7 +8,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 
-use crate::nexus::Nexus;
+use crate::{keys::seal::OwnTask, service::Nexus};
 
 /// Of the store that is open; of none while Nexus is sealed.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct CacheMetrics(pub(crate) Arc<Nexus>);
 
 impl Collector for CacheMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let Ok(unsealed) = self.0.seal().unsealed() else { return Ok(()) };
+        let Ok(unsealed) = self.0.seal().for_own_task(OwnTask::WatchStore) else { return Ok(()) };
         let Ok(store) = unsealed.store() else { return Ok(()) };
         let stats = store.cache_stats();
         for (name, help, value) in [

@@ -12,7 +12,7 @@ use spike_daemon::{
 use spike_domain::PathError;
 use spike_wire::{ErrorCode, JsonError, NotReady};
 
-use crate::{policy::PolicyError, quorum::RestoreError, store::StoreError};
+use crate::{keys::quorum::RestoreError, policy::PolicyError, store::StoreError};
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]

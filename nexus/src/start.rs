@@ -24,14 +24,14 @@ use spike_wire::Operation;
 use crate::{
     access::Access,
     cache_metrics::CacheMetrics,
-    nexus::Nexus,
-    operator::{KeySource, Shares},
-    policy::ReservedRule,
-    quorum::{
+    keys::quorum::{
         Adopter, Connection, KeeperMetrics, Keepers, Restoration, Tending, Timing, quorum_check,
     },
-    routes,
-    seal::{Seal, Unsealed},
+    keys::seal::{Seal, Unsealed},
+    keys::{KeySource, Shares},
+    policy::ReservedRule,
+    serve,
+    service::Nexus,
     store::{self, Home, Options, Store},
     store_watch::{StoreMetrics, import_check, loss_check, read_check, write_check},
 };
@@ -105,7 +105,7 @@ pub async fn start(
         KeySource::Shares(shares) => Some(shares.keepers.tend()),
     };
     // Each request is authorized by itself, so that every SVID may connect.
-    let app = routes::app(&nexus);
+    let app = serve::app(&nexus);
     let serving =
         listener.serve(&source, PeerRule::AnySvid, settings.server.limits, connections, app)?;
     Ok(Running { nexus, serving, tending })

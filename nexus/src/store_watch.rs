@@ -11,7 +11,7 @@ use prometheus_client::{
 use spike_daemon::process::chain;
 use time::OffsetDateTime;
 
-use crate::{nexus::Nexus, store::Store};
+use crate::{keys::seal::OwnTask, service::Nexus, store::Store};
 
 /// A transaction that takes longer hangs: every lock is given up after `SPIKE_NEXUS_DB_BUSY_TIMEOUT_MS`, 5 s if nobody
 /// changed it.
@@ -72,7 +72,7 @@ fn with_store(
     nexus: &Nexus,
     check: impl FnOnce(&Store) -> Result<(), String>,
 ) -> Result<(), String> {
-    let Ok(unsealed) = nexus.seal().unsealed() else { return Ok(()) };
+    let Ok(unsealed) = nexus.seal().for_own_task(OwnTask::WatchStore) else { return Ok(()) };
     unsealed.store().map_or(Ok(()), check)
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct StoreMetrics(pub(crate) Arc<Nexus>);
 
 impl Collector for StoreMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let Ok(unsealed) = self.0.seal().unsealed() else { return Ok(()) };
+        let Ok(unsealed) = self.0.seal().for_own_task(OwnTask::WatchStore) else { return Ok(()) };
         let Ok(store) = unsealed.store() else { return Ok(()) };
         let condition = store.condition();
         for (name, help, value) in [

@@ -1,31 +1,17 @@
-//! What is said of each operation of Nexus when it fails: one row per route, so that a new route is described in one
-//! place.
+//! What is said of each operation of Nexus when it fails. What it takes to be allowed is in the table of operations.
 
-use spike_domain::{ACL_PATH, CIPHER_PATH, SECRET_PATH};
 use spike_wire::Operation;
 
 /// The words for one operation.
 pub(crate) struct About {
     /// What was to be done, before the subject: `read the secret`.
     pub(crate) verb: &'static str,
-    /// What a policy would have to allow (wire-api 5.4).
-    pub(crate) permission: Permission,
     /// What 404 means.
     pub(crate) missing: &'static str,
     /// What to do about it.
     pub(crate) after_missing: &'static str,
     /// What 400 most likely means, where Nexus gives no reason, as upstream's never does.
     pub(crate) after_invalid: &'static str,
-}
-
-/// What an operation takes.
-pub(crate) enum Permission {
-    /// This permission on the path that was asked for.
-    OnSubject(&'static str),
-    /// This permission on a path that stands for a part of the system.
-    OnSystem(&'static str, &'static str),
-    /// A role; no policy grants it.
-    Role,
 }
 
 const LITE: &str = "on the lite backend SPIKE Nexus stores neither secrets nor policies";
@@ -43,70 +29,47 @@ const SHOW_VERSIONS: &str = "`spike secret metadata get` shows which versions ar
 
 /// The row of an operation.
 pub(crate) const fn about(operation: Operation) -> About {
-    use Permission::{OnSubject, OnSystem, Role};
     const fn row(
         verb: &'static str,
-        permission: Permission,
         (missing, after_missing): (&'static str, &'static str),
         after_invalid: &'static str,
     ) -> About {
-        About { verb, permission, missing, after_missing, after_invalid }
+        About { verb, missing, after_missing, after_invalid }
     }
     const NOWHERE: (&str, &str) = ("not found", WRONG_SERVER);
     const NO_POLICY: (&str, &str) = ("no such policy", "`spike policy list` shows all names");
     match operation {
-        Operation::SecretPut => row("write the secret", OnSubject("write"), NOWHERE, LITE),
+        Operation::SecretPut => row("write the secret", NOWHERE, LITE),
         Operation::SecretGet => row(
             "read the secret",
-            OnSubject("read"),
             ("no such secret or version, or it is deleted", LIST_DELETED),
             LITE,
         ),
-        Operation::SecretDelete => {
-            row("delete the secret", OnSubject("write"), ("no such secret", LIST_SECRETS), LITE)
-        }
+        Operation::SecretDelete => row("delete the secret", ("no such secret", LIST_SECRETS), LITE),
         Operation::SecretUndelete => row(
             "undelete the secret",
-            OnSubject("write"),
             ("nothing is deleted there that could be brought back", SHOW_VERSIONS),
             LITE,
         ),
-        Operation::SecretList => row("list secrets", OnSystem("list", SECRET_PATH), NOWHERE, LITE),
+        Operation::SecretList => row("list secrets", NOWHERE, LITE),
         Operation::SecretMetadata => row(
             "read the metadata of the secret",
-            OnSubject("read"),
             ("no such secret or version, or the version is deleted", LIST_DELETED),
             LITE,
         ),
-        Operation::PolicyPut => {
-            row("write the policy", OnSystem("write", ACL_PATH), NOWHERE, POLICY_RULES)
-        }
-        Operation::PolicyGet => row("read the policy", OnSystem("read", ACL_PATH), NO_POLICY, LITE),
-        Operation::PolicyDelete => {
-            row("delete the policy", OnSystem("write", ACL_PATH), NO_POLICY, LITE)
-        }
-        Operation::PolicyList => row("list policies", OnSystem("list", ACL_PATH), NOWHERE, LITE),
-        Operation::PolicyExplain => {
-            row("explain a decision", OnSystem("read", ACL_PATH), NOWHERE, NO_ROUTE)
-        }
-        Operation::PolicyWhoCan => {
-            row("find who has access", OnSystem("read", ACL_PATH), NOWHERE, NO_ROUTE)
-        }
-        Operation::PolicyLint => {
-            row("check the policies", OnSystem("read", ACL_PATH), NOWHERE, NO_ROUTE)
-        }
-        Operation::CipherEncrypt => {
-            row("encrypt", OnSystem("execute", CIPHER_PATH), NOWHERE, TOO_LARGE)
-        }
-        Operation::CipherDecrypt => {
-            row("decrypt", OnSystem("execute", CIPHER_PATH), NOWHERE, DAMAGED)
-        }
-        Operation::OperatorRecover => row("take out the recovery shares", Role, NOWHERE, MEMORY),
-        Operation::OperatorRestore => {
-            row("feed back the recovery share from", Role, NOWHERE, MEMORY)
-        }
-        Operation::OperatorStatus => row("read the status of SPIKE Nexus", Role, NOWHERE, NO_ROUTE),
-        Operation::BootstrapVerify => row("verify the root key", Role, NOWHERE, WRONG_SERVER),
-        Operation::BootstrapSurvey => row("survey the Keepers", Role, NOWHERE, NO_ROUTE),
+        Operation::PolicyPut => row("write the policy", NOWHERE, POLICY_RULES),
+        Operation::PolicyGet => row("read the policy", NO_POLICY, LITE),
+        Operation::PolicyDelete => row("delete the policy", NO_POLICY, LITE),
+        Operation::PolicyList => row("list policies", NOWHERE, LITE),
+        Operation::PolicyExplain => row("explain a decision", NOWHERE, NO_ROUTE),
+        Operation::PolicyWhoCan => row("find who has access", NOWHERE, NO_ROUTE),
+        Operation::PolicyLint => row("check the policies", NOWHERE, NO_ROUTE),
+        Operation::CipherEncrypt => row("encrypt", NOWHERE, TOO_LARGE),
+        Operation::CipherDecrypt => row("decrypt", NOWHERE, DAMAGED),
+        Operation::OperatorRecover => row("take out the recovery shares", NOWHERE, MEMORY),
+        Operation::OperatorRestore => row("feed back the recovery share from", NOWHERE, MEMORY),
+        Operation::OperatorStatus => row("read the status of SPIKE Nexus", NOWHERE, NO_ROUTE),
+        Operation::BootstrapVerify => row("verify the root key", NOWHERE, WRONG_SERVER),
+        Operation::BootstrapSurvey => row("survey the Keepers", NOWHERE, NO_ROUTE),
     }
 }

@@ -5,9 +5,9 @@ use spike_mtls::{
     client::{CallError, Refusal},
     clock::{self, second},
 };
-use spike_wire::{NotReady, Operation};
+use spike_wire::{NotReady, Operation, Rule};
 
-use crate::about::{Permission, about};
+use crate::about::about;
 use crate::error::{Asked, Error};
 use crate::output::one_line;
 
@@ -210,14 +210,15 @@ fn in_the_log(refusal: &Refusal) -> String {
 /// Pilot has checked its own role, so Nexus sees it differently: its trust roots are others.
 fn denied(asked: &Asked, refusal: &Refusal) -> Vec<String> {
     let mut hints = Vec::new();
-    match about(asked.operation).permission {
-        Permission::OnSubject(word) => {
-            hints.push(format!("it takes the permission '{word}' on the path {}", asked.subject));
+    let on_path = match asked.operation.rule() {
+        Rule::OnThePath(word) => Some((word, asked.subject.as_str())),
+        Rule::OnSystemPath(word, path) | Rule::Names(word, path) | Rule::Cipher(word, path) => {
+            Some((word, path))
         }
-        Permission::OnSystem(word, path) => {
-            hints.push(format!("it takes the permission '{word}' on the path {path}"));
-        }
-        Permission::Role => {}
+        Rule::Roles(_) => None,
+    };
+    if let Some((word, path)) = on_path {
+        hints.push(format!("it takes the permission '{word}' on the path {path}"));
     }
     hints.push(
         "operators need no policy, so SPIKE Nexus does not take this ID for an operator: compare SPIKE_TRUST_ROOT_PILOT of SPIKE Nexus with the ID"

@@ -18,6 +18,7 @@
 mod body;
 
 mod bootstrap;
+pub mod call;
 mod cipher;
 mod empty;
 mod error;
@@ -30,6 +31,8 @@ mod operation;
 mod operator;
 mod percent;
 mod policy;
+mod route;
+mod rule;
 mod secret;
 mod shard;
 mod status;
@@ -44,6 +47,7 @@ mod tests;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use body::{Body, BodyKind};
 pub use bootstrap::{VerifyRequest, VerifyResponse};
+pub use call::{Call, Subject};
 pub use cipher::{DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse};
 pub use empty::{EmptyRequest, EmptyResponse};
 pub use error::{
@@ -67,6 +71,7 @@ pub use policy::{
     Policy, PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest,
     PolicyPutResponse,
 };
+pub use rule::{Needs, Rule};
 pub use secret::{
     SecretGetRequest, SecretGetResponse, SecretListRequest, SecretListResponse, SecretPutRequest,
     SecretVersionsRequest,

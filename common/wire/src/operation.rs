@@ -1,111 +1,115 @@
-//! Which request means which operation: the one table of routes, walked by servers and clients alike.
+//! What can be asked for: the one table of operations, walked by servers, clients, documents and tests alike.
+//!
+//! A row says what is done and who may have it done; how upstream writes the request ([`Route`]); and how upstream
+//! answers when it fails ([`ErrorFrame`]). Nothing of it is said anywhere else.
 
 use std::fmt;
+
+use spike_domain::{ACL_PATH, CIPHER_PATH, Permission, Role, SECRET_PATH};
 
 use bytes::Bytes;
 
 use super::error::{ErrorCode, ErrorFrame};
+use super::route::Route;
+use super::rule::{Needs, OPERATORS, Rule};
 use super::target::first_action;
 
 /// What the table says of one operation.
-struct Route {
-    /// Path and, after `?action=`, the action.
-    target: &'static str,
-    path: &'static str,
-    action: &'static str,
+#[derive(Debug)]
+struct Row {
+    /// A name for metrics and logs that stays as it is.
     label: &'static str,
-    component: &'static str,
-    verb: &'static str,
-    frame: ErrorFrame,
-}
-
-impl Route {
-    const fn new(
-        target: &'static str,
-        label: &'static str,
-        (component, verb): (&'static str, &'static str),
-        frame: ErrorFrame,
-    ) -> Self {
-        let (path, action) = split(target);
-        Self { target, path, action, label, component, verb, frame }
-    }
-
-    fn is(&self, path: &str, action: &[u8]) -> bool {
-        self.path == path && self.action.as_bytes() == action
-    }
-}
-
-/// Path and action of a target; every query in the table is an action.
-const fn split(target: &'static str) -> (&'static str, &'static str) {
-    const QUERY: &[u8] = b"?action=";
-    let mut path = target.as_bytes();
-    while let [rest @ .., last] = path {
-        if *last == b'?' {
-            let (path, query) = target.split_at(rest.len());
-            return (path, query.split_at(QUERY.len()).1);
-        }
-        path = rest;
-    }
-    (target, "")
+    /// Who may.
+    rule: Rule,
+    /// What has to be there.
+    needs: Needs,
+    /// Whether it changes anything that lasts, or lets a key in or out.
+    changes: bool,
+    /// How upstream writes it.
+    route: Route,
+    /// `Component` and `Action` in upstream's audit log.
+    audit: (&'static str, &'static str),
+    /// How upstream answers when it fails.
+    error: ErrorFrame,
 }
 
 macro_rules! operations {
     (
-        $(#[$doc:meta])*
-        $name:ident { $( $(#[$variant_doc:meta])* $variant:ident => $route:expr, )* }
+        $(#[$meta:meta])*
+        $name:ident { $( $(#[doc = $doc:literal])+ $variant:ident => $row:expr, )* }
     ) => {
-        $(#[$doc])*
+        $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $( $(#[$variant_doc])* $variant, )* }
+        pub enum $name { $( $(#[doc = $doc])+ $variant, )* }
 
         impl $name {
             /// Every operation, in the order of the reference.
             pub const ALL: &[Self] = &[ $( Self::$variant, )* ];
 
-            const fn route(self) -> &'static Route {
-                match self { $( Self::$variant => const { &$route }, )* }
+            const fn row(self) -> &'static Row {
+                match self { $( Self::$variant => const { &$row }, )* }
+            }
+
+            /// What it does, in a sentence that begins with its number in the reference, where it has one.
+            pub const fn summary(self) -> &'static str {
+                match self { $( Self::$variant => concat!($( $doc ),+).trim_ascii(), )* }
+            }
+
+            /// Who may.
+            pub const fn rule(self) -> Rule {
+                self.row().rule
+            }
+
+            /// What has to be there for it.
+            pub const fn needs(self) -> Needs {
+                self.row().needs
+            }
+
+            /// Whether it changes anything that lasts, or lets a key in or out.
+            pub const fn changes(self) -> bool {
+                self.row().changes
             }
 
             /// The operation that a POST to `path`, percent escapes undone, with this query asks for. Path and action
             /// are compared exactly; an absent action is the empty one. `None` is answered by the fallback.
             pub fn from_request(path: &str, query: Option<&str>) -> Option<Self> {
                 let action = first_action(query.unwrap_or_default());
-                Self::ALL.iter().copied().find(|operation| operation.route().is(path, &action))
+                Self::ALL.iter().copied().find(|operation| operation.row().route.is(path, &action))
             }
 
             /// Path and query, as clients ask for it.
             pub const fn path_and_query(self) -> &'static str {
-                self.route().target
+                self.row().route.target
             }
 
             /// The path alone.
             pub const fn path(self) -> &'static str {
-                self.route().path
+                self.row().route.path
             }
 
             /// The action; empty where there is none.
             pub const fn action(self) -> &'static str {
-                self.route().action
+                self.row().route.action
             }
 
             /// A name for metrics that stays as it is.
             pub const fn label(self) -> &'static str {
-                self.route().label
+                self.row().label
             }
 
             /// What upstream's audit log puts into `Component`.
             pub const fn audit_component(self) -> &'static str {
-                self.route().component
+                self.row().audit.0
             }
 
             /// What upstream's audit log puts into `Action` between `enter` and `exit`.
             pub const fn audit_action(self) -> &'static str {
-                self.route().verb
+                self.row().audit.1
             }
 
             /// How an error of this operation looks.
             pub(super) const fn error_frame(self) -> ErrorFrame {
-                self.route().frame
+                self.row().error
             }
         }
 
@@ -122,153 +126,205 @@ operations! {
     /// What Nexus can be asked for.
     Operation {
         /// N1: put a new version of a secret.
-        SecretPut => Route::new(
-            "/v1/store/secrets",
-            "secret_put",
-            ("RoutePutSecret", "create"),
-            ErrorFrame::PLAIN,
-        ),
+        SecretPut => Row {
+            label: "secret_put",
+            rule: Rule::OnThePath(Permission::Write),
+            needs: Needs::Store,
+            changes: true,
+            route: Route::new("/v1/store/secrets"),
+            audit: ("RoutePutSecret", "create"),
+            error: ErrorFrame::PLAIN,
+        },
         /// N2: read a version of a secret.
-        SecretGet => Route::new(
-            "/v1/store/secrets?action=get",
-            "secret_get",
-            ("routeGetSecret", "read"),
-            ErrorFrame::after(r#"{"data":null,"#),
-        ),
+        SecretGet => Row {
+            label: "secret_get",
+            rule: Rule::OnThePath(Permission::Read),
+            needs: Needs::Store,
+            changes: false,
+            route: Route::new("/v1/store/secrets?action=get"),
+            audit: ("routeGetSecret", "read"),
+            error: ErrorFrame::after(r#"{"data":null,"#),
+        },
         /// N3: delete versions.
-        SecretDelete => Route::new(
-            "/v1/store/secrets?action=delete",
-            "secret_delete",
-            ("RouteDeleteSecret", "delete"),
-            ErrorFrame::PLAIN,
-        ),
+        SecretDelete => Row {
+            label: "secret_delete",
+            rule: Rule::OnThePath(Permission::Write),
+            needs: Needs::Store,
+            changes: true,
+            route: Route::new("/v1/store/secrets?action=delete"),
+            audit: ("RouteDeleteSecret", "delete"),
+            error: ErrorFrame::PLAIN,
+        },
         /// N4: undelete versions.
-        SecretUndelete => Route::new(
-            "/v1/store/secrets?action=undelete",
-            "secret_undelete",
-            ("routeUndeleteSecret", "undelete"),
-            ErrorFrame::PLAIN,
-        ),
+        SecretUndelete => Row {
+            label: "secret_undelete",
+            rule: Rule::OnThePath(Permission::Write),
+            needs: Needs::Store,
+            changes: true,
+            route: Route::new("/v1/store/secrets?action=undelete"),
+            audit: ("routeUndeleteSecret", "undelete"),
+            error: ErrorFrame::PLAIN,
+        },
         /// N5: list the paths of secrets.
-        SecretList => Route::new(
-            "/v1/store/secrets?action=list",
-            "secret_list",
-            ("RouteListPaths", "list"),
-            ErrorFrame::after(r#"{"keys":null,"#),
-        ),
+        SecretList => Row {
+            label: "secret_list",
+            rule: Rule::Names(Permission::List, SECRET_PATH),
+            needs: Needs::Store,
+            changes: false,
+            route: Route::new("/v1/store/secrets?action=list"),
+            audit: ("RouteListPaths", "list"),
+            error: ErrorFrame::after(r#"{"keys":null,"#),
+        },
         /// N6: read what is known about a secret besides its values.
-        SecretMetadata => Route::new(
-            "/v1/store/secrets/metadata?action=get",
-            "secret_metadata",
-            ("routeGetSecretMetadata", "read"),
-            ErrorFrame::METADATA,
-        ),
+        SecretMetadata => Row {
+            label: "secret_metadata",
+            rule: Rule::OnThePath(Permission::Read),
+            needs: Needs::Store,
+            changes: false,
+            route: Route::new("/v1/store/secrets/metadata?action=get"),
+            audit: ("routeGetSecretMetadata", "read"),
+            error: ErrorFrame::METADATA,
+        },
         /// N7: create or replace a policy.
-        PolicyPut => Route::new(
-            "/v1/acl/policy",
-            "policy_put",
-            ("RoutePutPolicy", "create"),
-            ErrorFrame::PLAIN,
-        ),
+        PolicyPut => Row {
+            label: "policy_put",
+            rule: Rule::OnSystemPath(Permission::Write, ACL_PATH),
+            needs: Needs::Store,
+            changes: true,
+            route: Route::new("/v1/acl/policy"),
+            audit: ("RoutePutPolicy", "create"),
+            error: ErrorFrame::PLAIN,
+        },
         /// N8: read a policy.
-        PolicyGet => Route::new(
-            "/v1/acl/policy?action=get",
-            "policy_get",
-            ("RouteGetPolicy", "read"),
-            ErrorFrame::POLICY,
-        ),
+        PolicyGet => Row {
+            label: "policy_get",
+            rule: Rule::OnSystemPath(Permission::Read, ACL_PATH),
+            needs: Needs::Store,
+            changes: false,
+            route: Route::new("/v1/acl/policy?action=get"),
+            audit: ("RouteGetPolicy", "read"),
+            error: ErrorFrame::POLICY,
+        },
         /// N9: delete a policy.
-        PolicyDelete => Route::new(
-            "/v1/acl/policy?action=delete",
-            "policy_delete",
-            ("RouteDeletePolicy", "delete"),
-            ErrorFrame::PLAIN,
-        ),
+        PolicyDelete => Row {
+            label: "policy_delete",
+            rule: Rule::OnSystemPath(Permission::Write, ACL_PATH),
+            needs: Needs::Store,
+            changes: true,
+            route: Route::new("/v1/acl/policy?action=delete"),
+            audit: ("RouteDeletePolicy", "delete"),
+            error: ErrorFrame::PLAIN,
+        },
         /// N10: list the names of policies.
-        PolicyList => Route::new(
-            "/v1/acl/policy?action=list",
-            "policy_list",
-            ("RouteListPolicies", "list"),
-            ErrorFrame::after(r#"{"policies":null,"#),
-        ),
+        PolicyList => Row {
+            label: "policy_list",
+            rule: Rule::OnSystemPath(Permission::List, ACL_PATH),
+            needs: Needs::Store,
+            changes: false,
+            route: Route::new("/v1/acl/policy?action=list"),
+            audit: ("RouteListPolicies", "list"),
+            error: ErrorFrame::after(r#"{"policies":null,"#),
+        },
         /// Ours, unknown upstream: why somebody may or may not do something.
-        PolicyExplain => Route::new("/v1/acl/policy?action=explain", "policy_explain",
-            ("RouteExplainPolicies", "read"), ErrorFrame::PLAIN),
+        PolicyExplain => Row {
+            label: "policy_explain",
+            rule: Rule::OnSystemPath(Permission::Read, ACL_PATH),
+            needs: Needs::Store,
+            changes: false,
+            route: Route::new("/v1/acl/policy?action=explain"),
+            audit: ("RouteExplainPolicies", "read"),
+            error: ErrorFrame::PLAIN,
+        },
         /// Ours, unknown upstream: who may do something to a path.
-        PolicyWhoCan => Route::new("/v1/acl/policy?action=who-can", "policy_who_can",
-            ("RouteWhoCan", "read"), ErrorFrame::PLAIN),
+        PolicyWhoCan => Row {
+            label: "policy_who_can",
+            rule: Rule::OnSystemPath(Permission::Read, ACL_PATH),
+            needs: Needs::Store,
+            changes: false,
+            route: Route::new("/v1/acl/policy?action=who-can"),
+            audit: ("RouteWhoCan", "read"),
+            error: ErrorFrame::PLAIN,
+        },
         /// Ours, unknown upstream: what the stored policies may not mean to say.
-        PolicyLint => Route::new("/v1/acl/policy?action=lint", "policy_lint", ("RouteLintPolicies", "read"),
-            ErrorFrame::PLAIN),
+        PolicyLint => Row {
+            label: "policy_lint",
+            rule: Rule::OnSystemPath(Permission::Read, ACL_PATH),
+            needs: Needs::Store,
+            changes: false,
+            route: Route::new("/v1/acl/policy?action=lint"),
+            audit: ("RouteLintPolicies", "read"),
+            error: ErrorFrame::PLAIN,
+        },
         /// N11: encrypt.
-        CipherEncrypt => Route::new(
-            "/v1/cipher/encrypt",
-            "cipher_encrypt",
-            ("RouteEncrypt", "create"),
-            ErrorFrame::after(r#"{"version":0,"nonce":null,"ciphertext":null,"#),
-        ),
+        CipherEncrypt => Row {
+            label: "cipher_encrypt",
+            rule: Rule::Cipher(Permission::Execute, CIPHER_PATH),
+            needs: Needs::RootKey,
+            changes: false,
+            route: Route::new("/v1/cipher/encrypt"),
+            audit: ("RouteEncrypt", "create"),
+            error: ErrorFrame::after(r#"{"version":0,"nonce":null,"ciphertext":null,"#),
+        },
         /// N12: decrypt.
-        CipherDecrypt => Route::new(
-            "/v1/cipher/decrypt",
-            "cipher_decrypt",
-            ("RouteDecrypt", "create"),
-            ErrorFrame::after(r#"{"plaintext":null,"#),
-        ),
+        CipherDecrypt => Row {
+            label: "cipher_decrypt",
+            rule: Rule::Cipher(Permission::Execute, CIPHER_PATH),
+            needs: Needs::RootKey,
+            changes: false,
+            route: Route::new("/v1/cipher/decrypt"),
+            audit: ("RouteDecrypt", "create"),
+            error: ErrorFrame::after(r#"{"plaintext":null,"#),
+        },
         /// N13: take the recovery shares out.
-        OperatorRecover => Route::new(
-            "/v1/operator/recover",
-            "operator_recover",
-            ("routeRecover", "create"),
-            ErrorFrame::after(r#"{"shards":null,"#),
-        ),
+        OperatorRecover => Row {
+            label: "operator_recover",
+            rule: Rule::Roles(&[Role::PilotRecover]),
+            needs: Needs::Nothing,
+            changes: true,
+            route: Route::new("/v1/operator/recover"),
+            audit: ("routeRecover", "create"),
+            error: ErrorFrame::after(r#"{"shards":null,"#),
+        },
         /// N14: feed one recovery share back.
-        OperatorRestore => Route::new(
-            "/v1/operator/restore",
-            "operator_restore",
-            ("routeRestore", "create"),
-            ErrorFrame::after(r#"{"collected":0,"remaining":0,"restored":false,"#),
-        ),
+        OperatorRestore => Row {
+            label: "operator_restore",
+            rule: Rule::Roles(&[Role::PilotRestore]),
+            needs: Needs::Nothing,
+            changes: true,
+            route: Route::new("/v1/operator/restore"),
+            audit: ("routeRestore", "create"),
+            error: ErrorFrame::after(r#"{"collected":0,"remaining":0,"restored":false,"#),
+        },
         /// Ours, unknown upstream: how Nexus and its Keepers are.
-        OperatorStatus => Route::new("/v1/operator/status", "operator_status", ("RouteStatus", "read"),
-            ErrorFrame::PLAIN),
+        OperatorStatus => Row {
+            label: "operator_status",
+            rule: Rule::Roles(OPERATORS),
+            needs: Needs::Nothing,
+            changes: false,
+            route: Route::new("/v1/operator/status"),
+            audit: ("RouteStatus", "read"),
+            error: ErrorFrame::PLAIN,
+        },
         /// N15: prove possession of the root key.
-        BootstrapVerify => Route::new(
-            "/v1/bootstrap/verify",
-            "bootstrap_verify",
-            ("RouteVerify", "create"),
-            ErrorFrame::after(r#"{"hash":"","#),
-        ),
+        BootstrapVerify => Row {
+            label: "bootstrap_verify",
+            rule: Rule::Roles(&[Role::Bootstrap]),
+            needs: Needs::RootKey,
+            changes: false,
+            route: Route::new("/v1/bootstrap/verify"),
+            audit: ("RouteVerify", "create"),
+            error: ErrorFrame::after(r#"{"hash":"","#),
+        },
         /// Ours, unknown upstream: what a new root key would take the place of.
-        BootstrapSurvey => Route::new("/v1/bootstrap/survey", "bootstrap_survey", ("RouteSurvey", "read"),
-            ErrorFrame::PLAIN),
-    }
-}
-
-impl Operation {
-    /// Whether it changes anything that lasts, or lets a key in or out.
-    pub const fn changes(self) -> bool {
-        match self {
-            Self::SecretPut
-            | Self::SecretDelete
-            | Self::SecretUndelete
-            | Self::OperatorRecover
-            | Self::OperatorRestore
-            | Self::PolicyPut
-            | Self::PolicyDelete => true,
-            Self::SecretGet
-            | Self::SecretList
-            | Self::SecretMetadata
-            | Self::OperatorStatus
-            | Self::BootstrapVerify
-            | Self::BootstrapSurvey
-            | Self::PolicyGet
-            | Self::PolicyList
-            | Self::PolicyExplain
-            | Self::PolicyWhoCan
-            | Self::PolicyLint
-            | Self::CipherEncrypt
-            | Self::CipherDecrypt => false,
-        }
+        BootstrapSurvey => Row {
+            label: "bootstrap_survey",
+            rule: Rule::Roles(&[Role::Bootstrap]),
+            needs: Needs::Nothing,
+            changes: false,
+            route: Route::new("/v1/bootstrap/survey"),
+            audit: ("RouteSurvey", "read"),
+            error: ErrorFrame::PLAIN,
+        },
     }
 }
 
@@ -276,22 +332,35 @@ operations! {
     /// What a Keeper can be asked for.
     KeeperOperation {
         /// K1: give the Keeper its share.
-        Contribute => Route::new(
-            "/v1/store/contribute",
-            "keeper_contribute",
-            ("RouteContribute", "create"),
-            ErrorFrame::PLAIN,
-        ),
+        Contribute => Row {
+            label: "keeper_contribute",
+            rule: Rule::Roles(&[Role::Nexus, Role::Bootstrap]),
+            needs: Needs::Nothing,
+            changes: true,
+            route: Route::new("/v1/store/contribute"),
+            audit: ("RouteContribute", "create"),
+            error: ErrorFrame::PLAIN,
+        },
         /// K2: take the Keeper's share.
-        Shard => Route::new(
-            "/v1/store/shard",
-            "keeper_shard",
-            ("RouteShard", "read"),
-            ErrorFrame::SHARD,
-        ),
+        Shard => Row {
+            label: "keeper_shard",
+            rule: Rule::Roles(&[Role::Nexus]),
+            needs: Needs::Nothing,
+            changes: false,
+            route: Route::new("/v1/store/shard"),
+            audit: ("RouteShard", "read"),
+            error: ErrorFrame::SHARD,
+        },
         /// Ours, unknown upstream: whether the Keeper holds a share.
-        Status => Route::new("/v1/store/status", "keeper_status", ("RouteKeeperStatus", "read"),
-            ErrorFrame::PLAIN),
+        Status => Row {
+            label: "keeper_status",
+            rule: Rule::Roles(&[Role::Nexus, Role::Bootstrap]),
+            needs: Needs::Nothing,
+            changes: false,
+            route: Route::new("/v1/store/status"),
+            audit: ("RouteKeeperStatus", "read"),
+            error: ErrorFrame::PLAIN,
+        },
     }
 }
 

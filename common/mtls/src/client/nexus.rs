@@ -6,13 +6,13 @@ use bytes::Bytes;
 use spike_config::HttpsUrl;
 use spike_domain::{Role, TrustRootsByRole};
 use spike_wire::{
-    DecryptRequest, DecryptResponse, EmptyRequest, EmptyResponse, EncryptRequest, EncryptResponse,
+    Call, DecryptRequest, DecryptResponse, EmptyRequest, EncryptRequest, EncryptResponse,
     ExplainRequest, ExplainResponse, LintResponse, Operation, Policy, PolicyListRequest,
     PolicyListResponse, PolicyNameRequest, PolicyPutRequest, PolicyPutResponse, RecoverResponse,
     RestoreRequest, RestoreResponse, STREAM_CONTENT_TYPE, SecretGetRequest, SecretGetResponse,
     SecretListRequest, SecretListResponse, SecretMetadataRequest, SecretMetadataResponse,
     SecretPutRequest, SecretVersionsRequest, StatusResponse, SurveyResponse, VerifyRequest,
-    VerifyResponse, WhoCanRequest, WhoCanResponse,
+    VerifyResponse, WhoCanRequest, WhoCanResponse, call,
 };
 
 use super::{CallError, Caller};
@@ -42,7 +42,7 @@ impl NexusClient {
     /// # Errors
     /// [`CallError`], like every method here.
     pub async fn put_secret(&self, request: &SecretPutRequest) -> Result<(), CallError> {
-        self.empty(Operation::SecretPut, request.encode()).await
+        self.call::<call::SecretPut>(request).await.map(drop)
     }
 
     /// N2.
@@ -53,7 +53,7 @@ impl NexusClient {
         &self,
         request: &SecretGetRequest,
     ) -> Result<SecretGetResponse, CallError> {
-        Ok(SecretGetResponse::decode(&self.json(Operation::SecretGet, request.encode()).await?)?)
+        self.call::<call::SecretGet>(request).await
     }
 
     /// N3.
@@ -61,7 +61,7 @@ impl NexusClient {
     /// # Errors
     /// [`CallError`]; 404 where there is no such path.
     pub async fn delete_secret(&self, request: &SecretVersionsRequest) -> Result<(), CallError> {
-        self.empty(Operation::SecretDelete, request.encode()).await
+        self.call::<call::SecretDelete>(request).await.map(drop)
     }
 
     /// N4.
@@ -69,7 +69,7 @@ impl NexusClient {
     /// # Errors
     /// [`CallError`]; 404 where nothing is there to undelete.
     pub async fn undelete_secret(&self, request: &SecretVersionsRequest) -> Result<(), CallError> {
-        self.empty(Operation::SecretUndelete, request.encode()).await
+        self.call::<call::SecretUndelete>(request).await.map(drop)
     }
 
     /// N5.
@@ -80,7 +80,7 @@ impl NexusClient {
         &self,
         request: &SecretListRequest,
     ) -> Result<SecretListResponse, CallError> {
-        Ok(SecretListResponse::decode(&self.json(Operation::SecretList, request.encode()).await?)?)
+        self.call::<call::SecretList>(request).await
     }
 
     /// N6. The version of the request must exist and be live; the answer tells of all versions.
@@ -104,8 +104,7 @@ impl NexusClient {
         &self,
         request: &SecretMetadataRequest,
     ) -> Result<SecretMetadataResponse, CallError> {
-        let body = self.json(Operation::SecretMetadata, request.encode()).await?;
-        Ok(SecretMetadataResponse::decode(&body)?)
+        self.call::<call::SecretMetadata>(request).await
     }
 
     /// N7.
@@ -116,7 +115,7 @@ impl NexusClient {
         &self,
         request: &PolicyPutRequest,
     ) -> Result<PolicyPutResponse, CallError> {
-        Ok(PolicyPutResponse::decode(&self.json(Operation::PolicyPut, request.encode()).await?)?)
+        self.call::<call::PolicyPut>(request).await
     }
 
     /// N8.
@@ -124,7 +123,7 @@ impl NexusClient {
     /// # Errors
     /// [`CallError`]; 404 for an unknown name (upstream: 500).
     pub async fn get_policy(&self, request: &PolicyNameRequest) -> Result<Policy, CallError> {
-        Ok(Policy::decode(&self.json(Operation::PolicyGet, request.encode()).await?)?)
+        self.call::<call::PolicyGet>(request).await
     }
 
     /// N9.
@@ -132,7 +131,7 @@ impl NexusClient {
     /// # Errors
     /// [`CallError`]; 404 for an unknown name (upstream: 500).
     pub async fn delete_policy(&self, request: &PolicyNameRequest) -> Result<(), CallError> {
-        self.empty(Operation::PolicyDelete, request.encode()).await
+        self.call::<call::PolicyDelete>(request).await.map(drop)
     }
 
     /// N10.
@@ -143,7 +142,7 @@ impl NexusClient {
         &self,
         request: &PolicyListRequest,
     ) -> Result<PolicyListResponse, CallError> {
-        Ok(PolicyListResponse::decode(&self.json(Operation::PolicyList, request.encode()).await?)?)
+        self.call::<call::PolicyList>(request).await
     }
 
     /// Why somebody may or may not do something. Upstream's Nexus does not have this route and answers 400, as for the
@@ -152,7 +151,7 @@ impl NexusClient {
     /// # Errors
     /// [`CallError`].
     pub async fn explain(&self, request: &ExplainRequest) -> Result<ExplainResponse, CallError> {
-        Ok(ExplainResponse::decode(&self.json(Operation::PolicyExplain, request.encode()).await?)?)
+        self.call::<call::PolicyExplain>(request).await
     }
 
     /// Who may do something to a path.
@@ -160,7 +159,7 @@ impl NexusClient {
     /// # Errors
     /// [`CallError`].
     pub async fn who_can(&self, request: &WhoCanRequest) -> Result<WhoCanResponse, CallError> {
-        Ok(WhoCanResponse::decode(&self.json(Operation::PolicyWhoCan, request.encode()).await?)?)
+        self.call::<call::PolicyWhoCan>(request).await
     }
 
     /// What the stored policies may not mean to say.
@@ -168,8 +167,7 @@ impl NexusClient {
     /// # Errors
     /// [`CallError`].
     pub async fn lint_policies(&self) -> Result<LintResponse, CallError> {
-        let body = self.json(Operation::PolicyLint, EmptyRequest.encode()).await?;
-        Ok(LintResponse::decode(&body)?)
+        self.call::<call::PolicyLint>(&EmptyRequest).await
     }
 
     /// N11 in JSON mode.
@@ -177,7 +175,7 @@ impl NexusClient {
     /// # Errors
     /// [`CallError`].
     pub async fn encrypt(&self, request: &EncryptRequest) -> Result<EncryptResponse, CallError> {
-        Ok(EncryptResponse::decode(&self.json(Operation::CipherEncrypt, request.encode()).await?)?)
+        self.call::<call::CipherEncrypt>(request).await
     }
 
     /// N11 in stream mode: plaintext in, version byte, nonce and ciphertext out.
@@ -193,7 +191,7 @@ impl NexusClient {
     /// # Errors
     /// [`CallError`].
     pub async fn decrypt(&self, request: &DecryptRequest) -> Result<DecryptResponse, CallError> {
-        Ok(DecryptResponse::decode(&self.json(Operation::CipherDecrypt, request.encode()).await?)?)
+        self.call::<call::CipherDecrypt>(request).await
     }
 
     /// N12 in stream mode: version byte, nonce and ciphertext in, plaintext out.
@@ -209,8 +207,7 @@ impl NexusClient {
     /// # Errors
     /// [`CallError`].
     pub async fn recover(&self) -> Result<RecoverResponse, CallError> {
-        let body = self.json(Operation::OperatorRecover, EmptyRequest.encode()).await?;
-        Ok(RecoverResponse::decode(&body)?)
+        self.call::<call::OperatorRecover>(&EmptyRequest).await
     }
 
     /// N14.
@@ -218,9 +215,7 @@ impl NexusClient {
     /// # Errors
     /// [`CallError`].
     pub async fn restore(&self, request: &RestoreRequest) -> Result<RestoreResponse, CallError> {
-        Ok(RestoreResponse::decode(
-            &self.json(Operation::OperatorRestore, request.encode()).await?,
-        )?)
+        self.call::<call::OperatorRestore>(request).await
     }
 
     /// How Nexus and its Keepers are. Upstream's Nexus does not have this route and answers 400.
@@ -228,8 +223,7 @@ impl NexusClient {
     /// # Errors
     /// [`CallError`].
     pub async fn status(&self) -> Result<StatusResponse, CallError> {
-        let body = self.json(Operation::OperatorStatus, EmptyRequest.encode()).await?;
-        Ok(StatusResponse::decode(&body)?)
+        self.call::<call::OperatorStatus>(&EmptyRequest).await
     }
 
     /// N15.
@@ -237,7 +231,7 @@ impl NexusClient {
     /// # Errors
     /// [`CallError`].
     pub async fn verify(&self, request: &VerifyRequest) -> Result<VerifyResponse, CallError> {
-        Ok(VerifyResponse::decode(&self.json(Operation::BootstrapVerify, request.encode()).await?)?)
+        self.call::<call::BootstrapVerify>(request).await
     }
 
     /// What a new root key would take the place of; Nexus asks every Keeper before it answers. Upstream's Nexus does not
@@ -246,17 +240,17 @@ impl NexusClient {
     /// # Errors
     /// [`CallError`].
     pub async fn survey(&self) -> Result<SurveyResponse, CallError> {
-        let body = self.json(Operation::BootstrapSurvey, EmptyRequest.encode()).await?;
-        Ok(SurveyResponse::decode(&body)?)
+        self.call::<call::BootstrapSurvey>(&EmptyRequest).await
     }
 
-    async fn empty(&self, operation: Operation, body: Bytes) -> Result<(), CallError> {
-        EmptyResponse::decode(&self.json(operation, body).await?)?;
-        Ok(())
-    }
-
-    async fn json(&self, operation: Operation, body: Bytes) -> Result<Bytes, CallError> {
-        self.0.json(operation.path_and_query(), body).await
+    /// Any call. The methods above name them.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn call<C: Call>(&self, request: &C::Request) -> Result<C::Reply, CallError> {
+        let target = C::OPERATION.path_and_query();
+        let body = self.0.json(target, C::encode(request)).await?;
+        Ok(C::decode_reply(&body)?)
     }
 
     async fn stream(&self, operation: Operation, body: Bytes) -> Result<Bytes, CallError> {

@@ -4,6 +4,7 @@ mod bodies;
 mod confidential;
 mod errors;
 mod routes;
+mod table;
 mod walk;
 
 use serde_json::Value;

@@ -9,7 +9,7 @@ use spike_crypto::{Fingerprint, Quorum, Share, derivation_of};
 use tokio::sync::Mutex;
 
 use super::{AdoptError, Adopter, Candidates, CollectError, Keepers};
-use crate::seal::Seal;
+use crate::keys::seal::{OwnTask, Seal};
 
 /// How long a restore waits for Keepers to say what they hold: an operator waits for it.
 const COMPARE_LIMIT: Duration = Duration::from_secs(3);
@@ -111,7 +111,7 @@ impl Restoration {
         let mut collected = self.collected.lock().await;
         let needed = usize::from(self.quorum.threshold());
         let done = Restored { collected: needed, remaining: 0, done: true };
-        if let Ok(unsealed) = self.seal.unsealed() {
+        if let Ok(unsealed) = self.seal.for_own_task(OwnTask::CompareKeys) {
             // Fed before the Keepers were quicker.
             collected.clear();
             let belongs = derivation_of(unsealed.root_key(), self.quorum.threshold(), &share);

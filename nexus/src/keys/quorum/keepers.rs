@@ -29,7 +29,7 @@ use super::{
     keeper::{CALL_LIMIT, Keeper, within_limit},
     told::Told,
 };
-use crate::seal::Seal;
+use crate::keys::seal::{OwnTask, Seal};
 
 /// The first pause between two questions to one Keeper while there is no key. It doubles as long as nothing changes.
 const FIRST_SEALED_PAUSE: Duration = Duration::from_millis(50);
@@ -206,7 +206,7 @@ impl Keepers {
         loop {
             let (at_once, stirred) = (self.at_once.notified(), self.stirred.notified());
             let answer = keeper.ask().await;
-            let pause = match self.seal.unsealed() {
+            let pause = match self.seal.for_own_task(OwnTask::TendKeepers) {
                 Err(_) => {
                     if self.collect(keeper, answer).await {
                         self.stir();

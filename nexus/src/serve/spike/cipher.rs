@@ -1,12 +1,14 @@
 //! N11 and N12: the cipher, in JSON and in stream mode. Their order of checks is their own (wire-api 4.3).
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use bytes::Bytes;
 use spike_daemon::http::{BodyError, BodyLimits, FrameError, Reply};
-use spike_wire::{DECRYPTION_FAILED, DecryptRequest, EncryptRequest, STREAM_HEADER_LEN};
+use spike_wire::{DECRYPTION_FAILED, DecryptRequest, STREAM_HEADER_LEN, call};
 
-use super::{HandlerRequest, Outcome};
-use crate::error::Error;
+use super::{Handle, HandlerRequest, Outcome};
+use crate::{access::Grant, error::Error, service::Nexus};
 
 /// What JSON needs besides the bytes: names, version, nonce, and an `algorithm` that nobody looks at.
 const JSON_OVERHEAD: usize = 4096;
@@ -18,44 +20,43 @@ pub(super) async fn encrypt(request: HandlerRequest<'_>) -> Outcome {
     if request.is_stream {
         return told_as_upstream(Outcome::from(encrypt_stream(request, limits).await));
     }
-    let outcome = request
-        .run_within(
-            limits,
-            EncryptRequest::decode,
-            |_| None,
-            async |nexus, grant, body| Ok(nexus.encrypt(grant, &body)?.encode()),
-        )
-        .await;
+    let outcome = request.run_within::<call::CipherEncrypt>(limits).await;
     told_as_upstream(outcome)
+}
+
+impl Handle for call::CipherEncrypt {
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+        Ok(nexus.encrypt(grant)?.encode())
+    }
 }
 
 /// Whoever may not decrypt is told so whatever the body says. It is read first all the same: an answer to a connection
 /// that is closed while the peer still sends may never be heard.
 pub(super) async fn decrypt(request: HandlerRequest<'_>) -> Outcome {
     let limits = limits(&request);
-    let HandlerRequest { nexus, peer, operation, is_stream, body } = request;
+    let HandlerRequest { nexus, peer, is_stream, body, .. } = request;
     let result = async {
         let body = body.read(limits).await;
-        let grant = nexus.access().authorize(peer, operation, "")?;
+        let grant = nexus.access().authorize_unread::<call::CipherDecrypt>(peer)?;
         let body = body?;
         if is_stream {
-            return Ok(match nexus.decrypt_stream(&grant, &body)? {
+            return Ok(match nexus.decrypt_stream(grant.carrying(&body))? {
                 Ok(plaintext) => Reply::octets(Bytes::from_owner(plaintext)),
                 Err(Some(code)) => Reply::plain_error(code.status(), code.as_str()),
                 Err(None) => Reply::plain_error(StatusCode::BAD_REQUEST, DECRYPTION_FAILED),
             });
         }
         let request = DecryptRequest::decode(&body)?;
-        Ok(Reply::ok(nexus.decrypt(&grant, &request)?.encode()))
+        Ok(Reply::ok(nexus.decrypt(grant.carrying(request))?.encode()))
     };
     told_as_upstream(Outcome::from(result.await))
 }
 
 async fn encrypt_stream(request: HandlerRequest<'_>, limits: BodyLimits) -> Result<Reply, Error> {
-    let HandlerRequest { nexus, peer, operation, body, .. } = request;
+    let HandlerRequest { nexus, peer, body, .. } = request;
     let body = body.read(limits).await?;
-    let grant = nexus.access().authorize(peer, operation, "")?;
-    Ok(Reply::octets(Bytes::from(nexus.encrypt_stream(&grant, &body)?)))
+    let grant = nexus.access().authorize_unread::<call::CipherEncrypt>(peer)?;
+    Ok(Reply::octets(Bytes::from(nexus.encrypt_stream(grant.carrying(&body))?)))
 }
 
 /// A body over the limit is a plaintext or ciphertext over the limit, and answered as one. Upstream's SDK takes 413 for a

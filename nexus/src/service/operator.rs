@@ -4,128 +4,38 @@ use std::sync::Arc;
 
 use base16ct::lower;
 use sha2::{Digest, Sha256};
-use spike_crypto::{
-    AssociatedData, Derivation, NONCE_LEN, Quorum, Share, ShareIndex, ShareValue, split,
-};
+use spike_crypto::{AssociatedData, Derivation, NONCE_LEN, Share, ShareIndex, ShareValue, split};
 use spike_daemon::{process::chain, settings::Backend, telemetry::Status};
 use spike_mtls::clock;
 use spike_wire::{
-    ImportStatus, KeeperStatus, KeeperStatusKind, NotReady, Operation, RecoverResponse,
-    RestoreRequest, RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyRequest,
-    VerifyResponse,
+    ImportStatus, KeeperStatus, KeeperStatusKind, NotReady, RecoverResponse, RestoreRequest,
+    RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyResponse, call,
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     access::Grant,
-    cipher::CIPHERTEXT_LIMIT,
     error::Error,
-    long_work::Lane,
-    nexus::Nexus,
-    quorum::{Adopter, KeeperState, Keepers, Lapse, Restoration, ShareState},
-    store::{Home, NONCES_WERE_REUSED, Store},
+    keys::quorum::{KeeperState, Lapse, ShareState},
+    service::Nexus,
+    service::cipher::CIPHERTEXT_LIMIT,
+    service::long_work::Lane,
+    service::survey::data_at,
+    store::{NONCES_WERE_REUSED, Store},
     store_watch::{import_check, loss_check, read_check, write_check},
-    survey::data_at,
 };
-
-/// Where the root key comes from.
-#[derive(Debug)]
-pub enum KeySource {
-    /// Made at the start, for this process only: the memory backend.
-    Own,
-    /// From the Keepers, or from an operator.
-    Shares(Shares),
-}
-
-/// What it takes to get a root key from shares and to give shares out.
-#[derive(Debug)]
-pub struct Shares {
-    /// The backend: `sqlite` or `lite`.
-    pub backend: Backend,
-    /// How the key is split.
-    pub quorum: Quorum,
-    /// The highest index that an operator may feed.
-    pub max_index: u16,
-    /// Where the data is; `None` for the lite backend, which has none.
-    pub home: Option<Home>,
-    /// The Keepers.
-    pub keepers: Arc<Keepers>,
-    /// What puts a key to use.
-    pub adopter: Arc<Adopter>,
-    /// What operators have fed.
-    pub restoration: Restoration,
-}
-
-impl KeySource {
-    fn shares(&self) -> Result<&Shares, Error> {
-        match self {
-            Self::Own => Err(Error::NoShares),
-            Self::Shares(shares) => Ok(shares),
-        }
-    }
-
-    /// Whether a root key is here that Bootstrap has to prove before it is put to use.
-    pub(crate) fn awaits_proof(&self) -> bool {
-        match self {
-            Self::Own => false,
-            Self::Shares(shares) => shares.adopter.awaits_proof(),
-        }
-    }
-
-    /// Whether the backend has this operation: lite keeps neither secrets nor policies (wire-api 3.2).
-    pub(crate) const fn has(&self, operation: Operation) -> bool {
-        match operation {
-            Operation::SecretPut
-            | Operation::SecretGet
-            | Operation::SecretDelete
-            | Operation::SecretUndelete
-            | Operation::SecretList
-            | Operation::SecretMetadata
-            | Operation::PolicyPut
-            | Operation::PolicyGet
-            | Operation::PolicyDelete
-            | Operation::PolicyList
-            | Operation::PolicyExplain
-            | Operation::PolicyWhoCan
-            | Operation::PolicyLint => match self {
-                Self::Own => true,
-                Self::Shares(shares) => !matches!(shares.backend, Backend::Lite),
-            },
-            Operation::CipherEncrypt
-            | Operation::CipherDecrypt
-            | Operation::OperatorRecover
-            | Operation::OperatorRestore
-            | Operation::OperatorStatus
-            | Operation::BootstrapVerify
-            | Operation::BootstrapSurvey => true,
-        }
-    }
-
-    /// The Keepers, where there are any.
-    pub(crate) const fn keepers(&self) -> Option<&Arc<Keepers>> {
-        match self {
-            Self::Own => None,
-            Self::Shares(shares) => Some(&shares.keepers),
-        }
-    }
-
-    /// What it takes to get the key from shares, where it comes from them.
-    pub(crate) const fn shares_of_keepers(&self) -> Option<&Shares> {
-        match self {
-            Self::Own => None,
-            Self::Shares(shares) => Some(shares),
-        }
-    }
-}
 
 impl Nexus {
     /// N13: every share of the root key, as the Keepers hold them.
     ///
     /// # Errors
     /// [`Error::NoShares`], [`Error::NothingToRecover`]; [`Error::Store`] where the export cannot be written down.
-    pub async fn recover(&self, grant: &Grant) -> Result<RecoverResponse, Error> {
+    pub async fn recover(
+        &self,
+        grant: Grant<call::OperatorRecover>,
+    ) -> Result<RecoverResponse, Error> {
         let shares = self.key_source().shares()?;
-        let unsealed = self.seal().granted(grant).map_err(|error| match error {
+        let unsealed = self.seal().granted(&grant).map_err(|error| match error {
             Error::NotReady(reason) => Error::NothingToRecover(NotReady::Sealed, reason),
             Error::StoreUnopened(reason) => Error::NothingToRecover(NotReady::Store, reason),
             other => other,
@@ -147,9 +57,9 @@ impl Nexus {
     /// [`Error::NoShares`], [`Error::Invalid`] for what is no share, [`Error::Restore`].
     pub async fn restore(
         &self,
-        _: &Grant,
-        request: &RestoreRequest,
+        grant: Grant<call::OperatorRestore>,
     ) -> Result<RestoreResponse, Error> {
+        let request = grant.request();
         let shares = self.key_source().shares()?;
         let share = share(request, shares.max_index)?;
         let restored = shares.restoration.feed(share, request.more, &shares.keepers).await?;
@@ -172,9 +82,9 @@ impl Nexus {
     /// [`Error::Invalid`] for a wrong length, [`Error::Undecryptable`] for another key.
     pub async fn verify(
         &self,
-        grant: &Grant,
-        request: &VerifyRequest,
+        grant: Grant<call::BootstrapVerify>,
     ) -> Result<VerifyResponse, Error> {
+        let request = grant.request();
         // As long as Nexus is sealed, whatever is sent is answered with that (wire-api 3.2), except for the proof of a key
         // that waits for it.
         if let (Err(sealed), Ok(shares)) = (self.seal().ready(), self.key_source().shares()) {
@@ -203,7 +113,7 @@ impl Nexus {
             let reason = format!("expected at most {limit} bytes ({CIPHERTEXT_LIMIT})");
             return Err(Error::Invalid { field: "ciphertext", reason });
         }
-        let unsealed = self.seal().granted(grant)?;
+        let unsealed = self.seal().granted(&grant)?;
         let cipher = unsealed.cipher().aead();
         let opened = cipher.decrypt(nonce, &request.ciphertext, &AssociatedData::none());
         let Ok(plaintext) = opened else {
@@ -216,7 +126,10 @@ impl Nexus {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::TookTooLong`]. A store that cannot be asked is part of the answer.
-    pub async fn status(self: &Arc<Self>, grant: &Grant) -> Result<StatusResponse, Error> {
+    pub async fn status(
+        self: &Arc<Self>,
+        grant: Grant<call::OperatorStatus>,
+    ) -> Result<StatusResponse, Error> {
         let mut status = StatusResponse {
             version: spike_daemon::VERSION.to_owned(),
             backend: Backend::Memory.to_string(),
@@ -232,7 +145,7 @@ impl Nexus {
                 tell_of_lapse(keeper, lapse);
             }
         }
-        let unsealed = match self.seal().granted(grant) {
+        let unsealed = match self.seal().granted(&grant) {
             Ok(unsealed) => unsealed,
             Err(error) => {
                 self.tell_of_checks(&mut status);

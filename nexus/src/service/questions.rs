@@ -3,17 +3,18 @@
 
 use spike_domain::{Role, SecretPath, TrustRootsByRole};
 use spike_wire::{
-    ExplainRequest, ExplainResponse, Grantee, LintFinding, LintResponse, NearMiss, WhoCanRequest,
-    WhoCanResponse,
+    ExplainResponse, Grantee, LintFinding, LintResponse, NearMiss, WhoCanResponse, call,
 };
 
 use crate::{
     access::Grant,
     error::Error,
-    long_work::{Deadline, Lane},
-    nexus::Nexus,
     policies::policy_of,
     policy::{Decision, Explanation, Permission, lint},
+    service::{
+        Nexus,
+        long_work::{Deadline, Lane},
+    },
 };
 
 /// The longest SPIFFE ID, in bytes: its standard's limit.
@@ -30,13 +31,14 @@ impl Nexus {
     /// [`Error::Busy`], [`Error::TookTooLong`].
     pub async fn explain(
         &self,
-        grant: &Grant,
-        request: ExplainRequest,
+        grant: Grant<call::PolicyExplain>,
     ) -> Result<ExplainResponse, Error> {
+        let unsealed = self.seal().granted(&grant);
+        let request = grant.into_request();
         let wanted = permission(&request.permission)?;
         bounded("spiffeId", &request.spiffe_id, MAX_SPIFFE_ID)?;
         bounded("path", &request.path, SecretPath::MAX_LEN)?;
-        let unsealed = self.seal().granted(grant)?;
+        let unsealed = unsealed?;
         let rule = self.access().reserved();
         let by_role = by_role(self.access().roots(), &request.spiffe_id, &request.path, wanted);
         let work = move |deadline: Deadline| {
@@ -63,14 +65,12 @@ impl Nexus {
     ///
     /// # Errors
     /// As [`Self::explain`].
-    pub async fn who_can(
-        &self,
-        grant: &Grant,
-        request: WhoCanRequest,
-    ) -> Result<WhoCanResponse, Error> {
+    pub async fn who_can(&self, grant: Grant<call::PolicyWhoCan>) -> Result<WhoCanResponse, Error> {
+        let unsealed = self.seal().granted(&grant);
+        let request = grant.into_request();
         let wanted = permission(&request.permission)?;
         bounded("path", &request.path, SecretPath::MAX_LEN)?;
-        let unsealed = self.seal().granted(grant)?;
+        let unsealed = unsealed?;
         let rule = self.access().reserved();
         let roots = self.access().roots();
         let mut roles: Vec<String> =
@@ -96,8 +96,11 @@ impl Nexus {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::TookTooLong`], [`Error::Store`].
-    pub async fn lint_policies(&self, grant: &Grant) -> Result<LintResponse, Error> {
-        let unsealed = self.seal().granted(grant)?;
+    pub async fn lint_policies(
+        &self,
+        grant: Grant<call::PolicyLint>,
+    ) -> Result<LintResponse, Error> {
+        let unsealed = self.seal().granted(&grant)?;
         let rule = self.access().reserved();
         let work = move |deadline: Deadline| {
             let stored = unsealed.store()?.policies()?.policies;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use spike_crypto::{RootCipher, RootKey};
+use spike_wire::Call;
 
 use crate::{
     access::Grant,
@@ -67,6 +68,21 @@ impl Unsealed {
     }
 }
 
+/// Work of the daemon itself, for which nobody asked and which no grant allows. Whoever handles a request has no use for
+/// it: a test keeps it out of `serve` and `service`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwnTask {
+    /// Whether a key that somebody brings is the one in use.
+    CompareKeys,
+    /// What Keepers hold, and giving them their shares.
+    TendKeepers,
+    /// Health checks and metrics of the store.
+    WatchStore,
+    /// What a unit test looks at.
+    #[cfg(test)]
+    Test,
+}
+
 /// What keeps Nexus sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hindrance {
@@ -102,8 +118,8 @@ impl Seal {
     ///
     /// # Errors
     /// [`Error::NotReady`] or [`Error::StoreUnopened`], with the reason, while there is no key.
-    pub fn granted(&self, _: &Grant) -> Result<Arc<Unsealed>, Error> {
-        self.unsealed()
+    pub fn granted<C: Call, R>(&self, _: &Grant<C, R>) -> Result<Arc<Unsealed>, Error> {
+        self.look(|unsealed| Ok(Arc::clone(unsealed)))
     }
 
     /// As [`Self::granted`], for what is done at once: every request on every processor would otherwise count itself in and
@@ -111,9 +127,9 @@ impl Seal {
     ///
     /// # Errors
     /// [`Error::NotReady`] or [`Error::StoreUnopened`] while there is no key, and what `act` ends in.
-    pub fn act<T>(
+    pub fn act<C: Call, R, T>(
         &self,
-        _: &Grant,
+        _: &Grant<C, R>,
         act: impl FnOnce(&Unsealed) -> Result<T, Error>,
     ) -> Result<T, Error> {
         self.look(|unsealed| act(unsealed))
@@ -127,16 +143,26 @@ impl Seal {
         self.look(|_| Ok(()))
     }
 
-    /// What the key makes possible, for the daemon's own work: no request gets here without a grant.
-    pub(crate) fn unsealed(&self) -> Result<Arc<Unsealed>, Error> {
+    /// What the key makes possible, for the daemon's own work.
+    ///
+    /// # Errors
+    /// As [`Self::granted`].
+    pub(crate) fn for_own_task(&self, _: OwnTask) -> Result<Arc<Unsealed>, Error> {
         self.look(|unsealed| Ok(Arc::clone(unsealed)))
     }
 
-    /// As [`Self::unsealed`], for what is done at once.
-    pub(crate) fn look<T>(
+    /// The policies in force, by which grants are made; `None` where the backend has none.
+    ///
+    /// # Errors
+    /// As [`Self::act`].
+    pub(crate) fn decide<T>(
         &self,
-        look: impl FnOnce(&Arc<Unsealed>) -> Result<T, Error>,
+        decide: impl FnOnce(Option<&Policies>) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        self.look(|unsealed| decide(unsealed.policies()))
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&Arc<Unsealed>) -> Result<T, Error>) -> Result<T, Error> {
         match &**self.0.load() {
             State::Unsealed(unsealed) => look(unsealed),
             State::Sealed { by: Hindrance::NoKey, reason } => Err(Error::NotReady(reason.clone())),

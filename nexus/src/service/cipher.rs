@@ -2,27 +2,24 @@
 
 use spike_crypto::{AssociatedData, NONCE_LEN, TAG_LEN};
 use spike_wire::{
-    DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, ErrorCode, SecretBytes,
-    StreamCiphertext, WRITTEN_VERSION, is_readable_version,
+    DecryptResponse, EncryptResponse, ErrorCode, SecretBytes, StreamCiphertext, WRITTEN_VERSION,
+    call, is_readable_version,
 };
 use zeroize::Zeroizing;
 
-use crate::{access::Grant, error::Error, nexus::Nexus};
+use crate::{access::Grant, error::Error, service::Nexus};
 
 /// The setting of the limit on ciphertexts.
 pub(crate) const CIPHERTEXT_LIMIT: &str = "SPIKE_NEXUS_CRYPTO_MAX_CIPHERTEXT_SIZE";
 
+#[expect(clippy::needless_pass_by_value, reason = "a grant is used up by the call that it allows")]
 impl Nexus {
     /// N11 in JSON mode.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a plaintext whose ciphertext could not be decrypted again (F15, Q-24).
-    pub fn encrypt(
-        &self,
-        grant: &Grant,
-        request: &EncryptRequest,
-    ) -> Result<EncryptResponse, Error> {
-        let encrypted = self.seal_bytes(grant, request.plaintext.expose_secret())?;
+    pub fn encrypt(&self, grant: Grant<call::CipherEncrypt>) -> Result<EncryptResponse, Error> {
+        let encrypted = self.seal_bytes(&grant, grant.request().plaintext.expose_secret())?;
         Ok(EncryptResponse {
             version: WRITTEN_VERSION,
             nonce: encrypted.nonce.to_vec(),
@@ -34,8 +31,11 @@ impl Nexus {
     ///
     /// # Errors
     /// As [`Self::encrypt`].
-    pub fn encrypt_stream(&self, grant: &Grant, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
-        let encrypted = self.seal_bytes(grant, plaintext)?;
+    pub fn encrypt_stream(
+        &self,
+        grant: Grant<call::CipherEncrypt, &[u8]>,
+    ) -> Result<Vec<u8>, Error> {
+        let encrypted = self.seal_bytes(&grant, grant.request())?;
         let ciphertext = encrypted.ciphertext.as_slice();
         Ok(StreamCiphertext { nonce: &encrypted.nonce, ciphertext }.encode())
     }
@@ -44,11 +44,8 @@ impl Nexus {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a wrong version, nonce or size; [`Error::Undecryptable`].
-    pub fn decrypt(
-        &self,
-        grant: &Grant,
-        request: &DecryptRequest,
-    ) -> Result<DecryptResponse, Error> {
+    pub fn decrypt(&self, grant: Grant<call::CipherDecrypt>) -> Result<DecryptResponse, Error> {
+        let request = grant.request();
         // Releases up to 0.8.0 wrote the character 1, which is 49 in JSON (K7).
         if !is_readable_version(request.version) {
             let reason = format!("expected 1, got {}", request.version);
@@ -58,7 +55,7 @@ impl Nexus {
             let reason = format!("expected {NONCE_LEN} bytes, got {}", request.nonce.len());
             return Err(Error::Invalid { field: "nonce", reason });
         };
-        let plaintext = self.open_bytes(grant, nonce, &request.ciphertext)?;
+        let plaintext = self.open_bytes(&grant, nonce, &request.ciphertext)?;
         Ok(DecryptResponse { plaintext: SecretBytes::from(plaintext.as_slice()) })
     }
 
@@ -69,23 +66,22 @@ impl Nexus {
     /// [`Error::Undecryptable`] as `None`.
     pub fn decrypt_stream(
         &self,
-        grant: &Grant,
-        body: &[u8],
+        grant: Grant<call::CipherDecrypt, &[u8]>,
     ) -> Result<Result<Zeroizing<Vec<u8>>, Option<ErrorCode>>, Error> {
-        let framed = match StreamCiphertext::parse(body) {
+        let framed = match StreamCiphertext::parse(grant.request()) {
             Ok(framed) => framed,
             Err(code) => return Ok(Err(Some(code))),
         };
-        match self.open_bytes(grant, framed.nonce, framed.ciphertext) {
+        match self.open_bytes(&grant, framed.nonce, framed.ciphertext) {
             Ok(plaintext) => Ok(Ok(plaintext)),
             Err(Error::Undecryptable) => Ok(Err(None)),
             Err(error) => Err(error),
         }
     }
 
-    fn seal_bytes(
+    fn seal_bytes<R>(
         &self,
-        grant: &Grant,
+        grant: &Grant<call::CipherEncrypt, R>,
         plaintext: &[u8],
     ) -> Result<spike_crypto::Encrypted, Error> {
         let limit = self.max_ciphertext().saturating_sub(TAG_LEN);
@@ -100,9 +96,9 @@ impl Nexus {
         Ok(unsealed.cipher().aead().encrypt(plaintext, &AssociatedData::none())?)
     }
 
-    fn open_bytes(
+    fn open_bytes<R>(
         &self,
-        grant: &Grant,
+        grant: &Grant<call::CipherDecrypt, R>,
         nonce: &[u8; NONCE_LEN],
         ciphertext: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, Error> {

@@ -1,14 +1,16 @@
 //! N5 and N10: lists of names, which may be many. Unless a page is short, they are made off the threads that serve.
 
-use spike_wire::{PolicyListRequest, PolicyListResponse, SecretListRequest, SecretListResponse};
+use spike_wire::{
+    PolicyListRequest, PolicyListResponse, SecretListRequest, SecretListResponse, call,
+};
 
 use crate::{
     access::Grant,
     error::Error,
-    long_work::{Deadline, Lane},
-    nexus::Nexus,
     policies::Policies,
     policy::{Permission, ReservedRule},
+    service::Nexus,
+    service::long_work::{Deadline, Lane},
     store::{Store, StoredPolicy},
 };
 
@@ -32,21 +34,22 @@ impl Nexus {
     ///
     pub async fn list_secrets(
         &self,
-        grant: &Grant,
-        request: SecretListRequest,
+        grant: Grant<call::SecretList>,
     ) -> Result<SecretListResponse, Error> {
-        let unsealed = self.seal().granted(grant)?;
+        let unsealed = self.seal().granted(&grant)?;
+        let open_to = grant.names_open_to();
+        let request = grant.into_request();
         let limit = page_limit(request.limit);
         // One more than asked for tells whether there is another page.
         let ask = limit.map_or(usize::MAX, |limit| limit.saturating_add(1));
-        let mut keys = match grant.names_open_to() {
+        let mut keys = match open_to {
             None if ask <= SHORT => all_names(unsealed.store()?, &request, ask)?,
             None => {
                 let work = move |_| all_names(unsealed.store()?, &request, ask);
                 self.long_work().run(Lane::Lists, NARROWER, work).await?
             }
             Some((peer, wanted)) => {
-                let (peer, rule) = (peer.to_owned(), self.access().reserved());
+                let rule = self.access().reserved();
                 let work = move |deadline| {
                     let Some(policies) = unsealed.policies() else { return Ok(Vec::new()) };
                     let viewer = Viewer { policies, rule, peer: &peer, wanted };
@@ -66,10 +69,10 @@ impl Nexus {
     /// [`Error::Busy`], [`Error::TookTooLong`], [`Error::Store`].
     pub async fn list_policies(
         &self,
-        grant: &Grant,
-        request: PolicyListRequest,
+        grant: Grant<call::PolicyList>,
     ) -> Result<PolicyListResponse, Error> {
-        let unsealed = self.seal().granted(grant)?;
+        let unsealed = self.seal().granted(&grant)?;
+        let request = grant.into_request();
         let work = move |deadline| policy_names(unsealed.store()?, &request, deadline);
         self.long_work().run(Lane::Questions, "ask by name", work).await
     }

@@ -21,7 +21,7 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::Candidates;
 use crate::{
-    seal::{Hindrance, Seal, Unsealed},
+    keys::seal::{Hindrance, OwnTask, Seal, Unsealed},
     store::{Home, Options, Store, StoreError},
 };
 
@@ -162,7 +162,7 @@ impl Adopter {
         let mut waiting = self.waiting.lock().await;
         let before = waiting.take();
         self.awaits_proof.store(false, Ordering::Release);
-        if let Ok(unsealed) = self.seal.unsealed() {
+        if let Ok(unsealed) = self.seal.for_own_task(OwnTask::CompareKeys) {
             return already_live(unsealed.root_key(), candidates);
         }
         if candidates.ambiguous() && !self.has_data() {

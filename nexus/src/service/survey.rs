@@ -1,14 +1,14 @@
 //! What Bootstrap is told before it makes a root key: everything that a new one would take the place of.
 
 use spike_daemon::settings::Backend;
-use spike_wire::{DataKind, SurveyResponse};
+use spike_wire::{DataKind, SurveyResponse, call};
 
 use crate::{
     access::Grant,
     error::Error,
-    nexus::Nexus,
-    operator::keeper_status,
-    quorum::ANSWER_LIMIT,
+    keys::quorum::ANSWER_LIMIT,
+    service::Nexus,
+    service::operator::keeper_status,
     store::{Found, Home, Store},
 };
 
@@ -18,7 +18,7 @@ impl Nexus {
     ///
     /// # Errors
     /// None today.
-    pub async fn survey(&self, _: &Grant) -> Result<SurveyResponse, Error> {
+    pub async fn survey(&self, _: Grant<call::BootstrapSurvey>) -> Result<SurveyResponse, Error> {
         let Some(shares) = self.key_source().shares_of_keepers() else {
             return Ok(SurveyResponse {
                 backend: Backend::Memory.to_string(),

@@ -28,12 +28,14 @@ use zeroize::Zeroizing;
 
 use crate::{
     access::Access,
-    nexus::Nexus,
-    operator::{KeySource, Shares},
+    keys::{
+        KeySource, Shares,
+        quorum::{AdoptError, Adopter, Candidates, Connection, Keepers, Restoration, Timing},
+        seal::{OwnTask, Seal, Unsealed},
+    },
     policy::ReservedRule,
-    quorum::{AdoptError, Adopter, Candidates, Connection, Keepers, Restoration, Timing},
-    routes::app,
-    seal::{Seal, Unsealed},
+    serve::app,
+    service::Nexus,
     store::{Home, Options, PolicyText, Store},
 };
 
@@ -150,7 +152,7 @@ impl Fixture {
 
     /// What is in use, where there is a key.
     pub(super) fn unsealed(&self) -> Option<Arc<Unsealed>> {
-        self.nexus.seal().unsealed().ok()
+        self.nexus.seal().for_own_task(OwnTask::Test).ok()
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     collect::CollectError,
     keeper::{Answer, Keeper},
 };
-use crate::seal::Hindrance;
+use crate::keys::seal::Hindrance;
 
 /// The first and the longest pause between two attempts to open the store with a key that is at hand.
 const STORE_PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
@@ -53,7 +53,7 @@ impl Keepers {
 
     async fn attempt(&self) {
         let _one = self.trying.lock().await;
-        let tried = if self.seal.unsealed().is_ok() { Ok(()) } else { self.try_shares().await };
+        let tried = if self.seal.ready().is_ok() { Ok(()) } else { self.try_shares().await };
         match tried {
             Ok(()) => {
                 *self.collected() = Collected::default();

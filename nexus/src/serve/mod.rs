@@ -1,0 +1,142 @@
+//! From a request to an answer: the order of checks, and what is the same for every route. A dialect is a folder here.
+//!
+//! The order is upstream's (wire-api 3.1): unclean path, method, readiness, route, then the handler, which reads, parses,
+//! authorizes, validates and acts. Every request that has a peer ends in one audit line and one count, whatever became
+//! of it.
+
+mod spike;
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use spike_daemon::{
+    http::{self, Arriving, Exchange, Frame, FrameError, Names, Reply, Service, class_by_role},
+    process::chain,
+    serve::App,
+};
+use spike_wire::{Needs, Operation, fallback_error_body, fallback_error_body_with_reason};
+
+use crate::{error::Error, service::Nexus};
+
+/// Everything that Nexus serves over mTLS.
+pub fn app(nexus: &Arc<Nexus>) -> App {
+    let roles = Arc::clone(nexus);
+    http::app(nexus).reserving(move |id| class_by_role(roles.access().roots(), id))
+}
+
+type Outcome = http::Outcome<Error>;
+
+impl Service for Nexus {
+    type Operation = Operation;
+    type Error = Error;
+
+    fn frame(&self) -> &Arc<Frame> {
+        self.frame()
+    }
+
+    fn operation(&self, exchange: &Exchange) -> Option<Operation> {
+        let path = exchange.path().filter(|_| exchange.is_post())?;
+        Operation::from_request(path, exchange.query())
+    }
+
+    fn names(operation: Operation) -> Names {
+        Names {
+            label: operation.label(),
+            component: operation.audit_component(),
+            action: operation.audit_action(),
+            changes: operation.changes(),
+        }
+    }
+
+    async fn carry_out(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+        operation: Option<Operation>,
+        body: &mut Arriving,
+    ) -> Outcome {
+        let operation = match admitted(self, exchange, operation) {
+            Ok(operation) => operation,
+            Err(error) => return Outcome::without_subject(error),
+        };
+        spike::carry_out(self, exchange, operation, body).await
+    }
+
+    fn error_reply(operation: Option<Operation>, error: &Error) -> Reply {
+        error_reply(operation, error)
+    }
+
+    fn told(&self, exchange: &Exchange, operation: Option<Operation>, error: &Error) -> String {
+        told(error, operation, exchange)
+    }
+
+    fn is_denial(error: &Error) -> bool {
+        matches!(error, Error::Denied(_) | Error::NoSuchRoute | Error::Malformed(_))
+            || matches!(error, Error::Frame(error) if error.is_the_peers_fault())
+    }
+
+    fn is_over(error: &Error) -> bool {
+        matches!(error, Error::Frame(FrameError::Over(_)))
+    }
+}
+
+/// What an error looks like on `operation`, or outside every operation.
+fn error_reply(operation: Option<Operation>, error: &Error) -> Reply {
+    let (status, code) = error.wire();
+    // Not ready is told before the route is known to anybody (wire-api 3.2), and a backend without the operation answers as
+    // if it had no such route.
+    let before_the_route =
+        matches!(error, Error::NotReady(_) | Error::StoreUnopened(_) | Error::NoSuchRoute);
+    let operation = operation.filter(|_| !before_the_route);
+    let body = match (operation, error.reason()) {
+        (Some(operation), Some(reason)) => operation.error_body_with_reason(code, &reason),
+        (Some(operation), None) => operation.error_body(code),
+        (None, Some(reason)) => fallback_error_body_with_reason(code, &reason),
+        (None, None) => fallback_error_body(code),
+    };
+    Reply::new(status, body).retry_after(error.retry_after())
+}
+
+/// What is decided before the handler: other methods are no route, without the root key only an operator and Bootstrap's
+/// survey are heard (wire-api 3.2, in upstream's order), and a backend may not have the route.
+fn admitted(
+    nexus: &Nexus,
+    exchange: &Exchange,
+    call: Option<Operation>,
+) -> Result<Operation, Error> {
+    if !exchange.is_post() {
+        return Err(Error::NoSuchRoute);
+    }
+    let needs_none = |operation: &Operation| operation.needs() == Needs::Nothing;
+    // Upstream goes by the path alone, so that a wrong action on such a path is no route, and not 503.
+    let is_asked = |operation: &&Operation| exchange.path() == Some(operation.path());
+    let needs_none = match &call {
+        Some(operation) => needs_none(operation),
+        None => Operation::ALL.iter().filter(is_asked).any(needs_none),
+    };
+    // A key without data waits for Bootstrap's proof.
+    let is_awaited = call == Some(Operation::BootstrapVerify) && nexus.key_source().awaits_proof();
+    if !needs_none && !is_awaited {
+        nexus.seal().ready()?;
+    }
+    let operation = call.filter(|operation| nexus.key_source().has(*operation));
+    let operation = operation.ok_or(Error::NoSuchRoute)?;
+    if operation.changes() {
+        nexus.audit().accepts_changes().map_err(Error::Unrecordable)?;
+    }
+    Ok(operation)
+}
+
+/// Writes a failure to the log as loudly as it deserves, and words it for the audit line.
+fn told(error: &Error, call: Option<Operation>, exchange: &Exchange) -> String {
+    let (status, code) = error.wire();
+    let text = chain(error);
+    if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
+        let route = call.map_or("other", Operation::label);
+        let (request, peer) = (exchange.id().as_str(), exchange.peer().id());
+        tracing::error!(route, request, peer, reason = text, "a request failed");
+    }
+    format!("[{code}] {text}")
+}
+
+#[cfg(test)]
+mod tests;
