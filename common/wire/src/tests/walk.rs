@@ -9,7 +9,7 @@ use super::super::{Body, BodyKind, WhoCanRequest, bodies};
 
 /// Every seed of a fuzz target: the name of a body, and the body.
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
     let seeds = std::fs::read_dir(place).unwrap().map(|entry| {
         let text = std::fs::read(entry.unwrap().path()).unwrap();
         let end = text.iter().position(|&byte| byte == b'\n').unwrap();
