@@ -14,7 +14,7 @@ use crate::{
     audit::{Entry, RequestId, Writing},
     clock,
     mtls::{MAX_HEAD, Peer},
-    wire::decode_path,
+    wire::{AnyOperation, decode_path},
 };
 
 /// A request that has arrived and has not been answered.
@@ -59,6 +59,12 @@ impl Names {
     /// A request that no route takes.
     pub const OTHER: Self =
         Self { label: "other", component: "", action: "fallback", changes: false };
+
+    /// Those of an operation.
+    pub fn of(operation: impl AnyOperation) -> Self {
+        let (component, action) = operation.audit();
+        Self { label: operation.label(), component, action, changes: operation.changes() }
+    }
 }
 
 /// How a request ended, in the words of the audit log and of the metrics.
@@ -121,6 +127,12 @@ impl Exchange {
     /// Whether it is a POST, the only method that any route has.
     pub fn is_post(&self) -> bool {
         self.head.method == Method::POST
+    }
+
+    /// The operation that it asks for; `None` where there is none of that method, path and action.
+    pub fn operation<O: AnyOperation>(&self) -> Option<O> {
+        let path = self.path().filter(|_| self.is_post())?;
+        O::of_request(path, self.query())
     }
 
     /// The path with its escapes undone; `None` where they cannot be.

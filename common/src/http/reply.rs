@@ -8,7 +8,7 @@ use axum::{
 use bytes::Bytes;
 
 use super::{Exchange, FrameError, allowance::Allowance, block::Block};
-use crate::wire::clean_path;
+use crate::wire::{AnyOperation, ErrorCode, clean_path, fallback_error_body};
 
 /// The longest target that a request is redirected to, in bytes.
 const MAX_LOCATION: usize = 2048;
@@ -53,6 +53,19 @@ impl Reply {
     /// `body` under any status.
     pub const fn new(status: StatusCode, body: Bytes) -> Self {
         Self::of(status, Kind::Json, body)
+    }
+
+    /// An error of `operation`, or of a request that no operation was recognised in, perhaps with a sentence for people.
+    pub fn error(
+        operation: Option<impl AnyOperation>,
+        (status, code): (StatusCode, ErrorCode),
+        reason: Option<&str>,
+    ) -> Self {
+        let body = match operation {
+            Some(operation) => operation.error(code, reason),
+            None => fallback_error_body(code, reason),
+        };
+        Self::new(status, body)
     }
 
     const fn of(status: StatusCode, kind: Kind, body: Bytes) -> Self {

@@ -5,7 +5,15 @@
 
 use bytes::Bytes;
 
-use super::*;
+use super::{
+    DecryptRequest, DecryptResponse, EmptyRequest, EmptyResponse, EncryptRequest, EncryptResponse,
+    ExplainRequest, ExplainResponse, JsonError, LintResponse, Operation, Policy, PolicyListRequest,
+    PolicyListResponse, PolicyNameRequest, PolicyPutRequest, PolicyPutResponse, RecoverResponse,
+    ReplyError, RestoreRequest, RestoreResponse, SecretGetRequest, SecretGetResponse,
+    SecretListRequest, SecretListResponse, SecretMetadataRequest, SecretMetadataResponse,
+    SecretPutRequest, SecretVersionsRequest, StatusResponse, SurveyResponse, VerifyRequest,
+    VerifyResponse, WhoCanRequest, WhoCanResponse,
+};
 
 /// One call. Its types have no values: they stand for the operation.
 pub trait Call: Send + Sync + 'static {

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::go_json::{self, Field, JsonError};
-use super::operation::{KeeperOperation, Operation};
 
 mod registry;
 
@@ -192,7 +191,7 @@ impl ErrorFrame {
         Self { head, key: "err" }
     }
 
-    fn body(self, code: ErrorCode, reason: Option<&str>) -> Bytes {
+    pub(super) fn body(self, code: ErrorCode, reason: Option<&str>) -> Bytes {
         go_json::body(|out| {
             out.put(self.head.as_bytes());
             out.name(self.key).text(code.as_str());
@@ -204,37 +203,7 @@ impl ErrorFrame {
     }
 }
 
-/// The error body where no operation was recognised, or the server is not ready.
-pub fn fallback_error_body(code: ErrorCode) -> Bytes {
-    ErrorFrame::PLAIN.body(code, None)
-}
-
-/// As [`fallback_error_body`], with a sentence for people.
-pub fn fallback_error_body_with_reason(code: ErrorCode, reason: &str) -> Bytes {
-    ErrorFrame::PLAIN.body(code, Some(reason))
-}
-
-impl Operation {
-    /// The error body of this operation.
-    pub fn error_body(self, code: ErrorCode) -> Bytes {
-        self.error_frame().body(code, None)
-    }
-
-    /// As [`Operation::error_body`], with a sentence for people under `reason`, a key that upstream's clients pass
-    /// over. It must not quote values of a secret.
-    pub fn error_body_with_reason(self, code: ErrorCode, reason: &str) -> Bytes {
-        self.error_frame().body(code, Some(reason))
-    }
-}
-
-impl KeeperOperation {
-    /// The error body of this operation.
-    pub fn error_body(self, code: ErrorCode) -> Bytes {
-        self.error_frame().body(code, None)
-    }
-
-    /// As [`KeeperOperation::error_body`], with a sentence for people under `reason`.
-    pub fn error_body_with_reason(self, code: ErrorCode, reason: &str) -> Bytes {
-        self.error_frame().body(code, Some(reason))
-    }
+/// The error body where no operation was recognised, or the server is not ready, perhaps with a sentence for people.
+pub fn fallback_error_body(code: ErrorCode, reason: Option<&str>) -> Bytes {
+    ErrorFrame::PLAIN.body(code, reason)
 }

@@ -12,6 +12,7 @@ use crate::{access::Grant, error::Error, service::Nexus};
 /// The setting of the limit on ciphertexts.
 pub(crate) const CIPHERTEXT_LIMIT: &str = "SPIKE_NEXUS_CRYPTO_MAX_CIPHERTEXT_SIZE";
 
+#[expect(clippy::needless_pass_by_value, reason = "a grant is used up by the call that it allows")]
 impl Nexus {
     /// N11 in JSON mode.
     ///

@@ -12,6 +12,7 @@ use crate::{
     policy::{Policy, check_name},
 };
 
+#[expect(clippy::needless_pass_by_value, reason = "a grant is used up by the call that it allows")]
 impl Nexus {
     /// N7: makes a policy, or replaces the one of that name.
     ///

@@ -14,6 +14,7 @@ use crate::{
     secret::{History, SecretPath, Selector},
 };
 
+#[expect(clippy::needless_pass_by_value, reason = "a grant is used up by the call that it allows")]
 impl Nexus {
     /// N1: adds a version.
     ///
