@@ -8,17 +8,12 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use spike_daemon::{
-    http::{
-        self, Arriving, Exchange, Frame, FrameError, Names, Outcome, Reply, Service, class_by_role,
-    },
+    http::{self, Arriving, Exchange, Frame, Names, Outcome, Reply, Service, class_by_role},
     process::chain,
     serve::App,
 };
 use spike_mtls::Peer;
-use spike_wire::{
-    ContributeRequest, EmptyRequest, EmptyResponse, KeeperOperation, ShardResponse,
-    fallback_error_body, fallback_error_body_with_reason,
-};
+use spike_wire::{ContributeRequest, EmptyRequest, EmptyResponse, KeeperOperation, ShardResponse};
 
 use crate::{error::Error, keeper::Keeper};
 
@@ -40,17 +35,11 @@ impl Service for Keeper {
     }
 
     fn operation(&self, exchange: &Exchange) -> Option<KeeperOperation> {
-        let path = exchange.path().filter(|_| exchange.is_post())?;
-        KeeperOperation::from_request(path, exchange.query())
+        exchange.operation()
     }
 
     fn names(operation: KeeperOperation) -> Names {
-        Names {
-            label: operation.label(),
-            component: operation.audit_component(),
-            action: operation.audit_action(),
-            changes: operation.changes(),
-        }
+        Names::of(operation)
     }
 
     async fn carry_out(
@@ -68,17 +57,11 @@ impl Service for Keeper {
 
     fn error_reply(operation: Option<KeeperOperation>, error: &Error) -> Reply {
         let (status, code) = error.wire();
-        let body = match (operation, error.reason()) {
-            (None, None) => fallback_error_body(code),
-            (None, Some(reason)) => fallback_error_body_with_reason(code, &reason),
-            (Some(operation), None) => operation.error_body(code),
-            (Some(operation), Some(reason)) => operation.error_body_with_reason(code, &reason),
-        };
         let retry_after = match error {
             Error::Frame(error) => error.retry_after(),
             _ => None,
         };
-        Reply::new(status, body).retry_after(retry_after)
+        Reply::error(operation, (status, code), error.reason().as_deref()).retry_after(retry_after)
     }
 
     fn is_denial(error: &Error) -> bool {
@@ -92,7 +75,7 @@ impl Service for Keeper {
     }
 
     fn is_over(error: &Error) -> bool {
-        matches!(error, Error::Frame(FrameError::Over(_)))
+        matches!(error, Error::Frame(error) if error.is_over())
     }
 
     /// A refused share is for an operator to know, too.

@@ -203,12 +203,7 @@ impl ErrorFrame {
     }
 }
 
-/// The error body where no operation was recognised, or the server is not ready.
-pub fn fallback_error_body(code: ErrorCode) -> Bytes {
-    ErrorFrame::PLAIN.body(code, None)
-}
-
-/// As [`fallback_error_body`], with a sentence for people.
-pub fn fallback_error_body_with_reason(code: ErrorCode, reason: &str) -> Bytes {
-    ErrorFrame::PLAIN.body(code, Some(reason))
+/// The error body where no operation was recognised, or the server is not ready, perhaps with a sentence for people.
+pub fn fallback_error_body(code: ErrorCode, reason: Option<&str>) -> Bytes {
+    ErrorFrame::PLAIN.body(code, reason)
 }

@@ -50,10 +50,7 @@ pub use bootstrap::{VerifyRequest, VerifyResponse};
 pub use call::{Call, Subject};
 pub use cipher::{DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse};
 pub use empty::{EmptyRequest, EmptyResponse};
-pub use error::{
-    ErrorCode, ErrorReply, PeerErrorCode, ReplyError, fallback_error_body,
-    fallback_error_body_with_reason,
-};
+pub use error::{ErrorCode, ErrorReply, PeerErrorCode, ReplyError, fallback_error_body};
 pub use explain::{
     ExplainRequest, ExplainResponse, Grantee, LintFinding, LintResponse, NearMiss, WhoCanRequest,
     WhoCanResponse,
@@ -64,7 +61,7 @@ pub use metadata::{
     SecretMetadata, SecretMetadataRequest, SecretMetadataResponse, VersionMetadata,
 };
 pub use not_ready::NotReady;
-pub use operation::{KeeperOperation, Operation};
+pub use operation::{AnyOperation, KeeperOperation, Operation};
 pub use operator::{RecoverResponse, RestoreRequest, RestoreResponse};
 pub use percent::percent_decoded;
 pub use policy::{

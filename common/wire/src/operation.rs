@@ -5,14 +5,31 @@
 
 use std::fmt;
 
-use spike_domain::{ACL_PATH, CIPHER_PATH, Permission, Role, SECRET_PATH};
-
 use bytes::Bytes;
+use spike_domain::{ACL_PATH, CIPHER_PATH, Permission, Role, SECRET_PATH};
 
 use super::error::{ErrorCode, ErrorFrame};
 use super::route::Route;
 use super::rule::{Needs, OPERATORS, Rule};
 use super::target::first_action;
+
+/// An operation of any daemon, as the frame of its requests sees it.
+pub trait AnyOperation: Copy + Send + Sync + 'static {
+    /// What a POST to this path asks for.
+    fn of_request(path: &str, query: Option<&str>) -> Option<Self>;
+
+    /// A name for metrics that stays as it is.
+    fn label(self) -> &'static str;
+
+    /// `Component` and `Action` in upstream's audit log.
+    fn audit(self) -> (&'static str, &'static str);
+
+    /// Whether it changes anything that lasts, or lets a key in or out.
+    fn changes(self) -> bool;
+
+    /// The body of an error, perhaps with a sentence for people.
+    fn error(self, code: ErrorCode, reason: Option<&str>) -> Bytes;
+}
 
 /// What the table says of one operation.
 #[derive(Debug)]
@@ -107,9 +124,37 @@ macro_rules! operations {
                 self.row().audit.1
             }
 
-            /// How an error of this operation looks.
-            pub(super) const fn error_frame(self) -> ErrorFrame {
-                self.row().error
+            /// The error body of this operation.
+            pub fn error_body(self, code: ErrorCode) -> Bytes {
+                self.row().error.body(code, None)
+            }
+
+            /// As [`Self::error_body`], with a sentence for people under `reason`, a key that upstream's clients pass over.
+            /// It must not quote values of a secret.
+            pub fn error_body_with_reason(self, code: ErrorCode, reason: &str) -> Bytes {
+                self.row().error.body(code, Some(reason))
+            }
+        }
+
+        impl AnyOperation for $name {
+            fn of_request(path: &str, query: Option<&str>) -> Option<Self> {
+                Self::from_request(path, query)
+            }
+
+            fn label(self) -> &'static str {
+                self.row().label
+            }
+
+            fn audit(self) -> (&'static str, &'static str) {
+                self.row().audit
+            }
+
+            fn changes(self) -> bool {
+                self.row().changes
+            }
+
+            fn error(self, code: ErrorCode, reason: Option<&str>) -> Bytes {
+                self.row().error.body(code, reason)
             }
         }
 
@@ -361,30 +406,5 @@ operations! {
             audit: ("RouteKeeperStatus", "read"),
             error: ErrorFrame::PLAIN,
         },
-    }
-}
-
-impl Operation {
-    /// The error body of this operation.
-    pub fn error_body(self, code: ErrorCode) -> Bytes {
-        self.error_frame().body(code, None)
-    }
-
-    /// As [`Operation::error_body`], with a sentence for people under `reason`, a key that upstream's clients pass
-    /// over. It must not quote values of a secret.
-    pub fn error_body_with_reason(self, code: ErrorCode, reason: &str) -> Bytes {
-        self.error_frame().body(code, Some(reason))
-    }
-}
-
-impl KeeperOperation {
-    /// The error body of this operation.
-    pub fn error_body(self, code: ErrorCode) -> Bytes {
-        self.error_frame().body(code, None)
-    }
-
-    /// As [`KeeperOperation::error_body`], with a sentence for people under `reason`.
-    pub fn error_body_with_reason(self, code: ErrorCode, reason: &str) -> Bytes {
-        self.error_frame().body(code, Some(reason))
     }
 }

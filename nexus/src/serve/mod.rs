@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use spike_daemon::{
-    http::{self, Arriving, Exchange, Frame, FrameError, Names, Reply, Service, class_by_role},
+    http::{self, Arriving, Exchange, Frame, Names, Reply, Service, class_by_role},
     process::chain,
     serve::App,
 };
-use spike_wire::{Needs, Operation, fallback_error_body, fallback_error_body_with_reason};
+use spike_wire::{Needs, Operation};
 
 use crate::{error::Error, service::Nexus};
 
@@ -35,17 +35,11 @@ impl Service for Nexus {
     }
 
     fn operation(&self, exchange: &Exchange) -> Option<Operation> {
-        let path = exchange.path().filter(|_| exchange.is_post())?;
-        Operation::from_request(path, exchange.query())
+        exchange.operation()
     }
 
     fn names(operation: Operation) -> Names {
-        Names {
-            label: operation.label(),
-            component: operation.audit_component(),
-            action: operation.audit_action(),
-            changes: operation.changes(),
-        }
+        Names::of(operation)
     }
 
     async fn carry_out(
@@ -75,7 +69,7 @@ impl Service for Nexus {
     }
 
     fn is_over(error: &Error) -> bool {
-        matches!(error, Error::Frame(FrameError::Over(_)))
+        matches!(error, Error::Frame(error) if error.is_over())
     }
 }
 
@@ -87,13 +81,8 @@ fn error_reply(operation: Option<Operation>, error: &Error) -> Reply {
     let before_the_route =
         matches!(error, Error::NotReady(_) | Error::StoreUnopened(_) | Error::NoSuchRoute);
     let operation = operation.filter(|_| !before_the_route);
-    let body = match (operation, error.reason()) {
-        (Some(operation), Some(reason)) => operation.error_body_with_reason(code, &reason),
-        (Some(operation), None) => operation.error_body(code),
-        (None, Some(reason)) => fallback_error_body_with_reason(code, &reason),
-        (None, None) => fallback_error_body(code),
-    };
-    Reply::new(status, body).retry_after(error.retry_after())
+    let reason = error.reason();
+    Reply::error(operation, (status, code), reason.as_deref()).retry_after(error.retry_after())
 }
 
 /// What is decided before the handler: other methods are no route, without the root key only an operator and Bootstrap's

@@ -8,7 +8,7 @@ use std::{
 
 use axum::http::{HeaderMap, Method, Uri, Version, header, request::Parts};
 use spike_mtls::{Peer, clock};
-use spike_wire::decode_path;
+use spike_wire::{AnyOperation, decode_path};
 use time::OffsetDateTime;
 
 use super::frame::Frame;
@@ -59,6 +59,12 @@ impl Names {
     /// A request that no route takes.
     pub const OTHER: Self =
         Self { label: "other", component: "", action: "fallback", changes: false };
+
+    /// Those of an operation.
+    pub fn of(operation: impl AnyOperation) -> Self {
+        let (component, action) = operation.audit();
+        Self { label: operation.label(), component, action, changes: operation.changes() }
+    }
 }
 
 /// How a request ended, in the words of the audit log and of the metrics.
@@ -121,6 +127,12 @@ impl Exchange {
     /// Whether it is a POST, the only method that any route has.
     pub fn is_post(&self) -> bool {
         self.head.method == Method::POST
+    }
+
+    /// The operation that it asks for; `None` where there is none of that method, path and action.
+    pub fn operation<O: AnyOperation>(&self) -> Option<O> {
+        let path = self.path().filter(|_| self.is_post())?;
+        O::of_request(path, self.query())
     }
 
     /// The path with its escapes undone; `None` where they cannot be.

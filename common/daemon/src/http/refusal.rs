@@ -39,6 +39,11 @@ pub enum FrameError {
 }
 
 impl FrameError {
+    /// Whether the peer has too many requests in flight.
+    pub const fn is_over(&self) -> bool {
+        matches!(self, Self::Over(_))
+    }
+
     /// The one table from these errors to the wire.
     pub const fn wire(&self) -> (StatusCode, ErrorCode) {
         match self {

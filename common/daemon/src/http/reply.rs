@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use spike_wire::clean_path;
+use spike_wire::{AnyOperation, ErrorCode, clean_path, fallback_error_body};
 
 use super::{Exchange, FrameError, allowance::Allowance, block::Block};
 
@@ -53,6 +53,19 @@ impl Reply {
     /// `body` under any status.
     pub const fn new(status: StatusCode, body: Bytes) -> Self {
         Self::of(status, Kind::Json, body)
+    }
+
+    /// An error of `operation`, or of a request that no operation was recognised in, perhaps with a sentence for people.
+    pub fn error(
+        operation: Option<impl AnyOperation>,
+        (status, code): (StatusCode, ErrorCode),
+        reason: Option<&str>,
+    ) -> Self {
+        let body = match operation {
+            Some(operation) => operation.error(code, reason),
+            None => fallback_error_body(code, reason),
+        };
+        Self::new(status, body)
     }
 
     const fn of(status: StatusCode, kind: Kind, body: Bytes) -> Self {

@@ -22,8 +22,8 @@ fn the_keepers_error_bodies_differ_in_a_capital_letter() {
 
 #[test]
 fn where_no_operation_was_recognised_the_body_is_the_code_alone() {
-    assert_eq!(fallback_error_body(ErrorCode::StateNotReady), r#"{"err":"state_not_ready"}"#);
-    let body = fallback_error_body(ErrorCode::ApiBadRequest);
+    assert_eq!(fallback_error_body(ErrorCode::StateNotReady, None), r#"{"err":"state_not_ready"}"#);
+    let body = fallback_error_body(ErrorCode::ApiBadRequest, None);
     assert_eq!((body.len(), &*body), (25, br#"{"err":"api_bad_request"}"#.as_slice()));
 }
 
