@@ -172,8 +172,18 @@ walk_agent_last() {
   ends_with 6 spike_as operator secret list
   said "$AGENT_SOCKET"
   case_of "the agent comes last: what waits goes on by itself"
+  local entries=$MACHINE/opt/agent/entries
+  mv "$entries" "$entries.all"
+  grep -v keeper "$entries.all" >"$entries"
   inside systemctl start spire-agent
   eventually 60 is_state spike-nexus active
+  case_of "a program that is not registered waits, and says so"
+  eventually 60 journal_says spike-keeper@1 "is there a registration entry"
+  is_state spike-keeper@1 activating
+  ends_with 6 spike_as nobody secret list
+  said "registration entry"
+  mv "$entries.all" "$entries"
+  inside systemctl restart spire-agent
   eventually 60 is_state spike-keeper@1 active
   eventually 60 is_state spike-keeper@2 active
   [[ $(property spike-nexus NRestarts) == 0 ]] || die "spike-nexus was started more than once"
