@@ -10,6 +10,10 @@ readonly NEXUS_PORT=18553
 readonly STRANGER=1000660000
 
 part_containers() {
+  if [[ -z ${DEPLOY_ALONE-} ]]; then
+    # In a network of its own: the ports below may be taken on this machine.
+    DEPLOY_ALONE=1 DEPLOY_BUILT=1 exec unshare --net sh -c 'ip link set lo up && exec .ci/deploy containers'
+  fi
   trap containers_off EXIT
   containers_prepare
   images_build
@@ -171,7 +175,7 @@ keeper_ready() {
 }
 
 walk_rolling_restart() {
-  case_of "each Keeper is replaced, one after another, while reads go on: none fails, and the margin is never negative"
+  case_of "each Keeper is restarted, one after another, while reads go on: none fails, and the margin that Nexus shows is never negative"
   local number reads=0
   rm -f "$WORK/enough" "$WORK/margins"
   (
@@ -191,7 +195,7 @@ walk_rolling_restart() {
   touch "$WORK/enough"
   wait "$reader" || {
     cat "$WORK/reader.failed" >&2
-    die "a read failed while a Keeper was replaced"
+    die "a read failed while a Keeper was restarted"
   }
   reads=$(wc -l <"$WORK/margins")
   ((reads > 3)) || die "only $reads reads went on meanwhile"
