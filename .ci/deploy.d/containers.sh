@@ -164,14 +164,17 @@ gets_value() {
 host_metric() {
   exec 3<>"/dev/tcp/127.0.0.1/$((NEXUS_PORT + 1000))"
   printf 'GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
-  grep "^$1 " <&3
+  cat <&3 | grep "^$1 "
   exec 3>&-
 }
 
 keeper_ready() {
+  local answer
   exec 3<>"/dev/tcp/127.0.0.1/$(($1 + 1000))" || return
   printf 'GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
-  head -n 1 <&3 | grep -q ' 200 '
+  answer=$(cat <&3)
+  exec 3>&-
+  [[ $answer == HTTP/1.?" 200 "* ]]
 }
 
 walk_rolling_restart() {

@@ -150,7 +150,8 @@ property() { inside systemctl show --property="$2" --value "$1"; }
 journal_of() { inside journalctl --no-pager --output=cat --unit="$1"; }
 
 # A unit's journal contains this, since the boot.
-journal_says() { journal_of "$1" | grep -qF -- "$2"; }
+# It reads to the end: where grep stops early, the pipe breaks.
+journal_says() { journal_of "$1" | grep -F -- "$2" >/dev/null; }
 
 is_state() { [[ $(property "$1" ActiveState) == "$2" ]]; }
 
@@ -159,9 +160,12 @@ telemetry() {
   inside bash -c "exec 3<>/dev/tcp/127.0.0.1/$1; printf 'GET $2 HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3; cat <&3"
 }
 
-is_ready() { telemetry "$NEXUS_HEALTH" /readyz | head -n 1 | grep -q ' 200 '; }
+# readyz PORT STATUS: what the daemon answers when it is asked whether it is ready.
+readyz() { [[ $(telemetry "$1" /readyz) == HTTP/1.?" $2 "* ]]; }
 
-is_not_ready() { telemetry "$NEXUS_HEALTH" /readyz | head -n 1 | grep -q ' 503 '; }
+is_ready() { readyz "$NEXUS_HEALTH" 200; }
+
+is_not_ready() { readyz "$NEXUS_HEALTH" 503 || die "Nexus is not sealed"; }
 
 walk_agent_last() {
   case_of "without an agent the machine comes up, the daemons wait, and say for what"
@@ -235,7 +239,7 @@ walk_sandbox() {
   case_of "memory is locked, data is private, and the files are the daemon's"
   if prlimit --memlock=unlimited:unlimited true 2>/dev/null; then
     telemetry "$NEXUS_HEALTH" /healthz >"$WORK/healthz"
-    grep -o '"memory_locked":{[^}]*}' "$WORK/healthz" | grep -q '"status":"ok"' || die "memory is not locked: $(cat "$WORK/healthz")"
+    grep -o '"memory_locked":{[^}]*}' "$WORK/healthz" | grep '"status":"ok"' >/dev/null || die "memory is not locked: $(cat "$WORK/healthz")"
   else
     echo "not tried: nobody can raise the limit of locked memory on this machine (it lacks CAP_SYS_RESOURCE)"
   fi
@@ -283,12 +287,10 @@ started_again() {
 # A Keeper is ready once it holds a share. Nexus's margin tells the same, but some time later.
 all_hold_shares() {
   local port
-  for port in 9443 9543 9643; do eventually 60 keeper_is_ready $port; done
+  for port in 9443 9543 9643; do eventually 60 readyz $port 200; done
 }
 
-keeper_is_ready() { telemetry "$1" /readyz | head -n 1 | grep -q ' 200 '; }
-
-margin_is() { telemetry "$NEXUS_HEALTH" /metrics | grep -q "^spike_quorum_margin $1\$"; }
+margin_is() { telemetry "$NEXUS_HEALTH" /metrics | grep "^spike_quorum_margin $1\$" >/dev/null; }
 
 walk_watchdog() {
   case_of "SIGSTOP: the watchdog starts Nexus and a Keeper again"
@@ -329,7 +331,7 @@ walk_missing_settings() {
   case_of "a Keeper without settings does not start, and the journal names the file"
   ends_with 1 inside systemctl start spike-keeper@9
   # Not journalctl --unit: systemd forgets a unit that did not start.
-  inside journalctl --no-pager --output=cat --boot | grep -qF "Assertion failed for spike-keeper@9.service - SPIKE Keeper 9 (settings: /etc/spike/keeper-9.env)" ||
+  inside journalctl --no-pager --output=cat --boot | grep -F "Assertion failed for spike-keeper@9.service - SPIKE Keeper 9 (settings: /etc/spike/keeper-9.env)" >/dev/null ||
     die "the journal does not name the file"
   [[ $(property spike-keeper@9 NRestarts) == 0 ]]
 }

@@ -57,7 +57,7 @@ create_entry() {
   local id=$1 user=$2 program=$3 selectors selector arguments=()
   shift 3
   selectors=$(selectors_of "$user" "$program")
-  if entries_of "$id" | cut -d' ' -f2- | grep -qxF -- "$selectors"; then
+  if entries_of "$id" | cut -d' ' -f2- | grep -xF -- "$selectors" >/dev/null; then
     echo "there already: $id for $user"
     return
   fi
