@@ -1,13 +1,18 @@
 //! The `nexus` program.
 
+#[cfg(not(target_env = "musl"))]
+use std::alloc::System as Memory;
 use std::process::ExitCode;
 
+// musl's own allocator holds one lock for all threads.
+#[cfg(target_env = "musl")]
+use mimalloc::MiMalloc as Memory;
 use spike_config::Environment;
 use zeroizing_alloc::ZeroAlloc;
 
 /// Memory is wiped when it is freed: what TLS, HTTP and JSON code held of a secret does not stay behind.
 #[global_allocator]
-static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
+static ALLOCATOR: ZeroAlloc<Memory> = ZeroAlloc(Memory);
 
 fn main() -> ExitCode {
     spike_nexus::run(std::env::args().skip(1), &Environment::of_process())

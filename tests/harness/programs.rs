@@ -1,6 +1,8 @@
-//! Every program of a cluster in one binary, as in `spike-dev`, and one more: `floor`, which only benches call.
+//! Every program of a cluster in one binary, as in `spike-dev`, and two more: `floor`, which only benches call, and
+//! `workload-api`, which stands in for a SPIRE agent where the units and images are tried.
 
 mod floor;
+mod workload_api;
 
 use std::{path::Path, process::ExitCode};
 
@@ -12,8 +14,10 @@ static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
 fn main() -> ExitCode {
     let called = std::env::args_os().next().unwrap_or_default();
-    if Path::new(&called).file_name().is_some_and(|name| name == "floor") {
-        return floor::main(std::env::args().skip(1));
+    let arguments = std::env::args().skip(1);
+    match Path::new(&called).file_name().and_then(|name| name.to_str()) {
+        Some("floor") => floor::main(arguments),
+        Some("workload-api") => workload_api::main(arguments),
+        _ => spike_dev::programs::main(),
     }
-    spike_dev::programs::main()
 }

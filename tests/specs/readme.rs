@@ -51,9 +51,15 @@ fn every_route_is_in_the_reference_of_the_wire() -> Result<()> {
 #[test]
 fn every_link_from_one_document_to_another_leads_somewhere() -> Result<()> {
     let mut documents = Vec::new();
-    for folder in
-        ["", "docs", "docs/decisions", "docs/operations", "docs/reference", "deploy/systemd"]
-    {
+    for folder in [
+        "",
+        "docs",
+        "docs/decisions",
+        "docs/operations",
+        "docs/reference",
+        "deploy/docker",
+        "deploy/systemd",
+    ] {
         for entry in std::fs::read_dir(root().join(folder))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "md") {

@@ -2,6 +2,7 @@
 //!
 //! The kernel vouches for the process number and user of the other end of a Unix socket (`SO_PEERCRED`). From there:
 //!
+//! 0. An entry for its user and executable decides, if there is one ([`Registry::select`]); only tests have such entries.
 //! 1. The nearest ancestor with an entry in the [`Registry`] decides, the process itself first.
 //! 2. If there is no entry on the whole line, the program does: `spike` is the superuser Pilot, any other is
 //!    `/workload/PROGRAM`. A `spike` that runs under an explicitly registered process is thus not a superuser.
@@ -61,6 +62,11 @@ impl Caller {
     }
 
     fn decide(&self, own_uid: u32, registry: &Registry) -> Result<SpiffeId, &'static str> {
+        if let Ok(executable) = self.process.executable()
+            && let Some(id) = registry.selected(self.uid, &executable)
+        {
+            return Ok(id);
+        }
         if !serves(self.uid, own_uid) {
             return Err("another user");
         }
@@ -146,6 +152,18 @@ mod tests {
         let _entry = registry.register(std::process::id(), id("/workload/a")).unwrap();
         assert_eq!(ourselves(1000).decide(1000, &registry), Ok(id("/workload/a")));
         assert_eq!(ourselves(1001).decide(1000, &registry), Err("another user"));
+    }
+
+    #[test]
+    fn an_entry_for_a_user_and_an_executable_counts_for_that_user_and_that_executable_only() {
+        let registry = registry();
+        let ours = std::env::current_exe().unwrap();
+        registry.select(1001, ours, id("/spike/keeper")).unwrap();
+        registry.select(1002, "/usr/local/bin/nexus".into(), id("/spike/nexus")).unwrap();
+        assert_eq!(ourselves(1001).decide(1000, &registry), Ok(id("/spike/keeper")));
+        assert_eq!(ourselves(1002).decide(1000, &registry), Err("another user"));
+        let foreign = SpiffeId::new("spiffe://other.example/spike/keeper").unwrap();
+        assert!(registry.select(1003, "/bin/true".into(), foreign).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! entry gets is decided in [`super::attest`].
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use spiffe::{SpiffeId, TrustDomain};
@@ -65,6 +66,15 @@ struct Shared {
 struct Table {
     next: u64,
     entries: Vec<Entry>,
+    selected: Vec<Selector>,
+}
+
+/// An entry for every process of a user that runs one executable, as a SPIRE agent has them (`unix:uid`, `unix:path`).
+#[derive(Debug)]
+struct Selector {
+    uid: u32,
+    executable: PathBuf,
+    id: SpiffeId,
 }
 
 #[derive(Debug)]
@@ -125,6 +135,25 @@ impl Registry {
     /// [`RegisterError::NoProcess`].
     pub fn withhold(&self, pid: u32) -> Result<Registration, RegisterError> {
         self.add(&mut self.shared.lock(), pid, Grant::Withheld)
+    }
+
+    /// Gives this SPIFFE ID to every process of the user `uid` that runs `executable`, whichever user we are. The
+    /// executable must be visible to us. Of two entries with the same user and executable the later wins.
+    ///
+    /// # Errors
+    /// [`RegisterError::ForeignId`].
+    pub fn select(&self, uid: u32, executable: PathBuf, id: SpiffeId) -> Result<(), RegisterError> {
+        self.check_member(&id)?;
+        self.shared.lock().selected.push(Selector { uid, executable, id });
+        self.shared.changes.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    /// The ID of the processes of a user that run an executable, if [`Self::select`] gave them one.
+    pub(super) fn selected(&self, uid: u32, executable: &Path) -> Option<SpiffeId> {
+        let table = self.shared.lock();
+        let fits = |entry: &&Selector| entry.uid == uid && entry.executable == executable;
+        table.selected.iter().rfind(fits).map(|entry| entry.id.clone())
     }
 
     pub(super) fn trust_domain(&self) -> &TrustDomain {

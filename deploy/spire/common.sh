@@ -1,0 +1,67 @@
+# What register, lend-role and take-back-roles share.
+# shellcheck shell=bash
+
+# All can be set in the environment.
+: "${SPIRE_SERVER:=spire-server}"
+: "${SPIRE_SOCKET:=/run/spire/server/private/api.sock}"
+: "${TRUST_DOMAIN:=example.org}"
+# Whose processes are meant: the ID that was given to the agent of this machine with its join token.
+: "${PARENT_ID:=spiffe://$TRUST_DOMAIN/spire-agent/$(hostname)}"
+# Where the programs run from, and where they lie now if that is not yet the same.
+: "${RUN_DIR:=/usr/local/bin}"
+: "${PROGRAMS:=$RUN_DIR}"
+
+die() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+entry() {
+  local verb=$1
+  shift
+  "$SPIRE_SERVER" entry "$verb" -socketPath "$SPIRE_SOCKET" "$@"
+}
+
+server_needed() {
+  command -v "$SPIRE_SERVER" >/dev/null || die "no $SPIRE_SERVER on PATH: name it with SPIRE_SERVER"
+  "$SPIRE_SERVER" healthcheck -socketPath "$SPIRE_SOCKET" >/dev/null 2>&1 ||
+    die "the SPIRE server does not answer on $SPIRE_SOCKET: start it (systemctl start spire-server), or name its socket with SPIRE_SOCKET"
+}
+
+# The hash of a program, as unix:sha256 wants it.
+hash_of() {
+  [[ -f $PROGRAMS/$1 ]] || die "$PROGRAMS/$1 is missing: install it first, or name the directory with PROGRAMS"
+  sha256sum "$PROGRAMS/$1" | cut -d' ' -f1
+}
+
+# One line for each entry with this SPIFFE ID and our parent: its ID, then its selectors, sorted.
+entries_of() {
+  entry show -spiffeID "$1" -parentID "$PARENT_ID" | awk '
+    function out() { if (id != "") { n = asort_words(selectors, count); line = id; for (i = 1; i <= n; i++) line = line " " selectors[i]; print line } }
+    function asort_words(a, n,   i, j, t) { for (i = 2; i <= n; i++) { t = a[i]; for (j = i - 1; j > 0 && a[j] > t; j--) a[j + 1] = a[j]; a[j + 1] = t } return n }
+    /^Entry ID *:/ { out(); id = $NF; count = 0 }
+    /^Selector *:/ { selectors[++count] = $NF }
+    END { out() }'
+}
+
+# The selectors of a program that a user runs, as entries_of writes them.
+selectors_of() {
+  local user=$1 program=$2 hash
+  hash=$(hash_of "$program") || return
+  # In this order they are sorted.
+  echo "unix:path:$RUN_DIR/$program unix:sha256:$hash unix:user:$user"
+}
+
+# create_entry ID USER PROGRAM [ARGUMENT...]: unless there is the same already.
+create_entry() {
+  local id=$1 user=$2 program=$3 selectors selector arguments=()
+  shift 3
+  selectors=$(selectors_of "$user" "$program")
+  if entries_of "$id" | cut -d' ' -f2- | grep -xF -- "$selectors" >/dev/null; then
+    echo "there already: $id for $user"
+    return
+  fi
+  for selector in $selectors; do arguments+=(-selector "$selector"); done
+  entry create -parentID "$PARENT_ID" -spiffeID "$id" "${arguments[@]}" "$@" >/dev/null
+  echo "registered: $id for $user"
+}
