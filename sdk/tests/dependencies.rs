@@ -16,8 +16,8 @@ const SERVER_ONLY: [&str; 7] = [
     "tracing-subscriber",
 ];
 
-/// Every package that the SDK is built from, by name and version.
-fn packages() -> BTreeSet<String> {
+#[test]
+fn a_workload_takes_in_few_packages_and_none_that_only_a_server_needs() {
     let mut tree = Command::new(env!("CARGO"));
     tree.args(["tree", "--offline", "--locked", "-p", "spike-sdk", "-e", "normal"]);
     tree.args(["--prefix", "none", "--manifest-path"]);
@@ -27,12 +27,9 @@ fn packages() -> BTreeSet<String> {
     let lines = String::from_utf8(output.stdout).unwrap();
     // A line is a name, a version and perhaps a remark.
     let package = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
-    lines.lines().filter(|line| !line.is_empty()).map(package).collect()
-}
-
-#[test]
-fn a_workload_takes_in_few_packages_and_none_that_only_a_server_needs() {
-    let packages = packages();
+    let lines = lines.lines().filter(|line| !line.is_empty());
+    // Every package that the SDK is built from, by name and version.
+    let packages: BTreeSet<String> = lines.map(package).collect();
     assert!(packages.iter().any(|package| package.starts_with("spike-mtls ")), "{packages:#?}");
     assert!(packages.len() <= MOST, "{} packages: {packages:#?}", packages.len());
     let names: BTreeSet<&str> = packages.iter().filter_map(|line| line.split(' ').next()).collect();
