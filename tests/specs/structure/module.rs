@@ -49,8 +49,8 @@ impl Crate {
     }
 
     /// The module in which what `path` names is defined; `None` where that is not in this crate.
-    fn target(&self, from: &Module, path: &[String], depth: usize) -> Option<Module> {
-        let mut at = from.clone();
+    fn target(&self, from: &[String], path: &[String], depth: usize) -> Option<Module> {
+        let mut at = from.to_vec();
         let mut rest = path.iter().map(String::as_str).peekable();
         match rest.peek() {
             Some(&"crate") => at = Module::new(),
@@ -145,7 +145,7 @@ fn leaves(tree: &str, before: &[String], found: &mut Vec<(Vec<String>, String)>)
                 '{' => depth += 1,
                 '}' => depth -= 1,
                 ',' if depth == 0 => {
-                    leaves(&inside[start..at], before, found);
+                    leaves(inside.get(start..at).unwrap_or_default(), before, found);
                     start = at + 1;
                 }
                 _ => {}
@@ -156,7 +156,8 @@ fn leaves(tree: &str, before: &[String], found: &mut Vec<(Vec<String>, String)>)
     let mut path = before.to_vec();
     if let Some((first, rest)) = tree.split_once("::") {
         path.push(first.trim().to_owned());
-        return leaves(rest, &path, found);
+        leaves(rest, &path, found);
+        return;
     }
     let (name, alias) = tree.split_once(" as ").unwrap_or((tree, tree));
     if name.is_empty() {
