@@ -17,6 +17,7 @@
 #[macro_use]
 mod body;
 
+mod any_operation;
 mod bootstrap;
 pub mod call;
 mod cipher;
@@ -44,6 +45,7 @@ mod timestamp;
 #[cfg(test)]
 mod tests;
 
+pub use any_operation::AnyOperation;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use body::{Body, BodyKind};
 pub use bootstrap::{VerifyRequest, VerifyResponse};
@@ -61,7 +63,7 @@ pub use metadata::{
     SecretMetadata, SecretMetadataRequest, SecretMetadataResponse, VersionMetadata,
 };
 pub use not_ready::NotReady;
-pub use operation::{AnyOperation, KeeperOperation, Operation};
+pub use operation::{KeeperOperation, Operation};
 pub use operator::{RecoverResponse, RestoreRequest, RestoreResponse};
 pub use percent::percent_decoded;
 pub use policy::{

@@ -8,28 +8,11 @@ use std::fmt;
 use bytes::Bytes;
 use spike_domain::{ACL_PATH, CIPHER_PATH, Permission, Role, SECRET_PATH};
 
+use super::any_operation::AnyOperation;
 use super::error::{ErrorCode, ErrorFrame};
 use super::route::Route;
 use super::rule::{Needs, OPERATORS, Rule};
 use super::target::first_action;
-
-/// An operation of any daemon, as the frame of its requests sees it.
-pub trait AnyOperation: Copy + Send + Sync + 'static {
-    /// What a POST to this path asks for.
-    fn of_request(path: &str, query: Option<&str>) -> Option<Self>;
-
-    /// A name for metrics that stays as it is.
-    fn label(self) -> &'static str;
-
-    /// `Component` and `Action` in upstream's audit log.
-    fn audit(self) -> (&'static str, &'static str);
-
-    /// Whether it changes anything that lasts, or lets a key in or out.
-    fn changes(self) -> bool;
-
-    /// The body of an error, perhaps with a sentence for people.
-    fn error(self, code: ErrorCode, reason: Option<&str>) -> Bytes;
-}
 
 /// What the table says of one operation.
 #[derive(Debug)]
