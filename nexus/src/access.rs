@@ -70,8 +70,9 @@ impl Rule {
 /// Proof that one request was allowed. Only [`Access`] makes it, and it cannot be kept: it is neither `Clone` nor `Copy`.
 #[derive(Debug)]
 pub struct Grant {
-    /// Nobody outside this module can write this field, so nobody else can make a grant.
+    /// Nobody outside this module can write these fields, so nobody else can make a grant.
     scope: Scope,
+    peer: Peer,
 }
 
 #[derive(Debug)]
@@ -79,7 +80,7 @@ enum Scope {
     /// What was asked for, and all of it.
     Whole,
     /// Only the names on which a policy gives this peer this permission.
-    NamesOpenTo { peer: Arc<str>, wanted: Permission },
+    NamesOpenTo(Permission),
 }
 
 impl Grant {
@@ -87,8 +88,13 @@ impl Grant {
     pub(crate) fn names_open_to(&self) -> Option<(&str, Permission)> {
         match &self.scope {
             Scope::Whole => None,
-            Scope::NamesOpenTo { peer, wanted } => Some((peer, *wanted)),
+            Scope::NamesOpenTo(wanted) => Some((self.peer.id(), *wanted)),
         }
+    }
+
+    /// Who asks.
+    pub(crate) const fn peer(&self) -> &Peer {
+        &self.peer
     }
 }
 
@@ -126,17 +132,23 @@ impl Access {
     /// # Errors
     /// [`Error::Denied`] with a reason for the audit log; the peer learns only that it was denied.
     pub fn authorize(&self, peer: &Peer, operation: Operation, path: &str) -> Result<Grant, Error> {
+        let scope = self.scope(peer, operation, path)?;
+        Ok(Grant { scope, peer: peer.clone() })
+    }
+
+    fn scope(&self, peer: &Peer, operation: Operation, path: &str) -> Result<Scope, Error> {
         let is = |role| self.roots.hold(role, peer.id());
-        let only =
-            |role| if is(role) { Ok(WHOLE) } else { Err(denied(format!("only {role} may"))) };
+        let only = |role| {
+            if is(role) { Ok(Scope::Whole) } else { Err(denied(format!("only {role} may"))) }
+        };
         match Rule::of(operation) {
             Rule::Recover => only(Role::PilotRecover),
             Rule::Restore => only(Role::PilotRestore),
             Rule::Bootstrap => only(Role::Bootstrap),
-            Rule::Operator if OPERATORS.into_iter().any(is) => Ok(WHOLE),
+            Rule::Operator if OPERATORS.into_iter().any(is) => Ok(Scope::Whole),
             Rule::Operator => Err(denied("only an operator may".to_owned())),
-            _ if is(Role::PilotSuperuser) => Ok(WHOLE),
-            Rule::Cipher(..) if is(Role::LiteWorkload) => Ok(WHOLE),
+            _ if is(Role::PilotSuperuser) => Ok(Scope::Whole),
+            Rule::Cipher(..) if is(Role::LiteWorkload) => Ok(Scope::Whole),
             _ if is(Role::LiteWorkload) => {
                 Err(denied("a lite workload may use the cipher and nothing else".to_owned()))
             }
@@ -150,7 +162,7 @@ impl Access {
         }
     }
 
-    fn by_policy(&self, peer: &Peer, path: &str, wanted: Permission) -> Result<Grant, Error> {
+    fn by_policy(&self, peer: &Peer, path: &str, wanted: Permission) -> Result<Scope, Error> {
         self.seal.look(|unsealed| {
             // The lite backend has no policies, so that only the built-in roles get in.
             let Some(policies) = unsealed.policies() else {
@@ -163,25 +175,24 @@ impl Access {
             let searched = in_ascii(path);
             let decision = policies.set().decide_by(self.reserved, peer.id(), &searched, wanted);
             match decision {
-                Decision::Allowed { .. } => Ok(WHOLE),
+                Decision::Allowed { .. } => Ok(Scope::Whole),
                 Decision::Denied => Err(denied(why_denied(path, wanted))),
             }
         })
     }
 
     /// A workload that may not see all names may see those that a permission on them covers.
-    fn names(&self, peer: &Peer, wanted: Permission, otherwise: Error) -> Result<Grant, Error> {
+    fn names(&self, peer: &Peer, wanted: Permission, otherwise: Error) -> Result<Scope, Error> {
         let unsealed = self.seal.unsealed()?;
         let Some(policies) = unsealed.policies() else { return Err(otherwise) };
         if policies.set().paths_open_to(self.reserved, peer.id(), wanted).is_empty() {
             return Err(otherwise);
         }
-        Ok(Grant { scope: Scope::NamesOpenTo { peer: peer.shared_id(), wanted } })
+        Ok(Scope::NamesOpenTo(wanted))
     }
 }
 
 const OPERATORS: [Role; 3] = [Role::PilotSuperuser, Role::PilotRecover, Role::PilotRestore];
-const WHOLE: Grant = Grant { scope: Scope::Whole };
 
 /// How much of a path the reason of a denial repeats, in characters.
 const QUOTED: usize = 120;

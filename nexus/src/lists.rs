@@ -45,7 +45,7 @@ impl Nexus {
             None if ask <= SHORT => all_names(unsealed.store()?, &request, ask)?,
             None => {
                 let work = move |_| all_names(unsealed.store()?, &request, ask);
-                self.long_work().run(Lane::Lists, NARROWER, work).await?
+                self.long_work().run(Lane::Lists, grant.peer(), NARROWER, work).await?
             }
             Some((peer, wanted)) => {
                 let (peer, rule) = (peer.to_owned(), self.access().reserved());
@@ -54,7 +54,7 @@ impl Nexus {
                     let viewer = Viewer { policies, rule, peer: &peer, wanted };
                     viewer.names(unsealed.store()?, &request, ask, deadline)
                 };
-                self.long_work().run(Lane::Lists, NARROWER, work).await?
+                self.long_work().run(Lane::Lists, grant.peer(), NARROWER, work).await?
             }
         };
         let next = page(&mut keys, limit);
@@ -73,7 +73,7 @@ impl Nexus {
     ) -> Result<PolicyListResponse, Error> {
         let unsealed = self.seal().granted(grant)?;
         let work = move |deadline| policy_names(unsealed.store()?, &request, deadline);
-        self.long_work().run(Lane::Questions, "ask by name", work).await
+        self.long_work().run(Lane::Questions, grant.peer(), "ask by name", work).await
     }
 }
 
