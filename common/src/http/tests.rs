@@ -355,32 +355,4 @@ fn the_future_of_a_request_stays_below_a_kibibyte() {
     assert!(size_of_val(&answer(caller, request)) < 1024);
 }
 
-/// Memory that all parts of a head share, as they do when HTTP/2 has read it.
-struct HeadMemory(String, Arc<()>);
-
-impl AsRef<[u8]> for HeadMemory {
-    fn as_ref(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-#[tokio::test]
-async fn a_long_query_is_not_held_for_as_long_as_its_request_takes() {
-    let daemon = Daemon::unlimited();
-    let (held, query) = (Arc::new(()), format!("action=get&x={}", "x".repeat(60_000)));
-    let memory = HeadMemory(format!("/change?{query}"), Arc::clone(&held));
-    let memory = Bytes::from_owner(memory);
-    let host = HeaderValue::from_maybe_shared(memory.slice(1..7)).unwrap();
-    let uri = Uri::from_maybe_shared(memory).unwrap();
-    let mut answer = send(&daemon, Request::post(uri).header(header::HOST, host));
-    assert!(poll!(&mut answer).is_pending(), "the handler waits");
-    assert_eq!(Arc::strong_count(&held), 1, "nothing of the head is left");
-    daemon.go_on.notify_one();
-    assert_eq!(answer.await.status(), StatusCode::OK);
-    let line = daemon.lines(1).remove(0);
-    let written = format!("{}…[+{} bytes]", &query[..512], query.len() - 512);
-    assert_eq!(
-        (line["Path"].as_str(), line["Resource"].as_str()),
-        (Some("/change"), Some(&*written))
-    );
-}
+mod large;
