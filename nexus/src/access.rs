@@ -20,8 +20,9 @@ use crate::{
 #[derive(Debug)]
 pub struct Grant<C: Call, R = <C as Call>::Request> {
     request: R,
-    /// Nobody outside this module can write this field, so nobody else can make a grant.
+    /// Nobody outside this module can write these fields, so nobody else can make a grant.
     scope: Scope,
+    peer: Peer,
     call: PhantomData<fn() -> C>,
 }
 
@@ -30,12 +31,12 @@ enum Scope {
     /// What was asked for, and all of it.
     Whole,
     /// Only the names on which a policy gives this peer this permission.
-    NamesOpenTo { peer: Arc<str>, wanted: Permission },
+    NamesOpenTo(Permission),
 }
 
 impl<C: Call, R> Grant<C, R> {
-    const fn new(request: R, scope: Scope) -> Self {
-        Self { request, scope, call: PhantomData }
+    const fn new(request: R, scope: Scope, peer: Peer) -> Self {
+        Self { request, scope, peer, call: PhantomData }
     }
 
     /// What was allowed.
@@ -52,15 +53,20 @@ impl<C: Call, R> Grant<C, R> {
     pub(crate) fn names_open_to(&self) -> Option<(Arc<str>, Permission)> {
         match &self.scope {
             Scope::Whole => None,
-            Scope::NamesOpenTo { peer, wanted } => Some((Arc::clone(peer), *wanted)),
+            Scope::NamesOpenTo(wanted) => Some((self.peer.shared_id(), *wanted)),
         }
+    }
+
+    /// Who asks.
+    pub(crate) const fn peer(&self) -> &Peer {
+        &self.peer
     }
 }
 
 impl<C: Call> Grant<C, ()> {
     /// The same for a request that was read after the decision, which did not depend on it.
     pub(crate) fn carrying<R>(self, request: R) -> Grant<C, R> {
-        Grant::new(request, self.scope)
+        Grant::new(request, self.scope, self.peer)
     }
 }
 
@@ -104,7 +110,7 @@ impl Access {
             Subject::Named(_) | Subject::Share(_) | Subject::Nothing => "",
         };
         let scope = self.decide(peer, C::OPERATION.rule(), path)?;
-        Ok(Grant::new(request, scope))
+        Ok(Grant::new(request, scope, peer.clone()))
     }
 
     /// As [`Self::authorize`], before the request is parsed. It does not compile for a call whose rule is about the path of
@@ -114,7 +120,8 @@ impl Access {
     /// As [`Self::authorize`].
     pub fn authorize_unread<C: Call>(&self, peer: &Peer) -> Result<Grant<C, ()>, Error> {
         const { assert!(!C::OPERATION.rule().is_on_the_path(), "the path must be read first") };
-        Ok(Grant::new((), self.decide(peer, C::OPERATION.rule(), "")?))
+        let scope = self.decide(peer, C::OPERATION.rule(), "")?;
+        Ok(Grant::new((), scope, peer.clone()))
     }
 
     fn decide(&self, peer: &Peer, rule: Rule, path: &str) -> Result<Scope, Error> {
@@ -161,7 +168,7 @@ impl Access {
             if policies.set().paths_open_to(self.reserved, peer.id(), wanted).is_empty() {
                 return Err(otherwise);
             }
-            Ok(Scope::NamesOpenTo { peer: peer.shared_id(), wanted })
+            Ok(Scope::NamesOpenTo(wanted))
         })
     }
 }

@@ -38,6 +38,7 @@ impl Nexus {
     ) -> Result<SecretListResponse, Error> {
         let unsealed = self.seal().granted(&grant)?;
         let open_to = grant.names_open_to();
+        let caller = grant.peer().clone();
         let request = grant.into_request();
         let limit = page_limit(request.limit);
         // One more than asked for tells whether there is another page.
@@ -46,7 +47,7 @@ impl Nexus {
             None if ask <= SHORT => all_names(unsealed.store()?, &request, ask)?,
             None => {
                 let work = move |_| all_names(unsealed.store()?, &request, ask);
-                self.long_work().run(Lane::Lists, NARROWER, work).await?
+                self.long_work().run(Lane::Lists, &caller, NARROWER, work).await?
             }
             Some((peer, wanted)) => {
                 let rule = self.access().reserved();
@@ -55,7 +56,7 @@ impl Nexus {
                     let viewer = Viewer { policies, rule, peer: &peer, wanted };
                     viewer.names(unsealed.store()?, &request, ask, deadline)
                 };
-                self.long_work().run(Lane::Lists, NARROWER, work).await?
+                self.long_work().run(Lane::Lists, &caller, NARROWER, work).await?
             }
         };
         let next = page(&mut keys, limit);
@@ -72,9 +73,10 @@ impl Nexus {
         grant: Grant<call::PolicyList>,
     ) -> Result<PolicyListResponse, Error> {
         let unsealed = self.seal().granted(&grant)?;
+        let caller = grant.peer().clone();
         let request = grant.into_request();
         let work = move |deadline| policy_names(unsealed.store()?, &request, deadline);
-        self.long_work().run(Lane::Questions, "ask by name", work).await
+        self.long_work().run(Lane::Questions, &caller, "ask by name", work).await
     }
 }
 

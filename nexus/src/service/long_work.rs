@@ -1,15 +1,21 @@
 //! Work over many policies or names: off the threads that serve requests, few at once, and for so long only.
 //!
 //! There is a lane for each kind of it, so that questions of operators do not hold up lists of workloads, and neither
-//! holds up the status. Whoever finds a lane full waits a moment and is then told to come again.
+//! holds up the status. Whoever finds a lane full waits a moment and is then told to come again. No SPIFFE ID has more than
+//! half of a lane, and in each there are places that only operators may take.
 
 use std::{
+    collections::HashMap,
     panic,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Semaphore, task, time};
+use spike_mtls::{Peer, budget::Class};
+use tokio::{
+    sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
+    task, time,
+};
 
 use crate::error::Error;
 
@@ -33,6 +39,8 @@ pub struct Bounds {
     pub questions: usize,
     /// How many statuses are made at once.
     pub statuses: usize,
+    /// How many more of each are there for operators alone.
+    pub reserve: usize,
     /// How long to wait for a place.
     pub patience: Duration,
     /// How long the work may take.
@@ -45,6 +53,7 @@ impl Default for Bounds {
             lists: 4,
             questions: 2,
             statuses: 2,
+            reserve: 2,
             patience: Duration::from_secs(2),
             budget: Duration::from_secs(5),
         }
@@ -54,9 +63,9 @@ impl Default for Bounds {
 /// The places for work that takes long.
 #[derive(Debug)]
 pub struct LongWork {
-    lists: Arc<Semaphore>,
-    questions: Arc<Semaphore>,
-    statuses: Arc<Semaphore>,
+    lists: Places,
+    questions: Places,
+    statuses: Places,
     bounds: Bounds,
 }
 
@@ -85,14 +94,14 @@ impl LongWork {
     /// With these bounds.
     pub fn new(bounds: Bounds) -> Self {
         Self {
-            lists: Arc::new(Semaphore::new(bounds.lists)),
-            questions: Arc::new(Semaphore::new(bounds.questions)),
-            statuses: Arc::new(Semaphore::new(bounds.statuses)),
+            lists: Places::new(bounds.lists, bounds.reserve),
+            questions: Places::new(bounds.questions, bounds.reserve),
+            statuses: Places::new(bounds.statuses, bounds.reserve),
             bounds,
         }
     }
 
-    /// Does `work` on a thread of its own. `instead` says what to ask for where it takes too long.
+    /// Does `work` for `peer` on a thread of its own. `instead` says what to ask for where it takes too long.
     ///
     /// The place is taken until the work has ended, also where nobody waits for it any more.
     ///
@@ -101,6 +110,7 @@ impl LongWork {
     pub async fn run<T: Send + 'static>(
         &self,
         lane: Lane,
+        peer: &Peer,
         instead: &'static str,
         work: impl FnOnce(Deadline) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
@@ -110,8 +120,7 @@ impl LongWork {
             Lane::Questions => &self.questions,
             Lane::Status => &self.statuses,
         };
-        let Ok(Ok(place)) = time::timeout(patience, Arc::clone(places).acquire_owned()).await
-        else {
+        let Ok(Ok(place)) = time::timeout(patience, places.take(peer)).await else {
             return Err(Error::Busy);
         };
         let done = task::spawn_blocking(move || {
@@ -136,6 +145,64 @@ impl Default for LongWork {
     }
 }
 
+/// The places of one lane.
+#[derive(Debug)]
+struct Places {
+    open: Arc<Semaphore>,
+    reserved: Arc<Semaphore>,
+    /// How many of them one SPIFFE ID may have.
+    each: usize,
+    /// What every SPIFFE ID that has a place, or waits for one, may have.
+    shares: Mutex<HashMap<Arc<str>, Weak<Semaphore>>>,
+}
+
+/// One place, and its part of what a SPIFFE ID may have.
+struct Place {
+    _place: OwnedSemaphorePermit,
+    _share: Option<OwnedSemaphorePermit>,
+}
+
+impl Places {
+    fn new(open: usize, reserve: usize) -> Self {
+        Self {
+            open: Arc::new(Semaphore::new(open)),
+            reserved: Arc::new(Semaphore::new(reserve)),
+            each: (open / 2).max(1),
+            shares: Mutex::default(),
+        }
+    }
+
+    /// Waits for a place. Of one SPIFFE ID only as many wait among the others as may have one.
+    async fn take(&self, peer: &Peer) -> Result<Place, AcquireError> {
+        let open = || Arc::clone(&self.open).acquire_owned();
+        match peer.class() {
+            Class::Ordinary => {
+                let share = self.share(&peer.shared_id()).acquire_owned().await?;
+                Ok(Place { _place: open().await?, _share: Some(share) })
+            }
+            Class::Reserved => {
+                let place = tokio::select! {
+                    place = open() => place,
+                    place = Arc::clone(&self.reserved).acquire_owned() => place,
+                };
+                Ok(Place { _place: place?, _share: None })
+            }
+        }
+    }
+
+    fn share(&self, id: &Arc<str>) -> Arc<Semaphore> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(share) = shares.get(id).and_then(Weak::upgrade) {
+            return share;
+        }
+        // Those of whom nothing waits any more are forgotten.
+        shares.retain(|_, share| share.strong_count() > 0);
+        let share = Arc::new(Semaphore::new(self.each));
+        shares.insert(Arc::clone(id), Arc::downgrade(&share));
+        share
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
@@ -145,13 +212,32 @@ mod tests {
     const INSTEAD: &str = "ask for less";
 
     fn one_at_a_time() -> LongWork {
-        let bounds =
-            Bounds { questions: 1, patience: Duration::from_millis(10), ..Bounds::default() };
+        let bounds = Bounds {
+            questions: 1,
+            reserve: 1,
+            patience: Duration::from_millis(10),
+            ..Bounds::default()
+        };
         LongWork::new(bounds)
     }
 
+    fn workload(name: &str) -> Peer {
+        Peer::unverified(&format!("spiffe://spike.ist/{name}"))
+    }
+
+    fn operator() -> Peer {
+        Peer::unverified_of("spiffe://spike.ist/operator", Class::Reserved)
+    }
+
+    type Occupied = (mpsc::Sender<()>, task::JoinHandle<Result<(), Error>>);
+
     /// Takes the only place for questions until the sender is used or dropped.
-    fn occupy(work: &Arc<LongWork>) -> (mpsc::Sender<()>, task::JoinHandle<Result<(), Error>>) {
+    fn occupy(work: &Arc<LongWork>) -> Occupied {
+        occupy_as(work, Lane::Questions, workload("first"))
+    }
+
+    /// Takes a place, or waits for one.
+    fn occupy_as(work: &Arc<LongWork>, lane: Lane, peer: Peer) -> Occupied {
         let (end, ended) = mpsc::channel::<()>();
         let work = Arc::clone(work);
         let occupied = tokio::spawn(async move {
@@ -159,13 +245,13 @@ mod tests {
                 ended.recv().ok();
                 Ok(())
             };
-            work.run(Lane::Questions, INSTEAD, wait).await
+            work.run(lane, &peer, INSTEAD, wait).await
         });
         (end, occupied)
     }
 
     async fn until_busy(work: &LongWork) {
-        while work.questions.available_permits() > 0 {
+        while work.questions.open.available_permits() > 0 {
             task::yield_now().await;
         }
     }
@@ -175,14 +261,14 @@ mod tests {
         let work = Arc::new(one_at_a_time());
         let (end, occupied) = occupy(&work);
         until_busy(&work).await;
-        let refused = work.run(Lane::Questions, INSTEAD, |_| Ok(())).await;
+        let refused = work.run(Lane::Questions, &workload("second"), INSTEAD, |_| Ok(())).await;
         assert!(matches!(refused, Err(Error::Busy)), "{refused:?}");
         // Another lane is not held up.
-        assert!(work.run(Lane::Lists, INSTEAD, |_| Ok(())).await.is_ok());
-        assert!(work.run(Lane::Status, INSTEAD, |_| Ok(())).await.is_ok());
+        assert!(work.run(Lane::Lists, &workload("second"), INSTEAD, |_| Ok(())).await.is_ok());
+        assert!(work.run(Lane::Status, &workload("second"), INSTEAD, |_| Ok(())).await.is_ok());
         end.send(()).unwrap();
         assert!(occupied.await.unwrap().is_ok());
-        assert!(work.run(Lane::Questions, INSTEAD, |_| Ok(())).await.is_ok());
+        assert!(work.run(Lane::Questions, &workload("second"), INSTEAD, |_| Ok(())).await.is_ok());
     }
 
     #[tokio::test]
@@ -192,10 +278,10 @@ mod tests {
         until_busy(&work).await;
         occupied.abort();
         assert!(occupied.await.unwrap_err().is_cancelled());
-        let refused = work.run(Lane::Questions, INSTEAD, |_| Ok(())).await;
+        let refused = work.run(Lane::Questions, &workload("second"), INSTEAD, |_| Ok(())).await;
         assert!(matches!(refused, Err(Error::Busy)), "{refused:?}");
         end.send(()).unwrap();
-        while work.questions.available_permits() == 0 {
+        while work.questions.open.available_permits() == 0 {
             task::yield_now().await;
         }
     }
@@ -208,7 +294,7 @@ mod tests {
                 deadline.check()?;
             }
         };
-        let ended = LongWork::new(bounds).run(Lane::Questions, INSTEAD, endless).await;
+        let ended = LongWork::new(bounds).run(Lane::Questions, &operator(), INSTEAD, endless).await;
         let text = ended.unwrap_err().to_string();
         assert_eq!(text, "it took longer than 5ms and was given up: ask for less");
     }
@@ -218,9 +304,57 @@ mod tests {
         let work = Arc::new(one_at_a_time());
         let worker = Arc::clone(&work);
         let request = tokio::spawn(async move {
-            worker.run::<()>(Lane::Questions, INSTEAD, |_| panic!("a bug")).await
+            worker.run::<()>(Lane::Questions, &operator(), INSTEAD, |_| panic!("a bug")).await
         });
         assert!(request.await.unwrap_err().is_panic());
-        assert!(work.run(Lane::Questions, INSTEAD, |_| Ok(())).await.is_ok(), "the place is free");
+        assert!(
+            work.run(Lane::Questions, &workload("second"), INSTEAD, |_| Ok(())).await.is_ok(),
+            "the place is free"
+        );
+    }
+
+    fn with_patience_for_none() -> Arc<LongWork> {
+        Arc::new(LongWork::new(Bounds { patience: Duration::from_millis(10), ..Bounds::default() }))
+    }
+
+    #[tokio::test]
+    async fn a_workload_that_lists_all_the_time_leaves_half_of_the_lane_to_others() {
+        let work = with_patience_for_none();
+        let half = Bounds::default().lists / 2;
+        let held = [(); 2].map(|()| occupy_as(&work, Lane::Lists, workload("first")));
+        while work.lists.open.available_permits() > half {
+            task::yield_now().await;
+        }
+        let own = work.run(Lane::Lists, &workload("first"), INSTEAD, |_| Ok(())).await;
+        assert!(matches!(own, Err(Error::Busy)), "{own:?}");
+        let other = work.run(Lane::Lists, &workload("second"), INSTEAD, |_| Ok(())).await;
+        assert!(other.is_ok(), "{other:?}");
+        assert_eq!(work.lists.shares.lock().unwrap().len(), 2);
+        drop(held);
+    }
+
+    #[tokio::test]
+    async fn an_operator_gets_in_where_workloads_have_every_place_of_a_lane() {
+        let work = with_patience_for_none();
+        for lane in [Lane::Lists, Lane::Questions, Lane::Status] {
+            let places = match lane {
+                Lane::Lists => &work.lists,
+                Lane::Questions => &work.questions,
+                Lane::Status => &work.statuses,
+            };
+            let mut held = Vec::new();
+            while places.open.available_permits() > 0 {
+                let name = format!("w{}", held.len());
+                let left = places.open.available_permits();
+                held.push(occupy_as(&work, lane, workload(&name)));
+                while places.open.available_permits() == left {
+                    task::yield_now().await;
+                }
+            }
+            let third = work.run(lane, &workload("another"), INSTEAD, |_| Ok(())).await;
+            assert!(matches!(third, Err(Error::Busy)), "{lane:?}: {third:?}");
+            let answered = work.run(lane, &operator(), INSTEAD, |_| Ok(())).await;
+            assert!(answered.is_ok(), "{lane:?}: {answered:?}");
+        }
     }
 }

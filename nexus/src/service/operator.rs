@@ -171,7 +171,7 @@ impl Nexus {
             }
             Ok(status)
         };
-        self.long_work().run(Lane::Status, "ask `/healthz`", work).await
+        self.long_work().run(Lane::Status, grant.peer(), "ask `/healthz`", work).await
     }
 }
 

@@ -34,6 +34,7 @@ impl Nexus {
         grant: Grant<call::PolicyExplain>,
     ) -> Result<ExplainResponse, Error> {
         let unsealed = self.seal().granted(&grant);
+        let caller = grant.peer().clone();
         let request = grant.into_request();
         let wanted = permission(&request.permission)?;
         bounded("spiffeId", &request.spiffe_id, MAX_SPIFFE_ID)?;
@@ -58,7 +59,9 @@ impl Nexus {
             let question = policies.set().question(rule, id, path, wanted);
             question.explain(NEAR_MISSES, || deadline.check()).map(explained)
         };
-        self.long_work().run(Lane::Questions, "ask `can-i` for a decision alone", work).await
+        self.long_work()
+            .run(Lane::Questions, &caller, "ask `can-i` for a decision alone", work)
+            .await
     }
 
     /// Who may do what is asked.
@@ -67,6 +70,7 @@ impl Nexus {
     /// As [`Self::explain`].
     pub async fn who_can(&self, grant: Grant<call::PolicyWhoCan>) -> Result<WhoCanResponse, Error> {
         let unsealed = self.seal().granted(&grant);
+        let caller = grant.peer().clone();
         let request = grant.into_request();
         let wanted = permission(&request.permission)?;
         bounded("path", &request.path, SecretPath::MAX_LEN)?;
@@ -84,7 +88,7 @@ impl Nexus {
             question.answer(|| deadline.check())
         };
         let narrower = "list the policies whose patterns hold a part of the path";
-        let grantees = self.long_work().run(Lane::Questions, narrower, work).await?;
+        let grantees = self.long_work().run(Lane::Questions, &caller, narrower, work).await?;
         let grantees = grantees.into_iter().map(|grantee| Grantee {
             policy: grantee.policy.to_string(),
             spiffeid_pattern: grantee.spiffe_id_pattern,
@@ -119,7 +123,7 @@ impl Nexus {
             Ok(LintResponse { findings: findings.collect(), policies: policies.len() })
         };
         let narrower = "check them in files, with `spike policy lint --file`";
-        self.long_work().run(Lane::Questions, narrower, work).await
+        self.long_work().run(Lane::Questions, grant.peer(), narrower, work).await
     }
 }
 

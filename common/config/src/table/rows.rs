@@ -269,7 +269,8 @@ section! {
     SPIKE_HTTP_SERVER_DENIALS_PER_SECOND, Is("50"), Rule::Size { max: 1_000_000 }, DAEMONS,
         "How many requests of one SPIFFE ID may be denied each second (401). Each 16 KiB of a body that was read for nothing \
          count as one more. What is above is answered 429 with `Retry-After`, a second later; meanwhile the connection is \
-         not read, a new one of that SPIFFE ID waits as long, and no body of it above 1 KiB is read. 0: no limit.",
+         not read, a new one of that SPIFFE ID waits as long, and no body of it above 1 KiB is kept: two at once are read \
+         to their ends and thrown away, so that the client reads its answer, and others are cut off. 0: no limit.",
         upstream "New; no limit there.";
     SPIKE_HTTP_SERVER_DENIALS_BURST, Is("200"), Rule::Size { max: 1_000_000 }, DAEMONS,
         "How many requests of one SPIFFE ID may be denied at once after a pause. 0: no limit on denials at all.",

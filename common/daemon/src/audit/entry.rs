@@ -23,6 +23,8 @@ pub struct Entry<'a> {
     pub path: &'a str,
     /// The query, as it was sent.
     pub query: &'a str,
+    /// How many bytes of the query, after these, are not in memory any more.
+    pub query_left_out: usize,
     /// What it was about: the path of a secret or the name of a policy, where there is one.
     pub subject: Option<&'a str>,
     /// The status of the answer.
@@ -46,6 +48,7 @@ impl Entry<'_> {
             action: self.action,
             path: self.path,
             query: self.query,
+            query_left_out: self.query_left_out,
             succeeded: self.status < 400,
             error: self.error.unwrap_or_default(),
             duration: self.duration.as_nanos(),
@@ -80,6 +83,7 @@ mod tests {
             action: "read",
             path: "/v1/store/secrets",
             query: "action=get&x=\n\"",
+            query_left_out: 0,
             subject: Some("tenants/acme/db"),
             status: 401,
             is_change: false,
@@ -139,6 +143,15 @@ mod tests {
         for field in ["UserID", "Path", "Resource", "Subject", "Err"] {
             assert_eq!(audit[field], clipped.as_str(), "{field}");
         }
+    }
+
+    #[test]
+    fn a_query_whose_end_was_let_go_of_is_written_as_if_it_were_whole() {
+        let id = RequestId::generate();
+        let (whole, kept) = ("x".repeat(60_000), "x".repeat(512));
+        let whole = line_of(&Entry { query: &whole, ..entry(&id) });
+        let shed = Entry { query: &kept, query_left_out: 60_000 - 512, ..entry(&id) };
+        assert_eq!(line_of(&shed), whole);
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub(super) struct Fields<'a> {
     pub(super) action: &'static str,
     pub(super) path: &'a str,
     pub(super) query: &'a str,
+    /// How many bytes of the query, after these, were let go of before.
+    pub(super) query_left_out: usize,
     pub(super) succeeded: bool,
     pub(super) error: &'a str,
     /// In nanoseconds.
@@ -37,6 +39,7 @@ impl Fields<'_> {
             action,
             path: "",
             query: "",
+            query_left_out: 0,
             succeeded: false,
             error: "",
             duration: 0,
@@ -57,7 +60,7 @@ impl Fields<'_> {
         line.raw(r#"","UserID":"#).chosen(self.user_id);
         line.raw(r#","Action":""#).raw(self.action);
         line.raw(r#"","Path":"#).chosen(self.path);
-        line.raw(r#","Resource":"#).chosen(self.query);
+        line.raw(r#","Resource":"#).begun(self.query, self.query_left_out);
         let state = if self.succeeded { "audit-success" } else { "audit-errored" };
         line.raw(r#","SessionID":"","State":""#).raw(state);
         line.raw(r#"","Err":"#).chosen(self.error);
@@ -85,8 +88,14 @@ impl Line<'_> {
 
     /// A string that a peer may have chosen, with its quotation marks.
     fn chosen(&mut self, text: &str) {
+        self.begun(text, 0);
+    }
+
+    /// As [`Self::chosen`], of a text that was so many bytes longer.
+    fn begun(&mut self, text: &str, longer: usize) {
         let is_special = |byte| matches!(byte, ..b' ' | b'"' | b'\\' | 0x7f..);
-        let (kept, left_out) = clip(text);
+        let (kept, clipped) = clip(text);
+        let left_out = clipped + longer;
         self.raw("\"");
         if kept.bytes().fold(false, |special, byte| special | is_special(byte)) {
             let json = serde_json::to_string(kept).unwrap_or_default();

@@ -33,6 +33,7 @@ fn write(log: &AuditLog, status: u16) -> Writing {
         action: "read",
         path: "/v1/store/secrets",
         query: "",
+        query_left_out: 0,
         subject: None,
         status,
         is_change: status == 200,

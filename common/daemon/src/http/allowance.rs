@@ -19,6 +19,8 @@ pub(super) struct Allowance {
     pub(super) in_flight: Account,
     pub(super) memory: Account,
     pub(super) held_back: Account,
+    /// Bodies that are read and thrown away although the peer has to wait.
+    pub(super) turns: Account,
     /// `None`: it may be denied as often as it likes.
     pub(super) denials: Option<Denials>,
     /// No body is waited for any more.

@@ -77,6 +77,9 @@ const DRAINED: usize = 16 * 1024 * 1024;
 /// How long that may take.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
+/// How long the turn of a peer is taken that has to wait, at the least.
+const TURN: Duration = Duration::from_secs(1);
+
 /// The body of a request that has not been read.
 #[derive(Debug)]
 pub struct Arriving {
@@ -165,6 +168,33 @@ impl Arriving {
     }
 }
 
+impl Arriving {
+    /// As [`Self::discard`], for a peer that has to wait: a client that writes its whole request before it reads would not see
+    /// the answer otherwise. `turn` is given back at the end, and not before a moment has passed, which bounds how much is
+    /// read in vain.
+    pub(super) fn discard_in_turn(self, tasks: &TaskTracker, turn: Taken) {
+        if self.body.is_end_stream() {
+            return;
+        }
+        let turn = Arc::new(turn);
+        let until_then = Arc::clone(&turn);
+        tokio::spawn(async move {
+            tokio::time::sleep(TURN).await;
+            drop(until_then);
+        });
+        let Self { body, allowance, .. } = self;
+        tasks.spawn(async move {
+            let mut rest = Limited::new(body, DRAINED);
+            let drained = async { while let Some(Ok(_)) = rest.frame().await {} };
+            tokio::select! {
+                _ = tokio::time::timeout(DRAIN_TIME, drained) => {}
+                () = allowance.ending.cancelled() => {}
+            }
+            drop(turn);
+        });
+    }
+}
+
 /// The memory that a body has taken from the budget so far.
 struct Cover<'a> {
     allowance: &'a Allowance,
@@ -245,6 +275,7 @@ mod tests {
             in_flight: account(),
             memory: account(),
             held_back: account(),
+            turns: account(),
             denials: None,
             ending: Arc::default(),
         }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::http::{HeaderMap, Method, Uri, Version, header, request::Parts};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, Version, header, request::Parts};
 use spike_mtls::{Peer, clock};
 use spike_wire::{AnyOperation, decode_path};
 use time::OffsetDateTime;
@@ -15,6 +15,7 @@ use super::frame::Frame;
 use crate::{
     audit::{Entry, RequestId, Writing},
     serve::MAX_HEAD,
+    text::clip,
 };
 
 /// A request that has arrived and has not been answered.
@@ -30,6 +31,8 @@ pub struct Exchange {
     head: Parts,
     /// The path with its escapes undone, where that differs from the path.
     decoded: Decoded,
+    /// The beginning of the query, once the rest of a large head was let go of.
+    begun_query: Option<BegunQuery>,
     names: Names,
     ended: bool,
 }
@@ -40,6 +43,14 @@ enum Decoded {
     Other(String),
     /// It cannot be decoded.
     Bad,
+}
+
+/// As much of a query as the audit log writes down.
+#[derive(Debug)]
+struct BegunQuery {
+    kept: String,
+    /// How many bytes of it are gone.
+    left_out: usize,
 }
 
 /// What a request is called in metrics and in the audit log.
@@ -81,9 +92,9 @@ pub(super) struct Ending<'a> {
 /// How many fields the head of a request may have, as HTTP/1.1 has it too. Each takes far more memory than its text.
 const MAX_FIELDS: usize = 100;
 
-/// What the heads of ordinary clients do not exceed: in fields, and in bytes of one value.
+/// What the heads of ordinary clients do not exceed: in fields, and in bytes.
 const USUAL_FIELDS: usize = 32;
-const USUAL_VALUE: usize = 1024;
+const USUAL_HEAD: usize = 2 * 1024;
 
 /// A request that nobody waits for any more has this status in the log, as with other servers.
 const GIVEN_UP: u16 = 499;
@@ -104,6 +115,7 @@ impl Exchange {
             id: RequestId::generate(),
             head,
             decoded,
+            begun_query: None,
             names: Names::OTHER,
             ended: false,
         })
@@ -144,9 +156,12 @@ impl Exchange {
         }
     }
 
-    /// The query, as it was sent.
+    /// The query, as it was sent. Of a large head, only the beginning of it is there once the handler runs.
     pub fn query(&self) -> Option<&str> {
-        self.head.uri.query()
+        match &self.begun_query {
+            Some(begun) => Some(&begun.kept),
+            None => self.head.uri.query(),
+        }
     }
 
     /// The headers.
@@ -165,17 +180,30 @@ impl Exchange {
     }
 
     /// Lets go of a large head, but for what is still looked at: it must not be held for as long as the body takes.
+    ///
+    /// What is kept is copied. Every part of a head may share one memory with all the others, which is free only when none
+    /// of them is left.
     pub(super) fn shed(&mut self) {
-        let headers = &mut self.head.headers;
-        if headers.len() > USUAL_FIELDS || headers.values().any(|value| value.len() > USUAL_VALUE) {
-            let mut kept = HeaderMap::new();
-            for name in [header::HOST, header::CONTENT_TYPE] {
-                if let Some(value) = headers.remove(&name) {
-                    kept.insert(name, value);
-                }
-            }
-            *headers = kept;
+        let headers = &self.head.headers;
+        if headers.len() <= USUAL_FIELDS && self.head_len() <= USUAL_HEAD {
+            return;
         }
+        let mut kept = HeaderMap::new();
+        for name in [header::HOST, header::CONTENT_TYPE] {
+            let copy = headers.get(&name).map(|value| HeaderValue::from_bytes(value.as_bytes()));
+            if let Some(Ok(value)) = copy {
+                kept.insert(name, value);
+            }
+        }
+        let (query, left_out) = clip(self.head.uri.query().unwrap_or_default());
+        self.begun_query = Some(BegunQuery { kept: query.to_owned(), left_out });
+        if matches!(self.decoded, Decoded::AsSent) {
+            self.decoded = Decoded::Other(self.head.uri.path().to_owned());
+        }
+        self.head.headers = kept;
+        self.head.uri = Uri::default();
+        // Over HTTP/2 these may hold a part of the head too.
+        self.head.extensions.clear();
     }
 
     fn head_len(&self) -> usize {
@@ -210,6 +238,7 @@ impl Exchange {
             action: self.names.action,
             path: self.path().unwrap_or_default(),
             query: self.query().unwrap_or_default(),
+            query_left_out: self.begun_query.as_ref().map_or(0, |begun| begun.left_out),
             subject: ending.subject,
             status: ending.status,
             is_change: self.names.changes && ending.status < 400,

@@ -42,6 +42,9 @@ pub struct RequestLimits {
 /// How many answers are held back at the same time. Others go out at once.
 const HELD_BACK: Bounds = Bounds { all: 8192, each: 4096, reserve: 0 };
 
+/// Of how many requests by peers that have to wait the bodies are read all the same, and thrown away: at once, and in a second.
+const TURNS: Bounds = Bounds { all: 16, each: 2, reserve: 0 };
+
 /// How long requests whose bodies have not arrived are waited for at the end.
 const BODY_GRACE: Duration = Duration::from_secs(5);
 
@@ -57,6 +60,7 @@ pub struct Frame {
     in_flight: Budget,
     memory: Budget,
     held_back: Budget,
+    turns: Budget,
     pub(super) denials: Arc<DenialLimit>,
     pub(super) panics: Counter,
     /// Requests that are carried out in tasks of their own.
@@ -76,6 +80,7 @@ impl Frame {
             in_flight: Budget::new(limits.in_flight),
             memory: Budget::new(limits.memory),
             held_back: Budget::new(HELD_BACK),
+            turns: Budget::new(TURNS),
             denials: Arc::new(DenialLimit::new(limits.denials)),
             panics,
             tasks: TaskTracker::new(),
@@ -111,6 +116,7 @@ impl Frame {
             in_flight: self.in_flight.account(&id, class),
             memory: self.memory.account(&id, class),
             held_back: self.held_back.account(&id, class),
+            turns: self.turns.account(&id, class),
             denials: (class == Class::Ordinary)
                 .then(|| Denials { limit: Arc::clone(&self.denials), id }),
             ending: Arc::clone(&self.ending),

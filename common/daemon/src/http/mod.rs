@@ -216,9 +216,11 @@ async fn carry_out<S: Service>(
     };
     let Outcome { result, subject } = outcome;
     let (result, held_back) = slowed_down(&caller, &body, result);
-    // Nothing more is read of a peer that has to wait: its stream or its connection ends instead.
+    // Of a peer that has to wait only a few bodies are read to their ends. The streams or connections of others end instead.
     if held_back.is_none() {
         body.discard(&frame.tasks);
+    } else if let Ok(turn) = caller.allowance.turns.take(1) {
+        body.discard_in_turn(&frame.tasks, turn);
     }
     let result = result.and_then(|reply| Ok(reply.charged(&caller.allowance)?));
     let error = result.as_ref().err().map(|error| daemon.told(&exchange, operation, error));

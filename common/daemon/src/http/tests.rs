@@ -353,3 +353,5 @@ fn the_future_of_a_request_stays_below_a_kibibyte() {
     let caller = Arc::new(Caller { daemon, peer, allowance });
     assert!(size_of_val(&answer(caller, request)) < 1024);
 }
+
+mod large;

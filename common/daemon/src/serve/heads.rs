@@ -15,6 +15,9 @@ const HEADERS: u8 = 0x1;
 const CONTINUATION: u8 = 0x9;
 const END_HEADERS: u8 = 0x4;
 
+/// How many gaps between the streams of one connection are remembered. Ordinary clients leave none.
+const GAPS: usize = 8;
+
 /// Where in the frames of one connection the bytes have come to.
 #[derive(Debug)]
 pub(super) struct FrameReader {
@@ -25,6 +28,9 @@ pub(super) struct FrameReader {
     partial_len: usize,
     /// The highest stream that has begun.
     last_stream: u32,
+    /// The first and the last of the streams in each gap: a peer that leaves them out may not begin them any more.
+    gaps: [(u32, u32); GAPS],
+    gaps_len: usize,
     /// The header block that is not complete yet begins a stream; it is no trailer.
     begins_stream: bool,
 }
@@ -36,6 +42,8 @@ impl FrameReader {
             partial: [0; FRAME_HEAD],
             partial_len: 0,
             last_stream: 0,
+            gaps: [(0, 0); GAPS],
+            gaps_len: 0,
             begins_stream: false,
         }
     }
@@ -80,8 +88,7 @@ impl FrameReader {
         match kind {
             HEADERS => {
                 let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
-                self.begins_stream = stream > self.last_stream;
-                self.last_stream = stream.max(self.last_stream);
+                self.begins_stream = self.begins(stream);
             }
             CONTINUATION => {}
             _ => return false,
@@ -89,6 +96,34 @@ impl FrameReader {
         let is_complete = self.begins_stream && flags & END_HEADERS != 0;
         self.begins_stream &= !is_complete;
         is_complete
+    }
+
+    /// Whether a header block on this stream is the head of a request, allowed or not, and no trailer.
+    fn begins(&mut self, stream: u32) -> bool {
+        if stream <= self.last_stream {
+            // No request of a client has an even number (RFC 9113, section 5.1.1).
+            let gaps = self.gaps.get(..self.gaps_len).unwrap_or_default();
+            return stream.is_multiple_of(2)
+                || gaps.iter().any(|(first, last)| (*first..=*last).contains(&stream));
+        }
+        // After 0 comes 1, and after 1 comes 3.
+        let next = self.last_stream + if self.last_stream.is_multiple_of(2) { 1 } else { 2 };
+        if stream > next {
+            self.leave_out(next, stream - 1);
+        }
+        self.last_stream = stream;
+        true
+    }
+
+    /// Remembers a gap. Where there are too many, the last one becomes wide enough: it is better to count too many heads of
+    /// such a peer than too few.
+    fn leave_out(&mut self, first: u32, last: u32) {
+        if let Some(gap) = self.gaps.get_mut(self.gaps_len) {
+            *gap = (first, last);
+            self.gaps_len += 1;
+        } else if let Some((_, end)) = self.gaps.last_mut() {
+            *end = last;
+        }
     }
 }
 
@@ -126,5 +161,28 @@ mod tests {
             let heads: u64 = bytes.chunks(length).map(|part| frames.take(part)).sum();
             assert_eq!(heads, 3, "in parts of {length} bytes");
         }
+    }
+
+    fn heads_on(streams: &[u8]) -> u64 {
+        let frames = streams.iter().flat_map(|stream| frame(HEADERS, END_HEADERS, *stream, 9));
+        FrameReader::new().take(&[vec![0; PREFACE], frames.collect()].concat())
+    }
+
+    #[test]
+    fn a_head_on_a_stream_that_was_left_out_before_is_counted_beside_the_whole_one() {
+        assert_eq!(heads_on(&[5, 3]), 2);
+        assert_eq!(heads_on(&[1, 9, 7, 3, 5]), 5);
+        assert_eq!(heads_on(&[1, 3, 2]), 3, "no request has an even number");
+        // Trailers.
+        assert_eq!(heads_on(&[1, 3, 5, 1, 5, 3]), 3);
+        assert_eq!(heads_on(&[5, 7, 9, 5, 7]), 3);
+    }
+
+    #[test]
+    fn a_peer_that_leaves_out_streams_again_and_again_is_not_counted_short() {
+        let left_out: Vec<u8> = (0..40).map(|number| 5 + 4 * number).collect();
+        let below: Vec<u8> = left_out.iter().map(|stream| stream - 2).collect();
+        let heads = (left_out.len() + below.len()) as u64;
+        assert_eq!(heads_on(&[left_out, below].concat()), heads);
     }
 }

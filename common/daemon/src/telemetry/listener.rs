@@ -2,7 +2,8 @@
 //!
 //! Everybody who can reach the port can connect, without any identity. So a connection has no time to waste, and a new one
 //! always gets in: when all places are taken, the oldest connection whose request has not come yet gives way, or the oldest
-//! of all. An honest probe sends its request at once and is answered at once.
+//! of all. None gives way in its first moment: an honest probe sends its request at once and is answered at once, and whoever
+//! comes meanwhile waits with the operating system.
 
 use std::{
     collections::VecDeque,
@@ -34,6 +35,9 @@ const HEAD_LIMIT: Duration = Duration::from_secs(5);
 
 /// From the connection to the end of the answer.
 const WHOLE_LIMIT: Duration = Duration::from_secs(15);
+
+/// For so long no connection gives way to another.
+const GRACE: Duration = Duration::from_millis(50);
 
 /// The largest head that is read, in bytes; more is answered 431.
 const MAX_HEAD: usize = 8 * 1024;
@@ -71,6 +75,7 @@ struct Places {
 
 struct Place {
     task: AbortHandle,
+    since: Instant,
     requested: Arc<AtomicBool>,
 }
 
@@ -81,16 +86,42 @@ impl Places {
         while self.tasks.try_join_next().is_some() {}
         self.open.retain(|place| !place.task.is_finished());
         while self.tasks.len() >= CONNECTIONS {
-            let waits = |place: &Place| !place.requested.load(Ordering::Relaxed);
-            let oldest = self.open.iter().position(waits).unwrap_or(0);
-            if let Some(place) = self.open.remove(oldest) {
-                place.task.abort();
+            match gives_way(&self.open, Instant::now()) {
+                Way::Now(which) => {
+                    if let Some(place) = self.open.remove(which) {
+                        place.task.abort();
+                    }
+                    self.tasks.join_next().await;
+                }
+                Way::NotBefore(time) => tokio::select! {
+                    _ = self.tasks.join_next() => {}
+                    () = tokio::time::sleep_until(time.into()) => {}
+                },
             }
-            self.tasks.join_next().await;
+            self.open.retain(|place| !place.task.is_finished());
         }
         let requested = Arc::new(AtomicBool::new(false));
         let task = self.tasks.spawn(connection(stream, app, Arc::clone(&requested)));
-        self.open.push_back(Place { task, requested });
+        self.open.push_back(Place { task, since: Instant::now(), requested });
+    }
+}
+
+/// Which place becomes free for another connection, and when.
+#[derive(Debug, PartialEq, Eq)]
+enum Way {
+    Now(usize),
+    NotBefore(Instant),
+}
+
+fn gives_way(open: &VecDeque<Place>, now: Instant) -> Way {
+    let may = |place: &Place| now.saturating_duration_since(place.since) >= GRACE;
+    let waits = |place: &Place| !place.requested.load(Ordering::Relaxed);
+    if let Some(which) = open.iter().position(|place| may(place) && waits(place)) {
+        return Way::Now(which);
+    }
+    match open.front() {
+        Some(oldest) if !may(oldest) => Way::NotBefore(oldest.since + GRACE),
+        Some(_) | None => Way::Now(0),
     }
 }
 
@@ -118,4 +149,32 @@ async fn connection(stream: TcpStream, app: Router, requested: Arc<AtomicBool>) 
 async fn answer(app: Router, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     // No answer depends on a body, and none is read.
     app.oneshot(request.map(|_| Body::empty())).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which of these gives way, or after how long one does. Each is so many milliseconds old, and its request has come or not.
+    fn way(places: &[(u64, bool)]) -> Result<usize, Duration> {
+        let mut tasks = JoinSet::new();
+        let now = Instant::now() + Duration::from_secs(1);
+        let open = places.iter().map(|(age, requested)| Place {
+            task: tasks.spawn(std::future::pending::<()>()),
+            since: now - Duration::from_millis(*age),
+            requested: Arc::new(AtomicBool::new(*requested)),
+        });
+        match gives_way(&open.collect(), now) {
+            Way::Now(which) => Ok(which),
+            Way::NotBefore(time) => Err(time - now),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_has_just_come_does_not_give_way_to_the_next_of_a_flood() {
+        assert_eq!(way(&[(900, true), (800, true), (0, false)]), Ok(0));
+        assert_eq!(way(&[(900, true), (800, false), (0, false)]), Ok(1));
+        assert_eq!(way(&[(49, true), (40, false), (0, false)]), Err(Duration::from_millis(1)));
+        assert_eq!(way(&[]), Ok(0));
+    }
 }
