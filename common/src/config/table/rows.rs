@@ -267,8 +267,9 @@ section! {
         "How much of that one SPIFFE ID may take, in bytes (32 MiB); at least the largest body. Over it the answer is 429.",
         upstream "New; no limit there.";
     SPIKE_HTTP_SERVER_DENIALS_PER_SECOND, Is("50"), Rule::Size { max: 1_000_000 }, DAEMONS,
-        "How many requests of one SPIFFE ID may be denied each second (401). Each 16 KiB of a body that was read for nothing \
-         count as one more. What is above is answered 429 with `Retry-After`, a second later; meanwhile the connection is \
+        "How many requests of one SPIFFE ID may be denied each second (401). Malformed requests, bodies that break off, and \
+         what no handler takes (redirects, `OPTIONS *`, CONNECT) count as denials. Each 16 KiB of a body that was read for \
+         nothing count as one more. What is above is answered 429 with `Retry-After`, a second later; meanwhile the connection is \
          not read, a new one of that SPIFFE ID waits as long, and no body of it above 1 KiB is read. 0: no limit.",
         upstream "New; no limit there.";
     SPIKE_HTTP_SERVER_DENIALS_BURST, Is("200"), Rule::Size { max: 1_000_000 }, DAEMONS,
