@@ -19,6 +19,7 @@ mod roster;
 mod server;
 mod signal;
 mod tls;
+mod untaken;
 mod words;
 
 pub use app::{Answer, Answers, App, Refused, RefusedWhat};

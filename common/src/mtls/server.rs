@@ -274,6 +274,7 @@ pub(super) enum Reason {
     HandshakeFailed,
     PlainHttp,
     Malformed,
+    HeadTimeout,
     RefusedRequest,
 }
 
@@ -286,6 +287,7 @@ impl Reason {
             Self::HandshakeFailed => "handshake_failed",
             Self::PlainHttp => "plain_http",
             Self::Malformed => "malformed",
+            Self::HeadTimeout => "head_timeout",
             Self::RefusedRequest => "refused_request",
         }
     }

@@ -2,10 +2,18 @@
 //! There is no proxy between a peer and Nexus that could be fooled; still one request must never become two.
 
 use anyhow::{Context, Result, ensure};
-use spike_tests::{Running, SUPERUSER, raw::Connection};
+use spike_tests::{
+    PATIENCE, Running, SUPERUSER, eventually,
+    hostile::{
+        Http2Peer, Manners,
+        frame::{Frame, kind},
+        hpack,
+    },
+    raw::Connection,
+};
 
-use super::{LIST, operator_is_served};
-use crate::scenario;
+use super::{LIST, audit_records, http2_as, operator_is_served};
+use crate::{WORKLOAD, scenario};
 
 /// What is hidden behind the first request in every case: answered, it would be a second answer.
 fn hidden() -> String {
@@ -130,6 +138,46 @@ async fn lines_that_end_with_a_line_feed_alone_make_one_request() -> Result<()> 
     let statuses = answers(&mut connection).await;
     ensure!(matches!(statuses.as_slice(), [200 | 400]), "{statuses:?}");
     operator_is_served(&cluster).await?;
+    cluster.stop().await
+}
+
+/// The head of a request has its limit on both protocols, and what was cut off has its line. Silence is no request.
+#[tokio::test]
+async fn a_head_that_does_not_end_is_cut_off_over_http_2_too_and_has_its_line() -> Result<()> {
+    let cluster = scenario().setting("SPIKE_HTTP_SERVER_READ_HEADER_TIMEOUT", "2s").start().await?;
+    let dialer = http2_as(&cluster, WORKLOAD)?;
+    let mut sound = Http2Peer::connect(&dialer, Manners::GOOD).await?;
+    assert_eq!(sound.post(LIST, b"{}").await?.status, Some(401));
+    let begin = |stream| {
+        let field = hpack::encode([(":method", "POST")]);
+        Frame::new(kind::HEADERS, 0, stream, field).encode()
+    };
+    let mut cut_short = Http2Peer::connect(&dialer, Manners::GOOD).await?;
+    cut_short.send_bytes(&begin(cut_short.new_stream())).await?;
+    let mut drips = Http2Peer::connect(&dialer, Manners::GOOD).await?;
+    let stream = drips.new_stream();
+    drips.send_bytes(&begin(stream)).await?;
+    let (mut silent, mut half) = (dialer.connect().await?, dialer.connect().await?);
+    half.send("PRI * HTTP/2.0").await?;
+    let mut http1 = cluster.dial_as(WORKLOAD)?.connect().await?;
+    http1.send("POST / HTTP/1.1\r\nHost: x\r\nX-").await?;
+
+    eventually("the end of the head that drips", PATIENCE, async || {
+        let more = Frame::new(kind::CONTINUATION, 0, stream, hpack::encode([("x", "y")]));
+        Ok((drips.send(&more).await.is_err() || drips.has_ended()).then_some(()))
+    })
+    .await?;
+    cut_short.ended(PATIENCE).await?;
+    for connection in [&mut silent, &mut half, &mut http1] {
+        connection.ended().await?;
+    }
+    let late = || -> Result<usize> {
+        let records = audit_records(&cluster)?;
+        Ok(records.iter().filter(|line| line["Status"] == 408).count())
+    };
+    eventually("four lines", PATIENCE, async || Ok((late()? >= 4).then_some(()))).await?;
+    assert_eq!(sound.post(LIST, b"{}").await?.status, Some(401), "an idle one lives on");
+    assert_eq!(late()?, 4);
     cluster.stop().await
 }
 
