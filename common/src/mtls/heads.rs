@@ -15,6 +15,17 @@ const HEADERS: u8 = 0x1;
 const CONTINUATION: u8 = 0x9;
 const END_HEADERS: u8 = 0x4;
 
+/// Where in a header block the bytes have come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Block {
+    /// There is none.
+    None,
+    /// Another frame of it must follow.
+    Unfinished,
+    /// The frame whose payload comes is its last one.
+    Last,
+}
+
 /// Where in the frames of one connection the bytes have come to.
 #[derive(Debug)]
 pub(super) struct FrameReader {
@@ -29,10 +40,7 @@ pub(super) struct FrameReader {
     begins_stream: bool,
     /// What opens the connection is here: the preface, and the head of a first frame.
     is_open: bool,
-    /// A header block has begun and has not come to its end.
-    in_block: bool,
-    /// The frame whose payload comes is the last one of its header block.
-    ends_block: bool,
+    block: Block,
     /// In the bytes that were taken last, something that had begun came to its end.
     has_ended: bool,
 }
@@ -46,8 +54,7 @@ impl FrameReader {
             last_stream: 0,
             begins_stream: false,
             is_open: false,
-            in_block: false,
-            ends_block: false,
+            block: Block::None,
             has_ended: false,
         }
     }
@@ -55,7 +62,7 @@ impl FrameReader {
     /// Whether the bytes so far end within something that has to come at once: what opens the connection, the head of a
     /// frame, or a header block.
     pub(super) const fn is_within(&self) -> bool {
-        !self.is_open || self.in_block || self.partial_len > 0
+        !self.is_open || !matches!(self.block, Block::None) || self.partial_len > 0
     }
 
     /// Whether anything like that came to its end in the bytes that were taken last.
@@ -71,8 +78,8 @@ impl FrameReader {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
             bytes = bytes.get(skipped..).unwrap_or_default();
-            if self.skip == 0 && self.ends_block {
-                (self.in_block, self.ends_block, self.has_ended) = (false, false, true);
+            if self.skip == 0 && self.block == Block::Last {
+                (self.block, self.has_ended) = (Block::None, true);
             }
             if bytes.is_empty() {
                 return heads;
@@ -106,7 +113,7 @@ impl FrameReader {
         self.skip = usize::try_from(length).unwrap_or(usize::MAX);
         self.is_open = true;
         // A block that goes on in many frames does not end with any of their heads.
-        self.has_ended |= !self.in_block;
+        self.has_ended |= self.block == Block::None;
         match kind {
             HEADERS => {
                 let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
@@ -116,9 +123,9 @@ impl FrameReader {
             CONTINUATION => {}
             _ => return false,
         }
-        self.in_block = true;
-        self.ends_block = flags & END_HEADERS != 0;
-        let is_complete = self.begins_stream && self.ends_block;
+        let is_last = flags & END_HEADERS != 0;
+        self.block = if is_last { Block::Last } else { Block::Unfinished };
+        let is_complete = self.begins_stream && is_last;
         self.begins_stream &= !is_complete;
         is_complete
     }
