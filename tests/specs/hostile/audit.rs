@@ -177,6 +177,33 @@ async fn requests_that_no_handler_takes_have_their_lines_too() -> Result<()> {
     cluster.stop().await
 }
 
+/// The line says what the wire said.
+#[tokio::test]
+async fn a_target_that_does_not_parse_has_the_status_of_its_answer_in_its_line() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let workload = spiffe_id(WORKLOAD);
+    let targets: [&[u8]; 4] = [
+        b"GET /\r\n",
+        b"GET /\xff HTTP/1.1\r\n",
+        b"GET /?\x7f HTTP/1.1\r\n",
+        b"GET [ HTTP/1.1\r\n",
+    ];
+    for (number, target) in targets.into_iter().enumerate() {
+        let mut connection = cluster.dial_as(WORKLOAD)?.connect().await?;
+        let answer = connection.exchange([target, b"Host: x\r\n\r\n"].concat()).await?;
+        let what = String::from_utf8_lossy(target);
+        assert_eq!(answer.status, 400, "{what}");
+        let line = eventually(&what, PATIENCE / 6, async || {
+            let records = audit_records(&cluster)?;
+            let mut of_it = records.into_iter().filter(|line| line["UserID"] == workload.as_str());
+            Ok(of_it.nth(number))
+        })
+        .await?;
+        assert_eq!(line["Status"], 400, "{what}: {line}");
+    }
+    cluster.stop().await
+}
+
 /// A library that answers by itself is no reason for a gap.
 #[tokio::test]
 async fn a_request_over_http_2_with_a_head_that_is_too_large_has_its_line() -> Result<()> {

@@ -2,10 +2,19 @@
 //! There is no proxy between a peer and Nexus that could be fooled; still one request must never become two.
 
 use anyhow::{Context, Result, ensure};
-use spike_tests::{Running, SUPERUSER, raw::Connection};
+use spike_tests::{
+    PATIENCE, Running, SUPERUSER, eventually,
+    hostile::{
+        Http2Peer, Manners,
+        frame::{Frame, kind},
+        hpack,
+    },
+    raw::Connection,
+};
+use tokio::{io::AsyncReadExt, time::timeout};
 
-use super::{LIST, operator_is_served};
-use crate::scenario;
+use super::{LIST, audit_records, http2_as, operator_is_served};
+use crate::{WORKLOAD, scenario};
 
 /// What is hidden behind the first request in every case: answered, it would be a second answer.
 fn hidden() -> String {
@@ -16,7 +25,7 @@ fn hidden() -> String {
 async fn answers(connection: &mut Connection) -> Vec<u16> {
     let mut statuses = Vec::new();
     let more = std::time::Duration::from_secs(1);
-    while let Ok(Ok(answer)) = tokio::time::timeout(more, connection.answer()).await {
+    while let Ok(Ok(answer)) = timeout(more, connection.answer()).await {
         statuses.push(answer.status);
     }
     statuses
@@ -130,6 +139,50 @@ async fn lines_that_end_with_a_line_feed_alone_make_one_request() -> Result<()> 
     let statuses = answers(&mut connection).await;
     ensure!(matches!(statuses.as_slice(), [200 | 400]), "{statuses:?}");
     operator_is_served(&cluster).await?;
+    cluster.stop().await
+}
+
+/// The head of a request has its limit on both protocols, and what was cut off has its line. Silence is no request.
+#[tokio::test]
+async fn a_head_that_does_not_end_is_cut_off_over_http_2_too_and_has_its_line() -> Result<()> {
+    let cluster = scenario().setting("SPIKE_HTTP_SERVER_READ_HEADER_TIMEOUT", "2s").start().await?;
+    let dialer = http2_as(&cluster, WORKLOAD)?;
+    let mut sound = Http2Peer::connect(&dialer, Manners::GOOD).await?;
+    assert_eq!(sound.post(LIST, b"{}").await?.status, Some(401));
+    let begin = |stream| {
+        let field = hpack::encode([(":method", "POST")]);
+        Frame::new(kind::HEADERS, 0, stream, field).encode()
+    };
+    let mut cut_short = Http2Peer::connect(&dialer, Manners::GOOD).await?;
+    let stream = cut_short.new_stream();
+    cut_short.send_bytes(&begin(stream)).await?;
+    let mut drips = Http2Peer::connect(&dialer, Manners::GOOD).await?;
+    let stream = drips.new_stream();
+    drips.send_bytes(&begin(stream)).await?;
+    let (silent, mut half) = (dialer.connect().await?, dialer.connect().await?);
+    half.send("PRI * HTTP/2.0").await?;
+    let mut http1 = cluster.dial_as(WORKLOAD)?.connect().await?;
+    http1.send("POST / HTTP/1.1\r\nHost: x\r\nX-").await?;
+
+    eventually("the end of the head that drips", PATIENCE, async || {
+        let more = Frame::new(kind::CONTINUATION, 0, stream, hpack::encode([("x", "y")]));
+        Ok((drips.send(&more).await.is_err() || drips.has_ended()).then_some(()))
+    })
+    .await?;
+    cut_short.ended(PATIENCE).await?;
+    for connection in [silent, half, http1] {
+        let (mut stream, mut seen) = (connection.into_stream(), Vec::new());
+        // Over HTTP/2 the server speaks first. How a cut connection ends does not matter.
+        let ended = timeout(PATIENCE, stream.read_to_end(&mut seen)).await;
+        ensure!(ended.is_ok(), "still open");
+    }
+    let late = || -> Result<usize> {
+        let records = audit_records(&cluster)?;
+        Ok(records.iter().filter(|line| line["Status"] == 408).count())
+    };
+    eventually("four lines", PATIENCE, async || Ok((late()? >= 4).then_some(()))).await?;
+    assert_eq!(sound.post(LIST, b"{}").await?.status, Some(401), "an idle one lives on");
+    assert_eq!(late()?, 4);
     cluster.stop().await
 }
 

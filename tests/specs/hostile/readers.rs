@@ -8,7 +8,8 @@ use spike_tests::{
     hostile::{
         Http2Peer, MIB, Manners,
         attack::{Held, post, unread_answers, untaken_answers},
-        frame::Frame,
+        frame::{Frame, PREFACE, flag, kind, setting},
+        hpack,
     },
     policies::allow,
     raw::{Connection, Dialer},
@@ -105,6 +106,52 @@ async fn take_slowly(dialer: Arc<Dialer>) -> Result<u64> {
         peer.send(&Frame::window(stream, step_by)).await.ok();
     }
     Ok(0)
+}
+
+/// A whole POST over HTTP/2 as bytes.
+fn ask_over_http2(stream: u32, body: &str) -> Vec<u8> {
+    let fields =
+        [(":method", "POST"), (":scheme", "https"), (":authority", "localhost"), (":path", GET)];
+    let head = Frame::new(kind::HEADERS, flag::END_HEADERS, stream, hpack::encode(fields));
+    [head.encode(), Frame::new(kind::DATA, flag::END_STREAM, stream, body).encode()].concat()
+}
+
+/// One opens no window for a large answer, the other opens every window and reads nothing: both go on asking for something
+/// small.
+#[tokio::test]
+async fn an_answer_that_is_not_taken_ends_its_connection_however_often_something_small_is_asked_for()
+-> Result<()> {
+    const STEP: Duration = Duration::from_millis(500);
+    let cluster = scenario()
+        .setting("SPIKE_HTTP_SERVER_STALL_TIMEOUT", "3s")
+        .setting("SPIKE_HTTP_SERVER_MAX_BODY_SIZE", "33554432")
+        .setting("SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID", "67108864")
+        .start()
+        .await?;
+    large_secret(&cluster, ANSWER).await?;
+    let dialer = http2_as(&cluster, WORKLOAD)?;
+    let mut closed = Http2Peer::connect(&dialer, Manners::TAKES_NOTHING).await?;
+    closed.ask(GET, ASK.as_bytes()).await?;
+    let mut unread = dialer.connect().await?;
+    let wide = Frame::settings(&[(setting::INITIAL_WINDOW_SIZE, 0x7fff_ffff)]).encode();
+    let opening = [PREFACE, &wide, &Frame::window(0, 0x3fff_ffff).encode()].concat();
+    unread.send([opening, ask_over_http2(1, ASK)].concat()).await?;
+
+    let small = r#"{"path":"none"}"#;
+    let (mut closed_is_cut, mut unread_is_cut) = (false, false);
+    // Fewer than there may be streams.
+    for stream in (3..83).step_by(2) {
+        tokio::time::sleep(STEP).await;
+        closed_is_cut = closed_is_cut || closed.ask(GET, small.as_bytes()).await.is_err();
+        let asked = unread.send(ask_over_http2(stream, small));
+        unread_is_cut = unread_is_cut || asked.await.is_err();
+        if closed_is_cut && unread_is_cut {
+            break;
+        }
+    }
+    assert!(closed_is_cut, "the one without a window is not cut off");
+    assert!(unread_is_cut, "the one that does not read is not cut off");
+    cluster.stop().await
 }
 
 /// Reads what is left of a stalled answer: the connection was cut off where it is not the whole.

@@ -228,7 +228,8 @@ section! {
      431 or 503) or a closed connection.";
 
     SPIKE_HTTP_SERVER_READ_HEADER_TIMEOUT, Is("10s"), Rule::Duration, DAEMONS,
-        "How long the TLS handshake may take, and then the head of a request.",
+        "How long the TLS handshake may take, and then the head of a request, over HTTP/1.1 and HTTP/2. A new connection must \
+         begin to speak as soon.",
         upstream "0 or less means no limit there.";
     SPIKE_HTTP_SERVER_READ_BODY_TIMEOUT, Is("30s"), Rule::Duration, DAEMONS,
         "How long the body of a request may take.",
@@ -241,8 +242,8 @@ section! {
         "The largest body of a request, in bytes (4 MiB).",
         upstream "New; no limit there.";
     SPIKE_HTTP_SERVER_STALL_TIMEOUT, Is("30s"), Rule::Duration, DAEMONS,
-        "How long a peer may take nothing of an answer that is there for it. A slow one that goes on taking it is not cut \
-         off.",
+        "How long a peer may take nothing of an answer that is there for it, whatever else it asks for meanwhile: then its \
+         connection is cut. A slow one that goes on taking it is not cut off.",
         upstream "New; no limit there.";
     SPIKE_HTTP_SERVER_MAX_CONNECTIONS, Is("4096"), Rule::Count { max: 1_000_000 }, DAEMONS,
         "How many connections may be open in all. A sixteenth of them is kept back for operators, Nexus and Bootstrap. Over \
@@ -267,7 +268,8 @@ section! {
         "How much of that one SPIFFE ID may take, in bytes (32 MiB); at least the largest body. Over it the answer is 429.",
         upstream "New; no limit there.";
     SPIKE_HTTP_SERVER_DENIALS_PER_SECOND, Is("50"), Rule::Size { max: 1_000_000 }, DAEMONS,
-        "How many requests of one SPIFFE ID may be denied each second (401). Each 16 KiB of a body that was read for nothing \
+        "How many requests of one SPIFFE ID may be denied each second (401). Malformed requests, bodies that break \
+         off, and what no handler takes (redirects, `OPTIONS *`, CONNECT) count as denials. Each 16 KiB of a body that was read for nothing \
          count as one more. What is above is answered 429 with `Retry-After`, a second later; meanwhile the connection is \
          not read, a new one of that SPIFFE ID waits as long, and no body of it above 1 KiB is kept: two at once are read \
          to their ends and thrown away, so that the client reads its answer, and others are cut off. 0: no limit.",

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::limit::DenialLimit;
 
 /// How many bytes of a body that was read in vain weigh as much as one denial.
-const BYTES_PER_DENIAL: usize = 16 * 1024;
+pub(super) const BYTES_PER_DENIAL: usize = 16 * 1024;
 
 /// What one peer may hold of the budgets. One for each connection.
 #[derive(Debug)]

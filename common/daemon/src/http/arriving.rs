@@ -9,7 +9,10 @@ use http_body_util::{BodyExt, Limited};
 use spike_mtls::budget::{Over, Taken};
 use tokio_util::task::TaskTracker;
 
-use super::{allowance::Allowance, block::Block};
+use super::{
+    allowance::{Allowance, BYTES_PER_DENIAL},
+    block::Block,
+};
 
 /// Bounds on a body.
 #[derive(Clone, Copy, Debug)]
@@ -87,12 +90,16 @@ pub struct Arriving {
     allowance: Arc<Allowance>,
     /// How many bytes of it were read.
     read: usize,
+    /// It did not come in time.
+    is_late: bool,
+    /// How many bytes of it were counted with a denial. `None`: the request was not denied.
+    counted: Option<usize>,
 }
 
 impl Arriving {
     /// A body that the peer with this allowance sends.
     pub(super) const fn new(body: Body, allowance: Arc<Allowance>) -> Self {
-        Self { body, allowance, read: 0 }
+        Self { body, allowance, read: 0, is_late: false, counted: None }
     }
 
     /// Reads the whole body. Its memory is taken from the budget first.
@@ -100,6 +107,17 @@ impl Arriving {
     /// # Errors
     /// [`BodyError`]. What was not read of it stays, for [`Self::discard`].
     pub async fn read(&mut self, limits: BodyLimits) -> Result<Held, BodyError> {
+        let read = self.read_in_time(limits).await;
+        match &read {
+            // Nothing more comes.
+            Err(BodyError::Broken) => self.body = Body::empty(),
+            Err(BodyError::TooSlow) => self.is_late = true,
+            Ok(_) | Err(_) => {}
+        }
+        read
+    }
+
+    async fn read_in_time(&mut self, limits: BodyLimits) -> Result<Held, BodyError> {
         let allowance = Arc::clone(&self.allowance);
         let mut read = std::pin::pin!(self.read_whole(limits.bytes));
         // Most bodies come with their heads: no timer then.
@@ -113,7 +131,7 @@ impl Arriving {
     }
 
     async fn read_whole(&mut self, limit: usize) -> Result<Held, BodyError> {
-        let Self { body, allowance, read } = self;
+        let Self { body, allowance, read, .. } = self;
         let too_large = BodyError::TooLarge { limit };
         let said = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         if said > limit {
@@ -145,24 +163,50 @@ impl Arriving {
         Ok(Held { bytes, _taken: cover.taken })
     }
 
+    /// Counts a denial of the request, and with it the bytes that are read in vain.
+    ///
+    /// # Errors
+    /// The time after which the peer may be denied again, where it is over its limit.
+    pub(super) fn deny(&mut self) -> Result<(), Duration> {
+        let in_vain = self.in_vain();
+        self.allowance.denied(in_vain)?;
+        self.counted = Some(in_vain);
+        Ok(())
+    }
+
     /// How many bytes are read in vain where the request comes to nothing: those that were read, and those that
-    /// [`Self::discard`] is about to read.
-    pub(super) fn in_vain(&self) -> usize {
+    /// [`Self::discard`] is about to read, as far as their number is known.
+    fn in_vain(&self) -> usize {
+        // What comes late most often does not come at all.
+        if self.is_late {
+            return self.read;
+        }
         let left = usize::try_from(self.body.size_hint().lower()).unwrap_or(usize::MAX);
         self.read.saturating_add(left.min(DRAINED))
     }
 
-    /// Reads what is left, and throws it away, while the answer goes out.
+    /// Reads what is left, and throws it away, while the answer goes out. Of a request that was denied, what was not counted
+    /// with the denial is counted as it comes, and the peer's limit is the end of it.
     pub fn discard(self, tasks: &TaskTracker) {
         if self.body.is_end_stream() {
             return;
         }
         tasks.spawn(async move {
-            let mut rest = Limited::new(self.body, DRAINED);
-            let drained = async { while let Some(Ok(_)) = rest.frame().await {} };
+            let Self { body, allowance, read, mut counted, .. } = self;
+            let (mut rest, mut read) = (Limited::new(body, DRAINED), read);
+            let drained = async {
+                while let Some(Ok(frame)) = rest.frame().await {
+                    read += frame.data_ref().map_or(0, Bytes::len);
+                    if let Some(counted) = &mut counted
+                        && !is_counted(read, counted, &allowance)
+                    {
+                        return;
+                    }
+                }
+            };
             tokio::select! {
                 _ = tokio::time::timeout(DRAIN_TIME, drained) => {}
-                () = self.allowance.ending.cancelled() => {}
+                () = allowance.ending.cancelled() => {}
             }
         });
     }
@@ -193,6 +237,17 @@ impl Arriving {
             drop(turn);
         });
     }
+}
+
+/// Counts what was read beyond `counted` as further denials. `false`: the peer is over its limit.
+fn is_counted(read: usize, counted: &mut usize, allowance: &Allowance) -> bool {
+    while read >= counted.saturating_add(BYTES_PER_DENIAL) {
+        if allowance.denied(0).is_err() {
+            return false;
+        }
+        *counted += BYTES_PER_DENIAL;
+    }
+    true
 }
 
 /// The memory that a body has taken from the budget so far.
@@ -254,137 +309,4 @@ impl Part {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use futures_util::{StreamExt, stream};
-
-    use super::{super::allowance::Denials, *};
-    use crate::limit::{DenialLimit, Rate};
-    use spike_mtls::budget::{Bounds, Budget, Class};
-
-    const LIMITS: BodyLimits = BodyLimits { bytes: 4, time: Duration::from_mins(1) };
-
-    fn budget(all: u64) -> Budget {
-        Budget::new(Bounds { all, each: all, reserve: 0 })
-    }
-
-    fn allowance(budget: &Budget) -> Allowance {
-        let account = || budget.account(&Arc::from("a"), Class::Ordinary);
-        Allowance {
-            in_flight: account(),
-            memory: account(),
-            held_back: account(),
-            turns: account(),
-            denials: None,
-            ending: Arc::default(),
-        }
-    }
-
-    fn arriving(body: Body, budget: &Budget) -> Arriving {
-        Arriving::new(body, Arc::new(allowance(budget)))
-    }
-
-    async fn read(body: Body) -> Result<Vec<u8>, BodyError> {
-        arriving(body, &budget(100)).read(LIMITS).await.map(|held| held.to_vec())
-    }
-
-    fn parts(parts: impl IntoIterator<Item = &'static str>) -> Body {
-        let parts: Vec<_> = parts.into_iter().map(Ok::<_, std::io::Error>).collect();
-        Body::from_stream(stream::iter(parts))
-    }
-
-    #[tokio::test]
-    async fn a_body_up_to_the_limit_is_read_and_one_byte_more_is_refused() {
-        assert_eq!(read(Body::from("1234")).await.unwrap(), b"1234");
-        assert_eq!(read(parts(["1", "23", "4"])).await.unwrap(), b"1234");
-        assert_eq!(read(Body::from("12345")).await, Err(BodyError::TooLarge { limit: 4 }));
-        assert_eq!(read(parts(["12", "345"])).await, Err(BodyError::TooLarge { limit: 4 }));
-        assert_eq!(read(Body::empty()).await.unwrap(), b"");
-    }
-
-    #[tokio::test]
-    async fn its_memory_is_taken_before_it_comes_and_given_back_with_it() {
-        const LARGE: usize = SMALL + 4;
-        let limits = BodyLimits { bytes: 2 * LARGE, ..LIMITS };
-        let large = || Body::from(vec![b'x'; LARGE]);
-        let without_length = || {
-            let half = Bytes::from(vec![b'x'; LARGE / 2]);
-            Body::from_stream(stream::iter([half.clone(), half].map(Ok::<_, std::io::Error>)))
-        };
-        let budget = budget(LARGE as u64 + 1);
-        for body in [large(), without_length()] {
-            let held = arriving(body, &budget).read(limits).await.unwrap();
-            assert_eq!((held.len(), budget.used()), (LARGE, LARGE as u64));
-            for more in [large(), without_length()] {
-                let second = arriving(more, &budget).read(limits).await;
-                assert_eq!(second.unwrap_err(), BodyError::Over(Over::Own));
-            }
-            assert!(
-                arriving(Body::from("12"), &budget).read(limits).await.is_ok(),
-                "small ones pass"
-            );
-            drop(held);
-            assert_eq!(budget.used(), 0);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_body_that_breaks_off_or_never_comes_is_told_apart() {
-        let broken = stream::iter([Ok("12"), Err(std::io::Error::other("gone"))]);
-        assert_eq!(read(Body::from_stream(broken)).await, Err(BodyError::Broken));
-
-        let silent = || Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
-        let hurried = BodyLimits { time: Duration::ZERO, ..LIMITS };
-        let slow = arriving(silent(), &budget(9)).read(hurried).await;
-        assert_eq!(slow.unwrap_err(), BodyError::TooSlow);
-
-        let mut late = arriving(silent(), &budget(9));
-        late.allowance.ending.cancel();
-        assert_eq!(late.read(LIMITS).await.unwrap_err(), BodyError::Ending);
-    }
-
-    #[tokio::test]
-    async fn of_a_peer_that_was_denied_too_often_only_modest_bodies_are_read() {
-        let budget = budget(u64::MAX / 4);
-        let limit = Arc::new(DenialLimit::new(Rate { per_second: 1, burst: 1 }));
-        let denials = Some(Denials { limit, id: Arc::from("a") });
-        let allowance = Arc::new(Allowance { denials, ..allowance(&budget) });
-        let limits = BodyLimits { bytes: 3 * SMALL, ..LIMITS };
-        let read = async |length: usize| {
-            let body = Body::from(vec![b'x'; length]);
-            let mut body = Arriving::new(body, Arc::clone(&allowance));
-            (body.read(limits).await.map(|held| held.len()), body.in_vain())
-        };
-        assert_eq!(read(2 * SMALL).await, (Ok(2 * SMALL), 2 * SMALL));
-        assert_eq!(allowance.denied(2 * SMALL), Ok(()), "one token was there, two are owed");
-        assert!(allowance.over_denials().is_some_and(|after| after > Duration::from_secs(2)));
-        assert_eq!(read(MODEST).await, (Ok(MODEST), MODEST));
-        let (refused, in_vain) = read(MODEST + 1).await;
-        assert!(matches!(refused, Err(BodyError::Unwanted { .. })), "{refused:?}");
-        assert_eq!(in_vain, MODEST + 1);
-    }
-
-    #[tokio::test]
-    async fn what_nobody_wants_of_a_body_is_read_to_its_end_but_not_for_ever() {
-        let drained = async |pieces: usize| {
-            let taken = Arc::new(AtomicUsize::new(0));
-            let seen = Arc::clone(&taken);
-            let piece = Bytes::from_static(&[0; 1024]);
-            let endless = stream::iter(0..pieces).map(move |_| {
-                seen.fetch_add(1, Ordering::Relaxed);
-                Ok::<_, std::io::Error>(piece.clone())
-            });
-            let mut body = arriving(Body::from_stream(endless), &budget(100));
-            assert_eq!(body.read(LIMITS).await.unwrap_err(), BodyError::TooLarge { limit: 4 });
-            let tasks = TaskTracker::new();
-            body.discard(&tasks);
-            tasks.close();
-            tasks.wait().await;
-            taken.load(Ordering::Relaxed)
-        };
-        assert_eq!(drained(100).await, 100);
-        let most = DRAINED / 1024;
-        assert!((most..most + 10).contains(&drained(10 * most).await), "and no further");
-    }
-}
+mod tests;

@@ -202,10 +202,12 @@ async fn carry_out<S: Service>(
         exchange.called(S::names(operation));
     }
     let mut body = Arriving::new(body, Arc::clone(&caller.allowance));
+    let mut is_outside = false;
     let (outcome, place) = match admit(&caller, &exchange) {
         Err(error) => (Outcome::without_subject(error.into()), None),
         Ok(place) => {
             let outcome = if let Some(reply) = outside_the_handlers(&exchange) {
+                is_outside = true;
                 Outcome::from(Ok(reply))
             } else {
                 exchange.shed();
@@ -215,7 +217,7 @@ async fn carry_out<S: Service>(
         }
     };
     let Outcome { result, subject } = outcome;
-    let (result, held_back) = slowed_down(&caller, &body, result);
+    let (result, held_back) = slowed_down(&caller, &mut body, result, is_outside);
     // Of a peer that has to wait only a few bodies are read to their ends. The streams or connections of others end instead.
     if held_back.is_none() {
         body.discard(&frame.tasks);
@@ -245,18 +247,19 @@ fn admit<S>(caller: &Caller<S>, exchange: &Exchange) -> Result<Taken, FrameError
 }
 
 /// A peer that is denied again and again, or asks for more at once than it may, is told so, and waits for its answer: whoever
-/// may do nothing must not keep the daemon busy with saying so.
+/// may do nothing must not keep the daemon busy with saying so. A request that no handler takes (`is_outside`) counts as a
+/// denial, whatever its status: it costs as much, and nobody needs rights for it.
 fn slowed_down<S: Service>(
     caller: &Caller<S>,
-    body: &Arriving,
+    body: &mut Arriving,
     result: Result<Reply, S::Error>,
+    is_outside: bool,
 ) -> (Result<Reply, S::Error>, Option<HeldBack>) {
-    let Err(error) = &result else { return (result, None) };
-    let is_over = S::is_over(error);
-    if !(S::is_denial(error) || is_over) {
+    let is_over = result.as_ref().is_err_and(S::is_over);
+    if !(is_outside || is_over || result.as_ref().is_err_and(S::is_denial)) {
         return (result, None);
     }
-    let Err(after) = caller.allowance.denied(body.in_vain()) else { return (result, None) };
+    let Err(after) = body.deny() else { return (result, None) };
     caller.peer.pause().begin(HELD_BACK);
     let held_back = caller.allowance.held_back.take(1).ok().map(|place| (HELD_BACK, place));
     let result = if is_over { result } else { Err(FrameError::DeniedTooOften { after }.into()) };

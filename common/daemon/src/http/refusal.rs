@@ -121,7 +121,7 @@ impl FrameError {
         }
     }
 
-    /// Whether a request that ends so asked for something that no well-meaning peer asks for again and again.
+    /// Whether a request that ends so is one that no well-meaning peer sends again and again.
     pub const fn is_the_peers_fault(&self) -> bool {
         match self {
             Self::HeadTooLarge
@@ -129,17 +129,14 @@ impl FrameError {
             | Self::Body(
                 BodyError::TooLarge { .. }
                 | BodyError::Over(Over::Own)
-                | BodyError::Unwanted { .. },
+                | BodyError::Unwanted { .. }
+                | BodyError::TooSlow
+                | BodyError::Broken,
             ) => true,
             Self::Identity(_)
             | Self::Over(Over::All)
             | Self::DeniedTooOften { .. }
-            | Self::Body(
-                BodyError::Over(Over::All)
-                | BodyError::TooSlow
-                | BodyError::Broken
-                | BodyError::Ending,
-            )
+            | Self::Body(BodyError::Over(Over::All) | BodyError::Ending)
             | Self::Unrecorded(_)
             | Self::Panicked => false,
         }

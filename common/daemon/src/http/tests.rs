@@ -200,7 +200,6 @@ async fn an_unclean_path_is_redirected_with_its_query() {
 
 #[tokio::test]
 async fn what_go_answers_by_itself_never_reaches_a_handler_and_has_its_line() {
-    let daemon = Daemon::unlimited();
     let without_host = Request::post("/v1/store/shard");
     let connect = Request::builder().method("CONNECT").uri("h:1").header("host", "h");
     let options = Request::options("*").header("host", "h");
@@ -217,6 +216,7 @@ async fn what_go_answers_by_itself_never_reaches_a_handler_and_has_its_line() {
         (coded("gzip"), 400),
         (twice, 400),
     ] {
+        let daemon = Daemon::unlimited();
         assert_eq!(send(&daemon, request).await.status(), status);
         let line = daemon.lines(1).remove(0);
         assert_eq!(
@@ -316,6 +316,45 @@ async fn whoever_is_denied_again_and_again_is_told_so_and_waits_for_it_but_no_op
     assert_eq!(send(&daemon, post("/")).await.status(), StatusCode::OK, "what it may do it may");
     let operator = Peer::unverified_of("spiffe://a/operator", Class::Reserved);
     assert_eq!(statuses(operator).await, [(401, false); 3]);
+}
+
+#[tokio::test]
+async fn redirects_options_and_connect_do_not_escape_the_limit_on_denials() {
+    type Make = fn() -> request::Builder;
+    let requests: [(Make, u16); 4] = [
+        (|| post("//x"), 307),
+        (|| Request::options("*").header(header::HOST, "h"), 200),
+        (|| Request::builder().method("CONNECT").uri("h:1").header(header::HOST, "h"), 404),
+        (|| post("/").header(header::HOST, "other"), 400),
+    ];
+    for (request, first) in requests {
+        let daemon = Daemon::unlimited();
+        let mut statuses = Vec::new();
+        for _ in 0..3 {
+            statuses.push(send(&daemon, request()).await.status().as_u16());
+        }
+        assert_eq!(statuses, [first, first, 429]);
+        assert_eq!(daemon.lines(3)[2]["Status"], 429);
+    }
+    let daemon = Daemon::unlimited();
+    let answer = app(&daemon).connect(Peer::unverified("spiffe://a/b"));
+    for status in [307, 429] {
+        let large = post("//x").body(Body::from(vec![b'x'; 100 * 1024])).unwrap();
+        assert_eq!(answer(large).await.status(), status, "a large body counts for more");
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_break_off_do_not_escape_the_limit_on_denials() {
+    let daemon = Daemon::unlimited();
+    let answer = app(&daemon).connect(Peer::unverified("spiffe://a/b"));
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        let parts = [Ok("12"), Err(std::io::Error::other("gone"))];
+        let broken = Body::from_stream(futures_util::stream::iter(parts));
+        statuses.push(answer(post("/").body(broken).unwrap()).await.status().as_u16());
+    }
+    assert_eq!(statuses, [400, 400, 429]);
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ use tokio_rustls::server::TlsStream;
 use super::{
     ahead::{HeadReader, Sent},
     heads::FrameReader,
+    untaken::Untaken,
 };
 use spike_mtls::{Paused, Peer};
 
@@ -39,6 +40,17 @@ pub(super) struct TimeLimits {
     pub(super) stall: Duration,
 }
 
+/// What a connection takes too long for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// A head has begun, or the first one should have, and has not come to its end.
+    Head,
+    /// Nothing was asked for.
+    Idle,
+    /// An answer was not taken.
+    Answer,
+}
+
 /// What a connection is doing. Times are milliseconds since the connection was opened, and at least 1.
 #[derive(Debug)]
 pub(super) struct Activity {
@@ -47,10 +59,18 @@ pub(super) struct Activity {
     working: AtomicUsize,
     /// Answers that the peer has not taken yet.
     answering: AtomicUsize,
+    /// Since when each of those waits.
+    untaken: Untaken,
+    /// Since when bytes wait that the peer does not take; 0 while there are none.
+    blocked_since: AtomicU64,
     /// When the last request ended, or when the peer last took a part of an answer.
     since: AtomicU64,
-    /// When the first byte of a head came; 0 while none is being read.
+    /// When the first byte of a head came; 0 while none is being read. HTTP/2: or of anything else that has to come at once.
     head_since: AtomicU64,
+    /// A head did not come to its end in time.
+    is_head_late: AtomicBool,
+    /// Anything came at all.
+    has_spoken: AtomicBool,
     /// Bytes that came since the last request began or ended.
     received: AtomicU64,
     /// HTTP/2: heads that came, and requests that began.
@@ -73,9 +93,14 @@ impl Activity {
             opened: Instant::now(),
             working: AtomicUsize::new(0),
             answering: AtomicUsize::new(0),
+            untaken: Untaken::default(),
+            blocked_since: AtomicU64::new(0),
             since: AtomicU64::new(1),
-            // The first request must come as fast as a head must: as if its first byte were here.
-            head_since: AtomicU64::new(u64::from(!http2)),
+            // The first request, or what opens an HTTP/2 connection, must come as fast as a head must: as if its first byte
+            // were here.
+            head_since: AtomicU64::new(1),
+            is_head_late: AtomicBool::new(false),
+            has_spoken: AtomicBool::new(false),
             received: AtomicU64::new(0),
             heads: AtomicU64::new(0),
             begun: AtomicU64::new(0),
@@ -97,25 +122,43 @@ impl Activity {
 
     /// How long the connection has been idle, or has taken nothing of an answer.
     pub(super) fn quiet_for(&self) -> Duration {
-        Duration::from_millis(self.now().saturating_sub(self.since.load(Relaxed)))
+        self.waited(self.since.load(Relaxed), Instant::now())
     }
 
-    /// Whether what it is doing takes longer than it may. A request that is being carried out has limits of its own.
-    pub(super) fn overdue(&self, limits: &TimeLimits) -> bool {
-        if self.is_working() {
-            return false;
-        }
-        if self.answering.load(Relaxed) > 0 {
-            return self.quiet_for() > limits.stall;
-        }
-        if self.http2 && self.received.load(Relaxed) > MANY_BYTES && self.quiet_for() > limits.head
+    /// What it takes longer for at `now` than it may, if anything. A request that is being carried out has limits of its own,
+    /// and hides nothing of what else the connection does.
+    pub(super) fn overdue(&self, limits: &TimeLimits, now: Instant) -> Option<Overdue> {
+        let is_over = |since: u64, limit: Duration| since > 0 && self.waited(since, now) > limit;
+        let untaken = self.untaken.longest().unwrap_or_default();
+        if is_over(untaken, limits.stall) || is_over(self.blocked_since.load(Relaxed), limits.stall)
         {
-            return true;
+            return Some(Overdue::Answer);
         }
-        match self.head_since.load(Relaxed) {
-            0 => self.quiet_for() > limits.idle,
-            since => Duration::from_millis(self.now().saturating_sub(since)) > limits.head,
+        let head_since = self.head_since.load(Relaxed);
+        if is_over(head_since, limits.head) {
+            return Some(Overdue::Head);
         }
+        if head_since > 0 || !self.is_idle() {
+            return None;
+        }
+        let has_many = self.http2 && self.received.load(Relaxed) > MANY_BYTES;
+        let limit = if has_many { limits.head } else { limits.idle };
+        is_over(self.since.load(Relaxed), limit).then_some(Overdue::Idle)
+    }
+
+    /// A head did not come to its end in time, and the connection ends for it.
+    pub(super) fn head_is_late(&self) {
+        self.is_head_late.store(true, Relaxed);
+    }
+
+    /// Whether the connection ends because a head that has begun did not come to its end in time.
+    pub(super) fn has_late_head(&self) -> bool {
+        self.is_head_late.load(Relaxed) && self.has_spoken()
+    }
+
+    /// Whether anything came at all.
+    fn has_spoken(&self) -> bool {
+        self.has_spoken.load(Relaxed)
     }
 
     /// HTTP/2: how many heads came that began no request.
@@ -129,11 +172,32 @@ impl Activity {
         self.is_drained.load(Relaxed)
     }
 
-    fn bytes_arrived(&self, count: usize) {
-        if self.http2 {
-            self.received.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Relaxed);
-        } else if self.head_since.load(Relaxed) == 0 && self.is_idle() {
-            self.head_since.store(self.now(), Relaxed);
+    /// HTTP/1.1: bytes came.
+    fn bytes_arrived(&self) {
+        self.has_spoken.store(true, Relaxed);
+        if self.head_since.load(Relaxed) == 0 && self.is_idle() {
+            self.head_since.store(self.millis(Instant::now()), Relaxed);
+        }
+    }
+
+    /// HTTP/2: bytes came. `is_within` tells whether more must follow soon, and `has_ended` whether something that had begun
+    /// before has come to its end.
+    fn frames_arrived(&self, count: usize, is_within: bool, has_ended: bool, now: Instant) {
+        self.has_spoken.store(true, Relaxed);
+        self.received.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Relaxed);
+        if !is_within {
+            self.head_since.store(0, Relaxed);
+        } else if has_ended || self.head_since.load(Relaxed) == 0 {
+            self.head_since.store(self.millis(now), Relaxed);
+        }
+    }
+
+    /// Bytes were written, or could not be: the peer does not take what is there already.
+    fn wrote(&self, is_blocked: bool, now: impl FnOnce() -> Instant) {
+        let was_blocked = self.blocked_since.load(Relaxed) > 0;
+        if is_blocked != was_blocked {
+            let since = if is_blocked { self.millis(now()) } else { 0 };
+            self.blocked_since.store(since, Relaxed);
         }
     }
 
@@ -141,8 +205,8 @@ impl Activity {
         self.since.store(self.millis(at), Relaxed);
     }
 
-    fn now(&self) -> u64 {
-        self.millis(Instant::now())
+    fn waited(&self, since: u64, now: Instant) -> Duration {
+        Duration::from_millis(self.millis(now).saturating_sub(since))
     }
 
     fn millis(&self, at: Instant) -> u64 {
@@ -154,18 +218,19 @@ impl Activity {
 /// One request, from its head to the last byte of its answer.
 pub(super) struct Busy {
     activity: Arc<Activity>,
-    /// When there was an answer, or a further part of it was asked for: it ends in the same moment as its last part.
-    answering: Option<Instant>,
+    /// When there was an answer, or a further part of it was asked for: it ends in the same moment as its last part. With it,
+    /// its place among the answers that were not taken.
+    answering: Option<(Instant, usize)>,
 }
 
 impl Busy {
     pub(super) fn new(activity: Arc<Activity>, headers: &HeaderMap) -> Self {
         activity.working.fetch_add(1, Relaxed);
-        activity.head_since.store(0, Relaxed);
         activity.received.store(0, Relaxed);
         if activity.http2 {
             activity.begun.fetch_add(1, Relaxed);
         } else {
+            activity.head_since.store(0, Relaxed);
             activity.sent.begin(headers);
         }
         Self { activity, answering: None }
@@ -173,26 +238,37 @@ impl Busy {
 
     /// There is an answer, or the peer has taken some of it: from now on the peer is waited for.
     fn answered(&mut self, now: Instant) {
-        self.activity.touch(now);
-        if self.answering.replace(now).is_none() {
-            self.activity.answering.fetch_add(1, Relaxed);
-            self.activity.working.fetch_sub(1, Relaxed);
-        }
+        let activity = &*self.activity;
+        activity.touch(now);
+        let at = activity.millis(now);
+        let place = if let Some((_, place)) = self.answering {
+            activity.untaken.taken(place, at);
+            place
+        } else {
+            activity.answering.fetch_add(1, Relaxed);
+            activity.working.fetch_sub(1, Relaxed);
+            activity.untaken.begin(at)
+        };
+        self.answering = Some((now, place));
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let now = self.answering.unwrap_or_else(Instant::now);
+        let now = self.answering.map_or_else(Instant::now, |(at, _)| at);
         self.activity.touch(now);
         self.activity.received.store(0, Relaxed);
         if !self.activity.http2 && self.activity.sent.is_ahead() {
             // The head of the next request has begun.
             self.activity.head_since.store(self.activity.millis(now), Relaxed);
         }
-        let Activity { answering, working, .. } = &*self.activity;
-        let count = if self.answering.is_some() { answering } else { working };
-        count.fetch_sub(1, Relaxed);
+        let Activity { answering, working, untaken, .. } = &*self.activity;
+        if let Some((_, place)) = self.answering {
+            untaken.end(place);
+            answering.fetch_sub(1, Relaxed);
+        } else {
+            working.fetch_sub(1, Relaxed);
+        }
     }
 }
 
@@ -250,6 +326,10 @@ impl Watched {
             (Paused::default(), FrameReader::new(), HeadReader::default());
         Self { stream, activity, peer, paused, frames, heads }
     }
+
+    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+        self.activity.wrote(polled.is_pending(), Instant::now);
+    }
 }
 
 impl AsyncRead for Watched {
@@ -264,10 +344,12 @@ impl AsyncRead for Watched {
         let polled = Pin::new(stream).poll_read(cx, buf);
         let bytes = buf.filled().get(before..).unwrap_or_default();
         if polled.is_ready() && !bytes.is_empty() {
-            activity.bytes_arrived(bytes.len());
             if activity.http2 {
                 activity.heads.fetch_add(frames.take(bytes), Relaxed);
+                let (is_within, has_ended) = (frames.is_within(), frames.has_ended());
+                activity.frames_arrived(bytes.len(), is_within, has_ended, Instant::now());
             } else {
+                activity.bytes_arrived();
                 heads.take(bytes, activity.is_idle(), &activity.sent);
             }
         }
@@ -284,7 +366,9 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.wrote(&polled);
+        polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -300,10 +384,15 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.wrote(&polled);
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests;

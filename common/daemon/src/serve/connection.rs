@@ -59,6 +59,9 @@ const MAX_HEADER_LIST: u32 = 72 * 1024;
 /// Why there is a line of a head that became no request. The library does not say which of it was the reason.
 const BROKEN_HEAD: &str = "refused by the HTTP/2 layer: the head breaks its rules or is too large, there are too many \
      streams, or the connection ends";
+/// Why there is a line of a head that did not come to its end. Its status is what it would have been answered with.
+const LATE_HEAD: (u16, &str) =
+    (408, "the head of the request did not arrive in time, and its connection was cut");
 const ENDED_BEFORE: &str = "the connection ended before the request was looked at";
 /// How long, and for how many bytes, a peer that did not speak TLS is listened to after its answer.
 const LINGER: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
@@ -173,6 +176,9 @@ impl Connection {
             refusals.tell(Reason::Malformed, status, &reason);
             // Most often a head has broken the connection: then this was its line.
             refusals.told += 1;
+        }
+        if refusals.activity.has_late_head() {
+            refusals.tell(Reason::HeadTimeout, LATE_HEAD.0, LATE_HEAD.1);
         }
         refusals.tell_heads(ENDED_BEFORE);
     }
@@ -303,11 +309,12 @@ fn malformed(error: &hyper::Error) -> Option<(u16, String)> {
     let reason =
         || error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
     if error.is_parse_too_large() {
-        return Some((431, reason()));
+        // The library has a limit for the target alone, too.
+        let is_target = error.to_string().contains("URI");
+        return Some((if is_target { 414 } else { 431 }, reason()));
     }
     if error.is_parse() {
-        let is_uri = error.to_string().contains("URI");
-        return Some((if is_uri { 414 } else { 400 }, reason()));
+        return Some((400, reason()));
     }
     // A peer that breaks the rules of HTTP/2 is told with a frame, not with a status.
     let http2 = error.source()?.downcast_ref::<h2::Error>()?;

@@ -18,6 +18,17 @@ const END_HEADERS: u8 = 0x4;
 /// How many gaps between the streams of one connection are remembered. Ordinary clients leave none.
 const GAPS: usize = 8;
 
+/// Where in a header block the bytes have come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Block {
+    /// There is none.
+    None,
+    /// Another frame of it must follow.
+    Unfinished,
+    /// The frame whose payload comes is its last one.
+    Last,
+}
+
 /// Where in the frames of one connection the bytes have come to.
 #[derive(Debug)]
 pub(super) struct FrameReader {
@@ -33,6 +44,11 @@ pub(super) struct FrameReader {
     gaps_len: usize,
     /// The header block that is not complete yet begins a stream; it is no trailer.
     begins_stream: bool,
+    /// What opens the connection is here: the preface, and the head of a first frame.
+    is_open: bool,
+    block: Block,
+    /// In the bytes that were taken last, something that had begun came to its end.
+    has_ended: bool,
 }
 
 impl FrameReader {
@@ -45,16 +61,34 @@ impl FrameReader {
             gaps: [(0, 0); GAPS],
             gaps_len: 0,
             begins_stream: false,
+            is_open: false,
+            block: Block::None,
+            has_ended: false,
         }
+    }
+
+    /// Whether the bytes so far end within something that has to come at once: what opens the connection, the head of a
+    /// frame, or a header block.
+    pub(super) const fn is_within(&self) -> bool {
+        !self.is_open || !matches!(self.block, Block::None) || self.partial_len > 0
+    }
+
+    /// Whether anything like that came to its end in the bytes that were taken last.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.has_ended
     }
 
     /// Takes the next bytes, and tells how many heads of requests are complete with them.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> u64 {
         let mut heads = 0;
+        self.has_ended = false;
         loop {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
             bytes = bytes.get(skipped..).unwrap_or_default();
+            if self.skip == 0 && self.block == Block::Last {
+                (self.block, self.has_ended) = (Block::None, true);
+            }
             if bytes.is_empty() {
                 return heads;
             }
@@ -85,6 +119,9 @@ impl FrameReader {
         let [high, middle, low, kind, flags, stream @ ..] = frame;
         let length = u32::from_be_bytes([0, high, middle, low]);
         self.skip = usize::try_from(length).unwrap_or(usize::MAX);
+        self.is_open = true;
+        // A block that goes on in many frames does not end with any of their heads.
+        self.has_ended |= self.block == Block::None;
         match kind {
             HEADERS => {
                 let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
@@ -93,7 +130,9 @@ impl FrameReader {
             CONTINUATION => {}
             _ => return false,
         }
-        let is_complete = self.begins_stream && flags & END_HEADERS != 0;
+        let is_last = flags & END_HEADERS != 0;
+        self.block = if is_last { Block::Last } else { Block::Unfinished };
+        let is_complete = self.begins_stream && is_last;
         self.begins_stream &= !is_complete;
         is_complete
     }
@@ -184,5 +223,32 @@ mod tests {
         let below: Vec<u8> = left_out.iter().map(|stream| stream - 2).collect();
         let heads = (left_out.len() + below.len()) as u64;
         assert_eq!(heads_on(&[left_out, below].concat()), heads);
+    }
+
+    #[test]
+    fn what_has_to_come_at_once_is_known_from_its_first_byte_to_its_last() {
+        let mut frames = FrameReader::new();
+        let mut after = |bytes: &[u8]| {
+            frames.take(bytes);
+            (frames.is_within(), frames.has_ended())
+        };
+        assert_eq!(after(&[HEADERS; PREFACE - 1]), (true, false));
+        assert_eq!(after(&[HEADERS]), (true, false), "the first frame is still to come");
+        assert_eq!(after(&frame(0x4, 0, 0, 6)), (false, true));
+        assert_eq!(after(&[0]), (true, false), "a frame has begun");
+        assert_eq!(after(&frame(0x0, 0, 1, 4)[1..]), (false, true));
+        assert_eq!(after(&frame(0x0, 0, 1, 4)[..12]), (false, true), "a body may take its time");
+        assert_eq!(after(&[0]), (false, false));
+        assert_eq!(after(&frame(HEADERS, 0, 3, 5)), (true, true));
+        for _ in 0..3 {
+            assert_eq!(after(&frame(CONTINUATION, 0, 3, 1)), (true, false), "the same block");
+        }
+        let last = frame(CONTINUATION, END_HEADERS, 3, 2);
+        assert_eq!(after(&last[..10]), (true, false));
+        assert_eq!(after(&last[10..]), (false, true));
+        assert_eq!(after(&frame(HEADERS, END_HEADERS, 5, 0)), (false, true));
+        let next = frame(HEADERS, END_HEADERS, 7, 9);
+        let both = [&next[..], &next[..10]].concat();
+        assert_eq!(after(&both), (true, true), "one ends and one begins");
     }
 }

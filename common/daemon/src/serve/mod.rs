@@ -10,6 +10,7 @@ mod heads;
 mod roster;
 mod server;
 mod signal;
+mod untaken;
 
 pub use app::{Answer, Answers, App, Refused, RefusedWhat};
 pub use server::{ConnectionMetrics, Limits, Listener, MAX_HEAD, Serving};

@@ -21,7 +21,7 @@ use spike_mtls::{
 use time::OffsetDateTime;
 
 use super::{
-    activity::{Activity, TimeLimits},
+    activity::{Activity, Overdue, TimeLimits},
     signal::{Signal, Stage},
 };
 
@@ -158,7 +158,11 @@ impl Roster {
     pub(super) async fn look(&self, limits: &TimeLimits, now: OffsetDateTime) {
         for (checked, entry) in self.seated().into_iter().enumerate() {
             let Some(served) = entry.served.get() else { continue };
-            if served.activity.overdue(limits) || self.is_due(&entry) {
+            let overdue = served.activity.overdue(limits, Instant::now());
+            if overdue == Some(Overdue::Head) {
+                served.activity.head_is_late();
+            }
+            if overdue.is_some() || self.is_due(&entry) {
                 entry.signal.raise(Stage::Cut);
             } else if entry.signal.stage() < Stage::Ending && served.peer.check(now).is_err() {
                 self.end_soon(&entry, LAST_WORDS);

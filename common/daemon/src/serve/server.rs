@@ -271,6 +271,7 @@ pub(super) enum Reason {
     HandshakeFailed,
     PlainHttp,
     Malformed,
+    HeadTimeout,
     RefusedRequest,
 }
 
@@ -283,6 +284,7 @@ impl Reason {
             Self::HandshakeFailed => "handshake_failed",
             Self::PlainHttp => "plain_http",
             Self::Malformed => "malformed",
+            Self::HeadTimeout => "head_timeout",
             Self::RefusedRequest => "refused_request",
         }
     }

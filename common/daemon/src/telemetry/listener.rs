@@ -161,7 +161,7 @@ mod tests {
         let now = Instant::now() + Duration::from_secs(1);
         let open = places.iter().map(|(age, requested)| Place {
             task: tasks.spawn(std::future::pending::<()>()),
-            since: now - Duration::from_millis(*age),
+            since: now.checked_sub(Duration::from_millis(*age)).unwrap(),
             requested: Arc::new(AtomicBool::new(*requested)),
         });
         match gives_way(&open.collect(), now) {

@@ -26,10 +26,14 @@ impl Guest {
 }
 
 fn seat(roster: &Roster, id: &str, class: Class) -> Result<Guest, Over> {
+    seat_over(roster, (id, class), true)
+}
+
+fn seat_over(roster: &Roster, (id, class): (&str, Class), http2: bool) -> Result<Guest, Over> {
     let entry = roster.arrive();
-    let activity = Arc::new(Activity::new(true));
+    let activity = Arc::new(Activity::new(http2));
     let peer = Peer::unverified_of(id, class);
-    let seated = roster.seat(&entry, &peer, &activity, true);
+    let seated = roster.seat(&entry, &peer, &activity, http2);
     // The next one is younger by what the clock can tell.
     let until = Instant::now() + Duration::from_millis(3);
     while Instant::now() < until {
@@ -113,7 +117,9 @@ fn who_leaves_gives_the_place_back() {
 async fn a_connection_that_takes_too_long_is_cut_and_one_that_works_is_not() {
     let none = TimeLimits { head: Duration::ZERO, idle: Duration::ZERO, stall: Duration::ZERO };
     let roster = roster();
-    let (idle, working) = (ordinary(&roster, "a"), ordinary(&roster, "a"));
+    let idle = ordinary(&roster, "a");
+    // A first request over HTTP/1.1: with it the head is here.
+    let working = seat_over(&roster, ("a", Class::Ordinary), false).unwrap();
     let _busy = working.begin_request();
     roster.look(&none, NOON).await;
     assert_eq!((idle.is_cut(), working.is_cut()), (true, false));

@@ -1,0 +1,186 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::{StreamExt, stream};
+use spike_mtls::budget::{Bounds, Budget, Class};
+
+use super::{super::allowance::Denials, *};
+use crate::limit::{DenialLimit, Rate};
+
+const LIMITS: BodyLimits = BodyLimits { bytes: 4, time: Duration::from_mins(1) };
+
+fn budget(all: u64) -> Budget {
+    Budget::new(Bounds { all, each: all, reserve: 0 })
+}
+
+fn allowance(budget: &Budget) -> Allowance {
+    let account = || budget.account(&Arc::from("a"), Class::Ordinary);
+    Allowance {
+        in_flight: account(),
+        memory: account(),
+        held_back: account(),
+        turns: account(),
+        denials: None,
+        ending: Arc::default(),
+    }
+}
+
+fn arriving(body: Body, budget: &Budget) -> Arriving {
+    Arriving::new(body, Arc::new(allowance(budget)))
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, BodyError> {
+    arriving(body, &budget(100)).read(LIMITS).await.map(|held| held.to_vec())
+}
+
+fn parts(parts: impl IntoIterator<Item = &'static str>) -> Body {
+    let parts: Vec<_> = parts.into_iter().map(Ok::<_, std::io::Error>).collect();
+    Body::from_stream(stream::iter(parts))
+}
+
+#[tokio::test]
+async fn a_body_up_to_the_limit_is_read_and_one_byte_more_is_refused() {
+    assert_eq!(read(Body::from("1234")).await.unwrap(), b"1234");
+    assert_eq!(read(parts(["1", "23", "4"])).await.unwrap(), b"1234");
+    assert_eq!(read(Body::from("12345")).await, Err(BodyError::TooLarge { limit: 4 }));
+    assert_eq!(read(parts(["12", "345"])).await, Err(BodyError::TooLarge { limit: 4 }));
+    assert_eq!(read(Body::empty()).await.unwrap(), b"");
+}
+
+#[tokio::test]
+async fn its_memory_is_taken_before_it_comes_and_given_back_with_it() {
+    const LARGE: usize = SMALL + 4;
+    let limits = BodyLimits { bytes: 2 * LARGE, ..LIMITS };
+    let large = || Body::from(vec![b'x'; LARGE]);
+    let without_length = || {
+        let half = Bytes::from(vec![b'x'; LARGE / 2]);
+        Body::from_stream(stream::iter([half.clone(), half].map(Ok::<_, std::io::Error>)))
+    };
+    let budget = budget(LARGE as u64 + 1);
+    for body in [large(), without_length()] {
+        let held = arriving(body, &budget).read(limits).await.unwrap();
+        assert_eq!((held.len(), budget.used()), (LARGE, LARGE as u64));
+        for more in [large(), without_length()] {
+            let second = arriving(more, &budget).read(limits).await;
+            assert_eq!(second.unwrap_err(), BodyError::Over(Over::Own));
+        }
+        assert!(arriving(Body::from("12"), &budget).read(limits).await.is_ok(), "small ones pass");
+        drop(held);
+        assert_eq!(budget.used(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_or_never_comes_is_told_apart() {
+    let broken = stream::iter([Ok("12"), Err(std::io::Error::other("gone"))]);
+    assert_eq!(read(Body::from_stream(broken)).await, Err(BodyError::Broken));
+
+    let silent = || Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+    let hurried = BodyLimits { time: Duration::ZERO, ..LIMITS };
+    let slow = arriving(silent(), &budget(9)).read(hurried).await;
+    assert_eq!(slow.unwrap_err(), BodyError::TooSlow);
+
+    let mut late = arriving(silent(), &budget(9));
+    late.allowance.ending.cancel();
+    assert_eq!(late.read(LIMITS).await.unwrap_err(), BodyError::Ending);
+}
+
+#[tokio::test]
+async fn of_a_peer_that_was_denied_too_often_only_modest_bodies_are_read() {
+    let budget = budget(u64::MAX / 4);
+    let limit = Arc::new(DenialLimit::new(Rate { per_second: 1, burst: 1 }));
+    let denials = Some(Denials { limit, id: Arc::from("a") });
+    let allowance = Arc::new(Allowance { denials, ..allowance(&budget) });
+    let limits = BodyLimits { bytes: 3 * SMALL, ..LIMITS };
+    let read = async |length: usize| {
+        let body = Body::from(vec![b'x'; length]);
+        let mut body = Arriving::new(body, Arc::clone(&allowance));
+        (body.read(limits).await.map(|held| held.len()), body.in_vain())
+    };
+    assert_eq!(read(2 * SMALL).await, (Ok(2 * SMALL), 2 * SMALL));
+    assert_eq!(allowance.denied(2 * SMALL), Ok(()), "one token was there, two are owed");
+    assert!(allowance.over_denials().is_some_and(|after| after > Duration::from_secs(2)));
+    assert_eq!(read(MODEST).await, (Ok(MODEST), MODEST));
+    let (refused, in_vain) = read(MODEST + 1).await;
+    assert!(matches!(refused, Err(BodyError::Unwanted { .. })), "{refused:?}");
+    assert_eq!(in_vain, MODEST + 1);
+}
+
+/// A body of so many pieces of 1 KiB, which does not say its length, and a count of those that were read.
+fn pieces(count: usize) -> (Body, Arc<AtomicUsize>) {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&taken);
+    let piece = Bytes::from_static(&[0; 1024]);
+    let body = stream::iter(0..count).map(move |_| {
+        seen.fetch_add(1, Ordering::Relaxed);
+        Ok::<_, std::io::Error>(piece.clone())
+    });
+    (Body::from_stream(body), taken)
+}
+
+#[tokio::test]
+async fn a_denied_body_without_a_length_is_not_read_on_beyond_the_limit_of_its_sender() {
+    let limit = Arc::new(DenialLimit::new(Rate { per_second: 1, burst: 2 }));
+    let denials = Some(Denials { limit, id: Arc::from("a") });
+    let allowance = Arc::new(Allowance { denials, ..allowance(&budget(100)) });
+    let (body, taken) = pieces(1024);
+    let mut body = Arriving::new(body, Arc::clone(&allowance));
+    assert_eq!(body.deny(), Ok(()));
+    let tasks = TaskTracker::new();
+    body.discard(&tasks);
+    tasks.close();
+    tasks.wait().await;
+    let read = taken.load(Ordering::Relaxed);
+    assert!((16..256).contains(&read), "{read} KiB of 1024 were read");
+    assert!(allowance.over_denials().is_some());
+}
+
+#[tokio::test]
+async fn what_did_not_come_of_a_body_is_not_counted_as_read_in_vain() {
+    let broken = stream::iter([Ok("12"), Err(std::io::Error::other("gone"))]);
+    let mut body = arriving(Body::from_stream(broken), &budget(100));
+    assert_eq!(body.read(LIMITS).await.unwrap_err(), BodyError::Broken);
+    assert_eq!(body.in_vain(), 2);
+    let hurried = BodyLimits { bytes: 100, time: Duration::ZERO };
+    let silent = stream::pending::<Result<http_body::Frame<Bytes>, std::io::Error>>();
+    let long = Body::new(SaysItsLength(http_body_util::StreamBody::new(silent)));
+    let mut late = arriving(long, &budget(100));
+    assert_eq!(late.in_vain(), 50);
+    assert_eq!(late.read(hurried).await.unwrap_err(), BodyError::TooSlow);
+    assert_eq!(late.in_vain(), 0);
+}
+
+/// A body that says that 50 bytes will come.
+struct SaysItsLength<B>(B);
+
+impl<B: http_body::Body + Unpin> http_body::Body for SaysItsLength<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
+        std::pin::Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(50)
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_wants_of_a_body_is_read_to_its_end_but_not_for_ever() {
+    let drained = async |count: usize| {
+        let (body, taken) = pieces(count);
+        let mut body = arriving(body, &budget(100));
+        assert_eq!(body.read(LIMITS).await.unwrap_err(), BodyError::TooLarge { limit: 4 });
+        let tasks = TaskTracker::new();
+        body.discard(&tasks);
+        tasks.close();
+        tasks.wait().await;
+        taken.load(Ordering::Relaxed)
+    };
+    assert_eq!(drained(100).await, 100);
+    let most = DRAINED / 1024;
+    assert!((most..most + 10).contains(&drained(10 * most).await), "and no further");
+}

@@ -1,0 +1,80 @@
+use super::*;
+
+const LIMITS: TimeLimits = TimeLimits {
+    head: Duration::from_secs(10),
+    idle: Duration::from_secs(90),
+    stall: Duration::from_secs(30),
+};
+
+fn http2() -> Arc<Activity> {
+    let activity = Arc::new(Activity::new(true));
+    // The peer has opened the connection as it should.
+    activity.frames_arrived(100, false, true, activity.opened);
+    activity
+}
+
+fn after(activity: &Activity, seconds: u64) -> Instant {
+    activity.opened + Duration::from_secs(seconds)
+}
+
+fn request(activity: &Arc<Activity>) -> Busy {
+    Busy::new(Arc::clone(activity), &HeaderMap::new())
+}
+
+#[test]
+fn a_small_request_does_not_hide_an_answer_that_is_not_taken() {
+    let activity = http2();
+    let mut stalled = request(&activity);
+    stalled.answered(activity.opened);
+    for second in [8, 16, 24] {
+        let mut small = request(&activity);
+        small.answered(after(&activity, second));
+        assert_eq!(activity.overdue(&LIMITS, after(&activity, second)), None);
+    }
+    let working = request(&activity);
+    assert_eq!(activity.overdue(&LIMITS, after(&activity, 31)), Some(Overdue::Answer));
+    stalled.answered(after(&activity, 31));
+    assert_eq!(activity.overdue(&LIMITS, after(&activity, 60)), None, "a part was taken");
+    drop(stalled);
+    assert_eq!(activity.overdue(&LIMITS, after(&activity, 70)), None, "it works");
+    drop(working);
+}
+
+#[test]
+fn bytes_that_nobody_takes_are_overdue_whatever_else_the_peer_asks_for() {
+    let activity = http2();
+    activity.wrote(true, || after(&activity, 1));
+    let _working = request(&activity);
+    activity.wrote(true, || after(&activity, 20));
+    assert_eq!(activity.overdue(&LIMITS, after(&activity, 31)), None);
+    assert_eq!(activity.overdue(&LIMITS, after(&activity, 32)), Some(Overdue::Answer));
+    activity.wrote(false, || after(&activity, 32));
+    assert_eq!(activity.overdue(&LIMITS, after(&activity, 32)), None);
+}
+
+#[test]
+fn a_head_over_http_2_has_its_limit_also_while_other_requests_are_carried_out() {
+    let activity = http2();
+    let _working = request(&activity);
+    activity.frames_arrived(30, true, false, after(&activity, 1));
+    // More of the same head, and another request.
+    activity.frames_arrived(1, true, false, after(&activity, 9));
+    drop(request(&activity));
+    assert_eq!(activity.overdue(&LIMITS, after(&activity, 11)), None);
+    assert_eq!(activity.overdue(&LIMITS, after(&activity, 12)), Some(Overdue::Head));
+    // It ends, and the next one begins in the same bytes.
+    activity.frames_arrived(30, true, true, after(&activity, 12));
+    assert_eq!(activity.overdue(&LIMITS, after(&activity, 22)), None);
+    activity.frames_arrived(30, false, true, after(&activity, 22));
+    assert_eq!(activity.overdue(&LIMITS, after(&activity, 80)), None);
+}
+
+#[test]
+fn a_peer_that_says_nothing_after_its_handshake_is_overdue_as_a_head_is_on_both_protocols() {
+    for http2 in [false, true] {
+        let activity = Activity::new(http2);
+        assert_eq!(activity.overdue(&LIMITS, after(&activity, 9)), None);
+        assert_eq!(activity.overdue(&LIMITS, after(&activity, 11)), Some(Overdue::Head));
+        assert!(!activity.has_spoken());
+    }
+}
