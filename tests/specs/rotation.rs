@@ -110,6 +110,7 @@ async fn an_svid_that_ends_while_the_workload_api_is_away_makes_nexus_not_ready(
     })
     .await?;
     assert!(told.contains("the X.509-SVID expired at 20"), "{told}");
+    assert!(told.contains("on this machine: is the clock right"), "{told}");
     assert_eq!(cluster.metrics().await?.get("spike_svid_outdated"), Some(1.0));
     assert_eq!(cluster.telemetry("/livez").await?.0, 200);
     cluster.workload_api().resume().await?;

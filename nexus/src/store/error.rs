@@ -120,8 +120,13 @@ pub enum StoreError {
         got: String,
     },
     /// The file is truncated or overwritten, or its tables are not those of its schema version.
-    #[error("the store is damaged: {what}")]
+    #[error(
+        "the store at {} is damaged: {what}. Stop Nexus, keep the files, and put back a backup, as docs/operations/store.md \
+         says", path.display()
+    )]
     Damaged {
+        /// The file.
+        path: PathBuf,
         /// What was found.
         what: String,
     },

@@ -7,7 +7,7 @@ use prometheus_client::{
 };
 use spike_mtls::{
     clock,
-    svid::{BundleFault, SvidSource},
+    svid::{BundleFault, SvidSource, SvidStatus},
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -22,15 +22,7 @@ const FAULTS: usize = 5;
 /// serves, and a foreign trust bundle that cannot be used concerns only the peers of its trust domain.
 pub fn check_svid(telemetry: &Telemetry, source: &SvidSource, endpoint: &str) {
     let svid = source.clone();
-    telemetry.health().add("svid", Effect::NotReady, move |now| {
-        let status = svid.status();
-        match status.not_after {
-            _ if status.usable(now) => Ok(()),
-            None => Err("no X.509-SVID yet".to_owned()),
-            Some(end) if end <= now => Err(format!("the X.509-SVID expired at {}", text(end))),
-            Some(_) => Err("the X.509-SVID is not valid yet: is the clock right?".to_owned()),
-        }
-    });
+    telemetry.health().add("svid", Effect::NotReady, move |now| validity(&svid.status(), now));
     let agent = source.clone();
     let endpoint = endpoint.to_owned();
     telemetry.health().add("workload_api", Effect::Degraded, move |_| {
@@ -63,6 +55,28 @@ pub fn check_svid(telemetry: &Telemetry, source: &SvidSource, endpoint: &str) {
     telemetry.register(|registry| registry.register_collector(Box::new(metrics)));
 }
 
+/// Whether the SVID is valid, by the clock of this machine, which may be what is wrong.
+fn validity(status: &SvidStatus, now: OffsetDateTime) -> Result<(), String> {
+    if status.usable(now) {
+        return Ok(());
+    }
+    let (Some(from), Some(end)) = (status.not_before, status.not_after) else {
+        return Err("no X.509-SVID yet".to_owned());
+    };
+    let is_over = end <= now;
+    let (from, until, now) = (text(from), text(end), text(now));
+    Err(if is_over {
+        format!(
+            "the X.509-SVID expired at {until}, was valid from {from}, and it is {now} on this machine: is the clock right, \
+             and does the agent send new SVIDs?"
+        )
+    } else {
+        format!(
+            "the X.509-SVID is valid from {from} until {until}, and it is {now} on this machine: is the clock right?"
+        )
+    })
+}
+
 /// The first few faults, and how many more there are.
 fn told(faults: &[BundleFault]) -> String {
     let first: Vec<String> = faults.iter().take(FAULTS).map(ToString::to_string).collect();
@@ -73,8 +87,9 @@ fn told(faults: &[BundleFault]) -> String {
     first.join("; ") + &more
 }
 
+/// In whole seconds.
 fn text(at: OffsetDateTime) -> String {
-    at.format(&Rfc3339).unwrap_or_default()
+    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
 }
 
 /// The metrics of an identity, read when they are asked for.
@@ -125,5 +140,35 @@ impl Collector for SvidMetrics {
             counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+
+    /// It said when the SVID had expired, and of one that was not valid yet nothing but that.
+    #[test]
+    fn an_svid_out_of_its_time_is_told_with_its_times_and_the_time_of_this_machine() {
+        let at =
+            |seconds: i64| OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(seconds * 1000 + 7);
+        let status =
+            SvidStatus { not_before: Some(at(60)), not_after: Some(at(120)), ..Default::default() };
+        assert_eq!(validity(&status, at(61)), Ok(()));
+        for (now, told) in [(at(0), "1970-01-01T00:00:00Z"), (at(86_400), "1970-01-02T00:00:00Z")] {
+            let reason = validity(&status, now).unwrap_err();
+            for part in [
+                "1970-01-01T00:01:00Z",
+                "1970-01-01T00:02:00Z",
+                &format!("it is {told} on this machine"),
+                "is the clock right",
+            ] {
+                assert!(reason.contains(part), "{part}: {reason}");
+            }
+        }
+        let none = validity(&SvidStatus::default(), at(0)).unwrap_err();
+        assert_eq!(none, "no X.509-SVID yet");
     }
 }

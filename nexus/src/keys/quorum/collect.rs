@@ -109,10 +109,16 @@ fn explain(shares: &[Share], quorum: Quorum) -> String {
         );
     }
     if let Some(order) = reordered(shares, quorum) {
-        let order: Vec<String> = order.iter().map(ToString::to_string).collect();
+        // They come in the order in which the Keepers answered, which says nothing.
+        let mut held: Vec<_> = shares.iter().map(|share| share.index).zip(order).collect();
+        held.sort_unstable();
+        let held: Vec<String> = held
+            .iter()
+            .map(|(keeper, share)| format!("Keeper {keeper} holds share {share}"))
+            .collect();
         return format!(
-            "; they do as shares {}: was the order of SPIKE_NEXUS_KEEPER_PEERS changed?",
-            order.join(", ")
+            "; they do where {}: was the order of SPIKE_NEXUS_KEEPER_PEERS changed?",
+            held.join(", ")
         );
     }
     String::from(
@@ -238,8 +244,26 @@ mod tests {
             })
             .collect();
         let error = Candidates::find(&turned, of).unwrap_err().to_string();
-        assert!(error.contains("as shares 3, 1, 2"), "{error}");
+        let told = "Keeper 1 holds share 3, Keeper 2 holds share 1, Keeper 3 holds share 2";
+        assert!(error.contains(told), "{error}");
         assert!(error.contains("SPIKE_NEXUS_KEEPER_PEERS"), "{error}");
+    }
+
+    /// The numbers were told in the order in which the Keepers had answered, without the Keepers.
+    #[test]
+    fn which_keeper_holds_which_share_is_told_alike_in_whatever_order_they_answered() {
+        let of = quorum(3, 2);
+        let made = shares(&RootKey::generate().unwrap(), of);
+        let held = |keeper: u16, share: usize| Share {
+            index: ShareIndex::new(keeper).unwrap(),
+            value: made[share - 1].value.duplicate(),
+        };
+        for answered in [[1, 2, 3], [3, 1, 2], [2, 1, 3], [3, 2, 1], [2, 3, 1], [1, 3, 2]] {
+            let of_keeper = |keeper: u16| held(keeper, [2, 1, 3][usize::from(keeper) - 1]);
+            let error = Candidates::find(&answered.map(of_keeper), of).unwrap_err().to_string();
+            let told = "Keeper 1 holds share 2, Keeper 2 holds share 1, Keeper 3 holds share 3";
+            assert!(error.contains(told), "{answered:?}: {error}");
+        }
     }
 
     #[test]

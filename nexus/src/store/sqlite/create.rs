@@ -43,7 +43,10 @@ pub(in crate::store) fn sweep(directory: &Path) -> Result<(), StoreError> {
 pub(in crate::store) fn refuse_remains(directory: &Path) -> Result<(), StoreError> {
     match LOGS.iter().find(|log| length(&directory.join(log)).is_none_or(|length| length > 0)) {
         None => Ok(()),
-        Some(log) => Err(StoreError::Damaged { what: format!("{FILE} is gone, its {log} is not") }),
+        Some(log) => Err(StoreError::Damaged {
+            path: directory.join(FILE),
+            what: format!("it is gone, its {log} is not"),
+        }),
     }
 }
 

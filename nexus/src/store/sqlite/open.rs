@@ -119,11 +119,12 @@ impl Connect<'_> {
         self.harden(&connection)?;
         // As long as the key is in doubt, closing must not touch the file either.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        let schema = check_header(&connection, &path).map_err(damaged)?;
+        let is_damaged = |error| damaged(error, &path);
+        let schema = check_header(&connection, &path).map_err(is_damaged)?;
         check_length(&connection, &path)?;
         let (mut ring, mut identity) =
-            self.recognise(&connection, &path, schema).map_err(damaged)?;
-        let found = Position::of(&connection, &identity)?;
+            self.recognise(&connection, &path, schema).map_err(is_damaged)?;
+        let found = Position::of(&connection, &identity).map_err(is_damaged)?;
         let made_now = made.is_some();
         let plan = match made {
             Some(import) => Plan::Settled(import),
@@ -202,7 +203,7 @@ impl Connect<'_> {
         let fresh = Connection::open_in_memory()?;
         fresh.execute_batch(known.sql())?;
         // Exact, so that nobody can slip in a trigger or loosen a table.
-        if let Some(what) = difference(&schema(&fresh)?, &schema(connection)?) {
+        if let Some(what) = difference(path, &schema(&fresh)?, &schema(connection)?) {
             return Err(StoreError::Altered { path: path.to_owned(), what });
         }
         let (root_key, active_key) = match known {
@@ -335,7 +336,8 @@ fn get<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result
 fn refuse_stub(path: &Path) -> Result<(), StoreError> {
     let length = fs::metadata(path).map_err(|source| unusable(path, source))?.len();
     if length < HEADER {
-        return Err(StoreError::Damaged { what: format!("it has only {length} bytes") });
+        let what = format!("it has only {length} bytes");
+        return Err(StoreError::Damaged { path: path.to_owned(), what });
     }
     Ok(())
 }
@@ -347,13 +349,14 @@ fn check_length(connection: &Connection, path: &Path) -> Result<(), StoreError> 
     // With a log beside it, the file may have been left in the middle of a checkpoint.
     let log = fs::metadata(path.with_extension("db-wal")).map_or(0, |log| log.len());
     if log == 0 && length % page.cast_unsigned().max(1) != 0 {
-        return Err(StoreError::Damaged { what: format!("it ends within a page, at {length}") });
+        let what = format!("it ends within a page, at {length}");
+        return Err(StoreError::Damaged { path: path.to_owned(), what });
     }
     Ok(())
 }
 
 /// Says of a file that SQLite finds broken that it is.
-fn damaged(error: StoreError) -> StoreError {
+fn damaged(error: StoreError, path: &Path) -> StoreError {
     match error {
         StoreError::Sqlite(error)
             if matches!(
@@ -361,7 +364,7 @@ fn damaged(error: StoreError) -> StoreError {
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
             ) =>
         {
-            StoreError::Damaged { what: error.to_string() }
+            StoreError::Damaged { path: path.to_owned(), what: error.to_string() }
         }
         other => other,
     }

@@ -30,8 +30,9 @@ pub(in crate::store) fn schema(connection: &Connection) -> rusqlite::Result<Vec<
     rows.filter(|row| !row.as_ref().is_ok_and(of_sqlite)).collect()
 }
 
-/// The first difference, and what to do about it; `None` where there is none.
+/// The first difference of the database at `path`, and what to do about it; `None` where there is none.
 pub(in crate::store) fn difference(
+    path: &Path,
     expected: &[Definition],
     found: &[Definition],
 ) -> Option<String> {
@@ -44,16 +45,16 @@ pub(in crate::store) fn difference(
         // What SQLite makes with a table goes with it.
         let others: Vec<String> = added()
             .filter(|one| &one.1 != name && !one.1.starts_with("sqlite_autoindex_"))
-            .map(|(kind, name, _)| format!("{kind} {name}"))
+            .map(|(kind, name, _)| format!("{kind} {}", shown(name)))
             .collect();
         let others = match others.as_slice() {
             [] => String::new(),
             others => format!(" (nor {})", others.join(", ")),
         };
         return Some(format!(
-            "{kind} {name} is not one of ours{others}: stop what made it, and remove it with `sqlite3 nexus.db 'DROP {} {name}'`, \
-             or put back a copy from before",
-            kind.to_uppercase()
+            "{kind} {} is not one of ours{others}: stop what made it, and remove it{}, or put back a copy from before",
+            shown(name),
+            command(path, kind, name)
         ));
     }
     let missing = expected.iter().find(|one| !found.iter().any(|other| same_name(one, other)));
@@ -64,6 +65,32 @@ pub(in crate::store) fn difference(
     changed.map(|(kind, name, _)| {
         format!("{kind} {name} was changed: put back a copy from before it was")
     })
+}
+
+/// The name as it is where it is plain, and in quotes where it is not: somebody else chose it.
+fn shown(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if name.chars().all(is_plain) { name.to_owned() } else { format!("{name:?}") }
+}
+
+/// How to remove it, for a shell; nothing where a name or a path cannot be written on one line.
+fn command(path: &Path, kind: &str, name: &str) -> String {
+    let Some(file) = path.to_str() else { return String::new() };
+    if [file, name].iter().any(|text| text.chars().any(char::is_control)) {
+        return String::new();
+    }
+    let statement = format!("DROP {} \"{}\"", kind.to_uppercase(), name.replace('"', "\"\""));
+    format!(" with `sqlite3 {} {}`", quoted(file), quoted(&statement))
+}
+
+/// One word of a shell's command.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    if text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// A schema that this program can open.
@@ -95,7 +122,7 @@ pub(in crate::store) fn check_header(
         connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if application == 0 && found == 0 && schema(connection)?.is_empty() {
-        return Err(StoreError::Damaged { what: "it holds nothing at all".to_owned() });
+        return Err(StoreError::Damaged { path, what: "it holds nothing at all".to_owned() });
     }
     match found {
         _ if application != APPLICATION_ID => Err(StoreError::Foreign { path }),
@@ -104,6 +131,6 @@ pub(in crate::store) fn check_header(
         known_later if known_later > SCHEMA_VERSION => {
             Err(StoreError::NewerSchema { path, found, known: SCHEMA_VERSION })
         }
-        _ => Err(StoreError::Damaged { what: format!("there is no schema {found}") }),
+        _ => Err(StoreError::Damaged { path, what: format!("there is no schema {found}") }),
     }
 }

@@ -162,8 +162,7 @@ async fn anything_else_that_somebody_added_is_named_with_what_to_do() {
         // It named an index, which cannot be dropped, and not the table that it belongs to.
         (
             "CREATE TABLE log (id TEXT PRIMARY KEY, at); CREATE INDEX by_time ON log (at)",
-            "table log is not one of ours (nor index by_time): stop what made it, and remove it with `sqlite3 nexus.db \
-             'DROP TABLE log'`",
+            "table log is not one of ours (nor index by_time): stop what made it, and remove it with `sqlite3 ",
         ),
         ("CREATE INDEX mine ON secrets (updated)", "index mine"),
         ("CREATE VIEW seen AS SELECT path FROM secrets", "view seen"),
@@ -186,6 +185,67 @@ async fn anything_else_that_somebody_added_is_named_with_what_to_do() {
     let error = open(home.directory(), &options());
     let error = drop_store(home, error);
     assert!(error.to_string().contains("table imports is missing"), "{error}");
+}
+
+/// What the command that the message names does to the database of `home`. It is run by a shell, in which `sqlite3` shows
+/// its arguments.
+fn do_as_told(home: &Fixture, told: &str) {
+    let command = told.split('`').nth(1).unwrap();
+    let script = format!(r#"sqlite3() {{ printf '%s\n' "$@"; }}; {command}"#);
+    let shell = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+    let shown = String::from_utf8(shell.stdout).unwrap();
+    let [file, statement] = shown.lines().collect::<Vec<_>>()[..] else { panic!("{shown}") };
+    assert_eq!(Path::new(file), home.file());
+    Connection::open(file).unwrap().execute_batch(statement).unwrap();
+}
+
+/// `sqlite3 nexus.db 'DROP TABLE we ird'`: no statement, and no file of that name there.
+#[tokio::test]
+async fn what_is_to_be_run_against_a_foreign_table_can_be_run_whatever_it_is_called() {
+    let parent = tempfile::Builder::new().prefix("it's here ").tempdir().unwrap();
+    for (name, sql) in [
+        ("log", r#"CREATE TABLE "log" (at)"#),
+        ("we ird", r#"CREATE TABLE "we ird" (at)"#),
+        ("order", r#"CREATE TABLE "order" (at)"#),
+        (r#"it's "$HOME""#, r#"CREATE TABLE "it's ""$HOME""" (at)"#),
+        ("$(id)", r#"CREATE VIEW "$(id)" AS SELECT path FROM secrets"#),
+    ] {
+        let directory = tempfile::tempdir_in(parent.path()).unwrap();
+        let home = Home::File(directory.path().to_owned());
+        let store = Store::open(&home, &root_key(1), &options(), NOON).unwrap();
+        store.close().await.unwrap();
+        let home = Fixture { store, directory: Some(directory), options: options() };
+        Connection::open(home.file()).unwrap().execute_batch(sql).unwrap();
+        let told = open(home.directory(), &options()).unwrap_err().to_string();
+        do_as_told(&home, &told);
+        let opened = open(home.directory(), &options());
+        assert!(opened.is_ok(), "{name}: {opened:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_name_that_could_forge_a_line_is_shown_in_quotes_and_without_a_command() {
+    let home = in_file(options());
+    home.store.close().await.unwrap();
+    let sql = "CREATE TABLE \"a\nb\" (at)";
+    Connection::open(home.file()).unwrap().execute_batch(sql).unwrap();
+    let told = open(home.directory(), &options()).unwrap_err().to_string();
+    assert!(told.contains(r#"table "a\nb" is not one of ours"#), "{told}");
+    assert!(!told.contains('\n') && !told.contains("sqlite3"), "{told}");
+}
+
+/// "the store is damaged: it has only 23 bytes": which file, and what now?
+#[test]
+fn a_damaged_store_is_told_with_its_file_and_with_what_to_do() {
+    for bytes in [b"this is no database at all".repeat(99), b"it was cut off".to_vec()] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("nexus.db");
+        fs::write(&file, bytes).unwrap();
+        let told = open(directory.path(), &options()).unwrap_err().to_string();
+        for part in [file.to_str().unwrap(), "put back a backup", "docs/operations/store.md"] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
 }
 
 /// The error of an opening while the store that was closed is still there.
