@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use spike_crypto::Share;
 use tempfile::NamedTempFile;
 
+use crate::context::read_bounded;
 use crate::destination::refuse_dangling;
 use crate::error::Error;
 
@@ -38,29 +39,51 @@ impl RecoveryDirectory {
         &self.0
     }
 
-    /// Writes a file for each share, then removes those of earlier exports.
+    /// Writes a file for each share, and gives back the names of other recovery files that are there.
     ///
-    /// Upstream removes first (cli-config-deploy 10.2 no. 9). Here every new file is on the disk, under a name of its
-    /// own, before the first old one is replaced; a failure up to that point leaves the old ones as they were.
-    pub(crate) fn write(&self, shares: &[Share]) -> Result<(), Error> {
+    /// Upstream removes every earlier file (cli-config-deploy 10.2 no. 9). A file that holds anything else than the share
+    /// of its number may be of an earlier root key, and the only way to the data under it. So nothing is written where one
+    /// would be replaced, and files of other numbers stay.
+    pub(crate) fn write(&self, shares: &[Share]) -> Result<Vec<String>, Error> {
         let fail = |path: &Path| {
             let path = path.to_owned();
             move |error| Error::File { path, error }
         };
-        let mut ready = Vec::with_capacity(shares.len());
+        let place = |share: &Share| self.0.join(format!("{PREFIX}.{}.{EXTENSION}", share.index));
         for share in shares {
-            let place = self.0.join(format!("{PREFIX}.{}.{EXTENSION}", share.index));
-            refuse_other_kinds(&place).map_err(fail(&place))?;
-            let file = self.write_beside(share).map_err(fail(&place))?;
-            ready.push((file, place));
+            refuse_other_kinds(&place(share)).map_err(fail(&place(share)))?;
+        }
+        let mut ready = Vec::with_capacity(shares.len());
+        let mut others = Vec::new();
+        for share in shares {
+            let place = place(share);
+            let found = found(&place, share).map_err(fail(&place))?;
+            if found == Found::Other {
+                others.push(name_of(&place));
+            }
+            ready.push((share, place, found));
+        }
+        if !others.is_empty() {
+            return Err(Error::OtherShares { directory: self.0.clone(), files: others });
         }
         let mut written = Vec::with_capacity(ready.len());
-        for (file, place) in ready {
-            file.persist(&place).map_err(|error| fail(&place)(error.error))?;
-            written.push(place);
+        for (share, place, found) in ready {
+            let file = self.write_beside(share).map_err(fail(&place))?;
+            written.push((file, place, found));
+        }
+        let mut places = Vec::with_capacity(written.len());
+        for (file, place, found) in written {
+            // What has got the name in the meantime is not replaced.
+            let named = if found == Found::Same {
+                file.persist(&place)
+            } else {
+                file.persist_noclobber(&place)
+            };
+            named.map_err(|error| fail(&place)(error.error))?;
+            places.push(place);
         }
         self.sync().map_err(fail(&self.0))?;
-        self.remove_others(&written).map_err(fail(&self.0))
+        self.leftovers(&places).map_err(fail(&self.0))
     }
 
     fn write_beside(&self, share: &Share) -> io::Result<NamedTempFile> {
@@ -75,18 +98,51 @@ impl RecoveryDirectory {
         File::open(&self.0)?.sync_all()
     }
 
-    fn remove_others(&self, written: &[PathBuf]) -> io::Result<()> {
+    /// The names of recovery files that were not written now.
+    fn leftovers(&self, written: &[PathBuf]) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
         for entry in fs::read_dir(&self.0)? {
             let path = entry?.path();
             if is_recovery_file(&path) && !written.contains(&path) {
-                fs::remove_file(&path)?;
+                names.push(name_of(&path));
             }
         }
-        self.sync()
+        names.sort();
+        Ok(names)
     }
 }
 
-/// An earlier file is replaced. A link, a pipe or a directory of that name is somebody else's, and stays.
+/// What stands in the place of a recovery file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    /// The share that is to be written.
+    Same,
+    /// Anything else.
+    Other,
+}
+
+fn found(place: &Path, share: &Share) -> io::Result<Found> {
+    let mut file = match File::open(place) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(error),
+    };
+    let expected = file.metadata()?.len() + 1;
+    let bytes = read_bounded(&mut file, expected)?;
+    let there = std::str::from_utf8(&bytes).ok();
+    let there = there.and_then(|text| Share::from_recovery_text(text).ok());
+    let is_same =
+        there.is_some_and(|there| there.index == share.index && there.value.ct_eq(&share.value));
+    Ok(if is_same { Found::Same } else { Found::Other })
+}
+
+/// The last part of a path.
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// A file of the same share is written anew. A link, a pipe or a directory of that name is somebody else's, and stays.
 fn refuse_other_kinds(place: &Path) -> io::Result<()> {
     match place.symlink_metadata() {
         Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),

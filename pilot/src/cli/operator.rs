@@ -25,8 +25,8 @@ pub(crate) enum OperatorCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Without --out and --stdout the files go to the directory \"recover\" below SPIKE_PILOT_RECOVERY_DIR, or \
-below ~/.spike. Each file is named spike.recovery.<index>.txt and can be read by you alone. Files of an \
-earlier run in the same directory are removed once the new ones are safe.")]
+below ~/.spike. Each file is named spike.recovery.<index>.txt and can be read by you alone. A file of \
+an earlier run is never replaced by another share and never removed: move it away first.")]
 pub(crate) struct RecoverArgs {
     /// Write the files into this directory
     #[arg(long, value_name = "DIR")]

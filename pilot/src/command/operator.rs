@@ -41,8 +41,13 @@ async fn recover(arguments: RecoverArgs, context: &mut Context<'_>) -> Result<()
                 .try_for_each(|share| writeln!(out, "{}", share.to_recovery_text().as_str()))
         });
     };
-    directory.write(&shares)?;
-    context.streams.print(&saved(directory.path()))
+    let others = directory.write(&shares)?;
+    context.streams.print(&saved(directory.path()))?;
+    if !others.is_empty() {
+        context.streams.flush()?;
+        context.streams.complain("warning:", &left_over(&others));
+    }
+    Ok(())
 }
 
 fn directory_for(out: Option<PathBuf>, context: &mut Context<'_>) -> Result<PathBuf, Error> {
@@ -74,6 +79,14 @@ fn shares_of(answer: &RecoverResponse) -> Result<Vec<Share>, Error> {
         Ok(Share { index: ShareIndex::try_from(index).map_err(unusable)?, value })
     };
     answer.shards.iter().map(share).collect()
+}
+
+/// Told of recovery files beside those that were written.
+fn left_over(others: &[String]) -> String {
+    format!(
+        "the directory also holds {}, which SPIKE Nexus has not sent now: they may belong to another root key, so keep them apart from the new ones",
+        others.join(", ")
+    )
 }
 
 fn saved(directory: &Path) -> String {

@@ -88,6 +88,33 @@ fn shares_that_could_not_be_fed_back_are_not_saved() {
     }
 }
 
+// "saved" was told, and the files of the key before were gone.
+#[test]
+fn recover_does_not_replace_the_files_of_an_earlier_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().to_str().unwrap();
+    let read = |index: u8| {
+        std::fs::read_to_string(directory.path().join(format!("spike.recovery.{index}.txt")))
+    };
+    assert_eq!(recover(&recovering(&[(1, 0x11), (2, 0x22)]), &["--out", out]).exit, Exit::Success);
+    let ran = recover(&recovering(&[(1, 0x33), (2, 0x44), (3, 0x55)]), &["--out", out]);
+    insta::assert_snapshot!(ran.to_string().replace(out, "DIR"), @"
+    [1]
+    --
+    Error: the directory DIR holds other shares than SPIKE Nexus has sent now: spike.recovery.1.txt, spike.recovery.2.txt; no recovery file was written or removed
+    hint: they may be of an earlier root key, and the only way to the data under it: move them to a safe place, or choose another directory with --out DIR
+    ");
+    assert_eq!((read(1).unwrap(), read(2).unwrap()), (share(1, "11"), share(2, "22")));
+    assert!(read(3).is_err());
+
+    // Fewer shares than before: those that are left over may be of another key.
+    let ran = recover(&recovering(&[(1, 0x11)]), &["--out", out]);
+    assert!(ran.stdout.contains("saved to the recovery directory"), "{ran}");
+    let told = "warning: the directory also holds spike.recovery.2.txt, which";
+    assert!(ran.stderr.contains(told), "{ran}");
+    assert_eq!(read(2).unwrap(), share(2, "22"));
+}
+
 #[test]
 fn a_directory_that_cannot_be_written_is_found_before_the_shares_leave_nexus() {
     let nexus = recovering(&[(1, 0x11)]);
