@@ -5,9 +5,10 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::process::geteuid;
 use spike_crypto::Share;
 use tempfile::NamedTempFile;
 
@@ -20,23 +21,37 @@ const EXTENSION: &str = "txt";
 
 /// A directory in which files can be created: found out before the shares leave Nexus.
 #[derive(Debug)]
-pub(crate) struct RecoveryDirectory(PathBuf);
+pub(crate) struct RecoveryDirectory {
+    path: PathBuf,
+    /// The directories that were not there before, the deepest first. Those that stay empty are removed at the end.
+    made: Vec<PathBuf>,
+}
 
 impl RecoveryDirectory {
     /// Creates the directory, with all that is missing above it, for its owner alone, and tries whether a file can be
     /// created in it.
     pub(crate) fn prepare(path: &Path) -> Result<Self, Error> {
-        let prepare = || {
-            refuse_dangling(path)?;
+        let fail = |error| Error::File { path: path.to_owned(), error };
+        refuse_dangling(path).map_err(fail)?;
+        let missing = |part: &&Path| !part.as_os_str().is_empty() && !part.exists();
+        let made = path.ancestors().take_while(missing).map(Path::to_owned).collect();
+        let directory = Self { path: path.to_owned(), made };
+        let create = || {
             DirBuilder::new().recursive(true).mode(0o700).create(path)?;
             NamedTempFile::new_in(path)?.close()
         };
-        prepare().map_err(|error| Error::File { path: path.to_owned(), error })?;
-        Ok(Self(path.to_owned()))
+        create().map_err(fail)?;
+        Ok(directory)
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    /// Who else can remove and replace what is in the directory, in words.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        let there = fs::metadata(&self.path).ok()?;
+        doubt(there.uid(), there.mode(), geteuid().as_raw())
     }
 
     /// Writes a file for each share, and gives back the names of other recovery files that are there.
@@ -49,7 +64,7 @@ impl RecoveryDirectory {
             let path = path.to_owned();
             move |error| Error::File { path, error }
         };
-        let place = |share: &Share| self.0.join(format!("{PREFIX}.{}.{EXTENSION}", share.index));
+        let place = |share: &Share| self.path.join(format!("{PREFIX}.{}.{EXTENSION}", share.index));
         for share in shares {
             refuse_other_kinds(&place(share)).map_err(fail(&place(share)))?;
         }
@@ -64,7 +79,7 @@ impl RecoveryDirectory {
             ready.push((share, place, found));
         }
         if !others.is_empty() {
-            return Err(Error::OtherShares { directory: self.0.clone(), files: others });
+            return Err(Error::OtherShares { directory: self.path.clone(), files: others });
         }
         let mut written = Vec::with_capacity(ready.len());
         for (share, place, found) in ready {
@@ -82,12 +97,12 @@ impl RecoveryDirectory {
             named.map_err(|error| fail(&place)(error.error))?;
             places.push(place);
         }
-        self.sync().map_err(fail(&self.0))?;
-        self.leftovers(&places).map_err(fail(&self.0))
+        self.sync().map_err(fail(&self.path))?;
+        self.leftovers(&places).map_err(fail(&self.path))
     }
 
     fn write_beside(&self, share: &Share) -> io::Result<NamedTempFile> {
-        let mut file = NamedTempFile::new_in(&self.0)?;
+        let mut file = NamedTempFile::new_in(&self.path)?;
         file.write_all(share.to_recovery_text().as_bytes())?;
         file.as_file().sync_all()?;
         Ok(file)
@@ -95,13 +110,13 @@ impl RecoveryDirectory {
 
     /// Makes the names as durable as the contents.
     fn sync(&self) -> io::Result<()> {
-        File::open(&self.0)?.sync_all()
+        File::open(&self.path)?.sync_all()
     }
 
     /// The names of recovery files that were not written now.
     fn leftovers(&self, written: &[PathBuf]) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.0)? {
+        for entry in fs::read_dir(&self.path)? {
             let path = entry?.path();
             if is_recovery_file(&path) && !written.contains(&path) {
                 names.push(name_of(&path));
@@ -110,6 +125,23 @@ impl RecoveryDirectory {
         names.sort();
         Ok(names)
     }
+}
+
+impl Drop for RecoveryDirectory {
+    fn drop(&mut self) {
+        // One that holds anything is not removed.
+        self.made.iter().take_while(|path| fs::remove_dir(path).is_ok()).for_each(drop);
+    }
+}
+
+/// Who beside `me` and root can remove and replace what is in a directory with this owner and mode.
+fn doubt(owner: u32, mode: u32, me: u32) -> Option<String> {
+    if owner != me && owner != 0 {
+        return Some(format!("belongs to the user with the number {owner}"));
+    }
+    // In a sticky directory, such as /tmp, only the owner of a file removes it.
+    let others = mode & 0o022 != 0 && mode & 0o1000 == 0;
+    others.then(|| format!("can be written by other users (mode {:04o})", mode & 0o7777))
 }
 
 /// What stands in the place of a recovery file.

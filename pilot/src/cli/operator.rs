@@ -39,11 +39,12 @@ pub(crate) struct RecoverArgs {
 /// Arguments of `operator restore`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without --file the share is asked for at the terminal, unseen, or read from standard input, one or several lines.
+Without --file the share is asked for at the terminal, unseen, or read from standard input, one or several shares.
 
 Examples:
   spike operator restore < spike.recovery.1.txt
   spike operator restore --file spike.recovery.1.txt --file spike.recovery.3.txt
+  cat spike.recovery.1.txt spike.recovery.3.txt | spike operator restore
 
 Several shares are judged as one set: each is sent, and what became of each is told.")]
 pub(crate) struct RestoreArgs {

@@ -29,7 +29,15 @@ async fn recover(arguments: RecoverArgs, context: &mut Context<'_>) -> Result<()
     let directory = if stdout {
         None
     } else {
-        Some(RecoveryDirectory::prepare(&directory_for(out, context)?)?)
+        let directory = RecoveryDirectory::prepare(&directory_for(out, context)?)?;
+        if let Some(doubt) = directory.doubt() {
+            let path = directory.path().display();
+            let text = format!(
+                "the directory {path} {doubt}, who can remove and replace what is in it: choose a directory of your own"
+            );
+            context.streams.complain("warning:", &text);
+        }
+        Some(directory)
     };
     let session = context.nexus(&[Role::PilotRecover]).await?;
     let failed = session.failed(Operation::OperatorRecover, "");
