@@ -4,7 +4,7 @@ mod run;
 mod up;
 mod workload;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
+use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{
     ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
@@ -139,7 +139,8 @@ fn trust_domain(text: &str) -> Result<TrustDomain, String> {
 pub(crate) fn main(environment: &Environment) -> ExitCode {
     let Cli { dir, command, options } = match parse(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => error.exit(),
+        Err(error) if error.use_stderr() || std::io::stdout().is_terminal() => error.exit(),
+        Err(asked_for) => return console::answer_and_end(asked_for.to_string().trim_end()),
     };
     let done = match command {
         None => up::up(dir, &options),

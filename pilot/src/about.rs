@@ -25,7 +25,7 @@ const NO_ROUTE: &str = "this SPIKE Nexus may be one of upstream's, which has no 
 const WRONG_SERVER: &str = "check that SPIKE_NEXUS_API_URL names a SPIKE Nexus";
 const LIST_SECRETS: &str = "`spike secret list` shows all paths";
 const LIST_DELETED: &str = "`spike secret list` shows all paths, deleted ones too; `spike secret undelete` brings a deleted version back";
-const SHOW_VERSIONS: &str = "`spike secret metadata get` shows which versions are deleted";
+const SHOW_VERSIONS: &str = "`spike secret list` shows all paths, deleted ones too; `spike secret metadata get` shows which versions of one are deleted";
 
 /// The row of an operation.
 pub(crate) const fn about(operation: Operation) -> About {

@@ -64,7 +64,7 @@ pub(crate) enum Command {
     /// Encrypt and decrypt with the key of SPIKE Nexus, without storing anything
     #[command(subcommand)]
     Cipher(CipherCommand),
-    /// Take recovery shares out of SPIKE Nexus, and feed them back after a disaster
+    /// Take recovery shares out, feed them back after a disaster, show the status of Nexus
     #[command(subcommand)]
     Operator(OperatorCommand),
     /// Print a completion script for a shell
@@ -81,6 +81,16 @@ pub(crate) enum Command {
     },
     /// Print the version
     Version,
+}
+
+impl Command {
+    /// Whether the output is about this program, and holds no data.
+    pub(crate) const fn says_what_it_is(&self) -> bool {
+        match self {
+            Self::Completion { .. } | Self::Man { .. } | Self::Version => true,
+            Self::Secret(_) | Self::Policy(_) | Self::Cipher(_) | Self::Operator(_) => false,
+        }
+    }
 }
 
 /// How data is printed. The names and letters are upstream's (cli-config-deploy 1.7); case counts.

@@ -117,6 +117,17 @@ pub(crate) enum Error {
     /// The shares that Nexus sent cannot be saved.
     #[error("{0}; no recovery file was written or removed")]
     UselessShares(String),
+    /// A recovery file would be replaced that holds something else.
+    #[error(
+        "the directory {} holds other shares than SPIKE Nexus has sent now: {}; no recovery file was written or removed",
+        directory.display(), .files.join(", ")
+    )]
+    OtherShares {
+        /// The directory.
+        directory: PathBuf,
+        /// The names of the files.
+        files: Vec<String>,
+    },
     /// A text that is no share. Nothing was sent.
     #[error("{origin}: {error}")]
     BadShare {
@@ -229,6 +240,7 @@ impl Error {
             | Self::Tls(_)
             | Self::PolicyExists(_)
             | Self::UselessShares(_)
+            | Self::OtherShares { .. }
             | Self::File { .. }
             | Self::Output(_) => Exit::Failure,
         }

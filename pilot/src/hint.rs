@@ -50,6 +50,9 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
             all
         }
         Error::UselessShares(_) => one("the log of SPIKE Nexus says more"),
+        Error::OtherShares { .. } => one(
+            "they may be of an earlier root key, and the only way to the data under it: move them to a safe place, or choose another directory with --out DIR",
+        ),
         Error::BadShare { .. } => {
             one("a recovery file holds one line, spike:<index>:<64 hex digits>; nothing was sent")
         }

@@ -56,6 +56,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>, mut context: Context<'
         Ok(command) => command,
         Err(refused) => return answer(&refused, &mut context.streams),
     };
+    let says_what_it_is = command.says_what_it_is();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => runtime.block_on(command::run(command, &mut context)),
@@ -63,6 +64,8 @@ fn execute(arguments: impl IntoIterator<Item = OsString>, mut context: Context<'
     };
     match done.and_then(|exit| context.streams.flush().map(|()| exit)) {
         Ok(exit) => exit,
+        // The reader of such a text has read enough; whoever closes a pipe of data has not got all of it.
+        Err(error) if says_what_it_is && error.is_broken_pipe() => Exit::Success,
         Err(error) => report(&error, &mut context.streams),
     }
 }
@@ -79,6 +82,7 @@ fn answer(refused: &clap::Error, streams: &mut Streams) -> Exit {
     if asked_for {
         return match streams.print(&text).and_then(|()| streams.flush()) {
             Ok(()) => Exit::Success,
+            Err(error) if error.is_broken_pipe() => Exit::Success,
             Err(error) => report(&error, streams),
         };
     }

@@ -5,12 +5,14 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::process::geteuid;
 use spike_crypto::Share;
 use tempfile::NamedTempFile;
 
+use crate::context::read_bounded;
 use crate::destination::refuse_dangling;
 use crate::error::Error;
 
@@ -19,52 +21,88 @@ const EXTENSION: &str = "txt";
 
 /// A directory in which files can be created: found out before the shares leave Nexus.
 #[derive(Debug)]
-pub(crate) struct RecoveryDirectory(PathBuf);
+pub(crate) struct RecoveryDirectory {
+    path: PathBuf,
+    /// The directories that were not there before, the deepest first. Those that stay empty are removed at the end.
+    made: Vec<PathBuf>,
+}
 
 impl RecoveryDirectory {
     /// Creates the directory, with all that is missing above it, for its owner alone, and tries whether a file can be
     /// created in it.
     pub(crate) fn prepare(path: &Path) -> Result<Self, Error> {
-        let prepare = || {
-            refuse_dangling(path)?;
+        let fail = |error| Error::File { path: path.to_owned(), error };
+        refuse_dangling(path).map_err(fail)?;
+        let missing = |part: &&Path| !part.as_os_str().is_empty() && !part.exists();
+        let made = path.ancestors().take_while(missing).map(Path::to_owned).collect();
+        let directory = Self { path: path.to_owned(), made };
+        let create = || {
             DirBuilder::new().recursive(true).mode(0o700).create(path)?;
             NamedTempFile::new_in(path)?.close()
         };
-        prepare().map_err(|error| Error::File { path: path.to_owned(), error })?;
-        Ok(Self(path.to_owned()))
+        create().map_err(fail)?;
+        Ok(directory)
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
-    /// Writes a file for each share, then removes those of earlier exports.
+    /// Who else can remove and replace what is in the directory, in words.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        let there = fs::metadata(&self.path).ok()?;
+        doubt(there.uid(), there.mode(), geteuid().as_raw())
+    }
+
+    /// Writes a file for each share, and gives back the names of other recovery files that are there.
     ///
-    /// Upstream removes first (cli-config-deploy 10.2 no. 9). Here every new file is on the disk, under a name of its
-    /// own, before the first old one is replaced; a failure up to that point leaves the old ones as they were.
-    pub(crate) fn write(&self, shares: &[Share]) -> Result<(), Error> {
+    /// Upstream removes every earlier file (cli-config-deploy 10.2 no. 9). A file that holds anything else than the share
+    /// of its number may be of an earlier root key, and the only way to the data under it. So nothing is written where one
+    /// would be replaced, and files of other numbers stay.
+    pub(crate) fn write(&self, shares: &[Share]) -> Result<Vec<String>, Error> {
         let fail = |path: &Path| {
             let path = path.to_owned();
             move |error| Error::File { path, error }
         };
-        let mut ready = Vec::with_capacity(shares.len());
+        let place = |share: &Share| self.path.join(format!("{PREFIX}.{}.{EXTENSION}", share.index));
         for share in shares {
-            let place = self.0.join(format!("{PREFIX}.{}.{EXTENSION}", share.index));
-            refuse_other_kinds(&place).map_err(fail(&place))?;
-            let file = self.write_beside(share).map_err(fail(&place))?;
-            ready.push((file, place));
+            refuse_other_kinds(&place(share)).map_err(fail(&place(share)))?;
+        }
+        let mut ready = Vec::with_capacity(shares.len());
+        let mut others = Vec::new();
+        for share in shares {
+            let place = place(share);
+            let found = found(&place, share).map_err(fail(&place))?;
+            if found == Found::Other {
+                others.push(name_of(&place));
+            }
+            ready.push((share, place, found));
+        }
+        if !others.is_empty() {
+            return Err(Error::OtherShares { directory: self.path.clone(), files: others });
         }
         let mut written = Vec::with_capacity(ready.len());
-        for (file, place) in ready {
-            file.persist(&place).map_err(|error| fail(&place)(error.error))?;
-            written.push(place);
+        for (share, place, found) in ready {
+            let file = self.write_beside(share).map_err(fail(&place))?;
+            written.push((file, place, found));
         }
-        self.sync().map_err(fail(&self.0))?;
-        self.remove_others(&written).map_err(fail(&self.0))
+        let mut places = Vec::with_capacity(written.len());
+        for (file, place, found) in written {
+            // What has got the name in the meantime is not replaced.
+            let named = if found == Found::Same {
+                file.persist(&place)
+            } else {
+                file.persist_noclobber(&place)
+            };
+            named.map_err(|error| fail(&place)(error.error))?;
+            places.push(place);
+        }
+        self.sync().map_err(fail(&self.path))?;
+        self.leftovers(&places).map_err(fail(&self.path))
     }
 
     fn write_beside(&self, share: &Share) -> io::Result<NamedTempFile> {
-        let mut file = NamedTempFile::new_in(&self.0)?;
+        let mut file = NamedTempFile::new_in(&self.path)?;
         file.write_all(share.to_recovery_text().as_bytes())?;
         file.as_file().sync_all()?;
         Ok(file)
@@ -72,21 +110,71 @@ impl RecoveryDirectory {
 
     /// Makes the names as durable as the contents.
     fn sync(&self) -> io::Result<()> {
-        File::open(&self.0)?.sync_all()
+        File::open(&self.path)?.sync_all()
     }
 
-    fn remove_others(&self, written: &[PathBuf]) -> io::Result<()> {
-        for entry in fs::read_dir(&self.0)? {
+    /// The names of recovery files that were not written now.
+    fn leftovers(&self, written: &[PathBuf]) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
             let path = entry?.path();
             if is_recovery_file(&path) && !written.contains(&path) {
-                fs::remove_file(&path)?;
+                names.push(name_of(&path));
             }
         }
-        self.sync()
+        names.sort();
+        Ok(names)
     }
 }
 
-/// An earlier file is replaced. A link, a pipe or a directory of that name is somebody else's, and stays.
+impl Drop for RecoveryDirectory {
+    fn drop(&mut self) {
+        // One that holds anything is not removed.
+        self.made.iter().take_while(|path| fs::remove_dir(path).is_ok()).for_each(drop);
+    }
+}
+
+/// Who beside `me` and root can remove and replace what is in a directory with this owner and mode.
+fn doubt(owner: u32, mode: u32, me: u32) -> Option<String> {
+    if owner != me && owner != 0 {
+        return Some(format!("belongs to the user with the number {owner}"));
+    }
+    // In a sticky directory, such as /tmp, only the owner of a file removes it.
+    let others = mode & 0o022 != 0 && mode & 0o1000 == 0;
+    others.then(|| format!("can be written by other users (mode {:04o})", mode & 0o7777))
+}
+
+/// What stands in the place of a recovery file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    /// The share that is to be written.
+    Same,
+    /// Anything else.
+    Other,
+}
+
+fn found(place: &Path, share: &Share) -> io::Result<Found> {
+    let mut file = match File::open(place) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(error),
+    };
+    let expected = file.metadata()?.len() + 1;
+    let bytes = read_bounded(&mut file, expected)?;
+    let there = std::str::from_utf8(&bytes).ok();
+    let there = there.and_then(|text| Share::from_recovery_text(text).ok());
+    let is_same =
+        there.is_some_and(|there| there.index == share.index && there.value.ct_eq(&share.value));
+    Ok(if is_same { Found::Same } else { Found::Other })
+}
+
+/// The last part of a path.
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// A file of the same share is written anew. A link, a pipe or a directory of that name is somebody else's, and stays.
 fn refuse_other_kinds(place: &Path) -> io::Result<()> {
     match place.symlink_metadata() {
         Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),

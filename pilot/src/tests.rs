@@ -166,7 +166,7 @@ fn what_is_not_there_is_named_with_a_way_to_find_it() {
     [3]
     --
     Error: nothing is deleted there that could be brought back: nope (404 api_not_found, request req-1)
-    hint: `spike secret metadata get` shows which versions are deleted
+    hint: `spike secret list` shows all paths, deleted ones too; `spike secret metadata get` shows which versions of one are deleted
     ");
 }
 
@@ -331,10 +331,26 @@ impl std::io::Write for Gone {
 
 #[test]
 fn a_reader_that_has_gone_is_no_reason_for_noise() {
+    let ran = |arguments: &[&str]| {
+        let stderr = crate::testing::Captured::default();
+        let streams = crate::Streams::new(std::io::empty(), Gone, stderr.clone());
+        let arguments = arguments.iter().map(Into::into);
+        (crate::run(arguments, &Environment::default(), streams), stderr.text())
+    };
+    // It was status 1, unlike that of every other program.
+    for arguments in [
+        ["spike", "version"].as_slice(),
+        &["spike", "--version"],
+        &["spike", "secret", "--help"],
+        &["spike", "man"],
+        &["spike", "completion", "bash"],
+    ] {
+        assert_eq!(ran(arguments), (Exit::Success, String::new()), "{arguments:?}");
+    }
+    let error = crate::error::Error::Output(std::io::ErrorKind::BrokenPipe.into());
     let stderr = crate::testing::Captured::default();
-    let streams = crate::Streams::new(std::io::empty(), Gone, stderr.clone());
-    let arguments = ["spike", "version"].map(Into::into);
-    assert_eq!(crate::run(arguments, &Environment::default(), streams), Exit::Failure);
+    let mut streams = crate::Streams::new(std::io::empty(), Gone, stderr.clone());
+    assert_eq!(crate::report(&error, &mut streams), Exit::Failure, "data was not written");
     assert_eq!(stderr.text(), "");
 }
 

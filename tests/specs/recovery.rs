@@ -177,7 +177,7 @@ async fn files_that_are_brought_together_are_judged_together() -> Result<()> {
     // Somebody fed a share of another key, and went away. Status says so.
     crew.feed(&shares_of_another_key()?[3]).await?;
     let told = crew.status().await?.troubles.join("; ");
-    assert!(told.contains("an operator has fed share 4, of 3 that are needed"), "{told}");
+    assert!(told.contains("an operator has fed share 4, and 3 of one key are needed"), "{told}");
 
     for share in &shares[..2] {
         assert!(!crew.feed_with_more(share, true).await?.restored);

@@ -25,8 +25,8 @@ pub(crate) enum OperatorCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Without --out and --stdout the files go to the directory \"recover\" below SPIKE_PILOT_RECOVERY_DIR, or \
-below ~/.spike. Each file is named spike.recovery.<index>.txt and can be read by you alone. Files of an \
-earlier run in the same directory are removed once the new ones are safe.")]
+below ~/.spike. Each file is named spike.recovery.<index>.txt and can be read by you alone. A file of \
+an earlier run is never replaced by another share and never removed: move it away first.")]
 pub(crate) struct RecoverArgs {
     /// Write the files into this directory
     #[arg(long, value_name = "DIR")]
@@ -39,11 +39,12 @@ pub(crate) struct RecoverArgs {
 /// Arguments of `operator restore`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without --file the share is asked for at the terminal, unseen, or read from standard input, one or several lines.
+Without --file the share is asked for at the terminal, unseen, or read from standard input, one or several shares.
 
 Examples:
   spike operator restore < spike.recovery.1.txt
   spike operator restore --file spike.recovery.1.txt --file spike.recovery.3.txt
+  cat spike.recovery.1.txt spike.recovery.3.txt | spike operator restore
 
 Several shares are judged as one set: each is sent, and what became of each is told.")]
 pub(crate) struct RestoreArgs {

@@ -67,8 +67,17 @@ async fn decrypt(arguments: DecryptArgs, context: &mut Context<'_>) -> Result<()
             let ciphertext = from_base64("--ciphertext", &ciphertext)?.to_vec();
             Ciphertext::Json(DecryptRequest { version, nonce, ciphertext })
         }
-        _ if json => Ciphertext::Json(from_json(&input(file.as_deref(), context)?)?),
-        _ => Ciphertext::Stream(Bytes::from_owner(input(file.as_deref(), context)?)),
+        _ => {
+            let bytes = input(file.as_deref(), context)?;
+            if bytes.is_empty() {
+                return Err(nothing_to_decrypt(file.as_deref()));
+            }
+            if json {
+                Ciphertext::Json(from_json(&bytes)?)
+            } else {
+                Ciphertext::Stream(Bytes::from_owner(bytes))
+            }
+        }
     };
     let destination = destination(out.as_deref(), context).await?;
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
@@ -88,6 +97,17 @@ async fn decrypt(arguments: DecryptArgs, context: &mut Context<'_>) -> Result<()
 enum Ciphertext {
     Stream(Bytes),
     Json(DecryptRequest),
+}
+
+/// There is no empty ciphertext: even that of nothing has a nonce and a tag.
+fn nothing_to_decrypt(file: Option<&Path>) -> Error {
+    match file.filter(|file| *file != Path::new("-")) {
+        None => Error::usage_hint(
+            "standard input is empty, and was to be decrypted",
+            "did the command before the pipe fail?",
+        ),
+        Some(file) => Error::usage(format!("{} is empty, and was to be decrypted", file.display())),
+    }
 }
 
 fn is_stdin(file: Option<&Path>) -> bool {

@@ -29,7 +29,15 @@ async fn recover(arguments: RecoverArgs, context: &mut Context<'_>) -> Result<()
     let directory = if stdout {
         None
     } else {
-        Some(RecoveryDirectory::prepare(&directory_for(out, context)?)?)
+        let directory = RecoveryDirectory::prepare(&directory_for(out, context)?)?;
+        if let Some(doubt) = directory.doubt() {
+            let path = directory.path().display();
+            let text = format!(
+                "the directory {path} {doubt}, who can remove and replace what is in it: choose a directory of your own"
+            );
+            context.streams.complain("warning:", &text);
+        }
+        Some(directory)
     };
     let session = context.nexus(&[Role::PilotRecover]).await?;
     let failed = session.failed(Operation::OperatorRecover, "");
@@ -41,8 +49,13 @@ async fn recover(arguments: RecoverArgs, context: &mut Context<'_>) -> Result<()
                 .try_for_each(|share| writeln!(out, "{}", share.to_recovery_text().as_str()))
         });
     };
-    directory.write(&shares)?;
-    context.streams.print(&saved(directory.path()))
+    let others = directory.write(&shares)?;
+    context.streams.print(&saved(directory.path()))?;
+    if !others.is_empty() {
+        context.streams.flush()?;
+        context.streams.complain("warning:", &left_over(&others));
+    }
+    Ok(())
 }
 
 fn directory_for(out: Option<PathBuf>, context: &mut Context<'_>) -> Result<PathBuf, Error> {
@@ -74,6 +87,14 @@ fn shares_of(answer: &RecoverResponse) -> Result<Vec<Share>, Error> {
         Ok(Share { index: ShareIndex::try_from(index).map_err(unusable)?, value })
     };
     answer.shards.iter().map(share).collect()
+}
+
+/// Told of recovery files beside those that were written.
+fn left_over(others: &[String]) -> String {
+    format!(
+        "the directory also holds {}, which SPIKE Nexus has not sent now: they may belong to another root key, so keep them apart from the new ones",
+        others.join(", ")
+    )
 }
 
 fn saved(directory: &Path) -> String {

@@ -16,6 +16,7 @@ use std::path::Path;
 use spike_domain::Role;
 use spike_wire::{
     LintFinding, Operation, Policy, PolicyListRequest, PolicyNameRequest, PolicyPutRequest,
+    parse_timestamp,
 };
 
 use super::read_input;
@@ -24,6 +25,7 @@ use crate::context::{Context, Session};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Node, human, write_json, write_yaml};
+use document::{Policies, Times};
 use listing::Listed;
 
 /// Told of a file with fields that are not applied.
@@ -76,15 +78,18 @@ async fn create(fields: PolicyFields, yes: bool, context: &mut Context<'_>) -> R
 async fn apply(arguments: PolicyApplyArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let PolicyApplyArgs { file, fields, dry_run, format, yes } = arguments;
     let reads_input = file.as_deref() == Some(Path::new("-"));
-    let requests = match (file, fields) {
-        (Some(file), _) => requests_of(&file, context)?,
-        (None, Some(fields)) => vec![request_of(fields)?],
+    let Policies { requests, times } = match (file, fields) {
+        (Some(file), _) => policies_of(&file, context)?,
+        (None, Some(fields)) => Policies { requests: vec![request_of(fields)?], times: Vec::new() },
         (None, None) => return Err(Error::usage("neither a file nor a policy was given")),
     };
     if !dry_run && !administrators::confirm(&requests, yes, reads_input, context)? {
         return context.streams.print("Operation canceled.\n");
     }
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    if has_other_times(&session, &times).await {
+        context.streams.complain("note:", TIMES);
+    }
     if dry_run {
         return preview::show(&session, &requests, format, context).await;
     }
@@ -176,13 +181,28 @@ fn request_of(fields: PolicyFields) -> Result<PolicyPutRequest, Error> {
 }
 
 /// Every policy of a file, all of them sound.
-fn requests_of(file: &Path, context: &mut Context<'_>) -> Result<Vec<PolicyPutRequest>, Error> {
+fn policies_of(file: &Path, context: &mut Context<'_>) -> Result<Policies, Error> {
     let bytes = read_input(file, context)?;
-    let policies = document::read(&bytes).map_err(|error| error.in_file(file))?;
-    if policies.names_times {
-        context.streams.complain("note:", TIMES);
+    document::read(&bytes).map_err(|error| error.in_file(file))
+}
+
+/// Whether any of these times is one that the stored policy never had. A file that was printed before the last change has
+/// an earlier `updatedAt`, and nobody meant anything by it.
+async fn has_other_times(session: &Session, times: &[(String, Times)]) -> bool {
+    for (name, Times { created, updated }) in times {
+        let Ok(Some(stored)) = find(session, name).await else { return true };
+        let created = created
+            .as_deref()
+            .is_some_and(|text| parse_timestamp(text).is_none_or(|time| time != stored.created_at));
+        let updated = updated.as_deref().is_some_and(|text| {
+            parse_timestamp(text)
+                .is_none_or(|time| time < stored.created_at || time > stored.updated_at)
+        });
+        if created || updated {
+            return true;
+        }
     }
-    Ok(policies.requests)
+    false
 }
 
 async fn put(session: &Session, request: &PolicyPutRequest) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use spike_wire::{
 use crate::cli::{
     Format, MetadataCommand, SecretCommand, SecretGetArgs, SecretListArgs, SecretPutArgs, Versions,
 };
-use crate::context::Context;
+use crate::context::{Context, Session};
 use crate::error::Error;
 use crate::output::{Name, Node, human, write_json, write_yaml};
 use listing::Listed;
@@ -125,7 +125,8 @@ async fn delete(
     let request = SecretVersionsRequest { path, versions };
     let failed = session.failed(Operation::SecretDelete, &request.path);
     session.nexus.delete_secret(&request).await.map_err(failed)?;
-    context.streams.print("OK\n")
+    context.streams.print("OK\n")?;
+    tell_of_no_versions(&session, request, context).await
 }
 
 async fn undelete(
@@ -139,7 +140,34 @@ async fn undelete(
     let request = SecretVersionsRequest { path, versions };
     let failed = session.failed(Operation::SecretUndelete, &request.path);
     session.nexus.undelete_secret(&request).await.map_err(failed)?;
-    context.streams.print("OK\n")
+    context.streams.print("OK\n")?;
+    tell_of_no_versions(&session, request, context).await
+}
+
+/// Warns of versions that were named and are not there: SPIKE Nexus passes over them, as upstream's does. What it does not
+/// tell now is no error of a command that is done.
+async fn tell_of_no_versions(
+    session: &Session,
+    request: SecretVersionsRequest,
+    context: &mut Context<'_>,
+) -> Result<(), Error> {
+    let SecretVersionsRequest { path, versions: mut named } = request;
+    named.retain(|version| *version != 0);
+    if named.is_empty() {
+        return Ok(());
+    }
+    let question = SecretMetadataRequest { path, version: 0, include_deleted: true };
+    let Ok(answer) = session.nexus.any_secret_metadata(&question).await else { return Ok(()) };
+    named.retain(|version| !answer.versions.contains_key(version));
+    if named.is_empty() || answer.versions.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<String> = named.iter().map(ToString::to_string).collect();
+    let text =
+        format!("{} has no version {}: nothing was changed there", question.path, named.join(", "));
+    context.streams.flush()?;
+    context.streams.complain("warning:", &text);
+    Ok(())
 }
 
 /// The empty list is what brings the highest deleted version back. Upstream sends 0 for it, which stands for the

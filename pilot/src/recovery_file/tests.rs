@@ -37,15 +37,16 @@ fn a_file_holds_the_text_of_its_share_and_nothing_else() {
 fn missing_directories_are_made_for_their_owner_alone() {
     let directory = tempfile::tempdir().unwrap();
     let deep = directory.path().join("a/b");
-    RecoveryDirectory::prepare(&deep).unwrap();
+    let _kept = RecoveryDirectory::prepare(&deep).unwrap();
     for path in [&deep, &directory.path().join("a")] {
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700);
     }
     assert!(contents(&deep).is_empty());
 }
 
+// They were removed, and with them shares of an earlier root key.
 #[test]
-fn files_of_an_earlier_export_go_and_other_files_stay() {
+fn recovery_files_of_other_numbers_stay_and_are_told() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     for name in
@@ -53,11 +54,42 @@ fn files_of_an_earlier_export_go_and_other_files_stay() {
     {
         fs::write(path.join(name), name).unwrap();
     }
-    RecoveryDirectory::prepare(path).unwrap().write(&shares(1, &[1, 2])).unwrap();
-    let names: Vec<String> = contents(path).into_keys().collect();
-    let expected =
-        ["notes.txt", "spike.recovery.1.gpg", "spike.recovery.1.txt", "spike.recovery.2.txt"];
-    assert_eq!(names, expected);
+    let others = RecoveryDirectory::prepare(path).unwrap().write(&shares(1, &[1, 2])).unwrap();
+    assert_eq!(others, ["spike.recovery.9.txt", "spike.recovery.old.txt"]);
+    let there = contents(path);
+    assert_eq!(there.len(), 6, "{there:?}");
+    assert_eq!(there["spike.recovery.9.txt"], "spike.recovery.9.txt");
+}
+
+// They were replaced, and with them the only way to the data of the key before went.
+#[test]
+fn recovery_files_of_another_key_are_not_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let recovery = RecoveryDirectory::prepare(path).unwrap();
+    recovery.write(&shares(1, &[1, 2, 3])).unwrap();
+    fs::remove_file(path.join("spike.recovery.1.txt")).unwrap();
+    fs::write(path.join("spike.recovery.3.txt"), "").unwrap();
+    let before = contents(path);
+    let error = recovery.write(&shares(2, &[1, 2, 3])).unwrap_err().to_string();
+    let told = "sent now: spike.recovery.2.txt, spike.recovery.3.txt; no recovery file was written";
+    assert!(error.contains(told), "{error}");
+    assert_eq!(contents(path), before);
+}
+
+#[test]
+fn recovery_files_of_the_same_shares_are_written_again_for_their_owner_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let recovery = RecoveryDirectory::prepare(path).unwrap();
+    recovery.write(&shares(1, &[1, 2])).unwrap();
+    let before = contents(path);
+    let first = path.join("spike.recovery.1.txt");
+    fs::write(&first, format!("{}\n", before["spike.recovery.1.txt"])).unwrap();
+    fs::set_permissions(&first, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(recovery.write(&shares(1, &[1, 2])).unwrap(), [""; 0]);
+    assert_eq!(contents(path), before);
+    assert_eq!(fs::metadata(&first).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
@@ -85,6 +117,44 @@ fn old_files_survive_when_the_directory_goes_away_in_between() {
     fs::rename(&here, &moved).unwrap();
     assert!(recovery.write(&shares(2, &[1])).is_err());
     assert_eq!(contents(&moved), before);
+}
+
+// Empty directories were left behind.
+#[test]
+fn directories_that_were_made_and_stay_empty_are_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    fs::create_dir(path("empty")).unwrap();
+    for name in ["a/b/c", "empty", "empty/d"] {
+        drop(RecoveryDirectory::prepare(&path(name)).unwrap());
+    }
+    assert!(!path("a").exists());
+    assert!(path("empty").exists() && contents(&path("empty")).is_empty());
+    fs::write(path("file"), "").unwrap();
+    assert!(RecoveryDirectory::prepare(&path("file/e")).is_err());
+    RecoveryDirectory::prepare(&path("a/b")).unwrap().write(&shares(1, &[1])).unwrap();
+    assert_eq!(contents(&path("a/b")).len(), 1);
+}
+
+// Nothing was said.
+#[test]
+fn a_directory_in_which_others_can_replace_files_is_told() {
+    for (owner, mode, told) in [
+        (7, 0o40700, None),
+        (0, 0o41777, None),
+        (0, 0o40755, None),
+        (8, 0o40700, Some("belongs to the user with the number 8")),
+        (8, 0o41777, Some("belongs to the user with the number 8")),
+        (7, 0o40777, Some("can be written by other users (mode 0777)")),
+        (0, 0o40770, Some("can be written by other users (mode 0770)")),
+    ] {
+        assert_eq!(doubt(owner, mode, 7).as_deref(), told, "{owner} {mode:o}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let prepared = RecoveryDirectory::prepare(directory.path()).unwrap();
+    assert_eq!(prepared.doubt(), None);
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(prepared.doubt().as_deref(), Some("can be written by other users (mode 0777)"));
 }
 
 #[test]

@@ -92,7 +92,8 @@ impl Restoration {
         let fed = indexes(&collected);
         let needed = self.quorum.threshold();
         (!fed.is_empty()).then(|| {
-            format!("a restore is under way: an operator has fed share {fed}, of {needed} that are needed")
+            let shares = if collected.len() == 1 { "share" } else { "shares" };
+            format!("a restore is under way: an operator has fed {shares} {fed}, and {needed} of one key are needed")
         })
     }
 

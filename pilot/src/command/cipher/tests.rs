@@ -88,6 +88,27 @@ fn a_pipe_that_brings_nothing_is_not_encrypted_unless_that_is_meant() {
     assert_eq!(nexus.run(&["cipher", "encrypt", "-f", &empty]).stdout, "\x01twelve bytes");
 }
 
+// It was sent, and told as damaged, with status 1.
+#[test]
+fn a_pipe_or_a_file_that_brings_nothing_is_not_sent_to_be_decrypted() {
+    let nexus = FakeNexus::start(reversing);
+    let directory = tempfile::tempdir().unwrap();
+    let empty = directory.path().join("empty").display().to_string();
+    std::fs::write(&empty, "").unwrap();
+    for (arguments, what) in [
+        (&["cipher", "decrypt"][..], "standard input"),
+        (&["cipher", "decrypt", "-f", "-"], "standard input"),
+        (&["cipher", "decrypt", "--json"], "standard input"),
+        (&["cipher", "decrypt", "-f", &empty], empty.as_str()),
+    ] {
+        let ran = nexus.run_with(arguments, "");
+        assert_eq!((ran.exit, ran.stdout.as_str()), (Exit::Usage, ""));
+        let told = format!("Error: {what} is empty, and was to be decrypted");
+        assert!(ran.stderr.starts_with(&told), "{ran}");
+    }
+    assert_eq!(nexus.asked(), []);
+}
+
 #[test]
 fn a_file_appears_whole_and_for_its_owner_alone() {
     let nexus = FakeNexus::start(reversing);

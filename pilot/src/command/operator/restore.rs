@@ -31,13 +31,16 @@ enum Verdict {
 struct Set<'s> {
     each: Vec<(&'s (String, Share), Verdict)>,
     progress: RestoreResponse,
+    /// Whether SPIKE Nexus judged all that it had, and its answer was an error. What became of the shares that it had kept
+    /// is in its words only: it keeps them, or puts them aside.
+    judged: bool,
 }
 
 pub(super) async fn run(arguments: RestoreArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let shares = shares::read(&arguments.files, context)?;
     let session = context.nexus(&[Role::PilotRestore]).await?;
     let each = shares.iter().map(|share| (share, Verdict::NotSent)).collect();
-    let mut set = Set { each, progress: RestoreResponse::default() };
+    let mut set = Set { each, progress: RestoreResponse::default(), judged: false };
     if let Err(error) = set.send(&session).await {
         return Err(set.failed(error));
     }
@@ -70,7 +73,9 @@ impl Set<'_> {
         for (position, (share, verdict)) in self.each.iter_mut().enumerate() {
             let was_restored = self.progress.restored;
             let more = position < last && !was_restored;
-            match feed(session, share, more, &mut self.progress).await {
+            let fed = feed(session, share, more, &mut self.progress).await;
+            self.judged = !more && !matches!(fed, Ok(Verdict::Kept | Verdict::OfTheKey));
+            match fed {
                 Ok(answered) => *verdict = answered,
                 Err(_) if was_restored => return Ok(()),
                 Err(error) => return Err(error),
@@ -111,6 +116,7 @@ impl Set<'_> {
         let line = |(share, verdict): &(&(String, Share), Verdict)| {
             let what = match verdict {
                 Verdict::NotSent => return None,
+                Verdict::Kept if self.judged => "judged with the others, see the error".to_owned(),
                 Verdict::Kept => "kept until enough shares are there".to_owned(),
                 Verdict::OfTheKey => "belongs to the root key".to_owned(),
                 Verdict::Refused(error) => format!("refused: {}", reason(error)),

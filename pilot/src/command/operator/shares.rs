@@ -16,7 +16,10 @@ pub(super) fn read(
 ) -> Result<Vec<(String, Share)>, Error> {
     let mut shares = Vec::new();
     if files.is_empty() && context.streams.stdin_is_terminal() {
-        shares.push(parse("the terminal", &ask(context)?)?);
+        let typed = ask(context)?;
+        for share in shares_in(&typed) {
+            shares.push(parse("the terminal", share)?);
+        }
     } else if files.is_empty() {
         shares.extend(lines("standard input", &read_stdin(context)?)?);
     }
@@ -27,20 +30,36 @@ pub(super) fn read(
     Ok(shares)
 }
 
-/// A recovery file is one line; a pipe may bring several.
+/// A recovery file is one share; a pipe may bring several, a line for each, or joined.
 fn lines(origin: &str, bytes: &[u8]) -> Result<Vec<(String, Share)>, Error> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return Err(Error::usage(format!("{origin} is not a recovery share: it is not text")));
     };
-    let filled: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    match filled.as_slice() {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let each: Vec<&str> = lines.iter().flat_map(|line| shares_in(line)).collect();
+    let kind = if each.len() == lines.len() { "line" } else { "share" };
+    match each.as_slice() {
         [] => Err(Error::usage(format!("there is no recovery share in {origin}"))),
         [line] => Ok(vec![parse(origin, line)?]),
         several => (1..)
             .zip(several)
-            .map(|(number, line)| parse(&format!("{origin}, line {number}"), line))
+            .map(|(number, share)| parse(&format!("{origin}, {kind} {number}"), share))
             .collect(),
     }
+}
+
+/// The shares of one line. Recovery files end without a newline, so that `cat` joins them. No part of a share is the word
+/// with which the next one begins.
+fn shares_in(line: &str) -> Vec<&str> {
+    let begins = line.match_indices("spike:").map(|(at, _)| at).filter(|at| *at > 0);
+    let mut shares = Vec::new();
+    let mut begin = 0;
+    for end in begins.chain([line.len()]) {
+        // Only what stands before the first share can be blank.
+        shares.extend(line.get(begin..end).filter(|share| begin > 0 || !share.trim().is_empty()));
+        begin = end;
+    }
+    if shares.is_empty() { vec![line] } else { shares }
 }
 
 fn parse(origin: &str, line: &str) -> Result<(String, Share), Error> {

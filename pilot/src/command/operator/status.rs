@@ -37,7 +37,12 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
     writeln!(out, "Backend     : {}", one_line(&status.backend))?;
     writeln!(out, "Root key    : {}", one_line(status.root_key.as_deref().unwrap_or("none")))?;
     writeln!(out, "Data key    : {}", status.data_key.map_or_else(unknown, |key| key.to_string()))?;
-    writeln!(out, "Shares      : {} ({} rebuild the key)", status.shares, status.threshold)?;
+    if status.shares == 0 {
+        let backend = one_line(&status.backend);
+        writeln!(out, "Shares      : none: the {backend} backend has no root key to share")?;
+    } else {
+        writeln!(out, "Shares      : {} ({} rebuild the key)", status.shares, status.threshold)?;
+    }
     if let Some(margin) = status.margin {
         writeln!(out, "Margin      : {}", margin_in_words(margin))?;
     } else if status.sealed && status.shares > 0 {
@@ -213,6 +218,16 @@ mod tests {
         Keeper 2    : unreachable, https://keeper-2:8443, since 2026-07-25T20:02:04Z, last asked 2026-07-25T20:03:05Z, 2 times in a row: \u{1b}[2Jconnection refused
         --
         ");
+    }
+
+    // It was "0 (0 rebuild the key)".
+    #[test]
+    fn a_backend_without_a_root_key_has_no_shares() {
+        let memory = StatusResponse { backend: "memory".to_owned(), ..Default::default() };
+        let nexus = FakeNexus::start(move |_, _| (200, memory.encode()));
+        let shown = nexus.run(&["operator", "status"]).stdout;
+        let told = "\nShares      : none: the memory backend has no root key to share\n";
+        assert!(shown.contains(told), "{shown}");
     }
 
     #[test]

@@ -88,6 +88,49 @@ fn shares_that_could_not_be_fed_back_are_not_saved() {
     }
 }
 
+// "saved" was told, and the files of the key before were gone.
+#[test]
+fn recover_does_not_replace_the_files_of_an_earlier_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().to_str().unwrap();
+    let read = |index: u8| {
+        std::fs::read_to_string(directory.path().join(format!("spike.recovery.{index}.txt")))
+    };
+    assert_eq!(recover(&recovering(&[(1, 0x11), (2, 0x22)]), &["--out", out]).exit, Exit::Success);
+    let ran = recover(&recovering(&[(1, 0x33), (2, 0x44), (3, 0x55)]), &["--out", out]);
+    insta::assert_snapshot!(ran.to_string().replace(out, "DIR"), @"
+    [1]
+    --
+    Error: the directory DIR holds other shares than SPIKE Nexus has sent now: spike.recovery.1.txt, spike.recovery.2.txt; no recovery file was written or removed
+    hint: they may be of an earlier root key, and the only way to the data under it: move them to a safe place, or choose another directory with --out DIR
+    ");
+    assert_eq!((read(1).unwrap(), read(2).unwrap()), (share(1, "11"), share(2, "22")));
+    assert!(read(3).is_err());
+
+    // Fewer shares than before: those that are left over may be of another key.
+    let ran = recover(&recovering(&[(1, 0x11)]), &["--out", out]);
+    assert!(ran.stdout.contains("saved to the recovery directory"), "{ran}");
+    let told = "warning: the directory also holds spike.recovery.2.txt, which";
+    assert!(ran.stderr.contains(told), "{ran}");
+    assert_eq!(read(2).unwrap(), share(2, "22"));
+}
+
+#[test]
+fn recover_that_fails_leaves_no_directory_and_one_that_others_can_write_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let deep = directory.path().join("new/recovery");
+    let nexus = FakeNexus::start(|operation, _| error(operation, ErrorCode::ApiInternalError));
+    let ran = recover(&nexus, &["--out", deep.to_str().unwrap()]);
+    assert_eq!(ran.exit, Exit::Failure);
+    assert!(!directory.path().join("new").exists());
+
+    let open = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(directory.path(), open).unwrap();
+    let ran = recover(&recovering(&[(1, 0x11)]), &["--out", directory.path().to_str().unwrap()]);
+    assert_eq!(ran.exit, Exit::Success);
+    assert!(ran.stderr.contains("can be written by other users (mode 0777), who can"), "{ran}");
+}
+
 #[test]
 fn a_directory_that_cannot_be_written_is_found_before_the_shares_leave_nexus() {
     let nexus = recovering(&[(1, 0x11)]);
@@ -196,9 +239,29 @@ fn of_a_set_that_does_not_bring_the_key_back_each_share_is_told() {
     [1]
     --
     Error: SPIKE Nexus refused the request to feed back the recovery share from standard input, line 2 (number 3): share 3 is of another key (400 api_bad_request, request req-1)
-    hint: standard input, line 1 (number 1): kept until enough shares are there
+    hint: standard input, line 1 (number 1): judged with the others, see the error
     note: upstream says of this: Failed to communicate with SPIKE Nexus
     ");
+}
+
+#[test]
+fn a_share_is_told_as_kept_where_the_next_one_did_not_arrive_and_where_only_an_earlier_one_was_refused()
+ {
+    let answered = std::sync::atomic::AtomicU32::new(0);
+    let nexus = FakeNexus::start(move |operation, _| {
+        match answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => (200, RestoreResponse { collected: 1, remaining: 1, restored: false }.encode()),
+            _ => error(operation, ErrorCode::ApiInternalError),
+        }
+    });
+    let three = format!("{}\n{}\n{}\n", share(1, "11"), share(2, "22"), share(4, "44"));
+    let ran = restore(&nexus, &[], &three);
+    assert!(ran.stderr.contains("(number 1): kept until enough shares are there"), "{ran}");
+
+    let lines = format!("{}\n{}\n", share(3, "66"), share(1, "11"));
+    let ran = restore(&restoring(), &[], &lines);
+    assert_eq!(ran.exit, Exit::Failure);
+    assert!(ran.stderr.contains("(number 1): kept until enough shares are there"), "{ran}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use serde_saphyr::options::DuplicateKeyPolicy;
 use spike_wire::PolicyPutRequest;
 
 use self::fields::Document;
+pub(super) use self::fields::Times;
 use super::rules;
 use crate::error::Error;
 
@@ -42,8 +43,8 @@ impl FileError {
 pub(super) struct Policies {
     /// Each of them sound, and each name once.
     pub(super) requests: Vec<PolicyPutRequest>,
-    /// Whether the file has times, which are Nexus's to set.
-    pub(super) names_times: bool,
+    /// The times that the file has, with the names of their policies.
+    pub(super) times: Vec<(String, Times)>,
 }
 
 /// All policies of a file, each of them sound and each name once.
@@ -74,7 +75,7 @@ fn read_with(
         return Err(plain("there is no policy in it"));
     }
     let several = documents.len() > 1;
-    let names_times = documents.iter().any(Document::names_times);
+    let mut all_times = Vec::new();
     let mut seen = HashSet::new();
     let mut requests = Vec::with_capacity(documents.len());
     for (number, document) in (1..).zip(documents) {
@@ -82,14 +83,18 @@ fn read_with(
             let problem = format!("policy {number}: {}", error.problem);
             if several { FileError { problem, ..error } } else { error }
         };
+        let times = document.times().clone();
         let request = document.request().map_err(place)?;
         check(&request).map_err(place)?;
         if !seen.insert(request.name.clone()) {
             return Err(place(plain("an earlier policy has the same name")));
         }
+        if times != Times::default() {
+            all_times.push((request.name.clone(), times));
+        }
         requests.push(request);
     }
-    Ok(Policies { requests, names_times })
+    Ok(Policies { requests, times: all_times })
 }
 
 /// The place, and the reason where it is one of syntax; the library's own text would quote the file.

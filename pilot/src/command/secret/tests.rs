@@ -173,7 +173,10 @@ fn put_sends_values_from_the_argument_a_file_and_standard_input() {
 
 #[test]
 fn delete_sends_just_the_versions_that_were_named() {
-    let versions = |arguments: &[&str]| body_of(arguments, "").0;
+    let versions = |arguments: &[&str]| {
+        // What follows is the question which versions there are.
+        body_of(arguments, "").0.split('|').next().map(str::to_owned).unwrap()
+    };
     assert_eq!(versions(&["secret", "delete", "a"]), r#"{"path":"a","versions":[0]}"#);
     assert_eq!(
         versions(&["secret", "delete", "a", "-v", " 1, 2"]),
@@ -181,10 +184,43 @@ fn delete_sends_just_the_versions_that_were_named() {
     );
 }
 
+// It was "OK", and nothing more.
+#[test]
+fn a_version_that_is_not_there_is_told_after_a_delete_and_an_undelete() {
+    let created_time = datetime!(2026-07-25 20:02:04 UTC);
+    let known = move |number| {
+        (number, VersionMetadata { created_time, version: number, deleted_time: None })
+    };
+    let nexus = FakeNexus::start(move |operation, _| match operation {
+        Operation::SecretMetadata => {
+            let metadata = SecretMetadata {
+                current_version: 3,
+                oldest_version: 2,
+                created_time,
+                updated_time: created_time,
+                max_versions: 2,
+            };
+            let versions = [2, 3].map(known).into();
+            (200, SecretMetadataResponse { versions, metadata }.encode())
+        }
+        _ => (200, EmptyResponse.encode()),
+    });
+    for command in ["delete", "undelete"] {
+        let ran = nexus.run(&["secret", command, "a", "-v", "0,1,2,99"]);
+        assert_eq!((ran.exit, ran.stdout.as_str()), (Exit::Success, "OK\n"));
+        assert_eq!(ran.stderr, "warning: a has no version 1, 99: nothing was changed there\n");
+        let ran = nexus.run(&["secret", command, "a", "-v", "0,2,3"]);
+        assert_eq!((ran.exit, ran.stderr.as_str()), (Exit::Success, ""));
+    }
+}
+
 #[test]
 fn undelete_without_versions_sends_none_and_so_does_version_0() {
     // cli-config-deploy 10.2 no. 1: [0] would mean the current version, which is not deleted.
-    let versions = |arguments: &[&str]| body_of(arguments, "").0;
+    let versions = |arguments: &[&str]| {
+        // What follows is the question which versions there are.
+        body_of(arguments, "").0.split('|').next().map(str::to_owned).unwrap()
+    };
     assert_eq!(versions(&["secret", "undelete", "a"]), r#"{"path":"a","versions":[]}"#);
     assert_eq!(versions(&["secret", "undelete", "a", "-v", "0"]), r#"{"path":"a","versions":[]}"#);
     assert_eq!(

@@ -41,6 +41,23 @@ fn the_same_share_twice_is_no_harm_but_two_values_for_one_number_are() {
     insta::assert_snapshot!(from_stdin(&differing).unwrap_err(), @"standard input, line 1 and standard input, line 2 hold different shares with the number 1");
 }
 
+// Recovery files have no final newline, and `cat` of several was refused.
+#[test]
+fn files_that_cat_has_joined_are_as_many_shares() {
+    let joined =
+        format!("{}{}\n {}{}", share(2, "22"), share(3, "33"), share(4, "44"), share(5, "55"));
+    let numbers = |text: &str| {
+        from_stdin(text)
+            .map(|shares| shares.into_iter().map(|(_, number)| number).collect::<Vec<_>>())
+    };
+    assert_eq!(numbers(&joined), Ok(vec![2, 3, 4, 5]));
+    let cut = format!("{}{}", &share(2, "22")[..60], share(3, "33"));
+    insta::assert_snapshot!(from_stdin(&cut).unwrap_err(), @"standard input, share 1: the share value has 52 characters: expected 64 hex digits");
+    let stray = format!("{}{}x", share(2, "22"), share(3, "33"));
+    assert!(from_stdin(&stray).unwrap_err().starts_with("standard input, share 2: "));
+    assert!(from_stdin(&format!("x{}", share(2, "22"))).is_err());
+}
+
 #[test]
 fn nothing_at_all_is_no_share() {
     insta::assert_snapshot!(from_stdin(" \n\n").unwrap_err(), @"there is no recovery share in standard input");

@@ -21,8 +21,17 @@ pub(super) struct Document {
     spiffeid_pattern: Field<String>,
     path_pattern: Field<String>,
     permissions: Field<Permissions>,
-    names_times: bool,
+    times: Times,
     wrong: Option<FileError>,
+}
+
+/// The times of a document, as they are written there. Nobody but Nexus sets them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::command::policy) struct Times {
+    /// `createdAt`.
+    pub(in crate::command::policy) created: Option<String>,
+    /// `updatedAt`.
+    pub(in crate::command::policy) updated: Option<String>,
 }
 
 /// The words of a policy. Neither order nor repetition means anything, so that two lists in another order are the same.
@@ -83,9 +92,9 @@ impl Document {
         })
     }
 
-    /// Whether it has the times that `policy get` prints, and that nobody but Nexus sets.
-    pub(super) const fn names_times(&self) -> bool {
-        self.names_times
+    /// The times that `policy get` prints.
+    pub(super) const fn times(&self) -> &Times {
+        &self.times
     }
 
     /// `policy get` prints the name twice, and upstream's prints an empty `id`.
@@ -117,9 +126,12 @@ impl Document {
             }
             "pathpattern" => self.path_pattern.take(place, map.next_value()?),
             "permissions" => self.permissions.take(place, map.next_value()?),
-            "createdat" | "updatedat" => {
-                map.next_value::<IgnoredAny>()?;
-                self.names_times = true;
+            "createdat" => {
+                self.times.created = time(map)?;
+                Ok(())
+            }
+            "updatedat" => {
+                self.times.updated = time(map)?;
                 Ok(())
             }
             // Upstream's `policy get` prints these, always empty.
@@ -137,6 +149,15 @@ impl Document {
         }
         Ok(())
     }
+}
+
+/// A time as it is written; something else that is no time is text too.
+fn time<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<String>, A::Error> {
+    Ok(match map.next_value()? {
+        serde_json::Value::Null => None,
+        serde_json::Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    })
 }
 
 impl<T: PartialEq> Field<T> {

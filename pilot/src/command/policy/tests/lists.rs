@@ -181,6 +181,15 @@ fn whatever_of_a_printed_policy_is_edited_is_applied_or_refused_or_told() {
         let apply = |edited: &str| nexus.run_with(&["policy", "apply", "-f", "-"], edited);
         let told = apply(&printed);
         assert_eq!(told.exit, Exit::Success, "{told}");
+        // It was told of every printed policy, whether anybody had changed a time or not.
+        assert_eq!(told.stderr, "");
+        for field in ["createdAt", "updatedAt"] {
+            let (before, after) = printed.split_once(field).unwrap();
+            let told = apply(&format!("{before}{field}{}", after.replacen("2026-", "2036-", 1)));
+            assert_eq!(told.exit, Exit::Success, "{told}");
+            assert!(told.stderr.contains("those of the file are not applied"), "{told}");
+        }
+        let told = apply(&printed.replace("acme-db", &format!("copy-{format}")));
         assert!(told.stderr.contains("those of the file are not applied"), "{told}");
         for (from, to) in [("^spiffe", "^spiffe://other|spiffe"), ("^tenants", "tenants")] {
             assert!(printed.contains(from), "{printed}");
