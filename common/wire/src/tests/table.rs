@@ -1,5 +1,5 @@
 //! The table of operations, as reviewers and readers see it. Both texts are made from it, and a test holds them:
-//! `UPDATE_DOCS=1 cargo test -p spike-common --lib wire` writes them anew.
+//! `UPDATE_DOCS=1 cargo test -p spike-wire` writes them anew.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -118,14 +118,14 @@ fn holds(path: &Path, made: &str) {
         std::fs::write(path, made).unwrap();
     }
     let written = std::fs::read_to_string(path).unwrap();
-    let how = "write it anew: UPDATE_DOCS=1 cargo test -p spike-common --lib wire";
+    let how = "write it anew: UPDATE_DOCS=1 cargo test -p spike-wire";
     assert!(written == made, "{} is not what the table says; {how}", path.display());
 }
 
 #[test]
 fn the_golden_table_says_what_the_table_of_operations_says() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    holds(&here.join("src/wire/tests/operations.golden"), &golden());
+    holds(&here.join("src/tests/operations.golden"), &golden());
 }
 
 #[test]
