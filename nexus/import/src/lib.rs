@@ -17,6 +17,7 @@
 mod cell;
 mod error;
 mod files;
+mod opened;
 mod policies;
 mod recognise;
 mod report;

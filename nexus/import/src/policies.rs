@@ -5,10 +5,10 @@ use rusqlite::Row;
 
 use crate::cell::{self, Opener, UNSALTED};
 use crate::error::ImportError;
+use crate::opened::Opened;
 use crate::recognise::PolicyForm;
 use crate::report::{ImportReport, Reason};
 use crate::rows::{Policy, Sink, UnixNanos};
-use crate::source::Source;
 
 const POLICIES: &str = "policies";
 
@@ -18,7 +18,7 @@ pub(crate) const ENCRYPTED_CELLS: &str = "SELECT nonce, encrypted_spiffe_id_patt
 
 /// Takes in every policy; of several with one name, the one that changed last.
 pub(crate) fn import<S: Sink>(
-    source: &Source,
+    source: &Opened,
     sink: &mut S,
     report: &mut ImportReport,
 ) -> Result<(), S::Error> {
@@ -89,7 +89,7 @@ struct Text {
     permissions: Vec<String>,
 }
 
-fn text(row: &Row<'_>, source: &Source) -> Result<Text, Reason> {
+fn text(row: &Row<'_>, source: &Opened) -> Result<Text, Reason> {
     let cell = |column| row.get_ref(column).map_err(|_no_column| Reason::Content);
     // One nonce for three cells (F13): we only read it.
     let opener = Opener::new(&source.cipher, cell(0)?)?;
@@ -102,7 +102,7 @@ fn text(row: &Row<'_>, source: &Source) -> Result<Text, Reason> {
     })
 }
 
-fn refuse_all(source: &Source, report: &mut ImportReport) -> Result<(), ImportError> {
+fn refuse_all(source: &Opened, report: &mut ImportReport) -> Result<(), ImportError> {
     let fault = |error| source.fault(&error);
     let mut statement =
         source.copy.connection.prepare("SELECT name FROM policies ORDER BY name").map_err(fault)?;

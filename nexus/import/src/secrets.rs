@@ -7,10 +7,10 @@ use rusqlite::{Row, Statement};
 use zeroize::Zeroizing;
 
 use crate::cell::{self, Opener, Salt, UNSALTED};
+use crate::opened::Opened;
 use crate::recognise::MetadataForm;
 use crate::report::{ImportReport, Reason};
 use crate::rows::{Secret, Sink, UnixNanos, Version};
-use crate::source::Source;
 
 const METADATA: &str = "secret_metadata";
 const SECRETS: &str = "secrets";
@@ -52,7 +52,7 @@ struct Versions {
 
 /// Takes in every path with its versions. Holds one value at a time.
 pub(crate) fn import<S: Sink>(
-    source: &Source,
+    source: &Opened,
     sink: &mut S,
     default_limit: NonZeroU32,
     report: &mut ImportReport,
@@ -97,7 +97,7 @@ pub(crate) fn import<S: Sink>(
 
 /// Where paths come from and go to.
 struct Intake<'a, S> {
-    source: &'a Source,
+    source: &'a Opened,
     sink: &'a mut S,
     default_limit: NonZeroU32,
     report: &'a mut ImportReport,
@@ -224,7 +224,7 @@ impl<S: Sink> Intake<'_, S> {
     }
 }
 
-fn metadata(row: &Row<'_>, source: &Source) -> Result<Metadata, Reason> {
+fn metadata(row: &Row<'_>, source: &Opened) -> Result<Metadata, Reason> {
     let cell = |column| row.get_ref(column).map_err(|_no_column| Reason::Content);
     match source.form.metadata {
         MetadataForm::Encrypted => {
