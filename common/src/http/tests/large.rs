@@ -5,11 +5,14 @@ use futures_util::{StreamExt, stream};
 use super::*;
 
 /// Memory that all parts of a head share, as they do when HTTP/2 has read it.
-struct HeadMemory(String, Arc<()>);
+struct HeadMemory {
+    text: String,
+    _held: Arc<()>,
+}
 
 impl AsRef<[u8]> for HeadMemory {
     fn as_ref(&self) -> &[u8] {
-        self.0.as_bytes()
+        self.text.as_bytes()
     }
 }
 
@@ -17,8 +20,8 @@ impl AsRef<[u8]> for HeadMemory {
 async fn a_long_query_is_not_held_for_as_long_as_its_request_takes() {
     let daemon = Daemon::unlimited();
     let (held, query) = (Arc::new(()), format!("action=get&x={}", "x".repeat(60_000)));
-    let memory = HeadMemory(format!("/change?{query}"), Arc::clone(&held));
-    let memory = Bytes::from_owner(memory);
+    let text = format!("/change?{query}");
+    let memory = Bytes::from_owner(HeadMemory { text, _held: Arc::clone(&held) });
     let host = HeaderValue::from_maybe_shared(memory.slice(1..7)).unwrap();
     let uri = Uri::from_maybe_shared(memory).unwrap();
     let mut answer = send(&daemon, Request::post(uri).header(header::HOST, host));
