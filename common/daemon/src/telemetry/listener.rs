@@ -158,10 +158,11 @@ mod tests {
     /// Which of these gives way, or after how long one does. Each is so many milliseconds old, and its request has come or not.
     fn way(places: &[(u64, bool)]) -> Result<usize, Duration> {
         let mut tasks = JoinSet::new();
-        let now = Instant::now() + Duration::from_secs(1);
+        let opened = Instant::now();
+        let now = opened + Duration::from_secs(1);
         let open = places.iter().map(|(age, requested)| Place {
             task: tasks.spawn(std::future::pending::<()>()),
-            since: now.checked_sub(Duration::from_millis(*age)).unwrap(),
+            since: opened + Duration::from_millis(1000 - age),
             requested: Arc::new(AtomicBool::new(*requested)),
         });
         match gives_way(&open.collect(), now) {

@@ -20,8 +20,8 @@ impl AsRef<[u8]> for HeadMemory {
 async fn a_long_query_is_not_held_for_as_long_as_its_request_takes() {
     let daemon = Daemon::unlimited();
     let (held, query) = (Arc::new(()), format!("action=get&x={}", "x".repeat(60_000)));
-    let memory = HeadMemory { text: format!("/change?{query}"), _held: Arc::clone(&held) };
-    let memory = Bytes::from_owner(memory);
+    let text = format!("/change?{query}");
+    let memory = Bytes::from_owner(HeadMemory { text, _held: Arc::clone(&held) });
     let host = HeaderValue::from_maybe_shared(memory.slice(1..7)).unwrap();
     let uri = Uri::from_maybe_shared(memory).unwrap();
     let mut answer = send(&daemon, Request::post(uri).header(header::HOST, host));
@@ -40,7 +40,7 @@ async fn a_long_query_is_not_held_for_as_long_as_its_request_takes() {
 #[tokio::test]
 async fn of_a_peer_that_has_to_wait_two_large_bodies_are_read_to_their_ends_so_that_it_reads_its_answer()
  {
-    const PIECE: usize = 64 * 1024;
+    const PIECE: usize = 16 * 1024;
     let daemon = Daemon::unlimited();
     let peer = Peer::unverified("spiffe://a/b");
     let read = Arc::new(AtomicUsize::new(0));
@@ -53,7 +53,7 @@ async fn of_a_peer_that_has_to_wait_two_large_bodies_are_read_to_their_ends_so_t
         let request = post(target).body(Body::from_stream(body)).unwrap();
         app(&daemon).connect(peer.clone())(request).await.status().as_u16()
     };
-    assert_eq!(send("/denied", 4).await, 401);
+    assert_eq!(send("/denied", 16).await, 401);
     read.store(0, Ordering::Relaxed);
     let answers = tokio::join!(send("/", 10), send("/", 10), send("/", 10));
     assert_eq!(answers, (429, 429, 429));
