@@ -25,7 +25,7 @@ fn hidden() -> String {
 async fn answers(connection: &mut Connection) -> Vec<u16> {
     let mut statuses = Vec::new();
     let more = std::time::Duration::from_secs(1);
-    while let Ok(Ok(answer)) = tokio::time::timeout(more, connection.answer()).await {
+    while let Ok(Ok(answer)) = timeout(more, connection.answer()).await {
         statuses.push(answer.status);
     }
     statuses
@@ -154,7 +154,8 @@ async fn a_head_that_does_not_end_is_cut_off_over_http_2_too_and_has_its_line() 
         Frame::new(kind::HEADERS, 0, stream, field).encode()
     };
     let mut cut_short = Http2Peer::connect(&dialer, Manners::GOOD).await?;
-    cut_short.send_bytes(&begin(cut_short.new_stream())).await?;
+    let stream = cut_short.new_stream();
+    cut_short.send_bytes(&begin(stream)).await?;
     let mut drips = Http2Peer::connect(&dialer, Manners::GOOD).await?;
     let stream = drips.new_stream();
     drips.send_bytes(&begin(stream)).await?;
