@@ -61,22 +61,20 @@ enum Plaintext {
 
 async fn decrypt(arguments: DecryptArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let DecryptArgs { file, out, json, version, nonce, ciphertext, algorithm: _ } = arguments;
-    let ciphertext = match (version, nonce, ciphertext) {
-        (Some(version), Some(nonce), Some(ciphertext)) => {
-            let nonce = from_base64("--nonce", &nonce)?.to_vec();
-            let ciphertext = from_base64("--ciphertext", &ciphertext)?.to_vec();
-            Ciphertext::Json(DecryptRequest { version, nonce, ciphertext })
+    let fields = (version, nonce, ciphertext);
+    let ciphertext = if let (Some(version), Some(nonce), Some(ciphertext)) = fields {
+        let nonce = from_base64("--nonce", &nonce)?.to_vec();
+        let ciphertext = from_base64("--ciphertext", &ciphertext)?.to_vec();
+        Ciphertext::Json(DecryptRequest { version, nonce, ciphertext })
+    } else {
+        let bytes = input(file.as_deref(), context)?;
+        if bytes.is_empty() {
+            return Err(nothing_to_decrypt(file.as_deref()));
         }
-        _ => {
-            let bytes = input(file.as_deref(), context)?;
-            if bytes.is_empty() {
-                return Err(nothing_to_decrypt(file.as_deref()));
-            }
-            if json {
-                Ciphertext::Json(from_json(&bytes)?)
-            } else {
-                Ciphertext::Stream(Bytes::from_owner(bytes))
-            }
+        if json {
+            Ciphertext::Json(from_json(&bytes)?)
+        } else {
+            Ciphertext::Stream(Bytes::from_owner(bytes))
         }
     };
     let destination = destination(out.as_deref(), context).await?;
