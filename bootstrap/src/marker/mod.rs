@@ -114,12 +114,8 @@ impl Marker {
 
     /// Why nothing will be remembered although there is a place where it should be.
     pub(crate) fn trouble(&self) -> Option<&str> {
-        match self {
-            #[cfg(feature = "kubernetes")]
-            Self::ConfigMap(_) => None,
-            Self::File(_) => None,
-            Self::Nowhere(trouble) => trouble.as_deref(),
-        }
+        let Self::Nowhere(trouble) = self else { return None };
+        trouble.as_deref()
     }
 
     /// Whether the work was done before. A file that cannot be read may say so; others may know more.
