@@ -52,45 +52,49 @@ pub(crate) fn decide(
     }
     let mut found = survey.findings();
     found.extend(completed.map(ToString::to_string));
-    let next =
-        if forced { aside(survey, is_live) } else { mend(survey, completed.is_some(), threshold) };
+    let next = if forced { aside(survey, is_live) } else { mend(survey, completed, threshold) };
     Err(Error::WouldReplace { found, next })
 }
 
-/// What a person who wants another key puts aside first.
+/// What a person who wants another key does first, in the order in which it is done.
 fn aside(survey: &Survey, is_live: bool) -> String {
     let mut steps = Vec::new();
-    if survey.is_stopped() {
-        steps.push(
-            "start Nexus, which stays sealed as long as no Keeper holds a share, and says what lies in its data directory"
-                .to_owned(),
-        );
-    }
-    if is_live {
-        steps.push("stop Nexus".to_owned());
-    }
-    if survey.found_data() {
-        let directory = survey.directory().unwrap_or_else(|| "the data directory".to_owned());
-        steps.push(format!(
-            "stop Nexus and move {directory} away, whose data only the key opens that it was written under"
-        ));
-    }
+    let directory = survey.directory().unwrap_or_else(|| "its data directory".to_owned());
     let filled: Vec<String> = survey.filled().map(ToString::to_string).collect();
+    let only = "which only the key opens that it was written under";
+    if survey.found_data() {
+        steps.push(format!("stop Nexus and move {directory} away, with the data in it, {only}"));
+    } else if is_live {
+        steps.push(format!("stop Nexus and move {directory} away, if it has data, {only}"));
+    } else if survey.is_stopped() && !filled.is_empty() {
+        steps.push(format!("move the data directory of Nexus away, if it has data, {only}"));
+    }
+    let is_down = !steps.is_empty() || survey.is_stopped();
     if !filled.is_empty() {
         let filled = filled.join(", ");
         steps.push(format!(
             "restart {filled}, which lets go of what may be the last copy of a share"
         ));
+    } else if is_live {
+        steps.push("restart every Keeper that holds a share".to_owned());
     }
+    if is_down {
+        steps.push(
+            "start Nexus, which stays sealed as long as no Keeper holds a share, and says what lies in its data directory"
+                .to_owned(),
+        );
+    }
+    steps.push("run this again".to_owned());
+    let steps: Vec<String> =
+        (1..).zip(steps).map(|(number, step)| format!("\n  {number}. {step}")).collect();
     format!(
-        "SPIKE_BOOTSTRAP_FORCE makes another key once nothing is left that it would take the place of: {}; then run this \
-         again, with Nexus sealed",
-        steps.join("; ")
+        "SPIKE_BOOTSTRAP_FORCE makes another key once nothing is left that it would take the place of:{}",
+        steps.concat()
     )
 }
 
 /// What a person does who expected no key there.
-fn mend(survey: &Survey, completed: bool, threshold: u16) -> String {
+fn mend(survey: &Survey, completed: Option<&Completion>, threshold: u16) -> String {
     let mut words = String::new();
     if survey.is_stopped() {
         words.push_str("start Nexus. ");
@@ -106,13 +110,19 @@ fn mend(survey: &Survey, completed: bool, threshold: u16) -> String {
              restart): `spike operator restore` brings the key back, with the recovery files",
         );
     }
-    if !survey.found_data() && !completed {
+    if !survey.found_data() && completed.is_none() {
         words.push_str(
             ". Is the data directory of Nexus the right one, and mounted? With data elsewhere these shares are its key. \
              Only if they are left from a Bootstrap that did not come to its end, so that nothing was written under \
              their key: restart those Keepers and run this again",
         );
     } else if !survey.found_something() {
+        if let Some(place) = completed.filter(|it| it.is_unreadable()).and_then(Completion::place) {
+            words.push_str(". Only if no root key was ever made here: remove ");
+            words.push_str(place);
+            words.push_str(" and run this again");
+            return words;
+        }
         words.push_str(
             ". Only where nothing is to be kept, as after setting up anew: SPIKE_BOOTSTRAP_FORCE=true makes another key",
         );
@@ -201,6 +211,44 @@ mod tests {
         let data = told(sealed(DataKind::Ours), &[Slot::Empty]);
         assert!(data.contains("move /var/lib/spike away"), "{data}");
         assert!(!data.contains("restart"), "{data}");
+    }
+
+    /// It said neither to move the data away first nor to start Nexus again.
+    #[test]
+    fn who_forces_it_on_a_live_nexus_is_told_every_step_in_its_order() {
+        let found = survey(NexusState::HoldsKey, &[Slot::Filled, Slot::Filled]);
+        let error = decide(true, None, &found, 2).unwrap_err();
+        let hint = error.hint().unwrap();
+        let steps = [
+            "1. stop Nexus and move its data directory away",
+            "2. restart Keeper 1 at https://keeper-1, Keeper 2 at",
+            "3. start Nexus, which stays sealed",
+            "4. run this again",
+        ];
+        let places: Vec<_> = steps.iter().map(|step| hint.find(step)).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{hint}");
+        // Sealed and without data it runs already.
+        let found = survey(sealed(DataKind::None), &[Slot::Filled, Slot::Empty]);
+        let error = decide(true, None, &found, 2).unwrap_err();
+        assert!(!error.hint().unwrap().contains("start Nexus"), "{error:?}");
+    }
+
+    /// The run ended without having asked anybody, and named no step.
+    #[test]
+    fn a_marker_that_cannot_be_read_is_decided_by_what_nexus_and_the_keepers_say() {
+        let unreadable = Completion::unreadable("it is no marker".to_owned());
+        let decided = |nexus, slot| decide(false, Some(&unreadable), &survey(nexus, &[slot]), 1);
+        assert_eq!(decided(NexusState::HoldsKey, Slot::Filled).unwrap(), Decision::KeyIsLive);
+        for (nexus, slot) in [
+            (sealed(DataKind::None), Slot::Empty),
+            (sealed(DataKind::Ours), Slot::Empty),
+            (sealed(DataKind::None), Slot::Filled),
+        ] {
+            let error = decided(nexus, slot).unwrap_err();
+            assert_eq!(error.exit(), Exit::KeyExists);
+            assert!(error.to_string().contains("it is no marker"), "{error}");
+            assert!(error.hint().unwrap().contains("spike operator restore"), "{error:?}");
+        }
     }
 
     /// Bootstrap made a key that nobody could prove, and that the data refused when Nexus was started.

@@ -141,7 +141,8 @@ impl Error {
                 "check SPIFFE_ENDPOINT_SOCKET, the registration entry, and SPIKE_TRUST_ROOT_BOOTSTRAP"
             }
             Self::Marker(_) => {
-                "this must be known first, so that no second root key is made where one is in use"
+                "see that it can be read and written (in Kubernetes: the Role of Bootstrap's service account, and the API server), \
+                 and run this again: without it a second root key might be made where one is in use"
             }
             Self::NexusSilent { .. } => {
                 "start Nexus and check SPIKE_NEXUS_API_URL and SPIKE_TRUST_ROOT_NEXUS; then run this again"

@@ -39,8 +39,8 @@ impl Exit {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done, or nothing to do",
-            Self::Failed => "failed; may be run again",
-            Self::Usage => "bad command line",
+            Self::Failed => "failed, or -init is missing; may be run again",
+            Self::Usage => "a flag or an argument that is not known",
             Self::KeyExists => {
                 "refused, because there is or was another root key, data or a share; a person must decide"
             }

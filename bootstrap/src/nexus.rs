@@ -125,6 +125,7 @@ impl Nexus {
 
     async fn wait_for_answer(&self, patience: Patience) -> Result<NexusState, Error> {
         let (mut told, stopped) = (Told::default(), Cell::new(false));
+        let waiting = format!("waiting for Nexus{}", how_long(&patience));
         let asked = patience.keep_trying(async |_| {
             let (answer, is_nothing_there) = self.ask().await;
             stopped.set(is_nothing_there);
@@ -133,7 +134,7 @@ impl Nexus {
                 Said::NotRecognised => Ok(Err(Error::NotRecognised { url: self.url.clone() })),
                 Said::Nothing(reason) => Err(reason),
             };
-            said.inspect_err(|reason| told.once("waiting for Nexus", reason))
+            said.inspect_err(|reason| told.once(&waiting, reason))
         });
         match asked.await {
             Ok(said) => said,
@@ -165,6 +166,7 @@ impl Nexus {
         let begun = Instant::now();
         let mut doubt = Doubt { forced, unreadable: 0 };
         let patience = patience(self.limit);
+        let waiting = format!("waiting for the proof of Nexus{}", how_long(&patience));
         let asked = patience.keep_trying(async |_| {
             let verdict = judge(&self.client.verify(&proof.question).await, &proof.answer);
             let holds_key = match verdict {
@@ -182,7 +184,7 @@ impl Nexus {
             };
             // It takes a moment to collect its shares, and that is no trouble.
             if begun.elapsed() >= EXPECTED {
-                told.once("waiting for the proof of Nexus", &reason);
+                told.once(&waiting, &reason);
             }
             Err(reason)
         });
@@ -246,6 +248,19 @@ impl Doubt {
 
 const fn patience(limit: Option<Duration>) -> Patience {
     Patience { attempts: None, limit, pauses: PAUSES }
+}
+
+/// How long somebody who watches has to wait: a clause.
+fn how_long(patience: &Patience) -> String {
+    let most = match patience.limit.map(|limit| limit.as_secs()) {
+        _ if patience.attempts.is_some() => return String::new(),
+        None => return ", without a limit".to_owned(),
+        Some(seconds) if seconds >= 60 && seconds.is_multiple_of(60) => {
+            format!("{} min", seconds / 60)
+        }
+        Some(seconds) => format!("{seconds} s"),
+    };
+    format!(", for at most {most}")
 }
 
 /// A question that shows whether there is a key and asks nothing of it: Nexus refuses its nonce with 400 before it
@@ -325,7 +340,7 @@ fn words(error: &CallError) -> String {
 struct Told(Option<String>);
 
 impl Told {
-    fn once(&mut self, what: &'static str, reason: &str) {
+    fn once(&mut self, what: &str, reason: &str) {
         if self.0.as_deref() != Some(reason) {
             tracing::warn!(what, reason, "not there yet");
             progress(format_args!("{what}: {reason}"));

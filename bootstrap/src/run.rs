@@ -209,11 +209,15 @@ impl Deployment<'_> {
         let forced = self.settings.force;
         let completed =
             if forced { None } else { self.marker.read().await.map_err(Error::Marker)? };
+        if let Some(unreadable) = completed.as_ref().filter(|it| it.is_unreadable()) {
+            tracing::warn!(reason = %unreadable, "the marker cannot be read");
+            progress(format_args!("warning: {unreadable}"));
+        }
         let survey = self.survey(completed.is_some()).await?;
         match decide(forced, completed.as_ref(), &survey, self.settings.quorum.threshold())? {
             Decision::NotNeeded => Ok(Next::End(Outcome::NotNeeded)),
             Decision::KeyIsLive => {
-                if completed.is_none() {
+                if completed.as_ref().is_none_or(Completion::is_unreadable) {
                     // Whoever made the key did so earlier, or came to no end.
                     let by = self.settings.host_name.as_deref();
                     self.remember(&Completion::found_now(by)).await?;
@@ -291,6 +295,13 @@ impl Deployment<'_> {
         for gap in survey.gaps() {
             tracing::warn!(gap, "not everything is known");
             progress(format_args!("warning: {gap}"));
+        }
+        if let Some(trouble) = self.marker.trouble() {
+            tracing::warn!(trouble, "it cannot be remembered that bootstrap is done");
+            progress(format_args!(
+                "warning: it will not be remembered that this is done: {trouble}. Mend that, or set \
+                 SPIKE_BOOTSTRAP_STATE_DIR"
+            ));
         }
         let held = self.claim().await?;
         // Somebody may have been at work until now.

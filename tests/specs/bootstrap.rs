@@ -98,9 +98,32 @@ async fn a_marker_that_cannot_be_read_is_not_taken_for_none() -> Result<()> {
     fs::write(&path, "{")?;
     crew.black_out().await?;
     let told = crew.bootstrap(&[]).await?;
-    assert_eq!(told.status, 1, "{}", told.text);
-    assert!(told.text.contains("cannot tell whether this was done before"), "{}", told.text);
+    assert_eq!(told.status, 3, "{}", told.text);
+    for part in [
+        "cannot tell whether this was done before",
+        "bootstrap-completed.json is no marker",
+        "holds a database",
+        "spike operator restore",
+    ] {
+        assert!(told.text.contains(part), "{part}: {}", told.text);
+    }
     assert_eq!(crew.keeper(1)?.get("/readyz").await?.0, 503);
+    crew.stop().await
+}
+
+/// It ended with 1, and asked neither Nexus nor the Keepers.
+#[tokio::test]
+async fn beside_a_live_nexus_a_marker_that_cannot_be_read_is_told_and_written_anew() -> Result<()> {
+    let crew = with_data().await?;
+    let path = marker(&crew);
+    fs::write(&path, "{")?;
+    let told = crew.bootstrap(&[]).await?;
+    assert_eq!(told.status, 0, "{}", told.text);
+    for part in ["warning: cannot tell whether this was done before", "Nexus has a root key"] {
+        assert!(told.text.contains(part), "{part}: {}", told.text);
+    }
+    assert!(fs::read_to_string(&path)?.contains("found-in-use"));
+    no_share_was_replaced(&crew)?;
     crew.stop().await
 }
 

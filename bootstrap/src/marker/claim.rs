@@ -98,7 +98,7 @@ impl Marker {
                 Some(lock) => Claiming::Mine(Held { claim, _lock: Some(lock) }),
                 None => Claiming::Taken,
             }),
-            Self::Nowhere => Ok(Claiming::Mine(Held { claim, _lock: None })),
+            Self::Nowhere(_) => Ok(Claiming::Mine(Held { claim, _lock: None })),
         }
     }
 
@@ -117,7 +117,7 @@ impl Marker {
                 let kept = marker.kept().await?;
                 Ok(matches!(kept, Kept::Claimed(claim, _) if claim == held.claim))
             }
-            Self::File(_) | Self::Nowhere => {
+            Self::File(_) | Self::Nowhere(_) => {
                 let Held { claim: _, _lock: _ } = held;
                 Ok(true)
             }
@@ -140,7 +140,7 @@ impl Marker {
                     tracing::warn!(reason = %error, "a claim cannot be given back");
                 }
             }
-            Self::File(_) | Self::Nowhere => drop(held),
+            Self::File(_) | Self::Nowhere(_) => drop(held),
         }
     }
 }

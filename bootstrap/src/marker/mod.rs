@@ -1,6 +1,6 @@
 //! What remembers that the work is done: in Kubernetes a ConfigMap, elsewhere a file.
 //!
-//! Only "not found" means "not done". A marker that cannot be read may say that there is a key, so the run ends there
+//! Only "not found" means "not done". A marker that cannot be read may say that there is a key, so that no key is made then
 //! (F18). Before a key is made it is claimed, so that two Bootstraps do not make one each.
 
 mod claim;
@@ -10,7 +10,7 @@ mod file;
 
 use std::{fmt, time::Duration};
 
-use spike_daemon::settings::BootstrapSettings;
+use spike_daemon::{process::chain, settings::BootstrapSettings};
 use spike_mtls::clock;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -43,8 +43,8 @@ pub(crate) enum Marker {
     ConfigMap(Box<config_map::ConfigMapMarker>),
     /// On a machine.
     File(file::FileMarker),
-    /// There is no place that lasts.
-    Nowhere,
+    /// There is no place that lasts, and what is wrong with the one that there should be.
+    Nowhere(Option<String>),
 }
 
 /// That the work was done, when, and by whom.
@@ -56,6 +56,8 @@ pub(crate) struct Completion {
     found: bool,
     /// Where that is remembered.
     place: Option<String>,
+    /// Why the file cannot be read, so that nobody knows whether the work was done.
+    unreadable: Option<String>,
 }
 
 /// Why a marker cannot be read or written.
@@ -96,9 +98,10 @@ impl Marker {
             #[cfg(not(feature = "kubernetes"))]
             return Err(MarkerError::NoKubernetes);
         }
-        Ok(settings.state_directory.as_deref().map_or(Self::Nowhere, |directory| {
-            Self::File(file::FileMarker::in_directory(directory))
-        }))
+        Ok(match &settings.state_directory {
+            Some(directory) => Self::File(file::FileMarker::in_directory(directory)),
+            None => Self::Nowhere(settings.state_directory_trouble.clone()),
+        })
     }
 
     /// Whether the work is not done before it is remembered.
@@ -106,14 +109,20 @@ impl Marker {
         match self {
             #[cfg(feature = "kubernetes")]
             Self::ConfigMap(_) => true,
-            Self::File(_) | Self::Nowhere => false,
+            Self::File(_) | Self::Nowhere(_) => false,
         }
     }
 
-    /// Whether the work was done before.
+    /// Why nothing will be remembered although there is a place where it should be.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        let Self::Nowhere(trouble) = self else { return None };
+        trouble.as_deref()
+    }
+
+    /// Whether the work was done before. A file that cannot be read may say so; others may know more.
     ///
     /// # Errors
-    /// [`MarkerError`] for every answer but "done" and "not found".
+    /// [`MarkerError`] for every answer of a cluster but "done" and "not found".
     #[cfg_attr(
         not(feature = "kubernetes"),
         expect(clippy::unused_async, reason = "only a ConfigMap is far away")
@@ -122,8 +131,10 @@ impl Marker {
         let completion = match self {
             #[cfg(feature = "kubernetes")]
             Self::ConfigMap(marker) => marker.read().await?,
-            Self::File(marker) => marker.read()?,
-            Self::Nowhere => None,
+            Self::File(marker) => {
+                marker.read().unwrap_or_else(|error| Some(Completion::unreadable(chain(&error))))
+            }
+            Self::Nowhere(_) => None,
         };
         let place = Some(self.to_string());
         Ok(completion.map(|completion| Completion { place, ..completion }))
@@ -141,9 +152,9 @@ impl Marker {
                     marker.write(completion).await.map_err(MarkerError::from)
                 }
                 Self::File(marker) => marker.write(completion).map_err(MarkerError::from),
-                Self::Nowhere => Ok(()),
+                Self::Nowhere(_) => Ok(()),
             };
-            written.map_err(|error| spike_daemon::process::chain(&error)).inspect_err(|reason| {
+            written.map_err(|error| chain(&error)).inspect_err(|reason| {
                 tracing::warn!(attempt, reason, "the marker cannot be written");
                 progress(format_args!("attempt {attempt}: {reason}"));
             })
@@ -160,7 +171,8 @@ impl fmt::Display for Marker {
             #[cfg(feature = "kubernetes")]
             Self::ConfigMap(marker) => marker.fmt(f),
             Self::File(marker) => marker.fmt(f),
-            Self::Nowhere => {
+            Self::Nowhere(Some(trouble)) => write!(f, "nowhere ({trouble})"),
+            Self::Nowhere(None) => {
                 f.write_str("nowhere (there is no HOME and no SPIKE_BOOTSTRAP_STATE_DIR)")
             }
         }
@@ -181,7 +193,22 @@ impl Completion {
     fn at(at: OffsetDateTime, by: Option<&str>) -> Self {
         // Whole seconds, as upstream writes them.
         let at = at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).ok();
-        Self { at, by: by.map(str::to_owned), found: false, place: None }
+        Self { at, by: by.map(str::to_owned), found: false, place: None, unreadable: None }
+    }
+
+    /// Done, or not: what would say so cannot be read.
+    pub(crate) const fn unreadable(reason: String) -> Self {
+        Self { at: None, by: None, found: false, place: None, unreadable: Some(reason) }
+    }
+
+    /// Whether it cannot be read.
+    pub(crate) const fn is_unreadable(&self) -> bool {
+        self.unreadable.is_some()
+    }
+
+    /// Where it is remembered.
+    pub(crate) fn place(&self) -> Option<&str> {
+        self.place.as_deref()
     }
 
     /// The keys and values to keep.
@@ -205,6 +232,7 @@ impl Completion {
             by: text(COMPLETED_BY),
             found: get(FOUND) == Some("true"),
             place: None,
+            unreadable: None,
         })
     }
 }
@@ -218,6 +246,9 @@ fn graphic(text: &str) -> Option<String> {
 /// A clause: "this was done at … by …".
 impl fmt::Display for Completion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(reason) = &self.unreadable {
+            return write!(f, "cannot tell whether this was done before: {reason}");
+        }
         f.write_str(if self.found {
             "a root key was found in use before"
         } else {
@@ -298,8 +329,37 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_place_nothing_is_remembered_and_nothing_fails() {
-        let marker = Marker::Nowhere;
+        let marker = Marker::Nowhere(None);
         marker.write(&Completion::now(None)).await.unwrap();
         assert_eq!(marker.read().await.unwrap(), None);
+        assert!(marker.to_string().contains("there is no HOME"), "{marker}");
+    }
+
+    /// It said that there was no HOME.
+    #[test]
+    fn without_a_place_the_true_reason_for_that_is_told() {
+        let marker = Marker::Nowhere(Some("/home/ann/.spike/bootstrap is not a directory".into()));
+        assert_eq!(marker.to_string(), "nowhere (/home/ann/.spike/bootstrap is not a directory)");
+    }
+
+    /// The run ended there, and asked nobody else.
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_may_say_that_a_key_was_made_and_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let marker = Marker::File(file::FileMarker::in_directory(home.path()));
+        let path = home.path().join("bootstrap-completed.json");
+        let unreadable = async || {
+            let read = marker.read().await.unwrap().unwrap();
+            assert!(read.is_unreadable(), "{read}");
+            assert_eq!(read.place(), path.to_str());
+            read.to_string()
+        };
+        std::fs::write(&path, "{").unwrap();
+        let told = unreadable().await;
+        assert!(told.contains("cannot tell whether this was done before"), "{told}");
+        assert!(told.contains(path.to_str().unwrap()), "{told}");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(unreadable().await.contains("directory"));
     }
 }

@@ -3,6 +3,16 @@ use spike_wire::{EmptyRequest, ErrorCode, PeerErrorCode, ReplyError};
 
 use super::*;
 
+/// It said twice that it waited, and not for how long.
+#[test]
+fn whoever_waits_is_told_for_how_long_at_most() {
+    let of = |limit| how_long(&patience(limit));
+    assert_eq!(of(Some(Duration::from_secs(15))), ", for at most 15 s");
+    assert_eq!(of(Some(Duration::from_mins(30))), ", for at most 30 min");
+    assert_eq!(of(Some(Duration::from_secs(90))), ", for at most 90 s");
+    assert_eq!(of(None), ", without a limit");
+}
+
 type Answer = Result<VerifyResponse, CallError>;
 
 fn status(status: u16) -> Answer {

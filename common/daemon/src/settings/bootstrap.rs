@@ -6,7 +6,7 @@ use spike_crypto::Quorum;
 
 use super::{Backend, LogSettings, key::KeySettings};
 use spike_config::{
-    Environment, HttpsUrl, KeeperPeers, Loaded, Origin, Process, Reader, load, table,
+    Directory, Environment, HttpsUrl, KeeperPeers, Loaded, Origin, Process, Reader, load, table,
 };
 use spike_mtls::settings::{HttpClientSettings, IdentitySettings};
 
@@ -48,6 +48,8 @@ pub struct BootstrapSettings {
     /// Outside of Kubernetes: the directory of the file that remembers that Bootstrap is done, if there is a place for it
     /// that lasts. Not created yet.
     pub state_directory: Option<PathBuf>,
+    /// Why there is no such directory, where one could not be used.
+    pub state_directory_trouble: Option<String>,
     /// The name of the pod or the machine, to be remembered with it.
     pub host_name: Option<String>,
 }
@@ -59,6 +61,8 @@ impl BootstrapSettings {
         let KeySettings { quorum, keepers } = KeySettings::read(reader, backend);
         let in_kubernetes = reader.is_set(&table::KUBERNETES_SERVICE_HOST)
             && reader.is_set(&table::KUBERNETES_SERVICE_PORT);
+        let (state_directory, state_directory_trouble) =
+            if in_kubernetes { (None, None) } else { state_directory(reader) };
         Self {
             identity: IdentitySettings::read(reader),
             client: HttpClientSettings::read(reader),
@@ -78,7 +82,8 @@ impl BootstrapSettings {
                 .time_limit(&table::SPIKE_BOOTSTRAP_INIT_VERIFICATION_TIMEOUT),
             config_map: reader.word(&table::SPIKE_BOOTSTRAP_CONFIGMAP_NAME, object_name),
             in_kubernetes,
-            state_directory: if in_kubernetes { None } else { state_directory(reader) },
+            state_directory,
+            state_directory_trouble,
             host_name: reader.any_text(&table::HOSTNAME),
         }
     }
@@ -92,18 +97,20 @@ impl BootstrapSettings {
     }
 }
 
-/// A configured directory must be good. Nobody asked for the default one: where it is not, Bootstrap goes without.
-fn state_directory(reader: &mut Reader<'_>) -> Option<PathBuf> {
+/// A configured directory must be good. Nobody asked for the default one: where it is not, Bootstrap goes without, and says
+/// why.
+fn state_directory(reader: &mut Reader<'_>) -> (Option<PathBuf>, Option<String>) {
     let variable = &table::SPIKE_BOOTSTRAP_STATE_DIR;
-    let directory = if reader.is_set(variable) {
-        reader.directory(variable, "bootstrap")
-    } else {
-        reader.directory_choice(variable, "bootstrap").resolve().ok()
-    };
-    // What is in /tmp does not last.
-    directory
-        .filter(|directory| directory.origin != Origin::Temporary)
-        .map(|directory| directory.path)
+    if reader.is_set(variable) {
+        return (reader.directory(variable, "bootstrap").map(|directory| directory.path), None);
+    }
+    match reader.directory_choice(variable, "bootstrap").resolve() {
+        // What is in /tmp does not last.
+        Ok(Directory { origin: Origin::Temporary, .. }) => (None, None),
+        Ok(directory) => (Some(directory.path), None),
+        Err(_) if !reader.is_set(&table::HOME) => (None, None),
+        Err(error) => (None, Some(error.to_string())),
+    }
 }
 
 /// A DNS subdomain of RFC 1123, which is what Kubernetes takes for the name of a ConfigMap.

@@ -269,6 +269,25 @@ fn bootstrap_keeps_its_marker_where_it_was_told_to_or_at_home_or_nowhere() {
     assert_eq!(directory(&[kubernetes[0], kubernetes[1], configured]), Ok(None));
 }
 
+/// It said that there was no HOME.
+#[test]
+fn why_bootstrap_has_no_place_for_its_marker_is_known() {
+    let home = tempfile::tempdir().unwrap();
+    let taken = home.path().join(".spike/bootstrap");
+    std::fs::create_dir(home.path().join(".spike")).unwrap();
+    std::fs::write(&taken, "").unwrap();
+    let trouble = |pairs: &[(&str, &str)]| {
+        let base = [("SPIKE_NEXUS_KEEPER_PEERS", PEERS)];
+        let environment = Environment::from_pairs(base.iter().chain(pairs).copied());
+        let (settings, _) = BootstrapSettings::load(&environment).unwrap();
+        assert_eq!(settings.state_directory, None);
+        settings.state_directory_trouble
+    };
+    let told = trouble(&[("HOME", home.path().to_str().unwrap())]);
+    assert_eq!(told, Some(format!("{} is not a directory", taken.display())));
+    assert_eq!(trouble(&[]), None, "nothing is wrong: there is no HOME");
+}
+
 #[test]
 fn a_config_map_must_have_a_name_that_kubernetes_takes() {
     let taken = |name: &str| {
