@@ -31,8 +31,8 @@ containers_prepare() {
   for tool in buildah podman runc; do
     command -v "$tool" >/dev/null || die "no $tool on PATH: apt-get install buildah podman runc"
   done
-  static=${SPIKE_PROGRAMS:-$(echo "$PWD"/target/dist/spike-*-linux-amd64/bin)}
-  [[ -x $static/nexus ]] || die "no static programs: run deploy/build amd64, or name their directory with SPIKE_PROGRAMS"
+  static=${DEPLOY_PROGRAMS:-$(echo "$PWD"/target/artifacts/spike-*-linux-amd64/bin)}
+  [[ -x $static/nexus ]] || die "no static programs: run deploy/build amd64, or name their directory with DEPLOY_PROGRAMS"
   # A store of its own. crun refuses a hybrid hierarchy of control groups, and limits above ours are not permitted everywhere.
   storage=(--root "$IMAGES/root" --runroot "$IMAGES/run" --storage-driver vfs)
   mkdir -p "$IMAGES"
@@ -227,7 +227,7 @@ walk_roots() {
     install -m 0755 "$static/spike" "$dir/spike"
     ends_with 0 unshare --mount sh -c "mount --bind '$SOCKET_DIR' '$dir/socket' && exec env -i \
       SPIFFE_ENDPOINT_SOCKET=unix:///socket/api.sock SPIKE_TRUST_ROOT_NEXUS=$TRUST_DOMAIN SPIKE_TRUST_ROOT_PILOT=$TRUST_DOMAIN \
-      SPIKE_NEXUS_API_URL=https://127.0.0.1:$NEXUS_PORT HOME=/ chroot '$dir' /spike secret get tenants/acme/db"
+      SPIKE_NEXUS_API_URL=https://127.0.0.1:$NEXUS_PORT HOME=/ $(command -v chroot) '$dir' /spike secret get tenants/acme/db"
     said value-of-this-walk
     echo "$root"
   done
