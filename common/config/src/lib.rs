@@ -2,7 +2,7 @@
 //!
 //! [`table`] lists the variables; it is the one place that says what each is called, who reads it, what it may be and
 //! what it is when unset. A [`Reader`] reads an [`Environment`] by that table for one [`Process`] and collects every
-//! [`Problem`], so that an operator mends a configuration in one go. The groups ([`NexusSettings`] and the others) turn
+//! [`Problem`], so that an operator mends a configuration in one go. The groups (`NexusSettings` and the others) turn
 //! what was read into types that cannot hold a bad value.
 //!
 //! Upstream ends the process for some bad values and silently takes the default for all others. The same values are

@@ -73,7 +73,7 @@ impl DenialLimit {
     }
 
     /// Counts one denial of `id` at `now`, which takes `cost` tokens. One token must be there; the others may be owed, up
-    /// to [`MOST_OWED`].
+    /// to ten seconds of waiting.
     ///
     /// # Errors
     /// The time after which `id` may be denied again, where it is over its limit. Such a call counts nothing.

@@ -160,7 +160,7 @@ impl Peer {
         Ok(Self(Arc::new(Inner { id, not_after, class, evidence: None, pause })))
     }
 
-    /// Reads the peer from a chain that [`verify`] has accepted, at the latest by `generation` of the trust bundles of
+    /// Reads the peer from a chain that `verify` has accepted, at the latest by `generation` of the trust bundles of
     /// `source`.
     ///
     /// # Errors

@@ -109,7 +109,7 @@ impl SecretValues {
     }
 
     /// The values as a JSON object, which is also how they are stored: what
-    /// [`SecretGetResponse::encode_stored`](super::SecretGetResponse::encode_stored) sends as it is.
+    /// `SecretGetResponse::encode_stored` sends as it is.
     pub fn to_json_object(&self) -> Zeroizing<Vec<u8>> {
         go_json::secret_json(|out| self.write(out))
     }
