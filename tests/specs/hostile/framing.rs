@@ -1,6 +1,8 @@
 //! HTTP/1.1 whose length two readers may see differently: what request smuggling is made of (RFC 9112, section 11.2).
 //! There is no proxy between a peer and Nexus that could be fooled; still one request must never become two.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use spike_tests::{
     PATIENCE, Running, SUPERUSER, eventually,
@@ -24,7 +26,7 @@ fn hidden() -> String {
 /// Every answer that comes until the connection ends, or nothing more does.
 async fn answers(connection: &mut Connection) -> Vec<u16> {
     let mut statuses = Vec::new();
-    let more = std::time::Duration::from_secs(1);
+    let more = Duration::from_secs(1);
     while let Ok(Ok(answer)) = timeout(more, connection.answer()).await {
         statuses.push(answer.status);
     }
@@ -153,10 +155,13 @@ async fn a_head_that_does_not_end_is_cut_off_over_http_2_too_and_has_its_line() 
         let field = hpack::encode([(":method", "POST")]);
         Frame::new(kind::HEADERS, 0, stream, field).encode()
     };
+    // Nothing else may come within a block of headers, so that both sides must have settled first.
     let mut cut_short = Http2Peer::connect(&dialer, Manners::GOOD).await?;
+    cut_short.has_read_all().await?;
     let stream = cut_short.new_stream();
     cut_short.send_bytes(&begin(stream)).await?;
     let mut drips = Http2Peer::connect(&dialer, Manners::GOOD).await?;
+    drips.has_read_all().await?;
     let stream = drips.new_stream();
     drips.send_bytes(&begin(stream)).await?;
     let (silent, mut half) = (dialer.connect().await?, dialer.connect().await?);
@@ -165,6 +170,8 @@ async fn a_head_that_does_not_end_is_cut_off_over_http_2_too_and_has_its_line() 
     http1.send("POST / HTTP/1.1\r\nHost: x\r\nX-").await?;
 
     eventually("the end of the head that drips", PATIENCE, async || {
+        // The HTTP/2 library itself ends a block of many frames.
+        tokio::time::sleep(Duration::from_millis(700)).await;
         let more = Frame::new(kind::CONTINUATION, 0, stream, hpack::encode([("x", "y")]));
         Ok((drips.send(&more).await.is_err() || drips.has_ended()).then_some(()))
     })
@@ -180,7 +187,8 @@ async fn a_head_that_does_not_end_is_cut_off_over_http_2_too_and_has_its_line() 
         let records = audit_records(&cluster)?;
         Ok(records.iter().filter(|line| line["Status"] == 408).count())
     };
-    eventually("four lines", PATIENCE, async || Ok((late()? >= 4).then_some(()))).await?;
+    let told = eventually("four lines", PATIENCE, async || Ok((late()? >= 4).then_some(())));
+    told.await.with_context(|| format!("{:#?}", audit_records(&cluster)))?;
     assert_eq!(sound.post(LIST, b"{}").await?.status, Some(401), "an idle one lives on");
     assert_eq!(late()?, 4);
     cluster.stop().await
