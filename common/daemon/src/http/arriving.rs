@@ -185,15 +185,26 @@ impl Arriving {
         self.read.saturating_add(left.min(DRAINED))
     }
 
-    /// Reads what is left, and throws it away, while the answer goes out. Of a request that was denied, what was not counted
-    /// with the denial is counted as it comes, and the peer's limit is the end of it.
-    pub fn discard(self, tasks: &TaskTracker) {
+    /// Reads what is left, and throws it away, while the answer goes out: a client that writes its whole request before it reads
+    /// would not see the answer otherwise. Of a request that was denied, what was not counted with the denial is counted as it
+    /// comes, and the peer's limit is the end of it.
+    ///
+    /// `turn` is what a peer that has to wait takes for it. It is given back at the end, and not before a moment has passed,
+    /// which bounds how much is read in vain.
+    pub(super) fn discard(self, tasks: &TaskTracker, turn: Option<Taken>) {
         if self.body.is_end_stream() {
             return;
         }
+        let turn = turn.map(Arc::new);
+        if let Some(until_then) = turn.clone() {
+            tokio::spawn(async move {
+                tokio::time::sleep(TURN).await;
+                drop(until_then);
+            });
+        }
         tasks.spawn(async move {
-            let Self { body, allowance, read, mut counted, .. } = self;
-            let (mut rest, mut read) = (Limited::new(body, DRAINED), read);
+            let Self { body, allowance, mut read, mut counted, .. } = self;
+            let mut rest = Limited::new(body, DRAINED);
             let drained = async {
                 while let Some(Ok(frame)) = rest.frame().await {
                     read += frame.data_ref().map_or(0, Bytes::len);
@@ -204,32 +215,6 @@ impl Arriving {
                     }
                 }
             };
-            tokio::select! {
-                _ = tokio::time::timeout(DRAIN_TIME, drained) => {}
-                () = allowance.ending.cancelled() => {}
-            }
-        });
-    }
-}
-
-impl Arriving {
-    /// As [`Self::discard`], for a peer that has to wait: a client that writes its whole request before it reads would not see
-    /// the answer otherwise. `turn` is given back at the end, and not before a moment has passed, which bounds how much is
-    /// read in vain.
-    pub(super) fn discard_in_turn(self, tasks: &TaskTracker, turn: Taken) {
-        if self.body.is_end_stream() {
-            return;
-        }
-        let turn = Arc::new(turn);
-        let until_then = Arc::clone(&turn);
-        tokio::spawn(async move {
-            tokio::time::sleep(TURN).await;
-            drop(until_then);
-        });
-        let Self { body, allowance, .. } = self;
-        tasks.spawn(async move {
-            let mut rest = Limited::new(body, DRAINED);
-            let drained = async { while let Some(Ok(_)) = rest.frame().await {} };
             tokio::select! {
                 _ = tokio::time::timeout(DRAIN_TIME, drained) => {}
                 () = allowance.ending.cancelled() => {}

@@ -29,6 +29,8 @@ pub struct Exchange {
     arrived: OffsetDateTime,
     id: RequestId,
     head: Parts,
+    /// The length of the head in bytes, as HTTP/1.1 writes it, whatever it came by.
+    head_len: usize,
     /// The path with its escapes undone, where that differs from the path.
     decoded: Decoded,
     /// The beginning of the query, once the rest of a large head was let go of.
@@ -113,6 +115,7 @@ impl Exchange {
             begun: Instant::now(),
             arrived: clock::now(),
             id: RequestId::generate(),
+            head_len: head_len(&head),
             head,
             decoded,
             begun_query: None,
@@ -174,9 +177,9 @@ impl Exchange {
         &self.head
     }
 
-    /// Whether the head is larger than a head may be. It is counted as HTTP/1.1 writes it, whatever it came by.
+    /// Whether the head is larger than a head may be.
     pub(super) fn is_head_too_large(&self) -> bool {
-        self.head.headers.len() > MAX_FIELDS || self.head_len() > MAX_HEAD
+        self.head.headers.len() > MAX_FIELDS || self.head_len > MAX_HEAD
     }
 
     /// Lets go of a large head, but for what is still looked at: it must not be held for as long as the body takes.
@@ -185,7 +188,7 @@ impl Exchange {
     /// of them is left.
     pub(super) fn shed(&mut self) {
         let headers = &self.head.headers;
-        if headers.len() <= USUAL_FIELDS && self.head_len() <= USUAL_HEAD {
+        if headers.len() <= USUAL_FIELDS && self.head_len <= USUAL_HEAD {
             return;
         }
         let mut kept = HeaderMap::new();
@@ -204,12 +207,6 @@ impl Exchange {
         self.head.uri = Uri::default();
         // Over HTTP/2 these may hold a part of the head too.
         self.head.extensions.clear();
-    }
-
-    fn head_len(&self) -> usize {
-        let Parts { method, uri, headers, .. } = &self.head;
-        let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-        method.as_str().len() + target_len(uri) + 14 + fields.sum::<usize>()
     }
 
     /// Whether it came by HTTP/1.1.
@@ -284,6 +281,9 @@ impl Drop for Counted {
     }
 }
 
-fn target_len(uri: &Uri) -> usize {
-    uri.path_and_query().map_or(0, |target| target.as_str().len())
+fn head_len(head: &Parts) -> usize {
+    let Parts { method, uri, headers, .. } = head;
+    let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    method.as_str().len() + target + 14 + fields.sum::<usize>()
 }

@@ -217,12 +217,16 @@ async fn carry_out<S: Service>(
         }
     };
     let Outcome { result, subject } = outcome;
-    let (result, held_back) = slowed_down(&caller, &mut body, result, is_outside);
-    // Of a peer that has to wait only a few bodies are read to their ends. The streams or connections of others end instead.
-    if held_back.is_none() {
-        body.discard(&frame.tasks);
-    } else if let Ok(turn) = caller.allowance.turns.take(1) {
-        body.discard_in_turn(&frame.tasks, turn);
+    let (result, has_to_wait) = slowed_down(&caller, &mut body, result, is_outside);
+    let mut held_back = None;
+    if has_to_wait {
+        held_back = caller.allowance.held_back.take(1).ok().map(|place| (HELD_BACK, place));
+        // Only a few of its bodies are read to their ends. The streams or connections of others end instead.
+        if let Ok(turn) = caller.allowance.turns.take(1) {
+            body.discard(&frame.tasks, Some(turn));
+        }
+    } else {
+        body.discard(&frame.tasks, None);
     }
     let result = result.and_then(|reply| Ok(reply.charged(&caller.allowance)?));
     let error = result.as_ref().err().map(|error| daemon.told(&exchange, operation, error));
@@ -248,22 +252,21 @@ fn admit<S>(caller: &Caller<S>, exchange: &Exchange) -> Result<Taken, FrameError
 
 /// A peer that is denied again and again, or asks for more at once than it may, is told so, and waits for its answer: whoever
 /// may do nothing must not keep the daemon busy with saying so. A request that no handler takes (`is_outside`) counts as a
-/// denial, whatever its status: it costs as much, and nobody needs rights for it.
+/// denial, whatever its status: it costs as much, and nobody needs rights for it. Tells whether the peer has to wait.
 fn slowed_down<S: Service>(
     caller: &Caller<S>,
     body: &mut Arriving,
     result: Result<Reply, S::Error>,
     is_outside: bool,
-) -> (Result<Reply, S::Error>, Option<HeldBack>) {
+) -> (Result<Reply, S::Error>, bool) {
     let is_over = result.as_ref().is_err_and(S::is_over);
     if !(is_outside || is_over || result.as_ref().is_err_and(S::is_denial)) {
-        return (result, None);
+        return (result, false);
     }
-    let Err(after) = body.deny() else { return (result, None) };
+    let Err(after) = body.deny() else { return (result, false) };
     caller.peer.pause().begin(HELD_BACK);
-    let held_back = caller.allowance.held_back.take(1).ok().map(|place| (HELD_BACK, place));
     let result = if is_over { result } else { Err(FrameError::DeniedTooOften { after }.into()) };
-    (result, held_back)
+    (result, true)
 }
 
 /// Runs the handler; a panic in it is an error of this one request.

@@ -153,12 +153,7 @@ impl Activity {
 
     /// Whether the connection ends because a head that has begun did not come to its end in time.
     pub(super) fn has_late_head(&self) -> bool {
-        self.is_head_late.load(Relaxed) && self.has_spoken()
-    }
-
-    /// Whether anything came at all.
-    fn has_spoken(&self) -> bool {
-        self.has_spoken.load(Relaxed)
+        self.is_head_late.load(Relaxed) && self.has_spoken.load(Relaxed)
     }
 
     /// HTTP/2: how many heads came that began no request.

@@ -126,7 +126,7 @@ async fn a_denied_body_without_a_length_is_not_read_on_beyond_the_limit_of_its_s
     let mut body = Arriving::new(body, Arc::clone(&allowance));
     assert_eq!(body.deny(), Ok(()));
     let tasks = TaskTracker::new();
-    body.discard(&tasks);
+    body.discard(&tasks, None);
     tasks.close();
     tasks.wait().await;
     let read = taken.load(Ordering::Relaxed);
@@ -175,7 +175,7 @@ async fn what_nobody_wants_of_a_body_is_read_to_its_end_but_not_for_ever() {
         let mut body = arriving(body, &budget(100));
         assert_eq!(body.read(LIMITS).await.unwrap_err(), BodyError::TooLarge { limit: 4 });
         let tasks = TaskTracker::new();
-        body.discard(&tasks);
+        body.discard(&tasks, None);
         tasks.close();
         tasks.wait().await;
         taken.load(Ordering::Relaxed)

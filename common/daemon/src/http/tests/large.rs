@@ -37,11 +37,9 @@ async fn a_long_query_is_not_held_for_as_long_as_its_request_takes() {
     );
 }
 
-#[tokio::test]
-async fn of_a_peer_that_has_to_wait_two_large_bodies_are_read_to_their_ends_so_that_it_reads_its_answer()
- {
-    const PIECE: usize = 16 * 1024;
-    let daemon = Daemon::unlimited();
+/// How many pieces are read of three large bodies that come at once, of ten pieces each, and are not wanted.
+async fn pieces_read_of_three_unwanted_bodies(daemon: &Arc<Daemon>) -> usize {
+    const PIECE: usize = 64 * 1024;
     let peer = Peer::unverified("spiffe://a/b");
     let read = Arc::new(AtomicUsize::new(0));
     let send = async |target, pieces: usize| {
@@ -51,14 +49,29 @@ async fn of_a_peer_that_has_to_wait_two_large_bodies_are_read_to_their_ends_so_t
             Ok::<_, std::io::Error>(Bytes::from(vec![0; PIECE]))
         });
         let request = post(target).body(Body::from_stream(body)).unwrap();
-        app(&daemon).connect(peer.clone())(request).await.status().as_u16()
+        app(daemon).connect(peer.clone())(request).await.status().as_u16()
     };
-    assert_eq!(send("/denied", 16).await, 401);
+    assert_eq!(send("/denied", 4).await, 401);
     read.store(0, Ordering::Relaxed);
     let answers = tokio::join!(send("/", 10), send("/", 10), send("/", 10));
     assert_eq!(answers, (429, 429, 429));
     daemon.frame.tasks.close();
     daemon.frame.tasks.wait().await;
+    read.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn of_a_peer_that_has_to_wait_two_large_bodies_are_read_to_their_ends_so_that_it_reads_its_answer()
+ {
     // Of the third one the first piece was looked at.
-    assert_eq!(read.load(Ordering::Relaxed), 10 + 10 + 1);
+    assert_eq!(pieces_read_of_three_unwanted_bodies(&Daemon::unlimited()).await, 10 + 10 + 1);
+}
+
+#[tokio::test]
+async fn a_peer_with_no_place_left_for_answers_that_wait_gets_no_more_bodies_read_for_that() {
+    let daemon = Daemon::unlimited();
+    let allowance = daemon.frame.allowance(&Peer::unverified("spiffe://a/b"));
+    let places: Vec<_> = std::iter::from_fn(|| allowance.held_back.take(1).ok()).collect();
+    assert!(!places.is_empty());
+    assert_eq!(pieces_read_of_three_unwanted_bodies(&daemon).await, 10 + 10 + 1);
 }

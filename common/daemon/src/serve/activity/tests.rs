@@ -75,6 +75,6 @@ fn a_peer_that_says_nothing_after_its_handshake_is_overdue_as_a_head_is_on_both_
         let activity = Activity::new(http2);
         assert_eq!(activity.overdue(&LIMITS, after(&activity, 9)), None);
         assert_eq!(activity.overdue(&LIMITS, after(&activity, 11)), Some(Overdue::Head));
-        assert!(!activity.has_spoken());
+        assert!(!activity.has_spoken.load(Relaxed));
     }
 }
