@@ -5,27 +5,18 @@
 //! stays as it is for [`Watch::limit`] is taken over. That is safe: whoever takes it over asks Nexus and every Keeper again
 //! before anything is made, and whoever lost it looks before anything is delivered.
 
+use std::fs::File;
 #[cfg(feature = "kubernetes")]
 use std::time::Duration;
-use std::{fmt, fs::File};
 
 #[cfg(feature = "kubernetes")]
 use tokio::time::Instant;
 
 #[cfg(feature = "kubernetes")]
 use super::config_map::{ConfigMapError, ConfigMapMarker, Kept};
-use super::{Marker, MarkerError};
+use super::{Marker, MarkerError, claimant::Claim};
 #[cfg(feature = "kubernetes")]
 use crate::console::progress;
-
-/// Who claims.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Claim {
-    /// Random: no two runs have the same.
-    pub(super) id: String,
-    /// The pod, where it is known.
-    pub(super) by: Option<String>,
-}
 
 /// What came of claiming.
 #[derive(Debug)]
@@ -63,22 +54,6 @@ pub(super) struct Watch {
 /// seconds.
 #[cfg(feature = "kubernetes")]
 const WATCH: Watch = Watch { pause: Duration::from_secs(2), limit: Duration::from_secs(45) };
-
-impl Claim {
-    /// A new one. Without randomness, which only a broken system lacks, the name of the pod must tell claims apart.
-    fn new(by: Option<&str>) -> Self {
-        let id =
-            getrandom::u64().map_or_else(|_| "0".to_owned(), |number| format!("{number:016x}"));
-        Self { id, by: by.map(str::to_owned) }
-    }
-}
-
-impl fmt::Display for Claim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "claim {}", self.id)?;
-        self.by.as_ref().map_or(Ok(()), |by| write!(f, " of {by}"))
-    }
-}
 
 impl Marker {
     /// Takes this run's turn, and waits for it in Kubernetes.

@@ -8,7 +8,7 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-use super::{COMPLETED, Completion, PATIENCE, claim::Claim, graphic};
+use super::{COMPLETED, Completion, PATIENCE, claimant::Claim, graphic};
 use crate::{
     console::progress,
     patience::{GaveUp, Patience},

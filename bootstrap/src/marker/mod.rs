@@ -4,6 +4,7 @@
 //! (F18). Before a key is made it is claimed, so that two Bootstraps do not make one each.
 
 mod claim;
+mod claimant;
 #[cfg(feature = "kubernetes")]
 mod config_map;
 mod file;

@@ -2,7 +2,10 @@
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 
-use super::peer::{self, Peer, PeerError, PeerRule};
+use super::{
+    peer::{self, Peer, PeerRule},
+    peer_error::PeerError,
+};
 use crate::svid::Material;
 
 /// Judges a leaf as a handshake does, and reads the peer from it.

@@ -16,6 +16,7 @@ mod dial;
 pub mod fuzzing;
 mod pause;
 mod peer;
+mod peer_error;
 pub mod retry;
 pub mod settings;
 pub mod svid;
@@ -24,6 +25,7 @@ mod transport;
 pub mod words;
 
 pub use pause::{Pause, Paused};
-pub use peer::{IdentityEnded, Peer, PeerError, PeerRule};
+pub use peer::{IdentityEnded, Peer, PeerRule};
+pub use peer_error::PeerError;
 pub use tls::server_config;
 pub use transport::{ClientTimeouts, MtlsClient, TransportError};

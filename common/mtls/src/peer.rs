@@ -2,8 +2,6 @@
 //!
 //! The rules are those of the SPIFFE X.509-SVID standard, sections 2, 4 and 5, as upstream applies them (wire-api 2.1).
 
-mod error;
-
 use std::{
     fmt,
     sync::{
@@ -19,8 +17,7 @@ use spike_domain::{Role, TrustRootsByRole};
 use time::OffsetDateTime;
 use x509_parser::{certificate::Validity, extensions::GeneralName, prelude::X509Certificate};
 
-pub use self::error::PeerError;
-use super::{pause::Pause, words};
+use super::{pause::Pause, peer_error::PeerError, words};
 use crate::{
     budget::Class,
     svid::{Material, SvidSource},

@@ -27,11 +27,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{
-    dial,
-    peer::{PeerError, PeerRule},
-    tls, words,
-};
+use super::{dial, peer::PeerRule, peer_error::PeerError, tls, words};
 use crate::svid::SvidSource;
 
 /// The largest answer that is read, in bytes. Over it the call fails; the largest real ones are lists of names.

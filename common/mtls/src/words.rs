@@ -4,7 +4,7 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-use super::peer::PeerError;
+use super::peer_error::PeerError;
 
 /// An error of a handshake that a person can read. A [`PeerError`] in it stays one.
 pub fn of_handshake(error: io::Error) -> io::Error {

@@ -35,8 +35,10 @@ use tokio_rustls::server::TlsStream;
 use super::{
     activity::{Activity, Busy, BusyBody, Watched},
     app::{Answer, Answers, Refused, RefusedWhat},
+    limits::MAX_HEAD,
+    metrics::Reason,
     roster::Entry,
-    server::{MAX_HEAD, Reason, Shared},
+    shared::Shared,
     signal::Stage,
 };
 

@@ -7,10 +7,15 @@ mod ahead;
 mod app;
 mod connection;
 mod heads;
+mod limits;
+mod metrics;
 mod roster;
 mod server;
+mod shared;
 mod signal;
 mod untaken;
 
 pub use app::{Answer, Answers, App, Refused, RefusedWhat};
-pub use server::{ConnectionMetrics, Limits, Listener, MAX_HEAD, Serving};
+pub use limits::{Limits, MAX_HEAD};
+pub use metrics::ConnectionMetrics;
+pub use server::{Listener, Serving};

@@ -2,17 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::Registry,
-};
-use spike_mtls::{
-    PeerRule,
-    budget::{Bounds, Budget},
-    clock, server_config,
-    svid::SvidSource,
-};
+use spike_mtls::{PeerRule, budget::Budget, clock, server_config, svid::SvidSource};
 use tokio::{
     net::{TcpListener, TcpStream},
     time::{Instant, MissedTickBehavior, timeout_at},
@@ -22,57 +12,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     activity::TimeLimits,
-    app::{App, Refused},
+    app::App,
     connection::Connection,
+    limits::Limits,
+    metrics::ConnectionMetrics,
     roster::{Entry, Roster},
+    shared::Shared,
 };
-use crate::{net, once::OncePerChange, process::fit_connections};
-
-/// Bounds on everything that a peer controls. All are per listener.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// From accept to the end of the TLS handshake, and from the first byte of a request to the end of its headers.
-    pub header_timeout: Duration,
-    /// How long a connection may stay open between two requests.
-    pub idle_timeout: Duration,
-    /// How long a peer may take nothing of an answer that is there for it.
-    pub stall_timeout: Duration,
-    /// Open connections in all. A sixteenth of them is kept back for operators, Nexus and Bootstrap.
-    pub connections: usize,
-    /// Open connections of one SPIFFE ID.
-    pub connections_per_id: usize,
-}
-
-impl Limits {
-    /// The places for connections, as a budget.
-    fn places(&self) -> Bounds {
-        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        let reserve = if self.connections > 1 { (self.connections / 16).max(1) } else { 0 };
-        Bounds {
-            all: count(self.connections),
-            each: count(self.connections_per_id),
-            reserve: count(reserve),
-        }
-    }
-
-    /// As many connections, with those in their handshakes, as the process has file descriptors for.
-    fn fitted(self) -> Self {
-        let fitted = fit_connections(self.connections.saturating_add(self.handshakes()));
-        Self { connections: self.connections.min(fitted.saturating_mul(8) / 9).max(1), ..self }
-    }
-
-    /// How many connections may be in their handshakes.
-    fn handshakes(&self) -> usize {
-        (self.connections / 8).clamp(16, 512)
-    }
-
-    const fn times(&self) -> TimeLimits {
-        TimeLimits { head: self.header_timeout, idle: self.idle_timeout, stall: self.stall_timeout }
-    }
-}
-
-/// The largest request head that is taken, in bytes; more is answered 431.
-pub const MAX_HEAD: usize = 64 * 1024;
+use crate::{net, once::OncePerChange};
 
 /// How often connections are held against their limits and their peers' identities.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -185,30 +132,6 @@ impl Serving {
     }
 }
 
-/// What every connection of one listener shares.
-pub(super) struct Shared {
-    pub(super) acceptor: TlsAcceptor,
-    pub(super) app: App,
-    pub(super) limits: Limits,
-    pub(super) metrics: ConnectionMetrics,
-    pub(super) roster: Arc<Roster>,
-    pub(super) source: SvidSource,
-    pub(super) rule: PeerRule,
-}
-
-impl Shared {
-    /// Counts a refusal, and tells whoever writes it down.
-    pub(super) fn refuse(&self, counted: Reason, refused: &Refused<'_>) {
-        self.refuse_once_more(counted, refused);
-    }
-
-    /// As [`Self::refuse`], where the connection goes on. `false`: it must not, as its peer was refused too often.
-    pub(super) fn refuse_once_more(&self, counted: Reason, refused: &Refused<'_>) -> bool {
-        self.metrics.refuse(counted);
-        self.app.refused(refused)
-    }
-}
-
 async fn accept(
     socket: TcpListener,
     shared: Arc<Shared>,
@@ -259,67 +182,5 @@ async fn look(
     while !(stop.is_cancelled() && connections.is_empty()) {
         every.tick().await;
         roster.look(&times, clock::now()).await;
-    }
-}
-
-/// Why a connection did not come to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Reason {
-    TooMany,
-    TooManyOfOneId,
-    HandshakeTimeout,
-    HandshakeFailed,
-    PlainHttp,
-    Malformed,
-    HeadTimeout,
-    RefusedRequest,
-}
-
-impl Reason {
-    const fn label(self) -> &'static str {
-        match self {
-            Self::TooMany => "too_many",
-            Self::TooManyOfOneId => "too_many_of_one_id",
-            Self::HandshakeTimeout => "handshake_timeout",
-            Self::HandshakeFailed => "handshake_failed",
-            Self::PlainHttp => "plain_http",
-            Self::Malformed => "malformed",
-            Self::HeadTimeout => "head_timeout",
-            Self::RefusedRequest => "refused_request",
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabel {
-    reason: &'static str,
-}
-
-/// Counts of connections, for `/metrics`.
-#[derive(Clone, Debug, Default)]
-pub struct ConnectionMetrics {
-    pub(super) open: Gauge,
-    pub(super) handshakes: Counter,
-    refused: Family<ReasonLabel, Counter>,
-}
-
-impl ConnectionMetrics {
-    /// Makes the counts visible in `registry`.
-    pub fn register(&self, registry: &mut Registry) {
-        registry.register("connections_open", "Connections that are open now", self.open.clone());
-        registry.register(
-            "tls_handshakes",
-            "TLS handshakes that ended with a verified peer",
-            self.handshakes.clone(),
-        );
-        registry.register(
-            "connections_refused",
-            "Connections that were refused or ended for what the peer did, and requests that no handler saw, by reason",
-            self.refused.clone(),
-        );
-    }
-
-    pub(super) fn refuse(&self, reason: Reason) {
-        self.refused.get_or_create(&ReasonLabel { reason: reason.label() }).inc();
     }
 }

@@ -7,7 +7,7 @@ use spike_config::{EndpointError, EndpointSocket};
 use super::{
     BundleFault, Material, MaterialError, Visibility,
     message::{self, FetchError},
-    source::Shared,
+    shared::Shared,
     visibility::Attestation,
 };
 use crate::{clock, retry::Backoff};

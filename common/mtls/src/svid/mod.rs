@@ -8,6 +8,7 @@ mod bundles;
 mod follow;
 mod material;
 mod message;
+mod shared;
 mod source;
 mod status;
 #[cfg(test)]

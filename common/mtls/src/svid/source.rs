@@ -2,18 +2,13 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use arc_swap::ArcSwapOption;
-use time::OffsetDateTime;
 use tokio::{sync::watch, task::AbortHandle};
 
-use super::{Material, SvidStatus, Visibility, follow::follow};
+use super::{Material, SvidStatus, Visibility, follow::follow, shared::Shared};
 use crate::clock;
 
 /// A handle on this process's identity; clones share it. The following task ends when the last clone is dropped.
@@ -22,13 +17,6 @@ pub struct SvidSource {
     shared: Arc<Shared>,
     /// Dropped with the last clone, and with it the task that follows the agent.
     _task: Arc<Option<AbortOnDrop>>,
-}
-
-/// What the handles and the following task share.
-pub(super) struct Shared {
-    material: ArcSwapOption<Material>,
-    generation: AtomicU64,
-    status: watch::Sender<SvidStatus>,
 }
 
 struct AbortOnDrop(AbortHandle);
@@ -64,14 +52,8 @@ impl SvidSource {
 
     /// As [`Self::follow`], for a process that hides itself from others of its user: see [`Visibility`].
     pub fn follow_as(endpoint: &str, visibility: Visibility) -> Self {
-        let shared = Arc::new(Shared {
-            material: ArcSwapOption::empty(),
-            generation: AtomicU64::new(0),
-            status: watch::Sender::new(SvidStatus {
-                disconnected_since: Some(clock::now()),
-                ..SvidStatus::default()
-            }),
-        });
+        let status = SvidStatus { disconnected_since: Some(clock::now()), ..SvidStatus::default() };
+        let shared = Arc::new(Shared::new(status));
         let task = tokio::spawn(follow(endpoint.to_owned(), visibility, Arc::clone(&shared)));
         Self { shared, _task: Arc::new(Some(AbortOnDrop(task.abort_handle()))) }
     }
@@ -79,11 +61,7 @@ impl SvidSource {
     /// An identity that never changes: for tools and tests that hold a certificate in their hands.
     pub fn fixed(material: Material) -> Self {
         let status = SvidStatus { connected_since: Some(clock::now()), ..SvidStatus::default() };
-        let shared = Arc::new(Shared {
-            material: ArcSwapOption::empty(),
-            generation: AtomicU64::new(0),
-            status: watch::Sender::new(status),
-        });
+        let shared = Arc::new(Shared::new(status));
         shared.adopt(material, clock::now());
         Self { shared, _task: Arc::new(None) }
     }
@@ -147,51 +125,4 @@ impl fmt::Debug for SvidSource {
             .field("status", &*self.shared.status.borrow())
             .finish_non_exhaustive()
     }
-}
-
-impl Shared {
-    pub(super) fn current(&self) -> Option<Arc<Material>> {
-        self.material.load_full()
-    }
-
-    /// Whether a failure now is the first after a time in which all was well.
-    pub(super) fn was_well(&self) -> bool {
-        let status = self.status.borrow();
-        status.connected_since.is_some() || status.failures == 0
-    }
-
-    pub(super) fn adopt(&self, material: Material, now: OffsetDateTime) {
-        let before = self.material.load_full();
-        self.status.send_modify(|status| {
-            if let Some(before) = &before {
-                status.rotations += u64::from(!same_certificate(before, &material));
-                status.bundle_updates += u64::from(!before.same_bundles(&material));
-            }
-            status.id = Some(material.id().to_string());
-            status.not_before = Some(material.not_before());
-            status.not_after = Some(material.not_after());
-            status.offered = material.offered();
-            status.bundle_faults = material.bundle_faults().to_vec();
-            status.last_update = Some(now);
-            status.connected_since.get_or_insert(now);
-            status.disconnected_since = None;
-            // Inside, so that whoever is woken by the new status finds the new material.
-            self.material.store(Some(Arc::new(material)));
-            // After the store: whoever sees the new number finds the new material.
-            self.generation.fetch_add(1, Ordering::Release);
-        });
-    }
-
-    pub(super) fn lost(&self, reason: &str, now: OffsetDateTime) {
-        self.status.send_modify(|status| {
-            status.connected_since = None;
-            status.disconnected_since.get_or_insert(now);
-            status.failures += 1;
-            status.last_error = Some((now, reason.to_owned()));
-        });
-    }
-}
-
-fn same_certificate(one: &Material, other: &Material) -> bool {
-    one.certified_key().cert.first() == other.certified_key().cert.first()
 }

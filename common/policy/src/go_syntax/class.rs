@@ -4,7 +4,7 @@ use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
 use super::error::{SyntaxError, SyntaxErrorKind};
 use super::parser::Parser;
-use super::{MAX_CLASS_RANGES, set, unicode};
+use super::{MAX_CLASS_RANGES, fold, set, unicode};
 
 impl Parser<'_> {
     /// Reads `[...]`, where the next byte is the opening bracket.
@@ -136,7 +136,7 @@ impl Parser<'_> {
     }
 
     fn folded_if_asked(&self, class: ClassUnicode) -> ClassUnicode {
-        if self.flags.fold { set::folded(&class) } else { class }
+        if self.flags.fold { fold::folded(&class) } else { class }
     }
 }
 

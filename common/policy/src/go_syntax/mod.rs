@@ -14,10 +14,12 @@ mod class;
 mod emit;
 mod error;
 mod escape;
+mod fold;
 mod group;
 mod parser;
 mod repeat;
 mod set;
+mod tables;
 mod unicode;
 mod width;
 

@@ -3,7 +3,7 @@
 use regex_syntax::hir::ClassUnicode;
 
 use super::error::{SyntaxError, SyntaxErrorKind};
-use super::{Look, MAX_CLASS_RANGES, MAX_NESTING, MAX_PATTERN_BYTES, Node, set};
+use super::{Look, MAX_CLASS_RANGES, MAX_NESTING, MAX_PATTERN_BYTES, Node, fold, set};
 
 /// The flags in force at one place of a pattern. `U` changes greediness only, so it is read and forgotten.
 #[derive(Clone, Copy, Debug, Default)]
@@ -158,7 +158,7 @@ impl<'p> Parser<'p> {
     /// One character, folded when the flags say so. A surrogate is a set of none.
     pub(super) fn literal(&mut self, code_point: u32) {
         let class = set::range(code_point, code_point);
-        let class = if self.flags.fold { set::folded(&class) } else { class };
+        let class = if self.flags.fold { fold::folded(&class) } else { class };
         self.push_set(class);
     }
 

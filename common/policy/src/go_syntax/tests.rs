@@ -140,7 +140,7 @@ fn names_that_go_does_not_know_are_no_classes() {
 fn case_folds_by_the_tables_that_go_has() {
     let mut text = String::new();
     for c in '\0'..=char::MAX {
-        let orbit = set::folded(&set::range(c.into(), c.into()));
+        let orbit = fold::folded(&set::range(c.into(), c.into()));
         let members: Vec<String> = orbit
             .iter()
             .flat_map(|range| range.start()..=range.end())

@@ -3,11 +3,12 @@
 //! The tables come from `regex-syntax`, which is at Unicode 16.0, cut back to the characters that 15.0 had. A digest
 //! of Go's own tables, name by name, holds them to it (`tests/go_patterns`).
 
-use std::sync::LazyLock;
+use regex_syntax::hir::ClassUnicode;
 
-use regex_syntax::hir::{Class, ClassUnicode, HirKind, Literal};
-
-use super::set;
+use super::{
+    fold, set,
+    tables::{assigned_in_15_0, table},
+};
 
 /// AHOM CONSONANT SIGN MEDIAL RA: `Mn` in Unicode 15.0, `Mc` since.
 const MOVED: u32 = 0x1_171E;
@@ -205,14 +206,7 @@ pub(super) fn class(name: &str, fold: bool) -> Option<ClassUnicode> {
         }
         _ => category(alias?.1)?,
     };
-    Some(if fold { set::folded(&set) } else { set })
-}
-
-/// The characters that Unicode 15.0 had assigned, and its noncharacters.
-pub(super) fn assigned_in_15_0() -> &'static ClassUnicode {
-    static ASSIGNED: LazyLock<ClassUnicode> =
-        LazyLock::new(|| table("age=15.0").unwrap_or_else(set::empty));
-    &ASSIGNED
+    Some(if fold { fold::folded(&set) } else { set })
 }
 
 fn category(name: &str) -> Option<ClassUnicode> {
@@ -232,19 +226,6 @@ fn category(name: &str) -> Option<ClassUnicode> {
         class.union(&set::negated(assigned_in_15_0().clone()));
     }
     Some(class)
-}
-
-/// A property of `regex-syntax`'s own tables.
-fn table(property: &str) -> Option<ClassUnicode> {
-    match regex_syntax::parse(&format!(r"\p{{{property}}}")).ok()?.into_kind() {
-        HirKind::Class(Class::Unicode(class)) => Some(class),
-        // A property of one character.
-        HirKind::Literal(Literal(bytes)) => {
-            let c = std::str::from_utf8(&bytes).ok()?.chars().next()?;
-            Some(set::range(c.into(), c.into()))
-        }
-        _ => None,
-    }
 }
 
 /// Go's canonical spelling: a capital, then small letters, without underscores, spaces and hyphens.

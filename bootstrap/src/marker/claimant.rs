@@ -1,0 +1,28 @@
+//! Who claims: a run of Bootstrap.
+
+use std::fmt;
+
+/// Who claims.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// Random: no two runs have the same.
+    pub(super) id: String,
+    /// The pod, where it is known.
+    pub(super) by: Option<String>,
+}
+
+impl Claim {
+    /// A new one. Without randomness, which only a broken system lacks, the name of the pod must tell claims apart.
+    pub(super) fn new(by: Option<&str>) -> Self {
+        let id =
+            getrandom::u64().map_or_else(|_| "0".to_owned(), |number| format!("{number:016x}"));
+        Self { id, by: by.map(str::to_owned) }
+    }
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "claim {}", self.id)?;
+        self.by.as_ref().map_or(Ok(()), |by| write!(f, " of {by}"))
+    }
+}

@@ -1,0 +1,37 @@
+//! What every connection of one listener shares.
+
+use std::sync::Arc;
+
+use spike_mtls::{PeerRule, svid::SvidSource};
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    app::{App, Refused},
+    limits::Limits,
+    metrics::{ConnectionMetrics, Reason},
+    roster::Roster,
+};
+
+/// What every connection of one listener shares.
+pub(super) struct Shared {
+    pub(super) acceptor: TlsAcceptor,
+    pub(super) app: App,
+    pub(super) limits: Limits,
+    pub(super) metrics: ConnectionMetrics,
+    pub(super) roster: Arc<Roster>,
+    pub(super) source: SvidSource,
+    pub(super) rule: PeerRule,
+}
+
+impl Shared {
+    /// Counts a refusal, and tells whoever writes it down.
+    pub(super) fn refuse(&self, counted: Reason, refused: &Refused<'_>) {
+        self.refuse_once_more(counted, refused);
+    }
+
+    /// As [`Self::refuse`], where the connection goes on. `false`: it must not, as its peer was refused too often.
+    pub(super) fn refuse_once_more(&self, counted: Reason, refused: &Refused<'_>) -> bool {
+        self.metrics.refuse(counted);
+        self.app.refused(refused)
+    }
+}

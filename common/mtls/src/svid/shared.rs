@@ -1,0 +1,74 @@
+//! What the handles of an SVID source and the task that follows the Workload API share.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use arc_swap::ArcSwapOption;
+use time::OffsetDateTime;
+use tokio::sync::watch;
+
+use super::{Material, SvidStatus};
+
+/// What the handles and the following task share.
+pub(super) struct Shared {
+    pub(super) material: ArcSwapOption<Material>,
+    pub(super) generation: AtomicU64,
+    pub(super) status: watch::Sender<SvidStatus>,
+}
+
+impl Shared {
+    pub(super) fn new(status: SvidStatus) -> Self {
+        Self {
+            material: ArcSwapOption::empty(),
+            generation: AtomicU64::new(0),
+            status: watch::Sender::new(status),
+        }
+    }
+
+    pub(super) fn current(&self) -> Option<Arc<Material>> {
+        self.material.load_full()
+    }
+
+    /// Whether a failure now is the first after a time in which all was well.
+    pub(super) fn was_well(&self) -> bool {
+        let status = self.status.borrow();
+        status.connected_since.is_some() || status.failures == 0
+    }
+
+    pub(super) fn adopt(&self, material: Material, now: OffsetDateTime) {
+        let before = self.material.load_full();
+        self.status.send_modify(|status| {
+            if let Some(before) = &before {
+                status.rotations += u64::from(!same_certificate(before, &material));
+                status.bundle_updates += u64::from(!before.same_bundles(&material));
+            }
+            status.id = Some(material.id().to_string());
+            status.not_before = Some(material.not_before());
+            status.not_after = Some(material.not_after());
+            status.offered = material.offered();
+            status.bundle_faults = material.bundle_faults().to_vec();
+            status.last_update = Some(now);
+            status.connected_since.get_or_insert(now);
+            status.disconnected_since = None;
+            // Inside, so that whoever is woken by the new status finds the new material.
+            self.material.store(Some(Arc::new(material)));
+            // After the store: whoever sees the new number finds the new material.
+            self.generation.fetch_add(1, Ordering::Release);
+        });
+    }
+
+    pub(super) fn lost(&self, reason: &str, now: OffsetDateTime) {
+        self.status.send_modify(|status| {
+            status.connected_since = None;
+            status.disconnected_since.get_or_insert(now);
+            status.failures += 1;
+            status.last_error = Some((now, reason.to_owned()));
+        });
+    }
+}
+
+fn same_certificate(one: &Material, other: &Material) -> bool {
+    one.certified_key().cert.first() == other.certified_key().cert.first()
+}

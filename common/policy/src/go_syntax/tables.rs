@@ -1,0 +1,27 @@
+//! The tables of `regex-syntax`, and what of them Unicode 15.0 had, which Go 1.26 goes by.
+
+use std::sync::LazyLock;
+
+use regex_syntax::hir::{Class, ClassUnicode, HirKind, Literal};
+
+use super::set;
+
+/// The characters that Unicode 15.0 had assigned, and its noncharacters.
+pub(super) fn assigned_in_15_0() -> &'static ClassUnicode {
+    static ASSIGNED: LazyLock<ClassUnicode> =
+        LazyLock::new(|| table("age=15.0").unwrap_or_else(set::empty));
+    &ASSIGNED
+}
+
+/// A property of `regex-syntax`'s own tables.
+pub(super) fn table(property: &str) -> Option<ClassUnicode> {
+    match regex_syntax::parse(&format!(r"\p{{{property}}}")).ok()?.into_kind() {
+        HirKind::Class(Class::Unicode(class)) => Some(class),
+        // A property of one character.
+        HirKind::Literal(Literal(bytes)) => {
+            let c = std::str::from_utf8(&bytes).ok()?.chars().next()?;
+            Some(set::range(c.into(), c.into()))
+        }
+        _ => None,
+    }
+}
