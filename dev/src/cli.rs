@@ -14,7 +14,7 @@ use spiffe::TrustDomain;
 use spike_config::{Environment, GoDuration};
 use spike_daemon::{console, settings::Backend};
 
-use crate::{cluster::ClusterConfig, programs};
+use crate::cluster::ClusterConfig;
 
 /// The state directory, where none is named.
 const DEFAULT_DIR: &str = ".spike-dev";
@@ -110,7 +110,7 @@ impl Options {
         };
         Ok(ClusterConfig {
             dir,
-            binary: programs::this_binary()?,
+            binary: std::env::current_exe()?,
             trust_domain: self.trust_domain.clone(),
             backend,
             keepers: self.keepers,

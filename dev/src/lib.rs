@@ -8,6 +8,7 @@ pub mod ca;
 mod cli;
 pub mod cluster;
 mod control;
+pub mod links;
 mod private;
 pub mod programs;
 mod temporary;

@@ -22,7 +22,7 @@ use super::{
     state_dir::open_log,
 };
 use crate::{
-    programs::CHILD,
+    links::CHILD,
     workload_api::{RegisterError, Registration, Registry},
 };
 

@@ -42,7 +42,7 @@ use self::{
 };
 use crate::{
     ca::{Ca, CaError},
-    programs,
+    links,
     workload_api::{self, RegisterError, WorkloadApi},
 };
 
@@ -146,7 +146,7 @@ impl Cluster {
             let path = dir.join(part);
             move |source| StateDirError::File { path, source }
         };
-        programs::install(&config.binary, &dir.join("bin")).map_err(in_dir("bin"))?;
+        links::install(&config.binary, &dir.join("bin")).map_err(in_dir("bin"))?;
         let ca = Ca::load_or_new(&dir.join("ca"), config.trust_domain.clone(), clock::now())?;
         let shortcuts = Shortcuts::of(dir).map_err(in_dir(""))?;
         let workload_api = WorkloadApi::start(workload_api::Config {
@@ -206,7 +206,7 @@ impl Cluster {
         command
             .arg("-init")
             .envs(self.bootstrap.iter().chain(settings).map(|(name, value)| (name, value)))
-            .env(programs::CHILD, "true")
+            .env(links::CHILD, "true")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -7,7 +7,7 @@ use spike_crypto::{RootCipher, RootKey};
 use spike_wire::Call;
 
 use crate::{
-    access::Grant,
+    access::grant::Grant,
     error::Error,
     policies::Policies,
     store::{Store, StoreError},

@@ -38,8 +38,7 @@ impl Nexus {
     ) -> Result<SecretListResponse, Error> {
         let unsealed = self.seal().granted(&grant)?;
         let open_to = grant.names_open_to();
-        let caller = grant.peer().clone();
-        let request = grant.into_request();
+        let (request, caller) = grant.into_parts();
         let limit = page_limit(request.limit);
         // One more than asked for tells whether there is another page.
         let ask = limit.map_or(usize::MAX, |limit| limit.saturating_add(1));
@@ -73,8 +72,7 @@ impl Nexus {
         grant: Grant<call::PolicyList>,
     ) -> Result<PolicyListResponse, Error> {
         let unsealed = self.seal().granted(&grant)?;
-        let caller = grant.peer().clone();
-        let request = grant.into_request();
+        let (request, caller) = grant.into_parts();
         let work = move |deadline| policy_names(unsealed.store()?, &request, deadline);
         self.long_work().run(Lane::Questions, &caller, "ask by name", work).await
     }

@@ -2,6 +2,7 @@
 //! by value.
 
 pub(crate) mod cipher;
+mod keepers;
 mod lists;
 pub mod long_work;
 pub(crate) mod operator;

@@ -8,19 +8,18 @@ use spike_crypto::{AssociatedData, Derivation, NONCE_LEN, Share, ShareIndex, Sha
 use spike_daemon::{process::chain, settings::Backend, telemetry::Status};
 use spike_mtls::clock;
 use spike_wire::{
-    ImportStatus, KeeperStatus, KeeperStatusKind, NotReady, RecoverResponse, RestoreRequest,
-    RestoreResponse, Shard, StatusResponse, StoreStatus, VerifyResponse, call,
+    ImportStatus, NotReady, RecoverResponse, RestoreRequest, RestoreResponse, Shard,
+    StatusResponse, StoreStatus, VerifyResponse, call,
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     access::Grant,
     error::Error,
-    keys::quorum::{KeeperState, Lapse, ShareState},
     service::Nexus,
     service::cipher::CIPHERTEXT_LIMIT,
     service::long_work::Lane,
-    service::survey::data_at,
+    service::{keepers, survey::data_at},
     store::{NONCES_WERE_REUSED, Store},
     store_watch::{import_check, loss_check, read_check, write_check},
 };
@@ -140,9 +139,9 @@ impl Nexus {
             status.shares = shares.quorum.shares();
             status.threshold = shares.quorum.threshold();
             status.margin = shares.keepers.known_margin();
-            status.keepers = shares.keepers.states().into_iter().map(keeper_status).collect();
+            status.keepers = shares.keepers.states().into_iter().map(keepers::status_of).collect();
             for (keeper, lapse) in status.keepers.iter_mut().zip(shares.keepers.lapses()) {
-                tell_of_lapse(keeper, lapse);
+                keepers::tell_of_lapse(keeper, lapse);
             }
         }
         let unsealed = match self.seal().granted(&grant) {
@@ -248,34 +247,6 @@ fn share(request: &RestoreRequest, max_index: u16) -> Result<Share, Error> {
         Ok(value) => Ok(Share { index, value }),
         Err(error) => Err(Error::Invalid { field: "shard", reason: error.to_string() }),
     }
-}
-
-/// A Keeper on the wire.
-pub(crate) fn keeper_status(keeper: KeeperState) -> KeeperStatus {
-    let (state, detail) = match keeper.share {
-        ShareState::Unknown => (KeeperStatusKind::Unknown, None),
-        ShareState::Unreachable(reason) => (KeeperStatusKind::Unreachable, Some(reason)),
-        ShareState::Empty => (KeeperStatusKind::Empty, None),
-        ShareState::Unusable(reason) => (KeeperStatusKind::Unusable, Some(reason)),
-        ShareState::Unjudged => (KeeperStatusKind::Unjudged, None),
-        ShareState::Good => (KeeperStatusKind::Good, None),
-        ShareState::Foreign => (KeeperStatusKind::Foreign, None),
-        ShareState::Forgetful(instead) => {
-            let detail = format!("it takes its share and sends {instead} when it is asked for it");
-            (KeeperStatusKind::Forgetful, Some(detail))
-        }
-    };
-    let since = keeper.since.format(&Rfc3339).unwrap_or_default();
-    let looked = keeper.looked.and_then(|at| at.format(&Rfc3339).ok());
-    let KeeperState { index, url, failures, .. } = keeper;
-    KeeperStatus { index, url, state, since, looked, failures, detail }
-}
-
-/// A Keeper that has nothing else to be told of it is told of by what it last sent in place of its share.
-fn tell_of_lapse(keeper: &mut KeeperStatus, lapse: Option<Lapse>) {
-    let Some(Lapse { at, sent }) = lapse.filter(|_| keeper.detail.is_none()) else { return };
-    let at = at.format(&Rfc3339).unwrap_or_default();
-    keeper.detail = Some(format!("at {at} it sent {sent} instead of its share"));
 }
 
 fn text(nanos: i64) -> String {

@@ -34,8 +34,7 @@ impl Nexus {
         grant: Grant<call::PolicyExplain>,
     ) -> Result<ExplainResponse, Error> {
         let unsealed = self.seal().granted(&grant);
-        let caller = grant.peer().clone();
-        let request = grant.into_request();
+        let (request, caller) = grant.into_parts();
         let wanted = permission(&request.permission)?;
         bounded("spiffeId", &request.spiffe_id, MAX_SPIFFE_ID)?;
         bounded("path", &request.path, SecretPath::MAX_LEN)?;
@@ -70,8 +69,7 @@ impl Nexus {
     /// As [`Self::explain`].
     pub async fn who_can(&self, grant: Grant<call::PolicyWhoCan>) -> Result<WhoCanResponse, Error> {
         let unsealed = self.seal().granted(&grant);
-        let caller = grant.peer().clone();
-        let request = grant.into_request();
+        let (request, caller) = grant.into_parts();
         let wanted = permission(&request.permission)?;
         bounded("path", &request.path, SecretPath::MAX_LEN)?;
         let unsealed = unsealed?;

@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     keys::quorum::ANSWER_LIMIT,
     service::Nexus,
-    service::operator::keeper_status,
+    service::keepers,
     store::{Found, Home, Store},
 };
 
@@ -42,7 +42,7 @@ impl Nexus {
                 .as_ref()
                 .and_then(Home::directory)
                 .map(|at| at.display().to_string()),
-            keepers: shares.keepers.states().into_iter().map(keeper_status).collect(),
+            keepers: shares.keepers.states().into_iter().map(keepers::status_of).collect(),
         })
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod administrators;
 mod changes;
 mod document;
+mod findings;
 mod lint;
 mod listing;
 mod local;
@@ -212,8 +213,8 @@ async fn put(session: &Session, request: &PolicyPutRequest) -> Result<(), Error>
 
 /// Tells of what the author of a policy that was written may not have meant.
 fn warn(request: &PolicyPutRequest, context: &mut Context<'_>) {
-    for finding in lint::of_requests(std::slice::from_ref(request)) {
-        if lint::is_serious(&finding) {
+    for finding in findings::of_requests(std::slice::from_ref(request)) {
+        if findings::is_serious(&finding) {
             let LintFinding { policy, field, message, fix, .. } = finding;
             context.streams.complain("warning:", &format!("{policy}: {field}: {message}; {fix}"));
         }

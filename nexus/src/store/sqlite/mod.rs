@@ -7,6 +7,7 @@
 
 pub(super) mod commits;
 pub(super) mod create;
+mod message;
 mod migrate;
 pub(super) mod open;
 pub(super) mod policy_rows;

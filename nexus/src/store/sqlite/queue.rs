@@ -1,6 +1,5 @@
 //! The way to the writer thread: a queue of writes, each with the caller that waits for its outcome.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -8,6 +7,7 @@ use std::time::{Duration, Instant};
 use spike_domain::UnixNanos;
 use tokio::sync::{mpsc, oneshot};
 
+use super::message::{Message, Pending, Write};
 use super::open::Opened;
 use super::unit::{SqliteChange, done};
 use super::writer::{Shown, Writer};
@@ -26,19 +26,6 @@ pub(in crate::store) struct Queue {
     timeout: Option<Duration>,
     condition: Arc<Condition>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-pub(in crate::store) enum Message {
-    Write(Write),
-    Close(oneshot::Sender<Result<(), StoreError>>),
-}
-
-/// A write that waits for its turn.
-pub(in crate::store) struct Write {
-    pub(in crate::store) job: Box<dyn Job>,
-    pub(in crate::store) now: UnixNanos,
-    /// When the caller stops waiting for the turn.
-    deadline: Option<Instant>,
 }
 
 impl Queue {
@@ -68,7 +55,7 @@ impl Queue {
         operation: impl FnOnce(&mut SqliteChange<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, outcome) = oneshot::channel();
-        let job = Box::new(Pending { operation: Some(operation), outcome: None, answer });
+        let job = Box::new(Pending::new(operation, answer));
         let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.send(Message::Write(Write { job, now, deadline })).await?;
         // The writer answers everything that it takes, unless it panics.
@@ -124,64 +111,5 @@ impl Drop for Queue {
     fn drop(&mut self) {
         drop(self.sender.take());
         self.join();
-    }
-}
-
-/// A write that waits for its turn, whatever it answers.
-pub(in crate::store) trait Job: Send {
-    /// Executes it; `false` means that what it did must be undone.
-    fn run(&mut self, change: &mut SqliteChange<'_>) -> bool;
-    /// What of its own failure says that the store cannot be written, rather than that this write cannot be done.
-    fn trouble(&self) -> Option<&StoreError>;
-    /// Tells the caller, given how the commit went.
-    fn answer(self: Box<Self>, committed: Result<(), Arc<StoreError>>);
-    /// Tells the caller that it was not executed.
-    fn refuse(self: Box<Self>, error: StoreError);
-}
-
-struct Pending<T, F> {
-    operation: Option<F>,
-    outcome: Option<Result<T, StoreError>>,
-    answer: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<T, F> Job for Pending<T, F>
-where
-    T: Send,
-    F: FnOnce(&mut SqliteChange<'_>) -> Result<T, StoreError> + Send,
-{
-    fn run(&mut self, change: &mut SqliteChange<'_>) -> bool {
-        let operation = self.operation.take();
-        // A bug in one operation must not end the writer: its savepoint is rolled back.
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            operation.map_or(Err(StoreError::Bug), |operation| operation(change))
-        }));
-        let outcome = self.outcome.insert(outcome.unwrap_or(Err(StoreError::Bug)));
-        outcome.is_ok()
-    }
-
-    fn trouble(&self) -> Option<&StoreError> {
-        self.outcome.as_ref()?.as_ref().err().filter(|error| error.is_of_the_disk())
-    }
-
-    fn answer(self: Box<Self>, committed: Result<(), Arc<StoreError>>) {
-        let outcome = match (self.outcome, committed) {
-            (Some(Err(own)), _) => Err(own),
-            (_, Err(error)) => Err(StoreError::for_caller(error)),
-            (Some(Ok(value)), Ok(())) => Ok(value),
-            (None, Ok(())) => Err(StoreError::Bug),
-        };
-        // A caller that is gone is no longer interested.
-        drop(self.answer.send(outcome));
-    }
-
-    fn refuse(self: Box<Self>, error: StoreError) {
-        drop(self.answer.send(Err(error)));
-    }
-}
-
-impl Write {
-    pub(in crate::store) fn is_overdue(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() > deadline)
     }
 }

@@ -24,8 +24,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use super::commits::{CommitLog, Position};
+use super::message::{Message, Write};
 use super::open::Opened;
-use super::queue::{Message, Write};
 use super::readers::{Readers, Slot, lock};
 use super::transaction::Transaction;
 use super::unit::{SqliteChange, SqliteUnit};

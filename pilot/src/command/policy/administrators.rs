@@ -6,7 +6,7 @@
 use spike_policy::lint::Code;
 use spike_wire::PolicyPutRequest;
 
-use super::lint;
+use super::findings;
 use crate::context::Context;
 use crate::error::Error;
 
@@ -49,7 +49,7 @@ pub(super) fn confirm(
 
 /// The names of those that lint says it of.
 fn administrators(requests: &[PolicyPutRequest]) -> Vec<&str> {
-    let findings = lint::of_requests(requests);
+    let findings = findings::of_requests(requests);
     let makes_one = |request: &&PolicyPutRequest| {
         findings.iter().any(|finding| {
             finding.policy == request.name && finding.code == Code::Administrator.as_str()

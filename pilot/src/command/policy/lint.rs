@@ -4,12 +4,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use spike_domain::Role;
-use spike_policy::lint;
-use spike_policy::{Field, Permission, Policy, Refusal};
 use spike_wire as wire;
-use spike_wire::{LintFinding, LintResponse, Operation, PolicyPutRequest};
+use spike_wire::{LintResponse, Operation, PolicyPutRequest};
 
-use super::{document, local, questions};
+use super::{document, findings, questions};
 use crate::cli::{Format, LintArgs};
 use crate::command::read_input;
 use crate::context::Context;
@@ -26,58 +24,8 @@ pub(super) async fn run(arguments: LintArgs, context: &mut Context<'_>) -> Resul
         Format::Json => write_json(out, &answers::findings_node(&answer), 2),
         Format::Yaml => write_yaml(out, &answers::findings_node(&answer)),
     })?;
-    let serious = answer.findings.iter().any(is_serious);
+    let serious = answer.findings.iter().any(findings::is_serious);
     Ok(if serious { Exit::Failure } else { Exit::Success })
-}
-
-/// Whether a finding is worse than a notice.
-pub(super) fn is_serious(finding: &LintFinding) -> bool {
-    finding.severity != lint::Severity::Notice.as_str()
-}
-
-/// The findings about policies that are to be written.
-pub(super) fn of_requests(requests: &[PolicyPutRequest]) -> Vec<LintFinding> {
-    let unknown = requests.iter().flat_map(unknown_permissions);
-    let policies: Vec<Policy> = requests.iter().map(local::wanted).collect();
-    let known = lint::lint_all(&policies).into_iter();
-    let mut findings: Vec<LintFinding> = unknown
-        .chain(known.filter(|finding| !is_about_lost_words(finding, requests)).map(local::finding))
-        .collect();
-    let order: HashMap<&str, usize> =
-        requests.iter().enumerate().map(|(at, request)| (request.name.as_str(), at)).collect();
-    findings.sort_by_key(|finding| order.get(finding.policy.as_str()).copied());
-    findings
-}
-
-/// The findings about stored policies.
-pub(super) fn of_policies<'p>(
-    policies: impl IntoIterator<Item = &'p wire::Policy>,
-) -> Vec<LintFinding> {
-    let policies: Vec<Policy> = policies.into_iter().map(local::stored).collect();
-    lint::lint_all(&policies).into_iter().map(local::finding).collect()
-}
-
-/// Words that the engine has no type for.
-fn unknown_permissions(request: &PolicyPutRequest) -> impl Iterator<Item = LintFinding> {
-    let unknown = request.permissions.iter().filter(|word| Permission::from_word(word).is_none());
-    unknown.map(|word| LintFinding {
-        policy: request.name.clone(),
-        code: lint::Code::Invalid.as_str().to_owned(),
-        severity: lint::Severity::Error.as_str().to_owned(),
-        field: Field::Permissions.as_str().to_owned(),
-        message: Refusal::UnknownPermission { word: word.clone() }.to_string(),
-        fix: "use read, write, list, execute or super".to_owned(),
-        replacement: None,
-    })
-}
-
-/// Whether a policy seems to have no permissions only because its words are unknown.
-fn is_about_lost_words(finding: &lint::Finding, requests: &[PolicyPutRequest]) -> bool {
-    finding.code == lint::Code::Invalid
-        && finding.field == Field::Permissions
-        && requests.iter().any(|request| {
-            request.name == finding.policy && unknown_permissions(request).next().is_some()
-        })
 }
 
 fn of_files(files: &[PathBuf], context: &mut Context<'_>) -> Result<LintResponse, Error> {
@@ -94,7 +42,7 @@ fn of_files(files: &[PathBuf], context: &mut Context<'_>) -> Result<LintResponse
             requests.push(request);
         }
     }
-    Ok(LintResponse { findings: of_requests(&requests), policies: requests.len() })
+    Ok(LintResponse { findings: findings::of_requests(&requests), policies: requests.len() })
 }
 
 async fn of_nexus(context: &mut Context<'_>) -> Result<LintResponse, Error> {
@@ -103,7 +51,10 @@ async fn of_nexus(context: &mut Context<'_>) -> Result<LintResponse, Error> {
         Err(error) if questions::has_no_such_route(&error) => {
             let policies = super::all(&session, wire::PolicyListRequest::default()).await?;
             questions::tell_of_local_answer(policies.len(), context);
-            Ok(LintResponse { findings: of_policies(&policies), policies: policies.len() })
+            Ok(LintResponse {
+                findings: findings::of_policies(&policies),
+                policies: policies.len(),
+            })
         }
         answer => answer.map_err(session.failed(Operation::PolicyLint, "")),
     }

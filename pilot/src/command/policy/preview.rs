@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use spike_wire::{LintFinding, Operation, Policy, PolicyPutRequest, SecretListRequest};
 
 use super::access::{Comparison, Difference, compare};
-use super::{changes, lint, local};
+use super::{changes, findings, local};
 use crate::cli::Format;
 use crate::context::{Context, Session};
 use crate::error::Error;
@@ -44,7 +44,7 @@ pub(super) async fn show(
     } else {
         Some(compare_access(session, requests, &stored, context).await)
     };
-    let findings = lint::of_requests(requests);
+    let findings = findings::of_requests(requests);
     if format != Format::Human {
         let changes = tree::changes(requests, &stored, &findings);
         let node = tree::node(&changes, access.as_ref());

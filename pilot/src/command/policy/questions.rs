@@ -12,7 +12,7 @@ use spike_wire::{
     ExplainRequest, ExplainResponse, Operation, PolicyListRequest, WhoCanRequest, WhoCanResponse,
 };
 
-use super::lint;
+use super::findings;
 use super::local::Local;
 use crate::cli::{Deed, Format, Question, WhoCanArgs};
 use crate::context::{Context, Session};
@@ -33,7 +33,7 @@ pub(super) async fn explain(
         Some(name) => super::find(&session, name).await?,
         None => None,
     };
-    let findings = policy.map(|policy| lint::of_policies([&policy])).unwrap_or_default();
+    let findings = policy.map(|policy| findings::of_policies([&policy])).unwrap_or_default();
     let node = || answers::explanation_node(&question, &answer, &findings);
     context.streams.render(|out| match format {
         Format::Human => answers::explanation(out, &question, &answer, &findings),

@@ -13,7 +13,7 @@ use spike_wire::PolicyPutRequest;
 use spike_policy::Policy;
 use time::OffsetDateTime;
 
-use super::lint;
+use super::findings;
 use crate::error::Error;
 
 /// Checks all four fields.
@@ -31,7 +31,7 @@ fn check_meaning(request: &PolicyPutRequest) -> Result<(), Error> {
     let epoch = OffsetDateTime::UNIX_EPOCH;
     let refused = Policy::validate_new(name, spiffeid_pattern, path_pattern, permissions, epoch);
     let Err(error) = refused else { return Ok(()) };
-    let findings = lint::of_requests(std::slice::from_ref(request));
+    let findings = findings::of_requests(std::slice::from_ref(request));
     let fix = findings.into_iter().find(|finding| finding.severity == "error");
     Err(Error::Usage { problem: error.to_string(), hint: fix.map(|finding| finding.fix) })
 }
