@@ -139,7 +139,7 @@ impl Service for Daemon {
         false
     }
 
-    fn is_over(error: &FrameError) -> bool {
-        matches!(error, FrameError::Over(_))
+    fn frame_error(error: &FrameError) -> Option<&FrameError> {
+        Some(error)
     }
 }

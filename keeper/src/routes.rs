@@ -8,7 +8,9 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use spike_daemon::{
-    http::{self, Arriving, Exchange, Frame, Names, Outcome, Reply, Service, class_by_role},
+    http::{
+        self, Arriving, Exchange, Frame, FrameError, Names, Outcome, Reply, Service, class_by_role,
+    },
     process::chain,
     serve::App,
 };
@@ -57,25 +59,23 @@ impl Service for Keeper {
 
     fn error_reply(operation: Option<KeeperOperation>, error: &Error) -> Reply {
         let (status, code) = error.wire();
-        let retry_after = match error {
-            Error::Frame(error) => error.retry_after(),
-            _ => None,
-        };
+        let retry_after = Self::frame_error(error).and_then(FrameError::retry_after);
         Reply::error(operation, (status, code), error.reason().as_deref()).retry_after(retry_after)
     }
 
     fn is_denial(error: &Error) -> bool {
         match error {
             Error::Denied(_) | Error::NoSuchRoute | Error::Malformed(_) => true,
-            Error::Frame(error) => error.is_the_peers_fault(),
-            Error::NotAShare(_) | Error::NoShare | Error::HoldsAnother | Error::Unrecordable(_) => {
-                false
-            }
+            Error::Frame(_)
+            | Error::NotAShare(_)
+            | Error::NoShare
+            | Error::HoldsAnother
+            | Error::Unrecordable(_) => false,
         }
     }
 
-    fn is_over(error: &Error) -> bool {
-        matches!(error, Error::Frame(error) if error.is_over())
+    fn frame_error(error: &Error) -> Option<&FrameError> {
+        if let Error::Frame(error) = error { Some(error) } else { None }
     }
 
     /// A refused share is for an operator to know, too.

@@ -26,6 +26,10 @@ pub enum Error {
     /// What every request is held against refuses it.
     #[error(transparent)]
     Frame(#[from] FrameError),
+    /// A body over the limit of the cipher, which is a plaintext or a ciphertext over its limit. Upstream's SDK takes 413 for
+    /// a server that it cannot reach.
+    #[error("body: {0}")]
+    TooLargeToCipher(BodyError),
     /// The peer may not do this. It learns nothing more.
     #[error("unauthorized: {0}")]
     Denied(String),
@@ -96,6 +100,7 @@ impl Error {
             Self::Frame(error) => error.wire(),
             Self::NoSuchRoute
             | Self::Malformed(_)
+            | Self::TooLargeToCipher(_)
             | Self::Invalid { .. }
             | Self::TookTooLong { .. }
             | Self::NoShares
@@ -133,6 +138,7 @@ impl Error {
             Self::Frame(error) => error.not_ready(),
             Self::NoSuchRoute
             | Self::Malformed(_)
+            | Self::TooLargeToCipher(_)
             | Self::Denied(_)
             | Self::Invalid { .. }
             | Self::Busy
@@ -155,6 +161,7 @@ impl Error {
         }
         match self {
             Self::Invalid { .. }
+            | Self::TooLargeToCipher(_)
             | Self::Busy
             | Self::TookTooLong { .. }
             | Self::NoShares
@@ -180,9 +187,7 @@ impl Error {
             | Self::Unrecordable(_) => None,
         }
     }
-}
 
-impl Error {
     /// After how many seconds the same request may succeed, where waiting helps.
     pub fn retry_after(&self) -> Option<u32> {
         match self {
@@ -190,6 +195,7 @@ impl Error {
             Self::Frame(error) => error.retry_after(),
             Self::NoSuchRoute
             | Self::Malformed(_)
+            | Self::TooLargeToCipher(_)
             | Self::Denied(_)
             | Self::Invalid { .. }
             | Self::TookTooLong { .. }

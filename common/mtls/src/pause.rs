@@ -39,12 +39,14 @@ impl Pause {
     fn end(&self) -> Option<Instant> {
         let until = match self.until.load(Relaxed) {
             0 => return None,
-            until => self.opened + Duration::from_millis(until),
+            until => until,
         };
-        if until > Instant::now() {
-            return Some(until);
+        let end = self.opened + Duration::from_millis(until);
+        if end > Instant::now() {
+            return Some(end);
         }
-        self.until.store(0, Relaxed);
+        // Unless another has begun meanwhile.
+        self.until.compare_exchange(until, 0, Relaxed, Relaxed).ok();
         None
     }
 }

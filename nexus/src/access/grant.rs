@@ -8,7 +8,7 @@ use spike_wire::Call;
 use crate::policy::Permission;
 
 /// Proof that one request was allowed. It carries that request, so that nothing else can be done with it, and whoever carries
-/// the request out takes it by value. Only [`Access`] makes it; it is neither `Clone` nor `Copy`.
+/// the request out takes it by value. Only [`super::Access`] makes it; it is neither `Clone` nor `Copy`.
 #[derive(Debug)]
 pub struct Grant<C: Call, R = <C as Call>::Request> {
     request: R,

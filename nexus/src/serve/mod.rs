@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use spike_daemon::{
-    http::{self, Arriving, Exchange, Frame, Names, Reply, Service, class_by_role},
+    http::{self, Arriving, Exchange, Frame, FrameError, Names, Reply, Service, class_by_role},
     process::chain,
     serve::App,
 };
@@ -64,12 +64,17 @@ impl Service for Nexus {
     }
 
     fn is_denial(error: &Error) -> bool {
-        matches!(error, Error::Denied(_) | Error::NoSuchRoute | Error::Malformed(_))
-            || matches!(error, Error::Frame(error) if error.is_the_peers_fault())
+        matches!(
+            error,
+            Error::Denied(_)
+                | Error::NoSuchRoute
+                | Error::Malformed(_)
+                | Error::TooLargeToCipher(_)
+        )
     }
 
-    fn is_over(error: &Error) -> bool {
-        matches!(error, Error::Frame(error) if error.is_over())
+    fn frame_error(error: &Error) -> Option<&FrameError> {
+        if let Error::Frame(error) = error { Some(error) } else { None }
     }
 }
 

@@ -12,7 +12,7 @@ use spike_tests::{
     secrets,
 };
 
-use super::{GET, operator_is_served};
+use super::{ENCRYPT, GET, operator_is_served};
 use crate::{WORKLOAD, scenario};
 
 /// As many as one process sends within some seconds.
@@ -60,5 +60,20 @@ async fn who_is_denied_again_and_again_is_told_to_wait_and_still_reads_what_it_m
     assert_eq!(answered + tally.unanswered, REQUESTS as u64, "{tally:?}");
     let allowed = AUDIT_BURST + AUDIT_RATE * seconds;
     assert!(grown <= allowed, "{grown} bytes of audit log in {seconds} s");
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn bodies_that_are_too_large_for_the_cipher_are_held_against_who_may_not_use_it() -> Result<()>
+{
+    let cluster = scenario().start().await?;
+    let dialer = Arc::new(cluster.dial_as(WORKLOAD)?);
+    let body = format!(r#"{{"plaintext":"{}"}}"#, "x".repeat(400 << 10));
+
+    let tally = requests(&dialer, &post(ENCRYPT, &body), 8, 200).await?;
+
+    assert!(tally.count(400) > 0, "the first are told why: {tally:?}");
+    assert!(tally.count(429) > 0, "the others are told to wait: {tally:?}");
+    operator_is_served(&cluster).await?;
     cluster.stop().await
 }

@@ -20,6 +20,7 @@ use spike_tests::{PATIENCE, Running, SUPERUSER, eventually, raw::Dialer};
 const LIST: &str = "/v1/store/secrets?action=list";
 const GET: &str = "/v1/store/secrets?action=get";
 const PUT: &str = "/v1/store/secrets";
+const ENCRYPT: &str = "/v1/cipher/encrypt";
 
 /// A client of HTTP/2 that decides every frame itself.
 fn http2_as(cluster: &Running, path: &str) -> Result<Dialer> {

@@ -105,7 +105,7 @@ impl Arriving {
     /// Reads the whole body. Its memory is taken from the budget first.
     ///
     /// # Errors
-    /// [`BodyError`]. What was not read of it stays, for [`Self::discard`].
+    /// [`BodyError`]. What was not read of it stays, to be thrown away.
     pub async fn read(&mut self, limits: BodyLimits) -> Result<Held, BodyError> {
         let read = self.read_in_time(limits).await;
         match &read {

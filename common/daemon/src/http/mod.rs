@@ -31,7 +31,11 @@ use axum::{
     response::Response,
 };
 use futures_util::FutureExt;
-use spike_mtls::{Peer, budget::Taken, client::REQUEST_ID_HEADER};
+use spike_mtls::{
+    Peer,
+    budget::{Class, Taken},
+    client::REQUEST_ID_HEADER,
+};
 
 pub use self::{
     arriving::{Arriving, BodyError, BodyLimits, Held},
@@ -92,11 +96,12 @@ pub trait Service: Send + Sync + Sized + 'static {
         error: &Self::Error,
     ) -> String;
 
-    /// Whether the error says that the peer may not do what it asked for, or that what it asked for is nothing there is.
+    /// Whether the error is one of the daemon's own that says that the peer may not do what it asked for, or that what it asked
+    /// for is nothing there is.
     fn is_denial(error: &Self::Error) -> bool;
 
-    /// Whether the error says that the peer has too many requests in flight.
-    fn is_over(error: &Self::Error) -> bool;
+    /// The error of the frame that it is, where it is one.
+    fn frame_error(error: &Self::Error) -> Option<&FrameError>;
 }
 
 /// A request that was carried out, or not, and what the audit log says it was about.
@@ -259,8 +264,11 @@ fn slowed_down<S: Service>(
     result: Result<Reply, S::Error>,
     is_outside: bool,
 ) -> (Result<Reply, S::Error>, bool) {
-    let is_over = result.as_ref().is_err_and(S::is_over);
-    if !(is_outside || is_over || result.as_ref().is_err_and(S::is_denial)) {
+    let of_the_frame = result.as_ref().err().and_then(S::frame_error);
+    let is_over = of_the_frame.is_some_and(FrameError::is_over);
+    let is_denial = of_the_frame.is_some_and(FrameError::is_the_peers_fault)
+        || result.as_ref().is_err_and(S::is_denial);
+    if !(is_outside || is_over || is_denial) {
         return (result, false);
     }
     let Err(after) = body.deny() else { return (result, false) };
@@ -293,13 +301,15 @@ fn write_down(frame: &Frame, refused: &Refused<'_>) -> bool {
     let (action, status) = match refused.what {
         RefusedWhat::Handshake => ("handshake", 0),
         RefusedWhat::Connection => ("connect", 0),
-        RefusedWhat::Request(status) => ("request", status),
+        RefusedWhat::Request { status, .. } => ("request", status),
     };
     let Refused { address, id: spiffe_id, reason, .. } = *refused;
     frame.audit().refused(&Refusal { action, address, spiffe_id, status, reason });
     match (refused.what, spiffe_id) {
-        (RefusedWhat::Request(_), Some(id)) => frame.denials.allow(id, Instant::now(), 1).is_ok(),
-        (RefusedWhat::Request(_) | RefusedWhat::Handshake | RefusedWhat::Connection, _) => true,
+        (RefusedWhat::Request { class: Class::Ordinary, .. }, Some(id)) => {
+            frame.denials.allow(id, Instant::now(), 1).is_ok()
+        }
+        _ => true,
     }
 }
 

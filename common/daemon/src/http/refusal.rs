@@ -18,7 +18,7 @@ pub enum FrameError {
     /// The head is larger than a head may be.
     #[error("the head of the request is larger than {} bytes", crate::serve::MAX_HEAD)]
     HeadTooLarge,
-    /// There are too many requests, or too much in memory for them.
+    /// There are too many requests in flight.
     #[error(transparent)]
     Over(#[from] Over),
     /// The peer was denied so often that it has to wait.

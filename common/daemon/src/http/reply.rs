@@ -8,7 +8,7 @@ use axum::{
 use bytes::Bytes;
 use spike_wire::{AnyOperation, ErrorCode, clean_path, fallback_error_body};
 
-use super::{Exchange, FrameError, allowance::Allowance, block::Block};
+use super::{BodyError, Exchange, FrameError, allowance::Allowance, block::Block};
 
 /// The longest target that a request is redirected to, in bytes.
 const MAX_LOCATION: usize = 2048;
@@ -97,7 +97,7 @@ impl Reply {
     /// Takes the memory of a large answer from the budget of its peer, until it has been sent.
     pub(super) fn charged(mut self, allowance: &Allowance) -> Result<Self, FrameError> {
         if self.body.len() > SMALL {
-            let taken = allowance.memory.take(self.body.len() as u64)?;
+            let taken = allowance.memory.take(self.body.len() as u64).map_err(BodyError::Over)?;
             let mut block = Block::with_capacity(self.body.len());
             block.extend(&self.body);
             self.body = block.into_bytes(Some(taken));

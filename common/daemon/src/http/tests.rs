@@ -129,11 +129,11 @@ impl Service for Daemon {
     }
 
     fn is_denial(error: &FrameError) -> bool {
-        matches!(error, FrameError::Identity(_)) || error.is_the_peers_fault()
+        matches!(error, FrameError::Identity(_))
     }
 
-    fn is_over(error: &FrameError) -> bool {
-        matches!(error, FrameError::Over(_))
+    fn frame_error(error: &FrameError) -> Option<&FrameError> {
+        Some(error)
     }
 }
 

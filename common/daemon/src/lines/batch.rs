@@ -4,7 +4,8 @@ use std::{
     ops::Range,
     pin::Pin,
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
     time::Instant,
 };
 
@@ -221,5 +222,20 @@ impl Drop for PendingLine {
         {
             completion.unpark_sink();
         }
+    }
+}
+
+/// Wakes a thread that waits for a batch.
+pub(super) struct Unparker(Thread);
+
+impl Unparker {
+    pub(super) fn current() -> Self {
+        Self(thread::current())
+    }
+}
+
+impl Wake for Unparker {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }

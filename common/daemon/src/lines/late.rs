@@ -32,18 +32,18 @@ impl LateLines {
         self.lines
     }
 
-    /// Gives back those behind the first `taken` bytes, in front of what was kept meanwhile, and tells how many that were. A line
-    /// that was begun counts as taken.
-    pub(super) fn give_back(&mut self, late: &Self, taken: usize) -> u64 {
-        let meanwhile = self.take();
-        let mut start = 0;
-        for line in late.bytes.split_inclusive(|byte| *byte == b'\n') {
-            if start >= taken {
-                self.keep(line);
-            }
-            start += line.len();
-        }
-        let given_back = self.lines;
+    /// Gives back those of `late` behind the first `taken` bytes, in front of what was kept meanwhile, and tells how many that
+    /// were. A line that was begun counts as taken.
+    pub(super) fn give_back(&mut self, mut late: Self, taken: usize) -> u64 {
+        let (before, behind) = late.bytes.split_at(taken.min(late.bytes.len()));
+        let rest_of_line = match before.last() {
+            None | Some(b'\n') => 0,
+            Some(_) => behind.split_inclusive(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len),
+        };
+        let gone = late.bytes.drain(..before.len() + rest_of_line);
+        late.lines -= gone.filter(|byte| *byte == b'\n').count() as u64;
+        let given_back = late.lines;
+        let meanwhile = std::mem::replace(self, late);
         for line in meanwhile.bytes.split_inclusive(|byte| *byte == b'\n') {
             self.keep(line);
         }
@@ -64,7 +64,7 @@ mod tests {
         let late = kept.take();
         kept.keep(b"four\n");
         // The second line was begun: its end is with the output.
-        assert_eq!(kept.give_back(&late, 5), 1);
+        assert_eq!(kept.give_back(late, 5), 1);
         assert_eq!((kept.bytes(), kept.lines()), (&b"three\nfour\n"[..], 2));
     }
 

@@ -9,14 +9,14 @@ use std::{
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
         mpsc::sync_channel,
     },
-    task::{Wake, Waker},
+    task::Waker,
     thread::Thread,
     time::{Duration, Instant},
 };
 
 use super::{
     Failure, Owner,
-    batch::{Batch, BatchResult, Completion, PendingLine},
+    batch::{Batch, BatchResult, Completion, PendingLine, Unparker},
     late::LateLines,
     output::Output,
     sink::{self, Sink},
@@ -180,8 +180,8 @@ impl Lines {
         self.0.0.expire(now);
     }
 
-    /// Waits until everything that was put before is written or has failed, but no longer than a line may wait. It
-    /// blocks the thread.
+    /// Waits until everything that was put before is written or has failed, and what is late is written where it can be, but
+    /// no longer than a line may wait. It blocks the thread.
     pub(crate) fn flush(&self) {
         self.0.0.flush();
     }
@@ -259,14 +259,19 @@ impl Queue {
         self.sink.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// `None`: another thread is writing at this moment.
+    fn try_sink(&self) -> Option<MutexGuard<'_, Sink>> {
+        match self.sink.try_lock() {
+            Err(TryLockError::WouldBlock) => None,
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Ok(sink) => Some(sink),
+        }
+    }
+
     /// Has what waits written: on this thread, where that takes no longer than a write, or else by the thread for it.
     /// `false`: another thread is writing at this moment, and may not see the last lines any more.
     pub(super) fn try_to_have_written(&self) -> bool {
-        let mut sink = match self.sink.try_lock() {
-            Ok(sink) => sink,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return false,
-        };
+        let Some(mut sink) = self.try_sink() else { return false };
         if !sink.write_at_once(self) {
             drop(sink);
             self.unpark();
@@ -301,12 +306,13 @@ impl Queue {
         (result, lines, written): (BatchResult, u64, u64),
         wakers: &mut Vec<Waker>,
     ) {
-        self.lock().in_flight = None;
         // Where it has expired, its lines are counted as failed already.
         if completion.complete(result, wakers) {
             self.written.fetch_add(written, Relaxed);
             self.failed.fetch_add(lines - written, Relaxed);
         }
+        // Last: a batch is in flight until it is complete.
+        self.lock().in_flight = None;
     }
 
     /// Fails every line that waits in the open batch.
@@ -361,12 +367,19 @@ impl Queue {
         let waiting = open.batch.opened.is_some().then(|| Arc::clone(&open.batch.completion));
         drop(open);
         let deadline = Instant::now() + WAIT_LIMIT + GRACE;
-        let waker = Waker::from(Arc::new(Unparker(std::thread::current())));
+        let waker = Waker::from(Arc::new(Unparker::current()));
         for completion in [in_flight, waiting].into_iter().flatten() {
             completion.register(&waker, &mut None);
             while !completion.is_complete() && Instant::now() < deadline {
                 std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
             }
+        }
+        // What is late has no completion.
+        while Instant::now() < deadline {
+            if let Some(mut sink) = self.try_sink() {
+                return sink.write_late(self, deadline);
+            }
+            std::thread::park_timeout(Duration::from_millis(1));
         }
     }
 }
@@ -374,16 +387,7 @@ impl Queue {
 fn take_batch(open: &mut Open, empty: &mut Batch) -> bool {
     let Some(since) = open.batch.opened else { return false };
     std::mem::swap(&mut open.batch, empty);
-    let completion = Arc::clone(&empty.completion);
-    open.in_flight = Some(InFlight { since, lines: empty.lines, completion });
+    let Batch { lines, completion, .. } = &*empty;
+    open.in_flight = Some(InFlight { since, lines: *lines, completion: Arc::clone(completion) });
     true
-}
-
-/// A waker for a thread that waits in [`Queue::flush`].
-struct Unparker(Thread);
-
-impl Wake for Unparker {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
 }

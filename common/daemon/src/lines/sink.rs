@@ -101,8 +101,7 @@ impl Sink {
         if work.has_batch {
             self.commit(queue);
         } else if work.closed {
-            // The last chance for what is late.
-            self.write_gap(queue, Instant::now());
+            self.write_late(queue, Instant::now());
             return Step::End;
         } else if has_new_file {
             self.probe(queue);
@@ -173,6 +172,11 @@ impl Sink {
         self.report(queue, failure.or_else(|| self.output.foreseen_failure()));
     }
 
+    /// The last chance for what is late.
+    pub(super) fn write_late(&mut self, queue: &Queue, deadline: Instant) {
+        self.write_gap(queue, deadline);
+    }
+
     /// Writes what is left of a line that was cut, and what is late, and says how many lines are missing where some are.
     fn write_gap(&mut self, queue: &Queue, deadline: Instant) -> Option<Failure> {
         let late = queue.late().take();
@@ -180,7 +184,7 @@ impl Sink {
             let result = self.output.write(late.bytes(), deadline);
             self.told += late.lines();
             if result.failure.is_some() {
-                self.told -= queue.late().give_back(&late, result.taken);
+                self.told -= queue.late().give_back(late, result.taken);
                 return result.failure;
             }
         }

@@ -57,9 +57,7 @@ pub(super) struct Activity {
     opened: Instant,
     /// Requests that have no answer yet.
     working: AtomicUsize,
-    /// Answers that the peer has not taken yet.
-    answering: AtomicUsize,
-    /// Since when each of those waits.
+    /// Answers that the peer has not taken yet, and since when each of them waits.
     untaken: Untaken,
     /// Since when bytes wait that the peer does not take; 0 while there are none.
     blocked_since: AtomicU64,
@@ -92,7 +90,6 @@ impl Activity {
         Self {
             opened: Instant::now(),
             working: AtomicUsize::new(0),
-            answering: AtomicUsize::new(0),
             untaken: Untaken::default(),
             blocked_since: AtomicU64::new(0),
             since: AtomicU64::new(1),
@@ -112,7 +109,7 @@ impl Activity {
 
     /// Whether neither a request nor an answer is under way.
     pub(super) fn is_idle(&self) -> bool {
-        self.working.load(Relaxed) == 0 && self.answering.load(Relaxed) == 0
+        !self.is_working() && self.untaken.is_empty()
     }
 
     /// Whether a request is being carried out.
@@ -240,9 +237,9 @@ impl Busy {
             activity.untaken.taken(place, at);
             place
         } else {
-            activity.answering.fetch_add(1, Relaxed);
+            let place = activity.untaken.begin(at);
             activity.working.fetch_sub(1, Relaxed);
-            activity.untaken.begin(at)
+            place
         };
         self.answering = Some((now, place));
     }
@@ -257,12 +254,11 @@ impl Drop for Busy {
             // The head of the next request has begun.
             self.activity.head_since.store(self.activity.millis(now), Relaxed);
         }
-        let Activity { answering, working, untaken, .. } = &*self.activity;
-        if let Some((_, place)) = self.answering {
-            untaken.end(place);
-            answering.fetch_sub(1, Relaxed);
-        } else {
-            working.fetch_sub(1, Relaxed);
+        match self.answering {
+            Some((_, place)) => self.activity.untaken.end(place),
+            None => {
+                self.activity.working.fetch_sub(1, Relaxed);
+            }
         }
     }
 }

@@ -36,7 +36,12 @@ pub enum RefusedWhat {
     /// A connection after its handshake, or before it for want of room.
     Connection,
     /// A request that is not HTTP as it should be; the peer was answered with this status where there was a way.
-    Request(u16),
+    Request {
+        /// The status.
+        status: u16,
+        /// What the peer may use: whoever has a role of SPIKE is not slowed down.
+        class: Class,
+    },
 }
 
 type Refusals = Arc<dyn Fn(&Refused<'_>) -> bool + Send + Sync>;

@@ -21,11 +21,7 @@ use hyper::{
     server::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use spike_mtls::{
-    Peer, PeerError,
-    budget::{Class, Over},
-    clock, words,
-};
+use spike_mtls::{Peer, PeerError, budget::Over, clock, words};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -83,10 +79,13 @@ impl Connection {
     pub(super) async fn run(self, stream: TcpStream) {
         let limit = self.shared.limits.header_timeout;
         let handshake = tokio::select! {
-            _ = self.entry.signal.past(Stage::Open) => {
-                let reason = "there are too many handshakes, or the daemon ends";
-                let refused = self.handshake_refused(reason, None);
-                return self.shared.refuse(Reason::TooMany, &refused);
+            stage = self.entry.signal.past(Stage::Open) => {
+                // At the end of the listener there is nobody to blame.
+                if stage == Stage::Cut {
+                    let refused = self.handshake_refused("there are too many handshakes", None);
+                    self.shared.refuse(Reason::TooMany, &refused);
+                }
+                return;
             }
             handshake = tokio::time::timeout(limit, self.handshake(stream)) => handshake,
         };
@@ -247,14 +246,14 @@ impl Refusals<'_> {
             self.told += 1;
             may_go_on &= self.tell(Reason::RefusedRequest, 400, reason);
         }
-        may_go_on || self.peer.class() == Class::Reserved
+        may_go_on
     }
 
     fn tell(&self, counted: Reason, status: u16, reason: &str) -> bool {
         let Connection { shared, address, .. } = self.connection;
-        let what = RefusedWhat::Request(status);
+        let what = RefusedWhat::Request { status, class: self.peer.class() };
         let refused = Refused { address: *address, id: Some(self.peer.id()), what, reason };
-        shared.refuse_once_more(counted, &refused)
+        shared.refuse(counted, &refused)
     }
 }
 

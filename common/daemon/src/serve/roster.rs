@@ -185,7 +185,7 @@ impl Roster {
         let mut state = self.state();
         state.ending = true;
         for entry in state.shaking.values() {
-            entry.signal.raise(Stage::Cut);
+            entry.signal.raise(Stage::Ending);
         }
         for seated in state.seated.values().flatten() {
             begin_to_end(&seated.entry);

@@ -24,13 +24,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Counts a refusal, and tells whoever writes it down.
-    pub(super) fn refuse(&self, counted: Reason, refused: &Refused<'_>) {
-        self.refuse_once_more(counted, refused);
-    }
-
-    /// As [`Self::refuse`], where the connection goes on. `false`: it must not, as its peer was refused too often.
-    pub(super) fn refuse_once_more(&self, counted: Reason, refused: &Refused<'_>) -> bool {
+    /// Counts a refusal, and tells whoever writes it down. `false`: the connection must not go on, as its peer was refused too
+    /// often.
+    pub(super) fn refuse(&self, counted: Reason, refused: &Refused<'_>) -> bool {
         self.metrics.refuse(counted);
         self.app.refused(refused)
     }

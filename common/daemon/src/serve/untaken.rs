@@ -37,6 +37,11 @@ impl Untaken {
         }
     }
 
+    /// Whether every answer was taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Since when the answer waits that has waited for the longest time.
     pub(super) fn longest(&self) -> Option<u64> {
         self.lock().iter().copied().filter(|since| *since > 0).min()
@@ -73,6 +78,6 @@ mod tests {
         untaken.end(places[0]);
         untaken.end(places[1]);
         assert_eq!(untaken.longest(), None);
-        assert!(untaken.lock().is_empty(), "no place is kept");
+        assert!(untaken.is_empty(), "no place is kept");
     }
 }

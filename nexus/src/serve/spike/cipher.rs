@@ -59,13 +59,12 @@ async fn encrypt_stream(request: HandlerRequest<'_>, limits: BodyLimits) -> Resu
     Ok(Reply::octets(Bytes::from(nexus.encrypt_stream(grant.carrying(&body))?)))
 }
 
-/// A body over the limit is a plaintext or ciphertext over the limit, and answered as one. Upstream's SDK takes 413 for a
-/// server that it cannot reach.
+/// A body over the limit is answered as a plaintext or ciphertext over the limit is.
 fn told_as_upstream(outcome: Outcome) -> Outcome {
     let Outcome { result, subject } = outcome;
     let result = result.map_err(|error| match error {
         Error::Frame(FrameError::Body(error @ BodyError::TooLarge { .. })) => {
-            Error::Invalid { field: "body", reason: error.to_string() }
+            Error::TooLargeToCipher(error)
         }
         other => other,
     });
