@@ -161,21 +161,9 @@ gets_value() {
   said value-of-this-walk
 }
 
-host_metric() {
-  exec 3<>"/dev/tcp/127.0.0.1/$((NEXUS_PORT + 1000))"
-  printf 'GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
-  cat <&3 | grep "^$1 "
-  exec 3>&-
-}
+host_metric() { http_get $((NEXUS_PORT + 1000)) /metrics | grep "^$1 "; }
 
-keeper_ready() {
-  local answer
-  exec 3<>"/dev/tcp/127.0.0.1/$(($1 + 1000))" || return
-  printf 'GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
-  answer=$(cat <&3)
-  exec 3>&-
-  [[ $answer == HTTP/1.?" 200 "* ]]
-}
+keeper_ready() { [[ $(http_get $(($1 + 1000)) /readyz) == HTTP/1.?" 200 "* ]]; }
 
 walk_rolling_restart() {
   case_of "each Keeper is restarted, one after another, while reads go on: none fails, and the margin that Nexus shows is never negative"

@@ -86,6 +86,10 @@ walk_register() {
   said "SPIRE_SERVER"
   ends_with 1 env PROGRAMS=/nowhere deploy/spire/register nexus
   said "/nowhere/nexus is missing"
+  case_of "--help is the comment that register begins with, and nothing after it"
+  ends_with 0 deploy/spire/register --help
+  said "register --forget-old …."
+  ! grep -q -e shellcheck -e pipefail "$WORK/said" || die "it says more than that"
   case_of "Bootstrap's entry is taken away when it is done"
   ends_with 0 deploy/spire/register --forget bootstrap
   entries_are 3

@@ -156,9 +156,7 @@ journal_says() { journal_of "$1" | grep -F -- "$2" >/dev/null; }
 is_state() { [[ $(property "$1" ActiveState) == "$2" ]]; }
 
 # A page of a daemon's telemetry.
-telemetry() {
-  inside bash -c "exec 3<>/dev/tcp/127.0.0.1/$1; printf 'GET $2 HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3; cat <&3"
-}
+telemetry() { inside bash -c "$(declare -f http_get); http_get $1 $2"; }
 
 # readyz PORT STATUS: what the daemon answers when it is asked whether it is ready.
 readyz() { [[ $(telemetry "$1" /readyz) == HTTP/1.?" $2 "* ]]; }

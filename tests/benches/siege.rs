@@ -125,6 +125,11 @@ struct Operator {
 }
 
 async fn measure(arguments: Arguments) -> Result<()> {
+    let is_attack = arguments.only != Some(Attack::Nothing);
+    ensure!(
+        is_attack,
+        "nothing is the neighbour that each round is measured beside, not an attack"
+    );
     say(&format!(
         "{} honest connections, {CONNECTIONS} of the attacker, {} rounds of {} s, {} processors\n",
         arguments.connections,

@@ -25,7 +25,15 @@ impl Credential {
     /// # Errors
     /// Where `ca` does not speak for `id`.
     pub fn sound(ca: &Ca, id: SpiffeId, ttl: Duration) -> Result<Self> {
-        let svid = ca.issue(&id, ttl, clock::now())?;
+        Self::named(ca, id, &[], ttl)
+    }
+
+    /// As [`Self::sound`], with DNS names beside the ID, for a server that is looked up by them.
+    ///
+    /// # Errors
+    /// As [`Self::sound`], and for what is no DNS name.
+    pub fn named(ca: &Ca, id: SpiffeId, names: &[&str], ttl: Duration) -> Result<Self> {
+        let svid = ca.issue_with_names(&id, names, ttl, clock::now())?;
         Ok(Self { id, svid, root: ca.root_der().to_vec() })
     }
 

@@ -17,13 +17,8 @@ use axum::{
     routing::{get, post},
     serve,
 };
-use rustls::{
-    ServerConfig,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
-};
+use rustls::{ServerConfig, crypto::aws_lc_rs};
 use serde_json::{Value, json};
-use spike_mtls::clock;
 use tokio::{
     net::{TcpListener, TcpStream},
     process::Command,
@@ -31,7 +26,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::crew::Crew;
+use crate::{Credential, crew::Crew};
 
 /// The ConfigMap of Bootstrap, unless a setting says otherwise.
 const NAME: &str = "spike-bootstrap-state";
@@ -71,15 +66,11 @@ impl KubeApi {
         }
         let ca = crew.ca();
         let id = crew.spiffe_id("/kube-apiserver")?;
-        let svid =
-            ca.issue_with_names(&id, &["localhost"], Duration::from_hours(1), clock::now())?;
-        let chain = vec![CertificateDer::from(svid.certificate_der().to_vec())];
-        let key: PrivateKeyDer<'static> =
-            PrivatePkcs8KeyDer::from(svid.expose_key_der().to_vec()).into();
+        let credential = Credential::named(ca, id, &["localhost"], Duration::from_hours(1))?;
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(chain, key)?;
+            .with_single_cert(credential.chain(), credential.key())?;
         let tcp = TcpListener::bind("127.0.0.1:0").await?;
         let address = tcp.local_addr()?;
         let shared = Arc::new(Mutex::new(Shared::default()));

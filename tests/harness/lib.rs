@@ -5,8 +5,8 @@
 //! [`logs`] reads what the daemons wrote; [`pilot`] runs the `spike` command.
 //!
 //! [`crew`] is a cluster with Keepers and a root key, any of which can be lost; [`fake_keeper`] is a Keeper that obeys
-//! the test; [`kube_api`] answers as the API server of Kubernetes; [`ledger`] knows what was acknowledged; [`power`] imitates power loss; [`hostile`] is a client that breaks
-//! the protocol on purpose.
+//! the test; [`kube_api`] answers as the API server of Kubernetes; [`ledger`] knows what was acknowledged; [`power`]
+//! imitates power loss; [`hostile`] is a client that breaks the protocol on purpose.
 //!
 //! What must hold is not said here but in `specs/`. Nothing here waits for a duration: [`eventually`] waits for a condition
 //! with a deadline.

@@ -3,17 +3,45 @@
 use std::io::Write;
 
 use anyhow::{Result, bail};
-use spike_config::Environment;
 
 /// Says that a test, or a part of it, does not run here.
 ///
 /// # Errors
 /// Under `CI=true`: the gate installs what its tests need, and a test that it promises must run.
 pub fn skipped(why: &str) -> Result<()> {
-    if Environment::of_process().get("CI").is_some_and(|value| value == "true") {
+    // `CI` is no setting of SPIKE: what reads those leaves it out.
+    if std::env::vars_os().any(|(name, value)| name == "CI" && value == "true") {
         bail!("under CI=true every test must run, and this one cannot: {why}");
     }
     // A line that nobody reads is nobody's loss.
     writeln!(std::io::stdout(), "skipped: {why}").ok();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    #[ignore = "the test below runs it, with and without CI=true"]
+    fn it_skips_itself() -> Result<()> {
+        skipped("something is missing")
+    }
+
+    // It looked among the settings of SPIKE, where there is no `CI`, and every skipped test passed the gate.
+    #[test]
+    fn a_test_that_would_skip_itself_fails_under_ci() -> Result<()> {
+        for (ci, passes) in [("true", false), ("false", true)] {
+            let output = Command::new(std::env::current_exe()?)
+                .args(["--exact", "skip::tests::it_skips_itself", "--ignored"])
+                .env("CI", ci)
+                .output()?;
+            let said = String::from_utf8(output.stdout)?;
+            assert!(said.contains("running 1 test"), "{said}");
+            assert_eq!(output.status.success(), passes, "CI={ci}: {said}");
+        }
+        Ok(())
+    }
 }

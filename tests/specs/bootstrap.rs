@@ -37,6 +37,20 @@ async fn data_is_there(crew: &mut Crew) -> Result<()> {
     Ok(())
 }
 
+async fn no_keeper_holds_a_share(crew: &mut Crew) -> Result<()> {
+    for keeper in 1..=3 {
+        assert_eq!(crew.keeper(keeper)?.get("/readyz").await?.0, 503, "Keeper {keeper}");
+    }
+    Ok(())
+}
+
+async fn shares_bring_the_data_back(crew: &mut Crew, shares: &[Share]) -> Result<()> {
+    for share in shares {
+        crew.feed(share).await?;
+    }
+    data_is_there(crew).await
+}
+
 /// The file that remembers that Bootstrap is done.
 fn marker(crew: &Crew) -> PathBuf {
     crew.dir().join("bootstrap/bootstrap-completed.json")
@@ -79,13 +93,8 @@ async fn run_after_everything_was_lost_it_refuses_and_points_to_the_restore() ->
     let told = crew.bootstrap(&[]).await?;
     assert_eq!(told.status, 3, "{}", told.text);
     assert!(told.text.contains("spike operator restore"), "{}", told.text);
-    for keeper in 1..=3 {
-        assert_eq!(crew.keeper(keeper)?.get("/readyz").await?.0, 503, "Keeper {keeper}");
-    }
-    for share in &shares[1..] {
-        crew.feed(share).await?;
-    }
-    data_is_there(&mut crew).await?;
+    no_keeper_holds_a_share(&mut crew).await?;
+    shares_bring_the_data_back(&mut crew, &shares[1..]).await?;
     crew.stop().await
 }
 

@@ -24,6 +24,7 @@ mod mixed;
 mod policies;
 mod readme;
 mod recovery;
+mod repository;
 mod rotation;
 mod seal;
 mod secrets;

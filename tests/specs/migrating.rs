@@ -3,12 +3,15 @@
 //! There is no Kubernetes here. A program in the place of `kubectl` writes down what it is called with; where a real
 //! `kubectl` is on `PATH`, it checks what can be checked without a server.
 
-use std::{fs::Permissions, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{fs::Permissions, os::unix::fs::PermissionsExt, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use spike_config::table::variables;
 
-use crate::tour::{Place, Up};
+use crate::{
+    repository::text,
+    tour::{Place, Up},
+};
 
 /// Writes its arguments to `$CALLS`, manifests to `$CALLS.yaml`, and hands changes of an object to `$REAL`.
 const KUBECTL: &str = r#"#!/bin/sh
@@ -29,8 +32,7 @@ const OBJECT: &str = r#"{"apiVersion":"apps/v1","kind":"StatefulSet","metadata":
     "initContainers":[{"name":"init2","image":"before"}],"containers":[{"name":"main","image":"before"}]}}}}"#;
 
 fn page() -> Result<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations/migrating.md");
-    Ok(std::fs::read_to_string(path)?)
+    Ok(text("docs/operations/migrating.md")?)
 }
 
 /// The commands in the part of the page between two headings.

@@ -136,7 +136,7 @@ async fn after_a_power_loss_every_acknowledged_write_is_there_whatever_was_not_s
 /// A recording of Nexus under load, and what it acknowledged meanwhile.
 async fn watched(crew: &mut Crew) -> Result<Option<(Recording, Vec<Acknowledged>)>> {
     ensure!(crew.nexus().terminate().await?.success());
-    let recorder = Recorder::install(crew)?;
+    let recorder = Recorder::install(crew).await?;
     crew.start_nexus().await?;
     crew.ready(PATIENCE).await?;
     let database = crew.dir().join("data/nexus.db");
@@ -154,5 +154,5 @@ async fn watched(crew: &mut Crew) -> Result<Option<(Recording, Vec<Acknowledged>
     .await?;
     crew.nexus().kill().await?;
     let acknowledged = writing.finish().await;
-    Ok(recorder.finish()?.map(|recording| (recording, acknowledged)))
+    Ok(recorder.finish(crew)?.map(|recording| (recording, acknowledged)))
 }

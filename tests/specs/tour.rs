@@ -17,6 +17,8 @@ use anyhow::{Context, Result, bail, ensure};
 use spike_tests::{PATIENCE, eventually, skipped};
 use tokio::process::{Child, Command};
 
+use crate::repository::text;
+
 /// The first command of the tour: what it starts here is the binary that `cargo run` would build.
 const FIRST: &str = "cargo run";
 /// What no shell command prints, followed by the status of the last one.
@@ -83,16 +85,14 @@ impl Place {
 /// # Errors
 /// The command that printed something else than the README shows, and what it printed.
 pub(crate) async fn tour(place: &Place) -> Result<()> {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"))?;
+    let text = text("README.md")?;
     let steps = steps(&text)?;
     let (first, rest) = steps.split_first().context("no tour")?;
     ensure!(first.command == FIRST, "the tour begins with {}", first.command);
     let cluster = Up::start(place).await?;
     let mut words = HashMap::new();
-    let mut moves = Vec::new();
-    if !place.silent {
-        moves.extend(ports(&first.output).zip(ports(&cluster.shown)));
-    }
+    let moves: Vec<_> =
+        ports(&first.output).zip(ports(&cluster.shown)).filter(|_| !place.silent).collect();
     let here =
         |text: &str| moves.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
     if !place.silent {
@@ -120,8 +120,7 @@ pub(crate) async fn tour(place: &Place) -> Result<()> {
         let unlocked =
             |line: &&str| line.starts_with("Trouble") && line.contains("memory is not locked");
         let printed = printed.lines().filter(|line| !unlocked(line)).collect::<Vec<_>>().join("\n");
-        let printed = &printed;
-        compare(&step.command, &step.output, printed, &mut words)?;
+        compare(&step.command, &step.output, &printed, &mut words)?;
     }
     ensure!(printed.len() == rest.len(), "the shell ended after {}", printed.join("\n"));
     cluster.end().await

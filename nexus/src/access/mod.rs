@@ -1,7 +1,8 @@
 //! Who may do what, and the only maker of a [`Grant`].
 //!
-//! Every operation has a [`Rule`] in the table of operations; there is no default. Whatever reads or changes anything takes a [`Grant`] of
-//! the call that it carries out, so that a handler that forgets to ask does not compile. The rules are those of wire-api 5.3: built-in roles first, then policies.
+//! Every operation has a [`Rule`] in the table of operations; there is no default. Whatever reads or changes anything takes a
+//! [`Grant`] of the call that it carries out, so that a handler that forgets to ask does not compile. The rules are those of
+//! wire-api 5.3: built-in roles first, then policies.
 
 pub(crate) mod grant;
 

@@ -108,16 +108,10 @@ impl Work for PutPolicy {
     type Output = bool;
 
     async fn run<U: Unit>(&self, change: &mut Change<'_, U>) -> Result<bool, StoreError> {
-        let (list, old) = match policy_list(change, &self.name).await {
-            Ok(list) => {
-                let old = listed_policy(change, &list, &self.name).await;
-                (list, old)
-            }
-            // A list that was tampered with is not believed: the other policies in it stay refused.
-            Err(error @ StoreError::Tampered { .. }) => {
-                (PolicyList::empty(PolicyList::number_of(&self.name)), Err(error))
-            }
-            Err(error) => return Err(error),
+        let (list, refusal) = list_to_write(change, &self.name).await?;
+        let old = match refusal {
+            None => listed_policy(change, &list, &self.name).await,
+            Some(refusal) => Err(refusal),
         };
         let old = match old {
             // Within the transaction: of two that make one name, one comes first.
@@ -146,15 +140,10 @@ impl Work for DeletePolicy {
     type Output = bool;
 
     async fn run<U: Unit>(&self, change: &mut Change<'_, U>) -> Result<bool, StoreError> {
-        let mut list = match policy_list(change, &self.name).await {
-            Err(StoreError::Tampered { .. }) => {
-                PolicyList::empty(PolicyList::number_of(&self.name))
-            }
-            list => list?,
-        };
+        let (mut list, refusal) = list_to_write(change, &self.name).await?;
         let erased = change.unit.erase_policy(&self.name).await?;
         let listed = list.remove(&self.name);
-        if listed {
+        if listed || erased && refusal.is_some() {
             put_list(change, &list).await?;
         }
         if erased || listed {
@@ -213,15 +202,22 @@ pub(super) async fn put_head<U: Unit>(
     Ok(())
 }
 
-/// The list that the policy of that name belongs to.
-async fn policy_list<U: Unit>(
+/// The list that the policy of that name belongs to, to be written again. One that was tampered with is not believed: in its
+/// place comes an empty one, in which the other policies stay refused, with the reason.
+async fn list_to_write<U: Unit>(
     change: &mut Change<'_, U>,
     name: &str,
-) -> Result<PolicyList, StoreError> {
+) -> Result<(PolicyList, Option<StoreError>), StoreError> {
     let number = PolicyList::number_of(name);
     let stored = change.unit.policy_list(number).await?;
     let lists = &change.identity.policy_lists;
-    Ok(PolicyList::open(number, stored, lists, change.ring.keys())?)
+    match PolicyList::open(number, stored, lists, change.ring.keys()).map_err(StoreError::from) {
+        Ok(list) => Ok((list, None)),
+        Err(refusal @ StoreError::Tampered { .. }) => {
+            Ok((PolicyList::empty(number), Some(refusal)))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn listed_policy<U: Unit>(
@@ -238,7 +234,7 @@ pub(super) async fn take_policy<U: Unit>(
     change: &mut Change<'_, U>,
     policy: StoredPolicy,
 ) -> Result<(), StoreError> {
-    let list = policy_list(change, &policy.name).await?;
+    let (list, _refusal) = list_to_write(change, &policy.name).await?;
     put_policy(change, list, policy).await
 }
 

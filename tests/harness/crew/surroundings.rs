@@ -28,6 +28,18 @@ impl Crew {
         Ok(())
     }
 
+    /// Puts the program of [`Self::wrap`] back.
+    ///
+    /// # Errors
+    /// Where it was not wrapped.
+    pub fn undo_wrap(&self, program: &str) -> Result<()> {
+        std::fs::rename(
+            self.dir().join("wrapped").join(program),
+            self.dir().join("bin").join(program),
+        )?;
+        Ok(())
+    }
+
     /// The authority that every daemon of the crew trusts.
     pub fn ca(&self) -> &Ca {
         self.cluster.workload_api().ca()

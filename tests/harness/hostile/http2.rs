@@ -155,7 +155,7 @@ impl Http2Peer {
     pub async fn ask(&mut self, target: &str, body: &[u8]) -> io::Result<u32> {
         let stream = self.new_stream();
         self.seen.send_modify(|seen| seen.count(stream, body.len()));
-        self.send_bytes(&post(stream, target, body)).await?;
+        self.send_bytes(&post_in_frames(stream, target, body)).await?;
         Ok(stream)
     }
 
@@ -332,8 +332,8 @@ pub(super) fn head_of_post(target: &str) -> Vec<u8> {
     ])
 }
 
-/// A whole POST as bytes.
-pub(super) fn post(stream: u32, target: &str, body: &[u8]) -> Vec<u8> {
+/// A whole POST as bytes: its head and its body, one frame each.
+pub fn post_in_frames(stream: u32, target: &str, body: &[u8]) -> Vec<u8> {
     let head = Frame::new(kind::HEADERS, flag::END_HEADERS, stream, head_of_post(target));
     let body = Frame::new(kind::DATA, flag::END_STREAM, stream, body);
     [head.encode(), body.encode()].concat()

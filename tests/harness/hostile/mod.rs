@@ -10,12 +10,12 @@ pub mod frame;
 pub mod hpack;
 mod http2;
 mod leave;
-mod memory;
+mod process;
 mod seen;
 
 pub use self::{
-    http2::{Http2Peer, Manners},
+    http2::{Http2Peer, Manners, post_in_frames},
     leave::Leave,
-    memory::{MIB, processor_time, resident},
+    process::{MIB, processor_time, resident},
     seen::Reply,
 };

@@ -31,7 +31,6 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 #[derive(Debug)]
 pub struct Recorder {
     data: PathBuf,
-    bin: PathBuf,
     log: PathBuf,
     before: Files,
 }
@@ -87,23 +86,17 @@ impl Recorder {
     ///
     /// # Errors
     /// Where its files cannot be read, or the program not replaced.
-    pub fn install(crew: &Crew) -> Result<Self> {
-        let (data, bin) = (crew.dir().join("data"), crew.dir().join("bin"));
-        let log = crew.dir().join("strace.log");
+    pub async fn install(crew: &Crew) -> Result<Self> {
+        let (data, log) = (crew.dir().join("data"), crew.dir().join("strace.log"));
         let before = read_all(&data)?;
-        let real = bin.join("traced/nexus");
-        fs::create_dir_all(bin.join("traced"))?;
-        fs::rename(bin.join("nexus"), &real)?;
         // -D: the watched process is the one that was registered with the Workload API, and strace a grandchild of it.
         let script = format!(
-            "#!/bin/sh\nexec strace -D -f -ttt -xx -y -s 16777216 -o '{}' \
-             -e trace=pwrite64,write,ftruncate,fsync,fdatasync -- '{}' \"$@\"\n",
+            "exec strace -D -f -ttt -xx -y -s 16777216 -o '{}' \
+             -e trace=pwrite64,write,ftruncate,fsync,fdatasync -- \"$PROGRAM\" \"$@\"",
             log.display(),
-            real.display()
         );
-        fs::write(bin.join("nexus"), script)?;
-        fs::set_permissions(bin.join("nexus"), Permissions::from_mode(0o700))?;
-        Ok(Self { data, bin, log, before })
+        crew.wrap("nexus", &script).await?;
+        Ok(Self { data, log, before })
     }
 
     /// Ends the watch, once Nexus has ended, and gives back what was seen; nothing where strace was not let to see the
@@ -111,8 +104,8 @@ impl Recorder {
     ///
     /// # Errors
     /// Where the recording makes no sense.
-    pub fn finish(self) -> Result<Option<Recording>> {
-        fs::rename(self.bin.join("traced/nexus"), self.bin.join("nexus"))?;
+    pub fn finish(self, crew: &Crew) -> Result<Option<Recording>> {
+        crew.undo_wrap("nexus")?;
         let text = fs::read_to_string(&self.log)?;
         let events = log::parse(&text, &self.data)?;
         let before = self.before;

@@ -11,7 +11,9 @@ use spike_tests::{
     skipped,
 };
 
-use super::{data_is_there, no_share_was_replaced};
+use super::{
+    data_is_there, no_keeper_holds_a_share, no_share_was_replaced, shares_bring_the_data_back,
+};
 use crate::crew;
 
 /// A crew without a root key, and the API server of its cluster; `None` where no mount namespace is to be had.
@@ -30,13 +32,6 @@ async fn job(crew: &Crew, api: &KubeApi, pod: &str) -> Result<Told> {
     let settings: Vec<(&str, &str)> =
         settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
     crew.bootstrap(&settings).await
-}
-
-async fn no_keeper_holds_a_share(crew: &mut Crew) -> Result<()> {
-    for keeper in 1..=3 {
-        assert_eq!(crew.keeper(keeper)?.get("/readyz").await?.0, 503, "Keeper {keeper}");
-    }
-    Ok(())
 }
 
 #[tokio::test]
@@ -80,10 +75,7 @@ async fn after_an_upgrade_that_emptied_every_keeper_the_job_fails_and_says_so() 
         assert!(told.text.contains(part), "{part}: {}", told.text);
     }
     no_keeper_holds_a_share(&mut crew).await?;
-    for share in &shares[..2] {
-        crew.feed(share).await?;
-    }
-    data_is_there(&mut crew).await?;
+    shares_bring_the_data_back(&mut crew, &shares[..2]).await?;
     crew.stop().await
 }
 
@@ -112,10 +104,7 @@ async fn where_the_config_map_is_gone_and_there_is_data_no_run_makes_a_key() -> 
         assert_eq!(api.data(), Value::Null, "nothing is claimed where no key may be made");
     }
     no_keeper_holds_a_share(&mut crew).await?;
-    for share in &shares[1..] {
-        crew.feed(share).await?;
-    }
-    data_is_there(&mut crew).await?;
+    shares_bring_the_data_back(&mut crew, &shares[1..]).await?;
     crew.stop().await
 }
 

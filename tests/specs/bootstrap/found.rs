@@ -7,7 +7,10 @@ use anyhow::{Context, Result};
 use spike_daemon::settings::Backend;
 use spike_tests::{PATIENCE, fake_keeper::FakeKeeper, secrets::put};
 
-use super::{IMPATIENT, data_is_there, marker, no_share_was_replaced, on_fakes, with_data};
+use super::{
+    IMPATIENT, data_is_there, marker, no_keeper_holds_a_share, no_share_was_replaced, on_fakes,
+    shares_bring_the_data_back, with_data,
+};
 use crate::crew;
 
 /// As a person who wants another key runs it.
@@ -65,9 +68,7 @@ async fn forced_with_nexus_stopped_and_keepers_restarted_a_new_key_is_made_and_o
     for part in ["start it, so that it says", "nobody says what lies in its data directory"] {
         assert!(told.text.contains(part), "{part}: {}", told.text);
     }
-    for keeper in 1..=3 {
-        assert_eq!(crew.keeper(keeper)?.get("/readyz").await?.0, 503, "Keeper {keeper}");
-    }
+    no_keeper_holds_a_share(&mut crew).await?;
 
     // With the data still there no key is made either, and the recovery shares bring the old one back.
     crew.start_nexus().await?;
@@ -75,10 +76,7 @@ async fn forced_with_nexus_stopped_and_keepers_restarted_a_new_key_is_made_and_o
     let told = crew.bootstrap(&FORCED).await?;
     assert_eq!(told.status, 3, "{}", told.text);
     assert!(told.text.contains("move "), "{}", told.text);
-    for share in &shares[..2] {
-        crew.feed(share).await?;
-    }
-    data_is_there(&mut crew).await?;
+    shares_bring_the_data_back(&mut crew, &shares[..2]).await?;
     assert_eq!(crew.status().await?.root_key, key);
     crew.keepers_good().await?;
 
@@ -152,9 +150,7 @@ async fn with_its_marker_there_and_nexus_away_keepers_that_lost_their_shares_are
     no_share_was_replaced(&crew)?;
     crew.start_nexus().await?;
     crew.sealed_because("1 of 2 shares collected").await?;
-    crew.feed(&shares[0]).await?;
-    crew.feed(&shares[1]).await?;
-    data_is_there(&mut crew).await?;
+    shares_bring_the_data_back(&mut crew, &shares[..2]).await?;
     crew.stop().await
 }
 
@@ -222,13 +218,8 @@ async fn where_there_is_data_and_no_share_and_no_marker_it_makes_no_key() -> Res
     let told = crew.bootstrap(&[]).await?;
     assert_eq!(told.status, 3, "{}", told.text);
     assert!(told.text.contains("holds a database"), "{}", told.text);
-    for keeper in 1..=3 {
-        assert_eq!(crew.keeper(keeper)?.get("/readyz").await?.0, 503, "Keeper {keeper}");
-    }
-    for share in &shares[1..] {
-        crew.feed(share).await?;
-    }
-    data_is_there(&mut crew).await?;
+    no_keeper_holds_a_share(&mut crew).await?;
+    shares_bring_the_data_back(&mut crew, &shares[1..]).await?;
     crew.stop().await
 }
 

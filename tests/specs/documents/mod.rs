@@ -1,18 +1,17 @@
-//! What documents promise of the sources: a code that a comment cites leads to its line in `docs/reference/`, and a test
-//! that `docs/formats.md` names exists.
+//! What documents promise of the sources: a code that a comment cites leads to its line in `docs/reference/`, a test that
+//! `docs/formats.md` names exists, and so does what they link to and the paths that they name.
 
 mod citation;
+mod paths;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use self::citation::{Citation, comments};
-
-/// Directories without sources of this project.
-const SKIPPED: [&str; 4] = ["target", ".git", ".spike-dev", "node_modules"];
+use crate::repository::{files, shown, text};
 
 #[test]
 fn every_code_that_a_comment_cites_leads_to_its_line_in_the_reference() -> io::Result<()> {
@@ -40,7 +39,7 @@ fn every_code_that_a_comment_cites_leads_to_its_line_in_the_reference() -> io::R
 #[test]
 fn no_anchor_of_the_reference_is_there_twice() -> io::Result<()> {
     for page in citation::PAGES {
-        let text = fs::read_to_string(root().join("docs/reference").join(page))?;
+        let text = text(&format!("docs/reference/{page}"))?;
         let mut seen = BTreeSet::new();
         let twice: Vec<_> = anchors_of(&text).filter(|anchor| !seen.insert(*anchor)).collect();
         assert_eq!(twice, Vec::<&str>::new(), "{page}");
@@ -76,7 +75,7 @@ fn every_link_to_an_anchor_of_the_reference_finds_it() -> io::Result<()> {
 
 #[test]
 fn every_test_that_the_page_of_formats_names_is_a_test() -> io::Result<()> {
-    let text = fs::read_to_string(root().join("docs/formats.md"))?;
+    let text = text("docs/formats.md")?;
     let named: BTreeSet<&str> = held_by(&text).into_iter().flatten().collect();
     assert!(named.len() > 20, "only {named:?}");
     let mut there = BTreeSet::new();
@@ -91,7 +90,7 @@ fn every_test_that_the_page_of_formats_names_is_a_test() -> io::Result<()> {
 
 #[test]
 fn every_row_of_the_page_of_formats_names_a_test() -> io::Result<()> {
-    let text = fs::read_to_string(root().join("docs/formats.md"))?;
+    let text = text("docs/formats.md")?;
     let rows = held_by(&text);
     assert!(rows.len() > 20, "only {} rows", rows.len());
     assert!(rows.iter().all(|names| !names.is_empty()), "{rows:#?}");
@@ -150,7 +149,7 @@ fn tests_of(text: &str) -> impl Iterator<Item = &str> {
 /// The anchors of each page of the reference.
 fn anchors() -> io::Result<BTreeMap<&'static str, BTreeSet<String>>> {
     let read = |page| {
-        let text = fs::read_to_string(root().join("docs/reference").join(page))?;
+        let text = text(&format!("docs/reference/{page}"))?;
         Ok((page, anchors_of(&text).map(str::to_owned).collect()))
     };
     citation::PAGES.into_iter().map(read).collect()
@@ -158,34 +157,4 @@ fn anchors() -> io::Result<BTreeMap<&'static str, BTreeSet<String>>> {
 
 fn anchors_of(text: &str) -> impl Iterator<Item = &str> {
     text.split("<a id=\"").skip(1).filter_map(|rest| rest.split('"').next())
-}
-
-/// Every file of the repository whose name ends so.
-fn files(extension: &str) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut left = vec![root()];
-    while let Some(directory) = left.pop() {
-        for entry in fs::read_dir(directory)? {
-            let (entry, skipped) = (entry?, |name: &str| SKIPPED.contains(&name));
-            if entry.file_type()?.is_dir() {
-                if !entry.file_name().to_str().is_some_and(skipped) {
-                    left.push(entry.path());
-                }
-            } else if entry.path().extension().is_some_and(|found| found == extension) {
-                found.push(entry.path());
-            }
-        }
-    }
-    assert!(found.len() > 10, "only {found:?}");
-    found.sort();
-    Ok(found)
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// A path as a person would write it.
-fn shown(path: &Path) -> String {
-    path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }

@@ -14,7 +14,7 @@ use spike_tests::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{GET, LIST, audit_record, audit_records, http2_as, spiffe_id};
+use super::{GET, LIST, audit_record, http2_as, records_of_the_workload, spiffe_id};
 use crate::{WORKLOAD, crew, scenario};
 
 /// The longest line, in bytes. Each text of a peer is clipped to 512 bytes, and there are few of them.
@@ -50,11 +50,8 @@ async fn no_control_character_of_a_peer_reaches_the_audit_log() -> Result<()> {
     let path = "a\\u0007b\\u001b[2Jc\\u007fd\\u0085e\\u009b2Jf\\u2028g";
     cluster.post_as(WORKLOAD, GET, &format!(r#"{{"path":"{path}"}}"#)).await?;
     cluster.post_as(WORKLOAD, "/v1/%1b%7f%c2%9b%c2%85?x=%1b", "{}").await?;
-    let workload = spiffe_id(WORKLOAD);
     eventually("both lines", PATIENCE, async || {
-        let records = audit_records(&cluster)?;
-        let lines = records.iter().filter(|record| record["UserID"] == workload.as_str()).count();
-        Ok((lines >= 2).then_some(()))
+        Ok((records_of_the_workload(&cluster)?.len() >= 2).then_some(()))
     })
     .await?;
     let text = cluster.audit_text()?;
@@ -143,7 +140,6 @@ async fn a_keeper_writes_down_who_may_not_connect_to_it() -> Result<()> {
 #[tokio::test]
 async fn requests_that_no_handler_takes_have_their_lines_too() -> Result<()> {
     let cluster = scenario().start().await?;
-    let workload = spiffe_id(WORKLOAD);
     let padding = "p".repeat(200 * 1024);
     let requests = [
         ("no request at all", "nonsense\r\n\r\n".to_owned(), 400),
@@ -160,11 +156,8 @@ async fn requests_that_no_handler_takes_have_their_lines_too() -> Result<()> {
     let mut missing = Vec::new();
     for (what, request, status) in requests {
         let lines_of = || -> Result<usize> {
-            let records = audit_records(&cluster)?;
-            let is_it = |record: &&Value| {
-                record["UserID"] == workload.as_str() && record["Status"] == status
-            };
-            Ok(records.iter().filter(is_it).count())
+            let records = records_of_the_workload(&cluster)?;
+            Ok(records.iter().filter(|record| record["Status"] == status).count())
         };
         let before = lines_of()?;
         let mut connection = cluster.dial_as(WORKLOAD)?.connect().await?;
@@ -181,7 +174,6 @@ async fn requests_that_no_handler_takes_have_their_lines_too() -> Result<()> {
 #[tokio::test]
 async fn a_target_that_does_not_parse_has_the_status_of_its_answer_in_its_line() -> Result<()> {
     let cluster = scenario().start().await?;
-    let workload = spiffe_id(WORKLOAD);
     let targets: [&[u8]; 4] = [
         b"GET /\r\n",
         b"GET /\xff HTTP/1.1\r\n",
@@ -194,9 +186,7 @@ async fn a_target_that_does_not_parse_has_the_status_of_its_answer_in_its_line()
         let what = String::from_utf8_lossy(target);
         assert_eq!(answer.status, 400, "{what}");
         let line = eventually(&what, PATIENCE / 6, async || {
-            let records = audit_records(&cluster)?;
-            let mut of_it = records.into_iter().filter(|line| line["UserID"] == workload.as_str());
-            Ok(of_it.nth(number))
+            Ok(records_of_the_workload(&cluster)?.into_iter().nth(number))
         })
         .await?;
         assert_eq!(line["Status"], 400, "{what}: {line}");

@@ -17,6 +17,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use spike_tests::{PATIENCE, Running, SUPERUSER, eventually, raw::Dialer};
 
+use crate::WORKLOAD;
+
 const LIST: &str = "/v1/store/secrets?action=list";
 const GET: &str = "/v1/store/secrets?action=get";
 const PUT: &str = "/v1/store/secrets";
@@ -45,6 +47,14 @@ fn audit_records(cluster: &Running) -> Result<Vec<Value>> {
         Ok(line.get_mut("audit").context("a line without a record")?.take())
     });
     lines.collect()
+}
+
+/// The audit records of Nexus about what [`WORKLOAD`] sent.
+fn records_of_the_workload(cluster: &Running) -> Result<Vec<Value>> {
+    let workload = spiffe_id(WORKLOAD);
+    let mut records = audit_records(cluster)?;
+    records.retain(|record| record["UserID"] == workload.as_str());
+    Ok(records)
 }
 
 /// Waits for an audit record.

@@ -13,7 +13,9 @@ use spike_tests::{
     },
 };
 
-use super::{LIST, audit_records, bodies::MOST, http2_as, operator_is_served, spiffe_id};
+use super::{
+    LIST, audit_records, bodies::MOST, http2_as, operator_is_served, records_of_the_workload,
+};
 use crate::{WORKLOAD, scenario};
 
 /// What HTTP/2 calls its errors (RFC 9113, section 7).
@@ -197,20 +199,14 @@ async fn a_head_that_is_no_request_ends_its_stream_and_is_never_served() -> Resu
         settled_lines(&cluster, lines).await.context(what)?;
     }
     operator_is_served(&cluster).await?;
-    assert_eq!(lines_of_the_workload(&cluster)?, lines);
+    assert_eq!(records_of_the_workload(&cluster)?.len(), lines);
     cluster.stop().await
-}
-
-fn lines_of_the_workload(cluster: &Running) -> Result<usize> {
-    let workload = spiffe_id(WORKLOAD);
-    let records = audit_records(cluster)?;
-    Ok(records.iter().filter(|record| record["UserID"] == workload.as_str()).count())
 }
 
 /// Waits until there are so many audit lines of the workload.
 async fn settled_lines(cluster: &Running, lines: usize) -> Result<()> {
     eventually(&format!("{lines} audit lines"), PATIENCE / 6, async || {
-        Ok((lines_of_the_workload(cluster)? >= lines).then_some(()))
+        Ok((records_of_the_workload(cluster)?.len() >= lines).then_some(()))
     })
     .await
 }
@@ -249,7 +245,7 @@ async fn heads_that_the_http2_layer_refuses_have_one_audit_line_each_among_reque
     let reasons: Vec<&str> = refused.filter_map(|record| record["Err"].as_str()).collect();
     assert_eq!(reasons.len(), 21);
     assert!(reasons.iter().all(|reason| reason.contains("HTTP/2 layer")), "{reasons:?}");
-    assert_eq!(lines_of_the_workload(&cluster)?, 32);
+    assert_eq!(records_of_the_workload(&cluster)?.len(), 32);
     cluster.stop().await
 }
 
@@ -369,9 +365,6 @@ async fn what_comes_after_the_end_of_a_stream_is_not_taken_for_part_of_it() -> R
     assert!(read.is_ok() || peer.has_ended(), "{read:?}");
     let after = peer.so_far(stream);
     assert_eq!((after.status, after.length), (reply.status, reply.length));
-    let workload = spiffe_id(WORKLOAD);
-    let records = audit_records(&cluster)?;
-    let lines = records.iter().filter(|record| record["UserID"] == workload.as_str()).count();
-    assert_eq!(lines, 1);
+    assert_eq!(records_of_the_workload(&cluster)?.len(), 1);
     cluster.stop().await
 }

@@ -8,8 +8,8 @@ use spike_tests::{
     hostile::{
         Http2Peer, MIB, Manners,
         attack::{Held, post, unread_answers, untaken_answers},
-        frame::{Frame, PREFACE, flag, kind, setting},
-        hpack,
+        frame::{Frame, PREFACE, setting},
+        post_in_frames,
     },
     policies::allow,
     raw::{Connection, Dialer},
@@ -108,14 +108,6 @@ async fn take_slowly(dialer: Arc<Dialer>) -> Result<u64> {
     Ok(0)
 }
 
-/// A whole POST over HTTP/2 as bytes.
-fn ask_over_http2(stream: u32, body: &str) -> Vec<u8> {
-    let fields =
-        [(":method", "POST"), (":scheme", "https"), (":authority", "localhost"), (":path", GET)];
-    let head = Frame::new(kind::HEADERS, flag::END_HEADERS, stream, hpack::encode(fields));
-    [head.encode(), Frame::new(kind::DATA, flag::END_STREAM, stream, body).encode()].concat()
-}
-
 /// One opens no window for a large answer, the other opens every window and reads nothing: both go on asking for something
 /// small.
 #[tokio::test]
@@ -135,7 +127,7 @@ async fn an_answer_that_is_not_taken_ends_its_connection_however_often_something
     let mut unread = dialer.connect().await?;
     let wide = Frame::settings(&[(setting::INITIAL_WINDOW_SIZE, 0x7fff_ffff)]).encode();
     let opening = [PREFACE, &wide, &Frame::window(0, 0x3fff_ffff).encode()].concat();
-    unread.send([opening, ask_over_http2(1, ASK)].concat()).await?;
+    unread.send([opening, post_in_frames(1, GET, ASK.as_bytes())].concat()).await?;
 
     let small = r#"{"path":"none"}"#;
     let (mut closed_is_cut, mut unread_is_cut) = (false, false);
@@ -143,7 +135,7 @@ async fn an_answer_that_is_not_taken_ends_its_connection_however_often_something
     for stream in (3..83).step_by(2) {
         tokio::time::sleep(STEP).await;
         closed_is_cut = closed_is_cut || closed.ask(GET, small.as_bytes()).await.is_err();
-        let asked = unread.send(ask_over_http2(stream, small));
+        let asked = unread.send(post_in_frames(stream, GET, small.as_bytes()));
         unread_is_cut = unread_is_cut || asked.await.is_err();
         if closed_is_cut && unread_is_cut {
             break;

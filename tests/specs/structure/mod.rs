@@ -7,44 +7,21 @@ mod circle;
 mod module;
 mod pure;
 
-use std::{
-    collections::BTreeSet,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, io, path::PathBuf};
 
 use self::module::Crate;
-
-/// Crates that still have circles.
-const UNTANGLED_LATER: [&str; 1] = ["nexus/src"];
-
-/// The root of the sources.
-fn root() -> &'static Path {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().unwrap_or(tests)
-}
+use crate::repository::{files, shown};
 
 /// The `src` directories of all crates that are programs or libraries.
-fn sources(below: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(below)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !path.is_dir() || name.starts_with('.') || name == "target" {
-            continue;
-        }
-        if name == "src" && below.join("Cargo.toml").exists() {
-            found.push(path);
-        } else {
-            sources(&path, found)?;
-        }
-    }
-    Ok(())
+fn sources() -> io::Result<Vec<PathBuf>> {
+    let manifests = files("toml")?.into_iter().filter(|file| file.ends_with("Cargo.toml"));
+    let sources = manifests.map(|manifest| manifest.with_file_name("src"));
+    Ok(sources.filter(|source| source.is_dir()).collect())
 }
 
 #[test]
 fn files_of_a_crate_do_not_need_each_other_in_a_circle() -> io::Result<()> {
-    let mut all = Vec::new();
-    sources(root(), &mut all)?;
+    let all = sources()?;
     assert!(all.len() > 10, "crates found: {all:?}");
     let (mut circles, mut uses) = (Vec::new(), 0);
     for source in all {
@@ -53,18 +30,11 @@ fn files_of_a_crate_do_not_need_each_other_in_a_circle() -> io::Result<()> {
         uses += graph.values().map(BTreeSet::len).sum::<usize>();
         for circle in circle::all(&graph) {
             if !read.is_one_folder(&circle) {
-                let shown = source.strip_prefix(root()).unwrap_or(&source).display().to_string();
-                circles.push((shown, circle.join(", ")));
+                circles.push((shown(&source), circle.join(", ")));
             }
         }
     }
-    let (known, new): (Vec<_>, Vec<_>) =
-        circles.into_iter().partition(|(name, _)| UNTANGLED_LATER.contains(&name.as_str()));
-    assert_eq!(new, [], "files that need each other in a circle");
-    for name in UNTANGLED_LATER {
-        let has_one = known.iter().any(|(known, _)| known == name);
-        assert!(has_one, "{name} has no circle any more: take it out of the list");
-    }
+    assert_eq!(circles, [], "files that need each other in a circle");
     assert!(uses > 500, "only {uses} uses between files were found");
     Ok(())
 }

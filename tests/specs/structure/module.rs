@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 use super::circle::Graph;
+use crate::repository::files_below;
 
 /// The path of a module below the root of its crate; the root is empty.
 type Module = Vec<String>;
@@ -21,7 +22,23 @@ impl Crate {
     /// Reads all files below `source`.
     pub(super) fn read(source: &Path) -> io::Result<Self> {
         let mut files = BTreeMap::new();
-        read_below(source, source, &mut files)?;
+        for path in files_below(source.to_owned(), "rs")? {
+            let inner = path.strip_prefix(source).unwrap_or(&path);
+            // `main.rs` beside `lib.rs` is a crate of its own, which uses the library by its name.
+            let is_other = inner.ends_with("main.rs") && path.with_file_name("lib.rs").exists();
+            if is_other || is_of_tests(inner) {
+                continue;
+            }
+            let stem = inner.file_stem().unwrap_or_default().to_string_lossy();
+            let mut module: Module =
+                inner.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+            module.pop();
+            if !matches!(&*stem, "mod" | "lib" | "main") {
+                module.push(stem.into_owned());
+            }
+            let name = inner.display().to_string();
+            files.insert(module, File { name, uses: uses(&fs::read_to_string(&path)?) });
+        }
         Ok(Self(files))
     }
 
@@ -86,30 +103,12 @@ impl Crate {
     }
 }
 
-fn read_below(top: &Path, folder: &Path, files: &mut BTreeMap<Module, File>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if stem == "tests" || stem == "testing" {
-            continue;
-        }
-        if path.is_dir() {
-            read_below(top, &path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let inner = path.strip_prefix(top).unwrap_or(&path);
-            let mut module: Module =
-                inner.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-            module.pop();
-            if !matches!(stem.as_str(), "mod" | "lib" | "main") {
-                module.push(stem);
-            }
-            let name = inner.display().to_string();
-            let uses = uses(&fs::read_to_string(&path)?);
-            // `main.rs` beside `lib.rs` uses the library by its name.
-            files.entry(module).or_insert(File { name, uses });
-        }
-    }
-    Ok(())
+/// Files of tests need what they test.
+fn is_of_tests(inner: &Path) -> bool {
+    inner.iter().any(|part| {
+        let stem = Path::new(part).file_stem();
+        stem.is_some_and(|stem| stem == "tests" || stem == "testing")
+    })
 }
 
 /// What the `use` lines of a file name, its tests aside.
@@ -177,4 +176,21 @@ fn a_tree_of_uses_is_taken_apart() {
                   #[cfg(test)]\nmod tests {\n    use g::H;\n}\n";
     let found: Vec<_> = uses(source).into_iter().map(|(path, _)| path.join("::")).collect();
     assert_eq!(found, ["a::b", "a::c", "a::c::D", "super::F"]);
+}
+
+// They were one module, and the directory said which of them was read.
+#[test]
+fn a_main_beside_a_library_does_not_take_its_place() -> io::Result<()> {
+    for names in [["lib.rs", "main.rs"], ["main.rs", "lib.rs"]] {
+        let folder = tempfile::tempdir()?;
+        for name in names {
+            fs::write(folder.path().join(name), "use crate::a::A;\n")?;
+        }
+        fs::write(folder.path().join("a.rs"), "use crate::B;\n")?;
+        let graph = Crate::read(folder.path())?.graph();
+        let files: Vec<_> = graph.keys().map(String::as_str).collect();
+        assert_eq!(files, ["a.rs", "lib.rs"]);
+        assert_eq!(super::circle::all(&graph), [files]);
+    }
+    Ok(())
 }

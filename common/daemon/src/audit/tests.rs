@@ -181,6 +181,11 @@ impl Drop for SmallDisk {
 #[tokio::test]
 async fn a_disk_that_is_full_refuses_changes_while_lines_can_still_be_written() {
     let Some(disk) = SmallDisk::mount() else {
+        let is_gate = std::env::vars_os().any(|(name, value)| name == "CI" && value == "true");
+        assert!(
+            !is_gate,
+            "under CI=true every test must run, and this user may not mount a file system"
+        );
         println!("skipped: this user may not mount a file system");
         return;
     };

@@ -15,11 +15,10 @@ use std::{
 };
 
 use spike_crypto::{AssociatedData, Fingerprint, Nonce, RootCipher, RootKey};
-use spike_daemon::process::chain;
 use spike_mtls::clock;
 use tokio::{sync::Mutex, time::Instant};
 
-use super::Candidates;
+use super::{AdoptError, Candidates};
 use crate::{
     keys::seal::{Hindrance, OwnTask, Seal, Unsealed},
     store::{Home, Options, Store, StoreError},
@@ -65,51 +64,6 @@ impl Waiting {
             tracing::warn!(reason = %error, "the root key is not put to use yet");
         }
     }
-}
-
-/// Why a key was not put to use. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum AdoptError {
-    /// Nexus has another key, which it keeps.
-    #[error("the shares make key {given}, and key {live} is in use")]
-    OtherKeyLive {
-        /// The key in use.
-        live: Fingerprint,
-        /// The key that was brought.
-        given: Fingerprint,
-    },
-    /// The data was written under another key.
-    #[error("the shares make key {given}, which is not that of the data: {}", chain(why))]
-    WrongKey {
-        /// The key that was brought.
-        given: Fingerprint,
-        /// What the store says.
-        #[source]
-        why: StoreError,
-    },
-    /// Two keys, and no data that would tell which of them is meant.
-    #[error(
-        "the shares make several keys, and there is no data yet to tell which is meant: was Bootstrap run twice?"
-    )]
-    Ambiguous,
-    /// There is no data for the key. That is right after Bootstrap only, which proves the key; otherwise the data is missing.
-    #[error(
-        "there is a key ({given}) and no data in {}: if the data is elsewhere, put it there (is the volume mounted, is \
-         SPIKE_NEXUS_DATA_DIR right?); right after Bootstrap, its proof of the key is awaited, and makes the store; if the \
-         data is lost for good, start Nexus once with SPIKE_NEXUS_ACCEPT_NEW_STORE=true", directory.display()
-    )]
-    NoData {
-        /// The key that was brought.
-        given: Fingerprint,
-        /// Where the data was looked for.
-        directory: PathBuf,
-    },
-    /// The store cannot be opened, whatever the key.
-    #[error("the store cannot be opened: {}", chain(.0))]
-    Store(#[source] StoreError),
-    /// A task of ours broke.
-    #[error("the store was not opened: a bug")]
-    Bug,
 }
 
 impl AdoptError {

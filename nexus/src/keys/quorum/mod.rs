@@ -11,6 +11,7 @@
 mod adopt;
 mod collect;
 mod contribute;
+mod error;
 mod gather;
 mod health;
 mod keeper;
@@ -22,12 +23,13 @@ mod told;
 
 pub(crate) use self::keepers::{ANSWER_LIMIT, Connection, Tending, Timing};
 pub use self::{
-    adopt::{AdoptError, Adopter},
+    adopt::Adopter,
     collect::{Candidates, CollectError},
+    error::{AdoptError, RestoreError},
     health::{KeeperMetrics, quorum_check},
     keeper::KeeperState,
     keepers::Keepers,
     lapse::Lapse,
     record::ShareState,
-    restore::{Restoration, RestoreError, Restored},
+    restore::{Restoration, Restored},
 };

@@ -5,10 +5,10 @@ use std::{
     time::Duration,
 };
 
-use spike_crypto::{Fingerprint, Quorum, Share, derivation_of};
+use spike_crypto::{Quorum, Share, derivation_of};
 use tokio::sync::Mutex;
 
-use super::{AdoptError, Adopter, Candidates, CollectError, Keepers};
+use super::{AdoptError, Adopter, Candidates, Keepers, RestoreError};
 use crate::keys::seal::{OwnTask, Seal};
 
 /// How long a restore waits for Keepers to say what they hold: an operator waits for it.
@@ -32,50 +32,6 @@ pub struct Restored {
     pub remaining: usize,
     /// Whether the root key is in use.
     pub done: bool,
-}
-
-/// Why a share did not help. Nothing was lost: what was fed before is still there unless the text says otherwise.
-#[derive(Debug, thiserror::Error)]
-pub enum RestoreError {
-    /// Nexus has its key, and this is not a share of it.
-    #[error(
-        "Nexus has its root key already, and share {index} is not of that key; nothing was changed"
-    )]
-    NotOfTheLiveKey {
-        /// The share.
-        index: u16,
-    },
-    /// Enough shares, and they are not of one key.
-    #[error("{cause}; the shares fed are {fed}: feed the one that you doubt again, or one more")]
-    NotTogether {
-        /// What was found.
-        #[source]
-        cause: CollectError,
-        /// The indexes, for a person.
-        fed: String,
-    },
-    /// They are of one key, there is no data to check it against, and Keepers hold shares of another.
-    #[error(
-        "the shares make key {given}, of which none of the {held} shares is that Keepers hold, and there is no data that \
-         would show which key is the right one; nothing was changed, and the shares that were fed were put aside. Feed \
-         shares of the key that the Keepers hold; or, if these are the right ones, restart the Keepers, which then hold \
-         nothing, and feed these again"
-    )]
-    NotOfTheKeepers {
-        /// The key that was brought.
-        given: Fingerprint,
-        /// How many shares the Keepers have sent.
-        held: usize,
-    },
-    /// They are of one key, which is not that of the data.
-    #[error("{0}; these shares were put aside, begin again with those of the right key")]
-    WrongKey(#[source] AdoptError),
-    /// The key is right, and the store cannot be opened. The shares are kept.
-    #[error("{0}; the shares are kept, feed any of them again to retry")]
-    Store(#[source] AdoptError),
-    /// A task of ours broke.
-    #[error("the shares were not tried: a bug")]
-    Bug,
 }
 
 impl Restoration {

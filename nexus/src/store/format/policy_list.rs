@@ -113,11 +113,6 @@ impl PolicyList {
         self.rows.remove(name).is_some()
     }
 
-    /// Whether it names no policy.
-    pub(in crate::store) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// The policy of a row that was read. It must be exactly the one that is listed, and there if one is listed.
     pub(in crate::store) fn policy(
         &self,

@@ -3,7 +3,9 @@
 //! Every row of a path is encrypted anew in its new layout, and the policies that there are get listed. A row that schema 1
 //! would have refused stays as it is: schema 2 refuses it by the same name.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension};
 use spike_crypto::Fingerprint;
 use spike_domain::SecretPath;
 
@@ -17,7 +19,7 @@ use crate::store::format::keyring::Ring;
 use crate::store::format::keys::Keys;
 use crate::store::format::policy::StoredPolicy;
 use crate::store::format::policy_list::PolicyList;
-use crate::store::format::row::{Cipher, Column, Row, Sealed};
+use crate::store::format::row::Cipher;
 use crate::store::format::schema_1::{IdentityRow, open_head};
 
 /// Rows of paths that are held at a time.
@@ -25,6 +27,10 @@ const CHUNK: i64 = 256;
 
 const IDENTITY: &str = "SELECT root_key_fingerprint, active_key, policy_epoch, created, imported,
     last_export, key_number, nonce, ciphertext FROM store WHERE id = 1";
+
+/// Writes the encrypted end of a row of a path. The row keeps its number, by which lost commits are noticed.
+const REPLACE_CIPHER: &str =
+    "UPDATE secrets SET key_number = ?6, nonce = ?7, ciphertext = ?8 WHERE path = ?1";
 
 /// The fingerprint of the root key and the active key, before there are keys to check them with.
 pub(super) fn unverified_identity(
@@ -57,27 +63,42 @@ fn identity_row(connection: &Connection) -> Result<(IdentityRow, Option<Cipher>)
     Ok(read.optional()?.flatten().ok_or_else(Identity::refused)?)
 }
 
+/// What a migration did, to be told once it is committed.
+#[derive(Debug)]
+pub(super) struct Migrated {
+    paths: u64,
+    policies: u64,
+    refused: u64,
+}
+
+impl Migrated {
+    /// Writes it to the log.
+    pub(super) fn log(&self) {
+        let Self { paths, policies, refused } = self;
+        tracing::warn!(
+            from = 1,
+            to = SCHEMA_VERSION,
+            paths,
+            policies,
+            refused,
+            "the store is migrated to a newer schema: an older program cannot open it any more"
+        );
+    }
+}
+
 /// Migrates. The caller writes the row of the store, whose table is made anew here.
 pub(super) fn from_first(
     transaction: &mut Transaction<'_>,
     ring: &mut Ring,
     identity: &mut Identity,
-) -> Result<(), StoreError> {
+) -> Result<Migrated, StoreError> {
     let connection = transaction.connection();
     let (paths, refused_paths) = heads(connection, ring)?;
     connection.execute_batch("DROP TABLE store")?;
     connection.execute_batch(SCHEMA)?;
     let (policies, refused_policies) = policies(connection, ring, identity)?;
     connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-    tracing::warn!(
-        from = 1,
-        to = SCHEMA_VERSION,
-        paths,
-        policies,
-        refused = refused_paths + refused_policies,
-        "the store is migrated to a newer schema: an older program cannot open it any more"
-    );
-    Ok(())
+    Ok(Migrated { paths, policies, refused: refused_paths + refused_policies })
 }
 
 /// Encrypts the row of every path anew. Answers how many it was, and how many are refused.
@@ -126,29 +147,8 @@ fn migrate_head(
         head => head?,
     };
     let Some(head) = head else { return Ok(false) };
-    replace(connection, &path, &head.sealed(&path, ring)?)?;
+    rows::execute(connection, REPLACE_CIPHER, &head.sealed(&path, ring)?)?;
     Ok(true)
-}
-
-/// Writes the encrypted end of a row of a path. The row keeps its number, by which lost commits are noticed.
-fn replace<R: Row>(
-    connection: &Connection,
-    path: &SecretPath,
-    row: &Sealed<R>,
-) -> Result<(), StoreError> {
-    let mut columns = Vec::new();
-    row.columns(&mut |column| columns.push(column));
-    let [.., Column::Number(key_number), Column::Bytes(nonce), Column::Bytes(ciphertext)] =
-        columns.as_slice()
-    else {
-        return Err(StoreError::Bug);
-    };
-    connection
-        .prepare_cached(
-            "UPDATE secrets SET key_number = ?1, nonce = ?2, ciphertext = ?3 WHERE path = ?4",
-        )?
-        .execute(params![key_number, nonce, ciphertext, path.as_str()])?;
-    Ok(())
 }
 
 /// Lists the policies whose rows are as they were written. Answers how many these are, and how many are not.
@@ -157,27 +157,21 @@ fn policies(
     ring: &mut Ring,
     identity: &mut Identity,
 ) -> Result<(u64, u64), StoreError> {
-    let mut lists: Vec<PolicyList> = (0..=u8::MAX).map(PolicyList::empty).collect();
+    let mut lists = BTreeMap::new();
     let (mut done, mut refused) = (0, 0);
-    let sql = "SELECT created, updated, key_number, nonce, ciphertext, name FROM policies";
-    let mut statement = connection.prepare(sql)?;
-    let mut stored = statement.query([])?;
-    while let Some(row) = stored.next()? {
-        let name = row.get_ref(5)?.as_str().unwrap_or_default();
-        let nonce = policy_rows::policy_columns(name, row)
-            .zip(rows::cipher(row, 2))
-            .filter(|(row, cipher)| StoredPolicy::open(row, cipher, ring.keys()).is_ok())
-            .map(|(_row, cipher)| *cipher.nonce());
-        let list = lists.get_mut(usize::from(PolicyList::number_of(name)));
-        match (nonce, list) {
-            (Some(nonce), Some(list)) => {
-                list.insert(name, nonce);
-                done += 1;
-            }
-            (None, _) | (_, None) => refused += 1,
-        }
-    }
-    for list in lists.iter().filter(|list| !list.is_empty()) {
+    policy_rows::for_each(connection, |name, stored| {
+        let whole =
+            stored.filter(|(row, cipher)| StoredPolicy::open(row, cipher, ring.keys()).is_ok());
+        let Some((_row, cipher)) = whole else {
+            refused += 1;
+            return;
+        };
+        let number = PolicyList::number_of(name);
+        let list = lists.entry(number).or_insert_with(|| PolicyList::empty(number));
+        list.insert(name, *cipher.nonce());
+        done += 1;
+    })?;
+    for list in lists.values() {
         let row = list.sealed(ring)?;
         rows::write(connection, &row)?;
         identity.policy_lists.set(list.number(), row.nonce());

@@ -2,8 +2,8 @@
 //!
 //! One thread writes and commits what is waiting in one transaction ([`writer`]); readers use connections of their own
 //! ([`readers`]). The file appears whole or not at all ([`create`]), is private ([`private`]) and is not trusted
-//! ([`open`], [`schema`]). One of an
-//! older schema is migrated when it is opened ([`migrate`]). A log of commits beside it tells of commits that are gone ([`commits`]).
+//! ([`open`], [`schema`]). One of an older schema is migrated when it is opened ([`migrate`]). A log of commits beside it
+//! tells of commits that are gone ([`commits`]).
 
 pub(super) mod commits;
 pub(super) mod create;

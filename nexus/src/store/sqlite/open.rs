@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
-use spike_crypto::{Fingerprint, RootKey};
+use spike_crypto::{Fingerprint, Quorum, RootKey};
 use spike_domain::UnixNanos;
 use spike_import::untrusted::{distrust, flags};
 
@@ -142,16 +142,23 @@ impl Connect<'_> {
         self.set_journal(&connection)?;
         let mut transaction = Transaction::begin(&mut connection)?;
         let before = identity.clone();
-        if schema == KnownSchema::First {
-            migrate::from_first(&mut transaction, &mut ring, &mut identity)?;
-        }
-        self.record_quorum(&mut identity);
+        let migrated = match schema {
+            KnownSchema::First => {
+                Some(migrate::from_first(&mut transaction, &mut ring, &mut identity)?)
+            }
+            KnownSchema::Current => None,
+        };
+        identity.quorum = self.options.quorum.or(identity.quorum);
         let import = self.carry_out(plan, &mut transaction, &mut ring, &mut identity)?;
         let changed = identity != before || schema != KnownSchema::Current;
         transaction.record(changed.then_some(&identity), &mut ring)?;
         let position = Position::of(transaction.connection(), &identity)?;
         transaction.commit()?;
         ring.committed();
+        if let Some(migrated) = migrated {
+            migrated.log();
+        }
+        log_quorum(before.quorum, identity.quorum);
         commits.begin(position, self.now);
         let condition = Arc::new(Condition::new());
         let readers = (0..self.options.readers.get()).map(|_| self.reader(&path));
@@ -262,22 +269,6 @@ impl Connect<'_> {
         Ok((ring, identity, import))
     }
 
-    /// Nexus splits the key by its settings, so these say how it is split from now on.
-    fn record_quorum(&self, identity: &mut Identity) {
-        let Some(quorum) = self.options.quorum else { return };
-        if let Some(before) = identity.quorum.replace(quorum)
-            && before != quorum
-        {
-            tracing::warn!(
-                shares = quorum.shares(),
-                threshold = quorum.threshold(),
-                shares_before = before.shares(),
-                threshold_before = before.threshold(),
-                "the root key is split in another way than before"
-            );
-        }
-    }
-
     fn carry_out(
         &self,
         plan: Plan,
@@ -367,5 +358,20 @@ fn damaged(error: StoreError, path: &Path) -> StoreError {
             StoreError::Damaged { path: path.to_owned(), what: error.to_string() }
         }
         other => other,
+    }
+}
+
+/// Nexus splits the key by its settings, so these say how it is split from now on.
+fn log_quorum(before: Option<Quorum>, now: Option<Quorum>) {
+    if let Some((before, now)) = before.zip(now)
+        && before != now
+    {
+        tracing::warn!(
+            shares = now.shares(),
+            threshold = now.threshold(),
+            shares_before = before.shares(),
+            threshold_before = before.threshold(),
+            "the root key is split in another way than before"
+        );
     }
 }

@@ -37,7 +37,7 @@ pub(in crate::store) fn policy<'n>(
     }
 }
 
-pub(super) fn policy_columns<'n>(name: &'n str, row: &SqlRow<'_>) -> Option<PolicyRow<'n>> {
+fn policy_columns<'n>(name: &'n str, row: &SqlRow<'_>) -> Option<PolicyRow<'n>> {
     Some(PolicyRow { name, created: row.get(0).ok()?, updated: row.get(1).ok()? })
 }
 
@@ -86,6 +86,19 @@ pub(in crate::store) fn all(connection: &Connection, keys: &Keys) -> Result<Poli
             Err(refusal) => set.refused.push(refusal.into()),
         }
     }
+    for_each(connection, |name, stored| match listed.policy(name, stored, keys) {
+        Ok(policy) => set.policies.push(policy),
+        Err(refusal) => set.refused.push(refusal.into()),
+    })?;
+    set.refused.extend(listed.missing().map(StoreError::from));
+    Ok(set)
+}
+
+/// Hands over the row of every policy, by name. `None`: its columns are not what any writer leaves there.
+pub(super) fn for_each(
+    connection: &Connection,
+    mut then: impl FnMut(&str, Option<(PolicyRow<'_>, Cipher)>),
+) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "SELECT created, updated, key_number, nonce, ciphertext, name FROM policies ORDER BY name",
     )?;
@@ -93,12 +106,7 @@ pub(in crate::store) fn all(connection: &Connection, keys: &Keys) -> Result<Poli
     while let Some(row) = rows.next()? {
         // A name that is no text was put there by somebody else.
         let name = row.get_ref(5)?.as_str().unwrap_or_default();
-        let stored = policy_columns(name, row).zip(cipher(row, 2));
-        match listed.policy(name, stored, keys) {
-            Ok(policy) => set.policies.push(policy),
-            Err(refusal) => set.refused.push(refusal.into()),
-        }
+        then(name, policy_columns(name, row).zip(cipher(row, 2)));
     }
-    set.refused.extend(listed.missing().map(StoreError::from));
-    Ok(set)
+    Ok(())
 }

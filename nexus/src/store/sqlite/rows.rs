@@ -58,9 +58,18 @@ pub(in crate::store) fn write<R: Table>(
     connection: &Connection,
     row: &Sealed<R>,
 ) -> rusqlite::Result<()> {
+    execute(connection, R::REPLACE, row)
+}
+
+/// Runs a statement whose parameters are what is to be written of a row, in the order of [`Sealed::columns`].
+pub(super) fn execute<R: Row>(
+    connection: &Connection,
+    sql: &str,
+    row: &Sealed<R>,
+) -> rusqlite::Result<()> {
     let mut values = Vec::with_capacity(12);
     row.columns(&mut |column| values.push(value(column)));
-    connection.prepare_cached(R::REPLACE)?.execute(params_from_iter(values))?;
+    connection.prepare_cached(sql)?.execute(params_from_iter(values))?;
     Ok(())
 }
 

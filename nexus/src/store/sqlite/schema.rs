@@ -37,14 +37,16 @@ pub(in crate::store) fn difference(
     found: &[Definition],
 ) -> Option<String> {
     let same_name = |one: &Definition, other: &Definition| (&one.0, &one.1) == (&other.0, &other.1);
-    let is_added = |one: &&Definition| !expected.iter().any(|other| same_name(one, other));
+    // What SQLite makes with a table goes with it.
+    let of_a_table = |one: &Definition| one.1.starts_with("sqlite_autoindex_");
+    let is_added =
+        |one: &&Definition| !of_a_table(one) && !expected.iter().any(|other| same_name(one, other));
     let added = || found.iter().filter(is_added);
     // The index of a foreign table goes with the table, which is what a person has to know of.
     let table = |one: &&Definition| one.0 == "table";
     if let Some((kind, name, _)) = added().find(table).or_else(|| added().next()) {
-        // What SQLite makes with a table goes with it.
         let others: Vec<String> = added()
-            .filter(|one| &one.1 != name && !one.1.starts_with("sqlite_autoindex_"))
+            .filter(|one| &one.1 != name)
             .map(|(kind, name, _)| format!("{kind} {}", shown(name)))
             .collect();
         let others = match others.as_slice() {

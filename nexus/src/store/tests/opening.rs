@@ -178,13 +178,21 @@ async fn anything_else_that_somebody_added_is_named_with_what_to_do() {
             assert!(error.to_string().contains(part), "{part}: {error}");
         }
     }
-    let home = in_file(options());
-    home.store.close().await.unwrap();
-    let sql = "DROP TABLE imports";
-    Connection::open(home.file()).unwrap().execute_batch(sql).unwrap();
-    let error = open(home.directory(), &options());
-    let error = drop_store(home, error);
-    assert!(error.to_string().contains("table imports is missing"), "{error}");
+    for (sql, told) in [
+        ("DROP TABLE imports", "table imports is missing"),
+        // The command was to drop the index that SQLite makes for UNIQUE, which nobody can.
+        (
+            "DROP TABLE imports; CREATE TABLE imports (path TEXT PRIMARY KEY, at UNIQUE)",
+            "table imports was changed",
+        ),
+    ] {
+        let home = in_file(options());
+        home.store.close().await.unwrap();
+        Connection::open(home.file()).unwrap().execute_batch(sql).unwrap();
+        let error = open(home.directory(), &options());
+        let error = drop_store(home, error);
+        assert!(error.to_string().contains(told), "{error}");
+    }
 }
 
 /// What the command that the message names does to the database of `home`. It is run by a shell, in which `sqlite3` shows

@@ -1,8 +1,11 @@
 //! `spike operator restore`: shares are sent one by one, as the wire has it, and judged as one set.
 //!
-//! A share that SPIKE Nexus refuses does not end the command: one of the next may complete the set without it. Once the
-//! root key is back, the shares that were sent before are sent again, because only then can SPIKE Nexus tell for each of
-//! them whether it belongs to the key.
+//! A share that SPIKE Nexus refuses does not end the command: one of the next may complete the set without it. The highest
+//! number is sent first. SPIKE Nexus judges the set with the last share, and refuses one that is beyond the number of shares
+//! without a look at the others; the last can be such a share only if all are. Once the root key is back, the shares that
+//! were sent before are sent again, because only then can SPIKE Nexus tell for each of them whether it belongs to the key.
+
+use std::cmp::Reverse;
 
 use spike_crypto::Share;
 use spike_domain::Role;
@@ -69,12 +72,14 @@ impl Set<'_> {
     /// is an error of the restore.
     async fn send(&mut self, session: &Session) -> Result<(), Error> {
         let mut unjudged = 0;
-        let last = self.each.len().saturating_sub(1);
-        for (position, (share, verdict)) in self.each.iter_mut().enumerate() {
+        let mut in_order: Vec<_> = self.each.iter_mut().collect();
+        in_order.sort_by_key(|(share, _)| Reverse(share.1.index));
+        let last = in_order.len().saturating_sub(1);
+        for (position, (share, verdict)) in in_order.iter_mut().enumerate() {
             let was_restored = self.progress.restored;
             let more = position < last && !was_restored;
             let fed = feed(session, share, more, &mut self.progress).await;
-            self.judged = !more && !matches!(fed, Ok(Verdict::Kept | Verdict::OfTheKey));
+            self.judged = position == last && !was_restored && is_judgement(&fed);
             match fed {
                 Ok(answered) => *verdict = answered,
                 Err(_) if was_restored => return Ok(()),
@@ -84,7 +89,7 @@ impl Set<'_> {
                 unjudged = position;
             }
         }
-        for (share, verdict) in self.each.iter_mut().take(unjudged) {
+        for (share, verdict) in in_order.iter_mut().take(unjudged) {
             match feed(session, share, false, &mut self.progress).await {
                 Ok(answered) => *verdict = answered,
                 Err(_) => return Ok(()),
@@ -93,14 +98,12 @@ impl Set<'_> {
         Ok(())
     }
 
+    /// The refusal of the share that was sent last of those that were refused.
     fn take_last_refusal(&mut self) -> Option<Error> {
-        self.each.iter_mut().rev().find_map(|(_, verdict)| match verdict {
-            Verdict::Refused(_) => match std::mem::replace(verdict, Verdict::NotSent) {
-                Verdict::Refused(error) => Some(error),
-                Verdict::NotSent | Verdict::Kept | Verdict::OfTheKey => None,
-            },
-            Verdict::NotSent | Verdict::Kept | Verdict::OfTheKey => None,
-        })
+        let refused = self.each.iter_mut().filter(|(_, it)| matches!(it, Verdict::Refused(_)));
+        let (_, verdict) = refused.min_by_key(|(share, _)| share.1.index)?;
+        let refusal = std::mem::replace(verdict, Verdict::NotSent);
+        if let Verdict::Refused(error) = refusal { Some(error) } else { None }
     }
 
     /// The error of the command: the one that ended it, with what became of the other shares.
@@ -116,6 +119,9 @@ impl Set<'_> {
         let line = |(share, verdict): &(&(String, Share), Verdict)| {
             let what = match verdict {
                 Verdict::NotSent => return None,
+                Verdict::Kept if self.progress.restored => {
+                    "not known whether it belongs to the root key".to_owned()
+                }
                 Verdict::Kept if self.judged => "judged with the others, see the error".to_owned(),
                 Verdict::Kept => "kept until enough shares are there".to_owned(),
                 Verdict::OfTheKey => "belongs to the root key".to_owned(),
@@ -136,7 +142,8 @@ impl Set<'_> {
     }
 }
 
-/// Sends one share, and says whether `more` of the set are about to follow. A refusal of this share is a verdict; everything else that goes wrong is an error.
+/// Sends one share, and says whether `more` of the set are about to follow. A refusal of this share is a verdict; everything
+/// else that goes wrong is an error.
 async fn feed(
     session: &Session,
     share: &(String, Share),
@@ -157,6 +164,14 @@ async fn feed(
         }
         Err(error) if error.status() == Some(400) => Ok(Verdict::Refused(error)),
         Err(error) => Err(error),
+    }
+}
+
+/// Whether the answer to the last share is about the set, and an error: 400, or 500 where the store cannot be opened.
+fn is_judgement(answer: &Result<Verdict, Error>) -> bool {
+    match answer {
+        Ok(verdict) => matches!(verdict, Verdict::Refused(_)),
+        Err(error) => error.status() == Some(500),
     }
 }
 

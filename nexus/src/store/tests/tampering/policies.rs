@@ -146,3 +146,15 @@ async fn a_list_of_policies_that_was_changed_in_any_way_is_refused() {
         home.assert_b_readable(change);
     }
 }
+
+// The first delete answered that there was none, and reading it went on being refused.
+#[tokio::test]
+async fn a_policy_of_a_list_that_was_changed_can_be_deleted_and_is_gone_then() {
+    for change in ["DELETE FROM policy_lists", "UPDATE policy_lists SET ciphertext = x'00'"] {
+        let home = stored().await.tamper(change);
+        assert!(home.store.delete_policy("a", NOON).await.unwrap(), "{change}");
+        assert_eq!(home.store.policy("a").unwrap(), None, "{change}");
+        assert!(!home.store.delete_policy("a", NOON).await.unwrap(), "{change}");
+        assert!(home.store.policy("b").is_err(), "{change}: its own list is still refused");
+    }
+}
