@@ -12,7 +12,7 @@ use spike_mtls::{
     client::{CallError, NexusClient, Refusal},
     svid::SvidSource,
 };
-use spike_wire::{SurveyResponse, VerifyRequest, VerifyResponse};
+use spike_wire::{KeeperStatus, KeeperStatusKind, SurveyResponse, VerifyRequest, VerifyResponse};
 use tokio::time::Instant;
 
 use crate::{
@@ -200,9 +200,21 @@ impl Nexus {
             // Not its own reason, which tells an operator what to do where no Bootstrap is at work.
             return Some("it has a root key and waits for the proof of it".to_owned());
         }
-        let reason = told.reason?.chars().take(500).collect::<String>();
-        Some(reason.chars().map(|c| if c.is_control() { '?' } else { c }).collect())
+        let keeper = told.keepers.iter().find_map(trouble).map(|text| format!("; {text}"));
+        Some(plain(&format!("{}{}", told.reason?, keeper.unwrap_or_default())))
     }
+}
+
+/// What Nexus says of a Keeper that it cannot talk to, though it has its share by now.
+fn trouble(keeper: &KeeperStatus) -> Option<String> {
+    let away = [KeeperStatusKind::Unreachable, KeeperStatusKind::Unusable];
+    let detail = keeper.detail.as_ref().filter(|_| away.contains(&keeper.state))?;
+    Some(format!("it cannot use Keeper {} at {}: {detail}", keeper.index, keeper.url))
+}
+
+/// Words from the network, for a terminal.
+fn plain(text: &str) -> String {
+    text.chars().take(500).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// What follows from several verdicts in a row.

@@ -13,8 +13,19 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// # Errors
 /// The resolver's, or that of the address that failed last.
 pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
-    let addresses = lookup_host((host, port)).await?;
+    let addresses = lookup_host((host, port)).await.map_err(|error| unknown(host, &error))?;
     race(alternate(addresses), TcpStream::connect).await
+}
+
+/// The resolver's error, with what it is most often about: a Service that is looked for under a name that is too short.
+fn unknown(host: &str, error: &io::Error) -> io::Error {
+    let is_short = host.matches('.').count() < 2;
+    let hint = if is_short {
+        ". If it is a Service of Kubernetes, its full name is SERVICE.NAMESPACE.svc"
+    } else {
+        ""
+    };
+    io::Error::new(error.kind(), format!("the name {host} has no address here ({error}){hint}"))
 }
 
 /// The addresses in the resolver's order, but of both families in turn (RFC 8305, section 4).

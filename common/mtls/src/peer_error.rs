@@ -46,8 +46,13 @@ pub enum PeerError {
         reason: String,
     },
     /// A real SVID, but not one that belongs here.
-    #[error("{0} is not accepted here")]
-    Refused(String),
+    #[error("{id} is not accepted here: expected {expected}")]
+    Refused {
+        /// The ID, which is proved.
+        id: String,
+        /// Who is accepted, and the settings that say so.
+        expected: String,
+    },
 }
 
 impl PeerError {
@@ -59,7 +64,7 @@ impl PeerError {
             | Self::UnknownTrustDomain(id)
             | Self::Times { id, .. }
             | Self::Chain { id, .. }
-            | Self::Refused(id) => Some(id),
+            | Self::Refused { id, .. } => Some(id),
         }
     }
 }
