@@ -5,6 +5,7 @@
 
 mod circle;
 mod module;
+mod picture;
 mod pure;
 
 use std::{collections::BTreeSet, io, path::PathBuf};
