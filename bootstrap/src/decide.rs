@@ -33,11 +33,10 @@ pub(crate) fn decide(
     threshold: u16,
 ) -> Result<Decision, Error> {
     let completed = completed.filter(|_| !forced);
-    let mut is_live = false;
     match &survey.nexus {
         NexusState::NeedsNone => return Ok(Decision::NotNeeded),
         NexusState::HoldsKey if !forced => return Ok(Decision::KeyIsLive),
-        NexusState::HoldsKey => is_live = true,
+        NexusState::HoldsKey => {}
         NexusState::Sealed(_) => {
             if completed.is_none() && !survey.found_something() {
                 return Ok(Decision::MakeKey);
@@ -52,12 +51,13 @@ pub(crate) fn decide(
     }
     let mut found = survey.findings();
     found.extend(completed.map(ToString::to_string));
-    let next = if forced { aside(survey, is_live) } else { mend(survey, completed, threshold) };
+    let next = if forced { aside(survey) } else { mend(survey, completed, threshold) };
     Err(Error::WouldReplace { found, next })
 }
 
 /// What a person who wants another key does first, in the order in which it is done.
-fn aside(survey: &Survey, is_live: bool) -> String {
+fn aside(survey: &Survey) -> String {
+    let is_live = survey.nexus == NexusState::HoldsKey;
     let mut steps = Vec::new();
     let directory = survey.directory().unwrap_or_else(|| "its data directory".to_owned());
     let filled: Vec<String> = survey.filled().map(ToString::to_string).collect();

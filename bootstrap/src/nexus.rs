@@ -16,7 +16,11 @@ use spike_wire::{SurveyResponse, VerifyRequest, VerifyResponse};
 use tokio::time::Instant;
 
 use crate::{
-    ceremony::Proof, console::progress, error::Error, patience::Patience, survey::NexusState,
+    ceremony::Proof,
+    console::progress,
+    error::Error,
+    patience::Patience,
+    survey::{NexusState, printable},
 };
 
 #[cfg(test)]
@@ -190,9 +194,7 @@ impl Nexus {
         });
         asked.await.map_err(|reason| Error::Unproved { url: self.url.clone(), reason })?
     }
-}
 
-impl Nexus {
     /// Why there still is no key. The question has Nexus ask every Keeper at once, however seldom it does that by itself.
     async fn why_sealed(&self) -> Option<String> {
         let told = self.client.survey().await.ok()?;
@@ -200,8 +202,7 @@ impl Nexus {
             // Not its own reason, which tells an operator what to do where no Bootstrap is at work.
             return Some("it has a root key and waits for the proof of it".to_owned());
         }
-        let reason = told.reason?.chars().take(500).collect::<String>();
-        Some(reason.chars().map(|c| if c.is_control() { '?' } else { c }).collect())
+        told.reason.as_deref().map(printable)
     }
 }
 

@@ -236,20 +236,8 @@ impl Deployment<'_> {
         if self.settings.force {
             return self.survey_forced().await;
         }
-        if completed {
-            // A key was made. Where Nexus is away and the Keepers have lost it, waiting for Nexus brings nothing.
-            let nexus = match self.nexus.survey_within(COMING_UP).await {
-                Err(Error::NexusSilent { reason, .. }) => NexusState::Stopped(reason),
-                answer => answer?,
-            };
-            if matches!(nexus, NexusState::Stopped(_)) {
-                let survey = self.with_keepers(nexus).await?;
-                if !survey.may_rebuild(self.settings.quorum.threshold()) {
-                    return Ok(survey);
-                }
-            }
-        }
-        let mut survey = self.ask_all().await?;
+        let mut survey =
+            if completed { self.survey_of_made_key().await? } else { self.ask_all().await? };
         let (end, mut backoff) = (Instant::now() + COMING_UP, Backoff::new(PAUSES.0, PAUSES.1));
         while (completed || survey.found_something()) && survey.may_come_up() {
             if Instant::now() >= end {
@@ -259,6 +247,24 @@ impl Deployment<'_> {
             survey = self.ask_all().await?;
         }
         Ok(survey)
+    }
+
+    /// The first survey after an earlier run made a key. If nothing listens at the address of Nexus and the Keepers have
+    /// lost the key, Nexus cannot get it back by itself, so this does not wait for Nexus to start.
+    async fn survey_of_made_key(&self) -> Result<Survey, Error> {
+        match self.nexus.survey_within(COMING_UP).await {
+            Ok(nexus @ NexusState::Stopped(_)) => {
+                let survey = self.with_keepers(nexus).await?;
+                if survey.may_rebuild(self.settings.quorum.threshold()) {
+                    return self.ask_all().await;
+                }
+                Ok(survey)
+            }
+            Ok(nexus) => self.with_keepers_of(nexus).await,
+            // A Nexus that listens does run: it gets the whole time limit to answer.
+            Err(Error::NexusSilent { .. }) => self.ask_all().await,
+            Err(error) => Err(error),
+        }
     }
 
     /// What there is, for a person who wants another key. Nexus should not have one; but it must run, because nobody else
@@ -273,8 +279,12 @@ impl Deployment<'_> {
     }
 
     async fn ask_all(&self) -> Result<Survey, Error> {
-        match self.nexus.survey().await? {
-            // It serves, whatever the Keepers hold.
+        self.with_keepers_of(self.nexus.survey().await?).await
+    }
+
+    /// Asks the Keepers too, unless Nexus has a key: then it serves, whatever they hold.
+    async fn with_keepers_of(&self, nexus: NexusState) -> Result<Survey, Error> {
+        match nexus {
             serving @ (NexusState::HoldsKey | NexusState::NeedsNone) => {
                 Ok(Survey::new(self.nexus.url(), serving, Vec::new()))
             }
@@ -368,7 +378,7 @@ impl Deployment<'_> {
     async fn remember(&self, completion: &Completion) -> Result<(), Error> {
         let marker = &self.marker;
         match marker.write(completion).await {
-            Ok(()) => progress(format_args!("remembered: {marker}")),
+            Ok(()) => progress(marker.outcome()),
             Err(error) if marker.must_remember() => return Err(Error::Unremembered(error)),
             Err(error) => {
                 let reason = chain(&error);

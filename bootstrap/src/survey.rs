@@ -1,6 +1,6 @@
 //! What there is before a root key is made: everything that a new one would take the place of. Pure.
 
-use spike_wire::{DataKind, KeeperStatusKind, SurveyResponse};
+use spike_wire::{DataKind, SurveyResponse};
 
 use crate::{
     deliver::{Keeper, Slot},
@@ -103,7 +103,7 @@ impl Survey {
 
     /// The data directory, where Nexus told of one.
     pub(crate) fn directory(&self) -> Option<String> {
-        self.told().and_then(|told| told.directory.as_deref()).map(plain)
+        self.told().and_then(|told| told.directory.as_deref()).map(printable)
     }
 
     fn about_nexus(&self) -> String {
@@ -117,7 +117,7 @@ impl Survey {
             ),
             NexusState::Sealed(told) => {
                 let reason = told.as_ref().and_then(|told| told.reason.as_deref());
-                let reason = reason.map(|reason| format!(": {}", plain(reason)));
+                let reason = reason.map(|reason| format!(": {}", printable(reason)));
                 format!("Nexus at {url} is sealed{}", reason.unwrap_or_default())
             }
         }
@@ -138,7 +138,7 @@ fn about_data(told: &SurveyResponse) -> Option<String> {
         DataKind::Upstream => "holds a database of upstream's SPIKE",
         DataKind::Unreadable => "cannot be looked at, and may hold a database",
     };
-    let directory = told.directory.as_deref().map(plain).unwrap_or_default();
+    let directory = told.directory.as_deref().map(printable).unwrap_or_default();
     Some(format!("its data directory {directory} {what}"))
 }
 
@@ -146,29 +146,21 @@ fn about_data(told: &SurveyResponse) -> Option<String> {
 fn heard(nexus: &NexusState, keeper: &Keeper) -> Slot {
     let NexusState::Sealed(Some(told)) = nexus else { return Slot::Unknown };
     let known = told.keepers.iter().find(|known| keeper.is(known.index, &known.url));
-    match known.map(|known| known.state) {
-        Some(KeeperStatusKind::Empty) => Slot::Empty,
-        Some(
-            KeeperStatusKind::Unjudged
-            | KeeperStatusKind::Good
-            | KeeperStatusKind::Foreign
-            | KeeperStatusKind::Forgetful,
-        ) => Slot::Filled,
-        Some(
-            KeeperStatusKind::Unknown | KeeperStatusKind::Unreachable | KeeperStatusKind::Unusable,
-        )
-        | None => Slot::Unknown,
+    match known.and_then(|known| known.state.holds_share()) {
+        Some(true) => Slot::Filled,
+        Some(false) => Slot::Empty,
+        None => Slot::Unknown,
     }
 }
 
-/// Words from the network, for a terminal.
-fn plain(text: &str) -> String {
+/// A text from the network, safe to show on a terminal: at most 500 characters, and `?` for each control character.
+pub(crate) fn printable(text: &str) -> String {
     text.chars().take(500).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use spike_wire::KeeperStatus;
+    use spike_wire::{KeeperStatus, KeeperStatusKind};
 
     use super::*;
 

@@ -49,7 +49,7 @@ pub(crate) enum Marker {
 }
 
 /// That the work was done, when, and by whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Completion {
     at: Option<String>,
     by: Option<String>,
@@ -137,8 +137,7 @@ impl Marker {
             }
             Self::Nowhere(_) => None,
         };
-        let place = Some(self.to_string());
-        Ok(completion.map(|completion| Completion { place, ..completion }))
+        Ok(completion.map(|completion| Completion { place: self.place(), ..completion }))
     }
 
     /// Remembers that the work is done, trying a few times.
@@ -163,19 +162,25 @@ impl Marker {
         let what = "the marker cannot be written";
         written.await.map_err(|reason| MarkerError::GaveUp { what, reason })
     }
-}
 
-/// Where to look for it.
-impl fmt::Display for Marker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// What a successful [`Self::write`] did, for a person.
+    pub(crate) fn outcome(&self) -> String {
+        match self.place() {
+            Some(place) => format!("remembered: {place}"),
+            None => format!(
+                "not remembered: {}",
+                self.trouble().unwrap_or("there is no HOME and no SPIKE_BOOTSTRAP_STATE_DIR")
+            ),
+        }
+    }
+
+    /// The ConfigMap or the file.
+    fn place(&self) -> Option<String> {
         match self {
             #[cfg(feature = "kubernetes")]
-            Self::ConfigMap(marker) => marker.fmt(f),
-            Self::File(marker) => marker.fmt(f),
-            Self::Nowhere(Some(trouble)) => write!(f, "nowhere ({trouble})"),
-            Self::Nowhere(None) => {
-                f.write_str("nowhere (there is no HOME and no SPIKE_BOOTSTRAP_STATE_DIR)")
-            }
+            Self::ConfigMap(marker) => Some(marker.to_string()),
+            Self::File(marker) => Some(marker.to_string()),
+            Self::Nowhere(_) => None,
         }
     }
 }
@@ -194,12 +199,12 @@ impl Completion {
     fn at(at: OffsetDateTime, by: Option<&str>) -> Self {
         // Whole seconds, as upstream writes them.
         let at = at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).ok();
-        Self { at, by: by.map(str::to_owned), found: false, place: None, unreadable: None }
+        Self { at, by: by.map(str::to_owned), ..Self::default() }
     }
 
     /// Done, or not: what would say so cannot be read.
-    pub(crate) const fn unreadable(reason: String) -> Self {
-        Self { at: None, by: None, found: false, place: None, unreadable: Some(reason) }
+    pub(crate) fn unreadable(reason: String) -> Self {
+        Self { unreadable: Some(reason), ..Self::default() }
     }
 
     /// Whether it cannot be read.
@@ -232,8 +237,7 @@ impl Completion {
             at: text(COMPLETED_AT),
             by: text(COMPLETED_BY),
             found: get(FOUND) == Some("true"),
-            place: None,
-            unreadable: None,
+            ..Self::default()
         })
     }
 }
@@ -333,14 +337,18 @@ mod tests {
         let marker = Marker::Nowhere(None);
         marker.write(&Completion::now(None)).await.unwrap();
         assert_eq!(marker.read().await.unwrap(), None);
-        assert!(marker.to_string().contains("there is no HOME"), "{marker}");
+        assert_eq!(
+            marker.outcome(),
+            "not remembered: there is no HOME and no SPIKE_BOOTSTRAP_STATE_DIR"
+        );
     }
 
-    /// It said that there was no HOME.
+    /// It said that there was no HOME, and later `remembered: nowhere`.
     #[test]
-    fn without_a_place_the_true_reason_for_that_is_told() {
-        let marker = Marker::Nowhere(Some("/home/ann/.spike/bootstrap is not a directory".into()));
-        assert_eq!(marker.to_string(), "nowhere (/home/ann/.spike/bootstrap is not a directory)");
+    fn without_a_place_it_says_not_remembered_and_the_true_reason() {
+        let trouble = "/home/ann/.spike/bootstrap is not a directory";
+        let marker = Marker::Nowhere(Some(trouble.into()));
+        assert_eq!(marker.outcome(), format!("not remembered: {trouble}"));
     }
 
     /// The run ended there, and asked nobody else.

@@ -6,6 +6,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use spike_daemon::settings::Backend;
 use spike_tests::{PATIENCE, fake_keeper::FakeKeeper, secrets::put};
+use tokio::net::TcpListener;
 
 use super::{
     IMPATIENT, data_is_there, marker, no_keeper_holds_a_share, no_share_was_replaced, on_fakes,
@@ -151,6 +152,34 @@ async fn with_its_marker_there_and_nexus_away_keepers_that_lost_their_shares_are
     crew.start_nexus().await?;
     crew.sealed_because("1 of 2 shares collected").await?;
     shares_bring_the_data_back(&mut crew, &shares[..2]).await?;
+    crew.stop().await
+}
+
+/// It was taken for stopped after 15 seconds, with exit status 3 and a restore as the next step.
+#[tokio::test]
+async fn with_its_marker_there_a_nexus_that_listens_and_fails_the_handshake_is_not_told_as_stopped()
+-> Result<()> {
+    let mut crew = with_data().await?;
+    crew.nexus().terminate().await?;
+    crew.lose_keepers(1..=3).await?;
+    crew.bring_back_keepers(1..=3).await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("https://localhost:{}", listener.local_addr()?.port());
+    let hang_up = tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            drop(connection);
+        }
+    });
+    let told = crew.bootstrap(&[IMPATIENT[0], IMPATIENT[1], ("SPIKE_NEXUS_API_URL", &url)]).await?;
+    assert_eq!(told.status, 1, "{}", told.text);
+    assert!(told.text.contains("does not say whether it has a root key"), "{}", told.text);
+    assert!(
+        told.text
+            .contains("hint: start Nexus and check SPIKE_NEXUS_API_URL and SPIKE_TRUST_ROOT_NEXUS"),
+        "{}",
+        told.text
+    );
+    hang_up.abort();
     crew.stop().await
 }
 
