@@ -9,7 +9,7 @@ mod streams;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spike_config::Environment;
+use spike_config::{Environment, table::SPIKE_SPIFFE_SOURCE_TIMEOUT};
 use spike_daemon::settings::PilotSettings;
 use spike_domain::Role;
 use spike_mtls::{
@@ -26,12 +26,9 @@ pub(crate) use streams::read_bounded;
 
 use crate::error::{Asked, Error};
 
-/// The setting that says how long a command waits for its first SVID.
-const SOURCE_TIMEOUT: &str = "SPIKE_SPIFFE_SOURCE_TIMEOUT";
-
-/// How long an agent may be away (a restart, a registration on its way) before a command gives up, where
-/// [`SOURCE_TIMEOUT`] does not say so. The default of that setting bounds the wait for an agent that is there and takes its
-/// time.
+/// How long a command waits for an agent that it cannot reach, for example during a restart, if
+/// [`SPIKE_SPIFFE_SOURCE_TIMEOUT`] is not set. The default of that setting limits the wait for an agent that is there and
+/// is slow.
 const AGENT_AWAY: Duration = Duration::from_secs(5);
 
 /// What a restore may take: Nexus checks the key and opens its store before it answers (cli-config-deploy 10.2 no. 7).
@@ -80,7 +77,8 @@ impl<'e> Context<'e> {
         let source = self.source(&settings);
         let endpoint = settings.identity.endpoint.as_str();
         let limit = settings.identity.source_timeout;
-        let away = agent_away(limit, self.environment.get(SOURCE_TIMEOUT).is_some());
+        let is_set = self.environment.get(SPIKE_SPIFFE_SOURCE_TIMEOUT.name).is_some();
+        let away = agent_away(limit, is_set);
         let material = first_svid(&source, endpoint, limit, away).await?;
         let roots = settings.identity.trust_roots;
         let id = material.id().to_string();
@@ -117,9 +115,7 @@ impl<'e> Context<'e> {
 /// What a call was about that Nexus was not ready for.
 fn not_ready(error: &mut Error) -> Option<&mut Asked> {
     match error {
-        Error::PartlyApplied { error, .. } | Error::PartlyRestored { error, .. } => {
-            not_ready(error)
-        }
+        Error::Partly { error, .. } => not_ready(error),
         Error::Call { asked, error: CallError::Refused(refusal) } => {
             asked.not_ready(refusal).map(|_| &mut **asked)
         }

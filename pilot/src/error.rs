@@ -98,28 +98,20 @@ pub(crate) enum Error {
     /// `policy create` would replace one.
     #[error("a policy {0:?} exists already")]
     PolicyExists(String),
-    /// Some of several policies were applied.
+    /// A command about several policies or shares failed at one of them.
     #[error("{error}")]
-    PartlyApplied {
-        /// What went wrong then.
+    Partly {
+        /// What failed.
         error: Box<Self>,
-        /// The names of those that were applied before.
-        applied: Vec<String>,
-    },
-    /// A restore of several shares that did not bring the key back.
-    #[error("{error}")]
-    PartlyRestored {
-        /// What went wrong last.
-        error: Box<Self>,
-        /// What became of the other shares, a line for each.
-        told: Vec<String>,
+        /// What happened to the others, as hints.
+        others: Vec<String>,
     },
     /// The shares that Nexus sent cannot be saved.
-    #[error("{0}; no recovery file was written or removed")]
+    #[error("{0}; no recovery file was written")]
     UselessShares(String),
     /// A recovery file would be replaced that holds something else.
     #[error(
-        "the directory {} holds other shares than SPIKE Nexus has sent now: {}; no recovery file was written or removed",
+        "the directory {} holds other shares than SPIKE Nexus has sent now: {}; no recovery file was written",
         directory.display(), .files.join(", ")
     )]
     OtherShares {
@@ -193,15 +185,10 @@ impl Asked {
     /// Whether there is data, or a share at any Keeper: something that another root key would take away.
     pub(crate) fn finds_something(&self) -> bool {
         let Some(status) = &self.status else { return false };
-        let holds = |keeper: &KeeperStatus| match keeper.state {
-            KeeperStatusKind::Unknown | KeeperStatusKind::Unreachable | KeeperStatusKind::Empty => {
-                false
-            }
-            KeeperStatusKind::Unusable
-            | KeeperStatusKind::Unjudged
-            | KeeperStatusKind::Good
-            | KeeperStatusKind::Foreign
-            | KeeperStatusKind::Forgetful => true,
+        // What is no share to Nexus may still be one to the Keeper, so it counts here.
+        let holds = |keeper: &KeeperStatus| {
+            let state = keeper.state;
+            state.holds_share() == Some(true) || state == KeeperStatusKind::Unusable
         };
         status.data.is_some_and(|data| data != DataKind::None) || status.keepers.iter().any(holds)
     }
@@ -235,7 +222,7 @@ impl Error {
             Self::WrongRole { .. } => Exit::Denied,
             Self::NoSuchKey { .. } | Self::NoSuchPolicy(_) => Exit::NotFound,
             Self::Call { asked, error } => exit_of_call(asked.operation, error),
-            Self::PartlyApplied { error, .. } | Self::PartlyRestored { error, .. } => error.exit(),
+            Self::Partly { error, .. } => error.exit(),
             Self::Runtime(_)
             | Self::Tls(_)
             | Self::PolicyExists(_)
@@ -250,7 +237,7 @@ impl Error {
     /// not say it (cli-config-deploy 1.12).
     pub(crate) fn upstreams_words(&self) -> Option<&'static str> {
         match self {
-            Self::PartlyRestored { error, .. } => error.upstreams_words(),
+            Self::Partly { error, .. } => error.upstreams_words(),
             Self::Call { asked, error: CallError::Refused(_) | CallError::Reply(_) } => {
                 (asked.operation == Operation::OperatorRestore).then_some(RESTORE_FAILED)
             }

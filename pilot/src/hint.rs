@@ -36,17 +36,9 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::PolicyExists(_) => {
             one("`spike policy apply` replaces it; `spike policy get` shows what it says now")
         }
-        Error::PartlyApplied { error, applied } => {
+        Error::Partly { error, others } => {
             let mut all = hints(error);
-            all.push(format!(
-                "applied before that: {}; the rest was not. The same command may be repeated",
-                applied.join(", ")
-            ));
-            all
-        }
-        Error::PartlyRestored { error, told } => {
-            let mut all = hints(error);
-            all.extend(told.iter().cloned());
+            all.extend(others.iter().cloned());
             all
         }
         Error::UselessShares(_) => one("the log of SPIKE Nexus says more"),

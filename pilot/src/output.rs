@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 pub(crate) use json::write_json;
 pub(crate) use node::{Name, Node};
-pub(crate) use visible::{Lines, Visible, quoted_where_needed};
+pub(crate) use visible::{Lines, Visible, write_value};
 pub(crate) use yaml::write_yaml;
 
 /// `text` with its control characters made visible, except for newlines: fit for a terminal, whoever wrote it.

@@ -4,20 +4,23 @@
 //! text itself is `spike-crypto`'s.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 use spike_crypto::Share;
 use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
 
-use crate::context::read_bounded;
 use crate::destination::refuse_dangling;
 use crate::error::Error;
 
 const PREFIX: &str = "spike.recovery";
 const EXTENSION: &str = "txt";
+
+/// The most bytes of a recovery file that holds one share, with room for blanks around it.
+const LONGEST_SHARE: usize = 127;
 
 /// A directory in which files can be created: found out before the shares leave Nexus.
 #[derive(Debug)]
@@ -64,39 +67,32 @@ impl RecoveryDirectory {
             let path = path.to_owned();
             move |error| Error::File { path, error }
         };
-        let place = |share: &Share| self.path.join(format!("{PREFIX}.{}.{EXTENSION}", share.index));
-        for share in shares {
-            refuse_other_kinds(&place(share)).map_err(fail(&place(share)))?;
-        }
-        let mut ready = Vec::with_capacity(shares.len());
+        let mut found = Vec::with_capacity(shares.len());
         let mut others = Vec::new();
         for share in shares {
-            let place = place(share);
-            let found = found(&place, share).map_err(fail(&place))?;
-            if found == Found::Other {
+            let place = self.path.join(format!("{PREFIX}.{}.{EXTENSION}", share.index));
+            let kind = find(&place, share).map_err(fail(&place))?;
+            if kind == Found::Other {
                 others.push(name_of(&place));
             }
-            ready.push((share, place, found));
+            found.push((place, kind));
         }
         if !others.is_empty() {
             return Err(Error::OtherShares { directory: self.path.clone(), files: others });
         }
-        let mut written = Vec::with_capacity(ready.len());
-        for (share, place, found) in ready {
-            let file = self.write_beside(share).map_err(fail(&place))?;
-            written.push((file, place, found));
-        }
-        let mut places = Vec::with_capacity(written.len());
-        for (file, place, found) in written {
-            // What has got the name in the meantime is not replaced.
-            let named = if found == Found::Same {
-                file.persist(&place)
+        // All are written before the first gets its name: a full disk leaves no half of a set.
+        let written = shares.iter().map(|share| self.write_beside(share));
+        let written = written.collect::<io::Result<Vec<_>>>().map_err(fail(&self.path))?;
+        for (file, (place, kind)) in written.into_iter().zip(&found) {
+            // A file that got the name in the meantime is not replaced.
+            let named = if *kind == Found::Same {
+                file.persist(place)
             } else {
-                file.persist_noclobber(&place)
+                file.persist_noclobber(place)
             };
-            named.map_err(|error| fail(&place)(error.error))?;
-            places.push(place);
+            named.map_err(|error| fail(place)(error.error))?;
         }
+        let places: Vec<PathBuf> = found.into_iter().map(|(place, _)| place).collect();
         self.sync().map_err(fail(&self.path))?;
         self.leftovers(&places).map_err(fail(&self.path))
     }
@@ -154,16 +150,20 @@ enum Found {
     Other,
 }
 
-fn found(place: &Path, share: &Share) -> io::Result<Found> {
-    let mut file = match File::open(place) {
+/// # Errors
+/// The operating system's, or the kind of what is there and is no regular file.
+fn find(place: &Path, share: &Share) -> io::Result<Found> {
+    refuse_other_kinds(place)?;
+    let file = match File::open(place) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(error),
     };
-    let expected = file.metadata()?.len() + 1;
-    let bytes = read_bounded(&mut file, expected)?;
-    let there = std::str::from_utf8(&bytes).ok();
-    let there = there.and_then(|text| Share::from_recovery_text(text).ok());
+    // One byte more than a share may have tells that a file is too long. The buffer never grows.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_SHARE + 1));
+    file.take(LONGEST_SHARE as u64 + 1).read_to_end(&mut bytes)?;
+    let text = std::str::from_utf8(&bytes).ok().filter(|text| text.len() <= LONGEST_SHARE);
+    let there = text.and_then(|text| Share::from_recovery_text(text).ok());
     let is_same =
         there.is_some_and(|there| there.index == share.index && there.value.ct_eq(&share.value));
     Ok(if is_same { Found::Same } else { Found::Other })

@@ -51,11 +51,10 @@ async fn recover(arguments: RecoverArgs, context: &mut Context<'_>) -> Result<()
     };
     let others = directory.write(&shares)?;
     context.streams.print(&saved(directory.path()))?;
-    if !others.is_empty() {
-        context.streams.flush()?;
-        context.streams.complain("warning:", &left_over(&others));
+    if others.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    context.streams.remark("warning:", &left_over(&others))
 }
 
 fn directory_for(out: Option<PathBuf>, context: &mut Context<'_>) -> Result<PathBuf, Error> {

@@ -17,10 +17,9 @@ use std::path::Path;
 use spike_domain::Role;
 use spike_wire::{
     LintFinding, Operation, Policy, PolicyListRequest, PolicyNameRequest, PolicyPutRequest,
-    parse_timestamp,
 };
 
-use super::read_input;
+use super::{is_confirmed, is_stdin, read_input};
 use crate::cli::{Format, PolicyApplyArgs, PolicyCommand, PolicyFields, PolicyListArgs};
 use crate::context::{Context, Session};
 use crate::error::Error;
@@ -78,7 +77,7 @@ async fn create(fields: PolicyFields, yes: bool, context: &mut Context<'_>) -> R
 
 async fn apply(arguments: PolicyApplyArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let PolicyApplyArgs { file, fields, dry_run, format, yes } = arguments;
-    let reads_input = file.as_deref() == Some(Path::new("-"));
+    let reads_input = file.is_some() && is_stdin(file.as_deref());
     let Policies { requests, times } = match (file, fields) {
         (Some(file), _) => policies_of(&file, context)?,
         (None, Some(fields)) => Policies { requests: vec![request_of(fields)?], times: Vec::new() },
@@ -88,12 +87,17 @@ async fn apply(arguments: PolicyApplyArgs, context: &mut Context<'_>) -> Result<
         return context.streams.print("Operation canceled.\n");
     }
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
-    if has_other_times(&session, &times).await {
-        context.streams.complain("note:", TIMES);
-    }
     if dry_run {
-        return preview::show(&session, &requests, format, context).await;
+        let stored = preview::stored(&session, &requests, context).await?;
+        note_times(&stored.policies, &times, context);
+        return preview::show(&session, &requests, stored, format, context).await;
     }
+    let mut stored = Vec::new();
+    for (name, _) in &times {
+        // It is for a note only: a policy that cannot be read stops nothing.
+        stored.extend(find(&session, name).await.unwrap_or_default());
+    }
+    note_times(&stored, &times, context);
     let mut applied = Vec::new();
     for request in &requests {
         match put(&session, request).await {
@@ -103,7 +107,11 @@ async fn apply(arguments: PolicyApplyArgs, context: &mut Context<'_>) -> Result<
             }
             Err(error) if applied.is_empty() => return Err(error),
             Err(error) => {
-                return Err(Error::PartlyApplied { error: Box::new(error), applied });
+                let others = vec![format!(
+                    "applied before that: {}; the rest was not. The same command may be repeated",
+                    applied.join(", ")
+                )];
+                return Err(Error::Partly { error: Box::new(error), others });
             }
         }
     }
@@ -127,10 +135,8 @@ async fn list(arguments: PolicyListArgs, context: &mut Context<'_>) -> Result<()
     })?;
     // Data in upstream's form has no room for it.
     let Some(last) = names.last().filter(|_| more) else { return Ok(()) };
-    context.streams.flush()?;
-    let told = format!("there are more: --after {last:?} lists those that follow");
-    context.streams.complain("note:", &told);
-    Ok(())
+    let text = format!("there are more: --after {last:?} lists those that follow");
+    context.streams.remark("note:", &text)
 }
 
 async fn get(name: &str, format: Format, context: &mut Context<'_>) -> Result<(), Error> {
@@ -154,10 +160,7 @@ async fn delete(name: &str, yes: bool, context: &mut Context<'_>) -> Result<(), 
     }
     if !yes {
         let question = format!("Are you sure you want to delete policy '{name}'? (y/N): ");
-        let answer = context.streams.ask(&question);
-        let what = "standard input".to_owned();
-        let answer = answer.map_err(|error| Error::Input { what, error })?;
-        if !matches!(answer.as_str(), "y" | "Y") {
+        if !is_confirmed(&question, context)? {
             return context.streams.print("Operation canceled.\n");
         }
     }
@@ -183,27 +186,18 @@ fn request_of(fields: PolicyFields) -> Result<PolicyPutRequest, Error> {
 
 /// Every policy of a file, all of them sound.
 fn policies_of(file: &Path, context: &mut Context<'_>) -> Result<Policies, Error> {
-    let bytes = read_input(file, context)?;
+    let bytes = read_input(Some(file), context)?;
     document::read(&bytes).map_err(|error| error.in_file(file))
 }
 
-/// Whether any of these times is one that the stored policy never had. A file that was printed before the last change has
-/// an earlier `updatedAt`, and nobody meant anything by it.
-async fn has_other_times(session: &Session, times: &[(String, Times)]) -> bool {
-    for (name, Times { created, updated }) in times {
-        let Ok(Some(stored)) = find(session, name).await else { return true };
-        let created = created
-            .as_deref()
-            .is_some_and(|text| parse_timestamp(text).is_none_or(|time| time != stored.created_at));
-        let updated = updated.as_deref().is_some_and(|text| {
-            parse_timestamp(text)
-                .is_none_or(|time| time < stored.created_at || time > stored.updated_at)
-        });
-        if created || updated {
-            return true;
-        }
+/// Tells that times of a file are not applied, if the stored policy never had one of them.
+fn note_times(stored: &[Policy], times: &[(String, Times)], context: &mut Context<'_>) {
+    let is_stored = |(name, times): &(String, Times)| {
+        stored.iter().any(|policy| policy.name == *name && times.are_of(policy))
+    };
+    if !times.iter().all(is_stored) {
+        context.streams.complain("note:", TIMES);
     }
-    false
 }
 
 async fn put(session: &Session, request: &PolicyPutRequest) -> Result<(), Error> {

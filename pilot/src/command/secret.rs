@@ -85,11 +85,7 @@ async fn get(arguments: SecretGetArgs, context: &mut Context<'_>) -> Result<(), 
 }
 
 fn tell_of_quotes(quoted: bool, context: &mut Context<'_>) -> Result<(), Error> {
-    if quoted {
-        context.streams.flush()?;
-        context.streams.complain("note:", QUOTED);
-    }
-    Ok(())
+    if quoted { context.streams.remark("note:", QUOTED) } else { Ok(()) }
 }
 
 async fn list(arguments: SecretListArgs, context: &mut Context<'_>) -> Result<(), Error> {
@@ -107,10 +103,8 @@ async fn list(arguments: SecretListArgs, context: &mut Context<'_>) -> Result<()
         Format::Yaml => write_yaml(out, &Node::texts(&paths)),
     })?;
     if more {
-        context.streams.flush()?;
-        context
-            .streams
-            .complain("note:", "there are more: a larger --limit, or a longer prefix, lists them");
+        let text = "there are more: a larger --limit, or a longer prefix, lists them";
+        context.streams.remark("note:", text)?;
     }
     Ok(())
 }
@@ -165,9 +159,7 @@ async fn tell_of_no_versions(
     let named: Vec<String> = named.iter().map(ToString::to_string).collect();
     let text =
         format!("{} has no version {}: nothing was changed there", question.path, named.join(", "));
-    context.streams.flush()?;
-    context.streams.complain("warning:", &text);
-    Ok(())
+    context.streams.remark("warning:", &text)
 }
 
 /// The empty list is what brings the highest deleted version back. Upstream sends 0 for it, which stands for the

@@ -116,8 +116,7 @@ impl Streams {
         let mut visible = Visible::new(&mut *self.stdout);
         render(&mut visible).map_err(Error::Output)?;
         if visible.has_replaced() {
-            self.flush()?;
-            self.complain("note:", ESCAPED);
+            self.remark("note:", ESCAPED)?;
         }
         Ok(())
     }
@@ -132,6 +131,13 @@ impl Streams {
 
     pub(crate) fn flush(&mut self) -> Result<(), Error> {
         self.stdout.flush().map_err(Error::Output)
+    }
+
+    /// A message about the data on standard output, after that data.
+    pub(crate) fn remark(&mut self, word: &str, text: &str) -> Result<(), Error> {
+        self.flush()?;
+        self.complain(word, text);
+        Ok(())
     }
 
     /// A message on standard error after a word such as `Error:`. Control characters of the text, which may come from

@@ -1,6 +1,5 @@
 //! Text for people. Piped, it is upstream's, which scripts search; on a terminal, lists of records become tables.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
 use comfy_table::Table;
@@ -9,7 +8,7 @@ use spike_wire::{Policy, SecretMetadataResponse, SecretValues, ZERO_TIME};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::{Lines, one_line, quoted_where_needed};
+use super::{Lines, one_line, write_value};
 
 /// `name: value` for each value.
 pub(crate) fn secret(out: &mut dyn Write, values: &SecretValues) -> io::Result<()> {
@@ -20,18 +19,18 @@ pub(crate) fn secret(out: &mut dyn Write, values: &SecretValues) -> io::Result<(
 pub(crate) fn secret_on_terminal(out: &mut dyn Write, values: &SecretValues) -> io::Result<bool> {
     let mut quoted = false;
     for (name, value) in values.iter() {
-        let shown = quoted_where_needed(value.expose_secret(), Lines::One);
-        quoted |= matches!(shown, Cow::Owned(_));
-        writeln!(out, "{name}: {shown}")?;
+        write!(out, "{name}: ")?;
+        quoted |= write_value(out, value.expose_secret(), Lines::One)?;
+        writeln!(out)?;
     }
     Ok(quoted)
 }
 
 /// One value for a terminal, with its lines. Tells whether it was quoted.
 pub(crate) fn value_on_terminal(out: &mut dyn Write, value: &str) -> io::Result<bool> {
-    let shown = quoted_where_needed(value, Lines::All);
-    writeln!(out, "{shown}")?;
-    Ok(matches!(shown, Cow::Owned(_)))
+    let quoted = write_value(out, value, Lines::All)?;
+    writeln!(out)?;
+    Ok(quoted)
 }
 
 /// One path per line.

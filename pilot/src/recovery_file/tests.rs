@@ -77,6 +77,19 @@ fn recovery_files_of_another_key_are_not_replaced() {
     assert_eq!(contents(path), before);
 }
 
+// Up to 64 MiB of it were read, and a longer one was an error of its own.
+#[test]
+fn of_a_long_file_in_the_place_of_a_share_no_more_than_a_share_is_read_and_it_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("spike.recovery.1.txt");
+    fs::write(&place, shares(1, &[1])[0].to_recovery_text().as_bytes()).unwrap();
+    File::options().append(true).open(&place).unwrap().set_len(1 << 40).unwrap();
+    let recovery = RecoveryDirectory::prepare(directory.path()).unwrap();
+    let error = recovery.write(&shares(1, &[1])).unwrap_err();
+    assert!(matches!(error, Error::OtherShares { .. }), "{error}");
+    assert_eq!(fs::metadata(&place).unwrap().len(), 1 << 40);
+}
+
 #[test]
 fn recovery_files_of_the_same_shares_are_written_again_for_their_owner_alone() {
     let directory = tempfile::tempdir().unwrap();

@@ -60,9 +60,8 @@ pub(super) async fn run(arguments: RestoreArgs, context: &mut Context<'_>) -> Re
     })?;
     let strangers = set.strangers();
     if !strangers.is_empty() {
-        context.streams.flush()?;
         let text = format!("not of the root key, and not used: {}", strangers.join(", "));
-        context.streams.complain("warning:", &text);
+        context.streams.remark("warning:", &text)?;
     }
     Ok(())
 }
@@ -111,7 +110,7 @@ impl Set<'_> {
         if self.each.len() < 2 {
             return error;
         }
-        Error::PartlyRestored { error: Box::new(error), told: self.lines() }
+        Error::Partly { error: Box::new(error), others: self.lines() }
     }
 
     /// One line for each share that was answered.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use spike_crypto::Share;
 use zeroize::Zeroizing;
 
-use crate::command::{read_file, read_stdin};
+use crate::command::{STDIN, read_file, read_stdin};
 use crate::context::Context;
 use crate::error::Error;
 
@@ -21,7 +21,7 @@ pub(super) fn read(
             shares.push(parse("the terminal", share)?);
         }
     } else if files.is_empty() {
-        shares.extend(lines("standard input", &read_stdin(context)?)?);
+        shares.extend(lines(STDIN, &read_stdin(context)?)?);
     }
     for file in files {
         shares.extend(lines(&file.display().to_string(), &read_file(file)?)?);

@@ -7,6 +7,7 @@ use spike_policy::lint::Code;
 use spike_wire::PolicyPutRequest;
 
 use super::findings;
+use crate::command::is_confirmed;
 use crate::context::Context;
 use crate::error::Error;
 
@@ -41,10 +42,7 @@ pub(super) fn confirm(
         ));
     }
     context.streams.complain("warning:", &problem);
-    let answer = context.streams.ask("Is that what you want? (y/N): ");
-    let what = "standard input".to_owned();
-    let answer = answer.map_err(|error| Error::Input { what, error })?;
-    Ok(matches!(answer.as_str(), "y" | "Y"))
+    is_confirmed("Is that what you want? (y/N): ", context)
 }
 
 /// The names of those that lint says it of.

@@ -62,7 +62,7 @@ pub(super) fn differences(wanted: &PolicyPutRequest, stored: Option<&Policy>) ->
 }
 
 /// Permissions are a set: neither order nor repetition means anything.
-fn in_order(permissions: &[String]) -> String {
+pub(super) fn in_order(permissions: &[String]) -> String {
     let mut words: Vec<_> = permissions.iter().map(String::as_str).collect();
     words.sort_unstable();
     words.dedup();

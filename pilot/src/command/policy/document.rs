@@ -16,6 +16,7 @@ use spike_wire::PolicyPutRequest;
 use self::fields::Document;
 pub(super) use self::fields::Times;
 use super::rules;
+use crate::command::input_name;
 use crate::error::Error;
 
 /// What is wrong with a file, and how to mend it.
@@ -28,11 +29,7 @@ pub(super) struct FileError {
 impl FileError {
     /// The error of the command.
     pub(super) fn in_file(self, file: &Path) -> Error {
-        let name = if file == Path::new("-") {
-            "standard input".into()
-        } else {
-            file.display().to_string()
-        };
+        let name = input_name(file);
         let problem = format!("Error reading policy file: {name}: {}", self.problem);
         Error::Usage { problem, hint: self.hint }
     }
@@ -83,7 +80,7 @@ fn read_with(
             let problem = format!("policy {number}: {}", error.problem);
             if several { FileError { problem, ..error } } else { error }
         };
-        let times = document.times().clone();
+        let times = document.times();
         let request = document.request().map_err(place)?;
         check(&request).map_err(place)?;
         if !seen.insert(request.name.clone()) {

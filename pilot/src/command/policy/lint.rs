@@ -32,7 +32,7 @@ fn of_files(files: &[PathBuf], context: &mut Context<'_>) -> Result<LintResponse
     let mut requests: Vec<PolicyPutRequest> = Vec::new();
     let mut origins: HashMap<String, &PathBuf> = HashMap::new();
     for file in files {
-        let bytes = read_input(file, context)?;
+        let bytes = read_input(Some(file), context)?;
         for request in document::read_unchecked(&bytes).map_err(|error| error.in_file(file))? {
             if let Some(first) = origins.insert(request.name.clone(), file) {
                 let (name, first, again) = (&request.name, first.display(), file.display());

@@ -10,7 +10,7 @@ use spike_wire::{SecretText, SecretValues};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::cli::Hidden;
-use crate::command::{read_file, read_stdin};
+use crate::command::{STDIN, empty_stdin, read_file, read_stdin};
 use crate::context::Context;
 use crate::error::Error;
 
@@ -26,7 +26,7 @@ pub(super) fn read(
         .map(|(position, argument)| Pair::parse(position, argument.expose_secret()))
         .collect::<Result<_, _>>()?;
     if parsed.iter().filter(|pair| pair.source == Source::Stdin).count() > 1 {
-        return Err(Error::usage("standard input (key=-) can be the value of one key only"));
+        return Err(Error::usage(format!("{STDIN} (key=-) can be the value of one key only")));
     }
     check_for_twins(&parsed)?;
     parsed.into_iter().map(|pair| pair.value(allow_empty, context)).collect()
@@ -101,14 +101,10 @@ impl<'a> Pair<'a> {
             Source::Stdin => {
                 let bytes = read_stdin(context)?;
                 if bytes.is_empty() && !allow_empty {
-                    return Err(Error::usage_hint(
-                        format!(
-                            "standard input is empty, and the value of {key:?} was to come from it"
-                        ),
-                        "did the command before the pipe fail? --allow-empty stores an empty value",
-                    ));
+                    let purpose = format!("the value of {key:?} was to come from it");
+                    return Err(empty_stdin(&purpose, " --allow-empty stores an empty value"));
                 }
-                text_of(bytes, &key, "standard input")?
+                text_of(bytes, &key, STDIN)?
             }
         };
         Ok((key, value))

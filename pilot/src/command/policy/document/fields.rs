@@ -1,14 +1,15 @@
 //! The fields of one document: which there are, and that none of them contradicts another.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_saphyr::Spanned;
-use spike_wire::PolicyPutRequest;
+use spike_wire::{Policy, PolicyPutRequest, parse_timestamp};
+use time::OffsetDateTime;
 
 use super::FileError;
+use crate::command::policy::changes::in_order;
 
 /// The longest name of a field that a message shows.
 const LONGEST_NAME: usize = 64;
@@ -21,7 +22,8 @@ pub(super) struct Document {
     spiffeid_pattern: Field<String>,
     path_pattern: Field<String>,
     permissions: Field<Permissions>,
-    times: Times,
+    created: Field<String>,
+    updated: Field<String>,
     wrong: Option<FileError>,
 }
 
@@ -34,14 +36,13 @@ pub(in crate::command::policy) struct Times {
     pub(in crate::command::policy) updated: Option<String>,
 }
 
-/// The words of a policy. Neither order nor repetition means anything, so that two lists in another order are the same.
+/// The permissions of a policy, which are a set: two lists in another order are the same.
 #[derive(Debug, Deserialize)]
 struct Permissions(Vec<String>);
 
 impl PartialEq for Permissions {
     fn eq(&self, other: &Self) -> bool {
-        let set = |permissions: &Self| permissions.0.iter().cloned().collect::<BTreeSet<_>>();
-        set(self) == set(other)
+        in_order(&self.0) == in_order(&other.0)
     }
 }
 
@@ -60,6 +61,18 @@ impl<T> Default for Field<T> {
 struct Place {
     spelling: String,
     line: u64,
+}
+
+impl Times {
+    /// Whether the stored policy has, or once had, these times. A file that was printed before the last change has an
+    /// earlier `updatedAt`.
+    pub(in crate::command::policy) fn are_of(&self, stored: &Policy) -> bool {
+        let is = |text: &Option<String>, is_right: &dyn Fn(OffsetDateTime) -> bool| {
+            text.as_deref().is_none_or(|text| parse_timestamp(text).is_some_and(is_right))
+        };
+        is(&self.created, &|time| time == stored.created_at)
+            && is(&self.updated, &|time| (stored.created_at..=stored.updated_at).contains(&time))
+    }
 }
 
 impl Document {
@@ -93,8 +106,8 @@ impl Document {
     }
 
     /// The times that `policy get` prints.
-    pub(super) const fn times(&self) -> &Times {
-        &self.times
+    pub(super) fn times(&self) -> Times {
+        Times { created: self.created.value().cloned(), updated: self.updated.value().cloned() }
     }
 
     /// `policy get` prints the name twice, and upstream's prints an empty `id`.
@@ -126,14 +139,8 @@ impl Document {
             }
             "pathpattern" => self.path_pattern.take(place, map.next_value()?),
             "permissions" => self.permissions.take(place, map.next_value()?),
-            "createdat" => {
-                self.times.created = time(map)?;
-                Ok(())
-            }
-            "updatedat" => {
-                self.times.updated = time(map)?;
-                Ok(())
-            }
+            "createdat" => self.created.take(place, time(map)?),
+            "updatedat" => self.updated.take(place, time(map)?),
             // Upstream's `policy get` prints these, always empty.
             "idregex" | "pathregex" => match map.next_value::<Option<IgnoredAny>>()? {
                 None => Ok(()),
@@ -169,6 +176,10 @@ impl<T: PartialEq> Field<T> {
         }
         self.0.get_or_insert((value, place));
         Ok(())
+    }
+
+    fn value(&self) -> Option<&T> {
+        self.0.as_ref().and_then(|(value, _)| value.as_ref())
     }
 
     fn get(self) -> Option<T> {

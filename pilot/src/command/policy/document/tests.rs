@@ -123,6 +123,11 @@ fn two_fields_that_say_different_things_are_not_resolved_by_taking_one() {
             "pathpattern: ^b$",
             r#"line 6: "pathpattern" says something else than "pathPattern" in line 4"#,
         ),
+        // The last of them was taken.
+        (
+            "createdAt: 2026-01-20T04:33:41Z\ncreatedat: 2026-01-21T04:33:41Z",
+            r#"line 7: "createdat" says something else than "createdAt" in line 6"#,
+        ),
         ("name: other", r#"line 6: "name" says something else than "name" in line 2"#),
         ("id: other", r#"line 6: "id" says something else than "name" in line 2"#),
     ] {
