@@ -26,7 +26,8 @@ use tokio::{
 
 use crate::{
     ca::{Ca, CaError},
-    workload_api::{RegisterError, Registration, Registry},
+    private,
+    workload_api::{RegisterError, Registration, Registry, serves},
 };
 
 /// The longest request.
@@ -103,10 +104,7 @@ pub(crate) fn listen(
     svid_ttl: Duration,
 ) -> io::Result<Control> {
     let (_open, socket) = socket(dir)?;
-    match std::fs::remove_file(&socket) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
+    private::remove(&socket)?;
     let listener = UnixListener::bind(&socket)?;
     // Until this line it has the mode of the umask; another user who gets in is not answered.
     std::fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
@@ -127,7 +125,7 @@ pub(crate) fn listen(
 async fn serve(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
     let asking = stream.peer_cred()?;
     let pid = asking.pid().and_then(|pid| u32::try_from(pid).ok());
-    let ours = asking.uid() == rustix::process::geteuid().as_raw() || asking.uid() == 0;
+    let ours = serves(asking.uid(), rustix::process::geteuid().as_raw());
     let mut line = String::new();
     let (read, mut write) = stream.split();
     let mut read = tokio::io::BufReader::new(read.take(REQUEST_MAX));

@@ -5,6 +5,8 @@
 
 use std::{fs, io, path::Path};
 
+use crate::private;
+
 /// What `spike-dev` can be called as, apart from itself.
 pub const PROGRAMS: [&str; 4] = ["nexus", "keeper", "bootstrap", "spike"];
 
@@ -22,7 +24,7 @@ pub fn install(binary: &Path, directory: &Path) -> io::Result<()> {
         let path = directory.join(program);
         // Made beside and renamed: another shell may be running the one that is there.
         let fresh = directory.join(format!(".{program}.new"));
-        remove(&fresh)?;
+        private::remove(&fresh)?;
         if fs::hard_link(&source, &fresh).is_err() {
             // On another file system, or another user's: one copy is enough for all.
             fs::copy(&source, &fresh)?;
@@ -30,14 +32,7 @@ pub fn install(binary: &Path, directory: &Path) -> io::Result<()> {
         }
         fs::rename(&fresh, &path)?;
         // Renaming one link onto another of the same file does nothing and leaves both.
-        remove(&fresh)?;
+        private::remove(&fresh)?;
     }
     Ok(())
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }

@@ -85,10 +85,8 @@ fn write_env(cluster: &Cluster) -> std::io::Result<()> {
             .chain(exports)
             .chain([format!("export PATH={bin}\":$PATH\""), String::new()])
             .collect();
-    let fresh = cluster.dir().join(".env.new");
-    // A shell runs what is in it, so that nobody else may write it, whatever the umask is.
-    private::write_new(&fresh, &lines.join("\n"), 0o600)?;
-    fs::rename(fresh, cluster.dir().join("env"))
+    // A shell runs what is in it, so nobody else may write it.
+    private::replace(&cluster.dir().join("env"), &lines.join("\n"))
 }
 
 /// Everything that a command needs to use the cluster, `PATH` excepted.

@@ -19,10 +19,10 @@ use tokio::{
 use super::{
     last_words::{Marks, last_words},
     plan::Plan,
-    state_dir::open_log,
 };
 use crate::{
     links::CHILD,
+    private,
     workload_api::{RegisterError, Registration, Registry},
 };
 
@@ -279,7 +279,8 @@ impl Plan {
 
     fn spawn(&self, registry: &Registry) -> Result<(Child, Registration), DaemonError> {
         let log = |path: &Path| {
-            open_log(path).map_err(|source| DaemonError::Log { path: path.to_owned(), source })
+            private::open_log(path)
+                .map_err(|source| DaemonError::Log { path: path.to_owned(), source })
         };
         let mut command = Command::new(&self.program);
         command

@@ -1,14 +1,16 @@
 //! The state directory: whether a directory can be one, its parts, and the lock that keeps a second `spike-dev` out.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
     io::{self, ErrorKind, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use spike_config::{DirectoryError, user_directory};
+
+use crate::private;
 
 /// What is made in a state directory.
 const PARTS: [&str; 3] = ["bin", "data", "logs"];
@@ -91,7 +93,7 @@ impl StateDir {
         let lock = lock(&path)?;
         for part in PARTS {
             let part = path.join(part);
-            make(&part).and_then(|()| make_private(&part)).map_err(at(&part))?;
+            make(&part).and_then(|()| private::make_private(&part)).map_err(at(&part))?;
         }
         Ok(Self { path, _lock: lock })
     }
@@ -102,30 +104,8 @@ impl StateDir {
     }
 }
 
-/// Opens a log for appending. It is readable by its owner only, whatever the umask was when it was made.
-///
-/// # Errors
-/// The operating system's.
-pub(super) fn open_log(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-    make_private(path)?;
-    Ok(file)
-}
-
 fn make(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-/// Takes the rights of group and others away, if there are any. A file that was made by this program needs no change, so
-/// that a file system that knows no modes is no obstacle.
-fn make_private(path: &Path) -> io::Result<()> {
-    let mode = fs::metadata(path)?.mode() & 0o777;
-    let private = mode & 0o700;
-    if mode == private {
-        Ok(())
-    } else {
-        fs::set_permissions(path, Permissions::from_mode(private))
-    }
 }
 
 fn lock(dir: &Path) -> Result<File, StateDirError> {
@@ -165,6 +145,11 @@ fn lock(dir: &Path) -> Result<File, StateDirError> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::{MetadataExt, PermissionsExt},
+    };
+
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -200,7 +185,7 @@ mod tests {
         fs::set_permissions(&log, Permissions::from_mode(0o666)).unwrap();
         fs::set_permissions(&logs, Permissions::from_mode(0o777)).unwrap();
         let _state = StateDir::open(dir.path()).unwrap();
-        open_log(&log).unwrap();
+        private::open_log(&log).unwrap();
         assert_eq!((mode(&logs), mode(&log)), (0o700, 0o600));
         assert_eq!(fs::read_to_string(&log).unwrap(), "a line\n");
     }

@@ -89,8 +89,8 @@ pub(super) fn no_identity() -> Status {
     Status::permission_denied("no identity issued")
 }
 
-/// Ourselves, and root, who can be us anyway.
-const fn serves(uid: u32, own_uid: u32) -> bool {
+/// Whether a caller is the user of this process, or root, who can become that user anyway.
+pub(crate) const fn serves(uid: u32, own_uid: u32) -> bool {
     uid == own_uid || uid == 0
 }
 

@@ -42,6 +42,7 @@ use spiffe::TrustDomain;
 use spike_config::EndpointSocket;
 use tokio::sync::Mutex;
 
+pub(crate) use attest::serves;
 pub use registry::{RegisterError, Registration, Registry};
 
 use crate::ca::{Ca, TrustBundle};
