@@ -88,7 +88,7 @@ impl Keepers {
     /// The Keepers of `peers`. The settings guarantee that there are as many as shares.
     ///
     /// # Errors
-    /// Only where the TLS library cannot be configured at all.
+    /// Only if the TLS library cannot be configured at all.
     pub(crate) fn new(
         settings: &BootstrapSettings,
         peers: &KeeperPeers,

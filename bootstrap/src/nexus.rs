@@ -86,7 +86,7 @@ impl Nexus {
     /// The Nexus of these settings.
     ///
     /// # Errors
-    /// Only where the TLS library cannot be configured at all.
+    /// Only if the TLS library cannot be configured at all.
     pub(crate) fn new(
         settings: &BootstrapSettings,
         source: &SvidSource,

@@ -18,7 +18,7 @@ use crate::cluster::ClusterConfig;
 
 /// The state directory, where none is named.
 const DEFAULT_DIR: &str = ".spike-dev";
-/// The variable by which `. DIR/env` tells later commands where the cluster is.
+/// The variable with the state directory, which `. DIR/env` sets for later commands.
 pub(crate) const DIR_VARIABLE: &str = "SPIKE_DEV_DIR";
 
 /// SPIKE on this machine: a SPIFFE Workload API, Nexus and everything around it, with nothing else installed.
@@ -159,7 +159,7 @@ pub(crate) fn main(environment: &Environment) -> ExitCode {
     })
 }
 
-/// Parses the command line. An option of the cluster belongs after the command; before it, it would change nothing.
+/// Parses the command line. An option of the cluster belongs after the command; before it, it would have no effect.
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let matches = Cli::command().try_get_matches_from(arguments)?;
     if let (Some(command), Some(option)) = (matches.subcommand_name(), first_option(&matches)) {

@@ -1,4 +1,4 @@
-//! What the commands do. Each checks all that can be checked without Nexus first, then calls, then prints.
+//! The commands. Each first checks what can be checked without Nexus, then calls Nexus, then prints.
 
 mod cipher;
 mod generate;
@@ -24,8 +24,8 @@ pub(crate) use policy::policy_document;
 /// Standard input, as messages name it.
 const STDIN: &str = "standard input";
 
-/// Runs a command. Nothing has been printed on standard output when it fails. What it answers may be a status other than
-/// success: `policy can-i` has a status for "no".
+/// Runs a command. A command that fails prints nothing on standard output. The status of success may be another than 0:
+/// `policy can-i` has one for "no".
 pub(crate) async fn run(command: Command, context: &mut Context<'_>) -> Result<Exit, Error> {
     let mut done = dispatch(command, context).await;
     if let Err(error) = &mut done {
@@ -55,7 +55,7 @@ fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
         if metadata.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        // One more than expected, so that the end is found without growing the buffer.
+        // One byte more than the file has, so that the buffer does not grow at the end.
         read_bounded(file.by_ref(), metadata.len() + 1)
     };
     read().map_err(|error| Error::Input { what: path.display().to_string(), error })

@@ -22,17 +22,16 @@ const EXTENSION: &str = "txt";
 /// The most bytes of a recovery file that holds one share, with room for blanks around it.
 const LONGEST_SHARE: usize = 127;
 
-/// A directory in which files can be created: found out before the shares leave Nexus.
+/// A directory in which files can be created. That is checked before the shares leave Nexus.
 #[derive(Debug)]
 pub(crate) struct RecoveryDirectory {
     path: PathBuf,
-    /// The directories that were not there before, the deepest first. Those that stay empty are removed at the end.
+    /// The directories that this run created, the deepest first. Those that stay empty are removed at the end.
     made: Vec<PathBuf>,
 }
 
 impl RecoveryDirectory {
-    /// Creates the directory, with all that is missing above it, for its owner alone, and tries whether a file can be
-    /// created in it.
+    /// Creates the directory and its missing parents for their owner alone, and tries to create a file in it.
     pub(crate) fn prepare(path: &Path) -> Result<Self, Error> {
         let fail = |error| Error::File { path: path.to_owned(), error };
         refuse_dangling(path).map_err(fail)?;
@@ -51,17 +50,17 @@ impl RecoveryDirectory {
         &self.path
     }
 
-    /// Who else can remove and replace what is in the directory, in words.
-    pub(crate) fn doubt(&self) -> Option<String> {
+    /// Who else can remove or replace files in the directory, in words.
+    pub(crate) fn risk(&self) -> Option<String> {
         let there = fs::metadata(&self.path).ok()?;
-        doubt(there.uid(), there.mode(), geteuid().as_raw())
+        risk(there.uid(), there.mode(), geteuid().as_raw())
     }
 
-    /// Writes a file for each share, and gives back the names of other recovery files that are there.
+    /// Writes a file for each share, and returns the names of other recovery files in the directory.
     ///
-    /// Upstream removes every earlier file (cli-config-deploy 10.2 no. 9). A file that holds anything else than the share
-    /// of its number may be of an earlier root key, and the only way to the data under it. So nothing is written where one
-    /// would be replaced, and files of other numbers stay.
+    /// Upstream removes every earlier file (cli-config-deploy 10.2 no. 9). But an earlier file may hold a share of an earlier
+    /// root key, and be the only way to its data. So nothing is written if a file with another share would be replaced, and
+    /// files with other numbers stay.
     pub(crate) fn write(&self, shares: &[Share]) -> Result<Vec<String>, Error> {
         let fail = |path: &Path| {
             let path = path.to_owned();
@@ -104,7 +103,7 @@ impl RecoveryDirectory {
         Ok(file)
     }
 
-    /// Makes the names as durable as the contents.
+    /// Makes the names of the files durable.
     fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
@@ -125,13 +124,13 @@ impl RecoveryDirectory {
 
 impl Drop for RecoveryDirectory {
     fn drop(&mut self) {
-        // One that holds anything is not removed.
+        // A directory that is not empty is not removed.
         self.made.iter().take_while(|path| fs::remove_dir(path).is_ok()).for_each(drop);
     }
 }
 
-/// Who beside `me` and root can remove and replace what is in a directory with this owner and mode.
-fn doubt(owner: u32, mode: u32, me: u32) -> Option<String> {
+/// Who except `me` and root can remove or replace files in a directory with this owner and mode.
+fn risk(owner: u32, mode: u32, me: u32) -> Option<String> {
     if owner != me && owner != 0 {
         return Some(format!("belongs to the user with the number {owner}"));
     }
@@ -140,7 +139,7 @@ fn doubt(owner: u32, mode: u32, me: u32) -> Option<String> {
     others.then(|| format!("can be written by other users (mode {:04o})", mode & 0o7777))
 }
 
-/// What stands in the place of a recovery file.
+/// What exists under the name of a recovery file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     Nothing,
@@ -174,7 +173,7 @@ fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// A file of the same share is written anew. A link, a pipe or a directory of that name is somebody else's, and stays.
+/// A regular file may be replaced. A link, a pipe or a directory of that name is somebody else's, and stays.
 fn refuse_other_kinds(place: &Path) -> io::Result<()> {
     match place.symlink_metadata() {
         Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
@@ -187,7 +186,7 @@ fn refuse_other_kinds(place: &Path) -> io::Result<()> {
     }
 }
 
-/// What upstream counts as one.
+/// Whether upstream would take this for a recovery file.
 fn is_recovery_file(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == EXTENSION)
         && path

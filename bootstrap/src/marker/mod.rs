@@ -89,7 +89,7 @@ impl Marker {
     /// The marker of these settings. Reads nothing yet.
     ///
     /// # Errors
-    /// [`MarkerError`] where the pod has no service account.
+    /// [`MarkerError`] if the pod has no service account.
     pub(crate) fn open(settings: &BootstrapSettings) -> Result<Self, MarkerError> {
         if settings.in_kubernetes {
             #[cfg(feature = "kubernetes")]

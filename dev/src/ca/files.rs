@@ -1,4 +1,4 @@
-//! The authority on disk: three PEM files, each readable by its owner only.
+//! The files of the authority: three PEM files, each readable by its owner only.
 
 use std::fs::{self, DirBuilder};
 use std::io;

@@ -1,4 +1,4 @@
-//! The state directory: whether a directory can be one, its parts, and the lock that keeps a second `spike-dev` out.
+//! The state directory: its checks, its parts, and the lock against a second `spike-dev`.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
@@ -12,13 +12,13 @@ use spike_config::{DirectoryError, user_directory};
 
 use crate::private;
 
-/// What is made in a state directory.
+/// The directories that are made in a state directory.
 const PARTS: [&str; 3] = ["bin", "data", "logs"];
 
-/// The file that the lock is on. It holds the process number of the `spike-dev` that has the lock.
+/// The locked file. It holds the process number of the `spike-dev` that has the lock.
 const LOCK: &str = "spike-dev.lock";
 
-/// A state directory that belongs to this process until the value is dropped.
+/// A state directory, locked for this process until the value is dropped.
 #[derive(Debug)]
 pub(super) struct StateDir {
     path: PathBuf,
@@ -37,12 +37,12 @@ pub enum StateDirError {
         /// Why.
         source: DirectoryError,
     },
-    /// The daemons get it in settings, which are text.
+    /// The path is not text. The daemons get it in settings, which are text.
     #[error(
         "{0:?} cannot be the state directory, because the path is not UTF-8; name another with --dir"
     )]
     NotText(PathBuf),
-    /// The operating system refuses.
+    /// A file or directory cannot be used.
     #[error("{} cannot be used for the state directory; name another with --dir", path.display())]
     File {
         /// The file or directory at fault.
@@ -50,7 +50,7 @@ pub enum StateDirError {
         /// Why.
         source: io::Error,
     },
-    /// No program can run there.
+    /// Its file system permits no programs.
     #[error(
         "{} cannot be the state directory, because its file system is mounted with noexec; name another with --dir",
         .0.display()
@@ -121,12 +121,12 @@ fn lock(dir: &Path) -> Result<File, StateDirError> {
         .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {}
-        // A few network file systems have no locks. The Workload API's socket still tells of a second cluster.
+        // A few network file systems have no locks. Then only the socket of the Workload API shows a second cluster.
         Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
         Err(TryLockError::Error(error)) => return Err(failed(error)),
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();
-            // Only for the message.
+            // This is only for the message.
             let read = file.read_to_string(&mut pid);
             let known = read.is_ok() && pid.trim().parse::<u32>().is_ok();
             let holder = if known {

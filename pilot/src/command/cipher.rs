@@ -45,7 +45,7 @@ async fn encrypt(arguments: EncryptArgs, context: &mut Context<'_>) -> Result<()
         Plaintext::Json(plaintext) => {
             let request = EncryptRequest { plaintext };
             let answer = session.nexus.encrypt(&request).await.map_err(failed)?;
-            // Upstream writes the ciphertext alone, which nothing can decrypt (10.2 no. 4, F26).
+            // Upstream writes the ciphertext alone, which cannot be decrypted (10.2 no. 4, F26).
             destination.write(&[&answer.encode(), b"\n"], &mut context.streams)
         }
     }
@@ -94,7 +94,7 @@ enum Ciphertext {
     Json(DecryptRequest),
 }
 
-/// There is no empty ciphertext: even that of nothing has a nonce and a tag.
+/// No ciphertext is empty: even the ciphertext of nothing has a nonce and a tag.
 fn nothing_to_decrypt(file: Option<&Path>) -> Error {
     let purpose = "was to be decrypted";
     match file.filter(|file| !is_stdin(Some(file))) {
@@ -103,7 +103,7 @@ fn nothing_to_decrypt(file: Option<&Path>) -> Error {
     }
 }
 
-/// Standard base64; line breaks do not count, as for Go.
+/// Standard base64. Line breaks are ignored, as in Go.
 fn from_base64(flag: &str, text: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut joined = Zeroizing::new(String::with_capacity(text.len()));
     text.split(['\r', '\n']).for_each(|line| joined.push_str(line));
@@ -126,7 +126,7 @@ fn from_json(text: &[u8]) -> Result<DecryptRequest, Error> {
     Ok(request)
 }
 
-/// Where the result goes: found out before the call.
+/// Opens the destination, before the call.
 async fn destination(out: Option<&Path>, context: &Context<'_>) -> Result<Destination, Error> {
     match out {
         Some(out) => Destination::prepare(out, Readers::Owner, &context.streams).await,

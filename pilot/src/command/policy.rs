@@ -28,7 +28,7 @@ use crate::output::{Node, human, write_json, write_yaml};
 use document::{Policies, Times};
 use listing::Listed;
 
-/// Told of a file with fields that are not applied.
+/// The note about times in a file.
 const TIMES: &str =
     "SPIKE Nexus sets createdAt and updatedAt by itself: those of the file are not applied";
 
@@ -61,7 +61,7 @@ async fn create(fields: PolicyFields, yes: bool, context: &mut Context<'_>) -> R
         return context.streams.print("Operation canceled.\n");
     }
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
-    // A Nexus that does not know `createOnly` would replace the policy, so it is asked first (10.2 no. 5).
+    // Upstream's Nexus does not know `createOnly` and would replace the policy, so it is asked first (10.2 no. 5).
     if names(&session, PolicyListRequest::default()).await?.contains(&request.name) {
         return Err(Error::PolicyExists(request.name));
     }
@@ -94,7 +94,7 @@ async fn apply(arguments: PolicyApplyArgs, context: &mut Context<'_>) -> Result<
     }
     let mut stored = Vec::new();
     for (name, _) in &times {
-        // It is for a note only: a policy that cannot be read stops nothing.
+        // This is for the note only, so a policy that cannot be read is no failure.
         stored.extend(find(&session, name).await.unwrap_or_default());
     }
     note_times(&stored, &times, context);
@@ -133,7 +133,7 @@ async fn list(arguments: PolicyListArgs, context: &mut Context<'_>) -> Result<()
         // Upstream's answer in YAML ends in an empty line.
         Format::Yaml => write_yaml(out, &node()).and_then(|()| writeln!(out)),
     })?;
-    // Data in upstream's form has no room for it.
+    // Upstream's formats have no field for this.
     let Some(last) = names.last().filter(|_| more) else { return Ok(()) };
     let text = format!("there are more: --after {last:?} lists those that follow");
     context.streams.remark("note:", &text)
@@ -184,19 +184,19 @@ fn request_of(fields: PolicyFields) -> Result<PolicyPutRequest, Error> {
     Ok(request)
 }
 
-/// Every policy of a file, all of them sound.
+/// Every policy of a file, all of them valid.
 fn policies_of(file: &Path, context: &mut Context<'_>) -> Result<Policies, Error> {
     let bytes = read_input(Some(file), context)?;
     document::read(&bytes).map_err(|error| error.in_file(file))
 }
 
-/// Tells that times of a file are not applied, if the stored policy never had one of them.
+/// Notes that times of a file are not applied, if the stored policy never had one of them.
 fn note_times(stored: &[Policy], times: &[(String, Times)], context: &mut Context<'_>) {
     let is_stored = |(name, times): &(String, Times)| {
         stored.iter().any(|policy| policy.name == *name && times.are_of(policy))
     };
     if !times.iter().all(is_stored) {
-        context.streams.complain("note:", TIMES);
+        context.streams.message("note:", TIMES);
     }
 }
 
@@ -205,27 +205,27 @@ async fn put(session: &Session, request: &PolicyPutRequest) -> Result<(), Error>
     session.nexus.put_policy(request).await.map(drop).map_err(failed)
 }
 
-/// Tells of what the author of a policy that was written may not have meant.
+/// Warns of findings in a policy that was written.
 fn warn(request: &PolicyPutRequest, context: &mut Context<'_>) {
     for finding in findings::of_requests(std::slice::from_ref(request)) {
         if findings::is_serious(&finding) {
             let LintFinding { policy, field, message, fix, .. } = finding;
-            context.streams.complain("warning:", &format!("{policy}: {field}: {message}; {fix}"));
+            context.streams.message("warning:", &format!("{policy}: {field}: {message}; {fix}"));
         }
     }
 }
 
-/// Every stored policy that the request asks for, one call for each.
+/// Every stored policy that the request selects, one call for each.
 async fn all(session: &Session, request: PolicyListRequest) -> Result<Vec<Policy>, Error> {
     let mut policies = Vec::new();
     for name in names(session, request).await? {
-        // One that has gone in the meantime says nothing any more.
+        // A policy that was deleted in the meantime is left out.
         policies.extend(find(session, &name).await?);
     }
     Ok(policies)
 }
 
-/// The names of policies; upstream's clients take 404 for none.
+/// The names of policies. Upstream's Nexus answers 404 if there is none.
 async fn names(session: &Session, request: PolicyListRequest) -> Result<Vec<String>, Error> {
     let failed = session.failed(Operation::PolicyList, "");
     match session.nexus.list_policies(&request).await.map_err(failed) {
@@ -234,7 +234,7 @@ async fn names(session: &Session, request: PolicyListRequest) -> Result<Vec<Stri
     }
 }
 
-/// A policy, if it exists. Upstream's Nexus answers 500 where it does not (F11), so the list decides then.
+/// A policy, if it exists. Upstream's Nexus answers 500 for a missing policy (F11), so then the list decides.
 async fn find(session: &Session, name: &str) -> Result<Option<Policy>, Error> {
     let failed = session.failed(Operation::PolicyGet, name);
     let request = PolicyNameRequest { name: name.to_owned() };

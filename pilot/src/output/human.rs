@@ -1,4 +1,4 @@
-//! Text for people. Piped, it is upstream's, which scripts search; on a terminal, lists of records become tables.
+//! Text for people. In a pipe it has upstream's layout, which scripts search. On a terminal, lists of records are tables.
 
 use std::io::{self, Write};
 
@@ -15,7 +15,7 @@ pub(crate) fn secret(out: &mut dyn Write, values: &SecretValues) -> io::Result<(
     values.iter().try_for_each(|(name, value)| writeln!(out, "{name}: {}", value.expose_secret()))
 }
 
-/// The same for a terminal, each on one line, so that no value can pose as another. Tells whether any was quoted.
+/// The same for a terminal, each on one line, so that no value can look like another. Tells whether any was quoted.
 pub(crate) fn secret_on_terminal(out: &mut dyn Write, values: &SecretValues) -> io::Result<bool> {
     let mut quoted = false;
     for (name, value) in values.iter() {
@@ -26,7 +26,7 @@ pub(crate) fn secret_on_terminal(out: &mut dyn Write, values: &SecretValues) -> 
     Ok(quoted)
 }
 
-/// One value for a terminal, with its lines. Tells whether it was quoted.
+/// One value for a terminal, on as many lines as it has. Tells whether it was quoted.
 pub(crate) fn value_on_terminal(out: &mut dyn Write, value: &str) -> io::Result<bool> {
     let quoted = write_value(out, value, Lines::All)?;
     writeln!(out)?;
@@ -41,7 +41,7 @@ pub(crate) fn secret_list(out: &mut dyn Write, paths: &[String]) -> io::Result<(
     paths.iter().try_for_each(|path| writeln!(out, "- {}", one_line(path)))
 }
 
-/// What is known about a secret; the versions as a table where `on_terminal`.
+/// The metadata of a secret; the versions as a table if `on_terminal`.
 pub(crate) fn metadata(
     out: &mut dyn Write,
     answer: &SecretMetadataResponse,

@@ -1,15 +1,15 @@
-//! Data on a terminal: what would command it is shown instead.
+//! Data on a terminal: control characters are shown as escapes.
 
 use std::io::{self, Write};
 
 use super::is_harmless;
 
-/// How many lines of a terminal a value may take.
+/// How many lines a value may have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lines {
-    /// One: it stands behind a name.
+    /// One, after a name.
     One,
-    /// As many as it has: it stands alone.
+    /// Any number, for a value alone.
     All,
 }
 
@@ -29,8 +29,8 @@ pub(crate) fn write_value(out: &mut dyn Write, value: &str, lines: Lines) -> io:
     Ok(true)
 }
 
-/// A terminal to which only text gets: other characters are written as `\uXXXX`, which JSON and YAML read back.
-/// Newlines pass; who writes lines sees to it that a value begins none.
+/// A filter before a terminal: control characters are written as `\uXXXX`, which JSON and YAML read back. Newlines pass, so a
+/// caller must escape newlines in names and values.
 pub(crate) struct Visible<'a> {
     terminal: &'a mut dyn Write,
     replaced: bool,
@@ -41,7 +41,7 @@ impl<'a> Visible<'a> {
         Self { terminal, replaced: false }
     }
 
-    /// Whether anything was not written as it is.
+    /// Whether any character was escaped.
     pub(crate) const fn has_replaced(&self) -> bool {
         self.replaced
     }
@@ -63,7 +63,7 @@ impl<'a> Visible<'a> {
 }
 
 impl Write for Visible<'_> {
-    /// Each piece is whole: no character is cut in two by those who write.
+    /// Each piece has whole characters; the callers never split one.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         for chunk in bytes.utf8_chunks() {
             self.text(chunk.valid())?;

@@ -161,13 +161,13 @@ fn a_directory_in_which_others_can_replace_files_is_told() {
         (7, 0o40777, Some("can be written by other users (mode 0777)")),
         (0, 0o40770, Some("can be written by other users (mode 0770)")),
     ] {
-        assert_eq!(doubt(owner, mode, 7).as_deref(), told, "{owner} {mode:o}");
+        assert_eq!(risk(owner, mode, 7).as_deref(), told, "{owner} {mode:o}");
     }
     let directory = tempfile::tempdir().unwrap();
     let prepared = RecoveryDirectory::prepare(directory.path()).unwrap();
-    assert_eq!(prepared.doubt(), None);
+    assert_eq!(prepared.risk(), None);
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    assert_eq!(prepared.doubt().as_deref(), Some("can be written by other users (mode 0777)"));
+    assert_eq!(prepared.risk().as_deref(), Some("can be written by other users (mode 0777)"));
 }
 
 #[test]
@@ -198,5 +198,5 @@ fn a_directory_that_is_a_link_to_nothing_is_told_as_one() {
     let link = directory.path().join("link");
     std::os::unix::fs::symlink("gone", &link).unwrap();
     let error = RecoveryDirectory::prepare(&link).unwrap_err().to_string();
-    assert!(error.contains("a symbolic link to gone, which is not there"), "{error}");
+    assert!(error.contains("a symbolic link to gone, which does not exist"), "{error}");
 }

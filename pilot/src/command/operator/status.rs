@@ -1,4 +1,4 @@
-//! `spike operator status`: ours; upstream's Nexus has no such route.
+//! `spike operator status`, which upstream does not have.
 
 use std::io::{self, Write};
 
@@ -71,7 +71,7 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
     })
 }
 
-/// What is to be looked after, and what came from upstream.
+/// The troubles of the store, and the import from upstream.
 fn human_store(out: &mut dyn Write, store: &StoreStatus) -> io::Result<()> {
     for trouble in &store.troubles {
         writeln!(out, "Trouble     : {}", one_line(trouble))?;
@@ -95,7 +95,7 @@ fn margin_in_words(margin: i64) -> String {
     }
 }
 
-/// The fields of the wire, each always there.
+/// The fields of the answer, each always present.
 fn node(status: &StatusResponse) -> Node<'_> {
     let keepers = status.keepers.iter().map(|keeper| {
         Node::map([

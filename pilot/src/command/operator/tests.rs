@@ -102,7 +102,7 @@ fn recover_does_not_replace_the_files_of_an_earlier_key() {
     [1]
     --
     Error: the directory DIR holds other shares than SPIKE Nexus has sent now: spike.recovery.1.txt, spike.recovery.2.txt; no recovery file was written
-    hint: they may be of an earlier root key, and the only way to the data under it: move them to a safe place, or choose another directory with --out DIR
+    hint: they may belong to an earlier root key and be the only way to its data: move them to a safe place, or choose another directory with --out DIR
     ");
     assert_eq!((read(1).unwrap(), read(2).unwrap()), (share(1, "11"), share(2, "22")));
     assert!(read(3).is_err());

@@ -1,4 +1,4 @@
-//! `policy apply --dry-run`: what would change, in the fields, in what they mean, and in who may do what.
+//! `policy apply --dry-run`: which fields, findings and permissions would change.
 
 mod tree;
 
@@ -13,10 +13,10 @@ use crate::context::{Context, Session};
 use crate::error::Error;
 use crate::output::{answers, one_line, write_json, write_yaml};
 
-/// The most lines that tell of access.
+/// The most lines about access.
 const MOST_LINES: usize = 40;
 
-/// The most policies that are downloaded to compare access: one call for each.
+/// The most policies that are downloaded to compare access. Each is one call.
 const MOST_POLICIES: usize = 5_000;
 
 /// The stored policies that were downloaded.
@@ -45,7 +45,7 @@ pub(super) async fn stored(
         let text = format!(
             "{count} policies are too many to download: who gains or loses access is not compared"
         );
-        context.streams.complain("warning:", &text);
+        context.streams.message("warning:", &text);
     }
     Ok(Stored { policies, is_complete: !too_many })
 }
@@ -86,7 +86,7 @@ pub(super) async fn show(
     })
 }
 
-/// How many secrets were compared, and what was found.
+/// The number of compared secrets, and the differences.
 async fn compare_access(
     session: &Session,
     requests: &[PolicyPutRequest],
@@ -102,7 +102,7 @@ async fn compare_access(
         Err(error) => {
             let text =
                 format!("access to secrets is not compared, since they cannot be listed: {error}");
-            context.streams.complain("warning:", &text);
+            context.streams.message("warning:", &text);
             Vec::new()
         }
     };

@@ -1,4 +1,4 @@
-//! The fields of one document: which there are, and that none of them contradicts another.
+//! The fields of one document: which exist, and that no two contradict each other.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::command::policy::changes::in_order;
 /// The longest name of a field that a message shows.
 const LONGEST_NAME: usize = 64;
 
-/// What a document says, and the first thing that is wrong with its fields.
+/// The fields of a document, and the first thing that is wrong with them.
 #[derive(Debug, Default)]
 pub(super) struct Document {
     id: Field<String>,
@@ -27,7 +27,7 @@ pub(super) struct Document {
     wrong: Option<FileError>,
 }
 
-/// The times of a document, as they are written there. Nobody but Nexus sets them.
+/// The times of a document, as written there. Only Nexus sets them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::command::policy) struct Times {
     /// `createdAt`.
@@ -46,7 +46,7 @@ impl PartialEq for Permissions {
     }
 }
 
-/// A field, once it was read: its value, and its name and line in the file.
+/// A field that was read: its value, and its name and line in the file.
 #[derive(Debug)]
 struct Field<T>(Option<(Option<T>, Place)>);
 
@@ -56,7 +56,7 @@ impl<T> Default for Field<T> {
     }
 }
 
-/// Where a field stands, and how it is spelt there.
+/// The line of a field, and its spelling there.
 #[derive(Clone, Debug)]
 struct Place {
     spelling: String,
@@ -133,7 +133,7 @@ impl Document {
         let wrong = match place.spelling.to_ascii_lowercase().as_str() {
             "id" => self.id.take(place, map.next_value()?),
             "name" => self.name.take(place, map.next_value()?),
-            // The second is upstream's slip, in its JSON.
+            // Upstream's JSON has the second spelling.
             "spiffeidpattern" | "spiffiedpattern" => {
                 self.spiffeid_pattern.take(place, map.next_value()?)
             }
@@ -158,7 +158,7 @@ impl Document {
     }
 }
 
-/// A time as it is written; something else that is no time is text too.
+/// A time as it is written, or any other value as text.
 fn time<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<String>, A::Error> {
     Ok(match map.next_value()? {
         serde_json::Value::Null => None,
@@ -198,7 +198,7 @@ fn contradiction(place: &Place, other: &Place) -> FileError {
     }
 }
 
-/// What somebody wrote who took it for the pattern.
+/// A value for a field that is never read. The author probably meant the pattern.
 fn compiled(place: &Place) -> FileError {
     FileError {
         problem: format!(
@@ -223,7 +223,7 @@ fn unknown(place: &Place) -> FileError {
     }
 }
 
-/// A name as a message shows it: what looks like no name may be a value.
+/// A name for a message. Text that does not look like a name may be a value, so it is not shown.
 fn shown(spelling: &str) -> String {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if spelling.len() <= LONGEST_NAME && spelling.bytes().all(is_name) {

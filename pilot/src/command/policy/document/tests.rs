@@ -68,7 +68,7 @@ fn a_backslash_in_double_quotes_is_explained() {
     let text = ONE.replace("^spiffe", "\"^spiffe").replace("acme/.*$\npath", "acme/.*$\"\npath");
     insta::assert_snapshot!(problem(&text), @r"
     Error reading policy file: policy.yaml: line 3, column 18: an unknown escape in double quotes
-    hint: in double quotes YAML takes \ for the begin of an escape, and \. is none: write the pattern in single quotes
+    hint: in double quotes \ begins an escape of YAML, and \. is none: write the pattern in single quotes
     ");
 }
 
