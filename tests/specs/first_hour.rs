@@ -1,4 +1,4 @@
-//! The first hour of a new user: a cluster comes up wherever the clone is, and says why where it does not.
+//! The first hour of a new user: a cluster starts in a clone anywhere, or says why it does not.
 
 use std::{
     fs::Permissions,
@@ -15,7 +15,7 @@ use crate::{
     tour::{Place, Up, tour},
 };
 
-/// Nobody, to the system.
+/// The number of the user `nobody`.
 const NOBODY: u32 = 65534;
 
 /// Runs a cluster in the state directory `dir`, puts a secret, and gets it back, with the programs that are on `PATH`.
@@ -34,7 +34,7 @@ fn parent() -> Result<tempfile::TempDir> {
     Ok(tempfile::Builder::new().prefix("hour-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
 }
 
-/// Whether the tests may write anywhere and become anybody.
+/// Whether the tests run as root.
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
@@ -53,7 +53,7 @@ async fn a_cluster_comes_up_in_a_directory_of_any_name() -> Result<()> {
 #[tokio::test]
 async fn the_tour_works_in_the_home_of_root_and_what_is_private_stays_so_under_a_umask_of_000()
 -> Result<()> {
-    // Whoever is not root has no such home: then any directory must do.
+    // Without root there is no such home, so any directory is used.
     let home = tempfile::Builder::new().prefix("spike-hour-").tempdir_in("/root");
     let home = home.or_else(|_| parent().map_err(std::io::Error::other))?;
     tour(&Place { shell: "umask 000;", ..Place::new(home.path()) }).await?;
@@ -80,7 +80,7 @@ async fn the_tour_works_for_an_unprivileged_user_below_a_space_and_an_umlaut_und
     let parent = tempfile::Builder::new().prefix("spike-hour-").tempdir()?;
     let dir = parent.path().join("m\u{fc}ller und s\u{f6}hne");
     std::fs::create_dir(&dir)?;
-    // The programs of the tests may lie where another user does not come.
+    // Another user may not be able to reach the programs of the tests.
     let program = parent.path().join("spike-dev");
     std::fs::copy(env!("CARGO_BIN_EXE_spike-programs"), &program)?;
     let user = is_root().then_some(NOBODY);
