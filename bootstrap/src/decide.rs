@@ -212,7 +212,7 @@ mod tests {
         assert!(!data.contains("restart"), "{data}");
     }
 
-    /// It said neither to move the data away first nor to start Nexus again.
+    /// The hint named neither the first step, to move the data away, nor the start of Nexus.
     #[test]
     fn who_forces_it_on_a_live_nexus_is_told_every_step_in_its_order() {
         let found = survey(NexusState::HoldsKey, &[Slot::Filled, Slot::Filled]);
@@ -250,7 +250,7 @@ mod tests {
         }
     }
 
-    /// Bootstrap made a key that nobody could prove, and that the data refused when Nexus was started.
+    /// Bootstrap made a key that could not be proved, because the data was of another key.
     #[test]
     fn who_forces_it_while_nexus_is_stopped_is_told_to_start_it() {
         let error = decide(true, None, &survey(stopped(), &[Slot::Empty]), 1).unwrap_err();
@@ -258,7 +258,7 @@ mod tests {
         assert!(hint.contains("start Nexus, which stays sealed"), "{hint}");
     }
 
-    /// It waited for Nexus, or told of a marker and not of what was lost.
+    /// The run waited for Nexus, or reported the marker and not what was lost.
     #[test]
     fn keepers_that_lost_their_shares_are_named_with_what_brings_the_key_back() {
         let before = Completion::now(None);

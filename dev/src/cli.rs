@@ -16,7 +16,7 @@ use spike_daemon::{console, settings::Backend};
 
 use crate::cluster::ClusterConfig;
 
-/// The state directory, where none is named.
+/// The default state directory.
 const DEFAULT_DIR: &str = ".spike-dev";
 /// The variable with the state directory, which `. DIR/env` sets for later commands.
 pub(crate) const DIR_VARIABLE: &str = "SPIKE_DEV_DIR";

@@ -1,6 +1,6 @@
 //! The command tree: arguments and help text only. What a command does is in [`crate::command`].
 //!
-//! The tree, the flags and their short forms are upstream's (cli-config-deploy 1.2, 1.7 to 1.11). Where it is not obvious that
+//! The tree, the flags and their short forms are upstream's (cli-config-deploy 1.2, 1.7 to 1.11). If it is not obvious that
 //! something is ours, a comment says so.
 
 mod cipher;

@@ -123,7 +123,7 @@ pub(crate) enum Error {
     /// A text that is not a share. Nothing was sent.
     #[error("{origin}: {error}")]
     BadShare {
-        /// Where it was read.
+        /// The file or stream that it came from.
         origin: String,
         /// What is wrong with it.
         error: ShareError,
@@ -156,7 +156,7 @@ pub(crate) enum Error {
 pub(crate) struct Asked {
     /// The route.
     pub(crate) operation: Operation,
-    /// The path, the policy or the share; empty where there is none.
+    /// The path, the policy or the share; empty if there is none.
     pub(crate) subject: String,
     /// The SPIFFE ID that asked.
     pub(crate) id: String,

@@ -351,7 +351,7 @@ mod tests {
         assert_eq!(marker.outcome(), format!("not remembered: {trouble}"));
     }
 
-    /// The run ended there, and asked nobody else.
+    /// The run ended there, and asked neither Nexus nor the Keepers.
     #[tokio::test]
     async fn a_file_that_cannot_be_read_may_say_that_a_key_was_made_and_is_named() {
         let home = tempfile::tempdir().unwrap();

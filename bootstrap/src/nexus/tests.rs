@@ -3,7 +3,7 @@ use spike_wire::{EmptyRequest, ErrorCode, PeerErrorCode, ReplyError};
 
 use super::*;
 
-/// It said twice that it waited, and not for how long.
+/// The message said twice that Bootstrap waited, and not for how long.
 #[test]
 fn whoever_waits_is_told_for_how_long_at_most() {
     let of = |limit| how_long(&retry(limit));

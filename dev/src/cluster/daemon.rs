@@ -28,7 +28,7 @@ use crate::{
 
 /// How often a daemon is asked whether it is ready.
 const ASK_INTERVAL: Duration = Duration::from_millis(20);
-/// How long a daemon may take to end after it was told to, before it is killed.
+/// How long a daemon may take to end after SIGTERM, before it is killed.
 const END_LIMIT: Duration = Duration::from_secs(30);
 
 /// A daemon, running or not.

@@ -177,7 +177,7 @@ async fn only_not_found_means_not_done() {
         );
         assert!(error.contains(&answer.0.to_string()), "{error}");
     }
-    // Nobody listens on a port that was given back.
+    // Nothing listens on a port that was released.
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let marker = ConfigMapMarker::at(config(&address.to_string()), NAME, QUICK).unwrap();
     assert!(matches!(marker.read().await, Err(ConfigMapError::Read { .. })));
@@ -201,7 +201,7 @@ async fn a_service_account_without_a_namespace_means_the_namespace_of_upstream()
 
 #[tokio::test]
 async fn a_pod_without_a_service_account_cannot_tell_and_says_so() {
-    // There is none where tests run; upstream would take it for "done".
+    // There is no service account in tests; upstream would take that for "done".
     let error = ConfigMapMarker::in_cluster(NAME).unwrap_err();
     assert!(matches!(error, ConfigMapError::NoServiceAccount(_)), "{error}");
 }

@@ -88,7 +88,7 @@ fn shares_that_could_not_be_fed_back_are_not_saved() {
     }
 }
 
-// "saved" was told, and the files of the key before were gone.
+// It said "saved", and the files of the key before were gone.
 #[test]
 fn recover_does_not_replace_the_files_of_an_earlier_key() {
     let directory = tempfile::tempdir().unwrap();
@@ -311,7 +311,7 @@ fn judging(answers: u32) -> FakeNexus {
     })
 }
 
-// The first was told as judged with the others.
+// The first was reported as judged with the others.
 #[test]
 fn a_share_is_told_as_kept_where_the_last_one_got_no_answer() {
     let lines = format!("{}\n{}\n", share(2, "22"), share(1, "11"));

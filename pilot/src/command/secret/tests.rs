@@ -143,7 +143,7 @@ fn a_path_that_cannot_be_is_refused_before_nexus_is_asked() {
     assert_eq!(nexus.asked(), []);
 }
 
-/// Runs a command against a Nexus that agrees to everything, and tells what it was asked for.
+/// Runs a command against a Nexus that accepts everything, and returns the bodies that it got.
 fn body_of(arguments: &[&str], stdin: &str) -> (String, Ran) {
     let bodies = std::sync::Arc::new(Mutex::new(Vec::new()));
     let seen = std::sync::Arc::clone(&bodies);

@@ -198,7 +198,7 @@ fn whatever_of_a_printed_policy_is_edited_is_applied_or_refused_or_told() {
         let apply = |edited: &str| nexus.run_with(&["policy", "apply", "-f", "-"], edited);
         let told = apply(&printed);
         assert_eq!(told.exit, Exit::Success, "{told}");
-        // It was told of every printed policy, whether anybody had changed a time or not.
+        // The note came after every printed policy, even if no time was changed.
         assert_eq!(told.stderr, "");
         for field in ["createdAt", "updatedAt"] {
             let (before, after) = printed.split_once(field).unwrap();
