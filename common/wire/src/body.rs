@@ -131,6 +131,13 @@ macro_rules! words {
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub enum $name { $( $(#[$doc])* $variant, )* }
 
+        impl $name {
+            /// Its word in a body.
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $word, )* }
+            }
+        }
+
         impl super::go_json::Field for $name {
             fn zero() -> Self {
                 Self::default()
@@ -144,7 +151,7 @@ macro_rules! words {
             }
 
             fn write(&self, out: &mut super::go_json::Writer) {
-                out.text(match self { $( Self::$variant => $word, )* });
+                out.text(self.as_str());
             }
         }
 

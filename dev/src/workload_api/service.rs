@@ -1,4 +1,4 @@
-//! The calls of the Workload API. Every one of them is for callers that have an identity.
+//! The calls of the Workload API. Each is only for callers that have an identity.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::generated::{
 use super::state::State;
 use super::updates::Updates;
 
-/// What a streaming call answers with.
+/// The answer of a streaming call.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// The Workload API as one connection sees it.

@@ -1,4 +1,4 @@
-//! What ARCHITECTURE.md promises of the crates: pure ones stay pure, and there are no circles between the files of a crate.
+//! Rules of ARCHITECTURE.md: pure crates stay pure, and there are no circles between the files of a crate.
 //!
 //! Files of one folder may need each other: they are halves of one concept. A folder is a module with all that is below
 //! it. The files directly under `src` are not a folder in this sense.
