@@ -1,7 +1,5 @@
-//! The calls of Nexus: for each operation what is sent, what comes back, and what of the request it is about.
-//!
-//! The client and the handlers of Nexus are written once over [`Call`]. What a permission is asked for is taken from the
-//! request here, so that a handler cannot ask for it on another path.
+//! The calls of Nexus: for each operation what is sent and what comes back. The client and the handlers of Nexus are written once
+//! over [`Call`].
 
 use bytes::Bytes;
 
@@ -41,38 +39,11 @@ pub trait Call: Send + Sync + 'static {
 
     /// The answer to send.
     fn encode_reply(reply: &Self::Reply) -> Bytes;
-
-    /// What the request is about.
-    fn subject(request: &Self::Request) -> Subject<'_>;
 }
 
-/// What a request is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject<'r> {
-    /// The path of a secret, on which the peer needs a permission.
-    Path(&'r str),
-    /// A name for the audit log. The permission that the peer needs has nothing to do with it.
-    Named(&'r str),
-    /// A recovery share, by its index.
-    Share(i64),
-    /// Nothing that has a name.
-    Nothing,
-}
-
-impl Subject<'_> {
-    /// What the audit log says of it.
-    pub fn told(self) -> Option<String> {
-        match self {
-            Self::Path(text) | Self::Named(text) => Some(text.to_owned()),
-            Self::Share(index) => Some(format!("share {index}")),
-            Self::Nothing => None,
-        }
-    }
-}
-
-/// Declares calls: the operation, what is sent, what comes back, and which field it is about.
+/// Declares calls: the operation, what is sent, what comes back.
 macro_rules! calls {
-    ($( $name:ident: $request:ty => $reply:ty, $kind:ident $( ($field:ident) )?; )*) => {
+    ($( $name:ident: $request:ty => $reply:ty; )*) => {
         $(
             #[doc = concat!("The call of [`Operation::", stringify!($name), "`].")]
             #[derive(Debug)]
@@ -98,17 +69,7 @@ macro_rules! calls {
                 fn encode_reply(reply: &$reply) -> Bytes {
                     reply.encode()
                 }
-
-                #[allow(unused_variables, reason = "some calls are about nothing")]
-                fn subject(request: &$request) -> Subject<'_> {
-                    calls!(@$kind request $($field)?)
-                }
             }
-
-            const _: () = assert!(
-                Operation::$name.rule().is_on_the_path() == calls!(@is_path $kind),
-                "a rule on the path needs a call that is about a path, and no other call is about one"
-            );
         )*
 
         const _: () = assert!(
@@ -116,33 +77,27 @@ macro_rules! calls {
             "an operation has no call"
         );
     };
-    (@path $request:ident $field:ident) => { Subject::Path(&$request.$field) };
-    (@named $request:ident $field:ident) => { Subject::Named(&$request.$field) };
-    (@share $request:ident $field:ident) => { Subject::Share($request.$field) };
-    (@nothing $request:ident) => { Subject::Nothing };
-    (@is_path path) => { true };
-    (@is_path $kind:ident) => { false };
 }
 
 calls! {
-    SecretPut: SecretPutRequest => EmptyResponse, path(path);
-    SecretGet: SecretGetRequest => SecretGetResponse, path(path);
-    SecretDelete: SecretVersionsRequest => EmptyResponse, path(path);
-    SecretUndelete: SecretVersionsRequest => EmptyResponse, path(path);
-    SecretList: SecretListRequest => SecretListResponse, nothing;
-    SecretMetadata: SecretMetadataRequest => SecretMetadataResponse, path(path);
-    PolicyPut: PolicyPutRequest => PolicyPutResponse, named(name);
-    PolicyGet: PolicyNameRequest => Policy, named(name);
-    PolicyDelete: PolicyNameRequest => EmptyResponse, named(name);
-    PolicyList: PolicyListRequest => PolicyListResponse, nothing;
-    PolicyExplain: ExplainRequest => ExplainResponse, named(path);
-    PolicyWhoCan: WhoCanRequest => WhoCanResponse, named(path);
-    PolicyLint: EmptyRequest => LintResponse, nothing;
-    CipherEncrypt: EncryptRequest => EncryptResponse, nothing;
-    CipherDecrypt: DecryptRequest => DecryptResponse, nothing;
-    OperatorRecover: EmptyRequest => RecoverResponse, nothing;
-    OperatorRestore: RestoreRequest => RestoreResponse, share(id);
-    OperatorStatus: EmptyRequest => StatusResponse, nothing;
-    BootstrapVerify: VerifyRequest => VerifyResponse, nothing;
-    BootstrapSurvey: EmptyRequest => SurveyResponse, nothing;
+    SecretPut: SecretPutRequest => EmptyResponse;
+    SecretGet: SecretGetRequest => SecretGetResponse;
+    SecretDelete: SecretVersionsRequest => EmptyResponse;
+    SecretUndelete: SecretVersionsRequest => EmptyResponse;
+    SecretList: SecretListRequest => SecretListResponse;
+    SecretMetadata: SecretMetadataRequest => SecretMetadataResponse;
+    PolicyPut: PolicyPutRequest => PolicyPutResponse;
+    PolicyGet: PolicyNameRequest => Policy;
+    PolicyDelete: PolicyNameRequest => EmptyResponse;
+    PolicyList: PolicyListRequest => PolicyListResponse;
+    PolicyExplain: ExplainRequest => ExplainResponse;
+    PolicyWhoCan: WhoCanRequest => WhoCanResponse;
+    PolicyLint: EmptyRequest => LintResponse;
+    CipherEncrypt: EncryptRequest => EncryptResponse;
+    CipherDecrypt: DecryptRequest => DecryptResponse;
+    OperatorRecover: EmptyRequest => RecoverResponse;
+    OperatorRestore: RestoreRequest => RestoreResponse;
+    OperatorStatus: EmptyRequest => StatusResponse;
+    BootstrapVerify: VerifyRequest => VerifyResponse;
+    BootstrapSurvey: EmptyRequest => SurveyResponse;
 }

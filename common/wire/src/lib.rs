@@ -49,7 +49,7 @@ pub use any_operation::AnyOperation;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use body::{Body, BodyKind};
 pub use bootstrap::{VerifyRequest, VerifyResponse};
-pub use call::{Call, Subject};
+pub use call::Call;
 pub use cipher::{DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse};
 pub use empty::{EmptyRequest, EmptyResponse};
 pub use error::{ErrorCode, ErrorReply, PeerErrorCode, ReplyError, fallback_error_body};
