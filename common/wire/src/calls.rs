@@ -1,17 +1,9 @@
-//! The calls of Nexus: for each operation what is sent and what comes back. The client and the handlers of Nexus are written once
-//! over [`Call`].
+//! The calls of Nexus: for each operation what is sent and what comes back, as its row in the table of operations says. The
+//! client and the handlers of Nexus are written once over [`Call`].
 
 use bytes::Bytes;
 
-use super::{
-    DecryptRequest, DecryptResponse, EmptyRequest, EmptyResponse, EncryptRequest, EncryptResponse,
-    ExplainRequest, ExplainResponse, JsonError, LintResponse, Operation, Policy, PolicyListRequest,
-    PolicyListResponse, PolicyNameRequest, PolicyPutRequest, PolicyPutResponse, RecoverResponse,
-    ReplyError, RestoreRequest, RestoreResponse, SecretGetRequest, SecretGetResponse,
-    SecretListRequest, SecretListResponse, SecretMetadataRequest, SecretMetadataResponse,
-    SecretPutRequest, SecretVersionsRequest, StatusResponse, SurveyResponse, VerifyRequest,
-    VerifyResponse, WhoCanRequest, WhoCanResponse,
-};
+use super::{JsonError, Operation, ReplyError};
 
 /// One call. Its types have no values: they stand for the operation.
 pub trait Call: Send + Sync + 'static {
@@ -77,27 +69,4 @@ macro_rules! calls {
             "an operation has no call"
         );
     };
-}
-
-calls! {
-    SecretPut: SecretPutRequest => EmptyResponse;
-    SecretGet: SecretGetRequest => SecretGetResponse;
-    SecretDelete: SecretVersionsRequest => EmptyResponse;
-    SecretUndelete: SecretVersionsRequest => EmptyResponse;
-    SecretList: SecretListRequest => SecretListResponse;
-    SecretMetadata: SecretMetadataRequest => SecretMetadataResponse;
-    PolicyPut: PolicyPutRequest => PolicyPutResponse;
-    PolicyGet: PolicyNameRequest => Policy;
-    PolicyDelete: PolicyNameRequest => EmptyResponse;
-    PolicyList: PolicyListRequest => PolicyListResponse;
-    PolicyExplain: ExplainRequest => ExplainResponse;
-    PolicyWhoCan: WhoCanRequest => WhoCanResponse;
-    PolicyLint: EmptyRequest => LintResponse;
-    CipherEncrypt: EncryptRequest => EncryptResponse;
-    CipherDecrypt: DecryptRequest => DecryptResponse;
-    OperatorRecover: EmptyRequest => RecoverResponse;
-    OperatorRestore: RestoreRequest => RestoreResponse;
-    OperatorStatus: EmptyRequest => StatusResponse;
-    BootstrapVerify: VerifyRequest => VerifyResponse;
-    BootstrapSurvey: EmptyRequest => SurveyResponse;
 }
