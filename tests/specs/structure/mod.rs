@@ -8,6 +8,7 @@ mod circle;
 mod module;
 mod nexus;
 mod pure;
+mod surface;
 
 use std::{collections::BTreeSet, io, path::PathBuf};
 
