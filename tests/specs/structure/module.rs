@@ -111,9 +111,14 @@ fn is_of_tests(inner: &Path) -> bool {
     })
 }
 
+/// A file without its tests.
+pub(super) fn code(source: &str) -> &str {
+    source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
+}
+
 /// What the `use` lines of a file name, its tests aside.
-fn uses(source: &str) -> Vec<(Vec<String>, String)> {
-    let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+pub(super) fn uses(source: &str) -> Vec<(Vec<String>, String)> {
+    let source = code(source);
     let mut found = Vec::new();
     let mut rest = String::new();
     for line in source.lines() {
