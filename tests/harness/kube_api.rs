@@ -1,5 +1,5 @@
-//! A server that answers as the API server of Kubernetes does, as far as one ConfigMap goes; and a Bootstrap that takes itself
-//! for a pod: it finds a service account where a kubelet would have put one.
+//! A server that answers for one ConfigMap like the API server of Kubernetes. It makes Bootstrap run like a pod, with a service
+//! account where a kubelet would have put one.
 
 use std::{
     fs, io,
@@ -35,7 +35,7 @@ const NAME: &str = "spike-bootstrap-state";
 const NAMESPACE: &str = "team-a";
 const TOKEN: &str = "token-of-the-service-account";
 
-/// The settings by which a process knows that it runs in Kubernetes, and as which pod.
+/// The settings that tell a process that it runs in Kubernetes, and as which pod.
 pub type PodSettings = [(&'static str, String); 3];
 
 /// The server. It ends when this is dropped.
@@ -48,7 +48,7 @@ pub struct KubeApi {
     task: AbortHandle,
 }
 
-/// The ConfigMap, and what is asked of it.
+/// The ConfigMap, and the requests for it.
 #[derive(Debug, Default)]
 struct Shared {
     kept: Option<Value>,
@@ -70,11 +70,11 @@ struct Pace {
 }
 
 impl KubeApi {
-    /// Serves under a certificate of the crew's authority, and puts a service account where the crew's Bootstrap finds it.
-    /// `None` where this machine lets nobody have a mount namespace.
+    /// Serves with a certificate of the crew's authority, and puts a service account where the crew's Bootstrap finds it. `None`
+    /// if this machine does not permit mount namespaces.
     ///
     /// # Errors
-    /// Where it cannot listen, or the service account cannot be written.
+    /// If it cannot listen, or the service account cannot be written.
     pub async fn serve(crew: &Crew) -> Result<Option<Self>> {
         let may = Command::new("unshare").args(["--mount", "true"]).status().await;
         if !may.is_ok_and(|status| status.success()) {
@@ -102,7 +102,7 @@ impl KubeApi {
         Ok(Some(Self { shared, address, account, task }))
     }
 
-    /// What a kubelet adds to the environment of the pod of this name.
+    /// The variables that a kubelet adds to the environment of this pod.
     pub fn pod(&self, name: &str) -> PodSettings {
         [
             ("KUBERNETES_SERVICE_HOST", "localhost".to_owned()),
@@ -111,23 +111,23 @@ impl KubeApi {
         ]
     }
 
-    /// The data of the ConfigMap; `null` where there is none.
+    /// The data of the ConfigMap; `null` if there is none.
     pub fn data(&self) -> Value {
         let shared = lock(&self.shared);
         shared.kept.as_ref().and_then(|map| map.get("data")).cloned().unwrap_or_default()
     }
 
-    /// Puts a ConfigMap with this data there.
+    /// Creates or replaces the ConfigMap with this data.
     pub fn put(&self, data: &Value) {
         lock(&self.shared).keep(json!({ "metadata": { "name": NAME }, "data": data }));
     }
 
-    /// The ConfigMap is gone, as in a namespace that was restored.
+    /// Removes the ConfigMap, as in a namespace that was restored.
     pub fn lose(&self) {
         lock(&self.shared).kept = None;
     }
 
-    /// The service account has no right to these verbs.
+    /// Takes the right to these verbs from the service account.
     pub fn forbid(&self, verbs: &[&'static str]) {
         lock(&self.shared).forbidden = verbs.to_vec();
     }
@@ -168,7 +168,7 @@ impl KubeApi {
         Ok(fs::rename(new, self.account.join("token"))?)
     }
 
-    /// What was asked so far.
+    /// The verbs of all requests so far.
     pub fn verbs(&self) -> Vec<&'static str> {
         lock(&self.shared).verbs.clone()
     }
@@ -180,7 +180,7 @@ impl Drop for KubeApi {
     }
 }
 
-/// Bootstrap runs in a mount namespace of its own from now on, in which the service account is where it is in a pod.
+/// Makes Bootstrap run in a mount namespace of its own, with the service account at the path of a pod.
 async fn move_into_a_pod(crew: &Crew, ca: &str) -> Result<PathBuf> {
     let account = crew.dir().join("service-account");
     fs::create_dir(&account)?;
@@ -282,7 +282,7 @@ async fn update(
 }
 
 impl Shared {
-    /// Why the API server does not look at a request at all.
+    /// Why the API server refuses a request, if it does.
     fn refusal(
         &mut self,
         verb: &'static str,

@@ -78,7 +78,7 @@ async fn version_and_help_need_no_settings_and_an_unknown_flag_is_a_bad_command_
     cluster.stop().await
 }
 
-/// wire-api 5.1: whoever registered this process made it something else.
+/// wire-api 5.1: this process is registered with the wrong SPIFFE ID.
 #[tokio::test]
 async fn nexus_does_not_start_with_the_svid_of_another_role() -> Result<()> {
     let cluster = scenario().start().await?;

@@ -1,16 +1,14 @@
-//! What a program says to whoever called it, on standard output and standard error. It never panics: a stream may be full
-//! or closed.
+//! Output of a program for the person or script that called it. It never panics: a stream may be full or closed.
 
 use std::{
     io::{self, ErrorKind, Write},
     process::ExitCode,
 };
 
-/// Writes what the program was called for to standard output, with a line end. A reader that has closed its end has read
-/// enough: that is no error.
+/// Writes the result of the program to standard output, with a line end. A reader that has closed its end is no error.
 ///
 /// # Errors
-/// The operating system's, as on a full disk.
+/// The operating system's, such as a full disk.
 pub fn answer(text: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
     let written = output.write_all(format!("{text}\n").as_bytes()).and_then(|()| output.flush());
@@ -20,8 +18,7 @@ pub fn answer(text: &str) -> io::Result<()> {
     }
 }
 
-/// The same, as the whole work of a program: its exit status says whether the answer was written, and standard error why
-/// not.
+/// As [`print`], for a program that does nothing else. Its exit status says whether the text was written.
 pub fn answer_and_end(text: &str) -> ExitCode {
     match answer(text) {
         Ok(()) => ExitCode::SUCCESS,
@@ -39,7 +36,7 @@ pub fn is_one_stream() -> bool {
     output.is_some() && output == identity(rustix::fs::fstat(io::stderr()))
 }
 
-/// Writes to standard error, with a line end. Where that fails there is nobody left to tell.
+/// Writes to standard error, with a line end. Nothing can report a failure of this.
 pub fn complain(text: &str) {
     io::stderr().lock().write_all(format!("{text}\n").as_bytes()).ok();
 }

@@ -1,8 +1,8 @@
-//! How often one SPIFFE ID may be told no.
+//! Limits how often one SPIFFE ID may be denied.
 //!
-//! A denial costs the server more than it costs the caller: it is decided, answered and written down. Whoever is denied
-//! again and again is therefore slowed down. This module counts; what a caller over its limit is answered is decided by
-//! whoever asks. It reads no clock.
+//! A denial costs the server more than the caller: it is decided, answered and written to the audit log. So a peer that
+//! is denied again and again is slowed down. This module only counts; its caller decides what such a peer receives. It
+//! reads no clock.
 
 use std::{
     collections::HashMap,
@@ -11,35 +11,35 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many parts the memory has, each behind a lock of its own.
+/// The number of parts of the table. Each has its own lock.
 const SHARDS: usize = 16;
 
-/// How many SPIFFE IDs are remembered in all. About 200 bytes each.
+/// The most SPIFFE IDs in the table, about 200 bytes each.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// The longest that an ID waits for having been denied something that cost many tokens.
+/// The longest wait after one denial that cost many tokens.
 const MOST_OWED: Duration = Duration::from_secs(10);
 
-/// How many SPIFFE IDs one part remembers.
+/// The most SPIFFE IDs in one part.
 const MAX_IN_SHARD: usize = MAX_REMEMBERED / SHARDS;
 
-/// A rate and how far it may be exceeded for a moment.
+/// A rate and a burst above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// How many a second for as long as one likes. 0 means no limit.
+    /// Events a second. 0 means no limit.
     pub per_second: u32,
-    /// How many at once after a pause. 0 means no limit.
+    /// Events at once after a pause. 0 means no limit.
     pub burst: u32,
 }
 
 /// A token bucket for each SPIFFE ID.
 ///
-/// The memory is bounded. When it is full, IDs whose bucket is full are forgotten first, which changes no answer; then
-/// the ID whose bucket would be full soonest. So a caller with many IDs cannot make the memory grow, and the callers
-/// that are slowed down most are forgotten last.
+/// The table is bounded. When it is full, IDs with a full bucket are removed first, which changes no answer; then the
+/// ID whose bucket will be full soonest. So a caller with many IDs cannot make the table grow, and the IDs that are
+/// slowed down most stay longest.
 #[derive(Debug)]
 pub struct DenialLimit {
-    /// The time after which one token comes back, and how long an empty bucket takes to fill. `None`: no limit.
+    /// The time to regain one token, and to fill an empty bucket. `None`: no limit.
     pace: Option<Pace>,
     shards: [Mutex<HashMap<Box<str>, Instant>>; SHARDS],
     hasher: RandomState,
@@ -52,9 +52,9 @@ struct Pace {
 }
 
 impl Pace {
-    /// How long it takes until one token is in a bucket that is full at `full_at`, where none is there.
+    /// The time until the bucket holds one token; `None` if it holds one now.
     ///
-    /// A bucket is kept as the moment at which it is full again.
+    /// A bucket is stored as the time at which it will be full.
     fn missing(self, full_at: Instant, now: Instant) -> Option<Duration> {
         let after = full_at + self.per_token;
         let missing = after.saturating_duration_since(now).saturating_sub(self.to_fill);
@@ -63,7 +63,7 @@ impl Pace {
 }
 
 impl DenialLimit {
-    /// A limit that nobody has used yet.
+    /// A limit without any count.
     pub fn new(rate: Rate) -> Self {
         let pace = (rate.per_second > 0 && rate.burst > 0).then(|| {
             let per_token = Duration::from_secs(1) / rate.per_second;
@@ -72,11 +72,11 @@ impl DenialLimit {
         Self { pace, shards: Default::default(), hasher: RandomState::new() }
     }
 
-    /// Counts one denial of `id` at `now`, which takes `cost` tokens. One token must be there; the others may be owed, up
-    /// to ten seconds of waiting.
+    /// Counts one denial of `id` at `now`, which takes `cost` tokens. The bucket must hold one of them; the others may
+    /// be owed, for a wait of ten seconds at most.
     ///
     /// # Errors
-    /// The time after which `id` may be denied again, where it is over its limit. Such a call counts nothing.
+    /// The time until `id` may be denied again, if it is over its limit. Nothing is counted then.
     pub fn allow(&self, id: &str, now: Instant, cost: u32) -> Result<(), Duration> {
         let Some(pace) = self.pace else { return Ok(()) };
         let mut buckets = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,7 +84,7 @@ impl DenialLimit {
         if let Some(missing) = pace.missing(full_at, now) {
             return Err(missing);
         }
-        let after = full_at + pace.per_token.saturating_mul(cost.max(1));
+        let after = full_at + pace.per_token.saturating_mul(cost);
         let after = after.min(now + pace.to_fill + MOST_OWED);
         if let Some(full_at) = buckets.get_mut(id) {
             *full_at = after;
@@ -95,7 +95,7 @@ impl DenialLimit {
         Ok(())
     }
 
-    /// The time after which `id` may be denied again, where it is over its limit at `now`. Counts nothing.
+    /// The time until `id` may be denied again, if it is over its limit at `now`. Counts nothing.
     pub fn over(&self, id: &str, now: Instant) -> Option<Duration> {
         let pace = self.pace?;
         let buckets = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,7 +109,7 @@ impl DenialLimit {
     }
 }
 
-/// Forgets whoever can be forgotten, where there is no room for one more.
+/// Removes what can be removed if the table is full.
 fn make_room(buckets: &mut HashMap<Box<str>, Instant>, now: Instant) {
     if buckets.len() < MAX_IN_SHARD {
         return;
@@ -133,7 +133,7 @@ mod tests {
         limit.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()
     }
 
-    /// How many of `calls` at one moment are let through.
+    /// How many of `calls` at the same time are counted.
     fn let_through(limit: &DenialLimit, id: &str, now: Instant, calls: usize) -> usize {
         (0..calls).filter(|_| limit.allow(id, now, 1).is_ok()).count()
     }
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_as_long_as_was_said_passes() {
+    fn a_peer_that_waits_as_long_as_the_limit_says_passes() {
         let limit = DenialLimit::new(Rate { per_second: 3, burst: 2 });
         let mut now = Instant::now();
         for _ in 0..20 {

@@ -1,17 +1,16 @@
-//! Bounds how often the same message is logged: a condition that lasts must not fill the log.
+//! Bounds how often the same message is logged: a lasting condition must not fill the log.
 
 use std::time::{Duration, Instant};
 
-/// How long the same message stays silent after it was logged.
+/// How long a message is suppressed after it was logged.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// How many different messages are told apart. More than this replace the oldest.
+/// How many different messages are remembered. One more replaces the oldest.
 const MESSAGES: usize = 8;
 
-/// Remembers which messages were logged lately. One loop owns it.
+/// Remembers the messages that were logged lately. One loop owns it.
 ///
-/// A message that is new is logged at once. The same message again is counted, and logged at most once a minute with
-/// the count.
+/// A new message is logged at once. The same message again is counted, and logged with the count at most once a minute.
 #[derive(Debug, Default)]
 pub struct OncePerChange {
     seen: Vec<Seen>,
@@ -25,7 +24,7 @@ struct Seen {
 }
 
 impl OncePerChange {
-    /// Whether to log `message` at `now`. `Some` carries how many times it was suppressed since it was last logged.
+    /// Whether to log `message` at `now`. `Some` is the number of times it was suppressed since it was last logged.
     pub fn admit(&mut self, message: &str, now: Instant) -> Option<u64> {
         if let Some(seen) = self.seen.iter_mut().find(|seen| seen.message == message) {
             if now.saturating_duration_since(seen.logged) < SILENCE {

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+pub use spike_wire::format_timestamp as rfc3339;
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
 
 /// The wall clock, in UTC.
@@ -20,4 +21,11 @@ pub fn second(time: OffsetDateTime) -> String {
 /// The wall clock as nanoseconds since the Unix epoch: how times are stored. Good until the year 2262.
 pub fn unix_nanos() -> i64 {
     i64::try_from(now().unix_timestamp_nanos()).unwrap_or(i64::MAX)
+}
+
+/// The time that was stored as `nanos`.
+pub fn at(nanos: i64) -> OffsetDateTime {
+    // No number of 64 bits is out of range.
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos))
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -131,6 +131,13 @@ macro_rules! words {
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub enum $name { $( $(#[$doc])* $variant, )* }
 
+        impl $name {
+            /// Its word in a body.
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $word, )* }
+            }
+        }
+
         impl super::go_json::Field for $name {
             fn zero() -> Self {
                 Self::default()
@@ -144,7 +151,7 @@ macro_rules! words {
             }
 
             fn write(&self, out: &mut super::go_json::Writer) {
-                out.text(match self { $( Self::$variant => $word, )* });
+                out.text(self.as_str());
             }
         }
 
@@ -227,4 +234,23 @@ impl Body {
         };
         Self { name, kind, keys: T::KEYS, rewrite, same }
     }
+}
+
+/// Every body, and every part of one, as it is declared.
+#[cfg(any(test, feature = "fuzzing"))]
+pub fn bodies() -> impl Iterator<Item = &'static Body> {
+    let declared = [
+        super::bootstrap::BODIES,
+        super::cipher::BODIES,
+        super::empty::BODIES,
+        super::explain::BODIES,
+        super::keeper::BODIES,
+        super::metadata::BODIES,
+        super::operator::BODIES,
+        super::policy::BODIES,
+        super::secret::BODIES,
+        super::status::BODIES,
+        super::store_status::BODIES,
+    ];
+    declared.into_iter().flatten()
 }

@@ -1,7 +1,7 @@
 //! What can be asked for: the one table of operations, walked by servers, clients, documents and tests alike.
 //!
-//! A row says what is done and who may have it done; how upstream writes the request ([`Route`]); and how upstream
-//! answers when it fails ([`ErrorFrame`]). Nothing of it is said anywhere else.
+//! A row says what is done and who may have it done; what is sent and what comes back ([`Call`](super::Call)); how upstream
+//! writes the request ([`Route`]); and how upstream answers when it fails ([`ErrorFrame`]). Nothing of it is said anywhere else.
 
 use std::fmt;
 
@@ -16,28 +16,43 @@ use super::target::first_action;
 
 /// What the table says of one operation.
 #[derive(Debug)]
-struct Row {
+pub(super) struct Row {
     /// A name for metrics and logs that stays as it is.
-    label: &'static str,
+    pub(super) label: &'static str,
     /// Who may.
-    rule: Rule,
+    pub(super) rule: Rule,
     /// What has to be there.
-    needs: Needs,
+    pub(super) needs: Needs,
     /// Whether it changes anything that lasts, or lets a key in or out.
-    changes: bool,
+    pub(super) changes: bool,
     /// How upstream writes it.
-    route: Route,
+    pub(super) route: Route,
     /// `Component` and `Action` in upstream's audit log.
-    audit: (&'static str, &'static str),
+    pub(super) audit: (&'static str, &'static str),
     /// How upstream answers when it fails.
-    error: ErrorFrame,
+    pub(super) error: ErrorFrame,
 }
 
 macro_rules! operations {
+    (@calls) => {};
+    (@calls $($calls:tt)+) => {
+        /// The call of each operation of Nexus.
+        pub mod call {
+            use bytes::Bytes;
+
+            use super::super::*;
+
+            calls! { $($calls)+ }
+        }
+    };
     (
         $(#[$meta:meta])*
-        $name:ident { $( $(#[doc = $doc:literal])+ $variant:ident => $row:expr, )* }
+        $name:ident { $(
+            $(#[doc = $doc:literal])+ $variant:ident $( ($request:ty => $reply:ty) )? => $row:expr,
+        )* }
     ) => {
+        operations! { @calls $( $( $variant: $request => $reply; )? )* }
+
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum $name { $( $(#[doc = $doc])+ $variant, )* }
@@ -154,7 +169,7 @@ operations! {
     /// What Nexus can be asked for.
     Operation {
         /// N1: put a new version of a secret.
-        SecretPut => Row {
+        SecretPut(SecretPutRequest => EmptyResponse) => Row {
             label: "secret_put",
             rule: Rule::OnThePath(Permission::Write),
             needs: Needs::Store,
@@ -164,7 +179,7 @@ operations! {
             error: ErrorFrame::PLAIN,
         },
         /// N2: read a version of a secret.
-        SecretGet => Row {
+        SecretGet(SecretGetRequest => SecretGetResponse) => Row {
             label: "secret_get",
             rule: Rule::OnThePath(Permission::Read),
             needs: Needs::Store,
@@ -174,7 +189,7 @@ operations! {
             error: ErrorFrame::after(r#"{"data":null,"#),
         },
         /// N3: delete versions.
-        SecretDelete => Row {
+        SecretDelete(SecretVersionsRequest => EmptyResponse) => Row {
             label: "secret_delete",
             rule: Rule::OnThePath(Permission::Write),
             needs: Needs::Store,
@@ -184,7 +199,7 @@ operations! {
             error: ErrorFrame::PLAIN,
         },
         /// N4: undelete versions.
-        SecretUndelete => Row {
+        SecretUndelete(SecretVersionsRequest => EmptyResponse) => Row {
             label: "secret_undelete",
             rule: Rule::OnThePath(Permission::Write),
             needs: Needs::Store,
@@ -194,7 +209,7 @@ operations! {
             error: ErrorFrame::PLAIN,
         },
         /// N5: list the paths of secrets.
-        SecretList => Row {
+        SecretList(SecretListRequest => SecretListResponse) => Row {
             label: "secret_list",
             rule: Rule::Names(Permission::List, SECRET_PATH),
             needs: Needs::Store,
@@ -204,7 +219,7 @@ operations! {
             error: ErrorFrame::after(r#"{"keys":null,"#),
         },
         /// N6: read what is known about a secret besides its values.
-        SecretMetadata => Row {
+        SecretMetadata(SecretMetadataRequest => SecretMetadataResponse) => Row {
             label: "secret_metadata",
             rule: Rule::OnThePath(Permission::Read),
             needs: Needs::Store,
@@ -214,7 +229,7 @@ operations! {
             error: ErrorFrame::METADATA,
         },
         /// N7: create or replace a policy.
-        PolicyPut => Row {
+        PolicyPut(PolicyPutRequest => PolicyPutResponse) => Row {
             label: "policy_put",
             rule: Rule::OnSystemPath(Permission::Write, ACL_PATH),
             needs: Needs::Store,
@@ -224,7 +239,7 @@ operations! {
             error: ErrorFrame::PLAIN,
         },
         /// N8: read a policy.
-        PolicyGet => Row {
+        PolicyGet(PolicyNameRequest => Policy) => Row {
             label: "policy_get",
             rule: Rule::OnSystemPath(Permission::Read, ACL_PATH),
             needs: Needs::Store,
@@ -234,7 +249,7 @@ operations! {
             error: ErrorFrame::POLICY,
         },
         /// N9: delete a policy.
-        PolicyDelete => Row {
+        PolicyDelete(PolicyNameRequest => EmptyResponse) => Row {
             label: "policy_delete",
             rule: Rule::OnSystemPath(Permission::Write, ACL_PATH),
             needs: Needs::Store,
@@ -244,7 +259,7 @@ operations! {
             error: ErrorFrame::PLAIN,
         },
         /// N10: list the names of policies.
-        PolicyList => Row {
+        PolicyList(PolicyListRequest => PolicyListResponse) => Row {
             label: "policy_list",
             rule: Rule::OnSystemPath(Permission::List, ACL_PATH),
             needs: Needs::Store,
@@ -254,7 +269,7 @@ operations! {
             error: ErrorFrame::after(r#"{"policies":null,"#),
         },
         /// Ours, unknown upstream: why somebody may or may not do something.
-        PolicyExplain => Row {
+        PolicyExplain(ExplainRequest => ExplainResponse) => Row {
             label: "policy_explain",
             rule: Rule::OnSystemPath(Permission::Read, ACL_PATH),
             needs: Needs::Store,
@@ -264,7 +279,7 @@ operations! {
             error: ErrorFrame::PLAIN,
         },
         /// Ours, unknown upstream: who may do something to a path.
-        PolicyWhoCan => Row {
+        PolicyWhoCan(WhoCanRequest => WhoCanResponse) => Row {
             label: "policy_who_can",
             rule: Rule::OnSystemPath(Permission::Read, ACL_PATH),
             needs: Needs::Store,
@@ -274,7 +289,7 @@ operations! {
             error: ErrorFrame::PLAIN,
         },
         /// Ours, unknown upstream: what the stored policies may not mean to say.
-        PolicyLint => Row {
+        PolicyLint(EmptyRequest => LintResponse) => Row {
             label: "policy_lint",
             rule: Rule::OnSystemPath(Permission::Read, ACL_PATH),
             needs: Needs::Store,
@@ -284,7 +299,7 @@ operations! {
             error: ErrorFrame::PLAIN,
         },
         /// N11: encrypt.
-        CipherEncrypt => Row {
+        CipherEncrypt(EncryptRequest => EncryptResponse) => Row {
             label: "cipher_encrypt",
             rule: Rule::Cipher(Permission::Execute, CIPHER_PATH),
             needs: Needs::RootKey,
@@ -294,7 +309,7 @@ operations! {
             error: ErrorFrame::after(r#"{"version":0,"nonce":null,"ciphertext":null,"#),
         },
         /// N12: decrypt.
-        CipherDecrypt => Row {
+        CipherDecrypt(DecryptRequest => DecryptResponse) => Row {
             label: "cipher_decrypt",
             rule: Rule::Cipher(Permission::Execute, CIPHER_PATH),
             needs: Needs::RootKey,
@@ -304,7 +319,7 @@ operations! {
             error: ErrorFrame::after(r#"{"plaintext":null,"#),
         },
         /// N13: take the recovery shares out.
-        OperatorRecover => Row {
+        OperatorRecover(EmptyRequest => RecoverResponse) => Row {
             label: "operator_recover",
             rule: Rule::Roles(&[Role::PilotRecover]),
             needs: Needs::Nothing,
@@ -314,7 +329,7 @@ operations! {
             error: ErrorFrame::after(r#"{"shards":null,"#),
         },
         /// N14: feed one recovery share back.
-        OperatorRestore => Row {
+        OperatorRestore(RestoreRequest => RestoreResponse) => Row {
             label: "operator_restore",
             rule: Rule::Roles(&[Role::PilotRestore]),
             needs: Needs::Nothing,
@@ -324,7 +339,7 @@ operations! {
             error: ErrorFrame::after(r#"{"collected":0,"remaining":0,"restored":false,"#),
         },
         /// Ours, unknown upstream: how Nexus and its Keepers are.
-        OperatorStatus => Row {
+        OperatorStatus(EmptyRequest => StatusResponse) => Row {
             label: "operator_status",
             rule: Rule::Roles(OPERATORS),
             needs: Needs::Nothing,
@@ -334,7 +349,7 @@ operations! {
             error: ErrorFrame::PLAIN,
         },
         /// N15: prove possession of the root key.
-        BootstrapVerify => Row {
+        BootstrapVerify(VerifyRequest => VerifyResponse) => Row {
             label: "bootstrap_verify",
             rule: Rule::Roles(&[Role::Bootstrap]),
             needs: Needs::RootKey,
@@ -344,49 +359,13 @@ operations! {
             error: ErrorFrame::after(r#"{"hash":"","#),
         },
         /// Ours, unknown upstream: what a new root key would take the place of.
-        BootstrapSurvey => Row {
+        BootstrapSurvey(EmptyRequest => SurveyResponse) => Row {
             label: "bootstrap_survey",
             rule: Rule::Roles(&[Role::Bootstrap]),
             needs: Needs::Nothing,
             changes: false,
             route: Route::new("/v1/bootstrap/survey"),
             audit: ("RouteSurvey", "read"),
-            error: ErrorFrame::PLAIN,
-        },
-    }
-}
-
-operations! {
-    /// What a Keeper can be asked for.
-    KeeperOperation {
-        /// K1: give the Keeper its share.
-        Contribute => Row {
-            label: "keeper_contribute",
-            rule: Rule::Roles(&[Role::Nexus, Role::Bootstrap]),
-            needs: Needs::Nothing,
-            changes: true,
-            route: Route::new("/v1/store/contribute"),
-            audit: ("RouteContribute", "create"),
-            error: ErrorFrame::PLAIN,
-        },
-        /// K2: take the Keeper's share.
-        Shard => Row {
-            label: "keeper_shard",
-            rule: Rule::Roles(&[Role::Nexus]),
-            needs: Needs::Nothing,
-            changes: false,
-            route: Route::new("/v1/store/shard"),
-            audit: ("RouteShard", "read"),
-            error: ErrorFrame::SHARD,
-        },
-        /// Ours, unknown upstream: whether the Keeper holds a share.
-        Status => Row {
-            label: "keeper_status",
-            rule: Rule::Roles(&[Role::Nexus, Role::Bootstrap]),
-            needs: Needs::Nothing,
-            changes: false,
-            route: Route::new("/v1/store/status"),
-            audit: ("RouteKeeperStatus", "read"),
             error: ErrorFrame::PLAIN,
         },
     }

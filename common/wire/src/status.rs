@@ -112,3 +112,14 @@ words! {
         Unreadable = "unreadable",
     }
 }
+
+impl KeeperStatusKind {
+    /// Whether the Keeper holds a share; `None` if that is not known.
+    pub const fn holds_share(self) -> Option<bool> {
+        match self {
+            Self::Empty => Some(false),
+            Self::Unjudged | Self::Good | Self::Foreign | Self::Forgetful => Some(true),
+            Self::Unknown | Self::Unreachable | Self::Unusable => None,
+        }
+    }
+}

@@ -90,34 +90,25 @@ fn error_reply(operation: Option<Operation>, error: &Error) -> Reply {
     Reply::error(operation, (status, code), reason.as_deref()).retry_after(error.retry_after())
 }
 
-/// What is decided before the handler: other methods are no route, without the root key only an operator and Bootstrap's
-/// survey are heard (wire-api 3.2, in upstream's order), and a backend may not have the route.
+/// What is decided before the handler: other methods are no route, and then whether Nexus can carry the operation out at all.
 fn admitted(
     nexus: &Nexus,
     exchange: &Exchange,
-    call: Option<Operation>,
+    operation: Option<Operation>,
 ) -> Result<Operation, Error> {
     if !exchange.is_post() {
         return Err(Error::NoSuchRoute);
     }
-    let needs_none = |operation: &Operation| operation.needs() == Needs::Nothing;
-    // Upstream goes by the path alone, so that a wrong action on such a path is no route, and not 503.
-    let is_asked = |operation: &&Operation| exchange.path() == Some(operation.path());
-    let needs_none = match &call {
-        Some(operation) => needs_none(operation),
-        None => Operation::ALL.iter().filter(is_asked).any(needs_none),
-    };
-    // A key without data waits for Bootstrap's proof.
-    let is_awaited = call == Some(Operation::BootstrapVerify) && nexus.key_source().awaits_proof();
-    if !needs_none && !is_awaited {
-        nexus.seal().ready()?;
+    if let Some(operation) = operation {
+        return nexus.admits(operation).map(|()| operation);
     }
-    let operation = call.filter(|operation| nexus.key_source().has(*operation));
-    let operation = operation.ok_or(Error::NoSuchRoute)?;
-    if operation.changes() {
-        nexus.audit().accepts_changes().map_err(Error::Unrecordable)?;
+    // Upstream goes by the path alone, so that a wrong action on a path that a sealed Nexus hears is no route, and not 503.
+    let mut of_this_path =
+        Operation::ALL.iter().filter(|known| exchange.path() == Some(known.path()));
+    if !of_this_path.any(|known| known.needs() == Needs::Nothing) {
+        nexus.ready()?;
     }
-    Ok(operation)
+    Err(Error::NoSuchRoute)
 }
 
 /// Writes a failure to the log as loudly as it deserves, and words it for the audit line.

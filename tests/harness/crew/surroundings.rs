@@ -1,4 +1,4 @@
-//! What is around the daemons of a crew: who vouches for them, what they run in, and what else is run beside them.
+//! The environment of a crew: its certificate authority, scripts around its programs, and the programs of its users.
 
 use std::process::{Output, Stdio};
 
@@ -11,17 +11,17 @@ use super::Crew;
 use crate::PATIENCE;
 
 impl Crew {
-    /// Puts a shell script in the place of a program, which is started by it: `"$PROGRAM" "$@"`.
+    /// Replaces a program by a shell script, which starts it with `"$PROGRAM" "$@"`.
     ///
     /// # Errors
-    /// Where the script cannot be written.
+    /// If the script cannot be written.
     pub async fn wrap(&self, program: &str, script: &str) -> Result<()> {
         let (bin, real) = (self.dir().join("bin"), self.dir().join("wrapped"));
         std::fs::create_dir_all(&real)?;
         let (program, moved) = (bin.join(program), real.join(program));
         std::fs::rename(&program, &moved)?;
         let script = format!("#!/bin/sh\nPROGRAM='{}'\n{script}\n", moved.display());
-        // By another process: a file that this one has open for writing cannot be run by a child that is forked meanwhile.
+        // Another process writes it: a child that is forked meanwhile could not run a file that this process has open for writing.
         let written = Command::new("sh")
             .args(["-c", r#"printf %s "$1" > "$2" && chmod 755 "$2""#, "sh", &script])
             .arg(&program)
@@ -31,10 +31,10 @@ impl Crew {
         Ok(())
     }
 
-    /// Puts the program of [`Self::wrap`] back.
+    /// Restores the program that [`Self::wrap`] replaced.
     ///
     /// # Errors
-    /// Where it was not wrapped.
+    /// If it was not wrapped.
     pub fn undo_wrap(&self, program: &str) -> Result<()> {
         std::fs::rename(
             self.dir().join("wrapped").join(program),
@@ -51,7 +51,7 @@ impl Crew {
     /// The SPIFFE ID with this path.
     ///
     /// # Errors
-    /// Where it is none.
+    /// If there is no SPIFFE ID with this path.
     pub fn spiffe_id(&self, path: &str) -> Result<SpiffeId> {
         Ok(self.cluster.spiffe_id(path)?)
     }

@@ -1,5 +1,5 @@
-//! Bootstrap in a cluster: what remembers its work is a ConfigMap, and whoever installs or upgrades runs it each time. With
-//! the real programs, against a server that answers as the API server does.
+//! Bootstrap in Kubernetes: the marker is a ConfigMap, and each installation and upgrade runs Bootstrap again. With the real
+//! programs, and a server that answers like the API server.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use spike_tests::{
     PATIENCE,
-    crew::{Crew, Told},
+    crew::{BootstrapRun, Crew},
     kube_api::KubeApi,
     secrets::put,
     skipped,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::crew;
 
-/// A crew without a root key, and the API server of its cluster; `None` where no mount namespace is to be had.
+/// A crew without a root key, and its API server; `None` if this machine permits no mount namespace.
 async fn in_a_cluster() -> Result<Option<(Crew, KubeApi)>> {
     let crew = crew().start_sealed().await?;
     let api = KubeApi::serve(&crew).await?;
@@ -29,12 +29,17 @@ async fn in_a_cluster() -> Result<Option<(Crew, KubeApi)>> {
 }
 
 /// One run of the Job.
-async fn job(crew: &Crew, api: &KubeApi, pod: &str) -> Result<Told> {
+async fn job(crew: &Crew, api: &KubeApi, pod: &str) -> Result<BootstrapRun> {
     job_with(crew, api, pod, &[]).await
 }
 
 /// The same, with more settings.
-async fn job_with(crew: &Crew, api: &KubeApi, pod: &str, more: &[(&str, &str)]) -> Result<Told> {
+async fn job_with(
+    crew: &Crew,
+    api: &KubeApi,
+    pod: &str,
+    more: &[(&str, &str)],
+) -> Result<BootstrapRun> {
     let settings = api.pod(pod);
     let settings = settings.iter().map(|(name, value)| (*name, value.as_str()));
     let settings: Vec<_> = settings.chain(more.iter().copied()).collect();
@@ -95,7 +100,7 @@ async fn where_the_config_map_is_gone_and_there_is_data_no_run_makes_a_key() -> 
     crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
     let shares = crew.recover().await?;
 
-    // While Nexus is well it is found in use, and that is remembered as what it is.
+    // While Nexus is healthy, the key is found in use, and the marker says so.
     api.lose();
     let told = job(&crew, &api, "pod-2").await?;
     assert_eq!(told.status, 0, "{}", told.text);
@@ -122,7 +127,7 @@ async fn of_two_runs_at_the_same_time_one_makes_the_key_and_both_end_well() -> R
     let (one, two) = tokio::join!(job(&crew, &api, "pod-1"), job(&crew, &api, "pod-2"));
     let (one, two) = (one?, two?);
     assert_eq!((one.status, two.status), (0, 0), "{}\n{}", one.text, two.text);
-    let made = |told: &Told| told.text.contains("bootstrap: made root key");
+    let made = |told: &BootstrapRun| told.text.contains("bootstrap: made root key");
     assert!(made(&one) != made(&two), "{}\n{}", one.text, two.text);
     crew.ready(PATIENCE).await?;
     no_share_was_replaced(&crew)?;
@@ -130,7 +135,7 @@ async fn of_two_runs_at_the_same_time_one_makes_the_key_and_both_end_well() -> R
     crew.stop().await
 }
 
-/// Its pod has died: the claim does not last, and the next run comes to the end.
+/// The claim of a pod that has died does not last, and the next run succeeds.
 #[tokio::test]
 async fn a_claim_of_a_run_that_died_is_waited_for_and_then_taken_over() -> Result<()> {
     let Some((mut crew, api)) = in_a_cluster().await? else { return Ok(()) };
@@ -170,7 +175,7 @@ async fn without_the_right_to_read_or_to_claim_no_key_is_made() -> Result<()> {
 async fn a_marker_that_cannot_be_written_fails_the_job_and_the_next_run_only_writes_it()
 -> Result<()> {
     let Some((mut crew, api)) = in_a_cluster().await? else { return Ok(()) };
-    // It may claim, and no more.
+    // It may claim, but not write the marker.
     api.forbid(&["update"]);
     let told = job(&crew, &api, "pod-1").await?;
     assert_eq!(told.status, 1, "{}", told.text);
@@ -211,8 +216,8 @@ async fn a_forced_job_takes_no_live_key_away_and_makes_another_once_everything_w
 
     crew.nexus().terminate().await?;
     std::fs::rename(crew.dir().join("data"), crew.dir().join("aside"))?;
-    crew.lose_keepers(1..=3).await?;
-    crew.bring_back_keepers(1..=3).await?;
+    crew.kill_keepers(1..=3).await?;
+    crew.restart_keepers(1..=3).await?;
     crew.start_nexus().await?;
     let told = job(&crew, &api, "pod-3").await?;
     assert_eq!(told.status, 3, "without force the ConfigMap counts: {}", told.text);
@@ -235,8 +240,8 @@ async fn where_the_config_map_cannot_be_read_no_key_is_made_though_every_keeper_
     // As after a move to another cluster whose volume is not there yet: nothing but the ConfigMap knows of the key.
     crew.nexus().terminate().await?;
     std::fs::rename(crew.dir().join("data"), crew.dir().join("aside"))?;
-    crew.lose_keepers(1..=3).await?;
-    crew.bring_back_keepers(1..=3).await?;
+    crew.kill_keepers(1..=3).await?;
+    crew.restart_keepers(1..=3).await?;
     crew.start_nexus().await?;
     let data = api.data();
     // A server that is broken; a proxy that knows nothing of ConfigMaps; one that looked up something else.

@@ -119,7 +119,7 @@ async fn bootstrap_knows_a_keeper_that_nexus_does_not() -> Result<()> {
     // The Keepers hold shares of a key that nobody has proved.
     let told = crew.bootstrap(&[]).await?;
     assert_eq!(told.status, 3, "{}", told.text);
-    crew.lose_keepers(1..=3).await?;
-    crew.bring_back_keepers(1..=3).await?;
+    crew.kill_keepers(1..=3).await?;
+    crew.restart_keepers(1..=3).await?;
     ends_well(crew).await
 }

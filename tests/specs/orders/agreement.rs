@@ -13,8 +13,8 @@ async fn the_keepers_in_another_order_for_bootstrap() -> Result<()> {
     let told = crew.bootstrap(&[("SPIKE_NEXUS_KEEPER_PEERS", &peers)]).await?;
     assert_eq!(told.status, 1, "{}", told.text);
     says("the_keepers_in_another_order_for_bootstrap", &told.text)?;
-    crew.lose_keepers(1..=3).await?;
-    crew.bring_back_keepers(1..=3).await?;
+    crew.kill_keepers(1..=3).await?;
+    crew.restart_keepers(1..=3).await?;
     ends_well(crew).await
 }
 
@@ -24,8 +24,8 @@ async fn another_threshold_for_bootstrap() -> Result<()> {
     let told = crew.bootstrap(&[("SPIKE_NEXUS_SHAMIR_THRESHOLD", "3")]).await?;
     assert_eq!(told.status, 1, "{}", told.text);
     says("another_threshold_for_bootstrap", &told.text)?;
-    crew.lose_keepers(1..=3).await?;
-    crew.bring_back_keepers(1..=3).await?;
+    crew.kill_keepers(1..=3).await?;
+    crew.restart_keepers(1..=3).await?;
     ends_well(crew).await
 }
 

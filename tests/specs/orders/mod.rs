@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, fs, io, process::Output};
 use anyhow::{Context, Result, bail};
 use spike_tests::{
     PATIENCE, SUPERUSER,
-    crew::{Crew, CrewPlan, Told},
+    crew::{BootstrapRun, Crew, CrewPlan},
     secrets::{put, value_of},
 };
 use tokio::time::timeout;
@@ -105,29 +105,29 @@ async fn works(crew: &mut Crew) -> Result<()> {
 }
 
 /// `spike secret list` of a person whose environment differs by these settings.
-async fn list(crew: &Crew, settings: &[(&str, &str)]) -> Result<Told> {
+async fn list(crew: &Crew, settings: &[(&str, &str)]) -> Result<BootstrapRun> {
     Ok(told(crew.pilot_with(SUPERUSER, &["secret", "list"], settings).await?))
 }
 
-fn told(output: Output) -> Told {
+fn told(output: Output) -> BootstrapRun {
     let text = [output.stdout, output.stderr].concat();
-    Told {
+    BootstrapRun {
         status: output.status.code().unwrap_or(-1),
         text: String::from_utf8_lossy(&text).into_owned(),
     }
 }
 
 /// The daemon starts with one setting more, and does not stay; what it said at its end.
-async fn nexus_ends(crew: &mut Crew, settings: &[(&str, &str)]) -> Result<Told> {
+async fn nexus_ends(crew: &mut Crew, settings: &[(&str, &str)]) -> Result<BootstrapRun> {
     crew.nexus().terminate().await?;
     for (name, value) in settings {
         crew.nexus().set(name, value);
     }
     crew.cluster().restart_nexus()?;
     let status = timeout(PATIENCE, crew.nexus().wait()).await??;
-    Ok(Told {
+    Ok(BootstrapRun {
         status: status.code().context("ended by a signal")?,
-        text: crew.nexus().last_words(status),
+        text: crew.nexus().end_reason(status),
     })
 }
 

@@ -8,32 +8,32 @@ use super::{IMPATIENT, before_bootstrap, ends_well, list, says, told, works};
 #[tokio::test]
 async fn nexus_before_the_keepers() -> Result<()> {
     let mut crew = before_bootstrap().await?;
-    crew.lose_keepers(1..=3).await?;
+    crew.kill_keepers(1..=3).await?;
     crew.crash_nexus().await?;
     let said = eventually("all Keepers are named", PATIENCE, async || {
         let output = told(crew.pilot(SUPERUSER, &["operator", "status"]).await?);
         Ok((output.text.matches("unreachable").count() == 3).then_some(output.text))
     });
     says("nexus_before_the_keepers", &said.await?)?;
-    crew.bring_back_keepers(1..=3).await?;
+    crew.restart_keepers(1..=3).await?;
     ends_well(crew).await
 }
 
 #[tokio::test]
 async fn bootstrap_before_the_keepers() -> Result<()> {
     let mut crew = before_bootstrap().await?;
-    crew.lose_keepers(1..=3).await?;
+    crew.kill_keepers(1..=3).await?;
     let told = crew.bootstrap(&[]).await?;
     assert_eq!(told.status, 1, "{}", told.text);
     says("bootstrap_before_the_keepers", &told.text)?;
-    crew.bring_back_keepers(1..=3).await?;
+    crew.restart_keepers(1..=3).await?;
     ends_well(crew).await
 }
 
 #[tokio::test]
 async fn one_keeper_missing_at_bootstrap() -> Result<()> {
     let mut crew = before_bootstrap().await?;
-    crew.lose_keepers([2]).await?;
+    crew.kill_keepers([2]).await?;
     let told = crew.bootstrap(&[]).await?;
     assert_eq!(told.status, 1, "{}", told.text);
     says("one_keeper_missing_at_bootstrap", &told.text)?;
@@ -47,14 +47,14 @@ async fn one_keeper_missing_at_bootstrap() -> Result<()> {
             "Keeper {keeper} has a share"
         );
     }
-    crew.bring_back_keepers([2]).await?;
+    crew.restart_keepers([2]).await?;
     ends_well(crew).await
 }
 
 #[tokio::test]
 async fn the_keepers_start_while_bootstrap_waits() -> Result<()> {
     let mut crew = before_bootstrap().await?;
-    crew.lose_keepers(1..=3).await?;
+    crew.kill_keepers(1..=3).await?;
     crew.wrap("keeper", "sleep 2; exec \"$PROGRAM\" \"$@\"").await?;
     for keeper in 1..=3 {
         crew.cluster().restart_keeper(keeper)?;
@@ -117,7 +117,7 @@ async fn spike_before_nexus() -> Result<()> {
 /// The daemons are started while there is no agent.
 async fn without_an_agent(crew: &mut Crew) -> Result<()> {
     crew.nexus().terminate().await?;
-    crew.lose_keepers(1..=3).await?;
+    crew.kill_keepers(1..=3).await?;
     crew.cluster().workload_api().pause().await;
     crew.cluster().restart_nexus()?;
     for keeper in 1..=3 {
@@ -235,8 +235,8 @@ async fn a_port_that_another_daemon_has() -> Result<()> {
     crew.cluster().restart_keeper(2)?;
     let ended = tokio::time::timeout(PATIENCE, crew.keeper(2)?.wait()).await??;
     assert_eq!(ended.code(), Some(1));
-    says("a_port_that_another_daemon_has", &crew.keeper(2)?.last_words(ended))?;
+    says("a_port_that_another_daemon_has", &crew.keeper(2)?.end_reason(ended))?;
     crew.keeper(2)?.set("SPIKE_KEEPER_TLS_PORT", &own);
-    crew.bring_back_keepers([2]).await?;
+    crew.restart_keepers([2]).await?;
     ends_well(crew).await
 }

@@ -11,11 +11,11 @@ const MISSING: &str = DEFAULT_TRUST_ROOT;
 
 /// The Keepers start again, with one setting more.
 async fn keepers_with(crew: &mut Crew, name: &str, value: &str) -> Result<()> {
-    crew.lose_keepers(1..=3).await?;
+    crew.kill_keepers(1..=3).await?;
     for keeper in 1..=3 {
         crew.keeper(keeper)?.set(name, value);
     }
-    crew.bring_back_keepers(1..=3).await
+    crew.restart_keepers(1..=3).await
 }
 
 #[tokio::test]

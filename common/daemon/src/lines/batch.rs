@@ -11,8 +11,8 @@ use std::{
 
 use super::{Failure, queue::Queue};
 
-/// How often a line lets other tasks run while another thread writes, before the thread of the sink is woken for it: a write
-/// takes less time than that.
+/// How often a line yields to other tasks while another thread writes, before it wakes the sink's thread. A write
+/// usually takes less time.
 const TURNS: u8 = 16;
 
 /// Lines that are written together.
@@ -20,15 +20,15 @@ const TURNS: u8 = 16;
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
     pub(super) lines: u64,
-    /// Where the lines are that are written late rather than not at all.
+    /// The byte ranges of the kept lines.
     kept: Vec<Range<usize>>,
-    /// When its first line was put; `None` while it is empty.
+    /// When its first line was added; `None` while it is empty.
     pub(super) opened: Option<Instant>,
     pub(super) completion: Arc<Completion>,
 }
 
 impl Batch {
-    /// An empty batch, which takes over the memory of an earlier one.
+    /// An empty batch that reuses the memory of an earlier one.
     pub(super) fn new(queue: &Weak<Queue>, bytes: Vec<u8>, wakers: Vec<Waker>) -> Self {
         let (result, waiting) = (OnceLock::new(), Mutex::new(wakers));
         let completion = Completion { result, waiting, queue: Weak::clone(queue) };
@@ -36,7 +36,7 @@ impl Batch {
         Self { bytes, lines: 0, kept: Vec::new(), opened: None, completion }
     }
 
-    /// Adds a line, and tells where it ends.
+    /// Adds a line, and returns where it ends.
     pub(super) fn add(&mut self, line: &[u8], keeps: bool) -> usize {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(line);
@@ -48,19 +48,19 @@ impl Batch {
         end
     }
 
-    /// The lines to be kept of which nothing is among the first `taken` bytes.
+    /// The kept lines that begin after the first `taken` bytes.
     pub(super) fn kept_behind(&self, taken: usize) -> impl Iterator<Item = &[u8]> {
         let behind = self.kept.iter().filter(move |range| range.start >= taken);
         behind.filter_map(|range| self.bytes.get(range.clone()))
     }
 }
 
-/// What became of a batch.
+/// The result of writing a batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BatchResult {
-    /// So many bytes were taken.
+    /// The number of bytes that were written.
     pub(super) taken: usize,
-    /// And then this happened.
+    /// What failed after them.
     pub(super) failure: Option<Failure>,
 }
 
@@ -69,7 +69,7 @@ impl BatchResult {
         Self { taken: 0, failure: Some(failure) }
     }
 
-    /// What became of the line that ends at `end`.
+    /// The result of the line that ends at `end`.
     fn line(self, end: usize) -> Result<(), Failure> {
         match self.failure {
             Some(failure) if end > self.taken => Err(failure),
@@ -78,23 +78,23 @@ impl BatchResult {
     }
 }
 
-/// The one place where all lines of a batch learn what became of them.
+/// The result of a batch, and the wakers of the lines that wait for it.
 #[derive(Debug)]
 pub(super) struct Completion {
     result: OnceLock<BatchResult>,
     waiting: Mutex<Vec<Waker>>,
-    /// Where the batch waits to be written.
+    /// The queue that the batch belongs to.
     queue: Weak<Queue>,
 }
 
 impl Completion {
-    /// Whether the result is there.
+    /// Whether the result is known.
     pub(super) fn is_complete(&self) -> bool {
         self.result.get().is_some()
     }
 
-    /// Sets the result and wakes whoever waits. The first result counts: false where there was one already. The
-    /// emptied list of wakers is left in `spare`.
+    /// Sets the result and wakes all wakers. Returns false if there was a result already: the first one stands. Leaves
+    /// the emptied list of wakers in `spare`.
     pub(super) fn complete(&self, result: BatchResult, spare: &mut Vec<Waker>) -> bool {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if self.result.set(result).is_err() {
@@ -108,10 +108,10 @@ impl Completion {
         true
     }
 
-    /// Has `waker` woken when the result is there. `place` is where it waits already.
+    /// Registers `waker` to be woken by the result. `index` is its position if it is registered already.
     pub(super) fn register(&self, waker: &Waker, place: &mut Option<usize>) -> Option<BatchResult> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        // Under the lock: a result that comes later finds the waker.
+        // Under the lock, so that a later result finds the waker.
         if let Some(result) = self.result.get() {
             return Some(*result);
         }
@@ -124,13 +124,12 @@ impl Completion {
         None
     }
 
-    /// Has what waits written by this thread, or by the one that is there for it where it would take long. `false`: another
-    /// thread is writing at this moment.
+    /// Has the waiting lines written. `false`: another thread is writing.
     fn try_to_have_written(&self) -> bool {
         self.queue.upgrade().is_none_or(|queue| queue.try_to_have_written())
     }
 
-    /// Has what waits written by another thread.
+    /// Has another thread write the waiting lines.
     fn unpark_sink(&self) {
         if let Some(queue) = self.queue.upgrade() {
             queue.unpark();
@@ -138,7 +137,7 @@ impl Completion {
     }
 }
 
-/// A line that was put and may not be written yet. Dropping it changes nothing about the line.
+/// A queued line that may not be written yet. Dropping this does not affect the line.
 #[derive(Debug)]
 #[must_use = "an answer must not go out before its line"]
 pub(crate) struct PendingLine(State);
@@ -156,11 +155,11 @@ enum State {
 
 #[derive(Debug)]
 enum Stage {
-    /// Nobody has polled yet, and the sink may not know of the line.
+    /// Not polled yet. The sink may not know of the line.
     Fresh,
-    /// Has let other tasks run so many times.
+    /// Has yielded to other tasks this many times.
     StoodBack(u8),
-    /// Waits at this place in the list of wakers.
+    /// Waits at this position in the list of wakers.
     Waiting(Option<usize>),
 }
 
@@ -177,8 +176,7 @@ impl PendingLine {
 impl Future for PendingLine {
     type Output = Result<(), Failure>;
 
-    /// Stands back once for the tasks that are ready to run, which may have lines for the same batch; then has them
-    /// written, and waits.
+    /// Yields once: tasks that are ready may add lines to the same batch. Then it has the batch written, and waits.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let (completion, end, stage) = match &mut self.0 {
             State::Refused(failure) => return Poll::Ready(Err(*failure)),
@@ -225,7 +223,7 @@ impl Drop for PendingLine {
     }
 }
 
-/// Wakes a thread that waits for a batch.
+/// Unparks the thread that waits for a batch.
 pub(super) struct Unparker(Thread);
 
 impl Unparker {

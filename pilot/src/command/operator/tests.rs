@@ -88,7 +88,7 @@ fn shares_that_could_not_be_fed_back_are_not_saved() {
     }
 }
 
-// "saved" was told, and the files of the key before were gone.
+// It said "saved", and the files of the key before were gone.
 #[test]
 fn recover_does_not_replace_the_files_of_an_earlier_key() {
     let directory = tempfile::tempdir().unwrap();
@@ -101,8 +101,8 @@ fn recover_does_not_replace_the_files_of_an_earlier_key() {
     insta::assert_snapshot!(ran.to_string().replace(out, "DIR"), @"
     [1]
     --
-    Error: the directory DIR holds other shares than SPIKE Nexus has sent now: spike.recovery.1.txt, spike.recovery.2.txt; no recovery file was written or removed
-    hint: they may be of an earlier root key, and the only way to the data under it: move them to a safe place, or choose another directory with --out DIR
+    Error: the directory DIR holds other shares than SPIKE Nexus has sent now: spike.recovery.1.txt, spike.recovery.2.txt; no recovery file was written
+    hint: they may belong to an earlier root key and be the only way to its data: move them to a safe place, or choose another directory with --out DIR
     ");
     assert_eq!((read(1).unwrap(), read(2).unwrap()), (share(1, "11"), share(2, "22")));
     assert!(read(3).is_err());
@@ -311,7 +311,7 @@ fn judging(answers: u32) -> FakeNexus {
     })
 }
 
-// The first was told as judged with the others.
+// The first was reported as judged with the others.
 #[test]
 fn a_share_is_told_as_kept_where_the_last_one_got_no_answer() {
     let lines = format!("{}\n{}\n", share(2, "22"), share(1, "11"));
