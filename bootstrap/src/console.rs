@@ -11,7 +11,7 @@ pub(crate) fn progress(text: impl Display) {
 
 /// A line as it is, on standard error.
 pub(crate) fn line(text: &str) {
-    console::complain(text);
+    console::print_error(text);
 }
 
 /// Whether whoever reads these lines reads the log as well, in one place.
@@ -21,5 +21,5 @@ pub(crate) fn is_seen_with_the_log() -> bool {
 
 /// What the program was called for, on standard output, and whether it was written.
 pub(crate) fn answer(text: &str) -> ExitCode {
-    console::answer_and_end(text)
+    console::print_with_status(text)
 }

@@ -23,7 +23,7 @@ fn full_disk() -> AuditLog {
     AuditLog::to_file(File::options().write(true).open("/dev/full").unwrap()).unwrap()
 }
 
-fn write(log: &AuditLog, status: u16) -> Writing {
+fn write(log: &AuditLog, status: u16) -> PendingAuditLine {
     let id = RequestId::generate();
     let entry = Entry {
         component: "",
@@ -44,7 +44,7 @@ fn write(log: &AuditLog, status: u16) -> Writing {
 }
 
 fn refuse(log: &AuditLog) {
-    log.refused(&Refusal {
+    log.write_refusal(&Refusal {
         action: "handshake",
         address: "192.0.2.7:4711".parse().unwrap(),
         spiffe_id: None,
@@ -85,14 +85,14 @@ async fn while_the_log_fails_no_change_may_begin_and_health_and_metrics_say_so()
     let log = full_disk();
     assert_eq!(log.accepts_changes(), Ok(()), "nothing was written yet");
     assert_eq!(write(&log, 200).await, Err(AuditError::Write(Errno::NOSPC)));
-    // It is not forgotten after the request that saw it.
+    // The failure lasts beyond the request that saw it.
     for _ in 0..3 {
         assert_eq!(log.accepts_changes(), Err(AuditError::Write(Errno::NOSPC)));
     }
     let reason = log.check().unwrap_err();
     assert!(reason.contains("cannot be written") && reason.contains("No space left"), "{reason}");
     assert_eq!(metric(&log, "audit_failing"), 1);
-    // The line is counted just after whoever waits for it has heard.
+    // The line is counted just after its future ends.
     let counted = async {
         while metric(&log, "audit_lines_failed_total") == 0 {
             tokio::task::yield_now().await;
@@ -191,7 +191,7 @@ async fn a_disk_that_is_full_refuses_changes_while_lines_can_still_be_written() 
     };
     let log = AuditLog::to_file(File::create(disk.root.join("audit.log")).unwrap()).unwrap();
     let filler = disk.fill();
-    // What is reserved is enough for more than 300 lines.
+    // The reserved space is enough for more than 300 lines.
     for _ in 0..300 {
         write(&log, 200).await.unwrap();
         assert_eq!(log.accepts_changes(), Ok(()));

@@ -42,12 +42,12 @@ impl Allowance {
     pub(super) fn denied(&self, read: usize) -> Result<(), Duration> {
         let Some(Denials { limit, id }) = &self.denials else { return Ok(()) };
         let cost = u32::try_from(read / BYTES_PER_DENIAL).unwrap_or(u32::MAX).saturating_add(1);
-        limit.allow(id, Instant::now(), cost)
+        limit.count(id, Instant::now(), cost)
     }
 
     /// The time after which the peer may be denied again, where it is over its limit.
     pub(super) fn over_denials(&self) -> Option<Duration> {
         let Denials { limit, id } = self.denials.as_ref()?;
-        limit.over(id, Instant::now())
+        limit.wait(id, Instant::now())
     }
 }

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use super::frame::Frame;
 use crate::{
-    audit::{Entry, RequestId, Writing},
+    audit::{Entry, RequestId, PendingAuditLine},
     serve::MAX_HEAD,
     text::clip,
 };
@@ -220,11 +220,11 @@ impl Exchange {
     }
 
     /// Hands its line to the audit log. The count is made when what comes back is dropped.
-    pub(super) fn end(mut self: Box<Self>, ending: &Ending<'_>) -> (Writing, Counted) {
+    pub(super) fn end(mut self: Box<Self>, ending: &Ending<'_>) -> (PendingAuditLine, Counted) {
         self.write(ending)
     }
 
-    fn write(&mut self, ending: &Ending<'_>) -> (Writing, Counted) {
+    fn write(&mut self, ending: &Ending<'_>) -> (PendingAuditLine, Counted) {
         self.ended = true;
         let duration = self.begun.elapsed();
         let entry = Entry {

@@ -54,7 +54,7 @@ use self::{
     sending::Sending,
 };
 use crate::{
-    audit::{Refusal, Writing},
+    audit::{Refusal, PendingAuditLine},
     serve::{App, Refused, RefusedWhat},
 };
 
@@ -155,7 +155,7 @@ type HeldBack = (Duration, Taken);
 /// A request that has ended, but for its answer.
 struct Ended {
     reply: Reply,
-    writing: Writing,
+    writing: PendingAuditLine,
     counted: Counted,
     request_id: HeaderValue,
     /// Its place among the requests in flight.
@@ -304,7 +304,7 @@ fn write_down(frame: &Frame, refused: &Refused<'_>) -> bool {
         RefusedWhat::Request { status, .. } => ("request", status),
     };
     let Refused { address, id: spiffe_id, reason, .. } = *refused;
-    frame.audit().refused(&Refusal { action, address, spiffe_id, status, reason });
+    frame.audit().write_refusal(&Refusal { action, address, spiffe_id, status, reason });
     match (refused.what, spiffe_id) {
         (RefusedWhat::Request { class: Class::Ordinary, .. }, Some(id)) => {
             frame.denials.allow(id, Instant::now(), 1).is_ok()

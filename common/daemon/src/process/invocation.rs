@@ -8,7 +8,7 @@ use tracing::Level;
 use super::Program;
 use crate::{
     VERSION,
-    console::{answer, answer_and_end, complain},
+    console::{print_error, print_with_status},
 };
 
 /// What a daemon was called for.
@@ -39,10 +39,10 @@ impl Invocation {
     /// Answers what needs no daemon.
     pub(super) fn answer(self, program: Program) -> ExitCode {
         match self {
-            Self::Version => answer_and_end(&format!("{} {VERSION}", program.name)),
-            Self::Help => answer_and_end(&help(program)),
+            Self::Version => print_with_status(&format!("{} {VERSION}", program.name)),
+            Self::Help => print_with_status(&help(program)),
             Self::Unknown(argument) => {
-                complain(&format!(
+                print_error(&format!(
                     "error: unknown argument {argument:?}\nhint: {} takes its settings from the environment; see --help",
                     program.name
                 ));
@@ -71,10 +71,10 @@ fn help(program: Program) -> String {
 /// The answer of `--check-config`: a setting that would not be used as written is a failure too.
 pub(super) fn report_check(program: Program, warnings: &[Problem]) -> ExitCode {
     if warnings.is_empty() {
-        return answer_and_end(&format!("{}: every setting is good", program.name));
+        return print_with_status(&format!("{}: every setting is good", program.name));
     }
     for warning in warnings {
-        complain(&format!("error: {warning}"));
+        print_error(&format!("error: {warning}"));
     }
     ExitCode::from(EXIT_CONFIG)
 }

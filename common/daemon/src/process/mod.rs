@@ -94,7 +94,7 @@ pub fn run<S, D: Daemon>(
     let (settings, warnings) = match load(environment) {
         Ok(loaded) => loaded,
         Err(problems) => {
-            console::complain(&format!("error: {problems}"));
+            console::print_error(&format!("error: {problems}"));
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -109,7 +109,7 @@ pub fn run<S, D: Daemon>(
     let streams = match Streams::start(program.name, level) {
         Ok(streams) => Arc::new(streams),
         Err(error) => {
-            console::complain(&format!("error: cannot start the log and the audit log: {error}"));
+            console::print_error(&format!("error: cannot start the log and the audit log: {error}"));
             return ExitCode::FAILURE;
         }
     };

@@ -19,7 +19,7 @@ use super::{
     roster::{Entry, Roster},
     shared::Shared,
 };
-use crate::{net, once::OncePerChange};
+use crate::{net, once::MessageLimit};
 
 /// How often connections are held against their limits and their peers' identities.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -138,7 +138,7 @@ async fn accept(
     stop: CancellationToken,
     tasks: TaskTracker,
 ) {
-    let mut once = OncePerChange::default();
+    let mut once = MessageLimit::default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,

@@ -25,7 +25,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::once::OncePerChange;
+use crate::once::MessageLimit;
 
 /// How many connections are open at the same time.
 const CONNECTIONS: usize = 64;
@@ -48,7 +48,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves `app` for ever.
 pub(super) async fn serve(socket: TcpListener, app: Router) {
     let mut places = Places::default();
-    let mut failures = OncePerChange::default();
+    let mut failures = MessageLimit::default();
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
