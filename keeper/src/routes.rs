@@ -9,7 +9,8 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use spike_daemon::{
     http::{
-        self, Arriving, Exchange, Frame, FrameError, Names, Outcome, Reply, Service, class_by_role,
+        self, Exchange, Frame, FrameError, Names, Outcome, Reply, RequestBody, Service,
+        class_by_role,
     },
     process::chain,
     serve::App,
@@ -25,7 +26,7 @@ mod tests;
 /// Everything that a Keeper serves over mTLS.
 pub fn app(keeper: &Arc<Keeper>) -> App {
     let roots = Arc::clone(keeper.roots());
-    http::app(keeper).reserving(move |id| class_by_role(&roots, id))
+    http::app(keeper).with_class(move |id| class_by_role(&roots, id))
 }
 
 impl Service for Keeper {
@@ -48,7 +49,7 @@ impl Service for Keeper {
         self: &Arc<Self>,
         exchange: &Exchange,
         operation: Option<KeeperOperation>,
-        body: &mut Arriving,
+        body: &mut RequestBody,
     ) -> Outcome<Error> {
         let result = match operation {
             Some(operation) => dispatch(self, exchange.peer(), operation, body).await,
@@ -79,7 +80,12 @@ impl Service for Keeper {
     }
 
     /// A refused share is for an operator to know, too.
-    fn told(&self, exchange: &Exchange, _: Option<KeeperOperation>, error: &Error) -> String {
+    fn log_failure(
+        &self,
+        exchange: &Exchange,
+        _: Option<KeeperOperation>,
+        error: &Error,
+    ) -> String {
         let (status, code) = error.wire();
         let text = chain(error);
         let about_the_share = matches!(error, Error::NotAShare(_) | Error::HoldsAnother);
@@ -95,7 +101,7 @@ async fn dispatch(
     keeper: &Keeper,
     peer: &Peer,
     operation: KeeperOperation,
-    body: &mut Arriving,
+    body: &mut RequestBody,
 ) -> Result<Bytes, Error> {
     let body = body.read(keeper.frame().body_limits()).await?;
     match operation {

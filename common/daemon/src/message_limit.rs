@@ -12,7 +12,7 @@ const MESSAGES: usize = 8;
 ///
 /// A new message is logged at once. The same message again is counted, and logged with the count at most once a minute.
 #[derive(Debug, Default)]
-pub struct MessageLimit {
+pub(crate) struct MessageLimit {
     seen: Vec<Seen>,
 }
 
@@ -25,7 +25,7 @@ struct Seen {
 
 impl MessageLimit {
     /// Whether to log `message` at `now`. `Some` is the number of times it was suppressed since it was last logged.
-    pub fn admit(&mut self, message: &str, now: Instant) -> Option<u64> {
+    pub(crate) fn admit(&mut self, message: &str, now: Instant) -> Option<u64> {
         if let Some(seen) = self.seen.iter_mut().find(|seen| seen.message == message) {
             if now.saturating_duration_since(seen.logged) < SILENCE {
                 seen.suppressed += 1;

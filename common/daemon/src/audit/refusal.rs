@@ -46,7 +46,8 @@ impl Refusal<'_> {
 
 /// Appends the line that reports `count` refusals without lines of their own.
 pub(super) fn write_summary(count: u64, line: &mut Vec<u8>, now: OffsetDateTime) {
-    let error = format!("{count} more refused handshakes or connections, without lines of their own");
+    let error =
+        format!("{count} more refused handshakes or connections, without lines of their own");
     Fields { error: &error, ..Fields::failure("refused", now) }.write(line, now);
 }
 
@@ -97,8 +98,8 @@ mod tests {
     fn a_flood_of_refusals_has_a_hundred_lines_a_second_and_then_a_count() {
         let limit = RefusalLimit::default();
         let begun = Instant::now();
-        let told = (0..5000).filter(|_| limit.count(begun).0).count();
-        assert_eq!(told, 100);
+        let written = (0..5000).filter(|_| limit.count(begun).0).count();
+        assert_eq!(written, 100);
         assert_eq!(limit.left_out(begun + WINDOW / 2), 0, "the second is not over");
         assert_eq!(limit.left_out(begun + WINDOW), 4900);
         assert_eq!(limit.left_out(begun + WINDOW), 0, "each is counted once");

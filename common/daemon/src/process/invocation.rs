@@ -1,4 +1,4 @@
-//! The command line of a daemon: nothing, as upstream's, or one of three flags that do not start it.
+//! The command line of a daemon: empty, as upstream's, or one of three flags that do not start it.
 
 use std::process::ExitCode;
 
@@ -8,10 +8,10 @@ use tracing::Level;
 use super::Program;
 use crate::{
     VERSION,
-    console::{print_error, print_with_status},
+    console::{print, print_error, print_with_status},
 };
 
-/// What a daemon was called for.
+/// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Invocation {
     Serve,
@@ -36,7 +36,7 @@ impl Invocation {
         invocation
     }
 
-    /// Answers what needs no daemon.
+    /// Runs an invocation that needs no daemon.
     pub(super) fn answer(self, program: Program) -> ExitCode {
         match self {
             Self::Version => print_with_status(&format!("{} {VERSION}", program.name)),
@@ -68,10 +68,10 @@ fn help(program: Program) -> String {
     )
 }
 
-/// The answer of `--check-config`: a setting that would not be used as written is a failure too.
+/// The result of `--check-config`: a setting that would not be used as written is an error too.
 pub(super) fn report_check(program: Program, warnings: &[Problem]) -> ExitCode {
     if warnings.is_empty() {
-        return print_with_status(&format!("{}: every setting is good", program.name));
+        return print_with_status(&format!("{}: every setting is valid", program.name));
     }
     for warning in warnings {
         print_error(&format!("error: {warning}"));
@@ -79,14 +79,14 @@ pub(super) fn report_check(program: Program, warnings: &[Problem]) -> ExitCode {
     ExitCode::from(EXIT_CONFIG)
 }
 
-/// Upstream's daemons open with a banner unless told not to; scripts look for nothing in it, and a daemon serves without
-/// it.
+/// Prints the banner, as upstream's daemons do unless they are told not to. No script depends on it, so a failure to
+/// print it is ignored.
 pub(super) fn banner(program: Program, level: Level) {
     let banner = format!(
         "SPIKE: Secure Production Identity for Key Encryption\n{} {VERSION}, log level {level}",
         program.name
     );
-    answer(&banner).ok();
+    print(&banner).ok();
 }
 
 #[cfg(test)]
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn each_flag_is_told_apart_and_an_unknown_one_is_named() {
+    fn each_flag_is_recognized_and_an_unknown_one_is_named() {
         assert_eq!(parse(&["--check-config"]), Invocation::CheckConfig);
         assert_eq!(parse(&["-V"]), Invocation::Version);
         assert_eq!(parse(&["--check-config", "--help"]), Invocation::Help);
