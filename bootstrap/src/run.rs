@@ -74,8 +74,8 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
             );
             Exit::Failed.into()
         }
-        Invocation::Version => console::print(&cli::version()),
-        Invocation::Help => console::print(&cli::help()),
+        Invocation::Version => console::answer(&cli::version()),
+        Invocation::Help => console::answer(&cli::help()),
         Invocation::Wrong(what) => {
             console::line(&format!("error: {what}\n\n{}", cli::help()));
             Exit::Usage.into()
