@@ -359,7 +359,7 @@ fn the_share_check_says_what_the_keeper_waits_for() {
 }
 
 /// Polls an answer so often at the most, whenever it is woken. Tells whether it was ready by then.
-async fn polled(mut answer: spike_daemon::serve::Answer, polls: usize) -> bool {
+async fn polled(mut answer: spike_daemon::serve::HandlerFuture, polls: usize) -> bool {
     let mut left = polls;
     let poll = |context: &mut std::task::Context<'_>| {
         let Some(next) = left.checked_sub(1) else { return std::task::Poll::Ready(false) };

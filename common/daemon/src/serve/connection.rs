@@ -21,7 +21,7 @@ use hyper::{
     server::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use spike_mtls::{Peer, PeerError, budget::Over, clock, words};
+use spike_mtls::{Peer, PeerError, budget::Over, clock, tls_error};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -303,7 +303,7 @@ async fn answer_plain_http(mut stream: TcpStream) -> io::Result<()> {
 
 /// Why a handshake failed, and the SPIFFE ID in the peer's certificate.
 fn refusal(error: io::Error) -> (String, Option<String>) {
-    let error = words::of_handshake(error);
+    let error = tls_error::of_handshake(error);
     let refused = error.get_ref().and_then(|inner| inner.downcast_ref::<PeerError>());
     let claimed = refused.and_then(PeerError::claimed_id).map(str::to_owned);
     (error.to_string(), claimed)

@@ -6,8 +6,8 @@ use spike_crypto::Quorum;
 
 use super::{HttpServerSettings, LogSettings, TelemetrySettings, key::KeySettings};
 use spike_config::{
-    Directory, Environment, KeeperPeers, ListenAddress, Loaded, Outcome, Process, Reader, load,
-    table,
+    DATA_DIRECTORY, Directory, Environment, KeeperPeers, ListenAddress, Loaded, Outcome, Process,
+    Reader, load, table,
 };
 use spike_mtls::settings::{HttpClientSettings, IdentitySettings};
 
@@ -207,7 +207,7 @@ impl NexusSettings {
         let backend = Backend::read(reader);
         let KeySettings { quorum, keepers } = KeySettings::read(reader, backend);
         let data = match backend {
-            Backend::Sqlite => reader.directory(&table::SPIKE_NEXUS_DATA_DIR, "data"),
+            Backend::Sqlite => reader.directory(&table::SPIKE_NEXUS_DATA_DIR, DATA_DIRECTORY),
             Backend::Lite | Backend::Memory => None,
         };
         Self {
