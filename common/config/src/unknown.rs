@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(
             found,
             [
-                "SPIKE_NEXUS_PBKDF2_ITERATION_COUNT: no longer a setting: nothing is derived from a \
+                "SPIKE_NEXUS_PBKDF2_ITERATION_COUNT: no longer a setting: no key is derived from a \
                  password; ignored",
                 "SPIKE_SHOW_MEMORY_WARNING: not the name of the setting, which is \
                  SPIKE_PILOT_SHOW_MEMORY_WARNING; ignored",

@@ -134,7 +134,7 @@ fn a_home_in_which_nothing_can_be_created_is_refused_with_the_reason_for_choosin
     let error = choice(None, Some("/nonexistent"), "nobody").resolve_with(look).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "/ cannot be written by this user (chosen by HOME, because the setting is unset)"
+        "/ is not writable for this user (chosen by HOME, because the setting is unset)"
     );
 }
 
