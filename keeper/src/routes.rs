@@ -1,7 +1,7 @@
-//! From a request to an answer: the whole route table, which has three entries.
+//! From a request to an answer. There are three routes.
 //!
-//! The order is upstream's (wire-api 3.1, 4.3): unclean path, method, route, then read, parse, authorize, validate, act.
-//! Every request ends in one audit line and one count, whatever became of it.
+//! The order is upstream's (wire-api 3.1, 4.3): unclean path, method, route; then read, parse, authorize, validate,
+//! act. Every request ends in one audit line and one count.
 
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ impl Service for Keeper {
         match error {
             Error::Denied(_) | Error::NoSuchRoute | Error::Malformed(_) => true,
             Error::Frame(_)
-            | Error::NotAShare(_)
+            | Error::InvalidShare(_)
             | Error::NoShare
             | Error::HoldsAnother
             | Error::Unrecordable(_) => false,
@@ -79,7 +79,7 @@ impl Service for Keeper {
         if let Error::Frame(error) = error { Some(error) } else { None }
     }
 
-    /// A refused share is for an operator to know, too.
+    /// An operator must know of a refused share.
     fn log_failure(
         &self,
         exchange: &Exchange,
@@ -88,7 +88,7 @@ impl Service for Keeper {
     ) -> String {
         let (status, code) = error.wire();
         let text = chain(error);
-        let about_the_share = matches!(error, Error::NotAShare(_) | Error::HoldsAnother);
+        let about_the_share = matches!(error, Error::InvalidShare(_) | Error::HoldsAnother);
         if status == StatusCode::INTERNAL_SERVER_ERROR || about_the_share {
             let (request, peer) = (exchange.id().as_str(), exchange.peer().id());
             tracing::warn!(request, peer, reason = text, "a request was refused");

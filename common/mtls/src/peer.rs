@@ -108,7 +108,6 @@ impl Peer {
     ///
     /// # Errors
     /// [`IdentityEnded`]: the request must be refused and the connection closed.
-    /// [`IdentityEnded`]: the request must be refused and the connection ended.
     pub fn check(&self, now: OffsetDateTime) -> Result<(), IdentityEnded> {
         if now >= self.0.not_after {
             return Err(IdentityEnded::Expired);

@@ -94,7 +94,6 @@ impl Material {
     ///
     /// # Errors
     /// [`MaterialError`] names the missing or invalid part.
-    /// [`MaterialError`] names the part that is missing or unusable.
     pub fn from_der(
         id: SpiffeId,
         chain: Vec<CertificateDer<'static>>,
