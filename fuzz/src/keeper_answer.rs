@@ -35,7 +35,7 @@ pub fn check(body: &[u8]) -> bool {
     let honest = shares[1].value.ct_eq(&value);
     shares[1] = Share { index, value };
     let found = Candidates::find(&shares, quorum()).expect("three honest shares");
-    assert_eq!(found.odd().contains(&index), !honest, "the odd one is named, and no other");
+    assert_eq!(found.mismatched().contains(&index), !honest, "the mismatched one is named, and no other");
     assert!(!found.ambiguous());
     let key = found.into_keys().next().expect("a key");
     assert!(key.ct_eq(&KEY), "one Keeper changes the key");

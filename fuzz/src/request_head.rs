@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use spike_daemon::{
     audit::AuditLog,
     http::{
-        self, Arriving, BodyLimits, Exchange, Frame, FrameError, Names, Outcome, Reply,
+        self, RequestBody, BodyLimits, Exchange, Frame, FrameError, Names, Outcome, Reply,
         RequestLimits, RequestMetrics, Service,
     },
     limit::Rate,
@@ -114,7 +114,7 @@ impl Service for Daemon {
         self: &Arc<Self>,
         exchange: &Exchange,
         _: Option<()>,
-        _: &mut Arriving,
+        _: &mut RequestBody,
     ) -> Outcome<FrameError> {
         assert_eq!(exchange.id().as_str().len(), 16);
         if let Some(path) = exchange.path() {
@@ -131,7 +131,7 @@ impl Service for Daemon {
         Reply::new(error.wire().0, Bytes::new())
     }
 
-    fn told(&self, _: &Exchange, _: Option<()>, error: &FrameError) -> String {
+    fn log_failure(&self, _: &Exchange, _: Option<()>, error: &FrameError) -> String {
         error.to_string()
     }
 

@@ -153,14 +153,14 @@ fn every_share_is_recognised_with_its_derivation() {
 }
 
 #[test]
-fn reconstruct_accepts_every_listed_subset_and_finds_nothing_odd() {
+fn reconstruct_accepts_every_listed_subset_and_finds_no_mismatch() {
     for vector in all() {
         for subset in &vector.reconstructions {
             let shares = vector.subset(&subset.ids);
             let found = reconstruct(&shares, vector.threshold).unwrap();
             assert_eq!(digits(found.key.expose_bytes()), subset.root_key, "{}", vector.name);
             assert_eq!(found.derivation, vector.derivation(), "{}", vector.name);
-            assert_eq!(found.odd, [], "{}", vector.name);
+            assert_eq!(found.mismatched, [], "{}", vector.name);
         }
     }
 }

@@ -148,9 +148,9 @@ proptest! {
     fn decrypt_inverts_encrypt(
         secret in any::<[u8; 32]>(),
         plaintext in prop::collection::vec(any::<u8>(), 0..300),
-        place in prop::collection::vec(any::<u8>(), 0..40),
+        field in prop::collection::vec(any::<u8>(), 0..40),
     ) {
-        let (key, aad) = (AeadKey::new(&secret), AssociatedData::new("test").bytes(&place));
+        let (key, aad) = (AeadKey::new(&secret), AssociatedData::new("test").bytes(&field));
         let encrypted = key.encrypt(&plaintext, &aad).unwrap();
         prop_assert_eq!(encrypted.ciphertext.len(), plaintext.len() + TAG_LEN);
         let decrypted = key.decrypt(&encrypted.nonce, &encrypted.ciphertext, &aad).unwrap();
@@ -160,10 +160,10 @@ proptest! {
     #[test]
     fn one_flipped_bit_of_nonce_ciphertext_or_associated_data_is_refused(
         plaintext in prop::collection::vec(any::<u8>(), 0..60),
-        place in prop::collection::vec(any::<u8>(), 0..40),
+        field in prop::collection::vec(any::<u8>(), 0..40),
         bit in any::<prop::sample::Index>(),
     ) {
-        let aad = AssociatedData::new("test").bytes(&place);
+        let aad = AssociatedData::new("test").bytes(&field);
         let mut encrypted = key().encrypt(&plaintext, &aad).unwrap();
         let mut aad = aad;
 

@@ -142,5 +142,5 @@ fn reconstruct_gives_up_after_a_bounded_number_of_subsets() {
         error,
         ReconstructError::NoneBelongTogether { tried: MAX_SUBSETS, exhaustive: false }
     );
-    assert_eq!(error.to_string(), "none of 2000 sets of shares belongs together; gave up");
+    assert_eq!(error.to_string(), "none of 2000 sets of shares matches; gave up");
 }

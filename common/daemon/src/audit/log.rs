@@ -80,13 +80,13 @@ impl AuditLog {
     ///
     /// If the line of a completed change cannot be written in time, the future ends with an error, and the line stays
     /// in memory, within a bound, to be written late.
-    pub fn write(&self, entry: &Entry<'_>, now: OffsetDateTime) -> Writing {
-        Writing(self.lines.put_as(entry.is_change, |line| entry.write(line, now)))
+    pub fn write(&self, entry: &Entry<'_>, now: OffsetDateTime) -> PendingAuditLine {
+        PendingAuditLine(self.lines.put_as(entry.is_change, |line| entry.write(line, now)))
     }
 
     /// Writes the line of a refused handshake or connection. Nothing waits for it. More than a hundred in a second are
     /// only counted, and one line reports the count.
-    pub fn refused(&self, refusal: &Refusal<'_>) {
+    pub fn write_refusal(&self, refusal: &Refusal<'_>) {
         let (has_line, left_out) = self.refusals.count(Instant::now());
         self.summarize(left_out);
         if has_line {
@@ -141,9 +141,9 @@ impl AuditLog {
 /// An audit line that may not be written yet. Dropping this does not affect the line.
 #[derive(Debug)]
 #[must_use = "an answer must not go out before its line"]
-pub struct Writing(PendingLine);
+pub struct PendingAuditLine(PendingLine);
 
-impl Future for Writing {
+impl Future for PendingAuditLine {
     /// On an error the request must fail: the audit log would not show that it happened.
     type Output = Result<(), AuditError>;
 

@@ -1,4 +1,4 @@
-//! Calls to a Keeper: K1, K2 and our status.
+//! Calls to a Keeper: contribute, shard and status.
 
 use std::sync::Arc;
 
@@ -9,21 +9,21 @@ use spike_wire::{
     ShardResponse,
 };
 
-use super::{CallError, Caller};
+use super::{CallError, ServerClient};
 use crate::{ClientTimeouts, MtlsClient, PeerRule, svid::SvidSource};
 
-/// The most that is read of an answer, in bytes. The largest real one is a share: some 150.
+/// The most bytes of an answer that are read. The longest real one is a share, about 150 bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// A client of one Keeper; clones share its connections.
 #[derive(Clone, Debug)]
-pub struct KeeperClient(Caller);
+pub struct KeeperClient(ServerClient);
 
 impl KeeperClient {
-    /// A client that shows the SVID of `source` and talks to nobody but a Keeper under the trust roots of that role.
+    /// A client that proves itself with the SVID of `source`, and accepts only a Keeper under these trust roots.
     ///
     /// # Errors
-    /// Only where the TLS library cannot be configured at all.
+    /// Only if the TLS library cannot be configured at all.
     pub fn new(
         source: &SvidSource,
         roots: Arc<TrustRootsByRole>,
@@ -32,20 +32,20 @@ impl KeeperClient {
     ) -> Result<Self, rustls::Error> {
         let http = MtlsClient::new(source, PeerRule::Roles(&[Role::Keeper], roots), timeouts)?;
         let http = http.with_max_answer(MAX_ANSWER);
-        Ok(Self(Caller { http, base: keeper.to_string() }))
+        Ok(Self(ServerClient { http, base: keeper.to_string() }))
     }
 
-    /// K1: gives the Keeper its share, in place of the one it may hold.
+    /// Gives the Keeper its share, in place of one it may hold (K1).
     ///
     /// # Errors
-    /// [`CallError`]; 409 where it holds another, and the caller is Bootstrap.
+    /// [`CallError`]; 409 if it holds another one and the caller is Bootstrap.
     pub async fn contribute(&self, request: &ContributeRequest) -> Result<(), CallError> {
         let target = KeeperOperation::Contribute.path_and_query();
         EmptyResponse::decode(&self.0.json(target, request.encode()).await?)?;
         Ok(())
     }
 
-    /// K2: asks for the Keeper's share.
+    /// Asks for the Keeper's share (K2).
     ///
     /// # Errors
     /// [`CallError`]; 400 while the Keeper holds none.
@@ -54,7 +54,7 @@ impl KeeperClient {
         Ok(ShardResponse::decode(&self.0.json(target, EmptyRequest.encode()).await?)?)
     }
 
-    /// Whether the Keeper holds a share. Upstream's Keepers do not have this route and answer 400.
+    /// Whether the Keeper holds a share. Upstream's Keepers do not have this route, and answer 400.
     ///
     /// # Errors
     /// [`CallError`].
