@@ -138,7 +138,8 @@ impl Error {
         Some(match self {
             Self::WouldReplace { next, .. } => next,
             Self::Identity(_) => {
-                "check SPIFFE_ENDPOINT_SOCKET, the registration entry, and SPIKE_TRUST_ROOT_BOOTSTRAP"
+                "see that the SPIFFE agent runs, and check SPIFFE_ENDPOINT_SOCKET, the registration entry of this program, and \
+                 SPIKE_TRUST_ROOT_BOOTSTRAP; then run this again"
             }
             Self::Marker(_) => {
                 "make it readable and writable (in Kubernetes: check the Role of Bootstrap's service account, and the API server), \

@@ -12,7 +12,7 @@ use spike_mtls::{
     client::{CallError, NexusClient, Refusal},
     svid::SvidSource,
 };
-use spike_wire::{SurveyResponse, VerifyRequest, VerifyResponse};
+use spike_wire::{KeeperStatus, KeeperStatusKind, SurveyResponse, VerifyRequest, VerifyResponse};
 use tokio::time::Instant;
 
 use crate::{
@@ -202,8 +202,16 @@ impl Nexus {
             // The reason of Nexus is for an operator when no Bootstrap runs.
             return Some("it has a root key and waits for the proof of it".to_owned());
         }
-        survey.reason.as_deref().map(printable)
+        let keeper = survey.keepers.iter().find_map(trouble).map(|text| format!("; {text}"));
+        Some(printable(&format!("{}{}", survey.reason?, keeper.unwrap_or_default())))
     }
+}
+
+/// What Nexus says of a Keeper that it cannot reach or use, although Bootstrap has given it its share.
+fn trouble(keeper: &KeeperStatus) -> Option<String> {
+    let away = [KeeperStatusKind::Unreachable, KeeperStatusKind::Unusable];
+    let detail = keeper.detail.as_ref().filter(|_| away.contains(&keeper.state))?;
+    Some(format!("it cannot use Keeper {} at {}: {detail}", keeper.index, keeper.url))
 }
 
 /// The verdicts so far, as far as they count.

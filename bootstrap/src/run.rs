@@ -40,8 +40,10 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 /// The result of a successful run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// The memory backend has no Keepers and makes its own key.
+    /// Nexus is on the memory backend, which has no Keepers and makes its own key.
     NotNeeded,
+    /// The settings of this process name the memory backend, and Nexus was not asked.
+    NotAsked,
     /// Nexus says that it has a root key.
     KeyIsLive,
     /// This run made a root key, and Nexus proved it.
@@ -54,6 +56,10 @@ impl fmt::Display for Outcome {
             Self::NotNeeded => {
                 f.write_str("nothing to do: the memory backend needs no root key from Bootstrap")
             }
+            Self::NotAsked => f.write_str(
+                "nothing to do: the memory backend needs no root key from outside. Nexus was not asked, because \
+                 SPIKE_NEXUS_BACKEND_STORE is memory in the environment of this process",
+            ),
             Self::KeyIsLive => {
                 f.write_str("nothing to do: Nexus has a root key already, and nothing was changed")
             }
@@ -161,7 +167,7 @@ async fn bounded(settings: &BootstrapSettings) -> Result<Outcome, Error> {
 async fn perform(settings: &BootstrapSettings) -> Result<Outcome, Error> {
     let (Backend::Sqlite | Backend::Lite, Some(peers)) = (settings.backend, &settings.keepers)
     else {
-        return Ok(Outcome::NotNeeded);
+        return Ok(Outcome::NotAsked);
     };
     let marker = Marker::open(settings).map_err(Error::Marker)?;
     let source = identify(settings).await?;

@@ -56,9 +56,9 @@ pub async fn start(
     let connections = ConnectionMetrics::default();
     watch(&keeper, &telemetry);
     telemetry.register(|registry| connections.register(registry));
-    let listener = Listener::bind(&settings.listen.sockets()?)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+    let listener = Listener::bind(&settings.listen.sockets()?).await.map_err(|error| {
+        format!("cannot listen on {} (SPIKE_KEEPER_TLS_PORT): {error}", settings.listen)
+    })?;
     tracing::info!(address = %listener.address(), "listening");
     let rule = PeerRule::Roles(CALLERS, roots);
     let app = routes::app(&keeper);

@@ -98,9 +98,9 @@ pub async fn start(
     watch(&seal, keepers.as_ref(), &telemetry);
     let connections = ConnectionMetrics::default();
     telemetry.register(|registry| connections.register(registry));
-    let listener = Listener::bind(&settings.listen.sockets()?)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+    let listener = Listener::bind(&settings.listen.sockets()?).await.map_err(|error| {
+        format!("cannot listen on {} (SPIKE_NEXUS_TLS_PORT): {error}", settings.listen)
+    })?;
     tracing::info!(address = %listener.address(), "listening");
     let tending = match keepers {
         None => {

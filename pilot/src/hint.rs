@@ -82,7 +82,7 @@ fn unreachable(asked: &Asked, error: &TransportError) -> Vec<String> {
             one("check that SPIKE Nexus runs, and that SPIKE_NEXUS_API_URL names its host and port")
         }
         TransportError::Handshake { .. } => one(&handshake(error.peer_error())),
-        TransportError::Broken(_) => vec![
+        TransportError::Broken(_) | TransportError::Unaccepted(_) => vec![
             "check that SPIKE Nexus trusts the trust domain of this process, and look into its log"
                 .to_owned(),
             own_times(asked),
@@ -106,7 +106,8 @@ const fn may_have_arrived(error: &TransportError) -> bool {
     match error {
         TransportError::Connect { .. }
         | TransportError::Address(_)
-        | TransportError::Handshake { .. } => false,
+        | TransportError::Handshake { .. }
+        | TransportError::Unaccepted(_) => false,
         TransportError::Broken(_)
         | TransportError::Timeout { .. }
         | TransportError::TooLarge { .. } => true,
@@ -172,7 +173,7 @@ fn handshake(refused: Option<&PeerError>) -> String {
             "check that this process and SPIKE Nexus get their SVIDs from the same SPIRE server, or from two that are federated"
                 .to_owned()
         }
-        Some(PeerError::Refused(id)) => format!(
+        Some(PeerError::Refused { id, .. }) => format!(
             "check that SPIKE_NEXUS_API_URL names a SPIKE Nexus; if {id} is yours, SPIKE_TRUST_ROOT_NEXUS must name its trust root"
         ),
         Some(

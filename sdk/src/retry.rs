@@ -59,7 +59,9 @@ fn may_pass(error: &CallError, kind: Kind) -> bool {
         CallError::Transport(transport) => match transport {
             // The request was never sent.
             TransportError::Connect { .. } | TransportError::Handshake { .. } => true,
-            TransportError::Timeout { .. } | TransportError::Broken(_) => kind == Kind::Read,
+            TransportError::Timeout { .. }
+            | TransportError::Broken(_)
+            | TransportError::Unaccepted(_) => kind == Kind::Read,
             TransportError::Address(_) | TransportError::TooLarge { .. } => false,
         },
         CallError::Reply(_) => false,

@@ -4,6 +4,7 @@
 use std::{
     fs, io,
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,8 +12,9 @@ use std::{
 use anyhow::Result;
 use axum::{
     Json, Router,
-    extract::{Path as Route, State},
+    extract::{Path as Route, Request, State},
     http::{HeaderMap, StatusCode},
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{get, post},
     serve,
@@ -41,6 +43,8 @@ pub type PodSettings = [(&'static str, String); 3];
 pub struct KubeApi {
     shared: Arc<Mutex<Shared>>,
     address: SocketAddr,
+    /// Where the pod finds its service account.
+    account: PathBuf,
     task: AbortHandle,
 }
 
@@ -49,8 +53,20 @@ pub struct KubeApi {
 struct Shared {
     kept: Option<Value>,
     version: u64,
+    token: String,
     forbidden: Vec<&'static str>,
+    /// What the next calls of a verb are answered, whatever they ask for.
+    hiccups: Vec<(&'static str, (u16, &'static str))>,
+    pace: Pace,
     verbs: Vec<&'static str>,
+}
+
+/// How long calls take.
+#[derive(Debug, Default)]
+struct Pace {
+    every: Duration,
+    /// The next one alone.
+    next: Option<Duration>,
 }
 
 impl KubeApi {
@@ -73,15 +89,17 @@ impl KubeApi {
             .with_single_cert(credential.chain(), credential.key())?;
         let tcp = TcpListener::bind("127.0.0.1:0").await?;
         let address = tcp.local_addr()?;
-        let shared = Arc::new(Mutex::new(Shared::default()));
+        let shared = Shared { token: TOKEN.to_owned(), ..Shared::default() };
+        let shared = Arc::new(Mutex::new(shared));
         let app = Router::new()
             .route("/api/v1/namespaces/{namespace}/configmaps/{name}", get(read).put(update))
             .route("/api/v1/namespaces/{namespace}/configmaps", post(create))
+            .layer(from_fn_with_state(Arc::clone(&shared), take_time))
             .with_state(Arc::clone(&shared));
         let listener = TlsListener { tcp, acceptor: TlsAcceptor::from(Arc::new(config)) };
         let task = tokio::spawn(async move { serve(listener, app).await }).abort_handle();
-        move_into_a_pod(crew, ca.root_pem()).await?;
-        Ok(Some(Self { shared, address, task }))
+        let account = move_into_a_pod(crew, ca.root_pem()).await?;
+        Ok(Some(Self { shared, address, account, task }))
     }
 
     /// The variables that a kubelet adds to the environment of this pod.
@@ -114,6 +132,42 @@ impl KubeApi {
         lock(&self.shared).forbidden = verbs.to_vec();
     }
 
+    /// The next calls of this verb, as many as there are answers, get these, and do nothing.
+    pub fn answer_next(&self, verb: &'static str, answers: &[(u16, &'static str)]) {
+        lock(&self.shared).hiccups.extend(answers.iter().map(|answer| (verb, *answer)));
+    }
+
+    /// What is left of those answers is forgotten.
+    pub fn answer_as_usual(&self) {
+        lock(&self.shared).hiccups.clear();
+    }
+
+    /// Every call takes so long.
+    pub fn slow(&self, pace: Duration) {
+        lock(&self.shared).pace.every = pace;
+    }
+
+    /// The next call takes so long.
+    pub fn stall(&self, pace: Duration) {
+        lock(&self.shared).pace.next = Some(pace);
+    }
+
+    /// No other token than this is taken from now on.
+    pub fn take_only(&self, token: &str) {
+        token.clone_into(&mut lock(&self.shared).token);
+    }
+
+    /// The kubelet puts this token in the place of the one that the pod has.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn hand_out(&self, token: &str) -> Result<()> {
+        // Beside it, and renamed, as a kubelet does: nobody reads half of one.
+        let new = self.account.join(".token");
+        fs::write(&new, token)?;
+        Ok(fs::rename(new, self.account.join("token"))?)
+    }
+
     /// The verbs of all requests so far.
     pub fn verbs(&self) -> Vec<&'static str> {
         lock(&self.shared).verbs.clone()
@@ -127,7 +181,7 @@ impl Drop for KubeApi {
 }
 
 /// Makes Bootstrap run in a mount namespace of its own, with the service account at the path of a pod.
-async fn move_into_a_pod(crew: &Crew, ca: &str) -> Result<()> {
+async fn move_into_a_pod(crew: &Crew, ca: &str) -> Result<PathBuf> {
     let account = crew.dir().join("service-account");
     fs::create_dir(&account)?;
     for (name, content) in [("ca.crt", ca), ("token", TOKEN), ("namespace", NAMESPACE)] {
@@ -135,10 +189,11 @@ async fn move_into_a_pod(crew: &Crew, ca: &str) -> Result<()> {
     }
     let script = r#"exec unshare --mount sh -c '
   run=$(readlink -f /var/run) && mount -t tmpfs tmpfs "$run" &&
-  mkdir -p "$run/secrets/kubernetes.io" && cp -r "$1" "$run/secrets/kubernetes.io/serviceaccount" &&
+  at=$run/secrets/kubernetes.io/serviceaccount && mkdir -p "$at" && mount --bind "$1" "$at" &&
   shift && exec "$@"
 ' pod "$ACCOUNT" "$PROGRAM" "$@""#;
-    crew.wrap("bootstrap", &format!("ACCOUNT='{}'\n{script}", account.display())).await
+    crew.wrap("bootstrap", &format!("ACCOUNT='{}'\n{script}", account.display())).await?;
+    Ok(account)
 }
 
 struct TlsListener {
@@ -169,6 +224,15 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 type Held = Arc<Mutex<Shared>>;
+
+async fn take_time(State(shared): State<Held>, request: Request, next: Next) -> Response {
+    let pace = {
+        let mut shared = lock(&shared);
+        shared.pace.next.take().unwrap_or(shared.pace.every)
+    };
+    tokio::time::sleep(pace).await;
+    next.run(request).await
+}
 
 async fn read(
     State(shared): State<Held>,
@@ -227,8 +291,12 @@ impl Shared {
     ) -> Option<Response> {
         self.verbs.push(verb);
         let token = headers.get("authorization").and_then(|value| value.to_str().ok());
-        if token != Some(&format!("Bearer {TOKEN}")) {
+        if token != Some(&format!("Bearer {}", self.token)) {
             return Some(status(401, "Unauthorized"));
+        }
+        if let Some(next) = self.hiccups.iter().position(|(of, _)| *of == verb) {
+            let (_, (code, reason)) = self.hiccups.remove(next);
+            return Some(status(code, reason));
         }
         let is_forbidden = self.forbidden.contains(&verb) || namespace != NAMESPACE;
         is_forbidden.then(|| status(403, "Forbidden"))

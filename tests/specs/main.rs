@@ -21,6 +21,7 @@ mod limits;
 mod lite;
 mod migrating;
 mod mixed;
+mod orders;
 mod policies;
 mod readme;
 mod recovery;

@@ -14,8 +14,19 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// # Errors
 /// The resolver's, or that of the address that failed last.
 pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
-    let addresses = lookup_host((host, port)).await?;
+    let addresses = lookup_host((host, port)).await.map_err(|error| unknown(host, &error))?;
     race(alternate(addresses), TcpStream::connect).await
+}
+
+/// The resolver's error, with its most frequent cause: the name of a Service without its namespace.
+fn unknown(host: &str, error: &io::Error) -> io::Error {
+    let is_short = host.matches('.').count() < 2;
+    let hint = if is_short {
+        ". If it is a Service of Kubernetes, its full name is SERVICE.NAMESPACE.svc"
+    } else {
+        ""
+    };
+    io::Error::new(error.kind(), format!("the name {host} has no address here ({error}){hint}"))
 }
 
 /// The addresses in the resolver's order, but alternating between the families (RFC 8305, section 4).

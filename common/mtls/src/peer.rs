@@ -40,6 +40,18 @@ impl PeerRule {
             Self::Roles(roles, roots) => roles.iter().any(|role| roots.hold(*role, id)),
         }
     }
+
+    /// Who may connect, and by which settings, for whoever was refused.
+    fn expected(&self) -> String {
+        let Self::Roles(roles, roots) = self else { return "any SVID".to_owned() };
+        let ids = roles.iter().flat_map(|role| roots.of(*role).ids(*role));
+        let variables = roles.iter().map(|role| role.variable());
+        format!(
+            "{} or below ({})",
+            ids.collect::<Vec<_>>().join(" or "),
+            variables.collect::<Vec<_>>().join(", ")
+        )
+    }
 }
 
 /// The verified process at the other end of a connection. Clones share their state.
@@ -228,7 +240,12 @@ pub(crate) fn verify(
             None,
         )
         .map_err(chain)?;
-    if rule.accepts(&id.to_string()) { Ok(()) } else { Err(PeerError::Refused(id.to_string())) }
+    let id = id.to_string();
+    if rule.accepts(&id) {
+        Ok(())
+    } else {
+        Err(PeerError::Refused { id, expected: rule.expected() })
+    }
 }
 
 fn includes(validity: &Validity, now: UnixTime) -> bool {

@@ -46,8 +46,13 @@ pub enum PeerError {
         reason: String,
     },
     /// A valid SVID that the rule does not admit.
-    #[error("{0} is not accepted here")]
-    Refused(String),
+    #[error("{id} is not accepted here: expected {expected}")]
+    Refused {
+        /// The verified ID.
+        id: String,
+        /// The IDs that are accepted, and the settings that name them.
+        expected: String,
+    },
 }
 
 impl PeerError {
@@ -59,7 +64,7 @@ impl PeerError {
             | Self::UnknownTrustDomain(id)
             | Self::Times { id, .. }
             | Self::Chain { id, .. }
-            | Self::Refused(id) => Some(id),
+            | Self::Refused { id, .. } => Some(id),
         }
     }
 }

@@ -32,6 +32,13 @@ pub(crate) fn of_cause(cause: &(dyn std::error::Error + 'static)) -> String {
     tls.map_or_else(|| cause.to_string(), of_tls)
 }
 
+/// Whether the other end has said that it does not accept the certificate of this process.
+pub(crate) fn is_refusal(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let tls = inner.map_or_else(|| cause.downcast_ref(), |inner| inner.downcast_ref());
+    matches!(tls, Some(Error::AlertReceived(alert)) if refuses_us(*alert))
+}
+
 fn of_tls(error: &Error) -> String {
     match error {
         Error::AlertReceived(alert) => of_alert(*alert),
@@ -48,23 +55,29 @@ fn of_alert(alert: AlertDescription) -> String {
     use AlertDescription as Alert;
     let number = u8::from(alert);
     match alert {
-        Alert::BadCertificate
-        | Alert::UnsupportedCertificate
-        | Alert::CertificateRevoked
-        | Alert::CertificateExpired
-        | Alert::CertificateUnknown
-        | Alert::CertificateRequired
-        | Alert::UnknownCA
-        | Alert::AccessDenied => {
-            format!(
-                "the other end does not accept the certificate of this process (TLS alert {number})"
-            )
-        }
+        alert if refuses_us(alert) => format!(
+            "the other end does not accept the certificate of this process (TLS alert {number})"
+        ),
         Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity => {
             format!("both ends have no version or algorithm of TLS in common (TLS alert {number})")
         }
         _ => format!("the other end broke off (TLS alert {number})"),
     }
+}
+
+const fn refuses_us(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::CertificateRequired
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+    )
 }
 
 /// Why a certificate chain does not verify.
@@ -99,11 +112,17 @@ mod tests {
 
     #[test]
     fn a_refused_peer_is_named_and_can_still_be_told_from_others() {
-        let refused = PeerError::Refused("spiffe://example.org/app".to_owned());
+        let refused = PeerError::Refused {
+            id: "spiffe://example.org/app".to_owned(),
+            expected: "spiffe://example.org/spike/nexus or below".to_owned(),
+        };
         let other = CertificateError::Other(OtherError(Arc::new(refused.clone())));
         let error = io::Error::new(io::ErrorKind::InvalidData, Error::InvalidCertificate(other));
         let found = of_handshake(error);
-        assert_eq!(found.to_string(), "spiffe://example.org/app is not accepted here");
+        assert_eq!(
+            found.to_string(),
+            "spiffe://example.org/app is not accepted here: expected spiffe://example.org/spike/nexus or below"
+        );
         let inner = found.get_ref().and_then(|inner| inner.downcast_ref::<PeerError>());
         assert_eq!(inner, Some(&refused));
     }

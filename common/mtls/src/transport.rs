@@ -93,6 +93,9 @@ pub enum TransportError {
     /// The connection broke after the handshake. With TLS 1.3 this is also how a server refuses this SVID.
     #[error("the server ended the connection without an answer (does it accept this SVID?): {0}")]
     Broken(String),
+    /// The server said that it does not accept this SVID.
+    #[error("the server ended the connection without an answer: {0}")]
+    Unaccepted(String),
     /// The address is invalid.
     #[error("{0:?} is not an https address with a host")]
     Address(String),
@@ -112,6 +115,7 @@ impl TransportError {
             Self::Connect { .. }
             | Self::Timeout { .. }
             | Self::Broken(_)
+            | Self::Unaccepted(_)
             | Self::Address(_)
             | Self::TooLarge { .. } => None,
         }
@@ -233,6 +237,9 @@ fn from_http(error: &hyper_util::client::legacy::Error) -> TransportError {
         }
         match cause.source() {
             Some(deeper) => cause = deeper,
+            None if tls_error::is_refusal(cause) => {
+                return TransportError::Unaccepted(tls_error::of_cause(cause));
+            }
             None => return TransportError::Broken(tls_error::of_cause(cause)),
         }
     }

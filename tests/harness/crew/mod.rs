@@ -5,7 +5,6 @@ mod surroundings;
 
 use std::{
     path::Path,
-    process::{Output, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,14 +13,13 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use spike_crypto::{Share, ShareIndex, ShareValue};
 use spike_dev::cluster::{Cluster, ClusterError, Daemon};
-use spike_domain::TrustRootsByRole;
+use spike_domain::{TrustRoots, TrustRootsByRole};
 use spike_mtls::{
     ClientTimeouts,
     client::{CallError, NexusClient},
 };
 use spike_wire::{KeeperStatusKind, RestoreRequest, RestoreResponse, Shard, StatusResponse};
 use tempfile::TempDir;
-use tokio::process::Command;
 
 pub use self::plan::CrewPlan;
 use crate::{Credential, PATIENCE, SUPERUSER, eventually, logs::Metrics, raw::Dialer};
@@ -225,7 +223,14 @@ impl Crew {
     pub fn as_id(&self, path: &str) -> Result<NexusClient> {
         let source = self.credential(path)?.source()?;
         let api = format!("https://{}", self.cluster.nexus_address()).parse()?;
-        let roots = Arc::new(TrustRootsByRole::default());
+        let root = TrustRoots::parse(self.cluster.spiffe_id("/spike")?.trust_domain_name())?;
+        let roots = Arc::new(TrustRootsByRole {
+            nexus: root.clone(),
+            keeper: root.clone(),
+            bootstrap: root.clone(),
+            pilot: root.clone(),
+            lite_workload: root,
+        });
         Ok(NexusClient::new(&source, roots, &api, ClientTimeouts::default())?)
     }
 
@@ -341,22 +346,6 @@ impl Crew {
         let written =
             eventually(part, PATIENCE, async || Ok(self.log(daemon)?.contains(part).then_some(())));
         written.await.with_context(|| self.log(daemon).unwrap_or_default())
-    }
-
-    /// Runs `spike` under the SPIFFE ID with this path, to its end.
-    ///
-    /// # Errors
-    /// If it does not start, or does not end.
-    pub async fn pilot(&self, path: &str, arguments: &[&str]) -> Result<Output> {
-        let mut command = Command::new(self.dir().join("bin/spike"));
-        command.env_clear().envs(self.cluster.client_settings()).args(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.kill_on_drop(true);
-        let id = self.cluster.spiffe_id(path)?;
-        let registry = self.cluster.workload_api().registry();
-        let (child, _registration) = registry.spawn(&mut command, id)?;
-        let ended = tokio::time::timeout(PATIENCE, child.wait_with_output());
-        Ok(ended.await.context("spike does not end")??)
     }
 
     /// Ends everything in order.

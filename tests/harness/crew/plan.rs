@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use spiffe::TrustDomain;
 use spike_daemon::settings::Backend;
 use spike_dev::cluster::{Cluster, ClusterConfig};
+use spike_domain::DEFAULT_TRUST_ROOT;
 
 use super::{Crew, KEPT};
 use crate::PATIENCE;
@@ -19,6 +20,7 @@ const PORT_TAKEN: &str = "Address already in use";
 pub struct CrewPlan {
     binary: PathBuf,
     parent: PathBuf,
+    trust_domain: String,
     backend: Backend,
     keepers: u16,
     threshold: u16,
@@ -31,11 +33,19 @@ impl CrewPlan {
         Self {
             binary: binary.into(),
             parent: parent.into(),
+            trust_domain: DEFAULT_TRUST_ROOT.to_owned(),
             backend: Backend::Sqlite,
             keepers: 3,
             threshold: 2,
             settings: Vec::new(),
         }
+    }
+
+    /// Everybody lives in this trust domain, and not in the one that settings have by default.
+    #[must_use]
+    pub fn trust_domain(mut self, trust_domain: impl Into<String>) -> Self {
+        self.trust_domain = trust_domain.into();
+        self
     }
 
     /// Nexus keeps its data there.
@@ -101,7 +111,7 @@ impl CrewPlan {
         let config = ClusterConfig {
             dir: dir.path().to_owned(),
             binary: self.binary.clone(),
-            trust_domain: TrustDomain::new("spike.ist")?,
+            trust_domain: TrustDomain::new(&self.trust_domain)?,
             backend: self.backend,
             keepers: self.keepers,
             threshold: self.threshold,

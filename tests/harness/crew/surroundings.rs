@@ -1,11 +1,14 @@
-//! The environment of a crew: its certificate authority, and scripts around its programs.
+//! The environment of a crew: its certificate authority, scripts around its programs, and programs that run beside them.
 
-use anyhow::{Result, ensure};
+use std::process::{Output, Stdio};
+
+use anyhow::{Context, Result, ensure};
 use spiffe::SpiffeId;
 use spike_dev::ca::Ca;
 use tokio::process::Command;
 
 use super::Crew;
+use crate::PATIENCE;
 
 impl Crew {
     /// Replaces a program by a shell script, which starts it with `"$PROGRAM" "$@"`.
@@ -51,5 +54,41 @@ impl Crew {
     /// If there is no SPIFFE ID with this path.
     pub fn spiffe_id(&self, path: &str) -> Result<SpiffeId> {
         Ok(self.cluster.spiffe_id(path)?)
+    }
+
+    /// Runs `spike` under the SPIFFE ID with this path, to its end.
+    ///
+    /// # Errors
+    /// Where it does not start, or does not end.
+    pub async fn pilot(&self, path: &str, arguments: &[&str]) -> Result<Output> {
+        self.pilot_with(path, arguments, &[]).await
+    }
+
+    /// The same, with settings in place of those that a client of the crew has.
+    ///
+    /// # Errors
+    /// As [`Self::pilot`].
+    pub async fn pilot_with(
+        &self,
+        path: &str,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+    ) -> Result<Output> {
+        let mut command = self.client("spike");
+        command.args(arguments).envs(settings.iter().copied());
+        let id = self.cluster.spiffe_id(path)?;
+        let registry = self.cluster.workload_api().registry();
+        let (child, _registration) = registry.spawn(&mut command, id)?;
+        let ended = tokio::time::timeout(PATIENCE, child.wait_with_output());
+        Ok(ended.await.context("spike does not end")??)
+    }
+
+    /// A program with the settings of a client, to be started by the test under an identity of its choice, or without one.
+    pub fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(self.dir().join("bin").join(program));
+        command.env_clear().envs(self.cluster.client_settings());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.kill_on_drop(true);
+        command
     }
 }

@@ -111,7 +111,7 @@ fn names_of_tests_are_read_from_the_last_column_of_tables_that_are_headed_so() {
 }
 
 /// The names of tests in each row of the tables whose last column is headed "held by".
-fn held_by(text: &str) -> Vec<Vec<&str>> {
+pub(crate) fn held_by(text: &str) -> Vec<Vec<&str>> {
     let mut rows = Vec::new();
     let mut inside = false;
     for line in text.lines() {
@@ -131,7 +131,7 @@ fn held_by(text: &str) -> Vec<Vec<&str>> {
 }
 
 /// The names of the functions that are tests.
-fn tests_of(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn tests_of(text: &str) -> impl Iterator<Item = &str> {
     let mut is_test = false;
     text.lines().filter_map(move |line| {
         let line = line.trim_start();

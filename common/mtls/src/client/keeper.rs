@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use spike_config::HttpsUrl;
 use spike_domain::{Role, TrustRootsByRole};
 use spike_wire::{
@@ -10,14 +11,17 @@ use spike_wire::{
 };
 
 use super::{CallError, ServerClient};
-use crate::{ClientTimeouts, MtlsClient, PeerRule, svid::SvidSource};
+use crate::{ClientTimeouts, MtlsClient, PeerRule, TransportError, svid::SvidSource};
 
 /// The most bytes of an answer that are read. The longest real one is a share, about 150 bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// A client of one Keeper; clones share its connections.
 #[derive(Clone, Debug)]
-pub struct KeeperClient(ServerClient);
+pub struct KeeperClient {
+    server: ServerClient,
+    source: SvidSource,
+}
 
 impl KeeperClient {
     /// A client that proves itself with the SVID of `source`, and accepts only a Keeper under these trust roots.
@@ -32,7 +36,7 @@ impl KeeperClient {
     ) -> Result<Self, rustls::Error> {
         let http = MtlsClient::new(source, PeerRule::Roles(&[Role::Keeper], roots), timeouts)?;
         let http = http.with_max_answer(MAX_ANSWER);
-        Ok(Self(ServerClient { http, base: keeper.to_string() }))
+        Ok(Self { server: ServerClient { http, base: keeper.to_string() }, source: source.clone() })
     }
 
     /// Gives the Keeper its share, in place of one it may hold (K1).
@@ -40,8 +44,7 @@ impl KeeperClient {
     /// # Errors
     /// [`CallError`]; 409 if it holds another one and the caller is Bootstrap.
     pub async fn contribute(&self, request: &ContributeRequest) -> Result<(), CallError> {
-        let target = KeeperOperation::Contribute.path_and_query();
-        EmptyResponse::decode(&self.0.json(target, request.encode()).await?)?;
+        EmptyResponse::decode(&self.call(KeeperOperation::Contribute, request.encode()).await?)?;
         Ok(())
     }
 
@@ -50,8 +53,8 @@ impl KeeperClient {
     /// # Errors
     /// [`CallError`]; 400 while the Keeper holds none.
     pub async fn shard(&self) -> Result<ShardResponse, CallError> {
-        let target = KeeperOperation::Shard.path_and_query();
-        Ok(ShardResponse::decode(&self.0.json(target, EmptyRequest.encode()).await?)?)
+        let answer = self.call(KeeperOperation::Shard, EmptyRequest.encode()).await?;
+        Ok(ShardResponse::decode(&answer)?)
     }
 
     /// Whether the Keeper holds a share. Upstream's Keepers do not have this route, and answer 400.
@@ -59,7 +62,34 @@ impl KeeperClient {
     /// # Errors
     /// [`CallError`].
     pub async fn status(&self) -> Result<KeeperStatusResponse, CallError> {
-        let target = KeeperOperation::Status.path_and_query();
-        Ok(KeeperStatusResponse::decode(&self.0.json(target, EmptyRequest.encode()).await?)?)
+        let answer = self.call(KeeperOperation::Status, EmptyRequest.encode()).await?;
+        Ok(KeeperStatusResponse::decode(&answer)?)
+    }
+
+    async fn call(&self, operation: KeeperOperation, body: Bytes) -> Result<Bytes, CallError> {
+        let called = self.server.json(operation.path_and_query(), body).await;
+        called.map_err(|error| match error {
+            CallError::Transport(TransportError::Unaccepted(reason)) => {
+                CallError::Transport(TransportError::Unaccepted(self.asked_about_roots(&reason)))
+            }
+            other => other,
+        })
+    }
+
+    /// A Keeper accepts nobody but Nexus and Bootstrap, and says no more: what it most likely lacks.
+    fn asked_about_roots(&self, reason: &str) -> String {
+        let own = self.source.current().map(|material| material.id().clone());
+        let Some(id) = own else { return reason.to_owned() };
+        let role = Role::ALL.into_iter().find(|role| id.path().contains(role.path()));
+        role.map_or_else(
+            || reason.to_owned(),
+            |role| {
+                format!(
+                    "{reason}: does {} of the Keeper name {}?",
+                    role.variable(),
+                    id.trust_domain()
+                )
+            },
+        )
     }
 }

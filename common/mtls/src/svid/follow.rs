@@ -23,7 +23,7 @@ const EXPOSURE_LIMIT: Duration = Duration::from_secs(10);
 enum FollowError {
     #[error("{0} is not an address of a Workload API: {1}")]
     Address(String, #[source] EndpointError),
-    #[error("{}", innermost(.0))]
+    #[error("does the SPIFFE agent run, and is this its socket? {}", innermost(.0))]
     Connect(#[source] tonic::transport::Error),
     /// The agent does not recognize this process.
     #[error("{0}")]

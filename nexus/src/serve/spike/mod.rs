@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, header};
 use bytes::Bytes;
-use spike_daemon::http::{RequestBody, Exchange, Reply};
+use spike_daemon::http::{Exchange, Reply, RequestBody};
 use spike_wire::{Call, Operation, STREAM_CONTENT_TYPE, call};
 
 use super::Outcome;
