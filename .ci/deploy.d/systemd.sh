@@ -9,8 +9,11 @@ part_systemd() {
   case_of "boot"
   machine_boot
   walk_agent_last
+  walk_nexus_before_keepers
   walk_bootstrap_before_keepers
+  walk_bootstrap_wrong_settings
   walk_right_order
+  walk_target
   walk_sandbox
   walk_bootstrap_again
   walk_agent_restarted
@@ -118,6 +121,23 @@ walk_agent_last() {
   [[ $(property spike-nexus NRestarts) == 0 ]] || die "spike-nexus was started more than once"
 }
 
+walk_nexus_before_keepers() {
+  case_of "Nexus before the Keepers: it serves, sealed, and names each; they come, and it finds them"
+  inside systemctl stop spike-keeper@1 spike-keeper@2
+  inside systemctl restart spike-nexus
+  is_not_ready
+  eventually 30 nexus_misses 8443
+  eventually 30 nexus_misses 8643
+  inside systemctl start spike-keeper@1 spike-keeper@2
+  eventually 30 nexus_finds 8443
+}
+
+# Nexus cannot reach the Keeper of this port.
+nexus_misses() { telemetry "$NEXUS_HEALTH" /healthz | grep "Keeper . at https://localhost:$1 unreachable" >/dev/null; }
+
+# Nexus reaches the Keeper of this port, which has no share yet.
+nexus_finds() { telemetry "$NEXUS_HEALTH" /healthz | grep "Keeper . at https://localhost:$1 holds no share" >/dev/null; }
+
 walk_bootstrap_before_keepers() {
   case_of "before Bootstrap Nexus is sealed, and spike says so"
   is_not_ready
@@ -130,6 +150,16 @@ walk_bootstrap_before_keepers() {
   is_not_ready
 }
 
+walk_bootstrap_wrong_settings() {
+  case_of "Bootstrap with wrong settings ends with 78, names them, and is not started again"
+  cp "$MACHINE/etc/spike/bootstrap.env" "$WORK/bootstrap.env"
+  sed -i 's|^SPIKE_NEXUS_API_URL=.*|SPIKE_NEXUS_API_URL=http://localhost:8553|' "$MACHINE/etc/spike/bootstrap.env"
+  ends_with 1 inside systemctl start spike-bootstrap
+  [[ $(property spike-bootstrap ExecMainStatus) == 78 ]] || die "bootstrap ended with $(property spike-bootstrap ExecMainStatus)"
+  eventually 10 journal_says spike-bootstrap "the scheme is not https"
+  cp "$WORK/bootstrap.env" "$MACHINE/etc/spike/bootstrap.env"
+}
+
 walk_right_order() {
   case_of "with all Keepers Bootstrap succeeds, and Nexus is ready"
   inside systemctl enable --quiet --now spike-keeper@3
@@ -139,6 +169,24 @@ walk_right_order() {
   get_is value-of-this-walk
   ends_with 0 spike_as operator operator status
   cat "$WORK/said"
+}
+
+walk_target() {
+  case_of "stopping or restarting spike.target touches no daemon"
+  local nexus keeper
+  nexus=$(property spike-nexus MainPID)
+  keeper=$(property spike-keeper@1 MainPID)
+  inside systemctl restart spike.target
+  inside systemctl stop spike.target
+  [[ $(property spike-nexus MainPID) == "$nexus" && $(property spike-keeper@1 MainPID) == "$keeper" ]] ||
+    die "a daemon was started again"
+  is_ready || die "Nexus is not ready"
+  case_of "Nexus restarts while a Keeper is away: two shares are enough"
+  inside systemctl stop spike-nexus spike-keeper@2
+  inside systemctl start spike-nexus
+  eventually 60 readyz "$NEXUS_HEALTH" 200
+  inside systemctl start spike-keeper@2
+  all_hold_shares
 }
 
 get_is() {

@@ -57,7 +57,7 @@ impl fmt::Display for Outcome {
                 f.write_str("nothing to do: the memory backend needs no root key from Bootstrap")
             }
             Self::NotAsked => f.write_str(
-                "nothing to do: the memory backend needs no root key from outside. Nexus was not asked, because \
+                "nothing to do: the memory backend needs no root key from Bootstrap. Nexus was not asked, because \
                  SPIKE_NEXUS_BACKEND_STORE is memory in the environment of this process",
             ),
             Self::KeyIsLive => {

@@ -50,6 +50,22 @@ async fn an_agent_that_is_not_root_attests_every_daemon_at_start_and_on_reconnec
     cluster.stop().await
 }
 
+/// From 1.15 on, SPIRE answers in other words and with another status if it cannot look at a process. A daemon took that for trouble
+/// of the agent, remained undumpable, and lost its identity at the end of its SVID.
+#[tokio::test]
+async fn a_failed_attestation_counts_as_a_refusal_and_the_daemon_is_attested_again() -> Result<()> {
+    let name = "a_failed_attestation_counts_as_a_refusal_and_the_daemon_is_attested_again";
+    let Some(scenario) = here() else { return unprivileged(name).await };
+    let cluster = scenario.backend(Backend::Sqlite).start().await?;
+    cluster.workload_api().attest_executables(true);
+    cluster.workload_api().fail_attestation(true);
+    reconnect(&cluster).await?;
+    let before = cluster.until_metric(ROTATIONS, |_| true).await?;
+    cluster.workload_api().rotate();
+    cluster.until_metric(ROTATIONS, |count| count > before).await?;
+    cluster.stop().await
+}
+
 #[tokio::test]
 async fn a_daemon_that_must_not_become_visible_again_says_why_it_has_no_agent() -> Result<()> {
     let name = "a_daemon_that_must_not_become_visible_again_says_why_it_has_no_agent";

@@ -190,6 +190,12 @@ impl Running {
         self.state.attest_executables(required);
     }
 
+    /// Whether a process whose executable we may not see is told that its attestation failed, as SPIRE does from 1.15 on. Before
+    /// that, it is told that it has no identity.
+    pub fn fail_attestation(&self, fails: bool) {
+        self.state.fail_attestation(fails);
+    }
+
     /// Sends `der` as the X.509 bundle of a foreign trust domain `name`, both unchecked, for tests of clients.
     pub fn send_unsound_bundle(&self, name: &str, der: &[u8]) {
         self.state.send_unsound_bundle(name, der);

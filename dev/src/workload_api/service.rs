@@ -63,7 +63,12 @@ impl SpiffeWorkloadApi for Service {
         let caller = caller(&request)?;
         if self.state.attests_executables() && !caller.shows_executable() {
             tracing::info!("no identity issued: the executable is hidden");
-            return Err(no_identity());
+            return Err(if self.state.fails_attestation() {
+                // The words of SPIRE.
+                Status::unavailable("workload attestation failed")
+            } else {
+                no_identity()
+            });
         }
         let updates = Updates::new(&self.state, caller, &self.closing, renewal, State::x509_svid);
         Ok(Response::new(Box::pin(updates.into_stream())))

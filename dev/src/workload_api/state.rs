@@ -42,6 +42,7 @@ pub(super) struct State {
     /// Unchecked X.509 bundles, by the name under which they are sent.
     unsound: Mutex<BTreeMap<String, Bytes>>,
     attest_executables: AtomicBool,
+    fail_attestation: AtomicBool,
 }
 
 impl State {
@@ -50,7 +51,18 @@ impl State {
         let registry = Registry::new(ca.trust_domain().clone());
         let (federated, further, unsound) = (Mutex::default(), Mutex::default(), Mutex::default());
         let attest_executables = AtomicBool::new(false);
-        Self { ca, svid_ttl, registry, changes, federated, further, unsound, attest_executables }
+        let fail_attestation = AtomicBool::new(false);
+        Self {
+            ca,
+            svid_ttl,
+            registry,
+            changes,
+            federated,
+            further,
+            unsound,
+            attest_executables,
+            fail_attestation,
+        }
     }
 
     pub(super) fn rotate(&self) {
@@ -79,6 +91,14 @@ impl State {
 
     pub(super) fn attest_executables(&self, required: bool) {
         self.attest_executables.store(required, Ordering::Relaxed);
+    }
+
+    pub(super) fn fail_attestation(&self, fails: bool) {
+        self.fail_attestation.store(fails, Ordering::Relaxed);
+    }
+
+    pub(super) fn fails_attestation(&self) -> bool {
+        self.fail_attestation.load(Ordering::Relaxed)
     }
 
     pub(super) fn attests_executables(&self) -> bool {

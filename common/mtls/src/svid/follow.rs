@@ -45,6 +45,9 @@ enum FollowError {
 /// SPIRE's message to a process without a registration entry.
 const NO_IDENTITY: &str = "no identity issued";
 
+/// What SPIRE says from 1.15 on to a process that it could not look at. Before that, it found no registration entry for it.
+const NOT_ATTESTED: &str = "workload attestation failed";
+
 impl FollowError {
     /// Whether the agent may decide otherwise when it can see more of this process.
     const fn refused(&self) -> bool {
@@ -132,6 +135,9 @@ fn from_status(status: &tonic::Status, attestation: &Attestation) -> FollowError
         tonic::Code::PermissionDenied => {
             FollowError::Refused(refusal(status.message(), attestation.hidden()))
         }
+        tonic::Code::Unavailable if status.message().contains(NOT_ATTESTED) => {
+            FollowError::Refused(unattested(attestation.hidden()))
+        }
         code => FollowError::Status(code, status.message().escape_debug().take(256).collect()),
     }
 }
@@ -143,14 +149,26 @@ fn refusal(message: &str, hidden: bool) -> String {
     } else {
         format!(" It says: {}", message.escape_debug().take(256).collect::<String>())
     };
-    let cause = if hidden {
-        "This process hides its executable from an agent that is not root"
-    } else {
-        "An agent that is not root cannot see the executable of another user's process"
-    };
+    let cause = cause(hidden);
     format!(
         "the agent has no identity for this process: is there a registration entry whose selectors match it?{quoted} ({cause})"
     )
+}
+
+/// The same, where the agent has not come as far as its registration entries.
+fn unattested(hidden: bool) -> String {
+    format!(
+        "the agent could not look at this process, and gives it no identity ({})",
+        cause(hidden)
+    )
+}
+
+const fn cause(hidden: bool) -> &'static str {
+    if hidden {
+        "This process hides its executable from an agent that is not root"
+    } else {
+        "An agent that is not root cannot see the executable of another user's process"
+    }
 }
 
 /// Whether the agent gave this process another identity than before: it may have seen too little of the process.
