@@ -1,7 +1,7 @@
-//! The calls of Nexus: for each operation what is sent, what comes back, and what of the request it is about.
+//! The calls of Nexus: for each operation its request, its reply, and the subject of the request.
 //!
-//! The client and the handlers of Nexus are written once over [`Call`]. What a permission is asked for is taken from the
-//! request here, so that a handler cannot ask for it on another path.
+//! The client and the handlers of Nexus are written once, for [`Call`]. The path that needs a permission is taken from
+//! the request here, so that a handler cannot check another one.
 
 use bytes::Bytes;
 
@@ -15,13 +15,13 @@ use super::{
     VerifyResponse, WhoCanRequest, WhoCanResponse,
 };
 
-/// One call. Its types have no values: they stand for the operation.
+/// One call. Its types have no values; each represents an operation.
 pub trait Call: Send + Sync + 'static {
-    /// What is sent.
+    /// The request.
     type Request: Send + Sync;
-    /// What comes back.
+    /// The reply.
     type Reply;
-    /// What is done.
+    /// The operation.
     const OPERATION: Operation;
 
     /// Reads a request.
@@ -42,26 +42,26 @@ pub trait Call: Send + Sync + 'static {
     /// The answer to send.
     fn encode_reply(reply: &Self::Reply) -> Bytes;
 
-    /// What the request is about.
+    /// The subject of the request.
     fn subject(request: &Self::Request) -> Subject<'_>;
 }
 
-/// What a request is about.
+/// The subject of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject<'r> {
-    /// The path of a secret, on which the peer needs a permission.
+    /// The path of a secret. The peer needs a permission on it.
     Path(&'r str),
-    /// A name for the audit log. The permission that the peer needs has nothing to do with it.
+    /// A name for the audit log. It does not matter for permissions.
     Named(&'r str),
-    /// A recovery share, by its index.
+    /// A recovery share, named by its index.
     Share(i64),
-    /// Nothing that has a name.
+    /// No subject.
     Nothing,
 }
 
 impl Subject<'_> {
-    /// What the audit log says of it.
-    pub fn told(self) -> Option<String> {
+    /// Its name in the audit log.
+    pub fn audit_name(self) -> Option<String> {
         match self {
             Self::Path(text) | Self::Named(text) => Some(text.to_owned()),
             Self::Share(index) => Some(format!("share {index}")),
@@ -70,7 +70,7 @@ impl Subject<'_> {
     }
 }
 
-/// Declares calls: the operation, what is sent, what comes back, and which field it is about.
+/// Declares calls: the operation, the request, the reply, and the field that is the subject.
 macro_rules! calls {
     ($( $name:ident: $request:ty => $reply:ty, $kind:ident $( ($field:ident) )?; )*) => {
         $(
@@ -99,7 +99,7 @@ macro_rules! calls {
                     reply.encode()
                 }
 
-                #[allow(unused_variables, reason = "some calls are about nothing")]
+                #[allow(unused_variables, reason = "some calls have no subject")]
                 fn subject(request: &$request) -> Subject<'_> {
                     calls!(@$kind request $($field)?)
                 }
@@ -107,7 +107,7 @@ macro_rules! calls {
 
             const _: () = assert!(
                 Operation::$name.rule().is_on_the_path() == calls!(@is_path $kind),
-                "a rule on the path needs a call that is about a path, and no other call is about one"
+                "a call has a path as its subject if, and only if, its rule is about the path"
             );
         )*
 

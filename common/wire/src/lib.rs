@@ -1,18 +1,18 @@
 //! The wire: paths, actions and JSON bodies of every route of Nexus and Keeper.
 //!
-//! Owned here: which request means which operation ([`Operation`], [`KeeperOperation`]), the body of each request and
-//! answer in both directions, the error bodies. Daemons decode requests and encode answers, clients the reverse, so each
-//! body has one definition.
+//! This crate owns the mapping from requests to operations ([`Operation`], [`KeeperOperation`]), the bodies of requests
+//! and answers in both directions, and error bodies. Daemons decode requests and encode answers, clients the reverse;
+//! each body has one definition.
 //!
-//! Left to others: connections and headers (`spike-mtls`, the daemons' routes), who may do what, the order of checks, and
-//! whether a share or a pattern is any good. Decoding checks the *form* of a body only, since upstream answers 400 for
-//! a malformed body before it authorizes, and validates fields after (wire-api 4.3).
+//! Others own connections and headers (`spike-mtls`, `spike-daemon`), permissions, the order of checks, and the
+//! validity of shares and patterns. Decoding checks only the *form* of a body: upstream answers 400 for a malformed
+//! body before it authorizes, and validates fields after that (wire-api 4.3).
 //!
 //! Each body is declared once, with the macro of `body`: its fields and their keys. Bodies are read as Go's
-//! `encoding/json` reads them (wire-api 4.2); what that means in detail is said in `go_json`.
+//! `encoding/json` reads them (wire-api 4.2); `go_json` has the details.
 //!
-//! This is the only crate that turns a secret into JSON: into buffers that are sized before they are filled and wiped
-//! when the last reference goes.
+//! This is the only crate that turns a secret into JSON. Its buffers are sized before they are filled, and wiped with
+//! their last reference.
 
 #[macro_use]
 mod body;
@@ -85,7 +85,7 @@ pub use stream::{
 pub use target::{clean_path, decode_path};
 pub use timestamp::{ZERO_TIME, format_timestamp, parse_timestamp};
 
-/// Every body, and every part of one, as it is declared.
+/// The declarations of all bodies and their parts.
 #[cfg(any(test, feature = "fuzzing"))]
 pub fn bodies() -> impl Iterator<Item = &'static Body> {
     let declared = [

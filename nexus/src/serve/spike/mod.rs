@@ -97,7 +97,7 @@ impl HandlerRequest<'_> {
                 Err(error) => return Outcome::without_subject(error.into()),
             };
             drop(body);
-            let subject = C::subject(&request).told();
+            let subject = C::subject(&request).audit_name();
             let result = match nexus.access().authorize::<C>(peer, request) {
                 Ok(grant) => C::handle(nexus, grant).await,
                 Err(error) => Err(error),
