@@ -31,7 +31,7 @@ impl Nexus {
         )?;
         let unsealed = self.seal.granted(&grant)?;
         let policies = unsealed.policies().ok_or(Error::NoSuchRoute)?;
-        policies.set().check_room(&policy)?;
+        policies.set().check_loose_width(&policy)?;
         if policies.put(unsealed.store()?, policy, request.create_only).await? {
             Ok(PolicyPutResponse { id: request.name.clone() })
         } else {

@@ -142,15 +142,11 @@ fn an_error_says_field_place_and_reason() {
         ("spiffe://x", "a(b", "pathPattern: missing closing ): `(b` at byte 1"),
         ("spiffe://x", "a,b", "pathPattern: ',' is not allowed at byte 1"),
         ("^spiffe://a|b", "a", "spiffeidPattern: '|' is not allowed at byte 11"),
-        (
-            ".*",
-            "a",
-            "spiffeidPattern: must begin with spiffe:// or ^spiffe:// and go on with a trust domain",
-        ),
+        (".*", "a", "spiffeidPattern: must begin with spiffe:// or ^spiffe:// and a trust domain"),
         (
             "spiffe://x",
             "secret",
-            "pathPattern: finds the reserved path spike/system/secret, but does not describe the whole of it",
+            "pathPattern: finds the reserved path spike/system/secret, but does not match the whole path",
         ),
         (
             "spiffe://x",
@@ -179,14 +175,14 @@ fn patterns_that_reach_reserved_paths_must_be_entitled_to_them() {
         ("^spiffe://x.y$", "^spike/system/cipher/exec$", true),
         ("^spiffe://x.y", "^spike/system/cipher/exec$", false),
         ("spiffe://x.y$", "^spike/system/secret$", false),
-        // F24: the first path is described, a later one is only found.
+        // The first path is matched whole, a later one only in part (F24).
         ("^spiffe://x.y$", "spike/system/acl|secret", false),
         ("^spiffe://x.y$", "spike/system/acl|spike/system/secret", true),
         ("^spiffe://x.y$", "spike/system/", false),
         ("^spiffe://x.y$", "spike/system/.*", true),
         ("spiffe://x.y", "^spike/system/other$", true),
         ("spiffe://x.y", "^spike/system/other", true),
-        // The wrapping swallows its end: nothing is described.
+        // The pattern quotes the appended end, so it matches nothing whole.
         ("^spiffe://x.y$", r"\Qspike/system/acl", false),
         ("^spiffe://x.y$", r"\Qspike/system/acl\E", true),
     ] {
