@@ -1,7 +1,7 @@
 use super::keys::Keys;
 use super::*;
 
-/// Files the patterns and answers how many of them a look-up leads to.
+/// Files the patterns, and returns how many of them a look-up finds.
 fn candidates(index: &FieldIndex, filed: &[Arc<Filed>], subject: &str) -> usize {
     let slots = index.slots(subject);
     filed.iter().filter(|filed| filed.slots.iter().any(|slot| slots.contains(slot))).count()
@@ -41,7 +41,7 @@ fn patterns_without_an_anchor_are_filed_under_a_text_they_demand() {
         "[a-z]+/app-N/[a-z]",
     ] {
         let (index, filed) = file_all((1000..3000).map(|n| form.replace('N', &n.to_string())));
-        // The first may have found its other keys equally rare.
+        // For the first one all keys may have been equally rare.
         let found = candidates(&index, &filed, "spiffe://example.org/app-2345/x");
         assert!((1..=2).contains(&found), "{form}: {found} candidates");
     }

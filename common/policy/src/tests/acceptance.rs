@@ -1,4 +1,4 @@
-//! When a new policy is accepted.
+//! Which new policies are accepted.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn a_new_policy_keeps_what_was_given() {
     assert_eq!((policy.created_at, policy.updated_at), (NOON, NOON));
 }
 
-// wire-api 6.2
+// Names (wire-api 6.2).
 #[test]
 fn a_name_has_1_to_250_bytes_of_its_alphabet() {
     for name in ["a", "A-b_c 9", " ", "-", &"x".repeat(250)] {
@@ -42,7 +42,7 @@ fn a_name_has_1_to_250_bytes_of_its_alphabet() {
     }
 }
 
-// wire-api 6.3
+// SPIFFE ID patterns (wire-api 6.3).
 #[test]
 fn a_spiffe_id_pattern_has_the_shape_of_a_spiffe_id() {
     for text in [
@@ -97,7 +97,7 @@ fn a_spiffe_id_pattern_has_the_shape_of_a_spiffe_id() {
     assert_eq!(check_spiffe_id_pattern(&long), Ok(()), "there is no limit of length");
 }
 
-// wire-api 6.4
+// Path patterns (wire-api 6.4).
 #[test]
 fn a_path_pattern_has_1_to_500_bytes_of_its_alphabet() {
     for text in ["a", r"^$.-_/()?+*|[]{}\\", "^.*$", "(?i)a", &"x".repeat(500)] {
@@ -112,7 +112,7 @@ fn a_path_pattern_has_1_to_500_bytes_of_its_alphabet() {
     assert!(check_path_pattern(&"x".repeat(501)).is_err());
 }
 
-// wire-api 6.5
+// Permissions (wire-api 6.5).
 #[test]
 fn permissions_are_one_or_more_of_five_words() {
     let why = |words: &[&str]| refusal("n", APP, "a/b", words).why;
@@ -122,7 +122,7 @@ fn permissions_are_one_or_more_of_five_words() {
     assert!(validate("n", APP, "a/b", &["read", "write", "list", "execute", "super"]).is_ok());
 }
 
-// N7: name, SPIFFE ID pattern, path pattern, permissions, then compiling, then reserved paths.
+// The order is: name, SPIFFE ID pattern, path pattern, permissions, then compiling, then reserved paths (N7).
 #[test]
 fn the_first_fault_in_upstreams_order_is_named() {
     let field = |name, id, path, words: &[&str]| refusal(name, id, path, words).field;
@@ -160,7 +160,7 @@ fn an_error_says_field_place_and_reason() {
     assert_eq!(refusal("n", "spiffe://x", "a**", &["read"]).offset(), Some(1));
 }
 
-// The table of wire-api 5.5, with F24: all three reserved paths are tested.
+// The table of wire-api 5.5. All three reserved paths are tested (F24).
 #[test]
 fn patterns_that_reach_reserved_paths_must_be_entitled_to_them() {
     for (id, path, accepted) in [

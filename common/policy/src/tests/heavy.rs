@@ -1,8 +1,8 @@
-//! Patterns that cost much to search for, and questions that take long.
+//! Expensive patterns, and questions that take long.
 
 use super::*;
 
-/// As heavy as a new policy may be, and nothing that the index could use.
+/// As expensive as a new policy may be, without a text for the index.
 const LOOSE: &str = "[a-z/]?[b-z/]?[c-z/]?[d-z/]?";
 
 fn new_policy(name: &str, path: &str) -> Result<Policy, PolicyError> {
@@ -47,7 +47,7 @@ fn what_ordinary_policies_use_is_accepted() {
         r"^keys/[0-9a-f]{64}/[0-9a-f]{64}/[0-9a-f]{128}$",
         &format!("^({})$", ["secrets/some-name"; 27].join("|")),
         &["secrets/some-name"; 27].join("|"),
-        // Compared byte by byte, so of any length.
+        // Compared byte by byte, so any length is cheap.
         &"x".repeat(500),
     ] {
         let accepted = new_policy("p", path);
@@ -73,13 +73,14 @@ fn patterns_that_every_request_is_searched_with_are_bounded_together() {
     assert_eq!(error.field, Field::PathPattern);
     let expected = Refusal::TooManyLoose { width: 46, in_use: 255, limit: MAX_LOOSE_WIDTH };
     assert_eq!(error.why, expected, "{error}");
-    // One in force may be put again or made lighter, and one that begins with a text costs nobody else anything.
+    // An existing policy may be put again or made cheaper, and one that begins with a text costs other requests
+    // nothing.
     assert_eq!(set.check_loose_width(&loose(3)), Ok(()));
     let lighter = stored("p4", APP, "[c-e]{30}/", &[]);
     assert_eq!(set.check_loose_width(&lighter), Ok(()));
     let anchored = stored("new", APP, "^tenants/acme/[b-d]{45}?/", &[]);
     assert_eq!(set.check_loose_width(&anchored), Ok(()));
-    // What goes makes room.
+    // A removed policy frees its width.
     assert!(set.remove("p0") && set.remove("p1"));
     assert_eq!(set.check_loose_width(&loose(6)), Ok(()));
     // A stored one stays in force whatever it costs.

@@ -1,4 +1,4 @@
-//! Reserved paths that open only to patterns that name them.
+//! Reserved paths that only literal patterns open.
 
 use super::*;
 
