@@ -29,8 +29,8 @@ pub enum Error {
     InvalidShare(#[from] InvalidShare),
     /// Bootstrap contributed a share, and the Keeper holds another.
     #[error(
-        "this Keeper holds another share, which may be of the key in use, and takes a different one from Nexus only; to make \
-         a new root key all the same, stop Nexus and restart every Keeper first"
+        "this Keeper holds another share, perhaps of the key in use, and only Nexus may replace it; to make a new root key, \
+         stop Nexus and restart every Keeper first"
     )]
     HoldsAnother,
     /// The Keeper holds no share.

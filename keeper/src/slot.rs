@@ -39,7 +39,7 @@ pub enum PutError {
     #[error(transparent)]
     InvalidShare(#[from] InvalidShare),
     /// Another share is held, and kept.
-    #[error("another share is held, and was kept")]
+    #[error("another share is held and was not replaced")]
     HoldsAnother,
 }
 

@@ -58,7 +58,7 @@ pub struct NumbersUsedUp;
 
 /// Stored parts that no sequence of operations leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the version numbers are not ascending, or not between 1 and the last one given out")]
+#[error("the version numbers are not ascending, or not between 1 and the last one used")]
 pub struct Inconsistent;
 
 impl History {

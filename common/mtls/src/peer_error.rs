@@ -17,7 +17,7 @@ pub enum PeerError {
     #[error("{0:?} is not a SPIFFE ID")]
     NotASpiffeId(String),
     /// A CA certificate used as a leaf.
-    #[error("{0} was shown in a certificate that may sign others")]
+    #[error("{0} is in a certificate that may sign others")]
     SigningCertificate(String),
     /// This process has no bundle of the trust domain.
     #[error("{0} is of a trust domain whose bundle this process does not hold")]

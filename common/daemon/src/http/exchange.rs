@@ -255,7 +255,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.ended {
-            let error = "the request was given up before it had an answer";
+            let error = "the request was dropped before it had an answer";
             // The line is queued; nothing waits for it.
             drop(self.write(&Ending { status: GIVEN_UP, subject: None, error: Some(error) }));
         }

@@ -42,7 +42,7 @@ pub enum BodyError {
     #[error("no memory for the body: {0}")]
     Over(#[source] Over),
     /// Its sender was denied so often that no large body is read for it.
-    #[error("denied too often: no body above {ALWAYS_READ} bytes is read for the moment")]
+    #[error("denied too often: no body above {ALWAYS_READ} bytes is read for now")]
     SenderDenied {
         /// When it may be sent again.
         after: Duration,

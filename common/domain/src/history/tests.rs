@@ -6,7 +6,7 @@ use Selector::{Current, Number};
 const NOON: UnixNanos = 1_800_000_000_000_000_000;
 const MINUTE: UnixNanos = 60_000_000_000;
 
-/// A path that keeps up to `max` versions, with `puts` of them put a minute apart from `NOON` on.
+/// A path that keeps `max` versions, after `puts` puts, one a minute from `NOON`.
 fn history(max: u32, puts: u32) -> History {
     let mut history = History::new(NonZeroU32::new(max).unwrap(), NOON);
     for minute in 0..puts {
