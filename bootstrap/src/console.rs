@@ -11,7 +11,7 @@ pub(crate) fn progress(text: impl Display) {
 
 /// Prints a line on standard error, unchanged.
 pub(crate) fn line(text: &str) {
-    console::complain(text);
+    console::print_error(text);
 }
 
 /// Whether both streams end in the same place, so that a reader sees the log too.
@@ -21,5 +21,5 @@ pub(crate) fn is_mixed_with_the_log() -> bool {
 
 /// Prints the answer to `--help` or `--version` on standard output; the status says whether that worked.
 pub(crate) fn answer(text: &str) -> ExitCode {
-    console::answer_and_end(text)
+    console::print_with_status(text)
 }

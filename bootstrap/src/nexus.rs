@@ -207,7 +207,7 @@ impl Nexus {
     }
 }
 
-/// What Nexus says of a Keeper that it cannot talk to, although the Keeper has its share by now.
+/// What Nexus says of a Keeper that it cannot reach or use, although Bootstrap has given it its share.
 fn trouble(keeper: &KeeperStatus) -> Option<String> {
     let away = [KeeperStatusKind::Unreachable, KeeperStatusKind::Unusable];
     let detail = keeper.detail.as_ref().filter(|_| away.contains(&keeper.state))?;

@@ -42,7 +42,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 enum Outcome {
     /// Nexus is on the memory backend, which has no Keepers and makes its own key.
     NotNeeded,
-    /// The settings of this process say that, and Nexus was not asked.
+    /// The settings of this process name the memory backend, and Nexus was not asked.
     NotAsked,
     /// Nexus says that it has a root key.
     KeyIsLive,

@@ -140,7 +140,7 @@ pub(crate) fn main(environment: &Environment) -> ExitCode {
     let Cli { dir, command, options } = match parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() || std::io::stdout().is_terminal() => error.exit(),
-        Err(asked_for) => return console::answer_and_end(asked_for.to_string().trim_end()),
+        Err(asked_for) => return console::print_with_status(asked_for.to_string().trim_end()),
     };
     let done = match command {
         None => up::up(dir, &options),
@@ -190,13 +190,13 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 fn say(text: &str) {
-    if let Err(error) = console::answer(text) {
+    if let Err(error) = console::print(text) {
         complain(&format!("error: cannot write to standard output: {error}"));
     }
 }
 
 fn complain(text: &str) {
-    console::complain(text);
+    console::print_error(text);
 }
 
 #[cfg(test)]

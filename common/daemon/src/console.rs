@@ -9,7 +9,7 @@ use std::{
 ///
 /// # Errors
 /// The operating system's, such as a full disk.
-pub fn answer(text: &str) -> io::Result<()> {
+pub fn print(text: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
     let written = output.write_all(format!("{text}\n").as_bytes()).and_then(|()| output.flush());
     match written {
@@ -19,11 +19,11 @@ pub fn answer(text: &str) -> io::Result<()> {
 }
 
 /// As [`print`], for a program that does nothing else. Its exit status says whether the text was written.
-pub fn answer_and_end(text: &str) -> ExitCode {
-    match answer(text) {
+pub fn print_with_status(text: &str) -> ExitCode {
+    match print(text) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("error: cannot write to standard output: {error}"));
+            print_error(&format!("error: cannot write to standard output: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -37,6 +37,6 @@ pub fn is_one_stream() -> bool {
 }
 
 /// Writes to standard error, with a line end. Nothing can report a failure of this.
-pub fn complain(text: &str) {
+pub fn print_error(text: &str) {
     io::stderr().lock().write_all(format!("{text}\n").as_bytes()).ok();
 }

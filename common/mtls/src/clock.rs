@@ -1,4 +1,4 @@
-//! The one place that asks what time it is. Domain code takes the time as an argument.
+//! The clock of the machine. Nothing else reads it; domain code takes the time as an argument.
 
 use std::time::SystemTime;
 
@@ -18,7 +18,7 @@ pub fn second(time: OffsetDateTime) -> String {
     utc.format(format).unwrap_or_else(|_| time.to_string())
 }
 
-/// The wall clock as nanoseconds since the Unix epoch: how times are stored. Good until the year 2262.
+/// The wall clock as nanoseconds since the Unix epoch, the form of stored times. Valid until the year 2262.
 pub fn unix_nanos() -> i64 {
     i64::try_from(now().unix_timestamp_nanos()).unwrap_or(i64::MAX)
 }

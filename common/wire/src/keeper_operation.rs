@@ -1,4 +1,4 @@
-//! What a Keeper can be asked for: its rows of the table of operations.
+//! The rows of the table of operations that belong to a Keeper.
 
 use std::fmt;
 
@@ -13,9 +13,9 @@ use super::rule::{Needs, Rule};
 use super::target::first_action;
 
 operations! {
-    /// What a Keeper can be asked for.
+    /// The operations of a Keeper.
     KeeperOperation {
-        /// K1: give the Keeper its share.
+        /// K1: contribute a share to the Keeper.
         Contribute => Row {
             label: "keeper_contribute",
             rule: Rule::Roles(&[Role::Nexus, Role::Bootstrap]),
@@ -25,7 +25,7 @@ operations! {
             audit: ("RouteContribute", "create"),
             error: ErrorFrame::PLAIN,
         },
-        /// K2: take the Keeper's share.
+        /// K2: read the Keeper's share.
         Shard => Row {
             label: "keeper_shard",
             rule: Rule::Roles(&[Role::Nexus]),

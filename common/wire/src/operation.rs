@@ -1,7 +1,7 @@
-//! What can be asked for: the one table of operations, walked by servers, clients, documents and tests alike.
+//! The table of all operations, used by servers, clients, documents and tests.
 //!
-//! A row says what is done and who may have it done; what is sent and what comes back ([`Call`](super::Call)); how upstream
-//! writes the request ([`Route`]); and how upstream answers when it fails ([`ErrorFrame`]). Nothing of it is said anywhere else.
+//! A row says what an operation does and who may use it; its request and its response ([`Call`](super::Call)); how upstream
+//! writes the request ([`Route`]); and how upstream answers an error ([`ErrorFrame`]). Nothing repeats these facts.
 
 use std::fmt;
 
@@ -14,22 +14,22 @@ use super::route::Route;
 use super::rule::{Needs, OPERATORS, Rule};
 use super::target::first_action;
 
-/// What the table says of one operation.
+/// The table's row of one operation.
 #[derive(Debug)]
 pub(super) struct Row {
-    /// A name for metrics and logs that stays as it is.
+    /// A stable name for metrics and logs.
     pub(super) label: &'static str,
-    /// Who may.
+    /// Who may use it.
     pub(super) rule: Rule,
-    /// What has to be there.
+    /// What it requires.
     pub(super) needs: Needs,
-    /// Whether it changes anything that lasts, or lets a key in or out.
+    /// Whether it makes a lasting change, or transfers key material.
     pub(super) changes: bool,
-    /// How upstream writes it.
+    /// How upstream writes the request.
     pub(super) route: Route,
     /// `Component` and `Action` in upstream's audit log.
     pub(super) audit: (&'static str, &'static str),
-    /// How upstream answers when it fails.
+    /// How upstream answers an error.
     pub(super) error: ErrorFrame,
 }
 
@@ -65,34 +65,34 @@ macro_rules! operations {
                 match self { $( Self::$variant => const { &$row }, )* }
             }
 
-            /// What it does, in a sentence that begins with its number in the reference, where it has one.
+            /// What it does, in a sentence that begins with its number in the reference, if it has one.
             pub const fn summary(self) -> &'static str {
                 match self { $( Self::$variant => concat!($( $doc ),+).trim_ascii(), )* }
             }
 
-            /// Who may.
+            /// Who may use it.
             pub const fn rule(self) -> Rule {
                 self.row().rule
             }
 
-            /// What has to be there for it.
+            /// What it requires.
             pub const fn needs(self) -> Needs {
                 self.row().needs
             }
 
-            /// Whether it changes anything that lasts, or lets a key in or out.
+            /// Whether it makes a lasting change, or transfers key material.
             pub const fn changes(self) -> bool {
                 self.row().changes
             }
 
-            /// The operation that a POST to `path`, percent escapes undone, with this query asks for. Path and action
-            /// are compared exactly; an absent action is the empty one. `None` is answered by the fallback.
+            /// The operation of a POST to the decoded `path` with this query. Path and action are compared exactly; a
+            /// missing action is the empty one. `None` is answered by the fallback.
             pub fn from_request(path: &str, query: Option<&str>) -> Option<Self> {
                 let action = first_action(query.unwrap_or_default());
                 Self::ALL.iter().copied().find(|operation| operation.row().route.is(path, &action))
             }
 
-            /// Path and query, as clients ask for it.
+            /// Path and query, as clients send them.
             pub const fn path_and_query(self) -> &'static str {
                 self.row().route.target
             }
@@ -102,22 +102,22 @@ macro_rules! operations {
                 self.row().route.path
             }
 
-            /// The action; empty where there is none.
+            /// The action; empty if there is none.
             pub const fn action(self) -> &'static str {
                 self.row().route.action
             }
 
-            /// A name for metrics that stays as it is.
+            /// A stable name for metrics.
             pub const fn label(self) -> &'static str {
                 self.row().label
             }
 
-            /// What upstream's audit log puts into `Component`.
+            /// `Component` in upstream's audit log.
             pub const fn audit_component(self) -> &'static str {
                 self.row().audit.0
             }
 
-            /// What upstream's audit log puts into `Action` between `enter` and `exit`.
+            /// `Action` in upstream's audit log, between `enter` and `exit`.
             pub const fn audit_action(self) -> &'static str {
                 self.row().audit.1
             }
@@ -127,8 +127,8 @@ macro_rules! operations {
                 self.row().error.body(code, None)
             }
 
-            /// As [`Self::error_body`], with a sentence for people under `reason`, a key that upstream's clients pass over.
-            /// It must not quote values of a secret.
+            /// As [`Self::error_body`], with a sentence for people in `reason`, a key that upstream's clients ignore.
+            /// It must not quote secret values.
             pub fn error_body_with_reason(self, code: ErrorCode, reason: &str) -> Bytes {
                 self.row().error.body(code, Some(reason))
             }
@@ -166,7 +166,7 @@ macro_rules! operations {
 }
 
 operations! {
-    /// What Nexus can be asked for.
+    /// The operations of Nexus.
     Operation {
         /// N1: put a new version of a secret.
         SecretPut(SecretPutRequest => EmptyResponse) => Row {
@@ -218,7 +218,7 @@ operations! {
             audit: ("RouteListPaths", "list"),
             error: ErrorFrame::after(r#"{"keys":null,"#),
         },
-        /// N6: read what is known about a secret besides its values.
+        /// N6: read the metadata of a secret.
         SecretMetadata(SecretMetadataRequest => SecretMetadataResponse) => Row {
             label: "secret_metadata",
             rule: Rule::OnThePath(Permission::Read),
@@ -268,7 +268,7 @@ operations! {
             audit: ("RouteListPolicies", "list"),
             error: ErrorFrame::after(r#"{"policies":null,"#),
         },
-        /// Ours, unknown upstream: why somebody may or may not do something.
+        /// Ours, unknown upstream: explain why a SPIFFE ID has a permission or not.
         PolicyExplain(ExplainRequest => ExplainResponse) => Row {
             label: "policy_explain",
             rule: Rule::OnSystemPath(Permission::Read, ACL_PATH),
@@ -278,7 +278,7 @@ operations! {
             audit: ("RouteExplainPolicies", "read"),
             error: ErrorFrame::PLAIN,
         },
-        /// Ours, unknown upstream: who may do something to a path.
+        /// Ours, unknown upstream: list who has a permission on a path.
         PolicyWhoCan(WhoCanRequest => WhoCanResponse) => Row {
             label: "policy_who_can",
             rule: Rule::OnSystemPath(Permission::Read, ACL_PATH),
@@ -288,7 +288,7 @@ operations! {
             audit: ("RouteWhoCan", "read"),
             error: ErrorFrame::PLAIN,
         },
-        /// Ours, unknown upstream: what the stored policies may not mean to say.
+        /// Ours, unknown upstream: list probable mistakes in the stored policies.
         PolicyLint(EmptyRequest => LintResponse) => Row {
             label: "policy_lint",
             rule: Rule::OnSystemPath(Permission::Read, ACL_PATH),
@@ -318,7 +318,7 @@ operations! {
             audit: ("RouteDecrypt", "create"),
             error: ErrorFrame::after(r#"{"plaintext":null,"#),
         },
-        /// N13: take the recovery shares out.
+        /// N13: recover: return the recovery shares.
         OperatorRecover(EmptyRequest => RecoverResponse) => Row {
             label: "operator_recover",
             rule: Rule::Roles(&[Role::PilotRecover]),
@@ -328,7 +328,7 @@ operations! {
             audit: ("routeRecover", "create"),
             error: ErrorFrame::after(r#"{"shards":null,"#),
         },
-        /// N14: feed one recovery share back.
+        /// N14: restore: accept one recovery share.
         OperatorRestore(RestoreRequest => RestoreResponse) => Row {
             label: "operator_restore",
             rule: Rule::Roles(&[Role::PilotRestore]),
@@ -338,7 +338,7 @@ operations! {
             audit: ("routeRestore", "create"),
             error: ErrorFrame::after(r#"{"collected":0,"remaining":0,"restored":false,"#),
         },
-        /// Ours, unknown upstream: how Nexus and its Keepers are.
+        /// Ours, unknown upstream: the status of Nexus and its Keepers.
         OperatorStatus(EmptyRequest => StatusResponse) => Row {
             label: "operator_status",
             rule: Rule::Roles(OPERATORS),
@@ -358,7 +358,7 @@ operations! {
             audit: ("RouteVerify", "create"),
             error: ErrorFrame::after(r#"{"hash":"","#),
         },
-        /// Ours, unknown upstream: what a new root key would take the place of.
+        /// Ours, unknown upstream: what a new root key would replace.
         BootstrapSurvey(EmptyRequest => SurveyResponse) => Row {
             label: "bootstrap_survey",
             rule: Rule::Roles(&[Role::Bootstrap]),

@@ -71,7 +71,7 @@ impl Nexus {
         )?;
         let unsealed = self.seal.granted(&grant)?;
         let policies = unsealed.policies().ok_or(Error::NoSuchRoute)?;
-        policies.set().check_room(&policy)?;
+        policies.set().check_loose_width(&policy)?;
         if policies.put(unsealed.store()?, policy, asked.create_only).await? {
             Ok(grant.into_parts().0.name)
         } else {

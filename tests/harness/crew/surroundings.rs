@@ -1,4 +1,4 @@
-//! The environment of a crew: its certificate authority, scripts around its programs, and the programs of its users.
+//! The environment of a crew: its certificate authority, scripts around its programs, and programs that run beside them.
 
 use std::process::{Output, Stdio};
 

@@ -94,8 +94,8 @@ async fn a_policy_whose_pattern_costs_too_much_is_refused_with_the_reason() -> R
     let refused = superuser.put_policy(&allow("p", WORKLOAD, pattern, &["read"])).await;
     assert_eq!(
         reason(refused)?,
-        "policy: pathPattern: a search may have to follow 150 places of it at once, at most 128 are allowed: begin it \
-         with ^ and a text, or ask for fewer repetitions"
+        "policy: pathPattern: is too expensive to match: its width is 150, at most 128 is allowed; begin it with ^ \
+         and a text, or use fewer repetitions"
     );
     // Each alone is accepted, but every request would try all of them.
     let mut refused = None;

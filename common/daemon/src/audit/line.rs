@@ -6,7 +6,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::text::{clip, escape_controls};
 
-/// Every field of a line, in upstream's words.
+/// Every field of a line, with upstream's names.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     pub(super) component: &'static str,
@@ -57,20 +57,20 @@ impl Fields<'_> {
         line.raw(r#"","audit":{"Component":""#).raw(self.component);
         line.raw(r#"","TrailID":""#).raw(self.trail_id);
         line.raw(r#"","Timestamp":""#).time(self.timestamp);
-        line.raw(r#"","UserID":"#).chosen(self.user_id);
+        line.raw(r#"","UserID":"#).untrusted(self.user_id);
         line.raw(r#","Action":""#).raw(self.action);
-        line.raw(r#"","Path":"#).chosen(self.path);
-        line.raw(r#","Resource":"#).begun(self.query, self.query_left_out);
+        line.raw(r#"","Path":"#).untrusted(self.path);
+        line.raw(r#","Resource":"#).untrusted_start(self.query, self.query_left_out);
         let state = if self.succeeded { "audit-success" } else { "audit-errored" };
         line.raw(r#","SessionID":"","State":""#).raw(state);
-        line.raw(r#"","Err":"#).chosen(self.error);
+        line.raw(r#"","Err":"#).untrusted(self.error);
         line.raw(r#","Duration":"#).number(self.duration);
         line.raw(r#","Status":"#).number(self.status);
         if let Some(subject) = self.subject {
-            line.raw(r#","Subject":"#).chosen(subject);
+            line.raw(r#","Subject":"#).untrusted(subject);
         }
         if let Some(address) = self.address {
-            line.raw(r#","Address":"#).chosen(address);
+            line.raw(r#","Address":"#).untrusted(address);
         }
         line.raw("}}\n");
     }
@@ -87,12 +87,12 @@ impl Line<'_> {
     }
 
     /// A string that a peer may have chosen, with its quotation marks.
-    fn chosen(&mut self, text: &str) {
-        self.begun(text, 0);
+    fn untrusted(&mut self, text: &str) {
+        self.untrusted_start(text, 0);
     }
 
     /// As [`Self::untrusted`], for a text of which `longer` further bytes are not in memory.
-    fn begun(&mut self, text: &str, longer: usize) {
+    fn untrusted_start(&mut self, text: &str, longer: usize) {
         let is_special = |byte| matches!(byte, ..b' ' | b'"' | b'\\' | 0x7f..);
         let (kept, clipped) = clip(text);
         let left_out = clipped + longer;

@@ -35,13 +35,13 @@ pub struct AuditLog {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuditError {
     /// Nothing reads the other end of the pipe, or not fast enough.
-    #[error("the audit log takes nothing: its reader has stopped reading")]
+    #[error("the audit log cannot be written: its reader has stopped reading")]
     Stalled,
     /// The operating system refused the write, such as on a full disk.
     #[error("the audit log cannot be written")]
     Write(#[source] Errno),
     /// Lines are written, but space for later ones is missing.
-    #[error("the disk of the audit log has no space for what is to come")]
+    #[error("the disk of the audit log has no space for further lines")]
     NoSpaceAhead(#[source] Errno),
 }
 
@@ -80,13 +80,13 @@ impl AuditLog {
     ///
     /// If the line of a completed change cannot be written in time, the future ends with an error, and the line stays
     /// in memory, within a bound, to be written late.
-    pub fn write(&self, entry: &Entry<'_>, now: OffsetDateTime) -> Writing {
-        Writing(self.lines.put_as(entry.is_change, |line| entry.write(line, now)))
+    pub fn write(&self, entry: &Entry<'_>, now: OffsetDateTime) -> PendingAuditLine {
+        PendingAuditLine(self.lines.put_as(entry.is_change, |line| entry.write(line, now)))
     }
 
     /// Writes the line of a refused handshake or connection. Nothing waits for it. More than a hundred in a second are
     /// only counted, and one line reports the count.
-    pub fn refused(&self, refusal: &Refusal<'_>) {
+    pub fn write_refusal(&self, refusal: &Refusal<'_>) {
         let (has_line, left_out) = self.refusals.count(Instant::now());
         self.summarize(left_out);
         if has_line {
@@ -141,9 +141,9 @@ impl AuditLog {
 /// An audit line that may not be written yet. Dropping this does not affect the line.
 #[derive(Debug)]
 #[must_use = "an answer must not go out before its line"]
-pub struct Writing(PendingLine);
+pub struct PendingAuditLine(PendingLine);
 
-impl Future for Writing {
+impl Future for PendingAuditLine {
     /// On an error the request must fail: the audit log would not show that it happened.
     type Output = Result<(), AuditError>;
 
@@ -165,9 +165,12 @@ impl Owner for AuditOwner {
     fn failure_changed(&self, failure: Option<Failure>) {
         if let Some(error) = failure.map(AuditError::from) {
             let reason = crate::process::chain(&error);
-            tracing::error!(reason, "the audit log fails: what cannot be written down fails too");
+            tracing::error!(
+                reason,
+                "the audit log fails, and so do requests that it cannot record"
+            );
         } else {
-            tracing::warn!("the audit log is written again");
+            tracing::warn!("the audit log works again");
         }
     }
 }

@@ -16,7 +16,7 @@ mod tests;
 
 pub use self::{
     entry::Entry,
-    log::{AuditError, AuditLog, Writing},
+    log::{AuditError, AuditLog, PendingAuditLine},
     metrics::AuditMetrics,
     refusal::Refusal,
     request_id::RequestId,

@@ -23,7 +23,7 @@ pub struct Refusal<'a> {
     pub address: SocketAddr,
     /// The SPIFFE ID in the certificate, if it has one. It is not verified.
     pub spiffe_id: Option<&'a str>,
-    /// The status that was answered, where there was a way to answer; 0 where there was none.
+    /// The status of the answer; 0 if there was no way to answer.
     pub status: u16,
     /// Why it was refused.
     pub reason: &'a str,
@@ -66,7 +66,7 @@ impl RefusalLimit {
     /// none.
     pub(super) fn count(&self, now: Instant) -> (bool, u64) {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left_out = window.turn(now);
+        let left_out = window.end_if_over(now);
         window.begun.get_or_insert(now);
         window.refusals += 1;
         (window.refusals <= LINES_PER_WINDOW, left_out)
@@ -74,13 +74,13 @@ impl RefusalLimit {
 
     /// The number of refusals without a line in a window that is over. Each is reported once.
     pub(super) fn left_out(&self, now: Instant) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).turn(now)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).end_if_over(now)
     }
 }
 
 impl Window {
     /// Ends the window if its time is over, and returns how many refusals in it had no line.
-    fn turn(&mut self, now: Instant) -> u64 {
+    fn end_if_over(&mut self, now: Instant) -> u64 {
         if self.begun.is_none_or(|begun| now.saturating_duration_since(begun) < WINDOW) {
             return 0;
         }
@@ -98,8 +98,8 @@ mod tests {
     fn a_flood_of_refusals_has_a_hundred_lines_a_second_and_then_a_count() {
         let limit = RefusalLimit::default();
         let begun = Instant::now();
-        let told = (0..5000).filter(|_| limit.count(begun).0).count();
-        assert_eq!(told, 100);
+        let written = (0..5000).filter(|_| limit.count(begun).0).count();
+        assert_eq!(written, 100);
         assert_eq!(limit.left_out(begun + WINDOW / 2), 0, "the second is not over");
         assert_eq!(limit.left_out(begun + WINDOW), 4900);
         assert_eq!(limit.left_out(begun + WINDOW), 0, "each is counted once");

@@ -13,7 +13,7 @@ use super::{Failure, queue::Queue};
 
 /// How often a line yields to other tasks while another thread writes, before it wakes the sink's thread. A write
 /// usually takes less time.
-const TURNS: u8 = 16;
+const MAX_YIELDS: u8 = 16;
 
 /// Lines that are written together.
 #[derive(Debug)]
@@ -109,24 +109,24 @@ impl Completion {
     }
 
     /// Registers `waker` to be woken by the result. `index` is its position if it is registered already.
-    pub(super) fn register(&self, waker: &Waker, place: &mut Option<usize>) -> Option<BatchResult> {
+    pub(super) fn register(&self, waker: &Waker, index: &mut Option<usize>) -> Option<BatchResult> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         // Under the lock, so that a later result finds the waker.
         if let Some(result) = self.result.get() {
             return Some(*result);
         }
-        if let Some(known) = place.and_then(|place| waiting.get_mut(place)) {
+        if let Some(known) = index.and_then(|index| waiting.get_mut(index)) {
             known.clone_from(waker);
         } else {
-            *place = Some(waiting.len());
+            *index = Some(waiting.len());
             waiting.push(waker.clone());
         }
         None
     }
 
     /// Has the waiting lines written. `false`: another thread is writing.
-    fn try_to_have_written(&self) -> bool {
-        self.queue.upgrade().is_none_or(|queue| queue.try_to_have_written())
+    fn write_or_wake_sink(&self) -> bool {
+        self.queue.upgrade().is_none_or(|queue| queue.write_or_wake_sink())
     }
 
     /// Has another thread write the waiting lines.
@@ -156,9 +156,9 @@ enum State {
 #[derive(Debug)]
 enum Stage {
     /// Not polled yet. The sink may not know of the line.
-    Fresh,
+    New,
     /// Has yielded to other tasks this many times.
-    StoodBack(u8),
+    Yielded(u8),
     /// Waits at this position in the list of wakers.
     Waiting(Option<usize>),
 }
@@ -169,7 +169,7 @@ impl PendingLine {
     }
 
     pub(super) const fn put(completion: Arc<Completion>, end: usize) -> Self {
-        Self(State::Put { completion, end, stage: Stage::Fresh })
+        Self(State::Put { completion, end, stage: Stage::New })
     }
 }
 
@@ -186,17 +186,17 @@ impl Future for PendingLine {
             return Poll::Ready(result.line(end));
         }
         match stage {
-            Stage::Fresh => {
-                *stage = Stage::StoodBack(1);
+            Stage::New => {
+                *stage = Stage::Yielded(1);
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Stage::StoodBack(turns) if !completion.try_to_have_written() && *turns < TURNS => {
-                *turns += 1;
+            Stage::Yielded(yields) if !completion.write_or_wake_sink() && *yields < MAX_YIELDS => {
+                *yields += 1;
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Stage::StoodBack(_) => {
+            Stage::Yielded(_) => {
                 *stage = Stage::Waiting(None);
                 if !completion.is_complete() {
                     completion.unpark_sink();
@@ -204,8 +204,8 @@ impl Future for PendingLine {
             }
             Stage::Waiting(_) => {}
         }
-        if let Stage::Waiting(place) = stage
-            && let Some(result) = completion.register(context.waker(), place)
+        if let Stage::Waiting(index) = stage
+            && let Some(result) = completion.register(context.waker(), index)
         {
             return Poll::Ready(result.line(end));
         }
@@ -215,7 +215,7 @@ impl Future for PendingLine {
 
 impl Drop for PendingLine {
     fn drop(&mut self) {
-        if let State::Put { completion, stage: Stage::Fresh | Stage::StoodBack(_), .. } = &self.0
+        if let State::Put { completion, stage: Stage::New | Stage::Yielded(_), .. } = &self.0
             && !completion.is_complete()
         {
             completion.unpark_sink();
@@ -224,15 +224,15 @@ impl Drop for PendingLine {
 }
 
 /// Unparks the thread that waits for a batch.
-pub(super) struct Unparker(Thread);
+pub(super) struct ThreadWaker(Thread);
 
-impl Unparker {
+impl ThreadWaker {
     pub(super) fn current() -> Self {
         Self(thread::current())
     }
 }
 
-impl Wake for Unparker {
+impl Wake for ThreadWaker {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
     }

@@ -16,7 +16,7 @@ use std::{
 
 use super::{
     Failure, Owner,
-    batch::{Batch, BatchResult, Completion, PendingLine, Unparker},
+    batch::{Batch, BatchResult, Completion, PendingLine, ThreadWaker},
     late::LateLines,
     output::Output,
     sink::{self, Sink},
@@ -61,7 +61,7 @@ pub(super) struct Queue {
     written: AtomicU64,
     failed: AtomicU64,
     /// For the pending lines.
-    itself: Weak<Self>,
+    weak: Weak<Self>,
 }
 
 #[derive(Debug)]
@@ -131,7 +131,7 @@ impl Lines {
                 failure: AtomicU32::new(failure),
                 written: AtomicU64::new(0),
                 failed: AtomicU64::new(0),
-                itself: Weak::clone(queue),
+                weak: Weak::clone(queue),
             }
         });
         sender
@@ -251,7 +251,7 @@ impl Queue {
     }
 
     pub(super) fn empty_batch(&self, bytes: Vec<u8>, wakers: Vec<Waker>) -> Batch {
-        Batch::new(&self.itself, bytes, wakers)
+        Batch::new(&self.weak, bytes, wakers)
     }
 
     pub(super) fn sink(&self) -> MutexGuard<'_, Sink> {
@@ -269,7 +269,7 @@ impl Queue {
 
     /// Writes the waiting lines on this thread if the output takes them at once; otherwise wakes the sink's thread.
     /// `false`: another thread is writing, and may have missed the last lines.
-    pub(super) fn try_to_have_written(&self) -> bool {
+    pub(super) fn write_or_wake_sink(&self) -> bool {
         let Some(mut sink) = self.try_sink() else { return false };
         if !sink.write_at_once(self) {
             drop(sink);
@@ -366,7 +366,7 @@ impl Queue {
         let waiting = open.batch.opened.is_some().then(|| Arc::clone(&open.batch.completion));
         drop(open);
         let deadline = Instant::now() + WAIT_LIMIT + GRACE;
-        let waker = Waker::from(Arc::new(Unparker::current()));
+        let waker = Waker::from(Arc::new(ThreadWaker::current()));
         for completion in [in_flight, waiting].into_iter().flatten() {
             completion.register(&waker, &mut None);
             while !completion.is_complete() && Instant::now() < deadline {

@@ -30,7 +30,7 @@ pub(super) struct Sink {
     reserves: bool,
     owner: Box<dyn Owner>,
     /// How many of the failed lines a gap line has reported.
-    told: u64,
+    reported: u64,
     next_probe: Instant,
     /// An empty batch, to be open while another is written.
     empty: Batch,
@@ -47,7 +47,7 @@ impl fmt::Debug for Sink {
 /// What the thread does next.
 enum Step {
     Next,
-    Rest,
+    Park,
     End,
 }
 
@@ -61,7 +61,7 @@ pub(super) fn run(queue: &Arc<Queue>) {
         let step = queue.sink().step(queue);
         match step {
             Step::Next => {}
-            Step::Rest => thread::park_timeout(PROBE_INTERVAL),
+            Step::Park => thread::park_timeout(PROBE_INTERVAL),
             Step::End => return,
         }
     }
@@ -74,7 +74,7 @@ impl Sink {
             output,
             reserves,
             owner,
-            told: 0,
+            reported: 0,
             next_probe: Instant::now(),
             wakers: Vec::new(),
         }
@@ -105,7 +105,7 @@ impl Sink {
         } else if has_new_file {
             self.probe(queue);
         } else {
-            return self.look(queue);
+            return self.probe_when_due(queue);
         }
         Step::Next
     }
@@ -143,7 +143,7 @@ impl Sink {
     }
 
     /// Nothing waits to be written: checks from time to time whether lines could be.
-    fn look(&mut self, queue: &Queue) -> Step {
+    fn probe_when_due(&mut self, queue: &Queue) -> Step {
         if queue.failure() == Some(Failure::Stalled) && self.output.waits_for_reader() {
             // Lines are refused, so only the reader matters.
             match self.output.wait_writable(Instant::now() + PROBE_INTERVAL) {
@@ -158,7 +158,7 @@ impl Sink {
         if Instant::now() >= self.next_probe {
             self.probe(queue);
         }
-        Step::Rest
+        Step::Park
     }
 
     /// Checks whether lines can be written.
@@ -181,13 +181,13 @@ impl Sink {
         let late = queue.late().take();
         if late.lines() > 0 {
             let result = self.output.write(late.bytes(), deadline);
-            self.told += late.lines();
+            self.reported += late.lines();
             if result.failure.is_some() {
-                self.told -= queue.late().give_back(late, result.taken);
+                self.reported -= queue.late().give_back(late, result.taken);
                 return result.failure;
             }
         }
-        let lost = queue.failed().saturating_sub(self.told);
+        let lost = queue.failed().saturating_sub(self.reported);
         let mut line = Vec::new();
         if lost > 0 {
             self.owner.write_gap(lost, &mut line);
@@ -195,7 +195,7 @@ impl Sink {
         let result = self.output.write(&line, deadline);
         // A line that has begun will be completed.
         if result.taken > 0 {
-            self.told += lost;
+            self.reported += lost;
         }
         result.failure
     }

@@ -1,4 +1,4 @@
-//! What holds of every declared body, ours and upstream's.
+//! Properties of every declared body, ours and upstream's.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -65,7 +65,7 @@ fn every_key_of_every_body_is_in_a_seed_and_comes_back() {
             let sent: Value = serde_json::from_slice(&sent).unwrap();
             let given: Value = serde_json::from_slice(&seed).unwrap();
             for &key in body.keys {
-                // That a key is there could be its zero value; that it is as it was given could not.
+                // A missing key could read as its zero value, but not as the given value.
                 let same = sent.get(key).filter(|sent| Some(*sent) == given.get(key));
                 seen.extend(same.map(|_| key));
             }
@@ -99,7 +99,7 @@ fn null_stands_for_every_body_and_for_every_field() {
         let nothing = rewritten(body, b"{}");
         assert_eq!(rewritten(body, b"null"), nothing, "{}", body.name);
         for key in body.keys {
-            // This key says something by being there.
+            // The presence of this key matters.
             if (body.name, *key) == ("SecretPutRequest", "values") {
                 continue;
             }
@@ -142,7 +142,7 @@ fn an_unknown_field_may_not_nest_deeper_in_one_body_than_in_another() {
     }
 }
 
-/// They were read by other rules: exact keys, all of them there, and no `null`.
+/// They used to be read by other rules: exact keys, all present, and no `null`.
 #[test]
 fn a_question_of_our_own_is_read_as_go_reads_it() {
     let body = br#"{"PATH":"p","Permission":"read","permission":null,"other":1}"#;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, header};
 use bytes::Bytes;
-use spike_daemon::http::{Arriving, Exchange, Reply};
+use spike_daemon::http::{Exchange, Reply, RequestBody};
 use spike_wire::{Call, Operation, STREAM_CONTENT_TYPE, call};
 
 use super::Outcome;
@@ -38,7 +38,7 @@ pub(super) async fn carry_out(
     nexus: &Arc<Nexus>,
     exchange: &Exchange,
     operation: Operation,
-    body: &mut Arriving,
+    body: &mut RequestBody,
 ) -> Outcome {
     let is_stream = exchange.headers().get(header::CONTENT_TYPE).is_some_and(is_stream);
     let principal = Principal::from(exchange.peer());
@@ -78,7 +78,7 @@ struct HandlerRequest<'a> {
     operation: Operation,
     /// The cipher takes raw bytes for exactly one content type; nobody else looks at it.
     is_stream: bool,
-    body: &'a mut Arriving,
+    body: &'a mut RequestBody,
 }
 
 /// Letter for letter: a parameter, or another case, means JSON.

@@ -16,7 +16,7 @@ use spike_daemon::{
     audit::AuditLog,
     http::{BodyLimits, Frame, RequestLimits, RequestMetrics},
     limit::Rate,
-    serve::Answer,
+    serve::HandlerFuture,
     settings::Backend,
     telemetry::HealthView,
 };
@@ -128,7 +128,7 @@ impl Fixture {
     }
 
     /// Sends a request without a connection. Its body comes in two parts, and neither is there at once.
-    pub(super) fn send(&self, id: &str, operation: Operation, body: &Bytes) -> Answer {
+    pub(super) fn send(&self, id: &str, operation: Operation, body: &Bytes) -> HandlerFuture {
         let (first, second) = body.split_at(body.len() / 2);
         let parts = [Bytes::copy_from_slice(first), Bytes::copy_from_slice(second)];
         let body = Body::from_stream(stream::iter(parts).then(async |part| {
