@@ -1,13 +1,34 @@
 //! Why the frame refuses a request, whatever the daemon.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use axum::http::StatusCode;
 use spike_mtls::{IdentityEnded, budget::Over};
 use spike_wire::{ErrorCode, NotReady};
 
 use super::BodyError;
-use crate::audit::AuditError;
+use crate::{
+    audit::AuditError,
+    serve::{MAX_FIELDS, MAX_HEAD},
+};
+
+/// A limit on the head of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadLimit {
+    /// [`MAX_HEAD`].
+    Bytes,
+    /// [`MAX_FIELDS`].
+    Fields,
+}
+
+impl fmt::Display for HeadLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes => write!(f, "{MAX_HEAD} bytes"),
+            Self::Fields => write!(f, "{MAX_FIELDS} fields"),
+        }
+    }
+}
 
 /// Why a request was not carried out, or its answer was replaced.
 #[derive(Debug, thiserror::Error)]
@@ -16,8 +37,8 @@ pub enum FrameError {
     #[error(transparent)]
     Identity(#[from] IdentityEnded),
     /// The head is too large.
-    #[error("the head of the request is larger than {} bytes", crate::serve::MAX_HEAD)]
-    HeadTooLarge,
+    #[error("the head of the request has more than {0}")]
+    HeadTooLarge(HeadLimit),
     /// There are too many requests in flight.
     #[error(transparent)]
     Over(#[from] Over),
@@ -44,11 +65,21 @@ impl FrameError {
         matches!(self, Self::Over(_))
     }
 
+    /// Whether the request was not carried out because its peer sends too many.
+    pub const fn is_slowed_down(&self) -> bool {
+        matches!(
+            self,
+            Self::Over(Over::Own)
+                | Self::DeniedTooOften { .. }
+                | Self::Body(BodyError::SenderDenied { .. })
+        )
+    }
+
     /// Maps these errors to the wire. Nothing else does.
     pub const fn wire(&self) -> (StatusCode, ErrorCode) {
         match self {
             Self::Identity(_) => (StatusCode::UNAUTHORIZED, ErrorCode::AccessUnauthorized),
-            Self::HeadTooLarge => {
+            Self::HeadTooLarge(_) => {
                 (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, ErrorCode::ApiBadRequest)
             }
             Self::Over(Over::Own)
@@ -82,7 +113,7 @@ impl FrameError {
             Self::Over(Over::Own)
             | Self::DeniedTooOften { .. }
             | Self::Identity(_)
-            | Self::HeadTooLarge
+            | Self::HeadTooLarge(_)
             | Self::Body(
                 BodyError::Over(Over::Own)
                 | BodyError::SenderDenied { .. }
@@ -109,7 +140,7 @@ impl FrameError {
                 Some(format!("{self} (SPIKE_HTTP_SERVER_DENIALS_PER_SECOND)"))
             }
             Self::Identity(_)
-            | Self::HeadTooLarge
+            | Self::HeadTooLarge(_)
             | Self::Body(
                 BodyError::TooLarge { .. }
                 | BodyError::TooSlow
@@ -124,7 +155,7 @@ impl FrameError {
     /// Whether no well-behaved peer repeats a request that ends like this.
     pub const fn is_the_peers_fault(&self) -> bool {
         match self {
-            Self::HeadTooLarge
+            Self::HeadTooLarge(_)
             | Self::Over(Over::Own)
             | Self::Body(
                 BodyError::TooLarge { .. }
@@ -150,7 +181,7 @@ impl FrameError {
                 Some(seconds(*after))
             }
             Self::Identity(_)
-            | Self::HeadTooLarge
+            | Self::HeadTooLarge(_)
             | Self::Body(BodyError::TooLarge { .. } | BodyError::TooSlow | BodyError::Broken)
             | Self::Unrecorded(_)
             | Self::Panicked => None,

@@ -7,26 +7,17 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use axum::{
-    body::{Body, Bytes},
-    http::HeaderMap,
-};
-use http_body::{Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::server::TlsStream;
 
-use super::{
-    ahead::{HeadReader, ReceivedRequest},
-    heads::FrameReader,
-    unread::UnreadAnswers,
-};
+use super::{heads::FrameReader, requests::RequestReader, unread::UnreadAnswers};
 use spike_mtls::{Paused, Peer};
 
 /// How long a connection may take for each kind of activity.
@@ -77,14 +68,20 @@ pub(super) struct Activity {
     begun: AtomicU64,
     /// All received bytes had been read when the stream was last polled.
     is_drained: AtomicBool,
-    /// HTTP/1.1: what arrived of a request, and whether more did.
-    sent: ReceivedRequest,
+    /// HTTP/1.1: what arrived ends inside of a head.
+    is_within_head: AtomicBool,
+    /// HTTP/1.1: a whole head has arrived.
+    has_head: AtomicBool,
     /// HTTP/2 sends frames between requests (pings, windows), so a few bytes do not mean a request.
     http2: bool,
 }
 
 /// HTTP/2: this many bytes without a request are a head that never ends, or useless.
 const MANY_BYTES: u64 = 8 * 1024;
+
+/// HTTP/2: how long a peer is not read after a head with too many fields. Meanwhile the head is refused and freed: as many
+/// as fit into one connection would take hundreds of megabytes, and would all be decoded before the first is refused.
+const LARGE_HEAD_PAUSE: Duration = Duration::from_millis(50);
 
 impl Activity {
     pub(super) fn new(http2: bool) -> Self {
@@ -103,7 +100,8 @@ impl Activity {
             heads: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             is_drained: AtomicBool::new(false),
-            sent: ReceivedRequest::default(),
+            is_within_head: AtomicBool::new(false),
+            has_head: AtomicBool::new(false),
             http2,
         }
     }
@@ -165,11 +163,23 @@ impl Activity {
         self.is_drained.load(Relaxed)
     }
 
-    /// HTTP/1.1: bytes arrived.
-    fn bytes_arrived(&self) {
+    /// HTTP/1.1: whether the received bytes end inside of a head.
+    pub(super) fn is_within_head(&self) -> bool {
+        self.is_within_head.load(Relaxed)
+    }
+
+    /// HTTP/1.1: bytes arrived. `is_within`: they end inside of a head. `has_ended`: a head ended in them.
+    fn bytes_arrived(&self, is_within: bool, has_ended: bool, now: Instant) {
         self.has_received.store(true, Relaxed);
-        if self.head_since.load(Relaxed) == 0 && self.is_idle() {
-            self.head_since.store(self.millis(Instant::now()), Relaxed);
+        self.is_within_head.store(is_within, Relaxed);
+        self.has_head.fetch_or(has_ended, Relaxed);
+        if !is_within {
+            // Empty lines do not extend the time for the first head.
+            if self.has_head.load(Relaxed) {
+                self.head_since.store(0, Relaxed);
+            }
+        } else if self.is_idle() && (has_ended || self.head_since.load(Relaxed) == 0) {
+            self.head_since.store(self.millis(now), Relaxed);
         }
     }
 
@@ -211,27 +221,30 @@ impl Activity {
 /// A request, from its head to the last byte of its answer.
 pub(super) struct ActiveRequest {
     activity: Arc<Activity>,
-    /// When the answer began, or its next part was polled; the answer ends at the same time as its last part. And its
-    /// index among the unread answers.
+    /// When the answer began, or its next part was polled, and its index among the unread answers.
     answering: Option<(Instant, usize)>,
 }
 
 impl ActiveRequest {
-    pub(super) fn new(activity: Arc<Activity>, headers: &HeaderMap) -> Self {
+    /// Whether it came over HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.activity.http2
+    }
+
+    pub(super) fn new(activity: Arc<Activity>) -> Self {
         activity.working.fetch_add(1, Relaxed);
         activity.received.store(0, Relaxed);
         if activity.http2 {
             activity.begun.fetch_add(1, Relaxed);
         } else {
             activity.head_since.store(0, Relaxed);
-            activity.sent.begin(headers);
         }
         Self { activity, answering: None }
     }
 
     /// Records that the answer has begun, or that the peer has read some of it. From now on the connection waits for
     /// the peer.
-    fn answered(&mut self, now: Instant) {
+    pub(super) fn answered(&mut self, now: Instant) {
         let activity = &*self.activity;
         activity.touch(now);
         let at = activity.millis(now);
@@ -249,11 +262,15 @@ impl ActiveRequest {
 
 impl Drop for ActiveRequest {
     fn drop(&mut self) {
-        let now = self.answering.map_or_else(Instant::now, |(at, _)| at);
+        let now = match self.answering {
+            // Over HTTP/1.1 an answer ends at the same time as its last part.
+            Some((at, _)) if !self.activity.http2 => at,
+            Some(_) | None => Instant::now(),
+        };
         self.activity.touch(now);
         self.activity.received.store(0, Relaxed);
-        if !self.activity.http2 && self.activity.sent.is_ahead() {
-            // The head of the next request has begun.
+        if !self.activity.http2 && self.activity.is_within_head() {
+            // The head of the next request has begun. The library reads the rest of it only now.
             self.activity.head_since.store(self.activity.millis(now), Relaxed);
         }
         match self.answering {
@@ -265,44 +282,6 @@ impl Drop for ActiveRequest {
     }
 }
 
-/// The body of an answer that is being sent.
-pub(super) struct AnswerBody {
-    body: Body,
-    busy: ActiveRequest,
-    is_begun: bool,
-}
-
-impl AnswerBody {
-    pub(super) fn new(body: Body, mut busy: ActiveRequest, now: Instant) -> Self {
-        busy.answered(now);
-        Self { body, busy, is_begun: false }
-    }
-}
-
-impl http_body::Body for AnswerBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        // The next part is polled when there is space for it: the peer has read some of the earlier ones.
-        if std::mem::replace(&mut self.is_begun, true) {
-            self.busy.answered(Instant::now());
-        }
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 /// A stream that reports its reads and writes to [`Activity`], and is not read during a pause of its peer.
 pub(super) struct WatchedStream {
     stream: TlsStream<TcpStream>,
@@ -310,14 +289,14 @@ pub(super) struct WatchedStream {
     peer: Peer,
     paused: Paused,
     frames: FrameReader,
-    heads: HeadReader,
+    requests: RequestReader,
 }
 
 impl WatchedStream {
     pub(super) fn new(stream: TlsStream<TcpStream>, activity: Arc<Activity>, peer: Peer) -> Self {
-        let (paused, frames, heads) =
-            (Paused::default(), FrameReader::new(), HeadReader::default());
-        Self { stream, activity, peer, paused, frames, heads }
+        let (paused, frames, requests) =
+            (Paused::default(), FrameReader::new(), RequestReader::new());
+        Self { stream, activity, peer, paused, frames, requests }
     }
 
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
@@ -331,8 +310,12 @@ impl AsyncRead for WatchedStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, activity, peer, paused, frames, heads } = &mut *self;
-        ready!(paused.poll_over(peer.pause(), cx));
+        let Self { stream, activity, peer, paused, frames, requests } = &mut *self;
+        if paused.poll_over(peer.pause(), cx).is_pending() {
+            // The library asks for more only after it has processed everything that it has read.
+            activity.is_drained.store(activity.http2, Relaxed);
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         let polled = Pin::new(stream).poll_read(cx, buf);
         let bytes = buf.filled().get(before..).unwrap_or_default();
@@ -341,9 +324,12 @@ impl AsyncRead for WatchedStream {
                 activity.heads.fetch_add(frames.take(bytes), Relaxed);
                 let (is_within, has_ended) = (frames.is_within(), frames.has_ended());
                 activity.frames_arrived(bytes.len(), is_within, has_ended, Instant::now());
+                if frames.has_many_fields() {
+                    peer.pause().begin(LARGE_HEAD_PAUSE);
+                }
             } else {
-                activity.bytes_arrived();
-                heads.take(bytes, activity.is_idle(), &activity.sent);
+                let has_ended = requests.take(bytes);
+                activity.bytes_arrived(requests.is_within_head(), has_ended, Instant::now());
             }
         }
         if activity.http2 {

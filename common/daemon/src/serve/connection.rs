@@ -29,7 +29,8 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 use super::{
-    activity::{ActiveRequest, Activity, AnswerBody, WatchedStream},
+    activity::{ActiveRequest, Activity, WatchedStream},
+    answer_body::AnswerBody,
     app::{Handler, HandlerFuture, Refused, RefusedWhat},
     limits::MAX_HEAD,
     metrics::Reason,
@@ -61,6 +62,7 @@ const BROKEN_HEAD: &str = "refused by the HTTP/2 layer: the head breaks its rule
 const LATE_HEAD: (u16, &str) =
     (408, "the head of the request did not arrive in time, and its connection was cut");
 const ENDED_BEFORE: &str = "the connection ended before the request was looked at";
+const ENDED_WITHIN_HEAD: &str = "the connection ended before the head of the request was complete";
 /// How long, and for how many bytes, a peer without TLS is read after its answer.
 const LINGER: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
 
@@ -181,9 +183,10 @@ impl Connection {
             refusals.report(Reason::Malformed, status, &reason);
             // Usually a head has broken the connection: then this is its line.
             refusals.reported += 1;
-        }
-        if refusals.activity.has_late_head() {
+        } else if refusals.activity.has_late_head() {
             refusals.report(Reason::HeadTimeout, LATE_HEAD.0, LATE_HEAD.1);
+        } else if refusals.activity.is_within_head() {
+            refusals.report(Reason::Malformed, 400, ENDED_WITHIN_HEAD);
         }
         refusals.report_heads(ENDED_BEFORE);
     }
@@ -342,7 +345,7 @@ impl hyper::service::Service<Request<Incoming>> for PeerService {
     type Future = InFlight;
 
     fn call(&self, request: Request<Incoming>) -> InFlight {
-        let busy = ActiveRequest::new(Arc::clone(&self.activity), request.headers());
+        let busy = ActiveRequest::new(Arc::clone(&self.activity));
         let is_http1 = request.version() < Version::HTTP_2;
         let answer = (self.answers)(request.map(Body::new));
         let entry = Arc::clone(&self.entry);

@@ -2,7 +2,9 @@
 //!
 //! The HTTP/2 library answers malformed heads itself and does not report them. So the heads that arrived are counted
 //! here and compared with the requests that began: the difference was refused. Only the nine bytes before each frame
-//! are read and kept.
+//! are kept.
+
+use super::{fields::HeaderBlock, limits::MAX_FIELDS};
 
 /// The length of the client preface, sent before the first frame (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
@@ -14,6 +16,9 @@ const FRAME_HEAD: usize = 9;
 const HEADERS: u8 = 0x1;
 const CONTINUATION: u8 = 0x9;
 const END_HEADERS: u8 = 0x4;
+
+/// The names and values that HTTP/2 sends as fields besides those of the head, and some that it might.
+const PSEUDO_FIELDS: usize = 8;
 
 /// How many gaps between the streams of one connection are remembered. Ordinary clients leave none.
 const GAPS: usize = 8;
@@ -47,6 +52,9 @@ pub(super) struct FrameReader {
     /// The start of the connection has arrived: the preface and the header of a first frame.
     is_open: bool,
     block: Block,
+    content: HeaderBlock,
+    /// A header block in the last bytes has more fields than any request may have.
+    has_many_fields: bool,
     /// The last bytes completed something that had begun.
     has_ended: bool,
 }
@@ -63,6 +71,8 @@ impl FrameReader {
             begins_stream: false,
             is_open: false,
             block: Block::None,
+            content: HeaderBlock::new(),
+            has_many_fields: false,
             has_ended: false,
         }
     }
@@ -78,14 +88,23 @@ impl FrameReader {
         self.has_ended
     }
 
+    /// Whether a header block in the last bytes has more fields than any request may have.
+    pub(super) const fn has_many_fields(&self) -> bool {
+        self.has_many_fields
+    }
+
     /// Reads the next bytes, and returns how many request heads they complete.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> u64 {
         let mut heads = 0;
-        self.has_ended = false;
+        (self.has_ended, self.has_many_fields) = (false, false);
         loop {
-            let skipped = self.skip.min(bytes.len());
-            self.skip -= skipped;
-            bytes = bytes.get(skipped..).unwrap_or_default();
+            let (payload, rest) = bytes.split_at(self.skip.min(bytes.len()));
+            self.skip -= payload.len();
+            bytes = rest;
+            if self.block != Block::None {
+                self.content.take(payload);
+                self.has_many_fields |= self.content.fields() > MAX_FIELDS + PSEUDO_FIELDS;
+            }
             if self.skip == 0 && self.block == Block::Last {
                 (self.block, self.has_ended) = (Block::None, true);
             }
@@ -126,8 +145,9 @@ impl FrameReader {
             HEADERS => {
                 let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
                 self.begins_stream = self.begins(stream);
+                self.content.begin(flags, self.skip);
             }
-            CONTINUATION => {}
+            CONTINUATION => self.content.resume(self.skip),
             _ => return false,
         }
         let is_last = flags & END_HEADERS != 0;
@@ -200,6 +220,28 @@ mod tests {
             let heads: u64 = bytes.chunks(length).map(|part| frames.take(part)).sum();
             assert_eq!(heads, 3, "in parts of {length} bytes");
         }
+    }
+
+    #[test]
+    fn a_head_with_more_fields_than_any_request_may_have_is_noticed_however_short_they_are() {
+        // The fill byte of `frame` begins a literal; 0x82 is a whole field (RFC 7541, appendix A).
+        let short = |kind, flags, stream, fields| {
+            let mut frame = frame(kind, flags, stream, fields);
+            frame[FRAME_HEAD..].fill(0x82);
+            frame
+        };
+        let many = |bytes: &[u8]| {
+            let mut frames = FrameReader::new();
+            frames.take(&[HEADERS; PREFACE]);
+            frames.take(bytes);
+            frames.has_many_fields()
+        };
+        assert!(!many(&short(HEADERS, END_HEADERS, 1, 100)));
+        assert!(many(&short(HEADERS, END_HEADERS, 1, 200)));
+        let two = [short(HEADERS, 0, 1, 60), short(CONTINUATION, END_HEADERS, 1, 60)].concat();
+        assert!(many(&two), "one head in two frames");
+        let two = [short(HEADERS, END_HEADERS, 1, 60), short(HEADERS, END_HEADERS, 3, 60)].concat();
+        assert!(!many(&two), "two heads");
     }
 
     fn heads_on(streams: &[u8]) -> u64 {
