@@ -242,6 +242,7 @@ async fn carry_out<S: Service>(
         result.as_ref().err().and_then(S::frame_error).is_some_and(FrameError::is_slowed_down);
     let error = result.as_ref().err().map(|error| daemon.log_failure(&exchange, operation, error));
     let reply = result.unwrap_or_else(|error| S::error_reply(operation, &error));
+    let error = error.or_else(|| if is_outside { reply.failure_outside() } else { None });
     let request_id = exchange.id().header();
     let ending = Ending {
         status: reply.status().as_u16(),

@@ -51,6 +51,9 @@ pub enum FrameError {
     /// The body did not arrive whole, in time and within its limits.
     #[error(transparent)]
     Body(#[from] BodyError),
+    /// The bodies and answers in memory leave no space for its answer.
+    #[error("no memory for the answer: {0}")]
+    Answer(#[source] Over),
     /// Its audit line could not be written.
     #[error(transparent)]
     Unrecorded(#[from] AuditError),
@@ -83,12 +86,15 @@ impl FrameError {
                 (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, ErrorCode::ApiBadRequest)
             }
             Self::Over(Over::Own)
+            | Self::Answer(Over::Own)
             | Self::DeniedTooOften { .. }
             | Self::Body(BodyError::Over(Over::Own) | BodyError::SenderDenied { .. }) => {
                 (StatusCode::TOO_MANY_REQUESTS, ErrorCode::StateNotReady)
             }
             // Those that `not_ready` maps.
-            Self::Over(Over::All) | Self::Body(BodyError::Over(Over::All) | BodyError::Ending) => {
+            Self::Over(Over::All)
+            | Self::Answer(Over::All)
+            | Self::Body(BodyError::Over(Over::All) | BodyError::Ending) => {
                 (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::StateNotReady)
             }
             Self::Body(BodyError::TooLarge { .. }) => {
@@ -106,11 +112,12 @@ impl FrameError {
     /// If the same request may succeed later, whoever sends it: what it waits for. The answer is 503.
     pub const fn not_ready(&self) -> Option<NotReady> {
         match self {
-            Self::Over(Over::All) | Self::Body(BodyError::Over(Over::All)) => {
-                Some(NotReady::Crowded)
-            }
+            Self::Over(Over::All)
+            | Self::Answer(Over::All)
+            | Self::Body(BodyError::Over(Over::All)) => Some(NotReady::Crowded),
             Self::Body(BodyError::Ending) => Some(NotReady::Ending),
             Self::Over(Over::Own)
+            | Self::Answer(Over::Own)
             | Self::DeniedTooOften { .. }
             | Self::Identity(_)
             | Self::HeadTooLarge(_)
@@ -133,7 +140,7 @@ impl FrameError {
         }
         match self {
             Self::Over(_) => Some(format!("{self} (SPIKE_HTTP_SERVER_MAX_REQUESTS_PER_ID)")),
-            Self::Body(BodyError::Over(_)) => {
+            Self::Answer(_) | Self::Body(BodyError::Over(_)) => {
                 Some(format!("{self} (SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID)"))
             }
             Self::DeniedTooOften { .. } | Self::Body(BodyError::SenderDenied { .. }) => {
@@ -157,6 +164,7 @@ impl FrameError {
         match self {
             Self::HeadTooLarge(_)
             | Self::Over(Over::Own)
+            | Self::Answer(Over::Own)
             | Self::Body(
                 BodyError::TooLarge { .. }
                 | BodyError::Over(Over::Own)
@@ -166,6 +174,7 @@ impl FrameError {
             ) => true,
             Self::Identity(_)
             | Self::Over(Over::All)
+            | Self::Answer(Over::All)
             | Self::DeniedTooOften { .. }
             | Self::Body(BodyError::Over(Over::All) | BodyError::Ending)
             | Self::Unrecorded(_)
@@ -176,7 +185,9 @@ impl FrameError {
     /// After how many seconds to try again, if that makes sense.
     pub fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::Over(_) | Self::Body(BodyError::Over(_) | BodyError::Ending) => Some(1),
+            Self::Over(_)
+            | Self::Answer(_)
+            | Self::Body(BodyError::Over(_) | BodyError::Ending) => Some(1),
             Self::DeniedTooOften { after } | Self::Body(BodyError::SenderDenied { after }) => {
                 Some(seconds(*after))
             }

@@ -1,24 +1,14 @@
 //! What a connection is doing and since when, for its time limits.
 
 use std::{
-    io,
-    pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
-use tokio_rustls::server::TlsStream;
-
-use super::{heads::FrameReader, requests::RequestReader, unread::UnreadAnswers};
-use spike_mtls::{Paused, Peer};
+use super::{requests::Excess, unread::UnreadAnswers};
 
 /// How long a connection may take for each kind of activity.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +35,7 @@ pub(super) enum Overdue {
 /// What a connection is doing. Times are milliseconds since it was opened, and at least 1.
 #[derive(Debug)]
 pub(super) struct Activity {
-    opened: Instant,
+    pub(super) opened: Instant,
     /// Requests without an answer.
     working: AtomicUsize,
     /// Answers that the peer has not read, and since when each of them waits.
@@ -64,24 +54,24 @@ pub(super) struct Activity {
     /// Bytes that arrived since the last request began or ended.
     received: AtomicU64,
     /// HTTP/2: heads that arrived, and requests that began.
-    heads: AtomicU64,
+    pub(super) heads: AtomicU64,
     begun: AtomicU64,
+    /// HTTP/2: the peer sends too many frames without requests.
+    pub(super) is_flooding: AtomicBool,
     /// All received bytes had been read when the stream was last polled.
-    is_drained: AtomicBool,
+    pub(super) is_drained: AtomicBool,
     /// HTTP/1.1: what arrived ends inside of a head.
     is_within_head: AtomicBool,
+    /// HTTP/1.1: what would be too much of the last head, as a number.
+    excess: AtomicU8,
     /// HTTP/1.1: a whole head has arrived.
     has_head: AtomicBool,
     /// HTTP/2 sends frames between requests (pings, windows), so a few bytes do not mean a request.
-    http2: bool,
+    pub(super) http2: bool,
 }
 
 /// HTTP/2: this many bytes without a request are a head that never ends, or useless.
 const MANY_BYTES: u64 = 8 * 1024;
-
-/// HTTP/2: how long a peer is not read after a head with too many fields. Meanwhile the head is refused and freed: as many
-/// as fit into one connection would take hundreds of megabytes, and would all be decoded before the first is refused.
-const LARGE_HEAD_PAUSE: Duration = Duration::from_millis(50);
 
 impl Activity {
     pub(super) fn new(http2: bool) -> Self {
@@ -99,9 +89,11 @@ impl Activity {
             received: AtomicU64::new(0),
             heads: AtomicU64::new(0),
             begun: AtomicU64::new(0),
+            is_flooding: AtomicBool::new(false),
             is_drained: AtomicBool::new(false),
             is_within_head: AtomicBool::new(false),
             has_head: AtomicBool::new(false),
+            excess: AtomicU8::new(Excess::Bytes as u8),
             http2,
         }
     }
@@ -152,6 +144,11 @@ impl Activity {
         self.is_head_late.load(Relaxed) && self.has_received.load(Relaxed)
     }
 
+    /// HTTP/2: whether the connection ends because the peer sends too many frames without requests.
+    pub(super) fn is_flooding(&self) -> bool {
+        self.is_flooding.load(Relaxed)
+    }
+
     /// HTTP/2: how many heads began no request.
     pub(super) fn heads_without_request(&self) -> u64 {
         self.heads.load(Relaxed).saturating_sub(self.begun.load(Relaxed))
@@ -168,8 +165,20 @@ impl Activity {
         self.is_within_head.load(Relaxed)
     }
 
+    /// HTTP/1.1: what is too much of the last head, if the library says that something is.
+    pub(super) fn excess(&self) -> Excess {
+        let code = self.excess.load(Relaxed);
+        let all = [Excess::Bytes, Excess::Fields, Excess::Length];
+        all.into_iter().find(|excess| *excess as u8 == code).unwrap_or(Excess::Bytes)
+    }
+
+    /// Records what would be too much of the last head.
+    pub(super) fn head_has(&self, excess: Excess) {
+        self.excess.store(excess as u8, Relaxed);
+    }
+
     /// HTTP/1.1: bytes arrived. `is_within`: they end inside of a head. `has_ended`: a head ended in them.
-    fn bytes_arrived(&self, is_within: bool, has_ended: bool, now: Instant) {
+    pub(super) fn bytes_arrived(&self, is_within: bool, has_ended: bool, now: Instant) {
         self.has_received.store(true, Relaxed);
         self.is_within_head.store(is_within, Relaxed);
         self.has_head.fetch_or(has_ended, Relaxed);
@@ -185,7 +194,13 @@ impl Activity {
 
     /// HTTP/2: bytes arrived. `is_within`: more must follow soon. `has_ended`: something that had begun earlier is
     /// complete.
-    fn frames_arrived(&self, count: usize, is_within: bool, has_ended: bool, now: Instant) {
+    pub(super) fn frames_arrived(
+        &self,
+        count: usize,
+        is_within: bool,
+        has_ended: bool,
+        now: Instant,
+    ) {
         self.has_received.store(true, Relaxed);
         self.received.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Relaxed);
         if !is_within {
@@ -196,7 +211,7 @@ impl Activity {
     }
 
     /// Records a write, and whether the peer does not read what was sent before.
-    fn wrote(&self, is_blocked: bool, now: impl FnOnce() -> Instant) {
+    pub(super) fn wrote(&self, is_blocked: bool, now: impl FnOnce() -> Instant) {
         let was_blocked = self.blocked_since.load(Relaxed) > 0;
         if is_blocked != was_blocked {
             let since = if is_blocked { self.millis(now()) } else { 0 };
@@ -279,97 +294,6 @@ impl Drop for ActiveRequest {
                 self.activity.working.fetch_sub(1, Relaxed);
             }
         }
-    }
-}
-
-/// A stream that reports its reads and writes to [`Activity`], and is not read during a pause of its peer.
-pub(super) struct WatchedStream {
-    stream: TlsStream<TcpStream>,
-    activity: Arc<Activity>,
-    peer: Peer,
-    paused: Paused,
-    frames: FrameReader,
-    requests: RequestReader,
-}
-
-impl WatchedStream {
-    pub(super) fn new(stream: TlsStream<TcpStream>, activity: Arc<Activity>, peer: Peer) -> Self {
-        let (paused, frames, requests) =
-            (Paused::default(), FrameReader::new(), RequestReader::new());
-        Self { stream, activity, peer, paused, frames, requests }
-    }
-
-    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
-        self.activity.wrote(polled.is_pending(), Instant::now);
-    }
-}
-
-impl AsyncRead for WatchedStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let Self { stream, activity, peer, paused, frames, requests } = &mut *self;
-        if paused.poll_over(peer.pause(), cx).is_pending() {
-            // The library asks for more only after it has processed everything that it has read.
-            activity.is_drained.store(activity.http2, Relaxed);
-            return Poll::Pending;
-        }
-        let before = buf.filled().len();
-        let polled = Pin::new(stream).poll_read(cx, buf);
-        let bytes = buf.filled().get(before..).unwrap_or_default();
-        if polled.is_ready() && !bytes.is_empty() {
-            if activity.http2 {
-                activity.heads.fetch_add(frames.take(bytes), Relaxed);
-                let (is_within, has_ended) = (frames.is_within(), frames.has_ended());
-                activity.frames_arrived(bytes.len(), is_within, has_ended, Instant::now());
-                if frames.has_many_fields() {
-                    peer.pause().begin(LARGE_HEAD_PAUSE);
-                }
-            } else {
-                let has_ended = requests.take(bytes);
-                activity.bytes_arrived(requests.is_within_head(), has_ended, Instant::now());
-            }
-        }
-        if activity.http2 {
-            activity.is_drained.store(polled.is_pending(), Relaxed);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for WatchedStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.wrote(&polled);
-        polled
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.wrote(&polled);
-        polled
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }
 

@@ -13,6 +13,7 @@ const PREFACE: usize = 24;
 const FRAME_HEAD: usize = 9;
 
 /// Frame types and a flag (RFC 9113, section 6).
+const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const CONTINUATION: u8 = 0x9;
 const END_HEADERS: u8 = 0x4;
@@ -55,6 +56,8 @@ pub(super) struct FrameReader {
     content: HeaderBlock,
     /// A header block in the last bytes has more fields than any request may have.
     has_many_fields: bool,
+    /// Frames in the last bytes that carry neither a part of a head nor of a body.
+    other_frames: u64,
     /// The last bytes completed something that had begun.
     has_ended: bool,
 }
@@ -73,6 +76,7 @@ impl FrameReader {
             block: Block::None,
             content: HeaderBlock::new(),
             has_many_fields: false,
+            other_frames: 0,
             has_ended: false,
         }
     }
@@ -93,10 +97,15 @@ impl FrameReader {
         self.has_many_fields
     }
 
+    /// How many frames began in the last bytes that carry neither a part of a head nor of a body.
+    pub(super) const fn other_frames(&self) -> u64 {
+        self.other_frames
+    }
+
     /// Reads the next bytes, and returns how many request heads they complete.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> u64 {
         let mut heads = 0;
-        (self.has_ended, self.has_many_fields) = (false, false);
+        (self.has_ended, self.has_many_fields, self.other_frames) = (false, false, 0);
         loop {
             let (payload, rest) = bytes.split_at(self.skip.min(bytes.len()));
             self.skip -= payload.len();
@@ -148,7 +157,11 @@ impl FrameReader {
                 self.content.begin(flags, self.skip);
             }
             CONTINUATION => self.content.resume(self.skip),
-            _ => return false,
+            DATA if length > 0 => return false,
+            _ => {
+                self.other_frames += 1;
+                return false;
+            }
         }
         let is_last = flags & END_HEADERS != 0;
         self.block = if is_last { Block::Last } else { Block::Unfinished };
@@ -242,6 +255,24 @@ mod tests {
         assert!(many(&two), "one head in two frames");
         let two = [short(HEADERS, END_HEADERS, 1, 60), short(HEADERS, END_HEADERS, 3, 60)].concat();
         assert!(!many(&two), "two heads");
+    }
+
+    #[test]
+    fn frames_that_carry_nothing_of_a_request_are_counted() {
+        let mut frames = FrameReader::new();
+        let bytes = [
+            vec![0; PREFACE],
+            frame(0x4, 0, 0, 12),
+            frame(HEADERS, END_HEADERS, 1, 5),
+            frame(DATA, 0, 1, 10),
+            frame(DATA, 0, 1, 0),
+            frame(0x6, 0, 0, 8),
+            frame(0xee, 0, 0, 20),
+        ];
+        frames.take(&bytes.concat());
+        assert_eq!(frames.other_frames(), 4);
+        frames.take(&frame(DATA, 1, 1, 10));
+        assert_eq!(frames.other_frames(), 0);
     }
 
     fn heads_on(streams: &[u8]) -> u64 {

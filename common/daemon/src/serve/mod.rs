@@ -7,6 +7,7 @@ mod answer_body;
 mod app;
 mod connection;
 mod fields;
+mod frame_budget;
 mod heads;
 mod limits;
 mod metrics;
@@ -16,6 +17,7 @@ mod server;
 mod shared;
 mod signal;
 mod unread;
+mod watched_stream;
 
 pub use app::{App, Handler, HandlerFuture, Refused, RefusedWhat};
 pub use limits::{Limits, MAX_FIELDS, MAX_HEAD};

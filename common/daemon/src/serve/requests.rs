@@ -5,6 +5,11 @@
 //! So the bytes are read here too, only as far as it takes to know where a head begins and ends. What the library refuses
 //! ends the connection, so it does not matter what is read here behind it.
 
+use super::limits::{MAX_FIELDS, MAX_HEAD};
+
+/// The shortest length of a body that the library does not take.
+const TOO_LONG: u64 = u64::MAX - 1;
+
 /// So much of each line is kept: more than the two fields need that say how long a body is.
 const LINE: usize = 64;
 
@@ -29,6 +34,28 @@ enum Length {
     Chunked,
 }
 
+/// What of a head is more than the library takes. It does not tell by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Excess {
+    /// Its bytes, as far as it is known here.
+    Bytes,
+    /// More than [`MAX_FIELDS`].
+    Fields,
+    /// The length of the body.
+    Length,
+}
+
+impl Excess {
+    /// The reason for the audit log.
+    pub(super) fn reason(self) -> String {
+        match self {
+            Self::Bytes => format!("the head of the request has more than {MAX_HEAD} bytes"),
+            Self::Fields => format!("the head of the request has more than {MAX_FIELDS} fields"),
+            Self::Length => "the Content-Length is more than any body may have".to_owned(),
+        }
+    }
+}
+
 /// Where a peer is in its requests.
 #[derive(Debug)]
 pub(super) struct RequestReader {
@@ -37,16 +64,33 @@ pub(super) struct RequestReader {
     line: [u8; LINE],
     line_len: usize,
     length: Length,
+    /// Lines of the current head, the first among them.
+    lines: usize,
 }
 
 impl RequestReader {
     pub(super) const fn new() -> Self {
-        Self { place: Place::Before, line: [0; LINE], line_len: 0, length: Length::Bytes(0) }
+        Self {
+            place: Place::Before,
+            line: [0; LINE],
+            line_len: 0,
+            length: Length::Bytes(0),
+            lines: 0,
+        }
     }
 
     /// Whether a head has begun and not ended.
     pub(super) const fn is_within_head(&self) -> bool {
         matches!(self.place, Place::Head)
+    }
+
+    /// What is too much of the last head, if the library says that something is.
+    pub(super) const fn excess(&self) -> Excess {
+        match self.length {
+            _ if self.lines > MAX_FIELDS + 1 => Excess::Fields,
+            Length::Bytes(TOO_LONG..) => Excess::Length,
+            Length::Bytes(_) | Length::Chunked => Excess::Bytes,
+        }
     }
 
     /// Reads the next bytes, and returns whether a head has ended in them.
@@ -57,7 +101,9 @@ impl RequestReader {
                 Place::Before if matches!(first, b'\r' | b'\n') => {
                     bytes = bytes.get(1..).unwrap_or_default();
                 }
-                Place::Before => (self.place, self.length) = (Place::Head, Length::Bytes(0)),
+                Place::Before => {
+                    (self.place, self.length, self.lines) = (Place::Head, Length::Bytes(0), 0);
+                }
                 Place::Head => {
                     if self.ends_line(&mut bytes) && self.ends_head() {
                         has_ended = true;
@@ -129,6 +175,7 @@ impl RequestReader {
             field(line, b"content-length:").map(|value| Length::Bytes(number(value, 10)))
         };
         self.length = length.unwrap_or(self.length);
+        self.lines += 1;
         false
     }
 }
@@ -205,6 +252,21 @@ mod tests {
         for request in REQUESTS {
             assert_eq!(heads(&[request, "\r\n\r\n"].concat(), 1), (1, false), "{request:?}");
         }
+    }
+
+    #[test]
+    fn what_is_too_much_of_a_head_is_told_apart() {
+        let excess = |head: &str| {
+            let mut reader = RequestReader::new();
+            reader.take(head.as_bytes());
+            reader.excess()
+        };
+        let fields = "x: y\r\n".repeat(101);
+        assert_eq!(excess(&format!("POST / HTTP/1.1\r\n{fields}")), Excess::Fields);
+        assert_eq!(excess(&format!("POST / HTTP/1.1\r\n{}\r\n", &fields[6..])), Excess::Bytes);
+        let length = |length: u64| excess(&format!("POST /\r\nContent-Length: {length}\r\n\r\n"));
+        assert_eq!(length(u64::MAX), Excess::Length);
+        assert_eq!(length(u64::MAX - 2), Excess::Bytes);
     }
 
     #[test]
