@@ -95,10 +95,14 @@ pub async fn heads_of_many_fields(
 ) -> Result<Held> {
     let connector = dialer.connector()?;
     let block = [head_of_post(target), hpack::unfolding(1, fields)].concat();
-    let mut attackers = JoinSet::new();
+    // All are open before the first sends anything.
+    let mut peers = Vec::new();
     for _ in 0..connections {
         let connection = dialer.connect_with(&connector).await?;
-        let mut peer = Http2Peer::over(connection, PeerBehaviour::GOOD).await?;
+        peers.push(Http2Peer::over(connection, PeerBehaviour::GOOD).await?);
+    }
+    let mut attackers = JoinSet::new();
+    for mut peer in peers {
         let mut heads = Vec::new();
         for _ in 0..streams {
             let stream = peer.new_stream();

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -56,8 +56,8 @@ pub(super) struct Activity {
     /// HTTP/2: heads that arrived, and requests that began.
     pub(super) heads: AtomicU64,
     begun: AtomicU64,
-    /// HTTP/2: the peer sends too many frames without requests.
-    pub(super) is_flooding: AtomicBool,
+    /// HTTP/2: why the connection ends, if the peer sends too much for nothing.
+    flood: OnceLock<&'static str>,
     /// All received bytes had been read when the stream was last polled.
     pub(super) is_drained: AtomicBool,
     /// HTTP/1.1: what arrived ends inside of a head.
@@ -89,7 +89,7 @@ impl Activity {
             received: AtomicU64::new(0),
             heads: AtomicU64::new(0),
             begun: AtomicU64::new(0),
-            is_flooding: AtomicBool::new(false),
+            flood: OnceLock::new(),
             is_drained: AtomicBool::new(false),
             is_within_head: AtomicBool::new(false),
             has_head: AtomicBool::new(false),
@@ -144,9 +144,14 @@ impl Activity {
         self.is_head_late.load(Relaxed) && self.has_received.load(Relaxed)
     }
 
-    /// HTTP/2: whether the connection ends because the peer sends too many frames without requests.
-    pub(super) fn is_flooding(&self) -> bool {
-        self.is_flooding.load(Relaxed)
+    /// HTTP/2: why the connection ends, if the peer sends too much for nothing.
+    pub(super) fn flood(&self) -> Option<&'static str> {
+        self.flood.get().copied()
+    }
+
+    /// HTTP/2: the peer sends too much for nothing, and the connection ends.
+    pub(super) fn is_flooded(&self, reason: &'static str) {
+        self.flood.get_or_init(|| reason);
     }
 
     /// HTTP/2: how many heads began no request.

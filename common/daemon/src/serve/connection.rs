@@ -66,8 +66,6 @@ const LATE_HEAD: (u16, &str) =
 const ENDED_BEFORE: &str = "the connection ended before the request was looked at";
 /// A part of the HTTP/1.1 library's words for the preface of HTTP/2.
 const HTTP2_PREFACE: &str = "HTTP2 preface";
-const FRAME_FLOOD: &str =
-    "too many frames without a request (PING, SETTINGS, PRIORITY, …), and the connection was cut";
 const ENDED_WITHIN_HEAD: &str = "the connection ended before the head of the request was complete";
 /// How long, and for how many bytes, a peer without TLS is read after its answer.
 const LINGER: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
@@ -192,8 +190,8 @@ impl Connection {
             refusals.reported += 1;
         } else if refusals.activity.has_late_head() {
             refusals.report(Reason::HeadTimeout, LATE_HEAD.0, LATE_HEAD.1);
-        } else if refusals.activity.is_flooding() {
-            refusals.report(Reason::Malformed, 400, FRAME_FLOOD);
+        } else if let Some(reason) = refusals.activity.flood() {
+            refusals.report(Reason::Malformed, 400, reason);
         } else if refusals.activity.is_within_head() {
             refusals.report(Reason::Malformed, 400, ENDED_WITHIN_HEAD);
         }

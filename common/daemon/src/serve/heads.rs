@@ -54,8 +54,8 @@ pub(super) struct FrameReader {
     is_open: bool,
     block: Block,
     content: HeaderBlock,
-    /// A header block in the last bytes has more fields than any request may have.
-    has_many_fields: bool,
+    /// Header blocks in the last bytes with more fields than any request may have.
+    large_blocks: u32,
     /// Frames in the last bytes that carry neither a part of a head nor of a body.
     other_frames: u64,
     /// The last bytes completed something that had begun.
@@ -75,7 +75,7 @@ impl FrameReader {
             is_open: false,
             block: Block::None,
             content: HeaderBlock::new(),
-            has_many_fields: false,
+            large_blocks: 0,
             other_frames: 0,
             has_ended: false,
         }
@@ -92,9 +92,9 @@ impl FrameReader {
         self.has_ended
     }
 
-    /// Whether a header block in the last bytes has more fields than any request may have.
-    pub(super) const fn has_many_fields(&self) -> bool {
-        self.has_many_fields
+    /// How many header blocks turned out in the last bytes to have more fields than any request may have.
+    pub(super) const fn large_blocks(&self) -> u32 {
+        self.large_blocks
     }
 
     /// How many frames began in the last bytes that carry neither a part of a head nor of a body.
@@ -105,14 +105,15 @@ impl FrameReader {
     /// Reads the next bytes, and returns how many request heads they complete.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> u64 {
         let mut heads = 0;
-        (self.has_ended, self.has_many_fields, self.other_frames) = (false, false, 0);
+        (self.has_ended, self.large_blocks, self.other_frames) = (false, 0, 0);
         loop {
             let (payload, rest) = bytes.split_at(self.skip.min(bytes.len()));
             self.skip -= payload.len();
             bytes = rest;
             if self.block != Block::None {
+                let was_large = self.has_large_block();
                 self.content.take(payload);
-                self.has_many_fields |= self.content.fields() > MAX_FIELDS + PSEUDO_FIELDS;
+                self.large_blocks += u32::from(!was_large && self.has_large_block());
             }
             if self.skip == 0 && self.block == Block::Last {
                 (self.block, self.has_ended) = (Block::None, true);
@@ -140,6 +141,10 @@ impl FrameReader {
             };
             heads += u64::from(self.completes_head(frame));
         }
+    }
+
+    const fn has_large_block(&self) -> bool {
+        self.content.fields() > MAX_FIELDS + PSEUDO_FIELDS
     }
 
     /// Whether the frame with this header completes the head of a request.
@@ -247,14 +252,16 @@ mod tests {
             let mut frames = FrameReader::new();
             frames.take(&[HEADERS; PREFACE]);
             frames.take(bytes);
-            frames.has_many_fields()
+            frames.large_blocks()
         };
-        assert!(!many(&short(HEADERS, END_HEADERS, 1, 100)));
-        assert!(many(&short(HEADERS, END_HEADERS, 1, 200)));
+        assert_eq!(many(&short(HEADERS, END_HEADERS, 1, 100)), 0);
+        assert_eq!(many(&short(HEADERS, END_HEADERS, 1, 200)), 1);
         let two = [short(HEADERS, 0, 1, 60), short(CONTINUATION, END_HEADERS, 1, 60)].concat();
-        assert!(many(&two), "one head in two frames");
+        assert_eq!(many(&two), 1, "one head in two frames");
         let two = [short(HEADERS, END_HEADERS, 1, 60), short(HEADERS, END_HEADERS, 3, 60)].concat();
-        assert!(!many(&two), "two heads");
+        assert_eq!(many(&two), 0, "two heads");
+        let two = short(HEADERS, END_HEADERS, 1, 200).repeat(2);
+        assert_eq!(many(&two), 2, "two large heads");
     }
 
     #[test]

@@ -23,6 +23,15 @@ use super::{
 /// as fit into one connection would take hundreds of megabytes, and would all be decoded before the first is refused.
 const LARGE_HEAD_PAUSE: Duration = Duration::from_millis(50);
 
+/// HTTP/2: the most heads with too many fields on one connection. Each costs as much as many requests.
+const MAX_LARGE_HEADS: u32 = 16;
+
+/// Why a connection is cut, for the audit log.
+const FRAME_FLOOD: &str =
+    "too many frames without a request (PING, SETTINGS, PRIORITY, …), and the connection was cut";
+const LARGE_HEADS: &str =
+    "too many heads with more fields than a request may have, and the connection was cut";
+
 /// A stream that reports its reads and writes to [`Activity`], and is not read during a pause of its peer.
 pub(super) struct WatchedStream {
     stream: TlsStream<TcpStream>,
@@ -31,6 +40,7 @@ pub(super) struct WatchedStream {
     paused: Paused,
     frames: FrameReader,
     budget: FrameBudget,
+    large_heads: u32,
     requests: RequestReader,
 }
 
@@ -39,7 +49,7 @@ impl WatchedStream {
         let (paused, frames, requests) =
             (Paused::default(), FrameReader::new(), RequestReader::new());
         let budget = FrameBudget::new(activity.opened);
-        Self { stream, activity, peer, paused, frames, budget, requests }
+        Self { stream, activity, peer, paused, frames, budget, large_heads: 0, requests }
     }
 
     fn wrote(&mut self, polled: &Poll<io::Result<usize>>) {
@@ -56,7 +66,8 @@ impl AsyncRead for WatchedStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, activity, peer, paused, frames, budget, requests } = &mut *self;
+        let Self { stream, activity, peer, paused, frames, budget, large_heads, requests } =
+            &mut *self;
         if paused.poll_over(peer.pause(), cx).is_pending() {
             // The library asks for more only after it has processed everything that it has read.
             activity.is_drained.store(activity.http2, Relaxed);
@@ -71,12 +82,18 @@ impl AsyncRead for WatchedStream {
                 activity.heads.fetch_add(heads, Relaxed);
                 let (is_within, has_ended) = (frames.is_within(), frames.has_ended());
                 activity.frames_arrived(bytes.len(), is_within, has_ended, now);
-                if !budget.take(frames.other_frames(), heads, now) {
-                    activity.is_flooding.store(true, Relaxed);
+                *large_heads += frames.large_blocks();
+                let flood = if *large_heads > MAX_LARGE_HEADS {
+                    Some(LARGE_HEADS)
+                } else {
+                    (!budget.take(frames.other_frames(), heads, now)).then_some(FRAME_FLOOD)
+                };
+                if let Some(reason) = flood {
+                    activity.is_flooded(reason);
                     buf.set_filled(before);
-                    return Poll::Ready(Err(io::Error::other("too many frames without a request")));
+                    return Poll::Ready(Err(io::Error::other(reason)));
                 }
-                if frames.has_many_fields() {
+                if frames.large_blocks() > 0 {
                     peer.pause().begin(LARGE_HEAD_PAUSE);
                 }
             } else {
