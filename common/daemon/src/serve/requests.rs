@@ -105,8 +105,15 @@ impl RequestReader {
                     (self.place, self.length, self.lines) = (Place::Head, Length::Bytes(0), 0);
                 }
                 Place::Head => {
-                    if self.ends_line(&mut bytes) && self.ends_head() {
-                        has_ended = true;
+                    let length = self.length;
+                    if let Some(line) = self.line(&mut bytes) {
+                        if line.is_empty() {
+                            self.place = behind_head(length);
+                            has_ended = true;
+                        } else {
+                            self.length = length_after(line, length);
+                            self.lines += 1;
+                        }
                     }
                 }
                 Place::Body(left) => {
@@ -114,8 +121,8 @@ impl RequestReader {
                     self.place = if left == 0 { Place::Before } else { Place::Body(left) };
                 }
                 Place::ChunkSize => {
-                    if self.ends_line(&mut bytes) {
-                        self.place = match chunk_size(self.take_line()) {
+                    if let Some(size) = self.line(&mut bytes).map(chunk_size) {
+                        self.place = match size {
                             0 => Place::Trailers,
                             size => Place::Chunk(size.saturating_add(2)),
                         };
@@ -126,7 +133,7 @@ impl RequestReader {
                     self.place = if left == 0 { Place::ChunkSize } else { Place::Chunk(left) };
                 }
                 Place::Trailers => {
-                    if self.ends_line(&mut bytes) && self.take_line().is_empty() {
+                    if self.line(&mut bytes).is_some_and(<[u8]>::is_empty) {
                         self.place = Place::Before;
                     }
                 }
@@ -135,48 +142,49 @@ impl RequestReader {
         has_ended
     }
 
-    /// Reads to the end of the current line. Returns whether it was there.
-    fn ends_line(&mut self, bytes: &mut &[u8]) -> bool {
+    /// Reads to the end of the current line. Returns it, or its beginning, without what ends it, if the end was there.
+    fn line<'a, 'b: 'a>(&'a mut self, bytes: &mut &'b [u8]) -> Option<&'a [u8]> {
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let (read, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
         *bytes = rest;
+        // Nearly every line arrives whole.
+        if end.is_some() && self.line_len == 0 {
+            return Some(without_end(read));
+        }
         let kept = self.line.get_mut(self.line_len..).unwrap_or_default();
         let new = kept.len().min(read.len());
         if let (Some(kept), Some(read)) = (kept.get_mut(..new), read.get(..new)) {
             kept.copy_from_slice(read);
         }
         self.line_len += new;
-        end.is_some()
-    }
-
-    /// The current line, without what ends it. The next one begins.
-    fn take_line(&mut self) -> &[u8] {
+        end?;
         let length = std::mem::take(&mut self.line_len);
-        self.line.get(..length).unwrap_or_default().trim_ascii()
+        self.line.get(..length).map(without_end)
     }
+}
 
-    /// Reads a whole line of a head. Returns whether it was its last.
-    fn ends_head(&mut self) -> bool {
-        let is_chunked = matches!(self.length, Length::Chunked);
-        let line = self.take_line();
-        if line.is_empty() {
-            self.place = match self.length {
-                Length::Bytes(0) => Place::Before,
-                Length::Bytes(length) => Place::Body(length),
-                Length::Chunked => Place::ChunkSize,
-            };
-            return true;
+fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// What follows a head.
+const fn behind_head(length: Length) -> Place {
+    match length {
+        Length::Bytes(0) => Place::Before,
+        Length::Bytes(length) => Place::Body(length),
+        Length::Chunked => Place::ChunkSize,
+    }
+}
+
+/// How the end of the body is found, once this line of the head is read.
+fn length_after(line: &[u8], before: Length) -> Length {
+    match (line.first(), before) {
+        (Some(b't' | b'T'), _) if field(line, b"transfer-encoding:").is_some() => Length::Chunked,
+        (Some(b'c' | b'C'), Length::Bytes(_)) => {
+            field(line, b"content-length:").map_or(before, |value| Length::Bytes(number(value, 10)))
         }
-        let length = if field(line, b"transfer-encoding:").is_some() {
-            Some(Length::Chunked)
-        } else if is_chunked {
-            None
-        } else {
-            field(line, b"content-length:").map(|value| Length::Bytes(number(value, 10)))
-        };
-        self.length = length.unwrap_or(self.length);
-        self.lines += 1;
-        false
+        _ => before,
     }
 }
 
@@ -194,7 +202,7 @@ fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 }
 
 fn chunk_size(line: &[u8]) -> u64 {
-    let size = line.split(|byte| matches!(byte, b';' | b' ' | b'\t')).next();
+    let size = line.split(|byte| matches!(byte, b';' | b' ' | b'\t' | b'\r')).next();
     number(size.unwrap_or_default(), 16)
 }
 
