@@ -70,8 +70,14 @@ bodies! {
         pub backend: String = "backend",
         /// What lies in the data directory.
         pub data: DataKind = "data",
+        /// Why that is in doubt, if it is. From the network: not fit for a terminal as it is.
+        pub doubt: Option<String> = "doubt" as OmitZero,
         /// The data directory, where there is one.
         pub directory: Option<String> = "directory" as OmitZero,
+        /// Recovery shares that operators have fed and that are not in use: a restore is under way.
+        pub fed: u16 = "fed" as OmitZero,
+        /// Shares that rebuild the key, as Nexus is configured; 0: it does not say.
+        pub threshold: u16 = "threshold" as OmitZero,
         /// Every Keeper, in the order of the shares, as it answered to this question.
         pub keepers: Vec<KeeperStatus> = "keepers",
     }
@@ -107,7 +113,7 @@ words! {
         Ours = "ours",
         /// A database of upstream, which is not taken in yet.
         Upstream = "upstream",
-        /// Something may be there: the directory cannot be looked at. An answer that does not say counts as this.
+        /// Something may be there: the directory cannot be looked at, or holds what only a database leaves behind. An answer that does not say counts as this.
         #[default]
         Unreadable = "unreadable",
     }

@@ -153,7 +153,11 @@ impl Nexus {
                 status.reason = Some(error.to_string());
                 if let Ok(shares) = self.key_source.shares() {
                     status.troubles.extend(shares.restoration.progress());
-                    status.data = Some(data_at(shares.home.clone()).await);
+                    let data = data_at(shares.home.clone()).await;
+                    status
+                        .troubles
+                        .extend(data.doubt.map(|why| format!("the data directory: {why}")));
+                    status.data = Some(data.found);
                 }
                 return Ok(status);
             }

@@ -133,7 +133,8 @@ impl Adopter {
             // Not ambiguous: there is one at most.
             let key = candidates.into_keys().next().ok_or(AdoptError::Bug)?;
             let given = key.fingerprint();
-            let error = AdoptError::NoData { given, directory };
+            let doubt = self.home.clone().and_then(|home| home.look().doubt);
+            let error = AdoptError::NoData { given, directory, doubt };
             let known = before.filter(|before| before.key.ct_eq(&key));
             let mut waits = known.unwrap_or_else(|| {
                 tracing::info!(fingerprint = %given, "there is a root key and no data: Bootstrap's proof is awaited");
