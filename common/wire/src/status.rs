@@ -28,6 +28,8 @@ bodies! {
         /// Keepers that may still be lost before a restarted Nexus needs an operator; negative when it would need one now.
         /// Missing as well while Keepers hold shares that nothing can judge, because Nexus is sealed.
         pub margin: Option<i64> = "margin" as OmitZero,
+        /// When every Keeper was asked for this answer, RFC 3339; missing on the memory backend, which has none.
+        pub asked: Option<String> = "asked" as OmitZero,
         /// Every Keeper, in the order of the shares.
         pub keepers: Vec<KeeperStatus> = "keepers",
         /// When recovery shares were last taken out, RFC 3339; never, where it is missing.
