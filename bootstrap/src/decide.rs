@@ -80,14 +80,14 @@ fn steps_before_force(survey: &Survey) -> String {
     } else if survey.is_stopped() && !filled.is_empty() {
         steps.push(format!("move the data directory of Nexus away, if it has data, {only}"));
     }
-    let stops = !steps.is_empty();
-    if survey.fed() > 0 && !stops {
+    let is_to_stop = !steps.is_empty();
+    if survey.fed() > 0 && !is_to_stop {
         steps.push(format!(
             "restart Nexus at {}, which forgets the shares that were fed",
             survey.url
         ));
     }
-    let is_down = stops || survey.is_stopped();
+    let is_down = is_to_stop || survey.is_stopped();
     if !filled.is_empty() {
         let filled = filled.join(", ");
         steps.push(format!("restart {filled}, which erases its share, perhaps the last copy"));
@@ -168,11 +168,14 @@ fn without_data(survey: &Survey, was_done: bool) -> String {
         words.push_str(accept);
     } else {
         let filled: Vec<String> = survey.filled().map(ToString::to_string).collect();
-        words.push_str(&format!(
-            "Only if an earlier Bootstrap was ended before Nexus had proved the key, so that nothing was written under it: \
-             either restart {} and run this again, which makes another key, or {accept}",
-            filled.join(", ")
-        ));
+        let filled = filled.join(", ");
+        words.push_str(
+            "Only if an earlier Bootstrap was ended before Nexus had proved the key, so that nothing was written under it: either \
+             restart ",
+        );
+        for part in [&filled, " and run this again, which makes another key, or ", accept] {
+            words.push_str(part);
+        }
     }
     words
 }

@@ -138,5 +138,5 @@ impl Nexus {
 pub(super) async fn data_at(home: Option<Home>) -> Look {
     let home = home.unwrap_or(Home::Memory);
     let look = tokio::task::spawn_blocking(move || home.look()).await;
-    look.unwrap_or_else(|_| Look::in_doubt("it was not looked at: a bug"))
+    look.unwrap_or_else(|_| Look::in_doubt(&"it was not looked at: a bug"))
 }

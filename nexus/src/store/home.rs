@@ -44,7 +44,7 @@ impl Look {
     }
 
     /// There may be data, for this reason.
-    pub fn in_doubt(why: impl ToString) -> Self {
+    pub fn in_doubt(why: &impl ToString) -> Self {
         Self { found: Found::Unreadable, doubt: Some(why.to_string()) }
     }
 }
@@ -63,14 +63,14 @@ impl Home {
         let Some(directory) = self.directory() else { return Look::sure(Found::Nothing) };
         for path in [directory.join(create::FILE), directory.join(spike_import::FILE)] {
             if let Some(link) = DanglingLink::on(&path) {
-                return Look::in_doubt(link);
+                return Look::in_doubt(&link);
             }
         }
         let entries = match fs::read_dir(directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Look::sure(Found::Nothing);
             }
-            Err(error) => return Look::in_doubt(format!("cannot read it: {error}")),
+            Err(error) => return Look::in_doubt(&format!("cannot read it: {error}")),
             Ok(_) if create::exists(directory) => return Look::sure(Found::Ours),
             Ok(_) if spike_import::exists(directory) => return Look::sure(Found::Upstream),
             Ok(entries) => entries,
@@ -78,11 +78,11 @@ impl Home {
         for entry in entries {
             let name = match entry {
                 Ok(entry) => entry.file_name(),
-                Err(error) => return Look::in_doubt(format!("cannot read it: {error}")),
+                Err(error) => return Look::in_doubt(&format!("cannot read it: {error}")),
             };
             let name = name.to_string_lossy();
             if is_left_behind(&name) {
-                return Look::in_doubt(format!(
+                return Look::in_doubt(&format!(
                     "{name} is there, and the database that it belongs to is not"
                 ));
             }
