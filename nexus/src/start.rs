@@ -29,6 +29,7 @@ use crate::{
     },
     keys::seal::{Seal, Unsealed},
     keys::{KeySource, Shares},
+    policies,
     policy::ReservedRule,
     serve,
     service::{Nexus, Parts},
@@ -236,6 +237,7 @@ fn options(database: &DatabaseSettings, max_versions: u32, quorum: Option<Quorum
         read_cache: database.read_cache_size,
         create: !database.skip_schema_creation,
         import_with_losses: database.import.with_losses,
+        judge_policy: policies::judge,
         prune_imported: database.import.prune_versions,
         quorum,
     }

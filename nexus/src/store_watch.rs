@@ -71,7 +71,7 @@ pub(crate) fn loss_check(seal: &Seal) -> Result<(), String> {
 /// # Errors
 /// What is not, and why.
 pub(crate) fn import_check(seal: &Seal) -> Result<(), String> {
-    with_store(seal, |store| store.import().check())
+    with_store(seal, Store::import_check)
 }
 
 fn with_store(seal: &Seal, check: impl FnOnce(&Store) -> Result<(), String>) -> Result<(), String> {

@@ -138,6 +138,18 @@ async fn rows_that_would_be_left_out_stop_the_import_until_somebody_has_said_so(
     assert_eq!(check["status"], "degraded", "{check}");
     assert_eq!(crew.nexus().get("/readyz").await?.0, 200);
     assert_eq!(originals(&crew)?, before, "a byte of upstream's was changed");
+
+    // After a restart it was as if nothing had been left out.
+    crew.crash_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    let check = crew.health_check("import").await?;
+    assert_eq!(check["status"], "degraded", "{check}");
+    let told = troubles(&crew.status().await?)?.join("; ");
+    for part in ["1 rows of upstream's database were left out when", "move spike.db"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    fs::rename(data(&crew).join("spike.db"), crew.dir().join("spike.db.kept"))?;
+    assert_eq!(crew.health_check("import").await?["status"], "ok");
     crew.stop().await
 }
 

@@ -64,6 +64,12 @@ pub enum Reason {
     /// Left out: whoever could write the file could have written it.
     #[error("its patterns are in clear, so nothing proves who wrote them; put it again")]
     Clear,
+    /// Left out by upstream: what is current is not there, and an older version would be served in its place.
+    #[error("it is the current version and is not there; an older one takes its place")]
+    Missing,
+    /// It comes in, so that it can be seen and put again, and does not do what it says.
+    #[error("it allows nothing here, or less than it says: {0}")]
+    Policy(String),
     /// Changed: a version's time reads 1970-01-01, a path's is that of its versions.
     #[error("a time in it cannot be read and was replaced")]
     Time,

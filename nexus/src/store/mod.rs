@@ -57,7 +57,7 @@ use self::format::keys::Keys;
 pub use self::format::policy::{PolicyText, StoredPolicy};
 pub use self::home::{Found, Home, Look};
 pub use self::import::{Import, NotImported};
-pub use self::options::{JournalMode, Options};
+pub use self::options::{JournalMode, JudgePolicy, Options};
 pub use self::sqlite::commits::Loss;
 use self::sqlite::place::Place;
 use self::sqlite::queue::Queue;
@@ -234,6 +234,14 @@ impl Store {
     /// What keeps it from being read.
     pub fn try_read(&self) -> Result<(), StoreError> {
         self.readers.read(|reader| rows::identity(reader, &self.keys)).map(|_identity| ())
+    }
+
+    /// Whether upstream's data is in the store, as far as its file still lies beside it.
+    ///
+    /// # Errors
+    /// What is not, in words.
+    pub fn import_check(&self) -> Result<(), String> {
+        self.import.check(self.file.as_deref().and_then(Path::parent))
     }
 
     /// What opening found of upstream's data, and what came of it: to be logged and shown.
