@@ -180,6 +180,11 @@ fn key_source(
         }
         (Backend::Sqlite, None) => return Err("no data directory".into()),
     };
+    if settings.quorum.threshold() == 1 {
+        tracing::warn!(
+            "SPIKE_NEXUS_SHAMIR_THRESHOLD is 1: each Keeper, and each recovery file, is the whole root key"
+        );
+    }
     let peers = settings.keepers.as_ref().ok_or("no Keepers are configured")?;
     let options = options(&settings.database, settings.max_secret_versions, Some(settings.quorum));
     let accept_new_store = settings.database.accept_new_store;

@@ -59,6 +59,30 @@ async fn in_the_middle_of_a_restore_on_lite_it_makes_no_key() -> Result<()> {
     crew.stop().await
 }
 
+/// It made a key, and Nexus put a new database beside what was left, or in place of a link to a volume.
+#[tokio::test]
+async fn beside_what_only_a_database_leaves_behind_it_makes_no_key() -> Result<()> {
+    let crew = crew().start_sealed().await?;
+    let data = crew.dir().join("data");
+    fs::create_dir_all(&data)?;
+    fs::write(data.join("nexus.commits"), "")?;
+    let told = crew.bootstrap(&IMPATIENT).await?;
+    assert_eq!(told.status, 3, "{}", told.text);
+    assert!(told.text.contains("may hold a database: nexus.commits is there"), "{}", told.text);
+    fs::remove_file(data.join("nexus.commits"))?;
+
+    let (link, target) = (data.join("nexus.db"), crew.dir().join("volume/nexus.db"));
+    std::os::unix::fs::symlink(&target, &link)?;
+    let told = crew.bootstrap(&IMPATIENT).await?;
+    assert_eq!(told.status, 3, "{}", told.text);
+    let part = format!("is a link to {}, which is not there", target.display());
+    assert!(told.text.contains(&part), "{}", told.text);
+    assert_eq!(fs::read_link(&link)?, target);
+    fs::remove_file(&link)?;
+    assert_eq!(crew.bootstrap(&IMPATIENT).await?.status, 0);
+    crew.stop().await
+}
+
 /// Bootstrap overwrote every share. Nexus lost its key if it was restarted before it had given them back.
 #[tokio::test]
 async fn forced_on_a_live_system_it_refuses_and_says_what_to_stop_and_restart() -> Result<()> {

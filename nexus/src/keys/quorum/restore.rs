@@ -37,6 +37,8 @@ pub struct Restored {
     pub remaining: usize,
     /// Whether the root key is in use.
     pub done: bool,
+    /// Whether it was in use before.
+    pub already: bool,
 }
 
 impl Restoration {
@@ -94,13 +96,13 @@ impl Restoration {
         keepers: &Keepers,
     ) -> Result<Restored, RestoreError> {
         let needed = usize::from(self.quorum.threshold());
-        let done = Restored { collected: needed, remaining: 0, done: true };
+        let done = Restored { collected: needed, remaining: 0, done: true, already: false };
         if let Ok(unsealed) = self.seal.for_own_task(OwnTask::CompareKeys) {
             // Fed before the Keepers were quicker.
             collected.clear();
             let belongs = derivation_of(unsealed.root_key(), self.quorum.threshold(), &share);
             return match belongs {
-                Some(_) => Ok(done),
+                Some(_) => Ok(Restored { already: true, ..done }),
                 None => Err(RestoreError::NotOfTheLiveKey { index: share.index.get() }),
             };
         }
@@ -112,7 +114,7 @@ impl Restoration {
         let count = collected.len();
         if more || count < needed {
             let remaining = needed.saturating_sub(count);
-            return Ok(Restored { collected: count, remaining, done: false });
+            return Ok(Restored { collected: count, remaining, done: false, already: false });
         }
         let candidates = self.candidates(collected).await?;
         for index in candidates.mismatched() {
@@ -131,6 +133,10 @@ impl Restoration {
                 Ok(done)
             }
             Err(error @ (AdoptError::Store(_) | AdoptError::NoData { .. } | AdoptError::Bug)) => {
+                // Until then it said that no Keeper had sent a share.
+                let fed = indexes(collected);
+                let told = format!("{error}; an operator has fed shares {fed}, which are kept");
+                self.seal.explain(error.hindrance(), &told);
                 Err(RestoreError::Store(error))
             }
             Err(error) => {

@@ -52,6 +52,7 @@ impl Handle for call::OperatorRestore {
             collected: count(restored.collected),
             remaining: count(restored.remaining),
             restored: restored.done,
+            already: restored.already,
         }))
     }
 }

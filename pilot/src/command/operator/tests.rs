@@ -29,7 +29,7 @@ fn recover(nexus: &FakeNexus, arguments: &[&str]) -> Ran {
 #[test]
 fn recover_writes_a_file_for_each_share_and_says_where() {
     let directory = tempfile::tempdir().unwrap();
-    let out = directory.path().join("new/recovery");
+    let out = directory.path().join("recovery");
     let ran = recover(
         &recovering(&[(1, 0x11), (2, 0x22), (10, 0xab)]),
         &["--out", out.to_str().unwrap()],
@@ -39,7 +39,7 @@ fn recover_writes_a_file_for_each_share_and_says_where() {
     [0]
 
       SPIKE Recovery shards saved to the recovery directory:
-      DIR/new/recovery
+      DIR/recovery
 
       Please make sure that:
         1. You encrypt these shards and keep them safe, in different places.
@@ -118,11 +118,11 @@ fn recover_does_not_replace_the_files_of_an_earlier_key() {
 #[test]
 fn recover_that_fails_leaves_no_directory_and_one_that_others_can_write_is_told() {
     let directory = tempfile::tempdir().unwrap();
-    let deep = directory.path().join("new/recovery");
+    let new = directory.path().join("new");
     let nexus = FakeNexus::start(|operation, _| error(operation, ErrorCode::ApiInternalError));
-    let ran = recover(&nexus, &["--out", deep.to_str().unwrap()]);
+    let ran = recover(&nexus, &["--out", new.to_str().unwrap()]);
     assert_eq!(ran.exit, Exit::Failure);
-    assert!(!directory.path().join("new").exists());
+    assert!(!new.exists());
 
     let open = std::fs::Permissions::from_mode(0o777);
     std::fs::set_permissions(directory.path(), open).unwrap();
@@ -134,9 +134,22 @@ fn recover_that_fails_leaves_no_directory_and_one_that_others_can_write_is_told(
 #[test]
 fn a_directory_that_cannot_be_written_is_found_before_the_shares_leave_nexus() {
     let nexus = recovering(&[(1, 0x11)]);
-    let ran = recover(&nexus, &["--out", "/dev/null/recovery"]);
-    assert_eq!(ran.exit, Exit::Failure);
-    assert!(ran.stderr.contains("cannot write /dev/null/recovery"), "{}", ran.stderr);
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("file"), "").unwrap();
+    let inside = |name: &str| home.path().join(name).display().to_string();
+    // They were made, with all their missing parents, or told as "File exists".
+    for (out, part) in [
+        (inside("a/b"), "does not exist"),
+        (inside("file"), "is not a directory"),
+        (inside("bad\ndir"), "has a control character"),
+        ("/etc/recovery".to_owned(), "belongs to the system"),
+        ("/dev/null".to_owned(), "belongs to the system"),
+    ] {
+        let ran = recover(&nexus, &["--out", &out]);
+        assert_eq!(ran.exit, Exit::Usage, "{out}: {ran}");
+        assert!(ran.stderr.contains(part), "{out}: {ran}");
+    }
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
     assert_eq!(nexus.asked(), []);
 }
 
@@ -153,7 +166,12 @@ fn restoring() -> FakeNexus {
         collected.insert(request.id);
         let count = u32::try_from(collected.len()).unwrap();
         let remaining = 2_u32.saturating_sub(count);
-        let response = RestoreResponse { collected: count, remaining, restored: remaining == 0 };
+        let response = RestoreResponse {
+            collected: count,
+            remaining,
+            restored: remaining == 0,
+            already: false,
+        };
         (200, response.encode())
     })
 }
@@ -250,7 +268,11 @@ fn a_share_is_told_as_kept_where_the_next_one_did_not_arrive_and_where_only_an_e
     let answered = std::sync::atomic::AtomicU32::new(0);
     let nexus = FakeNexus::start(move |operation, _| {
         match answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
-            0 => (200, RestoreResponse { collected: 1, remaining: 1, restored: false }.encode()),
+            0 => (
+                200,
+                RestoreResponse { collected: 1, remaining: 1, restored: false, already: false }
+                    .encode(),
+            ),
             _ => error(operation, ErrorCode::ApiInternalError),
         }
     });
@@ -269,8 +291,16 @@ fn what_goes_wrong_once_the_key_is_back_is_no_failure_of_the_restore() {
     let answered = std::sync::atomic::AtomicU32::new(0);
     let nexus = FakeNexus::start(move |operation, _| {
         match answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
-            0 => (200, RestoreResponse { collected: 1, remaining: 1, restored: false }.encode()),
-            1 => (200, RestoreResponse { collected: 2, remaining: 0, restored: true }.encode()),
+            0 => (
+                200,
+                RestoreResponse { collected: 1, remaining: 1, restored: false, already: false }
+                    .encode(),
+            ),
+            1 => (
+                200,
+                RestoreResponse { collected: 2, remaining: 0, restored: true, already: false }
+                    .encode(),
+            ),
             _ => error(operation, ErrorCode::ApiInternalError),
         }
     });
@@ -305,8 +335,12 @@ fn judging(answers: u32) -> FakeNexus {
         collected.insert(request.id);
         let count = u32::try_from(collected.len()).unwrap();
         let restored = !request.more && count >= 2;
-        let response =
-            RestoreResponse { collected: count, remaining: 2_u32.saturating_sub(count), restored };
+        let response = RestoreResponse {
+            collected: count,
+            remaining: 2_u32.saturating_sub(count),
+            restored,
+            already: false,
+        };
         (200, response.encode())
     })
 }
@@ -329,7 +363,7 @@ fn where_the_last_share_gets_no_answer_once_the_key_is_back_no_error_is_told_of(
         let count = answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
         assert!(count < 3, "no answer");
         let (remaining, restored) = (2 - count, count == 2);
-        (200, RestoreResponse { collected: count, remaining, restored }.encode())
+        (200, RestoreResponse { collected: count, remaining, restored, already: false }.encode())
     });
     let lines = format!("{}\n{}\n{}\n", share(1, "11"), share(2, "22"), share(3, "33"));
     let ran = restore(&nexus, &[], &lines);
@@ -449,4 +483,17 @@ fn a_text_that_is_no_share_is_not_sent() {
         assert_eq!(ran.exit, Exit::Usage, "{text}");
     }
     assert_eq!(nexus.asked(), []);
+}
+
+/// It said that SPIKE was now restored.
+#[test]
+fn a_share_that_is_fed_to_a_live_nexus_was_not_needed() {
+    let nexus = FakeNexus::start(|_, _| {
+        let answer = RestoreResponse { collected: 2, remaining: 0, restored: true, already: true };
+        (200, answer.encode())
+    });
+    let share = format!("spike:1:{}", "11".repeat(32));
+    let ran = nexus.run_as(Role::PilotRestore, &["operator", "restore"], &share);
+    assert_eq!(ran.exit, Exit::Success, "{ran}");
+    assert!(ran.stdout.contains("Nothing to do: SPIKE Nexus has its root key"), "{ran}");
 }
