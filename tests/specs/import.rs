@@ -119,6 +119,9 @@ async fn rows_that_would_be_left_out_stop_the_import_until_somebody_has_said_so(
     let told = crew.bootstrap(&[]).await?;
     assert_eq!(told.status, 3, "{}", told.text);
     assert!(told.text.contains("a database of upstream's SPIKE"), "{}", told.text);
+    // It is tried again and again, and the list was written each time.
+    let listed = crew.log("nexus")?.matches("\"would be left out\"").count();
+    assert_eq!(listed, 1);
 
     ensure!(crew.nexus().terminate().await?.success());
     crew.nexus().set("SPIKE_NEXUS_IMPORT_WITH_LOSSES", "true");

@@ -242,8 +242,11 @@ async fn a_write_into_a_directory_that_was_moved_away_is_refused_until_it_is_bac
     for part in ["nexus.db", "Put the file back", "restart Nexus"] {
         assert!(told.contains(part), "{part}: {told}");
     }
-    let refused = superuser.put_secret(&put("a/b", &[("k", "lost")])).await.unwrap_err();
-    assert!(refused.to_string().contains("removed or replaced"), "{refused}");
+    let refused = superuser.put_secret(&put("a/b", &[("k", "lost")])).await;
+    let Err(CallError::Refused(refusal)) = refused else { bail!("it was taken: {refused:?}") };
+    assert_eq!(refusal.status, 500);
+    let reason = refusal.reason.unwrap_or_default();
+    assert!(reason.contains("removed or replaced"), "{reason}");
     assert_eq!(crew.nexus().get("/readyz").await?.0, 503);
     assert_eq!(metric(&mut crew, "spike_store_writable").await?, Some(0.0));
     let reason = crew.status().await?.reason.context("no reason")?;

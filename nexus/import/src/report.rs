@@ -109,16 +109,8 @@ impl ImportReport {
     /// The error that stops an import because of what would be left out.
     pub(crate) fn incomplete(&self, path: &Path) -> ImportError {
         let count = self.refused.len();
-        tracing::error!(
-            file = %path.display(),
-            count,
-            "rows of upstream's database would be left out; nothing was imported. The first of them follow"
-        );
         let first: Vec<String> =
             self.refused.iter().take(LISTED).map(ToString::to_string).collect();
-        for finding in &first {
-            tracing::error!(row = finding, "would be left out");
-        }
         ImportError::Incomplete { path: path.to_owned(), count, first }
     }
 
