@@ -4,6 +4,7 @@
 //	charts update ROOT          writes deploy/kubernetes anew
 //	charts cases ROOT DIR       what each case renders, a file each
 //	charts pods ROOT NODE FILE  what `podman kube play` understands of a release; see pods.go
+//	charts forward PORT TARGET  passes connections on, as a Service whose port is not that of its pod does
 //
 // ROOT is the directory of the repository. It ends with 1 if anything is wrong.
 package main
@@ -24,7 +25,10 @@ func main() {
 
 func run(arguments []string) error {
 	if len(arguments) < 2 {
-		return errors.New("expected check, update, cases or pods, and the directory of the repository")
+		return errors.New("expected check, update, cases, pods or forward, and what it is about")
+	}
+	if arguments[0] == "forward" && len(arguments) == 3 {
+		return forward(arguments[1], arguments[2])
 	}
 	root, rest := arguments[1], arguments[2:]
 	switch {

@@ -15,9 +15,11 @@ import (
 
 // A pod, or the template of one, and what it is in.
 type pod struct {
-	owner string
-	meta  metav1.ObjectMeta
-	spec  corev1.PodSpec
+	kind, name string
+	meta       metav1.ObjectMeta
+	spec       corev1.PodSpec
+	replicas   int32
+	service    string
 	// The volumes that a StatefulSet makes for it.
 	claims []corev1.PersistentVolumeClaim
 }
@@ -27,7 +29,7 @@ func podOf(object string) (pod, bool, error) {
 	if err := yaml.Unmarshal([]byte(object), &head); err != nil {
 		return pod{}, false, err
 	}
-	found := pod{owner: head.Kind + "/" + head.Name}
+	found := pod{kind: head.Kind, name: head.Name}
 	var err error
 	take := func(template corev1.PodTemplateSpec) { found.meta, found.spec = template.ObjectMeta, template.Spec }
 	switch head.Kind {
@@ -35,7 +37,10 @@ func podOf(object string) (pod, bool, error) {
 		var it appsv1.StatefulSet
 		err = yaml.Unmarshal([]byte(object), &it)
 		take(it.Spec.Template)
-		found.claims = it.Spec.VolumeClaimTemplates
+		found.claims, found.service = it.Spec.VolumeClaimTemplates, it.Spec.ServiceName
+		if it.Spec.Replicas != nil {
+			found.replicas = *it.Spec.Replicas
+		}
 	case "Deployment":
 		var it appsv1.Deployment
 		err = yaml.Unmarshal([]byte(object), &it)
@@ -78,7 +83,7 @@ func checkPodSecurity(root string) error {
 			pods++
 			result := policy.AggregateCheckResults(evaluator.EvaluatePod(restricted, &pod.meta, &pod.spec))
 			if !result.Allowed {
-				wrong = append(wrong, fmt.Errorf("%s, %s: %s", it.name, pod.owner, result.ForbiddenDetail()))
+				wrong = append(wrong, fmt.Errorf("%s, %s: %s", it.name, pod.kind+" "+pod.name, result.ForbiddenDetail()))
 			}
 		}
 		if pods < 2 {
