@@ -99,6 +99,13 @@ inside() {
   nsenter --net="/run/netns/spike-$name" "$@"
 }
 
+# What a Service does whose port is not that of its pod.
+forward() {
+  nsenter --net="/run/netns/spike-$1" "$WORK/charts" forward "$2" "$3" &
+  forwarder=$!
+  eventually 10 pod_serves "$1" "$2"
+}
+
 # Its container, as podman names it.
 container_of() { pod ps --all --pod --filter "pod=$1" --format '{{.Names}}' | grep -v -- -infra; }
 
@@ -147,19 +154,28 @@ operator_reads() {
   said value-of-this-walk
 }
 
-# The Job of this name prefix, to its end. What a kubelet does with its ConfigMap is done here.
-bootstrap_job() {
-  local name container
-  name=$(cut -d' ' -f1 "$PODS/names" | grep -- -bootstrap)
-  play "$name"
+job() { cut -d' ' -f1 "$PODS/names" | grep -- -bootstrap; }
+
+# job_ends STATUS...: the pod of the Job ends with one of these. It is removed, as for another try.
+job_ends() {
+  local name container status
+  name=$(job)
   container=$(container_of "$name")
   ends_with 0 timeout 300 podman "${storage[@]}" --runtime "$(command -v runc)" wait "$container"
   pod logs "$container" >"$WORK/bootstrap.log" 2>&1 || true
-  [[ $(pod inspect --format '{{.State.ExitCode}}' "$container") == 0 ]] || {
+  status=$(pod inspect --format '{{.State.ExitCode}}' "$container")
+  [[ " $* " == *" $status "* ]] || {
     cat "$WORK/bootstrap.log" >&2
-    die "Bootstrap ended with $(pod inspect --format '{{.State.ExitCode}}' "$container")"
+    die "Bootstrap ended with $status"
   }
   pod pod rm --force "$name" >/dev/null
+  echo "Bootstrap ended with $status"
+}
+
+# The Job, to its end. What a kubelet does with its ConfigMap is done here.
+bootstrap_job() {
+  play "$(job)"
+  job_ends 0
   printf true >"$PODS/bootstrap-state/completed"
 }
 
@@ -178,9 +194,7 @@ release_of_the_chart() {
   ends_with 0 operator $url secret put tenants/acme/db pass=value-of-this-walk
   bootstrap_job
   operator_reads $url
-  inside spike-nexus-0 "$WORK/charts" forward 443 8553 &
-  forwarder=$!
-  eventually 10 pod_serves spike-nexus-0 443
+  forward spike-nexus-0 443 8553
   operator_reads https://spike-nexus.spike.svc.cluster.local
   upgrade_of_everything $url
 }
@@ -191,6 +205,7 @@ upgrade_of_everything() {
   case_of "everything is upgraded at once, and Nexus is away for $PODS_AWAY s: the second Keeper is not replaced meanwhile"
   remove spike-nexus-0
   replace spike-keeper-2
+  play "$(job)"
   end=$((SECONDS + PODS_AWAY))
   eventually 30 pod_not_ready spike-keeper-2 9443
   while ((SECONDS < end)); do
@@ -200,6 +215,9 @@ upgrade_of_everything() {
   play spike-nexus-0
   eventually 60 pod_ready spike-nexus-0 9553
   eventually 60 pod_ready spike-keeper-2 9443
+  # It has waited, or its Job tries again.
+  job_ends 0 1
+  bootstrap_job
   case_of "then one after another, while reads go on"
   rm -f "$WORK/enough" "$WORK/pod-margins"
   (
@@ -237,9 +255,7 @@ release_of_the_hardened_chart() {
   play spiffe-spike-nexus-0
   for number in 0 1 2; do eventually 65 pod_serves "spiffe-spike-keeper-$number" 8443; done
   eventually 65 pod_serves spiffe-spike-nexus-0 8443
-  inside spiffe-spike-nexus-0 "$WORK/charts" forward 443 8443 &
-  forwarder=$!
-  eventually 10 pod_serves spiffe-spike-nexus-0 443
+  forward spiffe-spike-nexus-0 443 8443
   bootstrap_job
   ends_with 0 operator https://spiffe-spike-nexus:443 secret put tenants/acme/db pass=value-of-this-walk
   operator_reads https://spiffe-spike-nexus:443

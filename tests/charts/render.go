@@ -30,15 +30,20 @@ var cases = []release{
 	{name: "try-out", files: []string{"values-try-out.yaml"}, set: values{"image": values{"registry": registry}}},
 	{name: "production", files: []string{"values-production.yaml"}, set: values{"image": values{"registry": registry}}},
 	{name: "everything", set: everything},
-	{name: "openshift", set: values{
+	{name: "bare", set: values{
 		"image":         values{"registry": registry},
-		"openshift":     true,
-		"nexus":         values{"backend": "lite"},
-		"bootstrap":     values{"enabled": false},
-		"test":          values{"enabled": false},
-		"pilot":         values{"enabled": false},
 		"networkPolicy": values{"enabled": false},
-		"spire":         values{"identities": false},
+		"pilot":         values{"enabled": false},
+		"test":          values{"enabled": false},
+	}},
+	{name: "openshift", set: values{
+		"image":     values{"registry": registry},
+		"openshift": true,
+		"nexus":     values{"backend": "lite"},
+		"bootstrap": values{"enabled": false},
+		"test":      values{"enabled": false},
+		"pilot":     values{"enabled": false},
+		"spire":     values{"identities": false},
 	}},
 }
 
