@@ -1,4 +1,4 @@
-//! Our images in the hardened SPIFFE chart (cli-config-deploy 5.7): what it gives to its programs is written down in
+//! Our images in the hardened SPIFFE chart: what it gives to its programs is written down in
 //! `tests/fixtures/hardened-chart`. `.ci/deploy` runs the images with exactly that.
 
 use std::collections::BTreeSet;

@@ -32,14 +32,14 @@ impl Manifest {
     pub(super) fn named(&self, kind: &str, name: &str) -> Result<&Value> {
         let mut found = self.of_kind(kind);
         found
-            .find(|object| object["metadata"]["name"] == name)
+            .find(|object| *at(object, "/metadata/name") == *name)
             .with_context(|| format!("no {kind} {name}"))
     }
 
     /// The templates of all pods: the object that they are in, and `metadata` and `spec` of the pod.
     pub(super) fn pods(&self) -> impl Iterator<Item = (&Value, &Value)> {
         self.0.iter().filter_map(|object| {
-            let template = &object["spec"]["template"];
+            let template = at(object, "/spec/template");
             template.is_object().then_some((object, template))
         })
     }
@@ -47,10 +47,17 @@ impl Manifest {
     /// The containers of all pods, with the pods they are in.
     pub(super) fn containers(&self) -> impl Iterator<Item = (&Value, &Value)> {
         self.pods().flat_map(|(_, pod)| {
-            let lists = ["initContainers", "containers"].map(|list| list_of(&pod["spec"][list]));
+            let lists =
+                ["/spec/initContainers", "/spec/containers"].map(|list| list_of(at(pod, list)));
             lists.concat().into_iter().map(move |container| (pod, container))
         })
     }
+}
+
+/// What a JSON pointer leads to; `null` where there is nothing.
+fn at<'a>(value: &'a Value, way: &str) -> &'a Value {
+    static NOTHING: Value = Value::Null;
+    value.pointer(way).unwrap_or(&NOTHING)
 }
 
 /// The elements of a list, which may be missing.
@@ -60,7 +67,7 @@ pub(super) fn list_of(value: &Value) -> Vec<&Value> {
 
 /// Whether the labels of `pod` are those that `selector` (a map) asks for. An empty selector selects nothing here.
 pub(super) fn selects(selector: &Value, pod: &Value) -> bool {
-    let labels = &pod["metadata"]["labels"];
+    let labels = at(pod, "/metadata/labels");
     selector.as_object().is_some_and(|wanted| {
         !wanted.is_empty() && wanted.iter().all(|(name, value)| labels[name] == *value)
     })

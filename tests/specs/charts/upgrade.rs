@@ -1,4 +1,4 @@
-//! Keepers as a StatefulSet replaces them: the one with the highest number that is out of date is ended, and started anew;
+//! Keepers as a `StatefulSet` replaces them: the one with the highest number that is out of date is ended, and started anew;
 //! the next one only when it is ready. Nobody asks whether Nexus is there.
 
 use std::{fs, time::Duration};
