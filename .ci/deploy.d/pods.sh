@@ -15,6 +15,7 @@ part_pods() {
   containers_prepare
   pods_prepare
   images_build
+  busybox_build
   release_of_the_chart
   release_of_the_hardened_chart
 }
@@ -22,8 +23,8 @@ part_pods() {
 pods_prepare() {
   declare -gA address=()
   local tool
-  for tool in go ip nsenter catatonit; do
-    command -v "$tool" >/dev/null || die "no $tool on PATH: apt-get install golang-go iproute2 util-linux catatonit"
+  for tool in go ip nsenter catatonit busybox; do
+    command -v "$tool" >/dev/null || die "no $tool on PATH: apt-get install golang-go iproute2 util-linux catatonit busybox-static"
   done
   (cd tests/charts && go build -o "$WORK/charts" .) || die "tests/charts cannot be built"
   printf 'base_hosts_file = "%s"\n' "$PODS/hosts" >"$PODS.conf"
@@ -32,6 +33,18 @@ pods_prepare() {
   ip link add name pods type bridge
   ip address add "$POD_NETWORK.1/24" dev pods
   ip link set pods up
+}
+
+# In the place of the image in whose shell operators work: /bin/busybox, static, and /bin/sh.
+busybox_build() {
+  local context=$WORK/busybox
+  mkdir -p "$context"
+  cp "$(command -v busybox)" "$context/busybox"
+  printf 'FROM scratch\nCOPY busybox /bin/busybox\nCOPY busybox /bin/sh\nCOPY busybox /bin/sleep\n' >"$context/Containerfile"
+  buildah "${storage[@]}" bud --isolation chroot --file "$context/Containerfile" --tag busybox:walk "$context" >"$WORK/images.log" 2>&1 || {
+    cat "$WORK/images.log" >&2
+    die "no image of busybox can be built: apt-get install busybox-static"
+  }
 }
 
 pods_off() {
@@ -56,15 +69,13 @@ release() {
   pods_end
   declare -gA address=()
   rm -rf "$PODS"
-  mkdir -p "$PODS/socket" "$PODS/bootstrap-state" "$PODS/volumes/data" "$PODS/volumes/nexus-data" "$PODS/volumes/bootstrap" "$PODS/ca"
-  # As fsGroup leaves a fresh volume.
-  chgrp 1000 "$PODS"/volumes/*
-  chmod 2770 "$PODS"/volumes/*
+  mkdir -p "$PODS/socket" "$PODS/bootstrap-state" "$PODS/ca"
   {
     echo "1000 /nexus /spike/nexus/pod-0"
     echo "1000 /keeper /spike/keeper/pod-0"
     echo "1000 /bootstrap /spike/bootstrap/pod-0"
     echo "1000 /usr/local/bin/spike /spike/pilot/role/superuser/pod-0"
+    echo "1000 /programs/spike /spike/pilot/role/superuser/pod-1"
   } >"$PODS/entries"
   if [[ -n ${api-} ]]; then kill "$api" 2>/dev/null || true; fi
   "$WORK/programs/workload-api" "$PODS/socket/spire-agent.sock" "$PODS/ca" "$TRUST_DOMAIN" "$PODS/entries" 600 2>"$WORK/pods-api.log" &
@@ -196,6 +207,16 @@ release_of_the_chart() {
   operator_reads $url
   forward spike-nexus-0 443 8553
   operator_reads https://spike-nexus.spike.svc.cluster.local
+  case_of "the pod of operators gets its spike by copying, and the pod of helm test ends with 0"
+  play spike-pilot
+  ends_with 0 pod exec "$(container_of spike-pilot | grep -- -shell)" spike secret get tenants/acme/db
+  said value-of-this-walk
+  pod pod rm --force spike-pilot >/dev/null
+  play spike-test
+  ends_with 0 pod wait "$(container_of spike-test)"
+  ends_with 0 pod logs "$(container_of spike-test)"
+  cat "$WORK/said"
+  [[ $(pod inspect --format '{{.State.ExitCode}}' "$(container_of spike-test)") == 0 ]] || die "helm test would fail"
   upgrade_of_everything $url
 }
 

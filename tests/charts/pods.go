@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -46,6 +47,9 @@ func writePods(root, directory, file string) error {
 			continue
 		}
 		for _, it := range node(directory).pods(found) {
+			if err := makeDirectories(it); err != nil {
+				return err
+			}
 			text, err := yaml.Marshal(it)
 			if err != nil {
 				return err
@@ -66,9 +70,9 @@ func objectsOf(root, file string) ([]string, error) {
 	}
 	for _, it := range cases {
 		if it.name == file {
-			it.set = values{"image": values{"registry": "localhost", "tag": "walk"}, "pilot": values{"enabled": false}, "test": values{"enabled": false}}
+			it.set = values{"image": values{"registry": "localhost", "tag": "walk"}, "pilot": values{"shell": "localhost/busybox:walk"}}
 			rendered, err := it.render(root)
-			return rendered.objects, err
+			return append(rendered.objects, rendered.hooks...), err
 		}
 	}
 	return nil, fmt.Errorf("no case %s", file)
@@ -82,7 +86,7 @@ func (it node) pods(found pod) []corev1.Pod {
 			pods = append(pods, it.pod(found, fmt.Sprintf("%s-%d", found.name, number)))
 		}
 		return pods
-	case "Job":
+	case "Job", "Deployment", "Pod":
 		return []corev1.Pod{it.pod(found, found.name)}
 	}
 	return nil
@@ -106,6 +110,8 @@ func (it node) pod(found pod, name string) corev1.Pod {
 	}
 	for number, volume := range spec.Volumes {
 		switch {
+		case volume.EmptyDir != nil:
+			spec.Volumes[number] = it.directory(volume.Name, "volumes/"+name+"-"+volume.Name)
 		case volume.CSI != nil:
 			spec.Volumes[number] = it.directory(volume.Name, "socket")
 		case volume.ConfigMap != nil:
@@ -115,9 +121,11 @@ func (it node) pod(found pod, name string) corev1.Pod {
 	for _, claim := range found.claims {
 		spec.Volumes = append(spec.Volumes, it.directory(claim.Name, "volumes/"+claim.Name))
 	}
+	// Podman 4.3 fails when it removes an init container that has just ended, so that it is told to keep them.
+	keep := map[string]string{"io.podman.annotations.init.container.type": "always"}
 	return corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: found.meta.Labels},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: found.meta.Labels, Annotations: keep},
 		Spec:       spec,
 	}
 }
@@ -126,6 +134,25 @@ func (it node) directory(name, path string) corev1.Volume {
 	kind := corev1.HostPathDirectory
 	source := corev1.HostPathVolumeSource{Path: filepath.Join(string(it), path), Type: &kind}
 	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{HostPath: &source}}
+}
+
+// Those of a node that are not there yet, as fsGroup leaves them.
+func makeDirectories(it corev1.Pod) error {
+	for _, volume := range it.Spec.Volumes {
+		path := volume.HostPath.Path
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			return err
+		}
+		if group := it.Spec.SecurityContext.FSGroup; group != nil {
+			if err := errors.Join(os.Chown(path, 0, int(*group)), os.Chmod(path, 0o770|os.ModeSetgid)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // The names that the cluster would have for a pod.
@@ -145,7 +172,7 @@ func namesOf(it corev1.Pod, found pod, services []corev1.Service) []string {
 		}
 	}
 	// A Service of the set's own name, where its objects are not given.
-	if len(services) == 0 && found.service == "" {
+	if len(services) == 0 && found.kind == "StatefulSet" && found.service == "" {
 		add(found.name)
 	}
 	return names
