@@ -1,7 +1,7 @@
 //! The chart in `deploy/helm/spike`, and what it renders into `deploy/kubernetes`.
 //!
 //! `tests/charts` renders it with Helm's own engine; here it is built and run. What the rendered objects promise is in
-//! [`objects`] and [`settings`], and what a rolling update of Keepers rests on in [`upgrade`].
+//! [`objects`] and [`settings`], what its page says of it in [`page`], and what a rolling update of Keepers rests on in [`upgrade`].
 
 use std::{
     fs,
@@ -17,8 +17,11 @@ use crate::repository::{files_below, root};
 mod hardened;
 mod manifest;
 mod objects;
+mod page;
 mod settings;
 mod upgrade;
+
+pub(crate) use manifest::note_key;
 
 /// The versions of Kubernetes beside the newest one, which `go.mod` names: as in the names of `kubernetes-1.35.mod`.
 const OLDER: [&str; 2] = ["1.36", "1.35"];

@@ -54,6 +54,15 @@ impl Manifest {
     }
 }
 
+/// The key in Bootstrap's `ConfigMap` that the Keepers of the chart look at.
+pub(crate) fn note_key() -> Result<String> {
+    let manifest = Manifest::read(RENDERED[0])?;
+    let keepers = manifest.named("StatefulSet", "spike-keeper")?;
+    let volumes = list_of(at(keepers, "/spec/template/spec/volumes"));
+    let key = volumes.iter().find_map(|volume| at(volume, "/configMap/items/0/key").as_str());
+    Ok(key.context("the Keepers look at no ConfigMap")?.to_owned())
+}
+
 /// What a JSON pointer leads to; `null` where there is nothing.
 fn at<'a>(value: &'a Value, way: &str) -> &'a Value {
     static NOTHING: Value = Value::Null;

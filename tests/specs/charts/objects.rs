@@ -213,6 +213,14 @@ fn nobody_but_bootstrap_has_a_token_and_it_may_do_nothing_but_keep_its_config_ma
         let volume = volumes.iter().find(|it| it["configMap"].is_object()).context("no volume")?;
         assert_eq!(volume["configMap"]["name"], state, "{path}");
         assert_eq!(volume["configMap"]["optional"], true, "{path}");
+        let keeper = &keepers["spec"]["template"]["spec"]["containers"][0];
+        let mounts = list_of(&keeper["volumeMounts"]);
+        let mount = mounts.iter().find(|it| it["name"] == volume["name"]).context("no mount")?;
+        // With a subPath the file would stay as it was when the pod started.
+        assert!(mount["subPath"].is_null(), "{path}");
+        let (at, file) = (&mount["mountPath"], &volume["configMap"]["items"][0]["path"]);
+        let note = format!("{}/{}", at.as_str().unwrap_or(""), file.as_str().unwrap_or(""));
+        assert_eq!(variable(keeper, "SPIKE_KEEPER_BOOTSTRAP_NOTE")?, note, "{path}");
     }
     Ok(())
 }
