@@ -156,8 +156,8 @@ operator() {
   shift
   inside operator podman "${storage[@]}" --runtime "$(command -v runc)" run --rm --network host --read-only --read-only-tmpfs=false \
     --cap-drop all --security-opt no-new-privileges --volume "$PODS/socket:/spiffe-workload-api:ro" \
-    --env SPIFFE_ENDPOINT_SOCKET=unix:///spiffe-workload-api/spire-agent.sock --env SPIKE_TRUST_ROOT_NEXUS=$TRUST_DOMAIN \
-    --env SPIKE_TRUST_ROOT_PILOT=$TRUST_DOMAIN --env "SPIKE_NEXUS_API_URL=$url" spike-pilot:walk "$@"
+    --env SPIFFE_ENDPOINT_SOCKET=unix:///spiffe-workload-api/spire-agent.sock --env "SPIKE_TRUST_ROOT_NEXUS=$TRUST_DOMAIN" \
+    --env "SPIKE_TRUST_ROOT_PILOT=$TRUST_DOMAIN" --env "SPIKE_NEXUS_API_URL=$url" spike-pilot:walk "$@"
 }
 
 operator_reads() {
