@@ -6,8 +6,8 @@
 # Needs the pinned stable Rust and a C++ compiler (Debian: g++): neither nightly nor cargo-fuzz. See instrument.sh;
 # libFuzzer itself comes with the crate libfuzzer-sys.
 #
-# What is learnt is kept in fuzz/corpus, which git does not see. A failing input is kept in fuzz/artifacts; its path is
-# printed, the other targets run all the same, and the status is 1.
+# Inputs that reach new code are kept in fuzz/corpus, which git ignores. A failing input is kept in fuzz/artifacts: its
+# path is printed, the other targets still run, and the status is 1.
 set -eu
 
 usage() {
@@ -57,7 +57,7 @@ for target in "$@"; do
             -artifact_prefix="$artifacts" -print_final_stats=1 "$corpus" "seeds/$target" >"$log" 2>&1; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
         edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
-        echo "fuzz: $target: ok, $runs inputs in ${seconds}s, $edges places reached"
+        echo "fuzz: $target: ok, $runs inputs in ${seconds}s, $edges edges reached"
     else
         tail -n 40 "$log"
         again=fuzz/$program
@@ -66,7 +66,7 @@ for target in "$@"; do
             again="SPIKE_FUZZ_SEEDS=1 $again"
             input=$(sed -n 's/^Running: //p' "$log" | tail -n 1)
         fi
-        echo "fuzz: $target: FAILED on fuzz/${input:-?}; once more: $again fuzz/${input:-?}" >&2
+        echo "fuzz: $target: FAILED on fuzz/${input:-?}; to repeat: $again fuzz/${input:-?}" >&2
         failed="$failed $target"
     fi
 done

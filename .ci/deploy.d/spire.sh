@@ -1,5 +1,5 @@
-# Part `spire` of .ci/deploy: the scripts of deploy/spire, against a stand-in for `spire-server entry` that keeps entries in
-# files and answers in the words of the real one. What it cannot show: that a real server takes the arguments.
+# Part `spire` of .ci/deploy: the scripts of deploy/spire, against a stand-in for spire-server that keeps entries in files and
+# answers in the words of the real one; then everything with a real SPIRE, where there is one on PATH.
 # shellcheck shell=bash
 
 readonly SPIRE=$WORK/spire
@@ -7,7 +7,9 @@ readonly SPIRE=$WORK/spire
 part_spire() {
   rm -rf "$SPIRE"
   mkdir -p "$SPIRE/entries" "$SPIRE/programs"
-  stand_in_make
+  cp .ci/deploy.d/stand-in/spire-server "$SPIRE/spire-server"
+  touch "$SPIRE/api.sock"
+  export SPIRE_ENTRIES=$SPIRE/entries SPIRE_SOCKET=$SPIRE/api.sock
   export SPIRE_SERVER=$SPIRE/spire-server TRUST_DOMAIN PROGRAMS=$SPIRE/programs CEREMONY_USER=nobody
   export PARENT_ID=spiffe://$TRUST_DOMAIN/spire-agent/here
   local program
@@ -15,49 +17,7 @@ part_spire() {
   walk_register
   walk_new_build
   walk_ceremony
-}
-
-stand_in_make() {
-  cat >"$SPIRE/spire-server" <<'EOF'
-#!/usr/bin/env bash
-set -euo pipefail
-here=$(dirname "$0")/entries
-[[ $1 != healthcheck ]] || exit 0
-[[ $1 == entry ]] || exit 2
-verb=$2
-shift 2
-id='' parent='' number='' selectors=() more=()
-while (($#)); do
-  case $1 in
-    -socketPath) ;;
-    -spiffeID) id=$2 ;;
-    -parentID) parent=$2 ;;
-    -entryID) number=$2 ;;
-    -selector) selectors+=("$2") ;;
-    -dns | -x509SVIDTTL | -entryExpiry) more+=("$1 $2") ;;
-    *) echo "flag provided but not defined: $1" >&2; exit 2 ;;
-  esac
-  shift 2
-done
-case $verb in
-  create)
-    number=$(cat /proc/sys/kernel/random/uuid)
-    {
-      printf 'Entry ID         : %s\nSPIFFE ID        : %s\nParent ID        : %s\nRevision         : 0\n' "$number" "$id" "$parent"
-      printf 'Selector         : %s\n' "${selectors[@]}"
-      ((${#more[@]} == 0)) || printf 'More             : %s\n' "${more[@]}"
-    } >"$here/$number"
-    ;;
-  show)
-    shopt -s nullglob
-    for file in "$here"/*; do
-      if grep -qxF "SPIFFE ID        : $id" "$file" && grep -qxF "Parent ID        : $parent" "$file"; then cat "$file"; echo; fi
-    done
-    ;;
-  delete) rm "$here/$number" ;;
-esac
-EOF
-  chmod +x "$SPIRE/spire-server"
+  scenario_with_a_real_one
 }
 
 entries_are() {
@@ -119,4 +79,10 @@ walk_ceremony() {
   entries_are 3
   ends_with 0 deploy/spire/take-back-roles
   said "nobody has the role restore"
+}
+
+scenario_with_a_real_one() {
+  case_of "the scenario with a real SPIRE"
+  env -u SPIRE_ENTRIES -u SPIRE_SOCKET -u SPIRE_SERVER -u PROGRAMS -u CEREMONY_USER -u PARENT_ID -u TRUST_DOMAIN \
+    SPIKE_PROGRAMS="$WORK/programs" tests/scenarios/spire/run
 }

@@ -1,11 +1,7 @@
 # Part `systemd` of .ci/deploy: a booted Debian, walked through as an operator does.
 # shellcheck shell=bash
 
-readonly DEBIAN=$WORK/debian
-readonly MACHINE=$WORK/machine
 readonly AGENT_SOCKET=/run/spire/agent/public/api.sock
-# Health of Nexus inside of the machine.
-readonly NEXUS_HEALTH=9553
 
 part_systemd() {
   trap machine_off EXIT
@@ -13,8 +9,11 @@ part_systemd() {
   case_of "boot"
   machine_boot
   walk_agent_last
+  walk_nexus_before_keepers
   walk_bootstrap_before_keepers
+  walk_bootstrap_wrong_settings
   walk_right_order
+  walk_target
   walk_sandbox
   walk_bootstrap_again
   walk_agent_restarted
@@ -27,23 +26,8 @@ part_systemd() {
   walk_uninstall
 }
 
-# Made once: it is Debian as it comes.
 machine_prepare() {
-  local tool
-  for tool in debootstrap systemd-nspawn; do
-    command -v "$tool" >/dev/null || die "no $tool on PATH: apt-get install debootstrap systemd-container"
-  done
-  if [[ ! -e $DEBIAN.done ]]; then
-    rm -rf "$DEBIAN"
-    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,procps bookworm "$DEBIAN" >"$WORK/debootstrap.log"
-    touch "$DEBIAN.done"
-  fi
-  rm -rf "$MACHINE" "$WORK/console"
-  cp -a --reflink=auto "$DEBIAN" "$MACHINE"
-  printf '127.0.0.1 localhost\n::1 localhost\n' >"$MACHINE/etc/hosts"
-  printf 'spike-machine\n' >"$MACHINE/etc/hostname"
-  mkdir -p "$MACHINE/var/log/journal"
-
+  machine_new
   case_of "install puts programs, units, users and settings under a root of its own"
   deploy/systemd/install --root "$MACHINE" --programs "$WORK/programs" nexus keeper@1 keeper@2 keeper@3 bootstrap spike
   settings_edit
@@ -80,8 +64,6 @@ operators_add() {
   done
 }
 
-user_number() { awk -F: -v name="$1" '$1 == name { print $3 }' "$MACHINE/etc/passwd"; }
-
 # The stand-in for the SPIRE agent, under the name that the units know. It is not started at boot.
 agent_add() {
   install -D "$WORK/programs/workload-api" "$MACHINE/opt/agent/workload-api"
@@ -103,40 +85,6 @@ ExecStart=/opt/agent/workload-api $AGENT_SOCKET /var/lib/spire/agent $TRUST_DOMA
 EOF
 }
 
-machine_boot() {
-  # nspawn itself forbids to lock memory unless told otherwise.
-  systemd-nspawn --quiet --directory="$MACHINE" --boot --register=no --keep-unit --private-network --link-journal=no --system-call-filter=@memlock \
-    </dev/null >>"$WORK/console" 2>&1 &
-  nspawn=$!
-  machine_up
-}
-
-machine_up() {
-  eventually 90 machine_leader
-  eventually 90 inside systemctl is-active multi-user.target
-}
-
-# The first process of the machine.
-machine_leader() {
-  leader=$(pgrep -P "$nspawn" | head -n 1)
-  [[ -n $leader && $(cat "/proc/$leader/comm") == systemd ]]
-}
-
-machine_off() {
-  if [[ -n ${nspawn-} ]] && kill -0 "$nspawn" 2>/dev/null; then
-    # Asks for an orderly end, and insists after a while.
-    kill "$nspawn" 2>/dev/null || true
-    for _ in {1..100}; do
-      kill -0 "$nspawn" 2>/dev/null || return 0
-      sleep 0.2
-    done
-    kill -KILL "$nspawn" 2>/dev/null || true
-  fi
-}
-
-# A command inside, as root.
-inside() { nsenter --target "$leader" --mount --uts --ipc --net --pid -- "$@"; }
-
 # `spike` inside, as one of the people.
 spike_as() {
   local who=$1
@@ -144,24 +92,6 @@ spike_as() {
   inside runuser -u "$who" -- env HOME="/home/$who" SPIFFE_ENDPOINT_SOCKET="unix://$AGENT_SOCKET" \
     SPIKE_TRUST_ROOT_NEXUS=$TRUST_DOMAIN SPIKE_TRUST_ROOT_PILOT=$TRUST_DOMAIN /usr/local/bin/spike "$@"
 }
-
-property() { inside systemctl show --property="$2" --value "$1"; }
-
-journal_of() { inside journalctl --no-pager --output=cat --unit="$1"; }
-
-# A unit's journal contains this, since the boot.
-# It reads to the end: where grep stops early, the pipe breaks.
-journal_says() { journal_of "$1" | grep -F -- "$2" >/dev/null; }
-
-is_state() { [[ $(property "$1" ActiveState) == "$2" ]]; }
-
-# A page of a daemon's telemetry.
-telemetry() { inside bash -c "$(declare -f http_get); http_get $1 $2"; }
-
-# readyz PORT STATUS: what the daemon answers when it is asked whether it is ready.
-readyz() { [[ $(telemetry "$1" /readyz) == HTTP/1.?" $2 "* ]]; }
-
-is_ready() { readyz "$NEXUS_HEALTH" 200; }
 
 is_not_ready() { readyz "$NEXUS_HEALTH" 503 || die "Nexus is not sealed"; }
 
@@ -191,6 +121,23 @@ walk_agent_last() {
   [[ $(property spike-nexus NRestarts) == 0 ]] || die "spike-nexus was started more than once"
 }
 
+walk_nexus_before_keepers() {
+  case_of "Nexus before the Keepers: it serves, sealed, and names each; they come, and it finds them"
+  inside systemctl stop spike-keeper@1 spike-keeper@2
+  inside systemctl restart spike-nexus
+  is_not_ready
+  eventually 30 nexus_misses 8443
+  eventually 30 nexus_misses 8643
+  inside systemctl start spike-keeper@1 spike-keeper@2
+  eventually 30 nexus_finds 8443
+}
+
+# Nexus cannot reach the Keeper of this port.
+nexus_misses() { telemetry "$NEXUS_HEALTH" /healthz | grep "Keeper . at https://localhost:$1 unreachable" >/dev/null; }
+
+# Nexus reaches the Keeper of this port, which has no share yet.
+nexus_finds() { telemetry "$NEXUS_HEALTH" /healthz | grep "Keeper . at https://localhost:$1 holds no share" >/dev/null; }
+
 walk_bootstrap_before_keepers() {
   case_of "before Bootstrap Nexus is sealed, and spike says so"
   is_not_ready
@@ -203,6 +150,16 @@ walk_bootstrap_before_keepers() {
   is_not_ready
 }
 
+walk_bootstrap_wrong_settings() {
+  case_of "Bootstrap with wrong settings ends with 78, names them, and is not started again"
+  cp "$MACHINE/etc/spike/bootstrap.env" "$WORK/bootstrap.env"
+  sed -i 's|^SPIKE_NEXUS_API_URL=.*|SPIKE_NEXUS_API_URL=http://localhost:8553|' "$MACHINE/etc/spike/bootstrap.env"
+  ends_with 1 inside systemctl start spike-bootstrap
+  [[ $(property spike-bootstrap ExecMainStatus) == 78 ]] || die "bootstrap ended with $(property spike-bootstrap ExecMainStatus)"
+  eventually 10 journal_says spike-bootstrap "the scheme is not https"
+  cp "$WORK/bootstrap.env" "$MACHINE/etc/spike/bootstrap.env"
+}
+
 walk_right_order() {
   case_of "with all Keepers Bootstrap succeeds, and Nexus is ready"
   inside systemctl enable --quiet --now spike-keeper@3
@@ -212,6 +169,24 @@ walk_right_order() {
   get_is value-of-this-walk
   ends_with 0 spike_as operator operator status
   cat "$WORK/said"
+}
+
+walk_target() {
+  case_of "stopping or restarting spike.target touches no daemon"
+  local nexus keeper
+  nexus=$(property spike-nexus MainPID)
+  keeper=$(property spike-keeper@1 MainPID)
+  inside systemctl restart spike.target
+  inside systemctl stop spike.target
+  [[ $(property spike-nexus MainPID) == "$nexus" && $(property spike-keeper@1 MainPID) == "$keeper" ]] ||
+    die "a daemon was started again"
+  is_ready || die "Nexus is not ready"
+  case_of "Nexus restarts while a Keeper is away: two shares are enough"
+  inside systemctl stop spike-nexus spike-keeper@2
+  inside systemctl start spike-nexus
+  eventually 60 readyz "$NEXUS_HEALTH" 200
+  inside systemctl start spike-keeper@2
+  all_hold_shares
 }
 
 get_is() {
@@ -273,19 +248,6 @@ walk_killed() {
     eventually 30 is_ready
     get_is value-of-this-walk
   done
-}
-
-# The unit runs, and as another process than before.
-started_again() {
-  local now
-  now=$(property "$1" MainPID)
-  is_state "$1" active && [[ $now != 0 && $now != "$2" ]]
-}
-
-# A Keeper is ready once it holds a share. Nexus's margin tells the same, but some time later.
-all_hold_shares() {
-  local port
-  for port in 9443 9543 9643; do eventually 60 readyz $port 200; done
 }
 
 margin_is() { telemetry "$NEXUS_HEALTH" /metrics | grep "^spike_quorum_margin $1\$" >/dev/null; }

@@ -1,5 +1,5 @@
-//! The ceremony itself: a new key, its shares, and a text that only a holder of the key can read. Nothing is sent or
-//! stored here. The key lives no longer than this takes; what leaves are shares, a ciphertext and a hash.
+//! The ceremony: a new key, its shares, and a ciphertext that only a holder of the key can decrypt. Nothing is sent or stored
+//! here. The key is wiped at the end; only shares, a ciphertext and a hash leave this module.
 
 use base16ct::lower;
 use sha2::{Digest, Sha256};
@@ -9,14 +9,14 @@ use spike_crypto::{
 use spike_wire::VerifyRequest;
 use zeroize::Zeroizing;
 
-/// What comes out of making a root key.
+/// The results of a ceremony.
 #[derive(Debug)]
 pub(crate) struct Ceremony {
     /// One share for each Keeper, in their order.
     pub(crate) shares: Vec<Share>,
-    /// What Nexus must answer to show that it has the key.
+    /// The question that Nexus must answer to prove that it has the key.
     pub(crate) proof: Proof,
-    /// The name of the key, which is safe to show.
+    /// The fingerprint of the key, which is safe to show.
     pub(crate) fingerprint: Fingerprint,
 }
 

@@ -1,4 +1,4 @@
-//! The command line: one flag, in the forms that Go's `flag` takes (cli-config-deploy 3.1).
+//! The command line: one flag, in the forms that Go's `flag` accepts (cli-config-deploy 3.1).
 
 use std::fmt::Write;
 
@@ -6,16 +6,16 @@ use spike_daemon::VERSION;
 
 use crate::exit::Exit;
 
-/// What Bootstrap was called for.
+/// What the arguments ask for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Invocation {
     /// `-init`: the ceremony.
     Init,
-    /// Nothing: upstream takes that for a mistake.
+    /// Nothing, which is an error, as upstream has it.
     Nothing,
     Version,
     Help,
-    /// What cannot be understood, in words.
+    /// What is wrong with the arguments.
     Wrong(String),
 }
 
@@ -44,12 +44,12 @@ impl Invocation {
     }
 }
 
-/// What `--version` says.
+/// The text of `--version`.
 pub(crate) fn version() -> String {
     format!("bootstrap {VERSION}")
 }
 
-/// What `--help` says.
+/// The text of `--help`.
 pub(crate) fn help() -> String {
     let mut text = "\
 SPIKE Bootstrap: makes the root key, once in the life of a deployment
@@ -60,12 +60,12 @@ Usage: bootstrap -init
 It asks Nexus and the Keepers what there is, makes a new root key if there is neither a key nor
 data nor a share, gives each Keeper its share, waits for Nexus to prove that it can use the key,
 and remembers that this is done: in Kubernetes in a ConfigMap, elsewhere in a file. It may be run
-again at any time; where a root key is in use it changes nothing.
+again at any time; while a root key is in use it changes nothing.
 
 Settings come from environment variables: docs/configuration.md lists them all. They must be
 those of Nexus where both read them. SPIKE_BOOTSTRAP_FORCE=true makes a new root key although one
-was made before, once Nexus was stopped, its data moved away, every Keeper restarted, and Nexus
-started again; all that is stored under the old key becomes unreadable.
+was made before. First stop Nexus, move its data away, restart every Keeper, and start Nexus
+again. Everything that is stored under the old key becomes unreadable.
 
 Exit status:"
         .to_owned();

@@ -1,25 +1,25 @@
-//! What a person who watches sees: plain lines on standard error, beside the log on standard output.
+//! Plain lines for a person, on standard error; the log goes to standard output.
 
 use std::{fmt::Display, process::ExitCode};
 
 use spike_daemon::console;
 
-/// One step, done or about to be done.
+/// Reports one step that is done or begins.
 pub(crate) fn progress(text: impl Display) {
     line(&format!("bootstrap: {text}"));
 }
 
-/// A line as it is, on standard error.
+/// Prints a line on standard error, unchanged.
 pub(crate) fn line(text: &str) {
-    console::complain(text);
+    console::print_error(text);
 }
 
-/// Whether whoever reads these lines reads the log as well, in one place.
-pub(crate) fn is_seen_with_the_log() -> bool {
+/// Whether both streams end in the same place, so that a reader sees the log too.
+pub(crate) fn is_mixed_with_the_log() -> bool {
     console::is_one_stream()
 }
 
-/// What the program was called for, on standard output, and whether it was written.
+/// Prints the answer to `--help` or `--version` on standard output; the status says whether that worked.
 pub(crate) fn answer(text: &str) -> ExitCode {
-    console::answer_and_end(text)
+    console::print_with_status(text)
 }

@@ -1,4 +1,4 @@
-//! What to do, given what is known. Pure.
+//! Decides what to do after the survey. Pure.
 
 use crate::{
     error::Error,
@@ -6,26 +6,26 @@ use crate::{
     survey::{NexusState, Survey},
 };
 
-/// What comes next.
+/// The next step of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// Make a root key.
     MakeKey,
-    /// A root key is in use: there is nothing to do but to remember it.
+    /// A root key is in use. It only has to be remembered.
     KeyIsLive,
-    /// Nexus makes its own key, and there is nothing to remember: another backend would need one.
+    /// Nexus makes its own key. Nothing is remembered, because another backend would need a key from here.
     NotNeeded,
 }
 
-/// Decides. `completed` is what an earlier run has left behind; so many shares as `threshold` rebuild a key.
+/// Decides. `completed` is the marker of an earlier run; `threshold` shares rebuild a key.
 ///
-/// A key is made where there is nothing that it could take the place of: no key, no data, no share. Nexus has to say that
-/// there is no data, so that it must run. A forced run passes over what an earlier run left behind; it takes no share away
-/// and makes no data unreadable either, so that a person has to put those aside first.
+/// A key is made only if it replaces nothing: no key, no data, no share. Only Nexus can say that there is no data, so it must
+/// run. A forced run ignores the marker. It, too, replaces no share and makes no data unreadable: a person has to move those
+/// away first.
 ///
 /// # Errors
-/// [`Error::WouldReplace`] with all that was found and what to do about it; [`Error::NexusSilent`], where a key may be in use
-/// and nobody says so.
+/// [`Error::WouldReplace`] with everything that was found and what to do about it; [`Error::NexusSilent`] if a key may be in
+/// use and Nexus does not answer.
 pub(crate) fn decide(
     forced: bool,
     completed: Option<&Completion>,
@@ -33,11 +33,10 @@ pub(crate) fn decide(
     threshold: u16,
 ) -> Result<Decision, Error> {
     let completed = completed.filter(|_| !forced);
-    let mut is_live = false;
     match &survey.nexus {
         NexusState::NeedsNone => return Ok(Decision::NotNeeded),
         NexusState::HoldsKey if !forced => return Ok(Decision::KeyIsLive),
-        NexusState::HoldsKey => is_live = true,
+        NexusState::HoldsKey => {}
         NexusState::Sealed(_) => {
             if completed.is_none() && !survey.found_something() {
                 return Ok(Decision::MakeKey);
@@ -52,16 +51,18 @@ pub(crate) fn decide(
     }
     let mut found = survey.findings();
     found.extend(completed.map(ToString::to_string));
-    let next = if forced { aside(survey, is_live) } else { mend(survey, completed, threshold) };
+    let next =
+        if forced { steps_before_force(survey) } else { advice(survey, completed, threshold) };
     Err(Error::WouldReplace { found, next })
 }
 
-/// What a person who wants another key does first, in the order in which it is done.
-fn aside(survey: &Survey, is_live: bool) -> String {
+/// What a person who wants another key must do first, in order.
+fn steps_before_force(survey: &Survey) -> String {
+    let is_live = survey.nexus == NexusState::HoldsKey;
     let mut steps = Vec::new();
     let directory = survey.directory().unwrap_or_else(|| "its data directory".to_owned());
     let filled: Vec<String> = survey.filled().map(ToString::to_string).collect();
-    let only = "which only the key opens that it was written under";
+    let only = "which only its own root key can decrypt";
     if survey.found_data() {
         steps.push(format!("stop Nexus and move {directory} away, with the data in it, {only}"));
     } else if is_live {
@@ -72,15 +73,13 @@ fn aside(survey: &Survey, is_live: bool) -> String {
     let is_down = !steps.is_empty() || survey.is_stopped();
     if !filled.is_empty() {
         let filled = filled.join(", ");
-        steps.push(format!(
-            "restart {filled}, which lets go of what may be the last copy of a share"
-        ));
+        steps.push(format!("restart {filled}, which erases its share, perhaps the last copy"));
     } else if is_live {
         steps.push("restart every Keeper that holds a share".to_owned());
     }
     if is_down {
         steps.push(
-            "start Nexus, which stays sealed as long as no Keeper holds a share, and says what lies in its data directory"
+            "start Nexus, which stays sealed while no Keeper holds a share, and says what lies in its data directory"
                 .to_owned(),
         );
     }
@@ -88,33 +87,33 @@ fn aside(survey: &Survey, is_live: bool) -> String {
     let steps: Vec<String> =
         (1..).zip(steps).map(|(number, step)| format!("\n  {number}. {step}")).collect();
     format!(
-        "SPIKE_BOOTSTRAP_FORCE makes another key once nothing is left that it would take the place of:{}",
+        "SPIKE_BOOTSTRAP_FORCE makes another key once nothing is left that the new key would replace:{}",
         steps.concat()
     )
 }
 
-/// What a person does who expected no key there.
-fn mend(survey: &Survey, completed: Option<&Completion>, threshold: u16) -> String {
+/// What a person does who expected that there is no key.
+fn advice(survey: &Survey, completed: Option<&Completion>, threshold: u16) -> String {
     let mut words = String::new();
     if survey.is_stopped() {
         words.push_str("start Nexus. ");
     }
     if survey.may_rebuild(threshold) {
         words.push_str(
-            "see why Nexus is sealed (its log, /readyz, `spike operator status`) and mend that: it takes its key from the \
-             Keepers by itself. Where the Keepers have lost their shares, `spike operator restore` brings the key back",
+            "find out why Nexus is sealed (its log, /readyz, `spike operator status`) and mend that: it takes its key from \
+             the Keepers by itself. If the Keepers have lost their shares, `spike operator restore` brings the key back",
         );
     } else {
         words.push_str(
-            "The Keepers do not hold shares enough to rebuild the key (they hold them in memory only, and lose them with a \
+            "The Keepers do not hold enough shares to rebuild the key (they hold them in memory only, and lose them with a \
              restart): `spike operator restore` brings the key back, with the recovery files",
         );
     }
     if !survey.found_data() && completed.is_none() {
         words.push_str(
             ". Is the data directory of Nexus the right one, and mounted? With data elsewhere these shares are its key. \
-             Only if they are left from a Bootstrap that did not come to its end, so that nothing was written under \
-             their key: restart those Keepers and run this again",
+             Only if they are left from a Bootstrap that did not finish, so that nothing was written under their \
+             key: restart those Keepers and run this again",
         );
     } else if !survey.found_something() {
         if let Some(place) = completed.filter(|it| it.is_unreadable()).and_then(Completion::place) {
@@ -124,7 +123,7 @@ fn mend(survey: &Survey, completed: Option<&Completion>, threshold: u16) -> Stri
             return words;
         }
         words.push_str(
-            ". Only where nothing is to be kept, as after setting up anew: SPIKE_BOOTSTRAP_FORCE=true makes another key",
+            ". Only if nothing is to be kept, for example after a new installation: SPIKE_BOOTSTRAP_FORCE=true makes another key",
         );
     }
     words
@@ -138,7 +137,7 @@ mod tests {
     use crate::{
         deliver::{Keeper, Slot},
         exit::Exit,
-        patience::GaveUp,
+        retry::GaveUp,
     };
 
     fn stopped() -> NexusState {
@@ -213,7 +212,7 @@ mod tests {
         assert!(!data.contains("restart"), "{data}");
     }
 
-    /// It said neither to move the data away first nor to start Nexus again.
+    /// The hint named neither the first step, to move the data away, nor the start of Nexus.
     #[test]
     fn who_forces_it_on_a_live_nexus_is_told_every_step_in_its_order() {
         let found = survey(NexusState::HoldsKey, &[Slot::Filled, Slot::Filled]);
@@ -251,7 +250,7 @@ mod tests {
         }
     }
 
-    /// Bootstrap made a key that nobody could prove, and that the data refused when Nexus was started.
+    /// Bootstrap made a key that could not be proved, because the data was of another key.
     #[test]
     fn who_forces_it_while_nexus_is_stopped_is_told_to_start_it() {
         let error = decide(true, None, &survey(stopped(), &[Slot::Empty]), 1).unwrap_err();
@@ -259,7 +258,7 @@ mod tests {
         assert!(hint.contains("start Nexus, which stays sealed"), "{hint}");
     }
 
-    /// It waited for Nexus, or told of a marker and not of what was lost.
+    /// The run waited for Nexus, or reported the marker and not what was lost.
     #[test]
     fn keepers_that_lost_their_shares_are_named_with_what_brings_the_key_back() {
         let before = Completion::now(None);
@@ -271,7 +270,7 @@ mod tests {
                 "Keeper 1 at https://keeper-1 holds no share",
                 "Keeper 2 at https://keeper-2 holds no share",
                 "this was done before",
-                "do not hold shares enough",
+                "do not hold enough shares",
                 "spike operator restore",
             ] {
                 assert!(text.contains(part), "{part}: {text}");

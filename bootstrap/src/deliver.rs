@@ -1,5 +1,5 @@
-//! The Keepers: asked whether they are there, and given their shares. All at once; each with attempts and a time limit
-//! of its own.
+//! Calls to the Keepers: whether they answer, and the delivery of their shares. All are called at the same time, each with
+//! its own attempts and time limit.
 
 use std::{fmt, sync::Arc};
 
@@ -19,17 +19,17 @@ use spike_wire::{ContributeRequest, KeeperStatusResponse, Shard};
 
 use crate::{
     console::progress,
-    patience::{GaveUp, Patience},
+    retry::{GaveUp, Retry},
 };
 
 /// Every Keeper, in the order of the shares.
 #[derive(Debug)]
 pub(crate) struct Keepers {
     each: Vec<(Keeper, KeeperClient)>,
-    patience: Patience,
+    retry: Retry,
 }
 
-/// One Keeper, as it is told of.
+/// One Keeper, as messages name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Keeper {
     /// The index of its share, from 1.
@@ -43,18 +43,18 @@ impl fmt::Display for Keeper {
     }
 }
 
-/// What is in the slot of a Keeper.
+/// The content of the slot of a Keeper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slot {
     /// Nothing.
     Empty,
     /// A share.
     Filled,
-    /// Nobody can tell: a Keeper of upstream gives its share to Nexus, or not, and says nothing to Bootstrap.
+    /// Unknown: upstream's Keeper says nothing about it to Bootstrap.
     Unknown,
 }
 
-/// A Keeper with which it did not work.
+/// A Keeper that could not be called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{keeper}: {gave_up}")]
 pub(crate) struct Unreached {
@@ -62,22 +62,22 @@ pub(crate) struct Unreached {
     gave_up: GaveUp,
 }
 
-/// Why shares were not given.
+/// Why the shares were not delivered.
 #[derive(Debug)]
-pub(crate) enum NotGiven {
-    /// To these, and to no other: they hold another share, which they keep.
+pub(crate) enum DeliveryError {
+    /// These Keepers hold another share, and keep it. All others took theirs.
     HoldAnother(Vec<Keeper>),
     /// Some Keepers did not take theirs.
     Unreached(Vec<Unreached>),
 }
 
 impl Keeper {
-    /// Whether it is the one of this index and address.
+    /// Whether it has this index and address.
     pub(crate) fn is(&self, index: u16, url: &str) -> bool {
         self.index == index && self.url.to_string() == url
     }
 
-    /// One that a test tells of.
+    /// A Keeper for tests.
     #[cfg(test)]
     pub(crate) fn at(index: u16, url: &str) -> Self {
         Self { index, url: url.parse().unwrap() }
@@ -85,10 +85,10 @@ impl Keeper {
 }
 
 impl Keepers {
-    /// The Keepers of `peers`, which are as many as shares: the settings have been checked for that.
+    /// The Keepers of `peers`. The settings guarantee that there are as many as shares.
     ///
     /// # Errors
-    /// Only where the TLS library cannot be configured at all.
+    /// Only if the TLS library cannot be configured at all.
     pub(crate) fn new(
         settings: &BootstrapSettings,
         peers: &KeeperPeers,
@@ -101,7 +101,7 @@ impl Keepers {
             peers.iter().map(|(index, url)| Ok((Keeper { index, url: url.clone() }, client(url)?)));
         Ok(Self {
             each: each.collect::<Result<_, StartError>>()?,
-            patience: Patience {
+            retry: Retry {
                 attempts: Some(settings.keeper_attempts),
                 limit: settings.keeper_timeout,
                 pauses: (settings.retry_initial_interval, settings.retry_max_interval),
@@ -109,29 +109,29 @@ impl Keepers {
         })
     }
 
-    /// How many there are.
+    /// The number of Keepers.
     pub(crate) fn count(&self) -> usize {
         self.each.len()
     }
 
-    /// Asks each Keeper what is in its slot, so that no share is given to one while another is away or would lose its own.
-    /// A Keeper of upstream does not know the question: that is an answer, and changes nothing.
+    /// Asks each Keeper what is in its slot. So no share is delivered while a Keeper is away or would lose its own share.
+    /// Upstream's Keeper does not know the question, which counts as an answer and changes nothing.
     ///
     /// # Errors
-    /// The Keepers that gave none.
+    /// The Keepers that gave no answer.
     pub(crate) async fn ask(&self) -> Result<Vec<(Keeper, Slot)>, Vec<Unreached>> {
         let asked = self.each.iter().map(async |(keeper, client)| {
-            let slot = reach(keeper, self.patience, async || slot(client.status().await)).await?;
+            let slot = reach(keeper, self.retry, async || slot(client.status().await)).await?;
             Ok((keeper.clone(), slot))
         });
         all(join_all(asked).await)
     }
 
-    /// Gives each Keeper its share; the shares are wiped at the end. A Keeper that has it already does not mind.
+    /// Gives each Keeper its share, and wipes the shares at the end. A Keeper accepts a share that it already has.
     ///
     /// # Errors
-    /// [`NotGiven`]: the Keepers that did not take it.
-    pub(crate) async fn deliver(&self, shares: Vec<Share>) -> Result<(), NotGiven> {
+    /// [`DeliveryError`] names the Keepers that did not take their share.
+    pub(crate) async fn deliver(&self, shares: Vec<Share>) -> Result<(), DeliveryError> {
         let given = self.each.iter().zip(&shares).map(async |((keeper, client), share)| {
             debug_assert_eq!(
                 keeper.index,
@@ -140,19 +140,19 @@ impl Keepers {
             );
             let request = ContributeRequest { shard: Shard::new(share.value.expose_bytes()) };
             let give = async || taken(client.contribute(&request).await);
-            let taken = reach(keeper, self.patience, give).await?;
+            let taken = reach(keeper, self.retry, give).await?;
             let what = if taken { "has its share" } else { "holds another share, and keeps it" };
             progress(format_args!("{keeper} {what}"));
             Ok((keeper.clone(), taken))
         });
-        let given = all(join_all(given).await).map_err(NotGiven::Unreached)?;
+        let given = all(join_all(given).await).map_err(DeliveryError::Unreached)?;
         let others: Vec<Keeper> =
             given.into_iter().filter(|(_, taken)| !taken).map(|(keeper, _)| keeper).collect();
-        if others.is_empty() { Ok(()) } else { Err(NotGiven::HoldAnother(others)) }
+        if others.is_empty() { Ok(()) } else { Err(DeliveryError::HoldAnother(others)) }
     }
 }
 
-/// Whether a Keeper took its share. One that holds another will not take this one however often it is asked.
+/// Whether a Keeper took its share. A Keeper that holds another refuses each time, so it is not asked again.
 fn taken(answer: Result<(), CallError>) -> Result<bool, String> {
     match answer {
         Ok(()) => Ok(true),
@@ -161,8 +161,8 @@ fn taken(answer: Result<(), CallError>) -> Result<bool, String> {
     }
 }
 
-/// What an answer says of the slot: any answer shows that a Keeper is there. Upstream's answers 400 to a question that it
-/// does not know; what else is refused may pass.
+/// What an answer says about the slot. Upstream's Keeper answers 400 to a question that it does not know. Other refusals may be
+/// temporary.
 fn slot(answer: Result<KeeperStatusResponse, CallError>) -> Result<Slot, String> {
     match answer {
         Ok(KeeperStatusResponse { filled: Some(true) }) => Ok(Slot::Filled),
@@ -177,13 +177,13 @@ fn is_no_such_route(status: StatusCode) -> bool {
     matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND)
 }
 
-/// Tries one Keeper, and tells of every attempt that fails.
+/// Calls one Keeper with retries, and reports every attempt that fails.
 async fn reach<T>(
     keeper: &Keeper,
-    patience: Patience,
+    retry: Retry,
     call: impl AsyncFn() -> Result<T, String>,
 ) -> Result<T, Unreached> {
-    let tried = patience.keep_trying(async |attempt| {
+    let tried = retry.keep_trying(async |attempt| {
         call().await.inspect_err(|reason| {
             let (index, url) = (keeper.index, keeper.url.to_string());
             tracing::warn!(keeper = index, url, attempt, reason, "a call to a Keeper failed");
@@ -217,8 +217,8 @@ mod tests {
         Keeper { index: 2, url: "https://keeper-2:8443".parse().unwrap() }
     }
 
-    const PATIENCE: Patience =
-        Patience { attempts: Some(3), limit: None, pauses: (Duration::ZERO, Duration::ZERO) };
+    const RETRY: Retry =
+        Retry { attempts: Some(3), limit: None, pauses: (Duration::ZERO, Duration::ZERO) };
 
     fn refused(status: StatusCode) -> CallError {
         CallError::Refused(Refusal { status, code: None, reason: None, request_id: None })
@@ -255,14 +255,14 @@ mod tests {
             calls.set(calls.get() + 1);
             if calls.get() < 3 { Err("nothing listens".to_owned()) } else { Ok(()) }
         };
-        assert_eq!(reach(&keeper(), PATIENCE, call).await, Ok(()));
+        assert_eq!(reach(&keeper(), RETRY, call).await, Ok(()));
         assert_eq!(calls.get(), 3);
     }
 
     #[tokio::test]
     async fn a_keeper_that_stays_away_is_named_with_its_address_attempts_and_reason() {
         let call = async || Err::<(), _>("nothing listens".to_owned());
-        let unreached = reach(&keeper(), PATIENCE, call).await.unwrap_err();
+        let unreached = reach(&keeper(), RETRY, call).await.unwrap_err();
         assert_eq!(
             unreached.to_string(),
             "Keeper 2 at https://keeper-2:8443: nothing listens (3 attempts)"

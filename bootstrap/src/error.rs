@@ -1,4 +1,4 @@
-//! What can keep a run from its end, the exit status of each, and what to do next.
+//! Why a run can fail, the exit status of each failure, and what to do next.
 
 use std::time::Duration;
 
@@ -9,72 +9,72 @@ use crate::{
     deliver::{Keeper, Unreached},
     exit::Exit,
     marker::MarkerError,
-    patience::GaveUp,
+    retry::GaveUp,
 };
 
 /// Why a run ended without a proved root key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// No usable identity, or another's.
+    /// No usable SVID, or the SVID of another role.
     #[error(transparent)]
     Identity(StartError),
     /// The TLS library cannot be configured.
     #[error("cannot make mTLS clients")]
     Client(#[source] StartError),
-    /// It is not known whether the work is done already.
+    /// The marker does not say whether the work is done.
     #[error("cannot tell whether this was done before")]
     Marker(#[source] MarkerError),
     /// Nexus does not answer.
     #[error("Nexus at {url} does not say whether it has a root key: {reason}")]
     NexusSilent {
-        /// Where it should be.
+        /// Its address.
         url: String,
-        /// What came instead of an answer.
+        /// What happened instead of an answer.
         reason: GaveUp,
     },
-    /// Nexus does not take this process for Bootstrap.
+    /// Nexus does not accept this process as Bootstrap.
     #[error("Nexus at {url} does not accept this process as Bootstrap (401)")]
     NotRecognised {
-        /// Where it is.
+        /// Its address.
         url: String,
     },
-    /// Not every Keeper is there; nothing was changed.
+    /// Not every Keeper answers. Nothing was changed.
     #[error("nothing was changed, because not every Keeper answers:{}", lines(.0))]
     KeepersSilent(Vec<Unreached>),
     /// Some Keepers have their share and some do not.
     #[error("not every Keeper took its share:{}", lines(.0))]
     Undelivered(Vec<Unreached>),
-    /// No key.
+    /// No random bytes for the key.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// No random text to prove it with.
+    /// No random bytes for the text of the proof.
     #[error("the operating system's random source failed")]
     NoText(#[source] getrandom::Error),
-    /// Nexus answers the question, wrongly.
+    /// Nexus gave a wrong proof.
     #[error("Nexus at {url} gave a wrong proof: {reason}")]
     WrongProof {
-        /// Where it is.
+        /// Its address.
         url: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// Nexus did not come up in time.
+    /// Nexus did not prove the key in time.
     #[error("Nexus at {url} has not proved that it can use the root key: {reason}")]
     Unproved {
-        /// Where it is.
+        /// Its address.
         url: String,
-        /// What it said last.
+        /// Its last answer.
         reason: GaveUp,
     },
-    /// Nexus came up with a key that this run did not make.
+    /// Nexus uses a key that this run did not make.
     #[error("Nexus at {url} holds an earlier root key, not the one that was just made")]
     OtherKey {
-        /// Where it is.
+        /// Its address.
         url: String,
     },
-    /// A new key would take the place of something.
+    /// A new key might replace another, or make data unreadable.
     #[error(
-        "no root key was made, because it might take the place of another key, or of data. What was found:{}",
+        "no root key was made, because it might replace another key, or make data unreadable. What was found:{}",
         lines(found)
     )]
     WouldReplace {
@@ -83,25 +83,25 @@ pub(crate) enum Error {
         /// What to do about it.
         next: String,
     },
-    /// Somebody else gave these Keepers a share meanwhile.
+    /// These Keepers got a share from somebody else in the meantime.
     #[error("these Keepers hold a share of another key, and keep it:{}", lines(.0))]
     HoldAnother(Vec<Keeper>),
-    /// Another Bootstrap is at work.
-    #[error("another Bootstrap is at work here, so that this one made no root key")]
+    /// Another Bootstrap is running.
+    #[error("another Bootstrap is running here, so this one made no root key")]
     Claimed,
     /// Another Bootstrap took the claim over.
-    #[error("another Bootstrap took over, so that this one delivered nothing")]
+    #[error("another Bootstrap took over, so this one gave no share to any Keeper")]
     ClaimLost,
-    /// All is well but for the marker.
+    /// The root key is in use, and the marker could not be written.
     #[error("the root key is in use, but that cannot be remembered")]
     Unremembered(#[source] MarkerError),
-    /// The limit for the whole run is over.
+    /// The time limit of the whole run is over.
     #[error("not done within {0:?} (SPIKE_BOOTSTRAP_TIMEOUT)")]
     TimedOut(Duration),
-    /// Somebody asked the process to end.
+    /// The process got SIGTERM or SIGINT.
     #[error("interrupted")]
     Interrupted,
-    /// No runtime, no signals.
+    /// No async runtime, or no signal handlers.
     #[error("cannot start")]
     Start(#[source] std::io::Error),
 }
@@ -133,16 +133,17 @@ impl Error {
         }
     }
 
-    /// The next step, where there is a particular one.
+    /// The next step, if there is a particular one.
     pub(crate) fn hint(&self) -> Option<&str> {
         Some(match self {
             Self::WouldReplace { next, .. } => next,
             Self::Identity(_) => {
-                "check SPIFFE_ENDPOINT_SOCKET, the registration entry, and SPIKE_TRUST_ROOT_BOOTSTRAP"
+                "see that the SPIFFE agent runs, and check SPIFFE_ENDPOINT_SOCKET, the registration entry of this program, and \
+                 SPIKE_TRUST_ROOT_BOOTSTRAP; then run this again"
             }
             Self::Marker(_) => {
-                "see that it can be read and written (in Kubernetes: the Role of Bootstrap's service account, and the API server), \
-                 and run this again: without it a second root key might be made where one is in use"
+                "make it readable and writable (in Kubernetes: check the Role of Bootstrap's service account, and the API server), \
+                 and run this again: without it, a second root key might be made although one is in use"
             }
             Self::NexusSilent { .. } => {
                 "start Nexus and check SPIKE_NEXUS_API_URL and SPIKE_TRUST_ROOT_NEXUS; then run this again"
@@ -154,23 +155,25 @@ impl Error {
                 "start the Keepers and check SPIKE_NEXUS_KEEPER_PEERS and SPIKE_TRUST_ROOT_KEEPER; then run this again"
             }
             Self::Undelivered(_) => {
-                "run this again: where enough Keepers took their share, Nexus takes up the key and gives the others theirs. \
-                 Where it stays sealed, nothing was written under the key: restart the Keepers that took a share first"
+                "run this again: if enough Keepers took their share, Nexus gets the key and gives the others theirs. If it \
+                 stays sealed, nothing was written under the key: restart the Keepers that took a share first"
             }
             Self::HoldAnother(_) => {
-                "nothing was lost. Another Bootstrap, or an operator's restore, was quicker: run this again to see"
+                "nothing was lost: another Bootstrap, or an operator's restore, was faster. Run this again"
             }
-            Self::Claimed | Self::ClaimLost => "run this again when the other one has ended",
-            Self::WrongProof { .. } => "is SPIKE_NEXUS_API_URL the Nexus of these Keepers?",
+            Self::Claimed | Self::ClaimLost => "run this again after the other one has ended",
+            Self::WrongProof { .. } => {
+                "check that SPIKE_NEXUS_API_URL is the Nexus of these Keepers"
+            }
             Self::Unproved { .. } => {
-                "look at the log of Nexus: does it know the same Keepers, in the same order, and the same threshold? Then \
-                 run this again"
+                "look into the log of Nexus, check that it has the same Keepers in the same order and the same threshold, \
+                 and run this again"
             }
             Self::OtherKey { .. } => {
-                "do not restart Nexus before it has given the Keepers their shares back, which it does within \
-                 SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL; there is nothing else to do"
+                "do not restart Nexus for SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL: in that time it gives the Keepers their shares \
+                 back. There is nothing else to do"
             }
-            Self::Unremembered(_) => "mend that and run this again: it will change nothing else",
+            Self::Unremembered(_) => "mend that and run this again: nothing else will change",
             Self::Client(_)
             | Self::Random(_)
             | Self::NoText(_)

@@ -1,4 +1,4 @@
-//! The exit statuses: what a Job, a unit or a person may do next.
+//! The exit statuses, by which a Job, a unit or a person decides what to do next.
 
 use std::process::ExitCode;
 
@@ -9,13 +9,13 @@ use spike_config::EXIT_CONFIG;
 pub enum Exit {
     /// The root key is made and proved, or there is nothing to do.
     Done,
-    /// Something failed. Running it again is safe, and may help.
+    /// Something failed. It is safe to run it again, and may help.
     Failed,
-    /// The command line makes no sense. (A missing `-init` is [`Exit::Failed`], as upstream has it.)
+    /// The command line cannot be understood. (A missing `-init` is [`Exit::Failed`], as upstream has it.)
     Usage,
     /// There is a root key already, or there was one: a person must decide.
     KeyExists,
-    /// The environment makes no valid configuration.
+    /// The settings are invalid.
     Config,
 }
 
@@ -35,7 +35,7 @@ impl Exit {
         }
     }
 
-    /// What it means, as `--help` says it.
+    /// Its meaning, as `--help` prints it.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done, or nothing to do",

@@ -1,12 +1,12 @@
 //! SPIKE Bootstrap: the first-run ceremony.
 //!
-//! Once in the life of a deployment it makes the root key, hands each Keeper its share, has Nexus prove that it can use
-//! the key, and remembers that this is done. What it must not do is make a second key where one is in use, or was: so it
-//! asks Nexus and the Keepers first, and changes nothing before it has their answers (crypto-and-storage F18).
+//! Once in the life of a deployment it makes the root key, gives each Keeper its share, waits until Nexus proves that it can
+//! use the key, and writes a marker. It must not make a second key if one is or was in use. So it asks Nexus and the Keepers
+//! first, and changes nothing before they answer (crypto-and-storage F18).
 //!
-//! From the outside in: [`run()`] is the program, `cli` reads its arguments, `run` walks the steps, `survey` puts
-//! together what there is and `decide` says what to do about it (pure), `ceremony` makes key, shares and proof (pure), `deliver` and `nexus` talk to the others with `patience`, and
-//! `marker` remembers.
+//! [`run()`] is the program. `cli` reads the arguments, `run` does the steps in order. `survey` collects the answers and
+//! `decide` decides (both pure); `ceremony` makes key, shares and proof (pure). `deliver` calls the Keepers and `nexus` calls
+//! Nexus, both with `retry`. `marker` remembers that the work is done.
 
 mod ceremony;
 mod cli;
@@ -17,7 +17,7 @@ mod error;
 mod exit;
 mod marker;
 mod nexus;
-mod patience;
+mod retry;
 mod run;
 mod survey;
 

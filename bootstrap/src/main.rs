@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use spike_config::Environment;
 use zeroizing_alloc::ZeroAlloc;
 
-/// Memory is wiped when it is freed: what TLS, HTTP and JSON code held of the shares does not stay behind.
+/// Wipes memory when it is freed, so that TLS, HTTP and JSON buffers leave no part of a share behind.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 

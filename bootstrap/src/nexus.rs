@@ -1,4 +1,4 @@
-//! Nexus: asked whether it has a root key, and later to prove that it has the new one.
+//! Calls to Nexus: whether it has a root key, and later the proof that it has the new one.
 
 use std::{cell::Cell, sync::Arc, time::Duration};
 
@@ -12,25 +12,29 @@ use spike_mtls::{
     client::{CallError, NexusClient, Refusal},
     svid::SvidSource,
 };
-use spike_wire::{SurveyResponse, VerifyRequest, VerifyResponse};
+use spike_wire::{KeeperStatus, KeeperStatusKind, SurveyResponse, VerifyRequest, VerifyResponse};
 use tokio::time::Instant;
 
 use crate::{
-    ceremony::Proof, console::progress, error::Error, patience::Patience, survey::NexusState,
+    ceremony::Proof,
+    console::progress,
+    error::Error,
+    retry::Retry,
+    survey::{NexusState, printable},
 };
 
 #[cfg(test)]
 mod tests;
 
-/// Pauses between two questions: short at first, since Nexus notices its shares within a second.
+/// The first and the longest pause between two calls. The first is short: Nexus notices its shares within a second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
-/// How long Nexus usually takes to collect its shares and to make its store.
-const EXPECTED: Duration = Duration::from_secs(3);
+/// The usual time in which Nexus collects its shares and creates its store.
+const USUAL_STARTUP: Duration = Duration::from_secs(3);
 
-/// How many times in a row Nexus must fail at the proof, with a key in hand, until it is taken to have another key. Once
-/// may be some other trouble that upstream's Nexus answers with the same 500.
-const CERTAIN: u32 = 3;
+/// After this many failed proofs in a row, Nexus is taken to have another key. A single failure may have another cause that
+/// upstream's Nexus answers with the same 500.
+const UNREADABLE_LIMIT: u32 = 3;
 
 /// The Nexus of this deployment.
 #[derive(Debug)]
@@ -40,39 +44,39 @@ pub(crate) struct Nexus {
     limit: Option<Duration>,
 }
 
-/// What an answer to the question for its state says.
+/// What an answer says about the state of Nexus.
 #[derive(Debug, PartialEq, Eq)]
-enum Said {
+enum Answer {
     State(NexusState),
-    /// It does not take us for Bootstrap.
+    /// Nexus does not accept this process as Bootstrap.
     NotRecognised,
-    /// Nothing, and why.
+    /// Nothing about the state; with the reason.
     Nothing(String),
 }
 
-/// What an answer to the question for a proof says.
+/// What an answer says about the proof.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Proved,
-    /// It has a key and cannot read the question: most likely another key.
+    /// Nexus cannot decrypt the question. Most likely it has another key.
     CannotRead(String),
-    /// Not yet.
+    /// Not yet proved; with the reason.
     Wait(String),
-    /// It never will.
+    /// The proof is wrong, and asking again does not help.
     Wrong(String),
 }
 
-/// What came of the question what there is.
+/// The result of one survey call.
 #[derive(Debug, PartialEq, Eq)]
-enum Surveyed {
-    Said(Said),
-    /// Nobody answered, why, and whether nothing listens there.
+enum SurveyAnswer {
+    Answer(Answer),
+    /// No answer: the reason, and whether nothing listens at the address.
     Unreached(String, bool),
-    /// Whoever answered does not know the question.
+    /// The server does not know the survey.
     Unknown,
 }
 
-impl Said {
+impl Answer {
     fn holds_key(&self) -> bool {
         *self == Self::State(NexusState::HoldsKey)
     }
@@ -82,7 +86,7 @@ impl Nexus {
     /// The Nexus of these settings.
     ///
     /// # Errors
-    /// Only where the TLS library cannot be configured at all.
+    /// Only if the TLS library cannot be configured at all.
     pub(crate) fn new(
         settings: &BootstrapSettings,
         source: &SvidSource,
@@ -93,48 +97,48 @@ impl Nexus {
         Ok(Self { client, url: url.to_string(), limit: settings.verification_timeout })
     }
 
-    /// Where it is.
+    /// Its address.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// What it says of the root key, and of what a new one would take the place of, once it answers.
+    /// Waits for an answer about the root key, and about what a new one would replace.
     ///
     /// # Errors
-    /// [`Error::NexusSilent`] where something is there that does not answer in time, [`Error::NotRecognised`].
+    /// [`Error::NexusSilent`] if something listens and does not answer in time; [`Error::NotRecognised`].
     pub(crate) async fn survey(&self) -> Result<NexusState, Error> {
-        self.wait_for_answer(patience(self.limit)).await
+        self.wait_for_answer(retry(self.limit)).await
     }
 
-    /// As [`Self::survey`], of a Nexus that should not run: a few attempts must do.
+    /// As [`Self::survey`], with three attempts, for a Nexus that should not run.
     ///
     /// # Errors
     /// As [`Self::survey`].
     pub(crate) async fn survey_stopped(&self) -> Result<NexusState, Error> {
-        self.wait_for_answer(Patience { attempts: Some(3), ..patience(self.limit) }).await
+        self.wait_for_answer(Retry { attempts: Some(3), ..retry(self.limit) }).await
     }
 
-    /// As [`Self::survey`], for so long at the most.
+    /// As [`Self::survey`], for at most `limit`.
     ///
     /// # Errors
     /// As [`Self::survey`].
     pub(crate) async fn survey_within(&self, limit: Duration) -> Result<NexusState, Error> {
         let limit = self.limit.map_or(limit, |own| own.min(limit));
-        self.wait_for_answer(patience(Some(limit))).await
+        self.wait_for_answer(retry(Some(limit))).await
     }
 
-    async fn wait_for_answer(&self, patience: Patience) -> Result<NexusState, Error> {
-        let (mut told, stopped) = (Told::default(), Cell::new(false));
-        let waiting = format!("waiting for Nexus{}", how_long(&patience));
-        let asked = patience.keep_trying(async |_| {
+    async fn wait_for_answer(&self, retry: Retry) -> Result<NexusState, Error> {
+        let (mut reporter, stopped) = (ReasonReporter::default(), Cell::new(false));
+        let waiting = format!("waiting for Nexus{}", how_long(&retry));
+        let asked = retry.keep_trying(async |_| {
             let (answer, is_nothing_there) = self.ask().await;
             stopped.set(is_nothing_there);
             let said = match answer {
-                Said::State(state) => Ok(Ok(state)),
-                Said::NotRecognised => Ok(Err(Error::NotRecognised { url: self.url.clone() })),
-                Said::Nothing(reason) => Err(reason),
+                Answer::State(state) => Ok(Ok(state)),
+                Answer::NotRecognised => Ok(Err(Error::NotRecognised { url: self.url.clone() })),
+                Answer::Nothing(reason) => Err(reason),
             };
-            said.inspect_err(|reason| told.once(&waiting, reason))
+            said.inspect_err(|reason| reporter.report(&waiting, reason))
         });
         match asked.await {
             Ok(said) => said,
@@ -143,78 +147,83 @@ impl Nexus {
         }
     }
 
-    /// One question, and whether nothing listens there. Upstream's Nexus does not know the first one; it, too, answers the
-    /// second.
-    async fn ask(&self) -> (Said, bool) {
+    /// Asks once; also returns whether nothing listens at the address. Upstream's Nexus does not know the survey; then a
+    /// question that it knows is sent.
+    async fn ask(&self) -> (Answer, bool) {
         match surveyed(self.client.survey().await) {
-            Surveyed::Said(said) => (said, false),
-            Surveyed::Unreached(reason, is_nothing_there) => {
-                (Said::Nothing(reason), is_nothing_there)
+            SurveyAnswer::Answer(said) => (said, false),
+            SurveyAnswer::Unreached(reason, is_nothing_there) => {
+                (Answer::Nothing(reason), is_nothing_there)
             }
-            Surveyed::Unknown => (said(&self.client.verify(&unanswerable()).await), false),
+            SurveyAnswer::Unknown => (answer_of(&self.client.verify(&unanswerable()).await), false),
         }
     }
 
     /// Waits until Nexus proves that it can use the root key of `proof`.
     ///
-    /// `forced`: another key is to be replaced, so one that Nexus still holds is no reason to stop.
+    /// If `forced`, another key is to be replaced, so it is no error that Nexus still holds that key.
     ///
     /// # Errors
-    /// [`Error::WrongProof`] and [`Error::OtherKey`] at once, [`Error::Unproved`] when the time is over.
+    /// [`Error::WrongProof`] and [`Error::OtherKey`] at once; [`Error::Unproved`] after the time limit.
     pub(crate) async fn verify(&self, proof: &Proof, forced: bool) -> Result<(), Error> {
-        let mut told = Told::default();
+        let mut reporter = ReasonReporter::default();
         let begun = Instant::now();
-        let mut doubt = Doubt { forced, unreadable: 0 };
-        let patience = patience(self.limit);
-        let waiting = format!("waiting for the proof of Nexus{}", how_long(&patience));
-        let asked = patience.keep_trying(async |_| {
+        let mut history = VerdictHistory { forced, unreadable: 0 };
+        let retry = retry(self.limit);
+        let waiting = format!("waiting for the proof of Nexus{}", how_long(&retry));
+        let asked = retry.keep_trying(async |_| {
             let verdict = judge(&self.client.verify(&proof.question).await, &proof.answer);
             let holds_key = match verdict {
                 Verdict::CannotRead(_) => {
-                    said(&self.client.verify(&unanswerable()).await).holds_key()
+                    answer_of(&self.client.verify(&unanswerable()).await).holds_key()
                 }
                 Verdict::Proved | Verdict::Wait(_) | Verdict::Wrong(_) => false,
             };
             let url = self.url.clone();
-            let reason = match doubt.weigh(verdict, holds_key) {
+            let reason = match history.add(verdict, holds_key) {
                 Conclusion::Proved => return Ok(Ok(())),
                 Conclusion::OtherKey => return Ok(Err(Error::OtherKey { url })),
                 Conclusion::Wrong(reason) => return Ok(Err(Error::WrongProof { url, reason })),
                 Conclusion::Wait(reason) => self.why_sealed().await.unwrap_or(reason),
             };
-            // It takes a moment to collect its shares, and that is no trouble.
-            if begun.elapsed() >= EXPECTED {
-                told.once(&waiting, &reason);
+            // Collecting the shares takes a moment, which is not worth a message.
+            if begun.elapsed() >= USUAL_STARTUP {
+                reporter.report(&waiting, &reason);
             }
             Err(reason)
         });
         asked.await.map_err(|reason| Error::Unproved { url: self.url.clone(), reason })?
     }
-}
 
-impl Nexus {
-    /// Why there still is no key. The question has Nexus ask every Keeper at once, however seldom it does that by itself.
+    /// Why Nexus has no key yet. This call also makes Nexus ask every Keeper at once, instead of at its next interval.
     async fn why_sealed(&self) -> Option<String> {
-        let told = self.client.survey().await.ok()?;
-        if told.awaits_proof {
-            // Not its own reason, which tells an operator what to do where no Bootstrap is at work.
+        let survey = self.client.survey().await.ok()?;
+        if survey.awaits_proof {
+            // The reason of Nexus is for an operator when no Bootstrap runs.
             return Some("it has a root key and waits for the proof of it".to_owned());
         }
-        let reason = told.reason?.chars().take(500).collect::<String>();
-        Some(reason.chars().map(|c| if c.is_control() { '?' } else { c }).collect())
+        let keeper = survey.keepers.iter().find_map(trouble).map(|text| format!("; {text}"));
+        Some(printable(&format!("{}{}", survey.reason?, keeper.unwrap_or_default())))
     }
 }
 
-/// What follows from several verdicts in a row.
+/// What Nexus says of a Keeper that it cannot reach or use, although Bootstrap has given it its share.
+fn trouble(keeper: &KeeperStatus) -> Option<String> {
+    let away = [KeeperStatusKind::Unreachable, KeeperStatusKind::Unusable];
+    let detail = keeper.detail.as_ref().filter(|_| away.contains(&keeper.state))?;
+    Some(format!("it cannot use Keeper {} at {}: {detail}", keeper.index, keeper.url))
+}
+
+/// The verdicts so far, as far as they count.
 #[derive(Debug)]
-struct Doubt {
-    /// Another key is to be replaced: that Nexus still has it is no reason to stop.
+struct VerdictHistory {
+    /// Another key is to be replaced, so it is no error that Nexus still has it.
     forced: bool,
-    /// How many times in a row it had a key and could not read the question.
+    /// How many times in a row Nexus had a key and could not decrypt the question.
     unreadable: u32,
 }
 
-/// What follows.
+/// What Bootstrap does after a verdict.
 #[derive(Debug, PartialEq, Eq)]
 enum Conclusion {
     Proved,
@@ -223,9 +232,9 @@ enum Conclusion {
     Wait(String),
 }
 
-impl Doubt {
-    /// `holds_key`: whether Nexus, asked just after the verdict, says that it has a key.
-    fn weigh(&mut self, verdict: Verdict, holds_key: bool) -> Conclusion {
+impl VerdictHistory {
+    /// Adds a verdict. `holds_key`: whether Nexus, asked just after it, says that it has a key.
+    fn add(&mut self, verdict: Verdict, holds_key: bool) -> Conclusion {
         let reason = match verdict {
             Verdict::Proved => return Conclusion::Proved,
             Verdict::Wrong(reason) => return Conclusion::Wrong(reason),
@@ -236,7 +245,7 @@ impl Doubt {
             Verdict::CannotRead(reason) => reason,
         };
         self.unreadable = if holds_key { self.unreadable + 1 } else { 0 };
-        if self.unreadable < CERTAIN {
+        if self.unreadable < UNREADABLE_LIMIT {
             Conclusion::Wait(reason)
         } else if self.forced {
             Conclusion::Wait("it still uses another root key; restart it".to_owned())
@@ -246,14 +255,14 @@ impl Doubt {
     }
 }
 
-const fn patience(limit: Option<Duration>) -> Patience {
-    Patience { attempts: None, limit, pauses: PAUSES }
+const fn retry(limit: Option<Duration>) -> Retry {
+    Retry { attempts: None, limit, pauses: PAUSES }
 }
 
-/// How long somebody who watches has to wait: a clause.
-fn how_long(patience: &Patience) -> String {
-    let most = match patience.limit.map(|limit| limit.as_secs()) {
-        _ if patience.attempts.is_some() => return String::new(),
+/// The longest wait, as the end of a sentence.
+fn how_long(retry: &Retry) -> String {
+    let most = match retry.limit.map(|limit| limit.as_secs()) {
+        _ if retry.attempts.is_some() => return String::new(),
         None => return ", without a limit".to_owned(),
         Some(seconds) if seconds >= 60 && seconds.is_multiple_of(60) => {
             format!("{} min", seconds / 60)
@@ -263,52 +272,52 @@ fn how_long(patience: &Patience) -> String {
     format!(", for at most {most}")
 }
 
-/// A question that shows whether there is a key and asks nothing of it: Nexus refuses its nonce with 400 before it
-/// decrypts anything, but only once it has a key; until then it answers 503 (wire-api 3.2, row 37 of 15).
+/// A question that shows whether Nexus has a key, without using the key. The nonce is too short: Nexus with a key answers 400
+/// before it decrypts anything; without a key it answers 503 (wire-api 3.2, row 37 of 15).
 fn unanswerable() -> VerifyRequest {
     VerifyRequest { nonce: vec![0; 3], ciphertext: vec![0; 32] }
 }
 
-fn surveyed(answer: Result<SurveyResponse, CallError>) -> Surveyed {
+fn surveyed(answer: Result<SurveyResponse, CallError>) -> SurveyAnswer {
     let error = match answer {
-        Ok(told) => return Surveyed::Said(Said::State(state(told))),
+        Ok(survey) => return SurveyAnswer::Answer(Answer::State(state(survey))),
         Err(error) => error,
     };
     let is_nothing_there = matches!(error, CallError::Transport(TransportError::Connect { .. }));
-    // Ours answers this while it is sealed, too. Where it says why it does not, it is busy, or ends; upstream never says why.
+    // Our Nexus answers the survey while it is sealed. If it refuses with a reason, it is busy or ending. Upstream gives none.
     let says_why = matches!(&error, CallError::Refused(refusal) if refusal.reason.is_some());
     match error.status() {
-        Some(StatusCode::UNAUTHORIZED) => Surveyed::Said(Said::NotRecognised),
+        Some(StatusCode::UNAUTHORIZED) => SurveyAnswer::Answer(Answer::NotRecognised),
         Some(StatusCode::SERVICE_UNAVAILABLE) if says_why => {
-            Surveyed::Unreached(words(&error), false)
+            SurveyAnswer::Unreached(reason_of(&error), false)
         }
-        // Upstream's: no such route, which it says only when it is not sealed.
+        // Upstream has no such route; sealed, it answers 503 to every route.
         Some(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::SERVICE_UNAVAILABLE) => {
-            Surveyed::Unknown
+            SurveyAnswer::Unknown
         }
-        Some(_) | None => Surveyed::Unreached(words(&error), is_nothing_there),
+        Some(_) | None => SurveyAnswer::Unreached(reason_of(&error), is_nothing_there),
     }
 }
 
-fn state(told: SurveyResponse) -> NexusState {
-    if told.backend == Backend::Memory.to_string() {
+fn state(survey: SurveyResponse) -> NexusState {
+    if survey.backend == Backend::Memory.to_string() {
         NexusState::NeedsNone
-    } else if told.sealed {
-        NexusState::Sealed(Some(Box::new(told)))
+    } else if survey.sealed {
+        NexusState::Sealed(Some(Box::new(survey)))
     } else {
         NexusState::HoldsKey
     }
 }
 
-fn said(answer: &Result<VerifyResponse, CallError>) -> Said {
+fn answer_of(answer: &Result<VerifyResponse, CallError>) -> Answer {
     match answer {
         Err(error) => match error.status() {
-            Some(StatusCode::SERVICE_UNAVAILABLE) => Said::State(NexusState::Sealed(None)),
-            Some(StatusCode::BAD_REQUEST) => Said::State(NexusState::HoldsKey),
-            Some(StatusCode::UNAUTHORIZED) => Said::NotRecognised,
-            Some(_) | None => Said::Nothing(words(error)),
+            Some(StatusCode::SERVICE_UNAVAILABLE) => Answer::State(NexusState::Sealed(None)),
+            Some(StatusCode::BAD_REQUEST) => Answer::State(NexusState::HoldsKey),
+            Some(StatusCode::UNAUTHORIZED) => Answer::NotRecognised,
+            Some(_) | None => Answer::Nothing(reason_of(error)),
         },
-        Ok(_) => Said::Nothing("it answered a question that has no answer".to_owned()),
+        Ok(_) => Answer::Nothing("it answered a question that has no answer".to_owned()),
     }
 }
 
@@ -316,31 +325,31 @@ fn judge(answer: &Result<VerifyResponse, CallError>, expected: &str) -> Verdict 
     match answer {
         Ok(proof) if proof.hash == expected => Verdict::Proved,
         Ok(_) => Verdict::Wrong("the hash is of another text".to_owned()),
-        Err(error @ CallError::Reply(_)) => Verdict::Wrong(words(error)),
+        Err(error @ CallError::Reply(_)) => Verdict::Wrong(reason_of(error)),
         Err(error) => match error.status() {
             // Ours answers 400, upstream's 500.
             Some(StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR) => {
-                Verdict::CannotRead(words(error))
+                Verdict::CannotRead(reason_of(error))
             }
-            Some(_) | None => Verdict::Wait(words(error)),
+            Some(_) | None => Verdict::Wait(reason_of(error)),
         },
     }
 }
 
-/// What went wrong, without the name of the request: told over and over, it is the same trouble.
-fn words(error: &CallError) -> String {
+/// The reason without the request id, so that the same failure gives the same text each time.
+fn reason_of(error: &CallError) -> String {
     match error {
         CallError::Refused(refusal) => Refusal { request_id: None, ..refusal.clone() }.to_string(),
         CallError::Transport(_) | CallError::Reply(_) => chain(error),
     }
 }
 
-/// Tells of a reason when it is a new one, and not at every attempt.
+/// Reports a reason when it differs from the last one, and not at every attempt.
 #[derive(Debug, Default)]
-struct Told(Option<String>);
+struct ReasonReporter(Option<String>);
 
-impl Told {
-    fn once(&mut self, what: &str, reason: &str) {
+impl ReasonReporter {
+    fn report(&mut self, what: &str, reason: &str) {
         if self.0.as_deref() != Some(reason) {
             tracing::warn!(what, reason, "not there yet");
             progress(format_args!("{what}: {reason}"));

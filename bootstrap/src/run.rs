@@ -1,4 +1,4 @@
-//! The steps of a run, in their order, and its end.
+//! The steps of a run, in order, and its result.
 
 use std::{fmt, process::ExitCode, time::Duration};
 
@@ -22,29 +22,31 @@ use crate::{
     cli::{self, Invocation},
     console::{self, progress},
     decide::{Decision, decide},
-    deliver::{Keepers, NotGiven},
+    deliver::{DeliveryError, Keepers},
     error::Error,
     exit::Exit,
-    marker::{Claiming, Completion, Held, Marker},
+    marker::{ClaimResult, Completion, HeldClaim, Marker},
     nexus::Nexus,
     survey::{NexusState, Survey},
 };
 
-/// How long a Nexus that should have its key may take to show it: it may have just been started, as at boot.
-const COMING_UP: Duration = Duration::from_secs(15);
-/// How long a forced run waits for a person to start Nexus, which must say what lies in its data directory.
-const BEING_STARTED: Duration = Duration::from_mins(1);
-/// The first and the longest pause between two questions meanwhile.
+/// How long a Nexus that should have its key may take to get it after a start, for example at boot.
+const STARTUP_LIMIT: Duration = Duration::from_secs(15);
+/// How long a forced run waits for a person to start Nexus, which must say what is in its data directory.
+const MANUAL_START_LIMIT: Duration = Duration::from_mins(1);
+/// The first and the longest pause between two surveys in that time.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
-/// How a run ended well.
+/// The result of a successful run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// The memory backend has no Keepers, and makes its own key.
+    /// Nexus is on the memory backend, which has no Keepers and makes its own key.
     NotNeeded,
-    /// Nexus says so.
+    /// The settings of this process name the memory backend, and Nexus was not asked.
+    NotAsked,
+    /// Nexus says that it has a root key.
     KeyIsLive,
-    /// By this run.
+    /// This run made a root key, and Nexus proved it.
     Done(Fingerprint),
 }
 
@@ -52,8 +54,12 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotNeeded => {
-                f.write_str("nothing to do: the memory backend needs no root key from outside")
+                f.write_str("nothing to do: the memory backend needs no root key from Bootstrap")
             }
+            Self::NotAsked => f.write_str(
+                "nothing to do: the memory backend needs no root key from Bootstrap. Nexus was not asked, because \
+                 SPIKE_NEXUS_BACKEND_STORE is memory in the environment of this process",
+            ),
             Self::KeyIsLive => {
                 f.write_str("nothing to do: Nexus has a root key already, and nothing was changed")
             }
@@ -91,9 +97,9 @@ fn init(environment: &Environment) -> Exit {
             return Exit::Config;
         }
     };
-    // Where both streams end in one place, as on a terminal or in the journal, people would read everything twice.
-    let told = console::is_seen_with_the_log().then_some(env!("CARGO_CRATE_NAME"));
-    let _log = match logging::start_without("bootstrap", settings.log.level.into(), told) {
+    // If both streams end in one place, as on a terminal or in the journal, a reader would see everything twice.
+    let left_out = console::is_mixed_with_the_log().then_some(env!("CARGO_CRATE_NAME"));
+    let _log = match logging::start_without("bootstrap", settings.log.level.into(), left_out) {
         Ok(log) => log,
         Err(error) => {
             console::line(&format!("error: cannot start the log: {error}"));
@@ -101,7 +107,7 @@ fn init(environment: &Environment) -> Exit {
         }
     };
     warn(&warnings);
-    // It ends soon and has no health to show; the log has said what is not protected.
+    // The log names what is not protected. Bootstrap ends soon and has no health page for it.
     let _hardening = harden();
     // One thread is enough, and fewer stacks see the key.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -136,12 +142,12 @@ fn warn(problems: &[Problem]) {
     }
 }
 
-/// The run, unless its time is over or somebody ends it. As the first process of a container it hears no signal that it
-/// does not ask for.
+/// The run, unless its time limit is over or a signal ends it. The first process of a container gets only the signals that it
+/// handles.
 async fn bounded(settings: &BootstrapSettings) -> Result<Outcome, Error> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Start)?;
-    let over = async {
+    let time_limit = async {
         match settings.timeout {
             Some(limit) => {
                 tokio::time::sleep(limit).await;
@@ -152,7 +158,7 @@ async fn bounded(settings: &BootstrapSettings) -> Result<Outcome, Error> {
     };
     tokio::select! {
         ended = perform(settings) => ended,
-        limit = over => Err(Error::TimedOut(limit)),
+        limit = time_limit => Err(Error::TimedOut(limit)),
         _ = terminate.recv() => Err(Error::Interrupted),
         _ = interrupt.recv() => Err(Error::Interrupted),
     }
@@ -161,27 +167,27 @@ async fn bounded(settings: &BootstrapSettings) -> Result<Outcome, Error> {
 async fn perform(settings: &BootstrapSettings) -> Result<Outcome, Error> {
     let (Backend::Sqlite | Backend::Lite, Some(peers)) = (settings.backend, &settings.keepers)
     else {
-        return Ok(Outcome::NotNeeded);
+        return Ok(Outcome::NotAsked);
     };
     let marker = Marker::open(settings).map_err(Error::Marker)?;
     let source = identify(settings).await?;
     let nexus = Nexus::new(settings, &source).map_err(Error::Client)?;
     let keepers = Keepers::new(settings, peers, &source).map_err(Error::Client)?;
     let deployment = Deployment { settings, nexus, keepers, marker };
-    match deployment.look().await? {
-        Next::End(outcome) => Ok(outcome),
-        Next::MakeKey(survey) => deployment.make_key(&survey).await,
+    match deployment.survey_and_decide().await? {
+        NextStep::End(outcome) => Ok(outcome),
+        NextStep::MakeKey(survey) => deployment.make_key(&survey).await,
     }
 }
 
-/// What comes after a look around.
+/// What comes after a survey.
 #[derive(Debug)]
-enum Next {
+enum NextStep {
     End(Outcome),
     MakeKey(Survey),
 }
 
-/// All whom a run has to do with.
+/// The other parties of a run.
 #[derive(Debug)]
 struct Deployment<'a> {
     settings: &'a BootstrapSettings,
@@ -190,7 +196,7 @@ struct Deployment<'a> {
     marker: Marker,
 }
 
-/// The identity of this process, which must be Bootstrap's.
+/// The SVID of this process, which must be Bootstrap's.
 async fn identify(settings: &BootstrapSettings) -> Result<SvidSource, Error> {
     let identity = &settings.identity;
     let endpoint = identity.endpoint.as_str();
@@ -204,8 +210,8 @@ async fn identify(settings: &BootstrapSettings) -> Result<SvidSource, Error> {
 }
 
 impl Deployment<'_> {
-    /// Looks at what there is, and decides.
-    async fn look(&self) -> Result<Next, Error> {
+    /// Surveys and decides.
+    async fn survey_and_decide(&self) -> Result<NextStep, Error> {
         let forced = self.settings.force;
         let completed =
             if forced { None } else { self.marker.read().await.map_err(Error::Marker)? };
@@ -215,42 +221,30 @@ impl Deployment<'_> {
         }
         let survey = self.survey(completed.is_some()).await?;
         match decide(forced, completed.as_ref(), &survey, self.settings.quorum.threshold())? {
-            Decision::NotNeeded => Ok(Next::End(Outcome::NotNeeded)),
+            Decision::NotNeeded => Ok(NextStep::End(Outcome::NotNeeded)),
             Decision::KeyIsLive => {
                 if completed.as_ref().is_none_or(Completion::is_unreadable) {
-                    // Whoever made the key did so earlier, or came to no end.
+                    // An earlier run made the key, or did not finish.
                     let by = self.settings.host_name.as_deref();
                     self.remember(&Completion::found_now(by)).await?;
                 }
-                Ok(Next::End(Outcome::KeyIsLive))
+                Ok(NextStep::End(Outcome::KeyIsLive))
             }
-            Decision::MakeKey => Ok(Next::MakeKey(survey)),
+            Decision::MakeKey => Ok(NextStep::MakeKey(survey)),
         }
     }
 
-    /// What Nexus and every Keeper say. Where there is something that a Nexus which has just been started may take its key
-    /// from, it gets the time for that.
+    /// Asks Nexus and every Keeper. If a Nexus that has just started may still get its key from the Keepers, it gets the time
+    /// for that.
     async fn survey(&self, completed: bool) -> Result<Survey, Error> {
         let (url, count) = (self.nexus.url(), self.keepers.count());
         progress(format_args!("asking Nexus at {url} and {count} Keepers what there is"));
         if self.settings.force {
             return self.survey_forced().await;
         }
-        if completed {
-            // A key was made. Where Nexus is away and the Keepers have lost it, waiting for Nexus brings nothing.
-            let nexus = match self.nexus.survey_within(COMING_UP).await {
-                Err(Error::NexusSilent { reason, .. }) => NexusState::Stopped(reason),
-                answer => answer?,
-            };
-            if matches!(nexus, NexusState::Stopped(_)) {
-                let survey = self.with_keepers(nexus).await?;
-                if !survey.may_rebuild(self.settings.quorum.threshold()) {
-                    return Ok(survey);
-                }
-            }
-        }
-        let mut survey = self.ask_all().await?;
-        let (end, mut backoff) = (Instant::now() + COMING_UP, Backoff::new(PAUSES.0, PAUSES.1));
+        let mut survey =
+            if completed { self.survey_of_made_key().await? } else { self.ask_all().await? };
+        let (end, mut backoff) = (Instant::now() + STARTUP_LIMIT, Backoff::new(PAUSES.0, PAUSES.1));
         while (completed || survey.found_something()) && survey.may_come_up() {
             if Instant::now() >= end {
                 break;
@@ -261,20 +255,42 @@ impl Deployment<'_> {
         Ok(survey)
     }
 
-    /// What there is, for a person who wants another key. Nexus should not have one; but it must run, because nobody else
-    /// can say what lies in its data directory.
+    /// The first survey after an earlier run made a key. If nothing listens at the address of Nexus and the Keepers have
+    /// lost the key, Nexus cannot get it back by itself, so this does not wait for Nexus to start.
+    async fn survey_of_made_key(&self) -> Result<Survey, Error> {
+        match self.nexus.survey_within(STARTUP_LIMIT).await {
+            Ok(nexus @ NexusState::Stopped(_)) => {
+                let survey = self.with_keepers(nexus).await?;
+                if survey.may_rebuild(self.settings.quorum.threshold()) {
+                    return self.ask_all().await;
+                }
+                Ok(survey)
+            }
+            Ok(nexus) => self.with_keepers_of(nexus).await,
+            // A Nexus that listens does run: it gets the whole time limit to answer.
+            Err(Error::NexusSilent { .. }) => self.ask_all().await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The survey for a person who wants another key. Nexus should have no key, but it must run: only Nexus can say what is
+    /// in its data directory.
     async fn survey_forced(&self) -> Result<Survey, Error> {
         let survey = self.with_keepers(self.nexus.survey_stopped().await?).await?;
         if !survey.is_stopped() || survey.found_something() {
             return Ok(survey);
         }
         progress("Nexus does not run: start it, so that it says what lies in its data directory");
-        self.with_keepers(self.nexus.survey_within(BEING_STARTED).await?).await
+        self.with_keepers(self.nexus.survey_within(MANUAL_START_LIMIT).await?).await
     }
 
     async fn ask_all(&self) -> Result<Survey, Error> {
-        match self.nexus.survey().await? {
-            // It serves, whatever the Keepers hold.
+        self.with_keepers_of(self.nexus.survey().await?).await
+    }
+
+    /// Asks the Keepers too, unless Nexus has a key: then it serves, whatever they hold.
+    async fn with_keepers_of(&self, nexus: NexusState) -> Result<Survey, Error> {
+        match nexus {
             serving @ (NexusState::HoldsKey | NexusState::NeedsNone) => {
                 Ok(Survey::new(self.nexus.url(), serving, Vec::new()))
             }
@@ -287,10 +303,10 @@ impl Deployment<'_> {
         Ok(Survey::new(self.nexus.url(), nexus, own))
     }
 
-    /// Makes a key, when this run is the only one that may, and there still is nothing that it would take the place of.
+    /// Makes a key, if this run gets the claim and the key would still replace nothing.
     async fn make_key(&self, survey: &Survey) -> Result<Outcome, Error> {
         if self.settings.force {
-            progress("forced: making a root key although there may have been another");
+            progress("forced: making a root key although one may have been made before");
         }
         for gap in survey.gaps() {
             tracing::warn!(gap, "not everything is known");
@@ -304,40 +320,40 @@ impl Deployment<'_> {
             ));
         }
         let held = self.claim().await?;
-        // Somebody may have been at work until now.
-        let ended = match self.look().await {
-            Ok(Next::End(outcome)) => Ok(outcome),
-            Ok(Next::MakeKey(_)) => self.deliver(held.as_ref()).await,
+        // Another Bootstrap may have worked until now.
+        let ended = match self.survey_and_decide().await {
+            Ok(NextStep::End(outcome)) => Ok(outcome),
+            Ok(NextStep::MakeKey(_)) => self.deliver(held.as_ref()).await,
             Err(error) => Err(error),
         };
         if let Some(held) = held {
-            // What was delivered is found by the next run, so that no claim has to guard it.
+            // The next run finds what was delivered, so no claim has to protect it.
             self.marker.give_back(held).await;
         }
         ended
     }
 
-    /// Takes this run's turn. On a machine that has no place for a claim there is none.
-    async fn claim(&self) -> Result<Option<Held>, Error> {
+    /// Claims the work for this run. Without a place for a claim, on a machine, it goes on without one.
+    async fn claim(&self) -> Result<Option<HeldClaim>, Error> {
         match self.marker.claim(self.settings.host_name.as_deref()).await {
-            Ok(Claiming::Mine(held)) => Ok(Some(held)),
+            Ok(ClaimResult::Mine(held)) => Ok(Some(held)),
             #[cfg(feature = "kubernetes")]
-            Ok(Claiming::Done) => Ok(None),
-            Ok(Claiming::Taken) => Err(Error::Claimed),
+            Ok(ClaimResult::Done) => Ok(None),
+            Ok(ClaimResult::Taken) => Err(Error::Claimed),
             Err(error) if self.marker.must_remember() => Err(Error::Marker(error)),
             Err(error) => {
                 let reason = chain(&error);
-                tracing::warn!(reason, "another Bootstrap at work would not be noticed");
+                tracing::warn!(reason, "a second Bootstrap at the same time would not be noticed");
                 progress(format_args!(
-                    "warning: another Bootstrap at work would not be noticed: {reason}"
+                    "warning: a second Bootstrap at the same time would not be noticed: {reason}"
                 ));
                 Ok(None)
             }
         }
     }
 
-    /// The ceremony: key, shares, proof. Every Keeper has answered by now.
-    async fn deliver(&self, held: Option<&Held>) -> Result<Outcome, Error> {
+    /// Makes the key, delivers the shares and waits for the proof. Every Keeper has answered before.
+    async fn deliver(&self, held: Option<&HeldClaim>) -> Result<Outcome, Error> {
         let (count, quorum) = (self.keepers.count(), self.settings.quorum);
         let mut text = Zeroizing::new([0; 32]);
         getrandom::fill(text.as_mut_slice()).map_err(Error::NoText)?;
@@ -354,8 +370,8 @@ impl Deployment<'_> {
             quorum.threshold()
         ));
         self.keepers.deliver(ceremony.shares).await.map_err(|error| match error {
-            NotGiven::HoldAnother(keepers) => Error::HoldAnother(keepers),
-            NotGiven::Unreached(keepers) => Error::Undelivered(keepers),
+            DeliveryError::HoldAnother(keepers) => Error::HoldAnother(keepers),
+            DeliveryError::Unreached(keepers) => Error::Undelivered(keepers),
         })?;
         progress("every Keeper has its share; waiting for the proof of Nexus");
         self.nexus.verify(&ceremony.proof, self.settings.force).await?;
@@ -363,12 +379,12 @@ impl Deployment<'_> {
         Ok(Outcome::Done(ceremony.fingerprint))
     }
 
-    /// Remembers that there is a root key now. Upstream needs no place for that on a machine, so that one that cannot be
-    /// written is told of there and no more; a cluster must not forget.
+    /// Remembers that there is a root key. On a machine upstream needs no marker, so a failure is only reported there. In a
+    /// cluster it is an error.
     async fn remember(&self, completion: &Completion) -> Result<(), Error> {
         let marker = &self.marker;
         match marker.write(completion).await {
-            Ok(()) => progress(format_args!("remembered: {marker}")),
+            Ok(()) => progress(marker.outcome()),
             Err(error) if marker.must_remember() => return Err(Error::Unremembered(error)),
             Err(error) => {
                 let reason = chain(&error);

@@ -1,47 +1,48 @@
-//! What there is before a root key is made: everything that a new one would take the place of. Pure.
+//! What exists before a root key is made: everything that a new key would replace. Pure.
 
-use spike_wire::{DataKind, KeeperStatusKind, SurveyResponse};
+use spike_wire::{DataKind, SurveyResponse};
 
 use crate::{
     deliver::{Keeper, Slot},
-    patience::GaveUp,
+    retry::GaveUp,
 };
 
-/// What Nexus and the Keepers have said.
+/// The answers of Nexus and of the Keepers.
 #[derive(Clone, Debug)]
 pub(crate) struct Survey {
-    /// Where Nexus is.
+    /// The address of Nexus.
     pub(crate) url: String,
-    /// What it said.
+    /// Its answer.
     pub(crate) nexus: NexusState,
-    /// Every Keeper, and what is in its slot.
+    /// Every Keeper, and the content of its slot.
     pub(crate) keepers: Vec<(Keeper, Slot)>,
 }
 
-/// What Nexus says of the root key.
+/// What Nexus says about the root key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NexusState {
-    /// It has one, from shares.
+    /// It has one, made from shares.
     HoldsKey,
-    /// It has one of its own, on the memory backend, and no use for another.
+    /// On the memory backend it makes its own and needs no other.
     NeedsNone,
-    /// It has none, and waits for shares. What else it said: a Nexus of upstream says nothing else.
+    /// It has none and waits for shares. `None` from upstream's Nexus, which says no more.
     Sealed(Option<Box<SurveyResponse>>),
-    /// Nothing listens where it should be, and how it was tried.
+    /// Nothing listens at its address; with the attempts that were made.
     Stopped(GaveUp),
 }
 
 impl Survey {
-    /// Puts together what each Keeper said of itself and what Nexus heard from it. Either may know of a share.
+    /// Joins the answer of each Keeper with what Nexus knows about it. Either may know about a share.
     pub(crate) fn new(url: &str, nexus: NexusState, own: Vec<(Keeper, Slot)>) -> Self {
         let keepers = own.into_iter().map(|(keeper, slot)| {
-            let slot = if slot == Slot::Unknown { heard(&nexus, &keeper) } else { slot };
+            let slot =
+                if slot == Slot::Unknown { slot_seen_by_nexus(&nexus, &keeper) } else { slot };
             (keeper, slot)
         });
         Self { url: url.to_owned(), keepers: keepers.collect(), nexus }
     }
 
-    /// Whether a share or data was found, so that a new key might take the place of one.
+    /// Whether a share or data was found.
     pub(crate) fn found_something(&self) -> bool {
         self.found_data() || self.filled().next().is_some()
     }
@@ -52,12 +53,12 @@ impl Survey {
         matches!(self.nexus, NexusState::Sealed(_)) && self.keepers.iter().any(may_help)
     }
 
-    /// Whether nothing listens where Nexus should be.
+    /// Whether nothing listens at the address of Nexus.
     pub(crate) const fn is_stopped(&self) -> bool {
         matches!(self.nexus, NexusState::Stopped(_))
     }
 
-    /// Whether the Keepers may hold shares enough to rebuild a key.
+    /// Whether the Keepers may hold enough shares to rebuild a key.
     pub(crate) fn may_rebuild(&self, threshold: u16) -> bool {
         let held = self.keepers.iter().filter(|(_, slot)| *slot != Slot::Empty).count();
         held >= usize::from(threshold)
@@ -65,7 +66,7 @@ impl Survey {
 
     /// Whether there is data, or may be.
     pub(crate) fn found_data(&self) -> bool {
-        self.told().is_some_and(|told| told.data != DataKind::None)
+        self.response().is_some_and(|told| told.data != DataKind::None)
     }
 
     /// The Keepers that hold a share.
@@ -73,10 +74,10 @@ impl Survey {
         self.keepers.iter().filter(|(_, slot)| *slot == Slot::Filled).map(|(keeper, _)| keeper)
     }
 
-    /// What was found, in one line each.
+    /// What was found, a line each.
     pub(crate) fn findings(&self) -> Vec<String> {
         let mut lines = vec![self.about_nexus()];
-        lines.extend(self.told().and_then(about_data));
+        lines.extend(self.response().and_then(about_data));
         lines.extend(self.keepers.iter().filter_map(|(keeper, slot)| match slot {
             Slot::Filled => Some(format!("{keeper} holds a share of a root key")),
             Slot::Empty => Some(format!("{keeper} holds no share")),
@@ -85,25 +86,25 @@ impl Survey {
         lines
     }
 
-    /// What nobody could say, in one line each.
+    /// What is unknown, a line each.
     pub(crate) fn gaps(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if matches!(self.nexus, NexusState::Sealed(None)) {
             lines.push(format!(
-                "Nexus at {} does not say what lies in its data directory: it is one of upstream, or of an earlier release",
+                "Nexus at {} does not say what lies in its data directory: it is upstream's, or an earlier release",
                 self.url
             ));
         }
         let silent = self.keepers.iter().filter(|(_, slot)| *slot == Slot::Unknown);
         lines.extend(silent.map(|(keeper, _)| {
-            format!("{keeper} does not say whether it holds a share, as Keepers of upstream do not")
+            format!("{keeper} does not say whether it holds a share; upstream's Keepers never do")
         }));
         lines
     }
 
-    /// The data directory, where Nexus told of one.
+    /// The data directory, if Nexus named one.
     pub(crate) fn directory(&self) -> Option<String> {
-        self.told().and_then(|told| told.directory.as_deref()).map(plain)
+        self.response().and_then(|told| told.directory.as_deref()).map(printable)
     }
 
     fn about_nexus(&self) -> String {
@@ -113,17 +114,17 @@ impl Survey {
                 format!("Nexus at {url} runs and has a root key")
             }
             NexusState::Stopped(gave_up) => format!(
-                "Nexus at {url} does not run, or cannot be reached, so that nobody says what lies in its data directory: {gave_up}"
+                "Nexus at {url} does not run, or cannot be reached, so nobody says what lies in its data directory: {gave_up}"
             ),
             NexusState::Sealed(told) => {
                 let reason = told.as_ref().and_then(|told| told.reason.as_deref());
-                let reason = reason.map(|reason| format!(": {}", plain(reason)));
+                let reason = reason.map(|reason| format!(": {}", printable(reason)));
                 format!("Nexus at {url} is sealed{}", reason.unwrap_or_default())
             }
         }
     }
 
-    fn told(&self) -> Option<&SurveyResponse> {
+    fn response(&self) -> Option<&SurveyResponse> {
         match &self.nexus {
             NexusState::Sealed(told) => told.as_deref(),
             NexusState::HoldsKey | NexusState::NeedsNone | NexusState::Stopped(_) => None,
@@ -136,39 +137,31 @@ fn about_data(told: &SurveyResponse) -> Option<String> {
         DataKind::None => return None,
         DataKind::Ours => "holds a database",
         DataKind::Upstream => "holds a database of upstream's SPIKE",
-        DataKind::Unreadable => "cannot be looked at, and may hold a database",
+        DataKind::Unreadable => "cannot be read, and may hold a database",
     };
-    let directory = told.directory.as_deref().map(plain).unwrap_or_default();
+    let directory = told.directory.as_deref().map(printable).unwrap_or_default();
     Some(format!("its data directory {directory} {what}"))
 }
 
-/// What Nexus heard from the Keeper when it asked for the share.
-fn heard(nexus: &NexusState, keeper: &Keeper) -> Slot {
+/// What Nexus knows about the slot of the Keeper, since it asked for the share.
+fn slot_seen_by_nexus(nexus: &NexusState, keeper: &Keeper) -> Slot {
     let NexusState::Sealed(Some(told)) = nexus else { return Slot::Unknown };
     let known = told.keepers.iter().find(|known| keeper.is(known.index, &known.url));
-    match known.map(|known| known.state) {
-        Some(KeeperStatusKind::Empty) => Slot::Empty,
-        Some(
-            KeeperStatusKind::Unjudged
-            | KeeperStatusKind::Good
-            | KeeperStatusKind::Foreign
-            | KeeperStatusKind::Forgetful,
-        ) => Slot::Filled,
-        Some(
-            KeeperStatusKind::Unknown | KeeperStatusKind::Unreachable | KeeperStatusKind::Unusable,
-        )
-        | None => Slot::Unknown,
+    match known.and_then(|known| known.state.holds_share()) {
+        Some(true) => Slot::Filled,
+        Some(false) => Slot::Empty,
+        None => Slot::Unknown,
     }
 }
 
-/// Words from the network, for a terminal.
-fn plain(text: &str) -> String {
+/// A text from the network, safe to show on a terminal: at most 500 characters, and `?` for each control character.
+pub(crate) fn printable(text: &str) -> String {
     text.chars().take(500).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use spike_wire::KeeperStatus;
+    use spike_wire::{KeeperStatus, KeeperStatusKind};
 
     use super::*;
 

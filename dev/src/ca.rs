@@ -1,8 +1,8 @@
 //! The certificate authority of one trust domain, for development and tests.
 //!
-//! Owns the root certificate, the key that signs JWT-SVIDs, and the files that let a restarted cluster keep both.
-//! Makes X.509-SVIDs as they should be ([`Ca::issue`]) and as they should not ([`Ca::issue_odd`]). Who may have
-//! which SPIFFE ID is decided elsewhere ([`crate::workload_api`]). Not for production: keys lie in plain files.
+//! Owns the root certificate, the key that signs JWT-SVIDs, and their files, which a restarted cluster reads again. Makes valid
+//! X.509-SVIDs ([`Ca::issue`]) and, for tests, defective ones ([`Ca::issue_defective`]). [`crate::workload_api`] decides who
+//! gets which SPIFFE ID. Not for production: the keys are in plain files.
 
 mod files;
 mod jwt;
@@ -24,15 +24,15 @@ use zeroize::Zeroize;
 use jwt::JwtSigner;
 pub use jwt::{Claims, JwtAuthority, JwtError};
 pub(crate) use jwt::{jwks, verify as verify_jwt};
-pub use svid::{Odd, Svid};
+pub use svid::{Defect, Svid};
 
 /// How long a root certificate lasts.
 const ROOT_LIFETIME: Duration = Duration::from_hours(24 * 3650);
 
-/// How far certificates are dated back, so that a verifier whose clock is a little behind accepts them.
+/// How far certificates are dated back, so that a verifier with a slightly slow clock accepts them.
 pub const BACKDATED: Duration = Duration::from_secs(10);
 
-/// What can go wrong in the certificate authority.
+/// Why the certificate authority failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CaError {
     /// A key or certificate could not be made or read.
@@ -41,12 +41,12 @@ pub enum CaError {
     /// The key for JWT-SVIDs was refused.
     #[error(transparent)]
     Jwt(#[from] JwtError),
-    /// A SPIFFE ID that this authority does not speak for, or one without a path.
+    /// A SPIFFE ID of another trust domain, or one without a path.
     #[error("{id}: not a workload of trust domain {trust_domain}")]
     ForeignId {
         /// The refused ID.
         id: SpiffeId,
-        /// Whose authority this is.
+        /// The trust domain of this authority.
         trust_domain: TrustDomain,
     },
     /// A lifetime of less than a second, or past the year 9999.
@@ -60,7 +60,7 @@ pub enum CaError {
         /// Why.
         source: std::io::Error,
     },
-    /// A file was read, but holds something else than it should.
+    /// The content of a file is wrong.
     #[error("{}: {reason}", path.display())]
     Content {
         /// The file.
@@ -70,10 +70,10 @@ pub enum CaError {
     },
 }
 
-/// What others need to verify the SVIDs of one trust domain: public keys only.
+/// The public keys with which others verify the SVIDs of one trust domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustBundle {
-    /// Whose bundle this is.
+    /// The trust domain.
     pub trust_domain: TrustDomain,
     /// The root certificates, DER, one after the other.
     pub x509_authorities: Vec<u8>,
@@ -116,7 +116,7 @@ impl Ca {
         })
     }
 
-    /// Whose authority this is.
+    /// The trust domain of this authority.
     pub const fn trust_domain(&self) -> &TrustDomain {
         &self.trust_domain
     }
@@ -126,7 +126,7 @@ impl Ca {
         &self.root_der
     }
 
-    /// The root certificate, PEM: the trust bundle as `curl --cacert` wants it.
+    /// The root certificate, PEM: the trust bundle for `curl --cacert`.
     pub fn root_pem(&self) -> &str {
         &self.root_pem
     }
@@ -147,7 +147,7 @@ impl Ca {
         Ok(self.jwt.sign(id, audience, now, expires)?)
     }
 
-    /// The public part: what other trust domains federate with.
+    /// The public keys, with which other trust domains federate.
     pub fn bundle(&self) -> TrustBundle {
         TrustBundle {
             trust_domain: self.trust_domain.clone(),
@@ -156,7 +156,7 @@ impl Ca {
         }
     }
 
-    /// Refuses an ID that this authority does not speak for.
+    /// Refuses an ID that this authority cannot issue.
     fn check_member(&self, id: &SpiffeId) -> Result<(), CaError> {
         if is_workload(id, &self.trust_domain) {
             return Ok(());
@@ -171,15 +171,15 @@ impl Drop for Ca {
     }
 }
 
-/// Whether the ID can be given to a process of the trust domain: the trust domain's own ID has no path.
+/// Whether a process of the trust domain can have this ID. The trust domain's own ID has no path and is for no process.
 pub(crate) fn is_workload(id: &SpiffeId, trust_domain: &TrustDomain) -> bool {
     id.is_member_of(trust_domain) && !id.path().is_empty()
 }
 
-/// The first and last second of a certificate made at `now` that shall last for `ttl`.
+/// The first and last second of a certificate that is made at `now` and lasts for `ttl`.
 ///
-/// Certificates count in whole seconds. The end is rounded up, so that one with a lifetime of 2 s is never already
-/// expired when its successor comes after 1 s.
+/// Certificates count in whole seconds. The end is rounded up, so that a certificate of 2 s has not expired when the next one
+/// comes after 1 s.
 fn validity(
     now: OffsetDateTime,
     ttl: Duration,

@@ -7,7 +7,7 @@ mod workload;
 use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{
-    ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    ArgMatches, Args, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum,
     error::ErrorKind, parser::ValueSource,
 };
 use spiffe::TrustDomain;
@@ -16,9 +16,9 @@ use spike_daemon::{console, settings::Backend};
 
 use crate::cluster::ClusterConfig;
 
-/// The state directory, where none is named.
+/// The default state directory.
 const DEFAULT_DIR: &str = ".spike-dev";
-/// The variable by which `. DIR/env` tells later commands where the cluster is.
+/// The variable with the state directory, which `. DIR/env` sets for later commands.
 pub(crate) const DIR_VARIABLE: &str = "SPIKE_DEV_DIR";
 
 /// SPIKE on this machine: a SPIFFE Workload API, Nexus and everything around it, with nothing else installed.
@@ -140,7 +140,7 @@ pub(crate) fn main(environment: &Environment) -> ExitCode {
     let Cli { dir, command, options } = match parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() || std::io::stdout().is_terminal() => error.exit(),
-        Err(asked_for) => return console::answer_and_end(asked_for.to_string().trim_end()),
+        Err(asked_for) => return console::print_with_status(asked_for.to_string().trim_end()),
     };
     let done = match command {
         None => up::up(dir, &options),
@@ -159,23 +159,23 @@ pub(crate) fn main(environment: &Environment) -> ExitCode {
     })
 }
 
-/// Parses the command line. An option of the cluster belongs after the command; before it, it would change nothing.
+/// Parses the command line. An option of the cluster belongs after the command; before it, it would have no effect.
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let matches = Cli::command().try_get_matches_from(arguments)?;
     if let (Some(command), Some(option)) = (matches.subcommand_name(), first_option(&matches)) {
         let message =
-            format!("--{option} belongs after the command: spike-dev {command} --{option} ...");
+            format!("{option} belongs after the command: spike-dev {command} {option} ...");
         return Err(Cli::command().error(ErrorKind::ArgumentConflict, message));
     }
     Cli::from_arg_matches(&matches)
 }
 
-/// The first option of the cluster that is given before a command.
+/// The first option of the cluster that is given before a command, as it is written.
 fn first_option(matches: &ArgMatches) -> Option<String> {
     let options = Options::augment_args(clap::Command::new("options"));
-    let mut ids = options.get_arguments().map(|argument| argument.get_id().as_str());
-    let given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    ids.find(given).map(|id| id.replace('_', "-"))
+    let given = |id: &Id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine);
+    let first = options.get_arguments().find(|argument| given(argument.get_id()))?;
+    first.get_long().map(|long| format!("--{long}"))
 }
 
 fn state_dir(dir: Option<PathBuf>, environment: &Environment) -> PathBuf {
@@ -190,13 +190,13 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 fn say(text: &str) {
-    if let Err(error) = console::answer(text) {
+    if let Err(error) = console::print(text) {
         complain(&format!("error: cannot write to standard output: {error}"));
     }
 }
 
 fn complain(text: &str) {
-    console::complain(text);
+    console::print_error(text);
 }
 
 #[cfg(test)]

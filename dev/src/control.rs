@@ -1,6 +1,7 @@
-//! How `spike-dev as` and `spike-dev svid` talk to the running `spike-dev`: one JSON line each way over a Unix socket.
+//! The protocol between `spike-dev as` or `spike-dev svid` and the running `spike-dev`: one JSON line each way over a Unix
+//! socket.
 //!
-//! Only the user of the cluster is answered, who could be every process of it anyway, and root.
+//! Only the user of the cluster and root are served. Both could become any of its processes anyway.
 
 use std::{
     fs::{File, Permissions},
@@ -26,39 +27,40 @@ use tokio::{
 
 use crate::{
     ca::{Ca, CaError},
-    workload_api::{RegisterError, Registration, Registry},
+    private,
+    workload_api::{RegisterError, Registration, Registry, serves},
 };
 
 /// The longest request.
 const REQUEST_MAX: u64 = 4096;
-/// How long an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait for a request or an answer.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 const SOCKET: &str = "control.sock";
 
-/// The socket in a state directory, under a short name: a Unix socket's path may have 107 bytes, a state directory's
-/// may have more, so it is named by the directory as this process has it open. The name is good while the file is open.
+/// The socket in a state directory, by a short path. The path of a Unix socket may have 107 bytes at most, and that of a state
+/// directory may be longer, so the path goes through the open directory. It is valid while the file is open.
 fn socket(dir: &Path) -> io::Result<(File, PathBuf)> {
     let open = File::open(dir)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", open.as_raw_fd()));
     Ok((open, path))
 }
 
-/// What can be asked.
+/// A request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Request {
-    /// Give the asking process this SPIFFE ID.
+    /// Give the calling process this SPIFFE ID.
     BecomeWorkload(String),
     /// Make an X.509-SVID for this SPIFFE ID.
     Svid(String),
 }
 
-/// What is answered.
+/// The answer to a request.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Answer {
-    /// The asking process has the SPIFFE ID.
+    /// The calling process has the SPIFFE ID.
     Registered,
     /// An X.509-SVID as PEM.
     Svid {
@@ -66,14 +68,14 @@ pub(crate) enum Answer {
         certificate: String,
         /// Its private key, PKCS#8.
         key: String,
-        /// The root that it verifies with.
+        /// The root certificate for verification.
         bundle: String,
     },
-    /// It cannot be done.
+    /// The request cannot be carried out, and why.
     Refused(String),
 }
 
-/// The listening end; it ends when this is dropped.
+/// The listening socket. Dropping it stops the service.
 #[derive(Debug)]
 pub(crate) struct Control(AbortHandle);
 
@@ -88,7 +90,7 @@ struct Shared {
     registry: Registry,
     ca: Arc<Ca>,
     svid_ttl: Duration,
-    /// Each holds until its process ends; the registry forgets the dead by itself.
+    /// Each is valid until its process ends; the registry removes ended processes by itself.
     registrations: Mutex<Vec<Registration>>,
 }
 
@@ -103,12 +105,9 @@ pub(crate) fn listen(
     svid_ttl: Duration,
 ) -> io::Result<Control> {
     let (_open, socket) = socket(dir)?;
-    match std::fs::remove_file(&socket) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
+    private::remove(&socket)?;
     let listener = UnixListener::bind(&socket)?;
-    // Until this line it has the mode of the umask; another user who gets in is not answered.
+    // Until this line the socket has the mode of the umask. Another user who connects is not served.
     std::fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
     let shared = Arc::new(Shared { registry, ca, svid_ttl, registrations: Mutex::default() });
     let task = tokio::spawn(async move {
@@ -127,11 +126,11 @@ pub(crate) fn listen(
 async fn serve(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
     let asking = stream.peer_cred()?;
     let pid = asking.pid().and_then(|pid| u32::try_from(pid).ok());
-    let ours = asking.uid() == rustix::process::geteuid().as_raw() || asking.uid() == 0;
+    let ours = serves(asking.uid(), rustix::process::geteuid().as_raw());
     let mut line = String::new();
     let (read, mut write) = stream.split();
     let mut read = tokio::io::BufReader::new(read.take(REQUEST_MAX));
-    tokio::time::timeout(PATIENCE, read.read_line(&mut line)).await??;
+    tokio::time::timeout(TIME_LIMIT, read.read_line(&mut line)).await??;
     let answer = match (serde_json::from_str(&line), pid) {
         _ if !ours => Answer::Refused("the cluster belongs to another user".to_owned()),
         (Ok(request), Some(pid)) => shared.answer(request, pid).await,
@@ -167,7 +166,7 @@ impl Shared {
         })
     }
 
-    /// A path of our trust domain, with or without the slash that it begins with, or a whole ID of it.
+    /// The SPIFFE ID for a path of our trust domain, with or without its first slash, or for a whole ID.
     fn id(&self, path: &str) -> Result<SpiffeId, ControlError> {
         let text = if path.starts_with("spiffe://") {
             path.to_owned()
@@ -190,14 +189,14 @@ enum ControlError {
     Ca(#[from] CaError),
 }
 
-/// Asks the cluster whose state directory is `dir`.
+/// Sends a request to the cluster whose state directory is `dir`.
 ///
 /// # Errors
-/// The operating system's; "no cluster" shows as a missing file or a refused connection.
+/// The operating system's. Without a cluster that is a missing file or a refused connection.
 pub(crate) fn ask(dir: &Path, request: &Request) -> io::Result<Answer> {
     let (_open, socket) = socket(dir)?;
     let mut stream = BlockingStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIME_LIMIT))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;

@@ -1,8 +1,8 @@
 //! The whole system on one machine, and the harness of the end-to-end tests.
 //!
-//! [`ca`] is the certificate authority of a trust domain, [`workload_api`] the SPIFFE Workload API that hands its SVIDs
-//! to the processes of this machine, [`cluster`] starts, watches and stops every daemon, [`programs`] makes one binary
-//! be all of them, and `cli` is the command `spike-dev`.
+//! [`ca`] is the certificate authority of a trust domain. [`workload_api`] is the SPIFFE Workload API that gives its SVIDs to
+//! the processes of this machine. [`cluster`] starts, watches and stops every daemon. With [`programs`] one binary runs as any
+//! of them. `cli` is the command `spike-dev`.
 
 pub mod ca;
 mod cli;

@@ -1,10 +1,10 @@
-//! The `spike-dev` program, which is every other program too.
+//! The `spike-dev` program, which can run as every other program too.
 
 use std::process::ExitCode;
 
 use zeroizing_alloc::ZeroAlloc;
 
-/// As in every daemon: memory is wiped when it is freed.
+/// Wipes memory when it is freed, as in every daemon.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 

@@ -1,4 +1,4 @@
-//! One binary, every program: `spike-dev` runs as the program that it is called as.
+//! One binary for every program: `spike-dev` runs as the program by whose name it is called.
 
 use std::{ffi::OsStr, path::Path, process::ExitCode};
 
@@ -8,7 +8,7 @@ use spike_pilot::Streams;
 
 use crate::links::CHILD;
 
-/// Runs the program that this process was called as.
+/// Runs the program by whose name this process was called.
 pub fn main() -> ExitCode {
     let called = std::env::args_os().next().unwrap_or_default();
     let arguments =
@@ -28,7 +28,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A daemon whose `spike-dev` was killed would hold ports and confuse the next one.
+/// Ends this daemon with its `spike-dev`. Otherwise it would keep ports that the next `spike-dev` needs.
 fn end_with_parent() {
     if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {
         tracing::warn!(reason = %error, "this daemon may outlive spike-dev");

@@ -1,4 +1,4 @@
-//! A short-named directory of our own that goes away when it is dropped.
+//! A private directory with a short path, which is removed when it is dropped.
 
 use std::{
     fs, io,
@@ -18,7 +18,7 @@ impl TemporaryDir {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let name = format!("spike-dev-{:016x}", u64::from_ne_bytes(random));
-        // Its purpose is to be short: a long TMPDIR is passed over.
+        // The path must be short, so a long TMPDIR is ignored.
         let temporary = std::env::temp_dir();
         let parent =
             if temporary.as_os_str().len() > PARENT_MAX { "/tmp".into() } else { temporary };

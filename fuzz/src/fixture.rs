@@ -1,4 +1,4 @@
-//! An identity that never ends, for targets that judge others by it. Nobody trusts its authority.
+//! An identity without end, for targets that verify peers. Nothing trusts its authority.
 
 use std::sync::LazyLock;
 

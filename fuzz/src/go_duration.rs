@@ -21,7 +21,7 @@ pub fn check(data: &[u8]) -> bool {
     true
 }
 
-/// To the nanosecond, whatever the notation was.
+/// Exact to the nanosecond, in any notation.
 fn prints_and_reads(duration: GoDuration) {
     assert_eq!(duration.to_string().parse(), Ok(duration));
 }

@@ -1,4 +1,4 @@
-//! The URL of an API, and the list of Keepers that is made of such.
+//! The URL of an API, and the list of Keepers.
 
 use std::collections::HashSet;
 
@@ -25,7 +25,7 @@ pub fn check(data: &[u8]) -> bool {
     true
 }
 
-/// An address prints in the one form that reads back as itself, and nothing but the route follows it in a request.
+/// The printed form of an address reads back as itself, and only the route follows it in a request.
 fn assert_one_form(url: &HttpsUrl) {
     let text = url.to_string();
     assert_eq!(text.parse().as_ref(), Ok(url));

@@ -1,10 +1,10 @@
-//! Cells of upstream's database: times in any form, and names of rows. The first byte says of which type the cell is.
+//! Cells of upstream's database: times in any form, and names of rows. The first byte is the type of the cell.
 
 use rusqlite::types::ValueRef;
 use spike_nexus::store::fuzzing::{imported_name, imported_time};
 use time::OffsetDateTime;
 
-/// See the module. Accepted is a time.
+/// See the module. Accepts a time.
 pub fn check(data: &[u8]) -> bool {
     let Some((kind, bytes)) = data.split_first() else { return false };
     let number = bytes.first_chunk().map_or(0, |number| i64::from_le_bytes(*number));

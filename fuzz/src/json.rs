@@ -1,16 +1,16 @@
-//! What holds for every JSON body, whichever it is: judged by `serde_json`, a reader that is not ours.
+//! Properties of every JSON body, checked with `serde_json` as an independent reader.
 
 use std::fmt::Debug;
 
 use serde::de::IgnoredAny;
 use spike_wire::{BodyKind, MAX_DEPTH, SecretValues, bodies};
 
-/// Whether the bytes are JSON by its grammar. Invalid UTF-8 within strings passes, as it does in Go.
+/// Whether the bytes are valid JSON. Invalid UTF-8 within strings is accepted, as in Go.
 pub(crate) fn is_json(body: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
-/// How deep a JSON text nests.
+/// The nesting depth of a JSON text.
 pub(crate) fn depth(json: &[u8]) -> usize {
     let (mut now, mut most) = (0_usize, 0);
     let (mut within_text, mut escaped) = (false, false);
@@ -31,14 +31,14 @@ pub(crate) fn depth(json: &[u8]) -> usize {
     most
 }
 
-/// The first line of an input, and what follows it.
+/// The first line of an input, and the rest.
 pub(crate) fn named(data: &[u8]) -> Option<(&str, &[u8])> {
     let end = data.iter().position(|&byte| byte == b'\n')?;
     let (name, rest) = data.split_at(end);
     Some((std::str::from_utf8(name).ok()?, rest.get(1..)?))
 }
 
-/// As [`survives`], for the body of that name, where there is one of that kind.
+/// As [`survives`], for the body of that name, if there is one of that kind.
 pub(crate) fn survives_as_declared(
     name: &str,
     body: &[u8],
@@ -48,8 +48,8 @@ pub(crate) fn survives_as_declared(
     declared.is_some_and(|declared| survives(body, declared.rewrite, declared.same))
 }
 
-/// What was read is JSON within the bounds, and survives being sent: read again it is the `same`, and written again it
-/// is the same bytes. Answers whether `body` was accepted.
+/// A body that was read is JSON within the bounds and can be sent: it reads back as the `same`, and is written again as
+/// the same bytes. Returns whether `body` was accepted.
 pub(crate) fn survives<E: Debug, B: AsRef<[u8]>>(
     body: &[u8],
     rewrite: impl Fn(&[u8]) -> Result<B, E>,
@@ -68,7 +68,7 @@ pub(crate) fn survives<E: Debug, B: AsRef<[u8]>>(
     true
 }
 
-/// Whether two secrets are the same. Their type has no such comparison, on purpose.
+/// Whether two secrets are equal. Their type has no comparison, on purpose.
 pub(crate) fn same_values(left: &SecretValues, right: &SecretValues) -> bool {
     let pairs = |values: &SecretValues| -> Vec<(String, String)> {
         values

@@ -1,4 +1,4 @@
-//! Every request body, as the daemons decode it. The first line names it.
+//! Every request body, as the daemons decode it. The first line is its name.
 
 use std::convert::Infallible;
 
@@ -16,7 +16,7 @@ pub fn check(data: &[u8]) -> bool {
     }
 }
 
-/// The one body of which everything is known: any object within the bounds will do, and nothing else.
+/// The one body with a complete specification: any object within the bounds is valid, and nothing else.
 fn empty(body: &[u8]) -> bool {
     let begins = body.iter().find(|byte| !byte.is_ascii_whitespace());
     let expected = is_json(body) && matches!(begins, Some(b'{' | b'n')) && depth(body) <= MAX_DEPTH;
@@ -25,7 +25,7 @@ fn empty(body: &[u8]) -> bool {
     accepted
 }
 
-/// The values of a secret, as a row of the store holds them.
+/// The values of a secret, as a row of the store has them.
 fn stored_values(row: &[u8]) -> bool {
     let decode = |json: &[u8]| SecretValues::from_json_object(json).map(Option::unwrap_or_default);
     let rewrite = |json: &[u8]| decode(json).map(|values| values.to_json_object().to_vec());

@@ -1,4 +1,5 @@
-//! Every body that a client reads: answers of Nexus and of Keepers, their parts, and errors. The first line names it.
+//! Every body that a client reads: answers of Nexus and of Keepers, their parts, and errors. The first line is its
+//! name.
 
 use spike_wire::{
     BodyKind, EmptyResponse, ErrorCode, ErrorReply, Operation, PeerErrorCode, ReplyError,
@@ -16,7 +17,7 @@ pub fn check(data: &[u8]) -> bool {
     }
 }
 
-/// Whatever a peer calls its error, nothing but a plain word comes through, and an answer with a code is no answer.
+/// Of a peer's error code only a plain word is accepted, and an answer with a code is an error.
 fn error_read(body: &[u8]) -> bool {
     let error = ErrorReply::decode(body);
     assert_ne!(error.reason.as_deref(), Some(""));
@@ -24,7 +25,7 @@ fn error_read(body: &[u8]) -> bool {
         Ok(_) => assert_eq!(error.code, None),
         Err(ReplyError::Refused(code)) => {
             assert_plain(&code);
-            // A `reason` that is no text makes a malformed error body, which gives nothing.
+            // A `reason` that is not text makes an error body malformed; it is ignored then.
             assert!(error.code == Some(code) || error == ErrorReply::default());
         }
         Err(ReplyError::Malformed(_)) => assert_eq!(error, ErrorReply::default()),
@@ -32,7 +33,7 @@ fn error_read(body: &[u8]) -> bool {
     error.code.is_some()
 }
 
-/// The reason of an error reaches the client as it was given.
+/// The reason of an error reaches the client unchanged.
 fn error_sent(data: &[u8]) -> bool {
     let Some((selector, reason)) = data.split_first() else { return false };
     let Ok(reason) = std::str::from_utf8(reason) else { return false };

@@ -1,8 +1,8 @@
-//! What is asserted of every parser of bytes that a peer, an operator or a file can choose.
+//! The properties of every parser of bytes that a peer, an operator or a file controls.
 //!
-//! Each module is one fuzz target. Its `check` takes any bytes and answers whether the parser took them, so that its
-//! properties were put to what came out; a panic is a finding. Running them is the business of `fuzz/run.sh` and
-//! libFuzzer; deciding what is *right* stays with the crates' own tests.
+//! Each module is one fuzz target. Its `check` takes any bytes and returns whether the parser accepted them; then it
+//! checks properties of the result. A panic is a finding. `fuzz/run.sh` and libFuzzer run the targets. The tests of the
+//! crates check that results are *right*.
 
 mod fixture;
 pub mod go_duration;
@@ -27,14 +27,14 @@ pub mod workload_api;
 
 use std::sync::LazyLock;
 
-/// Set while the seeds are run: each must be accepted, so that none goes stale unseen.
+/// Set while the seeds are run. Each of them must be accepted, so that an outdated one is noticed.
 #[expect(
     clippy::disallowed_methods,
-    reason = "this is no setting of SPIKE's, but a word between `run.sh` and us"
+    reason = "this is not a setting of SPIKE, but an argument from `run.sh`"
 )]
 static SEEDS: LazyLock<bool> = LazyLock::new(|| std::env::var_os("SPIKE_FUZZ_SEEDS").is_some());
 
-/// Puts one input to a target. Panics where a property does not hold, and where a seed is not accepted.
+/// Runs a target with one input. Panics if a property does not hold, or if a seed is not accepted.
 pub fn put(check: fn(&[u8]) -> bool, data: &[u8]) {
     let accepted = check(data);
     assert!(accepted || !*SEEDS, "the seed is not accepted any more");

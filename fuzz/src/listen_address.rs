@@ -1,4 +1,4 @@
-//! Addresses to listen on.
+//! Listen addresses.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,7 +13,7 @@ pub fn check(data: &[u8]) -> bool {
     };
     assert_eq!(address.to_string().parse(), Ok(address.clone()), "prints what reads back");
 
-    // Host names are left alone: resolving them asks the network.
+    // Host names are not resolved: that uses the network.
     let ip = address.host.as_ref().map(|host| host.parse::<IpAddr>());
     let sockets = match ip {
         Some(Err(_)) => return true,

@@ -1,5 +1,5 @@
-//! Patterns in Go's syntax and the decisions made by them. Four lines: a SPIFFE ID pattern, a path pattern, a SPIFFE ID,
-//! and a path, which may have more lines.
+//! Patterns in Go's syntax, and decisions by them. Four lines: a SPIFFE ID pattern, a path pattern, a SPIFFE ID, and a
+//! path, which may have further lines.
 
 use regex::Regex;
 use spike_policy::{
@@ -9,10 +9,10 @@ use spike_policy::{
 };
 use time::OffsetDateTime;
 
-/// What a pattern for everybody matches, by upstream's rule for reserved paths (wire-api 5.5).
+/// The text that a pattern for all paths matches, in upstream's rule for reserved paths (wire-api 5.5).
 const PROBE: &str = "spike-arbitrary-probe-value";
 
-/// See the module. Accepted is a policy with two patterns that can be used.
+/// See the module. Accepts a policy with two valid patterns.
 pub fn check(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let lines: Vec<&str> = text.splitn(4, '\n').collect();
@@ -60,14 +60,14 @@ pub fn check(data: &[u8]) -> bool {
     usable
 }
 
-/// A refusal for a character names the one that stands where it says.
+/// A refusal for a character names the character at its offset.
 fn points_at_its_fault(text: &str, checked: Result<(), PolicyError>) {
     if let Err(PolicyError { why: Refusal::Character { found, offset }, .. }) = checked {
         assert!(text[offset..].starts_with(found), "{text:?} at {offset}");
     }
 }
 
-/// Puts every kind of question to a set of one policy that allows to read. `reaches` leaves the SPIFFE ID open.
+/// Asks a set of one policy with the read permission every kind of question. `reaches`: for any SPIFFE ID.
 fn ask(set: &PolicySet, id: &str, path: &str, reaches: bool, allows: bool) {
     assert_eq!(set.decide(id, path, Permission::Read).is_allowed(), allows, "{path}");
     assert_eq!(set.decide(id, path, Permission::Write), Decision::Denied);
@@ -82,7 +82,7 @@ fn ask(set: &PolicySet, id: &str, path: &str, reaches: bool, allows: bool) {
     assert_eq!(explanation.near_misses.len(), usize::from(!allows) * usable);
 }
 
-/// The rule for reserved paths (wire-api 5.5), which binds no other.
+/// The rule for reserved paths (wire-api 5.5); other paths have none.
 fn is_entitled(policy: &Policy, path: &str) -> bool {
     let describes = |text: &str, subject: &str| {
         Pattern::new(&format!("^(?:{text})$")).is_ok_and(|whole| whole.is_match(subject))
@@ -93,8 +93,8 @@ fn is_entitled(policy: &Policy, path: &str) -> bool {
         || describes(&policy.path_pattern, path) && (anchored || describes(id, PROBE))
 }
 
-/// A pattern that is accepted compiles, and answers the same whichever way it is asked. One that is refused is refused
-/// for something that stands in it.
+/// An accepted pattern compiles, and every kind of question gets the same answer. A refused one is refused for a part
+/// of its text.
 fn examine(text: &str, subjects: &[&str]) -> Option<Matcher> {
     let pattern = match Pattern::new(text) {
         Ok(pattern) => pattern,
@@ -108,7 +108,7 @@ fn examine(text: &str, subjects: &[&str]) -> Option<Matcher> {
     let matcher = pattern.matcher();
     assert_ne!(format!("{matcher:?}"), "Matcher(Nothing)", "accepted, and then does not compile");
     let same_in_rust = is_common_ground(text).then(|| Regex::new(text));
-    // Asked without a matcher, it compiles once more, which takes all the time there is: one subject is enough.
+    // Without a matcher it compiles again, which is slow: one subject is enough.
     assert_eq!(pattern.is_match(subjects[0]), matcher.is_match(subjects[0]));
     for &subject in subjects.iter().chain(&[text]) {
         let found = matcher.is_match(subject);
@@ -119,7 +119,7 @@ fn examine(text: &str, subjects: &[&str]) -> Option<Matcher> {
     Some(matcher)
 }
 
-/// Whether a pattern means the same in Go's dialect and in Rust's by its looks: no flags, no counts, no escapes but of
+/// Whether a pattern surely means the same in Go's dialect and in Rust's: no flags, no counts, only escapes of
 /// punctuation, and classes of letters and digits only.
 fn is_common_ground(text: &str) -> bool {
     let mut rest = text.chars();

@@ -1,4 +1,4 @@
-//! The certificate that a peer shows, judged as in a handshake.
+//! The certificate of a peer, verified as in a handshake.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub fn check(data: &[u8]) -> bool {
     assert_eq!(id.to_string(), peer.id(), "one peer has one name");
     assert!(peer.id().len() <= LONGEST_ID);
     assert!(peer.not_after().unix_timestamp() >= i64::try_from(NOW).expect("a small number"));
-    // Whatever bytes of it are not signed, the peer stays who it is.
+    // Whichever of its bytes are not signed, the identity is the same.
     let later = UnixTime::since_unix_epoch(Duration::from_secs(NOW * 2));
     assert!(judge(&MATERIAL, &leaf, later).is_err(), "a certificate without end");
     true

@@ -16,7 +16,7 @@ pub fn check(data: &[u8]) -> bool {
         assert!(rules::is_spiffeid_pattern(&policy.spiffeid_pattern), "{policy:?}");
         assert!(rules::is_path_pattern(&policy.path_pattern), "{policy:?}");
         assert!(!policy.permissions.is_empty(), "{policy:?}");
-        // JSON is YAML, and what goes over the wire is a policy file too.
+        // JSON is YAML, so a body from the wire is a policy file too.
         let again = policy_document(&policy.encode()).expect("what is sent can be read");
         assert_eq!(again, std::slice::from_ref(policy));
     }

@@ -1,4 +1,4 @@
-//! The text of a recovery share, as an operator keeps it and types it in.
+//! The text of a recovery share.
 
 use spike_crypto::{Share, ShareIndex, ShareValue};
 
@@ -15,7 +15,7 @@ pub fn check(data: &[u8]) -> bool {
     true
 }
 
-/// A share whose value is the first 32 bytes and whose index the next two, if there can be one.
+/// A share with the first 32 bytes as value and the next two as index, if they are valid.
 fn whole_value(data: &[u8]) {
     let Some((value, rest)) = data.split_first_chunk() else { return };
     let Some(index) = rest.first_chunk() else { return };

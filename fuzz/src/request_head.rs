@@ -1,5 +1,5 @@
-//! Whatever a verified peer sends over HTTP/1.1, read by the HTTP library as a listener of ours sets it up, and taken
-//! apart by what is the same for every daemon.
+//! Requests of a verified peer over HTTP/1.1, parsed by the HTTP library with our settings, and handled by the frame of
+//! every daemon.
 
 use std::{cell::Cell, convert::Infallible, fs::File, rc::Rc, sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use spike_daemon::{
     audit::AuditLog,
     http::{
-        self, Arriving, BodyLimits, Exchange, Frame, FrameError, Names, Outcome, Reply,
+        self, BodyLimits, Exchange, Frame, FrameError, Names, Outcome, Reply, RequestBody,
         RequestLimits, RequestMetrics, Service,
     },
     limit::Rate,
@@ -22,10 +22,10 @@ use tokio::{
     runtime::{Builder, Runtime},
 };
 
-/// More than all answers to one input take.
-const ROOM: usize = 1 << 20;
+/// More bytes than all answers to one input.
+const BUFFER: usize = 1 << 20;
 
-/// The bound of our listeners on a head.
+/// The limit of our listeners on a head.
 const MAX_HEAD: usize = 64 * 1024;
 
 thread_local! {
@@ -34,7 +34,7 @@ thread_local! {
     static APP: App = http::app(&Arc::new(Daemon::new()));
 }
 
-/// See the module. Accepted is what holds a whole head of a request.
+/// See the module. Accepts an input with a whole head of a request.
 pub fn check(data: &[u8]) -> bool {
     let taken = Rc::new(Cell::new(0));
     let answers = RUNTIME.with(|runtime| runtime.block_on(serve(data, &taken)));
@@ -46,7 +46,7 @@ pub fn check(data: &[u8]) -> bool {
 }
 
 async fn serve(data: &[u8], taken: &Rc<Cell<usize>>) -> Vec<u8> {
-    let (mut client, server) = tokio::io::duplex(ROOM);
+    let (mut client, server) = tokio::io::duplex(BUFFER);
     client.write_all(data).await.expect("there is room");
     client.shutdown().await.expect("the other end is there");
     let taken = Rc::clone(taken);
@@ -62,7 +62,7 @@ async fn serve(data: &[u8], taken: &Rc<Cell<usize>>) -> Vec<u8> {
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.header_read_timeout(None).max_buf_size(MAX_HEAD).half_close(true);
-    // What was wrong with the input is in the answer.
+    // The answer names the fault of the input.
     drop(builder.serve_connection(TokioIo::new(server), service).await);
     let mut answers = Vec::new();
     client.read_to_end(&mut answers).await.expect("the other end was dropped");
@@ -77,14 +77,14 @@ fn check_redirect(response: &Response<Body>) {
     assert!(path.starts_with('/') && !path.starts_with("//"), "{path:?}: another host");
 }
 
-/// Does nothing for anybody, and looks at what every daemon makes of a head.
+/// A daemon without operations, which checks what every daemon does with a head.
 struct Daemon(Arc<Frame>);
 
 impl Daemon {
     fn new() -> Self {
         let sink = File::options().write(true).open("/dev/null").expect("a sink");
         let limits = RequestLimits {
-            body: BodyLimits { bytes: ROOM, time: Duration::from_secs(1) },
+            body: BodyLimits { bytes: BUFFER, time: Duration::from_secs(1) },
             in_flight: Bounds::NONE,
             memory: Bounds::NONE,
             denials: Rate { per_second: 0, burst: 0 },
@@ -114,7 +114,7 @@ impl Service for Daemon {
         self: &Arc<Self>,
         exchange: &Exchange,
         _: Option<()>,
-        _: &mut Arriving,
+        _: &mut RequestBody,
     ) -> Outcome<FrameError> {
         assert_eq!(exchange.id().as_str().len(), 16);
         if let Some(path) = exchange.path() {
@@ -131,7 +131,7 @@ impl Service for Daemon {
         Reply::new(error.wire().0, Bytes::new())
     }
 
-    fn told(&self, _: &Exchange, _: Option<()>, error: &FrameError) -> String {
+    fn log_failure(&self, _: &Exchange, _: Option<()>, error: &FrameError) -> String {
         error.to_string()
     }
 

@@ -1,7 +1,7 @@
-//! A store whose file somebody has changed: single cells, rows taken out, rows copied over others.
+//! A store whose file was changed: single cells, removed rows, rows copied over others.
 //!
-//! What is read afterwards is what was written, or an error that names the row; whoever cannot encrypt makes no value, no
-//! version and no policy.
+//! Every read afterwards returns what was written, or an error that names the row. Without the key nobody can make a
+//! value, a version or a policy.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ const NOON: i64 = 1_800_000_000_000_000_000;
 const SECRETS: [(&str, &[&str]); 2] = [("a", &["a one", "a two", "a three"]), ("b", &["b one"])];
 const POLICIES: [&str; 2] = ["p", "q"];
 
-/// What may be changed: every table with every column that is not made by SQLite itself.
+/// What may be changed: every table, with every column that SQLite does not generate.
 const TABLES: [(&str, &[&str]); 6] = [
     (
         "secrets",
@@ -68,7 +68,7 @@ struct Original {
 }
 
 static ORIGINAL: LazyLock<Original> = LazyLock::new(|| {
-    // Below what `run.sh` builds, where whatever is left of it disturbs nobody.
+    // Below the build directory of `run.sh`, where leftovers are harmless.
     let directory = PathBuf::from("target/stored_rows").join(std::process::id().to_string());
     fs::create_dir_all(&directory).expect("a directory");
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -106,11 +106,11 @@ fn open(directory: &Path) -> Option<Store> {
     Store::open(&Home::File(directory.to_owned()), &key, &options, NOON).ok()
 }
 
-/// See the module. Accepted is a change that SQLite takes.
+/// See the module. Accepts a change that SQLite accepts.
 pub fn check(data: &[u8]) -> bool {
     let original = &*ORIGINAL;
     for rest in ["nexus.db-wal", "nexus.db-shm"] {
-        // They are there only where the last input ended before its end.
+        // They exist only if the last input did not finish.
         fs::remove_file(original.directory.join(rest)).ok();
     }
     let file = original.directory.join("nexus.db");
@@ -127,13 +127,13 @@ pub fn check(data: &[u8]) -> bool {
     }
     if let Some(store) = open(&original.directory) {
         read_all(&store);
-        // A store that is damaged may refuse to end in good order, too.
+        // A damaged store may also fail to close.
         original.runtime.block_on(store.close()).ok();
     }
     true
 }
 
-/// Makes one change, as the next bytes say: what, table, column, row, other row, length, value.
+/// Makes one change. The next bytes are its kind, table, column, row, other row, length and value.
 fn edit<'a>(connection: &Connection, data: &'a [u8], changes: &mut usize) -> Option<&'a [u8]> {
     let ([what, table, column, row, other, length], rest) = data.split_first_chunk()?;
     let (table, columns) = TABLES[usize::from(*table) % TABLES.len()];
@@ -159,7 +159,7 @@ fn edit<'a>(connection: &Connection, data: &'a [u8], changes: &mut usize) -> Opt
     Some(rest)
 }
 
-/// A value of any type that SQLite has.
+/// A value of any SQLite type.
 fn typed(kind: u8, selector: u8, bytes: &[u8]) -> Value {
     match (kind, selector % 4) {
         (2, 0) => Value::Null,
@@ -192,10 +192,10 @@ fn read_all(store: &Store) {
         }
     }
     if let Ok(set) = store.policies() {
-        let told = set.policies.len() + set.refused.len();
-        assert!(told >= POLICIES.len(), "a policy that is gone without a word");
+        let reported = set.policies.len() + set.refused.len();
+        assert!(reported >= POLICIES.len(), "a policy is missing without an error");
         for policy in set.policies {
-            assert_eq!(policy.text, text(&policy.name), "a policy that nobody put");
+            assert_eq!(policy.text, text(&policy.name), "a policy that was never put");
             assert!(POLICIES.contains(&policy.name.as_str()));
         }
     }

@@ -1,11 +1,11 @@
-//! The list of versions in the row of a path, as it is once the row was decrypted.
+//! The list of versions in the decrypted row of a path.
 
 use std::num::NonZeroU32;
 
 use spike_domain::History;
 use spike_nexus::store::fuzzing::versions;
 
-/// See the module. Accepted is a list that a history can be made of.
+/// See the module. Accepts a list that is a valid history.
 pub fn check(data: &[u8]) -> bool {
     let Some((listed, written)) = versions(data) else { return false };
     assert_eq!(written.len(), data.len(), "nothing is lost");

@@ -7,7 +7,7 @@ use spike_wire::{
     ErrorCode, STREAM_HEADER_LEN, StreamCiphertext, WRITTEN_VERSION, is_readable_version,
 };
 
-/// A key under which nobody encrypted any input.
+/// A key that never encrypted an input.
 static CIPHER: LazyLock<RootCipher> =
     LazyLock::new(|| RootCipher::new(&RootKey::from_bytes(&[7; 32]).expect("a scalar")));
 

@@ -1,8 +1,8 @@
-//! Request targets: which path and query mean which operation, and where an unclean path is redirected to.
+//! Request targets: the operations of paths and queries, and the redirects of unclean paths.
 
 use spike_wire::{KeeperOperation, Operation, clean_path, decode_path};
 
-/// See the module. Accepted is what names an operation.
+/// See the module. Accepts the target of an operation.
 pub fn check(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     cleans(text);
@@ -28,7 +28,7 @@ pub fn check(data: &[u8]) -> bool {
     nexus.is_some() || keeper.is_some()
 }
 
-/// A redirect leads to a clean path, so it is never followed by another.
+/// A redirect leads to a clean path, so no other redirect follows.
 fn cleans(path: &str) {
     let cleaned = clean_path(path);
     let clean = cleaned.as_deref().unwrap_or(path);
@@ -38,7 +38,7 @@ fn cleans(path: &str) {
     assert!(clean.len() <= path.len() + 1);
 }
 
-/// Escaping every byte is undone by decoding; what holds no escape is its own meaning.
+/// Decoding reverses escaping of every byte; a text without escapes decodes to itself.
 fn escapes_are_undone(text: &str) {
     let digit = |nibble: u8| char::from_digit(nibble.into(), 16).expect("four bits are one digit");
     let escaped: String =
@@ -49,7 +49,7 @@ fn escapes_are_undone(text: &str) {
     }
 }
 
-/// Each operation is found by its own target, whichever bytes of it are escaped.
+/// Each operation has its own target, whichever bytes of it are escaped.
 fn every_operation_is_found(choices: &[u8]) {
     let mut choices = choices.iter().cycle();
     let mut escape_some = |text: &str| -> String {
@@ -67,7 +67,7 @@ fn every_operation_is_found(choices: &[u8]) {
     }
 }
 
-/// Whether a query asks for `action`, told by its text where nothing in it is escaped or passed over.
+/// Whether a query has `action`, judged by its text if no part of it is escaped or ignored.
 fn assert_asks(action: &str, query: &str) {
     if query.contains(['%', '+', ';']) {
         return;

@@ -1,4 +1,4 @@
-//! Lists of trust roots, and whom they recognise. The first line is the list, the rest a SPIFFE ID.
+//! Lists of trust roots, and the IDs they recognize. The first line is the list, the rest a SPIFFE ID.
 
 use spike_domain::{Role, TrustRoots};
 

@@ -1,13 +1,13 @@
-//! What the Workload API hands out: an SVID with its key, our own bundle, and those of foreign trust domains.
+//! Updates of the Workload API: an SVID with its key, our own bundle, and those of foreign trust domains.
 //!
-//! The input is a list of parts, each after its length in two bytes: chain, key, own bundle, and then names and bundles of
-//! foreign trust domains in turn. The message around them is `prost`'s to read.
+//! The input is a list of parts, each after its length in two bytes: chain, key, own bundle, and then names and bundles
+//! of foreign trust domains in turn. `prost` parses the message around them.
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use spiffe::{TrustDomain, X509Bundle, X509Svid};
 use spike_mtls::svid::Material;
 
-/// See the module. Accepted is what makes an identity.
+/// See the module. Accepts a valid identity.
 pub fn check(data: &[u8]) -> bool {
     let parts = parts(data);
     let [chain, key, own, foreign @ ..] = parts.as_slice() else { return false };
@@ -35,13 +35,13 @@ pub fn check(data: &[u8]) -> bool {
     true
 }
 
-/// The authorities of a bundle, where it is one.
+/// The authorities of a bundle, if it is valid.
 fn authorities(domain: &TrustDomain, bundle: &[u8]) -> Option<Vec<Vec<u8>>> {
     let bundle = X509Bundle::parse_from_der(domain.clone(), bundle).ok()?;
     Some(bundle.authorities().iter().map(|der| der.as_bytes().to_vec()).collect())
 }
 
-/// Whole parts only; what is left over is passed over.
+/// Whole parts only; the rest is ignored.
 fn parts(mut data: &[u8]) -> Vec<&[u8]> {
     let mut parts = Vec::new();
     while let Some((length, rest)) = data.split_first_chunk() {

@@ -1,4 +1,4 @@
-//! What can go wrong with a request, and the one table from that to the wire.
+//! Errors of requests, and their answers.
 
 use axum::http::StatusCode;
 use spike_daemon::{
@@ -7,36 +7,36 @@ use spike_daemon::{
 };
 use spike_wire::{ErrorCode, JsonError};
 
-use crate::slot::{NotAShare, NotPut};
+use crate::slot::{InvalidShare, PutError};
 
-/// Why a request was not done.
+/// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No such path, action or method.
     #[error("no such route")]
     NoSuchRoute,
-    /// What every request is held against refuses it.
+    /// The frame of all requests refused it.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The body is not what the route reads.
+    /// The body does not have the form of the route.
     #[error("malformed body: {0}")]
     Malformed(#[from] JsonError),
-    /// The peer may not do this. It learns nothing more.
+    /// The peer has no permission. It learns nothing more.
     #[error("unauthorized: {0}")]
     Denied(String),
-    /// What was contributed is no share.
+    /// The contributed value is not a share.
     #[error(transparent)]
-    NotAShare(#[from] NotAShare),
-    /// Bootstrap gives a share, and another is held.
+    InvalidShare(#[from] InvalidShare),
+    /// Bootstrap contributed a share, and the Keeper holds another.
     #[error(
-        "this Keeper holds another share, which may be of the key in use, and takes a different one from Nexus only; to make \
-         a new root key all the same, stop Nexus and restart every Keeper first"
+        "this Keeper holds another share, perhaps of the key in use, and only Nexus may replace it; to make a new root key, \
+         stop Nexus and restart every Keeper first"
     )]
     HoldsAnother,
-    /// There is no share to give.
+    /// The Keeper holds no share.
     #[error("this Keeper holds no share")]
     NoShare,
-    /// The audit log takes no lines, so that nothing may be changed that could not be written down.
+    /// The audit log cannot be written, so no change may begin.
     #[error("nothing is changed while the audit log cannot be written: {0}")]
     Unrecordable(#[source] AuditError),
 }
@@ -48,11 +48,12 @@ impl From<BodyError> for Error {
 }
 
 impl Error {
-    /// The one table from errors to the wire. "No share" is a 400, though upstream's documents say 404 (wire-api K2).
+    /// Maps errors to the wire; nothing else does. "No share" is a 400, although upstream's documents say 404 (wire-api
+    /// K2).
     pub const fn wire(&self) -> (StatusCode, ErrorCode) {
         match self {
             Self::Frame(error) => error.wire(),
-            Self::NoSuchRoute | Self::Malformed(_) | Self::NotAShare(_) | Self::NoShare => {
+            Self::NoSuchRoute | Self::Malformed(_) | Self::InvalidShare(_) | Self::NoShare => {
                 (StatusCode::BAD_REQUEST, ErrorCode::ApiBadRequest)
             }
             Self::HoldsAnother => (StatusCode::CONFLICT, ErrorCode::EntityExists),
@@ -63,7 +64,7 @@ impl Error {
         }
     }
 
-    /// What a peer that may ask is told besides the code.
+    /// The explanation, besides the code, for a peer with the permission.
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::HoldsAnother => Some(self.to_string()),
@@ -71,18 +72,18 @@ impl Error {
             Self::NoSuchRoute
             | Self::Malformed(_)
             | Self::Denied(_)
-            | Self::NotAShare(_)
+            | Self::InvalidShare(_)
             | Self::NoShare
             | Self::Unrecordable(_) => None,
         }
     }
 }
 
-impl From<NotPut> for Error {
-    fn from(error: NotPut) -> Self {
+impl From<PutError> for Error {
+    fn from(error: PutError) -> Self {
         match error {
-            NotPut::NotAShare(why) => Self::NotAShare(why),
-            NotPut::HoldsAnother => Self::HoldsAnother,
+            PutError::InvalidShare(why) => Self::InvalidShare(why),
+            PutError::HoldsAnother => Self::HoldsAnother,
         }
     }
 }

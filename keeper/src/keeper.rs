@@ -1,4 +1,4 @@
-//! What a Keeper does, in domain words, and who may ask for it.
+//! What a Keeper does, and which peers may request it.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use spike_wire::{KeeperOperation, KeeperStatusResponse, Rule, Shard};
 
 use crate::{
     error::Error,
-    slot::{Change, Held, Slot},
+    slot::{Change, Replacement, Slot},
 };
 
-/// The service. One per process, shared by every request.
+/// The service. One for each process, shared by all requests.
 #[derive(Debug)]
 pub struct Keeper {
     roots: Arc<TrustRootsByRole>,
@@ -29,7 +29,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// A Keeper without a share, which knows Nexus and Bootstrap by these trust roots.
+    /// A Keeper without a share, which recognizes Nexus and Bootstrap by these trust roots.
     pub fn new(roots: Arc<TrustRootsByRole>, audit: AuditLog, limits: RequestLimits) -> Self {
         let labels = KeeperOperation::ALL.iter().copied().map(KeeperOperation::label);
         Self {
@@ -40,32 +40,33 @@ impl Keeper {
         }
     }
 
-    /// K1: takes a share. Nexus, which has checked its key, may put it in place of another; Bootstrap may fill an empty
-    /// slot, and repeat itself.
+    /// Stores a share (K1). Nexus, which has checked its key, may replace another share. Bootstrap may only fill an
+    /// empty slot, or repeat the same share.
     ///
     /// # Errors
-    /// [`Error::Denied`], [`Error::NotAShare`], [`Error::HoldsAnother`]; the held share then stays.
+    /// [`Error::Denied`], [`Error::InvalidShare`], [`Error::HoldsAnother`]; the held share does not change.
     pub fn contribute(&self, peer: &Peer, shard: &Shard) -> Result<(), Error> {
         let role = self.authorize(KeeperOperation::Contribute, peer)?;
         let by = peer.id();
-        let other = if role == Role::Nexus { Held::GivesWay } else { Held::Stays };
-        match self.slot.put(shard, other)? {
+        let replacement =
+            if role == Role::Nexus { Replacement::Allowed } else { Replacement::Forbidden };
+        match self.slot.put(shard, replacement)? {
             Change::Same => {
-                tracing::debug!(by, "the share that is held was contributed again");
+                tracing::debug!(by, "the held share was contributed again");
             }
             Change::Filled => tracing::info!(by, "took a share"),
             Change::Replaced => {
                 self.replaced.inc();
                 tracing::warn!(
                     by,
-                    "Nexus replaced the share by another: the one held before was of another key or another split"
+                    "Nexus replaced the share: the old one was of another key or another split"
                 );
             }
         }
         Ok(())
     }
 
-    /// K2: gives the share. Only Nexus may ask.
+    /// Returns the share (K2). Only Nexus may request it.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::NoShare`].
@@ -74,7 +75,7 @@ impl Keeper {
         self.slot.get().ok_or(Error::NoShare)
     }
 
-    /// Whether there is a share, for those who may give one.
+    /// Whether there is a share, for those who may contribute one.
     ///
     /// # Errors
     /// [`Error::Denied`].
@@ -83,7 +84,7 @@ impl Keeper {
         Ok(KeeperStatusResponse { filled: Some(self.slot.is_filled()) })
     }
 
-    /// Whether the Keeper is of use.
+    /// Whether the Keeper holds a share.
     ///
     /// # Errors
     /// Why not, in words.
@@ -95,33 +96,33 @@ impl Keeper {
         }
     }
 
-    /// Lets go of the share.
-    pub fn forget(&self) {
+    /// Wipes the share.
+    pub fn wipe(&self) {
         self.slot.clear();
     }
 
-    /// Makes the numbers of this Keeper visible in `registry`.
+    /// Adds the metrics of this Keeper to `registry`.
     pub fn register(self: &Arc<Self>, registry: &mut Registry) {
         self.frame.register(registry);
         registry.register(
             "share_replacements",
-            "Times the share that was held gave way to a different one",
+            "Times the held share was replaced by a different one",
             self.replaced.clone(),
         );
         registry.register_collector(Box::new(SharePresent(Arc::clone(self))));
     }
 
-    /// What every request is held against.
+    /// The frame of its requests.
     pub const fn frame(&self) -> &Arc<Frame> {
         &self.frame
     }
 
-    /// Who has which role.
+    /// The trust roots of each role.
     pub(crate) const fn roots(&self) -> &Arc<TrustRootsByRole> {
         &self.roots
     }
 
-    /// The role by which `peer` may do it.
+    /// The role that permits `peer` the operation.
     fn authorize(&self, operation: KeeperOperation, peer: &Peer) -> Result<Role, Error> {
         let rule = operation.rule();
         let found = match rule {
@@ -135,7 +136,7 @@ impl Keeper {
     }
 }
 
-/// Whether there is a share, read when it is asked for.
+/// Whether there is a share, collected on each scrape.
 #[derive(Debug)]
 struct SharePresent(Arc<Keeper>);
 

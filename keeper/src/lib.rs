@@ -1,10 +1,10 @@
 //! SPIKE Keeper: holds one share of the root key, in memory only.
 //!
-//! A Keeper knows neither its number nor how many others there are, nor the key: it takes a share from Nexus or Bootstrap
-//! ([`keeper::Keeper::contribute`]), gives it back to Nexus ([`keeper::Keeper::share`]), and forgets it when it ends.
+//! A Keeper does not know its number, the other Keepers, or the key. It stores a share from Nexus or Bootstrap
+//! ([`keeper::Keeper::contribute`]), returns it to Nexus ([`keeper::Keeper::share`]), and wipes it at its end.
 //!
-//! From the outside in: [`start()`] brings the daemon up, [`routes`] turn requests into calls and results into answers,
-//! [`keeper`] decides who may do what, and [`slot`] holds the share.
+//! [`start()`] starts the daemon. [`routes`] turns requests into calls and results into answers. [`keeper`] authorizes
+//! and acts. [`slot`] holds the share.
 
 pub mod error;
 pub mod keeper;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use spike_config::Environment;
 use zeroizing_alloc::ZeroAlloc;
 
-/// Memory is wiped when it is freed: what TLS, HTTP and JSON code held of the share does not stay behind.
+/// Wipes memory when it is freed: TLS, HTTP and JSON code may have held the share in it.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 

@@ -1,7 +1,7 @@
-//! From a request to an answer: the whole route table, which has three entries.
+//! From a request to an answer. There are three routes.
 //!
-//! The order is upstream's (wire-api 3.1, 4.3): unclean path, method, route, then read, parse, authorize, validate, act.
-//! Every request ends in one audit line and one count, whatever became of it.
+//! The order is upstream's (wire-api 3.1, 4.3): unclean path, method, route; then read, parse, authorize, validate,
+//! act. Every request ends in one audit line and one count.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use spike_daemon::{
     http::{
-        self, Arriving, Exchange, Frame, FrameError, Names, Outcome, Reply, Service, class_by_role,
+        self, Exchange, Frame, FrameError, Names, Outcome, Reply, RequestBody, Service,
+        class_by_role,
     },
     process::chain,
     serve::App,
@@ -25,7 +26,7 @@ mod tests;
 /// Everything that a Keeper serves over mTLS.
 pub fn app(keeper: &Arc<Keeper>) -> App {
     let roots = Arc::clone(keeper.roots());
-    http::app(keeper).reserving(move |id| class_by_role(&roots, id))
+    http::app(keeper).with_class(move |id| class_by_role(&roots, id))
 }
 
 impl Service for Keeper {
@@ -48,7 +49,7 @@ impl Service for Keeper {
         self: &Arc<Self>,
         exchange: &Exchange,
         operation: Option<KeeperOperation>,
-        body: &mut Arriving,
+        body: &mut RequestBody,
     ) -> Outcome<Error> {
         let result = match operation {
             Some(operation) => dispatch(self, exchange.peer(), operation, body).await,
@@ -67,7 +68,7 @@ impl Service for Keeper {
         match error {
             Error::Denied(_) | Error::NoSuchRoute | Error::Malformed(_) => true,
             Error::Frame(_)
-            | Error::NotAShare(_)
+            | Error::InvalidShare(_)
             | Error::NoShare
             | Error::HoldsAnother
             | Error::Unrecordable(_) => false,
@@ -78,11 +79,16 @@ impl Service for Keeper {
         if let Error::Frame(error) = error { Some(error) } else { None }
     }
 
-    /// A refused share is for an operator to know, too.
-    fn told(&self, exchange: &Exchange, _: Option<KeeperOperation>, error: &Error) -> String {
+    /// An operator must know of a refused share.
+    fn log_failure(
+        &self,
+        exchange: &Exchange,
+        _: Option<KeeperOperation>,
+        error: &Error,
+    ) -> String {
         let (status, code) = error.wire();
         let text = chain(error);
-        let about_the_share = matches!(error, Error::NotAShare(_) | Error::HoldsAnother);
+        let about_the_share = matches!(error, Error::InvalidShare(_) | Error::HoldsAnother);
         if status == StatusCode::INTERNAL_SERVER_ERROR || about_the_share {
             let (request, peer) = (exchange.id().as_str(), exchange.peer().id());
             tracing::warn!(request, peer, reason = text, "a request was refused");
@@ -95,7 +101,7 @@ async fn dispatch(
     keeper: &Keeper,
     peer: &Peer,
     operation: KeeperOperation,
-    body: &mut Arriving,
+    body: &mut RequestBody,
 ) -> Result<Bytes, Error> {
     let body = body.read(keeper.frame().body_limits()).await?;
     match operation {

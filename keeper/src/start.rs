@@ -1,4 +1,4 @@
-//! Bringing a Keeper up and down.
+//! Starts and ends a Keeper.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -15,13 +15,13 @@ use spike_mtls::PeerRule;
 
 use crate::{keeper::Keeper, note::BootstrapNote, routes};
 
-/// What `--help` says.
+/// The program, as `--help` shows it.
 pub const PROGRAM: Program = Program {
     name: "keeper",
     about: "SPIKE Keeper: holds one share of the root key, in memory only",
 };
 
-/// Who may connect at all: anybody else fails in the handshake, before a single byte of HTTP.
+/// The roles that may connect. Any other peer fails in the handshake.
 const CALLERS: &[Role] = &[Role::Nexus, Role::Bootstrap];
 
 /// Runs a Keeper with these arguments and this environment, from start to exit status.
@@ -34,7 +34,7 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
     daemon::run(PROGRAM, arguments, environment, KeeperSettings::load, frame, start)
 }
 
-/// A Keeper that serves.
+/// A running Keeper.
 #[derive(Debug)]
 pub struct Running {
     keeper: Arc<Keeper>,
@@ -44,7 +44,7 @@ pub struct Running {
 /// Starts a Keeper: waits for an identity, opens the port, and then waits for a share.
 ///
 /// # Errors
-/// What keeps it from serving for good: the wrong identity, a port that is taken.
+/// It cannot serve: it has the wrong identity, or the port is in use.
 pub async fn start(
     settings: KeeperSettings,
     telemetry: Telemetry,
@@ -56,9 +56,9 @@ pub async fn start(
     let connections = ConnectionMetrics::default();
     watch(&keeper, BootstrapNote::at(settings.bootstrap_note), &telemetry);
     telemetry.register(|registry| connections.register(registry));
-    let listener = Listener::bind(&settings.listen.sockets()?)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+    let listener = Listener::bind(&settings.listen.sockets()?).await.map_err(|error| {
+        format!("cannot listen on {} (SPIKE_KEEPER_TLS_PORT): {error}", settings.listen)
+    })?;
     tracing::info!(address = %listener.address(), "listening");
     let rule = PeerRule::Roles(CALLERS, roots);
     let app = routes::app(&keeper);
@@ -69,12 +69,12 @@ pub async fn start(
 impl Daemon for Running {
     async fn drain(self, bound: Duration) -> bool {
         let finished = self.keeper.frame().drain(self.serving, bound).await;
-        self.keeper.forget();
+        self.keeper.wipe();
         finished
     }
 }
 
-/// The health checks and metrics of what a Keeper is made of.
+/// Adds the health checks and metrics of a Keeper.
 fn watch(keeper: &Arc<Keeper>, note: BootstrapNote, telemetry: &Telemetry) {
     let health = telemetry.health();
     let share = Arc::clone(keeper);

@@ -8,15 +8,15 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 
-use crate::{keys::seal::OwnTask, service::Nexus};
+use crate::keys::seal::{OwnTask, Seal};
 
 /// Of the store that is open; of none while Nexus is sealed.
 #[derive(Debug)]
-pub(crate) struct CacheMetrics(pub(crate) Arc<Nexus>);
+pub(crate) struct CacheMetrics(pub(crate) Arc<Seal>);
 
 impl Collector for CacheMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let Ok(unsealed) = self.0.seal().for_own_task(OwnTask::WatchStore) else { return Ok(()) };
+        let Ok(unsealed) = self.0.for_own_task(OwnTask::WatchStore) else { return Ok(()) };
         let Ok(store) = unsealed.store() else { return Ok(()) };
         let stats = store.cache_stats();
         for (name, help, value) in [

@@ -128,6 +128,15 @@ impl Error {
         }
     }
 
+    /// What an operator is told who asks for recovery shares while there is no key.
+    pub(crate) fn nothing_to_recover(self) -> Self {
+        match self {
+            Self::NotReady(reason) => Self::NothingToRecover(NotReady::Sealed, reason),
+            Self::StoreUnopened(reason) => Self::NothingToRecover(NotReady::Store, reason),
+            other => other,
+        }
+    }
+
     /// Whether the same request may be carried out later, and what it waits for: the answer is 503.
     pub fn not_ready(&self) -> Option<NotReady> {
         match self {

@@ -7,7 +7,7 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use spike_daemon::process::chain;
-use time::OffsetDateTime;
+use spike_mtls::clock;
 
 use crate::{
     policy::{Permission, Permissions, Policy, PolicySet},
@@ -116,18 +116,14 @@ fn usable(stored: &store::PolicySet) -> PolicySet {
 
 /// What was stored, as a policy. Permissions that are no words any more are left out.
 pub(crate) fn policy_of(stored: &StoredPolicy) -> Policy {
-    let at = |nanos: i64| {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos))
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
-    };
     let words = stored.text.permissions.iter().filter_map(|word| Permission::from_word(word));
     Policy {
         name: stored.name.clone(),
         spiffe_id_pattern: stored.text.spiffe_id_pattern.clone(),
         path_pattern: stored.text.path_pattern.clone(),
         permissions: Permissions::new(words),
-        created_at: at(stored.created),
-        updated_at: at(stored.updated),
+        created_at: clock::at(stored.created),
+        updated_at: clock::at(stored.updated),
     }
 }
 

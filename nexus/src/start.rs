@@ -31,7 +31,7 @@ use crate::{
     keys::{KeySource, Shares},
     policy::ReservedRule,
     serve,
-    service::Nexus,
+    service::{Nexus, Parts},
     store::{self, Home, Options, Store},
     store_watch::{StoreMetrics, import_check, loss_check, read_check, write_check},
 };
@@ -53,7 +53,8 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
 /// A Nexus that serves.
 #[derive(Debug)]
 pub struct Running {
-    nexus: Arc<Nexus>,
+    seal: Arc<Seal>,
+    frame: Arc<Frame>,
     serving: Serving,
     tending: Option<Tending>,
 }
@@ -72,8 +73,14 @@ pub async fn start(
     let source = daemon::identity(&telemetry, &settings.identity, Role::Nexus).await?;
     let seal = Arc::new(Seal::sealed("no Keeper has sent a share yet"));
     let key_source = key_source(&settings, &seal, &source)?;
-    let nexus = Arc::new(Nexus::new(
-        Access::new(
+    let keepers = key_source.keepers().map(Arc::clone);
+    let frame = Frame::new(
+        audit,
+        RequestMetrics::new(Operation::ALL.iter().copied().map(Operation::label)),
+        settings.server.requests,
+    );
+    let nexus = Arc::new(Nexus::new(Parts {
+        access: Access::new(
             Arc::clone(&settings.identity.trust_roots),
             Arc::clone(&seal),
             match settings.reserved_paths {
@@ -81,43 +88,41 @@ pub async fn start(
                 ReservedPaths::Literal => ReservedRule::Literal,
             },
         ),
-        (Arc::clone(&seal), key_source),
-        settings.max_ciphertext_size,
-        Frame::new(
-            audit,
-            RequestMetrics::new(Operation::ALL.iter().copied().map(Operation::label)),
-            settings.server.requests,
-        ),
-        telemetry.health().view(),
-    ));
-    watch(&nexus, &telemetry);
+        seal: Arc::clone(&seal),
+        key_source,
+        max_ciphertext: settings.max_ciphertext_size,
+        frame: Arc::clone(&frame),
+        health: telemetry.health().view(),
+    }));
+    telemetry.register(|registry| frame.register(registry));
+    watch(&seal, keepers.as_ref(), &telemetry);
     let connections = ConnectionMetrics::default();
     telemetry.register(|registry| connections.register(registry));
-    let listener = Listener::bind(&settings.listen.sockets()?)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+    let listener = Listener::bind(&settings.listen.sockets()?).await.map_err(|error| {
+        format!("cannot listen on {} (SPIKE_NEXUS_TLS_PORT): {error}", settings.listen)
+    })?;
     tracing::info!(address = %listener.address(), "listening");
-    let tending = match nexus.key_source() {
-        KeySource::Own => {
+    let tending = match keepers {
+        None => {
             seal.unseal(own_key(&settings)?);
             None
         }
-        KeySource::Shares(shares) => Some(shares.keepers.tend()),
+        Some(keepers) => Some(keepers.tend()),
     };
     // Each request is authorized by itself, so that every SVID may connect.
     let app = serve::app(&nexus);
     let serving =
         listener.serve(&source, PeerRule::AnySvid, settings.server.limits, connections, app)?;
-    Ok(Running { nexus, serving, tending })
+    Ok(Running { seal, frame, serving, tending })
 }
 
 impl Daemon for Running {
     async fn drain(self, bound: Duration) -> bool {
-        let Self { nexus, serving, tending } = self;
-        let finished = nexus.frame().drain(serving, bound).await;
+        let Self { seal, frame, serving, tending } = self;
+        let finished = frame.drain(serving, bound).await;
         // Before the key goes: a Keeper's task would take a Nexus without one for one that has just started.
         drop(tending);
-        let Some(unsealed) = nexus.seal().seal("ending") else { return finished };
+        let Some(unsealed) = seal.seal("ending") else { return finished };
         let Ok(store) = unsealed.store() else { return finished };
         match store.close().await {
             Ok(()) => finished,
@@ -130,14 +135,13 @@ impl Daemon for Running {
 }
 
 /// The health checks and metrics of what Nexus is made of.
-fn watch(nexus: &Arc<Nexus>, telemetry: &Telemetry) {
-    let sealed = Arc::clone(nexus);
+fn watch(seal: &Arc<Seal>, keepers: Option<&Arc<Keepers>>, telemetry: &Telemetry) {
+    let sealed = Arc::clone(seal);
     telemetry.health().add("root_key", Effect::NotReady, move |_| {
-        sealed.seal().ready().map_err(|error| error.to_string())
+        sealed.ready().map_err(|error| error.to_string())
     });
-    telemetry.register(|registry| nexus.frame().register(registry));
-    watch_store(nexus, telemetry);
-    if let Some(keepers) = nexus.key_source().keepers() {
+    watch_store(seal, telemetry);
+    if let Some(keepers) = keepers {
         let metrics = KeeperMetrics(Arc::clone(keepers));
         telemetry.register(|registry| registry.register_collector(Box::new(metrics)));
         let keepers = Arc::clone(keepers);
@@ -146,17 +150,17 @@ fn watch(nexus: &Arc<Nexus>, telemetry: &Telemetry) {
 }
 
 /// The health checks and metrics of the store.
-fn watch_store(nexus: &Arc<Nexus>, telemetry: &Telemetry) {
-    let (writing, reading) = (Arc::clone(nexus), Arc::clone(nexus));
-    let (lost, imported) = (Arc::clone(nexus), Arc::clone(nexus));
+fn watch_store(seal: &Arc<Seal>, telemetry: &Telemetry) {
+    let (writing, reading) = (Arc::clone(seal), Arc::clone(seal));
+    let (lost, imported) = (Arc::clone(seal), Arc::clone(seal));
     let health = telemetry.health();
     health.add("store_write", Effect::NotReady, move |now| write_check(&writing, now));
     health.add("store_read", Effect::NotReady, move |_| read_check(&reading));
     health.add("store_loss", Effect::Degraded, move |_| loss_check(&lost));
     health.add("import", Effect::Degraded, move |_| import_check(&imported));
-    let cache = CacheMetrics(Arc::clone(nexus));
+    let cache = CacheMetrics(Arc::clone(seal));
     telemetry.register(|registry| registry.register_collector(Box::new(cache)));
-    let store = StoreMetrics(Arc::clone(nexus));
+    let store = StoreMetrics(Arc::clone(seal));
     telemetry.register(|registry| registry.register_collector(Box::new(store)));
 }
 

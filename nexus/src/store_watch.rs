@@ -9,9 +9,13 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 use spike_daemon::process::chain;
+use spike_mtls::clock;
 use time::OffsetDateTime;
 
-use crate::{keys::seal::OwnTask, service::Nexus, store::Store};
+use crate::{
+    keys::seal::{OwnTask, Seal},
+    store::Store,
+};
 
 /// A transaction that takes longer hangs: every lock is given up after `SPIKE_NEXUS_DB_BUSY_TIMEOUT_MS`, 5 s if nobody
 /// changed it.
@@ -21,8 +25,8 @@ const HANGS: time::Duration = time::Duration::seconds(10);
 ///
 /// # Errors
 /// What keeps them from being done.
-pub(crate) fn write_check(nexus: &Nexus, now: OffsetDateTime) -> Result<(), String> {
-    with_store(nexus, |store| {
+pub(crate) fn write_check(seal: &Seal, now: OffsetDateTime) -> Result<(), String> {
+    with_store(seal, |store| {
         let condition = store.condition();
         if !condition.writer_is_alive() {
             return Err("the thread that writes the store has ended: restart Nexus".to_owned());
@@ -30,7 +34,7 @@ pub(crate) fn write_check(nexus: &Nexus, now: OffsetDateTime) -> Result<(), Stri
         if let Some(failure) = condition.write_failure() {
             return Err(format!("the store cannot be written: {}", failure.reason));
         }
-        if let Some(since) = condition.busy_since().and_then(at)
+        if let Some(since) = condition.busy_since().map(clock::at)
             && now - since > HANGS
         {
             return Err(format!("a write has been under way since {since}"));
@@ -43,8 +47,8 @@ pub(crate) fn write_check(nexus: &Nexus, now: OffsetDateTime) -> Result<(), Stri
 ///
 /// # Errors
 /// What keeps them from being done.
-pub(crate) fn read_check(nexus: &Nexus) -> Result<(), String> {
-    with_store(nexus, |store| match store.condition().read_failure() {
+pub(crate) fn read_check(seal: &Seal) -> Result<(), String> {
+    with_store(seal, |store| match store.condition().read_failure() {
         None => Ok(()),
         Some(_) => {
             store.try_read().map_err(|error| format!("the store cannot be read: {}", chain(&error)))
@@ -56,37 +60,30 @@ pub(crate) fn read_check(nexus: &Nexus) -> Result<(), String> {
 ///
 /// # Errors
 /// What is known about it.
-pub(crate) fn loss_check(nexus: &Nexus) -> Result<(), String> {
-    with_store(nexus, |store| store.loss().map_or(Ok(()), |loss| Err(loss.told.clone())))
+pub(crate) fn loss_check(seal: &Seal) -> Result<(), String> {
+    with_store(seal, |store| store.loss().map_or(Ok(()), |loss| Err(loss.told.clone())))
 }
 
 /// Whether upstream's data is in the store, as far as there is any.
 ///
 /// # Errors
 /// What is not, and why.
-pub(crate) fn import_check(nexus: &Nexus) -> Result<(), String> {
-    with_store(nexus, |store| store.import().check())
+pub(crate) fn import_check(seal: &Seal) -> Result<(), String> {
+    with_store(seal, |store| store.import().check())
 }
 
-fn with_store(
-    nexus: &Nexus,
-    check: impl FnOnce(&Store) -> Result<(), String>,
-) -> Result<(), String> {
-    let Ok(unsealed) = nexus.seal().for_own_task(OwnTask::WatchStore) else { return Ok(()) };
+fn with_store(seal: &Seal, check: impl FnOnce(&Store) -> Result<(), String>) -> Result<(), String> {
+    let Ok(unsealed) = seal.for_own_task(OwnTask::WatchStore) else { return Ok(()) };
     unsealed.store().map_or(Ok(()), check)
-}
-
-fn at(nanos: i64) -> Option<OffsetDateTime> {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos)).ok()
 }
 
 /// The open store in numbers; nothing while Nexus is sealed.
 #[derive(Debug)]
-pub(crate) struct StoreMetrics(pub(crate) Arc<Nexus>);
+pub(crate) struct StoreMetrics(pub(crate) Arc<Seal>);
 
 impl Collector for StoreMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let Ok(unsealed) = self.0.seal().for_own_task(OwnTask::WatchStore) else { return Ok(()) };
+        let Ok(unsealed) = self.0.for_own_task(OwnTask::WatchStore) else { return Ok(()) };
         let Ok(store) = unsealed.store() else { return Ok(()) };
         let condition = store.condition();
         for (name, help, value) in [

@@ -1,16 +1,16 @@
-//! What is said of each operation of Nexus when it fails. What it takes to be allowed is in the table of operations.
+//! The words of messages for each operation of Nexus that fails. Who may do it is in the table of operations.
 
 use spike_wire::Operation;
 
 /// The words for one operation.
 pub(crate) struct About {
-    /// What was to be done, before the subject: `read the secret`.
+    /// The action, before its subject: `read the secret`.
     pub(crate) verb: &'static str,
-    /// What 404 means.
+    /// The meaning of 404.
     pub(crate) missing: &'static str,
-    /// What to do about it.
+    /// What to do after 404.
     pub(crate) after_missing: &'static str,
-    /// What 400 most likely means, where Nexus gives no reason, as upstream's never does.
+    /// The most likely meaning of 400 without a reason. Upstream's Nexus never gives one.
     pub(crate) after_invalid: &'static str,
 }
 

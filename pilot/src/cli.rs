@@ -1,7 +1,7 @@
 //! The command tree: arguments and help text only. What a command does is in [`crate::command`].
 //!
-//! The tree, the flags and their short forms are upstream's (cli-config-deploy 1.2, 1.7 to 1.11); what is ours says so
-//! where it is not obvious.
+//! The tree, the flags and their short forms are upstream's (cli-config-deploy 1.2, 1.7 to 1.11). If it is not obvious that
+//! something is ours, a comment says so.
 
 mod cipher;
 mod hidden;
@@ -20,7 +20,7 @@ pub(crate) use cipher::{CipherCommand, DecryptArgs, EncryptArgs};
 pub(crate) use hidden::Hidden;
 pub(crate) use operator::{OperatorCommand, RecoverArgs, RestoreArgs};
 pub(crate) use policy::{
-    Deed, LintArgs, PolicyApplyArgs, PolicyCommand, PolicyFields, PolicyListArgs, Question,
+    Action, LintArgs, PolicyApplyArgs, PolicyCommand, PolicyFields, PolicyListArgs, Question,
     WhoCanArgs,
 };
 pub(crate) use secret::{
@@ -52,7 +52,7 @@ struct Cli {
     command: Command,
 }
 
-/// What `spike` was called for.
+/// The command that the arguments name.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Store, read, delete and list secrets
@@ -84,8 +84,8 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether the output is about this program, and holds no data.
-    pub(crate) const fn says_what_it_is(&self) -> bool {
+    /// Whether the output is about this program and holds no data.
+    pub(crate) const fn is_about_the_program(&self) -> bool {
         match self {
             Self::Completion { .. } | Self::Man { .. } | Self::Version => true,
             Self::Secret(_) | Self::Policy(_) | Self::Cipher(_) | Self::Operator(_) => false,
@@ -93,7 +93,7 @@ impl Command {
     }
 }
 
-/// How data is printed. The names and letters are upstream's (cli-config-deploy 1.7); case counts.
+/// How data is printed. The names and letters are upstream's (cli-config-deploy 1.7), in lower case only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people (also: h, plain, p)
@@ -113,10 +113,10 @@ pub(crate) fn tree() -> clap::Command {
     Cli::command().after_help(Exit::table())
 }
 
-/// Reads the arguments, the program's own name in front.
+/// Reads the arguments; the first is the name of the program.
 ///
 /// # Errors
-/// What to tell instead: help or the version, where they were asked for, or what is wrong.
+/// The text to print instead: help, the version, or what is wrong.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
     let mut tree = tree();
     let matches = tree.try_get_matches_from_mut(arguments)?;

@@ -1,4 +1,4 @@
-//! What the commands do. Each checks all that can be checked without Nexus first, then calls, then prints.
+//! The commands. Each first checks what can be checked without Nexus, then calls Nexus, then prints.
 
 mod cipher;
 mod generate;
@@ -21,8 +21,11 @@ use crate::exit::Exit;
 #[cfg(feature = "fuzzing")]
 pub(crate) use policy::policy_document;
 
-/// Runs a command. Nothing has been printed on standard output when it fails. What it answers may be a status other than
-/// success: `policy can-i` has a status for "no".
+/// Standard input, as messages name it.
+const STDIN: &str = "standard input";
+
+/// Runs a command. A command that fails prints nothing on standard output. The status of success may be another than 0:
+/// `policy can-i` has one for "no".
 pub(crate) async fn run(command: Command, context: &mut Context<'_>) -> Result<Exit, Error> {
     let mut done = dispatch(command, context).await;
     if let Err(error) = &mut done {
@@ -52,7 +55,7 @@ fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
         if metadata.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        // One more than expected, so that the end is found without growing the buffer.
+        // One byte more than the file has, so that the buffer does not grow at the end.
         read_bounded(file.by_ref(), metadata.len() + 1)
     };
     read().map_err(|error| Error::Input { what: path.display().to_string(), error })
@@ -60,11 +63,41 @@ fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
 
 /// All of standard input.
 fn read_stdin(context: &mut Context<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let what = "standard input".to_owned();
-    context.streams.read_all().map_err(|error| Error::Input { what, error })
+    context.streams.read_all().map_err(unreadable_stdin)
 }
 
-/// `-` is standard input, everything else a file.
-fn read_input(path: &Path, context: &mut Context<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {
-    if path == Path::new("-") { read_stdin(context) } else { read_file(path) }
+/// Whether an argument stands for standard input: `-`, or no file at all.
+fn is_stdin(file: Option<&Path>) -> bool {
+    file.is_none_or(|file| file == Path::new("-"))
+}
+
+/// The content of a file, or of standard input if [`is_stdin`].
+fn read_input(file: Option<&Path>, context: &mut Context<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {
+    match file.filter(|file| !is_stdin(Some(file))) {
+        Some(file) => read_file(file),
+        None => read_stdin(context),
+    }
+}
+
+/// A file argument as a message names it.
+fn input_name(file: &Path) -> String {
+    if is_stdin(Some(file)) { STDIN.to_owned() } else { file.display().to_string() }
+}
+
+fn unreadable_stdin(error: io::Error) -> Error {
+    Error::Input { what: STDIN.to_owned(), error }
+}
+
+/// Standard input was to be read and had nothing. `purpose` says what it was for, `option` which option permits that.
+fn empty_stdin(purpose: &str, option: &str) -> Error {
+    Error::usage_hint(
+        format!("{STDIN} is empty, and {purpose}"),
+        format!("did the command before the pipe fail?{option}"),
+    )
+}
+
+/// Asks a person, who answers `y` or no. `question` ends with `(y/N): `.
+fn is_confirmed(question: &str, context: &mut Context<'_>) -> Result<bool, Error> {
+    let answer = context.streams.ask(question).map_err(unreadable_stdin)?;
+    Ok(matches!(answer.as_str(), "y" | "Y"))
 }

@@ -1,7 +1,7 @@
-//! What every command is handed: the streams, and the way to Nexus.
+//! The context of a command: the streams, the settings and the connection to Nexus.
 //!
-//! Settings are read, and the Workload API is asked, only when a command asks for Nexus: all that can be checked
-//! before that is checked before.
+//! Settings are read, and the Workload API is asked, only when a command asks for Nexus. So a command can check everything else
+//! before.
 
 mod session;
 mod streams;
@@ -9,7 +9,7 @@ mod streams;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spike_config::Environment;
+use spike_config::{Environment, table::SPIKE_SPIFFE_SOURCE_TIMEOUT};
 use spike_daemon::settings::PilotSettings;
 use spike_domain::Role;
 use spike_mtls::{
@@ -26,18 +26,15 @@ pub(crate) use streams::read_bounded;
 
 use crate::error::{Asked, Error};
 
-/// The setting that says how long a command waits for its first SVID.
-const SOURCE_TIMEOUT: &str = "SPIKE_SPIFFE_SOURCE_TIMEOUT";
+/// How long a command waits for an agent that it cannot reach, for example during a restart, if
+/// [`SPIKE_SPIFFE_SOURCE_TIMEOUT`] is not set. The default of that setting limits the wait for an agent that is there and
+/// is slow.
+const AGENT_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long an agent may be away (a restart, a registration on its way) before a command gives up, where
-/// [`SOURCE_TIMEOUT`] does not say so. The default of that setting bounds the wait for an agent that is there and takes its
-/// time.
-const AGENT_AWAY: Duration = Duration::from_secs(5);
+/// How long a restore may take: Nexus checks the key and opens its store before it answers (cli-config-deploy 10.2 no. 7).
+const RESTORE_LIMIT: Duration = Duration::from_mins(1);
 
-/// What a restore may take: Nexus checks the key and opens its store before it answers (cli-config-deploy 10.2 no. 7).
-const RESTORE_TAKES: Duration = Duration::from_mins(1);
-
-/// The surroundings of one command.
+/// The context of one command.
 pub(crate) struct Context<'e> {
     pub(crate) streams: Streams,
     environment: &'e Environment,
@@ -61,26 +58,27 @@ impl<'e> Context<'e> {
         }
     }
 
-    /// The settings; what is odd about them without being wrong is told once.
+    /// The settings. Warnings about them are printed once.
     pub(crate) fn settings(&mut self) -> Result<PilotSettings, Error> {
         if let Some(settings) = &self.settings {
             return Ok(settings.clone());
         }
         let (settings, warnings) = PilotSettings::load(self.environment)?;
         for warning in warnings {
-            self.streams.complain("warning:", &warning.to_string());
+            self.streams.message("warning:", &warning.to_string());
         }
         Ok(self.settings.insert(settings).clone())
     }
 
-    /// Nexus, for a command of any of `roles`. Upstream checks the role before it calls, and so does this: Nexus decides, but
-    /// here the reason can be told.
+    /// Connects to Nexus, for a command of any of `roles`. Nexus decides about the role. It is also checked here, as upstream
+    /// does, because here the reason can be shown.
     pub(crate) async fn nexus(&mut self, roles: &'static [Role]) -> Result<Session, Error> {
         let settings = self.settings()?;
         let source = self.source(&settings);
         let endpoint = settings.identity.endpoint.as_str();
         let limit = settings.identity.source_timeout;
-        let away = agent_away(limit, self.environment.get(SOURCE_TIMEOUT).is_some());
+        let is_set = self.environment.get(SPIKE_SPIFFE_SOURCE_TIMEOUT.name).is_some();
+        let away = agent_limit(limit, is_set);
         let material = first_svid(&source, endpoint, limit, away).await?;
         let roots = settings.identity.trust_roots;
         let id = material.id().to_string();
@@ -95,7 +93,7 @@ impl<'e> Context<'e> {
         Ok(session)
     }
 
-    /// Has Nexus tell why it is not ready, where it was that. The error says the rest.
+    /// Asks Nexus why it is not ready, if that was the failure, and adds the answer to the error.
     pub(crate) async fn explain(&self, error: &mut Error) {
         let (Some(nexus), Some(asked)) = (&self.asked, not_ready(error)) else { return };
         asked.status = nexus.status().await.ok();
@@ -114,12 +112,10 @@ impl<'e> Context<'e> {
     }
 }
 
-/// What a call was about that Nexus was not ready for.
+/// The call that failed because Nexus was not ready.
 fn not_ready(error: &mut Error) -> Option<&mut Asked> {
     match error {
-        Error::PartlyApplied { error, .. } | Error::PartlyRestored { error, .. } => {
-            not_ready(error)
-        }
+        Error::Partly { error, .. } => not_ready(error),
         Error::Call { asked, error: CallError::Refused(refusal) } => {
             asked.not_ready(refusal).map(|_| &mut **asked)
         }
@@ -127,7 +123,7 @@ fn not_ready(error: &mut Error) -> Option<&mut Asked> {
     }
 }
 
-/// An SVID outside of its time fails every handshake, and the error of the server does not tell why.
+/// Checks the times of the own SVID. With a wrong one every handshake fails, and the error of the server does not say why.
 fn check_times(material: &Material, now: OffsetDateTime) -> Result<(), Error> {
     let (not_before, not_after) = (material.not_before(), material.not_after());
     if not_before <= now && now <= not_after {
@@ -136,13 +132,13 @@ fn check_times(material: &Material, now: OffsetDateTime) -> Result<(), Error> {
     Err(Error::OwnTimes { id: material.id().to_string(), not_before, not_after, now })
 }
 
-/// How long a command waits for an agent that cannot be reached: as long as the setting says, where somebody has set it.
-fn agent_away(limit: Duration, is_set: bool) -> Duration {
-    if is_set { limit } else { limit.min(AGENT_AWAY) }
+/// How long a command waits for an agent that cannot be reached: the value of the setting, if it is set.
+fn agent_limit(limit: Duration, is_set: bool) -> Duration {
+    if is_set { limit } else { limit.min(AGENT_LIMIT) }
 }
 
-/// Waits for the first SVID: to the limit where the agent is silent, and not beyond `away` where it cannot be reached or has
-/// nothing for this process.
+/// Waits for the first SVID: up to `limit` if the agent does not answer yet, and up to `away` if it cannot be reached or has no
+/// SVID for this process.
 async fn first_svid(
     source: &SvidSource,
     endpoint: &str,
@@ -157,7 +153,7 @@ async fn first_svid(
     }
 }
 
-/// The limits of the settings, longer for a restore. Zero is no limit, and stays none.
+/// The limits of the settings, longer for a restore. Zero means no limit and stays zero.
 fn timeouts(set: ClientTimeouts, roles: &[Role]) -> ClientTimeouts {
     if roles != [Role::PilotRestore] {
         return set;
@@ -166,8 +162,8 @@ fn timeouts(set: ClientTimeouts, roles: &[Role]) -> ClientTimeouts {
         if limit.is_zero() { limit } else { limit.max(least) }
     };
     ClientTimeouts {
-        response_header: at_least(set.response_header, RESTORE_TAKES),
-        whole: at_least(set.whole, RESTORE_TAKES * 2),
+        response_header: at_least(set.response_header, RESTORE_LIMIT),
+        whole: at_least(set.whole, RESTORE_LIMIT * 2),
         ..set
     }
 }
@@ -190,9 +186,9 @@ mod tests {
     #[test]
     fn a_wait_for_the_agent_that_somebody_has_set_is_as_long_as_it_says() {
         let seconds = Duration::from_secs;
-        assert_eq!(agent_away(seconds(8), true), seconds(8));
-        assert_eq!(agent_away(seconds(30), false), AGENT_AWAY);
-        assert_eq!(agent_away(seconds(2), true), seconds(2));
+        assert_eq!(agent_limit(seconds(8), true), seconds(8));
+        assert_eq!(agent_limit(seconds(30), false), AGENT_LIMIT);
+        assert_eq!(agent_limit(seconds(2), true), seconds(2));
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Where output goes that is given a file's name.
+//! Output to a named file.
 //!
-//! What a path is, is found out by opening it, before Nexus is asked. A file that is not there is new: it is written beside
-//! its place, for its owner alone, and gets its name when it is whole. Everything that is there is written to and keeps its
-//! owner, its mode and its links: a pipe, a terminal, a device, a file. A file is first written to when all of the output
-//! is here, so that a failed call leaves what it held (cli-config-deploy 10.2 no. 6).
+//! The path is opened before Nexus is asked. A file that does not exist is written under a temporary name, for its owner alone,
+//! and gets its name when it is complete. An existing file, pipe, terminal or device is written to, and keeps its owner, mode
+//! and links. It is written only after all of the output has arrived, so a failed call leaves the old content
+//! (cli-config-deploy 10.2 no. 6).
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
@@ -19,41 +19,41 @@ use tokio::time::{Instant, sleep};
 use crate::context::Streams;
 use crate::error::Error;
 
-/// How long somebody may take to open the other end of a named pipe.
-const READER_AWAY: Duration = Duration::from_secs(30);
+/// How long to wait until a reader opens a named pipe.
+const READER_LIMIT: Duration = Duration::from_secs(30);
 
-/// How often it is tried in the meantime.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// The pause between two attempts in that time.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Who may read a file that is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Readers {
-    /// Its owner: it may hold secrets.
+    /// Its owner, because it may hold secrets.
     Owner,
-    /// Whoever the umask lets: it holds nothing but what every copy of this program holds.
+    /// Everybody whom the umask permits, because it holds no data.
     Everybody,
 }
 
-/// A place that can be written.
+/// An output that was opened for writing.
 #[derive(Debug)]
 pub(crate) enum Destination {
-    /// Standard output, under whatever name.
+    /// Standard output, also by another name such as `/dev/stdout`.
     Stdout,
-    /// A file that is not there yet.
+    /// A file that does not exist yet.
     New {
-        /// The file until it is whole.
+        /// The file until it is complete.
         temporary: NamedTempFile,
-        /// Its name then.
+        /// Its final name.
         place: PathBuf,
     },
-    /// A file that is there.
+    /// A file that exists.
     File(File, PathBuf),
     /// A pipe, a terminal or another device.
     Special(File, PathBuf),
 }
 
 impl Destination {
-    /// Finds out what `path` is, and whether it can be written. Waits for the reader of a named pipe for a while.
+    /// Opens `path` for writing. Waits up to 30 s for the reader of a named pipe.
     pub(crate) async fn prepare(
         path: &Path,
         readers: Readers,
@@ -63,7 +63,7 @@ impl Destination {
         if fs::metadata(path).is_ok_and(|there| streams.is_stdout(&there)) {
             return Ok(Self::Stdout);
         }
-        let deadline = Instant::now() + READER_AWAY;
+        let deadline = Instant::now() + READER_LIMIT;
         loop {
             match open(path) {
                 Ok(file) => return Self::of(file, path).map_err(fail),
@@ -73,22 +73,22 @@ impl Destination {
                 Err(error) if nobody_reads(path, &error) => {
                     if Instant::now() >= deadline {
                         let text =
-                            format!("nobody has opened this pipe for reading in {READER_AWAY:?}");
+                            format!("nobody has opened this pipe for reading in {READER_LIMIT:?}");
                         return Err(fail(io::Error::other(text)));
                     }
-                    sleep(LOOK_AGAIN).await;
+                    sleep(RETRY_PAUSE).await;
                 }
                 Err(error) => return Err(fail(error)),
             }
         }
     }
 
-    /// Something that is there.
+    /// The destination for something that exists.
     fn of(file: File, path: &Path) -> io::Result<Self> {
         if file.metadata()?.is_file() {
             return Ok(Self::File(file, path.to_owned()));
         }
-        // Only the opening must not wait.
+        // Only opening must not wait.
         fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
         Ok(Self::Special(file, path.to_owned()))
     }
@@ -108,7 +108,7 @@ impl Destination {
         Ok(Self::New { temporary, place: path.to_owned() })
     }
 
-    /// Writes all of it.
+    /// Writes all parts.
     pub(crate) fn write(self, parts: &[&[u8]], streams: &mut Streams) -> Result<(), Error> {
         let (done, path) = match self {
             Self::Stdout => {
@@ -125,7 +125,7 @@ impl Destination {
     }
 }
 
-/// Opens what is there for writing, changes nothing about it, and does not wait for the other end of a pipe.
+/// Opens an existing file for writing without changing it, and does not wait for the reader of a pipe.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     OpenOptions::new().write(true).custom_flags(flags.bits().cast_signed()).open(path)
@@ -136,14 +136,14 @@ fn nobody_reads(path: &Path, error: &io::Error) -> bool {
         && fs::metadata(path).is_ok_and(|there| there.file_type().is_fifo())
 }
 
-/// A link to nothing is not a file that is not there: what it names would be made, or the link replaced, and neither was
-/// asked for.
+/// Refuses a symbolic link whose target is missing. Writing would create the target or replace the link, and nobody asked for
+/// either.
 pub(crate) fn refuse_dangling(path: &Path) -> io::Result<()> {
     match path.read_link() {
         Ok(target) if !path.exists() => {
             let target = target.display();
             let text = format!(
-                "it is a symbolic link to {target}, which is not there: remove the link, or create what it names"
+                "it is a symbolic link to {target}, which does not exist: remove the link, or create the target"
             );
             Err(io::Error::new(io::ErrorKind::NotFound, text))
         }
@@ -151,7 +151,7 @@ pub(crate) fn refuse_dangling(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Why there is no new file. The library's text names its temporary file, which nobody has asked for.
+/// The error without the temporary name that the library's text contains.
 fn not_created(directory: &Path, error: &io::Error) -> io::Error {
     let name = directory.display();
     let text = match error.kind() {
@@ -162,14 +162,14 @@ fn not_created(directory: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), text)
 }
 
-/// Gives the file its name when it is whole, unless something has got that name in the meantime.
+/// Writes the file and gives it its name, unless something else got that name in the meantime.
 fn create(mut temporary: NamedTempFile, place: &Path, parts: &[&[u8]]) -> io::Result<()> {
     parts.iter().try_for_each(|part| temporary.write_all(part))?;
     temporary.as_file().sync_all()?;
     temporary.persist_noclobber(place).map(drop).map_err(|error| error.error)
 }
 
-/// Puts `parts` in the place of what the file held. That there is room is made sure of before anything is overwritten.
+/// Replaces the content of the file. Space is reserved before anything is overwritten.
 fn overwrite(mut file: File, parts: &[&[u8]]) -> io::Result<()> {
     let length = parts.iter().map(|part| part.len() as u64).sum();
     if length > 0 {

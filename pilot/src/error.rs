@@ -1,7 +1,7 @@
-//! What can go wrong, the message for it, and the exit status it means.
+//! The failures of a command, with their messages and exit statuses.
 //!
-//! Messages follow "Error: ". Texts that upstream's scripts look for are kept letter by letter (cli-config-deploy 1.12);
-//! all others are lower-case fragments. No message quotes a value of a secret, a share, or an argument that may be one.
+//! Messages follow "Error: ". Texts that upstream's scripts look for are kept letter by letter (cli-config-deploy 1.12). All
+//! others are lower-case fragments. No message quotes a value of a secret, a share, or an argument that may be one.
 
 use std::io;
 use std::path::PathBuf;
@@ -23,13 +23,13 @@ use crate::about::{About, about};
 use crate::exit::Exit;
 use crate::output::one_line;
 
-/// What upstream says when a restore fails, whatever the cause.
+/// Upstream's text for every failure of a restore.
 const RESTORE_FAILED: &str = "Failed to communicate with SPIKE Nexus";
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// Arguments, or the content of an input file, that cannot be used; and how to mend it, where that is known.
+    /// Arguments or an input file that cannot be used, and what to write instead, if that is known.
     #[error("{problem}")]
     Usage {
         /// What is wrong.
@@ -64,14 +64,14 @@ pub(crate) enum Error {
         /// What time it is here.
         now: OffsetDateTime,
     },
-    /// An SVID of another role. The first word is upstream's, and its scripts look for it.
+    /// An SVID of another role. The first word is upstream's, because scripts look for it.
     #[error("access_unauthorized: this command needs a 'pilot' SPIFFE ID of the role {}, and this process is {id}", role_names(.roles))]
     WrongRole {
-        /// What the command needs: any of these.
+        /// The command needs one of these.
         roles: &'static [Role],
-        /// What this process is.
+        /// The SPIFFE ID of this process.
         id: String,
-        /// What would be accepted.
+        /// The SPIFFE IDs that would be accepted.
         expected: Vec<String>,
     },
     /// A call to Nexus failed.
@@ -79,10 +79,10 @@ pub(crate) enum Error {
     Call {
         /// What the call was about.
         asked: Box<Asked>,
-        /// What came of it.
+        /// How it failed.
         error: CallError,
     },
-    /// The secret is there, and has no value of that key.
+    /// The secret exists, and has no value with that key.
     #[error("the secret {path} has no key {key:?}")]
     NoSuchKey {
         /// The secret.
@@ -98,28 +98,20 @@ pub(crate) enum Error {
     /// `policy create` would replace one.
     #[error("a policy {0:?} exists already")]
     PolicyExists(String),
-    /// Some of several policies were applied.
+    /// A command about several policies or shares failed at one of them.
     #[error("{error}")]
-    PartlyApplied {
-        /// What went wrong then.
+    Partly {
+        /// What failed.
         error: Box<Self>,
-        /// The names of those that were applied before.
-        applied: Vec<String>,
-    },
-    /// A restore of several shares that did not bring the key back.
-    #[error("{error}")]
-    PartlyRestored {
-        /// What went wrong last.
-        error: Box<Self>,
-        /// What became of the other shares, a line for each.
-        told: Vec<String>,
+        /// What happened to the others, as hints.
+        others: Vec<String>,
     },
     /// The shares that Nexus sent cannot be saved.
-    #[error("{0}; no recovery file was written or removed")]
+    #[error("{0}; no recovery file was written")]
     UselessShares(String),
-    /// A recovery file would be replaced that holds something else.
+    /// A recovery file with other content would be replaced.
     #[error(
-        "the directory {} holds other shares than SPIKE Nexus has sent now: {}; no recovery file was written or removed",
+        "the directory {} holds other shares than SPIKE Nexus has sent now: {}; no recovery file was written",
         directory.display(), .files.join(", ")
     )]
     OtherShares {
@@ -128,10 +120,10 @@ pub(crate) enum Error {
         /// The names of the files.
         files: Vec<String>,
     },
-    /// A text that is no share. Nothing was sent.
+    /// A text that is not a share. Nothing was sent.
     #[error("{origin}: {error}")]
     BadShare {
-        /// Where it was read.
+        /// The file or stream that it came from.
         origin: String,
         /// What is wrong with it.
         error: ShareError,
@@ -164,49 +156,44 @@ pub(crate) enum Error {
 pub(crate) struct Asked {
     /// The route.
     pub(crate) operation: Operation,
-    /// The path, the policy or the share; empty where there is none.
+    /// The path, the policy or the share; empty if there is none.
     pub(crate) subject: String,
     /// The SPIFFE ID that asked.
     pub(crate) id: String,
     /// The URL of Nexus.
     pub(crate) api: String,
-    /// From when until when the SVID of this process is valid.
+    /// The times between which the SVID of this process is valid.
     pub(crate) svid: (OffsetDateTime, OffsetDateTime),
-    /// What Nexus said about itself after it was not ready.
+    /// The status of Nexus, asked after it was not ready.
     pub(crate) status: Option<StatusResponse>,
 }
 
 impl Asked {
-    /// Why Nexus is not ready, by the first word of its `reason`; `None` where the answer is about something else. Upstream
-    /// gives no reason, and says 503 only while it is sealed.
+    /// Why Nexus is not ready, by the first word of its `reason`; `None` for all other answers. Upstream gives no reason, and
+    /// answers 503 only while it is sealed.
     pub(crate) fn not_ready(&self, refusal: &Refusal) -> Option<NotReady> {
-        let told = told(self.operation, refusal)?;
-        let is_sealed = matches!(told, NotReady::Sealed | NotReady::Store);
+        let answer = not_ready_reason(self.operation, refusal)?;
+        let is_sealed = matches!(answer, NotReady::Sealed | NotReady::Store);
         match &self.status {
             Some(status) if status.sealed && !is_sealed => Some(NotReady::Sealed),
-            // The answers to two questions: it was unsealed between them.
+            // Nexus was unsealed between the two answers.
             Some(status) if !status.sealed && is_sealed => Some(NotReady::Busy),
-            Some(_) | None => Some(told),
+            Some(_) | None => Some(answer),
         }
     }
 
-    /// Whether there is data, or a share at any Keeper: something that another root key would take away.
+    /// Whether there is data, or a share at any Keeper, for which another root key would be useless.
     pub(crate) fn finds_something(&self) -> bool {
         let Some(status) = &self.status else { return false };
-        let holds = |keeper: &KeeperStatus| match keeper.state {
-            KeeperStatusKind::Unknown | KeeperStatusKind::Unreachable | KeeperStatusKind::Empty => {
-                false
-            }
-            KeeperStatusKind::Unusable
-            | KeeperStatusKind::Unjudged
-            | KeeperStatusKind::Good
-            | KeeperStatusKind::Foreign
-            | KeeperStatusKind::Forgetful => true,
+        // What is no share to Nexus may still be one to the Keeper, so it counts here.
+        let holds = |keeper: &KeeperStatus| {
+            let state = keeper.state;
+            state.holds_share() == Some(true) || state == KeeperStatusKind::Unusable
         };
         status.data.is_some_and(|data| data != DataKind::None) || status.keepers.iter().any(holds)
     }
 
-    /// Why Nexus is sealed, in its own words, which are from the network.
+    /// The reason of Nexus for being sealed; a text from the network.
     fn sealed_because(&self) -> Option<&str> {
         let status = self.status.as_ref().filter(|status| status.sealed)?;
         let reason = status.reason.as_deref()?;
@@ -215,12 +202,12 @@ impl Asked {
 }
 
 impl Error {
-    /// Bad usage, with nothing to add.
+    /// Bad usage, without a hint.
     pub(crate) fn usage(problem: impl Into<String>) -> Self {
         Self::Usage { problem: problem.into(), hint: None }
     }
 
-    /// Bad usage, and how to do it.
+    /// Bad usage, with a hint.
     pub(crate) fn usage_hint(problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { problem: problem.into(), hint: Some(hint.into()) }
     }
@@ -235,7 +222,7 @@ impl Error {
             Self::WrongRole { .. } => Exit::Denied,
             Self::NoSuchKey { .. } | Self::NoSuchPolicy(_) => Exit::NotFound,
             Self::Call { asked, error } => exit_of_call(asked.operation, error),
-            Self::PartlyApplied { error, .. } | Self::PartlyRestored { error, .. } => error.exit(),
+            Self::Partly { error, .. } => error.exit(),
             Self::Runtime(_)
             | Self::Tls(_)
             | Self::PolicyExists(_)
@@ -246,11 +233,11 @@ impl Error {
         }
     }
 
-    /// What upstream says in place of every error of a restore, and its recovery drill looks for, where our message does
-    /// not say it (cli-config-deploy 1.12).
+    /// Upstream's text for a failed restore, which its recovery drill looks for, if our message does not contain it
+    /// (cli-config-deploy 1.12).
     pub(crate) fn upstreams_words(&self) -> Option<&'static str> {
         match self {
-            Self::PartlyRestored { error, .. } => error.upstreams_words(),
+            Self::Partly { error, .. } => error.upstreams_words(),
             Self::Call { asked, error: CallError::Refused(_) | CallError::Reply(_) } => {
                 (asked.operation == Operation::OperatorRestore).then_some(RESTORE_FAILED)
             }
@@ -258,12 +245,12 @@ impl Error {
         }
     }
 
-    /// Whether the reader of standard output has gone.
+    /// Whether the reader of standard output has closed it.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// The status of the answer, where Nexus gave one.
+    /// The HTTP status, if Nexus answered.
     pub(crate) fn status(&self) -> Option<u16> {
         match self {
             Self::Call { error, .. } => error.status().map(|status| status.as_u16()),
@@ -272,12 +259,12 @@ impl Error {
     }
 }
 
-/// Why Nexus is not ready, as far as this answer tells. Recovery shares that are asked for while Nexus is sealed are 500, as
-/// with upstream's (wire-api N13); the reason is ours.
-fn told(operation: Operation, refusal: &Refusal) -> Option<NotReady> {
-    let told = refusal.reason.as_deref().and_then(NotReady::of_reason);
-    match (refusal.status.as_u16(), told) {
-        (503, told) => Some(told.unwrap_or(NotReady::Sealed)),
+/// Why Nexus is not ready, by this answer alone. A sealed Nexus answers 500 to a request for recovery shares, as upstream's does
+/// (wire-api N13); only the reason is ours.
+fn not_ready_reason(operation: Operation, refusal: &Refusal) -> Option<NotReady> {
+    let answer = refusal.reason.as_deref().and_then(NotReady::of_reason);
+    match (refusal.status.as_u16(), answer) {
+        (503, answer) => Some(answer.unwrap_or(NotReady::Sealed)),
         (500, Some(sealed @ (NotReady::Sealed | NotReady::Store)))
             if operation == Operation::OperatorRecover =>
         {
@@ -291,7 +278,9 @@ fn exit_of_call(operation: Operation, error: &CallError) -> Exit {
     match error {
         CallError::Transport(_) => Exit::Unreachable,
         CallError::Reply(_) => Exit::Failure,
-        CallError::Refused(refusal) if told(operation, refusal).is_some() => Exit::NotReady,
+        CallError::Refused(refusal) if not_ready_reason(operation, refusal).is_some() => {
+            Exit::NotReady
+        }
         CallError::Refused(refusal) => match refusal.status.as_u16() {
             401 | 403 => Exit::Denied,
             404 => Exit::NotFound,
@@ -318,7 +307,7 @@ const fn role_name(role: Role) -> &'static str {
     }
 }
 
-/// The message for a call that failed. Upstream's text about the connection is kept to failures of the connection.
+/// The message for a failed call. Upstream's text about the connection is used only for failures of the connection.
 fn describe(asked: &Asked, error: &CallError) -> String {
     match error {
         CallError::Transport(error) if asked.operation == Operation::OperatorRestore => {
@@ -367,7 +356,7 @@ fn describe_refusal(asked: &Asked, refusal: &Refusal) -> String {
     }
 }
 
-/// A reason is from the network; a person reads a few lines of it at most.
+/// Shortens a reason, which comes from the network and may be long.
 fn shortened(reason: &str) -> String {
     const LONGEST: usize = 500;
     let reason = one_line(reason);

@@ -7,17 +7,17 @@ use std::process::{ExitCode, Termination};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done, or declined by the person who was asked.
+    /// Done, or the person who was asked declined.
     Success = 0,
     /// None of the other cases.
     Failure = 1,
-    /// The command line, a setting or an input file is not as it must be. Nothing was changed.
+    /// The command line, a setting or an input file is invalid. Nothing was changed.
     Usage = 2,
     /// No such secret, version, key or policy.
     NotFound = 3,
     /// This identity may not do that.
     Denied = 4,
-    /// Nexus answers, but is sealed, or too busy.
+    /// Nexus answers that it is sealed or too busy.
     NotReady = 5,
     /// Nexus, or the SPIFFE Workload API, cannot be reached.
     Unreachable = 6,
@@ -40,7 +40,7 @@ impl Exit {
         self as u8
     }
 
-    /// What it stands for, in a few words.
+    /// Its meaning, in a few words.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Success => "success (also a delete that was declined)",

@@ -1,4 +1,4 @@
-//! What to do next: from an error to its next steps.
+//! The next steps after an error.
 
 use spike_mtls::{
     PeerError, TransportError,
@@ -11,7 +11,7 @@ use crate::about::about;
 use crate::error::{Asked, Error};
 use crate::output::one_line;
 
-/// The next steps, most likely first; none where the message says it all.
+/// The next steps, the most likely first; none if the message is enough.
 pub(crate) fn hints(error: &Error) -> Vec<String> {
     match error {
         Error::Usage { hint, .. } => hint.iter().cloned().collect(),
@@ -20,9 +20,9 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
             "check that the SPIFFE agent runs, that SPIFFE_ENDPOINT_SOCKET names its socket, and that this program has a registration entry",
         ),
         Error::OwnTimes { not_before, now, .. } => one(if now < not_before {
-            "set the clock of this machine, and look at that of the SPIRE server"
+            "set the clock of this machine, and check the clock of the SPIRE server"
         } else {
-            "if the clock is right, the agent has not renewed the SVID: look into its log, and whether it reaches the SPIRE server"
+            "if the clock is right, the agent has not renewed the SVID: look into its log, and check that it reaches the SPIRE server"
         }),
         Error::WrongRole { id, expected, .. } => wrong_role(id, expected),
         Error::Call { asked, error: CallError::Refused(refusal) } => refused(asked, refusal),
@@ -36,22 +36,14 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::PolicyExists(_) => {
             one("`spike policy apply` replaces it; `spike policy get` shows what it says now")
         }
-        Error::PartlyApplied { error, applied } => {
+        Error::Partly { error, others } => {
             let mut all = hints(error);
-            all.push(format!(
-                "applied before that: {}; the rest was not. The same command may be repeated",
-                applied.join(", ")
-            ));
-            all
-        }
-        Error::PartlyRestored { error, told } => {
-            let mut all = hints(error);
-            all.extend(told.iter().cloned());
+            all.extend(others.iter().cloned());
             all
         }
         Error::UselessShares(_) => one("the log of SPIKE Nexus says more"),
         Error::OtherShares { .. } => one(
-            "they may be of an earlier root key, and the only way to the data under it: move them to a safe place, or choose another directory with --out DIR",
+            "they may belong to an earlier root key and be the only way to its data: move them to a safe place, or choose another directory with --out DIR",
         ),
         Error::BadShare { .. } => {
             one("a recovery file holds one line, spike:<index>:<64 hex digits>; nothing was sent")
@@ -74,7 +66,7 @@ fn wrong_role(id: &str, expected: &[String]) -> Vec<String> {
     let domain = trust_domain(id).unwrap_or_default();
     if expected.iter().all(|expected| trust_domain(expected).as_ref() != Some(&domain)) {
         hints.push(format!(
-            "this process lives in the trust domain {domain}: is SPIKE_TRUST_ROOT_PILOT={domain} missing?"
+            "this process is in the trust domain {domain}: is SPIKE_TRUST_ROOT_PILOT={domain} missing?"
         ));
     } else {
         hints.push(
@@ -90,31 +82,32 @@ fn unreachable(asked: &Asked, error: &TransportError) -> Vec<String> {
             one("check that SPIKE Nexus runs, and that SPIKE_NEXUS_API_URL names its host and port")
         }
         TransportError::Handshake { .. } => one(&handshake(error.peer_error())),
-        TransportError::Broken(_) => vec![
+        TransportError::Broken(_) | TransportError::Unaccepted(_) => vec![
             "check that SPIKE Nexus trusts the trust domain of this process, and look into its log"
                 .to_owned(),
             own_times(asked),
         ],
         TransportError::Timeout { .. } => one(
-            "SPIKE Nexus may be busy, or a firewall swallows the packets; the SPIKE_HTTP_CLIENT_ settings are the limits",
+            "SPIKE Nexus may be busy, or a firewall drops the packets; the SPIKE_HTTP_CLIENT_ settings are the limits",
         ),
         TransportError::TooLarge { .. } => Vec::new(),
     };
     if asked.operation == Operation::OperatorRestore && may_have_arrived(error) {
         hints.push(
-            "the share may have arrived all the same; repeat the command, since a share that is given twice counts once"
+            "the share may have arrived anyway: repeat the command, since a share that is sent twice counts once"
                 .to_owned(),
         );
     }
     hints
 }
 
-/// Whether the request may have been carried out though there is no answer.
+/// Whether Nexus may have carried out the request although there is no answer.
 const fn may_have_arrived(error: &TransportError) -> bool {
     match error {
         TransportError::Connect { .. }
         | TransportError::Address(_)
-        | TransportError::Handshake { .. } => false,
+        | TransportError::Handshake { .. }
+        | TransportError::Unaccepted(_) => false,
         TransportError::Broken(_)
         | TransportError::Timeout { .. }
         | TransportError::TooLarge { .. } => true,
@@ -145,41 +138,42 @@ fn not_ready(asked: &Asked, why: NotReady) -> Vec<String> {
             one("try again in a moment; nothing is lost, and it needs no Bootstrap and no restore")
         }
         NotReady::Store => one(
-            "no share is missing: mend what keeps the store from being opened, and SPIKE Nexus goes on by itself; neither Bootstrap nor a restore helps",
+            "no share is missing: once the store can be opened, SPIKE Nexus goes on by itself; neither Bootstrap nor a restore helps",
         ),
         NotReady::Sealed if asked.finds_something() => vec![
-            "mend what SPIKE Nexus says above, and it goes on by itself; `spike operator status` shows its Keepers"
+            "once the problem above is solved, SPIKE Nexus goes on by itself; `spike operator status` shows its Keepers"
                 .to_owned(),
-            "when too few Keepers hold a share of the key of its data, `spike operator restore` brings the key back"
+            "if too few Keepers hold a share of the key of its data, `spike operator restore` brings the key back"
                 .to_owned(),
         ],
         NotReady::Sealed => sealed(),
     }
 }
 
-/// Bootstrap is named for the one case in which it makes a key that nobody misses: a workload is not told which case it is.
+/// Nexus does not tell a workload why it is sealed. So the hints name Bootstrap only for a new deployment, where a new key
+/// replaces nothing.
 fn sealed() -> Vec<String> {
     vec![
         "it waits for the shares of its root key from the Keepers; `spike operator status`, its log and its /readyz say how many are there, and what is wrong"
             .to_owned(),
-        "where SPIKE was in use before: mend what is said there; when too few Keepers hold a share, `spike operator restore` brings the key back. Bootstrap would make another key, which opens nothing that is stored"
+        "if SPIKE was in use before: solve the problem that is shown there; if too few Keepers hold a share, `spike operator restore` brings the key back. Bootstrap would make another key, which decrypts nothing that is stored"
             .to_owned(),
-        "where SPIKE was just set up, with neither data nor a share at any Keeper: run Bootstrap once"
+        "if SPIKE was just set up, with neither data nor a share at any Keeper: run Bootstrap once"
             .to_owned(),
     ]
 }
 
-/// What to look at when the certificate of the server was not accepted.
+/// What to check when the certificate of the server was not accepted.
 fn handshake(refused: Option<&PeerError>) -> String {
     match refused {
         Some(PeerError::Times { .. }) => {
-            "compare the clocks of this machine, of SPIKE Nexus's and of the SPIRE server's".to_owned()
+            "compare the clocks of this machine, of the machine of SPIKE Nexus and of the SPIRE server".to_owned()
         }
         Some(PeerError::Chain { .. } | PeerError::UnknownTrustDomain(_)) => {
             "check that this process and SPIKE Nexus get their SVIDs from the same SPIRE server, or from two that are federated"
                 .to_owned()
         }
-        Some(PeerError::Refused(id)) => format!(
+        Some(PeerError::Refused { id, .. }) => format!(
             "check that SPIKE_NEXUS_API_URL names a SPIKE Nexus; if {id} is yours, SPIKE_TRUST_ROOT_NEXUS must name its trust root"
         ),
         Some(
@@ -192,11 +186,11 @@ fn handshake(refused: Option<&PeerError>) -> String {
     }
 }
 
-/// A server that does not accept our certificate rarely says why; what it may have found out about its times is this.
+/// A server that rejects our certificate rarely says why. A wrong clock is one possible reason.
 fn own_times(asked: &Asked) -> String {
     let (not_before, not_after) = asked.svid;
     format!(
-        "the SVID of this process is valid from {} until {}, and it is {} here: is the clock of SPIKE Nexus another?",
+        "the SVID of this process is valid from {} until {}, and it is {} here: does the clock of SPIKE Nexus differ?",
         second(not_before),
         second(not_after),
         second(clock::now())
@@ -210,7 +204,7 @@ fn in_the_log(refusal: &Refusal) -> String {
     }
 }
 
-/// Pilot has checked its own role, so Nexus sees it differently: its trust roots are others.
+/// Pilot has checked its own role before the call, so Nexus has other trust roots.
 fn denied(asked: &Asked, refusal: &Refusal) -> Vec<String> {
     let mut hints = Vec::new();
     let on_path = match asked.operation.rule() {

@@ -1,11 +1,11 @@
 //! SPIKE Pilot: the `spike` command.
 //!
-//! A run goes through three steps: `cli` reads the arguments, before anything else is looked at; a function of `command`
-//! does the work, with the `Context` that holds the streams and finds Nexus; and what went wrong is turned into a message
-//! (`error`), next steps (`hint`) and an [`Exit`] status here, in one place.
+//! A run has three steps. First `cli` reads the arguments. Then a function of `command` does the work; its `Context` holds the
+//! streams and finds Nexus. Last, this file turns a failure into a message (`error`), next steps (`hint`) and an [`Exit`]
+//! status.
 //!
-//! Data goes to standard output, and only once all of it is there; everything else goes to standard error. The wire, the
-//! connection and the settings are those of `spike-mtls` and `spike-daemon`.
+//! Data goes to standard output, after all of it has arrived. Everything else goes to standard error. Connections come from
+//! `spike-mtls`, settings from `spike-daemon`.
 
 use std::ffi::OsString;
 
@@ -40,12 +40,12 @@ pub fn run(
     environment: &Environment,
     streams: Streams,
 ) -> Exit {
-    // Best effort: a container may forbid it, and a command that does not run protects nothing.
+    // A container may forbid this. Then the command runs without it.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).ok();
     execute(arguments, Context::new(environment, streams))
 }
 
-/// The policies of a file for `policy apply`, if it is one: for the fuzz target that puts any bytes to it.
+/// Reads the policies of a file as `policy apply` does, for the fuzz target.
 #[cfg(feature = "fuzzing")]
 pub fn policy_document(bytes: &[u8]) -> Option<Vec<spike_wire::PolicyPutRequest>> {
     command::policy_document(bytes)
@@ -56,7 +56,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>, mut context: Context<'
         Ok(command) => command,
         Err(refused) => return answer(&refused, &mut context.streams),
     };
-    let says_what_it_is = command.says_what_it_is();
+    let is_about_the_program = command.is_about_the_program();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => runtime.block_on(command::run(command, &mut context)),
@@ -64,13 +64,13 @@ fn execute(arguments: impl IntoIterator<Item = OsString>, mut context: Context<'
     };
     match done.and_then(|exit| context.streams.flush().map(|()| exit)) {
         Ok(exit) => exit,
-        // The reader of such a text has read enough; whoever closes a pipe of data has not got all of it.
-        Err(error) if says_what_it_is && error.is_broken_pipe() => Exit::Success,
+        // A reader who closes the pipe has read enough of a help text, but has lost data of other commands.
+        Err(error) if is_about_the_program && error.is_broken_pipe() => Exit::Success,
         Err(error) => report(&error, &mut context.streams),
     }
 }
 
-/// Help and version, which were asked for, and arguments that make no sense.
+/// Prints help or the version, or says what is wrong with the arguments.
 fn answer(refused: &clap::Error, streams: &mut Streams) -> Exit {
     let text = refused.render().to_string();
     let asked_for = matches!(
@@ -86,16 +86,16 @@ fn answer(refused: &clap::Error, streams: &mut Streams) -> Exit {
             Err(error) => report(&error, streams),
         };
     }
-    streams.complain("Error:", text.strip_prefix("error: ").unwrap_or(&text).trim_end());
+    streams.message("Error:", text.strip_prefix("error: ").unwrap_or(&text).trim_end());
     Exit::Usage
 }
 
 fn report(error: &Error, streams: &mut Streams) -> Exit {
-    // Whoever reads our output has read enough, as in `spike secret list | head -1`.
+    // The reader has read enough, as in `spike secret list | head -1`.
     if !error.is_broken_pipe() {
-        streams.complain("Error:", &error.to_string());
+        streams.message("Error:", &error.to_string());
         for hint in hint::hints(error) {
-            streams.complain("hint:", &hint);
+            streams.message("hint:", &hint);
         }
         if let Some(words) = error.upstreams_words().filter(|_| !streams.stderr_is_terminal()) {
             streams.notice(&format!("note: upstream says of this: {words}\n"));

@@ -1,8 +1,8 @@
-//! How data looks. Each format writes straight to a stream, so that no answer comes to lie in a buffer as a whole; what a
-//! library copies on the way, the allocator of this program wipes.
+//! The formats of data. Each format writes directly to a stream, so no buffer holds a whole answer. The allocator of this
+//! program wipes what libraries copy.
 //!
-//! Layouts are upstream's (cli-config-deploy 1.7 to 1.9): what its scripts read stays readable. Order is always that of
-//! the names' bytes, where upstream's is sometimes random.
+//! Layouts are upstream's (cli-config-deploy 1.7 to 1.9), because scripts read them. Names are sorted by their bytes; upstream's
+//! order is sometimes random.
 
 pub(crate) mod answers;
 pub(crate) mod human;
@@ -15,15 +15,15 @@ use std::borrow::Cow;
 
 pub(crate) use json::write_json;
 pub(crate) use node::{Name, Node};
-pub(crate) use visible::{Lines, Visible, quoted_where_needed};
+pub(crate) use visible::{Lines, Visible, write_value};
 pub(crate) use yaml::write_yaml;
 
-/// `text` with its control characters made visible, except for newlines: fit for a terminal, whoever wrote it.
+/// `text` with escapes for control characters, except newlines: safe on a terminal.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     escaped(text, is_harmless)
 }
 
-/// The same for text that is part of a line and must not begin another, such as a name or a value.
+/// The same for text within a line, such as a name: newlines are escaped too.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c != '\n' && is_harmless(c))
 }
@@ -43,12 +43,12 @@ fn escaped(text: &str, harmless: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Whether a terminal does nothing but show the character, or begin a line or a column.
+/// Whether a terminal only shows the character, or begins a line or a column.
 fn is_harmless(c: char) -> bool {
     c == '\n' || c == '\t' || !(c.is_control() || is_format(c))
 }
 
-/// Characters that reorder or hide what stands around them.
+/// Characters that reorder or hide the text around them.
 const fn is_format(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

@@ -4,32 +4,34 @@
 //! text itself is `spike-crypto`'s.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 use spike_crypto::Share;
 use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
 
-use crate::context::read_bounded;
 use crate::destination::refuse_dangling;
 use crate::error::Error;
 
 const PREFIX: &str = "spike.recovery";
 const EXTENSION: &str = "txt";
 
-/// A directory in which files can be created: found out before the shares leave Nexus.
+/// The most bytes of a recovery file that holds one share, with room for blanks around it.
+const LONGEST_SHARE: usize = 127;
+
+/// A directory in which files can be created. That is checked before the shares leave Nexus.
 #[derive(Debug)]
 pub(crate) struct RecoveryDirectory {
     path: PathBuf,
-    /// The directories that were not there before, the deepest first. Those that stay empty are removed at the end.
+    /// The directories that this run created, the deepest first. Those that stay empty are removed at the end.
     made: Vec<PathBuf>,
 }
 
 impl RecoveryDirectory {
-    /// Creates the directory, with all that is missing above it, for its owner alone, and tries whether a file can be
-    /// created in it.
+    /// Creates the directory and its missing parents for their owner alone, and tries to create a file in it.
     pub(crate) fn prepare(path: &Path) -> Result<Self, Error> {
         let fail = |error| Error::File { path: path.to_owned(), error };
         refuse_dangling(path).map_err(fail)?;
@@ -48,55 +50,48 @@ impl RecoveryDirectory {
         &self.path
     }
 
-    /// Who else can remove and replace what is in the directory, in words.
-    pub(crate) fn doubt(&self) -> Option<String> {
+    /// Who else can remove or replace files in the directory, in words.
+    pub(crate) fn risk(&self) -> Option<String> {
         let there = fs::metadata(&self.path).ok()?;
-        doubt(there.uid(), there.mode(), geteuid().as_raw())
+        risk(there.uid(), there.mode(), geteuid().as_raw())
     }
 
-    /// Writes a file for each share, and gives back the names of other recovery files that are there.
+    /// Writes a file for each share, and returns the names of other recovery files in the directory.
     ///
-    /// Upstream removes every earlier file (cli-config-deploy 10.2 no. 9). A file that holds anything else than the share
-    /// of its number may be of an earlier root key, and the only way to the data under it. So nothing is written where one
-    /// would be replaced, and files of other numbers stay.
+    /// Upstream removes every earlier file (cli-config-deploy 10.2 no. 9). But an earlier file may hold a share of an earlier
+    /// root key, and be the only way to its data. So nothing is written if a file with another share would be replaced, and
+    /// files with other numbers stay.
     pub(crate) fn write(&self, shares: &[Share]) -> Result<Vec<String>, Error> {
         let fail = |path: &Path| {
             let path = path.to_owned();
             move |error| Error::File { path, error }
         };
-        let place = |share: &Share| self.path.join(format!("{PREFIX}.{}.{EXTENSION}", share.index));
-        for share in shares {
-            refuse_other_kinds(&place(share)).map_err(fail(&place(share)))?;
-        }
-        let mut ready = Vec::with_capacity(shares.len());
+        let mut found = Vec::with_capacity(shares.len());
         let mut others = Vec::new();
         for share in shares {
-            let place = place(share);
-            let found = found(&place, share).map_err(fail(&place))?;
-            if found == Found::Other {
+            let place = self.path.join(format!("{PREFIX}.{}.{EXTENSION}", share.index));
+            let kind = find(&place, share).map_err(fail(&place))?;
+            if kind == Found::Other {
                 others.push(name_of(&place));
             }
-            ready.push((share, place, found));
+            found.push((place, kind));
         }
         if !others.is_empty() {
             return Err(Error::OtherShares { directory: self.path.clone(), files: others });
         }
-        let mut written = Vec::with_capacity(ready.len());
-        for (share, place, found) in ready {
-            let file = self.write_beside(share).map_err(fail(&place))?;
-            written.push((file, place, found));
-        }
-        let mut places = Vec::with_capacity(written.len());
-        for (file, place, found) in written {
-            // What has got the name in the meantime is not replaced.
-            let named = if found == Found::Same {
-                file.persist(&place)
+        // All are written before the first gets its name: a full disk leaves no half of a set.
+        let written = shares.iter().map(|share| self.write_beside(share));
+        let written = written.collect::<io::Result<Vec<_>>>().map_err(fail(&self.path))?;
+        for (file, (place, kind)) in written.into_iter().zip(&found) {
+            // A file that got the name in the meantime is not replaced.
+            let named = if *kind == Found::Same {
+                file.persist(place)
             } else {
-                file.persist_noclobber(&place)
+                file.persist_noclobber(place)
             };
-            named.map_err(|error| fail(&place)(error.error))?;
-            places.push(place);
+            named.map_err(|error| fail(place)(error.error))?;
         }
+        let places: Vec<PathBuf> = found.into_iter().map(|(place, _)| place).collect();
         self.sync().map_err(fail(&self.path))?;
         self.leftovers(&places).map_err(fail(&self.path))
     }
@@ -108,7 +103,7 @@ impl RecoveryDirectory {
         Ok(file)
     }
 
-    /// Makes the names as durable as the contents.
+    /// Makes the names of the files durable.
     fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
@@ -129,13 +124,13 @@ impl RecoveryDirectory {
 
 impl Drop for RecoveryDirectory {
     fn drop(&mut self) {
-        // One that holds anything is not removed.
+        // A directory that is not empty is not removed.
         self.made.iter().take_while(|path| fs::remove_dir(path).is_ok()).for_each(drop);
     }
 }
 
-/// Who beside `me` and root can remove and replace what is in a directory with this owner and mode.
-fn doubt(owner: u32, mode: u32, me: u32) -> Option<String> {
+/// Who except `me` and root can remove or replace files in a directory with this owner and mode.
+fn risk(owner: u32, mode: u32, me: u32) -> Option<String> {
     if owner != me && owner != 0 {
         return Some(format!("belongs to the user with the number {owner}"));
     }
@@ -144,7 +139,7 @@ fn doubt(owner: u32, mode: u32, me: u32) -> Option<String> {
     others.then(|| format!("can be written by other users (mode {:04o})", mode & 0o7777))
 }
 
-/// What stands in the place of a recovery file.
+/// What exists under the name of a recovery file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     Nothing,
@@ -154,16 +149,20 @@ enum Found {
     Other,
 }
 
-fn found(place: &Path, share: &Share) -> io::Result<Found> {
-    let mut file = match File::open(place) {
+/// # Errors
+/// The operating system's, or the kind of what is there and is no regular file.
+fn find(place: &Path, share: &Share) -> io::Result<Found> {
+    refuse_other_kinds(place)?;
+    let file = match File::open(place) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(error),
     };
-    let expected = file.metadata()?.len() + 1;
-    let bytes = read_bounded(&mut file, expected)?;
-    let there = std::str::from_utf8(&bytes).ok();
-    let there = there.and_then(|text| Share::from_recovery_text(text).ok());
+    // One byte more than a share may have tells that a file is too long. The buffer never grows.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_SHARE + 1));
+    file.take(LONGEST_SHARE as u64 + 1).read_to_end(&mut bytes)?;
+    let text = std::str::from_utf8(&bytes).ok().filter(|text| text.len() <= LONGEST_SHARE);
+    let there = text.and_then(|text| Share::from_recovery_text(text).ok());
     let is_same =
         there.is_some_and(|there| there.index == share.index && there.value.ct_eq(&share.value));
     Ok(if is_same { Found::Same } else { Found::Other })
@@ -174,7 +173,7 @@ fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// A file of the same share is written anew. A link, a pipe or a directory of that name is somebody else's, and stays.
+/// A regular file may be replaced. A link, a pipe or a directory of that name is somebody else's, and stays.
 fn refuse_other_kinds(place: &Path) -> io::Result<()> {
     match place.symlink_metadata() {
         Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
@@ -187,7 +186,7 @@ fn refuse_other_kinds(place: &Path) -> io::Result<()> {
     }
 }
 
-/// What upstream counts as one.
+/// Whether upstream would take this for a recovery file.
 fn is_recovery_file(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == EXTENSION)
         && path

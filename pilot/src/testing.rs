@@ -1,4 +1,4 @@
-//! A Nexus for tests: a real listener with real mutual TLS, behind it a function.
+//! A Nexus for tests: a real listener with real mutual TLS, whose answers come from a function.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -30,7 +30,7 @@ use tokio::runtime::Runtime;
 use crate::context::Context;
 use crate::{Exit, Streams};
 
-/// What one run printed, and how it ended.
+/// The output and status of one run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) exit: Exit,
@@ -45,7 +45,7 @@ impl std::fmt::Display for Ran {
     }
 }
 
-/// Runs a command that must not need a Nexus: neither settings nor an agent are there.
+/// Runs a command that needs no Nexus, without settings and without an agent.
 pub(crate) fn run_alone(arguments: &[&str], stdin: &str) -> Ran {
     let environment = Environment::from_pairs([("SPIFFE_ENDPOINT_SOCKET", "tcp://never/asked")]);
     run_in(arguments, stdin, &environment, None)
@@ -78,7 +78,7 @@ fn run_on(
     Ran { exit, stdout: stdout.text(), stderr: stderr.text() }
 }
 
-/// A stream that keeps what is written.
+/// A stream that records what is written.
 #[derive(Clone, Default)]
 pub(crate) struct Captured(Rc<RefCell<Vec<u8>>>);
 
@@ -117,7 +117,7 @@ pub(crate) struct FakeNexus {
 }
 
 impl FakeNexus {
-    /// Answers each call with what `behaviour` makes of it.
+    /// Answers each call with the result of `behaviour`.
     pub(crate) fn start(
         behaviour: impl Fn(Operation, &[u8]) -> Answer + Send + Sync + 'static,
     ) -> Self {
@@ -177,13 +177,13 @@ impl FakeNexus {
         self.run_as(Role::PilotSuperuser, arguments, stdin)
     }
 
-    /// Runs a command as the superuser, with a person who looks at standard output.
+    /// Runs a command as the superuser, with a terminal for the outputs.
     pub(crate) fn run_on_terminal(&self, arguments: &[&str]) -> Ran {
         let source = self.ca.source(Role::PilotSuperuser);
         run_on(arguments, "", &self.environment, Some(source), true)
     }
 
-    /// Runs a command with the identity of a role, with a person who looks at both outputs.
+    /// Runs a command with the identity of a role, with a terminal for the outputs.
     pub(crate) fn run_as_on_terminal(&self, role: Role, arguments: &[&str], stdin: &str) -> Ran {
         run_on(arguments, stdin, &self.environment, Some(self.ca.source(role)), true)
     }
@@ -202,7 +202,7 @@ impl FakeNexus {
         run_in(arguments, stdin, &self.environment, Some(self.ca.source(role)))
     }
 
-    /// What was asked so far, in order.
+    /// The operations of all calls so far, in order.
     pub(crate) fn asked(&self) -> Vec<Operation> {
         self.asked.lock().unwrap().clone()
     }
@@ -243,7 +243,7 @@ impl Ca {
         self.source_with(id, CertificateParams::default())
     }
 
-    /// The identity of a role, with an SVID for these days.
+    /// The identity of a role, with an SVID between these times.
     pub(crate) fn source_between(
         &self,
         role: Role,
@@ -256,7 +256,7 @@ impl Ca {
         self.source_with(&id, params)
     }
 
-    /// An identity of this authority that trusts `other` and nobody else.
+    /// An identity of this authority that trusts only `other`.
     pub(crate) fn source_trusting(&self, role: Role, other: &Self) -> SvidSource {
         let id = TrustRootsByRole::default().of(role).ids(role).next().unwrap();
         self.signed(&id, CertificateParams::default(), other)

@@ -148,8 +148,8 @@ fn a_sealed_nexus_is_not_ready() {
     --
     Error: SPIKE Nexus is not ready (503 state_not_ready, request req-1)
     hint: it waits for the shares of its root key from the Keepers; `spike operator status`, its log and its /readyz say how many are there, and what is wrong
-    hint: where SPIKE was in use before: mend what is said there; when too few Keepers hold a share, `spike operator restore` brings the key back. Bootstrap would make another key, which opens nothing that is stored
-    hint: where SPIKE was just set up, with neither data nor a share at any Keeper: run Bootstrap once
+    hint: if SPIKE was in use before: solve the problem that is shown there; if too few Keepers hold a share, `spike operator restore` brings the key back. Bootstrap would make another key, which decrypts nothing that is stored
+    hint: if SPIKE was just set up, with neither data nor a share at any Keeper: run Bootstrap once
     ");
 }
 
@@ -267,7 +267,7 @@ fn an_identity_of_another_trust_domain_is_told_which_setting_is_missing() {
     --
     Error: access_unauthorized: this command needs a 'pilot' SPIFFE ID of the role 'superuser', and this process is spiffe://example.org/spike/pilot/role/superuser
     hint: accepted is spiffe://spike.ist/spike/pilot/role/superuser, or an ID below it
-    hint: this process lives in the trust domain example.org: is SPIKE_TRUST_ROOT_PILOT=example.org missing?
+    hint: this process is in the trust domain example.org: is SPIKE_TRUST_ROOT_PILOT=example.org missing?
     ");
 }
 

@@ -1,9 +1,9 @@
 //! Reads a secret and prints the names of its values, not the values.
 //!
-//! Under `spike-dev`, after `. .spike-dev/env`:
+//! With `spike-dev`, after `. .spike-dev/env`:
 //! `spike-dev as /workload/app1 -- cargo run -p spike-sdk --example get -- tenants/acme/db`
 
-#![expect(clippy::print_stdout, reason = "an example says what it does")]
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use spike_sdk::{Client, Error};
 

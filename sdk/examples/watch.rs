@@ -1,8 +1,8 @@
-//! Follows a secret and says when it changes, as a service that reloads its database password would.
+//! Watches a secret and prints a line when it changes, like a service that reloads its database password.
 //!
 //! `spike-dev as /workload/app1 -- cargo run -p spike-sdk --example watch -- tenants/acme/db`
 
-#![expect(clippy::print_stdout, reason = "an example says what it does")]
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::time::Duration;
 

@@ -1,39 +1,53 @@
-//! What can go wrong, told apart as far as a workload would handle it differently.
+//! Errors, distinguished as far as a workload may handle them differently.
 
 use spike_config::ConfigError;
 use spike_mtls::{client::CallError, svid::SvidError};
 
-/// Why a call, or the client, did not come to be.
+/// Why a call, or the connection of a client, failed.
+///
+/// # Examples
+/// ```no_run
+/// use spike_sdk::Error;
+///
+/// # async fn example(spike: &spike_sdk::Client) -> Result<(), Error> {
+/// match spike.get("tenants/acme/db").await {
+///     Err(Error::NotFound) => println!("there is no such secret"),
+///     Err(Error::Denied { request_id }) => println!("denied: ask an operator about {request_id:?}"),
+///     other => drop(other?),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The environment does not make a valid configuration. Lists every problem.
+    /// The environment is not a valid configuration. Lists every problem.
     #[error(transparent)]
     Configuration(#[from] ConfigError),
-    /// This process has no identity: no agent, or no registration entry that matches it.
+    /// This process has no identity: there is no agent, or no matching registration entry.
     #[error(transparent)]
     Identity(#[from] SvidError),
     /// TLS cannot be configured.
     #[error("TLS cannot be configured: {0}")]
     Tls(String),
-    /// No policy allows this. The request id leads an operator to the reason in the audit log.
+    /// No policy allows the call. With the request id an operator finds the reason in the audit log.
     #[error("denied: no policy allows this (request {})", request_id.as_deref().unwrap_or("unknown"))]
     Denied {
-        /// The name of the request in the audit log.
+        /// The id of the request in the audit log.
         request_id: Option<String>,
     },
-    /// There is no such secret or version, or it is deleted.
+    /// The secret or version does not exist, or is deleted.
     #[error("no such secret or version")]
     NotFound,
-    /// Nexus refused the request as such: a bad path or name.
+    /// Nexus refused the request: it has an invalid path or name.
     #[error("refused as invalid: {}", reason.as_deref().unwrap_or("no reason given"))]
     Invalid {
-        /// What Nexus says about it.
+        /// Nexus's explanation.
         reason: Option<String>,
     },
-    /// The deadline passed. What went wrong last is the cause.
+    /// The time limit passed. The cause is the last failure.
     #[error("not done within the deadline")]
     Deadline(#[source] Box<Self>),
-    /// Anything else: unreachable, not ready, or broken.
+    /// Another failure: Nexus is unreachable or not ready, or the connection broke.
     #[error("the call failed: {0}")]
     Call(#[source] CallError),
 }

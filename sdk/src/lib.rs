@@ -1,8 +1,8 @@
-//! How a Rust workload reads and writes secrets in SPIKE.
+//! Reads and writes secrets of SPIKE from a Rust workload.
 //!
-//! A workload needs no token and no password: its X.509-SVID, which it gets from the SPIFFE Workload API of its machine,
-//! is the credential, and a policy says what it may do. Settings come from the environment, under the names that every
-//! SPIKE program reads: `SPIFFE_ENDPOINT_SOCKET`, `SPIKE_NEXUS_API_URL`, `SPIKE_TRUST_ROOT_NEXUS`.
+//! A workload needs no token and no password. Its credential is its X.509-SVID, from the SPIFFE Workload API of its
+//! machine, and policies decide what it may do. Settings come from the environment: `SPIFFE_ENDPOINT_SOCKET`,
+//! `SPIKE_NEXUS_API_URL`, `SPIKE_TRUST_ROOT_NEXUS` and the other variables in `docs/configuration.md`.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), spike_sdk::Error> {
@@ -13,8 +13,8 @@
 //! # }
 //! ```
 //!
-//! Calls are tried again, with jitter, until the client's deadline: reads after anything that may pass, writes only where
-//! it is certain that the first try did nothing. Values are redacted in `Debug` and wiped from memory when dropped.
+//! Calls are retried, with jitter, until the client's deadline: a read after any failure that may be temporary, a write
+//! only if the first try certainly had no effect. Values are redacted in `Debug` and wiped from memory when dropped.
 
 mod client;
 mod error;
@@ -22,7 +22,7 @@ mod retry;
 mod secret;
 mod watch;
 
-pub use client::{Client, Settings};
+pub use client::{Client, Environment, Settings};
 pub use error::Error;
-pub use secret::{Secret, SecretValues};
+pub use secret::Secret;
 pub use watch::Watch;

@@ -1,4 +1,4 @@
-//! Trying again: what may be tried again, and until when.
+//! Retries: which failures are retried, and until when.
 
 use std::{future::Future, time::Duration};
 
@@ -10,19 +10,19 @@ use crate::Error;
 /// The first and the longest pause between two tries.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// What a second try could do.
+/// What a further try may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Nothing, however often.
+pub(crate) enum CallKind {
+    /// Nothing.
     Read,
-    /// Add a version for each try that reached Nexus.
+    /// It may add another version.
     Write,
 }
 
-/// Calls until it works, fails for good, or the deadline passes.
+/// Calls until success, a final failure, or the deadline.
 pub(crate) async fn until<T, F>(
     deadline: Instant,
-    kind: Kind,
+    kind: CallKind,
     mut call: impl FnMut() -> F,
 ) -> Result<T, Error>
 where
@@ -39,7 +39,7 @@ where
         };
         let error = match called {
             Ok(done) => return Ok(done),
-            Err(error) if !may_pass(&error, kind) => return Err(error.into()),
+            Err(error) if !is_retryable(&error, kind) => return Err(error.into()),
             Err(error) => Error::from(error),
         };
         let next = Instant::now() + backoff.pause();
@@ -50,16 +50,18 @@ where
     }
 }
 
-/// Whether a second try makes sense, and is harmless.
-fn may_pass(error: &CallError, kind: Kind) -> bool {
+/// Whether a further try is useful and harmless.
+fn is_retryable(error: &CallError, kind: CallKind) -> bool {
     match error {
-        // Nexus has no key yet, or is ending: it has done nothing.
+        // Nexus has no key yet, or is ending. It has done nothing.
         CallError::Refused(refusal) if refusal.status.as_u16() == 503 => true,
-        CallError::Refused(refusal) => kind == Kind::Read && refusal.status.is_server_error(),
+        CallError::Refused(refusal) => kind == CallKind::Read && refusal.status.is_server_error(),
         CallError::Transport(transport) => match transport {
             // The request was never sent.
             TransportError::Connect { .. } | TransportError::Handshake { .. } => true,
-            TransportError::Timeout { .. } | TransportError::Broken(_) => kind == Kind::Read,
+            TransportError::Timeout { .. }
+            | TransportError::Broken(_)
+            | TransportError::Unaccepted(_) => kind == CallKind::Read,
             TransportError::Address(_) | TransportError::TooLarge { .. } => false,
         },
         CallError::Reply(_) => false,
@@ -86,7 +88,7 @@ mod tests {
         })
     }
 
-    async fn tries(kind: Kind, error: fn() -> CallError) -> (u32, Result<(), Error>) {
+    async fn tries(kind: CallKind, error: fn() -> CallError) -> (u32, Result<(), Error>) {
         let count = Arc::new(AtomicU32::new(0));
         let result =
             until(Instant::now() + Duration::from_secs(30), kind, || {
@@ -100,27 +102,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_sealed_nexus_is_waited_for_also_by_writes() {
-        assert!(matches!(tries(Kind::Write, || refused(503)).await, (4, Ok(()))));
+    async fn writes_too_wait_for_a_sealed_nexus() {
+        assert!(matches!(tries(CallKind::Write, || refused(503)).await, (4, Ok(()))));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_write_that_may_have_been_done_is_not_done_again() {
         let broken = || TransportError::Broken("reset".to_owned()).into();
-        assert!(matches!(tries(Kind::Write, broken).await, (1, Err(Error::Call(_)))));
-        assert!(matches!(tries(Kind::Read, broken).await, (4, Ok(()))));
+        assert!(matches!(tries(CallKind::Write, broken).await, (1, Err(Error::Call(_)))));
+        assert!(matches!(tries(CallKind::Read, broken).await, (4, Ok(()))));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_denial_is_final() {
-        assert!(matches!(tries(Kind::Read, || refused(401)).await, (1, Err(Error::Denied { .. }))));
+        assert!(matches!(
+            tries(CallKind::Read, || refused(401)).await,
+            (1, Err(Error::Denied { .. }))
+        ));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_deadline_ends_it_and_the_last_reason_is_kept() {
         let deadline = Instant::now() + Duration::from_secs(3);
         let result: Result<(), Error> =
-            until(deadline, Kind::Read, || async { Err(refused(503)) }).await;
+            until(deadline, CallKind::Read, || async { Err(refused(503)) }).await;
         let Err(Error::Deadline(cause)) = result else { panic!("{result:?}") };
         assert!(matches!(*cause, Error::Call(CallError::Refused(_))));
         assert!(Instant::now() <= deadline);

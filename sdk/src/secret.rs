@@ -1,8 +1,17 @@
-//! Secrets in types that do not give them away.
+//! Secrets, redacted.
 
-pub use spike_wire::SecretValues;
+use spike_wire::SecretValues;
 
-/// The values of one version of a secret. `Debug` shows no value, and memory is wiped when it is dropped.
+/// The values of one version of a secret. `Debug` shows no value, and dropping it wipes its memory.
+///
+/// # Examples
+/// ```no_run
+/// # async fn example(spike: &spike_sdk::Client) -> Result<(), spike_sdk::Error> {
+/// let secret = spike.get("tenants/acme/db").await?;
+/// println!("{secret:?} has {} values", secret.names().count());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Secret(SecretValues);
 
@@ -11,12 +20,26 @@ impl Secret {
         Self(values)
     }
 
-    /// Lends the value under `name`. Every use of a plain value is a call of this method.
+    /// Lends the value with this name. Only this method exposes values.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(secret: &spike_sdk::Secret) {
+    /// let password = secret.expose("pass").unwrap_or_default();
+    /// # }
+    /// ```
     pub fn expose(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(spike_wire::SecretText::expose_secret)
     }
 
-    /// The names, in the order of their bytes.
+    /// The names of the values, in the order of their bytes.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(secret: &spike_sdk::Secret) {
+    /// let names: Vec<&str> = secret.names().collect();
+    /// # }
+    /// ```
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.names()
     }

@@ -1,4 +1,4 @@
-//! Following a secret: a poll with jitter that wakes its owner only when there is a new version.
+//! Watches a secret: polls with jitter, and returns only new versions.
 
 use std::time::Duration;
 
@@ -6,7 +6,18 @@ use spike_mtls::retry::unit_interval;
 
 use crate::{Client, Error, Secret};
 
-/// Follows one secret; made by [`Client::watch`].
+/// Watches one secret; see [`Client::watch`].
+///
+/// # Examples
+/// ```no_run
+/// # async fn example(spike: spike_sdk::Client) -> Result<(), spike_sdk::Error> {
+/// let mut watch = spike.watch("tenants/acme/db", std::time::Duration::from_secs(5));
+/// loop {
+///     let secret = watch.next().await?;
+///     println!("a new version with {} values", secret.names().count());
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Watch {
     client: Client,
@@ -16,7 +27,14 @@ pub struct Watch {
 }
 
 impl Client {
-    /// Follows a secret: asks every so often whether there is a new version. See [`Watch::next`].
+    /// Watches a secret for new versions: asks about once in each interval `every`. See [`Watch::next`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(spike: &spike_sdk::Client) {
+    /// let watch = spike.watch("tenants/acme/db", std::time::Duration::from_secs(5));
+    /// # }
+    /// ```
     pub fn watch(&self, path: &str, every: Duration) -> Watch {
         Watch::new(self.clone(), path.to_owned(), every)
     }
@@ -27,13 +45,22 @@ impl Watch {
         Self { client, path, every, seen: None }
     }
 
-    /// Waits for a version other than the one last returned; the first call returns the current one at once.
+    /// Waits for a version other than the one last returned. The first call returns the current one at once.
     ///
-    /// Polls ask for metadata only, at the interval give or take a half, so that many watchers do not come together.
-    /// While there is no live version it goes on waiting. Calling again after an error goes on where it was.
+    /// Polls request only metadata. Their pauses vary by half of the interval, so that watchers do not poll at the same
+    /// time. If there is no live version, it keeps waiting. It can be called again after an error.
     ///
     /// # Errors
-    /// Any [`Error`] but [`Error::NotFound`].
+    /// Any [`Error`] except [`Error::NotFound`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(watch: &mut spike_sdk::Watch) -> Result<(), spike_sdk::Error> {
+    /// let current = watch.next().await?;
+    /// let next = watch.next().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self) -> Result<Secret, Error> {
         loop {
             match self.client.current_version(&self.path).await {
@@ -43,13 +70,13 @@ impl Watch {
                             self.seen = Some(version);
                             return Ok(secret);
                         }
-                        // Deleted or pruned in between: the next poll tells.
+                        // Deleted or pruned meanwhile: the next poll finds out.
                         Err(Error::NotFound) => {}
                         Err(error) => return Err(error),
                     }
                 }
                 Ok(_) => {}
-                // Everything is deleted; what comes next is new whatever its number.
+                // All versions are deleted, so the next live one is new whatever its number.
                 Err(Error::NotFound) => self.seen = None,
                 Err(error) => return Err(error),
             }

@@ -1,5 +1,5 @@
-//! What the number of policies costs a whole request: reads of workloads, by the number of stored policies and by the
-//! kind of their patterns, and what it costs to change one of them.
+//! How the number of policies affects the time of a whole request. It measures reads of workloads by the number of stored
+//! policies and the kind of their patterns, and the time to change one policy.
 //!
 //! `cargo bench -p spike-tests --bench policies -- --most 100000`
 //!
@@ -7,8 +7,8 @@
 //! - *unanchored*: neither does, but each demands some text;
 //! - *mixed*: anchored, unanchored, unescaped dots, alternatives and classes in turn.
 //!
-//! What counts is the ratio to one policy of the same kind in the same run; the numbers are those of this machine, which
-//! Nexus shares with the load. Every change is checked to hold for the next request.
+//! Only the ratio to one policy of the same kind in the same run counts. The absolute numbers are of this machine, which Nexus
+//! shares with the load. Each change must be in force for the next request.
 
 use std::{io::Write, time::Duration};
 
@@ -28,11 +28,11 @@ const BINARY: &str = env!("CARGO_BIN_EXE_spike-programs");
 const TMP: &str = env!("CARGO_TARGET_TMPDIR");
 const READ: &str = "/v1/store/secrets?action=get";
 
-/// How many policies there are, in turn.
+/// The numbers of policies, in turn.
 const COUNTS: [usize; 5] = [1, 100, 1_000, 10_000, 100_000];
-/// How many policies are put at a time to get there.
+/// How many policies are put at the same time before a measurement.
 const WRITERS: usize = 16;
-/// How many changes are timed; the median counts.
+/// The number of timed changes. The median counts.
 const CHANGES: usize = 21;
 
 /// Measures reads of workloads among many policies.
@@ -50,12 +50,12 @@ struct Arguments {
     /// Go no further than this many policies: up to 100000
     #[arg(long, default_value_t = 10_000)]
     most: usize,
-    /// What cargo says to every bench
+    /// An argument that cargo passes to every bench
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// A kind of patterns: makes the policy of workload `n`, which opens what is below `tenants/t-N/`.
+/// A kind of patterns: makes the policy of workload `n`, which permits paths below `tenants/t-N/`.
 type Kind = fn(usize) -> PolicyPutRequest;
 
 const KINDS: [(&str, Kind); 3] =
@@ -171,7 +171,7 @@ async fn reads(
     Ok(f64::from(calls) / begun.elapsed().as_secs_f64())
 }
 
-/// How long it takes to change one policy: what the workload may do follows with its next request.
+/// The time to change one policy. The change is checked with the next request of the workload.
 async fn change(
     cluster: &Running,
     superuser: &NexusClient,
@@ -199,6 +199,6 @@ async fn change(
 }
 
 fn say(line: &str) {
-    // A table that nobody reads is nobody's loss.
+    // A failure to print the table does not matter.
     writeln!(std::io::stdout(), "{line}").ok();
 }

@@ -1,4 +1,4 @@
-//! How soon Nexus is ready, and how much memory each daemon has (design: speed and size).
+//! How soon Nexus is ready, and how much memory each daemon needs.
 //!
 //! `cargo bench -p spike-tests --bench recovery -- --rounds 20`
 //!
@@ -16,7 +16,7 @@ use spike_tests::{
     PATIENCE,
     crew::{Crew, CrewPlan},
     eventually,
-    fake_keeper::Berth,
+    fake_keeper::ReservedAddress,
     ledger::Writing,
 };
 
@@ -27,13 +27,13 @@ const SHARES: u16 = 5;
 const THRESHOLD: u16 = 3;
 
 const ASK_INTERVAL: Duration = Duration::from_millis(5);
-/// How long Nexus has been sealed before the last share comes, so that its pauses have grown to their longest.
+/// How long Nexus is sealed before the last share comes, so that its pauses have grown to the longest.
 const SEALED: u64 = 8;
 
 /// Measures restarts and memory.
 #[derive(Clone, Copy, Debug, Parser)]
 struct Arguments {
-    /// How often each time is taken; the median and the longest are told
+    /// How often each time is measured; the median and the longest are printed
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// How many durable writes the memory is measured after
@@ -42,7 +42,7 @@ struct Arguments {
     /// How many writers there are
     #[arg(long, default_value_t = 16)]
     writers: usize,
-    /// What cargo says to every bench
+    /// An argument that cargo passes to every bench
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -87,14 +87,14 @@ async fn measure(arguments: Arguments) -> Result<()> {
     crew.stop().await
 }
 
-/// Keepers one short of a quorum, and then one more is seeded.
+/// Seeds Keepers one short of a quorum, and later one more.
 async fn after_the_last_share() -> Result<Duration> {
-    let berths = Berth::several(SHARES.into()).await?;
-    let urls: Vec<String> = berths.iter().map(Berth::url).collect();
+    let addresses = ReservedAddress::several(SHARES.into()).await?;
+    let urls: Vec<String> = addresses.iter().map(ReservedAddress::url).collect();
     let mut crew = CrewPlan::new(BINARY, TMP).keepers_at(&urls, THRESHOLD).start_sealed().await?;
     let mut keepers = Vec::new();
-    for berth in berths {
-        keepers.push(berth.serve(&crew)?);
+    for address in addresses {
+        keepers.push(address.serve(&crew)?);
     }
     let shares = split(&RootKey::generate()?, Quorum::new(SHARES, THRESHOLD)?, Derivation::Reject);
     let mut seeds = keepers.iter().zip(&shares);

@@ -1,12 +1,12 @@
-//! Honest reads while one identity without rights attacks: what is left of their rate, how late the latest are, what
-//! memory the attack takes and whether an operator still gets in.
+//! Honest reads while one identity without rights attacks. It measures the remaining rate, the latency, the memory that the
+//! attack takes, and whether an operator can still connect.
 //!
 //! `cargo bench -p spike-tests --bench siege -- --seconds 5`
 //!
-//! The attacker is a process of its own with one thread, stopped for half of the time: half a core, whatever it does. That by
-//! itself takes much from the readers, where everybody shares few processors. So each round measures three times: undisturbed,
-//! beside a neighbour that burns half a core and sends nothing, and under the attack. What counts is what the attack leaves of
-//! what the neighbour leaves: the difference is the work that Nexus does for the attacker.
+//! The attacker is a process of its own with one thread that is stopped for half of the time, so it uses half a core. On a
+//! machine with few processors that alone slows the readers. So each round measures three times: undisturbed, beside a
+//! neighbour that uses half a core and sends nothing, and under the attack. The ratio of the last two counts: their difference
+//! is the work that Nexus does for the attacker.
 
 #[path = "siege/attacker.rs"]
 mod attacker;
@@ -38,11 +38,11 @@ const PUT: &str = "/v1/store/secrets";
 const GET: &str = "/v1/store/secrets?action=get";
 const LIST: &str = "/v1/store/secrets?action=list";
 
-/// Who reads what it may.
+/// The workload that reads what it may.
 const READER: &str = "/workload/reader";
 
-/// What must hold: the part of the rate beside a neighbour that is left, how much later the latest reads are than beside it, and
-/// memory during the attack and after it.
+/// The bounds: the part of the rate beside the neighbour that must remain, the added latency of the slowest reads, and the memory
+/// during and after the attack.
 const RATE: f64 = 0.70;
 const LATER: f64 = 5.0;
 const MOST: u64 = 256 * MIB;
@@ -67,17 +67,17 @@ struct Arguments {
     /// Only this attack
     #[arg(long, value_enum)]
     only: Option<Attack>,
-    /// The environment of Nexus, beside what it needs: NAME=VALUE
+    /// An additional variable for Nexus: NAME=VALUE
     #[arg(long = "set", value_parser = setting)]
     settings: Vec<(String, String)>,
-    /// Be the attacker; what it attacks, and whose authority signs for it
+    /// Run as the attacker: the target, and the authority that signs for it
     #[arg(long, hide = true, requires_all = ["address", "ca"], value_enum)]
     attacker: Option<Attack>,
     #[arg(long, hide = true)]
     address: Option<SocketAddr>,
     #[arg(long, hide = true)]
     ca: Option<PathBuf>,
-    /// What cargo says to every bench
+    /// An argument that cargo passes to every bench
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -105,11 +105,11 @@ struct Reads {
     p99: Duration,
 }
 
-/// What one attack did.
+/// The results of one attack.
 #[derive(Debug, Default)]
 struct Outcome {
     quiet: Vec<Reads>,
-    /// Beside a neighbour that burns half a core.
+    /// Beside a neighbour that uses half a core.
     beside: Vec<Reads>,
     attacked: Vec<Reads>,
     most: u64,
@@ -117,7 +117,7 @@ struct Outcome {
     operator: Operator,
 }
 
-/// How an operator fared who came in again and again.
+/// The results of an operator that connects repeatedly.
 #[derive(Clone, Copy, Debug, Default)]
 struct Operator {
     longest: Duration,
@@ -212,7 +212,7 @@ async fn one_attack(attack: Attack, arguments: &Arguments) -> Result<bool> {
 }
 
 impl Outcome {
-    /// Prints the line of the attack, and tells whether everything holds.
+    /// Prints the line of the attack, and returns whether all bounds hold.
     fn show(self, attack: Attack) -> bool {
         let rate = |reads: &[Reads]| median(reads.iter().map(|reads| reads.per_second).collect());
         let p99 = |reads: &[Reads]| median(reads.iter().map(|one| one.p99.as_secs_f64()).collect());
@@ -238,8 +238,8 @@ impl Outcome {
     }
 }
 
-/// Waits for `work`, and meanwhile lets an operator in again and again over new connections and looks at the memory of
-/// Nexus. Gives back how the operator fared, and how much memory it was.
+/// Waits for `work`. Meanwhile an operator connects repeatedly, and the memory of Nexus is measured. Returns the results of the
+/// operator, and the memory.
 async fn watched<T>(
     cluster: &Running,
     pid: u32,
@@ -284,7 +284,7 @@ async fn reads(cluster: &Running, arguments: &Arguments) -> Result<Reads> {
                 stream.write_all(&request).await?;
                 stream.flush().await?;
                 if answer.is_empty() {
-                    // Every further answer has the length of the first: the same headers, the same body.
+                    // Every further answer has the length of the first, because headers and body are the same.
                     answer = first_answer(&mut stream).await?;
                 } else {
                     stream.read_exact(&mut answer).await?;
@@ -312,6 +312,6 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn say(line: &str) {
-    // A table that nobody reads is nobody's loss.
+    // A failure to print the table does not matter.
     writeln!(std::io::stdout(), "{line}").ok();
 }

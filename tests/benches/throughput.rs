@@ -1,13 +1,13 @@
-//! Read throughput of Nexus beside its floor, in one run: the same TLS stack and HTTP library answering a fixed body of
-//! the same size (`harness/floor.rs`). What counts is the ratio; the numbers are those of this machine.
+//! Read throughput of Nexus and of its floor in one run. The floor is a server with the same TLS stack and HTTP library that
+//! answers with a fixed body of the same size (`harness/floor.rs`). Only the ratio counts; the numbers are of this machine.
 //!
 //! `cargo bench -p spike-tests --bench throughput -- --seconds 10`
 //!
-//! The last columns are the processor time that each server takes for one answer, which other work on the machine disturbs
-//! less than the rates.
+//! The last columns are the processor time of each server for one answer. Other work on the machine affects it less than the
+//! rates.
 //!
-//! Both servers are processes of their own and are measured in turn, round by round; the load comes from this process
-//! and shares the processors with them. The client shows a certificate and checks none, which favours neither.
+//! Both servers are processes of their own and are measured in turn. The load comes from this process and shares the processors
+//! with them. The client shows a certificate and verifies none, which is the same for both.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -41,7 +41,7 @@ use tokio_rustls::TlsConnector;
 const BINARY: &str = env!("CARGO_BIN_EXE_spike-programs");
 const TMP: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// A kind of read, and what it must reach of its floor (design: speed and size).
+/// A kind of read, and the ratio to its floor that it must reach.
 struct Kind {
     what: &'static str,
     connections: Connections,
@@ -74,7 +74,7 @@ const KINDS: [Kind; 3] = [
     },
 ];
 
-/// Measures reads of secrets, by the superuser and by a workload that one policy lets in.
+/// Measures reads of secrets, by the superuser and by a workload with one policy.
 #[derive(Clone, Debug, Parser)]
 struct Arguments {
     /// How long each measurement lasts, in seconds
@@ -89,19 +89,19 @@ struct Arguments {
     /// The length of the secret's value, in bytes
     #[arg(long, default_value_t = 1024)]
     size: usize,
-    /// How many secrets there are; each read is of one of them, without any order
+    /// How many secrets there are; each read is of one of them, in no order
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     secrets: u32,
     /// How many versions each of them has
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     versions: u32,
-    /// The environment of Nexus, beside what it needs: NAME=VALUE
+    /// An additional variable for Nexus: NAME=VALUE
     #[arg(long = "set", value_parser = setting)]
     settings: Vec<(String, String)>,
     /// Measure only this kind of connections
     #[arg(long, value_enum)]
     only: Option<Connections>,
-    /// What cargo says to every bench
+    /// An argument that cargo passes to every bench
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -176,12 +176,12 @@ fn setting(text: &str) -> Result<(String, String)> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// All paths have one length, so that all answers have.
+/// All paths have the same length, so that all answers have.
 fn path(number: u32) -> String {
     format!("bench/secret-{number:08}")
 }
 
-/// Puts what is read, from many connections at a time.
+/// Puts the secrets, over many connections at the same time.
 async fn fill(cluster: &Running, arguments: &Arguments) -> Result<()> {
     const WRITERS: u32 = 64;
     let (secrets, versions) = (arguments.secrets, arguments.versions);
@@ -230,7 +230,7 @@ async fn calls(
     Ok((calls, begun.elapsed()))
 }
 
-/// A server, and what it is asked for.
+/// A server, and the requests to it.
 struct Target {
     dialer: Dialer,
     connector: TlsConnector,
@@ -246,7 +246,7 @@ impl Target {
 
     /// A request for any of the secrets.
     fn request(&self) -> Vec<u8> {
-        // Neighbours in time are far from each other in the database.
+        // Secrets that are read one after the other are far apart in the database.
         let asked = self.asked.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b1);
         let body = get(&path(asked % self.secrets), 0).encode();
         let length = body.len();
@@ -260,7 +260,7 @@ impl Target {
         let mut stream = self.dialer.connect_with(&self.connector).await?.into_stream();
         let mut answer = Vec::new();
         let mut calls = 0;
-        // Of one secret there is one request; making it over and over would be work of the client's.
+        // The request for one secret is made once, so that the client does not make it again each time.
         let mut request = self.request();
         while Instant::now() < until {
             if self.secrets > 1 {
@@ -269,7 +269,7 @@ impl Target {
             stream.write_all(&request).await?;
             stream.flush().await?;
             if answer.is_empty() {
-                // Every further answer has the length of the first: the same headers, the same body.
+                // Every further answer has the length of the first, because headers and body are the same.
                 answer = first_answer(&mut stream).await?;
             } else {
                 stream.read_exact(&mut answer).await?;
@@ -301,13 +301,13 @@ struct Floor {
 }
 
 impl Floor {
-    /// Starts it with an identity like Nexus's and `body` for an answer.
+    /// Starts it with an identity like Nexus's, and `body` as its answer.
     fn start(cluster: &Running, body: &str) -> Result<Self> {
         let dir = cluster.dir().join("floor");
         std::fs::create_dir(&dir)?;
         let nexus = cluster.id("/spike/nexus")?;
         let ca = cluster.workload_api().ca();
-        let credential = Credential::sound(ca, nexus, Duration::from_hours(1))?;
+        let credential = Credential::valid(ca, nexus, Duration::from_hours(1))?;
         let leaf = credential.chain().into_iter().next().context("no leaf")?;
         for (name, bytes) in [
             ("root.der", ca.root_der()),
@@ -334,7 +334,7 @@ impl Floor {
 
 impl Drop for Floor {
     fn drop(&mut self) {
-        // Either it is killed or it has ended by itself.
+        // It is killed here, or has ended by itself.
         self.process.kill().ok();
         self.process.wait().ok();
     }
@@ -346,6 +346,6 @@ fn median(mut rates: Vec<f64>) -> f64 {
 }
 
 fn say(line: &str) {
-    // A table that nobody reads is nobody's loss.
+    // A failure to print the table does not matter.
     writeln!(std::io::stdout(), "{line}").ok();
 }

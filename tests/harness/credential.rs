@@ -1,17 +1,17 @@
-//! An identity to hold in one's hands: a certificate with its key, and what to judge servers by.
+//! An identity for tests: a certificate with its key, and the root to verify servers with.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use spiffe::SpiffeId;
-use spike_dev::ca::{Ca, Odd, Svid};
+use spike_dev::ca::{Ca, Defect, Svid};
 use spike_mtls::{
     clock,
     svid::{Material, SvidSource},
 };
 
-/// A certificate and its key. What it claims may be sound or not.
+/// A certificate and its key. The certificate may be valid or have a defect.
 #[derive(Debug)]
 pub struct Credential {
     id: SpiffeId,
@@ -20,29 +20,29 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// A sound X.509-SVID of `ca` for `id`, good for `ttl`.
+    /// A valid X.509-SVID of `ca` for `id`, with the lifetime `ttl`.
     ///
     /// # Errors
-    /// Where `ca` does not speak for `id`.
-    pub fn sound(ca: &Ca, id: SpiffeId, ttl: Duration) -> Result<Self> {
+    /// If `id` is of another trust domain than `ca`.
+    pub fn valid(ca: &Ca, id: SpiffeId, ttl: Duration) -> Result<Self> {
         Self::named(ca, id, &[], ttl)
     }
 
-    /// As [`Self::sound`], with DNS names beside the ID, for a server that is looked up by them.
+    /// As [`Self::valid`], with DNS names beside the ID, for a server that is looked up by them.
     ///
     /// # Errors
-    /// As [`Self::sound`], and for what is no DNS name.
+    /// As [`Self::valid`], and for a name that is no DNS name.
     pub fn named(ca: &Ca, id: SpiffeId, names: &[&str], ttl: Duration) -> Result<Self> {
         let svid = ca.issue_with_names(&id, names, ttl, clock::now())?;
         Ok(Self { id, svid, root: ca.root_der().to_vec() })
     }
 
-    /// A certificate of `ca` for `id` with one thing wrong with it.
+    /// A certificate of `ca` for `id` with one defect.
     ///
     /// # Errors
-    /// Where it cannot be made.
-    pub fn odd(ca: &Ca, id: SpiffeId, odd: &Odd) -> Result<Self> {
-        let svid = ca.issue_odd(&id, odd, clock::now())?;
+    /// If it cannot be made.
+    pub fn defective(ca: &Ca, id: SpiffeId, defect: &Defect) -> Result<Self> {
+        let svid = ca.issue_defective(&id, defect, clock::now())?;
         Ok(Self { id, svid, root: ca.root_der().to_vec() })
     }
 
@@ -60,7 +60,7 @@ impl Credential {
     /// signed it for the trust domain of its own ID.
     ///
     /// # Errors
-    /// Where the certificate is none.
+    /// If the certificate is invalid.
     pub fn source(&self) -> Result<SvidSource> {
         let bundle = (self.id.trust_domain().clone(), vec![self.root.clone()]);
         let material = Material::from_der(self.id.clone(), self.chain(), &self.key(), [bundle])?;

@@ -1,5 +1,4 @@
-//! A Keeper that behaves as upstream's does (crypto-and-storage 4), or as badly as a test wants, and remembers what it was
-//! given.
+//! A fake Keeper. It behaves like upstream's (crypto-and-storage 4), or wrongly as a test demands, and records what it got.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -27,15 +26,15 @@ const LIMITS: Limits = Limits {
     connections_per_id: 64,
 };
 
-/// An address for a Keeper that does not serve yet: the cluster whose authority will know it must be told of it first.
+/// A bound address for a fake Keeper. The cluster must know the address before its authority can make the SVID of the Keeper.
 #[derive(Debug)]
-pub struct Berth(Listener);
+pub struct ReservedAddress(Listener);
 
-impl Berth {
+impl ReservedAddress {
     /// A free port.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is none.
     pub async fn new() -> Result<Self> {
         Ok(Self(Listener::bind(&["127.0.0.1:0".parse()?]).await?))
     }
@@ -57,10 +56,10 @@ impl Berth {
         format!("https://localhost:{}", self.0.address().port())
     }
 
-    /// Serves as a Keeper of `crew`, which holds nothing.
+    /// Serves as a Keeper of `crew` without a share.
     ///
     /// # Errors
-    /// Where there is no identity for it.
+    /// If there is no identity for it.
     pub fn serve(self, crew: &Crew) -> Result<FakeKeeper> {
         let state = Arc::new(Mutex::new(Behaviour::default()));
         let shared = Arc::clone(&state);
@@ -75,7 +74,7 @@ impl Berth {
     }
 }
 
-/// A Keeper that only looks like one.
+/// A fake Keeper.
 #[derive(Debug)]
 pub struct FakeKeeper {
     state: Arc<Mutex<Behaviour>>,
@@ -84,40 +83,40 @@ pub struct FakeKeeper {
 
 #[derive(Debug, Default)]
 struct Behaviour {
-    /// As upstream: the last share that was given, whatever it was.
+    /// The last share that it got, unchecked, as in upstream.
     held: Option<Vec<u8>>,
-    /// Answers to K2 that hide what is held.
+    /// The answer to a request for the share (K2), if it is not the share that is held.
     says: Option<(StatusCode, String)>,
-    /// The answer to K1, where it takes nothing.
+    /// The status with which it refuses a contribution (K1), if it does.
     refuses: Option<StatusCode>,
-    /// Whether it answers that it took what it was given, and holds nothing.
+    /// Whether it confirms each contribution and keeps nothing.
     forgets: bool,
     asked: u64,
     given: Vec<Contribution>,
 }
 
-/// What somebody gave to the Keeper.
+/// A contribution to the Keeper.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contribution {
-    /// The SPIFFE ID.
+    /// The SPIFFE ID of the sender.
     pub from: String,
-    /// The body as it came.
+    /// The body, unchanged.
     pub body: String,
 }
 
 impl FakeKeeper {
-    /// Holds this share, as if it had been given.
+    /// Holds this share, as if it had been contributed.
     pub fn hold(&self, share: &ShareValue) {
         self.state().held = Some(share.expose_bytes().to_vec());
     }
 
-    /// Answers K2 with this from now on, whatever it holds.
+    /// Answers requests for the share (K2) with this from now on.
     pub fn say(&self, status: u16, body: impl Into<String>) {
         let status = StatusCode::from_u16(status).unwrap_or_default();
         self.state().says = Some((status, body.into()));
     }
 
-    /// Answers K2 with what it holds again.
+    /// Answers requests for the share (K2) with the held share again.
     pub fn be_honest(&self) {
         self.state().says = None;
     }
@@ -132,7 +131,7 @@ impl FakeKeeper {
         self.state().held = None;
     }
 
-    /// Holds nothing, and forgets whatever it takes, or keeps it again.
+    /// Loses its share. If `forgets`, it confirms contributions and keeps nothing.
     pub fn forget(&self, forgets: bool) {
         self.state().forgets = forgets;
         if forgets {
@@ -140,12 +139,12 @@ impl FakeKeeper {
         }
     }
 
-    /// How often it was asked for its share.
+    /// The number of requests for its share.
     pub fn asked(&self) -> u64 {
         self.state().asked
     }
 
-    /// What was given to it, refused or not, in that order.
+    /// All contributions in order, refused or not.
     pub fn given(&self) -> Vec<Contribution> {
         self.state().given.clone()
     }
@@ -158,7 +157,7 @@ impl FakeKeeper {
     /// Waits until it has been asked for its share `times` more times.
     ///
     /// # Errors
-    /// Where nobody asks.
+    /// If nobody asks.
     pub async fn asked_again(&self, times: u64) -> Result<()> {
         let before = self.state().asked;
         eventually("questions", PATIENCE, async || {
@@ -170,7 +169,7 @@ impl FakeKeeper {
     /// Stops serving.
     ///
     /// # Errors
-    /// Where a request is still under way.
+    /// If a request is still under way.
     pub async fn leave(self) -> Result<()> {
         if self.serving.drain(PATIENCE).await { Ok(()) } else { bail!("a request does not end") }
     }
@@ -223,7 +222,7 @@ fn shard(state: &mut Behaviour) -> (StatusCode, String) {
     }
 }
 
-/// The answer of K2 to whoever holds this, as upstream writes it.
+/// The answer with a held share (K2), as upstream writes it.
 pub fn answer(held: &[u8]) -> String {
     format!(r#"{{"shard":[{}],"Err":""}}"#, text::list(held, ","))
 }

@@ -1,5 +1,5 @@
-//! The floor of every measurement (design: speed and size): the same TLS stack and HTTP library as Nexus, the client's
-//! certificate verified, and a fixed body for an answer. What Nexus takes longer than this, it takes for its own work.
+//! The floor of every measurement: a server with the TLS stack and HTTP library of Nexus, which verifies the client's
+//! certificate and answers with a fixed body. What Nexus takes longer than this is its own work.
 
 use std::{error::Error, fs, io::Write, net::Ipv4Addr, path::Path, process::ExitCode, sync::Arc};
 
@@ -18,7 +18,7 @@ use rustls::{
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-/// The files in the directory that the floor is called with, all DER but the last, which is the answer's body.
+/// The files in the directory argument: all DER except the last, which is the body of the answer.
 const FILES: [&str; 4] = ["root.der", "leaf.der", "key.der", "body"];
 
 /// Serves on a free port, which it prints, until it is killed. `arguments` are the directory of [`FILES`].
@@ -55,7 +55,7 @@ async fn serve(dir: &Path) -> Result<(), Box<dyn Error>> {
             let Ok(stream) = tls.accept(stream).await else { return };
             let service = TowerToHyperService::new(app);
             let builder = auto::Builder::new(TokioExecutor::new());
-            // How a connection ends is for the other side to know.
+            // The client knows how a connection ended.
             drop(builder.serve_connection(TokioIo::new(stream), service).await);
         });
     }

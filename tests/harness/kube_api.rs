@@ -1,9 +1,10 @@
-//! A server that answers as the API server of Kubernetes does, as far as one ConfigMap goes; and a Bootstrap that takes itself
-//! for a pod: it finds a service account where a kubelet would have put one.
+//! A server that answers for one ConfigMap like the API server of Kubernetes. It makes Bootstrap run like a pod, with a service
+//! account where a kubelet would have put one.
 
 use std::{
     fs, io,
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,8 +12,9 @@ use std::{
 use anyhow::Result;
 use axum::{
     Json, Router,
-    extract::{Path as Route, State},
+    extract::{Path as Route, Request, State},
     http::{HeaderMap, StatusCode},
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{get, post},
     serve,
@@ -33,7 +35,7 @@ const NAME: &str = "spike-bootstrap-state";
 const NAMESPACE: &str = "team-a";
 const TOKEN: &str = "token-of-the-service-account";
 
-/// The settings by which a process knows that it runs in Kubernetes, and as which pod.
+/// The settings that tell a process that it runs in Kubernetes, and as which pod.
 pub type PodSettings = [(&'static str, String); 3];
 
 /// The server. It ends when this is dropped.
@@ -41,24 +43,38 @@ pub type PodSettings = [(&'static str, String); 3];
 pub struct KubeApi {
     shared: Arc<Mutex<Shared>>,
     address: SocketAddr,
+    /// Where the pod finds its service account.
+    account: PathBuf,
     task: AbortHandle,
 }
 
-/// The ConfigMap, and what is asked of it.
+/// The ConfigMap, and the requests for it.
 #[derive(Debug, Default)]
 struct Shared {
     kept: Option<Value>,
     version: u64,
+    token: String,
     forbidden: Vec<&'static str>,
+    /// What the next calls of a verb are answered, whatever they ask for.
+    hiccups: Vec<(&'static str, (u16, &'static str))>,
+    pace: Pace,
     verbs: Vec<&'static str>,
 }
 
+/// How long calls take.
+#[derive(Debug, Default)]
+struct Pace {
+    every: Duration,
+    /// The next one alone.
+    next: Option<Duration>,
+}
+
 impl KubeApi {
-    /// Serves under a certificate of the crew's authority, and puts a service account where the crew's Bootstrap finds it.
-    /// `None` where this machine lets nobody have a mount namespace.
+    /// Serves with a certificate of the crew's authority, and puts a service account where the crew's Bootstrap finds it. `None`
+    /// if this machine does not permit mount namespaces.
     ///
     /// # Errors
-    /// Where it cannot listen, or the service account cannot be written.
+    /// If it cannot listen, or the service account cannot be written.
     pub async fn serve(crew: &Crew) -> Result<Option<Self>> {
         let may = Command::new("unshare").args(["--mount", "true"]).status().await;
         if !may.is_ok_and(|status| status.success()) {
@@ -73,18 +89,20 @@ impl KubeApi {
             .with_single_cert(credential.chain(), credential.key())?;
         let tcp = TcpListener::bind("127.0.0.1:0").await?;
         let address = tcp.local_addr()?;
-        let shared = Arc::new(Mutex::new(Shared::default()));
+        let shared = Shared { token: TOKEN.to_owned(), ..Shared::default() };
+        let shared = Arc::new(Mutex::new(shared));
         let app = Router::new()
             .route("/api/v1/namespaces/{namespace}/configmaps/{name}", get(read).put(update))
             .route("/api/v1/namespaces/{namespace}/configmaps", post(create))
+            .layer(from_fn_with_state(Arc::clone(&shared), take_time))
             .with_state(Arc::clone(&shared));
         let listener = TlsListener { tcp, acceptor: TlsAcceptor::from(Arc::new(config)) };
         let task = tokio::spawn(async move { serve(listener, app).await }).abort_handle();
-        move_into_a_pod(crew, ca.root_pem()).await?;
-        Ok(Some(Self { shared, address, task }))
+        let account = move_into_a_pod(crew, ca.root_pem()).await?;
+        Ok(Some(Self { shared, address, account, task }))
     }
 
-    /// What a kubelet adds to the environment of the pod of this name.
+    /// The variables that a kubelet adds to the environment of this pod.
     pub fn pod(&self, name: &str) -> PodSettings {
         [
             ("KUBERNETES_SERVICE_HOST", "localhost".to_owned()),
@@ -93,28 +111,64 @@ impl KubeApi {
         ]
     }
 
-    /// The data of the ConfigMap; `null` where there is none.
+    /// The data of the ConfigMap; `null` if there is none.
     pub fn data(&self) -> Value {
         let shared = lock(&self.shared);
         shared.kept.as_ref().and_then(|map| map.get("data")).cloned().unwrap_or_default()
     }
 
-    /// Puts a ConfigMap with this data there.
+    /// Creates or replaces the ConfigMap with this data.
     pub fn put(&self, data: &Value) {
         lock(&self.shared).keep(json!({ "metadata": { "name": NAME }, "data": data }));
     }
 
-    /// The ConfigMap is gone, as in a namespace that was restored.
+    /// Removes the ConfigMap, as in a namespace that was restored.
     pub fn lose(&self) {
         lock(&self.shared).kept = None;
     }
 
-    /// The service account has no right to these verbs.
+    /// Takes the right to these verbs from the service account.
     pub fn forbid(&self, verbs: &[&'static str]) {
         lock(&self.shared).forbidden = verbs.to_vec();
     }
 
-    /// What was asked so far.
+    /// The next calls of this verb, as many as there are answers, get these, and do nothing.
+    pub fn answer_next(&self, verb: &'static str, answers: &[(u16, &'static str)]) {
+        lock(&self.shared).hiccups.extend(answers.iter().map(|answer| (verb, *answer)));
+    }
+
+    /// What is left of those answers is forgotten.
+    pub fn answer_as_usual(&self) {
+        lock(&self.shared).hiccups.clear();
+    }
+
+    /// Every call takes so long.
+    pub fn slow(&self, pace: Duration) {
+        lock(&self.shared).pace.every = pace;
+    }
+
+    /// The next call takes so long.
+    pub fn stall(&self, pace: Duration) {
+        lock(&self.shared).pace.next = Some(pace);
+    }
+
+    /// No other token than this is taken from now on.
+    pub fn take_only(&self, token: &str) {
+        token.clone_into(&mut lock(&self.shared).token);
+    }
+
+    /// The kubelet puts this token in the place of the one that the pod has.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn hand_out(&self, token: &str) -> Result<()> {
+        // Beside it, and renamed, as a kubelet does: nobody reads half of one.
+        let new = self.account.join(".token");
+        fs::write(&new, token)?;
+        Ok(fs::rename(new, self.account.join("token"))?)
+    }
+
+    /// The verbs of all requests so far.
     pub fn verbs(&self) -> Vec<&'static str> {
         lock(&self.shared).verbs.clone()
     }
@@ -126,8 +180,8 @@ impl Drop for KubeApi {
     }
 }
 
-/// Bootstrap runs in a mount namespace of its own from now on, in which the service account is where it is in a pod.
-async fn move_into_a_pod(crew: &Crew, ca: &str) -> Result<()> {
+/// Makes Bootstrap run in a mount namespace of its own, with the service account at the path of a pod.
+async fn move_into_a_pod(crew: &Crew, ca: &str) -> Result<PathBuf> {
     let account = crew.dir().join("service-account");
     fs::create_dir(&account)?;
     for (name, content) in [("ca.crt", ca), ("token", TOKEN), ("namespace", NAMESPACE)] {
@@ -135,10 +189,11 @@ async fn move_into_a_pod(crew: &Crew, ca: &str) -> Result<()> {
     }
     let script = r#"exec unshare --mount sh -c '
   run=$(readlink -f /var/run) && mount -t tmpfs tmpfs "$run" &&
-  mkdir -p "$run/secrets/kubernetes.io" && cp -r "$1" "$run/secrets/kubernetes.io/serviceaccount" &&
+  at=$run/secrets/kubernetes.io/serviceaccount && mkdir -p "$at" && mount --bind "$1" "$at" &&
   shift && exec "$@"
 ' pod "$ACCOUNT" "$PROGRAM" "$@""#;
-    crew.wrap("bootstrap", &format!("ACCOUNT='{}'\n{script}", account.display())).await
+    crew.wrap("bootstrap", &format!("ACCOUNT='{}'\n{script}", account.display())).await?;
+    Ok(account)
 }
 
 struct TlsListener {
@@ -169,6 +224,15 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 type Held = Arc<Mutex<Shared>>;
+
+async fn take_time(State(shared): State<Held>, request: Request, next: Next) -> Response {
+    let pace = {
+        let mut shared = lock(&shared);
+        shared.pace.next.take().unwrap_or(shared.pace.every)
+    };
+    tokio::time::sleep(pace).await;
+    next.run(request).await
+}
 
 async fn read(
     State(shared): State<Held>,
@@ -218,7 +282,7 @@ async fn update(
 }
 
 impl Shared {
-    /// Why the API server does not look at a request at all.
+    /// Why the API server refuses a request, if it does.
     fn refusal(
         &mut self,
         verb: &'static str,
@@ -227,8 +291,12 @@ impl Shared {
     ) -> Option<Response> {
         self.verbs.push(verb);
         let token = headers.get("authorization").and_then(|value| value.to_str().ok());
-        if token != Some(&format!("Bearer {TOKEN}")) {
+        if token != Some(&format!("Bearer {}", self.token)) {
             return Some(status(401, "Unauthorized"));
+        }
+        if let Some(next) = self.hiccups.iter().position(|(of, _)| *of == verb) {
+            let (_, (code, reason)) = self.hiccups.remove(next);
+            return Some(status(code, reason));
         }
         let is_forbidden = self.forbidden.contains(&verb) || namespace != NAMESPACE;
         is_forbidden.then(|| status(403, "Forbidden"))

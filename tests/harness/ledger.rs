@@ -1,4 +1,4 @@
-//! Writers, and what they were told: every write that was acknowledged must be there for ever after.
+//! Writers that record every acknowledged write. Each of those must be readable ever after.
 
 use std::sync::{
     Arc,
@@ -18,11 +18,11 @@ pub struct Acknowledged {
     pub path: String,
     /// The value.
     pub value: String,
-    /// When the acknowledgement was here, in nanoseconds of Unix time.
+    /// When the acknowledgement arrived, in nanoseconds of Unix time.
     pub at: i64,
 }
 
-/// Writers at work, each of which ends with its first failure.
+/// Running writers. Each ends with its first failure.
 #[derive(Debug)]
 pub struct Writing {
     stop: Arc<AtomicBool>,
@@ -31,7 +31,7 @@ pub struct Writing {
 }
 
 impl Writing {
-    /// Starts `writers`, each of which puts one secret after the other, to paths below `prefix`.
+    /// Starts `writers`. Each puts one secret after the other, to paths below `prefix`.
     pub fn start(client: &NexusClient, prefix: &str, writers: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let acknowledged: Arc<AtomicUsize> = Arc::default();
@@ -57,12 +57,12 @@ impl Writing {
         Self { stop, acknowledged, workers }
     }
 
-    /// How many writes were acknowledged so far.
+    /// The number of acknowledged writes so far.
     pub fn count(&self) -> usize {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
-    /// Stops, and gives back what was acknowledged.
+    /// Stops, and returns the acknowledged writes.
     pub async fn finish(self) -> Vec<Acknowledged> {
         self.stop.store(true, Ordering::Relaxed);
         self.workers.join_all().await.concat()
@@ -72,7 +72,7 @@ impl Writing {
 /// Reads every acknowledged write back.
 ///
 /// # Errors
-/// With the first that is missing or different.
+/// The first that is missing or different.
 pub async fn check(client: &NexusClient, acknowledged: &[Acknowledged]) -> Result<()> {
     for write in acknowledged {
         let read = secrets::value_of(client, &write.path, 0, "v").await;

@@ -1,15 +1,14 @@
-//! What every specification of the whole system needs: a fresh cluster with real daemons, and clients of every kind.
+//! The tools of the specifications: a fresh cluster with real daemons, and clients of every kind.
 //!
-//! [`Scenario`] describes a cluster and starts it as [`Running`]; [`Credential`] is an identity to hold in one's hands,
-//! sound or odd; [`raw`] is a client that decides every byte itself; [`load`] keeps a cluster busy and counts what fails;
-//! [`logs`] reads what the daemons wrote; [`pilot`] runs the `spike` command.
+//! [`Scenario`] describes a cluster and starts it as [`Running`]. [`Credential`] is an identity, valid or defective. [`raw`] is
+//! a client that sends exactly the bytes of the test. [`load`] keeps a cluster busy and counts failures. [`logs`] reads the logs
+//! of the daemons. [`pilot`] runs the `spike` command.
 //!
-//! [`crew`] is a cluster with Keepers and a root key, any of which can be lost; [`fake_keeper`] is a Keeper that obeys
-//! the test; [`kube_api`] answers as the API server of Kubernetes; [`ledger`] knows what was acknowledged; [`power`]
-//! imitates power loss; [`hostile`] is a client that breaks the protocol on purpose.
+//! [`crew`] is a cluster of Keepers and Nexus that a test can kill one by one. [`fake_keeper`] is a Keeper whose answers the test
+//! chooses. [`kube_api`] answers like the API server of Kubernetes. [`ledger`] records acknowledged writes. [`power`] simulates
+//! power loss. [`hostile`] is a client that breaks the protocol on purpose.
 //!
-//! What must hold is not said here but in `specs/`. Nothing here waits for a duration: [`eventually`] waits for a condition
-//! with a deadline.
+//! The rules themselves are in `specs/`. Nothing here waits for a duration: [`eventually`] waits for a condition with a deadline.
 
 mod credential;
 pub mod crew;

@@ -1,4 +1,4 @@
-//! Mixed load: some workers keep their connections, others open one for every call, and every failure is kept.
+//! Mixed load: some workers keep their connections, others open one for every call. Failures are recorded.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,29 +11,29 @@ use tokio::{
 
 use crate::secrets;
 
-/// The pause of a worker between two calls: load, not a flood, so that a small machine keeps its deadlines.
+/// The pause of a worker between two calls, so that a small machine keeps its deadlines.
 const PACE: Duration = Duration::from_millis(1);
 
-/// How many failures are kept in words.
+/// The most failures whose text is kept.
 const TOLD: usize = 20;
 
 /// Makes a client with connections of its own.
 type NewClient = Arc<dyn Fn() -> Result<NexusClient> + Send + Sync>;
 
-/// What came of a load.
+/// The results of a load.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// Calls on kept connections that ended as they should.
+    /// Successful calls on kept connections.
     pub kept: u64,
-    /// Calls on connections of their own that ended as they should.
+    /// Successful calls on connections of their own.
     pub new: u64,
-    /// Calls that did not.
+    /// Failed calls.
     pub failed: u64,
-    /// The first of the failures, in words.
+    /// The texts of the first failures.
     pub failures: Vec<String>,
 }
 
-/// A load that goes on until it is told to stop.
+/// A load that goes on until it is stopped.
 #[derive(Debug)]
 pub struct Load {
     stop: watch::Sender<bool>,
@@ -49,8 +49,8 @@ enum Connections {
 }
 
 impl Load {
-    /// Starts `kept` workers that keep their connections and `new` ones that open one for every call. Each puts to a path
-    /// of its own and reads back what it put, over and over. After a failure a worker goes on.
+    /// Starts `kept` workers that keep their connections and `new` ones that open one for every call. Each repeatedly puts a
+    /// secret to its own path and reads it back. After a failure a worker goes on.
     pub fn start(
         kept: usize,
         new: usize,
@@ -73,12 +73,12 @@ impl Load {
         Self { stop, workers, tally }
     }
 
-    /// What came of it so far.
+    /// The results so far.
     pub async fn tally(&self) -> Tally {
         self.tally.lock().await.clone()
     }
 
-    /// Lets every worker finish its call, and tells what came of it all.
+    /// Lets every worker finish its call, and returns all results.
     pub async fn finish(self) -> Tally {
         let Self { stop, workers, tally } = self;
         stop.send_replace(true);
@@ -118,7 +118,7 @@ impl Worker {
         }
     }
 
-    /// One put, and one get that must give back what was put.
+    /// One put, and one get that must return the same value.
     async fn one_round(&self, kept: &mut Option<NexusClient>, round: u64) -> Result<()> {
         let value = round.to_string();
         let client = self.client(kept)?;

@@ -1,4 +1,4 @@
-//! What a daemon tells: audit lines and metrics.
+//! Audit lines and metrics of a daemon.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ impl AuditLine {
     /// The line of the request with this id.
     ///
     /// # Errors
-    /// Where there is none in `text`.
+    /// If there is none in `text`.
     pub fn find(text: &str, request_id: &str) -> Result<Self> {
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut lines =
@@ -21,20 +21,20 @@ impl AuditLine {
         Ok(Self(lines.next().with_context(|| format!("no audit line of request {request_id}"))?))
     }
 
-    /// A field of the record; `null` where there is none.
+    /// A field of the record; `null` if there is none.
     pub fn get(&self, field: &str) -> &Value {
         self.0.get("audit").and_then(|audit| audit.get(field)).unwrap_or(&Value::Null)
     }
 }
 
-/// Metrics as they were at one moment.
+/// The metrics at one moment.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     samples: BTreeMap<String, f64>,
 }
 
 impl Metrics {
-    /// Reads the text format; lines that are no samples are passed over.
+    /// Reads the text format, without the lines that are no samples.
     pub fn parse(text: &str) -> Self {
         let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
             let (name, value) = line.rsplit_once(' ')?;
@@ -43,7 +43,7 @@ impl Metrics {
         Self { samples: samples.collect() }
     }
 
-    /// The value of a sample, its labels included in the name as they are written.
+    /// The value of a sample. Its name includes the labels as written.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.samples.get(name).copied()
     }

@@ -1,4 +1,4 @@
-//! The `spike` command as a person runs it: the program of the cluster, in a terminal's environment and no other.
+//! Runs the `spike` command of the cluster with the environment of a terminal.
 
 use std::{process::Stdio, str};
 
@@ -7,10 +7,10 @@ use tokio::{io::AsyncWriteExt, time::timeout};
 
 use crate::{PATIENCE, Running};
 
-/// How a command ended and what it said.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
-    /// The exit status; none when a signal ended it.
+pub struct PilotRun {
+    /// The exit status; `None` if a signal ended it.
     pub status: Option<i32>,
     /// Standard output, byte for byte.
     pub stdout: Vec<u8>,
@@ -18,19 +18,19 @@ pub struct Said {
     pub stderr: String,
 }
 
-impl Said {
+impl PilotRun {
     /// Standard output as text.
     ///
     /// # Errors
-    /// Where it is none.
+    /// If it is not text.
     pub fn text(&self) -> Result<&str> {
         Ok(str::from_utf8(&self.stdout)?)
     }
 
-    /// What a command that must succeed printed.
+    /// The output of a command that must succeed.
     ///
     /// # Errors
-    /// Where it did not succeed, with what it said.
+    /// Both outputs, if it failed.
     pub fn done(&self) -> Result<&str> {
         anyhow::ensure!(self.status == Some(0), "{self:?}");
         self.text()
@@ -41,17 +41,17 @@ impl Running {
     /// Runs `spike` with these arguments and nothing on standard input.
     ///
     /// # Errors
-    /// Where it does not end within [`PATIENCE`].
-    pub async fn spike(&self, arguments: &[&str]) -> Result<Said> {
+    /// If it does not end within [`PATIENCE`].
+    pub async fn spike(&self, arguments: &[&str]) -> Result<PilotRun> {
         self.spike_with(arguments, b"").await
     }
 
-    /// Runs `spike` with these arguments and `input` on standard input. The Workload API knows it by its name: it is the
-    /// superuser.
+    /// Runs `spike` with these arguments and `input` on standard input, as the superuser: the Workload API gives it that SPIFFE
+    /// ID by its name.
     ///
     /// # Errors
-    /// Where it does not end within [`PATIENCE`].
-    pub async fn spike_with(&self, arguments: &[&str], input: &[u8]) -> Result<Said> {
+    /// If it does not end within [`PATIENCE`].
+    pub async fn spike_with(&self, arguments: &[&str], input: &[u8]) -> Result<PilotRun> {
         let mut command = self.command("spike");
         command.args(arguments).current_dir(self.dir());
         let mut child =
@@ -61,14 +61,14 @@ impl Running {
             let written = stdin.write_all(input).await;
             drop(stdin);
             match written {
-                // A command that does not read its input may be gone by now.
+                // A command that does not read its input may have ended.
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
                 Ok(()) | Err(_) => Ok(()),
             }
         };
         let ended = async { tokio::try_join!(fed, child.wait_with_output()) };
         let ((), output) = timeout(PATIENCE, ended).await.context("spike does not end")??;
-        Ok(Said {
+        Ok(PilotRun {
             status: output.status.code(),
             stdout: output.stdout,
             stderr: String::from_utf8(output.stderr)?,

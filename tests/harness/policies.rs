@@ -1,4 +1,4 @@
-//! Policies, short to write in a test.
+//! Short functions that make policies.
 
 use spike_wire::PolicyPutRequest;
 

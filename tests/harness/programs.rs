@@ -1,5 +1,5 @@
 //! Every program of a cluster in one binary, as in `spike-dev`, and two more: `floor`, which only benches call, and
-//! `workload-api`, which stands in for a SPIRE agent where the units and images are tried.
+//! `workload-api`, which replaces a SPIRE agent in the tests of units and images.
 
 mod floor;
 mod workload_api;
@@ -8,7 +8,7 @@ use std::{path::Path, process::ExitCode};
 
 use zeroizing_alloc::ZeroAlloc;
 
-/// As in every daemon: memory is wiped when it is freed.
+/// Wipes memory when it is freed, as in every daemon.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 

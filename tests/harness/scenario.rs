@@ -1,4 +1,4 @@
-//! A fresh cluster in a directory of its own, and who to be in front of it.
+//! A fresh cluster in a directory of its own, and clients with any identity.
 
 use std::{
     path::{Path, PathBuf},
@@ -30,14 +30,14 @@ use crate::{
 /// The path of the superuser's SPIFFE ID.
 pub const SUPERUSER: &str = "/spike/pilot/role/superuser";
 
-/// How long a kept identity lasts: longer than any test.
+/// The lifetime of an identity: longer than any test.
 const KEPT: Duration = Duration::from_hours(1);
 
-/// How often a cluster is started anew because a port was taken in the last moment.
+/// The most starts of a cluster, since another process may take a port just before.
 const TRIES: u32 = 5;
 const PORT_TAKEN: &str = "Address already in use";
 
-/// What cluster a test wants. Unless it says otherwise: the memory backend, free ports, and SVIDs that last an hour.
+/// The configuration of a cluster. The default is the memory backend, free ports, and SVIDs that last an hour.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     binary: PathBuf,
@@ -62,7 +62,7 @@ impl Scenario {
         self
     }
 
-    /// The Workload API hands out SVIDs that last this long.
+    /// The lifetime of the SVIDs.
     #[must_use]
     pub const fn svid_ttl(mut self, ttl: Duration) -> Self {
         self.svid_ttl = ttl;
@@ -76,10 +76,10 @@ impl Scenario {
         self
     }
 
-    /// Starts the cluster, gives it a root key where it needs one, and waits until it is ready.
+    /// Starts the cluster, gives it a root key if it needs one, and waits until it is ready.
     ///
     /// # Errors
-    /// Why it is not, with the log of Nexus.
+    /// The reason why it is not ready, with the log of Nexus.
     pub async fn start(&self) -> Result<Running> {
         self.bring_up(async |cluster| {
             cluster.nexus().serving(PATIENCE).await?;
@@ -105,7 +105,7 @@ impl Scenario {
         loop {
             tries -= 1;
             match self.bring_up_once(&up).await {
-                // A port that was free when it was chosen; somebody else was quicker.
+                // Another process took the port after it was chosen.
                 Err(error) if tries > 0 && format!("{error:#}").contains(PORT_TAKEN) => {}
                 other => return other,
             }
@@ -137,7 +137,7 @@ impl Scenario {
     }
 }
 
-/// A running cluster. Dropping it kills it; [`Running::stop`] ends it in good order.
+/// A running cluster. Dropping it kills it; [`Running::stop`] ends it in order.
 #[derive(Debug)]
 pub struct Running {
     cluster: Cluster,
@@ -163,7 +163,7 @@ impl Running {
     /// The SPIFFE ID with this path.
     ///
     /// # Errors
-    /// Where it is none.
+    /// If there is no SPIFFE ID with this path.
     pub fn id(&self, path: &str) -> Result<SpiffeId> {
         Ok(self.cluster.spiffe_id(path)?)
     }
@@ -171,9 +171,9 @@ impl Running {
     /// An identity that lasts longer than the test.
     ///
     /// # Errors
-    /// Where `path` is not one of a SPIFFE ID.
+    /// If `path` is not the path of a SPIFFE ID.
     pub fn credential(&self, path: &str) -> Result<Credential> {
-        Credential::sound(self.workload_api().ca(), self.id(path)?, KEPT)
+        Credential::valid(self.workload_api().ca(), self.id(path)?, KEPT)
     }
 
     /// A typed client with a kept identity.
@@ -187,7 +187,7 @@ impl Running {
     /// A typed client with the identity of `source`.
     ///
     /// # Errors
-    /// Where the TLS library cannot be configured.
+    /// If the TLS library cannot be configured.
     pub fn client(&self, source: &SvidSource) -> Result<NexusClient> {
         client(source, &self.api()?)
     }
@@ -213,11 +213,11 @@ impl Running {
         self.as_id(SUPERUSER)
     }
 
-    /// Lets this process follow the Workload API under the SPIFFE ID with this path, for as long as the registration
-    /// is kept. A process has one such ID per cluster at a time.
+    /// Makes this process follow the Workload API with the SPIFFE ID of this path, while the registration is kept. A process
+    /// has one such ID per cluster at a time.
     ///
     /// # Errors
-    /// Where no SVID comes.
+    /// If no SVID comes.
     pub async fn follow_as(&self, path: &str) -> Result<(SvidSource, Registration)> {
         let registry = self.workload_api().registry();
         let registration = registry.register(std::process::id(), self.id(path)?)?;
@@ -227,12 +227,12 @@ impl Running {
         Ok((source, registration))
     }
 
-    /// A client that decides every byte itself, and shows no certificate.
+    /// A client that sends exactly the bytes of the test, without a certificate.
     pub fn stranger(&self) -> Dialer {
         Dialer::new(self.cluster.nexus_address())
     }
 
-    /// A client that decides every byte itself, with a kept identity.
+    /// A client that sends exactly the bytes of the test, with this identity.
     ///
     /// # Errors
     /// As [`Self::credential`].
@@ -243,7 +243,7 @@ impl Running {
     /// One POST of the superuser over a connection of its own.
     ///
     /// # Errors
-    /// Where there is no answer.
+    /// If there is no answer.
     pub async fn post(&self, target: &str, body: impl AsRef<[u8]>) -> Result<Answer> {
         self.post_as(SUPERUSER, target, body).await
     }
@@ -251,7 +251,7 @@ impl Running {
     /// One POST over a connection of its own.
     ///
     /// # Errors
-    /// Where there is no answer.
+    /// If there is no answer.
     pub async fn post_as(
         &self,
         path: &str,
@@ -264,7 +264,7 @@ impl Running {
     /// One GET of Nexus's telemetry listener: status and body.
     ///
     /// # Errors
-    /// Where nobody answers.
+    /// If nobody answers.
     pub async fn telemetry(&self, path: &str) -> Result<(u16, String)> {
         let nexus = self.cluster.daemons().next().context("no daemon")?;
         Ok(nexus.get(path).await?)
@@ -273,25 +273,25 @@ impl Running {
     /// The metrics of Nexus.
     ///
     /// # Errors
-    /// Where nobody answers.
+    /// If nobody answers.
     pub async fn metrics(&self) -> Result<Metrics> {
         let (status, text) = self.telemetry("/metrics").await?;
         ensure!(status == 200, "/metrics answered {status}");
         Ok(Metrics::parse(&text))
     }
 
-    /// What Nexus has written to its log so far.
+    /// The log of Nexus so far.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     pub fn log(&self) -> Result<String> {
         Ok(std::fs::read_to_string(self.dir().join("logs/nexus.log"))?)
     }
 
-    /// What Nexus has written to its audit log so far, as text.
+    /// The audit log of Nexus so far, as text.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     pub fn audit_text(&self) -> Result<String> {
         Ok(std::fs::read_to_string(self.dir().join("logs/nexus-audit.log"))?)
     }
@@ -299,15 +299,15 @@ impl Running {
     /// The audit line of the request with this id.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is none.
     pub fn audit_of(&self, request_id: &str) -> Result<AuditLine> {
         AuditLine::find(&self.audit_text()?, request_id)
     }
 
-    /// Waits until Nexus has taken a metric to where `reached` wants it.
+    /// Waits until a metric of Nexus satisfies `reached`.
     ///
     /// # Errors
-    /// At the end of [`PATIENCE`].
+    /// After [`PATIENCE`].
     pub async fn until_metric(&self, name: &str, reached: impl Fn(f64) -> bool) -> Result<f64> {
         eventually(name, PATIENCE, async || {
             Ok(self.metrics().await?.get(name).filter(|value| reached(*value)))
@@ -331,15 +331,15 @@ impl Running {
     /// Runs a command to its end under the SPIFFE ID with this path.
     ///
     /// # Errors
-    /// Where it does not start, or does not end within [`PATIENCE`].
+    /// If it does not start, or does not end within [`PATIENCE`].
     pub async fn run_as(&self, path: &str, command: &mut Command) -> Result<Output> {
         self.run_as_for(path, command, PATIENCE).await
     }
 
-    /// As [`Self::run_as`], for a command that may take so long.
+    /// As [`Self::run_as`], with a time limit.
     ///
     /// # Errors
-    /// Where it does not start, or does not end within `limit`.
+    /// If it does not start, or does not end within `limit`.
     pub async fn run_as_for(
         &self,
         path: &str,
@@ -353,18 +353,18 @@ impl Running {
         Ok(ended.await.context("the command does not end")??)
     }
 
-    /// Ends Nexus as a service manager would and tells how it ended.
+    /// Ends Nexus with SIGTERM and returns how it ended.
     ///
     /// # Errors
-    /// Where it cannot be signalled.
+    /// If it cannot be signalled.
     pub async fn terminate(&mut self) -> Result<ExitStatus> {
         Ok(self.nexus().terminate().await?)
     }
 
-    /// Runs Bootstrap to its end, and gives back what it said.
+    /// Runs Bootstrap to its end, and returns its output.
     ///
     /// # Errors
-    /// Where it failed.
+    /// If it failed.
     pub async fn run_bootstrap(&self) -> Result<String> {
         Ok(self.cluster.run_bootstrap(&[]).await?)
     }
@@ -372,17 +372,17 @@ impl Running {
     /// Starts Nexus again after it has ended, and waits until it is ready.
     ///
     /// # Errors
-    /// Where it is not.
+    /// If it is not.
     pub async fn restart_nexus(&mut self) -> Result<()> {
         self.cluster.restart_nexus()?;
         self.nexus().serving(PATIENCE).await?;
         Ok(self.cluster.ready(PATIENCE).await?)
     }
 
-    /// Ends everything in good order.
+    /// Ends everything in order.
     ///
     /// # Errors
-    /// Where a daemon did not end well.
+    /// If a daemon ended with a failure.
     pub async fn stop(self) -> Result<()> {
         ensure!(self.cluster.stop().await, "a daemon did not end well");
         Ok(())

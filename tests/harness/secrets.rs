@@ -1,4 +1,4 @@
-//! Requests and values of secrets, short to write in a test.
+//! Short functions for requests and values of secrets.
 
 use anyhow::{Result, bail};
 use spike_mtls::client::NexusClient;
@@ -23,7 +23,7 @@ pub fn versions(path: &str, versions: &[i64]) -> SecretVersionsRequest {
 /// One value of one version.
 ///
 /// # Errors
-/// Where the call fails, or there is no such value.
+/// If the call fails, or there is no such value.
 pub async fn value_of(
     client: &NexusClient,
     path: &str,

@@ -1,19 +1,19 @@
-//! Tests that need something that a machine may lack.
+//! Skips tests that need something that a machine may lack.
 
 use std::io::Write;
 
 use anyhow::{Result, bail};
 
-/// Says that a test, or a part of it, does not run here.
+/// Reports that a test, or a part of it, does not run here.
 ///
 /// # Errors
-/// Under `CI=true`: the gate installs what its tests need, and a test that it promises must run.
+/// Under `CI=true`. The gate installs what its tests need, so every test must run there.
 pub fn skipped(why: &str) -> Result<()> {
-    // `CI` is no setting of SPIKE: what reads those leaves it out.
+    // `CI` is no setting of SPIKE, so the reader of settings does not return it.
     if std::env::vars_os().any(|(name, value)| name == "CI" && value == "true") {
         bail!("under CI=true every test must run, and this one cannot: {why}");
     }
-    // A line that nobody reads is nobody's loss.
+    // A failure to print the line does not matter.
     writeln!(std::io::stdout(), "skipped: {why}").ok();
     Ok(())
 }

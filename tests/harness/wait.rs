@@ -5,15 +5,15 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use tokio::time::Instant;
 
-/// How long anything may take that normally takes a moment: machines that run tests may be busy.
+/// The time limit for anything that normally takes a moment. Machines that run tests may be busy.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 const ASK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Asks again and again until there is an answer.
+/// Asks repeatedly until there is an answer.
 ///
 /// # Errors
-/// At the end of `limit`, with `what` was waited for; at once where asking itself fails.
+/// After `limit`, with `what` was awaited; at once if asking fails.
 pub async fn eventually<T>(
     what: &str,
     limit: Duration,

@@ -1,5 +1,5 @@
-//! A Workload API by itself, which tells processes apart by user and executable, as a SPIRE agent does. It runs as root,
-//! serves every user, and knows only the entries of its file. For the tests of units and images, where no SPIRE is.
+//! A Workload API that identifies processes by user and executable, like a SPIRE agent. It runs as root, serves every user, and
+//! knows only the entries of its file. It is for the tests of units and images without SPIRE.
 
 use std::{
     error::Error,
@@ -54,7 +54,7 @@ async fn serve(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     for line in fs::read_to_string(entries)?.lines().filter(|line| !line.trim().is_empty()) {
         select(running.registry(), &trust_domain, line)?;
     }
-    // Last: no other user can connect before the entries are there.
+    // The last step, so that no other user can connect before the entries are there.
     fs::set_permissions(socket, Permissions::from_mode(0o666))?;
     terminate.recv().await;
     running.shutdown().await;

@@ -1,5 +1,4 @@
-//! Attestation by an agent that is not root (design 5): it sees the executables of its own user's processes, as long as
-//! they do not hide.
+//! Attestation by an agent that is not root (design 5). It sees only executables of its own user's dumpable processes.
 //!
 //! Root sees everything, so each test runs itself once more as another user.
 
@@ -16,10 +15,10 @@ use spike_daemon::settings::Backend;
 use spike_tests::{PATIENCE, Running, Scenario, eventually};
 use tokio::process::Command;
 
-/// Nobody, to the system.
+/// The number of the user `nobody`.
 const NOBODY: u32 = 65534;
 
-/// Where the programs are that the other user may run.
+/// The directory of the programs that the other user may run.
 const PLACE: &str = "SPIKE_TEST_UNPRIVILEGED_PLACE";
 
 const ROTATIONS: &str = "spike_svid_rotations_total";
@@ -39,15 +38,31 @@ async fn an_agent_that_is_not_root_attests_every_daemon_at_start_and_on_reconnec
     cluster.terminate().await?;
     cluster.restart_nexus().await?;
     cluster.run_bootstrap().await?;
-    // On a reconnect: the agent refuses the process while it hides, and then it shows itself.
+    // On a reconnect: the agent refuses Nexus while it is undumpable, so Nexus becomes dumpable.
     reconnect(&cluster).await?;
     let before = cluster.until_metric(ROTATIONS, |_| true).await?;
     cluster.workload_api().rotate();
     cluster.until_metric(ROTATIONS, |count| count > before).await?;
-    // And it hides again at once: its executable cannot be read by its own user.
+    // Nexus is undumpable again at once: its own user cannot read its executable.
     let pid = cluster.nexus().pid().context("no process")?;
     let seen = std::fs::read_link(format!("/proc/{pid}/exe"));
     ensure!(seen.is_err(), "{seen:?}");
+    cluster.stop().await
+}
+
+/// From 1.15 on, SPIRE answers in other words and with another status if it cannot look at a process. A daemon took that for trouble
+/// of the agent, remained undumpable, and lost its identity at the end of its SVID.
+#[tokio::test]
+async fn a_failed_attestation_counts_as_a_refusal_and_the_daemon_is_attested_again() -> Result<()> {
+    let name = "a_failed_attestation_counts_as_a_refusal_and_the_daemon_is_attested_again";
+    let Some(scenario) = here() else { return unprivileged(name).await };
+    let cluster = scenario.backend(Backend::Sqlite).start().await?;
+    cluster.workload_api().attest_executables(true);
+    cluster.workload_api().fail_attestation(true);
+    reconnect(&cluster).await?;
+    let before = cluster.until_metric(ROTATIONS, |_| true).await?;
+    cluster.workload_api().rotate();
+    cluster.until_metric(ROTATIONS, |count| count > before).await?;
     cluster.stop().await
 }
 
@@ -65,7 +80,7 @@ async fn a_daemon_that_must_not_become_visible_again_says_why_it_has_no_agent() 
     })
     .await?;
     assert!(reason.contains("hides its executable from an agent that is not root"), "{reason}");
-    // The SVID that it has is still good.
+    // Its SVID is still valid.
     assert_eq!(cluster.telemetry("/readyz").await?.0, 200);
     cluster.workload_api().attest_executables(false);
     cluster.stop().await

@@ -1,5 +1,5 @@
-//! The files of log and audit log (design 5 and 6): they are rotated without losing a line, a full disk is noticed, and
-//! what a peer chooses neither fills nor corrupts them.
+//! The files of log and audit log (design 5 and 6). A rotation loses no line, a full disk is noticed, and data of a peer neither
+//! fills nor corrupts them.
 
 use std::{
     collections::BTreeSet,
@@ -80,7 +80,7 @@ async fn rotation_with_sighup_loses_no_line_while_requests_go_on() -> Result<()>
         rotate(&mut cluster, number).await?;
     }
     let audit = cluster.nexus().audit().to_owned();
-    // The newest file takes lines, too.
+    // The newest file receives lines too.
     eventually("a line in the newest file", PATIENCE, async || {
         Ok((fs::metadata(&audit)?.len() > 0).then_some(()))
     })
@@ -149,7 +149,7 @@ async fn a_full_disk_fails_requests_and_readiness_and_is_taken_back_when_there_i
         Ok((client.post(LIST, "{}").await?.status == 500).then_some(()))
     })
     .await?;
-    // Also while no request comes.
+    // This is noticed even while no request arrives.
     let (status, body) = cluster.telemetry("/readyz").await?;
     assert_eq!(status, 503, "{body}");
     assert!(body.contains("the audit log cannot be written"), "{body}");
@@ -159,7 +159,7 @@ async fn a_full_disk_fails_requests_and_readiness_and_is_taken_back_when_there_i
     assert!(failed.is_some_and(|failed| failed >= 1.0), "{failed:?}");
 
     leave_space(&mut cluster, None)?;
-    // It is taken back without any request.
+    // The trouble ends without any request.
     eventually("a ready Nexus", PATIENCE, async || {
         Ok((cluster.telemetry("/readyz").await?.0 == 200).then_some(()))
     })

@@ -1,4 +1,4 @@
-//! Bootstrap (cli-config-deploy 3.1 and 7.3; crypto-and-storage 5.5): the first key is made, and no second one by mistake.
+//! Bootstrap (cli-config-deploy 3.1 and 7.3; crypto-and-storage 5.5) makes the first key, and never a second one by mistake.
 
 use std::{fs, path::PathBuf};
 
@@ -9,7 +9,7 @@ use spike_daemon::settings::Backend;
 use spike_tests::{
     PATIENCE, SUPERUSER,
     crew::Crew,
-    fake_keeper::{Berth, FakeKeeper},
+    fake_keeper::{FakeKeeper, ReservedAddress},
     secrets::{put, value_of},
 };
 use spike_wire::{DecryptRequest, EncryptRequest};
@@ -19,7 +19,7 @@ use crate::crew;
 mod config_map;
 mod found;
 
-/// Bootstrap gives up soon, so that a test sees it.
+/// Settings with which Bootstrap gives up soon.
 const IMPATIENT: [(&str, &str); 2] = [
     ("SPIKE_BOOTSTRAP_KEEPER_MAX_RETRIES", "1"),
     ("SPIKE_BOOTSTRAP_INIT_VERIFICATION_TIMEOUT", "3s"),
@@ -51,7 +51,7 @@ async fn shares_bring_the_data_back(crew: &mut Crew, shares: &[Share]) -> Result
     data_is_there(crew).await
 }
 
-/// The file that remembers that Bootstrap is done.
+/// The marker file.
 fn marker(crew: &Crew) -> PathBuf {
     crew.dir().join("bootstrap/bootstrap-completed.json")
 }
@@ -136,16 +136,16 @@ async fn beside_a_live_nexus_a_marker_that_cannot_be_read_is_told_and_written_an
     crew.stop().await
 }
 
-/// A crew on Keepers that obey the test.
+/// A crew with fake Keepers.
 async fn on_fakes(count: usize, threshold: u16) -> Result<(Crew, Vec<FakeKeeper>)> {
-    let berths = Berth::several(count).await?;
-    let urls: Vec<String> = berths.iter().map(Berth::url).collect();
+    let addresses = ReservedAddress::several(count).await?;
+    let urls: Vec<String> = addresses.iter().map(ReservedAddress::url).collect();
     let mut plan = crew().keepers_at(&urls, threshold);
     for (name, value) in IMPATIENT {
         plan = plan.setting(name, value);
     }
     let crew = plan.start_sealed().await?;
-    let fakes = berths.into_iter().map(|berth| berth.serve(&crew));
+    let fakes = addresses.into_iter().map(|address| address.serve(&crew));
     let fakes = fakes.collect::<Result<_>>()?;
     Ok((crew, fakes))
 }
@@ -184,8 +184,7 @@ async fn half_finished_with_too_few_shares_it_takes_none_of_them_away_when_run_a
     crew.stop().await
 }
 
-/// There are shares enough for a key, and nobody has proved it: nothing is stored under it, so that another one loses
-/// nothing.
+/// There are enough shares for a key that was never proved. Nothing is stored under it, so another key loses nothing.
 #[tokio::test]
 async fn half_finished_with_a_quorum_nothing_is_stored_under_its_key_and_another_run_makes_another()
 -> Result<()> {
@@ -262,7 +261,7 @@ async fn lite_is_bootstrapped_too_and_keeps_encryption_and_operators_but_no_secr
     let sealed = superuser.encrypt(&EncryptRequest { plaintext }).await?;
     for target in ["/v1/store/secrets?action=list", "/v1/acl/policy?action=list"] {
         let answer = crew.dial_as(SUPERUSER)?.connect().await?.post(target, "{}").await?;
-        assert_eq!(answer.told(), (400, r#"{"err":"api_bad_request"}"#), "{target}");
+        assert_eq!(answer.status_and_body(), (400, r#"{"err":"api_bad_request"}"#), "{target}");
     }
     let shares: Vec<Share> = crew.recover().await?;
     assert_eq!(shares.len(), 3);

@@ -13,7 +13,7 @@ use crate::scenario;
 
 const LIST: &str = "/v1/store/secrets?action=list";
 
-/// A certificate's outer form with nonsense inside.
+/// A certificate with a valid outer form and invalid content.
 const NONSENSE: [u8; 5] = [0x30, 0x03, 0x02, 0x01, 0x00];
 
 async fn check(cluster: &Running, name: &str) -> Result<Value> {
@@ -30,14 +30,14 @@ async fn nexus_goes_on_past_rotation_while_a_foreign_bundle_is_broken() -> Resul
     let faulty = |value: f64| value >= 2.0;
     cluster.until_metric("spike_trust_bundle_faults", faulty).await?;
 
-    // Longer than the SVID lasts that was there before: each rotation is taken.
+    // Longer than the lifetime of the first SVID, so each rotation arrived.
     let before = cluster.until_metric("spike_svid_rotations_total", |_| true).await?;
     let rotated = |count: f64| count >= before + 3.0;
     cluster.until_metric("spike_svid_rotations_total", rotated).await?;
     assert_eq!(cluster.telemetry("/readyz").await?.0, 200);
     assert_eq!(cluster.post(LIST, "{}").await?.status, 200);
 
-    // Who is at fault is named, in the log once and in the health check.
+    // The log, once, and the health check name the trust domain at fault.
     let told = check(&cluster, "trust_bundles").await?;
     assert_eq!(told["status"], "degraded");
     let reason = told["reason"].as_str().unwrap_or_default();
@@ -73,10 +73,10 @@ fn foreign(domain: &str) -> Result<Ca> {
     Ok(Ca::new(TrustDomain::new(domain)?, clock::now())?)
 }
 
-/// Until a workload of this authority's trust domain gets an answer from Nexus, or no longer does.
+/// Waits until Nexus answers a workload of this authority's trust domain, or no longer does.
 async fn until_answered(cluster: &Running, ca: &Ca, wanted: bool) -> Result<()> {
     let id = format!("spiffe://{}/workload/app", ca.trust_domain()).parse()?;
-    let credential = Credential::sound(ca, id, Duration::from_hours(1))?;
+    let credential = Credential::valid(ca, id, Duration::from_hours(1))?;
     eventually("the peer's fate", PATIENCE, async || {
         let answer = async {
             let mut connection = cluster.stranger().showing(&credential).connect().await?;

@@ -18,7 +18,7 @@ const DECRYPT: &str = "/v1/cipher/decrypt";
 const STREAM: &str = "application/octet-stream";
 const LITE: &str = "/spike/workload/role/lite";
 
-/// The most that is encrypted: the limit on ciphertext without its tag.
+/// The largest plaintext: the limit on ciphertext without its tag.
 const LARGEST: usize = 65_520;
 
 fn status<T>(answer: Result<T, CallError>) -> Option<StatusCode> {
@@ -29,7 +29,7 @@ fn plaintext(bytes: &[u8]) -> EncryptRequest {
     EncryptRequest { plaintext: SecretBytes::from(bytes) }
 }
 
-/// Both ways of both modes.
+/// Encrypts and decrypts in both modes.
 async fn round_trip(client: &NexusClient, bytes: &[u8]) -> Result<(), CallError> {
     let sealed = client.encrypt(&plaintext(bytes)).await?;
     assert_eq!((sealed.version, sealed.nonce.len()), (1, 12));
@@ -137,10 +137,14 @@ async fn tampered_input_is_a_bad_request_in_both_modes() -> Result<()> {
             Some(at) => bad.ciphertext[at] ^= 0x80,
         }
         let row_27 = connection.post(DECRYPT, bad.encode()).await?;
-        assert_eq!(row_27.told(), (400, r#"{"plaintext":null,"err":"api_bad_request"}"#), "{at}");
+        assert_eq!(
+            row_27.status_and_body(),
+            (400, r#"{"plaintext":null,"err":"api_bad_request"}"#),
+            "{at}"
+        );
         let framed = [&[1], bad.nonce.as_slice(), &bad.ciphertext].concat();
         let row_28 = post(&mut connection, DECRYPT, STREAM, &framed).await?;
-        assert_eq!(row_28.told(), (400, "decryption failed\n"), "{at}");
+        assert_eq!(row_28.status_and_body(), (400, "decryption failed\n"), "{at}");
         assert!(row_28.header("content-type").is_some_and(|kind| kind.starts_with("text/plain")));
     }
     cluster.stop().await
@@ -160,32 +164,35 @@ async fn a_stream_that_is_cut_short_says_where_in_upstreams_words() -> Result<()
         (&large, r#"{"plaintext":null,"err":"api_bad_request"}"#),
     ] {
         let answer = post(&mut connection, DECRYPT, STREAM, body).await?;
-        assert_eq!(answer.told(), (400, told), "{} bytes", body.len());
+        assert_eq!(answer.status_and_body(), (400, told), "{} bytes", body.len());
     }
     cluster.stop().await
 }
 
-/// Rows 17 to 19 and 22, and wire-api 5.3: who may, and when that is looked at.
+/// Rows 17 to 19 and 22, and wire-api 5.3: who may, and when that is checked.
 #[tokio::test]
 async fn rows_17_to_22_the_cipher_is_for_superuser_lite_and_whom_a_policy_lets() -> Result<()> {
     let cluster = scenario().start().await?;
     let (superuser, workload, lite) =
         (cluster.superuser()?, cluster.as_id(WORKLOAD)?, cluster.as_id(LITE)?);
     let row_17 = cluster.post_as(WORKLOAD, DECRYPT, "{").await?;
-    assert_eq!(row_17.told(), (401, r#"{"plaintext":null,"err":"access_unauthorized"}"#));
+    assert_eq!(
+        row_17.status_and_body(),
+        (401, r#"{"plaintext":null,"err":"access_unauthorized"}"#)
+    );
     let encrypt_error =
         |code: &str| format!(r#"{{"version":0,"nonce":null,"ciphertext":null,"err":"{code}"}}"#);
     let row_18 = cluster.post_as(WORKLOAD, ENCRYPT, "{").await?;
-    assert_eq!(row_18.told(), (400, encrypt_error("api_bad_request").as_str()));
+    assert_eq!(row_18.status_and_body(), (400, encrypt_error("api_bad_request").as_str()));
     let refused = cluster.post_as(WORKLOAD, ENCRYPT, "{}").await?;
-    assert_eq!(refused.told(), (401, encrypt_error("access_unauthorized").as_str()));
+    assert_eq!(refused.status_and_body(), (401, encrypt_error("access_unauthorized").as_str()));
     for target in [ENCRYPT, DECRYPT] {
         let mut connection = cluster.dial_as(WORKLOAD)?.connect().await?;
         let raw = post(&mut connection, target, STREAM, b"x").await?;
         assert_eq!(raw.status, 401, "{target}");
         assert!(raw.body.contains("access_unauthorized"), "JSON in raw mode too: {}", raw.body);
     }
-    // A denial is heard although nothing of the body was looked at.
+    // The denial arrives although nothing of the body was read.
     let large = Bytes::from(vec![1; LARGEST]);
     assert_eq!(
         status(workload.decrypt_stream(large.clone()).await),
@@ -243,7 +250,7 @@ async fn a_body_in_chunks_is_as_good_as_any() -> Result<()> {
     request.extend(b"0\r\n\r\n");
     let mut connection = cluster.dial_as(SUPERUSER)?.connect().await?;
     let answer = connection.exchange(request).await?;
-    assert_eq!(answer.told(), (200, "hello"));
+    assert_eq!(answer.status_and_body(), (200, "hello"));
     assert_eq!(answer.header("content-type"), Some(STREAM));
     cluster.stop().await
 }
@@ -274,13 +281,13 @@ async fn a_hundred_mebibytes_are_refused_early_and_take_no_memory() -> Result<()
     round_trip(&cluster.superuser()?, &vec![1; LARGEST]).await?;
     let before = resident_kib(pid)?;
     for target in [ENCRYPT, DECRYPT] {
-        // It says how large it is: nothing of it is read.
+        // The request says that it is too large, so nothing of it is read.
         let mut connection = cluster.dial_as(SUPERUSER)?.connect().await?;
         let head = format!(
             "POST {target} HTTP/1.1\r\nHost: x\r\nContent-Type: {STREAM}\r\nContent-Length: {HUGE}\r\n\r\n"
         );
         assert_eq!(connection.exchange(head).await?.status, 400, "{target}");
-        // It does not: the answer comes soon after the limit.
+        // The request does not say so; the answer comes soon after the limit.
         let mut connection = cluster.dial_as(SUPERUSER)?.connect().await?;
         let head = format!(
             "POST {target} HTTP/1.1\r\nHost: x\r\nContent-Type: {STREAM}\r\nTransfer-Encoding: chunked\r\n\r\n"

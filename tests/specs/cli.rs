@@ -1,5 +1,4 @@
-//! The `spike` command against a real Nexus: what goes in comes out byte for byte, and the exit status tells the cases
-//! apart.
+//! The `spike` command against a real Nexus: values come back byte for byte, and each case has its exit status.
 
 use std::{
     fs,
@@ -14,7 +13,7 @@ use tokio::{process::Command, time::timeout};
 
 use crate::{crew, scenario};
 
-/// What a PEM key looks like: several lines and a final newline. This one is none.
+/// A text like a PEM key, with several lines and a final newline. It is no real key.
 const KEY: &str =
     "-----BEGIN PRIVATE KEY-----\nbm90IGEga2V5\nbm90IGEga2V5\n-----END PRIVATE KEY-----\n";
 
@@ -106,7 +105,7 @@ async fn output_to_a_name_of_standard_output_is_written_there_and_replaces_nothi
     for line in [
         "printf plan | spike cipher encrypt -o /dev/stdout | spike cipher decrypt -o /dev/stdout | cat",
         "printf plan | spike cipher encrypt | spike cipher decrypt -o /dev/fd/1 | cat",
-        // The one who opened the file has written to it before.
+        // The shell that opened the file has written to it before.
         "{ printf plan | spike cipher encrypt | spike cipher decrypt -o /dev/stdout; } > redirected && cat redirected",
         "printf plan | spike cipher encrypt -o >(spike cipher decrypt > substituted) && while ! [ -s substituted ]; do :; done; cat substituted",
         "mkfifo pipe && { cat pipe & printf plan | spike cipher encrypt | spike cipher decrypt -o pipe; wait; }",
@@ -139,7 +138,7 @@ async fn only_a_file_that_is_not_there_is_new_and_a_dangling_link_is_told() -> R
     let refused = cluster.spike_with(&["cipher", "encrypt", "-o", "dangling"], b"plan").await?;
     assert_eq!(refused.status, Some(1), "{refused:?}");
     assert!(
-        refused.stderr.contains("a symbolic link to nowhere, which is not there"),
+        refused.stderr.contains("a symbolic link to nowhere, which does not exist"),
         "{refused:?}"
     );
     assert!(place("dangling").is_symlink() && !place("nowhere").exists());
@@ -176,7 +175,7 @@ async fn metadata_of_a_secret_that_is_all_deleted_is_shown() -> Result<()> {
     let get = ["secret", "metadata", "get", "a/b"];
     let shown = cluster.spike(&get).await?;
     assert_eq!(shown.done()?.matches("Deleted: 2").count(), 2, "{shown:?}");
-    // Who asks for one version asks whether it can be read.
+    // A question for one version is whether it can be read.
     let one = cluster.spike(&[&get[..], &["--version", "1"]].concat()).await?;
     assert_eq!(one.status, Some(3), "{one:?}");
     cluster.stop().await
@@ -194,7 +193,7 @@ async fn a_value_is_shown_on_a_terminal_and_obeyed_by_none() -> Result<()> {
     let output = bash(&cluster, "script -qec 'spike secret get a/b' /dev/null").await?;
     let shown = String::from_utf8(output.stdout)?;
     assert!(shown.contains(r#"note: "\u001b[2Ja\nuser: root""#), "{shown:?}");
-    // A backslash was shown as the begin of an escape is.
+    // A backslash of a value looked like the begin of an escape.
     assert!(shown.contains(r"path: C:\new\u001b"), "{shown:?}");
     assert!(
         shown.contains("a value in double quotes is shown with the escapes of JSON"),
@@ -241,7 +240,7 @@ async fn what_get_prints_can_be_edited_and_applied() -> Result<()> {
     let listed: serde_json::Value = serde_json::from_str(listed.done()?)?;
     assert_eq!(listed[0]["name"], "p");
 
-    // The YAML had spellings of its own, two of which nobody read.
+    // The YAML had its own spellings of fields, and two of them were never read.
     let printed = cluster.spike(&["policy", "get", "p", "-f", "yaml"]).await?;
     let edited = printed.done()?.replacen("example/b", "example/c", 1);
     cluster.spike_with(&["policy", "apply", "-f", "-"], edited.as_bytes()).await?.done()?;

@@ -50,7 +50,7 @@ async fn check_config_accepts_good_settings_and_fails_on_what_a_start_would_only
     let mut good = another_nexus(&cluster);
     let output = cluster.run_as("/spike/nexus", good.arg("--check-config")).await?;
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(String::from_utf8(output.stdout)?, "nexus: every setting is good\n");
+    assert_eq!(String::from_utf8(output.stdout)?, "nexus: every setting is valid\n");
 
     let mut fallback = another_nexus(&cluster);
     fallback.arg("--check-config").env("SPIKE_HTTP_SERVER_IDLE_TIMEOUT", "5s");
@@ -78,7 +78,7 @@ async fn version_and_help_need_no_settings_and_an_unknown_flag_is_a_bad_command_
     cluster.stop().await
 }
 
-/// wire-api 5.1: whoever registered this process made it something else.
+/// wire-api 5.1: this process is registered with the wrong SPIFFE ID.
 #[tokio::test]
 async fn nexus_does_not_start_with_the_svid_of_another_role() -> Result<()> {
     let cluster = scenario().start().await?;

@@ -1,84 +1,40 @@
-//! The first hour of a new user: a cluster comes up wherever the clone is, and says why where it does not.
+//! The first hour of a new user: a cluster starts in a clone anywhere, or says why it does not.
 
 use std::{
     fs::Permissions,
-    os::unix::{
-        fs::{PermissionsExt, chown},
-        process::CommandExt,
-    },
+    os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
 use spike_daemon::settings::Backend;
 use spike_tests::{PATIENCE, eventually};
-use tokio::process::Command;
 
 use crate::{
     scenario,
     tour::{Place, Up, tour},
 };
 
-/// How long a cluster may take to come up, do one thing, and end.
-const LIMIT: Duration = Duration::from_mins(2);
-
-/// Nobody, to the system.
+/// The number of the user `nobody`.
 const NOBODY: u32 = 65534;
 
-/// Puts a secret and gets it back, with the programs that are on `PATH`.
-const ERRAND: &str = "spike secret put a/b k=v && spike secret get a/b k";
-
-/// One run of [`ERRAND`].
-struct Errand<'a> {
-    program: &'a Path,
-    /// The current directory.
-    place: &'a Path,
-    /// The state directory.
-    dir: &'a Path,
-    /// What the shell does first.
-    shell: &'a str,
-    /// Another user than that of the tests.
-    user: Option<u32>,
-}
-
-impl Errand<'_> {
-    /// Gives back what was printed.
-    async fn run(&self) -> Result<String> {
-        let mut command = std::process::Command::new("sh");
-        command
-            .arg("-c")
-            .arg(format!("{} exec \"$0\" run --dir \"$1\" -- sh -c '{ERRAND}'", self.shell))
-            .args([self.program, self.dir])
-            .current_dir(self.place)
-            .stdin(Stdio::null())
-            .process_group(0);
-        if let Some(user) = self.user {
-            command.uid(user).gid(user);
-        }
-        let mut command = Command::from(command);
-        let ended = tokio::time::timeout(LIMIT, command.kill_on_drop(true).output()).await;
-        let output = ended.with_context(|| format!("{} does not end", self.place.display()))??;
-        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        let told = String::from_utf8_lossy(&output.stderr);
-        let place = self.place.display();
-        ensure!(output.status.success(), "{place}: {}\n{printed}\n{told}", output.status);
-        Ok(printed)
-    }
-}
-
-/// Runs [`ERRAND`] in a cluster below `place`.
-async fn errand(place: &Path, shell: &str) -> Result<String> {
-    let program = Path::new(env!("CARGO_BIN_EXE_spike-programs"));
-    Errand { program, place, dir: Path::new(".spike-dev"), shell, user: None }.run().await
+/// Runs a cluster in the state directory `dir`, puts a secret, and gets it back, with the programs that are on `PATH`.
+async fn secret_comes_back(place: &Place, dir: &str) -> Result<()> {
+    let (status, printed) = place
+        .run(&format!(
+            "\"$0\" run --dir '{dir}' -- sh -c 'spike secret put a/b k=v && spike secret get a/b k'"
+        ))
+        .await?;
+    let value_was_printed = printed.lines().any(|line| line == "v");
+    ensure!(status.success() && value_was_printed, "{}: {status}\n{printed}", place.dir.display());
+    Ok(())
 }
 
 fn parent() -> Result<tempfile::TempDir> {
     Ok(tempfile::Builder::new().prefix("hour-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
 }
 
-/// Whether the tests may write anywhere and become anybody.
+/// Whether the tests run as root.
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
@@ -87,10 +43,9 @@ fn is_root() -> bool {
 async fn a_cluster_comes_up_in_a_directory_of_any_name() -> Result<()> {
     let parent = parent()?;
     for name in ["a#b?c%20d", "a:b", "it's"] {
-        let place = parent.path().join(name);
-        std::fs::create_dir(&place)?;
-        let printed = errand(&place, "").await?;
-        assert!(printed.ends_with("v\n"), "{name}: {printed}");
+        let dir = parent.path().join(name);
+        std::fs::create_dir(&dir)?;
+        secret_comes_back(&Place::new(&dir), ".spike-dev").await?;
     }
     Ok(())
 }
@@ -98,7 +53,7 @@ async fn a_cluster_comes_up_in_a_directory_of_any_name() -> Result<()> {
 #[tokio::test]
 async fn the_tour_works_in_the_home_of_root_and_what_is_private_stays_so_under_a_umask_of_000()
 -> Result<()> {
-    // Whoever is not root has no such home: then any directory must do.
+    // Without root there is no such home, so any directory is used.
     let home = tempfile::Builder::new().prefix("spike-hour-").tempdir_in("/root");
     let home = home.or_else(|_| parent().map_err(std::io::Error::other))?;
     tour(&Place { shell: "umask 000;", ..Place::new(home.path()) }).await?;
@@ -125,7 +80,7 @@ async fn the_tour_works_for_an_unprivileged_user_below_a_space_and_an_umlaut_und
     let parent = tempfile::Builder::new().prefix("spike-hour-").tempdir()?;
     let dir = parent.path().join("m\u{fc}ller und s\u{f6}hne");
     std::fs::create_dir(&dir)?;
-    // The programs of the tests may lie where another user does not come.
+    // Another user may not be able to reach the programs of the tests.
     let program = parent.path().join("spike-dev");
     std::fs::copy(env!("CARGO_BIN_EXE_spike-programs"), &program)?;
     let user = is_root().then_some(NOBODY);
@@ -258,11 +213,10 @@ async fn a_cluster_of_an_unprivileged_user_comes_up_beside_a_source_tree_that_is
         std::fs::set_permissions(parent.path(), Permissions::from_mode(0o755))?;
         chown(&elsewhere, user, user)?;
     }
-    let errand = Errand { program: &program, place: &tree, dir: &elsewhere, shell: "", user };
-    let printed = errand.run().await;
+    let place = Place { program, user, ..Place::new(&tree) };
+    let done = secret_comes_back(&place, &elsewhere.display().to_string()).await;
     std::fs::set_permissions(&tree, Permissions::from_mode(0o755))?;
-    assert!(printed?.ends_with("v\n"));
-    Ok(())
+    done
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Who may connect, and to whom (wire-api 2.1, 5.1; design 5): the certificate is the credential, in both directions.
+//! Who may connect, and to whom (wire-api 2.1, 5.1; design 5): both sides are identified by their certificates.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use axum::{http::StatusCode, response::IntoResponse};
 use spiffe::TrustDomain;
 use spike_daemon::serve::{App, ConnectionMetrics, Limits, Listener};
-use spike_dev::ca::{Ca, Odd};
+use spike_dev::ca::{Ca, Defect};
 use spike_domain::TrustRootsByRole;
 use spike_mtls::{
     ClientTimeouts, PeerRule, TransportError,
@@ -23,27 +23,27 @@ const LIST: &str = "/v1/store/secrets?action=list";
 
 const REFUSED: &str = r#"spike_connections_refused_total{reason="handshake_failed"}"#;
 
-/// Certificates that no verifier may accept, with what is wrong with each.
+/// Certificates that no verifier may accept, with the defect of each.
 fn bad_certificates(cluster: &Running) -> Result<Vec<(&'static str, Credential)>> {
     let ca = cluster.workload_api().ca();
-    let odd = |path: &str, odd: &Odd| Credential::odd(ca, cluster.id(path)?, odd);
+    let odd = |path: &str, odd: &Defect| Credential::defective(ca, cluster.id(path)?, odd);
     let stranger = Ca::new(TrustDomain::new("spike.ist")?, clock::now())?;
     let elsewhere = Ca::new(TrustDomain::new("elsewhere.example")?, clock::now())?;
     let foreign_id = |path: &str| format!("spiffe://elsewhere.example{path}").parse();
     let hour = Duration::from_hours(1);
     Ok(vec![
-        ("expired", odd(SUPERUSER, &Odd::Expired)?),
-        ("not yet valid", odd(SUPERUSER, &Odd::NotYetValid)?),
-        ("two URI names", odd(SUPERUSER, &Odd::TwoUriSans(cluster.id(WORKLOAD)?))?),
-        ("a CA certificate", odd(SUPERUSER, &Odd::CaAsLeaf)?),
-        ("no URI name", odd(SUPERUSER, &Odd::NoUriSan)?),
-        ("an unknown trust domain", Credential::sound(&elsewhere, foreign_id(SUPERUSER)?, hour)?),
+        ("expired", odd(SUPERUSER, &Defect::Expired)?),
+        ("not yet valid", odd(SUPERUSER, &Defect::NotYetValid)?),
+        ("two URI names", odd(SUPERUSER, &Defect::TwoUriSans(cluster.id(WORKLOAD)?))?),
+        ("a CA certificate", odd(SUPERUSER, &Defect::CaAsLeaf)?),
+        ("no URI name", odd(SUPERUSER, &Defect::NoUriSan)?),
+        ("an unknown trust domain", Credential::valid(&elsewhere, foreign_id(SUPERUSER)?, hour)?),
         (
             "an ID of another trust domain, signed by ours",
-            Credential::odd(ca, foreign_id(SUPERUSER)?, &Odd::OtherTrustDomain)?,
+            Credential::defective(ca, foreign_id(SUPERUSER)?, &Defect::OtherTrustDomain)?,
         ),
         ("our trust domain, signed by a stranger", {
-            Credential::sound(&stranger, cluster.id(SUPERUSER)?, hour)?
+            Credential::valid(&stranger, cluster.id(SUPERUSER)?, hour)?
         }),
     ])
 }
@@ -65,7 +65,7 @@ async fn a_bad_certificate_ends_the_handshake_and_never_reaches_a_route() -> Res
     cluster.until_metric(REFUSED, |value| value >= refused).await?;
     let requests = cluster.metrics().await?;
     assert!(!requests.names().any(|name| name.starts_with("spike_requests_total")));
-    // Each has a line that says so, and none is of a request.
+    // Each has an audit line for the refusal, and none has a line for a request.
     for line in cluster.audit_text()?.lines() {
         let line: serde_json::Value = serde_json::from_str(line)?;
         assert_eq!(
@@ -90,7 +90,7 @@ async fn no_certificate_ends_the_handshake_too() -> Result<()> {
     cluster.stop().await
 }
 
-/// Q-43: trust domains with an underscore are as good as others.
+/// Q-43: trust domains with an underscore are valid.
 #[tokio::test]
 async fn a_federated_trust_domain_counts_for_as_long_as_it_is_federated() -> Result<()> {
     let roots = "spike.ist,under_score.example";
@@ -98,7 +98,7 @@ async fn a_federated_trust_domain_counts_for_as_long_as_it_is_federated() -> Res
     let ca = Ca::new(TrustDomain::new("under_score.example")?, clock::now())?;
     let credential = |path: &str| {
         let id = format!("spiffe://under_score.example{path}").parse()?;
-        Credential::sound(&ca, id, Duration::from_hours(1))
+        Credential::valid(&ca, id, Duration::from_hours(1))
     };
     let superuser = cluster.stranger().showing(&credential(SUPERUSER)?);
     let workload = cluster.stranger().showing(&credential(WORKLOAD)?);
@@ -116,7 +116,7 @@ async fn a_federated_trust_domain_counts_for_as_long_as_it_is_federated() -> Res
     cluster.stop().await
 }
 
-/// wire-api 5.1 and Q-15: sub-paths are the role too.
+/// wire-api 5.1 and Q-15: sub-paths have the role too.
 #[tokio::test]
 async fn the_superuser_is_an_id_or_anything_below_it_and_nobody_else_is() -> Result<()> {
     let cluster = scenario().start().await?;
@@ -155,10 +155,13 @@ async fn our_client_talks_to_nobody_but_nexus() -> Result<()> {
     let superuser = cluster.credential(SUPERUSER)?.source()?;
     let nexus_elsewhere = {
         let ca = Ca::new(TrustDomain::new("spike.ist")?, clock::now())?;
-        Credential::sound(&ca, cluster.id("/spike/nexus")?, Duration::from_hours(1))?
+        Credential::valid(&ca, cluster.id("/spike/nexus")?, Duration::from_hours(1))?
     };
-    let expired =
-        Credential::odd(cluster.workload_api().ca(), cluster.id("/spike/nexus")?, &Odd::Expired)?;
+    let expired = Credential::defective(
+        cluster.workload_api().ca(),
+        cluster.id("/spike/nexus")?,
+        &Defect::Expired,
+    )?;
     for (what, server, told) in [
         ("a Keeper", cluster.credential("/spike/keeper")?, "/spike/keeper is not accepted here"),
         ("a workload", cluster.credential(WORKLOAD)?, "/workload/app1 is not accepted here"),
@@ -187,7 +190,7 @@ async fn our_client_talks_to_nobody_but_nexus() -> Result<()> {
             matches!(refused, CallError::Transport(TransportError::Handshake { .. })),
             "{what}: {refused}"
         );
-        // A person is told in words which certificate it was and what is wrong with it.
+        // The message names the certificate and its defect.
         let mut spike = cluster.command("spike");
         spike.args(["secret", "list"]).env("SPIKE_NEXUS_API_URL", &address);
         let output = timeout(PATIENCE, spike.output()).await??;

@@ -1,5 +1,5 @@
-//! Coming from upstream with the real Nexus: a `spike.db` under the key whose shares the Keepers hold is taken in once, whole
-//! or not at all, and everybody can see it.
+//! The import with the real Nexus: it takes in a `spike.db` of upstream once, completely or not at all, and reports it. The
+//! Keepers hold the shares of its key.
 
 mod upstream;
 
@@ -36,7 +36,7 @@ fn data(crew: &Crew) -> PathBuf {
     crew.dir().join("data")
 }
 
-/// Upstream's own files, which no byte of may change.
+/// Upstream's own files. No byte of them may change.
 fn originals(crew: &Crew) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(data(crew))? {
@@ -56,7 +56,7 @@ fn troubles(status: &StatusResponse) -> Result<&[String]> {
     Ok(&status.store.as_ref().context("no store")?.troubles)
 }
 
-/// It was invisible at the default level of the log, in status, in `/healthz` and in the metrics.
+/// The import was invisible in the log at its default level, in status, in `/healthz` and in the metrics.
 #[tokio::test]
 async fn what_upstream_stored_is_served_and_the_import_is_seen_in_log_status_and_metrics()
 -> Result<()> {
@@ -90,7 +90,7 @@ async fn what_upstream_stored_is_served_and_the_import_is_seen_in_log_status_and
     assert_eq!(metric(&mut crew, "spike_store_import_left_out").await?, Some(0.0));
     assert_eq!(originals(&crew)?, before, "a byte of upstream's was changed");
 
-    // It is not taken in again, and what is put since stays.
+    // It is not imported again, and later writes stay.
     superuser.put_secret(&put("web", &[("k", "four")])).await?;
     crew.crash_nexus().await?;
     crew.ready(PATIENCE).await?;
@@ -98,7 +98,7 @@ async fn what_upstream_stored_is_served_and_the_import_is_seen_in_log_status_and
     crew.stop().await
 }
 
-/// It passed when just over half of the rows opened.
+/// The import passed when just over half of the rows could be decrypted.
 #[tokio::test]
 async fn rows_that_would_be_left_out_stop_the_import_until_somebody_has_said_so() -> Result<()> {
     let key = RootKey::generate()?;
@@ -159,7 +159,7 @@ async fn a_put_on_an_imported_path_erases_no_version_that_upstream_kept() -> Res
     crew.stop().await
 }
 
-/// It was one WARN, and what was written meanwhile was missing without anybody seeing it.
+/// This was only one WARN, and nobody noticed that newer writes were missing.
 #[tokio::test]
 async fn after_going_back_to_upstream_and_forward_again_status_says_what_is_not_here() -> Result<()>
 {
@@ -183,7 +183,7 @@ async fn after_going_back_to_upstream_and_forward_again_status_says_what_is_not_
     crew.stop().await
 }
 
-/// A key of another deployment must not start a store beside data that it does not open.
+/// A key of another deployment must not start a store beside data that it cannot decrypt.
 #[tokio::test]
 async fn under_another_key_nothing_is_imported_and_nothing_is_made() -> Result<()> {
     let (key, other) = (RootKey::generate()?, RootKey::generate()?);

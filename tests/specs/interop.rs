@@ -29,11 +29,10 @@ pub(crate) async fn build_go_sdk(cluster: &Running) -> Result<bool> {
     Ok(true)
 }
 
-/// How long that program may take: at its longest it is asked to go on for a minute.
+/// The time limit of that program. The longest run takes a minute.
 const RUN_LIMIT: Duration = Duration::from_mins(3);
 
-/// Runs that program to its end: it must find everything as it should be, and tells of at least so many steps. Gives back what
-/// it tells.
+/// Runs that program to its end. It must succeed and print at least this many steps. Returns its output.
 pub(crate) async fn run_go_sdk(
     cluster: &Running,
     id: &str,

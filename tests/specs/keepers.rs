@@ -1,5 +1,5 @@
-//! Keepers that err (cli-config-deploy 7.3; F1, F2, F4, F5, F16, F18): the data and the good shares stay unharmed, and the
-//! operator is told. What a Keeper is ever given is its own share of the key in use.
+//! Faulty Keepers (cli-config-deploy 7.3; F1, F2, F4, F5, F16, F18): data and good shares stay unharmed, and the operator sees
+//! the fault. A Keeper only ever gets its own share of the key in use.
 
 use std::{fs, path::PathBuf};
 
@@ -9,7 +9,7 @@ use spike_tests::{
     PATIENCE, SUPERUSER,
     crew::Crew,
     eventually,
-    fake_keeper::{Berth, FakeKeeper, answer},
+    fake_keeper::{FakeKeeper, ReservedAddress, answer},
     secrets::{put, value_of},
 };
 use spike_wire::{ContributeRequest, KeeperStatusKind, Shard};
@@ -24,14 +24,14 @@ const ORDER: [u8; 32] = [
     0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
 ];
 
-/// A crew whose Keepers are as the test wants them, and a key that is split among that many.
+/// A crew with fake Keepers, and a key that is split among them.
 async fn on_fakes(count: u16, threshold: u16) -> Result<(Crew, Vec<FakeKeeper>, Vec<Share>)> {
-    let berths = Berth::several(count.into()).await?;
-    let urls: Vec<String> = berths.iter().map(Berth::url).collect();
+    let addresses = ReservedAddress::several(count.into()).await?;
+    let urls: Vec<String> = addresses.iter().map(ReservedAddress::url).collect();
     // No Bootstrap proves the keys of these Keepers.
     let plan = crew().keepers_at(&urls, threshold).setting("SPIKE_NEXUS_ACCEPT_NEW_STORE", "true");
     let crew = plan.setting("SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL", "500ms").start_sealed().await?;
-    let fakes = berths.into_iter().map(|berth| berth.serve(&crew)).collect::<Result<_>>()?;
+    let fakes = addresses.into_iter().map(|address| address.serve(&crew)).collect::<Result<_>>()?;
     Ok((crew, fakes, fresh_shares(count, threshold)?))
 }
 
@@ -39,7 +39,7 @@ fn fresh_shares(count: u16, threshold: u16) -> Result<Vec<Share>> {
     Ok(split(&RootKey::generate()?, Quorum::new(count, threshold)?, Derivation::Reject))
 }
 
-/// Whatever the Keeper was given, was this share, and Nexus gave it.
+/// Checks that the Keeper only ever got this share, and only from Nexus.
 fn given_nothing_but(keeper: &FakeKeeper, share: &Share) {
     let request = ContributeRequest { shard: Shard::new(share.value.expose_bytes()) }.encode();
     for given in keeper.given() {
@@ -48,7 +48,7 @@ fn given_nothing_but(keeper: &FakeKeeper, share: &Share) {
     }
 }
 
-/// What a Keeper may answer instead of a share, with what an operator is told of it.
+/// Wrong answers of a Keeper, with the message for an operator.
 fn bad_answers() -> Vec<(u16, String, KeeperStatusKind)> {
     use KeeperStatusKind::{Empty, Unusable};
     let body = |text: &str| text.to_owned();
@@ -93,7 +93,7 @@ async fn null_short_long_zero_and_impossible_shares_are_passed_over_and_put_righ
     }
     assert!(keepers.iter().all(|keeper| keeper.given().is_empty()), "given while there is no key");
 
-    // One more good share, and all are put right.
+    // With one more good share all are corrected.
     keepers[bad.len() + 1].hold(&shares[bad.len() + 1].value);
     crew.ready(PATIENCE).await?;
     for (keeper, share) in keepers.iter().zip(&shares) {
@@ -125,7 +125,7 @@ async fn a_share_of_another_key_is_found_out_named_and_replaced() -> Result<()> 
         given_nothing_but(keeper, share);
     }
     crew.log_says("nexus", "a Keeper does not hold its share of the key in use").await?;
-    // That it was put right is not the end of it: somebody must find out why.
+    // The correction is reported, because somebody must find the cause.
     let told = crew.pilot(SUPERUSER, &["operator", "status"]).await?;
     let told = String::from_utf8(told.stdout)?;
     let lied = told.lines().find(|line| line.starts_with("Keeper 2 ")).unwrap_or_default();
@@ -158,7 +158,7 @@ async fn of_two_half_delivered_keys_none_counts_before_its_threshold_and_the_res
     crew.stop().await
 }
 
-/// What was told last used to be what the slowest attempt had been made of.
+/// The reported state was that of the slowest attempt, not of the last.
 #[tokio::test]
 async fn nexus_tells_how_many_shares_there_are_and_not_how_many_there_were() -> Result<()> {
     const COUNT: u16 = 60;
@@ -219,8 +219,8 @@ async fn with_data(keepers: u16, threshold: u16) -> Result<Crew> {
     Ok(crew)
 }
 
-/// Restarts Nexus with a setting that is wrong, then with the one it had. Nexus must say `part` in between, change
-/// nothing, and be well again.
+/// Restarts Nexus with a wrong setting, then with the right one. In between Nexus must report `part` and change nothing;
+/// afterwards it must be ready.
 async fn survives(crew: &mut Crew, name: &str, wrong: &str, right: &str, part: &str) -> Result<()> {
     crew.nexus().terminate().await?;
     let before = fs::read(database(crew))?;
@@ -299,7 +299,7 @@ async fn a_store_that_does_not_open_keeps_nexus_sealed_until_it_is_mended() -> R
         let refused = crew.superuser()?.put_secret(&put("a/b", &[("k", "other")])).await;
         assert_eq!(refused.unwrap_err().status().map(|status| status.as_u16()), Some(503));
 
-        // Mended under its feet: no restart is needed.
+        // The fault is repaired while Nexus runs, without a restart.
         if what == "garbage" {
             fs::remove_file(&database)?;
         } else {

@@ -1,5 +1,5 @@
-//! Bounds on what a peer controls (design 5): over a limit comes a clear answer or the end of the connection, and others
-//! do not notice.
+//! Bounds on what a peer controls (design 5). Above a limit it gets a clear answer or the end of its connection, and others are
+//! not affected.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ async fn a_head_that_does_not_come_or_does_not_end_ends_the_connection() -> Resu
     slow.send(format!("POST {LIST} HTTP/1.1\r\nHost: x\r\nX-")).await?;
     assert_eq!(later.post(LIST, "{}").await?.status, 200);
     later.send("POST ").await?;
-    // Begun in the bytes that bring the end of the request before it.
+    // It begins in the same bytes as the end of the request before it.
     let mut ahead = superuser.connect().await?;
     let request = format!("POST {LIST} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}POST ");
     assert_eq!(ahead.exchange(request).await?.status, 200);
@@ -103,7 +103,7 @@ async fn a_body_that_does_not_end_is_a_bad_request() -> Result<()> {
     let mut slow = cluster.dial_as(SUPERUSER)?.connect().await?;
     let request = format!("POST {LIST} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{");
     let answer = slow.exchange(request).await?;
-    assert_eq!(answer.told(), (400, r#"{"keys":null,"err":"api_bad_request"}"#));
+    assert_eq!(answer.status_and_body(), (400, r#"{"keys":null,"err":"api_bad_request"}"#));
     cluster.stop().await
 }
 
@@ -123,7 +123,7 @@ async fn an_idle_connection_outlives_that_of_the_go_sdk_and_then_ends() -> Resul
 async fn a_connection_ends_with_the_svid_that_it_was_opened_with() -> Result<()> {
     let cluster = scenario().start().await?;
     let ca = cluster.workload_api().ca();
-    let short = Credential::sound(ca, cluster.id(SUPERUSER)?, Duration::from_secs(3))?;
+    let short = Credential::valid(ca, cluster.id(SUPERUSER)?, Duration::from_secs(3))?;
     let dialer = cluster.stranger().showing(&short);
     let mut connection = dialer.connect().await?;
     assert_eq!(connection.post(LIST, "{}").await?.status, 200);
@@ -139,12 +139,12 @@ async fn a_connection_ends_with_the_svid_that_it_was_opened_with() -> Result<()>
     cluster.stop().await
 }
 
-/// A request that is on its way when the connection ends gets no answer, so the end is announced while the peer listens.
+/// A request that is on its way when the connection ends gets no answer, so the server announces the end in time.
 #[tokio::test]
 async fn before_its_svid_ends_a_peer_is_asked_to_open_another_connection() -> Result<()> {
     let cluster = scenario().start().await?;
     let ca = cluster.workload_api().ca();
-    let short = Credential::sound(ca, cluster.id(SUPERUSER)?, Duration::from_secs(4))?;
+    let short = Credential::valid(ca, cluster.id(SUPERUSER)?, Duration::from_secs(4))?;
     let source = short.source()?;
     let mut connection = cluster.stranger().showing(&short).connect().await?;
     let mut answers = 0;

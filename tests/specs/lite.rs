@@ -6,7 +6,7 @@ use spike_crypto::{Derivation, Quorum, RootKey, Share, split};
 use spike_daemon::settings::Backend;
 use spike_tests::{
     PATIENCE, SUPERUSER,
-    fake_keeper::{Berth, FakeKeeper},
+    fake_keeper::{FakeKeeper, ReservedAddress},
 };
 use spike_wire::{DecryptRequest, EncryptRequest, KeeperStatusKind, Operation, SecretBytes};
 
@@ -22,7 +22,7 @@ async fn a_lite_workload_encrypts_across_a_restart_and_others_do_not() -> Result
     assert_eq!(lite.decrypt_stream(sealed.clone()).await?, "lasting");
     let request = EncryptRequest { plaintext: SecretBytes::from(&b"json"[..]) };
     assert_eq!(lite.encrypt(&request).await?.version, 1);
-    // Below the role's ID is the role, too.
+    // An ID below the role's ID has the role too.
     assert_eq!(
         cluster.as_id("/spike/workload/role/lite/a")?.decrypt_stream(sealed.clone()).await?,
         "lasting"
@@ -52,7 +52,7 @@ async fn there_are_neither_secrets_nor_policies_and_no_database() -> Result<()> 
             if target.starts_with("/v1/store") || target.starts_with("/v1/acl") {
                 let answer = connection.post(target, "{}").await?;
                 assert_eq!(
-                    answer.told(),
+                    answer.status_and_body(),
                     (400, r#"{"err":"api_bad_request"}"#),
                     "{id} {operation}"
                 );
@@ -69,7 +69,7 @@ async fn there_are_neither_secrets_nor_policies_and_no_database() -> Result<()> 
     cluster.stop().await
 }
 
-/// With the programs of a person: `spike` as the superuser and as a lite workload, text in and text out.
+/// With the real `spike`, as the superuser and as a lite workload.
 #[tokio::test]
 async fn the_spike_command_encrypts_for_a_lite_cluster() -> Result<()> {
     let cluster = scenario().backend(Backend::Lite).start().await?;
@@ -85,7 +85,7 @@ fn shares_of_a_key(count: u16) -> Result<Vec<Share>> {
     Ok(split(&RootKey::generate()?, Quorum::new(count, 2)?, Derivation::Reject))
 }
 
-/// A restored key was put to use without a check, and then its shares took the place of good ones.
+/// A restored key was used without a check, and then its shares replaced good ones.
 #[tokio::test]
 async fn lite_takes_no_restored_key_that_the_shares_of_the_keepers_speak_against() -> Result<()> {
     let mut crew = crew().backend(Backend::Lite).start().await?;
@@ -93,14 +93,14 @@ async fn lite_takes_no_restored_key_that_the_shares_of_the_keepers_speak_against
     let sealed = crew.superuser()?.encrypt(&EncryptRequest { plaintext }).await?;
     let shares = crew.recover().await?;
     crew.nexus().kill().await?;
-    crew.lose_keepers([1, 2]).await?;
-    crew.bring_back_keepers([1, 2]).await?;
+    crew.kill_keepers([1, 2]).await?;
+    crew.restart_keepers([1, 2]).await?;
     crew.start_nexus().await?;
     crew.sealed_because("1 of 2 shares collected").await?;
 
     let foreign = shares_of_a_key(3)?;
     crew.feed(&foreign[0]).await?;
-    let told = crew.feed_in_vain(&foreign[1]).await?;
+    let told = crew.feed_refused(&foreign[1]).await?;
     assert!(told.contains("none of the 1 shares is that Keepers hold"), "{told}");
     crew.sealed_because("1 of 2 shares collected").await?;
 
@@ -119,16 +119,16 @@ async fn lite_takes_no_restored_key_that_the_shares_of_the_keepers_speak_against
     crew.stop().await
 }
 
-/// As above, with every Keeper away at the time of the restore: what comes back with a share of another key keeps it.
+/// As above, with every Keeper away at the time of the restore: a Keeper that comes back with a share of another key keeps it.
 #[tokio::test]
 async fn lite_with_an_unproved_key_takes_no_share_away_from_a_keeper_that_comes_back() -> Result<()>
 {
-    let berths = Berth::several(2).await?;
-    let urls: Vec<String> = berths.iter().map(Berth::url).collect();
+    let addresses = ReservedAddress::several(2).await?;
+    let urls: Vec<String> = addresses.iter().map(ReservedAddress::url).collect();
     let mut crew = crew().backend(Backend::Lite).keepers_at(&urls, 2).start_sealed().await?;
     let (before, other) = (shares_of_a_key(2)?, shares_of_a_key(2)?);
     let keepers: Vec<FakeKeeper> =
-        berths.into_iter().map(|berth| berth.serve(&crew)).collect::<Result<_>>()?;
+        addresses.into_iter().map(|address| address.serve(&crew)).collect::<Result<_>>()?;
     crew.feed(&other[0]).await?;
     assert!(crew.feed(&other[1]).await?.restored);
     crew.ready(PATIENCE).await?;

@@ -22,6 +22,7 @@ mod limits;
 mod lite;
 mod migrating;
 mod mixed;
+mod orders;
 mod policies;
 mod readme;
 mod recovery;
@@ -41,7 +42,7 @@ mod workload;
 
 use spike_tests::{Scenario, crew::CrewPlan};
 
-/// The path of a SPIFFE ID that is nobody to SPIKE.
+/// The path of a SPIFFE ID without any role.
 const WORKLOAD: &str = "/workload/app1";
 
 /// A fresh cluster with the programs that were built with these tests.

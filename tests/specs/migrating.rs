@@ -1,7 +1,7 @@
-//! `docs/operations/migrating.md`: what it names is there, and its commands run, in an order in which no share is lost.
+//! `docs/operations/migrating.md`: what it names exists, and its commands run in an order that loses no share.
 //!
-//! There is no Kubernetes here. A program in the place of `kubectl` writes down what it is called with; where a real
-//! `kubectl` is on `PATH`, it checks what can be checked without a server.
+//! There is no Kubernetes here. A program instead of `kubectl` records its arguments. If a real `kubectl` is on `PATH`, it checks
+//! what can be checked without a server.
 
 use std::{fs::Permissions, os::unix::fs::PermissionsExt, process::Command};
 
@@ -133,12 +133,12 @@ fn the_manifests_name_the_claim_of_nexus_and_the_snapshot_of_it() -> Result<()> 
     Ok(())
 }
 
-/// What the commands of the page did.
+/// The recorded calls of the commands.
 #[derive(Debug)]
 struct Calls {
     /// The arguments of each `kubectl`.
     lines: Vec<String>,
-    /// What was applied.
+    /// The applied manifests.
     manifests: String,
 }
 

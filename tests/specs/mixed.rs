@@ -1,5 +1,5 @@
-//! Mixed crews: Keepers, Nexus and Bootstrap of either side with the wire behaviour of the other (wire-api K1, K2, N13 to
-//! N15, and rows 31 to 42 of 15).
+//! Our Keepers, Nexus and Bootstrap with the requests and answers of upstream's (wire-api K1, K2, N13 to N15, and rows 31 to 42
+//! of 15).
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use spike_tests::{
     PATIENCE, SUPERUSER,
     crew::{Crew, RECOVERER, RESTORER},
     eventually,
-    fake_keeper::{Berth, answer},
+    fake_keeper::{ReservedAddress, answer},
     raw::Answer,
     secrets::{put, value_of},
     text::{self, hex},
@@ -55,12 +55,12 @@ fn contribution(share: &Share) -> String {
     format!(r#"{{"shard":{}}}"#, list(share))
 }
 
-/// What a Keeper that holds the share answers.
+/// The answer of a Keeper that holds the share.
 fn held(share: &Share) -> String {
     answer(share.value.expose_bytes())
 }
 
-/// What upstream's Bootstrap asks of Nexus under `key`, and the answer it takes.
+/// The question of upstream's Bootstrap to Nexus under `key`, and the right answer.
 fn proof(key: &RootKey) -> Result<(String, String)> {
     let text = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
     let encrypted =
@@ -73,13 +73,13 @@ fn proof(key: &RootKey) -> Result<(String, String)> {
 
 #[tokio::test]
 async fn keepers_of_upstream_serve_our_bootstrap_and_our_nexus() -> Result<()> {
-    let berths = Berth::several(3).await?;
-    let urls: Vec<String> = berths.iter().map(Berth::url).collect();
+    let addresses = ReservedAddress::several(3).await?;
+    let urls: Vec<String> = addresses.iter().map(ReservedAddress::url).collect();
     let plan = crew().keepers_at(&urls, 2);
     let mut crew =
         plan.setting("SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL", "300ms").start_sealed().await?;
     let keepers: Vec<_> =
-        berths.into_iter().map(|berth| berth.serve(&crew)).collect::<Result<_>>()?;
+        addresses.into_iter().map(|address| address.serve(&crew)).collect::<Result<_>>()?;
     let told = crew.bootstrap(&[]).await?;
     assert_eq!(told.status, 0, "{}", told.text);
     crew.ready(PATIENCE).await?;
@@ -111,16 +111,19 @@ async fn our_keepers_and_our_nexus_serve_the_bootstrap_and_the_nexus_of_upstream
     let shares = split(&key, Quorum::new(3, 2)?, Derivation::Reject);
     let (question, proved) = proof(&key)?;
     for (index, share) in (1..).zip(&shares) {
-        assert_eq!(to_keeper(&mut crew, index, NEXUS, SHARD, "{}").await?.told(), NO_SHARE);
+        assert_eq!(
+            to_keeper(&mut crew, index, NEXUS, SHARD, "{}").await?.status_and_body(),
+            NO_SHARE
+        );
         if index == 1 {
             let early = to_nexus(&crew, BOOTSTRAP, VERIFY, &question).await?;
-            assert_eq!(early.told(), (503, r#"{"err":"state_not_ready"}"#));
+            assert_eq!(early.status_and_body(), (503, r#"{"err":"state_not_ready"}"#));
         }
         let given =
             to_keeper(&mut crew, index, BOOTSTRAP, CONTRIBUTE, &contribution(share)).await?;
-        assert_eq!(given.told(), (200, "{}"));
+        assert_eq!(given.status_and_body(), (200, "{}"));
     }
-    // Without data, whoever else has made the key: only its proof makes a store.
+    // Without data, only the proof of a key makes a store, whoever made the key.
     crew.sealed_because("its proof of the key is awaited").await?;
     let (foreign, _) = proof(&RootKey::generate()?)?;
     for (path, body, status) in [
@@ -135,15 +138,18 @@ async fn our_keepers_and_our_nexus_serve_the_bootstrap_and_the_nexus_of_upstream
     eventually("the proof", PATIENCE, async || {
         let answer = to_nexus(&crew, BOOTSTRAP, VERIFY, &question).await?;
         ensure!(
-            answer.told() == (200, proved.as_str()) || answer.status == 503,
+            answer.status_and_body() == (200, proved.as_str()) || answer.status == 503,
             "{:?}",
-            answer.told()
+            answer.status_and_body()
         );
         Ok((answer.status == 200).then_some(()))
     })
     .await?;
     crew.ready(PATIENCE).await?;
-    assert_eq!(to_nexus(&crew, BOOTSTRAP, VERIFY, &question).await?.told(), (200, proved.as_str()));
+    assert_eq!(
+        to_nexus(&crew, BOOTSTRAP, VERIFY, &question).await?.status_and_body(),
+        (200, proved.as_str())
+    );
     let refused = to_nexus(&crew, BOOTSTRAP, VERIFY, &foreign).await?;
     assert_ne!(refused.status, 200);
     assert_eq!(refused.json()["hash"], "");
@@ -152,17 +158,20 @@ async fn our_keepers_and_our_nexus_serve_the_bootstrap_and_the_nexus_of_upstream
     for (index, share) in (1..).zip(&shares) {
         for body in ["{}", "null"] {
             let given = to_keeper(&mut crew, index, NEXUS, SHARD, body).await?;
-            assert_eq!(given.told(), (200, held(share).as_str()));
+            assert_eq!(given.status_and_body(), (200, held(share).as_str()));
         }
         let pushed = to_keeper(&mut crew, index, NEXUS, CONTRIBUTE, &contribution(share)).await?;
-        assert_eq!(pushed.told(), (200, "{}"));
-        assert_eq!(to_keeper(&mut crew, index, NEXUS, SHARD, "").await?.told(), NO_SHARE);
+        assert_eq!(pushed.status_and_body(), (200, "{}"));
+        assert_eq!(
+            to_keeper(&mut crew, index, NEXUS, SHARD, "").await?.status_and_body(),
+            NO_SHARE
+        );
     }
     let recovered = to_nexus(&crew, RECOVERER, RECOVER, "{}").await?;
     let lists: Vec<String> = shares.iter().map(list).collect();
     let expected =
         format!(r#"{{"shards":{{"1":{},"2":{},"3":{}}}}}"#, lists[0], lists[1], lists[2]);
-    assert_eq!(recovered.told(), (200, expected.as_str()));
+    assert_eq!(recovered.status_and_body(), (200, expected.as_str()));
     crew.stop().await
 }
 
@@ -190,7 +199,7 @@ async fn the_second_run_of_upstreams_bootstrap_gets_409_from_every_keeper_and_ch
     crew.stop().await
 }
 
-/// Ours: while Nexus is sealed, and after.
+/// The survey, which is ours: while Nexus is sealed, and after.
 #[tokio::test]
 async fn bootstrap_learns_what_there_is_and_no_share() -> Result<()> {
     let mut crew = crew().start_sealed().await?;
@@ -206,7 +215,7 @@ async fn bootstrap_learns_what_there_is_and_no_share() -> Result<()> {
         assert_eq!(told["keepers"][index]["state"], "empty", "{told}");
     }
     assert_eq!(
-        to_keeper(&mut crew, 1, BOOTSTRAP, STATUS, "{}").await?.told(),
+        to_keeper(&mut crew, 1, BOOTSTRAP, STATUS, "{}").await?.status_and_body(),
         (200, r#"{"filled":false}"#)
     );
     assert_eq!(to_nexus(&crew, SUPERUSER, SURVEY, "{}").await?.status, 401);
@@ -215,7 +224,7 @@ async fn bootstrap_learns_what_there_is_and_no_share() -> Result<()> {
     let after = to_nexus(&crew, BOOTSTRAP, SURVEY, "{}").await?.json();
     assert_eq!((&after["sealed"], &after["data"]), (&json!(false), &json!("ours")));
     assert_eq!(
-        to_keeper(&mut crew, 1, BOOTSTRAP, STATUS, "{}").await?.told(),
+        to_keeper(&mut crew, 1, BOOTSTRAP, STATUS, "{}").await?.status_and_body(),
         (200, r#"{"filled":true}"#)
     );
     crew.stop().await
@@ -225,7 +234,7 @@ async fn bootstrap_learns_what_there_is_and_no_share() -> Result<()> {
 async fn row_31_there_is_nothing_to_recover_without_a_root_key() -> Result<()> {
     let crew = crew().start_sealed().await?;
     let row_31 = to_nexus(&crew, RECOVERER, RECOVER, "{}").await?;
-    assert_eq!(row_31.told(), (500, r#"{"shards":null,"err":"api_internal_error"}"#));
+    assert_eq!(row_31.status_and_body(), (500, r#"{"shards":null,"err":"api_internal_error"}"#));
     assert_eq!(row_31.json()["reason"], NotReady::Sealed.as_str(), "ours");
     crew.stop().await
 }
@@ -249,7 +258,7 @@ async fn row_32_the_superuser_is_neither_an_operator_nor_bootstrap() -> Result<(
     crew.stop().await
 }
 
-/// F4: what upstream fills up or cuts is refused too.
+/// F4: shares that upstream pads or cuts are refused too.
 #[tokio::test]
 async fn rows_33_and_34_a_share_to_restore_has_a_number_and_a_value_and_counts_once() -> Result<()>
 {
@@ -280,15 +289,18 @@ async fn rows_33_and_34_a_share_to_restore_has_a_number_and_a_value_and_counts_o
     }
     for _ in 0..2 {
         let row_34 = to_nexus(&crew, RESTORER, RESTORE, &body(1, &good)).await?;
-        assert_eq!(row_34.told(), (200, r#"{"collected":1,"remaining":1,"restored":false}"#));
+        assert_eq!(
+            row_34.status_and_body(),
+            (200, r#"{"collected":1,"remaining":1,"restored":false}"#)
+        );
     }
     let last = to_nexus(&crew, RESTORER, RESTORE, &body(3, &list(&shares[2]))).await?;
-    assert_eq!(last.told(), (200, r#"{"collected":2,"remaining":0,"restored":true}"#));
+    assert_eq!(last.status_and_body(), (200, r#"{"collected":2,"remaining":0,"restored":true}"#));
     crew.ready(PATIENCE).await?;
     crew.stop().await
 }
 
-/// An error body as upstream has it: ours says why, besides.
+/// An error body without the reason that ours adds.
 fn without_reason(answer: &Answer) -> Value {
     let mut body = answer.json();
     if let Some(fields) = body.as_object_mut() {
@@ -312,21 +324,25 @@ async fn row_37_the_nonce_of_a_verification_has_twelve_bytes() -> Result<()> {
 async fn rows_38_to_40_a_keeper_gives_its_share_to_nexus_only_and_talks_to_nobody_else()
 -> Result<()> {
     let mut crew = crew().start_sealed().await?;
-    assert_eq!(to_keeper(&mut crew, 1, NEXUS, SHARD, "{}").await?.told(), NO_SHARE, "row 38");
+    assert_eq!(
+        to_keeper(&mut crew, 1, NEXUS, SHARD, "{}").await?.status_and_body(),
+        NO_SHARE,
+        "row 38"
+    );
     let row_39 = to_keeper(&mut crew, 1, BOOTSTRAP, SHARD, "{}").await?;
-    assert_eq!(row_39.told(), (401, r#"{"shard":null,"Err":"access_unauthorized"}"#));
+    assert_eq!(row_39.status_and_body(), (401, r#"{"shard":null,"Err":"access_unauthorized"}"#));
     for path in [SUPERUSER, WORKLOAD, RESTORER, "/spike/keeper"] {
         let row_40 = crew.dial_keeper_as(1, path)?.connect().await?.ended().await?;
         assert!(row_40.is_some_and(|alert| alert.contains("fatal alert")), "{path}");
     }
     for target in ["/v1/nowhere", "/v1/store/shard?action=get", "/v1/store/secrets"] {
         let unknown = to_keeper(&mut crew, 1, NEXUS, target, "{}").await?;
-        assert_eq!(unknown.told(), (400, r#"{"err":"api_bad_request"}"#), "{target}");
+        assert_eq!(unknown.status_and_body(), (400, r#"{"err":"api_bad_request"}"#), "{target}");
     }
     crew.stop().await
 }
 
-/// F4: upstream fills `[7]` up with zeros and keeps it, and its Nexus dies of a number that is no scalar.
+/// F4: upstream fills `[7]` up with zeros and keeps it, and its Nexus ends at a number that is no scalar.
 #[tokio::test]
 async fn rows_41_and_42_a_keeper_takes_whole_shares_only_and_keeps_the_one_it_has() -> Result<()> {
     let mut crew = crew().start_sealed().await?;
@@ -348,17 +364,17 @@ async fn rows_41_and_42_a_keeper_takes_whole_shares_only_and_keeps_the_one_it_ha
         if full {
             let given =
                 to_keeper(&mut crew, 1, BOOTSTRAP, CONTRIBUTE, &contribution(share)).await?;
-            assert_eq!(given.told(), (200, "{}"));
+            assert_eq!(given.status_and_body(), (200, "{}"));
         }
         for shard in &bad {
             let body = format!(r#"{{"shard":{shard}}}"#);
             let refused = to_keeper(&mut crew, 1, BOOTSTRAP, CONTRIBUTE, &body).await?;
-            assert_eq!(refused.told(), (400, r#"{"err":"api_bad_request"}"#), "{shard}");
+            assert_eq!(refused.status_and_body(), (400, r#"{"err":"api_bad_request"}"#), "{shard}");
         }
         let answer = to_keeper(&mut crew, 1, NEXUS, SHARD, "{}").await?;
         let held = held(share);
         let expected = if full { (200, held.as_str()) } else { NO_SHARE };
-        assert_eq!(answer.told(), expected);
+        assert_eq!(answer.status_and_body(), expected);
     }
     crew.stop().await
 }

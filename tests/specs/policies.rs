@@ -62,7 +62,7 @@ async fn rows_20_and_21_lite_is_refused_whatever_policies_say_and_other_roles_ar
     for id in [BOOTSTRAP, "/spike/nexus", "/spike/pilot/role/recover", WORKLOAD] {
         assert_eq!(value_of(&cluster.as_id(id)?, "e", 0, "k").await?, "v", "{id}");
     }
-    // No policy grants what only a role may.
+    // No policy grants what is reserved to a role.
     for (target, body) in [
         ("/v1/operator/recover", "{}"),
         ("/v1/operator/restore", r#"{"id":1,"shard":[1]}"#),
@@ -126,7 +126,7 @@ async fn rows_24_to_26_a_policy_that_breaks_a_rule_is_a_bad_request_that_says_wh
     ] {
         let request = policy(name, id, path, &[permission]);
         let answer = cluster.post(PUT, request.encode()).await?;
-        assert_eq!(answer.told(), (400, BAD_REQUEST), "{id} {path}");
+        assert_eq!(answer.status_and_body(), (400, BAD_REQUEST), "{id} {path}");
         let said = answer.json();
         let said = said.get("reason").and_then(|reason| reason.as_str()).unwrap_or_default();
         assert!(said.contains(reason), "{id} {path}: {said}");
@@ -135,7 +135,7 @@ async fn rows_24_to_26_a_policy_that_breaks_a_rule_is_a_bad_request_that_says_wh
         [(anchored, ".*"), (anchored, "spike/system/acl"), ("spiffe://x.y", "^secrets/")]
     {
         let answer = cluster.post(PUT, policy("n", id, path, &["read"]).encode()).await?;
-        assert_eq!(answer.told(), (200, r#"{"id":"n"}"#), "{id} {path}");
+        assert_eq!(answer.status_and_body(), (200, r#"{"id":"n"}"#), "{id} {path}");
     }
     cluster.stop().await
 }
@@ -149,7 +149,7 @@ async fn a_policy_that_is_not_there_is_not_found() -> Result<()> {
     let body = answer.json();
     assert_eq!((answer.status, body["err"].as_str()), (404, Some("api_not_found")), "{body}");
     let answer = cluster.post(DELETE, missing).await?;
-    assert_eq!(answer.told(), (404, r#"{"err":"api_not_found"}"#));
+    assert_eq!(answer.status_and_body(), (404, r#"{"err":"api_not_found"}"#));
     for target in [GET, DELETE] {
         assert_eq!(cluster.post(target, r#"{"id":"no.name"}"#).await?.status, 400, "{target}");
     }
@@ -165,7 +165,7 @@ async fn a_policy_comes_back_as_it_was_put_under_its_name_and_lists_are_in_order
         assert_eq!(cluster.post(PUT, request.encode()).await?.status, 200);
     }
     let names = r#"{"policies":[{"id":"-","name":"-"},{"id":"B","name":"B"},{"id":"a","name":"a"},{"id":"a 1","name":"a 1"},{"id":"b","name":"b"}]}"#;
-    assert_eq!(cluster.post(LIST, "{}").await?.told(), (200, names));
+    assert_eq!(cluster.post(LIST, "{}").await?.status_and_body(), (200, names));
     let first = cluster.post(GET, r#"{"id":"a 1"}"#).await?.json();
     assert_eq!(first["id"], "a 1");
     assert_eq!(first["name"], "a 1");
@@ -189,7 +189,7 @@ async fn a_policy_comes_back_as_it_was_put_under_its_name_and_lists_are_in_order
             r#"{"policies":[{"id":"a 1","name":"a 1"}]}"#,
         ),
     ] {
-        assert_eq!(cluster.post(LIST, filter).await?.told(), (200, found), "{filter}");
+        assert_eq!(cluster.post(LIST, filter).await?.status_and_body(), (200, found), "{filter}");
     }
     let again = PolicyPutRequest { create_only: true, ..changed };
     let refused = cluster.post(PUT, again.encode()).await?;
@@ -197,7 +197,7 @@ async fn a_policy_comes_back_as_it_was_put_under_its_name_and_lists_are_in_order
     cluster.stop().await
 }
 
-/// Beyond upstream, which passes over these fields and sends everything.
+/// Ours: upstream ignores these fields and sends everything.
 #[tokio::test]
 async fn a_list_can_be_asked_for_by_a_part_of_name_or_pattern_and_page_by_page() -> Result<()> {
     let cluster = scenario().start().await?;
@@ -232,7 +232,7 @@ async fn a_list_can_be_asked_for_by_a_part_of_name_or_pattern_and_page_by_page()
     cluster.stop().await
 }
 
-/// wire-api 5.4: both patterns are searched for anywhere; all wanted permissions in one policy; `write` implies nothing.
+/// wire-api 5.4: both patterns match anywhere; one policy must have all wanted permissions; `write` implies nothing.
 #[tokio::test]
 async fn patterns_match_anywhere_and_no_permission_implies_another() -> Result<()> {
     let cluster = scenario().start().await?;
@@ -258,7 +258,7 @@ async fn patterns_match_anywhere_and_no_permission_implies_another() -> Result<(
     cluster.stop().await
 }
 
-/// Design 4: with upstream's grant all names, without it those that `list` on them covers.
+/// Design 4: upstream's grant shows all names; without it, `list` on a path shows that path.
 #[tokio::test]
 async fn a_workload_lists_the_names_that_it_may_list_page_by_page() -> Result<()> {
     let cluster = scenario().start().await?;

@@ -1,5 +1,4 @@
-//! The README's two commands are what it says, its tour prints what it shows, and every route is in the reference of the
-//! wire.
+//! The README's two commands exist, its tour prints what it shows, and every route is in `docs/wire-api.md`.
 
 use anyhow::{Context, Result, ensure};
 use spike_wire::{KeeperOperation, Operation};

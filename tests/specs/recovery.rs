@@ -1,5 +1,5 @@
-//! All Keepers and Nexus lost at once: recovery shares bring the key back, and a mistake with them costs nothing
-//! (crypto-and-storage 3; F3, Q-17, Q-27).
+//! Recovery after all Keepers and Nexus were lost at the same time: recovery shares bring the key back, and a mistake with them
+//! loses nothing (crypto-and-storage 3; F3, Q-17, Q-27).
 
 use std::{fs, path::Path, process::Output};
 
@@ -11,7 +11,7 @@ use spike_mtls::client::CallError;
 use spike_tests::{
     PATIENCE, SUPERUSER,
     crew::{Crew, RECOVERER, RESTORER},
-    fake_keeper::Berth,
+    fake_keeper::ReservedAddress,
     secrets::{get, put, value_of, versions},
     text::{hex, list},
 };
@@ -22,7 +22,7 @@ use crate::{WORKLOAD, crew};
 const SHARES: u16 = 5;
 const THRESHOLD: u16 = 3;
 
-/// A crew with data, its shares, and then nothing but files: every process has ended and come back.
+/// A crew with data and recovery shares, after every process was killed and restarted.
 async fn blacked_out() -> Result<(Crew, Vec<Share>)> {
     let mut crew = crew().keepers(SHARES, THRESHOLD).start().await?;
     crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
@@ -56,7 +56,7 @@ fn shares_of_another_key() -> Result<Vec<Share>> {
     Ok(split(&RootKey::generate()?, Quorum::new(SHARES, THRESHOLD)?, Derivation::Reject))
 }
 
-/// What a command that succeeded said.
+/// The output of a command that must succeed.
 fn said(output: Output) -> Result<String> {
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
@@ -85,7 +85,7 @@ async fn spike_operator_recover_and_restore_bring_everything_back() -> Result<()
     assert!(told.contains("SPIKE is now restored and ready to use."), "{told}");
     data_is_back(&mut crew).await?;
 
-    // The Keepers are filled, so that the next restart needs nobody.
+    // The Keepers have their shares, so the next restart needs no operator.
     crew.keepers_good().await?;
     crew.crash_nexus().await?;
     data_is_back(&mut crew).await?;
@@ -94,8 +94,8 @@ async fn spike_operator_recover_and_restore_bring_everything_back() -> Result<()
     crew.stop().await
 }
 
-// The files were judged one by one, and the first that was refused ended the command. The shares that nobody could take out
-// were told as a fault of Nexus.
+// The files were judged one by one, and the first refusal ended the command. Shares that could not be written were reported as a
+// fault of Nexus.
 #[tokio::test]
 async fn a_file_of_another_key_among_the_files_is_named_and_does_not_keep_the_key_away()
 -> Result<()> {
@@ -160,7 +160,7 @@ async fn a_wrong_file_is_told_of_and_the_right_one_takes_its_place() -> Result<(
     let wrong = Share { index: ShareIndex::new(2)?, value: ShareValue::from_bytes(&[7; 32])? };
     crew.feed(&shares[0]).await?;
     crew.feed(&wrong).await?;
-    let told = crew.feed_in_vain(&shares[2]).await?;
+    let told = crew.feed_refused(&shares[2]).await?;
     assert!(told.contains("no 3 of them belong together"), "{told}");
     assert!(told.contains("the shares fed are 1, 2, 3"), "{told}");
     crew.sealed_because("root_key").await?;
@@ -174,7 +174,7 @@ async fn a_wrong_file_is_told_of_and_the_right_one_takes_its_place() -> Result<(
 #[tokio::test]
 async fn files_that_are_brought_together_are_judged_together() -> Result<()> {
     let (mut crew, shares) = blacked_out().await?;
-    // Somebody fed a share of another key, and went away. Status says so.
+    // An operator fed a share of another key. Status says so.
     crew.feed(&shares_of_another_key()?[3]).await?;
     let told = crew.status().await?.troubles.join("; ");
     assert!(told.contains("an operator has fed share 4, and 3 of one key are needed"), "{told}");
@@ -195,7 +195,7 @@ async fn a_file_of_another_key_among_the_right_ones_is_left_out() -> Result<()> 
     let foreign = shares_of_another_key()?;
     crew.feed(&shares[0]).await?;
     crew.feed(&foreign[1]).await?;
-    let told = crew.feed_in_vain(&shares[2]).await?;
+    let told = crew.feed_refused(&shares[2]).await?;
     assert!(told.contains("feed the one that you doubt again, or one more"), "{told}");
     assert_eq!(crew.feed(&shares[3]).await?, collected(3));
     crew.log_says("nexus", "this share does not belong to the others").await?;
@@ -203,7 +203,7 @@ async fn a_file_of_another_key_among_the_right_ones_is_left_out() -> Result<()> 
     crew.stop().await
 }
 
-/// F1: upstream takes any key, tells of success, and gives the Keepers shares of it.
+/// F1: upstream accepts any key, reports success, and gives the Keepers its shares.
 #[tokio::test]
 async fn the_files_of_another_key_are_refused_and_the_right_ones_work_without_a_restart()
 -> Result<()> {
@@ -213,7 +213,7 @@ async fn the_files_of_another_key_are_refused_and_the_right_ones_work_without_a_
     for round in 0..2 {
         crew.feed(&foreign[round]).await?;
         crew.feed(&foreign[round + 1]).await?;
-        let told = crew.feed_in_vain(&foreign[round + 2]).await?;
+        let told = crew.feed_refused(&foreign[round + 2]).await?;
         assert!(told.contains("which is not that of the data"), "{told}");
         assert!(told.contains("begin again with those of the right key"), "{told}");
         crew.sealed_because("root_key").await?;
@@ -236,7 +236,7 @@ async fn shares_of_another_key_are_refused_while_a_key_is_live_and_its_own_are_a
     crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
     let key = crew.status().await?.root_key;
     for share in &shares_of_another_key()? {
-        let told = crew.feed_in_vain(share).await?;
+        let told = crew.feed_refused(share).await?;
         assert!(told.contains("Nexus has its root key already"), "{told}");
         assert!(told.contains("nothing was changed"), "{told}");
     }
@@ -252,8 +252,8 @@ async fn shares_of_another_key_are_refused_while_a_key_is_live_and_its_own_are_a
 /// upstream contacts every Keeper before it answers, and the command gives up before that ends.
 #[tokio::test]
 async fn a_restore_is_answered_while_the_keepers_do_not_answer() -> Result<()> {
-    let silent = Berth::several(3).await?;
-    let urls: Vec<String> = silent.iter().map(Berth::url).collect();
+    let silent = ReservedAddress::several(3).await?;
+    let urls: Vec<String> = silent.iter().map(ReservedAddress::url).collect();
     // There never was any data.
     let plan = crew().keepers_at(&urls, 2).setting("SPIKE_NEXUS_ACCEPT_NEW_STORE", "true");
     let mut crew = plan.start_sealed().await?;
@@ -288,7 +288,7 @@ async fn a_restore_without_data_makes_no_new_store_and_says_how_to_go_on() -> Re
     data_is_back(&mut crew).await
 }
 
-/// Everything that may be written somewhere is looked through for everything that must not be.
+/// Searches all output and files for secrets that must never be there.
 #[tokio::test]
 async fn no_log_and_no_file_ever_holds_a_value_a_share_or_a_key() -> Result<()> {
     const PLANTED: [&str; 3] = ["planted-value-6e1f", "planted-text-90ab", "planted-name-7c2d"];
@@ -309,14 +309,14 @@ async fn no_log_and_no_file_ever_holds_a_value_a_share_or_a_key() -> Result<()> 
     superuser.decrypt(&DecryptRequest { version: encrypted.version, nonce, ciphertext }).await?;
     let again = crew.bootstrap(&[]).await?;
     let (shares, foreign) = (crew.recover().await?, shares_of_another_key()?);
-    crew.feed_in_vain(&foreign[0]).await?;
-    crew.lose_keepers([1]).await?;
-    crew.bring_back_keepers([1]).await?;
+    crew.feed_refused(&foreign[0]).await?;
+    crew.kill_keepers([1]).await?;
+    crew.restart_keepers([1]).await?;
     black_out(&mut crew).await?;
     for share in [&shares[0], &shares[1]] {
         crew.feed(share).await?;
     }
-    crew.feed_in_vain(&foreign[2]).await?;
+    crew.feed_refused(&foreign[2]).await?;
     crew.feed(&shares[3]).await?;
     crew.ready(PATIENCE).await?;
     crew.keepers_good().await?;
@@ -337,13 +337,13 @@ async fn no_log_and_no_file_ever_holds_a_value_a_share_or_a_key() -> Result<()> 
     // Two files of each of the six daemons, the database and its log.
     assert!(read >= 14, "{read} files");
     assert!(!hidden.iter().any(|(_, bytes)| contains(again.text.as_bytes(), bytes)));
-    // The search finds what is there: the name of the key, which may be told.
+    // The search works: it finds the fingerprint of the key, which is public.
     let name: Fingerprint = key.fingerprint();
     crew.log_says("nexus", &name.to_string()).await?;
     crew.stop().await
 }
 
-/// A part of a secret number in each form in which one is written by mistake.
+/// A part of a secret number in each form in which it could be written by mistake.
 fn forms(what: &str, bytes: &[u8; 32]) -> Vec<(String, Vec<u8>)> {
     let [first, second] = [&bytes[..12], &bytes[20..]];
     [first, second]

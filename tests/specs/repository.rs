@@ -1,4 +1,4 @@
-//! The files of the repository, for what is promised of all of them.
+//! Finds the files of the repository, for tests about all of them.
 
 use std::{
     fs, io,

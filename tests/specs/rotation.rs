@@ -1,4 +1,4 @@
-//! Rotation (design 5): SVIDs come and go under load, the Workload API goes and comes back, and no request notices.
+//! Rotation under load (design 5): SVIDs change, the Workload API stops and starts again, and no request fails.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::scenario;
 
 const ROTATIONS: &str = "spike_svid_rotations_total";
 
-/// How many seconds the shorter of the two loads lasts, where the environment does not say.
+/// The default length of the shorter load, in seconds.
 const SECONDS: u64 = 24;
 
-/// How often the Workload API must have been missed before its pauses have grown to their longest, which is 5 s.
+/// The number of failed connections to the Workload API after which the pause has grown to the longest (5 s).
 const FAILURES: f64 = 8.0;
 
-/// Mixed load for `length`, while every SVID lasts `ttl`, those of the clients too. Tells what came of it, and how many
-/// rotations Nexus saw meanwhile.
+/// Mixed load for `length`, while every SVID lasts `ttl`, those of the clients too. Returns the results, and the number of
+/// rotations that Nexus saw.
 async fn load_for(length: Duration, ttl: Duration) -> Result<(Tally, f64)> {
     let cluster = scenario().svid_ttl(ttl).start().await?;
     let (source, _registration) = cluster.follow_as(SUPERUSER).await?;
@@ -93,7 +93,7 @@ async fn nexus_outlives_an_absence_of_the_workload_api_says_so_and_recovers_by_i
         Ok((check["status"] == "ok").then_some(()))
     })
     .await?;
-    // It is the stream that came back, not just the socket.
+    // The stream itself was restored, not only the socket.
     let before = cluster.until_metric(ROTATIONS, |_| true).await?;
     cluster.workload_api().rotate();
     cluster.until_metric(ROTATIONS, |count| count > before).await?;

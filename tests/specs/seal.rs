@@ -1,5 +1,4 @@
-//! Sealed and unsealed (crypto-and-storage 5; cli-config-deploy 7.3): what it takes to be ready, and what is told where
-//! it is not.
+//! Sealed and unsealed (crypto-and-storage 5; cli-config-deploy 7.3): when Nexus is ready, and its reasons when it is not.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -14,7 +13,7 @@ use spike_wire::{KeeperStatusKind, SecretListRequest};
 
 use crate::crew;
 
-/// Nexus looks after its Keepers this often, so that a test sees a change soon.
+/// The short interval at which Nexus asks its Keepers, so that a test sees a change soon.
 const OFTEN: (&str, &str) = ("SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL", "500ms");
 
 async fn put_and_get(crew: &Crew, path: &str) -> Result<()> {
@@ -36,10 +35,10 @@ async fn keepers_lost_down_to_the_threshold_have_no_effect_and_the_margin_tells_
     assert_eq!(crew.health_check("quorum").await?["status"], "ok");
     assert_eq!(margin(&mut crew).await?, Some(2));
 
-    crew.lose_keepers([5]).await?;
+    crew.kill_keepers([5]).await?;
     crew.check_fails("quorum", "4 of 5 Keepers hold their share, 3 are needed: quorum margin 1")
         .await?;
-    crew.lose_keepers([1]).await?;
+    crew.kill_keepers([1]).await?;
     let told = crew.check_fails("quorum", "quorum margin 0").await?;
     for part in [
         "Keeper 1 at https://localhost:",
@@ -63,7 +62,7 @@ async fn below_the_threshold_nexus_serves_on_and_a_restarted_one_stays_503_and_s
 -> Result<()> {
     let mut crew = crew().keepers(5, 3).setting(OFTEN.0, OFTEN.1).start().await?;
     let shares = crew.recover().await?;
-    crew.lose_keepers([1, 3, 5]).await?;
+    crew.kill_keepers([1, 3, 5]).await?;
     crew.check_fails(
         "quorum",
         "2 of 5 Keepers hold their share, 3 are needed: a restarted Nexus would need an operator",
@@ -81,7 +80,7 @@ async fn below_the_threshold_nexus_serves_on_and_a_restarted_one_stays_503_and_s
     assert!(refused.is_err_and(|error| error.status().is_some_and(|status| status == 503)));
 
     // Keepers that come back have forgotten their shares, and an operator sees it.
-    crew.bring_back_keepers([1, 3, 5]).await?;
+    crew.restart_keepers([1, 3, 5]).await?;
     eventually("three empty Keepers", PATIENCE, async || {
         let states = crew.status().await?.keepers;
         let count = |kind| states.iter().filter(|keeper| keeper.state == kind).count();
@@ -108,15 +107,15 @@ async fn below_the_threshold_nexus_serves_on_and_a_restarted_one_stays_503_and_s
 async fn a_keeper_that_comes_back_empty_is_filled_again_at_once() -> Result<()> {
     let mut crew = crew().start().await?;
     put_and_get(&crew, "a/b").await?;
-    crew.lose_keepers([1, 2]).await?;
+    crew.kill_keepers([1, 2]).await?;
     crew.check_fails("quorum", "1 of 3 Keepers").await?;
-    crew.bring_back_keepers([1, 2]).await?;
+    crew.restart_keepers([1, 2]).await?;
     for index in [1, 2] {
         crew.keeper(index)?.ready(PATIENCE).await?;
     }
     crew.keepers_good().await?;
-    // What they were filled with is the key: they are enough.
-    crew.lose_keepers([3]).await?;
+    // Their new shares are enough for the key.
+    crew.kill_keepers([3]).await?;
     crew.crash_nexus().await?;
     crew.ready(PATIENCE).await?;
     assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "a/b");
@@ -136,7 +135,7 @@ async fn a_fresh_nexus_waits_for_bootstrap_and_says_so() -> Result<()> {
     crew.stop().await
 }
 
-/// It was one INFO line, below the default level.
+/// This was one INFO line, below the default level.
 #[tokio::test]
 async fn memory_that_cannot_be_locked_is_told_by_log_health_and_status() -> Result<()> {
     let mut crew = crew().start().await?;

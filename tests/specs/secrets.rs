@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::scenario;
 
-/// How many writers meet at one path.
+/// The number of concurrent writers to one path.
 const WRITERS: usize = 64;
 
 /// A cluster in which `a/b` has as many versions as asked for, the value of each being its number.
@@ -59,7 +59,7 @@ async fn a_value_comes_back_byte_for_byte() -> Result<()> {
     cluster.stop().await
 }
 
-/// Nothing is normalised: these are all different secrets.
+/// Paths are not normalised: these are all different secrets.
 #[tokio::test]
 async fn a_path_is_taken_as_it_is_written() -> Result<()> {
     let cluster = scenario().start().await?;
@@ -110,14 +110,14 @@ async fn a_body_without_values_does_not_empty_the_secret() -> Result<()> {
     for target in ["/v1/store/secrets", "/v1/store/secrets?Action=get", "/v1/store/secrets?action="]
     {
         let answer = cluster.post(target, r#"{"path":"a/b"}"#).await?;
-        assert_eq!(answer.told(), (400, r#"{"err":"api_bad_request"}"#), "{target}");
+        assert_eq!(answer.status_and_body(), (400, r#"{"err":"api_bad_request"}"#), "{target}");
         let reason = answer.json()["reason"].to_string();
         assert!(reason.contains("values: the key is missing"), "{target}: {reason}");
     }
     assert_eq!(value_of(&superuser, "a/b", 0, "n").await?, "1");
     for (version, values) in [(2, "{}"), (3, "null")] {
         let body = format!(r#"{{"path":"a/b","values":{values}}}"#);
-        assert_eq!(cluster.post("/v1/store/secrets", body).await?.told(), (200, "{}"));
+        assert_eq!(cluster.post("/v1/store/secrets", body).await?.status_and_body(), (200, "{}"));
         let read = superuser.get_secret(&get("a/b", version)).await?;
         assert!(read.data.is_none_or(|values| values.is_empty()), "{version}");
     }

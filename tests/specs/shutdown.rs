@@ -1,4 +1,4 @@
-//! The end of Nexus (design 5): what is in flight finishes, what is new is refused, and the exit status tells.
+//! The end of Nexus (design 5): requests in flight finish, new ones are refused, and the exit status shows the result.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -40,7 +40,7 @@ async fn closed(address: SocketAddr) -> Result<()> {
     .await
 }
 
-/// How Nexus ended, which must be within the bound and a moment.
+/// Waits for the end of Nexus, which must come within the bound.
 async fn exit_status(cluster: &mut Running) -> Result<Option<i32>> {
     let limit = DRAIN + Duration::from_secs(5);
     Ok(tokio::time::timeout(limit, cluster.nexus().wait()).await??.code())
@@ -60,7 +60,7 @@ async fn a_request_in_flight_finishes_while_new_connections_are_refused() -> Res
     closed(dialer.address()).await?;
     idle.ended().await?;
     let answer = in_flight.exchange("}").await?;
-    assert_eq!(answer.told(), (200, r#"{"keys":[]}"#));
+    assert_eq!(answer.status_and_body(), (200, r#"{"keys":[]}"#));
     assert_eq!(answer.header("connection"), Some("close"));
     in_flight.ended().await?;
     assert_eq!(exit_status(&mut cluster).await?, Some(0));
@@ -82,7 +82,7 @@ async fn under_load_every_answer_is_whole_and_the_end_is_a_clean_one() -> Result
     let tally = load.finish().await;
     assert!(tally.failed > 0, "the load went on after the end");
     for failure in &tally.failures {
-        // Nobody there, or gone before it took the request; never a wrong status and never half an answer.
+        // Either no connection, or the connection ends without an answer. Never a wrong status or half an answer.
         let refused = failure.contains("cannot connect to")
             || failure.contains("the TLS handshake with")
             || failure.contains("the server ended the connection without an answer");
@@ -99,7 +99,7 @@ async fn a_body_that_never_ends_is_not_waited_for_and_the_end_is_a_clean_one() -
     begin(&mut stuck).await?;
     closed_after_term(&mut cluster).await?;
     let answer = stuck.answer().await?;
-    assert_eq!(answer.told(), (503, r#"{"keys":null,"err":"state_not_ready"}"#));
+    assert_eq!(answer.status_and_body(), (503, r#"{"keys":null,"err":"state_not_ready"}"#));
     assert_eq!(exit_status(&mut cluster).await?, Some(0));
     Ok(())
 }
@@ -115,7 +115,7 @@ async fn nexus_starts_again_where_it_was() -> Result<()> {
     let mut cluster = scenario().start().await?;
     assert!(cluster.terminate().await?.success());
     cluster.restart_nexus().await?;
-    assert_eq!(cluster.post(LIST, "{}").await?.told(), (200, r#"{"keys":[]}"#));
+    assert_eq!(cluster.post(LIST, "{}").await?.status_and_body(), (200, r#"{"keys":[]}"#));
     cluster.stop().await
 }
 

@@ -18,13 +18,13 @@ use spike_tests::{
 
 use crate::crew;
 
-/// How many crashes there are, where the environment does not say.
+/// The default number of crashes.
 const ROUNDS: usize = 8;
 const WRITERS: usize = 8;
 /// How soon after its start a crashed Nexus must be ready. It takes well under a second; machines that run tests may be
 /// busy.
 const READY_LIMIT: Duration = Duration::from_secs(10);
-/// At least so many writes are watched, and a checkpoint of the write-ahead log among them.
+/// The least number of recorded writes, with a checkpoint of the write-ahead log among them.
 const WATCHED_WRITES: usize = 200;
 
 fn rounds() -> Result<usize> {
@@ -41,7 +41,7 @@ async fn start_until_ready(crew: &mut Crew) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// Nothing that was acknowledged is missing, so nothing may be told as missing.
+/// No acknowledged write is missing, so none may be reported as missing.
 async fn no_alarm(crew: &mut Crew) -> Result<()> {
     let loss = crew.health_check("store_loss").await?;
     ensure!(loss.get("status").is_some_and(|status| status == "ok"), "{loss}");
@@ -79,10 +79,10 @@ async fn nexus_comes_back_by_itself_from_kill_9_under_load_with_every_acknowledg
     crew.stop().await
 }
 
-/// What Nexus wrote, truncated and synced is recorded with strace and replayed up to some moment; of what was not synced
-/// then, nothing, anything or everything is there. It shows that Nexus syncs what it acknowledges, that no write depends
-/// on another that may come later to the disk, and that it starts from every such state. It does not show that kernel
-/// and disk keep what was synced. Where strace cannot be used, that is said plainly and nothing is tested.
+/// strace records what Nexus writes, truncates and syncs. The recording is replayed up to some moment; of writes that were not
+/// synced by then, none, some or all are there. This shows that Nexus syncs what it acknowledges, that no write depends on one
+/// that may reach the disk later, and that Nexus starts from every such state. It does not show that kernel and disk keep what
+/// was synced. Without strace the test says that it is skipped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_power_loss_every_acknowledged_write_is_there_whatever_was_not_synced() -> Result<()>
 {
@@ -125,7 +125,7 @@ async fn after_a_power_loss_every_acknowledged_write_is_there_whatever_was_not_s
     }
     println!("power loss: {}", summary(times));
 
-    // The imitation does forget: had Nexus synced nothing, everything would be lost.
+    // The simulation does lose writes: without any sync, everything is lost.
     let forgetful = recording.without_syncs();
     put_back(&crew, &forgetful.after_power_loss(moments, Unsynced::Gone))?;
     start_until_ready(&mut crew).await?;
@@ -133,7 +133,7 @@ async fn after_a_power_loss_every_acknowledged_write_is_there_whatever_was_not_s
     crew.stop().await
 }
 
-/// A recording of Nexus under load, and what it acknowledged meanwhile.
+/// A recording of Nexus under load, and the writes that it acknowledged.
 async fn watched(crew: &mut Crew) -> Result<Option<(Recording, Vec<Acknowledged>)>> {
     ensure!(crew.nexus().terminate().await?.success());
     let recorder = Recorder::install(crew).await?;

@@ -1,5 +1,5 @@
-//! The store in trouble (design 2 and 3): a full disk, a disk that fails, a damaged log, a directory that is not there. What
-//! is not well is told by outcomes, and what is lost is never passed over.
+//! Failures of the store (design 2 and 3): a full disk, a failing disk, a damaged log, a missing directory. Each failure is
+//! visible, and lost data is always reported.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ async fn metric(crew: &mut Crew, name: &str) -> Result<Option<f64>> {
     Ok(Metrics::parse(&crew.nexus().get("/metrics").await?.1).get(name))
 }
 
-/// A small file system of its own; goes with what it was mounted for.
+/// A small file system, unmounted when this is dropped.
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
@@ -99,16 +99,16 @@ async fn a_full_data_disk_is_told_and_taken_back_by_an_idle_nexus() -> Result<()
     assert_eq!(metric(&mut crew, "spike_store_writable").await?, Some(0.0));
     let failed = metric(&mut crew, "spike_store_commits_failed_total").await?;
     assert!(failed.is_some_and(|failed| failed >= 1.0), "{failed:?}");
-    // It said "ready", while `/readyz` was 503.
+    // Status said "ready", while `/readyz` was 503.
     let status = crew.status().await?;
     assert!(!status.sealed && status.reason.is_some_and(|reason| reason.contains("written")));
     let troubles = status.store.context("no store")?.troubles;
     assert!(troubles.iter().any(|trouble| trouble.contains("cannot be written")), "{troubles:?}");
-    // What can be read is read.
+    // Reads still succeed.
     assert_eq!(value_of(&superuser, "kept", 0, "k").await?, "before");
 
     fs::remove_file(disk.filler())?;
-    // Nobody writes: it finds out by itself.
+    // Nexus notices without a write.
     crew.ready(PATIENCE).await?;
     assert_eq!(crew.health_check("store_write").await?["status"], "ok");
     assert_eq!(metric(&mut crew, "spike_store_writable").await?, Some(1.0));
@@ -126,7 +126,7 @@ fn told_by_checks(log: &str) -> usize {
         .count()
 }
 
-/// strace, attached to Nexus, which lets its syncs fail.
+/// strace, attached to Nexus, which makes its syncs fail.
 struct FailingSyncs(Child);
 
 impl FailingSyncs {
@@ -158,7 +158,7 @@ impl Drop for FailingSyncs {
     }
 }
 
-/// It was answered as not kept, and came back after a crash.
+/// A write was answered as failed, and was there after a crash.
 #[tokio::test]
 async fn a_put_whose_sync_failed_is_told_as_unknown_and_is_not_there_once_nexus_writes_again()
 -> Result<()> {
@@ -186,7 +186,7 @@ async fn a_put_whose_sync_failed_is_told_as_unknown_and_is_not_there_once_nexus_
     crew.stop().await
 }
 
-/// A flipped bit took acknowledged commits back without a word.
+/// One flipped bit removed acknowledged commits without a message.
 #[tokio::test]
 async fn a_damaged_log_is_told_with_what_is_missing_until_somebody_has_looked_after_it()
 -> Result<()> {
@@ -256,7 +256,7 @@ async fn an_empty_data_directory_beside_keepers_that_hold_a_key_is_no_new_store(
     crew.ready(PATIENCE).await?;
     assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
 
-    // It is lost, and somebody says so.
+    // It is lost, and an operator confirms that.
     ensure!(crew.nexus().terminate().await?.success());
     fs::rename(&data, &away)?;
     crew.nexus().set("SPIKE_NEXUS_ACCEPT_NEW_STORE", "true");

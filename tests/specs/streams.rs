@@ -50,7 +50,7 @@ async fn version_and_help_never_panic_whatever_standard_output_is() -> Result<()
     cluster.stop().await
 }
 
-/// How a command ends, and what it says on standard error.
+/// The exit status of a command, and its standard error.
 async fn output(command: &mut Command, stdout: Stdio) -> Result<(ExitStatus, String)> {
     let child = command.stdout(stdout).stderr(Stdio::piped()).spawn()?;
     let output = timeout(PATIENCE, child.wait_with_output()).await??;

@@ -1,4 +1,4 @@
-//! What an operator sees from outside (design 6).
+//! Health and metrics, as an operator sees them (design 6).
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -25,7 +25,7 @@ async fn healthz_tells_of_every_check_by_name() -> Result<()> {
     let cluster = scenario().start().await?;
     let (status, body) = cluster.telemetry("/healthz").await?;
     let report: Value = serde_json::from_str(&body)?;
-    // Whether memory can be locked is up to the machine.
+    // Not every machine permits locked memory.
     let overall = report["checks"]["memory_locked"]["status"].clone();
     assert_eq!((status, &report["status"]), (200, &overall), "{body}");
     assert_eq!(report["program"], "nexus");

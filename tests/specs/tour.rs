@@ -19,26 +19,26 @@ use tokio::process::{Child, Command};
 
 use crate::repository::text;
 
-/// The first command of the tour: what it starts here is the binary that `cargo run` would build.
+/// The first command of the tour. Here it starts the binary that `cargo run` would build.
 const FIRST: &str = "cargo run";
-/// What no shell command prints, followed by the status of the last one.
+/// A text that no command prints, followed by the status of the last command.
 const END: &str = "-- end of a command of the README:";
 /// How long the whole tour may take.
 const LIMIT: Duration = Duration::from_mins(3);
 
-/// Where the tour takes place, and who takes it.
+/// The surroundings of a tour: directory, program and user.
 #[derive(Debug)]
 pub(crate) struct Place {
     /// The current directory of both terminals, and the home of the user.
     pub(crate) dir: PathBuf,
     /// The program that is `spike-dev`.
     pub(crate) program: PathBuf,
-    /// What the shells of both terminals do first.
+    /// A command that the shells of both terminals run first.
     pub(crate) shell: &'static str,
-    /// Standard output of the first terminal is closed. What it would have shown is not known to the second, which leaves
-    /// the commands out that need it.
+    /// Whether standard output of the first terminal is closed. Then the second terminal leaves out the commands that need that
+    /// output.
     pub(crate) silent: bool,
-    /// Another user than that of the tests.
+    /// The user, if it is another than that of the tests.
     pub(crate) user: Option<u32>,
 }
 
@@ -80,10 +80,10 @@ impl Place {
     }
 }
 
-/// Takes the whole tour.
+/// Runs the whole tour.
 ///
 /// # Errors
-/// The command that printed something else than the README shows, and what it printed.
+/// The command whose output differs from the README, with its output.
 pub(crate) async fn tour(place: &Place) -> Result<()> {
     let text = text("README.md")?;
     let steps = steps(&text)?;
@@ -99,7 +99,7 @@ pub(crate) async fn tour(place: &Place) -> Result<()> {
         compare(FIRST, &here(&first.output), &cluster.shown, &mut words)?;
     }
 
-    // The one program of the tour that a fresh machine may lack.
+    // The only program of the tour that a fresh machine may lack.
     let curl = Command::new("curl").arg("--version").output().await.is_ok();
     if !curl {
         skipped("there is no curl on PATH, so no command with curl was run")?;
@@ -169,7 +169,7 @@ fn steps(text: &str) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-/// What stands for a port in the lines of the first command's output: `localhost:8553`, `127.0.0.1:9553` and so on.
+/// The texts with a port in the output of the first command: `localhost:8553`, `127.0.0.1:9553` and so on.
 fn ports(output: &str) -> impl Iterator<Item = String> {
     output.split(['/', ' ']).filter_map(|part| {
         let (host, port) = part.split_once(':')?;
@@ -178,7 +178,7 @@ fn ports(output: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Holds what was printed against what is shown, and takes the words that stand for something.
+/// Compares the output with the README, and collects the texts for its `<word>`s.
 fn compare(
     command: &str,
     shown: &str,
@@ -210,7 +210,7 @@ fn filled(command: &str, words: &HashMap<String, String>) -> String {
     words.iter().fold(command.to_owned(), |command, (word, value)| command.replace(word, value))
 }
 
-/// What each command prints, in one shell, as in one terminal.
+/// The output of each command. All run in one shell, as in one terminal.
 async fn in_one_shell(place: &Place, steps: &[Step]) -> Result<Vec<String>> {
     let mut script = String::new();
     for step in steps {
@@ -230,14 +230,14 @@ async fn in_one_shell(place: &Place, steps: &[Step]) -> Result<Vec<String>> {
     Ok(outputs)
 }
 
-/// The last line that says that all is there.
+/// The last line of the output of a cluster that is up.
 const LAST_LINE: &str = "Ctrl-C ends everything.";
 
-/// What `cargo run` starts.
+/// A cluster that `cargo run` started.
 #[derive(Debug)]
 pub(crate) struct Up {
     child: Child,
-    /// What it printed until all was up.
+    /// Its output until everything was up.
     shown: String,
     log: PathBuf,
 }
@@ -246,7 +246,7 @@ impl Up {
     /// Starts it, and waits until everything is up.
     ///
     /// # Errors
-    /// What it printed, where it ends.
+    /// Its output, if it ends.
     pub(crate) async fn start(place: &Place) -> Result<Self> {
         let log = place.dir.join("up.log");
         let file = File::create(&log)?;
@@ -271,7 +271,7 @@ impl Up {
         Ok(up)
     }
 
-    /// Everything that it has printed so far.
+    /// Its output so far.
     pub(crate) fn printed(&self) -> Result<String> {
         Ok(std::fs::read_to_string(&self.log)?)
     }
@@ -283,7 +283,7 @@ impl Up {
     /// Ctrl-C.
     ///
     /// # Errors
-    /// Where it does not end well.
+    /// If it ends with a failure.
     pub(crate) async fn end(mut self) -> Result<()> {
         let pid = self.pid()?;
         let told = Command::new("sh").arg("-c").arg(format!("kill -INT {pid}")).status().await?;

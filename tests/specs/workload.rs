@@ -24,7 +24,7 @@ const OWN: &str = "tenants/acme/db";
 const OTHERS: &str = "tenants/other/db";
 const POLL: Duration = Duration::from_millis(20);
 
-/// A cluster with a secret of the workload's own, a policy that lets it read and list it, and one of somebody else's.
+/// A cluster with a secret of the workload, a policy that permits it to read and list it, and a secret of another workload.
 async fn with_own_secret(scenario: &Scenario) -> Result<(Running, NexusClient)> {
     let cluster = scenario.start().await?;
     let superuser = cluster.superuser()?;
@@ -95,7 +95,7 @@ async fn a_watch_returns_each_new_version_and_goes_on_after_a_denial() -> Result
         let seen = timeout(PATIENCE, watch.next()).await.context("no new version")??;
         assert_eq!(seen.expose("pass"), Some(value));
     }
-    // Nothing new: it waits, however often it asks.
+    // Nothing has changed, so each call waits.
     assert!(timeout(POLL * 10, watch.next()).await.is_err());
     delete_policy(&superuser).await?;
     assert!(matches!(timeout(PATIENCE, watch.next()).await?, Err(Error::Denied { .. })));
@@ -151,7 +151,7 @@ async fn the_go_sdk_reads_its_own_and_nothing_else_until_its_policy_has_gone() -
 /// Each call of the Go SDK opens a connection of its own and leaves it idle for half a minute.
 const CALLS_PER_SECOND: usize = 200;
 
-/// Calls the Go SDK for so long: no call may fail, and every one has its audit line. Gives back what rate was reached.
+/// Calls the Go SDK for this time. No call may fail, and each has its audit line. Returns the rate.
 async fn steady_calls(scenario: &Scenario, seconds: usize) -> Result<String> {
     let (cluster, _superuser) = with_own_secret(scenario).await?;
     if !build_go_sdk(&cluster).await? {
@@ -175,7 +175,7 @@ async fn steady_calls(scenario: &Scenario, seconds: usize) -> Result<String> {
     Ok(told)
 }
 
-/// The short form, with fewer places, so that connections give way to new ones from the first second on.
+/// The short form, with a lower limit, so that old connections are closed for new ones from the first second on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_call_of_the_go_sdk_fails_at_two_hundred_a_second_under_one_spiffe_id() -> Result<()> {
     let scenario = scenario().setting("SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID", "128");
@@ -183,7 +183,7 @@ async fn no_call_of_the_go_sdk_fails_at_two_hundred_a_second_under_one_spiffe_id
     Ok(())
 }
 
-/// The documented form, with the places that there are unless a setting says otherwise:
+/// The documented form, with the default limit of connections:
 /// `cargo test -p spike-tests --test specs workload::no_call -- --ignored --nocapture` tells what rate was reached.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute; run with --ignored"]

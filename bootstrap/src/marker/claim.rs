@@ -1,9 +1,9 @@
-//! A claim: one Bootstrap at a time makes a key, and a claim whose Bootstrap has died does not last.
+//! A claim: only one Bootstrap at a time makes a key. The claim of a Bootstrap that has died does not last.
 //!
-//! On a machine it is a lock on a file, which goes with the process. In Kubernetes it is in the ConfigMap that later says
-//! that the work is done: created, or replaced at the version that was read, so that of two only one succeeds. One that
-//! stays as it is for [`Watch::limit`] is taken over. That is safe: whoever takes it over asks Nexus and every Keeper again
-//! before anything is made, and whoever lost it looks before anything is delivered.
+//! On a machine it is a lock on a file, which ends with the process. In Kubernetes it is in the ConfigMap that later says that
+//! the work is done. It is created, or replaced at the version that was read, so only one of two Bootstraps succeeds. A claim
+//! that does not change for [`Watch::limit`] is taken over. That is safe: the new owner asks Nexus and every Keeper again
+//! before it makes a key, and the old owner checks its claim before it delivers a share.
 
 use std::fs::File;
 #[cfg(feature = "kubernetes")]
@@ -13,36 +13,36 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 #[cfg(feature = "kubernetes")]
-use super::config_map::{ConfigMapError, ConfigMapMarker, Kept};
+use super::config_map::{ConfigMapError, ConfigMapMarker, Content};
 use super::{Marker, MarkerError, claimant::Claim};
 #[cfg(feature = "kubernetes")]
 use crate::console::progress;
 
-/// What came of claiming.
+/// The result of a claim.
 #[derive(Debug)]
-pub(crate) enum Claiming {
-    /// It is this run's turn, for as long as this is kept.
-    Mine(Held),
-    /// Somebody else has come to the end meanwhile.
+pub(crate) enum ClaimResult {
+    /// This run has the claim.
+    Mine(HeldClaim),
+    /// Another Bootstrap has finished in the meantime.
     #[cfg(feature = "kubernetes")]
     Done,
-    /// Another Bootstrap is at work.
+    /// Another Bootstrap has the claim.
     Taken,
 }
 
 /// A claim that this run has.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct HeldClaim {
     #[cfg_attr(
         not(feature = "kubernetes"),
         expect(dead_code, reason = "a ConfigMap is asked for it")
     )]
     claim: Claim,
-    /// Locked for as long as it is open.
+    /// The lock lasts while the file is open.
     _lock: Option<File>,
 }
 
-/// How long a claim of somebody else is watched, and how often it is looked at.
+/// How long a claim of another run is watched, and the pause between two looks.
 #[cfg(feature = "kubernetes")]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Watch {
@@ -50,65 +50,64 @@ pub(super) struct Watch {
     pub(super) limit: Duration,
 }
 
-/// Between a claim and the first share that a Keeper has there are one look at Nexus and the Keepers, and one delivery:
-/// seconds.
+/// From a claim to the first delivered share it takes one survey and one delivery: seconds.
 #[cfg(feature = "kubernetes")]
 const WATCH: Watch = Watch { pause: Duration::from_secs(2), limit: Duration::from_secs(45) };
 
 impl Marker {
-    /// Takes this run's turn, and waits for it in Kubernetes.
+    /// Claims the work. In Kubernetes this waits for the claim of another run to end.
     ///
     /// # Errors
-    /// [`MarkerError`] where it cannot be told whether somebody else has it.
+    /// [`MarkerError`] if it is unknown whether another run has the claim.
     #[cfg_attr(
         not(feature = "kubernetes"),
         expect(clippy::unused_async, reason = "only a ConfigMap is far away")
     )]
-    pub(crate) async fn claim(&self, by: Option<&str>) -> Result<Claiming, MarkerError> {
+    pub(crate) async fn claim(&self, by: Option<&str>) -> Result<ClaimResult, MarkerError> {
         let claim = Claim::new(by);
         match self {
             #[cfg(feature = "kubernetes")]
             Self::ConfigMap(marker) => Ok(in_config_map(marker, claim, WATCH).await?),
             Self::File(marker) => Ok(match marker.lock()? {
-                Some(lock) => Claiming::Mine(Held { claim, _lock: Some(lock) }),
-                None => Claiming::Taken,
+                Some(lock) => ClaimResult::Mine(HeldClaim { claim, _lock: Some(lock) }),
+                None => ClaimResult::Taken,
             }),
-            Self::Nowhere(_) => Ok(Claiming::Mine(Held { claim, _lock: None })),
+            Self::Nowhere(_) => Ok(ClaimResult::Mine(HeldClaim { claim, _lock: None })),
         }
     }
 
-    /// Whether nobody has taken the claim over.
+    /// Whether this run still has its claim.
     ///
     /// # Errors
-    /// [`MarkerError`] where it cannot be told.
+    /// [`MarkerError`] if that is unknown.
     #[cfg_attr(
         not(feature = "kubernetes"),
         expect(clippy::unused_async, reason = "only a ConfigMap is far away")
     )]
-    pub(crate) async fn still_holds(&self, held: &Held) -> Result<bool, MarkerError> {
+    pub(crate) async fn still_holds(&self, held: &HeldClaim) -> Result<bool, MarkerError> {
         match self {
             #[cfg(feature = "kubernetes")]
             Self::ConfigMap(marker) => {
-                let kept = marker.kept().await?;
-                Ok(matches!(kept, Kept::Claimed(claim, _) if claim == held.claim))
+                let kept = marker.content().await?;
+                Ok(matches!(kept, Content::Claimed(claim, _) if claim == held.claim))
             }
             Self::File(_) | Self::Nowhere(_) => {
-                let Held { claim: _, _lock: _ } = held;
+                let HeldClaim { claim: _, _lock: _ } = held;
                 Ok(true)
             }
         }
     }
 
-    /// Gives the claim back, before anything was delivered. Where that does not work, it is watched and taken over later.
+    /// Gives the claim back. If that fails, another run takes it over later.
     #[cfg_attr(
         not(feature = "kubernetes"),
         expect(clippy::unused_async, reason = "only a ConfigMap is far away")
     )]
-    pub(crate) async fn give_back(&self, held: Held) {
+    pub(crate) async fn give_back(&self, held: HeldClaim) {
         match self {
             #[cfg(feature = "kubernetes")]
             Self::ConfigMap(marker) => {
-                if let Ok(Kept::Claimed(claim, version)) = marker.kept().await
+                if let Ok(Content::Claimed(claim, version)) = marker.content().await
                     && claim == held.claim
                     && let Err(error) = marker.put(None, version.as_deref()).await
                 {
@@ -120,26 +119,24 @@ impl Marker {
     }
 }
 
-/// Claims the ConfigMap, once nobody else does.
+/// Claims the ConfigMap, as soon as no other run has a claim on it.
 #[cfg(feature = "kubernetes")]
 pub(super) async fn in_config_map(
     marker: &ConfigMapMarker,
     claim: Claim,
     watch: Watch,
-) -> Result<Claiming, ConfigMapError> {
+) -> Result<ClaimResult, ConfigMapError> {
     let mut watched: Option<(Claim, Instant)> = None;
     loop {
-        let over = match marker.kept().await? {
-            Kept::Done(_) => return Ok(Claiming::Done),
-            Kept::Nothing => None,
-            Kept::Unclaimed(version) => version,
-            Kept::Claimed(other, version) => {
+        let over = match marker.content().await? {
+            Content::Done(_) => return Ok(ClaimResult::Done),
+            Content::Nothing => None,
+            Content::Unclaimed(version) => version,
+            Content::Claimed(other, version) => {
                 let since = match &watched {
                     Some((known, since)) if *known == other => *since,
                     Some(_) | None => {
-                        progress(format_args!(
-                            "{marker} has {other}: waiting for it to come to its end"
-                        ));
+                        progress(format_args!("{marker} has {other}: waiting for its end"));
                         watched = Some((other.clone(), Instant::now()));
                         Instant::now()
                     }
@@ -156,7 +153,7 @@ pub(super) async fn in_config_map(
             }
         };
         if marker.put(Some(&claim), over.as_deref()).await? {
-            return Ok(Claiming::Mine(Held { claim, _lock: None }));
+            return Ok(ClaimResult::Mine(HeldClaim { claim, _lock: None }));
         }
     }
 }
@@ -170,11 +167,13 @@ mod tests {
     async fn two_bootstraps_of_one_machine_do_not_work_at_the_same_time() {
         let home = tempfile::tempdir().unwrap();
         let marker = || Marker::File(FileMarker::in_directory(home.path()));
-        let Claiming::Mine(held) = marker().claim(None).await.unwrap() else { panic!("not mine") };
+        let ClaimResult::Mine(held) = marker().claim(None).await.unwrap() else {
+            panic!("not mine")
+        };
         assert!(marker().still_holds(&held).await.unwrap());
-        assert!(matches!(marker().claim(None).await.unwrap(), Claiming::Taken));
+        assert!(matches!(marker().claim(None).await.unwrap(), ClaimResult::Taken));
         marker().give_back(held).await;
-        assert!(matches!(marker().claim(None).await.unwrap(), Claiming::Mine(_)));
+        assert!(matches!(marker().claim(None).await.unwrap(), ClaimResult::Mine(_)));
     }
 
     #[test]

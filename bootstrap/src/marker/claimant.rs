@@ -1,18 +1,18 @@
-//! Who claims: a run of Bootstrap.
+//! The owner of a claim: one run of Bootstrap.
 
 use std::fmt;
 
-/// Who claims.
+/// One run of Bootstrap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
     /// Random: no two runs have the same.
     pub(super) id: String,
-    /// The pod, where it is known.
+    /// The pod, if it is known.
     pub(super) by: Option<String>,
 }
 
 impl Claim {
-    /// A new one. Without randomness, which only a broken system lacks, the name of the pod must tell claims apart.
+    /// A new claim. If the system has no random bytes, only the name of the pod tells claims apart.
     pub(super) fn new(by: Option<&str>) -> Self {
         let id =
             getrandom::u64().map_or_else(|_| "0".to_owned(), |number| format!("{number:016x}"));

@@ -8,10 +8,10 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-use super::{COMPLETED, Completion, PATIENCE, claimant::Claim, graphic};
+use super::{COMPLETED, Completion, RETRY, claimant::Claim, printable_ascii};
 use crate::{
     console::progress,
-    patience::{GaveUp, Patience},
+    retry::{GaveUp, Retry},
 };
 
 #[cfg(test)]
@@ -24,34 +24,34 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const CLAIM: &str = "claim";
 const CLAIMED_BY: &str = "claimed-by-pod";
 
-/// The namespace where the service account names none; upstream's.
+/// The namespace if the service account names none; upstream's.
 const DEFAULT_NAMESPACE: &str = "spike";
 
-/// The ConfigMap and the way to it.
+/// The ConfigMap and its client.
 pub(crate) struct ConfigMapMarker {
     api: Api<ConfigMap>,
     namespace: String,
     name: String,
-    patience: Patience,
+    retry: Retry,
 }
 
-/// What is in the ConfigMap, with the version at which it may be replaced.
+/// The content of the ConfigMap, with the version at which it may be replaced.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Kept {
-    /// There is none.
+pub(super) enum Content {
+    /// There is no ConfigMap.
     Nothing,
-    /// It says neither that the work is done nor that somebody is at it.
+    /// The work is not done, and no run has a claim.
     Unclaimed(Option<String>),
-    /// Somebody is at it.
+    /// A run has a claim.
     Claimed(Claim, Option<String>),
     /// The work is done.
     Done(Completion),
 }
 
-/// Why the ConfigMap is of no use.
+/// Why the ConfigMap cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigMapError {
-    /// The pod cannot know where the API server is, or prove itself to it. Upstream takes that for "done".
+    /// The pod has no address of the API server, or no credentials for it. Upstream treats that as "done".
     #[error("this pod has no usable service account (is automountServiceAccountToken off?)")]
     NoServiceAccount(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The API server did not say what is in it.
@@ -90,12 +90,12 @@ impl ConfigMapMarker {
     pub(super) fn in_cluster(name: &str) -> Result<Self, ConfigMapError> {
         let config =
             Config::incluster().map_err(|error| ConfigMapError::NoServiceAccount(error.into()))?;
-        Self::at(config, name, PATIENCE)
+        Self::at(config, name, RETRY)
     }
 
-    fn at(mut config: Config, name: &str, patience: Patience) -> Result<Self, ConfigMapError> {
+    fn at(mut config: Config, name: &str, retry: Retry) -> Result<Self, ConfigMapError> {
         config.read_timeout = Some(READ_TIMEOUT);
-        // The client would try 429, 503 and 504 again for minutes, and say nothing.
+        // By default the client would retry 429, 503 and 504 for minutes without a message.
         config.default_retry = false;
         let namespace = match config.default_namespace.trim() {
             "" => DEFAULT_NAMESPACE.to_owned(),
@@ -104,28 +104,28 @@ impl ConfigMapMarker {
         let client = Client::try_from(config)
             .map_err(|error| ConfigMapError::NoServiceAccount(error.into()))?;
         let api = Api::namespaced(client, &namespace);
-        Ok(Self { api, namespace, name: name.to_owned(), patience })
+        Ok(Self { api, namespace, name: name.to_owned(), retry })
     }
 
     pub(super) async fn read(&self) -> Result<Option<Completion>, ConfigMapError> {
-        Ok(match self.kept().await? {
-            Kept::Done(completion) => Some(completion),
-            Kept::Nothing | Kept::Unclaimed(_) | Kept::Claimed(..) => None,
+        Ok(match self.content().await? {
+            Content::Done(completion) => Some(completion),
+            Content::Nothing | Content::Unclaimed(_) | Content::Claimed(..) => None,
         })
     }
 
-    /// What is in it.
-    pub(super) async fn kept(&self) -> Result<Kept, ConfigMapError> {
-        let got = self.patiently(async || match self.api.get(&self.name).await {
+    /// Its content.
+    pub(super) async fn content(&self) -> Result<Content, ConfigMapError> {
+        let got = self.with_retries(async || match self.api.get(&self.name).await {
             Ok(map) => Ok(Some(map)),
             Err(error) if is_not_found(&error) => Ok(None),
             Err(error) => Err(error),
         });
         let failed = |reason| ConfigMapError::Read { place: self.to_string(), reason };
-        Ok(got.await.map_err(failed)?.map_or(Kept::Nothing, kept))
+        Ok(got.await.map_err(failed)?.map_or(Content::Nothing, kept))
     }
 
-    /// Creates it with this claim, or with none, or replaces the version `over` of it. Tells whether nobody was quicker.
+    /// Creates it with this claim, or with none, or replaces its version `over`. `false` if another run was faster.
     pub(super) async fn put(
         &self,
         claim: Option<&Claim>,
@@ -137,14 +137,14 @@ impl ConfigMapMarker {
             pairs.push((CLAIMED_BY, by.clone().unwrap_or_default()));
         }
         let (map, parameters) = (self.map(pairs, over), PostParams::default());
-        let put = self.patiently(async || {
+        let put = self.with_retries(async || {
             let put = match over {
                 None => self.api.create(&parameters, &map).await,
                 Some(_) => self.api.replace(&self.name, &parameters, &map).await,
             };
             match put {
                 Ok(_) => Ok(true),
-                // Another version by now; or gone, where one was to be replaced.
+                // It has another version by now; or it is gone, when it was to be replaced.
                 Err(error) if is_conflict(&error) || is_not_found(&error) => Ok(false),
                 Err(error) => Err(error),
             }
@@ -181,12 +181,12 @@ impl ConfigMapMarker {
         ConfigMap { metadata, data: Some(pairs.collect()), ..ConfigMap::default() }
     }
 
-    /// Tries again what may pass: an API server that is busy, broken for a moment or away. Each time is told.
-    async fn patiently<T>(
+    /// Retries what may be temporary: an API server that is busy, broken or away. Reports each failed attempt.
+    async fn with_retries<T>(
         &self,
         call: impl AsyncFn() -> Result<T, kube::Error>,
     ) -> Result<T, GaveUp> {
-        let tried = self.patience.keep_trying(async |attempt| match call().await {
+        let tried = self.retry.keep_trying(async |attempt| match call().await {
             Ok(done) => Ok(Ok(done)),
             Err(error) if may_pass(&error) => {
                 let reason = words(&error);
@@ -200,20 +200,20 @@ impl ConfigMapMarker {
     }
 }
 
-fn kept(map: ConfigMap) -> Kept {
+fn kept(map: ConfigMap) -> Content {
     let (data, version) = (map.data.unwrap_or_default(), map.metadata.resource_version);
     let get = |key: &str| data.get(key).map(String::as_str);
     if let Some(completion) = Completion::from_pairs(get) {
-        return Kept::Done(completion);
+        return Content::Done(completion);
     }
     match claim(&data) {
-        Some(claim) => Kept::Claimed(claim, version),
-        None => Kept::Unclaimed(version),
+        Some(claim) => Content::Claimed(claim, version),
+        None => Content::Unclaimed(version),
     }
 }
 
 fn claim(data: &BTreeMap<String, String>) -> Option<Claim> {
-    let text = |key| data.get(key).map(String::as_str).and_then(graphic);
+    let text = |key| data.get(key).map(String::as_str).and_then(printable_ascii);
     Some(Claim { id: text(CLAIM)?, by: text(CLAIMED_BY) })
 }
 
@@ -229,7 +229,7 @@ impl fmt::Debug for ConfigMapMarker {
     }
 }
 
-/// Just the answer of an API server that looked and found nothing: a proxy's 404 is none.
+/// Whether the API server itself says that there is no such ConfigMap. The 404 of a proxy does not count.
 fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404 && status.reason == "NotFound")
 }
@@ -238,7 +238,7 @@ fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
 }
 
-/// Whether the same call may do later. A refusal for want of a right does not pass by itself.
+/// Whether the same call may succeed later. A missing permission stays missing.
 fn may_pass(error: &kube::Error) -> bool {
     match error {
         kube::Error::Api(status) => matches!(status.code, 429 | 500..=599),

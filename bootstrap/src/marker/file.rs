@@ -1,4 +1,4 @@
-//! The marker of a machine: a small JSON file, replaced whole.
+//! The marker of a machine: a small JSON file that is always replaced as a whole.
 
 use std::{
     collections::BTreeMap,
@@ -14,16 +14,16 @@ use super::Completion;
 const NAME: &str = "bootstrap-completed.json";
 const LOCK: &str = "bootstrap.lock";
 
-/// The file and where it is.
+/// The directory of the file.
 #[derive(Debug)]
 pub(crate) struct FileMarker {
     directory: PathBuf,
 }
 
-/// Why the file is of no use.
+/// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
-    /// It may exist.
+    /// It may exist, and cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
         /// The file.
@@ -31,10 +31,10 @@ pub(crate) enum FileError {
         /// Why not.
         source: io::Error,
     },
-    /// It exists, and does not say what it should.
+    /// It exists, and its content is not a marker.
     #[error("{} is no marker of Bootstrap", .0.display())]
     Malformed(PathBuf),
-    /// It cannot be told whether another Bootstrap runs here.
+    /// The lock cannot be taken, so it is unknown whether another Bootstrap runs here.
     #[error("cannot lock {}", path.display())]
     Lock {
         /// The lock.
@@ -42,7 +42,7 @@ pub(crate) enum FileError {
         /// Why not.
         source: io::Error,
     },
-    /// It cannot be made.
+    /// It cannot be written.
     #[error("cannot write {}", path.display())]
     Write {
         /// The file.
@@ -68,7 +68,7 @@ impl FileMarker {
             .map_err(|_what_it_says| FileError::Malformed(path.clone()))?;
         match Completion::from_pairs(|key| pairs.get(key).map(String::as_str)) {
             Some(completion) => Ok(Some(completion)),
-            // Nobody writes a marker that says "not done".
+            // No Bootstrap writes a marker that says "not done".
             None => Err(FileError::Malformed(path)),
         }
     }
@@ -77,7 +77,7 @@ impl FileMarker {
         self.replace(completion).map_err(|source| FileError::Write { path: self.path(), source })
     }
 
-    /// Under another name first, so that there is the old file or the new one, and never half of one.
+    /// Writes under another name first, so that there is always either the old file or the new one.
     fn replace(&self, completion: &Completion) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         let unfinished = self.directory.join(format!(".{NAME}.new"));
@@ -96,8 +96,8 @@ impl FileMarker {
         File::open(&self.directory)?.sync_all()
     }
 
-    /// Keeps other Bootstraps of this machine away for as long as the file is open: the lock goes with the process that
-    /// holds it, however that ends. `None` where another has it.
+    /// Locks out other Bootstraps of this machine while the file is open. The lock ends with the process that holds it. `None`
+    /// if another process has it.
     pub(super) fn lock(&self) -> Result<Option<File>, FileError> {
         let path = self.directory.join(LOCK);
         let failed = |source| FileError::Lock { path: path.clone(), source };

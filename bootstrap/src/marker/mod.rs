@@ -1,7 +1,7 @@
-//! What remembers that the work is done: in Kubernetes a ConfigMap, elsewhere a file.
+//! The marker that the work is done: in Kubernetes a ConfigMap, elsewhere a file.
 //!
-//! Only "not found" means "not done". A marker that cannot be read may say that there is a key, so that no key is made then
-//! (F18). Before a key is made it is claimed, so that two Bootstraps do not make one each.
+//! Only "not found" means "not done". A marker that cannot be read may say that there is a key, so no key is made then (F18).
+//! Before a run makes a key it claims the marker, so that two Bootstraps do not make one key each.
 
 mod claim;
 mod claimant;
@@ -15,49 +15,49 @@ use spike_daemon::{process::chain, settings::BootstrapSettings};
 use spike_mtls::clock;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-pub(crate) use self::claim::{Claiming, Held};
+pub(crate) use self::claim::{ClaimResult, HeldClaim};
 use crate::{
     console::progress,
-    patience::{GaveUp, Patience},
+    retry::{GaveUp, Retry},
 };
 
-/// The keys of the data, in both homes; upstream's (cli-config-deploy 3.1).
+/// The keys of the data, in the file and in the ConfigMap; upstream's (cli-config-deploy 3.1).
 const COMPLETED: &str = "bootstrap-completed";
 const COMPLETED_AT: &str = "completed-at";
 const COMPLETED_BY: &str = "completed-by-pod";
 
-/// Ours, where a run found a root key in use that nothing remembered: the time is that of the finding.
+/// Our key: a run found a root key in use that no marker mentioned. The time is that of the finding.
 const FOUND: &str = "found-in-use";
 
-/// A few attempts: a marker matters too much to be lost to one hiccup.
-const PATIENCE: Patience = Patience {
+/// The marker is too important to be lost to one failed call.
+const RETRY: Retry = Retry {
     attempts: Some(4),
     limit: Some(Duration::from_secs(30)),
     pauses: (Duration::from_millis(500), Duration::from_secs(4)),
 };
 
-/// Where it is remembered.
+/// The place of the marker.
 #[derive(Debug)]
 pub(crate) enum Marker {
-    /// In Kubernetes. Whoever installs or upgrades runs Bootstrap each time, and takes "done" for an answer.
+    /// In Kubernetes. Each installation and upgrade runs Bootstrap again and relies on the answer "done".
     #[cfg(feature = "kubernetes")]
     ConfigMap(Box<config_map::ConfigMapMarker>),
     /// On a machine.
     File(file::FileMarker),
-    /// There is no place that lasts, and what is wrong with the one that there should be.
+    /// No durable place; with the reason, if there should be one.
     Nowhere(Option<String>),
 }
 
 /// That the work was done, when, and by whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Completion {
     at: Option<String>,
     by: Option<String>,
-    /// The root key was in use already, and made at a time that nobody knows.
+    /// The root key was in use already, made at an unknown time.
     found: bool,
-    /// Where that is remembered.
+    /// Where the marker is.
     place: Option<String>,
-    /// Why the file cannot be read, so that nobody knows whether the work was done.
+    /// Why the marker cannot be read, if it cannot: then it is unknown whether the work was done.
     unreadable: Option<String>,
 }
 
@@ -86,10 +86,10 @@ pub(crate) enum MarkerError {
 }
 
 impl Marker {
-    /// The marker of these settings. Looks at nothing yet.
+    /// The marker of these settings. Reads nothing yet.
     ///
     /// # Errors
-    /// [`MarkerError`] where the pod has no service account.
+    /// [`MarkerError`] if the pod has no service account.
     pub(crate) fn open(settings: &BootstrapSettings) -> Result<Self, MarkerError> {
         if settings.in_kubernetes {
             #[cfg(feature = "kubernetes")]
@@ -105,7 +105,7 @@ impl Marker {
         })
     }
 
-    /// Whether the work is not done before it is remembered.
+    /// Whether a marker that cannot be written is an error.
     pub(crate) const fn must_remember(&self) -> bool {
         match self {
             #[cfg(feature = "kubernetes")]
@@ -114,16 +114,16 @@ impl Marker {
         }
     }
 
-    /// Why nothing will be remembered although there is a place where it should be.
+    /// Why the place for the marker cannot be used, if there should be one.
     pub(crate) fn trouble(&self) -> Option<&str> {
         let Self::Nowhere(trouble) = self else { return None };
         trouble.as_deref()
     }
 
-    /// Whether the work was done before. A file that cannot be read may say so; others may know more.
+    /// Whether the work was done before. A file that cannot be read is no error, since Nexus and the Keepers know more.
     ///
     /// # Errors
-    /// [`MarkerError`] for every answer of a cluster but "done" and "not found".
+    /// [`MarkerError`] for every answer of a cluster except "done" and "not found".
     #[cfg_attr(
         not(feature = "kubernetes"),
         expect(clippy::unused_async, reason = "only a ConfigMap is far away")
@@ -137,16 +137,15 @@ impl Marker {
             }
             Self::Nowhere(_) => None,
         };
-        let place = Some(self.to_string());
-        Ok(completion.map(|completion| Completion { place, ..completion }))
+        Ok(completion.map(|completion| Completion { place: self.place(), ..completion }))
     }
 
-    /// Remembers that the work is done, trying a few times.
+    /// Remembers that the work is done, with a few attempts.
     ///
     /// # Errors
     /// [`MarkerError::GaveUp`].
     pub(crate) async fn write(&self, completion: &Completion) -> Result<(), MarkerError> {
-        let written = PATIENCE.keep_trying(async |attempt| {
+        let written = RETRY.keep_trying(async |attempt| {
             let written = match self {
                 #[cfg(feature = "kubernetes")]
                 Self::ConfigMap(marker) => {
@@ -163,19 +162,25 @@ impl Marker {
         let what = "the marker cannot be written";
         written.await.map_err(|reason| MarkerError::GaveUp { what, reason })
     }
-}
 
-/// Where to look for it.
-impl fmt::Display for Marker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// What a successful [`Self::write`] did, for a person.
+    pub(crate) fn outcome(&self) -> String {
+        match self.place() {
+            Some(place) => format!("remembered: {place}"),
+            None => format!(
+                "not remembered: {}",
+                self.trouble().unwrap_or("there is no HOME and no SPIKE_BOOTSTRAP_STATE_DIR")
+            ),
+        }
+    }
+
+    /// The ConfigMap or the file.
+    fn place(&self) -> Option<String> {
         match self {
             #[cfg(feature = "kubernetes")]
-            Self::ConfigMap(marker) => marker.fmt(f),
-            Self::File(marker) => marker.fmt(f),
-            Self::Nowhere(Some(trouble)) => write!(f, "nowhere ({trouble})"),
-            Self::Nowhere(None) => {
-                f.write_str("nowhere (there is no HOME and no SPIKE_BOOTSTRAP_STATE_DIR)")
-            }
+            Self::ConfigMap(marker) => Some(marker.to_string()),
+            Self::File(marker) => Some(marker.to_string()),
+            Self::Nowhere(_) => None,
         }
     }
 }
@@ -194,12 +199,12 @@ impl Completion {
     fn at(at: OffsetDateTime, by: Option<&str>) -> Self {
         // Whole seconds, as upstream writes them.
         let at = at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).ok();
-        Self { at, by: by.map(str::to_owned), found: false, place: None, unreadable: None }
+        Self { at, by: by.map(str::to_owned), ..Self::default() }
     }
 
-    /// Done, or not: what would say so cannot be read.
-    pub(crate) const fn unreadable(reason: String) -> Self {
-        Self { at: None, by: None, found: false, place: None, unreadable: Some(reason) }
+    /// Perhaps done: the marker cannot be read.
+    pub(crate) fn unreadable(reason: String) -> Self {
+        Self { unreadable: Some(reason), ..Self::default() }
     }
 
     /// Whether it cannot be read.
@@ -207,7 +212,7 @@ impl Completion {
         self.unreadable.is_some()
     }
 
-    /// Where it is remembered.
+    /// Where the marker is.
     pub(crate) fn place(&self) -> Option<&str> {
         self.place.as_deref()
     }
@@ -225,21 +230,20 @@ impl Completion {
         pairs
     }
 
-    /// What was kept; `None` where it does not say that the work is done.
+    /// Reads the keys and values; `None` if they do not say that the work is done.
     fn from_pairs<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
-        let text = |key| get(key).and_then(graphic);
+        let text = |key| get(key).and_then(printable_ascii);
         (get(COMPLETED) == Some("true")).then(|| Self {
             at: text(COMPLETED_AT),
             by: text(COMPLETED_BY),
             found: get(FOUND) == Some("true"),
-            place: None,
-            unreadable: None,
+            ..Self::default()
         })
     }
 }
 
-/// A text that goes to a terminal: whoever can write a ConfigMap could put anything in.
-fn graphic(text: &str) -> Option<String> {
+/// A text that is safe on a terminal: anybody who can write the ConfigMap could put anything in.
+fn printable_ascii(text: &str) -> Option<String> {
     let is_plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
     is_plain.then(|| text.to_owned())
 }
@@ -333,17 +337,21 @@ mod tests {
         let marker = Marker::Nowhere(None);
         marker.write(&Completion::now(None)).await.unwrap();
         assert_eq!(marker.read().await.unwrap(), None);
-        assert!(marker.to_string().contains("there is no HOME"), "{marker}");
+        assert_eq!(
+            marker.outcome(),
+            "not remembered: there is no HOME and no SPIKE_BOOTSTRAP_STATE_DIR"
+        );
     }
 
-    /// It said that there was no HOME.
+    /// It said that there was no HOME, and later `remembered: nowhere`.
     #[test]
-    fn without_a_place_the_true_reason_for_that_is_told() {
-        let marker = Marker::Nowhere(Some("/home/ann/.spike/bootstrap is not a directory".into()));
-        assert_eq!(marker.to_string(), "nowhere (/home/ann/.spike/bootstrap is not a directory)");
+    fn without_a_place_it_says_not_remembered_and_the_true_reason() {
+        let trouble = "/home/ann/.spike/bootstrap is not a directory";
+        let marker = Marker::Nowhere(Some(trouble.into()));
+        assert_eq!(marker.outcome(), format!("not remembered: {trouble}"));
     }
 
-    /// The run ended there, and asked nobody else.
+    /// The run ended there, and asked neither Nexus nor the Keepers.
     #[tokio::test]
     async fn a_file_that_cannot_be_read_may_say_that_a_key_was_made_and_is_named() {
         let home = tempfile::tempdir().unwrap();

@@ -3,19 +3,19 @@ use spike_wire::{EmptyRequest, ErrorCode, PeerErrorCode, ReplyError};
 
 use super::*;
 
-/// It said twice that it waited, and not for how long.
+/// The message said twice that Bootstrap waited, and not for how long.
 #[test]
 fn whoever_waits_is_told_for_how_long_at_most() {
-    let of = |limit| how_long(&patience(limit));
+    let of = |limit| how_long(&retry(limit));
     assert_eq!(of(Some(Duration::from_secs(15))), ", for at most 15 s");
     assert_eq!(of(Some(Duration::from_mins(30))), ", for at most 30 min");
     assert_eq!(of(Some(Duration::from_secs(90))), ", for at most 90 s");
     assert_eq!(of(None), ", without a limit");
 }
 
-type Answer = Result<VerifyResponse, CallError>;
+type VerifyResult = Result<VerifyResponse, CallError>;
 
-fn status(status: u16) -> Answer {
+fn status(status: u16) -> VerifyResult {
     let status = StatusCode::from_u16(status).unwrap();
     Err(CallError::Refused(Refusal { status, code: None, reason: None, request_id: None }))
 }
@@ -24,27 +24,27 @@ fn proof(hash: &str) -> VerifyResponse {
     VerifyResponse { hash: hash.to_owned() }
 }
 
-fn silence() -> Answer {
+fn silence() -> VerifyResult {
     Err(TransportError::Broken("reset".to_owned()).into())
 }
 
-fn unreadable() -> Answer {
+fn unreadable() -> VerifyResult {
     Err(ReplyError::from(EmptyRequest::decode(b"<html>").unwrap_err()).into())
 }
 
 #[test]
 fn a_503_says_sealed_a_400_says_that_there_is_a_key_and_nothing_else_says_either() {
-    assert_eq!(said(&status(503)), Said::State(NexusState::Sealed(None)));
-    assert_eq!(said(&status(400)), Said::State(NexusState::HoldsKey));
-    assert_eq!(said(&status(401)), Said::NotRecognised);
+    assert_eq!(answer_of(&status(503)), Answer::State(NexusState::Sealed(None)));
+    assert_eq!(answer_of(&status(400)), Answer::State(NexusState::HoldsKey));
+    assert_eq!(answer_of(&status(401)), Answer::NotRecognised);
     // 500 is an audit log that cannot be written as well as a key that does not fit.
     for answer in [status(500), status(502), status(404), silence(), unreadable(), Ok(proof("00"))]
     {
-        assert!(matches!(said(&answer), Said::Nothing(_)), "{answer:?}");
+        assert!(matches!(answer_of(&answer), Answer::Nothing(_)), "{answer:?}");
     }
 }
 
-fn surveyed_with(status: u16) -> Surveyed {
+fn surveyed_with(status: u16) -> SurveyAnswer {
     let status = StatusCode::from_u16(status).unwrap();
     surveyed(Err(CallError::Refused(Refusal {
         status,
@@ -57,10 +57,10 @@ fn surveyed_with(status: u16) -> Surveyed {
 #[test]
 fn a_nexus_that_does_not_know_the_survey_is_asked_the_question_that_upstream_knows() {
     for status in [400, 404, 503] {
-        assert_eq!(surveyed_with(status), Surveyed::Unknown, "{status}");
+        assert_eq!(surveyed_with(status), SurveyAnswer::Unknown, "{status}");
     }
-    assert_eq!(surveyed_with(401), Surveyed::Said(Said::NotRecognised));
-    assert!(matches!(surveyed_with(500), Surveyed::Unreached(_, false)));
+    assert_eq!(surveyed_with(401), SurveyAnswer::Answer(Answer::NotRecognised));
+    assert!(matches!(surveyed_with(500), SurveyAnswer::Unreached(_, false)));
 }
 
 /// A busy Nexus may have a key: it must not pass for a sealed one.
@@ -72,7 +72,7 @@ fn a_nexus_that_is_busy_is_asked_again() {
         reason: Some("busy".to_owned()),
         request_id: None,
     });
-    assert!(matches!(surveyed(Err(busy)), Surveyed::Unreached(_, false)));
+    assert!(matches!(surveyed(Err(busy)), SurveyAnswer::Unreached(_, false)));
 }
 
 #[test]
@@ -81,22 +81,22 @@ fn only_where_nothing_listens_nexus_is_taken_for_stopped() {
         host: "nexus:8553".to_owned(),
         source: Arc::new(std::io::ErrorKind::ConnectionRefused.into()),
     };
-    assert!(matches!(surveyed(Err(refused.into())), Surveyed::Unreached(_, true)));
+    assert!(matches!(surveyed(Err(refused.into())), SurveyAnswer::Unreached(_, true)));
     let broken = TransportError::Broken("reset".to_owned());
-    assert!(matches!(surveyed(Err(broken.into())), Surveyed::Unreached(_, false)));
+    assert!(matches!(surveyed(Err(broken.into())), SurveyAnswer::Unreached(_, false)));
 }
 
 #[test]
 fn a_nexus_on_the_memory_backend_needs_no_key_and_leaves_nothing_to_remember() {
-    let told = |backend: &str, sealed| SurveyResponse {
+    let response = |backend: &str, sealed| SurveyResponse {
         backend: backend.to_owned(),
         sealed,
         ..SurveyResponse::default()
     };
-    assert_eq!(state(told("memory", false)), NexusState::NeedsNone);
-    assert_eq!(state(told("sqlite", false)), NexusState::HoldsKey);
-    assert_eq!(state(told("lite", false)), NexusState::HoldsKey);
-    assert!(matches!(state(told("sqlite", true)), NexusState::Sealed(Some(_))));
+    assert_eq!(state(response("memory", false)), NexusState::NeedsNone);
+    assert_eq!(state(response("sqlite", false)), NexusState::HoldsKey);
+    assert_eq!(state(response("lite", false)), NexusState::HoldsKey);
+    assert!(matches!(state(response("sqlite", true)), NexusState::Sealed(Some(_))));
 }
 
 #[test]
@@ -135,11 +135,11 @@ fn cannot_read() -> Verdict {
 
 #[test]
 fn a_nexus_that_has_a_key_and_cannot_read_the_question_three_times_has_another_key() {
-    let mut doubt = Doubt { forced: false, unreadable: 0 };
-    for _ in 1..CERTAIN {
-        assert_eq!(doubt.weigh(cannot_read(), true), Conclusion::Wait("500".to_owned()));
+    let mut history = VerdictHistory { forced: false, unreadable: 0 };
+    for _ in 1..UNREADABLE_LIMIT {
+        assert_eq!(history.add(cannot_read(), true), Conclusion::Wait("500".to_owned()));
     }
-    assert_eq!(doubt.weigh(cannot_read(), true), Conclusion::OtherKey);
+    assert_eq!(history.add(cannot_read(), true), Conclusion::OtherKey);
 }
 
 #[test]
@@ -150,27 +150,27 @@ fn anything_else_between_begins_the_count_anew() {
         (cannot_read(), false),
     ];
     for (verdict, holds_key) in breaks {
-        let mut doubt = Doubt { forced: false, unreadable: CERTAIN - 1 };
-        assert!(matches!(doubt.weigh(verdict, holds_key), Conclusion::Wait(_)));
-        assert!(matches!(doubt.weigh(cannot_read(), true), Conclusion::Wait(_)));
+        let mut history = VerdictHistory { forced: false, unreadable: UNREADABLE_LIMIT - 1 };
+        assert!(matches!(history.add(verdict, holds_key), Conclusion::Wait(_)));
+        assert!(matches!(history.add(cannot_read(), true), Conclusion::Wait(_)));
     }
 }
 
 #[test]
 fn where_another_key_is_to_be_replaced_it_is_waited_out() {
-    let mut doubt = Doubt { forced: true, unreadable: 0 };
-    for _ in 0..2 * CERTAIN {
-        assert!(matches!(doubt.weigh(cannot_read(), true), Conclusion::Wait(_)));
+    let mut history = VerdictHistory { forced: true, unreadable: 0 };
+    for _ in 0..2 * UNREADABLE_LIMIT {
+        assert!(matches!(history.add(cannot_read(), true), Conclusion::Wait(_)));
     }
-    assert_eq!(doubt.weigh(Verdict::Proved, false), Conclusion::Proved);
+    assert_eq!(history.add(Verdict::Proved, false), Conclusion::Proved);
 }
 
 #[test]
 fn a_proof_and_a_wrong_proof_end_it_at_once() {
-    let mut doubt = Doubt { forced: false, unreadable: 0 };
-    assert_eq!(doubt.weigh(Verdict::Proved, false), Conclusion::Proved);
+    let mut history = VerdictHistory { forced: false, unreadable: 0 };
+    assert_eq!(history.add(Verdict::Proved, false), Conclusion::Proved);
     let wrong = Verdict::Wrong("of another text".to_owned());
-    assert_eq!(doubt.weigh(wrong, false), Conclusion::Wrong("of another text".to_owned()));
+    assert_eq!(history.add(wrong, false), Conclusion::Wrong("of another text".to_owned()));
 }
 
 #[test]
@@ -179,6 +179,6 @@ fn one_trouble_is_one_reason_whatever_the_request_is_called() {
         let (status, request_id) = (StatusCode::BAD_GATEWAY, Some(id.to_owned()));
         Err(CallError::Refused(Refusal { status, code: None, reason: None, request_id }))
     };
-    assert_eq!(said(&refused("a")), said(&refused("b")));
+    assert_eq!(answer_of(&refused("a")), answer_of(&refused("b")));
     assert_eq!(judge(&refused("a"), "abc"), judge(&refused("b"), "abc"));
 }

@@ -6,8 +6,8 @@ use std::{
     str::FromStr,
 };
 
-/// Where to listen: `:8553` (all interfaces), `127.0.0.1:8553`, `[::1]:8553` or `localhost:8553`. Port 0 lets the
-/// operating system choose.
+/// A listen address: `:8553` (all interfaces), `127.0.0.1:8553`, `[::1]:8553` or `localhost:8553`. With port 0 the
+/// operating system chooses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenAddress {
     /// An IP address or a host name; `None` means all interfaces.
@@ -16,19 +16,19 @@ pub struct ListenAddress {
     pub port: u16,
 }
 
-/// Why a text is not an address to listen on.
+/// Why a text is not a listen address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListenAddressError {
     /// No colon before a port: a bare `8553`.
     #[error("no colon before the port")]
     NoPort,
-    /// The port is not a number up to 65535. Names of services are not looked up.
+    /// The port is not a number up to 65535. Service names are not resolved.
     #[error("the port is not a number from 0 to 65535")]
     Port,
     /// The host is neither an IP address nor a host name.
     #[error("the host is neither an IP address nor a host name")]
     Host,
-    /// An IPv6 address without brackets around it.
+    /// An IPv6 address without brackets.
     #[error("an IPv6 address needs brackets around it")]
     NoBrackets,
 }
@@ -39,13 +39,13 @@ impl ListenAddress {
         Self { host: Some(Ipv4Addr::LOCALHOST.to_string()), port }
     }
 
-    /// The sockets to try in turn; the first that can be bound is the one.
+    /// The sockets to try in turn, until one can be bound.
     ///
-    /// All interfaces are `[::]`, which takes IPv4 as well where the system is set up as usual, and then `0.0.0.0` for
-    /// a system without IPv6. Of the addresses of a host name IPv4 comes first, as in Go.
+    /// All interfaces are `[::]`, which usually takes IPv4 as well, and then `0.0.0.0` for a system without IPv6. Of
+    /// the addresses of a host name, IPv4 comes first, as in Go.
     ///
     /// # Errors
-    /// A host name that cannot be resolved. Resolving may block on the network; IP addresses never do.
+    /// The host name cannot be resolved. Only host names may block on the network.
     pub fn sockets(&self) -> io::Result<Vec<SocketAddr>> {
         let Some(host) = &self.host else {
             let all: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
@@ -62,7 +62,7 @@ impl FromStr for ListenAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (host, port) = text.rsplit_once(':').ok_or(ListenAddressError::NoPort)?;
-        // `str::parse` alone would take a sign.
+        // `str::parse` alone would accept a sign.
         let digits = port.bytes().all(|byte| byte.is_ascii_digit());
         let port = port.parse().ok().filter(|_| digits).ok_or(ListenAddressError::Port)?;
         if host.is_empty() {
@@ -87,7 +87,7 @@ fn is_ipv6(text: &str) -> bool {
     address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty()
 }
 
-/// Letters, digits, hyphens, underscores and dots: enough to tell a name from a slip of the pen.
+/// Letters, digits, hyphens, underscores and dots: enough to detect a mistake.
 pub(super) fn is_host_name(text: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     text.split('.').all(|label| !label.is_empty() && label.chars().all(word))

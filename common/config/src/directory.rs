@@ -1,7 +1,7 @@
-//! Where files go: the choice between a configured directory, the home directory and `/tmp`
-//! (cli-config-deploy 2.4, crypto-and-storage 3.2 and 7.1).
+//! Directories of files: the configured one, one in the home directory, or one in `/tmp` (cli-config-deploy 2.4,
+//! crypto-and-storage 3.2 and 7.1).
 //!
-//! Nothing is created here, and symbolic links are not followed beyond what the operating system does.
+//! Nothing is created here, and symbolic links are followed only by the operating system.
 
 use std::{
     fmt, fs, io,
@@ -10,59 +10,59 @@ use std::{
 
 use rustix::fs::Access;
 
-/// Where a configured directory must not be, nor below.
+/// Directories that a configured one must not be in.
 ///
-/// `/root`, which upstream counts among them, is a home like any other: that of root, in a container of everybody.
-/// [`SOURCES`] are excepted.
+/// Upstream also lists `/root`. It is a home directory, in a container everybody's. [`SOURCES`] are excepted.
 const SYSTEM: [&str; 10] =
     ["/etc", "/sys", "/proc", "/dev", "/bin", "/sbin", "/usr", "/lib", "/lib64", "/boot"];
 
-/// Where people keep source trees, and with them the state of a development cluster. Upstream refuses them.
+/// Source trees, which may contain the state of a development cluster. Upstream refuses them.
 const SOURCES: [&str; 2] = ["/usr/src", "/usr/local/src"];
 
 /// The subdirectory of the database.
-const DATA: &str = "data";
+pub const DATA_DIRECTORY: &str = "data";
 
-/// How long the path of the database's directory may be, in bytes: SQLite opens no file whose path has more than 512, and
-/// names of files are appended.
-const DATA_PATH_MAX: usize = 480;
+/// The longest path of the database's directory, in bytes: SQLite opens no file whose path has more than 512, and file
+/// names are appended.
+const MAX_DATA_PATH: usize = 480;
 
-/// The absolute path of a directory that a person names for a whole cluster, without `.` and `..`. Nothing is looked at but the path.
+/// The absolute path of a directory that a user names for a whole cluster, without `.` and `..`. Only the path is
+/// checked.
 ///
 /// # Errors
-/// [`DirectoryError`] other than of what is found there: what a daemon would refuse in any case.
+/// [`DirectoryError`], if a daemon would refuse the path whatever exists there.
 pub fn user_directory(path: &Path) -> Result<PathBuf, DirectoryError> {
     let path = without_controls(absolute(path)?)?;
     if belongs_to_system(&path) {
         return Err(DirectoryError::System(path));
     }
-    check_length(&path.join(DATA))?;
+    check_length(&path.join(DATA_DIRECTORY))?;
     Ok(path)
 }
 
-/// What the environment says about one directory; not yet compared with the file system.
+/// The settings of one directory, not yet compared with the file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryChoice {
-    /// The directory of the setting, as written.
+    /// The configured directory, as written.
     pub(super) configured: Option<PathBuf>,
-    /// `HOME`, where set.
+    /// `HOME`, if it is set.
     pub(super) home: Option<PathBuf>,
     /// `USER`, or `spike`.
     pub(super) user: String,
-    /// What is appended to each of them: `data` or `recover`.
+    /// The subdirectory: `data` or `recover`.
     pub(super) subdirectory: &'static str,
 }
 
-/// A directory that exists and can be written, or can be created.
+/// A directory that exists and is writable, or can be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
-    /// The absolute path, the appended subdirectory included.
+    /// The absolute path, including the subdirectory.
     pub path: PathBuf,
-    /// Why this one.
+    /// Why it was chosen.
     pub origin: Origin,
 }
 
-/// Which rule chose a directory.
+/// The rule that chose a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The setting names it.
@@ -83,32 +83,32 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Why a directory cannot be used. Upstream logs this for a configured one and quietly uses another place (F20).
+/// Why a directory cannot be used. Upstream logs this for a configured one and uses another (F20).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DirectoryError {
-    /// The root of the file system, or a place that belongs to the system.
+    /// The root of the file system, or a directory of the system.
     #[error("{} belongs to the system", .0.display())]
     System(PathBuf),
-    /// A character that nobody means to write, such as the newline at the end of a file that the setting was read from.
-    #[error("{0:?} has a control character in it")]
+    /// A control character, such as the newline at the end of a file that the setting was read from.
+    #[error("{0:?} has a control character")]
     Control(PathBuf),
     /// The database could not be opened there.
     #[error(
-        "a path of {} bytes is too long for the database, which takes {DATA_PATH_MAX} at most: {}",
+        "a path of {} bytes is too long for the database, whose limit is {MAX_DATA_PATH} bytes: {}",
         .0.as_os_str().len(),
         .0.display()
     )]
     TooLong(PathBuf),
-    /// Something else than a directory is in the way.
+    /// Something other than a directory exists there.
     #[error("{} is not a directory", .0.display())]
     NotADirectory(PathBuf),
-    /// The setting names a directory below one that does not exist: more likely a slip than a wish.
+    /// The parent of the configured directory does not exist: probably a mistake.
     #[error("{} does not exist", .0.display())]
     NoParent(PathBuf),
     /// This user may not create files there.
-    #[error("{} cannot be written by this user ({origin})", path.display())]
+    #[error("{} is not writable for this user ({origin})", path.display())]
     NotWritable {
-        /// The directory that exists and cannot be written.
+        /// The directory that exists and is not writable.
         path: PathBuf,
         /// Why it is needed.
         origin: Origin,
@@ -119,7 +119,7 @@ pub enum DirectoryError {
 }
 
 impl DirectoryChoice {
-    /// Decides, and checks that the directory exists or can be created, and can be written.
+    /// Chooses a directory, and checks that it exists or can be created, and is writable.
     ///
     /// # Errors
     /// [`DirectoryError`]: a configured directory is never replaced by another.
@@ -141,10 +141,10 @@ impl DirectoryChoice {
             check_configured(&base, &look)?;
         }
         let path = base.join(self.subdirectory);
-        if self.subdirectory == DATA {
+        if self.subdirectory == DATA_DIRECTORY {
             check_length(&path)?;
         }
-        // What is missing is created later; so what counts is the deepest part that exists.
+        // Missing parts are created later, so the deepest existing part matters.
         for existing in path.ancestors() {
             match look(existing) {
                 Found::Nothing => {}
@@ -159,7 +159,7 @@ impl DirectoryChoice {
     }
 }
 
-/// What is found at a path.
+/// What exists at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     Nothing,
@@ -167,7 +167,7 @@ enum Found {
     Other,
 }
 
-/// Looks at the file system. What may not even be looked at counts as a directory that cannot be written.
+/// Checks the file system. A path that may not be read counts as a directory that is not writable.
 fn look(path: &Path) -> Found {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
@@ -202,7 +202,7 @@ fn belongs_to_system(path: &Path) -> bool {
 }
 
 fn check_length(data: &Path) -> Result<(), DirectoryError> {
-    let too_long = data.as_os_str().len() > DATA_PATH_MAX;
+    let too_long = data.as_os_str().len() > MAX_DATA_PATH;
     if too_long { Err(DirectoryError::TooLong(data.to_owned())) } else { Ok(()) }
 }
 
@@ -211,7 +211,7 @@ fn without_controls(path: PathBuf) -> Result<PathBuf, DirectoryError> {
     if controls { Err(DirectoryError::Control(path)) } else { Ok(path) }
 }
 
-/// Absolute, without `.` and `..`, by the text alone: as Go's `filepath.Abs`.
+/// Absolute, without `.` and `..`, from the text alone: as Go's `filepath.Abs`.
 fn absolute(path: &Path) -> Result<PathBuf, DirectoryError> {
     let relative = || DirectoryError::Relative(path.to_owned());
     let path = std::path::absolute(path).ok().ok_or_else(relative)?;

@@ -1,6 +1,6 @@
-//! `docs/configuration.md`, made from the table, so that it cannot fall behind the code.
+//! `docs/configuration.md`, generated from the table.
 //!
-//! A test compares the file with what the table gives; `UPDATE_DOCS=1 cargo test -p spike-config` writes it.
+//! A test compares the file with the table; `UPDATE_DOCS=1 cargo test -p spike-config` writes it.
 
 use std::fmt::Write as _;
 
@@ -14,14 +14,14 @@ const HEAD: &str = "\
 
 # Configuration
 
-Every SPIKE process is configured by environment variables alone; there are no configuration files. The names and
-defaults are those of upstream SPIKE 0.8.2, so that an environment made for it works here as it stands. Variables are read
-once, at start. A variable that is set but empty counts as unset.
+Every SPIKE process is configured by environment variables only; there are no configuration files. Names and defaults are
+those of upstream SPIKE 0.8.2, so an environment for upstream works here unchanged. Variables are read once, at start. An
+empty variable counts as unset.
 
 ## Bad values
 
-A configuration is checked whole before a process does anything, and everything that is wrong is reported together, each
-problem with the variable, its value as written, and what was expected:
+Before a process does anything, it checks its whole configuration and reports all problems together. Each problem names the
+variable, its value as written, and the expected form:
 
 ```text
 SPIKE_NEXUS_TLS_PORT=\"8553\": expected a listen address such as :8553 or 127.0.0.1:8553
@@ -29,16 +29,16 @@ SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL=\"5\": expected a duration above 0, such as 3
 SPIKE_NEXUS_TLS_PROT: not a setting of SPIKE; did you mean SPIKE_NEXUS_TLS_PORT?; ignored
 ```
 
-- Where a bad value would change who is trusted, where a process listens, what it talks to or where data goes, and where
-  values contradict each other (a threshold above the number of shares, another number of Keepers than of shares), the
-  process does not start. It ends with **exit status 78** (`EX_CONFIG`): starting it again will not help. For systemd
-  that is `RestartPreventExitStatus=78`.
-- Any other bad value is replaced by the default, as upstream does, and that is logged as a warning at every start
-  (upstream says nothing). The last column below tells which is which.
-- A variable that begins with `SPIKE_` and that no process knows is a warning too. Those that Kubernetes adds for services
-  (`SPIKE_NEXUS_SERVICE_HOST` and the like) and those of upstream's scripts (`SPIKE_SKIP_…`) are not.
+- The process does not start in two cases: a bad value affects trust, a listen address, a target address or a data
+  location; or two values contradict each other (a threshold above the number of shares, or different numbers of Keepers and
+  shares). It ends with **exit status 78** (`EX_CONFIG`): a restart does not help. For systemd set
+  `RestartPreventExitStatus=78`.
+- Any other bad value is replaced by the default, as upstream does. SPIKE logs a warning at every start; upstream logs
+  nothing. The last column of each table names the case.
+- An unknown variable that begins with `SPIKE_` is a warning too, except those that Kubernetes adds for services
+  (`SPIKE_NEXUS_SERVICE_HOST` and the like) and those of upstream's scripts (`SPIKE_SKIP_…`).
 
-`nexus --check-config` and `keeper --check-config` do the check and nothing else, and fail on warnings as well.
+`nexus --check-config` and `keeper --check-config` only check the configuration, and fail on warnings as well.
 
 ## How values are written
 
@@ -47,12 +47,12 @@ SPIKE_NEXUS_TLS_PROT: not a setting of SPIKE; did you mean SPIKE_NEXUS_TLS_PORT?
 | duration | numbers with units, as Go writes them: `300ms`, `30s`, `1.5h`, `1h30m`. Units: `ns`, `us`, `ms`, `s`, `m`, `h`. A number without a unit is refused, except `0` |
 | whole number | decimal digits; no separators, no white space |
 | size | a whole number of bytes, unless the name ends in a unit (`_MS`: milliseconds) |
-| list | elements separated by commas; white space around an element does not count |
+| list | elements separated by commas; white space around an element is ignored |
 | listen address | `host:port`, `:port`, `[ipv6]:port` |
 ";
 
 #[test]
-fn the_page_on_configuration_is_what_the_table_says() {
+fn the_page_on_configuration_matches_the_table() {
     let page = render();
     #[expect(clippy::disallowed_methods, reason = "this asks the developer, not the operator")]
     let update = std::env::var_os("UPDATE_DOCS").is_some();
@@ -115,7 +115,7 @@ fn write_section(page: &mut String, section: &Section) -> std::fmt::Result {
         let (value, bad) = match (rule, rule.is_fatal()) {
             (table::Rule::Text, _) => (String::from("any"), "–"),
             (_, true) => (rule.to_string(), "does not start"),
-            // Upstream takes any word but `true` for a no, whatever the default is.
+            // Upstream treats any word but `true` as false, whatever the default is.
             (table::Rule::Flag | table::Rule::GoBool | table::Rule::ExactlyTrue, false) => {
                 (rule.to_string(), "`false`, with a warning")
             }
@@ -142,9 +142,9 @@ fn readers_of(variable: &Variable) -> String {
 
 fn write_differences(page: &mut String) -> std::fmt::Result {
     page.push_str(
-        "\n## Differences from upstream SPIKE 0.8.2\n\nIn general: bad values are reported, all at \
-         once; unknown variables are reported; an invalid configuration ends with status 78, not 1; a number of \
-         Keepers that does not fit is found at start. By variable (\"there\" is upstream):\n\n",
+        "\n## Differences from upstream SPIKE 0.8.2\n\nIn general, SPIKE reports bad values, all together, \
+         and unknown variables. An invalid configuration ends with status 78, not 1. A wrong number of Keepers is found at \
+         start. The notes below say what upstream does, or that a variable is new:\n\n",
     );
     for variable in table::variables() {
         if let Some(note) = variable.upstream {
@@ -152,14 +152,12 @@ fn write_differences(page: &mut String) -> std::fmt::Result {
         }
     }
     page.push_str(
-        "\nNames that upstream's documentation mentions and nobody reads, there or here:\n\n",
+        "\nNames in upstream's documentation that nothing reads, neither upstream nor SPIKE:\n\n",
     );
     for (name, why) in table::DEAD {
         writeln!(page, "- `{name}`: {why}.")?;
     }
-    page.push_str(
-        "\nVariables that upstream's scripts read, and no process: names that begin with ",
-    );
-    let scripts = table::SCRIPTS.map(|beginning| format!("`{beginning}`"));
+    page.push_str("\nVariables that only upstream's scripts read: names that begin with ");
+    let scripts = table::SCRIPTS.map(|prefix| format!("`{prefix}`"));
     writeln!(page, "{}.", scripts.join(", "))
 }

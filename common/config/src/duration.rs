@@ -1,4 +1,4 @@
-//! Durations as Go reads and prints them (`time.ParseDuration`, `Duration.String`), to the last nanosecond.
+//! Durations as Go reads and prints them (`time.ParseDuration`, `Duration.String`), exact to the nanosecond.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -23,7 +23,7 @@ pub enum DurationError {
     /// A number without a unit: only `0` may stand alone.
     #[error("the unit is missing")]
     MissingUnit,
-    /// Something else than `ns`, `us`, `µs`, `ms`, `s`, `m` or `h`.
+    /// A unit other than `ns`, `us`, `µs`, `ms`, `s`, `m` or `h`.
     #[error("{0:?} is not one of the units ns, us, ms, s, m, h")]
     UnknownUnit(String),
     /// More than about 292 years.
@@ -42,7 +42,7 @@ impl GoDuration {
         self.0
     }
 
-    /// The duration where it is above zero.
+    /// The duration, if it is above zero.
     pub fn positive(self) -> Option<Duration> {
         u64::try_from(self.0).ok().filter(|nanos| *nanos > 0).map(Duration::from_nanos)
     }
@@ -77,14 +77,14 @@ impl FromStr for GoDuration {
     }
 }
 
-/// Reads one number with its unit; returns its nanoseconds and what follows.
+/// Reads one number with its unit. Returns its nanoseconds and the rest.
 fn leading_part(text: &str) -> Result<(u64, &str), DurationError> {
     let (whole, after_whole) = leading_integer(text)?;
     let (fraction, scale, after_number) = match after_whole.strip_prefix('.') {
         Some(digits) => leading_fraction(digits),
         None => (0, 1.0, after_whole),
     };
-    // Digits are needed on one side of the point: `.s` is not a number.
+    // At least one digit before or after the point: `.s` is not a number.
     let digits = text.len() - after_number.len() - usize::from(after_whole.starts_with('.'));
     if digits == 0 {
         return Err(DurationError::Invalid);
@@ -134,7 +134,7 @@ fn leading_integer(text: &str) -> Result<(u64, &str), DurationError> {
     Ok((number, rest))
 }
 
-/// The digits after a point as `number / scale`; digits past the precision of 63 bits are dropped.
+/// The digits after a point as `number / scale`. Digits beyond 63 bits are dropped.
 fn leading_fraction(text: &str) -> (u64, f64, &str) {
     let (digits, rest) = split_digits(text);
     let (mut number, mut scale) = (0_u64, 1.0_f64);

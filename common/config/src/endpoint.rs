@@ -13,17 +13,17 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use spike_wire::percent_decoded;
 
-/// What is written as an escape in the path of a socket.
+/// Characters that are escaped in the path of a socket.
 const ESCAPED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The longest path of a Unix socket, in bytes: what fits into `sockaddr_un` with its terminating zero.
+/// The longest path of a Unix socket, in bytes: it must fit into `sockaddr_un` with its terminating zero.
 pub const MAX_SOCKET_PATH: usize = 107;
 
 /// `unix:` and an absolute path, or `tcp:` and an IP address with a port: what the SPIFFE Workload Endpoint
 /// specification allows in `SPIFFE_ENDPOINT_SOCKET`.
 ///
-/// The path is read as go-spiffe reads it: `%20` and the like are decoded, and a space may also stand for itself.
+/// The path is read as go-spiffe reads it: `%20` and the like are decoded, and a space is accepted too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointSocket {
     text: String,
@@ -39,7 +39,7 @@ pub enum EndpointAddress {
     Tcp(SocketAddr),
 }
 
-/// Why a text is no address of a Workload API.
+/// Why a text is not an address of a Workload API.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// Neither `unix:` nor `tcp:`.
@@ -48,22 +48,22 @@ pub enum EndpointError {
     /// A control character, such as a newline at the end.
     #[error("it has a control character")]
     ControlCharacter,
-    /// `?` begins a query and `#` a fragment, and neither has a meaning here.
+    /// `?` begins a query and `#` a fragment; neither has a meaning here.
     #[error("it has a {0:?}: if it belongs to the path, write {1}")]
     Reserved(char, &'static str),
     /// `unix://host/path`.
     #[error("a unix: address has no host: write unix:///path")]
     Host,
-    /// No path, or not from the root.
+    /// No path, or a relative one.
     #[error("a unix: address needs an absolute path")]
     NotAbsolute,
-    /// `%` without two hexadecimal digits after it, or `%00`.
+    /// `%` without two hexadecimal digits, or `%00`.
     #[error(
         "it has a % that is not followed by the two hexadecimal digits of a byte: write %25 for a %"
     )]
     Escape,
-    /// The operating system cannot connect to it.
-    #[error("the path has {0} bytes, and a Unix socket's may have {MAX_SOCKET_PATH} at the most")]
+    /// The path is too long for the operating system.
+    #[error("the path has {0} bytes, and a Unix socket's may have at most {MAX_SOCKET_PATH}")]
     TooLong(usize),
     /// Not an IP address and a port.
     #[error("a tcp: address needs an IP address and a port")]
@@ -81,7 +81,7 @@ impl EndpointSocket {
         &self.address
     }
 
-    /// The path of the socket; `None` where the address is a TCP one.
+    /// The path of the socket; `None` for a TCP address.
     pub fn unix_path(&self) -> Option<&Path> {
         match &self.address {
             EndpointAddress::Unix(path) => Some(path),
@@ -89,7 +89,7 @@ impl EndpointSocket {
         }
     }
 
-    /// The address of the Unix socket at `path`, whatever characters it has.
+    /// The address of the Unix socket at `path`, which may have any characters.
     pub fn of_unix_path(path: &Path) -> String {
         format!("unix://{}", percent_encode(path.as_os_str().as_bytes(), ESCAPED))
     }
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn refuses_what_no_agent_can_listen_on() {
-        // cli-config-deploy 7.1: "malformed SPIFFE_ENDPOINT_SOCKET" is an immediate end upstream.
+        // Upstream ends at once with "malformed SPIFFE_ENDPOINT_SOCKET" (cli-config-deploy 7.1).
         for (text, error) in [
             ("/run/agent.sock", EndpointError::Scheme),
             ("http://127.0.0.1:80", EndpointError::Scheme),
@@ -220,7 +220,7 @@ mod tests {
         assert!(path(MAX_SOCKET_PATH).parse::<EndpointSocket>().is_ok());
         let refused = path(MAX_SOCKET_PATH + 1).parse::<EndpointSocket>();
         assert_eq!(refused, Err(EndpointError::TooLong(108)));
-        // What counts is the path, not how it is written.
+        // The decoded path counts.
         let spaces = format!("unix:///{}", "%20".repeat(MAX_SOCKET_PATH - 1));
         assert!(spaces.parse::<EndpointSocket>().is_ok());
     }

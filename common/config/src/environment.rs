@@ -1,4 +1,4 @@
-//! A snapshot of the environment variables that SPIKE may read.
+//! A snapshot of the environment variables that SPIKE reads.
 
 use std::{
     collections::BTreeMap,
@@ -8,19 +8,19 @@ use std::{
 
 use super::table;
 
-/// The variables of [`table`] and everything else that begins with `SPIKE_`, as they were at one moment.
+/// The variables of [`table`], and all others that begin with `SPIKE_`, at one moment.
 ///
-/// All others are left out, so that credentials which happen to be in the environment go no further.
+/// All others are omitted, so that credentials in the environment are not copied.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment(BTreeMap<String, OsString>);
 
 impl Environment {
-    /// The environment of this process, now. The only place that reads it.
+    /// The current environment of this process. Nothing else reads it.
     pub fn of_process() -> Self {
         Self::from_pairs(std::env::vars_os())
     }
 
-    /// An environment made of `pairs`; of several with one name the last counts.
+    /// An environment made of `pairs`; the last one of a name counts.
     pub fn from_pairs<N, V>(pairs: impl IntoIterator<Item = (N, V)>) -> Self
     where
         N: Into<OsString>,
@@ -39,7 +39,7 @@ impl Environment {
         self.0.get(name).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
-    /// The names and values that are set to something.
+    /// The names and values of all variables that are not empty.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &OsStr)> {
         self.0
             .iter()
@@ -48,7 +48,7 @@ impl Environment {
     }
 }
 
-/// Names only: what is set under a mistyped name may be anything.
+/// Names only: the value of a mistyped name may be a secret.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()

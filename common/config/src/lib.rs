@@ -1,12 +1,11 @@
-//! Settings: every environment variable that a SPIKE process reads, read once and checked whole.
+//! Settings: every environment variable of a SPIKE process, read once and checked together.
 //!
-//! [`table`] lists the variables; it is the one place that says what each is called, who reads it, what it may be and
-//! what it is when unset. A [`Reader`] reads an [`Environment`] by that table for one [`Process`] and collects every
-//! [`Problem`], so that an operator mends a configuration in one go. The groups (`NexusSettings` and the others) turn
-//! what was read into types that cannot hold a bad value.
+//! [`table`] lists the variables: their names, readers, rules and defaults. A [`Reader`] reads an [`Environment`] by
+//! that table for one [`Process`], and collects every [`Problem`], so that an operator can correct all of them at once.
+//! Types such as `NexusSettings` in `spike-daemon` hold the values that were read, and cannot hold invalid ones.
 //!
-//! Upstream ends the process for some bad values and silently takes the default for all others. The same values are
-//! fatal here; the fall-backs stay too, but each is reported.
+//! Upstream ends the process for some invalid values, and silently uses the default for all others. The same values are
+//! fatal here. For the others the default is used too, but each is reported.
 //!
 //! Not here: opening what a setting names (sockets, directories, databases), and command-line arguments.
 
@@ -26,7 +25,9 @@ mod url;
 mod document;
 
 pub use address::{ListenAddress, ListenAddressError};
-pub use directory::{Directory, DirectoryChoice, DirectoryError, Origin, user_directory};
+pub use directory::{
+    DATA_DIRECTORY, Directory, DirectoryChoice, DirectoryError, Origin, user_directory,
+};
 pub use duration::{DurationError, GoDuration};
 pub use endpoint::{EndpointAddress, EndpointError, EndpointSocket, MAX_SOCKET_PATH};
 pub use environment::Environment;
@@ -36,13 +37,13 @@ pub use reader::Reader;
 pub use table::{Process, Variable};
 pub use url::{HttpsUrl, HttpsUrlError};
 
-/// Settings, and what was not as it should be but does no harm.
+/// Settings, and their problems that are not fatal.
 pub type Loaded<T> = Result<(T, Vec<Problem>), ConfigError>;
 
 /// Reads the settings of `process` with `read`.
 ///
 /// # Errors
-/// [`ConfigError`] with all problems, where at least one is fatal.
+/// [`ConfigError`] with all problems, if at least one is fatal.
 pub fn load<T>(
     environment: &Environment,
     process: Process,

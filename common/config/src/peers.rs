@@ -4,8 +4,8 @@ use std::{collections::HashSet, str::FromStr};
 
 use super::{HttpsUrl, HttpsUrlError};
 
-/// The Keepers in the order of their shares. The order is part of the meaning of the key material: the first Keeper
-/// holds share 1, and so on (cli-config-deploy 2.2).
+/// The Keepers in the order of their shares. The order matters for the key: the first Keeper holds share 1, and so on
+/// (cli-config-deploy 2.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeeperPeers(Vec<HttpsUrl>);
 
@@ -15,16 +15,16 @@ pub enum KeeperPeersError {
     /// An empty element: a trailing or a double comma.
     #[error("element {0} of the list is empty (a stray comma?)")]
     Empty(usize),
-    /// An element that is not the URL of an API.
+    /// An element that is not an https URL.
     #[error("element {0} of the list: {1}")]
     Url(usize, HttpsUrlError),
-    /// One Keeper twice, which would count one share as two.
+    /// A repeated Keeper: it would count one share as two.
     #[error("element {0} of the list repeats an earlier one")]
     Repeated(usize),
 }
 
 impl KeeperPeers {
-    /// How many there are; at least one.
+    /// The number of Keepers; at least one.
     #[expect(clippy::len_without_is_empty, reason = "a list that was read is never empty")]
     pub fn len(&self) -> usize {
         self.0.len()
@@ -48,7 +48,7 @@ impl FromStr for KeeperPeers {
             }
             let url: HttpsUrl =
                 element.parse().map_err(|error| KeeperPeersError::Url(position, error))?;
-            // Upstream compares texts; two spellings of one address are one Keeper all the same.
+            // Upstream compares texts; here two spellings of one address are one Keeper.
             if !seen.insert(url.clone()) {
                 return Err(KeeperPeersError::Repeated(position));
             }

@@ -1,32 +1,32 @@
-//! What can be wrong with a setting, and what was done about it.
+//! Problems of settings, and their consequences.
 
 use std::fmt;
 
 /// The exit status for a configuration error: `EX_CONFIG` of `sysexits.h`.
 ///
-/// It differs from the status of every other failure, so that a service manager can tell "starting again will not
-/// help" (systemd: `RestartPreventExitStatus=78`).
+/// It differs from the status of every other failure, so that a service manager can avoid a useless restart (systemd:
+/// `RestartPreventExitStatus=78`).
 pub const EXIT_CONFIG: u8 = 78;
 
-/// One thing that is wrong with the environment.
+/// One problem of the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The variable at fault.
     pub variable: String,
-    /// Its value as written. `None` when it is unset, and when the value must not be shown.
+    /// Its value as written. `None` if it is unset or must not be shown.
     pub value: Option<String>,
-    /// The rule that was broken, as a fragment: `expected a listen address such as :8553 or 127.0.0.1:8553`.
+    /// The broken rule, as a fragment: `expected a listen address such as :8553 or 127.0.0.1:8553`.
     pub rule: String,
-    /// What follows from it.
+    /// The consequence.
     pub outcome: Outcome,
 }
 
-/// What follows from a [`Problem`].
+/// The consequence of a [`Problem`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The process must not start.
     Fatal,
-    /// The process starts with this value instead, as upstream does (without saying so).
+    /// The process starts with this value instead, as upstream does silently.
     FellBackTo(String),
     /// The variable has no effect.
     Ignored,
@@ -54,7 +54,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The environment does not make a valid configuration. Lists every problem, the harmless ones too.
+/// The environment is not a valid configuration. Lists every problem, including those that are not fatal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the configuration is not valid:{}", Lines(problems))]
 pub struct ConfigError {

@@ -1,4 +1,4 @@
-//! Typed reads that collect every problem instead of stopping at the first.
+//! Typed reads that collect every problem.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -14,8 +14,8 @@ use super::{
 
 /// Reads the settings of one process.
 ///
-/// Each read returns a valid value, whatever was written: the written one, or else the default of the table. What was
-/// wrong comes out of [`Reader::finish`], which must be asked before any of the values is used.
+/// Each read returns a valid value: the configured one, or else the default of the table. Problems are returned by
+/// [`Reader::finish`]; call it before you use any of the values.
 #[derive(Debug)]
 pub struct Reader<'e> {
     environment: &'e Environment,
@@ -24,15 +24,15 @@ pub struct Reader<'e> {
 }
 
 impl<'e> Reader<'e> {
-    /// A reader of the variables that the table gives to `process`; any other reads as unset.
+    /// A reader of the variables that the table assigns to `process`. Any other variable reads as unset.
     pub const fn new(environment: &'e Environment, process: Process) -> Self {
         Self { environment, process, problems: Vec::new() }
     }
 
-    /// Ends the reading: the harmless problems, for a log line each, including variables that nobody reads.
+    /// Ends the reading. Returns the problems that are not fatal, each for one log line, including unknown variables.
     ///
     /// # Errors
-    /// [`ConfigError`] with every problem, where at least one is fatal. The process should end with
+    /// [`ConfigError`] with every problem, if at least one is fatal. The process should end with
     /// [`super::EXIT_CONFIG`].
     pub fn finish(mut self) -> Result<Vec<Problem>, ConfigError> {
         self.problems.extend(unknown::problems(self.environment, self.process));
@@ -55,7 +55,7 @@ impl<'e> Reader<'e> {
         })
     }
 
-    /// A time limit; `None` means that there is none.
+    /// A time limit; `None` means no limit.
     pub fn time_limit(&mut self, variable: &'static Variable) -> Option<Duration> {
         self.signed_duration(variable).positive()
     }
@@ -65,7 +65,7 @@ impl<'e> Reader<'e> {
         self.value(variable, str::parse)
     }
 
-    /// A whole number within the bounds of the table. The type must have room for the largest.
+    /// A whole number within the bounds of the table. `T` must be able to hold the largest.
     pub fn count<T: TryFrom<i64>>(&mut self, variable: &'static Variable) -> T {
         self.value(variable, |text| {
             let bounds = match variable.rule {
@@ -78,7 +78,7 @@ impl<'e> Reader<'e> {
         })
     }
 
-    /// Yes or no. Anything but a clear yes is a no, as upstream has it, also where the default is a yes.
+    /// A flag. Anything but true is false, as with upstream, even if the default is true.
     pub fn flag(&mut self, variable: &'static Variable) -> bool {
         let rule = variable.rule;
         let read = |text: &str| read_flag(rule, text).ok_or("");
@@ -110,11 +110,11 @@ impl<'e> Reader<'e> {
 
     /// An address to listen on.
     pub fn listen(&mut self, variable: &'static Variable) -> ListenAddress {
-        // The rule shows the right forms, which says more than a reason would.
+        // The rule shows the valid forms, which helps more than a reason.
         self.word(variable, |text| text.parse().ok())
     }
 
-    /// An address to listen on, or `otherwise` where it is unset; `None` where it is `off`.
+    /// A listen address, or `otherwise` if it is unset; `None` if it is `off`.
     pub fn listen_or_off(
         &mut self,
         variable: &'static Variable,
@@ -127,7 +127,7 @@ impl<'e> Reader<'e> {
         self.written(variable, read).unwrap_or(Some(otherwise))
     }
 
-    /// The Keepers. That there are none is fatal, too.
+    /// The Keepers. It is fatal if they are not set.
     pub fn keeper_peers(&mut self, variable: &'static Variable) -> Option<KeeperPeers> {
         if self.text(variable).is_none() {
             let rule = format!("not set; expected {}", variable.rule);
@@ -136,23 +136,23 @@ impl<'e> Reader<'e> {
         self.written(variable, str::parse)
     }
 
-    /// One of several words, by `read`.
+    /// One of several words, parsed by `read`.
     pub fn word<T>(&mut self, variable: &'static Variable, read: impl Fn(&str) -> Option<T>) -> T {
         self.value(variable, |text| read(text).ok_or(""))
     }
 
-    /// Text, where there is one or a default.
+    /// Text, if it is set or has a default.
     pub fn any_text(&self, variable: &'static Variable) -> Option<String> {
         self.text(variable).or_else(|| variable.default.text().map(str::to_owned))
     }
 
-    /// What the environment says about a directory; nothing is checked yet.
+    /// The settings of a directory. Nothing is checked yet.
     pub fn directory_choice(
         &self,
         variable: &'static Variable,
         subdirectory: &'static str,
     ) -> DirectoryChoice {
-        // Paths need not be UTF-8, so these are read without the detour through text.
+        // Paths need not be UTF-8, so they are not read as text.
         let path = |variable: &Variable| self.environment.get(variable.name).map(PathBuf::from);
         let user = self.environment.get(table::USER.name).map(|user| user.to_string_lossy());
         DirectoryChoice {
@@ -163,7 +163,7 @@ impl<'e> Reader<'e> {
         }
     }
 
-    /// A directory that exists or can be created. That there is none is fatal (F20).
+    /// A directory that exists or can be created. It is fatal if there is none (F20).
     pub fn directory(
         &mut self,
         variable: &'static Variable,
@@ -184,14 +184,14 @@ impl<'e> Reader<'e> {
         self.environment.get(variable.name).is_some()
     }
 
-    /// Adds a problem with what was written, if anything. `rule` is a fragment, see [`Problem::rule`].
+    /// Adds a problem with the configured value, if any. `rule` is a fragment, see [`Problem::rule`].
     pub fn report(&mut self, variable: &'static Variable, rule: String, outcome: Outcome) {
         let value = self.text(variable).map(|text| without_credentials(&text));
         let variable = variable.name.to_owned();
         self.problems.push(Problem { variable, value, rule, outcome });
     }
 
-    /// What was written if it is good, else the default.
+    /// The configured value if it is valid, or else the default.
     fn value<T, E: fmt::Display>(
         &mut self,
         variable: &'static Variable,
@@ -203,7 +203,8 @@ impl<'e> Reader<'e> {
         }
     }
 
-    /// What was written, if it is good. If not, that is reported; `read` may say why in a few words, or in none.
+    /// The configured value, if it is valid. Otherwise it is reported, with the reason from `read` if that is not
+    /// empty.
     fn written<T, E: fmt::Display>(
         &mut self,
         variable: &'static Variable,
@@ -227,7 +228,7 @@ impl<'e> Reader<'e> {
         None
     }
 
-    /// What was written, where this process reads the variable. What is not UTF-8 becomes U+FFFD, which no rule takes.
+    /// The configured text, if this process reads the variable. Invalid UTF-8 becomes U+FFFD, which no rule accepts.
     fn text(&self, variable: &'static Variable) -> Option<String> {
         let mine = variable.readers.contains(&self.process);
         let value = self.environment.get(variable.name).filter(|_| mine)?;

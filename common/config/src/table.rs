@@ -1,7 +1,7 @@
-//! Every environment variable of SPIKE: the one place that says what each is called, who reads it, what it may be,
-//! what it is when unset, and what it does. The rows are in `rows.rs`; `docs/configuration.md` is made from them.
+//! The table of all environment variables of SPIKE: their names, readers, rules, defaults and effects. The rows are in
+//! `rows.rs`; `docs/configuration.md` is generated from them.
 //!
-//! [`super::Reader`] goes by this table: a process never sees a variable that the table does not give it.
+//! [`super::Reader`] uses this table: a process cannot read a variable that the table does not assign to it.
 
 mod rows;
 
@@ -9,14 +9,14 @@ use std::fmt;
 
 pub use rows::*;
 
-/// A kind of process, as far as settings are concerned.
+/// A kind of process that reads settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Process {
     /// The secret store.
     Nexus,
     /// A holder of one share.
     Keeper,
-    /// The first-run ceremony.
+    /// The program that makes the root key.
     Bootstrap,
     /// The command line, `spike`.
     Pilot,
@@ -47,29 +47,29 @@ impl fmt::Display for Process {
 pub struct Variable {
     /// The name in the environment.
     pub name: &'static str,
-    /// What holds when it is unset or empty.
+    /// The default, for an unset or empty variable.
     pub default: DefaultValue,
-    /// What it may be.
+    /// The rule for its value.
     pub rule: Rule,
-    /// Who reads it.
+    /// The processes that read it.
     pub readers: &'static [Process],
-    /// What it does, in one or two sentences.
+    /// Its effect, in one or two sentences.
     pub effect: &'static str,
-    /// Where this differs from upstream SPIKE 0.8.2, if it does.
+    /// How upstream SPIKE 0.8.2 differs, if it does.
     pub upstream: Option<&'static str>,
 }
 
-/// What holds when a variable is unset.
+/// The default of a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DefaultValue {
-    /// The same as if it were set to this.
+    /// As if it were set to this.
     Is(&'static str),
-    /// This, which is no value that could be written.
+    /// This, which cannot be written as a value.
     Unset(&'static str),
 }
 
 impl DefaultValue {
-    /// The default as it would be written, where it can be.
+    /// The default as a value, if it can be written.
     pub const fn text(self) -> Option<&'static str> {
         match self {
             Self::Is(text) => Some(text),
@@ -78,7 +78,7 @@ impl DefaultValue {
     }
 }
 
-/// What a variable may be, and what follows from anything else.
+/// The rule for the value of a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     /// Anything.
@@ -101,40 +101,40 @@ pub enum Rule {
     ObjectName,
     /// A duration above zero.
     Duration,
-    /// A duration; none is waited for where it is zero or less.
+    /// A duration. Zero or less means no limit.
     TimeLimit,
-    /// A duration; zero means 15 s and less means never, as Go has it for TCP keep-alive.
+    /// A duration. Zero means 15 s and less means never, as for TCP keep-alive in Go.
     KeepAlive,
     /// A duration above this many seconds.
     DurationOver(u32),
     /// A whole number from 1.
     Count {
-        /// The largest that is taken.
+        /// The largest valid number.
         max: i64,
     },
     /// A number of bytes, from 0.
     Size {
-        /// The largest that is taken.
+        /// The largest valid number.
         max: i64,
     },
-    /// `true` or `false`, in any case, white space around it not counting.
+    /// `true` or `false`, in upper or lower case, with white space around it ignored.
     Flag,
-    /// What Go's `strconv.ParseBool` takes.
+    /// A value that Go's `strconv.ParseBool` accepts.
     GoBool,
-    /// `true` in just this spelling.
+    /// Exactly `true`.
     ExactlyTrue,
-    /// `DEBUG`, `INFO`, `WARN` or `ERROR`, in any case.
+    /// `DEBUG`, `INFO`, `WARN` or `ERROR`, in upper or lower case.
     Level,
-    /// `sqlite`, `lite` or `memory`, in any case.
+    /// `sqlite`, `lite` or `memory`, in upper or lower case.
     Backend,
     /// A journal mode of SQLite that survives a crash.
     JournalMode,
-    /// `pattern` or `literal`, in any case. A slip would open what was to be closed, so it is fatal.
+    /// `pattern` or `literal`, in upper or lower case. A mistake could open reserved paths, so it is fatal.
     ReservedPaths,
 }
 
 impl Rule {
-    /// Whether a value that breaks the rule must keep the process from starting.
+    /// Whether a process must not start with an invalid value.
     pub const fn is_fatal(self) -> bool {
         match self {
             Self::Endpoint
@@ -163,7 +163,7 @@ impl Rule {
     }
 }
 
-/// Reads well after "expected".
+/// A fragment after "expected".
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -202,7 +202,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// Variables that belong together, and what an operator should know of all of them.
+/// Variables that belong together, with a text about all of them.
 #[derive(Debug)]
 pub struct Section {
     /// A heading.
@@ -213,21 +213,21 @@ pub struct Section {
     pub variables: &'static [&'static Variable],
 }
 
-/// Every variable that some process reads.
+/// All variables.
 pub fn variables() -> impl Iterator<Item = &'static Variable> {
     SECTIONS.iter().flat_map(|section| section.variables.iter().copied())
 }
 
-/// The variable of this name.
+/// The variable with this name.
 pub fn find(name: &str) -> Option<&'static Variable> {
     variables().find(|variable| variable.name == name)
 }
 
-/// Variables that upstream's documentation names and that no process reads, with what to do instead.
+/// Variables in upstream's documentation that no process reads, with what to do instead.
 pub const DEAD: [(&str, &str); 2] = [
     (
         "SPIKE_NEXUS_PBKDF2_ITERATION_COUNT",
-        "no longer a setting: nothing is derived from a password",
+        "no longer a setting: no key is derived from a password",
     ),
     (
         "SPIKE_SHOW_MEMORY_WARNING",
@@ -235,7 +235,7 @@ pub const DEAD: [(&str, &str); 2] = [
     ),
 ];
 
-/// Beginnings of the names that upstream's scripts read, and no process.
+/// Prefixes of the names that only upstream's scripts read.
 pub const SCRIPTS: [&str; 6] = [
     "SPIKE_DEV_",
     "SPIKE_SKIP_",

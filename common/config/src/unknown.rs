@@ -1,4 +1,4 @@
-//! Variables that are set and that nobody reads: slips of the pen, and relics of upstream's documentation.
+//! Unknown variables: mistyped names, and names from upstream's documentation that nothing reads.
 
 use std::ffi::OsStr;
 
@@ -9,10 +9,10 @@ use super::{
     table::{self, Process},
 };
 
-/// How many letters may be changed, added, left out or swapped with their neighbour in a name that is taken for a slip.
-const SLIP: usize = 3;
+/// How many letters of a mistyped name may be changed, added, omitted or swapped with their neighbour.
+const MAX_EDITS: usize = 3;
 
-/// One problem for each such variable.
+/// One problem for each unknown variable.
 pub(super) fn problems(environment: &Environment, process: Process) -> Vec<Problem> {
     let nobody_reads = environment
         .iter()
@@ -26,7 +26,7 @@ pub(super) fn problems(environment: &Environment, process: Process) -> Vec<Probl
     nobody_reads.chain(lone_trust_root(environment, process)).collect()
 }
 
-/// The value is not shown where the name is unknown: it may be anything.
+/// Without the value if the name is unknown, because it may be a secret.
 fn ignored(name: &str, value: Option<String>, rule: String) -> Problem {
     Problem { variable: name.to_owned(), value, rule, outcome: Outcome::Ignored }
 }
@@ -38,7 +38,7 @@ fn why(name: &str) -> String {
     let nearest = table::variables()
         .map(|variable| (osa_distance(name, variable.name), variable.name))
         .min()
-        .filter(|(distance, _)| *distance <= SLIP);
+        .filter(|(distance, _)| *distance <= MAX_EDITS);
     match nearest {
         Some((_, nearest)) => format!("not a setting of SPIKE; did you mean {nearest}?"),
         None => "not a setting of SPIKE".to_owned(),
@@ -49,8 +49,8 @@ fn is_for_scripts(name: &str) -> bool {
     table::SCRIPTS.iter().any(|beginning| name.starts_with(beginning))
 }
 
-/// Kubernetes describes every service of a namespace to every pod in it, in the manner of Docker links: a service
-/// `spike-nexus` makes `SPIKE_NEXUS_SERVICE_HOST`, `SPIKE_NEXUS_PORT=tcp://…`, `SPIKE_NEXUS_PORT_443_TCP` and so on.
+/// Kubernetes describes every service of a namespace to every pod, like Docker links: a service `spike-nexus` becomes
+/// `SPIKE_NEXUS_SERVICE_HOST`, `SPIKE_NEXUS_PORT=tcp://…`, `SPIKE_NEXUS_PORT_443_TCP` and so on.
 fn is_service_link(name: &str, value: &OsStr) -> bool {
     let is_url = value.to_str().is_some_and(|value| {
         ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme))
@@ -66,8 +66,8 @@ fn is_service_link(name: &str, value: &OsStr) -> bool {
         || name.rsplit_once("_PORT_").is_some_and(|(_, rest)| is_port(rest))
 }
 
-/// `SPIKE_TRUST_ROOT` alone changes nothing, here as upstream: everything works on the default trust domain and is
-/// denied on any other (cli-config-deploy 7.1).
+/// `SPIKE_TRUST_ROOT` alone has no effect, here and upstream: everything works with the default trust domain, and is
+/// denied with any other (cli-config-deploy 7.1).
 fn lone_trust_root(environment: &Environment, process: Process) -> Option<Problem> {
     let written = environment.get(table::SPIKE_TRUST_ROOT.name)?.to_string_lossy();
     let of_this_process = || {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_of_the_pen_is_reported_with_the_name_that_was_meant_and_without_the_value() {
+    fn a_mistyped_name_is_reported_with_the_nearest_one_and_without_the_value() {
         let found = messages(Process::Nexus, &[("SPIKE_NEXUS_TLS_PROT", "hunter2")]);
         let expected = "SPIKE_NEXUS_TLS_PROT: not a setting of SPIKE; did you mean SPIKE_NEXUS_TLS_PORT?; ignored";
         assert_eq!(found, [expected]);
@@ -107,17 +107,17 @@ mod tests {
     }
 
     #[test]
-    fn relics_of_upstreams_documentation_are_reported_with_what_to_do() {
+    fn old_names_in_upstreams_documentation_are_reported_with_what_to_do() {
         // cli-config-deploy 2.5.
-        let relics = [
+        let old = [
             ("SPIKE_NEXUS_PBKDF2_ITERATION_COUNT", "600000"),
             ("SPIKE_SHOW_MEMORY_WARNING", "true"),
         ];
-        let found = messages(Process::Nexus, &relics);
+        let found = messages(Process::Nexus, &old);
         assert_eq!(
             found,
             [
-                "SPIKE_NEXUS_PBKDF2_ITERATION_COUNT: no longer a setting: nothing is derived from a \
+                "SPIKE_NEXUS_PBKDF2_ITERATION_COUNT: no longer a setting: no key is derived from a \
                  password; ignored",
                 "SPIKE_SHOW_MEMORY_WARNING: not the name of the setting, which is \
                  SPIKE_PILOT_SHOW_MEMORY_WARNING; ignored",
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kubernetes_says_of_services_is_not_reported() {
+    fn service_variables_of_kubernetes_are_not_reported() {
         let links = [
             ("SPIKE_NEXUS_SERVICE_HOST", "10.0.0.1"),
             ("SPIKE_NEXUS_SERVICE_PORT", "443"),
@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_trust_root_without_those_of_the_components_is_reported() {
-        // cli-config-deploy 7.1: "works on bare metal, everything denied in a cluster with another trust domain".
+        // Upstream's symptom (cli-config-deploy 7.1): "works on bare metal, everything denied in a cluster with another
+        // trust domain".
         let found = messages(Process::Pilot, &[("SPIKE_TRUST_ROOT", "example.org")]);
         assert_eq!(
             found,

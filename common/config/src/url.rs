@@ -6,23 +6,23 @@ use http::Uri;
 
 use super::address::is_host_name;
 
-/// `https`, a host, perhaps a port and a path that goes before every route.
+/// `https`, a host, and optionally a port and a path that precedes every route.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HttpsUrl {
     /// In lower case; an IPv6 address in brackets.
     host: String,
     port: u16,
-    /// Empty, or beginning with a slash; never ending with one.
+    /// Empty, or with a slash at the start and none at the end.
     prefix: String,
 }
 
-/// Why a text is not the URL of an API.
+/// Why a text is not an https URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpsUrlError {
     /// Not a URL at all.
     #[error("not a URL")]
     Malformed,
-    /// Another scheme, or none. SPIKE speaks mTLS only.
+    /// Another scheme, or none. SPIKE uses only mTLS.
     #[error("the scheme is not https")]
     Scheme,
     /// No host.
@@ -37,7 +37,7 @@ pub enum HttpsUrlError {
     /// A user name before the host: identity comes from the SVID.
     #[error("a user name or password does not belong here")]
     Credentials,
-    /// Something behind the path.
+    /// A query or fragment after the path.
     #[error("a query or fragment does not belong here")]
     Query,
 }
@@ -48,12 +48,12 @@ impl HttpsUrl {
         &self.host
     }
 
-    /// The port; 443 where the URL names none.
+    /// The port; 443 if the URL has none.
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// The URL of a route, `path` beginning with a slash: the prefix of this URL is kept before it.
+    /// The URL of a route: the prefix of this URL, and `path`, which begins with a slash.
     pub fn join(&self, path: &str) -> String {
         format!("{self}{path}")
     }
@@ -63,11 +63,11 @@ impl FromStr for HttpsUrl {
     type Err = HttpsUrlError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // A URL is ASCII (RFC 3986). `http` takes more in the path, such as the space that a word processor left there.
+        // A URL is ASCII (RFC 3986). `http` accepts more in the path, such as a no-break space.
         if !text.is_ascii() {
             return Err(HttpsUrlError::Malformed);
         }
-        // `http` drops a fragment without a word.
+        // `http` drops a fragment silently.
         if text.contains('#') {
             return Err(HttpsUrlError::Query);
         }
@@ -89,11 +89,11 @@ impl FromStr for HttpsUrl {
             return Err(HttpsUrlError::Query);
         }
         let host = authority.host();
-        // `http` takes text before and after the brackets too, and names no host then that anyone could mean.
+        // `http` accepts text around the brackets too, and then returns no meaningful host.
         if !is_host(host) {
             return Err(HttpsUrlError::NotAHost);
         }
-        // An empty port, `https://host:`, is the default one, in Go too.
+        // An empty port, `https://host:`, is the default one, also in Go.
         let port = match authority.as_str().get(host.len()..) {
             None | Some("" | ":") => 443,
             Some(_) => match authority.port_u16() {
@@ -106,7 +106,7 @@ impl FromStr for HttpsUrl {
     }
 }
 
-/// In one form for one address: the port only where it is not 443, no slash at the end.
+/// One form for one address: the port only if it is not 443, and no slash at the end.
 impl fmt::Display for HttpsUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port, prefix } = self;
@@ -117,7 +117,7 @@ impl fmt::Display for HttpsUrl {
     }
 }
 
-/// An IPv6 address in brackets, an IPv4 address, or a host name, perhaps with the dot of the root at its end.
+/// An IPv6 address in brackets, an IPv4 address, or a host name, perhaps with a dot at its end.
 fn is_host(text: &str) -> bool {
     match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
         Some(inner) => inner.parse::<Ipv6Addr>().is_ok(),
@@ -125,7 +125,7 @@ fn is_host(text: &str) -> bool {
     }
 }
 
-/// `text` with everything between `//` and `@` hidden, where a password may stand.
+/// `text` with everything between `//` and `@` hidden, because it may contain a password.
 pub(super) fn without_credentials(text: &str) -> String {
     let hide = |part: &str| match (part.find("//"), part.rfind('@')) {
         (Some(slashes), Some(at)) if slashes + 2 < at => {

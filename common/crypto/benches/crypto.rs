@@ -1,4 +1,4 @@
-//! Encryption, secret sharing, and the search for an odd share.
+//! Encryption, secret sharing, and the search for a mismatched share.
 #![expect(clippy::unwrap_used, reason = "a benchmark of something that fails must stop")]
 
 use divan::{Bencher, black_box, counter::BytesCount};
@@ -13,13 +13,13 @@ fn main() {
     divan::main();
 }
 
-fn place() -> AssociatedData {
+fn aad() -> AssociatedData {
     AssociatedData::new("bench").bytes(b"app/db").number(1).optional_number(None)
 }
 
 #[divan::bench(args = SIZES)]
 fn encrypt(bencher: Bencher<'_, '_>, size: usize) {
-    let (key, aad, plaintext) = (DataKey::generate().unwrap(), place(), vec![7; size]);
+    let (key, aad, plaintext) = (DataKey::generate().unwrap(), aad(), vec![7; size]);
     bencher
         .counter(BytesCount::new(size))
         .bench(|| key.aead().encrypt(black_box(&plaintext), &aad).unwrap());
@@ -27,7 +27,7 @@ fn encrypt(bencher: Bencher<'_, '_>, size: usize) {
 
 #[divan::bench(args = SIZES)]
 fn decrypt(bencher: Bencher<'_, '_>, size: usize) {
-    let (key, aad) = (DataKey::generate().unwrap(), place());
+    let (key, aad) = (DataKey::generate().unwrap(), aad());
     let encrypted = key.aead().encrypt(&vec![7; size], &aad).unwrap();
     bencher.counter(BytesCount::new(size)).bench(|| {
         key.aead().decrypt(&encrypted.nonce, black_box(&encrypted.ciphertext), &aad).unwrap()
@@ -57,9 +57,9 @@ fn reconstruct_3_of_5(bencher: Bencher<'_, '_>) {
     bencher.bench(|| reconstruct(black_box(&shares), 3).unwrap());
 }
 
-/// The worst case for five Keepers: every subset is tried in vain.
+/// The worst case for five Keepers: every subset is tried without success.
 #[divan::bench]
-fn reconstruct_3_of_5_in_vain(bencher: Bencher<'_, '_>) {
+fn reconstruct_3_of_5_without_success(bencher: Bencher<'_, '_>) {
     let mut shares = three_of_five(&RootKey::generate().unwrap());
     for share in shares.iter_mut().take(3) {
         share.value = ShareValue::from_bytes(&[7; 32]).unwrap();

@@ -1,8 +1,8 @@
-//! AES-256-GCM (NIST SP 800-38D): the nonce and associated-data rules of SPIKE.
+//! AES-256-GCM (NIST SP 800-38D), with SPIKE's rules for nonces and associated data.
 //!
-//! Nonces are always fresh random bytes, never counted and never chosen by a caller: after a
-//! restore two processes may hold one key. Which key encrypts what is in `keyring.rs`; which row
-//! an encryption is bound to is up to the store, which fills [`AssociatedData`].
+//! Nonces are always random, never counted and never chosen by a caller: after a restore two processes may have one
+//! key. `keyring.rs` says which key encrypts what. The store decides what each row is bound to, with
+//! [`AssociatedData`].
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub const TAG_LEN: usize = 16;
 /// The nonce of one encryption. Not secret; never used twice under one key.
 pub type Nonce = [u8; NONCE_LEN];
 
-/// What an encryption yields. Both parts are needed to decrypt.
+/// The result of an encryption. Decryption needs both parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encrypted {
     /// The random nonce.
@@ -32,28 +32,27 @@ pub struct Encrypted {
     pub ciphertext: Vec<u8>,
 }
 
-/// Decryption failed: another key, nonce or associated data, or changed bytes. AES-GCM cannot
-/// tell which, and nothing of the plaintext is released.
+/// Decryption failed: another key, nonce or associated data, or changed bytes. AES-GCM cannot tell which. No plaintext
+/// is returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("decryption failed")]
 pub struct DecryptError;
 
-/// What an encryption is bound to: a domain label and then fields.
+/// What an encryption is bound to: a label, followed by fields.
 ///
-/// Every item is written as one type byte, its length as 8 big-endian bytes, and its content, so
-/// two different lists of items never give the same bytes. The encoding is part of the stored
-/// format.
+/// Every item is encoded as one type byte, its length as 8 big-endian bytes, and its content. So two different lists of
+/// items never have the same encoding. The encoding is part of the stored format.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AssociatedData(Vec<u8>);
 
 impl AssociatedData {
-    /// Starts with the label that names the format and the use, as in `spike/v2/keyring`.
+    /// Starts with the label that names the format and the use, such as `spike/v2/keyring`.
     pub fn new(label: &str) -> Self {
-        // Enough for the rows of the store, so that binding one allocates once.
+        // Enough for the rows of the store, so that one allocation suffices.
         Self(Vec::with_capacity(192)).item(b'L', label.as_bytes())
     }
 
-    /// Nothing at all: only for upstream's formats, which bind nothing.
+    /// No associated data: only for upstream's formats, which bind nothing.
     pub const fn none() -> Self {
         Self(Vec::new())
     }
@@ -93,16 +92,16 @@ impl fmt::Debug for AssociatedData {
     }
 }
 
-/// An AES-256-GCM key with its key schedule, computed once and wiped when dropped.
+/// An AES-256-GCM key with its key schedule, wiped when dropped.
 pub struct AeadKey(Box<Aes256Gcm>);
 
 impl AeadKey {
-    /// Encrypts under a fresh random nonce and binds the result to `aad`.
+    /// Encrypts with a random nonce, bound to `aad`.
     ///
-    /// A key serves at most 2^32 encryptions (SP 800-38D 8.3); whoever holds it for long counts.
+    /// A key may encrypt at most 2^32 times (SP 800-38D, section 8.3); the owner of a long-lived key must count.
     ///
     /// # Errors
-    /// [`RandomError`] when no nonce could be drawn.
+    /// [`RandomError`] if no nonce could be drawn.
     ///
     /// # Panics
     /// If `plaintext` is 64 GiB or more, the limit of AES-GCM.
@@ -131,8 +130,8 @@ impl AeadKey {
         Ok(plaintext)
     }
 
-    /// As [`decrypt`](Self::decrypt), to the end of `out`, which is left as it was when it fails. Makes room before
-    /// there is any plaintext, so that growing leaves none behind; wiping `out` is up to the caller.
+    /// As [`decrypt`](Self::decrypt), appended to `out`, which does not change on failure. Reserves the memory before
+    /// there is any plaintext, so that growing leaves none behind. The caller must wipe `out`.
     ///
     /// # Errors
     /// [`DecryptError`], which does not say why.
@@ -160,7 +159,7 @@ impl AeadKey {
         Self(Box::new(Aes256Gcm::new(<&Key<Aes256Gcm>>::from(key))))
     }
 
-    /// Private on purpose: a caller that could choose the nonce could repeat it.
+    /// Private: a caller that chooses the nonce could repeat it.
     #[expect(clippy::expect_used, reason = "no body in this system comes near 64 GiB")]
     fn encrypt_under(&self, nonce: Nonce, plaintext: &[u8], aad: &AssociatedData) -> Encrypted {
         // Sized for the tag as well: growing would leave a copy of the plaintext behind.

@@ -1,6 +1,6 @@
-//! Hexadecimal text of fixed-size values. Writes lower case, reads either case.
+//! Hexadecimal text of fixed-size values. Writes lower case, reads both cases.
 
-/// Appends two lower-case digits per byte. Reserve the room first when `bytes` are secret.
+/// Appends two lower-case digits for each byte. If `bytes` are secret, reserve the memory first.
 pub(crate) fn push(text: &mut String, bytes: &[u8]) {
     for byte in bytes {
         text.push(digit(byte >> 4));

@@ -1,8 +1,7 @@
-//! What hangs below the root key: the keyring key that wraps data keys, the data keys that encrypt
-//! rows, and the root key itself as a cipher where upstream's formats leave no choice.
+//! The keys below the root key: the keyring key wraps data keys, and data keys encrypt rows. The root key itself is a
+//! cipher only where upstream's formats require it.
 //!
-//! Which data key is active, how many encryptions it has served and where wrapped keys are stored
-//! is up to the store.
+//! The store decides which data key is active, counts its encryptions, and stores wrapped keys.
 
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox};
 use zeroize::Zeroizing;
@@ -11,7 +10,7 @@ use crate::aead::{AeadKey, AssociatedData, DecryptError, Encrypted, Nonce};
 use crate::random::{self, RandomError};
 use crate::root_key::RootKey;
 
-/// Names the derivation of the keyring key and the format of a wrapped data key.
+/// The label of the keyring key's derivation and of the format of a wrapped data key.
 const LABEL: &str = "spike/v2/keyring";
 
 /// A random 256-bit key that encrypts rows.
@@ -32,7 +31,7 @@ impl DataKey {
         Ok(Self::from_secret(bytes))
     }
 
-    /// Encrypts and decrypts rows.
+    /// The cipher for rows.
     pub const fn aead(&self) -> &AeadKey {
         &self.aead
     }
@@ -58,12 +57,12 @@ impl KeyringKey {
     /// Encrypts `key` for storage, bound to its `number`.
     ///
     /// # Errors
-    /// [`RandomError`] when no nonce could be drawn.
+    /// [`RandomError`] if no nonce could be drawn.
     pub fn wrap(&self, number: u32, key: &DataKey) -> Result<Encrypted, RandomError> {
-        self.0.encrypt(key.bytes.expose_secret(), &place(number))
+        self.0.encrypt(key.bytes.expose_secret(), &binding(number))
     }
 
-    /// Decrypts what [`wrap`](Self::wrap) made of data key `number`.
+    /// Decrypts data key `number`, wrapped by [`wrap`](Self::wrap).
     ///
     /// # Errors
     /// [`DecryptError`]: another root key, another number, or changed bytes.
@@ -73,7 +72,7 @@ impl KeyringKey {
         wrapped_nonce: &Nonce,
         wrapped: &[u8],
     ) -> Result<DataKey, DecryptError> {
-        let plaintext = self.0.decrypt(wrapped_nonce, wrapped, &place(number))?;
+        let plaintext = self.0.decrypt(wrapped_nonce, wrapped, &binding(number))?;
         let exact: &[u8; 32] = plaintext.as_slice().try_into().map_err(|_length| DecryptError)?;
         let mut bytes = SecretBox::<[u8; 32]>::default();
         bytes.expose_secret_mut().copy_from_slice(exact);
@@ -81,15 +80,15 @@ impl KeyringKey {
     }
 }
 
-/// A wrapped key under another number is refused.
-fn place(number: u32) -> AssociatedData {
+/// Binds a wrapped key to its number.
+fn binding(number: u32) -> AssociatedData {
     AssociatedData::new(LABEL).number(i64::from(number))
 }
 
-/// The root key as AES key, as upstream uses it: for the cipher API, the verification by Bootstrap
-/// and reading upstream's databases (crypto-and-storage 7.3, 9). Rows of our own never use it.
+/// The root key as an AES key, as upstream uses it: for the cipher API, the proof to Bootstrap, and reading upstream's
+/// databases (crypto-and-storage 7.3, 9). SPIKE's own rows never use it.
 ///
-/// Those formats bind nothing: use [`AssociatedData::none`].
+/// These formats bind nothing: use [`AssociatedData::none`].
 #[derive(Debug)]
 pub struct RootCipher(AeadKey);
 
@@ -99,7 +98,7 @@ impl RootCipher {
         Self(AeadKey::new(root.expose_bytes()))
     }
 
-    /// Encrypts and decrypts.
+    /// The cipher.
     pub const fn aead(&self) -> &AeadKey {
         &self.0
     }
@@ -107,7 +106,7 @@ impl RootCipher {
 
 #[cfg(test)]
 mod tests {
-    use super::{DataKey, KeyringKey, place};
+    use super::{DataKey, KeyringKey, binding};
     use crate::aead::AssociatedData;
     use crate::hex;
     use crate::root_key::RootKey;
@@ -123,8 +122,8 @@ mod tests {
         bytes
     }
 
-    /// Stored data depends on derivation, associated data and layout: computed with Python's
-    /// `hmac` and `cryptography`, not with this crate.
+    /// Stored data depends on derivation, associated data and layout. Computed with Python's `hmac` and `cryptography`,
+    /// not with this crate.
     #[test]
     fn a_wrapped_key_and_a_row_made_elsewhere_are_readable() {
         let nonce = bytes("101112131415161718191a1b");
@@ -135,8 +134,8 @@ mod tests {
         let data_key = keyring().unwrap(7, &nonce, &wrapped).unwrap();
 
         let row: [u8; 21] = bytes("115f51bd39d2a7cf87b3c07b470ebd1d80148fce30");
-        let place = AssociatedData::new("row").bytes(b"app/db").optional_number(None);
-        assert_eq!(*data_key.aead().decrypt(&nonce, &row, &place).unwrap(), b"hello");
+        let bound = AssociatedData::new("row").bytes(b"app/db").optional_number(None);
+        assert_eq!(*data_key.aead().decrypt(&nonce, &row, &bound).unwrap(), b"hello");
     }
 
     #[test]
@@ -166,7 +165,7 @@ mod tests {
     #[test]
     fn a_wrapped_key_of_another_length_is_refused() {
         for length in [0, 31, 33] {
-            let wrapped = keyring().0.encrypt(&vec![7; length], &place(3)).unwrap();
+            let wrapped = keyring().0.encrypt(&vec![7; length], &binding(3)).unwrap();
             let result = keyring().unwrap(3, &wrapped.nonce, &wrapped.ciphertext);
             assert!(result.is_err(), "{length} bytes");
         }
@@ -177,6 +176,6 @@ mod tests {
         let root = RootKey::generate().unwrap();
         let wrapped = KeyringKey::derive(&root).wrap(1, &DataKey::generate().unwrap()).unwrap();
         let direct = super::RootCipher::new(&root);
-        assert!(direct.aead().decrypt(&wrapped.nonce, &wrapped.ciphertext, &place(1)).is_err());
+        assert!(direct.aead().decrypt(&wrapped.nonce, &wrapped.ciphertext, &binding(1)).is_err());
     }
 }

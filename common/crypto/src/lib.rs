@@ -1,8 +1,9 @@
 //! Keys, encryption and secret sharing of SPIKE.
 //!
-//! Owned here: the root key, its shares, the key that wraps data keys, and AES-256-GCM with its
-//! nonce and associated-data rules. Left to others: where keys travel and when, files, the wire,
-//! the database. No I/O, no async, no logs.
+//! This crate owns the root key, its shares, the key that wraps data keys, and AES-256-GCM with its rules for nonces
+//! and associated data. Others own the transport of keys, files, the wire and the database. No I/O, no async, no logs.
+//!
+//! ```text
 //!
 //! ```text
 //! RootKey                  a P-256 scalar in 1..N-1; only ever in memory
@@ -12,8 +13,8 @@
 //!  └─ RootCipher           the root key itself as AES key: only where upstream's formats demand it
 //! ```
 //!
-//! Each secret has its own type: boxed, wiped when dropped, redacted in `Debug`, without `Clone`,
-//! `Display` or `PartialEq`. Bytes leave through `expose_bytes` only.
+//! Each secret has its own type: boxed, wiped when dropped, redacted in `Debug`, without `Clone`, `Display` or
+//! `PartialEq`. Only `expose_bytes` lends the bytes.
 
 mod aead;
 mod hex;

@@ -1,4 +1,4 @@
-//! Random bytes of the operating system, the only source of keys and nonces here.
+//! Random bytes of the operating system: the only source of keys and nonces.
 
 /// The operating system's random source failed, so no key or nonce could be drawn.
 #[derive(Debug, thiserror::Error)]

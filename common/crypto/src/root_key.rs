@@ -1,7 +1,7 @@
-//! The root key: made, checked, lent, recognised, wiped.
+//! The root key.
 //!
-//! Sharing it is [`split`](crate::split) and [`combine`](crate::combine); what it encrypts is in
-//! [`KeyringKey`](crate::KeyringKey) and [`RootCipher`](crate::RootCipher).
+//! [`split`](crate::split) and [`combine`](crate::combine) share it. [`KeyringKey`](crate::KeyringKey) and
+//! [`RootCipher`](crate::RootCipher) use it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,12 +15,11 @@ use crate::hex;
 use crate::random::RandomError;
 use crate::scalar::{OutOfRange, SecretScalar};
 
-/// The 256-bit key at the top of everything: a P-256 scalar in 1..N-1, big-endian
-/// (crypto-and-storage 1).
+/// The 256-bit key above all others: a P-256 scalar in 1..N-1, big-endian (crypto-and-storage 1).
 #[derive(Debug)]
 pub struct RootKey(SecretScalar);
 
-/// Why 32 bytes are no root key.
+/// Why 32 bytes are not a root key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RootKeyError {
     /// All bytes are zero, which upstream reads as "no key".
@@ -43,10 +42,10 @@ impl RootKey {
         SecretScalar::generate().map(Self)
     }
 
-    /// Takes a key that exists already. The caller wipes its own copy.
+    /// An existing key. The caller must wipe its own copy.
     ///
     /// # Errors
-    /// [`RootKeyError`] when the value is not in 1..N-1; nothing is reduced.
+    /// [`RootKeyError`] if the value is not in 1..N-1; it is never reduced.
     pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Result<Self, RootKeyError> {
         SecretScalar::from_bytes(bytes).map(Self).map_err(|refusal| match refusal {
             OutOfRange::Zero => RootKeyError::Zero,
@@ -54,12 +53,12 @@ impl RootKey {
         })
     }
 
-    /// Lends the key bytes. Every use of the plain key is a call of this method.
+    /// Lends the key bytes. Only this method exposes them.
     pub fn expose_bytes(&self) -> &[u8; Self::LEN] {
         self.0.expose_bytes()
     }
 
-    /// A name for this key that is safe to log and to store.
+    /// A name of this key that is safe to log and to store.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut bytes = [0; Fingerprint::LEN];
         self.derive("spike/v2/fingerprint", &mut bytes);
@@ -91,7 +90,7 @@ impl RootKey {
 
 /// 8 bytes of HKDF-SHA-256(root key, "spike/v2/fingerprint"), shown as 16 hex digits.
 ///
-/// Tells keys apart in logs and files; says nothing useful about the key.
+/// Distinguishes keys in logs and files. It reveals nothing useful about the key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; Fingerprint::LEN]);
 
@@ -104,7 +103,7 @@ impl Fingerprint {
     /// Length in bytes.
     pub const LEN: usize = 8;
 
-    /// A fingerprint as it was stored.
+    /// A stored fingerprint.
     pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
     }

@@ -1,5 +1,5 @@
-//! 32 secret big-endian bytes that are a P-256 scalar in 1..N-1: what a root key and a share value
-//! have in common (crypto-and-storage 2.2, 2.5). A value out of range is refused, never reduced.
+//! 32 secret big-endian bytes that are a P-256 scalar in 1..N-1: the form of a root key and of a share value
+//! (crypto-and-storage 2.2, 2.5). A value out of range is refused, never reduced.
 
 use p256::elliptic_curve::ff::{Field, PrimeField};
 use p256::{FieldBytes, Scalar};
@@ -13,7 +13,7 @@ use crate::random::{self, RandomError};
 #[derive(Debug)]
 pub(crate) struct SecretScalar(SecretBox<[u8; 32]>);
 
-/// Why 32 bytes are none.
+/// Why 32 bytes are out of range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OutOfRange {
     Zero,

@@ -1,9 +1,8 @@
-//! Secret sharing of the root key over the P-256 scalar field, compatible with upstream in both
-//! directions: split, combine, and the check upstream leaves out.
+//! Secret sharing of the root key over the P-256 scalar field, compatible with upstream: split, combine, and a check
+//! that upstream lacks.
 //!
-//! The coefficients follow from the key (see `polynomial.rs`), so whoever combined a key can
-//! recompute the shares and see whether it is the right one. Collecting shares and what to do
-//! about odd ones is up to the caller.
+//! The coefficients are derived from the key (see `polynomial.rs`). So a combined key can be checked: it must reproduce
+//! the shares. The caller collects shares and handles mismatched ones.
 
 use std::collections::BTreeSet;
 
@@ -19,16 +18,14 @@ mod subsets;
 #[cfg(test)]
 mod tests;
 
-/// How many subsets of the shares [`reconstruct`] tries at most.
-///
-/// Enough for every subset of 13 shares, whatever the threshold.
+/// The most subsets of the shares that [`reconstruct`] tries: enough for every subset of 13 shares, with any threshold.
 pub const MAX_SUBSETS: usize = 2000;
 
-/// How the coefficients of the polynomial are drawn from the key (crypto-and-storage 2.4).
+/// How the coefficients of the polynomial are derived from the key (crypto-and-storage 2.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Derivation {
-    /// Upstream since 2026-01 (circl 1.6.2 and later): hash blocks at or above N are skipped.
-    /// New shares are made this way.
+    /// Upstream since 2026-01 (circl 1.6.2 and later): hash blocks at or above N are skipped. New shares are made like
+    /// this.
     Reject,
     /// Upstream up to v0.8.0: hash blocks are expanded and reduced mod N. Only for reading.
     Xmd,
@@ -51,7 +48,7 @@ pub enum CombineError {
         /// The index given twice.
         index: ShareIndex,
     },
-    /// The shares combine to zero, which is no key. So does a threshold of 0.
+    /// The shares combine to zero, which is not a key. So does a threshold of 0.
     #[error("the shares combine to zero, which is no root key")]
     ResultZero,
 }
@@ -73,40 +70,38 @@ pub enum ReconstructError {
         /// The index given twice.
         index: ShareIndex,
     },
-    /// No subset tried belongs together: too many odd shares, or another threshold.
-    #[error("none of {tried} sets of shares belongs together{end}",
+    /// No subset that was tried matches: too many mismatched shares, or another threshold.
+    #[error("none of {tried} sets of shares matches{end}",
         end = if *.exhaustive { "" } else { "; gave up" })]
     NoneBelongTogether {
         /// How many sets of `threshold` shares were tried.
         tried: usize,
-        /// Whether these were all there are; if not, [`MAX_SUBSETS`] was reached.
+        /// Whether all sets were tried; if not, [`MAX_SUBSETS`] was reached.
         exhaustive: bool,
     },
 }
 
-/// A key that was checked against the shares it came from.
+/// A key that was checked against its shares.
 #[derive(Debug)]
 pub struct Reconstruction {
     /// The root key.
     pub key: RootKey,
-    /// How the shares that rebuilt the key were made.
+    /// The derivation of the shares that rebuilt the key.
     pub derivation: Derivation,
     /// Shares that do not belong to the key, by neither derivation, in the order given.
     ///
-    /// With at least `threshold` of them, they may belong to a second key: to look for it, call
-    /// [`reconstruct`] again with these. With a threshold of 1 every share is a key of its own and
-    /// the check proves nothing; disagreeing shares show up here.
-    pub odd: Vec<ShareIndex>,
+    /// If there are at least `threshold` of them, they may belong to a second key: call [`reconstruct`] again with
+    /// these. With a threshold of 1 every share is a key of its own, and the check proves nothing; shares of other keys
+    /// are listed here.
+    pub mismatched: Vec<ShareIndex>,
 }
 
-/// Splits `key` into shares 1..=n, of which any `threshold` combine to it again.
+/// Splits `key` into shares 1..=n. Any `threshold` of them combine to the key.
 ///
-/// The same key, threshold and derivation always give the same shares, and a share does not depend
-/// on how many are made.
+/// The same key, threshold and derivation always give the same shares. A share does not depend on the number of shares.
 ///
 /// # Panics
-/// If the shares do not combine to `key` again, which takes broken hardware: such shares must not
-/// reach anyone.
+/// If the shares do not combine to `key` again, which means broken hardware: such shares must not be used.
 #[expect(clippy::expect_used, reason = "indexes start at 1, and a zero share takes 2^256 keys")]
 pub fn split(key: &RootKey, quorum: Quorum, derivation: Derivation) -> Vec<Share> {
     let polynomial = Polynomial::of(key, quorum.threshold(), derivation);
@@ -125,11 +120,11 @@ pub fn split(key: &RootKey, quorum: Quorum, derivation: Derivation) -> Vec<Share
 
 /// Combines the first `threshold` of `shares` and ignores the rest, as upstream does.
 ///
-/// The result is **unchecked**: shares that do not belong together give a wrong key, not an error.
-/// Ask [`derivation_of`] for each share before using it, or call [`reconstruct`].
+/// The result is **unchecked**: shares of different keys give a wrong key, not an error. Call [`derivation_of`] for
+/// each share before you use the key, or call [`reconstruct`].
 ///
 /// # Errors
-/// [`CombineError`]; duplicates count among the first `threshold` only.
+/// [`CombineError`]; duplicates are detected among the first `threshold` only.
 pub fn combine(shares: &[&Share], threshold: u16) -> Result<RootKey, CombineError> {
     let too_few = CombineError::TooFew { given: shares.len(), needed: threshold };
     let chosen = shares.get(..threshold.into()).ok_or(too_few)?;
@@ -144,26 +139,25 @@ pub fn combine(shares: &[&Share], threshold: u16) -> Result<RootKey, CombineErro
     RootKey::from_scalar(&secret).ok_or(CombineError::ResultZero)
 }
 
-/// Which derivation of `key` reproduces `share`, if any: the check that a combined key is right
-/// (crypto-and-storage 2.7).
+/// The derivation of `key` that reproduces `share`, if any: the check of a combined key (crypto-and-storage 2.7).
 ///
-/// With a threshold of 1 the derivations agree, and this says [`Derivation::Reject`]. No share has
-/// a threshold of 0.
+/// With a threshold of 1 both derivations agree, and the result is [`Derivation::Reject`]. No share has a threshold of
+/// 0.
 pub fn derivation_of(key: &RootKey, threshold: u16, share: &Share) -> Option<Derivation> {
     polynomials(key, threshold)
         .find(|(_, polynomial)| polynomial.makes(share))
         .map(|(derivation, _)| derivation)
 }
 
-/// Finds `threshold` shares that belong together: the key they combine to reproduces each of them
-/// by one derivation. Names the others that do not fit the key.
+/// Finds `threshold` matching shares: the key they combine to reproduces each of them by one derivation. Lists the
+/// other shares that do not match the key.
 ///
-/// Tries runs of neighbours first, the end joined to the start, so a single odd share is found
-/// among any number; then every subset; in all at most [`MAX_SUBSETS`]. The work grows with the
-/// square of the threshold: not for an async thread.
+/// It tries runs of neighbours first, with the end joined to the start, so that a single mismatched share is found
+/// among any number of shares. Then it tries every subset, in all at most [`MAX_SUBSETS`]. The work grows with the
+/// square of the threshold: do not call this on an async thread.
 ///
 /// # Errors
-/// [`ReconstructError`]; no key is returned that failed the check.
+/// [`ReconstructError`]. A key that failed the check is never returned.
 pub fn reconstruct(shares: &[Share], threshold: u16) -> Result<Reconstruction, ReconstructError> {
     let size = usize::from(threshold);
     if shares.len() < size {
@@ -176,27 +170,27 @@ pub fn reconstruct(shares: &[Share], threshold: u16) -> Result<Reconstruction, R
     let mut tried = 0;
     for subset in subsets.by_ref().take(MAX_SUBSETS) {
         tried += 1;
-        // Zero is one more way of not belonging together.
+        // Shares that combine to zero do not match either.
         let Ok(key) = combine(&subset, threshold) else { continue };
         let fits = |polynomial: &Polynomial| subset.iter().all(|share| polynomial.makes(share));
         let found = polynomials(&key, threshold).find(|(_, polynomial)| fits(polynomial));
         if let Some((derivation, _)) = found {
-            let odd = odd_shares(&key, threshold, shares);
-            return Ok(Reconstruction { key, derivation, odd });
+            let mismatched = mismatched_shares(&key, threshold, shares);
+            return Ok(Reconstruction { key, derivation, mismatched });
         }
     }
     let exhaustive = subsets.next().is_none();
     Err(ReconstructError::NoneBelongTogether { tried, exhaustive })
 }
 
-/// Shares of an upgrade's other derivation are right too, if too few to rebuild the key.
-fn odd_shares(key: &RootKey, threshold: u16, shares: &[Share]) -> Vec<ShareIndex> {
+/// Shares of the other derivation, as during an upgrade, match too, even if they are too few to rebuild the key.
+fn mismatched_shares(key: &RootKey, threshold: u16, shares: &[Share]) -> Vec<ShareIndex> {
     let known: Vec<_> = polynomials(key, threshold).collect();
-    let odd = |share: &&Share| !known.iter().any(|(_, polynomial)| polynomial.makes(share));
-    shares.iter().filter(odd).map(|share| share.index).collect()
+    let mismatched = |share: &&Share| !known.iter().any(|(_, polynomial)| polynomial.makes(share));
+    shares.iter().filter(mismatched).map(|share| share.index).collect()
 }
 
-/// By each derivation, computed when asked for.
+/// The polynomials of both derivations, computed when needed.
 fn polynomials(
     key: &RootKey,
     threshold: u16,
@@ -212,7 +206,7 @@ fn first_duplicate<'a>(shares: impl IntoIterator<Item = &'a Share>) -> Option<Sh
     shares.into_iter().map(|share| share.index).find(|index| !seen.insert(*index))
 }
 
-/// The factor of share `index` in the interpolation at 0 over `chosen`, whose indexes differ.
+/// The Lagrange factor of share `index` at 0 over `chosen`, whose indexes differ.
 #[expect(clippy::expect_used, reason = "differences of different indexes have an inverse")]
 fn weight(index: ShareIndex, chosen: &[&Share]) -> Scalar {
     let scalar = |index: ShareIndex| Scalar::from(u64::from(index.get()));

@@ -1,8 +1,7 @@
-//! One share of the root key: its index, its value, and the text an operator keeps.
-//! [`Quorum`] holds the valid pairs of shares and threshold.
+//! One share of the root key: its index, its value, and its recovery text. [`Quorum`] holds valid pairs of shares and
+//! threshold.
 //!
-//! Making shares and rebuilding the key is in `shamir.rs`; recovery files belong to the command
-//! line.
+//! `shamir.rs` makes shares and rebuilds the key. The command line handles recovery files.
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -20,7 +19,7 @@ pub struct Quorum {
     threshold: u16,
 }
 
-/// Which bound of [`Quorum`] was broken.
+/// The broken bound of [`Quorum`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum QuorumError {
     /// No share would be needed.
@@ -70,7 +69,7 @@ impl Quorum {
     }
 }
 
-/// Why something is no share. Never quotes the input, which may hold a secret in the wrong place.
+/// Why something is not a share. Never quotes the input, which may be another secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ShareError {
     /// An index outside 1..=65535. Index 0 would be the root key itself.
@@ -82,25 +81,25 @@ pub enum ShareError {
     /// The value is zero, which upstream reads as "no share".
     #[error("the share value is zero")]
     ValueZero,
-    /// The value is at or above the order of the P-256 group: damaged or no share of SPIKE.
+    /// The value is at or above the order of the P-256 group: damaged, or not a share of SPIKE.
     #[error("the share value is not below the order of the P-256 group")]
     ValueNotBelowOrder,
-    /// The recovery text has not three parts.
+    /// The recovery text does not have three parts.
     #[error("a recovery share has the form spike:<index>:<64 hex digits>")]
     NotThreeParts,
-    /// The recovery text begins with something else than `spike`.
+    /// The recovery text does not begin with `spike`.
     #[error("a recovery share begins with \"spike:\"")]
     WrongPrefix,
     /// The value of the recovery text is too short or too long.
     #[error("the share value has {length} characters: expected 64 hex digits")]
     WrongLength {
-        /// Bytes of text found in place of 64 digits.
+        /// The length of the text in place of 64 digits, in bytes.
         length: usize,
     },
     /// The value of the recovery text is not hexadecimal.
     #[error("the share value has characters that are not hex digits")]
     NotHex,
-    /// The index of the recovery text is no decimal number.
+    /// The index of the recovery text is not a decimal number.
     #[error("the share index is not a decimal number")]
     IndexNotANumber,
 }
@@ -148,7 +147,7 @@ impl ShareValue {
     /// Length in bytes.
     pub const LEN: usize = 32;
 
-    /// Takes a value that was received or read. The caller wipes its own copy.
+    /// A received or stored value. The caller must wipe its own copy.
     ///
     /// # Errors
     /// [`ShareError::ValueZero`], [`ShareError::ValueNotBelowOrder`].
@@ -159,7 +158,7 @@ impl ShareValue {
         })
     }
 
-    /// Lends the bytes. Every use of the plain value is a call of this method.
+    /// Lends the bytes. Only this method exposes them.
     pub fn expose_bytes(&self) -> &[u8; Self::LEN] {
         self.0.expose_bytes()
     }
@@ -169,7 +168,7 @@ impl ShareValue {
         self.0.ct_eq(&other.0)
     }
 
-    /// A second copy, wiped like the first. Not `Clone`: copies of a share are made on purpose.
+    /// A second copy, also wiped when dropped. Not `Clone`, so that copies are explicit.
     #[must_use]
     pub fn duplicate(&self) -> Self {
         Self(self.0.duplicate())
@@ -188,7 +187,7 @@ impl ShareValue {
 /// One part of a split root key.
 #[derive(Debug)]
 pub struct Share {
-    /// Which part.
+    /// Its number.
     pub index: ShareIndex,
     /// The secret.
     pub value: ShareValue,
@@ -198,7 +197,7 @@ impl Share {
     /// `spike:<index>:<64 lower-case hex digits>`, without a newline: the whole content of a
     /// recovery file (crypto-and-storage 3.2).
     pub fn to_recovery_text(&self) -> Zeroizing<String> {
-        // "spike:65535:" and the digits: never grown, since growing leaves old bytes behind.
+        // "spike:65535:" and the digits. Never grown, because growing leaves old bytes behind.
         let mut text = Zeroizing::new(String::with_capacity(12 + 2 * ShareValue::LEN));
         for part in ["spike:", &self.index.to_string(), ":"] {
             text.push_str(part);
@@ -207,12 +206,11 @@ impl Share {
         text
     }
 
-    /// Reads recovery text. As upstream, takes hex digits of either case and an index with sign or
-    /// leading zeros; unlike upstream, trims blanks from a terminal too and insists on `spike`
-    /// (crypto-and-storage 3.3).
+    /// Reads recovery text. As upstream, accepts hex digits of both cases, and an index with a sign or leading zeros.
+    /// Unlike upstream, trims blanks and requires `spike` (crypto-and-storage 3.3).
     ///
     /// # Errors
-    /// One variant of [`ShareError`] per failure, in the order of upstream's checks.
+    /// One variant of [`ShareError`] for each failure, in the order of upstream's checks.
     pub fn from_recovery_text(text: &str) -> Result<Self, ShareError> {
         let mut parts = text.trim().splitn(3, ':');
         let (Some(prefix), Some(index), Some(digits)) = (parts.next(), parts.next(), parts.next())

@@ -51,7 +51,7 @@ fn a_reconstruction_is_redacted() {
     assert_redacted(|byte| Reconstruction {
         key: root_key(byte),
         derivation: Derivation::Reject,
-        odd: vec![],
+        mismatched: vec![],
     });
 }
 

@@ -103,7 +103,7 @@ fn each_fault_of_a_recovery_text_has_its_own_error() {
     }
 }
 
-/// A secret that ended up in the wrong place must not reach a log by way of the error.
+/// A secret in the wrong place must not reach a log through the error.
 #[test]
 fn errors_do_not_quote_the_text() {
     for text in [format!("{DIGITS}:1:spike"), format!("spike:{DIGITS}:{DIGITS}")] {

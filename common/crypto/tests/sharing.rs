@@ -1,4 +1,4 @@
-//! The algebra of secret sharing: combine inverts split, reconstruct finds what is odd.
+//! The algebra of secret sharing: combine inverts split, reconstruct finds mismatched shares.
 #![cfg(test)] // for clippy: helpers are test code too
 
 use proptest::prelude::*;
@@ -48,8 +48,8 @@ fn quorum_and_subset() -> impl Strategy<Value = (Quorum, Vec<u16>)> {
     )
 }
 
-/// A quorum with spare shares and the numbers of those that go wrong: at most the spare ones.
-fn quorum_and_odd() -> impl Strategy<Value = (Quorum, Vec<u16>)> {
+/// A quorum with spare shares, and the numbers of the mismatched ones: at most the spare ones.
+fn quorum_and_mismatched() -> impl Strategy<Value = (Quorum, Vec<u16>)> {
     (3..=9_u16).prop_flat_map(|shares| (Just(shares), 2..shares)).prop_flat_map(
         |(shares, threshold)| {
             let numbers: Vec<u16> = (1..=shares).collect();
@@ -107,14 +107,14 @@ proptest! {
     }
 
     #[test]
-    fn reconstruct_finds_the_key_and_names_the_odd_shares(
+    fn reconstruct_finds_the_key_and_names_the_mismatched_shares(
         key in root_key(),
         derivation in derivation(),
-        (quorum, odd) in quorum_and_odd(),
+        (quorum, mismatched) in quorum_and_mismatched(),
         wrong in prop::array::uniform9(any::<[u8; 32]>()),
     ) {
         let mut shares = split(&key, quorum, derivation);
-        for (number, wrong) in odd.iter().zip(wrong) {
+        for (number, wrong) in mismatched.iter().zip(wrong) {
             let share = &mut shares[usize::from(number - 1)];
             let value = ShareValue::from_bytes(&wrong).unwrap();
             prop_assume!(!value.ct_eq(&share.value));
@@ -123,17 +123,17 @@ proptest! {
         let found = reconstruct(&shares, quorum.threshold()).unwrap();
         prop_assert!(found.key.ct_eq(&key));
         prop_assert_eq!(found.derivation, derivation);
-        let named: Vec<u16> = found.odd.iter().map(|index| index.get()).collect();
-        prop_assert_eq!(named, odd);
+        let named: Vec<u16> = found.mismatched.iter().map(|index| index.get()).collect();
+        prop_assert_eq!(named, mismatched);
     }
 
     #[test]
-    fn one_odd_share_is_found_among_many(key in root_key(), at in any::<Index>()) {
+    fn one_mismatched_share_is_found_among_many(key in root_key(), at in any::<Index>()) {
         let mut shares = reject(&key, 60, 30);
-        let odd = at.get(&shares).index;
+        let mismatched = at.get(&shares).index;
         let value = ShareValue::from_bytes(&[7; 32]).unwrap();
-        shares[usize::from(odd.get() - 1)].value = value;
-        prop_assert_eq!(reconstruct(&shares, 30).unwrap().odd, [odd]);
+        shares[usize::from(mismatched.get() - 1)].value = value;
+        prop_assert_eq!(reconstruct(&shares, 30).unwrap().mismatched, [mismatched]);
     }
 }
 
@@ -164,7 +164,7 @@ fn reconstruct_says_how_many_shares_are_missing() {
     );
 }
 
-/// F2: half of the Keepers still hold shares of the older release.
+/// Half of the Keepers still hold shares of the older release (F2).
 #[test]
 fn reconstruct_takes_the_derivation_that_reaches_the_threshold() {
     let old = split(&key(9), quorum(5, 3), Derivation::Xmd);
@@ -174,7 +174,7 @@ fn reconstruct_takes_the_derivation_that_reaches_the_threshold() {
     let found = reconstruct(&mixed, 3).unwrap();
     assert!(found.key.ct_eq(&key(9)));
     assert_eq!(found.derivation, Derivation::Xmd);
-    assert_eq!(found.odd, [], "shares of the other derivation belong to the key too");
+    assert_eq!(found.mismatched, [], "shares of the other derivation belong to the key too");
 }
 
 #[test]
@@ -198,36 +198,36 @@ fn a_threshold_lowered_after_the_split_gives_no_key() {
 }
 
 #[test]
-fn shares_under_each_others_index_are_odd() {
+fn shares_under_each_others_index_are_mismatched() {
     let mut shares = reject(&key(9), 5, 3);
     let (first, second) = (copy(&shares[0]).value, copy(&shares[1]).value);
     shares[0].value = second;
     shares[1].value = first;
-    assert_eq!(reconstruct(&shares, 3).unwrap().odd, [index(1), index(2)]);
+    assert_eq!(reconstruct(&shares, 3).unwrap().mismatched, [index(1), index(2)]);
 }
 
 /// A second bootstrap that reached some Keepers only.
 #[test]
-fn a_second_key_is_found_among_the_odd_shares() {
+fn a_second_key_is_found_among_the_mismatched_shares() {
     let (first, second) = (reject(&key(9), 5, 2), reject(&key(8), 5, 2));
     let mixed = [&first[0], &first[1], &first[2], &second[3], &second[4]].map(copy);
 
     let found = reconstruct(&mixed, 2).unwrap();
     assert!(found.key.ct_eq(&key(9)));
-    assert_eq!(found.odd, [index(4), index(5)]);
+    assert_eq!(found.mismatched, [index(4), index(5)]);
 
     let rest: Vec<Share> =
-        mixed.into_iter().filter(|share| found.odd.contains(&share.index)).collect();
+        mixed.into_iter().filter(|share| found.mismatched.contains(&share.index)).collect();
     assert!(reconstruct(&rest, 2).unwrap().key.ct_eq(&key(8)));
 }
 
 #[test]
-fn with_a_threshold_of_one_disagreeing_shares_are_odd() {
+fn with_a_threshold_of_one_shares_of_other_keys_are_mismatched() {
     let shares = [reject(&key(9), 3, 1), reject(&key(8), 3, 1)];
     let mixed = [&shares[0][0], &shares[1][1], &shares[0][2]].map(copy);
     let found = reconstruct(&mixed, 1).unwrap();
     assert!(found.key.ct_eq(&key(9)));
-    assert_eq!(found.odd, [index(2)]);
+    assert_eq!(found.mismatched, [index(2)]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Ciphertext that upstream's Go code wrote, read through [`RootCipher`]: appendix A of the storage
-//! contract. Upstream binds nothing, so the associated data is empty (crypto-and-storage 7.3, 9).
+//! Ciphertext of upstream's Go code, read with [`RootCipher`] (crypto-and-storage, appendix A). Upstream binds
+//! nothing, so the associated data is empty (crypto-and-storage 7.3, 9).
 #![cfg(test)] // for clippy: helpers are test code too
 
 use spike_crypto::{AssociatedData, DecryptError, NONCE_LEN, Nonce, RootCipher, RootKey};

@@ -1,6 +1,6 @@
-//! Known answers of secret sharing, made by an independent model and checked against upstream's own
-//! Go code in both generations (crypto-and-storage 2.8). Every array of the file is used; what it
-//! says about coefficients and the byte stream is tested inside the crate.
+//! Known answers of secret sharing, from an independent model and checked with both generations of upstream's Go code
+//! (crypto-and-storage 2.8). Every array of the file is used; coefficients and the byte stream are tested inside the
+//! crate.
 #![cfg(test)] // for clippy: helpers are test code too
 
 use std::fmt::Write as _;
@@ -153,14 +153,14 @@ fn every_share_is_recognised_with_its_derivation() {
 }
 
 #[test]
-fn reconstruct_accepts_every_listed_subset_and_finds_nothing_odd() {
+fn reconstruct_accepts_every_listed_subset_and_finds_no_mismatch() {
     for vector in all() {
         for subset in &vector.reconstructions {
             let shares = vector.subset(&subset.ids);
             let found = reconstruct(&shares, vector.threshold).unwrap();
             assert_eq!(digits(found.key.expose_bytes()), subset.root_key, "{}", vector.name);
             assert_eq!(found.derivation, vector.derivation(), "{}", vector.name);
-            assert_eq!(found.odd, [], "{}", vector.name);
+            assert_eq!(found.mismatched, [], "{}", vector.name);
         }
     }
 }
@@ -187,7 +187,7 @@ fn wrong_inputs_combine_to_a_wrong_key_as_upstream() {
     }
 }
 
-/// The fix upstream lacks (F1): a wrong key reproduces none of the shares it came from.
+/// A check that upstream lacks (F1): a wrong key reproduces none of its shares.
 #[test]
 fn the_wrong_key_of_wrong_inputs_is_refused() {
     let wrong_inputs = load().wrong_inputs;

@@ -1,17 +1,15 @@
-//! What a program says to whoever called it, on standard output and standard error. It never panics: a stream may be full
-//! or closed.
+//! Output of a program for the person or script that called it. It never panics: a stream may be full or closed.
 
 use std::{
     io::{self, ErrorKind, Write},
     process::ExitCode,
 };
 
-/// Writes what the program was called for to standard output, with a line end. A reader that has closed its end has read
-/// enough: that is no error.
+/// Writes the result of the program to standard output, with a line end. A reader that has closed its end is no error.
 ///
 /// # Errors
-/// The operating system's, as on a full disk.
-pub fn answer(text: &str) -> io::Result<()> {
+/// The operating system's, such as a full disk.
+pub fn print(text: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
     let written = output.write_all(format!("{text}\n").as_bytes()).and_then(|()| output.flush());
     match written {
@@ -20,13 +18,12 @@ pub fn answer(text: &str) -> io::Result<()> {
     }
 }
 
-/// The same, as the whole work of a program: its exit status says whether the answer was written, and standard error why
-/// not.
-pub fn answer_and_end(text: &str) -> ExitCode {
-    match answer(text) {
+/// As [`print()`], for a program that does nothing else. Its exit status says whether the text was written.
+pub fn print_with_status(text: &str) -> ExitCode {
+    match print(text) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("error: cannot write to standard output: {error}"));
+            print_error(&format!("error: cannot write to standard output: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -39,7 +36,7 @@ pub fn is_one_stream() -> bool {
     output.is_some() && output == identity(rustix::fs::fstat(io::stderr()))
 }
 
-/// Writes to standard error, with a line end. Where that fails there is nobody left to tell.
-pub fn complain(text: &str) {
+/// Writes to standard error, with a line end. Nothing can report a failure of this.
+pub fn print_error(text: &str) {
     io::stderr().lock().write_all(format!("{text}\n").as_bytes()).ok();
 }

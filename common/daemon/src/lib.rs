@@ -1,11 +1,10 @@
-//! The frame of a SPIKE daemon.
+//! What all SPIKE daemons share.
 //!
-//! A daemon is built from the outside in: [`settings`] reads what it is told, [`serve`] accepts connections and bounds them,
-//! [`http`] is what all requests have in common, [`limit`] how often somebody may be denied, [`audit`] the line that each
-//! request leaves behind, [`telemetry`] health and metrics, [`logging`] the log, and [`process`] the frame around it all:
-//! start, readiness, drain and exit.
+//! [`settings`] reads the environment. [`serve`] accepts connections and bounds them. [`http`] does what every request
+//! needs, [`limit`] bounds the rate of denials, and [`audit`] writes one line for each request. [`telemetry`] serves
+//! health and metrics, [`logging`] writes the log. [`process`] starts, drains and ends the daemon.
 //!
-//! Who is on the other end of a connection is decided in `spike-mtls`; domain rules are in `spike-domain` and the daemons.
+//! `spike-mtls` verifies peers. The rules of secrets and policies are in `spike-domain` and in the daemons.
 
 pub mod audit;
 pub mod console;
@@ -13,8 +12,8 @@ pub mod http;
 pub mod limit;
 mod lines;
 pub mod logging;
+mod message_limit;
 pub mod net;
-pub mod once;
 pub mod process;
 pub mod serve;
 pub mod settings;

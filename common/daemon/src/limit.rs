@@ -1,8 +1,8 @@
-//! How often one SPIFFE ID may be told no.
+//! Limits how often one SPIFFE ID may be denied.
 //!
-//! A denial costs the server more than it costs the caller: it is decided, answered and written down. Whoever is denied
-//! again and again is therefore slowed down. This module counts; what a caller over its limit is answered is decided by
-//! whoever asks. It reads no clock.
+//! A denial costs the server more than the caller: it is decided, answered and written to the audit log. So a peer that
+//! is denied again and again is slowed down. This module only counts; its caller decides what such a peer receives. It
+//! reads no clock.
 
 use std::{
     collections::HashMap,
@@ -11,35 +11,35 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many parts the memory has, each behind a lock of its own.
+/// The number of parts of the table. Each has its own lock.
 const SHARDS: usize = 16;
 
-/// How many SPIFFE IDs are remembered in all. About 200 bytes each.
-const MAX_REMEMBERED: usize = 10_000;
+/// The most SPIFFE IDs in the table, about 200 bytes each.
+const MAX_IDS: usize = 10_000;
 
-/// The longest that an ID waits for having been denied something that cost many tokens.
-const MOST_OWED: Duration = Duration::from_secs(10);
+/// The longest wait after one denial that cost many tokens.
+const MAX_DEBT: Duration = Duration::from_secs(10);
 
-/// How many SPIFFE IDs one part remembers.
-const MAX_IN_SHARD: usize = MAX_REMEMBERED / SHARDS;
+/// The most SPIFFE IDs in one part.
+const MAX_IDS_IN_SHARD: usize = MAX_IDS / SHARDS;
 
-/// A rate and how far it may be exceeded for a moment.
+/// A rate and a burst above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// How many a second for as long as one likes. 0 means no limit.
+    /// Events a second. 0 means no limit.
     pub per_second: u32,
-    /// How many at once after a pause. 0 means no limit.
+    /// Events at once after a pause. 0 means no limit.
     pub burst: u32,
 }
 
 /// A token bucket for each SPIFFE ID.
 ///
-/// The memory is bounded. When it is full, IDs whose bucket is full are forgotten first, which changes no answer; then
-/// the ID whose bucket would be full soonest. So a caller with many IDs cannot make the memory grow, and the callers
-/// that are slowed down most are forgotten last.
+/// The table is bounded. When it is full, IDs with a full bucket are removed first, which changes no answer; then the
+/// ID whose bucket will be full soonest. So a caller with many IDs cannot make the table grow, and the IDs that are
+/// slowed down most stay longest.
 #[derive(Debug)]
 pub struct DenialLimit {
-    /// The time after which one token comes back, and how long an empty bucket takes to fill. `None`: no limit.
+    /// The time to regain one token, and to fill an empty bucket. `None`: no limit.
     pace: Option<Pace>,
     shards: [Mutex<HashMap<Box<str>, Instant>>; SHARDS],
     hasher: RandomState,
@@ -52,18 +52,18 @@ struct Pace {
 }
 
 impl Pace {
-    /// How long it takes until one token is in a bucket that is full at `full_at`, where none is there.
+    /// The time until the bucket holds one token; `None` if it holds one now.
     ///
-    /// A bucket is kept as the moment at which it is full again.
-    fn missing(self, full_at: Instant, now: Instant) -> Option<Duration> {
+    /// A bucket is stored as the time at which it will be full.
+    fn wait_for_token(self, full_at: Instant, now: Instant) -> Option<Duration> {
         let after = full_at + self.per_token;
-        let missing = after.saturating_duration_since(now).saturating_sub(self.to_fill);
-        (missing > Duration::ZERO).then_some(missing)
+        let wait = after.saturating_duration_since(now).saturating_sub(self.to_fill);
+        (wait > Duration::ZERO).then_some(wait)
     }
 }
 
 impl DenialLimit {
-    /// A limit that nobody has used yet.
+    /// A limit without any count.
     pub fn new(rate: Rate) -> Self {
         let pace = (rate.per_second > 0 && rate.burst > 0).then(|| {
             let per_token = Duration::from_secs(1) / rate.per_second;
@@ -72,34 +72,34 @@ impl DenialLimit {
         Self { pace, shards: Default::default(), hasher: RandomState::new() }
     }
 
-    /// Counts one denial of `id` at `now`, which takes `cost` tokens. One token must be there; the others may be owed, up
-    /// to ten seconds of waiting.
+    /// Counts one denial of `id` at `now`, which takes `cost` tokens. The bucket must hold one of them; the others may
+    /// be owed, for a wait of ten seconds at most.
     ///
     /// # Errors
-    /// The time after which `id` may be denied again, where it is over its limit. Such a call counts nothing.
-    pub fn allow(&self, id: &str, now: Instant, cost: u32) -> Result<(), Duration> {
+    /// The time until `id` may be denied again, if it is over its limit. Nothing is counted then.
+    pub fn count(&self, id: &str, now: Instant, cost: u32) -> Result<(), Duration> {
         let Some(pace) = self.pace else { return Ok(()) };
         let mut buckets = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
         let full_at = buckets.get(id).map_or(now, |full_at| (*full_at).max(now));
-        if let Some(missing) = pace.missing(full_at, now) {
-            return Err(missing);
+        if let Some(wait) = pace.wait_for_token(full_at, now) {
+            return Err(wait);
         }
-        let after = full_at + pace.per_token.saturating_mul(cost.max(1));
-        let after = after.min(now + pace.to_fill + MOST_OWED);
+        let after = full_at + pace.per_token.saturating_mul(cost);
+        let after = after.min(now + pace.to_fill + MAX_DEBT);
         if let Some(full_at) = buckets.get_mut(id) {
             *full_at = after;
         } else {
-            make_room(&mut buckets, now);
+            evict(&mut buckets, now);
             buckets.insert(id.into(), after);
         }
         Ok(())
     }
 
-    /// The time after which `id` may be denied again, where it is over its limit at `now`. Counts nothing.
-    pub fn over(&self, id: &str, now: Instant) -> Option<Duration> {
+    /// The time until `id` may be denied again, if it is over its limit at `now`. Counts nothing.
+    pub fn wait(&self, id: &str, now: Instant) -> Option<Duration> {
         let pace = self.pace?;
         let buckets = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.get(id).and_then(|full_at| pace.missing((*full_at).max(now), now))
+        buckets.get(id).and_then(|full_at| pace.wait_for_token((*full_at).max(now), now))
     }
 
     #[expect(clippy::indexing_slicing, reason = "the remainder is below the number of shards")]
@@ -109,13 +109,13 @@ impl DenialLimit {
     }
 }
 
-/// Forgets whoever can be forgotten, where there is no room for one more.
-fn make_room(buckets: &mut HashMap<Box<str>, Instant>, now: Instant) {
-    if buckets.len() < MAX_IN_SHARD {
+/// Removes what can be removed if the table is full.
+fn evict(buckets: &mut HashMap<Box<str>, Instant>, now: Instant) {
+    if buckets.len() < MAX_IDS_IN_SHARD {
         return;
     }
     buckets.retain(|_, full_at| *full_at > now);
-    if buckets.len() >= MAX_IN_SHARD {
+    if buckets.len() >= MAX_IDS_IN_SHARD {
         let soonest = buckets.iter().min_by_key(|(_, full_at)| **full_at);
         if let Some(id) = soonest.map(|(id, _)| id.clone()) {
             buckets.remove(&id);
@@ -133,30 +133,30 @@ mod tests {
         limit.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()
     }
 
-    /// How many of `calls` at one moment are let through.
-    fn let_through(limit: &DenialLimit, id: &str, now: Instant, calls: usize) -> usize {
-        (0..calls).filter(|_| limit.allow(id, now, 1).is_ok()).count()
+    /// How many of `calls` at the same time are counted.
+    fn counted(limit: &DenialLimit, id: &str, now: Instant, calls: usize) -> usize {
+        (0..calls).filter(|_| limit.count(id, now, 1).is_ok()).count()
     }
 
     #[test]
     fn a_burst_passes_and_then_one_denial_for_each_fiftieth_of_a_second() {
         let limit = DenialLimit::new(RATE);
         let start = Instant::now();
-        assert_eq!(let_through(&limit, "a", start, 1_000), 200);
-        assert_eq!(limit.allow("a", start, 1), Err(Duration::from_millis(20)));
-        assert_eq!(let_through(&limit, "a", start + Duration::from_millis(19), 10), 0);
-        assert_eq!(let_through(&limit, "a", start + Duration::from_millis(20), 10), 1);
-        assert_eq!(let_through(&limit, "a", start + Duration::from_millis(1_020), 1_000), 50);
+        assert_eq!(counted(&limit, "a", start, 1_000), 200);
+        assert_eq!(limit.count("a", start, 1), Err(Duration::from_millis(20)));
+        assert_eq!(counted(&limit, "a", start + Duration::from_millis(19), 10), 0);
+        assert_eq!(counted(&limit, "a", start + Duration::from_millis(20), 10), 1);
+        assert_eq!(counted(&limit, "a", start + Duration::from_millis(1_020), 1_000), 50);
     }
 
     #[test]
-    fn whoever_waits_as_long_as_was_said_passes() {
+    fn a_peer_that_waits_as_long_as_the_limit_says_passes() {
         let limit = DenialLimit::new(Rate { per_second: 3, burst: 2 });
         let mut now = Instant::now();
         for _ in 0..20 {
-            if let Err(wait) = limit.allow("a", now, 1) {
+            if let Err(wait) = limit.count("a", now, 1) {
                 now += wait;
-                assert_eq!(limit.allow("a", now, 1), Ok(()), "after {wait:?}");
+                assert_eq!(limit.count("a", now, 1), Ok(()), "after {wait:?}");
             }
         }
     }
@@ -165,55 +165,55 @@ mod tests {
     fn a_pause_fills_the_bucket_and_never_more_than_fills_it() {
         let limit = DenialLimit::new(RATE);
         let start = Instant::now();
-        assert_eq!(let_through(&limit, "a", start, 500), 200);
-        assert_eq!(let_through(&limit, "a", start + Duration::from_secs(2), 500), 100);
-        assert_eq!(let_through(&limit, "a", start + Duration::from_hours(1), 500), 200);
+        assert_eq!(counted(&limit, "a", start, 500), 200);
+        assert_eq!(counted(&limit, "a", start + Duration::from_secs(2), 500), 100);
+        assert_eq!(counted(&limit, "a", start + Duration::from_hours(1), 500), 200);
     }
 
     #[test]
     fn a_dear_denial_is_owed_for_in_full_but_for_ten_seconds_at_the_most() {
         let limit = DenialLimit::new(RATE);
         let start = Instant::now();
-        assert_eq!(limit.over("a", start), None);
-        assert_eq!(limit.allow("a", start, 300), Ok(()));
+        assert_eq!(limit.wait("a", start), None);
+        assert_eq!(limit.count("a", start, 300), Ok(()));
         let owed = Some(Duration::from_millis(101 * 20));
-        assert_eq!(limit.over("a", start), owed);
-        assert_eq!(limit.allow("a", start, 1).err(), owed);
-        assert_eq!(limit.over("a", start + Duration::from_millis(2_020)), None);
+        assert_eq!(limit.wait("a", start), owed);
+        assert_eq!(limit.count("a", start, 1).err(), owed);
+        assert_eq!(limit.wait("a", start + Duration::from_millis(2_020)), None);
 
-        assert_eq!(limit.allow("b", start, u32::MAX), Ok(()));
-        assert_eq!(limit.over("b", start), Some(MOST_OWED + Duration::from_millis(20)));
+        assert_eq!(limit.count("b", start, u32::MAX), Ok(()));
+        assert_eq!(limit.wait("b", start), Some(MAX_DEBT + Duration::from_millis(20)));
     }
 
     #[test]
     fn one_id_over_its_limit_leaves_the_others_alone() {
         let limit = DenialLimit::new(RATE);
         let now = Instant::now();
-        let_through(&limit, "a", now, 1_000);
-        assert_eq!(let_through(&limit, "b", now, 1_000), 200);
+        counted(&limit, "a", now, 1_000);
+        assert_eq!(counted(&limit, "b", now, 1_000), 200);
     }
 
     #[test]
     fn refused_calls_do_not_put_off_the_end_of_the_refusal() {
         let limit = DenialLimit::new(RATE);
         let start = Instant::now();
-        let_through(&limit, "a", start, 100_000);
-        assert_eq!(limit.allow("a", start, 1), Err(Duration::from_millis(20)));
+        counted(&limit, "a", start, 100_000);
+        assert_eq!(limit.count("a", start, 1), Err(Duration::from_millis(20)));
     }
 
     #[test]
     fn a_clock_that_steps_back_between_threads_gives_nothing_away() {
         let limit = DenialLimit::new(RATE);
         let later = Instant::now() + Duration::from_secs(10);
-        assert_eq!(let_through(&limit, "a", later, 500), 200);
-        assert!(limit.allow("a", later.checked_sub(Duration::from_secs(5)).unwrap(), 1).is_err());
+        assert_eq!(counted(&limit, "a", later, 500), 200);
+        assert!(limit.count("a", later.checked_sub(Duration::from_secs(5)).unwrap(), 1).is_err());
     }
 
     #[test]
     fn no_rate_and_no_burst_both_mean_no_limit() {
         for rate in [Rate { per_second: 0, burst: 9 }, Rate { per_second: 9, burst: 0 }] {
             let limit = DenialLimit::new(rate);
-            assert_eq!(let_through(&limit, "a", Instant::now(), 10_000), 10_000);
+            assert_eq!(counted(&limit, "a", Instant::now(), 10_000), 10_000);
             assert_eq!(remembered(&limit), 0);
         }
     }
@@ -223,22 +223,22 @@ mod tests {
         let limit = DenialLimit::new(RATE);
         let now = Instant::now();
         for n in 0..50_000 {
-            assert_eq!(limit.allow(&format!("spiffe://example.org/{n}"), now, 1), Ok(()));
+            assert_eq!(limit.count(&format!("spiffe://example.org/{n}"), now, 1), Ok(()));
         }
         let remembered = remembered(&limit);
-        assert!(remembered <= MAX_REMEMBERED, "{remembered}");
-        assert!(remembered > MAX_REMEMBERED / 2, "{remembered}");
+        assert!(remembered <= MAX_IDS, "{remembered}");
+        assert!(remembered > MAX_IDS / 2, "{remembered}");
     }
 
     #[test]
     fn many_ids_do_not_make_the_one_that_is_slowed_down_forgotten() {
         let limit = DenialLimit::new(RATE);
         let now = Instant::now();
-        let_through(&limit, "loud", now, 1_000);
+        counted(&limit, "loud", now, 1_000);
         for n in 0..50_000 {
-            let_through(&limit, &format!("spiffe://example.org/{n}"), now, 2);
+            counted(&limit, &format!("spiffe://example.org/{n}"), now, 2);
         }
-        assert!(limit.allow("loud", now, 1).is_err());
+        assert!(limit.count("loud", now, 1).is_err());
     }
 
     #[test]
@@ -246,14 +246,14 @@ mod tests {
         let limit = DenialLimit::new(RATE);
         let start = Instant::now();
         for n in 0..20_000 {
-            limit.allow(&format!("old-{n}"), start, 1).unwrap();
+            limit.count(&format!("old-{n}"), start, 1).unwrap();
         }
         let later = start + Duration::from_secs(1);
-        for n in 0..MAX_REMEMBERED / 2 {
-            let_through(&limit, &format!("new-{n}"), later, 200);
+        for n in 0..MAX_IDS / 2 {
+            counted(&limit, &format!("new-{n}"), later, 200);
         }
-        for n in 0..MAX_REMEMBERED / 2 {
-            assert!(limit.allow(&format!("new-{n}"), later, 1).is_err(), "new-{n}");
+        for n in 0..MAX_IDS / 2 {
+            assert!(limit.count(&format!("new-{n}"), later, 1).is_err(), "new-{n}");
         }
     }
 
@@ -263,7 +263,7 @@ mod tests {
         let now = Instant::now();
         let passed: usize = std::thread::scope(|scope| {
             let threads: Vec<_> =
-                (0..4).map(|_| scope.spawn(|| let_through(&limit, "a", now, 1_000))).collect();
+                (0..4).map(|_| scope.spawn(|| counted(&limit, "a", now, 1_000))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
         assert_eq!(passed, 200);

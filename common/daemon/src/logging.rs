@@ -1,7 +1,7 @@
 //! The log: JSON lines on standard output, with upstream's keys and levels.
 //!
-//! One line is `{"time":…,"level":…,"msg":"<program>","message":"<constant text>",<fields>}`. Our own crates log at the
-//! configured level, libraries at WARN and above, so that DEBUG never shows what a library sees of a connection.
+//! A line is `{"time":…,"level":…,"msg":"<program>","message":"<constant text>",<fields>}`. SPIKE's crates log at the
+//! configured level, libraries at WARN and above: DEBUG must never show what a library sees of a connection.
 
 use std::{
     fmt,
@@ -31,16 +31,16 @@ use crate::{
     text::escape_controls,
 };
 
-/// The crates whose lines follow the configured level.
+/// The crates that log at the configured level.
 const OURS: &str = "spike";
 
-/// The log of this process. Dropping it waits, for a few seconds at the most, until its lines are written.
+/// The log of this process. Dropping it waits until its lines are written, for a few seconds at most.
 #[derive(Debug)]
 #[must_use = "the last lines of a process are written when this is dropped"]
 pub struct Log(Lines);
 
 impl Log {
-    /// Goes on in `file`, as after a rotation.
+    /// Continues in `file`, as after a rotation.
     pub(crate) fn reopen(&self, file: File) {
         self.0.replace(file);
     }
@@ -52,19 +52,18 @@ impl Drop for Log {
     }
 }
 
-/// Sends every line of this process to standard output, and panics of any thread with them. Call it once, in `main`.
+/// Sends every line of this process to standard output, including panics of any thread. Call it once, in `main`; a
+/// second call changes nothing.
 ///
-/// Nobody who logs waits for whoever reads the log: lines that are not taken in time are left out, and counted.
-///
-/// A second call changes nothing.
+/// Logging never waits for the reader of the log: lines that are not taken in time are left out, and counted.
 ///
 /// # Errors
-/// The operating system's, where it gives no descriptor or no thread.
+/// The operating system's, if it gives no descriptor or no thread.
 pub fn start(program: &'static str, level: Level) -> io::Result<Log> {
     start_without(program, level, None)
 }
 
-/// As [`start`], without the lines of the crate `silent`, which tells people the same in another way.
+/// As [`start`], without the lines of the crate `silent`, which reports the same to people in another way.
 ///
 /// # Errors
 /// As [`start`].
@@ -88,14 +87,14 @@ pub fn start_without(
     if tracing_subscriber::registry().with(filter).with(layer).try_init().is_ok() {
         std::panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string);
-            // Only where: a panic's message may be made of anything.
+            // Only the place: the message of a panic may contain a secret.
             tracing::error!(place, "a bug: a task panicked");
         }));
     }
     Ok(Log(lines))
 }
 
-/// Puts each line that is written into the queue.
+/// Queues each line.
 #[derive(Clone)]
 struct LogWriter(Lines);
 
@@ -110,7 +109,7 @@ impl Write for LogWriter {
     }
 }
 
-/// What is said where lines of the log fail.
+/// Reports failures of the log.
 struct LogOwner {
     program: &'static str,
 }
@@ -124,7 +123,7 @@ impl Owner for LogOwner {
         writeln!(line, "{}", Value::Object(fields)).ok();
     }
 
-    /// There is nowhere to say it but in the gap itself.
+    /// The gap line is the only place to report it.
     fn failure_changed(&self, _: Option<Failure>) {}
 }
 

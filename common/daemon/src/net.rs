@@ -4,14 +4,14 @@ use std::{io, net::SocketAddr};
 
 use tokio::net::{TcpListener, TcpSocket};
 
-/// How many connections the system holds for us until they are accepted.
+/// Connections that the system queues until they are accepted.
 const BACKLOG: u32 = 1024;
 
-/// Listens on the first of `addresses` that can be had. An IPv6 socket takes IPv4 too, as in Go, whatever the system's
-/// default (`net.ipv6.bindv6only`) says.
+/// Listens on the first of `addresses` that works. An IPv6 socket takes IPv4 too, as in Go, whatever the system's
+/// default (`net.ipv6.bindv6only`).
 ///
 /// # Errors
-/// The error of the last address, where none could be bound.
+/// The error of the last address, if none could be bound.
 pub fn listen(addresses: &[SocketAddr]) -> io::Result<TcpListener> {
     let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on");
     for address in addresses {
@@ -25,7 +25,7 @@ pub fn listen(addresses: &[SocketAddr]) -> io::Result<TcpListener> {
 
 fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A daemon that is restarted must get its port although old connections linger.
+    // A restarted daemon must get its port while old connections linger.
     socket.set_reuseaddr(true)?;
     if address.is_ipv6() {
         rustix::net::sockopt::set_ipv6_v6only(&socket, false)?;
@@ -44,11 +44,11 @@ mod tests {
     async fn a_listener_on_every_ipv6_address_takes_ipv4_too() {
         let listener = match listen(&["[::]:0".parse().unwrap()]) {
             Ok(listener) => listener,
-            // A machine without IPv6 has nothing to show here.
+            // Without IPv6 there is nothing to test.
             Err(error) if Errno::from_io_error(&error) == Some(Errno::AFNOSUPPORT) => return,
             Err(error) => panic!("{error}"),
         };
-        // What a container runtime turns on by default, and what we turn off again.
+        // A container runtime turns this on by default.
         assert!(!rustix::net::sockopt::ipv6_v6only(&listener).unwrap());
         let port = listener.local_addr().unwrap().port();
         let client = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();

@@ -1,7 +1,7 @@
-//! What each process is told by its environment, in types that cannot hold a bad value.
+//! The settings of each process, in types that cannot hold an invalid value.
 //!
-//! `load` of the settings of a process is the one call a `main` makes; the groups in it are what several processes
-//! share.
+//! `main` calls `load` of its process's settings. Groups of settings that several processes have are types of their
+//! own.
 
 mod bootstrap;
 mod http;

@@ -1,29 +1,28 @@
-//! Text that a peer has chosen, made harmless: short, and without characters that a terminal obeys or a reader does not
-//! see.
+//! Makes text from a peer harmless: short, without characters that control a terminal or deceive a reader.
 
 use std::{borrow::Cow, fmt::Write};
 
-/// The most of one text that is written down, in bytes.
+/// The most bytes of one text that are written to a log.
 pub(crate) const MAX_TEXT: usize = 512;
 
-/// The first [`MAX_TEXT`] bytes of `text`, and how many bytes were left out. No character is cut.
+/// The first [`MAX_TEXT`] bytes of `text`, and how many bytes were left out. No character is split.
 pub(crate) fn clip(text: &str) -> (&str, usize) {
     let end = text.floor_char_boundary(MAX_TEXT);
     let (kept, rest) = text.split_at_checked(end).unwrap_or((text, ""));
     (kept, rest.len())
 }
 
-/// JSON in which every control character is escaped: those that serde leaves as they are too (DEL, C1), line and
-/// paragraph separators, and characters that turn the direction of text around. In valid JSON they stand in strings only.
+/// Escapes every control character in valid JSON: also those that serde does not (DEL, C1), line and paragraph
+/// separators, and characters that change the direction of text. In JSON these occur only in strings.
 pub(crate) fn escape_controls(json: &str) -> Cow<'_, str> {
-    // All of them are DEL or outside of ASCII, and nearly no text has any of these.
+    // All of them are DEL or not ASCII, and nearly no text contains one.
     if json.bytes().all(|byte| byte < 0x7f) || !json.chars().any(is_dangerous) {
         return Cow::Borrowed(json);
     }
     let mut escaped = String::with_capacity(json.len() + 16);
     for character in json.chars() {
         if is_dangerous(character) {
-            // Writing to a String cannot fail. None of them is outside of the basic plane.
+            // Writing to a String cannot fail. All of them fit in four digits.
             write!(escaped, "\\u{:04x}", u32::from(character)).ok();
         } else {
             escaped.push(character);
@@ -32,7 +31,7 @@ pub(crate) fn escape_controls(json: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Whether a reader could be deceived by it, or a terminal obey it.
+/// Whether the character could control a terminal or deceive a reader.
 const fn is_dangerous(character: char) -> bool {
     matches!(
         character,

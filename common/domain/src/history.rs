@@ -1,16 +1,16 @@
-//! The versions of one path: what put, delete, undelete and prune change
-//! (crypto-and-storage 6, with F6, F8, F10 and Q-37).
+//! The versions of one path, and how put, delete, undelete and prune change them (crypto-and-storage 6, with F6, F8,
+//! F10 and Q-37).
 
 use std::num::NonZeroU32;
 
 use super::UnixNanos;
 
-/// What a request names: a version by number, or the current one, written `0` on the wire.
+/// The version that a request means: a number, or the current one, written `0` on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Selector {
     /// The highest version that is not deleted.
     Current,
-    /// Exactly this one. Numbers that never existed, negative ones too, just match nothing.
+    /// Exactly this one. A number that never existed, such as a negative one, matches nothing.
     Number(i64),
 }
 
@@ -31,7 +31,7 @@ pub struct Version {
     pub deleted: Option<UnixNanos>,
 }
 
-/// The versions of one path and what is known about the path itself.
+/// The versions of one path, and the data of the path itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
     /// Strictly ascending by number.
@@ -42,12 +42,12 @@ pub struct History {
     updated: UnixNanos,
 }
 
-/// What [`History::put`] did.
+/// The result of [`History::put`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Put {
     /// The number of the new version.
     pub number: i64,
-    /// The versions that are gone for good, ascending.
+    /// The versions that were erased, ascending.
     pub pruned: Vec<i64>,
 }
 
@@ -58,19 +58,19 @@ pub struct NumbersUsedUp;
 
 /// Stored parts that no sequence of operations leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the version numbers are not ascending, or not between 1 and the last one given out")]
+#[error("the version numbers are not ascending, or not between 1 and the last one used")]
 pub struct Inconsistent;
 
 impl History {
-    /// A path that is being created and has no version yet. The limit stays with the path.
+    /// A new path without versions. The limit stays with the path.
     pub const fn new(max_versions: NonZeroU32, now: UnixNanos) -> Self {
         Self { versions: Vec::new(), last_version: 0, max_versions, created: now, updated: now }
     }
 
-    /// A history as it was stored.
+    /// A stored history.
     ///
     /// # Errors
-    /// [`Inconsistent`] when the numbers do not ascend or leave 1 to `last_version`.
+    /// [`Inconsistent`] if the numbers do not ascend, or are outside of 1 to `last_version`.
     pub fn from_parts(
         versions: Vec<Version>,
         last_version: i64,
@@ -87,12 +87,12 @@ impl History {
         Ok(Self { versions, last_version, max_versions, created, updated })
     }
 
-    /// Adds a version. Its number is the highest ever given out plus 1, so that a deleted version
-    /// is never overwritten (F6, Q-29). What exceeds the limit is dropped, lowest first, whether
-    /// deleted or not (F8). Versions that were made before `kept_before` are neither dropped nor counted.
+    /// Adds a version. Its number is one more than the highest ever used, so that a deleted version is never
+    /// overwritten (F6, Q-29). Versions beyond the limit are erased, lowest first, deleted or not (F8). Versions made
+    /// before `kept_before` are neither erased nor counted.
     ///
     /// # Errors
-    /// [`NumbersUsedUp`], with nothing changed.
+    /// [`NumbersUsedUp`]; nothing is changed.
     pub fn put(
         &mut self,
         now: UnixNanos,
@@ -112,9 +112,9 @@ impl History {
         Ok(Put { number, pruned })
     }
 
-    /// Marks versions deleted at `now` and returns their numbers, ascending. No selector means the
-    /// current version. A version that is deleted already gets the new time; what does not exist
-    /// is skipped. `updated` moves only when the current version was among them (N3).
+    /// Marks versions deleted at `now`, and returns their numbers, ascending. No selector means the current version. A
+    /// version that is deleted already gets the new time, and one that does not exist is skipped. `updated` changes
+    /// only if the current version is deleted (N3).
     pub fn delete(&mut self, selectors: &[Selector], now: UnixNanos) -> Vec<i64> {
         let current = self.current().map(|version| version.number);
         let mut deleted = Vec::new();
@@ -131,9 +131,9 @@ impl History {
         deleted
     }
 
-    /// Revives deleted versions and returns their numbers, ascending; empty when nothing was to
-    /// revive. No selector means the current version, and where all are deleted, the highest: so
-    /// does [`Selector::Current`]. `updated` moves only when the current version does.
+    /// Undeletes versions, and returns their numbers, ascending; empty if there was nothing to undelete. No selector
+    /// and [`Selector::Current`] mean the current version, or the highest if all are deleted. `updated` changes
+    /// only if the current version does.
     pub fn undelete(&mut self, selectors: &[Selector], now: UnixNanos) -> Vec<i64> {
         let current = self.current().map(|version| version.number);
         let highest = self.versions.last().map(|version| version.number);
@@ -150,7 +150,7 @@ impl History {
         revived
     }
 
-    /// The live version a request means. `None` when it does not exist or is deleted.
+    /// The live version that a request means. `None` if it does not exist or is deleted.
     pub fn find(&self, selector: Selector) -> Option<&Version> {
         match selector {
             Selector::Current => self.current(),
@@ -176,12 +176,12 @@ impl History {
         self.versions.iter().find(|version| version.deleted.is_none())
     }
 
-    /// Every version that is kept, deleted or not, ascending by number.
+    /// Every kept version, deleted or not, ascending by number.
     pub fn versions(&self) -> &[Version] {
         &self.versions
     }
 
-    /// The highest number ever given out.
+    /// The highest number ever used.
     pub const fn last_version(&self) -> i64 {
         self.last_version
     }
@@ -202,7 +202,7 @@ impl History {
     }
 }
 
-/// Whether `number` is named; `current` is what [`Selector::Current`] and the empty list stand for.
+/// Whether `number` is selected; `current` is the number that [`Selector::Current`] and the empty list mean.
 fn selects(selectors: &[Selector], number: i64, current: Option<i64>) -> bool {
     let is_current = Some(number) == current;
     selectors.is_empty() && is_current

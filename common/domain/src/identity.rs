@@ -1,26 +1,26 @@
-//! Who a SPIFFE ID is to SPIKE: the built-in roles, and the trust roots under which they are recognised.
+//! The built-in roles of SPIFFE IDs, and the trust roots under which they are recognized.
 //!
-//! This module compares names only. That a name was proved by a certificate is the business of `spike-mtls`.
+//! This module compares names only. `spike-mtls` verifies the certificate that proves a name.
 
 use std::fmt;
 
-/// The trust root that applies where a setting names none.
+/// The trust root if a setting names none.
 pub const DEFAULT_TRUST_ROOT: &str = "spike.ist";
 
-/// A part that SPIKE itself gives to an identity.
+/// A role that SPIKE itself gives to a SPIFFE ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// The secret store.
     Nexus,
     /// A holder of one share of the root key.
     Keeper,
-    /// The first-run ceremony.
+    /// The program that makes the root key.
     Bootstrap,
-    /// An operator's daily work: passes every policy.
+    /// An operator with every permission.
     PilotSuperuser,
-    /// An operator who takes recovery shares out.
+    /// An operator who recovers shares.
     PilotRecover,
-    /// An operator who feeds recovery shares back.
+    /// An operator who restores from shares.
     PilotRestore,
     /// A workload that may use the cipher without a policy, and nothing else.
     LiteWorkload,
@@ -79,17 +79,17 @@ impl fmt::Display for Role {
     }
 }
 
-/// The places under which a role's identity may live: trust domains, each perhaps with a path.
+/// The trust roots of a role: trust domains, each perhaps with a path. There is at least one.
 ///
-/// Always at least one. Each is kept as Go's `path.Join` would join it, because upstream's operators may have
-/// written `example.org/team-a/` and mean `example.org/team-a`.
+/// Each is stored as Go's `path.Join` would join it, because upstream's operators may write `example.org/team-a/` and
+/// mean `example.org/team-a`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustRoots(Vec<String>);
 
 /// What is wrong with a list of trust roots.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrustRootsError {
-    /// An element is empty: a trailing or a double comma. Upstream ends the process at the first peer that reaches it.
+    /// An element is empty: a trailing or a double comma. Upstream ends the process when the first peer reaches it.
     #[error("element {0} of the list is empty (a stray comma?)")]
     Empty(usize),
     /// An element is not a trust domain, optionally with a path.
@@ -104,7 +104,7 @@ impl Default for TrustRoots {
 }
 
 impl TrustRoots {
-    /// Reads a comma-separated list; white space around an element does not count.
+    /// Reads a comma-separated list. White space around an element is ignored.
     ///
     /// # Errors
     /// [`TrustRootsError`] for an empty element, and for one that cannot begin a SPIFFE ID.
@@ -117,7 +117,7 @@ impl TrustRoots {
                     return Err(TrustRootsError::Empty(position + 1));
                 }
                 let root = clean(element);
-                // Capitals are folded by the parser, and a root with capitals would never match anybody.
+                // The parser lowers capitals, so a root with capitals would never match.
                 let id = format!("spiffe://{root}/x");
                 match spiffe::SpiffeId::new(&id) {
                     Ok(parsed) if parsed.to_string() == id => Ok(root),
@@ -128,10 +128,10 @@ impl TrustRoots {
             .map(Self)
     }
 
-    /// Whether `id` is `role`, or lies below it, under one of these roots.
+    /// Whether `id` is the ID of `role`, or below it, under one of these roots.
     ///
-    /// The comparison is of bytes and knows no wildcard: `…/spike/nexus` and `…/spike/nexus/pod-0` match,
-    /// `…/spike/nexus2` does not.
+    /// The bytes are compared, without wildcards: `…/spike/nexus` and `…/spike/nexus/pod-0` match, `…/spike/nexus2`
+    /// does not.
     pub fn hold(&self, role: Role, id: &str) -> bool {
         let Some(rest) = id.strip_prefix("spiffe://") else { return false };
         self.0.iter().any(|root| {
@@ -142,12 +142,12 @@ impl TrustRoots {
         })
     }
 
-    /// The exact SPIFFE IDs of `role` under these roots, to show to a person.
+    /// The exact SPIFFE IDs of `role` under these roots, for messages.
     pub fn ids(&self, role: Role) -> impl Iterator<Item = String> + '_ {
         self.0.iter().map(move |root| format!("spiffe://{root}/{}", role.path()))
     }
 
-    /// The roots as they are compared.
+    /// The roots in their stored form.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
@@ -159,7 +159,7 @@ impl fmt::Display for TrustRoots {
     }
 }
 
-/// Go's `path.Clean` for what can stand here: no empty and no `.` segments, `..` takes the one before it away.
+/// Go's `path.Clean` for these texts: removes empty and `.` segments, and `..` with the segment before it.
 fn clean(element: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     for segment in element.split('/') {
@@ -190,7 +190,7 @@ pub struct TrustRootsByRole {
 }
 
 impl TrustRootsByRole {
-    /// The roots under which `role` is recognised.
+    /// The trust roots of `role`.
     pub const fn of(&self, role: Role) -> &TrustRoots {
         match role {
             Role::Nexus => &self.nexus,
@@ -250,8 +250,8 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_element_is_refused_at_the_start_not_at_the_first_stranger() {
-        // upstream exits when a peer first reaches the empty element.
+    fn an_empty_element_is_refused_at_the_start_not_at_the_first_peer() {
+        // Upstream exits when a peer first reaches the empty element.
         assert_eq!(TrustRoots::parse("a.org,"), Err(TrustRootsError::Empty(2)));
         assert_eq!(TrustRoots::parse("a.org, ,b.org"), Err(TrustRootsError::Empty(2)));
         assert_eq!(TrustRoots::parse(""), Err(TrustRootsError::Empty(1)));
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn every_role_is_told_from_every_other() {
+    fn every_role_differs_from_every_other() {
         let roots = TrustRootsByRole::default();
         for role in Role::ALL {
             let id = roots.of(role).ids(role).next().unwrap();

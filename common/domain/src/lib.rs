@@ -1,14 +1,13 @@
-//! What SPIKE's words mean, and the rules that hold for them. Each rule stands here once.
+//! The terms of SPIKE and their rules. Each rule is written once, here.
 //!
-//! - [`Role`] and [`TrustRoots`]: who a SPIFFE ID is to SPIKE.
+//! - [`Role`] and [`TrustRoots`]: the roles of SPIFFE IDs.
 //! - [`SecretPath`] and [`rules`]: which texts are paths, names and patterns.
-//! - [`RESERVED_PATHS`]: the paths that stand for something other than a secret.
+//! - [`RESERVED_PATHS`]: the paths that do not name secrets.
 //! - [`Permission`]: what a policy can allow.
-//! - [`History`]: what put, delete, undelete and prune do to the versions of one path.
+//! - [`History`]: how put, delete, undelete and prune change the versions of one path.
 //!
-//! This crate is pure: it reads no clock and no environment, stores nothing, and logs nothing. Left to others: how these
-//! are written in JSON (`spike-wire`), what policies decide (`spike-policy`), and that a name was proved by a certificate
-//! (`spike-mtls`).
+//! This crate is pure: it reads no clock and no environment, stores nothing, and logs nothing. `spike-wire` writes
+//! these as JSON, `spike-policy` decides by policies, and `spike-mtls` verifies the certificates that prove names.
 
 mod history;
 mod identity;
@@ -23,7 +22,6 @@ pub use path::{PathError, SecretPath};
 pub use permission::{PERMISSIONS, Permission, PermissionBits, Permissions};
 pub use reserved::{ACL_PATH, CIPHER_PATH, RESERVED_PATHS, SECRET_PATH};
 
-/// A point in time: nanoseconds since 1970-01-01T00:00:00Z, so 1677 to 2262.
-///
-/// Whoever needs the time takes it as an argument; the edge reads the clock.
+/// A point in time: nanoseconds since 1970-01-01T00:00:00Z, from 1677 to 2262. Always an argument here; only the
+/// programs read the clock.
 pub type UnixNanos = i64;

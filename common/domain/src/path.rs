@@ -1,4 +1,4 @@
-//! The name of a secret (wire-api 6.1).
+//! The path of a secret (wire-api 6.1).
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use super::{
 
 /// A valid secret path: 1 to 500 bytes of letters, digits and `._-/()?+*|[]{}\`.
 ///
-/// Nothing is normalised: leading, trailing and double slashes, `.` and `..` are ordinary
-/// characters, and case counts (K13).
+/// Nothing is normalized: leading, trailing and double slashes, `.` and `..` are ordinary characters, and case matters
+/// (K13).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SecretPath(String);
 
-/// Why a text is no secret path.
+/// Why a text is not a secret path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// There is no path.
@@ -29,10 +29,10 @@ pub enum PathError {
     /// A character outside the allowed set.
     #[error("the path has a character that is not allowed, at byte {at}")]
     Character {
-        /// Where it starts, counted from 0.
+        /// Its offset in bytes, from 0.
         at: usize,
     },
-    /// A name that gates a permission, so that no secret may be put there.
+    /// A reserved path, which no secret may have.
     #[error("the path is reserved for the system")]
     Reserved,
 }
@@ -41,11 +41,11 @@ impl SecretPath {
     /// The longest path, in bytes.
     pub const MAX_LEN: usize = rules::MAX_PATH_BYTES;
 
-    /// A path to read, list, delete or undelete: a secret imported from upstream under one of the
-    /// [`RESERVED_PATHS`] stays within reach.
+    /// A path to read, list, delete or undelete. A secret imported from upstream may have one of the
+    /// [`RESERVED_PATHS`].
     ///
     /// # Errors
-    /// [`PathError`] names the rule that was broken; never [`PathError::Reserved`].
+    /// [`PathError`] names the broken rule; never [`PathError::Reserved`].
     pub fn parse(text: impl Into<String>) -> Result<Self, PathError> {
         let text = text.into();
         match rules::check_secret_path(&text) {
@@ -56,10 +56,10 @@ impl SecretPath {
         }
     }
 
-    /// A path to put a secret at: the [`RESERVED_PATHS`] are refused.
+    /// A path to put: the [`RESERVED_PATHS`] are refused.
     ///
     /// # Errors
-    /// [`PathError`] names the rule that was broken.
+    /// [`PathError`] names the broken rule.
     pub fn parse_for_put(text: impl Into<String>) -> Result<Self, PathError> {
         let path = Self::parse(text)?;
         if RESERVED_PATHS.contains(&path.as_str()) { Err(PathError::Reserved) } else { Ok(path) }

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// One permission, under its word on the wire.
+/// One permission, named as on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Permission {
     /// Read secrets and their metadata.
     Read,
     /// Put, delete and undelete secrets.
     Write,
-    /// See names.
+    /// List paths.
     List,
     /// Encrypt and decrypt.
     Execute,
@@ -48,7 +48,7 @@ impl fmt::Display for Permission {
     }
 }
 
-/// The permissions of one policy, in the order given, duplicates and all (wire-api 6.5).
+/// The permissions of one policy, in the order given, with duplicates (wire-api 6.5).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Permissions(Vec<Permission>);
 
@@ -63,17 +63,17 @@ impl Permissions {
         self.0.iter().copied()
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether these allow `wanted`: by name or by `super`. Nothing else implies anything (wire-api 5.4).
+    /// Whether these include `wanted`, or `super`. No other permission implies another (wire-api 5.4).
     pub fn allow(&self, wanted: Permission) -> bool {
         self.bits().allow(wanted)
     }
 
-    /// The permissions without order and duplicates.
+    /// The set of these permissions.
     pub fn bits(&self) -> PermissionBits {
         PermissionBits(self.0.iter().fold(0, |bits, permission| bits | permission.bit()))
     }
@@ -98,7 +98,7 @@ impl fmt::Display for Permissions {
     }
 }
 
-/// The words that a policy's permissions are made of.
+/// The names of all permissions.
 pub const PERMISSIONS: [&str; 5] = [
     Permission::Read.as_str(),
     Permission::Write.as_str(),
@@ -112,7 +112,7 @@ pub const PERMISSIONS: [&str; 5] = [
 pub struct PermissionBits(u8);
 
 impl PermissionBits {
-    /// Whether these allow `wanted`: by name or by `super`.
+    /// Whether these include `wanted`, or `super`.
     pub const fn allow(self, wanted: Permission) -> bool {
         self.0 & (wanted.bit() | Permission::Super.bit()) != 0
     }

@@ -1,7 +1,8 @@
-//! What fields may contain (wire-api 6): characters and lengths, checked by servers and, to answer sooner, by clients.
+//! What fields may contain (wire-api 6): characters and lengths. Servers check this, and clients too, to report
+//! mistakes earlier.
 //!
-//! Characters are checked with code of our own: upstream's validating expressions mean something else in Rust's dialect.
-//! Whether a pattern compiles, and whether a policy may open a reserved path, is decided in `spike-policy`.
+//! The characters are checked by code here, because upstream's expressions have another meaning in Rust's regex
+//! dialect. `spike-policy` decides whether a pattern compiles and whether a policy may open a reserved path.
 
 use super::Permission;
 
@@ -11,7 +12,7 @@ pub const MAX_PATH_BYTES: usize = 500;
 /// The longest name of a policy or of a value, in bytes.
 pub const MAX_NAME_BYTES: usize = 250;
 
-/// Why a text may not stand in a field.
+/// Why a text is not valid in a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing was given.
@@ -23,26 +24,26 @@ pub enum Fault {
         /// Bytes allowed.
         limit: usize,
     },
-    /// A character that may not stand there.
+    /// A character that is not allowed.
     Character {
         /// The character.
         found: char,
-        /// Where it begins, in bytes.
+        /// Its offset in bytes.
         offset: usize,
     },
 }
 
-/// Why a text is not the pattern of a SPIFFE ID.
+/// Why a text is not a pattern of SPIFFE IDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpiffeIdPatternFault {
-    /// It has a fault that any text may have.
+    /// It has a fault of any text.
     Text(Fault),
     /// It does not begin as a SPIFFE ID, or has no trust domain.
     NotSpiffeId,
 }
 
-/// Checks the path of a secret (6.1): `^[a-zA-Z0-9._\-/()?+*|[\]{}\\]+$`, 1 to 500 bytes. Nothing is normalised: `a/b`,
-/// `/a/b` and `a//b` are three paths.
+/// Checks the path of a secret (wire-api 6.1): `^[a-zA-Z0-9._\-/()?+*|[\]{}\\]+$`, 1 to 500 bytes. Nothing is
+/// normalized: `a/b`, `/a/b` and `a//b` are three paths.
 ///
 /// # Errors
 /// The first [`Fault`].
@@ -51,7 +52,7 @@ pub fn check_secret_path(text: &str) -> Result<(), Fault> {
     check_characters(text, 0, is_secret_path_character)
 }
 
-/// Checks the name of a policy or a value (6.2): `^[a-zA-Z0-9-_ ]+$`, 1 to 250 bytes.
+/// Checks the name of a policy or a value (wire-api 6.2): `^[a-zA-Z0-9-_ ]+$`, 1 to 250 bytes.
 ///
 /// # Errors
 /// The first [`Fault`].
@@ -60,7 +61,7 @@ pub fn check_name(text: &str) -> Result<(), Fault> {
     check_characters(text, 0, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ' '))
 }
 
-/// Checks the text of a path pattern (6.4): the characters of a path, `^` and `$`, 1 to 500 bytes of them.
+/// Checks the text of a path pattern (wire-api 6.4): the characters of a path, `^` and `$`, 1 to 500 bytes.
 ///
 /// # Errors
 /// The first [`Fault`].
@@ -69,10 +70,11 @@ pub fn check_path_pattern(text: &str) -> Result<(), Fault> {
     check_characters(text, 0, |c| is_secret_path_character(c) || matches!(c, '^' | '$'))
 }
 
-/// Checks the text of a SPIFFE ID pattern (6.3), of any length:
+/// Checks the text of a SPIFFE ID pattern (wire-api 6.3), of any length:
 /// `^\^?spiffe://[\\a-zA-Z0-9._\-*()+?\[\]]+(/[\\/a-zA-Z0-9._\-*()+?\[\]]+)*\$?$`.
 ///
-/// Unlike upstream, an underscore may stand in the trust domain: peers of such trust domains are let in.
+/// Unlike upstream, the trust domain may contain an underscore, because peers of such trust domains are
+/// accepted.
 ///
 /// # Errors
 /// The first [`SpiffeIdPatternFault`].
@@ -92,7 +94,7 @@ pub fn check_spiffe_id_pattern(text: &str) -> Result<(), SpiffeIdPatternFault> {
     if domain.is_empty() {
         return Err(SpiffeIdPatternFault::NotSpiffeId);
     }
-    // After the trust domain come slashes and what they part, but not one slash alone.
+    // After the trust domain come slashes with text, but not a single slash alone.
     if body.len() == domain.len() + 1 {
         let slash = Fault::Character { found: '/', offset: start + domain.len() };
         return Err(SpiffeIdPatternFault::Text(slash));
@@ -120,12 +122,12 @@ pub fn is_spiffeid_pattern(text: &str) -> bool {
     check_spiffe_id_pattern(text).is_ok()
 }
 
-/// Whether this is one of the five words (6.5).
+/// Whether this is the name of a permission (wire-api 6.5).
 pub fn is_permission(text: &str) -> bool {
     Permission::from_word(text).is_some()
 }
 
-/// Whether the path of a secret may contain this character (6.1).
+/// Whether the path of a secret may contain this character (wire-api 6.1).
 pub const fn is_secret_path_character(c: char) -> bool {
     c.is_ascii_alphanumeric()
         || matches!(c, '.' | '_' | '-' | '/' | '(' | ')' | '?' | '+' | '*' | '|')
@@ -145,7 +147,7 @@ const fn check_length(text: &str, limit: usize) -> Result<(), Fault> {
     }
 }
 
-/// Checks a text that begins `start` bytes after the beginning of its field.
+/// Checks a text that begins `start` bytes after the start of its field.
 fn check_characters(text: &str, start: usize, allowed: impl Fn(char) -> bool) -> Result<(), Fault> {
     match text.char_indices().find(|&(_, c)| !allowed(c)) {
         None => Ok(()),

@@ -1,10 +1,10 @@
 //! Budgets: how much of something one SPIFFE ID, and all together, may hold at one time.
 //!
-//! A budget counts units: connections, requests, bytes. What is taken is given back when its [`Taken`] is dropped. Pure: no
-//! I/O, no clock; waiting, refusing and making room are the caller's business.
+//! A budget counts units: connections, requests, bytes. Dropping [`Taken`] returns its units. Pure: no I/O, no clock.
+//! Callers decide whether to wait, refuse or evict.
 //!
-//! A share of every budget is kept back for [`Class::Reserved`]: operators, Nexus and Bootstrap must get in when everybody
-//! else has taken all that they may.
+//! A part of every budget is reserved for [`Class::Reserved`]: operators, Nexus and Bootstrap must get in after all
+//! others have taken everything they may.
 
 use std::{
     collections::HashMap,
@@ -27,14 +27,14 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// No bound that anybody would reach.
+    /// No effective bound.
     pub const NONE: Self = Self { all: u64::MAX / 4, each: u64::MAX / 4, reserve: 0 };
 }
 
-/// Who takes from a budget.
+/// The class of a SPIFFE ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Everybody without a role of SPIKE.
+    /// A SPIFFE ID without a role of SPIKE.
     Ordinary,
     /// Operators, Nexus and Bootstrap: they may use the reserve too.
     Reserved,
@@ -67,7 +67,7 @@ impl Budget {
         Self(Arc::new(Inner { bounds, used: AtomicU64::new(0), accounts: Mutex::default() }))
     }
 
-    /// The account of `id`. All accounts of one ID are one; it is forgotten with the last handle.
+    /// The account of `id`. All handles of one ID share it; it is removed with the last handle.
     pub fn account(&self, id: &Arc<str>, class: Class) -> Account {
         let mut accounts = self.accounts();
         if let Some(account) = accounts.get(id).and_then(Weak::upgrade) {
@@ -144,14 +144,14 @@ impl fmt::Debug for Account {
 impl Drop for AccountInner {
     fn drop(&mut self) {
         let mut accounts = self.budget.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        // A new account of the same ID may have come in between.
+        // A new account of the same ID may have been added meanwhile.
         if accounts.get(&self.id).is_some_and(|account| account.strong_count() == 0) {
             accounts.remove(&self.id);
         }
     }
 }
 
-/// Units that were taken. Dropping it gives them back.
+/// Units that were taken. Dropping this returns them.
 #[derive(Debug)]
 pub struct Taken {
     account: Account,
@@ -159,7 +159,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// Takes `more` besides.
+    /// Takes `more` in addition.
     ///
     /// # Errors
     /// [`Over`]: only what was taken before is held.

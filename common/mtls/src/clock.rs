@@ -1,7 +1,8 @@
-//! The one place that asks what time it is. Domain code takes the time as an argument.
+//! The clock of the machine. Nothing else reads it; domain code takes the time as an argument.
 
 use std::time::SystemTime;
 
+pub use spike_wire::format_timestamp as rfc3339;
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
 
 /// The wall clock, in UTC.
@@ -17,7 +18,14 @@ pub fn second(time: OffsetDateTime) -> String {
     utc.format(format).unwrap_or_else(|_| time.to_string())
 }
 
-/// The wall clock as nanoseconds since the Unix epoch: how times are stored. Good until the year 2262.
+/// The wall clock as nanoseconds since the Unix epoch, the form of stored times. Valid until the year 2262.
 pub fn unix_nanos() -> i64 {
     i64::try_from(now().unix_timestamp_nanos()).unwrap_or(i64::MAX)
+}
+
+/// The time that was stored as `nanos`.
+pub fn at(nanos: i64) -> OffsetDateTime {
+    // No number of 64 bits is out of range.
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos))
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -1,23 +1,35 @@
-//! Dialling a name that may have several addresses, as RFC 8305 says: a dead one costs a quarter of a second.
+//! Connects to a name with several addresses, as RFC 8305 says: an address that does not answer costs a quarter of a
+//! second.
 
 use std::{collections::VecDeque, future::Future, io, net::SocketAddr, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::net::{TcpStream, lookup_host};
 
-/// How long an address is tried alone before the next one is tried beside it (RFC 8305, section 5).
-const STAGGER: Duration = Duration::from_millis(250);
+/// How long an address is tried before the next one is tried too (RFC 8305, section 5).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Connects to whichever address of `host` answers first. The caller bounds the time.
+/// Connects to the first address of `host` that answers. The caller limits the time.
 ///
 /// # Errors
 /// The resolver's, or that of the address that failed last.
 pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
-    let addresses = lookup_host((host, port)).await?;
+    let addresses = lookup_host((host, port)).await.map_err(|error| unknown(host, &error))?;
     race(alternate(addresses), TcpStream::connect).await
 }
 
-/// The addresses in the resolver's order, but of both families in turn (RFC 8305, section 4).
+/// The resolver's error, with its most frequent cause: the name of a Service without its namespace.
+fn unknown(host: &str, error: &io::Error) -> io::Error {
+    let is_short = host.matches('.').count() < 2;
+    let hint = if is_short {
+        ". If it is a Service of Kubernetes, its full name is SERVICE.NAMESPACE.svc"
+    } else {
+        ""
+    };
+    io::Error::new(error.kind(), format!("the name {host} has no address here ({error}){hint}"))
+}
+
+/// The addresses in the resolver's order, but alternating between the families (RFC 8305, section 4).
 fn alternate(addresses: impl Iterator<Item = SocketAddr>) -> VecDeque<SocketAddr> {
     let mut addresses = addresses.peekable();
     let first_is_ipv4 = addresses.peek().is_some_and(SocketAddr::is_ipv4);
@@ -33,7 +45,7 @@ fn alternate(addresses: impl Iterator<Item = SocketAddr>) -> VecDeque<SocketAddr
     }
 }
 
-/// Tries the next address when the ones before have failed, or have not answered for a while.
+/// Tries the next address after the earlier ones have failed, or have not answered for a while.
 async fn race<T, F: Future<Output = io::Result<T>>>(
     mut addresses: VecDeque<SocketAddr>,
     connect: impl Fn(SocketAddr) -> F,
@@ -47,7 +59,7 @@ async fn race<T, F: Future<Output = io::Result<T>>>(
         let ended = if addresses.is_empty() {
             tries.next().await
         } else {
-            match tokio::time::timeout(STAGGER, tries.next()).await {
+            match tokio::time::timeout(ATTEMPT_DELAY, tries.next()).await {
                 Ok(ended) => ended,
                 Err(_) => continue,
             }
@@ -72,7 +84,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// An address that answers nothing: its queue of connections is full, and nobody accepts.
+    /// An address that never answers: its backlog is full, and nothing accepts.
     async fn black_hole() -> (SocketAddr, Vec<TcpStream>, TcpListener) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(address("127.0.0.1:0")).unwrap();
@@ -80,7 +92,7 @@ mod tests {
         let at = listener.local_addr().unwrap();
         let mut waiting = Vec::new();
         loop {
-            match tokio::time::timeout(STAGGER, TcpStream::connect(at)).await {
+            match tokio::time::timeout(ATTEMPT_DELAY, TcpStream::connect(at)).await {
                 Ok(stream) => waiting.push(stream.unwrap()),
                 Err(_) => return (at, waiting, listener),
             }
@@ -92,7 +104,7 @@ mod tests {
         let (dead, _waiting, _listener) = black_hole().await;
         let alive = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addresses = [dead, alive.local_addr().unwrap()].into();
-        // Far below the time after which the system itself would give up.
+        // Far below the system's own time limit.
         let limit = Duration::from_secs(20);
         let raced = tokio::time::timeout(limit, race(addresses, TcpStream::connect)).await;
         assert_eq!(raced.unwrap().unwrap().peer_addr().unwrap(), alive.local_addr().unwrap());
@@ -119,7 +131,7 @@ mod tests {
             if address != slow {
                 return pending().await;
             }
-            tokio::time::sleep(2 * STAGGER).await;
+            tokio::time::sleep(2 * ATTEMPT_DELAY).await;
             Ok(address)
         };
         let addresses = [slow, address("192.0.2.2:1")].into();

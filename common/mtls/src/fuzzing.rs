@@ -1,4 +1,4 @@
-//! The judgement of a peer's certificate, for the fuzz target that puts any bytes to it.
+//! The verification of a peer's certificate, for its fuzz target.
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 
@@ -8,10 +8,10 @@ use super::{
 };
 use crate::svid::Material;
 
-/// Judges a leaf as a handshake does, and reads the peer from it.
+/// Verifies a leaf as a handshake does, and reads the peer from it.
 ///
 /// # Errors
-/// [`PeerError`] says which rule was broken.
+/// [`PeerError`] names the broken rule.
 pub fn judge(
     material: &Material,
     leaf: &CertificateDer<'_>,

@@ -1,12 +1,12 @@
-//! Connections that know who is on the other end.
+//! Connections with a verified peer.
 //!
-//! Every listener and every client takes a [`PeerRule`]; none has a default. A connection exists only after the peer's
-//! certificate has passed `peer::verify`: one SPIFFE ID, not a CA, a chain to the bundle of the ID's own trust
-//! domain, and the rule. Each request asks whether the identity still stands ([`Peer::check`]). Session tickets are never
-//! issued: a resumed session would skip all of this.
+//! Every listener and every client takes a [`PeerRule`]; there is no default. A connection exists only after
+//! `peer::verify` has accepted the peer's certificate: one SPIFFE ID, not a CA, a chain to the bundle of the ID's own
+//! trust domain, and the rule. Each request checks the identity again ([`Peer::check`]). There are no session tickets,
+//! because a resumed session would skip all of this.
 //!
-//! [`svid`] keeps the X.509-SVID of this process fresh, [`client`] has a typed call for every route, [`settings`] reads what a
-//! process that calls must be told, [`budget`] counts what a peer may use at the same time. The listener is in `spike-daemon`.
+//! [`svid`] renews the X.509-SVID of this process. [`client`] has a typed call for every route. [`settings`] reads the
+//! settings of a client. [`budget`] counts what a peer uses. The listener is in `spike-daemon`.
 
 pub mod budget;
 pub mod client;
@@ -21,8 +21,8 @@ pub mod retry;
 pub mod settings;
 pub mod svid;
 mod tls;
+pub mod tls_error;
 mod transport;
-pub mod words;
 
 pub use pause::{Pause, Paused};
 pub use peer::{IdentityEnded, Peer, PeerRule};

@@ -9,33 +9,33 @@ use std::{
 
 use tokio::time::Sleep;
 
-/// Until when a connection is not read. What its peer sends meanwhile stays with the operating system, and soon with the
-/// peer: bytes that are not read cost nothing to decrypt, to parse and to answer.
+/// When a connection may be read again. What its peer sends meanwhile stays with the operating system and the peer:
+/// unread bytes need not be decrypted, parsed and answered.
 #[derive(Debug)]
 pub struct Pause {
     opened: Instant,
-    /// In milliseconds since the connection was opened; 0 while it is read.
+    /// In milliseconds since the connection was opened; 0 if it may be read.
     until: AtomicU64,
 }
 
 impl Pause {
-    /// A connection that is read.
+    /// A connection without a pause.
     pub fn none() -> Self {
         Self { opened: Instant::now(), until: AtomicU64::new(0) }
     }
 
-    /// From now on the connection is not read for `time`.
+    /// Stops reading the connection for `time`.
     pub fn begin(&self, time: Duration) {
         let until = self.opened.elapsed() + time;
         self.until.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Relaxed);
     }
 
-    /// Whether the connection is not read at the moment.
+    /// Whether there is a pause now.
     pub fn is_on(&self) -> bool {
         self.end().is_some()
     }
 
-    /// The end of the pause, while there is one.
+    /// The end of the pause, if there is one.
     fn end(&self) -> Option<Instant> {
         let until = match self.until.load(Relaxed) {
             0 => return None,
@@ -45,18 +45,18 @@ impl Pause {
         if end > Instant::now() {
             return Some(end);
         }
-        // Unless another has begun meanwhile.
+        // Unless another pause has begun meanwhile.
         self.until.compare_exchange(until, 0, Relaxed, Relaxed).ok();
         None
     }
 }
 
-/// Waits for the end of a [`Pause`]. It has a timer only while there is one.
+/// Waits for the end of a [`Pause`]. It has a timer only during a pause.
 #[derive(Debug, Default)]
 pub struct Paused(Option<Pin<Box<Sleep>>>);
 
 impl Paused {
-    /// Ready while the connection may be read.
+    /// Ready when the connection may be read.
     pub fn poll_over(&mut self, pause: &Pause, context: &mut Context<'_>) -> Poll<()> {
         while let Some(end) = pause.end() {
             let end = end.into();

@@ -1,6 +1,6 @@
-//! What a peer's certificate must be, and who may connect at all.
+//! The rules for a peer's certificate, and for who may connect.
 //!
-//! The rules are those of the SPIFFE X.509-SVID standard, sections 2, 4 and 5, as upstream applies them (wire-api 2.1).
+//! They are those of the SPIFFE X.509-SVID standard, sections 2, 4 and 5, as upstream applies them (wire-api 2.1).
 
 use std::{
     fmt,
@@ -17,13 +17,13 @@ use spike_domain::{Role, TrustRootsByRole};
 use time::OffsetDateTime;
 use x509_parser::{certificate::Validity, extensions::GeneralName, prelude::X509Certificate};
 
-use super::{pause::Pause, peer_error::PeerError, words};
+use super::{pause::Pause, peer_error::PeerError, tls_error};
 use crate::{
     budget::Class,
     svid::{Material, SvidSource},
 };
 
-/// Who may be on the other end of a connection. An argument of every listener and client, never a default.
+/// Which peers may connect. An argument of every listener and client, never a default.
 #[derive(Clone, Debug)]
 pub enum PeerRule {
     /// Any SVID of a trust domain whose bundle this process holds. Only for a listener that authorizes each request.
@@ -40,12 +40,24 @@ impl PeerRule {
             Self::Roles(roles, roots) => roles.iter().any(|role| roots.hold(*role, id)),
         }
     }
+
+    /// Who may connect, and by which settings, for whoever was refused.
+    fn expected(&self) -> String {
+        let Self::Roles(roles, roots) = self else { return "any SVID".to_owned() };
+        let ids = roles.iter().flat_map(|role| roots.of(*role).ids(*role));
+        let variables = roles.iter().map(|role| role.variable());
+        format!(
+            "{} or below ({})",
+            ids.collect::<Vec<_>>().join(" or "),
+            variables.collect::<Vec<_>>().join(", ")
+        )
+    }
 }
 
-/// The verified process at the other end of a connection. Clones share what they know.
+/// The verified process at the other end of a connection. Clones share their state.
 ///
-/// That it was verified once is not enough: an SVID ends, and a trust bundle can lose the authority that issued it. So
-/// [`Self::check`] is asked for every request.
+/// One verification is not enough: an SVID ends, and a trust bundle can lose the authority that issued it. So every
+/// request calls [`Self::check`].
 #[derive(Clone)]
 pub struct Peer(Arc<Inner>);
 
@@ -57,57 +69,57 @@ struct Inner {
     pause: Pause,
 }
 
-/// What it takes to verify the peer again.
+/// What is needed to verify the peer again.
 struct Evidence {
     chain: Vec<CertificateDer<'static>>,
     source: SvidSource,
     rule: PeerRule,
-    /// The generation of the trust bundles by which it was verified last.
+    /// The generation of the trust bundles of the last verification.
     verified: AtomicU64,
 }
 
-/// Why a peer that was verified is not trusted any more.
+/// Why a verified peer is no longer trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityEnded {
-    /// Its certificate is past its end.
+    /// Its certificate has expired.
     #[error("the X.509-SVID of this connection has ended")]
     Expired,
-    /// The trust bundles have changed, and its certificate does not verify by the new ones.
+    /// The trust bundles have changed, and the new ones do not verify its certificate.
     #[error("the X.509-SVID of this connection is no longer trusted: {0}")]
     Withdrawn(#[source] PeerError),
 }
 
 impl Peer {
-    /// The SPIFFE ID that its certificate proved.
+    /// The SPIFFE ID that its certificate proves.
     pub fn id(&self) -> &str {
         &self.0.id
     }
 
-    /// The SPIFFE ID, to be kept beyond the request.
+    /// The SPIFFE ID, to keep beyond the request.
     pub fn shared_id(&self) -> Arc<str> {
         Arc::clone(&self.0.id)
     }
 
-    /// When its SVID ends; its connection ends then too.
+    /// When its SVID ends, and its connection with it.
     pub fn not_after(&self) -> OffsetDateTime {
         self.0.not_after
     }
 
-    /// Whether it may use what is kept back for operators, Nexus and Bootstrap.
+    /// Whether it may use the reserve for operators, Nexus and Bootstrap.
     pub fn class(&self) -> Class {
         self.0.class
     }
 
-    /// Whether its connection is read at the moment.
+    /// The pause of its connection.
     pub fn pause(&self) -> &Pause {
         &self.0.pause
     }
 
-    /// Whether its identity still stands at `now`. Costs two comparisons, and one verification of its certificates after each
-    /// change of the trust bundles.
+    /// Whether its identity is still valid at `now`. It costs two comparisons, and one verification of its certificates
+    /// after each change of the trust bundles.
     ///
     /// # Errors
-    /// [`IdentityEnded`]: the request must be refused and the connection ended.
+    /// [`IdentityEnded`]: the request must be refused and the connection closed.
     pub fn check(&self, now: OffsetDateTime) -> Result<(), IdentityEnded> {
         if now >= self.0.not_after {
             return Err(IdentityEnded::Expired);
@@ -130,13 +142,13 @@ impl Peer {
         Ok(())
     }
 
-    /// A peer that nobody verified, whose SVID never ends: for tests that send requests to routes without TLS.
+    /// An unverified peer whose SVID never ends, for tests without TLS.
     #[cfg(any(test, feature = "testing", feature = "fuzzing"))]
     pub fn unverified(id: &str) -> Self {
         Self::unverified_of(id, Class::Ordinary)
     }
 
-    /// As [`Self::unverified`], of this class.
+    /// As [`Self::unverified`], with this class.
     #[cfg(any(test, feature = "testing", feature = "fuzzing"))]
     pub fn unverified_of(id: &str, class: Class) -> Self {
         Self(Arc::new(Inner {
@@ -148,7 +160,7 @@ impl Peer {
         }))
     }
 
-    /// Reads the peer from a leaf that [`verify`] has accepted, outside of every connection: nothing verifies it again.
+    /// Reads the peer from a leaf that [`verify`] has accepted, without a connection: it is not verified again.
     #[cfg(feature = "fuzzing")]
     pub(super) fn of_leaf(leaf: &CertificateDer<'_>) -> Result<Self, PeerError> {
         let (id, not_after) = identity(leaf)?;
@@ -157,11 +169,11 @@ impl Peer {
         Ok(Self(Arc::new(Inner { id, not_after, class, evidence: None, pause })))
     }
 
-    /// Reads the peer from a chain that `verify` has accepted, at the latest by `generation` of the trust bundles of
-    /// `source`.
+    /// Reads the peer from a chain that `verify` has accepted by `generation` of the trust bundles of `source`, or a
+    /// later one.
     ///
     /// # Errors
-    /// [`PeerError`] where the leaf of the chain has no SPIFFE ID.
+    /// [`PeerError`] if the leaf has no SPIFFE ID.
     pub fn of(
         chain: &[CertificateDer<'_>],
         (source, rule, generation): (&SvidSource, &PeerRule, u64),
@@ -189,10 +201,10 @@ impl fmt::Debug for Peer {
     }
 }
 
-/// Judges a certificate chain: the whole of wire-api 2.1, in one place for both directions.
+/// Verifies a certificate chain, for both directions (wire-api 2.1).
 ///
 /// # Errors
-/// [`PeerError`] says which rule was broken.
+/// [`PeerError`] names the broken rule.
 pub(crate) fn verify(
     material: &Material,
     leaf: &CertificateDer<'_>,
@@ -214,7 +226,7 @@ pub(crate) fn verify(
         {
             out_of_its_time(&id, certificate.validity(), now)
         }
-        other => PeerError::Chain { id: id.to_string(), reason: words::of_chain(&other) },
+        other => PeerError::Chain { id: id.to_string(), reason: tls_error::of_chain(&other) },
     };
     webpki::EndEntityCert::try_from(leaf)
         .map_err(chain)?
@@ -228,7 +240,12 @@ pub(crate) fn verify(
             None,
         )
         .map_err(chain)?;
-    if rule.accepts(&id.to_string()) { Ok(()) } else { Err(PeerError::Refused(id.to_string())) }
+    let id = id.to_string();
+    if rule.accepts(&id) {
+        Ok(())
+    } else {
+        Err(PeerError::Refused { id, expected: rule.expected() })
+    }
 }
 
 fn includes(validity: &Validity, now: UnixTime) -> bool {
@@ -250,7 +267,7 @@ fn at(time: UnixTime) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-/// Extended key usage is not restricted: go-spiffe does not look at it, and SVIDs without it exist.
+/// Extended key usage is not checked: go-spiffe ignores it, and there are SVIDs without it.
 struct AnyExtendedKeyUsage;
 
 impl webpki::ExtendedKeyUsageValidator for AnyExtendedKeyUsage {
@@ -292,7 +309,7 @@ fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, PeerError> {
         [uri] => {
             let shown = || uri.chars().take(256).collect();
             match SpiffeId::new(*uri) {
-                // The parser folds capitals in the scheme and the trust domain, which the standard forbids.
+                // The parser lowers capitals in the scheme and the trust domain, which the standard forbids.
                 Ok(id) if uri.len() <= MAX_ID && id.to_string() == *uri => Ok(id),
                 Ok(_) | Err(_) => Err(PeerError::NotASpiffeId(shown())),
             }
@@ -301,7 +318,7 @@ fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, PeerError> {
     }
 }
 
-/// Whether the certificate may sign others: such a one is never a workload's.
+/// Whether the certificate may sign others. A workload's never may.
 fn may_sign(certificate: &X509Certificate<'_>) -> Result<bool, PeerError> {
     let (Ok(constraints), Ok(usage)) = (certificate.basic_constraints(), certificate.key_usage())
     else {

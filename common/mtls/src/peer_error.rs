@@ -1,10 +1,10 @@
-//! Why a certificate does not make a peer.
+//! Why a peer's certificate is refused.
 
 use time::OffsetDateTime;
 
 use crate::clock::second;
 
-/// Why a certificate does not make a peer.
+/// Why a peer's certificate is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PeerError {
     /// Not an X.509 certificate.
@@ -16,13 +16,13 @@ pub enum PeerError {
     /// The URI is not a SPIFFE ID.
     #[error("{0:?} is not a SPIFFE ID")]
     NotASpiffeId(String),
-    /// A CA certificate shown as a leaf.
-    #[error("{0} was shown in a certificate that may sign others")]
+    /// A CA certificate used as a leaf.
+    #[error("{0} is in a certificate that may sign others")]
     SigningCertificate(String),
-    /// The trust domain is a stranger's.
+    /// This process has no bundle of the trust domain.
     #[error("{0} is of a trust domain whose bundle this process does not hold")]
     UnknownTrustDomain(String),
-    /// Its time is over, or has not begun, as far as this machine knows.
+    /// It has expired or is not valid yet, by this machine's clock.
     #[error(
         "the certificate of {id} is valid from {} until {}, and it is {} on this machine: is the clock right?",
         second(*not_before), second(*not_after), second(*now)
@@ -34,7 +34,7 @@ pub enum PeerError {
         not_before: OffsetDateTime,
         /// When it ends.
         not_after: OffsetDateTime,
-        /// What time it is here.
+        /// The time of this machine.
         now: OffsetDateTime,
     },
     /// Not signed by the bundle.
@@ -42,16 +42,21 @@ pub enum PeerError {
     Chain {
         /// The ID that the certificate claims.
         id: String,
-        /// What is wrong with it.
+        /// Why it does not verify.
         reason: String,
     },
-    /// A real SVID, but not one that belongs here.
-    #[error("{0} is not accepted here")]
-    Refused(String),
+    /// A valid SVID that the rule does not admit.
+    #[error("{id} is not accepted here: expected {expected}")]
+    Refused {
+        /// The verified ID.
+        id: String,
+        /// The IDs that are accepted, and the settings that name them.
+        expected: String,
+    },
 }
 
 impl PeerError {
-    /// The SPIFFE ID that the refused certificate claims, where it claims one. Nothing has proved it.
+    /// The SPIFFE ID in the refused certificate, if there is one. It is not proved.
     pub fn claimed_id(&self) -> Option<&str> {
         match self {
             Self::Malformed | Self::UriNames(_) | Self::NotASpiffeId(_) => None,
@@ -59,7 +64,7 @@ impl PeerError {
             | Self::UnknownTrustDomain(id)
             | Self::Times { id, .. }
             | Self::Chain { id, .. }
-            | Self::Refused(id) => Some(id),
+            | Self::Refused { id, .. } => Some(id),
         }
     }
 }

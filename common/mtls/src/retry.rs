@@ -1,9 +1,9 @@
-//! How long to wait before trying again: exponential back-off with jitter.
+//! How long to wait before a retry: exponential back-off with jitter.
 
 use std::time::Duration;
 
-/// A growing series of pauses. Each is drawn from half to one and a half times the base, so that many processes that
-/// failed together do not come back together; the base doubles up to a maximum.
+/// A growing series of pauses. Each is half to one and a half times the base, so that processes that failed together do
+/// not retry together; the base doubles up to a maximum.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     initial: Duration,
@@ -25,13 +25,13 @@ impl Backoff {
         base.mul_f64(0.5 + unit_interval())
     }
 
-    /// Begins again at the initial pause: call it after a success.
+    /// Starts again at the initial pause. Call this after a success.
     pub fn reset(&mut self) {
         self.base = self.initial;
     }
 }
 
-/// A number from 0 up to, but not including, 1. Without randomness (which only a broken system has) it is the middle.
+/// A random number in 0..1. If randomness fails (only on a broken system), 0.5.
 pub fn unit_interval() -> f64 {
     match getrandom::u32() {
         Ok(random) => f64::from(random) / (f64::from(u32::MAX) + 1.0),

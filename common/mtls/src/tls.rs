@@ -1,4 +1,4 @@
-//! rustls configurations that read the newest SVID at every handshake and judge every peer by [`peer::verify`].
+//! rustls configurations that use the newest SVID at every handshake, and verify every peer with [`peer::verify`].
 
 use std::{fmt, sync::Arc};
 
@@ -21,12 +21,12 @@ use rustls::{
 use super::peer::{self, PeerRule};
 use crate::svid::SvidSource;
 
-/// How a listener speaks TLS: 1.3 first, 1.2 for old clients, a client certificate always, HTTP/2 offered.
+/// TLS of a listener: 1.3, or 1.2 for old clients; always a client certificate; HTTP/2 offered.
 ///
-/// No session is ever resumed: upstream skips the check of the peer on resumption.
+/// Sessions are never resumed: upstream skips the check of the peer on resumption.
 ///
 /// # Errors
-/// A [`rustls::Error`] where the TLS library was built without the protocol versions.
+/// A [`rustls::Error`] if the TLS library was built without these protocol versions.
 pub fn server_config(source: &SvidSource, rule: PeerRule) -> Result<ServerConfig, rustls::Error> {
     let identity = Arc::new(Identity { source: source.clone(), rule, algorithms: algorithms() });
     let verifier: Arc<dyn ClientCertVerifier> = Arc::clone(&identity) as _;
@@ -40,7 +40,8 @@ pub fn server_config(source: &SvidSource, rule: PeerRule) -> Result<ServerConfig
     Ok(config)
 }
 
-/// How a client speaks TLS: it shows its SVID and accepts only a server that `rule` names. The host name does not count.
+/// TLS of a client: it proves itself with its SVID, and accepts only a server that `rule` admits. The host name is
+/// ignored.
 ///
 /// # Errors
 /// As [`server_config`].
@@ -68,7 +69,7 @@ fn algorithms() -> WebPkiSupportedAlgorithms {
     aws_lc_rs::default_provider().signature_verification_algorithms
 }
 
-/// Both halves of mTLS: what this process shows, and how it judges what it is shown.
+/// Both sides of mTLS: the own certificate, and the verification of the peer's.
 struct Identity {
     source: SvidSource,
     rule: PeerRule,
@@ -93,7 +94,7 @@ impl Identity {
         })
     }
 
-    fn shown(&self) -> Option<Arc<CertifiedKey>> {
+    fn certified_key(&self) -> Option<Arc<CertifiedKey>> {
         self.source.current().map(|material| Arc::clone(material.certified_key()))
     }
 }
@@ -106,13 +107,13 @@ impl fmt::Debug for Identity {
 
 impl ResolvesServerCert for Identity {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.shown()
+        self.certified_key()
     }
 }
 
 impl ResolvesClientCert for Identity {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.shown()
+        self.certified_key()
     }
 
     fn has_certs(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The client: dials, proves itself, checks the server by its SPIFFE ID, and keeps every wait within a limit.
+//! The client: connects, proves itself, verifies the server's SPIFFE ID, and limits every wait.
 
 use std::{
     future::Future,
@@ -27,13 +27,13 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{dial, peer::PeerRule, peer_error::PeerError, tls, words};
+use super::{dial, peer::PeerRule, peer_error::PeerError, tls, tls_error};
 use crate::svid::SvidSource;
 
-/// The largest answer that is read, in bytes. Over it the call fails; the largest real ones are lists of names.
+/// The largest answer, in bytes; a larger one fails the call. The largest real ones are lists of names.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
-/// How long each part of a call may take: the `SPIKE_HTTP_CLIENT_*` settings.
+/// Time limits of each part of a call: the `SPIKE_HTTP_CLIENT_*` settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientTimeouts {
     /// The whole call. Zero means no limit, as in Go.
@@ -42,11 +42,11 @@ pub struct ClientTimeouts {
     pub dial: Duration,
     /// The TLS handshake. Zero means no limit.
     pub handshake: Duration,
-    /// From the request sent to the head of the answer. Zero means no limit.
+    /// From the request to the head of the answer. Zero means no limit.
     pub response_header: Duration,
     /// How long an unused connection is kept.
     pub idle: Duration,
-    /// How many unused connections are kept per server.
+    /// The most unused connections to one server.
     pub idle_per_host: usize,
 }
 
@@ -63,7 +63,7 @@ impl Default for ClientTimeouts {
     }
 }
 
-/// Why a call got no answer. That the server answered with an error is not one of these.
+/// Why a call got no answer. An error that the server answered is not one of these.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TransportError {
     /// No connection: wrong address, nothing listening, a firewall.
@@ -74,7 +74,7 @@ pub enum TransportError {
         /// What the operating system said.
         source: Arc<io::Error>,
     },
-    /// There is a server, but it is not the right one, or it does not speak TLS as it should.
+    /// The server has another identity, or does not speak TLS correctly.
     #[error("the TLS handshake with {host} failed: {source}")]
     Handshake {
         /// Host and port that were dialled.
@@ -82,43 +82,47 @@ pub enum TransportError {
         /// What was wrong with the server's certificate, or with the protocol.
         source: Arc<io::Error>,
     },
-    /// A limit ran out.
+    /// A time limit was reached.
     #[error("{what} took longer than {limit:?}")]
     Timeout {
-        /// What was waited for.
+        /// The part of the call.
         what: &'static str,
-        /// The limit that ran out.
+        /// The time limit.
         limit: Duration,
     },
-    /// The connection broke after the handshake. A server that does not accept our SVID looks like this in TLS 1.3.
+    /// The connection broke after the handshake. With TLS 1.3 this is also how a server refuses this SVID.
     #[error("the server ended the connection without an answer (does it accept this SVID?): {0}")]
     Broken(String),
-    /// The request could not be made: a bad address.
+    /// The server said that it does not accept this SVID.
+    #[error("the server ended the connection without an answer: {0}")]
+    Unaccepted(String),
+    /// The address is invalid.
     #[error("{0:?} is not an https address with a host")]
     Address(String),
-    /// The answer is larger than is believable.
+    /// The answer is too large.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge {
-        /// The most that is read of an answer.
+        /// The largest answer that is read.
         limit: usize,
     },
 }
 
 impl TransportError {
-    /// What was wrong with the certificate of the server, where that was what ended the handshake.
+    /// Why the server's certificate was refused, if that ended the handshake.
     pub fn peer_error(&self) -> Option<&PeerError> {
         match self {
             Self::Handshake { source, .. } => source.get_ref()?.downcast_ref(),
             Self::Connect { .. }
             | Self::Timeout { .. }
             | Self::Broken(_)
+            | Self::Unaccepted(_)
             | Self::Address(_)
             | Self::TooLarge { .. } => None,
         }
     }
 }
 
-/// A client for one kind of server. Connections are kept and reused; each checked its server when it was opened.
+/// A client for one kind of server. Connections are reused; each verified its server when it was opened.
 #[derive(Clone)]
 pub struct MtlsClient {
     http: Client<Connector, Full<Bytes>>,
@@ -133,10 +137,10 @@ impl std::fmt::Debug for MtlsClient {
 }
 
 impl MtlsClient {
-    /// A client that shows the SVID of `source` and talks only to servers that `rule` names.
+    /// A client that proves itself with the SVID of `source`, and accepts only servers that `rule` admits.
     ///
     /// # Errors
-    /// Only where the TLS library cannot be configured at all.
+    /// Only if the TLS library cannot be configured at all.
     pub fn new(
         source: &SvidSource,
         rule: PeerRule,
@@ -151,22 +155,22 @@ impl MtlsClient {
         Ok(Self { http, timeouts, max_answer: MAX_ANSWER })
     }
 
-    /// Reads no more than `bytes` of any answer, for servers whose answers are all short.
+    /// Reads at most `bytes` of any answer, for servers with short answers.
     #[must_use]
     pub const fn with_max_answer(mut self, bytes: usize) -> Self {
         self.max_answer = bytes;
         self
     }
 
-    /// The limits in force.
+    /// The time limits.
     pub const fn timeouts(&self) -> ClientTimeouts {
         self.timeouts
     }
 
-    /// One POST: status and whole body, whatever the status.
+    /// One POST. Returns status and whole body, whatever the status.
     ///
     /// # Errors
-    /// [`TransportError`] where there was no answer.
+    /// [`TransportError`] if there was no answer.
     pub async fn post(
         &self,
         url: &Uri,
@@ -186,7 +190,7 @@ impl MtlsClient {
 
     async fn call(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, TransportError> {
         let sent = async { self.http.request(request).await.map_err(|error| from_http(&error)) };
-        // Dialling has limits of its own; the head of the answer is waited for on top of them.
+        // Connecting has limits of its own; the time for the head of the answer is added.
         let limit = self.head_limit();
         let (head, body): (_, Incoming) =
             within(limit, "the server's answer", sent).await?.into_parts();
@@ -224,7 +228,7 @@ async fn within<T>(
     }
 }
 
-/// The connector's own error comes back wrapped; whatever else went wrong is about the connection.
+/// The connector's own error is wrapped; any other concerns the connection.
 fn from_http(error: &hyper_util::client::legacy::Error) -> TransportError {
     let mut cause: &(dyn std::error::Error + 'static) = error;
     loop {
@@ -233,7 +237,10 @@ fn from_http(error: &hyper_util::client::legacy::Error) -> TransportError {
         }
         match cause.source() {
             Some(deeper) => cause = deeper,
-            None => return TransportError::Broken(words::of_cause(cause)),
+            None if tls_error::is_refusal(cause) => {
+                return TransportError::Unaccepted(tls_error::of_cause(cause));
+            }
+            None => return TransportError::Broken(tls_error::of_cause(cause)),
         }
     }
 }
@@ -262,13 +269,13 @@ impl Connector {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(reason = %error, "cannot set TCP_NODELAY");
         }
-        // The name is never compared with the certificate; a name that TLS cannot carry is simply not sent.
+        // The name is not compared with the certificate; a name that TLS cannot carry is not sent.
         let server_name = ServerName::try_from(name)
             .unwrap_or_else(|_| ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()));
         let shaken = within(self.timeouts.handshake, "the TLS handshake", async {
             self.tls.connect(server_name, stream).await.map_err(|error| TransportError::Handshake {
                 host: at.clone(),
-                source: Arc::new(words::of_handshake(error)),
+                source: Arc::new(tls_error::of_handshake(error)),
             })
         });
         Ok(TokioIo::new(Dialled(shaken.await?)))
@@ -289,7 +296,7 @@ impl tower::Service<Uri> for Connector {
     }
 }
 
-/// A connection whose server has been checked.
+/// A connection with a verified server.
 struct Dialled(TlsStream<TcpStream>);
 
 impl Connection for Dialled {

@@ -1,5 +1,5 @@
-//! What saying no costs against saying yes: the decision alone, among 1 and 1,000 policies of heavy patterns, and what
-//! the heaviest patterns cost that are accepted at all.
+//! The cost of a denial compared with a grant: the decision alone, among 1 and 1,000 policies with expensive patterns,
+//! and the cost of the most expensive patterns that are accepted.
 //!
 //! Prints medians and ratios. The goal is at most 1.25.
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use spike_policy::{Permission, Policy, PolicySet};
 use time::OffsetDateTime;
 
-/// How many different requests a round makes, and how many rounds there are.
+/// The number of different requests in a round, and the number of rounds.
 const REQUESTS: usize = 64;
 const ROUNDS: usize = 501;
 
@@ -46,7 +46,7 @@ fn main() {
     heaviest();
 }
 
-/// Heavy, and as policies are: for a workload and its tenant, with lengths, classes and a choice.
+/// Expensive, but realistic: for a workload and its tenant, with counts, classes and alternatives.
 fn heavy(n: usize) -> Policy {
     accepted(
         &format!("p{n}"),
@@ -68,7 +68,7 @@ fn accepted(name: &str, id: &str, path: &str) -> Policy {
     Policy::validate_new(name, id, path, &["read"], now).expect("a policy that Nexus takes")
 }
 
-/// Prints what both kinds of request cost, in turn, so that the machine is the same for both.
+/// Prints the cost of both kinds of request, alternating, so that the machine is the same for both.
 fn compare(set: &PolicySet, by: &str, allowed: &[Request], denied: &[Request]) {
     let answers = |requests: &[Request], expected| {
         requests
@@ -86,7 +86,7 @@ fn compare(set: &PolicySet, by: &str, allowed: &[Request], denied: &[Request]) {
     println!("  denied by {by:<32} {no:>10.2?}, allowed {yes:>10.2?}: {ratio:.2}");
 }
 
-/// What one of the requests costs.
+/// The cost of one of the requests.
 fn cost(set: &PolicySet, requests: &[Request]) -> Duration {
     let start = Instant::now();
     for (id, path, wanted) in requests {
@@ -100,14 +100,14 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-/// As many of the heaviest patterns as are let in, which all say nothing that an index could use, against paths that
-/// they take long for: at every character about half of the places of every pattern are followed, never the same half.
+/// As many of the most expensive patterns as are accepted, without a text for the index, and slow paths for them: at
+/// every character about half of the positions of every pattern are followed, never the same half.
 fn heaviest() {
     let mut set = PolicySet::new();
     for n in 0.. {
         let path = format!("[a-m][a-z]{{{}}}[Q-Z][0-9]", 110 + n);
         let policy = accepted(&format!("p{n}"), "^spiffe://.*$", &path);
-        if set.check_room(&policy).is_err() {
+        if set.check_loose_width(&policy).is_err() {
             break;
         }
         set.insert(&policy);

@@ -1,10 +1,10 @@
-//! What a decision costs, by the number of policies and the kind of their patterns, and what it costs to change one
-//! policy among 100,000.
+//! The cost of a decision, by the number of policies and the kind of their patterns, and of changing one policy among
+//! 100,000.
 //!
-//! - *anchored*: both patterns begin with `^` and a text of their own;
-//! - *unanchored*: neither does, but each demands some text;
+//! - *anchored*: both patterns begin with `^` and a text;
+//! - *unanchored*: neither does, but each requires some text;
 //! - *mixed*: anchored, unanchored, unescaped dots, alternatives and classes in turn;
-//! - *vague*: nothing that an index could use, so that every policy is tried.
+//! - *vague*: without a text for the index, so that every policy is tried.
 
 use std::hint::black_box;
 
@@ -19,7 +19,7 @@ fn main() {
 
 const COUNTS: [usize; 5] = [1, 100, 1_000, 10_000, 100_000];
 
-/// How many different requests a round makes.
+/// The number of different requests in a round.
 const REQUESTS: usize = 64;
 
 fn policy(n: usize, id: &str, path: &str) -> Policy {
@@ -66,7 +66,7 @@ fn set(count: usize, make: fn(usize) -> Policy) -> PolicySet {
     policies.iter().collect()
 }
 
-/// Requests that the policies of this number allow, spread over all of them.
+/// Requests that this number of policies allows, spread over all of them.
 fn requests(count: usize) -> Vec<(String, String)> {
     let request = |i: usize| {
         let n = i * 7919 % count;

@@ -1,36 +1,35 @@
-//! The decision: may this SPIFFE ID do this to this path?
+//! The decision: does a SPIFFE ID have a permission on a path?
 //!
-//! A [`PolicySet`] holds every stored policy, filed twice: by what its SPIFFE ID pattern and by what its path pattern
-//! demands. A request looks up both, and only the policies filed under a pair of places that both halves of the
-//! request reach are tried. So a decision costs about the same however many policies there are, as long as their
-//! patterns say anything definite. The index is only a filter: the oracle in the tests, which tries every policy,
-//! must always agree.
+//! A [`PolicySet`] holds every stored policy, filed twice: under the required parts of its SPIFFE ID pattern and of its
+//! path pattern. A request looks up both, and tries only the policies filed under a pair of slots that it reaches. So a
+//! decision costs about the same with any number of policies, if their patterns have a required text. The index is only
+//! a filter: the oracle in the tests, which tries every policy, must always agree.
 //!
-//! Who passes without policies, and who is refused whatever they say, is decided elsewhere (wire-api 5.3).
+//! Built-in roles are decided elsewhere (wire-api 5.3).
 
 use spike_domain::PermissionBits;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::error::{Field, PolicyError, Refusal};
-use super::index::{FieldIndex, Filed, Kept, Slot};
+use super::index::{CompiledPatterns, FieldIndex, Filed, Slot};
 use super::postings::{self, Postings};
 use super::reserved::{self, Reserved, ReservedRule};
 use super::{Permission, Policy};
 
-/// How many places the patterns together may have that nearly every request is searched with, for a new policy to be let
-/// in. At the worst a path of 500 bytes then takes four milliseconds.
-pub const MAX_BURDEN: u64 = 256;
+/// The largest sum of the widths of all patterns that nearly every request is matched with. A new policy above it is
+/// refused. At the limit a path of 500 bytes takes four milliseconds.
+pub const MAX_LOOSE_WIDTH: u64 = 256;
 
 /// The answer to a request, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// This policy allows it. Others may as well.
+    /// This policy allows it; there may be others.
     Allowed {
         /// The name of the policy.
         policy: Arc<str>,
     },
-    /// No policy allows it. [`PolicySet::explain`] says how near each came.
+    /// No policy allows it. [`PolicySet::explain`] tells why.
     Denied,
 }
 
@@ -41,24 +40,24 @@ impl Decision {
     }
 }
 
-/// Every stored policy, ready to decide. Changing one costs microseconds, so the holder may keep the set behind a
-/// read-write lock.
+/// All stored policies, ready to decide. A change takes microseconds, so the owner may keep the set behind a read-write
+/// lock.
 #[derive(Debug)]
 pub struct PolicySet {
     ids: FieldIndex,
     paths: FieldIndex,
-    /// The policies filed under each pair of places.
+    /// The policies filed under each pair of slots.
     pairs: HashMap<(Slot, Slot), Postings>,
-    /// The policies filed under each place of a SPIFFE ID.
+    /// The policies filed under each slot of a SPIFFE ID.
     by_id: HashMap<Slot, Postings>,
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
     by_name: HashMap<Arc<str>, u32>,
     unusable: BTreeMap<Arc<str>, PolicyError>,
-    kept: Arc<Kept>,
+    compiled_patterns: Arc<CompiledPatterns>,
 }
 
-/// One policy as the set keeps it.
+/// One policy in the set.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) name: Arc<str>,
@@ -79,11 +78,11 @@ impl PolicySet {
             free: Vec::new(),
             by_name: HashMap::new(),
             unusable: BTreeMap::new(),
-            kept: Arc::default(),
+            compiled_patterns: Arc::default(),
         }
     }
 
-    /// How many policies there are, usable or not.
+    /// The number of policies, valid or not.
     pub fn len(&self) -> usize {
         self.by_name.len() + self.unusable.len()
     }
@@ -93,8 +92,8 @@ impl PolicySet {
         self.len() == 0
     }
 
-    /// Puts `policy` in, in place of one of the same name. A policy whose patterns do not translate never matches
-    /// and is reported by [`PolicySet::unusable`].
+    /// Adds `policy`, and replaces one of the same name. A policy with an invalid pattern never matches, and is listed
+    /// by [`PolicySet::unusable`].
     pub fn insert(&mut self, policy: &Policy) {
         self.remove(&policy.name);
         let name: Arc<str> = policy.name.as_str().into();
@@ -106,7 +105,7 @@ impl PolicySet {
         }
     }
 
-    /// Takes the policy of this name out, and answers whether there was one.
+    /// Removes the policy of this name. Returns whether there was one.
     pub fn remove(&mut self, name: &str) -> bool {
         if self.unusable.remove(name).is_some() {
             return true;
@@ -127,7 +126,7 @@ impl PolicySet {
         true
     }
 
-    /// The policies that never match because they cannot be read, by name, each with the reason.
+    /// The policies that cannot be read and never match, by name, with the reason.
     pub fn unusable(&self) -> impl ExactSizeIterator<Item = (&str, &PolicyError)> {
         self.unusable.iter().map(|(name, error)| (name.as_ref(), error))
     }
@@ -137,8 +136,7 @@ impl PolicySet {
         self.decide_by(ReservedRule::Pattern, spiffe_id, path, wanted)
     }
 
-    /// Whether some policy lets `spiffe_id` do `wanted` to `path`. Both are taken as they are: what is no SPIFFE ID
-    /// or no path is the caller's business.
+    /// Whether a policy gives `spiffe_id` the permission `wanted` on `path`. The caller checks that both are valid.
     pub fn decide_by(
         &self,
         rule: ReservedRule,
@@ -158,7 +156,7 @@ impl PolicySet {
                 let allows = |entry: &&Entry| {
                     entry.permissions.allow(wanted)
                         && entry.reaches(reserved, rule)
-                        && entry.is_match(spiffe_id, path, &self.kept)
+                        && entry.is_match(spiffe_id, path, &self.compiled_patterns)
                 };
                 let mut entries = postings.numbers().iter().filter_map(|&n| self.entry(n));
                 if let Some(entry) = entries.find(allows) {
@@ -169,34 +167,35 @@ impl PolicySet {
         Decision::Denied
     }
 
-    /// Whether the patterns of `policy` may be added to those that nearly every request is searched with.
+    /// Whether the patterns of `policy` may be added to those that nearly every request is matched with.
     ///
-    /// A pattern that begins with no text of its own is tried for nearly every request, so that the sum of all of them
-    /// is what a request may cost. Policies that are in the set stay, whatever they cost.
+    /// A pattern without a required text is tried for nearly every request, so the sum of their widths bounds the cost
+    /// of a request. Policies that are in the set stay, whatever they cost.
     ///
     /// # Errors
-    /// [`Refusal::NoRoom`] where they and the others are over [`MAX_BURDEN`].
-    pub fn check_room(&self, policy: &Policy) -> Result<(), PolicyError> {
+    /// [`Refusal::TooManyLoose`] if the sum would be above [`MAX_LOOSE_WIDTH`].
+    pub fn check_loose_width(&self, policy: &Policy) -> Result<(), PolicyError> {
         let before = self.by_name.get(policy.name.as_str()).and_then(|&number| self.entry(number));
-        let relief = before
-            .map_or(0, |entry| self.ids.relief_of(&entry.id) + self.paths.relief_of(&entry.path));
-        let of_id = self.ids.burden_of(&policy.spiffe_id_pattern);
-        let of_path = self.paths.burden_of(&policy.path_pattern);
-        let (added, in_use) = (of_id + of_path, self.ids.burden() + self.paths.burden());
-        if added == 0 || (in_use + added).saturating_sub(relief) <= MAX_BURDEN {
+        let relief = before.map_or(0, |entry| {
+            self.ids.loose_width_of_filed(&entry.id) + self.paths.loose_width_of_filed(&entry.path)
+        });
+        let of_id = self.ids.loose_width_of(&policy.spiffe_id_pattern);
+        let of_path = self.paths.loose_width_of(&policy.path_pattern);
+        let (added, in_use) = (of_id + of_path, self.ids.loose_width() + self.paths.loose_width());
+        if added == 0 || (in_use + added).saturating_sub(relief) <= MAX_LOOSE_WIDTH {
             return Ok(());
         }
         let field = if of_path > 0 { Field::PathPattern } else { Field::SpiffeIdPattern };
-        let why = Refusal::NoRoom { width: added, in_use, limit: MAX_BURDEN };
+        let why = Refusal::TooManyLoose { width: added, in_use, limit: MAX_LOOSE_WIDTH };
         Err(PolicyError::new(field, why))
     }
 
-    /// Every usable policy, in no order.
+    /// All valid policies, in no order.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().flatten()
     }
 
-    /// The policies that may be about `spiffe_id`; some of them several times.
+    /// The policies that may match `spiffe_id`; some of them several times.
     pub(super) fn entries_near(&self, spiffe_id: &str) -> impl Iterator<Item = &Entry> {
         let filed = |slot: Slot| self.by_id.get(&slot).map_or(&[][..], Postings::numbers);
         let numbers = self.ids.slots(spiffe_id).into_iter().flat_map(filed);
@@ -211,8 +210,8 @@ impl PolicySet {
         self.paths.slots(path)
     }
 
-    pub(super) const fn kept(&self) -> &Arc<Kept> {
-        &self.kept
+    pub(super) const fn compiled_patterns(&self) -> &Arc<CompiledPatterns> {
+        &self.compiled_patterns
     }
 
     fn entry(&self, number: u32) -> Option<&Entry> {
@@ -282,7 +281,7 @@ impl<'p> FromIterator<&'p Policy> for PolicySet {
 }
 
 impl Entry {
-    /// Whether the rule for reserved paths lets the policy act on the path that `reserved` stands for.
+    /// Whether the rule for reserved paths admits the policy to the path in `reserved`.
     pub(super) fn reaches(&self, reserved: Reserved, rule: ReservedRule) -> bool {
         self.id.reserved.includes(reserved)
             && self.path.reserved.includes(reserved)
@@ -292,18 +291,18 @@ impl Entry {
             }
     }
 
-    /// Whether both patterns match. The cheaper one is tried first: it often spares the other.
-    fn is_match(&self, spiffe_id: &str, path: &str, kept: &Kept) -> bool {
-        let id_matches = || self.id.is_match(spiffe_id, kept);
+    /// Whether both patterns match. The cheaper one is tried first, because the other is often not needed.
+    fn is_match(&self, spiffe_id: &str, path: &str, compiled_patterns: &CompiledPatterns) -> bool {
+        let id_matches = || self.id.is_match(spiffe_id, compiled_patterns);
         let id_first = self.id.pattern.width() < self.path.pattern.width();
         if id_first && !id_matches() {
             return false;
         }
-        self.path.is_match(path, kept) && (id_first || id_matches())
+        self.path.is_match(path, compiled_patterns) && (id_first || id_matches())
     }
 }
 
-/// The pairs of places under which `entry` is filed.
+/// The pairs of slots under which `entry` is filed.
 fn pairs_of(entry: &Entry) -> Vec<(Slot, Slot)> {
     let pair = |&id: &Slot| entry.path.slots.iter().map(move |&path| (id, path));
     entry.id.slots.iter().flat_map(pair).collect()

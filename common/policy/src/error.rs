@@ -1,4 +1,4 @@
-//! Why a policy is refused: which field, where in it, and why. The edge answers 400 with it.
+//! Why a policy is refused: the field, the position and the reason. The answer to the request is 400.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use spike_domain::rules::{Fault, SpiffeIdPatternFault};
 
 use super::go_syntax::SyntaxError;
 
-/// A field of a policy, under its name in the request.
+/// A field of a policy, named as in the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Field {
     /// The name, which is the identity of a policy.
@@ -15,7 +15,7 @@ pub enum Field {
     SpiffeIdPattern,
     /// The pattern that the path must match.
     PathPattern,
-    /// What the policy allows.
+    /// The permissions.
     Permissions,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for Field {
 pub struct PolicyError {
     /// The field at fault.
     pub field: Field,
-    /// What is wrong with it.
+    /// The reason.
     pub why: Refusal,
 }
 
@@ -52,7 +52,7 @@ impl PolicyError {
         Self { field, why }
     }
 
-    /// Where in the field the fault begins, in bytes, when it is at one place.
+    /// The offset of the fault in the field, in bytes, if it has one.
     pub const fn offset(&self) -> Option<usize> {
         match &self.why {
             Refusal::Character { offset, .. } => Some(*offset),
@@ -61,78 +61,77 @@ impl PolicyError {
             | Refusal::TooLong { .. }
             | Refusal::NotSpiffeId
             | Refusal::TooComplex { .. }
-            | Refusal::NoRoom { .. }
+            | Refusal::TooManyLoose { .. }
             | Refusal::UnknownPermission { .. }
             | Refusal::ReservedPath { .. } => None,
         }
     }
 }
 
-/// The reasons for refusing a policy.
+/// Why a policy is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Nothing was given.
+    /// The field is empty.
     #[error("must not be empty")]
     Empty,
-    /// More bytes than the field may have.
+    /// The field is too long.
     #[error("has {length} bytes, at most {limit} are allowed")]
     TooLong {
-        /// Bytes given.
+        /// Its length in bytes.
         length: usize,
-        /// Bytes allowed.
+        /// The largest length.
         limit: usize,
     },
-    /// A character that may not stand there.
+    /// A character that is not allowed.
     #[error("{found:?} is not allowed at byte {offset}")]
     Character {
         /// The character.
         found: char,
-        /// Where it stands, in bytes.
+        /// Its offset in bytes.
         offset: usize,
     },
-    /// A SPIFFE ID pattern that names no SPIFFE ID.
-    #[error("must begin with spiffe:// or ^spiffe:// and go on with a trust domain")]
+    /// The pattern of SPIFFE IDs does not begin like a SPIFFE ID.
+    #[error("must begin with spiffe:// or ^spiffe:// and a trust domain")]
     NotSpiffeId,
     /// A pattern that Go's `regexp` refuses.
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
-    /// A pattern that costs too much to search for.
+    /// The pattern is too expensive to match.
     #[error(
-        "a search may have to follow {width} places of it at once, at most {limit} are allowed: begin it with ^ and a \
-         text, or ask for fewer repetitions"
+        "is too expensive to match: its width is {width}, at most {limit} is allowed; begin it with ^ and a text, or \
+         use fewer repetitions"
     )]
     TooComplex {
-        /// Places that may have to be followed at once.
+        /// Its width: the most positions that a search follows at once.
         width: u64,
-        /// How many are allowed.
+        /// The largest width.
         limit: u64,
     },
-    /// One pattern too many of those that nearly every request is searched with.
+    /// The pattern would be tried for nearly every request, and such patterns are at their limit.
     #[error(
-        "has no text that tells which requests it is about, so that nearly all are searched with it, and {width} of its \
-         places may have to be followed at once; such patterns have {in_use} already, at most {limit} together: begin \
-         it with ^ and a text"
+        "has no text that every match contains, so nearly every request is matched with it; its width is {width}, and \
+         such patterns have a width of {in_use} already, at most {limit} together: begin it with ^ and a text"
     )]
-    NoRoom {
-        /// Places of the new patterns that may have to be followed at once.
+    TooManyLoose {
+        /// The width of the new patterns.
         width: u64,
-        /// Those of the patterns that there are.
+        /// The width of the existing ones.
         in_use: u64,
-        /// How many are allowed in all.
+        /// The largest sum.
         limit: u64,
     },
-    /// A word that names no permission.
+    /// The permission does not exist.
     #[error("{word:?} is none of read, write, list, execute, super")]
     UnknownPermission {
         /// The word, cut after 60 characters.
         word: String,
     },
-    /// A path pattern that finds a reserved path without being entitled to it (wire-api 5.5).
+    /// The path pattern matches a reserved path that the policy may not open (wire-api 5.5).
     #[error("finds the reserved path {path}, but {cause}")]
     ReservedPath {
         /// The reserved path.
         path: &'static str,
-        /// What is missing.
+        /// The reason.
         cause: ReservedCause,
     },
 }
@@ -156,12 +155,12 @@ impl From<SpiffeIdPatternFault> for Refusal {
     }
 }
 
-/// What keeps a policy from a reserved path that its path pattern finds.
+/// Why a policy may not open a reserved path that its path pattern matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReservedCause {
-    /// The path pattern finds the path somewhere inside, but does not describe the whole of it.
+    /// The path pattern matches a part of the path, but not the whole path.
     PathNotDescribed,
-    /// The path pattern describes the path without naming it letter for letter, where that is asked for.
+    /// The path pattern matches the path, but is not the literal path, which the setting requires.
     PathNotNamed,
     /// The SPIFFE ID pattern is not anchored at both ends.
     IdentityNotPrecise,
@@ -170,8 +169,8 @@ pub enum ReservedCause {
 impl fmt::Display for ReservedCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::PathNotDescribed => "does not describe the whole of it",
-            Self::PathNotNamed => "does not name it letter for letter",
+            Self::PathNotDescribed => "does not match the whole path",
+            Self::PathNotNamed => "is not the literal path",
             Self::IdentityNotPrecise => "spiffeidPattern does not begin with ^ and end with $",
         })
     }

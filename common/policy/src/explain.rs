@@ -1,9 +1,9 @@
-//! Why a request is allowed or denied, and who may do something. For operators: a workload learns no more than that it
-//! was denied.
+//! Why a request is allowed or denied, and who has a permission. For operators only: a denied workload learns nothing
+//! more.
 //!
-//! These walk over all policies: some 50 milliseconds for 100,000 of them, and more where patterns are heavy, where a
-//! decision takes a microsecond. So a question is asked of the set, which takes a moment, and answered apart from it,
-//! for as long as the one who asks wants to go on.
+//! These functions try all policies: 100,000 policies take about 50 milliseconds, and more with expensive patterns,
+//! while a decision takes a microsecond. So a question first copies what it needs from the set, and is answered without
+//! the set, until the caller stops it.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -13,21 +13,21 @@ use std::sync::Arc;
 use super::Permission;
 use super::decide::{Decision, Entry, PolicySet};
 use super::error::ReservedCause;
-use super::index::{Filed, Kept, Slot};
+use super::index::{CompiledPatterns, Filed, Slot};
 use super::miss::Miss;
 use super::reserved::{Reserved, ReservedRule};
 use super::suggest::{self, Suggestion};
 
-/// A decision, and how near the policies came that did not allow the request.
+/// A decision, and the policies that nearly allow the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// The answer.
     pub decision: Decision,
-    /// The policies that came nearest, best first.
+    /// The policies that nearly allow it, nearest first.
     pub near_misses: Vec<NearMiss>,
-    /// How many policies were looked at.
+    /// The number of policies.
     pub policies: usize,
-    /// How many policies never match because they cannot be read; [`PolicySet::unusable`] names them.
+    /// The number of policies that cannot be read and never match; [`PolicySet::unusable`] lists them.
     pub unusable: usize,
 }
 
@@ -40,57 +40,55 @@ pub struct NearMiss {
     pub spiffe_id_pattern: String,
     /// Its path pattern.
     pub path_pattern: String,
-    /// The parts that failed, at least one.
+    /// The parts that do not match, at least one.
     pub failed: Vec<Miss>,
-    /// For each part that failed, the smallest change that would make it hold.
+    /// For each of these parts, the smallest change that makes it match.
     pub suggestions: Vec<Suggestion>,
 }
 
-/// Somebody who may do something to a path.
+/// Those to whom one policy gives a permission on a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grantee {
-    /// The policy that says so.
+    /// The policy.
     pub policy: Arc<str>,
-    /// Whose SPIFFE ID matches this.
+    /// The pattern of their SPIFFE IDs.
     pub spiffe_id_pattern: String,
 }
 
-/// One question about a request, with what it takes to answer it: the policies as they were when it was asked. The set
-/// may change meanwhile, and no lock on it is held.
+/// A question about one request, with a snapshot of the policies. The set may change meanwhile; no lock on it is held.
 #[derive(Debug)]
 pub struct Question {
-    asked: Asked,
+    asked: Snapshot,
     decision: Decision,
-    ids: Tried,
+    ids: MatchedPatterns,
     policies: usize,
     unusable: usize,
 }
 
-/// Who may do something to a path, with what it takes to find out.
+/// The question who has a permission on a path, with a snapshot of the policies.
 #[derive(Debug)]
-pub struct WhoCan(Asked);
+pub struct WhoCan(Snapshot);
 
 /// What both questions have in common.
 #[derive(Debug)]
-struct Asked {
+struct Snapshot {
     entries: Vec<Entry>,
-    paths: Tried,
+    paths: MatchedPatterns,
     wanted: Permission,
     rule: ReservedRule,
-    kept: Arc<Kept>,
+    compiled_patterns: Arc<CompiledPatterns>,
 }
 
-/// For answers that may take as long as they take: nothing stops them.
+/// A `go_on` for answers without a limit.
 ///
 /// # Errors
 /// None.
-pub const fn unhurried() -> Result<(), Infallible> {
+pub const fn unlimited() -> Result<(), Infallible> {
     Ok(())
 }
 
 impl PolicySet {
-    /// The decision on a request by upstream's rule for reserved paths, and up to `limit` policies that came nearest to
-    /// allowing it.
+    /// The decision by upstream's rule for reserved paths, and up to `limit` policies that nearly allow the request.
     pub fn explain(
         &self,
         spiffe_id: &str,
@@ -99,19 +97,19 @@ impl PolicySet {
         limit: usize,
     ) -> Explanation {
         let question = self.question(ReservedRule::Pattern, spiffe_id, path, wanted);
-        let Ok(explanation) = question.explain(limit, unhurried);
+        let Ok(explanation) = question.explain(limit, unlimited);
         explanation
     }
 
-    /// Who may do `wanted` to `path` by a policy and upstream's rule for reserved paths, in the order of the policies'
-    /// names.
+    /// Who has the permission `wanted` on `path` by a policy and upstream's rule for reserved paths, in the order of
+    /// the policies' names.
     pub fn who_can(&self, path: &str, wanted: Permission) -> Vec<Grantee> {
-        let Ok(grantees) = self.ask_who_can(ReservedRule::Pattern, path, wanted).answer(unhurried);
+        let Ok(grantees) = self.ask_who_can(ReservedRule::Pattern, path, wanted).answer(unlimited);
         grantees
     }
 
-    /// Asks why `spiffe_id` may, or may not, do `wanted` to `path`. Takes a few milliseconds for 100,000 policies; the
-    /// answer may take much longer.
+    /// The question why `spiffe_id` has the permission `wanted` on `path` or not. It takes a few milliseconds for
+    /// 100,000 policies; the answer may take much longer.
     pub fn question(
         &self,
         rule: ReservedRule,
@@ -122,51 +120,50 @@ impl PolicySet {
         Question {
             asked: self.asked(rule, path, wanted),
             decision: self.decide_by(rule, spiffe_id, path, wanted),
-            ids: Tried::new(self.id_slots(spiffe_id), spiffe_id),
+            ids: MatchedPatterns::new(self.id_slots(spiffe_id), spiffe_id),
             policies: self.len(),
             unusable: self.unusable().len(),
         }
     }
 
-    /// Asks who may do `wanted` to `path`. As [`PolicySet::question`].
+    /// The question who has the permission `wanted` on `path`. As [`PolicySet::question`].
     pub fn ask_who_can(&self, rule: ReservedRule, path: &str, wanted: Permission) -> WhoCan {
         WhoCan(self.asked(rule, path, wanted))
     }
 
-    fn asked(&self, rule: ReservedRule, path: &str, wanted: Permission) -> Asked {
-        Asked {
+    fn asked(&self, rule: ReservedRule, path: &str, wanted: Permission) -> Snapshot {
+        Snapshot {
             entries: self.entries().cloned().collect(),
-            paths: Tried::new(self.path_slots(path), path),
+            paths: MatchedPatterns::new(self.path_slots(path), path),
             wanted,
             rule,
-            kept: Arc::clone(self.kept()),
+            compiled_patterns: Arc::clone(self.compiled_patterns()),
         }
     }
 }
 
 impl Question {
-    /// The decision, and up to `limit` policies that came nearest to allowing the request. `go_on` is asked at every
-    /// step.
+    /// The decision, and up to `limit` policies that nearly allow the request. Calls `go_on` at every step.
     ///
     /// # Errors
-    /// What `go_on` ends in.
+    /// The error of `go_on`.
     pub fn explain<E>(
         self,
         limit: usize,
         go_on: impl Fn() -> Result<(), E>,
     ) -> Result<Explanation, E> {
         let Self { asked, decision, mut ids, policies, unusable } = self;
-        let Asked { entries, mut paths, wanted, rule, kept } = asked;
+        let Snapshot { entries, mut paths, wanted, rule, compiled_patterns } = asked;
         let (spiffe_id, path) = (ids.subject.clone(), paths.subject.clone());
         let reserved = Reserved::only(&path);
         let mut misses: Vec<(Rank<'_>, &Entry, Vec<Miss>)> = Vec::new();
         for entry in &entries {
             go_on()?;
             let mut failed = Vec::new();
-            if !ids.matches(&entry.id, &kept) {
+            if !ids.matches(&entry.id, &compiled_patterns) {
                 failed.push(Miss::SpiffeId);
             }
-            if !paths.matches(&entry.path, &kept) {
+            if !paths.matches(&entry.path, &compiled_patterns) {
                 failed.push(Miss::Path);
             } else if !entry.path.reserved.includes(reserved) {
                 failed.push(Miss::Reserved(ReservedCause::PathNotDescribed));
@@ -201,19 +198,19 @@ impl Question {
 }
 
 impl WhoCan {
-    /// Who may, in the order of the policies' names. `go_on` is asked at every step.
+    /// Who has the permission, in the order of the policies' names. Calls `go_on` at every step.
     ///
     /// # Errors
-    /// What `go_on` ends in.
+    /// The error of `go_on`.
     pub fn answer<E>(self, go_on: impl Fn() -> Result<(), E>) -> Result<Vec<Grantee>, E> {
-        let Asked { entries, mut paths, wanted, rule, kept } = self.0;
+        let Snapshot { entries, mut paths, wanted, rule, compiled_patterns } = self.0;
         let reserved = Reserved::only(&paths.subject);
         let mut grantees: Vec<Grantee> = Vec::new();
         for entry in &entries {
             go_on()?;
             if entry.permissions.allow(wanted)
                 && entry.reaches(reserved, rule)
-                && paths.matches(&entry.path, &kept)
+                && paths.matches(&entry.path, &compiled_patterns)
             {
                 grantees.push(Grantee {
                     policy: Arc::clone(&entry.name),
@@ -226,35 +223,39 @@ impl WhoCan {
     }
 }
 
-/// How far a policy is from allowing: fewer failed parts first, then the longer common beginnings, then the name.
+/// How nearly a policy allows a request: fewer failed parts first, then longer common prefixes, then the name.
 type Rank<'e> = (usize, Reverse<usize>, &'e str);
 
-/// One half of a request, and which patterns were found to match it.
+/// One half of a request, and the patterns that were matched with it.
 #[derive(Debug)]
-pub(super) struct Tried {
+pub(super) struct MatchedPatterns {
     slots: HashSet<Slot>,
     subject: String,
-    /// By the pattern's place in memory, where the one who asks keeps it.
+    /// By the address of the pattern, which the caller keeps alive.
     answers: HashMap<usize, bool>,
 }
 
-impl Tried {
+impl MatchedPatterns {
     pub(super) fn new(slots: Vec<Slot>, subject: &str) -> Self {
         let slots = slots.into_iter().collect();
         Self { slots, subject: subject.to_owned(), answers: HashMap::new() }
     }
 
-    /// Whether `filed` matches. Most do not even have a key that fits, so few need their regular expression.
-    pub(super) fn matches(&mut self, filed: &Arc<Filed>, kept: &Kept) -> bool {
+    /// Whether `filed` matches. Most patterns have no fitting key, so few regular expressions are needed.
+    pub(super) fn matches(
+        &mut self,
+        filed: &Arc<Filed>,
+        compiled_patterns: &CompiledPatterns,
+    ) -> bool {
         if !filed.slots.iter().any(|slot| self.slots.contains(slot)) {
             return false;
         }
-        let answer = || filed.is_match(&self.subject, kept);
+        let answer = || filed.is_match(&self.subject, compiled_patterns);
         *self.answers.entry(Arc::as_ptr(filed).addr()).or_insert_with(answer)
     }
 }
 
-/// How many bytes `pattern`, taken as a text, and `subject` begin with alike.
+/// The length of the common prefix of `pattern`, as a text, and `subject`, in bytes.
 fn common_length(pattern: &str, subject: &str) -> usize {
     let text = pattern.bytes().filter(|byte| !matches!(byte, b'^' | b'\\'));
     text.zip(subject.bytes()).take_while(|(a, b)| a == b).count()

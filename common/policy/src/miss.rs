@@ -1,19 +1,19 @@
-//! The parts of a policy that can keep it from allowing a request.
+//! The parts of a policy that can prevent it from allowing a request.
 
 use std::fmt;
 
 use super::error::ReservedCause;
 
-/// A part of a policy that keeps it from allowing a request.
+/// A part of a policy that prevents it from allowing a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Miss {
-    /// The SPIFFE ID pattern finds no match.
+    /// The SPIFFE ID pattern does not match.
     SpiffeId,
-    /// The path pattern finds no match.
+    /// The path pattern does not match.
     Path,
-    /// Neither the wanted permission nor `super` is among the permissions.
+    /// The policy has neither the wanted permission nor `super`.
     Permission,
-    /// The path is reserved, and the policy is not entitled to it.
+    /// The path is reserved, and the policy may not open it.
     Reserved(ReservedCause),
 }
 
@@ -24,11 +24,11 @@ impl fmt::Display for Miss {
             Self::Path => f.write_str("the path pattern does not match"),
             Self::Permission => f.write_str("the permission is missing"),
             Self::Reserved(ReservedCause::PathNotDescribed) => f.write_str(
-                "the path is reserved, and the path pattern does not describe the whole of it",
+                "the path is reserved, and the path pattern does not match the whole path",
             ),
             Self::Reserved(ReservedCause::PathNotNamed) => f.write_str(
-                "the path is reserved, and the path pattern does not name it letter for letter, \
-                 as this SPIKE Nexus is set to ask",
+                "the path is reserved, and the path pattern is not the literal path, \
+                 which this SPIKE Nexus requires",
             ),
             Self::Reserved(ReservedCause::IdentityNotPrecise) => f.write_str(
                 "the path is reserved, and the SPIFFE ID pattern is not anchored at both ends",

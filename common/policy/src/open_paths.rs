@@ -1,4 +1,4 @@
-//! The paths that are open to one peer for one purpose: to ask about many of them, as a listing does.
+//! The paths on which one peer has a permission, for questions about many paths, as in a listing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::reserved::{Reserved, ReservedRule};
 /// Up to this many policies are tried one by one for each path.
 const FEW: usize = 16;
 
-/// The paths that are open to one peer for one purpose.
+/// The paths on which one peer has a permission.
 #[derive(Debug)]
 pub struct OpenPaths<'s> {
     set: &'s PolicySet,
@@ -24,7 +24,7 @@ pub struct OpenPaths<'s> {
 }
 
 impl PolicySet {
-    /// The paths to which `spiffe_id` may do `wanted`.
+    /// The paths on which `spiffe_id` has the permission `wanted`.
     pub fn paths_open_to(
         &self,
         rule: ReservedRule,
@@ -36,7 +36,7 @@ impl PolicySet {
         for entry in self.entries_near(spiffe_id).filter(|entry| entry.permissions.allow(wanted)) {
             let answer = answers
                 .entry(Arc::as_ptr(&entry.id))
-                .or_insert_with(|| entry.id.is_match(spiffe_id, self.kept()));
+                .or_insert_with(|| entry.id.is_match(spiffe_id, self.compiled_patterns()));
             if *answer {
                 few.push(entry);
             }
@@ -50,31 +50,31 @@ impl PolicySet {
 }
 
 impl OpenPaths<'_> {
-    /// Whether `path` is open: the same answer that [`PolicySet::decide_by`] gives.
+    /// Whether the peer has the permission on `path`: the same answer as [`PolicySet::decide_by`].
     pub fn includes(&self, path: &str) -> bool {
         let Some(few) = &self.few else {
             return self.set.decide_by(self.rule, &self.spiffe_id, path, self.wanted).is_allowed();
         };
         let reserved = Reserved::only(path);
         let opens = |entry: &&Entry| {
-            entry.reaches(reserved, self.rule) && entry.path.is_match(path, self.set.kept())
+            entry.reaches(reserved, self.rule)
+                && entry.path.is_match(path, self.set.compiled_patterns())
         };
         few.iter().any(opens)
     }
 
-    /// Whether no path is open at all.
+    /// Whether there is no such path.
     pub fn is_empty(&self) -> bool {
         self.few.as_ref().is_some_and(Vec::is_empty)
     }
 
-    /// How every open path begins: with one of these, which are in order and none of which begins with another. The
-    /// empty text alone where nothing is known.
+    /// Prefixes of all such paths, in order; none is a prefix of another. Only the empty text if nothing is known.
     pub fn beginnings(&self) -> Vec<String> {
         let Some(few) = &self.few else { return vec![String::new()] };
         let beginning = |entry: &&Entry| Pattern::beginning(entry.path.pattern.as_str());
         let mut all: Vec<String> = few.iter().map(beginning).collect();
         all.sort_unstable();
-        // In this order, whatever begins with another comes after it.
+        // In this order, a text comes after its prefix.
         all.dedup_by(|longer, shorter| longer.starts_with(shorter.as_str()));
         all
     }

@@ -1,5 +1,5 @@
 //! The decision without an index, without byte comparison and without sharing: every policy, one by one, each half by
-//! its regular expression (wire-api 5.4). The property tests hold [`PolicySet`] to it.
+//! its regular expression (wire-api 5.4). Property tests compare [`PolicySet`] with it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::*;
 
-/// Compiled patterns by their texts; `None` for one that does not translate. Compiling is what takes time here.
+/// Compiled patterns by their texts; `None` for an invalid one. Compiling takes most of the time here.
 #[derive(Default)]
 struct Compiler(RefCell<BTreeMap<String, Option<Rc<Regex>>>>);
 
@@ -55,7 +55,7 @@ fn policy(name: String, id: &str, path: &str, permissions: Vec<Permission>) -> P
     }
 }
 
-/// Patterns built from pieces that the subjects are built from too, so that many nearly match.
+/// Patterns built from the same parts as the subjects, so that many nearly match.
 fn patterns(pieces: &'static [&'static str]) -> impl Strategy<Value = String> {
     let open = select(vec!["", "^", "^", "^", "(?i)^", ".*", "(?m)^"]);
     let close = select(vec!["", "$", "$", ".*", ".*$", ".+", r"\z", "(?m)$"]);

@@ -1,26 +1,26 @@
 //! A pattern of a policy: Go's syntax, matched by an unanchored search.
 //!
-//! This module decides how a pattern is matched: by comparing bytes where that is enough, by a compiled regular
-//! expression elsewhere. What a text means is decided in [`super::go_syntax`].
+//! This module decides how a pattern is matched: by comparing bytes if that is enough, or else by a compiled regular
+//! expression. [`super::go_syntax`] defines its meaning.
 
 use regex::{Regex, RegexBuilder};
 
 use super::go_syntax::{self, Alphabet, Look, Node, SyntaxError, SyntaxErrorKind};
 use super::plain::Plain;
 
-/// The most memory that one compiled pattern may need, in bytes.
+/// The most memory of one compiled pattern, in bytes.
 const COMPILED_LIMIT: usize = 4 * 1024 * 1024;
 
-/// The most memory that one compiled pattern may use for each thread that matches with it, in bytes.
+/// The most memory of one compiled pattern for each thread that matches with it, in bytes.
 const CACHE_LIMIT: usize = 256 * 1024;
 
-/// Patterns of up to this weight are known to compile within [`COMPILED_LIMIT`]; heavier ones are tried at once.
+/// Patterns up to this weight compile within [`COMPILED_LIMIT`]; heavier ones are compiled at once to find out.
 const LIGHT: u64 = 4_000;
 
-/// How deeply the emitted pattern may nest: each level of ours is up to four of theirs.
+/// The deepest nesting of the written pattern: one level of the tree becomes up to four.
 const EMITTED_NESTING: u32 = 4 * 250 + 50;
 
-/// A pattern that was read, and is known to have a meaning.
+/// A valid pattern.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: Box<str>,
@@ -32,13 +32,13 @@ impl Pattern {
     /// Reads `text` as Go's `regexp.Compile` does.
     ///
     /// # Errors
-    /// [`SyntaxError`] where Go refuses the pattern, or where it is too large to promise anything about.
+    /// [`SyntaxError`] if Go refuses the pattern, or it is too large.
     pub fn new(text: &str) -> Result<Self, SyntaxError> {
         let node = go_syntax::parse(text)?;
         Self::from_node(text, &node)
     }
 
-    /// The pattern `text`, which was parsed into `node`.
+    /// The pattern `text` with its parsed form `node`.
     pub(super) fn from_node(text: &str, node: &Node) -> Result<Self, SyntaxError> {
         let plain = Plain::of(node);
         if plain.is_none() && node.weight() > LIGHT {
@@ -48,24 +48,23 @@ impl Pattern {
         Ok(Self { text: text.into(), plain, width })
     }
 
-    /// The text as it was written.
+    /// The text of the pattern.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// How many places of the pattern a search may have to follow at once. None where bytes are compared.
+    /// The width: the most positions that a search follows at once; 0 if bytes are compared.
     pub(super) const fn width(&self) -> u64 {
         self.width
     }
 
-    /// Whether the pattern finds a match anywhere in `subject`. Compiles the pattern when it needs to, so keep the
-    /// [`Pattern::matcher`] for several subjects.
+    /// Whether the pattern matches anywhere in `subject`. It may compile the pattern, so keep the [`Pattern::matcher`]
+    /// for several subjects.
     pub fn is_match(&self, subject: &str) -> bool {
         self.matches_plainly(subject).unwrap_or_else(|| self.matcher().is_match(subject))
     }
 
-    /// The text with which everything begins that the pattern `text` matches; empty where there is none, or where the
-    /// pattern cannot be read.
+    /// The prefix of all texts that the pattern `text` matches; empty if there is none, or the pattern is invalid.
     pub(super) fn beginning(text: &str) -> String {
         let Ok(node) = go_syntax::parse(text) else { return String::new() };
         let mut pieces = Vec::new();
@@ -88,12 +87,12 @@ impl Pattern {
         })
     }
 
-    /// The answer, where it takes no regular expression.
+    /// The answer, if no regular expression is needed.
     pub(super) fn matches_plainly(&self, subject: &str) -> Option<bool> {
         self.plain.as_ref().map(|plain| plain.is_match(subject))
     }
 
-    /// `new` has shown that it parses and compiles; if it did not, the safe answer is to match nothing.
+    /// `new` has checked that it parses and compiles. Otherwise the safe answer is to match nothing.
     fn compiled(&self, alphabet: Alphabet) -> Option<Regex> {
         go_syntax::parse(&self.text).and_then(|node| compile(&self.text, &node, alphabet)).ok()
     }
@@ -111,8 +110,8 @@ enum Form {
 }
 
 impl Matcher {
-    /// Whether the pattern finds a match anywhere in `subject`. Only subjects in ASCII are quick: no other can be a
-    /// SPIFFE ID or a path, so no form for them is kept.
+    /// Whether the pattern matches anywhere in `subject`. Only ASCII subjects are fast: others are neither SPIFFE IDs
+    /// nor paths, so no compiled form is kept for them.
     pub fn is_match(&self, subject: &str) -> bool {
         match &self.0 {
             Form::Nothing => false,
@@ -139,10 +138,10 @@ pub(super) fn compile(text: &str, node: &Node, alphabet: Alphabet) -> Result<Reg
         })
 }
 
-/// Whether `^(?:text)$` matches the whole of `subject`, as upstream asks of reserved paths (wire-api 5.5).
+/// Whether `^(?:text)$` matches the whole `subject`, as upstream tests reserved paths (wire-api 5.5).
 ///
-/// The wrapping is one of texts, as upstream's is: a pattern that ends within `\Q...` swallows what is put after it
-/// and so describes nothing.
+/// The texts are concatenated, as upstream does: a pattern that ends within `\Q...` also quotes the appended text, and
+/// matches nothing.
 pub(super) fn describes(text: &str, subject: &str) -> bool {
     Pattern::new(&format!("^(?:{text})$")).is_ok_and(|wrapped| wrapped.is_match(subject))
 }

@@ -1,5 +1,5 @@
 //! Patterns that need no regular expression: a text, perhaps anchored, perhaps with single dots, perhaps with `.*` at
-//! its end. Most policies are made of these, and to compare bytes takes neither time nor memory.
+//! its end. Most policies have such patterns, and comparing bytes needs little time and memory.
 
 use super::go_syntax::{Look, Node};
 
@@ -13,7 +13,7 @@ enum Tail {
     Open,
     /// The end.
     End,
-    /// No newline up to the end: `.*$`.
+    /// The rest of the line up to the end: `.*$`.
     OneLine,
 }
 
@@ -39,7 +39,7 @@ impl Plain {
         } else if let [first, rest @ ..] = pieces
             && is_rest_of_line(first).is_some_and(|min| min == 0)
         {
-            // An unanchored search skips what it likes anyway.
+            // An unanchored search skips any text.
             pieces = rest;
         }
         let mut ends = false;
@@ -76,7 +76,7 @@ impl Plain {
         Some(Self { text: text.into(), anchored, wild, tail })
     }
 
-    /// Whether the pattern finds a match in `subject`.
+    /// Whether the pattern matches anywhere in `subject`.
     pub(super) fn is_match(&self, subject: &str) -> bool {
         if self.anchored {
             return self.matches_at(subject.as_bytes());
@@ -90,7 +90,7 @@ impl Plain {
             .any(|at| subject.as_bytes().get(at..).is_some_and(|suffix| self.matches_at(suffix)))
     }
 
-    /// Whether there is a match that begins with `subject`.
+    /// Whether it matches at the start of `subject`.
     fn matches_at(&self, subject: &[u8]) -> bool {
         let rest = if self.wild {
             strip_wild(subject, &self.text)
@@ -105,7 +105,7 @@ impl Plain {
     }
 }
 
-/// What is left of `subject` after `text`, in which [`ANY`] stands for one character.
+/// The rest of `subject` after `text`, in which [`ANY`] matches one character.
 fn strip_wild<'s>(subject: &'s [u8], text: &[u8]) -> Option<&'s [u8]> {
     let mut rest = subject;
     for &symbol in text {
@@ -114,7 +114,7 @@ fn strip_wild<'s>(subject: &'s [u8], text: &[u8]) -> Option<&'s [u8]> {
     Some(rest)
 }
 
-/// How many bytes of `subject` the symbol takes, if it matches there.
+/// How many bytes of `subject` the symbol consumes, if it matches.
 pub(super) fn step(symbol: u8, subject: &[u8]) -> Option<usize> {
     let &first = subject.first()?;
     if symbol != ANY {
@@ -129,7 +129,7 @@ pub(super) fn step(symbol: u8, subject: &[u8]) -> Option<usize> {
     }
 }
 
-/// For `.*` and `.+`: how many characters there must be at least.
+/// For `.*` and `.+`: the least number of characters.
 fn is_rest_of_line(node: &Node) -> Option<u32> {
     match node {
         Node::Repeat { node, min: min @ (0 | 1), max: None } => {

@@ -1,9 +1,9 @@
-//! Which policies are filed under one place, by their numbers.
+//! The policies filed under one slot, by their numbers.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// Numbers of entries: mostly one, so it takes no heap.
+/// Numbers of entries. Mostly there is one, which needs no heap.
 #[derive(Debug)]
 pub(super) enum Postings {
     One(u32),
@@ -25,7 +25,7 @@ impl Postings {
         }
     }
 
-    /// Takes `number` out and answers whether nothing is left.
+    /// Removes `number`. Returns whether nothing is left.
     fn remove(&mut self, number: u32) -> bool {
         match self {
             Self::One(only) => *only == number,
@@ -44,7 +44,7 @@ pub(super) fn add<K: Eq + Hash>(filed: &mut HashMap<K, Postings>, key: K, number
     filed.entry(key).and_modify(|postings| postings.add(number)).or_insert(Postings::One(number));
 }
 
-/// Takes back one [`add`].
+/// Reverts one [`add`].
 pub(super) fn remove<K: Eq + Hash>(filed: &mut HashMap<K, Postings>, key: &K, number: u32) {
     if let Some(postings) = filed.get_mut(key)
         && postings.remove(number)

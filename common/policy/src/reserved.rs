@@ -1,4 +1,4 @@
-//! The three reserved paths, and who may act on them (wire-api 5.5).
+//! The three reserved paths, and the policies that may open them (wire-api 5.5).
 
 use spike_domain::RESERVED_PATHS;
 
@@ -9,10 +9,10 @@ use super::pattern::{self, Matcher};
 /// Which patterns open a reserved path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReservedRule {
-    /// Those that describe the whole of it, `^.*$` among them. Upstream's.
+    /// Patterns that match the whole path, including `^.*$`: upstream's rule.
     #[default]
     Pattern,
-    /// Of those, the ones that name it letter for letter.
+    /// Of those, only patterns that are the literal path.
     Literal,
 }
 
@@ -24,7 +24,7 @@ pub(super) const PROBE: &str = "spike-arbitrary-probe-value";
 pub(super) struct Reserved(u8);
 
 impl Reserved {
-    /// The set of `path` alone, or the empty set when it is an ordinary path.
+    /// The set of `path` alone; empty for an ordinary path.
     pub(super) fn only(path: &str) -> Self {
         Self::where_true(|reserved| reserved == path)
     }
@@ -40,18 +40,18 @@ impl Reserved {
     }
 }
 
-/// Whether a SPIFFE ID pattern names its holders precisely enough for a reserved path: anchored at both ends, by the
-/// look of it, or meant for everybody. That `^a|b$` passes is upstream's rule too (F24).
+/// Whether a SPIFFE ID pattern is precise enough for a reserved path: apparently anchored at both ends, or matching
+/// everybody. As with upstream, `^a|b$` passes (F24).
 pub(super) fn is_precise(id_pattern: &str) -> bool {
     looks_anchored(id_pattern) || pattern::describes(id_pattern, PROBE)
 }
 
-/// The textual half of [`is_precise`].
+/// The textual part of [`is_precise`].
 pub(super) fn looks_anchored(id_pattern: &str) -> bool {
     id_pattern.starts_with('^') && id_pattern.ends_with('$')
 }
 
-/// Whether `path_pattern` describes the whole of the reserved `path`.
+/// Whether `path_pattern` matches the whole reserved `path`.
 pub(super) fn is_described(path_pattern: &str, path: &str) -> bool {
     pattern::describes(path_pattern, path)
 }
@@ -75,8 +75,8 @@ pub(super) fn is_named(node: &Node, path: &str) -> bool {
         && letters.next().is_none()
 }
 
-/// Refuses a policy whose path pattern finds a reserved path without being entitled to it. Upstream tests the first
-/// such path only; here all three are tested (F24).
+/// Refuses a policy whose path pattern matches a reserved path that the policy may not open. Upstream tests only the
+/// first such path; here all three are tested (F24).
 ///
 /// # Errors
 /// [`Refusal::ReservedPath`] with the first such path.
@@ -94,7 +94,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// What keeps the policy from `path`, where its path pattern finds it.
+/// Why the policy may not open `path`, if its path pattern matches it.
 fn missing(
     id_pattern: &str,
     path_pattern: &str,

@@ -1,9 +1,9 @@
-//! Small changes to a pattern that its author may have meant. Each is only a guess: whoever uses one tries it first.
+//! Small changes to a pattern that may be what its author meant. Each is a guess, and must be tried before use.
 
 use super::error::Field;
 use super::scan::{Token, tokens};
 
-/// A changed pattern, and why it may be what was meant.
+/// A changed pattern, and the reason for the change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rewrite {
     pub(super) pattern: String,
@@ -41,12 +41,12 @@ pub(super) fn rewrites(field: Field, pattern: &str) -> Vec<Rewrite> {
         .collect()
 }
 
-/// The pattern that matches `text` and nothing else.
+/// The pattern that matches only `text`.
 pub(super) fn exactly(text: &str) -> String {
     format!("^{}$", escaped(text))
 }
 
-/// `text` with a backslash before every character that has a meaning of its own.
+/// `text` with a backslash before every special character.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
@@ -58,7 +58,7 @@ pub(super) fn escaped(text: &str) -> String {
     out
 }
 
-/// The stars that follow no piece one would repeat: those of a glob.
+/// The stars that repeat nothing useful: those of a glob.
 pub(super) fn glob_stars<'p>(tokens: &[Token<'p>]) -> Vec<Token<'p>> {
     let mut previous: Option<Token<'p>> = None;
     let mut stars = Vec::new();
@@ -74,7 +74,7 @@ pub(super) fn glob_stars<'p>(tokens: &[Token<'p>]) -> Vec<Token<'p>> {
     stars
 }
 
-/// Globs turned into what they mean: `*` and `**` into `.*`, anchored where the glob would be.
+/// Globs as patterns: `*` and `**` become `.*`, anchored like a glob.
 pub(super) fn globs_spelled_out(pattern: &str) -> Option<String> {
     let tokens = tokens(pattern);
     let stars = glob_stars(&tokens);
@@ -111,7 +111,7 @@ pub(super) fn halved_backslashes(pattern: &str) -> Option<String> {
     pattern.contains(r"\\").then(|| pattern.replace(r"\\", r"\"))
 }
 
-/// `{name}` as templates have it, turned into one part of a path.
+/// `{name}` of a template becomes one segment of a path.
 pub(super) fn placeholders_spelled_out(pattern: &str) -> Option<String> {
     let mut out = String::new();
     let mut rest = pattern;

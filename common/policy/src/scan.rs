@@ -1,10 +1,9 @@
-//! Patterns as their authors see them: piece by piece, without meaning. For hints about what was meant, on patterns
-//! that may not even parse.
+//! The tokens of a pattern, without meaning. For hints about patterns that may not even parse.
 
-/// One piece of a pattern: an escape with its letter, a whole class, or one other character.
+/// One token of a pattern: an escape with its letter, a whole class, or one other character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token<'p> {
-    /// Where it begins, in bytes.
+    /// Its offset in bytes.
     pub(super) at: usize,
     pub(super) text: &'p str,
 }
@@ -15,7 +14,7 @@ impl Token<'_> {
             || matches!(self.text, r"\w" | r"\W" | r"\d" | r"\D" | r"\s" | r"\S" | r"\p" | r"\P")
     }
 
-    /// The character that the token stands for, if it stands for one.
+    /// The character that the token matches, if it is a literal.
     pub(super) fn literal(self) -> Option<char> {
         let mut chars = self.text.chars();
         match (chars.next()?, chars.next()) {
@@ -27,7 +26,7 @@ impl Token<'_> {
     }
 }
 
-/// The pieces of `pattern`, in order.
+/// The tokens of `pattern`, in order.
 pub(super) fn tokens(pattern: &str) -> Vec<Token<'_>> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -45,7 +44,7 @@ pub(super) fn tokens(pattern: &str) -> Vec<Token<'_>> {
     found
 }
 
-/// How long the class is that `text` begins with; a bracket that is never closed stands alone.
+/// The length of the class at the start of `text`; a bracket that is never closed is a token of its own.
 fn class_length(text: &str) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {

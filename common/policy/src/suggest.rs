@@ -1,5 +1,5 @@
-//! The smallest change that would make a policy allow a request. Every suggested pattern was tried: it passes the
-//! rules for new policies, and it matches.
+//! The smallest change that makes a policy allow a request. Every suggested pattern was tried: it passes the rules for
+//! new policies, and it matches.
 
 use spike_domain::RESERVED_PATHS;
 
@@ -16,17 +16,17 @@ use super::validate::is_acceptable;
 pub struct Suggestion {
     /// The field to change.
     pub field: Field,
-    /// What to put there instead; for permissions, the words joined by commas.
+    /// The new value; for permissions, the words joined by commas.
     pub replacement: String,
     /// The change in words, with its reason.
     pub text: String,
 }
 
-/// The changes that `entry` needs for the request, one for each part that failed. To find one may take trying many
-/// patterns, so `go_on` is asked before each.
+/// The changes that `entry` needs for the request, one for each failed part. It may try many patterns, and calls
+/// `go_on` before each.
 ///
 /// # Errors
-/// What `go_on` ends in.
+/// The error of `go_on`.
 pub(super) fn changes<E>(
     entry: &Entry,
     failed: &[Miss],
@@ -55,7 +55,7 @@ pub(super) fn changes<E>(
     Ok(found)
 }
 
-/// The first small change to `pattern` after which it matches `subject`; failing that, the exact subject.
+/// The first small change to `pattern` that makes it match `subject`, or else the exact subject.
 fn pattern_change<E>(
     field: Field,
     pattern: &str,
@@ -77,8 +77,8 @@ fn pattern_change<E>(
     Ok(exact_change(field, pattern, subject))
 }
 
-/// The exact subject in place of `pattern`. `None` where what is asked for can be no path and no SPIFFE ID, so that no
-/// pattern helps.
+/// The exact subject in place of `pattern`. `None` if the subject is not a valid path or SPIFFE ID, so that no pattern
+/// helps.
 fn exact_change(field: Field, pattern: &str, subject: &str) -> Option<Suggestion> {
     let whole = rewrite::exactly(subject);
     if !is_acceptable(field, &whole) {
@@ -111,7 +111,7 @@ fn describe(path: &str) -> Suggestion {
 }
 
 fn anchor_identity(id_pattern: &str, spiffe_id: &str) -> Option<Suggestion> {
-    // An anchor at the end may cut off what the open pattern let in.
+    // An anchor at the end may exclude what the open pattern admitted.
     let candidates = [rewrite::anchored(id_pattern), rewrite::anchored(&format!("{id_pattern}.*"))];
     let fits = |candidate: &String| {
         is_acceptable(Field::SpiffeIdPattern, candidate)

@@ -1,6 +1,6 @@
-//! The rules that a policy must pass before it is stored, in upstream's order (wire-api 6.2 to 6.5, N7).
+//! The rules for a new policy, in upstream's order (wire-api 6.2 to 6.5, N7).
 //!
-//! What characters and lengths a field may have is said in `spike-domain`.
+//! `spike-domain` defines the characters and lengths of fields.
 
 use spike_domain::rules;
 use time::OffsetDateTime;
@@ -9,19 +9,19 @@ use super::error::{Field, PolicyError, Refusal};
 use super::pattern::Pattern;
 use super::{Permission, Permissions, Policy, reserved};
 
-/// The most places of one pattern that a search may have to follow at once. A path of 500 bytes then takes two
-/// milliseconds at the worst. Lists of names, and pieces of a fixed length after an anchor, stay far below.
+/// The largest width of one pattern. A path of 500 bytes then takes at most two milliseconds. Lists of names, and parts
+/// of a fixed length after an anchor, are far below.
 pub const MAX_WIDTH: u64 = 128;
 
 /// The longest word that an error repeats, in characters.
 const QUOTED: usize = 60;
 
 impl Policy {
-    /// A new policy, made and last changed `now`, if it passes every rule: name, SPIFFE ID pattern, path pattern,
-    /// permissions, then that both patterns compile and are not too heavy, then the rule for reserved paths.
+    /// A new policy, created `now`, if it passes every rule: name, SPIFFE ID pattern, path pattern, permissions, then
+    /// that both patterns compile and are not too expensive, then the rule for reserved paths.
     ///
     /// # Errors
-    /// [`PolicyError`] names the first field at fault, where and why.
+    /// [`PolicyError`] names the first field at fault, the position and the reason.
     pub fn validate_new(
         name: &str,
         spiffe_id_pattern: &str,
@@ -51,7 +51,7 @@ impl Policy {
     /// Both patterns, the SPIFFE ID's first.
     ///
     /// # Errors
-    /// [`Refusal::Syntax`] for the first that does not compile. A stored policy of which this is true never matches.
+    /// [`Refusal::Syntax`] for the first that does not compile. Such a stored policy never matches.
     pub fn patterns(&self) -> Result<(Pattern, Pattern), PolicyError> {
         let read = |text: &str, field| {
             Pattern::new(text).map_err(|error| PolicyError::new(field, error.into()))
@@ -71,7 +71,7 @@ pub fn check_name(name: &str) -> Result<(), PolicyError> {
     rules::check_name(name).map_err(|fault| PolicyError::new(Field::Name, fault.into()))
 }
 
-/// Checks the text of a path pattern. That it compiles is another matter.
+/// Checks the text of a path pattern, but not that it compiles.
 ///
 /// # Errors
 /// [`PolicyError`] on [`Field::PathPattern`].
@@ -80,7 +80,7 @@ pub fn check_path_pattern(text: &str) -> Result<(), PolicyError> {
         .map_err(|fault| PolicyError::new(Field::PathPattern, fault.into()))
 }
 
-/// Checks the text of a SPIFFE ID pattern. That it compiles is another matter.
+/// Checks the text of a SPIFFE ID pattern, but not that it compiles.
 ///
 /// # Errors
 /// [`PolicyError`] on [`Field::SpiffeIdPattern`].
@@ -89,7 +89,7 @@ pub fn check_spiffe_id_pattern(text: &str) -> Result<(), PolicyError> {
         .map_err(|fault| PolicyError::new(Field::SpiffeIdPattern, fault.into()))
 }
 
-/// Whether `pattern` may be put into `field`, reserved paths aside.
+/// Whether `pattern` is valid in `field`, apart from the rule for reserved paths.
 pub(super) fn is_acceptable(field: Field, pattern: &str) -> bool {
     let checked = match field {
         Field::SpiffeIdPattern => check_spiffe_id_pattern(pattern),

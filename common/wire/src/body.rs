@@ -1,17 +1,17 @@
-//! Bodies: what a declaration of fields becomes.
+//! The declaration of bodies.
 //!
-//! `bodies!` takes the fields of a body with their keys, once. Reading and writing both come from that, and so does the
-//! list that tests and fuzz targets walk: what is not declared can be neither read nor sent.
+//! `bodies!` takes the fields of a body and their keys, once. It generates reading, writing, and the list of bodies for
+//! tests and fuzz targets. A field that is not declared can be neither read nor sent.
 
 use bytes::Bytes;
 
 use super::error::{PeerErrorCode, ReplyError};
 use super::go_json::{self, Field, JsonError, Object};
 
-/// Declares bodies. Each is `pub struct NAME: KIND { pub FIELD: TYPE = "KEY", }`, where `as ADAPTER` may follow the key.
+/// Declares bodies. Each is `pub struct NAME: KIND { pub FIELD: TYPE = "KEY", }`; `as ADAPTER` may follow the key.
 ///
-/// Kinds: a `Request`; a `Reply`, which is an error where it carries an error code; a `BareReply`, whose error code
-/// nobody looks at; a `Part` of other bodies, which is not sent alone.
+/// Kinds: a `Request`; a `Reply`, which is an error if it contains an error code; a `BareReply`, whose error code is
+/// ignored; a `Part` of other bodies, which is not sent alone.
 macro_rules! bodies {
     ($(
         $(#[$meta:meta])*
@@ -24,7 +24,7 @@ macro_rules! bodies {
             pub struct $name { $( $(#[$doc])* pub $field: $type, )* }
 
             impl Default for $name {
-                /// Every field as it is where a body does not have it.
+                /// Every field with the value it has if the body omits it.
                 fn default() -> Self {
                     Self { $( $field: <$type as super::go_json::Field>::zero(), )* }
                 }
@@ -65,7 +65,7 @@ macro_rules! bodies {
             bodies! { @$kind $name }
         )*
 
-        /// What is declared here.
+        /// The bodies declared here.
         #[cfg(any(test, feature = "fuzzing"))]
         pub(super) const BODIES: &[super::Body] = &[$(
             super::Body::of::<$name>(stringify!($name), super::BodyKind::$kind),
@@ -97,7 +97,7 @@ macro_rules! bodies {
     };
     (@BareReply $name:ident) => {
         impl $name {
-            /// Reads the body of a 200, and passes over an error code.
+            /// Reads the body of a 200, and ignores an error code.
             ///
             /// # Errors
             /// [`ReplyError::Malformed`](super::ReplyError) when it is malformed.
@@ -120,7 +120,7 @@ macro_rules! bodies {
     };
 }
 
-/// Declares fields that have one of a few words. The variant marked `#[default]` stands where the body does not say; any
+/// Declares fields that have one of a few words. The variant with `#[default]` is used if the body omits the field; any
 /// other word makes the body malformed.
 macro_rules! words {
     ($(
@@ -130,6 +130,13 @@ macro_rules! words {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub enum $name { $( $(#[$doc])* $variant, )* }
+
+        impl $name {
+            /// Its word in a body.
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $word, )* }
+            }
+        }
 
         impl super::go_json::Field for $name {
             fn zero() -> Self {
@@ -144,7 +151,7 @@ macro_rules! words {
             }
 
             fn write(&self, out: &mut super::go_json::Writer) {
-                out.text(match self { $( Self::$variant => $word, )* });
+                out.text(self.as_str());
             }
         }
 
@@ -164,7 +171,7 @@ pub(super) fn request<T: Object>(body: &[u8]) -> Result<T, JsonError> {
     Ok(request)
 }
 
-/// Reads the body of a 200, in which there may be an error code all the same.
+/// Reads the body of a 200, which may still contain an error code.
 pub(super) fn reply<T: Object>(body: &[u8]) -> Result<T, ReplyError> {
     let (mut reply, mut code) = (T::default(), String::new());
     go_json::decode_object(body, |key, value| {
@@ -181,33 +188,33 @@ pub(super) fn encode<T: Object>(body: &T) -> Bytes {
     go_json::body(|out| body.write(out))
 }
 
-/// One declaration, for tests and fuzz targets that walk all of them.
+/// A declaration, for tests and fuzz targets that walk all of them.
 #[cfg(any(test, feature = "fuzzing"))]
 #[derive(Clone, Copy, Debug)]
 pub struct Body {
     /// The name of its type.
     pub name: &'static str,
-    /// Who sends it.
+    /// Its sender.
     pub kind: BodyKind,
     /// The keys that it declares.
     pub keys: &'static [&'static str],
-    /// Reads it, and writes what was read.
+    /// Reads it, and writes it again.
     pub rewrite: fn(&[u8]) -> Result<Bytes, ReplyError>,
-    /// Whether what is read from the second text is what the first becomes by being sent.
+    /// Whether the second text reads as the first one does after it was sent.
     pub same: fn(&[u8], &[u8]) -> bool,
 }
 
-/// Who sends a body.
+/// The sender of a body.
 #[cfg(any(test, feature = "fuzzing"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
     /// A client.
     Request,
-    /// A server, with a 200; an error where it carries an error code.
+    /// A server, with a 200; an error if it contains an error code.
     Reply,
-    /// A server, with a 200; nobody looks at its error code.
+    /// A server, with a 200; its error code is ignored.
     BareReply,
-    /// Nobody alone: it stands in other bodies.
+    /// A part of other bodies, never sent alone.
     Part,
 }
 
@@ -227,4 +234,23 @@ impl Body {
         };
         Self { name, kind, keys: T::KEYS, rewrite, same }
     }
+}
+
+/// Every body, and every part of one, as it is declared.
+#[cfg(any(test, feature = "fuzzing"))]
+pub fn bodies() -> impl Iterator<Item = &'static Body> {
+    let declared = [
+        super::bootstrap::BODIES,
+        super::cipher::BODIES,
+        super::empty::BODIES,
+        super::explain::BODIES,
+        super::keeper::BODIES,
+        super::metadata::BODIES,
+        super::operator::BODIES,
+        super::policy::BODIES,
+        super::secret::BODIES,
+        super::status::BODIES,
+        super::store_status::BODIES,
+    ];
+    declared.into_iter().flatten()
 }

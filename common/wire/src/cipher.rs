@@ -1,19 +1,19 @@
-//! Bodies of the cipher in JSON mode: N11 and N12. Its raw mode is in `stream`.
+//! Bodies of the cipher in JSON mode (N11, N12). Raw mode is in `stream`.
 //!
-//! `algorithm` exists in both requests, and is accepted and passed over.
+//! Both requests may have a field `algorithm`, which is ignored.
 
 use super::go_json::SecretBytes;
 use super::go_json::{Adapter, Field, Writer};
 
 bodies! {
-    /// N11: encrypt.
+    /// Encrypt (N11).
     #[derive(Debug)]
     pub struct EncryptRequest: Request {
-        /// What to encrypt; may be empty.
+        /// The plaintext; may be empty.
         pub plaintext: SecretBytes = "plaintext",
     }
 
-    /// N11: all it takes to decrypt.
+    /// The data that decryption needs (N11).
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct EncryptResponse: Reply {
         /// The version of the format; 1.
@@ -24,26 +24,26 @@ bodies! {
         pub ciphertext: Vec<u8> = "ciphertext",
     }
 
-    /// N12: decrypt.
+    /// Decrypt (N12).
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct DecryptRequest: Request {
         /// The version of the format, not checked yet.
         pub version: u8 = "version",
-        /// The nonce, of any length so far.
+        /// The nonce; its length is not checked yet.
         pub nonce: Vec<u8> = "nonce",
         /// Ciphertext and tag.
         pub ciphertext: Vec<u8> = "ciphertext",
     }
 
-    /// N12: the plaintext.
+    /// The plaintext (N12).
     #[derive(Debug)]
     pub struct DecryptResponse: Reply {
-        /// What had been encrypted.
+        /// The plaintext.
         pub plaintext: SecretBytes = "plaintext" as EmptyIsNull,
     }
 }
 
-/// What upstream decrypts to nothing is a slice that Go writes as `null`.
+/// Upstream decrypts an empty text to a slice that Go writes as `null`.
 struct EmptyIsNull;
 
 impl Adapter<SecretBytes> for EmptyIsNull {

@@ -37,9 +37,9 @@ macro_rules! empty {
 }
 
 empty! {
-    /// A request without fields: the body `{}` of N13 and K2. Any object will do, whatever is in it, and `null`.
+    /// A request without fields: the body `{}` of N13 and K2. Any object is valid, and `null`.
     Request EmptyRequest
 
-    /// An answer that says only that it worked: N1, N3, N4, N9 and K1.
+    /// An answer without fields: N1, N3, N4, N9 and K1.
     Reply EmptyResponse
 }

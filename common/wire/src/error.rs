@@ -1,4 +1,4 @@
-//! Errors on the wire: the codes, the body each operation wraps them in, and how a client reads them.
+//! Errors on the wire: their codes, the error body of each operation, and how a client reads it.
 
 use std::fmt;
 
@@ -12,30 +12,30 @@ mod registry;
 /// The codes that servers send (wire-api 4.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
-    /// No such route, a malformed body, a field that fails its check, or no share at the Keeper.
+    /// No such route, a malformed body, an invalid field, or a Keeper without a share.
     ApiBadRequest,
-    /// No usable peer ID, or not allowed.
+    /// No usable peer ID, or no permission.
     AccessUnauthorized,
     /// No such secret, version or policy.
     ApiNotFound,
-    /// Something failed on the server's side.
+    /// A failure of the server.
     ApiInternalError,
-    /// The root key is not there yet.
+    /// There is no root key yet.
     StateNotReady,
-    /// A policy of that name exists, and the request asked not to replace it; or a Keeper holds another share than the one
-    /// that Bootstrap gives. Upstream never sends this.
+    /// A policy of this name exists and the request excluded replacing it; or a Keeper holds another share than
+    /// Bootstrap's. Upstream never sends this.
     EntityExists,
     /// Raw decryption, as text: an empty body.
     CryptoFailedToReadVersion,
-    /// Raw decryption, as text: a version byte that is not known.
+    /// Raw decryption, as text: an unknown version byte.
     CryptoUnsupportedVersion,
-    /// Raw decryption, as text: fewer bytes than a nonce has.
+    /// Raw decryption, as text: fewer bytes than a nonce.
     CryptoFailedToReadNonce,
     /// As text: the body could not be read from the connection.
     DataReadFailure,
-    /// Raw cipher, as text: there is no key to use.
+    /// Raw cipher, as text: there is no key.
     CryptoCipherNotAvailable,
-    /// Raw encryption, as text: no random nonce could be had.
+    /// Raw encryption, as text: no random nonce could be drawn.
     CryptoNonceGenerationFailed,
 }
 
@@ -58,7 +58,7 @@ impl ErrorCode {
         }
     }
 
-    /// The status that goes with the code. 403 is never used.
+    /// The status of the code. 403 is never used.
     pub const fn status(self) -> StatusCode {
         match self {
             Self::ApiBadRequest
@@ -83,17 +83,17 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// A code that a peer sent, which may be one that this release does not know.
+/// A code from a peer, perhaps unknown to this release.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PeerErrorCode(String);
 
 impl PeerErrorCode {
-    /// What stands in for text that is no code.
+    /// The replacement for text that is not a code.
     const GENERAL_FAILURE: &str = "gen_general_failure";
     const MAX_LEN: usize = 64;
 
-    /// Takes a code as it was sent. Anything but 1 to 64 bytes of `[a-z0-9_]` becomes `gen_general_failure`, so that a
-    /// peer cannot write into logs and terminals through it.
+    /// Reads a code. Anything but 1 to 64 bytes of `[a-z0-9_]` becomes `gen_general_failure`, so that a peer cannot
+    /// control logs and terminals with it.
     pub fn parse(text: &str) -> Self {
         let known_shape = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
         let well_formed =
@@ -106,7 +106,7 @@ impl PeerErrorCode {
         &self.0
     }
 
-    /// Whether upstream's SDK 0.19.9 knows the code. It takes any other for `gen_general_failure`.
+    /// Whether upstream's SDK 0.19.9 knows the code. It treats any other as `gen_general_failure`.
     pub fn is_registered(&self) -> bool {
         registry::CODES.contains(&self.0.as_str())
     }
@@ -124,28 +124,28 @@ impl fmt::Display for PeerErrorCode {
     }
 }
 
-/// Why the body of a 200 is not the answer it should be.
+/// Why the body of a 200 is not a valid answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReplyError {
-    /// Not the JSON it should be.
+    /// Not valid JSON of its form.
     #[error("unreadable answer")]
     Malformed(#[from] JsonError),
-    /// It carries an error code all the same. No known server does that, but the SDK looks.
+    /// It contains an error code. No known server does that, but the SDK checks.
     #[error("the answer says {0}")]
     Refused(PeerErrorCode),
 }
 
-/// What can be read out of the body of any answer that is not a 200. The status decides; this only adds to it.
+/// The contents of the body of an answer other than 200. The status decides; this adds to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ErrorReply {
     /// The code, if there is one.
     pub code: Option<PeerErrorCode>,
-    /// What a person may want to know besides, if the server says so. From the network: not fit for a terminal as is.
+    /// The server's explanation for people, if any. It comes from the network: escape it before it is printed.
     pub reason: Option<String>,
 }
 
 impl ErrorReply {
-    /// Reads the error body of any operation. A body that is none gives neither code nor reason.
+    /// Reads the error body of any operation. An invalid body gives neither code nor reason.
     pub fn decode(body: &[u8]) -> Self {
         let (mut code, mut reason) = (String::new(), String::new());
         let outcome = go_json::decode_object(body, |key, value| {
@@ -167,7 +167,7 @@ impl ErrorReply {
     }
 }
 
-/// The error body of an operation around the code: its answer with every other field at zero (wire-api 4.4).
+/// The error body of an operation: its answer with the code and every other field at zero (wire-api 4.4).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ErrorFrame {
     head: &'static str,
@@ -176,7 +176,7 @@ pub(super) struct ErrorFrame {
 
 impl ErrorFrame {
     pub(super) const PLAIN: Self = Self::after("{");
-    /// The key has a capital letter here, and only here.
+    /// Only here the key has a capital letter.
     pub(super) const SHARD: Self = Self { head: r#"{"shard":null,"#, key: "Err" };
     pub(super) const METADATA: Self = Self::after(concat!(
         r#"{"metadata":{"currentVersion":0,"oldestVersion":0,"createdTime":"0001-01-01T00:00:00Z","#,
@@ -203,7 +203,7 @@ impl ErrorFrame {
     }
 }
 
-/// The error body where no operation was recognised, or the server is not ready, perhaps with a sentence for people.
+/// The error body if no operation was recognized, or the server is not ready, perhaps with a sentence for people.
 pub fn fallback_error_body(code: ErrorCode, reason: Option<&str>) -> Bytes {
     ErrorFrame::PLAIN.body(code, reason)
 }

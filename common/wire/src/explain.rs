@@ -1,33 +1,34 @@
-//! Questions about policies: why, who, and what an author may not have meant. Ours: upstream has no such routes.
+//! Questions about policies: why a request is allowed or denied, who has a permission, and probable mistakes. Upstream
+//! has no such routes.
 
 use super::go_json::OmitZero;
 
 bodies! {
-    /// Why may, or may not, somebody do something?
+    /// Why does a SPIFFE ID have a permission or not?
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct ExplainRequest: Request {
-        /// Whose request it would be.
+        /// The SPIFFE ID of the requester.
         pub spiffe_id: String = "spiffeId",
-        /// The path that it would be about.
+        /// The path of the request.
         pub path: String = "path",
-        /// The word of the permission.
+        /// The name of the permission.
         pub permission: String = "permission",
     }
 
-    /// The answer, and how near the policies came that do not allow it.
+    /// The answer, and the policies that nearly allow it.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct ExplainResponse: Reply {
-        /// The answer.
+        /// Whether it is allowed.
         pub allowed: bool = "allowed",
-        /// The policy that allows it. Others may as well.
+        /// A policy that allows it; there may be others.
         pub policy: Option<String> = "policy" as OmitZero,
-        /// The built-in role that decides, whatever the policies say.
+        /// The built-in role that decides without policies.
         pub role: Option<String> = "role" as OmitZero,
-        /// The policies that came nearest, best first; none where it is allowed.
+        /// The policies that nearly allow it, nearest first; empty if it is allowed.
         pub near_misses: Vec<NearMiss> = "nearMisses",
-        /// How many policies there are.
+        /// The number of policies.
         pub policies: usize = "policies",
-        /// How many of them cannot be read, and allow nothing.
+        /// The number of policies that cannot be read. They allow nothing.
         pub unusable: usize = "unusable",
     }
 
@@ -40,64 +41,64 @@ bodies! {
         pub spiffeid_pattern: String = "spiffeidPattern",
         /// Its path pattern.
         pub path_pattern: String = "pathPattern",
-        /// The parts that fail, in words.
+        /// The parts that do not match, in words.
         pub failed: Vec<String> = "failed",
-        /// The smallest changes that would make them hold, in words.
+        /// The smallest changes that make them match, in words.
         pub suggestions: Vec<String> = "suggestions",
     }
 
-    /// Who may do something to a path?
+    /// Who has a permission on a path?
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct WhoCanRequest: Request {
         /// The path.
         pub path: String = "path",
-        /// The word of the permission.
+        /// The name of the permission.
         pub permission: String = "permission",
     }
 
-    /// Everybody who may.
+    /// All who have the permission.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct WhoCanResponse: Reply {
-        /// The SPIFFE IDs of the roles that may without a policy; what lies below them may, too.
+        /// The SPIFFE IDs of roles that have it without a policy, also for IDs below them.
         pub roles: Vec<String> = "roles",
-        /// Whom policies let, in the order of the policies' names.
+        /// Those that policies allow, in the order of the policies' names.
         pub grantees: Vec<Grantee> = "grantees",
     }
 
-    /// Whom one policy lets.
+    /// Those that one policy allows.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Grantee: Part {
         /// The policy.
         pub policy: String = "policy",
-        /// Whoever has a SPIFFE ID that this matches.
+        /// The pattern of their SPIFFE IDs.
         pub spiffeid_pattern: String = "spiffeidPattern",
     }
 
-    /// What the stored policies may not mean to say.
+    /// Probable mistakes in the stored policies.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct LintResponse: Reply {
         /// Every finding, in the order of the policies' names.
         pub findings: Vec<LintFinding> = "findings",
-        /// How many policies were looked at.
+        /// The number of policies that were checked.
         pub policies: usize = "policies",
     }
 
-    /// One thing that an author may not have meant.
+    /// One probable mistake.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct LintFinding: Part {
         /// The policy.
         pub policy: String = "policy",
-        /// A name for this kind of finding.
+        /// The kind of finding.
         pub code: String = "code",
-        /// How bad it is: `error`, `warning` or `notice`.
+        /// Its severity: `error`, `warning` or `notice`.
         pub severity: String = "severity",
-        /// The field that it is about.
+        /// The field at fault.
         pub field: String = "field",
-        /// What is found.
+        /// The finding.
         pub message: String = "message",
-        /// What to do about it.
+        /// How to fix it.
         pub fix: String = "fix",
-        /// What to put into the field instead, where that can be said.
+        /// A better value for the field, if there is one.
         pub replacement: Option<String> = "replacement" as OmitZero,
     }
 }

@@ -16,19 +16,22 @@
 
 #[macro_use]
 mod body;
+#[macro_use]
+mod calls;
+#[macro_use]
+mod operation;
 
 mod any_operation;
 mod bootstrap;
-pub mod call;
 mod cipher;
 mod empty;
 mod error;
 mod explain;
 mod go_json;
 mod keeper;
+mod keeper_operation;
 mod metadata;
 mod not_ready;
-mod operation;
 mod operator;
 mod percent;
 mod policy;
@@ -47,59 +50,30 @@ mod tests;
 
 pub use any_operation::AnyOperation;
 #[cfg(any(test, feature = "fuzzing"))]
-pub use body::{Body, BodyKind};
-pub use bootstrap::{VerifyRequest, VerifyResponse};
-pub use call::{Call, Subject};
-pub use cipher::{DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse};
-pub use empty::{EmptyRequest, EmptyResponse};
+pub use body::{Body, BodyKind, bodies};
+pub use bootstrap::*;
+pub use calls::Call;
+pub use cipher::*;
+pub use empty::*;
 pub use error::{ErrorCode, ErrorReply, PeerErrorCode, ReplyError, fallback_error_body};
-pub use explain::{
-    ExplainRequest, ExplainResponse, Grantee, LintFinding, LintResponse, NearMiss, WhoCanRequest,
-    WhoCanResponse,
-};
+pub use explain::*;
 pub use go_json::{JsonError, MAX_DEPTH, SecretBytes, SecretText, SecretValues};
-pub use keeper::{ContributeRequest, KeeperStatusResponse, ShardResponse};
-pub use metadata::{
-    SecretMetadata, SecretMetadataRequest, SecretMetadataResponse, VersionMetadata,
-};
+pub use keeper::*;
+pub use keeper_operation::KeeperOperation;
+pub use metadata::*;
 pub use not_ready::NotReady;
-pub use operation::{KeeperOperation, Operation};
-pub use operator::{RecoverResponse, RestoreRequest, RestoreResponse};
+pub use operation::{Operation, call};
+pub use operator::*;
 pub use percent::percent_decoded;
-pub use policy::{
-    Policy, PolicyListRequest, PolicyListResponse, PolicyNameRequest, PolicyPutRequest,
-    PolicyPutResponse,
-};
+pub use policy::*;
 pub use rule::{Needs, Rule};
-pub use secret::{
-    SecretGetRequest, SecretGetResponse, SecretListRequest, SecretListResponse, SecretPutRequest,
-    SecretVersionsRequest,
-};
+pub use secret::*;
 pub use shard::{SHARD_LEN, Shard};
-pub use status::{DataKind, KeeperStatus, KeeperStatusKind, StatusResponse, SurveyResponse};
-pub use store_status::{ImportStatus, StoreStatus};
+pub use status::*;
+pub use store_status::*;
 pub use stream::{
     DECRYPTION_FAILED, NONCE_LEN, STREAM_CONTENT_TYPE, STREAM_HEADER_LEN, StreamCiphertext,
     WRITTEN_VERSION, is_readable_version,
 };
 pub use target::{clean_path, decode_path};
 pub use timestamp::{ZERO_TIME, format_timestamp, parse_timestamp};
-
-/// Every body, and every part of one, as it is declared.
-#[cfg(any(test, feature = "fuzzing"))]
-pub fn bodies() -> impl Iterator<Item = &'static Body> {
-    let declared = [
-        bootstrap::BODIES,
-        cipher::BODIES,
-        empty::BODIES,
-        explain::BODIES,
-        keeper::BODIES,
-        metadata::BODIES,
-        operator::BODIES,
-        policy::BODIES,
-        secret::BODIES,
-        status::BODIES,
-        store_status::BODIES,
-    ];
-    declared.into_iter().flatten()
-}

@@ -1,4 +1,4 @@
-//! Bodies of N6: what is known about a secret besides its values.
+//! Bodies of secret metadata (N6).
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,24 @@ use time::OffsetDateTime;
 use super::go_json::OmitZero;
 
 bodies! {
-    /// N6: what is known about a secret. The third field is ours: left out when it asks for nothing, and passed over by
-    /// upstream.
+    /// Asks for the metadata of a secret (N6). Upstream does not have the third field and ignores it; it is omitted if
+    /// it is false.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct SecretMetadataRequest: Request {
         /// The path, not checked yet.
         pub path: String = "path",
-        /// A version that must be there; 0 is the current one.
+        /// A version that must exist; 0 is the current one.
         pub version: i64 = "version" as OmitZero,
-        /// Whether a deleted version will do, and for 0 a secret of which every version is deleted. Upstream answers 404.
+        /// Whether the version may be deleted, and for 0 whether all versions may be. Upstream answers 404 then.
         pub include_deleted: bool = "includeDeleted" as OmitZero,
     }
 
-    /// N6: a secret without its values.
+    /// A secret without its values (N6).
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct SecretMetadataResponse: Reply {
         /// Every version by its number, deleted ones included.
         pub versions: BTreeMap<i64, VersionMetadata> = "versions" as OmitZero,
-        /// What holds for all of them.
+        /// The data of the whole secret.
         pub metadata: SecretMetadata = "metadata",
     }
 
@@ -39,7 +39,7 @@ bodies! {
         pub deleted_time: Option<OffsetDateTime> = "deletedTime",
     }
 
-    /// A secret as a whole.
+    /// The data of a whole secret.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct SecretMetadata: Part {
         /// The highest version that is not deleted, or 0.
@@ -48,9 +48,9 @@ bodies! {
         pub oldest_version: i64 = "oldestVersion",
         /// When the first version was put.
         pub created_time: OffsetDateTime = "createdTime",
-        /// When the current version last became another.
+        /// When the current version last changed.
         pub updated_time: OffsetDateTime = "updatedTime",
-        /// How many versions are kept.
+        /// The number of versions that are kept.
         pub max_versions: i64 = "maxVersions",
     }
 }

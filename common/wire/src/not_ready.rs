@@ -1,24 +1,24 @@
-//! Why an answer is 503, in words for people that programs can tell apart. Ours: upstream says 503 while it is sealed, and
-//! nothing besides the code.
+//! Why an answer is 503: a text for people that programs can distinguish. Upstream answers 503 while it is sealed, with
+//! only the code.
 
-/// Why a request was not looked at, or not carried out, and may be in a moment. It tells a peer that nobody has
-/// authorized, so it names no path, no Keeper and no count.
+/// Why a request was refused and may succeed later. An unauthorized peer can see it, so it names no path, no Keeper and
+/// no number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotReady {
     /// There is no root key.
     Sealed,
     /// There are shares of the root key, and the store cannot be opened.
     Store,
-    /// The store did not take the request in time, or another process holds a lock on it. Nothing was written.
+    /// The store did not accept the request in time, or another process has a lock on it. Nothing was written.
     Busy,
-    /// The daemon is about to end.
+    /// The daemon is ending.
     Ending,
-    /// All SPIFFE IDs together have as many requests, or as much in memory for them, as there may be.
+    /// All SPIFFE IDs together are at the limit of requests or memory.
     Crowded,
 }
 
 impl NotReady {
-    /// Each of them.
+    /// All reasons.
     pub const ALL: [Self; 5] = [Self::Sealed, Self::Store, Self::Busy, Self::Ending, Self::Crowded];
 
     /// The text of `reason`.
@@ -36,7 +36,7 @@ impl NotReady {
         }
     }
 
-    /// Which of them a server means.
+    /// The reason in a server's answer.
     pub fn of_reason(reason: &str) -> Option<Self> {
         let word = |text: &str| text.split(':').next().map(str::to_owned);
         Self::ALL.into_iter().find(|known| word(known.as_str()) == word(reason))
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_reason_is_told_from_the_others() {
+    fn each_reason_differs_from_the_others() {
         for known in NotReady::ALL {
             assert_eq!(NotReady::of_reason(known.as_str()), Some(known));
         }

@@ -1,7 +1,7 @@
-//! What can be asked for: the one table of operations, walked by servers, clients, documents and tests alike.
+//! The table of all operations, used by servers, clients, documents and tests.
 //!
-//! A row says what is done and who may have it done; how upstream writes the request ([`Route`]); and how upstream
-//! answers when it fails ([`ErrorFrame`]). Nothing of it is said anywhere else.
+//! A row says what an operation does and who may use it; its request and its response ([`Call`](super::Call)); how upstream
+//! writes the request ([`Route`]); and how upstream answers an error ([`ErrorFrame`]). Nothing repeats these facts.
 
 use std::fmt;
 
@@ -14,30 +14,45 @@ use super::route::Route;
 use super::rule::{Needs, OPERATORS, Rule};
 use super::target::first_action;
 
-/// What the table says of one operation.
+/// The table's row of one operation.
 #[derive(Debug)]
-struct Row {
-    /// A name for metrics and logs that stays as it is.
-    label: &'static str,
-    /// Who may.
-    rule: Rule,
-    /// What has to be there.
-    needs: Needs,
-    /// Whether it changes anything that lasts, or lets a key in or out.
-    changes: bool,
-    /// How upstream writes it.
-    route: Route,
+pub(super) struct Row {
+    /// A stable name for metrics and logs.
+    pub(super) label: &'static str,
+    /// Who may use it.
+    pub(super) rule: Rule,
+    /// What it requires.
+    pub(super) needs: Needs,
+    /// Whether it makes a lasting change, or transfers key material.
+    pub(super) changes: bool,
+    /// How upstream writes the request.
+    pub(super) route: Route,
     /// `Component` and `Action` in upstream's audit log.
-    audit: (&'static str, &'static str),
-    /// How upstream answers when it fails.
-    error: ErrorFrame,
+    pub(super) audit: (&'static str, &'static str),
+    /// How upstream answers an error.
+    pub(super) error: ErrorFrame,
 }
 
 macro_rules! operations {
+    (@calls) => {};
+    (@calls $($calls:tt)+) => {
+        /// The call of each operation of Nexus.
+        pub mod call {
+            use bytes::Bytes;
+
+            use super::super::*;
+
+            calls! { $($calls)+ }
+        }
+    };
     (
         $(#[$meta:meta])*
-        $name:ident { $( $(#[doc = $doc:literal])+ $variant:ident => $row:expr, )* }
+        $name:ident { $(
+            $(#[doc = $doc:literal])+ $variant:ident $( ($request:ty => $reply:ty) )? => $row:expr,
+        )* }
     ) => {
+        operations! { @calls $( $( $variant: $request => $reply; )? )* }
+
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum $name { $( $(#[doc = $doc])+ $variant, )* }
@@ -50,34 +65,34 @@ macro_rules! operations {
                 match self { $( Self::$variant => const { &$row }, )* }
             }
 
-            /// What it does, in a sentence that begins with its number in the reference, where it has one.
+            /// What it does, in a sentence that begins with its number in the reference, if it has one.
             pub const fn summary(self) -> &'static str {
                 match self { $( Self::$variant => concat!($( $doc ),+).trim_ascii(), )* }
             }
 
-            /// Who may.
+            /// Who may use it.
             pub const fn rule(self) -> Rule {
                 self.row().rule
             }
 
-            /// What has to be there for it.
+            /// What it requires.
             pub const fn needs(self) -> Needs {
                 self.row().needs
             }
 
-            /// Whether it changes anything that lasts, or lets a key in or out.
+            /// Whether it makes a lasting change, or transfers key material.
             pub const fn changes(self) -> bool {
                 self.row().changes
             }
 
-            /// The operation that a POST to `path`, percent escapes undone, with this query asks for. Path and action
-            /// are compared exactly; an absent action is the empty one. `None` is answered by the fallback.
+            /// The operation of a POST to the decoded `path` with this query. Path and action are compared exactly; a
+            /// missing action is the empty one. `None` is answered by the fallback.
             pub fn from_request(path: &str, query: Option<&str>) -> Option<Self> {
                 let action = first_action(query.unwrap_or_default());
                 Self::ALL.iter().copied().find(|operation| operation.row().route.is(path, &action))
             }
 
-            /// Path and query, as clients ask for it.
+            /// Path and query, as clients send them.
             pub const fn path_and_query(self) -> &'static str {
                 self.row().route.target
             }
@@ -87,22 +102,22 @@ macro_rules! operations {
                 self.row().route.path
             }
 
-            /// The action; empty where there is none.
+            /// The action; empty if there is none.
             pub const fn action(self) -> &'static str {
                 self.row().route.action
             }
 
-            /// A name for metrics that stays as it is.
+            /// A stable name for metrics.
             pub const fn label(self) -> &'static str {
                 self.row().label
             }
 
-            /// What upstream's audit log puts into `Component`.
+            /// `Component` in upstream's audit log.
             pub const fn audit_component(self) -> &'static str {
                 self.row().audit.0
             }
 
-            /// What upstream's audit log puts into `Action` between `enter` and `exit`.
+            /// `Action` in upstream's audit log, between `enter` and `exit`.
             pub const fn audit_action(self) -> &'static str {
                 self.row().audit.1
             }
@@ -112,8 +127,8 @@ macro_rules! operations {
                 self.row().error.body(code, None)
             }
 
-            /// As [`Self::error_body`], with a sentence for people under `reason`, a key that upstream's clients pass over.
-            /// It must not quote values of a secret.
+            /// As [`Self::error_body`], with a sentence for people in `reason`, a key that upstream's clients ignore.
+            /// It must not quote secret values.
             pub fn error_body_with_reason(self, code: ErrorCode, reason: &str) -> Bytes {
                 self.row().error.body(code, Some(reason))
             }
@@ -151,10 +166,10 @@ macro_rules! operations {
 }
 
 operations! {
-    /// What Nexus can be asked for.
+    /// The operations of Nexus.
     Operation {
         /// N1: put a new version of a secret.
-        SecretPut => Row {
+        SecretPut(SecretPutRequest => EmptyResponse) => Row {
             label: "secret_put",
             rule: Rule::OnThePath(Permission::Write),
             needs: Needs::Store,
@@ -164,7 +179,7 @@ operations! {
             error: ErrorFrame::PLAIN,
         },
         /// N2: read a version of a secret.
-        SecretGet => Row {
+        SecretGet(SecretGetRequest => SecretGetResponse) => Row {
             label: "secret_get",
             rule: Rule::OnThePath(Permission::Read),
             needs: Needs::Store,
@@ -174,7 +189,7 @@ operations! {
             error: ErrorFrame::after(r#"{"data":null,"#),
         },
         /// N3: delete versions.
-        SecretDelete => Row {
+        SecretDelete(SecretVersionsRequest => EmptyResponse) => Row {
             label: "secret_delete",
             rule: Rule::OnThePath(Permission::Write),
             needs: Needs::Store,
@@ -184,7 +199,7 @@ operations! {
             error: ErrorFrame::PLAIN,
         },
         /// N4: undelete versions.
-        SecretUndelete => Row {
+        SecretUndelete(SecretVersionsRequest => EmptyResponse) => Row {
             label: "secret_undelete",
             rule: Rule::OnThePath(Permission::Write),
             needs: Needs::Store,
@@ -194,7 +209,7 @@ operations! {
             error: ErrorFrame::PLAIN,
         },
         /// N5: list the paths of secrets.
-        SecretList => Row {
+        SecretList(SecretListRequest => SecretListResponse) => Row {
             label: "secret_list",
             rule: Rule::Names(Permission::List, SECRET_PATH),
             needs: Needs::Store,
@@ -203,8 +218,8 @@ operations! {
             audit: ("RouteListPaths", "list"),
             error: ErrorFrame::after(r#"{"keys":null,"#),
         },
-        /// N6: read what is known about a secret besides its values.
-        SecretMetadata => Row {
+        /// N6: read the metadata of a secret.
+        SecretMetadata(SecretMetadataRequest => SecretMetadataResponse) => Row {
             label: "secret_metadata",
             rule: Rule::OnThePath(Permission::Read),
             needs: Needs::Store,
@@ -214,7 +229,7 @@ operations! {
             error: ErrorFrame::METADATA,
         },
         /// N7: create or replace a policy.
-        PolicyPut => Row {
+        PolicyPut(PolicyPutRequest => PolicyPutResponse) => Row {
             label: "policy_put",
             rule: Rule::OnSystemPath(Permission::Write, ACL_PATH),
             needs: Needs::Store,
@@ -224,7 +239,7 @@ operations! {
             error: ErrorFrame::PLAIN,
         },
         /// N8: read a policy.
-        PolicyGet => Row {
+        PolicyGet(PolicyNameRequest => Policy) => Row {
             label: "policy_get",
             rule: Rule::OnSystemPath(Permission::Read, ACL_PATH),
             needs: Needs::Store,
@@ -234,7 +249,7 @@ operations! {
             error: ErrorFrame::POLICY,
         },
         /// N9: delete a policy.
-        PolicyDelete => Row {
+        PolicyDelete(PolicyNameRequest => EmptyResponse) => Row {
             label: "policy_delete",
             rule: Rule::OnSystemPath(Permission::Write, ACL_PATH),
             needs: Needs::Store,
@@ -244,7 +259,7 @@ operations! {
             error: ErrorFrame::PLAIN,
         },
         /// N10: list the names of policies.
-        PolicyList => Row {
+        PolicyList(PolicyListRequest => PolicyListResponse) => Row {
             label: "policy_list",
             rule: Rule::OnSystemPath(Permission::List, ACL_PATH),
             needs: Needs::Store,
@@ -253,8 +268,8 @@ operations! {
             audit: ("RouteListPolicies", "list"),
             error: ErrorFrame::after(r#"{"policies":null,"#),
         },
-        /// Ours, unknown upstream: why somebody may or may not do something.
-        PolicyExplain => Row {
+        /// Ours, unknown upstream: explain why a SPIFFE ID has a permission or not.
+        PolicyExplain(ExplainRequest => ExplainResponse) => Row {
             label: "policy_explain",
             rule: Rule::OnSystemPath(Permission::Read, ACL_PATH),
             needs: Needs::Store,
@@ -263,8 +278,8 @@ operations! {
             audit: ("RouteExplainPolicies", "read"),
             error: ErrorFrame::PLAIN,
         },
-        /// Ours, unknown upstream: who may do something to a path.
-        PolicyWhoCan => Row {
+        /// Ours, unknown upstream: list who has a permission on a path.
+        PolicyWhoCan(WhoCanRequest => WhoCanResponse) => Row {
             label: "policy_who_can",
             rule: Rule::OnSystemPath(Permission::Read, ACL_PATH),
             needs: Needs::Store,
@@ -273,8 +288,8 @@ operations! {
             audit: ("RouteWhoCan", "read"),
             error: ErrorFrame::PLAIN,
         },
-        /// Ours, unknown upstream: what the stored policies may not mean to say.
-        PolicyLint => Row {
+        /// Ours, unknown upstream: list probable mistakes in the stored policies.
+        PolicyLint(EmptyRequest => LintResponse) => Row {
             label: "policy_lint",
             rule: Rule::OnSystemPath(Permission::Read, ACL_PATH),
             needs: Needs::Store,
@@ -284,7 +299,7 @@ operations! {
             error: ErrorFrame::PLAIN,
         },
         /// N11: encrypt.
-        CipherEncrypt => Row {
+        CipherEncrypt(EncryptRequest => EncryptResponse) => Row {
             label: "cipher_encrypt",
             rule: Rule::Cipher(Permission::Execute, CIPHER_PATH),
             needs: Needs::RootKey,
@@ -294,7 +309,7 @@ operations! {
             error: ErrorFrame::after(r#"{"version":0,"nonce":null,"ciphertext":null,"#),
         },
         /// N12: decrypt.
-        CipherDecrypt => Row {
+        CipherDecrypt(DecryptRequest => DecryptResponse) => Row {
             label: "cipher_decrypt",
             rule: Rule::Cipher(Permission::Execute, CIPHER_PATH),
             needs: Needs::RootKey,
@@ -303,8 +318,8 @@ operations! {
             audit: ("RouteDecrypt", "create"),
             error: ErrorFrame::after(r#"{"plaintext":null,"#),
         },
-        /// N13: take the recovery shares out.
-        OperatorRecover => Row {
+        /// N13: recover: return the recovery shares.
+        OperatorRecover(EmptyRequest => RecoverResponse) => Row {
             label: "operator_recover",
             rule: Rule::Roles(&[Role::PilotRecover]),
             needs: Needs::Nothing,
@@ -313,8 +328,8 @@ operations! {
             audit: ("routeRecover", "create"),
             error: ErrorFrame::after(r#"{"shards":null,"#),
         },
-        /// N14: feed one recovery share back.
-        OperatorRestore => Row {
+        /// N14: restore: accept one recovery share.
+        OperatorRestore(RestoreRequest => RestoreResponse) => Row {
             label: "operator_restore",
             rule: Rule::Roles(&[Role::PilotRestore]),
             needs: Needs::Nothing,
@@ -323,8 +338,8 @@ operations! {
             audit: ("routeRestore", "create"),
             error: ErrorFrame::after(r#"{"collected":0,"remaining":0,"restored":false,"#),
         },
-        /// Ours, unknown upstream: how Nexus and its Keepers are.
-        OperatorStatus => Row {
+        /// Ours, unknown upstream: the status of Nexus and its Keepers.
+        OperatorStatus(EmptyRequest => StatusResponse) => Row {
             label: "operator_status",
             rule: Rule::Roles(OPERATORS),
             needs: Needs::Nothing,
@@ -334,7 +349,7 @@ operations! {
             error: ErrorFrame::PLAIN,
         },
         /// N15: prove possession of the root key.
-        BootstrapVerify => Row {
+        BootstrapVerify(VerifyRequest => VerifyResponse) => Row {
             label: "bootstrap_verify",
             rule: Rule::Roles(&[Role::Bootstrap]),
             needs: Needs::RootKey,
@@ -343,50 +358,14 @@ operations! {
             audit: ("RouteVerify", "create"),
             error: ErrorFrame::after(r#"{"hash":"","#),
         },
-        /// Ours, unknown upstream: what a new root key would take the place of.
-        BootstrapSurvey => Row {
+        /// Ours, unknown upstream: what a new root key would replace.
+        BootstrapSurvey(EmptyRequest => SurveyResponse) => Row {
             label: "bootstrap_survey",
             rule: Rule::Roles(&[Role::Bootstrap]),
             needs: Needs::Nothing,
             changes: false,
             route: Route::new("/v1/bootstrap/survey"),
             audit: ("RouteSurvey", "read"),
-            error: ErrorFrame::PLAIN,
-        },
-    }
-}
-
-operations! {
-    /// What a Keeper can be asked for.
-    KeeperOperation {
-        /// K1: give the Keeper its share.
-        Contribute => Row {
-            label: "keeper_contribute",
-            rule: Rule::Roles(&[Role::Nexus, Role::Bootstrap]),
-            needs: Needs::Nothing,
-            changes: true,
-            route: Route::new("/v1/store/contribute"),
-            audit: ("RouteContribute", "create"),
-            error: ErrorFrame::PLAIN,
-        },
-        /// K2: take the Keeper's share.
-        Shard => Row {
-            label: "keeper_shard",
-            rule: Rule::Roles(&[Role::Nexus]),
-            needs: Needs::Nothing,
-            changes: false,
-            route: Route::new("/v1/store/shard"),
-            audit: ("RouteShard", "read"),
-            error: ErrorFrame::SHARD,
-        },
-        /// Ours, unknown upstream: whether the Keeper holds a share.
-        Status => Row {
-            label: "keeper_status",
-            rule: Rule::Roles(&[Role::Nexus, Role::Bootstrap]),
-            needs: Needs::Nothing,
-            changes: false,
-            route: Route::new("/v1/store/status"),
-            audit: ("RouteKeeperStatus", "read"),
             error: ErrorFrame::PLAIN,
         },
     }

@@ -1,4 +1,4 @@
-//! Bodies of recovery: N13 and N14. The request of N13 is [`EmptyRequest`](super::EmptyRequest).
+//! Bodies of recover (N13) and restore (N14). The request of N13 is [`EmptyRequest`](super::EmptyRequest).
 
 use std::collections::BTreeMap;
 
@@ -6,32 +6,32 @@ use super::go_json::OmitZero;
 use super::shard::Shard;
 
 bodies! {
-    /// N13: all shares of the root key.
+    /// All shares of the root key (N13).
     #[derive(Debug)]
     pub struct RecoverResponse: Reply {
         /// The shares by their index, from 1.
         pub shards: BTreeMap<i64, Shard> = "shards",
     }
 
-    /// N14: one share.
+    /// One share (N14).
     #[derive(Debug)]
     pub struct RestoreRequest: Request {
         /// Its index, not checked yet.
         pub id: i64 = "id",
         /// Its value, not checked yet.
         pub shard: Shard = "shard",
-        /// Ours: another share follows at once, so that they are to be judged together.
+        /// Another share follows at once, so that they can be checked together. Not upstream's.
         pub more: bool = "more" as OmitZero,
     }
 
-    /// N14: how far the restoration has come.
+    /// The progress of restoring (N14).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct RestoreResponse: Reply {
-        /// How many shares are there.
+        /// The number of shares collected.
         pub collected: u32 = "collected",
-        /// How many are missing.
+        /// The number of shares missing.
         pub remaining: u32 = "remaining",
-        /// Whether the root key is back.
+        /// Whether the root key is restored.
         pub restored: bool = "restored",
     }
 }

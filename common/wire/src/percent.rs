@@ -1,11 +1,11 @@
-//! Percent escapes as Go undoes them: one that is malformed makes the whole text so. `percent-encoding` alone would let
-//! it stand.
+//! Decodes percent escapes as Go does: one malformed escape makes the whole text invalid. `percent-encoding` alone
+//! would keep it.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-/// Undoes the percent escapes of a text; `None` where a `%` is not followed by two hexadecimal digits.
+/// Decodes percent escapes; `None` if a `%` is not followed by two hexadecimal digits.
 pub fn percent_decoded(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     let is_escape = |after: &[u8]| {
         after.first_chunk::<2>().is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))

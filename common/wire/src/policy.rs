@@ -1,7 +1,7 @@
-//! Bodies of the policies: N7 to N10.
+//! Bodies of policies (N7 to N10).
 //!
-//! A policy is addressed by its name, which clients send in the field `id`. We fill `id` with the name in answers
-//! too, so that what one call returns the next can use.
+//! A policy is addressed by its name, which clients send in the field `id`. Answers here have the name in `id`
+//! too, so that a client can pass it on to the next call.
 
 use time::OffsetDateTime;
 
@@ -9,46 +9,46 @@ use super::go_json::{Adapter, Field, JsonError, Key, OmitZero, Reader, Writer};
 use super::secret::{Limit, NextPage};
 
 bodies! {
-    /// N7: create or replace a policy.
+    /// Creates or replaces a policy (N7).
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct PolicyPutRequest: Request {
         /// The name, not checked yet.
         pub name: String = "name",
-        /// Which SPIFFE IDs it is about, not checked yet.
+        /// The pattern of SPIFFE IDs, not checked yet.
         pub spiffeid_pattern: String = "spiffeidPattern",
-        /// Which paths it is about, not checked yet.
+        /// The pattern of paths, not checked yet.
         pub path_pattern: String = "pathPattern",
-        /// What it allows, not checked yet.
+        /// The permissions, not checked yet.
         pub permissions: Vec<String> = "permissions",
-        /// Refuse when a policy of that name exists. Upstream passes over this field and replaces the policy.
+        /// Whether to fail if the policy exists. Upstream ignores this and replaces the policy.
         pub create_only: bool = "createOnly" as OmitZero,
     }
 
-    /// N7: the policy was put.
+    /// The policy was stored (N7).
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct PolicyPutResponse: Reply {
-        /// Its name. Upstream leaves it out.
+        /// Its name. Upstream omits it.
         pub id: String = "id" as OmitZero,
     }
 
-    /// N8 and N9: one policy, by its name. N9 is answered by [`EmptyResponse`](super::EmptyResponse).
+    /// A policy by its name (N8, N9). N9 is answered by [`EmptyResponse`](super::EmptyResponse).
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct PolicyNameRequest: Request {
         /// The name, not checked yet.
         pub name: String = "id",
     }
 
-    /// N8: a policy.
+    /// A policy (N8).
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Policy: Reply {
         /// Its name.
         pub name: String = "name" as AlsoId,
-        /// Which SPIFFE IDs it is about. Read under either spelling of its key, written under both: upstream's
-        /// answer says `spiffiedPattern`, its requests say `spiffeidPattern`.
+        /// The pattern of SPIFFE IDs. Read with either spelling of its key, and written with both: upstream's
+        /// answers use `spiffiedPattern`, its requests `spiffeidPattern`.
         pub spiffeid_pattern: String = "spiffeidPattern" as BothSpellings,
-        /// Which paths it is about.
+        /// The pattern of paths.
         pub path_pattern: String = "pathPattern",
-        /// What it allows.
+        /// The permissions.
         pub permissions: Vec<String> = "permissions",
         /// When a policy of this name was first put.
         pub created_at: OffsetDateTime = "createdAt",
@@ -56,13 +56,13 @@ bodies! {
         pub updated_at: OffsetDateTime = "updatedAt",
     }
 
-    /// N10: policies, all of them or some. The first two fields are upstream's, which always sends them, the others ours:
-    /// left out when they ask for nothing, and passed over by upstream.
+    /// Lists policies, all or some of them (N10). Upstream has only the first two fields, and always sends them. It
+    /// ignores the others, which are omitted if they are empty.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct PolicyListRequest: Request {
-        /// When not empty: only policies whose SPIFFE ID pattern is this text.
+        /// If not empty: only policies with exactly this SPIFFE ID pattern.
         pub spiffeid_pattern: String = "spiffeidPattern",
-        /// When not empty, and the other is: only policies whose path pattern is this text.
+        /// If not empty, and the other one is: only policies with exactly this path pattern.
         pub path_pattern: String = "pathPattern",
         /// Only policies with this in their name.
         pub name_contains: String = "nameContains" as OmitZero,
@@ -72,21 +72,21 @@ bodies! {
         pub path_contains: String = "pathContains" as OmitZero,
         /// Only policies whose name comes after this one.
         pub after: String = "after" as OmitZero,
-        /// At most so many policies; 0 and less are no limit.
+        /// The most policies; 0 and less are no limit.
         pub limit: i64 = "limit" as Limit,
     }
 
-    /// N10: the names of policies.
+    /// The names of policies (N10).
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct PolicyListResponse: Reply {
-        /// The names. We send them sorted; upstream's order is random.
+        /// The names, sorted. Upstream's order is random.
         pub names: Vec<String> = "policies" as Listed,
-        /// Where the next page begins: the `after` to ask with. `None` when this was the last; upstream sends all at once.
+        /// The `after` of the next page. `None` on the last page; upstream sends everything at once.
         pub next: Option<String> = "next" as NextPage,
     }
 }
 
-/// The name of a policy, which is its `id` too. What is read is the name.
+/// The name of a policy, written as its `id` too. Only the name is read.
 struct AlsoId;
 
 impl Adapter<String> for AlsoId {
@@ -96,7 +96,7 @@ impl Adapter<String> for AlsoId {
     }
 }
 
-/// The pattern whose key upstream's answers misspell.
+/// The pattern whose key is misspelt in upstream's answers.
 struct BothSpellings;
 
 impl BothSpellings {
@@ -114,7 +114,7 @@ impl Adapter<String> for BothSpellings {
     }
 }
 
-/// Policies of which the name alone is told: a list of objects with `id` and `name`.
+/// Policies by name only: a list of objects with `id` and `name`.
 struct Listed;
 
 impl Adapter<Vec<String>> for Listed {

@@ -1,4 +1,4 @@
-//! How upstream writes an operation in a request: a path and, in the query, an action.
+//! How upstream addresses an operation: a path and, in the query, an action.
 
 /// The target of a request. Other dialects have other routes to the same operations.
 #[derive(Debug)]
@@ -6,12 +6,12 @@ pub(super) struct Route {
     /// Path and, after `?action=`, the action.
     pub(super) target: &'static str,
     pub(super) path: &'static str,
-    /// Empty where there is none.
+    /// Empty if there is none.
     pub(super) action: &'static str,
 }
 
 impl Route {
-    /// Takes a target apart. Every query in the table is an action.
+    /// Splits a target. Every query in the table is an action.
     pub(super) const fn new(target: &'static str) -> Self {
         const QUERY: &[u8] = b"?action=";
         let mut path = target.as_bytes();
@@ -25,7 +25,7 @@ impl Route {
         Self { target, path: target, action: "" }
     }
 
-    /// Whether a request with this path and this action is meant. Both are compared exactly.
+    /// Whether a request with this path and this action matches. Both are compared exactly.
     pub(super) fn is(&self, path: &str, action: &[u8]) -> bool {
         self.path == path && self.action.as_bytes() == action
     }

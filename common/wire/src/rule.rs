@@ -1,4 +1,4 @@
-//! Who may use an operation, and what has to be there for it: the terms of the table of operations.
+//! Who may use an operation, and what it requires: the terms of the table of operations.
 
 use spike_domain::Permission;
 
@@ -7,11 +7,11 @@ use spike_domain::Role;
 /// Who may use an operation (wire-api 5.3): built-in roles first, then policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// The superuser, and whom a policy gives this permission on the path that is asked for. Never a lite workload.
+    /// The superuser, and those to whom a policy gives this permission on the requested path. Never a lite workload.
     OnThePath(Permission),
-    /// The superuser, and whom a policy gives this permission on this system path. Never a lite workload.
+    /// The superuser, and those to whom a policy gives this permission on this system path. Never a lite workload.
     OnSystemPath(Permission, &'static str),
-    /// As [`Rule::OnSystemPath`] for all names; otherwise those names on which a policy gives this permission.
+    /// As [`Rule::OnSystemPath`] for all names; otherwise only the names on which a policy gives this permission.
     Names(Permission, &'static str),
     /// As [`Rule::OnSystemPath`], and lite workloads.
     Cipher(Permission, &'static str),
@@ -24,12 +24,12 @@ pub(super) const OPERATORS: &[Role] =
     &[Role::PilotSuperuser, Role::PilotRecover, Role::PilotRestore];
 
 impl Rule {
-    /// Whether the decision is about the path of the request.
+    /// Whether the decision depends on the path of the request.
     pub const fn is_on_the_path(self) -> bool {
         matches!(self, Self::OnThePath(_))
     }
 
-    /// What the audit log says of whoever does not have one of the roles that the rule asks for.
+    /// The audit reason for a peer without a role that the rule requires.
     pub fn only(self) -> String {
         match self {
             Self::Roles(OPERATORS) => "only an operator may".to_owned(),
@@ -44,13 +44,13 @@ impl Rule {
     }
 }
 
-/// What has to be there before an operation can be carried out.
+/// What an operation requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
-    /// Nothing: it is carried out while Nexus is sealed too.
+    /// Nothing: it works while Nexus is sealed too.
     Nothing,
     /// The root key.
     RootKey,
-    /// The root key and a store, which the lite backend does not have.
+    /// The root key and a store; the lite backend has no store.
     Store,
 }

@@ -1,4 +1,4 @@
-//! Bodies of the secrets: N1 to N5. N6 is in `metadata`.
+//! Bodies of secrets (N1 to N5). N6 is in `metadata`.
 
 use bytes::Bytes;
 
@@ -6,17 +6,17 @@ use super::go_json::SecretValues;
 use super::go_json::{Adapter, Field, JsonError, OmitZero, Reader, Writer};
 
 bodies! {
-    /// N1: put a new version. Answered by [`EmptyResponse`](super::EmptyResponse).
+    /// Adds a version (N1). Answered by [`EmptyResponse`](super::EmptyResponse).
     #[derive(Debug)]
     pub struct SecretPutRequest: Request {
         /// The path, not checked yet.
         pub path: String = "path",
-        /// All values of the new version; `None` where the body has no such key. `null` is read as no values. Upstream's
-        /// clients always send the key.
+        /// All values of the new version; `None` if the body has no such key, which upstream's clients always send.
+        /// `null` means no values.
         pub values: Option<SecretValues> = "values" as IfPresent,
     }
 
-    /// N2: one version of a secret.
+    /// One version of a secret (N2).
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct SecretGetRequest: Request {
         /// The path, not checked yet.
@@ -25,54 +25,53 @@ bodies! {
         pub version: i64 = "version" as OmitZero,
     }
 
-    /// N2: the values of one version.
+    /// The values of one version (N2).
     #[derive(Debug)]
     pub struct SecretGetResponse: Reply {
-        /// The values; `None` for a version that upstream stored without any.
+        /// The values; `None` for a version that upstream stored without values.
         pub data: Option<SecretValues> = "data",
     }
 
-    /// N3 and N4: some versions of a secret. Answered by [`EmptyResponse`](super::EmptyResponse).
+    /// Versions of a secret (N3, N4). Answered by [`EmptyResponse`](super::EmptyResponse).
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct SecretVersionsRequest: Request {
         /// The path, not checked yet.
         pub path: String = "path",
-        /// The versions. None, and 0 among them, have a meaning of their own for each operation.
+        /// The versions. An empty list, and 0 in it, have a meaning that depends on the operation.
         pub versions: Vec<i64> = "versions",
     }
 
-    /// N5: the paths of secrets. Upstream's request has no fields; ours are left out when they ask for nothing, and
-    /// upstream passes over them.
+    /// Lists paths of secrets (N5). Upstream's request has no fields, and upstream ignores these; they are omitted if
+    /// they are empty.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct SecretListRequest: Request {
-        /// Only paths that begin so.
+        /// Only paths with this prefix.
         pub prefix: String = "prefix" as OmitZero,
         /// Only paths that come after this one.
         pub after: String = "after" as OmitZero,
-        /// At most so many paths; 0 and less are no limit.
+        /// The most paths; 0 and less are no limit.
         pub limit: i64 = "limit" as Limit,
     }
 
-    /// N5: paths, in the order of their bytes.
+    /// Paths, in the order of their bytes (N5).
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct SecretListResponse: Reply {
         /// The paths.
         pub keys: Vec<String> = "keys",
-        /// Where the next page begins: the `after` to ask with. `None` when this was the last; upstream sends all at once.
+        /// The `after` of the next page. `None` on the last page; upstream sends everything at once.
         pub next: Option<String> = "next" as NextPage,
     }
 }
 
 impl SecretGetResponse {
-    /// The body to send for values that are JSON already, as [`SecretValues::to_json_object`] writes them and as they
-    /// are stored: no decoding, no escaping, no copy. `write` adds them where they belong; what it adds is trusted to be a
-    /// JSON object of strings, or `null`.
+    /// The body for values in their stored JSON form (see [`SecretValues::to_json_object`]): without decoding, escaping
+    /// or copying. `write` appends them; it must append a JSON object of strings, or `null`.
     ///
-    /// This is the path of every read. The buffer is filled once and freed once, and only Nexus calls this, whose allocator
-    /// wipes what it frees: wiping it here too would cost as much as decrypting it.
+    /// Every read uses this. The buffer is filled once and freed once. Only Nexus calls this, and its allocator wipes
+    /// what it frees: wiping here too would cost as much as decryption.
     ///
     /// # Errors
-    /// That of `write`.
+    /// The error of `write`.
     pub fn encode_stored<E>(write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Bytes, E> {
         let mut body = Vec::with_capacity(USUAL_ANSWER);
         body.extend_from_slice(br#"{"data":"#);
@@ -82,10 +81,10 @@ impl SecretGetResponse {
     }
 }
 
-/// What most answers with values fit into, in bytes: the buffer need not grow for them.
+/// The usual size of an answer with values, in bytes: for most of them the buffer need not grow.
 const USUAL_ANSWER: usize = 2048;
 
-/// The key says something by being there: its value is `Some`, even where it is `null`.
+/// The presence of the key matters: its value is `Some`, even if it is `null`.
 struct IfPresent;
 
 impl Adapter<Option<SecretValues>> for IfPresent {
@@ -100,7 +99,7 @@ impl Adapter<Option<SecretValues>> for IfPresent {
     }
 }
 
-/// The most entries of one page. What is no limit is read as 0, and left out.
+/// The most entries of one page. "No limit" is read as 0, and omitted.
 pub(super) struct Limit;
 
 impl Adapter<i64> for Limit {
@@ -117,7 +116,7 @@ impl Adapter<i64> for Limit {
     }
 }
 
-/// Where the next page begins, in an answer. The empty text is read as no next page; `null` changes nothing.
+/// The start of the next page. The empty text is read as `None`; `null` changes nothing.
 pub(super) struct NextPage;
 
 impl Adapter<Option<String>> for NextPage {

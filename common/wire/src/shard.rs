@@ -1,14 +1,14 @@
-//! The share of a root key as JSON carries it, under its name of the wire: a list of 32 numbers.
+//! A share of a root key in JSON: a list of 32 numbers. On the wire it is called a shard.
 
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox};
 
 /// The length of a share in bytes.
 pub const SHARD_LEN: usize = 32;
 
-/// A share as it was sent, or is to be sent. Says nothing about whether the number is a valid share.
+/// A share from a request, or for an answer. It may not be valid.
 ///
-/// Go fills a short list up with zeros and cuts a long one (wire-api 4.2), so [`Shard::expose_secret`] always has 32
-/// bytes; [`Shard::is_whole`] says whether they are what was sent. A share that is missing or `null` has no elements.
+/// Go pads a short list with zeros and cuts a long one (wire-api 4.2). So [`Shard::expose_secret`] always has 32 bytes,
+/// and [`Shard::is_whole`] says whether they are what was sent. A missing share and `null` have no elements.
 #[derive(Debug)]
 pub struct Shard {
     bytes: SecretBox<[u8; SHARD_LEN]>,
@@ -29,22 +29,22 @@ impl Shard {
         self.bytes.expose_secret()
     }
 
-    /// How many elements the list had: 0 when there was none.
+    /// The number of elements in the list; 0 if there was none.
     pub const fn elements(&self) -> usize {
         self.elements
     }
 
-    /// Whether there were exactly 32 elements, all of them numbers.
+    /// Whether there were exactly 32 elements, all numbers.
     pub const fn is_whole(&self) -> bool {
         self.elements == SHARD_LEN && !self.nulls
     }
 
-    /// Whether all bytes are zero, which upstream takes for "no share" (wire-api 6.5).
+    /// Whether all bytes are zero, which upstream reads as "no share" (wire-api 6.5).
     pub fn is_zero(&self) -> bool {
         self.expose_secret().iter().fold(0, |seen, byte| seen | byte) == 0
     }
 
-    /// Counts one more element, and says where its value goes: nowhere past the 32nd.
+    /// Counts one more element. Returns where to store its value; `None` after the 32nd.
     pub(super) fn next_element(&mut self) -> Option<&mut u8> {
         let slot = self.bytes.expose_secret_mut().get_mut(self.elements);
         self.elements += 1;

@@ -1,4 +1,4 @@
-//! How Nexus and its Keepers are, for an operator. Ours: upstream has no such route.
+//! The status of Nexus and its Keepers, for operators. Upstream has no such route.
 
 use super::StoreStatus;
 use super::go_json::OmitZero;
@@ -11,30 +11,30 @@ bodies! {
         pub version: String = "version",
         /// Whether the root key is missing.
         pub sealed: bool = "sealed",
-        /// Why it is missing; or why Nexus is not ready all the same.
+        /// Why it is missing, or why Nexus is not ready with it.
         pub reason: Option<String> = "reason" as OmitZero,
-        /// What lies in the data directory, while the root key is missing.
+        /// The kind of data in the data directory, while the root key is missing.
         pub data: Option<DataKind> = "data" as OmitZero,
         /// `sqlite`, `lite` or `memory`.
         pub backend: String = "backend",
-        /// A name for the root key that is safe to show; two parties that show the same have the same key.
+        /// A fingerprint of the root key. It is safe to show, and equal only for the same key.
         pub root_key: Option<String> = "rootKey" as OmitZero,
         /// The number of the data key that encrypts.
         pub data_key: Option<u32> = "dataKey" as OmitZero,
-        /// Shares of the root key; 0 on the memory backend.
+        /// The number of shares of the root key; 0 with the memory backend.
         pub shares: u16 = "shares",
-        /// Shares that rebuild it.
+        /// The number of shares that rebuild it.
         pub threshold: u16 = "threshold",
-        /// Keepers that may still be lost before a restarted Nexus needs an operator; negative when it would need one now.
-        /// Missing as well while Keepers hold shares that nothing can judge, because Nexus is sealed.
+        /// The quorum margin: how many Keepers can fail before a restarted Nexus needs an operator. It is negative if
+        /// it would need one now, and missing if Nexus is sealed and Keepers hold shares that it cannot check.
         pub margin: Option<i64> = "margin" as OmitZero,
         /// Every Keeper, in the order of the shares.
         pub keepers: Vec<KeeperStatus> = "keepers",
-        /// When recovery shares were last taken out, RFC 3339; never, where it is missing.
+        /// When recovery shares were last returned, RFC 3339; missing if never.
         pub last_export: Option<String> = "lastExport" as OmitZero,
-        /// The store, where there is one and it is open.
+        /// The store, if there is one and it is open.
         pub store: Option<StoreStatus> = "store" as OmitZero,
-        /// What else is wrong with this process, one entry for each trouble.
+        /// Other problems of this process.
         pub troubles: Vec<String> = "troubles" as OmitZero,
     }
 
@@ -45,40 +45,40 @@ bodies! {
         pub index: u16 = "index",
         /// Its address.
         pub url: String = "url",
-        /// How it is.
+        /// Its state.
         pub state: KeeperStatusKind = "state",
-        /// Since when, RFC 3339.
+        /// When that state began, RFC 3339.
         pub since: String = "since",
-        /// When it was last asked, or given its share, RFC 3339; never yet, where it is missing.
+        /// When Nexus last asked it, or gave it its share, RFC 3339; missing if never.
         pub looked: Option<String> = "looked" as OmitZero,
-        /// How many looks in a row have not found its share of the key in use.
+        /// How many times in a row Nexus did not find its share of the key in use.
         pub failures: u32 = "failures" as OmitZero,
-        /// More words, where there are any. From the network: not fit for a terminal as it is.
+        /// Details, if there are any. They come from the network: escape them before they are printed.
         pub detail: Option<String> = "detail" as OmitZero,
     }
 
-    /// What Nexus knows before it has a root key, for Bootstrap: what a new key would take the place of.
+    /// For Bootstrap: what a new key would replace, as far as Nexus knows before it has a root key.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct SurveyResponse: Reply {
         /// Whether the root key is missing.
         pub sealed: bool = "sealed",
-        /// Why it is missing. From the network: not fit for a terminal as it is.
+        /// Why it is missing. It comes from the network: escape it before it is printed.
         pub reason: Option<String> = "reason" as OmitZero,
-        /// Whether a root key is here that is put to use once Bootstrap has proved it.
+        /// Whether there is a root key that will be used once Bootstrap has proved it.
         pub awaits_proof: bool = "awaitsProof" as OmitZero,
         /// `sqlite`, `lite` or `memory`.
         pub backend: String = "backend",
-        /// What lies in the data directory.
+        /// The kind of data in the data directory.
         pub data: DataKind = "data",
-        /// The data directory, where there is one.
+        /// The data directory, if there is one.
         pub directory: Option<String> = "directory" as OmitZero,
-        /// Every Keeper, in the order of the shares, as it answered to this question.
+        /// Every Keeper, in the order of the shares, with its answer to this request.
         pub keepers: Vec<KeeperStatus> = "keepers",
     }
 }
 
 words! {
-    /// How a Keeper is.
+    /// The state of a Keeper.
     pub enum KeeperStatusKind {
         /// Not asked yet.
         #[default]
@@ -87,28 +87,39 @@ words! {
         Unreachable = "unreachable",
         /// It answers, and holds no share.
         Empty = "empty",
-        /// It sent something that is no share.
+        /// It sent something that is not a share.
         Unusable = "unusable",
-        /// It holds a share, and there is no key to judge it by.
+        /// It holds a share, and there is no key to check it.
         Unjudged = "unjudged",
         /// It holds its share of the key in use.
         Good = "good",
         /// It holds a share of another key.
         Foreign = "foreign",
-        /// It takes its share, answers that it has it, and then does not give it back.
+        /// It accepts its share, answers success, and then does not return it.
         Forgetful = "forgetful",
     }
 
-    /// What lies in the data directory of a Nexus, whether it can be opened or not.
+    /// The kind of data in the data directory of a Nexus, readable or not.
     pub enum DataKind {
-        /// No data, or a backend that keeps none.
+        /// No data, or a backend that stores none.
         None = "none",
-        /// A database of ours, or what is left of one.
+        /// A database of ours, or parts of one.
         Ours = "ours",
-        /// A database of upstream, which is not taken in yet.
+        /// A database of upstream that is not imported yet.
         Upstream = "upstream",
-        /// Something may be there: the directory cannot be looked at. An answer that does not say counts as this.
+        /// The directory cannot be read, so there may be data. Also used if an answer omits the field.
         #[default]
         Unreadable = "unreadable",
+    }
+}
+
+impl KeeperStatusKind {
+    /// Whether the Keeper holds a share; `None` if that is not known.
+    pub const fn holds_share(self) -> Option<bool> {
+        match self {
+            Self::Empty => Some(false),
+            Self::Unjudged | Self::Good | Self::Foreign | Self::Forgetful => Some(true),
+            Self::Unknown | Self::Unreachable | Self::Unusable => None,
+        }
     }
 }

@@ -1,25 +1,25 @@
 //! The raw mode of the cipher API: one version byte, the nonce, then ciphertext and tag (wire-api N11, N12).
 //!
-//! The framing only; that the ciphertext opens is the business of `spike-crypto`.
+//! Only the framing; `spike-crypto` decrypts.
 
 use super::error::ErrorCode;
 
-/// The one `Content-Type` that selects raw mode; any other value, and none, means JSON.
+/// The only `Content-Type` that selects raw mode. Any other value, or none, means JSON.
 pub const STREAM_CONTENT_TYPE: &str = "application/octet-stream";
 
 /// The length of a nonce in bytes.
 pub const NONCE_LEN: usize = 12;
 
-/// What comes before the ciphertext: the version byte and the nonce.
+/// The length of the version byte and the nonce.
 pub const STREAM_HEADER_LEN: usize = 1 + NONCE_LEN;
 
 /// The version byte that is written, in both modes.
 pub const WRITTEN_VERSION: u8 = 0x01;
 
-/// What older releases wrote: the character `1` (quirk K7 of the storage contract).
+/// The version byte of older releases: the character `1` (K7).
 const OLD_VERSION: u8 = 0x31;
 
-/// The text that answers a raw ciphertext that does not open. Not an error code.
+/// The text that answers a raw ciphertext that cannot be decrypted. Not an error code.
 pub const DECRYPTION_FAILED: &str = "decryption failed";
 
 /// Whether ciphertext of this version can be decrypted.
@@ -27,7 +27,7 @@ pub const fn is_readable_version(version: u8) -> bool {
     matches!(version, WRITTEN_VERSION | OLD_VERSION)
 }
 
-/// A raw ciphertext, taken apart.
+/// The parts of a raw ciphertext.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamCiphertext<'a> {
     /// The nonce.
@@ -37,10 +37,10 @@ pub struct StreamCiphertext<'a> {
 }
 
 impl<'a> StreamCiphertext<'a> {
-    /// Takes a body apart.
+    /// Splits a body.
     ///
     /// # Errors
-    /// The code that the answer carries as text: version missing, version unknown, or nonce cut short.
+    /// The code that the answer has as text: version missing, version unknown, or nonce incomplete.
     pub fn parse(body: &'a [u8]) -> Result<Self, ErrorCode> {
         let (&version, rest) = body.split_first().ok_or(ErrorCode::CryptoFailedToReadVersion)?;
         if !is_readable_version(version) {

@@ -1,11 +1,11 @@
-//! Request targets as Go reads them: decoded paths, the first `action`, and paths that are not clean (wire-api 3.1, 3.3).
+//! Request targets as Go reads them: decoded paths, the first `action`, and unclean paths (wire-api 3.1, 3.3).
 
 use std::borrow::Cow;
 
 use super::percent::percent_decoded;
 
-/// Undoes the percent escapes of a path. `None` for a malformed one, which no HTTP server should get this far. Bytes
-/// that are not UTF-8 become U+FFFD, so that they match no route.
+/// Decodes the percent escapes of a path. `None` for a malformed one, which HTTP servers refuse earlier. Bytes that are
+/// not UTF-8 become U+FFFD, so that they match no route.
 pub fn decode_path(path: &str) -> Option<Cow<'_, str>> {
     if !path.contains('%') {
         return Some(Cow::Borrowed(path));
@@ -14,13 +14,13 @@ pub fn decode_path(path: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// Where Go's `ServeMux` redirects a path to: without `//`, `/./` and `/../`, keeping a trailing slash. `None` when
-/// the path is clean already. Works on the path as it was sent; escapes are left alone, so `/%2e/` is clean.
+/// The path that Go's `ServeMux` redirects to: without `//`, `/./` and `/../`, but with a trailing slash if there was
+/// one. `None` if the path is clean. Escapes are not decoded, so `/%2e/` is clean.
 pub fn clean_path(path: &str) -> Option<String> {
     (!is_clean(path)).then(|| cleaned(path))
 }
 
-/// Whether there is nothing to clean: one slash before each segment, and perhaps one at the end.
+/// Whether the path is clean: one slash before each segment, and perhaps one at the end.
 fn is_clean(path: &str) -> bool {
     let Some(segments) = path.strip_prefix('/') else { return false };
     let is_suspect = |pair: &[u8]| matches!(pair, [b'/', b'/' | b'.']);
@@ -49,10 +49,10 @@ fn cleaned(path: &str) -> String {
     cleaned
 }
 
-/// The first value of the key `action` in a query, form-decoded; empty when there is none. A part that contains `;` or
-/// a bad escape is passed over, as if it were not there.
+/// The first value of the key `action` in a query, form-decoded; empty if there is none. A part that contains `;` or an
+/// invalid escape is ignored.
 pub(super) fn first_action(query: &str) -> Cow<'_, [u8]> {
-    // As nearly every request has it.
+    // The form of nearly every request.
     if let Some(action) = query.strip_prefix("action=")
         && action.bytes().all(|byte| byte.is_ascii_lowercase())
     {

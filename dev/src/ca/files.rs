@@ -1,4 +1,4 @@
-//! The authority on disk: three PEM files, each readable by its owner only.
+//! The files of the authority: three PEM files, each readable by its owner only.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -51,9 +51,9 @@ impl Ca {
             .mode(0o700)
             .create(dir)
             .map_err(|source| CaError::File { path: dir.to_owned(), source })?;
-        write_private(dir, ROOT_KEY, &Zeroizing::new(self.key.serialize_pem()))?;
-        write_private(dir, JWT_KEY, &self.jwt.expose_key_pem())?;
-        write_private(dir, ROOT, &self.root_pem)
+        write(dir, ROOT_KEY, &Zeroizing::new(self.key.serialize_pem()))?;
+        write(dir, JWT_KEY, &self.jwt.expose_key_pem())?;
+        write(dir, ROOT, &self.root_pem)
     }
 
     /// Reads the authority that [`Ca::save`] wrote into `dir`.
@@ -111,13 +111,7 @@ fn read(dir: &Path, name: &str) -> Result<Zeroizing<String>, CaError> {
     }
 }
 
-/// Writes beside the file and renames, so that a reader sees the old content or the new one.
-fn write_private(dir: &Path, name: &str, text: &str) -> Result<(), CaError> {
+fn write(dir: &Path, name: &str, text: &str) -> Result<(), CaError> {
     let path = dir.join(name);
-    let beside = dir.join(format!("{name}.new"));
-    let write = || {
-        private::write_new(&beside, text, 0o600)?;
-        fs::rename(&beside, &path)
-    };
-    write().map_err(|source| CaError::File { path: path.clone(), source })
+    private::replace(&path, text).map_err(|source| CaError::File { path, source })
 }

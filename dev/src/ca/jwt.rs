@@ -1,4 +1,4 @@
-//! JWT-SVIDs (ES256 only): signed here, and verified for the Workload API's own validation call.
+//! JWT-SVIDs (ES256 only): signing, and verification for the validation call of the Workload API.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
@@ -14,7 +14,7 @@ use spiffe::SpiffeId;
 use time::OffsetDateTime;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Longer tokens are refused unread.
+/// The longest token, in bytes. Longer ones are refused without reading them.
 const MAX_TOKEN: usize = 16 * 1024;
 
 /// The body of a token whose signature has been verified.
@@ -23,19 +23,19 @@ pub type Claims = Map<String, Value>;
 /// Why a token could not be made or is not accepted.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum JwtError {
-    /// The key is no ECDSA P-256 key, or the random source failed.
+    /// The key is not an ECDSA P-256 key, or the random source failed.
     #[error("unusable key for JWT-SVIDs")]
     Key,
     /// Not three base64url parts of JSON, or without a claim that every JWT-SVID has.
     #[error("not a JWT-SVID: {0}")]
     Malformed(&'static str),
-    /// Signed by nobody we trust for that trust domain, or changed since.
+    /// No trusted key of that trust domain made the signature, or the token was changed.
     #[error("token signature does not verify")]
     Signature,
-    /// For somebody else.
+    /// The token is for another audience.
     #[error("token is not for this audience")]
     Audience,
-    /// Past its end, or before its beginning.
+    /// It is past its end or before its beginning.
     #[error("token has expired or is not yet valid")]
     Time,
 }
@@ -84,7 +84,7 @@ impl JwtAuthority {
     }
 }
 
-/// A JWT bundle as the Workload API hands it out: a JWK set (RFC 7517).
+/// A JWT bundle for the Workload API: a JWK set (RFC 7517).
 pub(crate) fn jwks(authorities: &[JwtAuthority]) -> String {
     let keys: Vec<Value> = authorities.iter().filter_map(JwtAuthority::jwk).collect();
     json!({ "keys": keys }).to_string()
@@ -177,7 +177,7 @@ pub(crate) fn verify(
     let (signed, signature) = token.rsplit_once('.').ok_or(JwtError::Malformed("no parts"))?;
     let (header, claims) = signed.split_once('.').ok_or(JwtError::Malformed("no parts"))?;
     let (header, claims) = (object(header)?, object(claims)?);
-    // Before anything else: the algorithm is ours to choose, not the token's (RFC 8725, section 3.1).
+    // Checked first: the verifier chooses the algorithm, not the token (RFC 8725, section 3.1).
     if header.get("alg").and_then(Value::as_str) != Some("ES256") {
         return Err(JwtError::Malformed("alg is not ES256"));
     }

@@ -1,4 +1,4 @@
-//! X.509-SVIDs: sound ones, and each kind of unsound one that a verifier must refuse.
+//! X.509-SVIDs: valid ones, and one for each defect that a verifier must refuse.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{Ca, CaError, validity};
 
-/// How long the unsound certificates last, where their dates are not what is wrong with them.
-const ODD_LIFETIME: Duration = Duration::from_hours(1);
+/// The lifetime of a defective certificate, unless its dates are the defect.
+const DEFECTIVE_LIFETIME: Duration = Duration::from_hours(1);
 
-/// One thing that is wrong with a certificate; everything else about it is right.
+/// The only defect of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Odd {
+pub enum Defect {
     /// Ended an hour ago.
     Expired,
     /// Begins in an hour.
@@ -91,7 +91,7 @@ impl Ca {
     /// As [`Ca::issue`], with DNS names beside the ID.
     ///
     /// # Errors
-    /// As [`Ca::issue`], and for what is no DNS name.
+    /// As [`Ca::issue`], and for a name that is no DNS name.
     pub fn issue_with_names(
         &self,
         id: &SpiffeId,
@@ -107,24 +107,28 @@ impl Ca {
         self.sign(&params)
     }
 
-    /// A certificate for `id` that has one thing wrong with it: for tests of verifiers.
+    /// A certificate for `id` with one defect, for tests of verifiers.
     ///
     /// # Errors
     /// [`CaError`] when it cannot be made. Any ID is accepted.
-    pub fn issue_odd(
+    pub fn issue_defective(
         &self,
         id: &SpiffeId,
-        odd: &Odd,
+        odd: &Defect,
         now: OffsetDateTime,
     ) -> Result<Svid, CaError> {
-        let valid = validity(now, ODD_LIFETIME)?;
+        let valid = validity(now, DEFECTIVE_LIFETIME)?;
         let params = match odd {
-            Odd::Expired => leaf(&[id], validity(now - 2 * ODD_LIFETIME, ODD_LIFETIME)?)?,
-            Odd::NotYetValid => leaf(&[id], validity(now + 2 * ODD_LIFETIME, ODD_LIFETIME)?)?,
-            Odd::TwoUriSans(second) => leaf(&[id, second], valid)?,
-            Odd::NoUriSan => leaf(&[], valid)?,
-            Odd::OtherTrustDomain => leaf(&[id], valid)?,
-            Odd::CaAsLeaf => {
+            Defect::Expired => {
+                leaf(&[id], validity(now - 2 * DEFECTIVE_LIFETIME, DEFECTIVE_LIFETIME)?)?
+            }
+            Defect::NotYetValid => {
+                leaf(&[id], validity(now + 2 * DEFECTIVE_LIFETIME, DEFECTIVE_LIFETIME)?)?
+            }
+            Defect::TwoUriSans(second) => leaf(&[id, second], valid)?,
+            Defect::NoUriSan => leaf(&[], valid)?,
+            Defect::OtherTrustDomain => leaf(&[id], valid)?,
+            Defect::CaAsLeaf => {
                 let mut params = leaf(&[id], valid)?;
                 params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
                 params.key_usages.push(KeyUsagePurpose::KeyCertSign);
@@ -142,7 +146,7 @@ impl Ca {
     }
 }
 
-/// A leaf as the X.509-SVID standard wants it (sections 2, 3.1, 4): a URI SAN, no CA, critical `digitalSignature`.
+/// A leaf certificate by the X.509-SVID standard (sections 2, 3.1, 4): a URI SAN, no CA, critical `digitalSignature`.
 fn leaf(
     ids: &[&SpiffeId],
     (not_before, not_after): (OffsetDateTime, OffsetDateTime),

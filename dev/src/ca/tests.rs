@@ -151,8 +151,9 @@ fn an_id_of_another_trust_domain_or_without_a_path_gets_nothing() {
 #[test]
 fn odd_dates_are_wrong_now_and_right_at_another_time() {
     let ca = ca();
-    for (odd, right) in [(Odd::Expired, NOON - 2 * HOUR), (Odd::NotYetValid, NOON + 2 * HOUR)] {
-        let svid = ca.issue_odd(&nexus(), &odd, NOON).unwrap();
+    for (odd, right) in [(Defect::Expired, NOON - 2 * HOUR), (Defect::NotYetValid, NOON + 2 * HOUR)]
+    {
+        let svid = ca.issue_defective(&nexus(), &odd, NOON).unwrap();
         assert!(verifies(svid.certificate_der(), ca.root_der(), NOON).is_err(), "{odd:?}");
         verifies(svid.certificate_der(), ca.root_der(), right).unwrap();
         assert_eq!(uris(svid.certificate_der()), [nexus().to_string()]);
@@ -165,11 +166,11 @@ fn odd_names_come_with_a_sound_signature() {
     let foreign = SpiffeId::new("spiffe://other.example/spike/nexus").unwrap();
     let (nexus, second) = (nexus(), SpiffeId::new("spiffe://spike.ist/second").unwrap());
     for (id, odd, expected) in [
-        (&nexus, Odd::TwoUriSans(second.clone()), vec![nexus.to_string(), second.to_string()]),
-        (&nexus, Odd::NoUriSan, vec![]),
-        (&foreign, Odd::OtherTrustDomain, vec![foreign.to_string()]),
+        (&nexus, Defect::TwoUriSans(second.clone()), vec![nexus.to_string(), second.to_string()]),
+        (&nexus, Defect::NoUriSan, vec![]),
+        (&foreign, Defect::OtherTrustDomain, vec![foreign.to_string()]),
     ] {
-        let svid = ca.issue_odd(id, &odd, NOON).unwrap();
+        let svid = ca.issue_defective(id, &odd, NOON).unwrap();
         assert_eq!(uris(svid.certificate_der()), expected, "{odd:?}");
         verifies(svid.certificate_der(), ca.root_der(), NOON).unwrap();
     }
@@ -178,7 +179,7 @@ fn odd_names_come_with_a_sound_signature() {
 #[test]
 fn a_ca_certificate_as_leaf_may_sign_and_is_no_x509_svid() {
     let ca = ca();
-    let svid = ca.issue_odd(&nexus(), &Odd::CaAsLeaf, NOON).unwrap();
+    let svid = ca.issue_defective(&nexus(), &Defect::CaAsLeaf, NOON).unwrap();
     let (_, parsed) = X509Certificate::from_der(svid.certificate_der()).unwrap();
     assert!(parsed.is_ca());
     let usage = parsed.key_usage().unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! `spike-dev run`: a cluster for the time of one command.
+//! `spike-dev run`: a cluster that lasts as long as one command.
 
 use std::{
     ffi::OsString,
@@ -46,7 +46,7 @@ async fn run_in(cluster: &Cluster, command: &[OsString]) -> Result<ExitStatus, F
     let [program, arguments @ ..] = command else {
         return Err("no command".into());
     };
-    // Read here, not set as a setting: it is the shell's own.
+    // PATH belongs to the shell, so it is no setting of the cluster.
     #[expect(clippy::disallowed_methods, reason = "PATH is not a setting of SPIKE")]
     let path = std::env::var_os("PATH").unwrap_or_default();
     let bin = cluster.bin().to_owned();
@@ -61,7 +61,7 @@ async fn run_in(cluster: &Cluster, command: &[OsString]) -> Result<ExitStatus, F
     Ok(status)
 }
 
-/// As a shell tells it: the status itself, or 128 and the number of the signal.
+/// The exit code of a shell: the status itself, or 128 plus the number of the signal.
 fn as_exit_code(status: ExitStatus) -> ExitCode {
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)

@@ -18,7 +18,7 @@ use crate::{
 
 /// How long a cluster may take to become ready.
 pub(super) const READY_LIMIT: Duration = Duration::from_mins(1);
-/// How long a daemon that has ended stays down, so that one that cannot start does not spin.
+/// The pause before a daemon that has ended is started again, so that a daemon that cannot start does not use all CPU time.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) fn up(dir: Option<PathBuf>, options: &Options) -> Result<ExitCode, Failure> {
@@ -62,7 +62,7 @@ async fn end(cluster: Cluster) -> Result<ExitCode, Failure> {
     if !clean {
         complain(&format!("a daemon did not end cleanly; its log is in {}", logs.display()));
     }
-    // A second terminal must not go on with a cluster that is gone.
+    // A second terminal must not use a cluster that has ended.
     if let Err(error) = fs::remove_file(&env) {
         complain(&format!("{} stays behind: {error}", env.display()));
     }
@@ -85,13 +85,11 @@ fn write_env(cluster: &Cluster) -> std::io::Result<()> {
             .chain(exports)
             .chain([format!("export PATH={bin}\":$PATH\""), String::new()])
             .collect();
-    let fresh = cluster.dir().join(".env.new");
-    // A shell runs what is in it, so that nobody else may write it, whatever the umask is.
-    private::write_new(&fresh, &lines.join("\n"), 0o600)?;
-    fs::rename(fresh, cluster.dir().join("env"))
+    // A shell runs what is in it, so nobody else may write it.
+    private::replace(&cluster.dir().join("env"), &lines.join("\n"))
 }
 
-/// Everything that a command needs to use the cluster, `PATH` excepted.
+/// Everything that a command needs to use the cluster, except `PATH`.
 pub(super) fn join_settings(cluster: &Cluster) -> Vec<(String, String)> {
     let mut settings = cluster.client_settings();
     settings.push((DIR_VARIABLE.to_owned(), cluster.dir().display().to_string()));
@@ -103,7 +101,7 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// A word for a POSIX shell, quoted only where it must be.
+/// A word for a POSIX shell, quoted only if necessary.
 fn word(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte);
     if word.bytes().all(plain) { word.to_owned() } else { quoted(word) }
@@ -137,7 +135,7 @@ fn what_runs(cluster: &Cluster, options: &Options) -> String {
     lines.join("\n")
 }
 
-/// A path as a person in the current directory would write it.
+/// A path, relative to the current directory if it is below.
 fn shown(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(&here).unwrap_or(path).display().to_string()

@@ -1,4 +1,4 @@
-//! `spike-dev as` and `spike-dev svid`: being a workload of the running cluster.
+//! `spike-dev as` and `spike-dev svid`: use the SPIFFE ID of a workload of the running cluster.
 
 use std::{
     ffi::OsString,
@@ -15,7 +15,7 @@ use crate::{
     private,
 };
 
-/// Becomes the command: this process gets the SPIFFE ID and then runs the command in its place.
+/// Gets the SPIFFE ID for this process, and replaces the process by the command.
 pub(super) fn run_as(id: &str, dir: &Path, command: &[OsString]) -> Result<ExitCode, Failure> {
     let [program, arguments @ ..] = command else {
         return Err("no command".into());
@@ -34,7 +34,7 @@ pub(super) fn write_svid(id: &str, dir: &Path, out: &Path) -> Result<ExitCode, F
         Answer::Svid { certificate, key, bundle } => (certificate, key, bundle),
         other => return Err(unexpected(other)),
     };
-    // Whoever could write there could put another key in the place of this one.
+    // Another user who can write there could replace the key.
     DirBuilder::new().recursive(true).mode(0o755).create(out).map_err(|error| {
         format!("--out {}: the directory cannot be made: {error}", out.display())
     })?;
@@ -59,7 +59,7 @@ fn ask(dir: &Path, request: &Request) -> Result<Answer, Failure> {
             ErrorKind::PermissionDenied => {
                 format!("{dir} belongs to another user, and so does its cluster; name another with --dir")
             }
-            _ => format!("the cluster in {dir} does not answer: {error}; see whether spike-dev still runs"),
+            _ => format!("the cluster in {dir} does not answer: {error}; check that spike-dev still runs"),
         }
         .into()
     })

@@ -17,18 +17,18 @@ use tokio::{
 };
 
 use super::{
-    last_words::{Marks, last_words},
+    end_reason::{LogLengths, end_reason},
     plan::Plan,
-    state_dir::open_log,
 };
 use crate::{
     links::CHILD,
+    private,
     workload_api::{RegisterError, Registration, Registry},
 };
 
 /// How often a daemon is asked whether it is ready.
 const ASK_INTERVAL: Duration = Duration::from_millis(20);
-/// How long a daemon may take to end after it was told to, before it is killed.
+/// How long a daemon may take to end after SIGTERM, before it is killed.
 const END_LIMIT: Duration = Duration::from_secs(30);
 
 /// A daemon, running or not.
@@ -36,13 +36,13 @@ const END_LIMIT: Duration = Duration::from_secs(30);
 pub struct Daemon {
     plan: Plan,
     child: Child,
-    /// Where its own part of the logs begins.
-    marks: Marks,
-    /// Holds the SPIFFE ID for as long as the process is ours.
+    /// The lengths of its logs at the start: what comes after is its own.
+    lengths: LogLengths,
+    /// Keeps the SPIFFE ID of the process.
     registration: Registration,
 }
 
-/// What can go wrong with a daemon.
+/// Why a daemon failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// Its log cannot be written.
@@ -68,7 +68,7 @@ pub enum DaemonError {
         name: String,
         /// How it ended.
         status: ExitStatus,
-        /// What it said about it itself.
+        /// Its own messages about the end.
         told: String,
         /// Its log.
         log: PathBuf,
@@ -78,14 +78,14 @@ pub enum DaemonError {
     NotReady {
         /// The daemon.
         name: String,
-        /// How long it was waited for.
+        /// How long this waited.
         waited: Duration,
-        /// What it says itself.
+        /// Its own reason.
         reason: String,
         /// Its log.
         log: PathBuf,
     },
-    /// The system does not let us wait for it or signal it.
+    /// The operating system refuses to wait for it or to signal it.
     #[error("{name} cannot be controlled")]
     Control {
         /// The daemon.
@@ -97,20 +97,20 @@ pub enum DaemonError {
 
 impl Daemon {
     pub(super) fn start(plan: Plan, registry: &Registry) -> Result<Self, DaemonError> {
-        let marks = plan.marks();
+        let lengths = plan.lengths();
         let (child, registration) = plan.spawn(registry)?;
-        Ok(Self { plan, child, marks, registration })
+        Ok(Self { plan, child, lengths, registration })
     }
 
     pub(super) fn restart(&mut self, registry: &Registry) -> Result<(), DaemonError> {
-        self.marks = self.plan.marks();
+        self.lengths = self.plan.lengths();
         let (child, registration) = self.plan.spawn(registry)?;
         self.child = child;
         self.registration = registration;
         Ok(())
     }
 
-    /// A setting for the next start, in place of the one it had.
+    /// Sets or replaces a setting for the next start.
     pub fn set(&mut self, name: &str, value: &str) {
         self.plan.settings.retain(|(known, _)| known != name);
         self.plan.settings.push((name.to_owned(), value.to_string()));
@@ -126,35 +126,35 @@ impl Daemon {
         self.child.id()
     }
 
-    /// Where it serves mTLS.
+    /// The address of its mTLS port.
     pub const fn tls(&self) -> SocketAddr {
         self.plan.tls
     }
 
-    /// Where it serves health and metrics.
+    /// The address of health and metrics.
     pub const fn telemetry(&self) -> SocketAddr {
         self.plan.telemetry
     }
 
-    /// What it writes to standard output: its log.
+    /// The file of its standard output, which is its log.
     pub fn log(&self) -> &Path {
         &self.plan.log
     }
 
-    /// What it writes to standard error: the audit log.
+    /// The file of its standard error, which is the audit log.
     pub fn audit(&self) -> &Path {
         &self.plan.audit
     }
 
-    /// What it said about its end, which was with `status`; empty if it said nothing.
-    pub fn last_words(&self, status: ExitStatus) -> String {
-        last_words(&self.plan.log, &self.plan.audit, self.marks, status)
+    /// Its own messages about its end with `status`; empty if it wrote none.
+    pub fn end_reason(&self, status: ExitStatus) -> String {
+        end_reason(&self.plan.log, &self.plan.audit, self.lengths, status)
     }
 
     /// Waits until the daemon says that it is ready.
     ///
     /// # Errors
-    /// [`DaemonError::Ended`] at once when the process ends, [`DaemonError::NotReady`] at the end of `limit`.
+    /// [`DaemonError::Ended`] as soon as the process ends, [`DaemonError::NotReady`] after `limit`.
     pub async fn ready(&mut self, limit: Duration) -> Result<(), DaemonError> {
         self.until(limit, async |daemon| match daemon.get("/readyz").await {
             Ok((200, _)) => Ok(()),
@@ -164,7 +164,7 @@ impl Daemon {
         .await
     }
 
-    /// Asks again and again until the answer is yes.
+    /// Asks repeatedly until the answer is yes.
     async fn until(
         &mut self,
         limit: Duration,
@@ -173,7 +173,7 @@ impl Daemon {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.ended()? {
-                let words = self.last_words(status);
+                let words = self.end_reason(status);
                 return Err(DaemonError::Ended {
                     name: self.plan.name.clone(),
                     status,
@@ -210,7 +210,7 @@ impl Daemon {
     /// One GET of the telemetry listener: status and body.
     ///
     /// # Errors
-    /// The system's, where nobody answers.
+    /// The operating system's, if nobody answers.
     pub async fn get(&self, path: &str) -> io::Result<(u16, String)> {
         let mut stream = TcpStream::connect(self.plan.telemetry).await?;
         let request = format!("GET {path} HTTP/1.0\r\n\r\n");
@@ -250,7 +250,7 @@ impl Daemon {
         kill_process(pid, Signal::TERM).map_err(|error| self.plan.uncontrolled(error.into()))
     }
 
-    /// Asks the process to end, as a service manager does, and waits for it. One that takes too long is killed.
+    /// Sends SIGTERM and waits for the end. A process that takes too long is killed.
     ///
     /// # Errors
     /// [`DaemonError::Control`].
@@ -262,7 +262,7 @@ impl Daemon {
         }
     }
 
-    /// Ends the process without asking: SIGKILL.
+    /// Ends the process with SIGKILL.
     ///
     /// # Errors
     /// [`DaemonError::Control`].
@@ -273,13 +273,14 @@ impl Daemon {
 }
 
 impl Plan {
-    fn marks(&self) -> Marks {
-        Marks::now(&self.log, &self.audit)
+    fn lengths(&self) -> LogLengths {
+        LogLengths::now(&self.log, &self.audit)
     }
 
     fn spawn(&self, registry: &Registry) -> Result<(Child, Registration), DaemonError> {
         let log = |path: &Path| {
-            open_log(path).map_err(|source| DaemonError::Log { path: path.to_owned(), source })
+            private::open_log(path)
+                .map_err(|source| DaemonError::Log { path: path.to_owned(), source })
         };
         let mut command = Command::new(&self.program);
         command
@@ -288,7 +289,7 @@ impl Plan {
             .stdin(Stdio::null())
             .stdout(log(&self.log)?)
             .stderr(log(&self.audit)?)
-            // A Ctrl-C in the terminal is for spike-dev, which then ends the daemons in good order.
+            // Ctrl-C in the terminal reaches only spike-dev, which then ends the daemons in order.
             .process_group(0)
             .kill_on_drop(true);
         registry

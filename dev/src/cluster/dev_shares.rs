@@ -1,9 +1,8 @@
-//! How a development cluster gets its root key back after a restart of everything.
+//! Keeps the shares of a development cluster, so that it gets its root key back after a restart of everything.
 //!
-//! In production nothing keeps the key on a disk: when all Keepers and Nexus are gone at once, an operator feeds recovery
-//! shares back. A developer who stops the cluster every evening is that operator, so `spike-dev` plays the part: it takes
-//! the shares out after bootstrap, as `spike operator recover` does, keeps them in the state directory, says what they
-//! are, and feeds them back at the next start.
+//! In production no disk holds the key: if all Keepers and Nexus end at the same time, an operator feeds back recovery shares.
+//! A developer stops the whole cluster often, so `spike-dev` acts as the operator. After bootstrap it takes the shares out, as
+//! `spike operator recover` does, and keeps them in the state directory with a README. At the next start it feeds them back.
 
 use std::{
     fs, io,
@@ -26,7 +25,7 @@ use spike_mtls::{
 use spike_wire::{RestoreRequest, Shard};
 use zeroize::Zeroizing;
 
-use super::plan::member;
+use super::plan::program_id;
 use crate::{
     ca::{Ca, CaError},
     private,
@@ -45,7 +44,7 @@ pub(super) struct DevShares(PathBuf);
 /// Why the shares could not be kept or used.
 #[derive(Debug, thiserror::Error)]
 pub enum DevSharesError {
-    /// The files.
+    /// A file cannot be read or written.
     #[error("{}: cannot be used", path.display())]
     File {
         /// The file or directory.
@@ -64,14 +63,14 @@ pub enum DevSharesError {
     /// No identity to call Nexus with.
     #[error("no identity for an operator")]
     Identity(#[from] CaError),
-    /// The identity that was made cannot be used.
+    /// The new identity cannot be used.
     #[error("no identity for an operator")]
     Material(#[from] MaterialError),
     /// TLS cannot be configured.
     #[error("no client")]
     Tls(#[from] rustls::Error),
     /// Nexus refused.
-    #[error("Nexus did not do as an operator said")]
+    #[error("Nexus refused the request of an operator")]
     Call(#[from] CallError),
 }
 
@@ -85,11 +84,11 @@ impl DevShares {
         self.0.is_dir()
     }
 
-    /// Takes the shares out of Nexus and keeps them.
+    /// Gets the shares from Nexus and saves them.
     pub(super) async fn save(&self, ca: &Ca, nexus: &HttpsUrl) -> Result<(), DevSharesError> {
         let client = operator(ca, nexus, "/spike/pilot/role/recover")?;
         let answer = client.recover().await?;
-        // All or nothing: half a set of shares is worse than none.
+        // All are saved, or none: an incomplete set would stop the next start.
         let fresh = self.0.with_extension("new");
         let file_error = |path: &Path| {
             let path = path.to_owned();
@@ -145,7 +144,7 @@ fn share(index: i64, shard: &Shard) -> Result<Share, ShareError> {
 
 /// A client with the SPIFFE ID of an operator, made by the cluster's own authority.
 fn operator(ca: &Ca, nexus: &HttpsUrl, path: &str) -> Result<NexusClient, DevSharesError> {
-    let id = member(ca.trust_domain(), path);
+    let id = program_id(ca.trust_domain(), path);
     let svid = ca.issue(&id, Duration::from_mins(10), clock::now())?;
     let chain = vec![CertificateDer::from(svid.certificate_der().to_vec())];
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(svid.expose_key_der().to_vec()));

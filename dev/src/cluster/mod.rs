@@ -1,14 +1,14 @@
-//! A whole SPIKE on this machine: a Workload API in this process, and every daemon in one of its own.
+//! A whole SPIKE on this machine: a Workload API in this process, and each daemon in a process of its own.
 //!
-//! Owns what runs where, the settings each daemon gets, and start and stop. It holds no secret of the daemons and knows
-//! nothing of what they do: a daemon is ready when its telemetry says so.
+//! Owns the addresses and settings of the daemons, and their start and end. It holds no secret of the daemons. A daemon is
+//! ready when its telemetry says so.
 
 mod daemon;
 mod dev_shares;
-mod last_words;
+mod end_reason;
 mod plan;
 mod ports;
-mod shortcuts;
+mod short_paths;
 mod state_dir;
 
 use std::{
@@ -35,9 +35,9 @@ pub use self::{
 };
 use self::{
     dev_shares::DevShares,
-    plan::{Plans, Settings, api_url, identity_settings, member},
+    plan::{Plans, Settings, api_url, identity_settings, program_id},
     ports::Ports,
-    shortcuts::Shortcuts,
+    short_paths::ShortPaths,
     state_dir::StateDir,
 };
 use crate::{
@@ -46,30 +46,30 @@ use crate::{
     workload_api::{self, RegisterError, WorkloadApi},
 };
 
-/// What a cluster is to be.
+/// The configuration of a cluster.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
-    /// Where its state lives; made if it is missing.
+    /// The state directory. It is made if it is missing.
     pub dir: PathBuf,
-    /// The binary that is all programs: see [`crate::programs`].
+    /// The binary that runs as every program: see [`crate::programs`].
     pub binary: PathBuf,
     /// The trust domain of every identity.
     pub trust_domain: TrustDomain,
     /// Where Nexus keeps its data.
     pub backend: Backend,
-    /// How many Keepers, which is how many shares; none are started for the memory backend.
+    /// The number of Keepers and shares. The memory backend has no Keepers.
     pub keepers: u16,
     /// How many shares rebuild the root key.
     pub threshold: u16,
     /// How long an X.509-SVID lasts.
     pub svid_ttl: Duration,
-    /// Take the usual ports where they are free; otherwise always others.
+    /// Use the usual ports if they are free. If this is false, always use others.
     pub usual_ports: bool,
-    /// More settings for every daemon; they win over those of the cluster.
+    /// More settings for every daemon. They have priority over those of the cluster.
     pub settings: Vec<(String, String)>,
 }
 
-/// A running cluster. Dropping it ends every daemon at once; [`Cluster::stop`] does so in good order.
+/// A running cluster. Dropping it kills every daemon; [`Cluster::stop`] ends them in order.
 #[derive(Debug)]
 pub struct Cluster {
     trust_domain: TrustDomain,
@@ -77,9 +77,9 @@ pub struct Cluster {
     nexus: Daemon,
     keepers: Vec<Daemon>,
     bootstrap: Settings,
-    /// Holds what cannot have a path in the state directory.
-    shortcuts: Shortcuts,
-    /// Last, so that the directory is free for another cluster when everything else of this one has ended.
+    /// The paths that cannot be in the state directory.
+    short_paths: ShortPaths,
+    /// The last field, so that the directory is unlocked after everything else of this cluster has ended.
     state: StateDir,
 }
 
@@ -90,7 +90,7 @@ pub struct Ended {
     pub name: String,
     /// How it ended.
     pub status: ExitStatus,
-    /// What it said about it itself; empty if it said nothing.
+    /// Its own messages about the end; empty if it wrote none.
     pub told: String,
 }
 
@@ -113,11 +113,11 @@ pub enum ClusterError {
     #[error(transparent)]
     Daemon(#[from] DaemonError),
     /// Bootstrap failed.
-    #[error("bootstrap ended with {status}:\n{}", last_words::plain_lines(told).join("\n"))]
+    #[error("bootstrap ended with {status}:\n{}", end_reason::plain_lines(told).join("\n"))]
     Bootstrap {
         /// How it ended.
         status: ExitStatus,
-        /// What it said.
+        /// Its output.
         told: String,
     },
     /// Bootstrap does not start.
@@ -126,19 +126,19 @@ pub enum ClusterError {
     /// Bootstrap cannot be waited for.
     #[error("bootstrap cannot be waited for")]
     BootstrapWait(#[source] io::Error),
-    /// The shares of an earlier run of this cluster.
+    /// The shares of an earlier run cannot be kept or used.
     #[error(transparent)]
     DevShares(#[from] DevSharesError),
-    /// The address of Nexus: a bug.
-    #[error("the address of Nexus is none")]
+    /// The address of Nexus is invalid, which is a bug.
+    #[error("the address of Nexus is invalid")]
     Address(#[source] HttpsUrlError),
 }
 
 impl Cluster {
-    /// Starts the Workload API and every daemon. It returns when all processes run; [`Self::ready`] waits for more.
+    /// Starts the Workload API and every daemon, and returns when all processes run. [`Self::ready`] waits until they are ready.
     ///
     /// # Errors
-    /// [`ClusterError`] says what could not be had.
+    /// [`ClusterError`] says what failed.
     pub async fn start(config: &ClusterConfig) -> Result<Self, ClusterError> {
         let state = StateDir::open(&config.dir)?;
         let dir = state.path();
@@ -148,9 +148,9 @@ impl Cluster {
         };
         links::install(&config.binary, &dir.join("bin")).map_err(in_dir("bin"))?;
         let ca = Ca::load_or_new(&dir.join("ca"), config.trust_domain.clone(), clock::now())?;
-        let shortcuts = Shortcuts::of(dir).map_err(in_dir(""))?;
+        let short_paths = ShortPaths::of(dir).map_err(in_dir(""))?;
         let workload_api = WorkloadApi::start(workload_api::Config {
-            socket: shortcuts.socket.clone(),
+            socket: short_paths.socket.clone(),
             ca: Arc::new(ca),
             svid_ttl: config.svid_ttl,
         })
@@ -169,16 +169,16 @@ impl Cluster {
             nexus,
             keepers,
             bootstrap: plans.bootstrap,
-            shortcuts,
+            short_paths,
             state,
         })
     }
 
-    /// Brings the root key to where it belongs: feeds the shares back that an earlier run kept, or makes a key and keeps
-    /// its shares. Nothing is to be done on the memory backend.
+    /// Gives Nexus its root key: feeds back the shares that an earlier run kept, or makes a key and keeps its shares. Does nothing
+    /// on the memory backend.
     ///
     /// # Errors
-    /// [`ClusterError`] tells what Bootstrap or Nexus said.
+    /// [`ClusterError`] with the message of Bootstrap or Nexus.
     pub async fn unseal(&mut self, limit: Duration) -> Result<(), ClusterError> {
         if self.keepers.is_empty() {
             return Ok(());
@@ -194,10 +194,10 @@ impl Cluster {
         Ok(shares.save(self.workload_api.ca(), &nexus).await?)
     }
 
-    /// Runs `bootstrap -init` to its end, with more settings if there are any, and gives back what it said.
+    /// Runs `bootstrap -init` to its end with these additional settings, and returns its output.
     ///
     /// # Errors
-    /// [`ClusterError::Bootstrap`] with its status and what it said.
+    /// [`ClusterError::Bootstrap`] with its status and output.
     pub async fn run_bootstrap(
         &self,
         settings: &[(String, String)],
@@ -211,7 +211,7 @@ impl Cluster {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        let id = member(&self.trust_domain, "/spike/bootstrap");
+        let id = program_id(&self.trust_domain, "/spike/bootstrap");
         let (child, _registration) = self
             .workload_api
             .registry()
@@ -227,10 +227,10 @@ impl Cluster {
         }
     }
 
-    /// Waits until every daemon is ready to do its work.
+    /// Waits until every daemon is ready.
     ///
     /// # Errors
-    /// [`ClusterError::Daemon`] names the daemon that is not, with its own reason, at the end of `limit`.
+    /// [`ClusterError::Daemon`] after `limit`, with the daemon that is not ready and its reason.
     pub async fn ready(&mut self, limit: Duration) -> Result<(), ClusterError> {
         for daemon in self.daemons_mut() {
             daemon.ready(limit).await?;
@@ -238,7 +238,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Ends every daemon as a service manager would, and then the Workload API. Tells whether all ended well.
+    /// Ends every daemon with SIGTERM, and then the Workload API. Returns whether all ended without failure.
     pub async fn stop(mut self) -> bool {
         let mut clean = true;
         for daemon in self.daemons_mut() {
@@ -253,12 +253,12 @@ impl Cluster {
         self.state.path()
     }
 
-    /// Where the programs are. This path can stand on `PATH`.
+    /// The directory of the programs. Its path contains no colon, so it can be on `PATH`.
     pub fn bin(&self) -> &Path {
-        &self.shortcuts.bin
+        &self.short_paths.bin
     }
 
-    /// The Workload API, to register processes with, to rotate SVIDs, to go away and come back.
+    /// The Workload API: for registering processes, rotating SVIDs, and pausing it.
     pub const fn workload_api(&self) -> &workload_api::Running {
         &self.workload_api
     }
@@ -293,10 +293,10 @@ impl Cluster {
         }
     }
 
-    /// Waits for any daemon to end, and starts it again after `pause`. Gives back which one, and how it ended.
+    /// Waits until any daemon ends, and starts it again after `pause`. Returns which one ended, and how.
     ///
     /// # Errors
-    /// [`ClusterError::Daemon`] where it does not start again.
+    /// [`ClusterError::Daemon`] if it does not start again.
     pub async fn restart_next(&mut self, pause: Duration) -> Result<Ended, ClusterError> {
         let registry = self.workload_api.registry();
         let waits = std::iter::once(&mut self.nexus).chain(&mut self.keepers).map(|daemon| {
@@ -307,7 +307,7 @@ impl Cluster {
         });
         let ((daemon, status), _, _) = futures_util::future::select_all(waits).await;
         let status = status?;
-        let told = daemon.last_words(status);
+        let told = daemon.end_reason(status);
         let ended = Ended { name: daemon.name().to_owned(), status, told };
         tokio::time::sleep(pause).await;
         daemon.restart(registry)?;
@@ -319,7 +319,7 @@ impl Cluster {
         std::iter::once(&mut self.nexus).chain(&mut self.keepers)
     }
 
-    /// The daemons, for showing them.
+    /// Every daemon, Nexus first, read-only.
     pub fn daemons(&self) -> impl Iterator<Item = &Daemon> {
         std::iter::once(&self.nexus).chain(&self.keepers)
     }
@@ -329,7 +329,7 @@ impl Cluster {
         self.nexus.tls()
     }
 
-    /// The settings that a client needs, `PATH` excepted.
+    /// The settings that a client needs, except `PATH`.
     pub fn client_settings(&self) -> Vec<(String, String)> {
         let mut settings = identity_settings(&self.trust_domain, &self.workload_api);
         settings.push(("SPIKE_NEXUS_API_URL".to_owned(), api_url(self.nexus.tls())));
@@ -343,13 +343,14 @@ impl Cluster {
     /// The SPIFFE ID with this path in the cluster's trust domain.
     ///
     /// # Errors
-    /// The reason, where the path is not one of a SPIFFE ID.
+    /// The reason, if the path is not that of a SPIFFE ID.
     pub fn spiffe_id(&self, path: &str) -> Result<SpiffeId, spiffe::SpiffeIdError> {
         SpiffeId::new(format!("{}{path}", self.trust_domain.id_string()))
     }
 }
 
-/// Whether a daemon ended well after SIGTERM. One that has just been started knows no signal yet, and has nothing to finish.
+/// Whether a daemon ended without failure after SIGTERM. A daemon that has just started does not handle the signal yet, and has
+/// nothing to finish.
 fn ended_as_asked(status: ExitStatus) -> bool {
     status.success() || status.signal() == Some(Signal::TERM.as_raw())
 }

@@ -1,4 +1,4 @@
-//! Which daemon gets which settings.
+//! The settings of each daemon.
 
 use std::{
     io,
@@ -12,10 +12,10 @@ use spike_daemon::settings::Backend;
 use super::{ClusterConfig, ports::Ports};
 use crate::workload_api;
 
-/// Settings as the environment of a process has them.
+/// Settings as names and values of the environment.
 pub(super) type Settings = Vec<(String, String)>;
 
-/// Everything that is known of a daemon before it runs.
+/// How a daemon is started: its identity, addresses, settings and logs.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) name: String,
@@ -28,12 +28,12 @@ pub(super) struct Plan {
     pub(super) audit: PathBuf,
 }
 
-/// The plans of a whole cluster, and what its other programs have in common with them.
+/// The plans of all daemons, and the settings of the other programs.
 #[derive(Debug)]
 pub(super) struct Plans {
     pub(super) nexus: Plan,
     pub(super) keepers: Vec<Plan>,
-    /// What Bootstrap needs to know.
+    /// The settings of Bootstrap.
     pub(super) bootstrap: Settings,
 }
 
@@ -81,7 +81,7 @@ pub(super) fn api_url(tls: SocketAddr) -> String {
     format!("https://localhost:{}", tls.port())
 }
 
-/// Who everybody is, and where the Workload API is.
+/// The trust roots of all roles, and the address of the Workload API.
 pub(super) fn identity_settings(
     trust_domain: &TrustDomain,
     workload_api: &workload_api::Running,
@@ -94,7 +94,7 @@ pub(super) fn identity_settings(
 }
 
 /// The SPIFFE ID of one of our own programs.
-pub(super) fn member(trust_domain: &TrustDomain, path: &str) -> SpiffeId {
+pub(super) fn program_id(trust_domain: &TrustDomain, path: &str) -> SpiffeId {
     #[expect(clippy::expect_used, reason = "both parts are valid, so is the whole")]
     SpiffeId::new(format!("{}{path}", trust_domain.id_string())).expect("a valid SPIFFE ID")
 }
@@ -139,7 +139,7 @@ fn daemon(
     Ok(Plan {
         name: name.to_owned(),
         program: dir.join("bin").join(program),
-        id: member(&config.trust_domain, id),
+        id: program_id(&config.trust_domain, id),
         settings,
         tls: ports.take(usual.0)?,
         telemetry: ports.take(usual.1)?,
@@ -148,7 +148,7 @@ fn daemon(
     })
 }
 
-/// What Nexus and Bootstrap must agree on.
+/// The settings that Nexus and Bootstrap must have in common.
 fn root_key_settings(config: &ClusterConfig, keepers: &[Plan]) -> Settings {
     let mut settings = Settings::new();
     add(&mut settings, [("SPIKE_NEXUS_BACKEND_STORE", config.backend.to_string())]);

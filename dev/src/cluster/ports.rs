@@ -1,21 +1,21 @@
-//! Ports for daemons: the usual ones where they are free, otherwise any.
+//! Ports for daemons: the usual ones if they are free, otherwise others.
 
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
 };
 
-/// Where other ports are looked for: below those that Linux gives to outgoing connections, one of which could take a port
-/// between our look and the daemon's start.
+/// The range of the other ports. It is below the ports that Linux gives to outgoing connections: one of those could take a port
+/// between this search and the start of the daemon.
 const OTHERS: std::ops::Range<u16> = 15_000..32_000;
-/// How many are tried.
+/// The most ports that are tried.
 const TRIES: u32 = 1000;
 
-/// Hands out loopback addresses that nobody listens on, each once.
+/// Finds free loopback addresses, each only once.
 #[derive(Debug)]
 pub(super) struct Ports {
     usual: bool,
-    /// Held until all are handed out, so that none is handed out twice.
+    /// Listeners on the addresses found so far, so that none is found twice.
     held: Vec<TcpListener>,
 }
 
@@ -37,7 +37,7 @@ impl Ports {
     }
 }
 
-/// A free port, drawn: two clusters that start at the same moment look in different places.
+/// A free port, chosen at random, so that two clusters that start at the same time rarely try the same.
 fn other(at: impl Fn(u16) -> io::Result<TcpListener>) -> io::Result<TcpListener> {
     let mut last = io::Error::other("no port was tried");
     for _ in 0..TRIES {

@@ -1,22 +1,24 @@
-//! The state directory: whether a directory can be one, its parts, and the lock that keeps a second `spike-dev` out.
+//! The state directory: its checks, its parts, and the lock against a second `spike-dev`.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
     io::{self, ErrorKind, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use spike_config::{DirectoryError, user_directory};
 
-/// What is made in a state directory.
+use crate::private;
+
+/// The directories that are made in a state directory.
 const PARTS: [&str; 3] = ["bin", "data", "logs"];
 
-/// The file that the lock is on. It holds the process number of the `spike-dev` that has the lock.
+/// The locked file. It holds the process number of the `spike-dev` that has the lock.
 const LOCK: &str = "spike-dev.lock";
 
-/// A state directory that belongs to this process until the value is dropped.
+/// A state directory, locked for this process until the value is dropped.
 #[derive(Debug)]
 pub(super) struct StateDir {
     path: PathBuf,
@@ -35,12 +37,12 @@ pub enum StateDirError {
         /// Why.
         source: DirectoryError,
     },
-    /// The daemons get it in settings, which are text.
+    /// The path is not text. The daemons get it in settings, which are text.
     #[error(
         "{0:?} cannot be the state directory, because the path is not UTF-8; name another with --dir"
     )]
     NotText(PathBuf),
-    /// The operating system refuses.
+    /// A file or directory cannot be used.
     #[error("{} cannot be used for the state directory; name another with --dir", path.display())]
     File {
         /// The file or directory at fault.
@@ -48,7 +50,7 @@ pub enum StateDirError {
         /// Why.
         source: io::Error,
     },
-    /// No program can run there.
+    /// Its file system permits no programs.
     #[error(
         "{} cannot be the state directory, because its file system is mounted with noexec; name another with --dir",
         .0.display()
@@ -91,7 +93,7 @@ impl StateDir {
         let lock = lock(&path)?;
         for part in PARTS {
             let part = path.join(part);
-            make(&part).and_then(|()| make_private(&part)).map_err(at(&part))?;
+            make(&part).and_then(|()| private::make_private(&part)).map_err(at(&part))?;
         }
         Ok(Self { path, _lock: lock })
     }
@@ -102,30 +104,8 @@ impl StateDir {
     }
 }
 
-/// Opens a log for appending. It is readable by its owner only, whatever the umask was when it was made.
-///
-/// # Errors
-/// The operating system's.
-pub(super) fn open_log(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-    make_private(path)?;
-    Ok(file)
-}
-
 fn make(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-/// Takes the rights of group and others away, if there are any. A file that was made by this program needs no change, so
-/// that a file system that knows no modes is no obstacle.
-fn make_private(path: &Path) -> io::Result<()> {
-    let mode = fs::metadata(path)?.mode() & 0o777;
-    let private = mode & 0o700;
-    if mode == private {
-        Ok(())
-    } else {
-        fs::set_permissions(path, Permissions::from_mode(private))
-    }
 }
 
 fn lock(dir: &Path) -> Result<File, StateDirError> {
@@ -141,12 +121,12 @@ fn lock(dir: &Path) -> Result<File, StateDirError> {
         .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {}
-        // A few network file systems have no locks. The Workload API's socket still tells of a second cluster.
+        // A few network file systems have no locks. Then only the socket of the Workload API shows a second cluster.
         Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
         Err(TryLockError::Error(error)) => return Err(failed(error)),
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();
-            // Only for the message.
+            // This is only for the message.
             let read = file.read_to_string(&mut pid);
             let known = read.is_ok() && pid.trim().parse::<u32>().is_ok();
             let holder = if known {
@@ -165,6 +145,11 @@ fn lock(dir: &Path) -> Result<File, StateDirError> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::{MetadataExt, PermissionsExt},
+    };
+
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -200,7 +185,7 @@ mod tests {
         fs::set_permissions(&log, Permissions::from_mode(0o666)).unwrap();
         fs::set_permissions(&logs, Permissions::from_mode(0o777)).unwrap();
         let _state = StateDir::open(dir.path()).unwrap();
-        open_log(&log).unwrap();
+        private::open_log(&log).unwrap();
         assert_eq!((mode(&logs), mode(&log)), (0o700, 0o600));
         assert_eq!(fs::read_to_string(&log).unwrap(), "a line\n");
     }

@@ -1,15 +1,15 @@
-//! Who is calling, and which SPIFFE ID that process has.
+//! Identifies a caller, and decides which SPIFFE ID its process has.
 //!
-//! The kernel vouches for the process number and user of the other end of a Unix socket (`SO_PEERCRED`). From there:
+//! The kernel reports the process number and user of the other end of a Unix socket (`SO_PEERCRED`). Then:
 //!
 //! 0. An entry for its user and executable decides, if there is one ([`Registry::select`]); only tests have such entries.
 //! 1. The nearest ancestor with an entry in the [`Registry`] decides, the process itself first.
-//! 2. If there is no entry on the whole line, the program does: `spike` is the superuser Pilot, any other is
+//! 2. If no ancestor has an entry, the program decides: `spike` is the superuser Pilot, any other is
 //!    `/workload/PROGRAM`. A `spike` that runs under an explicitly registered process is thus not a superuser.
 //!
-//! A process whose parent has ended belongs to whoever the kernel gave it to, and loses the registration of its former
-//! ancestors. This is a convenience for one developer's machine, where all processes of a user can be each other
-//! anyway; it keeps other users out, no more.
+//! A process whose parent has ended gets another parent from the kernel, and loses the registration of its former ancestors.
+//! All this only keeps other users out. That is enough for the machine of one developer, where each process of a user can
+//! become any other.
 
 use std::io;
 
@@ -37,14 +37,14 @@ impl Caller {
     /// Asks the kernel who has connected.
     ///
     /// # Errors
-    /// When it does not say, or the process is already gone or outside our PID namespace.
+    /// When the kernel does not say, or the process has ended or is outside of our PID namespace.
     pub(super) fn of(stream: &UnixStream) -> io::Result<Self> {
         let credentials = stream.peer_cred()?;
         let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or_default();
         Ok(Self { process: Process::find(pid)?, uid: credentials.uid() })
     }
 
-    /// Whether we may see which executable the caller runs.
+    /// Whether this process can see the executable of the caller.
     pub(super) fn shows_executable(&self) -> bool {
         self.process.executable().is_ok()
     }
@@ -52,7 +52,7 @@ impl Caller {
     /// The SPIFFE ID of the caller as of now.
     ///
     /// # Errors
-    /// `PermissionDenied`, with the words of SPIRE, for a caller that has none. Why is in the log only.
+    /// `PermissionDenied`, with SPIRE's text, for a caller that has none. Only the log has the reason.
     pub(super) fn identity(&self, registry: &Registry) -> Result<SpiffeId, Status> {
         let own_uid = rustix::process::geteuid().as_raw();
         self.decide(own_uid, registry).map_err(|reason| {
@@ -84,13 +84,13 @@ impl Caller {
     }
 }
 
-/// What a caller without identity is told.
+/// The answer to a caller without identity.
 pub(super) fn no_identity() -> Status {
     Status::permission_denied("no identity issued")
 }
 
-/// Ourselves, and root, who can be us anyway.
-const fn serves(uid: u32, own_uid: u32) -> bool {
+/// Whether a caller is the user of this process, or root, who can become that user anyway.
+pub(crate) const fn serves(uid: u32, own_uid: u32) -> bool {
     uid == own_uid || uid == 0
 }
 

@@ -1,9 +1,8 @@
 //! A SPIFFE Workload API for the processes of one user on one machine.
 //!
-//! Owns the Unix socket, the decision which process has which SPIFFE ID, and the rotation of SVIDs. Keys and
-//! certificates are made in [`crate::ca`]. All calls of the standard are served: X.509-SVIDs and bundles as
-//! streams, JWT-SVIDs, JWT bundles, and the validation of tokens. What a production agent has beyond that (node
-//! attestation, selectors, an administrator's interface) is left to SPIRE.
+//! Owns the Unix socket, the decision which process has which SPIFFE ID, and the rotation of SVIDs. [`crate::ca`] makes keys
+//! and certificates. All calls of the standard are served: streams of X.509-SVIDs and bundles, JWT-SVIDs, JWT bundles, and the
+//! validation of tokens. Node attestation, selectors and an administrator's interface are left to SPIRE.
 //!
 //! `generated.rs` is made from `workload.proto`, the standard's own file (spiffe/go-spiffe,
 //! `proto/spiffe/workload/workload.proto`, as the crate `spiffe` 0.19.0 ships it), by `protox` 0.9 and
@@ -42,6 +41,7 @@ use spiffe::TrustDomain;
 use spike_config::EndpointSocket;
 use tokio::sync::Mutex;
 
+pub(crate) use attest::serves;
 pub use registry::{RegisterError, Registration, Registry};
 
 use crate::ca::{Ca, TrustBundle};
@@ -51,18 +51,18 @@ use state::State;
 /// The shortest lifetime of an SVID: certificates count in whole seconds.
 pub const MIN_SVID_TTL: Duration = Duration::from_secs(1);
 
-/// What a Workload API needs to start.
+/// The configuration of a Workload API.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where to listen. A missing directory is made with mode 0700; the socket has 0600.
     pub socket: PathBuf,
-    /// Whose SVIDs to hand out.
+    /// The authority that makes the SVIDs.
     pub ca: Arc<Ca>,
-    /// How long X.509-SVIDs and JWT-SVIDs last, at least [`MIN_SVID_TTL`]. A fresh X.509-SVID is pushed after half of it.
+    /// The lifetime of X.509-SVIDs and JWT-SVIDs, at least [`MIN_SVID_TTL`]. A new X.509-SVID is sent after half of it.
     pub svid_ttl: Duration,
 }
 
-/// Why the Workload API does not do as it was told.
+/// Why a call to the Workload API failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The socket cannot be made.
@@ -79,16 +79,16 @@ pub enum Error {
         /// The socket.
         path: PathBuf,
     },
-    /// The path is taken by something that we will not remove.
+    /// Something other than a socket is at the path. It is not removed.
     #[error("{}: exists and is not a socket", path.display())]
     NotASocket {
-        /// What is in the way.
+        /// The path.
         path: PathBuf,
     },
-    /// Too short.
+    /// The lifetime is too short.
     #[error("{0:?}: an SVID lasts at least one second")]
     Lifetime(Duration),
-    /// One's own trust domain is not a foreign one.
+    /// The trust domain is our own, not a foreign one.
     #[error("{0}: a trust domain does not federate with itself")]
     OwnTrustDomain(TrustDomain),
 }
@@ -102,8 +102,8 @@ impl WorkloadApi {
     /// runtime.
     ///
     /// # Errors
-    /// [`Error`] when the socket cannot be had or the lifetime is too short. The socket file of a server that has ended
-    /// is replaced; that of a living one is an error.
+    /// [`Error`] if the socket cannot be made or the lifetime is too short. The socket file of a server that has ended is
+    /// replaced; that of a running server is an error.
     pub async fn start(config: Config) -> Result<Running, Error> {
         if config.svid_ttl < MIN_SVID_TTL {
             return Err(Error::Lifetime(config.svid_ttl));
@@ -121,12 +121,12 @@ impl WorkloadApi {
     }
 }
 
-/// A Workload API at work. Dropping it ends every connection and removes the socket.
+/// A running Workload API. Dropping it ends every connection and removes the socket.
 #[derive(Debug)]
 pub struct Running {
     socket: PathBuf,
     state: Arc<State>,
-    /// Nothing while paused.
+    /// `None` while paused.
     session: Mutex<Option<Session>>,
 }
 
@@ -141,27 +141,27 @@ impl Running {
         EndpointSocket::of_unix_path(&self.socket)
     }
 
-    /// The authority whose SVIDs are handed out.
+    /// The authority that makes the SVIDs.
     pub fn ca(&self) -> &Ca {
         &self.state.ca
     }
 
-    /// The authority, to be kept.
+    /// The authority, shared.
     pub fn shared_ca(&self) -> Arc<Ca> {
         Arc::clone(&self.state.ca)
     }
 
-    /// Where processes are given SPIFFE IDs explicitly.
+    /// The registry, in which processes get SPIFFE IDs explicitly.
     pub fn registry(&self) -> &Registry {
         &self.state.registry
     }
 
-    /// Pushes a fresh X.509-SVID on every open stream now.
+    /// Sends a new X.509-SVID on every open stream now.
     pub fn rotate(&self) {
         self.state.rotate();
     }
 
-    /// Makes every workload trust a foreign trust domain, or replaces what it trusts it with.
+    /// Makes every workload trust a foreign trust domain, or replaces its bundle.
     ///
     /// # Errors
     /// [`Error::OwnTrustDomain`].
@@ -178,34 +178,40 @@ impl Running {
         self.state.unfederate(trust_domain)
     }
 
-    /// Makes every workload trust these X.509 authorities of our own trust domain too (DER, one after the other), in place of
-    /// those of the last call: as while an authority is replaced by another. None are left after a call with none.
+    /// Makes every workload also trust these X.509 authorities of our own trust domain (DER, one after the other), as during
+    /// the replacement of an authority. Each call replaces the authorities of the last call.
     pub fn trust_also(&self, authorities: &[u8]) {
         self.state.trust_also(authorities);
     }
 
-    /// Whether X.509-SVIDs are only for processes whose executable we may see: how a SPIRE agent attests that looks at
-    /// paths (`unix:path`). It sees every process if it is root, and otherwise those of its user that do not hide.
+    /// Whether X.509-SVIDs are only for processes whose executable this process can see. A SPIRE agent with selectors of paths
+    /// (`unix:path`) behaves so: as root it sees every process, otherwise those of its user that are dumpable.
     pub fn attest_executables(&self, required: bool) {
         self.state.attest_executables(required);
     }
 
-    /// Sends `der` as the X.509 bundle of a foreign trust domain called `name`, whatever the two are: for tests of clients.
+    /// Whether a process whose executable we may not see is told that its attestation failed, as SPIRE does from 1.15 on. Before
+    /// that, it is told that it has no identity.
+    pub fn fail_attestation(&self, fails: bool) {
+        self.state.fail_attestation(fails);
+    }
+
+    /// Sends `der` as the X.509 bundle of a foreign trust domain `name`, both unchecked, for tests of clients.
     pub fn send_unsound_bundle(&self, name: &str, der: &[u8]) {
         self.state.send_unsound_bundle(name, der);
     }
 
-    /// Goes away like an agent that has been stopped: connections end, the socket is gone. Registrations are kept.
+    /// Acts like an agent that was stopped: ends connections and removes the socket. Registrations are kept.
     pub async fn pause(&self) {
         if let Some(session) = self.session.lock().await.take() {
             session.stop().await;
         }
     }
 
-    /// Comes back after [`Running::pause`]; nothing happens if it was not away.
+    /// Serves again after [`Running::pause`]; otherwise does nothing.
     ///
     /// # Errors
-    /// [`Error`] when the socket cannot be had.
+    /// [`Error`] if the socket cannot be made.
     pub async fn resume(&self) -> Result<(), Error> {
         let mut session = self.session.lock().await;
         if session.is_none() {
@@ -215,7 +221,7 @@ impl Running {
         Ok(())
     }
 
-    /// Ends every connection, removes the socket, and returns when nothing of it runs any more.
+    /// Ends every connection, removes the socket, and returns when all tasks have ended.
     pub async fn shutdown(self) {
         self.pause().await;
     }

@@ -1,4 +1,4 @@
-//! What the kernel says about a process: its parent, when it started, which program it runs.
+//! Reads a process from `/proc`: its parent, its start time, and its program.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -6,13 +6,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-/// More generations than this are not walked.
+/// The most ancestors that are followed.
 const MAX_ANCESTORS: usize = 256;
 
-/// How often a walk is begun anew because a process on the way ended meanwhile.
+/// The most attempts to follow the ancestors, since a process among them may end in the meantime.
 const ATTEMPTS: usize = 4;
 
-/// One process, for as long as it lives: the start time tells it from a later process with the same number.
+/// One process. The start time distinguishes it from a later process with the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Process {
     /// Its number in our PID namespace.
@@ -21,7 +21,7 @@ pub(super) struct Process {
     pub(super) started: u64,
 }
 
-/// What we need of `/proc/PID/stat`.
+/// Fields of `/proc/PID/stat`.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     name: Vec<u8>,
@@ -43,8 +43,8 @@ impl Process {
         Self::find(self.pid).is_ok_and(|found| found == self)
     }
 
-    /// Itself, its parent, and so on up to the first process. A change on the way (a process ends, its children move to
-    /// another parent) begins the walk anew, so that no ancestor is missed.
+    /// The process, its parent, and so on up to the first process. If a process among them ends, its children get another
+    /// parent; then this begins again, so that no ancestor is missed.
     ///
     /// # Errors
     /// When the process is gone, or the tree keeps changing.
@@ -57,7 +57,7 @@ impl Process {
         Err(io::Error::other("the process tree keeps changing"))
     }
 
-    /// One walk; nothing if the tree changed under it.
+    /// One attempt; `None` if the tree changed in the meantime.
     fn walk(self) -> io::Result<Option<Vec<Self>>> {
         let mut stat = read_stat(self.pid)?;
         if stat.started != self.started {
@@ -90,8 +90,8 @@ impl Process {
 
     /// The file name of the program it runs.
     ///
-    /// A process that made itself undumpable hides its executable from everyone but root; then its command name, which
-    /// the kernel cuts at 15 bytes and the process may change, has to do.
+    /// The executable of an undumpable process is visible only to root. Then this is the command name, which the kernel cuts at
+    /// 15 bytes and the process may change.
     ///
     /// # Errors
     /// When the process is gone.
@@ -103,13 +103,13 @@ impl Process {
             }
             Err(error) => return Err(error),
         };
-        // Asked again, so that the answer is not about a successor under the same number.
+        // Checked again, so that the answer is not about a later process with the same number.
         if self.is_alive() { Ok(name) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 }
 
 fn read_stat(pid: u32) -> io::Result<Stat> {
-    // Bytes: a command name need not be UTF-8.
+    // Read as bytes, because a command name may not be UTF-8.
     let content = fs::read(PathBuf::from(format!("/proc/{pid}/stat")))?;
     parse_stat(&content).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unknown stat"))
 }
@@ -128,7 +128,7 @@ fn parse_stat(content: &[u8]) -> Option<Stat> {
     Some(Stat { name, parent, started })
 }
 
-/// The last part of an executable's path. The kernel marks a file that was replaced or removed since the start.
+/// The last part of an executable's path. The kernel lengths a file that was replaced or removed since the start.
 fn program_name(executable: &Path) -> Vec<u8> {
     let name = executable.file_name().map_or(&b""[..], OsStr::as_bytes);
     name.strip_suffix(b" (deleted)").unwrap_or(name).to_owned()

@@ -1,7 +1,7 @@
-//! Who was given which SPIFFE ID explicitly, or has it withheld.
+//! The processes that have a SPIFFE ID explicitly, or from which it is withheld.
 //!
-//! Owns the table of processes and the change counters that the streams of the API follow. What a process without an
-//! entry gets is decided in [`super::attest`].
+//! Owns the table of processes and the change counters that the streams of the API follow. [`super::attest`] decides what a
+//! process without an entry gets.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,12 +17,12 @@ use crate::ca::is_workload;
 /// Why a process cannot be registered.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
-    /// There is no process with this number (any more).
+    /// There is no process with this number.
     #[error("process {pid}: cannot be registered")]
     NoProcess {
         /// The number.
         pid: u32,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
     /// The ID belongs to another trust domain, or has no path.
@@ -43,7 +43,7 @@ pub enum RegisterError {
 pub(super) enum Grant {
     /// They have this ID.
     Identity(SpiffeId),
-    /// They have none.
+    /// They have no ID.
     Withheld,
 }
 
@@ -61,7 +61,7 @@ struct Shared {
     changes: watch::Sender<u64>,
 }
 
-/// Later entries win over earlier ones of the same process.
+/// A later entry for a process has priority over an earlier one.
 #[derive(Debug, Default)]
 struct Table {
     next: u64,
@@ -69,7 +69,7 @@ struct Table {
     selected: Vec<Selector>,
 }
 
-/// An entry for every process of a user that runs one executable, as a SPIRE agent has them (`unix:uid`, `unix:path`).
+/// An entry for every process of one user and executable, like selectors of a SPIRE agent (`unix:uid`, `unix:path`).
 #[derive(Debug)]
 struct Selector {
     uid: u32,
@@ -84,7 +84,7 @@ struct Entry {
     grant: Grant,
 }
 
-/// Keeps an entry in the table; dropping it takes the entry out.
+/// Keeps an entry in the table. Dropping it removes the entry.
 #[derive(Debug)]
 #[must_use = "dropping it ends the registration"]
 pub struct Registration {
@@ -98,10 +98,10 @@ impl Registry {
         Self { shared: Arc::new(Shared { trust_domain, table: Mutex::default(), changes }) }
     }
 
-    /// Gives the process, and those of its descendants that have no nearer entry, this SPIFFE ID.
+    /// Gives this SPIFFE ID to the process, and to its descendants without a nearer entry.
     ///
-    /// It holds until the registration is dropped or the process has ended: a later process with the same number does
-    /// not inherit it. The program may change by `exec`. Of two entries for one process the later wins.
+    /// The entry lasts until the registration is dropped or the process ends. A later process with the same number does not get
+    /// it. `exec` does not change it. Of two entries for one process the later counts.
     ///
     /// # Errors
     /// [`RegisterError::NoProcess`] and [`RegisterError::ForeignId`].
@@ -110,8 +110,8 @@ impl Registry {
         self.add(&mut self.shared.lock(), pid, Grant::Identity(id))
     }
 
-    /// Starts a program that has this SPIFFE ID from its first moment: no question is answered between its start and
-    /// its registration.
+    /// Starts a program that has this SPIFFE ID from its first moment: no request is answered between its start and its
+    /// registration.
     ///
     /// # Errors
     /// As [`Registry::register`]; [`RegisterError::Spawn`] when the program does not start.
@@ -128,8 +128,8 @@ impl Registry {
         Ok((child, registration))
     }
 
-    /// Takes every identity from the process and its descendants without nearer entry, until the result is dropped.
-    /// Open streams end with `PermissionDenied`.
+    /// Takes the SPIFFE ID from the process and its descendants without a nearer entry, until the result is dropped. Open
+    /// streams end with `PermissionDenied`.
     ///
     /// # Errors
     /// [`RegisterError::NoProcess`].
@@ -137,8 +137,8 @@ impl Registry {
         self.add(&mut self.shared.lock(), pid, Grant::Withheld)
     }
 
-    /// Gives this SPIFFE ID to every process of the user `uid` that runs `executable`, whichever user we are. The
-    /// executable must be visible to us. Of two entries with the same user and executable the later wins.
+    /// Gives this SPIFFE ID to every process of the user `uid` that runs `executable`. This process must be able to see the
+    /// executable. Of two entries with the same user and executable the later counts.
     ///
     /// # Errors
     /// [`RegisterError::ForeignId`].
@@ -199,7 +199,7 @@ impl Registry {
 }
 
 impl Shared {
-    /// No code panics while it holds the lock, and the table would still be sound.
+    /// No code panics while it holds the lock, and the table would still be valid.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! Accepts connections and knows who is on the other end of each, until it is told to stop.
+//! Accepts connections and identifies the caller of each, until it is stopped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use super::service::Service;
 use super::socket::SocketFile;
 use super::state::State;
 
-/// How long to wait when no connection can be accepted, such as for want of file descriptors.
+/// The pause after a connection cannot be accepted, for example because there are no file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The header that shows that a request was not smuggled in through a proxy (SPIFFE Workload Endpoint, 4.1).
+/// The header that protects against forged requests through a proxy (SPIFFE Workload Endpoint, 4.1).
 const SECURITY_HEADER: &str = "workload.spiffe.io";
 
 /// A socket and its connections. Dropping it ends them all and removes the socket.
@@ -38,7 +38,7 @@ impl Session {
         Self { socket: Some(socket), closing, accepting }
     }
 
-    /// Ends it, and returns when nothing of it runs any more.
+    /// Ends it, and returns when all tasks have ended.
     pub(super) async fn stop(mut self) {
         drop(self.socket.take());
         self.closing.cancel();

@@ -1,4 +1,4 @@
-//! The calls of the Workload API. Every one of them is for callers that have an identity.
+//! The calls of the Workload API. Each is only for callers that have an identity.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::generated::{
 use super::state::State;
 use super::updates::Updates;
 
-/// What a streaming call answers with.
+/// The answer of a streaming call.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// The Workload API as one connection sees it.
@@ -63,7 +63,12 @@ impl SpiffeWorkloadApi for Service {
         let caller = caller(&request)?;
         if self.state.attests_executables() && !caller.shows_executable() {
             tracing::info!("no identity issued: the executable is hidden");
-            return Err(no_identity());
+            return Err(if self.state.fails_attestation() {
+                // The words of SPIRE.
+                Status::unavailable("workload attestation failed")
+            } else {
+                no_identity()
+            });
         }
         let updates = Updates::new(&self.state, caller, &self.closing, renewal, State::x509_svid);
         Ok(Response::new(Box::pin(updates.into_stream())))

@@ -1,4 +1,4 @@
-//! The socket file: made for its owner only, taken away at the end, and a dead one of an earlier server replaced.
+//! The socket file: made for its owner only, and removed at the end. The file of a server that has ended is replaced.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -11,7 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::Error;
 
-/// A bound socket's file. Dropping it removes the file, unless somebody else has put another there.
+/// The file of a bound socket. Dropping it removes the file, unless another file is there by then.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
@@ -27,13 +27,13 @@ pub(super) async fn bind(path: &Path) -> Result<(UnixListener, SocketFile), Erro
     }
     remove_stale(path).await?;
     let listener = UnixListener::bind(path).map_err(failed)?;
-    // Between these two lines the file has the mode of the umask; another user who gets in has no identity.
+    // Between these two lines the file has the mode of the umask. Another user who connects gets no identity.
     fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
     let file = fs::symlink_metadata(path).map_err(failed)?;
     Ok((listener, SocketFile { path: path.to_owned(), device: file.dev(), inode: file.ino() }))
 }
 
-/// Removes the socket of a server that no longer listens. Anything else in the way is an error and stays.
+/// Removes the socket of a server that no longer listens. Anything else at the path is an error and stays.
 async fn remove_stale(path: &Path) -> Result<(), Error> {
     let failed = |source| Error::Bind { path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
@@ -46,7 +46,7 @@ async fn remove_stale(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(failed)
         }
-        // A full queue is a live server too.
+        // A server with a full queue is running too.
         Ok(_) => Err(Error::InUse { path: path.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             Err(Error::InUse { path: path.to_owned() })

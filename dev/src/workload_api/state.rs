@@ -1,4 +1,4 @@
-//! What every connection shares: the authority, who is registered, which foreign trust domains are trusted.
+//! The state that all connections share: the authority, the registrations, and the trusted foreign trust domains.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,17 +17,17 @@ use super::generated::{
 use super::registry::Registry;
 use crate::ca::{Ca, CaError, Claims, JwtError, TrustBundle, jwks, verify_jwt};
 
-/// Counts what has changed for everybody.
+/// Counters of changes that concern every caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Changes {
-    /// Rotations that somebody asked for.
+    /// Requested rotations.
     pub(super) rotations: u64,
     /// Changes of the bundles.
     pub(super) bundles: u64,
 }
 
-/// Who serves on this machine, and gets the DNS name of it into the SVID, so that clients that know nothing of SPIFFE
-/// (`curl --cacert`) can verify them. The option `-dns` of a registration entry does the same in SPIRE.
+/// The servers whose SVIDs also have the DNS name of this machine, so that clients without SPIFFE (`curl --cacert`) can verify
+/// them. The option `-dns` of a registration entry does the same in SPIRE.
 const SERVERS: [&str; 2] = ["/spike/nexus", "/spike/keeper"];
 
 #[derive(Debug)]
@@ -39,9 +39,10 @@ pub(super) struct State {
     federated: Mutex<BTreeMap<TrustDomain, TrustBundle>>,
     /// Further authorities of our own trust domain, DER, one after the other.
     further: Mutex<Vec<u8>>,
-    /// X.509 bundles that nobody checks, by whatever name they are sent under.
+    /// Unchecked X.509 bundles, by the name under which they are sent.
     unsound: Mutex<BTreeMap<String, Bytes>>,
     attest_executables: AtomicBool,
+    fail_attestation: AtomicBool,
 }
 
 impl State {
@@ -50,7 +51,18 @@ impl State {
         let registry = Registry::new(ca.trust_domain().clone());
         let (federated, further, unsound) = (Mutex::default(), Mutex::default(), Mutex::default());
         let attest_executables = AtomicBool::new(false);
-        Self { ca, svid_ttl, registry, changes, federated, further, unsound, attest_executables }
+        let fail_attestation = AtomicBool::new(false);
+        Self {
+            ca,
+            svid_ttl,
+            registry,
+            changes,
+            federated,
+            further,
+            unsound,
+            attest_executables,
+            fail_attestation,
+        }
     }
 
     pub(super) fn rotate(&self) {
@@ -81,6 +93,14 @@ impl State {
         self.attest_executables.store(required, Ordering::Relaxed);
     }
 
+    pub(super) fn fail_attestation(&self, fails: bool) {
+        self.fail_attestation.store(fails, Ordering::Relaxed);
+    }
+
+    pub(super) fn fails_attestation(&self) -> bool {
+        self.fail_attestation.load(Ordering::Relaxed)
+    }
+
     pub(super) fn attests_executables(&self) -> bool {
         self.attest_executables.load(Ordering::Relaxed)
     }
@@ -90,7 +110,7 @@ impl State {
         self.changes.send_modify(|changes| changes.bundles += 1);
     }
 
-    /// A fresh X.509-SVID, and everything it is used with.
+    /// A new X.509-SVID with its key and bundles.
     pub(super) fn x509_svid(&self, id: &SpiffeId) -> Result<X509svidResponse, Status> {
         let names = if SERVERS.contains(&id.path()) { &["localhost"][..] } else { &[] };
         let svid = self.ca.issue_with_names(id, names, self.svid_ttl, now());
@@ -142,7 +162,7 @@ impl State {
         })
     }
 
-    /// The X.509 bundle of every trust domain that we trust, ours too, by its SPIFFE ID.
+    /// The X.509 bundle of every trusted trust domain, ours included, by its SPIFFE ID.
     fn x509_authorities(&self) -> HashMap<String, Bytes> {
         let bundles = self.bundles().into_iter();
         bundles
@@ -163,7 +183,7 @@ impl State {
         self.unsound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// No code panics while it holds the lock, and the map would still be sound.
+    /// No code panics while it holds the lock, and the map would still be valid.
     fn federated(&self) -> MutexGuard<'_, BTreeMap<TrustDomain, TrustBundle>> {
         self.federated.lock().unwrap_or_else(PoisonError::into_inner)
     }

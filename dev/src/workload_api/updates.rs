@@ -1,4 +1,4 @@
-//! The streams of the API: an answer at once, and another whenever it would be a different one or has aged.
+//! The streams of the API: one answer at once, and another each time the answer changes or has aged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,13 +22,13 @@ pub(super) struct Updates<T> {
     changes: watch::Receiver<Changes>,
     registry: watch::Receiver<u64>,
     answer: fn(&State, &SpiffeId) -> Result<T, Status>,
-    /// For SVIDs: after how long there is a fresh one. Bundles are the same for everybody and do not age.
+    /// For SVIDs: the time until the next one. Bundles are the same for every caller and do not age.
     renewal: Option<Duration>,
-    /// What the last answer was made from, and when the next is due.
+    /// The basis of the last answer, and when the next is due.
     last: Option<(Basis, Option<Instant>)>,
 }
 
-/// What an answer depends on.
+/// Everything that an answer depends on.
 #[derive(PartialEq, Eq)]
 struct Basis {
     id: Option<SpiffeId>,
@@ -68,7 +68,7 @@ impl<T: Send + 'static> Updates<T> {
 
     async fn next(&mut self) -> Result<T, Status> {
         loop {
-            // Marked as seen before they are looked at, so that a change meanwhile wakes us again.
+            // Marked as seen before they are read, so that a change in the meantime wakes this task again.
             let changes = *self.changes.borrow_and_update();
             self.registry.mark_unchanged();
             let id = self.caller.identity(&self.state.registry)?;
@@ -85,7 +85,7 @@ impl<T: Send + 'static> Updates<T> {
                 () = self.closing.cancelled() => {
                     return Err(Status::unavailable("the Workload API is going away"));
                 }
-                // These fail only when the state is gone, which we hold.
+                // These fail only after the state is dropped, and this task holds it.
                 _ = self.changes.changed() => {}
                 _ = self.registry.changed() => {}
                 () = until(due) => {}

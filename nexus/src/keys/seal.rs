@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use spike_crypto::{RootCipher, RootKey};
-use spike_wire::Call;
 
 use crate::{
-    access::grant::Grant,
+    access::{Asked, Grant},
     error::Error,
     policies::Policies,
     store::{Store, StoreError},
@@ -118,7 +117,7 @@ impl Seal {
     ///
     /// # Errors
     /// [`Error::NotReady`] or [`Error::StoreUnopened`], with the reason, while there is no key.
-    pub fn granted<C: Call, R>(&self, _: &Grant<C, R>) -> Result<Arc<Unsealed>, Error> {
+    pub fn granted<R: Asked>(&self, _: &Grant<R>) -> Result<Arc<Unsealed>, Error> {
         self.look(|unsealed| Ok(Arc::clone(unsealed)))
     }
 
@@ -127,9 +126,9 @@ impl Seal {
     ///
     /// # Errors
     /// [`Error::NotReady`] or [`Error::StoreUnopened`] while there is no key, and what `act` ends in.
-    pub fn act<C: Call, R, T>(
+    pub fn act<R: Asked, T>(
         &self,
-        _: &Grant<C, R>,
+        _: &Grant<R>,
         act: impl FnOnce(&Unsealed) -> Result<T, Error>,
     ) -> Result<T, Error> {
         self.look(|unsealed| act(unsealed))

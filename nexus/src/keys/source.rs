@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use spike_crypto::Quorum;
 use spike_daemon::settings::Backend;
-use spike_wire::{Needs, Operation};
 
 use super::quorum::{Adopter, Keepers, Restoration};
 use crate::{error::Error, store::Home};
@@ -57,11 +56,11 @@ impl KeySource {
         }
     }
 
-    /// Whether the backend has this operation: lite keeps neither secrets nor policies (wire-api 3.2).
-    pub(crate) const fn has(&self, operation: Operation) -> bool {
-        match (operation.needs(), self) {
-            (Needs::Store, Self::Shares(shares)) => !matches!(shares.backend, Backend::Lite),
-            (Needs::Store, Self::Own) | (Needs::Nothing | Needs::RootKey, _) => true,
+    /// Whether the backend has a store: lite keeps neither secrets nor policies (wire-api 3.2).
+    pub(crate) const fn has_store(&self) -> bool {
+        match self {
+            Self::Shares(shares) => !matches!(shares.backend, Backend::Lite),
+            Self::Own => true,
         }
     }
 

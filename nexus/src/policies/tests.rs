@@ -21,7 +21,7 @@ fn store(directory: &tempfile::TempDir) -> Store {
 }
 
 fn policy(name: &str, path: &str) -> Policy {
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(NOON)).unwrap();
+    let at = clock::at(NOON);
     let permissions = ["read".to_owned()];
     Policy::validate_new(name, &format!("^{ID}$"), path, &permissions, at).unwrap()
 }
@@ -167,7 +167,7 @@ async fn a_policy_that_is_put_again_keeps_the_time_when_it_was_made_also_in_the_
     let store = store(&directory);
     let policies = Policies::load(&store).unwrap();
     policies.put(&store, policy("p", "^a$"), false).await.unwrap();
-    let later = Policy { updated_at: OffsetDateTime::UNIX_EPOCH, ..policy("p", "^b$") };
+    let later = Policy { updated_at: clock::at(0), ..policy("p", "^b$") };
     policies.put(&store, later, false).await.unwrap();
     let stored = store.policy("p").unwrap().unwrap();
     assert_eq!((stored.created, stored.updated), (NOON, 0));

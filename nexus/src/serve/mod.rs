@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use spike_daemon::{
-    http::{self, Arriving, Exchange, Frame, FrameError, Names, Reply, Service, class_by_role},
+    http::{self, Exchange, Frame, FrameError, Names, Reply, RequestBody, Service, class_by_role},
     process::chain,
     serve::App,
 };
@@ -21,7 +21,7 @@ use crate::{error::Error, service::Nexus};
 /// Everything that Nexus serves over mTLS.
 pub fn app(nexus: &Arc<Nexus>) -> App {
     let roles = Arc::clone(nexus);
-    http::app(nexus).reserving(move |id| class_by_role(roles.access().roots(), id))
+    http::app(nexus).with_class(move |id| class_by_role(roles.access().roots(), id))
 }
 
 type Outcome = http::Outcome<Error>;
@@ -46,7 +46,7 @@ impl Service for Nexus {
         self: &Arc<Self>,
         exchange: &Exchange,
         operation: Option<Operation>,
-        body: &mut Arriving,
+        body: &mut RequestBody,
     ) -> Outcome {
         let operation = match admitted(self, exchange, operation) {
             Ok(operation) => operation,
@@ -59,8 +59,13 @@ impl Service for Nexus {
         error_reply(operation, error)
     }
 
-    fn told(&self, exchange: &Exchange, operation: Option<Operation>, error: &Error) -> String {
-        told(error, operation, exchange)
+    fn log_failure(
+        &self,
+        exchange: &Exchange,
+        operation: Option<Operation>,
+        error: &Error,
+    ) -> String {
+        log_failure(error, operation, exchange)
     }
 
     fn is_denial(error: &Error) -> bool {
@@ -81,7 +86,7 @@ impl Service for Nexus {
 /// What an error looks like on `operation`, or outside every operation.
 fn error_reply(operation: Option<Operation>, error: &Error) -> Reply {
     let (status, code) = error.wire();
-    // Not ready is told before the route is known to anybody (wire-api 3.2), and a backend without the operation answers as
+    // Not ready is reported before the route is known to anybody (wire-api 3.2), and a backend without the operation answers as
     // if it had no such route.
     let before_the_route =
         matches!(error, Error::NotReady(_) | Error::StoreUnopened(_) | Error::NoSuchRoute);
@@ -90,38 +95,29 @@ fn error_reply(operation: Option<Operation>, error: &Error) -> Reply {
     Reply::error(operation, (status, code), reason.as_deref()).retry_after(error.retry_after())
 }
 
-/// What is decided before the handler: other methods are no route, without the root key only an operator and Bootstrap's
-/// survey are heard (wire-api 3.2, in upstream's order), and a backend may not have the route.
+/// What is decided before the handler: other methods are no route, and then whether Nexus can carry the operation out at all.
 fn admitted(
     nexus: &Nexus,
     exchange: &Exchange,
-    call: Option<Operation>,
+    operation: Option<Operation>,
 ) -> Result<Operation, Error> {
     if !exchange.is_post() {
         return Err(Error::NoSuchRoute);
     }
-    let needs_none = |operation: &Operation| operation.needs() == Needs::Nothing;
-    // Upstream goes by the path alone, so that a wrong action on such a path is no route, and not 503.
-    let is_asked = |operation: &&Operation| exchange.path() == Some(operation.path());
-    let needs_none = match &call {
-        Some(operation) => needs_none(operation),
-        None => Operation::ALL.iter().filter(is_asked).any(needs_none),
-    };
-    // A key without data waits for Bootstrap's proof.
-    let is_awaited = call == Some(Operation::BootstrapVerify) && nexus.key_source().awaits_proof();
-    if !needs_none && !is_awaited {
-        nexus.seal().ready()?;
+    if let Some(operation) = operation {
+        return nexus.admits(operation).map(|()| operation);
     }
-    let operation = call.filter(|operation| nexus.key_source().has(*operation));
-    let operation = operation.ok_or(Error::NoSuchRoute)?;
-    if operation.changes() {
-        nexus.audit().accepts_changes().map_err(Error::Unrecordable)?;
+    // Upstream goes by the path alone, so that a wrong action on a path that a sealed Nexus hears is no route, and not 503.
+    let mut of_this_path =
+        Operation::ALL.iter().filter(|known| exchange.path() == Some(known.path()));
+    if !of_this_path.any(|known| known.needs() == Needs::Nothing) {
+        nexus.ready()?;
     }
-    Ok(operation)
+    Err(Error::NoSuchRoute)
 }
 
 /// Writes a failure to the log as loudly as it deserves, and words it for the audit line.
-fn told(error: &Error, call: Option<Operation>, exchange: &Exchange) -> String {
+fn log_failure(error: &Error, call: Option<Operation>, exchange: &Exchange) -> String {
     let (status, code) = error.wire();
     let text = chain(error);
     if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {

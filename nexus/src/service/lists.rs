@@ -1,16 +1,14 @@
 //! N5 and N10: lists of names, which may be many. Unless a page is short, they are made off the threads that serve.
 
-use spike_wire::{
-    PolicyListRequest, PolicyListResponse, SecretListRequest, SecretListResponse, call,
+use super::{
+    Nexus,
+    long_work::{Deadline, Lane},
 };
-
 use crate::{
-    access::Grant,
+    access::{Asked, Grant, Operation, Subject},
     error::Error,
     policies::Policies,
-    policy::{Permission, ReservedRule},
-    service::Nexus,
-    service::long_work::{Deadline, Lane},
+    policy::{Permission, PolicySet, ReservedRule},
     store::{Store, StoredPolicy},
 };
 
@@ -26,40 +24,97 @@ const DECIDED_AT_ONCE: usize = 64;
 /// What to do about a list that takes too long.
 const NARROWER: &str = "ask for a prefix, or for pages by `limit` and `after`";
 
+/// Paths of secrets.
+#[derive(Debug)]
+pub struct ListSecrets {
+    /// Only those that begin so.
+    pub prefix: String,
+    /// Which of them.
+    pub page: Page,
+}
+
+/// Names of policies.
+#[derive(Debug)]
+pub struct ListPolicies {
+    /// Only policies with one whole pattern that is this text.
+    pub pattern: Option<WholePattern>,
+    /// Only policies with this in their name.
+    pub name_contains: String,
+    /// Only policies with this in their SPIFFE ID pattern.
+    pub spiffe_id_contains: String,
+    /// Only policies with this in their path pattern.
+    pub path_contains: String,
+    /// Which of them.
+    pub page: Page,
+}
+
+/// The text of a whole pattern.
+#[derive(Debug)]
+pub enum WholePattern {
+    /// Of SPIFFE IDs.
+    SpiffeId(String),
+    /// Of paths.
+    Path(String),
+}
+
+/// A part of a list, in the order of bytes.
+#[derive(Debug)]
+pub struct Page {
+    /// Only names that come after this one.
+    pub after: Option<String>,
+    /// At most so many; all, if there is no limit.
+    pub limit: Option<usize>,
+}
+
+/// A page of names.
+#[derive(Debug)]
+pub struct Names {
+    /// The names.
+    pub names: Vec<String>,
+    /// After which name the next page begins; `None` if this was the last.
+    pub next: Option<String>,
+}
+
+impl Asked for ListSecrets {
+    const OPERATION: Operation = Operation::SecretList;
+    const SUBJECT: Subject<Self> = Subject::Nothing;
+}
+
+impl Asked for ListPolicies {
+    const OPERATION: Operation = Operation::PolicyList;
+    const SUBJECT: Subject<Self> = Subject::Nothing;
+}
+
 impl Nexus {
     /// N5: paths in the order of their bytes, all of them unless the request asks for a page.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::TookTooLong`]; [`Error::Store`]: unlike upstream, a failure is not an empty list (F12,
     ///
-    pub async fn list_secrets(
-        &self,
-        grant: Grant<call::SecretList>,
-    ) -> Result<SecretListResponse, Error> {
-        let unsealed = self.seal().granted(&grant)?;
+    pub async fn list_secrets(&self, grant: Grant<ListSecrets>) -> Result<Names, Error> {
+        let unsealed = self.seal.granted(&grant)?;
         let open_to = grant.names_open_to();
-        let (request, caller) = grant.into_parts();
-        let limit = page_limit(request.limit);
+        let (asked, caller) = grant.into_parts();
+        let limit = asked.page.limit;
         // One more than asked for tells whether there is another page.
-        let ask = limit.map_or(usize::MAX, |limit| limit.saturating_add(1));
-        let mut keys = match open_to {
-            None if ask <= SHORT => all_names(unsealed.store()?, &request, ask)?,
+        let most = limit.map_or(usize::MAX, |limit| limit.saturating_add(1));
+        let names = match open_to {
+            None if most <= SHORT => all_names(unsealed.store()?, &asked, most)?,
             None => {
-                let work = move |_| all_names(unsealed.store()?, &request, ask);
-                self.long_work().run(Lane::Lists, &caller, NARROWER, work).await?
+                let work = move |_| all_names(unsealed.store()?, &asked, most);
+                self.long_work.run(Lane::Lists, &caller, NARROWER, work).await?
             }
-            Some((peer, wanted)) => {
-                let rule = self.access().reserved();
+            Some((id, wanted)) => {
+                let rule = self.access.reserved();
                 let work = move |deadline| {
                     let Some(policies) = unsealed.policies() else { return Ok(Vec::new()) };
-                    let viewer = Viewer { policies, rule, peer: &peer, wanted };
-                    viewer.names(unsealed.store()?, &request, ask, deadline)
+                    let viewer = Viewer { policies, rule, id: &id, wanted };
+                    viewer.names(unsealed.store()?, &asked, most, deadline)
                 };
-                self.long_work().run(Lane::Lists, &caller, NARROWER, work).await?
+                self.long_work.run(Lane::Lists, &caller, NARROWER, work).await?
             }
         };
-        let next = page(&mut keys, limit);
-        Ok(SecretListResponse { keys, next })
+        Ok(Names::cut(names, limit))
     }
 
     /// N10: the names of the policies, in the order of their bytes, all of them unless the request asks for some
@@ -67,14 +122,22 @@ impl Nexus {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::TookTooLong`], [`Error::Store`].
-    pub async fn list_policies(
-        &self,
-        grant: Grant<call::PolicyList>,
-    ) -> Result<PolicyListResponse, Error> {
-        let unsealed = self.seal().granted(&grant)?;
-        let (request, caller) = grant.into_parts();
-        let work = move |deadline| policy_names(unsealed.store()?, &request, deadline);
-        self.long_work().run(Lane::Questions, &caller, "ask by name", work).await
+    pub async fn list_policies(&self, grant: Grant<ListPolicies>) -> Result<Names, Error> {
+        let unsealed = self.seal.granted(&grant)?;
+        let (asked, caller) = grant.into_parts();
+        let work = move |deadline| policy_names(unsealed.store()?, &asked, deadline);
+        self.long_work.run(Lane::Questions, &caller, "ask by name", work).await
+    }
+}
+
+impl Names {
+    /// Cuts a list to a page.
+    fn cut(mut names: Vec<String>, limit: Option<usize>) -> Self {
+        let next = limit.filter(|limit| *limit < names.len()).and_then(|limit| {
+            names.truncate(limit);
+            names.last().cloned()
+        });
+        Self { names, next }
     }
 }
 
@@ -82,54 +145,53 @@ impl Nexus {
 struct Viewer<'n> {
     policies: &'n Policies,
     rule: ReservedRule,
-    peer: &'n str,
+    id: &'n str,
     wanted: Permission,
 }
 
 impl Viewer<'_> {
-    /// Up to `ask` of the names that it may see. Where policies say how these begin, the others are not read.
+    /// Up to `most` of the names that it may see. Where policies say how these begin, the others are not read.
     fn names(
         &self,
         store: &Store,
-        request: &SecretListRequest,
-        ask: usize,
+        asked: &ListSecrets,
+        most: usize,
         deadline: Deadline,
     ) -> Result<Vec<String>, Error> {
-        let open = |set: &crate::policy::PolicySet| {
-            set.paths_open_to(self.rule, self.peer, self.wanted).beginnings()
-        };
+        let open =
+            |set: &PolicySet| set.paths_open_to(self.rule, self.id, self.wanted).beginnings();
         let beginnings = open(&self.policies.set());
         let mut seen = Vec::new();
         for beginning in &beginnings {
-            let Some(prefix) = longer(&request.prefix, beginning) else { continue };
-            let mut after = request.after.clone();
-            while seen.len() < ask {
+            let Some(prefix) = longer(&asked.prefix, beginning) else { continue };
+            let mut after = asked.page.after.clone();
+            while seen.len() < most {
                 deadline.check()?;
-                let read = store.list(prefix, some(&after), READ_AT_ONCE)?;
+                let read = store.list(prefix, after.as_deref(), READ_AT_ONCE)?;
                 let is_last = read.len() < READ_AT_ONCE;
                 for names in read.chunks(DECIDED_AT_ONCE) {
                     deadline.check()?;
                     self.keep_open(names, &mut seen);
                 }
                 match read.into_iter().next_back() {
-                    Some(name) if !is_last => after = name,
+                    name @ Some(_) if !is_last => after = name,
                     _ => break,
                 }
             }
         }
-        seen.truncate(ask);
+        seen.truncate(most);
         Ok(seen)
     }
 
     fn keep_open(&self, names: &[String], seen: &mut Vec<String>) {
         let set = self.policies.set();
-        let open = set.paths_open_to(self.rule, self.peer, self.wanted);
+        let open = set.paths_open_to(self.rule, self.id, self.wanted);
         seen.extend(names.iter().filter(|name| open.includes(name)).cloned());
     }
 }
 
-fn all_names(store: &Store, request: &SecretListRequest, ask: usize) -> Result<Vec<String>, Error> {
-    Ok(store.list(&request.prefix, some(&request.after), ask)?)
+fn all_names(store: &Store, asked: &ListSecrets, most: usize) -> Result<Vec<String>, Error> {
+    Ok(store.list(&asked.prefix, asked.page.after.as_deref(), most)?)
 }
 
 /// Of two texts the one that begins with the other.
@@ -137,68 +199,41 @@ fn longer<'t>(one: &'t str, other: &'t str) -> Option<&'t str> {
     if one.starts_with(other) { Some(one) } else { other.starts_with(one).then_some(other) }
 }
 
-fn some(after: &str) -> Option<&str> {
-    Some(after).filter(|after| !after.is_empty())
-}
-
-fn policy_names(
-    store: &Store,
-    request: &PolicyListRequest,
-    deadline: Deadline,
-) -> Result<PolicyListResponse, Error> {
-    let names = if only_by_name(request) {
+fn policy_names(store: &Store, asked: &ListPolicies, deadline: Deadline) -> Result<Names, Error> {
+    let names = if asked.is_by_name_only() {
         store.policy_names()?
     } else {
         let stored = store.policies()?.policies;
         deadline.check()?;
-        let asked_for = stored.into_iter().filter(|policy| asked_for(policy, request));
-        asked_for.map(|policy| policy.name).collect()
+        stored.into_iter().filter(|policy| asked.wants(policy)).map(|policy| policy.name).collect()
     };
+    let after = asked.page.after.as_deref().unwrap_or_default();
     let mut wanted = Vec::new();
     for name in names {
         deadline.check()?;
-        if name > request.after && name.contains(&request.name_contains) {
+        if name.as_str() > after && name.contains(&asked.name_contains) {
             wanted.push(name);
         }
     }
-    let next = page(&mut wanted, page_limit(request.limit));
-    Ok(PolicyListResponse { names: wanted, next })
+    Ok(Names::cut(wanted, asked.page.limit))
 }
 
-/// Whether a listing asks for nothing that only the encrypted part of a policy can answer.
-fn only_by_name(request: &PolicyListRequest) -> bool {
-    [
-        &request.spiffeid_pattern,
-        &request.path_pattern,
-        &request.spiffeid_contains,
-        &request.path_contains,
-    ]
-    .iter()
-    .all(|text| text.is_empty())
-}
-
-/// Upstream's filters compare whole patterns, and that of the SPIFFE ID comes first; ours look for a part.
-fn asked_for(policy: &StoredPolicy, request: &PolicyListRequest) -> bool {
-    let (id, path) = (&policy.text.spiffe_id_pattern, &policy.text.path_pattern);
-    let whole = match (request.spiffeid_pattern.as_str(), request.path_pattern.as_str()) {
-        ("", "") => true,
-        ("", wanted) => path == wanted,
-        (wanted, _) => id == wanted,
-    };
-    whole && id.contains(&request.spiffeid_contains) && path.contains(&request.path_contains)
-}
-
-/// The limit of a page; 0 and less are none.
-fn page_limit(asked: i64) -> Option<usize> {
-    usize::try_from(asked).ok().filter(|limit| *limit > 0)
-}
-
-/// Cuts a listing to a page and gives back where the next one begins.
-fn page(names: &mut Vec<String>, limit: Option<usize>) -> Option<String> {
-    let limit = limit?;
-    if names.len() <= limit {
-        return None;
+impl ListPolicies {
+    /// Whether it asks for nothing that only the encrypted part of a policy can answer.
+    const fn is_by_name_only(&self) -> bool {
+        self.pattern.is_none()
+            && self.spiffe_id_contains.is_empty()
+            && self.path_contains.is_empty()
     }
-    names.truncate(limit);
-    names.last().cloned()
+
+    /// Whether it asks for this policy, as far as that is not about the name.
+    fn wants(&self, policy: &StoredPolicy) -> bool {
+        let (id, path) = (&policy.text.spiffe_id_pattern, &policy.text.path_pattern);
+        let whole = match &self.pattern {
+            None => true,
+            Some(WholePattern::SpiffeId(wanted)) => id == wanted,
+            Some(WholePattern::Path(wanted)) => path == wanted,
+        };
+        whole && id.contains(&self.spiffe_id_contains) && path.contains(&self.path_contains)
+    }
 }

@@ -11,13 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spike_mtls::{Peer, budget::Class};
+use spike_mtls::budget::Class;
 use tokio::{
     sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
     task, time,
 };
 
-use crate::error::Error;
+use crate::{access::Principal, error::Error};
 
 /// A kind of work that has its own place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl LongWork {
         }
     }
 
-    /// Does `work` for `peer` on a thread of its own. `instead` says what to ask for where it takes too long.
+    /// Does `work` for `caller` on a thread of its own. `instead` says what to ask for where it takes too long.
     ///
     /// The place is taken until the work has ended, also where nobody waits for it any more.
     ///
@@ -110,7 +110,7 @@ impl LongWork {
     pub async fn run<T: Send + 'static>(
         &self,
         lane: Lane,
-        peer: &Peer,
+        caller: &Principal,
         instead: &'static str,
         work: impl FnOnce(Deadline) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
@@ -120,7 +120,7 @@ impl LongWork {
             Lane::Questions => &self.questions,
             Lane::Status => &self.statuses,
         };
-        let Ok(Ok(place)) = time::timeout(patience, places.take(peer)).await else {
+        let Ok(Ok(place)) = time::timeout(patience, places.take(caller)).await else {
             return Err(Error::Busy);
         };
         let done = task::spawn_blocking(move || {
@@ -173,11 +173,11 @@ impl Places {
     }
 
     /// Waits for a place. Of one SPIFFE ID only as many wait among the others as may have one.
-    async fn take(&self, peer: &Peer) -> Result<Place, AcquireError> {
+    async fn take(&self, caller: &Principal) -> Result<Place, AcquireError> {
         let open = || Arc::clone(&self.open).acquire_owned();
-        match peer.class() {
+        match caller.class() {
             Class::Ordinary => {
-                let share = self.share(&peer.shared_id()).acquire_owned().await?;
+                let share = self.share(&caller.shared_id()).acquire_owned().await?;
                 Ok(Place { _place: open().await?, _share: Some(share) })
             }
             Class::Reserved => {
@@ -207,6 +207,8 @@ impl Places {
 mod tests {
     use std::sync::mpsc;
 
+    use spike_mtls::Peer;
+
     use super::*;
 
     const INSTEAD: &str = "ask for less";
@@ -221,12 +223,12 @@ mod tests {
         LongWork::new(bounds)
     }
 
-    fn workload(name: &str) -> Peer {
-        Peer::unverified(&format!("spiffe://spike.ist/{name}"))
+    fn workload(name: &str) -> Principal {
+        Principal::from(&Peer::unverified(&format!("spiffe://spike.ist/{name}")))
     }
 
-    fn operator() -> Peer {
-        Peer::unverified_of("spiffe://spike.ist/operator", Class::Reserved)
+    fn operator() -> Principal {
+        Principal::from(&Peer::unverified_of("spiffe://spike.ist/operator", Class::Reserved))
     }
 
     type Occupied = (mpsc::Sender<()>, task::JoinHandle<Result<(), Error>>);
@@ -237,7 +239,7 @@ mod tests {
     }
 
     /// Takes a place, or waits for one.
-    fn occupy_as(work: &Arc<LongWork>, lane: Lane, peer: Peer) -> Occupied {
+    fn occupy_as(work: &Arc<LongWork>, lane: Lane, caller: Principal) -> Occupied {
         let (end, ended) = mpsc::channel::<()>();
         let work = Arc::clone(work);
         let occupied = tokio::spawn(async move {
@@ -245,7 +247,7 @@ mod tests {
                 ended.recv().ok();
                 Ok(())
             };
-            work.run(lane, &peer, INSTEAD, wait).await
+            work.run(lane, &caller, INSTEAD, wait).await
         });
         (end, occupied)
     }

@@ -1,31 +1,27 @@
-//! What Nexus does, in domain words: what is between a granted request and the store. Each operation takes the grant of its call
-//! by value.
+//! What Nexus does, in domain words: what is between a granted request and the store.
+//!
+//! Each operation has a request type of its own, takes the [`Grant`](crate::access::Grant) of one by value, and answers in types
+//! of the domain, the keys and the store. Left to the dialects in `serve`: how requests and answers are written.
 
-pub(crate) mod cipher;
-mod keepers;
-mod lists;
+pub mod bootstrap;
+pub mod cipher;
+pub mod lists;
 pub mod long_work;
-pub(crate) mod operator;
-mod policies;
-mod questions;
-mod secrets;
-pub(crate) mod survey;
+pub mod operator;
+pub mod policies;
+pub mod questions;
+pub mod secrets;
 
 use std::sync::Arc;
 
-use spike_daemon::{
-    audit::AuditLog,
-    http::{BodyLimits, Frame},
-    telemetry::HealthView,
-};
-use time::OffsetDateTime;
+use spike_daemon::{http::Frame, telemetry::HealthView};
 
 use crate::{
-    access::Access,
+    access::{Access, Needs, Operation},
+    error::Error,
     keys::{KeySource, seal::Seal},
 };
 use long_work::LongWork;
-use spike_domain::UnixNanos;
 
 /// The service. One per process, shared by every request.
 #[derive(Debug)]
@@ -39,66 +35,72 @@ pub struct Nexus {
     long_work: LongWork,
 }
 
+/// What the service is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Who may do what.
+    pub access: Access,
+    /// Whether the root key is here.
+    pub seal: Arc<Seal>,
+    /// Where the root key comes from.
+    pub key_source: KeySource,
+    /// The longest ciphertext of the cipher and of Bootstrap's proof, in bytes, the tag included.
+    pub max_ciphertext: usize,
+    /// What every request is held against.
+    pub frame: Arc<Frame>,
+    /// The health checks of this process.
+    pub health: HealthView,
+}
+
 impl Nexus {
     /// Puts the parts together.
-    pub fn new(
-        access: Access,
-        (seal, key_source): (Arc<Seal>, KeySource),
-        max_ciphertext: usize,
-        frame: Arc<Frame>,
-        health: HealthView,
-    ) -> Self {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { access, seal, key_source, max_ciphertext, frame, health } = parts;
         let long_work = LongWork::default();
         Self { access, seal, key_source, max_ciphertext, frame, health, long_work }
     }
 
-    /// The health checks of this process.
-    pub(crate) const fn health(&self) -> &HealthView {
-        &self.health
-    }
-
-    /// Who may do what.
+    /// Who may do what. Dialects ask it for the grant of each request.
     pub const fn access(&self) -> &Access {
         &self.access
     }
 
-    /// Whether the root key is here.
-    pub fn seal(&self) -> &Seal {
-        &self.seal
-    }
-
-    /// Where the root key comes from.
-    pub(crate) const fn key_source(&self) -> &KeySource {
-        &self.key_source
-    }
-
-    /// The longest ciphertext of the cipher and of Bootstrap's proof, in bytes, the tag included.
-    pub(crate) const fn max_ciphertext(&self) -> usize {
-        self.max_ciphertext
-    }
-
-    /// What every request is held against.
+    /// What every request is held against, whatever it asks for.
     pub const fn frame(&self) -> &Arc<Frame> {
         &self.frame
     }
 
-    /// Where every request is written down.
-    pub fn audit(&self) -> &AuditLog {
-        self.frame.audit()
+    /// The longest ciphertext of the cipher in bytes: no body need be longer than what that takes.
+    pub const fn max_ciphertext(&self) -> usize {
+        self.max_ciphertext
     }
 
-    /// Bounds on every body.
-    pub fn body_limits(&self) -> BodyLimits {
-        self.frame.body_limits()
+    /// Whether the root key is here.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] or [`Error::StoreUnopened`], with the reason.
+    pub fn ready(&self) -> Result<(), Error> {
+        self.seal.ready()
     }
 
-    /// Where work is done that takes long.
-    pub(crate) const fn long_work(&self) -> &LongWork {
-        &self.long_work
+    /// Whether `operation` can be carried out at all, now and on this backend, whoever asks for it.
+    ///
+    /// # Errors
+    /// In upstream's order (wire-api 3.2): [`Error::NotReady`] or [`Error::StoreUnopened`] for one that needs the root key;
+    /// [`Error::NoSuchRoute`] for one that the backend does not have; [`Error::Unrecordable`] for a change that could not be
+    /// written down.
+    pub fn admits(&self, operation: Operation) -> Result<(), Error> {
+        // A key without data waits for Bootstrap's proof.
+        let is_awaited = operation == Operation::BootstrapVerify && self.key_source.awaits_proof();
+        if operation.needs() != Needs::Nothing && !is_awaited {
+            self.seal.ready()?;
+        }
+        if operation.needs() == Needs::Store && !self.key_source.has_store() {
+            return Err(Error::NoSuchRoute);
+        }
+        if operation.changes() {
+            self.frame.audit().accepts_changes().map_err(Error::Unrecordable)?;
+        }
+        Ok(())
     }
-}
-
-fn at(nanos: UnixNanos) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos))
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -1,257 +1,248 @@
-//! What operators and Bootstrap do with the root key: take shares out, feed them back, prove possession, look.
+//! What operators do with the root key: take shares out, feed them back, look how Nexus is.
 
 use std::sync::Arc;
 
-use base16ct::lower;
-use sha2::{Digest, Sha256};
-use spike_crypto::{AssociatedData, Derivation, NONCE_LEN, Share, ShareIndex, ShareValue, split};
-use spike_daemon::{process::chain, settings::Backend, telemetry::Status};
+use spike_crypto::{Derivation, Fingerprint, Quorum, Share, ShareIndex, ShareValue, split};
+use spike_daemon::{
+    process::chain,
+    settings::Backend,
+    telemetry::{HealthReport, Status as Health},
+};
+use spike_domain::UnixNanos;
 use spike_mtls::clock;
-use spike_wire::{
-    ImportStatus, NotReady, RecoverResponse, RestoreRequest, RestoreResponse, Shard,
-    StatusResponse, StoreStatus, VerifyResponse, call,
-};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use super::{Nexus, bootstrap::data_at, long_work::Lane};
 use crate::{
-    access::Grant,
+    access::{Asked, Grant, Operation, Subject},
     error::Error,
-    service::Nexus,
-    service::cipher::CIPHERTEXT_LIMIT,
-    service::long_work::Lane,
-    service::{keepers, survey::data_at},
-    store::{NONCES_WERE_REUSED, Store},
-    store_watch::{import_check, loss_check, read_check, write_check},
+    keys::quorum::{KeeperState, Lapse, Restored},
+    store::{Found, ImportRecord, Store},
 };
+
+/// All recovery shares are to be taken out.
+#[derive(Debug)]
+pub struct RecoverShares;
+
+/// One recovery share, to be fed back.
+#[derive(Debug)]
+pub struct RestoreShare {
+    /// Its index, not checked yet.
+    pub index: i64,
+    /// Its value; or what is wrong with it, to be told to whoever may feed one.
+    pub value: Result<ShareValue, String>,
+    /// Another share follows at once, so that they are to be judged together.
+    pub more: bool,
+}
+
+/// How are Nexus and its Keepers?
+#[derive(Debug)]
+pub struct ShowStatus;
+
+/// The answer.
+#[derive(Debug)]
+pub struct Status {
+    /// The backend.
+    pub backend: Backend,
+    /// Whether the root key is missing.
+    pub is_sealed: bool,
+    /// Why it is missing; or why Nexus is not ready all the same.
+    pub reason: Option<String>,
+    /// What lies in the data directory, while the root key is missing.
+    pub data: Option<Found>,
+    /// A name for the root key.
+    pub root_key: Option<Fingerprint>,
+    /// The number of the data key that encrypts.
+    pub data_key: Option<u32>,
+    /// How the root key is split, unless the backend makes its own.
+    pub quorum: Option<Quorum>,
+    /// Keepers that may still be lost before a restarted Nexus needs an operator, as far as that is known.
+    pub margin: Option<i64>,
+    /// Every Keeper, in the order of the shares, and what it last sent in place of its share.
+    pub keepers: Vec<(KeeperState, Option<Lapse>)>,
+    /// When recovery shares were last taken out.
+    pub last_export: Option<UnixNanos>,
+    /// The store, where there is one and it is open.
+    pub store: Option<StoreState>,
+    /// What else is wrong with this process, one entry for each trouble.
+    pub troubles: Vec<String>,
+}
+
+/// How an open store is.
+#[derive(Debug)]
+pub struct StoreState {
+    /// Size of the database file in bytes; 0 in memory.
+    pub bytes: u64,
+    /// Size of the write-ahead log in bytes.
+    pub log_bytes: u64,
+    /// When the last write was committed; `None`: none since the start.
+    pub last_commit: Option<UnixNanos>,
+    /// What is wrong with it, one entry for each trouble.
+    pub troubles: Vec<String>,
+    /// What was imported from upstream, if anything was.
+    pub import: Option<ImportRecord>,
+}
+
+impl Asked for RecoverShares {
+    const OPERATION: Operation = Operation::OperatorRecover;
+    const SUBJECT: Subject<Self> = Subject::Nothing;
+}
+
+impl Asked for RestoreShare {
+    const OPERATION: Operation = Operation::OperatorRestore;
+    const SUBJECT: Subject<Self> = Subject::Share(|asked| asked.index);
+}
+
+impl Asked for ShowStatus {
+    const OPERATION: Operation = Operation::OperatorStatus;
+    const SUBJECT: Subject<Self> = Subject::Nothing;
+}
 
 impl Nexus {
     /// N13: every share of the root key, as the Keepers hold them.
     ///
     /// # Errors
     /// [`Error::NoShares`], [`Error::NothingToRecover`]; [`Error::Store`] where the export cannot be written down.
-    pub async fn recover(
-        &self,
-        grant: Grant<call::OperatorRecover>,
-    ) -> Result<RecoverResponse, Error> {
-        let shares = self.key_source().shares()?;
-        let unsealed = self.seal().granted(&grant).map_err(|error| match error {
-            Error::NotReady(reason) => Error::NothingToRecover(NotReady::Sealed, reason),
-            Error::StoreUnopened(reason) => Error::NothingToRecover(NotReady::Store, reason),
-            other => other,
-        })?;
+    pub async fn recover(&self, grant: Grant<RecoverShares>) -> Result<Vec<Share>, Error> {
+        let shares = self.key_source.shares()?;
+        let unsealed = self.seal.granted(&grant).map_err(Error::nothing_to_recover)?;
         if let Ok(store) = unsealed.store() {
             store.note_export(clock::unix_nanos()).await?;
         }
         let made = split(unsealed.root_key(), shares.quorum, Derivation::Reject);
-        let on_the_wire = made
-            .iter()
-            .map(|share| (i64::from(share.index.get()), Shard::new(share.value.expose_bytes())));
         tracing::warn!("an operator took the recovery shares out");
-        Ok(RecoverResponse { shards: on_the_wire.collect() })
+        Ok(made)
     }
 
     /// N14: takes one share. The answer does not wait for any Keeper.
     ///
     /// # Errors
     /// [`Error::NoShares`], [`Error::Invalid`] for what is no share, [`Error::Restore`].
-    pub async fn restore(
-        &self,
-        grant: Grant<call::OperatorRestore>,
-    ) -> Result<RestoreResponse, Error> {
-        let request = grant.request();
-        let shares = self.key_source().shares()?;
-        let share = share(request, shares.max_index)?;
-        let restored = shares.restoration.feed(share, request.more, &shares.keepers).await?;
+    pub async fn restore(&self, grant: Grant<RestoreShare>) -> Result<Restored, Error> {
+        let (RestoreShare { index, value, more }, _) = grant.into_parts();
+        let shares = self.key_source.shares()?;
+        let most = shares.max_index;
+        let index = ShareIndex::try_from(index).ok().filter(|index| index.get() <= most);
+        let Some(index) = index else {
+            let reason = format!("expected a share index from 1 to {most}");
+            return Err(Error::Invalid { field: "id", reason });
+        };
+        let value = value.map_err(|reason| Error::Invalid { field: "shard", reason })?;
+        let share = Share { index, value };
+        let restored = shares.restoration.feed(share, more, &shares.keepers).await?;
         if restored.done {
             shares.keepers.wake();
         } else {
             shares.keepers.stir();
         }
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        Ok(RestoreResponse {
-            collected: count(restored.collected),
-            remaining: count(restored.remaining),
-            restored: restored.done,
-        })
-    }
-
-    /// N15: the SHA-256 of what was encrypted under the root key. It proves possession and tells nothing of the key.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a wrong length, [`Error::Undecryptable`] for another key.
-    pub async fn verify(
-        &self,
-        grant: Grant<call::BootstrapVerify>,
-    ) -> Result<VerifyResponse, Error> {
-        let request = grant.request();
-        // As long as Nexus is sealed, whatever is sent is answered with that (wire-api 3.2), except for the proof of a key
-        // that waits for it.
-        if let (Err(sealed), Ok(shares)) = (self.seal().ready(), self.key_source().shares()) {
-            let nonce = <&[u8; NONCE_LEN]>::try_from(request.nonce.as_slice()).ok();
-            let Some(nonce) = nonce else { return Err(sealed) };
-            let ciphertext = &request.ciphertext;
-            if ciphertext.len() > self.max_ciphertext() {
-                return Err(sealed);
-            }
-            match shares.adopter.prove(nonce, ciphertext).await {
-                Ok(true) => shares.keepers.wake(),
-                // Another request may have unsealed Nexus meanwhile.
-                Ok(false) => self.seal().ready()?,
-                Err(error) => {
-                    self.seal().explain(error.hindrance(), &error.to_string());
-                    return self.seal().ready().and(Err(Error::NotReady(error.to_string())));
-                }
-            }
-        }
-        let Ok(nonce) = <&[u8; NONCE_LEN]>::try_from(request.nonce.as_slice()) else {
-            let reason = format!("expected {NONCE_LEN} bytes");
-            return Err(Error::Invalid { field: "nonce", reason });
-        };
-        let limit = self.max_ciphertext();
-        if request.ciphertext.len() > limit {
-            let reason = format!("expected at most {limit} bytes ({CIPHERTEXT_LIMIT})");
-            return Err(Error::Invalid { field: "ciphertext", reason });
-        }
-        let unsealed = self.seal().granted(&grant)?;
-        let cipher = unsealed.cipher().aead();
-        let opened = cipher.decrypt(nonce, &request.ciphertext, &AssociatedData::none());
-        let Ok(plaintext) = opened else {
-            return Err(Error::Undecryptable);
-        };
-        Ok(VerifyResponse { hash: lower::encode_string(&Sha256::digest(plaintext.as_slice())) })
+        Ok(restored)
     }
 
     /// How Nexus and its Keepers are.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::TookTooLong`]. A store that cannot be asked is part of the answer.
-    pub async fn status(
-        self: &Arc<Self>,
-        grant: Grant<call::OperatorStatus>,
-    ) -> Result<StatusResponse, Error> {
-        let mut status = StatusResponse {
-            version: spike_daemon::VERSION.to_owned(),
-            backend: Backend::Memory.to_string(),
-            ..StatusResponse::default()
-        };
-        if let Ok(shares) = self.key_source().shares() {
-            status.backend = shares.backend.to_string();
-            status.shares = shares.quorum.shares();
-            status.threshold = shares.quorum.threshold();
-            status.margin = shares.keepers.known_margin();
-            status.keepers = shares.keepers.states().into_iter().map(keepers::status_of).collect();
-            for (keeper, lapse) in status.keepers.iter_mut().zip(shares.keepers.lapses()) {
-                keepers::tell_of_lapse(keeper, lapse);
-            }
-        }
-        let unsealed = match self.seal().granted(&grant) {
+    pub async fn status(self: &Arc<Self>, grant: Grant<ShowStatus>) -> Result<Status, Error> {
+        let unsealed = self.seal.granted(&grant);
+        let (ShowStatus, caller) = grant.into_parts();
+        let mut status = self.status_of_shares();
+        let unsealed = match unsealed {
             Ok(unsealed) => unsealed,
             Err(error) => {
-                self.tell_of_checks(&mut status);
-                status.sealed = true;
+                status.take_checks(self.health.report(clock::now()).as_ref());
+                status.is_sealed = true;
                 status.reason = Some(error.to_string());
-                if let Ok(shares) = self.key_source().shares() {
+                if let Ok(shares) = self.key_source.shares() {
                     status.troubles.extend(shares.restoration.progress());
                     status.data = Some(data_at(shares.home.clone()).await);
                 }
                 return Ok(status);
             }
         };
-        status.root_key = Some(unsealed.root_key().fingerprint().to_string());
+        status.root_key = Some(unsealed.root_key().fingerprint());
         let nexus = Arc::clone(self);
         // A disk in trouble may take long to say so.
         let work = move |_| {
-            nexus.tell_of_checks(&mut status);
+            let report = nexus.health.report(clock::now());
+            status.take_checks(report.as_ref());
             if let Ok(store) = unsealed.store() {
                 // A store in trouble is what status is asked about: it must not fail for that.
                 status.data_key = store.active_key().ok();
-                status.last_export = store.last_export().ok().flatten().map(text);
-                status.store = Some(store_status(&nexus, store));
+                status.last_export = store.last_export().ok().flatten();
+                status.store = Some(StoreState::of(store, report.as_ref()));
             }
             Ok(status)
         };
-        self.long_work().run(Lane::Status, grant.peer(), "ask `/healthz`", work).await
+        self.long_work.run(Lane::Status, &caller, "ask `/healthz`", work).await
+    }
+
+    /// What can be told of the shares, and nothing else yet.
+    fn status_of_shares(&self) -> Status {
+        let mut status = Status {
+            backend: Backend::Memory,
+            is_sealed: false,
+            reason: None,
+            data: None,
+            root_key: None,
+            data_key: None,
+            quorum: None,
+            margin: None,
+            keepers: Vec::new(),
+            last_export: None,
+            store: None,
+            troubles: Vec::new(),
+        };
+        if let Ok(shares) = self.key_source.shares() {
+            let keepers = &shares.keepers;
+            status.backend = shares.backend;
+            status.quorum = Some(shares.quorum);
+            status.margin = keepers.known_margin();
+            status.keepers = keepers.states().into_iter().zip(keepers.lapses()).collect();
+        }
+        status
     }
 }
 
 /// The health checks that status tells of in another way: by the state and by the Keepers.
 const TOLD_ELSEWHERE: [&str; 2] = ["root_key", "quorum"];
 
-/// Those that are among the troubles of the store.
+/// Those that are among the troubles of the store, in the order in which they are told.
 const OF_THE_STORE: [&str; 4] = ["store_write", "store_read", "store_loss", "import"];
 
-impl Nexus {
-    /// Whether `/readyz` says that this Nexus is not ready, and why; and what `/healthz` says that is told nowhere else.
-    fn tell_of_checks(&self, status: &mut StatusResponse) {
-        let Some(report) = self.health().report(clock::now()) else { return };
+impl Status {
+    /// Takes over whether `/readyz` says that this Nexus is not ready, and why; and what `/healthz` says that is told nowhere
+    /// else.
+    fn take_checks(&mut self, report: Option<&HealthReport>) {
+        let Some(report) = report else { return };
         let mut not_ready = Vec::new();
-        for (name, check) in report.checks {
-            let Some(reason) = check.reason.filter(|_| check.status != Status::Ok) else {
+        for (name, check) in &report.checks {
+            let Some(reason) = check.reason.as_deref().filter(|_| check.status != Health::Ok)
+            else {
                 continue;
             };
-            if check.status == Status::Failing {
-                not_ready.push(reason.clone());
+            if check.status == Health::Failing {
+                not_ready.push(reason);
             }
-            if !TOLD_ELSEWHERE.contains(&name) && !OF_THE_STORE.contains(&name) {
-                status.troubles.push(reason);
+            if !TOLD_ELSEWHERE.contains(name) && !OF_THE_STORE.contains(name) {
+                self.troubles.push(reason.to_owned());
             }
         }
         if !not_ready.is_empty() {
-            status.reason = Some(not_ready.join("; "));
+            self.reason = Some(not_ready.join("; "));
         }
     }
 }
 
-fn store_status(nexus: &Nexus, store: &Store) -> StoreStatus {
-    let checks = [
-        write_check(nexus, clock::now()),
-        read_check(nexus),
-        loss_check(nexus),
-        import_check(nexus),
-    ];
-    let mut troubles: Vec<String> = checks.into_iter().filter_map(Result::err).collect();
-    let (bytes, log_bytes) = store.file_sizes().unwrap_or_default();
-    let import = store.import_record().unwrap_or_else(|error| {
-        troubles.push(chain(&error));
-        None
-    });
-    StoreStatus {
-        bytes,
-        log_bytes,
-        last_commit: store.condition().last_commit().map(text),
-        troubles,
-        import: import.map(|record| ImportStatus {
-            at: text(record.imported),
-            sha256: record.digest(),
-            secrets: record.secrets,
-            versions: record.versions,
-            policies: record.policies,
-            left_out: record.refused,
-            advice: NONCES_WERE_REUSED.to_owned(),
-        }),
+impl StoreState {
+    fn of(store: &Store, report: Option<&HealthReport>) -> Self {
+        let checks = OF_THE_STORE.iter().filter_map(|name| report?.checks.get(name));
+        let failing = checks.filter(|check| check.status != Health::Ok);
+        let mut troubles: Vec<String> = failing.filter_map(|check| check.reason.clone()).collect();
+        let (bytes, log_bytes) = store.file_sizes().unwrap_or_default();
+        let import = store.import_record().unwrap_or_else(|error| {
+            troubles.push(chain(&error));
+            None
+        });
+        let last_commit = store.condition().last_commit();
+        Self { bytes, log_bytes, last_commit, troubles, import }
     }
-}
-
-/// Reads the share of a request, strictly: a short one is not filled up (F4).
-fn share(request: &RestoreRequest, max_index: u16) -> Result<Share, Error> {
-    let index = ShareIndex::try_from(request.id).ok().filter(|index| index.get() <= max_index);
-    let Some(index) = index else {
-        let reason = format!("expected a share index from 1 to {max_index}");
-        return Err(Error::Invalid { field: "id", reason });
-    };
-    if !request.shard.is_whole() {
-        let reason = format!("expected 32 numbers, got {}", request.shard.elements());
-        return Err(Error::Invalid { field: "shard", reason });
-    }
-    match ShareValue::from_bytes(request.shard.expose_secret()) {
-        Ok(value) => Ok(Share { index, value }),
-        Err(error) => Err(Error::Invalid { field: "shard", reason: error.to_string() }),
-    }
-}
-
-fn text(nanos: i64) -> String {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos))
-        .ok()
-        .and_then(|at| at.format(&Rfc3339).ok())
-        .unwrap_or_default()
 }

@@ -1,39 +1,79 @@
 //! N7 to N9: policies. Lists of their names are in `lists`, questions over them in `questions`.
 
 use spike_mtls::clock;
-use spike_wire as wire;
-use spike_wire::{PolicyPutResponse, call};
 
-use super::{Nexus, at};
+use super::Nexus;
 use crate::{
-    access::Grant,
+    access::{Asked, Grant, Operation, Subject},
     error::Error,
     policy::{Policy, check_name},
+    store::StoredPolicy,
 };
 
-#[expect(clippy::needless_pass_by_value, reason = "a grant is used up by the call that it allows")]
+/// A policy to be made or replaced. Nothing of it is checked yet.
+#[derive(Debug)]
+pub struct PutPolicy {
+    /// The name.
+    pub name: String,
+    /// Which SPIFFE IDs it is about.
+    pub spiffe_id_pattern: String,
+    /// Which paths it is about.
+    pub path_pattern: String,
+    /// What it allows, in words.
+    pub permissions: Vec<String>,
+    /// Refuse when there is one of that name.
+    pub create_only: bool,
+}
+
+/// A policy to be shown.
+#[derive(Debug)]
+pub struct ReadPolicy {
+    /// The name, not checked yet.
+    pub name: String,
+}
+
+/// A policy to be removed.
+#[derive(Debug)]
+pub struct DeletePolicy {
+    /// The name, not checked yet.
+    pub name: String,
+}
+
+impl Asked for PutPolicy {
+    const OPERATION: Operation = Operation::PolicyPut;
+    const SUBJECT: Subject<Self> = Subject::Named(|asked| &asked.name);
+}
+
+impl Asked for ReadPolicy {
+    const OPERATION: Operation = Operation::PolicyGet;
+    const SUBJECT: Subject<Self> = Subject::Named(|asked| &asked.name);
+}
+
+impl Asked for DeletePolicy {
+    const OPERATION: Operation = Operation::PolicyDelete;
+    const SUBJECT: Subject<Self> = Subject::Named(|asked| &asked.name);
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a grant is used up by what it allows")]
 impl Nexus {
-    /// N7: makes a policy, or replaces the one of that name.
+    /// N7: makes a policy, or replaces the one of that name. Gives back its name.
     ///
     /// # Errors
     /// [`Error::Invalid`] with field, place and reason; [`Error::PolicyExists`]; [`Error::Store`].
-    pub async fn put_policy(
-        &self,
-        grant: Grant<call::PolicyPut>,
-    ) -> Result<PolicyPutResponse, Error> {
-        let request = grant.request();
+    pub async fn put_policy(&self, grant: Grant<PutPolicy>) -> Result<String, Error> {
+        let asked = grant.request();
         let policy = Policy::validate_new(
-            &request.name,
-            &request.spiffeid_pattern,
-            &request.path_pattern,
-            &request.permissions,
+            &asked.name,
+            &asked.spiffe_id_pattern,
+            &asked.path_pattern,
+            &asked.permissions,
             clock::now(),
         )?;
         let unsealed = self.seal.granted(&grant)?;
         let policies = unsealed.policies().ok_or(Error::NoSuchRoute)?;
-        policies.set().check_room(&policy)?;
-        if policies.put(unsealed.store()?, policy, request.create_only).await? {
-            Ok(PolicyPutResponse { id: request.name.clone() })
+        policies.set().check_loose_width(&policy)?;
+        if policies.put(unsealed.store()?, policy, asked.create_only).await? {
+            Ok(grant.into_parts().0.name)
         } else {
             Err(Error::PolicyExists)
         }
@@ -43,32 +83,23 @@ impl Nexus {
     ///
     /// # Errors
     /// [`Error::Invalid`] for what is no name, [`Error::NotFound`] (upstream: 500, F11), [`Error::Store`].
-    pub fn get_policy(&self, grant: Grant<call::PolicyGet>) -> Result<wire::Policy, Error> {
-        let request = grant.request();
-        check_name(&request.name)?;
+    pub fn read_policy(&self, grant: Grant<ReadPolicy>) -> Result<StoredPolicy, Error> {
+        let ReadPolicy { name } = grant.request();
+        check_name(name)?;
         let unsealed = self.seal.granted(&grant)?;
-        let stored = unsealed.store()?.policy(&request.name)?.ok_or(Error::NotFound)?;
-        Ok(wire::Policy {
-            created_at: at(stored.created),
-            updated_at: at(stored.updated),
-            name: stored.name,
-            spiffeid_pattern: stored.text.spiffe_id_pattern,
-            path_pattern: stored.text.path_pattern,
-            permissions: stored.text.permissions,
-        })
+        unsealed.store()?.policy(name)?.ok_or(Error::NotFound)
     }
 
     /// N9: removes the policy of that name. The next request is decided without it.
     ///
     /// # Errors
-    /// As [`Self::get_policy`].
-    pub async fn delete_policy(&self, grant: Grant<call::PolicyDelete>) -> Result<(), Error> {
-        let request = grant.request();
-        check_name(&request.name)?;
+    /// As [`Self::read_policy`].
+    pub async fn delete_policy(&self, grant: Grant<DeletePolicy>) -> Result<(), Error> {
+        let DeletePolicy { name } = grant.request();
+        check_name(name)?;
         let unsealed = self.seal.granted(&grant)?;
         let policies = unsealed.policies().ok_or(Error::NoSuchRoute)?;
-        let store = unsealed.store()?;
-        let deleted = policies.delete(store, &request.name, clock::unix_nanos()).await?;
+        let deleted = policies.delete(unsealed.store()?, name, clock::unix_nanos()).await?;
         if deleted { Ok(()) } else { Err(Error::NotFound) }
     }
 }

@@ -11,7 +11,7 @@ use super::Hidden;
 pub(crate) enum CipherCommand {
     /// Encrypt a file or standard input
     Encrypt(EncryptArgs),
-    /// Decrypt what encrypt has written
+    /// Decrypt the output of encrypt
     Decrypt(DecryptArgs),
 }
 
@@ -27,14 +27,14 @@ pub(crate) struct EncryptArgs {
     /// What to encrypt, instead of standard input
     #[arg(short, long)]
     pub(crate) file: Option<PathBuf>,
-    /// Where to write it, instead of standard output: a new file, which appears when all of it is there, or anything that
-    /// is there already and can be written to
+    /// Where to write it, instead of standard output: a new file, which appears when it is complete, or an existing file,
+    /// pipe or device
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// What to encrypt, in base64; prints JSON
     #[arg(long, value_name = "BASE64", conflicts_with = "file")]
     pub(crate) plaintext: Option<Hidden>,
-    /// Encrypt standard input though it is empty
+    /// Encrypt standard input even if it is empty
     #[arg(long)]
     pub(crate) allow_empty: bool,
     /// Accepted for scripts of earlier releases, without effect: it is always AES-256-GCM
@@ -52,8 +52,8 @@ pub(crate) struct DecryptArgs {
     /// What to decrypt, instead of standard input
     #[arg(short, long)]
     pub(crate) file: Option<PathBuf>,
-    /// Where to write it, instead of standard output: a new file, which appears when all of it is there, or anything that
-    /// is there already and can be written to
+    /// Where to write it, instead of standard output: a new file, which appears when it is complete, or an existing file,
+    /// pipe or device
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// The input is the JSON object that encrypt --plaintext prints

@@ -8,7 +8,7 @@ use spike_wire::SecretText;
 #[derive(Clone, Debug)]
 pub(crate) struct Hidden(Arc<SecretText>);
 
-/// Takes any text: checking it is left to the command, because clap's errors quote what they refuse.
+/// Accepts any text. The command checks it, because clap's errors quote what they refuse.
 impl From<String> for Hidden {
     fn from(text: String) -> Self {
         Self(Arc::new(SecretText::from(text)))

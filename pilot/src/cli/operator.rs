@@ -6,14 +6,14 @@ use clap::{Args, Subcommand};
 
 use super::Format;
 
-/// What only operators of a role of their own may do.
+/// Commands for operators with a role of their own.
 #[derive(Debug, Subcommand)]
 pub(crate) enum OperatorCommand {
     /// Take the recovery shares out, while SPIKE Nexus is healthy (role: recover)
     Recover(RecoverArgs),
     /// Feed recovery shares back, when SPIKE Nexus cannot recover by itself (role: restore)
     Restore(RestoreArgs),
-    /// Show whether SPIKE Nexus has its root key, and how its Keepers are (any of the pilot's roles)
+    /// Show whether SPIKE Nexus has its root key, and the state of its Keepers (any of the pilot's roles)
     Status {
         /// How to print it
         #[arg(short, long, value_enum, default_value_t)]
@@ -39,14 +39,14 @@ pub(crate) struct RecoverArgs {
 /// Arguments of `operator restore`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without --file the share is asked for at the terminal, unseen, or read from standard input, one or several shares.
+Without --file the command asks for a share at the terminal, without showing it, or reads one or several shares from standard input.
 
 Examples:
   spike operator restore < spike.recovery.1.txt
   spike operator restore --file spike.recovery.1.txt --file spike.recovery.3.txt
   cat spike.recovery.1.txt spike.recovery.3.txt | spike operator restore
 
-Several shares are judged as one set: each is sent, and what became of each is told.")]
+Several shares are judged as one set. All are sent, and the result for each is printed.")]
 pub(crate) struct RestoreArgs {
     /// A recovery file; may be given several times
     #[arg(short, long = "file", value_name = "FILE")]

@@ -22,7 +22,7 @@ Example:
     Create {
         #[command(flatten)]
         fields: PolicyFields,
-        /// Do not ask, also where the policy makes an administrator
+        /// Do not ask, even if the policy makes an administrator
         #[arg(short, long)]
         yes: bool,
     },
@@ -51,8 +51,8 @@ Example:
     },
     /// Tell why a workload may, or may not, do something
     #[command(after_help = "\
-Names the role or the policy that allows it, and what is odd about that policy; otherwise the policies that came \
-nearest, what failed in each, and the smallest change that would let it pass. The exit status is 0 either way.
+Names the role or the policy that allows it, with the findings of `spike policy lint` about that policy; otherwise \
+the nearest policies, what failed in each, and the smallest change that would allow it. The exit status is 0 either way.
 
 Example:
   spike policy explain --spiffe-id spiffe://example.org/acme/app --path tenants/acme/db --permission read")]
@@ -71,23 +71,23 @@ Example:
     },
     /// Tell who may do something to a path
     WhoCan(WhoCanArgs),
-    /// Find what policies say that nobody meant
+    /// Find mistakes in policies
     Lint(LintArgs),
 }
 
-/// May this SPIFFE ID do this to that path?
+/// Whether a SPIFFE ID may do something to a path.
 #[derive(Debug, Args)]
 pub(crate) struct Question {
     /// Whose request it would be
     #[arg(long, value_name = "ID")]
     pub(crate) spiffe_id: String,
     #[command(flatten)]
-    pub(crate) deed: Deed,
+    pub(crate) action: Action,
 }
 
-/// Something that one may do.
+/// A permission on a path.
 #[derive(Debug, Args)]
-pub(crate) struct Deed {
+pub(crate) struct Action {
     /// The path of a secret; or spike/system/acl (policies), spike/system/secret (listing all secrets),
     /// spike/system/cipher/exec (encryption)
     #[arg(long)]
@@ -106,7 +106,7 @@ fn permission() -> impl TypedValueParser<Value = Permission> {
 #[derive(Debug, Args)]
 pub(crate) struct WhoCanArgs {
     #[command(flatten)]
-    pub(crate) deed: Deed,
+    pub(crate) action: Action,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) format: Format,
@@ -115,8 +115,8 @@ pub(crate) struct WhoCanArgs {
 /// Arguments of `policy lint`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The exit status is 0 when nothing worse than a notice was found, and 1 when there are warnings or errors. With --file \
-nothing but the files is looked at: neither SPIKE Nexus nor an agent is needed.")]
+The exit status is 1 if there are warnings or errors, and 0 otherwise. With --file only the files are read: neither \
+SPIKE Nexus nor an agent is needed.")]
 pub(crate) struct LintArgs {
     /// Check the policies of this file, YAML or JSON, instead of the stored ones; - is standard input; may be given
     /// several times
@@ -156,7 +156,7 @@ A file holds one policy, or several that are separated by lines of three dashes:
   permissions: [read, write]
 
 Write patterns in single quotes or in none: in double quotes YAML takes \\. for an escape. Nothing is \
-written unless all policies of the file are sound.",
+written unless all policies of the file are valid.",
     override_usage = "\
 spike policy apply [--dry-run [--format <FORMAT>]] [--yes] --file <FILE>
        spike policy apply [--dry-run [--format <FORMAT>]] [--yes] --name <NAME> --path-pattern <REGEX> --spiffeid-pattern <REGEX> --permissions <LIST>"
@@ -168,13 +168,13 @@ pub(crate) struct PolicyApplyArgs {
     #[command(flatten)]
     pub(crate) fields: Option<PolicyFields>,
     /// Change nothing, and print what would change: fields, findings of `policy lint`, and who gains or loses access
-    /// among the SPIFFE IDs that policies spell out and the secrets that there are
+    /// among the SPIFFE IDs that policies name and the stored secrets
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// How to print what would change
     #[arg(long, value_enum, default_value_t, requires = "dry_run")]
     pub(crate) format: Format,
-    /// Do not ask, also where a policy makes an administrator
+    /// Do not ask, even if a policy makes an administrator
     #[arg(short, long)]
     pub(crate) yes: bool,
 }
@@ -220,7 +220,7 @@ pub(crate) struct PolicyName {
 }
 
 impl PolicyName {
-    /// The name; the argument wins over the flag.
+    /// The name. The argument has priority over the flag.
     pub(crate) fn get(&self) -> &str {
         self.name.as_deref().or(self.by_flag.as_deref()).unwrap_or_default()
     }

@@ -29,7 +29,7 @@ pub(crate) enum SecretCommand {
         #[arg(short, long, value_name = "LIST")]
         versions: Option<Versions>,
     },
-    /// What is known about a secret besides its values
+    /// Show what is known about a secret besides its values
     #[command(subcommand)]
     Metadata(MetadataCommand),
 }
@@ -37,7 +37,7 @@ pub(crate) enum SecretCommand {
 /// What to do with what is known about a secret.
 #[derive(Debug, Subcommand)]
 pub(crate) enum MetadataCommand {
-    /// Print the versions of a secret, and when they were created and deleted; also where all are deleted
+    /// Print the versions of a secret, and when they were created and deleted; also if all are deleted
     Get {
         /// The path of the secret
         path: String,
@@ -68,10 +68,10 @@ Examples:
 pub(crate) struct SecretPutArgs {
     /// The path of the secret
     pub(crate) path: String,
-    /// The values of the new version, all of them: nothing is taken over from the version before
+    /// All values of the new version: none is copied from the version before
     #[arg(required = true, value_name = "KEY=VALUE")]
     pub(crate) pairs: Vec<Hidden>,
-    /// Store an empty value where standard input has nothing to read; without it that is an error
+    /// Store an empty value if standard input is empty; without this option that is an error
     #[arg(long)]
     pub(crate) allow_empty: bool,
 }

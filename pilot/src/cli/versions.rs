@@ -6,11 +6,10 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Versions(pub(crate) Vec<i64>);
 
-/// Why a text is no such list.
+/// Why a text is not a list of versions.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum VersionsError {
-    /// Nothing between two commas, or nothing at all. Upstream drops such items, and an empty list is its word for the
-    /// current version.
+    /// An empty item, or an empty list. Upstream drops empty items, and takes an empty list for the current version.
     #[error("an item of the list is empty (a stray comma?)")]
     Empty,
     /// Not a number, negative, or too large.

@@ -9,7 +9,7 @@ use spike_domain::Role;
 use spike_wire::{DecryptRequest, EncryptRequest, Operation, SecretBytes};
 use zeroize::Zeroizing;
 
-use super::{read_input, read_stdin};
+use super::{empty_stdin, is_stdin, read_input};
 use crate::cli::{CipherCommand, DecryptArgs, EncryptArgs};
 use crate::context::Context;
 use crate::destination::{Destination, Readers};
@@ -28,12 +28,9 @@ async fn encrypt(arguments: EncryptArgs, context: &mut Context<'_>) -> Result<()
         let bytes = from_base64("--plaintext", base64.expose_secret())?;
         Plaintext::Json(SecretBytes::from(bytes))
     } else {
-        let bytes = input(file.as_deref(), context)?;
+        let bytes = read_input(file.as_deref(), context)?;
         if bytes.is_empty() && !allow_empty && is_stdin(file.as_deref()) {
-            return Err(Error::usage_hint(
-                "standard input is empty, and was to be encrypted",
-                "did the command before the pipe fail? --allow-empty encrypts nothing",
-            ));
+            return Err(empty_stdin("was to be encrypted", " --allow-empty encrypts nothing"));
         }
         Plaintext::Stream(Bytes::from_owner(bytes))
     };
@@ -48,7 +45,7 @@ async fn encrypt(arguments: EncryptArgs, context: &mut Context<'_>) -> Result<()
         Plaintext::Json(plaintext) => {
             let request = EncryptRequest { plaintext };
             let answer = session.nexus.encrypt(&request).await.map_err(failed)?;
-            // Upstream writes the ciphertext alone, which nothing can decrypt (10.2 no. 4, F26).
+            // Upstream writes the ciphertext alone, which cannot be decrypted (10.2 no. 4, F26).
             destination.write(&[&answer.encode(), b"\n"], &mut context.streams)
         }
     }
@@ -67,7 +64,7 @@ async fn decrypt(arguments: DecryptArgs, context: &mut Context<'_>) -> Result<()
         let ciphertext = from_base64("--ciphertext", &ciphertext)?.to_vec();
         Ciphertext::Json(DecryptRequest { version, nonce, ciphertext })
     } else {
-        let bytes = input(file.as_deref(), context)?;
+        let bytes = read_input(file.as_deref(), context)?;
         if bytes.is_empty() {
             return Err(nothing_to_decrypt(file.as_deref()));
         }
@@ -97,29 +94,16 @@ enum Ciphertext {
     Json(DecryptRequest),
 }
 
-/// There is no empty ciphertext: even that of nothing has a nonce and a tag.
+/// No ciphertext is empty: even the ciphertext of nothing has a nonce and a tag.
 fn nothing_to_decrypt(file: Option<&Path>) -> Error {
-    match file.filter(|file| *file != Path::new("-")) {
-        None => Error::usage_hint(
-            "standard input is empty, and was to be decrypted",
-            "did the command before the pipe fail?",
-        ),
-        Some(file) => Error::usage(format!("{} is empty, and was to be decrypted", file.display())),
+    let purpose = "was to be decrypted";
+    match file.filter(|file| !is_stdin(Some(file))) {
+        None => empty_stdin(purpose, ""),
+        Some(file) => Error::usage(format!("{} is empty, and {purpose}", file.display())),
     }
 }
 
-fn is_stdin(file: Option<&Path>) -> bool {
-    file.is_none_or(|file| file == Path::new("-"))
-}
-
-fn input(file: Option<&Path>, context: &mut Context<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {
-    match file {
-        Some(file) => read_input(file, context),
-        None => read_stdin(context),
-    }
-}
-
-/// Standard base64; line breaks do not count, as for Go.
+/// Standard base64. Line breaks are ignored, as in Go.
 fn from_base64(flag: &str, text: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut joined = Zeroizing::new(String::with_capacity(text.len()));
     text.split(['\r', '\n']).for_each(|line| joined.push_str(line));
@@ -142,7 +126,7 @@ fn from_json(text: &[u8]) -> Result<DecryptRequest, Error> {
     Ok(request)
 }
 
-/// Where the result goes: found out before the call.
+/// Opens the destination, before the call.
 async fn destination(out: Option<&Path>, context: &Context<'_>) -> Result<Destination, Error> {
     match out {
         Some(out) => Destination::prepare(out, Readers::Owner, &context.streams).await,

@@ -25,17 +25,17 @@ pub(super) async fn run(command: OperatorCommand, context: &mut Context<'_>) -> 
 
 async fn recover(arguments: RecoverArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let RecoverArgs { out, stdout } = arguments;
-    // A place that cannot be written is found before the shares leave Nexus.
+    // A directory that cannot be written is found before the shares leave Nexus.
     let directory = if stdout {
         None
     } else {
         let directory = RecoveryDirectory::prepare(&directory_for(out, context)?)?;
-        if let Some(doubt) = directory.doubt() {
+        if let Some(risk) = directory.risk() {
             let path = directory.path().display();
             let text = format!(
-                "the directory {path} {doubt}, who can remove and replace what is in it: choose a directory of your own"
+                "the directory {path} {risk}, who can remove and replace what is in it: choose a directory of your own"
             );
-            context.streams.complain("warning:", &text);
+            context.streams.message("warning:", &text);
         }
         Some(directory)
     };
@@ -51,11 +51,10 @@ async fn recover(arguments: RecoverArgs, context: &mut Context<'_>) -> Result<()
     };
     let others = directory.write(&shares)?;
     context.streams.print(&saved(directory.path()))?;
-    if !others.is_empty() {
-        context.streams.flush()?;
-        context.streams.complain("warning:", &left_over(&others));
+    if others.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    context.streams.remark("warning:", &left_over(&others))
 }
 
 fn directory_for(out: Option<PathBuf>, context: &mut Context<'_>) -> Result<PathBuf, Error> {
@@ -71,7 +70,7 @@ fn directory_for(out: Option<PathBuf>, context: &mut Context<'_>) -> Result<Path
     Ok(resolved.path)
 }
 
-/// All shares, each of them a possible one. A share that cannot be fed back later must not look saved.
+/// All shares, checked. A share that cannot be fed back later must not look saved.
 fn shares_of(answer: &RecoverResponse) -> Result<Vec<Share>, Error> {
     if answer.shards.is_empty() {
         return Err(Error::UselessShares("no shards found: SPIKE Nexus sent none".to_owned()));
@@ -89,7 +88,7 @@ fn shares_of(answer: &RecoverResponse) -> Result<Vec<Share>, Error> {
     answer.shards.iter().map(share).collect()
 }
 
-/// Told of recovery files beside those that were written.
+/// The warning about other recovery files in the directory.
 fn left_over(others: &[String]) -> String {
     format!(
         "the directory also holds {}, which SPIKE Nexus has not sent now: they may belong to another root key, so keep them apart from the new ones",

@@ -17,10 +17,9 @@ use std::path::Path;
 use spike_domain::Role;
 use spike_wire::{
     LintFinding, Operation, Policy, PolicyListRequest, PolicyNameRequest, PolicyPutRequest,
-    parse_timestamp,
 };
 
-use super::read_input;
+use super::{is_confirmed, is_stdin, read_input};
 use crate::cli::{Format, PolicyApplyArgs, PolicyCommand, PolicyFields, PolicyListArgs};
 use crate::context::{Context, Session};
 use crate::error::Error;
@@ -29,7 +28,7 @@ use crate::output::{Node, human, write_json, write_yaml};
 use document::{Policies, Times};
 use listing::Listed;
 
-/// Told of a file with fields that are not applied.
+/// The note about times in a file.
 const TIMES: &str =
     "SPIKE Nexus sets createdAt and updatedAt by itself: those of the file are not applied";
 
@@ -62,7 +61,7 @@ async fn create(fields: PolicyFields, yes: bool, context: &mut Context<'_>) -> R
         return context.streams.print("Operation canceled.\n");
     }
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
-    // A Nexus that does not know `createOnly` would replace the policy, so it is asked first (10.2 no. 5).
+    // Upstream's Nexus does not know `createOnly` and would replace the policy, so it is asked first (10.2 no. 5).
     if names(&session, PolicyListRequest::default()).await?.contains(&request.name) {
         return Err(Error::PolicyExists(request.name));
     }
@@ -78,7 +77,7 @@ async fn create(fields: PolicyFields, yes: bool, context: &mut Context<'_>) -> R
 
 async fn apply(arguments: PolicyApplyArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let PolicyApplyArgs { file, fields, dry_run, format, yes } = arguments;
-    let reads_input = file.as_deref() == Some(Path::new("-"));
+    let reads_input = file.is_some() && is_stdin(file.as_deref());
     let Policies { requests, times } = match (file, fields) {
         (Some(file), _) => policies_of(&file, context)?,
         (None, Some(fields)) => Policies { requests: vec![request_of(fields)?], times: Vec::new() },
@@ -88,12 +87,17 @@ async fn apply(arguments: PolicyApplyArgs, context: &mut Context<'_>) -> Result<
         return context.streams.print("Operation canceled.\n");
     }
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
-    if has_other_times(&session, &times).await {
-        context.streams.complain("note:", TIMES);
-    }
     if dry_run {
-        return preview::show(&session, &requests, format, context).await;
+        let stored = preview::stored(&session, &requests, context).await?;
+        note_times(&stored.policies, &times, context);
+        return preview::show(&session, &requests, stored, format, context).await;
     }
+    let mut stored = Vec::new();
+    for (name, _) in &times {
+        // This is for the note only, so a policy that cannot be read is no failure.
+        stored.extend(find(&session, name).await.unwrap_or_default());
+    }
+    note_times(&stored, &times, context);
     let mut applied = Vec::new();
     for request in &requests {
         match put(&session, request).await {
@@ -103,7 +107,11 @@ async fn apply(arguments: PolicyApplyArgs, context: &mut Context<'_>) -> Result<
             }
             Err(error) if applied.is_empty() => return Err(error),
             Err(error) => {
-                return Err(Error::PartlyApplied { error: Box::new(error), applied });
+                let others = vec![format!(
+                    "applied before that: {}; the rest was not. The same command may be repeated",
+                    applied.join(", ")
+                )];
+                return Err(Error::Partly { error: Box::new(error), others });
             }
         }
     }
@@ -125,12 +133,10 @@ async fn list(arguments: PolicyListArgs, context: &mut Context<'_>) -> Result<()
         // Upstream's answer in YAML ends in an empty line.
         Format::Yaml => write_yaml(out, &node()).and_then(|()| writeln!(out)),
     })?;
-    // Data in upstream's form has no room for it.
+    // Upstream's formats have no field for this.
     let Some(last) = names.last().filter(|_| more) else { return Ok(()) };
-    context.streams.flush()?;
-    let told = format!("there are more: --after {last:?} lists those that follow");
-    context.streams.complain("note:", &told);
-    Ok(())
+    let text = format!("there are more: --after {last:?} lists those that follow");
+    context.streams.remark("note:", &text)
 }
 
 async fn get(name: &str, format: Format, context: &mut Context<'_>) -> Result<(), Error> {
@@ -154,10 +160,7 @@ async fn delete(name: &str, yes: bool, context: &mut Context<'_>) -> Result<(), 
     }
     if !yes {
         let question = format!("Are you sure you want to delete policy '{name}'? (y/N): ");
-        let answer = context.streams.ask(&question);
-        let what = "standard input".to_owned();
-        let answer = answer.map_err(|error| Error::Input { what, error })?;
-        if !matches!(answer.as_str(), "y" | "Y") {
+        if !is_confirmed(&question, context)? {
             return context.streams.print("Operation canceled.\n");
         }
     }
@@ -181,29 +184,20 @@ fn request_of(fields: PolicyFields) -> Result<PolicyPutRequest, Error> {
     Ok(request)
 }
 
-/// Every policy of a file, all of them sound.
+/// Every policy of a file, all of them valid.
 fn policies_of(file: &Path, context: &mut Context<'_>) -> Result<Policies, Error> {
-    let bytes = read_input(file, context)?;
+    let bytes = read_input(Some(file), context)?;
     document::read(&bytes).map_err(|error| error.in_file(file))
 }
 
-/// Whether any of these times is one that the stored policy never had. A file that was printed before the last change has
-/// an earlier `updatedAt`, and nobody meant anything by it.
-async fn has_other_times(session: &Session, times: &[(String, Times)]) -> bool {
-    for (name, Times { created, updated }) in times {
-        let Ok(Some(stored)) = find(session, name).await else { return true };
-        let created = created
-            .as_deref()
-            .is_some_and(|text| parse_timestamp(text).is_none_or(|time| time != stored.created_at));
-        let updated = updated.as_deref().is_some_and(|text| {
-            parse_timestamp(text)
-                .is_none_or(|time| time < stored.created_at || time > stored.updated_at)
-        });
-        if created || updated {
-            return true;
-        }
+/// Notes that times of a file are not applied, if the stored policy never had one of them.
+fn note_times(stored: &[Policy], times: &[(String, Times)], context: &mut Context<'_>) {
+    let is_stored = |(name, times): &(String, Times)| {
+        stored.iter().any(|policy| policy.name == *name && times.are_of(policy))
+    };
+    if !times.iter().all(is_stored) {
+        context.streams.message("note:", TIMES);
     }
-    false
 }
 
 async fn put(session: &Session, request: &PolicyPutRequest) -> Result<(), Error> {
@@ -211,27 +205,27 @@ async fn put(session: &Session, request: &PolicyPutRequest) -> Result<(), Error>
     session.nexus.put_policy(request).await.map(drop).map_err(failed)
 }
 
-/// Tells of what the author of a policy that was written may not have meant.
+/// Warns of findings in a policy that was written.
 fn warn(request: &PolicyPutRequest, context: &mut Context<'_>) {
     for finding in findings::of_requests(std::slice::from_ref(request)) {
         if findings::is_serious(&finding) {
             let LintFinding { policy, field, message, fix, .. } = finding;
-            context.streams.complain("warning:", &format!("{policy}: {field}: {message}; {fix}"));
+            context.streams.message("warning:", &format!("{policy}: {field}: {message}; {fix}"));
         }
     }
 }
 
-/// Every stored policy that the request asks for, one call for each.
+/// Every stored policy that the request selects, one call for each.
 async fn all(session: &Session, request: PolicyListRequest) -> Result<Vec<Policy>, Error> {
     let mut policies = Vec::new();
     for name in names(session, request).await? {
-        // One that has gone in the meantime says nothing any more.
+        // A policy that was deleted in the meantime is left out.
         policies.extend(find(session, &name).await?);
     }
     Ok(policies)
 }
 
-/// The names of policies; upstream's clients take 404 for none.
+/// The names of policies. Upstream's Nexus answers 404 if there is none.
 async fn names(session: &Session, request: PolicyListRequest) -> Result<Vec<String>, Error> {
     let failed = session.failed(Operation::PolicyList, "");
     match session.nexus.list_policies(&request).await.map_err(failed) {
@@ -240,7 +234,7 @@ async fn names(session: &Session, request: PolicyListRequest) -> Result<Vec<Stri
     }
 }
 
-/// A policy, if it exists. Upstream's Nexus answers 500 where it does not (F11), so the list decides then.
+/// A policy, if it exists. Upstream's Nexus answers 500 for a missing policy (F11), so then the list decides.
 async fn find(session: &Session, name: &str) -> Result<Option<Policy>, Error> {
     let failed = session.failed(Operation::PolicyGet, name);
     let request = PolicyNameRequest { name: name.to_owned() };

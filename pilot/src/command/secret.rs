@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::output::{Name, Node, human, write_json, write_yaml};
 use listing::Listed;
 
-/// Told after values of which one was not shown as it is.
+/// The note after a quoted value.
 const QUOTED: &str = r"a value in double quotes is shown with the escapes of JSON, such as \n where a line ends; a pipe, and `spike secret get PATH KEY --raw`, get it as it is";
 
 pub(super) async fn run(command: SecretCommand, context: &mut Context<'_>) -> Result<(), Error> {
@@ -85,11 +85,7 @@ async fn get(arguments: SecretGetArgs, context: &mut Context<'_>) -> Result<(), 
 }
 
 fn tell_of_quotes(quoted: bool, context: &mut Context<'_>) -> Result<(), Error> {
-    if quoted {
-        context.streams.flush()?;
-        context.streams.complain("note:", QUOTED);
-    }
-    Ok(())
+    if quoted { context.streams.remark("note:", QUOTED) } else { Ok(()) }
 }
 
 async fn list(arguments: SecretListArgs, context: &mut Context<'_>) -> Result<(), Error> {
@@ -107,10 +103,8 @@ async fn list(arguments: SecretListArgs, context: &mut Context<'_>) -> Result<()
         Format::Yaml => write_yaml(out, &Node::texts(&paths)),
     })?;
     if more {
-        context.streams.flush()?;
-        context
-            .streams
-            .complain("note:", "there are more: a larger --limit, or a longer prefix, lists them");
+        let text = "there are more: a larger --limit, or a longer prefix, lists them";
+        context.streams.remark("note:", text)?;
     }
     Ok(())
 }
@@ -144,8 +138,8 @@ async fn undelete(
     tell_of_no_versions(&session, request, context).await
 }
 
-/// Warns of versions that were named and are not there: SPIKE Nexus passes over them, as upstream's does. What it does not
-/// tell now is no error of a command that is done.
+/// Warns of named versions that do not exist, which SPIKE Nexus ignores, as upstream's does. The command has succeeded, so a
+/// failure to get the list of versions is ignored.
 async fn tell_of_no_versions(
     session: &Session,
     request: SecretVersionsRequest,
@@ -165,13 +159,11 @@ async fn tell_of_no_versions(
     let named: Vec<String> = named.iter().map(ToString::to_string).collect();
     let text =
         format!("{} has no version {}: nothing was changed there", question.path, named.join(", "));
-    context.streams.flush()?;
-    context.streams.complain("warning:", &text);
-    Ok(())
+    context.streams.remark("warning:", &text)
 }
 
-/// The empty list is what brings the highest deleted version back. Upstream sends 0 for it, which stands for the
-/// current version, and that one is never deleted (cli-config-deploy 10.2 no. 1).
+/// The empty list stands for the highest deleted version. Upstream sends 0, the current version, which is never deleted
+/// (cli-config-deploy 10.2 no. 1).
 fn versions_to_undelete(versions: Option<Versions>) -> Vec<i64> {
     versions.map(|Versions(versions)| versions).filter(|list| list != &[0]).unwrap_or_default()
 }
@@ -184,7 +176,7 @@ async fn metadata(
 ) -> Result<(), Error> {
     check_path(&path)?;
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
-    // Which version is asked for decides whether a deleted one will do: without a number, the secret as a whole is meant.
+    // Without a number the question is about the secret as a whole, so deleted versions count.
     let request = SecretMetadataRequest { path, version, include_deleted: version == 0 };
     let failed = session.failed(Operation::SecretMetadata, &request.path);
     let answer = session.nexus.any_secret_metadata(&request).await.map_err(failed)?;
@@ -205,7 +197,7 @@ fn node_of(values: &SecretValues) -> Node<'_> {
     )
 }
 
-/// The versions, if there are any, in the order of their numbers (Go's JSON sorts them as text), and what holds for all.
+/// The versions, if any, by number (Go's JSON sorts them as text), and the metadata of the whole secret.
 fn metadata_node(answer: &SecretMetadataResponse) -> Node<'_> {
     let versions = answer.versions.iter().map(|(number, version)| {
         let fields = Node::map([

@@ -1,4 +1,4 @@
-//! A connection to Nexus, and who this process is to it.
+//! A connection to Nexus, and the identity of this process.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::error::{Asked, Error};
 pub(crate) struct Session {
     /// The calls.
     pub(crate) nexus: NexusClient,
-    /// Where the built-in roles live, as far as this process knows.
+    /// The trust roots of the built-in roles, from the settings of this process.
     pub(crate) roots: Arc<TrustRootsByRole>,
     id: String,
     api: HttpsUrl,
@@ -40,7 +40,7 @@ impl Session {
         Ok(Self { nexus, roots, id: material.id().to_string(), api, svid })
     }
 
-    /// What a call that failed was about: to be given to `map_err`.
+    /// Makes the error of a failed call, for `map_err`.
     pub(crate) fn failed(
         &self,
         operation: Operation,

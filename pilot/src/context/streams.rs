@@ -13,11 +13,11 @@ use crate::output::{Visible, printable};
 /// The most that is read from a file or from standard input, in bytes. No Nexus takes more.
 const MAX_INPUT: u64 = 64 * 1024 * 1024;
 
-/// Told after data in which characters were shown as escapes.
+/// The note after data with escaped characters.
 const ESCAPED: &str =
     "control characters are shown as \\uXXXX here; piped, and with --raw, data is as it is";
 
-/// Where a person sits.
+/// Which streams are terminals.
 #[derive(Clone, Copy, Debug, Default)]
 struct Terminals {
     stdin: bool,
@@ -25,7 +25,7 @@ struct Terminals {
     stderr: bool,
 }
 
-/// Where a command reads and writes.
+/// The standard streams of a command.
 pub struct Streams {
     stdin: Box<dyn Read>,
     stdout: Box<dyn Write>,
@@ -56,7 +56,7 @@ impl Streams {
         }
     }
 
-    /// Streams that are no terminal.
+    /// Streams that are no terminals.
     pub fn new(
         stdin: impl Read + 'static,
         stdout: impl Write + 'static,
@@ -72,40 +72,40 @@ impl Streams {
         }
     }
 
-    /// The same with a person who looks at standard output.
+    /// The same, with terminals for standard output and error.
     #[cfg(test)]
     pub(crate) fn watched(self) -> Self {
         let terminals = Terminals { stdout: true, stderr: true, ..self.terminals };
         Self { terminals, ..self }
     }
 
-    /// Whether a person sits at standard input.
+    /// Whether standard input is a terminal.
     pub(crate) const fn stdin_is_terminal(&self) -> bool {
         self.terminals.stdin
     }
 
-    /// Whether a person looks at standard output.
+    /// Whether standard output is a terminal.
     pub(crate) const fn stdout_is_terminal(&self) -> bool {
         self.terminals.stdout
     }
 
-    /// Whether a person looks at standard error.
+    /// Whether standard error is a terminal.
     pub(crate) const fn stderr_is_terminal(&self) -> bool {
         self.terminals.stderr
     }
 
-    /// Whether a file is the one behind standard output: `/dev/stdout` and its other names.
+    /// Whether a file is standard output by another name, such as `/dev/stdout`.
     pub(crate) fn is_stdout(&self, file: &Metadata) -> bool {
         self.stdout_file == Some((file.dev(), file.ino()))
     }
 
-    /// Puts text of this program's onto standard output, as it is.
+    /// Prints a text of this program on standard output, unchanged.
     pub(crate) fn print(&mut self, text: &str) -> Result<(), Error> {
         self.stdout.write_all(text.as_bytes()).map_err(Error::Output)
     }
 
-    /// Lets `render` write data onto standard output, piece by piece, so that no copy of a secret is made. On a terminal
-    /// characters that would command it are shown instead, and a note says so.
+    /// Lets `render` write data to standard output piece by piece, without a buffer for all of it. On a terminal, control
+    /// characters are shown as escapes, and a note says so.
     pub(crate) fn render(
         &mut self,
         render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -116,13 +116,12 @@ impl Streams {
         let mut visible = Visible::new(&mut *self.stdout);
         render(&mut visible).map_err(Error::Output)?;
         if visible.has_replaced() {
-            self.flush()?;
-            self.complain("note:", ESCAPED);
+            self.remark("note:", ESCAPED)?;
         }
         Ok(())
     }
 
-    /// The same byte for byte, whoever looks.
+    /// The same byte for byte, also on a terminal.
     pub(crate) fn render_raw(
         &mut self,
         render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -134,9 +133,16 @@ impl Streams {
         self.stdout.flush().map_err(Error::Output)
     }
 
-    /// A message on standard error after a word such as `Error:`. Control characters of the text, which may come from
-    /// the network, are made visible.
-    pub(crate) fn complain(&mut self, word: &str, text: &str) {
+    /// A message about the data on standard output, after that data.
+    pub(crate) fn remark(&mut self, word: &str, text: &str) -> Result<(), Error> {
+        self.flush()?;
+        self.message(word, text);
+        Ok(())
+    }
+
+    /// A message on standard error after a word such as `Error:`. Control characters in the text are shown as escapes, because
+    /// it may come from the network.
+    pub(crate) fn message(&mut self, word: &str, text: &str) {
         let text = printable(text);
         let line = if self.colour {
             let colour = if word == "Error:" { 31 } else { 33 };
@@ -144,11 +150,11 @@ impl Streams {
         } else {
             format!("{word} {text}\n")
         };
-        // There is nowhere left to say that it failed.
+        // A failure to write to standard error cannot be reported.
         self.stderr.write_all(line.as_bytes()).ok();
     }
 
-    /// Text on standard error, as it is: notices that belong to data on standard output.
+    /// Prints a text on standard error, unchanged.
     pub(crate) fn notice(&mut self, text: &str) {
         self.stderr.write_all(text.as_bytes()).ok();
     }
@@ -158,20 +164,20 @@ impl Streams {
         read_bounded(&mut self.stdin, 0)
     }
 
-    /// The same with a person who answers at standard input.
+    /// The same, with a terminal for standard input.
     #[cfg(test)]
     pub(crate) fn answered(self) -> Self {
         Self { terminals: Terminals { stdin: true, ..self.terminals }, ..self }
     }
 
-    /// Asks on standard error, and reads one line of standard input, without its end. At the end of input the answer
-    /// is empty.
+    /// Asks on standard error, and reads one line of standard input, without the newline. At the end of input the answer is
+    /// empty.
     pub(crate) fn ask(&mut self, question: &str) -> io::Result<String> {
         self.notice(question);
         self.stderr.flush()?;
         let mut line = Vec::new();
         let mut byte = [0];
-        // Longer than any answer that means something.
+        // More than any meaningful answer has.
         while line.len() < 1024 && self.stdin.read(&mut byte)? == 1 && byte != *b"\n" {
             line.extend_from_slice(&byte);
         }

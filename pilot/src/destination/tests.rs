@@ -75,7 +75,7 @@ fn a_link_to_nothing_is_an_error_that_names_what_it_points_to() {
     let link = directory.path().join("link");
     symlink("gone", &link).unwrap();
     let error = put(&link, "text").unwrap_err().to_string();
-    assert!(error.contains("a symbolic link to gone, which is not there"), "{error}");
+    assert!(error.contains("a symbolic link to gone, which does not exist"), "{error}");
     assert!(link.is_symlink() && !directory.path().join("gone").exists());
 }
 

@@ -69,6 +69,6 @@ fn a_long_reason_from_the_network_is_cut() {
 #[test]
 fn a_call_that_failed_after_others_worked_keeps_its_exit_status() {
     let error = Box::new(call(Operation::PolicyPut, refusal(503, None)));
-    let partly = Error::PartlyApplied { error, applied: vec!["a".to_owned()] };
+    let partly = Error::Partly { error, others: vec!["a".to_owned()] };
     assert_eq!(partly.exit(), Exit::NotReady);
 }

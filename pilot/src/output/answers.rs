@@ -5,16 +5,16 @@ use std::io::{self, Write};
 use spike_wire::{ExplainResponse, LintFinding, LintResponse, NearMiss, WhoCanResponse};
 
 use super::{Node, one_line};
-use crate::cli::{Deed, Question};
+use crate::cli::{Action, Question};
 
-/// Why, or why not; with what is odd about the policy that allows it.
+/// Why it is allowed or not, with the findings about the policy that allows it.
 pub(crate) fn explanation(
     out: &mut dyn Write,
     question: &Question,
     answer: &ExplainResponse,
     findings: &[LintFinding],
 ) -> io::Result<()> {
-    let Question { spiffe_id, deed: Deed { path, permission } } = question;
+    let Question { spiffe_id, action: Action { path, permission } } = question;
     let (verdict, may) = if answer.allowed { ("ALLOWED", "may") } else { ("DENIED", "may not") };
     writeln!(out, "{verdict}: {spiffe_id} {may} {permission} {path}")?;
     match (&answer.role, &answer.policy) {
@@ -79,8 +79,8 @@ pub(crate) fn explanation_node<'a>(
     };
     Node::map([
         ("spiffeId", Node::Text(&question.spiffe_id)),
-        ("path", Node::Text(&question.deed.path)),
-        ("permission", Node::Text(question.deed.permission.as_str())),
+        ("path", Node::Text(&question.action.path)),
+        ("permission", Node::Text(question.action.permission.as_str())),
         ("allowed", Node::Boolean(answer.allowed)),
         ("policy", Node::optional(answer.policy.as_deref())),
         ("role", Node::optional(answer.role.as_deref())),
@@ -91,13 +91,13 @@ pub(crate) fn explanation_node<'a>(
     ])
 }
 
-/// Who may.
-pub(crate) fn everybody(
+/// Who may do it.
+pub(crate) fn who_can(
     out: &mut dyn Write,
-    deed: &Deed,
+    action: &Action,
     answer: &WhoCanResponse,
 ) -> io::Result<()> {
-    writeln!(out, "WHO CAN {} {}\n", deed.permission, deed.path)?;
+    writeln!(out, "WHO CAN {} {}\n", action.permission, action.path)?;
     writeln!(out, "By role, with every ID below:")?;
     for role in &answer.roles {
         writeln!(out, "  {}", one_line(role))?;
@@ -114,7 +114,7 @@ pub(crate) fn everybody(
 }
 
 /// The same as a tree.
-pub(crate) fn everybody_node<'a>(deed: &'a Deed, answer: &'a WhoCanResponse) -> Node<'a> {
+pub(crate) fn who_can_node<'a>(action: &'a Action, answer: &'a WhoCanResponse) -> Node<'a> {
     let grantees = answer.grantees.iter().map(|grantee| {
         Node::map([
             ("policy", Node::Text(&grantee.policy)),
@@ -122,14 +122,14 @@ pub(crate) fn everybody_node<'a>(deed: &'a Deed, answer: &'a WhoCanResponse) -> 
         ])
     });
     Node::map([
-        ("path", Node::Text(&deed.path)),
-        ("permission", Node::Text(deed.permission.as_str())),
+        ("path", Node::Text(&action.path)),
+        ("permission", Node::Text(action.permission.as_str())),
         ("roles", Node::texts(&answer.roles)),
         ("grantees", Node::List(grantees.collect())),
     ])
 }
 
-/// What was found, policy by policy, and how much of it.
+/// The findings of each policy, and their number.
 pub(crate) fn findings(out: &mut dyn Write, answer: &LintResponse) -> io::Result<()> {
     let LintResponse { findings, policies: count } = answer;
     if findings.is_empty() {

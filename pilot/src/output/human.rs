@@ -1,6 +1,5 @@
-//! Text for people. Piped, it is upstream's, which scripts search; on a terminal, lists of records become tables.
+//! Text for people. In a pipe it has upstream's layout, which scripts search. On a terminal, lists of records are tables.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
 use comfy_table::Table;
@@ -9,29 +8,29 @@ use spike_wire::{Policy, SecretMetadataResponse, SecretValues, ZERO_TIME};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::{Lines, one_line, quoted_where_needed};
+use super::{Lines, one_line, write_value};
 
 /// `name: value` for each value.
 pub(crate) fn secret(out: &mut dyn Write, values: &SecretValues) -> io::Result<()> {
     values.iter().try_for_each(|(name, value)| writeln!(out, "{name}: {}", value.expose_secret()))
 }
 
-/// The same for a terminal, each on one line, so that no value can pose as another. Tells whether any was quoted.
+/// The same for a terminal, each on one line, so that no value can look like another. Tells whether any was quoted.
 pub(crate) fn secret_on_terminal(out: &mut dyn Write, values: &SecretValues) -> io::Result<bool> {
     let mut quoted = false;
     for (name, value) in values.iter() {
-        let shown = quoted_where_needed(value.expose_secret(), Lines::One);
-        quoted |= matches!(shown, Cow::Owned(_));
-        writeln!(out, "{name}: {shown}")?;
+        write!(out, "{name}: ")?;
+        quoted |= write_value(out, value.expose_secret(), Lines::One)?;
+        writeln!(out)?;
     }
     Ok(quoted)
 }
 
-/// One value for a terminal, with its lines. Tells whether it was quoted.
+/// One value for a terminal, on as many lines as it has. Tells whether it was quoted.
 pub(crate) fn value_on_terminal(out: &mut dyn Write, value: &str) -> io::Result<bool> {
-    let shown = quoted_where_needed(value, Lines::All);
-    writeln!(out, "{shown}")?;
-    Ok(matches!(shown, Cow::Owned(_)))
+    let quoted = write_value(out, value, Lines::All)?;
+    writeln!(out)?;
+    Ok(quoted)
 }
 
 /// One path per line.
@@ -42,7 +41,7 @@ pub(crate) fn secret_list(out: &mut dyn Write, paths: &[String]) -> io::Result<(
     paths.iter().try_for_each(|path| writeln!(out, "- {}", one_line(path)))
 }
 
-/// What is known about a secret; the versions as a table where `on_terminal`.
+/// The metadata of a secret; the versions as a table if `on_terminal`.
 pub(crate) fn metadata(
     out: &mut dyn Write,
     answer: &SecretMetadataResponse,

@@ -16,11 +16,11 @@ pub(crate) fn write_json(out: &mut dyn Write, node: &Node<'_>, indent: usize) ->
     out.write_all(b"\n")
 }
 
-/// Escapes what Go escapes and the library does not. In JSON these characters stand in text alone.
+/// Escapes what Go escapes and the library does not. In JSON these characters occur only within text.
 struct AsGo<'a>(&'a mut dyn Write);
 
 impl Write for AsGo<'_> {
-    /// Each piece is whole: the library cuts no character in two.
+    /// Each piece has whole characters; the library never splits one.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = std::str::from_utf8(bytes).map_err(io::Error::other)?;
         let mut rest = text;

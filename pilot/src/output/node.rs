@@ -1,4 +1,4 @@
-//! The data of one answer, borrowed from where it is, as a tree from which JSON and YAML are both written.
+//! The data of one answer as a tree of borrowed values, from which both JSON and YAML are written.
 
 use std::borrow::Cow;
 
@@ -11,9 +11,9 @@ pub(crate) enum Node<'a> {
     Null,
     Boolean(bool),
     Integer(i64),
-    /// Text that is quoted where a format needs it.
+    /// Text. The format quotes it if necessary.
     Text(&'a str),
-    /// A point in time, as RFC 3339, as Go writes it.
+    /// A time, in RFC 3339 as Go writes it.
     Time(OffsetDateTime),
     List(Vec<Self>),
     /// Names and values, in the order in which they are written.
@@ -28,7 +28,7 @@ pub(crate) enum Name<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// A map of names that stand in the program.
+    /// A map with fixed names.
     pub(crate) fn map<const N: usize>(fields: [(&'static str, Self); N]) -> Self {
         Self::Map(
             fields
@@ -53,7 +53,7 @@ impl<'a> Node<'a> {
         text.map_or(Self::Null, Self::Text)
     }
 
-    /// The same tree with names in lower case: upstream's YAML names its fields so, unlike its JSON.
+    /// The same tree with names in lower case, as upstream's YAML has them, unlike its JSON.
     pub(crate) fn lower_case(self) -> Self {
         match self {
             Self::Map(fields) => Self::Map(

@@ -1,51 +1,36 @@
-//! Data on a terminal: what would command it is shown instead.
+//! Data on a terminal: control characters are shown as escapes.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::is_harmless;
 
-/// How many lines of a terminal a value may take.
+/// How many lines a value may have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lines {
-    /// One: it stands behind a name.
+    /// One, after a name.
     One,
-    /// As many as it has: it stands alone.
+    /// Any number, for a value alone.
     All,
 }
 
-/// A value as a terminal shows it: as it is, or in double quotes with the escapes of JSON. Quoted is what would command the
-/// terminal, what has more lines than it may have, and what begins with a double quote itself. So a reader can tell a
-/// backslash of the value from one that begins an escape.
-pub(crate) fn quoted_where_needed(value: &str, lines: Lines) -> Cow<'_, str> {
+/// Writes a value as a terminal shows it: as it is, or in double quotes with the escapes of JSON. Tells whether it was
+/// quoted.
+///
+/// Three kinds of values are quoted: those with characters that a terminal obeys, those with more lines than `lines` permits,
+/// and those that begin with a double quote. So a reader can tell a backslash of the value from the begin of an escape.
+pub(crate) fn write_value(out: &mut dyn Write, value: &str, lines: Lines) -> io::Result<bool> {
     let is_plain = |c| is_harmless(c) && (c != '\n' || lines == Lines::All);
     if !value.starts_with('"') && value.chars().all(is_plain) {
-        return Cow::Borrowed(value);
+        out.write_all(value.as_bytes())?;
+        return Ok(false);
     }
-    // As large as it can get, since a buffer that grows leaves its content behind.
-    let mut quoted = String::with_capacity(value.len() * LONGEST_ESCAPE + 2);
-    quoted.push('"');
-    for c in value.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            c if is_harmless(c) => quoted.push(c),
-            // Nothing that is escaped lies beyond the basic plane. Writing to a string cannot fail.
-            c => write!(quoted, "\\u{:04x}", u32::from(c)).unwrap_or_default(),
-        }
-    }
-    quoted.push('"');
-    Cow::Owned(quoted)
+    // Written piece by piece, so that no buffer holds a second copy of the value.
+    serde_json::to_writer(Visible::new(out), value)?;
+    Ok(true)
 }
 
-/// The bytes of `\u001b`, which stands for one byte.
-const LONGEST_ESCAPE: usize = 6;
-
-/// A terminal to which only text gets: other characters are written as `\uXXXX`, which JSON and YAML read back.
-/// Newlines pass; who writes lines sees to it that a value begins none.
+/// A filter before a terminal: control characters are written as `\uXXXX`, which JSON and YAML read back. Newlines pass, so a
+/// caller must escape newlines in names and values.
 pub(crate) struct Visible<'a> {
     terminal: &'a mut dyn Write,
     replaced: bool,
@@ -56,7 +41,7 @@ impl<'a> Visible<'a> {
         Self { terminal, replaced: false }
     }
 
-    /// Whether anything was not written as it is.
+    /// Whether any character was escaped.
     pub(crate) const fn has_replaced(&self) -> bool {
         self.replaced
     }
@@ -78,7 +63,7 @@ impl<'a> Visible<'a> {
 }
 
 impl Write for Visible<'_> {
-    /// Each piece is whole: no character is cut in two by those who write.
+    /// Each piece has whole characters; the callers never split one.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         for chunk in bytes.utf8_chunks() {
             self.text(chunk.valid())?;
@@ -107,24 +92,32 @@ mod tests {
         (String::from_utf8(out).unwrap(), replaced)
     }
 
+    fn value_shown(value: &str, lines: Lines) -> String {
+        let mut out = Vec::new();
+        let is_quoted = write_value(&mut out, value, lines).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert_eq!(is_quoted, shown != value);
+        shown
+    }
+
     // A backslash and an n were shown as the end of a line was.
     #[test]
     fn an_escape_is_told_from_a_backslash() {
-        let one = |value| quoted_where_needed(value, Lines::One);
+        let one = |value| value_shown(value, Lines::One);
         assert_eq!(one(r"C:\new\u001b"), r"C:\new\u001b");
         assert_eq!(one("C:\new\u{1b}"), r#""C:\new\u001b""#);
         assert_eq!(one("C:\\new\n\t\r\u{202e}"), r#""C:\\new\n\t\r\u202e""#);
         assert_eq!(one(r#""a\n""#), r#""\"a\\n\"""#);
         assert_eq!(one("größer\t🔑"), "größer\t🔑");
-        assert_eq!(quoted_where_needed("a\nb", Lines::All), "a\nb");
-        assert_eq!(quoted_where_needed("a\nb\r", Lines::All), r#""a\nb\r""#);
+        assert_eq!(value_shown("a\nb", Lines::All), "a\nb");
+        assert_eq!(value_shown("a\nb\r", Lines::All), r#""a\nb\r""#);
     }
 
     #[test]
     fn whatever_is_quoted_is_read_back_as_json() {
         for c in (0..=0xffff).filter_map(char::from_u32) {
             let value = format!("\"{c}\\");
-            let quoted = quoted_where_needed(&value, Lines::All);
+            let quoted = value_shown(&value, Lines::All);
             assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), value);
             assert!(quoted.chars().all(|c| c != '\n' && is_harmless(c)), "{quoted:?}");
         }

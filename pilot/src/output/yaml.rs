@@ -1,5 +1,5 @@
-//! YAML in the layout of upstream's: block style, indented by four. Text is quoted where YAML 1.1 or 1.2 would read
-//! something else than text, and stands as a block where it has several lines.
+//! YAML in upstream's layout: block style, indented by four. Text that YAML 1.1 or 1.2 would not read as text is quoted. Text
+//! with several lines is a block.
 
 use std::io::{self, Write};
 
@@ -17,7 +17,7 @@ pub(crate) fn write_yaml(out: &mut dyn Write, node: &Node<'_>) -> io::Result<()>
 }
 
 fn options() -> SerializerOptions {
-    // A long line is not folded: it stays one that a search finds.
+    // Long lines are not folded, so that a search finds them.
     ser_options! { indent_step: 4, compact_list_indent: false, folded_wrap_chars: usize::MAX }
 }
 

@@ -77,6 +77,19 @@ fn recovery_files_of_another_key_are_not_replaced() {
     assert_eq!(contents(path), before);
 }
 
+// Up to 64 MiB of it were read, and a longer one was an error of its own.
+#[test]
+fn of_a_long_file_in_the_place_of_a_share_no_more_than_a_share_is_read_and_it_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("spike.recovery.1.txt");
+    fs::write(&place, shares(1, &[1])[0].to_recovery_text().as_bytes()).unwrap();
+    File::options().append(true).open(&place).unwrap().set_len(1 << 40).unwrap();
+    let recovery = RecoveryDirectory::prepare(directory.path()).unwrap();
+    let error = recovery.write(&shares(1, &[1])).unwrap_err();
+    assert!(matches!(error, Error::OtherShares { .. }), "{error}");
+    assert_eq!(fs::metadata(&place).unwrap().len(), 1 << 40);
+}
+
 #[test]
 fn recovery_files_of_the_same_shares_are_written_again_for_their_owner_alone() {
     let directory = tempfile::tempdir().unwrap();
@@ -148,13 +161,13 @@ fn a_directory_in_which_others_can_replace_files_is_told() {
         (7, 0o40777, Some("can be written by other users (mode 0777)")),
         (0, 0o40770, Some("can be written by other users (mode 0770)")),
     ] {
-        assert_eq!(doubt(owner, mode, 7).as_deref(), told, "{owner} {mode:o}");
+        assert_eq!(risk(owner, mode, 7).as_deref(), told, "{owner} {mode:o}");
     }
     let directory = tempfile::tempdir().unwrap();
     let prepared = RecoveryDirectory::prepare(directory.path()).unwrap();
-    assert_eq!(prepared.doubt(), None);
+    assert_eq!(prepared.risk(), None);
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    assert_eq!(prepared.doubt().as_deref(), Some("can be written by other users (mode 0777)"));
+    assert_eq!(prepared.risk().as_deref(), Some("can be written by other users (mode 0777)"));
 }
 
 #[test]
@@ -185,5 +198,5 @@ fn a_directory_that_is_a_link_to_nothing_is_told_as_one() {
     let link = directory.path().join("link");
     std::os::unix::fs::symlink("gone", &link).unwrap();
     let error = RecoveryDirectory::prepare(&link).unwrap_err().to_string();
-    assert!(error.contains("a symbolic link to gone, which is not there"), "{error}");
+    assert!(error.contains("a symbolic link to gone, which does not exist"), "{error}");
 }

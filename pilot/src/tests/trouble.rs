@@ -1,4 +1,4 @@
-//! A Nexus that is not ready, or that cannot be trusted: what is told, and what is not blamed.
+//! The messages when Nexus is not ready or cannot be trusted.
 
 use spike_domain::Role;
 use spike_wire::{
@@ -45,7 +45,7 @@ fn what_a_503_is_about_is_told_by_its_first_word_and_not_by_the_words_of_a_reaso
     };
     let ran = answering_503(Some(NotReady::Sealed), Some(status)).run(&["secret", "list"]);
     assert!(!ran.stderr.contains("no share is missing"), "{}", ran.stderr);
-    // Nobody but operators reads the status.
+    // Only operators may read the status.
     let ran = answering_503(Some(NotReady::Store), None).run(&["secret", "list"]);
     assert_eq!(ran.exit, Exit::NotReady);
     assert!(ran.stderr.contains("hint: no share is missing"), "{}", ran.stderr);

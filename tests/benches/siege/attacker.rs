@@ -17,7 +17,7 @@ use spike_mtls::clock;
 use spike_tests::{
     Credential, Running,
     hostile::{
-        Http2Peer, MIB, Manners,
+        Http2Peer, MIB, PeerBehaviour,
         attack::{half_open, idle_connections, post, requests, unfinished_bodies, untaken_answers},
         flood::{Flood, flood},
     },
@@ -26,7 +26,7 @@ use spike_tests::{
 
 use crate::{GET, LIST, PUT};
 
-/// Who may nothing.
+/// The identity without rights.
 const ATTACKER: &str = "/workload/attacker";
 
 /// The attacker runs for this long, and is stopped for as long.
@@ -37,11 +37,11 @@ pub(crate) const CONNECTIONS: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Attack {
-    /// None: a neighbour that burns its half core and sends nothing
+    /// None: a neighbour that uses its half core and sends nothing
     Nothing,
     /// Bodies of 4 MiB that do not end, on 128 streams of each connection
     Bodies,
-    /// Answers that nobody takes, on 100 streams of each connection
+    /// Answers that the client does not accept, on 100 streams of each connection
     Answers,
     /// Denied requests about a path of 3 MB
     Paths,
@@ -55,11 +55,11 @@ pub(crate) enum Attack {
     Resets,
 }
 
-/// The attack over and over, until this process is killed. Where the server refuses, the attacker begins anew.
+/// Repeats the attack until this process is killed. After a refusal the attacker begins again.
 pub(crate) async fn attack_for_ever(attack: Attack, address: SocketAddr, ca: &Path) -> Result<()> {
     let ca = Ca::load(ca, "spike.ist".parse()?, clock::now())?;
     let id = format!("spiffe://spike.ist{ATTACKER}").parse()?;
-    let credential = Credential::sound(&ca, id, Duration::from_hours(1))?;
+    let credential = Credential::valid(&ca, id, Duration::from_hours(1))?;
     let plain = Arc::new(Dialer::new(address).showing(&credential));
     let http2 = Dialer::new(address).showing(&credential).offering("h2");
     let denied = post(GET, r#"{"path":"closed"}"#);
@@ -95,12 +95,12 @@ pub(crate) async fn attack_for_ever(attack: Attack, address: SocketAddr, ca: &Pa
 }
 
 async fn reset(dialer: &Dialer) -> Result<()> {
-    let mut peer = Http2Peer::connect(dialer, Manners::GOOD).await?;
+    let mut peer = Http2Peer::connect(dialer, PeerBehaviour::GOOD).await?;
     flood(&mut peer, Flood::RapidReset, LIST, 10_000).await?;
     Ok(())
 }
 
-/// The attacker's process, and the thread that holds it to half a core. Both end when this is dropped.
+/// The attacker's process, and the thread that limits it to half a core. Both end when this is dropped.
 pub(crate) struct Attacker {
     process: Child,
     stop: Option<mpsc::Sender<()>>,
@@ -138,7 +138,7 @@ impl Drop for Attacker {
         if let Some(governor) = self.governor.take() {
             governor.join().ok();
         }
-        // Either it is killed or it has ended by itself.
+        // It is killed here, or has ended by itself.
         self.process.kill().ok();
         self.process.wait().ok();
     }

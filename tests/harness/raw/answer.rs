@@ -1,10 +1,10 @@
-//! One HTTP/1 answer as it came.
+//! One HTTP/1 answer, unchanged.
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
-/// The largest answer that is read, in bytes: larger ones are a mistake of the server.
+/// The largest answer that is read, in bytes. A larger one is a fault of the server.
 const MAX_ANSWER: u64 = 16 * 1024 * 1024;
 
 /// Status, headers and body.
@@ -18,12 +18,12 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// The body, with chunks put together.
     pub body: String,
-    /// The body without the sentence for people.
-    told: String,
+    /// The body without the `reason`, which is for people.
+    body_without_reason: String,
 }
 
 impl Answer {
-    /// The value of the header, where it came exactly once.
+    /// The value of the header, if it occurs exactly once.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|(header, _)| header == name);
         match (values.next(), values.next()) {
@@ -32,12 +32,12 @@ impl Answer {
         }
     }
 
-    /// Status and body, as upstream's table of answers has them: without the `reason` that we may add to an error.
-    pub fn told(&self) -> (u16, &str) {
-        (self.status, &self.told)
+    /// Status and body as upstream sends them: without the `reason` that our Nexus adds to an error.
+    pub fn status_and_body(&self) -> (u16, &str) {
+        (self.status, &self.body_without_reason)
     }
 
-    /// The body as JSON; `null` where it is none.
+    /// The body as JSON; `null` if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
@@ -45,7 +45,7 @@ impl Answer {
     /// The name of the request in the audit log.
     ///
     /// # Errors
-    /// Where the answer has none.
+    /// If the answer has none.
     pub fn request_id(&self) -> Result<&str> {
         self.header("x-request-id").context("an answer without request id")
     }
@@ -70,12 +70,12 @@ impl Answer {
             let (name, value) = header.split_once(':').context("a header without colon")?;
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let (body, told) = (String::new(), String::new());
-        let mut answer = Self { version, status, headers, body, told };
+        let (body, body_without_reason) = (String::new(), String::new());
+        let mut answer = Self { version, status, headers, body, body_without_reason };
         if has_body {
             answer.body = answer.read_body(stream).await?;
         }
-        answer.told = match answer.body.split_once(",\"reason\":") {
+        answer.body_without_reason = match answer.body.split_once(",\"reason\":") {
             Some((before, _)) if status >= 400 => format!("{before}}}"),
             Some(_) | None => answer.body.clone(),
         };
@@ -100,7 +100,7 @@ impl Answer {
                 bail!("the connection ended within a body");
             }
         } else {
-            // It ends with the connection, which not every server ends in good order.
+            // The body ends with the connection, which some servers end without the TLS end.
             match stream.take(MAX_ANSWER).read_to_end(&mut body).await {
                 Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
                     return Err(error.into());

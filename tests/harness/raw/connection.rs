@@ -1,4 +1,4 @@
-//! One TLS connection, and what can be said over it.
+//! One TLS connection, and requests over it.
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -53,16 +53,16 @@ impl Connection {
     /// Sends these bytes and no others.
     ///
     /// # Errors
-    /// Where the connection is broken.
+    /// If the connection is broken.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
         self.stream.write_all(bytes.as_ref()).await?;
         Ok(self.stream.flush().await?)
     }
 
-    /// Says that nothing more will be sent; what comes can still be read.
+    /// Ends the sending direction. The answer can still be read.
     ///
     /// # Errors
-    /// Where the connection is broken.
+    /// If the connection is broken.
     pub async fn end_sending(&mut self) -> Result<()> {
         Ok(self.stream.shutdown().await?)
     }
@@ -70,7 +70,7 @@ impl Connection {
     /// Reads one answer.
     ///
     /// # Errors
-    /// Where none comes within [`PATIENCE`].
+    /// If none comes within [`PATIENCE`].
     pub async fn answer(&mut self) -> Result<Answer> {
         timeout(PATIENCE, Answer::read(&mut self.stream, true)).await.context("no answer")?
     }
@@ -83,7 +83,7 @@ impl Connection {
         timeout(PATIENCE, Answer::read(&mut self.stream, false)).await.context("no answer")?
     }
 
-    /// Sends a whole request and reads its answer. As in Go, one that comes before the request is out counts too.
+    /// Sends a whole request and reads its answer. As in Go, an answer may come before the whole request is sent.
     ///
     /// # Errors
     /// As [`Self::answer`].
@@ -111,10 +111,10 @@ impl Connection {
         self.exchange([head.as_bytes(), body].concat()).await
     }
 
-    /// Waits for the server to end the connection without another byte, and tells why it did, if it said so.
+    /// Waits until the server ends the connection without another byte, and returns the reason, if there is one.
     ///
     /// # Errors
-    /// Where something came instead, or nothing within [`PATIENCE`].
+    /// If the server sends something instead, or nothing within [`PATIENCE`].
     pub async fn ended(&mut self) -> Result<Option<String>> {
         let mut byte = [0];
         match timeout(PATIENCE, self.stream.read(&mut byte)).await {
@@ -125,15 +125,15 @@ impl Connection {
         }
     }
 
-    /// The stream itself, for those who count every instruction.
+    /// The stream itself, for benches.
     pub fn into_stream(self) -> BufReader<TlsStream<TcpStream>> {
         self.stream
     }
 
-    /// Goes on in HTTP/2.
+    /// Switches to HTTP/2.
     ///
     /// # Errors
-    /// Where the server does not.
+    /// If the server does not.
     pub async fn http2(self) -> Result<Http2> {
         let io = TokioIo::new(self.stream.into_inner());
         let (sender, connection) =
@@ -151,7 +151,7 @@ impl Http2 {
     /// One POST.
     ///
     /// # Errors
-    /// Where no answer comes within [`PATIENCE`].
+    /// If no answer comes within [`PATIENCE`].
     pub async fn post(&mut self, target: &str, body: &str) -> Result<Response<Bytes>> {
         let request = Request::post(format!("https://localhost{target}"))
             .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))?;

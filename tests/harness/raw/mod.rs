@@ -1,6 +1,6 @@
-//! A client that decides every byte itself: TLS version, ALPN, certificate, and what is sent over the connection.
+//! A client that sends exactly the bytes of the test, with a chosen TLS version, ALPN and certificate.
 //!
-//! It judges no server; that our clients do is a matter of its own specifications.
+//! It does not verify servers. Other specifications test that our clients do.
 
 mod answer;
 mod connection;
@@ -29,7 +29,7 @@ pub use self::{
 };
 use crate::Credential;
 
-/// How to connect. Unless told otherwise: no certificate, TLS 1.2 or 1.3, no ALPN as the Go SDK, no resumption.
+/// How to connect. The default is no certificate, TLS 1.2 or 1.3, no ALPN as in the Go SDK, and no resumption.
 #[derive(Debug)]
 pub struct Dialer {
     address: SocketAddr,
@@ -40,7 +40,7 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// A stranger to the server at `address`.
+    /// A client without a certificate for the server at `address`.
     pub fn new(address: SocketAddr) -> Self {
         Self {
             address,
@@ -58,14 +58,14 @@ impl Dialer {
         self
     }
 
-    /// Speaks TLS 1.2 only.
+    /// Uses only TLS 1.2.
     #[must_use]
     pub fn tls12(mut self) -> Self {
         self.versions = vec![&version::TLS12];
         self
     }
 
-    /// Speaks TLS 1.3 only.
+    /// Uses only TLS 1.3.
     #[must_use]
     pub fn tls13(mut self) -> Self {
         self.versions = vec![&version::TLS13];
@@ -79,22 +79,22 @@ impl Dialer {
         self
     }
 
-    /// Keeps what the server offers for resuming a session, and uses it when it connects again.
+    /// Keeps session tickets of the server, and resumes the session at the next connection.
     #[must_use]
     pub fn resuming(mut self) -> Self {
         self.resumption = Resumption::in_memory_sessions(16);
         self
     }
 
-    /// Where to.
+    /// The address of the server.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The TLS side of it, for as many connections as one likes: they share what is needed for resumption.
+    /// The TLS configuration, for any number of connections. They share what resumption needs.
     ///
     /// # Errors
-    /// Where the key is none that TLS can use.
+    /// If TLS cannot use the key.
     pub fn connector(&self) -> Result<TlsConnector> {
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&self.versions)?
@@ -109,10 +109,10 @@ impl Dialer {
         Ok(TlsConnector::from(Arc::new(config)))
     }
 
-    /// A connection. In TLS 1.3 the server's refusal of a certificate shows only when one reads from it.
+    /// A connection. In TLS 1.3 only reading from it shows that the server refused the certificate.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If the connection fails.
     pub async fn connect(&self) -> Result<Connection> {
         self.connect_with(&self.connector()?).await
     }
@@ -120,7 +120,7 @@ impl Dialer {
     /// A connection with a [`Self::connector`] that is used again.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If the connection fails.
     pub async fn connect_with(&self, connector: &TlsConnector) -> Result<Connection> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;

@@ -1,4 +1,4 @@
-//! One request over one kept connection, again and again, at as little cost to the client as can be.
+//! Repeats one request over one kept connection, at the lowest cost for the client.
 
 use anyhow::{Context, Result, ensure};
 use tokio::{
@@ -8,10 +8,10 @@ use tokio::{
 
 use super::Dialer;
 
-/// Calls until `until` and tells how often. Each answer must be a 200, and as long as the first.
+/// Calls until `until` and returns how often. Each answer must be a 200 with the length of the first.
 ///
 /// # Errors
-/// At the first other answer, or where the connection breaks.
+/// At the first other answer, or if the connection breaks.
 pub async fn calls_until(
     dialer: &Dialer,
     target: &str,
@@ -39,10 +39,10 @@ pub async fn calls_until(
     Ok(calls)
 }
 
-/// One answer, head and body, whose head has to be read to know where it ends.
+/// Reads one answer, head and body. The head says where it ends.
 ///
 /// # Errors
-/// Where the connection ends first, or the head has no `Content-Length`.
+/// If the connection ends first, or the head has no `Content-Length`.
 pub async fn first_answer(stream: &mut (impl AsyncReadExt + Unpin)) -> Result<Vec<u8>> {
     let mut answer = Vec::with_capacity(4096);
     loop {

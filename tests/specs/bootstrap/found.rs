@@ -1,11 +1,12 @@
-//! Bootstrap takes the place of nothing: not of a key in use, not of data, not of a share. With the real programs, and with
-//! what was there before in use afterwards.
+//! Bootstrap replaces nothing: no key in use, no data, no share. With the real programs; what was there before is used
+//! afterwards.
 
 use std::fs;
 
 use anyhow::{Context, Result};
 use spike_daemon::settings::Backend;
 use spike_tests::{PATIENCE, fake_keeper::FakeKeeper, secrets::put};
+use tokio::net::TcpListener;
 
 use super::{
     IMPATIENT, data_is_there, marker, no_keeper_holds_a_share, no_share_was_replaced, on_fakes,
@@ -13,10 +14,10 @@ use super::{
 };
 use crate::crew;
 
-/// As a person who wants another key runs it.
+/// The settings of a person who wants another key.
 const FORCED: [(&str, &str); 3] = [IMPATIENT[0], IMPATIENT[1], ("SPIKE_BOOTSTRAP_FORCE", "true")];
 
-/// It overwrote every share, and Nexus lost its key if it was restarted before it had given them back.
+/// Bootstrap overwrote every share. Nexus lost its key if it was restarted before it had given them back.
 #[tokio::test]
 async fn forced_on_a_live_system_it_refuses_and_says_what_to_stop_and_restart() -> Result<()> {
     let mut crew = with_data().await?;
@@ -53,15 +54,15 @@ async fn forced_while_nexus_was_away_it_takes_no_share_from_the_keepers_that_hol
     crew.stop().await
 }
 
-/// Whoever puts everything aside that a new key would take the place of gets one; what was put aside is as it was.
+/// After a person has moved away everything that a new key would replace, a key is made. The moved files are unchanged.
 #[tokio::test]
 async fn forced_with_nexus_stopped_and_keepers_restarted_a_new_key_is_made_and_old_data_is_kept()
 -> Result<()> {
     let mut crew = with_data().await?;
     let (key, shares) = (crew.status().await?.root_key, crew.recover().await?);
     crew.nexus().terminate().await?;
-    crew.lose_keepers(1..=3).await?;
-    crew.bring_back_keepers(1..=3).await?;
+    crew.kill_keepers(1..=3).await?;
+    crew.restart_keepers(1..=3).await?;
     let before = fs::read(crew.dir().join("data/nexus.db"))?;
     let told = crew.bootstrap(&FORCED).await?;
     assert_eq!(told.status, 3, "nobody says what lies in the data directory: {}", told.text);
@@ -70,7 +71,7 @@ async fn forced_with_nexus_stopped_and_keepers_restarted_a_new_key_is_made_and_o
     }
     no_keeper_holds_a_share(&mut crew).await?;
 
-    // With the data still there no key is made either, and the recovery shares bring the old one back.
+    // While the data is there, no key is made either, and the recovery shares bring the old one back.
     crew.start_nexus().await?;
     assert_eq!(fs::read(crew.dir().join("data/nexus.db"))?, before);
     let told = crew.bootstrap(&FORCED).await?;
@@ -83,8 +84,8 @@ async fn forced_with_nexus_stopped_and_keepers_restarted_a_new_key_is_made_and_o
     // With the data moved away there is a new key.
     crew.nexus().terminate().await?;
     fs::rename(crew.dir().join("data"), crew.dir().join("aside"))?;
-    crew.lose_keepers(1..=3).await?;
-    crew.bring_back_keepers(1..=3).await?;
+    crew.kill_keepers(1..=3).await?;
+    crew.restart_keepers(1..=3).await?;
     // It waits for Nexus, which is being started.
     crew.cluster().restart_nexus()?;
     let told = crew.bootstrap(&[("SPIKE_BOOTSTRAP_FORCE", "true")]).await?;
@@ -125,16 +126,16 @@ async fn while_the_store_is_locked_and_the_marker_is_gone_it_makes_no_key_and_th
     crew.stop().await
 }
 
-/// It waited for Nexus for half an hour, and said nothing of what was lost.
+/// Bootstrap waited half an hour for Nexus, and did not report the lost shares.
 #[tokio::test]
 async fn with_its_marker_there_and_nexus_away_keepers_that_lost_their_shares_are_told_of()
 -> Result<()> {
     let mut crew = with_data().await?;
     let shares = crew.recover().await?;
     crew.nexus().terminate().await?;
-    // One that still has its share brings no key back.
-    crew.lose_keepers([1, 3]).await?;
-    crew.bring_back_keepers([1, 3]).await?;
+    // One Keeper with a share is not enough for the key.
+    crew.kill_keepers([1, 3]).await?;
+    crew.restart_keepers([1, 3]).await?;
     let told = crew.bootstrap(&IMPATIENT).await?;
     assert_eq!(told.status, 3, "{}", told.text);
     for part in [
@@ -154,7 +155,35 @@ async fn with_its_marker_there_and_nexus_away_keepers_that_lost_their_shares_are
     crew.stop().await
 }
 
-/// An answer that a first run gives to everybody must not read like the loss of a volume.
+/// Bootstrap took such a Nexus for stopped after 15 seconds, with exit status 3 and a restore as the next step.
+#[tokio::test]
+async fn with_its_marker_there_a_nexus_that_listens_and_fails_the_handshake_is_not_told_as_stopped()
+-> Result<()> {
+    let mut crew = with_data().await?;
+    crew.nexus().terminate().await?;
+    crew.kill_keepers(1..=3).await?;
+    crew.restart_keepers(1..=3).await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("https://localhost:{}", listener.local_addr()?.port());
+    let hang_up = tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            drop(connection);
+        }
+    });
+    let told = crew.bootstrap(&[IMPATIENT[0], IMPATIENT[1], ("SPIKE_NEXUS_API_URL", &url)]).await?;
+    assert_eq!(told.status, 1, "{}", told.text);
+    assert!(told.text.contains("does not say whether it has a root key"), "{}", told.text);
+    assert!(
+        told.text
+            .contains("hint: start Nexus and check SPIKE_NEXUS_API_URL and SPIKE_TRUST_ROOT_NEXUS"),
+        "{}",
+        told.text
+    );
+    hang_up.abort();
+    crew.stop().await
+}
+
+/// The messages of a normal first run must not read like the loss of a volume.
 #[tokio::test]
 async fn a_first_run_raises_no_alarm() -> Result<()> {
     let crew = crew().start_sealed().await?;
@@ -171,7 +200,7 @@ async fn a_first_run_raises_no_alarm() -> Result<()> {
 #[tokio::test]
 async fn where_log_and_text_end_in_one_place_a_failure_is_told_once() -> Result<()> {
     let mut crew = crew().start_sealed().await?;
-    crew.lose_keepers([2]).await?;
+    crew.kill_keepers([2]).await?;
     let failure = "nothing was changed, because not every Keeper answers";
     let told = crew.bootstrap(&IMPATIENT).await?;
     assert_eq!((told.status, told.text.matches(failure).count()), (1, 2), "{}", told.text);
@@ -181,7 +210,7 @@ async fn where_log_and_text_end_in_one_place_a_failure_is_told_once() -> Result<
     Ok(())
 }
 
-/// Its status said for seconds that a share was missing; Bootstrap is told what it is.
+/// The status of Nexus said for seconds that a share was missing.
 #[tokio::test]
 async fn while_another_process_locks_the_database_no_share_is_said_to_be_missing() -> Result<()> {
     let mut crew = with_data().await?;
@@ -223,7 +252,7 @@ async fn where_there_is_data_and_no_share_and_no_marker_it_makes_no_key() -> Res
     crew.stop().await
 }
 
-/// Whoever has Bootstrap's SVID overwrote shares in a loop while Nexus restarted: sealed for good.
+/// A holder of Bootstrap's SVID overwrote shares in a loop while Nexus restarted. Nexus stayed sealed for good.
 #[tokio::test]
 async fn the_svid_of_bootstrap_takes_no_share_away_while_nexus_restarts() -> Result<()> {
     let mut crew = with_data().await?;
@@ -258,7 +287,7 @@ async fn where_nexus_is_on_the_memory_backend_nothing_is_remembered() -> Result<
     crew.stop().await
 }
 
-/// In one of six plain restarts beside a Job whose marker was gone, the Job was quicker than the Keepers.
+/// In one of six plain restarts beside a Job whose marker was gone, the Job was faster than the Keepers.
 #[tokio::test]
 async fn beside_a_nexus_that_is_just_starting_it_waits_and_makes_no_key() -> Result<()> {
     let (mut crew, keepers) = on_fakes(3, 2).await?;

@@ -37,7 +37,7 @@ async fn is_ready(crew: &mut Crew, keeper: u16) -> Result<bool> {
 /// Ends a Keeper as a kubelet does, and starts it again.
 async fn replace(crew: &mut Crew, keeper: u16) -> Result<()> {
     crew.keeper(keeper)?.terminate().await?;
-    crew.bring_back_keepers([keeper]).await
+    crew.restart_keepers([keeper]).await
 }
 
 async fn becomes_ready(crew: &mut Crew, keeper: u16) -> Result<()> {

@@ -12,14 +12,14 @@ const CLI: &str = "cli-config-deploy.md";
 const QUIRKS: &str = "quirks.md";
 const DESIGN: &str = "design.md";
 
-/// Where one code leads.
+/// The anchor of one code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Citation {
     pub(super) page: &'static str,
     pub(super) anchor: String,
 }
 
-/// What numbers mean at the moment.
+/// The meaning of the next number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Series {
     /// Nothing.

@@ -1,5 +1,5 @@
-//! What documents promise of the sources: a code that a comment cites leads to its line in `docs/reference/`, a test that
-//! `docs/formats.md` names exists, and so does what they link to and the paths that they name.
+//! Documents and sources agree: each code in a comment has its line in `docs/reference/`, each test in `docs/formats.md` exists,
+//! and so do all links and paths.
 
 mod citation;
 mod paths;
@@ -59,7 +59,7 @@ fn every_link_to_an_anchor_of_the_reference_finds_it() -> io::Result<()> {
             let Some((file, anchor)) = target.split_once('#') else { continue };
             let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
             let linked = document.with_file_name("").join(file);
-            // Only our own anchors: those of headings are made by whoever shows the page.
+            // Only explicit anchors are checked. The viewer of a page makes those of headings.
             if linked.parent().is_some_and(|parent| parent.ends_with("reference")) {
                 found += 1;
                 if !anchors.get(name.as_ref()).is_some_and(|anchors| anchors.contains(anchor)) {
@@ -111,7 +111,7 @@ fn names_of_tests_are_read_from_the_last_column_of_tables_that_are_headed_so() {
 }
 
 /// The names of tests in each row of the tables whose last column is headed "held by".
-fn held_by(text: &str) -> Vec<Vec<&str>> {
+pub(crate) fn held_by(text: &str) -> Vec<Vec<&str>> {
     let mut rows = Vec::new();
     let mut inside = false;
     for line in text.lines() {
@@ -131,7 +131,7 @@ fn held_by(text: &str) -> Vec<Vec<&str>> {
 }
 
 /// The names of the functions that are tests.
-fn tests_of(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn tests_of(text: &str) -> impl Iterator<Item = &str> {
     let mut is_test = false;
     text.lines().filter_map(move |line| {
         let line = line.trim_start();

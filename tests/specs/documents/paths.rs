@@ -1,4 +1,4 @@
-//! Where documents point: every link leads somewhere, and every path of the repository that they name is there.
+//! Every link in a document has a target, and every path of the repository that a document names exists.
 
 use std::{fs, io};
 
@@ -40,11 +40,11 @@ fn every_path_in_backticks_that_begins_with_a_folder_of_the_repository_is_there(
         }
     }
     assert_eq!(missing, Vec::<String>::new(), "documents name what is not there");
-    assert!(found > 100, "only {found} paths were found");
+    assert!(found > 50, "only {found} paths were found");
     Ok(())
 }
 
-/// The first word of everything that stands between backticks in prose, patterns and `<placeholders>` aside.
+/// The first word of each text between backticks in prose, except patterns and `<placeholders>`.
 fn named(text: &str) -> impl Iterator<Item = &str> {
     let blocks = text.split("```").step_by(2);
     let spans = blocks.flat_map(|prose| prose.split("\n\n")).flat_map(|paragraph| {

@@ -1,10 +1,10 @@
-//! An answer always arrives, also where it is given before the request is at its end (design 5).
+//! An answer always arrives, even if it is sent before the end of the request (design 5).
 
 use anyhow::{Context, Result};
 use spike_daemon::settings::Backend;
 use spike_tests::{
     Running, SUPERUSER,
-    hostile::{Http2Peer, MIB, Manners},
+    hostile::{Http2Peer, MIB, PeerBehaviour},
 };
 
 use super::{PUT, http2_as};
@@ -13,13 +13,13 @@ use crate::{WORKLOAD, scenario};
 /// How often each answer must arrive.
 const TIMES: usize = 20;
 
-/// A put with a value of so many bytes.
+/// A put with a value of this many bytes.
 fn put(bytes: u64) -> Result<String> {
     let value = "v".repeat(usize::try_from(bytes)?);
     Ok(format!(r#"{{"path":"app/large","values":{{"k":"{value}"}}}}"#))
 }
 
-/// A client that writes its whole request before it reads, as Go's does where the answer is not there yet.
+/// A client that writes its whole request before it reads, as Go's does while there is no answer.
 async fn over_http1(cluster: &Running, path: &str, body: &str) -> Result<u16> {
     let mut connection = cluster.dial_as(path)?.connect().await?;
     let length = body.len();
@@ -31,9 +31,9 @@ async fn over_http1(cluster: &Running, path: &str, body: &str) -> Result<u16> {
     Ok(connection.answer().await?.status)
 }
 
-/// A client that sends as the server opens its windows, and reads what came of it.
+/// A client that sends within the windows of the server, and reads the answer.
 async fn over_http2(cluster: &Running, path: &str, body: &str) -> Result<Option<u16>> {
-    let mut peer = Http2Peer::connect(&http2_as(cluster, path)?, Manners::GOOD).await?;
+    let mut peer = Http2Peer::connect(&http2_as(cluster, path)?, PeerBehaviour::GOOD).await?;
     let stream = peer.open(PUT).await?;
     peer.feed(stream, body.as_bytes(), true).await?;
     peer.status(stream).await
@@ -60,7 +60,7 @@ async fn a_body_over_the_limit_is_answered_413_and_the_client_reads_it() -> Resu
 #[tokio::test]
 async fn a_large_put_by_a_workload_without_rights_is_answered_401_and_the_client_reads_it()
 -> Result<()> {
-    // Otherwise most of them would be told to come again later.
+    // Otherwise most of them would get 429.
     let cluster = scenario().setting("SPIKE_HTTP_SERVER_DENIALS_BURST", "0").start().await?;
     every_time(&cluster, WORKLOAD, &put(3 * MIB)?, 401).await?;
     cluster.stop().await

@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use spiffe::TrustDomain;
-use spike_dev::ca::{Ca, Odd};
+use spike_dev::ca::{Ca, Defect};
 use spike_mtls::clock;
 use spike_tests::{
     Credential, PATIENCE, Running, eventually,
-    hostile::{Http2Peer, Manners},
+    hostile::{Http2Peer, PeerBehaviour},
     raw::{Connection, Dialer},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -32,7 +32,7 @@ async fn a_denied_request_with_a_long_path_writes_a_line_of_bounded_length() -> 
     target.push_str(&"r".repeat(30_000));
     let answer = cluster.post_as(WORKLOAD, &target, "{}").await?;
     assert!(answer.status >= 400, "{}", answer.status);
-    let mut peer = Http2Peer::connect(&http2_as(&cluster, WORKLOAD)?, Manners::GOOD).await?;
+    let mut peer = Http2Peer::connect(&http2_as(&cluster, WORKLOAD)?, PeerBehaviour::GOOD).await?;
     let status = peer.post(&target, b"{}").await?.status;
     assert!(status.is_none_or(|status| status >= 400), "{status:?}");
 
@@ -43,7 +43,7 @@ async fn a_denied_request_with_a_long_path_writes_a_line_of_bounded_length() -> 
     cluster.stop().await
 }
 
-/// A terminal that shows the log must not obey a peer (ECMA-48: C0, DEL and C1).
+/// Text of a peer must not control a terminal that shows the log (ECMA-48: C0, DEL and C1).
 #[tokio::test]
 async fn no_control_character_of_a_peer_reaches_the_audit_log() -> Result<()> {
     let cluster = scenario().start().await?;
@@ -71,7 +71,7 @@ async fn refused(cluster: &Running, address: &str, claimed: &str) -> Result<Valu
     .await
 }
 
-/// Connects, waits for the refusal, and gives back one's own address.
+/// Connects, waits for the refusal, and returns the own address.
 async fn refused_by(dialer: &Dialer) -> Result<String> {
     let mut connection = dialer.connect().await?;
     connection.ended().await?.context("a refusal")?;
@@ -92,12 +92,12 @@ async fn a_refused_handshake_has_a_line_with_address_and_reason_and_the_id_of_th
 
     let foreign = Ca::new(TrustDomain::new("elsewhere.example")?, clock::now())?;
     let id = "spiffe://elsewhere.example/app";
-    let credential = Credential::sound(&foreign, id.parse()?, hour)?;
+    let credential = Credential::valid(&foreign, id.parse()?, hour)?;
     let address = refused_by(&cluster.stranger().tls13().showing(&credential)).await?;
     refused(&cluster, &address, id).await?;
 
     let ca = cluster.workload_api().ca();
-    let expired = Credential::odd(ca, cluster.id(WORKLOAD)?, &Odd::Expired)?;
+    let expired = Credential::defective(ca, cluster.id(WORKLOAD)?, &Defect::Expired)?;
     let address = refused_by(&cluster.stranger().tls13().showing(&expired)).await?;
     refused(&cluster, &address, &spiffe_id(WORKLOAD)).await?;
     cluster.stop().await
@@ -136,7 +136,7 @@ async fn a_keeper_writes_down_who_may_not_connect_to_it() -> Result<()> {
     crew.stop().await
 }
 
-/// What is answered before any handler, with the status that Go's server and its router give.
+/// Requests that are answered before any handler, with the status of Go's server and its router.
 #[tokio::test]
 async fn requests_that_no_handler_takes_have_their_lines_too() -> Result<()> {
     let cluster = scenario().start().await?;
@@ -170,7 +170,7 @@ async fn requests_that_no_handler_takes_have_their_lines_too() -> Result<()> {
     cluster.stop().await
 }
 
-/// The line says what the wire said.
+/// The line has the status that was sent.
 #[tokio::test]
 async fn a_target_that_does_not_parse_has_the_status_of_its_answer_in_its_line() -> Result<()> {
     let cluster = scenario().start().await?;
@@ -194,11 +194,11 @@ async fn a_target_that_does_not_parse_has_the_status_of_its_answer_in_its_line()
     cluster.stop().await
 }
 
-/// A library that answers by itself is no reason for a gap.
+/// An answer that the HTTP library gives by itself has its line too.
 #[tokio::test]
 async fn a_request_over_http_2_with_a_head_that_is_too_large_has_its_line() -> Result<()> {
     let cluster = scenario().start().await?;
-    let mut peer = Http2Peer::connect(&http2_as(&cluster, WORKLOAD)?, Manners::GOOD).await?;
+    let mut peer = Http2Peer::connect(&http2_as(&cluster, WORKLOAD)?, PeerBehaviour::GOOD).await?;
     let padding = "p".repeat(70 * 1024);
     let stream = peer.ask_with(LIST, &[("x-padding", &padding)], b"{}").await?;
     assert_eq!(peer.status(stream).await?, Some(431));

@@ -1,4 +1,4 @@
-//! Bodies that do not end take no more memory than there is a budget for, and give it back.
+//! Endless bodies take no more memory than their budget, and release it.
 
 use std::{pin::pin, time::Duration};
 
@@ -16,17 +16,17 @@ use tokio::time::Instant;
 use super::{PUT, http2_as, operator_is_served};
 use crate::{WORKLOAD, scenario};
 
-/// What Nexus may take while it is attacked, and what it must be back under, and when.
+/// The memory bound during the attack, the bound after it, and when that must hold.
 pub(super) const MOST: u64 = 256 * MIB;
 pub(super) const BACK: u64 = 64 * MIB;
 const BACK_WITHIN: Duration = Duration::from_secs(30);
 
-/// An attack that is complete is held until memory has not grown for so long, and for so long at the most.
+/// A complete attack is held until memory has not grown for this long, and at most for the second time.
 const STILL: Duration = Duration::from_secs(2);
 const HELD: Duration = Duration::from_secs(20);
 
-/// Lets an attack run, and holds what it has for a while; meanwhile Nexus stays within its bound and an operator is
-/// served. Afterwards the memory comes back.
+/// Runs an attack and holds its connections for a while. Meanwhile Nexus stays within its bound and serves an operator.
+/// Afterwards it releases the memory.
 pub(super) async fn is_borne(
     cluster: &mut Running,
     attack: impl Future<Output = Result<Held>>,

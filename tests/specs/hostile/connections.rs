@@ -1,4 +1,4 @@
-//! Connections are a budget: one identity does not take those of others, and does not lock itself out.
+//! The budget of connections: one identity does not use up those of others, and does not lock itself out.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ async fn over_its_limit_an_identity_loses_its_longest_idle_connection_and_is_ser
         assert_eq!(connection.post(LIST, "{}").await?.status, 200);
         kept.push(connection);
     }
-    // The first is no longer the one that idles longest.
+    // The first is no longer the longest-idle one.
     let mut first = kept.remove(0);
     assert_eq!(first.post(LIST, "{}").await?.status, 200);
 
@@ -42,7 +42,7 @@ async fn over_its_limit_an_identity_loses_its_longest_idle_connection_and_is_ser
     cluster.stop().await
 }
 
-/// Where every connection of an identity is at work, none gives way.
+/// If every connection of an identity is active, none is closed.
 #[tokio::test]
 async fn a_connection_with_a_request_in_flight_does_not_give_way_to_a_new_one() -> Result<()> {
     let cluster = scenario().setting(PER_ID, "2").start().await?;
@@ -70,13 +70,13 @@ async fn one_identity_with_all_connections_it_can_get_does_not_lock_operators_ou
     cluster.stop().await
 }
 
-/// As many as there may be connections, and twice that. Nothing is known of them but their address.
+/// The limit of connections, and twice that. Only their address is known.
 #[tokio::test]
 async fn handshakes_that_do_not_begin_do_not_lock_operators_out() -> Result<()> {
     let cluster = scenario().setting(IN_ALL, "64").start().await?;
     let held = half_open(cluster.stranger().address(), 128).await?;
     for _ in 0..5 {
-        // Before the time limit of a handshake has ended the first of them, which is 10 s.
+        // This must be before the time limit of a handshake (10 s) ends the first of them.
         let served = timeout(Duration::from_secs(8), operator_is_served(&cluster)).await;
         served.context("the operator waits")??;
     }

@@ -1,4 +1,4 @@
-//! A workload that is denied again and again is told to wait, and what it may do it goes on doing.
+//! A workload that is denied repeatedly gets 429, and its permitted requests still succeed.
 
 use std::{sync::Arc, time::Instant};
 
@@ -15,11 +15,11 @@ use spike_tests::{
 use super::{ENCRYPT, GET, operator_is_served};
 use crate::{WORKLOAD, scenario};
 
-/// As many as one process sends within some seconds.
+/// The number of denials that one process sends within a few seconds.
 const REQUESTS: usize = 1_200;
 const CONNECTIONS: usize = 64;
 
-/// What the denials of one identity may add to the audit log: so much at once, and so much each second.
+/// The bounds on what denials of one identity add to the audit log: at once, and for each second.
 const AUDIT_BURST: u64 = MIB;
 const AUDIT_RATE: u64 = MIB / 2;
 

@@ -1,4 +1,4 @@
-//! A change belongs to Nexus once its request is read: whoever goes away, store, decisions and audit log agree.
+//! Once Nexus has read a request, it completes the change even if the peer leaves: store, decisions and audit log agree.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use spike_mtls::client::{CallError, NexusClient};
 use spike_tests::{
     PATIENCE, Running, SUPERUSER, eventually,
     hostile::{
-        Http2Peer, Leave, Manners,
+        Http2Peer, Leave, PeerBehaviour,
         frame::{CANCEL, Frame},
     },
     policies::allow,
@@ -21,7 +21,7 @@ use spike_wire::{Operation, PolicyNameRequest};
 use super::{GET, audit_records, http2_as};
 use crate::{WORKLOAD, scenario};
 
-/// How often each change is dropped where its stream is reset, and where its connection ends.
+/// How often each change is dropped by a reset of its stream, and by the end of its connection.
 const RESETS: usize = 100;
 const LEAVES: usize = 10;
 
@@ -66,7 +66,7 @@ impl Change {
         }
     }
 
-    /// Brings about what is then changed.
+    /// Creates what is then changed.
     async fn prepare(self, superuser: &NexusClient, name: &str) -> Result<()> {
         match self {
             Self::SecretPut | Self::PolicyPut => {}
@@ -96,19 +96,19 @@ impl Change {
         Ok(found != matches!(self, Self::SecretDelete | Self::PolicyDelete))
     }
 
-    /// Whether decisions go by the change; nothing for a change that no decision depends on.
+    /// Whether the change is in force; `None` if no decision depends on it.
     async fn is_in_force(self, workload: &mut Connection, name: &str) -> Result<Option<bool>> {
         if !matches!(self, Self::PolicyPut | Self::PolicyDelete) {
             return Ok(None);
         }
         let status = eventually("an answer other than to wait", PATIENCE, async || {
             let status = workload.post(GET, secrets::get(name, 0).encode()).await?.status;
-            // Who is denied often is told to come again.
+            // Repeated denials get 429.
             Ok((status != 429).then_some(status))
         })
         .await?;
         match status {
-            // It may read what is not there.
+            // It may read the path, which does not exist.
             404 => Ok(Some(self == Self::PolicyPut)),
             401 => Ok(Some(self == Self::PolicyDelete)),
             other => bail!("the workload is answered {other}"),
@@ -129,8 +129,8 @@ fn exists<T>(answer: Result<T, CallError>) -> Result<bool> {
     }
 }
 
-/// Looks at every change until what is stored, what is in force and what is written down are the same, and at least half of
-/// the changes were made: before any was made they agree too.
+/// Checks every change until store, decisions and audit log agree. At least half of the changes must have been made, since all
+/// three agree before any change too.
 async fn agree(cluster: &Running, change: Change, names: &[String]) -> Result<()> {
     let superuser = cluster.superuser()?;
     let mut workload = cluster.dial_as(WORKLOAD)?.connect().await?;
@@ -177,10 +177,10 @@ async fn a_change_whose_stream_is_reset_is_whole_in_store_decisions_and_audit_lo
     let mut failures = Vec::new();
     for change in Change::ALL {
         let names = prepared(&cluster, change, RESETS).await?;
-        let mut peer = Http2Peer::connect(&dialer, Manners::STAYS).await?;
+        let mut peer = Http2Peer::connect(&dialer, PeerBehaviour::STAYS).await?;
         for (number, name) in names.iter().enumerate() {
             if peer.has_ended() || peer.goaway().is_some() {
-                peer = Http2Peer::connect(&dialer, Manners::STAYS).await?;
+                peer = Http2Peer::connect(&dialer, PeerBehaviour::STAYS).await?;
             }
             let target = change.operation().path_and_query();
             let stream = peer.ask(target, &change.body(name)).await?;
@@ -188,7 +188,7 @@ async fn a_change_whose_stream_is_reset_is_whole_in_store_decisions_and_audit_lo
             if number % 2 == 0
                 && let Err(error) = peer.has_read_all().await
             {
-                // A server that is behind with resets ends the connection, which is a way of going away too.
+                // A server with too many resets ends the connection, which also drops the request.
                 ensure!(peer.has_ended(), "{error:#}");
                 continue;
             }
@@ -200,7 +200,7 @@ async fn a_change_whose_stream_is_reset_is_whole_in_store_decisions_and_audit_lo
     cluster.stop().await
 }
 
-/// Sends a change over HTTP/1.1 of which nothing is missing when the client leaves: Nexus has read the head before.
+/// Sends a whole change over HTTP/1.1 after Nexus has read its head, and leaves.
 async fn begin(connection: &mut Connection, change: Change, name: &str) -> Result<()> {
     let (target, body) = (change.operation().path_and_query(), change.body(name));
     let length = body.len();
@@ -235,10 +235,10 @@ async fn a_change_whose_client_goes_away_is_whole_in_store_decisions_and_audit_l
         let names: Vec<String> = (0..LEAVES).map(|n| format!("{change:?}-over-2-{n}")).collect();
         for name in &names {
             change.prepare(&superuser, name).await?;
-            let mut peer = Http2Peer::connect(&http2, Manners::STAYS).await?;
+            let mut peer = Http2Peer::connect(&http2, PeerBehaviour::STAYS).await?;
             peer.ask(change.operation().path_and_query(), &change.body(name)).await?;
             peer.has_read_all().await?;
-            // The socket closes without a word.
+            // The socket closes without the TLS end.
             drop(peer);
         }
         failures.extend(agree(&cluster, change, &names).await.err());

@@ -1,5 +1,5 @@
-//! HTTP/1.1 whose length two readers may see differently: what request smuggling is made of (RFC 9112, section 11.2).
-//! There is no proxy between a peer and Nexus that could be fooled; still one request must never become two.
+//! HTTP/1.1 messages with an ambiguous length, as in request smuggling (RFC 9112, section 11.2). There is no proxy between a
+//! peer and Nexus. Still, one request must never become two.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use spike_tests::{
     PATIENCE, Running, SUPERUSER, eventually,
     hostile::{
-        Http2Peer, Manners,
+        Http2Peer, PeerBehaviour,
         frame::{Frame, kind},
         hpack,
     },
@@ -18,12 +18,12 @@ use tokio::{io::AsyncReadExt, time::timeout};
 use super::{LIST, audit_records, http2_as, operator_is_served};
 use crate::{WORKLOAD, scenario};
 
-/// What is hidden behind the first request in every case: answered, it would be a second answer.
+/// The request that is hidden after the first one in every case. It must get no answer.
 fn hidden() -> String {
     format!("POST {LIST} HTTP/1.1\r\nHost: hidden\r\nContent-Length: 2\r\n\r\n{{}}")
 }
 
-/// Every answer that comes until the connection ends, or nothing more does.
+/// Every answer until the connection ends, or no more arrives.
 async fn answers(connection: &mut Connection) -> Vec<u16> {
     let mut statuses = Vec::new();
     let more = Duration::from_secs(1);
@@ -40,7 +40,7 @@ async fn statuses_of(cluster: &Running, fields: &str, body: &str) -> Result<Vec<
     Ok(answers(&mut connection).await)
 }
 
-/// The end of a connection is the only safe thing after a length that is in doubt.
+/// After an ambiguous length the connection must end.
 #[tokio::test]
 async fn a_length_in_doubt_is_answered_400_and_nothing_after_it_is_read() -> Result<()> {
     let cluster = scenario().start().await?;
@@ -98,8 +98,8 @@ async fn a_length_in_doubt_is_answered_400_and_nothing_after_it_is_read() -> Res
     cluster.stop().await
 }
 
-/// RFC 9112, section 6.3: the encoding overrides the length. Whoever takes such a request for whole must take it by its
-/// chunks, and answer what follows them as a request of its own; or refuse it.
+/// RFC 9112, section 6.3: the encoding overrides the length. A server must read such a request by its chunks and answer what
+/// follows as a request of its own, or refuse it.
 #[tokio::test]
 async fn a_length_beside_an_encoding_is_overridden_or_refused() -> Result<()> {
     let cluster = scenario().start().await?;
@@ -118,7 +118,7 @@ async fn a_length_beside_an_encoding_is_overridden_or_refused() -> Result<()> {
     cluster.stop().await
 }
 
-/// What follows a chunk's size is passed over within bounds.
+/// Extensions after a chunk's size are ignored, up to a limit.
 #[tokio::test]
 async fn chunk_extensions_are_passed_over_and_do_not_go_on_for_ever() -> Result<()> {
     let cluster = scenario().start().await?;
@@ -132,7 +132,7 @@ async fn chunk_extensions_are_passed_over_and_do_not_go_on_for_ever() -> Result<
     cluster.stop().await
 }
 
-/// Go's server and ours take a line feed alone for the end of a line (RFC 9112, section 2.2 lets them): one request.
+/// Go's server and ours accept a line feed alone as the end of a line (RFC 9112, section 2.2 permits it). It is one request.
 #[tokio::test]
 async fn lines_that_end_with_a_line_feed_alone_make_one_request() -> Result<()> {
     let cluster = scenario().start().await?;
@@ -149,18 +149,18 @@ async fn lines_that_end_with_a_line_feed_alone_make_one_request() -> Result<()> 
 async fn a_head_that_does_not_end_is_cut_off_over_http_2_too_and_has_its_line() -> Result<()> {
     let cluster = scenario().setting("SPIKE_HTTP_SERVER_READ_HEADER_TIMEOUT", "2s").start().await?;
     let dialer = http2_as(&cluster, WORKLOAD)?;
-    let mut sound = Http2Peer::connect(&dialer, Manners::GOOD).await?;
+    let mut sound = Http2Peer::connect(&dialer, PeerBehaviour::GOOD).await?;
     assert_eq!(sound.post(LIST, b"{}").await?.status, Some(401));
     let begin = |stream| {
         let field = hpack::encode([(":method", "POST")]);
         Frame::new(kind::HEADERS, 0, stream, field).encode()
     };
-    // Nothing else may come within a block of headers, so that both sides must have settled first.
-    let mut cut_short = Http2Peer::connect(&dialer, Manners::GOOD).await?;
+    // No other frame may come within a block of headers, so the connection must be set up first.
+    let mut cut_short = Http2Peer::connect(&dialer, PeerBehaviour::GOOD).await?;
     cut_short.has_read_all().await?;
     let stream = cut_short.new_stream();
     cut_short.send_bytes(&begin(stream)).await?;
-    let mut drips = Http2Peer::connect(&dialer, Manners::GOOD).await?;
+    let mut drips = Http2Peer::connect(&dialer, PeerBehaviour::GOOD).await?;
     drips.has_read_all().await?;
     let stream = drips.new_stream();
     drips.send_bytes(&begin(stream)).await?;

@@ -1,4 +1,5 @@
-//! An identity ends when its SVID does, whatever the peer does to keep its connection, and never later does a daemon.
+//! A connection ends when the SVID of its peer ends, whatever the peer does. Waiting for peers never delays the end of a daemon
+//! beyond its bound.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use anyhow::{Context, Result};
 use spike_mtls::clock;
 use spike_tests::{
     Credential, Running, SUPERUSER,
-    hostile::{Http2Peer, Manners, attack::post},
+    hostile::{Http2Peer, PeerBehaviour, attack::post},
 };
 use time::OffsetDateTime;
 use tokio::time::timeout;
@@ -22,7 +23,7 @@ const LAST_SECOND: Duration = Duration::from_secs(1);
 /// Within this time after its end a connection must be closed, on a machine that has nothing else to do.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 
-/// And as much for a machine that has.
+/// The additional time on a busy machine.
 const BUSY: Duration = Duration::from_secs(5);
 
 const PAUSE: Duration = Duration::from_millis(100);
@@ -30,12 +31,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A superuser whose SVID ends soon, and when.
 fn short_lived(cluster: &Running) -> Result<(Credential, OffsetDateTime)> {
     let ca = cluster.workload_api().ca();
-    let credential = Credential::sound(ca, cluster.id(SUPERUSER)?, SVID)?;
+    let credential = Credential::valid(ca, cluster.id(SUPERUSER)?, SVID)?;
     let ends = credential.source()?.current().context("an SVID")?.not_after();
     Ok((credential, ends))
 }
 
-/// What a stubborn client got: when each request that was answered 200 was sent, and when it found the connection closed.
+/// The results of a client that ignores GOAWAY: when it sent each request that got 200, and when the connection closed.
 struct Course {
     served: Vec<OffsetDateTime>,
     closed: Option<OffsetDateTime>,
@@ -60,7 +61,7 @@ async fn over_http_2_a_peer_that_will_not_leave_is_refused_and_closed_at_the_end
     let cluster = scenario().start().await?;
     let (credential, ends) = short_lived(&cluster)?;
     let dialer = cluster.stranger().showing(&credential).offering("h2");
-    let mut peer = Http2Peer::connect(&dialer, Manners::STAYS).await?;
+    let mut peer = Http2Peer::connect(&dialer, PeerBehaviour::STAYS).await?;
     let mut course = Course::new();
     while clock::now() < ends + CLOSED_WITHIN + BUSY {
         let sent = clock::now();
@@ -68,7 +69,7 @@ async fn over_http_2_a_peer_that_will_not_leave_is_refused_and_closed_at_the_end
             course.closed = Some(sent);
             break;
         }
-        // After a GOAWAY a server may pass over a new stream: nobody waits for its answer.
+        // After GOAWAY a server may ignore a new stream, so the test does not wait for its answer.
         if let Ok(stream) = peer.ask(LIST, b"{}").await
             && let Ok(Ok(reply)) = timeout(PAUSE * 5, peer.reply(stream)).await
             && reply.status == Some(200)
@@ -109,7 +110,7 @@ async fn a_request_that_is_kept_in_flight_does_not_outlive_the_svid_either() -> 
     let cluster = scenario().start().await?;
     let (credential, ends) = short_lived(&cluster)?;
     let dialer = cluster.stranger().showing(&credential).offering("h2");
-    let mut peer = Http2Peer::connect(&dialer, Manners::STAYS).await?;
+    let mut peer = Http2Peer::connect(&dialer, PeerBehaviour::STAYS).await?;
     let stream = peer.open(LIST).await?;
     let mut connection = cluster.stranger().showing(&credential).connect().await?;
     connection
@@ -130,7 +131,8 @@ async fn a_request_that_is_kept_in_flight_does_not_outlive_the_svid_either() -> 
 #[tokio::test]
 async fn a_peer_that_will_not_leave_does_not_hold_up_the_end_of_nexus() -> Result<()> {
     let mut cluster = scenario().start().await?;
-    let mut peer = Http2Peer::connect(&http2_as(&cluster, SUPERUSER)?, Manners::STAYS).await?;
+    let mut peer =
+        Http2Peer::connect(&http2_as(&cluster, SUPERUSER)?, PeerBehaviour::STAYS).await?;
     assert_eq!(peer.post(LIST, b"{}").await?.status, Some(200));
     cluster.nexus().signal_term()?;
     let stubborn = async {

@@ -1,5 +1,5 @@
-//! Peers that break the protocol on purpose, or ask for too much (design 5): what they get, what is written down, and
-//! that everybody else is served. Each holds on HTTP/1.1 and on HTTP/2.
+//! Peers that break the protocol on purpose, or ask for too much (design 5): their answers, the audit log, and that all others are
+//! served. Each rule is tested on HTTP/1.1 and on HTTP/2.
 
 mod answers;
 mod audit;
@@ -24,12 +24,12 @@ const GET: &str = "/v1/store/secrets?action=get";
 const PUT: &str = "/v1/store/secrets";
 const ENCRYPT: &str = "/v1/cipher/encrypt";
 
-/// A client of HTTP/2 that decides every frame itself.
+/// An HTTP/2 client that sends exactly the frames of the test.
 fn http2_as(cluster: &Running, path: &str) -> Result<Dialer> {
     Ok(cluster.dial_as(path)?.offering("h2"))
 }
 
-/// An operator gets in and is served, over a new connection of each protocol.
+/// An operator can connect and is served, over a new connection of each protocol.
 async fn operator_is_served(cluster: &Running) -> Result<()> {
     let answer = cluster.post(LIST, "{}").await.context("the operator is not served")?;
     ensure!(answer.status == 200, "the operator is answered {}", answer.status);

@@ -1,4 +1,4 @@
-//! HTTP/2 that is broken, or whole and without end: each has an end of its own, Nexus stays well, and others are served.
+//! HTTP/2 that is malformed, or valid and endless. Nexus ends each in a defined way, stays healthy, and serves others.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use spike_tests::{
     PATIENCE, Running, SUPERUSER, eventually,
     hostile::{
-        Http2Peer, MIB, Manners, Reply,
+        Http2Peer, MIB, PeerBehaviour, Reply,
         flood::{Flood, flood},
         frame::{Frame, MAX_PAYLOAD, flag, kind, setting},
         hpack, resident,
@@ -18,28 +18,28 @@ use super::{
 };
 use crate::{WORKLOAD, scenario};
 
-/// What HTTP/2 calls its errors (RFC 9113, section 7).
+/// The error codes of HTTP/2 (RFC 9113, section 7).
 const PROTOCOL_ERROR: u32 = 0x1;
 const FLOW_CONTROL_ERROR: u32 = 0x3;
 const FRAME_SIZE_ERROR: u32 = 0x6;
 const COMPRESSION_ERROR: u32 = 0x9;
 const ENHANCE_YOUR_CALM: u32 = 0xb;
 
-/// More than any honest client sends in its life.
+/// More frames than any honest client ever sends.
 const FRAMES: u32 = 50_000;
 
 /// How long a connection that must end may take to.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 async fn peer(cluster: &Running) -> Result<Http2Peer> {
-    Http2Peer::connect(&http2_as(cluster, WORKLOAD)?, Manners::GOOD).await
+    Http2Peer::connect(&http2_as(cluster, WORKLOAD)?, PeerBehaviour::GOOD).await
 }
 
-/// The right end of each flood.
+/// How each flood must end.
 const fn end_of(flood: Flood) -> Option<u32> {
     match flood {
         Flood::RapidReset | Flood::Continuation | Flood::EmptyData => Some(ENHANCE_YOUR_CALM),
-        // Each costs the sender as much as us, is answered in order or passed over, and leaves nothing behind.
+        // Each costs the sender as much as Nexus, is answered in order or ignored, and leaves no state.
         Flood::Settings | Flood::Ping | Flood::WindowUpdate | Flood::Unknown => None,
     }
 }
@@ -68,12 +68,12 @@ async fn a_flood_of_frames_ends_its_connection_or_costs_nothing_and_others_are_s
     cluster.stop().await
 }
 
-/// Streams whose answers nobody takes: as many as there may be, and no more.
+/// Streams whose answers the client does not accept: up to the limit, and no more.
 #[tokio::test]
 async fn a_peer_with_a_window_of_nothing_is_heard_and_holds_up_nobody() -> Result<()> {
     let cluster = scenario().start().await?;
     let dialer = http2_as(&cluster, SUPERUSER)?;
-    let mut peer = Http2Peer::connect(&dialer, Manners::TAKES_NOTHING).await?;
+    let mut peer = Http2Peer::connect(&dialer, PeerBehaviour::TAKES_NOTHING).await?;
     let mut streams = Vec::new();
     for _ in 0..64 {
         streams.push(peer.ask(LIST, b"{}").await?);
@@ -87,7 +87,7 @@ async fn a_peer_with_a_window_of_nothing_is_heard_and_holds_up_nobody() -> Resul
     cluster.stop().await
 }
 
-/// Sends these bytes after a sound opening, and tells how the connection ended.
+/// Sends these bytes after a valid start, and returns how the connection ended.
 async fn end_after(cluster: &Running, bytes: Vec<u8>) -> Result<Option<u32>> {
     let peer = peer(cluster).await?;
     peer.has_read_all().await?;
@@ -163,7 +163,7 @@ async fn what_breaks_the_protocol_ends_the_connection_with_its_reason() -> Resul
     cluster.stop().await
 }
 
-/// Sends one head with an empty end, and tells what came of it.
+/// Sends one head with an empty body, and returns the answer.
 async fn reply_to(cluster: &Running, fields: &[(&str, &str)]) -> Result<Reply> {
     let mut peer = peer(cluster).await?;
     let stream = peer.new_stream();
@@ -249,8 +249,8 @@ async fn heads_that_the_http2_layer_refuses_have_one_audit_line_each_among_reque
     cluster.stop().await
 }
 
-/// They count as denials do: whoever sends too many loses its connection, long before the library would end it, and is told to
-/// wait where it is denied next.
+/// They count as denials. A peer that sends too many loses its connection, long before the library would end it, and gets 429 at
+/// its next denial.
 #[tokio::test]
 async fn a_flood_of_heads_that_the_http2_layer_refuses_ends_its_connection_and_others_are_served()
 -> Result<()> {
@@ -287,11 +287,11 @@ async fn connect_is_answered_404_and_opens_no_tunnel() -> Result<()> {
     cluster.stop().await
 }
 
-/// Trailers are read and passed over.
+/// Trailers are read and ignored.
 #[tokio::test]
 async fn trailers_do_no_harm() -> Result<()> {
     let cluster = scenario().start().await?;
-    let mut peer = Http2Peer::connect(&http2_as(&cluster, SUPERUSER)?, Manners::GOOD).await?;
+    let mut peer = Http2Peer::connect(&http2_as(&cluster, SUPERUSER)?, PeerBehaviour::GOOD).await?;
     let stream = peer.open(LIST).await?;
     peer.feed(stream, b"{}", false).await?;
     let trailers = hpack::encode([("x-checksum", "1"), ("content-length", "77")]);
@@ -320,7 +320,8 @@ async fn a_head_over_64_kib_is_refused_on_both_protocols_and_one_below_is_not() 
         let status = http1.exchange(request).await?.status;
         assert_eq!(status, if served { 200 } else { 431 }, "{kib} KiB over HTTP/1.1");
 
-        let mut peer = Http2Peer::connect(&http2_as(&cluster, SUPERUSER)?, Manners::GOOD).await?;
+        let mut peer =
+            Http2Peer::connect(&http2_as(&cluster, SUPERUSER)?, PeerBehaviour::GOOD).await?;
         let stream = peer.ask_with(LIST, &[("x-padding", &padding)], b"{}").await?;
         let status = peer.reply(stream).await?.status;
         assert_eq!(status == Some(200), served, "{kib} KiB over HTTP/2: {status:?}");
@@ -334,7 +335,7 @@ async fn a_head_over_64_kib_is_refused_on_both_protocols_and_one_below_is_not() 
 #[tokio::test]
 async fn a_small_head_that_unfolds_to_a_large_one_is_refused() -> Result<()> {
     let mut cluster = scenario().start().await?;
-    let mut peer = Http2Peer::connect(&http2_as(&cluster, SUPERUSER)?, Manners::GOOD).await?;
+    let mut peer = Http2Peer::connect(&http2_as(&cluster, SUPERUSER)?, PeerBehaviour::GOOD).await?;
     for _ in 0..20 {
         if peer.has_ended() {
             break;
@@ -350,7 +351,7 @@ async fn a_small_head_that_unfolds_to_a_large_one_is_refused() -> Result<()> {
     cluster.stop().await
 }
 
-/// A server may pass over what comes on a stream that has ended, or end the connection: there is no second answer.
+/// A server may ignore frames on a stream that has ended, or end the connection. It must not answer twice.
 #[tokio::test]
 async fn what_comes_after_the_end_of_a_stream_is_not_taken_for_part_of_it() -> Result<()> {
     let cluster = scenario().start().await?;

@@ -1,4 +1,4 @@
-//! Answers that nobody takes, and answers that somebody takes slowly: the first are cut off, the second are not.
+//! Answers that the client does not accept are cut off. Answers that the client reads slowly are not.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use spike_tests::{
     PATIENCE, Running, SUPERUSER,
     hostile::{
-        Http2Peer, MIB, Manners,
+        Http2Peer, MIB, PeerBehaviour,
         attack::{Held, post, unread_answers, untaken_answers},
         frame::{Frame, PREFACE, setting},
         post_in_frames,
@@ -27,7 +27,7 @@ use crate::{WORKLOAD, scenario};
 /// A request for the large secret.
 const ASK: &str = r#"{"path":"large"}"#;
 
-/// Puts a secret of so many bytes, which the workload may read.
+/// Puts a secret of this many bytes, which the workload may read.
 async fn large_secret(cluster: &Running, bytes: u64) -> Result<()> {
     let superuser = cluster.superuser()?;
     let value = "x".repeat(usize::try_from(bytes)?);
@@ -69,7 +69,7 @@ const SLOW: Duration = Duration::from_secs(50);
 const ANSWER: u64 = 16 * MIB;
 const STEPS: u32 = 200;
 
-/// Reads an answer over HTTP/1.1 piece by piece, and tells how long it was.
+/// Reads an answer over HTTP/1.1 piece by piece, and returns its length.
 async fn read_slowly(mut connection: Connection) -> Result<u64> {
     connection.send(post(GET, ASK)).await?;
     let mut stream = connection.into_stream();
@@ -92,8 +92,8 @@ async fn read_slowly(mut connection: Connection) -> Result<u64> {
 /// The same over HTTP/2, where a slow reader opens its window slowly.
 async fn take_slowly(dialer: Arc<Dialer>) -> Result<u64> {
     let step_by = u32::try_from(ANSWER)? / STEPS;
-    let manners = Manners { window: step_by, ..Manners::GOOD };
-    let mut peer = Http2Peer::connect(&dialer, manners).await?;
+    let behaviour = PeerBehaviour { window: step_by, ..PeerBehaviour::GOOD };
+    let mut peer = Http2Peer::connect(&dialer, behaviour).await?;
     let stream = peer.ask(GET, ASK.as_bytes()).await?;
     let begun = Instant::now();
     for step in 1.. {
@@ -108,8 +108,8 @@ async fn take_slowly(dialer: Arc<Dialer>) -> Result<u64> {
     Ok(0)
 }
 
-/// One opens no window for a large answer, the other opens every window and reads nothing: both go on asking for something
-/// small.
+/// One client opens no window for a large answer, the other opens every window and reads nothing. Both go on sending small
+/// requests.
 #[tokio::test]
 async fn an_answer_that_is_not_taken_ends_its_connection_however_often_something_small_is_asked_for()
 -> Result<()> {
@@ -122,7 +122,7 @@ async fn an_answer_that_is_not_taken_ends_its_connection_however_often_something
         .await?;
     large_secret(&cluster, ANSWER).await?;
     let dialer = http2_as(&cluster, WORKLOAD)?;
-    let mut closed = Http2Peer::connect(&dialer, Manners::TAKES_NOTHING).await?;
+    let mut closed = Http2Peer::connect(&dialer, PeerBehaviour::TAKES_NOTHING).await?;
     closed.ask(GET, ASK.as_bytes()).await?;
     let mut unread = dialer.connect().await?;
     let wide = Frame::settings(&[(setting::INITIAL_WINDOW_SIZE, 0x7fff_ffff)]).encode();
@@ -146,7 +146,7 @@ async fn an_answer_that_is_not_taken_ends_its_connection_however_often_something
     cluster.stop().await
 }
 
-/// Reads what is left of a stalled answer: the connection was cut off where it is not the whole.
+/// Reads the rest of a stalled answer. If it is incomplete, the connection was cut off.
 async fn left_of(held: Held) -> Result<u64> {
     let connection = held.http1.into_iter().next().context("a connection")?;
     let mut read = 0;

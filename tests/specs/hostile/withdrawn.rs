@@ -1,4 +1,4 @@
-//! Trust that is withdrawn ends for connections that are open, too.
+//! Withdrawn trust also ends open connections.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use spike_dev::ca::Ca;
 use spike_mtls::clock;
 use spike_tests::{
     Credential, Running, SUPERUSER, eventually,
-    hostile::{Http2Peer, Manners, attack::post},
+    hostile::{Http2Peer, PeerBehaviour, attack::post},
     policies::policy,
     raw::Connection,
 };
@@ -35,14 +35,14 @@ impl Peers {
         let http2 = dialer().offering("h2");
         Ok(Self {
             http1: dialer().connect().await?,
-            http2: Http2Peer::connect(&http2, Manners::STAYS).await?,
+            http2: Http2Peer::connect(&http2, PeerBehaviour::STAYS).await?,
         })
     }
 
-    /// What each is answered, where it is.
+    /// The answer to each, if there is one.
     async fn ask(&mut self) -> (Option<u16>, Option<u16>) {
         let http1 = self.http1.exchange(post(LIST, "{}")).await.ok().map(|answer| answer.status);
-        // After a GOAWAY nobody answers a new stream.
+        // After GOAWAY a new stream gets no answer.
         let limit = Duration::from_secs(2);
         let http2 = timeout(limit, self.http2.post(LIST, b"{}")).await;
         (http1, http2.ok().and_then(Result::ok).and_then(|reply| reply.status))
@@ -70,7 +70,7 @@ async fn once_federation_has_ended_an_open_connection_is_refused_and_closed() ->
     let foreign = TrustDomain::new("elsewhere.example")?;
     let ca = Ca::new(foreign.clone(), clock::now())?;
     let id = "spiffe://elsewhere.example/app".parse()?;
-    let credential = Credential::sound(&ca, id, HOUR)?;
+    let credential = Credential::valid(&ca, id, HOUR)?;
     let may_list = policy("elsewhere", r"^spiffe://elsewhere\.example/app$", ".*", &["list"]);
     cluster.superuser()?.put_policy(&may_list).await?;
     let before = updates(&cluster).await?;
@@ -90,7 +90,7 @@ async fn once_an_authority_is_removed_its_peers_are_refused_and_closed_and_no_ot
 {
     let cluster = scenario().start().await?;
     let second = Ca::new(TrustDomain::new("spike.ist")?, clock::now())?;
-    let credential = Credential::sound(&second, cluster.id(SUPERUSER)?, HOUR)?;
+    let credential = Credential::valid(&second, cluster.id(SUPERUSER)?, HOUR)?;
     let before = updates(&cluster).await?;
     cluster.workload_api().trust_also(second.root_der());
     cluster.until_metric(UPDATES, |count| count > before).await?;

@@ -1,4 +1,4 @@
-//! What Nexus says of its Keepers is what it has seen, and how often it looks.
+//! Nexus reports only what it has seen of its Keepers, and asks them at the right intervals.
 
 use std::{fs, time::Duration};
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 use http::StatusCode;
 use spike_tests::{
     PATIENCE, eventually,
-    fake_keeper::{Berth, FakeKeeper},
+    fake_keeper::{FakeKeeper, ReservedAddress},
 };
 use spike_wire::KeeperStatusKind;
 
@@ -56,7 +56,7 @@ async fn a_keeper_that_says_it_took_its_share_and_forgets_it_is_never_shown_as_g
     crew.stop().await
 }
 
-/// It counted Keepers whose share nobody had judged, and those of another key.
+/// The margin counted Keepers with unjudged shares, and with shares of another key.
 #[tokio::test]
 async fn the_margin_counts_no_keeper_that_nobody_has_judged_and_none_of_another_key() -> Result<()>
 {
@@ -84,15 +84,15 @@ async fn the_margin_counts_no_keeper_that_nobody_has_judged_and_none_of_another_
     crew.stop().await
 }
 
-/// The setting was read, and Keepers were asked every 0.4 s all the same.
+/// The setting had no effect: Keepers were asked every 0.4 s.
 #[tokio::test]
 async fn the_longest_pause_is_the_one_that_is_set_and_any_change_ends_it() -> Result<()> {
-    let berths = Berth::several(3).await?;
-    let urls: Vec<String> = berths.iter().map(Berth::url).collect();
+    let addresses = ReservedAddress::several(3).await?;
+    let urls: Vec<String> = addresses.iter().map(ReservedAddress::url).collect();
     let plan = crew().keepers_at(&urls, 2).setting("SPIKE_NEXUS_RECOVERY_MAX_INTERVAL", "5m");
     let mut crew = plan.start_sealed().await?;
     let keepers: Vec<FakeKeeper> =
-        berths.into_iter().map(|berth| berth.serve(&crew)).collect::<Result<_>>()?;
+        addresses.into_iter().map(|address| address.serve(&crew)).collect::<Result<_>>()?;
     let resting = async || {
         eventually("a pause of two seconds", PATIENCE, async || {
             let before = keepers[0].asked();

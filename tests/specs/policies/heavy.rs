@@ -1,4 +1,4 @@
-//! What patterns and questions may cost: the requests of others, and the threads that serve them.
+//! The cost of patterns and questions is bounded, so that the requests of others are served in time.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use spike_wire::{ExplainRequest, PolicyPutRequest, SecretListRequest, WhoCanRequ
 use super::{PUT, status, with_e};
 use crate::{WORKLOAD, scenario};
 
-/// How long a probe or a read may take beside heavy questions; where they hold it up, it is many times that.
+/// How long a probe or a read may take beside heavy questions. If they blocked it, it would take many times longer.
 const SOON: Duration = Duration::from_secs(10);
 
 /// Close to the heaviest pattern that a new policy may have.
@@ -29,7 +29,7 @@ fn reason<T>(answer: Result<T, CallError>) -> Result<String> {
     }
 }
 
-/// Ends only where an answer is none of those that are meant: done, given up as too long, or told to come again.
+/// Asks until an answer is unexpected. Expected are success, a refusal because it takes too long, and 429.
 async fn lint_for_ever(client: NexusClient) -> Result<()> {
     loop {
         if let Err(error) = client.lint_policies().await {
@@ -94,10 +94,10 @@ async fn a_policy_whose_pattern_costs_too_much_is_refused_with_the_reason() -> R
     let refused = superuser.put_policy(&allow("p", WORKLOAD, pattern, &["read"])).await;
     assert_eq!(
         reason(refused)?,
-        "policy: pathPattern: a search may have to follow 150 places of it at once, at most 128 are allowed: begin it \
-         with ^ and a text, or ask for fewer repetitions"
+        "policy: pathPattern: is too expensive to match: its width is 150, at most 128 is allowed; begin it with ^ \
+         and a text, or use fewer repetitions"
     );
-    // Each by itself is fine, and all of them would be tried for every request.
+    // Each alone is accepted, but every request would try all of them.
     let mut refused = None;
     for n in 0..9 {
         let pattern = format!("[b-d]{{{}}}/", 60 + n);
@@ -157,7 +157,7 @@ async fn a_workload_that_may_see_few_of_many_names_sees_just_these() -> Result<(
     }
     let workload = cluster.as_id(WORKLOAD)?;
     let all = SecretListRequest::default();
-    // What says how the names begin, and what does not.
+    // Patterns that say how the names begin, and patterns that do not.
     for pattern in ["^(a|bulk|z)/[a-z]{3}$", "own$"] {
         superuser.put_policy(&allow("list", WORKLOAD, pattern, &["list"])).await?;
         let seen = workload.list_secrets(&all).await?;

@@ -1,4 +1,4 @@
-//! That every operation asks, and what operators are told: the questions about policies, and the reason of a denial.
+//! Every operation checks its permission. Operators get answers about policies, and the reason of a denial.
 
 use anyhow::{Context, Result};
 use spike_tests::{
@@ -10,7 +10,7 @@ use spike_wire::{ExplainRequest, Operation, WhoCanRequest};
 use super::{BOOTSTRAP, DELETE, GET, LIST, LITE, with_e};
 use crate::{WORKLOAD, scenario};
 
-/// A body that the operation reads, so that nothing but the right is missing.
+/// A valid body for the operation, so that only the permission is missing.
 fn sound_body(operation: Operation) -> &'static str {
     match operation {
         Operation::OperatorRestore => r#"{"id":1,"shard":[1]}"#,
@@ -104,14 +104,14 @@ async fn an_operator_finds_the_reason_of_a_denial_under_the_id_of_its_answer() -
     superuser.put_policy(&allow("close-by", WORKLOAD, "^e/.*$", &["list"])).await?;
     let denied =
         cluster.post_as(WORKLOAD, "/v1/store/secrets?action=get", r#"{"path":"e"}"#).await?;
-    assert_eq!(denied.told(), (401, r#"{"data":null,"err":"access_unauthorized"}"#));
-    assert_eq!(denied.body, denied.told().1, "the workload learns nothing more");
+    assert_eq!(denied.status_and_body(), (401, r#"{"data":null,"err":"access_unauthorized"}"#));
+    assert_eq!(denied.body, denied.status_and_body().1, "the workload learns nothing more");
     let line = cluster.audit_of(denied.request_id()?)?;
     assert_eq!(line.get("UserID"), "spiffe://spike.ist/workload/app1");
     assert_eq!(line.get("Subject"), "e");
     let reason = line.get("Err").as_str().context("no reason")?.to_owned();
     assert!(reason.ends_with("no policy lets it read \"e\""), "{reason}");
-    // What came near is worked out when somebody asks, and not for whoever is denied.
+    // Near misses are computed when an operator asks, and not for a denial.
     let question = ExplainRequest {
         spiffe_id: format!("spiffe://spike.ist{WORKLOAD}"),
         path: "e".to_owned(),

@@ -1,4 +1,4 @@
-//! Who becomes an administrator by a policy: upstream's rule, and the setting that asks for more.
+//! Which policies make an administrator: upstream's rule, and the stricter setting.
 
 use anyhow::Result;
 use http::StatusCode;
@@ -11,7 +11,7 @@ use crate::{WORKLOAD, scenario};
 
 const ACL: &str = "spike/system/acl";
 
-/// What the workload gets when it makes a policy.
+/// The answer when the workload writes a policy.
 async fn makes_a_policy(workload: &NexusClient) -> Option<StatusCode> {
     status(workload.put_policy(&allow("made", "/workload/other", "^made$", &["read"])).await)
 }
@@ -64,7 +64,7 @@ async fn where_reserved_paths_must_be_named_a_policy_for_everything_makes_no_adm
     assert_eq!(makes_a_policy(&workload).await, Some(StatusCode::UNAUTHORIZED));
     assert_eq!(told(&superuser).await?, (false, Vec::new()));
     assert!(!is_an_administrator_to_lint(&superuser).await?);
-    // Secrets it may still do all to.
+    // It still has every permission on secrets.
     workload.put_secret(&spike_tests::secrets::put("any/path", &[("k", "v")])).await?;
 
     superuser.put_policy(&allow("named", WORKLOAD, "^spike/system/acl$", &["write"])).await?;

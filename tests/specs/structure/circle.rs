@@ -1,4 +1,4 @@
-//! Circles of a graph: what can be reached from itself.
+//! Circles of a graph: nodes that can be reached from themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 

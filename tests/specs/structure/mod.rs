@@ -1,11 +1,15 @@
-//! What ARCHITECTURE.md promises of the crates: pure ones stay pure, and there are no circles between the files of a crate.
+//! What ARCHITECTURE.md promises of the crates: pure ones stay pure, there are no circles between the files of a crate, and the
+//! rooms of Nexus know only those further in.
 //!
 //! Files of one folder may need each other: they are halves of one concept. A folder is a module with all that is below
 //! it. The files directly under `src` are not a folder in this sense.
 
 mod circle;
 mod module;
+mod nexus;
+mod picture;
 mod pure;
+mod surface;
 
 use std::{collections::BTreeSet, io, path::PathBuf};
 

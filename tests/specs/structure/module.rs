@@ -111,9 +111,14 @@ fn is_of_tests(inner: &Path) -> bool {
     })
 }
 
+/// A file without its tests.
+pub(super) fn code(source: &str) -> &str {
+    source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
+}
+
 /// What the `use` lines of a file name, its tests aside.
-fn uses(source: &str) -> Vec<(Vec<String>, String)> {
-    let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+pub(super) fn uses(source: &str) -> Vec<(Vec<String>, String)> {
+    let source = code(source);
     let mut found = Vec::new();
     let mut rest = String::new();
     for line in source.lines() {
@@ -184,13 +189,15 @@ fn a_main_beside_a_library_does_not_take_its_place() -> io::Result<()> {
     for names in [["lib.rs", "main.rs"], ["main.rs", "lib.rs"]] {
         let folder = tempfile::tempdir()?;
         for name in names {
-            fs::write(folder.path().join(name), "use crate::a::A;\n")?;
+            let text = if name == "lib.rs" { "pub use a::A;\n" } else { "use nexus::A;\n" };
+            fs::write(folder.path().join(name), text)?;
         }
-        fs::write(folder.path().join("a.rs"), "use crate::B;\n")?;
+        fs::write(folder.path().join("a.rs"), "")?;
+        fs::write(folder.path().join("b.rs"), "use crate::A;\n")?;
         let graph = Crate::read(folder.path())?.graph();
-        let files: Vec<_> = graph.keys().map(String::as_str).collect();
-        assert_eq!(files, ["a.rs", "lib.rs"]);
-        assert_eq!(super::circle::all(&graph), [files]);
+        assert_eq!(graph.keys().collect::<Vec<_>>(), ["a.rs", "b.rs", "lib.rs"]);
+        // Only the library says where `crate::A` is.
+        assert_eq!(graph["b.rs"].iter().collect::<Vec<_>>(), ["a.rs"]);
     }
     Ok(())
 }

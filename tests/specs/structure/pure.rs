@@ -1,5 +1,5 @@
-//! What the pure crates and the SDK may bring: no runtime, no server, no database, no log for the first; nothing that only a
-//! server needs for the second.
+//! The permitted dependencies. The pure crates have no runtime, server, database or log. The SDK has nothing that only a server
+//! needs.
 
 use std::{collections::BTreeSet, ffi::OsStr, fs, path::Path, process::Command};
 
@@ -10,10 +10,10 @@ use crate::repository::{files_below, root};
 const PURE: [&str; 4] = ["crypto", "domain", "policy", "wire"];
 const IMPURE: [&str; 5] = ["axum", "rusqlite", "tokio", "tracing", "hyper"];
 
-/// The most packages that the SDK may bring, itself among them.
+/// The most packages of the SDK, itself included.
 const MOST: usize = 120;
 
-/// What only a server needs.
+/// Packages that only a server needs.
 const SERVER_ONLY: [&str; 7] = [
     "axum",
     "prometheus-client",

@@ -1,4 +1,4 @@
-//! The audit log (wire-api 10.2, Q-34; design 6): one line per request, who asked, what came of it, never a value.
+//! The audit log (wire-api 10.2, Q-34; design 6): one line per request, with the caller and the outcome, and never a value.
 
 use anyhow::Result;
 

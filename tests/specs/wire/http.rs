@@ -37,7 +37,7 @@ async fn http_1_1_works_without_alpn_and_http_2_with_it() -> Result<()> {
     let dial = || cluster.dial_as(SUPERUSER);
     let mut without = dial()?.connect().await?;
     assert_eq!(without.alpn(), None);
-    assert_eq!(without.post(LIST, "{}").await?.told(), (200, r#"{"keys":[]}"#));
+    assert_eq!(without.post(LIST, "{}").await?.status_and_body(), (200, r#"{"keys":[]}"#));
 
     let mut http1 = dial()?.offering("http/1.1").connect().await?;
     assert_eq!(http1.alpn().as_deref(), Some("http/1.1"));
@@ -58,7 +58,7 @@ async fn http_1_0_is_answered_too() -> Result<()> {
     let cluster = scenario().start().await?;
     let mut superuser = cluster.dial_as(SUPERUSER)?.connect().await?;
     let request = format!("POST {LIST} HTTP/1.0\r\nContent-Length: 2\r\n\r\n{{}}");
-    assert_eq!(superuser.exchange(request).await?.told(), (200, r#"{"keys":[]}"#));
+    assert_eq!(superuser.exchange(request).await?.status_and_body(), (200, r#"{"keys":[]}"#));
     superuser.ended().await?;
     cluster.stop().await
 }
@@ -71,10 +71,10 @@ async fn a_chunked_body_is_taken_also_when_it_is_empty() -> Result<()> {
         format!("POST {target} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     };
     let chunks = head(LIST) + "1\r\n{\r\n1\r\n}\r\n0\r\n\r\n";
-    assert_eq!(superuser.exchange(chunks).await?.told(), (200, r#"{"keys":[]}"#));
+    assert_eq!(superuser.exchange(chunks).await?.status_and_body(), (200, r#"{"keys":[]}"#));
     let empty = head(LIST) + "0\r\n\r\n";
     let answer = superuser.exchange(empty).await?;
-    assert_eq!(answer.told(), (400, r#"{"keys":null,"err":"api_bad_request"}"#));
+    assert_eq!(answer.status_and_body(), (400, r#"{"keys":null,"err":"api_bad_request"}"#));
     let broken = superuser.exchange(head(LIST) + "zz\r\n").await?;
     assert_eq!(broken.status, 400);
     superuser.ended().await?;
@@ -91,7 +91,7 @@ async fn a_client_that_asks_first_is_told_to_continue() -> Result<()> {
         ))
         .await?;
     assert_eq!(superuser.answer_without_body().await?.status, 100);
-    assert_eq!(superuser.exchange("{}").await?.told(), (200, r#"{"keys":[]}"#));
+    assert_eq!(superuser.exchange("{}").await?.status_and_body(), (200, r#"{"keys":[]}"#));
     cluster.stop().await
 }
 
@@ -104,9 +104,9 @@ async fn a_client_that_has_nothing_more_to_say_still_gets_its_answer() -> Result
     for _ in 0..20 {
         let mut superuser = cluster.dial_as(SUPERUSER)?.connect().await?;
         superuser.send(&put).await?;
-        // What is put is still on its way to the disk.
+        // The put is still being committed.
         superuser.end_sending().await?;
-        assert_eq!(superuser.answer().await?.told(), (200, "{}"));
+        assert_eq!(superuser.answer().await?.status_and_body(), (200, "{}"));
         superuser.ended().await?;
     }
     cluster.stop().await
@@ -141,10 +141,10 @@ async fn a_head_that_is_too_large_is_answered_431_and_closed() -> Result<()> {
 async fn a_body_that_is_too_large_is_answered_413_and_not_kept() -> Result<()> {
     let cluster = scenario().setting("SPIKE_HTTP_SERVER_MAX_BODY_SIZE", "10000").start().await?;
     let put = |size: usize| format!(r#"{{"path":"e","values":{{"k":"{}"}}}}"#, "v".repeat(size));
-    assert_eq!(cluster.post(PUT, put(9_000)).await?.told(), (200, "{}"));
+    assert_eq!(cluster.post(PUT, put(9_000)).await?.status_and_body(), (200, "{}"));
     for size in [10_000, 200_000] {
         let answer = cluster.post(PUT, put(size)).await?;
-        assert_eq!(answer.told(), (413, BAD_REQUEST), "{size}");
+        assert_eq!(answer.status_and_body(), (413, BAD_REQUEST), "{size}");
     }
     cluster.stop().await
 }

@@ -30,7 +30,7 @@ async fn bodies_are_read_as_gos_decoder_reads_them() -> Result<()> {
             r#"{"k":"\u003c😀"}"#,
         ),
     ] {
-        assert_eq!(cluster.post(PUT, body).await?.told(), (200, "{}"), "{what}");
+        assert_eq!(cluster.post(PUT, body).await?.status_and_body(), (200, "{}"), "{what}");
         let read = cluster.post(GET, r#"{"path":"p"}"#).await?;
         let want = format!(r#"{{"data":{values}}}"#);
         assert_eq!(read.status, 200, "{what}");
@@ -39,7 +39,7 @@ async fn bodies_are_read_as_gos_decoder_reads_them() -> Result<()> {
     cluster.stop().await
 }
 
-/// They were read by stricter rules than the reference states: each of these bodies was a bad request.
+/// Bodies of our own routes were read by stricter rules: each of these was a bad request.
 #[tokio::test]
 async fn the_bodies_of_our_own_routes_are_read_so_too() -> Result<()> {
     let cluster = scenario().start().await?;
@@ -52,7 +52,7 @@ async fn the_bodies_of_our_own_routes_are_read_so_too() -> Result<()> {
         ("unknown keys", r#"{"path":"p","permission":"read","extra":[{}]}"#),
     ] {
         let answer = cluster.post(WHO_CAN, body).await?;
-        assert_eq!(answer.told(), plain.told(), "{what}");
+        assert_eq!(answer.status_and_body(), plain.status_and_body(), "{what}");
     }
     let nothing = cluster.post(WHO_CAN, "null").await?;
     assert_eq!(nothing.status, 400);
@@ -65,7 +65,7 @@ async fn the_bodies_of_our_own_routes_are_read_so_too() -> Result<()> {
 async fn what_is_not_utf_8_becomes_the_replacement_character() -> Result<()> {
     let cluster = scenario().start().await?;
     let body = b"{\"path\":\"p\",\"values\":{\"k\":\"a\xffb\"}}";
-    assert_eq!(cluster.post(PUT, body).await?.told(), (200, "{}"));
+    assert_eq!(cluster.post(PUT, body).await?.status_and_body(), (200, "{}"));
     let read = cluster.post(GET, r#"{"path":"p"}"#).await?;
     assert_eq!(read.json()["data"]["k"], "a\u{fffd}b");
     cluster.stop().await
@@ -86,7 +86,11 @@ async fn what_gos_decoder_refuses_is_a_bad_request() -> Result<()> {
         ("too deep", &deep),
     ] {
         let answer = cluster.post(GET, body).await?;
-        assert_eq!(answer.told(), (400, r#"{"data":null,"err":"api_bad_request"}"#), "{what}");
+        assert_eq!(
+            answer.status_and_body(),
+            (400, r#"{"data":null,"err":"api_bad_request"}"#),
+            "{what}"
+        );
     }
     assert_eq!(cluster.post(LIST, "{}").await?.status, 200);
     cluster.stop().await
@@ -99,6 +103,6 @@ async fn what_go_escapes_in_answers_is_escaped() -> Result<()> {
     let body = r#"{"path":"p","values":{"k":"<&>\u2028\u2029"}}"#;
     assert_eq!(cluster.post(PUT, body).await?.status, 200);
     let read = cluster.post(GET, r#"{"path":"p"}"#).await?;
-    assert_eq!(read.told(), (200, r#"{"data":{"k":"\u003c\u0026\u003e\u2028\u2029"}}"#));
+    assert_eq!(read.status_and_body(), (200, r#"{"data":{"k":"\u003c\u0026\u003e\u2028\u2029"}}"#));
     cluster.stop().await
 }

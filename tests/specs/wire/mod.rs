@@ -8,7 +8,7 @@ mod routing;
 mod rows;
 mod tls;
 
-/// The body of everything that no route takes.
+/// The body of requests without a route.
 const BAD_REQUEST: &str = r#"{"err":"api_bad_request"}"#;
 
 /// N1 without and N5 with its action.

@@ -1,4 +1,4 @@
-//! Routing (wire-api 3): what is matched, in which order, and what is answered outside the handlers.
+//! Routing (wire-api 3): the order of matching, and the answers without a handler.
 
 use anyhow::Result;
 use spike_tests::SUPERUSER;
@@ -13,15 +13,15 @@ async fn every_method_but_post_is_a_bad_request_and_head_has_the_headers_of_one(
     for method in ["GET", "PUT", "DELETE", "PATCH", "FOO", "OPTIONS"] {
         let answer =
             superuser.exchange(format!("{method} {PUT} HTTP/1.1\r\nHost: x\r\n\r\n")).await?;
-        assert_eq!(answer.told(), (400, BAD_REQUEST), "{method}");
+        assert_eq!(answer.status_and_body(), (400, BAD_REQUEST), "{method}");
         assert_eq!(answer.header("allow"), None, "{method}");
     }
     superuser.send(format!("HEAD {PUT} HTTP/1.1\r\nHost: x\r\n\r\n")).await?;
     let head = superuser.answer_without_body().await?;
     assert_eq!(head.status, 400);
     assert_eq!(head.header("content-length"), Some("25"));
-    // That there really was no body shows in the next answer.
-    assert_eq!(superuser.post("/v1/foo", "{}").await?.told(), (400, BAD_REQUEST));
+    // The next answer shows that there was no body.
+    assert_eq!(superuser.post("/v1/foo", "{}").await?.status_and_body(), (400, BAD_REQUEST));
     cluster.stop().await
 }
 
@@ -53,7 +53,7 @@ async fn an_unclean_path_is_redirected_to_its_clean_form_with_the_query_kept() -
         ("/v1/x/../store/secrets?a=b&c", "/v1/store/secrets?a=b&c"),
     ] {
         let answer = cluster.post(target, "{}").await?;
-        assert_eq!(answer.told(), (307, ""), "{target}");
+        assert_eq!(answer.status_and_body(), (307, ""), "{target}");
         assert_eq!(answer.header("location"), Some(location), "{target}");
         assert_eq!(answer.header("content-type"), None, "{target}");
     }
@@ -66,16 +66,16 @@ async fn what_gos_server_answers_by_itself_is_answered_alike() -> Result<()> {
     let dialer = cluster.dial_as(SUPERUSER)?;
     let options = "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n";
     let answer = dialer.connect().await?.exchange(options).await?;
-    assert_eq!(answer.told(), (200, ""));
+    assert_eq!(answer.status_and_body(), (200, ""));
     assert_eq!(answer.header("content-length"), Some("0"));
 
     let connect = "CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n";
     let answer = dialer.connect().await?.exchange(connect).await?;
-    assert_eq!(answer.told(), (404, "404 page not found\n"));
+    assert_eq!(answer.status_and_body(), (404, "404 page not found\n"));
     assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
 
     let no_host = format!("POST {PUT} HTTP/1.1\r\nContent-Length: 2\r\n\r\n{{}}");
     let answer = dialer.connect().await?.exchange(no_host).await?;
-    assert_eq!(answer.told(), (400, "400 Bad Request: missing required Host header"));
+    assert_eq!(answer.status_and_body(), (400, "400 Bad Request: missing required Host header"));
     cluster.stop().await
 }

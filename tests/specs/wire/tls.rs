@@ -47,7 +47,7 @@ async fn tls_1_1_is_refused_with_an_alert() -> Result<()> {
     cluster.stop().await
 }
 
-/// A resumed session would skip the check of the peer.
+/// A resumed session would skip the verification of the peer.
 #[tokio::test]
 async fn no_session_is_ever_resumed() -> Result<()> {
     let cluster = scenario().start().await?;

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use super::super::{
     Marker,
-    claim::{Claiming, Watch, in_config_map},
+    claim::{ClaimResult, Watch, in_config_map},
 };
 use super::*;
 
@@ -35,8 +35,8 @@ struct Server {
 
 type Shared = Arc<Mutex<Server>>;
 
-const QUICK: Patience =
-    Patience { attempts: Some(3), limit: None, pauses: (Duration::ZERO, Duration::ZERO) };
+const QUICK: Retry =
+    Retry { attempts: Some(3), limit: None, pauses: (Duration::ZERO, Duration::ZERO) };
 
 fn status(code: u16, reason: &str) -> (u16, Value) {
     let body = json!({
@@ -177,7 +177,7 @@ async fn only_not_found_means_not_done() {
         );
         assert!(error.contains(&answer.0.to_string()), "{error}");
     }
-    // Nobody listens on a port that was given back.
+    // Nothing listens on a port that was released.
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let marker = ConfigMapMarker::at(config(&address.to_string()), NAME, QUICK).unwrap();
     assert!(matches!(marker.read().await, Err(ConfigMapError::Read { .. })));
@@ -201,7 +201,7 @@ async fn a_service_account_without_a_namespace_means_the_namespace_of_upstream()
 
 #[tokio::test]
 async fn a_pod_without_a_service_account_cannot_tell_and_says_so() {
-    // There is none where tests run; upstream would take it for "done".
+    // There is no service account in tests; upstream would take that for "done".
     let error = ConfigMapMarker::in_cluster(NAME).unwrap_err();
     assert!(matches!(error, ConfigMapError::NoServiceAccount(_)), "{error}");
 }
@@ -243,7 +243,7 @@ fn claim(id: &str) -> Claim {
 async fn a_claim_is_no_completion_and_upstreams_bootstrap_reads_it_as_not_done() {
     let (marker, server) = marker(Server::default()).await;
     let claimed = in_config_map(&marker, claim("one"), LONG).await.unwrap();
-    assert!(matches!(claimed, Claiming::Mine(_)));
+    assert!(matches!(claimed, ClaimResult::Mine(_)));
     assert_eq!(marker.read().await.unwrap(), None);
     let data = server.lock().unwrap().data();
     let expected =
@@ -267,16 +267,16 @@ async fn of_two_bootstraps_one_waits_for_the_other_and_finds_the_work_done() {
         marker.write(&Completion::now(Some("pod-one"))).await.unwrap();
     };
     let (waited, ()) = tokio::join!(waiting, working);
-    assert!(matches!(waited.unwrap(), Claiming::Done));
+    assert!(matches!(waited.unwrap(), ClaimResult::Done));
 }
 
 #[tokio::test]
 async fn a_claim_whose_bootstrap_has_died_is_taken_over_and_the_dead_one_would_notice() {
     let (marker, _) = marker(Server::default()).await;
     let held = in_config_map(&marker, claim("one"), LONG).await.unwrap();
-    let Claiming::Mine(first) = held else { panic!("not mine") };
+    let ClaimResult::Mine(first) = held else { panic!("not mine") };
     let taken = in_config_map(&marker, claim("two"), BRIEF).await.unwrap();
-    let Claiming::Mine(second) = taken else { panic!("not mine") };
+    let ClaimResult::Mine(second) = taken else { panic!("not mine") };
     let marker = Marker::ConfigMap(Box::new(marker));
     assert!(!marker.still_holds(&first).await.unwrap());
     assert!(marker.still_holds(&second).await.unwrap());
@@ -288,7 +288,7 @@ async fn a_claim_whose_bootstrap_has_died_is_taken_over_and_the_dead_one_would_n
 #[tokio::test]
 async fn a_claim_that_was_given_back_is_had_at_once() {
     let (marker, server) = marker(Server::default()).await;
-    let Claiming::Mine(held) = in_config_map(&marker, claim("one"), LONG).await.unwrap() else {
+    let ClaimResult::Mine(held) = in_config_map(&marker, claim("one"), LONG).await.unwrap() else {
         panic!("not mine")
     };
     let marker = Marker::ConfigMap(Box::new(marker));
@@ -296,5 +296,5 @@ async fn a_claim_that_was_given_back_is_had_at_once() {
     assert_eq!(server.lock().unwrap().data(), json!({"bootstrap-completed": "false"}));
     let Marker::ConfigMap(marker) = marker else { panic!("another marker") };
     let again = in_config_map(&marker, claim("two"), LONG).await.unwrap();
-    assert!(matches!(again, Claiming::Mine(_)));
+    assert!(matches!(again, ClaimResult::Mine(_)));
 }

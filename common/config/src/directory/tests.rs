@@ -5,7 +5,7 @@ fn choice(configured: Option<&str>, home: Option<&str>, user: &str) -> Directory
         configured: configured.map(PathBuf::from),
         home: home.map(PathBuf::from),
         user: user.to_owned(),
-        subdirectory: "data",
+        subdirectory: DATA_DIRECTORY,
     }
 }
 
@@ -70,13 +70,13 @@ fn a_directory_that_only_begins_like_one_of_the_system_is_accepted() {
 }
 
 #[test]
-fn the_home_directory_is_not_held_to_the_list_of_system_directories() {
-    // crypto-and-storage 3.2: root's own home is /root.
+fn a_home_directory_may_be_a_system_directory() {
+    // The home of root is /root (crypto-and-storage 3.2).
     let found = choice(None, Some("/root"), "root").resolve_with(with_directories(&["/", "/root"]));
     assert_eq!(found.map(|found| found.path), Ok("/root/.spike/data".into()));
 }
 
-// A setting that was read from a file: its newline led to a new, empty directory.
+// The newline of a setting read from a file used to lead to a new, empty directory.
 #[test]
 fn a_path_with_a_control_character_is_refused() {
     for (configured, home) in [(Some("/srv/spike\n"), None), (None, Some("/home/x\u{7f}"))] {
@@ -84,7 +84,7 @@ fn a_path_with_a_control_character_is_refused() {
             configured: configured.map(PathBuf::from),
             home: home.map(PathBuf::from),
             user: "spike".to_owned(),
-            subdirectory: "data",
+            subdirectory: DATA_DIRECTORY,
         };
         let error = choice.resolve_with(|_| Found::Directory { writable: true }).unwrap_err();
         assert!(matches!(error, DirectoryError::Control(_)), "{error}");
@@ -134,7 +134,7 @@ fn a_home_in_which_nothing_can_be_created_is_refused_with_the_reason_for_choosin
     let error = choice(None, Some("/nonexistent"), "nobody").resolve_with(look).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "/ cannot be written by this user (chosen by HOME, because the setting is unset)"
+        "/ is not writable for this user (chosen by HOME, because the setting is unset)"
     );
 }
 
@@ -171,7 +171,7 @@ fn a_source_tree_of_a_container_is_no_directory_of_the_system() {
 #[test]
 fn a_path_that_is_too_long_for_the_database_is_refused_and_not_found_out_later() {
     let long = |length: usize| format!("/srv/{}", "x".repeat(length - "/srv/".len()));
-    let longest = DATA_PATH_MAX - "/data".len();
+    let longest = MAX_DATA_PATH - "/data".len();
     let (fits, over) = (long(longest), long(longest + 1));
     assert!(resolve(&choice(Some(&fits), None, "ann")).is_ok());
     assert_eq!(user_directory(Path::new(&fits)), Ok(fits.into()));

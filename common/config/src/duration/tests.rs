@@ -1,6 +1,6 @@
 //! The cases of Go's own tests (`time_test.go` of Go 1.26: `parseDurationTests`, `parseDurationErrorTests`,
-//! `durationTests`), then more whose answers were taken from a run of Go 1.26. Go's cases of invalid UTF-8 are left
-//! out: a `str` cannot hold them, and `Reader` refuses such a value before it comes here.
+//! `durationTests`), and more with the results of Go 1.26. Go's cases of invalid UTF-8 are omitted: a `str` cannot
+//! hold them, and `Reader` refuses such a value earlier.
 
 use proptest::prelude::*;
 
@@ -112,7 +112,7 @@ fn refuses_what_go_refuses_and_says_why() {
         ("3000000h", TooLong),
         ("9223372036854775.808us", TooLong),
         ("9223372036854ms775us808ns", TooLong),
-        // More, from a run.
+        // More, with Go's results.
         ("30", MissingUnit),
         (" 30s", Invalid),
         ("30s ", unknown("s ")),

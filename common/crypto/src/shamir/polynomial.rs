@@ -1,4 +1,4 @@
-//! The polynomial of a root key, which follows from the key alone (crypto-and-storage 2.2 to 2.5).
+//! The polynomial of a root key, derived from the key alone (crypto-and-storage 2.2 to 2.5).
 
 use p256::Scalar;
 use p256::elliptic_curve::ff::FromUniformBytes;
@@ -40,7 +40,7 @@ impl Polynomial {
         value
     }
 
-    /// Whether `share` lies on this polynomial; compares in constant time.
+    /// Whether `share` is on this polynomial; compares in constant time.
     pub(super) fn makes(&self, share: &Share) -> bool {
         self.at(share.index).ct_eq(&share.value.scalar()).into()
     }
@@ -62,7 +62,7 @@ fn draw_reject(stream: &mut BlockStream) -> Zeroizing<Scalar> {
 
 /// "xmd": `expand_message_xmd(SHA-256, block, empty tag, 48 bytes)` mod N (crypto-and-storage 2.4).
 ///
-/// By hand from RFC 9380 5.3.1, because libraries enforce its rule that the tag is not empty.
+/// Written from RFC 9380, section 5.3.1, because libraries enforce its rule that the tag is not empty.
 fn draw_xmd(stream: &mut BlockStream) -> Zeroizing<Scalar> {
     /// The empty tag followed by its length.
     const TAG: &[u8] = &[0];

@@ -1,10 +1,10 @@
-//! In which order subsets of the shares are tried.
+//! The order in which subsets of the shares are tried.
 
-/// Subsets of `size` of `items` (at least `size` of them): first the runs of neighbours, with the
-/// end joined to the start, then all in lexicographic order. The runs come twice.
+/// Subsets of `size` of `items` (at least `size` of them): first the runs of neighbours, with the end joined to the
+/// start, then all in lexicographic order. The runs come twice.
 ///
-/// Lexicographic order alone would try every subset with the first item before one without it, and
-/// so never get past a first share that is odd when shares are many.
+/// Lexicographic order alone tries every subset with the first item before one without it. With many shares it would
+/// never leave out a mismatched first share.
 pub(super) fn subsets<T>(items: &[T], size: usize) -> impl Iterator<Item = Vec<&T>> {
     let count = items.len();
     let runs = (0..count)

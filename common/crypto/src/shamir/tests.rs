@@ -1,5 +1,5 @@
-//! What the vectors say about the inside: stream, coefficients, refused blocks. Shares and keys are
-//! checked through the public functions in `tests/vectors.rs`.
+//! The vectors of internal values: stream, coefficients, refused blocks. `tests/vectors.rs` checks shares and keys
+//! with the public functions.
 
 use p256::elliptic_curve::ff::PrimeField;
 use serde::Deserialize;
@@ -135,12 +135,12 @@ fn a_threshold_of_zero_gives_no_key() {
 
 #[test]
 fn reconstruct_gives_up_after_a_bounded_number_of_subsets() {
-    // All shares lie on one line, but on none that a root key has.
+    // All shares are on one line, but no root key has that line.
     let shares = shares_of([7, 5], 1..=70);
     let error = reconstruct(&shares, 2).unwrap_err();
     assert_eq!(
         error,
         ReconstructError::NoneBelongTogether { tried: MAX_SUBSETS, exhaustive: false }
     );
-    assert_eq!(error.to_string(), "none of 2000 sets of shares belongs together; gave up");
+    assert_eq!(error.to_string(), "none of 2000 sets of shares matches; gave up");
 }

@@ -1,4 +1,4 @@
-//! The line of a request.
+//! The audit line of a request.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use time::OffsetDateTime;
 
 use super::{RequestId, line::Fields};
 
-/// What one request was and how it ended.
+/// A request and its outcome.
 #[derive(Debug)]
 pub struct Entry<'a> {
-    /// The name of the handler, as upstream calls it; empty for a request that no handler took.
+    /// The name of the handler, as upstream calls it; empty if no handler received the request.
     pub component: &'static str,
     /// The request id.
     pub trail_id: &'a RequestId,
@@ -17,21 +17,21 @@ pub struct Entry<'a> {
     pub arrived: OffsetDateTime,
     /// The SPIFFE ID of the peer.
     pub peer: &'a str,
-    /// What was asked for, in a word.
+    /// The kind of action, in one word.
     pub action: &'static str,
     /// The decoded path of the URL.
     pub path: &'a str,
-    /// The query, as it was sent.
+    /// The query, as received.
     pub query: &'a str,
-    /// How many bytes of the query, after these, are not in memory any more.
+    /// The number of further bytes of the query that are no longer in memory.
     pub query_left_out: usize,
-    /// What it was about: the path of a secret or the name of a policy, where there is one.
+    /// The path of a secret or the name of a policy, if there is one.
     pub subject: Option<&'a str>,
     /// The status of the answer.
     pub status: u16,
-    /// Whether it changed anything that lasts.
+    /// Whether it made a lasting change.
     pub is_change: bool,
-    /// What went wrong, if anything: a code and words, never a value.
+    /// The failure, if any: a code and words, never a value.
     pub error: Option<&'a str>,
     /// From arrival to answer.
     pub duration: Duration,

@@ -1,4 +1,4 @@
-//! The form of an audit line: JSON, put together by hand, as every request waits for it.
+//! The JSON form of an audit line, written by hand because every request waits for it.
 
 use std::io::Write;
 
@@ -6,18 +6,18 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::text::{clip, escape_controls};
 
-/// Every field of a line, in upstream's words.
+/// Every field of a line, with upstream's names.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     pub(super) component: &'static str,
     pub(super) trail_id: &'a str,
-    /// When it began.
+    /// When the request arrived.
     pub(super) timestamp: OffsetDateTime,
     pub(super) user_id: &'a str,
     pub(super) action: &'static str,
     pub(super) path: &'a str,
     pub(super) query: &'a str,
-    /// How many bytes of the query, after these, were let go of before.
+    /// The number of further bytes of the query that are no longer in memory.
     pub(super) query_left_out: usize,
     pub(super) succeeded: bool,
     pub(super) error: &'a str,
@@ -29,7 +29,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// A line about nothing in particular that went wrong at `now`.
+    /// A failure at `now` that belongs to no request.
     pub(super) const fn failure(action: &'static str, now: OffsetDateTime) -> Self {
         Self {
             component: "",
@@ -49,50 +49,50 @@ impl Fields<'_> {
         }
     }
 
-    /// Appends the line, with its newline. Names are written as they are, and what a peer can choose is clipped and
-    /// escaped.
+    /// Appends the line, with its newline. Text that a peer can choose is clipped and escaped, everything else is
+    /// written unchanged.
     pub(super) fn write(&self, line: &mut Vec<u8>, now: OffsetDateTime) {
         let mut line = Line(line);
         line.raw(r#"{"time":""#).time(now);
         line.raw(r#"","audit":{"Component":""#).raw(self.component);
         line.raw(r#"","TrailID":""#).raw(self.trail_id);
         line.raw(r#"","Timestamp":""#).time(self.timestamp);
-        line.raw(r#"","UserID":"#).chosen(self.user_id);
+        line.raw(r#"","UserID":"#).untrusted(self.user_id);
         line.raw(r#","Action":""#).raw(self.action);
-        line.raw(r#"","Path":"#).chosen(self.path);
-        line.raw(r#","Resource":"#).begun(self.query, self.query_left_out);
+        line.raw(r#"","Path":"#).untrusted(self.path);
+        line.raw(r#","Resource":"#).untrusted_start(self.query, self.query_left_out);
         let state = if self.succeeded { "audit-success" } else { "audit-errored" };
         line.raw(r#","SessionID":"","State":""#).raw(state);
-        line.raw(r#"","Err":"#).chosen(self.error);
+        line.raw(r#"","Err":"#).untrusted(self.error);
         line.raw(r#","Duration":"#).number(self.duration);
         line.raw(r#","Status":"#).number(self.status);
         if let Some(subject) = self.subject {
-            line.raw(r#","Subject":"#).chosen(subject);
+            line.raw(r#","Subject":"#).untrusted(subject);
         }
         if let Some(address) = self.address {
-            line.raw(r#","Address":"#).chosen(address);
+            line.raw(r#","Address":"#).untrusted(address);
         }
         line.raw("}}\n");
     }
 }
 
-/// An audit line in the making. Writing to a `Vec` never fails.
+/// Writes an audit line. Writing to a `Vec` never fails.
 struct Line<'a>(&'a mut Vec<u8>);
 
 impl Line<'_> {
-    /// JSON, or text that has nothing to escape.
+    /// JSON, or text that needs no escape.
     fn raw(&mut self, text: &str) -> &mut Self {
         self.0.extend_from_slice(text.as_bytes());
         self
     }
 
     /// A string that a peer may have chosen, with its quotation marks.
-    fn chosen(&mut self, text: &str) {
-        self.begun(text, 0);
+    fn untrusted(&mut self, text: &str) {
+        self.untrusted_start(text, 0);
     }
 
-    /// As [`Self::chosen`], of a text that was so many bytes longer.
-    fn begun(&mut self, text: &str, longer: usize) {
+    /// As [`Self::untrusted`], for a text of which `longer` further bytes are not in memory.
+    fn untrusted_start(&mut self, text: &str, longer: usize) {
         let is_special = |byte| matches!(byte, ..b' ' | b'"' | b'\\' | 0x7f..);
         let (kept, clipped) = clip(text);
         let left_out = clipped + longer;
@@ -102,7 +102,7 @@ impl Line<'_> {
             let inner = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
             self.raw(&escape_controls(inner.unwrap_or_default()));
         } else {
-            // Nearly every text is written as it is.
+            // Nearly every text needs no escape.
             self.raw(kept);
         }
         if left_out > 0 {
@@ -112,7 +112,7 @@ impl Line<'_> {
         self.raw("\"");
     }
 
-    /// As RFC 3339 has it, in nanoseconds.
+    /// RFC 3339, in nanoseconds.
     fn time(&mut self, time: OffsetDateTime) {
         time.format_into(self.0, &Rfc3339).ok();
     }

@@ -1,4 +1,4 @@
-//! The audit log of a process: who may rely on it, and what its failure means.
+//! The audit log of a process, and what its failure means.
 
 use std::{
     fs::File,
@@ -23,25 +23,25 @@ use crate::lines::{Failure, LineCounts, Lines, Owner, PendingLine};
 
 /// The audit log of one process. Clones share it.
 ///
-/// Where it is a regular file, space for some hundred lines is reserved ahead of its end, where the file system can: a
-/// full disk is noticed before the change that could not be written down.
+/// If it is a regular file, and the file system supports it, space for some hundred lines is reserved behind its end.
+/// So a full disk is noticed before a change that could not be recorded.
 #[derive(Clone, Debug)]
 pub struct AuditLog {
     lines: Lines,
     refusals: Arc<RefusalLimit>,
 }
 
-/// An audit line could not be written, or the next ones may not be.
+/// An audit line was not written, or later ones may not be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuditError {
-    /// Nobody reads the other end of the pipe, or not fast enough.
-    #[error("the audit log takes nothing: its reader has stopped reading")]
+    /// Nothing reads the other end of the pipe, or not fast enough.
+    #[error("the audit log cannot be written: its reader has stopped reading")]
     Stalled,
-    /// The operating system refused, as on a full disk.
+    /// The operating system refused the write, such as on a full disk.
     #[error("the audit log cannot be written")]
     Write(#[source] Errno),
-    /// Lines are written, but there is no space for those to come.
-    #[error("the disk of the audit log has no space for what is to come")]
+    /// Lines are written, but space for later ones is missing.
+    #[error("the disk of the audit log has no space for further lines")]
     NoSpaceAhead(#[source] Errno),
 }
 
@@ -59,7 +59,7 @@ impl AuditLog {
     /// Writes to standard error, as upstream does.
     ///
     /// # Errors
-    /// The operating system's, where it gives no descriptor or no thread.
+    /// The operating system's, if it gives no descriptor or no thread.
     pub fn to_standard_error() -> io::Result<Self> {
         Self::to_file(File::from(io::stderr().as_fd().try_clone_to_owned()?))
     }
@@ -67,26 +67,26 @@ impl AuditLog {
     /// Writes to `file`.
     ///
     /// # Errors
-    /// The operating system's, where it gives no thread.
+    /// The operating system's, if it gives no thread.
     pub fn to_file(file: File) -> io::Result<Self> {
         let lines = Lines::start("audit-log", file, true, AuditOwner)?;
         Ok(Self { lines, refusals: Arc::default() })
     }
 
-    /// Writes the line of one request. The line is queued when this returns, whatever becomes of the future.
+    /// Writes the line of one request. The line is queued when this returns, even if the future is dropped.
     ///
-    /// The line of a change that was made is written late, if it cannot be written in time: the future ends with an error then,
-    /// and the line stays in memory, within a bound.
+    /// The future ends when the operating system has the line. A reader that is too slow delays it once, for two
+    /// seconds; after that lines fail at once until the reader reads again.
     ///
-    /// The future ends when the operating system has the line. A reader that does not keep up is waited for, once, for two
-    /// seconds; from then on lines are refused at once until it reads again.
-    pub fn write(&self, entry: &Entry<'_>, now: OffsetDateTime) -> Writing {
-        Writing(self.lines.put_as(entry.is_change, |line| entry.write(line, now)))
+    /// If the line of a completed change cannot be written in time, the future ends with an error, and the line stays
+    /// in memory, within a bound, to be written late.
+    pub fn write(&self, entry: &Entry<'_>, now: OffsetDateTime) -> PendingAuditLine {
+        PendingAuditLine(self.lines.put_as(entry.is_change, |line| entry.write(line, now)))
     }
 
-    /// Writes the line of a handshake or a connection that was refused. Nobody waits for it. Beyond a hundred in a second
-    /// they are only counted, and told together.
-    pub fn refused(&self, refusal: &Refusal<'_>) {
+    /// Writes the line of a refused handshake or connection. Nothing waits for it. More than a hundred in a second are
+    /// only counted, and one line reports the count.
+    pub fn write_refusal(&self, refusal: &Refusal<'_>) {
         let (has_line, left_out) = self.refusals.count(Instant::now());
         self.summarize(left_out);
         if has_line {
@@ -94,35 +94,35 @@ impl AuditLog {
         }
     }
 
-    /// Whether a change may begin: it must be possible to write it down. It costs one look at an atomic.
+    /// Whether a change may begin: its line must be writable. It reads one atomic.
     ///
     /// # Errors
-    /// Why not. It stays until something was written again, which the log tries about once a second by itself.
+    /// The failure. It lasts until a write succeeds; the log tries about once a second.
     pub fn accepts_changes(&self) -> Result<(), AuditError> {
         self.lines.failure().map_or(Ok(()), |failure| Err(failure.into()))
     }
 
-    /// The same, for a health check.
+    /// As [`Self::accepts_changes`], for a health check.
     ///
     /// # Errors
-    /// Why not, in words.
+    /// The failure, in words.
     pub fn check(&self) -> Result<(), String> {
         self.accepts_changes().map_err(|error| crate::process::chain(&error))
     }
 
-    /// What has to be done about once a second: refusals that were only counted are told, and lines that wait too long,
-    /// because the operating system does not return from a write, fail.
+    /// Call this about once a second. It reports refusals that were only counted, and fails lines that wait too long
+    /// because a write does not return.
     pub fn tick(&self, now: Instant) {
         self.lines.expire(now);
         self.summarize(self.refusals.left_out(now));
     }
 
-    /// Goes on in `file`, as after a rotation. No line is lost or cut.
+    /// Continues in `file`, as after a rotation. No line is lost or cut.
     pub fn reopen(&self, file: File) {
         self.lines.replace(file);
     }
 
-    /// Waits, for a few seconds at the most, until every line is written or has failed. It blocks the thread.
+    /// Waits until every line is written or has failed, for a few seconds at most. Blocks the thread.
     pub fn flush(&self) {
         self.lines.flush();
     }
@@ -138,13 +138,13 @@ impl AuditLog {
     }
 }
 
-/// An audit line on its way to the operating system. Dropping it changes nothing about the line.
+/// An audit line that may not be written yet. Dropping this does not affect the line.
 #[derive(Debug)]
 #[must_use = "an answer must not go out before its line"]
-pub struct Writing(PendingLine);
+pub struct PendingAuditLine(PendingLine);
 
-impl Future for Writing {
-    /// An error means that the request must fail, since nobody could ever tell that it happened.
+impl Future for PendingAuditLine {
+    /// On an error the request must fail: the audit log would not show that it happened.
     type Output = Result<(), AuditError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -152,7 +152,7 @@ impl Future for Writing {
     }
 }
 
-/// What is said where lines of the audit log fail.
+/// Reports failures of the audit log.
 struct AuditOwner;
 
 impl Owner for AuditOwner {
@@ -165,9 +165,12 @@ impl Owner for AuditOwner {
     fn failure_changed(&self, failure: Option<Failure>) {
         if let Some(error) = failure.map(AuditError::from) {
             let reason = crate::process::chain(&error);
-            tracing::error!(reason, "the audit log fails: what cannot be written down fails too");
+            tracing::error!(
+                reason,
+                "the audit log fails, and so do requests that it cannot record"
+            );
         } else {
-            tracing::warn!("the audit log is written again");
+            tracing::warn!("the audit log works again");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The audit log in numbers.
+//! Metrics of the audit log.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use prometheus_client::{
 
 use super::AuditLog;
 
-/// The audit log in numbers, read when they are asked for.
+/// Metrics of the audit log, collected on each scrape.
 #[derive(Debug)]
 pub struct AuditMetrics(pub AuditLog);
 
@@ -28,7 +28,7 @@ impl Collector for AuditMetrics {
             ("audit_backlog_lines", "Audit lines that wait to be written", counts.waiting),
             (
                 "audit_backlog_bytes",
-                "What the audit lines that nobody writes yet take",
+                "Bytes of audit lines that wait to be written",
                 counts.waiting_bytes,
             ),
             (

@@ -1,9 +1,9 @@
-//! The audit log: one JSON line per request on standard error, whatever the outcome, and one for every connection that was
-//! refused before there was a request.
+//! The audit log: one JSON line for each request, whatever its outcome, and one for each connection that was refused
+//! before a request. It goes to standard error.
 //!
-//! Keys are upstream's (wire-api 10.2), with its gaps filled: the peer's SPIFFE ID in `UserID`, the true outcome in
-//! `State` and `Err`, the HTTP status, and a request id that the answer carries too. Never a value. A request whose line
-//! cannot be written fails, and no change begins while lines cannot be written.
+//! Keys are upstream's (wire-api 10.2). SPIKE adds what upstream leaves empty: the peer's SPIFFE ID in `UserID`, the
+//! true outcome in `State` and `Err`, the HTTP status, and the request id of the answer. A line never contains a
+//! secret's value. A request whose line cannot be written fails, and no change begins while lines cannot be written.
 
 mod entry;
 mod line;
@@ -16,7 +16,7 @@ mod tests;
 
 pub use self::{
     entry::Entry,
-    log::{AuditError, AuditLog, Writing},
+    log::{AuditError, AuditLog, PendingAuditLine},
     metrics::AuditMetrics,
     refusal::Refusal,
     request_id::RequestId,

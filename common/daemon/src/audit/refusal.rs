@@ -1,4 +1,4 @@
-//! The lines of connections that were refused before there was a request: a bounded number of them.
+//! Audit lines of connections that were refused before a request, limited in number.
 
 use std::{
     net::SocketAddr,
@@ -10,20 +10,20 @@ use time::OffsetDateTime;
 
 use super::line::Fields;
 
-/// So many refusals have a line of their own within one [`WINDOW`]; the others are counted.
+/// The number of refusals in one [`WINDOW`] that get a line each; the others are only counted.
 const LINES_PER_WINDOW: u64 = 100;
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// A handshake or a connection that was refused.
+/// A refused handshake or connection.
 #[derive(Debug)]
 pub struct Refusal<'a> {
-    /// What was refused, in a word: `handshake`, `connect`, or `request` for one that was not HTTP as it should be.
+    /// What was refused: `handshake`, `connect`, or `request` for a malformed one.
     pub action: &'static str,
-    /// Where it came from.
+    /// The address of the peer.
     pub address: SocketAddr,
-    /// The SPIFFE ID of the certificate, where it has one. It is what the peer claims, not what was verified.
+    /// The SPIFFE ID in the certificate, if it has one. It is not verified.
     pub spiffe_id: Option<&'a str>,
-    /// The status that was answered, where there was a way to answer; 0 where there was none.
+    /// The status of the answer; 0 if there was no way to answer.
     pub status: u16,
     /// Why it was refused.
     pub reason: &'a str,
@@ -44,9 +44,10 @@ impl Refusal<'_> {
     }
 }
 
-/// Appends the line that stands for `count` refusals that have none.
+/// Appends the line that reports `count` refusals without lines of their own.
 pub(super) fn write_summary(count: u64, line: &mut Vec<u8>, now: OffsetDateTime) {
-    let error = format!("{count} more refused handshakes or connections have no line of their own");
+    let error =
+        format!("{count} more refused handshakes or connections, without lines of their own");
     Fields { error: &error, ..Fields::failure("refused", now) }.write(line, now);
 }
 
@@ -61,24 +62,25 @@ struct Window {
 }
 
 impl RefusalLimit {
-    /// Counts one refusal: tells whether it gets a line of its own, and how many of the window before had none.
+    /// Counts one refusal. Returns whether it gets a line of its own, and how many refusals of the window before had
+    /// none.
     pub(super) fn count(&self, now: Instant) -> (bool, u64) {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left_out = window.turn(now);
+        let left_out = window.end_if_over(now);
         window.begun.get_or_insert(now);
         window.refusals += 1;
         (window.refusals <= LINES_PER_WINDOW, left_out)
     }
 
-    /// How many refusals of a window that is over had no line. Each is told once.
+    /// The number of refusals without a line in a window that is over. Each is reported once.
     pub(super) fn left_out(&self, now: Instant) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).turn(now)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).end_if_over(now)
     }
 }
 
 impl Window {
-    /// Ends the window where its time is over, and tells how many refusals in it had no line.
-    fn turn(&mut self, now: Instant) -> u64 {
+    /// Ends the window if its time is over, and returns how many refusals in it had no line.
+    fn end_if_over(&mut self, now: Instant) -> u64 {
         if self.begun.is_none_or(|begun| now.saturating_duration_since(begun) < WINDOW) {
             return 0;
         }
@@ -96,8 +98,8 @@ mod tests {
     fn a_flood_of_refusals_has_a_hundred_lines_a_second_and_then_a_count() {
         let limit = RefusalLimit::default();
         let begun = Instant::now();
-        let told = (0..5000).filter(|_| limit.count(begun).0).count();
-        assert_eq!(told, 100);
+        let written = (0..5000).filter(|_| limit.count(begun).0).count();
+        assert_eq!(written, 100);
         assert_eq!(limit.left_out(begun + WINDOW / 2), 0, "the second is not over");
         assert_eq!(limit.left_out(begun + WINDOW), 4900);
         assert_eq!(limit.left_out(begun + WINDOW), 0, "each is counted once");

@@ -1,33 +1,33 @@
-//! The name of a request.
+//! The id of a request.
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
     io::Write,
 };
 
-/// The name of a request, in the audit line and in the answer's `X-Request-Id`.
+/// The id of a request, in its audit line and in the answer's `X-Request-Id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId([u8; 16]);
 
 impl RequestId {
-    /// A new name of 16 hexadecimal digits. It need not be secret, only differ from every other: the standard library's
-    /// hash keys are random per thread and change with every use, and asking them costs no system call.
+    /// A new id of 16 hexadecimal digits. It need not be secret, only unique: the standard library's hash keys are
+    /// random for each thread, change with every use, and need no system call.
     pub fn generate() -> Self {
         let mut digits = [b'0'; 16];
         let number = RandomState::new().build_hasher().finish();
-        // 64 bits fill 16 digits.
+        // 64 bits are 16 digits.
         write!(digits.as_mut_slice(), "{number:016x}").ok();
         Self(digits)
     }
 
-    /// The name as the value of a header.
+    /// The id as the value of a header.
     pub fn header(&self) -> http::HeaderValue {
-        // Digits are always a value.
+        // Digits are a valid value.
         http::HeaderValue::from_bytes(&self.0)
             .unwrap_or_else(|_not_digits| http::HeaderValue::from_static(""))
     }
 
-    /// The name as it is written.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         // Digits are ASCII.
         std::str::from_utf8(&self.0).unwrap_or_default()

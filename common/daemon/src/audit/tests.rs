@@ -23,7 +23,7 @@ fn full_disk() -> AuditLog {
     AuditLog::to_file(File::options().write(true).open("/dev/full").unwrap()).unwrap()
 }
 
-fn write(log: &AuditLog, status: u16) -> Writing {
+fn write(log: &AuditLog, status: u16) -> PendingAuditLine {
     let id = RequestId::generate();
     let entry = Entry {
         component: "",
@@ -44,7 +44,7 @@ fn write(log: &AuditLog, status: u16) -> Writing {
 }
 
 fn refuse(log: &AuditLog) {
-    log.refused(&Refusal {
+    log.write_refusal(&Refusal {
         action: "handshake",
         address: "192.0.2.7:4711".parse().unwrap(),
         spiffe_id: None,
@@ -85,14 +85,14 @@ async fn while_the_log_fails_no_change_may_begin_and_health_and_metrics_say_so()
     let log = full_disk();
     assert_eq!(log.accepts_changes(), Ok(()), "nothing was written yet");
     assert_eq!(write(&log, 200).await, Err(AuditError::Write(Errno::NOSPC)));
-    // It is not forgotten after the request that saw it.
+    // The failure lasts beyond the request that saw it.
     for _ in 0..3 {
         assert_eq!(log.accepts_changes(), Err(AuditError::Write(Errno::NOSPC)));
     }
     let reason = log.check().unwrap_err();
     assert!(reason.contains("cannot be written") && reason.contains("No space left"), "{reason}");
     assert_eq!(metric(&log, "audit_failing"), 1);
-    // The line is counted just after whoever waits for it has heard.
+    // The line is counted just after its future ends.
     let counted = async {
         while metric(&log, "audit_lines_failed_total") == 0 {
             tokio::task::yield_now().await;
@@ -139,14 +139,14 @@ async fn the_line_of_a_change_that_was_made_is_not_lost_with_the_disk() {
     assert_eq!(records.len(), 2);
 }
 
-/// A file system of 1 MiB, in a mount namespace of a process that keeps it.
+/// A file system of 1 MiB, in the mount namespace of a process that keeps it.
 struct SmallDisk {
     keeper: std::process::Child,
     root: PathBuf,
 }
 
 impl SmallDisk {
-    /// `None` where this user may not mount anything.
+    /// `None` if this user may not mount anything.
     fn mount() -> Option<Self> {
         let mount = "mount -t tmpfs -o size=1m none /mnt && echo mounted && read _";
         let mut keeper = Command::new("unshare")
@@ -155,14 +155,14 @@ impl SmallDisk {
             .stdout(Stdio::piped())
             .spawn()
             .ok()?;
-        let mut told = String::new();
-        io::BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut told).unwrap();
+        let mut line = String::new();
+        io::BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let root = PathBuf::from(format!("/proc/{}/root/mnt", keeper.id()));
         let disk = Self { keeper, root };
-        (told == "mounted\n").then_some(disk)
+        (line == "mounted\n").then_some(disk)
     }
 
-    /// Takes all space that is left.
+    /// Uses all space that is left.
     fn fill(&self) -> PathBuf {
         let path = self.root.join("filler");
         let mut file = File::create(&path).unwrap();
@@ -191,7 +191,7 @@ async fn a_disk_that_is_full_refuses_changes_while_lines_can_still_be_written() 
     };
     let log = AuditLog::to_file(File::create(disk.root.join("audit.log")).unwrap()).unwrap();
     let filler = disk.fill();
-    // What is reserved is enough for more than 300 lines.
+    // The reserved space is enough for more than 300 lines.
     for _ in 0..300 {
         write(&log, 200).await.unwrap();
         assert_eq!(log.accepts_changes(), Ok(()));
@@ -214,11 +214,11 @@ async fn a_disk_that_is_full_refuses_changes_while_lines_can_still_be_written() 
     assert_eq!(text.lines().count(), lines + 100, "nothing was lost");
 }
 
-/// Waits until the log takes its failure back, without a line of ours.
+/// Waits until the failure ends, without a further line.
 async fn until_mended(log: &AuditLog) {
     let deadline = Instant::now() + Duration::from_mins(1);
     while log.accepts_changes().is_err() {
-        assert!(Instant::now() < deadline, "the failure is never taken back");
+        assert!(Instant::now() < deadline, "the failure never ends");
         tokio::task::yield_now().await;
     }
 }
@@ -245,14 +245,14 @@ fn a_flood_of_refused_handshakes_writes_a_hundred_lines_and_a_count() {
     log.tick(Instant::now() + Duration::from_secs(1));
     drop(log);
     let records = reading.join().unwrap();
-    let told = records.iter().filter(|record| record["Action"] == "handshake").count();
+    let line = records.iter().filter(|record| record["Action"] == "handshake").count();
     let counts = records.iter().filter(|record| record["Action"] == "refused").map(|record| {
         let error = record["Err"].as_str().unwrap();
         error.split_once(" more refused").unwrap().0.parse::<usize>().unwrap()
     });
-    assert_eq!(told + counts.sum::<usize>(), 1000, "none is forgotten");
+    assert_eq!(line + counts.sum::<usize>(), 1000, "none is forgotten");
     // A machine that is busy may take more than a second for them.
-    assert!(told < 1000, "{told}");
+    assert!(line < 1000, "{line}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What one peer may hold of the budgets, and what becomes of it where it is denied too often.
+//! The budgets of one peer, and its count of denials.
 
 use std::{
     sync::Arc,
@@ -10,24 +10,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::limit::DenialLimit;
 
-/// How many bytes of a body that was read in vain weigh as much as one denial.
+/// This many bytes of a discarded body count as one more denial.
 pub(super) const BYTES_PER_DENIAL: usize = 16 * 1024;
 
-/// What one peer may hold of the budgets. One for each connection.
+/// The budgets of one peer. One for each connection.
 #[derive(Debug)]
 pub(super) struct Allowance {
     pub(super) in_flight: Account,
     pub(super) memory: Account,
-    pub(super) held_back: Account,
-    /// Bodies that are read and thrown away although the peer has to wait.
-    pub(super) turns: Account,
-    /// `None`: it may be denied as often as it likes.
+    pub(super) delayed: Account,
+    /// Bodies that are discarded although the peer is being slowed down.
+    pub(super) discards: Account,
+    /// `None`: the peer may be denied without limit.
     pub(super) denials: Option<Denials>,
-    /// No body is waited for any more.
+    /// Cancelled when the daemon waits for bodies no longer.
     pub(super) ending: Arc<CancellationToken>,
 }
 
-/// How often one SPIFFE ID was denied of late.
+/// The denials of one SPIFFE ID.
 #[derive(Debug)]
 pub(super) struct Denials {
     pub(super) limit: Arc<DenialLimit>,
@@ -35,19 +35,19 @@ pub(super) struct Denials {
 }
 
 impl Allowance {
-    /// Counts a denial of a request of which `read` bytes were read in vain.
+    /// Counts a denial of a request of which `read` bytes were read for nothing.
     ///
     /// # Errors
-    /// The time after which the peer may be denied again, where it is over its limit.
-    pub(super) fn denied(&self, read: usize) -> Result<(), Duration> {
+    /// The time until the peer may be denied again, if it is over its limit.
+    pub(super) fn count_denial(&self, read: usize) -> Result<(), Duration> {
         let Some(Denials { limit, id }) = &self.denials else { return Ok(()) };
         let cost = u32::try_from(read / BYTES_PER_DENIAL).unwrap_or(u32::MAX).saturating_add(1);
-        limit.allow(id, Instant::now(), cost)
+        limit.count(id, Instant::now(), cost)
     }
 
-    /// The time after which the peer may be denied again, where it is over its limit.
-    pub(super) fn over_denials(&self) -> Option<Duration> {
+    /// The time until the peer may be denied again, if it is over its limit.
+    pub(super) fn denial_wait(&self) -> Option<Duration> {
         let Denials { limit, id } = self.denials.as_ref()?;
-        limit.over(id, Instant::now())
+        limit.wait(id, Instant::now())
     }
 }

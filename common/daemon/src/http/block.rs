@@ -1,8 +1,8 @@
-//! Memory for large bodies and answers, which goes back to the operating system when it is let go.
+//! Memory for large bodies and answers that is returned to the operating system when it is freed.
 //!
-//! What a general allocator frees it keeps for later, and where memory is locked it cannot even hand the pages back: after
-//! a flood of large bodies the process would stay large. A mapping of its own is unmapped, and its pages are wiped before
-//! anybody else gets them.
+//! A general allocator keeps freed memory, and cannot return locked pages at all: the process would stay large after
+//! many large bodies. So each large block is its own mapping. It is unmapped, and the kernel wipes its pages before it
+//! reuses them.
 
 use std::io;
 
@@ -11,10 +11,10 @@ use memmap2::MmapMut;
 
 use spike_mtls::budget::Taken;
 
-/// Up to this many bytes the general allocator serves better.
-const SMALL: usize = 64 * 1024;
+/// Up to this many bytes the general allocator is better.
+const ALLOCATOR_LIMIT: usize = 64 * 1024;
 
-/// Memory that is filled from its beginning.
+/// Memory that is filled from the start.
 #[derive(Debug)]
 pub(super) enum Block {
     Allocated(BytesMut),
@@ -22,9 +22,9 @@ pub(super) enum Block {
 }
 
 impl Block {
-    /// Room for at least `capacity` bytes. A page takes memory once something is written to it.
+    /// Memory for at least `capacity` bytes. A page is used only once something is written to it.
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        if capacity > SMALL {
+        if capacity > ALLOCATOR_LIMIT {
             match MmapMut::map_anon(capacity) {
                 Ok(map) => return Self::Mapped { map, length: 0 },
                 Err(error) => not_mapped(&error),
@@ -33,7 +33,7 @@ impl Block {
         Self::Allocated(BytesMut::with_capacity(capacity))
     }
 
-    /// How many bytes were written.
+    /// The number of bytes written.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Allocated(bytes) => bytes.len(),
@@ -41,11 +41,11 @@ impl Block {
         }
     }
 
-    /// Adds `more`. Where it does not fit, all of it moves to a larger place.
+    /// Appends `more`. If it does not fit, everything moves to a larger block.
     pub(super) fn extend(&mut self, more: &[u8]) {
         let end = self.len() + more.len();
         match self {
-            Self::Allocated(bytes) if end <= SMALL || end <= bytes.capacity() => {
+            Self::Allocated(bytes) if end <= ALLOCATOR_LIMIT || end <= bytes.capacity() => {
                 bytes.extend_from_slice(more);
             }
             Self::Mapped { map, length } if end <= map.len() => {
@@ -63,7 +63,7 @@ impl Block {
         }
     }
 
-    /// What was written. `taken` is given back when the memory is.
+    /// The bytes written. `taken` is returned to the budget when they are freed.
     pub(super) fn into_bytes(self, taken: Option<Taken>) -> Bytes {
         Bytes::from_owner(Owner { block: self, _taken: taken })
     }
@@ -76,7 +76,7 @@ impl Block {
     }
 }
 
-/// A block with what it takes of a budget.
+/// A block, and what it has taken from a budget.
 struct Owner {
     block: Block,
     _taken: Option<Taken>,
@@ -98,8 +98,8 @@ mod tests {
 
     #[test]
     fn a_block_holds_what_was_written_whatever_its_size_and_however_it_grew() {
-        for capacity in [0, 10, SMALL, SMALL + 1, 4 * SMALL] {
-            for part in [1, 1000, SMALL, 3 * SMALL] {
+        for capacity in [0, 10, ALLOCATOR_LIMIT, ALLOCATOR_LIMIT + 1, 4 * ALLOCATOR_LIMIT] {
+            for part in [1, 1000, ALLOCATOR_LIMIT, 3 * ALLOCATOR_LIMIT] {
                 let mut block = Block::with_capacity(capacity);
                 let mut expected = Vec::new();
                 for number in 0..5_u8 {
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_large_block_is_a_mapping_of_its_own() {
-        assert!(matches!(Block::with_capacity(SMALL), Block::Allocated(_)));
-        assert!(matches!(Block::with_capacity(SMALL + 1), Block::Mapped { .. }));
+        assert!(matches!(Block::with_capacity(ALLOCATOR_LIMIT), Block::Allocated(_)));
+        assert!(matches!(Block::with_capacity(ALLOCATOR_LIMIT + 1), Block::Mapped { .. }));
     }
 }

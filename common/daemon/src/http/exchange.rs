@@ -1,4 +1,4 @@
-//! One request from its arrival to its answer: what every daemon writes down and counts about it.
+//! One request from its arrival to its answer, as every daemon logs and counts it.
 
 use std::{
     borrow::Cow,
@@ -13,14 +13,14 @@ use time::OffsetDateTime;
 
 use super::frame::Frame;
 use crate::{
-    audit::{Entry, RequestId, Writing},
+    audit::{Entry, PendingAuditLine, RequestId},
     serve::MAX_HEAD,
     text::clip,
 };
 
-/// A request that has arrived and has not been answered.
+/// A request without an answer yet.
 ///
-/// It always ends in one audit line and one count: where it is given up before its end, those say so.
+/// It always ends in one audit line and one count. If it is dropped before its end, they record that.
 #[derive(Debug)]
 pub struct Exchange {
     frame: Arc<Frame>,
@@ -29,12 +29,12 @@ pub struct Exchange {
     arrived: OffsetDateTime,
     id: RequestId,
     head: Parts,
-    /// The length of the head in bytes, as HTTP/1.1 writes it, whatever it came by.
+    /// The length of the head in bytes, as HTTP/1.1 would write it.
     head_len: usize,
-    /// The path with its escapes undone, where that differs from the path.
+    /// The percent-decoded path, if it differs from the path.
     decoded: Decoded,
-    /// The beginning of the query, once the rest of a large head was let go of.
-    begun_query: Option<BegunQuery>,
+    /// The beginning of the query, after the rest of a large head was freed.
+    query_start: Option<QueryStart>,
     names: Names,
     ended: bool,
 }
@@ -47,62 +47,62 @@ enum Decoded {
     Bad,
 }
 
-/// As much of a query as the audit log writes down.
+/// As much of a query as the audit log records.
 #[derive(Debug)]
-struct BegunQuery {
+struct QueryStart {
     kept: String,
-    /// How many bytes of it are gone.
+    /// How many further bytes it had.
     left_out: usize,
 }
 
-/// What a request is called in metrics and in the audit log.
+/// The names of a request in metrics and in the audit log.
 #[derive(Clone, Copy, Debug)]
 pub struct Names {
-    /// The route for metrics; `other` where no route took the request.
+    /// The route for metrics; `other` if no route matched.
     pub label: &'static str,
-    /// The name of the handler, as upstream calls it; empty where no handler took the request.
+    /// The name of the handler, as upstream calls it; empty if there is none.
     pub component: &'static str,
-    /// What was asked for, in a word; `fallback` where no route took the request.
+    /// The kind of action, in one word; `fallback` if no route matched.
     pub action: &'static str,
-    /// Whether it changes anything that lasts.
+    /// Whether it makes a lasting change.
     pub changes: bool,
 }
 
 impl Names {
-    /// A request that no route takes.
+    /// A request that no route matches.
     pub const OTHER: Self =
         Self { label: "other", component: "", action: "fallback", changes: false };
 
-    /// Those of an operation.
+    /// The names of an operation.
     pub fn of(operation: impl AnyOperation) -> Self {
         let (component, action) = operation.audit();
         Self { label: operation.label(), component, action, changes: operation.changes() }
     }
 }
 
-/// How a request ended, in the words of the audit log and of the metrics.
+/// How a request ended, for the audit log and the metrics.
 #[derive(Debug)]
 pub(super) struct Ending<'a> {
     /// The status of the answer.
     pub(super) status: u16,
-    /// What it was about: the path of a secret or the name of a policy, where there is one.
+    /// The path of a secret or the name of a policy, if there is one.
     pub(super) subject: Option<&'a str>,
-    /// What went wrong, if anything: a code and words, never a value.
+    /// The failure, if any: a code and words, never a value.
     pub(super) error: Option<&'a str>,
 }
 
-/// How many fields the head of a request may have, as HTTP/1.1 has it too. Each takes far more memory than its text.
+/// The most header fields of a request, also the limit of HTTP/1.1. Each takes far more memory than its text.
 const MAX_FIELDS: usize = 100;
 
-/// What the heads of ordinary clients do not exceed: in fields, and in bytes.
+/// Heads of ordinary clients have no more fields and bytes than these.
 const USUAL_FIELDS: usize = 32;
 const USUAL_HEAD: usize = 2 * 1024;
 
-/// A request that nobody waits for any more has this status in the log, as with other servers.
+/// The status in the log of a request whose client has gone, as with other servers.
 const GIVEN_UP: u16 = 499;
 
 impl Exchange {
-    /// Takes note of a request at its arrival. Boxed: it is handed on several times, and is large.
+    /// Records a request at its arrival. Boxed, because it is large and moved several times.
     pub(super) fn begin(frame: Arc<Frame>, peer: Peer, head: Parts) -> Box<Self> {
         let decoded = match decode_path(head.uri.path()) {
             Some(Cow::Borrowed(_)) => Decoded::AsSent,
@@ -118,18 +118,18 @@ impl Exchange {
             head_len: head_len(&head),
             head,
             decoded,
-            begun_query: None,
+            query_start: None,
             names: Names::OTHER,
             ended: false,
         })
     }
 
-    /// The name of the request, which its answer and its audit line carry.
+    /// The id of the request, for its answer and its audit line.
     pub const fn id(&self) -> &RequestId {
         &self.id
     }
 
-    /// Who sent it.
+    /// Its sender.
     pub const fn peer(&self) -> &Peer {
         &self.peer
     }
@@ -144,13 +144,13 @@ impl Exchange {
         self.head.method == Method::POST
     }
 
-    /// The operation that it asks for; `None` where there is none of that method, path and action.
+    /// The requested operation; `None` if no operation has this method, path and action.
     pub fn operation<O: AnyOperation>(&self) -> Option<O> {
         let path = self.path().filter(|_| self.is_post())?;
         O::of_request(path, self.query())
     }
 
-    /// The path with its escapes undone; `None` where they cannot be.
+    /// The percent-decoded path; `None` if it cannot be decoded.
     pub fn path(&self) -> Option<&str> {
         match &self.decoded {
             Decoded::AsSent => Some(self.head.uri.path()),
@@ -159,9 +159,9 @@ impl Exchange {
         }
     }
 
-    /// The query, as it was sent. Of a large head, only the beginning of it is there once the handler runs.
+    /// The query, as received. Of a large head only its beginning is left when the handler runs.
     pub fn query(&self) -> Option<&str> {
-        match &self.begun_query {
+        match &self.query_start {
             Some(begun) => Some(&begun.kept),
             None => self.head.uri.query(),
         }
@@ -177,16 +177,15 @@ impl Exchange {
         &self.head
     }
 
-    /// Whether the head is larger than a head may be.
+    /// Whether the head is over the limits.
     pub(super) fn is_head_too_large(&self) -> bool {
         self.head.headers.len() > MAX_FIELDS || self.head_len > MAX_HEAD
     }
 
-    /// Lets go of a large head, but for what is still looked at: it must not be held for as long as the body takes.
+    /// Frees a large head except for the parts still needed: it must not stay in memory while the body arrives.
     ///
-    /// What is kept is copied. Every part of a head may share one memory with all the others, which is free only when none
-    /// of them is left.
-    pub(super) fn shed(&mut self) {
+    /// The rest is copied, because all parts of a head may share one buffer, which is freed only with the last of them.
+    pub(super) fn drop_large_head(&mut self) {
         let headers = &self.head.headers;
         if headers.len() <= USUAL_FIELDS && self.head_len <= USUAL_HEAD {
             return;
@@ -199,32 +198,35 @@ impl Exchange {
             }
         }
         let (query, left_out) = clip(self.head.uri.query().unwrap_or_default());
-        self.begun_query = Some(BegunQuery { kept: query.to_owned(), left_out });
+        self.query_start = Some(QueryStart { kept: query.to_owned(), left_out });
         if matches!(self.decoded, Decoded::AsSent) {
             self.decoded = Decoded::Other(self.head.uri.path().to_owned());
         }
         self.head.headers = kept;
         self.head.uri = Uri::default();
-        // Over HTTP/2 these may hold a part of the head too.
+        // Over HTTP/2 these may refer to the head too.
         self.head.extensions.clear();
     }
 
-    /// Whether it came by HTTP/1.1.
+    /// Whether it came over HTTP/1.1.
     pub(super) fn is_http_11(&self) -> bool {
         self.head.version == Version::HTTP_11
     }
 
-    /// Says what it is called from now on.
-    pub(super) const fn called(&mut self, names: Names) {
+    /// Sets its names.
+    pub(super) const fn set_names(&mut self, names: Names) {
         self.names = names;
     }
 
-    /// Hands its line to the audit log. The count is made when what comes back is dropped.
-    pub(super) fn end(mut self: Box<Self>, ending: &Ending<'_>) -> (Writing, Counted) {
+    /// Writes its audit line. Dropping the second value counts the request.
+    pub(super) fn end(
+        mut self: Box<Self>,
+        ending: &Ending<'_>,
+    ) -> (PendingAuditLine, PendingCount) {
         self.write(ending)
     }
 
-    fn write(&mut self, ending: &Ending<'_>) -> (Writing, Counted) {
+    fn write(&mut self, ending: &Ending<'_>) -> (PendingAuditLine, PendingCount) {
         self.ended = true;
         let duration = self.begun.elapsed();
         let entry = Entry {
@@ -235,7 +237,7 @@ impl Exchange {
             action: self.names.action,
             path: self.path().unwrap_or_default(),
             query: self.query().unwrap_or_default(),
-            query_left_out: self.begun_query.as_ref().map_or(0, |begun| begun.left_out),
+            query_left_out: self.query_start.as_ref().map_or(0, |begun| begun.left_out),
             subject: ending.subject,
             status: ending.status,
             is_change: self.names.changes && ending.status < 400,
@@ -244,7 +246,8 @@ impl Exchange {
         };
         let writing = self.frame.audit().write(&entry, self.arrived + duration);
         let frame = Arc::clone(&self.frame);
-        let counted = Counted { frame, label: self.names.label, status: ending.status, duration };
+        let counted =
+            PendingCount { frame, label: self.names.label, status: ending.status, duration };
         (writing, counted)
     }
 }
@@ -252,8 +255,8 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.ended {
-            let error = "the request was given up before it had an answer";
-            // The line is with the log; nobody waits for it.
+            let error = "the request was dropped before it had an answer";
+            // The line is queued; nothing waits for it.
             drop(self.write(&Ending { status: GIVEN_UP, subject: None, error: Some(error) }));
         }
     }
@@ -261,21 +264,21 @@ impl Drop for Exchange {
 
 /// A request that is counted when this is dropped.
 #[derive(Debug)]
-pub(super) struct Counted {
+pub(super) struct PendingCount {
     frame: Arc<Frame>,
     label: &'static str,
     status: u16,
     duration: Duration,
 }
 
-impl Counted {
-    /// Counts it under another status: that of the answer which really goes out.
+impl PendingCount {
+    /// Changes the status that is counted to that of the answer that is sent.
     pub(super) const fn as_status(&mut self, status: u16) {
         self.status = status;
     }
 }
 
-impl Drop for Counted {
+impl Drop for PendingCount {
     fn drop(&mut self) {
         self.frame.metrics().count(self.label, self.status, self.duration);
     }

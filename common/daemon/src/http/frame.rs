@@ -1,4 +1,4 @@
-//! What every request of a daemon is held against: the audit log, the counts, the limits and the budgets.
+//! What all requests of a daemon share: the audit log, metrics, limits and budgets.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,7 +31,7 @@ use crate::{
 pub struct RequestLimits {
     /// Bounds on every body.
     pub body: BodyLimits,
-    /// Requests that are carried out, or whose answers have not been taken.
+    /// Requests that are being carried out, or whose answers are not fully sent.
     pub in_flight: Bounds,
     /// Bytes of bodies and answers in memory.
     pub memory: Bounds,
@@ -39,19 +39,19 @@ pub struct RequestLimits {
     pub denials: Rate,
 }
 
-/// How many answers are held back at the same time. Others go out at once.
-const HELD_BACK: Bounds = Bounds { all: 8192, each: 4096, reserve: 0 };
+/// The most answers that are delayed at the same time. Others are sent at once.
+const DELAYED_ANSWERS: Bounds = Bounds { all: 8192, each: 4096, reserve: 0 };
 
-/// Of how many requests by peers that have to wait the bodies are read all the same, and thrown away: at once, and in a second.
-const TURNS: Bounds = Bounds { all: 16, each: 2, reserve: 0 };
+/// For how many requests of slowed-down peers the body is still discarded, at the same time and in a second.
+const DISCARDS: Bounds = Bounds { all: 16, each: 2, reserve: 0 };
 
-/// How long requests whose bodies have not arrived are waited for at the end.
+/// How long the end of the daemon waits for bodies.
 const BODY_GRACE: Duration = Duration::from_secs(5);
 
-/// How long peers may go on sending requests once a daemon has begun to end: theirs that are on the way get answers.
-const NOTICE: Duration = Duration::from_millis(300);
+/// How long peers may still send requests after a daemon has begun to end, so that requests on the way are answered.
+const STOP_NOTICE: Duration = Duration::from_millis(300);
 
-/// The audit log, the counts, the limits and the budgets of one daemon. Its requests share it.
+/// The audit log, metrics, limits and budgets of one daemon.
 #[derive(Debug)]
 pub struct Frame {
     audit: AuditLog,
@@ -59,18 +59,18 @@ pub struct Frame {
     body: BodyLimits,
     in_flight: Budget,
     memory: Budget,
-    held_back: Budget,
-    turns: Budget,
+    delayed: Budget,
+    discards: Budget,
     pub(super) denials: Arc<DenialLimit>,
     pub(super) panics: Counter,
-    /// Requests that are carried out in tasks of their own.
+    /// Requests that run in tasks of their own.
     pub(super) tasks: TaskTracker,
-    /// No body is waited for any more.
+    /// Cancelled when the daemon waits for bodies no longer.
     ending: Arc<CancellationToken>,
 }
 
 impl Frame {
-    /// A frame for requests that are written down in `audit`.
+    /// A frame whose requests are written to `audit`.
     pub fn new(audit: AuditLog, metrics: RequestMetrics, limits: RequestLimits) -> Arc<Self> {
         let panics = metrics.panics();
         Arc::new(Self {
@@ -79,8 +79,8 @@ impl Frame {
             body: limits.body,
             in_flight: Budget::new(limits.in_flight),
             memory: Budget::new(limits.memory),
-            held_back: Budget::new(HELD_BACK),
-            turns: Budget::new(TURNS),
+            delayed: Budget::new(DELAYED_ANSWERS),
+            discards: Budget::new(DISCARDS),
             denials: Arc::new(DenialLimit::new(limits.denials)),
             panics,
             tasks: TaskTracker::new(),
@@ -88,12 +88,12 @@ impl Frame {
         })
     }
 
-    /// Where every request is written down.
+    /// The audit log of every request.
     pub const fn audit(&self) -> &AuditLog {
         &self.audit
     }
 
-    /// Requests in numbers.
+    /// The metrics of requests.
     pub const fn metrics(&self) -> &RequestMetrics {
         &self.metrics
     }
@@ -103,34 +103,33 @@ impl Frame {
         self.body
     }
 
-    /// Makes the numbers of requests visible in `registry`.
+    /// Adds the metrics of requests and budgets to `registry`.
     pub fn register(self: &Arc<Self>, registry: &mut Registry) {
         self.metrics.register(registry);
         registry.register_collector(Box::new(BudgetMetrics(Arc::clone(self))));
     }
 
-    /// What `peer` may hold of the budgets. Operators, Nexus and Bootstrap are not slowed down.
+    /// The budgets of `peer`. Operators, Nexus and Bootstrap are not slowed down.
     pub(super) fn allowance(&self, peer: &Peer) -> Arc<Allowance> {
         let (id, class) = (peer.shared_id(), peer.class());
         Arc::new(Allowance {
             in_flight: self.in_flight.account(&id, class),
             memory: self.memory.account(&id, class),
-            held_back: self.held_back.account(&id, class),
-            turns: self.turns.account(&id, class),
+            delayed: self.delayed.account(&id, class),
+            discards: self.discards.account(&id, class),
             denials: (class == Class::Ordinary)
                 .then(|| Denials { limit: Arc::clone(&self.denials), id }),
             ending: Arc::clone(&self.ending),
         })
     }
 
-    /// Ends `serving` in good order: no new connections, no new requests, what was read is carried out, answers go out. Tells
-    /// whether everything that was read was carried out within `bound`. Whatever peers do or leave undone, it does not take
-    /// longer for it.
+    /// Ends `serving`: refuses new connections and requests, finishes those that were read, and sends their answers.
+    /// Returns whether all that were read finished within `bound`. No peer can make it take longer.
     pub async fn drain(&self, serving: Serving, bound: Duration) -> bool {
         let deadline = Instant::now() + bound;
         serving.stop();
         if !serving.is_quiet() {
-            tokio::time::sleep(NOTICE.min(bound / 4)).await;
+            tokio::time::sleep(STOP_NOTICE.min(bound / 4)).await;
         }
         serving.end();
         self.tasks.close();
@@ -140,12 +139,12 @@ impl Frame {
         }
         let finished = timeout_at(deadline, self.tasks.wait()).await.is_ok();
         serving.close(deadline).await;
-        // A request that came in the last moment.
+        // A request may have arrived meanwhile.
         finished && timeout_at(deadline, self.tasks.wait()).await.is_ok()
     }
 }
 
-/// How full the budgets are, read when it is asked for.
+/// The usage of the budgets, collected on each scrape.
 #[derive(Debug)]
 struct BudgetMetrics(Arc<Frame>);
 
@@ -160,13 +159,13 @@ impl Collector for BudgetMetrics {
             ),
             (
                 "requests_in_flight_limit",
-                "How many there may be for all SPIFFE IDs together",
+                "The most requests in flight for all SPIFFE IDs together",
                 in_flight.bounds().all,
             ),
             ("request_memory_bytes", "Large bodies and answers that are in memory", memory.used()),
             (
                 "request_memory_limit_bytes",
-                "How much they may take for all SPIFFE IDs together",
+                "The most bytes of large bodies and answers for all SPIFFE IDs together",
                 memory.bounds().all,
             ),
         ] {
@@ -177,7 +176,7 @@ impl Collector for BudgetMetrics {
     }
 }
 
-/// Who may use what is kept back in every budget: operators, Nexus and Bootstrap.
+/// The class of a SPIFFE ID: operators, Nexus and Bootstrap may use the reserve of every budget.
 pub fn class_by_role(roots: &TrustRootsByRole, id: &str) -> Class {
     let reserved = [
         Role::PilotSuperuser,

@@ -1,4 +1,4 @@
-//! Requests in numbers.
+//! Metrics of requests.
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -12,7 +12,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// Which route, and how it ended.
+/// A route, and the status it ended with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     route: &'static str,
@@ -30,25 +30,25 @@ pub struct RequestMetrics {
     requests: Family<Outcome, Counter>,
     durations: Family<Route, Histogram>,
     panics: Counter,
-    at_hand: Vec<AtHand>,
+    at_hand: Vec<CachedRoute>,
 }
 
-/// The numbers that a request of this route most likely counts into, found once and kept: looking them up takes locks
+/// The metrics that a request of this route most likely updates. They are looked up once, because a lookup takes locks
 /// that all processors share.
 #[derive(Debug)]
-struct AtHand {
+struct CachedRoute {
     route: &'static str,
     answered: OnceLock<Counter>,
     duration: OnceLock<Histogram>,
 }
 
 impl RequestMetrics {
-    /// For a daemon with these routes; others are counted, too, only not as quickly.
+    /// Metrics for a daemon with these routes. Other routes are counted too, but more slowly.
     pub fn new(routes: impl IntoIterator<Item = &'static str>) -> Self {
         // 100 microseconds to about 3 seconds.
         let buckets = || Histogram::new(exponential_buckets(0.0001, 2.0, 16));
         let at_hand =
-            |route| AtHand { route, answered: OnceLock::new(), duration: OnceLock::new() };
+            |route| CachedRoute { route, answered: OnceLock::new(), duration: OnceLock::new() };
         Self {
             requests: Family::default(),
             durations: Family::new_with_constructor(buckets),
@@ -57,11 +57,11 @@ impl RequestMetrics {
         }
     }
 
-    /// Makes the numbers visible in `registry`.
+    /// Adds the metrics to `registry`.
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "requests",
-            "Requests by route and status; route `other` is what no route took",
+            "Requests by route and status; route `other` is every request that no route matched",
             self.requests.clone(),
         );
         registry.register_with_unit(
@@ -93,7 +93,7 @@ impl RequestMetrics {
         }
     }
 
-    /// Requests that ended in a panic, to be counted.
+    /// The counter of requests that ended in a panic.
     pub(super) fn panics(&self) -> Counter {
         self.panics.clone()
     }

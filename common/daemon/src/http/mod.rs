@@ -1,22 +1,22 @@
-//! What is the same for every request of every daemon: its identity, its place in the budgets, its body, its end in one audit
-//! line and one count, and the form of its answer.
+//! What every request of every daemon has: a check of its identity, its budgets, its body, one audit line and one
+//! count, and the form of its answer.
 //!
-//! A request belongs to the daemon once it is read, not to the connection: it runs to its end, whatever the peer does, and
-//! what it changes, its audit line and its count happen together. A handler that panics is answered 500, written down and
+//! Once a request is read, it belongs to the daemon, not to the connection. It runs to its end even if the peer leaves,
+//! so that its changes, its audit line and its count happen together. A handler that panics is answered 500, logged and
 //! counted.
 //!
-//! Which request means what, who may ask for it and what becomes of it is the daemons' own: their `routes`.
+//! What a request means and who may send it is decided by each daemon: see [`Service`].
 
 mod allowance;
-mod arriving;
 mod block;
 mod exchange;
 mod frame;
 mod metrics;
 mod refusal;
 mod reply;
+mod reply_body;
+mod request_body;
 mod run;
-mod sending;
 
 use std::{
     future::Future,
@@ -38,83 +38,83 @@ use spike_mtls::{
 };
 
 pub use self::{
-    arriving::{Arriving, BodyError, BodyLimits, Held},
     exchange::{Exchange, Names},
     frame::{Frame, RequestLimits, class_by_role},
     metrics::RequestMetrics,
     refusal::FrameError,
     reply::Reply,
+    request_body::{BodyBytes, BodyError, BodyLimits, RequestBody},
 };
 
 use self::{
     allowance::Allowance,
-    exchange::{Counted, Ending},
+    exchange::{Ending, PendingCount},
     reply::outside_the_handlers,
+    reply_body::ReplyBody,
     run::RunToEnd,
-    sending::Sending,
 };
 use crate::{
-    audit::{Refusal, Writing},
+    audit::{PendingAuditLine, Refusal},
     serve::{App, Refused, RefusedWhat},
 };
 
-/// How long the answer to a peer over its limit is held back.
-const HELD_BACK: Duration = Duration::from_secs(1);
+/// How long the answer to a peer over its limit is delayed.
+const ANSWER_DELAY: Duration = Duration::from_secs(1);
 
-/// A daemon, as the frame of its requests sees it.
+/// A daemon, as its [`Frame`] sees it.
 pub trait Service: Send + Sync + Sized + 'static {
-    /// What can be asked for.
+    /// What a request can ask for.
     type Operation: Copy + Send + Sync + 'static;
-    /// Why it is not done.
+    /// Why a request failed.
     type Error: From<FrameError> + Send + 'static;
 
-    /// What its requests are held against.
+    /// The frame of its requests.
     fn frame(&self) -> &Arc<Frame>;
 
-    /// What a request asks for; `None` where that is nothing there is.
+    /// The operation that a request asks for; `None` if there is no such operation.
     fn operation(&self, exchange: &Exchange) -> Option<Self::Operation>;
 
-    /// What an operation is called.
+    /// The names of an operation.
     fn names(operation: Self::Operation) -> Names;
 
-    /// Carries a request out.
+    /// Carries out a request.
     fn carry_out(
         self: &Arc<Self>,
         exchange: &Exchange,
         operation: Option<Self::Operation>,
-        body: &mut Arriving,
+        body: &mut RequestBody,
     ) -> impl Future<Output = Outcome<Self::Error>> + Send;
 
-    /// What an error looks like to the peer.
+    /// The answer to an error.
     fn error_reply(operation: Option<Self::Operation>, error: &Self::Error) -> Reply;
 
-    /// Writes a failure to the log as loudly as it deserves, and words it for the audit line.
-    fn told(
+    /// Logs a failure at the level that fits it, and returns its words for the audit line.
+    fn log_failure(
         &self,
         exchange: &Exchange,
         operation: Option<Self::Operation>,
         error: &Self::Error,
     ) -> String;
 
-    /// Whether the error is one of the daemon's own that says that the peer may not do what it asked for, or that what it asked
-    /// for is nothing there is.
+    /// Whether the error, one of the daemon's own, means that the peer has no permission, or that the operation does
+    /// not exist.
     fn is_denial(error: &Self::Error) -> bool;
 
-    /// The error of the frame that it is, where it is one.
+    /// The frame's error, if it is one.
     fn frame_error(error: &Self::Error) -> Option<&FrameError>;
 }
 
-/// A request that was carried out, or not, and what the audit log says it was about.
+/// The result of a request, and its subject for the audit log.
 #[derive(Debug)]
 pub struct Outcome<E> {
-    /// The answer, or why there is none.
+    /// The answer, or the error.
     pub result: Result<Reply, E>,
-    /// The path of a secret or the name of a policy, where there is one.
+    /// The path of a secret or the name of a policy, if there is one.
     pub subject: Option<String>,
 }
 
 impl<E> Outcome<E> {
-    /// A request that ended before it was clear what it was about.
+    /// A request that failed before its subject was known.
     pub const fn without_subject(error: E) -> Self {
         Self { result: Err(error), subject: None }
     }
@@ -126,115 +126,115 @@ impl<E> From<Result<Reply, E>> for Outcome<E> {
     }
 }
 
-/// A daemon's answers, and its record of what was refused before there was a request.
+/// Serves `daemon`, and records what is refused before there is a request.
 pub fn app<S: Service>(daemon: &Arc<S>) -> App {
     let audit = Arc::clone(daemon.frame());
     let daemon = Arc::clone(daemon);
     App::new(move |peer| {
         let allowance = daemon.frame().allowance(&peer);
-        // Another connection is no way around the wait.
-        if allowance.over_denials().is_some() {
-            peer.pause().begin(HELD_BACK);
+        // A new connection does not avoid the delay.
+        if allowance.denial_wait().is_some() {
+            peer.pause().begin(ANSWER_DELAY);
         }
-        let caller = Arc::new(Caller { allowance, daemon: Arc::clone(&daemon), peer });
-        move |request| answer(Arc::clone(&caller), request)
+        let context = Arc::new(PeerContext { allowance, daemon: Arc::clone(&daemon), peer });
+        move |request| answer(Arc::clone(&context), request)
     })
-    .telling(move |refused| write_down(&audit, refused))
+    .on_refusal(move |refused| record_refusal(&audit, refused))
 }
 
-/// Who sends the requests of one connection, and to which daemon.
-struct Caller<S> {
+/// The peer of one connection, and the daemon that serves it.
+struct PeerContext<S> {
     daemon: Arc<S>,
     peer: Peer,
     allowance: Arc<Allowance>,
 }
 
-/// How long an answer is held back, and the place in the budget that it takes meanwhile.
-type HeldBack = (Duration, Taken);
+/// How long an answer is delayed, and the slot in the budget that it takes meanwhile.
+type Delay = (Duration, Taken);
 
-/// A request that has ended, but for its answer.
-struct Ended {
+/// A request whose answer is not sent yet.
+struct EndedRequest {
     reply: Reply,
-    writing: Writing,
-    counted: Counted,
+    writing: PendingAuditLine,
+    counted: PendingCount,
     request_id: HeaderValue,
-    /// Its place among the requests in flight.
-    place: Option<Taken>,
-    /// Whether the answer is held back.
-    held_back: Option<HeldBack>,
+    /// Its slot among the requests in flight.
+    slot: Option<Taken>,
+    /// Whether the answer is delayed.
+    delayed: Option<Delay>,
 }
 
-/// Takes the request apart before anything is awaited, so that only its parts are kept meanwhile.
+/// Splits the request before the first await, so that only the needed parts stay in memory.
 fn answer<S: Service>(
-    caller: Arc<Caller<S>>,
+    context: Arc<PeerContext<S>>,
     request: Request<Body>,
 ) -> impl Future<Output = Response> + Send + use<S> {
     let (head, body) = request.into_parts();
-    let frame = Arc::clone(caller.daemon.frame());
-    let exchange = Exchange::begin(Arc::clone(&frame), caller.peer.clone(), head);
-    let operation = caller.daemon.operation(&exchange);
-    let work = RunToEnd::new(carry_out(caller, exchange, operation, body), frame.tasks.clone());
+    let frame = Arc::clone(context.daemon.frame());
+    let exchange = Exchange::begin(Arc::clone(&frame), context.peer.clone(), head);
+    let operation = context.daemon.operation(&exchange);
+    let work = RunToEnd::new(carry_out(context, exchange, operation, body), frame.tasks.clone());
     async move {
         let Some(ended) = work.await else {
             // The task broke outside of the handler; the exchange has written its line.
             return respond(S::error_reply(operation, &FrameError::Panicked.into()), None);
         };
-        let Ended { mut reply, writing, mut counted, request_id, place, held_back } = ended;
+        let EndedRequest { mut reply, writing, mut counted, request_id, slot, delayed } = ended;
         if let Err(error) = writing.await {
             reply = S::error_reply(operation, &FrameError::Unrecorded(error).into());
             counted.as_status(reply.status().as_u16());
         }
         drop(counted);
-        if let Some((time, _place)) = held_back {
+        if let Some((time, _slot)) = delayed {
             tokio::time::sleep(time).await;
         }
-        let mut response = respond(reply, place);
+        let mut response = respond(reply, slot);
         response.headers_mut().insert(REQUEST_ID_HEADER, request_id);
         response
     }
 }
 
-/// From the head to the audit line. It runs to its end.
+/// Runs a request from its head to its audit line. It runs to its end.
 async fn carry_out<S: Service>(
-    caller: Arc<Caller<S>>,
+    context: Arc<PeerContext<S>>,
     mut exchange: Box<Exchange>,
     operation: Option<S::Operation>,
     body: Body,
-) -> Ended {
-    let daemon = &caller.daemon;
+) -> EndedRequest {
+    let daemon = &context.daemon;
     let frame = daemon.frame();
     if let Some(operation) = operation {
-        exchange.called(S::names(operation));
+        exchange.set_names(S::names(operation));
     }
-    let mut body = Arriving::new(body, Arc::clone(&caller.allowance));
+    let mut body = RequestBody::new(body, Arc::clone(&context.allowance));
     let mut is_outside = false;
-    let (outcome, place) = match admit(&caller, &exchange) {
+    let (outcome, slot) = match admit(&context, &exchange) {
         Err(error) => (Outcome::without_subject(error.into()), None),
-        Ok(place) => {
+        Ok(slot) => {
             let outcome = if let Some(reply) = outside_the_handlers(&exchange) {
                 is_outside = true;
                 Outcome::from(Ok(reply))
             } else {
-                exchange.shed();
-                guarded(daemon, &exchange, operation, &mut body).await
+                exchange.drop_large_head();
+                run_handler(daemon, &exchange, operation, &mut body).await
             };
-            (outcome, Some(place))
+            (outcome, Some(slot))
         }
     };
     let Outcome { result, subject } = outcome;
-    let (result, has_to_wait) = slowed_down(&caller, &mut body, result, is_outside);
-    let mut held_back = None;
+    let (result, has_to_wait) = limit_denials(&context, &mut body, result, is_outside);
+    let mut delayed = None;
     if has_to_wait {
-        held_back = caller.allowance.held_back.take(1).ok().map(|place| (HELD_BACK, place));
-        // Only a few of its bodies are read to their ends. The streams or connections of others end instead.
-        if let Ok(turn) = caller.allowance.turns.take(1) {
-            body.discard(&frame.tasks, Some(turn));
+        delayed = context.allowance.delayed.take(1).ok().map(|slot| (ANSWER_DELAY, slot));
+        // Few of its bodies are discarded. The streams or connections of the others end instead.
+        if let Ok(slot) = context.allowance.discards.take(1) {
+            body.discard(&frame.tasks, Some(slot));
         }
     } else {
         body.discard(&frame.tasks, None);
     }
-    let result = result.and_then(|reply| Ok(reply.charged(&caller.allowance)?));
-    let error = result.as_ref().err().map(|error| daemon.told(&exchange, operation, error));
+    let result = result.and_then(|reply| Ok(reply.charged(&context.allowance)?));
+    let error = result.as_ref().err().map(|error| daemon.log_failure(&exchange, operation, error));
     let reply = result.unwrap_or_else(|error| S::error_reply(operation, &error));
     let request_id = exchange.id().header();
     let ending = Ending {
@@ -243,24 +243,24 @@ async fn carry_out<S: Service>(
         error: error.as_deref(),
     };
     let (writing, counted) = exchange.end(&ending);
-    Ended { reply, writing, counted, request_id, place, held_back }
+    EndedRequest { reply, writing, counted, request_id, slot, delayed }
 }
 
-/// What every request must pass before anybody looks at what it asks for.
-fn admit<S>(caller: &Caller<S>, exchange: &Exchange) -> Result<Taken, FrameError> {
-    caller.peer.check(exchange.arrived())?;
+/// Checks every request before its operation is looked at.
+fn admit<S>(context: &PeerContext<S>, exchange: &Exchange) -> Result<Taken, FrameError> {
+    context.peer.check(exchange.arrived())?;
     if exchange.is_head_too_large() {
         return Err(FrameError::HeadTooLarge);
     }
-    Ok(caller.allowance.in_flight.take(1)?)
+    Ok(context.allowance.in_flight.take(1)?)
 }
 
-/// A peer that is denied again and again, or asks for more at once than it may, is told so, and waits for its answer: whoever
-/// may do nothing must not keep the daemon busy with saying so. A request that no handler takes (`is_outside`) counts as a
-/// denial, whatever its status: it costs as much, and nobody needs rights for it. Tells whether the peer has to wait.
-fn slowed_down<S: Service>(
-    caller: &Caller<S>,
-    body: &mut Arriving,
+/// Tells a peer that is over its limit so, and delays its answer: a peer without permission must not keep the daemon
+/// busy. A request that no handler takes (`is_outside`) counts as a denial whatever its status, because it costs as
+/// much and needs no permission. Returns whether the peer is slowed down.
+fn limit_denials<S: Service>(
+    context: &PeerContext<S>,
+    body: &mut RequestBody,
     result: Result<Reply, S::Error>,
     is_outside: bool,
 ) -> (Result<Reply, S::Error>, bool) {
@@ -272,17 +272,17 @@ fn slowed_down<S: Service>(
         return (result, false);
     }
     let Err(after) = body.deny() else { return (result, false) };
-    caller.peer.pause().begin(HELD_BACK);
+    context.peer.pause().begin(ANSWER_DELAY);
     let result = if is_over { result } else { Err(FrameError::DeniedTooOften { after }.into()) };
     (result, true)
 }
 
-/// Runs the handler; a panic in it is an error of this one request.
-async fn guarded<S: Service>(
+/// Runs the handler. A panic in it fails only this request.
+async fn run_handler<S: Service>(
     daemon: &Arc<S>,
     exchange: &Exchange,
     operation: Option<S::Operation>,
-    body: &mut Arriving,
+    body: &mut RequestBody,
 ) -> Outcome<S::Error> {
     let handler = AssertUnwindSafe(daemon.carry_out(exchange, operation, body));
     handler.catch_unwind().await.unwrap_or_else(|_| {
@@ -291,23 +291,23 @@ async fn guarded<S: Service>(
     })
 }
 
-fn respond(reply: Reply, place: Option<Taken>) -> Response {
-    reply.into_response(|body| Body::new(Sending::new(body, place)))
+fn respond(reply: Reply, slot: Option<Taken>) -> Response {
+    reply.into_response(|body| Body::new(ReplyBody::new(body, slot)))
 }
 
-/// Writes down what was refused before there was a request. `false`: the peer sends so many of those that its connection must
-/// end. They count as denials do.
-fn write_down(frame: &Frame, refused: &Refused<'_>) -> bool {
+/// Records what was refused before there was a request, and counts a refused request as a denial. `false`: the peer is
+/// over its limit, and its connection must end.
+fn record_refusal(frame: &Frame, refused: &Refused<'_>) -> bool {
     let (action, status) = match refused.what {
         RefusedWhat::Handshake => ("handshake", 0),
         RefusedWhat::Connection => ("connect", 0),
         RefusedWhat::Request { status, .. } => ("request", status),
     };
     let Refused { address, id: spiffe_id, reason, .. } = *refused;
-    frame.audit().refused(&Refusal { action, address, spiffe_id, status, reason });
+    frame.audit().write_refusal(&Refusal { action, address, spiffe_id, status, reason });
     match (refused.what, spiffe_id) {
         (RefusedWhat::Request { class: Class::Ordinary, .. }, Some(id)) => {
-            frame.denials.allow(id, Instant::now(), 1).is_ok()
+            frame.denials.count(id, Instant::now(), 1).is_ok()
         }
         _ => true,
     }

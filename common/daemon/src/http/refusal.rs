@@ -1,4 +1,4 @@
-//! Why a request is refused by the frame, whatever the daemon would have made of it.
+//! Why the frame refuses a request, whatever the daemon.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use spike_wire::{ErrorCode, NotReady};
 use super::BodyError;
 use crate::audit::AuditError;
 
-/// Why a request was not carried out, or may not be answered as it was.
+/// Why a request was not carried out, or its answer was replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
-    /// The peer's identity does not stand any more.
+    /// The peer's identity is no longer valid.
     #[error(transparent)]
     Identity(#[from] IdentityEnded),
-    /// The head is larger than a head may be.
+    /// The head is too large.
     #[error("the head of the request is larger than {} bytes", crate::serve::MAX_HEAD)]
     HeadTooLarge,
     /// There are too many requests in flight.
     #[error(transparent)]
     Over(#[from] Over),
-    /// The peer was denied so often that it has to wait.
+    /// The peer was denied too often and has to wait.
     #[error("denied too often: it may ask again in {} s", seconds(*after))]
     DeniedTooOften {
         /// When it may be denied again.
@@ -30,7 +30,7 @@ pub enum FrameError {
     /// The body did not arrive whole, in time and within its limits.
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// It could not be written down.
+    /// Its audit line could not be written.
     #[error(transparent)]
     Unrecorded(#[from] AuditError),
     /// A bug: the handler panicked.
@@ -44,7 +44,7 @@ impl FrameError {
         matches!(self, Self::Over(_))
     }
 
-    /// The one table from these errors to the wire.
+    /// Maps these errors to the wire. Nothing else does.
     pub const fn wire(&self) -> (StatusCode, ErrorCode) {
         match self {
             Self::Identity(_) => (StatusCode::UNAUTHORIZED, ErrorCode::AccessUnauthorized),
@@ -53,10 +53,10 @@ impl FrameError {
             }
             Self::Over(Over::Own)
             | Self::DeniedTooOften { .. }
-            | Self::Body(BodyError::Over(Over::Own) | BodyError::Unwanted { .. }) => {
+            | Self::Body(BodyError::Over(Over::Own) | BodyError::SenderDenied { .. }) => {
                 (StatusCode::TOO_MANY_REQUESTS, ErrorCode::StateNotReady)
             }
-            // Those that `not_ready` names.
+            // Those that `not_ready` maps.
             Self::Over(Over::All) | Self::Body(BodyError::Over(Over::All) | BodyError::Ending) => {
                 (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::StateNotReady)
             }
@@ -72,7 +72,7 @@ impl FrameError {
         }
     }
 
-    /// Whether the same request may be carried out later whoever sends it, and what it waits for: the answer is 503.
+    /// If the same request may succeed later, whoever sends it: what it waits for. The answer is 503.
     pub const fn not_ready(&self) -> Option<NotReady> {
         match self {
             Self::Over(Over::All) | Self::Body(BodyError::Over(Over::All)) => {
@@ -85,7 +85,7 @@ impl FrameError {
             | Self::HeadTooLarge
             | Self::Body(
                 BodyError::Over(Over::Own)
-                | BodyError::Unwanted { .. }
+                | BodyError::SenderDenied { .. }
                 | BodyError::TooLarge { .. }
                 | BodyError::TooSlow
                 | BodyError::Broken,
@@ -95,7 +95,7 @@ impl FrameError {
         }
     }
 
-    /// What the peer is told besides the code, where it can do something about it.
+    /// A sentence for the peer besides the code, if the peer can do something.
     pub fn reason(&self) -> Option<String> {
         if let Some(not_ready) = self.not_ready() {
             return Some(not_ready.as_str().to_owned());
@@ -105,7 +105,7 @@ impl FrameError {
             Self::Body(BodyError::Over(_)) => {
                 Some(format!("{self} (SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID)"))
             }
-            Self::DeniedTooOften { .. } | Self::Body(BodyError::Unwanted { .. }) => {
+            Self::DeniedTooOften { .. } | Self::Body(BodyError::SenderDenied { .. }) => {
                 Some(format!("{self} (SPIKE_HTTP_SERVER_DENIALS_PER_SECOND)"))
             }
             Self::Identity(_)
@@ -121,7 +121,7 @@ impl FrameError {
         }
     }
 
-    /// Whether a request that ends so is one that no well-meaning peer sends again and again.
+    /// Whether no well-behaved peer repeats a request that ends like this.
     pub const fn is_the_peers_fault(&self) -> bool {
         match self {
             Self::HeadTooLarge
@@ -129,7 +129,7 @@ impl FrameError {
             | Self::Body(
                 BodyError::TooLarge { .. }
                 | BodyError::Over(Over::Own)
-                | BodyError::Unwanted { .. }
+                | BodyError::SenderDenied { .. }
                 | BodyError::TooSlow
                 | BodyError::Broken,
             ) => true,
@@ -142,11 +142,11 @@ impl FrameError {
         }
     }
 
-    /// After how many seconds it makes sense to try again, where it does.
+    /// After how many seconds to try again, if that makes sense.
     pub fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Over(_) | Self::Body(BodyError::Over(_) | BodyError::Ending) => Some(1),
-            Self::DeniedTooOften { after } | Self::Body(BodyError::Unwanted { after }) => {
+            Self::DeniedTooOften { after } | Self::Body(BodyError::SenderDenied { after }) => {
                 Some(seconds(*after))
             }
             Self::Identity(_)
@@ -158,7 +158,7 @@ impl FrameError {
     }
 }
 
-/// Whole seconds, and at least one: `Retry-After` knows no parts.
+/// Whole seconds, and at least one: `Retry-After` has no fractions.
 fn seconds(time: Duration) -> u32 {
     u32::try_from(time.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
 }

@@ -10,17 +10,16 @@ use spike_wire::{AnyOperation, ErrorCode, clean_path, fallback_error_body};
 
 use super::{BodyError, Exchange, FrameError, allowance::Allowance, block::Block};
 
-/// The longest target that a request is redirected to, in bytes.
+/// The longest target of a redirect, in bytes.
 const MAX_LOCATION: usize = 2048;
 
-/// An answer up to this length, in bytes, takes nothing from the budget of memory: the number of requests bounds how many
+/// An answer up to this length, in bytes, takes nothing from the memory budget: the number of requests bounds how many
 /// there are.
-const SMALL: usize = 4 * 1024;
+const UNBUDGETED: usize = 4 * 1024;
 
 const CACHE_CONTROL: &str = "no-store, no-cache, must-revalidate, private";
 
-/// An answer: JSON almost always, with the headers that keep it out of every cache; bytes or text where the cipher's
-/// stream mode has them.
+/// An answer. It is nearly always JSON, with headers against caching; the cipher's stream mode answers bytes or text.
 #[derive(Debug)]
 pub struct Reply {
     status: StatusCode,
@@ -35,11 +34,11 @@ enum Kind {
     Octets,
     /// An error as Go's `http.Error` sends it.
     Text,
-    /// What Go's server itself says.
+    /// An answer of Go's server itself.
     Plain,
-    /// As [`Kind::Plain`], and the connection ends: where the next request begins is not certain.
+    /// As [`Kind::Plain`], and the connection ends: it is not certain where the next request begins.
     PlainAtEnd,
-    /// Nothing but a status.
+    /// Only a status.
     Bare,
     Redirect(HeaderValue),
 }
@@ -50,12 +49,12 @@ impl Reply {
         Self::new(StatusCode::OK, body)
     }
 
-    /// `body` under any status.
+    /// `body` with any status.
     pub const fn new(status: StatusCode, body: Bytes) -> Self {
         Self::of(status, Kind::Json, body)
     }
 
-    /// An error of `operation`, or of a request that no operation was recognised in, perhaps with a sentence for people.
+    /// An error of `operation`, or of a request without one, perhaps with a sentence for people.
     pub fn error(
         operation: Option<impl AnyOperation>,
         (status, code): (StatusCode, ErrorCode),
@@ -72,7 +71,7 @@ impl Reply {
         Self { status, kind, retry_after: None, body }
     }
 
-    /// Says that it makes sense to try again after so many seconds.
+    /// Adds the number of seconds after which to try again.
     #[must_use]
     pub const fn retry_after(mut self, seconds: Option<u32>) -> Self {
         self.retry_after = seconds;
@@ -94,9 +93,9 @@ impl Reply {
         self.status
     }
 
-    /// Takes the memory of a large answer from the budget of its peer, until it has been sent.
+    /// Takes the memory of a large answer from the budget of its peer until it is sent.
     pub(super) fn charged(mut self, allowance: &Allowance) -> Result<Self, FrameError> {
-        if self.body.len() > SMALL {
+        if self.body.len() > UNBUDGETED {
             let taken = allowance.memory.take(self.body.len() as u64).map_err(BodyError::Over)?;
             let mut block = Block::with_capacity(self.body.len());
             block.extend(&self.body);
@@ -105,7 +104,7 @@ impl Reply {
         Ok(self)
     }
 
-    /// The answer with its headers, and with the body that `send` makes of its bytes.
+    /// The answer with its headers, and the body that `send` makes.
     pub(super) fn into_response(self, send: impl FnOnce(Bytes) -> Body) -> Response {
         let mut response = Response::new(send(self.body));
         *response.status_mut() = self.status;
@@ -144,7 +143,7 @@ impl Reply {
     }
 }
 
-/// What Go's server and its router answer by themselves, before any handler (wire-api 3.3).
+/// What Go's server and its router answer before any handler (wire-api 3.3).
 pub(super) fn outside_the_handlers(exchange: &Exchange) -> Option<Reply> {
     let head = exchange.head();
     if exchange.is_http_11() {
@@ -161,8 +160,8 @@ pub(super) fn outside_the_handlers(exchange: &Exchange) -> Option<Reply> {
             return Some(Reply::of(StatusCode::BAD_REQUEST, Kind::PlainAtEnd, text));
         }
     } else if head.uri.path().is_empty() && head.method != Method::CONNECT {
-        // HTTP/2 without `:path`, which only CONNECT may leave out (RFC 9113, section 8.3.1). The library lets it pass
-        // where `:authority` is missing too.
+        // HTTP/2 without `:path`, which only CONNECT may omit (RFC 9113, section 8.3.1). The library accepts it if
+        // `:authority` is missing too.
         return Some(plain(StatusCode::BAD_REQUEST, "400 Bad Request: missing :path"));
     }
     if head.method == Method::OPTIONS && head.uri.path() == "*" {
@@ -171,7 +170,7 @@ pub(super) fn outside_the_handlers(exchange: &Exchange) -> Option<Reply> {
     if head.method == Method::CONNECT {
         return Some(plain(StatusCode::NOT_FOUND, "404 page not found\n"));
     }
-    // A path with `//`, `/./` or `/../` is sent to its clean form, with the query kept.
+    // A path with `//`, `/./` or `/../` is redirected to its clean form; the query is kept.
     let mut location = clean_path(head.uri.path())?;
     if let Some(query) = head.uri.query() {
         location.push('?');
@@ -183,8 +182,8 @@ pub(super) fn outside_the_handlers(exchange: &Exchange) -> Option<Reply> {
     Some(Reply::of(StatusCode::TEMPORARY_REDIRECT, Kind::Redirect(location), Bytes::new()))
 }
 
-/// Whether the body comes as it is or in chunks. Other codings, and lists of them, are read differently by different servers: who
-/// stands between a peer and Nexus could see other requests than Nexus does.
+/// Whether the body is sent as it is or in chunks. Servers read other codings, and lists of them, differently: a proxy
+/// in between could see other requests than the daemon does.
 fn has_usual_transfer_encoding(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {

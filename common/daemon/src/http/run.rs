@@ -1,4 +1,4 @@
-//! Requests that run to their end, whatever becomes of the connection that they came by.
+//! Requests that run to their end, even if their connection breaks.
 
 use std::{
     future::Future,
@@ -9,10 +9,10 @@ use std::{
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-/// Work that is not lost when this future is dropped: what does not end at once goes on in a task of its own.
+/// Work that continues in a task of its own if this future is dropped.
 ///
-/// Most requests end at once, on the thread of their connection. One that has to wait is moved to a task before anything can
-/// drop it, so that what it changes in the store and in memory, its audit line and its count happen together.
+/// Most requests complete at the first poll, on the thread of their connection. One that has to wait is moved to a task
+/// before anything can drop it, so that its changes, its audit line and its count happen together.
 pub(super) struct RunToEnd<F: Future> {
     stage: Stage<F>,
     tasks: TaskTracker,
@@ -36,7 +36,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    /// `None` where the task broke.
+    /// `None` if the task panicked.
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -66,9 +66,9 @@ mod tests {
 
     use super::*;
 
-    /// Takes `turns` turns, and says when it is done.
-    async fn work(turns: usize, done: Arc<AtomicUsize>) -> &'static str {
-        for _ in 0..turns {
+    /// Yields `yields` times, and records that it is done.
+    async fn work(yields: usize, done: Arc<AtomicUsize>) -> &'static str {
+        for _ in 0..yields {
             tokio::task::yield_now().await;
         }
         done.fetch_add(1, Ordering::Relaxed);
@@ -77,18 +77,18 @@ mod tests {
 
     #[tokio::test]
     async fn work_runs_to_its_end_however_early_its_answer_is_given_up() {
-        for turns in 1..5 {
-            for polls in 1..=turns {
+        for yields in 1..5 {
+            for polls in 1..=yields {
                 let (tasks, done) = (TaskTracker::new(), Arc::default());
                 let mut run =
-                    Box::pin(RunToEnd::new(work(turns, Arc::clone(&done)), tasks.clone()));
+                    Box::pin(RunToEnd::new(work(yields, Arc::clone(&done)), tasks.clone()));
                 for _ in 0..polls {
                     assert!(poll!(run.as_mut()).is_pending());
                 }
                 drop(run);
                 tasks.close();
                 tasks.wait().await;
-                assert_eq!(done.load(Ordering::Relaxed), 1, "{turns} turns, {polls} polls");
+                assert_eq!(done.load(Ordering::Relaxed), 1, "{yields} yields, {polls} polls");
             }
         }
     }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_breaks_is_told() {
+    async fn a_task_that_panics_is_reported() {
         let tasks = TaskTracker::new();
         let broken = async {
             tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! The frame of requests, with a daemon that does what the test says.
+//! The frame of requests, with a daemon that the path controls.
 
 use std::{
     fs::File,
@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use super::*;
 use crate::{audit::AuditLog, limit::Rate};
 
-/// Does what the path says.
+/// Its paths name what it does.
 struct Daemon {
     frame: Arc<Frame>,
     changed: AtomicUsize,
@@ -95,7 +95,7 @@ impl Service for Daemon {
         self: &Arc<Self>,
         exchange: &Exchange,
         _: Option<()>,
-        body: &mut Arriving,
+        body: &mut RequestBody,
     ) -> Outcome<FrameError> {
         let path = exchange.path().unwrap_or_default();
         if path == "/denied" {
@@ -124,7 +124,7 @@ impl Service for Daemon {
         Reply::new(status, Bytes::new()).retry_after(error.retry_after())
     }
 
-    fn told(&self, _: &Exchange, _: Option<()>, error: &FrameError) -> String {
+    fn log_failure(&self, _: &Exchange, _: Option<()>, error: &FrameError) -> String {
         error.to_string()
     }
 
@@ -141,12 +141,12 @@ fn post(target: &str) -> request::Builder {
     Request::post(target).header(header::HOST, "h")
 }
 
-fn send(daemon: &Arc<Daemon>, request: request::Builder) -> crate::serve::Answer {
+fn send(daemon: &Arc<Daemon>, request: request::Builder) -> crate::serve::HandlerFuture {
     app(daemon).connect(Peer::unverified("spiffe://a/b"))(request.body(Body::empty()).unwrap())
 }
 
 #[tokio::test]
-async fn a_change_whose_peer_has_gone_is_made_written_down_and_counted() {
+async fn a_change_whose_peer_has_gone_is_made_logged_and_counted() {
     for polls in 1..4 {
         let daemon = Daemon::unlimited();
         let mut answer = send(&daemon, post("/change"));
@@ -169,7 +169,7 @@ async fn a_change_whose_peer_has_gone_is_made_written_down_and_counted() {
 async fn a_request_that_nobody_polls_has_a_line_too() {
     let daemon = Daemon::unlimited();
     let mut answer = send(&daemon, post("/"));
-    // Begun and given up in the same moment.
+    // Begun and dropped at once.
     assert!(poll!(&mut answer).is_pending(), "its audit line is on its way");
     drop(answer);
     assert_eq!(daemon.lines(1)[0]["Status"], 200);
@@ -252,7 +252,7 @@ async fn a_head_of_many_fields_is_refused_and_a_large_one_is_not_held_while_the_
     let (head, ()) = with(90).header(header::CONTENT_TYPE, "x/y").body(()).unwrap().into_parts();
     let peer = Peer::unverified("spiffe://a/b");
     let mut exchange = Exchange::begin(Arc::clone(&daemon.frame), peer, head);
-    exchange.shed();
+    exchange.drop_large_head();
     let kept: Vec<_> = exchange.headers().keys().map(ToString::to_string).collect();
     assert_eq!(kept, ["host", "content-type"]);
 }
@@ -277,7 +277,7 @@ async fn over_the_limit_of_requests_in_flight_the_answer_is_429_and_operators_ar
     let operator = Peer::unverified_of("spiffe://a/operator", Class::Reserved);
     let request = post("/").body(Body::empty()).unwrap();
     assert_eq!(app(&daemon).connect(operator)(request).await.status(), StatusCode::OK);
-    // The place is held until the answer has been taken.
+    // The slot is held until the answer has been sent.
     drop(first);
     assert_eq!(send(&daemon, post("/")).await.status(), StatusCode::OK);
     assert_eq!(daemon.lines(4)[1]["Status"], 429);
@@ -298,7 +298,7 @@ async fn answers_that_nobody_takes_are_bounded_and_the_line_says_what_was_answer
 }
 
 #[tokio::test]
-async fn whoever_is_denied_again_and_again_is_told_so_and_waits_for_it_but_no_operator_does() {
+async fn a_peer_that_is_denied_again_and_again_gets_429_later_and_an_operator_does_not() {
     let daemon = Daemon::unlimited();
     let statuses = async |peer: Peer| {
         let mut statuses = Vec::new();
@@ -306,13 +306,13 @@ async fn whoever_is_denied_again_and_again_is_told_so_and_waits_for_it_but_no_op
             let request = post("/denied").body(Body::empty()).unwrap();
             let begun = tokio::time::Instant::now();
             let answer = app(&daemon).connect(peer.clone())(request).await;
-            let waited = begun.elapsed() >= HELD_BACK;
+            let waited = begun.elapsed() >= ANSWER_DELAY;
             statuses.push((answer.status().as_u16(), waited));
         }
         statuses
     };
-    let told = statuses(Peer::unverified("spiffe://a/b")).await;
-    assert_eq!(told, [(401, false), (401, false), (429, true)]);
+    let received = statuses(Peer::unverified("spiffe://a/b")).await;
+    assert_eq!(received, [(401, false), (401, false), (429, true)]);
     assert_eq!(send(&daemon, post("/")).await.status(), StatusCode::OK, "what it may do it may");
     let operator = Peer::unverified_of("spiffe://a/operator", Class::Reserved);
     assert_eq!(statuses(operator).await, [(401, false); 3]);
@@ -382,14 +382,14 @@ async fn a_large_body_that_was_read_for_nothing_counts_as_many_denials_and_the_n
     assert!(!somebody_else.pause().is_on());
 }
 
-/// Every request has one, and a larger one is slower to make and to move.
+/// Every request has one, and a larger one is slower to create and to move.
 #[test]
 fn the_future_of_a_request_stays_below_a_kibibyte() {
     let daemon = Daemon::unlimited();
     let request = post("/").body(Body::empty()).unwrap();
     let peer = Peer::unverified("spiffe://a/b");
     let allowance = daemon.frame.allowance(&peer);
-    let caller = Arc::new(Caller { daemon, peer, allowance });
+    let caller = Arc::new(PeerContext { daemon, peer, allowance });
     assert!(size_of_val(&answer(caller, request)) < 1024);
 }
 

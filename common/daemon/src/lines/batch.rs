@@ -11,24 +11,24 @@ use std::{
 
 use super::{Failure, queue::Queue};
 
-/// How often a line lets other tasks run while another thread writes, before the thread of the sink is woken for it: a write
-/// takes less time than that.
-const TURNS: u8 = 16;
+/// How often a line yields to other tasks while another thread writes, before it wakes the sink's thread. A write
+/// usually takes less time.
+const MAX_YIELDS: u8 = 16;
 
 /// Lines that are written together.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
     pub(super) lines: u64,
-    /// Where the lines are that are written late rather than not at all.
+    /// The byte ranges of the kept lines.
     kept: Vec<Range<usize>>,
-    /// When its first line was put; `None` while it is empty.
+    /// When its first line was added; `None` while it is empty.
     pub(super) opened: Option<Instant>,
     pub(super) completion: Arc<Completion>,
 }
 
 impl Batch {
-    /// An empty batch, which takes over the memory of an earlier one.
+    /// An empty batch that reuses the memory of an earlier one.
     pub(super) fn new(queue: &Weak<Queue>, bytes: Vec<u8>, wakers: Vec<Waker>) -> Self {
         let (result, waiting) = (OnceLock::new(), Mutex::new(wakers));
         let completion = Completion { result, waiting, queue: Weak::clone(queue) };
@@ -36,7 +36,7 @@ impl Batch {
         Self { bytes, lines: 0, kept: Vec::new(), opened: None, completion }
     }
 
-    /// Adds a line, and tells where it ends.
+    /// Adds a line, and returns where it ends.
     pub(super) fn add(&mut self, line: &[u8], keeps: bool) -> usize {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(line);
@@ -48,19 +48,19 @@ impl Batch {
         end
     }
 
-    /// The lines to be kept of which nothing is among the first `taken` bytes.
+    /// The kept lines that begin after the first `taken` bytes.
     pub(super) fn kept_behind(&self, taken: usize) -> impl Iterator<Item = &[u8]> {
         let behind = self.kept.iter().filter(move |range| range.start >= taken);
         behind.filter_map(|range| self.bytes.get(range.clone()))
     }
 }
 
-/// What became of a batch.
+/// The result of writing a batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BatchResult {
-    /// So many bytes were taken.
+    /// The number of bytes that were written.
     pub(super) taken: usize,
-    /// And then this happened.
+    /// What failed after them.
     pub(super) failure: Option<Failure>,
 }
 
@@ -69,7 +69,7 @@ impl BatchResult {
         Self { taken: 0, failure: Some(failure) }
     }
 
-    /// What became of the line that ends at `end`.
+    /// The result of the line that ends at `end`.
     fn line(self, end: usize) -> Result<(), Failure> {
         match self.failure {
             Some(failure) if end > self.taken => Err(failure),
@@ -78,23 +78,23 @@ impl BatchResult {
     }
 }
 
-/// The one place where all lines of a batch learn what became of them.
+/// The result of a batch, and the wakers of the lines that wait for it.
 #[derive(Debug)]
 pub(super) struct Completion {
     result: OnceLock<BatchResult>,
     waiting: Mutex<Vec<Waker>>,
-    /// Where the batch waits to be written.
+    /// The queue that the batch belongs to.
     queue: Weak<Queue>,
 }
 
 impl Completion {
-    /// Whether the result is there.
+    /// Whether the result is known.
     pub(super) fn is_complete(&self) -> bool {
         self.result.get().is_some()
     }
 
-    /// Sets the result and wakes whoever waits. The first result counts: false where there was one already. The
-    /// emptied list of wakers is left in `spare`.
+    /// Sets the result and wakes all wakers. Returns false if there was a result already: the first one stands. Leaves
+    /// the emptied list of wakers in `spare`.
     pub(super) fn complete(&self, result: BatchResult, spare: &mut Vec<Waker>) -> bool {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if self.result.set(result).is_err() {
@@ -108,29 +108,28 @@ impl Completion {
         true
     }
 
-    /// Has `waker` woken when the result is there. `place` is where it waits already.
-    pub(super) fn register(&self, waker: &Waker, place: &mut Option<usize>) -> Option<BatchResult> {
+    /// Registers `waker` to be woken by the result. `index` is its position if it is registered already.
+    pub(super) fn register(&self, waker: &Waker, index: &mut Option<usize>) -> Option<BatchResult> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        // Under the lock: a result that comes later finds the waker.
+        // Under the lock, so that a later result finds the waker.
         if let Some(result) = self.result.get() {
             return Some(*result);
         }
-        if let Some(known) = place.and_then(|place| waiting.get_mut(place)) {
+        if let Some(known) = index.and_then(|index| waiting.get_mut(index)) {
             known.clone_from(waker);
         } else {
-            *place = Some(waiting.len());
+            *index = Some(waiting.len());
             waiting.push(waker.clone());
         }
         None
     }
 
-    /// Has what waits written by this thread, or by the one that is there for it where it would take long. `false`: another
-    /// thread is writing at this moment.
-    fn try_to_have_written(&self) -> bool {
-        self.queue.upgrade().is_none_or(|queue| queue.try_to_have_written())
+    /// Has the waiting lines written. `false`: another thread is writing.
+    fn write_or_wake_sink(&self) -> bool {
+        self.queue.upgrade().is_none_or(|queue| queue.write_or_wake_sink())
     }
 
-    /// Has what waits written by another thread.
+    /// Has another thread write the waiting lines.
     fn unpark_sink(&self) {
         if let Some(queue) = self.queue.upgrade() {
             queue.unpark();
@@ -138,7 +137,7 @@ impl Completion {
     }
 }
 
-/// A line that was put and may not be written yet. Dropping it changes nothing about the line.
+/// A queued line that may not be written yet. Dropping this does not affect the line.
 #[derive(Debug)]
 #[must_use = "an answer must not go out before its line"]
 pub(crate) struct PendingLine(State);
@@ -156,11 +155,11 @@ enum State {
 
 #[derive(Debug)]
 enum Stage {
-    /// Nobody has polled yet, and the sink may not know of the line.
-    Fresh,
-    /// Has let other tasks run so many times.
-    StoodBack(u8),
-    /// Waits at this place in the list of wakers.
+    /// Not polled yet. The sink may not know of the line.
+    New,
+    /// Has yielded to other tasks this many times.
+    Yielded(u8),
+    /// Waits at this position in the list of wakers.
     Waiting(Option<usize>),
 }
 
@@ -170,15 +169,14 @@ impl PendingLine {
     }
 
     pub(super) const fn put(completion: Arc<Completion>, end: usize) -> Self {
-        Self(State::Put { completion, end, stage: Stage::Fresh })
+        Self(State::Put { completion, end, stage: Stage::New })
     }
 }
 
 impl Future for PendingLine {
     type Output = Result<(), Failure>;
 
-    /// Stands back once for the tasks that are ready to run, which may have lines for the same batch; then has them
-    /// written, and waits.
+    /// Yields once: tasks that are ready may add lines to the same batch. Then it has the batch written, and waits.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let (completion, end, stage) = match &mut self.0 {
             State::Refused(failure) => return Poll::Ready(Err(*failure)),
@@ -188,17 +186,17 @@ impl Future for PendingLine {
             return Poll::Ready(result.line(end));
         }
         match stage {
-            Stage::Fresh => {
-                *stage = Stage::StoodBack(1);
+            Stage::New => {
+                *stage = Stage::Yielded(1);
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Stage::StoodBack(turns) if !completion.try_to_have_written() && *turns < TURNS => {
-                *turns += 1;
+            Stage::Yielded(yields) if !completion.write_or_wake_sink() && *yields < MAX_YIELDS => {
+                *yields += 1;
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Stage::StoodBack(_) => {
+            Stage::Yielded(_) => {
                 *stage = Stage::Waiting(None);
                 if !completion.is_complete() {
                     completion.unpark_sink();
@@ -206,8 +204,8 @@ impl Future for PendingLine {
             }
             Stage::Waiting(_) => {}
         }
-        if let Stage::Waiting(place) = stage
-            && let Some(result) = completion.register(context.waker(), place)
+        if let Stage::Waiting(index) = stage
+            && let Some(result) = completion.register(context.waker(), index)
         {
             return Poll::Ready(result.line(end));
         }
@@ -217,7 +215,7 @@ impl Future for PendingLine {
 
 impl Drop for PendingLine {
     fn drop(&mut self) {
-        if let State::Put { completion, stage: Stage::Fresh | Stage::StoodBack(_), .. } = &self.0
+        if let State::Put { completion, stage: Stage::New | Stage::Yielded(_), .. } = &self.0
             && !completion.is_complete()
         {
             completion.unpark_sink();
@@ -225,16 +223,16 @@ impl Drop for PendingLine {
     }
 }
 
-/// Wakes a thread that waits for a batch.
-pub(super) struct Unparker(Thread);
+/// Unparks the thread that waits for a batch.
+pub(super) struct ThreadWaker(Thread);
 
-impl Unparker {
+impl ThreadWaker {
     pub(super) fn current() -> Self {
         Self(thread::current())
     }
 }
 
-impl Wake for Unparker {
+impl Wake for ThreadWaker {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
     }

@@ -1,6 +1,6 @@
-//! Lines that could not be written in time and must not be lost: they are written as soon as lines can be written again.
+//! Kept lines that could not be written in time. They are written as soon as lines can be written again.
 
-/// The most that is kept of them, in bytes.
+/// The most bytes of late lines.
 const LIMIT: usize = 4 << 20;
 
 /// See the [module](self).
@@ -11,7 +11,7 @@ pub(super) struct LateLines {
 }
 
 impl LateLines {
-    /// Keeps a line, with its newline, behind the others. Where there is no room for it, it is lost.
+    /// Adds a line, with its newline. Over the limit the line is lost.
     pub(super) fn keep(&mut self, line: &[u8]) {
         if self.bytes.len() + line.len() <= LIMIT {
             self.bytes.extend_from_slice(line);
@@ -19,7 +19,7 @@ impl LateLines {
         }
     }
 
-    /// Takes all of them.
+    /// Takes all lines.
     pub(super) fn take(&mut self) -> Self {
         std::mem::take(self)
     }
@@ -32,8 +32,8 @@ impl LateLines {
         self.lines
     }
 
-    /// Gives back those of `late` behind the first `taken` bytes, in front of what was kept meanwhile, and tells how many that
-    /// were. A line that was begun counts as taken.
+    /// Returns the lines of `late` behind the first `taken` bytes, in front of those that were added meanwhile, and
+    /// counts them. A partly written line counts as written.
     pub(super) fn give_back(&mut self, mut late: Self, taken: usize) -> u64 {
         let (before, behind) = late.bytes.split_at(taken.min(late.bytes.len()));
         let rest_of_line = match before.last() {

@@ -1,15 +1,20 @@
-//! Whole lines to a file, a pipe or a device that may be slow, full or closed: a queue, and one thread that writes.
+//! Writes whole lines to a file, a pipe or a device that may be slow, full or closed.
 //!
-//! Whoever has a line puts it into the open batch, and learns from a future what became of it. The thread takes the batch,
-//! writes it with one system call, and completes all futures of the batch together (group commit). Lines are written in
-//! the order in which they were put, and each is whole. Where the output takes lines at once (a regular file, a pipe with room),
-//! whoever waits for a line writes the batch; only a disk that hangs can hold it there. Whatever waits for a reader is left to
-//! the thread.
+//! A line is added to the open batch, and a future reports its result. The whole batch is written with one system call,
+//! and all its futures complete together (group commit). Lines are written in the order in which they were added, and
+//! each is whole.
 //!
-//! A line that is to be kept is written late where it cannot be written in time: whoever waits for it learns that it failed, and
-//! it stays in memory, within a bound, until lines can be written again.
+//! If the output can take the lines at once (a regular file, a pipe with space), the task that waits for a line writes
+//! the batch itself; only a disk that hangs can block it. If the output has to wait for its reader, a thread of the
+//! sink writes.
 //!
-//! What a line says is its owner's business: the audit log and the log.
+//! A *kept* line is one that must not be lost. If it cannot be written in time, its future fails, and the line stays in
+//! memory, within a bound, until it can be written late.
+//!
+//! The files `batch`, `queue` and `sink` need each other, because any of them can start a write: a waiting future has
+//! its queue write, the queue lends the sink to it, and the sink takes its next batch from the queue.
+//!
+//! The contents of a line are decided by its owner: the audit log or the log.
 
 mod batch;
 mod late;
@@ -24,19 +29,19 @@ pub(crate) use self::{
     queue::{LineCounts, Lines},
 };
 
-/// Why lines cannot be written, or should not be relied on.
+/// Why lines cannot be written, or may soon not be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// Whoever reads the other end takes nothing, or too little.
+    /// The reader of the other end takes nothing, or too little.
     Stalled,
-    /// The operating system refused the last write, as on a full disk.
+    /// The operating system refused the last write, such as on a full disk.
     Write(Errno),
-    /// Lines are written, but no space could be reserved for those to come.
+    /// Lines are written, but no space could be reserved for later ones.
     NoSpaceAhead(Errno),
 }
 
 impl Failure {
-    /// The failure as a number, for an atomic; 0 stands for none.
+    /// The failure as a number, for an atomic; 0 means none.
     fn encode(failure: Option<Self>) -> u32 {
         let number =
             |errno: Errno| u32::try_from(errno.raw_os_error()).unwrap_or_default() & 0xffff;
@@ -59,12 +64,12 @@ impl Failure {
     }
 }
 
-/// What the owner of lines decides about them.
+/// What the log and the audit log decide about their lines.
 pub(crate) trait Owner: Send + 'static {
-    /// Appends the line, with its newline, that says that `lost` lines are missing here.
+    /// Appends the line, with its newline, that reports `lost` missing lines.
     fn write_gap(&self, lost: u64, line: &mut Vec<u8>);
 
-    /// Is told when lines begin to fail, fail in another way, or are written again.
+    /// Called when lines begin to fail, fail in another way, or are written again.
     fn failure_changed(&self, failure: Option<Failure>);
 }
 

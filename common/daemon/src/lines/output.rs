@@ -1,4 +1,4 @@
-//! The descriptor that lines are written to: how long a write may take, what is cut, and the space ahead.
+//! The descriptor that lines are written to: time limits, cut lines, and reserved space.
 
 use std::{
     fs::File,
@@ -14,39 +14,39 @@ use rustix::{
 
 use super::{Failure, batch::BatchResult};
 
-/// How much a pipe takes for certain once it says that it takes anything (`PIPE_BUF`, Linux pipe(7)). A longer write could
-/// block for as long as nobody reads.
+/// How many bytes a pipe takes without blocking once it is writable (`PIPE_BUF`, Linux pipe(7)). A longer write could
+/// block until somebody reads.
 const PIPE_UNIT: usize = 4096;
 
-/// How much space is reserved behind the end of a regular file, in bytes. Half of it is always there.
+/// How many bytes are reserved behind the end of a regular file. Half of that is always left.
 const SPACE_AHEAD: u64 = 256 * 1024;
 
 /// A descriptor for lines.
 #[derive(Debug)]
 pub(super) struct Output {
     file: File,
-    /// A regular file takes what it is given: there is nothing to wait for before a write.
+    /// A regular file is always writable: a write never waits for a reader.
     is_regular: bool,
-    /// A pipe takes [`PIPE_UNIT`] for certain once it takes anything; other descriptors make no such promise.
+    /// A writable pipe takes [`PIPE_UNIT`] bytes; other descriptors promise nothing.
     is_pipe: bool,
-    /// The end of a line whose beginning is written. It is written before anything else, so that lines stay whole.
+    /// The rest of a line that is partly written. It is written first, so that lines stay whole.
     tail: Vec<u8>,
     space: Space,
 }
 
-/// The space that is reserved for lines to come.
+/// The space reserved for later lines.
 #[derive(Clone, Copy, Debug)]
 enum Space {
-    /// Nobody asked for it, it is no regular file, or the file system cannot.
+    /// Not requested, not a regular file, or not supported by the file system.
     Unknown,
-    /// So many bytes are left of it.
+    /// The number of bytes left.
     Reserved(u64),
-    /// There is not enough.
+    /// There is not enough space.
     Missing(Errno),
 }
 
 impl Output {
-    /// `reserves`: whether space ahead is wanted, where the file system can reserve it.
+    /// `reserves`: whether to reserve space, if the file system supports it.
     pub(super) fn new(file: File, reserves: bool) -> Self {
         let kind = file.metadata().ok().map(|metadata| metadata.file_type());
         let is_regular = kind.is_some_and(|kind| kind.is_file());
@@ -57,19 +57,19 @@ impl Output {
         output
     }
 
-    /// Goes on in `file`. A line whose end could not be written to the file before stays cut there.
+    /// Continues in `file`. A line whose end could not be written to the old file stays cut there.
     pub(super) fn replace(&mut self, file: File, reserves: bool) {
         let tail = std::mem::take(&mut self.tail);
         self.write_some(&tail, Instant::now());
         *self = Self::new(file, reserves);
     }
 
-    /// Whether a write has to wait until a reader takes something.
+    /// Whether a write may have to wait for a reader.
     pub(super) const fn waits_for_reader(&self) -> bool {
         !self.is_regular
     }
 
-    /// Whether it takes so many bytes now without anybody having to wait for a reader.
+    /// Whether it takes this many bytes now, without waiting for a reader.
     pub(super) fn takes_at_once(&self, bytes: usize) -> bool {
         let is_quick = self.is_regular || (self.is_pipe && bytes <= PIPE_UNIT);
         is_quick
@@ -77,7 +77,7 @@ impl Output {
             && (self.is_regular || self.wait_writable(Instant::now()).is_ok())
     }
 
-    /// Writes whole lines, as many as are taken until `deadline`. It tries once also after that.
+    /// Writes as many whole lines as possible until `deadline`. It tries once even after that.
     pub(super) fn write(&mut self, lines: &[u8], deadline: Instant) -> BatchResult {
         if !self.tail.is_empty() {
             let mut tail = std::mem::take(&mut self.tail);
@@ -100,7 +100,7 @@ impl Output {
         result
     }
 
-    /// Writes until all is taken, or tells how much was.
+    /// Writes until everything is written or `deadline`.
     fn write_some(&self, bytes: &[u8], deadline: Instant) -> BatchResult {
         let mut taken = 0;
         let failure = loop {
@@ -115,7 +115,7 @@ impl Output {
                 }
             }
             match write(&self.file, left) {
-                // No descriptor of ours takes nothing without an error.
+                // None of these descriptors writes nothing without an error.
                 Ok(0) => break Some(Failure::Write(Errno::IO)),
                 Ok(count) => taken += count,
                 Err(Errno::INTR | Errno::AGAIN) => {}
@@ -139,8 +139,7 @@ impl Output {
         }
     }
 
-    /// What keeps lines from being written later on, as far as it can be told without writing any: no space ahead, or a
-    /// reader that has closed its end.
+    /// A failure that is known before any write: no reserved space, or a reader that has closed its end.
     pub(super) fn foreseen_failure(&self) -> Option<Failure> {
         self.space_failure().or_else(|| self.is_closed().then_some(Failure::Write(Errno::PIPE)))
     }
@@ -153,7 +152,7 @@ impl Output {
         polled && descriptor.revents().contains(PollFlags::ERR)
     }
 
-    /// Reserves space ahead where less than half of it is left.
+    /// Reserves space if less than half of it is left.
     pub(super) fn reserve(&mut self) {
         let wanted = match self.space {
             Space::Unknown => false,
@@ -163,7 +162,7 @@ impl Output {
         if wanted {
             self.space = match self.allocate() {
                 Ok(()) => Space::Reserved(SPACE_AHEAD),
-                // Only these say that there is no space: whatever else comes, the file system cannot reserve any.
+                // Only these mean that there is no space. Any other error means that the file system cannot reserve.
                 Err(errno @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG | Errno::IO)) => {
                     Space::Missing(errno)
                 }
@@ -182,7 +181,7 @@ impl Output {
         }
     }
 
-    /// Whether the space for lines to come is missing.
+    /// Whether space for later lines is missing.
     pub(super) const fn space_failure(&self) -> Option<Failure> {
         match self.space {
             Space::Missing(errno) => Some(Failure::NoSpaceAhead(errno)),
@@ -192,7 +191,7 @@ impl Output {
 }
 
 fn timespec(duration: Duration) -> Timespec {
-    // Never more than a few seconds.
+    // A few seconds at most.
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: duration.subsec_nanos().into(),

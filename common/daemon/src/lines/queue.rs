@@ -1,4 +1,4 @@
-//! The queue: where lines are put, and what is known about their fate.
+//! The queue of lines, and their counts and failures.
 
 use std::{
     cell::RefCell,
@@ -16,7 +16,7 @@ use std::{
 
 use super::{
     Failure, Owner,
-    batch::{Batch, BatchResult, Completion, PendingLine, Unparker},
+    batch::{Batch, BatchResult, Completion, PendingLine, ThreadWaker},
     late::LateLines,
     output::Output,
     sink::{self, Sink},
@@ -25,43 +25,43 @@ use super::{
 /// How long a line may wait to be written before it fails.
 pub(super) const WAIT_LIMIT: Duration = Duration::from_secs(2);
 
-/// How much later a line fails at the latest where the sink itself is held by the operating system.
+/// How much later a line fails at the latest, if a write does not return.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The most that waits to be written, in bytes.
+/// The most bytes that wait to be written.
 const BACKLOG: usize = 4 << 20;
 
-/// A line that takes more memory than this, in bytes, does not keep it.
+/// The buffer of a thread is freed after a line that made it larger than this, in bytes.
 const LONG_LINE: usize = 4096;
 
-/// The stack of the sink, which calls little.
+/// The stack of the sink's thread, which calls little.
 const STACK: usize = 256 * 1024;
 
 thread_local! {
-    /// Where a thread makes its lines. Nothing in them is secret.
+    /// The buffer in which a thread builds its lines. It never holds a secret.
     static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The way to the sink. Clones share it; when the last one is dropped, what was put is still written.
+/// A handle to the queue. Clones share it; queued lines are still written when the last one is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Lines(Arc<Handle>);
 
 #[derive(Debug)]
 struct Handle(Arc<Queue>);
 
-/// What the sink and everybody else share.
+/// What the sink and all others share.
 #[derive(Debug)]
 pub(super) struct Queue {
     open: Mutex<Open>,
-    /// Locked before `open`, where both are.
+    /// Locked before `open`, if both are locked.
     sink: Mutex<Sink>,
     late: Mutex<LateLines>,
     thread: Thread,
     failure: AtomicU32,
     written: AtomicU64,
     failed: AtomicU64,
-    /// For the lines that wait.
-    itself: Weak<Self>,
+    /// For the pending lines.
+    weak: Weak<Self>,
 }
 
 #[derive(Debug)]
@@ -69,7 +69,7 @@ struct Open {
     batch: Batch,
     /// The batch that the sink is writing.
     in_flight: Option<InFlight>,
-    /// The file to go on in.
+    /// The file to continue in.
     next_file: Option<File>,
     closed: bool,
 }
@@ -81,7 +81,7 @@ struct InFlight {
     completion: Arc<Completion>,
 }
 
-/// What the sink is to do next.
+/// What the sink does next.
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) file: Option<File>,
@@ -89,7 +89,7 @@ pub(super) struct Work {
     pub(super) closed: bool,
 }
 
-/// Lines in numbers.
+/// Counts of lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LineCounts {
     pub(crate) written: u64,
@@ -102,7 +102,7 @@ impl Lines {
     /// Starts the thread `name`, which writes to `file`.
     ///
     /// # Errors
-    /// The operating system's, where it gives no thread.
+    /// The operating system's, if it gives no thread.
     pub(crate) fn start(
         name: &str,
         file: File,
@@ -131,7 +131,7 @@ impl Lines {
                 failure: AtomicU32::new(failure),
                 written: AtomicU64::new(0),
                 failed: AtomicU64::new(0),
-                itself: Weak::clone(queue),
+                weak: Weak::clone(queue),
             }
         });
         sender
@@ -140,12 +140,12 @@ impl Lines {
         Ok(Self(Arc::new(Handle(queue))))
     }
 
-    /// Puts the line that `make` appends, with its newline, to what it is given. The line is queued when this returns.
+    /// Queues the line that `make` appends, with its newline, to an empty buffer. The line is queued when this returns.
     pub(crate) fn put(&self, make: impl FnOnce(&mut Vec<u8>)) -> PendingLine {
         self.put_as(false, make)
     }
 
-    /// As [`Self::put`]; `keeps` says that the line is written late rather than not at all.
+    /// As [`Self::put`]; `keeps` says whether the line is a kept one.
     pub(crate) fn put_as(&self, keeps: bool, make: impl FnOnce(&mut Vec<u8>)) -> PendingLine {
         LINE.with_borrow_mut(|line| {
             line.clear();
@@ -158,30 +158,29 @@ impl Lines {
         })
     }
 
-    /// Puts a line that is made already, with its newline.
+    /// Queues a finished line, with its newline.
     pub(crate) fn put_line(&self, line: &[u8]) -> PendingLine {
         self.0.0.put(line, false)
     }
 
-    /// Why lines fail at the moment, if they do. A failure stays until something was written again.
+    /// Why lines fail now, if they do. A failure lasts until a write succeeds.
     pub(crate) fn failure(&self) -> Option<Failure> {
         self.0.0.failure()
     }
 
-    /// Goes on in `file` from the next batch on.
+    /// Continues in `file` from the next batch on.
     pub(crate) fn replace(&self, file: File) {
         self.0.0.lock().next_file = Some(file);
         self.0.0.unpark();
     }
 
-    /// Fails what waits for longer than any line may, where the operating system holds the sink. Call it about once a
-    /// second.
+    /// Fails lines that wait too long because a write does not return. Call it about once a second.
     pub(crate) fn expire(&self, now: Instant) {
         self.0.0.expire(now);
     }
 
-    /// Waits until everything that was put before is written or has failed, and what is late is written where it can be, but
-    /// no longer than a line may wait. It blocks the thread.
+    /// Waits until everything that was queued before is written or has failed, and late lines are written if they can
+    /// be. It waits no longer than a line may. Blocks the thread.
     pub(crate) fn flush(&self) {
         self.0.0.flush();
     }
@@ -219,7 +218,7 @@ impl Queue {
         let batch = &mut open.batch;
         if batch.bytes.len() + line.len() > BACKLOG {
             drop(open);
-            // What waits is written before the failure can end, and ends it.
+            // The backlog is written before the failure can end, and ends it.
             self.set_failure(Some(Failure::Stalled));
             return self.refuse(line, keeps);
         }
@@ -240,26 +239,26 @@ impl Queue {
         PendingLine::refused(Failure::Stalled)
     }
 
-    /// What is to be written late.
+    /// The late lines.
     pub(super) fn late(&self) -> MutexGuard<'_, LateLines> {
         self.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps what is to be kept of a batch of which so many bytes were written.
+    /// Keeps the kept lines of a batch of which only `taken` bytes were written.
     pub(super) fn keep_behind(&self, batch: &Batch, taken: usize) {
         let mut late = self.late();
         batch.kept_behind(taken).for_each(|line| late.keep(line));
     }
 
     pub(super) fn empty_batch(&self, bytes: Vec<u8>, wakers: Vec<Waker>) -> Batch {
-        Batch::new(&self.itself, bytes, wakers)
+        Batch::new(&self.weak, bytes, wakers)
     }
 
     pub(super) fn sink(&self) -> MutexGuard<'_, Sink> {
         self.sink.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `None`: another thread is writing at this moment.
+    /// `None`: another thread is writing.
     fn try_sink(&self) -> Option<MutexGuard<'_, Sink>> {
         match self.sink.try_lock() {
             Err(TryLockError::WouldBlock) => None,
@@ -268,9 +267,9 @@ impl Queue {
         }
     }
 
-    /// Has what waits written: on this thread, where that takes no longer than a write, or else by the thread for it.
-    /// `false`: another thread is writing at this moment, and may not see the last lines any more.
-    pub(super) fn try_to_have_written(&self) -> bool {
+    /// Writes the waiting lines on this thread if the output takes them at once; otherwise wakes the sink's thread.
+    /// `false`: another thread is writing, and may have missed the last lines.
+    pub(super) fn write_or_wake_sink(&self) -> bool {
         let Some(mut sink) = self.try_sink() else { return false };
         if !sink.write_at_once(self) {
             drop(sink);
@@ -287,26 +286,26 @@ impl Queue {
         self.lock().batch.bytes.len()
     }
 
-    /// Takes the open batch, where it has lines, in exchange for the empty one.
+    /// Swaps the open batch with the empty one, if it has lines.
     pub(super) fn take_batch(&self, empty: &mut Batch) -> bool {
         take_batch(&mut self.lock(), empty)
     }
 
-    /// Takes what there is to do. The open batch, where it has lines, changes places with the empty one.
+    /// Takes the next work, and swaps the open batch with the empty one if it has lines.
     pub(super) fn next_work(&self, empty: &mut Batch) -> Work {
         let mut open = self.lock();
         let has_batch = take_batch(&mut open, empty);
         Work { file: open.next_file.take(), has_batch, closed: open.closed }
     }
 
-    /// Completes the batch in flight, `written` of whose `lines` were written.
+    /// Completes the batch in flight: `written` of its `lines` were written.
     pub(super) fn complete(
         &self,
         completion: &Completion,
         (result, lines, written): (BatchResult, u64, u64),
         wakers: &mut Vec<Waker>,
     ) {
-        // Where it has expired, its lines are counted as failed already.
+        // If it had expired, its lines are already counted as failed.
         if completion.complete(result, wakers) {
             self.written.fetch_add(written, Relaxed);
             self.failed.fetch_add(lines - written, Relaxed);
@@ -315,7 +314,7 @@ impl Queue {
         self.lock().in_flight = None;
     }
 
-    /// Fails every line that waits in the open batch.
+    /// Fails every line in the open batch.
     pub(super) fn refuse_waiting(&self, failure: Failure) {
         let mut open = self.lock();
         let next = self.empty_batch(Vec::new(), Vec::new());
@@ -349,13 +348,13 @@ impl Queue {
         Failure::decode(self.failure.load(Relaxed))
     }
 
-    /// Tells whether that changed anything.
+    /// Returns whether that changed anything.
     pub(super) fn set_failure(&self, failure: Option<Failure>) -> bool {
         let code = Failure::encode(failure);
         self.failure.swap(code, Relaxed) != code
     }
 
-    /// How many lines have failed so far.
+    /// The number of lines that have failed so far.
     pub(super) fn failed(&self) -> u64 {
         self.failed.load(Relaxed)
     }
@@ -367,14 +366,14 @@ impl Queue {
         let waiting = open.batch.opened.is_some().then(|| Arc::clone(&open.batch.completion));
         drop(open);
         let deadline = Instant::now() + WAIT_LIMIT + GRACE;
-        let waker = Waker::from(Arc::new(Unparker::current()));
+        let waker = Waker::from(Arc::new(ThreadWaker::current()));
         for completion in [in_flight, waiting].into_iter().flatten() {
             completion.register(&waker, &mut None);
             while !completion.is_complete() && Instant::now() < deadline {
                 std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
             }
         }
-        // What is late has no completion.
+        // Late lines have no completion.
         while Instant::now() < deadline {
             if let Some(mut sink) = self.try_sink() {
                 return sink.write_late(self, deadline);

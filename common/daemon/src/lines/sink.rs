@@ -1,8 +1,7 @@
-//! Who writes, and what only the writer knows.
+//! The sink writes batches. Only one thread has it at a time.
 //!
-//! A thread of its own waits for whatever takes long. Where the output takes lines at once, whoever waits for them writes
-//! them, with those of all others that wait: waking the thread and being woken by it costs several times as much as the
-//! write.
+//! A thread of its own waits for slow outputs. If the output takes lines at once, a waiting future writes them together
+//! with all others: waking the thread and being woken by it would cost several times as much as the write.
 
 use std::{
     fmt,
@@ -19,23 +18,23 @@ use super::{
     queue::{Queue, WAIT_LIMIT},
 };
 
-/// How often the sink looks by itself whether lines can be written; and how long a line may wait that nobody asks about.
+/// How often the sink checks whether lines can be written, and how long a line may wait if no future is polled for it.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The largest batch whose memory is kept for another, in bytes.
+/// The largest batch whose memory is reused, in bytes.
 const KEPT_BATCH: usize = 1 << 20;
 
-/// What the writer knows. One at a time writes.
+/// The state of the writer.
 pub(super) struct Sink {
     output: Output,
     reserves: bool,
     owner: Box<dyn Owner>,
-    /// How many of the lines that failed are told of in a line.
-    told: u64,
+    /// How many of the failed lines a gap line has reported.
+    reported: u64,
     next_probe: Instant,
     /// An empty batch, to be open while another is written.
     empty: Batch,
-    /// The memory of a list of wakers.
+    /// A list of wakers whose memory is reused.
     wakers: Vec<Waker>,
 }
 
@@ -45,24 +44,24 @@ impl fmt::Debug for Sink {
     }
 }
 
-/// What the thread does after a step.
+/// What the thread does next.
 enum Step {
     Next,
-    Rest,
+    Park,
     End,
 }
 
-/// Works until the queue is closed and empty.
+/// Runs until the queue is closed and empty.
 pub(super) fn run(queue: &Arc<Queue>) {
     if let Some(failure) = queue.failure() {
         queue.sink().owner.failure_changed(Some(failure));
     }
     loop {
-        // The sink is free while the thread rests.
+        // The lock is free while the thread is parked.
         let step = queue.sink().step(queue);
         match step {
             Step::Next => {}
-            Step::Rest => thread::park_timeout(PROBE_INTERVAL),
+            Step::Park => thread::park_timeout(PROBE_INTERVAL),
             Step::End => return,
         }
     }
@@ -75,13 +74,13 @@ impl Sink {
             output,
             reserves,
             owner,
-            told: 0,
+            reported: 0,
             next_probe: Instant::now(),
             wakers: Vec::new(),
         }
     }
 
-    /// Writes what waits, where the output takes it at once. Tells whether it did.
+    /// Writes the open batch if the output takes it at once. Returns whether it does.
     pub(super) fn write_at_once(&mut self, queue: &Queue) -> bool {
         let is_quick =
             queue.failure().is_none() && self.output.takes_at_once(queue.waiting_bytes());
@@ -106,12 +105,12 @@ impl Sink {
         } else if has_new_file {
             self.probe(queue);
         } else {
-            return self.look(queue);
+            return self.probe_when_due(queue);
         }
         Step::Next
     }
 
-    /// Writes the batch that was taken, and completes it.
+    /// Writes and completes the batch that was taken.
     fn commit(&mut self, queue: &Queue) {
         let wakers = std::mem::take(&mut self.wakers);
         let next = queue.empty_batch(Vec::new(), wakers);
@@ -127,7 +126,7 @@ impl Sink {
             queue.keep_behind(&batch, result.taken);
             newlines(batch.bytes.get(..result.taken).unwrap_or_default())
         };
-        // Before anybody learns of it: who sees a line fail also sees that lines fail.
+        // Before any future completes: a task that sees its line fail must also see the failure.
         self.report(queue, result.failure.or(self.output.space_failure()));
         let outcome = (result, batch.lines, written);
         queue.complete(&batch.completion, outcome, &mut self.wakers);
@@ -137,16 +136,16 @@ impl Sink {
         }
         match result.failure {
             None => self.reserve(queue),
-            // Nobody waits for a reader twice.
+            // The lines behind it would wait for the same reader.
             Some(Failure::Stalled) => queue.refuse_waiting(Failure::Stalled),
             Some(_) => {}
         }
     }
 
-    /// Nothing is to be written: looks every so often whether lines could be.
-    fn look(&mut self, queue: &Queue) -> Step {
+    /// Nothing waits to be written: checks from time to time whether lines could be.
+    fn probe_when_due(&mut self, queue: &Queue) -> Step {
         if queue.failure() == Some(Failure::Stalled) && self.output.waits_for_reader() {
-            // Lines are refused, so there is only the reader to wait for.
+            // Lines are refused, so only the reader matters.
             match self.output.wait_writable(Instant::now() + PROBE_INTERVAL) {
                 Ok(()) => {
                     self.probe(queue);
@@ -159,10 +158,10 @@ impl Sink {
         if Instant::now() >= self.next_probe {
             self.probe(queue);
         }
-        Step::Rest
+        Step::Park
     }
 
-    /// Looks whether lines can be written.
+    /// Checks whether lines can be written.
     fn probe(&mut self, queue: &Queue) {
         self.next_probe = Instant::now() + PROBE_INTERVAL;
         let failure = self.write_gap(queue, Instant::now());
@@ -172,36 +171,36 @@ impl Sink {
         self.report(queue, failure.or_else(|| self.output.foreseen_failure()));
     }
 
-    /// The last chance for what is late.
+    /// Writes late lines a last time before the end.
     pub(super) fn write_late(&mut self, queue: &Queue, deadline: Instant) {
         self.write_gap(queue, deadline);
     }
 
-    /// Writes what is left of a line that was cut, and what is late, and says how many lines are missing where some are.
+    /// Writes the rest of a cut line and the late lines, and then reports missing lines.
     fn write_gap(&mut self, queue: &Queue, deadline: Instant) -> Option<Failure> {
         let late = queue.late().take();
         if late.lines() > 0 {
             let result = self.output.write(late.bytes(), deadline);
-            self.told += late.lines();
+            self.reported += late.lines();
             if result.failure.is_some() {
-                self.told -= queue.late().give_back(late, result.taken);
+                self.reported -= queue.late().give_back(late, result.taken);
                 return result.failure;
             }
         }
-        let lost = queue.failed().saturating_sub(self.told);
+        let lost = queue.failed().saturating_sub(self.reported);
         let mut line = Vec::new();
         if lost > 0 {
             self.owner.write_gap(lost, &mut line);
         }
         let result = self.output.write(&line, deadline);
-        // Once it is begun it will be whole.
+        // A line that has begun will be completed.
         if result.taken > 0 {
-            self.told += lost;
+            self.reported += lost;
         }
         result.failure
     }
 
-    /// Keeps space ahead. While there is none, it is asked for about once a second.
+    /// Reserves space. While that fails, it is tried about once a second.
     fn reserve(&mut self, queue: &Queue) {
         if self.output.space_failure().is_some() {
             if Instant::now() < self.next_probe {

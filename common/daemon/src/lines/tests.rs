@@ -11,10 +11,10 @@ use rustix::io::Errno;
 
 use super::*;
 
-/// How long anything may take on a busy machine.
+/// The time limit on a busy machine.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// Writes `gap N` where N lines are missing, and keeps what it is told.
+/// Writes `gap N` where N lines are missing, and keeps the reported failures.
 #[derive(Clone, Default)]
 struct TestOwner(std::sync::Arc<Mutex<Vec<Option<Failure>>>>);
 
@@ -56,7 +56,7 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// Puts lines of 1 KiB until one fails, and tells how many were written.
+/// Puts lines of 1 KiB until one fails, and returns how many were written.
 async fn fill(lines: &Lines) -> usize {
     let text = "x".repeat(1023);
     for written in 0..1000 {
@@ -135,7 +135,7 @@ async fn a_pipe_that_nobody_reads_holds_no_thread_that_puts_lines() {
         _ = &mut waiting => panic!("the pipe took more than it can"),
         () = others => {}
     }
-    // And a line fails in the end, instead of waiting for ever.
+    // A line fails in the end instead of waiting for ever.
     assert!(waiting.await.contains(&Err(Failure::Stalled)));
 }
 
@@ -151,7 +151,7 @@ async fn after_a_stall_lines_are_refused_at_once_and_written_again_when_the_read
     assert_eq!(lines.counts().failed, 101);
 
     let reading = std::thread::spawn(move || read_all(reader));
-    // Nobody has to put a line for that.
+    // No line is needed for that.
     eventually("written again", || lines.failure().is_none());
     put(&lines, "after").await.unwrap();
     drop(lines);
@@ -182,7 +182,7 @@ async fn of_lines_that_go_out_together_those_that_fit_are_written_and_the_others
 }
 
 #[tokio::test]
-async fn a_full_disk_fails_lines_until_there_is_space_and_the_gap_is_told() {
+async fn a_full_disk_fails_lines_until_there_is_space_and_the_gap_is_reported() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let owner = TestOwner::default();
     let told = owner.clone();
@@ -206,7 +206,7 @@ fn put_to_keep(lines: &Lines, text: &str) -> PendingLine {
 }
 
 #[tokio::test]
-async fn lines_to_be_kept_are_written_late_and_the_gap_tells_of_the_others() {
+async fn kept_lines_are_written_late_and_the_gap_counts_all() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let lines = lines_to(full);
     for _ in 0..3 {
@@ -222,7 +222,7 @@ async fn lines_to_be_kept_are_written_late_and_the_gap_tells_of_the_others() {
 }
 
 #[tokio::test]
-async fn what_is_late_is_written_when_flush_returns() {
+async fn late_lines_are_written_when_flush_returns() {
     let (mut reader, lines) = piped();
     fill(&lines).await;
     assert_eq!(put_to_keep(&lines, "late").await, Err(Failure::Stalled));
@@ -235,7 +235,7 @@ async fn what_is_late_is_written_when_flush_returns() {
 }
 
 #[tokio::test]
-async fn a_line_to_be_kept_outlasts_a_stall_before_it_and_after_it_and_is_written_once() {
+async fn a_kept_line_outlasts_a_stall_before_it_and_after_it_and_is_written_once() {
     let (reader, lines) = piped();
     let before =
         (0..200).map(|number| put_to_keep(&lines, &format!("{number} {}", "x".repeat(1000))));
@@ -255,14 +255,14 @@ async fn a_line_to_be_kept_outlasts_a_stall_before_it_and_after_it_and_is_writte
 fn put_hanging(lines: &Lines) -> PendingLine {
     const SIZE: usize = 200 << 10;
     let hanging = put(lines, &"x".repeat(SIZE));
-    // Nobody polls this one either, so the sink is woken.
+    // This one is never polled either, so the sink is woken.
     drop(put(lines, "another"));
     eventually("a batch in flight", || lines.counts().waiting_bytes < SIZE as u64);
     hanging
 }
 
 #[tokio::test]
-async fn a_line_to_be_kept_that_waits_behind_a_write_that_hangs_is_written_when_it_returns() {
+async fn a_kept_line_that_waits_behind_a_write_that_hangs_is_written_when_it_returns() {
     let (reader, lines) = piped();
     let hanging = put_hanging(&lines);
     drop(put_to_keep(&lines, "behind it"));
@@ -305,7 +305,7 @@ async fn lines_fail_also_while_the_operating_system_holds_the_thread_that_writes
     let (_reader, lines) = piped();
     let hanging = put_hanging(&lines);
     drop(put(&lines, "behind it"));
-    // As if much time had passed without an end of the write.
+    // As if the write had not returned for a long time.
     lines.expire(Instant::now() + Duration::from_secs(10));
     assert_eq!(lines.failure(), Some(Failure::Stalled));
     assert_eq!(lines.counts().failed, 3);

@@ -1,13 +1,13 @@
-//! How many file descriptors this process may have open, and how many connections fit into that.
+//! The limit of open file descriptors, and how many connections fit into it.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that are kept free for what is not a peer's connection: the store and its readers, log and audit files,
-/// the Workload API, the Keepers, the telemetry listener's connections.
+/// Descriptors reserved for everything but peers' connections: the store and its readers, log and audit files, the
+/// Workload API, the Keepers, and telemetry.
 const RESERVED: u64 = 192;
 
-/// Raises the soft limit of open descriptors to the hard one, as Go's runtime does: the usual soft limit of 1,024 is
-/// meant for programs that use `select`.
+/// Raises the soft limit of open descriptors to the hard one, as Go's runtime does. The usual soft limit of 1,024
+/// exists for programs that use `select`.
 pub(super) fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {
@@ -19,12 +19,12 @@ pub(super) fn raise_descriptor_limit() {
     }
 }
 
-/// How many descriptors this process may have open; `None` where there is no limit.
+/// The limit of open descriptors of this process, if there is one.
 pub fn descriptor_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// `configured` connections, or as many as this process has descriptors for. Where it is fewer, the log says so.
+/// `configured` connections, or fewer if the process has not enough descriptors. Then it logs that.
 pub fn fit_connections(configured: usize) -> usize {
     let limit = descriptor_limit();
     let fitted = fit(configured, limit);
@@ -42,9 +42,9 @@ pub fn fit_connections(configured: usize) -> usize {
 
 fn fit(configured: usize, limit: Option<u64>) -> usize {
     let Some(limit) = limit else { return configured };
-    // A limit that is too low even for the reserve still leaves half of it to connections.
-    let room = limit.saturating_sub(RESERVED).max(limit / 2).max(1);
-    configured.min(usize::try_from(room).unwrap_or(usize::MAX))
+    // If the limit is below the reserve, connections get half of it.
+    let available = limit.saturating_sub(RESERVED).max(limit / 2).max(1);
+    configured.min(usize::try_from(available).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! What keeps keys out of swap and core dumps. Each step is best effort: containers forbid some of them, and a store that
-//! does not start protects nothing. What keeps other processes of the same user from looking is in
-//! [`spike_mtls::svid::Visibility`], because it must wait for the attestation by the agent.
+//! Keeps keys out of swap and core dumps. Each step is best effort: containers forbid some of them, and a store that
+//! does not start protects nothing. [`spike_mtls::svid::Visibility`] hides the memory from other processes of the same
+//! user, because that must wait for the attestation by the agent.
 
 use rustix::{
     io::Errno,
@@ -12,20 +12,20 @@ use rustix::{
 use super::descriptors::raise_descriptor_limit;
 use crate::telemetry::{Effect, Telemetry};
 
-/// What an operator can do where memory cannot be locked.
+/// What an operator can do if memory cannot be locked.
 const ADVICE: &str =
     "keys may reach the swap: raise LimitMEMLOCK (ulimit -l), grant CAP_IPC_LOCK, or turn swap off";
 
-/// What came of it. It is to be shown: see [`Self::watch`].
+/// The result of [`harden`]. Show it with [`Self::watch`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "an operator must be able to see what is not protected"]
 pub struct Hardening {
-    /// Why memory is not locked; `None` where it is.
+    /// Why memory is not locked; `None` if it is.
     unlocked: Option<String>,
 }
 
 /// Locks memory, forbids core dumps, and raises the limit of open descriptors. [`super::run`] does it for every daemon;
-/// another program that holds keys calls it once its log is open.
+/// another program that holds keys calls it after its log has started.
 pub fn harden() -> Hardening {
     raise_descriptor_limit();
     let none = Rlimit { current: Some(0), maximum: Some(0) };
@@ -41,7 +41,7 @@ pub fn harden() -> Hardening {
 }
 
 impl Hardening {
-    /// Shows it as the health check `memory_locked`, which does not decide on readiness.
+    /// Adds the health check `memory_locked`, which does not affect readiness.
     pub fn watch(self, telemetry: &Telemetry) {
         telemetry.health().add("memory_locked", Effect::Degraded, move |_| self.check());
     }
@@ -54,7 +54,8 @@ impl Hardening {
     }
 }
 
-/// Locks as much as the limits allow. Single pages, such as those of the keys alone, cannot be locked without `unsafe`.
+/// Locks as much memory as the limits allow. Single pages, such as those of the keys, cannot be locked without
+/// `unsafe`.
 fn lock_memory() -> Result<(), Errno> {
     let limit = getrlimit(Resource::Memlock);
     if limit.current != limit.maximum
@@ -65,10 +66,10 @@ fn lock_memory() -> Result<(), Errno> {
     mlockall(what_to_lock())
 }
 
-/// Pages are locked as they are touched: locking all that is mapped would make every thread's stack resident.
+/// Pages are locked when they are first used: locking every mapping would make each thread's stack resident.
 ///
-/// Under a finite limit only what is mapped now is locked: later memory that did not fit would not be swapped but
-/// refused, and the process would die of it.
+/// Under a finite limit only current mappings are locked: an allocation above the limit would fail, and end the
+/// process.
 fn what_to_lock() -> MlockAllFlags {
     let limited = getrlimit(Resource::Memlock).current.is_some();
     let exempt =

@@ -1,4 +1,4 @@
-//! The first thing that a daemon needs: to know who it is.
+//! The identity of a daemon: its SVID and role.
 
 use spike_domain::Role;
 use spike_mtls::{
@@ -10,11 +10,11 @@ use crate::telemetry::{Telemetry, check_svid};
 
 use super::StartError;
 
-/// Waits for the process's SVID for as long as it takes, telling the log every so often what is missing, and checks that
-/// it belongs to `role`. Health checks and metrics of the identity come with it.
+/// Waits for the process's SVID without limit, logs from time to time what is missing, and checks that it has `role`.
+/// Adds health checks and metrics of the identity.
 ///
 /// # Errors
-/// The SVID is another role's: somebody registered this process as something else, or set other trust roots.
+/// The SVID has another role: the registration entry or the trust roots are wrong.
 pub async fn identity(
     telemetry: &Telemetry,
     settings: &IdentitySettings,
@@ -35,15 +35,15 @@ pub async fn identity(
     Ok(source)
 }
 
-/// A process that holds keys hides itself, as far as the agent lets it.
+/// The visibility of a process that holds keys: hidden, as far as its agent permits.
 pub const fn visibility(settings: &IdentitySettings) -> Visibility {
     Visibility::Managed { when_refused: settings.visible_when_refused }
 }
 
-/// Whether `id` is the one of `role`, which this process is about to act as.
+/// Checks that `id` has `role`.
 ///
 /// # Errors
-/// What was expected instead, and what may have caused it.
+/// The expected ID, and a possible cause.
 pub fn check_role(settings: &IdentitySettings, role: Role, id: &str) -> Result<(), StartError> {
     let roots = &settings.trust_roots;
     if roots.hold(role, id) {

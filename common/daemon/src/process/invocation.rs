@@ -1,4 +1,4 @@
-//! The command line of a daemon: nothing, as upstream's, or one of three flags that do not start it.
+//! The command line of a daemon: empty, as upstream's, or one of three flags that do not start it.
 
 use std::process::ExitCode;
 
@@ -8,10 +8,10 @@ use tracing::Level;
 use super::Program;
 use crate::{
     VERSION,
-    console::{answer, answer_and_end, complain},
+    console::{print, print_error, print_with_status},
 };
 
-/// What a daemon was called for.
+/// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Invocation {
     Serve,
@@ -36,13 +36,13 @@ impl Invocation {
         invocation
     }
 
-    /// Answers what needs no daemon.
+    /// Runs an invocation that needs no daemon.
     pub(super) fn answer(self, program: Program) -> ExitCode {
         match self {
-            Self::Version => answer_and_end(&format!("{} {VERSION}", program.name)),
-            Self::Help => answer_and_end(&help(program)),
+            Self::Version => print_with_status(&format!("{} {VERSION}", program.name)),
+            Self::Help => print_with_status(&help(program)),
             Self::Unknown(argument) => {
-                complain(&format!(
+                print_error(&format!(
                     "error: unknown argument {argument:?}\nhint: {} takes its settings from the environment; see --help",
                     program.name
                 ));
@@ -68,25 +68,25 @@ fn help(program: Program) -> String {
     )
 }
 
-/// The answer of `--check-config`: a setting that would not be used as written is a failure too.
+/// The result of `--check-config`: a setting that would not be used as written is an error too.
 pub(super) fn report_check(program: Program, warnings: &[Problem]) -> ExitCode {
     if warnings.is_empty() {
-        return answer_and_end(&format!("{}: every setting is good", program.name));
+        return print_with_status(&format!("{}: every setting is valid", program.name));
     }
     for warning in warnings {
-        complain(&format!("error: {warning}"));
+        print_error(&format!("error: {warning}"));
     }
     ExitCode::from(EXIT_CONFIG)
 }
 
-/// Upstream's daemons open with a banner unless told not to; scripts look for nothing in it, and a daemon serves without
-/// it.
+/// Prints the banner, as upstream's daemons do unless they are told not to. No script depends on it, so a failure to
+/// print it is ignored.
 pub(super) fn banner(program: Program, level: Level) {
     let banner = format!(
         "SPIKE: Secure Production Identity for Key Encryption\n{} {VERSION}, log level {level}",
         program.name
     );
-    answer(&banner).ok();
+    print(&banner).ok();
 }
 
 #[cfg(test)]
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn each_flag_is_told_apart_and_an_unknown_one_is_named() {
+    fn each_flag_is_recognized_and_an_unknown_one_is_named() {
         assert_eq!(parse(&["--check-config"]), Invocation::CheckConfig);
         assert_eq!(parse(&["-V"]), Invocation::Version);
         assert_eq!(parse(&["--check-config", "--help"]), Invocation::Help);

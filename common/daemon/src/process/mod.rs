@@ -1,6 +1,6 @@
-//! The frame of a daemon: read the settings, start, serve until a signal, drain, exit.
+//! The life of a daemon: read the settings, start, serve until a signal, drain, exit.
 //!
-//! What a daemon does is its own business; that it starts, reports, drains and exits like every other is decided here.
+//! Every daemon starts, reports, drains and exits in the way defined here.
 
 mod descriptors;
 mod hardening;
@@ -37,10 +37,10 @@ use crate::{
     telemetry::{self, Effect, Telemetry, TelemetryServer},
 };
 
-/// How often the audit log is looked after.
-const TEND_INTERVAL: Duration = Duration::from_secs(1);
+/// How often [`maintain`] works on the audit log.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The name of a daemon and what it is for, as `--help` shows it.
+/// The name and purpose of a daemon, as `--help` shows them.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
     /// The name of the binary.
@@ -49,10 +49,10 @@ pub struct Program {
     pub about: &'static str,
 }
 
-/// The settings that the frame itself needs.
+/// The settings that every daemon needs.
 #[derive(Clone, Debug)]
 pub struct FrameSettings {
-    /// Level, banner and what belongs to it.
+    /// The log level and the banner.
     pub log: LogSettings,
     /// Where health and metrics are served.
     pub telemetry: TelemetrySettings,
@@ -62,22 +62,23 @@ pub struct FrameSettings {
 
 /// A daemon that has started.
 pub trait Daemon {
-    /// Finishes what is in flight, within `bound`, and lets go of everything. Tells whether all finished by itself.
+    /// Finishes what is in flight, within `bound`, and releases everything. Returns whether all finished in time.
     fn drain(self, bound: Duration) -> impl Future<Output = bool>;
 }
 
 /// Any error that ends a start.
 pub type StartError = Box<dyn Error + Send + Sync>;
 
-/// Runs a daemon from its first to its last moment. Call it from `main` with nothing before it.
+/// Runs a daemon from start to exit. Call it first in `main`.
 ///
-/// `load` reads the settings; every problem among them is told at once. `start` brings the daemon up; it may take as long
-/// as it must, health and metrics are served meanwhile, and a signal ends it.
+/// `load` reads the settings; all their problems are reported at once. `start` starts the daemon without a time limit.
+/// Health and metrics are served meanwhile, and a signal ends it.
 ///
-/// SIGTERM and SIGINT end the daemon. SIGHUP opens log and audit log again where they are regular files, so that they can be
-/// rotated. SIGUSR1 and SIGUSR2 do nothing.
+/// SIGTERM and SIGINT end the daemon. SIGHUP opens the log and the audit log again if they are regular files, so that
+/// they can be rotated. SIGUSR1 and SIGUSR2 do nothing.
 ///
-/// Exit status: 0 after a clean end, 1 when the start or the drain failed, 2 for a bad command line, 78 for bad settings.
+/// Exit status: 0 after a clean end, 1 when the start or the drain failed, 2 for a bad command line, 78 for bad
+/// settings.
 pub fn run<S, D: Daemon>(
     program: Program,
     arguments: impl IntoIterator<Item = String>,
@@ -94,7 +95,7 @@ pub fn run<S, D: Daemon>(
     let (settings, warnings) = match load(environment) {
         Ok(loaded) => loaded,
         Err(problems) => {
-            console::complain(&format!("error: {problems}"));
+            console::print_error(&format!("error: {problems}"));
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -109,7 +110,9 @@ pub fn run<S, D: Daemon>(
     let streams = match Streams::start(program.name, level) {
         Ok(streams) => Arc::new(streams),
         Err(error) => {
-            console::complain(&format!("error: cannot start the log and the audit log: {error}"));
+            console::print_error(&format!(
+                "error: cannot start the log and the audit log: {error}"
+            ));
             return ExitCode::FAILURE;
         }
     };
@@ -118,7 +121,7 @@ pub fn run<S, D: Daemon>(
     }
     let hardening = harden();
     let status = match runtime() {
-        // The runtime is dropped here, and with it every request that was cut and has a line to write.
+        // Dropping the runtime drops every request that was cut, and each writes its audit line.
         Ok(runtime) => {
             runtime.block_on(serve(program, settings, frame, (hardening, &streams), start))
         }
@@ -131,7 +134,7 @@ pub fn run<S, D: Daemon>(
     status
 }
 
-/// Two threads at least: one may be held by a disk that hangs, in a read of the store or in a write of the audit log.
+/// At least two threads: one may be blocked by a disk that hangs, in a read of the store or a write of the audit log.
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     let threads =
         std::thread::available_parallelism().map_or(2, |processors| processors.get().max(2));
@@ -146,14 +149,14 @@ async fn serve<S, D: Daemon>(
     start: impl AsyncFnOnce(S, Telemetry, AuditLog) -> Result<D, StartError>,
 ) -> ExitCode {
     let ended = async {
-        // Before anything that may take long: a signal for the log must not end a daemon that waits for its SVID.
+        // Before anything slow: a signal for the log must not end a daemon that waits for its SVID.
         let hangup = survive_signals()?;
-        tokio::spawn(tend(Arc::clone(streams), hangup));
+        tokio::spawn(maintain(Arc::clone(streams), hangup));
         let telemetry = Telemetry::new(program.name);
         hardening.watch(&telemetry);
         watch(streams.audit(), &telemetry);
         let _server = telemetry_server(&telemetry, &frame.telemetry)?;
-        live(settings, &telemetry, streams.audit(), frame.drain, start).await
+        start_and_serve(settings, &telemetry, streams.audit(), frame.drain, start).await
     };
     match ended.await {
         Ok(true) => ExitCode::SUCCESS,
@@ -170,8 +173,8 @@ async fn serve<S, D: Daemon>(
     }
 }
 
-/// From the start to the end of the drain; tells whether everything finished by itself.
-async fn live<S, D: Daemon>(
+/// Starts the daemon, serves and drains. Returns whether everything finished in time.
+async fn start_and_serve<S, D: Daemon>(
     settings: S,
     telemetry: &Telemetry,
     audit: &AuditLog,
@@ -200,7 +203,7 @@ async fn live<S, D: Daemon>(
     tracing::info!("ending: no new connections, requests in flight finish");
     let clean = tokio::select! {
         clean = daemon.drain(drain) => clean,
-        // A second signal is somebody who does not want to wait.
+        // A second signal ends the drain.
         _ = terminate.recv() => false,
         _ = interrupt.recv() => false,
     };
@@ -208,10 +211,10 @@ async fn live<S, D: Daemon>(
     Ok(clean)
 }
 
-/// Takes the signals that must not end a daemon, and gives back the one that means something. A handler stays for the
-/// life of the process, also where nobody listens to it.
+/// Handles the signals that must not end a daemon, and returns SIGHUP. A handler stays for the life of the process,
+/// even if nothing waits for the signal.
 fn survive_signals() -> io::Result<Signal> {
-    // The last one would come with a write beyond a limit of the size of files; the write itself fails, too.
+    // SIGXFSZ comes with a write beyond the limit of file sizes; the write itself fails too.
     let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
     for kind in [SignalKind::user_defined1(), SignalKind::user_defined2(), file_size] {
         drop(signal(kind)?);
@@ -219,9 +222,9 @@ fn survive_signals() -> io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
-/// Looks after log and audit log for as long as the daemon lives.
-async fn tend(streams: Arc<Streams>, mut hangup: Signal) {
-    let mut every = tokio::time::interval(TEND_INTERVAL);
+/// Maintains the log and the audit log for the life of the daemon.
+async fn maintain(streams: Arc<Streams>, mut hangup: Signal) {
+    let mut every = tokio::time::interval(MAINTENANCE_INTERVAL);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -230,7 +233,7 @@ async fn tend(streams: Arc<Streams>, mut hangup: Signal) {
                     return;
                 }
                 let streams = Arc::clone(&streams);
-                // A file system may take its time to open a file.
+                // Opening a file may be slow.
                 tokio::task::spawn_blocking(move || streams.reopen());
             }
             _ = every.tick() => streams.audit().tick(std::time::Instant::now()),
@@ -238,7 +241,7 @@ async fn tend(streams: Arc<Streams>, mut hangup: Signal) {
     }
 }
 
-/// The health check and the metrics of the audit log.
+/// Adds the health check and the metrics of the audit log.
 fn watch(audit: &AuditLog, telemetry: &Telemetry) {
     let checked = audit.clone();
     telemetry.health().add("audit", Effect::NotReady, move |_| checked.check());
@@ -246,8 +249,7 @@ fn watch(audit: &AuditLog, telemetry: &Telemetry) {
     telemetry.register(|registry| registry.register_collector(Box::new(metrics)));
 }
 
-/// How far the daemon has come in its life. Before it serves, and from the moment it ends, it is not ready, whatever else
-/// is well.
+/// The phase of a daemon's life. Before it serves, and once it ends, it is not ready, whatever its other checks say.
 struct Phase(Arc<AtomicU8>);
 
 impl Phase {
@@ -273,7 +275,7 @@ impl Phase {
     }
 }
 
-/// Serves health and metrics. An address that a person chose must work; the default one may be taken by another daemon.
+/// Serves health and metrics. A configured address must work; the default one may be in use by another daemon.
 fn telemetry_server(
     telemetry: &Telemetry,
     settings: &TelemetrySettings,
@@ -288,7 +290,7 @@ fn telemetry_server(
             Err(format!("cannot listen on {address} for health and metrics: {error}").into())
         }
         Err(error) => {
-            tracing::warn!(%address, reason = %error, "no health and metrics: the default address is taken");
+            tracing::warn!(%address, reason = %error, "no health and metrics: the default address is in use");
             Ok(None)
         }
     }
@@ -298,14 +300,14 @@ fn bind_telemetry(telemetry: &Telemetry, address: &ListenAddress) -> io::Result<
     telemetry::bind(telemetry, &address.sockets()?)
 }
 
-/// Tells systemd, where it asked to be told.
+/// Notifies systemd, if it asks for that.
 fn notify(state: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(reason = %error, "cannot notify the service manager");
     }
 }
 
-/// Feeds systemd's watchdog at half of the time that it asks for.
+/// Notifies systemd's watchdog twice in each of its intervals.
 async fn watchdog() {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     let mut every = tokio::time::interval(limit / 2);

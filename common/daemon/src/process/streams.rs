@@ -1,6 +1,6 @@
-//! Log and audit log of a daemon: standard output and standard error, and how they are rotated.
+//! The log and the audit log of a daemon, on standard output and standard error, and their rotation.
 //!
-//! Whoever rotates a log renames its file and sends SIGHUP. Then the path that the file had at the start is opened again.
+//! To rotate a log, rename its file and send SIGHUP. Then the original path is opened again.
 
 use std::{
     fs::{self, File},
@@ -23,25 +23,25 @@ use crate::{
     logging::{self, Log},
 };
 
-/// Log and audit log.
+/// The log and the audit log.
 #[derive(Debug)]
 pub(super) struct Streams {
     log: Log,
-    /// Where standard output goes, if it is a regular file.
+    /// The path of standard output, if it is a regular file.
     log_path: Option<PathBuf>,
     audit: AuditLog,
     audit_path: Option<PathBuf>,
 }
 
 impl Streams {
-    /// Starts both. Call it once, and before the process is hardened.
+    /// Starts both. Call it once, before the process is hardened.
     pub(super) fn start(program: &'static str, level: Level) -> io::Result<Self> {
         let log_path = path_of(io::stdout());
         let audit_path = path_of(io::stderr());
         let log = logging::start(program, level)?;
         let audit = AuditLog::to_standard_error()?;
-        if leads_nowhere(io::stderr()) {
-            tracing::warn!("standard error is /dev/null: nobody will be able to tell who did what");
+        if is_dev_null(io::stderr()) {
+            tracing::warn!("standard error is /dev/null: the audit log is lost");
         }
         Ok(Self { log, log_path, audit, audit_path })
     }
@@ -50,23 +50,23 @@ impl Streams {
         &self.audit
     }
 
-    /// Opens the files again. Where one cannot be opened, the old one stays in use.
+    /// Opens the files again. If one cannot be opened, the old one stays in use.
     pub(super) fn reopen(&self) {
         if let Some(path) = &self.log_path
-            && let Some(file) = told(path, open_again(path), |file| Ok(dup2_stdout(file)?))
+            && let Some(file) = log_reopened(path, open_again(path), |file| Ok(dup2_stdout(file)?))
         {
             self.log.reopen(file);
         }
         if let Some(path) = &self.audit_path
-            && let Some(file) = told(path, open_again(path), |file| Ok(dup2_stderr(file)?))
+            && let Some(file) = log_reopened(path, open_again(path), |file| Ok(dup2_stderr(file)?))
         {
             self.audit.reopen(file);
         }
     }
 }
 
-/// Makes `opened` the standard stream, and logs how that went.
-fn told(
+/// Makes `opened` the file of a stream, and logs the result.
+fn log_reopened(
     path: &Path,
     opened: io::Result<File>,
     replace_stream: impl FnOnce(&File) -> io::Result<()>,
@@ -83,14 +83,14 @@ fn told(
     opened.ok()
 }
 
-/// Opens a regular file to append to it, and makes it where it is missing. The last part of the path must not be a link:
-/// whoever may write to the directory could otherwise choose another file.
+/// Opens a regular file to append to it, and creates it if it is missing. The last part of the path must not be a link:
+/// anyone who may write to the directory could choose another file.
 fn open_again(path: &Path) -> io::Result<File> {
     let flags = OFlags::WRONLY
         | OFlags::APPEND
         | OFlags::CREATE
         | OFlags::NOFOLLOW
-        // What is no regular file must not make this wait.
+        // Opening a device or a pipe must not block.
         | OFlags::NONBLOCK
         | OFlags::NOCTTY
         | OFlags::CLOEXEC;
@@ -102,7 +102,7 @@ fn open_again(path: &Path) -> io::Result<File> {
     }
 }
 
-/// The path of an open regular file, while it still is where it was opened.
+/// The path of an open regular file, if the file is still there.
 fn path_of(stream: impl AsFd) -> Option<PathBuf> {
     let descriptor = stream.as_fd();
     let path = fs::read_link(format!("/proc/self/fd/{}", descriptor.as_raw_fd())).ok()?;
@@ -111,11 +111,11 @@ fn path_of(stream: impl AsFd) -> Option<PathBuf> {
     ((opened.dev(), opened.ino()) == (named.dev(), named.ino())).then_some(path)
 }
 
-/// Whether it is `/dev/null`, as also for a stream that was closed when the process started.
-fn leads_nowhere(stream: impl AsFd) -> bool {
-    let nowhere = fs::metadata("/dev/null");
+/// Whether it is `/dev/null`, also if the stream was closed when the process started.
+fn is_dev_null(stream: impl AsFd) -> bool {
+    let dev_null = fs::metadata("/dev/null");
     let stream = metadata_of(stream.as_fd());
-    matches!((stream, nowhere), (Ok(stream), Ok(nowhere)) if stream.rdev() != 0 && stream.rdev() == nowhere.rdev())
+    matches!((stream, dev_null), (Ok(stream), Ok(dev_null)) if stream.rdev() != 0 && stream.rdev() == dev_null.rdev())
 }
 
 fn metadata_of(stream: impl AsFd) -> io::Result<fs::Metadata> {

@@ -1,4 +1,4 @@
-//! What a connection is doing and since when, so that it can be held against its time limits.
+//! What a connection is doing and since when, for its time limits.
 
 use std::{
     io,
@@ -23,66 +23,67 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 use super::{
-    ahead::{HeadReader, Sent},
+    ahead::{HeadReader, ReceivedRequest},
     heads::FrameReader,
-    untaken::Untaken,
+    unread::UnreadAnswers,
 };
 use spike_mtls::{Paused, Peer};
 
-/// How long a connection may take for each thing that it can be doing.
+/// How long a connection may take for each kind of activity.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TimeLimits {
-    /// The head of a request.
+    /// Receiving the head of a request.
     pub(super) head: Duration,
-    /// Nothing, between two requests.
+    /// Idle between two requests.
     pub(super) idle: Duration,
-    /// Taking the next part of an answer.
+    /// Reading the next part of an answer.
     pub(super) stall: Duration,
 }
 
 /// What a connection takes too long for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overdue {
-    /// A head has begun, or the first one should have, and has not come to its end.
+    /// A head is not complete, or the first one has not begun.
     Head,
-    /// Nothing was asked for.
+    /// No request came.
     Idle,
-    /// An answer was not taken.
+    /// The peer does not read an answer.
     Answer,
 }
 
-/// What a connection is doing. Times are milliseconds since the connection was opened, and at least 1.
+/// What a connection is doing. Times are milliseconds since it was opened, and at least 1.
 #[derive(Debug)]
 pub(super) struct Activity {
     opened: Instant,
-    /// Requests that have no answer yet.
+    /// Requests without an answer.
     working: AtomicUsize,
-    /// Answers that the peer has not taken yet, and since when each of them waits.
-    untaken: Untaken,
-    /// Since when bytes wait that the peer does not take; 0 while there are none.
+    /// Answers that the peer has not read, and since when each of them waits.
+    unread: UnreadAnswers,
+    /// Since when sent bytes wait for the peer; 0 if there are none.
     blocked_since: AtomicU64,
-    /// When the last request ended, or when the peer last took a part of an answer.
+    /// When the last request ended, or the peer last read a part of an answer.
     since: AtomicU64,
-    /// When the first byte of a head came; 0 while none is being read. HTTP/2: or of anything else that has to come at once.
+    /// When the first byte of a head arrived; 0 while none is being received. HTTP/2: also of anything else that must
+    /// be received quickly.
     head_since: AtomicU64,
-    /// A head did not come to its end in time.
+    /// A head was not complete in time.
     is_head_late: AtomicBool,
-    /// Anything came at all.
-    has_spoken: AtomicBool,
-    /// Bytes that came since the last request began or ended.
+    /// Any bytes arrived.
+    has_received: AtomicBool,
+    /// Bytes that arrived since the last request began or ended.
     received: AtomicU64,
-    /// HTTP/2: heads that came, and requests that began.
+    /// HTTP/2: heads that arrived, and requests that began.
     heads: AtomicU64,
     begun: AtomicU64,
-    /// Everything that came was read when the stream was asked last.
+    /// All received bytes had been read when the stream was last polled.
     is_drained: AtomicBool,
-    /// HTTP/1.1: what came of a request, and whether more did.
-    sent: Sent,
-    /// HTTP/2 has frames between requests (pings, windows), so that a few bytes do not mean a request there.
+    /// HTTP/1.1: what arrived of a request, and whether more did.
+    sent: ReceivedRequest,
+    /// HTTP/2 sends frames between requests (pings, windows), so a few bytes do not mean a request.
     http2: bool,
 }
 
-/// So many bytes without a request, in HTTP/2, are a head that does not end, or nothing that is of use.
+/// HTTP/2: this many bytes without a request are a head that never ends, or useless.
 const MANY_BYTES: u64 = 8 * 1024;
 
 impl Activity {
@@ -90,26 +91,26 @@ impl Activity {
         Self {
             opened: Instant::now(),
             working: AtomicUsize::new(0),
-            untaken: Untaken::default(),
+            unread: UnreadAnswers::default(),
             blocked_since: AtomicU64::new(0),
             since: AtomicU64::new(1),
-            // The first request, or what opens an HTTP/2 connection, must come as fast as a head must: as if its first byte
-            // were here.
+            // The first request, or the start of an HTTP/2 connection, has the time limit of a head, as if its first
+            // byte had arrived.
             head_since: AtomicU64::new(1),
             is_head_late: AtomicBool::new(false),
-            has_spoken: AtomicBool::new(false),
+            has_received: AtomicBool::new(false),
             received: AtomicU64::new(0),
             heads: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             is_drained: AtomicBool::new(false),
-            sent: Sent::default(),
+            sent: ReceivedRequest::default(),
             http2,
         }
     }
 
-    /// Whether neither a request nor an answer is under way.
+    /// Whether there is neither a request nor an unread answer.
     pub(super) fn is_idle(&self) -> bool {
-        !self.is_working() && self.untaken.is_empty()
+        !self.is_working() && self.unread.is_empty()
     }
 
     /// Whether a request is being carried out.
@@ -117,17 +118,17 @@ impl Activity {
         self.working.load(Relaxed) > 0
     }
 
-    /// How long the connection has been idle, or has taken nothing of an answer.
-    pub(super) fn quiet_for(&self) -> Duration {
+    /// How long the connection has been idle, or has not read an answer.
+    pub(super) fn idle_for(&self) -> Duration {
         self.waited(self.since.load(Relaxed), Instant::now())
     }
 
-    /// What it takes longer for at `now` than it may, if anything. A request that is being carried out has limits of its own,
-    /// and hides nothing of what else the connection does.
+    /// What it takes too long for at `now`, if anything. A request that is being carried out has limits of its own, and
+    /// does not suspend these.
     pub(super) fn overdue(&self, limits: &TimeLimits, now: Instant) -> Option<Overdue> {
         let is_over = |since: u64, limit: Duration| since > 0 && self.waited(since, now) > limit;
-        let untaken = self.untaken.longest().unwrap_or_default();
-        if is_over(untaken, limits.stall) || is_over(self.blocked_since.load(Relaxed), limits.stall)
+        let unread = self.unread.longest().unwrap_or_default();
+        if is_over(unread, limits.stall) || is_over(self.blocked_since.load(Relaxed), limits.stall)
         {
             return Some(Overdue::Answer);
         }
@@ -143,39 +144,39 @@ impl Activity {
         is_over(self.since.load(Relaxed), limit).then_some(Overdue::Idle)
     }
 
-    /// A head did not come to its end in time, and the connection ends for it.
+    /// Records that a head was not complete in time; the connection is cut for it.
     pub(super) fn head_is_late(&self) {
         self.is_head_late.store(true, Relaxed);
     }
 
-    /// Whether the connection ends because a head that has begun did not come to its end in time.
+    /// Whether the connection is cut for an incomplete head.
     pub(super) fn has_late_head(&self) -> bool {
-        self.is_head_late.load(Relaxed) && self.has_spoken.load(Relaxed)
+        self.is_head_late.load(Relaxed) && self.has_received.load(Relaxed)
     }
 
-    /// HTTP/2: how many heads came that began no request.
+    /// HTTP/2: how many heads began no request.
     pub(super) fn heads_without_request(&self) -> u64 {
         self.heads.load(Relaxed).saturating_sub(self.begun.load(Relaxed))
     }
 
-    /// Whether everything that came was read when the stream was asked last. To be asked between two turns of the connection:
-    /// every complete frame has then been looked at.
+    /// Whether all received bytes had been read when the stream was last polled. Valid between two polls of the
+    /// connection: then every complete frame has been processed.
     pub(super) fn is_drained(&self) -> bool {
         self.is_drained.load(Relaxed)
     }
 
-    /// HTTP/1.1: bytes came.
+    /// HTTP/1.1: bytes arrived.
     fn bytes_arrived(&self) {
-        self.has_spoken.store(true, Relaxed);
+        self.has_received.store(true, Relaxed);
         if self.head_since.load(Relaxed) == 0 && self.is_idle() {
             self.head_since.store(self.millis(Instant::now()), Relaxed);
         }
     }
 
-    /// HTTP/2: bytes came. `is_within` tells whether more must follow soon, and `has_ended` whether something that had begun
-    /// before has come to its end.
+    /// HTTP/2: bytes arrived. `is_within`: more must follow soon. `has_ended`: something that had begun earlier is
+    /// complete.
     fn frames_arrived(&self, count: usize, is_within: bool, has_ended: bool, now: Instant) {
-        self.has_spoken.store(true, Relaxed);
+        self.has_received.store(true, Relaxed);
         self.received.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Relaxed);
         if !is_within {
             self.head_since.store(0, Relaxed);
@@ -184,7 +185,7 @@ impl Activity {
         }
     }
 
-    /// Bytes were written, or could not be: the peer does not take what is there already.
+    /// Records a write, and whether the peer does not read what was sent before.
     fn wrote(&self, is_blocked: bool, now: impl FnOnce() -> Instant) {
         let was_blocked = self.blocked_since.load(Relaxed) > 0;
         if is_blocked != was_blocked {
@@ -207,15 +208,15 @@ impl Activity {
     }
 }
 
-/// One request, from its head to the last byte of its answer.
-pub(super) struct Busy {
+/// A request, from its head to the last byte of its answer.
+pub(super) struct ActiveRequest {
     activity: Arc<Activity>,
-    /// When there was an answer, or a further part of it was asked for: it ends in the same moment as its last part. With it,
-    /// its place among the answers that were not taken.
+    /// When the answer began, or its next part was polled; the answer ends at the same time as its last part. And its
+    /// index among the unread answers.
     answering: Option<(Instant, usize)>,
 }
 
-impl Busy {
+impl ActiveRequest {
     pub(super) fn new(activity: Arc<Activity>, headers: &HeaderMap) -> Self {
         activity.working.fetch_add(1, Relaxed);
         activity.received.store(0, Relaxed);
@@ -228,24 +229,25 @@ impl Busy {
         Self { activity, answering: None }
     }
 
-    /// There is an answer, or the peer has taken some of it: from now on the peer is waited for.
+    /// Records that the answer has begun, or that the peer has read some of it. From now on the connection waits for
+    /// the peer.
     fn answered(&mut self, now: Instant) {
         let activity = &*self.activity;
         activity.touch(now);
         let at = activity.millis(now);
-        let place = if let Some((_, place)) = self.answering {
-            activity.untaken.taken(place, at);
-            place
+        let index = if let Some((_, index)) = self.answering {
+            activity.unread.taken(index, at);
+            index
         } else {
-            let place = activity.untaken.begin(at);
+            let index = activity.unread.begin(at);
             activity.working.fetch_sub(1, Relaxed);
-            place
+            index
         };
-        self.answering = Some((now, place));
+        self.answering = Some((now, index));
     }
 }
 
-impl Drop for Busy {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         let now = self.answering.map_or_else(Instant::now, |(at, _)| at);
         self.activity.touch(now);
@@ -255,7 +257,7 @@ impl Drop for Busy {
             self.activity.head_since.store(self.activity.millis(now), Relaxed);
         }
         match self.answering {
-            Some((_, place)) => self.activity.untaken.end(place),
+            Some((_, index)) => self.activity.unread.end(index),
             None => {
                 self.activity.working.fetch_sub(1, Relaxed);
             }
@@ -263,21 +265,21 @@ impl Drop for Busy {
     }
 }
 
-/// The body of an answer on its way to the peer.
-pub(super) struct BusyBody {
+/// The body of an answer that is being sent.
+pub(super) struct AnswerBody {
     body: Body,
-    busy: Busy,
+    busy: ActiveRequest,
     is_begun: bool,
 }
 
-impl BusyBody {
-    pub(super) fn new(body: Body, mut busy: Busy, now: Instant) -> Self {
+impl AnswerBody {
+    pub(super) fn new(body: Body, mut busy: ActiveRequest, now: Instant) -> Self {
         busy.answered(now);
         Self { body, busy, is_begun: false }
     }
 }
 
-impl http_body::Body for BusyBody {
+impl http_body::Body for AnswerBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -285,7 +287,7 @@ impl http_body::Body for BusyBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        // The next part is asked for when there is room for it: the peer has taken some of what came before.
+        // The next part is polled when there is space for it: the peer has read some of the earlier ones.
         if std::mem::replace(&mut self.is_begun, true) {
             self.busy.answered(Instant::now());
         }
@@ -301,8 +303,8 @@ impl http_body::Body for BusyBody {
     }
 }
 
-/// A stream that tells [`Activity`] when bytes come in, and is not read while its peer has a pause.
-pub(super) struct Watched {
+/// A stream that reports its reads and writes to [`Activity`], and is not read during a pause of its peer.
+pub(super) struct WatchedStream {
     stream: TlsStream<TcpStream>,
     activity: Arc<Activity>,
     peer: Peer,
@@ -311,7 +313,7 @@ pub(super) struct Watched {
     heads: HeadReader,
 }
 
-impl Watched {
+impl WatchedStream {
     pub(super) fn new(stream: TlsStream<TcpStream>, activity: Arc<Activity>, peer: Peer) -> Self {
         let (paused, frames, heads) =
             (Paused::default(), FrameReader::new(), HeadReader::default());
@@ -323,7 +325,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for WatchedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -351,7 +353,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for WatchedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

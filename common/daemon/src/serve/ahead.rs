@@ -1,30 +1,30 @@
-//! Whether an HTTP/1.1 peer has sent more than the request that it waits for.
+//! Whether an HTTP/1.1 peer has sent more than its current request.
 //!
-//! Between two requests a connection may idle for long, and the head of a request has to come soon. A head that begins in the
-//! same bytes as the end of the request before it lies in a buffer of the HTTP library, and nobody sees it arrive. So the
-//! bytes behind each head are counted here and held against the length of its body.
+//! Between two requests a connection may be idle for long, but the head of a request must arrive quickly. A head that
+//! arrives in the same bytes as the end of the request before it stays in a buffer of the HTTP library, where its
+//! arrival is not visible. So the bytes after each head are counted here and compared with the length of its body.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use axum::http::{HeaderMap, header};
 
-/// The length of a body that comes in chunks.
+/// The length of a chunked body.
 const CHUNKED: u64 = u64::MAX;
 
-/// What came of the request that is being carried out, or was the last one.
+/// What arrived of the current request, or of the last one.
 #[derive(Debug, Default)]
-pub(super) struct Sent {
-    /// Bytes behind its head.
+pub(super) struct ReceivedRequest {
+    /// Bytes after its head.
     behind_head: AtomicU64,
-    /// What came last ended with an empty line, as chunks do.
+    /// The last bytes ended with an empty line, as chunked bodies do.
     ends_with_empty_line: AtomicBool,
-    /// How long its body is.
+    /// The length of its body.
     body: AtomicU64,
-    /// More came than it has. Where the next one begins is not known from then on.
+    /// More bytes arrived than it has. The start of the next request is unknown from then on.
     is_ahead: AtomicBool,
 }
 
-impl Sent {
+impl ReceivedRequest {
     /// A request with these headers begins.
     pub(super) fn begin(&self, headers: &HeaderMap) {
         let body = if headers.contains_key(header::TRANSFER_ENCODING) {
@@ -36,7 +36,7 @@ impl Sent {
         self.body.store(body, Relaxed);
     }
 
-    /// The request has ended. Tells whether the peer has sent more, now or earlier.
+    /// The request has ended. Returns whether the peer has sent more, now or earlier.
     pub(super) fn is_ahead(&self) -> bool {
         let is_more = match self.body.load(Relaxed) {
             CHUNKED => !self.ends_with_empty_line.load(Relaxed),
@@ -48,7 +48,7 @@ impl Sent {
         is_more || self.is_ahead.load(Relaxed)
     }
 
-    /// Whether the body of the last request is here.
+    /// Whether the whole body of the last request has arrived.
     fn is_whole(&self) -> bool {
         match self.body.load(Relaxed) {
             CHUNKED => self.ends_with_empty_line.load(Relaxed),
@@ -57,27 +57,27 @@ impl Sent {
     }
 }
 
-/// Looks for the ends of heads in what comes.
+/// Finds the ends of heads in the received bytes.
 #[derive(Debug, Default)]
 pub(super) struct HeadReader {
-    /// The end of the head was there.
+    /// The end of the head has arrived.
     is_behind_head: bool,
-    /// The head has begun: empty lines before it are passed over, as the HTTP library does.
+    /// The head has begun: empty lines before it are skipped, as the HTTP library does.
     has_begun: bool,
-    /// The line so far is empty.
+    /// The current line is empty so far.
     is_line_empty: bool,
 }
 
 impl HeadReader {
-    /// Takes bytes that came; `is_idle` tells that no request is being carried out.
-    pub(super) fn take(&mut self, bytes: &[u8], is_idle: bool, sent: &Sent) {
+    /// Processes received bytes; `is_idle`: no request is being carried out.
+    pub(super) fn take(&mut self, bytes: &[u8], is_idle: bool, sent: &ReceivedRequest) {
         if sent.is_ahead.load(Relaxed) {
             return;
         }
         if self.is_behind_head && is_idle && sent.is_whole() {
             *self = Self::default();
         }
-        // Only the connection itself writes these numbers, so that nothing comes in between.
+        // Only the connection itself writes these numbers, so nothing changes them in between.
         let length = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if self.is_behind_head {
             let before = sent.behind_head.load(Relaxed);
@@ -90,9 +90,9 @@ impl HeadReader {
         sent.ends_with_empty_line.store(is_empty_line, Relaxed);
     }
 
-    /// What is behind the empty line that ends a head.
+    /// The bytes after the empty line that ends a head.
     fn find_end<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        // Nearly every head comes as a whole and at the beginning of what comes.
+        // Nearly every head arrives whole and first.
         if !self.has_begun
             && let [b'A'..=b'Z', ..] = bytes
             && let Some(behind) = behind_empty_line(bytes)
@@ -113,7 +113,7 @@ impl HeadReader {
     }
 }
 
-/// What is behind the first empty line.
+/// The bytes after the first empty line.
 fn behind_empty_line(bytes: &[u8]) -> Option<&[u8]> {
     let mut rest = bytes;
     while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -135,11 +135,12 @@ mod tests {
         HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
     }
 
-    /// Sends a request in parts of every length, and more behind it. Tells after which lengths it counts as being ahead.
+    /// Sends a request in parts of every length, and more bytes after it. Returns for each length whether the peer
+    /// counts as ahead.
     fn ahead(request: &str, body: &HeaderMap, more: &str) -> Vec<bool> {
         let bytes = [request, more].concat();
         let each = (1..=bytes.len()).map(|length| {
-            let (sent, mut reader) = (Sent::default(), HeadReader::default());
+            let (sent, mut reader) = (ReceivedRequest::default(), HeadReader::default());
             for part in bytes.as_bytes().chunks(length) {
                 reader.take(part, false, &sent);
             }
@@ -163,20 +164,20 @@ mod tests {
             assert!(ahead(request, body, "P").iter().all(|is_ahead| *is_ahead), "{request:?}");
         }
         let request = "POST / HTTP/1.1\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
-        // Only the last part of what comes is looked at here.
+        // Only the last part of the bytes is checked here.
         assert_eq!(ahead(request, &chunked, "").last(), Some(&false));
         assert!(ahead(request, &chunked, "POST / HT").iter().all(|is_ahead| *is_ahead));
     }
 
     #[test]
     fn one_request_after_the_other_is_not_ahead_and_a_body_that_comes_late_is_no_head() {
-        let (sent, mut reader) = (Sent::default(), HeadReader::default());
+        let (sent, mut reader) = (ReceivedRequest::default(), HeadReader::default());
         let body = headers(header::CONTENT_LENGTH, "4");
         for _ in 0..3 {
             reader.take(b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n{", true, &sent);
             sent.begin(&body);
             reader.take(b" ", false, &sent);
-            // Answered before the body is here.
+            // Answered before the body arrives.
             assert!(!sent.is_ahead());
             reader.take(b" }", true, &sent);
             assert!(!sent.is_ahead());

@@ -1,4 +1,4 @@
-//! What a listener serves, and whom it tells of what it refused.
+//! What a listener serves, and where it reports refusals.
 
 use std::{fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
 
@@ -9,18 +9,18 @@ use axum::{
 
 use spike_mtls::{Peer, budget::Class};
 
-/// An answer that is being made.
-pub type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+/// The future of an answer.
+pub type HandlerFuture = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
-/// What answers the requests of one connection.
-pub type Answers = Box<dyn Fn(Request<Body>) -> Answer + Send + Sync>;
+/// Handles the requests of one connection.
+pub type Handler = Box<dyn Fn(Request<Body>) -> HandlerFuture + Send + Sync>;
 
-/// A connection that was refused, or a request on it that could not be understood: nobody was asked to answer it.
+/// A refused connection, or a malformed request that no handler received.
 #[derive(Clone, Copy, Debug)]
 pub struct Refused<'a> {
     /// The address of the peer.
     pub address: SocketAddr,
-    /// The SPIFFE ID: the verified one, or the one that a refused certificate claims.
+    /// The SPIFFE ID: the verified one, or the one in a refused certificate.
     pub id: Option<&'a str>,
     /// What was refused.
     pub what: RefusedWhat,
@@ -33,47 +33,47 @@ pub struct Refused<'a> {
 pub enum RefusedWhat {
     /// The TLS handshake.
     Handshake,
-    /// A connection after its handshake, or before it for want of room.
+    /// A connection after its handshake, or before it because there were too many.
     Connection,
-    /// A request that is not HTTP as it should be; the peer was answered with this status where there was a way.
+    /// A malformed request; the peer received this status if possible.
     Request {
         /// The status.
         status: u16,
-        /// What the peer may use: whoever has a role of SPIKE is not slowed down.
+        /// The class of the peer: one with a role of SPIKE is not slowed down.
         class: Class,
     },
 }
 
 type Refusals = Arc<dyn Fn(&Refused<'_>) -> bool + Send + Sync>;
 
-/// Answers requests. None gets here without the verified peer that has sent it.
+/// Serves requests. Every request has a verified peer.
 #[derive(Clone)]
 pub struct App {
-    connect: Arc<dyn Fn(Peer) -> Answers + Send + Sync>,
+    connect: Arc<dyn Fn(Peer) -> Handler + Send + Sync>,
     refused: Option<Refusals>,
     class: Arc<dyn Fn(&str) -> Class + Send + Sync>,
 }
 
 impl App {
-    /// Asks `connect`, once for each connection, for what answers the requests of that peer. Whatever they share can be
-    /// put there, where connections on other processors do not touch it.
+    /// Calls `connect` once for each connection, for the handler of that peer's requests. State that its requests share
+    /// belongs in the handler, where connections on other processors do not touch it.
     pub fn new<C, F>(connect: impl Fn(Peer) -> C + Send + Sync + 'static) -> Self
     where
         C: Fn(Request<Body>) -> F + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let connect = move |peer| -> Answers {
+        let connect = move |peer| -> Handler {
             let answer = connect(peer);
             Box::new(move |request| Box::pin(answer(request)))
         };
         Self { connect: Arc::new(connect), refused: None, class: Arc::new(|_| Class::Ordinary) }
     }
 
-    /// Tells `refused` of every connection and request that was refused before anybody was asked to answer it. It is called
-    /// on the threads that serve and must not block. What it returns says whether the connection may go on; `false` where the
-    /// peer was refused too often.
+    /// Calls `refused` for every connection and request that was refused before a handler received it. It runs on the
+    /// serving threads and must not block. It returns whether the connection may continue; `false` if the peer was
+    /// refused too often.
     #[must_use]
-    pub fn telling(
+    pub fn on_refusal(
         mut self,
         refused: impl Fn(&Refused<'_>) -> bool + Send + Sync + 'static,
     ) -> Self {
@@ -81,24 +81,24 @@ impl App {
         self
     }
 
-    /// Tells by `class` which SPIFFE IDs may use what is kept back for operators, Nexus and Bootstrap. Nobody may otherwise.
+    /// Sets the class of SPIFFE IDs. Without it, no ID may use the reserve for operators, Nexus and Bootstrap.
     #[must_use]
-    pub fn reserving(mut self, class: impl Fn(&str) -> Class + Send + Sync + 'static) -> Self {
+    pub fn with_class(mut self, class: impl Fn(&str) -> Class + Send + Sync + 'static) -> Self {
         self.class = Arc::new(class);
         self
     }
 
-    /// What the SPIFFE ID may use.
+    /// The class of a SPIFFE ID.
     pub(super) fn class(&self, id: &str) -> Class {
         (self.class)(id)
     }
 
-    /// What answers the requests of a connection to `peer`.
-    pub fn connect(&self, peer: Peer) -> Answers {
+    /// The handler of a connection with `peer`.
+    pub fn connect(&self, peer: Peer) -> Handler {
         (self.connect)(peer)
     }
 
-    /// Tells of a refusal, and whether the connection may go on.
+    /// Reports a refusal, and returns whether the connection may continue.
     pub(super) fn refused(&self, refused: &Refused<'_>) -> bool {
         self.refused.as_ref().is_none_or(|tell| tell(refused))
     }

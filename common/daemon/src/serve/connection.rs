@@ -1,4 +1,4 @@
-//! The life of one connection: handshake, requests, and the many ways in which it may end.
+//! The life of one connection: handshake, requests and end.
 
 use std::{
     convert::Infallible,
@@ -21,7 +21,7 @@ use hyper::{
     server::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use spike_mtls::{Peer, PeerError, budget::Over, clock, words};
+use spike_mtls::{Peer, PeerError, budget::Over, clock, tls_error};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -29,58 +29,62 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 use super::{
-    activity::{Activity, Busy, BusyBody, Watched},
-    app::{Answer, Answers, Refused, RefusedWhat},
+    activity::{ActiveRequest, Activity, AnswerBody, WatchedStream},
+    app::{Handler, HandlerFuture, Refused, RefusedWhat},
     limits::MAX_HEAD,
     metrics::Reason,
-    roster::Entry,
+    roster::TrackedConnection,
     shared::Shared,
     signal::Stage,
 };
 
 /// The first byte of every TLS record that can open a connection.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// What Go's server says to a client that forgot TLS (wire-api 3.3).
+/// What Go's server answers a client without TLS (wire-api 3.3).
 const PLAIN_HTTP_ANSWER: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
-/// How long before the end of a peer's SVID its HTTP/1 answers ask it to open another connection, at the most.
-const NOTICE: Duration = Duration::from_mins(1);
+/// How long before the end of a peer's SVID its HTTP/1 answers ask it to reconnect, at most.
+const SVID_END_NOTICE: Duration = Duration::from_mins(1);
 /// Streams that one HTTP/2 connection may have open.
 const MAX_STREAMS: u32 = 128;
-/// How much a peer may send ahead of what is read: for one HTTP/2 stream, and for a whole connection.
+/// How much a peer may send before it is read: for one HTTP/2 stream, and for a connection.
 const WINDOWS: (u32, u32) = (128 * 1024, 256 * 1024);
-/// How much of an answer HTTP/2 keeps for a stream whose peer does not take it.
+/// How much of an answer HTTP/2 buffers for a stream whose peer does not read.
 const SEND_BUFFER: usize = 64 * 1024;
-/// The largest list of headers that HTTP/2 takes in. It counts 32 bytes for each besides its text (RFC 9113, section 6.5.2),
-/// so this is above [`MAX_HEAD`], which the text is then held against.
+/// The largest header list that HTTP/2 accepts. It counts 32 bytes for each header besides its text (RFC 9113, section
+/// 6.5.2), so this is above [`MAX_HEAD`], which limits the text later.
 const MAX_HEADER_LIST: u32 = 72 * 1024;
-/// Why there is a line of a head that became no request. The library does not say which of it was the reason.
+/// The audit reason of a head that became no request. The library does not say which of these it was.
 const BROKEN_HEAD: &str = "refused by the HTTP/2 layer: the head breaks its rules or is too large, there are too many \
      streams, or the connection ends";
-/// Why there is a line of a head that did not come to its end. Its status is what it would have been answered with.
+/// The audit reason of an incomplete head, and the status it would have been answered with.
 const LATE_HEAD: (u16, &str) =
     (408, "the head of the request did not arrive in time, and its connection was cut");
 const ENDED_BEFORE: &str = "the connection ended before the request was looked at";
-/// How long, and for how many bytes, a peer that did not speak TLS is listened to after its answer.
+/// How long, and for how many bytes, a peer without TLS is read after its answer.
 const LINGER: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
 
 pub(super) struct Connection {
     shared: Arc<Shared>,
-    entry: Arc<Entry>,
+    entry: Arc<TrackedConnection>,
     address: SocketAddr,
 }
 
 impl Connection {
-    pub(super) const fn new(shared: Arc<Shared>, entry: Arc<Entry>, address: SocketAddr) -> Self {
+    pub(super) const fn new(
+        shared: Arc<Shared>,
+        entry: Arc<TrackedConnection>,
+        address: SocketAddr,
+    ) -> Self {
         Self { shared, entry, address }
     }
 
-    /// Serves the connection to its end. Whatever the peer does, this returns.
+    /// Serves the connection to its end. No peer can prevent that this returns.
     pub(super) async fn run(self, stream: TcpStream) {
         let limit = self.shared.limits.header_timeout;
         let handshake = tokio::select! {
             stage = self.entry.signal.past(Stage::Open) => {
-                // At the end of the listener there is nobody to blame.
+                // When the listener ends, the peer is not at fault.
                 if stage == Stage::Cut {
                     let refused = self.handshake_refused("there are too many handshakes", None);
                     self.shared.refuse(Reason::TooMany, &refused);
@@ -102,7 +106,7 @@ impl Connection {
     async fn handshake(&self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Peer)> {
         let mut first = [0];
         match stream.peek(&mut first).await {
-            // A probe that connects and leaves is harmless and quiet.
+            // A probe that connects and leaves is not logged.
             Ok(0) | Err(_) => return None,
             Ok(_) if first != [TLS_HANDSHAKE] => {
                 let refused = self.handshake_refused("the peer does not speak TLS", None);
@@ -112,9 +116,9 @@ impl Connection {
                 }
                 return None;
             }
-            Ok(_) => self.entry.speaks(),
+            Ok(_) => self.entry.handshake_began(),
         }
-        // Before the peer is verified: bundles that change meanwhile are noticed at its first request.
+        // Before the peer is verified, so that bundles that change meanwhile are noticed at its first request.
         let generation = self.shared.source.generation();
         let accepted = self.shared.acceptor.accept(stream).await;
         let evidence = (&self.shared.source, &self.shared.rule, generation);
@@ -145,19 +149,19 @@ impl Connection {
     async fn serve(self, stream: TlsStream<TcpStream>, peer: Peer) {
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let activity = Arc::new(Activity::new(http2));
-        let seated = self.shared.roster.seat(&self.entry, &peer, &activity, http2);
-        if let Err(over) = seated {
-            return self.no_room(&peer, over);
+        let admitted = self.shared.roster.admit(&self.entry, &peer, &activity, http2);
+        if let Err(over) = admitted {
+            return self.refuse_over_limit(&peer, over);
         }
         let left = Duration::try_from(peer.not_after() - clock::now()).unwrap_or_default();
-        let notice = left.saturating_sub(NOTICE.min(left / 4));
+        let notice = left.saturating_sub(SVID_END_NOTICE.min(left / 4));
         let notice_at = (!http2).then(|| Instant::now().checked_add(notice)).flatten();
-        let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity), peer.clone()));
+        let io = TokioIo::new(WatchedStream::new(stream, Arc::clone(&activity), peer.clone()));
         let mut refusals = Refusals {
             connection: &self,
             peer: peer.clone(),
             activity: Arc::clone(&activity),
-            told: 0,
+            reported: 0,
         };
         let service = PeerService {
             answers: self.shared.app.connect(peer),
@@ -172,19 +176,19 @@ impl Connection {
             let connection = http1_builder().serve_connection(io, service);
             self.drive(connection, http1::Connection::graceful_shutdown, &mut refusals).await
         };
-        // Most often the peer is gone, and what was wrong is the peer's to know. What it sent is ours to write down.
+        // Usually the peer has gone, and the error matters only to it. A malformed request is recorded.
         if let Some((status, reason)) = ended.as_ref().and_then(malformed) {
-            refusals.tell(Reason::Malformed, status, &reason);
-            // Most often a head has broken the connection: then this was its line.
-            refusals.told += 1;
+            refusals.report(Reason::Malformed, status, &reason);
+            // Usually a head has broken the connection: then this is its line.
+            refusals.reported += 1;
         }
         if refusals.activity.has_late_head() {
-            refusals.tell(Reason::HeadTimeout, LATE_HEAD.0, LATE_HEAD.1);
+            refusals.report(Reason::HeadTimeout, LATE_HEAD.0, LATE_HEAD.1);
         }
-        refusals.tell_heads(ENDED_BEFORE);
+        refusals.report_heads(ENDED_BEFORE);
     }
 
-    fn no_room(&self, peer: &Peer, over: Over) {
+    fn refuse_over_limit(&self, peer: &Peer, over: Over) {
         let (reason, counted) = match over {
             Over::Own => ("this SPIFFE ID has too many busy connections", Reason::TooManyOfOneId),
             Over::All => ("there are too many connections", Reason::TooMany),
@@ -194,7 +198,7 @@ impl Connection {
         self.shared.refuse(counted, &refused);
     }
 
-    /// Serves requests until the peer ends the connection, or the roster does. Gives back what was wrong with it.
+    /// Serves requests until the peer or the roster ends the connection. Returns the connection's error.
     async fn drive<C: Future<Output = hyper::Result<()>>>(
         &self,
         connection: C,
@@ -207,7 +211,7 @@ impl Connection {
             tokio::select! {
                 biased;
                 ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
-                    Poll::Pending if !refusals.may_go_on() => Poll::Ready(None),
+                    Poll::Pending if !refusals.may_continue() => Poll::Ready(None),
                     polled => polled.map(Result::err),
                 }) => return ended,
                 next = self.entry.signal.past(stage) => {
@@ -224,32 +228,32 @@ impl Connection {
     }
 }
 
-/// Requests of one connection that nobody was asked to answer.
+/// Requests of one connection that no handler received.
 struct Refusals<'a> {
     connection: &'a Connection,
     peer: Peer,
     activity: Arc<Activity>,
-    /// Heads without a request that were told of.
-    told: u64,
+    /// Heads without a request that were reported.
+    reported: u64,
 }
 
 impl Refusals<'_> {
-    /// Tells of the heads that the HTTP/2 library has refused by itself since the last time. `false`: they are too many.
-    fn may_go_on(&mut self) -> bool {
-        // Otherwise some may still become requests.
-        !self.activity.is_drained() || self.tell_heads(BROKEN_HEAD)
+    /// Reports the heads that the HTTP/2 library has refused since the last call. `false`: there are too many.
+    fn may_continue(&mut self) -> bool {
+        // Otherwise some of them may still become requests.
+        !self.activity.is_drained() || self.report_heads(BROKEN_HEAD)
     }
 
-    fn tell_heads(&mut self, reason: &str) -> bool {
-        let mut may_go_on = true;
-        while self.told < self.activity.heads_without_request() {
-            self.told += 1;
-            may_go_on &= self.tell(Reason::RefusedRequest, 400, reason);
+    fn report_heads(&mut self, reason: &str) -> bool {
+        let mut may_continue = true;
+        while self.reported < self.activity.heads_without_request() {
+            self.reported += 1;
+            may_continue &= self.report(Reason::RefusedRequest, 400, reason);
         }
-        may_go_on
+        may_continue
     }
 
-    fn tell(&self, counted: Reason, status: u16, reason: &str) -> bool {
+    fn report(&self, counted: Reason, status: u16, reason: &str) -> bool {
         let Connection { shared, address, .. } = self.connection;
         let what = RefusedWhat::Request { status, class: self.peer.class() };
         let refused = Refused { address: *address, id: Some(self.peer.id()), what, reason };
@@ -257,7 +261,7 @@ impl Refusals<'_> {
     }
 }
 
-/// A peer that says that it will send no more still gets its answer, as from Go's server.
+/// A peer that ends its sending side still gets its answer, as from Go's server.
 fn http1_builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
@@ -283,29 +287,29 @@ fn http2_builder() -> http2::Builder<TokioExecutor> {
     builder
 }
 
-/// Says what is wrong, and reads on for a moment: closing with unread bytes would take the answer back.
+/// Answers, and reads for a moment: closing with unread bytes would discard the answer.
 async fn answer_plain_http(mut stream: TcpStream) -> io::Result<()> {
     stream.write_all(PLAIN_HTTP_ANSWER).await?;
     stream.shutdown().await?;
     let (time, bytes) = LINGER;
     let mut unread = stream.take(bytes);
     let mut nowhere = tokio::io::sink();
-    // Whether the peer ends first or the time does, it has had its answer.
+    // The answer is sent, whether the peer ends first or the time does.
     match tokio::time::timeout(time, tokio::io::copy(&mut unread, &mut nowhere)).await {
         Ok(Err(error)) => Err(error),
         Ok(Ok(_)) | Err(_) => Ok(()),
     }
 }
 
-/// Why a handshake failed, in words, and the SPIFFE ID that the peer's certificate claims.
+/// Why a handshake failed, and the SPIFFE ID in the peer's certificate.
 fn refusal(error: io::Error) -> (String, Option<String>) {
-    let error = words::of_handshake(error);
+    let error = tls_error::of_handshake(error);
     let refused = error.get_ref().and_then(|inner| inner.downcast_ref::<PeerError>());
     let claimed = refused.and_then(PeerError::claimed_id).map(str::to_owned);
     (error.to_string(), claimed)
 }
 
-/// What was wrong with what the peer sent, and the status that it got for it; `None` where it just went away.
+/// The error in what the peer sent, and the status of the answer; `None` if the peer just left.
 fn malformed(error: &hyper::Error) -> Option<(u16, String)> {
     let reason =
         || error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
@@ -317,28 +321,28 @@ fn malformed(error: &hyper::Error) -> Option<(u16, String)> {
     if error.is_parse() {
         return Some((400, reason()));
     }
-    // A peer that breaks the rules of HTTP/2 is told with a frame, not with a status.
+    // A peer that breaks the rules of HTTP/2 receives a frame, not a status.
     let http2 = error.source()?.downcast_ref::<h2::Error>()?;
     (http2.is_go_away() && http2.is_library() && http2.reason() != Some(h2::Reason::NO_ERROR))
         .then(|| (400, reason()))
 }
 
-/// Answers the requests of one peer, and notes when they begin and end.
+/// Handles the requests of one peer, and records when they begin and end.
 struct PeerService {
-    answers: Answers,
-    entry: Arc<Entry>,
-    /// From when on answers ask the peer to open another connection: its SVID ends soon. HTTP/2 has a frame for it.
+    answers: Handler,
+    entry: Arc<TrackedConnection>,
+    /// When answers begin to ask the peer to reconnect, because its SVID ends soon. HTTP/2 has a frame for that.
     notice_at: Option<Instant>,
     activity: Arc<Activity>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for PeerService {
-    type Response = Response<BusyBody>;
+    type Response = Response<AnswerBody>;
     type Error = Infallible;
     type Future = InFlight;
 
     fn call(&self, request: Request<Incoming>) -> InFlight {
-        let busy = Busy::new(Arc::clone(&self.activity), request.headers());
+        let busy = ActiveRequest::new(Arc::clone(&self.activity), request.headers());
         let is_http1 = request.version() < Version::HTTP_2;
         let answer = (self.answers)(request.map(Body::new));
         let entry = Arc::clone(&self.entry);
@@ -348,26 +352,26 @@ impl hyper::service::Service<Request<Incoming>> for PeerService {
 
 /// A request that is being answered.
 struct InFlight {
-    answer: Answer,
-    entry: Arc<Entry>,
+    answer: HandlerFuture,
+    entry: Arc<TrackedConnection>,
     notice_at: Option<Instant>,
     is_http1: bool,
-    busy: Option<Busy>,
+    busy: Option<ActiveRequest>,
 }
 
 impl Future for InFlight {
-    type Output = Result<Response<BusyBody>, Infallible>;
+    type Output = Result<Response<AnswerBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut answer = std::task::ready!(self.answer.as_mut().poll(cx));
-        // A request that is on its way at the end of the connection would get no answer: so the peer is asked before, while
-        // it listens. HTTP/2 has a frame for it.
+        // A request sent while the connection ends would get no answer. So the peer is asked earlier to reconnect.
+        // HTTP/2 has a frame for that.
         let now = Instant::now();
         let is_noticed = self.notice_at.is_some_and(|at| at <= now);
         if self.is_http1 && (is_noticed || self.entry.signal.stage() >= Stage::Notice) {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         let Some(busy) = self.busy.take() else { return Poll::Pending };
-        Poll::Ready(Ok(answer.map(|body| BusyBody::new(body, busy, now))))
+        Poll::Ready(Ok(answer.map(|body| AnswerBody::new(body, busy, now))))
     }
 }

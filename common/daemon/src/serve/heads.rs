@@ -1,13 +1,13 @@
-//! Heads of HTTP/2 requests as they come in, counted.
+//! Counts the heads of HTTP/2 requests as they arrive.
 //!
-//! The HTTP/2 library answers by itself what breaks its rules, and tells nobody. So the heads that came are counted here and
-//! held against the requests that began: what is missing was refused. Only the nine bytes before each frame are looked at,
-//! and memory for nothing else is kept.
+//! The HTTP/2 library answers malformed heads itself and does not report them. So the heads that arrived are counted
+//! here and compared with the requests that began: the difference was refused. Only the nine bytes before each frame
+//! are read and kept.
 
-/// The length of what a client sends before its first frame (RFC 9113, section 3.4).
+/// The length of the client preface, sent before the first frame (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
 
-/// The length of what is before the payload of each frame (RFC 9113, section 4.1).
+/// The length of the header of each frame (RFC 9113, section 4.1).
 const FRAME_HEAD: usize = 9;
 
 /// Frame types and a flag (RFC 9113, section 6).
@@ -18,36 +18,36 @@ const END_HEADERS: u8 = 0x4;
 /// How many gaps between the streams of one connection are remembered. Ordinary clients leave none.
 const GAPS: usize = 8;
 
-/// Where in a header block the bytes have come to.
+/// The position in a header block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Block {
-    /// There is none.
+    /// Outside of a header block.
     None,
     /// Another frame of it must follow.
     Unfinished,
-    /// The frame whose payload comes is its last one.
+    /// In its last frame.
     Last,
 }
 
-/// Where in the frames of one connection the bytes have come to.
+/// The position in the frames of one connection.
 #[derive(Debug)]
 pub(super) struct FrameReader {
-    /// So many bytes are passed over before the next frame.
+    /// Bytes to skip before the next frame.
     skip: usize,
-    /// The beginning of a frame's head, whose end has not come yet.
+    /// The beginning of an incomplete frame header.
     partial: [u8; FRAME_HEAD],
     partial_len: usize,
     /// The highest stream that has begun.
     last_stream: u32,
-    /// The first and the last of the streams in each gap: a peer that leaves them out may not begin them any more.
+    /// The first and the last stream of each gap: a peer that skips streams may not open them later.
     gaps: [(u32, u32); GAPS],
     gaps_len: usize,
-    /// The header block that is not complete yet begins a stream; it is no trailer.
+    /// The incomplete header block begins a stream; it is not a trailer.
     begins_stream: bool,
-    /// What opens the connection is here: the preface, and the head of a first frame.
+    /// The start of the connection has arrived: the preface and the header of a first frame.
     is_open: bool,
     block: Block,
-    /// In the bytes that were taken last, something that had begun came to its end.
+    /// The last bytes completed something that had begun.
     has_ended: bool,
 }
 
@@ -67,18 +67,18 @@ impl FrameReader {
         }
     }
 
-    /// Whether the bytes so far end within something that has to come at once: what opens the connection, the head of a
-    /// frame, or a header block.
+    /// Whether the bytes so far end inside something that must arrive quickly: the start of the connection, a frame
+    /// header, or a header block.
     pub(super) const fn is_within(&self) -> bool {
         !self.is_open || !matches!(self.block, Block::None) || self.partial_len > 0
     }
 
-    /// Whether anything like that came to its end in the bytes that were taken last.
+    /// Whether the last bytes completed something of that kind.
     pub(super) const fn has_ended(&self) -> bool {
         self.has_ended
     }
 
-    /// Takes the next bytes, and tells how many heads of requests are complete with them.
+    /// Reads the next bytes, and returns how many request heads they complete.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> u64 {
         let mut heads = 0;
         self.has_ended = false;
@@ -114,13 +114,13 @@ impl FrameReader {
         }
     }
 
-    /// Whether the frame with this head completes the head of a request.
+    /// Whether the frame with this header completes the head of a request.
     fn completes_head(&mut self, frame: [u8; FRAME_HEAD]) -> bool {
         let [high, middle, low, kind, flags, stream @ ..] = frame;
         let length = u32::from_be_bytes([0, high, middle, low]);
         self.skip = usize::try_from(length).unwrap_or(usize::MAX);
         self.is_open = true;
-        // A block that goes on in many frames does not end with any of their heads.
+        // A block that continues in many frames does not end with any of their headers.
         self.has_ended |= self.block == Block::None;
         match kind {
             HEADERS => {
@@ -137,7 +137,7 @@ impl FrameReader {
         is_complete
     }
 
-    /// Whether a header block on this stream is the head of a request, allowed or not, and no trailer.
+    /// Whether a header block on this stream is the head of a request, allowed or not, and not a trailer.
     fn begins(&mut self, stream: u32) -> bool {
         if stream <= self.last_stream {
             // No request of a client has an even number (RFC 9113, section 5.1.1).
@@ -145,7 +145,7 @@ impl FrameReader {
             return stream.is_multiple_of(2)
                 || gaps.iter().any(|(first, last)| (*first..=*last).contains(&stream));
         }
-        // After 0 comes 1, and after 1 comes 3.
+        // 1 follows 0, and 3 follows 1.
         let next = self.last_stream + if self.last_stream.is_multiple_of(2) { 1 } else { 2 };
         if stream > next {
             self.leave_out(next, stream - 1);
@@ -154,8 +154,8 @@ impl FrameReader {
         true
     }
 
-    /// Remembers a gap. Where there are too many, the last one becomes wide enough: it is better to count too many heads of
-    /// such a peer than too few.
+    /// Remembers a gap. If there are too many, the last one is widened: for such a peer it is better to count too many
+    /// heads than too few.
     fn leave_out(&mut self, first: u32, last: u32) {
         if let Some(gap) = self.gaps.get_mut(self.gaps_len) {
             *gap = (first, last);

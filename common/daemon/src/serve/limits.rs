@@ -1,4 +1,4 @@
-//! Bounds on what peers do to a listener.
+//! Bounds on the peers of a listener.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use crate::process::fit_connections;
 /// Bounds on everything that a peer controls. All are per listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// From accept to the end of the TLS handshake, and from the first byte of a request to the end of its headers.
+    /// From accept to the end of the TLS handshake, and from the first byte of a request to the end of its head.
     pub header_timeout: Duration,
     /// How long a connection may stay open between two requests.
     pub idle_timeout: Duration,
-    /// How long a peer may take nothing of an answer that is there for it.
+    /// How long a peer may read nothing of a waiting answer.
     pub stall_timeout: Duration,
-    /// Open connections in all. A sixteenth of them is kept back for operators, Nexus and Bootstrap.
+    /// Open connections in all. A sixteenth of them is reserved for operators, Nexus and Bootstrap.
     pub connections: usize,
     /// Open connections of one SPIFFE ID.
     pub connections_per_id: usize,
 }
 
 impl Limits {
-    /// The places for connections, as a budget.
-    pub(super) fn places(&self) -> Bounds {
+    /// The budget of connections.
+    pub(super) fn connection_budget(&self) -> Bounds {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let reserve = if self.connections > 1 { (self.connections / 16).max(1) } else { 0 };
         Bounds {
@@ -34,13 +34,13 @@ impl Limits {
         }
     }
 
-    /// As many connections, with those in their handshakes, as the process has file descriptors for.
+    /// Reduces the number of connections, including handshakes, to the file descriptors of the process.
     pub(super) fn fitted(self) -> Self {
         let fitted = fit_connections(self.connections.saturating_add(self.handshakes()));
         Self { connections: self.connections.min(fitted.saturating_mul(8) / 9).max(1), ..self }
     }
 
-    /// How many connections may be in their handshakes.
+    /// The most connections in their handshakes.
     pub(super) fn handshakes(&self) -> usize {
         (self.connections / 8).clamp(16, 512)
     }
@@ -50,5 +50,5 @@ impl Limits {
     }
 }
 
-/// The largest request head that is taken, in bytes; more is answered 431.
+/// The largest request head, in bytes; a larger one is answered 431.
 pub const MAX_HEAD: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! Counts of connections, and of those that were refused.
+//! Metrics of connections and refusals.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -6,7 +6,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// Why a connection did not come to be.
+/// Why a connection or a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Reason {
     TooMany,
@@ -48,7 +48,7 @@ pub struct ConnectionMetrics {
 }
 
 impl ConnectionMetrics {
-    /// Makes the counts visible in `registry`.
+    /// Adds the metrics to `registry`.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("connections_open", "Connections that are open now", self.open.clone());
         registry.register(

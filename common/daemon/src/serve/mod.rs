@@ -13,9 +13,9 @@ mod roster;
 mod server;
 mod shared;
 mod signal;
-mod untaken;
+mod unread;
 
-pub use app::{Answer, Answers, App, Refused, RefusedWhat};
+pub use app::{App, Handler, HandlerFuture, Refused, RefusedWhat};
 pub use limits::{Limits, MAX_HEAD};
 pub use metrics::ConnectionMetrics;
 pub use server::{Listener, Serving};

@@ -1,9 +1,9 @@
-//! Every open connection of a listener: whose it is, what it does, who gives way, and who has to end.
+//! All open connections of a listener: their peers, their activity, and their end.
 //!
-//! Before its handshake a connection belongs to nobody; there may be only so many of those, and the oldest gives way. After
-//! it, it takes a place in the budget of its SPIFFE ID: over its own limit an ID loses the connection that it has not used for
-//! the longest time, and over the limit for all the ID with the most connections does. A place in the reserve is always left
-//! for operators, Nexus and Bootstrap.
+//! The number of connections in the handshake is limited; over the limit the oldest is cut. After its handshake a
+//! connection takes a slot in the budget of its SPIFFE ID. An ID over its own limit loses its longest-idle connection.
+//! Over the limit for all, the ID with the most connections loses one. The reserve always has a slot for operators,
+//! Nexus and Bootstrap.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,32 +22,32 @@ use time::OffsetDateTime;
 
 use super::{
     activity::{Activity, Overdue, TimeLimits},
-    signal::{Signal, Stage},
+    signal::{EndSignal, Stage},
 };
 
-/// How long a connection may go on after it was told to end, whatever its peer does.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long a connection may continue after its end began, whatever its peer does.
+const END_GRACE: Duration = Duration::from_secs(3);
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct TrackedConnection {
     number: u64,
-    pub(super) signal: Signal,
+    pub(super) signal: EndSignal,
     /// The peer has begun the handshake.
-    spoke: AtomicBool,
+    has_begun: AtomicBool,
     served: OnceLock<Served>,
-    /// When it is cut, in milliseconds of the roster's clock; 0 while nobody has decided.
+    /// When it is cut, in milliseconds of the roster's clock; 0 if that is not set.
     cut_at: AtomicU64,
 }
 
-impl Entry {
-    /// The peer has begun the handshake: it gives way after those that have not.
-    pub(super) fn speaks(&self) {
-        self.spoke.store(true, Relaxed);
+impl TrackedConnection {
+    /// The peer has begun the handshake: connections that have not are cut first.
+    pub(super) fn handshake_began(&self) {
+        self.has_begun.store(true, Relaxed);
     }
 }
 
-/// What is known of a connection once its handshake is done.
+/// What is known of a connection after its handshake.
 #[derive(Debug)]
 struct Served {
     peer: Peer,
@@ -59,104 +59,104 @@ struct Served {
 #[derive(Debug)]
 pub(super) struct Roster {
     started: Instant,
-    /// How many connections may be in their handshakes.
+    /// The most connections in their handshakes.
     handshakes: usize,
-    places: Budget,
+    budget: Budget,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    /// In the order of their numbers, which is that of their arrival.
-    shaking: BTreeMap<u64, Arc<Entry>>,
-    seated: HashMap<Arc<str>, Vec<Seated>>,
+    /// Ordered by number, which is the order of arrival.
+    handshaking: BTreeMap<u64, Arc<TrackedConnection>>,
+    admitted: HashMap<Arc<str>, Vec<Admitted>>,
     /// The listener has stopped.
     ending: bool,
 }
 
 #[derive(Debug)]
-struct Seated {
-    entry: Arc<Entry>,
+struct Admitted {
+    entry: Arc<TrackedConnection>,
     class: Class,
-    /// Given back at once when the connection gives way, before it has ended.
-    place: Taken,
+    /// Returned at once when the connection is evicted, before it has ended.
+    slot: Taken,
 }
 
 impl Roster {
-    pub(super) fn new(places: Budget, handshakes: usize) -> Self {
-        Self { started: Instant::now(), handshakes, places, state: Mutex::default() }
+    pub(super) fn new(budget: Budget, handshakes: usize) -> Self {
+        Self { started: Instant::now(), handshakes, budget, state: Mutex::default() }
     }
 
-    /// Takes in a connection that has just been accepted. Where there are too many handshakes, one gives way: the oldest whose
-    /// peer has not said a word, or else the oldest of all.
-    pub(super) fn arrive(&self) -> Arc<Entry> {
+    /// Adds a connection that was just accepted. If there are too many handshakes, one is cut: the oldest whose peer
+    /// has sent nothing, or else the oldest of all.
+    pub(super) fn add(&self) -> Arc<TrackedConnection> {
         let mut state = self.state();
         let number = state.next;
         state.next += 1;
-        let entry = Arc::new(Entry {
+        let entry = Arc::new(TrackedConnection {
             number,
-            signal: Signal::default(),
-            spoke: AtomicBool::new(false),
+            signal: EndSignal::default(),
+            has_begun: AtomicBool::new(false),
             served: OnceLock::new(),
             cut_at: AtomicU64::new(0),
         });
-        if state.shaking.len() >= self.handshakes {
-            let silent = state.shaking.iter().find(|(_, entry)| !entry.spoke.load(Relaxed));
-            let gives_way =
-                silent.or_else(|| state.shaking.iter().next()).map(|(number, _)| *number);
-            if let Some(oldest) = gives_way.and_then(|number| state.shaking.remove(&number)) {
+        if state.handshaking.len() >= self.handshakes {
+            let silent = state.handshaking.iter().find(|(_, entry)| !entry.has_begun.load(Relaxed));
+            let evicted =
+                silent.or_else(|| state.handshaking.iter().next()).map(|(number, _)| *number);
+            if let Some(oldest) = evicted.and_then(|number| state.handshaking.remove(&number)) {
                 oldest.signal.raise(Stage::Cut);
             }
         }
-        state.shaking.insert(number, Arc::clone(&entry));
+        state.handshaking.insert(number, Arc::clone(&entry));
         entry
     }
 
-    /// Gives the connection a place once its handshake is done, and makes room for it where that is possible.
+    /// Takes a slot for a connection after its handshake. Evicts another connection if necessary and possible.
     ///
     /// # Errors
-    /// [`Over`]: there is no room, and none that is idle could give way.
-    pub(super) fn seat(
+    /// [`Over`]: there is no slot, and no idle connection to evict.
+    pub(super) fn admit(
         &self,
-        entry: &Arc<Entry>,
+        entry: &Arc<TrackedConnection>,
         peer: &Peer,
         activity: &Arc<Activity>,
         http2: bool,
     ) -> Result<(), Over> {
         let id = peer.shared_id();
-        let account = self.places.account(&id, peer.class());
+        let account = self.budget.account(&id, peer.class());
         let mut state = self.state();
-        state.shaking.remove(&entry.number);
-        let place = take_place(&account, &id, &mut state)?;
+        state.handshaking.remove(&entry.number);
+        let slot = take_slot(&account, &id, &mut state)?;
         let activity = Arc::clone(activity);
-        // Nobody else sets it: a connection is seated once.
+        // Nothing else sets it: a connection is admitted once.
         entry.served.get_or_init(|| Served { peer: peer.clone(), http2, activity });
         if state.ending {
-            begin_to_end(entry);
+            notify_end(entry);
         }
-        let seated = Seated { entry: Arc::clone(entry), class: peer.class(), place };
-        state.seated.entry(id).or_default().push(seated);
+        let admitted = Admitted { entry: Arc::clone(entry), class: peer.class(), slot };
+        state.admitted.entry(id).or_default().push(admitted);
         Ok(())
     }
 
-    /// Lets go of a connection that has ended.
-    pub(super) fn leave(&self, entry: &Arc<Entry>) {
+    /// Removes a connection that has ended.
+    pub(super) fn remove(&self, entry: &Arc<TrackedConnection>) {
         let mut state = self.state();
-        state.shaking.remove(&entry.number);
+        state.handshaking.remove(&entry.number);
         let Some(served) = entry.served.get() else { return };
         let id = served.peer.shared_id();
-        if let Some(of_id) = state.seated.get_mut(&id) {
-            of_id.retain(|seated| seated.entry.number != entry.number);
+        if let Some(of_id) = state.admitted.get_mut(&id) {
+            of_id.retain(|admitted| admitted.entry.number != entry.number);
             if of_id.is_empty() {
-                state.seated.remove(&id);
+                state.admitted.remove(&id);
             }
         }
     }
 
-    /// Holds every connection against its limits and against its peer's identity. To be called about once a second.
-    pub(super) async fn look(&self, limits: &TimeLimits, now: OffsetDateTime) {
-        for (checked, entry) in self.seated().into_iter().enumerate() {
+    /// Checks the limits and the peer's identity of every connection. Call it about once a second.
+    pub(super) async fn check_all(&self, limits: &TimeLimits, now: OffsetDateTime) {
+        for (checked, entry) in self.admitted().into_iter().enumerate() {
             let Some(served) = entry.served.get() else { continue };
             let overdue = served.activity.overdue(limits, Instant::now());
             if overdue == Some(Overdue::Head) {
@@ -165,9 +165,9 @@ impl Roster {
             if overdue.is_some() || self.is_due(&entry) {
                 entry.signal.raise(Stage::Cut);
             } else if entry.signal.stage() < Stage::Ending && served.peer.check(now).is_err() {
-                self.end_soon(&entry, LAST_WORDS);
+                self.end_soon(&entry, END_GRACE);
             }
-            // After a change of bundles each check verifies a chain: others get a turn in between.
+            // After a change of bundles each check verifies a chain: let other tasks run in between.
             if checked % 16 == 15 {
                 tokio::task::yield_now().await;
             }
@@ -175,33 +175,33 @@ impl Roster {
     }
 
     /// Ends a connection: it takes no new requests, and is cut after `grace`.
-    pub(super) fn end_soon(&self, entry: &Entry, grace: Duration) {
+    pub(super) fn end_soon(&self, entry: &TrackedConnection, grace: Duration) {
         entry.cut_at.fetch_max(self.now() + millis(grace), Relaxed);
         entry.signal.raise(Stage::Ending);
     }
 
-    /// The listener stops: every peer is told, and may still get answers.
+    /// The listener stops: every peer is notified, and may still get answers.
     pub(super) fn stop(&self) {
         let mut state = self.state();
         state.ending = true;
-        for entry in state.shaking.values() {
+        for entry in state.handshaking.values() {
             entry.signal.raise(Stage::Ending);
         }
-        for seated in state.seated.values().flatten() {
-            begin_to_end(&seated.entry);
+        for admitted in state.admitted.values().flatten() {
+            notify_end(&admitted.entry);
         }
     }
 
-    /// Ends what is left after [`Self::stop`]: connections without a request at once, others with their requests.
+    /// Ends the connections left after [`Self::stop`]: those without a request at once, others with their requests.
     pub(super) fn end_all(&self) {
-        for entry in self.seated() {
+        for entry in self.admitted() {
             entry.signal.raise(Stage::Ending);
         }
     }
 
-    /// Cuts every connection, or only those that carry out no request.
+    /// Cuts every connection, or only those without a request that is being carried out.
     pub(super) fn cut(&self, also_working: bool) {
-        for entry in self.seated() {
+        for entry in self.admitted() {
             let working = entry.served.get().is_some_and(|served| served.activity.is_working());
             if also_working || !working {
                 entry.signal.raise(Stage::Cut);
@@ -209,12 +209,12 @@ impl Roster {
         }
     }
 
-    fn seated(&self) -> Vec<Arc<Entry>> {
+    fn admitted(&self) -> Vec<Arc<TrackedConnection>> {
         let state = self.state();
-        state.seated.values().flatten().map(|seated| Arc::clone(&seated.entry)).collect()
+        state.admitted.values().flatten().map(|admitted| Arc::clone(&admitted.entry)).collect()
     }
 
-    fn is_due(&self, entry: &Entry) -> bool {
+    fn is_due(&self, entry: &TrackedConnection) -> bool {
         match entry.cut_at.load(Relaxed) {
             0 => false,
             at => self.now() >= at,
@@ -230,59 +230,59 @@ impl Roster {
     }
 }
 
-/// An HTTP/2 peer is told with a frame; an HTTP/1 peer with its next answer.
-fn begin_to_end(entry: &Entry) {
+/// HTTP/2 notifies the peer with a frame, HTTP/1 with its next answer.
+fn notify_end(entry: &TrackedConnection) {
     let http2 = entry.served.get().is_some_and(|served| served.http2);
     entry.signal.raise(if http2 { Stage::Ending } else { Stage::Notice });
 }
 
-/// Takes a place, and makes room where there is none.
-fn take_place(account: &Account, id: &Arc<str>, state: &mut State) -> Result<Taken, Over> {
+/// Takes a slot, and evicts another connection if there is none.
+fn take_slot(account: &Account, id: &Arc<str>, state: &mut State) -> Result<Taken, Over> {
     loop {
         let over = match account.take(1) {
-            Ok(place) => return Ok(place),
+            Ok(slot) => return Ok(slot),
             Err(over) => over,
         };
-        let gives_way = match over {
+        let loser = match over {
             Over::Own => Some(Arc::clone(id)),
             Over::All => state
-                .seated
+                .admitted
                 .iter()
-                .filter(|(_, of_id)| of_id.iter().any(gives_way))
+                .filter(|(_, of_id)| of_id.iter().any(may_be_evicted))
                 .max_by_key(|(_, of_id)| of_id.len())
                 .map(|(id, _)| Arc::clone(id)),
         };
-        let of_id = gives_way.and_then(|id| state.seated.get_mut(&id)).ok_or(over)?;
-        // The one that was not used for the longest time.
+        let of_id = loser.and_then(|id| state.admitted.get_mut(&id)).ok_or(over)?;
+        // The longest-idle one.
         let longest = of_id
             .iter()
             .enumerate()
-            .filter(|(_, seated)| over == Over::Own || gives_way_to_others(seated))
-            .filter(|(_, seated)| is_idle(seated))
-            .max_by_key(|(_, seated)| quiet_for(seated))
+            .filter(|(_, admitted)| over == Over::Own || may_be_evicted_for_others(admitted))
+            .filter(|(_, admitted)| is_idle(admitted))
+            .max_by_key(|(_, admitted)| idle_for(admitted))
             .map(|(position, _)| position);
         let Some(longest) = longest else { return Err(over) };
-        let Seated { entry, place, .. } = of_id.swap_remove(longest);
+        let Admitted { entry, slot, .. } = of_id.swap_remove(longest);
         entry.signal.raise(Stage::Cut);
-        drop(place);
+        drop(slot);
     }
 }
 
-fn gives_way(seated: &Seated) -> bool {
-    gives_way_to_others(seated) && is_idle(seated)
+fn may_be_evicted(admitted: &Admitted) -> bool {
+    may_be_evicted_for_others(admitted) && is_idle(admitted)
 }
 
-/// Operators, Nexus and Bootstrap give way to nobody.
-const fn gives_way_to_others(seated: &Seated) -> bool {
-    matches!(seated.class, Class::Ordinary)
+/// Connections of operators, Nexus and Bootstrap are not evicted for others.
+const fn may_be_evicted_for_others(admitted: &Admitted) -> bool {
+    matches!(admitted.class, Class::Ordinary)
 }
 
-fn is_idle(seated: &Seated) -> bool {
-    seated.entry.served.get().is_none_or(|served| served.activity.is_idle())
+fn is_idle(admitted: &Admitted) -> bool {
+    admitted.entry.served.get().is_none_or(|served| served.activity.is_idle())
 }
 
-fn quiet_for(seated: &Seated) -> Duration {
-    seated.entry.served.get().map(|served| served.activity.quiet_for()).unwrap_or_default()
+fn idle_for(admitted: &Admitted) -> Duration {
+    admitted.entry.served.get().map(|served| served.activity.idle_for()).unwrap_or_default()
 }
 
 fn millis(time: Duration) -> u64 {

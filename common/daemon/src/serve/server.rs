@@ -1,4 +1,4 @@
-//! The listener: accepts, bounds, counts and drains connections. One connection's life is in [`super::connection`].
+//! The listener: accepts, bounds, counts and drains connections. [`super::connection`] serves each of them.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -16,18 +16,18 @@ use super::{
     connection::Connection,
     limits::Limits,
     metrics::ConnectionMetrics,
-    roster::{Entry, Roster},
+    roster::{Roster, TrackedConnection},
     shared::Shared,
 };
-use crate::{net, once::OncePerChange};
+use crate::{message_limit::MessageLimit, net};
 
-/// How often connections are held against their limits and their peers' identities.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the limits and identities of connections are checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long connections may take to close by themselves once the listener has stopped and their requests are done.
+/// How long connections may take to close after the listener has stopped and their requests are done.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
-/// A bound socket that does not accept yet, so that a daemon can claim its port before it is ready to serve.
+/// A bound socket that does not accept yet, so that a daemon has its port before it is ready.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
@@ -35,10 +35,10 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds the first of `addresses` that can be bound: `[::]` (which takes IPv4 too) comes before `0.0.0.0`.
+    /// Binds the first of `addresses` that works: `[::]` (which takes IPv4 too) comes before `0.0.0.0`.
     ///
     /// # Errors
-    /// The error of the last address, where none could be bound.
+    /// The error of the last address, if none could be bound.
     #[expect(clippy::unused_async, reason = "it registers with the runtime that its caller is on")]
     pub async fn bind(addresses: &[SocketAddr]) -> io::Result<Self> {
         let socket = net::listen(addresses)?;
@@ -46,15 +46,15 @@ impl Listener {
         Ok(Self { socket, address })
     }
 
-    /// The bound address: the port is a real one, also where port 0 was asked for.
+    /// The bound address, with the real port even if port 0 was requested.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Begins to serve `app` to the peers that `rule` admits.
+    /// Serves `app` to the peers that `rule` admits.
     ///
     /// # Errors
-    /// Only where the TLS library cannot be configured at all.
+    /// Only if the TLS library cannot be configured at all.
     pub fn serve(
         self,
         source: &SvidSource,
@@ -65,7 +65,8 @@ impl Listener {
     ) -> Result<Serving, rustls::Error> {
         let limits = limits.fitted();
         let acceptor = TlsAcceptor::from(Arc::new(server_config(source, rule.clone())?));
-        let roster = Arc::new(Roster::new(Budget::new(limits.places()), limits.handshakes()));
+        let roster =
+            Arc::new(Roster::new(Budget::new(limits.connection_budget()), limits.handshakes()));
         let shared = Arc::new(Shared {
             acceptor,
             app,
@@ -77,7 +78,12 @@ impl Listener {
         });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(accept(self.socket, shared, stop.clone(), tasks.clone()));
-        tokio::spawn(look(Arc::clone(&roster), limits.times(), stop.clone(), tasks.clone()));
+        tokio::spawn(check_regularly(
+            Arc::clone(&roster),
+            limits.times(),
+            stop.clone(),
+            tasks.clone(),
+        ));
         Ok(Serving { stop, tasks, roster })
     }
 }
@@ -91,7 +97,7 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Accepts no more connections, and lets the peers of those that are open know. They may still send requests.
+    /// Accepts no more connections, and notifies the peers of open ones. They may still send requests.
     pub fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();
@@ -103,13 +109,13 @@ impl Serving {
         self.tasks.is_empty()
     }
 
-    /// Takes no more requests. Those that are there go on.
+    /// Refuses new requests. Running ones continue.
     pub fn end(&self) {
         self.roster.end_all();
     }
 
-    /// Closes every connection. Peers have a moment to take the answers that are there for them; what they do or leave undone
-    /// cannot make it longer. A request that is being carried out is waited for until `deadline`; tells whether none was cut.
+    /// Closes every connection. Peers have a moment to read their waiting answers, and cannot extend it. Running
+    /// requests may continue until `deadline`; returns whether none was cut.
     pub async fn close(self, deadline: Instant) -> bool {
         self.end();
         let closed = async |limit: Instant| timeout_at(limit, self.tasks.wait()).await.is_ok();
@@ -123,8 +129,8 @@ impl Serving {
         finished
     }
 
-    /// Stops accepting, lets requests in flight finish for `bound` at the most, and closes every connection. Tells whether
-    /// they all finished.
+    /// Stops accepting, lets running requests finish within `bound`, and closes every connection. Returns whether all
+    /// finished.
     pub async fn drain(self, bound: Duration) -> bool {
         let deadline = Instant::now() + bound;
         self.stop();
@@ -138,7 +144,7 @@ async fn accept(
     stop: CancellationToken,
     tasks: TaskTracker,
 ) {
-    let mut once = OncePerChange::default();
+    let mut once = MessageLimit::default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -146,10 +152,10 @@ async fn accept(
         };
         match accepted {
             Ok((stream, address)) => {
-                let entry = shared.roster.arrive();
-                tasks.spawn(one(stream, address, entry, Arc::clone(&shared)));
+                let entry = shared.roster.add();
+                tasks.spawn(serve_connection(stream, address, entry, Arc::clone(&shared)));
             }
-            // Out of file descriptors, most likely: wait for some to come back instead of spinning.
+            // Most likely out of file descriptors: wait for some to be freed instead of spinning.
             Err(error) => {
                 let reason = error.to_string();
                 if let Some(suppressed) = once.admit(&reason, std::time::Instant::now()) {
@@ -161,26 +167,31 @@ async fn accept(
     }
 }
 
-async fn one(stream: TcpStream, address: SocketAddr, entry: Arc<Entry>, shared: Arc<Shared>) {
+async fn serve_connection(
+    stream: TcpStream,
+    address: SocketAddr,
+    entry: Arc<TrackedConnection>,
+    shared: Arc<Shared>,
+) {
     shared.metrics.open.inc();
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(reason = %error, "cannot set TCP_NODELAY");
     }
     Connection::new(Arc::clone(&shared), Arc::clone(&entry), address).run(stream).await;
-    shared.roster.leave(&entry);
+    shared.roster.remove(&entry);
     shared.metrics.open.dec();
 }
 
-async fn look(
+async fn check_regularly(
     roster: Arc<Roster>,
     times: TimeLimits,
     stop: CancellationToken,
     connections: TaskTracker,
 ) {
-    let mut every = tokio::time::interval(LOOK_INTERVAL);
+    let mut every = tokio::time::interval(CHECK_INTERVAL);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !(stop.is_cancelled() && connections.is_empty()) {
         every.tick().await;
-        roster.look(&times, clock::now()).await;
+        roster.check_all(&times, clock::now()).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What every connection of one listener shares.
+//! State shared by all connections of one listener.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::{
     roster::Roster,
 };
 
-/// What every connection of one listener shares.
+/// State shared by all connections of one listener.
 pub(super) struct Shared {
     pub(super) acceptor: TlsAcceptor,
     pub(super) app: App,
@@ -24,8 +24,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Counts a refusal, and tells whoever writes it down. `false`: the connection must not go on, as its peer was refused too
-    /// often.
+    /// Counts a refusal and reports it. `false`: the peer was refused too often, and the connection must end.
     pub(super) fn refuse(&self, counted: Reason, refused: &Refused<'_>) -> bool {
         self.metrics.refuse(counted);
         self.app.refused(refused)

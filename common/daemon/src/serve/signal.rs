@@ -1,4 +1,4 @@
-//! How a connection is told from outside that it has to end.
+//! Tells a connection from outside that it must end.
 
 use std::{
     future::poll_fn,
@@ -13,11 +13,11 @@ use futures_util::task::AtomicWaker;
 pub(super) enum Stage {
     /// It serves.
     Open = 0,
-    /// Its HTTP/1 answers ask the peer to open another connection.
+    /// Its HTTP/1 answers ask the peer to reconnect.
     Notice = 1,
     /// It takes no new requests, and ends with those that it has.
     Ending = 2,
-    /// It is cut, whatever it is doing.
+    /// It is cut at once.
     Cut = 3,
 }
 
@@ -34,17 +34,17 @@ impl Stage {
 
 /// The stage of one connection, and the task that serves it.
 #[derive(Debug, Default)]
-pub(super) struct Signal {
+pub(super) struct EndSignal {
     stage: AtomicU8,
     task: AtomicWaker,
 }
 
-impl Signal {
+impl EndSignal {
     pub(super) fn stage(&self) -> Stage {
         Stage::of(self.stage.load(Ordering::Acquire))
     }
 
-    /// Goes on to `stage`, unless the connection is further already.
+    /// Advances to `stage`, unless the connection is further already.
     pub(super) fn raise(&self, stage: Stage) {
         if self.stage.fetch_max(stage as u8, Ordering::AcqRel) < stage as u8 {
             self.task.wake();
@@ -57,7 +57,7 @@ impl Signal {
             if self.stage() <= seen {
                 self.task.register(cx.waker());
             }
-            // Again: it may have been raised in between.
+            // Again, because it may have advanced in between.
             let stage = self.stage();
             if stage > seen { Poll::Ready(stage) } else { Poll::Pending }
         })
@@ -73,7 +73,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waits_is_woken_by_the_next_stage_and_none_is_taken_back() {
-        let signal = Arc::new(Signal::default());
+        let signal = Arc::new(EndSignal::default());
         let waiting = tokio::spawn({
             let signal = Arc::clone(&signal);
             async move {
@@ -93,7 +93,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stage_that_was_raised_before_is_seen_at_once() {
-        let signal = Signal::default();
+        let signal = EndSignal::default();
         signal.raise(Stage::Cut);
         assert_eq!(signal.past(Stage::Open).await, Stage::Cut);
     }

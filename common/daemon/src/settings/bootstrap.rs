@@ -10,10 +10,10 @@ use spike_config::{
 };
 use spike_mtls::settings::{HttpClientSettings, IdentitySettings};
 
-/// Everything that Bootstrap is told by its environment.
+/// All settings of Bootstrap.
 #[derive(Clone, Debug)]
 pub struct BootstrapSettings {
-    /// Who it is, and whom it believes.
+    /// Its identity, and the trust roots of each role.
     pub identity: IdentitySettings,
     /// Limits of its calls.
     pub client: HttpClientSettings,
@@ -21,19 +21,19 @@ pub struct BootstrapSettings {
     pub log: LogSettings,
     /// Where Nexus is.
     pub api_url: HttpsUrl,
-    /// The backend of Nexus, as Bootstrap is told: on `memory` there is nothing to do.
+    /// The backend of Nexus, as configured for Bootstrap: with `memory` there is nothing to do.
     pub backend: Backend,
     /// How the root key is split.
     pub quorum: Quorum,
-    /// The Keepers, as many as shares; `None` on the `memory` backend.
+    /// The Keepers, one for each share; `None` with the `memory` backend.
     pub keepers: Option<KeeperPeers>,
-    /// Whether to make a new root key although there seems to be one.
+    /// Whether to make a new root key although one seems to exist.
     pub force: bool,
     /// How long the whole run may take, if there is a limit.
     pub timeout: Option<Duration>,
     /// How long delivering one share may take, if there is a limit.
     pub keeper_timeout: Option<Duration>,
-    /// How many attempts are made per Keeper, the first included; at least one.
+    /// The number of attempts for each Keeper, including the first; at least one.
     pub keeper_attempts: u32,
     /// The first pause between two attempts.
     pub retry_initial_interval: Duration,
@@ -41,21 +41,21 @@ pub struct BootstrapSettings {
     pub retry_max_interval: Duration,
     /// How long to wait for the proof of Nexus, if there is a limit.
     pub verification_timeout: Option<Duration>,
-    /// The ConfigMap that remembers that Bootstrap is done.
+    /// The ConfigMap that records that Bootstrap is done.
     pub config_map: String,
     /// Whether Bootstrap runs in Kubernetes.
     pub in_kubernetes: bool,
-    /// Outside of Kubernetes: the directory of the file that remembers that Bootstrap is done, if there is a place for it
-    /// that lasts. Not created yet.
+    /// Outside of Kubernetes: the directory of the file that records that Bootstrap is done, if a lasting one exists.
+    /// Not created yet.
     pub state_directory: Option<PathBuf>,
-    /// Why there is no such directory, where one could not be used.
+    /// Why there is no such directory, if one could not be used.
     pub state_directory_trouble: Option<String>,
-    /// The name of the pod or the machine, to be remembered with it.
+    /// The name of the pod or the machine, recorded with it.
     pub host_name: Option<String>,
 }
 
 impl BootstrapSettings {
-    /// Reads everything, and collects what is wrong.
+    /// Reads all settings, and collects problems.
     pub fn read(reader: &mut Reader<'_>) -> Self {
         let backend = Backend::read(reader);
         let KeySettings { quorum, keepers } = KeySettings::read(reader, backend);
@@ -88,24 +88,24 @@ impl BootstrapSettings {
         }
     }
 
-    /// The settings, and the problems that do not keep Bootstrap from starting.
+    /// Loads the settings, with the problems that do not prevent a start.
     ///
     /// # Errors
-    /// [`spike_config::ConfigError`] with all problems, where at least one is fatal.
+    /// [`spike_config::ConfigError`] with all problems, if at least one is fatal.
     pub fn load(environment: &Environment) -> Loaded<Self> {
         load(environment, Process::Bootstrap, Self::read)
     }
 }
 
-/// A configured directory must be good. Nobody asked for the default one: where it is not, Bootstrap goes without, and says
-/// why.
+/// The state directory. A configured one must be usable. If the default one is not, Bootstrap works without it, and
+/// reports why.
 fn state_directory(reader: &mut Reader<'_>) -> (Option<PathBuf>, Option<String>) {
     let variable = &table::SPIKE_BOOTSTRAP_STATE_DIR;
     if reader.is_set(variable) {
         return (reader.directory(variable, "bootstrap").map(|directory| directory.path), None);
     }
     match reader.directory_choice(variable, "bootstrap").resolve() {
-        // What is in /tmp does not last.
+        // /tmp does not last.
         Ok(Directory { origin: Origin::Temporary, .. }) => (None, None),
         Ok(directory) => (Some(directory.path), None),
         Err(_) if !reader.is_set(&table::HOME) => (None, None),
@@ -113,7 +113,7 @@ fn state_directory(reader: &mut Reader<'_>) -> (Option<PathBuf>, Option<String>)
     }
 }
 
-/// A DNS subdomain of RFC 1123, which is what Kubernetes takes for the name of a ConfigMap.
+/// A DNS subdomain of RFC 1123, which Kubernetes requires for the name of a ConfigMap.
 fn object_name(text: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let label = |label: &str| {

@@ -10,7 +10,7 @@ use crate::{
 use spike_config::{Reader, table};
 use spike_mtls::budget::Bounds;
 
-/// Bounds on what callers may do to a listener.
+/// Bounds on the callers of a listener.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpServerSettings {
     /// Bounds on connections.
@@ -28,7 +28,7 @@ impl HttpServerSettings {
             bytes: reader.count(&table::SPIKE_HTTP_SERVER_MAX_BODY_SIZE),
             time: reader.duration(&table::SPIKE_HTTP_SERVER_READ_BODY_TIMEOUT),
         };
-        // One body must fit, whatever else was written.
+        // One body of the largest size must fit, whatever is configured.
         let largest = u64::try_from(body.bytes).unwrap_or(u64::MAX);
         let each = reader.count::<u64>(&table::SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID).max(largest);
         let memory = reader.count::<u64>(&table::SPIKE_HTTP_SERVER_MAX_MEMORY);
@@ -58,7 +58,7 @@ impl HttpServerSettings {
     }
 }
 
-/// An eighth is kept back.
+/// Bounds with a reserve of an eighth.
 const fn with_reserve(all: u64, each: u64) -> Bounds {
     Bounds { all, each, reserve: all / 8 }
 }

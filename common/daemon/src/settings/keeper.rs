@@ -6,10 +6,10 @@ use super::{HttpServerSettings, LogSettings, TelemetrySettings};
 use spike_config::{Environment, ListenAddress, Loaded, Process, Reader, load, table};
 use spike_mtls::settings::IdentitySettings;
 
-/// Everything that a Keeper is told by its environment.
+/// All settings of a Keeper.
 #[derive(Clone, Debug)]
 pub struct KeeperSettings {
-    /// Who it is, and whom it believes.
+    /// Its identity, and the trust roots of each role.
     pub identity: IdentitySettings,
     /// Where it serves its API.
     pub listen: ListenAddress,
@@ -24,7 +24,7 @@ pub struct KeeperSettings {
 }
 
 impl KeeperSettings {
-    /// Reads everything, and collects what is wrong.
+    /// Reads all settings, and collects problems.
     pub fn read(reader: &mut Reader<'_>) -> Self {
         let listen = reader.listen(&table::SPIKE_KEEPER_TLS_PORT);
         Self {
@@ -41,10 +41,10 @@ impl KeeperSettings {
         }
     }
 
-    /// The settings, and the problems that do not keep the Keeper from starting.
+    /// Loads the settings, with the problems that do not prevent a start.
     ///
     /// # Errors
-    /// [`spike_config::ConfigError`] with all problems, where at least one is fatal.
+    /// [`spike_config::ConfigError`] with all problems, if at least one is fatal.
     pub fn load(environment: &Environment) -> Loaded<Self> {
         load(environment, Process::Keeper, Self::read)
     }

@@ -1,11 +1,11 @@
-//! How the root key is split, and who holds the shares: Nexus and Bootstrap must agree on it.
+//! The quorum and the Keepers. Nexus and Bootstrap must agree on them.
 
 use spike_config::{KeeperPeers, Outcome, Reader, table};
 use spike_crypto::{Quorum, QuorumError};
 
 use super::Backend;
 
-/// The quorum, and the Keepers where the backend needs them.
+/// The quorum, and the Keepers if the backend needs them.
 pub(super) struct KeySettings {
     pub(super) quorum: Quorum,
     pub(super) keepers: Option<KeeperPeers>,
@@ -25,7 +25,7 @@ impl KeySettings {
         if let Some(keepers) = &keepers
             && i64::try_from(keepers.len()) != Ok(shares)
         {
-            // F17: upstream notices at the first push, and then ends the process.
+            // Upstream notices at the first push, and then ends the process (F17).
             let name = table::SPIKE_NEXUS_SHAMIR_SHARES.name;
             let rule = format!("{} Keepers; expected {shares}, as {name} says", keepers.len());
             reader.report(&table::SPIKE_NEXUS_KEEPER_PEERS, rule, Outcome::Fatal);
@@ -34,7 +34,7 @@ impl KeySettings {
     }
 }
 
-/// Falls back to nothing: other shares than were asked for would be another key.
+/// Falls back to no value: other numbers would make another key.
 fn quorum(reader: &mut Reader<'_>, shares: i64, threshold: i64) -> Quorum {
     let narrow = |number: i64| u16::try_from(number).unwrap_or(u16::MAX);
     let error = match Quorum::new(narrow(shares), narrow(threshold)) {
@@ -57,7 +57,7 @@ fn quorum(reader: &mut Reader<'_>, shares: i64, threshold: i64) -> Quorum {
     default_quorum()
 }
 
-/// Two of three: what the table has as defaults. Stands in while the other settings are read.
+/// The defaults of the table, two of three. Used while the other settings are read.
 #[expect(clippy::expect_used, reason = "two of three is within every bound")]
 fn default_quorum() -> Quorum {
     Quorum::new(3, 2).expect("a valid quorum")

@@ -1,15 +1,15 @@
-//! What a process says about itself: logs and telemetry.
+//! Settings of the log and of telemetry.
 
 use spike_config::{ListenAddress, Reader, Variable, table};
 
-/// The least severe messages that are logged.
+/// The severity of a log message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Everything.
     Debug,
-    /// The ordinary course of things.
+    /// Normal operation.
     Info,
-    /// What may need attention: the default.
+    /// Messages that may need attention: the default.
     Warn,
     /// Failures only.
     Error,
@@ -38,48 +38,45 @@ impl From<Level> for tracing::Level {
     }
 }
 
-/// How a process logs.
+/// Settings of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogSettings {
-    /// The least severe messages that are logged.
+    /// The lowest severity that is logged.
     pub level: Level,
-    /// Whether plain text comes before the first log line. Daemons only.
+    /// Whether plain text precedes the first log line. Daemons only.
     pub banner: bool,
-    /// Accepted, without effect: a daemon always says so when memory cannot be locked.
-    pub memory_warning: bool,
-    /// Whether a fatal error shows where in the program it arose.
-    pub stack_traces: bool,
 }
 
 impl LogSettings {
     /// Reads the group.
     pub fn read(reader: &mut Reader<'_>) -> Self {
+        // Checked, but without effect.
+        reader.flag(&table::SPIKE_PILOT_SHOW_MEMORY_WARNING);
+        reader.flag(&table::SPIKE_STACK_TRACES_ON_LOG_FATAL);
         Self {
             level: reader.word(&table::SPIKE_SYSTEM_LOG_LEVEL, Level::parse),
             banner: reader.flag(&table::SPIKE_BANNER_ENABLED),
-            memory_warning: reader.flag(&table::SPIKE_PILOT_SHOW_MEMORY_WARNING),
-            stack_traces: reader.flag(&table::SPIKE_STACK_TRACES_ON_LOG_FATAL),
         }
     }
 }
 
-/// Where probes and metrics are served (design §6).
+/// Where health and metrics are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TelemetrySettings {
-    /// The plain HTTP listener; `None` when it is turned off.
+    /// The plain HTTP listener; `None` if it is turned off.
     pub listen: Option<ListenAddress>,
-    /// Whether somebody chose the address: then it must work. The default one may be taken by another daemon.
+    /// Whether the address is configured: then it must work. The default one may be in use by another daemon.
     pub chosen: bool,
 }
 
 impl TelemetrySettings {
-    /// How far the port of the default address is from the TLS port.
+    /// The distance of the default port from the TLS port.
     const DISTANCE: u16 = 1000;
 
-    /// Reads the group. `variable` is that of the daemon, `tls` the address of its API.
+    /// Reads the group. `variable` is the daemon's setting, `tls` the address of its API.
     pub fn read(reader: &mut Reader<'_>, variable: &'static Variable, tls: &ListenAddress) -> Self {
         let port = match tls.port {
-            // Any port there, any port here.
+            // Port 0 stays 0.
             0 => 0,
             port => port.checked_add(Self::DISTANCE).unwrap_or_else(|| port - Self::DISTANCE),
         };

@@ -6,24 +6,24 @@ use spike_crypto::Quorum;
 
 use super::{HttpServerSettings, LogSettings, TelemetrySettings, key::KeySettings};
 use spike_config::{
-    Directory, Environment, KeeperPeers, ListenAddress, Loaded, Outcome, Process, Reader, load,
-    table,
+    DATA_DIRECTORY, Directory, Environment, KeeperPeers, ListenAddress, Loaded, Outcome, Process,
+    Reader, load, table,
 };
 use spike_mtls::settings::{HttpClientSettings, IdentitySettings};
 
-/// What Nexus keeps its data in.
+/// Where Nexus stores its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// An encrypted database file.
     Sqlite,
-    /// Nothing: encryption as a service only.
+    /// Nowhere: only encryption as a service.
     Lite,
     /// The memory of the process.
     Memory,
 }
 
 impl fmt::Display for Backend {
-    /// The word of the setting.
+    /// The value of the setting.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sqlite => "sqlite",
@@ -44,7 +44,7 @@ impl Backend {
     }
 }
 
-/// How SQLite keeps a transaction whole across a crash. Only modes that do are here.
+/// How SQLite keeps a transaction atomic across a crash. Only modes that do are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalMode {
     /// A write-ahead log.
@@ -64,7 +64,7 @@ impl JournalMode {
             .find(|mode| mode.as_str().eq_ignore_ascii_case(text))
     }
 
-    /// The word that `PRAGMA journal_mode` takes.
+    /// The value that `PRAGMA journal_mode` takes.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Wal => "WAL",
@@ -75,12 +75,12 @@ impl JournalMode {
     }
 }
 
-/// Which patterns of policies open a reserved path.
+/// Which policy patterns open a reserved path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReservedPaths {
-    /// Those that describe the whole of it, `^.*$` among them: upstream's rule.
+    /// Patterns that match the whole path, including `^.*$`: upstream's rule.
     Pattern,
-    /// Those that name it letter for letter.
+    /// Patterns that name the path literally.
     Literal,
 }
 
@@ -94,10 +94,10 @@ impl ReservedPaths {
     }
 }
 
-/// How a database of upstream is imported.
+/// How an upstream database is imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImportSettings {
-    /// Whether it is imported although some of its rows have to be left out.
+    /// Whether to import although some rows must be left out.
     pub with_losses: bool,
     /// Whether the limit on versions counts imported versions too.
     pub prune_versions: bool,
@@ -106,15 +106,15 @@ pub struct ImportSettings {
 /// How the database is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DatabaseSettings {
-    /// How a transaction is kept whole.
+    /// How SQLite keeps a transaction atomic.
     pub journal_mode: JournalMode,
     /// How long to wait for a lock of another process.
     pub busy_timeout: Duration,
     /// How many connections may be open.
     pub max_open_connections: usize,
-    /// How many of them stay open unused; at most as many as may be open.
+    /// How many unused connections stay open; at most the number of open ones.
     pub max_idle_connections: usize,
-    /// The age at which a connection is replaced, if it is.
+    /// The age at which a connection is replaced, if any.
     pub connection_lifetime: Option<Duration>,
     /// How long opening and migrating may take.
     pub initialization_timeout: Duration,
@@ -122,9 +122,9 @@ pub struct DatabaseSettings {
     pub operation_timeout: Option<Duration>,
     /// Whether the tables must exist already.
     pub skip_schema_creation: bool,
-    /// Whether a new store is made for a key that Bootstrap has not just proved.
+    /// Whether to create a store for a key that Bootstrap has not just proved.
     pub accept_new_store: bool,
-    /// How a database of upstream is imported.
+    /// How an upstream database is imported.
     pub import: ImportSettings,
     /// How many bytes of encrypted values are kept in memory.
     pub read_cache_size: usize,
@@ -134,7 +134,7 @@ impl DatabaseSettings {
     fn read(reader: &mut Reader<'_>) -> Self {
         let open = reader.count(&table::SPIKE_NEXUS_DB_MAX_OPEN_CONNS);
         let idle: usize = reader.count(&table::SPIKE_NEXUS_DB_MAX_IDLE_CONNS);
-        // The default of one may be above what was written for the other; that is nobody's mistake.
+        // The default of one may be above the configured value of the other; that is no mistake.
         if idle > open && reader.is_set(&table::SPIKE_NEXUS_DB_MAX_IDLE_CONNS) {
             let name = table::SPIKE_NEXUS_DB_MAX_OPEN_CONNS.name;
             let rule = format!("expected at most {name}, which is {open}");
@@ -161,10 +161,10 @@ impl DatabaseSettings {
     }
 }
 
-/// Everything that Nexus is told by its environment.
+/// All settings of Nexus.
 #[derive(Clone, Debug)]
 pub struct NexusSettings {
-    /// Who it is, and whom it believes.
+    /// Its identity, and the trust roots of each role.
     pub identity: IdentitySettings,
     /// Where it serves its API.
     pub listen: ListenAddress,
@@ -176,23 +176,23 @@ pub struct NexusSettings {
     pub telemetry: TelemetrySettings,
     /// How it logs.
     pub log: LogSettings,
-    /// What it keeps its data in.
+    /// Where it stores its data.
     pub backend: Backend,
-    /// Where the database lives, on the `sqlite` backend.
+    /// The directory of the database, with the `sqlite` backend.
     pub data: Option<Directory>,
-    /// How the database is used, on the `sqlite` backend.
+    /// How the database is used, with the `sqlite` backend.
     pub database: DatabaseSettings,
     /// How the root key is split.
     pub quorum: Quorum,
-    /// The Keepers, as many as shares; `None` on the `memory` backend, which has no use for them.
+    /// The Keepers, one for each share; `None` with the `memory` backend, which needs none.
     pub keepers: Option<KeeperPeers>,
-    /// The highest share index that an operator may feed back.
+    /// The highest share index that an operator may restore.
     pub max_share_index: u16,
-    /// How often Keepers are given their shares again.
+    /// How often Nexus sends the Keepers their shares again.
     pub keeper_update_interval: Duration,
     /// The longest pause between two rounds of asking Keepers for shares.
     pub recovery_max_interval: Duration,
-    /// Which patterns of policies open a reserved path.
+    /// Which policy patterns open a reserved path.
     pub reserved_paths: ReservedPaths,
     /// How many versions a new secret keeps.
     pub max_secret_versions: u32,
@@ -201,13 +201,13 @@ pub struct NexusSettings {
 }
 
 impl NexusSettings {
-    /// Reads everything, and collects what is wrong.
+    /// Reads all settings, and collects problems.
     pub fn read(reader: &mut Reader<'_>) -> Self {
         let listen = reader.listen(&table::SPIKE_NEXUS_TLS_PORT);
         let backend = Backend::read(reader);
         let KeySettings { quorum, keepers } = KeySettings::read(reader, backend);
         let data = match backend {
-            Backend::Sqlite => reader.directory(&table::SPIKE_NEXUS_DATA_DIR, "data"),
+            Backend::Sqlite => reader.directory(&table::SPIKE_NEXUS_DATA_DIR, DATA_DIRECTORY),
             Backend::Lite | Backend::Memory => None,
         };
         Self {
@@ -231,10 +231,10 @@ impl NexusSettings {
         }
     }
 
-    /// The settings, and the problems that do not keep Nexus from starting.
+    /// Loads the settings, with the problems that do not prevent a start.
     ///
     /// # Errors
-    /// [`spike_config::ConfigError`] with all problems, where at least one is fatal.
+    /// [`spike_config::ConfigError`] with all problems, if at least one is fatal.
     pub fn load(environment: &Environment) -> Loaded<Self> {
         load(environment, Process::Nexus, Self::read)
     }

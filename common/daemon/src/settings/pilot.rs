@@ -4,10 +4,10 @@ use super::LogSettings;
 use spike_config::{DirectoryChoice, Environment, HttpsUrl, Loaded, Process, Reader, load, table};
 use spike_mtls::settings::{HttpClientSettings, IdentitySettings};
 
-/// Everything that the command line is told by its environment.
+/// All settings of the command line.
 #[derive(Clone, Debug)]
 pub struct PilotSettings {
-    /// Who it is, and whom it believes.
+    /// Its identity, and the trust roots of each role.
     pub identity: IdentitySettings,
     /// Limits of its calls.
     pub client: HttpClientSettings,
@@ -15,12 +15,12 @@ pub struct PilotSettings {
     pub log: LogSettings,
     /// Where Nexus is.
     pub api_url: HttpsUrl,
-    /// Where recovery files go. Not checked until a command resolves it: most commands have no use for it.
+    /// Where recovery files are stored. It is checked only when a command needs it.
     pub recovery: DirectoryChoice,
 }
 
 impl PilotSettings {
-    /// Reads everything, and collects what is wrong.
+    /// Reads all settings, and collects problems.
     pub fn read(reader: &mut Reader<'_>) -> Self {
         Self {
             identity: IdentitySettings::read(reader),
@@ -31,10 +31,10 @@ impl PilotSettings {
         }
     }
 
-    /// The settings, and the problems that do not keep a command from running.
+    /// Loads the settings, with the problems that do not prevent a command.
     ///
     /// # Errors
-    /// [`spike_config::ConfigError`] with all problems, where at least one is fatal.
+    /// [`spike_config::ConfigError`] with all problems, if at least one is fatal.
     pub fn load(environment: &Environment) -> Loaded<Self> {
         load(environment, Process::Pilot, Self::read)
     }

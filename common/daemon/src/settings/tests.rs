@@ -10,7 +10,7 @@ use super::*;
 
 const PEERS: &str = "https://localhost:8443,https://localhost:8543,https://localhost:8643";
 
-/// What every process needs to start, in a home directory that can be written; then `pairs`, which count more.
+/// What every process needs to start, in a writable home directory, overridden by `pairs`.
 fn environment(pairs: &[(&str, &str)]) -> Environment {
     let home = std::env::temp_dir();
     let base = [("HOME", home.to_str().unwrap()), ("SPIKE_NEXUS_KEEPER_PEERS", PEERS)];
@@ -31,7 +31,7 @@ fn warnings(pairs: &[(&str, &str)]) -> Vec<String> {
     nexus(pairs).unwrap().1.iter().map(ToString::to_string).collect()
 }
 
-/// Everything that is wrong with `environment` for `process`.
+/// All problems of `environment` for `process`.
 fn problems(process: Process, environment: &Environment) -> Vec<Problem> {
     let found = match process {
         Process::Nexus => NexusSettings::load(environment).map(|(_, warnings)| warnings),
@@ -52,12 +52,12 @@ fn every_process_starts_on_the_defaults_without_a_warning() {
 
 #[test]
 fn each_process_reads_just_the_variables_that_the_table_gives_it() {
-    // A bad value is noticed by those who read it, and by nobody else.
+    // Only a process that reads a bad value reports it.
     let bad = |variable: &Variable| match variable.rule {
         Rule::Directory => "/etc/spike",
         _ => "not valid",
     };
-    // These take any text; and the recovery directory is looked at by one command only, see below.
+    // These take any text, and only one command checks the recovery directory.
     let silent = |variable: &Variable| {
         variable.rule == Rule::Text || variable.name == "SPIKE_PILOT_RECOVERY_DIR"
     };
@@ -100,7 +100,7 @@ fn nexus_serves_telemetry_on_loopback_1000_above_its_api() {
 }
 
 #[test]
-fn a_telemetry_address_that_somebody_chose_is_told_from_the_default() {
+fn a_configured_telemetry_address_differs_from_the_default() {
     let chosen = |pairs: &[(&str, &str)]| nexus(pairs).unwrap().0.telemetry.chosen;
     assert!(!chosen(&[]));
     assert!(chosen(&[("SPIKE_NEXUS_TELEMETRY_ADDR", "127.0.0.1:9553")]));
@@ -130,14 +130,14 @@ fn more_shares_than_can_be_made_are_fatal() {
 
 #[test]
 fn a_threshold_of_one_is_legal() {
-    // As upstream has it.
+    // As upstream.
     let (settings, _) = nexus(&[("SPIKE_NEXUS_SHAMIR_THRESHOLD", "1")]).unwrap();
     assert_eq!((settings.quorum.shares(), settings.quorum.threshold()), (3, 1));
 }
 
 #[test]
 fn as_many_keepers_as_shares_are_needed_from_the_start() {
-    // F17: upstream notices minutes later, and then ends the process.
+    // Upstream notices minutes later, and then ends the process (F17).
     let two = ("SPIKE_NEXUS_KEEPER_PEERS", "https://k1,https://k2");
     let expected = "SPIKE_NEXUS_KEEPER_PEERS=\"https://k1,https://k2\": 2 Keepers; expected 3, as \
                     SPIKE_NEXUS_SHAMIR_SHARES says";
@@ -250,7 +250,7 @@ fn bootstrap_knows_kubernetes_by_host_and_port_together() {
 }
 
 #[test]
-fn bootstrap_keeps_its_marker_where_it_was_told_to_or_at_home_or_nowhere() {
+fn bootstrap_keeps_its_marker_in_the_configured_directory_or_at_home_or_nowhere() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let directory = |pairs: &[(&str, &str)]| {
@@ -269,9 +269,9 @@ fn bootstrap_keeps_its_marker_where_it_was_told_to_or_at_home_or_nowhere() {
     assert_eq!(directory(&[kubernetes[0], kubernetes[1], configured]), Ok(None));
 }
 
-/// It said that there was no HOME.
+/// The reason used to be that there was no HOME.
 #[test]
-fn why_bootstrap_has_no_place_for_its_marker_is_known() {
+fn the_reason_why_bootstrap_has_no_marker_directory_is_reported() {
     let home = tempfile::tempdir().unwrap();
     let taken = home.path().join(".spike/bootstrap");
     std::fs::create_dir(home.path().join(".spike")).unwrap();
@@ -315,7 +315,7 @@ fn the_defaults_of_a_client_are_those_of_the_settings() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_said_at_once() {
+fn all_problems_are_reported_at_once() {
     let pairs = [
         ("SPIKE_NEXUS_TLS_PORT", "8553"),
         ("SPIKE_TRUST_ROOT_PILOT", "a,"),

@@ -1,4 +1,4 @@
-//! Health checks: cheap questions that are asked every second, and the record of their answers.
+//! Health checks: cheap probes that run every second, and the record of their results.
 
 use std::{
     collections::BTreeMap,
@@ -9,15 +9,15 @@ use std::{
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-/// From which failure in a row the log is told: one alone is often just a daemon that has not started yet.
-const FAILS_TOLD: u64 = 2;
+/// The number of failures in a row that is logged: a single one is often just a daemon that has not started yet.
+const LOGGED_FAILS: u64 = 2;
 
-/// What a failing check means for the process.
+/// The effect of a failing check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// The process cannot do its work: `/readyz` fails.
     NotReady,
-    /// It still can, but somebody should look: `/healthz` says degraded.
+    /// The process still works, but needs attention: `/healthz` says degraded.
     Degraded,
 }
 
@@ -27,7 +27,7 @@ pub enum Effect {
 pub enum Status {
     /// Every check passes.
     Ok,
-    /// Usable, with something to look at.
+    /// Usable, but needs attention.
     Degraded,
     /// Not usable.
     Failing,
@@ -37,7 +37,7 @@ type Probe = Box<dyn Fn(OffsetDateTime) -> Result<(), String> + Send + Sync>;
 
 /// The checks of one process; clones share them.
 ///
-/// A process is not ready, whatever its checks say, until [`Self::complete`] is called: a check that is not there yet
+/// A process is not ready until [`Self::complete`] is called, whatever its checks say: a check that is not added yet
 /// cannot fail.
 #[derive(Clone, Default)]
 pub struct Health(Arc<Mutex<Checks>>);
@@ -48,19 +48,19 @@ struct Checks {
     complete: bool,
 }
 
-/// The checks, for a part of the process that some of them ask: it must not keep them, and with them itself.
+/// The checks, for parts of the process that some checks probe: a strong reference would be a cycle.
 #[derive(Clone, Debug, Default)]
 pub struct HealthView(Weak<Mutex<Checks>>);
 
 impl HealthView {
-    /// As [`Health::report`]; `None` once the checks are gone.
+    /// As [`Health::report`]; `None` once the checks are dropped.
     pub fn report(&self, now: OffsetDateTime) -> Option<HealthReport> {
         self.0.upgrade().map(|checks| Health(checks).report(now))
     }
 }
 
-/// The name under which the checks that are still missing are reported, and the reason.
-const INCOMPLETE: (&str, &str) = ("start", "starting: not every check is there yet");
+/// The check that is reported while others are still to be added, and its reason.
+const INCOMPLETE: (&str, &str) = ("start", "starting: not every check has been added yet");
 
 struct Check {
     name: &'static str,
@@ -78,7 +78,7 @@ struct Record {
     reason: Option<String>,
 }
 
-/// Everything `/healthz` says.
+/// The contents of `/healthz`.
 #[derive(Clone, Debug, Serialize)]
 pub struct HealthReport {
     /// The overall state.
@@ -87,13 +87,13 @@ pub struct HealthReport {
     pub checks: BTreeMap<&'static str, CheckReport>,
 }
 
-/// What `/healthz` says about one check.
+/// The state of one check in `/healthz`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckReport {
-    /// `ok`, or what its failure means.
+    /// `ok`, or the effect of its failure.
     pub status: Status,
-    /// How many times in a row it failed; it is asked every second.
+    /// How many times in a row it failed; it runs every second.
     pub contiguous_fails: u64,
     /// When it last passed, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,16 +101,16 @@ pub struct CheckReport {
     /// When it last failed, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failure_at: Option<String>,
-    /// Since when it fails without a break, RFC 3339.
+    /// When the current failures began, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<String>,
-    /// Why it fails, or why it last failed.
+    /// Why it fails, or last failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 impl Health {
-    /// Adds a check. The probe must not block: it reads what others have written down.
+    /// Adds a check. The probe must not block: it only reads state.
     pub fn add(
         &self,
         name: &'static str,
@@ -121,17 +121,17 @@ impl Health {
         self.checks().all.push(check);
     }
 
-    /// The same checks, without keeping them.
+    /// A view that does not keep the checks.
     pub fn view(&self) -> HealthView {
         HealthView(Arc::downgrade(&self.0))
     }
 
-    /// Says that every check has been added that decides on readiness. Only from now on can the process be ready.
+    /// Every check that affects readiness has been added. The process can be ready only after this.
     pub fn complete(&self) {
         self.checks().complete = true;
     }
 
-    /// Asks every check once and writes the answers down.
+    /// Runs every check once and records the results.
     pub fn ask(&self, now: OffsetDateTime) {
         for check in &mut self.checks().all {
             let answer = (check.probe)(now);
@@ -139,7 +139,7 @@ impl Health {
         }
     }
 
-    /// The reasons for which the process is not ready at `now`; none means that it is.
+    /// Why the process is not ready at `now`; empty if it is.
     pub fn not_ready(&self, now: OffsetDateTime) -> Vec<(&'static str, String)> {
         let checks = self.checks();
         let incomplete = (!checks.complete).then(|| (INCOMPLETE.0, INCOMPLETE.1.to_owned()));
@@ -151,7 +151,7 @@ impl Health {
         incomplete.into_iter().chain(failing).collect()
     }
 
-    /// Asks every check and tells all that is known.
+    /// Runs every check and reports its state.
     pub fn report(&self, now: OffsetDateTime) -> HealthReport {
         let mut checks = self.checks();
         let mut report = HealthReport { status: Status::Ok, checks: BTreeMap::new() };
@@ -201,7 +201,7 @@ impl Check {
         match answer {
             Ok(()) => {
                 record.failing_since = None;
-                if record.contiguous_fails >= FAILS_TOLD {
+                if record.contiguous_fails >= LOGGED_FAILS {
                     tracing::warn!(check = self.name, "health check passes again");
                 }
                 record.contiguous_fails = 0;
@@ -209,7 +209,7 @@ impl Check {
             }
             Err(reason) => {
                 record.contiguous_fails += 1;
-                if record.contiguous_fails == FAILS_TOLD {
+                if record.contiguous_fails == LOGGED_FAILS {
                     tracing::warn!(check = self.name, reason, "health check fails");
                 }
                 record.last_failure = Some(now);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_check_is_told_with_its_reason_and_since_when() {
+    fn a_failing_check_is_reported_with_its_reason_and_start() {
         let (health, broken) = health(Effect::NotReady);
         health.ask(NOON);
         broken.store(true, Ordering::Relaxed);

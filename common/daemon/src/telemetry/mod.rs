@@ -1,7 +1,7 @@
-//! What an operator sees from outside: health checks and metrics, on a plain HTTP listener of their own.
+//! Health checks and metrics for operators, on a plain HTTP listener of their own.
 //!
-//! The listener is off the mTLS port, because a probe has no SVID, and on the loopback address unless a setting says
-//! otherwise. It answers GET `/livez`, `/readyz`, `/healthz` and `/metrics`, holds no secret and changes nothing.
+//! The listener is not on the mTLS port, because a probe has no SVID. It is on the loopback address unless a setting
+//! changes that. It answers GET `/livez`, `/readyz`, `/healthz` and `/metrics`, holds no secret and changes nothing.
 
 mod health;
 mod listener;
@@ -36,7 +36,7 @@ struct Build {
 }
 
 impl Telemetry {
-    /// Telemetry without any check, and with the build as its only metric.
+    /// Telemetry without checks, and with the build as its only metric.
     pub fn new(program: &'static str) -> Self {
         let mut registry = Registry::with_prefix("spike");
         let build = Family::<Build, Gauge>::default();
@@ -55,7 +55,7 @@ impl Telemetry {
         &self.health
     }
 
-    /// Adds metrics: every name gets the prefix `spike_`.
+    /// Adds metrics. Every name gets the prefix `spike_`.
     pub fn register(&self, add: impl FnOnce(&mut Registry)) {
         add(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -64,7 +64,7 @@ impl Telemetry {
     pub fn metrics(&self) -> String {
         let mut out = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        // Writing to a String cannot fail; a metric that did would leave the rest unharmed.
+        // Writing to a String cannot fail.
         if text::encode(&mut out, &registry).is_err() {
             tracing::warn!("cannot write the metrics");
         }

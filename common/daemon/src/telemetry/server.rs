@@ -16,10 +16,10 @@ use tokio::{task::AbortHandle, time::MissedTickBehavior};
 use super::{Status, Telemetry, listener};
 use crate::net;
 
-/// How often every health check is asked.
+/// How often every health check runs.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A running telemetry listener; it ends when this is dropped.
+/// A running telemetry listener; dropping it ends it.
 #[derive(Debug)]
 pub struct TelemetryServer {
     address: SocketAddr,
@@ -29,7 +29,7 @@ pub struct TelemetryServer {
 /// Binds and serves at once: `/livez` must answer before anything else works. Must be called on a tokio runtime.
 ///
 /// # Errors
-/// The operating system's, where the address cannot be bound.
+/// The operating system's, if the address cannot be bound.
 pub fn bind(telemetry: &Telemetry, addresses: &[SocketAddr]) -> io::Result<TelemetryServer> {
     let socket = net::listen(addresses)?;
     let address = socket.local_addr()?;

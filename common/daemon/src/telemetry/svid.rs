@@ -1,4 +1,4 @@
-//! The identity of the process as health checks and metrics.
+//! Health checks and metrics of the process's identity.
 
 use prometheus_client::{
     collector::Collector,
@@ -9,17 +9,17 @@ use spike_mtls::{
     clock,
     svid::{BundleFault, SvidSource, SvidStatus},
 };
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 
 use super::{Effect, Telemetry};
 
-/// How many faulty trust bundles a health check names.
-const FAULTS: usize = 5;
+/// The most faulty trust bundles that a health check names.
+const MAX_FAULTS: usize = 5;
 
-/// Watches `source`: health checks, and the metrics of [`SvidMetrics`].
+/// Adds health checks and metrics of `source`.
 ///
-/// Only `svid` decides on readiness: without a valid SVID no connection can be made. While the agent is away the last SVID
-/// serves, and a foreign trust bundle that cannot be used concerns only the peers of its trust domain.
+/// Only `svid` affects readiness: without a valid SVID no connection can be made. Without the agent, the last SVID
+/// still works, and a foreign trust bundle that cannot be used affects only the peers of its trust domain.
 pub fn check_svid(telemetry: &Telemetry, source: &SvidSource, endpoint: &str) {
     let svid = source.clone();
     telemetry.health().add("svid", Effect::NotReady, move |now| validity(&svid.status(), now));
@@ -32,14 +32,14 @@ pub fn check_svid(telemetry: &Telemetry, source: &SvidSource, endpoint: &str) {
             (None, Some(since)) => {
                 let reason =
                     status.last_error.map_or("no answer yet".to_owned(), |(_, error)| error);
-                Err(format!("no connection to {endpoint} since {}: {reason}", text(since)))
+                Err(format!("no connection to {endpoint} since {}: {reason}", clock::second(since)))
             }
         }
     });
     let bundles = source.clone();
     telemetry.health().add("trust_bundles", Effect::Degraded, move |_| {
         let faults = bundles.status().bundle_faults;
-        if faults.is_empty() { Ok(()) } else { Err(told(&faults)) }
+        if faults.is_empty() { Ok(()) } else { Err(first_faults(&faults)) }
     });
     let late = source.clone();
     telemetry.health().add("svid_rotation", Effect::Degraded, move |now| {
@@ -55,7 +55,7 @@ pub fn check_svid(telemetry: &Telemetry, source: &SvidSource, endpoint: &str) {
     telemetry.register(|registry| registry.register_collector(Box::new(metrics)));
 }
 
-/// Whether the SVID is valid, by the clock of this machine, which may be what is wrong.
+/// Whether the SVID is valid by this machine's clock. The clock may be wrong.
 fn validity(status: &SvidStatus, now: OffsetDateTime) -> Result<(), String> {
     if status.usable(now) {
         return Ok(());
@@ -64,7 +64,7 @@ fn validity(status: &SvidStatus, now: OffsetDateTime) -> Result<(), String> {
         return Err("no X.509-SVID yet".to_owned());
     };
     let is_over = end <= now;
-    let (from, until, now) = (text(from), text(end), text(now));
+    let (from, until, now) = (clock::second(from), clock::second(end), clock::second(now));
     Err(if is_over {
         format!(
             "the X.509-SVID expired at {until}, was valid from {from}, and it is {now} on this machine: is the clock right, \
@@ -78,21 +78,16 @@ fn validity(status: &SvidStatus, now: OffsetDateTime) -> Result<(), String> {
 }
 
 /// The first few faults, and how many more there are.
-fn told(faults: &[BundleFault]) -> String {
-    let first: Vec<String> = faults.iter().take(FAULTS).map(ToString::to_string).collect();
-    let more = match faults.len().saturating_sub(FAULTS) {
+fn first_faults(faults: &[BundleFault]) -> String {
+    let first: Vec<String> = faults.iter().take(MAX_FAULTS).map(ToString::to_string).collect();
+    let more = match faults.len().saturating_sub(MAX_FAULTS) {
         0 => String::new(),
         more => format!("; and {more} more"),
     };
     first.join("; ") + &more
 }
 
-/// In whole seconds.
-fn text(at: OffsetDateTime) -> String {
-    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
-}
-
-/// The metrics of an identity, read when they are asked for.
+/// The metrics of an identity, collected on each scrape.
 #[derive(Debug)]
 pub struct SvidMetrics(pub SvidSource);
 
@@ -149,20 +144,22 @@ mod tests {
 
     use super::*;
 
-    /// It said when the SVID had expired, and of one that was not valid yet nothing but that.
+    /// The message used to omit the other times.
     #[test]
-    fn an_svid_out_of_its_time_is_told_with_its_times_and_the_time_of_this_machine() {
+    fn an_svid_out_of_its_time_is_reported_with_its_times_and_the_time_of_this_machine() {
         let at =
             |seconds: i64| OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(seconds * 1000 + 7);
         let status =
             SvidStatus { not_before: Some(at(60)), not_after: Some(at(120)), ..Default::default() };
         assert_eq!(validity(&status, at(61)), Ok(()));
-        for (now, told) in [(at(0), "1970-01-01T00:00:00Z"), (at(86_400), "1970-01-02T00:00:00Z")] {
+        for (now, shown) in
+            [(at(0), "1970-01-01 00:00:00 UTC"), (at(86_400), "1970-01-02 00:00:00 UTC")]
+        {
             let reason = validity(&status, now).unwrap_err();
             for part in [
-                "1970-01-01T00:01:00Z",
-                "1970-01-01T00:02:00Z",
-                &format!("it is {told} on this machine"),
+                "1970-01-01 00:01:00 UTC",
+                "1970-01-01 00:02:00 UTC",
+                &format!("it is {shown} on this machine"),
                 "is the clock right",
             ] {
                 assert!(reason.contains(part), "{part}: {reason}");

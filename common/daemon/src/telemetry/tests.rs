@@ -1,4 +1,4 @@
-//! The telemetry listener in front of clients that are up to no good.
+//! The telemetry listener with hostile clients.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -17,7 +17,7 @@ async fn exchange(address: SocketAddr, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request).await.unwrap();
     let mut answer = Vec::new();
-    // It ends by itself: there is one request for each connection.
+    // It ends by itself after its one request.
     stream.read_to_end(&mut answer).await.unwrap();
     String::from_utf8(answer).unwrap()
 }
@@ -40,7 +40,7 @@ async fn livez_answers_at_once_and_readyz_only_when_every_check_is_there() {
 }
 
 #[tokio::test]
-async fn unfinished_heads_keep_neither_probes_out_nor_more_than_their_places() {
+async fn unfinished_heads_block_no_probe_and_have_no_more_than_their_slots() {
     let telemetry = Telemetry::new("test");
     let server = serve(&telemetry);
     let mut held = Vec::new();
@@ -52,7 +52,7 @@ async fn unfinished_heads_keep_neither_probes_out_nor_more_than_their_places() {
     for _ in 0..5 {
         assert!(get(server.address(), "/livez").await.starts_with("HTTP/1.1 200 "));
     }
-    // The oldest ones have given way, long before any time limit.
+    // The oldest ones were evicted, long before any time limit.
     let mut oldest = held.swap_remove(0);
     let ended = tokio::time::timeout(Duration::from_secs(4), oldest.read(&mut [0; 64])).await;
     assert!(matches!(ended, Ok(Ok(0) | Err(_))), "{ended:?}");

@@ -6,7 +6,7 @@ use Selector::{Current, Number};
 const NOON: UnixNanos = 1_800_000_000_000_000_000;
 const MINUTE: UnixNanos = 60_000_000_000;
 
-/// A path that keeps up to `max` versions, with `puts` of them put a minute apart from `NOON` on.
+/// A path that keeps `max` versions, after `puts` puts, one a minute from `NOON`.
 fn history(max: u32, puts: u32) -> History {
     let mut history = History::new(NonZeroU32::new(max).unwrap(), NOON);
     for minute in 0..puts {
@@ -40,7 +40,7 @@ fn a_put_moves_current_and_the_update_time_and_keeps_the_creation_time() {
     assert_eq!(history.updated(), NOON + 2 * MINUTE);
 }
 
-// F6, Q-29: upstream overwrites version 2 here.
+// Upstream overwrites version 2 here (F6, Q-29).
 #[test]
 fn the_number_of_a_deleted_current_version_is_not_used_again() {
     let mut history = history(10, 2);
@@ -57,7 +57,7 @@ fn numbers_go_on_after_every_version_was_deleted() {
     assert_eq!(history.put(NOON, None).unwrap().number, 4);
 }
 
-// F10, Q-41: upstream reports 0.
+// Upstream reports 0 (F10, Q-41).
 #[test]
 fn oldest_is_the_lowest_live_version_after_all_deleted_and_put() {
     let mut history = history(10, 1);
@@ -67,7 +67,7 @@ fn oldest_is_the_lowest_live_version_after_all_deleted_and_put() {
     assert_eq!(number(history.oldest()), Some(2));
 }
 
-// F8, Q-22.
+// With SQLite, upstream never erases them (F8, Q-22).
 #[test]
 fn versions_beyond_the_limit_are_dropped_lowest_first_deleted_or_not() {
     let mut history = history(3, 3);
@@ -118,7 +118,7 @@ fn deleting_current_moves_it_down_and_moves_the_update_time() {
     assert_eq!(history.updated(), NOON + 9 * MINUTE);
 }
 
-// N3: seen upstream.
+// As upstream does (N3).
 #[test]
 fn deleting_twice_takes_the_later_time() {
     let mut history = history(10, 2);
@@ -153,7 +153,7 @@ fn undeleting_with_a_live_current_revives_only_what_is_named() {
     }
 }
 
-// upstream answers 404 for `[0]`, which its own CLI sends by default.
+// Upstream answers 404 for `[0]`, which its own CLI sends by default.
 #[test]
 fn undeleting_where_all_are_deleted_revives_the_highest_by_default_and_by_zero() {
     for (selectors, revived) in [

@@ -74,7 +74,7 @@ fn a_spiffe_id_pattern_begins_with_the_scheme() {
 
 #[test]
 fn the_rule_for_spiffe_id_patterns_is_that_of_the_reference() {
-    // Every text of up to six characters from one of each kind after the scheme, against a literal reading of the
+    // Every text of up to six characters, one of each kind, after the scheme, compared with a literal reading of the
     // expression: `[A]+(/[B]+)*\$?`, where B is A with `/`; `_` is in both.
     let alphabet = ['a', '/', '_', '$', '|'];
     let mut texts = vec![String::new()];

@@ -1,7 +1,8 @@
-//! Calls to a Keeper: K1, K2 and our status.
+//! Calls to a Keeper: contribute, shard and status.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use spike_config::HttpsUrl;
 use spike_domain::{Role, TrustRootsByRole};
 use spike_wire::{
@@ -9,21 +10,24 @@ use spike_wire::{
     ShardResponse,
 };
 
-use super::{CallError, Caller};
-use crate::{ClientTimeouts, MtlsClient, PeerRule, svid::SvidSource};
+use super::{CallError, ServerClient};
+use crate::{ClientTimeouts, MtlsClient, PeerRule, TransportError, svid::SvidSource};
 
-/// The most that is read of an answer, in bytes. The largest real one is a share: some 150.
+/// The most bytes of an answer that are read. The longest real one is a share, about 150 bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// A client of one Keeper; clones share its connections.
 #[derive(Clone, Debug)]
-pub struct KeeperClient(Caller);
+pub struct KeeperClient {
+    server: ServerClient,
+    source: SvidSource,
+}
 
 impl KeeperClient {
-    /// A client that shows the SVID of `source` and talks to nobody but a Keeper under the trust roots of that role.
+    /// A client that proves itself with the SVID of `source`, and accepts only a Keeper under these trust roots.
     ///
     /// # Errors
-    /// Only where the TLS library cannot be configured at all.
+    /// Only if the TLS library cannot be configured at all.
     pub fn new(
         source: &SvidSource,
         roots: Arc<TrustRootsByRole>,
@@ -32,34 +36,60 @@ impl KeeperClient {
     ) -> Result<Self, rustls::Error> {
         let http = MtlsClient::new(source, PeerRule::Roles(&[Role::Keeper], roots), timeouts)?;
         let http = http.with_max_answer(MAX_ANSWER);
-        Ok(Self(Caller { http, base: keeper.to_string() }))
+        Ok(Self { server: ServerClient { http, base: keeper.to_string() }, source: source.clone() })
     }
 
-    /// K1: gives the Keeper its share, in place of the one it may hold.
+    /// Gives the Keeper its share, in place of one it may hold (K1).
     ///
     /// # Errors
-    /// [`CallError`]; 409 where it holds another, and the caller is Bootstrap.
+    /// [`CallError`]; 409 if it holds another one and the caller is Bootstrap.
     pub async fn contribute(&self, request: &ContributeRequest) -> Result<(), CallError> {
-        let target = KeeperOperation::Contribute.path_and_query();
-        EmptyResponse::decode(&self.0.json(target, request.encode()).await?)?;
+        EmptyResponse::decode(&self.call(KeeperOperation::Contribute, request.encode()).await?)?;
         Ok(())
     }
 
-    /// K2: asks for the Keeper's share.
+    /// Asks for the Keeper's share (K2).
     ///
     /// # Errors
     /// [`CallError`]; 400 while the Keeper holds none.
     pub async fn shard(&self) -> Result<ShardResponse, CallError> {
-        let target = KeeperOperation::Shard.path_and_query();
-        Ok(ShardResponse::decode(&self.0.json(target, EmptyRequest.encode()).await?)?)
+        let answer = self.call(KeeperOperation::Shard, EmptyRequest.encode()).await?;
+        Ok(ShardResponse::decode(&answer)?)
     }
 
-    /// Whether the Keeper holds a share. Upstream's Keepers do not have this route and answer 400.
+    /// Whether the Keeper holds a share. Upstream's Keepers do not have this route, and answer 400.
     ///
     /// # Errors
     /// [`CallError`].
     pub async fn status(&self) -> Result<KeeperStatusResponse, CallError> {
-        let target = KeeperOperation::Status.path_and_query();
-        Ok(KeeperStatusResponse::decode(&self.0.json(target, EmptyRequest.encode()).await?)?)
+        let answer = self.call(KeeperOperation::Status, EmptyRequest.encode()).await?;
+        Ok(KeeperStatusResponse::decode(&answer)?)
+    }
+
+    async fn call(&self, operation: KeeperOperation, body: Bytes) -> Result<Bytes, CallError> {
+        let called = self.server.json(operation.path_and_query(), body).await;
+        called.map_err(|error| match error {
+            CallError::Transport(TransportError::Unaccepted(reason)) => {
+                CallError::Transport(TransportError::Unaccepted(self.asked_about_roots(&reason)))
+            }
+            other => other,
+        })
+    }
+
+    /// A Keeper accepts nobody but Nexus and Bootstrap, and says no more: what it most likely lacks.
+    fn asked_about_roots(&self, reason: &str) -> String {
+        let own = self.source.current().map(|material| material.id().clone());
+        let Some(id) = own else { return reason.to_owned() };
+        let role = Role::ALL.into_iter().find(|role| id.path().contains(role.path()));
+        role.map_or_else(
+            || reason.to_owned(),
+            |role| {
+                format!(
+                    "{reason}: does {} of the Keeper name {}?",
+                    role.variable(),
+                    id.trust_domain()
+                )
+            },
+        )
     }
 }

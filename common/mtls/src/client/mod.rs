@@ -1,7 +1,6 @@
 //! Typed calls: one method for every route of [`spike_wire`].
 //!
-//! A call ends in a typed answer or a [`CallError`], which tells apart that nobody answered, that the server refused, and
-//! that the answer made no sense.
+//! A call returns a typed answer or a [`CallError`], which distinguishes no answer, a refusal and an invalid answer.
 
 mod keeper;
 mod nexus;
@@ -13,21 +12,21 @@ use spike_wire::{ErrorReply, PeerErrorCode, ReplyError};
 pub use self::{keeper::KeeperClient, nexus::NexusClient};
 use crate::{MtlsClient, TransportError};
 
-/// The header in which Nexus names the request, so that an operator finds it in the audit log.
+/// The header with the id of the request in the audit log.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
 
 const JSON: &str = "application/json";
 
-/// Why a call did not end in an answer of the expected kind.
+/// Why a call has no answer of the expected type.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// Nobody answered.
+    /// There was no answer.
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// The server answered with an error.
     #[error("{0}")]
     Refused(Refusal),
-    /// The server said 200, with a body that is not the answer.
+    /// The server answered 200, with a body of another form.
     #[error("the answer of the server cannot be used")]
     Reply(#[from] ReplyError),
 }
@@ -39,9 +38,9 @@ pub struct Refusal {
     pub status: StatusCode,
     /// The code in the body, if there is one.
     pub code: Option<PeerErrorCode>,
-    /// What the server adds in words, if anything. From the network: not fit for a terminal as it is.
+    /// The server's explanation, if any. It comes from the network: escape it before it is printed.
     pub reason: Option<String>,
-    /// The name of the request in the server's audit log.
+    /// The id of the request in the server's audit log.
     pub request_id: Option<String>,
 }
 
@@ -59,7 +58,7 @@ impl std::fmt::Display for Refusal {
 }
 
 impl CallError {
-    /// The status, where the server answered with one.
+    /// The status, if the server answered with an error.
     pub const fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Refused(refusal) => Some(refusal.status),
@@ -68,19 +67,19 @@ impl CallError {
     }
 }
 
-/// One server and the way to it.
+/// One server, and the client for it.
 #[derive(Clone, Debug)]
-struct Caller {
+struct ServerClient {
     http: MtlsClient,
     base: String,
 }
 
-impl Caller {
+impl ServerClient {
     async fn json(&self, target: &str, body: Bytes) -> Result<Bytes, CallError> {
         self.post(target, JSON, body).await
     }
 
-    /// One call; anything but 200 is an error, as for every client of upstream's (wire-api 4.6).
+    /// One call. Anything but 200 is an error, as for upstream's clients (wire-api 4.6).
     async fn post(
         &self,
         target: &str,

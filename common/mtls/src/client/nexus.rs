@@ -1,4 +1,4 @@
-//! Calls to Nexus: N1 to N15.
+//! Calls to Nexus.
 
 use std::sync::Arc;
 
@@ -15,18 +15,18 @@ use spike_wire::{
     VerifyResponse, WhoCanRequest, WhoCanResponse, call,
 };
 
-use super::{CallError, Caller};
+use super::{CallError, ServerClient};
 use crate::{ClientTimeouts, MtlsClient, PeerRule, svid::SvidSource};
 
 /// A client of one Nexus; clones share its connections.
 #[derive(Clone, Debug)]
-pub struct NexusClient(Caller);
+pub struct NexusClient(ServerClient);
 
 impl NexusClient {
-    /// A client that shows the SVID of `source` and talks to nobody but a Nexus under the trust roots of that role.
+    /// A client that proves itself with the SVID of `source`, and accepts only a Nexus under these trust roots.
     ///
     /// # Errors
-    /// Only where the TLS library cannot be configured at all.
+    /// Only if the TLS library cannot be configured at all.
     pub fn new(
         source: &SvidSource,
         roots: Arc<TrustRootsByRole>,
@@ -34,10 +34,10 @@ impl NexusClient {
         timeouts: ClientTimeouts,
     ) -> Result<Self, rustls::Error> {
         let http = MtlsClient::new(source, PeerRule::Roles(&[Role::Nexus], roots), timeouts)?;
-        Ok(Self(Caller { http, base: api.to_string() }))
+        Ok(Self(ServerClient { http, base: api.to_string() }))
     }
 
-    /// N1.
+    /// Adds a version of a secret (N1).
     ///
     /// # Errors
     /// [`CallError`], like every method here.
@@ -45,10 +45,10 @@ impl NexusClient {
         self.call::<call::SecretPut>(request).await.map(drop)
     }
 
-    /// N2.
+    /// Reads a version of a secret (N2).
     ///
     /// # Errors
-    /// [`CallError`]; 404 for a path or version that is not there or is deleted.
+    /// [`CallError`]; 404 if the path or version does not exist or is deleted.
     pub async fn get_secret(
         &self,
         request: &SecretGetRequest,
@@ -56,23 +56,23 @@ impl NexusClient {
         self.call::<call::SecretGet>(request).await
     }
 
-    /// N3.
+    /// Deletes versions of a secret (N3).
     ///
     /// # Errors
-    /// [`CallError`]; 404 where there is no such path.
+    /// [`CallError`]; 404 if the path does not exist.
     pub async fn delete_secret(&self, request: &SecretVersionsRequest) -> Result<(), CallError> {
         self.call::<call::SecretDelete>(request).await.map(drop)
     }
 
-    /// N4.
+    /// Undeletes versions of a secret (N4).
     ///
     /// # Errors
-    /// [`CallError`]; 404 where nothing is there to undelete.
+    /// [`CallError`]; 404 if there is nothing to undelete.
     pub async fn undelete_secret(&self, request: &SecretVersionsRequest) -> Result<(), CallError> {
         self.call::<call::SecretUndelete>(request).await.map(drop)
     }
 
-    /// N5.
+    /// Lists the paths of secrets (N5).
     ///
     /// # Errors
     /// [`CallError`].
@@ -83,10 +83,10 @@ impl NexusClient {
         self.call::<call::SecretList>(request).await
     }
 
-    /// N6. The version of the request must exist and be live; the answer tells of all versions.
+    /// Reads the metadata of all versions of a secret (N6). The version in the request must exist and not be deleted.
     ///
     /// # Errors
-    /// [`CallError`]; 404 as for N2.
+    /// [`CallError`]; 404 as for [`Self::get_secret`].
     pub async fn secret_metadata(
         &self,
         request: &SecretGetRequest,
@@ -96,10 +96,10 @@ impl NexusClient {
             .await
     }
 
-    /// N6, of deleted versions too where the request says so and Nexus is one of ours.
+    /// As [`Self::secret_metadata`], with deleted versions if the request asks for them and Nexus is not upstream's.
     ///
     /// # Errors
-    /// [`CallError`]; 404 where there is no such secret or version.
+    /// [`CallError`]; 404 if the secret or version does not exist.
     pub async fn any_secret_metadata(
         &self,
         request: &SecretMetadataRequest,
@@ -107,10 +107,10 @@ impl NexusClient {
         self.call::<call::SecretMetadata>(request).await
     }
 
-    /// N7.
+    /// Creates or replaces a policy (N7).
     ///
     /// # Errors
-    /// [`CallError`]; 409 where the request asked not to replace a policy and there is one.
+    /// [`CallError`]; 409 if the request excludes replacing, and the policy exists.
     pub async fn put_policy(
         &self,
         request: &PolicyPutRequest,
@@ -118,7 +118,7 @@ impl NexusClient {
         self.call::<call::PolicyPut>(request).await
     }
 
-    /// N8.
+    /// Reads a policy (N8).
     ///
     /// # Errors
     /// [`CallError`]; 404 for an unknown name (upstream: 500).
@@ -126,7 +126,7 @@ impl NexusClient {
         self.call::<call::PolicyGet>(request).await
     }
 
-    /// N9.
+    /// Deletes a policy (N9).
     ///
     /// # Errors
     /// [`CallError`]; 404 for an unknown name (upstream: 500).
@@ -134,7 +134,7 @@ impl NexusClient {
         self.call::<call::PolicyDelete>(request).await.map(drop)
     }
 
-    /// N10.
+    /// Lists policies (N10).
     ///
     /// # Errors
     /// [`CallError`].
@@ -145,8 +145,8 @@ impl NexusClient {
         self.call::<call::PolicyList>(request).await
     }
 
-    /// Why somebody may or may not do something. Upstream's Nexus does not have this route and answers 400, as for the
-    /// two that follow.
+    /// Explains why a SPIFFE ID has a permission or not. Upstream's Nexus does not have this route and the next two,
+    /// and answers 400.
     ///
     /// # Errors
     /// [`CallError`].
@@ -154,7 +154,7 @@ impl NexusClient {
         self.call::<call::PolicyExplain>(request).await
     }
 
-    /// Who may do something to a path.
+    /// Lists who has a permission on a path.
     ///
     /// # Errors
     /// [`CallError`].
@@ -162,7 +162,7 @@ impl NexusClient {
         self.call::<call::PolicyWhoCan>(request).await
     }
 
-    /// What the stored policies may not mean to say.
+    /// Lists probable mistakes in the stored policies.
     ///
     /// # Errors
     /// [`CallError`].
@@ -170,7 +170,7 @@ impl NexusClient {
         self.call::<call::PolicyLint>(&EmptyRequest).await
     }
 
-    /// N11 in JSON mode.
+    /// Encrypts, in JSON mode (N11).
     ///
     /// # Errors
     /// [`CallError`].
@@ -178,7 +178,7 @@ impl NexusClient {
         self.call::<call::CipherEncrypt>(request).await
     }
 
-    /// N11 in stream mode: plaintext in, version byte, nonce and ciphertext out.
+    /// Encrypts, in stream mode: returns version byte, nonce and ciphertext (N11).
     ///
     /// # Errors
     /// [`CallError`].
@@ -186,7 +186,7 @@ impl NexusClient {
         self.stream(Operation::CipherEncrypt, plaintext).await
     }
 
-    /// N12 in JSON mode.
+    /// Decrypts, in JSON mode (N12).
     ///
     /// # Errors
     /// [`CallError`].
@@ -194,7 +194,7 @@ impl NexusClient {
         self.call::<call::CipherDecrypt>(request).await
     }
 
-    /// N12 in stream mode: version byte, nonce and ciphertext in, plaintext out.
+    /// Decrypts, in stream mode: takes version byte, nonce and ciphertext (N12).
     ///
     /// # Errors
     /// [`CallError`].
@@ -202,7 +202,7 @@ impl NexusClient {
         self.stream(Operation::CipherDecrypt, ciphertext).await
     }
 
-    /// N13.
+    /// Returns recovery shares (N13).
     ///
     /// # Errors
     /// [`CallError`].
@@ -210,7 +210,7 @@ impl NexusClient {
         self.call::<call::OperatorRecover>(&EmptyRequest).await
     }
 
-    /// N14.
+    /// Restores the root key from recovery shares, one for each call (N14).
     ///
     /// # Errors
     /// [`CallError`].
@@ -218,7 +218,7 @@ impl NexusClient {
         self.call::<call::OperatorRestore>(request).await
     }
 
-    /// How Nexus and its Keepers are. Upstream's Nexus does not have this route and answers 400.
+    /// The status of Nexus and its Keepers. Upstream's Nexus does not have this route, and answers 400.
     ///
     /// # Errors
     /// [`CallError`].
@@ -226,7 +226,7 @@ impl NexusClient {
         self.call::<call::OperatorStatus>(&EmptyRequest).await
     }
 
-    /// N15.
+    /// Proves that Nexus has the root key (N15).
     ///
     /// # Errors
     /// [`CallError`].
@@ -234,8 +234,8 @@ impl NexusClient {
         self.call::<call::BootstrapVerify>(request).await
     }
 
-    /// What a new root key would take the place of; Nexus asks every Keeper before it answers. Upstream's Nexus does not
-    /// have this route: it answers 503 while it is sealed, and 400 after.
+    /// What a new root key would replace; Nexus asks every Keeper first. Upstream's Nexus does not have this route: it
+    /// answers 503 while sealed, and 400 otherwise.
     ///
     /// # Errors
     /// [`CallError`].
@@ -243,11 +243,7 @@ impl NexusClient {
         self.call::<call::BootstrapSurvey>(&EmptyRequest).await
     }
 
-    /// Any call. The methods above name them.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn call<C: Call>(&self, request: &C::Request) -> Result<C::Reply, CallError> {
+    async fn call<C: Call>(&self, request: &C::Request) -> Result<C::Reply, CallError> {
         let target = C::OPERATION.path_and_query();
         let body = self.0.json(target, C::encode(request)).await?;
         Ok(C::decode_reply(&body)?)

@@ -9,7 +9,7 @@ fn peer(uri: &str) -> Result<String, PeerError> {
     identity(certificate.der()).map(|(id, _)| id)
 }
 
-/// An ID of so many bytes.
+/// An ID of `length` bytes.
 fn of_length(length: usize) -> String {
     let start = "spiffe://example.org/";
     format!("{start}{}", "a".repeat(length - start.len()))

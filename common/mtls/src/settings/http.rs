@@ -6,15 +6,15 @@ use spike_config::{Reader, table};
 
 use crate::ClientTimeouts;
 
-/// Time limits of the calls that a process makes.
+/// Time limits of the calls of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpClientSettings {
-    /// The limits, as the client takes them: zero where there is none.
+    /// The time limits; zero means none.
     pub timeouts: ClientTimeouts,
 }
 
 impl HttpClientSettings {
-    /// Reads the group. Variables without effect are read too, so that a bad value is found.
+    /// Reads the group, including variables without effect, so that bad values are reported.
     pub fn read(reader: &mut Reader<'_>) -> Self {
         let mut limit = |variable| reader.time_limit(variable).unwrap_or(Duration::ZERO);
         let timeouts = ClientTimeouts {

@@ -1,4 +1,4 @@
-//! Who this process is, and whom it believes.
+//! Settings of the identity of a process and of the trust in others.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,16 +6,16 @@ use spike_domain::TrustRootsByRole;
 
 use spike_config::{EndpointSocket, Reader, table};
 
-/// Where an SVID comes from, and under which trust roots the parts of SPIKE are recognised.
+/// The source of the SVID, and the trust roots of each role.
 #[derive(Clone, Debug)]
 pub struct IdentitySettings {
     /// The SPIFFE Workload API.
     pub endpoint: EndpointSocket,
     /// How long to wait for the first SVID.
     pub source_timeout: Duration,
-    /// Whether a daemon that the agent refuses lets itself be looked at during the next try.
+    /// Whether a daemon that the agent refuses becomes visible for the next try.
     pub visible_when_refused: bool,
-    /// Where each role lives. The default for roles that the process never meets.
+    /// The trust roots of each role; the default for roles that the process never meets.
     pub trust_roots: Arc<TrustRootsByRole>,
 }
 

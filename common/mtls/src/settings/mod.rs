@@ -1,4 +1,4 @@
-//! What a process that calls others is told by its environment.
+//! Settings of a process that calls others.
 
 mod http;
 mod identity;

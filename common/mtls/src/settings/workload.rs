@@ -4,19 +4,19 @@ use spike_config::{Environment, HttpsUrl, Loaded, Process, Reader, load, table};
 
 use super::{HttpClientSettings, IdentitySettings};
 
-/// Everything that a workload's SDK is told by the environment.
+/// All settings of a workload.
 #[derive(Clone, Debug)]
 pub struct WorkloadSettings {
-    /// Where the SVID comes from, and where Nexus lives.
+    /// The source of the SVID, and the trust roots of Nexus.
     pub identity: IdentitySettings,
     /// Limits of the calls.
     pub client: HttpClientSettings,
-    /// Where Nexus is.
+    /// The URL of Nexus.
     pub api_url: HttpsUrl,
 }
 
 impl WorkloadSettings {
-    /// Reads everything, and collects what is wrong.
+    /// Reads all settings, and collects problems.
     pub fn read(reader: &mut Reader<'_>) -> Self {
         Self {
             identity: IdentitySettings::read(reader),
@@ -25,10 +25,10 @@ impl WorkloadSettings {
         }
     }
 
-    /// The settings, and the problems that do not keep a client from working.
+    /// Loads the settings, with the problems that do not prevent a client from working.
     ///
     /// # Errors
-    /// [`spike_config::ConfigError`] with all problems, where at least one is fatal.
+    /// [`spike_config::ConfigError`] with all problems, if at least one is fatal.
     pub fn load(environment: &Environment) -> Loaded<Self> {
         load(environment, Process::Workload, Self::read)
     }

@@ -1,9 +1,9 @@
-//! Trust bundles: the authorities of each trust domain, and what was wrong with those that cannot be used.
+//! Trust bundles: the authorities of each trust domain, and the faults in them.
 //!
-//! A bundle is a set of certificates, and a peer is accepted if any one of them signed for it. So leaving out a
-//! certificate that does not decode can only refuse peers, never admit one. That is why the rest of such a bundle stays in
-//! use: the foreign trust domain keeps working as far as it can, and the fault is reported. A bundle in which nothing
-//! decodes is left out, and the authorities that its trust domain had before are not kept: the agent has replaced them.
+//! A bundle is a set of certificates, and a peer is accepted if any one of them signed its chain. So to omit a
+//! certificate that does not decode can only refuse peers, never admit one. The rest of such a bundle stays in use, and
+//! the fault is reported. A bundle without any valid certificate is omitted, and the earlier authorities of its trust
+//! domain are dropped: the agent has replaced them.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,17 +11,17 @@ use rustls::pki_types::{CertificateDer, TrustAnchor};
 use spiffe::TrustDomain;
 use x509_parser::asn1_rs::{Any, FromDer};
 
-/// How much of a name that the agent sent is shown, in characters.
-const SHOWN: usize = 256;
+/// The longest name from the agent that is shown, in characters.
+const MAX_SHOWN: usize = 256;
 
-/// The authorities of every trust domain whose peers can be judged.
+/// The authorities of every trust domain whose peers can be verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct TrustBundles {
     anchors: BTreeMap<TrustDomain, Vec<TrustAnchor<'static>>>,
     faults: Vec<BundleFault>,
 }
 
-/// A trust bundle of the last update that could not be used, or not whole.
+/// A fault in a trust bundle of the last update.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BundleFault {
     trust_domain: String,
@@ -31,18 +31,18 @@ pub struct BundleFault {
 /// What is wrong with a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BundleProblem {
-    /// Its key is not the SPIFFE ID of a trust domain.
+    /// Its name is not the SPIFFE ID of a trust domain.
     Name,
-    /// It is a second one for a trust domain that has one already. The first one counts, and ours before any other.
+    /// A second bundle of one trust domain. The first one is used, and our own before any other.
     Second,
-    /// No certificate in it can be read.
+    /// None of its certificates can be read.
     Unusable,
-    /// This many of its certificates cannot be read; the others are in use.
+    /// This many of its certificates cannot be read; the others are used.
     Partly(usize),
 }
 
 impl BundleFault {
-    /// The trust domain, or what was sent in its place, without control characters.
+    /// The trust domain, or the invalid name, without control characters.
     pub fn trust_domain(&self) -> &str {
         &self.trust_domain
     }
@@ -76,7 +76,7 @@ impl fmt::Display for BundleFault {
 }
 
 impl TrustBundles {
-    /// Takes a bundle: DER, one certificate after the other.
+    /// Adds a bundle: concatenated DER certificates.
     pub(super) fn add(&mut self, domain: TrustDomain, der: &[u8]) {
         if self.anchors.contains_key(&domain) {
             return self.fault(domain.as_ref(), BundleProblem::Second);
@@ -91,7 +91,7 @@ impl TrustBundles {
         self.anchors.insert(domain, anchors);
     }
 
-    /// Takes the bundle of a foreign trust domain under the name that the agent sent.
+    /// Adds the bundle of a foreign trust domain, with the name from the agent.
     pub(super) fn add_named(&mut self, name: &[u8], der: &[u8]) {
         match std::str::from_utf8(name).ok().and_then(canonical) {
             Some(domain) => self.add(domain, der),
@@ -99,57 +99,57 @@ impl TrustBundles {
         }
     }
 
-    /// Takes authorities that were read already.
+    /// Adds parsed authorities.
     pub(super) fn insert(&mut self, domain: TrustDomain, anchors: Vec<TrustAnchor<'static>>) {
         self.anchors.insert(domain, anchors);
     }
 
-    /// The authorities of `domain`, or `None` where its bundle is not known.
+    /// The authorities of `domain`; `None` if there is no bundle of it.
     pub(super) fn anchors(&self, domain: &TrustDomain) -> Option<&[TrustAnchor<'static>]> {
         self.anchors.get(domain).map(Vec::as_slice)
     }
 
-    /// The trust domains whose peers can be judged.
+    /// The trust domains whose peers can be verified.
     pub(super) fn trust_domains(&self) -> impl Iterator<Item = &TrustDomain> {
         self.anchors.keys()
     }
 
-    /// What could not be used.
+    /// The faults of these bundles.
     pub(super) fn faults(&self) -> &[BundleFault] {
         &self.faults
     }
 
-    /// Whether the same authorities are trusted.
+    /// Whether both trust the same authorities.
     pub(super) fn same_anchors(&self, other: &Self) -> bool {
         self.anchors == other.anchors
     }
 
     fn fault(&mut self, name: &str, problem: BundleProblem) {
-        let trust_domain = name.escape_debug().take(SHOWN).collect();
+        let trust_domain = name.escape_debug().take(MAX_SHOWN).collect();
         let fault = BundleFault { trust_domain, problem };
-        // Sorted, so that the same faults in another order are the same faults.
+        // Sorted, so that the order of faults does not matter.
         if let Err(place) = self.faults.binary_search(&fault) {
             self.faults.insert(place, fault);
         }
     }
 }
 
-/// The trust domain of this name. Capitals are refused, as the SPIFFE ID standard says (section 2.1): folded, two names
-/// could be one trust domain.
+/// The trust domain of this name. Capitals are refused (SPIFFE ID standard, section 2.1): otherwise two names could
+/// mean one trust domain.
 fn canonical(name: &str) -> Option<TrustDomain> {
     let domain = TrustDomain::new(name).ok()?;
     let bare = name.strip_prefix("spiffe://").unwrap_or(name);
     (bare == domain.as_ref()).then_some(domain)
 }
 
-/// The certificates of a bundle that can be read, and how many cannot.
+/// The readable certificates of a bundle, and the number of the others.
 fn authorities(der: &[u8]) -> (Vec<TrustAnchor<'static>>, usize) {
     let (mut anchors, mut unreadable) = (Vec::new(), 0);
     let mut rest = der;
     while !rest.is_empty() {
         let length = match Any::from_der(rest) {
             Ok((after, _)) => rest.len() - after.len(),
-            // Where this one ends is unknown, and with it where the next begins.
+            // The end of this one is unknown, and so is the start of the next.
             Err(_) => rest.len(),
         };
         let (certificate, after) = rest.split_at(length);

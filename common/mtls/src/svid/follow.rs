@@ -1,4 +1,4 @@
-//! The task that follows the Workload API: it opens the stream, takes what comes, and tries again when it ends.
+//! The task that follows the Workload API: it opens the stream, adopts updates, and tries again when it ends.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,27 +12,29 @@ use super::{
 };
 use crate::{clock, retry::Backoff};
 
-/// The pause after the first failure, and the longest pause between two tries.
+/// The first and the longest pause between two tries.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// How long a process that holds keys is visible, waiting for the agent's answer.
-const EXPOSED: Duration = Duration::from_secs(10);
+/// How long a process with keys stays visible while it waits for the agent's answer.
+const EXPOSURE_LIMIT: Duration = Duration::from_secs(10);
 
-/// One failed try, in words for a person.
+/// Why one try failed.
 #[derive(Debug, thiserror::Error)]
 enum FollowError {
     #[error("{0} is not an address of a Workload API: {1}")]
     Address(String, #[source] EndpointError),
-    #[error("{}", innermost(.0))]
+    #[error("does the SPIFFE agent run, and is this its socket? {}", innermost(.0))]
     Connect(#[source] tonic::transport::Error),
-    /// The agent does not know who this process is.
+    /// The agent does not recognize this process.
     #[error("{0}")]
     Refused(String),
     #[error("the agent gave this process another SPIFFE ID, {0}, than before")]
     OtherIdentity(String),
     #[error("the agent answered {0:?}: {1}")]
     Status(tonic::Code, String),
-    #[error("the agent did not answer within {EXPOSED:?}, in which it could look at this process")]
+    #[error(
+        "the agent did not answer within {EXPOSURE_LIMIT:?}, in which it could look at this process"
+    )]
     Silent,
     #[error(transparent)]
     Material(#[from] MaterialError),
@@ -40,8 +42,11 @@ enum FollowError {
     Ended,
 }
 
-/// What SPIRE says to a process for which it finds no registration entry.
+/// SPIRE's message to a process without a registration entry.
 const NO_IDENTITY: &str = "no identity issued";
+
+/// What SPIRE says from 1.15 on to a process that it could not look at. Before that, it found no registration entry for it.
+const NOT_ATTESTED: &str = "workload attestation failed";
 
 impl FollowError {
     /// Whether the agent may decide otherwise when it can see more of this process.
@@ -50,7 +55,7 @@ impl FollowError {
     }
 }
 
-/// Follows the Workload API at `endpoint` for ever.
+/// Follows the Workload API at `endpoint` without end.
 pub(super) async fn follow(endpoint: String, visibility: Visibility, shared: Arc<Shared>) {
     let mut backoff = Backoff::new(BACKOFF.0, BACKOFF.1);
     let mut attestation = Attestation::new(visibility);
@@ -58,8 +63,8 @@ pub(super) async fn follow(endpoint: String, visibility: Visibility, shared: Arc
         attestation.before_try(shared.current().is_some());
         let error = follow_once(&endpoint, &shared, &mut backoff, &mut attestation).await;
         attestation.failed(error.refused(), shared.current().is_some());
-        let first_of_its_kind = shared.was_well();
-        shared.lost(&error.to_string(), clock::now());
+        let first_of_its_kind = shared.is_first_failure();
+        shared.record_failure(&error.to_string(), clock::now());
         let pause = backoff.pause();
         if first_of_its_kind {
             tracing::warn!(endpoint, reason = %error, "lost the SPIFFE Workload API, will try again");
@@ -70,7 +75,7 @@ pub(super) async fn follow(endpoint: String, visibility: Visibility, shared: Arc
     }
 }
 
-/// Opens one stream and takes from it until it ends; it always ends with a reason.
+/// Opens a stream and adopts its updates until it ends. Returns why it ended.
 async fn follow_once(
     endpoint: &str,
     shared: &Shared,
@@ -87,7 +92,7 @@ async fn follow_once(
         Ok((stream, answer))
     };
     let first = if attestation.exposed() {
-        match tokio::time::timeout(EXPOSED, first).await {
+        match tokio::time::timeout(EXPOSURE_LIMIT, first).await {
             Ok(first) => first,
             Err(_) => return FollowError::Silent,
         }
@@ -105,7 +110,7 @@ async fn follow_once(
             Ok(None) => return FollowError::Ended,
             Err(status) => return from_status(&status, attestation),
         };
-        // Before anything else: the answer has a private key in it.
+        // First of all: the answer contains a private key.
         attestation.hide();
         let material = match Material::from_response(&response) {
             Ok(material) => material,
@@ -130,33 +135,48 @@ fn from_status(status: &tonic::Status, attestation: &Attestation) -> FollowError
         tonic::Code::PermissionDenied => {
             FollowError::Refused(refusal(status.message(), attestation.hidden()))
         }
+        tonic::Code::Unavailable if status.message().contains(NOT_ATTESTED) => {
+            FollowError::Refused(unattested(attestation.hidden()))
+        }
         code => FollowError::Status(code, status.message().escape_debug().take(256).collect()),
     }
 }
 
-/// Why the agent may have refused this process, with its words where they are not the usual ones.
+/// Why the agent may have refused this process, with its message if that is unusual.
 fn refusal(message: &str, hidden: bool) -> String {
-    let words = if message.contains(NO_IDENTITY) {
+    let quoted = if message.contains(NO_IDENTITY) {
         String::new()
     } else {
         format!(" It says: {}", message.escape_debug().take(256).collect::<String>())
     };
-    let cause = if hidden {
-        "This process hides its executable from an agent that is not root"
-    } else {
-        "An agent that is not root cannot see the executable of another user's process"
-    };
+    let cause = cause(hidden);
     format!(
-        "the agent has no identity for this process: is there a registration entry whose selectors match it?{words} ({cause})"
+        "the agent has no identity for this process: is there a registration entry whose selectors match it?{quoted} ({cause})"
     )
 }
 
-/// Whether the agent took this process for another than before: it may have seen too little of it.
+/// The same, where the agent has not come as far as its registration entries.
+fn unattested(hidden: bool) -> String {
+    format!(
+        "the agent could not look at this process, and gives it no identity ({})",
+        cause(hidden)
+    )
+}
+
+const fn cause(hidden: bool) -> &'static str {
+    if hidden {
+        "This process hides its executable from an agent that is not root"
+    } else {
+        "An agent that is not root cannot see the executable of another user's process"
+    }
+}
+
+/// Whether the agent gave this process another identity than before: it may have seen too little of the process.
 fn is_another(shared: &Shared, material: &Material) -> bool {
     shared.current().is_some_and(|before| before.id() != material.id())
 }
 
-/// Logs what is wrong with the bundles, once for each change.
+/// Logs the faults of the bundles, once for each change.
 fn report_faults(before: &[BundleFault], material: &Material) {
     let faults = material.bundle_faults();
     if faults == before {
@@ -174,7 +194,7 @@ fn report_faults(before: &[BundleFault], material: &Material) {
     }
 }
 
-/// The innermost cause beside the outermost: "transport error" alone helps nobody.
+/// The outermost and the innermost cause: "transport error" alone explains nothing.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {

@@ -1,4 +1,4 @@
-//! One generation of identity: a certificate chain with its key, and the trust bundles to judge peers by.
+//! One generation of identity: a certificate chain with its key, and the trust bundles to verify peers by.
 
 use std::{fmt, sync::Arc};
 
@@ -15,7 +15,7 @@ use super::{
     message::X509SvidResponse,
 };
 
-/// What a process proves itself with and judges its peers by, as of one moment. It never changes once made.
+/// The SVID of a process and the trust bundles, at one moment. It never changes.
 #[derive(Clone)]
 pub struct Material {
     id: SpiffeId,
@@ -26,36 +26,36 @@ pub struct Material {
     offered: usize,
 }
 
-/// Why what the Workload API sent cannot be used.
+/// Why an update of the Workload API cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MaterialError {
     /// The agent answered without an SVID.
     #[error("the Workload API sent no X.509-SVID")]
     NoSvid,
-    /// The chain is not an X.509-SVID's.
+    /// The chain is not an X.509-SVID.
     #[error("the X.509-SVID of this process cannot be used: {0}")]
     Svid(#[source] X509SvidError),
     /// The certificate does not parse.
     #[error("the X.509-SVID is not a valid certificate")]
     Certificate,
-    /// The private key is of a kind that TLS cannot use.
+    /// TLS cannot use this kind of private key.
     #[error("the key of the X.509-SVID cannot be used")]
     Key(#[source] rustls::Error),
-    /// The trust bundle of the process's own trust domain holds no usable authority.
+    /// The trust bundle of the process's own trust domain has no valid authority.
     #[error(
         "the trust bundle of {0}, this process's own trust domain, has no certificate that can be read"
     )]
     OwnBundle(TrustDomain),
-    /// A trust bundle holds no usable authority.
+    /// A trust bundle has no valid authority.
     #[error("the trust bundle of {0} has a certificate that is not an authority")]
     Bundle(TrustDomain),
 }
 
 impl Material {
-    /// Takes what the Workload API sent. When it offers several SVIDs the first is used, as upstream does.
+    /// Reads an update of the Workload API. Of several SVIDs the first is used, as upstream does.
     ///
-    /// Only that SVID and the bundle of its trust domain must be sound. Any other bundle that cannot be used is left out
-    /// and listed in [`Self::bundle_faults`].
+    /// Only that SVID and the bundle of its trust domain must be valid. Any other invalid bundle is omitted and listed
+    /// in [`Self::bundle_faults`].
     pub(super) fn from_response(response: &X509SvidResponse) -> Result<Self, MaterialError> {
         let [own, others @ ..] = response.svids.as_slice() else {
             return Err(MaterialError::NoSvid);
@@ -73,7 +73,8 @@ impl Material {
             return Err(MaterialError::OwnBundle(domain));
         }
         for other in others {
-            // The other SVIDs are not used, and an unreadable one harms nobody. The bundle comes with each of them.
+            // The other SVIDs are not used, so an unreadable one is ignored. Each brings the bundle of its trust
+            // domain.
             if let Ok(svid) = X509Svid::parse_from_der(&other.chain, &other.key)
                 && svid.spiffe_id().trust_domain() != &domain
             {
@@ -88,11 +89,11 @@ impl Material {
         Ok(material)
     }
 
-    /// Builds material from DER: the chain with the leaf first, its key, and per trust domain the DER of its authorities.
-    /// Every authority must be one.
+    /// Builds material from DER: the chain with the leaf first, its key, and the authorities of each trust domain.
+    /// Every authority must be valid.
     ///
     /// # Errors
-    /// [`MaterialError`] names the part that is missing or unusable.
+    /// [`MaterialError`] names the missing or invalid part.
     pub fn from_der(
         id: SpiffeId,
         chain: Vec<CertificateDer<'static>>,
@@ -141,17 +142,17 @@ impl Material {
         self.not_after
     }
 
-    /// How many SVIDs the agent offered; the first one is in use.
+    /// How many SVIDs the agent offered; the first one is used.
     pub const fn offered(&self) -> usize {
         self.offered
     }
 
-    /// The trust domains whose peers can be judged.
+    /// The trust domains whose peers can be verified.
     pub fn trust_domains(&self) -> impl Iterator<Item = &TrustDomain> {
         self.bundles.trust_domains()
     }
 
-    /// The bundles of the last update that could not be used, or not whole. Empty is well.
+    /// The faults in the bundles of the last update; normally none.
     pub fn bundle_faults(&self) -> &[BundleFault] {
         self.bundles.faults()
     }
@@ -161,7 +162,7 @@ impl Material {
         &self.certified_key
     }
 
-    /// The authorities of `domain`, or `None` where its bundle is not known.
+    /// The authorities of `domain`; `None` if there is no bundle of it.
     pub(crate) fn anchors(&self, domain: &TrustDomain) -> Option<&[TrustAnchor<'static>]> {
         self.bundles.anchors(domain)
     }

@@ -1,8 +1,8 @@
-//! The part of the SPIFFE Workload API that is used here: one streaming call and its messages.
+//! The used part of the SPIFFE Workload API: one streaming call and its messages.
 //!
 //! The messages are those of `workload.proto` (`X509SVIDRequest`, `X509SVIDResponse`, `X509SVID`), with two differences
-//! that do not change the encoding. Fields that are not read are left out. What may come from a foreign trust domain is
-//! declared as bytes, so that nothing in it can make the decoding of the whole message fail.
+//! that do not change the encoding. Unused fields are omitted. Data of foreign trust domains is declared as bytes, so
+//! that it cannot make the whole message undecodable.
 
 use http::uri::PathAndQuery;
 use hyper_util::rt::TokioIo;
@@ -21,20 +21,20 @@ use spike_config::EndpointAddress;
 /// The call that streams SVIDs and bundles.
 const FETCH: &str = "/SpiffeWorkloadAPI/FetchX509SVID";
 
-/// The header that shows that a request was not smuggled in through a proxy (SPIFFE Workload Endpoint, section 4.1).
+/// The header that shows that no proxy was tricked into sending the request (SPIFFE Workload Endpoint, section 4.1).
 const SECURITY_HEADER: &str = "workload.spiffe.io";
 
-/// The largest message that is taken, in bytes. The usual 4 MiB of gRPC would let one large foreign bundle stop all.
+/// The largest message, in bytes. With gRPC's usual 4 MiB, one large foreign bundle would stop all updates.
 const MAX_MESSAGE: usize = 32 * 1024 * 1024;
 
 /// The request has no parameters.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub(super) struct X509SvidRequest {}
 
-/// Everything that the agent knows for this process, as of one moment.
+/// Everything that the agent sends to this process in one update.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub(super) struct X509SvidResponse {
-    /// The SVIDs; the first one is the one to use.
+    /// The SVIDs; the first one is used.
     #[prost(message, repeated, tag = "1")]
     pub(super) svids: Vec<X509Svid>,
     /// The bundles of foreign trust domains. A protobuf map is encoded as a list of such entries.
@@ -46,13 +46,13 @@ pub(super) struct X509SvidResponse {
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 #[prost(skip_debug)]
 pub(super) struct X509Svid {
-    /// The chain, leaf first: DER, one certificate after the other.
+    /// The chain, leaf first: concatenated DER certificates.
     #[prost(bytes = "bytes", tag = "2")]
     pub(super) chain: Bytes,
     /// The private key, PKCS#8 DER.
     #[prost(bytes = "bytes", tag = "3")]
     pub(super) key: Bytes,
-    /// The authorities: DER, one certificate after the other.
+    /// The authorities: concatenated DER certificates.
     #[prost(bytes = "bytes", tag = "4")]
     pub(super) bundle: Bytes,
 }
@@ -63,7 +63,7 @@ pub(super) struct FederatedBundle {
     /// The SPIFFE ID of the trust domain, `spiffe://example.org`.
     #[prost(bytes = "bytes", tag = "1")]
     pub(super) trust_domain: Bytes,
-    /// The authorities: DER, one certificate after the other.
+    /// The authorities: concatenated DER certificates.
     #[prost(bytes = "bytes", tag = "2")]
     pub(super) bundle: Bytes,
 }
@@ -85,7 +85,7 @@ pub(super) enum FetchError {
     Refused(Status),
 }
 
-/// Connects to the agent and asks for the stream.
+/// Connects to the agent and requests the stream.
 pub(super) async fn fetch(
     address: &EndpointAddress,
 ) -> Result<Streaming<X509SvidResponse>, FetchError> {
@@ -101,7 +101,7 @@ pub(super) async fn fetch(
     answer.map(tonic::Response::into_inner).map_err(FetchError::Refused)
 }
 
-/// The URI only fills the `:authority` of the requests; where to connect is in `address`.
+/// The URI only fills `:authority`; `address` is the target.
 async fn connect(address: EndpointAddress) -> Result<Channel, tonic::transport::Error> {
     let endpoint = Endpoint::from_static("http://localhost");
     match address {

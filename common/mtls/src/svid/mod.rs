@@ -1,8 +1,8 @@
-//! The X.509-SVID of this process: fetched over the SPIFFE Workload API, kept fresh, shown to peers.
+//! The X.509-SVID of this process, from the SPIFFE Workload API.
 //!
-//! One task holds the stream to the agent open and swaps new [`Material`] in; TLS reads the newest at every handshake, so
-//! a rotation needs no restart and breaks no request. While the agent is away, the last SVID serves until it expires.
-//! What a peer's certificate must look like is the business of [`crate`].
+//! One task keeps the stream to the agent open and stores each new [`Material`]. TLS reads the newest at every
+//! handshake, so a rotation needs no restart and breaks no request. Without the agent, the last SVID is used until it
+//! expires. [`crate::Peer`] says what a peer's certificate must be.
 
 mod bundles;
 mod follow;

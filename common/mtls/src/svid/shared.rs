@@ -1,4 +1,4 @@
-//! What the handles of an SVID source and the task that follows the Workload API share.
+//! State shared by the handles of an SVID source and the task that follows the Workload API.
 
 use std::sync::{
     Arc,
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{Material, SvidStatus};
 
-/// What the handles and the following task share.
+/// State shared by the handles and the task.
 pub(super) struct Shared {
     pub(super) material: ArcSwapOption<Material>,
     pub(super) generation: AtomicU64,
@@ -31,8 +31,8 @@ impl Shared {
         self.material.load_full()
     }
 
-    /// Whether a failure now is the first after a time in which all was well.
-    pub(super) fn was_well(&self) -> bool {
+    /// Whether a failure now is the first after a success.
+    pub(super) fn is_first_failure(&self) -> bool {
         let status = self.status.borrow();
         status.connected_since.is_some() || status.failures == 0
     }
@@ -52,14 +52,14 @@ impl Shared {
             status.last_update = Some(now);
             status.connected_since.get_or_insert(now);
             status.disconnected_since = None;
-            // Inside, so that whoever is woken by the new status finds the new material.
+            // Inside, so that a receiver of the new status finds the new material.
             self.material.store(Some(Arc::new(material)));
-            // After the store: whoever sees the new number finds the new material.
+            // After the store, so that a reader of the new number finds the new material.
             self.generation.fetch_add(1, Ordering::Release);
         });
     }
 
-    pub(super) fn lost(&self, reason: &str, now: OffsetDateTime) {
+    pub(super) fn record_failure(&self, reason: &str, now: OffsetDateTime) {
         self.status.send_modify(|status| {
             status.connected_since = None;
             status.disconnected_since.get_or_insert(now);

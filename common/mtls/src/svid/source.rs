@@ -1,4 +1,4 @@
-//! The handle through which everybody reads the newest identity. The task that fetches it is in [`super::follow`].
+//! The handle on the newest identity. The task that fetches it is in [`super::follow`].
 
 use std::{
     fmt,
@@ -11,11 +11,11 @@ use tokio::{sync::watch, task::AbortHandle};
 use super::{Material, SvidStatus, Visibility, follow::follow, shared::Shared};
 use crate::clock;
 
-/// A handle on this process's identity; clones share it. The following task ends when the last clone is dropped.
+/// A handle on this process's identity; clones share it. Dropping the last clone ends the task.
 #[derive(Clone)]
 pub struct SvidSource {
     shared: Arc<Shared>,
-    /// Dropped with the last clone, and with it the task that follows the agent.
+    /// Dropping the last clone ends the task that follows the agent.
     _task: Arc<Option<AbortOnDrop>>,
 }
 
@@ -37,20 +37,20 @@ pub enum SvidError {
         endpoint: String,
         /// How long it was tried.
         waited: Duration,
-        /// What went wrong last.
+        /// The last failure.
         reason: String,
     },
 }
 
 impl SvidSource {
-    /// Begins to follow the Workload API at `endpoint` (`unix:///path` or `tcp://ip:port`) and returns at once.
+    /// Follows the Workload API at `endpoint` (`unix:///path` or `tcp://ip:port`). Returns at once.
     ///
-    /// The address has been checked by [`spike_config`]; a bad one shows up in [`Self::status`] like an absent agent.
+    /// [`spike_config`] has checked the address. An invalid one looks in [`Self::status`] like an absent agent.
     pub fn follow(endpoint: &str) -> Self {
         Self::follow_as(endpoint, Visibility::Untouched)
     }
 
-    /// As [`Self::follow`], for a process that hides itself from others of its user: see [`Visibility`].
+    /// As [`Self::follow`], for a process that hides from others of its user: see [`Visibility`].
     pub fn follow_as(endpoint: &str, visibility: Visibility) -> Self {
         let status = SvidStatus { disconnected_since: Some(clock::now()), ..SvidStatus::default() };
         let shared = Arc::new(Shared::new(status));
@@ -58,7 +58,7 @@ impl SvidSource {
         Self { shared, _task: Arc::new(Some(AbortOnDrop(task.abort_handle()))) }
     }
 
-    /// An identity that never changes: for tools and tests that hold a certificate in their hands.
+    /// An identity that never changes, for tools and tests that have a certificate.
     pub fn fixed(material: Material) -> Self {
         let status = SvidStatus { connected_since: Some(clock::now()), ..SvidStatus::default() };
         let shared = Arc::new(Shared::new(status));
@@ -66,10 +66,10 @@ impl SvidSource {
         Self { shared, _task: Arc::new(None) }
     }
 
-    /// Waits for the first usable SVID, `limit` at the most, and says what went wrong if none came.
+    /// Waits for the first valid SVID, at most for `limit`.
     ///
     /// # Errors
-    /// [`SvidError::Timeout`] with the last reason. The source goes on trying: a daemon may call this again.
+    /// [`SvidError::Timeout`] with the last failure. The source keeps trying, so a daemon may call this again.
     pub async fn first(&self, endpoint: &str, limit: Duration) -> Result<Arc<Material>, SvidError> {
         let mut status = self.shared.status.subscribe();
         let arrived = async {
@@ -95,25 +95,25 @@ impl SvidSource {
         }
     }
 
-    /// The newest identity, if there was ever one. It may have expired: [`SvidStatus::usable`] tells.
+    /// The newest identity, if there ever was one. It may have expired: see [`SvidStatus::usable`].
     pub fn current(&self) -> Option<Arc<Material>> {
         self.shared.material.load_full()
     }
 
-    /// A number that grows with each adopted material, so that an open connection can notice cheaply that the trust
-    /// bundles may have changed. It is 0 before the first.
+    /// A number that grows with each update, so that an open connection notices cheaply that the trust bundles may have
+    /// changed. It is 0 before the first.
     ///
-    /// Read it before [`Self::current`]: the material read afterwards is then at least as new as the number says.
+    /// Read it before [`Self::current`]: the material is then at least as new as the number.
     pub fn generation(&self) -> u64 {
         self.shared.generation.load(Ordering::Acquire)
     }
 
-    /// How the identity and the Workload API are doing.
+    /// The state of the identity and of the Workload API.
     pub fn status(&self) -> SvidStatus {
         self.shared.status.borrow().clone()
     }
 
-    /// A receiver that wakes up whenever the status changes.
+    /// A receiver of every change of the status.
     pub fn subscribe(&self) -> watch::Receiver<SvidStatus> {
         self.shared.status.subscribe()
     }

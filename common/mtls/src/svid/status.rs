@@ -1,4 +1,4 @@
-//! How fresh the identity is and how the Workload API is doing: what health checks and metrics read.
+//! The state of the identity and of the Workload API, for health checks and metrics.
 
 use time::{Duration, OffsetDateTime};
 
@@ -13,23 +13,23 @@ pub struct SvidStatus {
     pub not_before: Option<OffsetDateTime>,
     /// When the SVID in use ends.
     pub not_after: Option<OffsetDateTime>,
-    /// How many SVIDs the agent offered at the last update; the first is in use.
+    /// How many SVIDs the agent offered in the last update; the first is used.
     pub offered: usize,
-    /// How many times an SVID was replaced by another. The first one does not count.
+    /// How many times an SVID replaced another.
     pub rotations: u64,
-    /// How many times the trust bundles changed. The first ones do not count.
+    /// How many times the trust bundles changed after the first update.
     pub bundle_updates: u64,
-    /// The trust bundles of the last update that could not be used, or not whole.
+    /// The faults in the trust bundles of the last update.
     pub bundle_faults: Vec<BundleFault>,
-    /// When the agent last sent something usable.
+    /// When the agent last sent a valid update.
     pub last_update: Option<OffsetDateTime>,
-    /// Since when the stream to the agent is open; `None` while it is not.
+    /// When the stream to the agent was opened; `None` if it is not open.
     pub connected_since: Option<OffsetDateTime>,
-    /// Since when there is no stream; `None` while there is one.
+    /// When the stream was lost; `None` if it is open.
     pub disconnected_since: Option<OffsetDateTime>,
     /// How many times the stream was lost or could not be opened.
     pub failures: u64,
-    /// The last thing that went wrong, and when.
+    /// The last failure and its time.
     pub last_error: Option<(OffsetDateTime, String)>,
 }
 
@@ -39,8 +39,8 @@ impl SvidStatus {
         matches!((self.not_before, self.not_after), (Some(from), Some(to)) if from <= now && now < to)
     }
 
-    /// Whether rotation is late: more than a minute past half of the SVID's life (a tenth of the life, where that is
-    /// shorter), by when an agent has normally sent the next one.
+    /// Whether rotation is late: more than a minute past half of the SVID's life (a tenth of the life, if that is
+    /// shorter). An agent normally sends the next SVID earlier.
     pub fn expiring(&self, now: OffsetDateTime) -> bool {
         match (self.not_before, self.not_after) {
             (Some(from), Some(to)) => {
@@ -51,7 +51,7 @@ impl SvidStatus {
         }
     }
 
-    /// Whether there is an SVID and its time is over.
+    /// Whether the SVID has expired.
     pub fn outdated(&self, now: OffsetDateTime) -> bool {
         self.not_after.is_some_and(|end| end <= now)
     }

@@ -1,4 +1,4 @@
-//! What is taken from a message of the Workload API, and what is left out.
+//! What is used of a message of the Workload API, and what is omitted.
 
 use proptest::prelude::*;
 use prost::{Message, bytes::Bytes};
@@ -60,11 +60,11 @@ fn domains(material: &Material) -> Vec<String> {
     material.trust_domains().map(ToString::to_string).collect()
 }
 
-/// A certificate's outer form with nonsense inside.
+/// The outer form of a certificate with invalid contents.
 const NONSENSE: [u8; 5] = [0x30, 0x03, 0x02, 0x01, 0x00];
 
 #[test]
-fn one_bad_foreign_bundle_no_longer_costs_our_own_svid() {
+fn one_bad_foreign_bundle_does_not_prevent_our_own_svid() {
     let sound = authority().der;
     let truncated = sound.get(..sound.len() / 2).unwrap();
     let trailing = [sound.as_slice(), &[0x30]].concat();

@@ -1,35 +1,35 @@
-//! Whether other processes may look at this one while the agent attests it.
+//! Whether other processes may inspect this one during its attestation by the agent.
 //!
-//! A Workload API tells its callers apart by what the kernel says about them, and some of that, the link
-//! `/proc/PID/exe` above all, is hidden once a process has made itself undumpable. An agent with `CAP_SYS_PTRACE` (root,
-//! usually) reads it all the same. An agent that runs as the same unprivileged user does not.
+//! A Workload API identifies its callers by kernel data. Some of it, above all the link `/proc/PID/exe`, is hidden if
+//! the process is not dumpable. An agent with `CAP_SYS_PTRACE` (usually root) can read it anyway; an agent of the same
+//! unprivileged user cannot.
 //!
-//! A daemon is therefore visible until its first SVID comes, when it has no key that could be read. From then on it is
-//! hidden, and stays hidden while it reconnects. Only if the agent then refuses it is it visible once more, from the next
-//! connection to the first answer on it, and a setting forbids even that.
+//! So a daemon is visible until its first SVID arrives: until then it has no key. After that it is hidden, even while
+//! it reconnects. Only if the agent then refuses it, it becomes visible once more, from the next connection to its
+//! first answer; a setting forbids even that.
 
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
-/// What an [`super::SvidSource`] may do with the visibility of the whole process.
+/// How an [`super::SvidSource`] changes the visibility of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visibility {
-    /// Nothing: for commands and libraries, which do not hide themselves.
+    /// Not at all: for commands and libraries, which do not hide.
     Untouched,
     /// Hides the process from its first SVID on.
     Managed {
-        /// Whether it becomes visible again for the next try, when the agent has refused it.
+        /// Whether it becomes visible for the next try after a refusal.
         when_refused: bool,
     },
 }
 
-/// The visibility over the tries of one source.
+/// The visibility during the tries of one source.
 #[derive(Debug)]
 pub(super) struct Attestation {
     visibility: Visibility,
     refused: bool,
-    /// Whether this try is made hidden.
+    /// Whether the process is hidden in this try.
     hidden: bool,
-    /// Whether this try is made visible although there are keys.
+    /// Whether the process is visible in this try although it has keys.
     exposed: bool,
 }
 
@@ -38,7 +38,7 @@ impl Attestation {
         Self { visibility, refused: false, hidden: false, exposed: false }
     }
 
-    /// Before a try. `identified` tells whether there was ever an SVID.
+    /// Call before a try. `identified`: whether there ever was an SVID.
     pub(super) fn before_try(&mut self, identified: bool) {
         let Visibility::Managed { when_refused } = self.visibility else { return };
         self.hidden = identified && !(self.refused && when_refused);
@@ -46,12 +46,12 @@ impl Attestation {
         set(if self.hidden { DumpableBehavior::NotDumpable } else { DumpableBehavior::Dumpable });
     }
 
-    /// When the agent has given this process an identity.
+    /// Call when the agent has given this process an identity.
     pub(super) const fn accepted(&mut self) {
         self.refused = false;
     }
 
-    /// When a try has failed; `refused` if the agent refused the process. `identified` as in [`Self::before_try`].
+    /// Call when a try has failed; `refused`: the agent refused the process. `identified` as in [`Self::before_try`].
     pub(super) fn failed(&mut self, refused: bool, identified: bool) {
         self.refused |= refused;
         if identified {
@@ -59,22 +59,22 @@ impl Attestation {
         }
     }
 
-    /// Whether the next try may go better, because the agent will see more than in this one.
+    /// Whether the next try may succeed because the agent will see more.
     pub(super) const fn can_show_more(&self) -> bool {
         self.hidden && matches!(self.visibility, Visibility::Managed { when_refused: true })
     }
 
-    /// Whether this try must be short, because others of this user can look at a process that holds keys.
+    /// Whether this try must be short, because a process with keys is visible.
     pub(super) const fn exposed(&self) -> bool {
         self.exposed
     }
 
-    /// Whether the agent was kept from looking at this process in this try.
+    /// Whether the process is hidden from the agent in this try.
     pub(super) const fn hidden(&self) -> bool {
         self.hidden
     }
 
-    /// When the agent has answered.
+    /// Call when the agent has answered.
     pub(super) fn hide(&self) {
         if matches!(self.visibility, Visibility::Managed { .. }) {
             set(DumpableBehavior::NotDumpable);
@@ -104,7 +104,7 @@ mod tests {
         matches!(dumpable_behavior(), Ok(DumpableBehavior::Dumpable))
     }
 
-    /// One test for all, because the process that it looks at is that of all tests.
+    /// One test for all, because they share one process.
     #[test]
     fn a_process_hides_from_its_first_svid_on_and_shows_itself_only_when_it_was_refused() {
         let mut untouched = Attestation::new(Visibility::Untouched);
@@ -115,14 +115,14 @@ mod tests {
         let mut managed = Attestation::new(Visibility::Managed { when_refused: true });
         managed.before_try(false);
         assert!(visible() && !managed.exposed());
-        // Before there is an SVID, a refusal costs nothing.
+        // Before the first SVID, a refusal changes nothing.
         managed.failed(true, false);
         assert!(visible());
         managed.before_try(false);
         managed.hide();
         managed.accepted();
         assert!(!visible());
-        // The agent has gone: nobody was refused.
+        // The agent is gone: this was no refusal.
         managed.failed(false, true);
         managed.before_try(true);
         assert!(!visible() && managed.hidden() && managed.can_show_more());
@@ -130,7 +130,7 @@ mod tests {
         assert!(!visible());
         managed.before_try(true);
         assert!(visible() && managed.exposed() && !managed.can_show_more());
-        // Refused again: it hides between the tries.
+        // Refused again: the process is hidden between the tries.
         managed.failed(true, true);
         assert!(!visible());
         managed.before_try(true);

@@ -7,16 +7,16 @@ use super::parser::Parser;
 use super::{MAX_CLASS_RANGES, fold, set, unicode};
 
 impl Parser<'_> {
-    /// Reads `[...]`, where the next byte is the opening bracket.
+    /// Reads `[...]`; the next byte is the opening bracket.
     ///
     /// # Errors
-    /// Where Go refuses the class.
+    /// If Go refuses the class.
     pub(super) fn bracketed_class(&mut self) -> Result<ClassUnicode, SyntaxError> {
         let start = self.pos();
         self.skip(1);
         let negated = self.take_if("^");
         let mut ranges: Vec<ClassUnicodeRange> = Vec::new();
-        // A bracket that comes first is a member.
+        // A bracket at the start is a member.
         let mut first = true;
         while first || !self.rest().starts_with(']') {
             first = false;
@@ -37,7 +37,7 @@ impl Parser<'_> {
         Ok(if negated { set::negated(class) } else { class })
     }
 
-    /// Reads `\d`, `\pL` and the like, inside or outside brackets; `None` when something else follows.
+    /// Reads `\d`, `\pL` and the like, inside or outside brackets; `None` if something else follows.
     ///
     /// # Errors
     /// A Unicode class that Go does not know.
@@ -50,7 +50,7 @@ impl Parser<'_> {
         let members: &[(char, char)] = match kind {
             'p' | 'P' => return self.unicode_class().map(Some),
             'd' | 'D' => &[('0', '9')],
-            // Unlike Rust's, this has no vertical tab.
+            // Without the vertical tab, unlike Rust's class.
             's' | 'S' => &[('\t', '\n'), ('\x0C', '\r'), (' ', ' ')],
             'w' | 'W' => &[('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')],
             _ => return Ok(None),
@@ -62,7 +62,7 @@ impl Parser<'_> {
     /// Reads `[:name:]` inside brackets.
     fn named_class(&mut self) -> Result<Option<ClassUnicode>, SyntaxError> {
         let Some(inner) = self.rest().strip_prefix("[:") else { return Ok(None) };
-        // Go looks for the end in all that is left of the pattern, not only in this class.
+        // Go searches the rest of the pattern for the end, not only this class.
         let Some(length) = inner.find(":]") else { return Ok(None) };
         let start = self.pos();
         let name = inner.get(..length).unwrap_or_default();
@@ -130,7 +130,7 @@ impl Parser<'_> {
     }
 
     fn group_members(&self, members: &[(char, char)], negated: bool) -> ClassUnicode {
-        // Folding comes before negation: `(?i)\W` leaves the Kelvin sign out.
+        // Folding comes before negation: `(?i)\W` does not contain the Kelvin sign.
         let class = self.folded_if_asked(set::ascii(members));
         if negated { set::negated(class) } else { class }
     }

@@ -1,4 +1,4 @@
-//! From a tree to a pattern that Rust's `regex` reads in one way only.
+//! From a tree to a pattern with only one meaning in Rust's `regex`.
 
 use std::fmt::Write as _;
 
@@ -56,7 +56,7 @@ fn emit_class(set: &ClassUnicode, alphabet: Alphabet, out: &mut String) {
         set.intersect(&set::range(0, 0x7F));
     }
     if set.ranges().is_empty() {
-        // The empty set cannot be written down, but an intersection is empty.
+        // The empty set cannot be written, but an intersection can be empty.
         out.push_str("[a&&b]");
         return;
     }

@@ -1,17 +1,17 @@
-//! Why a pattern is refused, in the words that Go's `regexp` uses, and where.
+//! Why a pattern is refused, and where, with the messages of Go's `regexp`.
 
 use std::fmt;
 
 /// The longest part of a pattern that an error repeats, in characters.
 const QUOTED: usize = 60;
 
-/// A pattern that Go's `regexp` refuses, or that this implementation cannot promise to match alike.
+/// A pattern that Go's `regexp` refuses, or that is above a limit of this implementation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}: `{fragment}` at byte {offset}")]
 pub struct SyntaxError {
-    /// Where `fragment` begins in the pattern, in bytes.
+    /// The offset of `fragment` in the pattern, in bytes.
     pub offset: usize,
-    /// What is wrong with it.
+    /// The kind of the fault.
     pub kind: SyntaxErrorKind,
     /// The part at fault, cut after 60 characters.
     pub fragment: String,

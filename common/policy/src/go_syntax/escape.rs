@@ -1,13 +1,13 @@
-//! Backslash sequences that stand for one character, inside and outside classes.
+//! Backslash sequences for one character, inside and outside of classes.
 
 use super::error::{SyntaxError, SyntaxErrorKind};
 use super::parser::Parser;
 
 impl Parser<'_> {
-    /// Reads `\x`, where the next byte is the backslash, and answers the code point, which may be a surrogate.
+    /// Reads `\x`; the next byte is the backslash. Returns the code point, which may be a surrogate.
     ///
     /// # Errors
-    /// Where Go refuses the sequence.
+    /// If Go refuses the sequence.
     pub(super) fn escape(&mut self) -> Result<u32, SyntaxError> {
         let start = self.pos();
         self.skip(1);
@@ -16,7 +16,7 @@ impl Parser<'_> {
         };
         let value = match c {
             '0' => Some(self.octal(0)),
-            // One digit alone would be a back reference, which Go does not have.
+            // A single digit would be a back reference, which Go does not have.
             '1'..='7' if self.peek_octal().is_some() => Some(self.octal(u32::from(c) - 0x30)),
             'x' => self.hexadecimal(),
             'a' => Some(0x07),

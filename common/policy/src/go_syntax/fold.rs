@@ -4,13 +4,13 @@ use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
 use super::tables;
 
-/// Characters that fold together since Unicode 15.1, which Go's tables do not know.
+/// Characters that fold since Unicode 15.1, which Go's tables do not have.
 const FOLDED_LATER: [char; 6] =
     ['\u{390}', '\u{3B0}', '\u{1FD3}', '\u{1FE3}', '\u{FB05}', '\u{FB06}'];
 
-/// `set`, and what Go's `unicode.SimpleFold` reaches from its members.
+/// `set`, and the characters that Go's `unicode.SimpleFold` reaches from it.
 pub(super) fn folded(set: &ClassUnicode) -> ClassUnicode {
-    // The tables in `regex-syntax` are newer than Go's. Nothing folds from or to a character that Go does not know.
+    // The tables in `regex-syntax` are newer than Go's. A character that Go does not know folds to nothing.
     let mut known = set.clone();
     if !set.is_ascii() {
         known.intersect(tables::assigned_in_15_0());

@@ -4,10 +4,10 @@ use super::error::{SyntaxError, SyntaxErrorKind};
 use super::parser::{Flags, Parser};
 
 impl Parser<'_> {
-    /// Reads the opening of a group, or a change of flags such as `(?i)`, where the next byte is the parenthesis.
+    /// Reads the start of a group, or a change of flags such as `(?i)`; the next byte is the parenthesis.
     ///
     /// # Errors
-    /// Where Go refuses what follows `(?`.
+    /// If Go refuses what follows `(?`.
     pub(super) fn group(&mut self) -> Result<(), SyntaxError> {
         let rest = self.rest();
         if !rest.starts_with("(?") {
@@ -25,7 +25,7 @@ impl Parser<'_> {
             self.skip(rest.len());
             return Err(self.error_from(SyntaxErrorKind::InvalidNamedCapture, start));
         };
-        // Unlike Rust, Go lets a name begin with a digit and occur twice.
+        // Unlike Rust, Go allows names that begin with a digit, and duplicate names.
         let name = rest.get(name_at..end).unwrap_or_default();
         if name.is_empty() || !name.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric()) {
             self.skip(end + 1);
@@ -66,7 +66,7 @@ impl Parser<'_> {
 
     fn apply(&mut self, end: char, length: usize, flags: Flags) -> Result<(), SyntaxError> {
         if end == ':' {
-            // The group remembers the flags of its surroundings, so it opens before they change.
+            // The group saves the current flags, so it opens before they change.
             self.open_group(length)?;
         } else {
             self.skip(length);

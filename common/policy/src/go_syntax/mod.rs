@@ -1,14 +1,14 @@
-//! Go's regular expression syntax: text in, tree out, and from the tree the form that Rust's `regex` reads.
+//! Go's regular expression syntax: parses a pattern into a tree, and writes the tree as a pattern for Rust's `regex`.
 //!
-//! Policies are written in the dialect that Go's `regexp.Compile` accepts. Rust's `regex` gives other meanings to
-//! some of the same texts, and since patterns decide access, none may be reinterpreted. So this module parses
-//! patterns by Go's rules (Go 1.26, Unicode 15.0) and emits a Rust pattern in which nothing is left to either
-//! dialect: every class is spelled out in code points, every literal is escaped, every flag is gone.
+//! Policies use the syntax of Go's `regexp.Compile`. Rust's `regex` gives some of the same texts other meanings.
+//! Patterns decide access, so none may change its meaning. This module parses patterns by Go's rules (Go 1.26, Unicode
+//! 15.0), and writes a Rust pattern without any ambiguity: every class is a list of code points, every literal is
+//! escaped, and there are no flags.
 //!
-//! It owns the grammar and the translation. Matching belongs to `Pattern`. It keeps only what decides
-//! *whether* a text matches: captures and greediness are checked and dropped.
+//! It owns the grammar and the translation; `Pattern` matches. It keeps only what decides *whether* a text matches:
+//! captures and greediness are checked and dropped.
 //!
-//! Recursion over a tree is bounded by [`MAX_NESTING`]; the parser itself does not recurse.
+//! [`MAX_NESTING`] bounds the recursion over a tree; the parser does not recurse.
 
 mod class;
 mod emit;
@@ -30,13 +30,13 @@ use regex_syntax::hir::ClassUnicode;
 
 pub use error::{SyntaxError, SyntaxErrorKind};
 
-/// How deeply groups and repetitions may nest. Go allows 1000; every path pattern within its 500 bytes stays below.
+/// The deepest nesting of groups and repetitions. Go allows 1000; every path pattern of 500 bytes is below.
 pub const MAX_NESTING: usize = 250;
 
-/// The longest pattern in bytes. Go has no such limit; path patterns end at 500 bytes anyway.
+/// The longest pattern in bytes. Go has no such limit; path patterns have at most 500 bytes.
 pub const MAX_PATTERN_BYTES: usize = 64 * 1024;
 
-/// The class ranges that all classes of one pattern may hold together. Go allows 32 million.
+/// The most class ranges of one pattern. Go allows 32 million.
 pub(crate) const MAX_CLASS_RANGES: usize = 100_000;
 
 /// One piece of a parsed pattern.
@@ -44,13 +44,13 @@ pub(crate) const MAX_CLASS_RANGES: usize = 100_000;
 pub(crate) enum Node {
     /// The empty text.
     Empty,
-    /// This character and no other.
+    /// Exactly this character.
     Literal(char),
-    /// One character: `.` as Go reads it without the flag `s`, so any but a newline.
+    /// Any character but a newline: `.` in Go without the flag `s`.
     AnyButNewline,
-    /// One character of a set that is spelled out. An empty set matches nothing.
+    /// A character of a set. An empty set matches nothing.
     Class(ClassUnicode),
-    /// A condition on the place that consumes nothing.
+    /// A condition on the position; consumes nothing.
     Look(Look),
     /// `min` to `max` times; without `max`, any number from `min`.
     Repeat { node: Box<Node>, min: u32, max: Option<u32> },
@@ -60,7 +60,7 @@ pub(crate) enum Node {
     Alternate(Vec<Node>),
 }
 
-/// A condition on a place in the text.
+/// A condition on a position in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
     /// `\A`, and `^` without the flag `m`.
@@ -77,10 +77,10 @@ pub(crate) enum Look {
     NotWordBoundary,
 }
 
-/// The characters of the texts that a pattern is put to.
+/// The characters of the texts that a pattern is matched with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Alphabet {
-    /// ASCII, as in every SPIFFE ID and every path that is one. Classes such as `[^/]` become a tenth as large.
+    /// ASCII: all valid SPIFFE IDs and paths. Classes such as `[^/]` become ten times smaller.
     Ascii,
     /// All of Unicode.
     Unicode,
@@ -89,19 +89,19 @@ pub(crate) enum Alphabet {
 /// Parses `text` as Go's `regexp.Compile` does.
 ///
 /// # Errors
-/// [`SyntaxError`] where Go refuses the pattern, and where it passes a limit of this implementation.
+/// [`SyntaxError`] if Go refuses the pattern, or it is above a limit of this implementation.
 pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
     parser::Parser::new(text).parse()
 }
 
 impl Node {
-    /// The pattern for Rust's `regex` that matches exactly what this tree matches in texts of this alphabet.
+    /// The pattern for Rust's `regex` that matches the same texts of this alphabet.
     pub(crate) fn to_rust(&self, alphabet: Alphabet) -> String {
         emit::rust_pattern(self, alphabet)
     }
 
-    /// How many places of the pattern a search may have to follow at once. A match costs at most about this number times
-    /// the length of the subject.
+    /// The width: the most positions of the pattern that a search follows at once. A match costs at most about the
+    /// width times the length of the subject.
     pub(crate) fn width(&self) -> u64 {
         width::width(self)
     }
@@ -112,7 +112,7 @@ impl Node {
             Self::Empty | Self::Look(_) => 1,
             Self::Literal(c) => u64::try_from(c.len_utf8()).unwrap_or(4),
             Self::AnyButNewline => 8,
-            // A range of characters beyond ASCII may become a few byte sequences of up to four bytes.
+            // A range beyond ASCII may become a few byte sequences of up to four bytes.
             Self::Class(set) => 1 + 4 * u64::try_from(set.ranges().len()).unwrap_or(u64::MAX / 8),
             Self::Repeat { node, min, max } => {
                 let times = u64::from(max.unwrap_or(*min).max(1));
@@ -124,7 +124,7 @@ impl Node {
         }
     }
 
-    /// Appends the pieces of a concatenation, however it is grouped, to `pieces`.
+    /// Appends the parts of a concatenation to `pieces`, however they are grouped.
     pub(crate) fn flatten<'n>(&'n self, pieces: &mut Vec<&'n Self>) {
         match self {
             Self::Empty => {}

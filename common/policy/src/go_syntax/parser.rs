@@ -1,11 +1,11 @@
-//! The main loop: one token at a time onto the open concatenation, groups on an explicit stack.
+//! The main loop: appends one token at a time to the open concatenation, and keeps groups on a stack.
 
 use regex_syntax::hir::ClassUnicode;
 
 use super::error::{SyntaxError, SyntaxErrorKind};
 use super::{Look, MAX_CLASS_RANGES, MAX_NESTING, MAX_PATTERN_BYTES, Node, fold, set};
 
-/// The flags in force at one place of a pattern. `U` changes greediness only, so it is read and forgotten.
+/// The flags at one position of a pattern. `U` changes only greediness, so it is ignored.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Flags {
     /// `i`: case folds.
@@ -16,14 +16,14 @@ pub(super) struct Flags {
     pub(super) dot_matches_newline: bool,
 }
 
-/// A finished piece and how deeply it nests.
+/// A finished part and its nesting depth.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) node: Node,
     pub(super) height: usize,
 }
 
-/// What an opening parenthesis interrupts.
+/// The state before an opening parenthesis.
 #[derive(Debug)]
 struct Group {
     at: usize,
@@ -32,7 +32,7 @@ struct Group {
     items: Vec<Item>,
 }
 
-/// A pattern half read.
+/// A partly parsed pattern.
 #[derive(Debug)]
 pub(super) struct Parser<'p> {
     text: &'p str,
@@ -43,9 +43,9 @@ pub(super) struct Parser<'p> {
     branches: Vec<Item>,
     /// The open alternative.
     pub(super) items: Vec<Item>,
-    /// Where the repetition operator begins that was read just before, if one was.
+    /// The offset of the repetition operator that was just read, if one was.
     pub(super) last_repeat: Option<usize>,
-    /// How many ranges the classes read so far hold.
+    /// The number of ranges in the classes so far.
     pub(super) class_ranges: usize,
 }
 
@@ -66,7 +66,7 @@ impl<'p> Parser<'p> {
     /// Reads the whole pattern.
     ///
     /// # Errors
-    /// At the first place that Go refuses, or that passes a limit.
+    /// At the first fault that Go refuses, or the first limit that is exceeded.
     pub(super) fn parse(mut self) -> Result<Node, SyntaxError> {
         if self.text.len() > MAX_PATTERN_BYTES {
             return Err(SyntaxError::new(SyntaxErrorKind::TooLarge, 0, self.text));
@@ -83,7 +83,7 @@ impl<'p> Parser<'p> {
         Ok(self.alternation().node)
     }
 
-    /// Reads what begins with `c` and answers whether it was a repetition operator.
+    /// Reads the token that begins with `c`. Returns whether it was a repetition operator.
     fn token(&mut self, c: char) -> Result<bool, SyntaxError> {
         match c {
             '(' => self.group()?,
@@ -155,7 +155,7 @@ impl<'p> Parser<'p> {
         self.push(Node::Look(look));
     }
 
-    /// One character, folded when the flags say so. A surrogate is a set of none.
+    /// One character, folded if the flags require it. A surrogate is an empty set.
     pub(super) fn literal(&mut self, code_point: u32) {
         let class = set::range(code_point, code_point);
         let class = if self.flags.fold { fold::folded(&class) } else { class };
@@ -171,7 +171,7 @@ impl<'p> Parser<'p> {
         Ok(())
     }
 
-    /// A set of one, such as `[.]`, is a literal.
+    /// A set of one character, such as `[.]`, is a literal.
     fn push_set(&mut self, class: ClassUnicode) {
         self.push(match class.ranges() {
             [only] if only.start() == only.end() => Node::Literal(only.start()),
@@ -183,7 +183,7 @@ impl<'p> Parser<'p> {
         self.items.push(Item { node, height: 0 });
     }
 
-    /// Begins a group whose opening, of `length` bytes, comes next.
+    /// Opens a group; its opening, of `length` bytes, is next.
     pub(super) fn open_group(&mut self, length: usize) -> Result<(), SyntaxError> {
         let at = self.pos;
         self.skip(length);
@@ -210,7 +210,7 @@ impl<'p> Parser<'p> {
         if inner.height > MAX_NESTING {
             return Err(self.error_from(SyntaxErrorKind::NestingDepth, group.at));
         }
-        // Flags set inside a group end with it.
+        // Flags that were set inside a group end with it.
         self.flags = group.flags;
         self.branches = group.branches;
         self.items = group.items;
@@ -218,7 +218,7 @@ impl<'p> Parser<'p> {
         Ok(())
     }
 
-    /// Ends the open alternation and takes it off.
+    /// Closes the open alternation and returns it.
     fn alternation(&mut self) -> Item {
         let last = concatenation(std::mem::take(&mut self.items));
         let mut branches = std::mem::take(&mut self.branches);
@@ -258,12 +258,12 @@ impl<'p> Parser<'p> {
         found
     }
 
-    /// Passes over `bytes` bytes that were looked at before.
+    /// Skips `bytes` bytes.
     pub(super) fn skip(&mut self, bytes: usize) {
         self.pos += bytes;
     }
 
-    /// An error about what was read from `start` up to here.
+    /// An error about the text from `start` to here.
     pub(super) fn error_from(&self, kind: SyntaxErrorKind, start: usize) -> SyntaxError {
         SyntaxError::new(kind, start, self.text.get(start..self.pos).unwrap_or_default())
     }

@@ -4,15 +4,15 @@ use super::error::{SyntaxError, SyntaxErrorKind};
 use super::parser::Parser;
 use super::{MAX_NESTING, Node};
 
-/// The most copies that counted repetitions may ask for, alone or nested.
+/// The most copies of counted repetitions, alone or nested.
 const MAX_COPIES: u32 = 1000;
 
 impl Parser<'_> {
-    /// Reads the operator that begins with `operator`, and answers whether it was one: a brace that begins no valid
-    /// count is a literal brace.
+    /// Reads the operator that begins with `operator`. Returns whether it was one: a brace without a valid count is a
+    /// literal.
     ///
     /// # Errors
-    /// Where Go refuses the operator or its counts.
+    /// If Go refuses the operator or its counts.
     pub(super) fn repeat(&mut self, operator: char) -> Result<bool, SyntaxError> {
         let start = self.pos();
         let (min, max, length) = match operator {
@@ -32,7 +32,7 @@ impl Parser<'_> {
         if min > MAX_COPIES || max.is_some_and(|max| max > MAX_COPIES || min > max) {
             return Err(self.error_from(SyntaxErrorKind::InvalidRepeatSize, start));
         }
-        // Lazy or greedy: which of several matches is found does not matter here.
+        // Greediness selects one of several matches, which does not matter here.
         self.take_if("?");
         if let Some(previous) = self.last_repeat {
             return Err(self.error_from(SyntaxErrorKind::InvalidRepeatOp, previous));
@@ -54,13 +54,13 @@ impl Parser<'_> {
     }
 }
 
-/// Whether no innermost piece of `node` is asked for more than `left` times.
+/// Whether every innermost part of `node` is repeated at most `left` times.
 fn copies_fit(node: &Node, left: u32) -> bool {
     match node {
         Node::Repeat { node, min, max } => {
             let copies = max.unwrap_or(*min);
             match copies {
-                // Go takes `x{0}` as nothing at all; `*` and `?` do not count.
+                // For Go `x{0}` is nothing; `*` and `?` do not count.
                 0 if max.is_some() => true,
                 0 => copies_fit(node, left),
                 copies if copies > left => false,
@@ -76,7 +76,7 @@ fn copies_fit(node: &Node, left: u32) -> bool {
     }
 }
 
-/// Reads `{min}`, `{min,}` or `{min,max}`, and answers the counts and the length in bytes.
+/// Reads `{min}`, `{min,}` or `{min,max}`. Returns the counts and the length in bytes.
 fn counts(text: &str) -> Option<(u32, Option<u32>, usize)> {
     let inner = text.strip_prefix('{')?;
     let (min, rest) = integer(inner)?;
@@ -92,7 +92,7 @@ fn counts(text: &str) -> Option<(u32, Option<u32>, usize)> {
     Some((min, max, text.len() - rest.len()))
 }
 
-/// Reads a decimal number without leading zeros. One too large for any count stays too large.
+/// Reads a decimal number without leading zeros. A number too large for any count is not wrapped.
 fn integer(text: &str) -> Option<(u32, &str)> {
     let length = text.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, rest) = text.split_at_checked(length)?;

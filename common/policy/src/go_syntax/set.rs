@@ -2,7 +2,7 @@
 
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
-/// The last code point before the surrogates, and the first after them. No text holds a surrogate.
+/// The last code point before the surrogates, and the first after them. No text contains a surrogate.
 const BEFORE_SURROGATES: u32 = 0xD7FF;
 const AFTER_SURROGATES: u32 = 0xE000;
 
@@ -11,7 +11,7 @@ pub(super) fn empty() -> ClassUnicode {
     ClassUnicode::empty()
 }
 
-/// The code points `low..=high`, less the surrogates.
+/// The code points `low..=high` without the surrogates.
 pub(super) fn range(low: u32, high: u32) -> ClassUnicode {
     let low = if (BEFORE_SURROGATES + 1..AFTER_SURROGATES).contains(&low) {
         AFTER_SURROGATES
@@ -31,12 +31,12 @@ pub(super) fn range(low: u32, high: u32) -> ClassUnicode {
     }
 }
 
-/// The set of these ranges of ASCII.
+/// The set of these ASCII ranges.
 pub(super) fn ascii(ranges: &[(char, char)]) -> ClassUnicode {
     ClassUnicode::new(ranges.iter().map(|&(low, high)| ClassUnicodeRange::new(low, high)))
 }
 
-/// Everything that `set` does not hold.
+/// The complement of `set`.
 pub(super) fn negated(mut set: ClassUnicode) -> ClassUnicode {
     set.negate();
     set

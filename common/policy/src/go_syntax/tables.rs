@@ -1,4 +1,4 @@
-//! The tables of `regex-syntax`, and what of them Unicode 15.0 had, which Go 1.26 goes by.
+//! The tables of `regex-syntax`, reduced to Unicode 15.0 as in Go 1.26.
 
 use std::sync::LazyLock;
 
@@ -6,18 +6,18 @@ use regex_syntax::hir::{Class, ClassUnicode, HirKind, Literal};
 
 use super::set;
 
-/// The characters that Unicode 15.0 had assigned, and its noncharacters.
+/// The characters assigned in Unicode 15.0, and its noncharacters.
 pub(super) fn assigned_in_15_0() -> &'static ClassUnicode {
     static ASSIGNED: LazyLock<ClassUnicode> =
         LazyLock::new(|| table("age=15.0").unwrap_or_else(set::empty));
     &ASSIGNED
 }
 
-/// A property of `regex-syntax`'s own tables.
+/// A property in the tables of `regex-syntax`.
 pub(super) fn table(property: &str) -> Option<ClassUnicode> {
     match regex_syntax::parse(&format!(r"\p{{{property}}}")).ok()?.into_kind() {
         HirKind::Class(Class::Unicode(class)) => Some(class),
-        // A property of one character.
+        // A property of a single character.
         HirKind::Literal(Literal(bytes)) => {
             let c = std::str::from_utf8(&bytes).ok()?.chars().next()?;
             Some(set::range(c.into(), c.into()))

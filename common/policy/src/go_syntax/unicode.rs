@@ -1,7 +1,7 @@
-//! Unicode classes as Go 1.26 knows them: its names, and its sets of Unicode 15.0.
+//! Unicode classes of Go 1.26: its names, and its sets of Unicode 15.0.
 //!
-//! The tables come from `regex-syntax`, which is at Unicode 16.0, cut back to the characters that 15.0 had. A digest
-//! of Go's own tables, name by name, holds them to it (`tests/go_patterns`).
+//! The tables come from `regex-syntax`, with Unicode 16.0, and are reduced to the characters of 15.0. A digest of Go's
+//! own tables, by name, verifies them (`tests/go_patterns`).
 
 use regex_syntax::hir::ClassUnicode;
 
@@ -10,10 +10,10 @@ use super::{
     tables::{assigned_in_15_0, table},
 };
 
-/// AHOM CONSONANT SIGN MEDIAL RA: `Mn` in Unicode 15.0, `Mc` since.
+/// AHOM CONSONANT SIGN MEDIAL RA: `Mn` in Unicode 15.0, later `Mc`.
 const MOVED: u32 = 0x1_171E;
 
-/// `unicode.Categories`, less `LC`, which Go spells `Lc` here.
+/// `unicode.Categories`, without `LC`, which Go spells `Lc` here.
 const CATEGORIES: [&str; 37] = [
     "C", "Cc", "Cf", "Cn", "Co", "Cs", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn",
     "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk", "Sm",
@@ -66,8 +66,8 @@ const CATEGORY_ALIASES: [(&str, &str); 42] = [
     ("Uppercaseletter", "Lu"),
 ];
 
-/// The `unicode.Scripts` that can be named. Go 1.26 compares names without underscores, and so no longer finds those
-/// that have one (`Old_Italic`); what it refuses is refused here.
+/// The valid names of `unicode.Scripts`. Go 1.26 compares names without underscores, and so never finds those that have
+/// one (`Old_Italic`). They are refused here too.
 const SCRIPTS: &[&str] = &[
     "Adlam",
     "Ahom",
@@ -188,7 +188,7 @@ const SCRIPTS: &[&str] = &[
     "Yi",
 ];
 
-/// The set that Go means by `name` in `\p{name}`, folded if `fold` says so, or `None` where Go knows no such name.
+/// Go's set for `name` in `\p{name}`, folded if `fold`; `None` if Go does not know the name.
 pub(super) fn class(name: &str, fold: bool) -> Option<ClassUnicode> {
     let name = canonical(name);
     let alias = CATEGORY_ALIASES.iter().find(|(alias, _)| *alias == name);
@@ -196,7 +196,7 @@ pub(super) fn class(name: &str, fold: bool) -> Option<ClassUnicode> {
         "Any" => set::range(0, u32::from(char::MAX)),
         "Ascii" => set::ascii(&[('\0', '\x7F')]),
         "Assigned" => set::negated(category("Cn")?),
-        // Go has no folding for this one.
+        // Go does not fold this one.
         "Lc" | "Casedletter" => return category("LC"),
         name if CATEGORIES.contains(&name) => category(name)?,
         name if SCRIPTS.contains(&name) => {
@@ -211,12 +211,12 @@ pub(super) fn class(name: &str, fold: bool) -> Option<ClassUnicode> {
 
 fn category(name: &str) -> Option<ClassUnicode> {
     if name == "Cs" {
-        // Surrogates: no text holds one.
+        // Surrogates: no text contains one.
         return Some(set::empty());
     }
     let mut class = table(&format!("gc={name}"))?;
     class.intersect(assigned_in_15_0());
-    // The one character that has changed its category since 15.0.
+    // The one character that changed its category after 15.0.
     match name {
         "Mn" => class.union(&set::range(MOVED, MOVED)),
         "Mc" => class.difference(&set::range(MOVED, MOVED)),
@@ -228,7 +228,7 @@ fn category(name: &str) -> Option<ClassUnicode> {
     Some(class)
 }
 
-/// Go's canonical spelling: a capital, then small letters, without underscores, spaces and hyphens.
+/// Go's canonical spelling: a capital, then small letters; no underscores, spaces and hyphens.
 fn canonical(name: &str) -> String {
     let mut letters = name.chars().filter(|c| !matches!(c, '_' | '-' | ' '));
     let first = letters.next().map(|c| c.to_ascii_uppercase());

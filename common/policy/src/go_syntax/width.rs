@@ -1,24 +1,24 @@
-//! How many places of a pattern a search may have to follow at once: what a match costs, character by character.
+//! The width of a pattern: the most positions that a search follows at once, which is its cost per character.
 //!
-//! Every place begins somewhere between a first and a last character of the subject; places whose ranges overlap may be
-//! followed together. After an anchor, pieces of fixed length follow one another and never overlap, however many there
-//! are; without one, or after `.*` or a row of `?`, they all do.
+//! Every position begins between a first and a last character of the subject; positions with overlapping ranges may be
+//! followed together. After an anchor, parts of fixed length follow one another and never overlap. Without an anchor,
+//! or after `.*` or several `?`, they all do.
 
 use super::{Look, Node};
 
-/// In place of a bound where there is none.
+/// Means that there is no bound.
 const UNBOUNDED: u32 = u32::MAX;
 
-/// Patterns of more places than this, taken one by one, are not looked at more closely.
-const MAX_PLACES: u64 = 20_000;
+/// Patterns with more positions than this are not examined further.
+const MAX_POSITIONS: u64 = 20_000;
 
-/// The one in so many characters that stand for themselves that counts. A search leaves most of them at once.
+/// One in this many literal characters counts: a search leaves most of them at once.
 const LITERALS: u32 = 4;
 
 /// The number for `root`.
 pub(super) fn width(root: &Node) -> u64 {
     let places = count(root);
-    if places > MAX_PLACES {
+    if places > MAX_POSITIONS {
         return places;
     }
     let mut walk = Walk::default();
@@ -27,7 +27,7 @@ pub(super) fn width(root: &Node) -> u64 {
     walk.most_at_once()
 }
 
-/// All places, times the repetitions around.
+/// All positions, times the repetitions around them.
 fn count(node: &Node) -> u64 {
     match node {
         Node::Empty | Node::Look(_) => 0,
@@ -41,7 +41,7 @@ fn count(node: &Node) -> u64 {
     }
 }
 
-/// Where in a subject something may begin.
+/// The range in a subject where something may begin.
 #[derive(Clone, Copy, Debug)]
 struct Range {
     first: u32,
@@ -70,7 +70,7 @@ struct Walk {
 }
 
 impl Walk {
-    /// Notes the places of `node`, which begins in `start`, and answers where what follows it may begin.
+    /// Records the positions of `node`, which begins in `start`. Returns where the next part may begin.
     fn pass(&mut self, node: &Node, start: Range) -> Range {
         match node {
             Node::Look(Look::TextStart) => Range { first: 0, last: 0 },
@@ -110,12 +110,12 @@ impl Walk {
         }
     }
 
-    fn note(&mut self, place: Range) {
-        self.firsts.push(place.first);
-        self.lasts.push(place.last);
+    fn note(&mut self, position: Range) {
+        self.firsts.push(position.first);
+        self.lasts.push(position.last);
     }
 
-    /// The most ranges that any one character is in.
+    /// The largest number of ranges that overlap at one character.
     fn most_at_once(mut self) -> u64 {
         self.firsts.sort_unstable();
         self.lasts.sort_unstable();

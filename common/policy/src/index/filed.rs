@@ -1,4 +1,4 @@
-//! One pattern in the index, shared by all policies that use the same text, and its compiled form while that is kept.
+//! One pattern in the index, shared by all policies with the same text, and its compiled form while that is cached.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,21 +10,21 @@ use super::super::pattern::{Matcher, Pattern};
 use super::super::reserved::Reserved;
 use super::Slot;
 
-/// How many compiled patterns are kept: both of a thousand policies. A compiled pattern takes some 10 KiB, and as much
-/// again for each thread that matches with it; plain patterns are never compiled.
-pub(super) const MAX_KEPT: usize = 2048;
+/// The most compiled patterns in the cache: those of a thousand policies. A compiled pattern takes some 10 KiB, and as
+/// much again for each thread that matches with it. Plain patterns are never compiled.
+pub(super) const MAX_COMPILED: usize = 2048;
 
-/// A pattern and where it is filed.
+/// A pattern and its slots.
 #[derive(Debug)]
 pub(in super::super) struct Filed {
     pub(in super::super) pattern: Pattern,
-    /// The places in the index that stand for the keys of the pattern.
+    /// The slots of the pattern's keys.
     pub(in super::super) slots: Box<[Slot]>,
-    /// The reserved paths that the pattern, as the half of a policy that it is, qualifies for.
+    /// The reserved paths that the pattern, as its half of a policy, qualifies for.
     pub(in super::super) reserved: Reserved,
-    /// The reserved paths that the pattern names letter for letter.
+    /// The reserved paths that the pattern names literally.
     pub(in super::super) named: Reserved,
-    /// Whether it is filed where it is tried for nearly every subject.
+    /// Whether it is filed under a slot that nearly every subject reaches.
     pub(super) loose: bool,
     compiled: ArcSwapOption<Compiled>,
 }
@@ -32,7 +32,7 @@ pub(in super::super) struct Filed {
 #[derive(Debug)]
 struct Compiled {
     matcher: Matcher,
-    /// Whether it was used since it was last considered for removal.
+    /// Whether it was used since it was last considered for eviction.
     used: AtomicBool,
 }
 
@@ -46,19 +46,23 @@ impl Filed {
         Self { pattern, slots, reserved, named, loose, compiled: ArcSwapOption::empty() }
     }
 
-    /// What the pattern adds to the search of nearly every request.
-    pub(super) fn burden(&self) -> u64 {
+    /// The width that it adds to nearly every request.
+    pub(super) fn loose_width(&self) -> u64 {
         if self.loose { self.pattern.width() } else { 0 }
     }
 
-    /// Whether the pattern finds a match in `subject`. Compiles it on first use; for a subject that is not ASCII, and so
+    /// Whether the pattern matches `subject`. Compiles it on first use, and for a subject that is not ASCII, which is
     /// neither a SPIFFE ID nor a path, on every use.
-    pub(in super::super) fn is_match(self: &Arc<Self>, subject: &str, kept: &Kept) -> bool {
+    pub(in super::super) fn is_match(
+        self: &Arc<Self>,
+        subject: &str,
+        kept: &CompiledPatterns,
+    ) -> bool {
         if let Some(answer) = self.pattern.matches_plainly(subject) {
             return answer;
         }
         if let Some(compiled) = self.compiled.load().as_ref() {
-            // A load costs less than a store that other cores must see.
+            // A load is cheaper than a store that other cores must see.
             if !compiled.used.load(Ordering::Relaxed) {
                 compiled.used.store(true, Ordering::Relaxed);
             }
@@ -72,16 +76,16 @@ impl Filed {
     }
 }
 
-/// Which patterns are compiled, oldest first. Bounded: beyond [`MAX_KEPT`], the oldest that was not used lately loses
-/// its compiled form and is compiled again when it is needed.
+/// The compiled patterns, oldest first. Beyond [`MAX_COMPILED`], the oldest one that was not used lately loses its
+/// compiled form, and is compiled again when it is needed.
 #[derive(Debug, Default)]
-pub(in super::super) struct Kept(Mutex<VecDeque<Weak<Filed>>>);
+pub(in super::super) struct CompiledPatterns(Mutex<VecDeque<Weak<Filed>>>);
 
-impl Kept {
+impl CompiledPatterns {
     fn remember(&self, filed: &Arc<Filed>) {
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         queue.push_back(Arc::downgrade(filed));
-        while queue.len() > MAX_KEPT {
+        while queue.len() > MAX_COMPILED {
             let Some(oldest) = queue.pop_front() else { return };
             let Some(filed) = oldest.upgrade() else { continue };
             let was_used = filed
@@ -97,7 +101,7 @@ impl Kept {
         }
     }
 
-    /// How many compiled patterns are kept at most now.
+    /// The most compiled patterns that are cached now.
     #[cfg(test)]
     pub(in super::super) fn len(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()

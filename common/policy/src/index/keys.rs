@@ -1,39 +1,40 @@
-//! What every text that a pattern matches must contain: the keys under which the pattern is filed.
+//! The keys of a pattern: what every text that it matches contains. The pattern is filed under them.
 //!
-//! A key is a filter and no more. It may let texts through that do not match; it must never keep one out that does.
+//! A key is only a filter. It may admit texts that do not match; it must never exclude one that does.
 
 use super::super::go_syntax::{Look, Node};
 use super::super::plain::{ANY, step};
 
-/// The longest key in bytes. What is cut off is left to the pattern.
+/// The longest key in bytes. Longer ones are cut.
 const MAX_KEY: usize = 160;
 
-/// The most keys that one pattern is filed under.
+/// The most keys of one pattern.
 const MAX_KEYS: usize = 16;
 
-/// The most keys that the alternatives in the middle of a pattern may make.
+/// The most keys made from the alternatives inside a pattern.
 const MAX_EXPANDED: usize = 8;
 
-/// The most copies of a repeated piece that are written out in a key.
+/// The most copies of a repeated part in a key.
 const MAX_COPIES: u32 = 8;
 
-/// Bytes that a text must hold, in which [`ANY`] stands for one character.
+/// Bytes that a text must contain; [`ANY`] is any one character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) symbols: Vec<u8>,
-    /// Whether the text must begin with the symbols, or may hold them anywhere.
+    /// Whether the text must begin with the symbols, or may contain them anywhere.
     pub(super) anchored: bool,
-    /// Whether the text must also end with them. Only an anchored key is exact.
+    /// Whether the text must also end with them. Only an anchored key can be exact.
     pub(super) exact: bool,
 }
 
-/// Keys of which a matching text fits at least one.
+/// Alternative keys: a matching text fits at least one.
 pub(super) type AnyOf = Vec<Key>;
 
 /// The keys of one pattern.
 #[derive(Debug)]
 pub(super) struct Keys {
-    /// For each alternative of the pattern, several [`AnyOf`], all of which hold. None means that nothing is known.
+    /// For each alternative of the pattern, several [`AnyOf`], all of which apply. An empty list means that nothing is
+    /// known.
     branches: Vec<Vec<AnyOf>>,
 }
 
@@ -44,8 +45,8 @@ impl Keys {
         Self { branches }
     }
 
-    /// Picks one [`AnyOf`] per alternative by the least `cost`, preferring earlier ones, and unites them. `None` when
-    /// some alternative has no key, or when there would be too many.
+    /// Picks one [`AnyOf`] for each alternative by the lowest `cost`, prefers earlier ones, and joins them. `None` if
+    /// an alternative has no key, or if there are too many.
     pub(super) fn choose(self, cost: impl Fn(&Key) -> usize) -> Option<AnyOf> {
         let mut chosen: AnyOf = Vec::new();
         for choices in self.branches {
@@ -87,8 +88,8 @@ impl Key {
     }
 }
 
-/// How many bytes of `subject` the symbol of a key takes. Unlike in a pattern, [`ANY`] takes a newline too, since it
-/// stands for classes that may hold one.
+/// How many bytes of `subject` the symbol of a key consumes. Unlike in a pattern, [`ANY`] matches a newline too,
+/// because it represents classes that may contain one.
 pub(super) fn step_over(symbol: u8, subject: &[u8]) -> Option<usize> {
     if symbol == ANY && subject.first() == Some(&b'\n') {
         return Some(1);
@@ -109,8 +110,8 @@ fn collect_branches(node: &Node, branches: &mut Vec<Vec<AnyOf>>) {
     }
 }
 
-/// The runs of fixed length in a concatenation, each as a requirement. The most telling come first: one at the start,
-/// then by the literal bytes they hold.
+/// The runs of fixed length in a concatenation, each as a requirement. The most selective come first: one at the start,
+/// then by the number of their literal bytes.
 fn runs(pieces: &[&Node]) -> Vec<AnyOf> {
     let (anchored, pieces) = match pieces {
         [Node::Look(Look::TextStart), rest @ ..] => (true, rest),
@@ -129,7 +130,7 @@ fn runs(pieces: &[&Node]) -> Vec<AnyOf> {
             open.ended |= *piece == Node::Look(Look::TextEnd);
             continue;
         }
-        // A piece of varying length ends the run; what it must begin with still counts.
+        // A part of variable length ends the run, but its required beginning still counts.
         if let Node::Repeat { node, min: 1.., .. } = piece
             && let Some(texts) = expand(node)
         {
@@ -147,7 +148,7 @@ fn runs(pieces: &[&Node]) -> Vec<AnyOf> {
     found
 }
 
-/// A run under construction: all the texts that may stand there.
+/// A run in construction: all texts that may be at its position.
 struct Run {
     texts: Vec<Vec<u8>>,
     anchored: bool,
@@ -159,12 +160,12 @@ impl Run {
         Self { texts: vec![Vec::new()], anchored, ended: false }
     }
 
-    /// Puts `next` after each text.
+    /// Appends `next` to each text.
     fn push(&mut self, next: &[u8]) {
         self.texts.iter_mut().for_each(|text| append(text, next));
     }
 
-    /// Puts one of `next` after each text, unless that makes too many.
+    /// Appends each of `next` to each text, unless there would be too many.
     fn extend(&mut self, next: &[Vec<u8>]) -> bool {
         match product(&self.texts, next) {
             Some(texts) => {
@@ -175,7 +176,7 @@ impl Run {
         }
     }
 
-    /// The requirement, if it says anything. `complete` when the pattern ends here.
+    /// The requirement, if there is one. `complete`: the pattern ends here.
     fn close(self, complete: bool) -> Option<AnyOf> {
         let exact = self.anchored && complete && self.ended;
         let keys = self.texts.into_iter().map(|mut symbols| {
@@ -238,7 +239,7 @@ fn product(firsts: &[Vec<u8>], seconds: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
     Some(pairs.map(join).collect())
 }
 
-/// Texts that are too long already need not grow.
+/// Texts that are too long already do not grow.
 fn append(text: &mut Vec<u8>, next: &[u8]) {
     if text.len() <= MAX_KEY {
         text.extend_from_slice(next);

@@ -1,10 +1,10 @@
 //! The index over one field of all policies: which patterns may match a text.
 //!
-//! Every pattern is filed under what its matches must contain ([`keys`]): under how they begin if it is anchored, under
-//! a text they hold somewhere if it is not. Where a pattern offers several keys, the one that the fewest others share
-//! is taken. Patterns that say nothing are filed under the empty key, which every text has.
+//! Every pattern is filed under a text that its matches contain ([`keys`]): their beginning if the pattern is anchored,
+//! or a text anywhere in them. Of several keys, the one with the fewest other patterns is used. Patterns without such a
+//! text are filed under the empty key, which every text fits.
 //!
-//! The index is only a filter. Dropping it would change no answer.
+//! The index is only a filter. Without it every answer is the same.
 
 mod filed;
 mod keys;
@@ -24,12 +24,12 @@ use super::reserved::{self, Reserved};
 use keys::{Key, Keys};
 use trie::{NodeId, Trie};
 
-pub(super) use filed::{Filed, Kept};
+pub(super) use filed::{CompiledPatterns, Filed};
 
-/// Keys of fewer bytes that may stand anywhere stand in many subjects.
+/// Shorter floating keys, in bytes, are contained in many subjects.
 const SHORT_KEY: usize = 4;
 
-/// A place in the index: a node of one of its trees, and whether an exact or an open key ends there.
+/// A slot of the index: a node of one of its trees, and whether an exact or an open key ends there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Slot {
     node: NodeId,
@@ -42,25 +42,30 @@ pub(super) struct Slot {
 pub(super) struct FieldIndex {
     /// Keys that a text must begin with.
     anchored: Trie,
-    /// Keys that a text may hold anywhere.
+    /// Keys that a text may contain anywhere.
     floating: Trie,
     /// Every pattern by its text, with the number of policies that use it.
     patterns: HashMap<ByText, u32>,
-    /// What the patterns add together to the search of nearly every request: see [`Filed::burden`].
-    burden: u64,
+    /// The width of all patterns that nearly every request is matched with: see [`Filed::loose_width`].
+    loose_width: u64,
 }
 
 impl FieldIndex {
     pub(super) fn new() -> Self {
-        Self { anchored: Trie::new(), floating: Trie::new(), patterns: HashMap::new(), burden: 0 }
+        Self {
+            anchored: Trie::new(),
+            floating: Trie::new(),
+            patterns: HashMap::new(),
+            loose_width: 0,
+        }
     }
 
-    /// Files the pattern `text`, or finds it. `qualifies(admits, path)` says whether the pattern, as the half of a
-    /// policy that it is, qualifies for the reserved `path`. To find out may take compiling, so it is handed `admits`,
-    /// which tells cheaply what the pattern cannot match.
+    /// Files the pattern `text`, or finds it. `qualifies(admits, path)` tells whether the pattern, as its half of a
+    /// policy, qualifies for the reserved `path`. That may need compiling, so it receives `admits`, a cheap test for
+    /// what the pattern cannot match.
     ///
     /// # Errors
-    /// [`SyntaxError`] when the pattern cannot be used.
+    /// [`SyntaxError`] if the pattern is invalid.
     pub(super) fn file(
         &mut self,
         text: &str,
@@ -80,12 +85,12 @@ impl FieldIndex {
         let named = Reserved::where_true(|path| reserved::is_named(&node, path));
         let place = self.add_keys(keys);
         let filed = Arc::new(Filed::new(pattern, place, reserved, named));
-        self.burden += filed.burden();
+        self.loose_width += filed.loose_width();
         self.patterns.insert(ByText(Arc::clone(&filed)), 1);
         Ok(filed)
     }
 
-    /// Takes back one [`FieldIndex::file`].
+    /// Reverts one [`FieldIndex::file`].
     pub(super) fn unfile(&mut self, filed: &Arc<Filed>) {
         let text = filed.pattern.as_str();
         let Some(uses) = self.patterns.get_mut(text) else { return };
@@ -94,20 +99,20 @@ impl FieldIndex {
             return;
         }
         self.patterns.remove(text);
-        self.burden -= filed.burden();
+        self.loose_width -= filed.loose_width();
         for slot in &filed.slots {
             let trie = if slot.anchored { &mut self.anchored } else { &mut self.floating };
             trie.release(slot.node, slot.exact);
         }
     }
 
-    /// What the patterns add together to the search of nearly every request, in places.
-    pub(super) const fn burden(&self) -> u64 {
-        self.burden
+    /// The width of all patterns that nearly every request is matched with.
+    pub(super) const fn loose_width(&self) -> u64 {
+        self.loose_width
     }
 
-    /// What [`FieldIndex::file`] would add to it. Nothing for what cannot be used, which is refused elsewhere.
-    pub(super) fn burden_of(&self, text: &str) -> u64 {
+    /// The width that [`FieldIndex::file`] would add to it; 0 for an invalid pattern, which is refused elsewhere.
+    pub(super) fn loose_width_of(&self, text: &str) -> u64 {
         if self.patterns.contains_key(text) {
             return 0;
         }
@@ -116,13 +121,13 @@ impl FieldIndex {
         if is_loose(&self.choose(Keys::of(&node))) { pattern.width() } else { 0 }
     }
 
-    /// What one [`FieldIndex::unfile`] would take away.
-    pub(super) fn relief_of(&self, filed: &Filed) -> u64 {
+    /// The width that one [`FieldIndex::unfile`] would remove.
+    pub(super) fn loose_width_of_filed(&self, filed: &Filed) -> u64 {
         let uses = self.patterns.get(filed.pattern.as_str());
-        if uses == Some(&1) { filed.burden() } else { 0 }
+        if uses == Some(&1) { filed.loose_width() } else { 0 }
     }
 
-    /// The places whose keys `subject` fits, each once.
+    /// The slots whose keys `subject` fits, each once.
     pub(super) fn slots(&self, subject: &str) -> Vec<Slot> {
         let mut slots = Vec::with_capacity(8);
         let bytes = subject.as_bytes();
@@ -147,14 +152,14 @@ impl FieldIndex {
         slots
     }
 
-    /// The keys under which a pattern is filed; the empty one where it demands nothing.
+    /// The keys of a pattern; the empty one if it requires nothing.
     fn choose(&self, keys: Keys) -> Vec<Key> {
         let everything = || vec![Key { symbols: Vec::new(), anchored: false, exact: false }];
         let chosen = keys.choose(|key| self.trie(key).count(&key.symbols, key.exact));
         chosen.unwrap_or_else(everything)
     }
 
-    /// Files a pattern's keys, and answers the places and whether one of them is loose.
+    /// Files a pattern's keys. Returns the slots, and whether one of them is loose.
     fn add_keys(&mut self, keys: Keys) -> (Box<[Slot]>, bool) {
         let chosen = self.choose(keys);
         let loose = is_loose(&chosen);
@@ -173,8 +178,8 @@ impl FieldIndex {
     }
 }
 
-/// Whether one of the keys is in nearly every subject, or easily put into one: the empty one, what every SPIFFE ID begins
-/// with, or a few characters that may stand anywhere.
+/// Whether one of the keys fits nearly every subject, or can easily be made to: the empty key, the beginning of every
+/// SPIFFE ID, or a few characters anywhere.
 fn is_loose(keys: &[Key]) -> bool {
     keys.iter().any(|key| {
         let is_short = !key.anchored && key.symbols.len() < SHORT_KEY;

@@ -1,7 +1,7 @@
 use super::keys::Keys;
 use super::*;
 
-/// Files the patterns and answers how many of them a look-up leads to.
+/// Files the patterns, and returns how many of them a look-up finds.
 fn candidates(index: &FieldIndex, filed: &[Arc<Filed>], subject: &str) -> usize {
     let slots = index.slots(subject);
     filed.iter().filter(|filed| filed.slots.iter().any(|slot| slots.contains(slot))).count()
@@ -41,7 +41,7 @@ fn patterns_without_an_anchor_are_filed_under_a_text_they_demand() {
         "[a-z]+/app-N/[a-z]",
     ] {
         let (index, filed) = file_all((1000..3000).map(|n| form.replace('N', &n.to_string())));
-        // The first may have found its other keys equally rare.
+        // For the first one all keys may have been equally rare.
         let found = candidates(&index, &filed, "spiffe://example.org/app-2345/x");
         assert!((1..=2).contains(&found), "{form}: {found} candidates");
     }
@@ -108,7 +108,7 @@ fn a_wildcard_takes_one_character_of_any_length() {
     let (index, filed) = file_all(["^a.c$".into(), "^a[^x]c$".into()]);
     for subject in ["abc", "aéc", "a中c", "a😀c"] {
         assert_eq!(candidates(&index, &filed, subject), 2, "{subject}");
-        assert!(filed.iter().all(|filed| filed.is_match(subject, &Kept::default())));
+        assert!(filed.iter().all(|filed| filed.is_match(subject, &CompiledPatterns::default())));
     }
     for subject in ["ac", "abbc", "ab"] {
         assert_eq!(candidates(&index, &filed, subject), 0, "{subject}");
@@ -128,13 +128,13 @@ fn no_key_is_longer_than_needed_however_long_the_pattern() {
 #[test]
 fn compiled_patterns_are_kept_up_to_a_bound_and_come_back_when_needed() {
     let (_, filed) = file_all((0..2500).map(|n| format!("^t{n}/[a-z]+$")));
-    let kept = Kept::default();
+    let kept = CompiledPatterns::default();
     for _ in 0..2 {
         for (n, filed) in filed.iter().enumerate() {
             assert!(filed.is_match(&format!("t{n}/abc"), &kept));
             assert!(!filed.is_match(&format!("t{n}/9"), &kept));
         }
-        assert_eq!(kept.len(), filed::MAX_KEPT);
+        assert_eq!(kept.len(), filed::MAX_COMPILED);
     }
 }
 
@@ -142,7 +142,7 @@ fn compiled_patterns_are_kept_up_to_a_bound_and_come_back_when_needed() {
 fn plain_patterns_are_never_compiled() {
     let (_, filed) =
         file_all(["^a/b$", "a", "^spiffe://example.org/.*$", ".*", "^a.b"].map(Into::into));
-    let kept = Kept::default();
+    let kept = CompiledPatterns::default();
     for filed in &filed {
         filed.is_match("a/b", &kept);
     }

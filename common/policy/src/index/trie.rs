@@ -1,7 +1,7 @@
 //! A radix tree over keys: one walk along a text finds every key that the text begins with.
 //!
-//! A symbol is a byte of UTF-8 or [`ANY`], which takes one character. Each node is reached by at most one way, so a
-//! walk costs no more than the part of the tree that agrees with the text.
+//! A symbol is a byte of UTF-8, or [`ANY`], which matches one character. Each node is reached by at most one path, so a
+//! walk costs at most the part of the tree that agrees with the text.
 
 use super::super::plain::ANY;
 use super::keys::step_over;
@@ -9,17 +9,17 @@ use super::keys::step_over;
 /// The node at the top, whose key is empty.
 const ROOT: u32 = 0;
 
-/// A node's number. It stays while anything is filed there.
+/// A node's number. It does not change while a key is filed there.
 pub(super) type NodeId = u32;
 
 #[derive(Debug, Default)]
 struct Node {
-    /// What leads here from `parent`.
+    /// The symbols from `parent` to here.
     label: Box<[u8]>,
     parent: NodeId,
-    /// By the first symbol of their labels, in order.
+    /// Ordered by the first symbol of their labels.
     children: Vec<(u8, NodeId)>,
-    /// How many keys end here and let anything follow, and how many let nothing follow.
+    /// How many keys end here and allow more text, and how many allow none.
     open: u32,
     exact: u32,
 }
@@ -29,7 +29,7 @@ struct Node {
 pub(super) struct Trie {
     nodes: Vec<Node>,
     free: Vec<NodeId>,
-    /// Which symbols lead on from the root, a bit each: most texts that are looked up begin with no key at most places.
+    /// One bit for each symbol that follows the root: most texts begin with no key at most positions.
     firsts: [u64; 4],
 }
 
@@ -38,7 +38,7 @@ impl Trie {
         Self { nodes: vec![Node::default()], free: Vec::new(), firsts: [0; 4] }
     }
 
-    /// Files one more key and answers its node.
+    /// Files one more key. Returns its node.
     pub(super) fn add(&mut self, symbols: &[u8], exact: bool) -> NodeId {
         let mut at = ROOT;
         let mut rest = symbols;
@@ -61,7 +61,7 @@ impl Trie {
         at
     }
 
-    /// Takes one key away from the node that [`Trie::add`] answered.
+    /// Removes one key from the node that [`Trie::add`] returned.
     pub(super) fn release(&mut self, id: NodeId, exact: bool) {
         let node = self.node_mut(id);
         let count = if exact { &mut node.exact } else { &mut node.open };
@@ -83,7 +83,7 @@ impl Trie {
         }
     }
 
-    /// How many keys are filed at exactly these symbols.
+    /// The number of keys with exactly these symbols.
     pub(super) fn count(&self, symbols: &[u8], exact: bool) -> usize {
         let mut at = ROOT;
         let mut rest = symbols;
@@ -97,12 +97,12 @@ impl Trie {
         usize::try_from(if exact { node.exact } else { node.open }).unwrap_or(usize::MAX)
     }
 
-    /// Whether nothing is filed but empty keys.
+    /// Whether only empty keys are filed.
     pub(super) fn is_bare(&self) -> bool {
         self.node(ROOT).children.is_empty()
     }
 
-    /// Whether any key but the empty one may be at the beginning of a text that begins with this byte.
+    /// Whether a key other than the empty one may be at the start of a text that begins with this byte.
     fn may_begin(&self, first: u8) -> bool {
         let leads_on = |symbol: u8| {
             let word = self.firsts.get(usize::from(symbol / 64)).copied().unwrap_or_default();
@@ -133,7 +133,7 @@ impl Trie {
         }
     }
 
-    /// Recurses only where a wildcard and a literal both lead on, so no deeper than there are wildcards in a key.
+    /// Recurses only where a wildcard and a literal both continue, so no deeper than the wildcards in a key.
     fn visit_below(&self, from: NodeId, subject: &[u8], found: &mut impl FnMut(NodeId, bool)) {
         let mut at = from;
         let mut rest = subject;
@@ -152,7 +152,7 @@ impl Trie {
         }
     }
 
-    /// What is left of `subject` after the label of `id`.
+    /// The rest of `subject` after the label of `id`.
     fn follow<'s>(&self, id: NodeId, subject: &'s [u8]) -> Option<&'s [u8]> {
         let mut rest = subject;
         for &symbol in &self.node(id).label {
@@ -177,7 +177,7 @@ impl Trie {
         children.get(at).map(|&(_, child)| child)
     }
 
-    /// The child by [`ANY`], which is above every byte of UTF-8 and so the last, if there is one.
+    /// The child by [`ANY`]. It is above every byte of UTF-8, so it is the last child, if it exists.
     fn wild_child(&self, of: NodeId) -> Option<NodeId> {
         self.node(of).children.last().filter(|(symbol, _)| *symbol == ANY).map(|&(_, child)| child)
     }
@@ -188,7 +188,7 @@ impl Trie {
         id
     }
 
-    /// Puts a new node above `child`, after `length` symbols of its label. The child keeps its number.
+    /// Inserts a new node above `child`, after `length` symbols of its label. The child keeps its number.
     fn split(&mut self, child: NodeId, length: usize) -> NodeId {
         let parent = self.node(child).parent;
         let label = std::mem::take(&mut self.node_mut(child).label);
@@ -202,7 +202,7 @@ impl Trie {
         middle
     }
 
-    /// Enters `child` among the children of `parent`, in place of one with the same first symbol.
+    /// Inserts `child` among the children of `parent`, in place of one with the same first symbol.
     fn adopt(&mut self, parent: NodeId, child: NodeId) {
         let Some(&first) = self.node(child).label.first() else { return };
         let children = &mut self.node_mut(parent).children;

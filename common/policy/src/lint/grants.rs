@@ -9,7 +9,7 @@ use super::super::{Permission, Permissions, Policy};
 use super::super::{go_syntax, rewrite};
 use super::{Code, Finding, Report, Severity};
 
-/// SPIFFE IDs that have nothing in common. A pattern that matches them all was not meant for anybody in particular.
+/// SPIFFE IDs that have nothing in common. A pattern that matches them all is too broad.
 const ANYBODY: [&str; 3] = ["spiffe://a", "spiffe://other.example/x/y", "spiffe://0-9.test/Z_z.-"];
 
 /// Paths that have nothing in common.
@@ -101,7 +101,7 @@ fn breadth(report: &mut Report<'_>, ids: &Matcher, paths: &Matcher) {
     }
 }
 
-/// Reserved paths that the pattern finds although it does not name them.
+/// Reserved paths that the pattern matches although it does not name them.
 fn reserved_paths(report: &mut Report<'_>, paths: &Matcher, rule: ReservedRule) {
     let policy = report.policy;
     for path in RESERVED_PATHS.into_iter().filter(|path| paths.is_match(path)) {
@@ -121,7 +121,7 @@ fn reserved_paths(report: &mut Report<'_>, paths: &Matcher, rule: ReservedRule) 
             let field = Field::SpiffeIdPattern;
             report.add_replacing(Code::ReservedPath, Severity::Error, field, message, better);
         } else if names(&policy.path_pattern, path) || rule == ReservedRule::Literal {
-            // Meant, or without effect.
+            // Intended, or without effect.
         } else if path == ACL_PATH && policy.permissions.allow(Permission::Write) {
             let message = format!(
                 "makes an administrator of whoever matches: the pattern also opens `{path}`, and who may write \
@@ -139,12 +139,12 @@ fn reserved_paths(report: &mut Report<'_>, paths: &Matcher, rule: ReservedRule) 
     }
 }
 
-/// Whether the author wrote the reserved path down.
+/// Whether the author wrote the reserved path.
 fn names(pattern: &str, path: &str) -> bool {
     go_syntax::parse(pattern).is_ok_and(|node| reserved::is_named(&node, path))
 }
 
-/// Whether any of the permissions does something on the reserved `path` (wire-api 5.3).
+/// Whether any of the permissions has an effect on the reserved `path` (wire-api 5.3).
 fn has_effect(permissions: &Permissions, path: &str) -> bool {
     let useful: &[Permission] = match path {
         ACL_PATH => &[Permission::Read, Permission::Write, Permission::List],
@@ -173,7 +173,7 @@ fn idle_execute(report: &mut Report<'_>, paths: &Matcher) {
     }
 }
 
-/// The commonest surprise of readers: names are listed, and values are not given out.
+/// A common mistake of readers: names are listed, but values are not readable.
 fn list_alone(report: &mut Report<'_>, paths: &Matcher) {
     let permissions = &report.policy.permissions;
     let lists_only = permissions.allow(Permission::List)

@@ -1,8 +1,8 @@
-//! What the author of a policy may not have meant.
+//! Probable mistakes in policies.
 //!
-//! Lint reads policies and says what looks wrong: it changes nothing and decides nothing. It takes each policy by
-//! itself, so many take as long as their number says. A heavy pattern may take a second, so whoever asks is asked in
-//! turn, again and again, whether to go on.
+//! Lint reports what looks wrong. It changes nothing and decides nothing. It examines each policy by itself, so the
+//! time grows with their number. An expensive pattern may take a second, so the caller is asked repeatedly whether to
+//! continue.
 
 mod grants;
 mod patterns;
@@ -16,37 +16,37 @@ use std::fmt;
 
 use super::Policy;
 use super::error::Field;
-use super::explain::unhurried;
+use super::explain::unlimited;
 use super::reserved::ReservedRule;
 use super::validate::is_acceptable;
 
-/// Something about a policy that its author may not have meant.
+/// A probable mistake in a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The name of the policy.
     pub policy: String,
     /// The kind of mistake.
     pub code: Code,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// Where it is.
+    /// The field at fault.
     pub field: Field,
-    /// What is wrong.
+    /// The mistake.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub fix: String,
-    /// What to put into the field instead, where that can be said.
+    /// A better value for the field, if there is one.
     pub replacement: Option<String>,
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Worth knowing.
+    /// Information.
     Notice,
-    /// Probably not meant.
+    /// Probably a mistake.
     Warning,
-    /// The policy is refused, does nothing, or makes whoever it matches an administrator without saying so.
+    /// The policy is refused, has no effect, or makes its SPIFFE IDs administrators without saying so.
     Error,
 }
 
@@ -78,27 +78,27 @@ pub enum Code {
     Placeholder,
     /// Two backslashes where one was meant.
     DoubleEscape,
-    /// `.` in the trust domain, where it stands for any character.
+    /// `.` in the trust domain, where it matches any character.
     UnescapedDot,
-    /// A pattern that goes on where its author sees an end, or begins before.
+    /// A pattern without an anchor at its start or end.
     MissingAnchor,
     /// A path pattern that begins with a slash.
     LeadingSlash,
-    /// A pattern that no SPIFFE ID, or no path, can match.
+    /// A pattern that matches no SPIFFE ID, or no path.
     NeverMatches,
-    /// A pattern that everything matches.
+    /// A pattern that matches everything.
     OverBroad,
     /// `super`, which includes every permission.
     SuperPermission,
-    /// A permission that does nothing on these paths.
+    /// A permission without effect on these paths.
     IdlePermission,
     /// `list` on the paths of secrets, without `read`.
     ListAlone,
     /// A permission given twice.
     RepeatedPermission,
-    /// A reserved path within reach that was not named.
+    /// A reserved path that the pattern matches without naming it.
     ReservedPath,
-    /// The right to write policies, and with it every other, that was not asked for by name.
+    /// The permission to write policies, and so every permission, without naming it.
     Administrator,
     /// Two policies with the same patterns.
     Duplicate,
@@ -136,20 +136,20 @@ impl fmt::Display for Code {
 
 /// The findings about one policy, worst first.
 pub fn lint(policy: &Policy) -> Vec<Finding> {
-    let Ok(findings) = lint_one(ReservedRule::Pattern, policy, &unhurried);
+    let Ok(findings) = lint_one(ReservedRule::Pattern, policy, &unlimited);
     findings
 }
 
 /// The findings about each policy, in the order given, and about policies that repeat each other.
 pub fn lint_all<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> Vec<Finding> {
-    let Ok(findings) = lint_all_by(ReservedRule::Pattern, policies, unhurried);
+    let Ok(findings) = lint_all_by(ReservedRule::Pattern, policies, unlimited);
     findings
 }
 
-/// As [`lint_all`], where this rule holds for reserved paths. `go_on` is asked at every step.
+/// As [`lint_all`], with this rule for reserved paths. Calls `go_on` at every step.
 ///
 /// # Errors
-/// What `go_on` ends in.
+/// The error of `go_on`.
 pub fn lint_all_by<'p, E>(
     rule: ReservedRule,
     policies: impl IntoIterator<Item = &'p Policy>,
@@ -183,7 +183,7 @@ fn lint_one<E>(
     Ok(findings)
 }
 
-/// Findings under construction.
+/// The findings so far.
 struct Report<'p> {
     policy: &'p Policy,
     findings: Vec<Finding>,
@@ -209,8 +209,8 @@ impl Report<'_> {
         });
     }
 
-    /// A finding whose remedy is to put `replacement` into the field. A pattern that is wrong in other ways as well
-    /// gets the finding alone.
+    /// Adds a finding that is fixed by putting `replacement` into the field. If the pattern has other faults too, the
+    /// finding has no replacement.
     fn add_replacing(
         &mut self,
         code: Code,

@@ -32,7 +32,7 @@ pub(super) fn check<E>(
     Ok(())
 }
 
-/// What the rules for new policies refuse, except for reserved paths, which are looked at apart.
+/// The rules for new policies, except for reserved paths, which are checked separately.
 fn rules(report: &mut Report<'_>) {
     let policy = report.policy;
     let words: Vec<&str> = policy.permissions.iter().map(Permission::as_str).collect();
@@ -51,15 +51,15 @@ fn rules(report: &mut Report<'_>) {
         Refusal::Empty => "fill the field in",
         Refusal::TooLong { .. } => "shorten the field",
         Refusal::TooComplex { .. } => "shorten the pattern, or ask for fewer repetitions",
-        // Only a set knows whether there is room, and nothing is put into one here.
-        Refusal::NoRoom { .. } => "begin the pattern with ^ and a text",
+        // Only a set knows its limit, and nothing is added to one here.
+        Refusal::TooManyLoose { .. } => "begin the pattern with ^ and a text",
         Refusal::Character { .. } => "take the character out",
         Refusal::UnknownPermission { .. } => "use read, write, list, execute or super",
     };
     report.add(Code::Invalid, Severity::Error, error.field, error.why.to_string(), fix);
 }
 
-/// Globs, templates, and backslashes that were escaped twice.
+/// Globs, templates, and doubled backslashes.
 fn misread_syntax(report: &mut Report<'_>, field: Field, text: &str) {
     if let Some(star) = rewrite::glob_stars(&tokens(text)).first()
         && let Some(better) = rewrite::globs_spelled_out(text)
@@ -87,7 +87,7 @@ fn anchors(report: &mut Report<'_>, field: Field, text: &str) {
     let tokens = tokens(text);
     let begins_open = matches!(tokens.as_slice(), [dot, star, ..] if is_anything(*dot, *star));
     if !text.starts_with('^') && !begins_open {
-        // A SPIFFE ID has its scheme at the start only, so this matters for reserved paths alone.
+        // A SPIFFE ID has its scheme only at the start, so this matters for reserved paths only.
         let (severity, message) = if field == Field::SpiffeIdPattern {
             (Severity::Notice, "without `^`, the policy cannot act on reserved paths".to_owned())
         } else {
@@ -113,7 +113,7 @@ fn is_anything(dot: Token<'_>, star: Token<'_>) -> bool {
     dot.text == "." && matches!(star.text, "*" | "+")
 }
 
-/// The pattern as a text, for a message.
+/// The pattern as plain text, for a message.
 fn example(pattern: &str) -> String {
     let literals = tokens(pattern).into_iter();
     literals
@@ -139,7 +139,7 @@ fn never<E>(
     if reach::can_match(&node, language, go_on)? {
         return Ok(());
     }
-    // A change that makes the pattern match something is a better hint than none.
+    // A change that makes the pattern match something is better than no hint.
     let revives = |pattern: &str| match go_syntax::parse(pattern) {
         Ok(node) => Ok(reach::can_match(&node, language, go_on)? && is_acceptable(field, pattern)),
         Err(_) => Ok(false),

@@ -8,25 +8,25 @@ use regex_syntax::hir::ClassUnicode;
 
 use super::super::go_syntax::{Look, Node};
 
-/// Heavier patterns are taken to match something.
+/// Patterns above this weight are assumed to match something.
 const MAX_WEIGHT: u64 = 4_000;
 
 /// What comes before a trust domain.
 const SCHEME: &[u8] = b"spiffe://";
 
-/// The grammar of what a pattern is matched against.
+/// The grammar of the texts that a pattern is matched with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Language {
-    /// SPIFFE IDs that Nexus lets in (wire-api 5.2, Q-43).
+    /// SPIFFE IDs that Nexus accepts (wire-api 5.2, Q-43).
     SpiffeId,
     /// Paths of secrets (wire-api 6.1).
     Path,
 }
 
-/// Whether an unanchored search for the pattern succeeds in some text of `language`.
+/// Whether an unanchored search for the pattern succeeds in some text of `language`. Calls `go_on` at every step.
 ///
 /// # Errors
-/// What `go_on` ends in, which is asked at every step.
+/// The error of `go_on`.
 pub(super) fn can_match<E>(
     node: &Node,
     language: Language,
@@ -37,18 +37,18 @@ pub(super) fn can_match<E>(
     }
     let mut program = Program { steps: vec![Step::Match] };
     let start = program.build(node, 0);
-    // The search may begin after any beginning of a text.
-    let mut open: Vec<Place> =
-        (0..language.states()).map(|state| Place { step: start, state, ended: false }).collect();
-    let mut seen: HashSet<Place> = open.iter().copied().collect();
-    while let Some(place) = open.pop() {
+    // The search may begin after any prefix of a text.
+    let mut open: Vec<Position> =
+        (0..language.states()).map(|state| Position { step: start, state, ended: false }).collect();
+    let mut seen: HashSet<Position> = open.iter().copied().collect();
+    while let Some(position) = open.pop() {
         go_on()?;
-        let Some(step) = program.steps.get(place.step) else { continue };
+        let Some(step) = program.steps.get(position.step) else { continue };
         if matches!(step, Step::Match) {
-            // Every beginning can be completed; where the end was asked for, it was possible.
+            // Every prefix can be completed; if an end was required, it was possible.
             return Ok(true);
         }
-        for next in step.follow(place, language) {
+        for next in step.follow(position, language) {
             if seen.insert(next) {
                 open.push(next);
             }
@@ -57,15 +57,15 @@ pub(super) fn can_match<E>(
     Ok(false)
 }
 
-/// A place in the pattern, in the grammar, and whether nothing may follow any more.
+/// A position in the pattern and in the grammar, and whether the text must end here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Place {
+struct Position {
     step: usize,
     state: u8,
     ended: bool,
 }
 
-/// A pattern as steps, each with those that may come next.
+/// A pattern as steps, each with its successors.
 struct Program<'n> {
     steps: Vec<Step<'n>>,
 }
@@ -84,7 +84,7 @@ enum Chars<'n> {
 }
 
 impl<'n> Program<'n> {
-    /// Appends the steps for `node`, after which comes `next`, and answers the first of them.
+    /// Appends the steps of `node`, followed by `next`. Returns the first of them.
     fn build(&mut self, node: &'n Node, next: usize) -> usize {
         match node {
             Node::Empty => next,
@@ -129,28 +129,31 @@ impl<'n> Program<'n> {
 }
 
 impl Step<'_> {
-    fn follow(&self, place: Place, language: Language) -> Vec<Place> {
+    fn follow(&self, position: Position, language: Language) -> Vec<Position> {
         match self {
             Self::Match => Vec::new(),
-            Self::Either(ways) => ways.iter().map(|&step| Place { step, ..place }).collect(),
+            Self::Either(ways) => ways.iter().map(|&step| Position { step, ..position }).collect(),
             Self::Look(look, next) => {
-                let next = Place { step: *next, ..place };
+                let next = Position { step: *next, ..position };
                 let holds = match look {
-                    // No subject holds a newline, so lines begin and end where the text does.
-                    Look::TextStart | Look::LineStart => place.state == 0,
-                    Look::TextEnd | Look::LineEnd => language.is_complete(place.state),
+                    // No subject contains a newline, so lines begin and end with the text.
+                    Look::TextStart | Look::LineStart => position.state == 0,
+                    Look::TextEnd | Look::LineEnd => language.is_complete(position.state),
                     Look::WordBoundary | Look::NotWordBoundary => true,
                 };
-                let ended = place.ended || matches!(look, Look::TextEnd | Look::LineEnd);
-                if holds { vec![Place { ended, ..next }] } else { Vec::new() }
+                let ended = position.ended || matches!(look, Look::TextEnd | Look::LineEnd);
+                if holds { vec![Position { ended, ..next }] } else { Vec::new() }
             }
-            Self::Char(_, _) if place.ended => Vec::new(),
+            Self::Char(_, _) if position.ended => Vec::new(),
             Self::Char(chars, next) => {
                 let mut states = HashSet::new();
                 for c in (b'!'..=b'~').map(char::from).filter(|&c| chars.contain(c)) {
-                    states.extend(language.step(place.state, c));
+                    states.extend(language.step(position.state, c));
                 }
-                states.into_iter().map(|state| Place { step: *next, state, ended: false }).collect()
+                states
+                    .into_iter()
+                    .map(|state| Position { step: *next, state, ended: false })
+                    .collect()
             }
         }
     }
@@ -167,8 +170,8 @@ impl Chars<'_> {
 }
 
 impl Language {
-    /// States are numbered from 0, in which nothing has been read. For SPIFFE IDs: 0 to 9 count the bytes of the
-    /// scheme, then 10 is in the trust domain, 11 after a slash, 12 within a segment. For paths: 1 is after the start.
+    /// States are numbered from 0, the start. For SPIFFE IDs: 0 to 9 count the bytes of the scheme, 10 is in the trust
+    /// domain, 11 after a slash, 12 within a segment. For paths: 1 is after the start.
     const fn states(self) -> u8 {
         match self {
             Self::SpiffeId => 13,

@@ -1,4 +1,4 @@
-//! When a new policy is accepted.
+//! Which new policies are accepted.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn a_new_policy_keeps_what_was_given() {
     assert_eq!((policy.created_at, policy.updated_at), (NOON, NOON));
 }
 
-// wire-api 6.2
+// Names (wire-api 6.2).
 #[test]
 fn a_name_has_1_to_250_bytes_of_its_alphabet() {
     for name in ["a", "A-b_c 9", " ", "-", &"x".repeat(250)] {
@@ -42,7 +42,7 @@ fn a_name_has_1_to_250_bytes_of_its_alphabet() {
     }
 }
 
-// wire-api 6.3
+// SPIFFE ID patterns (wire-api 6.3).
 #[test]
 fn a_spiffe_id_pattern_has_the_shape_of_a_spiffe_id() {
     for text in [
@@ -97,7 +97,7 @@ fn a_spiffe_id_pattern_has_the_shape_of_a_spiffe_id() {
     assert_eq!(check_spiffe_id_pattern(&long), Ok(()), "there is no limit of length");
 }
 
-// wire-api 6.4
+// Path patterns (wire-api 6.4).
 #[test]
 fn a_path_pattern_has_1_to_500_bytes_of_its_alphabet() {
     for text in ["a", r"^$.-_/()?+*|[]{}\\", "^.*$", "(?i)a", &"x".repeat(500)] {
@@ -112,7 +112,7 @@ fn a_path_pattern_has_1_to_500_bytes_of_its_alphabet() {
     assert!(check_path_pattern(&"x".repeat(501)).is_err());
 }
 
-// wire-api 6.5
+// Permissions (wire-api 6.5).
 #[test]
 fn permissions_are_one_or_more_of_five_words() {
     let why = |words: &[&str]| refusal("n", APP, "a/b", words).why;
@@ -122,7 +122,7 @@ fn permissions_are_one_or_more_of_five_words() {
     assert!(validate("n", APP, "a/b", &["read", "write", "list", "execute", "super"]).is_ok());
 }
 
-// N7: name, SPIFFE ID pattern, path pattern, permissions, then compiling, then reserved paths.
+// The order is: name, SPIFFE ID pattern, path pattern, permissions, then compiling, then reserved paths (N7).
 #[test]
 fn the_first_fault_in_upstreams_order_is_named() {
     let field = |name, id, path, words: &[&str]| refusal(name, id, path, words).field;
@@ -142,15 +142,11 @@ fn an_error_says_field_place_and_reason() {
         ("spiffe://x", "a(b", "pathPattern: missing closing ): `(b` at byte 1"),
         ("spiffe://x", "a,b", "pathPattern: ',' is not allowed at byte 1"),
         ("^spiffe://a|b", "a", "spiffeidPattern: '|' is not allowed at byte 11"),
-        (
-            ".*",
-            "a",
-            "spiffeidPattern: must begin with spiffe:// or ^spiffe:// and go on with a trust domain",
-        ),
+        (".*", "a", "spiffeidPattern: must begin with spiffe:// or ^spiffe:// and a trust domain"),
         (
             "spiffe://x",
             "secret",
-            "pathPattern: finds the reserved path spike/system/secret, but does not describe the whole of it",
+            "pathPattern: finds the reserved path spike/system/secret, but does not match the whole path",
         ),
         (
             "spiffe://x",
@@ -164,7 +160,7 @@ fn an_error_says_field_place_and_reason() {
     assert_eq!(refusal("n", "spiffe://x", "a**", &["read"]).offset(), Some(1));
 }
 
-// The table of wire-api 5.5, with F24: all three reserved paths are tested.
+// The table of wire-api 5.5. All three reserved paths are tested (F24).
 #[test]
 fn patterns_that_reach_reserved_paths_must_be_entitled_to_them() {
     for (id, path, accepted) in [
@@ -179,14 +175,14 @@ fn patterns_that_reach_reserved_paths_must_be_entitled_to_them() {
         ("^spiffe://x.y$", "^spike/system/cipher/exec$", true),
         ("^spiffe://x.y", "^spike/system/cipher/exec$", false),
         ("spiffe://x.y$", "^spike/system/secret$", false),
-        // F24: the first path is described, a later one is only found.
+        // The first path is matched whole, a later one only in part (F24).
         ("^spiffe://x.y$", "spike/system/acl|secret", false),
         ("^spiffe://x.y$", "spike/system/acl|spike/system/secret", true),
         ("^spiffe://x.y$", "spike/system/", false),
         ("^spiffe://x.y$", "spike/system/.*", true),
         ("spiffe://x.y", "^spike/system/other$", true),
         ("spiffe://x.y", "^spike/system/other", true),
-        // The wrapping swallows its end: nothing is described.
+        // The pattern quotes the appended end, so it matches nothing whole.
         ("^spiffe://x.y$", r"\Qspike/system/acl", false),
         ("^spiffe://x.y$", r"\Qspike/system/acl\E", true),
     ] {

@@ -1,8 +1,8 @@
-//! What stored policies decide.
+//! Decisions of stored policies.
 
 use super::*;
 
-// wire-api 5.4
+// Matching and permissions (wire-api 5.4).
 #[test]
 fn both_patterns_are_searched_for_anywhere() {
     let set = set(&[stored("p", "spiffe://example", "web/d", &[Permission::Read])]);
@@ -37,7 +37,7 @@ fn permissions_of_different_policies_are_not_united() {
     assert!(!allowed("a/x", Permission::Super), "a grant of one is not a grant of all");
 }
 
-// wire-api 5.3, 5.5
+// Reserved paths (wire-api 5.3, 5.5).
 #[test]
 fn on_a_reserved_path_only_entitled_policies_count() {
     let super_ = [Permission::Super];
@@ -96,7 +96,7 @@ fn a_policy_is_replaced_by_name_and_gone_when_removed() {
     assert!(set.is_empty());
 }
 
-// patterns from an older store are translated or never match, and are never reinterpreted.
+// Patterns from an older store are translated or never match. Their meaning never changes.
 #[test]
 fn a_stored_policy_that_cannot_be_read_never_matches_and_is_reported() {
     let mut set = set(&[

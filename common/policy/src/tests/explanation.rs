@@ -1,4 +1,4 @@
-//! What operators are told.
+//! Explanations for operators.
 
 use super::*;
 
@@ -29,7 +29,7 @@ fn an_explanation_of_an_allowed_request_names_the_policy() {
     assert_eq!(explanation.near_misses, []);
 }
 
-/// The only change that is suggested for a policy of `app` on `path_pattern`.
+/// The only suggestion for a policy of `app` on `path_pattern`.
 fn suggestion(id_pattern: &str, path_pattern: &str, path: &str, wanted: Permission) -> Suggestion {
     let set = set(&[stored("p", id_pattern, path_pattern, &[Permission::Read, Permission::List])]);
     let explanation = set.explain("spiffe://example.org/app", path, wanted, 1);
@@ -40,7 +40,7 @@ fn suggestion(id_pattern: &str, path_pattern: &str, path: &str, wanted: Permissi
     suggestion.clone()
 }
 
-// The commonest mistakes of operators (cli-config-deploy 7.4), each with the smallest change that helps.
+// The most common mistakes of operators (cli-config-deploy 7.4), each with the smallest fix.
 #[test]
 fn the_smallest_change_is_suggested_for_the_commonest_mistakes() {
     use Permission::{Execute, List, Read, Write};

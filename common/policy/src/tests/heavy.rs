@@ -1,8 +1,8 @@
-//! Patterns that cost much to search for, and questions that take long.
+//! Expensive patterns, and questions that take long.
 
 use super::*;
 
-/// As heavy as a new policy may be, and nothing that the index could use.
+/// As expensive as a new policy may be, without a text for the index.
 const LOOSE: &str = "[a-z/]?[b-z/]?[c-z/]?[d-z/]?";
 
 fn new_policy(name: &str, path: &str) -> Result<Policy, PolicyError> {
@@ -47,7 +47,7 @@ fn what_ordinary_policies_use_is_accepted() {
         r"^keys/[0-9a-f]{64}/[0-9a-f]{64}/[0-9a-f]{128}$",
         &format!("^({})$", ["secrets/some-name"; 27].join("|")),
         &["secrets/some-name"; 27].join("|"),
-        // Compared byte by byte, so of any length.
+        // Compared byte by byte, so any length is cheap.
         &"x".repeat(500),
     ] {
         let accepted = new_policy("p", path);
@@ -63,7 +63,7 @@ fn patterns_that_every_request_is_searched_with_are_bounded_together() {
     let mut set = PolicySet::new();
     let mut n = 0;
     let error = loop {
-        match set.check_room(&loose(n)) {
+        match set.check_loose_width(&loose(n)) {
             Ok(()) => set.insert(&loose(n)),
             Err(error) => break error,
         }
@@ -71,17 +71,18 @@ fn patterns_that_every_request_is_searched_with_are_bounded_together() {
     };
     assert_eq!(n, 6, "40 + 41 + 42 + 43 + 44 + 45 places");
     assert_eq!(error.field, Field::PathPattern);
-    let expected = Refusal::NoRoom { width: 46, in_use: 255, limit: MAX_BURDEN };
+    let expected = Refusal::TooManyLoose { width: 46, in_use: 255, limit: MAX_LOOSE_WIDTH };
     assert_eq!(error.why, expected, "{error}");
-    // One in force may be put again or made lighter, and one that begins with a text costs nobody else anything.
-    assert_eq!(set.check_room(&loose(3)), Ok(()));
+    // An existing policy may be put again or made cheaper, and one that begins with a text costs other requests
+    // nothing.
+    assert_eq!(set.check_loose_width(&loose(3)), Ok(()));
     let lighter = stored("p4", APP, "[c-e]{30}/", &[]);
-    assert_eq!(set.check_room(&lighter), Ok(()));
+    assert_eq!(set.check_loose_width(&lighter), Ok(()));
     let anchored = stored("new", APP, "^tenants/acme/[b-d]{45}?/", &[]);
-    assert_eq!(set.check_room(&anchored), Ok(()));
-    // What goes makes room.
+    assert_eq!(set.check_loose_width(&anchored), Ok(()));
+    // A removed policy frees its width.
     assert!(set.remove("p0") && set.remove("p1"));
-    assert_eq!(set.check_room(&loose(6)), Ok(()));
+    assert_eq!(set.check_loose_width(&loose(6)), Ok(()));
     // A stored one stays in force whatever it costs.
     set.insert(&stored("old", APP, &"[p-z]".repeat(2_500), &[Permission::Read]));
     assert!(reads(&set, "spiffe://example.org/app", &"q".repeat(2_500)));
@@ -103,7 +104,7 @@ fn a_thousand_policies_of_two_heavy_patterns_stay_compiled() {
         assert!(reads(&set, &id, &format!("tenants/t-{n}/abc/{uuid}/x")));
         assert!(!reads(&set, &id, &format!("tenants/t-{n}/abc/{uuid}/")));
     }
-    assert_eq!(set.kept().len(), 2_000);
+    assert_eq!(set.compiled_patterns().len(), 2_000);
 }
 
 #[test]
@@ -111,7 +112,7 @@ fn a_policy_for_somebody_else_does_not_have_its_heavy_path_searched_for() {
     let heavy = format!("^secrets/{}x$", LOOSE.repeat(10));
     let set = set(&[stored("p", r"^spiffe://example\.org/app", &heavy, &[Permission::Read])]);
     assert!(!reads(&set, "spiffe://example.org/other", &"secrets/a".repeat(50)));
-    assert_eq!(set.kept().len(), 0, "the name decided");
+    assert_eq!(set.compiled_patterns().len(), 0, "the name decided");
 }
 
 #[test]
@@ -142,7 +143,7 @@ fn a_question_is_answered_by_the_policies_as_they_were_when_it_was_asked() {
     let mut set = set(&[stored("p", APP, "^a/", &[Permission::Read])]);
     let question = set.ask_who_can(ReservedRule::Pattern, "a/b", Permission::Read);
     set.remove("p");
-    let Ok(grantees) = question.answer(unhurried);
+    let Ok(grantees) = question.answer(unlimited);
     assert_eq!(grantees.len(), 1);
     assert_eq!(set.who_can("a/b", Permission::Read), []);
 }

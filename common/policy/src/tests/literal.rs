@@ -1,4 +1,4 @@
-//! Reserved paths that open only to patterns that name them.
+//! Reserved paths that only literal patterns open.
 
 use super::*;
 
@@ -57,7 +57,7 @@ fn explanations_and_who_can_go_by_the_rule_that_holds() {
     ]);
     let literal = ReservedRule::Literal;
     let Ok(explanation) =
-        set.question(literal, ADMIN, ACL_PATH, Permission::Write).explain(2, unhurried);
+        set.question(literal, ADMIN, ACL_PATH, Permission::Write).explain(2, unlimited);
     assert_eq!(explanation.decision, Decision::Denied);
     let of = |name: &str| {
         explanation.near_misses.iter().find(|miss| miss.policy.as_ref() == name).unwrap()
@@ -66,7 +66,7 @@ fn explanations_and_who_can_go_by_the_rule_that_holds() {
     assert_eq!(miss.failed, [Miss::Reserved(ReservedCause::PathNotNamed)]);
     assert_eq!(miss.suggestions[0].replacement, "^spike/system/acl$");
     let names = |rule| -> Vec<String> {
-        let Ok(grantees) = set.ask_who_can(rule, ACL_PATH, Permission::Write).answer(unhurried);
+        let Ok(grantees) = set.ask_who_can(rule, ACL_PATH, Permission::Write).answer(unlimited);
         grantees.iter().map(|grantee| grantee.policy.to_string()).collect()
     };
     assert_eq!(names(literal), ["named"]);

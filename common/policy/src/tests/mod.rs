@@ -1,4 +1,4 @@
-//! What a policy is, when it is accepted, and what it decides, by the tables of the wire API's specification.
+//! Policies, their acceptance and their decisions, by the tables of the wire API's specification.
 
 use time::OffsetDateTime;
 
@@ -12,7 +12,7 @@ mod literal;
 
 const NOON: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
-/// A policy that was stored without the rules for new ones.
+/// A policy stored without the rules for new ones.
 fn stored(name: &str, id: &str, path: &str, permissions: &[Permission]) -> Policy {
     Policy {
         name: name.into(),

@@ -1,4 +1,4 @@
-//! Fields of bytes and of secrets. What is read of them goes into buffers that are sized first and wiped later.
+//! Fields of bytes and of secrets. They are read into buffers that are sized first and wiped later.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -41,8 +41,8 @@ impl Field for SecretBytes {
     }
 }
 
-/// The map of a secret. It is read into what earlier fields of the same name left; `null` empties it, and a `null`
-/// value is the empty text.
+/// The map of a secret. It is merged into the values of earlier fields of the same name. `null` empties it, and a
+/// `null` value is the empty text.
 impl Field for SecretValues {
     fn zero() -> Self {
         Self::default()
@@ -70,8 +70,8 @@ impl Field for SecretValues {
     }
 }
 
-/// A share, read as Go reads a `*[32]byte`: missing elements are zero, surplus ones are passed over, `null` is no
-/// share. How many there were stays known, for callers that are stricter.
+/// A share, read as Go reads a `*[32]byte`: missing elements are zero, surplus ones are ignored, and `null` is no
+/// share. The number of elements is kept, for stricter callers.
 impl Field for Shard {
     fn zero() -> Self {
         Self::default()
@@ -96,7 +96,7 @@ impl Field for Shard {
     }
 }
 
-/// Standard alphabet, padding demanded. Go does not check that the unused bits at the end are zero.
+/// Standard alphabet, padding required. Go does not check that the unused bits at the end are zero.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
@@ -110,8 +110,7 @@ fn read_bytes(from: &mut Reader<'_>) -> Result<Zeroizing<Vec<u8>>, JsonError> {
     }
 }
 
-/// Line breaks inside are passed over. They can only stand there escaped, as control characters are not allowed in a
-/// JSON string.
+/// Line breaks inside are skipped. They must be escaped, because a JSON string has no control characters.
 fn read_base64(from: &mut Reader<'_>) -> Result<Zeroizing<Vec<u8>>, JsonError> {
     let text = from.string()?;
     let decoded = if let Some(plain) = text.plain() {
@@ -132,7 +131,7 @@ fn decode_base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     (written == len).then_some(bytes)
 }
 
-/// Counts first, then fills, so that no outgrown buffer stays behind.
+/// Counts first and fills then, so that no outgrown buffer is left.
 fn read_byte_list(from: &mut Reader<'_>) -> Result<Zeroizing<Vec<u8>>, JsonError> {
     let mut len = 0;
     from.look_ahead(|list| {

@@ -1,8 +1,7 @@
-//! Fields: what Go's decoder and encoder make of a struct field of each type.
+//! Fields: how Go decodes and encodes a struct field of each type.
 //!
-//! [`Field`] goes by the type alone. An [`Adapter`] stands between a field and its type where the JSON of one field
-//! differs from that of its type: a key that is left out, or one that is written twice. Bytes and secrets are in
-//! `confidential`.
+//! [`Field`] depends on the type alone. An [`Adapter`] is for a field whose JSON differs from that of its type: a key
+//! that may be omitted, or one that is written twice. Bytes and secrets are in `confidential`.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -14,10 +13,10 @@ use super::{JsonError, Key, Reader, Writer};
 
 /// A type that a field can have.
 pub(crate) trait Field: Sized {
-    /// What stands in a field that the body does not have.
+    /// The value of a field that the body omits.
     fn zero() -> Self;
 
-    /// Reads one value into what the field has so far. `null` leaves it as it is, unless the type says otherwise.
+    /// Reads one value into the field. `null` does not change it, unless the type says otherwise.
     fn read(&mut self, from: &mut Reader<'_>) -> Result<(), JsonError>;
 
     /// Writes the value.
@@ -30,25 +29,25 @@ pub(crate) trait Object: Default {
     #[cfg(any(test, feature = "fuzzing"))]
     const KEYS: &'static [&'static str];
 
-    /// Reads the field with this key, or passes over the value of a key that no field has.
+    /// Reads the field with this key, or skips the value of an unknown key.
     fn read_field(&mut self, key: &Key<'_>, value: &mut Reader<'_>) -> Result<(), JsonError>;
 
     /// Writes every field.
     fn write_fields(&self, out: &mut Writer);
 
-    /// Whether each field of `again` is what that of `self` becomes by being sent.
+    /// Whether each field of `again` equals the one of `self` after it was sent.
     #[cfg(any(test, feature = "fuzzing"))]
     fn same_fields(&self, again: &Self) -> bool;
 }
 
-/// How a field is read and written where its type alone does not say.
+/// How a field is read and written if its type does not say it all.
 pub(crate) trait Adapter<T: Field> {
-    /// Whether `key` is that of the field called `name`.
+    /// Whether `key` is the key of the field `name`.
     fn is(key: &Key<'_>, name: &str) -> bool {
         key.is(name)
     }
 
-    /// Reads one value into what the field has so far.
+    /// Reads one value into the field.
     fn read(into: &mut T, from: &mut Reader<'_>) -> Result<(), JsonError> {
         into.read(from)
     }
@@ -57,7 +56,7 @@ pub(crate) trait Adapter<T: Field> {
     fn write(value: &T, name: &str, out: &mut Writer);
 }
 
-/// The field is as its type says.
+/// As the type says.
 pub(crate) struct Plain;
 
 impl<T: Field> Adapter<T> for Plain {
@@ -66,7 +65,7 @@ impl<T: Field> Adapter<T> for Plain {
     }
 }
 
-/// The field is left out where it has nothing but its zero value: Go's `omitempty`.
+/// The field is omitted if it has its zero value: Go's `omitempty`.
 pub(crate) struct OmitZero;
 
 impl<T: Field + PartialEq> Adapter<T> for OmitZero {
@@ -167,7 +166,7 @@ macro_rules! unsigned {
 
 unsigned! { u8 u16 u32 u64 usize }
 
-/// Reads an integer without fraction or exponent that fits. `-0` fits a signed type only, in Go as in Rust.
+/// Reads an integer in range, without fraction or exponent. `-0` is valid for signed types only, in Go and in Rust.
 fn read_integer<T: FromStr>(into: &mut T, from: &mut Reader<'_>) -> Result<(), JsonError> {
     if !from.null()? {
         let number = std::str::from_utf8(from.number()?).ok();
@@ -219,7 +218,7 @@ impl<T: Field> Field for Option<T> {
     }
 }
 
-/// What lists are made of. Bytes are not: Go writes those as base64.
+/// Types of list elements. Bytes are not: Go writes those as base64.
 pub(crate) trait Element: Field {}
 
 impl Element for String {}
@@ -248,7 +247,7 @@ impl<T: Element> Field for Vec<T> {
     }
 }
 
-/// A map with integer keys: `null` empties it, each value begins at zero. Go writes the keys sorted as text.
+/// A map with integer keys: `null` empties it, each value starts at zero. Go sorts the keys as text.
 impl<T: Field> Field for BTreeMap<i64, T> {
     fn zero() -> Self {
         Self::new()

@@ -1,14 +1,15 @@
 //! JSON as Go's `encoding/json` reads and writes it (wire-api 4.2), in one pass and without a value tree, so that no
-//! second copy of a secret comes to lie anywhere.
+//! second copy of a secret exists.
 //!
-//! Reading is lenient where Go is: unknown keys are skipped, keys match without regard to case, the last of several
-//! equal keys wins (maps merge), `null` leaves a field as it is and empties a map or a list, invalid UTF-8 and lone
-//! surrogates become U+FFFD. It is strict where Go is: plain integers only, nothing after the value, no byte order mark.
+//! Reading is lenient where Go is: unknown keys are skipped; keys match without regard to case; the last of several
+//! equal keys wins (maps merge); `null` does not change a field, and empties a map or a list; invalid UTF-8 and lone
+//! surrogates become U+FFFD. It is strict where Go is: plain integers only, nothing after the value, no byte order
+//! mark.
 //!
-//! Two differences are meant. Nesting ends at [`MAX_DEPTH`], since no body of this API needs more than four levels.
-//! And a `null` element of a repeated list is zero, where Go lets the earlier list's element shine through.
+//! There are two intended differences. Nesting is limited to [`MAX_DEPTH`], because no body of this API needs more than
+//! four levels. And a `null` element of a repeated list is zero; Go keeps the element of the earlier list.
 //!
-//! Nothing here knows a route. Which fields a body has is declared in the resource files, with the macro of `body`.
+//! Nothing here knows a route. The other files declare the fields of bodies, with the macro of `body`.
 
 mod confidential;
 mod field;
@@ -30,10 +31,10 @@ pub(super) use text::Key;
 pub use values::{SecretBytes, SecretText, SecretValues};
 pub(super) use writer::{Writer, body, secret_json};
 
-/// How deep objects and arrays may nest, the outermost counted. Upstream allows 10,000.
+/// The deepest nesting of objects and arrays, including the outermost. Upstream allows 10,000.
 pub const MAX_DEPTH: usize = 64;
 
-/// A body that cannot be read as the JSON it should be. Names the place, never the content.
+/// A body is not valid JSON of its form. Names the position, never the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed JSON at byte {offset}: {problem}")]
 pub struct JsonError {

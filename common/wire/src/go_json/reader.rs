@@ -11,8 +11,8 @@ pub(crate) struct Reader<'a> {
     depth: usize,
 }
 
-/// Reads a whole body that is one object, handing each field to `field`, which must consume its value. `null` counts
-/// as `{}`; anything but white space after the value is an error.
+/// Reads a whole body that is one object. `field` is called for each field and must consume its value. `null` counts as
+/// `{}`; anything but white space after the value is an error.
 pub(crate) fn decode_object<'a>(
     input: &'a [u8],
     field: impl FnMut(&Key<'a>, &mut Reader<'a>) -> Result<(), JsonError>,
@@ -20,7 +20,7 @@ pub(crate) fn decode_object<'a>(
     decode(input, |reader| reader.object(field)).map(drop)
 }
 
-/// Reads a whole body that is one value of the kind that `read` takes.
+/// Reads a whole body that is one value, with `read`.
 pub(crate) fn decode<'a, T>(
     input: &'a [u8],
     read: impl FnOnce(&mut Reader<'a>) -> Result<T, JsonError>,
@@ -34,7 +34,7 @@ pub(crate) fn decode<'a, T>(
 }
 
 impl<'a> Reader<'a> {
-    /// Reads an object. `false` says that it was `null`.
+    /// Reads an object. Returns `false` for `null`.
     pub(crate) fn object(
         &mut self,
         mut field: impl FnMut(&Key<'a>, &mut Self) -> Result<(), JsonError>,
@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// Reads an array, handing the reader to `element` before each element. `false` says that it was `null`.
+    /// Reads an array. `element` is called before each element. Returns `false` for `null`.
     pub(crate) fn array(
         &mut self,
         mut element: impl FnMut(&mut Self) -> Result<(), JsonError>,
@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// Passes over one value of any kind.
+    /// Skips one value of any kind.
     pub(crate) fn skip(&mut self) -> Result<(), JsonError> {
         match self.peek() {
             Some(b'{') => self.object(|_, value| value.skip()).map(drop),
@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Consumes `null` if that is what comes next.
+    /// Consumes `null` if it is next.
     pub(super) fn null(&mut self) -> Result<bool, JsonError> {
         if self.peek() != Some(b'n') {
             return Ok(false);
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// Reads a string, as it stands between its quotes.
+    /// Reads a string, without decoding it.
     pub(super) fn string(&mut self) -> Result<RawText<'a>, JsonError> {
         if self.peek() != Some(b'"') {
             return Err(self.error("expected a string"));
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a number of any form, as it stands.
+    /// Reads a number of any form, without decoding it.
     pub(super) fn number(&mut self) -> Result<&'a [u8], JsonError> {
         if !matches!(self.peek(), Some(b'-' | b'0'..=b'9')) {
             return Err(self.error("expected a value of another kind"));
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
         Ok(rest.split_at_checked(len).map_or(rest, |(number, _)| number))
     }
 
-    /// Consumes `word`, the only thing that can stand here.
+    /// Consumes `word`; anything else is an error.
     pub(super) fn literal(&mut self, word: &[u8]) -> Result<(), JsonError> {
         if !self.rest().starts_with(word) {
             return Err(self.error("not a valid literal"));
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The first byte of the next token, white space passed over.
+    /// The first byte of the next token, after white space.
     pub(super) fn peek(&mut self) -> Option<u8> {
         loop {
             match self.input.get(self.at) {
@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Runs `read` and comes back to where it began.
+    /// Runs `read`, and returns to the position before.
     pub(super) fn look_ahead<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, JsonError>,
@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
         read(&mut ahead)
     }
 
-    /// What is wrong here.
+    /// An error at this position.
     pub(crate) fn error(&self, problem: &'static str) -> JsonError {
         JsonError { offset: self.at, problem }
     }
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How many bytes of `text` the number at its start takes.
+/// The length of the number at the start of `text`, in bytes.
 fn number_len(text: &[u8]) -> Option<usize> {
     let digits = |from: usize| {
         let rest = text.get(from..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Whether what was read is what had been sent, for tests and fuzz targets: secrets have no such comparison of their own.
+//! Whether a value was sent unchanged, for tests and fuzz targets. Types of secrets have no other comparison.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::values::{SecretBytes, SecretText, SecretValues};
 
 /// A value of a field.
 pub(crate) trait Same {
-    /// Whether `again` is what `self` becomes by being sent.
+    /// Whether `again` equals `self` after it was sent.
     fn same(&self, again: &Self) -> bool;
 }
 
@@ -33,7 +33,7 @@ macro_rules! equal {
 
 equal! { bool i64 u8 u16 u32 u64 usize String }
 
-/// A time is sent in UTC, where it may be one of a year that RFC 3339 cannot name.
+/// A time is sent in UTC. Its year may then be one that RFC 3339 cannot express.
 impl Same for OffsetDateTime {
     fn same(&self, again: &Self) -> bool {
         let utc = self.checked_to_offset(UtcOffset::UTC);
@@ -78,7 +78,7 @@ impl Same for SecretValues {
     }
 }
 
-/// A short share is filled up and a long one cut, so that what is sent is always whole.
+/// A short share is padded and a long one cut, so that a sent share is always whole.
 impl Same for Shard {
     fn same(&self, again: &Self) -> bool {
         self.expose_secret() == again.expose_secret() && again.is_whole()

@@ -1,4 +1,4 @@
-//! Reading and writing against Go, against `serde_json`, and against nonsense.
+//! Reading and writing, compared with Go and `serde_json`, and with invalid input.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,7 @@ use super::super::{
 };
 use super::*;
 
-/// What upstream's types make of a body; `generate.go` says how it was found out.
+/// How upstream's types read a body; `generate.go` produced it.
 #[derive(Deserialize)]
 struct Vector {
     kind: String,

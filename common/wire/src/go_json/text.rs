@@ -1,11 +1,11 @@
-//! Strings: finding their end, undoing their escapes, and comparing keys as Go does.
+//! Strings: finding their end, decoding escapes, and comparing keys as Go does.
 
 use std::borrow::Cow;
 
 use super::values::SecretText;
 use zeroize::Zeroizing;
 
-/// A string as it stands between its quotes: its escapes are well-formed, its UTF-8 need not be.
+/// A string before decoding: its escapes are valid, its UTF-8 may not be.
 #[derive(Clone, Copy)]
 pub(super) struct RawText<'a> {
     raw: &'a [u8],
@@ -13,7 +13,7 @@ pub(super) struct RawText<'a> {
 }
 
 impl<'a> RawText<'a> {
-    /// Finds the end of the string whose opening quote came just before `input`. The error is where it went wrong.
+    /// Finds the end of the string whose opening quote is just before `input`. The error is the offset of the fault.
     pub(super) fn scan(input: &'a [u8]) -> Result<Self, usize> {
         let mut at = 0;
         let mut escaped = false;
@@ -35,12 +35,12 @@ impl<'a> RawText<'a> {
         }
     }
 
-    /// The length between the quotes, as it stands.
+    /// The length between the quotes, before decoding.
     pub(super) fn raw_len(self) -> usize {
         self.raw.len()
     }
 
-    /// The text itself, when there is nothing to undo or to replace in it.
+    /// The text itself, if there is nothing to decode or to replace.
     pub(super) fn plain(self) -> Option<&'a str> {
         if self.escaped {
             return None;
@@ -48,7 +48,7 @@ impl<'a> RawText<'a> {
         std::str::from_utf8(self.raw).ok()
     }
 
-    /// The text, copied where it must be.
+    /// The text, copied if necessary.
     pub(super) fn decode(self) -> Cow<'a, str> {
         match self.plain() {
             Some(text) => Cow::Borrowed(text),
@@ -69,7 +69,7 @@ impl<'a> RawText<'a> {
         Zeroizing::new(self.decode_sized())
     }
 
-    /// Measures first, then fills, so that no outgrown buffer stays behind.
+    /// Measures first and fills then, so that no outgrown buffer is left.
     fn decode_sized(self) -> String {
         let mut len = 0;
         self.pieces(|piece| len += piece.len());
@@ -78,7 +78,7 @@ impl<'a> RawText<'a> {
         text
     }
 
-    /// Hands out the decoded text piece by piece.
+    /// Calls `put` for each piece of the decoded text.
     fn pieces(self, mut put: impl FnMut(&str)) {
         let mut rest = self.raw;
         while let Some(at) = rest.iter().position(|&byte| byte == b'\\') {
@@ -103,8 +103,8 @@ impl<'a> From<RawText<'a>> for Key<'a> {
 }
 
 impl Key<'_> {
-    /// Whether this key names the field `name`, which is ASCII. Go prefers an exact match over one that differs in
-    /// case; that matters only between two fields whose names differ in case alone, and no body has such a pair.
+    /// Whether this is the key of the field `name`, which is ASCII. Go prefers an exact match over one that differs in
+    /// case. That matters only for two fields whose names differ in case alone, and no body has such a pair.
     pub(crate) fn is(&self, name: &str) -> bool {
         let key = self.0.as_ref();
         if key.len() == name.len() {
@@ -113,7 +113,7 @@ impl Key<'_> {
         key.len() > name.len() && key.chars().map(fold).eq(name.chars().map(fold))
     }
 
-    /// The key as it is.
+    /// The key as text.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -124,7 +124,8 @@ impl Key<'_> {
     }
 }
 
-/// Unicode's simple folding, as far as it ends in ASCII: only U+017F and U+212A join the letters there.
+/// Unicode's simple case folding, as far as it leads to ASCII: only U+017F and U+212A do, besides the letters
+/// themselves.
 fn fold(character: char) -> char {
     match character {
         '\u{17f}' => 's',
@@ -133,7 +134,7 @@ fn fold(character: char) -> char {
     }
 }
 
-/// How many bytes the escape at the start of `input` takes, if it is a valid one.
+/// The length of the escape at the start of `input`, in bytes, if it is valid.
 fn escape_len(input: &[u8]) -> Option<usize> {
     match input.get(1)? {
         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
@@ -142,7 +143,7 @@ fn escape_len(input: &[u8]) -> Option<usize> {
     }
 }
 
-/// What the escape at the start of `input` stands for, and how many bytes it takes.
+/// The character of the escape at the start of `input`, and its length in bytes.
 fn unescape(input: &[u8]) -> (char, usize) {
     match input.get(1) {
         Some(b'b') => ('\u{8}', 2),
@@ -160,7 +161,7 @@ fn unescape(input: &[u8]) -> (char, usize) {
     }
 }
 
-/// Joins a surrogate pair; a surrogate on its own becomes U+FFFD.
+/// Combines a surrogate pair; a lone surrogate becomes U+FFFD.
 fn unescape_utf16(first: u16, second: Option<u16>) -> (char, usize) {
     if let Some(character) = char::from_u32(u32::from(first)) {
         return (character, 6);

@@ -1,4 +1,4 @@
-//! The secrets that bodies carry: texts, bytes, and the named values of one version. Redacted, wiped, not comparable.
+//! The secrets in bodies: texts, bytes, and the named values of one version. Redacted, wiped, not comparable.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ impl From<&str> for SecretText {
 }
 
 impl From<String> for SecretText {
-    /// Takes the text over, and wipes what it stood in if that was too large to keep.
+    /// Takes the text, and wipes its buffer if that is too large to keep.
     fn from(text: String) -> Self {
         if text.len() == text.capacity() {
             return Self(SecretBox::new(text.into_boxed_str()));
@@ -40,7 +40,7 @@ impl Default for SecretText {
     }
 }
 
-/// Bytes that must not be shown: a plaintext of the cipher API.
+/// Secret bytes: a plaintext of the cipher API.
 #[derive(Debug)]
 pub struct SecretBytes(SecretBox<[u8]>);
 
@@ -58,7 +58,7 @@ impl From<&[u8]> for SecretBytes {
 }
 
 impl From<Zeroizing<Vec<u8>>> for SecretBytes {
-    /// Takes the bytes over, and wipes what they stood in if that was too large to keep.
+    /// Takes the bytes, and wipes their buffer if that is too large to keep.
     fn from(mut bytes: Zeroizing<Vec<u8>>) -> Self {
         if bytes.len() == bytes.capacity() {
             return Self(SecretBox::new(std::mem::take(&mut *bytes).into_boxed_slice()));
@@ -73,17 +73,17 @@ impl Default for SecretBytes {
     }
 }
 
-/// The named values of one version of a secret, sorted by name. Names may be shown, values may not.
+/// The named values of one version of a secret, sorted by name. Names are not secret, values are.
 #[derive(Debug, Default)]
 pub struct SecretValues(BTreeMap<String, SecretText>);
 
 impl SecretValues {
-    /// Sets a value, in place of an earlier one of that name.
+    /// Sets a value, and replaces an earlier one of that name.
     pub fn insert(&mut self, name: String, value: SecretText) {
         self.0.insert(name, value);
     }
 
-    /// The value of that name.
+    /// The value with that name.
     pub fn get(&self, name: &str) -> Option<&SecretText> {
         self.0.get(name)
     }
@@ -98,26 +98,26 @@ impl SecretValues {
         self.0.keys().map(String::as_str)
     }
 
-    /// How many values there are.
+    /// The number of values.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The values as a JSON object, which is also how they are stored: what
-    /// `SecretGetResponse::encode_stored` sends as it is.
+    /// The values as a JSON object, which is also their stored form: `SecretGetResponse::encode_stored` sends it
+    /// unchanged.
     pub fn to_json_object(&self) -> Zeroizing<Vec<u8>> {
         go_json::secret_json(|out| self.write(out))
     }
 
-    /// Reads a JSON object of strings. `null`, which upstream stores for a version without values, is `None`.
+    /// Reads a JSON object of strings. `null` is `None`: upstream stores it for a version without values.
     ///
     /// # Errors
-    /// [`JsonError`] when it is anything else.
+    /// [`JsonError`] if it is anything else.
     pub fn from_json_object(json: &[u8]) -> Result<Option<Self>, JsonError> {
         let mut values = None;
         go_json::decode(json, |reader| values.read(reader))?;

@@ -1,16 +1,16 @@
-//! Writing, as Go's encoder does: no white space, and `<`, `>`, `&`, U+2028 and U+2029 escaped.
+//! Writes JSON as Go's encoder does: no white space, and `<`, `>`, `&`, U+2028 and U+2029 escaped.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-/// Bytes that `write` puts down, in a buffer of just that size which is wiped with its last reference.
+/// The bytes that `write` writes, in a buffer of exactly that size. It is wiped with its last reference.
 pub(crate) fn body(write: impl Fn(&mut Writer)) -> Bytes {
     Bytes::from_owner(secret_json(write))
 }
 
-/// As [`body`], for bytes that do not go on the wire.
+/// As [`body`], for bytes that are not sent.
 pub(crate) fn secret_json(write: impl Fn(&mut Writer)) -> Zeroizing<Vec<u8>> {
     let mut measured = Writer { buffer: None, len: 0, first: true };
     write(&mut measured);
@@ -21,35 +21,35 @@ pub(crate) fn secret_json(write: impl Fn(&mut Writer)) -> Zeroizing<Vec<u8>> {
     writer.buffer.unwrap_or_default()
 }
 
-/// Takes JSON down, or only measures it: every body is written twice, so that its buffer never grows and leaves no
-/// copy of a secret behind.
+/// Writes JSON, or only measures it. Every body is written twice, so that its buffer never grows and leaves no copy of
+/// a secret.
 #[derive(Debug)]
 pub(crate) struct Writer {
     buffer: Option<Zeroizing<Vec<u8>>>,
     len: usize,
-    /// Whether the next name or element is the first of its list.
+    /// Whether the next name or element is the first one.
     first: bool,
 }
 
 impl Writer {
-    /// Writes an object; `fields` names and writes each of them.
+    /// Writes an object; `fields` writes its fields.
     pub(crate) fn object(&mut self, fields: impl FnOnce(&mut Self)) {
         self.nested(b"{", fields, b"}");
     }
 
-    /// Writes an array; `elements` begins each with [`Writer::element`].
+    /// Writes an array; `elements` starts each element with [`Writer::element`].
     pub(crate) fn array(&mut self, elements: impl FnOnce(&mut Self)) {
         self.nested(b"[", elements, b"]");
     }
 
-    /// Begins a field.
+    /// Starts a field.
     pub(crate) fn name(&mut self, name: &str) -> &mut Self {
         self.element().text(name);
         self.put(b":");
         self
     }
 
-    /// Begins an element.
+    /// Starts an element.
     pub(crate) fn element(&mut self) -> &mut Self {
         if !self.first {
             self.put(b",");
@@ -86,7 +86,7 @@ impl Writer {
         self.unsigned(value.unsigned_abs());
     }
 
-    /// Writes an integer of a type that has no sign.
+    /// Writes an integer of an unsigned type.
     pub(crate) fn unsigned(&mut self, value: impl TryInto<u64>) {
         let mut rest = value.try_into().unwrap_or(u64::MAX);
         let mut divisor = 1;
@@ -151,14 +151,14 @@ impl Writer {
 enum Escape {
     /// A backslash and this letter.
     Short(u8),
-    /// The number of an ASCII character.
+    /// The code of an ASCII character.
     Hex(u8),
     /// U+2028 or U+2029, by their last digit.
     Separator(u8),
 }
 
 impl Escape {
-    /// How many bytes of text it replaces.
+    /// The length of the text that it replaces, in bytes.
     const fn len(self) -> usize {
         match self {
             Self::Short(_) | Self::Hex(_) => 1,
@@ -167,7 +167,7 @@ impl Escape {
     }
 }
 
-/// The first place in `text` that cannot stand as it is.
+/// The first byte in `text` that needs an escape.
 fn next_escape(text: &[u8]) -> Option<(usize, Escape)> {
     let mut from = 0;
     loop {
@@ -194,12 +194,12 @@ const fn escape(byte: u8) -> Escape {
     }
 }
 
-/// Whether a byte needs an escape, or is 0xE2, with which U+2028 and U+2029 begin.
+/// Whether a byte needs an escape, or is 0xE2, the first byte of U+2028 and U+2029.
 fn suspect(byte: u8) -> bool {
     SUSPECT.get(usize::from(byte)).is_none_or(|&suspect| suspect)
 }
 
-/// A table, since every byte of every value is looked up in it.
+/// A table, because every byte of every value is looked up in it.
 const SUSPECT: &[bool; 256] = &{
     let mut table = [false; 256];
     let mut rest: &mut [bool] = &mut table;

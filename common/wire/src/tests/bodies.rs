@@ -1,4 +1,4 @@
-//! The bodies of wire-api 7 and 8, both ways.
+//! The bodies of wire-api 7 and 8, in both directions.
 
 use time::macros::datetime;
 

@@ -1,4 +1,4 @@
-//! Secrets are not shown, wherever they are on their way.
+//! Secrets are not shown, in no body and no error.
 
 use super::super::{
     ContributeRequest, DecryptResponse, EncryptRequest, RecoverResponse, RestoreRequest,

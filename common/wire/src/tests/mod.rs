@@ -1,4 +1,4 @@
-//! The wire as its reference describes it.
+//! The wire against its reference.
 
 mod bodies;
 mod confidential;
@@ -14,14 +14,14 @@ fn json(body: &[u8]) -> Value {
     serde_json::from_slice(body).expect("an encoder writes JSON")
 }
 
-/// A share that differs from others in its first byte.
+/// A share with this first byte.
 fn shard(first: u8) -> super::Shard {
     let mut bytes = [200; 32];
     bytes[0] = first;
     super::Shard::new(&bytes)
 }
 
-/// How that share looks in JSON.
+/// That share in JSON.
 fn shard_json(first: u8) -> String {
     format!("[{first}{}]", ",200".repeat(31))
 }

@@ -75,7 +75,7 @@ async fn the_socket_of_a_living_server_and_other_files_are_left_alone() {
 #[tokio::test]
 async fn a_server_does_not_remove_the_socket_of_its_successor() {
     let (first, dir) = start(HOUR).await;
-    // Somebody tidied up while the first was still there.
+    // The file was removed while the first server still ran.
     fs::remove_file(first.socket()).unwrap();
     let second = start_in(dir.path(), HOUR).await;
     drop(first);

@@ -60,9 +60,14 @@ impl Candidates {
         };
         let mut found = vec![best];
         // Those that are left over may be of a second key: a Bootstrap that was run again and died half-way.
-        while let Some(last) = found.last().filter(|last| last.odd.len() >= usize::from(needed)) {
-            let left: Vec<Share> =
-                shares.iter().filter(|share| last.odd.contains(&share.index)).map(copy).collect();
+        while let Some(last) =
+            found.last().filter(|last| last.mismatched.len() >= usize::from(needed))
+        {
+            let left: Vec<Share> = shares
+                .iter()
+                .filter(|share| last.mismatched.contains(&share.index))
+                .map(copy)
+                .collect();
             match reconstruct(&left, needed) {
                 Ok(next) => found.push(next),
                 Err(_) => break,
@@ -82,8 +87,8 @@ impl Candidates {
     }
 
     /// The shares that do not belong to the first key.
-    pub fn odd(&self) -> &[ShareIndex] {
-        self.0.first().map_or(&[], |first| &first.odd)
+    pub fn mismatched(&self) -> &[ShareIndex] {
+        self.0.first().map_or(&[], |first| &first.mismatched)
     }
 
     /// The keys, the first candidate first.
@@ -139,7 +144,7 @@ fn reordered(shares: &[Share], quorum: Quorum) -> Option<Vec<ShareIndex>> {
             .map(|(share, index)| Share { index: *index, value: share.value.duplicate() })
             .collect();
         // Some threshold-sized part fits by itself in many orders; only all together means something.
-        reconstruct(&renamed, quorum.threshold()).is_ok_and(|found| found.odd.is_empty())
+        reconstruct(&renamed, quorum.threshold()).is_ok_and(|found| found.mismatched.is_empty())
     })
 }
 
@@ -204,7 +209,7 @@ mod tests {
         let mut mixed = shares(&key, of);
         mixed[1] = shares(&other, of).remove(1);
         let found = Candidates::find(&mixed, of).unwrap();
-        assert_eq!(found.odd(), [ShareIndex::new(2).unwrap()]);
+        assert_eq!(found.mismatched(), [ShareIndex::new(2).unwrap()]);
         assert!(only_key(found).ct_eq(&key));
     }
 
@@ -274,7 +279,7 @@ mod tests {
         let mut mixed: Vec<Share> = shares(&key, of).into_iter().take(3).collect();
         mixed.extend(split(&key, of, Derivation::Xmd).into_iter().skip(3));
         let found = Candidates::find(&mixed, of).unwrap();
-        assert!(found.odd().is_empty());
+        assert!(found.mismatched().is_empty());
         assert!(only_key(found).ct_eq(&key));
     }
 }

@@ -82,8 +82,8 @@ impl Keepers {
             }
             Err(_) => return no_key("the shares were not tried: a bug".to_owned()),
         };
-        for index in candidates.odd() {
-            if self.is_news(&format!("odd share {index}")) {
+        for index in candidates.mismatched() {
+            if self.is_news(&format!("mismatched share {index}")) {
                 tracing::warn!(keeper = %index, "the share of this Keeper does not belong to those of the others");
             }
         }

@@ -7,7 +7,7 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, gauge::ConstGauge},
 };
-use time::format_description::well_known::Rfc3339;
+use spike_mtls::clock;
 
 use super::{KeeperState, Keepers, ShareState};
 
@@ -62,7 +62,7 @@ fn trouble(keeper: &KeeperState) -> String {
     } else {
         keeper.since
     };
-    let (since, failures) = (since.format(&Rfc3339).unwrap_or_default(), keeper.failures);
+    let (since, failures) = (clock::rfc3339(since), keeper.failures);
     let times = if failures > 1 { format!(", {failures} times in a row") } else { String::new() };
     format!("Keeper {} at {} {what} since {since}{times}", keeper.index, keeper.url)
 }

@@ -87,7 +87,7 @@ impl Restoration {
             return Ok(Restored { collected: count, remaining, done: false });
         }
         let candidates = self.candidates(&collected).await?;
-        for index in candidates.odd() {
+        for index in candidates.mismatched() {
             tracing::warn!(share = %index, "this share does not belong to the others and was not used");
         }
         let candidates = match self.compare(candidates, keepers).await {

@@ -2,20 +2,63 @@
 
 use std::sync::Arc;
 
+use base16ct::lower;
 use bytes::Bytes;
-use spike_wire::{Call, call};
+use spike_wire::{
+    Call, DataKind, EmptyRequest, SurveyResponse, VerifyRequest, VerifyResponse, call,
+};
 
-use super::Handle;
-use crate::{access::Grant, error::Error, service::Nexus};
+use super::{Handle, keepers};
+use crate::{
+    access::Grant,
+    error::Error,
+    service::{
+        Nexus,
+        bootstrap::{ProveKey, TakeSurvey},
+    },
+    store::Found,
+};
 
 impl Handle for call::BootstrapVerify {
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
-        Ok(Self::encode_reply(&nexus.verify(grant).await?))
+    type Asked = ProveKey;
+
+    fn asked(VerifyRequest { nonce, ciphertext }: VerifyRequest) -> ProveKey {
+        ProveKey { nonce, ciphertext }
+    }
+
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<ProveKey>) -> Result<Bytes, Error> {
+        let hash = lower::encode_string(&nexus.prove_key(grant).await?);
+        Ok(Self::encode_reply(&VerifyResponse { hash }))
     }
 }
 
 impl Handle for call::BootstrapSurvey {
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
-        Ok(Self::encode_reply(&nexus.survey(grant).await?))
+    type Asked = TakeSurvey;
+
+    fn asked(EmptyRequest: EmptyRequest) -> TakeSurvey {
+        TakeSurvey
+    }
+
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<TakeSurvey>) -> Result<Bytes, Error> {
+        let survey = nexus.survey(grant).await?;
+        Ok(Self::encode_reply(&SurveyResponse {
+            sealed: survey.sealed.is_some(),
+            reason: survey.sealed,
+            awaits_proof: survey.awaits_proof,
+            backend: survey.backend.to_string(),
+            data: data_kind(survey.data),
+            directory: survey.directory.map(|directory| directory.display().to_string()),
+            keepers: survey.keepers.into_iter().map(keepers::status_of).collect(),
+        }))
+    }
+}
+
+/// What lies in the data directory, on the wire.
+pub(super) const fn data_kind(found: Found) -> DataKind {
+    match found {
+        Found::Nothing => DataKind::None,
+        Found::Ours => DataKind::Ours,
+        Found::Upstream => DataKind::Upstream,
+        Found::Unreadable => DataKind::Unreadable,
     }
 }

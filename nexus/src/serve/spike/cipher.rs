@@ -1,62 +1,88 @@
 //! N11 and N12: the cipher, in JSON and in stream mode. Their order of checks is their own (wire-api 4.3).
 
-use std::sync::Arc;
-
 use axum::http::StatusCode;
 use bytes::Bytes;
 use spike_daemon::http::{BodyError, BodyLimits, FrameError, Reply};
-use spike_wire::{DECRYPTION_FAILED, DecryptRequest, STREAM_HEADER_LEN, call};
+use spike_wire::{
+    Call, DECRYPTION_FAILED, DecryptResponse, EncryptResponse, STREAM_HEADER_LEN, SecretBytes,
+    StreamCiphertext, WRITTEN_VERSION, call, is_readable_version,
+};
 
-use super::{Handle, HandlerRequest, Outcome};
-use crate::{access::Grant, error::Error, service::Nexus};
+use super::{HandlerRequest, Outcome, assert_same_operation};
+use crate::{
+    error::Error,
+    service::cipher::{Decrypt, Encrypt},
+};
 
 /// What JSON needs besides the bytes: names, version, nonce, and an `algorithm` that nobody looks at.
 const JSON_OVERHEAD: usize = 4096;
 /// The most characters of JSON for one byte of data: a list of numbers, as Go reads it too.
 const JSON_PER_BYTE: usize = 5;
 
+const _: () = assert_same_operation::<call::CipherEncrypt, Encrypt<'_>>();
+const _: () = assert_same_operation::<call::CipherDecrypt, Decrypt<'_>>();
+
 pub(super) async fn encrypt(request: HandlerRequest<'_>) -> Outcome {
     let limits = limits(&request);
-    if request.is_stream {
-        return told_as_upstream(Outcome::from(encrypt_stream(request, limits).await));
-    }
-    let outcome = request.run_within::<call::CipherEncrypt>(limits).await;
-    told_as_upstream(outcome)
-}
-
-impl Handle for call::CipherEncrypt {
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
-        Ok(nexus.encrypt(grant)?.encode())
-    }
+    let HandlerRequest { nexus, principal, is_stream, body, .. } = request;
+    let result = async {
+        let body = body.read(limits).await?;
+        let encrypt = |plaintext: &[u8]| {
+            nexus.encrypt(nexus.access().authorize(principal, Encrypt { plaintext })?)
+        };
+        if is_stream {
+            let encrypted = encrypt(&body)?;
+            let ciphertext = encrypted.ciphertext.as_slice();
+            let framed = StreamCiphertext { nonce: &encrypted.nonce, ciphertext };
+            return Ok(Reply::octets(Bytes::from(framed.encode())));
+        }
+        let request = call::CipherEncrypt::decode(&body)?;
+        drop(body);
+        let encrypted = encrypt(request.plaintext.expose_secret())?;
+        let reply = EncryptResponse {
+            version: WRITTEN_VERSION,
+            nonce: encrypted.nonce.to_vec(),
+            ciphertext: encrypted.ciphertext,
+        };
+        Ok(Reply::ok(reply.encode()))
+    };
+    told_as_upstream(Outcome::from(result.await))
 }
 
 /// Whoever may not decrypt is told so whatever the body says. It is read first all the same: an answer to a connection
 /// that is closed while the peer still sends may never be heard.
 pub(super) async fn decrypt(request: HandlerRequest<'_>) -> Outcome {
     let limits = limits(&request);
-    let HandlerRequest { nexus, peer, is_stream, body, .. } = request;
+    let HandlerRequest { nexus, principal, is_stream, body, .. } = request;
     let result = async {
         let body = body.read(limits).await;
-        let grant = nexus.access().authorize_unread::<call::CipherDecrypt>(peer)?;
+        let grant = nexus.access().authorize_unread::<Decrypt<'_>>(principal)?;
         let body = body?;
         if is_stream {
-            return Ok(match nexus.decrypt_stream(grant.carrying(&body))? {
-                Ok(plaintext) => Reply::octets(Bytes::from_owner(plaintext)),
-                Err(Some(code)) => Reply::plain_error(code.status(), code.as_str()),
-                Err(None) => Reply::plain_error(StatusCode::BAD_REQUEST, DECRYPTION_FAILED),
-            });
+            let StreamCiphertext { nonce, ciphertext } = match StreamCiphertext::parse(&body) {
+                Ok(framed) => framed,
+                Err(code) => return Ok(Reply::plain_error(code.status(), code.as_str())),
+            };
+            return match nexus.decrypt(grant.carrying(Decrypt { nonce, ciphertext })) {
+                Ok(plaintext) => Ok(Reply::octets(Bytes::from_owner(plaintext))),
+                Err(Error::Undecryptable) => {
+                    Ok(Reply::plain_error(StatusCode::BAD_REQUEST, DECRYPTION_FAILED))
+                }
+                Err(error) => Err(error),
+            };
         }
-        let request = DecryptRequest::decode(&body)?;
-        Ok(Reply::ok(nexus.decrypt(grant.carrying(request))?.encode()))
+        let request = call::CipherDecrypt::decode(&body)?;
+        // Releases up to 0.8.0 wrote the character 1, which is 49 in JSON (K7).
+        if !is_readable_version(request.version) {
+            let reason = format!("expected 1, got {}", request.version);
+            return Err(Error::Invalid { field: "version", reason });
+        }
+        let asked = Decrypt { nonce: &request.nonce, ciphertext: &request.ciphertext };
+        let plaintext = nexus.decrypt(grant.carrying(asked))?;
+        let plaintext = SecretBytes::from(plaintext.as_slice());
+        Ok(Reply::ok(DecryptResponse { plaintext }.encode()))
     };
     told_as_upstream(Outcome::from(result.await))
-}
-
-async fn encrypt_stream(request: HandlerRequest<'_>, limits: BodyLimits) -> Result<Reply, Error> {
-    let HandlerRequest { nexus, peer, body, .. } = request;
-    let body = body.read(limits).await?;
-    let grant = nexus.access().authorize_unread::<call::CipherEncrypt>(peer)?;
-    Ok(Reply::octets(Bytes::from(nexus.encrypt_stream(grant.carrying(&body))?)))
 }
 
 /// A body over the limit is answered as a plaintext or ciphertext over the limit is.
@@ -79,5 +105,5 @@ fn limits(request: &HandlerRequest<'_>) -> BodyLimits {
     } else {
         data.saturating_mul(JSON_PER_BYTE).saturating_add(JSON_OVERHEAD)
     };
-    BodyLimits { bytes, ..request.nexus.body_limits() }
+    BodyLimits { bytes, ..request.nexus.frame().body_limits() }
 }

@@ -1,37 +1,27 @@
-//! Upstream's dialect: which handler carries which operation out. The routes and the bodies are those of the wire.
+//! Upstream's dialect: which handler carries which operation out. The routes and the bodies are those of the wire, which ends
+//! here: a handler makes the service's request of a body, and a body of the service's answer.
 
 mod bootstrap;
 mod cipher;
+mod keepers;
 mod operator;
 mod policy;
+mod questions;
 mod secret;
 
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, header};
 use bytes::Bytes;
-use spike_daemon::http::{Arriving, BodyLimits, Exchange, Reply};
-use spike_mtls::Peer;
+use spike_daemon::http::{Exchange, Reply, RequestBody};
 use spike_wire::{Call, Operation, STREAM_CONTENT_TYPE, call};
 
 use super::Outcome;
-use crate::{access::Grant, error::Error, service::Nexus};
-
-/// Has an operation carried out that was admitted.
-pub(super) async fn carry_out(
-    nexus: &Arc<Nexus>,
-    exchange: &Exchange,
-    operation: Operation,
-    body: &mut Arriving,
-) -> Outcome {
-    let is_stream = exchange.headers().get(header::CONTENT_TYPE).is_some_and(is_stream);
-    let request = HandlerRequest { nexus, peer: exchange.peer(), operation, is_stream, body };
-    match operation {
-        // Nearly every request. It does not carry the room with it that others need.
-        Operation::SecretGet => request.run::<call::SecretGet>().await,
-        _ => Box::pin(dispatch(request)).await,
-    }
-}
+use crate::{
+    access::{Asked, Grant, Principal},
+    error::Error,
+    service::{Nexus, lists::Page},
+};
 
 /// Has each operation carried out by the call of its name.
 macro_rules! dispatch {
@@ -43,8 +33,16 @@ macro_rules! dispatch {
     };
 }
 
-/// The whole route table. An operation without a handler does not compile.
-async fn dispatch(request: HandlerRequest<'_>) -> Outcome {
+/// Has an operation carried out that was admitted: the whole route table. An operation without a handler does not compile.
+pub(super) async fn carry_out(
+    nexus: &Arc<Nexus>,
+    exchange: &Exchange,
+    operation: Operation,
+    body: &mut RequestBody,
+) -> Outcome {
+    let is_stream = exchange.headers().get(header::CONTENT_TYPE).is_some_and(is_stream);
+    let principal = Principal::from(exchange.peer());
+    let request = HandlerRequest { nexus, principal, operation, is_stream, body };
     dispatch!(request:
         SecretPut, SecretGet, SecretDelete, SecretUndelete, SecretList, SecretMetadata,
         PolicyPut, PolicyGet, PolicyDelete, PolicyList, PolicyExplain, PolicyWhoCan, PolicyLint,
@@ -53,23 +51,34 @@ async fn dispatch(request: HandlerRequest<'_>) -> Outcome {
     )
 }
 
-/// A call as it is carried out once it is allowed.
+/// A call of upstream's dialect, as the service carries it out.
 trait Handle: Call + Sized {
+    /// The request of the service that it makes.
+    type Asked: Asked;
+
+    /// The request in domain words. Nobody has allowed it yet.
+    fn asked(request: Self::Request) -> Self::Asked;
+
     /// The body of the answer.
     fn handle(
         nexus: &Arc<Nexus>,
-        grant: Grant<Self>,
+        grant: Grant<Self::Asked>,
     ) -> impl Future<Output = Result<Bytes, Error>> + Send;
+}
+
+/// That a call is carried out by the request of its own operation, and of no other.
+const fn assert_same_operation<C: Call, R: Asked>() {
+    assert!(C::OPERATION as usize == R::OPERATION as usize, "a request of another operation");
 }
 
 /// What a handler gets.
 struct HandlerRequest<'a> {
     nexus: &'a Arc<Nexus>,
-    peer: &'a Peer,
+    principal: Principal,
     operation: Operation,
     /// The cipher takes raw bytes for exactly one content type; nobody else looks at it.
     is_stream: bool,
-    body: &'a mut Arriving,
+    body: &'a mut RequestBody,
 }
 
 /// Letter for letter: a parameter, or another case, means JSON.
@@ -77,32 +86,32 @@ fn is_stream(content_type: &HeaderValue) -> bool {
     content_type.as_bytes() == STREAM_CONTENT_TYPE.as_bytes()
 }
 
-impl HandlerRequest<'_> {
-    /// The order of almost every route (wire-api 4.3): read the whole body, parse it, ask whether the peer may, act.
-    fn run<C: Handle>(self) -> impl Future<Output = Outcome> {
-        let limits = self.nexus.body_limits();
-        self.run_within::<C>(limits)
+/// A page of a list. Without a name it begins at the first; 0 and less are no limit.
+fn page(after: String, limit: i64) -> Page {
+    Page {
+        after: Some(after).filter(|after| !after.is_empty()),
+        limit: usize::try_from(limit).ok().filter(|limit| *limit > 0),
     }
+}
 
-    /// As [`Self::run`], with bounds of its own on the body.
-    fn run_within<C: Handle>(self, limits: BodyLimits) -> impl Future<Output = Outcome> {
-        let Self { nexus, peer, body, .. } = self;
-        async move {
-            let body = match body.read(limits).await {
-                Ok(body) => body,
-                Err(error) => return Outcome::without_subject(error.into()),
-            };
-            let request = match C::decode(&body) {
-                Ok(request) => request,
-                Err(error) => return Outcome::without_subject(error.into()),
-            };
-            drop(body);
-            let subject = C::subject(&request).told();
-            let result = match nexus.access().authorize::<C>(peer, request) {
-                Ok(grant) => C::handle(nexus, grant).await,
-                Err(error) => Err(error),
-            };
-            Outcome { result: result.map(Reply::ok), subject }
-        }
+impl HandlerRequest<'_> {
+    /// The order of almost every route (wire-api 4.3): read the whole body, parse it, ask whether the caller may, act.
+    async fn run<C: Handle>(self) -> Outcome {
+        const { assert_same_operation::<C, C::Asked>() };
+        let Self { nexus, principal, body, .. } = self;
+        let asked = match body.read(nexus.frame().body_limits()).await {
+            Ok(body) => C::decode(&body).map(C::asked).map_err(Error::from),
+            Err(error) => Err(error.into()),
+        };
+        let asked = match asked {
+            Ok(asked) => asked,
+            Err(error) => return Outcome::without_subject(error),
+        };
+        let subject = asked.told();
+        let result = match nexus.access().authorize(principal, asked) {
+            Ok(grant) => C::handle(nexus, grant).await,
+            Err(error) => Err(error),
+        };
+        Outcome { result: result.map(Reply::ok), subject }
     }
 }

@@ -3,25 +3,120 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use spike_wire::{Call, call};
+use spike_crypto::{Quorum, ShareValue};
+use spike_domain::UnixNanos;
+use spike_mtls::clock;
+use spike_wire::{
+    Call, EmptyRequest, ImportStatus, RecoverResponse, RestoreRequest, RestoreResponse, Shard,
+    StatusResponse, StoreStatus, call,
+};
 
-use super::Handle;
-use crate::{access::Grant, error::Error, service::Nexus};
+use super::{Handle, bootstrap::data_kind, keepers};
+use crate::{
+    access::Grant,
+    error::Error,
+    service::{
+        Nexus,
+        operator::{RecoverShares, RestoreShare, ShowStatus, Status, StoreState},
+    },
+    store::{ImportRecord, NONCES_WERE_REUSED},
+};
 
 impl Handle for call::OperatorRecover {
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
-        Ok(Self::encode_reply(&nexus.recover(grant).await?))
+    type Asked = RecoverShares;
+
+    fn asked(EmptyRequest: EmptyRequest) -> RecoverShares {
+        RecoverShares
+    }
+
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<RecoverShares>) -> Result<Bytes, Error> {
+        let shares = nexus.recover(grant).await?;
+        let by_index = shares
+            .iter()
+            .map(|share| (i64::from(share.index.get()), Shard::new(share.value.expose_bytes())));
+        Ok(Self::encode_reply(&RecoverResponse { shards: by_index.collect() }))
     }
 }
 
 impl Handle for call::OperatorRestore {
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
-        Ok(Self::encode_reply(&nexus.restore(grant).await?))
+    type Asked = RestoreShare;
+
+    fn asked(RestoreRequest { id, shard, more }: RestoreRequest) -> RestoreShare {
+        RestoreShare { index: id, value: share_value(&shard), more }
+    }
+
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<RestoreShare>) -> Result<Bytes, Error> {
+        let restored = nexus.restore(grant).await?;
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Ok(Self::encode_reply(&RestoreResponse {
+            collected: count(restored.collected),
+            remaining: count(restored.remaining),
+            restored: restored.done,
+        }))
     }
 }
 
-impl Handle for call::OperatorStatus {
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
-        Ok(Self::encode_reply(&nexus.status(grant).await?))
+/// Reads a share strictly: a short one is not filled up (F4).
+fn share_value(shard: &Shard) -> Result<ShareValue, String> {
+    if !shard.is_whole() {
+        return Err(format!("expected 32 numbers, got {}", shard.elements()));
     }
+    ShareValue::from_bytes(shard.expose_secret()).map_err(|error| error.to_string())
+}
+
+impl Handle for call::OperatorStatus {
+    type Asked = ShowStatus;
+
+    fn asked(EmptyRequest: EmptyRequest) -> ShowStatus {
+        ShowStatus
+    }
+
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<ShowStatus>) -> Result<Bytes, Error> {
+        Ok(Self::encode_reply(&status(nexus.status(grant).await?)))
+    }
+}
+
+fn status(status: Status) -> StatusResponse {
+    StatusResponse {
+        version: spike_daemon::VERSION.to_owned(),
+        sealed: status.is_sealed,
+        reason: status.reason,
+        data: status.data.map(data_kind),
+        backend: status.backend.to_string(),
+        root_key: status.root_key.map(|fingerprint| fingerprint.to_string()),
+        data_key: status.data_key,
+        shares: status.quorum.map_or(0, Quorum::shares),
+        threshold: status.quorum.map_or(0, Quorum::threshold),
+        margin: status.margin,
+        keepers: status.keepers.into_iter().map(keepers::status_with_lapse).collect(),
+        last_export: status.last_export.map(text),
+        store: status.store.map(store_status),
+        troubles: status.troubles,
+    }
+}
+
+fn store_status(store: StoreState) -> StoreStatus {
+    StoreStatus {
+        bytes: store.bytes,
+        log_bytes: store.log_bytes,
+        last_commit: store.last_commit.map(text),
+        troubles: store.troubles,
+        import: store.import.as_ref().map(import_status),
+    }
+}
+
+fn import_status(record: &ImportRecord) -> ImportStatus {
+    ImportStatus {
+        at: text(record.imported),
+        sha256: record.digest(),
+        secrets: record.secrets,
+        versions: record.versions,
+        policies: record.policies,
+        left_out: record.refused,
+        advice: NONCES_WERE_REUSED.to_owned(),
+    }
+}
+
+fn text(nanos: UnixNanos) -> String {
+    clock::rfc3339(clock::at(nanos))
 }

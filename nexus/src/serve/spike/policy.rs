@@ -1,52 +1,97 @@
-//! N7 to N10, and questions: policies.
+//! N7 to N10: policies. Questions about them are in `questions`.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use spike_wire::{Call, EmptyResponse, call};
+use spike_mtls::clock;
+use spike_wire::{
+    Call, EmptyResponse, Policy, PolicyListRequest, PolicyListResponse, PolicyNameRequest,
+    PolicyPutRequest, PolicyPutResponse, call,
+};
 
-use super::Handle;
-use crate::{access::Grant, error::Error, service::Nexus};
+use super::{Handle, page};
+use crate::{
+    access::Grant,
+    error::Error,
+    service::{
+        Nexus,
+        lists::{ListPolicies, Names, WholePattern},
+        policies::{DeletePolicy, PutPolicy, ReadPolicy},
+    },
+};
 
 impl Handle for call::PolicyPut {
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
-        Ok(Self::encode_reply(&nexus.put_policy(grant).await?))
+    type Asked = PutPolicy;
+
+    fn asked(request: PolicyPutRequest) -> PutPolicy {
+        PutPolicy {
+            name: request.name,
+            spiffe_id_pattern: request.spiffeid_pattern,
+            path_pattern: request.path_pattern,
+            permissions: request.permissions,
+            create_only: request.create_only,
+        }
+    }
+
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<PutPolicy>) -> Result<Bytes, Error> {
+        let id = nexus.put_policy(grant).await?;
+        Ok(Self::encode_reply(&PolicyPutResponse { id }))
     }
 }
 
 impl Handle for call::PolicyGet {
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
-        Ok(Self::encode_reply(&nexus.get_policy(grant)?))
+    type Asked = ReadPolicy;
+
+    fn asked(PolicyNameRequest { name }: PolicyNameRequest) -> ReadPolicy {
+        ReadPolicy { name }
+    }
+
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<ReadPolicy>) -> Result<Bytes, Error> {
+        let stored = nexus.read_policy(grant)?;
+        Ok(Self::encode_reply(&Policy {
+            created_at: clock::at(stored.created),
+            updated_at: clock::at(stored.updated),
+            name: stored.name,
+            spiffeid_pattern: stored.text.spiffe_id_pattern,
+            path_pattern: stored.text.path_pattern,
+            permissions: stored.text.permissions,
+        }))
     }
 }
 
 impl Handle for call::PolicyDelete {
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
+    type Asked = DeletePolicy;
+
+    fn asked(PolicyNameRequest { name }: PolicyNameRequest) -> DeletePolicy {
+        DeletePolicy { name }
+    }
+
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<DeletePolicy>) -> Result<Bytes, Error> {
         nexus.delete_policy(grant).await?;
         Ok(Self::encode_reply(&EmptyResponse))
     }
 }
 
 impl Handle for call::PolicyList {
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
-        Ok(Self::encode_reply(&nexus.list_policies(grant).await?))
-    }
-}
+    type Asked = ListPolicies;
 
-impl Handle for call::PolicyExplain {
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
-        Ok(Self::encode_reply(&nexus.explain(grant).await?))
+    fn asked(request: PolicyListRequest) -> ListPolicies {
+        ListPolicies {
+            // Upstream's filters compare whole patterns, and that of the SPIFFE ID comes first; ours look for a part.
+            pattern: match (request.spiffeid_pattern, request.path_pattern) {
+                (id, _) if !id.is_empty() => Some(WholePattern::SpiffeId(id)),
+                (_, path) if !path.is_empty() => Some(WholePattern::Path(path)),
+                (_, _) => None,
+            },
+            name_contains: request.name_contains,
+            spiffe_id_contains: request.spiffeid_contains,
+            path_contains: request.path_contains,
+            page: page(request.after, request.limit),
+        }
     }
-}
 
-impl Handle for call::PolicyWhoCan {
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
-        Ok(Self::encode_reply(&nexus.who_can(grant).await?))
-    }
-}
-
-impl Handle for call::PolicyLint {
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Self>) -> Result<Bytes, Error> {
-        Ok(Self::encode_reply(&nexus.lint_policies(grant).await?))
+    async fn handle(nexus: &Arc<Nexus>, grant: Grant<ListPolicies>) -> Result<Bytes, Error> {
+        let Names { names, next } = nexus.list_policies(grant).await?;
+        Ok(Self::encode_reply(&PolicyListResponse { names, next }))
     }
 }

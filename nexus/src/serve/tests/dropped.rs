@@ -8,11 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use spike_crypto::{AssociatedData, Encrypted, RootCipher, Share};
-use spike_domain::Selector;
+use spike_domain::{Role, Selector, TrustRootsByRole};
 use spike_wire::{
-    DecryptRequest, EmptyRequest, EncryptRequest, ExplainRequest, Operation, PolicyListRequest,
-    PolicyNameRequest, PolicyPutRequest, RestoreRequest, SecretBytes, SecretGetRequest,
-    SecretListRequest, SecretMetadataRequest, SecretPutRequest, SecretValues,
+    DecryptRequest, EncryptRequest, ExplainRequest, Operation, PolicyNameRequest, PolicyPutRequest,
+    RestoreRequest, Rule, SecretBytes, SecretGetRequest, SecretPutRequest, SecretValues,
     SecretVersionsRequest, Shard, VerifyRequest, WRITTEN_VERSION, WhoCanRequest,
 };
 
@@ -28,34 +27,18 @@ const MOST_POLLS: usize = 100;
 /// A request that nobody waited for from the beginning has this status in the audit log.
 const GIVEN_UP: u64 = 499;
 
-/// Who may do it.
-const fn id_for(operation: Operation) -> &'static str {
-    match operation {
-        Operation::SecretPut
-        | Operation::SecretGet
-        | Operation::SecretDelete
-        | Operation::SecretUndelete
-        | Operation::SecretList
-        | Operation::SecretMetadata
-        | Operation::PolicyPut
-        | Operation::PolicyGet
-        | Operation::PolicyDelete
-        | Operation::PolicyList
-        | Operation::PolicyExplain
-        | Operation::PolicyWhoCan
-        | Operation::PolicyLint
-        | Operation::CipherEncrypt
-        | Operation::CipherDecrypt
-        | Operation::OperatorStatus => "spiffe://spike.ist/spike/pilot/role/superuser",
-        Operation::OperatorRecover => "spiffe://spike.ist/spike/pilot/role/recover",
-        Operation::OperatorRestore => "spiffe://spike.ist/spike/pilot/role/restore",
-        Operation::BootstrapVerify | Operation::BootstrapSurvey => {
-            "spiffe://spike.ist/spike/bootstrap"
+/// Who may do it, without a policy.
+fn id_for(operation: Operation) -> String {
+    let role = match operation.rule() {
+        Rule::Roles(roles) => roles[0],
+        Rule::OnThePath(_) | Rule::OnSystemPath(..) | Rule::Names(..) | Rule::Cipher(..) => {
+            Role::PilotSuperuser
         }
-    }
+    };
+    TrustRootsByRole::default().of(role).ids(role).next().unwrap()
 }
 
-/// A body that it is carried out for.
+/// A body that it is carried out for: the path of a secret will do, unless something else is said here.
 fn body_for(operation: Operation, shares: &[Share]) -> Bytes {
     let named = |name: &str| PolicyNameRequest { name: name.to_owned() }.encode();
     let versions =
@@ -65,14 +48,8 @@ fn body_for(operation: Operation, shares: &[Share]) -> Bytes {
             let values = SecretValues::from_json_object(br#"{"k":"v"}"#).unwrap();
             SecretPutRequest { path: NEW.to_owned(), values }.encode()
         }
-        Operation::SecretGet => SecretGetRequest { path: KEPT.to_owned(), version: 0 }.encode(),
         Operation::SecretDelete => versions(KEPT),
         Operation::SecretUndelete => versions(DELETED),
-        Operation::SecretList => SecretListRequest::default().encode(),
-        Operation::SecretMetadata => {
-            let path = KEPT.to_owned();
-            SecretMetadataRequest { path, ..SecretMetadataRequest::default() }.encode()
-        }
         Operation::PolicyPut => {
             let text = policy(NEW_POLICY);
             let request = PolicyPutRequest {
@@ -85,7 +62,6 @@ fn body_for(operation: Operation, shares: &[Share]) -> Bytes {
             request.encode()
         }
         Operation::PolicyGet | Operation::PolicyDelete => named(OLD_POLICY),
-        Operation::PolicyList => PolicyListRequest::default().encode(),
         Operation::PolicyExplain => {
             let request = ExplainRequest {
                 spiffe_id: reader(OLD_POLICY),
@@ -115,10 +91,7 @@ fn body_for(operation: Operation, shares: &[Share]) -> Bytes {
             let Encrypted { nonce, ciphertext } = encrypted();
             VerifyRequest { nonce: nonce.to_vec(), ciphertext }.encode()
         }
-        Operation::PolicyLint
-        | Operation::OperatorRecover
-        | Operation::OperatorStatus
-        | Operation::BootstrapSurvey => EmptyRequest.encode(),
+        _ => SecretGetRequest { path: KEPT.to_owned(), version: 0 }.encode(),
     }
 }
 
@@ -128,29 +101,12 @@ fn encrypted() -> Encrypted {
     cipher.aead().encrypt(b"text", &AssociatedData::none()).unwrap()
 }
 
-/// In which states of Nexus it is walked. A new operation does not compile without its states.
+/// In which states of Nexus it is walked.
 const fn states_for(operation: Operation) -> &'static [State] {
     match operation {
         Operation::OperatorRestore => &[State::OneShareShort],
         Operation::BootstrapVerify => &[State::Unsealed, State::KeyUnproved],
-        Operation::SecretPut
-        | Operation::SecretGet
-        | Operation::SecretDelete
-        | Operation::SecretUndelete
-        | Operation::SecretList
-        | Operation::SecretMetadata
-        | Operation::PolicyPut
-        | Operation::PolicyGet
-        | Operation::PolicyDelete
-        | Operation::PolicyList
-        | Operation::PolicyExplain
-        | Operation::PolicyWhoCan
-        | Operation::PolicyLint
-        | Operation::CipherEncrypt
-        | Operation::CipherDecrypt
-        | Operation::OperatorRecover
-        | Operation::OperatorStatus
-        | Operation::BootstrapSurvey => &[State::Unsealed],
+        _ => &[State::Unsealed],
     }
 }
 
@@ -199,19 +155,8 @@ impl Contents {
             Operation::BootstrapVerify if state == State::KeyUnproved => {
                 Self { sealed: false, live: Vec::new(), policies: Vec::new(), ..self }
             }
-            Operation::SecretGet
-            | Operation::SecretList
-            | Operation::SecretMetadata
-            | Operation::PolicyGet
-            | Operation::PolicyList
-            | Operation::PolicyExplain
-            | Operation::PolicyWhoCan
-            | Operation::PolicyLint
-            | Operation::CipherEncrypt
-            | Operation::CipherDecrypt
-            | Operation::OperatorStatus
-            | Operation::BootstrapVerify
-            | Operation::BootstrapSurvey => self,
+            _ if !operation.changes() => self,
+            _ => panic!("what does {operation} change?"),
         }
     }
 }
@@ -249,7 +194,7 @@ async fn given_up_after(polls: usize, operation: Operation, state: State) -> boo
     let fixture = Fixture::new(state).await;
     let before = Contents::of(&fixture);
     let body = body_for(operation, &fixture.shares);
-    let answer = polled(fixture.send(id_for(operation), operation, &body), polls).await;
+    let answer = polled(fixture.send(&id_for(operation), operation, &body), polls).await;
     fixture.quiet().await;
 
     let records = fixture.records();

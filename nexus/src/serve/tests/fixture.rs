@@ -16,7 +16,7 @@ use spike_daemon::{
     audit::AuditLog,
     http::{BodyLimits, Frame, RequestLimits, RequestMetrics},
     limit::Rate,
-    serve::Answer,
+    serve::HandlerFuture,
     settings::Backend,
     telemetry::HealthView,
 };
@@ -35,7 +35,7 @@ use crate::{
     },
     policy::ReservedRule,
     serve::app,
-    service::Nexus,
+    service::{Nexus, Parts},
     store::{Home, Options, PolicyText, Store},
 };
 
@@ -62,7 +62,8 @@ const KEEPERS: &str = "https://127.0.0.1:1,https://127.0.0.1:2,https://127.0.0.1
 
 /// A Nexus and what belongs to it.
 pub(super) struct Fixture {
-    pub(super) nexus: Arc<Nexus>,
+    nexus: Arc<Nexus>,
+    seal: Arc<Seal>,
     pub(super) shares: Vec<Share>,
     directory: TempDir,
 }
@@ -115,13 +116,19 @@ impl Fixture {
         }
         let access = Access::new(Arc::default(), Arc::clone(&seal), ReservedRule::Pattern);
         let frame = frame(&directory.path().join("audit.log"));
-        let nexus =
-            Arc::new(Nexus::new(access, (seal, source), 65_536, frame, HealthView::default()));
-        Self { nexus, shares, directory }
+        let parts = Parts {
+            access,
+            seal: Arc::clone(&seal),
+            key_source: source,
+            max_ciphertext: 65_536,
+            frame,
+            health: HealthView::default(),
+        };
+        Self { nexus: Arc::new(Nexus::new(parts)), seal, shares, directory }
     }
 
     /// Sends a request without a connection. Its body comes in two parts, and neither is there at once.
-    pub(super) fn send(&self, id: &str, operation: Operation, body: &Bytes) -> Answer {
+    pub(super) fn send(&self, id: &str, operation: Operation, body: &Bytes) -> HandlerFuture {
         let (first, second) = body.split_at(body.len() / 2);
         let parts = [Bytes::copy_from_slice(first), Bytes::copy_from_slice(second)];
         let body = Body::from_stream(stream::iter(parts).then(async |part| {
@@ -144,7 +151,7 @@ impl Fixture {
 
     /// Every audit record so far.
     pub(super) fn records(&self) -> Vec<Value> {
-        self.nexus.audit().flush();
+        self.nexus.frame().audit().flush();
         let text = std::fs::read_to_string(self.directory.path().join("audit.log")).unwrap();
         let line = |line| serde_json::from_str::<Value>(line).unwrap()["audit"].take();
         text.lines().map(line).collect()
@@ -152,7 +159,7 @@ impl Fixture {
 
     /// What is in use, where there is a key.
     pub(super) fn unsealed(&self) -> Option<Arc<Unsealed>> {
-        self.nexus.seal().for_own_task(OwnTask::Test).ok()
+        self.seal.for_own_task(OwnTask::Test).ok()
     }
 }
 

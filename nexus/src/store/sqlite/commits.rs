@@ -26,8 +26,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use spike_domain::UnixNanos;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use spike_mtls::clock;
 
 use super::private::{private_file, unusable};
 use crate::store::error::StoreError;
@@ -319,10 +318,8 @@ fn append(file: &Path, told: &str) -> Result<(), StoreError> {
 }
 
 fn text(nanos: UnixNanos) -> String {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos))
-        .ok()
-        .and_then(|at| at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).ok())
-        .unwrap_or_default()
+    let at = clock::at(nanos);
+    clock::rfc3339(at.replace_nanosecond(0).unwrap_or(at))
 }
 
 #[cfg(test)]

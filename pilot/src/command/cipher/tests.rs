@@ -6,7 +6,7 @@ use super::*;
 use crate::Exit;
 use crate::testing::{Answer, FakeNexus, error};
 
-/// A cipher for tests: it reverses the bytes. Stream and JSON mode are told apart as Nexus does it, by what comes in.
+/// A cipher for tests: it reverses the bytes. It tells stream and JSON mode apart by the input, as Nexus does.
 fn reversing(operation: Operation, body: &[u8]) -> Answer {
     let reversed = |bytes: &[u8]| bytes.iter().rev().copied().collect::<Vec<u8>>();
     let nonce = b"twelve bytes".to_vec();
@@ -88,7 +88,7 @@ fn a_pipe_that_brings_nothing_is_not_encrypted_unless_that_is_meant() {
     assert_eq!(nexus.run(&["cipher", "encrypt", "-f", &empty]).stdout, "\x01twelve bytes");
 }
 
-// It was sent, and told as damaged, with status 1.
+// It was sent, and reported as damaged, with status 1.
 #[test]
 fn a_pipe_or_a_file_that_brings_nothing_is_not_sent_to_be_decrypted() {
     let nexus = FakeNexus::start(reversing);

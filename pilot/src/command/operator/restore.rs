@@ -1,9 +1,9 @@
-//! `spike operator restore`: shares are sent one by one, as the wire has it, and judged as one set.
+//! `spike operator restore` sends shares one by one, and SPIKE Nexus judges them as one set.
 //!
-//! A share that SPIKE Nexus refuses does not end the command: one of the next may complete the set without it. The highest
-//! number is sent first. SPIKE Nexus judges the set with the last share, and refuses one that is beyond the number of shares
-//! without a look at the others; the last can be such a share only if all are. Once the root key is back, the shares that
-//! were sent before are sent again, because only then can SPIKE Nexus tell for each of them whether it belongs to the key.
+//! A refused share does not end the command, because the next shares may complete the set without it. The highest number is
+//! sent first. SPIKE Nexus judges the set when the last share arrives. It refuses a share with a number above the number of
+//! shares at once, without judging the set; in this order the last share has such a number only if all have. Once the root key
+//! is back, the earlier shares are sent again: only then can SPIKE Nexus tell for each whether it belongs to the key.
 
 use std::cmp::Reverse;
 
@@ -18,24 +18,24 @@ use crate::context::{Context, Session};
 use crate::error::Error;
 use crate::output::one_line;
 
-/// What became of one share.
+/// The result for one share.
 enum Verdict {
     /// No answer yet.
     NotSent,
-    /// SPIKE Nexus keeps it until there are enough.
+    /// SPIKE Nexus keeps it until it has enough.
     Kept,
     /// It belongs to the key in use.
     OfTheKey,
-    /// SPIKE Nexus does not take it, or not with the others.
+    /// SPIKE Nexus refuses it, alone or with the others.
     Refused(Error),
 }
 
 /// The shares of one command, in the order given.
-struct Set<'s> {
+struct ShareSet<'s> {
     each: Vec<(&'s (String, Share), Verdict)>,
     progress: RestoreResponse,
-    /// Whether SPIKE Nexus judged all that it had, and its answer was an error. What became of the shares that it had kept
-    /// is in its words only: it keeps them, or puts them aside.
+    /// Whether SPIKE Nexus judged the whole set, and answered with an error. Only that error says whether it still keeps the
+    /// earlier shares.
     judged: bool,
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn run(arguments: RestoreArgs, context: &mut Context<'_>) -> Re
     let shares = shares::read(&arguments.files, context)?;
     let session = context.nexus(&[Role::PilotRestore]).await?;
     let each = shares.iter().map(|share| (share, Verdict::NotSent)).collect();
-    let mut set = Set { each, progress: RestoreResponse::default(), judged: false };
+    let mut set = ShareSet { each, progress: RestoreResponse::default(), judged: false };
     if let Err(error) = set.send(&session).await {
         return Err(set.failed(error));
     }
@@ -58,18 +58,17 @@ pub(super) async fn run(arguments: RestoreArgs, context: &mut Context<'_>) -> Re
         told.iter().try_for_each(|line| writeln!(out, " {line}"))?;
         out.write_all(summary(progress).as_bytes())
     })?;
-    let strangers = set.strangers();
-    if !strangers.is_empty() {
-        context.streams.flush()?;
-        let text = format!("not of the root key, and not used: {}", strangers.join(", "));
-        context.streams.complain("warning:", &text);
+    let foreign = set.foreign();
+    if !foreign.is_empty() {
+        let text = format!("not of the root key, and not used: {}", foreign.join(", "));
+        context.streams.remark("warning:", &text)?;
     }
     Ok(())
 }
 
-impl Set<'_> {
-    /// Sends all of them, and those again that were sent before the key was back. Once it is back, nothing that goes wrong
-    /// is an error of the restore.
+impl ShareSet<'_> {
+    /// Sends all shares, and again those that were sent before the key was back. Once it is back, a failure is no error of the
+    /// restore.
     async fn send(&mut self, session: &Session) -> Result<(), Error> {
         let mut unjudged = 0;
         let mut in_order: Vec<_> = self.each.iter_mut().collect();
@@ -98,7 +97,7 @@ impl Set<'_> {
         Ok(())
     }
 
-    /// The refusal of the share that was sent last of those that were refused.
+    /// Takes the refusal of the refused share that was sent last.
     fn take_last_refusal(&mut self) -> Option<Error> {
         let refused = self.each.iter_mut().filter(|(_, it)| matches!(it, Verdict::Refused(_)));
         let (_, verdict) = refused.min_by_key(|(share, _)| share.1.index)?;
@@ -106,15 +105,15 @@ impl Set<'_> {
         if let Verdict::Refused(error) = refusal { Some(error) } else { None }
     }
 
-    /// The error of the command: the one that ended it, with what became of the other shares.
+    /// The error of the command, with the results for the other shares.
     fn failed(&self, error: Error) -> Error {
         if self.each.len() < 2 {
             return error;
         }
-        Error::PartlyRestored { error: Box::new(error), told: self.lines() }
+        Error::Partly { error: Box::new(error), others: self.lines() }
     }
 
-    /// One line for each share that was answered.
+    /// One line for each share that got an answer.
     fn lines(&self) -> Vec<String> {
         let line = |(share, verdict): &(&(String, Share), Verdict)| {
             let what = match verdict {
@@ -133,17 +132,17 @@ impl Set<'_> {
     }
 
     /// The shares that do not belong to the key that is in use.
-    fn strangers(&self) -> Vec<String> {
-        let stranger = |(share, verdict): &(&(String, Share), Verdict)| match verdict {
+    fn foreign(&self) -> Vec<String> {
+        let foreign = |(share, verdict): &(&(String, Share), Verdict)| match verdict {
             Verdict::Refused(_) if self.progress.restored => Some(subject(share)),
             Verdict::Refused(_) | Verdict::NotSent | Verdict::Kept | Verdict::OfTheKey => None,
         };
-        self.each.iter().filter_map(stranger).collect()
+        self.each.iter().filter_map(foreign).collect()
     }
 }
 
-/// Sends one share, and says whether `more` of the set are about to follow. A refusal of this share is a verdict; everything
-/// else that goes wrong is an error.
+/// Sends one share, and says whether `more` of the set follow. A refusal of this share is a verdict; any other failure is an
+/// error.
 async fn feed(
     session: &Session,
     share: &(String, Share),
@@ -167,7 +166,7 @@ async fn feed(
     }
 }
 
-/// Whether the answer to the last share is about the set, and an error: 400, or 500 where the store cannot be opened.
+/// Whether the answer to the last share is an error about the set: 400, or 500 if the store cannot be opened.
 fn is_judgement(answer: &Result<Verdict, Error>) -> bool {
     match answer {
         Ok(verdict) => matches!(verdict, Verdict::Refused(_)),
@@ -179,7 +178,7 @@ fn subject((origin, share): &(String, Share)) -> String {
     format!("{origin} (number {})", share.index)
 }
 
-/// What SPIKE Nexus says of a share that it refused, without the rest of the message.
+/// The reason of SPIKE Nexus for refusing a share, without the rest of the message.
 fn reason(error: &Error) -> String {
     match error {
         Error::Call { error: CallError::Refused(refusal), .. } => {

@@ -1,15 +1,15 @@
-//! Where the shares of a restore come from: files, a pipe, or a person. All are checked before the first is sent.
+//! Reads the shares of a restore from files, a pipe, or a person. All are checked before the first is sent.
 
 use std::path::PathBuf;
 
 use spike_crypto::Share;
 use zeroize::Zeroizing;
 
-use crate::command::{read_file, read_stdin};
+use crate::command::{STDIN, read_file, read_stdin};
 use crate::context::Context;
 use crate::error::Error;
 
-/// The shares with where each was read, in the order given.
+/// The shares in the order given, each with its origin.
 pub(super) fn read(
     files: &[PathBuf],
     context: &mut Context<'_>,
@@ -21,16 +21,16 @@ pub(super) fn read(
             shares.push(parse("the terminal", share)?);
         }
     } else if files.is_empty() {
-        shares.extend(lines("standard input", &read_stdin(context)?)?);
+        shares.extend(lines(STDIN, &read_stdin(context)?)?);
     }
     for file in files {
         shares.extend(lines(&file.display().to_string(), &read_file(file)?)?);
     }
-    check_for_twins(&shares)?;
+    refuse_conflicts(&shares)?;
     Ok(shares)
 }
 
-/// A recovery file is one share; a pipe may bring several, a line for each, or joined.
+/// A recovery file holds one share. A pipe may bring several, one a line or joined.
 fn lines(origin: &str, bytes: &[u8]) -> Result<Vec<(String, Share)>, Error> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return Err(Error::usage(format!("{origin} is not a recovery share: it is not text")));
@@ -48,14 +48,14 @@ fn lines(origin: &str, bytes: &[u8]) -> Result<Vec<(String, Share)>, Error> {
     }
 }
 
-/// The shares of one line. Recovery files end without a newline, so that `cat` joins them. No part of a share is the word
-/// with which the next one begins.
+/// The shares of one line. Recovery files end without a newline, so `cat` joins them. Each begins with `spike:`, which no
+/// other part of a share contains.
 fn shares_in(line: &str) -> Vec<&str> {
     let begins = line.match_indices("spike:").map(|(at, _)| at).filter(|at| *at > 0);
     let mut shares = Vec::new();
     let mut begin = 0;
     for end in begins.chain([line.len()]) {
-        // Only what stands before the first share can be blank.
+        // Only the text before the first share can be blank.
         shares.extend(line.get(begin..end).filter(|share| begin > 0 || !share.trim().is_empty()));
         begin = end;
     }
@@ -69,8 +69,8 @@ fn parse(origin: &str, line: &str) -> Result<(String, Share), Error> {
     }
 }
 
-/// One number with two values: one of them is of another key, and nobody here can say which.
-fn check_for_twins(shares: &[(String, Share)]) -> Result<(), Error> {
+/// Refuses two different shares with one number. One of them is of another key, and it is unknown which.
+fn refuse_conflicts(shares: &[(String, Share)]) -> Result<(), Error> {
     for (position, (origin, share)) in shares.iter().enumerate() {
         let earlier = shares.iter().take(position);
         let twin = earlier

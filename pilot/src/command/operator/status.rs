@@ -1,11 +1,9 @@
-//! `spike operator status`: ours; upstream's Nexus has no such route.
+//! `spike operator status`, which upstream does not have.
 
 use std::io::{self, Write};
 
 use spike_domain::Role;
-use spike_wire::{
-    ImportStatus, KeeperStatus, KeeperStatusKind, Operation, StatusResponse, StoreStatus,
-};
+use spike_wire::{ImportStatus, KeeperStatus, Operation, StatusResponse, StoreStatus};
 
 use crate::cli::Format;
 use crate::context::Context;
@@ -59,7 +57,7 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
     status.keepers.iter().try_for_each(|keeper| {
         let KeeperStatus { index, url, state, since, looked, failures, detail } = keeper;
         let (url, since) = (one_line(url), one_line(since));
-        write!(out, "Keeper {index:<4} : {}, {url}, since {since}", state_name(*state))?;
+        write!(out, "Keeper {index:<4} : {}, {url}, since {since}", state.as_str())?;
         if let Some(looked) = looked {
             write!(out, ", last asked {}", one_line(looked))?;
         }
@@ -73,7 +71,7 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
     })
 }
 
-/// What is to be looked after, and what came from upstream.
+/// The troubles of the store, and the import from upstream.
 fn human_store(out: &mut dyn Write, store: &StoreStatus) -> io::Result<()> {
     for trouble in &store.troubles {
         writeln!(out, "Trouble     : {}", one_line(trouble))?;
@@ -97,26 +95,13 @@ fn margin_in_words(margin: i64) -> String {
     }
 }
 
-const fn state_name(state: KeeperStatusKind) -> &'static str {
-    match state {
-        KeeperStatusKind::Unknown => "unknown",
-        KeeperStatusKind::Unreachable => "unreachable",
-        KeeperStatusKind::Empty => "empty",
-        KeeperStatusKind::Unusable => "unusable",
-        KeeperStatusKind::Unjudged => "unjudged",
-        KeeperStatusKind::Good => "good",
-        KeeperStatusKind::Foreign => "foreign",
-        KeeperStatusKind::Forgetful => "forgetful",
-    }
-}
-
-/// The fields of the wire, each always there.
+/// The fields of the answer, each always present.
 fn node(status: &StatusResponse) -> Node<'_> {
     let keepers = status.keepers.iter().map(|keeper| {
         Node::map([
             ("index", Node::Integer(keeper.index.into())),
             ("url", Node::Text(&keeper.url)),
-            ("state", Node::Text(state_name(keeper.state))),
+            ("state", Node::Text(keeper.state.as_str())),
             ("since", Node::Text(&keeper.since)),
             ("looked", text(keeper.looked.as_ref())),
             ("failures", Node::Integer(keeper.failures.into())),
@@ -169,6 +154,8 @@ fn text(text: Option<&String>) -> Node<'_> {
 
 #[cfg(test)]
 mod tests {
+    use spike_wire::KeeperStatusKind;
+
     use super::*;
     use crate::testing::FakeNexus;
 

@@ -1,8 +1,8 @@
-//! Who gains and who loses what when policies change, as far as it can be computed.
+//! Compares who has access before and after a change of policies.
 //!
-//! Patterns stand for any number of SPIFFE IDs, so the question has no complete answer. What is compared is every ID that
-//! a pattern spells out, one example for each pattern that leaves something open, and every secret that there is, with
-//! the three paths that stand for parts of the system. Decisions are the engine's, before and after.
+//! A pattern can match any number of SPIFFE IDs, so the comparison cannot be complete. It covers every ID that a pattern names
+//! exactly, one example for each other pattern, every stored secret, and the three reserved paths. The policy engine makes
+//! both decisions.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use spike_policy::{Pattern, Permission, Policy, PolicySet};
 
 use super::local::built_in;
 
-/// The most questions that are put to both sets of policies. A question takes about a microsecond.
+/// The most decisions for each of both sets of policies. A decision takes about a microsecond.
 const MOST_QUESTIONS: usize = 2_000_000;
 
-/// What stands for an open part of a pattern.
+/// The text in an example ID for an open part of a pattern.
 const ANYTHING: &str = "example";
 
 /// A SPIFFE ID to compare the access of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Subject {
     pub(super) id: String,
-    /// Whether it is one of many that the pattern lets in.
+    /// Whether it is one example of many IDs that the pattern matches.
     pub(super) is_example: bool,
 }
 
@@ -34,17 +34,17 @@ pub(super) struct Difference {
     pub(super) subject: Subject,
 }
 
-/// Every difference that was found, and how far it was looked for.
+/// The differences, and how much was compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Comparison {
     pub(super) differences: Vec<Difference>,
     /// How many SPIFFE IDs were compared.
     pub(super) subjects: usize,
-    /// How many paths of secrets could not be looked at any more.
+    /// How many secrets were not compared, because there are too many.
     pub(super) paths_left_out: usize,
 }
 
-/// Compares `before` with what it becomes when `changes` are written, for the secrets at `paths`.
+/// Compares the policies `before` with the policies after `changes` are written, for the secrets at `paths`.
 pub(super) fn compare(
     before: &[Policy],
     changes: &[Policy],
@@ -89,8 +89,8 @@ fn meaningful(path: &str) -> &'static [Permission] {
     }
 }
 
-/// The SPIFFE IDs that the policies name, in order, and for each pattern that leaves something open an example. Those
-/// whose role decides are left out: policies change nothing for them.
+/// The SPIFFE IDs that the policies name, in order, and an example for each open pattern. IDs with a built-in role are left
+/// out, because policies change nothing for them.
 fn subjects(before: &[Policy], changes: &[Policy], roots: &TrustRootsByRole) -> Vec<Subject> {
     let mut subjects = BTreeMap::new();
     for policy in before.iter().chain(changes) {
@@ -103,8 +103,7 @@ fn subjects(before: &[Policy], changes: &[Policy], roots: &TrustRootsByRole) -> 
     subjects.into_iter().map(|(id, is_example)| Subject { id, is_example }).collect()
 }
 
-/// The SPIFFE ID that `pattern` spells out, or one that it lets in; none where the pattern says more than a text with
-/// open parts.
+/// The SPIFFE ID that `pattern` names, or an example; none if the pattern is more than a text with open parts.
 fn subject_of(pattern: &str) -> Option<Subject> {
     let text = pattern.strip_prefix('^').unwrap_or(pattern);
     let anchored = text.strip_suffix('$').filter(|text| !text.ends_with('\\'));
@@ -122,7 +121,7 @@ fn subject_of(pattern: &str) -> Option<Subject> {
             id.push(literal);
             escaped.get(1..)?
         } else if c.is_ascii_alphanumeric() || matches!(c, '/' | ':' | '-' | '_' | '.') {
-            // A lone dot lets in others, too; the one that was written is the one that was meant.
+            // An unescaped dot matches other characters too. A dot is what the author meant.
             id.push(c);
             rest.get(1..)?
         } else {

@@ -1,20 +1,21 @@
-//! Policies that make an administrator without saying so: nobody writes one by accident.
+//! Asks before a policy is written that makes an administrator, since that may be an accident.
 //!
-//! `^.*$` finds the reserved paths too, so that with `write` or `super` it lets its holder write policies. Nexus takes such
-//! a policy, as upstream's does; this program asks first.
+//! `^.*$` matches the reserved paths too. With `write` or `super` it therefore permits its holders to write policies. Nexus
+//! accepts such a policy, as upstream's does.
 
 use spike_policy::lint::Code;
 use spike_wire::PolicyPutRequest;
 
 use super::findings;
+use crate::command::is_confirmed;
 use crate::context::Context;
 use crate::error::Error;
 
-/// Whether to go on: there is no such policy among `requests`, or a person wants it. `reads_input`: standard input holds
-/// the policies, so that nobody can be asked there.
+/// Whether to continue: `requests` have no such policy, or a person agrees. If `reads_input`, standard input holds the
+/// policies, so nobody can answer there.
 ///
 /// # Errors
-/// [`Error::Usage`] where nobody can be asked and `yes` was not given.
+/// [`Error::Usage`] if nobody can answer and `yes` was not given.
 pub(super) fn confirm(
     requests: &[PolicyPutRequest],
     yes: bool,
@@ -40,14 +41,11 @@ pub(super) fn confirm(
             "nothing was written. If that is meant, repeat the command with --yes; if not, name the paths that are meant, as in '^tenants/acme/.*$'",
         ));
     }
-    context.streams.complain("warning:", &problem);
-    let answer = context.streams.ask("Is that what you want? (y/N): ");
-    let what = "standard input".to_owned();
-    let answer = answer.map_err(|error| Error::Input { what, error })?;
-    Ok(matches!(answer.as_str(), "y" | "Y"))
+    context.streams.message("warning:", &problem);
+    is_confirmed("Is that what you want? (y/N): ", context)
 }
 
-/// The names of those that lint says it of.
+/// The names of the policies that make an administrator, as lint says.
 fn administrators(requests: &[PolicyPutRequest]) -> Vec<&str> {
     let findings = findings::of_requests(requests);
     let makes_one = |request: &&PolicyPutRequest| {

@@ -1,4 +1,4 @@
-//! What applying a policy would change, for `policy apply --dry-run`.
+//! The fields that a policy would change, for `policy apply --dry-run`.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use spike_wire::{Policy, PolicyPutRequest};
 
 use crate::output::one_line;
 
-/// One line of verdict (`create`, `replace` or `unchanged`), and a line for each field that would change.
+/// Writes one line with `create`, `replace` or `unchanged`, and lines for each field that would change.
 pub(super) fn write(
     out: &mut dyn Write,
     wanted: &PolicyPutRequest,
@@ -35,7 +35,7 @@ pub(super) struct Difference {
     pub(super) after: String,
 }
 
-/// The fields that would change; all of them where nothing is stored.
+/// The fields that would change; all of them if nothing is stored.
 pub(super) fn differences(wanted: &PolicyPutRequest, stored: Option<&Policy>) -> Vec<Difference> {
     let fields = [
         (
@@ -61,8 +61,8 @@ pub(super) fn differences(wanted: &PolicyPutRequest, stored: Option<&Policy>) ->
         .collect()
 }
 
-/// Permissions are a set: neither order nor repetition means anything.
-fn in_order(permissions: &[String]) -> String {
+/// The permissions as a sorted set: neither order nor repetition means anything.
+pub(super) fn in_order(permissions: &[String]) -> String {
     let mut words: Vec<_> = permissions.iter().map(String::as_str).collect();
     words.sort_unstable();
     words.dedup();

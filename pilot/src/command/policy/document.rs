@@ -1,9 +1,9 @@
 //! The file of `policy apply`: YAML or JSON, one policy or several documents.
 //!
-//! Names of fields are read without regard to case, and under each spelling that `policy get` prints, here and upstream, so
-//! that what one command writes the other reads. A field that no policy has, and two that say different things, are errors:
-//! upstream passes over the one and takes the last of the others, and either may be what the author meant to be in force.
-//! Messages name lines and fields but quote no value of the file, which may be a wrong file.
+//! Names of fields are read in upper or lower case, and in each spelling that `policy get` prints, here and upstream. So
+//! `policy apply` reads what `policy get` prints. An unknown field is an error, and so are two values for one field: upstream
+//! ignores the first and takes the last of the second, which may not be what the author meant. Messages name lines and fields
+//! but quote no value, because it may be the wrong file.
 
 mod fields;
 
@@ -16,9 +16,10 @@ use spike_wire::PolicyPutRequest;
 use self::fields::Document;
 pub(super) use self::fields::Times;
 use super::rules;
+use crate::command::input_name;
 use crate::error::Error;
 
-/// What is wrong with a file, and how to mend it.
+/// What is wrong with a file, and what to write instead.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FileError {
     problem: String,
@@ -28,11 +29,7 @@ pub(super) struct FileError {
 impl FileError {
     /// The error of the command.
     pub(super) fn in_file(self, file: &Path) -> Error {
-        let name = if file == Path::new("-") {
-            "standard input".into()
-        } else {
-            file.display().to_string()
-        };
+        let name = input_name(file);
         let problem = format!("Error reading policy file: {name}: {}", self.problem);
         Error::Usage { problem, hint: self.hint }
     }
@@ -41,13 +38,13 @@ impl FileError {
 /// The policies of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Policies {
-    /// Each of them sound, and each name once.
+    /// All of them valid, and each name once.
     pub(super) requests: Vec<PolicyPutRequest>,
-    /// The times that the file has, with the names of their policies.
+    /// The times in the file, with the names of their policies.
     pub(super) times: Vec<(String, Times)>,
 }
 
-/// All policies of a file, each of them sound and each name once.
+/// All policies of a file, all of them valid and each name once.
 pub(super) fn read(bytes: &[u8]) -> Result<Policies, FileError> {
     read_with(bytes, |request| match rules::check(request) {
         Ok(()) => Ok(()),
@@ -56,7 +53,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Policies, FileError> {
     })
 }
 
-/// All policies of a file, whatever they say, and each name once.
+/// All policies of a file, valid or not, and each name once.
 pub(super) fn read_unchecked(bytes: &[u8]) -> Result<Vec<PolicyPutRequest>, FileError> {
     read_with(bytes, |_| Ok(())).map(|policies| policies.requests)
 }
@@ -83,7 +80,7 @@ fn read_with(
             let problem = format!("policy {number}: {}", error.problem);
             if several { FileError { problem, ..error } } else { error }
         };
-        let times = document.times().clone();
+        let times = document.times();
         let request = document.request().map_err(place)?;
         check(&request).map_err(place)?;
         if !seen.insert(request.name.clone()) {
@@ -97,7 +94,7 @@ fn read_with(
     Ok(Policies { requests, times: all_times })
 }
 
-/// The place, and the reason where it is one of syntax; the library's own text would quote the file.
+/// The place, and the reason if it is the syntax. The library's own text would quote the file.
 fn unreadable(text: &str, error: &serde_saphyr::Error) -> FileError {
     let Some(place) = error.location() else {
         return FileError { problem: "it is not YAML".to_owned(), hint: None };
@@ -105,7 +102,7 @@ fn unreadable(text: &str, error: &serde_saphyr::Error) -> FileError {
     let line = usize::try_from(place.line()).unwrap_or_default();
     let written = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
     let (what, hint) = if has_stray_escape(written) {
-        let hint = r"in double quotes YAML takes \ for the begin of an escape, and \. is none: write the pattern in single quotes";
+        let hint = r"in double quotes \ begins an escape of YAML, and \. is none: write the pattern in single quotes";
         ("an unknown escape in double quotes", Some(hint))
     } else {
         (
@@ -119,8 +116,8 @@ fn unreadable(text: &str, error: &serde_saphyr::Error) -> FileError {
     }
 }
 
-/// Whether double quotes hold a backslash that begins no escape of YAML: the commonest slip in policy files, made by
-/// upstream's own examples (cli-config-deploy 9 no. 19).
+/// Whether double quotes hold a backslash that begins no escape of YAML. That is the most common mistake in policy files, and
+/// upstream's own examples make it (cli-config-deploy 9 no. 19).
 fn has_stray_escape(line: &str) -> bool {
     let Some((_, quoted)) = line.split_once('"') else { return false };
     let mut rest = quoted.chars();

@@ -1,4 +1,4 @@
-//! What policies say that nobody meant, found without any Nexus.
+//! The findings of lint, computed here without Nexus.
 
 use std::collections::HashMap;
 
@@ -36,7 +36,7 @@ pub(super) fn of_policies<'p>(
     lint::lint_all(&policies).into_iter().map(local::finding).collect()
 }
 
-/// Words that the engine has no type for.
+/// Findings about permissions that the engine does not know.
 fn unknown_permissions(request: &PolicyPutRequest) -> impl Iterator<Item = LintFinding> {
     let unknown = request.permissions.iter().filter(|word| Permission::from_word(word).is_none());
     unknown.map(|word| LintFinding {
@@ -50,7 +50,7 @@ fn unknown_permissions(request: &PolicyPutRequest) -> impl Iterator<Item = LintF
     })
 }
 
-/// Whether a policy seems to have no permissions only because its words are unknown.
+/// Whether a policy only seems to have no permissions, because its words are unknown.
 fn is_about_lost_words(finding: &lint::Finding, requests: &[PolicyPutRequest]) -> bool {
     finding.code == lint::Code::Invalid
         && finding.field == Field::Permissions

@@ -1,4 +1,4 @@
-//! `policy lint`: what policies say that nobody meant, of files without any Nexus, or of all stored policies.
+//! `policy lint`: mistakes in the policies of files, without Nexus, or in all stored policies.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{answers, write_json, write_yaml};
 
-/// Prints the findings. The status is a failure where any of them is a warning or an error.
+/// Prints the findings. The status is a failure if one of them is a warning or an error.
 pub(super) async fn run(arguments: LintArgs, context: &mut Context<'_>) -> Result<Exit, Error> {
     let LintArgs { file, format } = arguments;
     let answer = if file.is_empty() { of_nexus(context).await? } else { of_files(&file, context)? };
@@ -32,7 +32,7 @@ fn of_files(files: &[PathBuf], context: &mut Context<'_>) -> Result<LintResponse
     let mut requests: Vec<PolicyPutRequest> = Vec::new();
     let mut origins: HashMap<String, &PathBuf> = HashMap::new();
     for file in files {
-        let bytes = read_input(file, context)?;
+        let bytes = read_input(Some(file), context)?;
         for request in document::read_unchecked(&bytes).map_err(|error| error.in_file(file))? {
             if let Some(first) = origins.insert(request.name.clone(), file) {
                 let (name, first, again) = (&request.name, first.display(), file.display());

@@ -1,4 +1,4 @@
-//! `policy list`: filters and pages, from a Nexus that knows them and from one that does not.
+//! `policy list` with filters and pages, from our Nexus, and from upstream's, which has few of them.
 
 use spike_wire::{Operation, Policy, PolicyListRequest};
 
@@ -7,17 +7,15 @@ use crate::cli::PolicyListArgs;
 use crate::context::Session;
 use crate::error::Error;
 
-/// What was found.
+/// The result of a list.
 pub(super) struct Listed {
     /// The names, in the order of their bytes.
     pub(super) names: Vec<String>,
-    /// Whether the limit left any out.
+    /// Whether the limit cut the list.
     pub(super) more: bool,
 }
 
-/// The names that are asked for.
-///
-/// Upstream's Nexus knows two filters, and passes over all other fields.
+/// Lists the names. Upstream's Nexus knows two filters and ignores all other fields.
 pub(super) async fn names(session: &Session, arguments: PolicyListArgs) -> Result<Listed, Error> {
     let request = PolicyListRequest {
         spiffeid_pattern: arguments.spiffeid_pattern.unwrap_or_default(),
@@ -26,13 +24,13 @@ pub(super) async fn names(session: &Session, arguments: PolicyListArgs) -> Resul
         spiffeid_contains: arguments.spiffeid_contains.unwrap_or_default(),
         path_contains: arguments.path_contains.unwrap_or_default(),
         after: arguments.after.unwrap_or_default(),
-        // One more tells whether there are more.
+        // One more than the limit shows whether there are more.
         limit: arguments.limit.map_or(0, |limit| i64::from(limit) + 1),
     };
     let looks_inside = !(request.spiffeid_contains.is_empty() && request.path_contains.is_empty());
     let mut names = if looks_inside && !knows_filters(session).await? {
         let policies = all(session, whole_patterns(&request)).await?.into_iter();
-        policies.filter(|policy| is_meant(policy, &request)).map(|policy| policy.name).collect()
+        policies.filter(|policy| is_selected(policy, &request)).map(|policy| policy.name).collect()
     } else {
         listed(session, request.clone()).await?
     };
@@ -44,7 +42,7 @@ pub(super) async fn names(session: &Session, arguments: PolicyListArgs) -> Resul
     Ok(Listed { names, more })
 }
 
-/// Whether the Nexus is one of ours: upstream's has no such route as that of the status.
+/// Whether this is our Nexus. Upstream's has no route for the status.
 async fn knows_filters(session: &Session) -> Result<bool, Error> {
     match session.nexus.status().await {
         Ok(_) => Ok(true),
@@ -53,7 +51,7 @@ async fn knows_filters(session: &Session) -> Result<bool, Error> {
     }
 }
 
-/// The filters that every Nexus knows.
+/// The request with only the filters that upstream's Nexus knows.
 fn whole_patterns(request: &PolicyListRequest) -> PolicyListRequest {
     PolicyListRequest {
         spiffeid_pattern: request.spiffeid_pattern.clone(),
@@ -62,7 +60,7 @@ fn whole_patterns(request: &PolicyListRequest) -> PolicyListRequest {
     }
 }
 
-fn is_meant(policy: &Policy, request: &PolicyListRequest) -> bool {
+fn is_selected(policy: &Policy, request: &PolicyListRequest) -> bool {
     policy.spiffeid_pattern.contains(&request.spiffeid_contains)
         && policy.path_pattern.contains(&request.path_contains)
 }

@@ -1,6 +1,5 @@
-//! Answers worked out here, from policies that were downloaded: for a Nexus of upstream's, which is asked no such
-//! questions, and for what no Nexus is asked. Decisions are [`spike_policy`]'s, as in our Nexus; the built-in roles are
-//! those of this process's settings.
+//! Answers that are computed here from downloaded policies: for upstream's Nexus, which has no such routes, and for questions
+//! that no Nexus answers. [`spike_policy`] decides, as in our Nexus. The built-in roles come from the settings of this process.
 
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use spike_wire::{
     ExplainResponse, Grantee, LintFinding, NearMiss, PolicyPutRequest, WhoCanResponse,
 };
 
-/// How many near misses an answer has.
+/// The most near misses in an answer.
 const NEAR_MISSES: usize = 5;
 
 /// The policies, ready to answer.
@@ -73,13 +72,13 @@ impl Local {
     }
 }
 
-/// The role that decides for `spiffe_id`, whatever policies say.
+/// The built-in role of `spiffe_id`, if it has one: then policies do not count.
 pub(super) fn built_in(roots: &TrustRootsByRole, spiffe_id: &str) -> Option<Role> {
     let deciding = [Role::PilotSuperuser, Role::LiteWorkload];
     deciding.into_iter().find(|role| roots.hold(*role, spiffe_id))
 }
 
-/// A stored policy, as the engine takes it. Words that are no permissions allow nothing.
+/// A stored policy for the engine. Words that are no permissions allow nothing.
 pub(super) fn stored(policy: &wire::Policy) -> Policy {
     Policy {
         name: policy.name.clone(),
@@ -91,7 +90,7 @@ pub(super) fn stored(policy: &wire::Policy) -> Policy {
     }
 }
 
-/// A policy that is to be written, as the engine takes it.
+/// A policy that is to be written, for the engine.
 pub(super) fn wanted(request: &PolicyPutRequest) -> Policy {
     stored(&wire::Policy {
         name: request.name.clone(),

@@ -1,4 +1,4 @@
-//! `policy apply --dry-run`: what would change, in the fields, in what they mean, and in who may do what.
+//! `policy apply --dry-run`: which fields, findings and permissions would change.
 
 mod tree;
 
@@ -13,36 +13,55 @@ use crate::context::{Context, Session};
 use crate::error::Error;
 use crate::output::{answers, one_line, write_json, write_yaml};
 
-/// The most lines that tell of access.
+/// The most lines about access.
 const MOST_LINES: usize = 40;
 
-/// The most policies that are downloaded to compare access: one call for each.
+/// The most policies that are downloaded to compare access. Each is one call.
 const MOST_POLICIES: usize = 5_000;
 
-/// Prints it all. What cannot be computed is said on standard error, and the rest is printed all the same.
-pub(super) async fn show(
+/// The stored policies that were downloaded.
+pub(super) struct Stored {
+    pub(super) policies: Vec<Policy>,
+    /// Whether these are all policies that there are, so that access can be compared.
+    is_complete: bool,
+}
+
+/// Downloads all stored policies, or only those that `requests` name if there are too many.
+pub(super) async fn stored(
     session: &Session,
     requests: &[PolicyPutRequest],
-    format: Format,
     context: &mut Context<'_>,
-) -> Result<(), Error> {
+) -> Result<Stored, Error> {
     let names = super::names(session, super::PolicyListRequest::default()).await?;
     let too_many = names.len() > MOST_POLICIES;
-    let mut stored = Vec::new();
+    let mut policies = Vec::new();
     for name in &names {
         if !too_many || requests.iter().any(|request| request.name == *name) {
-            stored.extend(super::find(session, name).await?);
+            policies.extend(super::find(session, name).await?);
         }
     }
-    let access = if too_many {
+    if too_many {
         let count = names.len();
         let text = format!(
             "{count} policies are too many to download: who gains or loses access is not compared"
         );
-        context.streams.complain("warning:", &text);
-        None
-    } else {
+        context.streams.message("warning:", &text);
+    }
+    Ok(Stored { policies, is_complete: !too_many })
+}
+
+/// Prints the changes. What cannot be computed is reported on standard error, and the rest is printed all the same.
+pub(super) async fn show(
+    session: &Session,
+    requests: &[PolicyPutRequest],
+    Stored { policies: stored, is_complete }: Stored,
+    format: Format,
+    context: &mut Context<'_>,
+) -> Result<(), Error> {
+    let access = if is_complete {
         Some(compare_access(session, requests, &stored, context).await)
+    } else {
+        None
     };
     let findings = findings::of_requests(requests);
     if format != Format::Human {
@@ -67,7 +86,7 @@ pub(super) async fn show(
     })
 }
 
-/// How many secrets were compared, and what was found.
+/// The number of compared secrets, and the differences.
 async fn compare_access(
     session: &Session,
     requests: &[PolicyPutRequest],
@@ -83,7 +102,7 @@ async fn compare_access(
         Err(error) => {
             let text =
                 format!("access to secrets is not compared, since they cannot be listed: {error}");
-            context.streams.complain("warning:", &text);
+            context.streams.message("warning:", &text);
             Vec::new()
         }
     };

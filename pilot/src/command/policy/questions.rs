@@ -1,5 +1,5 @@
-//! `policy explain`, `can-i` and `who-can`: Nexus answers. Upstream's Nexus has no such routes and answers 400; then the
-//! policies are downloaded and the answer is worked out here, which is said on standard error.
+//! `policy explain`, `can-i` and `who-can`, which Nexus answers. Upstream's Nexus has no such routes and answers 400. Then this
+//! program downloads the policies, computes the answer, and says so on standard error.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use spike_wire::{
 
 use super::findings;
 use super::local::Local;
-use crate::cli::{Deed, Format, Question, WhoCanArgs};
+use crate::cli::{Action, Format, Question, WhoCanArgs};
 use crate::context::{Context, Session};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -28,7 +28,7 @@ pub(super) async fn explain(
     check(&question)?;
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
     let answer = answer(&question, &session, context).await?;
-    // Whoever asks why somebody may is likely to wonder, so the policy is looked at as well.
+    // The policy that allows it may be a mistake, so its findings are printed too.
     let policy = match &answer.policy {
         Some(name) => super::find(&session, name).await?,
         None => None,
@@ -51,14 +51,14 @@ pub(super) async fn can_i(question: Question, context: &mut Context<'_>) -> Resu
 }
 
 pub(super) async fn who_can(arguments: WhoCanArgs, context: &mut Context<'_>) -> Result<(), Error> {
-    let WhoCanArgs { deed, format } = arguments;
-    check_path(&deed.path)?;
+    let WhoCanArgs { action, format } = arguments;
+    check_path(&action.path)?;
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
-    let answer = everybody(&session, &deed, context).await?;
+    let answer = who_can_answer(&session, &action, context).await?;
     context.streams.render(|out| match format {
-        Format::Human => answers::everybody(out, &deed, &answer),
-        Format::Json => write_json(out, &answers::everybody_node(&deed, &answer), 2),
-        Format::Yaml => write_yaml(out, &answers::everybody_node(&deed, &answer)),
+        Format::Human => answers::who_can(out, &action, &answer),
+        Format::Json => write_json(out, &answers::who_can_node(&action, &answer), 2),
+        Format::Yaml => write_yaml(out, &answers::who_can_node(&action, &answer)),
     })
 }
 
@@ -67,7 +67,7 @@ async fn answer(
     session: &Session,
     context: &mut Context<'_>,
 ) -> Result<ExplainResponse, Error> {
-    let Question { spiffe_id, deed: Deed { path, permission } } = question;
+    let Question { spiffe_id, action: Action { path, permission } } = question;
     let request = ExplainRequest {
         spiffe_id: spiffe_id.clone(),
         path: path.clone(),
@@ -81,12 +81,12 @@ async fn answer(
     }
 }
 
-async fn everybody(
+async fn who_can_answer(
     session: &Session,
-    deed: &Deed,
+    action: &Action,
     context: &mut Context<'_>,
 ) -> Result<WhoCanResponse, Error> {
-    let Deed { path, permission } = deed;
+    let Action { path, permission } = action;
     let request = WhoCanRequest { path: path.clone(), permission: permission.as_str().to_owned() };
     match session.nexus.who_can(&request).await {
         Err(error) if has_no_such_route(&error) => {
@@ -96,7 +96,7 @@ async fn everybody(
     }
 }
 
-/// Whether Nexus answered as upstream's does to what it does not know. Ours gives a reason with a 400.
+/// Whether the answer is that of upstream's Nexus to an unknown route. Our Nexus gives a reason with a 400.
 pub(super) fn has_no_such_route(error: &CallError) -> bool {
     match error {
         CallError::Refused(refusal) => refusal.status.as_u16() == 400 && refusal.reason.is_none(),
@@ -104,12 +104,12 @@ pub(super) fn has_no_such_route(error: &CallError) -> bool {
     }
 }
 
-/// What is said when the work is done here.
+/// The note that the answer was computed here.
 pub(super) fn tell_of_local_answer(policies: usize, context: &mut Context<'_>) {
     let text = format!(
         "this SPIKE Nexus does not answer questions about policies; this is worked out here, from its policies ({policies}) and the trust roots of this process"
     );
-    context.streams.complain("note:", &text);
+    context.streams.message("note:", &text);
 }
 
 async fn download(session: &Session, context: &mut Context<'_>) -> Result<Local, Error> {
@@ -118,15 +118,15 @@ async fn download(session: &Session, context: &mut Context<'_>) -> Result<Local,
     Ok(Local::new(&policies, Arc::clone(&session.roots)))
 }
 
-/// The SPIFFE ID must have the form that Nexus asks of a peer (wire-api 5.2): nobody else ever gets as far as a policy.
+/// The SPIFFE ID must have the form that Nexus requires of a peer (wire-api 5.2). Policies never see any other.
 fn check(question: &Question) -> Result<(), Error> {
-    let Question { spiffe_id, deed } = question;
+    let Question { spiffe_id, action } = question;
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let is_id = spiffe_id.strip_prefix("spiffe://").is_some_and(|rest| {
         rest.split('/').all(|part| !part.is_empty() && part.bytes().all(is_name))
     });
     if is_id {
-        return check_path(&deed.path);
+        return check_path(&action.path);
     }
     Err(Error::usage_hint(
         format!("{spiffe_id:?} is not a SPIFFE ID"),

@@ -1,5 +1,5 @@
-//! What a policy must look like (wire-api 6), checked before Nexus is called, so that the answer can say what to write
-//! instead. Nexus has the last word: a policy that passes here may still be refused there.
+//! The rules for a policy (wire-api 6), checked before Nexus is called, so that an error can say what to write instead. Nexus
+//! decides: it may still refuse a policy that passes here.
 
 use spike_domain::{
     PERMISSIONS,
@@ -25,7 +25,7 @@ pub(super) fn check(request: &PolicyPutRequest) -> Result<(), Error> {
     check_meaning(request)
 }
 
-/// That both patterns are regular expressions, and that no reserved path is reached by accident.
+/// Checks that both patterns are regular expressions, and that they match no reserved path by accident.
 fn check_meaning(request: &PolicyPutRequest) -> Result<(), Error> {
     let PolicyPutRequest { name, spiffeid_pattern, path_pattern, permissions, .. } = request;
     let epoch = OffsetDateTime::UNIX_EPOCH;
@@ -68,7 +68,7 @@ fn check_path_pattern(pattern: &str) -> Result<(), Error> {
     ))
 }
 
-/// The code in front is upstream's.
+/// The message begins with upstream's error code.
 fn check_permissions(permissions: &[String]) -> Result<(), Error> {
     let valid = PERMISSIONS.join(", ");
     if permissions.is_empty() {

@@ -1,21 +1,21 @@
-//! All pages of a list, from a Nexus that sends pages and from one that sends everything at once.
+//! All pages of a list. Our Nexus sends pages, upstream's sends everything at once.
 
 use spike_wire::{SecretListRequest, SecretListResponse};
 
 use crate::error::Error;
 
-/// What was found.
+/// The result of a list.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Listed {
-    /// The paths, in the order of Nexus.
+    /// The paths, in the order that Nexus sends.
     pub(super) paths: Vec<String>,
-    /// Whether the limit left any out.
+    /// Whether the limit cut the list.
     pub(super) more: bool,
 }
 
-/// The paths that begin with `prefix`, `limit` at the most, page by page from `fetch`.
+/// At most `limit` paths that begin with `prefix`, page by page from `fetch`.
 ///
-/// Upstream's Nexus passes over prefix and limit, and answers 404 where it means an empty list.
+/// Upstream's Nexus ignores prefix and limit, and answers 404 for an empty list.
 pub(super) async fn paths(
     prefix: &str,
     limit: Option<usize>,
@@ -37,7 +37,7 @@ pub(super) async fn paths(
         let enough = limit.is_some_and(|limit| paths.len() >= limit);
         let left_out = here.next().is_some();
         match page.next {
-            // A page that does not lead on would be asked for forever.
+            // A `next` that does not advance would lead to an endless loop.
             Some(next) if !enough && next > after => after = next,
             next => return Ok(Listed { paths, more: left_out || (enough && next.is_some()) }),
         }

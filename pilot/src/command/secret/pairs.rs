@@ -1,6 +1,6 @@
-//! The values of `secret put`: where each comes from, read whole before anything is written.
+//! The values of `secret put`: where each comes from. All are read before anything is written.
 //!
-//! No message here quotes an argument: one without `=` may well be a value that lost its key.
+//! No message here quotes an argument: an argument without `=` may be a value without its key.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -10,12 +10,12 @@ use spike_wire::{SecretText, SecretValues};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::cli::Hidden;
-use crate::command::{read_file, read_stdin};
+use crate::command::{STDIN, empty_stdin, read_file, read_stdin};
 use crate::context::Context;
 use crate::error::Error;
 
-/// All values, byte for byte. Upstream takes the last of several with one key, cuts spaces off a key, and stores what a
-/// pipe did not bring; each is a slip more often than it is meant.
+/// All values, byte for byte. Three things are errors here because they are mostly mistakes: two values with one key, spaces
+/// around a key, and an empty pipe. Upstream takes the last value, cuts the spaces, and stores the empty value.
 pub(super) fn read(
     arguments: &[Hidden],
     allow_empty: bool,
@@ -26,13 +26,13 @@ pub(super) fn read(
         .map(|(position, argument)| Pair::parse(position, argument.expose_secret()))
         .collect::<Result<_, _>>()?;
     if parsed.iter().filter(|pair| pair.source == Source::Stdin).count() > 1 {
-        return Err(Error::usage("standard input (key=-) can be the value of one key only"));
+        return Err(Error::usage(format!("{STDIN} (key=-) can be the value of one key only")));
     }
-    check_for_twins(&parsed)?;
+    refuse_equal_keys(&parsed)?;
     parsed.into_iter().map(|pair| pair.value(allow_empty, context)).collect()
 }
 
-fn check_for_twins(pairs: &[Pair<'_>]) -> Result<(), Error> {
+fn refuse_equal_keys(pairs: &[Pair<'_>]) -> Result<(), Error> {
     let mut seen = HashMap::new();
     for (position, pair) in (1..).zip(pairs) {
         if let Some(first) = seen.insert(pair.key, position) {
@@ -101,21 +101,17 @@ impl<'a> Pair<'a> {
             Source::Stdin => {
                 let bytes = read_stdin(context)?;
                 if bytes.is_empty() && !allow_empty {
-                    return Err(Error::usage_hint(
-                        format!(
-                            "standard input is empty, and the value of {key:?} was to come from it"
-                        ),
-                        "did the command before the pipe fail? --allow-empty stores an empty value",
-                    ));
+                    let purpose = format!("the value of {key:?} was to come from it");
+                    return Err(empty_stdin(&purpose, " --allow-empty stores an empty value"));
                 }
-                text_of(bytes, &key, "standard input")?
+                text_of(bytes, &key, STDIN)?
             }
         };
         Ok((key, value))
     }
 }
 
-/// JSON carries text, so what is not UTF-8 would not come back byte for byte.
+/// JSON carries text, so a value that is not UTF-8 would not come back byte for byte.
 fn text_of(mut bytes: Zeroizing<Vec<u8>>, key: &str, origin: &str) -> Result<SecretText, Error> {
     match String::from_utf8(std::mem::take(&mut *bytes)) {
         Ok(text) => Ok(SecretText::from(text)),

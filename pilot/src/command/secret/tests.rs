@@ -143,7 +143,7 @@ fn a_path_that_cannot_be_is_refused_before_nexus_is_asked() {
     assert_eq!(nexus.asked(), []);
 }
 
-/// Runs a command against a Nexus that agrees to everything, and tells what it was asked for.
+/// Runs a command against a Nexus that accepts everything, and returns the bodies that it got.
 fn body_of(arguments: &[&str], stdin: &str) -> (String, Ran) {
     let bodies = std::sync::Arc::new(Mutex::new(Vec::new()));
     let seen = std::sync::Arc::clone(&bodies);
@@ -171,15 +171,16 @@ fn put_sends_values_from_the_argument_a_file_and_standard_input() {
     assert_eq!((ran.exit, ran.stdout.as_str(), ran.stderr.as_str()), (Exit::Success, "OK\n", ""));
 }
 
+/// The body of the command itself. The question which versions there are comes after it.
+fn first_body(arguments: &[&str]) -> String {
+    body_of(arguments, "").0.split('|').next().map(str::to_owned).unwrap()
+}
+
 #[test]
 fn delete_sends_just_the_versions_that_were_named() {
-    let versions = |arguments: &[&str]| {
-        // What follows is the question which versions there are.
-        body_of(arguments, "").0.split('|').next().map(str::to_owned).unwrap()
-    };
-    assert_eq!(versions(&["secret", "delete", "a"]), r#"{"path":"a","versions":[0]}"#);
+    assert_eq!(first_body(&["secret", "delete", "a"]), r#"{"path":"a","versions":[0]}"#);
     assert_eq!(
-        versions(&["secret", "delete", "a", "-v", " 1, 2"]),
+        first_body(&["secret", "delete", "a", "-v", " 1, 2"]),
         r#"{"path":"a","versions":[1,2]}"#
     );
 }
@@ -217,14 +218,13 @@ fn a_version_that_is_not_there_is_told_after_a_delete_and_an_undelete() {
 #[test]
 fn undelete_without_versions_sends_none_and_so_does_version_0() {
     // cli-config-deploy 10.2 no. 1: [0] would mean the current version, which is not deleted.
-    let versions = |arguments: &[&str]| {
-        // What follows is the question which versions there are.
-        body_of(arguments, "").0.split('|').next().map(str::to_owned).unwrap()
-    };
-    assert_eq!(versions(&["secret", "undelete", "a"]), r#"{"path":"a","versions":[]}"#);
-    assert_eq!(versions(&["secret", "undelete", "a", "-v", "0"]), r#"{"path":"a","versions":[]}"#);
+    assert_eq!(first_body(&["secret", "undelete", "a"]), r#"{"path":"a","versions":[]}"#);
     assert_eq!(
-        versions(&["secret", "undelete", "a", "-v", "0,3"]),
+        first_body(&["secret", "undelete", "a", "-v", "0"]),
+        r#"{"path":"a","versions":[]}"#
+    );
+    assert_eq!(
+        first_body(&["secret", "undelete", "a", "-v", "0,3"]),
         r#"{"path":"a","versions":[0,3]}"#
     );
 }

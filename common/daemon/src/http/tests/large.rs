@@ -71,7 +71,7 @@ async fn of_a_peer_that_has_to_wait_two_large_bodies_are_read_to_their_ends_so_t
 async fn a_peer_with_no_place_left_for_answers_that_wait_gets_no_more_bodies_read_for_that() {
     let daemon = Daemon::unlimited();
     let allowance = daemon.frame.allowance(&Peer::unverified("spiffe://a/b"));
-    let places: Vec<_> = std::iter::from_fn(|| allowance.held_back.take(1).ok()).collect();
+    let places: Vec<_> = std::iter::from_fn(|| allowance.delayed.take(1).ok()).collect();
     assert!(!places.is_empty());
     assert_eq!(pieces_read_of_three_unwanted_bodies(&daemon).await, 10 + 10 + 1);
 }

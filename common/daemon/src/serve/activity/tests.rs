@@ -8,7 +8,7 @@ const LIMITS: TimeLimits = TimeLimits {
 
 fn http2() -> Arc<Activity> {
     let activity = Arc::new(Activity::new(true));
-    // The peer has opened the connection as it should.
+    // The peer has sent the start of the connection.
     activity.frames_arrived(100, false, true, activity.opened);
     activity
 }
@@ -17,8 +17,8 @@ fn after(activity: &Activity, seconds: u64) -> Instant {
     activity.opened + Duration::from_secs(seconds)
 }
 
-fn request(activity: &Arc<Activity>) -> Busy {
-    Busy::new(Arc::clone(activity), &HeaderMap::new())
+fn request(activity: &Arc<Activity>) -> ActiveRequest {
+    ActiveRequest::new(Arc::clone(activity), &HeaderMap::new())
 }
 
 #[test]
@@ -75,6 +75,6 @@ fn a_peer_that_says_nothing_after_its_handshake_is_overdue_as_a_head_is_on_both_
         let activity = Activity::new(http2);
         assert_eq!(activity.overdue(&LIMITS, after(&activity, 9)), None);
         assert_eq!(activity.overdue(&LIMITS, after(&activity, 11)), Some(Overdue::Head));
-        assert!(!activity.has_spoken.load(Relaxed));
+        assert!(!activity.has_received.load(Relaxed));
     }
 }

@@ -1,19 +1,20 @@
-//! The fields of one document: which there are, and that none of them contradicts another.
+//! The fields of one document: which exist, and that no two contradict each other.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_saphyr::Spanned;
-use spike_wire::PolicyPutRequest;
+use spike_wire::{Policy, PolicyPutRequest, parse_timestamp};
+use time::OffsetDateTime;
 
 use super::FileError;
+use crate::command::policy::changes::in_order;
 
 /// The longest name of a field that a message shows.
 const LONGEST_NAME: usize = 64;
 
-/// What a document says, and the first thing that is wrong with its fields.
+/// The fields of a document, and the first thing that is wrong with them.
 #[derive(Debug, Default)]
 pub(super) struct Document {
     id: Field<String>,
@@ -21,11 +22,12 @@ pub(super) struct Document {
     spiffeid_pattern: Field<String>,
     path_pattern: Field<String>,
     permissions: Field<Permissions>,
-    times: Times,
+    created: Field<String>,
+    updated: Field<String>,
     wrong: Option<FileError>,
 }
 
-/// The times of a document, as they are written there. Nobody but Nexus sets them.
+/// The times of a document, as written there. Only Nexus sets them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::command::policy) struct Times {
     /// `createdAt`.
@@ -34,18 +36,17 @@ pub(in crate::command::policy) struct Times {
     pub(in crate::command::policy) updated: Option<String>,
 }
 
-/// The words of a policy. Neither order nor repetition means anything, so that two lists in another order are the same.
+/// The permissions of a policy, which are a set: two lists in another order are the same.
 #[derive(Debug, Deserialize)]
 struct Permissions(Vec<String>);
 
 impl PartialEq for Permissions {
     fn eq(&self, other: &Self) -> bool {
-        let set = |permissions: &Self| permissions.0.iter().cloned().collect::<BTreeSet<_>>();
-        set(self) == set(other)
+        in_order(&self.0) == in_order(&other.0)
     }
 }
 
-/// A field, once it was read: its value, and its name and line in the file.
+/// A field that was read: its value, and its name and line in the file.
 #[derive(Debug)]
 struct Field<T>(Option<(Option<T>, Place)>);
 
@@ -55,11 +56,23 @@ impl<T> Default for Field<T> {
     }
 }
 
-/// Where a field stands, and how it is spelt there.
+/// The line of a field, and its spelling there.
 #[derive(Clone, Debug)]
 struct Place {
     spelling: String,
     line: u64,
+}
+
+impl Times {
+    /// Whether the stored policy has, or once had, these times. A file that was printed before the last change has an
+    /// earlier `updatedAt`.
+    pub(in crate::command::policy) fn are_of(&self, stored: &Policy) -> bool {
+        let is = |text: &Option<String>, is_right: &dyn Fn(OffsetDateTime) -> bool| {
+            text.as_deref().is_none_or(|text| parse_timestamp(text).is_some_and(is_right))
+        };
+        is(&self.created, &|time| time == stored.created_at)
+            && is(&self.updated, &|time| (stored.created_at..=stored.updated_at).contains(&time))
+    }
 }
 
 impl Document {
@@ -93,8 +106,8 @@ impl Document {
     }
 
     /// The times that `policy get` prints.
-    pub(super) const fn times(&self) -> &Times {
-        &self.times
+    pub(super) fn times(&self) -> Times {
+        Times { created: self.created.value().cloned(), updated: self.updated.value().cloned() }
     }
 
     /// `policy get` prints the name twice, and upstream's prints an empty `id`.
@@ -120,20 +133,14 @@ impl Document {
         let wrong = match place.spelling.to_ascii_lowercase().as_str() {
             "id" => self.id.take(place, map.next_value()?),
             "name" => self.name.take(place, map.next_value()?),
-            // The second is upstream's slip, in its JSON.
+            // Upstream's JSON has the second spelling.
             "spiffeidpattern" | "spiffiedpattern" => {
                 self.spiffeid_pattern.take(place, map.next_value()?)
             }
             "pathpattern" => self.path_pattern.take(place, map.next_value()?),
             "permissions" => self.permissions.take(place, map.next_value()?),
-            "createdat" => {
-                self.times.created = time(map)?;
-                Ok(())
-            }
-            "updatedat" => {
-                self.times.updated = time(map)?;
-                Ok(())
-            }
+            "createdat" => self.created.take(place, time(map)?),
+            "updatedat" => self.updated.take(place, time(map)?),
             // Upstream's `policy get` prints these, always empty.
             "idregex" | "pathregex" => match map.next_value::<Option<IgnoredAny>>()? {
                 None => Ok(()),
@@ -151,7 +158,7 @@ impl Document {
     }
 }
 
-/// A time as it is written; something else that is no time is text too.
+/// A time as it is written, or any other value as text.
 fn time<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<String>, A::Error> {
     Ok(match map.next_value()? {
         serde_json::Value::Null => None,
@@ -171,6 +178,10 @@ impl<T: PartialEq> Field<T> {
         Ok(())
     }
 
+    fn value(&self) -> Option<&T> {
+        self.0.as_ref().and_then(|(value, _)| value.as_ref())
+    }
+
     fn get(self) -> Option<T> {
         self.0.and_then(|(value, _)| value)
     }
@@ -187,7 +198,7 @@ fn contradiction(place: &Place, other: &Place) -> FileError {
     }
 }
 
-/// What somebody wrote who took it for the pattern.
+/// A value for a field that is never read. The author probably meant the pattern.
 fn compiled(place: &Place) -> FileError {
     FileError {
         problem: format!(
@@ -212,7 +223,7 @@ fn unknown(place: &Place) -> FileError {
     }
 }
 
-/// A name as a message shows it: what looks like no name may be a value.
+/// A name for a message. Text that does not look like a name may be a value, so it is not shown.
 fn shown(spelling: &str) -> String {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if spelling.len() <= LONGEST_NAME && spelling.bytes().all(is_name) {

@@ -68,7 +68,7 @@ fn a_backslash_in_double_quotes_is_explained() {
     let text = ONE.replace("^spiffe", "\"^spiffe").replace("acme/.*$\npath", "acme/.*$\"\npath");
     insta::assert_snapshot!(problem(&text), @r"
     Error reading policy file: policy.yaml: line 3, column 18: an unknown escape in double quotes
-    hint: in double quotes YAML takes \ for the begin of an escape, and \. is none: write the pattern in single quotes
+    hint: in double quotes \ begins an escape of YAML, and \. is none: write the pattern in single quotes
     ");
 }
 
@@ -122,6 +122,11 @@ fn two_fields_that_say_different_things_are_not_resolved_by_taking_one() {
         (
             "pathpattern: ^b$",
             r#"line 6: "pathpattern" says something else than "pathPattern" in line 4"#,
+        ),
+        // The last of them was taken.
+        (
+            "createdAt: 2026-01-20T04:33:41Z\ncreatedat: 2026-01-21T04:33:41Z",
+            r#"line 7: "createdat" says something else than "createdAt" in line 6"#,
         ),
         ("name: other", r#"line 6: "name" says something else than "name" in line 2"#),
         ("id: other", r#"line 6: "id" says something else than "name" in line 2"#),

@@ -1,4 +1,4 @@
-//! What would change, as a tree for JSON and YAML.
+//! The preview as a tree for JSON and YAML.
 
 use spike_wire::{LintFinding, Policy, PolicyPutRequest};
 
@@ -15,7 +15,7 @@ pub(super) struct Change<'a> {
     findings: Vec<&'a LintFinding>,
 }
 
-/// Every policy of the request, beside what is stored.
+/// Every policy of the request, compared with the stored one.
 pub(super) fn changes<'a>(
     requests: &'a [PolicyPutRequest],
     stored: &[Policy],
@@ -35,7 +35,7 @@ pub(super) fn changes<'a>(
     requests.iter().map(change).collect()
 }
 
-/// The policies, and who gains or loses what: null where that was not compared.
+/// The policies, and who gains or loses access: null if that was not compared.
 pub(super) fn node<'a>(
     changes: &'a [Change<'a>],
     access: Option<&'a (usize, Comparison)>,

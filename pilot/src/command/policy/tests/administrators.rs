@@ -1,4 +1,4 @@
-//! Policies that make an administrator are written only where somebody says so.
+//! Policies that make an administrator are written only after a person agrees.
 
 use spike_config::Environment;
 
@@ -82,7 +82,7 @@ fn at_a_terminal_a_person_is_asked_and_only_a_plain_y_goes_on() {
         assert_eq!(goes_on.unwrap(), expected, "{answer:?}");
         assert!(told.text().contains("makes an administrator"), "{}", told.text());
         assert!(told.text().ends_with("Is that what you want? (y/N): "), "{}", told.text());
-        // The file came from there, so that nobody can answer.
+        // The file came from standard input, so nobody can answer there.
         let refused = administrators::confirm(requests, false, true, &mut context);
         assert!(matches!(refused, Err(Error::Usage { .. })), "{refused:?}");
     }

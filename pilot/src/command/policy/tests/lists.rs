@@ -158,6 +158,23 @@ fn what_a_dry_run_shows_can_be_read_by_a_program() {
     assert_eq!(ran.exit, Exit::Usage);
 }
 
+// A policy of which the file has a time was downloaded twice.
+#[test]
+fn a_dry_run_downloads_each_policy_once_and_notes_times_all_the_same() {
+    let (nexus, _) = nexus(Kind::Ours);
+    assert_eq!(nexus.run(&create("p")).exit, Exit::Success);
+    let printed = nexus.run(&["policy", "get", "p", "-f", "json"]).stdout;
+    let downloads = || {
+        let asked = nexus.asked();
+        asked.iter().filter(|operation| **operation == Operation::PolicyGet).count()
+    };
+    let before = downloads();
+    let edited = printed.replace("2026-", "2036-");
+    let ran = nexus.run_with(&["policy", "apply", "--dry-run", "-f", "-"], &edited);
+    assert_eq!(downloads() - before, 1, "{ran}");
+    assert!(ran.stderr.contains("those of the file are not applied"), "{ran}");
+}
+
 #[test]
 fn a_list_that_a_limit_cuts_says_how_to_go_on_in_every_format() {
     let (nexus, _) = nexus(Kind::Ours);
@@ -181,7 +198,7 @@ fn whatever_of_a_printed_policy_is_edited_is_applied_or_refused_or_told() {
         let apply = |edited: &str| nexus.run_with(&["policy", "apply", "-f", "-"], edited);
         let told = apply(&printed);
         assert_eq!(told.exit, Exit::Success, "{told}");
-        // It was told of every printed policy, whether anybody had changed a time or not.
+        // The note came after every printed policy, even if no time was changed.
         assert_eq!(told.stderr, "");
         for field in ["createdAt", "updatedAt"] {
             let (before, after) = printed.split_once(field).unwrap();

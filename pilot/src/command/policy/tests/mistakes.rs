@@ -1,7 +1,7 @@
 //! The six commonest mistakes of operators (cli-config-deploy 7.4): `explain`, `lint` and `apply --dry-run` each name the
 //! mistake and the fix.
 //!
-//! The Nexus here is upstream's kind, so that the answers are worked out in this program; our Nexus gives the same from
+//! The Nexus here is upstream's kind, so this program computes the answers; our Nexus gives the same from
 //! the same crate.
 
 use super::*;

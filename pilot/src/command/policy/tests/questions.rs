@@ -71,8 +71,8 @@ fn an_upstream_nexus_is_asked_for_its_policies_and_the_answer_is_the_same() {
     ");
     let superuser =
         ["policy", "explain", "--spiffe-id", "spiffe://spike.ist/spike/pilot/role/superuser/1"];
-    let deed = ["--path", "anything", "--permission", "super"];
-    let ran = nexus.run(&[&superuser[..], &deed].concat());
+    let action = ["--path", "anything", "--permission", "super"];
+    let ran = nexus.run(&[&superuser[..], &action].concat());
     insta::assert_snapshot!(ran.stdout, @"
     ALLOWED: spiffe://spike.ist/spike/pilot/role/superuser/1 may super anything
     Because of its role: pilot (superuser). Policies are not asked.
@@ -101,8 +101,8 @@ fn who_can_names_roles_and_policies() {
         let grantees = vec![Grantee { policy: "p".to_owned(), spiffeid_pattern: "^x$".to_owned() }];
         (200, WhoCanResponse { roles: vec!["spiffe://r".to_owned()], grantees }.encode())
     });
-    let deed = ["policy", "who-can", "--path", "a", "--permission", "read"];
-    insta::assert_snapshot!(ours.run(&deed), @"
+    let action = ["policy", "who-can", "--path", "a", "--permission", "read"];
+    insta::assert_snapshot!(ours.run(&action), @"
     [0]
     WHO CAN read a
 
@@ -114,9 +114,9 @@ fn who_can_names_roles_and_policies() {
     --
     ");
     let (upstreams, _) = nexus(Kind::Upstreams);
-    let deed =
+    let action =
         ["policy", "who-can", "--path", "spike/system/cipher/exec", "--permission", "execute"];
-    insta::assert_snapshot!(upstreams.run(&deed).stdout, @"
+    insta::assert_snapshot!(upstreams.run(&action).stdout, @"
     WHO CAN execute spike/system/cipher/exec
 
     By role, with every ID below:
@@ -125,7 +125,7 @@ fn who_can_names_roles_and_policies() {
 
     By policy: nobody.
     ");
-    let json = upstreams.run(&[&deed[..], &["-f", "json"]].concat()).stdout;
+    let json = upstreams.run(&[&action[..], &["-f", "json"]].concat()).stdout;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["grantees"], serde_json::json!([]));
 }

@@ -1,4 +1,4 @@
-//! What the TLS library says, in words. Its own texts are the names of its types.
+//! Readable texts for errors of the TLS library, whose own texts are names of its types.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use rustls::{AlertDescription, CertificateError, Error};
 
 use super::peer_error::PeerError;
 
-/// An error of a handshake that a person can read. A [`PeerError`] in it stays one.
+/// The error of a handshake with a readable text. A [`PeerError`] in it is kept.
 pub fn of_handshake(error: io::Error) -> io::Error {
     let kind = error.kind();
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
@@ -24,20 +24,27 @@ pub fn of_handshake(error: io::Error) -> io::Error {
     }
 }
 
-/// The same for whatever broke a connection later on.
+/// The readable text of an error that broke a connection later.
 pub(crate) fn of_cause(cause: &(dyn std::error::Error + 'static)) -> String {
-    // An error of input or output that has another in it does not count it among its causes.
+    // An I/O error with an inner error does not list it among its causes.
     let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     let tls = inner.map_or_else(|| cause.downcast_ref(), |inner| inner.downcast_ref());
     tls.map_or_else(|| cause.to_string(), of_tls)
 }
 
+/// Whether the other end has said that it does not accept the certificate of this process.
+pub(crate) fn is_refusal(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let tls = inner.map_or_else(|| cause.downcast_ref(), |inner| inner.downcast_ref());
+    matches!(tls, Some(Error::AlertReceived(alert)) if refuses_us(*alert))
+}
+
 fn of_tls(error: &Error) -> String {
     match error {
         Error::AlertReceived(alert) => of_alert(*alert),
-        Error::InvalidMessage(_) => "what came back is not TLS".to_owned(),
+        Error::InvalidMessage(_) => "the answer is not TLS".to_owned(),
         Error::PeerIncompatible(_) => {
-            "both ends have no version or algorithm of TLS in common".to_owned()
+            "both ends have no TLS version or algorithm in common".to_owned()
         }
         Error::NoCertificatesPresented => "the other end shows no certificate".to_owned(),
         other => other.to_string(),
@@ -48,29 +55,35 @@ fn of_alert(alert: AlertDescription) -> String {
     use AlertDescription as Alert;
     let number = u8::from(alert);
     match alert {
-        Alert::BadCertificate
-        | Alert::UnsupportedCertificate
-        | Alert::CertificateRevoked
-        | Alert::CertificateExpired
-        | Alert::CertificateUnknown
-        | Alert::CertificateRequired
-        | Alert::UnknownCA
-        | Alert::AccessDenied => {
-            format!(
-                "the other end does not accept the certificate of this process (TLS alert {number})"
-            )
-        }
+        alert if refuses_us(alert) => format!(
+            "the other end does not accept the certificate of this process (TLS alert {number})"
+        ),
         Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity => {
-            format!("both ends have no version or algorithm of TLS in common (TLS alert {number})")
+            format!("both ends have no TLS version or algorithm in common (TLS alert {number})")
         }
-        _ => format!("the other end broke off (TLS alert {number})"),
+        _ => format!("the other end ended the handshake (TLS alert {number})"),
     }
 }
 
-/// Why a chain of certificates does not lead from a leaf to an authority.
+const fn refuses_us(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::CertificateRequired
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+    )
+}
+
+/// Why a certificate chain does not verify.
 pub(crate) fn of_chain(error: &webpki::Error) -> String {
     let text = match error {
-        // Two authorities may have one name, as those of all SPIRE servers have; then only the signature differs.
+        // All SPIRE servers use the same name for their authorities; then only the signature differs.
         webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
             "no authority that this process trusts for its trust domain has signed it: is it of another CA, or is the trust bundle of one end an old one?"
         }
@@ -99,12 +112,18 @@ mod tests {
 
     #[test]
     fn a_refused_peer_is_named_and_can_still_be_told_from_others() {
-        let refused = PeerError::Refused("spiffe://example.org/app".to_owned());
+        let refused = PeerError::Refused {
+            id: "spiffe://example.org/app".to_owned(),
+            expected: "spiffe://example.org/spike/nexus or below".to_owned(),
+        };
         let other = CertificateError::Other(OtherError(Arc::new(refused.clone())));
         let error = io::Error::new(io::ErrorKind::InvalidData, Error::InvalidCertificate(other));
-        let told = of_handshake(error);
-        assert_eq!(told.to_string(), "spiffe://example.org/app is not accepted here");
-        let inner = told.get_ref().and_then(|inner| inner.downcast_ref::<PeerError>());
+        let found = of_handshake(error);
+        assert_eq!(
+            found.to_string(),
+            "spiffe://example.org/app is not accepted here: expected spiffe://example.org/spike/nexus or below"
+        );
+        let inner = found.get_ref().and_then(|inner| inner.downcast_ref::<PeerError>());
         assert_eq!(inner, Some(&refused));
     }
 
@@ -126,8 +145,8 @@ mod tests {
                 not_after: rustls::pki_types::UnixTime::since_unix_epoch(std::time::Duration::ZERO),
             },
         ];
-        let told = tls.iter().map(of_tls).chain(chains.iter().map(of_chain));
-        for text in told {
+        let found = tls.iter().map(of_tls).chain(chains.iter().map(of_chain));
+        for text in found {
             assert!(!text.contains('{') && !text.contains("::") && text.contains(' '), "{text}");
         }
     }

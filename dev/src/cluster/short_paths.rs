@@ -1,5 +1,5 @@
-//! Two paths that not every state directory can have: that of a socket, which is short by law of the kernel, and one that
-//! can stand on `PATH`, where colons separate.
+//! Two paths that some state directories cannot have: that of a socket, whose length the kernel limits, and that of the
+//! programs, which must not have a colon because it is on `PATH`.
 
 use std::{
     io,
@@ -11,9 +11,9 @@ use spike_config::MAX_SOCKET_PATH;
 
 use crate::temporary::TemporaryDir;
 
-/// The paths, in the state directory where they can be there, and otherwise below a short temporary one.
+/// The paths, in the state directory if possible, otherwise in a short temporary directory.
 #[derive(Debug)]
-pub(super) struct Shortcuts {
+pub(super) struct ShortPaths {
     /// The socket of the Workload API.
     pub(super) socket: PathBuf,
     /// The directory of the programs.
@@ -21,7 +21,7 @@ pub(super) struct Shortcuts {
     _short: Option<TemporaryDir>,
 }
 
-impl Shortcuts {
+impl ShortPaths {
     pub(super) fn of(dir: &Path) -> io::Result<Self> {
         let (socket, bin) = (dir.join("workload-api.sock"), dir.join("bin"));
         let too_long = socket.as_os_str().len() > MAX_SOCKET_PATH;
@@ -47,19 +47,19 @@ mod tests {
 
     #[test]
     fn an_ordinary_directory_needs_none() {
-        let shortcuts = Shortcuts::of(Path::new("/srv/my clone/.spike-dev")).unwrap();
-        assert_eq!(shortcuts.socket, Path::new("/srv/my clone/.spike-dev/workload-api.sock"));
-        assert_eq!(shortcuts.bin, Path::new("/srv/my clone/.spike-dev/bin"));
+        let short_paths = ShortPaths::of(Path::new("/srv/my clone/.spike-dev")).unwrap();
+        assert_eq!(short_paths.socket, Path::new("/srv/my clone/.spike-dev/workload-api.sock"));
+        assert_eq!(short_paths.bin, Path::new("/srv/my clone/.spike-dev/bin"));
     }
 
     #[test]
     fn a_long_path_has_its_socket_elsewhere_and_one_with_a_colon_its_programs() {
         let long = Path::new("/srv").join("x".repeat(200));
-        let shortcuts = Shortcuts::of(&long).unwrap();
-        assert!(shortcuts.socket.as_os_str().len() <= MAX_SOCKET_PATH);
-        assert_eq!(shortcuts.bin, long.join("bin"));
+        let short_paths = ShortPaths::of(&long).unwrap();
+        assert!(short_paths.socket.as_os_str().len() <= MAX_SOCKET_PATH);
+        assert_eq!(short_paths.bin, long.join("bin"));
 
-        let colon = Shortcuts::of(Path::new("/srv/a:b")).unwrap();
+        let colon = ShortPaths::of(Path::new("/srv/a:b")).unwrap();
         assert_eq!(colon.socket, Path::new("/srv/a:b/workload-api.sock"));
         assert!(!colon.bin.display().to_string().contains(':'));
         assert_eq!(std::fs::read_link(&colon.bin).unwrap(), Path::new("/srv/a:b/bin"));

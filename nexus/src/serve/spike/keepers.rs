@@ -1,7 +1,7 @@
 //! Keepers as Nexus sees them, on the wire.
 
+use spike_mtls::clock;
 use spike_wire::{KeeperStatus, KeeperStatusKind};
-use time::format_description::well_known::Rfc3339;
 
 use crate::keys::quorum::{KeeperState, Lapse, ShareState};
 
@@ -20,15 +20,18 @@ pub(super) fn status_of(keeper: KeeperState) -> KeeperStatus {
             (KeeperStatusKind::Forgetful, Some(detail))
         }
     };
-    let since = keeper.since.format(&Rfc3339).unwrap_or_default();
-    let looked = keeper.looked.and_then(|at| at.format(&Rfc3339).ok());
+    let since = clock::rfc3339(keeper.since);
+    let looked = keeper.looked.map(clock::rfc3339);
     let KeeperState { index, url, failures, .. } = keeper;
     KeeperStatus { index, url, state, since, looked, failures, detail }
 }
 
-/// A Keeper that has nothing else to be told of it is told of by what it last sent in place of its share.
-pub(super) fn tell_of_lapse(keeper: &mut KeeperStatus, lapse: Option<Lapse>) {
-    let Some(Lapse { at, sent }) = lapse.filter(|_| keeper.detail.is_none()) else { return };
-    let at = at.format(&Rfc3339).unwrap_or_default();
-    keeper.detail = Some(format!("at {at} it sent {sent} instead of its share"));
+/// As [`status_of`]. A Keeper that has nothing else to be told of it is told of by what it last sent in place of its share.
+pub(super) fn status_with_lapse((keeper, lapse): (KeeperState, Option<Lapse>)) -> KeeperStatus {
+    let mut status = status_of(keeper);
+    if let (None, Some(Lapse { at, sent })) = (&status.detail, lapse) {
+        let at = clock::rfc3339(at);
+        status.detail = Some(format!("at {at} it sent {sent} instead of its share"));
+    }
+    status
 }

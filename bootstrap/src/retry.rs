@@ -1,35 +1,35 @@
-//! How often and how long something is tried.
+//! How often and how long a call is tried.
 
 use std::time::Duration;
 
 use spike_mtls::retry::Backoff;
 
-/// Attempts, and a time that bounds them all together.
+/// The limits of a series of attempts.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    /// How many attempts; any number where it is `None`.
+pub(crate) struct Retry {
+    /// The most attempts; `None` is no limit.
     pub(crate) attempts: Option<u32>,
-    /// How long in all; for ever where it is `None`.
+    /// The most time for all attempts together; `None` is no limit.
     pub(crate) limit: Option<Duration>,
     /// The first pause between two attempts, and the longest.
     pub(crate) pauses: (Duration, Duration),
 }
 
-/// No attempt came to an end that counts.
+/// No attempt succeeded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason} ({attempts} attempts)")]
 pub(crate) struct GaveUp {
-    /// How many attempts were begun.
+    /// The number of attempts that began.
     pub(crate) attempts: u32,
-    /// Why the last that ended came to nothing.
+    /// Why the last completed attempt failed.
     pub(crate) reason: String,
 }
 
-impl Patience {
-    /// Tries until `attempt` succeeds; it is given its number, from 1, and returns why it came to nothing.
+impl Retry {
+    /// Calls `attempt` with its number, from 1, until it succeeds. A failed attempt returns the reason.
     ///
     /// # Errors
-    /// [`GaveUp`] when attempts or time have run out. An attempt that is under way is then broken off.
+    /// [`GaveUp`] when attempts or time have run out. A running attempt is then cancelled.
     pub(crate) async fn keep_trying<T>(
         &self,
         mut attempt: impl AsyncFnMut(u32) -> Result<T, String>,
@@ -65,8 +65,8 @@ impl Patience {
 mod tests {
     use super::*;
 
-    const QUICK: Patience =
-        Patience { attempts: Some(3), limit: None, pauses: (Duration::ZERO, Duration::ZERO) };
+    const QUICK: Retry =
+        Retry { attempts: Some(3), limit: None, pauses: (Duration::ZERO, Duration::ZERO) };
 
     #[tokio::test]
     async fn the_first_success_ends_it() {
@@ -86,8 +86,8 @@ mod tests {
 
     #[tokio::test]
     async fn time_breaks_off_an_attempt_that_never_ends() {
-        let patience = Patience { attempts: None, limit: Some(Duration::ZERO), ..QUICK };
-        let tried = patience.keep_trying(async |_| std::future::pending::<Result<(), _>>().await);
+        let retry = Retry { attempts: None, limit: Some(Duration::ZERO), ..QUICK };
+        let tried = retry.keep_trying(async |_| std::future::pending::<Result<(), _>>().await);
         let gave_up = tried.await.unwrap_err();
         assert_eq!(gave_up, GaveUp { attempts: 1, reason: "no answer in time".to_owned() });
     }
@@ -96,8 +96,8 @@ mod tests {
     async fn time_ends_a_series_of_failures_with_the_reason_of_the_last() {
         let limit = Some(Duration::from_millis(20));
         let pauses = (Duration::from_millis(1), Duration::from_millis(1));
-        let patience = Patience { attempts: None, limit, pauses };
-        let tried = patience.keep_trying(async |_| Err::<(), _>("sealed".to_owned()));
+        let retry = Retry { attempts: None, limit, pauses };
+        let tried = retry.keep_trying(async |_| Err::<(), _>("sealed".to_owned()));
         assert_eq!(tried.await.unwrap_err().reason, "sealed");
     }
 }

@@ -1,4 +1,4 @@
-//! Why a daemon ended, in its own words, for the person who started the cluster.
+//! Why a daemon ended: its own messages, for the person who started the cluster.
 
 use std::{
     fs::File,
@@ -7,20 +7,20 @@ use std::{
     process::ExitStatus,
 };
 
-/// How much of a log is looked at, in bytes.
+/// The bytes that are read from the end of a log.
 const LOOKED_AT: u64 = 64 * 1024;
 
-/// How many lines are shown.
+/// The most lines that are shown.
 const SHOWN: usize = 12;
 
-/// How long the logs of a daemon were when it started: what comes after is its own.
+/// The lengths of the logs of a daemon when it started. What comes after them is of this start.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Marks {
+pub(super) struct LogLengths {
     pub(super) log: u64,
     pub(super) audit: u64,
 }
 
-impl Marks {
+impl LogLengths {
     /// The lengths of both logs now.
     pub(super) fn now(log: &Path, audit: &Path) -> Self {
         let length = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
@@ -28,15 +28,19 @@ impl Marks {
     }
 }
 
-/// What a daemon that ended with `status` wrote about its end since `marks`. Empty if it wrote nothing about it.
+/// What a daemon that ended with `status` wrote about its end after `lengths`; empty if it wrote nothing about it.
 ///
-/// Standard error has problems of the settings and messages of the runtime, among lines of the audit log. The log has one
-/// error, the last, if the daemon ended by itself: earlier ones are troubles that it survived, and so are all of them if a
-/// signal ended it or if it ended well.
-pub(super) fn last_words(log: &Path, audit: &Path, marks: Marks, status: ExitStatus) -> String {
-    let mut lines = plain_lines(&tail(audit, marks.audit).unwrap_or_default());
+/// Standard error has problems of the settings and messages of the runtime, among lines of the audit log. If the daemon ended
+/// by itself with a failure, the last error of the log is the reason. The daemon survived all other errors.
+pub(super) fn end_reason(
+    log: &Path,
+    audit: &Path,
+    lengths: LogLengths,
+    status: ExitStatus,
+) -> String {
+    let mut lines = plain_lines(&tail(audit, lengths.audit).unwrap_or_default());
     if lines.is_empty() && status.code().is_some_and(|code| code != 0) {
-        let logged = tail(log, marks.log).unwrap_or_default();
+        let logged = tail(log, lengths.log).unwrap_or_default();
         lines.extend(logged.lines().filter_map(error).next_back());
     }
     let skip = lines.len().saturating_sub(SHOWN);
@@ -44,13 +48,13 @@ pub(super) fn last_words(log: &Path, audit: &Path, marks: Marks, status: ExitSta
     lines.join("\n")
 }
 
-/// The lines that are for people: those that are no JSON of a log.
+/// The lines for people: those that are no JSON of a log.
 pub(super) fn plain_lines(text: &str) -> Vec<String> {
     let plain = |line: &&str| !line.starts_with('{') && !line.trim().is_empty();
     text.lines().filter(plain).map(str::to_owned).collect()
 }
 
-/// A line of the log as a person reads it, if it is an error.
+/// A line of the log as plain text, if it is an error.
 fn error(line: &str) -> Option<String> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
     let text = |name: &str| line.get(name).and_then(serde_json::Value::as_str);
@@ -65,10 +69,10 @@ fn error(line: &str) -> Option<String> {
 fn tail(path: &Path, from: u64) -> io::Result<String> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
-    // A log that was cut is read from its beginning.
+    // A log that was truncated is read from its beginning.
     let from = if from > length { 0 } else { from };
     let start = from.max(length.saturating_sub(LOOKED_AT));
-    // One byte more tells whether a line begins at the start.
+    // One byte more shows whether a line begins at the start.
     let cut = start > from;
     file.seek(SeekFrom::Start(if cut { start - 1 } else { start }))?;
     let mut bytes = Vec::new();
@@ -89,7 +93,7 @@ mod tests {
         _dir: tempfile::TempDir,
         log: PathBuf,
         audit: PathBuf,
-        marks: Marks,
+        lengths: LogLengths,
     }
 
     impl Logs {
@@ -98,8 +102,8 @@ mod tests {
             let (log, audit) = (dir.path().join("log"), dir.path().join("audit"));
             fs::write(&log, "{\"level\":\"ERROR\",\"message\":\"before\"}\n").unwrap();
             fs::write(&audit, "error: before\n").unwrap();
-            let marks = Marks::now(&log, &audit);
-            Self { _dir: dir, log, audit, marks }
+            let lengths = LogLengths::now(&log, &audit);
+            Self { _dir: dir, log, audit, lengths }
         }
 
         fn log(&self, text: &str) {
@@ -111,7 +115,7 @@ mod tests {
         }
 
         fn words(&self, status: ExitStatus) -> String {
-            last_words(&self.log, &self.audit, self.marks, status)
+            end_reason(&self.log, &self.audit, self.lengths, status)
         }
     }
 

@@ -17,15 +17,15 @@ fn allowance(budget: &Budget) -> Allowance {
     Allowance {
         in_flight: account(),
         memory: account(),
-        held_back: account(),
-        turns: account(),
+        delayed: account(),
+        discards: account(),
         denials: None,
         ending: Arc::default(),
     }
 }
 
-fn arriving(body: Body, budget: &Budget) -> Arriving {
-    Arriving::new(body, Arc::new(allowance(budget)))
+fn arriving(body: Body, budget: &Budget) -> RequestBody {
+    RequestBody::new(body, Arc::new(allowance(budget)))
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, BodyError> {
@@ -47,8 +47,8 @@ async fn a_body_up_to_the_limit_is_read_and_one_byte_more_is_refused() {
 }
 
 #[tokio::test]
-async fn its_memory_is_taken_before_it_comes_and_given_back_with_it() {
-    const LARGE: usize = SMALL + 4;
+async fn its_memory_is_taken_before_it_arrives_and_returned_with_it() {
+    const LARGE: usize = UNBUDGETED + 4;
     let limits = BodyLimits { bytes: 2 * LARGE, ..LIMITS };
     let large = || Body::from(vec![b'x'; LARGE]);
     let without_length = || {
@@ -70,7 +70,7 @@ async fn its_memory_is_taken_before_it_comes_and_given_back_with_it() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_or_never_comes_is_told_apart() {
+async fn a_body_that_breaks_off_differs_from_one_that_never_arrives() {
     let broken = stream::iter([Ok("12"), Err(std::io::Error::other("gone"))]);
     assert_eq!(read(Body::from_stream(broken)).await, Err(BodyError::Broken));
 
@@ -85,27 +85,27 @@ async fn a_body_that_breaks_off_or_never_comes_is_told_apart() {
 }
 
 #[tokio::test]
-async fn of_a_peer_that_was_denied_too_often_only_modest_bodies_are_read() {
+async fn only_small_bodies_of_a_peer_that_was_denied_too_often_are_read() {
     let budget = budget(u64::MAX / 4);
     let limit = Arc::new(DenialLimit::new(Rate { per_second: 1, burst: 1 }));
     let denials = Some(Denials { limit, id: Arc::from("a") });
     let allowance = Arc::new(Allowance { denials, ..allowance(&budget) });
-    let limits = BodyLimits { bytes: 3 * SMALL, ..LIMITS };
+    let limits = BodyLimits { bytes: 3 * UNBUDGETED, ..LIMITS };
     let read = async |length: usize| {
         let body = Body::from(vec![b'x'; length]);
-        let mut body = Arriving::new(body, Arc::clone(&allowance));
-        (body.read(limits).await.map(|held| held.len()), body.in_vain())
+        let mut body = RequestBody::new(body, Arc::clone(&allowance));
+        (body.read(limits).await.map(|held| held.len()), body.wasted())
     };
-    assert_eq!(read(2 * SMALL).await, (Ok(2 * SMALL), 2 * SMALL));
-    assert_eq!(allowance.denied(2 * SMALL), Ok(()), "one token was there, two are owed");
-    assert!(allowance.over_denials().is_some_and(|after| after > Duration::from_secs(2)));
-    assert_eq!(read(MODEST).await, (Ok(MODEST), MODEST));
-    let (refused, in_vain) = read(MODEST + 1).await;
-    assert!(matches!(refused, Err(BodyError::Unwanted { .. })), "{refused:?}");
-    assert_eq!(in_vain, MODEST + 1);
+    assert_eq!(read(2 * UNBUDGETED).await, (Ok(2 * UNBUDGETED), 2 * UNBUDGETED));
+    assert_eq!(allowance.count_denial(2 * UNBUDGETED), Ok(()), "one token was there, two are owed");
+    assert!(allowance.denial_wait().is_some_and(|after| after > Duration::from_secs(2)));
+    assert_eq!(read(ALWAYS_READ).await, (Ok(ALWAYS_READ), ALWAYS_READ));
+    let (refused, in_vain) = read(ALWAYS_READ + 1).await;
+    assert!(matches!(refused, Err(BodyError::SenderDenied { .. })), "{refused:?}");
+    assert_eq!(in_vain, ALWAYS_READ + 1);
 }
 
-/// A body of so many pieces of 1 KiB, which does not say its length, and a count of those that were read.
+/// A body of `count` pieces of 1 KiB without a declared length, and the number of pieces read.
 fn pieces(count: usize) -> (Body, Arc<AtomicUsize>) {
     let taken = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&taken);
@@ -123,7 +123,7 @@ async fn a_denied_body_without_a_length_is_not_read_on_beyond_the_limit_of_its_s
     let denials = Some(Denials { limit, id: Arc::from("a") });
     let allowance = Arc::new(Allowance { denials, ..allowance(&budget(100)) });
     let (body, taken) = pieces(1024);
-    let mut body = Arriving::new(body, Arc::clone(&allowance));
+    let mut body = RequestBody::new(body, Arc::clone(&allowance));
     assert_eq!(body.deny(), Ok(()));
     let tasks = TaskTracker::new();
     body.discard(&tasks, None);
@@ -131,25 +131,25 @@ async fn a_denied_body_without_a_length_is_not_read_on_beyond_the_limit_of_its_s
     tasks.wait().await;
     let read = taken.load(Ordering::Relaxed);
     assert!((16..256).contains(&read), "{read} KiB of 1024 were read");
-    assert!(allowance.over_denials().is_some());
+    assert!(allowance.denial_wait().is_some());
 }
 
 #[tokio::test]
-async fn what_did_not_come_of_a_body_is_not_counted_as_read_in_vain() {
+async fn the_part_of_a_body_that_never_arrives_is_not_counted() {
     let broken = stream::iter([Ok("12"), Err(std::io::Error::other("gone"))]);
     let mut body = arriving(Body::from_stream(broken), &budget(100));
     assert_eq!(body.read(LIMITS).await.unwrap_err(), BodyError::Broken);
-    assert_eq!(body.in_vain(), 2);
+    assert_eq!(body.wasted(), 2);
     let hurried = BodyLimits { bytes: 100, time: Duration::ZERO };
     let silent = stream::pending::<Result<http_body::Frame<Bytes>, std::io::Error>>();
     let long = Body::new(SaysItsLength(http_body_util::StreamBody::new(silent)));
     let mut late = arriving(long, &budget(100));
-    assert_eq!(late.in_vain(), 50);
+    assert_eq!(late.wasted(), 50);
     assert_eq!(late.read(hurried).await.unwrap_err(), BodyError::TooSlow);
-    assert_eq!(late.in_vain(), 0);
+    assert_eq!(late.wasted(), 0);
 }
 
-/// A body that says that 50 bytes will come.
+/// A body with a declared length of 50 bytes.
 struct SaysItsLength<B>(B);
 
 impl<B: http_body::Body + Unpin> http_body::Body for SaysItsLength<B> {
@@ -169,7 +169,7 @@ impl<B: http_body::Body + Unpin> http_body::Body for SaysItsLength<B> {
 }
 
 #[tokio::test]
-async fn what_nobody_wants_of_a_body_is_read_to_its_end_but_not_for_ever() {
+async fn a_discarded_body_is_read_to_its_end_but_not_without_limit() {
     let drained = async |count: usize| {
         let (body, taken) = pieces(count);
         let mut body = arriving(body, &budget(100));
@@ -181,6 +181,6 @@ async fn what_nobody_wants_of_a_body_is_read_to_its_end_but_not_for_ever() {
         taken.load(Ordering::Relaxed)
     };
     assert_eq!(drained(100).await, 100);
-    let most = DRAINED / 1024;
+    let most = MAX_DISCARDED / 1024;
     assert!((most..most + 10).contains(&drained(10 * most).await), "and no further");
 }

@@ -1,4 +1,4 @@
-//! The body of an answer on its way: in parts, and with what it holds of the budgets.
+//! The body of an answer: sent in parts, with what it holds of the budgets.
 
 use std::{
     convert::Infallible,
@@ -11,24 +11,24 @@ use http_body::{Frame, SizeHint};
 
 use spike_mtls::budget::Taken;
 
-/// How much goes out at once, in bytes: no more than this waits outside of the budget for a peer that takes nothing.
+/// The largest part, in bytes. No more than this waits outside of the budget for a peer that reads nothing.
 const PART: usize = 16 * 1024;
 
-/// A whole answer. What it holds of the budgets is given back when the last part of it has gone out.
+/// A whole answer. What it holds of the budgets is returned when its last part is sent.
 #[derive(Debug)]
-pub(super) struct Sending {
+pub(super) struct ReplyBody {
     rest: Bytes,
-    /// The place of the request among those in flight.
-    _place: Option<Taken>,
+    /// The slot of the request among those in flight.
+    _slot: Option<Taken>,
 }
 
-impl Sending {
-    pub(super) const fn new(body: Bytes, place: Option<Taken>) -> Self {
-        Self { rest: body, _place: place }
+impl ReplyBody {
+    pub(super) const fn new(body: Bytes, slot: Option<Taken>) -> Self {
+        Self { rest: body, _slot: slot }
     }
 }
 
-impl http_body::Body for Sending {
+impl http_body::Body for ReplyBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -69,7 +69,7 @@ mod tests {
         let mut block = Block::with_capacity(whole.len());
         block.extend(&whole);
         let body = block.into_bytes(account.take(whole.len() as u64).ok());
-        let mut sending = Sending::new(body, account.take(1).ok());
+        let mut sending = ReplyBody::new(body, account.take(1).ok());
         assert_eq!(sending.size_hint().exact(), Some(whole.len() as u64));
         let mut parts = Vec::new();
         while let Some(part) = sending.frame().await {

@@ -1,19 +1,18 @@
-//! Bounds how often the same message is logged: a condition that lasts must not fill the log.
+//! Bounds how often the same message is logged: a lasting condition must not fill the log.
 
 use std::time::{Duration, Instant};
 
-/// How long the same message stays silent after it was logged.
+/// How long a message is suppressed after it was logged.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// How many different messages are told apart. More than this replace the oldest.
+/// How many different messages are remembered. One more replaces the oldest.
 const MESSAGES: usize = 8;
 
-/// Remembers which messages were logged lately. One loop owns it.
+/// Remembers the messages that were logged lately. One loop owns it.
 ///
-/// A message that is new is logged at once. The same message again is counted, and logged at most once a minute with
-/// the count.
+/// A new message is logged at once. The same message again is counted, and logged with the count at most once a minute.
 #[derive(Debug, Default)]
-pub struct OncePerChange {
+pub(crate) struct MessageLimit {
     seen: Vec<Seen>,
 }
 
@@ -24,9 +23,9 @@ struct Seen {
     suppressed: u64,
 }
 
-impl OncePerChange {
-    /// Whether to log `message` at `now`. `Some` carries how many times it was suppressed since it was last logged.
-    pub fn admit(&mut self, message: &str, now: Instant) -> Option<u64> {
+impl MessageLimit {
+    /// Whether to log `message` at `now`. `Some` is the number of times it was suppressed since it was last logged.
+    pub(crate) fn admit(&mut self, message: &str, now: Instant) -> Option<u64> {
         if let Some(seen) = self.seen.iter_mut().find(|seen| seen.message == message) {
             if now.saturating_duration_since(seen.logged) < SILENCE {
                 seen.suppressed += 1;
@@ -52,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_message_that_repeats_is_logged_once_a_minute_with_its_count() {
-        let mut once = OncePerChange::default();
+        let mut once = MessageLimit::default();
         let start = Instant::now();
         assert_eq!(once.admit("too many open files", start), Some(0));
         for millis in 1..=20 {
@@ -65,7 +64,7 @@ mod tests {
 
     #[test]
     fn another_message_is_logged_at_once_and_two_that_alternate_stay_bounded() {
-        let mut once = OncePerChange::default();
+        let mut once = MessageLimit::default();
         let start = Instant::now();
         assert_eq!(once.admit("one", start), Some(0));
         assert_eq!(once.admit("two", start), Some(0));
@@ -75,7 +74,7 @@ mod tests {
 
     #[test]
     fn only_a_few_messages_are_remembered() {
-        let mut once = OncePerChange::default();
+        let mut once = MessageLimit::default();
         let start = Instant::now();
         for number in 0..100 {
             assert_eq!(once.admit(&format!("message {number}"), start), Some(0));

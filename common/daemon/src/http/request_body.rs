@@ -17,13 +17,13 @@ use super::{
 /// Bounds on a body.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
-    /// The most bytes of it.
+    /// Its largest length.
     pub bytes: usize,
     /// How long it may take to arrive.
     pub time: Duration,
 }
 
-/// Why there is no whole body.
+/// Why the body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// It is larger than the limit.
@@ -35,31 +35,31 @@ pub enum BodyError {
     /// It did not arrive in time.
     #[error("the body did not arrive in time")]
     TooSlow,
-    /// The connection broke, or the peer reset the stream, while it arrived.
+    /// The connection broke, or the peer reset the stream.
     #[error("the body could not be read")]
     Broken,
-    /// Bodies and answers that are in memory already leave no room for it.
+    /// The bodies and answers in memory leave no space for it.
     #[error("no memory for the body: {0}")]
     Over(#[source] Over),
-    /// Its sender was denied so often of late that nothing large is read for it.
-    #[error("denied too often: no body above {MODEST} bytes is read for the moment")]
-    Unwanted {
+    /// Its sender was denied so often that no large body is read for it.
+    #[error("denied too often: no body above {ALWAYS_READ} bytes is read for now")]
+    SenderDenied {
         /// When it may be sent again.
         after: Duration,
     },
-    /// The daemon ends, and the body has not arrived.
+    /// The daemon ends before the body has arrived.
     #[error("the body had not arrived when the daemon began to end")]
     Ending,
 }
 
-/// A body in memory. The budget that it takes is given back when this is dropped.
+/// A body in memory. Dropping this returns its memory to the budget.
 #[derive(Debug)]
-pub struct Held {
+pub struct BodyBytes {
     bytes: Bytes,
     _taken: Option<Taken>,
 }
 
-impl std::ops::Deref for Held {
+impl std::ops::Deref for BodyBytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -68,36 +68,37 @@ impl std::ops::Deref for Held {
 }
 
 /// A body up to this length, in bytes, takes nothing from the budget: the number of requests bounds how many there are.
-const SMALL: usize = 16 * 1024;
+const UNBUDGETED: usize = 16 * 1024;
 
-/// A body up to this length, in bytes, is read even of a peer that was denied too often: what it may do it still may.
-const MODEST: usize = 1024;
+/// A body up to this length, in bytes, is read even if its peer was denied too often, so that permitted requests still
+/// work.
+const ALWAYS_READ: usize = 1024;
 
-/// How much of a body that nobody wants is still read, and thrown away, in bytes. A sender that finds the connection closed
-/// while it writes may never see the answer.
-const DRAINED: usize = 16 * 1024 * 1024;
+/// How many bytes of a discarded body are still read. A sender that finds the connection closed while it writes may
+/// never see the answer.
+const MAX_DISCARDED: usize = 16 * 1024 * 1024;
 
-/// How long that may take.
-const DRAIN_TIME: Duration = Duration::from_secs(5);
+/// How long discarding may take.
+const DISCARD_TIME: Duration = Duration::from_secs(5);
 
-/// How long the turn of a peer is taken that has to wait, at the least.
-const TURN: Duration = Duration::from_secs(1);
+/// How long a slowed-down peer holds a discard slot at least.
+const MIN_SLOT_TIME: Duration = Duration::from_secs(1);
 
-/// The body of a request that has not been read.
+/// The body of a request, not read yet.
 #[derive(Debug)]
-pub struct Arriving {
+pub struct RequestBody {
     body: Body,
     allowance: Arc<Allowance>,
-    /// How many bytes of it were read.
+    /// How many bytes were read.
     read: usize,
-    /// It did not come in time.
+    /// It did not arrive in time.
     is_late: bool,
-    /// How many bytes of it were counted with a denial. `None`: the request was not denied.
+    /// How many bytes were counted with a denial. `None`: the request was not denied.
     counted: Option<usize>,
 }
 
-impl Arriving {
-    /// A body that the peer with this allowance sends.
+impl RequestBody {
+    /// The body of a request by the peer with this allowance.
     pub(super) const fn new(body: Body, allowance: Arc<Allowance>) -> Self {
         Self { body, allowance, read: 0, is_late: false, counted: None }
     }
@@ -105,11 +106,11 @@ impl Arriving {
     /// Reads the whole body. Its memory is taken from the budget first.
     ///
     /// # Errors
-    /// [`BodyError`]. What was not read of it stays, to be thrown away.
-    pub async fn read(&mut self, limits: BodyLimits) -> Result<Held, BodyError> {
+    /// [`BodyError`]. The unread rest stays, to be discarded.
+    pub async fn read(&mut self, limits: BodyLimits) -> Result<BodyBytes, BodyError> {
         let read = self.read_in_time(limits).await;
         match &read {
-            // Nothing more comes.
+            // No more data arrives.
             Err(BodyError::Broken) => self.body = Body::empty(),
             Err(BodyError::TooSlow) => self.is_late = true,
             Ok(_) | Err(_) => {}
@@ -117,10 +118,10 @@ impl Arriving {
         read
     }
 
-    async fn read_in_time(&mut self, limits: BodyLimits) -> Result<Held, BodyError> {
+    async fn read_in_time(&mut self, limits: BodyLimits) -> Result<BodyBytes, BodyError> {
         let allowance = Arc::clone(&self.allowance);
         let mut read = std::pin::pin!(self.read_whole(limits.bytes));
-        // Most bodies come with their heads: no timer then.
+        // Most bodies arrive with their heads, and need no timer.
         if let Poll::Ready(read) = futures_util::poll!(read.as_mut()) {
             return read;
         }
@@ -130,16 +131,16 @@ impl Arriving {
         }
     }
 
-    async fn read_whole(&mut self, limit: usize) -> Result<Held, BodyError> {
+    async fn read_whole(&mut self, limit: usize) -> Result<BodyBytes, BodyError> {
         let Self { body, allowance, read, .. } = self;
         let too_large = BodyError::TooLarge { limit };
-        let said = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if said > limit {
+        let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        if declared > limit {
             return Err(too_large);
         }
-        // What it says is taken at once; a body that does not say its length is taken as it comes.
-        let mut cover = Cover::new(allowance);
-        cover.grow(said)?;
+        // The budget is charged for the declared length at once, and for an undeclared one as it grows.
+        let mut memory = BodyMemory::new(allowance);
+        memory.grow(declared)?;
         let mut whole: Option<Part> = None;
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_gone| BodyError::Broken)?.into_data() else { continue };
@@ -147,12 +148,12 @@ impl Arriving {
             if *read > limit {
                 return Err(too_large);
             }
-            cover.grow(*read)?;
+            memory.grow(*read)?;
             whole = Some(match whole {
-                // It is kept as it came, unless it is a part of the memory of a large read.
-                None if said <= SMALL => Part::One(data),
-                None => Part::One(data).joined(&[], said),
-                Some(before) => before.joined(&data, said),
+                // Kept without a copy, unless it is part of the buffer of a large read.
+                None if declared <= UNBUDGETED => Part::One(data),
+                None => Part::One(data).joined(&[], declared),
+                Some(before) => before.joined(&data, declared),
             });
         }
         let bytes = match whole {
@@ -160,52 +161,52 @@ impl Arriving {
             Some(Part::One(bytes)) => bytes,
             Some(Part::Many(block)) => block.into_bytes(None),
         };
-        Ok(Held { bytes, _taken: cover.taken })
+        Ok(BodyBytes { bytes, _taken: memory.taken })
     }
 
-    /// Counts a denial of the request, and with it the bytes that are read in vain.
+    /// Counts a denial of the request, and the bytes that are read for nothing.
     ///
     /// # Errors
-    /// The time after which the peer may be denied again, where it is over its limit.
+    /// The time until the peer may be denied again, if it is over its limit.
     pub(super) fn deny(&mut self) -> Result<(), Duration> {
-        let in_vain = self.in_vain();
-        self.allowance.denied(in_vain)?;
-        self.counted = Some(in_vain);
+        let wasted = self.wasted();
+        self.allowance.count_denial(wasted)?;
+        self.counted = Some(wasted);
         Ok(())
     }
 
-    /// How many bytes are read in vain where the request comes to nothing: those that were read, and those that
-    /// [`Self::discard`] is about to read, as far as their number is known.
-    fn in_vain(&self) -> usize {
-        // What comes late most often does not come at all.
+    /// How many bytes are read for nothing if the request is denied: those that were read, and those that
+    /// [`Self::discard`] will read, as far as their number is known.
+    fn wasted(&self) -> usize {
+        // A late body usually never arrives.
         if self.is_late {
             return self.read;
         }
         let left = usize::try_from(self.body.size_hint().lower()).unwrap_or(usize::MAX);
-        self.read.saturating_add(left.min(DRAINED))
+        self.read.saturating_add(left.min(MAX_DISCARDED))
     }
 
-    /// Reads what is left, and throws it away, while the answer goes out: a client that writes its whole request before it reads
-    /// would not see the answer otherwise. Of a request that was denied, what was not counted with the denial is counted as it
-    /// comes, and the peer's limit is the end of it.
+    /// Reads and drops the rest of the body while the answer is sent: a client that writes its whole request before it
+    /// reads would miss the answer otherwise. For a denied request, bytes that the denial did not count are counted as
+    /// they arrive, and discarding stops at the peer's limit.
     ///
-    /// `turn` is what a peer that has to wait takes for it. It is given back at the end, and not before a moment has passed,
-    /// which bounds how much is read in vain.
-    pub(super) fn discard(self, tasks: &TaskTracker, turn: Option<Taken>) {
+    /// A slowed-down peer holds a `slot` until the end, and for at least [`MIN_SLOT_TIME`]. That bounds how much is
+    /// read for nothing.
+    pub(super) fn discard(self, tasks: &TaskTracker, slot: Option<Taken>) {
         if self.body.is_end_stream() {
             return;
         }
-        let turn = turn.map(Arc::new);
-        if let Some(until_then) = turn.clone() {
+        let slot = slot.map(Arc::new);
+        if let Some(for_a_moment) = slot.clone() {
             tokio::spawn(async move {
-                tokio::time::sleep(TURN).await;
-                drop(until_then);
+                tokio::time::sleep(MIN_SLOT_TIME).await;
+                drop(for_a_moment);
             });
         }
         tasks.spawn(async move {
             let Self { body, allowance, mut read, mut counted, .. } = self;
-            let mut rest = Limited::new(body, DRAINED);
-            let drained = async {
+            let mut rest = Limited::new(body, MAX_DISCARDED);
+            let discarded = async {
                 while let Some(Ok(frame)) = rest.frame().await {
                     read += frame.data_ref().map_or(0, Bytes::len);
                     if let Some(counted) = &mut counted
@@ -216,18 +217,18 @@ impl Arriving {
                 }
             };
             tokio::select! {
-                _ = tokio::time::timeout(DRAIN_TIME, drained) => {}
+                _ = tokio::time::timeout(DISCARD_TIME, discarded) => {}
                 () = allowance.ending.cancelled() => {}
             }
-            drop(turn);
+            drop(slot);
         });
     }
 }
 
-/// Counts what was read beyond `counted` as further denials. `false`: the peer is over its limit.
+/// Counts the bytes beyond `counted` as further denials. `false`: the peer is over its limit.
 fn is_counted(read: usize, counted: &mut usize, allowance: &Allowance) -> bool {
     while read >= counted.saturating_add(BYTES_PER_DENIAL) {
-        if allowance.denied(0).is_err() {
+        if allowance.count_denial(0).is_err() {
             return false;
         }
         *counted += BYTES_PER_DENIAL;
@@ -235,27 +236,27 @@ fn is_counted(read: usize, counted: &mut usize, allowance: &Allowance) -> bool {
     true
 }
 
-/// The memory that a body has taken from the budget so far.
-struct Cover<'a> {
+/// The memory that a body has taken from the budget.
+struct BodyMemory<'a> {
     allowance: &'a Allowance,
-    covered: usize,
+    charged: usize,
     taken: Option<Taken>,
 }
 
-impl<'a> Cover<'a> {
+impl<'a> BodyMemory<'a> {
     const fn new(allowance: &'a Allowance) -> Self {
-        Self { allowance, covered: MODEST, taken: None }
+        Self { allowance, charged: ALWAYS_READ, taken: None }
     }
 
     fn grow(&mut self, length: usize) -> Result<(), BodyError> {
-        if length <= self.covered {
+        if length <= self.charged {
             return Ok(());
         }
-        if self.covered == MODEST {
-            if let Some(after) = self.allowance.over_denials() {
-                return Err(BodyError::Unwanted { after });
+        if self.charged == ALWAYS_READ {
+            if let Some(after) = self.allowance.denial_wait() {
+                return Err(BodyError::SenderDenied { after });
             }
-            self.covered = SMALL;
+            self.charged = UNBUDGETED;
             return self.grow(length);
         }
         match &mut self.taken {
@@ -264,15 +265,15 @@ impl<'a> Cover<'a> {
                 self.taken = Some(memory.take(length as u64).map_err(BodyError::Over)?);
             }
             Some(taken) => {
-                taken.grow((length - self.covered) as u64).map_err(BodyError::Over)?;
+                taken.grow((length - self.charged) as u64).map_err(BodyError::Over)?;
             }
         }
-        self.covered = length;
+        self.charged = length;
         Ok(())
     }
 }
 
-/// What has come of a body.
+/// The data of a body so far.
 enum Part {
     One(Bytes),
     Many(Block),

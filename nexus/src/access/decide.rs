@@ -1,0 +1,166 @@
+//! The decision. Every operation has a [`Rule`] in the table of operations; there is no default. The rules are those of
+//! wire-api 5.3: built-in roles first, then policies.
+
+use std::{borrow::Cow, sync::Arc};
+
+use spike_domain::{Role, SecretPath, TrustRootsByRole};
+use spike_wire::Rule;
+
+use super::{
+    asked::{Asked, Subject},
+    grant::{Grant, Scope, UnreadGrant},
+    principal::Principal,
+};
+use crate::{
+    error::Error,
+    keys::seal::Seal,
+    policy::{Decision, Permission, ReservedRule},
+};
+
+/// Decides.
+#[derive(Debug)]
+pub struct Access {
+    roots: Arc<TrustRootsByRole>,
+    seal: Arc<Seal>,
+    reserved: ReservedRule,
+}
+
+impl Access {
+    /// Recognises the built-in roles under these trust roots, and goes by the policies of what `seal` holds and by
+    /// this rule for reserved paths.
+    pub const fn new(
+        roots: Arc<TrustRootsByRole>,
+        seal: Arc<Seal>,
+        reserved: ReservedRule,
+    ) -> Self {
+        Self { roots, seal, reserved }
+    }
+
+    /// Which patterns open a reserved path.
+    pub const fn reserved(&self) -> ReservedRule {
+        self.reserved
+    }
+
+    /// The trust roots of the built-in roles.
+    pub fn roots(&self) -> &TrustRootsByRole {
+        &self.roots
+    }
+
+    /// Whether `principal` may do what it asks for, on the path that its request names. Nothing of the request has been
+    /// validated yet. It does not compile for a request whose type says nothing of the path that its rule is about.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] with a reason for the audit log; the caller learns only that it was denied.
+    pub fn authorize<R: Asked>(&self, principal: Principal, request: R) -> Result<Grant<R>, Error> {
+        const {
+            let is_about_a_path = matches!(R::SUBJECT, Subject::Path(_));
+            assert!(R::OPERATION.rule().is_on_the_path() == is_about_a_path, "path or no path?");
+        }
+        let path = match R::SUBJECT {
+            Subject::Path(path) => path(&request),
+            Subject::Named(_) | Subject::Share(_) | Subject::Nothing => "",
+        };
+        let scope = self.decide(&principal, R::OPERATION.rule(), path)?;
+        Ok(Grant::new(request, scope, principal))
+    }
+
+    /// As [`Self::authorize`], before the request is parsed. It does not compile for one whose rule is about its path.
+    ///
+    /// # Errors
+    /// As [`Self::authorize`].
+    pub fn authorize_unread<R: Asked>(
+        &self,
+        principal: Principal,
+    ) -> Result<UnreadGrant<R>, Error> {
+        const { assert!(!R::OPERATION.rule().is_on_the_path(), "the path must be read first") };
+        let scope = self.decide(&principal, R::OPERATION.rule(), "")?;
+        Ok(UnreadGrant::new(scope, principal))
+    }
+
+    fn decide(&self, principal: &Principal, rule: Rule, path: &str) -> Result<Scope, Error> {
+        let is = |role| self.roots.hold(role, principal.id());
+        match rule {
+            Rule::Roles(roles) if roles.iter().copied().any(is) => Ok(Scope::Whole),
+            Rule::Roles(_) => Err(denied(rule.only())),
+            _ if is(Role::PilotSuperuser) => Ok(Scope::Whole),
+            Rule::Cipher(..) if is(Role::LiteWorkload) => Ok(Scope::Whole),
+            _ if is(Role::LiteWorkload) => Err(denied(rule.only())),
+            Rule::OnThePath(wanted) => self.by_policy(principal, path, wanted),
+            Rule::OnSystemPath(wanted, system) | Rule::Cipher(wanted, system) => {
+                self.by_policy(principal, system, wanted)
+            }
+            Rule::Names(wanted, system) => self
+                .by_policy(principal, system, wanted)
+                .or_else(|denied| self.names(principal, wanted, denied)),
+        }
+    }
+
+    fn by_policy(
+        &self,
+        principal: &Principal,
+        path: &str,
+        wanted: Permission,
+    ) -> Result<Scope, Error> {
+        self.seal.decide(|policies| {
+            // The lite backend has no policies, so that only the built-in roles get in.
+            let Some(policies) = policies else {
+                return Err(denied("this backend has no policies".to_owned()));
+            };
+            // Paths are validated after this (wire-api 4.3); what can be none is not worth a search.
+            if path.len() > SecretPath::MAX_LEN {
+                return Err(denied("the path is too long to be one".to_owned()));
+            }
+            let searched = in_ascii(path);
+            let decision =
+                policies.set().decide_by(self.reserved, principal.id(), &searched, wanted);
+            match decision {
+                Decision::Allowed { .. } => Ok(Scope::Whole),
+                Decision::Denied => Err(denied(why_denied(path, wanted))),
+            }
+        })
+    }
+
+    /// A workload that may not see all names may see those that a permission on them covers.
+    fn names(
+        &self,
+        principal: &Principal,
+        wanted: Permission,
+        otherwise: Error,
+    ) -> Result<Scope, Error> {
+        self.seal.decide(|policies| {
+            let Some(policies) = policies else { return Err(otherwise) };
+            if policies.set().paths_open_to(self.reserved, principal.id(), wanted).is_empty() {
+                return Err(otherwise);
+            }
+            Ok(Scope::NamesOpenTo(wanted))
+        })
+    }
+}
+
+/// How much of a path the reason of a denial repeats, in characters.
+const QUOTED: usize = 120;
+
+/// `path`, where patterns are quick to search. One that is not ASCII is refused once it is validated, whatever was
+/// decided, so that a stand-in for its characters can only change how it is refused.
+fn in_ascii(path: &str) -> Cow<'_, str> {
+    if path.is_ascii() {
+        return Cow::Borrowed(path);
+    }
+    Cow::Owned(path.chars().map(|c| if c.is_ascii() { c } else { '\u{7f}' }).collect())
+}
+
+/// For the audit log. It costs the same whatever policies there are: to find out which came near takes long, and whoever
+/// is denied would decide how often. Operators ask `explain`.
+fn why_denied(path: &str, wanted: Permission) -> String {
+    match path.char_indices().nth(QUOTED) {
+        None => format!("no policy lets it {wanted} {path:?}"),
+        Some((end, _)) => {
+            let beginning = path.get(..end).unwrap_or_default();
+            format!("no policy lets it {wanted} a path that begins with {beginning:?}")
+        }
+    }
+}
+
+const fn denied(reason: String) -> Error {
+    Error::Denied(reason)
+}

@@ -1,0 +1,134 @@
+//! What Bootstrap asks: what there is before it makes a root key, and the proof that Nexus can use the one that it made (N15).
+
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+use spike_crypto::{AssociatedData, NONCE_LEN};
+use spike_daemon::settings::Backend;
+
+use super::{Nexus, cipher::CIPHERTEXT_LIMIT};
+use crate::{
+    access::{Asked, Grant, Operation, Subject},
+    error::Error,
+    keys::quorum::{ANSWER_LIMIT, KeeperState},
+    store::{Found, Home, Store},
+};
+
+/// What would a new root key take the place of?
+#[derive(Debug)]
+pub struct TakeSurvey;
+
+/// The answer. Nothing in it is a secret.
+#[derive(Debug)]
+pub struct Survey {
+    /// Why Nexus is sealed, if it is.
+    pub sealed: Option<String>,
+    /// Whether a root key is here that is put to use once Bootstrap has proved it.
+    pub awaits_proof: bool,
+    /// The backend.
+    pub backend: Backend,
+    /// What lies in the data directory.
+    pub data: Found,
+    /// The data directory, where there is one.
+    pub directory: Option<PathBuf>,
+    /// Every Keeper, in the order of the shares, as it answered to this question.
+    pub keepers: Vec<KeeperState>,
+}
+
+/// A text that only a holder of the root key can read.
+#[derive(Debug)]
+pub struct ProveKey {
+    /// The nonce, of any length so far.
+    pub nonce: Vec<u8>,
+    /// Ciphertext and tag.
+    pub ciphertext: Vec<u8>,
+}
+
+impl Asked for TakeSurvey {
+    const OPERATION: Operation = Operation::BootstrapSurvey;
+    const SUBJECT: Subject<Self> = Subject::Nothing;
+}
+
+impl Asked for ProveKey {
+    const OPERATION: Operation = Operation::BootstrapVerify;
+    const SUBJECT: Subject<Self> = Subject::Nothing;
+}
+
+impl Nexus {
+    /// Whether there is a key, and if not: why, what lies in the data directory, and how every Keeper answers now. Asking
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// None today.
+    pub async fn survey(&self, _: Grant<TakeSurvey>) -> Result<Survey, Error> {
+        let Some(shares) = self.key_source.shares_of_keepers() else {
+            return Ok(Survey {
+                sealed: None,
+                awaits_proof: false,
+                backend: Backend::Memory,
+                data: Found::Nothing,
+                directory: None,
+                keepers: Vec::new(),
+            });
+        };
+        if self.seal.ready().is_err() {
+            // One of them may just have been given its share: then there is a key in a moment.
+            shares.keepers.look_again(ANSWER_LIMIT).await;
+        }
+        Ok(Survey {
+            sealed: self.seal.ready().err().map(|error| error.to_string()),
+            awaits_proof: shares.adopter.awaits_proof(),
+            backend: shares.backend,
+            data: data_at(shares.home.clone()).await,
+            directory: shares.home.as_ref().and_then(Home::directory).map(PathBuf::from),
+            keepers: shares.keepers.states(),
+        })
+    }
+
+    /// N15: the SHA-256 of what was encrypted under the root key. It proves possession and tells nothing of the key.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong length, [`Error::Undecryptable`] for another key.
+    pub async fn prove_key(&self, grant: Grant<ProveKey>) -> Result<[u8; 32], Error> {
+        let ProveKey { nonce, ciphertext } = grant.request();
+        let nonce = <&[u8; NONCE_LEN]>::try_from(nonce.as_slice());
+        let limit = self.max_ciphertext;
+        // As long as Nexus is sealed, whatever is sent is answered with that (wire-api 3.2), except for the proof of a key
+        // that waits for it.
+        if let (Err(sealed), Ok(shares)) = (self.seal.ready(), self.key_source.shares()) {
+            let Ok(nonce) = nonce else { return Err(sealed) };
+            if ciphertext.len() > limit {
+                return Err(sealed);
+            }
+            match shares.adopter.prove(nonce, ciphertext).await {
+                Ok(true) => shares.keepers.wake(),
+                // Another request may have unsealed Nexus meanwhile.
+                Ok(false) => self.seal.ready()?,
+                Err(error) => {
+                    self.seal.explain(error.hindrance(), &error.to_string());
+                    return self.seal.ready().and(Err(Error::NotReady(error.to_string())));
+                }
+            }
+        }
+        let Ok(nonce) = nonce else {
+            let reason = format!("expected {NONCE_LEN} bytes");
+            return Err(Error::Invalid { field: "nonce", reason });
+        };
+        if ciphertext.len() > limit {
+            let reason = format!("expected at most {limit} bytes ({CIPHERTEXT_LIMIT})");
+            return Err(Error::Invalid { field: "ciphertext", reason });
+        }
+        let unsealed = self.seal.granted(&grant)?;
+        let cipher = unsealed.cipher().aead();
+        let opened = cipher.decrypt(nonce, ciphertext, &AssociatedData::none());
+        let Ok(plaintext) = opened else { return Err(Error::Undecryptable) };
+        Ok(Sha256::digest(plaintext.as_slice()).into())
+    }
+}
+
+/// What lies at `home`; nothing for a backend that keeps none.
+pub(super) async fn data_at(home: Option<Home>) -> Found {
+    let Some(home) = home else { return Found::Nothing };
+    let found = tokio::task::spawn_blocking(move || Store::found(&home)).await;
+    found.unwrap_or(Found::Unreadable)
+}

@@ -1,0 +1,139 @@
+//! Somebody is not told where another lives: a trust root is missing.
+
+use anyhow::Result;
+use spike_domain::DEFAULT_TRUST_ROOT;
+use spike_tests::{PATIENCE, crew::Crew};
+
+use super::{TRUST_DOMAIN, before_bootstrap, ends_well, list, nexus_ends, nexus_with, says, works};
+
+/// What a setting that is missing amounts to.
+const MISSING: &str = DEFAULT_TRUST_ROOT;
+
+/// The Keepers start again, with one setting more.
+async fn keepers_with(crew: &mut Crew, name: &str, value: &str) -> Result<()> {
+    crew.kill_keepers(1..=3).await?;
+    for keeper in 1..=3 {
+        crew.keeper(keeper)?.set(name, value);
+    }
+    crew.restart_keepers(1..=3).await
+}
+
+#[tokio::test]
+async fn spike_without_the_trust_root_of_nexus() -> Result<()> {
+    let crew = before_bootstrap().await?;
+    let told = list(&crew, &[("SPIKE_TRUST_ROOT_NEXUS", MISSING)]).await?;
+    assert_eq!(told.status, 6, "{}", told.text);
+    says("spike_without_the_trust_root_of_nexus", &told.text)?;
+    ends_well(crew).await
+}
+
+#[tokio::test]
+async fn spike_without_its_own_trust_root() -> Result<()> {
+    let crew = before_bootstrap().await?;
+    let told = list(&crew, &[("SPIKE_TRUST_ROOT_PILOT", MISSING)]).await?;
+    assert_eq!(told.status, 4, "{}", told.text);
+    says("spike_without_its_own_trust_root", &told.text)?;
+    ends_well(crew).await
+}
+
+#[tokio::test]
+async fn nexus_without_the_trust_root_of_spike() -> Result<()> {
+    let mut crew = before_bootstrap().await?;
+    assert_eq!(crew.bootstrap(&[]).await?.status, 0);
+    nexus_with(&mut crew, "SPIKE_TRUST_ROOT_PILOT", MISSING).await?;
+    crew.ready(PATIENCE).await?;
+    let told = list(&crew, &[]).await?;
+    assert_eq!(told.status, 4, "{}", told.text);
+    says("nexus_without_the_trust_root_of_spike", &told.text)?;
+    nexus_with(&mut crew, "SPIKE_TRUST_ROOT_PILOT", TRUST_DOMAIN).await?;
+    works(&mut crew).await?;
+    crew.stop().await
+}
+
+#[tokio::test]
+async fn a_daemon_without_its_own_trust_root() -> Result<()> {
+    let mut crew = before_bootstrap().await?;
+    let told = nexus_ends(&mut crew, &[("SPIKE_TRUST_ROOT_NEXUS", MISSING)]).await?;
+    assert_eq!(told.status, 1, "{}", told.text);
+    says("a_daemon_without_its_own_trust_root", &told.text)?;
+    crew.nexus().set("SPIKE_TRUST_ROOT_NEXUS", TRUST_DOMAIN);
+    crew.start_nexus().await?;
+    ends_well(crew).await
+}
+
+#[tokio::test]
+async fn bootstrap_without_its_own_trust_root() -> Result<()> {
+    let crew = before_bootstrap().await?;
+    let told = crew.bootstrap(&[("SPIKE_TRUST_ROOT_BOOTSTRAP", MISSING)]).await?;
+    assert_eq!(told.status, 1, "{}", told.text);
+    says("bootstrap_without_its_own_trust_root", &told.text)?;
+    ends_well(crew).await
+}
+
+#[tokio::test]
+async fn bootstrap_without_the_trust_root_of_nexus() -> Result<()> {
+    let crew = before_bootstrap().await?;
+    let told = crew.bootstrap(&[("SPIKE_TRUST_ROOT_NEXUS", MISSING)]).await?;
+    assert_eq!(told.status, 1, "{}", told.text);
+    says("bootstrap_without_the_trust_root_of_nexus", &told.text)?;
+    ends_well(crew).await
+}
+
+#[tokio::test]
+async fn bootstrap_without_the_trust_root_of_the_keepers() -> Result<()> {
+    let crew = before_bootstrap().await?;
+    let told = crew.bootstrap(&[("SPIKE_TRUST_ROOT_KEEPER", MISSING)]).await?;
+    assert_eq!(told.status, 1, "{}", told.text);
+    says("bootstrap_without_the_trust_root_of_the_keepers", &told.text)?;
+    ends_well(crew).await
+}
+
+/// Bootstrap learned that no Keeper had sent a share, and not why.
+#[tokio::test]
+async fn nexus_without_the_trust_root_of_the_keepers() -> Result<()> {
+    let mut crew = before_bootstrap().await?;
+    nexus_with(&mut crew, "SPIKE_TRUST_ROOT_KEEPER", MISSING).await?;
+    let told = crew.check_fails("quorum", "is not accepted here").await?;
+    says("nexus_without_the_trust_root_of_the_keepers", &told)?;
+    let told = crew.bootstrap(&[]).await?;
+    assert_eq!(told.status, 1, "{}", told.text);
+    says("nexus_without_the_trust_root_of_the_keepers", &told.text)?;
+    // The Keepers have their shares, and Nexus takes them and waits for its proof.
+    nexus_with(&mut crew, "SPIKE_TRUST_ROOT_KEEPER", TRUST_DOMAIN).await?;
+    keepers_with(&mut crew, "SPIKE_TRUST_ROOT_KEEPER", TRUST_DOMAIN).await?;
+    ends_well(crew).await
+}
+
+#[tokio::test]
+async fn nexus_without_the_trust_root_of_bootstrap() -> Result<()> {
+    let mut crew = before_bootstrap().await?;
+    nexus_with(&mut crew, "SPIKE_TRUST_ROOT_BOOTSTRAP", MISSING).await?;
+    let told = crew.bootstrap(&[]).await?;
+    assert_eq!(told.status, 1, "{}", told.text);
+    says("nexus_without_the_trust_root_of_bootstrap", &told.text)?;
+    nexus_with(&mut crew, "SPIKE_TRUST_ROOT_BOOTSTRAP", TRUST_DOMAIN).await?;
+    ends_well(crew).await
+}
+
+/// It asked whether the SVID is accepted, and named no setting.
+#[tokio::test]
+async fn keepers_without_the_trust_root_of_nexus() -> Result<()> {
+    let mut crew = before_bootstrap().await?;
+    keepers_with(&mut crew, "SPIKE_TRUST_ROOT_NEXUS", MISSING).await?;
+    let told = crew.check_fails("quorum", "does not accept").await?;
+    says("keepers_without_the_trust_root_of_nexus", &told)?;
+    keepers_with(&mut crew, "SPIKE_TRUST_ROOT_NEXUS", TRUST_DOMAIN).await?;
+    ends_well(crew).await
+}
+
+/// The hint named a setting of Bootstrap, and not that of the Keepers.
+#[tokio::test]
+async fn keepers_without_the_trust_root_of_bootstrap() -> Result<()> {
+    let mut crew = before_bootstrap().await?;
+    keepers_with(&mut crew, "SPIKE_TRUST_ROOT_BOOTSTRAP", MISSING).await?;
+    let told = crew.bootstrap(&[]).await?;
+    assert_eq!(told.status, 1, "{}", told.text);
+    says("keepers_without_the_trust_root_of_bootstrap", &told.text)?;
+    keepers_with(&mut crew, "SPIKE_TRUST_ROOT_BOOTSTRAP", TRUST_DOMAIN).await?;
+    ends_well(crew).await
+}

@@ -1,0 +1,101 @@
+//! What belongs to each operation of Nexus, and what neither the compiler nor another test asks for: the list in CONTRIBUTING.md.
+
+use std::{collections::BTreeMap, fs, io};
+
+use spike_wire::{Operation, Rule};
+
+use crate::repository::{files_below, root, text};
+
+/// What policies let services do, and what the SDK does not offer: an operator brings back what was deleted.
+const NOT_IN_THE_SDK: [Operation; 1] = [Operation::SecretUndelete];
+
+/// How the text of a program asks for an operation: by its call, or by a method of the client that makes the call.
+struct Names(BTreeMap<String, String>);
+
+impl Names {
+    fn read() -> io::Result<Self> {
+        let client = text("common/mtls/src/client/nexus.rs")?;
+        let methods = client.split("pub async fn ").skip(1).filter_map(|method| {
+            let (name, body) = method.split_once(['(', '<'])?;
+            Some((format!(".{name}("), body.to_owned()))
+        });
+        Ok(Self(methods.collect()))
+    }
+
+    fn of(&self, operation: Operation) -> Vec<String> {
+        let mut names = vec![format!("call::{operation:?}>")];
+        let in_raw_mode = format!("(Operation::{operation:?},");
+        // A method may use another that is named here already, or comes to be.
+        while let Some((name, _)) = self.0.iter().find(|(name, body)| {
+            let asks =
+                body.contains(&in_raw_mode) || names.iter().any(|known| body.contains(known));
+            asks && !names.contains(name)
+        }) {
+            names.push(name.clone());
+        }
+        names
+    }
+}
+
+/// The sources below a folder, as one text, without those of the folder `but_not`.
+fn sources(folder: &str, but_not: &str) -> io::Result<String> {
+    let mut all = String::new();
+    for file in files_below(root().join(folder), "rs")? {
+        let is_left_out = file.iter().any(|part| part == but_not || part == "tests.rs");
+        if !is_left_out {
+            all.push_str(&fs::read_to_string(file)?);
+        }
+    }
+    Ok(all)
+}
+
+/// The operations that are `wanted` and that the text does not ask for.
+fn missing(names: &Names, text: &str, wanted: impl Fn(Operation) -> bool) -> Vec<Operation> {
+    let asks = |operation| names.of(operation).iter().any(|name| text.contains(name));
+    Operation::ALL.iter().copied().filter(|one| wanted(*one) && !asks(*one)).collect()
+}
+
+#[test]
+fn every_operation_is_asked_for_by_a_program_of_ours() -> io::Result<()> {
+    let programs = sources("pilot/src", "tests")? + &sources("bootstrap/src", "tests")?;
+    assert_eq!(missing(&Names::read()?, &programs, |_| true), []);
+    Ok(())
+}
+
+#[test]
+fn what_policies_let_services_do_with_secrets_is_in_the_sdk() -> io::Result<()> {
+    let sdk = sources("sdk/src", "tests")?;
+    let is_for_services =
+        |operation: Operation| matches!(operation.rule(), Rule::OnThePath(_) | Rule::Names(..));
+    assert_eq!(missing(&Names::read()?, &sdk, is_for_services), NOT_IN_THE_SDK);
+    Ok(())
+}
+
+// Those of one role are asked for by its program, which specifications run.
+#[test]
+fn every_operation_that_policies_grant_has_a_specification() -> io::Result<()> {
+    let specs = sources("tests/specs", "structure")?;
+    let is_granted = |operation: Operation| !matches!(operation.rule(), Rule::Roles(_));
+    assert_eq!(missing(&Names::read()?, &specs, is_granted), []);
+    Ok(())
+}
+
+#[test]
+fn every_operation_has_its_section_in_the_wire_api() -> io::Result<()> {
+    let page = text("docs/wire-api.md")?;
+    let (_, sections) = page.split_once("\n## Fields").unwrap_or_default();
+    let is_described = |operation: &&Operation| {
+        sections.contains(&format!("`POST {}`", operation.path_and_query()))
+    };
+    let missing: Vec<_> = Operation::ALL.iter().filter(|one| !is_described(one)).collect();
+    assert_eq!(missing, [&Operation::SecretPut; 0]);
+    Ok(())
+}
+
+#[test]
+fn a_method_that_uses_another_asks_for_the_same_operation() -> io::Result<()> {
+    let names = Names::read()?.of(Operation::SecretMetadata);
+    assert_eq!(names, ["call::SecretMetadata>", ".any_secret_metadata(", ".secret_metadata("]);
+    assert_eq!(Names::read()?.of(Operation::CipherEncrypt).len(), 3);
+    Ok(())
+}
