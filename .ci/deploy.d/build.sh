@@ -41,7 +41,6 @@ emulation_prepare() {
   rm -rf "$ARM"
   mkdir -p "$ARM/ca" "$ARM/data" "$ARM/state" "$ARM/home"
   for name in nexus keeper bootstrap spike; do
-    file -b "$arm_programs/$name" 2>/dev/null | head -c 80 || true
     # A copy of the emulator for each: to the Workload API, it is the executable of the process.
     cp "$qemu" "$ARM/qemu-$name"
   done

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use http::StatusCode;
 use spike_crypto::RandomError;
 use spike_daemon::{
     audit::AuditError,

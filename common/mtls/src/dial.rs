@@ -139,6 +139,18 @@ mod tests {
     }
 
     #[test]
+    fn a_short_name_without_an_address_is_reported_with_the_form_of_a_full_one() {
+        let resolver = io::Error::other("Name or service not known");
+        for (name, is_short) in
+            [("spike-nexus", true), ("spike-nexus.spike", true), ("nexus.spike.svc", false)]
+        {
+            let text = unknown(name, &resolver).to_string();
+            assert!(text.contains(name) && text.contains("Name or service not known"), "{text}");
+            assert_eq!(text.contains("SERVICE.NAMESPACE.svc"), is_short, "{text}");
+        }
+    }
+
+    #[test]
     fn families_alternate_and_begin_with_the_one_that_the_resolver_prefers() {
         for (given, expected) in [
             (

@@ -123,3 +123,16 @@ async fn bootstrap_knows_a_keeper_that_nexus_does_not() -> Result<()> {
     crew.restart_keepers(1..=3).await?;
     ends_well(crew).await
 }
+
+#[tokio::test]
+async fn the_socket_of_the_agent_at_another_place() -> Result<()> {
+    let crew = before_bootstrap().await?;
+    let wrong = [("SPIFFE_ENDPOINT_SOCKET", "unix:///nowhere/api.sock")];
+    let spike = list(&crew, &wrong).await?;
+    assert_eq!(spike.status, 6, "{}", spike.text);
+    says("the_socket_of_the_agent_at_another_place", &spike.text)?;
+    let bootstrap = crew.bootstrap(&wrong).await?;
+    assert_eq!(bootstrap.status, 1, "{}", bootstrap.text);
+    says("the_socket_of_the_agent_at_another_place", &bootstrap.text)?;
+    ends_well(crew).await
+}

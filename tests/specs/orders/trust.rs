@@ -1,10 +1,12 @@
-//! Somebody is not told where another lives: a trust root is missing.
+//! Somebody is not told where another lives: a trust root is missing. Or somebody has another role than it takes.
 
 use anyhow::Result;
 use spike_domain::DEFAULT_TRUST_ROOT;
-use spike_tests::{PATIENCE, crew::Crew};
+use spike_tests::{PATIENCE, SUPERUSER, crew::Crew};
 
-use super::{TRUST_DOMAIN, before_bootstrap, ends_well, list, nexus_ends, nexus_with, says, works};
+use super::{
+    TRUST_DOMAIN, before_bootstrap, ends_well, list, nexus_ends, nexus_with, says, told, works,
+};
 
 /// What a setting that is missing amounts to.
 const MISSING: &str = DEFAULT_TRUST_ROOT;
@@ -136,4 +138,35 @@ async fn keepers_without_the_trust_root_of_bootstrap() -> Result<()> {
     says("keepers_without_the_trust_root_of_bootstrap", &told.text)?;
     keepers_with(&mut crew, "SPIKE_TRUST_ROOT_BOOTSTRAP", TRUST_DOMAIN).await?;
     ends_well(crew).await
+}
+
+/// As with a person who has one trust domain and takes this setting for that of all.
+#[tokio::test]
+async fn only_the_setting_that_no_role_reads() -> Result<()> {
+    let mut crew = before_bootstrap().await?;
+    let mut command = crew.client("spike");
+    for role in ["NEXUS", "KEEPER", "BOOTSTRAP", "PILOT", "LITE_WORKLOAD"] {
+        command.env_remove(format!("SPIKE_TRUST_ROOT_{role}"));
+    }
+    command.env("SPIKE_TRUST_ROOT", TRUST_DOMAIN).args(["secret", "list"]);
+    let id = crew.spiffe_id(SUPERUSER)?;
+    let registry = crew.cluster().workload_api().registry();
+    let (child, registration) = registry.spawn(&mut command, id)?;
+    let ended = told(child.wait_with_output().await?);
+    assert_eq!(ended.status, 4, "{}", ended.text);
+    says("only_the_setting_that_no_role_reads", &ended.text)?;
+    drop(registration);
+    ends_well(crew).await
+}
+
+#[tokio::test]
+async fn recover_with_the_role_of_daily_work() -> Result<()> {
+    let mut crew = before_bootstrap().await?;
+    assert_eq!(crew.bootstrap(&[]).await?.status, 0);
+    works(&mut crew).await?;
+    let ended = told(crew.pilot(SUPERUSER, &["operator", "recover"]).await?);
+    assert_eq!(ended.status, 4, "{}", ended.text);
+    says("recover_with_the_role_of_daily_work", &ended.text)?;
+    assert_eq!(crew.recover().await?.len(), 3, "with the role it works");
+    crew.stop().await
 }

@@ -32,3 +32,13 @@ fn capitals_are_refused_in_the_trust_domain_and_kept_in_the_path() {
         assert!(matches!(peer(uri), Err(PeerError::NotASpiffeId(_))), "{uri}");
     }
 }
+
+#[test]
+fn the_error_for_a_refused_peer_names_the_expected_ids_and_their_settings() {
+    let rule = PeerRule::Roles(&[Role::Nexus, Role::Bootstrap], Arc::default());
+    assert_eq!(
+        rule.expected(),
+        "spiffe://spike.ist/spike/nexus or spiffe://spike.ist/spike/bootstrap or below \
+         (SPIKE_TRUST_ROOT_NEXUS, SPIKE_TRUST_ROOT_BOOTSTRAP)"
+    );
+}
