@@ -138,7 +138,7 @@ async fn only_a_file_that_is_not_there_is_new_and_a_dangling_link_is_told() -> R
     let refused = cluster.spike_with(&["cipher", "encrypt", "-o", "dangling"], b"plan").await?;
     assert_eq!(refused.status, Some(1), "{refused:?}");
     assert!(
-        refused.stderr.contains("a symbolic link to nowhere, which is not there"),
+        refused.stderr.contains("a symbolic link to nowhere, which does not exist"),
         "{refused:?}"
     );
     assert!(place("dangling").is_symlink() && !place("nowhere").exists());
