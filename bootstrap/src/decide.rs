@@ -39,7 +39,7 @@ pub(crate) fn decide(
         NexusState::HoldsKey => {}
         NexusState::Sealed(_) => {
             if completed.is_none() && !survey.found_something() {
-                return Ok(Decision::MakeKey);
+                return agreed(survey, threshold);
             }
         }
         NexusState::Stopped(reason) => {
@@ -56,6 +56,16 @@ pub(crate) fn decide(
     Err(Error::WouldReplace { found, next })
 }
 
+/// A key is made only if Nexus and this run are of one mind on how it is split.
+fn agreed(survey: &Survey, threshold: u16) -> Result<Decision, Error> {
+    let each = survey.disagreements(threshold);
+    if each.is_empty() {
+        Ok(Decision::MakeKey)
+    } else {
+        Err(Error::Disagrees { url: survey.url.clone(), each })
+    }
+}
+
 /// What a person who wants another key must do first, in order.
 fn steps_before_force(survey: &Survey) -> String {
     let is_live = survey.nexus == NexusState::HoldsKey;
@@ -70,7 +80,14 @@ fn steps_before_force(survey: &Survey) -> String {
     } else if survey.is_stopped() && !filled.is_empty() {
         steps.push(format!("move the data directory of Nexus away, if it has data, {only}"));
     }
-    let is_down = !steps.is_empty() || survey.is_stopped();
+    let is_to_stop = !steps.is_empty();
+    if survey.fed() > 0 && !is_to_stop {
+        steps.push(format!(
+            "restart Nexus at {}, which forgets the shares that were fed",
+            survey.url
+        ));
+    }
+    let is_down = is_to_stop || survey.is_stopped();
     if !filled.is_empty() {
         let filled = filled.join(", ");
         steps.push(format!("restart {filled}, which erases its share, perhaps the last copy"));
@@ -94,9 +111,17 @@ fn steps_before_force(survey: &Survey) -> String {
 
 /// What a person does who expected that there is no key.
 fn advice(survey: &Survey, completed: Option<&Completion>, threshold: u16) -> String {
+    if survey.fed() > 0 {
+        return "finish the restore with `spike operator restore`: nobody needs Bootstrap then. Only if nothing is to be kept \
+                that was written under that key: restart Nexus, which forgets the shares that were fed, and run this again"
+            .to_owned();
+    }
     let mut words = String::new();
     if survey.is_stopped() {
         words.push_str("start Nexus. ");
+    }
+    if survey.awaits_proof() && !survey.found_data() {
+        return without_data(survey, completed.is_some());
     }
     if survey.may_rebuild(threshold) {
         words.push_str(
@@ -129,6 +154,32 @@ fn advice(survey: &Survey, completed: Option<&Completion>, threshold: u16) -> St
     words
 }
 
+/// What a person does where the shares of the Keepers make a key, and Nexus has no data for it. A run that is ended after it
+/// gave out the shares leaves that; a volume that is not mounted looks the same.
+fn without_data(survey: &Survey, was_done: bool) -> String {
+    let directory = survey.directory().unwrap_or_else(|| "its data directory".to_owned());
+    let mut words = format!(
+        "the Keepers hold a whole key, and Nexus has no data for it. Is {directory} the right directory, and mounted? If the data \
+         is elsewhere, put it there: Nexus goes on by itself. "
+    );
+    let accept = "start Nexus once with SPIKE_NEXUS_ACCEPT_NEW_STORE=true, which makes a new store under this key";
+    if was_done {
+        words.push_str("Only if the data is lost for good: ");
+        words.push_str(accept);
+    } else {
+        let filled: Vec<String> = survey.filled().map(ToString::to_string).collect();
+        let filled = filled.join(", ");
+        words.push_str(
+            "Only if an earlier Bootstrap was ended before Nexus had proved the key, so that nothing was written under it: either \
+             restart ",
+        );
+        for part in [&filled, " and run this again, which makes another key, or ", accept] {
+            words.push_str(part);
+        }
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use spike_wire::{DataKind, SurveyResponse};
@@ -147,6 +198,12 @@ mod tests {
     fn sealed(data: DataKind) -> NexusState {
         let directory = Some("/var/lib/spike".to_owned());
         let told = SurveyResponse { sealed: true, data, directory, ..SurveyResponse::default() };
+        NexusState::Sealed(Some(Box::new(told)))
+    }
+
+    fn restoring() -> NexusState {
+        let data = DataKind::None;
+        let told = SurveyResponse { sealed: true, data, fed: 1, ..SurveyResponse::default() };
         NexusState::Sealed(Some(Box::new(told)))
     }
 
@@ -190,6 +247,8 @@ mod tests {
             (true, None, sealed(Nothing), [Filled, Empty], refused),
             (true, None, sealed(Ours), [Empty, Empty], refused),
             (true, None, HoldsKey, [Filled, Filled], refused),
+            (false, None, restoring(), [Empty, Empty], refused),
+            (true, Some(&before), restoring(), [Empty, Empty], refused),
             (true, None, NeedsNone, [Empty, Empty], Ok(Decision::NotNeeded)),
         ] {
             let told = format!("{forced} {completed:?} {nexus:?} {slots:?}");
@@ -210,6 +269,20 @@ mod tests {
         let data = told(sealed(DataKind::Ours), &[Slot::Empty]);
         assert!(data.contains("move /var/lib/spike away"), "{data}");
         assert!(!data.contains("restart"), "{data}");
+    }
+
+    /// A new key was made between two shares of a restore.
+    #[test]
+    fn in_the_middle_of_a_restore_the_next_step_is_to_finish_it() {
+        let told = |forced| {
+            let error = decide(forced, None, &survey(restoring(), &[Slot::Empty]), 2).unwrap_err();
+            format!("{error}; {}", error.hint().unwrap())
+        };
+        for part in ["recovery share", "finish the restore", "restart Nexus, which forgets"] {
+            assert!(told(false).contains(part), "{part}: {}", told(false));
+        }
+        assert!(told(true).contains("1. restart Nexus at https://nexus"), "{}", told(true));
+        assert!(told(true).contains("2. run this again"), "{}", told(true));
     }
 
     /// The hint named neither the first step, to move the data away, nor the start of Nexus.
@@ -276,6 +349,35 @@ mod tests {
                 assert!(text.contains(part), "{part}: {text}");
             }
         }
+    }
+
+    /// The hint was to see why Nexus is sealed and to mend that. There is nothing to mend.
+    #[test]
+    fn after_a_bootstrap_that_was_ended_before_the_proof_both_ways_to_go_on_are_told() {
+        let data = DataKind::None;
+        let told = |completed, data| {
+            let nexus = SurveyResponse {
+                sealed: true,
+                awaits_proof: true,
+                data,
+                ..SurveyResponse::default()
+            };
+            let nexus = NexusState::Sealed(Some(Box::new(nexus)));
+            let found = survey(nexus, &[Slot::Filled, Slot::Filled]);
+            decide(false, completed, &found, 2).unwrap_err().hint().unwrap().to_owned()
+        };
+        let hint = told(None, data);
+        for part in [
+            "restart Keeper 1 at https://keeper-1, Keeper 2 at https://keeper-2 and run this again",
+            "SPIKE_NEXUS_ACCEPT_NEW_STORE=true",
+        ] {
+            assert!(hint.contains(part), "{part}: {hint}");
+        }
+        // Where it was done before, the Keepers hold the key of the data that is missing.
+        let before = Completion::now(None);
+        let hint = told(Some(&before), data);
+        assert!(!hint.contains("restart") && hint.contains("lost for good"), "{hint}");
+        assert!(!told(None, DataKind::Unreadable).contains("ACCEPT_NEW_STORE"));
     }
 
     #[test]

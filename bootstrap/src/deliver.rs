@@ -77,6 +77,16 @@ impl Keeper {
         self.index == index && self.url.to_string() == url
     }
 
+    /// Whether it has this address.
+    pub(crate) fn is_at(&self, url: &str) -> bool {
+        self.url.to_string() == url
+    }
+
+    /// The index of its share, from 1.
+    pub(crate) const fn index(&self) -> u16 {
+        self.index
+    }
+
     /// A Keeper for tests.
     #[cfg(test)]
     pub(crate) fn at(index: u16, url: &str) -> Self {

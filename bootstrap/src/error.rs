@@ -83,6 +83,17 @@ pub(crate) enum Error {
         /// What to do about it.
         next: String,
     },
+    /// Nexus would not find the key again that is made with these settings.
+    #[error(
+        "no root key was made, because Nexus at {url} is configured in another way:{}",
+        lines(each)
+    )]
+    Disagrees {
+        /// Its address.
+        url: String,
+        /// What differs, a line each, with both values.
+        each: Vec<String>,
+    },
     /// These Keepers got a share from somebody else in the meantime.
     #[error("these Keepers hold a share of another key, and keep it:{}", lines(.0))]
     HoldAnother(Vec<Keeper>),
@@ -118,6 +129,7 @@ impl Error {
             | Self::Marker(_)
             | Self::NexusSilent { .. }
             | Self::NotRecognised { .. }
+            | Self::Disagrees { .. }
             | Self::KeepersSilent(_)
             | Self::Undelivered(_)
             | Self::Random(_)
@@ -150,6 +162,10 @@ impl Error {
             }
             Self::NotRecognised { .. } => {
                 "check SPIKE_TRUST_ROOT_BOOTSTRAP in the environment of Nexus"
+            }
+            Self::Disagrees { .. } => {
+                "give Nexus and Bootstrap the same SPIKE_NEXUS_KEEPER_PEERS, in the same order, and the same \
+                 SPIKE_NEXUS_SHAMIR_THRESHOLD; restart Nexus if you changed its settings, and run this again"
             }
             Self::KeepersSilent(_) => {
                 "start the Keepers and check SPIKE_NEXUS_KEEPER_PEERS and SPIKE_TRUST_ROOT_KEEPER; then run this again"

@@ -1,6 +1,6 @@
 //! What exists before a root key is made: everything that a new key would replace. Pure.
 
-use spike_wire::{DataKind, SurveyResponse};
+use spike_wire::{DataKind, KeeperStatusKind, SurveyResponse};
 
 use crate::{
     deliver::{Keeper, Slot},
@@ -44,7 +44,38 @@ impl Survey {
 
     /// Whether a share or data was found.
     pub(crate) fn found_something(&self) -> bool {
-        self.found_data() || self.filled().next().is_some()
+        self.found_data() || self.fed() > 0 || self.filled().next().is_some()
+    }
+
+    /// Whether Nexus has a key without data: an earlier run was ended before Nexus proved it, or the data is missing.
+    pub(crate) fn awaits_proof(&self) -> bool {
+        self.response().is_some_and(|told| told.awaits_proof)
+    }
+
+    /// Recovery shares that operators have fed to Nexus, and that are not in use yet.
+    pub(crate) fn fed(&self) -> u16 {
+        self.response().map_or(0, |told| told.fed)
+    }
+
+    /// What Nexus and this process are configured with and do not agree about, a line each: a key that is split in one way and
+    /// collected in another is never found again.
+    pub(crate) fn disagreements(&self, threshold: u16) -> Vec<String> {
+        let Some(told) = self.response() else { return Vec::new() };
+        let mut lines = Vec::new();
+        if told.threshold != 0 && told.threshold != threshold {
+            lines.push(format!(
+                "SPIKE_NEXUS_SHAMIR_THRESHOLD is {threshold} here, and {} at Nexus",
+                told.threshold
+            ));
+        }
+        let (own, other) = (self.keepers.len(), told.keepers.len());
+        if other != 0 && own != other {
+            lines.push(format!(
+                "SPIKE_NEXUS_KEEPER_PEERS names {own} Keepers here, and {other} at Nexus"
+            ));
+        }
+        lines.extend(self.keepers.iter().filter_map(|(keeper, _)| told_otherwise(keeper, told)));
+        lines
     }
 
     /// Whether a Nexus without a key may still get one from the Keepers.
@@ -78,6 +109,7 @@ impl Survey {
     pub(crate) fn findings(&self) -> Vec<String> {
         let mut lines = vec![self.about_nexus()];
         lines.extend(self.response().and_then(about_data));
+        lines.extend(self.response().and_then(about_fed));
         lines.extend(self.keepers.iter().filter_map(|(keeper, slot)| match slot {
             Slot::Filled => Some(format!("{keeper} holds a share of a root key")),
             Slot::Empty => Some(format!("{keeper} holds no share")),
@@ -137,10 +169,46 @@ fn about_data(told: &SurveyResponse) -> Option<String> {
         DataKind::None => return None,
         DataKind::Ours => "holds a database",
         DataKind::Upstream => "holds a database of upstream's SPIKE",
-        DataKind::Unreadable => "cannot be read, and may hold a database",
+        DataKind::Unreadable => "may hold a database",
     };
     let directory = told.directory.as_deref().map(printable).unwrap_or_default();
-    Some(format!("its data directory {directory} {what}"))
+    let doubt = told.doubt.as_deref().map(|why| format!(": {}", printable(why)));
+    Some(format!("its data directory {directory} {what}{}", doubt.unwrap_or_default()))
+}
+
+fn about_fed(told: &SurveyResponse) -> Option<String> {
+    let words = match told.fed {
+        0 => return None,
+        1 => "one recovery share that an operator has fed".to_owned(),
+        many => format!("{many} recovery shares that an operator has fed"),
+    };
+    Some(format!("it holds {words}: a restore of another key is under way"))
+}
+
+/// How Nexus knows this Keeper in another way that cannot be right: under another index; or it has another address there,
+/// at which nobody answers. One Keeper may have two names.
+fn told_otherwise(keeper: &Keeper, told: &SurveyResponse) -> Option<String> {
+    let elsewhere = told.keepers.iter().find(|known| keeper.is_at(&known.url));
+    match elsewhere {
+        Some(known) if keeper.index() == known.index => None,
+        Some(known) => Some(format!(
+            "{keeper} is the one that Nexus has as Keeper {}: is SPIKE_NEXUS_KEEPER_PEERS in the same order?",
+            known.index
+        )),
+        None => {
+            let known = told.keepers.iter().find(|known| known.index == keeper.index())?;
+            let away = [KeeperStatusKind::Unreachable, KeeperStatusKind::Unusable];
+            away.contains(&known.state).then(|| {
+                let detail =
+                    known.detail.as_deref().map(|detail| format!(": {}", printable(detail)));
+                format!(
+                    "{keeper} has the address {} at Nexus, which cannot use it{}",
+                    printable(&known.url),
+                    detail.unwrap_or_default()
+                )
+            })
+        }
+    }
 }
 
 /// What Nexus knows about the slot of the Keeper, since it asked for the share.
@@ -185,7 +253,10 @@ mod tests {
             awaits_proof: false,
             backend: "sqlite".to_owned(),
             data,
+            doubt: None,
             directory: Some("/var/lib/spike".to_owned()),
+            fed: 0,
+            threshold: 2,
             keepers: keepers.collect(),
         })))
     }
@@ -224,6 +295,57 @@ mod tests {
                 "Keeper 2 at https://keeper-2:8443 holds no share",
             ]
         );
+    }
+
+    /// The shares that an operator had fed counted as nothing, and a new key was made in the middle of a restore.
+    #[test]
+    fn recovery_shares_that_were_fed_are_something_and_are_named() {
+        let own = vec![(keeper(1), Slot::Empty), (keeper(2), Slot::Empty)];
+        let nexus = br#"{"sealed":true,"data":"none","backend":"lite","fed":1}"#;
+        let nexus = SurveyResponse::decode(nexus).unwrap();
+        let nexus = NexusState::Sealed(Some(Box::new(nexus)));
+        let survey = Survey::new("https://nexus", nexus, own);
+        assert!(survey.found_something() && !survey.found_data() && !survey.may_come_up());
+        let found = survey.findings().concat();
+        assert!(found.contains("one recovery share that an operator has fed"), "{found}");
+    }
+
+    /// A key was made and given to the Keepers, and only then did Nexus find no key in their shares.
+    #[test]
+    fn settings_of_nexus_that_differ_are_named_with_both_values() {
+        use KeeperStatusKind::{Empty, Unreachable};
+        let own = |indexes: &[u16]| {
+            let each = (1..).zip(indexes).map(|(index, at)| {
+                (Keeper::at(index, &format!("https://keeper-{at}:8443")), Slot::Empty)
+            });
+            each.collect::<Vec<_>>()
+        };
+        let differs = |states: &[KeeperStatusKind], indexes: &[u16], threshold| {
+            let nexus = told(DataKind::None, states);
+            Survey::new("https://nexus", nexus, own(indexes)).disagreements(threshold).join("; ")
+        };
+        assert_eq!(differs(&[Empty, Empty, Empty], &[1, 2, 3], 2), "");
+        let threshold = differs(&[Empty, Empty, Empty], &[1, 2, 3], 3);
+        assert_eq!(threshold, "SPIKE_NEXUS_SHAMIR_THRESHOLD is 3 here, and 2 at Nexus");
+        let count = differs(&[Empty, Empty, Empty], &[1, 2], 2);
+        assert_eq!(count, "SPIKE_NEXUS_KEEPER_PEERS names 2 Keepers here, and 3 at Nexus");
+        let order = differs(&[Empty, Empty, Empty], &[2, 1, 3], 2);
+        assert!(
+            order.contains("https://keeper-2:8443 is the one that Nexus has as Keeper 2"),
+            "{order}"
+        );
+        // One Keeper may have two names, as long as Nexus can use the one that it has.
+        assert_eq!(differs(&[Empty, Empty, Empty], &[1, 2, 9], 2), "");
+        let lost = differs(&[Empty, Empty, Unreachable], &[1, 2, 9], 2);
+        assert!(lost.contains("has the address https://keeper-3:8443 at Nexus"), "{lost}");
+    }
+
+    #[test]
+    fn an_older_nexus_that_does_not_say_how_it_is_configured_disagrees_about_nothing() {
+        let nexus = SurveyResponse::decode(br#"{"sealed":true,"data":"none"}"#).unwrap();
+        let nexus = NexusState::Sealed(Some(Box::new(nexus)));
+        let survey = Survey::new("https://nexus", nexus, vec![(keeper(1), Slot::Empty)]);
+        assert_eq!((survey.disagreements(2), survey.fed()), (Vec::new(), 0));
     }
 
     #[test]

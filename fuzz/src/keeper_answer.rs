@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use spike_wire::{EmptyResponse, ErrorReply, ShardResponse};
 use spike_crypto::{Derivation, Quorum, RootKey, Share, ShareValue, split};
 use spike_nexus::keys::quorum::Candidates;
+use spike_wire::{EmptyResponse, ErrorReply, ShardResponse};
 
 /// Three of five shares make the key.
 const SHARES: (u16, u16) = (5, 3);
@@ -35,7 +35,11 @@ pub fn check(body: &[u8]) -> bool {
     let honest = shares[1].value.ct_eq(&value);
     shares[1] = Share { index, value };
     let found = Candidates::find(&shares, quorum()).expect("three honest shares");
-    assert_eq!(found.mismatched().contains(&index), !honest, "the mismatched one is named, and no other");
+    assert_eq!(
+        found.mismatched().contains(&index),
+        !honest,
+        "the mismatched one is named, and no other"
+    );
     assert!(!found.ambiguous());
     let key = found.into_keys().next().expect("a key");
     assert!(key.ct_eq(&KEY), "one Keeper changes the key");

@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use spike_daemon::{
     audit::AuditLog,
     http::{
-        self, RequestBody, BodyLimits, Exchange, Frame, FrameError, Names, Outcome, Reply,
+        self, BodyLimits, Exchange, Frame, FrameError, Names, Outcome, Reply, RequestBody,
         RequestLimits, RequestMetrics, Service,
     },
     limit::Rate,

@@ -1,6 +1,6 @@
 //! Errors of requests, and their answers.
 
-use axum::http::StatusCode;
+use http::StatusCode;
 use spike_daemon::{
     audit::AuditError,
     http::{BodyError, FrameError},

@@ -8,6 +8,7 @@
 
 pub mod error;
 pub mod keeper;
+mod note;
 pub mod routes;
 pub mod slot;
 mod start;

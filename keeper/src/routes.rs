@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
+use ::http::StatusCode;
 use bytes::Bytes;
 use spike_daemon::{
     http::{

@@ -13,7 +13,7 @@ use spike_daemon::{
 use spike_domain::Role;
 use spike_mtls::PeerRule;
 
-use crate::{keeper::Keeper, routes};
+use crate::{keeper::Keeper, note::BootstrapNote, routes};
 
 /// The program, as `--help` shows it.
 pub const PROGRAM: Program = Program {
@@ -54,7 +54,7 @@ pub async fn start(
     let roots = settings.identity.trust_roots;
     let keeper = Arc::new(Keeper::new(Arc::clone(&roots), audit, settings.server.requests));
     let connections = ConnectionMetrics::default();
-    watch(&keeper, &telemetry);
+    watch(&keeper, BootstrapNote::at(settings.bootstrap_note), &telemetry);
     telemetry.register(|registry| connections.register(registry));
     let listener = Listener::bind(&settings.listen.sockets()?).await.map_err(|error| {
         format!("cannot listen on {} (SPIKE_KEEPER_TLS_PORT): {error}", settings.listen)
@@ -75,9 +75,9 @@ impl Daemon for Running {
 }
 
 /// Adds the health checks and metrics of a Keeper.
-fn watch(keeper: &Arc<Keeper>, telemetry: &Telemetry) {
+fn watch(keeper: &Arc<Keeper>, note: BootstrapNote, telemetry: &Telemetry) {
     let health = telemetry.health();
     let share = Arc::clone(keeper);
-    health.add("share", Effect::NotReady, move |_| share.check());
+    health.add("share", Effect::NotReady, move |_| note.excuse(share.check()));
     telemetry.register(|registry| keeper.register(registry));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use http::StatusCode;
 use spike_crypto::RandomError;
 use spike_daemon::{
     audit::AuditError,
@@ -177,9 +177,17 @@ impl Error {
             | Self::Restore(_) => Some(chain(self)),
             Self::Frame(error) => error.reason(),
             // Whoever wrote must know that it may have been done.
-            Self::Store(error @ (StoreError::OutcomeUnknown(_) | StoreError::WriterDied)) => {
-                Some(error.to_string())
+            Self::Store(
+                error @ (StoreError::OutcomeUnknown(_)
+                | StoreError::Stranded(_)
+                | StoreError::WriterDied),
+            ) => Some(error.to_string()),
+            Self::Store(error) if error.is_disk_full() => {
+                Some("the disk of the store is full; nothing was written".to_owned())
             }
+            Self::Store(error) if error.is_misplaced() => Some(
+                "a file of the store was removed or replaced while it was open; nothing was written".to_owned(),
+            ),
             // The status is that of a fault, as upstream's; the reason tells that it is none.
             Self::NothingToRecover(why, _) => Some(why.as_str().to_owned()),
             Self::NoSuchRoute
@@ -251,6 +259,23 @@ mod tests {
     use super::*;
 
     // A locked database was 500.
+    /// It was answered with a code and nothing else, and what is to be done about it is known.
+    #[test]
+    fn a_write_that_the_disk_has_no_room_for_says_so_and_names_no_path() {
+        let directory = std::path::PathBuf::from("/var/lib/spike/data");
+        let path = directory.join("nexus.db");
+        let what = "it is not there".to_owned();
+        for (error, part) in [
+            (StoreError::Full { directory }, "the disk of the store is full"),
+            (StoreError::Misplaced { path, what }, "removed or replaced"),
+        ] {
+            let error = Error::from(StoreError::NotCommitted(Arc::new(error)));
+            assert_eq!(error.wire().0, StatusCode::INTERNAL_SERVER_ERROR);
+            let reason = error.reason().unwrap();
+            assert!(reason.contains(part) && !reason.contains("/var"), "{reason}");
+        }
+    }
+
     #[test]
     fn what_was_not_done_and_may_be_tried_again_is_503_and_what_is_unknown_says_so() {
         for (error, word) in [

@@ -114,6 +114,20 @@ fn usable(stored: &store::PolicySet) -> PolicySet {
     set
 }
 
+/// Whether a policy does what it says, for one that comes from elsewhere.
+///
+/// # Errors
+/// What it does not, in words: a word that is no permission, a pattern that cannot be read.
+pub(crate) fn judge(text: &PolicyText) -> Result<(), String> {
+    if let Some(word) = text.permissions.iter().find(|word| Permission::from_word(word).is_none()) {
+        return Err(format!("{word:?} is no permission"));
+    }
+    let stored = StoredPolicy { name: String::new(), text: text.clone(), created: 0, updated: 0 };
+    let mut set = PolicySet::new();
+    set.insert(&policy_of(&stored));
+    set.unusable().next().map_or(Ok(()), |(_name, error)| Err(error.to_string()))
+}
+
 /// What was stored, as a policy. Permissions that are no words any more are left out.
 pub(crate) fn policy_of(stored: &StoredPolicy) -> Policy {
     let words = stored.text.permissions.iter().filter_map(|word| Permission::from_word(word));

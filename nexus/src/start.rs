@@ -29,6 +29,7 @@ use crate::{
     },
     keys::seal::{Seal, Unsealed},
     keys::{KeySource, Shares},
+    policies,
     policy::ReservedRule,
     serve,
     service::{Nexus, Parts},
@@ -179,6 +180,11 @@ fn key_source(
         }
         (Backend::Sqlite, None) => return Err("no data directory".into()),
     };
+    if settings.quorum.threshold() == 1 {
+        tracing::warn!(
+            "SPIKE_NEXUS_SHAMIR_THRESHOLD is 1: each Keeper, and each recovery file, is the whole root key"
+        );
+    }
     let peers = settings.keepers.as_ref().ok_or("no Keepers are configured")?;
     let options = options(&settings.database, settings.max_secret_versions, Some(settings.quorum));
     let accept_new_store = settings.database.accept_new_store;
@@ -236,6 +242,7 @@ fn options(database: &DatabaseSettings, max_versions: u32, quorum: Option<Quorum
         read_cache: database.read_cache_size,
         create: !database.skip_schema_creation,
         import_with_losses: database.import.with_losses,
+        judge_policy: policies::judge,
         prune_imported: database.import.prune_versions,
         quorum,
     }

@@ -31,6 +31,8 @@ pub(crate) fn write_check(seal: &Seal, now: OffsetDateTime) -> Result<(), String
         if !condition.writer_is_alive() {
             return Err("the thread that writes the store has ended: restart Nexus".to_owned());
         }
+        // Also while nobody writes.
+        store.in_place().map_err(|error| error.to_string())?;
         if let Some(failure) = condition.write_failure() {
             return Err(format!("the store cannot be written: {}", failure.reason));
         }
@@ -69,7 +71,7 @@ pub(crate) fn loss_check(seal: &Seal) -> Result<(), String> {
 /// # Errors
 /// What is not, and why.
 pub(crate) fn import_check(seal: &Seal) -> Result<(), String> {
-    with_store(seal, |store| store.import().check())
+    with_store(seal, Store::import_check)
 }
 
 fn with_store(seal: &Seal, check: impl FnOnce(&Store) -> Result<(), String>) -> Result<(), String> {
@@ -115,8 +117,8 @@ impl Collector for StoreMetrics {
             ),
             (
                 "store_writable",
-                "Whether the last attempt to write went well",
-                i64::from(condition.write_failure().is_none()),
+                "Whether the last attempt to write went well, and the files are at their paths",
+                i64::from(condition.write_failure().is_none() && store.in_place().is_ok()),
             ),
             (
                 "store_readable",

@@ -36,7 +36,7 @@ pub(crate) async fn run(command: Command, context: &mut Context<'_>) -> Result<E
 
 async fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit, Error> {
     match command {
-        Command::Secret(command) => secret::run(command, context).await,
+        Command::Secret(command) => return secret::run(command, context).await,
         Command::Policy(command) => return policy::run(command, context).await,
         Command::Cipher(command) => cipher::run(command, context).await,
         Command::Operator(command) => operator::run(command, context).await,

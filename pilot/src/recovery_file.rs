@@ -40,7 +40,7 @@ impl RecoveryDirectory {
         let directory = Self { path: path.to_owned(), made };
         let create = || {
             DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-            NamedTempFile::new_in(path)?.close()
+            NamedTempFile::new_in(path).and_then(NamedTempFile::close).map_err(without_the_path)
         };
         create().map_err(fail)?;
         Ok(directory)
@@ -97,8 +97,8 @@ impl RecoveryDirectory {
     }
 
     fn write_beside(&self, share: &Share) -> io::Result<NamedTempFile> {
-        let mut file = NamedTempFile::new_in(&self.path)?;
-        file.write_all(share.to_recovery_text().as_bytes())?;
+        let mut file = NamedTempFile::new_in(&self.path).map_err(without_the_path)?;
+        file.as_file_mut().write_all(share.to_recovery_text().as_bytes())?;
         file.as_file().sync_all()?;
         Ok(file)
     }
@@ -127,6 +127,11 @@ impl Drop for RecoveryDirectory {
         // A directory that is not empty is not removed.
         self.made.iter().take_while(|path| fs::remove_dir(path).is_ok()).for_each(drop);
     }
+}
+
+/// The error without the name of a temporary file, which nobody can find any more.
+fn without_the_path(error: io::Error) -> io::Error {
+    if error.raw_os_error().is_some() { error } else { error.kind().into() }
 }
 
 /// Who except `me` and root can remove or replace files in a directory with this owner and mode.

@@ -119,6 +119,9 @@ async fn rows_that_would_be_left_out_stop_the_import_until_somebody_has_said_so(
     let told = crew.bootstrap(&[]).await?;
     assert_eq!(told.status, 3, "{}", told.text);
     assert!(told.text.contains("a database of upstream's SPIKE"), "{}", told.text);
+    // It is tried again and again, and the list was written each time.
+    let listed = crew.log("nexus")?.matches("\"would be left out\"").count();
+    assert_eq!(listed, 1);
 
     ensure!(crew.nexus().terminate().await?.success());
     crew.nexus().set("SPIKE_NEXUS_IMPORT_WITH_LOSSES", "true");
@@ -138,6 +141,18 @@ async fn rows_that_would_be_left_out_stop_the_import_until_somebody_has_said_so(
     assert_eq!(check["status"], "degraded", "{check}");
     assert_eq!(crew.nexus().get("/readyz").await?.0, 200);
     assert_eq!(originals(&crew)?, before, "a byte of upstream's was changed");
+
+    // After a restart it was as if nothing had been left out.
+    crew.crash_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    let check = crew.health_check("import").await?;
+    assert_eq!(check["status"], "degraded", "{check}");
+    let told = troubles(&crew.status().await?)?.join("; ");
+    for part in ["1 rows of upstream's database were left out when", "move spike.db"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    fs::rename(data(&crew).join("spike.db"), crew.dir().join("spike.db.kept"))?;
+    assert_eq!(crew.health_check("import").await?["status"], "ok");
     crew.stop().await
 }
 

@@ -7,6 +7,7 @@ mod attestation;
 mod audit;
 mod bootstrap;
 mod bundles;
+mod charts;
 mod cipher;
 mod cli;
 mod config;

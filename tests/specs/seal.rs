@@ -57,6 +57,23 @@ async fn keepers_lost_down_to_the_threshold_have_no_effect_and_the_margin_tells_
     Ok(())
 }
 
+/// Until its next turn, a Keeper that was gone counted as one that would help: the margin was better than the truth.
+#[tokio::test]
+async fn a_margin_that_an_operator_asks_for_counts_no_keeper_that_has_just_gone() -> Result<()> {
+    let mut crew = crew().start().await?;
+    crew.keepers_good().await?;
+    assert_eq!(margin(&mut crew).await?, Some(1));
+    for (index, left) in [(3, 0), (2, -1)] {
+        crew.kill_keepers([index]).await?;
+        let status = crew.status().await?;
+        assert_eq!(status.margin, Some(left), "{status:?}");
+        let gone = status.keepers.iter().find(|keeper| keeper.index == index);
+        assert_eq!(gone.map(|keeper| keeper.state), Some(KeeperStatusKind::Unreachable));
+        assert!(status.asked.is_some());
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn below_the_threshold_nexus_serves_on_and_a_restarted_one_stays_503_and_says_why()
 -> Result<()> {

@@ -230,6 +230,38 @@ async fn a_damaged_log_is_told_with_what_is_missing_until_somebody_has_looked_af
     crew.stop().await
 }
 
+/// Writes were acknowledged that went into files without a name, and Nexus was ready all the time.
+#[tokio::test]
+async fn a_write_into_a_directory_that_was_moved_away_is_refused_until_it_is_back() -> Result<()> {
+    let mut crew = crew().start().await?;
+    let superuser = crew.superuser()?;
+    superuser.put_secret(&put("a/b", &[("k", "before")])).await?;
+    let (data, away) = (crew.dir().join("data"), crew.dir().join("away"));
+    fs::rename(&data, &away)?;
+    let told = crew.check_fails("store_write", "not the file any more that Nexus has open").await?;
+    for part in ["nexus.db", "Put the file back", "restart Nexus"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let refused = superuser.put_secret(&put("a/b", &[("k", "lost")])).await;
+    let Err(CallError::Refused(refusal)) = refused else { bail!("it was taken: {refused:?}") };
+    assert_eq!(refusal.status, 500);
+    let reason = refusal.reason.unwrap_or_default();
+    assert!(reason.contains("removed or replaced"), "{reason}");
+    assert_eq!(crew.nexus().get("/readyz").await?.0, 503);
+    assert_eq!(metric(&mut crew, "spike_store_writable").await?, Some(0.0));
+    let reason = crew.status().await?.reason.context("no reason")?;
+    assert!(reason.contains("not the file any more"), "{reason}");
+    assert_eq!(value_of(&superuser, "a/b", 0, "k").await?, "before");
+
+    fs::rename(&away, &data)?;
+    crew.ready(PATIENCE).await?;
+    superuser.put_secret(&put("a/b", &[("k", "after")])).await?;
+    crew.crash_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "after");
+    crew.stop().await
+}
+
 /// A volume that was not mounted: Nexus made a new, empty store and was ready.
 #[tokio::test]
 async fn an_empty_data_directory_beside_keepers_that_hold_a_key_is_no_new_store() -> Result<()> {

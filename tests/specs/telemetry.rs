@@ -1,11 +1,16 @@
 //! Health and metrics, as an operator sees them (design 6).
 
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
+
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 use spike_mtls::clock;
 use spike_tests::{SUPERUSER, secrets::put};
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpSocket, TcpStream},
+};
 
 use crate::{WORKLOAD, scenario};
 
@@ -62,6 +67,39 @@ async fn unfinished_heads_on_the_telemetry_port_do_not_stop_the_mtls_port() -> R
     assert_eq!(cluster.telemetry("/livez").await?.0, 200);
     assert!(!cluster.log()?.contains("cannot accept"), "{}", cluster.log()?);
     drop(held);
+    cluster.stop().await
+}
+
+/// Asks for pages that are larger than the buffers of the kernel, and reads none of them.
+async fn ask_and_never_read(telemetry: SocketAddr) -> Result<()> {
+    let mut held = VecDeque::new();
+    loop {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(1024)?;
+        let mut stream = socket.connect(telemetry).await?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.ok();
+        held.push_back(stream);
+        if held.len() > 300 {
+            held.pop_front();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_probe_is_answered_beside_pages_that_nobody_reads() -> Result<()> {
+    const SOON: Duration = Duration::from_secs(5);
+    let mut cluster = scenario().start().await?;
+    let telemetry = cluster.nexus().telemetry();
+    let flood: Vec<_> = (0..3).map(|_| tokio::spawn(ask_and_never_read(telemetry))).collect();
+    for _ in 0..20 {
+        let probe = tokio::time::timeout(SOON, cluster.telemetry("/readyz")).await;
+        assert_eq!(probe.context("the probe waits")??, (200, "ok\n".to_owned()));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for task in &flood {
+        assert!(!task.is_finished(), "the flood has ended before");
+        task.abort();
+    }
     cluster.stop().await
 }
 

@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use spike_daemon::process::DanglingLink;
+
 use super::Completion;
 
 const NAME: &str = "bootstrap-completed.json";
@@ -61,7 +63,13 @@ impl FileMarker {
         let path = self.path();
         let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // A link that leads nowhere may be to a marker on a volume that is not mounted.
+                return match DanglingLink::on(&path) {
+                    None => Ok(None),
+                    Some(link) => Err(FileError::Read { path, source: link.error() }),
+                };
+            }
             Err(source) => return Err(FileError::Read { path, source }),
         };
         let pairs: BTreeMap<String, String> = serde_json::from_slice(&text)
@@ -183,6 +191,19 @@ mod tests {
         for text in ["", "{", "{}", "[]", r#"{"bootstrap-completed":"false"}"#] {
             fs::write(marker.path(), text).unwrap();
             assert!(matches!(marker.read(), Err(FileError::Malformed(_))), "{text:?}");
+        }
+    }
+
+    /// It was taken for no marker, and a key was made.
+    #[test]
+    fn a_marker_that_is_a_link_to_nowhere_is_an_error_and_not_a_no() {
+        for name in [".spike", ".spike/bootstrap", ".spike/bootstrap/bootstrap-completed.json"] {
+            let (home, marker) = marker();
+            let link = home.path().join(name);
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(home.path().join("volume"), &link).unwrap();
+            let error = marker.read().unwrap_err();
+            assert!(matches!(error, FileError::Read { .. }), "{name}: {error}");
         }
     }
 

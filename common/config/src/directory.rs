@@ -40,6 +40,14 @@ pub fn user_directory(path: &Path) -> Result<PathBuf, DirectoryError> {
     Ok(path)
 }
 
+/// Checks a directory that a user names for files, as a configured one is checked: it exists, or its parent does.
+///
+/// # Errors
+/// [`DirectoryError`]: the path has a control character, belongs to the system, is no directory, or its parent is missing.
+pub fn check_output_directory(path: &Path) -> Result<(), DirectoryError> {
+    check_configured(&without_controls(absolute(path)?)?, &look)
+}
+
 /// The settings of one directory, not yet compared with the file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryChoice {
@@ -92,6 +100,9 @@ pub enum DirectoryError {
     /// A control character, such as the newline at the end of a file that the setting was read from.
     #[error("{0:?} has a control character")]
     Control(PathBuf),
+    /// A blank at one end, as a person leaves it by mistake: the directory would be another one.
+    #[error("{0:?} begins or ends with a blank")]
+    Blank(PathBuf),
     /// The database could not be opened there.
     #[error(
         "a path of {} bytes is too long for the database, whose limit is {MAX_DATA_PATH} bytes: {}",
@@ -186,6 +197,10 @@ fn look(path: &Path) -> Found {
 fn check_configured(base: &Path, look: &impl Fn(&Path) -> Found) -> Result<(), DirectoryError> {
     if belongs_to_system(base) {
         return Err(DirectoryError::System(base.to_owned()));
+    }
+    let name = base.file_name().unwrap_or_default().to_string_lossy();
+    if name.trim() != name {
+        return Err(DirectoryError::Blank(base.to_owned()));
     }
     let parent = base.parent().unwrap_or(base);
     match (look(base), look(parent)) {

@@ -26,7 +26,8 @@ mod document;
 
 pub use address::{ListenAddress, ListenAddressError};
 pub use directory::{
-    DATA_DIRECTORY, Directory, DirectoryChoice, DirectoryError, Origin, user_directory,
+    DATA_DIRECTORY, Directory, DirectoryChoice, DirectoryError, Origin, check_output_directory,
+    user_directory,
 };
 pub use duration::{DurationError, GoDuration};
 pub use endpoint::{EndpointAddress, EndpointError, EndpointSocket, MAX_SOCKET_PATH};

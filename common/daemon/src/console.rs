@@ -18,7 +18,7 @@ pub fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// As [`print`], for a program that does nothing else. Its exit status says whether the text was written.
+/// As [`print()`], for a program that does nothing else. Its exit status says whether the text was written.
 pub fn print_with_status(text: &str) -> ExitCode {
     match print(text) {
         Ok(()) => ExitCode::SUCCESS,

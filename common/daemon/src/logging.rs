@@ -1,7 +1,8 @@
 //! The log: JSON lines on standard output, with upstream's keys and levels.
 //!
 //! A line is `{"time":…,"level":…,"msg":"<program>","message":"<constant text>",<fields>}`. SPIKE's crates log at the
-//! configured level, libraries at WARN and above: DEBUG must never show what a library sees of a connection.
+//! configured level, libraries at WARN and above, those of HTTP at ERROR: DEBUG must never show what a library sees of a
+//! connection, and no peer may fill the log.
 
 use std::{
     fmt,
@@ -33,6 +34,9 @@ use crate::{
 
 /// The crates that log at the configured level.
 const OURS: &str = "spike";
+
+/// Libraries that warn of what a peer does, a line for each of its frames. The audit log has a bounded number of lines about it.
+const DRIVEN_BY_PEERS: [&str; 2] = ["h2", "hyper"];
 
 /// The log of this process. Dropping it waits until its lines are written, for a few seconds at most.
 #[derive(Debug)]
@@ -74,10 +78,7 @@ pub fn start_without(
 ) -> io::Result<Log> {
     let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let lines = Lines::start("log", output, false, LogOwner { program })?;
-    let filter = Targets::new()
-        .with_default(LevelFilter::from_level(level).min(LevelFilter::WARN))
-        .with_target(OURS, level)
-        .with_targets(silent.map(|silent| (silent, LevelFilter::OFF)));
+    let filter = filter(level).with_targets(silent.map(|silent| (silent, LevelFilter::OFF)));
     let writer = LogWriter(lines.clone());
     let layer = tracing_subscriber::fmt::layer()
         .event_format(JsonLines { program })
@@ -92,6 +93,15 @@ pub fn start_without(
         }));
     }
     Ok(Log(lines))
+}
+
+/// Which lines are written.
+fn filter(level: Level) -> Targets {
+    let level = LevelFilter::from_level(level);
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_targets(DRIVEN_BY_PEERS.map(|library| (library, level.min(LevelFilter::ERROR))))
+        .with_target(OURS, level)
 }
 
 /// Queues each line.
@@ -186,6 +196,19 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+
+    #[test]
+    fn no_peer_makes_a_library_write_to_the_log() {
+        for level in [Level::DEBUG, Level::WARN] {
+            let filter = filter(level);
+            for target in ["h2::proto::streams::streams", "hyper::proto::h1::conn"] {
+                assert!(!filter.would_enable(target, &Level::WARN), "{target}");
+                assert!(filter.would_enable(target, &Level::ERROR), "{target}");
+            }
+            assert!(filter.would_enable("rustls::conn", &Level::WARN));
+            assert_eq!(filter.would_enable("spike_nexus", &Level::DEBUG), level == Level::DEBUG);
+        }
+    }
 
     #[derive(Clone, Default)]
     struct Captured(Arc<Mutex<Vec<u8>>>);

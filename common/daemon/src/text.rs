@@ -2,14 +2,36 @@
 
 use std::{borrow::Cow, fmt::Write};
 
-/// The most bytes of one text that are written to a log.
+/// The most bytes of one text that are written to a log, once it is escaped.
 pub(crate) const MAX_TEXT: usize = 512;
 
-/// The first [`MAX_TEXT`] bytes of `text`, and how many bytes were left out. No character is split.
+/// The bytes of an escaped character: `\u` and four digits. No character has more bytes per byte of its text.
+const ESCAPED: usize = 6;
+
+/// The beginning of `text` that is at most [`MAX_TEXT`] bytes once it is written as JSON, and how many bytes were left out.
+/// No character is split.
 pub(crate) fn clip(text: &str) -> (&str, usize) {
-    let end = text.floor_char_boundary(MAX_TEXT);
-    let (kept, rest) = text.split_at_checked(end).unwrap_or((text, ""));
+    // Nearly every text.
+    if text.len() <= MAX_TEXT / ESCAPED {
+        return (text, 0);
+    }
+    let mut written = 0;
+    let end = text.char_indices().find_map(|(at, character)| {
+        written += written_len(character);
+        (written > MAX_TEXT).then_some(at)
+    });
+    let (kept, rest) = end.and_then(|end| text.split_at_checked(end)).unwrap_or((text, ""));
     (kept, rest.len())
+}
+
+/// How many bytes the character takes in JSON, after [`escape_controls`].
+const fn written_len(character: char) -> usize {
+    match character {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..' ' => ESCAPED,
+        _ if is_dangerous(character) => ESCAPED,
+        _ => character.len_utf8(),
+    }
 }
 
 /// Escapes every control character in valid JSON: also those that serde does not (DEL, C1), line and paragraph
@@ -68,6 +90,19 @@ mod tests {
             if !(0x20..0x7f).contains(&code) {
                 assert!(escaped.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{escaped:?}");
             }
+        }
+    }
+
+    #[test]
+    fn text_is_clipped_to_its_length_in_the_log_where_an_escape_is_longer_than_its_character() {
+        for character in ['\u{1b}', '\u{9b}', '\u{202e}', '"', '\n', 'é', '\u{feff}'] {
+            let text = character.to_string().repeat(1024);
+            let (kept, left_out) = clip(&text);
+            let json = serde_json::to_string(kept).unwrap();
+            let written = escape_controls(&json).len() - 2;
+            assert!((MAX_TEXT - ESCAPED..=MAX_TEXT).contains(&written), "{character:?}: {written}");
+            assert_eq!(kept.len() + left_out, text.len());
+            assert_eq!(clip(kept), (kept, 0), "what was clipped is not clipped again");
         }
     }
 

@@ -24,10 +24,10 @@ impl Pause {
         Self { opened: Instant::now(), until: AtomicU64::new(0) }
     }
 
-    /// Stops reading the connection for `time`.
+    /// Stops reading the connection for `time`, or longer if an earlier pause ends later.
     pub fn begin(&self, time: Duration) {
         let until = self.opened.elapsed() + time;
-        self.until.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Relaxed);
+        self.until.fetch_max(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// Whether there is a pause now.
@@ -76,6 +76,15 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_short_pause_does_not_end_a_long_one() {
+        let (pause, mut paused) = (Pause::none(), Paused::default());
+        pause.begin(Duration::from_millis(100));
+        pause.begin(Duration::from_millis(1));
+        std::future::poll_fn(|context| paused.poll_over(&pause, context)).await;
+        assert!(pause.opened.elapsed() >= Duration::from_millis(100));
+    }
 
     #[tokio::test]
     async fn a_pause_ends_by_itself_and_wakes_whoever_waits() {

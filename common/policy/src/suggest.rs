@@ -91,7 +91,8 @@ fn exact_change(field: Field, pattern: &str, subject: &str) -> Option<Suggestion
     } else if unescaped(text).eq_ignore_ascii_case(subject) {
         "upper and lower case are told apart"
     } else {
-        "it asks for something else; this is what was requested"
+        "it asks for something else; this is what was requested, and what the pattern matched before loses access. To keep both, \
+         give this path a policy of its own"
     };
     Some(replace(field, whole, why))
 }

@@ -7,9 +7,9 @@ use spike_domain::Role;
 
 use super::any_operation::AnyOperation;
 use super::error::{ErrorCode, ErrorFrame};
-use super::operation::Row;
 use super::route::Route;
 use super::rule::{Needs, Rule};
+use super::table::Row;
 use super::target::first_action;
 
 operations! {

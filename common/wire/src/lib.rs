@@ -19,7 +19,7 @@ mod body;
 #[macro_use]
 mod calls;
 #[macro_use]
-mod operation;
+mod table;
 
 mod any_operation;
 mod bootstrap;
@@ -32,6 +32,7 @@ mod keeper;
 mod keeper_operation;
 mod metadata;
 mod not_ready;
+mod operation;
 mod operator;
 mod percent;
 mod policy;

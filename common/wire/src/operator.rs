@@ -33,5 +33,7 @@ bodies! {
         pub remaining: u32 = "remaining",
         /// Whether the root key is restored.
         pub restored: bool = "restored",
+        /// Whether it was here before, so that there was nothing to do. Ours.
+        pub already: bool = "already" as OmitZero,
     }
 }

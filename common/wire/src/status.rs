@@ -28,6 +28,8 @@ bodies! {
         /// The quorum margin: how many Keepers can fail before a restarted Nexus needs an operator. It is negative if
         /// it would need one now, and missing if Nexus is sealed and Keepers hold shares that it cannot check.
         pub margin: Option<i64> = "margin" as OmitZero,
+        /// When every Keeper was asked for this answer, RFC 3339; missing on the memory backend, which has none.
+        pub asked: Option<String> = "asked" as OmitZero,
         /// Every Keeper, in the order of the shares.
         pub keepers: Vec<KeeperStatus> = "keepers",
         /// When recovery shares were last returned, RFC 3339; missing if never.
@@ -70,8 +72,14 @@ bodies! {
         pub backend: String = "backend",
         /// The kind of data in the data directory.
         pub data: DataKind = "data",
+        /// Why that is in doubt, if it is. It comes from the network: escape it before a terminal shows it.
+        pub doubt: Option<String> = "doubt" as OmitZero,
         /// The data directory, if there is one.
         pub directory: Option<String> = "directory" as OmitZero,
+        /// The recovery shares that operators have fed and that are not in use: a restore is under way.
+        pub fed: u16 = "fed" as OmitZero,
+        /// The number of shares that rebuild the key, by the settings of Nexus; 0 if it does not say.
+        pub threshold: u16 = "threshold" as OmitZero,
         /// Every Keeper, in the order of the shares, with its answer to this request.
         pub keepers: Vec<KeeperStatus> = "keepers",
     }
@@ -107,7 +115,8 @@ words! {
         Ours = "ours",
         /// A database of upstream that is not imported yet.
         Upstream = "upstream",
-        /// The directory cannot be read, so there may be data. Also used if an answer omits the field.
+        /// There may be data: the directory cannot be read, or has traces of a database. Also used if an answer omits
+        /// the field.
         #[default]
         Unreadable = "unreadable",
     }

@@ -5,8 +5,9 @@ use std::{
     time::Duration,
 };
 
-use axum::http::{Method, header};
-use axum::{body::Body, http::Request, response::Response};
+use ::http::Request;
+use ::http::{Method, header};
+use axum::{body::Body, response::Response};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use spike_daemon::{

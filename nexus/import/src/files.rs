@@ -21,13 +21,17 @@ use crate::untrusted::{distrust, flags};
 /// Upstream's database (crypto-and-storage 7.1).
 pub const FILE: &str = "spike.db";
 /// Where the copy is made.
-const COPY: &str = "nexus.import";
+pub const COPY: &str = "nexus.import";
 /// The database, its write-ahead log, and its rollback journal. `-shm` is made anew.
 const PARTS: [&str; 3] = ["", "-wal", "-journal"];
 
 /// Whether upstream's database lies in `directory`. In doubt it does.
 pub fn exists(directory: &Path) -> bool {
-    directory.join(FILE).try_exists().unwrap_or(true)
+    // A link whose target is missing is not nothing: the target may be on a volume that is not mounted.
+    match fs::symlink_metadata(directory.join(FILE)) {
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+        Ok(_) => true,
+    }
 }
 
 /// Removes what an import that was interrupted left behind.
@@ -85,6 +89,9 @@ impl Upstream {
                 }
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(ImportError::unusable(&file, error));
+                }
+                Err(missing) if part.is_empty() && exists(directory) => {
+                    return Err(ImportError::unusable(&file, missing));
                 }
                 Err(_missing) if part.is_empty() => return Ok(None),
                 Err(_missing) => {}

@@ -27,7 +27,7 @@ mod source;
 pub mod untrusted;
 
 pub use self::error::ImportError;
-pub use self::files::{FILE, FileRecord, Upstream, exists, sweep};
+pub use self::files::{COPY, FILE, FileRecord, Upstream, exists, sweep};
 pub use self::recognise::Generation;
 pub use self::report::{Finding, ImportReport, NONCES_WERE_REUSED, Reason};
 pub use self::rows::{Policy, Rules, Secret, Sink, UnixNanos, Version};

@@ -1,5 +1,5 @@
-//! Policies of upstream. They come in as they are: whether a name or a pattern is one that we
-//! would accept is not asked, so that they can be seen and deleted.
+//! Policies of upstream. They come in as they are, so that they can be seen and deleted. One that does not do here what it
+//! says is told as if it were left out.
 
 use rusqlite::Row;
 
@@ -65,18 +65,22 @@ pub(crate) fn import<S: Sink>(
         let created: Option<UnixNanos> = time(4).map_err(fault)?;
         let updated: Option<UnixNanos> = time(5).map_err(fault)?;
         if created.is_none() || updated.is_none() {
-            report.change(POLICIES, called, Reason::Time);
+            report.change(POLICIES, called.clone(), Reason::Time);
         }
         last = Some(name.to_owned());
         let Text { spiffe_id_pattern, path_pattern, permissions } = text;
-        sink.policy(Policy {
+        let policy = Policy {
             name: name.to_owned(),
             spiffe_id_pattern,
             path_pattern,
             permissions,
             created: created.unwrap_or_default(),
             updated: updated.unwrap_or_default(),
-        })?;
+        };
+        if let Err(why) = sink.judges(&policy) {
+            report.refuse(POLICIES, called, Reason::Policy(why));
+        }
+        sink.policy(policy)?;
         report.policies += 1;
     }
     Ok(())

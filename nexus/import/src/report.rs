@@ -64,6 +64,12 @@ pub enum Reason {
     /// Left out: whoever could write the file could have written it.
     #[error("its patterns are in clear, so nothing proves who wrote them; put it again")]
     Clear,
+    /// Left out by upstream: what is current is not there, and an older version would be served in its place.
+    #[error("it is the current version and is not there; an older one takes its place")]
+    Missing,
+    /// It comes in, so that it can be seen and put again, and does not do what it says.
+    #[error("it allows nothing here, or less than it says: {0}")]
+    Policy(String),
     /// Changed: a version's time reads 1970-01-01, a path's is that of its versions.
     #[error("a time in it cannot be read and was replaced")]
     Time,
@@ -103,16 +109,8 @@ impl ImportReport {
     /// The error that stops an import because of what would be left out.
     pub(crate) fn incomplete(&self, path: &Path) -> ImportError {
         let count = self.refused.len();
-        tracing::error!(
-            file = %path.display(),
-            count,
-            "rows of upstream's database would be left out; nothing was imported. The first of them follow"
-        );
         let first: Vec<String> =
             self.refused.iter().take(LISTED).map(ToString::to_string).collect();
-        for finding in &first {
-            tracing::error!(row = finding, "would be left out");
-        }
         ImportError::Incomplete { path: path.to_owned(), count, first }
     }
 

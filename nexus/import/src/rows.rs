@@ -78,6 +78,12 @@ pub trait Sink {
     /// What ends the import.
     fn secret(&mut self, path: &str, secret: Secret) -> Result<(), Self::Error>;
 
+    /// Whether the policy does here what it says. One that does not is kept all the same.
+    ///
+    /// # Errors
+    /// What it does not, in words.
+    fn judges(&self, policy: &Policy) -> Result<(), String>;
+
     /// Keeps a policy.
     ///
     /// # Errors

@@ -46,6 +46,8 @@ struct Versions {
     taken: Vec<Version>,
     /// The highest number there was, also of what was left out.
     highest: i64,
+    /// The numbers of those that were left out; `None` for one that has none, which may be any of them.
+    left_out: Vec<Option<i64>>,
     /// Whether one was left out.
     incomplete: bool,
 }
@@ -112,7 +114,7 @@ impl<S: Sink> Intake<'_, S> {
         metadata: Result<Metadata, Reason>,
         statement: &mut Statement<'_>,
     ) -> Result<(), S::Error> {
-        let Versions { taken, highest, incomplete } = self.versions(path, statement)?;
+        let Versions { taken, highest, left_out, incomplete } = self.versions(path, statement)?;
         // So that the next put does not erase what nobody set a lower limit for.
         let count = u32::try_from(taken.len()).unwrap_or(u32::MAX);
         let fallback = self.default_limit.max(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
@@ -130,6 +132,13 @@ impl<S: Sink> Intake<'_, S> {
                 Metadata { current: None, created, updated, limit: Ok(None) }
             }
         };
+        let missing = metadata.current.filter(|was| {
+            let is_told = left_out.iter().any(|it| it.is_none_or(|number| number == *was));
+            *was > 0 && !is_told && taken.iter().all(|it| it.number != *was)
+        });
+        if let Some(was) = missing {
+            self.report.refuse(SECRETS, key(path, &was.to_string()), Reason::Missing);
+        }
         if metadata.created.is_none() || metadata.updated.is_none() {
             self.report.change(METADATA, path, Reason::Time);
         }
@@ -144,12 +153,14 @@ impl<S: Sink> Intake<'_, S> {
         self.report.versions += taken.len() as u64;
         let live = taken.iter().rev().find(|version| version.deleted.is_none());
         let is = live.map_or(0, |version| version.number);
-        if let Some(was) = metadata.current.filter(|was| *was != is && !incomplete) {
+        if let Some(was) =
+            metadata.current.filter(|was| *was != is && !incomplete && missing.is_none())
+        {
             self.report.change(METADATA, path, Reason::Current { was, is });
         }
         let secret = Secret {
             versions: taken,
-            last_version: highest,
+            last_version: highest.max(missing.unwrap_or(0)),
             max_versions: limit.unwrap_or(fallback),
             created: metadata.created.unwrap_or(first),
             updated: metadata.updated.unwrap_or(last),
@@ -168,10 +179,12 @@ impl<S: Sink> Intake<'_, S> {
         let mut rows = statement.query([path]).map_err(fault)?;
         while let Some(row) = rows.next().map_err(fault)? {
             let label = row.get_ref(0).map_err(fault)?;
+            let mut known = None;
             let read = match label.as_i64().ok().filter(|number| *number > versions.highest) {
                 None => Err(Reason::Number),
                 Some(number) => {
                     versions.highest = number;
+                    known = Some(number);
                     self.value(row).map(|value| (number, value))
                 }
             };
@@ -180,6 +193,7 @@ impl<S: Sink> Intake<'_, S> {
                 Err(reason) => {
                     self.report.refuse(SECRETS, key(path, &cell::name(label)), reason);
                     versions.incomplete = true;
+                    versions.left_out.push(known);
                     continue;
                 }
             };

@@ -173,3 +173,19 @@ async fn a_policy_that_is_put_again_keeps_the_time_when_it_was_made_also_in_the_
     assert_eq!((stored.created, stored.updated), (NOON, 0));
     assert!(may_read(&policies, "b") && !may_read(&policies, "a"));
 }
+
+/// They came in without a word, and the policy allowed nothing, or less than it says.
+#[test]
+fn an_imported_policy_that_does_not_do_what_it_says_is_told() {
+    let judged = |pattern: &str, permissions: &[&str]| {
+        judge(&PolicyText {
+            spiffe_id_pattern: pattern.to_owned(),
+            path_pattern: "^a$".to_owned(),
+            permissions: permissions.iter().map(|word| (*word).to_owned()).collect(),
+        })
+    };
+    assert_eq!(judged(".*", &["read", "list"]), Ok(()));
+    assert!(judged(".*", &["read", "admin"]).unwrap_err().contains("\"admin\" is no permission"));
+    let told = judged("(?=x)", &["read"]).unwrap_err();
+    assert!(told.contains("(?="), "{told}");
+}

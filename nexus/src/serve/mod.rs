@@ -8,7 +8,7 @@ mod spike;
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
+use ::http::StatusCode;
 use spike_daemon::{
     http::{self, Exchange, Frame, FrameError, Names, Reply, RequestBody, Service, class_by_role},
     process::chain,

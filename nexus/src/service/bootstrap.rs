@@ -11,7 +11,7 @@ use crate::{
     access::{Asked, Grant, Operation, Subject},
     error::Error,
     keys::quorum::{ANSWER_LIMIT, KeeperState},
-    store::{Found, Home, Store},
+    store::{Home, Look},
 };
 
 /// What would a new root key take the place of?
@@ -28,9 +28,13 @@ pub struct Survey {
     /// The backend.
     pub backend: Backend,
     /// What lies in the data directory.
-    pub data: Found,
+    pub data: Look,
     /// The data directory, where there is one.
     pub directory: Option<PathBuf>,
+    /// Recovery shares that operators have fed, while no key is in use.
+    pub fed: u16,
+    /// Shares that rebuild the key; 0 on the memory backend.
+    pub threshold: u16,
     /// Every Keeper, in the order of the shares, as it answered to this question.
     pub keepers: Vec<KeeperState>,
 }
@@ -66,8 +70,10 @@ impl Nexus {
                 sealed: None,
                 awaits_proof: false,
                 backend: Backend::Memory,
-                data: Found::Nothing,
+                data: data_at(None).await,
                 directory: None,
+                fed: 0,
+                threshold: 0,
                 keepers: Vec::new(),
             });
         };
@@ -81,6 +87,8 @@ impl Nexus {
             backend: shares.backend,
             data: data_at(shares.home.clone()).await,
             directory: shares.home.as_ref().and_then(Home::directory).map(PathBuf::from),
+            fed: shares.restoration.fed(),
+            threshold: shares.quorum.threshold(),
             keepers: shares.keepers.states(),
         })
     }
@@ -127,8 +135,8 @@ impl Nexus {
 }
 
 /// What lies at `home`; nothing for a backend that keeps none.
-pub(super) async fn data_at(home: Option<Home>) -> Found {
-    let Some(home) = home else { return Found::Nothing };
-    let found = tokio::task::spawn_blocking(move || Store::found(&home)).await;
-    found.unwrap_or(Found::Unreadable)
+pub(super) async fn data_at(home: Option<Home>) -> Look {
+    let home = home.unwrap_or(Home::Memory);
+    let look = tokio::task::spawn_blocking(move || home.look()).await;
+    look.unwrap_or_else(|_| Look::in_doubt(&"it was not looked at: a bug"))
 }

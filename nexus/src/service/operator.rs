@@ -15,7 +15,7 @@ use super::{Nexus, bootstrap::data_at, long_work::Lane};
 use crate::{
     access::{Asked, Grant, Operation, Subject},
     error::Error,
-    keys::quorum::{KeeperState, Lapse, Restored},
+    keys::quorum::{ANSWER_LIMIT, KeeperState, Lapse, Restored},
     store::{Found, ImportRecord, Store},
 };
 
@@ -57,6 +57,8 @@ pub struct Status {
     pub quorum: Option<Quorum>,
     /// Keepers that may still be lost before a restarted Nexus needs an operator, as far as that is known.
     pub margin: Option<i64>,
+    /// When all Keepers were asked for this answer.
+    pub asked: Option<UnixNanos>,
     /// Every Keeper, in the order of the shares, and what it last sent in place of its share.
     pub keepers: Vec<(KeeperState, Option<Lapse>)>,
     /// When recovery shares were last taken out.
@@ -137,14 +139,14 @@ impl Nexus {
         Ok(restored)
     }
 
-    /// How Nexus and its Keepers are.
+    /// How Nexus and its Keepers are. Every Keeper is asked first: the margin is what people go by who restart things.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::TookTooLong`]. A store that cannot be asked is part of the answer.
     pub async fn status(self: &Arc<Self>, grant: Grant<ShowStatus>) -> Result<Status, Error> {
         let unsealed = self.seal.granted(&grant);
         let (ShowStatus, caller) = grant.into_parts();
-        let mut status = self.status_of_shares();
+        let mut status = self.status_of_shares().await;
         let unsealed = match unsealed {
             Ok(unsealed) => unsealed,
             Err(error) => {
@@ -153,7 +155,11 @@ impl Nexus {
                 status.reason = Some(error.to_string());
                 if let Ok(shares) = self.key_source.shares() {
                     status.troubles.extend(shares.restoration.progress());
-                    status.data = Some(data_at(shares.home.clone()).await);
+                    let data = data_at(shares.home.clone()).await;
+                    status
+                        .troubles
+                        .extend(data.doubt.map(|why| format!("the data directory: {why}")));
+                    status.data = Some(data.found);
                 }
                 return Ok(status);
             }
@@ -176,7 +182,7 @@ impl Nexus {
     }
 
     /// What can be told of the shares, and nothing else yet.
-    fn status_of_shares(&self) -> Status {
+    async fn status_of_shares(&self) -> Status {
         let mut status = Status {
             backend: Backend::Memory,
             is_sealed: false,
@@ -186,6 +192,7 @@ impl Nexus {
             data_key: None,
             quorum: None,
             margin: None,
+            asked: None,
             keepers: Vec::new(),
             last_export: None,
             store: None,
@@ -193,6 +200,8 @@ impl Nexus {
         };
         if let Ok(shares) = self.key_source.shares() {
             let keepers = &shares.keepers;
+            status.asked = Some(clock::unix_nanos());
+            keepers.look_again(ANSWER_LIMIT).await;
             status.backend = shares.backend;
             status.quorum = Some(shares.quorum);
             status.margin = keepers.known_margin();

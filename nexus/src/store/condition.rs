@@ -2,7 +2,7 @@
 //! lives. Health checks and metrics read it; it judges by outcomes, not by asking whether a file is there.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -189,6 +189,15 @@ impl Condition {
 
     pub(super) fn writer_died(&self) -> bool {
         self.died.load(Ordering::Acquire)
+    }
+}
+
+/// Tells of the end of the writer thread, however it comes.
+pub(super) struct Presence(pub(super) Arc<Condition>);
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.writer_ended(std::thread::panicking());
     }
 }
 

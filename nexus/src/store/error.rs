@@ -164,6 +164,21 @@ pub enum StoreError {
     /// was written may be read back all the same after a crash.
     #[error("the disk failed while the write was committed: it may or may not be kept")]
     OutcomeUnknown(#[source] Arc<rusqlite::Error>),
+    /// A file that is open was removed, or replaced by another, so that what is written is lost with this process.
+    #[error(
+        "{} is not the file any more that Nexus has open ({what}): writes are refused, because they would be lost with this \
+         process. Put the file back (was it moved, or a volume unmounted?), and Nexus goes on by itself. To go on with what is \
+         there now, restart Nexus; what only the open file has is lost then, so read it first", path.display()
+    )]
+    Misplaced {
+        /// Its path.
+        path: PathBuf,
+        /// What is there instead.
+        what: String,
+    },
+    /// The transaction was committed to a file that was removed or replaced meanwhile.
+    #[error("the write may or may not be kept")]
+    Stranded(#[source] Arc<StoreError>),
     /// The disk has no room, and a write failed for that before.
     #[error("the disk of {} is full", directory.display())]
     Full {
@@ -203,6 +218,7 @@ impl StoreError {
     pub(super) fn for_caller(error: Arc<Self>) -> Self {
         match &*error {
             Self::OutcomeUnknown(cause) => Self::OutcomeUnknown(Arc::clone(cause)),
+            Self::Stranded(cause) => Self::Stranded(Arc::clone(cause)),
             Self::Locked => Self::Locked,
             _ => Self::NotCommitted(error),
         }
@@ -222,7 +238,11 @@ impl StoreError {
     /// lies on the others can be written.
     pub(super) fn is_of_the_disk(&self) -> bool {
         match self {
-            Self::Full { .. } | Self::OutcomeUnknown(_) | Self::Locked => true,
+            Self::Full { .. }
+            | Self::OutcomeUnknown(_)
+            | Self::Locked
+            | Self::Misplaced { .. }
+            | Self::Stranded(_) => true,
             Self::Sqlite(error) => error.sqlite_error_code().is_some_and(|code| {
                 matches!(
                     code,
@@ -239,8 +259,19 @@ impl StoreError {
         }
     }
 
-    pub(super) fn is_disk_full(&self) -> bool {
+    /// Whether nothing was written because an open file is not at its path any more.
+    pub fn is_misplaced(&self) -> bool {
         match self {
+            Self::NotCommitted(error) => error.is_misplaced(),
+            Self::Misplaced { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it is for want of room on the disk that nothing was written.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::NotCommitted(error) => error.is_disk_full(),
             Self::Full { .. } => true,
             Self::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
             _ => false,

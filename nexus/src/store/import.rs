@@ -20,6 +20,7 @@ use spike_import::{
     FILE, FileRecord, ImportReport, NONCES_WERE_REUSED, Policy, Rules, Secret, Sink, Source,
     Upstream, exists,
 };
+use spike_mtls::clock;
 use spike_wire::SecretValues;
 use zeroize::Zeroizing;
 
@@ -30,7 +31,7 @@ use super::format::identity::Identity;
 use super::format::import::ImportRecord;
 use super::format::keys::Keys;
 use super::format::policy::{PolicyText, StoredPolicy};
-use super::options::Options;
+use super::options::{JudgePolicy, Options};
 use super::sqlite::rows;
 use super::sqlite::unit::{SqliteChange, done};
 use super::work::{put_head, take_policy};
@@ -48,6 +49,9 @@ pub enum Import {
     /// It lies there and was left alone.
     Not(NotImported),
 }
+
+/// What a person does about rows that were left out, after which the check passes.
+const LOOK_AFTER: &str = "the log of that start lists them. Put what is needed again, then move spike.db out of the data directory";
 
 /// Why a database of upstream was left alone. The store itself is open and well.
 #[derive(Debug, thiserror::Error)]
@@ -67,19 +71,31 @@ pub enum NotImported {
 }
 
 impl Import {
-    /// Whether all of upstream's data that lies here is in the store.
+    /// Whether all of upstream's data is in the store, as far as its file still lies in `directory`. Who moves it away has
+    /// looked after what is not.
     ///
     /// # Errors
     /// What is not, in words.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self, directory: Option<&Path>) -> Result<(), String> {
+        self.complete()
+            .or_else(|told| if directory.is_some_and(exists) { Err(told) } else { Ok(()) })
+    }
+
+    fn complete(&self) -> Result<(), String> {
         match self {
-            Self::None | Self::Earlier(_) => Ok(()),
+            Self::None => Ok(()),
+            Self::Earlier(record) if record.refused == 0 => Ok(()),
+            Self::Earlier(record) => Err(format!(
+                "{} rows of upstream's database were left out when it was imported at {}; {LOOK_AFTER}",
+                record.refused,
+                clock::rfc3339(clock::at(record.imported))
+            )),
             Self::Done(report) if report.refused.is_empty() => Ok(()),
             Self::Done(report) => {
                 let (count, first) = (report.refused.len(), report.refused.first());
                 let first = first.map(ToString::to_string).unwrap_or_default();
                 Err(format!(
-                    "{count} rows of upstream's database were left out, the first is {first}"
+                    "{count} rows of upstream's database were left out, the first is {first}; {LOOK_AFTER}"
                 ))
             }
             Self::Not(NotImported::Another(record)) => Err(format!(
@@ -205,7 +221,8 @@ fn take_in(
 ) -> Result<ImportReport, StoreError> {
     let rules =
         Rules { default_limit: options.max_versions, with_losses: options.import_with_losses };
-    let report = source.take_in(&mut Intake { change, nonces: Vec::new() }, rules)?;
+    let mut intake = Intake { change, judge: options.judge_policy, nonces: Vec::new() };
+    let report = source.take_in(&mut intake, rules)?;
     let FileRecord { bytes, modified, sha256 } = source.file();
     let record = ImportRecord {
         file: FILE.to_owned(),
@@ -227,6 +244,7 @@ fn take_in(
 /// Writes what comes in.
 struct Intake<'a, 'c> {
     change: &'a mut SqliteChange<'c>,
+    judge: JudgePolicy,
     /// The rows of the versions of the path that is coming in.
     nonces: Vec<(i64, Nonce)>,
 }
@@ -267,11 +285,22 @@ impl Sink for Intake<'_, '_> {
         done(put_head(self.change, &path, &head))
     }
 
+    fn judges(&self, policy: &Policy) -> Result<(), String> {
+        (self.judge)(&text_of(policy))
+    }
+
     fn policy(&mut self, policy: Policy) -> Result<(), StoreError> {
-        let Policy { name, spiffe_id_pattern, path_pattern, permissions, created, updated } =
-            policy;
-        let text = PolicyText { spiffe_id_pattern, path_pattern, permissions };
+        let text = text_of(&policy);
+        let Policy { name, created, updated, .. } = policy;
         done(take_policy(self.change, StoredPolicy { name, text, created, updated }))
+    }
+}
+
+fn text_of(policy: &Policy) -> PolicyText {
+    PolicyText {
+        spiffe_id_pattern: policy.spiffe_id_pattern.clone(),
+        path_pattern: policy.path_pattern.clone(),
+        permissions: policy.permissions.clone(),
     }
 }
 

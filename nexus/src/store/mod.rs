@@ -55,10 +55,11 @@ pub use self::format::import::ImportRecord;
 use self::format::keyring::ENCRYPTIONS_PER_KEY;
 use self::format::keys::Keys;
 pub use self::format::policy::{PolicyText, StoredPolicy};
-pub use self::home::{Found, Home};
+pub use self::home::{Found, Home, Look};
 pub use self::import::{Import, NotImported};
-pub use self::options::{JournalMode, Options};
+pub use self::options::{JournalMode, JudgePolicy, Options};
 pub use self::sqlite::commits::Loss;
+use self::sqlite::place::Place;
 use self::sqlite::queue::Queue;
 use self::sqlite::readers::Readers;
 pub use self::sqlite::writer::PolicyFollower;
@@ -104,6 +105,7 @@ pub struct Store {
     follower: Arc<OnceLock<PolicyFollower>>,
     condition: Arc<Condition>,
     loss: Option<Loss>,
+    place: Arc<Place>,
     /// The file of the database; `None` in memory.
     file: Option<PathBuf>,
 }
@@ -119,11 +121,6 @@ impl Store {
             Home::File(directory) => create::exists(directory) || spike_import::exists(directory),
             Home::Memory => false,
         }
-    }
-
-    /// What lies at `home`: see [`Home::found`].
-    pub fn found(home: &Home) -> Found {
-        home.found()
     }
 
     /// Opens the store at `home`, or makes it, and takes in a database of upstream that lies
@@ -159,6 +156,7 @@ impl Store {
         let follower = Arc::new(OnceLock::new());
         let condition = Arc::clone(&opened.condition);
         let loss = opened.loss.take();
+        let place = Arc::clone(&opened.place);
         let shown = Shown {
             policy_epoch: Arc::clone(&policy_epoch),
             cache: Arc::clone(&cache),
@@ -185,6 +183,7 @@ impl Store {
             follower,
             condition,
             loss,
+            place,
             file,
         })
     }
@@ -202,6 +201,14 @@ impl Store {
     /// How writing and reading go.
     pub fn condition(&self) -> &Condition {
         &self.condition
+    }
+
+    /// Whether the files that are open are still at their paths, so that what is written is there after a restart.
+    ///
+    /// # Errors
+    /// [`StoreError::Misplaced`].
+    pub fn in_place(&self) -> Result<(), StoreError> {
+        self.place.check()
     }
 
     /// Acknowledged commits that are missing, where that was noticed and nobody has looked after it yet.
@@ -227,6 +234,14 @@ impl Store {
     /// What keeps it from being read.
     pub fn try_read(&self) -> Result<(), StoreError> {
         self.readers.read(|reader| rows::identity(reader, &self.keys)).map(|_identity| ())
+    }
+
+    /// Whether upstream's data is in the store, as far as its file still lies beside it.
+    ///
+    /// # Errors
+    /// What is not, in words.
+    pub fn import_check(&self) -> Result<(), String> {
+        self.import.check(self.file.as_deref().and_then(Path::parent))
     }
 
     /// What opening found of upstream's data, and what came of it: to be logged and shown.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use spike_crypto::Quorum;
 
 use super::error::StoreError;
+use super::format::policy::PolicyText;
 
 /// How SQLite keeps a transaction whole (`SPIKE_NEXUS_DB_JOURNAL_MODE`).
 ///
@@ -22,8 +23,11 @@ pub enum JournalMode {
     Persist,
 }
 
+/// Tells what a policy does not do that it says. The store keeps policies and does not know what they mean.
+pub type JudgePolicy = fn(&PolicyText) -> Result<(), String>;
+
 /// How a store is opened and run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// How many versions a path created from now on keeps (`SPIKE_NEXUS_MAX_SECRET_VERSIONS`).
     pub max_versions: NonZeroU32,
@@ -47,6 +51,8 @@ pub struct Options {
     pub import_with_losses: bool,
     /// Let the limit on versions count versions that were imported too (`SPIKE_NEXUS_IMPORT_PRUNE_VERSIONS`).
     pub prune_imported: bool,
+    /// Says of an imported policy what it does not do here that it says.
+    pub judge_policy: JudgePolicy,
     /// How Nexus splits the root key, to be recorded in the store; `None` where it is not split.
     pub quorum: Option<Quorum>,
 }
@@ -64,6 +70,7 @@ impl Default for Options {
             create: true,
             import_with_losses: false,
             prune_imported: false,
+            judge_policy: |_policy| Ok(()),
             quorum: None,
         }
     }

@@ -6,6 +6,7 @@ mod status;
 
 use std::path::{Path, PathBuf};
 
+use spike_config::check_output_directory;
 use spike_crypto::{Share, ShareIndex, ShareValue};
 use spike_domain::Role;
 use spike_wire::{Operation, RecoverResponse, Shard};
@@ -59,6 +60,13 @@ async fn recover(arguments: RecoverArgs, context: &mut Context<'_>) -> Result<()
 
 fn directory_for(out: Option<PathBuf>, context: &mut Context<'_>) -> Result<PathBuf, Error> {
     if let Some(out) = out {
+        // Before any share leaves Nexus; with a typing error, the files would be where nobody looks for them.
+        check_output_directory(&out).map_err(|error| {
+            Error::usage_hint(
+                format!("the recovery files cannot be written there: {error}"),
+                "--out DIR names a directory of your own that exists, or one to be made in a directory that exists",
+            )
+        })?;
         return Ok(out);
     }
     let resolved = context.settings()?.recovery.resolve().map_err(|error| {

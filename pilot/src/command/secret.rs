@@ -14,13 +14,14 @@ use crate::cli::{
 };
 use crate::context::{Context, Session};
 use crate::error::Error;
+use crate::exit::Exit;
 use crate::output::{Name, Node, human, write_json, write_yaml};
 use listing::Listed;
 
 /// The note after a quoted value.
 const QUOTED: &str = r"a value in double quotes is shown with the escapes of JSON, such as \n where a line ends; a pipe, and `spike secret get PATH KEY --raw`, get it as it is";
 
-pub(super) async fn run(command: SecretCommand, context: &mut Context<'_>) -> Result<(), Error> {
+pub(super) async fn run(command: SecretCommand, context: &mut Context<'_>) -> Result<Exit, Error> {
     match command {
         SecretCommand::Put(arguments) => put(arguments, context).await,
         SecretCommand::Get(arguments) => get(arguments, context).await,
@@ -31,6 +32,7 @@ pub(super) async fn run(command: SecretCommand, context: &mut Context<'_>) -> Re
             metadata(path, version, format, context).await
         }
     }
+    .map(|()| Exit::Success)
 }
 
 async fn put(arguments: SecretPutArgs, context: &mut Context<'_>) -> Result<(), Error> {

@@ -33,6 +33,16 @@ fn a_file_holds_the_text_of_its_share_and_nothing_else() {
     assert_eq!(contents(directory.path()), expected);
 }
 
+/// A full disk was told with the name of a temporary file that was gone already.
+#[test]
+fn an_error_names_no_temporary_file() {
+    let text = "No space left on device (os error 28) at path \"/x/.tmpV9trvY\"";
+    let told = without_the_path(io::Error::new(io::ErrorKind::StorageFull, text)).to_string();
+    assert!(!told.contains("tmp") && told.contains("space"), "{told}");
+    let plain = io::Error::from_raw_os_error(28);
+    assert!(without_the_path(plain).to_string().contains("No space left"));
+}
+
 #[test]
 fn missing_directories_are_made_for_their_owner_alone() {
     let directory = tempfile::tempdir().unwrap();

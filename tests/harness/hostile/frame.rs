@@ -13,6 +13,8 @@ pub mod kind {
     pub const DATA: u8 = 0x0;
     /// The beginning of a header block.
     pub const HEADERS: u8 = 0x1;
+    /// An order among streams.
+    pub const PRIORITY: u8 = 0x2;
     /// The end of one stream.
     pub const RST_STREAM: u8 = 0x3;
     /// Settings of the sender.

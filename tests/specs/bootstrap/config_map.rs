@@ -16,7 +16,7 @@ use spike_tests::{
 use super::{
     data_is_there, no_keeper_holds_a_share, no_share_was_replaced, shares_bring_the_data_back,
 };
-use crate::crew;
+use crate::{charts::note_key, crew};
 
 /// A crew without a root key, and its API server; `None` if this machine permits no mount namespace.
 async fn in_a_cluster() -> Result<Option<(Crew, KubeApi)>> {
@@ -69,6 +69,17 @@ async fn the_first_run_leaves_upstreams_config_map_and_the_next_ones_change_noth
     crew.crash_nexus().await?;
     data_is_there(&mut crew).await?;
     assert_eq!(crew.status().await?.root_key, key);
+    crew.stop().await
+}
+
+/// As long as it says otherwise, a Keeper without a share passes for ready, and a rolling update goes on.
+#[tokio::test]
+async fn what_the_keepers_of_the_chart_look_at_says_true_once_the_job_is_done() -> Result<()> {
+    let Some((crew, api)) = in_a_cluster().await? else { return Ok(()) };
+    let key = note_key()?;
+    assert_ne!(api.data()[&key], "true");
+    assert_eq!(job(&crew, &api, "pod-1").await?.status, 0);
+    assert_eq!(api.data()[&key], "true", "{key}");
     crew.stop().await
 }
 

@@ -17,6 +17,72 @@ use crate::crew;
 /// The settings of a person who wants another key.
 const FORCED: [(&str, &str); 3] = [IMPATIENT[0], IMPATIENT[1], ("SPIKE_BOOTSTRAP_FORCE", "true")];
 
+/// What an operator had fed counted as nothing: Bootstrap made another key, and the restore could not be finished.
+#[tokio::test]
+async fn in_the_middle_of_a_restore_it_makes_no_key() -> Result<()> {
+    let mut crew = with_data().await?;
+    let shares = crew.recover().await?;
+    crew.black_out().await?;
+    let (data, away) = (crew.dir().join("data"), crew.dir().join("away"));
+    fs::rename(&data, &away)?;
+    fs::remove_file(marker(&crew))?;
+    for (fed, words) in [(0, "one recovery share"), (1, "2 recovery shares")] {
+        // The second one completes a key, for which there is no data.
+        assert_eq!(crew.feed(&shares[fed]).await.is_ok(), fed == 0);
+        let told = crew.bootstrap(&IMPATIENT).await?;
+        assert_eq!(told.status, 3, "{}", told.text);
+        for part in [words, "that an operator has fed", "finish the restore"] {
+            assert!(told.text.contains(part), "{part}: {}", told.text);
+        }
+    }
+    no_keeper_holds_a_share(&mut crew).await?;
+    fs::rename(&away, &data)?;
+    shares_bring_the_data_back(&mut crew, &shares[..2]).await?;
+    crew.stop().await
+}
+
+/// The same on a backend that has no data which could speak against another key.
+#[tokio::test]
+async fn in_the_middle_of_a_restore_on_lite_it_makes_no_key() -> Result<()> {
+    let mut crew = crew().backend(Backend::Lite).start().await?;
+    let (key, shares) = (crew.status().await?.root_key, crew.recover().await?);
+    crew.black_out().await?;
+    fs::remove_file(marker(&crew))?;
+    crew.feed(&shares[0]).await?;
+    let told = crew.bootstrap(&IMPATIENT).await?;
+    assert_eq!(told.status, 3, "{}", told.text);
+    assert!(told.text.contains("one recovery share that an operator has fed"), "{}", told.text);
+    no_keeper_holds_a_share(&mut crew).await?;
+    assert!(crew.feed(&shares[1]).await?.restored);
+    crew.ready(PATIENCE).await?;
+    assert_eq!(crew.status().await?.root_key, key);
+    crew.stop().await
+}
+
+/// It made a key, and Nexus put a new database beside what was left, or in place of a link to a volume.
+#[tokio::test]
+async fn beside_what_only_a_database_leaves_behind_it_makes_no_key() -> Result<()> {
+    let crew = crew().start_sealed().await?;
+    let data = crew.dir().join("data");
+    fs::create_dir_all(&data)?;
+    fs::write(data.join("nexus.commits"), "")?;
+    let told = crew.bootstrap(&IMPATIENT).await?;
+    assert_eq!(told.status, 3, "{}", told.text);
+    assert!(told.text.contains("may hold a database: nexus.commits is there"), "{}", told.text);
+    fs::remove_file(data.join("nexus.commits"))?;
+
+    let (link, target) = (data.join("nexus.db"), crew.dir().join("volume/nexus.db"));
+    std::os::unix::fs::symlink(&target, &link)?;
+    let told = crew.bootstrap(&IMPATIENT).await?;
+    assert_eq!(told.status, 3, "{}", told.text);
+    let part = format!("is a link to {}, which is not there", target.display());
+    assert!(told.text.contains(&part), "{}", told.text);
+    assert_eq!(fs::read_link(&link)?, target);
+    fs::remove_file(&link)?;
+    assert_eq!(crew.bootstrap(&IMPATIENT).await?.status, 0);
+    crew.stop().await
+}
+
 /// Bootstrap overwrote every share. Nexus lost its key if it was restarted before it had given them back.
 #[tokio::test]
 async fn forced_on_a_live_system_it_refuses_and_says_what_to_stop_and_restart() -> Result<()> {

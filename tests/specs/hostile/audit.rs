@@ -167,6 +167,39 @@ async fn requests_that_no_handler_takes_have_their_lines_too() -> Result<()> {
         missing.extend(line.await.err().map(|error| error.to_string()));
     }
     assert_eq!(missing, Vec::<String>::new(), "these have no line");
+    let mut records = records_of_the_workload(&cluster)?;
+    records.retain(|record| {
+        record["Status"].as_u64().is_some_and(|status| status >= 400)
+            && record["Err"].as_str().is_none_or(str::is_empty)
+    });
+    assert_eq!(records, Vec::<Value>::new(), "these have no reason");
+    cluster.stop().await
+}
+
+/// Such requests get no answer, or one whose status says too little.
+#[tokio::test]
+async fn the_line_of_a_broken_head_says_what_is_wrong_with_it_and_which_status_was_sent()
+-> Result<()> {
+    let cluster = scenario().start().await?;
+    let cases = [
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 0, "HTTP2 preface"),
+        (
+            format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", u64::MAX),
+            431,
+            "Content-Length",
+        ),
+        (format!("POST / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(70_000)), 431, "65536 bytes"),
+    ];
+    for (head, status, reason) in cases {
+        let mut connection = cluster.dial_as(WORKLOAD)?.connect().await?;
+        let answer = connection.exchange(head).await.map_or(0, |answer| answer.status);
+        assert_eq!(answer, status, "{reason}");
+        audit_record(&cluster, reason, |record| {
+            record["Status"] == status
+                && record["Err"].as_str().is_some_and(|text| text.contains(reason))
+        })
+        .await?;
+    }
     cluster.stop().await
 }
 
@@ -207,5 +240,36 @@ async fn a_request_over_http_2_with_a_head_that_is_too_large_has_its_line() -> R
         record["UserID"] == workload.as_str() && record["Status"] == 431
     })
     .await?;
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn noise_of_peers_without_an_identity_takes_no_line_from_those_who_have_one() -> Result<()> {
+    const MALFORMED: usize = 10;
+    let cluster = scenario().start().await?;
+    let at = cluster.stranger().address();
+    let noise = tokio::spawn(async move {
+        loop {
+            if let Ok(mut plain) = tokio::net::TcpStream::connect(at).await {
+                plain.write_all(b"GET / HTTP/1.0\r\n\r\n").await.ok();
+            }
+        }
+    });
+    audit_record(&cluster, "what is only counted", |record| {
+        record["Err"].as_str().is_some_and(|text| text.contains(" more refused handshakes"))
+    })
+    .await?;
+    for _ in 0..MALFORMED {
+        let mut connection = cluster.dial_as(WORKLOAD)?.connect().await?;
+        assert_eq!(connection.exchange("GET / HTTP/1.1\r\nX y\r\n\r\n").await?.status, 400);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let lines = eventually("a line of each", PATIENCE / 6, async || {
+        let lines = records_of_the_workload(&cluster)?.len();
+        Ok((lines >= MALFORMED).then_some(lines))
+    })
+    .await?;
+    noise.abort();
+    assert_eq!(lines, MALFORMED);
     cluster.stop().await
 }

@@ -4,15 +4,16 @@ use std::{sync::Arc, time::Instant};
 
 use anyhow::{Context, Result};
 use spike_tests::{
+    PATIENCE, eventually,
     hostile::{
-        MIB,
+        Http2Peer, MIB, PeerBehaviour,
         attack::{post, requests},
     },
     policies::allow,
     secrets,
 };
 
-use super::{ENCRYPT, GET, operator_is_served};
+use super::{ENCRYPT, GET, http2_as, operator_is_served, records_of_the_workload};
 use crate::{WORKLOAD, scenario};
 
 /// The number of denials that one process sends within a few seconds.
@@ -60,6 +61,62 @@ async fn who_is_denied_again_and_again_is_told_to_wait_and_still_reads_what_it_m
     assert_eq!(answered + tally.unanswered, REQUESTS as u64, "{tally:?}");
     let allowed = AUDIT_BURST + AUDIT_RATE * seconds;
     assert!(grown <= allowed, "{grown} bytes of audit log in {seconds} s");
+    cluster.stop().await
+}
+
+/// Each burst is sent before any of it is answered, so its sender learns that it has to wait only behind it.
+#[tokio::test]
+async fn requests_over_the_limit_of_their_id_do_not_fill_the_audit_log() -> Result<()> {
+    const BURST: usize = 100;
+    const BURSTS: usize = 4;
+    /// Lines of a second with 429, beside those of each denial.
+    const LINES: u64 = 20;
+    let cluster = scenario().start().await?;
+    let dialer = http2_as(&cluster, WORKLOAD)?;
+    let target = format!("/{}", "%1b".repeat(512));
+    let begun = Instant::now();
+    let mut peers = Vec::new();
+    for _ in 0..8 {
+        peers.push(Http2Peer::connect(&dialer, PeerBehaviour::GOOD).await?);
+    }
+    let (mut slowed_down, mut denied) = (0, 0);
+    for _ in 0..BURSTS {
+        let mut streams = Vec::new();
+        for peer in &mut peers {
+            for _ in 0..BURST {
+                streams.push(peer.ask(&target, b"{}").await?);
+            }
+        }
+        for (number, stream) in streams.into_iter().enumerate() {
+            match peers[number / BURST].status(stream).await? {
+                Some(429) => slowed_down += 1,
+                Some(400) => denied += 1,
+                status => anyhow::bail!("{status:?}"),
+            }
+        }
+    }
+    assert!(slowed_down > 1_000, "{slowed_down} of 3200");
+    let told = eventually("lines or counts of all", PATIENCE, async || {
+        let records = records_of_the_workload(&cluster)?;
+        let records = records.iter().filter(|record| record["Status"] == 429);
+        let (counts, lines): (Vec<_>, Vec<_>) =
+            records.partition(|record| record["Action"] == "refused");
+        let counted = counts.iter().filter_map(|record| {
+            record["Err"].as_str()?.split_once(" more requests")?.0.parse::<u64>().ok()
+        });
+        let lines = lines.len() as u64;
+        Ok((lines + counted.sum::<u64>() == slowed_down).then_some(lines))
+    })
+    .await?;
+    let seconds = begun.elapsed().as_secs() + 2;
+    assert!(told <= seconds * LINES, "{told} lines in {seconds} s");
+    let audit = cluster.audit_text()?;
+    let longest = audit.lines().filter(|line| line.contains("u001b")).map(str::len).max();
+    assert!(
+        longest.is_some_and(|length| length < 1_500),
+        "{longest:?}: clipped once it is escaped"
+    );
+    assert!(denied > 0);
     cluster.stop().await
 }
 

@@ -1,4 +1,4 @@
-//! HTTP/2 that is malformed, or valid and endless. Nexus ends each in a defined way, stays healthy, and serves others.
+//! HTTP/2 that is malformed. Nexus ends each kind in a defined way, stays healthy, and serves others.
 
 use std::time::Duration;
 
@@ -7,7 +7,6 @@ use spike_tests::{
     PATIENCE, Running, SUPERUSER, eventually,
     hostile::{
         Http2Peer, MIB, PeerBehaviour, Reply,
-        flood::{Flood, flood},
         frame::{Frame, MAX_PAYLOAD, flag, kind, setting},
         hpack, resident,
     },
@@ -23,49 +22,12 @@ const PROTOCOL_ERROR: u32 = 0x1;
 const FLOW_CONTROL_ERROR: u32 = 0x3;
 const FRAME_SIZE_ERROR: u32 = 0x6;
 const COMPRESSION_ERROR: u32 = 0x9;
-const ENHANCE_YOUR_CALM: u32 = 0xb;
-
-/// More frames than any honest client ever sends.
-const FRAMES: u32 = 50_000;
 
 /// How long a connection that must end may take to.
-const ENDS_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
-async fn peer(cluster: &Running) -> Result<Http2Peer> {
+pub(super) async fn peer(cluster: &Running) -> Result<Http2Peer> {
     Http2Peer::connect(&http2_as(cluster, WORKLOAD)?, PeerBehaviour::GOOD).await
-}
-
-/// How each flood must end.
-const fn end_of(flood: Flood) -> Option<u32> {
-    match flood {
-        Flood::RapidReset | Flood::Continuation | Flood::EmptyData => Some(ENHANCE_YOUR_CALM),
-        // Each costs the sender as much as Nexus, is answered in order or ignored, and leaves no state.
-        Flood::Settings | Flood::Ping | Flood::WindowUpdate | Flood::Unknown => None,
-    }
-}
-
-#[tokio::test]
-async fn a_flood_of_frames_ends_its_connection_or_costs_nothing_and_others_are_served() -> Result<()>
-{
-    let mut cluster = scenario().start().await?;
-    let pid = cluster.nexus().pid().context("Nexus runs")?;
-    let mut wrong = Vec::new();
-    for kind in Flood::ALL {
-        let mut peer = peer(&cluster).await?;
-        let sent = flood(&mut peer, kind, LIST, FRAMES).await?;
-        operator_is_served(&cluster).await.with_context(|| format!("during {kind:?}"))?;
-        let taken = resident(pid)?;
-        ensure!(taken <= MOST, "{kind:?}: Nexus takes {} MiB", taken / MIB);
-        let ended = match end_of(kind) {
-            Some(_) => peer.ended(ENDS_WITHIN).await.is_ok(),
-            None => peer.has_ended(),
-        };
-        if ended != end_of(kind).is_some() || peer.goaway() != end_of(kind) {
-            wrong.push(format!("{kind:?}: ended {ended}, {:?} after {sent}", peer.goaway()));
-        }
-    }
-    assert_eq!(wrong, Vec::<String>::new());
-    cluster.stop().await
 }
 
 /// Streams whose answers the client does not accept: up to the limit, and no more.

@@ -61,6 +61,31 @@ async fn answers_that_nobody_reads_over_http_1_1_stay_within_the_budget() -> Res
     cluster.stop().await
 }
 
+/// A window of one byte lets the HTTP/2 library take a whole part of an answer into a buffer of its own.
+#[tokio::test]
+async fn answers_of_which_a_peer_takes_a_single_byte_are_counted_and_cut_off() -> Result<()> {
+    const STREAMS: u32 = 100;
+    const SIZES: [u64; 2] = [3 << 10, 15 << 10];
+    for bytes in SIZES {
+        let cluster = scenario().setting("SPIKE_HTTP_SERVER_STALL_TIMEOUT", "5s").start().await?;
+        large_secret(&cluster, bytes).await?;
+        let behaviour = PeerBehaviour { window: 1, ..PeerBehaviour::GOOD };
+        let mut peer = Http2Peer::connect(&http2_as(&cluster, WORKLOAD)?, behaviour).await?;
+        let mut last = 0;
+        for _ in 0..STREAMS {
+            last = peer.ask(GET, ASK.as_bytes()).await?;
+        }
+        assert_eq!(peer.status(last).await?, Some(200));
+        let all = f64::from(STREAMS);
+        cluster.until_metric("spike_requests_in_flight", |count| count >= all).await?;
+        peer.ended(PATIENCE / 3).await.context("it takes nothing, and is not cut off")?;
+        cluster.until_metric("spike_requests_in_flight", |count| count <= 0.0).await?;
+        cluster.until_metric("spike_request_memory_bytes", |bytes| bytes <= 0.0).await?;
+        cluster.stop().await?;
+    }
+    Ok(())
+}
+
 /// The limit between two requests, and how long the slow readers take: clearly longer.
 const IDLE: &str = "31s";
 const SLOW: Duration = Duration::from_secs(50);

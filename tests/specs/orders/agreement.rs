@@ -13,19 +13,17 @@ async fn the_keepers_in_another_order_for_bootstrap() -> Result<()> {
     let told = crew.bootstrap(&[("SPIKE_NEXUS_KEEPER_PEERS", &peers)]).await?;
     assert_eq!(told.status, 1, "{}", told.text);
     says("the_keepers_in_another_order_for_bootstrap", &told.text)?;
-    crew.kill_keepers(1..=3).await?;
-    crew.restart_keepers(1..=3).await?;
+    // No Keeper got a share, so that none has to be restarted.
     ends_well(crew).await
 }
 
 #[tokio::test]
 async fn another_threshold_for_bootstrap() -> Result<()> {
-    let mut crew = before_bootstrap().await?;
+    let crew = before_bootstrap().await?;
     let told = crew.bootstrap(&[("SPIKE_NEXUS_SHAMIR_THRESHOLD", "3")]).await?;
     assert_eq!(told.status, 1, "{}", told.text);
     says("another_threshold_for_bootstrap", &told.text)?;
-    crew.kill_keepers(1..=3).await?;
-    crew.restart_keepers(1..=3).await?;
+    // No Keeper got a share, so that none has to be restarted.
     ends_well(crew).await
 }
 

@@ -99,6 +99,16 @@ fn the_home_of_root_is_not_a_directory_of_the_system() {
     assert_eq!(found.map(|found| found.path), Ok("/root/spike/.spike-dev/data".into()));
 }
 
+/// It was made, beside the one that was meant.
+#[test]
+fn a_blank_at_the_end_of_a_configured_directory_is_refused() {
+    for text in ["/srv/spike ", "/srv/ spike", "/srv/spike\u{a0}"] {
+        let found =
+            choice(Some(text), None, "u").resolve_with(|_| Found::Directory { writable: true });
+        assert_eq!(found, Err(DirectoryError::Blank(text.into())), "{text:?}");
+    }
+}
+
 #[test]
 fn a_configured_directory_may_be_missing_but_not_its_parent() {
     let found = resolve(&choice(Some("/srv/a/b"), Some("/home/ann"), "ann"));

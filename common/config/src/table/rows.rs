@@ -228,6 +228,11 @@ section! {
     SPIKE_PILOT_RECOVERY_DIR, Unset("`$HOME/.spike`"), Rule::Directory, &[Pilot],
         "Where `spike operator recover` writes recovery files. Only that command reads and checks it.",
         upstream "A directory that cannot be used is replaced by `$HOME/.spike`, with a log line.";
+    SPIKE_KEEPER_BOOTSTRAP_NOTE, Unset("an empty Keeper is never ready"), Rule::Text, &[Keeper],
+        "A file whose content is `true` once Bootstrap is done. While there is none, or it says something else, a Keeper \
+         without a share is ready all the same. In Kubernetes: the key `bootstrap-completed` of Bootstrap's ConfigMap, \
+         mounted as optional.",
+        upstream "New.";
 }
 
 section! {

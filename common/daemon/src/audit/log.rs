@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use super::{
     Entry, Refusal,
     line::Fields,
-    refusal::{RefusalLimit, write_summary},
+    refusal::{RefusalLimit, Summary, Whose},
 };
 use crate::lines::{Failure, LineCounts, Lines, Owner, PendingLine};
 
@@ -81,14 +81,23 @@ impl AuditLog {
     /// If the line of a completed change cannot be written in time, the future ends with an error, and the line stays
     /// in memory, within a bound, to be written late.
     pub fn write(&self, entry: &Entry<'_>, now: OffsetDateTime) -> PendingAuditLine {
-        PendingAuditLine(self.lines.put_as(entry.is_change, |line| entry.write(line, now)))
+        PendingAuditLine(Some(self.lines.put_as(entry.is_change, |line| entry.write(line, now))))
     }
 
-    /// Writes the line of a refused handshake or connection. Nothing waits for it. More than a hundred in a second are
-    /// only counted, and one line reports the count.
+    /// As [`Self::write`], for a request that was not carried out because its peer sends too many. Of one SPIFFE ID, more
+    /// than twenty in a second are only counted, and one line reports the count.
+    pub fn write_slowed_down(&self, entry: &Entry<'_>, now: OffsetDateTime) -> PendingAuditLine {
+        let (has_line, left_out) =
+            self.refusals.count(Whose::SlowedDown(entry.peer), Instant::now());
+        self.summarize(&left_out);
+        if has_line { self.write(entry, now) } else { PendingAuditLine(None) }
+    }
+
+    /// Writes the line of what was refused before it was a request. Nothing waits for it. Of one SPIFFE ID, or of all peers
+    /// without a verified one, more than a hundred in a second are only counted, and one line reports the count.
     pub fn write_refusal(&self, refusal: &Refusal<'_>) {
-        let (has_line, left_out) = self.refusals.count(Instant::now());
-        self.summarize(left_out);
+        let (has_line, left_out) = self.refusals.count(refusal.whose(), Instant::now());
+        self.summarize(&left_out);
         if has_line {
             drop(self.lines.put(|line| refusal.write(line, clock::now())));
         }
@@ -114,7 +123,7 @@ impl AuditLog {
     /// because a write does not return.
     pub fn tick(&self, now: Instant) {
         self.lines.expire(now);
-        self.summarize(self.refusals.left_out(now));
+        self.summarize(&self.refusals.left_out(now));
     }
 
     /// Continues in `file`, as after a rotation. No line is lost or cut.
@@ -131,9 +140,9 @@ impl AuditLog {
         self.lines.counts()
     }
 
-    fn summarize(&self, left_out: u64) {
-        if left_out > 0 {
-            drop(self.lines.put(|line| write_summary(left_out, line, clock::now())));
+    fn summarize(&self, left_out: &[Summary]) {
+        for summary in left_out {
+            drop(self.lines.put(|line| summary.write(line, clock::now())));
         }
     }
 }
@@ -141,14 +150,22 @@ impl AuditLog {
 /// An audit line that may not be written yet. Dropping this does not affect the line.
 #[derive(Debug)]
 #[must_use = "an answer must not go out before its line"]
-pub struct PendingAuditLine(PendingLine);
+pub struct PendingAuditLine(
+    /// `None`: it was only counted.
+    Option<PendingLine>,
+);
 
 impl Future for PendingAuditLine {
     /// On an error the request must fail: the audit log would not show that it happened.
     type Output = Result<(), AuditError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(ready!(Pin::new(&mut self.0).poll(context)).map_err(AuditError::from))
+        match &mut self.0 {
+            Some(line) => {
+                Poll::Ready(ready!(Pin::new(line).poll(context)).map_err(AuditError::from))
+            }
+            None => Poll::Ready(Ok(())),
+        }
     }
 }
 

@@ -48,6 +48,7 @@ fn refuse(log: &AuditLog) {
         action: "handshake",
         address: "192.0.2.7:4711".parse().unwrap(),
         spiffe_id: None,
+        is_verified: false,
         status: 0,
         reason: "the certificate has ended",
     });

@@ -11,10 +11,10 @@ use spike_mtls::{Peer, clock};
 use spike_wire::{AnyOperation, decode_path};
 use time::OffsetDateTime;
 
-use super::frame::Frame;
+use super::{frame::Frame, refusal::HeadLimit};
 use crate::{
     audit::{Entry, PendingAuditLine, RequestId},
-    serve::MAX_HEAD,
+    serve::{MAX_FIELDS, MAX_HEAD},
     text::clip,
 };
 
@@ -31,6 +31,7 @@ pub struct Exchange {
     head: Parts,
     /// The length of the head in bytes, as HTTP/1.1 would write it.
     head_len: usize,
+    head_over: Option<HeadLimit>,
     /// The percent-decoded path, if it differs from the path.
     decoded: Decoded,
     /// The beginning of the query, after the rest of a large head was freed.
@@ -89,10 +90,9 @@ pub(super) struct Ending<'a> {
     pub(super) subject: Option<&'a str>,
     /// The failure, if any: a code and words, never a value.
     pub(super) error: Option<&'a str>,
+    /// It was not carried out, because its peer sends too many.
+    pub(super) is_slowed_down: bool,
 }
-
-/// The most header fields of a request, also the limit of HTTP/1.1. Each takes far more memory than its text.
-const MAX_FIELDS: usize = 100;
 
 /// Heads of ordinary clients have no more fields and bytes than these.
 const USUAL_FIELDS: usize = 32;
@@ -109,13 +109,20 @@ impl Exchange {
             Some(Cow::Owned(other)) => Decoded::Other(other),
             None => Decoded::Bad,
         };
+        let head_len = head_len(&head);
+        let head_over = if head.headers.len() > MAX_FIELDS {
+            Some(HeadLimit::Fields)
+        } else {
+            (head_len > MAX_HEAD).then_some(HeadLimit::Bytes)
+        };
         Box::new(Self {
             frame,
             peer,
             begun: Instant::now(),
             arrived: clock::now(),
             id: RequestId::generate(),
-            head_len: head_len(&head),
+            head_len,
+            head_over,
             head,
             decoded,
             query_start: None,
@@ -177,9 +184,9 @@ impl Exchange {
         &self.head
     }
 
-    /// Whether the head is over the limits.
-    pub(super) fn is_head_too_large(&self) -> bool {
-        self.head.headers.len() > MAX_FIELDS || self.head_len > MAX_HEAD
+    /// The limit that the head is over, if any.
+    pub(super) const fn head_over(&self) -> Option<HeadLimit> {
+        self.head_over
     }
 
     /// Frees a large head except for the parts still needed: it must not stay in memory while the body arrives.
@@ -244,7 +251,12 @@ impl Exchange {
             error: ending.error,
             duration,
         };
-        let writing = self.frame.audit().write(&entry, self.arrived + duration);
+        let (audit, now) = (self.frame.audit(), self.arrived + duration);
+        let writing = if ending.is_slowed_down {
+            audit.write_slowed_down(&entry, now)
+        } else {
+            audit.write(&entry, now)
+        };
         let frame = Arc::clone(&self.frame);
         let counted =
             PendingCount { frame, label: self.names.label, status: ending.status, duration };
@@ -257,7 +269,13 @@ impl Drop for Exchange {
         if !self.ended {
             let error = "the request was dropped before it had an answer";
             // The line is queued; nothing waits for it.
-            drop(self.write(&Ending { status: GIVEN_UP, subject: None, error: Some(error) }));
+            let ending = Ending {
+                status: GIVEN_UP,
+                subject: None,
+                error: Some(error),
+                is_slowed_down: false,
+            };
+            drop(self.write(&ending));
         }
     }
 }

@@ -41,7 +41,7 @@ pub use self::{
     exchange::{Exchange, Names},
     frame::{Frame, RequestLimits, class_by_role},
     metrics::RequestMetrics,
-    refusal::FrameError,
+    refusal::{FrameError, HeadLimit},
     reply::Reply,
     request_body::{BodyBytes, BodyError, BodyLimits, RequestBody},
 };
@@ -171,8 +171,12 @@ fn answer<S: Service>(
 ) -> impl Future<Output = Response> + Send + use<S> {
     let (head, body) = request.into_parts();
     let frame = Arc::clone(context.daemon.frame());
-    let exchange = Exchange::begin(Arc::clone(&frame), context.peer.clone(), head);
+    let mut exchange = Exchange::begin(Arc::clone(&frame), context.peer.clone(), head);
     let operation = context.daemon.operation(&exchange);
+    // Before anything else of the connection is read.
+    if exchange.head_over().is_some() {
+        exchange.drop_large_head();
+    }
     let work = RunToEnd::new(carry_out(context, exchange, operation, body), frame.tasks.clone());
     async move {
         let Some(ended) = work.await else {
@@ -234,13 +238,17 @@ async fn carry_out<S: Service>(
         body.discard(&frame.tasks, None);
     }
     let result = result.and_then(|reply| Ok(reply.charged(&context.allowance)?));
+    let is_slowed_down =
+        result.as_ref().err().and_then(S::frame_error).is_some_and(FrameError::is_slowed_down);
     let error = result.as_ref().err().map(|error| daemon.log_failure(&exchange, operation, error));
     let reply = result.unwrap_or_else(|error| S::error_reply(operation, &error));
+    let error = error.or_else(|| if is_outside { reply.failure_outside() } else { None });
     let request_id = exchange.id().header();
     let ending = Ending {
         status: reply.status().as_u16(),
         subject: subject.as_deref(),
         error: error.as_deref(),
+        is_slowed_down,
     };
     let (writing, counted) = exchange.end(&ending);
     EndedRequest { reply, writing, counted, request_id, slot, delayed }
@@ -249,8 +257,8 @@ async fn carry_out<S: Service>(
 /// Checks every request before its operation is looked at.
 fn admit<S>(context: &PeerContext<S>, exchange: &Exchange) -> Result<Taken, FrameError> {
     context.peer.check(exchange.arrived())?;
-    if exchange.is_head_too_large() {
-        return Err(FrameError::HeadTooLarge);
+    if let Some(limit) = exchange.head_over() {
+        return Err(FrameError::HeadTooLarge(limit));
     }
     Ok(context.allowance.in_flight.take(1)?)
 }
@@ -298,13 +306,14 @@ fn respond(reply: Reply, slot: Option<Taken>) -> Response {
 /// Records what was refused before there was a request, and counts a refused request as a denial. `false`: the peer is
 /// over its limit, and its connection must end.
 fn record_refusal(frame: &Frame, refused: &Refused<'_>) -> bool {
-    let (action, status) = match refused.what {
-        RefusedWhat::Handshake => ("handshake", 0),
-        RefusedWhat::Connection => ("connect", 0),
-        RefusedWhat::Request { status, .. } => ("request", status),
+    let (action, is_verified, status) = match refused.what {
+        RefusedWhat::Handshake => ("handshake", false, 0),
+        RefusedWhat::Connection => ("connect", true, 0),
+        RefusedWhat::Request { status, .. } => ("request", true, status),
     };
     let Refused { address, id: spiffe_id, reason, .. } = *refused;
-    frame.audit().write_refusal(&Refusal { action, address, spiffe_id, status, reason });
+    let refusal = Refusal { action, address, spiffe_id, is_verified, status, reason };
+    frame.audit().write_refusal(&refusal);
     match (refused.what, spiffe_id) {
         (RefusedWhat::Request { class: Class::Ordinary, .. }, Some(id)) => {
             frame.denials.count(id, Instant::now(), 1).is_ok()

@@ -1,13 +1,34 @@
 //! Why the frame refuses a request, whatever the daemon.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use axum::http::StatusCode;
 use spike_mtls::{IdentityEnded, budget::Over};
 use spike_wire::{ErrorCode, NotReady};
 
 use super::BodyError;
-use crate::audit::AuditError;
+use crate::{
+    audit::AuditError,
+    serve::{MAX_FIELDS, MAX_HEAD},
+};
+
+/// A limit on the head of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadLimit {
+    /// [`MAX_HEAD`].
+    Bytes,
+    /// [`MAX_FIELDS`].
+    Fields,
+}
+
+impl fmt::Display for HeadLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes => write!(f, "{MAX_HEAD} bytes"),
+            Self::Fields => write!(f, "{MAX_FIELDS} fields"),
+        }
+    }
+}
 
 /// Why a request was not carried out, or its answer was replaced.
 #[derive(Debug, thiserror::Error)]
@@ -16,8 +37,8 @@ pub enum FrameError {
     #[error(transparent)]
     Identity(#[from] IdentityEnded),
     /// The head is too large.
-    #[error("the head of the request is larger than {} bytes", crate::serve::MAX_HEAD)]
-    HeadTooLarge,
+    #[error("the head of the request has more than {0}")]
+    HeadTooLarge(HeadLimit),
     /// There are too many requests in flight.
     #[error(transparent)]
     Over(#[from] Over),
@@ -30,6 +51,9 @@ pub enum FrameError {
     /// The body did not arrive whole, in time and within its limits.
     #[error(transparent)]
     Body(#[from] BodyError),
+    /// The bodies and answers in memory leave no space for its answer.
+    #[error("no memory for the answer: {0}")]
+    Answer(#[source] Over),
     /// Its audit line could not be written.
     #[error(transparent)]
     Unrecorded(#[from] AuditError),
@@ -44,20 +68,33 @@ impl FrameError {
         matches!(self, Self::Over(_))
     }
 
+    /// Whether the request was not carried out because its peer sends too many.
+    pub const fn is_slowed_down(&self) -> bool {
+        matches!(
+            self,
+            Self::Over(Over::Own)
+                | Self::DeniedTooOften { .. }
+                | Self::Body(BodyError::SenderDenied { .. })
+        )
+    }
+
     /// Maps these errors to the wire. Nothing else does.
     pub const fn wire(&self) -> (StatusCode, ErrorCode) {
         match self {
             Self::Identity(_) => (StatusCode::UNAUTHORIZED, ErrorCode::AccessUnauthorized),
-            Self::HeadTooLarge => {
+            Self::HeadTooLarge(_) => {
                 (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, ErrorCode::ApiBadRequest)
             }
             Self::Over(Over::Own)
+            | Self::Answer(Over::Own)
             | Self::DeniedTooOften { .. }
             | Self::Body(BodyError::Over(Over::Own) | BodyError::SenderDenied { .. }) => {
                 (StatusCode::TOO_MANY_REQUESTS, ErrorCode::StateNotReady)
             }
             // Those that `not_ready` maps.
-            Self::Over(Over::All) | Self::Body(BodyError::Over(Over::All) | BodyError::Ending) => {
+            Self::Over(Over::All)
+            | Self::Answer(Over::All)
+            | Self::Body(BodyError::Over(Over::All) | BodyError::Ending) => {
                 (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::StateNotReady)
             }
             Self::Body(BodyError::TooLarge { .. }) => {
@@ -75,14 +112,15 @@ impl FrameError {
     /// If the same request may succeed later, whoever sends it: what it waits for. The answer is 503.
     pub const fn not_ready(&self) -> Option<NotReady> {
         match self {
-            Self::Over(Over::All) | Self::Body(BodyError::Over(Over::All)) => {
-                Some(NotReady::Crowded)
-            }
+            Self::Over(Over::All)
+            | Self::Answer(Over::All)
+            | Self::Body(BodyError::Over(Over::All)) => Some(NotReady::Crowded),
             Self::Body(BodyError::Ending) => Some(NotReady::Ending),
             Self::Over(Over::Own)
+            | Self::Answer(Over::Own)
             | Self::DeniedTooOften { .. }
             | Self::Identity(_)
-            | Self::HeadTooLarge
+            | Self::HeadTooLarge(_)
             | Self::Body(
                 BodyError::Over(Over::Own)
                 | BodyError::SenderDenied { .. }
@@ -102,14 +140,14 @@ impl FrameError {
         }
         match self {
             Self::Over(_) => Some(format!("{self} (SPIKE_HTTP_SERVER_MAX_REQUESTS_PER_ID)")),
-            Self::Body(BodyError::Over(_)) => {
+            Self::Answer(_) | Self::Body(BodyError::Over(_)) => {
                 Some(format!("{self} (SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID)"))
             }
             Self::DeniedTooOften { .. } | Self::Body(BodyError::SenderDenied { .. }) => {
                 Some(format!("{self} (SPIKE_HTTP_SERVER_DENIALS_PER_SECOND)"))
             }
             Self::Identity(_)
-            | Self::HeadTooLarge
+            | Self::HeadTooLarge(_)
             | Self::Body(
                 BodyError::TooLarge { .. }
                 | BodyError::TooSlow
@@ -124,8 +162,9 @@ impl FrameError {
     /// Whether no well-behaved peer repeats a request that ends like this.
     pub const fn is_the_peers_fault(&self) -> bool {
         match self {
-            Self::HeadTooLarge
+            Self::HeadTooLarge(_)
             | Self::Over(Over::Own)
+            | Self::Answer(Over::Own)
             | Self::Body(
                 BodyError::TooLarge { .. }
                 | BodyError::Over(Over::Own)
@@ -135,6 +174,7 @@ impl FrameError {
             ) => true,
             Self::Identity(_)
             | Self::Over(Over::All)
+            | Self::Answer(Over::All)
             | Self::DeniedTooOften { .. }
             | Self::Body(BodyError::Over(Over::All) | BodyError::Ending)
             | Self::Unrecorded(_)
@@ -145,12 +185,14 @@ impl FrameError {
     /// After how many seconds to try again, if that makes sense.
     pub fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::Over(_) | Self::Body(BodyError::Over(_) | BodyError::Ending) => Some(1),
+            Self::Over(_)
+            | Self::Answer(_)
+            | Self::Body(BodyError::Over(_) | BodyError::Ending) => Some(1),
             Self::DeniedTooOften { after } | Self::Body(BodyError::SenderDenied { after }) => {
                 Some(seconds(*after))
             }
             Self::Identity(_)
-            | Self::HeadTooLarge
+            | Self::HeadTooLarge(_)
             | Self::Body(BodyError::TooLarge { .. } | BodyError::TooSlow | BodyError::Broken)
             | Self::Unrecorded(_)
             | Self::Panicked => None,

@@ -8,7 +8,7 @@ use axum::{
 use bytes::Bytes;
 use spike_wire::{AnyOperation, ErrorCode, clean_path, fallback_error_body};
 
-use super::{BodyError, Exchange, FrameError, allowance::Allowance, block::Block};
+use super::{Exchange, FrameError, allowance::Allowance, block::Block};
 
 /// The longest target of a redirect, in bytes.
 const MAX_LOCATION: usize = 2048;
@@ -93,10 +93,17 @@ impl Reply {
         self.status
     }
 
+    /// The words of a failure that no handler has made, for its audit line.
+    pub(super) fn failure_outside(&self) -> Option<String> {
+        let is_failure = self.status.is_client_error() || self.status.is_server_error();
+        is_failure.then(|| String::from_utf8_lossy(&self.body).trim().to_owned())
+    }
+
     /// Takes the memory of a large answer from the budget of its peer until it is sent.
     pub(super) fn charged(mut self, allowance: &Allowance) -> Result<Self, FrameError> {
         if self.body.len() > UNBUDGETED {
-            let taken = allowance.memory.take(self.body.len() as u64).map_err(BodyError::Over)?;
+            let taken =
+                allowance.memory.take(self.body.len() as u64).map_err(FrameError::Answer)?;
             let mut block = Block::with_capacity(self.body.len());
             block.extend(&self.body);
             self.body = block.into_bytes(Some(taken));

@@ -11,7 +11,7 @@
 //! A *kept* line is one that must not be lost. If it cannot be written in time, its future fails, and the line stays in
 //! memory, within a bound, until it can be written late.
 //!
-//! The files `batch`, `queue` and `sink` need each other, because any of three may write a batch: a waiting future has
+//! The files `batch`, `queue` and `sink` need each other, because any of them can start a write: a waiting future has
 //! its queue write, the queue lends the sink to it, and the sink takes its next batch from the queue.
 //!
 //! The contents of a line are decided by its owner: the audit log or the log.

@@ -6,6 +6,7 @@ mod descriptors;
 mod hardening;
 mod identity;
 mod invocation;
+mod links;
 mod streams;
 
 use std::{
@@ -27,6 +28,7 @@ pub use self::{
     descriptors::{descriptor_limit, fit_connections},
     hardening::{Hardening, harden},
     identity::{check_role, identity, visibility},
+    links::DanglingLink,
 };
 
 use self::{invocation::Invocation, streams::Streams};

@@ -1,33 +1,14 @@
 //! What a connection is doing and since when, for its time limits.
 
 use std::{
-    io,
-    pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
-use axum::{
-    body::{Body, Bytes},
-    http::HeaderMap,
-};
-use http_body::{Frame, SizeHint};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
-use tokio_rustls::server::TlsStream;
-
-use super::{
-    ahead::{HeadReader, ReceivedRequest},
-    heads::FrameReader,
-    unread::UnreadAnswers,
-};
-use spike_mtls::{Paused, Peer};
+use super::{requests::Excess, unread::UnreadAnswers};
 
 /// How long a connection may take for each kind of activity.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +35,7 @@ pub(super) enum Overdue {
 /// What a connection is doing. Times are milliseconds since it was opened, and at least 1.
 #[derive(Debug)]
 pub(super) struct Activity {
-    opened: Instant,
+    pub(super) opened: Instant,
     /// Requests without an answer.
     working: AtomicUsize,
     /// Answers that the peer has not read, and since when each of them waits.
@@ -73,14 +54,20 @@ pub(super) struct Activity {
     /// Bytes that arrived since the last request began or ended.
     received: AtomicU64,
     /// HTTP/2: heads that arrived, and requests that began.
-    heads: AtomicU64,
+    pub(super) heads: AtomicU64,
     begun: AtomicU64,
+    /// HTTP/2: why the connection ends, if the peer sends too much for nothing.
+    flood: OnceLock<&'static str>,
     /// All received bytes had been read when the stream was last polled.
-    is_drained: AtomicBool,
-    /// HTTP/1.1: what arrived of a request, and whether more did.
-    sent: ReceivedRequest,
+    pub(super) is_drained: AtomicBool,
+    /// HTTP/1.1: what arrived ends inside of a head.
+    is_within_head: AtomicBool,
+    /// HTTP/1.1: what would be too much of the last head, as a number.
+    excess: AtomicU8,
+    /// HTTP/1.1: a whole head has arrived.
+    has_head: AtomicBool,
     /// HTTP/2 sends frames between requests (pings, windows), so a few bytes do not mean a request.
-    http2: bool,
+    pub(super) http2: bool,
 }
 
 /// HTTP/2: this many bytes without a request are a head that never ends, or useless.
@@ -102,8 +89,11 @@ impl Activity {
             received: AtomicU64::new(0),
             heads: AtomicU64::new(0),
             begun: AtomicU64::new(0),
+            flood: OnceLock::new(),
             is_drained: AtomicBool::new(false),
-            sent: ReceivedRequest::default(),
+            is_within_head: AtomicBool::new(false),
+            has_head: AtomicBool::new(false),
+            excess: AtomicU8::new(Excess::Bytes as u8),
             http2,
         }
     }
@@ -154,6 +144,16 @@ impl Activity {
         self.is_head_late.load(Relaxed) && self.has_received.load(Relaxed)
     }
 
+    /// HTTP/2: why the connection ends, if the peer sends too much for nothing.
+    pub(super) fn flood(&self) -> Option<&'static str> {
+        self.flood.get().copied()
+    }
+
+    /// HTTP/2: the peer sends too much for nothing, and the connection ends.
+    pub(super) fn is_flooded(&self, reason: &'static str) {
+        self.flood.get_or_init(|| reason);
+    }
+
     /// HTTP/2: how many heads began no request.
     pub(super) fn heads_without_request(&self) -> u64 {
         self.heads.load(Relaxed).saturating_sub(self.begun.load(Relaxed))
@@ -165,17 +165,47 @@ impl Activity {
         self.is_drained.load(Relaxed)
     }
 
-    /// HTTP/1.1: bytes arrived.
-    fn bytes_arrived(&self) {
+    /// HTTP/1.1: whether the received bytes end inside of a head.
+    pub(super) fn is_within_head(&self) -> bool {
+        self.is_within_head.load(Relaxed)
+    }
+
+    /// HTTP/1.1: what is too much of the last head, if the library says that something is.
+    pub(super) fn excess(&self) -> Excess {
+        let code = self.excess.load(Relaxed);
+        let all = [Excess::Bytes, Excess::Fields, Excess::Length];
+        all.into_iter().find(|excess| *excess as u8 == code).unwrap_or(Excess::Bytes)
+    }
+
+    /// Records what would be too much of the last head.
+    pub(super) fn head_has(&self, excess: Excess) {
+        self.excess.store(excess as u8, Relaxed);
+    }
+
+    /// HTTP/1.1: bytes arrived. `is_within`: they end inside of a head. `has_ended`: a head ended in them.
+    pub(super) fn bytes_arrived(&self, is_within: bool, has_ended: bool, now: Instant) {
         self.has_received.store(true, Relaxed);
-        if self.head_since.load(Relaxed) == 0 && self.is_idle() {
-            self.head_since.store(self.millis(Instant::now()), Relaxed);
+        self.is_within_head.store(is_within, Relaxed);
+        self.has_head.fetch_or(has_ended, Relaxed);
+        if !is_within {
+            // Empty lines do not extend the time for the first head.
+            if self.has_head.load(Relaxed) {
+                self.head_since.store(0, Relaxed);
+            }
+        } else if self.is_idle() && (has_ended || self.head_since.load(Relaxed) == 0) {
+            self.head_since.store(self.millis(now), Relaxed);
         }
     }
 
     /// HTTP/2: bytes arrived. `is_within`: more must follow soon. `has_ended`: something that had begun earlier is
     /// complete.
-    fn frames_arrived(&self, count: usize, is_within: bool, has_ended: bool, now: Instant) {
+    pub(super) fn frames_arrived(
+        &self,
+        count: usize,
+        is_within: bool,
+        has_ended: bool,
+        now: Instant,
+    ) {
         self.has_received.store(true, Relaxed);
         self.received.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Relaxed);
         if !is_within {
@@ -186,7 +216,7 @@ impl Activity {
     }
 
     /// Records a write, and whether the peer does not read what was sent before.
-    fn wrote(&self, is_blocked: bool, now: impl FnOnce() -> Instant) {
+    pub(super) fn wrote(&self, is_blocked: bool, now: impl FnOnce() -> Instant) {
         let was_blocked = self.blocked_since.load(Relaxed) > 0;
         if is_blocked != was_blocked {
             let since = if is_blocked { self.millis(now()) } else { 0 };
@@ -211,27 +241,30 @@ impl Activity {
 /// A request, from its head to the last byte of its answer.
 pub(super) struct ActiveRequest {
     activity: Arc<Activity>,
-    /// When the answer began, or its next part was polled; the answer ends at the same time as its last part. And its
-    /// index among the unread answers.
+    /// When the answer began, or its next part was polled, and its index among the unread answers.
     answering: Option<(Instant, usize)>,
 }
 
 impl ActiveRequest {
-    pub(super) fn new(activity: Arc<Activity>, headers: &HeaderMap) -> Self {
+    /// Whether it came over HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.activity.http2
+    }
+
+    pub(super) fn new(activity: Arc<Activity>) -> Self {
         activity.working.fetch_add(1, Relaxed);
         activity.received.store(0, Relaxed);
         if activity.http2 {
             activity.begun.fetch_add(1, Relaxed);
         } else {
             activity.head_since.store(0, Relaxed);
-            activity.sent.begin(headers);
         }
         Self { activity, answering: None }
     }
 
     /// Records that the answer has begun, or that the peer has read some of it. From now on the connection waits for
     /// the peer.
-    fn answered(&mut self, now: Instant) {
+    pub(super) fn answered(&mut self, now: Instant) {
         let activity = &*self.activity;
         activity.touch(now);
         let at = activity.millis(now);
@@ -249,11 +282,15 @@ impl ActiveRequest {
 
 impl Drop for ActiveRequest {
     fn drop(&mut self) {
-        let now = self.answering.map_or_else(Instant::now, |(at, _)| at);
+        let now = match self.answering {
+            // Over HTTP/1.1 an answer ends at the same time as its last part.
+            Some((at, _)) if !self.activity.http2 => at,
+            Some(_) | None => Instant::now(),
+        };
         self.activity.touch(now);
         self.activity.received.store(0, Relaxed);
-        if !self.activity.http2 && self.activity.sent.is_ahead() {
-            // The head of the next request has begun.
+        if !self.activity.http2 && self.activity.is_within_head() {
+            // The head of the next request has begun. The library reads the rest of it only now.
             self.activity.head_since.store(self.activity.millis(now), Relaxed);
         }
         match self.answering {
@@ -262,128 +299,6 @@ impl Drop for ActiveRequest {
                 self.activity.working.fetch_sub(1, Relaxed);
             }
         }
-    }
-}
-
-/// The body of an answer that is being sent.
-pub(super) struct AnswerBody {
-    body: Body,
-    busy: ActiveRequest,
-    is_begun: bool,
-}
-
-impl AnswerBody {
-    pub(super) fn new(body: Body, mut busy: ActiveRequest, now: Instant) -> Self {
-        busy.answered(now);
-        Self { body, busy, is_begun: false }
-    }
-}
-
-impl http_body::Body for AnswerBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        // The next part is polled when there is space for it: the peer has read some of the earlier ones.
-        if std::mem::replace(&mut self.is_begun, true) {
-            self.busy.answered(Instant::now());
-        }
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A stream that reports its reads and writes to [`Activity`], and is not read during a pause of its peer.
-pub(super) struct WatchedStream {
-    stream: TlsStream<TcpStream>,
-    activity: Arc<Activity>,
-    peer: Peer,
-    paused: Paused,
-    frames: FrameReader,
-    heads: HeadReader,
-}
-
-impl WatchedStream {
-    pub(super) fn new(stream: TlsStream<TcpStream>, activity: Arc<Activity>, peer: Peer) -> Self {
-        let (paused, frames, heads) =
-            (Paused::default(), FrameReader::new(), HeadReader::default());
-        Self { stream, activity, peer, paused, frames, heads }
-    }
-
-    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
-        self.activity.wrote(polled.is_pending(), Instant::now);
-    }
-}
-
-impl AsyncRead for WatchedStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let Self { stream, activity, peer, paused, frames, heads } = &mut *self;
-        ready!(paused.poll_over(peer.pause(), cx));
-        let before = buf.filled().len();
-        let polled = Pin::new(stream).poll_read(cx, buf);
-        let bytes = buf.filled().get(before..).unwrap_or_default();
-        if polled.is_ready() && !bytes.is_empty() {
-            if activity.http2 {
-                activity.heads.fetch_add(frames.take(bytes), Relaxed);
-                let (is_within, has_ended) = (frames.is_within(), frames.has_ended());
-                activity.frames_arrived(bytes.len(), is_within, has_ended, Instant::now());
-            } else {
-                activity.bytes_arrived();
-                heads.take(bytes, activity.is_idle(), &activity.sent);
-            }
-        }
-        if activity.http2 {
-            activity.is_drained.store(polled.is_pending(), Relaxed);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for WatchedStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.wrote(&polled);
-        polled
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.wrote(&polled);
-        polled
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }
 

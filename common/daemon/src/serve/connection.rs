@@ -29,13 +29,16 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 use super::{
-    activity::{ActiveRequest, Activity, AnswerBody, WatchedStream},
+    activity::{ActiveRequest, Activity},
+    answer_body::AnswerBody,
     app::{Handler, HandlerFuture, Refused, RefusedWhat},
     limits::MAX_HEAD,
     metrics::Reason,
+    requests::Excess,
     roster::TrackedConnection,
     shared::Shared,
     signal::Stage,
+    watched_stream::WatchedStream,
 };
 
 /// The first byte of every TLS record that can open a connection.
@@ -61,6 +64,9 @@ const BROKEN_HEAD: &str = "refused by the HTTP/2 layer: the head breaks its rule
 const LATE_HEAD: (u16, &str) =
     (408, "the head of the request did not arrive in time, and its connection was cut");
 const ENDED_BEFORE: &str = "the connection ended before the request was looked at";
+/// A part of the HTTP/1.1 library's words for the preface of HTTP/2.
+const HTTP2_PREFACE: &str = "HTTP2 preface";
+const ENDED_WITHIN_HEAD: &str = "the connection ended before the head of the request was complete";
 /// How long, and for how many bytes, a peer without TLS is read after its answer.
 const LINGER: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
 
@@ -177,13 +183,17 @@ impl Connection {
             self.drive(connection, http1::Connection::graceful_shutdown, &mut refusals).await
         };
         // Usually the peer has gone, and the error matters only to it. A malformed request is recorded.
-        if let Some((status, reason)) = ended.as_ref().and_then(malformed) {
+        let excess = refusals.activity.excess();
+        if let Some((status, reason)) = ended.as_ref().and_then(|error| malformed(error, excess)) {
             refusals.report(Reason::Malformed, status, &reason);
             // Usually a head has broken the connection: then this is its line.
             refusals.reported += 1;
-        }
-        if refusals.activity.has_late_head() {
+        } else if refusals.activity.has_late_head() {
             refusals.report(Reason::HeadTimeout, LATE_HEAD.0, LATE_HEAD.1);
+        } else if let Some(reason) = refusals.activity.flood() {
+            refusals.report(Reason::Malformed, 400, reason);
+        } else if refusals.activity.is_within_head() {
+            refusals.report(Reason::Malformed, 400, ENDED_WITHIN_HEAD);
         }
         refusals.report_heads(ENDED_BEFORE);
     }
@@ -309,17 +319,19 @@ fn refusal(error: io::Error) -> (String, Option<String>) {
     (error.to_string(), claimed)
 }
 
-/// The error in what the peer sent, and the status of the answer; `None` if the peer just left.
-fn malformed(error: &hyper::Error) -> Option<(u16, String)> {
+/// The error in what the peer sent, and the status of the answer, 0 if there was none; `None` if the peer just left.
+fn malformed(error: &hyper::Error, excess: Excess) -> Option<(u16, String)> {
     let reason =
         || error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
     if error.is_parse_too_large() {
         // The library has a limit for the target alone, too.
         let is_target = error.to_string().contains("URI");
-        return Some((if is_target { 414 } else { 431 }, reason()));
+        return Some(if is_target { (414, reason()) } else { (431, excess.reason()) });
     }
     if error.is_parse() {
-        return Some((400, reason()));
+        // HTTP/2 over a connection that has agreed on HTTP/1.1 gets no answer.
+        let is_answered = !error.to_string().contains(HTTP2_PREFACE);
+        return Some((if is_answered { 400 } else { 0 }, reason()));
     }
     // A peer that breaks the rules of HTTP/2 receives a frame, not a status.
     let http2 = error.source()?.downcast_ref::<h2::Error>()?;
@@ -342,7 +354,7 @@ impl hyper::service::Service<Request<Incoming>> for PeerService {
     type Future = InFlight;
 
     fn call(&self, request: Request<Incoming>) -> InFlight {
-        let busy = ActiveRequest::new(Arc::clone(&self.activity), request.headers());
+        let busy = ActiveRequest::new(Arc::clone(&self.activity));
         let is_http1 = request.version() < Version::HTTP_2;
         let answer = (self.answers)(request.map(Body::new));
         let entry = Arc::clone(&self.entry);

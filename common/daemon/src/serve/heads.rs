@@ -2,7 +2,9 @@
 //!
 //! The HTTP/2 library answers malformed heads itself and does not report them. So the heads that arrived are counted
 //! here and compared with the requests that began: the difference was refused. Only the nine bytes before each frame
-//! are read and kept.
+//! are kept.
+
+use super::{fields::HeaderBlock, limits::MAX_FIELDS};
 
 /// The length of the client preface, sent before the first frame (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
@@ -11,9 +13,13 @@ const PREFACE: usize = 24;
 const FRAME_HEAD: usize = 9;
 
 /// Frame types and a flag (RFC 9113, section 6).
+const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const CONTINUATION: u8 = 0x9;
 const END_HEADERS: u8 = 0x4;
+
+/// The names and values that HTTP/2 sends as fields besides those of the head, and some that it might.
+const PSEUDO_FIELDS: usize = 8;
 
 /// How many gaps between the streams of one connection are remembered. Ordinary clients leave none.
 const GAPS: usize = 8;
@@ -47,6 +53,11 @@ pub(super) struct FrameReader {
     /// The start of the connection has arrived: the preface and the header of a first frame.
     is_open: bool,
     block: Block,
+    content: HeaderBlock,
+    /// Header blocks in the last bytes with more fields than any request may have.
+    large_blocks: u32,
+    /// Frames in the last bytes that carry neither a part of a head nor of a body.
+    other_frames: u64,
     /// The last bytes completed something that had begun.
     has_ended: bool,
 }
@@ -63,6 +74,9 @@ impl FrameReader {
             begins_stream: false,
             is_open: false,
             block: Block::None,
+            content: HeaderBlock::new(),
+            large_blocks: 0,
+            other_frames: 0,
             has_ended: false,
         }
     }
@@ -78,14 +92,29 @@ impl FrameReader {
         self.has_ended
     }
 
+    /// How many header blocks turned out in the last bytes to have more fields than any request may have.
+    pub(super) const fn large_blocks(&self) -> u32 {
+        self.large_blocks
+    }
+
+    /// How many frames began in the last bytes that carry neither a part of a head nor of a body.
+    pub(super) const fn other_frames(&self) -> u64 {
+        self.other_frames
+    }
+
     /// Reads the next bytes, and returns how many request heads they complete.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> u64 {
         let mut heads = 0;
-        self.has_ended = false;
+        (self.has_ended, self.large_blocks, self.other_frames) = (false, 0, 0);
         loop {
-            let skipped = self.skip.min(bytes.len());
-            self.skip -= skipped;
-            bytes = bytes.get(skipped..).unwrap_or_default();
+            let (payload, rest) = bytes.split_at(self.skip.min(bytes.len()));
+            self.skip -= payload.len();
+            bytes = rest;
+            if self.block != Block::None {
+                let was_large = self.has_large_block();
+                self.content.take(payload);
+                self.large_blocks += u32::from(!was_large && self.has_large_block());
+            }
             if self.skip == 0 && self.block == Block::Last {
                 (self.block, self.has_ended) = (Block::None, true);
             }
@@ -114,6 +143,10 @@ impl FrameReader {
         }
     }
 
+    const fn has_large_block(&self) -> bool {
+        self.content.fields() > MAX_FIELDS + PSEUDO_FIELDS
+    }
+
     /// Whether the frame with this header completes the head of a request.
     fn completes_head(&mut self, frame: [u8; FRAME_HEAD]) -> bool {
         let [high, middle, low, kind, flags, stream @ ..] = frame;
@@ -126,9 +159,14 @@ impl FrameReader {
             HEADERS => {
                 let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
                 self.begins_stream = self.begins(stream);
+                self.content.begin(flags, self.skip);
             }
-            CONTINUATION => {}
-            _ => return false,
+            CONTINUATION => self.content.resume(self.skip),
+            DATA if length > 0 => return false,
+            _ => {
+                self.other_frames += 1;
+                return false;
+            }
         }
         let is_last = flags & END_HEADERS != 0;
         self.block = if is_last { Block::Last } else { Block::Unfinished };
@@ -200,6 +238,48 @@ mod tests {
             let heads: u64 = bytes.chunks(length).map(|part| frames.take(part)).sum();
             assert_eq!(heads, 3, "in parts of {length} bytes");
         }
+    }
+
+    #[test]
+    fn a_head_with_more_fields_than_any_request_may_have_is_noticed_however_short_they_are() {
+        // The fill byte of `frame` begins a literal; 0x82 is a whole field (RFC 7541, appendix A).
+        let short = |kind, flags, stream, fields| {
+            let mut frame = frame(kind, flags, stream, fields);
+            frame[FRAME_HEAD..].fill(0x82);
+            frame
+        };
+        let many = |bytes: &[u8]| {
+            let mut frames = FrameReader::new();
+            frames.take(&[HEADERS; PREFACE]);
+            frames.take(bytes);
+            frames.large_blocks()
+        };
+        assert_eq!(many(&short(HEADERS, END_HEADERS, 1, 100)), 0);
+        assert_eq!(many(&short(HEADERS, END_HEADERS, 1, 200)), 1);
+        let two = [short(HEADERS, 0, 1, 60), short(CONTINUATION, END_HEADERS, 1, 60)].concat();
+        assert_eq!(many(&two), 1, "one head in two frames");
+        let two = [short(HEADERS, END_HEADERS, 1, 60), short(HEADERS, END_HEADERS, 3, 60)].concat();
+        assert_eq!(many(&two), 0, "two heads");
+        let two = short(HEADERS, END_HEADERS, 1, 200).repeat(2);
+        assert_eq!(many(&two), 2, "two large heads");
+    }
+
+    #[test]
+    fn frames_that_carry_nothing_of_a_request_are_counted() {
+        let mut frames = FrameReader::new();
+        let bytes = [
+            vec![0; PREFACE],
+            frame(0x4, 0, 0, 12),
+            frame(HEADERS, END_HEADERS, 1, 5),
+            frame(DATA, 0, 1, 10),
+            frame(DATA, 0, 1, 0),
+            frame(0x6, 0, 0, 8),
+            frame(0xee, 0, 0, 20),
+        ];
+        frames.take(&bytes.concat());
+        assert_eq!(frames.other_frames(), 4);
+        frames.take(&frame(DATA, 1, 1, 10));
+        assert_eq!(frames.other_frames(), 0);
     }
 
     fn heads_on(streams: &[u8]) -> u64 {

@@ -52,3 +52,7 @@ impl Limits {
 
 /// The largest request head, in bytes; a larger one is answered 431.
 pub const MAX_HEAD: usize = 64 * 1024;
+
+/// The most header fields of a request, also the limit of the HTTP/1.1 library; one with more is answered 431. Each takes
+/// far more memory than its text.
+pub const MAX_FIELDS: usize = 100;

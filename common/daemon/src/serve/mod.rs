@@ -3,19 +3,23 @@
 //! Who the peer of a connection is, and whether it may connect, is decided in `spike-mtls`.
 
 mod activity;
-mod ahead;
+mod answer_body;
 mod app;
 mod connection;
+mod fields;
+mod frame_budget;
 mod heads;
 mod limits;
 mod metrics;
+mod requests;
 mod roster;
 mod server;
 mod shared;
 mod signal;
 mod unread;
+mod watched_stream;
 
 pub use app::{App, Handler, HandlerFuture, Refused, RefusedWhat};
-pub use limits::{Limits, MAX_HEAD};
+pub use limits::{Limits, MAX_FIELDS, MAX_HEAD};
 pub use metrics::ConnectionMetrics;
 pub use server::{Listener, Serving};

@@ -1,5 +1,7 @@
 //! The settings of a Keeper.
 
+use std::path::PathBuf;
+
 use super::{HttpServerSettings, LogSettings, TelemetrySettings};
 use spike_config::{Environment, ListenAddress, Loaded, Process, Reader, load, table};
 use spike_mtls::settings::IdentitySettings;
@@ -17,6 +19,8 @@ pub struct KeeperSettings {
     pub telemetry: TelemetrySettings,
     /// How it logs.
     pub log: LogSettings,
+    /// The file that says whether Bootstrap is done.
+    pub bootstrap_note: Option<PathBuf>,
 }
 
 impl KeeperSettings {
@@ -32,6 +36,7 @@ impl KeeperSettings {
                 &listen,
             ),
             log: LogSettings::read(reader),
+            bootstrap_note: reader.any_text(&table::SPIKE_KEEPER_BOOTSTRAP_NOTE).map(PathBuf::from),
             listen,
         }
     }

@@ -104,9 +104,12 @@ pub struct CheckReport {
     /// When the current failures began, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<String>,
-    /// Why it fails, or last failed.
+    /// Why it fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Why it last failed, for a check that passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_reason: Option<String>,
 }
 
 impl Health {
@@ -185,6 +188,7 @@ impl CheckReport {
             last_failure_at: None,
             failing_since: None,
             reason: Some(INCOMPLETE.1.to_owned()),
+            last_reason: None,
         }
     }
 }
@@ -222,6 +226,10 @@ impl Check {
     fn report(&self) -> CheckReport {
         let record = self.record.clone();
         let text = |at: Option<OffsetDateTime>| at.and_then(|at| at.format(&Rfc3339).ok());
+        let (reason, last_reason) = match record.failing_since {
+            Some(_) => (record.reason, None),
+            None => (None, record.reason),
+        };
         CheckReport {
             status: match (record.failing_since, self.effect) {
                 (None, _) => Status::Ok,
@@ -232,7 +240,8 @@ impl Check {
             last_success_at: text(record.last_success),
             last_failure_at: text(record.last_failure),
             failing_since: text(record.failing_since),
-            reason: record.reason,
+            reason,
+            last_reason,
         }
     }
 }
@@ -315,6 +324,7 @@ mod tests {
         assert!(!report.checks.contains_key("start"));
     }
 
+    /// `/healthz` showed an old reason beside the status ok.
     #[test]
     fn a_check_that_passes_again_keeps_the_memory_of_its_failure() {
         let (health, broken) = health(Effect::Degraded);
@@ -325,6 +335,7 @@ mod tests {
         assert_eq!(report.status, Status::Ok);
         assert_eq!(report.checks["store"].contiguous_fails, 0);
         assert_eq!(report.checks["store"].failing_since, None);
-        assert_eq!(report.checks["store"].reason.as_deref(), Some("disk full"));
+        assert_eq!(report.checks["store"].reason, None);
+        assert_eq!(report.checks["store"].last_reason.as_deref(), Some("disk full"));
     }
 }

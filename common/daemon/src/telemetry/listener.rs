@@ -1,17 +1,14 @@
 //! Connections of the telemetry listener: few, short, and one request each.
 //!
 //! Everybody who can reach the port can connect, without an identity. So connections have short time limits, and a new
-//! one is always accepted: if all slots are taken, the oldest connection whose request has not arrived is evicted, or
-//! else the oldest of all. A very new connection is not evicted: a real probe sends its request at once and is answered
-//! at once. Others wait in the backlog meanwhile.
+//! one is always accepted: if all slots are taken, another one is evicted. A new connection has a moment for its request, and
+//! then a shorter one to take its answer: a real probe sends its request at once, and its answer is sent at once. Others
+//! wait in the backlog meanwhile.
 
 use std::{
     collections::VecDeque,
     convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -36,8 +33,12 @@ const HEAD_LIMIT: Duration = Duration::from_secs(5);
 /// From the connection to the end of the answer.
 const WHOLE_LIMIT: Duration = Duration::from_secs(15);
 
-/// The age below which a connection is not evicted.
-const MIN_AGE: Duration = Duration::from_millis(50);
+/// How long a connection is not evicted that has sent no request yet.
+const REQUEST_AGE: Duration = Duration::from_millis(50);
+
+/// How long a connection is not evicted whose request has arrived. A small answer is sent as soon as it is made; what is
+/// left after that is a large one that nobody reads.
+const ANSWER_AGE: Duration = Duration::from_millis(5);
 
 /// The largest head, in bytes; a larger one is answered 431.
 const MAX_HEAD: usize = 8 * 1024;
@@ -76,7 +77,18 @@ struct Connections {
 struct OpenConnection {
     task: AbortHandle,
     since: Instant,
-    requested: Arc<AtomicBool>,
+    /// When its request arrived.
+    requested: Arc<OnceLock<Instant>>,
+}
+
+impl OpenConnection {
+    /// When it may be evicted.
+    fn may_end_at(&self) -> Instant {
+        match self.requested.get() {
+            Some(requested) => *requested + ANSWER_AGE,
+            None => self.since + REQUEST_AGE,
+        }
+    }
 }
 
 impl Connections {
@@ -100,7 +112,7 @@ impl Connections {
             }
             self.open.retain(|connection| !connection.task.is_finished());
         }
-        let requested = Arc::new(AtomicBool::new(false));
+        let requested = Arc::new(OnceLock::new());
         let task = self.tasks.spawn(connection(stream, app, Arc::clone(&requested)));
         self.open.push_back(OpenConnection { task, since: Instant::now(), requested });
     }
@@ -113,22 +125,21 @@ enum Eviction {
     NotBefore(Instant),
 }
 
+/// The connection whose time has been over for longest, or when the first one's will be.
 fn next_eviction(open: &VecDeque<OpenConnection>, now: Instant) -> Eviction {
-    let may =
-        |connection: &OpenConnection| now.saturating_duration_since(connection.since) >= MIN_AGE;
-    let waits = |connection: &OpenConnection| !connection.requested.load(Ordering::Relaxed);
-    if let Some(which) = open.iter().position(|connection| may(connection) && waits(connection)) {
-        return Eviction::Now(which);
-    }
-    match open.front() {
-        Some(oldest) if !may(oldest) => Eviction::NotBefore(oldest.since + MIN_AGE),
-        Some(_) | None => Eviction::Now(0),
+    let first = open.iter().enumerate().min_by_key(|(_, connection)| connection.may_end_at());
+    match first {
+        Some((_, connection)) if connection.may_end_at() > now => {
+            Eviction::NotBefore(connection.may_end_at())
+        }
+        Some((which, _)) => Eviction::Now(which),
+        None => Eviction::Now(0),
     }
 }
 
-async fn connection(stream: TcpStream, app: Router, requested: Arc<AtomicBool>) {
+async fn connection(stream: TcpStream, app: Router, requested: Arc<OnceLock<Instant>>) {
     let service = service_fn(|request: Request<Incoming>| {
-        requested.store(true, Ordering::Relaxed);
+        requested.get_or_init(Instant::now);
         answer(app.clone(), request)
     });
     let served = http1::Builder::new()
@@ -157,16 +168,16 @@ async fn answer(app: Router, request: Request<Incoming>) -> Result<Response<Body
 mod tests {
     use super::*;
 
-    /// Which of these is evicted, or after how long one is. Each has an age in milliseconds, and its request has
-    /// arrived or not.
-    fn eviction(connections: &[(u64, bool)]) -> Result<usize, Duration> {
+    /// Which of these is evicted, or after how long one is. Each has an age in milliseconds, and that of its request.
+    fn eviction(connections: &[(u64, Option<u64>)]) -> Result<usize, Duration> {
         let mut tasks = JoinSet::new();
         let opened = Instant::now();
         let now = opened + Duration::from_secs(1);
+        let ago = |age: u64| opened + Duration::from_millis(1000 - age);
         let open = connections.iter().map(|(age, requested)| OpenConnection {
             task: tasks.spawn(std::future::pending::<()>()),
-            since: opened + Duration::from_millis(1000 - age),
-            requested: Arc::new(AtomicBool::new(*requested)),
+            since: ago(*age),
+            requested: Arc::new(requested.map(|age| ago(age).into()).unwrap_or_default()),
         });
         match next_eviction(&open.collect(), now) {
             Eviction::Now(which) => Ok(which),
@@ -176,9 +187,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_probe_that_has_just_come_does_not_give_way_to_the_next_of_a_flood() {
-        assert_eq!(eviction(&[(900, true), (800, true), (0, false)]), Ok(0));
-        assert_eq!(eviction(&[(900, true), (800, false), (0, false)]), Ok(1));
-        assert_eq!(eviction(&[(49, true), (40, false), (0, false)]), Err(Duration::from_millis(1)));
+        assert_eq!(eviction(&[(900, Some(900)), (800, None), (0, None)]), Ok(0));
+        assert_eq!(eviction(&[(900, Some(700)), (800, None), (0, None)]), Ok(1));
+        assert_eq!(eviction(&[(49, None), (40, None)]), Err(Duration::from_millis(1)));
         assert_eq!(eviction(&[]), Ok(0));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_reads_gives_way_before_a_probe_that_has_not_asked_yet() {
+        assert_eq!(eviction(&[(40, None), (20, Some(20)), (20, Some(4))]), Ok(1));
+        assert_eq!(eviction(&[(4, Some(4)), (40, None)]), Err(Duration::from_millis(1)));
     }
 }

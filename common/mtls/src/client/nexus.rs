@@ -243,7 +243,11 @@ impl NexusClient {
         self.call::<call::BootstrapSurvey>(&EmptyRequest).await
     }
 
-    async fn call<C: Call>(&self, request: &C::Request) -> Result<C::Reply, CallError> {
+    /// Any call, for programs that make one which no method here stands for.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn call<C: Call>(&self, request: &C::Request) -> Result<C::Reply, CallError> {
         let target = C::OPERATION.path_and_query();
         let body = self.0.json(target, C::encode(request)).await?;
         Ok(C::decode_reply(&body)?)

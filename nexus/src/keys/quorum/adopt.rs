@@ -8,7 +8,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -38,6 +38,8 @@ pub struct Adopter {
     waiting: Mutex<Option<Waiting>>,
     /// Whether one waits, for those who cannot wait for the lock.
     awaits_proof: AtomicBool,
+    /// The rows that would be left out, as the log was told of them: the import is tried again and again.
+    told_rows: std::sync::Mutex<Vec<String>>,
 }
 
 /// How soon the proof of a Bootstrap that is at work comes. Until then nothing is wrong.
@@ -105,6 +107,7 @@ impl Adopter {
             accept_new_store,
             waiting: Mutex::const_new(None),
             awaits_proof: AtomicBool::new(false),
+            told_rows: std::sync::Mutex::new(Vec::new()),
         }
     }
 
@@ -133,7 +136,8 @@ impl Adopter {
             // Not ambiguous: there is one at most.
             let key = candidates.into_keys().next().ok_or(AdoptError::Bug)?;
             let given = key.fingerprint();
-            let error = AdoptError::NoData { given, directory };
+            let doubt = self.home.clone().and_then(|home| home.look().doubt);
+            let error = AdoptError::NoData { given, directory, doubt };
             let known = before.filter(|before| before.key.ct_eq(&key));
             let mut waits = known.unwrap_or_else(|| {
                 tracing::info!(fingerprint = %given, "there is a root key and no data: Bootstrap's proof is awaited");
@@ -207,9 +211,30 @@ impl Adopter {
                 why @ (StoreError::WrongRootKey { given, .. }
                 | StoreError::UpstreamKey { given, .. }),
             )) => Err(AdoptError::WrongKey { given, why }),
-            Ok(Err(error)) => Err(AdoptError::Store(error)),
+            Ok(Err(error)) => {
+                self.tell_rows(&error);
+                Err(AdoptError::Store(error))
+            }
             Err(_) => Err(AdoptError::Bug),
         }
+    }
+
+    /// Lists in the log what stops an import, unless it did so before.
+    fn tell_rows(&self, error: &StoreError) {
+        let StoreError::ImportIncomplete { path, count, first } = error else { return };
+        let mut told = self.told_rows.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told == *first {
+            return;
+        }
+        tracing::error!(
+            file = %path.display(),
+            count,
+            "rows of upstream's database would be left out; nothing was imported. The first of them follow"
+        );
+        for row in first {
+            tracing::error!(row, "would be left out");
+        }
+        told.clone_from(first);
     }
 }
 

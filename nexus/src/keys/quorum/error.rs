@@ -36,15 +36,19 @@ pub enum AdoptError {
     Ambiguous,
     /// There is no data for the key. That is right after Bootstrap only, which proves the key; otherwise the data is missing.
     #[error(
-        "there is a key ({given}) and no data in {}: if the data is elsewhere, put it there (is the volume mounted, is \
-         SPIKE_NEXUS_DATA_DIR right?); right after Bootstrap, its proof of the key is awaited, and makes the store; if the \
-         data is lost for good, start Nexus once with SPIKE_NEXUS_ACCEPT_NEW_STORE=true", directory.display()
+        "there is a key ({given}) and no data in {}{}: if the data is elsewhere, put it there (is the volume mounted, is \
+         SPIKE_NEXUS_DATA_DIR right?); right after Bootstrap, its proof of the key is awaited, and makes the store. If Bootstrap \
+         was ended before its proof, either restart the Keepers and run Bootstrap again, which makes another key, or start \
+         Nexus once with SPIKE_NEXUS_ACCEPT_NEW_STORE=true, which makes a store under this one; do the latter too if the data \
+         is lost for good", directory.display(), doubt.as_ref().map_or_else(String::new, |why| format!(" ({why})"))
     )]
     NoData {
         /// The key that was brought.
         given: Fingerprint,
         /// Where the data was looked for.
         directory: PathBuf,
+        /// What was found there that a database may have left behind.
+        doubt: Option<String>,
     },
     /// The store cannot be opened, whatever the key.
     #[error("the store cannot be opened: {}", chain(.0))]

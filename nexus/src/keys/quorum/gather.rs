@@ -104,7 +104,13 @@ impl Keepers {
             Err(error) => {
                 // Not the fault of the shares: the same ones may do later.
                 self.store_fails.send_replace(error.may_pass());
-                let reason = error.to_string();
+                let reason = match error {
+                    AdoptError::WrongKey { .. } => format!(
+                        "{error}. Is SPIKE_NEXUS_DATA_DIR that of these Keepers? Put the right data there; or, if the data is the \
+                         right one, feed its recovery shares with `spike operator restore`"
+                    ),
+                    _ => error.to_string(),
+                };
                 // Where there is no data, the adopter has said so, once.
                 if !matches!(error, AdoptError::NoData { .. }) && self.is_news(&reason) {
                     tracing::error!(reason, "the key of the Keepers' shares cannot be used");

@@ -88,7 +88,7 @@ impl Collector for KeeperMetrics {
             ),
             (
                 "quorum_margin",
-                "Keepers that may still be lost before a restarted Nexus needs an operator",
+                "Keepers that may still be lost before a restarted Nexus needs an operator, as of the last look at each",
                 self.0.margin(),
             ),
         ] {

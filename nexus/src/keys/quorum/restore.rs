@@ -1,7 +1,10 @@
 //! Shares from an operator: collected one by one, checked together, replaced when one was mistyped.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,6 +24,8 @@ pub struct Restoration {
     adopter: Arc<Adopter>,
     quorum: Quorum,
     collected: Mutex<Vec<Share>>,
+    /// How many there are, also while they are being tried and the lock is held.
+    fed: AtomicU16,
 }
 
 /// How far a restore has come.
@@ -32,12 +37,19 @@ pub struct Restored {
     pub remaining: usize,
     /// Whether the root key is in use.
     pub done: bool,
+    /// Whether it was in use before.
+    pub already: bool,
 }
 
 impl Restoration {
     /// Nothing collected.
     pub fn new(seal: Arc<Seal>, adopter: Arc<Adopter>, quorum: Quorum) -> Self {
-        Self { seal, adopter, quorum, collected: Mutex::default() }
+        Self { seal, adopter, quorum, collected: Mutex::default(), fed: AtomicU16::new(0) }
+    }
+
+    /// How many shares operators have fed that are not in use yet.
+    pub fn fed(&self) -> u16 {
+        self.fed.load(Ordering::Acquire)
     }
 
     /// How far a restore has come, in words; `None` where nobody has begun one.
@@ -66,14 +78,31 @@ impl Restoration {
         keepers: &Keepers,
     ) -> Result<Restored, RestoreError> {
         let mut collected = self.collected.lock().await;
+        let ended = self.take(&mut collected, share, more, keepers).await;
+        self.count(&collected);
+        ended
+    }
+
+    /// Survey and status ask how many there are while the lock is held.
+    fn count(&self, collected: &[Share]) {
+        self.fed.store(u16::try_from(collected.len()).unwrap_or(u16::MAX), Ordering::Release);
+    }
+
+    async fn take(
+        &self,
+        collected: &mut Vec<Share>,
+        share: Share,
+        more: bool,
+        keepers: &Keepers,
+    ) -> Result<Restored, RestoreError> {
         let needed = usize::from(self.quorum.threshold());
-        let done = Restored { collected: needed, remaining: 0, done: true };
+        let done = Restored { collected: needed, remaining: 0, done: true, already: false };
         if let Ok(unsealed) = self.seal.for_own_task(OwnTask::CompareKeys) {
             // Fed before the Keepers were quicker.
             collected.clear();
             let belongs = derivation_of(unsealed.root_key(), self.quorum.threshold(), &share);
             return match belongs {
-                Some(_) => Ok(done),
+                Some(_) => Ok(Restored { already: true, ..done }),
                 None => Err(RestoreError::NotOfTheLiveKey { index: share.index.get() }),
             };
         }
@@ -81,12 +110,13 @@ impl Restoration {
         collected.retain(|known| known.index != share.index);
         collected.push(share);
         collected.sort_by_key(|share| share.index);
+        self.count(collected);
         let count = collected.len();
         if more || count < needed {
             let remaining = needed.saturating_sub(count);
-            return Ok(Restored { collected: count, remaining, done: false });
+            return Ok(Restored { collected: count, remaining, done: false, already: false });
         }
-        let candidates = self.candidates(&collected).await?;
+        let candidates = self.candidates(collected).await?;
         for index in candidates.mismatched() {
             tracing::warn!(share = %index, "this share does not belong to the others and was not used");
         }
@@ -103,6 +133,10 @@ impl Restoration {
                 Ok(done)
             }
             Err(error @ (AdoptError::Store(_) | AdoptError::NoData { .. } | AdoptError::Bug)) => {
+                // Until then it said that no Keeper had sent a share.
+                let fed = indexes(collected);
+                let told = format!("{error}; an operator has fed shares {fed}, which are kept");
+                self.seal.explain(error.hindrance(), &told);
                 Err(RestoreError::Store(error))
             }
             Err(error) => {

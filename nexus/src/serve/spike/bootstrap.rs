@@ -46,8 +46,11 @@ impl Handle for call::BootstrapSurvey {
             reason: survey.sealed,
             awaits_proof: survey.awaits_proof,
             backend: survey.backend.to_string(),
-            data: data_kind(survey.data),
+            data: data_kind(survey.data.found),
+            doubt: survey.data.doubt,
             directory: survey.directory.map(|directory| directory.display().to_string()),
+            fed: survey.fed,
+            threshold: survey.threshold,
             keepers: survey.keepers.into_iter().map(keepers::status_of).collect(),
         }))
     }

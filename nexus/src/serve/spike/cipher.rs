@@ -1,7 +1,7 @@
 //! N11 and N12: the cipher, in JSON and in stream mode. Their order of checks is their own (wire-api 4.3).
 
-use axum::http::StatusCode;
 use bytes::Bytes;
+use http::StatusCode;
 use spike_daemon::http::{BodyError, BodyLimits, FrameError, Reply};
 use spike_wire::{
     Call, DECRYPTION_FAILED, DecryptResponse, EncryptResponse, STREAM_HEADER_LEN, SecretBytes,

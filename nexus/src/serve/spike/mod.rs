@@ -11,8 +11,8 @@ mod secret;
 
 use std::sync::Arc;
 
-use axum::http::{HeaderValue, header};
 use bytes::Bytes;
+use http::{HeaderValue, header};
 use spike_daemon::http::{Exchange, Reply, RequestBody};
 use spike_wire::{Call, Operation, STREAM_CONTENT_TYPE, call};
 

@@ -52,6 +52,7 @@ impl Handle for call::OperatorRestore {
             collected: count(restored.collected),
             remaining: count(restored.remaining),
             restored: restored.done,
+            already: restored.already,
         }))
     }
 }
@@ -88,6 +89,7 @@ fn status(status: Status) -> StatusResponse {
         shares: status.quorum.map_or(0, Quorum::shares),
         threshold: status.quorum.map_or(0, Quorum::threshold),
         margin: status.margin,
+        asked: status.asked.map(text),
         keepers: status.keepers.into_iter().map(keepers::status_with_lapse).collect(),
         last_export: status.last_export.map(text),
         store: status.store.map(store_status),

@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use axum::{body::Body, http::Request};
+use ::http::Request;
+use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::Value;

@@ -7,6 +7,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
+use spike_daemon::process::DanglingLink;
+
 use super::private::{private_file, unusable};
 use crate::store::error::StoreError;
 
@@ -14,14 +16,16 @@ use crate::store::error::StoreError;
 pub(in crate::store) const FILE: &str = "nexus.db";
 
 /// The file while it is being built.
-const NEW_FILE: &str = "nexus.db.new";
+pub(in crate::store) const NEW_FILE: &str = "nexus.db.new";
 
 /// What SQLite keeps beside a database, without which it may be incomplete.
 const LOGS: [&str; 2] = ["nexus.db-wal", "nexus.db-journal"];
 
 /// Whether there is a store in `directory`, or what is left of one. In doubt there is.
 pub(in crate::store) fn exists(directory: &Path) -> bool {
-    directory.join(FILE).try_exists().unwrap_or(true)
+    let path = directory.join(FILE);
+    path.try_exists().unwrap_or(true)
+        || DanglingLink::on(&path).is_some()
         || LOGS.iter().any(|log| length(&directory.join(log)).is_none_or(|length| length > 0))
 }
 

@@ -10,6 +10,7 @@ pub(super) mod create;
 mod message;
 mod migrate;
 pub(super) mod open;
+pub(super) mod place;
 pub(super) mod policy_rows;
 pub(super) mod private;
 pub(super) mod queue;

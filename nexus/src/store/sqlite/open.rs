@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 use spike_crypto::{Fingerprint, Quorum, RootKey};
+use spike_daemon::process::DanglingLink;
 use spike_domain::UnixNanos;
 use spike_import::untrusted::{distrust, flags};
 
 use super::commits::{CommitLog, Loss, Position};
+use super::place::Place;
 use super::private::{lock_directory, make_directory, private_file, unusable};
 use super::readers::{Readers, Slot};
 use super::schema::{
@@ -54,6 +56,8 @@ pub(in crate::store) struct Opened {
     /// Acknowledged commits that are missing, noticed now or earlier.
     pub(in crate::store) loss: Option<Loss>,
     pub(in crate::store) condition: Arc<Condition>,
+    /// The files that are open; none in memory.
+    pub(in crate::store) place: Arc<Place>,
 }
 
 /// Opens the store at `home`, or makes it.
@@ -100,15 +104,20 @@ impl Connect<'_> {
             commits: None,
             loss: None,
             condition,
+            place: Arc::default(),
         })
     }
 
     fn file(&self, directory: &Path) -> Result<Opened, StoreError> {
+        let path = directory.join(create::FILE);
+        // A new file in place of the link would be a second store.
+        if let Some(link) = DanglingLink::on(&path) {
+            return Err(unusable(&path, link.error()));
+        }
         make_directory(directory)?;
         let lock_file = lock_directory(directory)?;
         create::sweep(directory)?;
         spike_import::sweep(directory)?;
-        let path = directory.join(create::FILE);
         let exists = path.try_exists().map_err(|source| unusable(&path, source))?;
         let made = if exists { None } else { Some(self.make(directory, &path)?) };
         drop(private_file(&path)?);
@@ -162,6 +171,7 @@ impl Connect<'_> {
         commits.begin(position, self.now);
         let condition = Arc::new(Condition::new());
         let readers = (0..self.options.readers.get()).map(|_| self.reader(&path));
+        let place = Arc::new(Place::of(&[&path, &directory.join(wal::FILE)])?);
         let readers = Readers::new(readers.collect::<Result<_, _>>()?, Arc::clone(&condition));
         let readers = Arc::new(readers);
         let writer = Arc::new(Mutex::new(Some(connection)));
@@ -178,6 +188,7 @@ impl Connect<'_> {
             commits: Some(commits),
             loss,
             condition,
+            place,
         })
     }
 
@@ -287,6 +298,8 @@ impl Connect<'_> {
         let connection = Connection::open_with_flags(path, flags())?;
         self.harden(&connection)?;
         connection.pragma_update(None, "query_only", true)?;
+        // SQLite opens the log with the first read: it must be the one that lies there now.
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], get::<i64>)?;
         Ok(Arc::new(Mutex::new(Some(connection))))
     }
 

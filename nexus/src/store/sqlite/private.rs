@@ -9,7 +9,8 @@ use rustix::fs::FlockOperation;
 
 use crate::store::error::StoreError;
 
-const LOCK_FILE: &str = "nexus.lock";
+/// Keeps a second process out.
+pub(in crate::store) const LOCK_FILE: &str = "nexus.lock";
 
 pub(in crate::store) fn make_directory(directory: &Path) -> Result<(), StoreError> {
     let failed = |source| unusable(directory, source);

@@ -26,13 +26,14 @@ use tokio::sync::mpsc;
 use super::commits::{CommitLog, Position};
 use super::message::{Message, Write};
 use super::open::Opened;
+use super::place::Place;
 use super::readers::{Readers, Slot, lock};
 use super::transaction::Transaction;
 use super::unit::{SqliteChange, SqliteUnit};
 use super::{policy_rows, rows};
 use crate::store::cache::ValueCache;
 use crate::store::change::{Effects, PolicyChange};
-use crate::store::condition::Condition;
+use crate::store::condition::{Condition, Presence};
 use crate::store::error::StoreError;
 use crate::store::format::identity::Identity;
 use crate::store::format::keyring::Ring;
@@ -71,6 +72,7 @@ pub(in crate::store) struct Writer {
     shown: Shown,
     /// Empty in memory.
     directory: PathBuf,
+    place: Arc<Place>,
     /// A commit ended without telling whether it was kept, and the database has not been read since.
     unsettled: bool,
     /// The last attempt failed because the disk was full.
@@ -96,6 +98,7 @@ impl Writer {
             commits: opened.commits,
             shown,
             directory: opened.directory,
+            place: opened.place,
             unsettled: false,
             disk_full: false,
             timer,
@@ -175,7 +178,8 @@ impl Writer {
         }
         let begun = Instant::now();
         self.shown.condition.begins(clock::unix_nanos());
-        let committed = self.settle().and_then(|()| self.execute(&mut batch)).map_err(Arc::new);
+        let committed = self.place.check().and_then(|()| self.settle());
+        let committed = committed.and_then(|()| self.execute(&mut batch)).map_err(Arc::new);
         match &committed {
             Ok(()) => {
                 self.shown.condition.committed(batch.len(), begun.elapsed(), clock::unix_nanos());
@@ -206,7 +210,7 @@ impl Writer {
         match self.transact(batch, &mut effects) {
             Ok(()) => {
                 self.publish(effects);
-                Ok(())
+                self.place.check().map_err(|error| StoreError::Stranded(Arc::new(error)))
             }
             Err(error) => {
                 self.undo(&error);
@@ -328,7 +332,10 @@ impl Writer {
         let full = || StoreError::Full { directory: self.directory.clone() };
         self.shown.condition.begins(clock::unix_nanos());
         let outcome = if self.disk_full && self.lacks_room() { Err(full()) } else { Ok(()) };
-        let outcome = outcome.and_then(|()| self.settle()).and_then(|()| self.commit_nothing());
+        let outcome = outcome
+            .and_then(|()| self.place.check())
+            .and_then(|()| self.settle())
+            .and_then(|()| self.commit_nothing());
         self.shown.condition.ends();
         self.judge(outcome.as_ref().err());
     }
@@ -376,15 +383,6 @@ enum Next {
     /// It is time for a probe.
     Nothing,
     End,
-}
-
-/// Tells of the end of the thread, however it comes.
-struct Presence(Arc<Condition>);
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        self.0.writer_ended(std::thread::panicking());
-    }
 }
 
 fn commit(transaction: Transaction<'_>) -> Result<(), StoreError> {

@@ -11,6 +11,7 @@ mod migration;
 mod opening;
 mod others;
 mod outcomes;
+mod place;
 mod policies;
 mod secrets;
 mod tampering;

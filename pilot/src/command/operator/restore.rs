@@ -37,13 +37,16 @@ struct ShareSet<'s> {
     /// Whether SPIKE Nexus judged the whole set, and answered with an error. Only that error says whether it still keeps the
     /// earlier shares.
     judged: bool,
+    /// Whether the key was in use before the first share was sent.
+    was_live: bool,
 }
 
 pub(super) async fn run(arguments: RestoreArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let shares = shares::read(&arguments.files, context)?;
     let session = context.nexus(&[Role::PilotRestore]).await?;
     let each = shares.iter().map(|share| (share, Verdict::NotSent)).collect();
-    let mut set = ShareSet { each, progress: RestoreResponse::default(), judged: false };
+    let mut set =
+        ShareSet { each, progress: RestoreResponse::default(), judged: false, was_live: false };
     if let Err(error) = set.send(&session).await {
         return Err(set.failed(error));
     }
@@ -53,10 +56,10 @@ pub(super) async fn run(arguments: RestoreArgs, context: &mut Context<'_>) -> Re
         return Err(set.failed(refused));
     }
     let told = if set.each.len() > 1 { set.lines() } else { Vec::new() };
-    let progress = set.progress;
+    let (progress, was_live) = (set.progress, set.was_live);
     context.streams.render(|out| {
         told.iter().try_for_each(|line| writeln!(out, " {line}"))?;
-        out.write_all(summary(progress).as_bytes())
+        out.write_all(summary(progress, was_live).as_bytes())
     })?;
     let foreign = set.foreign();
     if !foreign.is_empty() {
@@ -79,6 +82,7 @@ impl ShareSet<'_> {
             let more = position < last && !was_restored;
             let fed = feed(session, share, more, &mut self.progress).await;
             self.judged = position == last && !was_restored && is_judgement(&fed);
+            self.was_live |= position == 0 && self.progress.already;
             match fed {
                 Ok(answered) => *verdict = answered,
                 Err(_) if was_restored => return Ok(()),
@@ -190,7 +194,11 @@ fn reason(error: &Error) -> String {
 }
 
 /// Upstream's texts, which its recovery drill looks for.
-fn summary(progress: RestoreResponse) -> String {
+fn summary(progress: RestoreResponse, was_live: bool) -> String {
+    if was_live {
+        return "\n  Nothing to do: SPIKE Nexus has its root key, and the share belongs to it.\n\n"
+            .to_owned();
+    }
     if progress.restored {
         return "\n  SPIKE is now restored and ready to use.\n\n".to_owned();
     }

@@ -42,7 +42,11 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
         writeln!(out, "Shares      : {} ({} rebuild the key)", status.shares, status.threshold)?;
     }
     if let Some(margin) = status.margin {
-        writeln!(out, "Margin      : {}", margin_in_words(margin))?;
+        write!(out, "Margin      : {}", margin_in_words(margin))?;
+        if let Some(asked) = &status.asked {
+            write!(out, ", every Keeper was asked at {}", one_line(asked))?;
+        }
+        writeln!(out)?;
     } else if status.sealed && status.shares > 0 {
         writeln!(out, "Margin      : not known while SPIKE Nexus is sealed")?;
     }
@@ -118,6 +122,7 @@ fn node(status: &StatusResponse) -> Node<'_> {
         ("shares", Node::Integer(status.shares.into())),
         ("threshold", Node::Integer(status.threshold.into())),
         ("margin", status.margin.map_or(Node::Null, Node::Integer)),
+        ("asked", text(status.asked.as_ref())),
         ("keepers", Node::List(keepers.collect())),
         ("lastExport", text(status.last_export.as_ref())),
         ("store", status.store.as_ref().map_or(Node::Null, store_node)),
@@ -177,6 +182,7 @@ mod tests {
             shares: 2,
             threshold: 1,
             margin: Some(0),
+            asked: Some("2026-07-25T20:03:04Z".to_owned()),
             keepers: vec![
                 keeper(1, KeeperStatusKind::Good, None),
                 keeper(2, KeeperStatusKind::Unreachable, Some("\x1b[2Jconnection refused")),
@@ -199,7 +205,7 @@ mod tests {
         Root key    : 5f2a
         Data key    : 1
         Shares      : 2 (1 rebuild the key)
-        Margin      : no Keeper may be lost
+        Margin      : no Keeper may be lost, every Keeper was asked at 2026-07-25T20:03:04Z
         Last export : never
         Keeper 1    : good, https://keeper-1:8443, since 2026-07-25T20:02:04Z, last asked 2026-07-25T20:03:05Z
         Keeper 2    : unreachable, https://keeper-2:8443, since 2026-07-25T20:02:04Z, last asked 2026-07-25T20:03:05Z, 2 times in a row: \u{1b}[2Jconnection refused
@@ -223,6 +229,7 @@ mod tests {
             sealed: true,
             reason: Some("1 of 2 shares".to_owned()),
             margin: Some(-1),
+            asked: None,
             keepers: Vec::new(),
             root_key: None,
             data_key: None,
@@ -254,6 +261,7 @@ mod tests {
           "shares": 2,
           "threshold": 1,
           "margin": -1,
+          "asked": null,
           "keepers": [],
           "lastExport": "2026-07-25T20:02:04Z",
           "store": null,

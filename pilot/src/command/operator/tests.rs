@@ -30,7 +30,7 @@ fn recover(nexus: &FakeNexus, arguments: &[&str]) -> Ran {
 #[test]
 fn recover_writes_a_file_for_each_share_and_says_where() {
     let directory = tempfile::tempdir().unwrap();
-    let out = directory.path().join("new/recovery");
+    let out = directory.path().join("recovery");
     let ran = recover(
         &recovering(&[(1, 0x11), (2, 0x22), (10, 0xab)]),
         &["--out", out.to_str().unwrap()],
@@ -40,7 +40,7 @@ fn recover_writes_a_file_for_each_share_and_says_where() {
     [0]
 
       SPIKE Recovery shards saved to the recovery directory:
-      DIR/new/recovery
+      DIR/recovery
 
       Please make sure that:
         1. You encrypt these shards and keep them safe, in different places.
@@ -119,11 +119,11 @@ fn recover_does_not_replace_the_files_of_an_earlier_key() {
 #[test]
 fn recover_that_fails_leaves_no_directory_and_one_that_others_can_write_is_told() {
     let directory = tempfile::tempdir().unwrap();
-    let deep = directory.path().join("new/recovery");
+    let new = directory.path().join("new");
     let nexus = FakeNexus::start(|operation, _| error(operation, ErrorCode::ApiInternalError));
-    let ran = recover(&nexus, &["--out", deep.to_str().unwrap()]);
+    let ran = recover(&nexus, &["--out", new.to_str().unwrap()]);
     assert_eq!(ran.exit, Exit::Failure);
-    assert!(!directory.path().join("new").exists());
+    assert!(!new.exists());
 
     let open = std::fs::Permissions::from_mode(0o777);
     std::fs::set_permissions(directory.path(), open).unwrap();
@@ -135,9 +135,22 @@ fn recover_that_fails_leaves_no_directory_and_one_that_others_can_write_is_told(
 #[test]
 fn a_directory_that_cannot_be_written_is_found_before_the_shares_leave_nexus() {
     let nexus = recovering(&[(1, 0x11)]);
-    let ran = recover(&nexus, &["--out", "/dev/null/recovery"]);
-    assert_eq!(ran.exit, Exit::Failure);
-    assert!(ran.stderr.contains("cannot write /dev/null/recovery"), "{}", ran.stderr);
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("file"), "").unwrap();
+    let inside = |name: &str| home.path().join(name).display().to_string();
+    // They were made, with all their missing parents, or told as "File exists".
+    for (out, part) in [
+        (inside("a/b"), "does not exist"),
+        (inside("file"), "is not a directory"),
+        (inside("bad\ndir"), "has a control character"),
+        ("/etc/recovery".to_owned(), "belongs to the system"),
+        ("/dev/null".to_owned(), "belongs to the system"),
+    ] {
+        let ran = recover(&nexus, &["--out", &out]);
+        assert_eq!(ran.exit, Exit::Usage, "{out}: {ran}");
+        assert!(ran.stderr.contains(part), "{out}: {ran}");
+    }
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
     assert_eq!(nexus.asked(), []);
 }
 

@@ -21,7 +21,7 @@ impl Guest {
     }
 
     fn begin_request(&self) -> ActiveRequest {
-        ActiveRequest::new(Arc::clone(&self.activity), &http::HeaderMap::new())
+        ActiveRequest::new(Arc::clone(&self.activity))
     }
 }
 

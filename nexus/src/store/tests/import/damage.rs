@@ -38,9 +38,66 @@ fn rows_that_would_be_left_out_stop_the_import_with_a_list_until_an_operator_goe
 
     let (store, report) = imported(directory.path());
     assert_eq!((report.versions, report.refused.len()), (130, 120));
-    let told = store.import().check().unwrap_err();
+    let told = store.import_check().unwrap_err();
     assert!(told.contains("120 rows of upstream's database were left out"), "{told}");
     assert_eq!(store.import_record().unwrap().unwrap().refused, 120);
+}
+
+/// The check was ok after one restart, although the rows were still nowhere else.
+#[test]
+fn rows_that_were_left_out_are_told_at_every_start_until_the_file_is_moved_away() {
+    let upstream = three();
+    upstream.execute(&format!("UPDATE secrets SET encrypted_data = {FLIP} WHERE path = 'a'"));
+    let directory = upstream.stopped();
+    drop(imported(directory.path()));
+    for _ in 0..2 {
+        let store = open(directory.path()).unwrap();
+        assert!(matches!(store.import(), Import::Earlier(_)));
+        let told = store.import_check().unwrap_err();
+        for part in ["1 rows", "left out when it was imported at 2027-01-15", "move spike.db"] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+    let store = open(directory.path()).unwrap();
+    std::fs::rename(directory.path().join("spike.db"), directory.path().join("kept")).unwrap();
+    assert_eq!(store.import_check(), Ok(()));
+}
+
+/// An older version was served in its place, and nothing counted it.
+#[tokio::test]
+async fn a_current_version_that_is_not_there_stops_the_import_and_is_counted() {
+    let mut upstream = three();
+    upstream.live("a", 2, "two");
+    upstream.execute("DELETE FROM secret_metadata WHERE path = 'a'");
+    upstream.metadata("a", Metadata::with_current(3));
+    let directory = upstream.stopped();
+    let error = open(directory.path()).unwrap_err();
+    assert!(matches!(error, StoreError::ImportIncomplete { count: 1, .. }), "{error}");
+    let (store, report) = imported(directory.path());
+    let refused = "secrets \"a version 3\": it is the current version and is not there; an older \
+                   one takes its place";
+    assert_eq!(lines(&report.refused), [refused]);
+    assert_eq!(report.changed, []);
+    assert_eq!(get(&store, "a", 0).as_deref(), Some(r#"{"v":"two"}"#));
+    // Its number is not given to another.
+    assert_eq!(store.put(&path("a"), value("{}"), NOON).await.unwrap(), 4);
+}
+
+/// It came in, and nobody was told that it allows nothing.
+#[test]
+fn a_policy_that_does_not_do_what_it_says_stops_the_import_and_comes_in_on_demand() {
+    let directory = three().stopped();
+    let home = Home::File(directory.path().to_owned());
+    let judge_policy: JudgePolicy = |policy| Err(format!("{:?} is no word", policy.permissions));
+    let options = Options { judge_policy, ..options() };
+    let error = Store::open(&home, &root_key(1), &options, NOON).unwrap_err();
+    assert!(matches!(error, StoreError::ImportIncomplete { count: 1, .. }), "{error}");
+    assert!(error.to_string().contains("allows nothing here"), "{error}");
+    let options = Options { import_with_losses: true, ..options };
+    let store = Store::open(&home, &root_key(1), &options, NOON).unwrap();
+    assert_eq!(store.import_record().unwrap().unwrap().refused, 1);
+    assert!(store.import_check().is_err());
+    assert_eq!(store.policy_names().unwrap(), ["q"]);
 }
 
 const FLIP: &str = "zeroblob(length(encrypted_data))";

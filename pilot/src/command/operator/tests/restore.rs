@@ -22,7 +22,12 @@ fn restoring() -> FakeNexus {
         collected.insert(request.id);
         let count = u32::try_from(collected.len()).unwrap();
         let remaining = 2_u32.saturating_sub(count);
-        let response = RestoreResponse { collected: count, remaining, restored: remaining == 0 };
+        let response = RestoreResponse {
+            collected: count,
+            remaining,
+            restored: remaining == 0,
+            already: false,
+        };
         (200, response.encode())
     })
 }
@@ -115,7 +120,11 @@ fn a_share_is_told_as_kept_where_the_next_one_did_not_arrive_and_where_only_an_e
     let answered = std::sync::atomic::AtomicU32::new(0);
     let nexus = FakeNexus::start(move |operation, _| {
         match answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
-            0 => (200, RestoreResponse { collected: 1, remaining: 1, restored: false }.encode()),
+            0 => (
+                200,
+                RestoreResponse { collected: 1, remaining: 1, restored: false, already: false }
+                    .encode(),
+            ),
             _ => error(operation, ErrorCode::ApiInternalError),
         }
     });
@@ -134,8 +143,16 @@ fn what_goes_wrong_once_the_key_is_back_is_no_failure_of_the_restore() {
     let answered = std::sync::atomic::AtomicU32::new(0);
     let nexus = FakeNexus::start(move |operation, _| {
         match answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
-            0 => (200, RestoreResponse { collected: 1, remaining: 1, restored: false }.encode()),
-            1 => (200, RestoreResponse { collected: 2, remaining: 0, restored: true }.encode()),
+            0 => (
+                200,
+                RestoreResponse { collected: 1, remaining: 1, restored: false, already: false }
+                    .encode(),
+            ),
+            1 => (
+                200,
+                RestoreResponse { collected: 2, remaining: 0, restored: true, already: false }
+                    .encode(),
+            ),
             _ => error(operation, ErrorCode::ApiInternalError),
         }
     });
@@ -170,8 +187,12 @@ fn judging(answers: u32) -> FakeNexus {
         collected.insert(request.id);
         let count = u32::try_from(collected.len()).unwrap();
         let restored = !request.more && count >= 2;
-        let response =
-            RestoreResponse { collected: count, remaining: 2_u32.saturating_sub(count), restored };
+        let response = RestoreResponse {
+            collected: count,
+            remaining: 2_u32.saturating_sub(count),
+            restored,
+            already: false,
+        };
         (200, response.encode())
     })
 }
@@ -194,7 +215,7 @@ fn where_the_last_share_gets_no_answer_once_the_key_is_back_no_error_is_told_of(
         let count = answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
         assert!(count < 3, "no answer");
         let (remaining, restored) = (2 - count, count == 2);
-        (200, RestoreResponse { collected: count, remaining, restored }.encode())
+        (200, RestoreResponse { collected: count, remaining, restored, already: false }.encode())
     });
     let lines = format!("{}\n{}\n{}\n", share(1, "11"), share(2, "22"), share(3, "33"));
     let ran = restore(&nexus, &[], &lines);
@@ -277,4 +298,17 @@ fn a_text_that_is_no_share_is_not_sent() {
         assert_eq!(ran.exit, Exit::Usage, "{text}");
     }
     assert_eq!(nexus.asked(), []);
+}
+
+/// It said that SPIKE was now restored.
+#[test]
+fn a_share_that_is_fed_to_a_live_nexus_was_not_needed() {
+    let nexus = FakeNexus::start(|_, _| {
+        let answer = RestoreResponse { collected: 2, remaining: 0, restored: true, already: true };
+        (200, answer.encode())
+    });
+    let share = format!("spike:1:{}", "11".repeat(32));
+    let ran = nexus.run_as(Role::PilotRestore, &["operator", "restore"], &share);
+    assert_eq!(ran.exit, Exit::Success, "{ran}");
+    assert!(ran.stdout.contains("Nothing to do: SPIKE Nexus has its root key"), "{ran}");
 }

@@ -1,0 +1,144 @@
+//! The stream of a connection, which reports what arrives and what is sent to [`Activity`].
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use spike_mtls::{Paused, Peer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::server::TlsStream;
+
+use super::{
+    activity::Activity, frame_budget::FrameBudget, heads::FrameReader, requests::RequestReader,
+};
+
+/// HTTP/2: how long a peer is not read after a head with too many fields. Meanwhile the head is refused and freed: as many
+/// as fit into one connection would take hundreds of megabytes, and would all be decoded before the first is refused.
+const LARGE_HEAD_PAUSE: Duration = Duration::from_millis(50);
+
+/// HTTP/2: the most heads with too many fields on one connection. Each costs as much as many requests.
+const MAX_LARGE_HEADS: u32 = 16;
+
+/// Why a connection is cut, for the audit log.
+const FRAME_FLOOD: &str =
+    "too many frames without a request (PING, SETTINGS, PRIORITY, …), and the connection was cut";
+const LARGE_HEADS: &str =
+    "too many heads with more fields than a request may have, and the connection was cut";
+
+/// A stream that reports its reads and writes to [`Activity`], and is not read during a pause of its peer.
+pub(super) struct WatchedStream {
+    stream: TlsStream<TcpStream>,
+    activity: Arc<Activity>,
+    peer: Peer,
+    paused: Paused,
+    frames: FrameReader,
+    budget: FrameBudget,
+    large_heads: u32,
+    requests: RequestReader,
+}
+
+impl WatchedStream {
+    pub(super) fn new(stream: TlsStream<TcpStream>, activity: Arc<Activity>, peer: Peer) -> Self {
+        let (paused, frames, requests) =
+            (Paused::default(), FrameReader::new(), RequestReader::new());
+        let budget = FrameBudget::new(activity.opened);
+        Self { stream, activity, peer, paused, frames, budget, large_heads: 0, requests }
+    }
+
+    fn wrote(&mut self, polled: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = polled {
+            self.budget.sent(*bytes);
+        }
+        self.activity.wrote(polled.is_pending(), Instant::now);
+    }
+}
+
+impl AsyncRead for WatchedStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self { stream, activity, peer, paused, frames, budget, large_heads, requests } =
+            &mut *self;
+        if paused.poll_over(peer.pause(), cx).is_pending() {
+            // The library asks for more only after it has processed everything that it has read.
+            activity.is_drained.store(activity.http2, Relaxed);
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(stream).poll_read(cx, buf);
+        let bytes = buf.filled().get(before..).unwrap_or_default();
+        if polled.is_ready() && !bytes.is_empty() {
+            if activity.http2 {
+                let (heads, now) = (frames.take(bytes), Instant::now());
+                activity.heads.fetch_add(heads, Relaxed);
+                let (is_within, has_ended) = (frames.is_within(), frames.has_ended());
+                activity.frames_arrived(bytes.len(), is_within, has_ended, now);
+                *large_heads += frames.large_blocks();
+                let flood = if *large_heads > MAX_LARGE_HEADS {
+                    Some(LARGE_HEADS)
+                } else {
+                    (!budget.take(frames.other_frames(), heads, now)).then_some(FRAME_FLOOD)
+                };
+                if let Some(reason) = flood {
+                    activity.is_flooded(reason);
+                    buf.set_filled(before);
+                    return Poll::Ready(Err(io::Error::other(reason)));
+                }
+                if frames.large_blocks() > 0 {
+                    peer.pause().begin(LARGE_HEAD_PAUSE);
+                }
+            } else {
+                let has_ended = requests.take(bytes);
+                activity.head_has(requests.excess());
+                activity.bytes_arrived(requests.is_within_head(), has_ended, Instant::now());
+            }
+        }
+        if activity.http2 {
+            activity.is_drained.store(polled.is_pending(), Relaxed);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for WatchedStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.wrote(&polled);
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.wrote(&polled);
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,45 @@
+//! Whether the files that are open are still at their paths. A process can write to a file long after somebody has removed
+//! it or put another in its place, and everything that it writes there is lost when it ends.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::private::unusable;
+use crate::store::error::StoreError;
+
+/// The files of an open store, by what tells a file from another: device and inode.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Place(Vec<(PathBuf, u64, u64)>);
+
+impl Place {
+    /// Of those of `paths` that are there. Call it while nobody else can have put them there.
+    pub(in crate::store) fn of(paths: &[&Path]) -> Result<Self, StoreError> {
+        let mut files = Vec::with_capacity(paths.len());
+        for path in paths {
+            match fs::metadata(path) {
+                Ok(found) => files.push(((*path).to_owned(), found.dev(), found.ino())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(unusable(path, error)),
+            }
+        }
+        Ok(Self(files))
+    }
+
+    /// Whether each is where it was. Costs a question to the file system for each, of microseconds.
+    ///
+    /// # Errors
+    /// [`StoreError::Misplaced`] for the first that is not.
+    pub(in crate::store) fn check(&self) -> Result<(), StoreError> {
+        for (path, device, inode) in &self.0 {
+            let what = match fs::metadata(path) {
+                Ok(found) if (found.dev(), found.ino()) == (*device, *inode) => continue,
+                Ok(_) => "another file is there".to_owned(),
+                Err(error) => format!("it is not there: {error}"),
+            };
+            return Err(StoreError::Misplaced { path: path.clone(), what });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! The chart in `deploy/helm/spike`, and what it renders into `deploy/kubernetes`.
+//!
+//! `tests/charts` renders it with Helm's own engine; here it is built and run. What the rendered objects promise is in
+//! [`objects`] and [`settings`], what its page says of it in [`page`], and what a rolling update of Keepers rests on in [`upgrade`].
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use anyhow::{Context, Result, ensure};
+use spike_tests::skipped;
+
+use crate::repository::{files_below, root};
+
+mod hardened;
+mod manifest;
+mod objects;
+mod page;
+mod settings;
+mod upgrade;
+
+pub(crate) use manifest::note_key;
+
+/// The versions of Kubernetes beside the newest one, which `go.mod` names: as in the names of `kubernetes-1.35.mod`.
+const OLDER: [&str; 2] = ["1.36", "1.35"];
+
+/// A program in Go below `tests/charts`, built into a directory of this test.
+fn build(folder: &str, flags: &[&str], out: &Path) -> Result<()> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts").join(folder);
+    let build = Command::new("go")
+        .arg("build")
+        .args(flags)
+        .arg("-o")
+        .arg(out)
+        .arg(".")
+        .current_dir(source)
+        .output()?;
+    ensure!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
+    Ok(())
+}
+
+fn said(output: Output) -> Result<String> {
+    let (told, wrong) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    ensure!(output.status.success(), "{told}{wrong}");
+    Ok(told)
+}
+
+/// The program that renders; `None` where there is no Go.
+fn charts(dir: &Path) -> Result<Option<PathBuf>> {
+    if Command::new("go").arg("version").output().is_err() {
+        skipped("no go on PATH")?;
+        return Ok(None);
+    }
+    let program = dir.join("charts");
+    build(".", &[], &program)?;
+    Ok(Some(program))
+}
+
+#[test]
+fn the_chart_renders_what_is_in_the_repository_and_is_restricted_and_refuses_bad_values()
+-> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let Some(program) = charts(dir.path())? else { return Ok(()) };
+    // `UPDATE_CHARTS` is no setting of SPIKE.
+    if std::env::vars_os().any(|(name, _)| name == "UPDATE_CHARTS") {
+        said(Command::new(&program).arg("update").arg(root()).output()?)?;
+    }
+    let told = said(Command::new(&program).arg("check").arg(root()).output()?)?;
+    assert_eq!(told.lines().filter(|line| line.starts_with("ok: ")).count(), 4, "{told}");
+    Ok(())
+}
+
+#[test]
+fn three_minor_versions_of_kubernetes_know_every_field_that_is_rendered() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let Some(program) = charts(dir.path())? else { return Ok(()) };
+    let cases = dir.path().join("cases");
+    fs::create_dir(&cases)?;
+    said(Command::new(&program).arg("cases").arg(root()).arg(&cases).output()?)?;
+    let mut rendered = files_below(cases, "yaml")?;
+    rendered.extend(files_below(root().join("deploy/kubernetes"), "yaml")?);
+    let typo = dir.path().join("typo");
+    let service = "apiVersion: v1\nkind: Service\nspec:\n  publishNotReadyAdresses: true\n";
+    fs::write(&typo, service)?;
+
+    let mods = OLDER.map(|version| format!("-modfile=kubernetes-{version}.mod"));
+    for flags in [vec![], vec![mods[0].as_str()], vec![mods[1].as_str()]] {
+        let schema = dir.path().join("schema");
+        build("schema", &flags, &schema)?;
+        let count = said(Command::new(&schema).args(&rendered).output()?)?;
+        let count: usize = count.trim().parse().context("no number of objects")?;
+        assert!(count > 100, "only {count} objects were read");
+        let refused = Command::new(&schema).arg(&typo).output()?;
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(told.contains("publishNotReadyAdresses"), "{told}");
+        assert!(!refused.status.success());
+    }
+    Ok(())
+}

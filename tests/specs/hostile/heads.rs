@@ -1,0 +1,123 @@
+//! Heads that take far more memory than their bytes, and heads that never end.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use spike_tests::{
+    PATIENCE,
+    hostile::{
+        Http2Peer, PeerBehaviour,
+        attack::{heads_of_many_fields, post},
+        hpack,
+    },
+    policies::allow,
+    secrets,
+};
+
+use super::{
+    GET, LIST, audit_record,
+    bodies::{is_borne, memory_comes_back},
+    http2_as, records_of_the_workload,
+};
+use crate::{WORKLOAD, scenario};
+
+async fn are_borne(connections: usize, fields: usize) -> Result<()> {
+    let mut cluster = scenario().start().await?;
+    let dialer = http2_as(&cluster, WORKLOAD)?;
+    let attack = heads_of_many_fields(&dialer, LIST, (connections, 127), fields);
+    let held = is_borne(&mut cluster, attack).await?;
+    for peer in &held.http2 {
+        peer.ended(PATIENCE).await.context("it is not cut off")?;
+    }
+    audit_record(&cluster, "a cut", |record| {
+        record["Err"].as_str().is_some_and(|reason| reason.contains("more fields than"))
+    })
+    .await?;
+    drop(held);
+    memory_comes_back(&mut cluster).await?;
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn heads_of_thousands_of_fields_take_no_memory_and_hold_up_nobody() -> Result<()> {
+    are_borne(64, 1_700).await
+}
+
+/// The HTTP/2 library refuses these by itself.
+#[tokio::test]
+async fn heads_of_more_fields_than_the_http2_layer_takes_are_borne_too() -> Result<()> {
+    are_borne(64, 4_000).await
+}
+
+#[tokio::test]
+async fn a_head_with_too_many_fields_is_answered_431_and_its_line_names_the_limit() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let mut peer = Http2Peer::connect(&http2_as(&cluster, WORKLOAD)?, PeerBehaviour::GOOD).await?;
+    let stream = peer.ask_with_block(LIST, &hpack::unfolding(1, 200), b"{}").await?;
+    assert_eq!(peer.status(stream).await?, Some(431));
+    let mut http1 = cluster.dial_as(WORKLOAD)?.connect().await?;
+    let fields = "x: y\r\n".repeat(101);
+    let answer = http1.exchange(format!("POST {LIST} HTTP/1.1\r\nHost: x\r\n{fields}\r\n")).await?;
+    assert_eq!(answer.status, 431);
+    for action in ["list", "request"] {
+        audit_record(&cluster, action, |record| {
+            record["Action"] == action
+                && record["Status"] == 431
+                && record["Err"].as_str().is_some_and(|reason| reason.contains("100 fields"))
+        })
+        .await?;
+    }
+    cluster.stop().await
+}
+
+/// The time limit of a head ends none of these connections: no head is on its way.
+#[tokio::test]
+async fn a_peer_that_sent_requests_ahead_or_an_empty_line_may_be_idle_afterwards() -> Result<()> {
+    let cluster = scenario().setting("SPIKE_HTTP_SERVER_READ_HEADER_TIMEOUT", "1s").start().await?;
+    let superuser = cluster.superuser()?;
+    superuser.put_secret(&secrets::put("open", &[("k", "v")])).await?;
+    superuser.put_policy(&allow("open", WORKLOAD, "^open$", &["read"])).await?;
+    let request = post(GET, r#"{"path":"open"}"#);
+    let mut idle = Vec::new();
+    for (what, bytes, answers) in [
+        ("two at once", request.repeat(2), 2),
+        ("five at once", request.repeat(5), 5),
+        ("an empty line behind one", [&request[..], b"\r\n"].concat(), 1),
+    ] {
+        let mut connection = cluster.dial_as(WORKLOAD)?.connect().await?;
+        connection.send(bytes).await?;
+        for _ in 0..answers {
+            assert_eq!(connection.answer().await.context(what)?.status, 200, "{what}");
+        }
+        idle.push((what, connection));
+    }
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    for (what, mut connection) in idle {
+        assert_eq!(connection.exchange(&request).await.context(what)?.status, 200, "{what}");
+    }
+    let records = records_of_the_workload(&cluster)?;
+    assert!(records.iter().all(|record| record["Status"] == 200), "{records:?}");
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn a_head_that_is_never_completed_has_one_line_on_both_protocols() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let mut http1 = cluster.dial_as(WORKLOAD)?.connect().await?;
+    http1.send("POST /v1/store HTT").await?;
+    drop(http1);
+    let reason = |record: &serde_json::Value| record["Err"].as_str().map(str::to_owned);
+    audit_record(&cluster, "half a head", |record| {
+        reason(record).is_some_and(|reason| reason.contains("before the head of the request"))
+    })
+    .await?;
+    // A connection that ends between two requests has none.
+    let mut http1 = cluster.dial_as(WORKLOAD)?.connect().await?;
+    assert_eq!(http1.post(LIST, "{}").await?.status, 401);
+    drop(http1);
+    let mut next = cluster.dial_as(WORKLOAD)?.connect().await?;
+    assert_eq!(next.post(LIST, "{}").await?.status, 401);
+    let lines: Vec<_> = records_of_the_workload(&cluster)?.iter().map(reason).collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    cluster.stop().await
+}
