@@ -4,7 +4,7 @@ use anyhow::Result;
 use spike_daemon::settings::Backend;
 use spike_tests::{PATIENCE, secrets::value_of};
 
-use super::{before_bootstrap, ends_well, nexus_ends, nexus_with, plan, says, works};
+use super::{PATIENT, before_bootstrap, ends_well, nexus_ends, nexus_with, plan, says, works};
 
 #[tokio::test]
 async fn the_keepers_in_another_order_for_bootstrap() -> Result<()> {
@@ -42,7 +42,7 @@ async fn another_number_of_keepers_than_shares() -> Result<()> {
 #[tokio::test]
 async fn bootstrap_twice() -> Result<()> {
     let mut crew = before_bootstrap().await?;
-    assert_eq!(crew.bootstrap(&[]).await?.status, 0);
+    assert_eq!(crew.bootstrap(&PATIENT).await?.status, 0);
     works(&mut crew).await?;
     let key = crew.status().await?.root_key;
     let told = crew.bootstrap(&[]).await?;
@@ -68,7 +68,7 @@ async fn bootstrap_twice_at_the_same_time() -> Result<()> {
 #[tokio::test]
 async fn everything_stopped_and_bootstrap_run_again() -> Result<()> {
     let mut crew = before_bootstrap().await?;
-    assert_eq!(crew.bootstrap(&[]).await?.status, 0);
+    assert_eq!(crew.bootstrap(&PATIENT).await?.status, 0);
     works(&mut crew).await?;
     let shares = crew.recover().await?;
     crew.black_out().await?;
@@ -85,7 +85,7 @@ async fn everything_stopped_and_bootstrap_run_again() -> Result<()> {
 #[tokio::test]
 async fn the_data_directory_is_not_mounted() -> Result<()> {
     let mut crew = before_bootstrap().await?;
-    assert_eq!(crew.bootstrap(&[]).await?.status, 0);
+    assert_eq!(crew.bootstrap(&PATIENT).await?.status, 0);
     works(&mut crew).await?;
     crew.nexus().terminate().await?;
     let (data, elsewhere) = (crew.dir().join("data"), crew.dir().join("elsewhere"));

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use spike_tests::{PATIENCE, SUPERUSER, crew::Crew, eventually};
 
-use super::{IMPATIENT, before_bootstrap, ends_well, list, says, told, works};
+use super::{IMPATIENT, PATIENT, before_bootstrap, ends_well, list, says, told, works};
 
 #[tokio::test]
 async fn nexus_before_the_keepers() -> Result<()> {
@@ -173,7 +173,7 @@ async fn spike_before_the_agent() -> Result<()> {
 #[tokio::test]
 async fn the_agent_restarted() -> Result<()> {
     let mut crew = before_bootstrap().await?;
-    assert_eq!(crew.bootstrap(&[]).await?.status, 0);
+    assert_eq!(crew.bootstrap(&PATIENT).await?.status, 0);
     works(&mut crew).await?;
     crew.cluster().workload_api().pause().await;
     crew.check_fails("workload_api", "workload-api.sock").await?;

@@ -5,7 +5,8 @@ use spike_domain::DEFAULT_TRUST_ROOT;
 use spike_tests::{PATIENCE, SUPERUSER, crew::Crew};
 
 use super::{
-    TRUST_DOMAIN, before_bootstrap, ends_well, list, nexus_ends, nexus_with, says, told, works,
+    PATIENT, TRUST_DOMAIN, before_bootstrap, ends_well, list, nexus_ends, nexus_with, says, told,
+    works,
 };
 
 /// What a setting that is missing amounts to.
@@ -41,7 +42,7 @@ async fn spike_without_its_own_trust_root() -> Result<()> {
 #[tokio::test]
 async fn nexus_without_the_trust_root_of_spike() -> Result<()> {
     let mut crew = before_bootstrap().await?;
-    assert_eq!(crew.bootstrap(&[]).await?.status, 0);
+    assert_eq!(crew.bootstrap(&PATIENT).await?.status, 0);
     nexus_with(&mut crew, "SPIKE_TRUST_ROOT_PILOT", MISSING).await?;
     crew.ready(PATIENCE).await?;
     let told = list(&crew, &[]).await?;
@@ -162,7 +163,7 @@ async fn only_the_setting_that_no_role_reads() -> Result<()> {
 #[tokio::test]
 async fn recover_with_the_role_of_daily_work() -> Result<()> {
     let mut crew = before_bootstrap().await?;
-    assert_eq!(crew.bootstrap(&[]).await?.status, 0);
+    assert_eq!(crew.bootstrap(&PATIENT).await?.status, 0);
     works(&mut crew).await?;
     let ended = told(crew.pilot(SUPERUSER, &["operator", "recover"]).await?);
     assert_eq!(ended.status, 4, "{}", ended.text);
