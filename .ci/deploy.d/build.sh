@@ -55,7 +55,14 @@ emulation_prepare() {
   eventually 30 test -S "$ARM/api.sock"
 }
 
-emulation_off() { kill "${emulated[@]}" 2>/dev/null || true; }
+# What runs in the background is a shell with the program as its child.
+emulation_off() {
+  local pid
+  for pid in "${emulated[@]}"; do
+    pkill -TERM -P "$pid" 2>/dev/null || true
+    kill "$pid" 2>/dev/null || true
+  done
+}
 
 # emulate PROGRAM [ARGUMENT...], with the settings of all.
 emulate() {
