@@ -88,10 +88,11 @@ async fn requests_over_the_limit_of_their_id_do_not_fill_the_audit_log() -> Resu
             }
         }
         for (number, stream) in streams.into_iter().enumerate() {
-            match peers[number / BURST].status(stream).await? {
+            let peer = &peers[number / BURST];
+            match peer.status(stream).await? {
                 Some(429) => slowed_down += 1,
                 Some(400) => denied += 1,
-                status => anyhow::bail!("{status:?}"),
+                _ => anyhow::bail!("request {number}: {:?}", peer.so_far(stream)),
             }
         }
     }

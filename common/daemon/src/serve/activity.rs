@@ -134,6 +134,17 @@ impl Activity {
         is_over(self.since.load(Relaxed), limit).then_some(Overdue::Idle)
     }
 
+    /// Records that the connection is not read for a time. A head that is being received is not late for that. Returns
+    /// whether there is one, for [`Self::resume_head`].
+    pub(super) fn suspend_head(&self) -> bool {
+        self.head_since.swap(0, Relaxed) > 0
+    }
+
+    /// Records that the connection is read again: the head has its whole time from now on.
+    pub(super) fn resume_head(&self, now: Instant) {
+        self.head_since.store(self.millis(now), Relaxed);
+    }
+
     /// Records that a head was not complete in time; the connection is cut for it.
     pub(super) fn head_is_late(&self) {
         self.is_head_late.store(true, Relaxed);

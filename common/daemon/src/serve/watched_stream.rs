@@ -42,6 +42,8 @@ pub(super) struct WatchedStream {
     budget: FrameBudget,
     large_heads: u32,
     requests: RequestReader,
+    /// A head was being received when the pause began.
+    has_suspended_head: bool,
 }
 
 impl WatchedStream {
@@ -49,7 +51,17 @@ impl WatchedStream {
         let (paused, frames, requests) =
             (Paused::default(), FrameReader::new(), RequestReader::new());
         let budget = FrameBudget::new(activity.opened);
-        Self { stream, activity, peer, paused, frames, budget, large_heads: 0, requests }
+        Self {
+            stream,
+            activity,
+            peer,
+            paused,
+            frames,
+            budget,
+            large_heads: 0,
+            requests,
+            has_suspended_head: false,
+        }
     }
 
     fn wrote(&mut self, polled: &Poll<io::Result<usize>>) {
@@ -66,12 +78,25 @@ impl AsyncRead for WatchedStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, activity, peer, paused, frames, budget, large_heads, requests } =
-            &mut *self;
+        let Self {
+            stream,
+            activity,
+            peer,
+            paused,
+            frames,
+            budget,
+            large_heads,
+            requests,
+            has_suspended_head,
+        } = &mut *self;
         if paused.poll_over(peer.pause(), cx).is_pending() {
+            *has_suspended_head |= activity.suspend_head();
             // The library asks for more only after it has processed everything that it has read.
             activity.is_drained.store(activity.http2, Relaxed);
             return Poll::Pending;
+        }
+        if std::mem::take(has_suspended_head) {
+            activity.resume_head(Instant::now());
         }
         let before = buf.filled().len();
         let polled = Pin::new(stream).poll_read(cx, buf);

@@ -117,3 +117,17 @@ fn empty_lines_do_not_extend_the_time_for_the_first_head() {
     }
     assert_eq!(activity.overdue(&LIMITS, after(&activity, 11)), Some(Overdue::Head));
 }
+
+// A peer that sent a burst was not read for some seconds, and then cut because a head of the burst was late.
+#[test]
+fn a_head_is_not_late_because_the_connection_is_not_read() {
+    let activity = http2();
+    activity.frames_arrived(30, true, false, after(&activity, 1));
+    assert!(activity.suspend_head());
+    assert_eq!(activity.overdue(&LIMITS, after(&activity, 15)), None);
+    activity.resume_head(after(&activity, 15));
+    assert_eq!(activity.overdue(&LIMITS, after(&activity, 25)), None);
+    assert_eq!(activity.overdue(&LIMITS, after(&activity, 26)), Some(Overdue::Head));
+    activity.frames_arrived(30, false, true, after(&activity, 26));
+    assert!(!activity.suspend_head(), "there is none");
+}
