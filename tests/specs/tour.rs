@@ -15,7 +15,10 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use spike_tests::{PATIENCE, eventually, skipped};
-use tokio::process::{Child, Command};
+use tokio::{
+    process::{Child, Command},
+    sync::{Mutex, MutexGuard},
+};
 
 use crate::repository::text;
 
@@ -233,9 +236,14 @@ async fn in_one_shell(place: &Place, steps: &[Step]) -> Result<Vec<String>> {
 /// The last line of the output of a cluster that is up.
 const LAST_LINE: &str = "Ctrl-C ends everything.";
 
+/// One cluster at a time has the usual ports. A daemon that is killed and started again could find that another cluster has
+/// taken its port meanwhile, and clients would reach that one.
+static USUAL_PORTS: Mutex<()> = Mutex::const_new(());
+
 /// A cluster that `cargo run` started.
 #[derive(Debug)]
 pub(crate) struct Up {
+    _usual_ports: MutexGuard<'static, ()>,
     child: Child,
     /// Its output until everything was up.
     shown: String,
@@ -248,6 +256,7 @@ impl Up {
     /// # Errors
     /// Its output, if it ends.
     pub(crate) async fn start(place: &Place) -> Result<Self> {
+        let usual_ports = USUAL_PORTS.lock().await;
         let log = place.dir.join("up.log");
         let file = File::create(&log)?;
         let closed = if place.silent { ">&-" } else { "" };
@@ -256,7 +265,7 @@ impl Up {
             .stdout(file.try_clone()?)
             .stderr(file)
             .spawn()?;
-        let mut up = Self { child, shown: String::new(), log };
+        let mut up = Self { _usual_ports: usual_ports, child, shown: String::new(), log };
         let env = place.dir.join(".spike-dev/env");
         let shown = eventually("spike-dev is up", PATIENCE, async || {
             let text = up.printed()?;
