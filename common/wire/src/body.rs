@@ -235,22 +235,3 @@ impl Body {
         Self { name, kind, keys: T::KEYS, rewrite, same }
     }
 }
-
-/// Every body, and every part of one, as it is declared.
-#[cfg(any(test, feature = "fuzzing"))]
-pub fn bodies() -> impl Iterator<Item = &'static Body> {
-    let declared = [
-        super::bootstrap::BODIES,
-        super::cipher::BODIES,
-        super::empty::BODIES,
-        super::explain::BODIES,
-        super::keeper::BODIES,
-        super::metadata::BODIES,
-        super::operator::BODIES,
-        super::policy::BODIES,
-        super::secret::BODIES,
-        super::status::BODIES,
-        super::store_status::BODIES,
-    ];
-    declared.into_iter().flatten()
-}

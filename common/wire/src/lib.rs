@@ -24,6 +24,8 @@ mod table;
 mod any_operation;
 mod bootstrap;
 mod cipher;
+#[cfg(any(test, feature = "fuzzing"))]
+mod declared;
 mod empty;
 mod error;
 mod explain;
@@ -51,10 +53,12 @@ mod tests;
 
 pub use any_operation::AnyOperation;
 #[cfg(any(test, feature = "fuzzing"))]
-pub use body::{Body, BodyKind, bodies};
+pub use body::{Body, BodyKind};
 pub use bootstrap::*;
 pub use calls::Call;
 pub use cipher::*;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use declared::bodies;
 pub use empty::*;
 pub use error::{ErrorCode, ErrorReply, PeerErrorCode, ReplyError, fallback_error_body};
 pub use explain::*;

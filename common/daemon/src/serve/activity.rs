@@ -8,18 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{requests::Excess, unread::UnreadAnswers};
-
-/// How long a connection may take for each kind of activity.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TimeLimits {
-    /// Receiving the head of a request.
-    pub(super) head: Duration,
-    /// Idle between two requests.
-    pub(super) idle: Duration,
-    /// Reading the next part of an answer.
-    pub(super) stall: Duration,
-}
+use super::{limits::TimeLimits, requests::Excess, unread::UnreadAnswers};
 
 /// What a connection takes too long for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

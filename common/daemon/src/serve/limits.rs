@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use spike_mtls::budget::Bounds;
 
-use super::activity::TimeLimits;
 use crate::process::fit_connections;
 
 /// Bounds on everything that a peer controls. All are per listener.
@@ -48,6 +47,17 @@ impl Limits {
     pub(super) const fn times(&self) -> TimeLimits {
         TimeLimits { head: self.header_timeout, idle: self.idle_timeout, stall: self.stall_timeout }
     }
+}
+
+/// How long a connection may take for each kind of activity.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TimeLimits {
+    /// Receiving the head of a request.
+    pub(super) head: Duration,
+    /// Idle between two requests.
+    pub(super) idle: Duration,
+    /// Reading the next part of an answer.
+    pub(super) stall: Duration,
 }
 
 /// The largest request head, in bytes; a larger one is answered 431.

@@ -21,7 +21,8 @@ use spike_mtls::{
 use time::OffsetDateTime;
 
 use super::{
-    activity::{Activity, Overdue, TimeLimits},
+    activity::{Activity, Overdue},
+    limits::TimeLimits,
     signal::{EndSignal, Stage},
 };
 

@@ -11,10 +11,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    activity::TimeLimits,
     app::App,
     connection::Connection,
-    limits::Limits,
+    limits::{Limits, TimeLimits},
     metrics::ConnectionMetrics,
     roster::{Roster, TrackedConnection},
     shared::Shared,
