@@ -23,7 +23,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// A refused handshake or connection.
 #[derive(Debug)]
 pub struct Refusal<'a> {
-    /// What was refused: `handshake`, `connect`, or `request` for a malformed one.
+    /// What was refused: `handshake`, `connect`, `cut`, or `request` for a malformed one.
     pub action: &'static str,
     /// The address of the peer.
     pub address: SocketAddr,
@@ -38,9 +38,10 @@ pub struct Refusal<'a> {
 }
 
 impl Refusal<'_> {
-    pub(super) const fn whose(&self) -> Whose<'_> {
+    pub(super) fn whose(&self) -> Whose<'_> {
         match self.spiffe_id {
-            Some(id) if self.is_verified => Whose::Refused(id),
+            Some(id) if self.is_verified && self.action == "request" => Whose::Malformed(id),
+            Some(id) if self.is_verified => Whose::Connections(id),
             Some(_) | None => Whose::Unverified,
         }
     }
@@ -59,23 +60,59 @@ impl Refusal<'_> {
     }
 }
 
-/// Whose lines are limited together. So nobody can use up the lines about somebody else.
+/// Whose lines are limited together. So nobody can use up the lines about somebody else, nor those about the end of its
+/// connections with those about its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whose<'a> {
     /// Peers without a verified identity.
     Unverified,
-    /// What was refused of a verified SPIFFE ID before it was a request.
-    Refused(&'a str),
+    /// Malformed requests of a verified SPIFFE ID.
+    Malformed(&'a str),
+    /// Connections of a verified SPIFFE ID that were refused or cut.
+    Connections(&'a str),
     /// Requests of a SPIFFE ID that was told to slow down.
     SlowedDown(&'a str),
 }
 
-impl Whose<'_> {
-    /// How many of one [`WINDOW`] get a line each.
+impl<'a> Whose<'a> {
+    /// What is limited, and the SPIFFE ID; that of peers without one is empty.
+    const fn parts(self) -> (Kind, &'a str) {
+        match self {
+            Self::Unverified => (Kind::Unverified, ""),
+            Self::Malformed(id) => (Kind::Malformed, id),
+            Self::Connections(id) => (Kind::Connections, id),
+            Self::SlowedDown(id) => (Kind::SlowedDown, id),
+        }
+    }
+}
+
+/// What is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Unverified,
+    Malformed,
+    Connections,
+    SlowedDown,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Unverified, Self::Malformed, Self::Connections, Self::SlowedDown];
+
+    /// How many of one SPIFFE ID in one [`WINDOW`] get a line each.
     const fn lines(self) -> u64 {
         match self {
-            Self::Unverified | Self::Refused(_) => LINES_PER_WINDOW,
-            Self::SlowedDown(_) => SLOWED_LINES_PER_WINDOW,
+            Self::Unverified | Self::Malformed | Self::Connections => LINES_PER_WINDOW,
+            Self::SlowedDown => SLOWED_LINES_PER_WINDOW,
+        }
+    }
+
+    /// What was counted, in words, and the status of its line.
+    const fn words(self) -> (&'static str, u16) {
+        match self {
+            Self::Unverified => ("refused handshakes", 0),
+            Self::Malformed => ("malformed requests of this SPIFFE ID", 0),
+            Self::Connections => ("connections of this SPIFFE ID were refused or cut", 0),
+            Self::SlowedDown => ("requests of this SPIFFE ID were answered 429", 429),
         }
     }
 }
@@ -83,24 +120,20 @@ impl Whose<'_> {
 /// So many without lines of their own.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Summary {
-    /// `None`: peers without a verified identity.
-    id: Option<Box<str>>,
-    is_slowed_down: bool,
+    kind: Kind,
+    /// Empty for peers without a verified identity.
+    id: Box<str>,
     count: u64,
 }
 
 impl Summary {
     /// Appends the line, with its newline.
     pub(super) fn write(&self, line: &mut Vec<u8>, now: OffsetDateTime) {
-        let Self { id, is_slowed_down, count } = self;
-        let (what, status) = match (id, is_slowed_down) {
-            (None, _) => ("refused handshakes", 0),
-            (Some(_), false) => ("refused connections or malformed requests of this SPIFFE ID", 0),
-            (Some(_), true) => ("requests of this SPIFFE ID were answered 429", 429),
-        };
+        let Self { kind, id, count } = self;
+        let (what, status) = kind.words();
         let error = format!("{count} more {what}, without lines of their own");
-        let user_id = id.as_deref().unwrap_or_default();
-        let fields = Fields { user_id, error: &error, status, ..Fields::failure("refused", now) };
+        let fields =
+            Fields { user_id: id, error: &error, status, ..Fields::failure("refused", now) };
         fields.write(line, now);
     }
 }
@@ -112,24 +145,20 @@ pub(super) struct RefusalLimit(Mutex<Window>);
 #[derive(Debug, Default)]
 struct Window {
     begun: Option<Instant>,
-    unverified: u64,
-    refused: HashMap<Box<str>, u64>,
-    slowed_down: HashMap<Box<str>, u64>,
+    /// By kind, in the order of [`Kind::ALL`], and SPIFFE ID.
+    counts: [HashMap<Box<str>, u64>; Kind::ALL.len()],
 }
 
 impl RefusalLimit {
     /// Counts one. Returns whether it gets a line of its own, and what had none in the window before.
     pub(super) fn count(&self, whose: Whose<'_>, now: Instant) -> (bool, Vec<Summary>) {
+        let (kind, id) = whose.parts();
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let left_out = window.end_if_over(now);
         window.begun.get_or_insert(now);
-        let count = match whose {
-            Whose::Unverified => &mut window.unverified,
-            Whose::Refused(id) => of_id(&mut window.refused, id),
-            Whose::SlowedDown(id) => of_id(&mut window.slowed_down, id),
-        };
+        let count = window.count_of(kind, id);
         *count += 1;
-        (*count <= whose.lines(), left_out)
+        (*count <= kind.lines(), left_out)
     }
 
     /// What had no line in a window that is over. Each is reported once.
@@ -138,34 +167,30 @@ impl RefusalLimit {
     }
 }
 
-/// The count of `id`. SPIFFE IDs that come when there are too many share one count, under an empty name.
-fn of_id<'a>(counts: &'a mut HashMap<Box<str>, u64>, id: &str) -> &'a mut u64 {
-    let is_known = counts.contains_key(id) || counts.len() < MAX_IDS;
-    counts.entry(if is_known { id } else { "" }.into()).or_default()
-}
-
 impl Window {
+    /// SPIFFE IDs that come when there are too many share one count, under an empty name.
+    fn count_of(&mut self, kind: Kind, id: &str) -> &mut u64 {
+        let [unverified, malformed, connections, slowed_down] = &mut self.counts;
+        let counts = match kind {
+            Kind::Unverified => unverified,
+            Kind::Malformed => malformed,
+            Kind::Connections => connections,
+            Kind::SlowedDown => slowed_down,
+        };
+        let is_known = counts.contains_key(id) || counts.len() < MAX_IDS;
+        counts.entry(if is_known { id } else { "" }.into()).or_default()
+    }
+
     /// Ends the window if its time is over, and returns what had no line in it.
     fn end_if_over(&mut self, now: Instant) -> Vec<Summary> {
         if self.begun.is_none_or(|begun| now.saturating_duration_since(begun) < WINDOW) {
             return Vec::new();
         }
-        let Self { unverified, refused, slowed_down, .. } = std::mem::take(self);
-        let unverified = (None, false, unverified, LINES_PER_WINDOW);
-        let refused =
-            refused.into_iter().map(|(id, count)| (Some(id), false, count, LINES_PER_WINDOW));
-        let slowed_down = slowed_down
-            .into_iter()
-            .map(|(id, count)| (Some(id), true, count, SLOWED_LINES_PER_WINDOW));
-        std::iter::once(unverified)
-            .chain(refused)
-            .chain(slowed_down)
-            .filter(|(.., count, lines)| count > lines)
-            .map(|(id, is_slowed_down, count, lines)| Summary {
-                id,
-                is_slowed_down,
-                count: count - lines,
-            })
+        let counts = Kind::ALL.into_iter().zip(std::mem::take(self).counts);
+        counts
+            .flat_map(|(kind, counts)| counts.into_iter().map(move |(id, count)| (kind, id, count)))
+            .filter(|(kind, _, count)| *count > kind.lines())
+            .map(|(kind, id, count)| Summary { kind, id, count: count - kind.lines() })
             .collect()
     }
 }
@@ -174,8 +199,8 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn summary(id: Option<&str>, is_slowed_down: bool, count: u64) -> Summary {
-        Summary { id: id.map(Into::into), is_slowed_down, count }
+    fn summary(kind: Kind, id: &str, count: u64) -> Summary {
+        Summary { kind, id: id.into(), count }
     }
 
     #[test]
@@ -185,7 +210,7 @@ mod tests {
         let written = (0..5000).filter(|_| limit.count(Whose::Unverified, begun).0).count();
         assert_eq!(written, 100);
         assert_eq!(limit.left_out(begun + WINDOW / 2), [], "the second is not over");
-        assert_eq!(limit.left_out(begun + WINDOW), [summary(None, false, 4900)]);
+        assert_eq!(limit.left_out(begun + WINDOW), [summary(Kind::Unverified, "", 4900)]);
         assert_eq!(limit.left_out(begun + WINDOW), [], "each is counted once");
         assert_eq!(limit.count(Whose::Unverified, begun + WINDOW), (true, vec![]), "a new second");
     }
@@ -197,8 +222,8 @@ mod tests {
         for _ in 0..103 {
             limit.count(Whose::Unverified, begun);
         }
-        let next = limit.count(Whose::Refused("a"), begun + WINDOW);
-        assert_eq!(next, (true, vec![summary(None, false, 3)]));
+        let next = limit.count(Whose::Malformed("a"), begun + WINDOW);
+        assert_eq!(next, (true, vec![summary(Kind::Unverified, "", 3)]));
     }
 
     #[test]
@@ -207,10 +232,11 @@ mod tests {
         let begun = Instant::now();
         for _ in 0..5000 {
             limit.count(Whose::Unverified, begun);
-            limit.count(Whose::Refused("loud"), begun);
+            limit.count(Whose::Malformed("loud"), begun);
         }
-        assert!(!limit.count(Whose::Refused("loud"), begun).0);
-        assert!(limit.count(Whose::Refused("quiet"), begun).0);
+        assert!(!limit.count(Whose::Malformed("loud"), begun).0);
+        assert!(limit.count(Whose::Malformed("quiet"), begun).0);
+        assert!(limit.count(Whose::Connections("loud"), begun).0, "the end of its connections");
         assert!(limit.count(Whose::SlowedDown("loud"), begun).0);
     }
 
@@ -221,7 +247,7 @@ mod tests {
         let written = (0..1270).filter(|_| limit.count(Whose::SlowedDown("a"), begun).0).count();
         assert_eq!(written, 20);
         let left_out = limit.left_out(begun + WINDOW);
-        assert_eq!(left_out, [summary(Some("a"), true, 1250)]);
+        assert_eq!(left_out, [summary(Kind::SlowedDown, "a", 1250)]);
         let mut line = Vec::new();
         left_out[0].write(&mut line, OffsetDateTime::UNIX_EPOCH);
         let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
@@ -237,11 +263,11 @@ mod tests {
         let limit = RefusalLimit::default();
         let begun = Instant::now();
         for number in 0..5000 {
-            limit.count(Whose::Refused(&number.to_string()), begun);
+            limit.count(Whose::Malformed(&number.to_string()), begun);
         }
-        assert_eq!(limit.0.lock().unwrap().refused.len(), MAX_IDS + 1);
+        assert_eq!(limit.0.lock().unwrap().counts[1].len(), MAX_IDS + 1);
         let rest = 5000 - MAX_IDS as u64 - LINES_PER_WINDOW;
-        assert_eq!(limit.left_out(begun + WINDOW), [summary(Some(""), false, rest)]);
+        assert_eq!(limit.left_out(begun + WINDOW), [summary(Kind::Malformed, "", rest)]);
     }
 
     #[test]

@@ -310,14 +310,17 @@ fn record_refusal(frame: &Frame, refused: &Refused<'_>) -> bool {
         RefusedWhat::Handshake => ("handshake", false, 0),
         RefusedWhat::Connection => ("connect", true, 0),
         RefusedWhat::Request { status, .. } => ("request", true, status),
+        RefusedWhat::Cut { .. } => ("cut", true, 0),
     };
     let Refused { address, id: spiffe_id, reason, .. } = *refused;
     let refusal = Refusal { action, address, spiffe_id, is_verified, status, reason };
     frame.audit().write_refusal(&refusal);
     match (refused.what, spiffe_id) {
-        (RefusedWhat::Request { class: Class::Ordinary, .. }, Some(id)) => {
-            frame.denials.count(id, Instant::now(), 1).is_ok()
-        }
+        (
+            RefusedWhat::Request { class: Class::Ordinary, .. }
+            | RefusedWhat::Cut { class: Class::Ordinary },
+            Some(id),
+        ) => frame.denials.count(id, Instant::now(), 1).is_ok(),
         _ => true,
     }
 }

@@ -42,6 +42,11 @@ pub enum RefusedWhat {
         /// The class of the peer: one with a role of SPIKE is not slowed down.
         class: Class,
     },
+    /// A connection in use that was cut for what its peer sends.
+    Cut {
+        /// The class of the peer.
+        class: Class,
+    },
 }
 
 type Refusals = Arc<dyn Fn(&Refused<'_>) -> bool + Send + Sync>;

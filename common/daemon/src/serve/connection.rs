@@ -63,6 +63,8 @@ const BROKEN_HEAD: &str = "refused by the HTTP/2 layer: the head breaks its rule
 /// The audit reason of an incomplete head, and the status it would have been answered with.
 const LATE_HEAD: (u16, &str) =
     (408, "the head of the request did not arrive in time, and its connection was cut");
+const TOO_MANY_MALFORMED: &str =
+    "too many malformed requests of this SPIFFE ID, and the connection was cut";
 const ENDED_BEFORE: &str = "the connection ended before the request was looked at";
 /// A part of the HTTP/1.1 library's words for the preface of HTTP/2.
 const HTTP2_PREFACE: &str = "HTTP2 preface";
@@ -168,6 +170,7 @@ impl Connection {
             peer: peer.clone(),
             activity: Arc::clone(&activity),
             reported: 0,
+            is_over_limit: false,
         };
         let service = PeerService {
             answers: self.shared.app.connect(peer),
@@ -190,8 +193,9 @@ impl Connection {
             refusals.reported += 1;
         } else if refusals.activity.has_late_head() {
             refusals.report(Reason::HeadTimeout, LATE_HEAD.0, LATE_HEAD.1);
-        } else if let Some(reason) = refusals.activity.flood() {
-            refusals.report(Reason::Malformed, 400, reason);
+        } else if let Some(reason) = refusals.flood() {
+            let class = refusals.peer.class();
+            refusals.report_as(Reason::Cut, RefusedWhat::Cut { class }, reason);
         } else if refusals.activity.is_within_head() {
             refusals.report(Reason::Malformed, 400, ENDED_WITHIN_HEAD);
         }
@@ -245,13 +249,21 @@ struct Refusals<'a> {
     activity: Arc<Activity>,
     /// Heads without a request that were reported.
     reported: u64,
+    /// There were too many of them, and the connection ends.
+    is_over_limit: bool,
 }
 
 impl Refusals<'_> {
     /// Reports the heads that the HTTP/2 library has refused since the last call. `false`: there are too many.
     fn may_continue(&mut self) -> bool {
         // Otherwise some of them may still become requests.
-        !self.activity.is_drained() || self.report_heads(BROKEN_HEAD)
+        self.is_over_limit |= self.activity.is_drained() && !self.report_heads(BROKEN_HEAD);
+        !self.is_over_limit
+    }
+
+    /// Why the connection was cut for what its peer sends.
+    fn flood(&self) -> Option<&'static str> {
+        self.activity.flood().or(self.is_over_limit.then_some(TOO_MANY_MALFORMED))
     }
 
     fn report_heads(&mut self, reason: &str) -> bool {
@@ -264,8 +276,12 @@ impl Refusals<'_> {
     }
 
     fn report(&self, counted: Reason, status: u16, reason: &str) -> bool {
-        let Connection { shared, address, .. } = self.connection;
         let what = RefusedWhat::Request { status, class: self.peer.class() };
+        self.report_as(counted, what, reason)
+    }
+
+    fn report_as(&self, counted: Reason, what: RefusedWhat, reason: &str) -> bool {
+        let Connection { shared, address, .. } = self.connection;
         let refused = Refused { address: *address, id: Some(self.peer.id()), what, reason };
         shared.refuse(counted, &refused)
     }

@@ -17,6 +17,7 @@ pub(super) enum Reason {
     Malformed,
     HeadTimeout,
     RefusedRequest,
+    Cut,
 }
 
 impl Reason {
@@ -30,6 +31,7 @@ impl Reason {
             Self::Malformed => "malformed",
             Self::HeadTimeout => "head_timeout",
             Self::RefusedRequest => "refused_request",
+            Self::Cut => "cut",
         }
     }
 }
