@@ -31,4 +31,4 @@ mod wait;
 pub use credential::Credential;
 pub use scenario::{Running, SUPERUSER, Scenario};
 pub use skip::skipped;
-pub use wait::{PATIENCE, eventually};
+pub use wait::{PATIENCE, complete_lines, eventually};

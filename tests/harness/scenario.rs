@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::{
-    Credential, PATIENCE, eventually,
+    Credential, PATIENCE, complete_lines, eventually,
     load::Load,
     logs::{AuditLine, Metrics},
     raw::{Answer, Dialer},
@@ -285,7 +285,7 @@ impl Running {
     /// # Errors
     /// If it cannot be read.
     pub fn log(&self) -> Result<String> {
-        Ok(std::fs::read_to_string(self.dir().join("logs/nexus.log"))?)
+        complete_lines(&self.dir().join("logs/nexus.log"))
     }
 
     /// The audit log of Nexus so far, as text.
@@ -293,7 +293,7 @@ impl Running {
     /// # Errors
     /// If it cannot be read.
     pub fn audit_text(&self) -> Result<String> {
-        Ok(std::fs::read_to_string(self.dir().join("logs/nexus-audit.log"))?)
+        complete_lines(&self.dir().join("logs/nexus-audit.log"))
     }
 
     /// The audit line of the request with this id.

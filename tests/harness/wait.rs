@@ -1,14 +1,25 @@
 //! Waiting for a condition with a deadline.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use tokio::time::Instant;
 
 /// The time limit for anything that normally takes a moment. Machines that run tests may be busy.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 const ASK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The complete lines of a file that a daemon may be writing: of a line across two pages a reader can see the first part.
+///
+/// # Errors
+/// If the file cannot be read, or is not UTF-8.
+pub fn complete_lines(file: &Path) -> Result<String> {
+    let mut text = std::fs::read(file).with_context(|| file.display().to_string())?;
+    let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    text.truncate(end);
+    Ok(String::from_utf8(text)?)
+}
 
 /// Asks repeatedly until there is an answer.
 ///

@@ -22,7 +22,9 @@ use spike_wire::{KeeperStatusKind, RestoreRequest, RestoreResponse, Shard, Statu
 use tempfile::TempDir;
 
 pub use self::plan::CrewPlan;
-use crate::{Credential, PATIENCE, SUPERUSER, eventually, logs::Metrics, raw::Dialer};
+use crate::{
+    Credential, PATIENCE, SUPERUSER, complete_lines, eventually, logs::Metrics, raw::Dialer,
+};
 
 /// The path of the SPIFFE ID that may take recovery shares out.
 pub const RECOVERER: &str = "/spike/pilot/role/recover";
@@ -335,7 +337,7 @@ impl Crew {
     /// # Errors
     /// If it cannot be read.
     pub fn log(&self, daemon: &str) -> Result<String> {
-        Ok(std::fs::read_to_string(self.dir().join(format!("logs/{daemon}.log")))?)
+        complete_lines(&self.dir().join(format!("logs/{daemon}.log")))
     }
 
     /// Waits until the log of a daemon contains `part`, since a line is written a moment after the event.

@@ -8,7 +8,7 @@ use spiffe::TrustDomain;
 use spike_dev::ca::{Ca, Defect};
 use spike_mtls::clock;
 use spike_tests::{
-    Credential, PATIENCE, Running, eventually,
+    Credential, PATIENCE, Running, complete_lines, eventually,
     hostile::{Http2Peer, PeerBehaviour},
     raw::{Connection, Dialer},
 };
@@ -128,7 +128,7 @@ async fn a_keeper_writes_down_who_may_not_connect_to_it() -> Result<()> {
     let address = refused_by(&dialer).await?;
     let log = crew.dir().join("logs/keeper-1-audit.log");
     eventually("an audit line of the Keeper", PATIENCE / 6, async || {
-        let text = std::fs::read_to_string(&log)?;
+        let text = complete_lines(&log)?;
         let line = text.lines().find(|line| line.contains(&address));
         Ok(line.filter(|line| line.contains(&spiffe_id(WORKLOAD))).map(|_| ()))
     })
