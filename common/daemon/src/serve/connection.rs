@@ -2,7 +2,6 @@
 
 use std::{
     convert::Infallible,
-    error::Error,
     future::{Future, poll_fn},
     io,
     net::SocketAddr,
@@ -34,7 +33,7 @@ use super::{
     app::{Handler, HandlerFuture, Refused, RefusedWhat},
     limits::MAX_HEAD,
     metrics::Reason,
-    requests::Excess,
+    refusals::Refusals,
     roster::TrackedConnection,
     shared::Shared,
     signal::Stage,
@@ -57,18 +56,6 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// The largest header list that HTTP/2 accepts. It counts 32 bytes for each header besides its text (RFC 9113, section
 /// 6.5.2), so this is above [`MAX_HEAD`], which limits the text later.
 const MAX_HEADER_LIST: u32 = 72 * 1024;
-/// The audit reason of a head that became no request. The library does not say which of these it was.
-const BROKEN_HEAD: &str = "refused by the HTTP/2 layer: the head breaks its rules or is too large, there are too many \
-     streams, or the connection ends";
-/// The audit reason of an incomplete head, and the status it would have been answered with.
-const LATE_HEAD: (u16, &str) =
-    (408, "the head of the request did not arrive in time, and its connection was cut");
-const TOO_MANY_MALFORMED: &str =
-    "too many malformed requests of this SPIFFE ID, and the connection was cut";
-const ENDED_BEFORE: &str = "the connection ended before the request was looked at";
-/// A part of the HTTP/1.1 library's words for the preface of HTTP/2.
-const HTTP2_PREFACE: &str = "HTTP2 preface";
-const ENDED_WITHIN_HEAD: &str = "the connection ended before the head of the request was complete";
 /// How long, and for how many bytes, a peer without TLS is read after its answer.
 const LINGER: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
 
@@ -165,13 +152,8 @@ impl Connection {
         let notice = left.saturating_sub(SVID_END_NOTICE.min(left / 4));
         let notice_at = (!http2).then(|| Instant::now().checked_add(notice)).flatten();
         let io = TokioIo::new(WatchedStream::new(stream, Arc::clone(&activity), peer.clone()));
-        let mut refusals = Refusals {
-            connection: &self,
-            peer: peer.clone(),
-            activity: Arc::clone(&activity),
-            reported: 0,
-            is_over_limit: false,
-        };
+        let mut refusals =
+            Refusals::new(&self.shared, self.address, peer.clone(), Arc::clone(&activity));
         let service = PeerService {
             answers: self.shared.app.connect(peer),
             entry: Arc::clone(&self.entry),
@@ -185,21 +167,7 @@ impl Connection {
             let connection = http1_builder().serve_connection(io, service);
             self.drive(connection, http1::Connection::graceful_shutdown, &mut refusals).await
         };
-        // Usually the peer has gone, and the error matters only to it. A malformed request is recorded.
-        let excess = refusals.activity.excess();
-        if let Some((status, reason)) = ended.as_ref().and_then(|error| malformed(error, excess)) {
-            refusals.report(Reason::Malformed, status, &reason);
-            // Usually a head has broken the connection: then this is its line.
-            refusals.reported += 1;
-        } else if refusals.activity.has_late_head() {
-            refusals.report(Reason::HeadTimeout, LATE_HEAD.0, LATE_HEAD.1);
-        } else if let Some(reason) = refusals.flood() {
-            let class = refusals.peer.class();
-            refusals.report_as(Reason::Cut, RefusedWhat::Cut { class }, reason);
-        } else if refusals.activity.is_within_head() {
-            refusals.report(Reason::Malformed, 400, ENDED_WITHIN_HEAD);
-        }
-        refusals.report_heads(ENDED_BEFORE);
+        refusals.connection_ended(ended.as_ref());
     }
 
     fn refuse_over_limit(&self, peer: &Peer, over: Over) {
@@ -239,51 +207,6 @@ impl Connection {
                 }
             }
         }
-    }
-}
-
-/// Requests of one connection that no handler received.
-struct Refusals<'a> {
-    connection: &'a Connection,
-    peer: Peer,
-    activity: Arc<Activity>,
-    /// Heads without a request that were reported.
-    reported: u64,
-    /// There were too many of them, and the connection ends.
-    is_over_limit: bool,
-}
-
-impl Refusals<'_> {
-    /// Reports the heads that the HTTP/2 library has refused since the last call. `false`: there are too many.
-    fn may_continue(&mut self) -> bool {
-        // Otherwise some of them may still become requests.
-        self.is_over_limit |= self.activity.is_drained() && !self.report_heads(BROKEN_HEAD);
-        !self.is_over_limit
-    }
-
-    /// Why the connection was cut for what its peer sends.
-    fn flood(&self) -> Option<&'static str> {
-        self.activity.flood().or(self.is_over_limit.then_some(TOO_MANY_MALFORMED))
-    }
-
-    fn report_heads(&mut self, reason: &str) -> bool {
-        let mut may_continue = true;
-        while self.reported < self.activity.heads_without_request() {
-            self.reported += 1;
-            may_continue &= self.report(Reason::RefusedRequest, 400, reason);
-        }
-        may_continue
-    }
-
-    fn report(&self, counted: Reason, status: u16, reason: &str) -> bool {
-        let what = RefusedWhat::Request { status, class: self.peer.class() };
-        self.report_as(counted, what, reason)
-    }
-
-    fn report_as(&self, counted: Reason, what: RefusedWhat, reason: &str) -> bool {
-        let Connection { shared, address, .. } = self.connection;
-        let refused = Refused { address: *address, id: Some(self.peer.id()), what, reason };
-        shared.refuse(counted, &refused)
     }
 }
 
@@ -333,26 +256,6 @@ fn refusal(error: io::Error) -> (String, Option<String>) {
     let refused = error.get_ref().and_then(|inner| inner.downcast_ref::<PeerError>());
     let claimed = refused.and_then(PeerError::claimed_id).map(str::to_owned);
     (error.to_string(), claimed)
-}
-
-/// The error in what the peer sent, and the status of the answer, 0 if there was none; `None` if the peer just left.
-fn malformed(error: &hyper::Error, excess: Excess) -> Option<(u16, String)> {
-    let reason =
-        || error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-    if error.is_parse_too_large() {
-        // The library has a limit for the target alone, too.
-        let is_target = error.to_string().contains("URI");
-        return Some(if is_target { (414, reason()) } else { (431, excess.reason()) });
-    }
-    if error.is_parse() {
-        // HTTP/2 over a connection that has agreed on HTTP/1.1 gets no answer.
-        let is_answered = !error.to_string().contains(HTTP2_PREFACE);
-        return Some((if is_answered { 400 } else { 0 }, reason()));
-    }
-    // A peer that breaks the rules of HTTP/2 receives a frame, not a status.
-    let http2 = error.source()?.downcast_ref::<h2::Error>()?;
-    (http2.is_go_away() && http2.is_library() && http2.reason() != Some(h2::Reason::NO_ERROR))
-        .then(|| (400, reason()))
 }
 
 /// Handles the requests of one peer, and records when they begin and end.

@@ -11,6 +11,7 @@ mod frame_budget;
 mod heads;
 mod limits;
 mod metrics;
+mod refusals;
 mod requests;
 mod roster;
 mod server;
