@@ -4,6 +4,7 @@
 //! checks properties of the result. A panic is a finding. `fuzz/run.sh` and libFuzzer run the targets. The tests of the
 //! crates check that results are *right*.
 
+pub mod arriving_bytes;
 mod fixture;
 pub mod go_duration;
 pub mod https_url;

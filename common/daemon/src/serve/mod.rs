@@ -8,6 +8,8 @@ mod app;
 mod connection;
 mod fields;
 mod frame_budget;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod heads;
 mod limits;
 mod metrics;

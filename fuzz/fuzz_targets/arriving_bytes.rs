@@ -1,0 +1,4 @@
+//! See `spike_fuzz::arriving_bytes`.
+#![no_main]
+
+spike_fuzz::target!(arriving_bytes);
