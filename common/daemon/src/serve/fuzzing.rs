@@ -41,6 +41,9 @@ pub struct Requests {
 /// Reads HTTP/1.1 requests that arrive in these parts.
 pub fn requests<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Requests {
     let mut reader = RequestReader::new();
-    let has_head = parts.fold(false, |has_head, part| reader.take(part) || has_head);
+    let mut has_head = false;
+    for part in parts {
+        has_head |= reader.take(part);
+    }
     Requests { has_head, is_within_head: reader.is_within_head(), excess: reader.excess().reason() }
 }
