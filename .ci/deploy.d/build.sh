@@ -5,11 +5,7 @@ readonly BUILDS=$WORK/build
 readonly ARM=$WORK/arm
 
 part_build() {
-  if [[ -z ${DEPLOY_ALONE-} ]]; then
-    # In a network of its own: the usual ports may be taken on this machine.
-    build_twice
-    DEPLOY_ALONE=1 DEPLOY_BUILT=1 exec unshare --net sh -c 'ip link set lo up && exec .ci/deploy build'
-  fi
+  in_own_network build build_twice
   trap emulation_off EXIT
   emulation_prepare
   emulation_walk

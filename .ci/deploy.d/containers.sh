@@ -10,10 +10,7 @@ readonly NEXUS_PORT=18553
 readonly STRANGER=1000660000
 
 part_containers() {
-  if [[ -z ${DEPLOY_ALONE-} ]]; then
-    # In a network of its own: the ports below may be taken on this machine.
-    DEPLOY_ALONE=1 DEPLOY_BUILT=1 exec unshare --net sh -c 'ip link set lo up && exec .ci/deploy containers'
-  fi
+  in_own_network containers static_programs
   trap containers_off EXIT
   containers_prepare
   images_build
@@ -26,13 +23,25 @@ part_containers() {
   walk_stop
 }
 
+static_dir() { echo "${DEPLOY_PROGRAMS:-$(echo "$PWD"/target/artifacts/spike-*-linux-amd64/bin)}"; }
+
+# Those of this commit, unless a directory of static programs is named.
+static_programs() {
+  [[ -z ${DEPLOY_PROGRAMS-} ]] || return 0
+  local commit
+  commit=$(git rev-parse HEAD)
+  if [[ ! -x $(static_dir)/nexus || $(cat "$WORK/static-commit" 2>/dev/null) != "$commit" ]]; then
+    deploy/build amd64
+    echo "$commit" >"$WORK/static-commit"
+  fi
+}
+
 containers_prepare() {
   local tool
   for tool in buildah podman runc; do
     command -v "$tool" >/dev/null || die "no $tool on PATH: apt-get install buildah podman runc"
   done
-  static=${DEPLOY_PROGRAMS:-$(echo "$PWD"/target/artifacts/spike-*-linux-amd64/bin)}
-  [[ -x $static/nexus ]] || die "no static programs: run deploy/build amd64, or name their directory with DEPLOY_PROGRAMS"
+  static=$(static_dir)
   # A store of its own. crun refuses a hybrid hierarchy of control groups, and limits above ours are not permitted everywhere.
   storage=(--root "$IMAGES/root" --runroot "$IMAGES/run" --storage-driver vfs)
   mkdir -p "$IMAGES"

@@ -8,9 +8,7 @@ readonly POD_NETWORK=10.99.0
 readonly PODS_AWAY=${PODS_AWAY:-120}
 
 part_pods() {
-  if [[ -z ${DEPLOY_ALONE-} ]]; then
-    DEPLOY_ALONE=1 DEPLOY_BUILT=1 exec unshare --net sh -c 'ip link set lo up && exec .ci/deploy pods'
-  fi
+  in_own_network pods static_programs
   trap pods_off EXIT
   containers_prepare
   pods_prepare
