@@ -20,6 +20,7 @@ mod interop;
 mod keepers;
 mod limits;
 mod lite;
+mod metrics;
 mod migrating;
 mod mixed;
 mod orders;

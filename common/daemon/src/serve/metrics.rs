@@ -21,6 +21,18 @@ pub(super) enum Reason {
 }
 
 impl Reason {
+    const ALL: [Self; 9] = [
+        Self::TooMany,
+        Self::TooManyOfOneId,
+        Self::HandshakeTimeout,
+        Self::HandshakeFailed,
+        Self::PlainHttp,
+        Self::Malformed,
+        Self::HeadTimeout,
+        Self::RefusedRequest,
+        Self::Cut,
+    ];
+
     const fn label(self) -> &'static str {
         match self {
             Self::TooMany => "too_many",
@@ -50,8 +62,12 @@ pub struct ConnectionMetrics {
 }
 
 impl ConnectionMetrics {
-    /// Adds the metrics to `registry`.
+    /// Adds the metrics to `registry`. Every reason is there from the start: Prometheus does not see the first increase of a
+    /// counter that begins with it.
     pub fn register(&self, registry: &mut Registry) {
+        for reason in Reason::ALL {
+            drop(self.of(reason));
+        }
         registry.register("connections_open", "Connections that are open now", self.open.clone());
         registry.register(
             "tls_handshakes",
@@ -66,6 +82,10 @@ impl ConnectionMetrics {
     }
 
     pub(super) fn refuse(&self, reason: Reason) {
-        self.refused.get_or_create(&ReasonLabel { reason: reason.label() }).inc();
+        self.of(reason).inc();
+    }
+
+    fn of(&self, reason: Reason) -> impl std::ops::Deref<Target = Counter> {
+        self.refused.get_or_create(&ReasonLabel { reason: reason.label() })
     }
 }

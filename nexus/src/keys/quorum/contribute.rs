@@ -18,13 +18,26 @@ use super::{
 };
 
 /// How many shares were given to Keepers, by what became of each.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Contributions(pub(super) Family<Outcome, Counter>);
+
+const OUTCOMES: [&str; 4] = ["kept", "forgotten", "refused", "unreachable"];
 
 /// What became of a share that was given.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Outcome {
     outcome: &'static str,
+}
+
+/// Every outcome is there from the start: Prometheus does not see the first increase of a counter that begins with it.
+impl Default for Contributions {
+    fn default() -> Self {
+        let counts = Family::default();
+        for outcome in OUTCOMES {
+            drop(counts.get_or_create(&Outcome { outcome }));
+        }
+        Self(counts)
+    }
 }
 
 impl Contributions {

@@ -1,0 +1,85 @@
+//! `docs/metrics.md` lists every metric of the daemons, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Result, bail};
+use spike_daemon::settings::Backend;
+use spike_tests::secrets::put;
+
+use crate::{WORKLOAD, crew, repository::text, scenario};
+
+const GET: &str = "/v1/store/secrets?action=get";
+
+/// Type and labels of a metric.
+type Shape = (String, BTreeSet<String>);
+
+/// The metrics of the page that a daemon has, by the column that says which.
+fn listed(daemon: &[&str]) -> Result<BTreeMap<String, Shape>> {
+    let page = text("docs/metrics.md")?;
+    let mut metrics = BTreeMap::new();
+    for row in page.lines().filter(|line| line.starts_with("| `spike_")) {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let [_, name, kind, labels, of, _meaning, _well, _] = cells[..] else {
+            bail!("not six columns: {row}");
+        };
+        let labels = labels.split(", ").filter(|label| !label.is_empty());
+        let labels = labels.map(|label| label.trim_matches('`').to_owned()).collect();
+        if daemon.contains(&of) {
+            metrics.insert(name.trim_matches('`').to_owned(), (kind.to_owned(), labels));
+        }
+    }
+    Ok(metrics)
+}
+
+/// The metrics in the text of `/metrics`, with the labels of their samples.
+fn shown(text: &str) -> BTreeMap<String, Shape> {
+    let mut metrics = BTreeMap::new();
+    let mut current = String::new();
+    for line in text.lines() {
+        if let Some((name, kind)) =
+            line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
+        {
+            name.clone_into(&mut current);
+            metrics.insert(current.clone(), (kind.to_owned(), BTreeSet::new()));
+        } else if let Some((name, labels)) = line.split_once('{')
+            && name.starts_with(&current)
+        {
+            let labels = labels.rsplit_once('}').map_or(labels, |(labels, _)| labels);
+            let names = labels.split(',').filter_map(|label| Some(label.split_once('=')?.0));
+            // The bounds of a histogram.
+            let names = names.filter(|label| *label != "le").map(str::to_owned);
+            let shape = metrics.entry(current.clone());
+            shape.and_modify(|(_, known)| known.extend(names));
+        }
+    }
+    metrics
+}
+
+#[tokio::test]
+async fn the_page_lists_every_metric_of_nexus_and_keepers_with_type_and_labels() -> Result<()> {
+    let mut crew = crew().start().await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("key", "value")])).await?;
+    let nexus = crew.nexus().get("/metrics").await?.1;
+    assert_eq!(
+        shown(&nexus),
+        listed(&["both", "Nexus", "Nexus with Keepers", "Nexus with a store"])?
+    );
+    let keeper = crew.keeper(1)?.get("/metrics").await?.1;
+    assert_eq!(shown(&keeper), listed(&["both", "Keeper"])?);
+    crew.stop().await
+}
+
+/// `memory` has no Keepers, and `lite` has no store.
+#[tokio::test]
+async fn the_other_backends_have_what_the_page_says_of_them() -> Result<()> {
+    for (backend, part) in
+        [(Backend::Memory, "Nexus with a store"), (Backend::Lite, "Nexus with Keepers")]
+    {
+        let cluster = scenario().backend(backend).start().await?;
+        cluster.post_as(WORKLOAD, GET, "{}").await?;
+        let (_, text) = cluster.telemetry("/metrics").await?;
+        assert_eq!(shown(&text), listed(&["both", "Nexus", part])?, "{backend:?}");
+        cluster.stop().await?;
+    }
+    Ok(())
+}
