@@ -55,6 +55,12 @@ fn shown(text: &str) -> BTreeMap<String, Shape> {
     metrics
 }
 
+/// The health checks in the text of `/metrics`.
+fn checks(text: &str) -> impl Iterator<Item = &str> {
+    let samples = text.lines().filter_map(|line| line.strip_prefix("spike_check_passing{check=\""));
+    samples.filter_map(|rest| Some(rest.split_once('"')?.0))
+}
+
 #[tokio::test]
 async fn the_page_lists_every_metric_of_nexus_and_keepers_with_type_and_labels() -> Result<()> {
     let mut crew = crew().start().await?;
@@ -65,6 +71,10 @@ async fn the_page_lists_every_metric_of_nexus_and_keepers_with_type_and_labels()
         listed(&["both", "Nexus", "Nexus with Keepers", "Nexus with a store"])?
     );
     let keeper = crew.keeper(1)?.get("/metrics").await?.1;
+    let page = text("docs/metrics.md")?;
+    for check in [&nexus, &keeper].into_iter().flat_map(|text| checks(text)) {
+        assert!(page.contains(&format!("`{check}`")), "the check {check} is not listed");
+    }
     assert_eq!(shown(&keeper), listed(&["both", "Keeper"])?);
     crew.stop().await
 }

@@ -4,6 +4,7 @@
 //! changes that. It answers GET `/livez`, `/readyz`, `/healthz` and `/metrics`, holds no secret and changes nothing.
 
 mod health;
+mod health_metrics;
 mod listener;
 mod server;
 mod svid;
@@ -36,13 +37,15 @@ struct Build {
 }
 
 impl Telemetry {
-    /// Telemetry without checks, and with the build as its only metric.
+    /// Telemetry without checks, and with metrics of the build and of the checks.
     pub fn new(program: &'static str) -> Self {
         let mut registry = Registry::with_prefix("spike");
         let build = Family::<Build, Gauge>::default();
         build.get_or_create(&Build { program, version: crate::VERSION }).set(1);
         registry.register("build_info", "Which program this is, in which version", build);
-        Self { program, health: Health::default(), registry: Arc::new(Mutex::new(registry)) }
+        let health = Health::default();
+        registry.register_collector(Box::new(health_metrics::HealthMetrics(health.view())));
+        Self { program, health, registry: Arc::new(Mutex::new(registry)) }
     }
 
     /// The name of the process.
