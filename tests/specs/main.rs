@@ -29,6 +29,7 @@ mod readme;
 mod recovery;
 mod repository;
 mod rotation;
+mod runbooks;
 mod seal;
 mod secrets;
 mod shutdown;
