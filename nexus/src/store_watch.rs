@@ -107,6 +107,16 @@ impl Collector for StoreMetrics {
             histogram.encode(descriptor)?;
         }
         let (file, log) = store.file_sizes().unwrap_or_default();
+        if let Some(free) = store.free_bytes() {
+            let help = "Bytes that Nexus may still write on the disk of the database";
+            let free = ConstGauge::new(gauge(free));
+            free.encode(encoder.encode_descriptor(
+                "store_free_bytes",
+                help,
+                None,
+                MetricType::Gauge,
+            )?)?;
+        }
         let last_commit = condition.last_commit().map_or(0, |at| at / 1_000_000_000);
         let left_out = store.import_record().ok().flatten().map_or(0, |record| record.refused);
         for (name, help, value) in [

@@ -68,7 +68,13 @@ async fn the_page_lists_every_metric_of_nexus_and_keepers_with_type_and_labels()
     let nexus = crew.nexus().get("/metrics").await?.1;
     assert_eq!(
         shown(&nexus),
-        listed(&["both", "Nexus", "Nexus with Keepers", "Nexus with a store"])?
+        listed(&[
+            "both",
+            "Nexus",
+            "Nexus with Keepers",
+            "Nexus with a store",
+            "Nexus on `sqlite`"
+        ])?
     );
     let keeper = crew.keeper(1)?.get("/metrics").await?.1;
     let page = text("docs/metrics.md")?;

@@ -221,6 +221,12 @@ impl Store {
         self.queue.waiting()
     }
 
+    /// Bytes that Nexus may still write on the disk of the database; `None` in memory, or if the disk cannot be asked.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(self.file.as_ref()?.parent()?).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     /// Bytes of the database file and of the write-ahead log beside it; `None` in memory.
     pub fn file_sizes(&self) -> Option<(u64, u64)> {
         let file = self.file.as_ref()?;
