@@ -102,7 +102,7 @@ network_of() {
   ip -n "spike-$1" link set eth0 up
 }
 
-inside() {
+in_network_of() {
   local name=$1
   shift
   nsenter --net="/run/netns/spike-$name" "$@"
@@ -119,7 +119,7 @@ forward() {
 container_of() { pod ps --all --pod --filter "pod=$1" --format '{{.Names}}' | grep -v -- -infra; }
 
 play() {
-  inside "$1" podman "${storage[@]}" --runtime "$(command -v runc)" kube play --network host "$PODS/pods/$1.yaml" >"$WORK/play" 2>&1 || {
+  in_network_of "$1" podman "${storage[@]}" --runtime "$(command -v runc)" kube play --network host "$PODS/pods/$1.yaml" >"$WORK/play" 2>&1 || {
     cat "$WORK/play" >&2
     die "podman does not play $1"
   }
@@ -152,7 +152,7 @@ pod_serves() { (exec 3<>"/dev/tcp/${address[$1]}/$2") 2>/dev/null; }
 operator() {
   local url=$1
   shift
-  inside operator podman "${storage[@]}" --runtime "$(command -v runc)" run --rm --network host --read-only --read-only-tmpfs=false \
+  in_network_of operator podman "${storage[@]}" --runtime "$(command -v runc)" run --rm --network host --read-only --read-only-tmpfs=false \
     --cap-drop all --security-opt no-new-privileges --volume "$PODS/socket:/spiffe-workload-api:ro" \
     --env SPIFFE_ENDPOINT_SOCKET=unix:///spiffe-workload-api/spire-agent.sock --env "SPIKE_TRUST_ROOT_NEXUS=$TRUST_DOMAIN" \
     --env "SPIKE_TRUST_ROOT_PILOT=$TRUST_DOMAIN" --env "SPIKE_NEXUS_API_URL=$url" spike-pilot:walk "$@"
