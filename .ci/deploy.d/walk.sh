@@ -83,7 +83,7 @@ walk_bare_metal() {
   case_of "bare-metal.md, 3. Settings: the table, and the commands"
   settings_from_the_table | types "the table"
   commands_of bare-metal.md "## 3. Settings" | as_the_walker_does | types "## 3. Settings"
-  said "every setting is good"
+  said "every setting is valid"
   case_of "bare-metal.md, 4. Start"
   commands_of bare-metal.md "## 4. Start" | as_the_walker_does | types "## 4. Start"
   said "State       : ready"
