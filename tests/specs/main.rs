@@ -25,6 +25,7 @@ mod migrating;
 mod mixed;
 mod orders;
 mod policies;
+mod prometheus;
 mod readme;
 mod recovery;
 mod repository;

@@ -31,6 +31,19 @@ fn listed(daemon: &[&str]) -> Result<BTreeMap<String, Shape>> {
     Ok(metrics)
 }
 
+/// Every metric of the page.
+pub(crate) fn all() -> Result<BTreeSet<String>> {
+    let of = [
+        "both",
+        "Nexus",
+        "Nexus with Keepers",
+        "Nexus with a store",
+        "Nexus on `sqlite`",
+        "Keeper",
+    ];
+    Ok(listed(&of)?.into_keys().collect())
+}
+
 /// The metrics in the text of `/metrics`, with the labels of their samples.
 fn shown(text: &str) -> BTreeMap<String, Shape> {
     let mut metrics = BTreeMap::new();
