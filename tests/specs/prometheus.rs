@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    fmt::Write,
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -91,7 +92,10 @@ impl Prometheus {
 
     /// The samples of an expression, now.
     async fn query(&self, expression: &str) -> Result<Vec<Value>> {
-        let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let mut encoded = String::new();
+        for byte in expression.bytes() {
+            write!(encoded, "%{byte:02X}")?;
+        }
         let data = self.get(&format!("/api/v1/query?query={encoded}")).await?;
         let samples = data.get("result").and_then(Value::as_array);
         Ok(samples.context("no samples")?.clone())
