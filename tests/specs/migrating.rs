@@ -90,11 +90,11 @@ fn the_kubernetes_commands_take_a_snapshot_first_and_never_empty_nexus_and_the_k
         "apply -f -",
         "volumesnapshot/spike-before-import",
         "set image deployment/spiffe-spike-pilot init2=",
-        "set image statefulset/spiffe-spike-nexus *=registry.example.org/spike/nexus:0.1.0",
+        "set image statefulset/spiffe-spike-nexus *=registry.example.org/spike/spike-nexus:0.1.0",
         "scale statefulset/spiffe-spike-nexus --replicas=1",
         "exec deployment/spiffe-spike-pilot -- spike operator status",
         "\"partition\":2",
-        "set image statefulset/spiffe-spike-keeper *=registry.example.org/spike/keeper:0.1.0",
+        "set image statefulset/spiffe-spike-keeper *=registry.example.org/spike/spike-keeper:0.1.0",
         "exec deployment/spiffe-spike-pilot -- spike operator status",
         "\"partition\":1",
         // The way back.

@@ -33,7 +33,7 @@ const HEAD_LIMIT: Duration = Duration::from_secs(5);
 /// From the connection to the end of the answer.
 const WHOLE_LIMIT: Duration = Duration::from_secs(15);
 
-/// How long a connection is not evicted that has sent no request yet.
+/// How long a connection is not evicted that is served and has sent no request yet.
 const REQUEST_AGE: Duration = Duration::from_millis(50);
 
 /// How long a connection is not evicted whose request has arrived. A small answer is sent as soon as it is made; what is
@@ -76,7 +76,9 @@ struct Connections {
 
 struct OpenConnection {
     task: AbortHandle,
-    since: Instant,
+    accepted: Instant,
+    /// When it was first served. Until then a busy machine keeps it waiting, not its peer.
+    served: Arc<OnceLock<Instant>>,
     /// When its request arrived.
     requested: Arc<OnceLock<Instant>>,
 }
@@ -86,7 +88,7 @@ impl OpenConnection {
     fn may_end_at(&self) -> Instant {
         match self.requested.get() {
             Some(requested) => *requested + ANSWER_AGE,
-            None => self.since + REQUEST_AGE,
+            None => self.served.get().map_or(self.accepted + HEAD_LIMIT, |at| *at + REQUEST_AGE),
         }
     }
 }
@@ -112,9 +114,14 @@ impl Connections {
             }
             self.open.retain(|connection| !connection.task.is_finished());
         }
-        let requested = Arc::new(OnceLock::new());
-        let task = self.tasks.spawn(connection(stream, app, Arc::clone(&requested)));
-        self.open.push_back(OpenConnection { task, since: Instant::now(), requested });
+        let (served, requested) = (Arc::<OnceLock<_>>::default(), Arc::<OnceLock<_>>::default());
+        let serve = connection(stream, app, Arc::clone(&requested));
+        let begun = Arc::clone(&served);
+        let task = self.tasks.spawn(async move {
+            begun.get_or_init(Instant::now);
+            serve.await;
+        });
+        self.open.push_back(OpenConnection { task, accepted: Instant::now(), served, requested });
     }
 }
 
@@ -176,7 +183,8 @@ mod tests {
         let ago = |age: u64| opened + Duration::from_millis(1000 - age);
         let open = connections.iter().map(|(age, requested)| OpenConnection {
             task: tasks.spawn(std::future::pending::<()>()),
-            since: ago(*age),
+            accepted: ago(*age),
+            served: Arc::new(ago(*age).into()),
             requested: Arc::new(requested.map(|age| ago(age).into()).unwrap_or_default()),
         });
         match next_eviction(&open.collect(), now) {
@@ -197,5 +205,19 @@ mod tests {
     async fn an_answer_that_nobody_reads_gives_way_before_a_probe_that_has_not_asked_yet() {
         assert_eq!(eviction(&[(40, None), (20, Some(20)), (20, Some(4))]), Ok(1));
         assert_eq!(eviction(&[(4, Some(4)), (40, None)]), Err(Duration::from_millis(1)));
+    }
+
+    // On a busy machine, a probe was reset before its request was looked at.
+    #[tokio::test]
+    async fn a_connection_that_was_not_served_yet_does_not_give_way_for_its_age() {
+        let mut tasks = JoinSet::new();
+        let now = Instant::now();
+        let waiting = OpenConnection {
+            task: tasks.spawn(std::future::pending::<()>()),
+            accepted: now.checked_sub(Duration::from_millis(900)).unwrap_or(now),
+            served: Arc::default(),
+            requested: Arc::default(),
+        };
+        assert!(matches!(next_eviction(&[waiting].into(), now), Eviction::NotBefore(_)));
     }
 }
