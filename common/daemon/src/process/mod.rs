@@ -7,6 +7,7 @@ mod hardening;
 mod identity;
 mod invocation;
 mod links;
+mod metrics;
 mod streams;
 
 use std::{
@@ -31,7 +32,7 @@ pub use self::{
     links::DanglingLink,
 };
 
-use self::{invocation::Invocation, streams::Streams};
+use self::{invocation::Invocation, metrics::ProcessMetrics, streams::Streams};
 use crate::{
     audit::{AuditLog, AuditMetrics},
     console,
@@ -243,12 +244,15 @@ async fn maintain(streams: Arc<Streams>, mut hangup: Signal) {
     }
 }
 
-/// Adds the health check and the metrics of the audit log.
+/// Adds the health check and the metrics of the audit log, and the metrics of the process.
 fn watch(audit: &AuditLog, telemetry: &Telemetry) {
     let checked = audit.clone();
     telemetry.health().add("audit", Effect::NotReady, move |_| checked.check());
-    let metrics = AuditMetrics(audit.clone());
-    telemetry.register(|registry| registry.register_collector(Box::new(metrics)));
+    let (lines, process) = (AuditMetrics(audit.clone()), ProcessMetrics::new());
+    telemetry.register(|registry| {
+        registry.register_collector(Box::new(lines));
+        registry.register_collector(Box::new(process));
+    });
 }
 
 /// The phase of a daemon's life. Before it serves, and once it ends, it is not ready, whatever its other checks say.

@@ -6,7 +6,6 @@
 mod health;
 mod health_metrics;
 mod listener;
-mod process_metrics;
 mod server;
 mod svid;
 #[cfg(test)]
@@ -38,7 +37,7 @@ struct Build {
 }
 
 impl Telemetry {
-    /// Telemetry without checks, and with metrics of the build, of the checks and of the process.
+    /// Telemetry without checks, and with metrics of the build and of the checks.
     pub fn new(program: &'static str) -> Self {
         let mut registry = Registry::with_prefix("spike");
         let build = Family::<Build, Gauge>::default();
@@ -46,7 +45,6 @@ impl Telemetry {
         registry.register("build_info", "Which program this is, in which version", build);
         let health = Health::default();
         registry.register_collector(Box::new(health_metrics::HealthMetrics(health.view())));
-        registry.register_collector(Box::new(process_metrics::ProcessMetrics::new()));
         Self { program, health, registry: Arc::new(Mutex::new(registry)) }
     }
 

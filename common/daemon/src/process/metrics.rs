@@ -9,7 +9,7 @@ use prometheus_client::{
 };
 use spike_mtls::clock;
 
-use crate::process::descriptor_limit;
+use super::descriptors::descriptor_limit;
 
 /// What the process takes of the machine, asked on each scrape. What cannot be asked is left out.
 #[derive(Debug)]
