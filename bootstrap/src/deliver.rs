@@ -137,6 +137,19 @@ impl Keepers {
         all(join_all(asked).await)
     }
 
+    /// Asks each Keeper once what is in its slot. It is unknown of those that do not answer.
+    pub(crate) async fn glance(&self) -> Vec<(Keeper, Slot)> {
+        let asked = self.each.iter().map(async |(keeper, client)| {
+            (keeper.clone(), slot(client.status().await).unwrap_or(Slot::Unknown))
+        });
+        join_all(asked).await
+    }
+
+    /// Every Keeper, of which nothing is known.
+    pub(crate) fn unasked(&self) -> Vec<(Keeper, Slot)> {
+        self.each.iter().map(|(keeper, _)| (keeper.clone(), Slot::Unknown)).collect()
+    }
+
     /// Gives each Keeper its share, and wipes the shares at the end. A Keeper accepts a share that it already has.
     ///
     /// # Errors

@@ -15,9 +15,12 @@ use crate::{
 /// Why a run ended without a proved root key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// No usable SVID, or the SVID of another role.
+    /// No usable SVID.
     #[error(transparent)]
     Identity(StartError),
+    /// The SVID of another role.
+    #[error(transparent)]
+    Role(StartError),
     /// The TLS library cannot be configured.
     #[error("cannot make mTLS clients")]
     Client(#[source] StartError),
@@ -25,12 +28,17 @@ pub(crate) enum Error {
     #[error("cannot tell whether this was done before")]
     Marker(#[source] MarkerError),
     /// Nexus does not answer.
-    #[error("Nexus at {url} does not say whether it has a root key: {reason}")]
+    #[error(
+        "Nexus at {url} does not say whether it has a root key: {reason}{}",
+        if shares.is_empty() { String::new() } else { lines(shares) }
+    )]
     NexusSilent {
         /// Its address.
         url: String,
         /// What happened instead of an answer.
         reason: GaveUp,
+        /// The shares that were found at Keepers, a line each.
+        shares: Vec<String>,
     },
     /// Nexus does not accept this process as Bootstrap.
     #[error("Nexus at {url} does not accept this process as Bootstrap (401)")]
@@ -125,6 +133,7 @@ impl Error {
                 Exit::KeyExists
             }
             Self::Identity(_)
+            | Self::Role(_)
             | Self::Client(_)
             | Self::Marker(_)
             | Self::NexusSilent { .. }
@@ -150,12 +159,19 @@ impl Error {
         Some(match self {
             Self::WouldReplace { next, .. } => next,
             Self::Identity(_) => {
-                "see that the SPIFFE agent runs, and check SPIFFE_ENDPOINT_SOCKET, the registration entry of this program, and \
-                 SPIKE_TRUST_ROOT_BOOTSTRAP; then run this again"
+                "see that the SPIFFE agent runs, and check SPIFFE_ENDPOINT_SOCKET and the registration entry of this program; then run this \
+                 again"
+            }
+            Self::Role(_) => {
+                "give this program that SPIFFE ID in its registration entry (in Kubernetes: its ClusterSPIFFEID), and run this again; \
+                 beside spike-dev, `spike-dev as /spike/bootstrap -- bootstrap -init` runs it"
             }
             Self::Marker(_) => {
                 "make it readable and writable (in Kubernetes: check the Role of Bootstrap's service account, and the API server), \
                  and run this again: without it, a second root key might be made although one is in use"
+            }
+            Self::NexusSilent { shares, .. } if !shares.is_empty() => {
+                "a root key was made before, so this would make none: start Nexus, which takes its key from the Keepers by itself"
             }
             Self::NexusSilent { .. } => {
                 "start Nexus and check SPIKE_NEXUS_API_URL and SPIKE_TRUST_ROOT_NEXUS; then run this again"

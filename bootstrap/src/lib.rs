@@ -13,6 +13,7 @@ mod cli;
 mod console;
 mod decide;
 mod deliver;
+mod deployment;
 mod error;
 mod exit;
 mod marker;

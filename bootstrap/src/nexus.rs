@@ -78,7 +78,7 @@ enum SurveyAnswer {
 
 impl Answer {
     fn holds_key(&self) -> bool {
-        *self == Self::State(NexusState::HoldsKey)
+        matches!(self, Self::State(NexusState::HoldsKey(_)))
     }
 }
 
@@ -107,7 +107,7 @@ impl Nexus {
     /// # Errors
     /// [`Error::NexusSilent`] if something listens and does not answer in time; [`Error::NotRecognised`].
     pub(crate) async fn survey(&self) -> Result<NexusState, Error> {
-        self.wait_for_answer(retry(self.limit)).await
+        self.wait_for_answer(retry(self.limit), retry(self.limit)).await
     }
 
     /// As [`Self::survey`], with three attempts, for a Nexus that should not run.
@@ -115,7 +115,8 @@ impl Nexus {
     /// # Errors
     /// As [`Self::survey`].
     pub(crate) async fn survey_stopped(&self) -> Result<NexusState, Error> {
-        self.wait_for_answer(Retry { attempts: Some(3), ..retry(self.limit) }).await
+        let retry = Retry { attempts: Some(3), ..retry(self.limit) };
+        self.wait_for_answer(retry, retry).await
     }
 
     /// As [`Self::survey`], for at most `limit`.
@@ -123,13 +124,26 @@ impl Nexus {
     /// # Errors
     /// As [`Self::survey`].
     pub(crate) async fn survey_within(&self, limit: Duration) -> Result<NexusState, Error> {
-        let limit = self.limit.map_or(limit, |own| own.min(limit));
-        self.wait_for_answer(retry(Some(limit))).await
+        let retry = retry(Some(self.at_most(limit)));
+        self.wait_for_answer(retry, retry).await
     }
 
-    async fn wait_for_answer(&self, retry: Retry) -> Result<NexusState, Error> {
+    /// The first part of [`Self::survey`], for at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Self::survey`].
+    pub(crate) async fn survey_begun(&self, limit: Duration) -> Result<NexusState, Error> {
+        self.wait_for_answer(retry(Some(self.at_most(limit))), retry(self.limit)).await
+    }
+
+    fn at_most(&self, limit: Duration) -> Duration {
+        self.limit.map_or(limit, |own| own.min(limit))
+    }
+
+    /// Asks until there is an answer. `told` is the wait that a person is told of.
+    async fn wait_for_answer(&self, retry: Retry, told: Retry) -> Result<NexusState, Error> {
         let (mut reporter, stopped) = (ReasonReporter::default(), Cell::new(false));
-        let waiting = format!("waiting for Nexus{}", how_long(&retry));
+        let waiting = format!("waiting for Nexus{}", how_long(&told));
         let asked = retry.keep_trying(async |_| {
             let (answer, is_nothing_there) = self.ask().await;
             stopped.set(is_nothing_there);
@@ -143,7 +157,9 @@ impl Nexus {
         match asked.await {
             Ok(said) => said,
             Err(reason) if stopped.get() => Ok(NexusState::Stopped(reason)),
-            Err(reason) => Err(Error::NexusSilent { url: self.url.clone(), reason }),
+            Err(reason) => {
+                Err(Error::NexusSilent { url: self.url.clone(), reason, shares: Vec::new() })
+            }
         }
     }
 
@@ -305,7 +321,7 @@ fn state(survey: SurveyResponse) -> NexusState {
     } else if survey.sealed {
         NexusState::Sealed(Some(Box::new(survey)))
     } else {
-        NexusState::HoldsKey
+        NexusState::HoldsKey(Some(Box::new(survey)))
     }
 }
 
@@ -313,7 +329,7 @@ fn answer_of(answer: &Result<VerifyResponse, CallError>) -> Answer {
     match answer {
         Err(error) => match error.status() {
             Some(StatusCode::SERVICE_UNAVAILABLE) => Answer::State(NexusState::Sealed(None)),
-            Some(StatusCode::BAD_REQUEST) => Answer::State(NexusState::HoldsKey),
+            Some(StatusCode::BAD_REQUEST) => Answer::State(NexusState::HoldsKey(None)),
             Some(StatusCode::UNAUTHORIZED) => Answer::NotRecognised,
             Some(_) | None => Answer::Nothing(reason_of(error)),
         },

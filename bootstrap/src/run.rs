@@ -1,6 +1,6 @@
 //! The steps of a run, in order, and its result.
 
-use std::{fmt, process::ExitCode, time::Duration};
+use std::{fmt, process::ExitCode};
 
 use spike_config::{Environment, Problem};
 use spike_crypto::Fingerprint;
@@ -10,11 +10,8 @@ use spike_daemon::{
     settings::{Backend, BootstrapSettings},
 };
 use spike_domain::Role;
-use spike_mtls::{retry::Backoff, svid::SvidSource};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::Instant,
-};
+use spike_mtls::svid::SvidSource;
+use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -23,19 +20,13 @@ use crate::{
     console::{self, progress},
     decide::{Decision, decide},
     deliver::{DeliveryError, Keepers},
+    deployment::Deployment,
     error::Error,
     exit::Exit,
     marker::{ClaimResult, Completion, HeldClaim, Marker},
     nexus::Nexus,
-    survey::{NexusState, Survey},
+    survey::Survey,
 };
-
-/// How long a Nexus that should have its key may take to get it after a start, for example at boot.
-const STARTUP_LIMIT: Duration = Duration::from_secs(15);
-/// How long a forced run waits for a person to start Nexus, which must say what is in its data directory.
-const MANUAL_START_LIMIT: Duration = Duration::from_mins(1);
-/// The first and the longest pause between two surveys in that time.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
 /// The result of a successful run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,15 +178,6 @@ enum NextStep {
     MakeKey(Survey),
 }
 
-/// The other parties of a run.
-#[derive(Debug)]
-struct Deployment<'a> {
-    settings: &'a BootstrapSettings,
-    nexus: Nexus,
-    keepers: Keepers,
-    marker: Marker,
-}
-
 /// The SVID of this process, which must be Bootstrap's.
 async fn identify(settings: &BootstrapSettings) -> Result<SvidSource, Error> {
     let identity = &settings.identity;
@@ -205,7 +187,7 @@ async fn identify(settings: &BootstrapSettings) -> Result<SvidSource, Error> {
         .first(endpoint, identity.source_timeout)
         .await
         .map_err(|error| Error::Identity(error.into()))?;
-    check_role(identity, Role::Bootstrap, &material.id().to_string()).map_err(Error::Identity)?;
+    check_role(identity, Role::Bootstrap, &material.id().to_string()).map_err(Error::Role)?;
     Ok(source)
 }
 
@@ -223,6 +205,15 @@ impl Deployment<'_> {
         match decide(forced, completed.as_ref(), &survey, self.settings.quorum.threshold())? {
             Decision::NotNeeded => Ok(NextStep::End(Outcome::NotNeeded)),
             Decision::KeyIsLive => {
+                for line in survey.disagreements(self.settings.quorum.threshold()) {
+                    tracing::warn!(
+                        difference = line,
+                        "Nexus, whose key is in use, is configured in another way"
+                    );
+                    progress(format_args!(
+                        "warning: {line}. The key is in use as Nexus has it: give both the same settings"
+                    ));
+                }
                 if completed.as_ref().is_none_or(Completion::is_unreadable) {
                     // An earlier run made the key, or did not finish.
                     let by = self.settings.host_name.as_deref();
@@ -232,75 +223,6 @@ impl Deployment<'_> {
             }
             Decision::MakeKey => Ok(NextStep::MakeKey(survey)),
         }
-    }
-
-    /// Asks Nexus and every Keeper. If a Nexus that has just started may still get its key from the Keepers, it gets the time
-    /// for that.
-    async fn survey(&self, completed: bool) -> Result<Survey, Error> {
-        let (url, count) = (self.nexus.url(), self.keepers.count());
-        progress(format_args!("asking Nexus at {url} and {count} Keepers what there is"));
-        if self.settings.force {
-            return self.survey_forced().await;
-        }
-        let mut survey =
-            if completed { self.survey_of_made_key().await? } else { self.ask_all().await? };
-        let (end, mut backoff) = (Instant::now() + STARTUP_LIMIT, Backoff::new(PAUSES.0, PAUSES.1));
-        while (completed || survey.found_something()) && survey.may_come_up() {
-            if Instant::now() >= end {
-                break;
-            }
-            tokio::time::sleep(backoff.pause()).await;
-            survey = self.ask_all().await?;
-        }
-        Ok(survey)
-    }
-
-    /// The first survey after an earlier run made a key. If nothing listens at the address of Nexus and the Keepers have
-    /// lost the key, Nexus cannot get it back by itself, so this does not wait for Nexus to start.
-    async fn survey_of_made_key(&self) -> Result<Survey, Error> {
-        match self.nexus.survey_within(STARTUP_LIMIT).await {
-            Ok(nexus @ NexusState::Stopped(_)) => {
-                let survey = self.with_keepers(nexus).await?;
-                if survey.may_rebuild(self.settings.quorum.threshold()) {
-                    return self.ask_all().await;
-                }
-                Ok(survey)
-            }
-            Ok(nexus) => self.with_keepers_of(nexus).await,
-            // A Nexus that listens does run: it gets the whole time limit to answer.
-            Err(Error::NexusSilent { .. }) => self.ask_all().await,
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The survey for a person who wants another key. Nexus should have no key, but it must run: only Nexus can say what is
-    /// in its data directory.
-    async fn survey_forced(&self) -> Result<Survey, Error> {
-        let survey = self.with_keepers(self.nexus.survey_stopped().await?).await?;
-        if !survey.is_stopped() || survey.found_something() {
-            return Ok(survey);
-        }
-        progress("Nexus does not run: start it, so that it says what lies in its data directory");
-        self.with_keepers(self.nexus.survey_within(MANUAL_START_LIMIT).await?).await
-    }
-
-    async fn ask_all(&self) -> Result<Survey, Error> {
-        self.with_keepers_of(self.nexus.survey().await?).await
-    }
-
-    /// Asks the Keepers too, unless Nexus has a key: then it serves, whatever they hold.
-    async fn with_keepers_of(&self, nexus: NexusState) -> Result<Survey, Error> {
-        match nexus {
-            serving @ (NexusState::HoldsKey | NexusState::NeedsNone) => {
-                Ok(Survey::new(self.nexus.url(), serving, Vec::new()))
-            }
-            other => self.with_keepers(other).await,
-        }
-    }
-
-    async fn with_keepers(&self, nexus: NexusState) -> Result<Survey, Error> {
-        let own = self.keepers.ask().await.map_err(Error::KeepersSilent)?;
-        Ok(Survey::new(self.nexus.url(), nexus, own))
     }
 
     /// Makes a key, if this run gets the claim and the key would still replace nothing.

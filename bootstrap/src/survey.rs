@@ -21,8 +21,8 @@ pub(crate) struct Survey {
 /// What Nexus says about the root key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NexusState {
-    /// It has one, made from shares.
-    HoldsKey,
+    /// It has one, made from shares. `None` from upstream's Nexus, which says no more.
+    HoldsKey(Option<Box<SurveyResponse>>),
     /// On the memory backend it makes its own and needs no other.
     NeedsNone,
     /// It has none and waits for shares. `None` from upstream's Nexus, which says no more.
@@ -84,6 +84,11 @@ impl Survey {
         matches!(self.nexus, NexusState::Sealed(_)) && self.keepers.iter().any(may_help)
     }
 
+    /// Whether Nexus has a root key that was made from shares.
+    pub(crate) const fn is_live(&self) -> bool {
+        matches!(self.nexus, NexusState::HoldsKey(_))
+    }
+
     /// Whether nothing listens at the address of Nexus.
     pub(crate) const fn is_stopped(&self) -> bool {
         matches!(self.nexus, NexusState::Stopped(_))
@@ -105,13 +110,18 @@ impl Survey {
         self.keepers.iter().filter(|(_, slot)| *slot == Slot::Filled).map(|(keeper, _)| keeper)
     }
 
+    /// The shares that were found at Keepers, a line each.
+    pub(crate) fn shares(&self) -> impl Iterator<Item = String> {
+        self.filled().map(share_at)
+    }
+
     /// What was found, a line each.
     pub(crate) fn findings(&self) -> Vec<String> {
         let mut lines = vec![self.about_nexus()];
         lines.extend(self.response().and_then(about_data));
         lines.extend(self.response().and_then(about_fed));
         lines.extend(self.keepers.iter().filter_map(|(keeper, slot)| match slot {
-            Slot::Filled => Some(format!("{keeper} holds a share of a root key")),
+            Slot::Filled => Some(share_at(keeper)),
             Slot::Empty => Some(format!("{keeper} holds no share")),
             Slot::Unknown => None,
         }));
@@ -142,7 +152,7 @@ impl Survey {
     fn about_nexus(&self) -> String {
         let url = &self.url;
         match &self.nexus {
-            NexusState::HoldsKey | NexusState::NeedsNone => {
+            NexusState::HoldsKey(_) | NexusState::NeedsNone => {
                 format!("Nexus at {url} runs and has a root key")
             }
             NexusState::Stopped(gave_up) => format!(
@@ -158,10 +168,14 @@ impl Survey {
 
     fn response(&self) -> Option<&SurveyResponse> {
         match &self.nexus {
-            NexusState::Sealed(told) => told.as_deref(),
-            NexusState::HoldsKey | NexusState::NeedsNone | NexusState::Stopped(_) => None,
+            NexusState::Sealed(told) | NexusState::HoldsKey(told) => told.as_deref(),
+            NexusState::NeedsNone | NexusState::Stopped(_) => None,
         }
     }
+}
+
+fn share_at(keeper: &Keeper) -> String {
+    format!("{keeper} holds a share of a root key")
 }
 
 fn about_data(told: &SurveyResponse) -> Option<String> {

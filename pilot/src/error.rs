@@ -92,6 +92,14 @@ pub(crate) enum Error {
         /// The keys it has.
         keys: Vec<String>,
     },
+    /// The secret exists, and none of the versions that were named.
+    #[error("the secret {path} has no version {versions}: nothing was changed")]
+    NoSuchVersion {
+        /// The secret.
+        path: String,
+        /// The versions, as a list.
+        versions: String,
+    },
     /// No policy of that name.
     #[error("Entity not found. There is no policy {0:?}")]
     NoSuchPolicy(String),
@@ -220,7 +228,9 @@ impl Error {
             }
             Self::NoIdentity(_) | Self::OwnTimes { .. } => Exit::Unreachable,
             Self::WrongRole { .. } => Exit::Denied,
-            Self::NoSuchKey { .. } | Self::NoSuchPolicy(_) => Exit::NotFound,
+            Self::NoSuchKey { .. } | Self::NoSuchVersion { .. } | Self::NoSuchPolicy(_) => {
+                Exit::NotFound
+            }
             Self::Call { asked, error } => exit_of_call(asked.operation, error),
             Self::Partly { error, .. } => error.exit(),
             Self::Runtime(_)

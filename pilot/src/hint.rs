@@ -32,6 +32,9 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         }
         Error::NoSuchKey { keys, .. } if keys.is_empty() => one("it has no keys at all"),
         Error::NoSuchKey { keys, .. } => one(&format!("it has {}", one_line(&keys.join(", ")))),
+        Error::NoSuchVersion { path, .. } => {
+            one(&format!("`spike secret metadata get {path}` shows its versions"))
+        }
         Error::NoSuchPolicy(_) => one("`spike policy list` shows all names"),
         Error::PolicyExists(_) => {
             one("`spike policy apply` replaces it; `spike policy get` shows what it says now")

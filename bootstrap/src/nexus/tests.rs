@@ -35,7 +35,7 @@ fn unreadable() -> VerifyResult {
 #[test]
 fn a_503_says_sealed_a_400_says_that_there_is_a_key_and_nothing_else_says_either() {
     assert_eq!(answer_of(&status(503)), Answer::State(NexusState::Sealed(None)));
-    assert_eq!(answer_of(&status(400)), Answer::State(NexusState::HoldsKey));
+    assert_eq!(answer_of(&status(400)), Answer::State(NexusState::HoldsKey(None)));
     assert_eq!(answer_of(&status(401)), Answer::NotRecognised);
     // 500 is an audit log that cannot be written as well as a key that does not fit.
     for answer in [status(500), status(502), status(404), silence(), unreadable(), Ok(proof("00"))]
@@ -94,8 +94,8 @@ fn a_nexus_on_the_memory_backend_needs_no_key_and_leaves_nothing_to_remember() {
         ..SurveyResponse::default()
     };
     assert_eq!(state(response("memory", false)), NexusState::NeedsNone);
-    assert_eq!(state(response("sqlite", false)), NexusState::HoldsKey);
-    assert_eq!(state(response("lite", false)), NexusState::HoldsKey);
+    assert!(matches!(state(response("sqlite", false)), NexusState::HoldsKey(Some(_))));
+    assert!(matches!(state(response("lite", false)), NexusState::HoldsKey(Some(_))));
     assert!(matches!(state(response("sqlite", true)), NexusState::Sealed(Some(_))));
 }
 

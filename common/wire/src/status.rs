@@ -15,6 +15,8 @@ bodies! {
         pub reason: Option<String> = "reason" as OmitZero,
         /// The kind of data in the data directory, while the root key is missing.
         pub data: Option<DataKind> = "data" as OmitZero,
+        /// The number of recovery shares that operators have fed, and that are not in use yet.
+        pub fed: u16 = "fed" as OmitZero,
         /// `sqlite`, `lite` or `memory`.
         pub backend: String = "backend",
         /// A fingerprint of the root key. It is safe to show, and equal only for the same key.

@@ -49,6 +49,8 @@ pub struct Status {
     pub reason: Option<String>,
     /// What lies in the data directory, while the root key is missing.
     pub data: Option<Found>,
+    /// Recovery shares that operators have fed, and that are not in use yet.
+    pub fed: u16,
     /// A name for the root key.
     pub root_key: Option<Fingerprint>,
     /// The number of the data key that encrypts.
@@ -155,6 +157,7 @@ impl Nexus {
                 status.reason = Some(error.to_string());
                 if let Ok(shares) = self.key_source.shares() {
                     status.troubles.extend(shares.restoration.progress());
+                    status.fed = shares.restoration.fed();
                     let data = data_at(shares.home.clone()).await;
                     status
                         .troubles
@@ -188,6 +191,7 @@ impl Nexus {
             is_sealed: false,
             reason: None,
             data: None,
+            fed: 0,
             root_key: None,
             data_key: None,
             quorum: None,

@@ -121,8 +121,7 @@ async fn delete(
     let request = SecretVersionsRequest { path, versions };
     let failed = session.failed(Operation::SecretDelete, &request.path);
     session.nexus.delete_secret(&request).await.map_err(failed)?;
-    context.streams.print("OK\n")?;
-    tell_of_no_versions(&session, request, context).await
+    tell_of_changed_versions(&session, request, context).await
 }
 
 async fn undelete(
@@ -136,32 +135,48 @@ async fn undelete(
     let request = SecretVersionsRequest { path, versions };
     let failed = session.failed(Operation::SecretUndelete, &request.path);
     session.nexus.undelete_secret(&request).await.map_err(failed)?;
-    context.streams.print("OK\n")?;
-    tell_of_no_versions(&session, request, context).await
+    tell_of_changed_versions(&session, request, context).await
 }
 
-/// Warns of named versions that do not exist, which SPIKE Nexus ignores, as upstream's does. The command has succeeded, so a
-/// failure to get the list of versions is ignored.
-async fn tell_of_no_versions(
+/// Says that it is done, and warns of named versions that do not exist, which SPIKE Nexus ignores, as upstream's does. Where
+/// none of them exists, nothing was done.
+async fn tell_of_changed_versions(
     session: &Session,
     request: SecretVersionsRequest,
     context: &mut Context<'_>,
 ) -> Result<(), Error> {
-    let SecretVersionsRequest { path, versions: mut named } = request;
-    named.retain(|version| *version != 0);
-    if named.is_empty() {
+    let SecretVersionsRequest { path, versions: named } = request;
+    let missing = missing_versions(session, &path, &named).await;
+    if !named.is_empty() && missing.len() == named.len() {
+        return Err(Error::NoSuchVersion { path, versions: listed(&missing) });
+    }
+    context.streams.print("OK\n")?;
+    if missing.is_empty() {
         return Ok(());
     }
-    let question = SecretMetadataRequest { path, version: 0, include_deleted: true };
-    let Ok(answer) = session.nexus.any_secret_metadata(&question).await else { return Ok(()) };
-    named.retain(|version| !answer.versions.contains_key(version));
-    if named.is_empty() || answer.versions.is_empty() {
-        return Ok(());
-    }
-    let named: Vec<String> = named.iter().map(ToString::to_string).collect();
-    let text =
-        format!("{} has no version {}: nothing was changed there", question.path, named.join(", "));
+    let text = format!("{path} has no version {}: nothing was changed there", listed(&missing));
     context.streams.remark("warning:", &text)
+}
+
+/// Those of the named versions that do not exist; 0, the current one, always does. The change has succeeded, so a failure to
+/// get the list of versions is ignored.
+async fn missing_versions(session: &Session, path: &str, named: &[i64]) -> Vec<i64> {
+    if named.iter().all(|version| *version == 0) {
+        return Vec::new();
+    }
+    let question =
+        SecretMetadataRequest { path: path.to_owned(), version: 0, include_deleted: true };
+    let Ok(answer) = session.nexus.any_secret_metadata(&question).await else { return Vec::new() };
+    if answer.versions.is_empty() {
+        return Vec::new();
+    }
+    let is_missing = |version: &i64| *version != 0 && !answer.versions.contains_key(version);
+    named.iter().copied().filter(is_missing).collect()
+}
+
+fn listed(versions: &[i64]) -> String {
+    let each: Vec<String> = versions.iter().map(ToString::to_string).collect();
+    each.join(", ")
 }
 
 /// The empty list stands for the highest deleted version. Upstream sends 0, the current version, which is never deleted

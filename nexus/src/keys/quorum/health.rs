@@ -30,7 +30,9 @@ pub fn quorum_check(keepers: &Keepers) -> Result<(), String> {
             troubles.join("; ")
         ));
     };
-    let meaning = if margin < 0 {
+    let meaning = if keepers.is_sealed() {
+        "Nexus, which is sealed, cannot take its key from them".to_owned()
+    } else if margin < 0 {
         "a restarted Nexus would need an operator".to_owned()
     } else {
         format!("quorum margin {margin}")

@@ -157,6 +157,11 @@ impl Keepers {
         is_open.then(|| self.margin())
     }
 
+    /// Whether Nexus has no key.
+    pub fn is_sealed(&self) -> bool {
+        self.seal.ready().is_err()
+    }
+
     /// How the key is split.
     pub const fn quorum(&self) -> Quorum {
         self.quorum

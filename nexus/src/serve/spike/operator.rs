@@ -83,6 +83,7 @@ fn status(status: Status) -> StatusResponse {
         sealed: status.is_sealed,
         reason: status.reason,
         data: status.data.map(data_kind),
+        fed: status.fed,
         backend: status.backend.to_string(),
         root_key: status.root_key.map(|fingerprint| fingerprint.to_string()),
         data_key: status.data_key,

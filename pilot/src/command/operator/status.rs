@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use spike_domain::Role;
-use spike_wire::{ImportStatus, KeeperStatus, Operation, StatusResponse, StoreStatus};
+use spike_wire::{
+    DataKind, ImportStatus, KeeperStatus, KeeperStatusKind, Operation, StatusResponse, StoreStatus,
+};
 
 use crate::cli::Format;
 use crate::context::Context;
@@ -41,7 +43,9 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
     } else {
         writeln!(out, "Shares      : {} ({} rebuild the key)", status.shares, status.threshold)?;
     }
-    if let Some(margin) = status.margin {
+    if is_new(status) {
+        writeln!(out, "Margin      : none yet: there is no root key")?;
+    } else if let Some(margin) = status.margin {
         write!(out, "Margin      : {}", margin_in_words(margin))?;
         if let Some(asked) = &status.asked {
             write!(out, ", every Keeper was asked at {}", one_line(asked))?;
@@ -54,6 +58,12 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
     writeln!(out, "Last export : {}", one_line(export))?;
     for trouble in &status.troubles {
         writeln!(out, "Trouble     : {}", one_line(trouble))?;
+    }
+    if is_new(status) {
+        writeln!(
+            out,
+            "Next        : run Bootstrap once (`bootstrap -init`): there is neither data nor a share at any Keeper"
+        )?;
     }
     if let Some(store) = &status.store {
         human_store(out, store)?;
@@ -73,6 +83,17 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
         }
         writeln!(out)
     })
+}
+
+/// Whether no root key was ever made here, as far as anybody knows: SPIKE Nexus is sealed and has no data, and every Keeper says
+/// that it holds no share. Nobody restores one either.
+fn is_new(status: &StatusResponse) -> bool {
+    let is_empty = |keeper: &KeeperStatus| keeper.state == KeeperStatusKind::Empty;
+    status.sealed
+        && status.fed == 0
+        && status.data == Some(DataKind::None)
+        && !status.keepers.is_empty()
+        && status.keepers.iter().all(is_empty)
 }
 
 /// The troubles of the store, and the import from upstream.
@@ -116,6 +137,8 @@ fn node(status: &StatusResponse) -> Node<'_> {
         ("version", Node::Text(&status.version)),
         ("sealed", Node::Boolean(status.sealed)),
         ("reason", text(status.reason.as_ref())),
+        ("data", status.data.map_or(Node::Null, |data| Node::Text(data.as_str()))),
+        ("fed", Node::Integer(status.fed.into())),
         ("backend", Node::Text(&status.backend)),
         ("rootKey", text(status.root_key.as_ref())),
         ("dataKey", status.data_key.map_or(Node::Null, |key| Node::Integer(key.into()))),
@@ -159,8 +182,6 @@ fn text(text: Option<&String>) -> Node<'_> {
 
 #[cfg(test)]
 mod tests {
-    use spike_wire::KeeperStatusKind;
-
     use super::*;
     use crate::testing::FakeNexus;
 
@@ -255,6 +276,8 @@ mod tests {
           "version": "0.1.0",
           "sealed": true,
           "reason": "1 of 2 shares",
+          "data": null,
+          "fed": 0,
           "backend": "sqlite",
           "rootKey": null,
           "dataKey": null,
@@ -271,12 +294,44 @@ mod tests {
         "#);
     }
 
+    // It spoke of a restore where Bootstrap had not run yet.
+    #[test]
+    fn a_new_deployment_is_told_to_run_bootstrap_and_one_with_data_or_a_share_is_not() {
+        let shown = |data, state, fed| {
+            let mut sealed = StatusResponse {
+                sealed: true,
+                data: Some(data),
+                fed,
+                margin: Some(-1),
+                root_key: None,
+                ..status()
+            };
+            sealed.keepers.iter_mut().for_each(|keeper| keeper.state = KeeperStatusKind::Empty);
+            sealed.keepers[0].state = state;
+            let nexus = FakeNexus::start(move |_, _| (200, sealed.encode()));
+            nexus.run(&["operator", "status"]).stdout
+        };
+        let new = shown(DataKind::None, KeeperStatusKind::Empty, 0);
+        assert!(new.contains("\nMargin      : none yet: there is no root key\n"), "{new}");
+        assert!(new.contains("\nNext        : run Bootstrap once"), "{new}");
+        assert!(!new.contains("restore"), "{new}");
+        for (data, state, fed) in [
+            (DataKind::Ours, KeeperStatusKind::Empty, 0),
+            (DataKind::None, KeeperStatusKind::Unjudged, 0),
+            (DataKind::None, KeeperStatusKind::Unreachable, 0),
+            (DataKind::None, KeeperStatusKind::Empty, 1),
+        ] {
+            let used = shown(data, state, fed);
+            assert!(!used.contains("Bootstrap"), "{used}");
+        }
+    }
+
     #[test]
     fn every_field_of_the_wire_is_in_the_data() {
+        let status = StatusResponse { data: Some(DataKind::Ours), fed: 2, ..status() };
         let mut out = Vec::new();
-        write_json(&mut out, &node(&status()), 2).unwrap();
-        let printed = StatusResponse::decode(&out).unwrap();
-        assert_eq!(printed, status());
+        write_json(&mut out, &node(&status), 2).unwrap();
+        assert_eq!(StatusResponse::decode(&out).unwrap(), status);
     }
 
     #[test]

@@ -185,9 +185,9 @@ fn delete_sends_just_the_versions_that_were_named() {
     );
 }
 
-// It was "OK", and nothing more.
+// It was "OK", and nothing more; and later a warning and "OK", also where nothing at all was changed.
 #[test]
-fn a_version_that_is_not_there_is_told_after_a_delete_and_an_undelete() {
+fn a_version_that_is_not_there_is_told_and_no_success_where_it_is_the_only_one() {
     let created_time = datetime!(2026-07-25 20:02:04 UTC);
     let known = move |number| {
         (number, VersionMetadata { created_time, version: number, deleted_time: None })
@@ -212,6 +212,13 @@ fn a_version_that_is_not_there_is_told_after_a_delete_and_an_undelete() {
         assert_eq!(ran.stderr, "warning: a has no version 1, 99: nothing was changed there\n");
         let ran = nexus.run(&["secret", command, "a", "-v", "0,2,3"]);
         assert_eq!((ran.exit, ran.stderr.as_str()), (Exit::Success, ""));
+        let ran = nexus.run(&["secret", command, "a", "-v", "99,98"]);
+        assert_eq!((ran.exit, ran.stdout.as_str()), (Exit::NotFound, ""));
+        assert_eq!(
+            ran.stderr,
+            "Error: the secret a has no version 99, 98: nothing was changed\n\
+             hint: `spike secret metadata get a` shows its versions\n"
+        );
     }
 }
 

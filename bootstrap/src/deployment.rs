@@ -1,0 +1,124 @@
+//! The parties of a run, and what they say before a root key is made.
+
+use std::time::Duration;
+
+use spike_daemon::settings::BootstrapSettings;
+use spike_mtls::retry::Backoff;
+use tokio::time::Instant;
+
+use crate::{
+    console::progress,
+    deliver::Keepers,
+    error::Error,
+    marker::Marker,
+    nexus::Nexus,
+    survey::{NexusState, Survey},
+};
+
+/// How long a Nexus that should have its key may take to get it after a start, for example at boot.
+const STARTUP_LIMIT: Duration = Duration::from_secs(15);
+/// How long a forced run waits for a person to start Nexus, which must say what is in its data directory.
+const MANUAL_START_LIMIT: Duration = Duration::from_mins(1);
+/// The first and the longest pause between two surveys in that time.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+
+/// The other parties of a run.
+#[derive(Debug)]
+pub(crate) struct Deployment<'a> {
+    pub(crate) settings: &'a BootstrapSettings,
+    pub(crate) nexus: Nexus,
+    pub(crate) keepers: Keepers,
+    pub(crate) marker: Marker,
+}
+
+impl Deployment<'_> {
+    /// Asks Nexus and every Keeper. If a Nexus that has just started may still get its key from the Keepers, it gets the time
+    /// for that. `completed`: an earlier run made a key.
+    ///
+    /// # Errors
+    /// What keeps Nexus or a Keeper from answering.
+    pub(crate) async fn survey(&self, completed: bool) -> Result<Survey, Error> {
+        let (url, count) = (self.nexus.url(), self.keepers.count());
+        progress(format_args!("asking Nexus at {url} and {count} Keepers what there is"));
+        if self.settings.force {
+            return self.survey_forced().await;
+        }
+        let mut survey = self.first_survey(completed).await?;
+        let (end, mut backoff) = (Instant::now() + STARTUP_LIMIT, Backoff::new(PAUSES.0, PAUSES.1));
+        while (completed || survey.found_something()) && survey.may_come_up() {
+            if Instant::now() >= end {
+                break;
+            }
+            tokio::time::sleep(backoff.pause()).await;
+            survey = self.ask_all().await?;
+        }
+        Ok(survey)
+    }
+
+    /// The first survey. If nothing listens at the address of Nexus, a person is told at once which Keepers hold a share. If an
+    /// earlier run made a key that the Keepers have lost, Nexus cannot get it back by itself, so this does not wait for Nexus
+    /// to start.
+    async fn first_survey(&self, completed: bool) -> Result<Survey, Error> {
+        match self.nexus.survey_begun(STARTUP_LIMIT).await {
+            Ok(nexus @ NexusState::Stopped(_)) => {
+                let found = if completed {
+                    self.with_keepers(nexus).await?
+                } else {
+                    Survey::new(self.nexus.url(), nexus, self.keepers.glance().await)
+                };
+                if completed && !found.may_rebuild(self.settings.quorum.threshold()) {
+                    return Ok(found);
+                }
+                tell_of_shares(&found);
+                self.ask_all().await
+            }
+            Ok(nexus) => self.with_keepers_of(nexus).await,
+            // A Nexus that listens does run: it gets the whole time limit to answer.
+            Err(Error::NexusSilent { .. }) => self.ask_all().await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The survey for a person who wants another key. Nexus should have no key, but it must run: only Nexus can say what is
+    /// in its data directory.
+    async fn survey_forced(&self) -> Result<Survey, Error> {
+        let survey = self.with_keepers(self.nexus.survey_stopped().await?).await?;
+        if !survey.is_stopped() || survey.found_something() {
+            return Ok(survey);
+        }
+        progress(
+            "Nexus does not run: start it within a minute, so that it says what lies in its data directory",
+        );
+        self.with_keepers(self.nexus.survey_within(MANUAL_START_LIMIT).await?).await
+    }
+
+    async fn ask_all(&self) -> Result<Survey, Error> {
+        self.with_keepers_of(self.nexus.survey().await?).await
+    }
+
+    /// Asks the Keepers too, unless Nexus has a key: then it serves, whatever they hold.
+    async fn with_keepers_of(&self, nexus: NexusState) -> Result<Survey, Error> {
+        match nexus {
+            serving @ (NexusState::HoldsKey(_) | NexusState::NeedsNone) => {
+                Ok(Survey::new(self.nexus.url(), serving, self.keepers.unasked()))
+            }
+            other => self.with_keepers(other).await,
+        }
+    }
+
+    async fn with_keepers(&self, nexus: NexusState) -> Result<Survey, Error> {
+        let own = self.keepers.ask().await.map_err(Error::KeepersSilent)?;
+        Ok(Survey::new(self.nexus.url(), nexus, own))
+    }
+}
+
+/// Tells of the shares that were found while Nexus does not run.
+fn tell_of_shares(survey: &Survey) {
+    let filled: Vec<String> = survey.filled().map(ToString::to_string).collect();
+    if !filled.is_empty() {
+        progress(format_args!(
+            "a root key was made before, a share of which is at {}: start Nexus, which takes its key from the Keepers by itself",
+            filled.join(", ")
+        ));
+    }
+}
