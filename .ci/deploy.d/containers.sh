@@ -79,8 +79,14 @@ images_build() {
 
 images_are_as_expected() {
   case_of "entry points, user, labels and files are what the hardened chart needs"
-  local name
+  local name label
   for name in nexus keeper bootstrap pilot; do
+    # The labels of upstream's images; those of the version follow from the commit.
+    for label in maintainers version website repo documentation contact community changelog \
+      org.opencontainers.image.{title,description,source,licenses}; do
+      ends_with 0 pod image inspect --format "label: {{index .Labels \"$label\"}}." "spike-$name:walk"
+      ! grep -qxF 'label: .' "$WORK/said" || die "spike-$name has no label $label"
+    done
     ends_with 0 pod image inspect --format '{{.User}} {{.Config.Entrypoint}} {{index .Labels "org.opencontainers.image.title"}} {{.Size}}' "spike-$name:walk"
     cat "$WORK/said"
     said "1000 ["
@@ -212,13 +218,13 @@ walk_roots() {
     mkdir -p "$dir/socket"
     case $root in
       busybox)
-        command -v busybox >/dev/null || { echo "no busybox on PATH: this root is left out"; continue; }
+        command -v busybox >/dev/null || die "no busybox on PATH: apt-get install busybox-static"
         install -D "$(command -v busybox)" "$dir/bin/busybox"
         ln -s busybox "$dir/bin/sh"
         ;;
       glibc)
-        [[ -d $WORK/debian ]] || { echo "no Debian root (part systemd makes one): this root is left out"; continue; }
-        cp -a "$WORK/debian/." "$dir"
+        debian_root
+        cp -a "$DEBIAN/." "$dir"
         ;;
     esac
     install -m 0755 "$static/spike" "$dir/spike"

@@ -8,17 +8,22 @@ readonly PACKAGES=systemd,systemd-sysv,dbus,procps,curl
 # Health of Nexus inside of the machine.
 readonly NEXUS_HEALTH=9553
 
+# A Debian in $DEBIAN, made once.
+debian_root() {
+  [[ $(cat "$DEBIAN.done" 2>/dev/null) != "$PACKAGES" ]] || return 0
+  command -v debootstrap >/dev/null || die "no debootstrap on PATH: apt-get install debootstrap"
+  rm -rf "$DEBIAN"
+  debootstrap --variant=minbase --include=$PACKAGES bookworm "$DEBIAN" >"$WORK/debootstrap.log"
+  echo $PACKAGES >"$DEBIAN.done"
+}
+
 # A new machine, which is not started yet. Its Debian is made once, and copied.
 machine_new() {
   local tool
   for tool in debootstrap systemd-nspawn; do
     command -v "$tool" >/dev/null || die "no $tool on PATH: apt-get install debootstrap systemd-container"
   done
-  if [[ $(cat "$DEBIAN.done" 2>/dev/null) != "$PACKAGES" ]]; then
-    rm -rf "$DEBIAN"
-    debootstrap --variant=minbase --include=$PACKAGES bookworm "$DEBIAN" >"$WORK/debootstrap.log"
-    echo $PACKAGES >"$DEBIAN.done"
-  fi
+  debian_root
   rm -rf "$MACHINE" "$WORK/console"
   cp -a --reflink=auto "$DEBIAN" "$MACHINE"
   printf '127.0.0.1 localhost\n::1 localhost\n' >"$MACHINE/etc/hosts"

@@ -12,6 +12,7 @@ part_walk() {
   walk_machine
   walk_bare_metal
   walk_hardening
+  walk_roles
   walk_upgrading
   walk_power_cut
 }
@@ -58,10 +59,10 @@ as_the_walker_does() {
     -e "s|^spike \(.*[^ ]\) *#.*|spike \1|" -e "s|^spike .*|su - alice -c '&'|"
 }
 
-# Types the commands on standard input, as root, in one shell.
+# Types the commands on standard input, as root, in a shell in which the first command of the first page was typed.
 types() {
   local what=$1 status=0
-  { echo 'PS4="\$ "; set -Eeuxo pipefail'; echo "cd $RELEASE"; cat; } >"$MACHINE/root/typed"
+  { echo 'PS4="\$ "; set -Eeuxo pipefail'; echo "cd $RELEASE; export TRUST_DOMAIN=example.org"; cat; } >"$MACHINE/root/typed"
   inside env --ignore-environment PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb \
     bash /root/typed >"$WORK/said" 2>&1 </dev/null || status=$?
   ((status == 0)) || {
@@ -143,20 +144,64 @@ END
   done
 }
 
+# What the scripts that lend roles do apart from the way of the pages.
+walk_roles() {
+  case_of "a role that is lent twice lasts from the second time on, and there is one entry"
+  local first second
+  types "lend" <<<'deploy/spire/lend-role recover'
+  first=$(entry_of_recover)
+  types "lend again" <<<'deploy/spire/lend-role recover'
+  second=$(entry_of_recover)
+  [[ -n $second && $first != "$second" && $(wc -w <<<"$second") == 1 ]] || die "the entries are: $first, then $second"
+  case_of "a role that is lent below another agent is not told as lent to nobody"
+  types "the same, asked for elsewhere" <<<'if PARENT_ID=spiffe://example.org/spire-agent/other deploy/spire/take-back-roles; then exit 1; fi'
+  said "the role recover is lent below another agent: PARENT_ID=spiffe://example.org/spire-agent/"
+  if grep -qF "nobody has the role recover" "$WORK/said"; then die "it says that nobody has it"; fi
+  types "take back" <<<'deploy/spire/take-back-roles'
+  said "taken back: recover"
+  [[ -z $(entry_of_recover) ]] || die "it is there still"
+  case_of "a path with a space, which cannot be a selector, is refused by its name"
+  types "a space" <<<'if RUN_DIR="/opt/my programs" deploy/spire/register nexus; then exit 1; fi'
+  said "a path with a space cannot be a selector"
+}
+
+entry_of_recover() {
+  inside spire-server entry show -socketPath /run/spire/server/private/api.sock \
+    -spiffeID spiffe://example.org/spike/pilot/role/recover | sed -n 's/^Entry ID *: //p'
+}
+
 walk_upgrading() {
-  case_of "upgrading.md: a backup"
-  commands_of upgrading.md "### A backup" | as_the_walker_does | types "a backup"
-  eventually 60 is_ready
-  value_is_there
+  local time
+  case_of "upgrading.md: a backup, and another one on the same day"
+  for time in first second; do
+    commands_of upgrading.md "### A backup" | as_the_walker_does | types "the $time backup"
+    eventually 60 is_ready
+    value_is_there
+  done
+  [[ $(inside ls /var/backups | grep -c '^spike-nexus-') == 2 ]] || die "there are not two backups"
+  case_of "upgrading.md: a Keeper that does not come back stops the upgrade of the others"
+  # The functions of the page, on a machine where nothing restarts and the first Keeper does not get ready.
+  {
+    ready_functions
+    echo 'systemctl() { echo "asked to $*"; }; ready() { [[ $1 != 9443 ]]; }'
+    echo 'if next 1 9443 && next 2 9543; then exit 1; fi'
+  } | types "a Keeper that does not come back"
+  said "STOP: Keeper 1"
+  if grep -q "asked to restart spike-keeper@2" "$WORK/said"; then die "the second Keeper was restarted"; fi
   case_of "upgrading.md: with systemd, to a build with other hashes"
   local nexus
   nexus=$(property spike-nexus MainPID)
   commands_of upgrading.md "## With systemd" | as_the_walker_does | types "with systemd"
   [[ $(property spike-nexus MainPID) != "$nexus" ]] || die "Nexus is the old one"
   inside cmp /usr/local/bin/nexus /root/spike-new/bin/nexus
+  ends_with 0 inside spire-server entry show -socketPath /run/spire/server/private/api.sock -spiffeID spiffe://example.org/spike/nexus
+  [[ $(grep -c '^DNS name' "$WORK/said") == 2 ]] || die "Nexus does not have the DNS names that it had: $(cat "$WORK/said")"
   all_hold_shares
   value_is_there
 }
+
+# The functions that the page has typed.
+ready_functions() { commands_of upgrading.md "## With systemd" | grep -E '^(ready|next)\(\)'; }
 
 walk_power_cut() {
   local status=0 share

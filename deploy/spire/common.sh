@@ -11,6 +11,12 @@
 : "${RUN_DIR:=/usr/local/bin}"
 : "${PROGRAMS:=$RUN_DIR}"
 
+# SPIRE takes no selector with a space in it, and the lists below are of words.
+[[ $RUN_DIR != *[[:space:]]* ]] || {
+  printf '%s: RUN_DIR is %s: a path with a space cannot be a selector\n' "$(basename "$0")" "$RUN_DIR" >&2
+  exit 1
+}
+
 die() {
   printf '%s: %s\n' "$(basename "$0")" "$*" >&2
   exit 1
@@ -36,7 +42,26 @@ hash_of() {
 
 # One line for each entry with this SPIFFE ID and our parent: its ID, then its selectors, sorted.
 entries_of() {
-  entry show -spiffeID "$1" -parentID "$PARENT_ID" | awk '
+  entry show -spiffeID "$1" -parentID "$PARENT_ID" | lines_of_entries
+}
+
+# The parents, beside ours, below which there are entries with this SPIFFE ID.
+other_parents_of() {
+  entry show -spiffeID "$1" | awk -v own="$PARENT_ID" '/^Parent ID *:/ && $NF != own { print $NF }' | sort -u
+}
+
+# The DNS names of the entries with this SPIFFE ID and our parent, for this user.
+dns_names_of() {
+  entry show -spiffeID "$1" -parentID "$PARENT_ID" | awk -v user="unix:user:$2" '
+    function out(   i) { if (ours) for (i = 1; i <= count; i++) print names[i] }
+    /^Entry ID *:/ { out(); count = 0; ours = 0 }
+    /^Selector *:/ && $NF == user { ours = 1 }
+    /^DNS name *:/ { names[++count] = $NF }
+    END { out() }' | sort -u
+}
+
+lines_of_entries() {
+  awk '
     function out() { if (id != "") { n = asort_words(selectors, count); line = id; for (i = 1; i <= n; i++) line = line " " selectors[i]; print line } }
     function asort_words(a, n,   i, j, t) { for (i = 2; i <= n; i++) { t = a[i]; for (j = i - 1; j > 0 && a[j] > t; j--) a[j + 1] = a[j]; a[j + 1] = t } return n }
     /^Entry ID *:/ { out(); id = $NF; count = 0 }

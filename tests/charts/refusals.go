@@ -25,6 +25,11 @@ var refused = []struct {
 	{values{"trustRoots": values{"nexus": "a b"}}, "nexus"},
 	{values{"image": values{"digests": values{"nexus": "sha256:1"}}}, "nexus"},
 	{values{"image": values{"registry": "registry.example.org/"}}, "registry"},
+	{values{"image": values{"registry": "https://registry.example.org"}}, "registry"},
+	{values{"trustDomain": ".."}, "trustDomain"},
+	{values{"nexus": values{"persistence": values{"size": "0Gi"}}}, "size"},
+	{values{"nexus": values{"persistence": values{"existingClaim": "Bad_Name"}}}, "existingClaim"},
+	{values{"fullnameOverride": "1spike"}, "fullnameOverride"},
 	{values{"fullnameOverride": strings.Repeat("a", 41)}, "fullnameOverride"},
 	{values{"typo": true}, "typo"},
 }
@@ -42,6 +47,13 @@ func checkRefusals(root string) error {
 			wrong = append(wrong, fmt.Errorf("%v is taken", it.set))
 		case !strings.Contains(err.Error(), it.says):
 			wrong = append(wrong, fmt.Errorf("%v: the message does not say %q: %w", it.set, it.says, err))
+		}
+	}
+	// Names that Helm takes for a release, and that Kubernetes refuses for a Service.
+	for _, called := range []string{"1spike", "spike.prod"} {
+		_, err := release{name: "refused", called: called, set: values{"image": values{"registry": registry}}}.render(root)
+		if err == nil || !strings.Contains(err.Error(), "cannot be the name of a Service") {
+			wrong = append(wrong, fmt.Errorf("a release called %s: %v", called, err))
 		}
 	}
 	return errors.Join(wrong...)

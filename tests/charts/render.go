@@ -15,9 +15,11 @@ type values = map[string]any
 
 // A release of the chart: its files of values, and values on top of them.
 type release struct {
-	name  string
-	files []string
-	set   values
+	name string
+	// What it is called in the cluster; by default "spike".
+	called string
+	files  []string
+	set    values
 	// What `helm upgrade` finds in the cluster; nil for an installation.
 	cluster cluster
 }
@@ -60,7 +62,7 @@ var everything = values{
 		"digests":     values{"nexus": "sha256:" + strings.Repeat("0123456789abcdef", 4)},
 	},
 	"spire":    values{"className": "spire-mgmt-spire", "ttl": "1h"},
-	"nexus":    with(placement, values{"persistence": values{"existingClaim": "old-data"}, "env": values{"SPIKE_NEXUS_MAX_SECRET_VERSIONS": 3}}),
+	"nexus":    with(placement, values{"persistence": values{"existingClaim": "old-data"}, "env": values{"SPIKE_NEXUS_MAX_SECRET_VERSIONS": 3, "SPIKE_NEXUS_READ_CACHE_SIZE": float64(268435456)}}),
 	"keeper":   with(placement, values{"replicas": 5, "threshold": 3, "partition": 5}),
 	"ceremony": values{"recover": true, "restore": true},
 	"networkPolicy": values{
@@ -130,8 +132,12 @@ func (it release) render(root string) (manifests, error) {
 		merged = chartutil.CoalesceTables(more.AsMap(), merged)
 	}
 	merged = chartutil.CoalesceTables(copyOf(it.set), merged)
+	called := it.called
+	if called == "" {
+		called = "spike"
+	}
 	options := chartutil.ReleaseOptions{
-		Name: "spike", Namespace: "spike", Revision: 1,
+		Name: called, Namespace: "spike", Revision: 1,
 		IsInstall: it.cluster == nil, IsUpgrade: it.cluster != nil,
 	}
 	top, err := chartutil.ToRenderValues(chart, merged, options, chartutil.DefaultCapabilities)

@@ -36,17 +36,39 @@ func (it client) Get(_ context.Context, name string, _ metav1.GetOptions, _ ...s
 	return nil, apierrors.NewNotFound(schema.GroupResource{Resource: it.kind}, name)
 }
 
+// What there is of a kind, for a `lookup` without a name.
+func (it client) List(context.Context, metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+	list := &unstructured.UnstructuredList{}
+	for name, object := range it.cluster {
+		if strings.HasPrefix(name, it.kind+"/") {
+			list.Items = append(list.Items, unstructured.Unstructured{Object: object})
+		}
+	}
+	return list, nil
+}
+
 // A release of five Keepers and threshold three, after Bootstrap or before, with so many pods that are ready.
 func running(bootstrapped string, nexus, keepers int64) cluster {
-	set := func(ready int64) values {
-		it := values{"metadata": values{"annotations": values{"spike.ist/quorum": "3-of-5"}}, "status": values{}}
+	set := func(component string, ready int64) values {
+		it := values{
+			"metadata": values{
+				"name":        "spike-" + component,
+				"annotations": values{"spike.ist/quorum": "3-of-5"},
+				"labels": values{
+					"app.kubernetes.io/name":      "spike",
+					"app.kubernetes.io/instance":  "spike",
+					"app.kubernetes.io/component": component,
+				},
+			},
+			"status": values{},
+		}
 		// The field is left out where it is 0.
 		if ready > 0 {
 			it["status"] = values{"readyReplicas": ready}
 		}
 		return it
 	}
-	it := cluster{"StatefulSet/spike-nexus": set(nexus), "StatefulSet/spike-keeper": set(keepers)}
+	it := cluster{"StatefulSet/spike-nexus": set("nexus", nexus), "StatefulSet/spike-keeper": set("keeper", keepers)}
 	if bootstrapped != "" {
 		it["ConfigMap/spike-bootstrap-state"] = values{"data": values{"bootstrap-completed": bootstrapped}}
 	}
@@ -97,6 +119,15 @@ func checkUpgrades(root string) error {
 		told := strings.Contains(rendered.notes, "HELD BACK")
 		if told != (it.becomes == "partition: 5") {
 			wrong = append(wrong, fmt.Errorf("%s: the notes tell that Keepers were held back: %v", it.name, told))
+		}
+	}
+	for _, other := range []values{{"fullnameOverride": "vault"}, {"nameOverride": "vault"}, {"nameOverride": "pike"}} {
+		set := with(other, values{"image": values{"registry": registry}, "keeper": five})
+		for _, state := range []string{"true", ""} {
+			_, err := release{name: "another name", cluster: running(state, 1, 5), set: set}.render(root)
+			if err == nil || !strings.Contains(err.Error(), "nameOverride and fullnameOverride are fixed") {
+				wrong = append(wrong, fmt.Errorf("%v: an upgrade that replaces every Keeper at once: %v", other, err))
+			}
 		}
 	}
 	return errors.Join(wrong...)

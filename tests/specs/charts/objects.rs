@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use spike_bootstrap::Exit;
 
-use super::manifest::{Manifest, RENDERED, list_of, selects, variable};
+use super::manifest::{Manifest, RENDERED, ROLES, list_of, selects, variable};
 
 #[test]
 fn what_an_object_names_is_there() -> Result<()> {
@@ -221,6 +221,47 @@ fn nobody_but_bootstrap_has_a_token_and_it_may_do_nothing_but_keep_its_config_ma
         let (at, file) = (&mount["mountPath"], &volume["configMap"]["items"][0]["path"]);
         let note = format!("{}/{}", at.as_str().unwrap_or(""), file.as_str().unwrap_or(""));
         assert_eq!(variable(keeper, "SPIKE_KEEPER_BOOTSTRAP_NOTE")?, note, "{path}");
+    }
+    Ok(())
+}
+
+/// Applied without Helm, everything went into the namespace of whoever applied it, where no selector looks.
+#[test]
+fn every_object_says_the_namespace_that_its_selectors_look_in() -> Result<()> {
+    for path in RENDERED.into_iter().chain(ROLES) {
+        for object in &Manifest::read(path)?.0 {
+            let told = &object["metadata"]["namespace"];
+            match object["kind"].as_str() {
+                Some("Namespace" | "ClusterSPIFFEID") => {
+                    assert!(told.is_null(), "{path}: {object}")
+                }
+                _ => assert_eq!(told, "spike", "{path}: {}", object["metadata"]),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Without Helm there was no pod for an operator, and a superuser for a test that nobody could run.
+#[test]
+fn without_helm_there_is_a_file_for_each_role_with_its_identity_and_nothing_else() -> Result<()> {
+    for path in ROLES {
+        let manifest = Manifest::read(path)?;
+        let role = path.rsplit('/').next().unwrap_or_default().trim_end_matches(".yaml");
+        let (_, pod) = manifest.pods().next().context("no pod")?;
+        let identities: Vec<&Value> = manifest.of_kind("ClusterSPIFFEID").collect();
+        let [identity] = identities.as_slice() else { anyhow::bail!("{path}: {identities:?}") };
+        assert!(selects(&identity["spec"]["podSelector"]["matchLabels"], pod), "{path}");
+        let id = identity["spec"]["spiffeIDTemplate"].as_str().unwrap_or_default();
+        let wanted = role.replace("pilot", "superuser");
+        assert!(id.contains(&format!("/spike/pilot/role/{wanted}/")), "{path}: {id}");
+        assert_eq!(manifest.0.len(), 3, "{path}");
+    }
+    for path in RENDERED {
+        let ids = Manifest::read(path)?;
+        let tests =
+            ids.of_kind("ClusterSPIFFEID").filter(|id| id.to_string().contains("spike-test"));
+        assert_eq!(tests.count(), 0, "{path}: nobody runs `helm test`");
     }
     Ok(())
 }

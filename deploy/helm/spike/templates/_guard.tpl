@@ -5,6 +5,20 @@ What an upgrade must not do, as far as the cluster can be asked: `helm template`
 {{- if ge (int .Values.keeper.threshold) (int .Values.keeper.replicas) -}}
 {{- fail "keeper.threshold must be below keeper.replicas: otherwise no Keeper could be restarted" -}}
 {{- end -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" (include "spike.fullname" .)) -}}
+{{- fail (printf "%q cannot be the name of a Service: give fullnameOverride, which begins with a letter and has small letters, digits and hyphens" (include "spike.fullname" .)) -}}
+{{- end -}}
+{{- if .Release.IsUpgrade -}}
+{{- $keepers := printf "%s-keeper" (include "spike.fullname" .) -}}
+{{- range (lookup "apps/v1" "StatefulSet" .Release.Namespace "").items -}}
+{{- $labels := default dict .metadata.labels -}}
+{{- if and (eq (toString (get $labels "app.kubernetes.io/instance")) $.Release.Name) (eq (toString (get $labels "app.kubernetes.io/component")) "keeper") -}}
+{{- if or (ne .metadata.name $keepers) (ne (toString (get $labels "app.kubernetes.io/name")) (include "spike.name" $)) -}}
+{{- fail (printf "the Keepers of this release are %s, and with these values they would be %s: all of them would be replaced at once, and the key lost. nameOverride and fullnameOverride are fixed" .metadata.name $keepers) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $live := lookup "apps/v1" "StatefulSet" .Release.Namespace (printf "%s-keeper" (include "spike.fullname" .)) -}}
 {{- if and $live (eq (include "spike.isBootstrapped" .) "true") -}}
 {{- $quorum := get (default dict $live.metadata.annotations) "spike.ist/quorum" -}}

@@ -120,10 +120,15 @@ securityContext:
 {{- end }}
 {{- end -}}
 
+{{/* Helm reads every number of a values file as one with a fraction, and would write a large one as 1e+06. */}}
 {{- define "spike.extraEnv" -}}
 {{- range $name, $value := . }}
+{{- $text := toString $value }}
+{{- if and (kindIs "float64" $value) (eq (floor $value) $value) }}
+{{- $text = printf "%.0f" $value }}
+{{- end }}
 - name: {{ $name }}
-  value: {{ $value | toString | quote }}
+  value: {{ $text | quote }}
 {{- end }}
 {{- end -}}
 
