@@ -1,5 +1,6 @@
 //! What exists before a root key is made: everything that a new key would replace. Pure.
 
+use spike_domain::is_hidden;
 use spike_wire::{DataKind, KeeperStatusKind, SurveyResponse};
 
 use crate::{
@@ -236,9 +237,9 @@ fn slot_seen_by_nexus(nexus: &NexusState, keeper: &Keeper) -> Slot {
     }
 }
 
-/// A text from the network, safe to show on a terminal: at most 500 characters, and `?` for each control character.
+/// A text from the network, safe to show on a terminal: at most 500 characters, and `?` for each control or hidden character.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().take(500).map(|c| if c.is_control() { '?' } else { c }).collect()
+    text.chars().take(500).map(|c| if c.is_control() || is_hidden(c) { '?' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ mod yaml;
 
 use std::borrow::Cow;
 
+use spike_domain::is_hidden;
+
 pub(crate) use json::write_json;
 pub(crate) use node::{Name, Node};
 pub(crate) use visible::{Lines, Visible, write_value};
@@ -45,12 +47,7 @@ fn escaped(text: &str, harmless: impl Fn(char) -> bool) -> Cow<'_, str> {
 
 /// Whether a terminal only shows the character, or begins a line or a column.
 fn is_harmless(c: char) -> bool {
-    c == '\n' || c == '\t' || !(c.is_control() || is_format(c))
-}
-
-/// Characters that reorder or hide the text around them.
-const fn is_format(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    c == '\n' || c == '\t' || !(c.is_control() || is_hidden(c))
 }
 
 #[cfg(test)]
@@ -61,7 +58,7 @@ mod tests {
     fn text_from_the_network_cannot_command_the_terminal() {
         assert_eq!(printable("plain, größer\nnext"), "plain, größer\nnext");
         assert_eq!(printable("\x1b[2Jgone\r"), "\\u{1b}[2Jgone\\r");
-        assert_eq!(printable("a\u{202e}b\u{9b}c"), "a\\u{202e}b\\u{9b}c");
+        assert_eq!(printable("a\u{202e}b\u{9b}c\u{e0041}"), "a\\u{202e}b\\u{9b}c\\u{e0041}");
     }
 
     #[test]

@@ -2,10 +2,13 @@
 
 use std::{borrow::Cow, fmt::Write};
 
+use spike_domain::is_hidden;
+
 /// The most bytes of one text that are written to a log, once it is escaped.
 pub(crate) const MAX_TEXT: usize = 512;
 
-/// The bytes of an escaped character: `\u` and four digits. No character has more bytes per byte of its text.
+/// The bytes of an escape: `\u` and four digits. A character above U+FFFF takes two of them. No character has more bytes per byte
+/// of its text.
 const ESCAPED: usize = 6;
 
 /// The beginning of `text` that is at most [`MAX_TEXT`] bytes once it is written as JSON, and how many bytes were left out.
@@ -29,13 +32,13 @@ const fn written_len(character: char) -> usize {
     match character {
         '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
         '\0'..' ' => ESCAPED,
-        _ if is_dangerous(character) => ESCAPED,
+        _ if is_dangerous(character) => ESCAPED * character.len_utf16(),
         _ => character.len_utf8(),
     }
 }
 
-/// Escapes every control character in valid JSON: also those that serde does not (DEL, C1), line and paragraph
-/// separators, and characters that change the direction of text. In JSON these occur only in strings.
+/// Escapes every control character in valid JSON, also those that serde does not (DEL, C1), and characters that nobody sees. In
+/// JSON these occur only in strings.
 pub(crate) fn escape_controls(json: &str) -> Cow<'_, str> {
     // All of them are DEL or not ASCII, and nearly no text contains one.
     if json.bytes().all(|byte| byte < 0x7f) || !json.chars().any(is_dangerous) {
@@ -44,8 +47,10 @@ pub(crate) fn escape_controls(json: &str) -> Cow<'_, str> {
     let mut escaped = String::with_capacity(json.len() + 16);
     for character in json.chars() {
         if is_dangerous(character) {
-            // Writing to a String cannot fail. All of them fit in four digits.
-            write!(escaped, "\\u{:04x}", u32::from(character)).ok();
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                write!(escaped, "\\u{unit:04x}").ok();
+            }
         } else {
             escaped.push(character);
         }
@@ -55,16 +60,7 @@ pub(crate) fn escape_controls(json: &str) -> Cow<'_, str> {
 
 /// Whether the character could control a terminal or deceive a reader.
 const fn is_dangerous(character: char) -> bool {
-    matches!(
-        character,
-        '\u{7f}'..='\u{9f}'
-            | '\u{61c}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-    )
+    matches!(character, '\u{7f}'..='\u{9f}') || is_hidden(character)
 }
 
 #[cfg(test)]
@@ -80,8 +76,7 @@ mod tests {
 
     #[test]
     fn what_a_terminal_obeys_or_a_reader_does_not_see_is_escaped_and_reads_back_the_same() {
-        for code in
-            (0..=0x9f).chain([0x61c, 0x200e, 0x2028, 0x2029, 0x202e, 0x2066, 0x2069, 0xfeff])
+        for code in (0..=0x9f).chain([0xad, 0x61c, 0x200e, 0x2028, 0x202e, 0x2069, 0xfeff, 0xe0041])
         {
             let text = format!("a{}b", char::from_u32(code).unwrap());
             let json = serde_json::to_string(&text).unwrap();
@@ -95,12 +90,16 @@ mod tests {
 
     #[test]
     fn text_is_clipped_to_its_length_in_the_log_where_an_escape_is_longer_than_its_character() {
-        for character in ['\u{1b}', '\u{9b}', '\u{202e}', '"', '\n', 'é', '\u{feff}'] {
+        for character in ['\u{1b}', '\u{9b}', '\u{202e}', '"', '\n', 'é', '\u{feff}', '\u{e0041}']
+        {
             let text = character.to_string().repeat(1024);
             let (kept, left_out) = clip(&text);
             let json = serde_json::to_string(kept).unwrap();
             let written = escape_controls(&json).len() - 2;
-            assert!((MAX_TEXT - ESCAPED..=MAX_TEXT).contains(&written), "{character:?}: {written}");
+            assert!(
+                (MAX_TEXT - 2 * ESCAPED..=MAX_TEXT).contains(&written),
+                "{character:?}: {written}"
+            );
             assert_eq!(kept.len() + left_out, text.len());
             assert_eq!(clip(kept), (kept, 0), "what was clipped is not clipped again");
         }

@@ -4,11 +4,13 @@
 //! - [`SecretPath`] and [`rules`]: which texts are paths, names and patterns.
 //! - [`RESERVED_PATHS`]: the paths that do not name secrets.
 //! - [`Permission`]: what a policy can allow.
+//! - [`is_hidden`]: the characters that a log or a terminal must not show as they are.
 //! - [`History`]: how put, delete, undelete and prune change the versions of one path.
 //!
 //! This crate is pure: it reads no clock and no environment, stores nothing, and logs nothing. `spike-wire` writes
 //! these as JSON, `spike-policy` decides by policies, and `spike-mtls` verifies the certificates that prove names.
 
+mod hidden;
 mod history;
 mod identity;
 mod path;
@@ -16,6 +18,7 @@ mod permission;
 mod reserved;
 pub mod rules;
 
+pub use hidden::is_hidden;
 pub use history::{History, Inconsistent, NumbersUsedUp, Put, Selector, Version};
 pub use identity::{DEFAULT_TRUST_ROOT, Role, TrustRoots, TrustRootsByRole, TrustRootsError};
 pub use path::{PathError, SecretPath};

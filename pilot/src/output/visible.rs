@@ -29,7 +29,7 @@ pub(crate) fn write_value(out: &mut dyn Write, value: &str, lines: Lines) -> io:
     Ok(true)
 }
 
-/// A filter before a terminal: control characters are written as `\uXXXX`, which JSON and YAML read back. Newlines pass, so a
+/// A filter before a terminal: control and hidden characters are written as `\uXXXX`, which JSON reads back, and YAML up to U+FFFF. Newlines pass, so a
 /// caller must escape newlines in names and values.
 pub(crate) struct Visible<'a> {
     terminal: &'a mut dyn Write,
@@ -54,7 +54,9 @@ impl<'a> Visible<'a> {
             let mut characters = special.chars();
             if let Some(c) = characters.next() {
                 self.replaced = true;
-                write!(self.terminal, "\\u{:04x}", u32::from(c))?;
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    write!(self.terminal, "\\u{unit:04x}")?;
+                }
             }
             rest = characters.as_str();
         }
@@ -126,8 +128,8 @@ mod tests {
     #[test]
     fn text_passes_and_what_commands_a_terminal_is_shown() {
         assert_eq!(shown("größer\tthan\n".as_bytes()), ("größer\tthan\n".to_owned(), false));
-        let (text, replaced) = shown("\x1b[2J\r\u{9b}1m\u{202e}\x7f".as_bytes());
-        assert_eq!(text, "\\u001b[2J\\u000d\\u009b1m\\u202e\\u007f");
+        let (text, replaced) = shown("\x1b[2J\r\u{9b}1m\u{202e}\x7f\u{e0041}".as_bytes());
+        assert_eq!(text, "\\u001b[2J\\u000d\\u009b1m\\u202e\\u007f\\udb40\\udc41");
         assert!(replaced);
         assert_eq!(shown(b"a\xffb\x9b").0, "a\\xffb\\x9b");
     }

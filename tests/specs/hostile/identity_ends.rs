@@ -4,15 +4,16 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 use spike_mtls::clock;
 use spike_tests::{
-    Credential, Running, SUPERUSER,
+    Credential, PATIENCE, Running, SUPERUSER, eventually,
     hostile::{Http2Peer, PeerBehaviour, attack::post},
 };
 use time::OffsetDateTime;
 use tokio::time::timeout;
 
-use super::{LIST, http2_as};
+use super::{LIST, audit_records, http2_as};
 use crate::scenario;
 
 const SVID: Duration = Duration::from_secs(5);
@@ -124,6 +125,16 @@ async fn a_request_that_is_kept_in_flight_does_not_outlive_the_svid_either() -> 
         tokio::time::sleep(PAUSE).await;
     }
     assert!(http1_closed && http2_closed, "HTTP/1.1: {http1_closed}, HTTP/2: {http2_closed}");
+    // They were 400, "the body could not be read", as of a client that broke.
+    let about_the_end = |record: &Value| {
+        record["Status"] == 401
+            && record["Err"].as_str().is_some_and(|text| text.contains("SVID of this connection"))
+    };
+    eventually("both lines say that the SVID has ended", PATIENCE / 6, async || {
+        let records = audit_records(&cluster)?;
+        Ok((records.iter().filter(|record| about_the_end(record)).count() == 2).then_some(()))
+    })
+    .await?;
     cluster.stop().await
 }
 

@@ -35,6 +35,7 @@ use spike_mtls::{
     Peer,
     budget::{Class, Taken},
     client::REQUEST_ID_HEADER,
+    clock,
 };
 
 pub use self::{
@@ -226,6 +227,11 @@ async fn carry_out<S: Service>(
         }
     };
     let Outcome { result, subject } = outcome;
+    // Its connection was cut because of that, and a peer that just went away is another matter.
+    let result = match body.is_broken().then(|| context.peer.check(clock::now())) {
+        Some(Err(error)) => Err(FrameError::from(error).into()),
+        _ => result,
+    };
     let (result, has_to_wait) = limit_denials(&context, &mut body, result, is_outside);
     let mut delayed = None;
     if has_to_wait {

@@ -93,6 +93,8 @@ pub struct RequestBody {
     read: usize,
     /// It did not arrive in time.
     is_late: bool,
+    /// Its connection broke, or the peer reset the stream.
+    is_broken: bool,
     /// How many bytes were counted with a denial. `None`: the request was not denied.
     counted: Option<usize>,
 }
@@ -100,7 +102,7 @@ pub struct RequestBody {
 impl RequestBody {
     /// The body of a request by the peer with this allowance.
     pub(super) const fn new(body: Body, allowance: Arc<Allowance>) -> Self {
-        Self { body, allowance, read: 0, is_late: false, counted: None }
+        Self { body, allowance, read: 0, is_late: false, is_broken: false, counted: None }
     }
 
     /// Reads the whole body. Its memory is taken from the budget first.
@@ -111,7 +113,10 @@ impl RequestBody {
         let read = self.read_in_time(limits).await;
         match &read {
             // No more data arrives.
-            Err(BodyError::Broken) => self.body = Body::empty(),
+            Err(BodyError::Broken) => {
+                self.is_broken = true;
+                self.body = Body::empty();
+            }
             Err(BodyError::TooSlow) => self.is_late = true,
             Ok(_) | Err(_) => {}
         }
@@ -162,6 +167,11 @@ impl RequestBody {
             Some(Part::Many(block)) => block.into_bytes(None),
         };
         Ok(BodyBytes { bytes, _taken: memory.taken })
+    }
+
+    /// Whether it could not be read to its end, because its connection broke or its stream was reset.
+    pub(super) const fn is_broken(&self) -> bool {
+        self.is_broken
     }
 
     /// Counts a denial of the request, and the bytes that are read for nothing.
