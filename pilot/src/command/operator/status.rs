@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use spike_domain::Role;
-use spike_wire::{ImportStatus, KeeperStatus, Operation, StatusResponse, StoreStatus};
+use spike_wire::{EmptyRequest, ImportStatus, KeeperStatus, StatusResponse, StoreStatus, call};
 
 use crate::cli::Format;
 use crate::context::Context;
@@ -13,8 +13,7 @@ use crate::output::{Node, one_line, write_json, write_yaml};
 pub(super) async fn run(format: Format, context: &mut Context<'_>) -> Result<(), Error> {
     let any = &[Role::PilotSuperuser, Role::PilotRecover, Role::PilotRestore];
     let session = context.nexus(any).await?;
-    let failed = session.failed(Operation::OperatorStatus, "");
-    let status = session.nexus.status().await.map_err(failed)?;
+    let status = session.call::<call::OperatorStatus>(&EmptyRequest, "").await?;
     context.streams.render(|out| match format {
         Format::Human => human(out, &status),
         Format::Json => write_json(out, &node(&status), 2),
