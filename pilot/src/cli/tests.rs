@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use clap::error::ErrorKind;
 
 use super::*;
@@ -36,6 +38,44 @@ fn help_of_all(command: &mut clap::Command) -> String {
         text = format!("{text}\n{rule}\n{}", help_of_all(sub));
     }
     text
+}
+
+/// The words of every command that does something.
+fn words_of_commands(command: &clap::Command, before: &[String], into: &mut Vec<Vec<String>>) {
+    for sub in command.get_subcommands() {
+        let words = [before, &[sub.get_name().to_owned()]].concat();
+        if sub.has_subcommands() {
+            words_of_commands(sub, &words, into);
+        } else {
+            into.push(words);
+        }
+    }
+}
+
+/// The tests of this crate, without this file.
+fn tests_below(folder: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            tests_below(&path, text);
+        } else if !path.ends_with("cli/tests.rs") && path.to_string_lossy().contains("/tests") {
+            text.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+// A command whose output no test had looked at went unnoticed.
+#[test]
+fn every_command_is_run_by_a_test() {
+    let (mut commands, mut tests) = (Vec::new(), String::new());
+    words_of_commands(&tree(), &[], &mut commands);
+    tests_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut tests);
+    assert!(commands.len() > 20, "{commands:?}");
+    commands.retain(|words| {
+        let quoted: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
+        !tests.contains(&format!("[{}", quoted.join(", ")))
+    });
+    assert_eq!(commands, Vec::<Vec<String>>::new());
 }
 
 #[test]

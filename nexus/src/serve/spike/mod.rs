@@ -33,10 +33,11 @@ pub(super) async fn carry_out(
     let is_stream = exchange.headers().get(header::CONTENT_TYPE).is_some_and(is_stream);
     let principal = Principal::from(exchange.peer());
     let request = HandlerRequest { nexus, principal, is_stream, body };
-    match_call!(operation, C => C::carry_out(request).await)
+    match_call!(operation, C => <C as CarryOut>::carry_out(request).await)
 }
 
 /// A call of upstream's dialect, from the body of the request to the answer.
+#[diagnostic::on_unimplemented(message = "the operation of `{Self}` has no handler")]
 trait CarryOut: Call {
     /// Carries it out.
     fn carry_out(request: HandlerRequest<'_>) -> impl Future<Output = Outcome> + Send;
