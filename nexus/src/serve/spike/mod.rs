@@ -37,7 +37,6 @@ pub(super) async fn carry_out(
 }
 
 /// A call of upstream's dialect, from the body of the request to the answer.
-#[diagnostic::on_unimplemented(message = "the operation of `{Self}` has no handler")]
 trait CarryOut: Call {
     /// Carries it out.
     fn carry_out(request: HandlerRequest<'_>) -> impl Future<Output = Outcome> + Send;
@@ -66,6 +65,7 @@ impl<C: Handle> CarryOut for C {
 }
 
 /// A call whose body says all that is asked for, as the service carries it out.
+#[diagnostic::on_unimplemented(message = "`{Self}` has no handler")]
 trait Handle: Call + Sized {
     /// The request of the service that it makes.
     type Asked: Asked;
