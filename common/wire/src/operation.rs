@@ -17,7 +17,7 @@ use super::target::first_action;
 
 operations! {
     /// The operations of Nexus.
-    Operation {
+    Operation calls by match_call!($) {
         /// N1: put a new version of a secret.
         SecretPut(SecretPutRequest => EmptyResponse) => Row {
             label: "secret_put",

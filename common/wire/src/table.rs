@@ -23,25 +23,41 @@ pub(super) struct Row {
     pub(super) error: ErrorFrame,
 }
 
+/// Declares operations, a row each: `VARIANT(REQUEST => REPLY) => Row { … }`, or without bodies. `calls by NAME!($)` declares their
+/// calls too, and the macro `NAME`, which finds the call of an operation. It gets `$` because a macro cannot write one in another.
 macro_rules! operations {
     (@calls) => {};
-    (@calls $($calls:tt)+) => {
+    (@calls $matcher:ident $d:tt $( $variant:ident: $request:ty => $reply:ty; )+) => {
         /// The call of each operation of Nexus.
         pub mod call {
             use bytes::Bytes;
 
             use super::super::*;
 
-            calls! { $($calls)+ }
+            calls! { $( $variant: $request => $reply; )+ }
+        }
+
+        /// What an expression yields for the [`Call`](crate::Call) of an operation that is known at run time only:
+        /// `match_call!(operation, C => C::OPERATION.label())`. The expression has to compile for each call.
+        #[macro_export]
+        macro_rules! $matcher {
+            ($d operation:expr, $d call:ident => $d then:expr) => {
+                match $d operation { $(
+                    $crate::Operation::$variant => {
+                        type $d call = $crate::call::$variant;
+                        $d then
+                    }
+                )+ }
+            };
         }
     };
     (
         $(#[$meta:meta])*
-        $name:ident { $(
+        $name:ident $( calls by $matcher:ident!($d:tt) )? { $(
             $(#[doc = $doc:literal])+ $variant:ident $( ($request:ty => $reply:ty) )? => $row:expr,
         )* }
     ) => {
-        operations! { @calls $( $( $variant: $request => $reply; )? )* }
+        operations! { @calls $( $matcher $d )? $( $( $variant: $request => $reply; )? )* }
 
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

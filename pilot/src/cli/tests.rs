@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use clap::error::ErrorKind;
 
 use super::*;
@@ -21,22 +23,59 @@ fn the_help_of_every_command_is_as_it_was() {
     settings.bind(|| {
         let mut tree = tree().term_width(100);
         tree.build();
-        check_help(&mut tree, "help");
+        insta::assert_snapshot!("help", tree.render_long_help().to_string());
+        for group in tree.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+            insta::assert_snapshot!(format!("help-{}", group.get_name()), help_of_all(group));
+        }
     });
 }
 
-fn check_help(command: &mut clap::Command, name: &str) {
-    insta::assert_snapshot!(name, command.render_long_help().to_string());
-    let names: Vec<String> = command
-        .get_subcommands()
-        .map(|command| command.get_name().to_owned())
-        .filter(|name| name != "help")
-        .collect();
-    for sub in names {
-        if let Some(command) = command.find_subcommand_mut(&sub) {
-            check_help(command, &format!("{name}-{sub}"));
+/// The help of a command and of all commands below it.
+fn help_of_all(command: &mut clap::Command) -> String {
+    let mut text = command.render_long_help().to_string();
+    for sub in command.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+        let rule = "-".repeat(100);
+        text = format!("{text}\n{rule}\n{}", help_of_all(sub));
+    }
+    text
+}
+
+/// The words of every command that does something.
+fn words_of_commands(command: &clap::Command, before: &[String], into: &mut Vec<Vec<String>>) {
+    for sub in command.get_subcommands() {
+        let words = [before, &[sub.get_name().to_owned()]].concat();
+        if sub.has_subcommands() {
+            words_of_commands(sub, &words, into);
+        } else {
+            into.push(words);
         }
     }
+}
+
+/// The tests of this crate, without this file.
+fn tests_below(folder: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            tests_below(&path, text);
+        } else if !path.ends_with("cli/tests.rs") && path.to_string_lossy().contains("/tests") {
+            text.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+// A command whose output no test had looked at went unnoticed.
+#[test]
+fn every_command_is_run_by_a_test() {
+    let (mut commands, mut tests) = (Vec::new(), String::new());
+    words_of_commands(&tree(), &[], &mut commands);
+    tests_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut tests);
+    assert!(commands.len() > 20, "{commands:?}");
+    commands.retain(|words| {
+        let quoted: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
+        !tests.contains(&format!("[{}", quoted.join(", ")))
+    });
+    assert_eq!(commands, Vec::<Vec<String>>::new());
 }
 
 #[test]

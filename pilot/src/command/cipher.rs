@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use spike_domain::Role;
-use spike_wire::{DecryptRequest, EncryptRequest, Operation, SecretBytes};
+use spike_wire::{DecryptRequest, EncryptRequest, Operation, SecretBytes, call};
 use zeroize::Zeroizing;
 
 use super::{empty_stdin, is_stdin, read_input};
@@ -36,15 +36,15 @@ async fn encrypt(arguments: EncryptArgs, context: &mut Context<'_>) -> Result<()
     };
     let destination = destination(out.as_deref(), context).await?;
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
-    let failed = session.failed(Operation::CipherEncrypt, "");
     match plaintext {
         Plaintext::Stream(plaintext) => {
+            let failed = session.failed(Operation::CipherEncrypt, "");
             let answer = session.nexus.encrypt_stream(plaintext).await.map_err(failed)?;
             destination.write(&[&answer], &mut context.streams)
         }
         Plaintext::Json(plaintext) => {
             let request = EncryptRequest { plaintext };
-            let answer = session.nexus.encrypt(&request).await.map_err(failed)?;
+            let answer = session.call::<call::CipherEncrypt>(&request, "").await?;
             // Upstream writes the ciphertext alone, which cannot be decrypted (10.2 no. 4, F26).
             destination.write(&[&answer.encode(), b"\n"], &mut context.streams)
         }
@@ -76,14 +76,14 @@ async fn decrypt(arguments: DecryptArgs, context: &mut Context<'_>) -> Result<()
     };
     let destination = destination(out.as_deref(), context).await?;
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
-    let failed = session.failed(Operation::CipherDecrypt, "");
     match ciphertext {
         Ciphertext::Stream(ciphertext) => {
+            let failed = session.failed(Operation::CipherDecrypt, "");
             let plaintext = session.nexus.decrypt_stream(ciphertext).await.map_err(failed)?;
             destination.write(&[&plaintext], &mut context.streams)
         }
         Ciphertext::Json(request) => {
-            let answer = session.nexus.decrypt(&request).await.map_err(failed)?;
+            let answer = session.call::<call::CipherDecrypt>(&request, "").await?;
             destination.write(&[answer.plaintext.expose_secret()], &mut context.streams)
         }
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use spike_config::check_output_directory;
 use spike_crypto::{Share, ShareIndex, ShareValue};
 use spike_domain::Role;
-use spike_wire::{Operation, RecoverResponse, Shard};
+use spike_wire::{EmptyRequest, RecoverResponse, Shard, call};
 
 use crate::cli::{OperatorCommand, RecoverArgs};
 use crate::context::Context;
@@ -41,8 +41,7 @@ async fn recover(arguments: RecoverArgs, context: &mut Context<'_>) -> Result<()
         Some(directory)
     };
     let session = context.nexus(&[Role::PilotRecover]).await?;
-    let failed = session.failed(Operation::OperatorRecover, "");
-    let shares = shares_of(&session.nexus.recover().await.map_err(failed)?)?;
+    let shares = shares_of(&session.call::<call::OperatorRecover>(&EmptyRequest, "").await?)?;
     let Some(directory) = directory else {
         return context.streams.render(|out| {
             shares

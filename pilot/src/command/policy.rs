@@ -16,7 +16,7 @@ use std::path::Path;
 
 use spike_domain::Role;
 use spike_wire::{
-    LintFinding, Operation, Policy, PolicyListRequest, PolicyNameRequest, PolicyPutRequest,
+    LintFinding, Policy, PolicyListRequest, PolicyNameRequest, PolicyPutRequest, call,
 };
 
 use super::{is_confirmed, is_stdin, read_input};
@@ -164,9 +164,8 @@ async fn delete(name: &str, yes: bool, context: &mut Context<'_>) -> Result<(), 
             return context.streams.print("Operation canceled.\n");
         }
     }
-    let failed = session.failed(Operation::PolicyDelete, name);
     let request = PolicyNameRequest { name: name.to_owned() };
-    session.nexus.delete_policy(&request).await.map_err(failed)?;
+    session.call::<call::PolicyDelete>(&request, name).await?;
     context.streams.print("Policy deleted successfully.\n")
 }
 
@@ -201,8 +200,7 @@ fn note_times(stored: &[Policy], times: &[(String, Times)], context: &mut Contex
 }
 
 async fn put(session: &Session, request: &PolicyPutRequest) -> Result<(), Error> {
-    let failed = session.failed(Operation::PolicyPut, &request.name);
-    session.nexus.put_policy(request).await.map(drop).map_err(failed)
+    session.call::<call::PolicyPut>(request, &request.name).await.map(drop)
 }
 
 /// Warns of findings in a policy that was written.
@@ -227,8 +225,7 @@ async fn all(session: &Session, request: PolicyListRequest) -> Result<Vec<Policy
 
 /// The names of policies. Upstream's Nexus answers 404 if there is none.
 async fn names(session: &Session, request: PolicyListRequest) -> Result<Vec<String>, Error> {
-    let failed = session.failed(Operation::PolicyList, "");
-    match session.nexus.list_policies(&request).await.map_err(failed) {
+    match session.call::<call::PolicyList>(&request, "").await {
         Err(error) if error.status() == Some(404) => Ok(Vec::new()),
         answer => answer.map(|answer| answer.names),
     }
@@ -236,9 +233,8 @@ async fn names(session: &Session, request: PolicyListRequest) -> Result<Vec<Stri
 
 /// A policy, if it exists. Upstream's Nexus answers 500 for a missing policy (F11), so then the list decides.
 async fn find(session: &Session, name: &str) -> Result<Option<Policy>, Error> {
-    let failed = session.failed(Operation::PolicyGet, name);
     let request = PolicyNameRequest { name: name.to_owned() };
-    let error = match session.nexus.get_policy(&request).await.map_err(failed) {
+    let error = match session.call::<call::PolicyGet>(&request, name).await {
         Ok(policy) => return Ok(Some(policy)),
         Err(error) => error,
     };

@@ -5,8 +5,8 @@ mod pairs;
 
 use spike_domain::{Role, rules};
 use spike_wire::{
-    Operation, SecretGetRequest, SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest,
-    SecretText, SecretValues, SecretVersionsRequest,
+    SecretGetRequest, SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest, SecretText,
+    SecretValues, SecretVersionsRequest, call,
 };
 
 use crate::cli::{
@@ -41,8 +41,7 @@ async fn put(arguments: SecretPutArgs, context: &mut Context<'_>) -> Result<(), 
     let values = pairs::read(&pairs, allow_empty, context)?;
     let request = SecretPutRequest { path, values: Some(values) };
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
-    let failed = session.failed(Operation::SecretPut, &request.path);
-    session.nexus.put_secret(&request).await.map_err(failed)?;
+    session.call::<call::SecretPut>(&request, &request.path).await?;
     context.streams.print("OK\n")
 }
 
@@ -51,8 +50,7 @@ async fn get(arguments: SecretGetArgs, context: &mut Context<'_>) -> Result<(), 
     check_path(&path)?;
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
     let request = SecretGetRequest { path, version };
-    let failed = session.failed(Operation::SecretGet, &request.path);
-    let answer = session.nexus.get_secret(&request).await.map_err(failed)?;
+    let answer = session.call::<call::SecretGet>(&request, &request.path).await?;
     let values = answer.data.unwrap_or_default();
     let on_terminal = context.streams.stdout_is_terminal();
     let mut quoted = false;
@@ -95,8 +93,7 @@ async fn list(arguments: SecretListArgs, context: &mut Context<'_>) -> Result<()
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
     let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let Listed { paths, more } = listing::paths(&prefix, limit, async |request| {
-        let failed = session.failed(Operation::SecretList, "");
-        session.nexus.list_secrets(&request).await.map_err(failed)
+        session.call::<call::SecretList>(&request, "").await
     })
     .await?;
     context.streams.render(|out| match format {
@@ -119,8 +116,7 @@ async fn delete(
     check_path(&path)?;
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
     let request = SecretVersionsRequest { path, versions };
-    let failed = session.failed(Operation::SecretDelete, &request.path);
-    session.nexus.delete_secret(&request).await.map_err(failed)?;
+    session.call::<call::SecretDelete>(&request, &request.path).await?;
     tell_of_changed_versions(&session, request, context).await
 }
 
@@ -133,8 +129,7 @@ async fn undelete(
     let versions = versions_to_undelete(versions);
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
     let request = SecretVersionsRequest { path, versions };
-    let failed = session.failed(Operation::SecretUndelete, &request.path);
-    session.nexus.undelete_secret(&request).await.map_err(failed)?;
+    session.call::<call::SecretUndelete>(&request, &request.path).await?;
     tell_of_changed_versions(&session, request, context).await
 }
 
@@ -166,7 +161,8 @@ async fn missing_versions(session: &Session, path: &str, named: &[i64]) -> Vec<i
     }
     let question =
         SecretMetadataRequest { path: path.to_owned(), version: 0, include_deleted: true };
-    let Ok(answer) = session.nexus.any_secret_metadata(&question).await else { return Vec::new() };
+    let asked = session.call::<call::SecretMetadata>(&question, path).await;
+    let Ok(answer) = asked else { return Vec::new() };
     if answer.versions.is_empty() {
         return Vec::new();
     }
@@ -195,8 +191,7 @@ async fn metadata(
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
     // Without a number the question is about the secret as a whole, so deleted versions count.
     let request = SecretMetadataRequest { path, version, include_deleted: version == 0 };
-    let failed = session.failed(Operation::SecretMetadata, &request.path);
-    let answer = session.nexus.any_secret_metadata(&request).await.map_err(failed)?;
+    let answer = session.call::<call::SecretMetadata>(&request, &request.path).await?;
     let on_terminal = context.streams.stdout_is_terminal();
     context.streams.render(|out| match format {
         Format::Human => human::metadata(out, &answer, on_terminal),

@@ -9,7 +9,7 @@ use spike_mtls::{
     client::{CallError, NexusClient},
     svid::{Material, SvidSource},
 };
-use spike_wire::Operation;
+use spike_wire::{Call, Operation};
 use time::OffsetDateTime;
 
 use crate::error::{Asked, Error};
@@ -40,7 +40,16 @@ impl Session {
         Ok(Self { nexus, roots, id: material.id().to_string(), api, svid })
     }
 
-    /// Makes the error of a failed call, for `map_err`.
+    /// Makes a call. `subject` is what the words about its failure name: a path, or nothing.
+    pub(crate) async fn call<C: Call>(
+        &self,
+        request: &C::Request,
+        subject: &str,
+    ) -> Result<C::Reply, Error> {
+        self.nexus.call::<C>(request).await.map_err(self.failed(C::OPERATION, subject))
+    }
+
+    /// Makes the error of a failed call, for `map_err`. For what is no [`Call`]: the streams of the cipher.
     pub(crate) fn failed(
         &self,
         operation: Operation,

@@ -1,4 +1,4 @@
-//! Error codes and bodies (wire-api 4.4, 4.5, appendix A). The error body of each operation is in `operations.golden`.
+//! Error codes and bodies (wire-api 4.4, 4.5, appendix A). The error body of each operation is in `docs/wire-api.md`, which `table` holds.
 
 use super::super::{
     EmptyResponse, ErrorCode, ErrorReply, KeeperOperation, NotReady, Operation, PeerErrorCode,

@@ -1,4 +1,4 @@
-//! Routes (wire-api 1.1, 3.1, 10.2). What each row says is in `operations.golden`.
+//! Routes (wire-api 1.1, 3.1, 10.2). What each row says is in `docs/wire-api.md`, which `table` holds.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! The table of operations, as reviewers and readers see it. Both texts are made from it, and a test holds them:
-//! `UPDATE_DOCS=1 cargo test -p spike-wire` writes them anew.
+//! The table of operations, as reviewers and readers see it: tables in `docs` that are made from it, so that every change of a row
+//! is seen there. `UPDATE_DOCS=1 cargo test -p spike-wire` writes them.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,12 +7,12 @@ use std::path::Path;
 use super::super::{ErrorCode, KeeperOperation, Needs, Operation, Rule};
 use spike_domain::Role;
 
-const BEGIN: &str = "<!-- made from the table of operations -->\n";
+/// The end of a table that is made.
 const END: &str = "<!-- end -->\n";
 
 /// What both kinds of operation have.
 struct Shown {
-    name: String,
+    label: &'static str,
     summary: &'static str,
     rule: Rule,
     needs: Option<Needs>,
@@ -27,7 +27,7 @@ macro_rules! shown {
         let operation = $operation;
         let error = operation.error_body(ErrorCode::ApiNotFound);
         Shown {
-            name: operation.label().to_owned(),
+            label: operation.label(),
             summary: operation.summary(),
             rule: operation.rule(),
             needs: $needs(operation.needs()),
@@ -46,24 +46,20 @@ fn all() -> Vec<Shown> {
     nexus.chain(keeper).collect()
 }
 
-/// Every row with all that it says.
-fn golden() -> String {
-    let mut text = String::new();
-    for row in all() {
-        let Shown { name, summary, rule, needs, changes, target, audit, error } = row;
-        let needs = needs.map_or_else(String::new, |needs| format!("\n  needs   {needs:?}"));
-        let (component, action) = audit;
-        write!(
-            text,
-            "{name}: {summary}\n  target  {target}\n  rule    {rule:?}{needs}\n  changes {changes}\n  \
-             audit   {component} {action}\n  error   {error}\n\n"
-        )
-        .unwrap();
+impl Shown {
+    /// The summary in a cell.
+    fn what(&self) -> String {
+        self.summary.trim_end_matches('.').replace("Ours, unknown upstream:", "**Ours**:")
     }
-    text
+
+    /// The summary without its number.
+    fn deed(&self) -> &str {
+        let (_, deed) = self.summary.split_once(": ").unwrap();
+        deed.trim_end_matches('.')
+    }
 }
 
-/// The table of the reference.
+/// The table of rules and needs.
 fn who_may() -> String {
     let mut text = String::from(
         "| operation | superuser | lite workload | anybody else | backends | while sealed |\n|---|---|---|---|---|---|\n",
@@ -79,11 +75,10 @@ fn who_may() -> String {
             Some(Needs::Nothing) => ("all", "answered"),
             None => ("–", "–"),
         };
-        let what =
-            row.summary.trim_end_matches('.').replace("Ours, unknown upstream:", "**Ours**:");
         writeln!(
             text,
-            "| {what} | {} | {} | {} | {backends} | {sealed} |",
+            "| {} | {} | {} | {} | {backends} | {sealed} |",
+            row.what(),
             yes(superuser),
             yes(lite),
             anybody(row.rule)
@@ -110,30 +105,66 @@ fn anybody(rule: Rule) -> String {
     }
 }
 
+/// The table of names and errors.
+fn names_and_errors() -> String {
+    let mut text = String::from(
+        "| operation | target | in metrics | in the audit log | changes | an error |\n|---|---|---|---|---|---|\n",
+    );
+    for row in all() {
+        let (number, _) = row.summary.split_once(": ").unwrap();
+        let number = if number.starts_with("Ours") { row.deed() } else { number };
+        let Shown { label, target, audit: (component, action), .. } = row;
+        let changes = if row.changes { "yes" } else { "no" };
+        let error = row.error.replace(ErrorCode::ApiNotFound.as_str(), "…");
+        writeln!(
+            text,
+            "| {number} | `{target}` | `{label}` | `{component}`, `{action}` | {changes} | `{error}` |"
+        )
+        .unwrap();
+    }
+    text
+}
+
+/// The table for the authors of services: what policies grant them.
+fn what_a_policy_needs() -> String {
+    let mut text = String::from("| to | the policy needs |\n|---|---|\n");
+    for row in all() {
+        let needed = match row.rule {
+            Rule::OnThePath(word) => format!("`{word}` on the path"),
+            Rule::Names(word, path) => {
+                format!("`{word}` on the names; all names: `{word}` on `{path}`")
+            }
+            Rule::Cipher(word, path) => format!("`{word}` on `{path}`"),
+            Rule::OnSystemPath(..) | Rule::Roles(_) => continue,
+        };
+        writeln!(text, "| {} | {needed} |", row.deed()).unwrap();
+    }
+    text
+}
+
+/// Holds a page to a table that is made, below a line that names it.
 #[track_caller]
-fn holds(path: &Path, made: &str) {
+fn holds(page: &str, table: &str, made: &str) {
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let path = above.map(|up| up.join("docs").join(page)).find(|path| path.exists()).unwrap();
+    let begin = format!("<!-- made from the table of operations: {table} -->\n");
+    let written = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = written.split_once(&begin).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    let wanted = format!("{before}{begin}{made}{END}{after}");
     #[expect(clippy::disallowed_methods, reason = "this asks the developer, not the operator")]
     let update = std::env::var_os("UPDATE_DOCS").is_some();
     if update {
-        std::fs::write(path, made).unwrap();
+        std::fs::write(&path, wanted).unwrap();
+        return;
     }
-    let written = std::fs::read_to_string(path).unwrap();
     let how = "write it anew: UPDATE_DOCS=1 cargo test -p spike-wire";
-    assert!(written == made, "{} is not what the table says; {how}", path.display());
+    assert!(written == wanted, "{page} is not what the table of operations says; {how}");
 }
 
 #[test]
-fn the_golden_table_says_what_the_table_of_operations_says() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    holds(&here.join("src/tests/operations.golden"), &golden());
-}
-
-#[test]
-fn the_reference_says_who_may_as_the_table_of_operations_says() {
-    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-    let path = above.map(|up| up.join("docs/wire-api.md")).find(|path| path.exists()).unwrap();
-    let text = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    holds(&path, &format!("{before}{BEGIN}{}{END}{after}", who_may()));
+fn the_tables_in_the_docs_say_what_the_table_of_operations_says() {
+    holds("wire-api.md", "who may", &who_may());
+    holds("wire-api.md", "names and errors", &names_and_errors());
+    holds("reading-secrets.md", "what a policy needs", &what_a_policy_needs());
 }

@@ -8,7 +8,7 @@ use spike_wire::{
     StreamCiphertext, WRITTEN_VERSION, call, is_readable_version,
 };
 
-use super::{HandlerRequest, Outcome, assert_same_operation};
+use super::{CarryOut, HandlerRequest, Outcome, assert_same_operation};
 use crate::{
     error::Error,
     service::cipher::{Decrypt, Encrypt},
@@ -22,67 +22,71 @@ const JSON_PER_BYTE: usize = 5;
 const _: () = assert_same_operation::<call::CipherEncrypt, Encrypt<'_>>();
 const _: () = assert_same_operation::<call::CipherDecrypt, Decrypt<'_>>();
 
-pub(super) async fn encrypt(request: HandlerRequest<'_>) -> Outcome {
-    let limits = limits(&request);
-    let HandlerRequest { nexus, principal, is_stream, body, .. } = request;
-    let result = async {
-        let body = body.read(limits).await?;
-        let encrypt = |plaintext: &[u8]| {
-            nexus.encrypt(nexus.access().authorize(principal, Encrypt { plaintext })?)
+impl CarryOut for call::CipherEncrypt {
+    async fn carry_out(request: HandlerRequest<'_>) -> Outcome {
+        let limits = limits(&request);
+        let HandlerRequest { nexus, principal, is_stream, body, .. } = request;
+        let result = async {
+            let body = body.read(limits).await?;
+            let encrypt = |plaintext: &[u8]| {
+                nexus.encrypt(nexus.access().authorize(principal, Encrypt { plaintext })?)
+            };
+            if is_stream {
+                let encrypted = encrypt(&body)?;
+                let ciphertext = encrypted.ciphertext.as_slice();
+                let framed = StreamCiphertext { nonce: &encrypted.nonce, ciphertext };
+                return Ok(Reply::octets(Bytes::from(framed.encode())));
+            }
+            let request = Self::decode(&body)?;
+            drop(body);
+            let encrypted = encrypt(request.plaintext.expose_secret())?;
+            let reply = EncryptResponse {
+                version: WRITTEN_VERSION,
+                nonce: encrypted.nonce.to_vec(),
+                ciphertext: encrypted.ciphertext,
+            };
+            Ok(Reply::ok(reply.encode()))
         };
-        if is_stream {
-            let encrypted = encrypt(&body)?;
-            let ciphertext = encrypted.ciphertext.as_slice();
-            let framed = StreamCiphertext { nonce: &encrypted.nonce, ciphertext };
-            return Ok(Reply::octets(Bytes::from(framed.encode())));
-        }
-        let request = call::CipherEncrypt::decode(&body)?;
-        drop(body);
-        let encrypted = encrypt(request.plaintext.expose_secret())?;
-        let reply = EncryptResponse {
-            version: WRITTEN_VERSION,
-            nonce: encrypted.nonce.to_vec(),
-            ciphertext: encrypted.ciphertext,
-        };
-        Ok(Reply::ok(reply.encode()))
-    };
-    told_as_upstream(Outcome::from(result.await))
+        told_as_upstream(Outcome::from(result.await))
+    }
 }
 
-/// Whoever may not decrypt is told so whatever the body says. It is read first all the same: an answer to a connection
-/// that is closed while the peer still sends may never be heard.
-pub(super) async fn decrypt(request: HandlerRequest<'_>) -> Outcome {
-    let limits = limits(&request);
-    let HandlerRequest { nexus, principal, is_stream, body, .. } = request;
-    let result = async {
-        let body = body.read(limits).await;
-        let grant = nexus.access().authorize_unread::<Decrypt<'_>>(principal)?;
-        let body = body?;
-        if is_stream {
-            let StreamCiphertext { nonce, ciphertext } = match StreamCiphertext::parse(&body) {
-                Ok(framed) => framed,
-                Err(code) => return Ok(Reply::plain_error(code.status(), code.as_str())),
-            };
-            return match nexus.decrypt(grant.carrying(Decrypt { nonce, ciphertext })) {
-                Ok(plaintext) => Ok(Reply::octets(Bytes::from_owner(plaintext))),
-                Err(Error::Undecryptable) => {
-                    Ok(Reply::plain_error(StatusCode::BAD_REQUEST, DECRYPTION_FAILED))
-                }
-                Err(error) => Err(error),
-            };
-        }
-        let request = call::CipherDecrypt::decode(&body)?;
-        // Releases up to 0.8.0 wrote the character 1, which is 49 in JSON (K7).
-        if !is_readable_version(request.version) {
-            let reason = format!("expected 1, got {}", request.version);
-            return Err(Error::Invalid { field: "version", reason });
-        }
-        let asked = Decrypt { nonce: &request.nonce, ciphertext: &request.ciphertext };
-        let plaintext = nexus.decrypt(grant.carrying(asked))?;
-        let plaintext = SecretBytes::from(plaintext.as_slice());
-        Ok(Reply::ok(DecryptResponse { plaintext }.encode()))
-    };
-    told_as_upstream(Outcome::from(result.await))
+impl CarryOut for call::CipherDecrypt {
+    /// Whoever may not decrypt is told so whatever the body says. It is read first all the same: an answer to a connection
+    /// that is closed while the peer still sends may never be heard.
+    async fn carry_out(request: HandlerRequest<'_>) -> Outcome {
+        let limits = limits(&request);
+        let HandlerRequest { nexus, principal, is_stream, body, .. } = request;
+        let result = async {
+            let body = body.read(limits).await;
+            let grant = nexus.access().authorize_unread::<Decrypt<'_>>(principal)?;
+            let body = body?;
+            if is_stream {
+                let StreamCiphertext { nonce, ciphertext } = match StreamCiphertext::parse(&body) {
+                    Ok(framed) => framed,
+                    Err(code) => return Ok(Reply::plain_error(code.status(), code.as_str())),
+                };
+                return match nexus.decrypt(grant.carrying(Decrypt { nonce, ciphertext })) {
+                    Ok(plaintext) => Ok(Reply::octets(Bytes::from_owner(plaintext))),
+                    Err(Error::Undecryptable) => {
+                        Ok(Reply::plain_error(StatusCode::BAD_REQUEST, DECRYPTION_FAILED))
+                    }
+                    Err(error) => Err(error),
+                };
+            }
+            let request = Self::decode(&body)?;
+            // Releases up to 0.8.0 wrote the character 1, which is 49 in JSON (K7).
+            if !is_readable_version(request.version) {
+                let reason = format!("expected 1, got {}", request.version);
+                return Err(Error::Invalid { field: "version", reason });
+            }
+            let asked = Decrypt { nonce: &request.nonce, ciphertext: &request.ciphertext };
+            let plaintext = nexus.decrypt(grant.carrying(asked))?;
+            let plaintext = SecretBytes::from(plaintext.as_slice());
+            Ok(Reply::ok(DecryptResponse { plaintext }.encode()))
+        };
+        told_as_upstream(Outcome::from(result.await))
+    }
 }
 
 /// A body over the limit is answered as a plaintext or ciphertext over the limit is.

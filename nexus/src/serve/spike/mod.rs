@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, header};
 use spike_daemon::http::{Exchange, Reply, RequestBody};
-use spike_wire::{Call, Operation, STREAM_CONTENT_TYPE, call};
+use spike_wire::{Call, Operation, STREAM_CONTENT_TYPE, match_call};
 
 use super::Outcome;
 use crate::{
@@ -23,17 +23,7 @@ use crate::{
     service::{Nexus, lists::Page},
 };
 
-/// Has each operation carried out by the call of its name.
-macro_rules! dispatch {
-    ($request:ident: $( $name:ident, )* ; $( $own:ident by $handler:path, )*) => {
-        match $request.operation {
-            $( Operation::$name => $request.run::<call::$name>().await, )*
-            $( Operation::$own => $handler($request).await, )*
-        }
-    };
-}
-
-/// Has an operation carried out that was admitted: the whole route table. An operation without a handler does not compile.
+/// Carries out an operation that was admitted. One without a handler does not compile.
 pub(super) async fn carry_out(
     nexus: &Arc<Nexus>,
     exchange: &Exchange,
@@ -42,16 +32,40 @@ pub(super) async fn carry_out(
 ) -> Outcome {
     let is_stream = exchange.headers().get(header::CONTENT_TYPE).is_some_and(is_stream);
     let principal = Principal::from(exchange.peer());
-    let request = HandlerRequest { nexus, principal, operation, is_stream, body };
-    dispatch!(request:
-        SecretPut, SecretGet, SecretDelete, SecretUndelete, SecretList, SecretMetadata,
-        PolicyPut, PolicyGet, PolicyDelete, PolicyList, PolicyExplain, PolicyWhoCan, PolicyLint,
-        OperatorRecover, OperatorRestore, OperatorStatus, BootstrapVerify, BootstrapSurvey,
-        ; CipherEncrypt by cipher::encrypt, CipherDecrypt by cipher::decrypt,
-    )
+    let request = HandlerRequest { nexus, principal, is_stream, body };
+    match_call!(operation, C => <C as CarryOut>::carry_out(request).await)
 }
 
-/// A call of upstream's dialect, as the service carries it out.
+/// A call of upstream's dialect, from the body of the request to the answer.
+trait CarryOut: Call {
+    /// Carries it out.
+    fn carry_out(request: HandlerRequest<'_>) -> impl Future<Output = Outcome> + Send;
+}
+
+/// The order of almost every route (wire-api 4.3): read the whole body, parse it, ask whether the caller may, act.
+impl<C: Handle> CarryOut for C {
+    async fn carry_out(request: HandlerRequest<'_>) -> Outcome {
+        const { assert_same_operation::<C, C::Asked>() };
+        let HandlerRequest { nexus, principal, body, .. } = request;
+        let asked = match body.read(nexus.frame().body_limits()).await {
+            Ok(body) => C::decode(&body).map(C::asked).map_err(Error::from),
+            Err(error) => Err(error.into()),
+        };
+        let asked = match asked {
+            Ok(asked) => asked,
+            Err(error) => return Outcome::without_subject(error),
+        };
+        let subject = asked.told();
+        let result = match nexus.access().authorize(principal, asked) {
+            Ok(grant) => C::handle(nexus, grant).await,
+            Err(error) => Err(error),
+        };
+        Outcome { result: result.map(Reply::ok), subject }
+    }
+}
+
+/// A call whose body says all that is asked for, as the service carries it out.
+#[diagnostic::on_unimplemented(message = "`{Self}` has no handler")]
 trait Handle: Call + Sized {
     /// The request of the service that it makes.
     type Asked: Asked;
@@ -75,7 +89,6 @@ const fn assert_same_operation<C: Call, R: Asked>() {
 struct HandlerRequest<'a> {
     nexus: &'a Arc<Nexus>,
     principal: Principal,
-    operation: Operation,
     /// The cipher takes raw bytes for exactly one content type; nobody else looks at it.
     is_stream: bool,
     body: &'a mut RequestBody,
@@ -91,27 +104,5 @@ fn page(after: String, limit: i64) -> Page {
     Page {
         after: Some(after).filter(|after| !after.is_empty()),
         limit: usize::try_from(limit).ok().filter(|limit| *limit > 0),
-    }
-}
-
-impl HandlerRequest<'_> {
-    /// The order of almost every route (wire-api 4.3): read the whole body, parse it, ask whether the caller may, act.
-    async fn run<C: Handle>(self) -> Outcome {
-        const { assert_same_operation::<C, C::Asked>() };
-        let Self { nexus, principal, body, .. } = self;
-        let asked = match body.read(nexus.frame().body_limits()).await {
-            Ok(body) => C::decode(&body).map(C::asked).map_err(Error::from),
-            Err(error) => Err(error.into()),
-        };
-        let asked = match asked {
-            Ok(asked) => asked,
-            Err(error) => return Outcome::without_subject(error),
-        };
-        let subject = asked.told();
-        let result = match nexus.access().authorize(principal, asked) {
-            Ok(grant) => C::handle(nexus, grant).await,
-            Err(error) => Err(error),
-        };
-        Outcome { result: result.map(Reply::ok), subject }
     }
 }

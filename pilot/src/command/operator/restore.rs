@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use spike_crypto::Share;
 use spike_domain::Role;
 use spike_mtls::client::CallError;
-use spike_wire::{Operation, RestoreRequest, RestoreResponse, Shard};
+use spike_wire::{RestoreRequest, RestoreResponse, Shard, call};
 
 use super::shares;
 use crate::cli::RestoreArgs;
@@ -158,9 +158,7 @@ async fn feed(
         shard: Shard::new(share.1.value.expose_bytes()),
         more,
     };
-    let subject = subject(share);
-    let failed = session.failed(Operation::OperatorRestore, &subject);
-    match session.nexus.restore(&request).await.map_err(failed) {
+    match session.call::<call::OperatorRestore>(&request, &subject(share)).await {
         Ok(answer) => {
             *progress = answer;
             Ok(if answer.restored { Verdict::OfTheKey } else { Verdict::Kept })

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use spike_domain::Role;
 use spike_wire::{
-    DataKind, ImportStatus, KeeperStatus, KeeperStatusKind, Operation, StatusResponse, StoreStatus,
+    DataKind, EmptyRequest, ImportStatus, KeeperStatus, KeeperStatusKind, StatusResponse,
+    StoreStatus, call,
 };
 
 use crate::cli::Format;
@@ -15,8 +16,7 @@ use crate::output::{Node, one_line, write_json, write_yaml};
 pub(super) async fn run(format: Format, context: &mut Context<'_>) -> Result<(), Error> {
     let any = &[Role::PilotSuperuser, Role::PilotRecover, Role::PilotRestore];
     let session = context.nexus(any).await?;
-    let failed = session.failed(Operation::OperatorStatus, "");
-    let status = session.nexus.status().await.map_err(failed)?;
+    let status = session.call::<call::OperatorStatus>(&EmptyRequest, "").await?;
     context.streams.render(|out| match format {
         Format::Human => human(out, &status),
         Format::Json => write_json(out, &node(&status), 2),

@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 
-use spike_wire::{ErrorCode, NotReady, StatusResponse};
+use spike_wire::{ErrorCode, NotReady, Operation, StatusResponse};
 
 use super::*;
 use crate::Exit;

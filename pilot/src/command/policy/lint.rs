@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use spike_domain::Role;
-use spike_wire as wire;
-use spike_wire::{LintResponse, Operation, PolicyPutRequest};
+use spike_wire::{EmptyRequest, LintResponse, PolicyListRequest, PolicyPutRequest, call};
 
 use super::{document, findings, questions};
 use crate::cli::{Format, LintArgs};
@@ -47,15 +46,15 @@ fn of_files(files: &[PathBuf], context: &mut Context<'_>) -> Result<LintResponse
 
 async fn of_nexus(context: &mut Context<'_>) -> Result<LintResponse, Error> {
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
-    match session.nexus.lint_policies().await {
+    match session.call::<call::PolicyLint>(&EmptyRequest, "").await {
         Err(error) if questions::has_no_such_route(&error) => {
-            let policies = super::all(&session, wire::PolicyListRequest::default()).await?;
+            let policies = super::all(&session, PolicyListRequest::default()).await?;
             questions::tell_of_local_answer(policies.len(), context);
             Ok(LintResponse {
                 findings: findings::of_policies(&policies),
                 policies: policies.len(),
             })
         }
-        answer => answer.map_err(session.failed(Operation::PolicyLint, "")),
+        answer => answer,
     }
 }

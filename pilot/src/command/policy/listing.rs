@@ -1,6 +1,6 @@
 //! `policy list` with filters and pages, from our Nexus, and from upstream's, which has few of them.
 
-use spike_wire::{Operation, Policy, PolicyListRequest};
+use spike_wire::{EmptyRequest, Policy, PolicyListRequest, call};
 
 use super::{all, names as listed};
 use crate::cli::PolicyListArgs;
@@ -44,10 +44,10 @@ pub(super) async fn names(session: &Session, arguments: PolicyListArgs) -> Resul
 
 /// Whether this is our Nexus. Upstream's has no route for the status.
 async fn knows_filters(session: &Session) -> Result<bool, Error> {
-    match session.nexus.status().await {
+    match session.call::<call::OperatorStatus>(&EmptyRequest, "").await {
         Ok(_) => Ok(true),
         Err(error) if super::questions::has_no_such_route(&error) => Ok(false),
-        Err(error) => Err(session.failed(Operation::OperatorStatus, "")(error)),
+        Err(error) => Err(error),
     }
 }
 

@@ -4,7 +4,7 @@ mod tree;
 
 use std::io::{self, Write};
 
-use spike_wire::{LintFinding, Operation, Policy, PolicyPutRequest, SecretListRequest};
+use spike_wire::{LintFinding, Policy, PolicyPutRequest, SecretListRequest, call};
 
 use super::access::{Comparison, Difference, compare};
 use super::{changes, findings, local};
@@ -93,9 +93,8 @@ async fn compare_access(
     stored: &[Policy],
     context: &mut Context<'_>,
 ) -> (usize, Comparison) {
-    let failed = session.failed(Operation::SecretList, "");
-    let listed = session.nexus.list_secrets(&SecretListRequest::default()).await.map_err(failed);
-    let paths = match listed {
+    let every_path = SecretListRequest::default();
+    let paths = match session.call::<call::SecretList>(&every_path, "").await {
         Ok(answer) => answer.keys,
         // Upstream's clients take 404 for an empty list.
         Err(error) if error.status() == Some(404) => Vec::new(),

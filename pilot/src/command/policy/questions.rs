@@ -9,7 +9,7 @@ use spike_domain::{
 };
 use spike_mtls::client::CallError;
 use spike_wire::{
-    ExplainRequest, ExplainResponse, Operation, PolicyListRequest, WhoCanRequest, WhoCanResponse,
+    ExplainRequest, ExplainResponse, PolicyListRequest, WhoCanRequest, WhoCanResponse, call,
 };
 
 use super::findings;
@@ -73,11 +73,11 @@ async fn answer(
         path: path.clone(),
         permission: permission.as_str().to_owned(),
     };
-    match session.nexus.explain(&request).await {
+    match session.call::<call::PolicyExplain>(&request, "").await {
         Err(error) if has_no_such_route(&error) => {
             Ok(download(session, context).await?.explain(spiffe_id, path, *permission))
         }
-        answer => answer.map_err(session.failed(Operation::PolicyExplain, "")),
+        answer => answer,
     }
 }
 
@@ -88,20 +88,18 @@ async fn who_can_answer(
 ) -> Result<WhoCanResponse, Error> {
     let Action { path, permission } = action;
     let request = WhoCanRequest { path: path.clone(), permission: permission.as_str().to_owned() };
-    match session.nexus.who_can(&request).await {
+    match session.call::<call::PolicyWhoCan>(&request, "").await {
         Err(error) if has_no_such_route(&error) => {
             Ok(download(session, context).await?.who_can(path, *permission))
         }
-        answer => answer.map_err(session.failed(Operation::PolicyWhoCan, "")),
+        answer => answer,
     }
 }
 
 /// Whether the answer is that of upstream's Nexus to an unknown route. Our Nexus gives a reason with a 400.
-pub(super) fn has_no_such_route(error: &CallError) -> bool {
-    match error {
-        CallError::Refused(refusal) => refusal.status.as_u16() == 400 && refusal.reason.is_none(),
-        CallError::Transport(_) | CallError::Reply(_) => false,
-    }
+pub(super) fn has_no_such_route(error: &Error) -> bool {
+    let Error::Call { error: CallError::Refused(refusal), .. } = error else { return false };
+    refusal.status.as_u16() == 400 && refusal.reason.is_none()
 }
 
 /// The note that the answer was computed here.

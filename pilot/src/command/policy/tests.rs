@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use spike_wire::{
-    EmptyResponse, ErrorCode, PolicyListResponse, PolicyPutResponse, SecretListResponse,
+    EmptyResponse, ErrorCode, Operation, PolicyListResponse, PolicyPutResponse, SecretListResponse,
 };
 use time::macros::datetime;
 

@@ -1,8 +1,8 @@
 use std::sync::Mutex;
 
 use spike_wire::{
-    EmptyResponse, SecretGetResponse, SecretListRequest, SecretListResponse, SecretMetadata,
-    VersionMetadata,
+    EmptyResponse, Operation, SecretGetResponse, SecretListRequest, SecretListResponse,
+    SecretMetadata, VersionMetadata,
 };
 use time::macros::datetime;
 
