@@ -234,6 +234,12 @@ impl Deployment<'_> {
             tracing::warn!(gap, "not everything is known");
             progress(format_args!("warning: {gap}"));
         }
+        if self.settings.quorum.threshold() == 1 {
+            tracing::warn!("SPIKE_NEXUS_SHAMIR_THRESHOLD is 1");
+            progress(
+                "warning: SPIKE_NEXUS_SHAMIR_THRESHOLD is 1: each Keeper, and each recovery file, is the whole root key",
+            );
+        }
         if let Some(trouble) = self.marker.trouble() {
             tracing::warn!(trouble, "it cannot be remembered that bootstrap is done");
             progress(format_args!(

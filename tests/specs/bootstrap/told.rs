@@ -120,3 +120,16 @@ async fn the_status_of_a_new_deployment_leads_to_bootstrap_and_not_to_a_restore(
     assert!(!String::from_utf8_lossy(&ran.stdout).contains("Next"), "{ran:?}");
     crew.stop().await
 }
+
+/// Only the log of Nexus said it.
+#[tokio::test]
+async fn a_threshold_of_one_is_told_before_the_key_is_made_and_in_the_status() -> Result<()> {
+    let crew = crew().keepers(2, 1).start_sealed().await?;
+    let told = crew.bootstrap(&[]).await?;
+    assert_eq!(told.status, 0, "{}", told.text);
+    let danger = "each Keeper, and each recovery file, is the whole root key";
+    assert!(told.text.contains(danger), "{}", told.text);
+    let ran = crew.pilot(SUPERUSER, &["operator", "status"]).await?;
+    assert!(String::from_utf8_lossy(&ran.stdout).contains(danger), "{ran:?}");
+    crew.stop().await
+}

@@ -41,7 +41,12 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
         let backend = one_line(&status.backend);
         writeln!(out, "Shares      : none: the {backend} backend has no root key to share")?;
     } else {
-        writeln!(out, "Shares      : {} ({} rebuild the key)", status.shares, status.threshold)?;
+        let danger = match status.threshold {
+            1 => ": each Keeper, and each recovery file, is the whole root key",
+            _ => "",
+        };
+        let (shares, threshold) = (status.shares, status.threshold);
+        writeln!(out, "Shares      : {shares} ({threshold} rebuild the key{danger})")?;
     }
     if is_new(status) {
         writeln!(out, "Margin      : none yet: there is no root key")?;
@@ -225,7 +230,7 @@ mod tests {
         Backend     : sqlite
         Root key    : 5f2a
         Data key    : 1
-        Shares      : 2 (1 rebuild the key)
+        Shares      : 2 (1 rebuild the key: each Keeper, and each recovery file, is the whole root key)
         Margin      : no Keeper may be lost, every Keeper was asked at 2026-07-25T20:03:04Z
         Last export : never
         Keeper 1    : good, https://keeper-1:8443, since 2026-07-25T20:02:04Z, last asked 2026-07-25T20:03:05Z
@@ -265,7 +270,7 @@ mod tests {
         Backend     : sqlite
         Root key    : none
         Data key    : none
-        Shares      : 2 (1 rebuild the key)
+        Shares      : 2 (1 rebuild the key: each Keeper, and each recovery file, is the whole root key)
         Margin      : a restart of SPIKE Nexus would need `spike operator restore`
         Last export : 2026-07-25T20:02:04Z
         --
