@@ -145,6 +145,8 @@ fn watch(seal: &Arc<Seal>, keepers: Option<&Arc<Keepers>>, telemetry: &Telemetry
     if let Some(keepers) = keepers {
         let metrics = KeeperMetrics(Arc::clone(keepers));
         telemetry.register(|registry| registry.register_collector(Box::new(metrics)));
+        let clocks = Arc::clone(keepers);
+        telemetry.compare_clocks(move || clocks.clocks());
         let keepers = Arc::clone(keepers);
         telemetry.health().add("quorum", Effect::Degraded, move |_| quorum_check(&keepers));
     }

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Result, bail};
 use axum::{
     body::{Body, to_bytes},
-    http::{Request, StatusCode},
+    http::{Request, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use spike_crypto::ShareValue;
@@ -91,6 +91,8 @@ struct Behaviour {
     refuses: Option<StatusCode>,
     /// Whether it confirms each contribution and keeps nothing.
     forgets: bool,
+    /// The `Date` of its answers, if it is not that of this machine.
+    date: Option<String>,
     asked: u64,
     given: Vec<Contribution>,
 }
@@ -105,6 +107,11 @@ pub struct Contribution {
 }
 
 impl FakeKeeper {
+    /// Answers with this `Date`, as of another clock; `None`: with that of this machine.
+    pub fn set_date(&self, date: Option<String>) {
+        self.state().date = date;
+    }
+
     /// Holds this share, as if it had been contributed.
     pub fn hold(&self, share: &ShareValue) {
         self.state().held = Some(share.expose_bytes().to_vec());
@@ -189,11 +196,15 @@ async fn handle(state: Arc<Mutex<Behaviour>>, peer: Peer, request: Request<Body>
         return StatusCode::BAD_REQUEST.into_response();
     };
     let mut state = lock(&state);
-    match parts.uri.path() {
+    let mut answer = match parts.uri.path() {
         "/v1/store/contribute" => contribute(&mut state, &peer, &body).into_response(),
         "/v1/store/shard" => shard(&mut state).into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
+    };
+    if let Some(date) = state.date.as_ref().and_then(|date| date.parse().ok()) {
+        answer.headers_mut().insert(header::DATE, date);
     }
+    answer
 }
 
 fn contribute(state: &mut Behaviour, peer: &Peer, body: &[u8]) -> (StatusCode, &'static str) {

@@ -4,11 +4,13 @@ use std::{fs, time::Duration};
 
 use anyhow::Result;
 use http::StatusCode;
+use spike_mtls::clock;
 use spike_tests::{
     PATIENCE, eventually,
     fake_keeper::{FakeKeeper, ReservedAddress},
 };
 use spike_wire::KeeperStatusKind;
+use time::format_description::well_known::Rfc2822;
 
 use super::{fresh_shares, on_fakes};
 use crate::crew;
@@ -143,5 +145,35 @@ async fn a_store_that_does_not_open_is_told_once_and_opened_when_it_can_be() -> 
     for (keeper, share) in keepers.iter().zip(&shares) {
         assert!(keeper.holds(&share.value), "Keeper {}", share.index);
     }
+    crew.stop().await
+}
+
+/// A clock that is off breaks certificates, and nothing compared clocks.
+#[tokio::test]
+async fn a_keeper_whose_clock_is_minutes_off_is_told_by_the_check_the_metric_and_the_log()
+-> Result<()> {
+    let (mut crew, keepers, shares) = on_fakes(3, 2).await?;
+    for (keeper, share) in keepers.iter().zip(&shares) {
+        keeper.hold(&share.value);
+    }
+    crew.ready(PATIENCE).await?;
+    assert_eq!(crew.health_check("clock").await?["status"], "ok");
+    for (ahead, words) in
+        [(3600, "s behind that of Keeper 2"), (-3600, "s ahead of that of Keeper 2")]
+    {
+        let date = clock::now() + time::Duration::seconds(ahead);
+        keepers[1].set_date(Some(date.format(&Rfc2822)?));
+        crew.check_fails("clock", words).await?;
+        assert_eq!(crew.nexus().get("/readyz").await?.0, 200, "it works all the same");
+        let seen = crew.metrics().await?.get("spike_clock_difference_seconds").unwrap_or_default();
+        assert!(seen.abs() > 3000.0 && (seen > 0.0) == (ahead > 0), "{seen}");
+    }
+    keepers[1].set_date(None);
+    eventually("the clocks agree again", PATIENCE, async || {
+        Ok((crew.health_check("clock").await?["status"] == "ok").then_some(()))
+    })
+    .await?;
+    assert_eq!(crew.metrics().await?.get("spike_clock_difference_seconds"), Some(0.0));
+    assert!(crew.log("nexus")?.contains("clocks differ"));
     crew.stop().await
 }

@@ -3,6 +3,7 @@
 //! The listener is not on the mTLS port, because a probe has no SVID. It is on the loopback address unless a setting
 //! changes that. It answers GET `/livez`, `/readyz`, `/healthz` and `/metrics`, holds no secret and changes nothing.
 
+mod clocks;
 mod health;
 mod health_metrics;
 mod listener;
@@ -13,6 +14,8 @@ mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use clocks::Clocks;
+pub use clocks::OtherClock;
 pub use health::{CheckReport, Effect, Health, HealthReport, HealthView, Status};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -27,6 +30,7 @@ pub use svid::{SvidMetrics, check_svid};
 pub struct Telemetry {
     program: &'static str,
     health: Health,
+    clocks: Clocks,
     registry: Arc<Mutex<Registry>>,
 }
 
@@ -45,7 +49,11 @@ impl Telemetry {
         registry.register("build_info", "Which program this is, in which version", build);
         let health = Health::default();
         registry.register_collector(Box::new(health_metrics::HealthMetrics(health.view())));
-        Self { program, health, registry: Arc::new(Mutex::new(registry)) }
+        let clocks = Clocks::default();
+        registry.register_collector(Box::new(clocks.clone()));
+        let checked = clocks.clone();
+        health.add("clock", Effect::Degraded, move |_| checked.check());
+        Self { program, health, clocks, registry: Arc::new(Mutex::new(registry)) }
     }
 
     /// The name of the process.
@@ -56,6 +64,12 @@ impl Telemetry {
     /// The health checks.
     pub const fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// Compares the clock of this machine with others, for the check `clock`. It never affects readiness: what a wrong clock breaks
+    /// has checks of its own.
+    pub fn compare_clocks(&self, others: impl Fn() -> Vec<OtherClock> + Send + Sync + 'static) {
+        self.clocks.add(others);
     }
 
     /// Adds metrics. Every name gets the prefix `spike_`.

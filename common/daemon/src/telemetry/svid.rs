@@ -11,7 +11,7 @@ use spike_mtls::{
 };
 use time::OffsetDateTime;
 
-use super::{Effect, Telemetry};
+use super::{Effect, OtherClock, Telemetry};
 
 /// The most faulty trust bundles that a health check names.
 const MAX_FAULTS: usize = 5;
@@ -50,6 +50,12 @@ pub fn check_svid(telemetry: &Telemetry, source: &SvidSource, endpoint: &str) {
         } else {
             Ok(())
         }
+    });
+    let authority = source.clone();
+    telemetry.compare_clocks(move || {
+        let of = || "the authority, which has just made the SVID of this process".to_owned();
+        let ahead = authority.status().authority_ahead();
+        ahead.map(|ahead| OtherClock { of: of(), ahead }).into_iter().collect()
     });
     let metrics = SvidMetrics(source.clone());
     telemetry.register(|registry| registry.register_collector(Box::new(metrics)));

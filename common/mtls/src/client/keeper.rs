@@ -36,7 +36,12 @@ impl KeeperClient {
     ) -> Result<Self, rustls::Error> {
         let http = MtlsClient::new(source, PeerRule::Roles(&[Role::Keeper], roots), timeouts)?;
         let http = http.with_max_answer(MAX_ANSWER);
-        Ok(Self { server: ServerClient { http, base: keeper.to_string() }, source: source.clone() })
+        Ok(Self { server: ServerClient::new(http, keeper.to_string()), source: source.clone() })
+    }
+
+    /// The least by which the Keeper's clock is ahead of this machine's, or behind where it is negative, as of its last answer.
+    pub fn clock_ahead(&self) -> Option<time::Duration> {
+        self.server.clock.ahead()
     }
 
     /// Gives the Keeper its share, in place of one it may hold (K1).

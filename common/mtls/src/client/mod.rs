@@ -4,13 +4,17 @@
 
 mod keeper;
 mod nexus;
+mod peer_clock;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{StatusCode, Uri};
 use spike_wire::{ErrorReply, PeerErrorCode, ReplyError};
 
+use self::peer_clock::PeerClock;
 pub use self::{keeper::KeeperClient, nexus::NexusClient};
-use crate::{MtlsClient, TransportError};
+use crate::{MtlsClient, TransportError, clock};
 
 /// The header with the id of the request in the audit log.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
@@ -72,9 +76,14 @@ impl CallError {
 struct ServerClient {
     http: MtlsClient,
     base: String,
+    clock: Arc<PeerClock>,
 }
 
 impl ServerClient {
+    fn new(http: MtlsClient, base: String) -> Self {
+        Self { http, base, clock: Arc::default() }
+    }
+
     async fn json(&self, target: &str, body: Bytes) -> Result<Bytes, CallError> {
         self.post(target, JSON, body).await
     }
@@ -90,7 +99,9 @@ impl ServerClient {
         let Ok(uri) = url.parse::<Uri>() else {
             return Err(TransportError::Address(url).into());
         };
+        let sent = clock::now();
         let answer = self.http.post(&uri, kind, body).await?;
+        self.clock.note(answer.headers(), sent, clock::now());
         if answer.status() == StatusCode::OK {
             return Ok(answer.into_body());
         }

@@ -34,7 +34,7 @@ impl NexusClient {
         timeouts: ClientTimeouts,
     ) -> Result<Self, rustls::Error> {
         let http = MtlsClient::new(source, PeerRule::Roles(&[Role::Nexus], roots), timeouts)?;
-        Ok(Self(ServerClient { http, base: api.to_string() }))
+        Ok(Self(ServerClient::new(http, api.to_string())))
     }
 
     /// Adds a version of a secret (N1).

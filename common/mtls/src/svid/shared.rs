@@ -44,6 +44,9 @@ impl Shared {
                 status.rotations += u64::from(!same_certificate(before, &material));
                 status.bundle_updates += u64::from(!before.same_bundles(&material));
             }
+            if before.as_ref().is_none_or(|before| !same_certificate(before, &material)) {
+                status.received = Some(now);
+            }
             status.id = Some(material.id().to_string());
             status.not_before = Some(material.not_before());
             status.not_after = Some(material.not_after());

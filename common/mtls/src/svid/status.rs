@@ -13,6 +13,8 @@ pub struct SvidStatus {
     pub not_before: Option<OffsetDateTime>,
     /// When the SVID in use ends.
     pub not_after: Option<OffsetDateTime>,
+    /// When the SVID in use arrived.
+    pub received: Option<OffsetDateTime>,
     /// How many SVIDs the agent offered in the last update; the first is used.
     pub offered: usize,
     /// How many times an SVID replaced another.
@@ -51,6 +53,12 @@ impl SvidStatus {
         }
     }
 
+    /// The least by which the clock of the authority is ahead of this machine's: an SVID that has just arrived is valid already.
+    pub fn authority_ahead(&self) -> Option<Duration> {
+        let (from, received) = (self.not_before?, self.received?);
+        Some((from - received).max(Duration::ZERO))
+    }
+
     /// Whether the SVID has expired.
     pub fn outdated(&self, now: OffsetDateTime) -> bool {
         self.not_after.is_some_and(|end| end <= now)
@@ -86,6 +94,15 @@ mod tests {
         assert!(status.expiring(at(1861)));
         assert!(!status.outdated(at(3599)));
         assert!(status.outdated(at(3600)));
+    }
+
+    #[test]
+    fn an_svid_that_is_not_valid_yet_when_it_arrives_shows_that_the_clock_is_behind() {
+        let arrived = |at_second| SvidStatus { received: Some(at(at_second)), ..status(100, 200) };
+        assert_eq!(arrived(40).authority_ahead(), Some(Duration::MINUTE));
+        // Authorities make an SVID valid from a little before they make it.
+        assert_eq!(arrived(110).authority_ahead(), Some(Duration::ZERO));
+        assert_eq!(SvidStatus::default().authority_ahead(), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use spike_config::KeeperPeers;
 use spike_crypto::{Quorum, ShareIndex};
-use spike_daemon::process::StartError;
+use spike_daemon::{process::StartError, telemetry::OtherClock};
 use spike_domain::TrustRootsByRole;
 use spike_mtls::{
     ClientTimeouts,
@@ -140,6 +140,15 @@ impl Keepers {
     /// What each last sent in place of its share, in the same order.
     pub fn lapses(&self) -> Vec<Option<Lapse>> {
         self.each.iter().map(|keeper| keeper.lapses.last()).collect()
+    }
+
+    /// The clocks of the Keepers that answered, as of their last answers.
+    pub fn clocks(&self) -> Vec<OtherClock> {
+        let clock = |keeper: &Keeper| {
+            let of = format!("Keeper {} at {}", keeper.index, keeper.url);
+            Some(OtherClock { of, ahead: keeper.client.clock_ahead()? })
+        };
+        self.each.iter().filter_map(clock).collect()
     }
 
     /// How many Keepers may still be lost before a restarted Nexus would need an operator. Negative when it would. Only
