@@ -33,8 +33,8 @@ walk_register() {
   local hash
   hash=$(sha256sum "$SPIRE/programs/nexus" | cut -d' ' -f1)
   for line in "SPIFFE ID        : spiffe://example.org/spike/nexus" "Selector         : unix:user:spike-nexus" \
-    "Selector         : unix:path:/usr/local/bin/nexus" "Selector         : unix:sha256:$hash" "More             : -dns localhost"; do
-    cat "$SPIRE"/entries/* | grep -qxF "$line" || die "no entry has: $line"
+    "Selector         : unix:path:/usr/local/bin/nexus" "Selector         : unix:sha256:$hash" "DNS name         : localhost"; do
+    grep -rqxF -- "$line" "$SPIRE/entries" || die "no entry has: $line"
   done
   ends_with 0 deploy/spire/register nexus keeper bootstrap operator:root
   said "there already"
@@ -59,9 +59,11 @@ walk_new_build() {
   case_of "a new build gets entries beside the old ones, and afterwards the old ones go"
   echo "nexus, second build" >"$SPIRE/programs/nexus"
   ends_with 0 deploy/spire/register nexus
+  said "with the names that it had: localhost nexus.example.org"
   entries_are 4
   ends_with 0 deploy/spire/register --forget-old nexus keeper
   said "taken away"
+  grep -rqxF "DNS name         : nexus.example.org" "$SPIRE/entries" || die "the entry of the new build has not the names of the old one"
   entries_are 3
   grep -rqF "$(sha256sum "$SPIRE/programs/nexus" | cut -d' ' -f1)" "$SPIRE/entries" || die "the entry of the new build is gone"
 }
@@ -70,7 +72,7 @@ walk_ceremony() {
   case_of "a role is lent with an end, to nobody who has another one, and taken back"
   ends_with 0 deploy/spire/lend-role recover
   entries_are 4
-  cat "$SPIRE"/entries/* | grep -q 'More             : -entryExpiry' || die "the loan has no end"
+  grep -rqF 'More             : -entryExpiry' "$SPIRE/entries" || die "the loan has no end"
   ends_with 1 deploy/spire/lend-role restore
   said "has the role recover"
   ends_with 1 env CEREMONY_USER=root deploy/spire/lend-role recover
