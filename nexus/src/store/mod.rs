@@ -22,6 +22,7 @@
 mod cache;
 mod change;
 mod condition;
+mod disk;
 mod engine;
 mod error;
 mod format;
@@ -223,8 +224,7 @@ impl Store {
 
     /// Bytes that Nexus may still write on the disk of the database; `None` in memory, or if the disk cannot be asked.
     pub fn free_bytes(&self) -> Option<u64> {
-        let disk = rustix::fs::statvfs(self.file.as_ref()?.parent()?).ok()?;
-        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+        disk::free_bytes(self.file.as_ref()?.parent()?)
     }
 
     /// Bytes of the database file and of the write-ahead log beside it; `None` in memory.

@@ -34,6 +34,7 @@ use super::{policy_rows, rows};
 use crate::store::cache::ValueCache;
 use crate::store::change::{Effects, PolicyChange};
 use crate::store::condition::{Condition, Presence};
+use crate::store::disk;
 use crate::store::error::StoreError;
 use crate::store::format::identity::Identity;
 use crate::store::format::keyring::Ring;
@@ -362,8 +363,7 @@ impl Writer {
 
     fn lacks_room(&self) -> bool {
         // In memory there is no disk; what cannot be asked is found out by writing.
-        rustix::fs::statvfs(&self.directory)
-            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM)
+        disk::free_bytes(&self.directory).is_some_and(|free| free < ROOM)
     }
 
     /// Closes the readers, then moves the log into the file, then closes the file.
