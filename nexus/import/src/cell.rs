@@ -3,11 +3,11 @@
 
 use rusqlite::types::ValueRef;
 use spike_crypto::{AssociatedData, NONCE_LEN, Nonce, RootCipher};
+use spike_domain::UnixNanos;
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 use zeroize::Zeroizing;
 
 use crate::report::Reason;
-use crate::rows::UnixNanos;
 
 /// What sets the nonces of the cells of one row apart (K5).
 pub(crate) type Salt = [u8; NONCE_LEN];

@@ -13,9 +13,9 @@ use rusqlite::Connection;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
+use spike_domain::UnixNanos;
 
 use crate::error::ImportError;
-use crate::rows::UnixNanos;
 use crate::untrusted::{distrust, flags};
 
 /// Upstream's database (crypto-and-storage 7.1).

@@ -30,7 +30,7 @@ pub use self::error::ImportError;
 pub use self::files::{COPY, FILE, FileRecord, Upstream, exists, sweep};
 pub use self::recognise::Generation;
 pub use self::report::{Finding, ImportReport, NONCES_WERE_REUSED, Reason};
-pub use self::rows::{Policy, Rules, Secret, Sink, UnixNanos, Version};
+pub use self::rows::{Policy, Rules, Secret, Sink};
 pub use self::source::Source;
 
 /// Parsers of single cells, for the fuzz targets that put any bytes to them.
@@ -38,7 +38,9 @@ pub use self::source::Source;
 pub mod fuzzing {
     use rusqlite::types::ValueRef;
 
-    use crate::{UnixNanos, cell};
+    use spike_domain::UnixNanos;
+
+    use crate::cell;
 
     /// A time in a cell.
     pub fn time(cell: ValueRef<'_>) -> Option<UnixNanos> {

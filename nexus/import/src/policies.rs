@@ -2,13 +2,14 @@
 //! says is told as if it were left out.
 
 use rusqlite::Row;
+use spike_domain::UnixNanos;
 
 use crate::cell::{self, Opener, UNSALTED};
 use crate::error::ImportError;
 use crate::opened::Opened;
 use crate::recognise::PolicyForm;
 use crate::report::{ImportReport, Reason};
-use crate::rows::{Policy, Sink, UnixNanos};
+use crate::rows::{Policy, Sink};
 
 const POLICIES: &str = "policies";
 

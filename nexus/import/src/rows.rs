@@ -2,23 +2,10 @@
 
 use std::num::NonZeroU32;
 
+use spike_domain::{UnixNanos, Version};
 use zeroize::Zeroizing;
 
 use crate::error::ImportError;
-
-/// A point in time: nanoseconds since 1970-01-01T00:00:00Z.
-pub type UnixNanos = i64;
-
-/// One version of a secret, without its value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Version {
-    /// From 1; never used twice in a path.
-    pub number: i64,
-    /// When it was put.
-    pub created: UnixNanos,
-    /// When it was deleted; `None` for a live version.
-    pub deleted: Option<UnixNanos>,
-}
 
 /// One path, when all its versions were handed over.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,13 +4,14 @@ use std::num::NonZeroU32;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, Statement};
+use spike_domain::{UnixNanos, Version};
 use zeroize::Zeroizing;
 
 use crate::cell::{self, Opener, Salt, UNSALTED};
 use crate::opened::Opened;
 use crate::recognise::MetadataForm;
 use crate::report::{ImportReport, Reason};
-use crate::rows::{Secret, Sink, UnixNanos, Version};
+use crate::rows::{Secret, Sink};
 
 const METADATA: &str = "secret_metadata";
 const SECRETS: &str = "secrets";

@@ -262,14 +262,9 @@ impl Sink for Intake<'_, '_> {
         Some(values.unwrap_or_default().to_json_object())
     }
 
-    fn version(
-        &mut self,
-        path: &str,
-        version: spike_import::Version,
-        value: &[u8],
-    ) -> Result<(), StoreError> {
+    fn version(&mut self, path: &str, version: Version, value: &[u8]) -> Result<(), StoreError> {
         let path = SecretPath::parse(path).ok().ok_or(StoreError::Bug)?;
-        let row = VersionRow::sealed(&path, self::version(version), value, self.change.ring)?;
+        let row = VersionRow::sealed(&path, version, value, self.change.ring)?;
         done(self.change.unit.put_version(&row))?;
         self.nonces.push((version.number, row.nonce()));
         Ok(())
@@ -278,7 +273,6 @@ impl Sink for Intake<'_, '_> {
     fn secret(&mut self, path: &str, secret: Secret) -> Result<(), StoreError> {
         let path = SecretPath::parse(path).ok().ok_or(StoreError::Bug)?;
         let Secret { versions, last_version, max_versions, created, updated } = secret;
-        let versions = versions.into_iter().map(version).collect();
         let history = History::from_parts(versions, last_version, max_versions, created, updated);
         let history = history.ok().ok_or(StoreError::Bug)?;
         let head = Head::of(history, std::mem::take(&mut self.nonces));
@@ -302,9 +296,4 @@ fn text_of(policy: &Policy) -> PolicyText {
         path_pattern: policy.path_pattern.clone(),
         permissions: policy.permissions.clone(),
     }
-}
-
-const fn version(version: spike_import::Version) -> Version {
-    let spike_import::Version { number, created, deleted } = version;
-    Version { number, created, deleted }
 }
