@@ -1,21 +1,21 @@
-//! What is wrong, told when it is new and then once a minute, however often it is found.
+//! Logs a problem when it is new, and then once a minute, however often it is found.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often the same trouble is told again.
+/// How often the same problem is logged.
 const AGAIN: Duration = Duration::from_mins(1);
 
-/// The most troubles that are kept in mind. Their words may come from a peer.
+/// The most problems that are remembered. Their words may come from a peer.
 const MOST: usize = 32;
 
-/// What was told within the last minute, and when.
+/// The problems that were logged within the last minute, and when.
 #[derive(Debug, Default)]
 pub(super) struct Told(Vec<(String, Instant)>);
 
 impl Told {
-    /// Whether `what` is to be told now.
+    /// Whether `what` is to be logged now.
     pub(super) fn is_due(&mut self, what: &str, now: Instant) -> bool {
         self.0.retain(|(_, at)| now.saturating_duration_since(*at) < AGAIN);
         let is_due = self.0.len() < MOST && self.0.iter().all(|(told, _)| told != what);
