@@ -61,7 +61,7 @@ pub(crate) fn read_check(seal: &Seal) -> Result<(), String> {
 /// # Errors
 /// What is known about the loss.
 pub(crate) fn loss_check(seal: &Seal) -> Result<(), String> {
-    with_store(seal, |store| store.loss().map_or(Ok(()), |loss| Err(loss.told.clone())))
+    with_store(seal, |store| store.loss().map_or(Ok(()), |loss| Err(loss.text.clone())))
 }
 
 /// Whether the data of upstream, if there is any, is in the store.

@@ -11,7 +11,7 @@ pub trait Asked: Send + Sync + Sized {
     const SUBJECT: Subject<Self>;
 
     /// The subject, as the audit log names it.
-    fn told(&self) -> Option<String> {
+    fn subject(&self) -> Option<String> {
         match Self::SUBJECT {
             Subject::Path(text) | Subject::Named(text) => Some(text(self).to_owned()),
             Subject::Share(index) => Some(format!("share {}", index(self))),

@@ -315,13 +315,13 @@ mod tests {
         );
     }
 
-    fn with_patience_for_none() -> Arc<LongWork> {
+    fn without_waiting() -> Arc<LongWork> {
         Arc::new(LongWork::new(Bounds { patience: Duration::from_millis(10), ..Bounds::default() }))
     }
 
     #[tokio::test]
     async fn a_workload_that_lists_all_the_time_leaves_half_of_the_lane_to_others() {
-        let work = with_patience_for_none();
+        let work = without_waiting();
         let half = Bounds::default().lists / 2;
         let held = [(); 2].map(|()| occupy_as(&work, Lane::Lists, workload("first")));
         while work.lists.open.available_permits() > half {
@@ -337,7 +337,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_operator_gets_in_where_workloads_have_every_place_of_a_lane() {
-        let work = with_patience_for_none();
+        let work = without_waiting();
         for lane in [Lane::Lists, Lane::Questions, Lane::Status] {
             let places = match lane {
                 Lane::Lists => &work.lists,

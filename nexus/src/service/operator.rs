@@ -134,7 +134,7 @@ impl Nexus {
         if restored.done {
             shares.keepers.wake();
         } else {
-            shares.keepers.stir();
+            shares.keepers.shorten_pauses();
         }
         Ok(restored)
     }

@@ -39,7 +39,7 @@ pub struct Adopter {
     /// Whether a key waits, for readers that cannot wait for the lock.
     awaits_proof: AtomicBool,
     /// The rows that would be left out, as they were last logged. The import is retried, and logs them only once.
-    told_rows: std::sync::Mutex<Vec<String>>,
+    logged_rows: std::sync::Mutex<Vec<String>>,
 }
 
 /// The time within which a running Bootstrap proves its key. Until then nothing is wrong.
@@ -50,7 +50,7 @@ const PROOF_COMES_WITHIN: Duration = Duration::from_secs(10);
 struct Waiting {
     key: RootKey,
     since: Instant,
-    told: bool,
+    logged: bool,
 }
 
 impl Waiting {
@@ -60,9 +60,9 @@ impl Waiting {
     }
 
     /// Logs that the proof is absent, once it waits longer than a Bootstrap takes.
-    fn tell(&mut self, error: &AdoptError) {
-        if !self.told && self.since.elapsed() >= PROOF_COMES_WITHIN {
-            self.told = true;
+    fn log_if_late(&mut self, error: &AdoptError) {
+        if !self.logged && self.since.elapsed() >= PROOF_COMES_WITHIN {
+            self.logged = true;
             tracing::warn!(reason = %error, "the root key is not put to use yet");
         }
     }
@@ -107,7 +107,7 @@ impl Adopter {
             accept_new_store,
             waiting: Mutex::const_new(None),
             awaits_proof: AtomicBool::new(false),
-            told_rows: std::sync::Mutex::new(Vec::new()),
+            logged_rows: std::sync::Mutex::new(Vec::new()),
         }
     }
 
@@ -141,9 +141,9 @@ impl Adopter {
             let known = before.filter(|before| before.key.ct_eq(&key));
             let mut waits = known.unwrap_or_else(|| {
                 tracing::info!(fingerprint = %given, "there is a root key and no data: Bootstrap's proof is awaited");
-                Waiting { key, since: Instant::now(), told: false }
+                Waiting { key, since: Instant::now(), logged: false }
             });
-            waits.tell(&error);
+            waits.log_if_late(&error);
             *waiting = Some(waits);
             self.awaits_proof.store(true, Ordering::Release);
             return Err(error);
@@ -212,7 +212,7 @@ impl Adopter {
                 | StoreError::UpstreamKey { given, .. }),
             )) => Err(AdoptError::WrongKey { given, why }),
             Ok(Err(error)) => {
-                self.tell_rows(&error);
+                self.log_rows(&error);
                 Err(AdoptError::Store(error))
             }
             Err(_) => Err(AdoptError::Bug),
@@ -220,10 +220,10 @@ impl Adopter {
     }
 
     /// Logs the rows that stop an import, unless they were logged before.
-    fn tell_rows(&self, error: &StoreError) {
+    fn log_rows(&self, error: &StoreError) {
         let StoreError::ImportIncomplete { path, count, first } = error else { return };
-        let mut told = self.told_rows.lock().unwrap_or_else(PoisonError::into_inner);
-        if *told == *first {
+        let mut logged = self.logged_rows.lock().unwrap_or_else(PoisonError::into_inner);
+        if *logged == *first {
             return;
         }
         tracing::error!(
@@ -234,7 +234,7 @@ impl Adopter {
         for row in first {
             tracing::error!(row, "would be left out");
         }
-        told.clone_from(first);
+        logged.clone_from(first);
     }
 }
 

@@ -31,7 +31,7 @@ impl Keepers {
             return changed;
         }
         // The other Keepers may be back too.
-        self.stir();
+        self.shorten_pauses();
         self.attempt().await;
         true
     }

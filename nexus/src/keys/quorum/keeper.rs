@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use super::{
     lapse::Lapses,
+    recently_logged::RecentlyLogged,
     record::{Moment, Record, ShareState},
-    told::Told,
 };
 
 /// One Keeper: its address, the client, and its state at the last answer.
@@ -27,7 +27,7 @@ pub(super) struct Keeper {
     pub(super) url: HttpsUrl,
     pub(super) client: KeeperClient,
     record: Mutex<Record>,
-    told: Mutex<Told>,
+    logged: Mutex<RecentlyLogged>,
     pub(super) lapses: Lapses,
 }
 
@@ -57,7 +57,7 @@ pub(super) enum Answer {
 impl Keeper {
     pub(super) fn new(index: ShareIndex, url: HttpsUrl, client: KeeperClient) -> Self {
         let record = Mutex::new(Record::new(Moment::now()));
-        Self { index, url, client, record, told: Mutex::default(), lapses: Lapses::default() }
+        Self { index, url, client, record, logged: Mutex::default(), lapses: Lapses::default() }
     }
 
     /// Asks for the share. The answer only classifies what the Keeper sent, whatever that was (F4, Q-39).
@@ -116,23 +116,24 @@ impl Keeper {
     pub(super) fn note(&self, share: ShareState) -> bool {
         self.lapses.note(&share);
         let changed = self.record().note(share, Moment::now());
-        self.tell(changed)
+        self.log_change(changed)
     }
 
     /// Records that the Keeper took its share, and what it sent when it was asked for the share right after.
     pub(super) fn note_given(&self, read_back: &ShareState) {
         self.lapses.note(read_back);
         let changed = self.record().note_given(read_back, Moment::now());
-        self.tell(changed);
+        self.log_change(changed);
     }
 
     /// Whether this problem of the Keeper is to be logged now.
     pub(super) fn is_news(&self, trouble: &str) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.is_due(trouble, Instant::now())
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.is_due(trouble, Instant::now())
     }
 
-    fn tell(&self, changed: bool) -> bool {
+    /// Logs the state if its kind has changed.
+    fn log_change(&self, changed: bool) -> bool {
         if changed {
             let state = self.state().share;
             tracing::info!(keeper = %self.index, url = %self.url, ?state, "a Keeper has changed");

@@ -27,7 +27,7 @@ use super::{
     contribute::Contributions,
     gather::Collected,
     keeper::{CALL_LIMIT, Keeper, within_limit},
-    told::Told,
+    recently_logged::RecentlyLogged,
 };
 use crate::keys::seal::{OwnTask, Seal};
 
@@ -59,8 +59,8 @@ pub struct Keepers {
     /// Wakes every task: the key has come into use, or somebody asks for the state.
     at_once: Notify,
     /// Resets the pauses to the shortest, because something has changed.
-    stirred: Notify,
-    told: Mutex<Told>,
+    changed: Notify,
+    logged: Mutex<RecentlyLogged>,
     /// The key came from an operator, and neither data nor the share of a Keeper has confirmed it.
     pub(super) unproved: AtomicBool,
     pub(super) contributions: Contributions,
@@ -125,8 +125,8 @@ impl Keepers {
             trying: tokio::sync::Mutex::default(),
             store_fails: watch::Sender::new(false),
             at_once: Notify::new(),
-            stirred: Notify::new(),
-            told: Mutex::default(),
+            changed: Notify::new(),
+            logged: Mutex::default(),
             unproved: AtomicBool::new(false),
             contributions: Contributions::default(),
         })
@@ -179,8 +179,8 @@ impl Keepers {
     }
 
     /// Shortens the pauses of all tasks, because something has changed and more changes are likely.
-    pub(crate) fn stir(&self) {
-        self.stirred.notify_waiters();
+    pub(crate) fn shorten_pauses(&self) {
+        self.changed.notify_waiters();
     }
 
     /// Asks every Keeper now, and waits until each has answered or was given up, but no longer than `limit`.
@@ -204,12 +204,12 @@ impl Keepers {
         let mut backoff = Backoff::new(FIRST_SEALED_PAUSE, self.timing.longest_pause);
         let mut next_update = None;
         loop {
-            let (at_once, stirred) = (self.at_once.notified(), self.stirred.notified());
+            let (at_once, changed) = (self.at_once.notified(), self.changed.notified());
             let answer = keeper.ask().await;
             let pause = match self.seal.for_own_task(OwnTask::TendKeepers) {
                 Err(_) => {
                     if self.collect(keeper, answer).await {
-                        self.stir();
+                        self.shorten_pauses();
                     }
                     let pause = backoff.pause();
                     // The shares are complete; only the store is missing.
@@ -230,7 +230,7 @@ impl Keepers {
                 }
             };
             tokio::select! {
-                () = self.rest(pause, stirred, &mut backoff) => {}
+                () = self.rest(pause, changed, &mut backoff) => {}
                 () = at_once => {}
             }
         }
@@ -240,18 +240,18 @@ impl Keepers {
     async fn rest(
         &self,
         pause: Duration,
-        stirred: tokio::sync::futures::Notified<'_>,
+        changed: tokio::sync::futures::Notified<'_>,
         backoff: &mut Backoff,
     ) {
         let mut end = Instant::now() + pause;
-        let mut stirred = Box::pin(stirred);
+        let mut changed = Box::pin(changed);
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(end) => return,
-                () = &mut stirred => {
+                () = &mut changed => {
                     backoff.reset();
                     end = end.min(Instant::now() + backoff.pause());
-                    stirred.set(self.stirred.notified());
+                    changed.set(self.changed.notified());
                 }
             }
         }
@@ -259,8 +259,8 @@ impl Keepers {
 
     /// Whether this problem is to be logged now.
     pub(super) fn is_news(&self, trouble: &str) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.is_due(trouble, Instant::now())
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.is_due(trouble, Instant::now())
     }
 
     pub(super) fn collected(&self) -> MutexGuard<'_, Collected> {

@@ -17,9 +17,9 @@ mod health;
 mod keeper;
 mod keepers;
 mod lapse;
+mod recently_logged;
 mod record;
 mod restore;
-mod told;
 
 pub(crate) use self::keepers::{ANSWER_LIMIT, Connection, Tending, Timing};
 pub use self::{

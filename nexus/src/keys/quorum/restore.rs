@@ -135,8 +135,8 @@ impl Restoration {
             Err(error @ (AdoptError::Store(_) | AdoptError::NoData { .. } | AdoptError::Bug)) => {
                 // Until then the reason was that no Keeper had sent a share.
                 let fed = indexes(collected);
-                let told = format!("{error}; an operator has fed shares {fed}, which are kept");
-                self.seal.explain(error.hindrance(), &told);
+                let reason = format!("{error}; an operator has fed shares {fed}, which are kept");
+                self.seal.explain(error.hindrance(), &reason);
                 Err(RestoreError::Store(error))
             }
             Err(error) => {

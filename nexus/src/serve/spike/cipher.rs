@@ -47,7 +47,7 @@ impl CarryOut for call::CipherEncrypt {
             };
             Ok(Reply::ok(reply.encode()))
         };
-        told_as_upstream(Outcome::from(result.await))
+        with_upstreams_error(Outcome::from(result.await))
     }
 }
 
@@ -85,12 +85,12 @@ impl CarryOut for call::CipherDecrypt {
             let plaintext = SecretBytes::from(plaintext.as_slice());
             Ok(Reply::ok(DecryptResponse { plaintext }.encode()))
         };
-        told_as_upstream(Outcome::from(result.await))
+        with_upstreams_error(Outcome::from(result.await))
     }
 }
 
 /// A body over the limit gets the answer of a plaintext or ciphertext over the limit.
-fn told_as_upstream(outcome: Outcome) -> Outcome {
+fn with_upstreams_error(outcome: Outcome) -> Outcome {
     let Outcome { result, subject } = outcome;
     let result = result.map_err(|error| match error {
         Error::Frame(FrameError::Body(error @ BodyError::TooLarge { .. })) => {

@@ -55,7 +55,7 @@ impl<C: Handle> CarryOut for C {
             Ok(asked) => asked,
             Err(error) => return Outcome::without_subject(error),
         };
-        let subject = asked.told();
+        let subject = asked.subject();
         let result = match nexus.access().authorize(principal, asked) {
             Ok(grant) => C::handle(nexus, grant).await,
             Err(error) => Err(error),

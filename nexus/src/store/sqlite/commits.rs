@@ -247,7 +247,7 @@ pub struct Loss {
     /// The file that says so. To remove it is to say that the loss was looked after.
     pub file: PathBuf,
     /// What is known, in words.
-    pub told: String,
+    pub text: String,
 }
 
 impl Loss {
@@ -263,25 +263,25 @@ impl Loss {
         let file = directory.join(LOSS_FILE);
         let from_log = damage.map(|commits| Missing { commits, at_least: true, between: None });
         if let Some(missing) = commits.missing(found).or(from_log) {
-            let told = words(&missing, damage.is_some(), now);
+            let text = words(&missing, damage.is_some(), now);
             tracing::error!(
                 commits = missing.commits,
                 at_least = missing.at_least,
                 file = %file.display(),
-                "{told}"
+                "{text}"
             );
             if damage.is_some() {
                 super::wal::keep(directory, now);
             }
-            if let Err(error) = append(&file, &told) {
+            if let Err(error) = append(&file, &text) {
                 tracing::error!(file = %file.display(), %error, "the loss cannot be written down: it is told only now");
             }
-            return Some(Self { file, told });
+            return Some(Self { file, text });
         }
-        let told = fs::read_to_string(&file).ok()?;
-        let told = told.trim_end().to_owned();
-        tracing::error!(file = %file.display(), "noticed at an earlier start, and not looked after yet: {told}");
-        Some(Self { file, told })
+        let text = fs::read_to_string(&file).ok()?;
+        let text = text.trim_end().to_owned();
+        tracing::error!(file = %file.display(), "noticed at an earlier start, and not looked after yet: {text}");
+        Some(Self { file, text })
     }
 
     /// Nobody has removed the file yet.
@@ -308,10 +308,10 @@ fn words(missing: &Missing, damaged: bool, now: UnixNanos) -> String {
     )
 }
 
-fn append(file: &Path, told: &str) -> Result<(), StoreError> {
+fn append(file: &Path, text: &str) -> Result<(), StoreError> {
     drop(private_file(file)?);
     let appended = File::options().append(true).open(file).and_then(|mut file| {
-        writeln!(file, "{told}")?;
+        writeln!(file, "{text}")?;
         file.sync_all()
     });
     appended.map_err(|source| unusable(file, source))

@@ -47,7 +47,7 @@ const PROBE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What must be free on a disk that was full before writing is tried again: a harmless write takes one
 /// page, and would pass where no other does.
-const ROOM: u64 = 1 << 20;
+const MIN_FREE_BYTES: u64 = 1 << 20;
 
 /// Takes what a commit did to the policies, in the order of commits.
 pub type PolicyFollower = Box<dyn Fn(Vec<PolicyChange>) + Send + Sync>;
@@ -332,7 +332,7 @@ impl Writer {
     fn probe(&mut self) {
         let full = || StoreError::Full { directory: self.directory.clone() };
         self.shown.condition.begins(clock::unix_nanos());
-        let outcome = if self.disk_full && self.lacks_room() { Err(full()) } else { Ok(()) };
+        let outcome = if self.disk_full && self.is_almost_full() { Err(full()) } else { Ok(()) };
         let outcome = outcome
             .and_then(|()| self.place.check())
             .and_then(|()| self.settle())
@@ -361,9 +361,9 @@ impl Writer {
         }
     }
 
-    fn lacks_room(&self) -> bool {
+    fn is_almost_full(&self) -> bool {
         // In memory there is no disk; what cannot be asked is found out by writing.
-        disk::free_bytes(&self.directory).is_some_and(|free| free < ROOM)
+        disk::free_bytes(&self.directory).is_some_and(|free| free < MIN_FREE_BYTES)
     }
 
     /// Closes the readers, then moves the log into the file, then closes the file.

@@ -125,9 +125,9 @@ async fn a_log_that_was_cut_or_damaged_or_removed_is_told_with_what_is_missing()
         damage(&crash);
         let store = crash.open();
         let loss = store.loss().unwrap_or_else(|| panic!("{what}")).clone();
-        assert!(loss.told.contains("acknowledged commits are missing"), "{what}: {}", loss.told);
+        assert!(loss.text.contains("acknowledged commits are missing"), "{what}: {}", loss.text);
         let number = if what == "last frame cut" { Some(", 1 of them") } else { None };
-        assert!(number.is_none_or(|number| loss.told.contains(number)), "{what}: {}", loss.told);
+        assert!(number.is_none_or(|number| loss.text.contains(number)), "{what}: {}", loss.text);
         // It serves, and what is written from now on is no further loss.
         store.put(&path("later"), value("x"), NOON).await.unwrap();
         store.close().await.unwrap();
@@ -153,8 +153,8 @@ async fn a_damaged_log_is_noticed_without_the_file_of_commits_and_kept_for_whoev
         let damaged = fs::read(crash.0.path().join("nexus.db-wal")).unwrap();
         let store = crash.open();
         let loss = store.loss().unwrap_or_else(|| panic!("{at}"));
-        assert!(loss.told.contains("at least"), "{}", loss.told);
-        assert!(loss.told.contains("the write-ahead log is damaged"), "{}", loss.told);
+        assert!(loss.text.contains("at least"), "{}", loss.text);
+        assert!(loss.text.contains("the write-ahead log is damaged"), "{}", loss.text);
         let kept: Vec<_> = fs::read_dir(crash.0.path())
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -198,5 +198,5 @@ async fn an_older_copy_of_the_database_is_told_as_a_loss() {
         .unwrap();
     let crash = Crash(directory.unwrap());
     let store = crash.open();
-    assert!(store.loss().unwrap().told.contains(", 2 of them"), "{:?}", store.loss());
+    assert!(store.loss().unwrap().text.contains(", 2 of them"), "{:?}", store.loss());
 }
