@@ -147,7 +147,7 @@ impl Collector for StoreMetrics {
             ),
             (
                 "store_commits_lost",
-                "1 while lost commits were noticed and nobody has looked after it",
+                "1 while a loss of commits is not confirmed by an operator",
                 i64::from(store.loss().is_some()),
             ),
             (
