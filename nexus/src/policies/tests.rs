@@ -174,7 +174,7 @@ async fn a_policy_that_is_put_again_keeps_the_time_when_it_was_made_also_in_the_
     assert!(may_read(&policies, "b") && !may_read(&policies, "a"));
 }
 
-/// They came in without a word, and the policy allowed nothing, or less than it says.
+/// They were imported without a report, and the policy allowed nothing, or less than it states.
 #[test]
 fn an_imported_policy_that_does_not_do_what_it_says_is_told() {
     let judged = |pattern: &str, permissions: &[&str]| {

@@ -176,7 +176,7 @@ async fn polled<F: Future + Unpin>(mut future: F, polls: usize) -> Option<F::Out
     poll_fn(poll).await
 }
 
-/// Whom the policies in force let read, and whom the stored ones do.
+/// Compares who may read by the policies in force with who may read by the stored ones.
 fn decisions_follow_the_store(fixture: &Fixture, what: &str) {
     let Some(unsealed) = fixture.unsealed() else { return };
     let stored = unsealed.store().unwrap().policy_names().unwrap();

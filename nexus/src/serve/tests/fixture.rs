@@ -78,7 +78,7 @@ pub(super) fn path(text: &str) -> SecretPath {
     SecretPath::parse(text).unwrap()
 }
 
-/// Whom a policy of this name lets read, and what.
+/// Who may read by a policy of this name, and what.
 pub(super) fn policy(name: &str) -> PolicyText {
     PolicyText {
         spiffe_id_pattern: format!("^{}$", reader(name)),
@@ -158,7 +158,7 @@ impl Fixture {
         text.lines().map(line).collect()
     }
 
-    /// What is in use, where there is a key.
+    /// The unsealed Nexus, if there is a key.
     pub(super) fn unsealed(&self) -> Option<Arc<Unsealed>> {
         self.seal.for_own_task(OwnTask::Test).ok()
     }

@@ -267,7 +267,7 @@ async fn policies_are_listed_whatever_keeps_them() {
     assert!(maps.write(put(true)).await.unwrap());
     assert!(!maps.write(put(true)).await.unwrap());
     assert_eq!(maps.identity.policy_epoch, 2);
-    // Whoever keeps the rows takes one away.
+    // A row is removed from the engine.
     maps.tables.policies.clear();
     assert!(matches!(maps.write(put(true)).await, Err(StoreError::Tampered { .. })));
     assert!(maps.write(put(false)).await.unwrap());

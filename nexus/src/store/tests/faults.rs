@@ -10,9 +10,9 @@ use super::*;
 /// What becomes of the next commit of the thread that sets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Fault {
-    /// The commit is kept, and an error is told.
+    /// The commit is kept, and an error is returned.
     Kept,
-    /// It is not kept, and an error is told.
+    /// The commit is not kept, and an error is returned.
     Lost,
     /// The disk is full.
     Full,

@@ -91,7 +91,7 @@ impl Fixture {
         self.opened_again()
     }
 
-    /// Opens the store again after whoever had it is gone.
+    /// Opens the store again after its last user has dropped it.
     fn opened_again(self) -> Self {
         let Self { store, directory, options } = self;
         drop(store);

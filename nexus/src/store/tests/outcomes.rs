@@ -1,4 +1,4 @@
-//! Commits that fail, and what is told, shown and decided afterwards.
+//! Failed commits: the errors of the callers, the condition of the store, and the decisions afterwards.
 
 use std::sync::Mutex;
 
@@ -13,7 +13,7 @@ fn text(pattern: &str) -> PolicyText {
     }
 }
 
-/// The names of the policies, as the follower of a store was told of them.
+/// The names of the policies, as the follower of a store received them.
 fn followed(store: &Store) -> Arc<Mutex<Vec<String>>> {
     let names = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&names);
@@ -36,7 +36,7 @@ fn followed(store: &Store) -> Arc<Mutex<Vec<String>>> {
     names
 }
 
-/// Waits until the writer has found out by itself that it can write.
+/// Waits until the writer has noticed that it can write again.
 async fn mended(store: &Store) {
     for _ in 0..600 {
         if store.condition().write_failure().is_none() {

@@ -139,7 +139,7 @@ async fn a_deleted_version_cannot_be_revived_by_its_deletion_mark() {
     home.assert_b_readable("revived");
 }
 
-// Rows of an earlier state are authentic by themselves; the list of the path tells them.
+// Rows of an earlier state are authentic; only the list of the path shows that they are old.
 #[tokio::test]
 async fn a_version_put_back_from_an_earlier_copy_is_refused() {
     let home = in_file(options());

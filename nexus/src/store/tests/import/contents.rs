@@ -1,4 +1,4 @@
-//! What comes in is what was there.
+//! An import preserves the content.
 
 use super::*;
 

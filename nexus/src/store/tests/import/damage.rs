@@ -83,7 +83,7 @@ async fn a_current_version_that_is_not_there_stops_the_import_and_is_counted() {
     assert_eq!(store.put(&path("a"), value("{}"), NOON).await.unwrap(), 4);
 }
 
-/// It came in, and nobody was told that it allows nothing.
+/// It was imported, and no report said that it allows nothing.
 #[test]
 fn a_policy_that_does_not_do_what_it_says_stops_the_import_and_comes_in_on_demand() {
     let directory = three().stopped();
@@ -320,7 +320,7 @@ fn of_several_policies_with_one_name_the_one_that_changed_last_comes_in() {
     assert_eq!(report.policies, 2);
 }
 
-// Whoever can write the file could otherwise grant anything without any key.
+// Otherwise anybody who can write the file could grant everything without a key.
 #[test]
 fn policies_in_clear_are_left_out_by_name_and_the_secrets_come_in() {
     let directory = Upstream::filled(Generation::V0_4_3).left();

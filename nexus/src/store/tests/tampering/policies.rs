@@ -42,7 +42,7 @@ async fn a_renamed_policy_is_refused_and_can_be_deleted() {
     assert!(home.store.policies().unwrap().refused.is_empty());
 }
 
-/// The names of the policies that are refused, in the order in which that is told.
+/// The names of the refused policies, in the order in which they are reported.
 fn refused_policies(store: &Store) -> Vec<String> {
     let refused = store.policies().unwrap().refused.into_iter();
     refused
