@@ -1,4 +1,4 @@
-//! A store whose files belong to another user, and may be written through their group: a volume in Kubernetes, for one.
+//! A store whose files belong to another user, and are writable through their group, as on a volume in Kubernetes.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};

@@ -60,7 +60,7 @@ async fn a_commit_that_ends_in_an_error_of_the_disk_is_told_as_unknown_and_not_a
                 store.put(&q, value("x"), NOON)
             );
             assert!(matches!(failed, Err(StoreError::OutcomeUnknown(_))), "{failed:?}");
-            // Whatever shared the transaction shares its end; what came later went well.
+            // All writes of the transaction have its outcome; later ones succeed.
             for put in [first, second] {
                 assert!(
                     matches!(put, Ok(_) | Err(StoreError::OutcomeUnknown(_))),
@@ -102,7 +102,7 @@ async fn after_a_commit_of_unknown_outcome_decisions_and_reads_go_by_what_is_in_
     }
 }
 
-// Also where the lost commit made a data key that is in use if it was kept.
+// Also if the lost commit made a data key that is in use if the commit was kept.
 #[tokio::test]
 async fn a_data_key_of_a_commit_of_unknown_outcome_is_the_one_that_the_database_names() {
     for fault in [Fault::Kept, Fault::Lost] {
@@ -156,7 +156,7 @@ impl Drop for Grenade {
     }
 }
 
-// Nothing said so: every write failed with "the store is closed", and Nexus stayed ready.
+// This was not reported: every write failed with "the store is closed", and Nexus stayed ready.
 #[tokio::test]
 async fn a_writer_that_died_is_told_of_and_its_callers_are_not_told_that_the_store_is_closed() {
     for home in homes(&options()) {
@@ -183,7 +183,7 @@ async fn a_writer_that_died_is_told_of_and_its_callers_are_not_told_that_the_sto
     }
 }
 
-// It was answered 500 where the documents say 503.
+// The answer was 500, and the documentation says 503.
 #[tokio::test]
 async fn a_database_that_another_process_has_locked_is_told_as_locked() {
     let home = in_file(Options { busy_timeout: Duration::from_millis(50), ..options() });
