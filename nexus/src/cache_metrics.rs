@@ -1,4 +1,4 @@
-//! What the values that are kept in memory were good for, in numbers.
+//! Metrics of the value cache.
 
 use std::{fmt, sync::Arc};
 
@@ -10,7 +10,7 @@ use prometheus_client::{
 
 use crate::keys::seal::{OwnTask, Seal};
 
-/// Of the store that is open; of none while Nexus is sealed.
+/// Metrics of the open store. There are none while Nexus is sealed.
 #[derive(Debug)]
 pub(crate) struct CacheMetrics(pub(crate) Arc<Seal>);
 

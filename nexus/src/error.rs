@@ -1,4 +1,4 @@
-//! What can go wrong with a request, and the one table from that to the wire.
+//! The errors of requests, and the one table that maps them to the wire.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use spike_wire::{ErrorCode, JsonError, NotReady};
 
 use crate::{keys::quorum::RestoreError, policy::PolicyError, store::StoreError};
 
-/// Why a request was not done.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No such path, action or method; or an operation that this backend does not have.
@@ -23,11 +23,11 @@ pub enum Error {
     /// The body is not what the route reads.
     #[error("malformed body: {0}")]
     Malformed(#[from] JsonError),
-    /// What every request is held against refuses it.
+    /// The frame of requests refused it: a limit, a budget, or the identity of the peer.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// A body over the limit of the cipher, which is a plaintext or a ciphertext over its limit. Upstream's SDK takes 413 for
-    /// a server that it cannot reach.
+    /// The body exceeds the limit of the cipher, so the plaintext or ciphertext does too. Not 413, because upstream's SDK takes
+    /// 413 for a server that it cannot reach.
     #[error("body: {0}")]
     TooLargeToCipher(BodyError),
     /// The peer may not do this. It learns nothing more.
@@ -50,10 +50,10 @@ pub enum Error {
     /// Recovery shares were asked for before there was a key. Upstream answers 500 here, not 503 (wire-api 15, row 31).
     #[error("there is no root key yet: {1}")]
     NothingToRecover(NotReady, String),
-    /// A recovery share that did not help.
+    /// A recovery share was not accepted.
     #[error(transparent)]
     Restore(#[from] RestoreError),
-    /// What was sent was not encrypted under the root key.
+    /// The ciphertext was not encrypted under the root key.
     #[error("decryption failed: another root key, or altered data")]
     Undecryptable,
     /// There is a policy of that name, and the request asked to make a new one.
@@ -68,10 +68,10 @@ pub enum Error {
     /// Shares of the root key are there, and the store cannot be opened.
     #[error("not ready: {0}")]
     StoreUnopened(String),
-    /// This process is about to end, and begins nothing any more.
+    /// This process is about to end, and starts nothing new.
     #[error("this process is about to end")]
     Ending,
-    /// Too many others ask what takes long. [`Error::retry_after`] says when to come again.
+    /// Too many others do work that takes long. [`Error::retry_after`] says when to try again.
     #[error("too many long questions at once: try again in a moment")]
     Busy,
     /// Work over many policies or names did not end in time. Nothing was changed.
@@ -79,13 +79,13 @@ pub enum Error {
     TookTooLong {
         /// How long it may take.
         budget: Duration,
-        /// What to ask for instead.
+        /// What to request instead.
         instead: &'static str,
     },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The audit log takes no lines, so that nothing may be changed that could not be written down.
+    /// The audit log accepts no lines, and a change that cannot be logged is not made.
     #[error("nothing is changed while the audit log cannot be written: {0}")]
     Unrecordable(#[source] AuditError),
 }
@@ -128,7 +128,7 @@ impl Error {
         }
     }
 
-    /// What an operator is told who asks for recovery shares while there is no key.
+    /// The error for an operator who requests recovery shares while there is no key.
     pub(crate) fn nothing_to_recover(self) -> Self {
         match self {
             Self::NotReady(reason) => Self::NothingToRecover(NotReady::Sealed, reason),
@@ -137,7 +137,7 @@ impl Error {
         }
     }
 
-    /// Whether the same request may be carried out later, and what it waits for: the answer is 503.
+    /// Whether the same request may succeed later, and what it waits for: the answer is 503.
     pub fn not_ready(&self) -> Option<NotReady> {
         match self {
             Self::NotReady(_) => Some(NotReady::Sealed),
@@ -163,7 +163,7 @@ impl Error {
         }
     }
 
-    /// What a peer that was let in may be told besides the code: why its request was refused, in words.
+    /// The reason, in words, for a peer that is allowed to know it.
     pub fn reason(&self) -> Option<String> {
         if let Some(not_ready) = self.not_ready() {
             return Some(not_ready.as_str().to_owned());
@@ -176,7 +176,7 @@ impl Error {
             | Self::NoShares
             | Self::Restore(_) => Some(chain(self)),
             Self::Frame(error) => error.reason(),
-            // Whoever wrote must know that it may have been done.
+            // The writer must know that the write may be kept.
             Self::Store(
                 error @ (StoreError::OutcomeUnknown(_)
                 | StoreError::Stranded(_)
@@ -188,7 +188,7 @@ impl Error {
             Self::Store(error) if error.is_misplaced() => Some(
                 "a file of the store was removed or replaced while it was open; nothing was written".to_owned(),
             ),
-            // The status is that of a fault, as upstream's; the reason tells that it is none.
+            // The status is that of a fault, as upstream's; the reason says that it is none.
             Self::NothingToRecover(why, _) => Some(why.as_str().to_owned()),
             Self::NoSuchRoute
             | Self::Malformed(_)
@@ -205,7 +205,7 @@ impl Error {
         }
     }
 
-    /// After how many seconds the same request may succeed, where waiting helps.
+    /// After how many seconds the same request may succeed; `None` if waiting does not help.
     pub fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Busy => Some(1),

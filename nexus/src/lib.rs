@@ -1,9 +1,9 @@
 //! SPIKE Nexus: the encrypted secret store.
 //!
-//! From the outside in: [`start()`] brings the daemon up; [`serve`] turns requests into calls and results into answers;
-//! [`service`] has each operation in domain words; [`access`] decides who may do what and alone makes a grant; [`keys`] holds
-//! the root key and gets it from the Keepers and back; [`store`] keeps rows encrypted; the crates `spike-domain` and [`policy`]
-//! are the pure rules.
+//! From the outside in: [`start()`] starts the daemon; [`serve`] turns requests into calls and results into answers;
+//! [`service`] has each operation in domain words; [`access`] decides who may do what, and is the only maker of a grant;
+//! [`keys`] holds the root key and exchanges shares with the Keepers; [`store`] keeps rows encrypted; the crates `spike-domain`
+//! and [`policy`] are the pure rules.
 
 pub mod access;
 mod cache_metrics;

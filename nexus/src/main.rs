@@ -10,7 +10,7 @@ use mimalloc::MiMalloc as Memory;
 use spike_config::Environment;
 use zeroizing_alloc::ZeroAlloc;
 
-/// Memory is wiped when it is freed: what TLS, HTTP and JSON code held of a secret does not stay behind.
+/// Wipes memory when it is freed, so that secrets in the buffers of TLS, HTTP and JSON code do not stay in memory.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<Memory> = ZeroAlloc(Memory);
 

@@ -1,8 +1,8 @@
-//! The policies in force: the set that decisions are made by.
+//! The policies in force: the set by which requests are decided.
 //!
-//! It follows the store: the thread that writes changes it after each commit, in the order of commits and before whoever
-//! asked for the change is answered ([`Store::follow_policies`]). No request has a part in it, so that store and decisions
-//! agree also where a request ends half way.
+//! It follows the store: after each commit the writer thread applies the changes, in the order of commits and before the
+//! request is answered ([`Store::follow_policies`]). Requests do not change the set themselves, so store and decisions agree
+//! even if a request ends half-way.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -14,21 +14,21 @@ use crate::{
     store::{self, PolicyChange, PolicyText, Store, StoreError, StoredPolicy},
 };
 
-/// Every policy, ready to decide. What is in the store is what is in the set.
+/// Every stored policy, ready to decide.
 #[derive(Debug)]
 pub struct Policies {
     set: Arc<RwLock<PolicySet>>,
 }
 
 impl Policies {
-    /// Takes every policy of `store`, and every change from now on. One that cannot be read never matches, and the log says
-    /// so, loudly.
+    /// Loads every policy of `store`, and follows every change from now on. A policy that cannot be read never matches, and is
+    /// logged as an error.
     ///
     /// # Errors
-    /// [`StoreError`] where the store cannot be read at all.
+    /// [`StoreError`] if the store cannot be read at all.
     pub fn load(store: &Store) -> Result<Self, StoreError> {
         let set = Arc::new(RwLock::new(PolicySet::new()));
-        // Until the set is complete, changes wait for this lock: what comes after the snapshot comes on top of it.
+        // Changes wait for this lock until the set is complete, so what was committed after the snapshot is applied after it.
         let mut loading = set.write().unwrap_or_else(PoisonError::into_inner);
         let following = Arc::clone(&set);
         store.follow_policies(Box::new(move |changes| follow(&following, changes)));
@@ -38,11 +38,11 @@ impl Policies {
         Ok(Self { set })
     }
 
-    /// Writes the policy. It is in force when this returns, and also where this is dropped meanwhile and the store takes it.
-    /// `false`: there is one of that name, and the caller wanted to make a new one.
+    /// Writes the policy. It is in force when this returns, and also if this future is dropped and the store commits it.
+    /// `false`: a policy of that name exists, and the caller wanted a new one.
     ///
     /// # Errors
-    /// [`StoreError`]: nothing has changed, except where it says that this is not known.
+    /// [`StoreError`]: nothing has changed, unless the error says that the outcome is unknown.
     pub async fn put(
         &self,
         store: &Store,
@@ -63,7 +63,7 @@ impl Policies {
         Ok(true)
     }
 
-    /// Removes the policy from the store and from every decision after this one. `false`: there is none of that name.
+    /// Removes the policy from the store and from every later decision. `false`: there is no policy of that name.
     ///
     /// # Errors
     /// As [`Self::put`].
@@ -71,13 +71,13 @@ impl Policies {
         store.delete_policy(name, now).await
     }
 
-    /// The set, to decide by.
+    /// The set that decides.
     pub fn set(&self) -> RwLockReadGuard<'_, PolicySet> {
         self.set.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Has the set follow one commit.
+/// Applies one commit to the set.
 fn follow(set: &RwLock<PolicySet>, changes: Vec<PolicyChange>) {
     for change in changes {
         match change {
@@ -96,7 +96,7 @@ fn follow(set: &RwLock<PolicySet>, changes: Vec<PolicyChange>) {
     }
 }
 
-/// The set of all that is stored.
+/// The set of all stored policies.
 fn usable(stored: &store::PolicySet) -> PolicySet {
     for refused in &stored.refused {
         tracing::error!(
@@ -114,10 +114,10 @@ fn usable(stored: &store::PolicySet) -> PolicySet {
     set
 }
 
-/// Whether a policy does what it says, for one that comes from elsewhere.
+/// Checks a policy from elsewhere.
 ///
 /// # Errors
-/// What it does not, in words: a word that is no permission, a pattern that cannot be read.
+/// What is wrong, in words: an unknown permission, or a pattern that cannot be read.
 pub(crate) fn judge(text: &PolicyText) -> Result<(), String> {
     if let Some(word) = text.permissions.iter().find(|word| Permission::from_word(word).is_none()) {
         return Err(format!("{word:?} is no permission"));
@@ -128,7 +128,7 @@ pub(crate) fn judge(text: &PolicyText) -> Result<(), String> {
     set.unusable().next().map_or(Ok(()), |(_name, error)| Err(error.to_string()))
 }
 
-/// What was stored, as a policy. Permissions that are no words any more are left out.
+/// A stored policy. Permissions that are no longer known are left out.
 pub(crate) fn policy_of(stored: &StoredPolicy) -> Policy {
     let words = stored.text.permissions.iter().filter_map(|word| Permission::from_word(word));
     Policy {

@@ -1,4 +1,4 @@
-//! Bringing Nexus up and down.
+//! Starts and stops Nexus.
 
 use std::{
     num::{NonZeroU32, NonZeroUsize},
@@ -37,7 +37,7 @@ use crate::{
     store_watch::{StoreMetrics, import_check, loss_check, read_check, write_check},
 };
 
-/// What `--help` says.
+/// The program, as `--help` shows it.
 pub const PROGRAM: Program =
     Program { name: "nexus", about: "SPIKE Nexus: the encrypted secret store" };
 
@@ -51,7 +51,7 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
     daemon::run(PROGRAM, arguments, environment, NexusSettings::load, frame, start)
 }
 
-/// A Nexus that serves.
+/// A running Nexus.
 #[derive(Debug)]
 pub struct Running {
     seal: Arc<Seal>,
@@ -60,12 +60,12 @@ pub struct Running {
     tending: Option<Tending>,
 }
 
-/// Starts Nexus: waits for an identity, opens the port, and takes the root key from where the backend has it.
+/// Starts Nexus: waits for an identity, opens the port, and gets the root key from the source of the backend.
 ///
 /// The port is open before there is a key, and answers 503 until then.
 ///
 /// # Errors
-/// What keeps it from serving for good: the wrong identity, a port that is taken.
+/// It cannot serve: it has the wrong identity, or the port is in use.
 pub async fn start(
     settings: NexusSettings,
     telemetry: Telemetry,
@@ -110,7 +110,7 @@ pub async fn start(
         }
         Some(keepers) => Some(keepers.tend()),
     };
-    // Each request is authorized by itself, so that every SVID may connect.
+    // Each request is authorized by itself, so every SVID may connect.
     let app = serve::app(&nexus);
     let serving =
         listener.serve(&source, PeerRule::AnySvid, settings.server.limits, connections, app)?;
@@ -121,7 +121,7 @@ impl Daemon for Running {
     async fn drain(self, bound: Duration) -> bool {
         let Self { seal, frame, serving, tending } = self;
         let finished = frame.drain(serving, bound).await;
-        // Before the key goes: a Keeper's task would take a Nexus without one for one that has just started.
+        // Before the key is dropped: the task of a Keeper would take a Nexus without a key for one that has just started.
         drop(tending);
         let Some(unsealed) = seal.seal("ending") else { return finished };
         let Ok(store) = unsealed.store() else { return finished };
@@ -135,7 +135,7 @@ impl Daemon for Running {
     }
 }
 
-/// The health checks and metrics of what Nexus is made of.
+/// The health checks and metrics of the parts of Nexus.
 fn watch(seal: &Arc<Seal>, keepers: Option<&Arc<Keepers>>, telemetry: &Telemetry) {
     let sealed = Arc::clone(seal);
     telemetry.health().add("root_key", Effect::NotReady, move |_| {
@@ -167,7 +167,7 @@ fn watch_store(seal: &Arc<Seal>, telemetry: &Telemetry) {
     telemetry.register(|registry| registry.register_collector(Box::new(store)));
 }
 
-/// Where the root key will come from.
+/// The source of the root key.
 fn key_source(
     settings: &NexusSettings,
     seal: &Arc<Seal>,
@@ -217,7 +217,7 @@ fn key_source(
     }))
 }
 
-/// The memory backend makes its own key, which nobody else ever has.
+/// The memory backend makes its own key, which no other process ever has.
 fn own_key(settings: &NexusSettings) -> Result<Unsealed, StartError> {
     tracing::warn!("memory backend: everything is lost at the end; not for production");
     let root_key = RootKey::generate()?;
@@ -238,7 +238,7 @@ fn options(database: &DatabaseSettings, max_versions: u32, quorum: Option<Quorum
         },
         busy_timeout: database.busy_timeout,
         operation_timeout: database.operation_timeout,
-        // One of the connections is the writer's.
+        // One of the connections belongs to the writer.
         readers: NonZeroUsize::new(database.max_open_connections.saturating_sub(1))
             .unwrap_or(NonZeroUsize::MIN),
         read_cache: database.read_cache_size,

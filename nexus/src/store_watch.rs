@@ -1,5 +1,4 @@
-//! The store seen from outside: health checks and metrics of the one that is open. While Nexus is sealed there is none, and
-//! the check of the root key says why.
+//! Health checks and metrics of the open store. While Nexus is sealed there is none, and the check of the root key says why.
 
 use std::{fmt, sync::Arc};
 
@@ -17,21 +16,20 @@ use crate::{
     store::Store,
 };
 
-/// A transaction that takes longer hangs: every lock is given up after `SPIKE_NEXUS_DB_BUSY_TIMEOUT_MS`, 5 s if nobody
-/// changed it.
+/// A transaction that takes longer hangs: waiting for a lock ends after `SPIKE_NEXUS_DB_BUSY_TIMEOUT_MS`, 5 s by default.
 const HANGS: time::Duration = time::Duration::seconds(10);
 
-/// Whether writes are done, as the last attempt had it.
+/// Whether the last attempt to write succeeded.
 ///
 /// # Errors
-/// What keeps them from being done.
+/// Why it failed.
 pub(crate) fn write_check(seal: &Seal, now: OffsetDateTime) -> Result<(), String> {
     with_store(seal, |store| {
         let condition = store.condition();
         if !condition.writer_is_alive() {
             return Err("the thread that writes the store has ended: restart Nexus".to_owned());
         }
-        // Also while nobody writes.
+        // This check runs even if there are no writes.
         store.in_place().map_err(|error| error.to_string())?;
         if let Some(failure) = condition.write_failure() {
             return Err(format!("the store cannot be written: {}", failure.reason));
@@ -45,10 +43,10 @@ pub(crate) fn write_check(seal: &Seal, now: OffsetDateTime) -> Result<(), String
     })
 }
 
-/// Whether reads are done, as the last one had it. After a failure it is tried here, since nobody else may be reading.
+/// Whether the last read succeeded. After a failure this check reads itself, because there may be no other reads.
 ///
 /// # Errors
-/// What keeps them from being done.
+/// Why it failed.
 pub(crate) fn read_check(seal: &Seal) -> Result<(), String> {
     with_store(seal, |store| match store.condition().read_failure() {
         None => Ok(()),
@@ -58,18 +56,18 @@ pub(crate) fn read_check(seal: &Seal) -> Result<(), String> {
     })
 }
 
-/// Whether acknowledged commits were lost and nobody has looked after it.
+/// Whether acknowledged commits were lost and no operator has confirmed it yet.
 ///
 /// # Errors
-/// What is known about it.
+/// What is known about the loss.
 pub(crate) fn loss_check(seal: &Seal) -> Result<(), String> {
-    with_store(seal, |store| store.loss().map_or(Ok(()), |loss| Err(loss.told.clone())))
+    with_store(seal, |store| store.loss().map_or(Ok(()), |loss| Err(loss.text.clone())))
 }
 
-/// Whether upstream's data is in the store, as far as there is any.
+/// Whether the data of upstream, if there is any, is in the store.
 ///
 /// # Errors
-/// What is not, and why.
+/// What is missing, and why.
 pub(crate) fn import_check(seal: &Seal) -> Result<(), String> {
     with_store(seal, Store::import_check)
 }
@@ -79,7 +77,7 @@ fn with_store(seal: &Seal, check: impl FnOnce(&Store) -> Result<(), String>) -> 
     unsealed.store().map_or(Ok(()), check)
 }
 
-/// The open store in numbers; nothing while Nexus is sealed.
+/// Metrics of the open store. There are none while Nexus is sealed.
 #[derive(Debug)]
 pub(crate) struct StoreMetrics(pub(crate) Arc<Seal>);
 
@@ -149,7 +147,7 @@ impl Collector for StoreMetrics {
             ),
             (
                 "store_commits_lost",
-                "1 while lost commits were noticed and nobody has looked after it",
+                "1 while a loss of commits is not confirmed by an operator",
                 i64::from(store.loss().is_some()),
             ),
             (

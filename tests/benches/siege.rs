@@ -20,14 +20,10 @@ use spike_tests::{
     Running, SUPERUSER, Scenario,
     hostile::{MIB, attack::post, resident},
     policies::allow,
-    raw::first_answer,
+    raw::call_again,
     secrets::{get, put},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    task::JoinSet,
-    time::Instant,
-};
+use tokio::{task::JoinSet, time::Instant};
 
 use self::attacker::{Attack, Attacker, CONNECTIONS, attack_for_ever};
 
@@ -281,18 +277,10 @@ async fn reads(cluster: &Running, arguments: &Arguments) -> Result<Reads> {
             let (mut times, mut answer) = (Vec::new(), Vec::new());
             while Instant::now() < until {
                 let sent = Instant::now();
-                stream.write_all(&request).await?;
-                stream.flush().await?;
-                if answer.is_empty() {
-                    // Every further answer has the length of the first, because headers and body are the same.
-                    answer = first_answer(&mut stream).await?;
-                } else {
-                    stream.read_exact(&mut answer).await?;
-                }
-                ensure!(answer.starts_with(b"HTTP/1.1 200 "), "an honest read is not answered 200");
+                call_again(&mut stream, &request, &mut answer).await?;
                 times.push(sent.elapsed());
             }
-            Ok(times)
+            anyhow::Ok(times)
         });
     }
     let mut times = Vec::new();

@@ -28,14 +28,10 @@ use spike_tests::{
     Credential, Running, SUPERUSER, Scenario,
     hostile::processor_time,
     policies::allow,
-    raw::{Dialer, first_answer},
+    raw::{Dialer, call_again},
     secrets::{get, put},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    task::JoinSet,
-    time::Instant,
-};
+use tokio::{task::JoinSet, time::Instant};
 use tokio_rustls::TlsConnector;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_spike-programs");
@@ -266,15 +262,7 @@ impl Target {
             if self.secrets > 1 {
                 request = self.request();
             }
-            stream.write_all(&request).await?;
-            stream.flush().await?;
-            if answer.is_empty() {
-                // Every further answer has the length of the first, because headers and body are the same.
-                answer = first_answer(&mut stream).await?;
-            } else {
-                stream.read_exact(&mut answer).await?;
-            }
-            ensure!(answer.starts_with(b"HTTP/1.1 200 "), "not a 200");
+            call_again(&mut stream, &request, &mut answer).await?;
             calls += 1;
         }
         Ok(calls)
@@ -284,10 +272,7 @@ impl Target {
         let mut calls = 0;
         while Instant::now() < until {
             let mut stream = self.dialer.connect_with(&self.connector).await?.into_stream();
-            stream.write_all(&self.request()).await?;
-            stream.flush().await?;
-            let answer = first_answer(&mut stream).await?;
-            ensure!(answer.starts_with(b"HTTP/1.1 200 "), "not a 200");
+            call_again(&mut stream, &self.request(), &mut Vec::new()).await?;
             calls += 1;
         }
         Ok(calls)

@@ -1,18 +1,17 @@
-//! Single cells of upstream's tables: decrypted, and read as what they stand for
-//! (crypto-and-storage 7.3, 7.4).
+//! Single cells of upstream's tables: decryption and parsing (crypto-and-storage 7.3, 7.4).
 
 use rusqlite::types::ValueRef;
 use spike_crypto::{AssociatedData, NONCE_LEN, Nonce, RootCipher};
+use spike_domain::UnixNanos;
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 use zeroize::Zeroizing;
 
 use crate::report::Reason;
-use crate::rows::UnixNanos;
 
-/// What sets the nonces of the cells of one row apart (K5).
+/// What makes the nonces of the cells of one row different (K5).
 pub(crate) type Salt = [u8; NONCE_LEN];
 
-/// Versions and policies use the nonce as it is, even for several cells (F13).
+/// Versions and policies use the nonce unchanged, even for several cells (F13).
 pub(crate) const UNSALTED: Salt = [0; NONCE_LEN];
 
 /// Decrypts the cells of one row.
@@ -36,19 +35,19 @@ impl<'a> Opener<'a> {
         let mut nonce = self.nonce;
         nonce.iter_mut().zip(salt).for_each(|(byte, salt)| *byte ^= salt);
         let ciphertext = cell.as_blob().map_err(|_not_bytes| Reason::Undecryptable)?;
-        // Upstream binds its rows to nothing (F14).
+        // Upstream does not bind its rows (F14).
         let opened = self.cipher.aead().decrypt(&nonce, ciphertext, &AssociatedData::none());
         opened.map_err(|_opaque| Reason::Undecryptable)
     }
 
-    /// Opens a text that is no secret.
+    /// Decrypts a text that is no secret.
     pub(crate) fn text(&self, cell: ValueRef<'_>, salt: &Salt) -> Result<String, Reason> {
         let plaintext = self.open(cell, salt)?;
         String::from_utf8(plaintext.to_vec()).map_err(|_not_utf8| Reason::Content)
     }
 }
 
-/// A row is named in the log even if its name is no text.
+/// A row is named in the log even if its name is not text.
 pub(crate) fn name(cell: ValueRef<'_>) -> String {
     match cell {
         ValueRef::Null => "NULL".to_owned(),
@@ -59,8 +58,8 @@ pub(crate) fn name(cell: ValueRef<'_>) -> String {
     }
 }
 
-/// A time: text as upstream's driver writes and reads it, or a number of seconds or milliseconds.
-/// `None` when it is neither, or not between 1677 and 2262.
+/// Parses a time: text as upstream's driver writes and reads it, or a number of seconds or milliseconds. `None` for anything
+/// else, and outside of 1677 to 2262.
 pub(crate) fn time(cell: ValueRef<'_>) -> Option<UnixNanos> {
     match cell {
         ValueRef::Integer(millis) if millis.unsigned_abs() > 1_000_000_000_000 => {
@@ -76,8 +75,7 @@ pub(crate) fn from_seconds(seconds: i64) -> Option<UnixNanos> {
     seconds.checked_mul(1_000_000_000)
 }
 
-/// `YYYY-MM-DD`, then a blank or `T` and `HH:MM`, then `:SS` and a fraction, then an offset. What
-/// has no offset is in UTC.
+/// `YYYY-MM-DD`, then a blank or `T` and `HH:MM`, then `:SS` and a fraction, then an offset. The default is UTC.
 fn from_text(text: &str) -> Option<UnixNanos> {
     let text = text.strip_suffix('Z').unwrap_or(text);
     let (date, rest) = text.split_at_checked(10)?;

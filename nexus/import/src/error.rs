@@ -1,11 +1,11 @@
-//! Why a database of upstream is not taken in.
+//! Why a database of upstream is not imported.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use spike_crypto::Fingerprint;
 
-/// Why a database of upstream is not taken in. No byte of it was changed.
+/// Why a database of upstream is not imported. No byte of it was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// A file or directory cannot be read, made or removed.
@@ -13,11 +13,11 @@ pub enum ImportError {
     Unusable {
         /// The file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// The database cannot be read, or is not one that is known.
+    /// The database cannot be read, or its form is unknown.
     #[error("cannot import {}: {what}", path.display())]
     Unreadable {
         /// The database.
@@ -33,11 +33,11 @@ pub enum ImportError {
     OtherKey {
         /// The database.
         path: PathBuf,
-        /// The fingerprint of the key that was offered.
+        /// The fingerprint of the given key.
         given: Fingerprint,
         /// Rows that decrypt.
         opened: u64,
-        /// Rows that do not.
+        /// Rows that do not decrypt.
         refused: u64,
     },
     /// Rows would be left out.
@@ -45,7 +45,7 @@ pub enum ImportError {
     Incomplete {
         /// The database.
         path: PathBuf,
-        /// How many.
+        /// The number of these rows.
         count: usize,
         /// The first hundred, each with its reason.
         first: Vec<String>,

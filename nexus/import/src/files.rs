@@ -1,8 +1,7 @@
-//! Upstream's files: found, compared, and copied, so that not a byte of them is ever changed.
+//! Upstream's files: found, compared, and copied. No byte of them is ever changed.
 //!
-//! Upstream leaves its newest data in the write-ahead log (K12), and SQLite cannot read a log
-//! without writing beside it. So a copy is read, in a directory of its own inside the data
-//! directory, since the data may be as confidential there as here and nowhere else.
+//! Upstream leaves its newest data in the write-ahead log (K12), and SQLite cannot read a log without writing beside it. So a
+//! copy is read, in a directory of its own inside the data directory, because other places may be less confidential.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -13,31 +12,31 @@ use rusqlite::Connection;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
+use spike_domain::UnixNanos;
 
 use crate::error::ImportError;
-use crate::rows::UnixNanos;
 use crate::untrusted::{distrust, flags};
 
 /// Upstream's database (crypto-and-storage 7.1).
 pub const FILE: &str = "spike.db";
 /// Where the copy is made.
 pub const COPY: &str = "nexus.import";
-/// The database, its write-ahead log, and its rollback journal. `-shm` is made anew.
+/// The database, its write-ahead log, and its rollback journal. `-shm` is created again.
 const PARTS: [&str; 3] = ["", "-wal", "-journal"];
 
-/// Whether upstream's database lies in `directory`. In doubt it does.
+/// Whether upstream's database is in `directory`. Returns `true` in case of doubt.
 pub fn exists(directory: &Path) -> bool {
-    // A link whose target is missing is not nothing: the target may be on a volume that is not mounted.
+    // A link without a target counts too: the target may be on a volume that is not mounted.
     match fs::symlink_metadata(directory.join(FILE)) {
         Err(error) => error.kind() != io::ErrorKind::NotFound,
         Ok(_) => true,
     }
 }
 
-/// Removes what an import that was interrupted left behind.
+/// Removes the remains of an interrupted import.
 ///
 /// # Errors
-/// [`ImportError::Unusable`] when it cannot be removed.
+/// [`ImportError::Unusable`] if they cannot be removed.
 pub fn sweep(directory: &Path) -> Result<(), ImportError> {
     let copy = directory.join(COPY);
     match fs::remove_dir_all(&copy) {
@@ -48,34 +47,34 @@ pub fn sweep(directory: &Path) -> Result<(), ImportError> {
     }
 }
 
-/// By what a database is known again.
+/// The properties by which a database is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileRecord {
-    /// Its size, with the files beside it.
+    /// Its size in bytes, including the files beside it.
     pub bytes: u64,
-    /// When one of them was last written to.
+    /// When one of them was last modified.
     pub modified: UnixNanos,
     /// SHA-256 of the file, followed by those beside it.
     pub sha256: [u8; 32],
 }
 
-/// Upstream's database as it lies in the data directory.
+/// Upstream's database in the data directory.
 #[derive(Debug)]
 pub struct Upstream {
     directory: PathBuf,
     /// The database itself.
     pub(crate) path: PathBuf,
-    /// Its size, with the files beside it.
+    /// Its size in bytes, including the files beside it.
     pub(crate) bytes: u64,
-    /// When one of them was last written to.
+    /// When one of them was last modified.
     pub(crate) modified: UnixNanos,
 }
 
 impl Upstream {
-    /// `None` when there is none in `directory`.
+    /// `None` if there is none in `directory`.
     ///
     /// # Errors
-    /// [`ImportError::Unusable`] when that cannot be told.
+    /// [`ImportError::Unusable`] if that cannot be found out.
     pub fn find(directory: &Path) -> Result<Option<Self>, ImportError> {
         let path = directory.join(FILE);
         let (mut bytes, mut modified) = (0, UnixNanos::MIN);
@@ -100,11 +99,10 @@ impl Upstream {
         Ok(Some(Self { directory: directory.to_owned(), path, bytes, modified }))
     }
 
-    /// Whether this is the database of `record`. Reads it only when its size is the same and its
-    /// time is not.
+    /// Whether this is the database of `record`. Reads it only if its size is the same and its time is different.
     ///
     /// # Errors
-    /// [`ImportError::Unusable`] when it cannot be read.
+    /// [`ImportError::Unusable`] if it cannot be read.
     pub fn is(&self, record: &FileRecord) -> Result<bool, ImportError> {
         if self.bytes != record.bytes {
             return Ok(false);
@@ -123,14 +121,14 @@ impl Upstream {
         Ok(Copy { connection, sha256, _directory: directory })
     }
 
-    /// What SQLite said about the copy.
+    /// The error of SQLite about the copy.
     pub(crate) fn fault(&self, error: &rusqlite::Error) -> ImportError {
         ImportError::Unreadable { path: self.path.clone(), what: error.to_string() }
     }
 
     /// Reads all parts through one hash, and into `target` if there is one.
     fn pass_to(&self, target: Option<&Path>) -> Result<[u8; 32], ImportError> {
-        // Through one handle: closing a second one would end the lock, as POSIX has it.
+        // Through one handle: on POSIX, closing a second one would release the lock.
         let mut database = Some(if target.is_some() { self.lock()? } else { self.open(false)? });
         let mut hash = Sha256::new();
         for part in PARTS {
@@ -155,13 +153,12 @@ impl Upstream {
         Ok(hash.finalize().into())
     }
 
-    /// Opens the database with SQLite's locks on it, so that nobody writes while it is copied.
+    /// Opens the database with SQLite's locks on it, so that no other process writes while it is copied.
     ///
-    /// Finds a running Nexus of upstream on this machine in WAL mode, its default: such a
-    /// connection holds a lock for as long as it lasts. In the other journal modes, on a file that
-    /// may only be read and across some network file systems nothing is to be found.
+    /// This notices a running Nexus of upstream on this machine in WAL mode, its default: its connection always holds a lock.
+    /// It notices none in the other journal modes, on a read-only file, and across some network file systems.
     fn lock(&self) -> Result<File, ImportError> {
-        // Excluding others takes a handle for writing; nothing is written.
+        // The lock requires a handle for writing. Nothing is written.
         let file = match self.open(true) {
             Err(ImportError::Unusable { source, .. })
                 if matches!(
@@ -191,7 +188,7 @@ impl Upstream {
     }
 }
 
-/// A copy that can be read. Removed when dropped.
+/// A readable copy. It is removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Copy {
     // Closed before the files are removed.
@@ -217,7 +214,7 @@ impl Drop for Scratch {
 fn open_copy(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags())?;
     distrust(&connection)?;
-    // Without others there is no need for shared memory, which not every file system has.
+    // Without other processes no shared memory is needed, which some file systems do not have.
     connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_row| Ok(()))?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)

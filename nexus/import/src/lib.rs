@@ -1,18 +1,17 @@
-//! Reads a database of upstream's Nexus (crypto-and-storage 0.1, 7): of 0.8.2, of 0.8.0, of what was between them, and of
-//! what came before. Hands over plain rows; who keeps them implements [`Sink`].
+//! Reads a database of upstream's Nexus (crypto-and-storage 0.1, 7): of 0.8.2, of 0.8.0, of the versions between them, and of
+//! earlier ones. Passes plain rows to a [`Sink`], which keeps them.
 //!
-//! Owned here: which file it is, that nobody writes to it meanwhile, that the root key is the right one, and what becomes of
-//! each row. Left to others: when a database is taken in, and how its rows are kept.
+//! Owned here: the recognition of the file, the exclusion of other writers, the check of the root key, and the decision about
+//! each row. Left to others: when a database is imported, and how its rows are kept.
 //!
-//! * The key is checked first, on every encrypted row: more of them must decrypt than not. A row
-//!   that was tampered with is then left out by name, and a key under which only some rows were
-//!   written (F1) does not pass.
-//! * What would have to be left out stops the import, with a list, unless losses are allowed ([`Rules::with_losses`]).
-//! * Upstream never erases a version, so that more may be there than its limit (F8). All of them come in.
-//! * A path knows the highest number that upstream ever used (F6), also when that row was left out. Current and oldest
-//!   version follow from the versions (F10).
-//! * Policies whose patterns are in clear, as before 0.5.0, stay out: else whoever can write the
-//!   file could hand out permissions without any key.
+//! * The key is checked first, on every encrypted row: more of them must decrypt than not. Then an altered row is left out by
+//!   name, and a key under which only some rows were written (F1) is refused.
+//! * Rows that would be left out stop the import, with a list, unless losses are allowed ([`Rules::with_losses`]).
+//! * Upstream never erases a version, so a path may have more versions than its limit (F8). All of them are imported.
+//! * A path keeps the highest number that upstream ever used (F6), even if that row was left out. Current and oldest version
+//!   follow from the versions (F10).
+//! * Policies whose patterns are in clear, as before 0.5.0, are not imported. Otherwise anybody who can write the file could
+//!   grant permissions without any key.
 
 mod cell;
 mod error;
@@ -30,22 +29,24 @@ pub use self::error::ImportError;
 pub use self::files::{COPY, FILE, FileRecord, Upstream, exists, sweep};
 pub use self::recognise::Generation;
 pub use self::report::{Finding, ImportReport, NONCES_WERE_REUSED, Reason};
-pub use self::rows::{Policy, Rules, Secret, Sink, UnixNanos, Version};
+pub use self::rows::{Policy, Rules, Secret, Sink};
 pub use self::source::Source;
 
-/// Parsers of single cells, for the fuzz targets that put any bytes to them.
+/// Parsers of single cells, for fuzz targets.
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing {
     use rusqlite::types::ValueRef;
 
-    use crate::{UnixNanos, cell};
+    use spike_domain::UnixNanos;
+
+    use crate::cell;
 
     /// A time in a cell.
     pub fn time(cell: ValueRef<'_>) -> Option<UnixNanos> {
         cell::time(cell)
     }
 
-    /// What a row is called whose name is this cell.
+    /// The name of a row whose name is this cell.
     pub fn name(cell: ValueRef<'_>) -> String {
         cell::name(cell)
     }

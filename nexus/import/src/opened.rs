@@ -1,4 +1,4 @@
-//! A database of upstream with what it takes to read its rows.
+//! An open database of upstream with what is needed to read its rows.
 
 use spike_crypto::RootCipher;
 
@@ -6,7 +6,7 @@ use crate::error::ImportError;
 use crate::files::{Copy, Upstream};
 use crate::recognise::Form;
 
-/// A copy of the database, what it is, and the key that its rows were encrypted under.
+/// A copy of the database, its form, and the key of its rows.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) upstream: Upstream,
@@ -16,7 +16,7 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Names the file where reading it failed.
+    /// Adds the name of the file to an error of reading it.
     pub(crate) fn fault(&self, error: &rusqlite::Error) -> ImportError {
         self.upstream.fault(error)
     }

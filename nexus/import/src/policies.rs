@@ -1,28 +1,29 @@
-//! Policies of upstream. They come in as they are, so that they can be seen and deleted. One that does not do here what it
-//! says is told as if it were left out.
+//! Policies of upstream. They are imported unchanged, so that they can be seen and deleted. A policy with another effect than
+//! it states is reported like one that was left out.
 
 use rusqlite::Row;
+use spike_domain::UnixNanos;
 
 use crate::cell::{self, Opener, UNSALTED};
 use crate::error::ImportError;
 use crate::opened::Opened;
 use crate::recognise::PolicyForm;
 use crate::report::{ImportReport, Reason};
-use crate::rows::{Policy, Sink, UnixNanos};
+use crate::rows::{Policy, Sink};
 
 const POLICIES: &str = "policies";
 
-/// Nonce and the three cells under it.
+/// The nonce and the three cells encrypted with it.
 pub(crate) const ENCRYPTED_CELLS: &str = "SELECT nonce, encrypted_spiffe_id_pattern,
     encrypted_path_pattern, encrypted_permissions FROM policies";
 
-/// Takes in every policy; of several with one name, the one that changed last.
+/// Imports every policy; of several with one name, the one that changed last.
 pub(crate) fn import<S: Sink>(
     source: &Opened,
     sink: &mut S,
     report: &mut ImportReport,
 ) -> Result<(), S::Error> {
-    // The name, when it changed last, and what it is called in the report.
+    // The name, the time of the last change, and the name in the report.
     let (updated, called) = match source.form.policies {
         PolicyForm::Missing => return Ok(()),
         PolicyForm::ByName => ("updated_time", "NULL"),
@@ -86,7 +87,7 @@ pub(crate) fn import<S: Sink>(
     Ok(())
 }
 
-/// What a policy says.
+/// The content of a policy.
 struct Text {
     spiffe_id_pattern: String,
     path_pattern: String,
@@ -95,7 +96,7 @@ struct Text {
 
 fn text(row: &Row<'_>, source: &Opened) -> Result<Text, Reason> {
     let cell = |column| row.get_ref(column).map_err(|_no_column| Reason::Content);
-    // One nonce for three cells (F13): we only read it.
+    // One nonce for three cells (F13); this code only reads it.
     let opener = Opener::new(&source.cipher, cell(0)?)?;
     let permissions = opener.text(cell(3)?, &UNSALTED)?;
     let words = permissions.split(',').map(str::trim).filter(|word| !word.is_empty());

@@ -1,5 +1,5 @@
-//! Which release of upstream wrote a database: told by the names of columns
-//! (crypto-and-storage 7.2, 7.6), since there is no version in it.
+//! Recognises which release of upstream wrote a database, by the names of columns (crypto-and-storage 7.2, 7.6), because it
+//! contains no version.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,13 +17,13 @@ pub enum Generation {
     V0_8_0,
     /// 0.5.0 to 0.6.0: as later, without the time of the last change of a policy.
     V0_5_0,
-    /// 0.4.3 and earlier: the patterns of policies in clear. Policies are not taken in.
+    /// 0.4.3 and earlier: the patterns of policies in clear. Policies are not imported.
     V0_4_3,
     /// Tables of several releases, or none for policies.
     Mixed,
 }
 
-/// How table `secret_metadata` is laid out.
+/// The layout of table `secret_metadata`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MetadataForm {
     Encrypted,
@@ -33,7 +33,7 @@ pub(crate) enum MetadataForm {
     },
 }
 
-/// How table `policies` is laid out.
+/// The layout of table `policies`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PolicyForm {
     /// There is no such table.
@@ -43,7 +43,7 @@ pub(crate) enum PolicyForm {
     ById {
         updated: bool,
     },
-    /// Nothing in it is encrypted.
+    /// It contains nothing encrypted.
     Clear,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    /// Reads the layout, or says which table is not one of upstream's.
+    /// Reads the layout. The error names the table that is not one of upstream's.
     pub(crate) fn of(connection: &Connection) -> rusqlite::Result<Result<Self, String>> {
         let secrets = columns(connection, "secrets")?;
         let metadata = columns(connection, "secret_metadata")?;

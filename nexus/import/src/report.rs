@@ -1,4 +1,4 @@
-//! What an import tells: what came in, and every row that did not, by name.
+//! The report of an import: what was imported, and every row that was not, by name.
 
 use std::fmt;
 use std::path::Path;
@@ -6,35 +6,35 @@ use std::path::Path;
 use crate::error::ImportError;
 use crate::recognise::Generation;
 
-/// What came in, and what did not.
+/// The result of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportReport {
     /// Which releases write such a database.
     pub generation: Generation,
-    /// Paths that came in.
+    /// Imported paths.
     pub secrets: u64,
-    /// Versions that came in, deleted ones too.
+    /// Imported versions, including deleted ones.
     pub versions: u64,
-    /// Policies that came in.
+    /// Imported policies.
     pub policies: u64,
     /// Every row that was left out.
     pub refused: Vec<Finding>,
-    /// Rows that came in and are not shown as upstream shows them.
+    /// Rows that were imported with a difference from what upstream shows.
     pub changed: Vec<Finding>,
 }
 
-/// One row of upstream's database, and what is to be said about it.
+/// One row of upstream's database, and the remark about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Upstream's table.
     pub table: &'static str,
-    /// The path, with the version where there is one, or the policy name.
+    /// The path, with the version if there is one, or the policy name.
     pub key: String,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
 }
 
-/// Why a row was left out, or what is different about it now.
+/// Why a row was left out, or what is different about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// Left out.
@@ -43,7 +43,7 @@ pub enum Reason {
     /// Left out: such a path can be neither read nor deleted.
     #[error("{0}")]
     Path(String),
-    /// Left out: not a number from 1, or used twice.
+    /// Left out: the number is not 1 or higher, or is used twice.
     #[error("its version number cannot be one")]
     Number,
     /// Left out.
@@ -52,44 +52,44 @@ pub enum Reason {
     /// Left out: it was changed, or written under another key.
     #[error("it does not decrypt under the root key")]
     Undecryptable,
-    /// Left out: what it decrypts to is no set of named texts.
+    /// Left out: the plaintext is not a set of named texts.
     #[error("its content is not of the form that upstream writes")]
     Content,
     /// Left out: upstream does not show versions whose path is not listed.
     #[error("no row of secret_metadata belongs to it")]
     Orphan,
-    /// Left out: a policy of that name changed later, and names are unique now.
+    /// Left out: names are unique here, and a policy of that name changed later.
     #[error("a newer policy has the same name")]
     Namesake,
-    /// Left out: whoever could write the file could have written it.
+    /// Left out: anybody who can write the file could have written it.
     #[error("its patterns are in clear, so nothing proves who wrote them; put it again")]
     Clear,
-    /// Left out by upstream: what is current is not there, and an older version would be served in its place.
+    /// Left out by upstream: the current version is missing, and an older one would be served in its place.
     #[error("it is the current version and is not there; an older one takes its place")]
     Missing,
-    /// It comes in, so that it can be seen and put again, and does not do what it says.
+    /// Imported, so that it can be seen and corrected, but it does not have the effect that it states.
     #[error("it allows nothing here, or less than it says: {0}")]
     Policy(String),
-    /// Changed: a version's time reads 1970-01-01, a path's is that of its versions.
+    /// Changed: the time of a version is set to 1970-01-01, that of a path to the time of its versions.
     #[error("a time in it cannot be read and was replaced")]
     Time,
-    /// Changed: the limit is the default for new paths, but no lower than what is there.
+    /// Changed: the limit is the default for new paths, but not lower than the number of versions.
     #[error("its limit on versions cannot be read and was replaced")]
     Limit,
     /// Changed: the current version is the highest live one.
     #[error("its current version was {was} and is {is}, the highest one that is not deleted")]
     Current {
-        /// As upstream had it; 0 for none.
+        /// The number in upstream's database; 0 for none.
         was: i64,
-        /// As it is now; 0 for none.
+        /// The number here; 0 for none.
         is: i64,
     },
 }
 
-/// How many rows are listed that would be left out.
+/// The most left-out rows in the list.
 const LISTED: usize = 100;
 
-/// What an import says about the root key: upstream's nonces repeat (F13), and its rows are bound to nothing (F14).
+/// The advice about the root key after an import: upstream's nonces repeat (F13), and its rows are not bound (F14).
 pub const NONCES_WERE_REUSED: &str = "the root key has encrypted upstream's database with repeated nonces: whoever has seen \
     spike.db can forge ciphertexts of the cipher API, and its rows open with /v1/cipher/decrypt. Destroy spike.db and \
     every copy of it once upstream is not needed any more";
@@ -106,7 +106,7 @@ impl ImportReport {
         }
     }
 
-    /// The error that stops an import because of what would be left out.
+    /// The error that stops an import because rows would be left out.
     pub(crate) fn incomplete(&self, path: &Path) -> ImportError {
         let count = self.refused.len();
         let first: Vec<String> =
@@ -122,9 +122,9 @@ impl ImportReport {
         self.changed.push(Finding { table, key: key.into(), reason });
     }
 
-    /// Writes it to the log: one line, and one for each row that was left out or changed.
+    /// Logs it: one line, and one for each row that was left out or changed.
     pub fn log(&self) {
-        // A change that a person must know of, and below WARN is not shown.
+        // An operator must know of a change, and levels below WARN are not shown by default.
         tracing::warn!(
             generation = %self.generation,
             secrets = self.secrets,

@@ -1,26 +1,13 @@
-//! The rows that are handed over, and who keeps them.
+//! The imported rows, and the interface that keeps them.
 
 use std::num::NonZeroU32;
 
+use spike_domain::{UnixNanos, Version};
 use zeroize::Zeroizing;
 
 use crate::error::ImportError;
 
-/// A point in time: nanoseconds since 1970-01-01T00:00:00Z.
-pub type UnixNanos = i64;
-
-/// One version of a secret, without its value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Version {
-    /// From 1; never used twice in a path.
-    pub number: i64,
-    /// When it was put.
-    pub created: UnixNanos,
-    /// When it was deleted; `None` for a live version.
-    pub deleted: Option<UnixNanos>,
-}
-
-/// One path, when all its versions were handed over.
+/// One path, after all its versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
     /// Its versions, ascending by number.
@@ -29,73 +16,73 @@ pub struct Secret {
     pub last_version: i64,
     /// How many versions it keeps.
     pub max_versions: NonZeroU32,
-    /// When it was made.
+    /// When it was created.
     pub created: UnixNanos,
     /// When it was last changed.
     pub updated: UnixNanos,
 }
 
-/// One policy. Whether its patterns are ones that Nexus would accept is not asked.
+/// One policy. Its patterns are not checked here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Its name.
     pub name: String,
-    /// Whom it is for.
+    /// The pattern of SPIFFE IDs.
     pub spiffe_id_pattern: String,
-    /// Which paths it is about.
+    /// The pattern of paths.
     pub path_pattern: String,
-    /// What it allows.
+    /// The permissions.
     pub permissions: Vec<String>,
-    /// When it was made.
+    /// When it was created.
     pub created: UnixNanos,
     /// When it was last changed.
     pub updated: UnixNanos,
 }
 
-/// Who keeps the rows. For each path, its versions come first and the path last; a path that is not accepted does not come.
+/// Keeps the rows. For each path, its versions come first and the path last; a path that is not accepted is not passed.
 pub trait Sink {
-    /// What can go wrong in keeping a row, and in reading one.
+    /// The error of keeping a row, or of reading one.
     type Error: From<ImportError>;
 
-    /// Whether a secret can have this name.
+    /// Checks whether a secret can have this name.
     ///
     /// # Errors
     /// Why it cannot, in words.
     fn accepts(&self, path: &str) -> Result<(), String>;
 
-    /// The value in the form in which it is kept. `None`: upstream writes no such value.
+    /// The value in its stored form. `None`: upstream writes no such value.
     fn value(&self, plaintext: &[u8]) -> Option<Zeroizing<Vec<u8>>>;
 
     /// Keeps one version of a path that is accepted.
     ///
     /// # Errors
-    /// What ends the import.
+    /// The error that ends the import.
     fn version(&mut self, path: &str, version: Version, value: &[u8]) -> Result<(), Self::Error>;
 
-    /// Keeps a path, whose versions were kept before.
+    /// Keeps a path, after its versions.
     ///
     /// # Errors
-    /// What ends the import.
+    /// The error that ends the import.
     fn secret(&mut self, path: &str, secret: Secret) -> Result<(), Self::Error>;
 
-    /// Whether the policy does here what it says. One that does not is kept all the same.
+    /// Checks whether the policy has the effect that it states. It is kept in either case.
     ///
     /// # Errors
-    /// What it does not, in words.
+    /// The difference, in words.
     fn judges(&self, policy: &Policy) -> Result<(), String>;
 
     /// Keeps a policy.
     ///
     /// # Errors
-    /// What ends the import.
+    /// The error that ends the import.
     fn policy(&mut self, policy: Policy) -> Result<(), Self::Error>;
 }
 
-/// What an operator has said about an import.
+/// The settings of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
-    /// How many versions a path keeps whose own limit cannot be read.
+    /// How many versions a path keeps if its own limit cannot be read.
     pub default_limit: NonZeroU32,
-    /// Go on where rows have to be left out.
+    /// Import although rows have to be left out.
     pub with_losses: bool,
 }

@@ -4,13 +4,14 @@ use std::num::NonZeroU32;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, Statement};
+use spike_domain::{UnixNanos, Version};
 use zeroize::Zeroizing;
 
 use crate::cell::{self, Opener, Salt, UNSALTED};
 use crate::opened::Opened;
 use crate::recognise::MetadataForm;
 use crate::report::{ImportReport, Reason};
-use crate::rows::{Secret, Sink, UnixNanos, Version};
+use crate::rows::{Secret, Sink};
 
 const METADATA: &str = "secret_metadata";
 const SECRETS: &str = "secrets";
@@ -20,39 +21,39 @@ pub(crate) const ENCRYPTED_METADATA: &str = "SELECT nonce, encrypted_current_ver
     encrypted_oldest_version, encrypted_created_time, encrypted_updated_time,
     encrypted_max_versions, path FROM secret_metadata";
 
-/// What each cell's nonce is made from (crypto-and-storage 7.3).
+/// The salt of each cell's nonce (crypto-and-storage 7.3).
 pub(crate) const SALTS: [Salt; 5] =
     [*b"current_ver_", *b"oldest_ver__", *b"created_tim_", *b"updated_tim_", *b"max_versions"];
 
 const VERSIONS: &str = "SELECT version, nonce, encrypted_data, created_time, deleted_time
     FROM secrets WHERE path = ?1 ORDER BY version";
 
-/// What no row of `secret_metadata` leads to.
+/// Versions without a row in `secret_metadata`.
 const ORPHANS: &str = "SELECT path, version FROM secrets WHERE typeof(path) <> 'text'
     OR NOT EXISTS (SELECT 1 FROM secret_metadata AS head WHERE head.path = secrets.path)";
 
-/// What a row of `secret_metadata` says, as far as it can be read.
+/// The content of a row of `secret_metadata`, as far as it can be read.
 struct Metadata {
     current: Option<i64>,
     created: Option<UnixNanos>,
     updated: Option<UnixNanos>,
-    /// `Ok(None)` where the release had no limit.
+    /// `Ok(None)` if the release had no limit.
     limit: Result<Option<NonZeroU32>, Reason>,
 }
 
-/// The versions of one path that came in.
+/// The imported versions of one path.
 #[derive(Default)]
 struct Versions {
     taken: Vec<Version>,
-    /// The highest number there was, also of what was left out.
+    /// The highest number, including rows that were left out.
     highest: i64,
-    /// The numbers of those that were left out; `None` for one that has none, which may be any of them.
+    /// The numbers of rows that were left out; `None` for a row without a number, which may be any of them.
     left_out: Vec<Option<i64>>,
-    /// Whether one was left out.
+    /// Whether a row was left out.
     incomplete: bool,
 }
 
-/// Takes in every path with its versions. Holds one value at a time.
+/// Imports every path with its versions. Holds one value at a time in memory.
 pub(crate) fn import<S: Sink>(
     source: &Opened,
     sink: &mut S,
@@ -97,7 +98,7 @@ pub(crate) fn import<S: Sink>(
     Ok(())
 }
 
-/// Where paths come from and go to.
+/// The source and the target of paths.
 struct Intake<'a, S> {
     source: &'a Opened,
     sink: &'a mut S,
@@ -106,8 +107,8 @@ struct Intake<'a, S> {
 }
 
 impl<S: Sink> Intake<'_, S> {
-    /// Takes in one path. A row of the path that cannot be trusted is left out and replaced by
-    /// what its versions tell: their values are worth more than its limit and its times.
+    /// Imports one path. If the row of the path cannot be trusted, it is left out and replaced by what follows from its
+    /// versions: their values are worth more than its limit and its times.
     fn path(
         &mut self,
         path: &str,
@@ -115,7 +116,7 @@ impl<S: Sink> Intake<'_, S> {
         statement: &mut Statement<'_>,
     ) -> Result<(), S::Error> {
         let Versions { taken, highest, left_out, incomplete } = self.versions(path, statement)?;
-        // So that the next put does not erase what nobody set a lower limit for.
+        // Otherwise the next put would erase versions although nobody set a lower limit.
         let count = u32::try_from(taken.len()).unwrap_or(u32::MAX);
         let fallback = self.default_limit.max(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
         let first = taken.iter().map(|version| version.created).min().unwrap_or_default();
@@ -198,7 +199,7 @@ impl<S: Sink> Intake<'_, S> {
                 }
             };
             let created = cell::time(row.get_ref(3).map_err(fault)?);
-            // What is there and cannot be read still says that the version was deleted.
+            // A value that is present but unreadable still shows that the version was deleted.
             let deleted = match row.get_ref(4).map_err(fault)? {
                 ValueRef::Null => None,
                 there => Some(cell::time(there)),
@@ -264,7 +265,7 @@ fn metadata(row: &Row<'_>, source: &Opened) -> Result<Metadata, Reason> {
     }
 }
 
-/// A limit beyond what we can hold is as good as none.
+/// A limit that exceeds the type is no limit.
 fn limit_of(limit: Option<i64>) -> Result<NonZeroU32, Reason> {
     let limit = limit.filter(|limit| *limit > 0).ok_or(Reason::Limit)?;
     Ok(u32::try_from(limit).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX))

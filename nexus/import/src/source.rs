@@ -1,4 +1,4 @@
-//! A database that can be taken in: recognised, readable, and of the right root key.
+//! A database that can be imported: recognised, readable, and of the given root key.
 
 use spike_crypto::{RootCipher, RootKey};
 
@@ -16,10 +16,10 @@ use crate::{policies, secrets};
 pub struct Source(Opened);
 
 impl Source {
-    /// Copies the database, and checks what it is and whose.
+    /// Copies the database, and checks its form and its key.
     ///
     /// # Errors
-    /// [`ImportError`] when it cannot be taken in.
+    /// [`ImportError`] if it cannot be imported.
     pub fn open(upstream: Upstream, root: &RootKey) -> Result<Self, ImportError> {
         let copy = upstream.copy()?;
         let form = Form::of(&copy.connection).map_err(|error| upstream.fault(&error))?;
@@ -37,11 +37,11 @@ impl Source {
         Ok(Self(source))
     }
 
-    /// Hands every row to `sink`. Holds one value at a time.
+    /// Passes every row to `sink`. Holds one value at a time in memory.
     ///
     /// # Errors
-    /// [`ImportError::Incomplete`] when rows would be left out and `rules` do not allow it; what `sink` says. What was
-    /// handed over before does not count then.
+    /// [`ImportError::Incomplete`] if rows would be left out and `rules` do not allow it; the error of `sink`. Then the rows
+    /// that were passed before do not count.
     pub fn take_in<S: Sink>(&self, sink: &mut S, rules: Rules) -> Result<ImportReport, S::Error> {
         let mut report = ImportReport::new(self.0.form.generation());
         secrets::import(&self.0, sink, rules.default_limit, &mut report)?;
@@ -52,7 +52,7 @@ impl Source {
         Ok(report)
     }
 
-    /// The file, to be known again.
+    /// The properties of the file, to recognise it later.
     pub const fn file(&self) -> FileRecord {
         let Upstream { bytes, modified, .. } = self.0.upstream;
         FileRecord { bytes, modified, sha256: self.0.copy.sha256 }

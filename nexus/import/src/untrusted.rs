@@ -1,17 +1,17 @@
-//! How SQLite opens a file that others may have written: nothing in it is run.
+//! How SQLite opens a file that others may have written: no code in it is run.
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-/// No URI, so that a `?` in the path is a character. No mutex: a connection is used by one thread at a time.
+/// No URI, so a `?` in the path has no meaning. No mutex: a connection is used by one thread at a time.
 pub fn flags() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 
-/// Switches off whatever would run what the file holds.
+/// Switches off everything that would run code in the file.
 ///
 /// # Errors
-/// What SQLite says.
+/// The error of SQLite.
 pub fn distrust(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;

@@ -17,7 +17,7 @@ use crate::{
     policy::{Decision, Permission, ReservedRule},
 };
 
-/// Decides.
+/// Authorizes requests.
 #[derive(Debug)]
 pub struct Access {
     roots: Arc<TrustRootsByRole>,
@@ -26,8 +26,8 @@ pub struct Access {
 }
 
 impl Access {
-    /// Recognises the built-in roles under these trust roots, and goes by the policies of what `seal` holds and by
-    /// this rule for reserved paths.
+    /// Recognises the built-in roles under these trust roots, and uses the policies of the unsealed Nexus with this rule for
+    /// reserved paths.
     pub const fn new(
         roots: Arc<TrustRootsByRole>,
         seal: Arc<Seal>,
@@ -36,7 +36,7 @@ impl Access {
         Self { roots, seal, reserved }
     }
 
-    /// Which patterns open a reserved path.
+    /// Which patterns cover a reserved path.
     pub const fn reserved(&self) -> ReservedRule {
         self.reserved
     }
@@ -46,8 +46,8 @@ impl Access {
         &self.roots
     }
 
-    /// Whether `principal` may do what it asks for, on the path that its request names. Nothing of the request has been
-    /// validated yet. It does not compile for a request whose type says nothing of the path that its rule is about.
+    /// Authorizes `principal` for the operation of the request, on the path in the request. No field has been validated yet. It
+    /// does not compile for a request whose rule is about a path and whose type names none.
     ///
     /// # Errors
     /// [`Error::Denied`] with a reason for the audit log; the caller learns only that it was denied.
@@ -102,11 +102,11 @@ impl Access {
         wanted: Permission,
     ) -> Result<Scope, Error> {
         self.seal.decide(|policies| {
-            // The lite backend has no policies, so that only the built-in roles get in.
+            // The lite backend has no policies, so only the built-in roles are allowed.
             let Some(policies) = policies else {
                 return Err(denied("this backend has no policies".to_owned()));
             };
-            // Paths are validated after this (wire-api 4.3); what can be none is not worth a search.
+            // Paths are validated later (wire-api 4.3). What is certainly no path is not searched for.
             if path.len() > SecretPath::MAX_LEN {
                 return Err(denied("the path is too long to be one".to_owned()));
             }
@@ -120,7 +120,7 @@ impl Access {
         })
     }
 
-    /// A workload that may not see all names may see those that a permission on them covers.
+    /// A workload that may not list all names sees the names that a permission covers.
     fn names(
         &self,
         principal: &Principal,
@@ -137,11 +137,11 @@ impl Access {
     }
 }
 
-/// How much of a path the reason of a denial repeats, in characters.
+/// How many characters of a path the reason of a denial repeats.
 const QUOTED: usize = 120;
 
-/// `path`, where patterns are quick to search. One that is not ASCII is refused once it is validated, whatever was
-/// decided, so that a stand-in for its characters can only change how it is refused.
+/// `path`, if patterns are searched in it quickly. A path that is not ASCII is refused at validation, whatever the decision
+/// was, so a placeholder for its characters changes only how it is refused.
 fn in_ascii(path: &str) -> Cow<'_, str> {
     if path.is_ascii() {
         return Cow::Borrowed(path);
@@ -149,8 +149,8 @@ fn in_ascii(path: &str) -> Cow<'_, str> {
     Cow::Owned(path.chars().map(|c| if c.is_ascii() { c } else { '\u{7f}' }).collect())
 }
 
-/// For the audit log. It costs the same whatever policies there are: to find out which came near takes long, and whoever
-/// is denied would decide how often. Operators ask `explain`.
+/// The reason of a denial, for the audit log. Its cost does not depend on the policies: a search for near misses takes long,
+/// and a denied peer could cause it as often as it likes. Operators ask `explain`.
 fn why_denied(path: &str, wanted: Permission) -> String {
     match path.char_indices().nth(QUOTED) {
         None => format!("no policy lets it {wanted} {path:?}"),

@@ -1,21 +1,21 @@
-//! What a request that was allowed is carried out with.
+//! The proof that a request was allowed.
 
 use std::{marker::PhantomData, sync::Arc};
 
 use super::{asked::Asked, principal::Principal};
 use crate::policy::Permission;
 
-/// Proof that one request was allowed. It carries that request, so that nothing else can be done with it, and whoever carries
-/// the request out takes it by value. Only [`super::Access`] makes it; it is neither `Clone` nor `Copy`.
+/// Proof that one request was allowed. It carries that request, so it permits nothing else, and the method that carries the
+/// request out takes it by value. Only [`super::Access`] makes it. It is neither `Clone` nor `Copy`.
 #[derive(Debug)]
 pub struct Grant<R> {
     request: R,
-    /// Nobody outside of [`super`] can write these fields, so nobody else can make a grant.
+    /// Code outside of [`super`] cannot write these fields, so it cannot make a grant.
     scope: Scope,
     principal: Principal,
 }
 
-/// The same for a request that is read after the decision, which does not depend on it.
+/// A grant for a request that is read after the decision. The decision does not depend on it.
 #[derive(Debug)]
 pub struct UnreadGrant<R> {
     scope: Scope,
@@ -25,7 +25,7 @@ pub struct UnreadGrant<R> {
 
 #[derive(Debug)]
 pub(super) enum Scope {
-    /// What was asked for, and all of it.
+    /// The whole request.
     Whole,
     /// Only the names on which a policy gives this principal this permission.
     NamesOpenTo(Permission),
@@ -36,17 +36,17 @@ impl<R: Asked> Grant<R> {
         Self { request, scope, principal }
     }
 
-    /// What was allowed.
+    /// The request that was allowed.
     pub(crate) const fn request(&self) -> &R {
         &self.request
     }
 
-    /// What was allowed and who asked, once the grant is used up.
+    /// The request and its principal. Uses up the grant.
     pub(crate) fn into_parts(self) -> (R, Principal) {
         (self.request, self.principal)
     }
 
-    /// Whose names may be shown and by which permission; `None` for all names.
+    /// The principal and the permission that limit the names of a list; `None` for all names.
     pub(crate) fn names_open_to(&self) -> Option<(Arc<str>, Permission)> {
         match &self.scope {
             Scope::Whole => None,
@@ -60,7 +60,7 @@ impl<R: Asked> UnreadGrant<R> {
         Self { scope, principal, request: PhantomData }
     }
 
-    /// The grant of the request, now that it was read.
+    /// The grant, once the request has been read.
     pub(crate) fn carrying(self, request: R) -> Grant<R> {
         Grant::new(request, self.scope, self.principal)
     }

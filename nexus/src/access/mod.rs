@@ -1,11 +1,11 @@
 //! Who may do what.
 //!
-//! Owned here: whom a request acts for ([`Principal`]), what a request of the service must tell of itself ([`Asked`]), the
-//! decision ([`Access`]), and the only maker of a [`Grant`]. Whatever reads or changes anything takes the grant of its request
-//! by value, so that an operation that forgets to ask does not compile.
+//! Owned here: the principal of a request ([`Principal`]), what the type of a request declares ([`Asked`]), the decision
+//! ([`Access`]), and the only constructor of a [`Grant`]. Every method that reads or changes anything takes the grant of its
+//! request by value, so an operation that is not authorized does not compile.
 //!
-//! Left to others: the rule of each operation, which stands in the table of operations; who is at the other end of a
-//! connection (`spike-mtls`); what the grant is used for (`service`).
+//! Left to others: the rule of each operation, which is in the table of operations; the verification of the peer
+//! (`spike-mtls`); the use of the grant (`service`).
 
 pub(crate) mod asked;
 mod decide;
@@ -23,7 +23,7 @@ pub use self::{
 mod tests {
     use std::path::Path;
 
-    /// Every source that has a part in carrying out requests.
+    /// The source of every file that takes part in carrying out requests.
     fn sources(directory: &Path, found: &mut Vec<(String, String)>) {
         for entry in std::fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();

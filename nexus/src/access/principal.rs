@@ -5,7 +5,7 @@ use std::sync::Arc;
 use spike_mtls::{Peer, budget::Class};
 use time::OffsetDateTime;
 
-/// Whom a request acts for: a SPIFFE ID, until its SVID ends. It is made for each request, of the peer that was verified.
+/// Whom a request acts for: a SPIFFE ID, until its SVID ends. It is made for each request, from the verified peer.
 #[derive(Clone, Debug)]
 pub struct Principal {
     id: Arc<str>,
@@ -19,17 +19,17 @@ impl Principal {
         &self.id
     }
 
-    /// Its SPIFFE ID, to be kept beyond the request.
+    /// Its SPIFFE ID, for use after the request.
     pub fn shared_id(&self) -> Arc<str> {
         Arc::clone(&self.id)
     }
 
-    /// Whether it may use what is kept back for operators, Nexus and Bootstrap.
+    /// Whether it may use the part of each budget that is reserved for operators, Nexus and Bootstrap.
     pub const fn class(&self) -> Class {
         self.class
     }
 
-    /// When its SVID ends, and with it whatever it was allowed.
+    /// The end of its SVID, after which it is allowed nothing.
     pub const fn until(&self) -> OffsetDateTime {
         self.until
     }

@@ -1,4 +1,4 @@
-//! The root key: whether it is here, where it comes from, and how it gets from and to the Keepers.
+//! The root key: whether Nexus has it, where it comes from, and how it is exchanged with the Keepers.
 
 pub mod quorum;
 pub mod seal;

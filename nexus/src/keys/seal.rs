@@ -1,4 +1,4 @@
-//! The one holder of the root key: sealed without it, unsealed with it.
+//! The holder of the root key: sealed without it, unsealed with it.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// What Nexus can do once it has the root key.
+/// What Nexus has once it is unsealed.
 #[derive(Debug)]
 pub struct Unsealed {
     root_key: RootKey,
@@ -27,10 +27,10 @@ struct Data {
 }
 
 impl Unsealed {
-    /// With a store that was opened with the key. Reads every policy: keep it off the threads that serve requests.
+    /// With a store that was opened with the key. Reads every policy, so call it off the threads that serve requests.
     ///
     /// # Errors
-    /// [`StoreError`] where the policies cannot be read.
+    /// [`StoreError`] if the policies cannot be read.
     pub fn with_store(root_key: RootKey, store: Store) -> Result<Self, StoreError> {
         let policies = Policies::load(&store)?;
         let cipher = RootCipher::new(&root_key);
@@ -48,7 +48,7 @@ impl Unsealed {
         &self.root_key
     }
 
-    /// Encryption under the root key itself, where upstream's formats demand it.
+    /// The cipher of the root key itself, where upstream's formats require it.
     pub const fn cipher(&self) -> &RootCipher {
         &self.cipher
     }
@@ -61,33 +61,33 @@ impl Unsealed {
         self.data.as_ref().map(|data| &data.store).ok_or(Error::NoSuchRoute)
     }
 
-    /// The policies, where the backend has any.
+    /// The policies, if the backend has any.
     pub fn policies(&self) -> Option<&Policies> {
         self.data.as_ref().map(|data| &data.policies)
     }
 }
 
-/// Work of the daemon itself, for which nobody asked and which no grant allows. Whoever handles a request has no use for
-/// it: a test keeps it out of `serve` and `service`.
+/// The daemon's own work, which no request asks for and no grant allows. Handlers of requests must not use it: a test keeps it
+/// out of `serve` and `service`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OwnTask {
-    /// Whether a key that somebody brings is the one in use.
+    /// Compare a key from an operator with the one in use.
     CompareKeys,
-    /// What Keepers hold, and giving them their shares.
+    /// Judge the shares of Keepers, and give Keepers their shares.
     TendKeepers,
     /// Health checks and metrics of the store.
     WatchStore,
-    /// What a unit test looks at.
+    /// Inspection by a unit test.
     #[cfg(test)]
     Test,
 }
 
-/// What keeps Nexus sealed.
+/// Why Nexus is sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hindrance {
-    /// There is no root key that could be used.
+    /// There is no usable root key.
     NoKey,
-    /// There are shares that make a key, and the store cannot be opened.
+    /// The shares make a key, and the store cannot be opened.
     Store,
 }
 
@@ -103,7 +103,7 @@ impl State {
     }
 }
 
-/// Whether the root key is here. Read by every request, changed a few times in the life of a process.
+/// The state: sealed or unsealed. Every request reads it. It changes a few times in the life of a process.
 #[derive(Debug)]
 pub struct Seal(ArcSwap<State>);
 
@@ -113,7 +113,7 @@ impl Seal {
         Self(ArcSwap::from_pointee(State::sealed(Hindrance::NoKey, reason)))
     }
 
-    /// What the key makes possible, for whoever may use it.
+    /// The unsealed Nexus, for the holder of a grant.
     ///
     /// # Errors
     /// [`Error::NotReady`] or [`Error::StoreUnopened`], with the reason, while there is no key.
@@ -121,11 +121,11 @@ impl Seal {
         self.look(|unsealed| Ok(Arc::clone(unsealed)))
     }
 
-    /// As [`Self::granted`], for what is done at once: every request on every processor would otherwise count itself in and
-    /// out at one place in memory.
+    /// As [`Self::granted`], for short work. It takes no reference count, which all processors would otherwise write for every
+    /// request.
     ///
     /// # Errors
-    /// [`Error::NotReady`] or [`Error::StoreUnopened`] while there is no key, and what `act` ends in.
+    /// [`Error::NotReady`] or [`Error::StoreUnopened`] while there is no key, and the error of `act`.
     pub fn act<R: Asked, T>(
         &self,
         _: &Grant<R>,
@@ -142,7 +142,7 @@ impl Seal {
         self.look(|_| Ok(()))
     }
 
-    /// What the key makes possible, for the daemon's own work.
+    /// The unsealed Nexus, for the daemon's own work.
     ///
     /// # Errors
     /// As [`Self::granted`].
@@ -150,7 +150,7 @@ impl Seal {
         self.look(|unsealed| Ok(Arc::clone(unsealed)))
     }
 
-    /// The policies in force, by which grants are made; `None` where the backend has none.
+    /// The policies in force, for the decision; `None` if the backend has none.
     ///
     /// # Errors
     /// As [`Self::act`].
@@ -171,7 +171,7 @@ impl Seal {
         }
     }
 
-    /// Says why there still is no key. Changes nothing once there is one.
+    /// Sets the reason why there is no key yet. Changes nothing once there is one.
     pub fn explain(&self, by: Hindrance, reason: &str) {
         self.0.rcu(|state| match &**state {
             State::Unsealed(_) => Arc::clone(state),
@@ -184,7 +184,7 @@ impl Seal {
         self.0.store(Arc::new(State::Unsealed(Arc::new(unsealed))));
     }
 
-    /// Lets go of the key and gives back what was in use, so that the store can be closed.
+    /// Drops the key and returns what was in use, so that the store can be closed.
     pub fn seal(&self, reason: &str) -> Option<Arc<Unsealed>> {
         match &*self.0.swap(Arc::new(State::sealed(Hindrance::NoKey, reason))) {
             State::Unsealed(unsealed) => Some(Arc::clone(unsealed)),

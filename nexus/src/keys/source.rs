@@ -1,4 +1,4 @@
-//! Where the root key comes from, and so what the backend can do.
+//! The source of the root key, which determines what the backend can do.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use spike_daemon::settings::Backend;
 use super::quorum::{Adopter, Keepers, Restoration};
 use crate::{error::Error, store::Home};
 
-/// Where the root key comes from.
+/// The source of the root key.
 #[derive(Debug)]
 pub enum KeySource {
     /// Made at the start, for this process only: the memory backend.
@@ -17,7 +17,7 @@ pub enum KeySource {
     Shares(Shares),
 }
 
-/// What it takes to get a root key from shares and to give shares out.
+/// What Nexus needs to get a root key from shares, and to give shares out.
 #[derive(Debug)]
 pub struct Shares {
     /// The backend: `sqlite` or `lite`.
@@ -26,18 +26,18 @@ pub struct Shares {
     pub quorum: Quorum,
     /// The highest index that an operator may feed.
     pub max_index: u16,
-    /// Where the data is; `None` for the lite backend, which has none.
+    /// The place of the data; `None` for the lite backend, which has none.
     pub home: Option<Home>,
     /// The Keepers.
     pub keepers: Arc<Keepers>,
-    /// What puts a key to use.
+    /// Checks keys and puts them to use.
     pub adopter: Arc<Adopter>,
-    /// What operators have fed.
+    /// The shares that operators have fed.
     pub restoration: Restoration,
 }
 
 impl KeySource {
-    /// What it takes to get the key from shares.
+    /// The parts that get the key from shares.
     ///
     /// # Errors
     /// [`Error::NoShares`] on the memory backend.
@@ -48,7 +48,7 @@ impl KeySource {
         }
     }
 
-    /// Whether a root key is here that Bootstrap has to prove before it is put to use.
+    /// Whether a root key waits for the proof of Bootstrap.
     pub(crate) fn awaits_proof(&self) -> bool {
         match self {
             Self::Own => false,
@@ -64,7 +64,7 @@ impl KeySource {
         }
     }
 
-    /// The Keepers, where there are any.
+    /// The Keepers, if there are any.
     pub(crate) const fn keepers(&self) -> Option<&Arc<Keepers>> {
         match self {
             Self::Own => None,
@@ -72,7 +72,7 @@ impl KeySource {
         }
     }
 
-    /// What it takes to get the key from shares, where it comes from them.
+    /// The parts that get the key from shares, if it comes from shares.
     pub(crate) const fn shares_of_keepers(&self) -> Option<&Shares> {
         match self {
             Self::Own => None,

@@ -1,4 +1,4 @@
-//! Whatever becomes of a request, store and decisions agree afterwards.
+//! Store and decisions agree after every request, whatever its outcome.
 
 use std::pin::Pin;
 
@@ -11,7 +11,7 @@ use crate::store::{Home, Options};
 
 const ID: &str = "spiffe://example.org/app";
 const NOON: i64 = 1_800_000_000_000_000_000;
-/// No future here waits more often than this.
+/// More polls than any future here needs.
 const POLLS: usize = 6;
 
 fn store(directory: &tempfile::TempDir) -> Store {
@@ -26,7 +26,7 @@ fn policy(name: &str, path: &str) -> Policy {
     Policy::validate_new(name, &format!("^{ID}$"), path, &permissions, at).unwrap()
 }
 
-/// Polls up to `count` times, with time for the writer in between, and then drops the future.
+/// Polls up to `count` times, with pauses for the writer, and then drops the future.
 async fn drop_after<T>(future: impl Future<Output = T>, count: usize) {
     let mut future: Pin<Box<dyn Future<Output = T>>> = Box::pin(future);
     for _ in 0..count {
@@ -67,8 +67,7 @@ fn agree(store: &Store, policies: &Policies, count: usize) {
     assert_eq!(policies.set().len(), stored.len());
 }
 
-// A deleted policy was gone from the store and let its workload read until the next start; a new one was stored and not in
-// force.
+// A deleted policy was removed from the store but stayed in force until the next start. A new one was stored and not in force.
 #[tokio::test]
 async fn a_policy_change_whose_request_was_dropped_is_in_store_and_decisions_or_in_neither() {
     for count in 0..POLLS {
@@ -97,7 +96,7 @@ async fn a_change_of_a_secret_whose_request_was_dropped_is_read_as_it_is_stored(
     let path = SecretPath::parse("a/b").unwrap();
     let value = |text: &str| Zeroizing::new(text.as_bytes().to_vec());
     let current = |store: &Store| store.get(&path, Selector::Current).unwrap();
-    // What is in the database, whatever was kept in memory.
+    // The content of the database, whatever was cached.
     let stored = |store: &Store| {
         let history = store.metadata(&path).unwrap().unwrap();
         let number = history.current().map(|version| version.number);
@@ -112,7 +111,7 @@ async fn a_change_of_a_secret_whose_request_was_dropped_is_read_as_it_is_stored(
             if what == "undelete" {
                 store.delete(&path, vec![Selector::Number(2)], NOON).await.unwrap();
             }
-            // Into memory.
+            // This fills the cache.
             assert!(current(&store).is_some() && current(&store).is_some());
             let chosen = vec![Selector::Number(2)];
             match what {
@@ -145,7 +144,7 @@ async fn an_export_whose_request_was_dropped_is_remembered_or_not_and_stays_so()
     }
 }
 
-// It was looked for outside of the transaction that made it.
+// The check was outside of the transaction that creates the policy.
 #[tokio::test]
 async fn of_several_requests_that_make_one_name_only_one_makes_it() {
     let directory = tempfile::tempdir().unwrap();
@@ -174,7 +173,7 @@ async fn a_policy_that_is_put_again_keeps_the_time_when_it_was_made_also_in_the_
     assert!(may_read(&policies, "b") && !may_read(&policies, "a"));
 }
 
-/// They came in without a word, and the policy allowed nothing, or less than it says.
+/// They were imported without a report, and the policy allowed nothing, or less than it states.
 #[test]
 fn an_imported_policy_that_does_not_do_what_it_says_is_told() {
     let judged = |pattern: &str, permissions: &[&str]| {

@@ -1,8 +1,7 @@
-//! From a request to an answer: the order of checks, and what is the same for every route. A dialect is a folder here.
+//! From a request to an answer: the order of checks, and what is the same for every route. Each dialect is a folder here.
 //!
 //! The order is upstream's (wire-api 3.1): unclean path, method, readiness, route, then the handler, which reads, parses,
-//! authorizes, validates and acts. Every request that has a peer ends in one audit line and one count, whatever became
-//! of it.
+//! authorizes, validates and acts. Every request with a peer ends in one audit line and one count, whatever its outcome.
 
 mod spike;
 
@@ -83,11 +82,11 @@ impl Service for Nexus {
     }
 }
 
-/// What an error looks like on `operation`, or outside every operation.
+/// The body of an error on `operation`, or of one outside every operation.
 fn error_reply(operation: Option<Operation>, error: &Error) -> Reply {
     let (status, code) = error.wire();
-    // Not ready is reported before the route is known to anybody (wire-api 3.2), and a backend without the operation answers as
-    // if it had no such route.
+    // "Not ready" is reported before the route is looked up (wire-api 3.2). A backend without the operation answers as if there
+    // were no such route.
     let before_the_route =
         matches!(error, Error::NotReady(_) | Error::StoreUnopened(_) | Error::NoSuchRoute);
     let operation = operation.filter(|_| !before_the_route);
@@ -95,7 +94,7 @@ fn error_reply(operation: Option<Operation>, error: &Error) -> Reply {
     Reply::error(operation, (status, code), reason.as_deref()).retry_after(error.retry_after())
 }
 
-/// What is decided before the handler: other methods are no route, and then whether Nexus can carry the operation out at all.
+/// The checks before the handler: another method is no route, then whether Nexus can carry the operation out at all.
 fn admitted(
     nexus: &Nexus,
     exchange: &Exchange,
@@ -107,7 +106,7 @@ fn admitted(
     if let Some(operation) = operation {
         return nexus.admits(operation).map(|()| operation);
     }
-    // Upstream goes by the path alone, so that a wrong action on a path that a sealed Nexus hears is no route, and not 503.
+    // Upstream decides by the path alone: a wrong action on a path that a sealed Nexus answers is no route, and not 503.
     let mut of_this_path =
         Operation::ALL.iter().filter(|known| exchange.path() == Some(known.path()));
     if !of_this_path.any(|known| known.needs() == Needs::Nothing) {
@@ -116,7 +115,7 @@ fn admitted(
     Err(Error::NoSuchRoute)
 }
 
-/// Writes a failure to the log as loudly as it deserves, and words it for the audit line.
+/// Logs a failure at the level that it deserves, and words it for the audit line.
 fn log_failure(error: &Error, call: Option<Operation>, exchange: &Exchange) -> String {
     let (status, code) = error.wire();
     let text = chain(error);

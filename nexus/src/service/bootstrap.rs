@@ -1,4 +1,4 @@
-//! What Bootstrap asks: what there is before it makes a root key, and the proof that Nexus can use the one that it made (N15).
+//! The requests of Bootstrap: the survey before it makes a root key, and the proof that Nexus can use that key (N15).
 
 use std::path::PathBuf;
 
@@ -14,20 +14,20 @@ use crate::{
     store::{Home, Look},
 };
 
-/// What would a new root key take the place of?
+/// Asks what a new root key would replace.
 #[derive(Debug)]
 pub struct TakeSurvey;
 
-/// The answer. Nothing in it is a secret.
+/// The answer. It contains no secret.
 #[derive(Debug)]
 pub struct Survey {
     /// Why Nexus is sealed, if it is.
     pub sealed: Option<String>,
-    /// Whether a root key is here that is put to use once Bootstrap has proved it.
+    /// Whether a root key waits for the proof of Bootstrap.
     pub awaits_proof: bool,
     /// The backend.
     pub backend: Backend,
-    /// What lies in the data directory.
+    /// The content of the data directory.
     pub data: Look,
     /// The data directory, where there is one.
     pub directory: Option<PathBuf>,
@@ -35,14 +35,14 @@ pub struct Survey {
     pub fed: u16,
     /// Shares that rebuild the key; 0 on the memory backend.
     pub threshold: u16,
-    /// Every Keeper, in the order of the shares, as it answered to this question.
+    /// Every Keeper, in the order of the shares, with its answer to this survey.
     pub keepers: Vec<KeeperState>,
 }
 
-/// A text that only a holder of the root key can read.
+/// A ciphertext that only a holder of the root key can read.
 #[derive(Debug)]
 pub struct ProveKey {
-    /// The nonce, of any length so far.
+    /// The nonce. Its length is not checked yet.
     pub nonce: Vec<u8>,
     /// Ciphertext and tag.
     pub ciphertext: Vec<u8>,
@@ -59,8 +59,7 @@ impl Asked for ProveKey {
 }
 
 impl Nexus {
-    /// Whether there is a key, and if not: why, what lies in the data directory, and how every Keeper answers now. Asking
-    /// changes nothing.
+    /// Whether there is a key. If not: why, the content of the data directory, and the answer of every Keeper. Changes nothing.
     ///
     /// # Errors
     /// None today.
@@ -78,7 +77,7 @@ impl Nexus {
             });
         };
         if self.seal.ready().is_err() {
-            // One of them may just have been given its share: then there is a key in a moment.
+            // A Keeper may just have received its share; then there is a key in a moment.
             shares.keepers.look_again(ANSWER_LIMIT).await;
         }
         Ok(Survey {
@@ -93,7 +92,7 @@ impl Nexus {
         })
     }
 
-    /// N15: the SHA-256 of what was encrypted under the root key. It proves possession and tells nothing of the key.
+    /// N15: the SHA-256 of what was encrypted under the root key. It proves possession and reveals nothing about the key.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a wrong length, [`Error::Undecryptable`] for another key.
@@ -101,8 +100,7 @@ impl Nexus {
         let ProveKey { nonce, ciphertext } = grant.request();
         let nonce = <&[u8; NONCE_LEN]>::try_from(nonce.as_slice());
         let limit = self.max_ciphertext;
-        // As long as Nexus is sealed, whatever is sent is answered with that (wire-api 3.2), except for the proof of a key
-        // that waits for it.
+        // A sealed Nexus answers every request with its state (wire-api 3.2), except the proof of a key that waits for it.
         if let (Err(sealed), Ok(shares)) = (self.seal.ready(), self.key_source.shares()) {
             let Ok(nonce) = nonce else { return Err(sealed) };
             if ciphertext.len() > limit {
@@ -134,7 +132,7 @@ impl Nexus {
     }
 }
 
-/// What lies at `home`; nothing for a backend that keeps none.
+/// The content of `home`; nothing for a backend without data.
 pub(super) async fn data_at(home: Option<Home>) -> Look {
     let home = home.unwrap_or(Home::Memory);
     let look = tokio::task::spawn_blocking(move || home.look()).await;

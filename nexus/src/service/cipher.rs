@@ -14,7 +14,7 @@ use crate::{
 /// The setting of the limit on ciphertexts.
 pub(crate) const CIPHERTEXT_LIMIT: &str = "SPIKE_NEXUS_CRYPTO_MAX_CIPHERTEXT_SIZE";
 
-/// Something to be encrypted.
+/// A plaintext to encrypt.
 pub struct Encrypt<'a> {
     /// May be empty.
     pub plaintext: &'a [u8],
@@ -26,10 +26,10 @@ impl fmt::Debug for Encrypt<'_> {
     }
 }
 
-/// Something to be decrypted.
+/// A ciphertext to decrypt.
 #[derive(Debug)]
 pub struct Decrypt<'a> {
-    /// The nonce, of any length so far.
+    /// The nonce. Its length is not checked yet.
     pub nonce: &'a [u8],
     /// Ciphertext and tag.
     pub ciphertext: &'a [u8],
@@ -47,7 +47,7 @@ impl Asked for Decrypt<'_> {
 
 #[expect(clippy::needless_pass_by_value, reason = "a grant is used up by what it allows")]
 impl Nexus {
-    /// N11.
+    /// N11: encrypts.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a plaintext whose ciphertext could not be decrypted again (F15, Q-24).
@@ -65,7 +65,7 @@ impl Nexus {
         Ok(unsealed.cipher().aead().encrypt(plaintext, &AssociatedData::none())?)
     }
 
-    /// N12.
+    /// N12: decrypts.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a wrong nonce or size; [`Error::Undecryptable`].

@@ -1,4 +1,4 @@
-//! N5 and N10: lists of names, which may be many. Unless a page is short, they are made off the threads that serve.
+//! N5 and N10: lists of names. Unless a page is short, they are made off the threads that serve requests.
 
 use super::{
     Nexus,
@@ -12,39 +12,39 @@ use crate::{
     store::{Store, StoredPolicy},
 };
 
-/// A page of up to so many names takes less than a tenth of a millisecond, which is not worth another thread.
+/// A page of up to this many names takes less than 0.1 ms, so it is made on the serving thread.
 const SHORT: usize = 1000;
 
-/// How many names are read at once to look for those that may be seen.
+/// How many names are read at once in the search for visible ones.
 const READ_AT_ONCE: usize = 1000;
 
-/// How many names are decided on without letting go of the policies, which others want to change.
+/// How many names are decided on under one lock of the policies. Writers wait for that lock.
 const DECIDED_AT_ONCE: usize = 64;
 
-/// What to do about a list that takes too long.
+/// The advice for a list that takes too long.
 const NARROWER: &str = "ask for a prefix, or for pages by `limit` and `after`";
 
-/// Paths of secrets.
+/// Lists paths of secrets.
 #[derive(Debug)]
 pub struct ListSecrets {
-    /// Only those that begin so.
+    /// Only paths with this prefix.
     pub prefix: String,
-    /// Which of them.
+    /// The page.
     pub page: Page,
 }
 
-/// Names of policies.
+/// Lists names of policies.
 #[derive(Debug)]
 pub struct ListPolicies {
-    /// Only policies with one whole pattern that is this text.
+    /// Only policies one of whose patterns equals this text.
     pub pattern: Option<WholePattern>,
-    /// Only policies with this in their name.
+    /// Only policies with this text in their name.
     pub name_contains: String,
-    /// Only policies with this in their SPIFFE ID pattern.
+    /// Only policies with this text in their SPIFFE ID pattern.
     pub spiffe_id_contains: String,
-    /// Only policies with this in their path pattern.
+    /// Only policies with this text in their path pattern.
     pub path_contains: String,
-    /// Which of them.
+    /// The page.
     pub page: Page,
 }
 
@@ -62,7 +62,7 @@ pub enum WholePattern {
 pub struct Page {
     /// Only names that come after this one.
     pub after: Option<String>,
-    /// At most so many; all, if there is no limit.
+    /// The most names; `None` for no limit.
     pub limit: Option<usize>,
 }
 
@@ -71,7 +71,7 @@ pub struct Page {
 pub struct Names {
     /// The names.
     pub names: Vec<String>,
-    /// After which name the next page begins; `None` if this was the last.
+    /// The name after which the next page begins; `None` for the last page.
     pub next: Option<String>,
 }
 
@@ -96,7 +96,7 @@ impl Nexus {
         let open_to = grant.names_open_to();
         let (asked, caller) = grant.into_parts();
         let limit = asked.page.limit;
-        // One more than asked for tells whether there is another page.
+        // One more than requested shows whether there is another page.
         let most = limit.map_or(usize::MAX, |limit| limit.saturating_add(1));
         let names = match open_to {
             None if most <= SHORT => all_names(unsealed.store()?, &asked, most)?,
@@ -141,7 +141,7 @@ impl Names {
     }
 }
 
-/// A workload that may see some names and not others.
+/// A workload that may see only some names.
 struct Viewer<'n> {
     policies: &'n Policies,
     rule: ReservedRule,
@@ -150,7 +150,7 @@ struct Viewer<'n> {
 }
 
 impl Viewer<'_> {
-    /// Up to `most` of the names that it may see. Where policies say how these begin, the others are not read.
+    /// Up to `most` of the names that it may see. If the policies determine a prefix, only names with that prefix are read.
     fn names(
         &self,
         store: &Store,
@@ -194,7 +194,7 @@ fn all_names(store: &Store, asked: &ListSecrets, most: usize) -> Result<Vec<Stri
     Ok(store.list(&asked.prefix, asked.page.after.as_deref(), most)?)
 }
 
-/// Of two texts the one that begins with the other.
+/// The longer of two texts, if it begins with the shorter one.
 fn longer<'t>(one: &'t str, other: &'t str) -> Option<&'t str> {
     if one.starts_with(other) { Some(one) } else { other.starts_with(one).then_some(other) }
 }
@@ -219,14 +219,14 @@ fn policy_names(store: &Store, asked: &ListPolicies, deadline: Deadline) -> Resu
 }
 
 impl ListPolicies {
-    /// Whether it asks for nothing that only the encrypted part of a policy can answer.
+    /// Whether no filter needs the encrypted part of a policy.
     const fn is_by_name_only(&self) -> bool {
         self.pattern.is_none()
             && self.spiffe_id_contains.is_empty()
             && self.path_contains.is_empty()
     }
 
-    /// Whether it asks for this policy, as far as that is not about the name.
+    /// Whether the filters select this policy, apart from those on its name.
     fn wants(&self, policy: &StoredPolicy) -> bool {
         let (id, path) = (&policy.text.spiffe_id_pattern, &policy.text.path_pattern);
         let whole = match &self.pattern {

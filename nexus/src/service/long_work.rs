@@ -1,8 +1,8 @@
-//! Work over many policies or names: off the threads that serve requests, few at once, and for so long only.
+//! Work over many policies or names. It runs off the threads that serve requests, a few at a time, within a time limit.
 //!
-//! There is a lane for each kind of it, so that questions of operators do not hold up lists of workloads, and neither
-//! holds up the status. Whoever finds a lane full waits a moment and is then told to come again. No SPIFFE ID has more than
-//! half of a lane, and in each there are places that only operators may take.
+//! There is a lane for each kind, so questions of operators do not hold up lists of workloads, and neither holds up the status.
+//! A request that finds its lane full waits a moment, and then fails with 429. No SPIFFE ID uses more than half of a lane, and
+//! each lane has places for operators only.
 
 use std::{
     collections::HashMap,
@@ -19,27 +19,27 @@ use tokio::{
 
 use crate::{access::Principal, error::Error};
 
-/// A kind of work that has its own place.
+/// A kind of work with its own lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
     /// Lists of the names of secrets.
     Lists,
-    /// What operators ask about policies.
+    /// Questions of operators about policies.
     Questions,
-    /// How Nexus is.
+    /// The status of Nexus.
     Status,
 }
 
-/// The bounds. With the pause before it, work ends before clients stop waiting for an answer, which is after 10 s.
+/// The bounds. Waiting and work together end before clients give up, which is after 10 s.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// How many lists are made at once.
+    /// How many lists run at once.
     pub lists: usize,
-    /// How many questions are answered at once.
+    /// How many questions run at once.
     pub questions: usize,
-    /// How many statuses are made at once.
+    /// How many status requests run at once.
     pub statuses: usize,
-    /// How many more of each are there for operators alone.
+    /// How many more places each lane has for operators only.
     pub reserve: usize,
     /// How long to wait for a place.
     pub patience: Duration,
@@ -69,7 +69,7 @@ pub struct LongWork {
     bounds: Bounds,
 }
 
-/// When the work must end.
+/// The deadline of the work.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     at: Instant,
@@ -78,7 +78,7 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// Whether there is time left. It is asked at every step of the work.
+    /// Whether there is time left. Every step of the work checks it.
     ///
     /// # Errors
     /// [`Error::TookTooLong`].
@@ -101,12 +101,12 @@ impl LongWork {
         }
     }
 
-    /// Does `work` for `caller` on a thread of its own. `instead` says what to ask for where it takes too long.
+    /// Runs `work` for `caller` on a thread of its own. If it takes too long, the error suggests `instead`.
     ///
-    /// The place is taken until the work has ended, also where nobody waits for it any more.
+    /// The place is taken until the work has ended, even if the request was given up before.
     ///
     /// # Errors
-    /// [`Error::Busy`] where no place became free, and what `work` ends in.
+    /// [`Error::Busy`] if no place became free, and the error of `work`.
     pub async fn run<T: Send + 'static>(
         &self,
         lane: Lane,
@@ -131,7 +131,7 @@ impl LongWork {
         match done.await {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
-                // As if it had happened here: whoever guards the request against panics takes it from here.
+                // The panic goes on here, so that the guard of the request sees it.
                 Ok(cause) => panic::resume_unwind(cause),
                 Err(_cancelled) => Err(Error::Ending),
             },
@@ -152,11 +152,11 @@ struct Places {
     reserved: Arc<Semaphore>,
     /// How many of them one SPIFFE ID may have.
     each: usize,
-    /// What every SPIFFE ID that has a place, or waits for one, may have.
+    /// The limit of every SPIFFE ID that has a place or waits for one.
     shares: Mutex<HashMap<Arc<str>, Weak<Semaphore>>>,
 }
 
-/// One place, and its part of what a SPIFFE ID may have.
+/// One place, which also counts against the limit of its SPIFFE ID.
 struct Place {
     _place: OwnedSemaphorePermit,
     _share: Option<OwnedSemaphorePermit>,
@@ -172,7 +172,7 @@ impl Places {
         }
     }
 
-    /// Waits for a place. Of one SPIFFE ID only as many wait among the others as may have one.
+    /// Waits for a place. A SPIFFE ID has no more requests waiting than it may have places.
     async fn take(&self, caller: &Principal) -> Result<Place, AcquireError> {
         let open = || Arc::clone(&self.open).acquire_owned();
         match caller.class() {
@@ -195,7 +195,7 @@ impl Places {
         if let Some(share) = shares.get(id).and_then(Weak::upgrade) {
             return share;
         }
-        // Those of whom nothing waits any more are forgotten.
+        // Limits of IDs without any request are dropped.
         shares.retain(|_, share| share.strong_count() > 0);
         let share = Arc::new(Semaphore::new(self.each));
         shares.insert(Arc::clone(id), Arc::downgrade(&share));
@@ -315,13 +315,13 @@ mod tests {
         );
     }
 
-    fn with_patience_for_none() -> Arc<LongWork> {
+    fn without_waiting() -> Arc<LongWork> {
         Arc::new(LongWork::new(Bounds { patience: Duration::from_millis(10), ..Bounds::default() }))
     }
 
     #[tokio::test]
     async fn a_workload_that_lists_all_the_time_leaves_half_of_the_lane_to_others() {
-        let work = with_patience_for_none();
+        let work = without_waiting();
         let half = Bounds::default().lists / 2;
         let held = [(); 2].map(|()| occupy_as(&work, Lane::Lists, workload("first")));
         while work.lists.open.available_permits() > half {
@@ -337,7 +337,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_operator_gets_in_where_workloads_have_every_place_of_a_lane() {
-        let work = with_patience_for_none();
+        let work = without_waiting();
         for lane in [Lane::Lists, Lane::Questions, Lane::Status] {
             let places = match lane {
                 Lane::Lists => &work.lists,

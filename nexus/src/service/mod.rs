@@ -1,7 +1,7 @@
-//! What Nexus does, in domain words: what is between a granted request and the store.
+//! What Nexus does, in domain words: the layer between a granted request and the store.
 //!
-//! Each operation has a request type of its own, takes the [`Grant`](crate::access::Grant) of one by value, and answers in types
-//! of the domain, the keys and the store. Left to the dialects in `serve`: how requests and answers are written.
+//! Each operation has its own request type, takes the [`Grant`](crate::access::Grant) of that request by value, and answers in
+//! types of the domain, the keys and the store. Left to the dialects in `serve`: how requests and answers are written.
 
 pub mod bootstrap;
 pub mod cipher;
@@ -35,7 +35,7 @@ pub struct Nexus {
     long_work: LongWork,
 }
 
-/// What the service is made of.
+/// The parts of the service.
 #[derive(Debug)]
 pub struct Parts {
     /// Who may do what.
@@ -46,14 +46,14 @@ pub struct Parts {
     pub key_source: KeySource,
     /// The longest ciphertext of the cipher and of Bootstrap's proof, in bytes, the tag included.
     pub max_ciphertext: usize,
-    /// What every request is held against.
+    /// The frame of requests: limits, budgets, audit and counts.
     pub frame: Arc<Frame>,
     /// The health checks of this process.
     pub health: HealthView,
 }
 
 impl Nexus {
-    /// Puts the parts together.
+    /// A service of these parts.
     pub fn new(parts: Parts) -> Self {
         let Parts { access, seal, key_source, max_ciphertext, frame, health } = parts;
         let long_work = LongWork::default();
@@ -65,12 +65,12 @@ impl Nexus {
         &self.access
     }
 
-    /// What every request is held against, whatever it asks for.
+    /// The frame that every request goes through.
     pub const fn frame(&self) -> &Arc<Frame> {
         &self.frame
     }
 
-    /// The longest ciphertext of the cipher in bytes: no body need be longer than what that takes.
+    /// The longest ciphertext of the cipher, in bytes. It bounds the bodies of its routes.
     pub const fn max_ciphertext(&self) -> usize {
         self.max_ciphertext
     }
@@ -83,12 +83,11 @@ impl Nexus {
         self.seal.ready()
     }
 
-    /// Whether `operation` can be carried out at all, now and on this backend, whoever asks for it.
+    /// Checks whether `operation` can be carried out now and on this backend, whoever asks.
     ///
     /// # Errors
-    /// In upstream's order (wire-api 3.2): [`Error::NotReady`] or [`Error::StoreUnopened`] for one that needs the root key;
-    /// [`Error::NoSuchRoute`] for one that the backend does not have; [`Error::Unrecordable`] for a change that could not be
-    /// written down.
+    /// In upstream's order (wire-api 3.2): [`Error::NotReady`] or [`Error::StoreUnopened`] if the operation needs the root key;
+    /// [`Error::NoSuchRoute`] if the backend does not have it; [`Error::Unrecordable`] for a change that cannot be logged.
     pub fn admits(&self, operation: Operation) -> Result<(), Error> {
         // A key without data waits for Bootstrap's proof.
         let is_awaited = operation == Operation::BootstrapVerify && self.key_source.awaits_proof();

@@ -1,4 +1,4 @@
-//! What operators do with the root key: take shares out, feed them back, look how Nexus is.
+//! What operators do with the root key: take shares out, feed them back, read the status.
 
 use std::sync::Arc;
 
@@ -19,22 +19,22 @@ use crate::{
     store::{Found, ImportRecord, Store},
 };
 
-/// All recovery shares are to be taken out.
+/// Takes out all recovery shares.
 #[derive(Debug)]
 pub struct RecoverShares;
 
-/// One recovery share, to be fed back.
+/// Feeds back one recovery share.
 #[derive(Debug)]
 pub struct RestoreShare {
     /// Its index, not checked yet.
     pub index: i64,
-    /// Its value; or what is wrong with it, to be told to whoever may feed one.
+    /// Its value, or what is wrong with it. Only a peer that is authorized learns that.
     pub value: Result<ShareValue, String>,
-    /// Another share follows at once, so that they are to be judged together.
+    /// Another share follows at once, and the two are judged together.
     pub more: bool,
 }
 
-/// How are Nexus and its Keepers?
+/// Asks for the status of Nexus and its Keepers.
 #[derive(Debug)]
 pub struct ShowStatus;
 
@@ -45,19 +45,19 @@ pub struct Status {
     pub backend: Backend,
     /// Whether the root key is missing.
     pub is_sealed: bool,
-    /// Why it is missing; or why Nexus is not ready all the same.
+    /// Why it is missing; or why Nexus is not ready although it has the key.
     pub reason: Option<String>,
-    /// What lies in the data directory, while the root key is missing.
+    /// The content of the data directory, while the root key is missing.
     pub data: Option<Found>,
     /// Recovery shares that operators have fed, and that are not in use yet.
     pub fed: u16,
     /// A name for the root key.
     pub root_key: Option<Fingerprint>,
-    /// The number of the data key that encrypts.
+    /// The number of the active data key.
     pub data_key: Option<u32>,
     /// How the root key is split, unless the backend makes its own.
     pub quorum: Option<Quorum>,
-    /// Keepers that may still be lost before a restarted Nexus needs an operator, as far as that is known.
+    /// How many Keepers may be lost before a restart of Nexus needs an operator, if that is known.
     pub margin: Option<i64>,
     /// When all Keepers were asked for this answer.
     pub asked: Option<UnixNanos>,
@@ -65,13 +65,13 @@ pub struct Status {
     pub keepers: Vec<(KeeperState, Option<Lapse>)>,
     /// When recovery shares were last taken out.
     pub last_export: Option<UnixNanos>,
-    /// The store, where there is one and it is open.
+    /// The store, if it is open.
     pub store: Option<StoreState>,
-    /// What else is wrong with this process, one entry for each trouble.
+    /// Other problems of this process, one entry each.
     pub troubles: Vec<String>,
 }
 
-/// How an open store is.
+/// The state of an open store.
 #[derive(Debug)]
 pub struct StoreState {
     /// Size of the database file in bytes; 0 in memory.
@@ -80,7 +80,7 @@ pub struct StoreState {
     pub log_bytes: u64,
     /// When the last write was committed; `None`: none since the start.
     pub last_commit: Option<UnixNanos>,
-    /// What is wrong with it, one entry for each trouble.
+    /// Problems of the store, one entry each.
     pub troubles: Vec<String>,
     /// What was imported from upstream, if anything was.
     pub import: Option<ImportRecord>,
@@ -105,7 +105,7 @@ impl Nexus {
     /// N13: every share of the root key, as the Keepers hold them.
     ///
     /// # Errors
-    /// [`Error::NoShares`], [`Error::NothingToRecover`]; [`Error::Store`] where the export cannot be written down.
+    /// [`Error::NoShares`], [`Error::NothingToRecover`]; [`Error::Store`] if the export cannot be recorded.
     pub async fn recover(&self, grant: Grant<RecoverShares>) -> Result<Vec<Share>, Error> {
         let shares = self.key_source.shares()?;
         let unsealed = self.seal.granted(&grant).map_err(Error::nothing_to_recover)?;
@@ -120,7 +120,7 @@ impl Nexus {
     /// N14: takes one share. The answer does not wait for any Keeper.
     ///
     /// # Errors
-    /// [`Error::NoShares`], [`Error::Invalid`] for what is no share, [`Error::Restore`].
+    /// [`Error::NoShares`], [`Error::Invalid`] for an invalid share, [`Error::Restore`].
     pub async fn restore(&self, grant: Grant<RestoreShare>) -> Result<Restored, Error> {
         let (RestoreShare { index, value, more }, _) = grant.into_parts();
         let shares = self.key_source.shares()?;
@@ -136,15 +136,15 @@ impl Nexus {
         if restored.done {
             shares.keepers.wake();
         } else {
-            shares.keepers.stir();
+            shares.keepers.shorten_pauses();
         }
         Ok(restored)
     }
 
-    /// How Nexus and its Keepers are. Every Keeper is asked first: the margin is what people go by who restart things.
+    /// The status of Nexus and its Keepers. Every Keeper is asked first, because operators restart things by the margin.
     ///
     /// # Errors
-    /// [`Error::Busy`], [`Error::TookTooLong`]. A store that cannot be asked is part of the answer.
+    /// [`Error::Busy`], [`Error::TookTooLong`]. A store that does not answer is part of the status.
     pub async fn status(self: &Arc<Self>, grant: Grant<ShowStatus>) -> Result<Status, Error> {
         let unsealed = self.seal.granted(&grant);
         let (ShowStatus, caller) = grant.into_parts();
@@ -169,12 +169,12 @@ impl Nexus {
         };
         status.root_key = Some(unsealed.root_key().fingerprint());
         let nexus = Arc::clone(self);
-        // A disk in trouble may take long to say so.
+        // A defective disk may take long to report an error.
         let work = move |_| {
             let report = nexus.health.report(clock::now());
             status.take_checks(report.as_ref());
             if let Ok(store) = unsealed.store() {
-                // A store in trouble is what status is asked about: it must not fail for that.
+                // Status is requested because of a defective store, so it must not fail with it.
                 status.data_key = store.active_key().ok();
                 status.last_export = store.last_export().ok().flatten();
                 status.store = Some(StoreState::of(store, report.as_ref()));
@@ -184,7 +184,7 @@ impl Nexus {
         self.long_work.run(Lane::Status, &caller, "ask `/healthz`", work).await
     }
 
-    /// What can be told of the shares, and nothing else yet.
+    /// The facts about the shares, without the rest.
     async fn status_of_shares(&self) -> Status {
         let mut status = Status {
             backend: Backend::Memory,
@@ -215,15 +215,15 @@ impl Nexus {
     }
 }
 
-/// The health checks that status tells of in another way: by the state and by the Keepers.
+/// The health checks that status shows in another way: by the state and by the Keepers.
 const TOLD_ELSEWHERE: [&str; 2] = ["root_key", "quorum"];
 
-/// Those that are among the troubles of the store, in the order in which they are told.
+/// The health checks that are problems of the store, in the order in which they are shown.
 const OF_THE_STORE: [&str; 4] = ["store_write", "store_read", "store_loss", "import"];
 
 impl Status {
-    /// Takes over whether `/readyz` says that this Nexus is not ready, and why; and what `/healthz` says that is told nowhere
-    /// else.
+    /// Adds what `/readyz` and `/healthz` say: whether and why this Nexus is not ready, and every problem that has no other
+    /// place.
     fn take_checks(&mut self, report: Option<&HealthReport>) {
         let Some(report) = report else { return };
         let mut not_ready = Vec::new();

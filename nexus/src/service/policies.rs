@@ -10,29 +10,29 @@ use crate::{
     store::StoredPolicy,
 };
 
-/// A policy to be made or replaced. Nothing of it is checked yet.
+/// Makes or replaces a policy. No field is checked yet.
 #[derive(Debug)]
 pub struct PutPolicy {
     /// The name.
     pub name: String,
-    /// Which SPIFFE IDs it is about.
+    /// The pattern of SPIFFE IDs.
     pub spiffe_id_pattern: String,
-    /// Which paths it is about.
+    /// The pattern of paths.
     pub path_pattern: String,
-    /// What it allows, in words.
+    /// The permissions, in words.
     pub permissions: Vec<String>,
-    /// Refuse when there is one of that name.
+    /// Refuse if a policy of that name exists.
     pub create_only: bool,
 }
 
-/// A policy to be shown.
+/// Reads a policy.
 #[derive(Debug)]
 pub struct ReadPolicy {
     /// The name, not checked yet.
     pub name: String,
 }
 
-/// A policy to be removed.
+/// Deletes a policy.
 #[derive(Debug)]
 pub struct DeletePolicy {
     /// The name, not checked yet.
@@ -56,7 +56,7 @@ impl Asked for DeletePolicy {
 
 #[expect(clippy::needless_pass_by_value, reason = "a grant is used up by what it allows")]
 impl Nexus {
-    /// N7: makes a policy, or replaces the one of that name. Gives back its name.
+    /// N7: makes a policy, or replaces the one of that name. Returns its name.
     ///
     /// # Errors
     /// [`Error::Invalid`] with field, place and reason; [`Error::PolicyExists`]; [`Error::Store`].
@@ -79,10 +79,10 @@ impl Nexus {
         }
     }
 
-    /// N8: the policy of that name.
+    /// N8: reads the policy of that name.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for what is no name, [`Error::NotFound`] (upstream: 500, F11), [`Error::Store`].
+    /// [`Error::Invalid`] for an invalid name, [`Error::NotFound`] (upstream: 500, F11), [`Error::Store`].
     pub fn read_policy(&self, grant: Grant<ReadPolicy>) -> Result<StoredPolicy, Error> {
         let ReadPolicy { name } = grant.request();
         check_name(name)?;
@@ -90,7 +90,7 @@ impl Nexus {
         unsealed.store()?.policy(name)?.ok_or(Error::NotFound)
     }
 
-    /// N9: removes the policy of that name. The next request is decided without it.
+    /// N9: deletes the policy of that name. It does not count from the next request on.
     ///
     /// # Errors
     /// As [`Self::read_policy`].

@@ -1,5 +1,5 @@
-//! Questions over policies: why may somebody do something, who may, and what do policies say that nobody meant. They are
-//! answered off the threads that serve, and hold no lock on the policies meanwhile.
+//! Questions about policies: why may somebody do something, who may do it, and which policies are probably mistakes. They are
+//! answered off the threads that serve requests, without holding a lock on the policies.
 
 use spike_domain::{PERMISSIONS, Role, SecretPath, TrustRootsByRole};
 
@@ -17,21 +17,21 @@ use crate::{
 /// The longest SPIFFE ID, in bytes: its standard's limit.
 const MAX_SPIFFE_ID: usize = 2048;
 
-/// How many near misses an answer has.
+/// The most near misses in an answer.
 const NEAR_MISSES: usize = 5;
 
-/// Why may, or may not, somebody do something? Nothing of it is checked yet.
+/// Asks why somebody may, or may not, do something. No field is checked yet.
 #[derive(Debug)]
 pub struct Explain {
-    /// Whose request it would be.
+    /// The SPIFFE ID of the caller.
     pub spiffe_id: String,
-    /// The path that it would be about.
+    /// The path.
     pub path: String,
     /// The word of the permission.
     pub permission: String,
 }
 
-/// Who may do something to a path? Nothing of it is checked yet.
+/// Asks who may do something to a path. No field is checked yet.
 #[derive(Debug)]
 pub struct AskWhoCan {
     /// The path.
@@ -40,14 +40,14 @@ pub struct AskWhoCan {
     pub permission: String,
 }
 
-/// What do the stored policies not mean to say?
+/// Asks for probable mistakes in the stored policies.
 #[derive(Debug)]
 pub struct LintPolicies;
 
 /// Why somebody may, or may not, do something.
 #[derive(Debug)]
 pub enum Explained {
-    /// A built-in role decides, whatever the policies say.
+    /// A built-in role decides, independent of the policies.
     ByRole {
         /// The role.
         role: Role,
@@ -65,18 +65,18 @@ pub enum Explained {
 /// Everybody who may do something to a path.
 #[derive(Debug)]
 pub struct WhoCan {
-    /// The SPIFFE IDs of the roles that may without a policy; what lies below them may, too.
+    /// The SPIFFE IDs of the roles that need no policy. IDs below them have the same role.
     pub roles: Vec<String>,
-    /// Whom policies let, in the order of the policies' names.
+    /// Who is allowed by a policy, in the order of the policies' names.
     pub grantees: Vec<Grantee>,
 }
 
-/// What the stored policies may not mean to say.
+/// The probable mistakes in the stored policies.
 #[derive(Debug)]
 pub struct Linted {
     /// Every finding, in the order of the policies' names.
     pub findings: Vec<lint::Finding>,
-    /// How many policies were looked at.
+    /// How many policies were examined.
     pub policies: usize,
 }
 
@@ -96,11 +96,11 @@ impl Asked for LintPolicies {
 }
 
 impl Nexus {
-    /// Why `spiffe_id` may, or may not, do what is asked.
+    /// Explains why `spiffe_id` may, or may not, do what is asked.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a word that is no permission, and for what is too long to be a SPIFFE ID or a path;
-    /// [`Error::Busy`], [`Error::TookTooLong`].
+    /// [`Error::Invalid`] for an unknown permission, and for a SPIFFE ID or a path that is too long; [`Error::Busy`],
+    /// [`Error::TookTooLong`].
     pub async fn explain(&self, grant: Grant<Explain>) -> Result<Explained, Error> {
         let unsealed = self.seal.granted(&grant);
         let (Explain { spiffe_id, path, permission: asked }, caller) = grant.into_parts();
@@ -125,7 +125,7 @@ impl Nexus {
         self.long_work.run(Lane::Questions, &caller, narrower, work).await
     }
 
-    /// Who may do what is asked.
+    /// Lists who may do what is asked.
     ///
     /// # Errors
     /// As [`Self::explain`].
@@ -152,7 +152,7 @@ impl Nexus {
         Ok(WhoCan { roles, grantees })
     }
 
-    /// What the stored policies may not mean to say.
+    /// Lists probable mistakes in the stored policies.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::TookTooLong`], [`Error::Store`].
@@ -172,7 +172,7 @@ impl Nexus {
     }
 }
 
-/// Refuses what is too long to be what it is asked for.
+/// Refuses a text that is longer than a valid one can be.
 fn bounded(field: &'static str, text: &str, limit: usize) -> Result<(), Error> {
     if text.len() <= limit {
         return Ok(());
@@ -188,7 +188,7 @@ fn permission(word: &str) -> Result<Permission, Error> {
     })
 }
 
-/// The answer of the built-in roles, where they have one: policies are not asked then (wire-api 5.3).
+/// The answer of the built-in roles, if they have one; then the policies are not asked (wire-api 5.3).
 fn by_role(
     roots: &TrustRootsByRole,
     id: &str,

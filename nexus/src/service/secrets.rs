@@ -12,12 +12,12 @@ use crate::{
     error::Error,
 };
 
-/// A new version of a secret.
+/// Adds a version of a secret.
 #[derive(Debug)]
 pub struct PutSecret {
     /// The path, not checked yet.
     pub path: String,
-    /// The values; or what is wrong with them, to be told to whoever may write there.
+    /// The values, or what is wrong with them. Only a peer that may write there learns that.
     pub values: Result<Values, String>,
 }
 
@@ -25,10 +25,10 @@ pub struct PutSecret {
 pub struct Values(Zeroizing<Vec<u8>>);
 
 impl Values {
-    /// The values of these names, which are written in `object`.
+    /// Values with these names, encoded in `object`.
     ///
     /// # Errors
-    /// Which of the names is none.
+    /// Which name is invalid.
     pub fn new<'n>(
         mut names: impl Iterator<Item = &'n str>,
         object: Zeroizing<Vec<u8>>,
@@ -48,41 +48,41 @@ impl fmt::Debug for Values {
     }
 }
 
-/// One version of a secret.
+/// Reads one version of a secret.
 #[derive(Debug)]
 pub struct ReadSecret {
     /// The path, not checked yet.
     pub path: String,
-    /// Which version.
+    /// The version.
     pub version: Selector,
 }
 
-/// Versions to be hidden.
+/// Deletes versions: hides them.
 #[derive(Debug)]
 pub struct DeleteVersions {
     /// The path, not checked yet.
     pub path: String,
-    /// Which versions. Numbers that do not exist are passed over.
+    /// The versions. Numbers that do not exist are ignored.
     pub versions: Vec<Selector>,
 }
 
-/// Versions to be shown again.
+/// Undeletes versions: shows them again.
 #[derive(Debug)]
 pub struct UndeleteVersions {
     /// The path, not checked yet.
     pub path: String,
-    /// Which versions. Numbers that do not exist are passed over.
+    /// The versions. Numbers that do not exist are ignored.
     pub versions: Vec<Selector>,
 }
 
-/// What is known about a secret besides its values.
+/// Reads the metadata of a secret.
 #[derive(Debug)]
 pub struct DescribeSecret {
     /// The path, not checked yet.
     pub path: String,
-    /// A version that must be there.
+    /// A version that must exist.
     pub version: Selector,
-    /// Whether a deleted version will do, and for the current one a secret of which every version is deleted.
+    /// Accept a deleted version, and for the current one a secret all of whose versions are deleted.
     pub include_deleted: bool,
 }
 
@@ -125,7 +125,7 @@ impl Nexus {
         Ok(())
     }
 
-    /// N2: the values of a live version, as a JSON object, to the end of `out`.
+    /// N2: appends the values of a live version to `out`, as a JSON object.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bad path, [`Error::NotFound`], [`Error::Store`].
@@ -142,7 +142,7 @@ impl Nexus {
     /// N3: marks versions deleted.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a bad path, [`Error::NotFound`] where there is no such path, [`Error::Store`].
+    /// [`Error::Invalid`] for a bad path, [`Error::NotFound`] if the path does not exist, [`Error::Store`].
     pub async fn delete_versions(&self, grant: Grant<DeleteVersions>) -> Result<(), Error> {
         let unsealed = self.seal.granted(&grant);
         let (DeleteVersions { path, versions }, _) = grant.into_parts();
@@ -151,10 +151,10 @@ impl Nexus {
         if found { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    /// N4: revives versions.
+    /// N4: undeletes versions.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a bad path, [`Error::NotFound`] where nothing was to revive, [`Error::Store`].
+    /// [`Error::Invalid`] for a bad path, [`Error::NotFound`] if nothing is deleted, [`Error::Store`].
     pub async fn undelete_versions(&self, grant: Grant<UndeleteVersions>) -> Result<(), Error> {
         let unsealed = self.seal.granted(&grant);
         let (UndeleteVersions { path, versions }, _) = grant.into_parts();
@@ -163,8 +163,7 @@ impl Nexus {
         if revived { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    /// N6: what is known about a path besides its values. The version asked for must be live, unless the request says that
-    /// deleted ones will do.
+    /// N6: the metadata of a path. The requested version must be live, unless the request accepts deleted ones.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bad path, [`Error::NotFound`], [`Error::Store`].

@@ -1,13 +1,12 @@
-//! The current values that were read last, as they lie in the file: encrypted.
+//! The cache of current values that were read recently, encrypted as in the file.
 //!
-//! A hit costs a look into a map and one decryption. SQLite would add a search in four B-trees,
-//! under locks that all its connections share. No plaintext is kept, and a kept value is opened
-//! as one from the file is: under its data key, bound to its path, version and times.
+//! A hit costs one lookup in a map and one decryption. SQLite would add searches in four B-trees, under locks that all its
+//! connections share. No plaintext is kept, and a cached value is decrypted as one from the file is: with its data key, bound
+//! to its path, version and times.
 //!
-//! **Freshness.** Nobody is answered from here what SQLite would no longer answer. Before the
-//! writer commits, it takes the paths it has changed out, and until the commit has returned
-//! nobody can put them back ([`ValueCache::changing`]); a value that was read before the commit
-//! and comes after it is turned away by its [`Ticket`].
+//! **Freshness.** The cache never answers what SQLite would no longer answer. Before a commit, the writer removes the changed
+//! paths, and until the commit returns no one can add them ([`ValueCache::changing`]). A value that was read before the commit
+//! carries an old [`Ticket`], so the cache rejects it.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,10 +15,10 @@ use hashlink::LinkedHashMap;
 
 use super::format::head::SealedValue;
 
-/// Paths are spread over so many maps, each with a lock of its own.
+/// Paths are spread over this many maps, each with its own lock.
 const SHARDS: usize = 16;
 
-/// What an entry takes besides ciphertext and paths, about: what it is bound to, pointers, and allocations.
+/// The approximate size of an entry besides ciphertext and paths: bound fields, pointers, and allocations.
 const OVERHEAD: usize = 448;
 
 /// See the [module](self).
@@ -33,45 +32,45 @@ pub(super) struct ValueCache {
 
 #[derive(Debug, Default)]
 struct Shard {
-    /// The one that was used last is the last.
+    /// The most recently used entry is the last.
     values: LinkedHashMap<Box<str>, Arc<SealedValue>>,
     bytes: usize,
-    /// Odd while a commit is under way that changes a path of this shard.
+    /// Odd while a commit that changes a path of this shard is under way.
     epoch: u64,
     hits: u64,
     misses: u64,
 }
 
-/// What is there for a path.
+/// The result of a lookup.
 #[derive(Debug)]
 pub(super) enum Found {
     Value(Arc<SealedValue>),
-    /// Nothing. Whoever reads the value now may bring it with the ticket.
+    /// No value. The reader of the value may add it with the ticket.
     Nothing(Ticket),
 }
 
-/// From before a snapshot was taken: tells whether what was read from it is still current.
+/// Given out before a snapshot is taken. It shows whether a value that was read from the snapshot is still current.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ticket {
     shard: usize,
     epoch: u64,
 }
 
-/// How much the cache was of use, and how much it holds.
+/// The use and the size of the cache.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CacheStats {
     /// Reads that were answered without SQLite.
     pub hits: u64,
-    /// Reads of a current value that were not.
+    /// Reads of a current value that needed SQLite.
     pub misses: u64,
-    /// Values that are held.
+    /// Cached values.
     pub values: u64,
-    /// What they take, in bytes, about.
+    /// Their approximate size, in bytes.
     pub bytes: u64,
 }
 
 impl ValueCache {
-    /// Holds up to `bytes`; 0 is no cache.
+    /// A cache of up to `bytes`; 0 switches it off.
     pub(super) fn new(bytes: usize) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
@@ -92,10 +91,10 @@ impl ValueCache {
         Found::Nothing(Ticket { shard: number, epoch: shard.epoch })
     }
 
-    /// Keeps a value that was read after its ticket was given, and makes room for it.
+    /// Adds a value that was read after its ticket was given, and evicts others if necessary.
     pub(super) fn keep(&self, ticket: Ticket, path: &str, value: Arc<SealedValue>) {
         let bytes = weight(path, &value);
-        // One that would push out most of the others is not worth it.
+        // A value that would evict most of the others is not cached.
         if bytes > self.budget / 4 {
             return;
         }
@@ -115,8 +114,8 @@ impl ValueCache {
         }
     }
 
-    /// Takes `paths` out. They stay out until the guard is dropped, which must not be before the
-    /// commit that changes them has returned.
+    /// Removes `paths`. No one can add them until the guard is dropped, which must be after the commit that changes them has
+    /// returned.
     #[must_use]
     pub(super) fn changing(&self, paths: &[String]) -> Changing<'_> {
         let mut shards = [false; SHARDS];
@@ -135,24 +134,24 @@ impl ValueCache {
         Changing { cache: self, shards }
     }
 
-    /// Lets go of everything, and of what is being read at this moment.
+    /// Removes everything, and invalidates every read under way.
     pub(super) fn forget(&self) {
         for number in 0..SHARDS {
             let mut shard = self.lock(number);
             shard.values.clear();
             shard.bytes = 0;
-            // Still as odd or even as before.
+            // Its parity does not change.
             shard.epoch += 2;
         }
     }
 
-    /// Lets go of everything; nothing is kept from now on.
+    /// Removes everything. Nothing is cached from now on.
     pub(super) fn close(&self) {
         for number in 0..SHARDS {
             let mut shard = self.lock(number);
             shard.values.clear();
             shard.bytes = 0;
-            // Odd for ever.
+            // It stays odd.
             shard.epoch |= 1;
         }
     }

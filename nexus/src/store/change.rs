@@ -1,11 +1,11 @@
-//! What one write works with, and what a commit did to the policies.
+//! The context of one write, and the effects of a commit on the policies.
 
 use super::error::StoreError;
 use super::format::identity::Identity;
 use super::format::keyring::Ring;
 use super::format::policy::StoredPolicy;
 
-/// What a write works with: the transaction, and the state that is undone with it.
+/// The context of a write: the transaction, and the state that is rolled back with it.
 #[derive(Debug)]
 pub(super) struct Change<'a, U> {
     pub(super) unit: U,
@@ -14,38 +14,38 @@ pub(super) struct Change<'a, U> {
     pub(super) effects: &'a mut Effects,
 }
 
-/// What a transaction changes outside of the database, once it is committed.
+/// The effects of a transaction outside of the database, applied once it is committed.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    /// The paths whose versions change, so that readers learn of it.
+    /// The paths whose versions change.
     pub(super) touched: Vec<String>,
-    /// What happens to policies, in order.
+    /// The changes of policies, in order.
     pub(super) policies: Vec<PolicyChange>,
 }
 
-/// What a commit did to the policies.
+/// The effect of a commit on the policies.
 #[derive(Debug)]
 pub enum PolicyChange {
-    /// This one is there now, perhaps in place of one of its name.
+    /// This policy was added, or replaced the one of its name.
     Put(StoredPolicy),
-    /// The one of this name is gone.
+    /// The policy of this name was removed.
     Removed(String),
-    /// These are all that there are.
+    /// The policies are now exactly these.
     All(PolicySet),
 }
 
-/// All policies of one moment.
+/// All policies of one snapshot.
 #[derive(Debug)]
 pub struct PolicySet {
-    /// The epoch they belong to; see [`Store::policy_epoch`](super::Store::policy_epoch).
+    /// The epoch of the snapshot; see [`Store::policy_epoch`](super::Store::policy_epoch).
     pub epoch: u64,
     /// The policies, by name in byte order.
     pub policies: Vec<StoredPolicy>,
-    /// One [`StoreError::Tampered`] for each row that is not as it was written: to be logged.
+    /// One [`StoreError::Tampered`] for each altered row, to be logged.
     pub refused: Vec<StoreError>,
 }
 
-/// Where an effect list stands, to go back to when a savepoint is rolled back.
+/// A position in the list of effects, to return to when a savepoint is rolled back.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
     touched: usize,

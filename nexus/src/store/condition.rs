@@ -1,5 +1,5 @@
-//! How the store is: what became of the last commit and the last read, and whether the writer thread
-//! lives. Health checks and metrics read it; it judges by outcomes, not by asking whether a file is there.
+//! The condition of the store: the outcome of the last commit and the last read, and whether the writer thread runs. Health
+//! checks and metrics read it. It is based on outcomes, not on whether a file exists.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,10 +9,10 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 use spike_domain::UnixNanos;
 
-/// A failure that nothing has disproved yet.
+/// A failure that no later success has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What went wrong, with its causes.
+    /// The error, with its causes.
     pub reason: String,
     /// When it began.
     pub since: UnixNanos,
@@ -21,7 +21,7 @@ pub struct Failure {
 /// Shared by the writer thread, the readers, health checks and metrics.
 #[derive(Debug)]
 pub struct Condition {
-    /// The writer thread is there.
+    /// The writer thread runs.
     alive: AtomicBool,
     /// It ended by a panic.
     died: AtomicBool,
@@ -29,13 +29,13 @@ pub struct Condition {
     failed_commits: AtomicU64,
     /// 0: none yet.
     last_commit: AtomicI64,
-    /// When the transaction under way began; 0: there is none.
+    /// When the current transaction began; 0: there is none.
     busy_since: AtomicI64,
     writing: Mutex<Option<Failure>>,
-    /// Whether `reading` holds a failure, so that a read that goes well costs one atomic load.
+    /// Whether `reading` holds a failure, so that a successful read costs one atomic load.
     read_failed: AtomicBool,
     reading: Mutex<Option<Failure>>,
-    /// The policies in force may not be those of the store.
+    /// Why the policies in force may differ from those of the store.
     policies: Mutex<Option<String>>,
     batch: Histogram,
     duration: Histogram,
@@ -54,14 +54,14 @@ impl Condition {
             read_failed: AtomicBool::new(false),
             reading: Mutex::default(),
             policies: Mutex::default(),
-            // 1 to 256 writes, which is the most.
+            // 1 to 256 writes, the most in one transaction.
             batch: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             // 0.25 ms to 8 s.
             duration: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
         }
     }
 
-    /// Whether the writer thread is there.
+    /// Whether the writer thread runs.
     pub fn writer_is_alive(&self) -> bool {
         self.alive.load(Ordering::Acquire)
     }
@@ -71,7 +71,7 @@ impl Condition {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// Transactions that were not, or of which it is not known.
+    /// Transactions that failed, or whose outcome is unknown.
     pub fn failed_commits(&self) -> u64 {
         self.failed_commits.load(Ordering::Relaxed)
     }
@@ -81,7 +81,7 @@ impl Condition {
         Some(self.last_commit.load(Ordering::Relaxed)).filter(|at| *at != 0)
     }
 
-    /// When the transaction that is under way began.
+    /// When the current transaction began.
     pub fn busy_since(&self) -> Option<UnixNanos> {
         Some(self.busy_since.load(Ordering::Relaxed)).filter(|at| *at != 0)
     }
@@ -96,17 +96,17 @@ impl Condition {
         &self.duration
     }
 
-    /// What keeps writes from being done, as the last attempt had it.
+    /// Why the last attempt to write failed, if it did.
     pub fn write_failure(&self) -> Option<Failure> {
         lock(&self.writing).clone()
     }
 
-    /// What keeps reads from being done, as the last one had it.
+    /// Why the last read failed, if it did.
     pub fn read_failure(&self) -> Option<Failure> {
         if self.read_failed.load(Ordering::Relaxed) { lock(&self.reading).clone() } else { None }
     }
 
-    /// Why the policies in force may not be those of the store.
+    /// Why the policies in force may differ from those of the store.
     pub fn policy_failure(&self) -> Option<String> {
         lock(&self.policies).clone()
     }
@@ -131,14 +131,14 @@ impl Condition {
         self.failed_commits.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Writing works.
+    /// A write succeeded.
     pub(super) fn can_write(&self) {
         if lock(&self.writing).take().is_some() {
             tracing::warn!("the store can be written again");
         }
     }
 
-    /// Writing does not work. What is told is the last reason, since the first failure.
+    /// A write failed. The condition keeps the time of the first failure and the last reason.
     pub(super) fn cannot_write(&self, reason: String, now: UnixNanos) {
         let mut writing = lock(&self.writing);
         let since = writing.as_ref().map_or(now, |before| before.since);
@@ -148,7 +148,7 @@ impl Condition {
         *writing = Some(Failure { reason, since });
     }
 
-    /// A read went well.
+    /// A read succeeded.
     pub(super) fn can_read(&self) {
         if self.read_failed.load(Ordering::Relaxed) {
             let mut reading = lock(&self.reading);
@@ -192,7 +192,7 @@ impl Condition {
     }
 }
 
-/// Tells of the end of the writer thread, however it comes.
+/// Records the end of the writer thread, also after a panic.
 pub(super) struct Presence(pub(super) Arc<Condition>);
 
 impl Drop for Presence {

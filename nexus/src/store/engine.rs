@@ -1,9 +1,9 @@
-//! What a database must be able to do to keep a store.
+//! The interface of a database that can keep a store.
 //!
-//! A write is a [`Work`]: it is handed one transaction, as a [`Change`] over a [`Unit`] of the engine, and reads and writes
-//! rows in it. An engine commits many works in one transaction, or runs a work again from the start when the database
-//! asks for that; a work holds nothing that a first run would use up. Which rows there are and what they bind is said in
-//! [`format`](super::format); an engine only finds and keeps their columns.
+//! A write is a [`Work`]: it gets one transaction, as a [`Change`] over a [`Unit`] of the engine, and reads and writes rows in
+//! it. An engine commits many works in one transaction, or runs a work again if the database requires a retry, so a work must
+//! not consume anything in its first run. [`format`](super::format) defines the rows and what they bind; an engine only stores
+//! their columns.
 
 use std::future::Future;
 
@@ -17,11 +17,11 @@ use super::format::policy::PolicyRow;
 use super::format::policy_list::PolicyListRow;
 use super::format::row::{Cipher, Sealed};
 
-/// One transaction. A read sees what was written before it.
+/// One transaction. A read sees earlier writes of the same transaction.
 ///
-/// A row that is there and whose columns no writer leaves like that is refused by name, and never passes for none.
+/// A row with columns that no writer produces is refused by name. It is never treated as missing.
 pub(super) trait Unit: Send {
-    /// The row of a path. `None`: there is neither the row nor a row of a version.
+    /// The row of a path. `None`: neither that row nor a row of a version exists.
     fn head<'p>(
         &mut self,
         path: &'p SecretPath,
@@ -46,31 +46,31 @@ pub(super) trait Unit: Send {
         number: u8,
     ) -> impl Future<Output = Result<Option<Cipher>, StoreError>> + Send;
 
-    /// Writes the row of a path, in place of the one that is there.
+    /// Writes the row of a path, in place of an existing one.
     fn put_head(
         &mut self,
         row: &Sealed<HeadRow<'_>>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Writes the row of a version, in place of the one that is there.
+    /// Writes the row of a version, in place of an existing one.
     fn put_version(
         &mut self,
         row: &Sealed<VersionRow<'_>>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Writes the row of a policy, in place of the one that is there.
+    /// Writes the row of a policy, in place of an existing one.
     fn put_policy(
         &mut self,
         row: &Sealed<PolicyRow<'_>>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Writes a list of policies, in place of the one that is there.
+    /// Writes a list of policies, in place of an existing one.
     fn put_policy_list(
         &mut self,
         row: &Sealed<PolicyListRow>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Writes what the store remembers of an import.
+    /// Writes the record of an import.
     fn put_import(
         &mut self,
         row: &Sealed<ImportRecord>,
@@ -88,22 +88,22 @@ pub(super) trait Unit: Send {
     -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
-/// What is to be done in one transaction, whatever the engine.
+/// The work of one transaction, independent of the engine.
 pub(super) trait Work: Send + 'static {
-    /// What it answers once it is committed.
+    /// The result, returned once the transaction is committed.
     type Output: Send + 'static;
 
-    /// Does it. An error undoes all of it.
+    /// Does the work. An error undoes all of it.
     fn run<U: Unit>(
         &self,
         change: &mut Change<'_, U>,
     ) -> impl Future<Output = Result<Self::Output, StoreError>> + Send;
 }
 
-/// Where a store is kept.
+/// A database that keeps a store.
 pub(super) trait Engine {
-    /// Has `work` done and committed. An answer means that it survives whatever the database promises to survive. The
-    /// future may be dropped: once it was polled, the work is done all the same.
+    /// Carries `work` out and commits it. Once this returns, the work is as durable as the database promises. The future may be
+    /// dropped: once it was polled, the work is done all the same.
     fn write<W: Work>(
         &self,
         now: UnixNanos,

@@ -1,4 +1,4 @@
-//! What can go wrong in the store.
+//! The errors of the store.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use spike_import::ImportError;
 
 use super::format::error::FormatError;
 
-/// Why the store did not do what it was asked.
+/// Why an operation of the store failed.
 ///
 /// "There is no such secret" is an answer, not an error.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum StoreError {
     Unusable {
         /// The directory or file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -34,10 +34,10 @@ pub enum StoreError {
     /// There is no store, and [`Options::create`](super::Options::create) forbids making one.
     #[error("there is no store at {} and creating one is switched off", path.display())]
     Missing {
-        /// The file that was looked for.
+        /// The missing file.
         path: PathBuf,
     },
-    /// The file exists and is something else.
+    /// The file exists and is no store.
     #[error("{} is not a store of this program", path.display())]
     Foreign {
         /// The file.
@@ -58,11 +58,10 @@ pub enum StoreError {
     WrongRootKey {
         /// The fingerprint in the store.
         stored: Fingerprint,
-        /// The fingerprint of the key that was offered.
+        /// The fingerprint of the given key.
         given: Fingerprint,
     },
-    /// Upstream's database cannot be read, or is not one that is known. Nothing was imported, and
-    /// no byte was changed.
+    /// Upstream's database cannot be read, or its form is unknown. Nothing was imported, and no byte was changed.
     #[error("cannot import {}: {what}", path.display())]
     Upstream {
         /// The database.
@@ -79,11 +78,11 @@ pub enum StoreError {
     UpstreamKey {
         /// The database.
         path: PathBuf,
-        /// The fingerprint of the key that was offered.
+        /// The fingerprint of the given key.
         given: Fingerprint,
         /// Rows that decrypt.
         opened: u64,
-        /// Rows that do not.
+        /// Rows that do not decrypt.
         refused: u64,
     },
     /// Rows of upstream's database would be left out. Nothing was imported.
@@ -94,7 +93,7 @@ pub enum StoreError {
     ImportIncomplete {
         /// The database.
         path: PathBuf,
-        /// How many.
+        /// The number of these rows.
         count: usize,
         /// The first hundred, each with its reason.
         first: Vec<String>,
@@ -108,13 +107,13 @@ pub enum StoreError {
     /// Answered writes would be lost in a crash.
     #[error("journal mode {mode} is refused: it loses answered writes")]
     UnsafeJournal {
-        /// The mode asked for.
+        /// The mode in the setting.
         mode: &'static str,
     },
-    /// SQLite kept another journal mode than the one asked for.
+    /// SQLite kept another journal mode than the one in the setting.
     #[error("journal mode {wanted} cannot be had here, SQLite stayed with {got}")]
     JournalNotSet {
-        /// The mode asked for.
+        /// The mode in the setting.
         wanted: &'static str,
         /// The mode in force.
         got: String,
@@ -130,22 +129,22 @@ pub enum StoreError {
         /// What was found.
         what: String,
     },
-    /// The database holds something that this program has not made, or lacks something that it has.
+    /// The database contains something that this program did not make, or lacks something that it made.
     #[error("{}: {what}", path.display())]
     Altered {
         /// The file.
         path: PathBuf,
-        /// What, and what to do.
+        /// The difference, and what to do.
         what: String,
     },
-    /// A row is not as it was written: moved, changed, swapped, taken from elsewhere, or missing.
+    /// A row was altered: moved, changed, swapped, taken from elsewhere, or removed.
     #[error("row {path:?}{} of table {table} was tampered with", OfVersion(*version))]
     Tampered {
         /// The table.
         table: &'static str,
         /// The secret path or policy name; empty for tables without one.
         path: String,
-        /// The version or number of the row, where it has one.
+        /// The version or number of the row, if it has one.
         version: Option<i64>,
     },
     /// The path has no version numbers left.
@@ -154,17 +153,17 @@ pub enum StoreError {
     /// The operating system gave no random bytes. Nothing was written.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// The write waited too long for its turn. It was not done and will not be.
+    /// The write waited too long in the queue. It was not done and will not be.
     #[error("the write waited too long for its turn and was dropped")]
     TimedOut,
-    /// The transaction the write was part of could not be committed; nothing of it was kept.
+    /// The transaction of the write could not be committed. Nothing of it was kept.
     #[error("the write was not committed")]
     NotCommitted(#[source] Arc<StoreError>),
-    /// The disk failed while the transaction of the write was being committed. SQLite goes on as if it were undone; what
-    /// was written may be read back all the same after a crash.
+    /// The disk failed while the transaction was being committed. SQLite treats it as undone, but after a crash it may turn out
+    /// to be kept.
     #[error("the disk failed while the write was committed: it may or may not be kept")]
     OutcomeUnknown(#[source] Arc<rusqlite::Error>),
-    /// A file that is open was removed, or replaced by another, so that what is written is lost with this process.
+    /// An open file was removed or replaced, so everything that is written to it is lost when this process ends.
     #[error(
         "{} is not the file any more that Nexus has open ({what}): writes are refused, because they would be lost with this \
          process. Put the file back (was it moved, or a volume unmounted?), and Nexus goes on by itself. To go on with what is \
@@ -173,13 +172,13 @@ pub enum StoreError {
     Misplaced {
         /// Its path.
         path: PathBuf,
-        /// What is there instead.
+        /// What was found there.
         what: String,
     },
     /// The transaction was committed to a file that was removed or replaced meanwhile.
     #[error("the write may or may not be kept")]
     Stranded(#[source] Arc<StoreError>),
-    /// The disk has no room, and a write failed for that before.
+    /// The disk is almost full, and a write failed because of that before.
     #[error("the disk of {} is full", directory.display())]
     Full {
         /// The directory of the store.
@@ -188,13 +187,13 @@ pub enum StoreError {
     /// Another process holds a lock on the database, such as a backup. Nothing was done.
     #[error("the database is locked by another process: nothing was done, try again")]
     Locked,
-    /// SQLite refused.
+    /// SQLite failed.
     #[error("the database failed")]
     Sqlite(#[source] rusqlite::Error),
     /// [`Store::close`](super::Store::close) was called.
     #[error("the store is closed")]
     Closed,
-    /// The thread that writes ended by a panic. What it was doing may or may not be kept.
+    /// The writer thread ended by a panic. Its current transaction may or may not be kept.
     #[error(
         "the writer of the store has ended, and the write may or may not be kept: restart Nexus"
     )]
@@ -205,16 +204,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// What an error of `COMMIT` says about the transaction.
+    /// The outcome of the transaction after an error of `COMMIT`.
     pub(super) fn at_commit(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            // A failed sync, above all. A full disk is told before the commit record is complete.
+            // Usually a failed sync. A full disk is reported before the commit record is complete.
             Some(ErrorCode::SystemIoFailure) => Self::OutcomeUnknown(Arc::new(error)),
             Some(_) | None => error.into(),
         }
     }
 
-    /// What a caller is told whose transaction was not committed.
+    /// The error for the callers of a transaction that was not committed.
     pub(super) fn for_caller(error: Arc<Self>) -> Self {
         match &*error {
             Self::OutcomeUnknown(cause) => Self::OutcomeUnknown(Arc::clone(cause)),
@@ -224,8 +223,8 @@ impl StoreError {
         }
     }
 
-    /// Whether the same operation may pass later: it waited too long for its turn, or another process holds a lock on
-    /// the database. Nothing was changed.
+    /// Whether the same operation may succeed later: it waited too long in the queue, or another process holds a lock on the
+    /// database. Nothing was changed.
     pub fn is_busy(&self) -> bool {
         match self {
             Self::NotCommitted(error) => error.is_busy(),
@@ -234,8 +233,8 @@ impl StoreError {
         }
     }
 
-    /// Whether it is about the database as a whole and not about what was asked of it. A page that is damaged is not: what
-    /// lies on the others can be written.
+    /// Whether the error is about the whole database and not about this operation. A damaged page is not: the other pages can
+    /// be written.
     pub(super) fn is_of_the_disk(&self) -> bool {
         match self {
             Self::Full { .. }
@@ -259,7 +258,7 @@ impl StoreError {
         }
     }
 
-    /// Whether nothing was written because an open file is not at its path any more.
+    /// Whether nothing was written because an open file is no longer at its path.
     pub fn is_misplaced(&self) -> bool {
         match self {
             Self::NotCommitted(error) => error.is_misplaced(),
@@ -268,7 +267,7 @@ impl StoreError {
         }
     }
 
-    /// Whether it is for want of room on the disk that nothing was written.
+    /// Whether nothing was written because the disk is full.
     pub fn is_disk_full(&self) -> bool {
         match self {
             Self::NotCommitted(error) => error.is_disk_full(),

@@ -1,4 +1,4 @@
-//! Where a store is, and what lies there, told without a key and without opening anything.
+//! The place of a store and what it contains, found out without a key and without opening anything.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -7,34 +7,34 @@ use spike_daemon::process::DanglingLink;
 
 use super::sqlite::create;
 
-/// Where the data lives.
+/// The place of the data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Home {
-    /// In `nexus.db` in this directory, which is created when missing.
+    /// In `nexus.db` in this directory, which is created if it is missing.
     File(PathBuf),
     /// In this process only. Pair it with a random root key.
     Memory,
 }
 
-/// What lies there.
+/// The kind of data there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// No data.
     Nothing,
     /// A store of ours, or its write-ahead log.
     Ours,
-    /// A database of upstream, which is not taken in yet.
+    /// A database of upstream that is not imported yet.
     Upstream,
-    /// There may be data: the directory cannot be looked at, or something lies there that only a store leaves behind.
+    /// There may be data: the directory cannot be read, or it contains something that only a store leaves behind.
     Unreadable,
 }
 
-/// What lies there, and if that is in doubt: why.
+/// The kind of data there, and if that is uncertain: why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
-    /// What lies there.
+    /// The kind of data.
     pub found: Found,
-    /// What a person should look at, for [`Found::Unreadable`].
+    /// What an operator should check, for [`Found::Unreadable`].
     pub doubt: Option<String>,
 }
 
@@ -50,7 +50,7 @@ impl Look {
 }
 
 impl Home {
-    /// The directory, where there is one.
+    /// The directory, if there is one.
     pub fn directory(&self) -> Option<&Path> {
         match self {
             Self::File(directory) => Some(directory),
@@ -58,7 +58,8 @@ impl Home {
         }
     }
 
-    /// What lies there, whether it can be opened or not. Reads a directory: keep it off the threads that serve.
+    /// Finds out what is there, whether it can be opened or not. Reads a directory, so call it off the threads that serve
+    /// requests.
     pub fn look(&self) -> Look {
         let Some(directory) = self.directory() else { return Look::sure(Found::Nothing) };
         for path in [directory.join(create::FILE), directory.join(spike_import::FILE)] {
@@ -91,8 +92,8 @@ impl Home {
     }
 }
 
-/// Whether a file of this name is there only where a database is, or was. The lock and what a creation or an import that was
-/// interrupted leaves are not: no write was ever acknowledged there.
+/// Whether a file of this name exists only beside a database. The lock is not such a file, nor is what an interrupted creation
+/// or import leaves: no write was acknowledged there.
 fn is_left_behind(name: &str) -> bool {
     let is_unfinished = name.starts_with(create::NEW_FILE) || name == spike_import::COPY;
     let is_ours = name.starts_with("nexus.") && name != super::sqlite::private::LOCK_FILE;

@@ -1,14 +1,12 @@
-//! What becomes of a database of upstream that lies in the directory of a store. How it is read is the crate
-//! [`spike_import`]'s; here is decided when it is taken in, and its rows are written as ever, in the one transaction of the
-//! caller.
+//! Imports a database of upstream that lies in the directory of a store. The crate [`spike_import`] reads it. This file decides
+//! when it is imported, and writes its rows in the one transaction of the caller.
 //!
-//! * A new store takes in the `spike.db` that lies in its directory. So does an old one that holds
-//!   nothing, unless it is the very file it took in before. A store that holds something never
-//!   does: [`Import`] tells that the file is there.
-//! * What would have to be left out stops the import, with a list, until an operator has said to go
-//!   on without it ([`Options::import_with_losses`]).
-//! * All versions of upstream's come in and are kept: the limit counts the versions put since, unless an operator says
-//!   otherwise ([`Options::prune_imported`]).
+//! * A new store imports the `spike.db` in its directory. So does an existing store without data, unless it is the very file
+//!   that it imported before. A store with data never does: [`Import`] reports that the file is there.
+//! * Rows that would be left out stop the import, with a list, until an operator permits the losses
+//!   ([`Options::import_with_losses`]).
+//! * All versions of upstream's are imported and kept: the limit counts only versions that were put later, unless an operator
+//!   configures otherwise ([`Options::prune_imported`]).
 
 use std::path::Path;
 
@@ -36,46 +34,46 @@ use super::sqlite::rows;
 use super::sqlite::unit::{SqliteChange, done};
 use super::work::{put_head, take_policy};
 
-/// What opening a store found of upstream's data, and what came of it.
+/// What opening a store did with the data of upstream.
 #[derive(Debug, Default)]
 pub enum Import {
     /// No database of upstream lies beside the store.
     #[default]
     None,
-    /// It was taken in just now.
+    /// It was imported just now.
     Done(ImportReport),
-    /// It was taken in at an earlier opening, and still lies there.
+    /// It was imported at an earlier opening, and is still there.
     Earlier(ImportRecord),
-    /// It lies there and was left alone.
+    /// It is there and was not imported.
     Not(NotImported),
 }
 
-/// What a person does about rows that were left out, after which the check passes.
+/// The advice about rows that were left out. After it was followed the check passes.
 const LOOK_AFTER: &str = "the log of that start lists them. Put what is needed again, then move spike.db out of the data directory";
 
-/// Why a database of upstream was left alone. The store itself is open and well.
+/// Why a database of upstream was not imported. The store itself is open and usable.
 #[derive(Debug, thiserror::Error)]
 pub enum NotImported {
-    /// Data of two origins must not be mixed without anyone asking for it.
+    /// Data of two origins is not mixed unless an operator asks for it.
     #[error("the store holds data already, and not from an import")]
     HoldsData,
-    /// The file is not the one that was taken in, or it has changed since.
+    /// The file is not the one that was imported, or it has changed since.
     #[error("the store took in another database, of {} bytes with SHA-256 {}", .0.bytes, .0.digest())]
     Another(ImportRecord),
     /// The store's own record of the import was tampered with.
     #[error("what the store remembers of an import was tampered with")]
     Record(#[source] StoreError),
-    /// It cannot be compared with the one that was taken in.
+    /// It cannot be compared with the imported file.
     #[error("the database cannot be read")]
     Unreadable(#[source] StoreError),
 }
 
 impl Import {
-    /// Whether all of upstream's data is in the store, as far as its file still lies in `directory`. Who moves it away has
-    /// looked after what is not.
+    /// Checks that all data of upstream is in the store, while its file is in `directory`. An operator who moves the file away
+    /// has dealt with the rest.
     ///
     /// # Errors
-    /// What is not, in words.
+    /// What is missing, in words.
     pub fn check(&self, directory: Option<&Path>) -> Result<(), String> {
         self.complete()
             .or_else(|told| if directory.is_some_and(exists) { Err(told) } else { Ok(()) })
@@ -108,7 +106,7 @@ impl Import {
         }
     }
 
-    /// Writes it to the log: one line, and one for each row that was left out or changed.
+    /// Logs it: one line, and one for each row that was left out or changed.
     pub fn log(&self) {
         match self {
             Self::None => {}
@@ -127,12 +125,12 @@ impl Import {
     }
 }
 
-/// What is to become of upstream's database, decided before anything is written.
+/// The decision about upstream's database, taken before anything is written.
 #[derive(Debug)]
 pub(super) enum Plan {
-    /// Nothing is to be written.
+    /// Import nothing.
     Settled(Import),
-    /// It is to be taken in.
+    /// Import it.
     TakeIn(Box<Source>),
 }
 
@@ -145,7 +143,7 @@ impl Plan {
         matches!(self, Self::Settled(Import::None))
     }
 
-    /// For a store that is about to be made.
+    /// For a store that is about to be created.
     pub(super) fn for_new(directory: &Path, root: &RootKey) -> Result<Self, StoreError> {
         match Upstream::find(directory)? {
             None => Ok(Self::nothing()),
@@ -153,7 +151,7 @@ impl Plan {
         }
     }
 
-    /// For a store that is there.
+    /// For an existing store.
     pub(super) fn for_existing(
         directory: &Path,
         root: &RootKey,
@@ -190,7 +188,7 @@ impl Plan {
         Ok(Self::Settled(settled))
     }
 
-    /// Does what is to be done, as part of the caller's transaction.
+    /// Carries the decision out, as part of the caller's transaction.
     pub(super) fn carry_out(
         self,
         change: &mut SqliteChange<'_>,
@@ -208,7 +206,7 @@ impl Plan {
     }
 }
 
-/// By what the file of an import is known again.
+/// The properties by which an imported file is recognised.
 const fn known(record: &ImportRecord) -> FileRecord {
     FileRecord { bytes: record.bytes, modified: record.modified, sha256: record.sha256 }
 }
@@ -241,11 +239,11 @@ fn take_in(
     Ok(report)
 }
 
-/// Writes what comes in.
+/// Writes the imported rows.
 struct Intake<'a, 'c> {
     change: &'a mut SqliteChange<'c>,
     judge: JudgePolicy,
-    /// The rows of the versions of the path that is coming in.
+    /// The nonces of the versions of the current path.
     nonces: Vec<(i64, Nonce)>,
 }
 
@@ -262,14 +260,9 @@ impl Sink for Intake<'_, '_> {
         Some(values.unwrap_or_default().to_json_object())
     }
 
-    fn version(
-        &mut self,
-        path: &str,
-        version: spike_import::Version,
-        value: &[u8],
-    ) -> Result<(), StoreError> {
+    fn version(&mut self, path: &str, version: Version, value: &[u8]) -> Result<(), StoreError> {
         let path = SecretPath::parse(path).ok().ok_or(StoreError::Bug)?;
-        let row = VersionRow::sealed(&path, self::version(version), value, self.change.ring)?;
+        let row = VersionRow::sealed(&path, version, value, self.change.ring)?;
         done(self.change.unit.put_version(&row))?;
         self.nonces.push((version.number, row.nonce()));
         Ok(())
@@ -278,7 +271,6 @@ impl Sink for Intake<'_, '_> {
     fn secret(&mut self, path: &str, secret: Secret) -> Result<(), StoreError> {
         let path = SecretPath::parse(path).ok().ok_or(StoreError::Bug)?;
         let Secret { versions, last_version, max_versions, created, updated } = secret;
-        let versions = versions.into_iter().map(version).collect();
         let history = History::from_parts(versions, last_version, max_versions, created, updated);
         let history = history.ok().ok_or(StoreError::Bug)?;
         let head = Head::of(history, std::mem::take(&mut self.nonces));
@@ -302,9 +294,4 @@ fn text_of(policy: &Policy) -> PolicyText {
         path_pattern: policy.path_pattern.clone(),
         permissions: policy.permissions.clone(),
     }
-}
-
-const fn version(version: spike_import::Version) -> Version {
-    let spike_import::Version { number, created, deleted } = version;
-    Version { number, created, deleted }
 }

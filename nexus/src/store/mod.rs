@@ -1,27 +1,25 @@
 //! The encrypted store: versioned secrets and policies in SQLite, in a file or in memory.
 //!
-//! Owned here: files and their modes, schema, data keys, which row is bound to what, transactions.
-//! The rules of versions are those of [`spike_domain`]; what a policy means is up to
-//! [`crate::policy`]; who may call is up to the access check; values are opaque bytes.
+//! Owned here: files and their modes, schema, data keys, which row is bound to what, transactions. Left to others: the rules of
+//! versions ([`spike_domain`]), the meaning of policies ([`crate::policy`]), authorization (`access`). Values are opaque bytes.
 //!
-//! * **Writes** are `async`. One thread makes them, and commits what is waiting in one transaction;
-//!   an answer means that the write survives a crash and a power loss. A failed write changes
-//!   nothing, and nothing of the others in its transaction.
-//! * **Reads** are synchronous and take microseconds. Each sees one snapshot. On a file in WAL mode
-//!   they never wait for the writer; in memory they share its connection, and wait at most for the
-//!   time of one batch, without any I/O.
-//! * **Integrity**: a row that was moved, swapped, re-dated, renumbered, revived or replaced by an
-//!   older state of itself is refused by name ([`StoreError::Tampered`]); other rows stay
-//!   readable. So is a policy that was removed, added or put back. What is *not* noticed yet is an
-//!   older state of everything that belongs to one path, or of the whole file, and a name that was
-//!   added to [`Store::list`].
+//! * **Writes** are `async`. One thread makes them, and commits all waiting writes in one transaction. Once a write is
+//!   answered, it survives a crash and a power loss. A failed write changes nothing, and does not affect the others in its
+//!   transaction.
+//! * **Reads** are synchronous and take microseconds. Each sees one snapshot. On a file in WAL mode they never wait for the
+//!   writer. In memory they share its connection, and wait at most for one batch, without any I/O.
+//! * **Integrity**: a row that was moved, swapped, re-dated, renumbered, revived or replaced by an older state of itself is
+//!   refused by name ([`StoreError::Tampered`]); other rows stay readable. So is a policy that was removed, added or put back.
+//!   *Not* noticed are an older state of everything that belongs to one path, or of the whole file, and a name that was added to
+//!   [`Store::list`].
 //!
-//! The file is `nexus.db` in the data directory. It appears there whole or not at all. Upstream's
-//! `spike.db` beside it is taken in once ([`Import`]) and never touched.
+//! The file is `nexus.db` in the data directory. It is created atomically. Upstream's `spike.db` beside it is imported once
+//! ([`Import`]) and never changed.
 
 mod cache;
 mod change;
 mod condition;
+mod disk;
 mod engine;
 mod error;
 mod format;
@@ -67,7 +65,7 @@ use self::sqlite::writer::Shown;
 use self::sqlite::{create, open, rows, wal};
 use self::work::NoteExport;
 
-/// What the store holds, for status and metrics.
+/// The content of the store, for status and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
     /// Size of the database in bytes, without the write-ahead log.
@@ -78,20 +76,20 @@ pub struct Stats {
     pub versions: u64,
     /// Policies.
     pub policies: u64,
-    /// The number of the data key that encrypts.
+    /// The number of the active data key.
     pub active_key: u32,
 }
 
-/// What a store records of its root key.
+/// The record of the store about its root key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RootKeyRecord {
-    /// Which root key of this store it is, from 1 on.
+    /// The generation of the root key, from 1 on.
     pub generation: u32,
-    /// How the key was split when the store was last opened; `None` where nobody has said.
+    /// How the key was split when the store was last opened; `None` if that is unknown.
     pub quorum: Option<Quorum>,
 }
 
-/// An open store. Shared by reference; see the [module](self) for what may wait for what.
+/// An open store. It is shared by reference; the [module](self) says which calls wait for which.
 pub struct Store {
     readers: Arc<Readers>,
     cache: Arc<ValueCache>,
@@ -111,11 +109,11 @@ pub struct Store {
 }
 
 impl Store {
-    /// Whether there is a store at `home`, or a database of upstream that opening would take in.
+    /// Whether there is a store at `home`, or a database of upstream that opening would import.
     ///
-    /// Where there is, opening proves the root key; where there is none, opening starts a new
-    /// store under whatever key is given. What cannot be looked at counts as being there. A
-    /// database of upstream without a single row counts too, although it proves no key.
+    /// If there is one, opening it verifies the root key. If there is none, opening starts a new store under the given key,
+    /// whatever it is. A place that cannot be read counts as a store. So does a database of upstream without a single row,
+    /// although it verifies no key.
     pub fn exists(home: &Home) -> bool {
         match home {
             Home::File(directory) => create::exists(directory) || spike_import::exists(directory),
@@ -123,14 +121,14 @@ impl Store {
         }
     }
 
-    /// Opens the store at `home`, or makes it, and takes in a database of upstream that lies
-    /// there: [`import`](Self::import) tells what came of it. Blocks for as long as the disk takes.
+    /// Opens the store at `home`, or creates it, and imports a database of upstream that is there: [`import`](Self::import)
+    /// returns the result. Blocks while the disk works.
     ///
-    /// `root` is needed here only; the store keeps what is derived from it. Where the store, or
-    /// the database to take in, belongs to another key, no byte of either is changed.
+    /// `root` is used here only; the store keeps keys that are derived from it. If the store, or the database to import,
+    /// belongs to another key, no byte of either is changed.
     ///
     /// # Errors
-    /// [`StoreError`] names the file, what is wrong with it, or whose key it was.
+    /// [`StoreError`] names the file, the problem, or the key that it belongs to.
     pub fn open(
         home: &Home,
         root: &RootKey,
@@ -188,22 +186,22 @@ impl Store {
         })
     }
 
-    /// Has `follower` told of every change of a policy, in the order of commits, before whoever made it is answered: what
-    /// decides then follows the store whatever becomes of the callers. Only the first follower counts.
+    /// Calls `follower` with every change of a policy, in the order of commits, before the change is answered, so that
+    /// decisions follow the store even if callers leave. Only the first follower counts.
     ///
-    /// It runs on the thread that writes, so that a slow one delays writes.
+    /// It runs on the writer thread, so a slow follower delays writes.
     pub fn follow_policies(&self, follower: PolicyFollower) {
         if self.follower.set(follower).is_err() {
             tracing::error!("the policies of a store are followed twice: a bug");
         }
     }
 
-    /// How writing and reading go.
+    /// The condition of writing and reading.
     pub fn condition(&self) -> &Condition {
         &self.condition
     }
 
-    /// Whether the files that are open are still at their paths, so that what is written is there after a restart.
+    /// Checks that the open files are still at their paths. Otherwise writes would be lost at a restart.
     ///
     /// # Errors
     /// [`StoreError::Misplaced`].
@@ -211,20 +209,19 @@ impl Store {
         self.place.check()
     }
 
-    /// Acknowledged commits that are missing, where that was noticed and nobody has looked after it yet.
+    /// The loss of acknowledged commits, if one was noticed and no operator has confirmed it yet.
     pub fn loss(&self) -> Option<&Loss> {
         self.loss.as_ref().filter(|loss| loss.is_open())
     }
 
-    /// Writes that wait for the writer thread.
+    /// The number of writes in the queue.
     pub fn waiting_writes(&self) -> usize {
         self.queue.waiting()
     }
 
     /// Bytes that Nexus may still write on the disk of the database; `None` in memory, or if the disk cannot be asked.
     pub fn free_bytes(&self) -> Option<u64> {
-        let disk = rustix::fs::statvfs(self.file.as_ref()?.parent()?).ok()?;
-        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+        disk::free_bytes(self.file.as_ref()?.parent()?)
     }
 
     /// Bytes of the database file and of the write-ahead log beside it; `None` in memory.
@@ -234,31 +231,31 @@ impl Store {
         Some((length(file), length(&file.with_file_name(wal::FILE))))
     }
 
-    /// Whether the database can be read, by reading it: for when a read has failed.
+    /// Checks that the database can be read, by reading it. Used after a failed read.
     ///
     /// # Errors
-    /// What keeps it from being read.
+    /// Why it cannot be read.
     pub fn try_read(&self) -> Result<(), StoreError> {
         self.readers.read(|reader| rows::identity(reader, &self.keys)).map(|_identity| ())
     }
 
-    /// Whether upstream's data is in the store, as far as its file still lies beside it.
+    /// Checks that all data of upstream is in the store, while its file is beside it.
     ///
     /// # Errors
-    /// What is not, in words.
+    /// What is missing, in words.
     pub fn import_check(&self) -> Result<(), String> {
         self.import.check(self.file.as_deref().and_then(Path::parent))
     }
 
-    /// What opening found of upstream's data, and what came of it: to be logged and shown.
+    /// What opening did with the data of upstream, to be logged and shown.
     pub const fn import(&self) -> &Import {
         &self.import
     }
 
-    /// What the store remembers of its import. `None`: nothing was ever imported.
+    /// The record of the import. `None`: nothing was ever imported.
     ///
     /// # Errors
-    /// [`StoreError::Tampered`] when what it remembers is not as it was written.
+    /// [`StoreError::Tampered`] if the record was altered.
     pub fn import_record(&self) -> Result<Option<ImportRecord>, StoreError> {
         self.readers.read(|reader| {
             let identity = rows::identity(reader, &self.keys)?;
@@ -271,10 +268,10 @@ impl Store {
         self.root_key
     }
 
-    /// Remembers that recovery shares were handed out.
+    /// Records that recovery shares were handed out.
     ///
     /// # Errors
-    /// What keeps every write from being done.
+    /// Any error of a write.
     pub async fn note_export(&self, now: UnixNanos) -> Result<(), StoreError> {
         self.queue.write(now, NoteExport { now }).await
     }
@@ -282,25 +279,25 @@ impl Store {
     /// When recovery shares were last handed out.
     ///
     /// # Errors
-    /// [`StoreError::Tampered`] when the row that says so is not as it was written.
+    /// [`StoreError::Tampered`] if the row of the store was altered.
     pub fn last_export(&self) -> Result<Option<UnixNanos>, StoreError> {
         let identity = self.readers.read(|reader| rows::identity(reader, &self.keys))?;
         Ok(identity.last_export)
     }
 
-    /// The number of the data key that encrypts.
+    /// The number of the active data key.
     ///
     /// # Errors
-    /// [`StoreError::Tampered`] when the row that says so is not as it was written.
+    /// [`StoreError::Tampered`] if the row of the store was altered.
     pub fn active_key(&self) -> Result<u32, StoreError> {
         let identity = self.readers.read(|reader| rows::identity(reader, &self.keys))?;
         Ok(identity.active_key)
     }
 
-    /// What the store records of its root key.
+    /// The record of the store about its root key.
     ///
     /// # Errors
-    /// [`StoreError::Tampered`] when the row that says so is not as it was written.
+    /// [`StoreError::Tampered`] if the row of the store was altered.
     pub fn root_key_record(&self) -> Result<RootKeyRecord, StoreError> {
         let identity = self.readers.read(|reader| rows::identity(reader, &self.keys))?;
         Ok(RootKeyRecord { generation: identity.generation, quorum: identity.quorum })
@@ -330,24 +327,22 @@ impl Store {
         Ok(stats)
     }
 
-    /// How the values that are kept in memory were of use. Costs a few locks.
+    /// The use of the value cache. Costs a few locks.
     pub fn cache_stats(&self) -> CacheStats {
         self.cache.stats()
     }
 
-    /// Grows with every change of a policy; what was compiled under an older epoch is out of date.
-    /// Costs one atomic load.
+    /// Grows with every change of a policy, so what was compiled under an older epoch is out of date. Costs one atomic load.
     pub fn policy_epoch(&self) -> u64 {
         self.policy_epoch.load(Ordering::Acquire)
     }
 
-    /// Finishes the writes that were accepted, moves the write-ahead log into the file and closes
-    /// it. Later calls are answered with [`StoreError::Closed`]. Dropping the store does the same,
-    /// blocking, without telling of failures.
+    /// Finishes the writes in the queue, moves the write-ahead log into the file and closes it. Later calls return
+    /// [`StoreError::Closed`]. Dropping the store does the same, blocking, and ignores failures.
     ///
     /// # Errors
-    /// [`StoreError::Sqlite`] when the log could not be moved; it stays beside the file and is
-    /// read at the next start. [`StoreError::Closed`] when it is closed already.
+    /// [`StoreError::Sqlite`] if the log could not be moved; it stays beside the file and is read at the next start.
+    /// [`StoreError::Closed`] if the store was closed before.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.queue.close().await
     }

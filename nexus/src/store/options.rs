@@ -1,4 +1,4 @@
-//! How a store is opened and run.
+//! The options of a store.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -8,9 +8,9 @@ use spike_crypto::Quorum;
 use super::error::StoreError;
 use super::format::policy::PolicyText;
 
-/// How SQLite keeps a transaction whole (`SPIKE_NEXUS_DB_JOURNAL_MODE`).
+/// How SQLite makes transactions atomic (`SPIKE_NEXUS_DB_JOURNAL_MODE`).
 ///
-/// `MEMORY` and `OFF` are refused: a crash in the middle of a write can take answered writes along.
+/// `MEMORY` and `OFF` are refused: a crash during a write can destroy acknowledged writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JournalMode {
     /// The default. Readers and the writer do not wait for each other.
@@ -23,37 +23,36 @@ pub enum JournalMode {
     Persist,
 }
 
-/// Tells what a policy does not do that it says. The store keeps policies and does not know what they mean.
+/// Returns what a policy states and does not do. The store keeps policies without knowing their meaning.
 pub type JudgePolicy = fn(&PolicyText) -> Result<(), String>;
 
-/// How a store is opened and run.
+/// The options of a store.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How many versions a path created from now on keeps (`SPIKE_NEXUS_MAX_SECRET_VERSIONS`).
+    /// How many versions a new path keeps (`SPIKE_NEXUS_MAX_SECRET_VERSIONS`).
     pub max_versions: NonZeroU32,
     /// `SPIKE_NEXUS_DB_JOURNAL_MODE`.
     pub journal_mode: JournalMode,
     /// How long a connection waits for a lock (`SPIKE_NEXUS_DB_BUSY_TIMEOUT_MS`).
     pub busy_timeout: Duration,
-    /// How long a write waits for its turn; `None` is for ever. A write that has begun is always
-    /// answered with its outcome (`SPIKE_NEXUS_DB_OPERATION_TIMEOUT`).
+    /// How long a write waits in the queue; `None` is without limit. A write that has begun always returns its outcome
+    /// (`SPIKE_NEXUS_DB_OPERATION_TIMEOUT`).
     pub operation_timeout: Option<Duration>,
     /// Connections for reading, each with a page cache of up to 2 MiB
     /// (`SPIKE_NEXUS_DB_MAX_OPEN_CONNS`, of which one is the writer).
     pub readers: NonZeroUsize,
-    /// How many bytes of encrypted values are kept in memory, so that what is read often is not searched for; 0 is none
-    /// (`SPIKE_NEXUS_READ_CACHE_SIZE`).
+    /// The size of the value cache, in bytes of encrypted values; 0 switches it off (`SPIKE_NEXUS_READ_CACHE_SIZE`).
     pub read_cache: usize,
-    /// Make a store where there is none (`SPIKE_NEXUS_DB_SKIP_SCHEMA_CREATION` switches it off).
-    /// Taking in a database of upstream needs no leave: the data was there before.
+    /// Create a store if there is none (`SPIKE_NEXUS_DB_SKIP_SCHEMA_CREATION` switches it off). The import of a database of
+    /// upstream is always permitted, because its data existed before.
     pub create: bool,
-    /// Import a database of upstream although some of its rows have to be left out (`SPIKE_NEXUS_IMPORT_WITH_LOSSES`).
+    /// Import a database of upstream although some of its rows must be left out (`SPIKE_NEXUS_IMPORT_WITH_LOSSES`).
     pub import_with_losses: bool,
-    /// Let the limit on versions count versions that were imported too (`SPIKE_NEXUS_IMPORT_PRUNE_VERSIONS`).
+    /// Let the limit on versions count imported versions too (`SPIKE_NEXUS_IMPORT_PRUNE_VERSIONS`).
     pub prune_imported: bool,
-    /// Says of an imported policy what it does not do here that it says.
+    /// Checks an imported policy.
     pub judge_policy: JudgePolicy,
-    /// How Nexus splits the root key, to be recorded in the store; `None` where it is not split.
+    /// How Nexus splits the root key, to be recorded in the store; `None` if it is not split.
     pub quorum: Option<Quorum>,
 }
 
@@ -77,10 +76,10 @@ impl Default for Options {
 }
 
 impl JournalMode {
-    /// Reads the setting, in any case.
+    /// Parses the setting, in any case of letters.
     ///
     /// # Errors
-    /// [`StoreError::UnsafeJournal`] for `MEMORY` and `OFF`; `Ok(None)` for what is no mode at all.
+    /// [`StoreError::UnsafeJournal`] for `MEMORY` and `OFF`; `Ok(None)` for an unknown mode.
     pub fn parse(text: &str) -> Result<Option<Self>, StoreError> {
         match text.to_ascii_uppercase().as_str() {
             "WAL" => Ok(Some(Self::Wal)),
@@ -93,7 +92,7 @@ impl JournalMode {
         }
     }
 
-    /// As SQLite writes it.
+    /// The name of the mode in SQLite.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Wal => "wal",

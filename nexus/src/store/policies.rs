@@ -12,12 +12,12 @@ use super::sqlite::{policy_rows, rows};
 use super::work::{DeletePolicy, PutPolicy};
 
 impl Store {
-    /// Makes a policy, or replaces what the policy of that name says and keeps when it was made.
+    /// Creates a policy, or replaces the content of the policy of that name and keeps its creation time.
     ///
-    /// A row that was tampered with is replaced too, as a new one.
+    /// An altered row is replaced too, as if it were new.
     ///
     /// # Errors
-    /// What keeps every write from being done.
+    /// Any error of a write.
     pub async fn put_policy(
         &self,
         name: &str,
@@ -28,10 +28,10 @@ impl Store {
         self.queue.write(now, work).await.map(|_written| ())
     }
 
-    /// Makes a policy. `false`: there is one of that name, which is left as it is.
+    /// Creates a policy. `false`: one of that name exists, and is not changed.
     ///
     /// # Errors
-    /// [`StoreError::Tampered`] when there is one that is not as it was written; what keeps every write from being done.
+    /// [`StoreError::Tampered`] if the row of that name was altered; any error of a write.
     pub async fn create_policy(
         &self,
         name: &str,
@@ -42,10 +42,10 @@ impl Store {
         self.queue.write(now, work).await
     }
 
-    /// Removes a policy, also one that was tampered with. `false`: there is none of that name.
+    /// Removes a policy, even if its row was altered. `false`: there is no policy of that name.
     ///
     /// # Errors
-    /// What keeps every write from being done.
+    /// Any error of a write.
     pub async fn delete_policy(&self, name: &str, now: UnixNanos) -> Result<bool, StoreError> {
         self.queue.write(now, DeletePolicy { name: name.to_owned() }).await
     }
@@ -53,7 +53,7 @@ impl Store {
     /// The policy of that name.
     ///
     /// # Errors
-    /// [`StoreError::Tampered`] when its row is not as it was written.
+    /// [`StoreError::Tampered`] if its row was altered.
     pub fn policy(&self, name: &str) -> Result<Option<StoredPolicy>, StoreError> {
         self.readers.read(|connection| policy_rows::one(connection, &self.keys, name))
     }
@@ -73,11 +73,11 @@ impl Store {
     /// All policies of one snapshot, with the epoch of that snapshot.
     ///
     /// # Errors
-    /// [`StoreError::Tampered`] for the row that holds the epoch; rows of single policies are told
-    /// in [`PolicySet::refused`] instead.
+    /// [`StoreError::Tampered`] for the row that holds the epoch. Altered rows of single policies are in [`PolicySet::refused`]
+    /// instead.
     pub fn policies(&self) -> Result<PolicySet, StoreError> {
         self.readers.read(|connection| {
-            // The transaction is what makes all reads see one snapshot.
+            // The transaction makes all reads see one snapshot.
             let snapshot = connection.unchecked_transaction()?;
             policy_rows::all(&snapshot, &self.keys)
         })

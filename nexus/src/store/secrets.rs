@@ -16,14 +16,13 @@ use super::sqlite::rows;
 use super::work::{PutVersion, Restamp, RestampVersions};
 
 impl Store {
-    /// Adds a version and returns its number. `plaintext` is stored as it is, encrypted.
+    /// Adds a version and returns its number. `plaintext` is encrypted and stored unchanged.
     ///
-    /// Versions beyond the limit of the path are erased in the same transaction (F8, Q-22); versions that were imported do
-    /// not count, unless [`Options::prune_imported`](super::Options::prune_imported) is set.
+    /// Versions beyond the limit of the path are erased in the same transaction (F8, Q-22). Imported versions do not count,
+    /// unless [`Options::prune_imported`](super::Options::prune_imported) is set.
     ///
     /// # Errors
-    /// [`StoreError::Tampered`] when the path's own row is not as it was written; otherwise what
-    /// keeps every write from being done.
+    /// [`StoreError::Tampered`] if the row of the path was altered; any error of a write.
     pub async fn put(
         &self,
         path: &SecretPath,
@@ -37,10 +36,10 @@ impl Store {
             .await
     }
 
-    /// Marks versions deleted, by the rules of [`History::delete`]. `false`: there is no such path.
+    /// Marks versions deleted, by the rules of [`History::delete`]. `false`: the path does not exist.
     ///
     /// # Errors
-    /// [`StoreError::Tampered`] when a row that would change is not as it was written.
+    /// [`StoreError::Tampered`] if a row that would change was altered.
     pub async fn delete(
         &self,
         path: &SecretPath,
@@ -52,11 +51,10 @@ impl Store {
         Ok(self.queue.write(now, work).await?.is_some())
     }
 
-    /// Revives versions, by the rules of [`History::undelete`]. `false`: there is no such path, or
-    /// nothing was to revive.
+    /// Undeletes versions, by the rules of [`History::undelete`]. `false`: the path does not exist, or nothing is deleted.
     ///
     /// # Errors
-    /// [`StoreError::Tampered`] when a row that would change is not as it was written.
+    /// [`StoreError::Tampered`] if a row that would change was altered.
     pub async fn undelete(
         &self,
         path: &SecretPath,
@@ -68,11 +66,10 @@ impl Store {
         Ok(self.queue.write(now, work).await?.is_some_and(|revived| !revived.is_empty()))
     }
 
-    /// The value of a live version, as it was put. `None`: no such path, no such version, or it is
-    /// deleted.
+    /// The value of a live version, as it was put. `None`: the path or version does not exist, or the version is deleted.
     ///
     /// # Errors
-    /// [`StoreError::Tampered`] names the row that is not as it was written.
+    /// [`StoreError::Tampered`] names the altered row.
     pub fn get(
         &self,
         path: &SecretPath,
@@ -82,7 +79,8 @@ impl Store {
         Ok(self.get_into(path, selector, &mut value)?.then_some(value))
     }
 
-    /// As [`get`](Self::get), to the end of `out`: the one copy in clear is where it is wanted. `false`: there is none.
+    /// As [`get`](Self::get), appended to `out`, so that there is only one copy of the plaintext. `false`: there is no such
+    /// value.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -122,7 +120,7 @@ impl Store {
     /// Every version of a path, deleted ones too, and the times of the path. No value is decrypted.
     ///
     /// # Errors
-    /// [`StoreError::Tampered`] when the path's own row is not as it was written.
+    /// [`StoreError::Tampered`] if the row of the path was altered.
     pub fn metadata(&self, path: &SecretPath) -> Result<Option<History>, StoreError> {
         self.readers.read(|connection| {
             rows::with_head(connection, path, |stored| {
@@ -132,9 +130,8 @@ impl Store {
         })
     }
 
-    /// Up to `limit` paths that start with `prefix` and come after `after`, in byte order, fully
-    /// deleted ones too. `""` and `None` ask for the first of all; the last name of a page asks
-    /// for the next page. Nothing is decrypted.
+    /// Up to `limit` paths that start with `prefix` and come after `after`, in byte order, including fully deleted ones. `""`
+    /// and `None` give the first page; the last name of a page gives the next one. Nothing is decrypted.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Closed`].
@@ -144,7 +141,7 @@ impl Store {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<String>, StoreError> {
-        // One lower bound, so that the index is entered where the page begins.
+        // One lower bound, so that the search in the index starts at the page.
         let (sql, from) = match after {
             Some(after) if after >= prefix => (LIST_AFTER, after),
             Some(_) | None => (LIST_FROM, prefix),

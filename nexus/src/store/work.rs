@@ -1,4 +1,4 @@
-//! The writes of a store, each as one [`Work`]. What changes is decided by [`History`], what a row looks like by the format.
+//! The writes of a store, each as one [`Work`]. [`History`] decides what changes, and the format encodes the rows.
 
 use std::num::NonZeroU32;
 
@@ -12,7 +12,7 @@ use super::format::head::{Head, VersionRow};
 use super::format::policy::{PolicyText, StoredPolicy};
 use super::format::policy_list::PolicyList;
 
-/// Adds a version to a path and erases those beyond the limit. Answers the number of the new version.
+/// Adds a version to a path and erases those beyond the limit. Returns the number of the new version.
 pub(super) struct PutVersion {
     pub(super) path: SecretPath,
     pub(super) plaintext: Zeroizing<Vec<u8>>,
@@ -28,7 +28,7 @@ impl Work for PutVersion {
         let Self { path, now, .. } = self;
         let head = find_head(change, path).await?;
         let mut head = head.unwrap_or_else(|| Head::new(self.max_versions, *now));
-        // Upstream still showed what it had beyond the limit.
+        // Upstream still showed versions beyond the limit.
         let kept = if self.prune_imported { None } else { change.identity.imported };
         let put = head.history.put(*now, kept)?;
         let version = Version { number: put.number, created: *now, deleted: None };
@@ -42,13 +42,13 @@ impl Work for PutVersion {
     }
 }
 
-/// Which times of versions change.
+/// The change of the times of versions.
 pub(super) enum Restamp {
     Delete,
     Undelete,
 }
 
-/// Changes the times of versions, and answers which. `None`: there is no such path.
+/// Changes the times of versions, and returns which ones. `None`: the path does not exist.
 pub(super) struct RestampVersions {
     pub(super) path: SecretPath,
     pub(super) selectors: Vec<Selector>,
@@ -78,7 +78,7 @@ impl Work for RestampVersions {
     }
 }
 
-/// Writes the row of a version again, with the times it has now. These are bound, so the value is encrypted anew.
+/// Writes the row of a version again, with its present times. They are bound, so the value is encrypted anew.
 async fn rewrite<U: Unit>(
     change: &mut Change<'_, U>,
     head: &mut Head,
@@ -96,7 +96,7 @@ async fn rewrite<U: Unit>(
     put_version(change, head, path, new, &value).await
 }
 
-/// Writes a policy. Answers `false` where there is one of that name and only a new one was to be made.
+/// Writes a policy. Returns `false` if one of that name exists and only a new one was wanted.
 pub(super) struct PutPolicy {
     pub(super) name: String,
     pub(super) text: PolicyText,
@@ -114,9 +114,9 @@ impl Work for PutPolicy {
             Some(refusal) => Err(refusal),
         };
         let old = match old {
-            // Within the transaction: of two that make one name, one comes first.
+            // This runs within the transaction, so of two requests that create one name, one comes first.
             Ok(Some(_)) if self.create_only => return Ok(false),
-            // One that was tampered with is replaced as if it were not there.
+            // An altered policy is replaced as if it did not exist.
             Err(StoreError::Tampered { .. }) if !self.create_only => None,
             found => found?,
         };
@@ -131,7 +131,7 @@ impl Work for PutPolicy {
     }
 }
 
-/// Removes a policy, also one that was tampered with. Answers `false` where there is none.
+/// Removes a policy, even if its row was altered. Returns `false` if there is none.
 pub(super) struct DeletePolicy {
     pub(super) name: String,
 }
@@ -154,7 +154,7 @@ impl Work for DeletePolicy {
     }
 }
 
-/// Remembers that recovery shares were handed out.
+/// Records that recovery shares were handed out.
 pub(super) struct NoteExport {
     pub(super) now: UnixNanos,
 }
@@ -190,7 +190,7 @@ pub(super) async fn put_version<U: Unit>(
     Ok(())
 }
 
-/// Writes the row of a path. Whatever changes a version of a path ends with this, so that nobody can forget the readers.
+/// Writes the row of a path. Every change of a version ends with this call, which also notes the path for the cache.
 pub(super) async fn put_head<U: Unit>(
     change: &mut Change<'_, U>,
     path: &SecretPath,
@@ -202,8 +202,8 @@ pub(super) async fn put_head<U: Unit>(
     Ok(())
 }
 
-/// The list that the policy of that name belongs to, to be written again. One that was tampered with is not believed: in its
-/// place comes an empty one, in which the other policies stay refused, with the reason.
+/// The list that the policy of that name belongs to, to be written again. An altered list is not trusted: it is replaced by an
+/// empty one, under which the other policies stay refused, with the reason.
 async fn list_to_write<U: Unit>(
     change: &mut Change<'_, U>,
     name: &str,
@@ -229,7 +229,7 @@ async fn listed_policy<U: Unit>(
     Ok(list.policy(name, stored, change.ring.keys())?)
 }
 
-/// Writes a policy as it is, in place of one of that name.
+/// Writes a policy unchanged, in place of one of that name.
 pub(super) async fn take_policy<U: Unit>(
     change: &mut Change<'_, U>,
     policy: StoredPolicy,

@@ -25,7 +25,7 @@ use tokio_rustls::TlsConnector;
 pub use self::{
     answer::Answer,
     connection::{Connection, Http2},
-    repeat::{calls_until, first_answer},
+    repeat::{call_again, calls_until},
 };
 use crate::Credential;
 

@@ -26,24 +26,38 @@ pub async fn calls_until(
     let mut answer = Vec::new();
     let mut calls = 0;
     while Instant::now() < until {
-        stream.write_all(&request).await?;
-        stream.flush().await?;
-        if answer.is_empty() {
-            answer = first_answer(&mut stream).await?;
-        } else {
-            stream.read_exact(&mut answer).await?;
-        }
-        ensure!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+        call_again(&mut stream, &request, &mut answer).await?;
         calls += 1;
     }
     Ok(calls)
+}
+
+/// Sends a request over a kept connection and reads its answer into `answer`, which holds the one before, or nothing before the first.
+/// Headers and body are the same each time, so each answer has the length of the first.
+///
+/// # Errors
+/// If the answer is no 200, or the connection breaks.
+pub async fn call_again(
+    stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin),
+    request: &[u8],
+    answer: &mut Vec<u8>,
+) -> Result<()> {
+    stream.write_all(request).await?;
+    stream.flush().await?;
+    if answer.is_empty() {
+        *answer = first_answer(stream).await?;
+    } else {
+        stream.read_exact(answer).await?;
+    }
+    ensure!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(answer));
+    Ok(())
 }
 
 /// Reads one answer, head and body. The head says where it ends.
 ///
 /// # Errors
 /// If the connection ends first, or the head has no `Content-Length`.
-pub async fn first_answer(stream: &mut (impl AsyncReadExt + Unpin)) -> Result<Vec<u8>> {
+async fn first_answer(stream: &mut (impl AsyncReadExt + Unpin)) -> Result<Vec<u8>> {
     let mut answer = Vec::with_capacity(4096);
     loop {
         ensure!(stream.read_buf(&mut answer).await? > 0, "the connection ended");

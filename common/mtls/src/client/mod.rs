@@ -1,4 +1,4 @@
-//! Typed calls: one method for every route of [`spike_wire`].
+//! Typed calls of the routes of [`spike_wire`].
 //!
 //! A call returns a typed answer or a [`CallError`], which distinguishes no answer, a refusal and an invalid answer.
 

@@ -1,9 +1,9 @@
-//! The one way by which a root key comes into use: checked against the store first, whoever brought it.
+//! Puts a root key to use. Every key comes this way, and is checked against the store first, whatever its source.
 //!
-//! Where there is no store, nothing can check it: right after Bootstrap that is as it should be, and at any other time the
-//! data is missing, because a volume is not mounted or a path is wrong. A new, empty store would then pass for the old one.
-//! So a key without data waits until Bootstrap proves it, which it does right after it has made it, or until an operator
-//! has said that a new store is wanted.
+//! Without a store, nothing can check it. Right after Bootstrap that is expected. At any other time the data is missing,
+//! because a volume is not mounted or a path is wrong, and a new, empty store must not be taken for the old one. So a key
+//! without data waits until Bootstrap proves it, which it does right after it has made the key, or until an operator has
+//! configured that a new store is wanted.
 
 use std::{
     path::PathBuf,
@@ -24,33 +24,33 @@ use crate::{
     store::{Home, Options, Store, StoreError},
 };
 
-/// Puts checked keys to use, one at a time.
+/// Checks keys and puts them to use, one at a time.
 #[derive(Debug)]
 pub struct Adopter {
     seal: Arc<Seal>,
-    /// Where the data is; `None` for the lite backend, which has none.
+    /// The place of the data; `None` for the lite backend, which has none.
     home: Option<Home>,
     options: Options,
-    /// Whether an operator has said that a new store is to be made where there is none.
+    /// Whether the operator permits a new store if there is none.
     accept_new_store: bool,
-    /// A key that would start a new store, and has not been shown to come from Bootstrap. Its lock is held while a key is
-    /// tried: two that come at the same moment must not both start a store.
+    /// A key that would start a new store, and is not proved by Bootstrap. Its lock is held while a key is tried, so that two
+    /// keys at the same time do not both start a store.
     waiting: Mutex<Option<Waiting>>,
-    /// Whether one waits, for those who cannot wait for the lock.
+    /// Whether a key waits, for readers that cannot wait for the lock.
     awaits_proof: AtomicBool,
-    /// The rows that would be left out, as the log was told of them: the import is tried again and again.
-    told_rows: std::sync::Mutex<Vec<String>>,
+    /// The rows that would be left out, as they were last logged. The import is retried, and logs them only once.
+    logged_rows: std::sync::Mutex<Vec<String>>,
 }
 
-/// How soon the proof of a Bootstrap that is at work comes. Until then nothing is wrong.
+/// The time within which a running Bootstrap proves its key. Until then nothing is wrong.
 const PROOF_COMES_WITHIN: Duration = Duration::from_secs(10);
 
-/// A key that waits for its proof, since when, and whether the log was told that none comes.
+/// A key that waits for its proof, since when, and whether the absence of the proof was logged.
 #[derive(Debug)]
 struct Waiting {
     key: RootKey,
     since: Instant,
-    told: bool,
+    logged: bool,
 }
 
 impl Waiting {
@@ -59,17 +59,17 @@ impl Waiting {
         cipher.aead().decrypt(nonce, question, &AssociatedData::none()).is_ok()
     }
 
-    /// Tells the log of it, once it waits longer than behind a Bootstrap.
-    fn tell(&mut self, error: &AdoptError) {
-        if !self.told && self.since.elapsed() >= PROOF_COMES_WITHIN {
-            self.told = true;
+    /// Logs that the proof is absent, once it waits longer than a Bootstrap takes.
+    fn log_if_late(&mut self, error: &AdoptError) {
+        if !self.logged && self.since.elapsed() >= PROOF_COMES_WITHIN {
+            self.logged = true;
             tracing::warn!(reason = %error, "the root key is not put to use yet");
         }
     }
 }
 
 impl AdoptError {
-    /// What Nexus is sealed by after it.
+    /// The reason why Nexus is sealed after this error.
     pub(crate) const fn hindrance(&self) -> Hindrance {
         match self {
             Self::Store(_) => Hindrance::Store,
@@ -81,7 +81,7 @@ impl AdoptError {
         }
     }
 
-    /// Whether the same shares may do later: what was wrong is not about them.
+    /// Whether the same shares may succeed later, because the error was not about them.
     pub(super) const fn may_pass(&self) -> bool {
         match self {
             Self::Store(_) | Self::NoData { .. } => true,
@@ -93,7 +93,7 @@ impl AdoptError {
 }
 
 impl Adopter {
-    /// Keys will be checked against the store at `home`. Where there is none, `accept_new_store` lets any key start one.
+    /// Keys are checked against the store at `home`. If there is none and `accept_new_store` is set, any key starts one.
     pub const fn new(
         seal: Arc<Seal>,
         home: Option<Home>,
@@ -107,14 +107,14 @@ impl Adopter {
             accept_new_store,
             waiting: Mutex::const_new(None),
             awaits_proof: AtomicBool::new(false),
-            told_rows: std::sync::Mutex::new(Vec::new()),
+            logged_rows: std::sync::Mutex::new(Vec::new()),
         }
     }
 
-    /// Puts the right one of `candidates` to use.
+    /// Puts the correct one of `candidates` to use.
     ///
     /// # Errors
-    /// [`AdoptError`]: nothing was changed, and Nexus is as sealed or unsealed as it was.
+    /// [`AdoptError`]: nothing was changed; Nexus stays sealed or unsealed.
     pub async fn adopt(&self, candidates: Candidates) -> Result<Fingerprint, AdoptError> {
         let mut waiting = self.waiting.lock().await;
         let before = waiting.take();
@@ -133,7 +133,7 @@ impl Adopter {
             );
         }
         if let (false, Some(directory)) = (self.accept_new_store, missing) {
-            // Not ambiguous: there is one at most.
+            // Not ambiguous: there is at most one.
             let key = candidates.into_keys().next().ok_or(AdoptError::Bug)?;
             let given = key.fingerprint();
             let doubt = self.home.clone().and_then(|home| home.look().doubt);
@@ -141,9 +141,9 @@ impl Adopter {
             let known = before.filter(|before| before.key.ct_eq(&key));
             let mut waits = known.unwrap_or_else(|| {
                 tracing::info!(fingerprint = %given, "there is a root key and no data: Bootstrap's proof is awaited");
-                Waiting { key, since: Instant::now(), told: false }
+                Waiting { key, since: Instant::now(), logged: false }
             });
-            waits.tell(&error);
+            waits.log_if_late(&error);
             *waiting = Some(waits);
             self.awaits_proof.store(true, Ordering::Release);
             return Err(error);
@@ -164,8 +164,8 @@ impl Adopter {
         Err(refused)
     }
 
-    /// Bootstrap proves that it has just made the key that waits for data: `question` was encrypted under it. Makes the
-    /// store and puts the key to use. `false`: no key waits, or it is another one.
+    /// The proof of Bootstrap that it has just made the waiting key: `question` was encrypted under it. Makes the store and
+    /// puts the key to use. `false`: no key waits, or the proof is of another key.
     ///
     /// # Errors
     /// [`AdoptError`]: nothing was changed.
@@ -189,7 +189,7 @@ impl Adopter {
         self.home.as_ref().is_some_and(Store::exists)
     }
 
-    /// The directory where there should be data and is none.
+    /// The directory in which data is expected and missing.
     fn missing_data(&self) -> Option<PathBuf> {
         match &self.home {
             Some(home @ Home::File(directory)) if !Store::exists(home) => Some(directory.clone()),
@@ -212,18 +212,18 @@ impl Adopter {
                 | StoreError::UpstreamKey { given, .. }),
             )) => Err(AdoptError::WrongKey { given, why }),
             Ok(Err(error)) => {
-                self.tell_rows(&error);
+                self.log_rows(&error);
                 Err(AdoptError::Store(error))
             }
             Err(_) => Err(AdoptError::Bug),
         }
     }
 
-    /// Lists in the log what stops an import, unless it did so before.
-    fn tell_rows(&self, error: &StoreError) {
+    /// Logs the rows that stop an import, unless they were logged before.
+    fn log_rows(&self, error: &StoreError) {
         let StoreError::ImportIncomplete { path, count, first } = error else { return };
-        let mut told = self.told_rows.lock().unwrap_or_else(PoisonError::into_inner);
-        if *told == *first {
+        let mut logged = self.logged_rows.lock().unwrap_or_else(PoisonError::into_inner);
+        if *logged == *first {
             return;
         }
         tracing::error!(
@@ -234,11 +234,11 @@ impl Adopter {
         for row in first {
             tracing::error!(row, "would be left out");
         }
-        told.clone_from(first);
+        logged.clone_from(first);
     }
 }
 
-/// The key in use stays in use; the same key brought again is no error.
+/// The key in use stays in use. The same key once more is no error.
 fn already_live(live: &RootKey, candidates: Candidates) -> Result<Fingerprint, AdoptError> {
     let mut given = live.fingerprint();
     for key in candidates.into_keys() {

@@ -1,41 +1,41 @@
-//! Shares in, candidate keys out. Pure: no I/O, no clock.
+//! Makes candidate keys from shares. Pure: no I/O, no clock.
 
 use spike_crypto::{
     Quorum, ReconstructError, Reconstruction, RootKey, Share, ShareIndex, reconstruct,
 };
 
-/// The most shares for which it is worth trying whether they are merely in another order: 120 orders.
+/// The most shares for which every order is tried: 120 orders.
 const MAX_TO_REORDER: usize = 5;
 
-/// Keys that the collected shares make, the best supported first. Each reproduces every share it was made of.
+/// Keys that the collected shares make, the best supported first. Each key reproduces every share it was made of.
 #[derive(Debug)]
 pub struct Candidates(Vec<Reconstruction>);
 
 /// Why the collected shares make no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CollectError {
-    /// Not enough yet.
+    /// Too few shares.
     #[error("{given} of {needed} shares collected")]
     TooFew {
-        /// How many there are.
+        /// The number of shares.
         given: usize,
         /// The threshold.
         needed: u16,
     },
-    /// There are enough, and they are not of one key.
+    /// Enough shares, but not of one key.
     #[error("{given} shares collected, and no {needed} of them belong together{hint}")]
     NoneBelongTogether {
-        /// How many there are.
+        /// The number of shares.
         given: usize,
         /// The threshold.
         needed: u16,
-        /// What would explain it, as far as can be found out.
+        /// The probable cause, if one was found.
         hint: String,
     },
 }
 
 impl Candidates {
-    /// Finds the keys. Costs grow with the square of the threshold and with the number of subsets tried: keep it off the
+    /// Finds the keys. The cost grows with the square of the threshold and with the number of combinations, so call it off the
     /// threads that serve requests.
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl Candidates {
             }
         };
         let mut found = vec![best];
-        // Those that are left over may be of a second key: a Bootstrap that was run again and died half-way.
+        // The remaining shares may be of a second key, made by a second Bootstrap that ended half-way.
         while let Some(last) =
             found.last().filter(|last| last.mismatched.len() >= usize::from(needed))
         {
@@ -76,7 +76,7 @@ impl Candidates {
         Ok(Self(found))
     }
 
-    /// Whether more than one key could be meant.
+    /// Whether there is more than one candidate.
     pub fn ambiguous(&self) -> bool {
         self.0.len() > 1
     }
@@ -102,7 +102,7 @@ fn copy(share: &Share) -> Share {
     Share { index: share.index, value: share.value.duplicate() }
 }
 
-/// The two mistakes that operators make: another threshold, and Keepers in another order.
+/// The two usual mistakes of operators: another threshold, and Keepers in another order.
 fn explain(shares: &[Share], quorum: Quorum) -> String {
     let fits = |threshold: u16| {
         threshold != quorum.threshold() && threshold > 1 && reconstruct(shares, threshold).is_ok()
@@ -114,7 +114,7 @@ fn explain(shares: &[Share], quorum: Quorum) -> String {
         );
     }
     if let Some(order) = reordered(shares, quorum) {
-        // They come in the order in which the Keepers answered, which says nothing.
+        // The order of the answers of Keepers has no meaning.
         let mut held: Vec<_> = shares.iter().map(|share| share.index).zip(order).collect();
         held.sort_unstable();
         let held: Vec<String> = held
@@ -131,7 +131,7 @@ fn explain(shares: &[Share], quorum: Quorum) -> String {
     )
 }
 
-/// The indexes under which the shares belong together, if there are some and the shares are few.
+/// The indexes under which the shares are of one key, if there are such indexes and the shares are few.
 fn reordered(shares: &[Share], quorum: Quorum) -> Option<Vec<ShareIndex>> {
     if shares.len() > MAX_TO_REORDER || quorum.threshold() < 2 {
         return None;
@@ -143,7 +143,7 @@ fn reordered(shares: &[Share], quorum: Quorum) -> Option<Vec<ShareIndex>> {
             .zip(order)
             .map(|(share, index)| Share { index: *index, value: share.value.duplicate() })
             .collect();
-        // Some threshold-sized part fits by itself in many orders; only all together means something.
+        // Some subset of threshold size fits in many orders. Only a match of all shares is evidence.
         reconstruct(&renamed, quorum.threshold()).is_ok_and(|found| found.mismatched.is_empty())
     })
 }
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn two_whole_keys_are_both_candidates() {
-        // A second Bootstrap that died half-way leaves two keys behind (F18).
+        // A second Bootstrap that ended half-way leaves two keys behind (F18).
         let (key, other) = (RootKey::generate().unwrap(), RootKey::generate().unwrap());
         let of = quorum(5, 2);
         let mut mixed = shares(&key, of);
@@ -254,7 +254,7 @@ mod tests {
         assert!(error.contains("SPIKE_NEXUS_KEEPER_PEERS"), "{error}");
     }
 
-    /// The numbers were told in the order in which the Keepers had answered, without the Keepers.
+    /// The message listed the numbers in the order of the answers, without the Keepers.
     #[test]
     fn which_keeper_holds_which_share_is_told_alike_in_whatever_order_they_answered() {
         let of = quorum(3, 2);

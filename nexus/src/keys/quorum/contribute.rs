@@ -1,5 +1,5 @@
-//! Once there is a key: every Keeper is given its share where it lacks it, and every so often anyway. A Keeper is believed
-//! to hold its share when it has given it back.
+//! While Nexus has a key: gives every Keeper its share if the Keeper lacks it, and periodically. A Keeper counts as holding its
+//! share once the share was read back.
 
 use std::sync::atomic::Ordering;
 
@@ -17,19 +17,19 @@ use super::{
     keeper::{Answer, Keeper},
 };
 
-/// How many shares were given to Keepers, by what became of each.
+/// Counts the shares that were given to Keepers, by outcome.
 #[derive(Clone, Debug)]
 pub(super) struct Contributions(pub(super) Family<Outcome, Counter>);
 
 const OUTCOMES: [&str; 4] = ["kept", "forgotten", "refused", "unreachable"];
 
-/// What became of a share that was given.
+/// The outcome of giving a share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Outcome {
     outcome: &'static str,
 }
 
-/// Every outcome is there from the start: Prometheus does not see the first increase of a counter that begins with it.
+/// Every outcome starts at 0: Prometheus does not see the first increase of a counter that appears with it.
 impl Default for Contributions {
     fn default() -> Self {
         let counts = Family::default();
@@ -47,7 +47,7 @@ impl Contributions {
 }
 
 impl Keepers {
-    /// Judges the answer by the key, and gives the Keeper its share where it lacks it or an update is due.
+    /// Judges the answer by the key, and gives the Keeper its share if the Keeper lacks it or an update is due.
     pub(super) async fn refill(
         &self,
         keeper: &Keeper,
@@ -80,7 +80,7 @@ impl Keepers {
         }
     }
 
-    /// What an answer means under the key in use.
+    /// The meaning of an answer under the key in use.
     fn judge(&self, keeper: &Keeper, answer: Answer, root_key: &RootKey) -> ShareState {
         match answer {
             Answer::Share(value) => {

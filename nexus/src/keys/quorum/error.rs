@@ -1,5 +1,5 @@
-//! Why a key was not put to use, and why a share of an operator did not help. What follows from it is said elsewhere, so
-//! that this file needs nothing that refuses requests.
+//! Why a key was not put to use, and why an operator's share was not accepted. The consequences are decided elsewhere, so this
+//! file does not depend on the errors of requests.
 
 use std::path::PathBuf;
 
@@ -12,29 +12,30 @@ use crate::store::StoreError;
 /// Why a key was not put to use. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AdoptError {
-    /// Nexus has another key, which it keeps.
+    /// Nexus uses another key, and keeps it.
     #[error("the shares make key {given}, and key {live} is in use")]
     OtherKeyLive {
         /// The key in use.
         live: Fingerprint,
-        /// The key that was brought.
+        /// The rejected key.
         given: Fingerprint,
     },
     /// The data was written under another key.
     #[error("the shares make key {given}, which is not that of the data: {}", chain(why))]
     WrongKey {
-        /// The key that was brought.
+        /// The rejected key.
         given: Fingerprint,
-        /// What the store says.
+        /// The error of the store.
         #[source]
         why: StoreError,
     },
-    /// Two keys, and no data that would tell which of them is meant.
+    /// Two keys, and no data that shows which one is meant.
     #[error(
         "the shares make several keys, and there is no data yet to tell which is meant: was Bootstrap run twice?"
     )]
     Ambiguous,
-    /// There is no data for the key. That is right after Bootstrap only, which proves the key; otherwise the data is missing.
+    /// There is no data for the key. That is expected only right after Bootstrap, which proves the key. Otherwise the data is
+    /// missing.
     #[error(
         "there is a key ({given}) and no data in {}{}: if the data is elsewhere, put it there (is the volume mounted, is \
          SPIKE_NEXUS_DATA_DIR right?); right after Bootstrap, its proof of the key is awaited, and makes the store. If Bootstrap \
@@ -43,22 +44,22 @@ pub enum AdoptError {
          is lost for good", directory.display(), doubt.as_ref().map_or_else(String::new, |why| format!(" ({why})"))
     )]
     NoData {
-        /// The key that was brought.
+        /// The key that waits.
         given: Fingerprint,
-        /// Where the data was looked for.
+        /// The directory without data.
         directory: PathBuf,
-        /// What was found there that a database may have left behind.
+        /// What was found there that a database may have left.
         doubt: Option<String>,
     },
-    /// The store cannot be opened, whatever the key.
+    /// The store cannot be opened, with any key.
     #[error("the store cannot be opened: {}", chain(.0))]
     Store(#[source] StoreError),
-    /// A task of ours broke.
+    /// A task of this process panicked.
     #[error("the store was not opened: a bug")]
     Bug,
 }
 
-/// Why a share did not help. Nothing was lost: what was fed before is still there unless the text says otherwise.
+/// Why a share was not accepted. Shares that were fed before are kept unless the text says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// Nexus has its key, and this is not a share of it.
@@ -69,16 +70,16 @@ pub enum RestoreError {
         /// The share.
         index: u16,
     },
-    /// Enough shares, and they are not of one key.
+    /// Enough shares, but not of one key.
     #[error("{cause}; the shares fed are {fed}: feed the one that you doubt again, or one more")]
     NotTogether {
-        /// What was found.
+        /// The cause, as far as it was found.
         #[source]
         cause: CollectError,
-        /// The indexes, for a person.
+        /// The indexes, as text.
         fed: String,
     },
-    /// They are of one key, there is no data to check it against, and Keepers hold shares of another.
+    /// The shares are of one key, there is no data to check it against, and Keepers hold shares of another key.
     #[error(
         "the shares make key {given}, of which none of the {held} shares is that Keepers hold, and there is no data that \
          would show which key is the right one; nothing was changed, and the shares that were fed were put aside. Feed \
@@ -86,18 +87,18 @@ pub enum RestoreError {
          nothing, and feed these again"
     )]
     NotOfTheKeepers {
-        /// The key that was brought.
+        /// The key of the shares that were fed.
         given: Fingerprint,
         /// How many shares the Keepers have sent.
         held: usize,
     },
-    /// They are of one key, which is not that of the data.
+    /// The shares are of one key, which is not the key of the data.
     #[error("{0}; these shares were put aside, begin again with those of the right key")]
     WrongKey(#[source] AdoptError),
-    /// The key is right, and the store cannot be opened. The shares are kept.
+    /// The key is correct, and the store cannot be opened. The shares are kept.
     #[error("{0}; the shares are kept, feed any of them again to retry")]
     Store(#[source] AdoptError),
-    /// A task of ours broke.
+    /// A task of this process panicked.
     #[error("the shares were not tried: a bug")]
     Bug,
 }

@@ -1,4 +1,4 @@
-//! While there is no key: shares are taken, and what can be made of all of them is tried.
+//! While Nexus has no key: collects shares, and tries the keys that they make.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::keys::seal::Hindrance;
 
-/// The first and the longest pause between two attempts to open the store with a key that is at hand.
+/// The first and the longest pause between two attempts to open the store with a key that is complete.
 const STORE_PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 
 /// The shares that Keepers have sent since Nexus was started.
@@ -20,7 +20,7 @@ const STORE_PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration:
 pub(super) struct Collected(Vec<Share>);
 
 impl Keepers {
-    /// Takes the share, and tries what can be made of all of them. Tells whether the answer was a new one.
+    /// Takes the share, and tries the keys that all shares make. Returns whether the answer was a new one.
     pub(super) async fn collect(&self, keeper: &Keeper, answer: Answer) -> bool {
         let share = match answer {
             Answer::Share(value) => Share { index: keeper.index, value },
@@ -30,13 +30,13 @@ impl Keepers {
         if !self.collected().take(share) {
             return changed;
         }
-        // The others may have come back with it.
-        self.stir();
+        // The other Keepers may be back too.
+        self.shorten_pauses();
         self.attempt().await;
         true
     }
 
-    /// Opens the store again and again with the shares at hand, as long as it is only the store that fails.
+    /// Tries to open the store with the collected shares until the store is no longer the cause of the failure.
     pub(super) async fn retry_store(&self) {
         let mut fails = self.store_fails.subscribe();
         let mut backoff = Backoff::new(STORE_PAUSE.0, STORE_PAUSE.1);
@@ -88,7 +88,7 @@ impl Keepers {
             }
         }
         if !*self.store_fails.borrow() {
-            // Another process may hold a lock, so that this takes seconds; that a share is missing is not true any more.
+            // Another process may hold a lock, so this may take seconds. No share is missing meanwhile.
             self.seal.explain(
                 Hindrance::Store,
                 "there are shares enough for a key, and the store is being opened with it",
@@ -99,10 +99,10 @@ impl Keepers {
                 self.unproved.store(false, Ordering::Relaxed);
                 Ok(())
             }
-            // Somebody else was faster, with whatever key: this one's shares are judged by it from now on.
+            // Another source was faster. This share is judged by its key from now on.
             Err(AdoptError::OtherKeyLive { .. }) => Ok(()),
             Err(error) => {
-                // Not the fault of the shares: the same ones may do later.
+                // The shares are not the cause: the same ones may succeed later.
                 self.store_fails.send_replace(error.may_pass());
                 let reason = match error {
                     AdoptError::WrongKey { .. } => format!(
@@ -111,7 +111,7 @@ impl Keepers {
                     ),
                     _ => error.to_string(),
                 };
-                // Where there is no data, the adopter has said so, once.
+                // If there is no data, the adopter has logged it once.
                 if !matches!(error, AdoptError::NoData { .. }) && self.is_news(&reason) {
                     tracing::error!(reason, "the key of the Keepers' shares cannot be used");
                 }
@@ -122,7 +122,7 @@ impl Keepers {
 }
 
 impl Collected {
-    /// Takes a share in place of an earlier one of the same Keeper. Tells whether it is a new one.
+    /// Takes a share in place of an earlier one of the same Keeper. Returns whether it is a new one.
     fn take(&mut self, share: Share) -> bool {
         match self.0.iter_mut().find(|known| known.index == share.index) {
             Some(known) if known.value.ct_eq(&share.value) => false,

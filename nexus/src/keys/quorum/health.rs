@@ -1,4 +1,4 @@
-//! The Keepers as a health check and as metrics.
+//! Health check and metrics of the Keepers.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use spike_mtls::clock;
 
 use super::{KeeperState, Keepers, ShareState};
 
-/// Whether every Keeper would help a restarted Nexus. It never decides on readiness: with the key in memory, Nexus serves
-/// without any Keeper. It fails with the first Keeper, long before it matters.
+/// Whether every Keeper would help a restarted Nexus. Readiness does not depend on it: with the key in memory, Nexus serves
+/// without any Keeper. It fails with the first Keeper, long before a restart would fail.
 ///
 /// # Errors
-/// How many would, how many more may be lost, and what is wrong with the others since when.
+/// How many would help, how many more may be lost, and what is wrong with the others since when.
 pub fn quorum_check(keepers: &Keepers) -> Result<(), String> {
     let states = keepers.states();
     let troubles: Vec<String> =
@@ -69,7 +69,7 @@ fn trouble(keeper: &KeeperState) -> String {
     format!("Keeper {} at {} {what} since {since}{times}", keeper.index, keeper.url)
 }
 
-/// The Keepers in numbers, counted when they are asked for.
+/// Metrics of the Keepers, computed at each scrape.
 #[derive(Debug)]
 pub struct KeeperMetrics(pub Arc<Keepers>);
 

@@ -1,4 +1,4 @@
-//! One Keeper, as Nexus sees it: what it answers, and how it has been.
+//! One Keeper, as Nexus sees it: its answers and its state.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -16,39 +16,39 @@ use tokio::time::Instant;
 
 use super::{
     lapse::Lapses,
+    recently_logged::RecentlyLogged,
     record::{Moment, Record, ShareState},
-    told::Told,
 };
 
-/// One Keeper: where it is, how to talk to it, and how it was when it last answered.
+/// One Keeper: its address, the client, and its state at the last answer.
 #[derive(Debug)]
 pub(super) struct Keeper {
     pub(super) index: ShareIndex,
     pub(super) url: HttpsUrl,
     pub(super) client: KeeperClient,
     record: Mutex<Record>,
-    told: Mutex<Told>,
+    logged: Mutex<RecentlyLogged>,
     pub(super) lapses: Lapses,
 }
 
-/// What is known of one Keeper.
+/// The known state of one Keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeeperState {
     /// The index of its share: its place in `SPIKE_NEXUS_KEEPER_PEERS`.
     pub index: u16,
     /// Its address.
     pub url: String,
-    /// How it is.
+    /// Its state.
     pub share: ShareState,
-    /// Since when it is so.
+    /// When this state began.
     pub since: OffsetDateTime,
-    /// When it was last looked at.
+    /// When it was last checked.
     pub looked: Option<OffsetDateTime>,
-    /// How many looks in a row have found no share, or a wrong one.
+    /// How many checks in a row found no share, or a wrong one.
     pub failures: u32,
 }
 
-/// What a Keeper answered.
+/// The answer of a Keeper.
 pub(super) enum Answer {
     Share(ShareValue),
     Other(ShareState),
@@ -57,14 +57,14 @@ pub(super) enum Answer {
 impl Keeper {
     pub(super) fn new(index: ShareIndex, url: HttpsUrl, client: KeeperClient) -> Self {
         let record = Mutex::new(Record::new(Moment::now()));
-        Self { index, url, client, record, told: Mutex::default(), lapses: Lapses::default() }
+        Self { index, url, client, record, logged: Mutex::default(), lapses: Lapses::default() }
     }
 
-    /// Asks for the share. Whatever a Keeper sends, this only ever says what it was (F4, Q-39).
+    /// Asks for the share. The answer only classifies what the Keeper sent, whatever that was (F4, Q-39).
     pub(super) async fn ask(&self) -> Answer {
         let shard = match self.client.shard().await {
             Ok(answer) => answer.shard,
-            // Upstream answers 400 while it holds none, and its documents say 404.
+            // Upstream answers 400 while it holds no share; its documentation says 404.
             Err(CallError::Refused(refusal)) if matches!(refusal.status.as_u16(), 400 | 404) => {
                 return Answer::Other(ShareState::Empty);
             }
@@ -94,7 +94,7 @@ impl Keeper {
         }
     }
 
-    /// How the Keeper is.
+    /// The state of the Keeper.
     pub(super) fn state(&self) -> KeeperState {
         let record = self.record();
         KeeperState {
@@ -107,32 +107,33 @@ impl Keeper {
         }
     }
 
-    /// When the Keeper was last looked at.
+    /// When the Keeper was last checked.
     pub(super) fn looked_at(&self) -> Option<Instant> {
         self.record().looked_at()
     }
 
-    /// Writes down what a look has shown. Tells whether it shows something of another kind than the look before.
+    /// Records a check. Returns whether the kind of the state has changed.
     pub(super) fn note(&self, share: ShareState) -> bool {
         self.lapses.note(&share);
         let changed = self.record().note(share, Moment::now());
-        self.tell(changed)
+        self.log_change(changed)
     }
 
-    /// Writes down that the Keeper took its share, and what it sent when it was asked for it just after.
+    /// Records that the Keeper took its share, and what it sent when it was asked for the share right after.
     pub(super) fn note_given(&self, read_back: &ShareState) {
         self.lapses.note(read_back);
         let changed = self.record().note_given(read_back, Moment::now());
-        self.tell(changed);
+        self.log_change(changed);
     }
 
-    /// Whether this trouble with the Keeper is to be told now.
+    /// Whether this problem of the Keeper is to be logged now.
     pub(super) fn is_news(&self, trouble: &str) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.is_due(trouble, Instant::now())
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.is_due(trouble, Instant::now())
     }
 
-    fn tell(&self, changed: bool) -> bool {
+    /// Logs the state if its kind has changed.
+    fn log_change(&self, changed: bool) -> bool {
         if changed {
             let state = self.state().share;
             tracing::info!(keeper = %self.index, url = %self.url, ?state, "a Keeper has changed");
@@ -145,10 +146,10 @@ impl Keeper {
     }
 }
 
-/// A Keeper answers from memory. One that takes longer is as good as away.
+/// A Keeper answers from memory. One that takes longer counts as unreachable.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(5);
 
-/// The configured limits, where they are shorter than what a Keeper may take.
+/// The configured limits, if they are shorter than the time limit of a Keeper.
 pub(super) fn within_limit(timeouts: ClientTimeouts) -> ClientTimeouts {
     let shorter =
         |limit: Duration| if limit.is_zero() { CALL_LIMIT } else { limit.min(CALL_LIMIT) };

@@ -1,5 +1,5 @@
-//! The Keepers: asked for their shares while Nexus is sealed, kept filled once it is not. One task each: a slow one
-//! delays nobody.
+//! The Keepers: asked for their shares while Nexus is sealed, and kept filled once it is unsealed. Each has a task of its own,
+//! so a slow one delays no other.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
@@ -27,20 +27,20 @@ use super::{
     contribute::Contributions,
     gather::Collected,
     keeper::{CALL_LIMIT, Keeper, within_limit},
-    told::Told,
+    recently_logged::RecentlyLogged,
 };
 use crate::keys::seal::{OwnTask, Seal};
 
 /// The first pause between two questions to one Keeper while there is no key. It doubles as long as nothing changes.
 const FIRST_SEALED_PAUSE: Duration = Duration::from_millis(50);
-/// The pause between two questions to a Keeper that is well, once there is a key. With its jitter, a share that is lost is
-/// noticed within four seconds.
+/// The pause between two questions to a good Keeper, once there is a key. With its jitter, a lost share is noticed within four
+/// seconds.
 const UNSEALED_PAUSE: Duration = Duration::from_millis(2500);
-/// The pause between two questions to one that is not: how soon a Keeper that comes back empty is filled again.
+/// The pause between two questions to a Keeper that is not good: how soon an empty one is filled again.
 const TROUBLED_PAUSE: Duration = Duration::from_secs(1);
-/// How long it takes at most until every Keeper has answered, or was given up.
+/// The time limit within which every Keeper has answered or was given up.
 pub(crate) const ANSWER_LIMIT: Duration = CALL_LIMIT.saturating_add(Duration::from_secs(1));
-/// How often it is looked whether a question to every Keeper was answered.
+/// How often the answers to a question to all Keepers are checked.
 const ANSWERS_PAUSE: Duration = Duration::from_millis(20);
 
 /// All Keepers of this Nexus.
@@ -52,31 +52,31 @@ pub struct Keepers {
     pub(super) quorum: Quorum,
     timing: Timing,
     pub(super) collected: Mutex<Collected>,
-    /// Shares are tried by one task at a time: what is told last must be of all that are there, and not of a few.
+    /// One task at a time tries the shares, so that the last result is about all shares and not about a few.
     pub(super) trying: tokio::sync::Mutex<()>,
     /// The shares make a key, and the store cannot be opened with it.
     pub(super) store_fails: watch::Sender<bool>,
-    /// No Keeper waits for its next turn: the key has come into use, or somebody wants to know how they are.
+    /// Wakes every task: the key has come into use, or somebody asks for the state.
     at_once: Notify,
-    /// Something has changed, so that pauses begin at the shortest again.
-    stirred: Notify,
-    told: Mutex<Told>,
-    /// The key came from an operator, and neither data nor any Keeper's share has shown that it is the right one.
+    /// Resets the pauses to the shortest, because something has changed.
+    changed: Notify,
+    logged: Mutex<RecentlyLogged>,
+    /// The key came from an operator, and neither data nor the share of a Keeper has confirmed it.
     pub(super) unproved: AtomicBool,
     pub(super) contributions: Contributions,
 }
 
-/// How often Keepers are talked to.
+/// How often Keepers are called.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing {
-    /// How often a Keeper that is well is given its share again (`SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL`).
+    /// How often a good Keeper gets its share again (`SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL`).
     pub(crate) update_interval: Duration,
     /// The longest pause between two questions while there is no key and nothing changes
     /// (`SPIKE_NEXUS_RECOVERY_MAX_INTERVAL`, which upstream never reads, F17).
     pub(crate) longest_pause: Duration,
 }
 
-/// The tasks that tend the Keepers; they end when this is dropped.
+/// The tasks that call the Keepers. They end when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Tending(Vec<AbortHandle>);
 
@@ -88,7 +88,7 @@ impl Drop for Tending {
     }
 }
 
-/// What it takes to talk to Keepers.
+/// What the calls to Keepers need.
 #[derive(Debug)]
 pub(crate) struct Connection<'a> {
     pub(crate) source: &'a SvidSource,
@@ -97,10 +97,10 @@ pub(crate) struct Connection<'a> {
 }
 
 impl Keepers {
-    /// The Keepers at `peers`, which are as many as shares. Nobody is asked before [`Self::tend`].
+    /// The Keepers at `peers`, one for each share. None is called before [`Self::tend`].
     ///
     /// # Errors
-    /// Only where the TLS library cannot be configured at all.
+    /// Only if the TLS library cannot be configured at all.
     pub(crate) fn new(
         peers: &KeeperPeers,
         connection: &Connection<'_>,
@@ -125,19 +125,19 @@ impl Keepers {
             trying: tokio::sync::Mutex::default(),
             store_fails: watch::Sender::new(false),
             at_once: Notify::new(),
-            stirred: Notify::new(),
-            told: Mutex::default(),
+            changed: Notify::new(),
+            logged: Mutex::default(),
             unproved: AtomicBool::new(false),
             contributions: Contributions::default(),
         })
     }
 
-    /// How every Keeper is.
+    /// The state of every Keeper.
     pub fn states(&self) -> Vec<KeeperState> {
         self.each.iter().map(Keeper::state).collect()
     }
 
-    /// What each last sent in place of its share, in the same order.
+    /// What each Keeper last sent in place of its share, in the same order.
     pub fn lapses(&self) -> Vec<Option<Lapse>> {
         self.each.iter().map(|keeper| keeper.lapses.last()).collect()
     }
@@ -151,15 +151,15 @@ impl Keepers {
         self.each.iter().filter_map(clock).collect()
     }
 
-    /// How many Keepers may still be lost before a restarted Nexus would need an operator. Negative when it would. Only
-    /// shares count that were read not long ago and judged against the key in use, so that it is never better than the
-    /// truth; without a key there are none.
+    /// The quorum margin: how many Keepers may be lost before a restart of Nexus needs an operator. Negative if it needs one
+    /// already. Only shares that were read recently and judged by the key in use count, so the margin is never too high.
+    /// Without a key it counts no share.
     pub fn margin(&self) -> i64 {
         let helping = self.states().iter().filter(|keeper| keeper.share.helps()).count();
         i64::try_from(helping).unwrap_or(i64::MAX) - i64::from(self.quorum.threshold())
     }
 
-    /// The same; `None` while Keepers hold shares that nothing can judge, since Nexus has no key.
+    /// The same; `None` while Keepers hold shares that cannot be judged because Nexus has no key.
     pub fn known_margin(&self) -> Option<i64> {
         let unjudged = |keeper: &KeeperState| matches!(keeper.share, ShareState::Unjudged);
         let is_open = self.seal.ready().is_ok() || !self.states().iter().any(unjudged);
@@ -176,7 +176,7 @@ impl Keepers {
         self.quorum
     }
 
-    /// Begins to look after every Keeper.
+    /// Starts the tasks of all Keepers.
     pub(crate) fn tend(self: &Arc<Self>) -> Tending {
         let keepers = Arc::clone(self);
         let retrying = tokio::spawn(async move { keepers.retry_store().await }).abort_handle();
@@ -187,14 +187,14 @@ impl Keepers {
         Tending(std::iter::once(retrying).chain(tasks).collect())
     }
 
-    /// Asks every Keeper now: there is a key, wherever it came from.
+    /// Asks every Keeper now, because there is a key from any source.
     pub(crate) fn wake(&self) {
         self.at_once.notify_waiters();
     }
 
-    /// Something has changed, and more may: nobody waits long for the next turn.
-    pub(crate) fn stir(&self) {
-        self.stirred.notify_waiters();
+    /// Shortens the pauses of all tasks, because something has changed and more changes are likely.
+    pub(crate) fn shorten_pauses(&self) {
+        self.changed.notify_waiters();
     }
 
     /// Asks every Keeper now, and waits until each has answered or was given up, but no longer than `limit`.
@@ -218,15 +218,15 @@ impl Keepers {
         let mut backoff = Backoff::new(FIRST_SEALED_PAUSE, self.timing.longest_pause);
         let mut next_update = None;
         loop {
-            let (at_once, stirred) = (self.at_once.notified(), self.stirred.notified());
+            let (at_once, changed) = (self.at_once.notified(), self.changed.notified());
             let answer = keeper.ask().await;
             let pause = match self.seal.for_own_task(OwnTask::TendKeepers) {
                 Err(_) => {
                     if self.collect(keeper, answer).await {
-                        self.stir();
+                        self.shorten_pauses();
                     }
                     let pause = backoff.pause();
-                    // The shares are there, and it is the store that is waited for.
+                    // The shares are complete; only the store is missing.
                     let enough = *self.store_fails.borrow();
                     if enough { pause.max(jittered(UNSEALED_PAUSE)) } else { pause }
                 }
@@ -244,37 +244,37 @@ impl Keepers {
                 }
             };
             tokio::select! {
-                () = self.rest(pause, stirred, &mut backoff) => {}
+                () = self.rest(pause, changed, &mut backoff) => {}
                 () = at_once => {}
             }
         }
     }
 
-    /// Waits for so long, or less where something changes meanwhile.
+    /// Waits for this time, or less if something changes meanwhile.
     async fn rest(
         &self,
         pause: Duration,
-        stirred: tokio::sync::futures::Notified<'_>,
+        changed: tokio::sync::futures::Notified<'_>,
         backoff: &mut Backoff,
     ) {
         let mut end = Instant::now() + pause;
-        let mut stirred = Box::pin(stirred);
+        let mut changed = Box::pin(changed);
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(end) => return,
-                () = &mut stirred => {
+                () = &mut changed => {
                     backoff.reset();
                     end = end.min(Instant::now() + backoff.pause());
-                    stirred.set(self.stirred.notified());
+                    changed.set(self.changed.notified());
                 }
             }
         }
     }
 
-    /// Whether this trouble is to be told now.
+    /// Whether this problem is to be logged now.
     pub(super) fn is_news(&self, trouble: &str) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.is_due(trouble, Instant::now())
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.is_due(trouble, Instant::now())
     }
 
     pub(super) fn collected(&self) -> MutexGuard<'_, Collected> {

@@ -1,5 +1,5 @@
-//! The last time a Keeper sent something else than its share. It is kept when the Keeper was put right: why it lied is still
-//! to be found out, and only an operator can.
+//! The last time a Keeper sent something other than its share. It is kept after the share was replaced, because an operator
+//! still has to find the cause.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,17 +13,17 @@ use super::record::ShareState;
 pub struct Lapse {
     /// When it was last seen.
     pub at: OffsetDateTime,
-    /// What came in place of the share.
+    /// What the Keeper sent in place of the share.
     pub sent: &'static str,
 }
 
-/// The last lapse of one Keeper, if there was any.
+/// The last lapse of one Keeper, if there was one.
 #[derive(Debug, Default)]
 pub(super) struct Lapses(Mutex<Option<Lapse>>);
 
 impl Lapses {
-    /// Takes what a look at the Keeper has shown. A Keeper without a share was restarted, and has not lied;
-    /// one that forgets its share is told of as such.
+    /// Records a check of the Keeper. A Keeper without a share was restarted, which is no lapse; one that forgets its share has
+    /// a state of its own.
     pub(super) fn note(&self, share: &ShareState) {
         let sent = match share {
             ShareState::Foreign => "a share of another key",

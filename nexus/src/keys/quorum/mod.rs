@@ -1,12 +1,12 @@
-//! The root key between Nexus and its Keepers: shares in until there is a key, shares out for ever after.
+//! The root key between Nexus and its Keepers: Nexus collects shares until it has the key, and gives shares to Keepers from
+//! then on.
 //!
-//! `collect` is pure: which shares belong together, and what is wrong when none do. `adopt` is the one way by which a
-//! key comes into use, wherever its shares came from. `keepers` talks to the Keepers: one task each, which asks for the
-//! share while Nexus is sealed (`gather`) and keeps the Keeper filled once it is not (`contribute`). `restore` takes shares
-//! from an operator.
+//! `collect` is pure: which shares are of one key, and what is wrong if none are. `adopt` puts a key to use, whatever the
+//! source of its shares. `keepers` calls the Keepers: each has a task, which asks for the share while Nexus is sealed
+//! (`gather`) and keeps the Keeper filled once it is unsealed (`contribute`). `restore` takes shares from an operator.
 //!
-//! Two rules hold everywhere: a key is checked before it is used, and nothing is ever sent to a Keeper but a share of a
-//! key that is in use (F1, F2, Q-27).
+//! Two rules hold everywhere: a key is checked before it is used, and a Keeper is sent nothing but a share of a key in use (F1,
+//! F2, Q-27).
 
 mod adopt;
 mod collect;
@@ -17,9 +17,9 @@ mod health;
 mod keeper;
 mod keepers;
 mod lapse;
+mod recently_logged;
 mod record;
 mod restore;
-mod told;
 
 pub(crate) use self::keepers::{ANSWER_LIMIT, Connection, Tending, Timing};
 pub use self::{

@@ -1,5 +1,4 @@
-//! The history of one Keeper, as far as it matters: how it is, since when, and how often in a row. Pure: time is an
-//! argument.
+//! The history of one Keeper: its state, since when, and how many failures in a row. Pure: time is an argument.
 
 use std::time::Duration;
 
@@ -7,30 +6,30 @@ use spike_mtls::clock;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-/// How long a look at a Keeper counts. The usual pause between two looks is a quarter of it.
+/// How long a check of a Keeper counts. The usual pause between two checks is a quarter of it.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// How soon after it was given its share a Keeper that lacks it has forgotten it, rather than been restarted.
+/// A Keeper that lacks its share within this time after it took it has forgotten it. After a longer time it was restarted.
 const KEEPS_AT_LEAST: Duration = Duration::from_mins(1);
 
-/// How a Keeper is.
+/// The state of a Keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ShareState {
-    /// It was not asked yet, or not for too long.
+    /// It was not asked yet, or too long ago.
     Unknown,
-    /// It does not answer, and why.
+    /// It does not answer, for this reason.
     Unreachable(String),
     /// It answers, and holds no share.
     Empty,
-    /// It sent something that is no share, and why.
+    /// It sent something that is no share, for this reason.
     Unusable(String),
-    /// It holds a share, and there is no key yet to judge it by.
+    /// It holds a share, and there is no key to judge it by.
     Unjudged,
     /// It gave back its share of the key in use.
     Good,
-    /// It holds a share of some other key.
+    /// It holds a share of another key.
     Foreign,
-    /// It took its share, said so, and did not give it back: what it sent instead.
+    /// It accepted its share and did not give it back: what it sent instead.
     Forgetful(&'static str),
 }
 
@@ -45,12 +44,12 @@ impl ShareState {
         matches!(self, Self::Good)
     }
 
-    /// Whether it answers, and not with its share: giving it the share may put that right.
+    /// Whether it answers, but not with its share. Giving it the share may correct that.
     pub(super) const fn lacks(&self) -> bool {
         self.in_place_of_a_share().is_some()
     }
 
-    /// What it sent, where that was not its share.
+    /// What it sent, if that was not its share.
     const fn in_place_of_a_share(&self) -> Option<&'static str> {
         match self {
             Self::Empty => Some("no share"),
@@ -62,7 +61,7 @@ impl ShareState {
     }
 }
 
-/// A moment on the clock of the wall, and on the one that never turns back.
+/// A time on the wall clock and on the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     wall: OffsetDateTime,
@@ -75,7 +74,7 @@ impl Moment {
     }
 }
 
-/// What is known of one Keeper.
+/// The known history of one Keeper.
 #[derive(Debug)]
 pub(super) struct Record {
     share: ShareState,
@@ -87,43 +86,43 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Of a Keeper that was not asked yet.
+    /// A Keeper that was not asked yet.
     pub(super) const fn new(now: Moment) -> Self {
         let share = ShareState::Unknown;
         Self { share, since: now.wall, looked: None, failures: 0, given: None }
     }
 
-    /// How the Keeper is. That it was well too long ago counts for nothing.
+    /// The state. A good state that is too old does not count.
     pub(super) fn share(&self, now: Instant) -> ShareState {
         let is_fresh =
             self.looked_at().is_some_and(|at| now.saturating_duration_since(at) <= FRESH);
         if self.share.helps() && !is_fresh { ShareState::Unknown } else { self.share.clone() }
     }
 
-    /// Since when it is so.
+    /// When this state began.
     pub(super) const fn since(&self) -> OffsetDateTime {
         self.since
     }
 
-    /// When it was last looked at, on the wall.
+    /// When it was last checked, on the wall clock.
     pub(super) fn looked(&self) -> Option<OffsetDateTime> {
         self.looked.map(|moment| moment.wall)
     }
 
-    /// When it was last looked at.
+    /// When it was last checked.
     pub(super) fn looked_at(&self) -> Option<Instant> {
         self.looked.map(|moment| moment.at)
     }
 
-    /// How many looks in a row have found no share, or a wrong one.
+    /// How many checks in a row found no share, or a wrong one.
     pub(super) const fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// Writes down what a look has shown. Tells whether it shows something of another kind than the look before.
+    /// Records a check. Returns whether the kind of the state has changed.
     pub(super) fn note(&mut self, share: ShareState, now: Moment) -> bool {
         if matches!(share, ShareState::Unreachable(_)) {
-            // It may be starting anew, and would come back empty.
+            // It may be restarting, and would come back empty.
             self.given = None;
         }
         let was_given = |at: Instant| now.at.saturating_duration_since(at) < KEEPS_AT_LEAST;
@@ -135,8 +134,8 @@ impl Record {
         self.look(share, now)
     }
 
-    /// Writes down that the Keeper took its share, and what it sent when it was asked for it just after. One that is known to
-    /// forget is believed at its next look, and not before. Tells as [`Self::note`] does.
+    /// Records that the Keeper took its share, and what it sent when it was asked for the share right after. A Keeper that is
+    /// known to forget counts as good only after its next check. Returns the same as [`Self::note`].
     pub(super) fn note_given(&mut self, read_back: &ShareState, now: Moment) -> bool {
         self.given = Some(now.at);
         match read_back.in_place_of_a_share() {

@@ -1,4 +1,4 @@
-//! Shares from an operator: collected one by one, checked together, replaced when one was mistyped.
+//! Shares from an operator: collected one by one, checked together, replaced if one was mistyped.
 
 use std::{
     sync::{
@@ -14,21 +14,21 @@ use tokio::sync::Mutex;
 use super::{AdoptError, Adopter, Candidates, Keepers, RestoreError};
 use crate::keys::seal::{OwnTask, Seal};
 
-/// How long a restore waits for Keepers to say what they hold: an operator waits for it.
+/// How long a restore waits for the answers of Keepers. The operator waits for it.
 const COMPARE_LIMIT: Duration = Duration::from_secs(3);
 
-/// The shares that operators have fed so far. They are forgotten when they have done their work, or can never do it.
+/// The shares that operators have fed so far. They are dropped once the key is in use, or once they can never make it.
 #[derive(Debug)]
 pub struct Restoration {
     seal: Arc<Seal>,
     adopter: Arc<Adopter>,
     quorum: Quorum,
     collected: Mutex<Vec<Share>>,
-    /// How many there are, also while they are being tried and the lock is held.
+    /// How many there are. Readable while they are being tried and the lock is held.
     fed: AtomicU16,
 }
 
-/// How far a restore has come.
+/// The progress of a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restored {
     /// Shares that count.
@@ -42,7 +42,7 @@ pub struct Restored {
 }
 
 impl Restoration {
-    /// Nothing collected.
+    /// No shares.
     pub fn new(seal: Arc<Seal>, adopter: Arc<Adopter>, quorum: Quorum) -> Self {
         Self { seal, adopter, quorum, collected: Mutex::default(), fed: AtomicU16::new(0) }
     }
@@ -52,7 +52,7 @@ impl Restoration {
         self.fed.load(Ordering::Acquire)
     }
 
-    /// How far a restore has come, in words; `None` where nobody has begun one.
+    /// The progress of a restore, in words; `None` if none has begun.
     pub fn progress(&self) -> Option<String> {
         let Ok(collected) = self.collected.try_lock() else {
             return Some("recovery shares that an operator has fed are being tried".to_owned());
@@ -65,9 +65,9 @@ impl Restoration {
         })
     }
 
-    /// Takes one share. The one that completes a quorum puts the key to use before this returns; where `more` are about to
-    /// come, the last of them: several that are brought together are judged together, and a wrong one among them, or among
-    /// those that were fed earlier, is found out.
+    /// Takes one share. The share that completes a quorum puts the key to use before this returns. If `more` follow, the last
+    /// of them does: shares that are fed together are judged together, so a wrong one among them, or among earlier ones, is
+    /// found.
     ///
     /// # Errors
     /// [`RestoreError`] says what is wrong, with which shares, and what to do.
@@ -83,7 +83,7 @@ impl Restoration {
         ended
     }
 
-    /// Survey and status ask how many there are while the lock is held.
+    /// The survey and the status ask for the number while the lock is held.
     fn count(&self, collected: &[Share]) {
         self.fed.store(u16::try_from(collected.len()).unwrap_or(u16::MAX), Ordering::Release);
     }
@@ -98,7 +98,7 @@ impl Restoration {
         let needed = usize::from(self.quorum.threshold());
         let done = Restored { collected: needed, remaining: 0, done: true, already: false };
         if let Ok(unsealed) = self.seal.for_own_task(OwnTask::CompareKeys) {
-            // Fed before the Keepers were quicker.
+            // It was fed before the Keepers completed the key.
             collected.clear();
             let belongs = derivation_of(unsealed.root_key(), self.quorum.threshold(), &share);
             return match belongs {
@@ -106,7 +106,7 @@ impl Restoration {
                 None => Err(RestoreError::NotOfTheLiveKey { index: share.index.get() }),
             };
         }
-        // A later share takes the place of an earlier one: that is how a mistyped one is put right (Q-27, F3).
+        // A later share replaces an earlier one of the same index: this corrects a mistyped share (Q-27, F3).
         collected.retain(|known| known.index != share.index);
         collected.push(share);
         collected.sort_by_key(|share| share.index);
@@ -133,10 +133,10 @@ impl Restoration {
                 Ok(done)
             }
             Err(error @ (AdoptError::Store(_) | AdoptError::NoData { .. } | AdoptError::Bug)) => {
-                // Until then it said that no Keeper had sent a share.
+                // Until then the reason was that no Keeper had sent a share.
                 let fed = indexes(collected);
-                let told = format!("{error}; an operator has fed shares {fed}, which are kept");
-                self.seal.explain(error.hindrance(), &told);
+                let reason = format!("{error}; an operator has fed shares {fed}, which are kept");
+                self.seal.explain(error.hindrance(), &reason);
                 Err(RestoreError::Store(error))
             }
             Err(error) => {
@@ -146,8 +146,8 @@ impl Restoration {
         }
     }
 
-    /// Where there is no data that would refuse a wrong key, the shares that Keepers hold do. A key that nothing speaks for
-    /// and nothing against is used, but takes no share away.
+    /// Without data, only the shares of Keepers can refute a wrong key. A key that nothing confirms and nothing refutes is
+    /// used, but replaces no share of a Keeper.
     async fn compare(
         &self,
         candidates: Candidates,
@@ -184,7 +184,7 @@ impl Restoration {
     }
 }
 
-/// The indexes of the shares, for a person.
+/// The indexes of the shares, as text.
 fn indexes(shares: &[Share]) -> String {
     let indexes: Vec<String> = shares.iter().map(|share| share.index.to_string()).collect();
     indexes.join(", ")

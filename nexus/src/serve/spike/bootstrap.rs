@@ -1,4 +1,4 @@
-//! Bootstrap: what there is before it makes a key, and N15, by which it makes sure that Nexus has the key that it made.
+//! The calls of Bootstrap: the survey before it makes a key, and N15, by which it verifies that Nexus has that key.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ impl Handle for call::BootstrapSurvey {
     }
 }
 
-/// What lies in the data directory, on the wire.
+/// The content of the data directory, on the wire.
 pub(super) const fn data_kind(found: Found) -> DataKind {
     match found {
         Found::Nothing => DataKind::None,

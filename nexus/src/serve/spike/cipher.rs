@@ -14,7 +14,7 @@ use crate::{
     service::cipher::{Decrypt, Encrypt},
 };
 
-/// What JSON needs besides the bytes: names, version, nonce, and an `algorithm` that nobody looks at.
+/// The size of the JSON besides the bytes: names, version, nonce, and an `algorithm` that is ignored.
 const JSON_OVERHEAD: usize = 4096;
 /// The most characters of JSON for one byte of data: a list of numbers, as Go reads it too.
 const JSON_PER_BYTE: usize = 5;
@@ -47,13 +47,13 @@ impl CarryOut for call::CipherEncrypt {
             };
             Ok(Reply::ok(reply.encode()))
         };
-        told_as_upstream(Outcome::from(result.await))
+        with_upstreams_error(Outcome::from(result.await))
     }
 }
 
 impl CarryOut for call::CipherDecrypt {
-    /// Whoever may not decrypt is told so whatever the body says. It is read first all the same: an answer to a connection
-    /// that is closed while the peer still sends may never be heard.
+    /// A peer that may not decrypt gets 401 whatever its body is. The body is read first all the same: an answer on a
+    /// connection that is closed while the peer still sends may be lost.
     async fn carry_out(request: HandlerRequest<'_>) -> Outcome {
         let limits = limits(&request);
         let HandlerRequest { nexus, principal, is_stream, body, .. } = request;
@@ -85,12 +85,12 @@ impl CarryOut for call::CipherDecrypt {
             let plaintext = SecretBytes::from(plaintext.as_slice());
             Ok(Reply::ok(DecryptResponse { plaintext }.encode()))
         };
-        told_as_upstream(Outcome::from(result.await))
+        with_upstreams_error(Outcome::from(result.await))
     }
 }
 
-/// A body over the limit is answered as a plaintext or ciphertext over the limit is.
-fn told_as_upstream(outcome: Outcome) -> Outcome {
+/// A body over the limit gets the answer of a plaintext or ciphertext over the limit.
+fn with_upstreams_error(outcome: Outcome) -> Outcome {
     let Outcome { result, subject } = outcome;
     let result = result.map_err(|error| match error {
         Error::Frame(FrameError::Body(error @ BodyError::TooLarge { .. })) => {
@@ -101,7 +101,7 @@ fn told_as_upstream(outcome: Outcome) -> Outcome {
     Outcome { result, subject }
 }
 
-/// As much as the largest request takes, and no more: a body of 100 MiB is not read to be refused.
+/// The size of the largest valid request: a body of 100 MiB is not read only to be refused.
 fn limits(request: &HandlerRequest<'_>) -> BodyLimits {
     let data = request.nexus.max_ciphertext();
     let bytes = if request.is_stream {

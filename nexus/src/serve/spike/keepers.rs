@@ -26,7 +26,7 @@ pub(super) fn status_of(keeper: KeeperState) -> KeeperStatus {
     KeeperStatus { index, url, state, since, looked, failures, detail }
 }
 
-/// As [`status_of`]. A Keeper that has nothing else to be told of it is told of by what it last sent in place of its share.
+/// As [`status_of`]. If there is no other detail, it is what the Keeper last sent in place of its share.
 pub(super) fn status_with_lapse((keeper, lapse): (KeeperState, Option<Lapse>)) -> KeeperStatus {
     let mut status = status_of(keeper);
     if let (None, Some(Lapse { at, sent })) = (&status.detail, lapse) {

@@ -1,5 +1,5 @@
-//! Upstream's dialect: which handler carries which operation out. The routes and the bodies are those of the wire, which ends
-//! here: a handler makes the service's request of a body, and a body of the service's answer.
+//! Upstream's dialect: the handler of each operation. Types of the wire end here: a handler makes the service's request of a
+//! body, and a body of the service's answer.
 
 mod bootstrap;
 mod cipher;
@@ -23,7 +23,7 @@ use crate::{
     service::{Nexus, lists::Page},
 };
 
-/// Carries out an operation that was admitted. One without a handler does not compile.
+/// Carries out an operation that passed the checks before. One without a handler does not compile.
 pub(super) async fn carry_out(
     nexus: &Arc<Nexus>,
     exchange: &Exchange,
@@ -42,7 +42,7 @@ trait CarryOut: Call {
     fn carry_out(request: HandlerRequest<'_>) -> impl Future<Output = Outcome> + Send;
 }
 
-/// The order of almost every route (wire-api 4.3): read the whole body, parse it, ask whether the caller may, act.
+/// The order of almost every route (wire-api 4.3): read the whole body, parse it, authorize, act.
 impl<C: Handle> CarryOut for C {
     async fn carry_out(request: HandlerRequest<'_>) -> Outcome {
         const { assert_same_operation::<C, C::Asked>() };
@@ -55,7 +55,7 @@ impl<C: Handle> CarryOut for C {
             Ok(asked) => asked,
             Err(error) => return Outcome::without_subject(error),
         };
-        let subject = asked.told();
+        let subject = asked.subject();
         let result = match nexus.access().authorize(principal, asked) {
             Ok(grant) => C::handle(nexus, grant).await,
             Err(error) => Err(error),
@@ -64,13 +64,13 @@ impl<C: Handle> CarryOut for C {
     }
 }
 
-/// A call whose body says all that is asked for, as the service carries it out.
+/// A call whose body determines the whole request, as the service carries it out.
 #[diagnostic::on_unimplemented(message = "`{Self}` has no handler")]
 trait Handle: Call + Sized {
     /// The request of the service that it makes.
     type Asked: Asked;
 
-    /// The request in domain words. Nobody has allowed it yet.
+    /// The request in domain words. It is not authorized yet.
     fn asked(request: Self::Request) -> Self::Asked;
 
     /// The body of the answer.
@@ -80,21 +80,21 @@ trait Handle: Call + Sized {
     ) -> impl Future<Output = Result<Bytes, Error>> + Send;
 }
 
-/// That a call is carried out by the request of its own operation, and of no other.
+/// Checks at compile time that a call makes a request of its own operation.
 const fn assert_same_operation<C: Call, R: Asked>() {
     assert!(C::OPERATION as usize == R::OPERATION as usize, "a request of another operation");
 }
 
-/// What a handler gets.
+/// The arguments of a handler.
 struct HandlerRequest<'a> {
     nexus: &'a Arc<Nexus>,
     principal: Principal,
-    /// The cipher takes raw bytes for exactly one content type; nobody else looks at it.
+    /// The cipher takes raw bytes for exactly one content type. No other route looks at it.
     is_stream: bool,
     body: &'a mut RequestBody,
 }
 
-/// Letter for letter: a parameter, or another case, means JSON.
+/// The comparison is exact: a parameter, or another case, means JSON.
 fn is_stream(content_type: &HeaderValue) -> bool {
     content_type.as_bytes() == STREAM_CONTENT_TYPE.as_bytes()
 }

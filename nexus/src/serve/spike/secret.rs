@@ -30,7 +30,8 @@ impl Handle for call::SecretPut {
     fn asked(SecretPutRequest { path, values }: SecretPutRequest) -> PutSecret {
         let values = match values {
             Some(values) => Values::new(values.names(), values.to_json_object()),
-            // Upstream takes a body without the key for a secret without values: a slip that empties the secret.
+            // Upstream takes a body without this key for a secret without values. A mistake in the query would then empty the
+            // secret.
             None => Err("the key is missing; a secret without values is {}".to_owned()),
         };
         PutSecret { path, values }
@@ -50,7 +51,7 @@ impl Handle for call::SecretGet {
     }
 
     async fn handle(nexus: &Arc<Nexus>, grant: Grant<ReadSecret>) -> Result<Bytes, Error> {
-        // What the store keeps is the JSON object that was put: it goes out as it is.
+        // The store keeps the JSON object that was put. It is sent unchanged.
         SecretGetResponse::encode_stored(|out| nexus.read_secret(grant, out))
     }
 }

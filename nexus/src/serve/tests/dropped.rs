@@ -1,4 +1,4 @@
-//! A peer may leave at any moment. Whenever the answer to a request is given up, store, decisions and audit log agree.
+//! A peer may leave at any moment. Store, decisions and audit log agree, whenever the answer to a request is dropped.
 
 use std::{
     future::poll_fn,
@@ -24,10 +24,10 @@ use crate::policy::Permission;
 /// More polls than any answer takes.
 const MOST_POLLS: usize = 100;
 
-/// A request that nobody waited for from the beginning has this status in the audit log.
+/// The status in the audit log of a request whose answer was dropped before the first poll.
 const GIVEN_UP: u64 = 499;
 
-/// Who may do it, without a policy.
+/// A SPIFFE ID that may do it without a policy.
 fn id_for(operation: Operation) -> String {
     let role = match operation.rule() {
         Rule::Roles(roles) => roles[0],
@@ -38,7 +38,7 @@ fn id_for(operation: Operation) -> String {
     TrustRootsByRole::default().of(role).ids(role).next().unwrap()
 }
 
-/// A body that it is carried out for: the path of a secret will do, unless something else is said here.
+/// A body for which it is carried out. The default is a body with the path of a secret.
 fn body_for(operation: Operation, shares: &[Share]) -> Bytes {
     let named = |name: &str| PolicyNameRequest { name: name.to_owned() }.encode();
     let versions =
@@ -95,13 +95,13 @@ fn body_for(operation: Operation, shares: &[Share]) -> Bytes {
     }
 }
 
-/// What only a holder of the root key can read.
+/// A ciphertext that only a holder of the root key can read.
 fn encrypted() -> Encrypted {
     let cipher = RootCipher::new(&root_key());
     cipher.aead().encrypt(b"text", &AssociatedData::none()).unwrap()
 }
 
-/// In which states of Nexus it is walked.
+/// The states of Nexus in which it is tested.
 const fn states_for(operation: Operation) -> &'static [State] {
     match operation {
         Operation::OperatorRestore => &[State::OneShareShort],
@@ -110,7 +110,7 @@ const fn states_for(operation: Operation) -> &'static [State] {
     }
 }
 
-/// Everything that a request can change, as it is now.
+/// The present state of everything that a request can change.
 #[derive(Debug, PartialEq, Eq)]
 struct Contents {
     sealed: bool,
@@ -139,7 +139,7 @@ impl Contents {
         }
     }
 
-    /// As they are after the request was carried out.
+    /// The state after the request was carried out.
     fn after(self, operation: Operation, state: State) -> Self {
         match operation {
             Operation::SecretPut => Self { live: vec![KEPT, NEW], ..self },
@@ -151,7 +151,7 @@ impl Contents {
             Operation::PolicyDelete => Self { policies: Vec::new(), ..self },
             Operation::OperatorRecover => Self { is_exported: true, ..self },
             Operation::OperatorRestore => Self { sealed: false, ..self },
-            // The proof of a key without data begins a store.
+            // The proof of a key without data creates a store.
             Operation::BootstrapVerify if state == State::KeyUnproved => {
                 Self { sealed: false, live: Vec::new(), policies: Vec::new(), ..self }
             }
@@ -161,7 +161,7 @@ impl Contents {
     }
 }
 
-/// Polls a future whenever it is woken, and drops it once it was polled so often. `None`: it was not ready by then.
+/// Polls a future whenever it is woken, and drops it after this many polls. `None`: it was not ready by then.
 async fn polled<F: Future + Unpin>(mut future: F, polls: usize) -> Option<F::Output> {
     let mut left = polls;
     let poll = |context: &mut Context<'_>| {
@@ -176,7 +176,7 @@ async fn polled<F: Future + Unpin>(mut future: F, polls: usize) -> Option<F::Out
     poll_fn(poll).await
 }
 
-/// Whom the policies in force let read, and whom the stored ones do.
+/// Compares who may read by the policies in force with who may read by the stored ones.
 fn decisions_follow_the_store(fixture: &Fixture, what: &str) {
     let Some(unsealed) = fixture.unsealed() else { return };
     let stored = unsealed.store().unwrap().policy_names().unwrap();
@@ -188,7 +188,7 @@ fn decisions_follow_the_store(fixture: &Fixture, what: &str) {
     }
 }
 
-/// Gives the answer up after so many polls, and looks at what is left. Tells whether there was an answer by then.
+/// Drops the answer after this many polls, and checks the result. Returns whether there was an answer by then.
 async fn given_up_after(polls: usize, operation: Operation, state: State) -> bool {
     let what = format!("{operation} in {state:?} after {polls} polls");
     let fixture = Fixture::new(state).await;
@@ -204,7 +204,7 @@ async fn given_up_after(polls: usize, operation: Operation, state: State) -> boo
     if let Some(answer) = &answer {
         assert_eq!(status, Some(answer.status().as_u16().into()), "{what}");
     }
-    // Whatever was begun is carried out.
+    // Every request that has begun is carried out.
     assert_eq!(status, Some(if polls == 0 { GIVEN_UP } else { 200 }), "{what}: {records:?}");
     let expected = if polls == 0 { before } else { before.after(operation, state) };
     assert_eq!(Contents::of(&fixture), expected, "{what}");
@@ -221,7 +221,7 @@ async fn whenever_an_answer_is_given_up_store_decisions_and_audit_log_agree_on_e
                 polls += 1;
                 assert!(polls < MOST_POLLS, "{operation} in {state:?} never ends");
             }
-            // Otherwise nothing was given up half-way.
+            // Otherwise no answer was dropped half-way.
             assert!(polls > 1, "{operation} in {state:?} has nothing to wait for");
         }
     }

@@ -1,4 +1,4 @@
-//! A Nexus without a network: its store is a file, its audit log is a file, its Keepers are never asked.
+//! A Nexus without a network: its store and its audit log are files, and its Keepers are never called.
 
 use std::{
     path::{Path, PathBuf},
@@ -40,7 +40,7 @@ use crate::{
     store::{Home, Options, PolicyText, Store},
 };
 
-/// What Nexus has when the request comes.
+/// The state of Nexus when the request comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// Its key and its data.
@@ -51,11 +51,11 @@ pub(super) enum State {
     KeyUnproved,
 }
 
-/// The secret that is there, the one that is there and deleted, and the one that is not there.
+/// A live secret, a deleted one, and one that does not exist.
 pub(super) const KEPT: &str = "data/kept";
 pub(super) const DELETED: &str = "data/deleted";
 pub(super) const NEW: &str = "data/new";
-/// The policy that is there, and the one that is not there.
+/// A policy that exists, and one that does not.
 pub(super) const OLD_POLICY: &str = "old-policy";
 pub(super) const NEW_POLICY: &str = "new-policy";
 
@@ -69,7 +69,7 @@ pub(super) struct Fixture {
     directory: TempDir,
 }
 
-/// A key that is the same every time.
+/// A fixed key.
 pub(super) fn root_key() -> RootKey {
     RootKey::from_bytes(&[1; 32]).unwrap()
 }
@@ -78,7 +78,7 @@ pub(super) fn path(text: &str) -> SecretPath {
     SecretPath::parse(text).unwrap()
 }
 
-/// Whom a policy of this name lets read, and what.
+/// Who may read by a policy of this name, and what.
 pub(super) fn policy(name: &str) -> PolicyText {
     PolicyText {
         spiffe_id_pattern: format!("^{}$", reader(name)),
@@ -128,7 +128,7 @@ impl Fixture {
         Self { nexus: Arc::new(Nexus::new(parts)), seal, shares, directory }
     }
 
-    /// Sends a request without a connection. Its body comes in two parts, and neither is there at once.
+    /// Sends a request without a connection. Its body arrives in two parts, each with a delay.
     pub(super) fn send(&self, id: &str, operation: Operation, body: &Bytes) -> HandlerFuture {
         let (first, second) = body.split_at(body.len() / 2);
         let parts = [Bytes::copy_from_slice(first), Bytes::copy_from_slice(second)];
@@ -140,7 +140,7 @@ impl Fixture {
         app(&self.nexus).connect(Peer::unverified(id))(request.body(body).unwrap())
     }
 
-    /// Waits until nothing works for a request any more: whatever does so holds Nexus.
+    /// Waits until no task works for a request any more: each such task holds Nexus.
     pub(super) async fn quiet(&self) {
         let quiet = async {
             while Arc::strong_count(&self.nexus) > 1 {
@@ -158,7 +158,7 @@ impl Fixture {
         text.lines().map(line).collect()
     }
 
-    /// What is in use, where there is a key.
+    /// The unsealed Nexus, if there is a key.
     pub(super) fn unsealed(&self) -> Option<Arc<Unsealed>> {
         self.seal.for_own_task(OwnTask::Test).ok()
     }
@@ -188,7 +188,7 @@ fn keys(home: &Home, quorum: Quorum, seal: &Arc<Seal>) -> KeySource {
         idle: Duration::from_secs(1),
         idle_per_host: 1,
     };
-    // Nobody is there. Keepers are not asked, as nobody tends them.
+    // No Keeper runs there, and none is called.
     let source = SvidSource::follow("unix:///nowhere");
     let roots = Arc::<TrustRootsByRole>::default();
     let connection = Connection { source: &source, roots: &roots, timeouts };

@@ -1,4 +1,4 @@
-//! Requests to every route, without TLS: what must hold whatever the route is.
+//! Requests to every route, without TLS: the rules that hold for all of them.
 
 mod dropped;
 mod fixture;

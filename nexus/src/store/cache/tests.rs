@@ -12,7 +12,7 @@ fn path(text: &str) -> SecretPath {
     SecretPath::parse(text).unwrap()
 }
 
-/// A store in memory whose cache holds so many bytes.
+/// A store in memory with a cache of this many bytes.
 fn store(read_cache: usize) -> Store {
     let options = Options { read_cache, ..Options::default() };
     let key = spike_crypto::RootKey::from_bytes(&[1; 32]).unwrap();
@@ -29,7 +29,7 @@ fn get(store: &Store, name: &str) -> Option<String> {
     Some(String::from_utf8(value.to_vec()).unwrap())
 }
 
-/// A value as a store has it.
+/// A value as the store keeps it.
 async fn sealed() -> Arc<SealedValue> {
     let store = store(1 << 20);
     put(&store, "x", "some value").await;
@@ -90,8 +90,8 @@ async fn a_version_by_number_is_never_mistaken_for_the_current_one() {
     assert_eq!(first().as_slice(), b"one");
 }
 
-// Whatever order threads run in: a put that was answered is what every read after it finds, and nobody who has seen a
-// version, by any call, sees an older one later.
+// In every order of threads: every read after an acknowledged put finds it, and no reader that has seen a version sees an older
+// one later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_older_than_an_answered_put_is_ever_read() {
     let store = Arc::new(store(1 << 20));
@@ -147,7 +147,7 @@ async fn the_budget_is_kept_and_what_was_not_used_for_longest_goes_first() {
     for number in 0..10_000 {
         let name = number.to_string();
         cache.keep(ticket(&cache, &name), &name, Arc::clone(&value));
-        // Used all the time.
+        // This one is used all the time.
         if number > 0 {
             assert!(is_there(&cache, "0"), "after {number}");
         }

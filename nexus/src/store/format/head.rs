@@ -1,8 +1,8 @@
 //! The row of a path and the rows of its versions.
 //!
-//! The row of a path holds, encrypted, the list of its versions with the nonce of each version's
-//! row. A version is read only as that list has it, so a row that was put back from an earlier
-//! copy of the file, a missing one and an added one are refused like a changed one.
+//! The row of a path holds, encrypted, the list of its versions with the nonce of each version's row. A version is read only if
+//! it matches the list, so a row that was put back from an earlier copy of the file, a missing row and an added one are refused
+//! like a changed one.
 
 use std::num::NonZeroU32;
 
@@ -32,7 +32,7 @@ impl Head {
         Self::of(History::new(max_versions, now), Vec::new())
     }
 
-    /// A head with the row of each version of `history`.
+    /// A head with the given row of each version of `history`.
     pub(in crate::store) const fn of(history: History, nonces: Vec<(i64, Nonce)>) -> Self {
         Self { history, nonces, change: 0, metadata: Vec::new() }
     }
@@ -66,7 +66,7 @@ impl Head {
         Ok(Self { history, nonces, change, metadata })
     }
 
-    /// Takes the row of `version` as it was read, which must be exactly the one listed here.
+    /// Accepts a row of `version`, which must be exactly the listed one.
     pub(in crate::store) fn value(
         &self,
         path: &SecretPath,
@@ -83,7 +83,7 @@ impl Head {
         Ok(SealedValue { version: version.number, sealed: cipher.detach(&listed, keys)? })
     }
 
-    /// Lists the row that a version was written to, in place of an earlier one.
+    /// Lists the row of a version, in place of an earlier one.
     pub(in crate::store) fn list(&mut self, number: i64, nonce: Nonce) {
         match self.nonces.binary_search_by_key(&number, |(number, _nonce)| *number) {
             Ok(at) => {
@@ -95,7 +95,7 @@ impl Head {
         }
     }
 
-    /// Takes a version that is erased off the list.
+    /// Removes an erased version from the list.
     pub(in crate::store) fn unlist(&mut self, number: i64) {
         self.nonces.retain(|(listed, _nonce)| *listed != number);
     }
@@ -117,7 +117,7 @@ impl Head {
         ring.seal(row, &plaintext)
     }
 
-    /// `None` when the nonces are not those of the versions, which is a bug.
+    /// `None` if the nonces do not match the versions, which is a bug.
     fn listed(&self) -> Option<Listed> {
         let versions = self.history.versions();
         let same = versions.len() == self.nonces.len()
@@ -140,7 +140,7 @@ impl Head {
     }
 }
 
-/// The value of one version, encrypted, apart from the database.
+/// The encrypted value of one version, independent of the database.
 #[derive(Debug)]
 pub(in crate::store) struct SealedValue {
     version: i64,
@@ -148,7 +148,7 @@ pub(in crate::store) struct SealedValue {
 }
 
 impl SealedValue {
-    /// Decrypts to the end of `out`, or refuses the row of that version of `path` by name.
+    /// Decrypts and appends to `out`, or refuses the row of that version of `path` by name.
     pub(in crate::store) fn open_into(
         &self,
         path: &SecretPath,
@@ -159,7 +159,7 @@ impl SealedValue {
             .map_err(|_opaque| VersionRow::refused(path.as_str(), self.version))
     }
 
-    /// Bytes of the ciphertext.
+    /// The size of the ciphertext, in bytes.
     pub(in crate::store) fn len(&self) -> usize {
         self.sealed.len()
     }
@@ -182,7 +182,7 @@ pub(in crate::store) struct HeadRow<'p> {
 }
 
 impl HeadRow<'_> {
-    /// The refusal of the row of a path, also where there is none.
+    /// The error that refuses the row of a path, also if it is missing.
     pub(in crate::store) fn refused(path: &str) -> FormatError {
         FormatError::Tampered { table: Self::TABLE, path: path.to_owned(), version: None }
     }

@@ -1,5 +1,5 @@
-//! The one row of table `store`: which root key the store belongs to and how it is split, which data key is active, the
-//! policy epoch, which policies there are, and when an import and the last export took place.
+//! The one row of table `store`: the root key that the store belongs to and how it is split, the active data key, the policy
+//! epoch, the nonces of the policy lists, and the times of an import and of the last export.
 
 use spike_crypto::{Fingerprint, Quorum};
 use spike_domain::UnixNanos;
@@ -10,23 +10,23 @@ use super::keys::Keys;
 use super::policy_list::PolicyLists;
 use super::row::{Cipher, Column, Row, Sealed};
 
-/// What the row says.
+/// The content of the row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct Identity {
     /// The fingerprint of the root key.
     pub(in crate::store) root_key: [u8; Fingerprint::LEN],
-    /// Which root key of this store it is, from 1 on.
+    /// The generation of the root key, from 1 on.
     pub(in crate::store) generation: u32,
-    /// How the root key is split; `None` where that is not known.
+    /// How the root key is split; `None` if that is unknown.
     pub(in crate::store) quorum: Option<Quorum>,
     pub(in crate::store) active_key: u32,
     pub(in crate::store) policy_epoch: u64,
     pub(in crate::store) created: UnixNanos,
-    /// When a database of upstream was taken in: binds the row of `imports`.
+    /// When a database of upstream was imported. Binds the row of `imports`.
     pub(in crate::store) imported: Option<UnixNanos>,
     /// When recovery shares were last handed out.
     pub(in crate::store) last_export: Option<UnixNanos>,
-    /// Which policies there are. Encrypted; all other fields are clear columns.
+    /// The nonces of the policy lists. Encrypted; all other fields are clear columns.
     pub(in crate::store) policy_lists: PolicyLists,
 }
 
@@ -34,7 +34,7 @@ impl Identity {
     /// The generation of the first root key.
     pub(in crate::store) const FIRST_GENERATION: u32 = 1;
 
-    /// Accepts the row as it was read, if it is as it was written.
+    /// Accepts the row if it was not altered.
     pub(in crate::store) fn verified(
         self,
         cipher: &Cipher,
@@ -50,7 +50,7 @@ impl Identity {
         ring.seal(self.clone(), &self.policy_lists.encode())
     }
 
-    /// The refusal of the row, also where there is none.
+    /// The error that refuses the row, also if it is missing.
     pub(in crate::store) fn refused() -> FormatError {
         FormatError::Tampered { table: Self::TABLE, path: String::new(), version: None }
     }

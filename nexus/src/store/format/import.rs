@@ -1,6 +1,6 @@
-//! What a store remembers of its import: the one row of table `imports`.
+//! The record of an import: the one row of table `imports`.
 //!
-//! The row of table `store` names its time, so that it can be neither removed nor exchanged.
+//! The row of table `store` contains its time, so the record can be neither removed nor exchanged.
 
 use spike_domain::UnixNanos;
 
@@ -10,24 +10,24 @@ use super::keyring::Ring;
 use super::keys::Keys;
 use super::row::{Cipher, Column, Row, Sealed};
 
-/// The database of upstream that was taken in.
+/// The imported database of upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportRecord {
     /// The name of the file.
     pub file: String,
-    /// Its size, with the log beside it.
+    /// Its size in bytes, including the log beside it.
     pub bytes: u64,
-    /// When it was last written to.
+    /// When it was last modified.
     pub modified: UnixNanos,
     /// SHA-256 of the file, followed by the log beside it if there was one.
     pub sha256: [u8; 32],
-    /// When it was taken in.
+    /// When it was imported.
     pub imported: UnixNanos,
-    /// Paths that came in.
+    /// Imported paths.
     pub secrets: u64,
-    /// Versions that came in.
+    /// Imported versions.
     pub versions: u64,
-    /// Policies that came in.
+    /// Imported policies.
     pub policies: u64,
     /// Rows that were left out.
     pub refused: u64,
@@ -39,7 +39,7 @@ impl ImportRecord {
         base16ct::lower::encode_string(&self.sha256)
     }
 
-    /// Checks the row as it was read against what the row of the store says.
+    /// Checks the row against the row of the store.
     pub(in crate::store) fn verified(
         found: Option<(Self, Cipher)>,
         identity: &Identity,
@@ -55,7 +55,7 @@ impl ImportRecord {
         }
     }
 
-    /// The refusal of the row, also where there is none.
+    /// The error that refuses the row, also if it is missing.
     pub(in crate::store) fn refused() -> FormatError {
         FormatError::Tampered { table: Self::TABLE, path: String::new(), version: None }
     }

@@ -1,6 +1,6 @@
-//! The keyring: the rows of the data keys, which one is active, and how many encryptions it has served.
+//! The keyring: the rows of the data keys, the active key, and the number of encryptions under it.
 //!
-//! Readers share [`Keys`]. Whoever writes holds the [`Ring`], counts encryptions and replaces the active key.
+//! Readers share [`Keys`]. The writer owns the [`Ring`], counts encryptions and replaces the active key.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use super::error::FormatError;
 use super::keys::{ActiveKey, Keys};
 use super::row::{Cipher, Column, Row, Sealed, seal};
 
-/// A data key is replaced before this many encryptions: half of what random 96-bit nonces
-/// allow (SP 800-38D 8.3), which leaves room for one long transaction.
+/// A data key is replaced before this many encryptions: half of the limit for random 96-bit nonces (SP 800-38D 8.3), so that
+/// one long transaction does not exceed it.
 pub(in crate::store) const ENCRYPTIONS_PER_KEY: u64 = 1 << 31;
 
-/// Encryptions are recorded ahead, in blocks of this size, so that after a crash the record is
-/// too high rather than too low.
+/// Encryptions are recorded in advance, in blocks of this size, so that after a crash the recorded number is too high rather
+/// than too low.
 const BLOCK: u64 = 1 << 16;
 
 /// The writer's side of the keyring.
@@ -25,13 +25,13 @@ pub(in crate::store) struct Ring {
     wrapping: KeyringKey,
     keys: Arc<Keys>,
     active: ActiveKey,
-    /// The key as last committed, to go back to.
+    /// The key as last committed, for a rollback.
     committed: ActiveKey,
     /// When the active key is replaced.
     limit: u64,
 }
 
-/// A row of table `keyring` as it was read. `None`: its columns are not what any writer leaves there.
+/// A row of table `keyring`. `None`: its columns are not what any writer produces.
 pub(in crate::store) type StoredKey = (u32, Option<(KeyRow, Cipher)>);
 
 impl Ring {
@@ -51,9 +51,9 @@ impl Ring {
         Ok((ring, row))
     }
 
-    /// Unwraps every data key of a store; `active` is the number the store says is in use.
+    /// Unwraps every data key of a store; `active` is the number of the active key in the row of the store.
     ///
-    /// `None` when not even one key opens, as under another root key.
+    /// `None` if not a single key can be unwrapped, as under another root key.
     pub(in crate::store) fn load(
         rows: Vec<StoredKey>,
         root: &RootKey,
@@ -68,7 +68,7 @@ impl Ring {
         Ok(Some(Self { wrapping, keys, committed: active.clone(), active, limit }))
     }
 
-    /// Takes over what is in the database, where it is not known whether the last commit was kept.
+    /// Takes over the state of the database, after a commit with unknown outcome.
     pub(in crate::store) fn reload(
         &mut self,
         rows: Vec<StoredKey>,
@@ -77,7 +77,7 @@ impl Ring {
         let mut stored = unwrap_all(rows, &self.wrapping, &self.keys, active)?
             .ok_or_else(|| tampered(active))?;
         if stored.number == self.active.number {
-            // Encryptions of what was undone count too.
+            // Encryptions in a rolled-back transaction count too.
             stored.used = stored.used.max(self.active.used);
         }
         self.active = stored.clone();
@@ -85,7 +85,7 @@ impl Ring {
         Ok(())
     }
 
-    /// The number of the key that encrypts.
+    /// The number of the active key.
     pub(in crate::store) const fn active(&self) -> u32 {
         self.active.number()
     }
@@ -104,8 +104,8 @@ impl Ring {
         seal(row, plaintext, &mut self.active)
     }
 
-    /// Makes and activates the next key when this one has served its time, and gives back the row to be written. The
-    /// caller records the new number in the `store` row within the same transaction.
+    /// Makes and activates the next key if this one has reached its limit, and returns the row to be written. The caller
+    /// records the new number in the row of the store within the same transaction.
     pub(in crate::store) fn replace_if_worn(
         &mut self,
         now: UnixNanos,
@@ -113,7 +113,7 @@ impl Ring {
         if self.active.used < self.limit {
             return Ok(None);
         }
-        // An attempt that was rolled back leaves its number free; nothing was kept under it.
+        // A rolled-back attempt leaves its number unused; nothing was kept under it.
         let number = self.active.number.checked_add(1).ok_or(FormatError::Bug)?;
         let key = Arc::new(DataKey::generate()?);
         self.keys.insert(number, Arc::clone(&key));
@@ -121,7 +121,7 @@ impl Ring {
         self.sealed_active().map(Some)
     }
 
-    /// Asked before every commit: the record must be ahead of the encryptions. Gives back the row to be written.
+    /// Called before every commit, so that the record stays ahead of the encryptions. Returns the row to be written.
     pub(in crate::store) fn record(&mut self) -> Result<Option<Sealed<KeyRow>>, FormatError> {
         if self.active.reserved.saturating_sub(self.active.used) >= BLOCK / 2 {
             return Ok(None);
@@ -130,12 +130,12 @@ impl Ring {
         self.sealed_active().map(Some)
     }
 
-    /// What was written since the last commit is kept.
+    /// The transaction was committed.
     pub(in crate::store) fn committed(&mut self) {
         self.committed = self.active.clone();
     }
 
-    /// What was written since the last commit is gone; the encryptions still count.
+    /// The transaction was rolled back; its encryptions still count.
     pub(in crate::store) fn rolled_back(&mut self) {
         if self.active.number == self.committed.number {
             self.committed.used = self.active.used;
@@ -157,7 +157,7 @@ impl Ring {
     }
 }
 
-/// Unwraps every data key into `keys` and gives back the one that is `active`; `None` when not even one opens.
+/// Unwraps every data key into `keys` and returns the one that is `active`; `None` if not a single one can be unwrapped.
 fn unwrap_all(
     rows: Vec<StoredKey>,
     wrapping: &KeyringKey,
@@ -182,7 +182,7 @@ fn unwrap_all(
                     return Err(row.tampered());
                 }
                 if number == active {
-                    // Whatever was reserved may have been used before a crash.
+                    // All recorded encryptions may have been used before a crash.
                     let KeyRow { created, reserved, .. } = row;
                     found = Some(ActiveKey { number, created, key, used: reserved, reserved });
                 }

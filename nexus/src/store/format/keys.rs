@@ -1,6 +1,6 @@
-//! The data keys in memory: all of them for reading, and the one that encrypts.
+//! The data keys in memory: all of them for reading, and the active one for writing.
 //!
-//! A key number is never given out twice, and rows name the key they are under, so several keys live side by side.
+//! The number of a key is never reused, and rows name their key, so several keys are in use at the same time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,15 +26,15 @@ impl Keys {
     }
 }
 
-/// The key that encrypts.
+/// The active key.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct ActiveKey {
     pub(super) number: u32,
     pub(super) created: UnixNanos,
     pub(super) key: Arc<DataKey>,
-    /// Encryptions so far, never less than there were.
+    /// The number of encryptions, never too low.
     pub(super) used: u64,
-    /// The record in the row, never less than `used` once a transaction is committed.
+    /// The number in the row, at least `used` once a transaction is committed.
     pub(super) reserved: u64,
 }
 

@@ -1,14 +1,13 @@
-//! What the row of a path holds encrypted, as bytes.
+//! The encoding of the encrypted part of the row of a path.
 //!
 //! ```text
 //! head    = 2 (one byte)  change (u64)  length (u32)  metadata (length bytes)  version*
 //! version = number (i64)  created (i64)  flags (one byte)  [deleted (i64)]  nonce (12 bytes)
 //! ```
 //!
-//! Numbers are big-endian. `change` is the number of the last change of the path, 0 where changes are not numbered, and
-//! `metadata` is the custom metadata of the path: they are kept as they are. Flag 1 says that `deleted` follows. Flags 2
-//! (an expiry follows) and 4 (the value is destroyed) are reserved: no program of this schema writes them, so a list that
-//! has one is refused.
+//! Numbers are big-endian. `change` is the number of the last change of the path, or 0 if changes are not numbered. `metadata`
+//! is the custom metadata of the path. Both are kept unchanged. Flag 1 says that `deleted` follows. Flags 2 (an expiry follows)
+//! and 4 (the value is destroyed) are reserved: no program of this schema writes them, so a list with one of them is refused.
 
 use spike_crypto::Nonce;
 
@@ -33,7 +32,7 @@ pub(in crate::store) struct Listed {
 }
 
 impl Listed {
-    /// `None`: there are 4 GiB of metadata.
+    /// `None` for 4 GiB of metadata or more.
     pub(in crate::store) fn encode(&self) -> Option<Vec<u8>> {
         let capacity = 13 + self.metadata.len() + self.versions.len() * ENTRY;
         let mut bytes = Vec::with_capacity(capacity);
@@ -53,7 +52,7 @@ impl Listed {
         Some(bytes)
     }
 
-    /// `None`: it is not what [`encode`](Self::encode) makes.
+    /// `None` for bytes that [`encode`](Self::encode) does not produce.
     pub(in crate::store) fn decode(bytes: &[u8]) -> Option<Self> {
         let (&ENCODING, bytes) = bytes.split_first()? else { return None };
         let (change, bytes) = bytes.split_first_chunk()?;

@@ -1,4 +1,4 @@
-//! The rows of policies. What patterns and permissions mean is no matter of this file; it keeps the text it is given.
+//! The rows of policies. This file keeps the text of patterns and permissions without interpreting it.
 
 use serde::{Deserialize, Serialize};
 use spike_domain::UnixNanos;
@@ -8,23 +8,23 @@ use super::keyring::Ring;
 use super::keys::Keys;
 use super::row::{Cipher, Column, Row, Sealed};
 
-/// What a policy says.
+/// The content of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyText {
-    /// Whom it is for.
+    /// The pattern of SPIFFE IDs.
     pub spiffe_id_pattern: String,
-    /// Which paths it is about.
+    /// The pattern of paths.
     pub path_pattern: String,
-    /// What it allows, in the order given.
+    /// The permissions, in the given order.
     pub permissions: Vec<String>,
 }
 
-/// A policy as it is stored.
+/// A stored policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredPolicy {
     /// Its name, which identifies it.
     pub name: String,
-    /// What it says.
+    /// Its content.
     pub text: PolicyText,
     /// When the name was first put.
     pub created: UnixNanos,
@@ -65,7 +65,7 @@ pub(in crate::store) struct PolicyRow<'n> {
 }
 
 impl PolicyRow<'_> {
-    /// The refusal of the row of a policy, also where there is none.
+    /// The error that refuses the row of a policy, also if it is missing.
     pub(in crate::store) fn refused(name: &str) -> FormatError {
         FormatError::Tampered { table: Self::TABLE, path: name.to_owned(), version: None }
     }

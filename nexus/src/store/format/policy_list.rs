@@ -1,8 +1,8 @@
-//! Which policies there are. So a row of a policy that was removed, added or put back from an earlier copy of the file is
-//! refused by name, like one that was changed.
+//! The lists of existing policies. With them, a policy row that was removed, added or put back from an earlier copy of the file
+//! is refused by name, like one that was changed.
 //!
-//! The names of all policies, each with the nonce of its row, are kept encrypted in 256 lists. The first byte of the SHA-256
-//! of a name says in which, so a change of a policy rewrites one short list however many policies there are. The row of the
+//! The names of all policies, each with the nonce of its row, are kept encrypted in 256 lists. The first byte of the SHA-256 of
+//! a name selects the list, so a change of a policy rewrites one short list, however many policies there are. The row of the
 //! store holds, encrypted beside the policy epoch, the nonce of every list.
 
 use std::collections::BTreeMap;
@@ -25,12 +25,12 @@ const LISTS: usize = 256;
 pub(in crate::store) struct PolicyLists(Arc<[Nonce; LISTS]>);
 
 impl PolicyLists {
-    /// Of a store without policies.
+    /// The lists of a store without policies.
     pub(in crate::store) fn none() -> Self {
         Self(Arc::new([[0; NONCE_LEN]; LISTS]))
     }
 
-    /// Takes over the row that a list was written to.
+    /// Takes over the row of a list that was written.
     pub(in crate::store) fn set(&mut self, number: u8, nonce: Nonce) {
         if let Some(entry) = Arc::make_mut(&mut self.0).get_mut(usize::from(number)) {
             *entry = nonce;
@@ -74,7 +74,7 @@ impl PolicyList {
         Self { number, rows: BTreeMap::new() }
     }
 
-    /// Takes the row of a list as it was read, which must be exactly the one that the store names.
+    /// Accepts the row of a list, which must be exactly the one that the store names.
     pub(in crate::store) fn open(
         number: u8,
         stored: Option<Cipher>,
@@ -98,22 +98,22 @@ impl PolicyList {
         ring.seal(PolicyListRow { number: self.number }, &plaintext)
     }
 
-    /// Its number.
+    /// The number of this list.
     pub(in crate::store) const fn number(&self) -> u8 {
         self.number
     }
 
-    /// Lists the row that a policy was written to.
+    /// Lists the row of a policy that was written.
     pub(in crate::store) fn insert(&mut self, name: &str, nonce: Nonce) {
         self.rows.insert(name.to_owned(), nonce);
     }
 
-    /// Takes a policy off the list. `false`: it is not listed.
+    /// Removes a policy from the list. `false`: it is not listed.
     pub(in crate::store) fn remove(&mut self, name: &str) -> bool {
         self.rows.remove(name).is_some()
     }
 
-    /// The policy of a row that was read. It must be exactly the one that is listed, and there if one is listed.
+    /// Accepts the row of a policy. It must be exactly the listed one; a listed policy must have a row.
     pub(in crate::store) fn policy(
         &self,
         name: &str,
@@ -130,7 +130,7 @@ impl PolicyList {
     }
 }
 
-/// The policies of all lists, to read all their rows against. Each is taken off when its row comes.
+/// The policies of all lists, to compare all rows with. Each is removed when its row is read.
 #[derive(Debug, Default)]
 pub(in crate::store) struct ListedPolicies(BTreeMap<String, Nonce>);
 
@@ -140,7 +140,7 @@ impl ListedPolicies {
         self.0.extend(list.rows);
     }
 
-    /// The policy of a row that was read. `stored`: `None` where its columns are not what any writer leaves there.
+    /// Accepts the row of a policy. `stored`: `None` if its columns are not what any writer produces.
     pub(in crate::store) fn policy(
         &mut self,
         name: &str,
@@ -154,13 +154,13 @@ impl ListedPolicies {
         StoredPolicy::open(&row, &cipher, keys)
     }
 
-    /// The refusals of those whose rows did not come.
+    /// The errors for the listed policies without a row.
     pub(in crate::store) fn missing(&self) -> impl Iterator<Item = FormatError> {
         self.0.keys().map(|name| PolicyRow::refused(name))
     }
 }
 
-/// For each name its length, the name, and the nonce. `None` for a name of more than 4 GiB.
+/// Encodes, for each name, its length, the name, and the nonce. `None` for a name of more than 4 GiB.
 fn encode(rows: &BTreeMap<String, Nonce>) -> Option<Vec<u8>> {
     let bytes = rows.keys().map(|name| 4 + name.len() + NONCE_LEN).sum();
     let mut encoded = Vec::with_capacity(bytes);

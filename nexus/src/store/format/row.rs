@@ -1,8 +1,8 @@
-//! Rows: what is stored in clear, what is encrypted, and how the one is bound to the other.
+//! Rows: the clear columns, the encrypted part, and how they are bound to each other.
 //!
-//! A [`Row`] lists its clear columns once. What an engine writes and the associated data are both made from that list. So
-//! a column that is stored is a column that is bound, and a row that was moved, renumbered, re-dated, swapped or put under
-//! another key is refused when it is read.
+//! A [`Row`] lists its clear columns once. The columns that an engine writes and the associated data are both made from that
+//! list. So every stored column is bound, and a row that was moved, renumbered, re-dated, swapped or put under another key is
+//! refused when it is read.
 
 use std::sync::Arc;
 
@@ -25,13 +25,13 @@ pub(in crate::store) enum Column<'a> {
 pub(in crate::store) trait Row {
     /// The name of the table.
     const TABLE: &'static str;
-    /// The number of this layout of the row. It is bound, so a row of an older layout does not pass for one of this.
+    /// The number of this layout of the row. It is bound, so a row of an older layout cannot be taken for one of this layout.
     const FORMAT: i64;
 
-    /// Shows every clear column, in a fixed order.
+    /// Passes every clear column, in a fixed order.
     fn columns<'a>(&'a self, visit: &mut dyn FnMut(Column<'a>));
 
-    /// The refusal that names this row.
+    /// The error that refuses this row by name.
     fn tampered(&self) -> FormatError;
 
     /// Everything the ciphertext is bound to.
@@ -73,7 +73,7 @@ pub(super) fn seal<R: Row>(
 }
 
 impl<R: Row> Sealed<R> {
-    /// Shows everything to be written: the clear columns, then key number, nonce and ciphertext.
+    /// Passes everything to be written: the clear columns, then key number, nonce and ciphertext.
     pub(in crate::store) fn columns<'a>(&'a self, visit: &mut dyn FnMut(Column<'a>)) {
         self.row.columns(visit);
         visit(Column::Number(i64::from(self.key_number)));
@@ -81,13 +81,13 @@ impl<R: Row> Sealed<R> {
         visit(Column::Bytes(&self.ciphertext));
     }
 
-    /// The nonce, which no other row ever has.
+    /// The nonce, which is unique among all rows.
     pub(in crate::store) const fn nonce(&self) -> Nonce {
         self.nonce
     }
 }
 
-/// The encrypted end of a row that was read.
+/// The encrypted part of a row that was read.
 #[derive(Debug)]
 pub(in crate::store) struct Cipher {
     key_number: u32,
@@ -96,7 +96,7 @@ pub(in crate::store) struct Cipher {
 }
 
 impl Cipher {
-    /// `None` when the nonce has not the length of one.
+    /// `None` if the nonce has a wrong length.
     pub(in crate::store) fn new(key_number: u32, nonce: &[u8], ciphertext: &[u8]) -> Option<Self> {
         Some(Self { key_number, nonce: *nonce.as_array()?, ciphertext: ciphertext.into() })
     }
@@ -106,7 +106,7 @@ impl Cipher {
         &self.nonce
     }
 
-    /// The number of the key the row was written under.
+    /// The number of the data key of the row.
     pub(super) const fn key_number(&self) -> u32 {
         self.key_number
     }
@@ -125,7 +125,7 @@ impl Cipher {
             .ok_or_else(|| row.tampered())
     }
 
-    /// Becomes what can be opened later; refuses the row by name where there is no such key.
+    /// Makes a value that can be decrypted later; refuses the row by name if its key does not exist.
     pub(super) fn detach<R: Row>(self, row: &R, keys: &Keys) -> Result<Detached, FormatError> {
         Ok(Detached {
             key: keys.get(self.key_number).ok_or_else(|| row.tampered())?,
@@ -136,7 +136,7 @@ impl Cipher {
     }
 }
 
-/// The encrypted end of a row, apart from it: can be opened without the database.
+/// The encrypted part of a row, which can be decrypted without the database.
 #[derive(Debug)]
 pub(super) struct Detached {
     key: Arc<DataKey>,
@@ -146,12 +146,12 @@ pub(super) struct Detached {
 }
 
 impl Detached {
-    /// Decrypts to the end of `out`.
+    /// Decrypts and appends to `out`.
     pub(super) fn open_into(&self, out: &mut Vec<u8>) -> Result<(), DecryptError> {
         self.key.aead().decrypt_into(&self.nonce, &self.ciphertext, &self.bound, out)
     }
 
-    /// Bytes of the ciphertext.
+    /// The size of the ciphertext, in bytes.
     pub(super) fn len(&self) -> usize {
         self.ciphertext.len()
     }

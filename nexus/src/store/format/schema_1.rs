@@ -1,4 +1,4 @@
-//! The layouts of schema 1 that schema 2 has changed, for reading only: the row of the store, and the row of a path.
+//! The layouts of schema 1 that differ in schema 2, for reading only: the row of the store, and the row of a path.
 
 use spike_crypto::{Fingerprint, NONCE_LEN, Nonce};
 use spike_domain::{UnixNanos, Version};
@@ -23,7 +23,7 @@ pub(in crate::store) struct IdentityRow {
 }
 
 impl IdentityRow {
-    /// What the row says, if it is as it was written. Schema 1 did not record a quorum, and knew one generation.
+    /// The content of the row, if it was not altered. Schema 1 did not record a quorum, and had only one generation.
     pub(in crate::store) fn verified(
         self,
         cipher: &Cipher,
@@ -62,7 +62,7 @@ impl Row for IdentityRow {
     }
 }
 
-/// The row of a path: the columns are those of schema 2.
+/// The row of a path. Its columns are those of schema 2.
 struct FirstHeadRow<'h, 'p>(&'h HeadRow<'p>);
 
 impl Row for FirstHeadRow<'_, '_> {

@@ -1,22 +1,19 @@
-//! How far the database has come, kept a second time outside of it, so that a database that has lost
-//! acknowledged commits is noticed when it is opened.
+//! The last commits, recorded a second time outside of the database, so that a database without them is noticed when it is
+//! opened.
 //!
-//! SQLite reads a write-ahead log up to the first frame that is damaged or missing, and is content with
-//! what came before: a flipped bit or a cut tail takes commits back without a word, and with them comes a
-//! revoked policy to life. `nexus.commits` names, for each of the last commits, how far the database was
-//! after it. It is written after the commit has returned and before any answer, and never synced, which
-//! costs a few microseconds for a batch.
+//! SQLite reads a write-ahead log up to the first damaged or missing frame, and reports no error. A flipped bit or a truncated
+//! log silently undoes commits, and may restore a revoked policy. `nexus.commits` contains, for each of the last commits, the
+//! position of the database after it. It is written after the commit has returned and before any answer, and never synced,
+//! which costs a few microseconds for each batch.
 //!
-//! * A database that is **behind** the file has lost commits. One that is ahead is normal: after a power
-//!   loss the file may be older than the database, never newer.
-//! * After a power loss, commits can therefore be missing without being noticed here; [`super::wal`] looks
-//!   at the log itself.
-//! * An older copy of the database that was put in place is noticed like any other loss.
-//! * The file proves nothing to somebody who can write both.
-//! * `VACUUM` by hand renumbers rows, and makes a database look as if it were behind.
+//! * A database that is **behind** the file has lost commits. One that is ahead is normal: after a power loss the file may be
+//!   older than the database, never newer.
+//! * So after a power loss, lost commits may not be noticed here; [`super::wal`] examines the log itself.
+//! * An older copy of the database is noticed like any other loss.
+//! * The file is no protection against somebody who can write both files.
+//! * A manual `VACUUM` renumbers rows, and makes a database look as if it were behind.
 //!
-//! What is noticed is written to `nexus.loss` in plain words. Health stays degraded until a person has
-//! removed that file.
+//! A loss is written to `nexus.loss` as text. Health stays degraded until an operator has removed that file.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -34,24 +31,24 @@ use crate::store::format::identity::Identity;
 
 const FILE: &str = "nexus.commits";
 const LOSS_FILE: &str = "nexus.loss";
-/// Commits that are remembered. Where more are missing, it is told that there are at least so many.
+/// How many commits are remembered. If more are missing, the message says "at least" this number.
 const SLOTS: u64 = 1024;
 const SLOT: usize = 64;
 const MAGIC: &[u8; 8] = b"SPIKEcl1";
-/// Bytes of a slot that its checksum is about.
+/// The bytes of a slot that its checksum covers.
 const BODY: usize = 40;
 
-/// How far a database has come. Every commit that changes a secret or a policy takes it further, none back.
+/// The position of a database. Every commit that changes a secret or a policy increases it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::store) struct Position {
-    /// The highest number of a row of `secrets`: each write of a path takes a new one.
+    /// The highest row number of `secrets`: each write of a path takes a new one.
     pub(in crate::store) heads: i64,
     /// The policy epoch.
     pub(in crate::store) epoch: u64,
 }
 
 impl Position {
-    /// Of the snapshot that `connection` sees.
+    /// The position of the snapshot that `connection` sees.
     pub(in crate::store) fn of(
         connection: &Connection,
         identity: &Identity,
@@ -66,7 +63,7 @@ impl Position {
     }
 }
 
-/// One commit, as it was written down.
+/// A recorded commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Record {
     /// From 1, without gaps.
@@ -78,16 +75,16 @@ struct Record {
 /// The file `nexus.commits`.
 #[derive(Debug)]
 pub(in crate::store) struct CommitLog {
-    /// `None` where it cannot be used: the store does without, and says so once.
+    /// `None` if it cannot be used. The store then works without it, and logs that once.
     file: Option<File>,
-    /// By number, ascending; only what was there at the opening.
+    /// Ascending by number; only what was there when the store was opened.
     records: Vec<Record>,
     number: u64,
     position: Position,
 }
 
 impl CommitLog {
-    /// Opens or makes the file. One that cannot be used is a warning, not an error.
+    /// Opens or creates the file. If it cannot be used, that is a warning, not an error.
     pub(in crate::store) fn open(directory: &Path) -> Self {
         let path = directory.join(FILE);
         let opened = private_file(&path).and_then(|file| {
@@ -114,7 +111,7 @@ impl CommitLog {
         }
     }
 
-    /// A new store was made where this file tells of another one.
+    /// A new store was created, and this file is about another one.
     pub(in crate::store) fn forget_lost_store(&mut self) {
         let Some(last) = self.records.last() else { return };
         tracing::warn!(
@@ -125,7 +122,7 @@ impl CommitLog {
         self.records.clear();
     }
 
-    /// What a database that has come as far as `found` lacks.
+    /// The commits that a database at the position `found` lacks.
     fn missing(&self, found: Position) -> Option<Missing> {
         let last = self.records.last()?;
         let after = self.records.iter().rposition(|record| found.has_reached(record.position));
@@ -141,7 +138,7 @@ impl CommitLog {
         })
     }
 
-    /// Begins anew from where the database is: what was lost is not to be found missing again.
+    /// Starts again from the position of the database, so that the same loss is not reported twice.
     pub(in crate::store) fn begin(&mut self, position: Position, now: UnixNanos) {
         let behind = self.records.iter().any(|record| !position.has_reached(record.position));
         if behind || self.records.is_empty() {
@@ -154,7 +151,7 @@ impl CommitLog {
         self.note(position, now);
     }
 
-    /// Writes down a commit that has returned. One that changed neither a secret nor a policy is passed over.
+    /// Records a commit that has returned. One that changed neither a secret nor a policy is ignored.
     pub(in crate::store) fn note(&mut self, position: Position, now: UnixNanos) {
         if position == self.position {
             return;
@@ -171,7 +168,7 @@ impl CommitLog {
 
     fn give_up(&mut self, error: &io::Error) {
         tracing::warn!(%error, "commits cannot be written down a second time any more: lost ones will not be noticed");
-        // Half a truth would raise an alarm at the next start.
+        // An incomplete record would be reported as a loss at the next start.
         if let Some(Err(error)) = self.file.take().map(|file| file.set_len(0)) {
             tracing::warn!(%error, file = FILE, "it cannot be emptied either: the next start may tell of lost commits");
         }
@@ -191,7 +188,7 @@ impl Record {
         body.try_into().unwrap_or([0; SLOT])
     }
 
-    /// `None` for a slot that was never written, or is torn.
+    /// `None` for a slot that was never written, or only partly.
     fn decode(slot: &[u8]) -> Option<Self> {
         let (body, sum) = slot.split_at_checked(BODY)?;
         let whole = Sha256::digest(body).iter().zip(sum).all(|(one, other)| one == other);
@@ -226,33 +223,33 @@ fn read(file: &File) -> io::Result<Vec<Record>> {
     Ok(records)
 }
 
-/// Empties the file and gives it its size, so that a full disk later does not matter.
+/// Clears the file and gives it its full size, so that a full disk later does not matter.
 fn clear(file: &File) -> io::Result<()> {
     file.write_all_at(&vec![0; SLOT * usize::try_from(SLOTS).unwrap_or_default()], 0)
 }
 
-/// Commits that are not there.
+/// Missing commits.
 #[derive(Debug)]
 struct Missing {
     commits: u64,
-    /// There may be more of them.
+    /// There may be more.
     at_least: bool,
-    /// When the first and the last of them were made, where that is known.
+    /// When the first and the last of them were made, if that is known.
     between: Option<(UnixNanos, UnixNanos)>,
 }
 
-/// Acknowledged commits that are missing, and where that is written down for a person.
+/// Acknowledged commits that are missing, and the file that records it for an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
-    /// The file that says so. To remove it is to say that the loss was looked after.
+    /// The file. An operator removes it to confirm the loss.
     pub file: PathBuf,
     /// What is known, in words.
-    pub told: String,
+    pub text: String,
 }
 
 impl Loss {
-    /// Compares the database with what was written down outside of it, and tells what is missing. `damage`: commits that
-    /// lie behind a damaged place of the write-ahead log.
+    /// Compares the database with the record outside of it, and returns what is missing. `damage`: commits behind a damaged
+    /// frame of the write-ahead log.
     pub(in crate::store) fn look(
         directory: &Path,
         commits: &CommitLog,
@@ -263,28 +260,28 @@ impl Loss {
         let file = directory.join(LOSS_FILE);
         let from_log = damage.map(|commits| Missing { commits, at_least: true, between: None });
         if let Some(missing) = commits.missing(found).or(from_log) {
-            let told = words(&missing, damage.is_some(), now);
+            let text = words(&missing, damage.is_some(), now);
             tracing::error!(
                 commits = missing.commits,
                 at_least = missing.at_least,
                 file = %file.display(),
-                "{told}"
+                "{text}"
             );
             if damage.is_some() {
                 super::wal::keep(directory, now);
             }
-            if let Err(error) = append(&file, &told) {
+            if let Err(error) = append(&file, &text) {
                 tracing::error!(file = %file.display(), %error, "the loss cannot be written down: it is told only now");
             }
-            return Some(Self { file, told });
+            return Some(Self { file, text });
         }
-        let told = fs::read_to_string(&file).ok()?;
-        let told = told.trim_end().to_owned();
-        tracing::error!(file = %file.display(), "noticed at an earlier start, and not looked after yet: {told}");
-        Some(Self { file, told })
+        let text = fs::read_to_string(&file).ok()?;
+        let text = text.trim_end().to_owned();
+        tracing::error!(file = %file.display(), "noticed at an earlier start, and not looked after yet: {text}");
+        Some(Self { file, text })
     }
 
-    /// Nobody has removed the file yet.
+    /// The operator has not removed the file yet.
     pub(in crate::store) fn is_open(&self) -> bool {
         self.file.try_exists().unwrap_or(true)
     }
@@ -308,10 +305,10 @@ fn words(missing: &Missing, damaged: bool, now: UnixNanos) -> String {
     )
 }
 
-fn append(file: &Path, told: &str) -> Result<(), StoreError> {
+fn append(file: &Path, text: &str) -> Result<(), StoreError> {
     drop(private_file(file)?);
     let appended = File::options().append(true).open(file).and_then(|mut file| {
-        writeln!(file, "{told}")?;
+        writeln!(file, "{text}")?;
         file.sync_all()
     });
     appended.map_err(|source| unusable(file, source))

@@ -1,7 +1,7 @@
-//! Making the file of a new store, so that it is there whole or not at all.
+//! Creates the file of a new store atomically.
 //!
-//! It is built under another name and renamed when it is complete and on the disk. A `nexus.db`
-//! that is empty is therefore damaged, never new: truncating it must not pass for a fresh start.
+//! It is built under another name and renamed once it is complete and on the disk. So an empty `nexus.db` is damaged, never
+//! new: a truncated file must not be taken for a fresh start.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,10 +18,10 @@ pub(in crate::store) const FILE: &str = "nexus.db";
 /// The file while it is being built.
 pub(in crate::store) const NEW_FILE: &str = "nexus.db.new";
 
-/// What SQLite keeps beside a database, without which it may be incomplete.
+/// The files that SQLite keeps beside a database. Without them it may be incomplete.
 const LOGS: [&str; 2] = ["nexus.db-wal", "nexus.db-journal"];
 
-/// Whether there is a store in `directory`, or what is left of one. In doubt there is.
+/// Whether there is a store in `directory`, or a part of one. Returns `true` in case of doubt.
 pub(in crate::store) fn exists(directory: &Path) -> bool {
     let path = directory.join(FILE);
     path.try_exists().unwrap_or(true)
@@ -29,7 +29,7 @@ pub(in crate::store) fn exists(directory: &Path) -> bool {
         || LOGS.iter().any(|log| length(&directory.join(log)).is_none_or(|length| length > 0))
 }
 
-/// Removes what a creation that was interrupted left behind.
+/// Removes the remains of an interrupted creation.
 pub(in crate::store) fn sweep(directory: &Path) -> Result<(), StoreError> {
     for suffix in ["", "-journal", "-wal", "-shm"] {
         let path = directory.join(format!("{NEW_FILE}{suffix}"));
@@ -43,7 +43,7 @@ pub(in crate::store) fn sweep(directory: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Refuses to make a store where the log of a lost one lies: SQLite would play it into the new one.
+/// Refuses to create a store beside the log of a lost one: SQLite would apply it to the new one.
 pub(in crate::store) fn refuse_remains(directory: &Path) -> Result<(), StoreError> {
     match LOGS.iter().find(|log| length(&directory.join(log)).is_none_or(|length| length > 0)) {
         None => Ok(()),
@@ -54,7 +54,7 @@ pub(in crate::store) fn refuse_remains(directory: &Path) -> Result<(), StoreErro
     }
 }
 
-/// Has `fill` build a database in an empty file, and puts it in place under its name.
+/// Lets `fill` build a database in an empty file, and renames it to its final name.
 pub(in crate::store) fn whole<T>(
     directory: &Path,
     fill: impl FnOnce(&Path) -> Result<T, StoreError>,
@@ -76,13 +76,13 @@ fn build<T>(
     handle.sync_all().map_err(|source| unusable(&new, source))?;
     let path = directory.join(FILE);
     fs::rename(&new, &path).map_err(|source| unusable(&path, source))?;
-    // The name must survive a power loss as the content does.
+    // The name must survive a power loss, as the content does.
     let directory_file = File::open(directory).map_err(|source| unusable(directory, source))?;
     directory_file.sync_all().map_err(|source| unusable(directory, source))?;
     Ok(filled)
 }
 
-/// 0 when there is no such file, `None` when that cannot be told.
+/// 0 if there is no such file, `None` if that is unknown.
 fn length(path: &Path) -> Option<u64> {
     match fs::metadata(path) {
         Ok(metadata) => Some(metadata.len()),

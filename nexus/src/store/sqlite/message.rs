@@ -1,4 +1,4 @@
-//! What waits for the writer thread: writes, each with the caller that waits for its outcome.
+//! The messages to the writer thread: writes, each with the caller that waits for the outcome.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,29 +10,29 @@ use tokio::sync::oneshot;
 use super::unit::SqliteChange;
 use crate::store::error::StoreError;
 
-/// What the writer is told.
+/// A message to the writer.
 pub(in crate::store) enum Message {
     Write(Write),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
-/// A write that waits for its turn.
+/// A write in the queue.
 pub(in crate::store) struct Write {
     pub(in crate::store) job: Box<dyn Job>,
     pub(in crate::store) now: UnixNanos,
-    /// When the caller stops waiting for the turn.
+    /// When the caller stops waiting.
     pub(super) deadline: Option<Instant>,
 }
 
-/// A write that waits for its turn, whatever it answers.
+/// A write in the queue, with any type of result.
 pub(in crate::store) trait Job: Send {
-    /// Executes it; `false` means that what it did must be undone.
+    /// Executes it. `false`: its changes must be rolled back.
     fn run(&mut self, change: &mut SqliteChange<'_>) -> bool;
-    /// What of its own failure says that the store cannot be written, rather than that this write cannot be done.
+    /// Its failure, if that is about the whole store and not about this write.
     fn trouble(&self) -> Option<&StoreError>;
-    /// Tells the caller, given how the commit went.
+    /// Answers the caller with the outcome of the commit.
     fn answer(self: Box<Self>, committed: Result<(), Arc<StoreError>>);
-    /// Tells the caller that it was not executed.
+    /// Answers the caller that the write was not executed.
     fn refuse(self: Box<Self>, error: StoreError);
 }
 
@@ -56,7 +56,7 @@ where
 {
     fn run(&mut self, change: &mut SqliteChange<'_>) -> bool {
         let operation = self.operation.take();
-        // A bug in one operation must not end the writer: its savepoint is rolled back.
+        // A bug in one operation must not end the writer. Its savepoint is rolled back.
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             operation.map_or(Err(StoreError::Bug), |operation| operation(change))
         }));
@@ -75,7 +75,7 @@ where
             (Some(Ok(value)), Ok(())) => Ok(value),
             (None, Ok(())) => Err(StoreError::Bug),
         };
-        // A caller that is gone is no longer interested.
+        // A caller that has left needs no answer.
         drop(self.answer.send(outcome));
     }
 

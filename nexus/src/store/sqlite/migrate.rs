@@ -1,7 +1,7 @@
-//! From schema 1 to schema 2, in the transaction in which the store is opened.
+//! Migrates schema 1 to schema 2, in the transaction in which the store is opened.
 //!
-//! Every row of a path is encrypted anew in its new layout, and the policies that there are get listed. A row that schema 1
-//! would have refused stays as it is: schema 2 refuses it by the same name.
+//! Every row of a path is encrypted again in its new layout, and the existing policies are listed. A row that schema 1 would
+//! have refused stays unchanged: schema 2 refuses it by the same name.
 
 use std::collections::BTreeMap;
 
@@ -22,13 +22,13 @@ use crate::store::format::policy_list::PolicyList;
 use crate::store::format::row::Cipher;
 use crate::store::format::schema_1::{IdentityRow, open_head};
 
-/// Rows of paths that are held at a time.
+/// How many rows of paths are in memory at a time.
 const CHUNK: i64 = 256;
 
 const IDENTITY: &str = "SELECT root_key_fingerprint, active_key, policy_epoch, created, imported,
     last_export, key_number, nonce, ciphertext FROM store WHERE id = 1";
 
-/// Writes the encrypted end of a row of a path. The row keeps its number, by which lost commits are noticed.
+/// Writes the encrypted part of a row of a path. The row keeps its number, by which lost commits are noticed.
 const REPLACE_CIPHER: &str =
     "UPDATE secrets SET key_number = ?6, nonce = ?7, ciphertext = ?8 WHERE path = ?1";
 
@@ -40,7 +40,7 @@ pub(super) fn unverified_identity(
     Ok((row.root_key, row.active_key))
 }
 
-/// What the row of the store says, if it is as it was written.
+/// The content of the row of the store, if it was not altered.
 pub(super) fn identity(connection: &Connection, keys: &Keys) -> Result<Identity, StoreError> {
     let (row, cipher) = identity_row(connection)?;
     Ok(row.verified(&cipher.ok_or_else(Identity::refused)?, keys)?)
@@ -63,7 +63,7 @@ fn identity_row(connection: &Connection) -> Result<(IdentityRow, Option<Cipher>)
     Ok(read.optional()?.flatten().ok_or_else(Identity::refused)?)
 }
 
-/// What a migration did, to be told once it is committed.
+/// The result of a migration, to be logged once it is committed.
 #[derive(Debug)]
 pub(super) struct Migrated {
     paths: u64,
@@ -72,7 +72,7 @@ pub(super) struct Migrated {
 }
 
 impl Migrated {
-    /// Writes it to the log.
+    /// Logs it.
     pub(super) fn log(&self) {
         let Self { paths, policies, refused } = self;
         tracing::warn!(
@@ -86,7 +86,7 @@ impl Migrated {
     }
 }
 
-/// Migrates. The caller writes the row of the store, whose table is made anew here.
+/// Migrates. The caller writes the row of the store, whose table is created again here.
 pub(super) fn from_first(
     transaction: &mut Transaction<'_>,
     ring: &mut Ring,
@@ -101,7 +101,7 @@ pub(super) fn from_first(
     Ok(Migrated { paths, policies, refused: refused_paths + refused_policies })
 }
 
-/// Encrypts the row of every path anew. Answers how many it was, and how many are refused.
+/// Encrypts the row of every path again. Returns how many rows that were, and how many are refused.
 fn heads(connection: &Connection, ring: &mut Ring) -> Result<(u64, u64), StoreError> {
     let (mut done, mut refused) = (0, 0);
     let mut after = i64::MIN;
@@ -130,13 +130,13 @@ fn names_after(
     rows.collect()
 }
 
-/// `false`: the row is refused, and stays as it is.
+/// `false`: the row is refused, and stays unchanged.
 fn migrate_head(
     connection: &Connection,
     name: Option<&str>,
     ring: &mut Ring,
 ) -> Result<bool, StoreError> {
-    // A name that is none of ours was put there by somebody else.
+    // An invalid name was not written by this program.
     let Some(path) = name.and_then(|name| SecretPath::parse(name).ok()) else { return Ok(false) };
     let head: Result<Option<Head>, StoreError> = rows::with_head(connection, &path, |stored| {
         let Some((row, cipher)) = stored else { return Ok(None) };
@@ -151,7 +151,7 @@ fn migrate_head(
     Ok(true)
 }
 
-/// Lists the policies whose rows are as they were written. Answers how many these are, and how many are not.
+/// Lists the policies whose rows were not altered. Returns how many these are, and how many were altered.
 fn policies(
     connection: &Connection,
     ring: &mut Ring,

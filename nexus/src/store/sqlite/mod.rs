@@ -1,9 +1,9 @@
 //! A store in SQLite, in a file or in memory.
 //!
-//! One thread writes and commits what is waiting in one transaction ([`writer`]); readers use connections of their own
-//! ([`readers`]). The file appears whole or not at all ([`create`]), is private ([`private`]) and is not trusted
-//! ([`open`], [`schema`]). One of an older schema is migrated when it is opened ([`migrate`]). A log of commits beside it
-//! tells of commits that are gone ([`commits`]).
+//! One thread writes, and commits all waiting writes in one transaction ([`writer`]); readers have their own connections
+//! ([`readers`]). The file is created atomically ([`create`]), is private ([`private`]) and is not trusted ([`open`],
+//! [`schema`]). A file of an older schema is migrated when it is opened ([`migrate`]). A log of commits beside it reveals lost
+//! commits ([`commits`]).
 
 pub(super) mod commits;
 pub(super) mod create;

@@ -1,6 +1,6 @@
-//! Opening a store: the directory, the files, the settings of SQLite, and whose store it is.
+//! Opens a store: the directory, the files, the settings of SQLite, and the check of the root key.
 //!
-//! Until the root key has proved to be the right one, nothing is written.
+//! Nothing is written until the root key has proved correct.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -33,10 +33,10 @@ use crate::store::home::Home;
 use crate::store::import::{Import, Plan};
 use crate::store::options::{JournalMode, Options};
 
-/// Bytes of the header of every SQLite database.
+/// The size of the header of every SQLite database, in bytes.
 const HEADER: u64 = 100;
 
-/// A store that is open and belongs to the given root key.
+/// An open store that belongs to the given root key.
 #[derive(Debug)]
 pub(in crate::store) struct Opened {
     pub(in crate::store) writer: Slot,
@@ -45,13 +45,13 @@ pub(in crate::store) struct Opened {
     pub(in crate::store) identity: Identity,
     /// Empty in memory.
     pub(in crate::store) directory: PathBuf,
-    /// Held, locked, for as long as the store is open.
+    /// The lock of the directory, held while the store is open.
     pub(in crate::store) lock_file: Option<File>,
-    /// What became of upstream's data.
+    /// What happened to the data of upstream.
     pub(in crate::store) import: Import,
-    /// How far the database has come.
+    /// The position of the database.
     pub(in crate::store) position: Position,
-    /// Where commits are written down a second time; `None` in memory.
+    /// The second record of commits; `None` in memory.
     pub(in crate::store) commits: Option<CommitLog>,
     /// Acknowledged commits that are missing, noticed now or earlier.
     pub(in crate::store) loss: Option<Loss>,
@@ -60,7 +60,7 @@ pub(in crate::store) struct Opened {
     pub(in crate::store) place: Arc<Place>,
 }
 
-/// Opens the store at `home`, or makes it.
+/// Opens the store at `home`, or creates it.
 pub(in crate::store) fn open(
     home: &Home,
     root: &RootKey,
@@ -87,8 +87,8 @@ impl Connect<'_> {
         let mut connection = Connection::open_in_memory_with_flags(flags())?;
         self.harden(&connection)?;
         let (ring, identity, import) = self.fill(&mut connection, Plan::nothing())?;
-        // Two connections to one database in memory lock each other out by polling; one that is
-        // shared by turns is simpler and quicker.
+        // Two connections to one database in memory lock each other out by polling. One shared connection is simpler and
+        // faster.
         let writer = Arc::new(Mutex::new(Some(connection)));
         let condition = Arc::new(Condition::new());
         let slots = vec![Arc::clone(&writer)];
@@ -122,11 +122,11 @@ impl Connect<'_> {
         let made = if exists { None } else { Some(self.make(directory, &path)?) };
         drop(private_file(&path)?);
         refuse_stub(&path)?;
-        // Before SQLite reads the log, and writes over what it does not take.
+        // Before SQLite reads the log, and overwrites the frames that it ignores.
         let damage = wal::inspect(&directory.join(wal::FILE));
         let mut connection = Connection::open_with_flags(&path, flags())?;
         self.harden(&connection)?;
-        // As long as the key is in doubt, closing must not touch the file either.
+        // Until the key is verified, closing must not change the file either.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         let is_damaged = |error| damaged(error, &path);
         let schema = check_header(&connection, &path).map_err(is_damaged)?;
@@ -139,7 +139,7 @@ impl Connect<'_> {
             Some(import) => Plan::Settled(import),
             None => Plan::for_existing(directory, self.root, &connection, ring.keys(), &identity)?,
         };
-        // The key is the right one: from here on, files may be written.
+        // The key is correct. From here on, files may be written.
         let mut commits = CommitLog::open(directory);
         let loss = if made_now {
             commits.forget_lost_store();
@@ -192,7 +192,7 @@ impl Connect<'_> {
         })
     }
 
-    /// Makes the file of a new store, with the data of upstream in it if there is any.
+    /// Creates the file of a new store, with the data of upstream in it if there is any.
     fn make(&self, directory: &Path, path: &Path) -> Result<Import, StoreError> {
         create::refuse_remains(directory)?;
         let plan = Plan::for_new(directory, self.root)?;
@@ -202,7 +202,7 @@ impl Connect<'_> {
         create::whole(directory, |new| {
             let mut connection = Connection::open_with_flags(new, flags())?;
             self.harden(&connection)?;
-            // Until it is renamed, the file is thrown away after a crash: it needs no journal.
+            // Until the file is renamed, it is discarded after a crash, so it needs no journal.
             connection.pragma_update_and_check(None, "journal_mode", "MEMORY", get::<String>)?;
             connection.pragma_update(None, "synchronous", "OFF")?;
             let (_ring, _identity, import) = self.fill(&mut connection, plan)?;
@@ -211,7 +211,7 @@ impl Connect<'_> {
         })
     }
 
-    /// Checks that the store is whole as far as can be seen quickly, and belongs to the root key.
+    /// Checks quickly that the store is complete, and that it belongs to the root key.
     fn recognise(
         &self,
         connection: &Connection,
@@ -220,7 +220,7 @@ impl Connect<'_> {
     ) -> Result<(Ring, Identity), StoreError> {
         let fresh = Connection::open_in_memory()?;
         fresh.execute_batch(known.sql())?;
-        // Exact, so that nobody can slip in a trigger or loosen a table.
+        // The comparison is exact, so that nobody can add a trigger or relax a table.
         if let Some(what) = difference(path, &schema(&fresh)?, &schema(connection)?) {
             return Err(StoreError::Altered { path: path.to_owned(), what });
         }
@@ -249,7 +249,7 @@ impl Connect<'_> {
         Ok((ring, identity))
     }
 
-    /// Makes schema, first data key, identity, and what there is to import, in one transaction.
+    /// Creates the schema, the first data key, the identity, and the imported rows, in one transaction.
     fn fill(
         &self,
         connection: &mut Connection,
@@ -287,7 +287,7 @@ impl Connect<'_> {
         ring: &mut Ring,
         identity: &mut Identity,
     ) -> Result<Import, StoreError> {
-        // Nobody reads yet.
+        // There are no readers yet.
         let (effects, mut head) = (&mut Effects::default(), None);
         let unit = SqliteUnit { connection: transaction.connection(), head: &mut head };
         let mut change = SqliteChange { unit, ring, identity, effects };
@@ -298,12 +298,12 @@ impl Connect<'_> {
         let connection = Connection::open_with_flags(path, flags())?;
         self.harden(&connection)?;
         connection.pragma_update(None, "query_only", true)?;
-        // SQLite opens the log with the first read: it must be the one that lies there now.
+        // SQLite opens the log with the first read. It must be the log that is there now.
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], get::<i64>)?;
         Ok(Arc::new(Mutex::new(Some(connection))))
     }
 
-    /// What holds for every connection: the file is not trusted.
+    /// The settings of every connection: the file is not trusted.
     fn harden(&self, connection: &Connection) -> Result<(), StoreError> {
         connection.busy_timeout(self.options.busy_timeout)?;
         connection.set_prepared_statement_cache_capacity(32);
@@ -314,7 +314,7 @@ impl Connect<'_> {
         Ok(())
     }
 
-    /// An answered write is on the disk: every commit syncs.
+    /// An acknowledged write is on the disk: every commit syncs.
     fn set_journal(&self, connection: &Connection) -> Result<(), StoreError> {
         let wanted = self.options.journal_mode;
         let got: String =
@@ -324,7 +324,7 @@ impl Connect<'_> {
         }
         let synchronous = match wanted {
             JournalMode::Wal => "FULL",
-            // Syncs the directory as well: there a commit is the end of the journal.
+            // In these modes a commit ends with the journal, so the directory is synced as well.
             JournalMode::Delete | JournalMode::Truncate | JournalMode::Persist => "EXTRA",
         };
         connection.pragma_update(None, "synchronous", synchronous)?;
@@ -336,7 +336,7 @@ fn get<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result
     row.get(0)
 }
 
-/// SQLite takes an empty file for a new database, and throws away the log beside it.
+/// SQLite takes an empty file for a new database, and discards the log beside it.
 fn refuse_stub(path: &Path) -> Result<(), StoreError> {
     let length = fs::metadata(path).map_err(|source| unusable(path, source))?.len();
     if length < HEADER {
@@ -346,11 +346,11 @@ fn refuse_stub(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// SQLite notices missing pages, but takes what is missing of the last one for zeros.
+/// SQLite notices missing pages, but reads the missing rest of the last page as zeros.
 fn check_length(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let page: i64 = connection.pragma_query_value(None, "page_size", get)?;
     let length = fs::metadata(path).map_err(|source| unusable(path, source))?.len();
-    // With a log beside it, the file may have been left in the middle of a checkpoint.
+    // With a log beside it, the file may be in the middle of a checkpoint.
     let log = fs::metadata(path.with_extension("db-wal")).map_or(0, |log| log.len());
     if log == 0 && length % page.cast_unsigned().max(1) != 0 {
         let what = format!("it ends within a page, at {length}");
@@ -359,7 +359,7 @@ fn check_length(connection: &Connection, path: &Path) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Says of a file that SQLite finds broken that it is.
+/// Names the file in an error of SQLite about a damaged database.
 fn damaged(error: StoreError, path: &Path) -> StoreError {
     match error {
         StoreError::Sqlite(error)
@@ -374,7 +374,7 @@ fn damaged(error: StoreError, path: &Path) -> StoreError {
     }
 }
 
-/// Nexus splits the key by its settings, so these say how it is split from now on.
+/// The settings of Nexus determine how the key is split from now on.
 fn log_quorum(before: Option<Quorum>, now: Option<Quorum>) {
     if let Some((before, now)) = before.zip(now)
         && before != now

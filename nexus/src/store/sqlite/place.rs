@@ -1,5 +1,5 @@
-//! Whether the files that are open are still at their paths. A process can write to a file long after somebody has removed
-//! it or put another in its place, and everything that it writes there is lost when it ends.
+//! Checks that the open files are still at their paths. A process can write to a file long after it was removed or replaced,
+//! and everything that it writes is lost when the process ends.
 
 use std::fs;
 use std::io;
@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use super::private::unusable;
 use crate::store::error::StoreError;
 
-/// The files of an open store, by what tells a file from another: device and inode.
+/// The files of an open store, identified by device and inode.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Place(Vec<(PathBuf, u64, u64)>);
 
 impl Place {
-    /// Of those of `paths` that are there. Call it while nobody else can have put them there.
+    /// The existing ones among `paths`. Call it while no other process can have created them.
     pub(in crate::store) fn of(paths: &[&Path]) -> Result<Self, StoreError> {
         let mut files = Vec::with_capacity(paths.len());
         for path in paths {
@@ -27,10 +27,10 @@ impl Place {
         Ok(Self(files))
     }
 
-    /// Whether each is where it was. Costs a question to the file system for each, of microseconds.
+    /// Checks that each file is at its path. Costs a system call for each, which takes microseconds.
     ///
     /// # Errors
-    /// [`StoreError::Misplaced`] for the first that is not.
+    /// [`StoreError::Misplaced`] for the first file that is not.
     pub(in crate::store) fn check(&self) -> Result<(), StoreError> {
         for (path, device, inode) in &self.0 {
             let what = match fs::metadata(path) {

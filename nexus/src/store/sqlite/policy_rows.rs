@@ -1,4 +1,4 @@
-//! The SQL of the tables of policies, and reading them against their lists.
+//! The SQL of the tables of policies, and the comparison of rows with their lists.
 
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow};
 
@@ -51,7 +51,7 @@ pub(in crate::store) fn erase_policy(
     Ok(erased > 0)
 }
 
-/// The encrypted end of a list of policies. `None`: there is none, or its columns are not what any writer leaves there.
+/// The encrypted part of a list of policies. `None`: there is none, or its columns are not what any writer produces.
 pub(in crate::store) fn policy_list(
     connection: &Connection,
     number: u8,
@@ -62,7 +62,7 @@ pub(in crate::store) fn policy_list(
     Ok(read.optional()?.flatten())
 }
 
-/// One policy, read in a transaction of its own, so that its row and its list belong to one moment.
+/// One policy, read in a transaction of its own, so that its row and its list are of one snapshot.
 pub(in crate::store) fn one(
     connection: &Connection,
     keys: &Keys,
@@ -75,7 +75,7 @@ pub(in crate::store) fn one(
     Ok(list.policy(name, policy(&snapshot, name)?, keys)?)
 }
 
-/// All policies. `connection` must be in a transaction, which is what makes all reads see one snapshot.
+/// All policies. `connection` must be in a transaction, so that all reads see one snapshot.
 pub(in crate::store) fn all(connection: &Connection, keys: &Keys) -> Result<PolicySet, StoreError> {
     let Identity { policy_epoch: epoch, policy_lists: lists, .. } = identity(connection, keys)?;
     let mut set = PolicySet { epoch, policies: Vec::new(), refused: Vec::new() };
@@ -94,7 +94,7 @@ pub(in crate::store) fn all(connection: &Connection, keys: &Keys) -> Result<Poli
     Ok(set)
 }
 
-/// Hands over the row of every policy, by name. `None`: its columns are not what any writer leaves there.
+/// Passes the row of every policy, by name. `None`: its columns are not what any writer produces.
 pub(super) fn for_each(
     connection: &Connection,
     mut then: impl FnMut(&str, Option<(PolicyRow<'_>, Cipher)>),
@@ -104,7 +104,7 @@ pub(super) fn for_each(
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        // A name that is no text was put there by somebody else.
+        // A name that is no text was not written by this program.
         let name = row.get_ref(5)?.as_str().unwrap_or_default();
         then(name, policy_columns(name, row).zip(cipher(row, 2)));
     }

@@ -1,4 +1,4 @@
-//! Directories and files that only their owner may read, as far as the system lets us.
+//! Directories and files that only their owner may read, if the system permits it.
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -9,7 +9,7 @@ use rustix::fs::FlockOperation;
 
 use crate::store::error::StoreError;
 
-/// Keeps a second process out.
+/// Excludes a second process.
 pub(in crate::store) const LOCK_FILE: &str = "nexus.lock";
 
 pub(in crate::store) fn make_directory(directory: &Path) -> Result<(), StoreError> {
@@ -19,7 +19,7 @@ pub(in crate::store) fn make_directory(directory: &Path) -> Result<(), StoreErro
     if mode & 0o077 != 0
         && let Err(error) = fs::set_permissions(directory, Permissions::from_mode(0o700))
     {
-        // A mounted volume may belong to somebody else. The files themselves are 0600.
+        // A mounted volume may have another owner. The files themselves are 0600.
         tracing::warn!(
             directory = %directory.display(),
             mode = format_args!("{:o}", mode & 0o7777),
@@ -30,7 +30,7 @@ pub(in crate::store) fn make_directory(directory: &Path) -> Result<(), StoreErro
     Ok(())
 }
 
-/// One process at a time: counters and caches would not notice another one.
+/// Only one process at a time: counters and caches would not notice a second one.
 pub(in crate::store) fn lock_directory(directory: &Path) -> Result<File, StoreError> {
     let path = directory.join(LOCK_FILE);
     let file = private_file(&path)?;
@@ -58,7 +58,7 @@ pub(in crate::store) fn private_file(path: &Path) -> Result<File, StoreError> {
     if mode & 0o077 != 0
         && let Err(error) = file.set_permissions(Permissions::from_mode(0o600))
     {
-        // It belongs to somebody else, as on a volume that is shared through a group. What is in it is encrypted.
+        // It has another owner, as on a volume that is shared through a group. Its content is encrypted.
         tracing::warn!(
             file = %path.display(),
             mode = format_args!("{:o}", mode & 0o7777),

@@ -1,4 +1,4 @@
-//! The way to the writer thread: a queue of writes, each with the caller that waits for its outcome.
+//! The queue to the writer thread: writes, each with the caller that waits for its outcome.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -15,10 +15,10 @@ use crate::store::condition::Condition;
 use crate::store::engine::{Engine, Work};
 use crate::store::error::StoreError;
 
-/// Writes that may wait; a caller beyond that waits for a place.
+/// The capacity of the queue; further callers wait for a place in it.
 const QUEUE: usize = 1024;
 
-/// The way to the writer.
+/// The sending side of the queue.
 #[derive(Debug)]
 pub(in crate::store) struct Queue {
     /// `None` once the store is dropped.
@@ -47,8 +47,7 @@ impl Queue {
         Ok(Self { sender: Some(sender), timeout, condition, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Has `operation` executed and committed. The future may be dropped: once it was polled, the
-    /// write is done all the same.
+    /// Executes and commits `operation`. The future may be dropped: once it was polled, the write is done all the same.
     pub(in crate::store) async fn submit<T: Send + 'static>(
         &self,
         now: UnixNanos,
@@ -58,11 +57,11 @@ impl Queue {
         let job = Box::new(Pending::new(operation, answer));
         let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.send(Message::Write(Write { job, now, deadline })).await?;
-        // The writer answers everything that it takes, unless it panics.
+        // The writer answers every message, unless it panics.
         outcome.await.unwrap_or(Err(StoreError::WriterDied))
     }
 
-    /// Has everything before it executed, then closes the store.
+    /// Executes everything that is in the queue, then closes the store.
     pub(in crate::store) async fn close(&self) -> Result<(), StoreError> {
         let (answer, outcome) = oneshot::channel();
         self.send(Message::Close(answer)).await?;
@@ -82,17 +81,17 @@ impl Queue {
         })
     }
 
-    /// Why nobody takes messages any more.
+    /// Why no messages are accepted any more.
     fn gone(&self) -> StoreError {
         if self.condition.writer_died() { StoreError::WriterDied } else { StoreError::Closed }
     }
 
-    /// How many messages wait for the writer.
+    /// The number of messages in the queue.
     pub(in crate::store) fn waiting(&self) -> usize {
         self.sender.as_ref().map_or(0, |sender| sender.max_capacity() - sender.capacity())
     }
 
-    /// Waits until the thread is gone, and with it the lock on the directory.
+    /// Waits until the thread has ended, and the lock of the directory is released.
     fn join(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Err(_panic)) = thread.map(JoinHandle::join) {

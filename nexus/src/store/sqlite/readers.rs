@@ -11,10 +11,10 @@ use spike_mtls::clock;
 use crate::store::condition::Condition;
 use crate::store::error::StoreError;
 
-/// A connection that is shared by turns; `None` once the store is closed.
+/// A shared connection; `None` once the store is closed.
 pub(in crate::store) type Slot = Arc<Mutex<Option<Connection>>>;
 
-/// Locks a slot. What a panic leaves behind is a connection whose statements were reset.
+/// Locks a slot. After a panic, the statements of its connection have been reset.
 pub(in crate::store) fn lock(slot: &Slot) -> MutexGuard<'_, Option<Connection>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -23,7 +23,7 @@ pub(in crate::store) fn lock(slot: &Slot) -> MutexGuard<'_, Option<Connection>> 
 #[derive(Debug)]
 pub(in crate::store) struct Readers {
     slots: Vec<Slot>,
-    /// Where to queue up when all are busy.
+    /// Where to wait if all are busy.
     next: AtomicUsize,
     condition: Arc<Condition>,
 }
@@ -33,7 +33,7 @@ impl Readers {
         Self { slots, next: AtomicUsize::new(0), condition }
     }
 
-    /// Runs `query` on a free connection, the first one first: its page cache is the warmest.
+    /// Runs `query` on a free connection, preferably the first one, which has most in its page cache.
     pub(in crate::store) fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, StoreError>,
@@ -45,7 +45,7 @@ impl Readers {
             Err(error @ StoreError::Sqlite(_)) => {
                 self.condition.cannot_read(chain(error), clock::unix_nanos());
             }
-            // A refused row was read.
+            // A row that is refused was read successfully.
             Ok(_) | Err(StoreError::Tampered { .. }) => self.condition.can_read(),
             Err(_of_another_kind) => {}
         }
@@ -59,7 +59,7 @@ impl Readers {
         }
     }
 
-    /// The slot to wait for: each one in turn.
+    /// The slot to wait for, in rotation.
     fn turn(&self) -> Option<&Slot> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         self.slots.get(turn % self.slots.len().max(1))

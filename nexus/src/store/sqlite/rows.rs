@@ -1,6 +1,6 @@
-//! The SQL of the tables: how rows are read and written. Policies have a file of their own, `policy_rows`.
+//! The SQL of the tables. Policies are in `policy_rows`.
 //!
-//! Writing replaces: what is there beforehand is known to the caller, or junk.
+//! Writing replaces an existing row. The caller knows that row, or it is invalid.
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Rows, params, params_from_iter};
@@ -61,7 +61,7 @@ pub(in crate::store) fn write<R: Table>(
     execute(connection, R::REPLACE, row)
 }
 
-/// Runs a statement whose parameters are what is to be written of a row, in the order of [`Sealed::columns`].
+/// Runs a statement whose parameters are the parts of a row to be written, in the order of [`Sealed::columns`].
 pub(super) fn execute<R: Row>(
     connection: &Connection,
     sql: &str,
@@ -82,7 +82,7 @@ fn value(column: Column<'_>) -> ToSqlOutput<'_> {
     })
 }
 
-/// Takes key number, nonce and ciphertext from column `first` on; `None` when they are not what any writer leaves there.
+/// Reads key number, nonce and ciphertext from column `first` on; `None` if they are not what any writer produces.
 pub(super) fn cipher(row: &SqlRow<'_>, first: usize) -> Option<Cipher> {
     let key_number = row.get(first).ok()?;
     let nonce = row.get_ref(first + 1).ok()?.as_blob().ok()?;
@@ -101,7 +101,7 @@ pub(in crate::store) fn unverified_identity(
     Ok(read.flatten().ok_or_else(Identity::refused)?)
 }
 
-/// The row of the store, if it is as it was written.
+/// The row of the store, if it was not altered.
 pub(in crate::store) fn identity(
     connection: &Connection,
     keys: &Keys,
@@ -158,8 +158,8 @@ fn key_columns(number: u32, row: &SqlRow<'_>) -> Option<KeyRow> {
     })
 }
 
-/// Hands the row of a path to `then`, which sees the same snapshot: it runs while this statement is open, and SQLite keeps
-/// a snapshot for as long as that. `None`: there is neither the row nor a row of a version.
+/// Passes the row of a path to `then`, which sees the same snapshot, because SQLite keeps the snapshot while this statement is
+/// open. `None`: neither that row nor a row of a version exists.
 pub(in crate::store) fn with_head<'p, T>(
     connection: &Connection,
     path: &'p SecretPath,
@@ -175,7 +175,7 @@ pub(in crate::store) fn with_head<'p, T>(
         let read = head_columns(path, row).zip(cipher(row, 4));
         return then(Some(read.ok_or_else(|| HeadRow::refused(path))?));
     }
-    // Versions without their path: its row was removed. One statement, so one snapshot.
+    // Versions without the row of their path: that row was removed. One statement, so one snapshot.
     let orphaned: bool = connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM versions WHERE path = ?1)
@@ -195,7 +195,7 @@ pub(super) fn head_columns<'p>(path: &'p str, row: &SqlRow<'_>) -> Option<HeadRo
     })
 }
 
-/// The row of a version. `None`: there is none, or its columns are not what any writer leaves there.
+/// The row of a version. `None`: there is none, or its columns are not what any writer produces.
 pub(in crate::store) fn version<'p>(
     connection: &Connection,
     path: &'p SecretPath,
@@ -227,7 +227,7 @@ pub(in crate::store) fn erase_version(
     Ok(())
 }
 
-/// What the store remembers of an import.
+/// Writes the record of an import.
 fn import(connection: &Connection) -> Result<Option<(ImportRecord, Cipher)>, StoreError> {
     let sql = "SELECT file, bytes, modified, sha256, imported, secrets, versions, policies,
         refused, key_number, nonce, ciphertext FROM imports WHERE id = 1";
@@ -240,7 +240,7 @@ fn import(connection: &Connection) -> Result<Option<(ImportRecord, Cipher)>, Sto
     }
 }
 
-/// What the store remembers of an import, if it is as it was written.
+/// The record of an import, if it was not altered.
 pub(in crate::store) fn verified_import(
     connection: &Connection,
     keys: &Keys,
@@ -271,8 +271,8 @@ pub(in crate::store) fn holds_nothing(connection: &Connection) -> rusqlite::Resu
     connection.query_row(sql, [], |row| row.get(0))
 }
 
-/// The names in the first column, which is all that a list of names reads. A name that is no text
-/// was put there by somebody else; it must not keep the others from being listed.
+/// The names in the first column. A name that is no text was not written by this program, and must not prevent the list of the
+/// others.
 pub(in crate::store) fn names(mut rows: Rows<'_>, table: &str) -> Result<Vec<String>, StoreError> {
     let mut names = Vec::new();
     while let Some(row) = rows.next()? {

@@ -1,4 +1,4 @@
-//! What a database defines: compared with what this program makes, to the letter.
+//! Compares the definitions in a database with those of this program, exactly.
 
 use std::path::Path;
 
@@ -6,22 +6,22 @@ use rusqlite::Connection;
 
 use crate::store::error::StoreError;
 
-/// Makes the tables of [`SCHEMA_VERSION`] that are not there.
+/// Creates the missing tables of [`SCHEMA_VERSION`].
 pub(in crate::store) const SCHEMA: &str = include_str!("schema-2.sql");
 /// The tables of schema 1, to recognise a database that is to be migrated.
 const SCHEMA_1: &str = include_str!("schema-1.sql");
-/// In the file's header, so that `file` and we can tell whose it is: "SPK2".
+/// In the file's header, so that `file` and this program recognise it: "SPK2".
 pub(in crate::store) const APPLICATION_ID: i64 = 0x5350_4b32;
 /// In the file's header as `user_version`.
 pub(in crate::store) const SCHEMA_VERSION: i64 = 2;
 
-/// What SQLite makes by itself for `ANALYZE` and `PRAGMA optimize`: it holds counts, and nothing runs in it.
+/// What SQLite creates for `ANALYZE` and `PRAGMA optimize`: it contains counts, and no code.
 const OF_SQLITE: [&str; 4] = ["sqlite_stat1", "sqlite_stat2", "sqlite_stat3", "sqlite_stat4"];
 
 /// Type, name and text of one definition.
 type Definition = (String, String, Option<String>);
 
-/// Everything the database defines, without what SQLite makes by itself.
+/// All definitions in the database, without those that SQLite creates itself.
 pub(in crate::store) fn schema(connection: &Connection) -> rusqlite::Result<Vec<Definition>> {
     let mut statement =
         connection.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")?;
@@ -30,19 +30,19 @@ pub(in crate::store) fn schema(connection: &Connection) -> rusqlite::Result<Vec<
     rows.filter(|row| !row.as_ref().is_ok_and(of_sqlite)).collect()
 }
 
-/// The first difference of the database at `path`, and what to do about it; `None` where there is none.
+/// The first difference of the database at `path`, and what to do about it; `None` if there is none.
 pub(in crate::store) fn difference(
     path: &Path,
     expected: &[Definition],
     found: &[Definition],
 ) -> Option<String> {
     let same_name = |one: &Definition, other: &Definition| (&one.0, &one.1) == (&other.0, &other.1);
-    // What SQLite makes with a table goes with it.
+    // What SQLite creates with a table is removed with it.
     let of_a_table = |one: &Definition| one.1.starts_with("sqlite_autoindex_");
     let is_added =
         |one: &&Definition| !of_a_table(one) && !expected.iter().any(|other| same_name(one, other));
     let added = || found.iter().filter(is_added);
-    // The index of a foreign table goes with the table, which is what a person has to know of.
+    // The index of an unknown table is removed with the table, which is what the operator has to know.
     let table = |one: &&Definition| one.0 == "table";
     if let Some((kind, name, _)) = added().find(table).or_else(|| added().next()) {
         let others: Vec<String> = added()
@@ -69,13 +69,13 @@ pub(in crate::store) fn difference(
     })
 }
 
-/// The name as it is where it is plain, and in quotes where it is not: somebody else chose it.
+/// The name, in quotes unless it is plain. It was not chosen by this program.
 fn shown(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     if name.chars().all(is_plain) { name.to_owned() } else { format!("{name:?}") }
 }
 
-/// How to remove it, for a shell; nothing where a name or a path cannot be written on one line.
+/// A shell command that removes it; nothing if the name or the path cannot be written on one line.
 fn command(path: &Path, kind: &str, name: &str) -> String {
     let Some(file) = path.to_str() else { return String::new() };
     if [file, name].iter().any(|text| text.chars().any(char::is_control)) {
@@ -85,7 +85,7 @@ fn command(path: &Path, kind: &str, name: &str) -> String {
     format!(" with `sqlite3 {} {}`", quoted(file), quoted(&statement))
 }
 
-/// One word of a shell's command.
+/// One quoted word of a shell command.
 fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
     if text.chars().all(is_plain) {
@@ -98,9 +98,9 @@ fn quoted(text: &str) -> String {
 /// A schema that this program can open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum KnownSchema {
-    /// To be migrated.
+    /// It is migrated.
     First,
-    /// That of this program.
+    /// The schema of this program.
     Current,
 }
 
@@ -114,7 +114,7 @@ impl KnownSchema {
     }
 }
 
-/// The schema of a database. Refuses what is no store of this program, or of a later one.
+/// The schema of a database. Refuses a file that is no store, or a store of a later program.
 pub(in crate::store) fn check_header(
     connection: &Connection,
     path: &Path,

@@ -1,6 +1,6 @@
-//! One transaction for writing, with a savepoint inside.
+//! A write transaction with a savepoint.
 //!
-//! It holds its connection by `&mut`, so that whatever works with it can be sent between threads.
+//! It holds its connection by `&mut`, so that a future with it can be sent between threads.
 
 use rusqlite::Connection;
 
@@ -9,14 +9,14 @@ use crate::store::error::StoreError;
 use crate::store::format::identity::Identity;
 use crate::store::format::keyring::Ring;
 
-/// A transaction that is under way. Dropped without [`commit`](Self::commit), it is undone.
+/// An open transaction. If it is dropped without [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]
 pub(in crate::store) struct Transaction<'c> {
     connection: &'c mut Connection,
 }
 
 impl<'c> Transaction<'c> {
-    /// Begins, and takes the lock for writing.
+    /// Begins the transaction, and takes the write lock.
     pub(in crate::store) fn begin(connection: &'c mut Connection) -> rusqlite::Result<Self> {
         connection.execute_batch("BEGIN IMMEDIATE")?;
         Ok(Self { connection })
@@ -27,23 +27,23 @@ impl<'c> Transaction<'c> {
         self.connection
     }
 
-    /// Begins what can be undone by itself.
+    /// Sets a savepoint.
     pub(in crate::store) fn savepoint(&self) -> rusqlite::Result<()> {
         self.execute("SAVEPOINT write")
     }
 
-    /// Undoes what was done since the savepoint.
+    /// Rolls back to the savepoint.
     pub(in crate::store) fn roll_back_to_savepoint(&self) -> rusqlite::Result<()> {
         self.execute("ROLLBACK TO write")
     }
 
-    /// Ends the savepoint.
+    /// Releases the savepoint.
     pub(in crate::store) fn release_savepoint(&self) -> rusqlite::Result<()> {
         self.execute("RELEASE write")
     }
 
-    /// Writes what must be recorded before a commit: the row of the store if there is one to write, and how many encryptions
-    /// the active key is allowed.
+    /// Writes the records that a commit needs: the row of the store if it has changed, and the reserved encryptions of the
+    /// active key.
     pub(super) fn record(
         &mut self,
         identity: Option<&Identity>,
@@ -58,8 +58,8 @@ impl<'c> Transaction<'c> {
         Ok(())
     }
 
-    /// Commits. Where the disk fails meanwhile, nobody knows whether it is done: in WAL mode what was written may be read
-    /// back after a crash, although SQLite goes on without it.
+    /// Commits. If the disk fails meanwhile, the outcome is unknown: in WAL mode the transaction may be kept after a crash,
+    /// although SQLite goes on without it.
     pub(in crate::store) fn commit(self) -> Result<(), StoreError> {
         self.connection.execute_batch("COMMIT").map_err(StoreError::at_commit)
     }
@@ -71,7 +71,7 @@ impl<'c> Transaction<'c> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        // SQLite undoes the transaction by itself after some failures.
+        // After some failures SQLite rolls the transaction back by itself.
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {

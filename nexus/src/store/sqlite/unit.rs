@@ -1,4 +1,4 @@
-//! A transaction of SQLite as a [`Unit`]. Every call is done when it returns: its future is ready.
+//! A transaction of SQLite as a [`Unit`]. Every call is synchronous: its future is ready.
 
 use std::future::{Future, ready};
 use std::pin::pin;
@@ -21,14 +21,14 @@ use crate::store::format::row::{Cipher, Sealed};
 #[derive(Debug)]
 pub(in crate::store) struct SqliteUnit<'a> {
     pub(in crate::store) connection: &'a mut Connection,
-    /// The number of the row of the last path that was written: grows with every one.
+    /// The row number of the last path that was written. It grows with every write.
     pub(in crate::store) head: &'a mut Option<i64>,
 }
 
-/// What a write to SQLite works with.
+/// The context of a write to SQLite.
 pub(in crate::store) type SqliteChange<'a> = Change<'a, SqliteUnit<'a>>;
 
-/// The outcome of a future that waits for nothing but a [`SqliteUnit`].
+/// The result of a future that waits for nothing but a [`SqliteUnit`].
 pub(in crate::store) fn done<T>(
     future: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {

@@ -1,9 +1,8 @@
-//! The write-ahead log, looked at before SQLite does.
+//! Examines the write-ahead log before SQLite does.
 //!
-//! SQLite takes frames up to the first that is not whole and never says that there were more. After a
-//! crash that is right: what was being written then was answered to nobody. But only the last transaction
-//! can be unfinished, because each is synced before the next one begins. Two commits or more behind a
-//! damaged frame were therefore acknowledged, all but the last of them.
+//! SQLite accepts frames up to the first damaged one, and does not report the rest. After a crash that is correct: what was
+//! being written then was not acknowledged. But only the last transaction can be incomplete, because each is synced before the
+//! next one begins. So if two or more commits are behind a damaged frame, all but the last of them were acknowledged.
 //!
 //! The format is that of SQLite's documentation, "WAL-mode File Format".
 
@@ -24,12 +23,12 @@ const MAGIC: u32 = 0x377f_0682;
 
 type Sum = (u32, u32);
 
-/// Acknowledged commits that lie behind a damaged place; `None` where nothing of that kind is to be seen.
+/// The number of acknowledged commits behind a damaged frame; `None` if no such commits are found.
 pub(in crate::store) fn inspect(path: &Path) -> Option<u64> {
     match File::open(path)
         .and_then(|file| lost_commits(&mut BufReader::with_capacity(1 << 16, file)))
     {
-        // The last one may have been answered to nobody.
+        // The last one may not have been acknowledged.
         Ok(commits) => Some(commits.saturating_sub(1)).filter(|commits| *commits > 0),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => {
@@ -39,7 +38,7 @@ pub(in crate::store) fn inspect(path: &Path) -> Option<u64> {
     }
 }
 
-/// Keeps a copy of the log as it was found: SQLite is going to write over what it does not take.
+/// Keeps a copy of the log as it was found, because SQLite overwrites the frames that it ignores.
 pub(in crate::store) fn keep(directory: &Path, now: UnixNanos) {
     let copy = directory.join(format!("{FILE}.damaged-{}", now / 1_000_000_000));
     let copied = File::open(directory.join(FILE)).and_then(|mut log| {
@@ -55,7 +54,7 @@ pub(in crate::store) fn keep(directory: &Path, now: UnixNanos) {
     }
 }
 
-/// Commits behind the first damaged frame, of those frames that can be told to follow each other.
+/// The number of commits behind the first damaged frame, among the frames that verifiably follow each other.
 fn lost_commits(log: &mut impl Read) -> io::Result<u64> {
     let mut header = [0; HEADER];
     if !fill(log, &mut header)? {
@@ -72,7 +71,7 @@ fn lost_commits(log: &mut impl Read) -> io::Result<u64> {
     let mut state = Walk { before: whole.then_some(expected), broken: !whole, commits: 0 };
     let mut frame = vec![0; FRAME_HEADER + page];
     while fill(log, &mut frame)? {
-        // What follows was left over from before the log began anew.
+        // The rest is from before the log was restarted.
         let its = (word(&frame, 8), word(&frame, 12));
         if its != *salts.get_or_insert(its) {
             break;
@@ -85,14 +84,14 @@ fn lost_commits(log: &mut impl Read) -> io::Result<u64> {
 }
 
 struct Walk {
-    /// The checksum of the frame before; `None` where there is none to go by.
+    /// The checksum of the frame before; `None` if it is unknown.
     before: Option<Sum>,
     broken: bool,
     commits: u64,
 }
 
 impl Walk {
-    /// Takes the next frame. `false`: nothing can be told about this one and what comes after it.
+    /// Reads the next frame. `false`: this frame and the rest cannot be verified.
     fn step(&mut self, big_endian: bool, frame: &[u8]) -> bool {
         let stored = (word(frame, 16), word(frame, 20));
         let commits = word(frame, 4) != 0;
@@ -104,9 +103,9 @@ impl Walk {
         match (linked, self.broken) {
             (true, false) => {}
             (true, true) => self.commits += u64::from(commits),
-            // What a damaged frame says of itself does not count.
+            // The fields of a damaged frame do not count.
             (false, false) => self.broken = true,
-            // Frames of attempts that failed lie here, one over the other.
+            // Frames of failed attempts overlap here.
             (false, true) => return false,
         }
         true
@@ -128,7 +127,7 @@ fn word(bytes: &[u8], offset: usize) -> u32 {
     word.map_or(0, |word| u32::from_be_bytes(*word))
 }
 
-/// `false`: the log ends before that.
+/// `false`: the log ends earlier.
 fn fill(log: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
     match log.read_exact(bytes) {
         Ok(()) => Ok(true),

@@ -1,16 +1,14 @@
-//! The one thread that writes, and group commit.
+//! The writer thread, and group commit.
 //!
-//! Everything that waits is executed in one transaction with one commit, each operation inside its
-//! own savepoint, and answered only after the commit has returned: one sync of the disk serves many
-//! writers, and an answered write is on the disk.
+//! All waiting writes are executed in one transaction with one commit, each inside its own savepoint, and answered only after
+//! the commit has returned. So one sync of the disk serves many writers, and an acknowledged write is on the disk.
 //!
-//! **What others go by** changes here too, after the commit and before any answer: the policies in
-//! force, their epoch, and the cache. So these follow the database whatever becomes of the callers.
+//! **State outside of the database** changes here too, after the commit and before any answer: the policies in force, their
+//! epoch, and the cache. So it follows the database even if callers leave.
 //!
-//! **After a failure** nothing is taken for granted. Where the commit itself ended in an error of the
-//! disk, the transaction may or may not be kept: callers are told so, and what is really in the
-//! database is read before anything else is written. While the last attempt failed, the thread tries a
-//! harmless commit about once a second, so that a store that can be written again is known to be.
+//! **After a failure** the state is unknown. If the commit itself failed with an error of the disk, the transaction may or may
+//! not be kept: callers get an error that says so, and the database is read before anything else is written. While the last
+//! attempt failed, the thread tries a harmless commit about once a second, to notice when the store can be written again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -34,24 +32,25 @@ use super::{policy_rows, rows};
 use crate::store::cache::ValueCache;
 use crate::store::change::{Effects, PolicyChange};
 use crate::store::condition::{Condition, Presence};
+use crate::store::disk;
 use crate::store::error::StoreError;
 use crate::store::format::identity::Identity;
 use crate::store::format::keyring::Ring;
 
-/// Writes in one transaction, so that its first caller is not kept waiting without bound.
+/// The most writes in one transaction. It bounds the wait of the first caller.
 const BATCH: usize = 256;
 
 /// The pause between two attempts to write while the last one failed.
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
 
-/// What must be free on a disk that was full before writing is tried again: a harmless write takes one
-/// page, and would pass where no other does.
-const ROOM: u64 = 1 << 20;
+/// How much space must be free on a disk that was full before writing is tried again. A harmless write needs one page, and
+/// would succeed although no other write does.
+const MIN_FREE_BYTES: u64 = 1 << 20;
 
-/// Takes what a commit did to the policies, in the order of commits.
+/// Applies the effects of a commit on the policies, in the order of commits.
 pub type PolicyFollower = Box<dyn Fn(Vec<PolicyChange>) + Send + Sync>;
 
-/// What readers go by besides the database: kept in step with every commit.
+/// What readers use besides the database. It is updated with every commit.
 pub(in crate::store) struct Shown {
     pub(in crate::store) policy_epoch: Arc<AtomicU64>,
     pub(in crate::store) cache: Arc<ValueCache>,
@@ -66,23 +65,23 @@ pub(in crate::store) struct Writer {
     identity: Identity,
     /// As of the last commit.
     committed: Identity,
-    /// What the last commit left, as the file of commits has it.
+    /// The position after the last commit, as recorded in the file of commits.
     position: Position,
     commits: Option<CommitLog>,
     shown: Shown,
     /// Empty in memory.
     directory: PathBuf,
     place: Arc<Place>,
-    /// A commit ended without telling whether it was kept, and the database has not been read since.
+    /// A commit ended with an unknown outcome, and the database has not been read since.
     unsettled: bool,
     /// The last attempt failed because the disk was full.
     disk_full: bool,
-    /// Keeps the time between probes. Not used as long as all is well.
+    /// The timer of probes, used only while writing fails.
     timer: Runtime,
 }
 
 impl Writer {
-    /// The writer of a store that was opened, and the lock on its directory.
+    /// The writer of an opened store, and the lock of its directory.
     pub(in crate::store) fn new(
         opened: Opened,
         shown: Shown,
@@ -106,7 +105,7 @@ impl Writer {
         Ok((writer, opened.lock_file))
     }
 
-    /// Works until the store is closed or dropped; `lock_file` is given back at the very end.
+    /// Runs until the store is closed or dropped; `lock_file` is released at the very end.
     pub(in crate::store) fn run(
         mut self,
         mut receiver: mpsc::Receiver<Message>,
@@ -140,7 +139,7 @@ impl Writer {
             }
             self.commit(batch);
         }
-        // Whoever is queued behind the end learns that the store is closed.
+        // Messages behind the end are answered that the store is closed.
         drop(receiver);
         let result = self.close();
         drop(lock_file);
@@ -157,7 +156,7 @@ impl Writer {
         }
     }
 
-    /// Waits for a message; while writing fails, no longer than until the next probe.
+    /// Waits for a message, and while writing fails only until the next probe.
     fn next(&self, receiver: &mut mpsc::Receiver<Message>) -> Next {
         let message = if self.shown.condition.write_failure().is_none() {
             Ok(receiver.blocking_recv())
@@ -187,7 +186,7 @@ impl Writer {
             Err(_told) => self.shown.condition.commit_failed(),
         }
         self.shown.condition.ends();
-        // SQLite may undo the whole transaction where one write fails; what that one met is the better reason.
+        // SQLite may roll the whole transaction back if one write fails. The error of that write is the better reason.
         let trouble = batch.iter().find_map(|write| write.job.trouble());
         self.judge(trouble.or_else(|| committed.as_ref().err().map(|error| &**error)));
         for write in batch {
@@ -195,7 +194,7 @@ impl Writer {
         }
     }
 
-    /// What the last attempt to write says about the next one.
+    /// Records what the last attempt to write means for the next one.
     fn judge(&mut self, trouble: Option<&StoreError>) {
         self.disk_full = trouble.is_some_and(StoreError::is_disk_full);
         match trouble {
@@ -204,7 +203,7 @@ impl Writer {
         }
     }
 
-    /// Executes a batch, commits it, and makes it known.
+    /// Executes a batch, commits it, and publishes it.
     fn execute(&mut self, batch: &mut [Write]) -> Result<(), StoreError> {
         let mut effects = Effects::default();
         match self.transact(batch, &mut effects) {
@@ -236,8 +235,8 @@ impl Writer {
             transaction.savepoint()?;
             let unit = SqliteUnit { connection: transaction.connection(), head: &mut head };
             let keep = write.job.run(&mut SqliteChange { unit, ring, identity, effects });
-            // After some failures, such as a full disk, SQLite rolls everything back by itself. Then
-            // there is no savepoint either, and what follows fails for the whole batch.
+            // After some failures, such as a full disk, SQLite rolls the whole transaction back by itself. Then there is no
+            // savepoint either, and the rest of the batch fails.
             if !keep {
                 transaction.roll_back_to_savepoint()?;
                 *identity = before;
@@ -255,7 +254,7 @@ impl Writer {
         Ok(())
     }
 
-    /// What was committed is known to everybody before any caller is answered.
+    /// Every commit is published before any caller is answered.
     fn publish(&mut self, effects: Effects) {
         self.ring.committed();
         self.committed = self.identity.clone();
@@ -266,8 +265,8 @@ impl Writer {
         }
     }
 
-    /// Hands changes on in the order of commits. Who has seen a policy change must not be decided about by what was
-    /// before it.
+    /// Publishes changes in the order of commits. No caller that has seen a change of a policy may get a decision from before
+    /// it.
     fn show_policies(&mut self, changes: Vec<PolicyChange>) {
         if let (false, Some(follower)) = (changes.is_empty(), self.shown.follower.get()) {
             let whole = matches!(changes.as_slice(), [PolicyChange::All(_)]);
@@ -275,7 +274,7 @@ impl Writer {
                 Ok(()) if whole => self.shown.condition.policies_agree(),
                 Ok(()) => {}
                 Err(_panic) => {
-                    // Read as a whole before the next write, which may end better.
+                    // It is read completely before the next write, which may succeed.
                     self.unsettled = true;
                     let reason = "a policy was stored and could not be put in force: a bug";
                     self.shown.condition.policies_may_differ(reason);
@@ -291,7 +290,7 @@ impl Writer {
         self.identity = self.committed.clone();
         if matches!(error, StoreError::OutcomeUnknown(_)) {
             self.unsettled = true;
-            // At once, so that decisions are not made by something else meanwhile.
+            // At once, so that no decision uses the old state.
             if let Err(error) = self.settle() {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
@@ -301,7 +300,7 @@ impl Writer {
         }
     }
 
-    /// After a commit whose outcome is unknown: reads what is in the database, and has memory agree with it.
+    /// After a commit with unknown outcome: reads the database, and updates the state in memory.
     fn settle(&mut self) -> Result<(), StoreError> {
         if !self.unsettled {
             return Ok(());
@@ -311,7 +310,7 @@ impl Writer {
             let connection = guard.as_ref().ok_or(StoreError::Closed)?;
             let snapshot = connection.unchecked_transaction()?;
             let identity = rows::unverified_identity(&snapshot)?;
-            // First: the row of the store may be under a key that came with the lost commit.
+            // This comes first: the row of the store may be encrypted under a key that the lost commit added.
             self.ring.reload(rows::keyring(&snapshot)?, identity.active_key)?;
             let identity = rows::identity(&snapshot, self.ring.keys())?;
             let policies = policy_rows::all(&snapshot, self.ring.keys())?;
@@ -327,11 +326,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Tries to commit something that changes nothing: what is kept is the row of the store, encrypted anew.
+    /// Tries to commit without a change: the row of the store, encrypted again.
     fn probe(&mut self) {
         let full = || StoreError::Full { directory: self.directory.clone() };
         self.shown.condition.begins(clock::unix_nanos());
-        let outcome = if self.disk_full && self.lacks_room() { Err(full()) } else { Ok(()) };
+        let outcome = if self.disk_full && self.is_almost_full() { Err(full()) } else { Ok(()) };
         let outcome = outcome
             .and_then(|()| self.place.check())
             .and_then(|()| self.settle())
@@ -360,10 +359,9 @@ impl Writer {
         }
     }
 
-    fn lacks_room(&self) -> bool {
-        // In memory there is no disk; what cannot be asked is found out by writing.
-        rustix::fs::statvfs(&self.directory)
-            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM)
+    fn is_almost_full(&self) -> bool {
+        // In memory there is no disk. If the disk cannot be asked, a write finds out.
+        disk::free_bytes(&self.directory).is_some_and(|free| free < MIN_FREE_BYTES)
     }
 
     /// Closes the readers, then moves the log into the file, then closes the file.
@@ -377,7 +375,7 @@ impl Writer {
     }
 }
 
-/// What there is to do.
+/// The next thing to do.
 enum Next {
     Message(Message),
     /// It is time for a probe.

@@ -1,11 +1,11 @@
-//! Group commit: what shares a transaction, and what a failure of one means for the others.
+//! Group commit: what shares a transaction, and how the failure of one write affects the others.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 
-/// Keeps the writer busy until the sender is dropped, so that everything queued meanwhile becomes
-/// one batch. Returns when the writer has begun.
+/// Keeps the writer busy until the sender is dropped, so that everything in the queue becomes one batch. Returns when the
+/// writer has begun.
 async fn hold_writer(store: &Arc<Store>) -> (Sender<()>, tokio::task::JoinHandle<()>) {
     let (release, released): (_, Receiver<()>) = channel();
     let (begun, has_begun) = tokio::sync::oneshot::channel();
@@ -39,7 +39,7 @@ fn spawn<T: Send + 'static>(
     tokio::spawn(async move { store.queue.submit(NOON, operation).await })
 }
 
-/// Lets spawned tasks run up to where they wait.
+/// Lets spawned tasks run until they wait.
 async fn settle(store: &Store, queued: usize) {
     while store.queue.waiting() < queued {
         tokio::task::yield_now().await;
@@ -120,8 +120,8 @@ async fn a_commit_that_fails_is_told_to_everyone_and_keeps_nothing() {
     }
 }
 
-// SQLite undoes the whole transaction by itself when the disk is full; nothing may be answered as
-// done, and nothing may be committed piecemeal afterwards.
+// SQLite rolls the whole transaction back when the disk is full. Nothing may be answered as done, and no part may be committed
+// later.
 #[tokio::test]
 async fn a_transaction_that_sqlite_gave_up_is_told_to_everyone() {
     for (store, _directory) in stores() {
@@ -249,11 +249,11 @@ async fn a_data_key_whose_row_was_not_committed_is_not_used() {
     let options = options();
     let store = Store::open_with_key_limit(&Home::Memory, &root_key(1), &options, 10, NOON);
     let store = Arc::new(store.unwrap());
-    // The first batch wears key 1 out, the second one begins by making key 2; both are undone.
+    // The first batch exhausts key 1, and the second one starts by making key 2. Both are rolled back.
     for _ in 0..2 {
         let spoiler = spawn(&store, |change| {
             for _ in 0..10 {
-                // Encryptions count even when what they were for is undone.
+                // Encryptions count even if their transaction is rolled back.
                 drop(change.ring.seal(change.identity.clone(), b"x")?);
             }
             change.unit.connection.execute_batch("ROLLBACK")?;

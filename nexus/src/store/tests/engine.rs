@@ -1,4 +1,4 @@
-//! What another engine than SQLite may do with a work: wait for each row, send the work between threads, and run it again.
+//! What an engine other than SQLite may do with a work: wait for each row, send the work between threads, and run it again.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -26,7 +26,7 @@ enum Value {
 
 type Columns = Vec<Value>;
 
-/// Tables in maps. Every call gives up its turn before it answers, as one does that waits for a server.
+/// Tables in maps. Every call yields once before it returns, like one that waits for a server.
 #[derive(Debug, Clone, Default)]
 struct Tables {
     heads: BTreeMap<String, Columns>,
@@ -184,7 +184,7 @@ impl Maps {
         Self { tables: Tables::default(), ring, identity }
     }
 
-    /// Runs a work twice, as if the database had refused the first transaction, and keeps the second.
+    /// Runs a work twice, as if the database had required a retry, and keeps the second run.
     async fn write<W: Work>(&mut self, work: W) -> Result<W::Output, StoreError> {
         let Self { tables, ring, identity } = self;
         let mut last = None;
@@ -267,7 +267,7 @@ async fn policies_are_listed_whatever_keeps_them() {
     assert!(maps.write(put(true)).await.unwrap());
     assert!(!maps.write(put(true)).await.unwrap());
     assert_eq!(maps.identity.policy_epoch, 2);
-    // Whoever keeps the rows takes one away.
+    // A row is removed from the engine.
     maps.tables.policies.clear();
     assert!(matches!(maps.write(put(true)).await, Err(StoreError::Tampered { .. })));
     assert!(maps.write(put(false)).await.unwrap());

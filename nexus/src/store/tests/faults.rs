@@ -1,4 +1,4 @@
-//! Failures of the disk at the moment of a commit, which nothing else brings about at will.
+//! Injected failures of the disk during a commit.
 
 use std::cell::Cell;
 
@@ -7,12 +7,12 @@ use rusqlite::ffi;
 use super::sqlite::transaction::Transaction;
 use super::*;
 
-/// What becomes of the next commit of the thread that sets it.
+/// The outcome of the next commit of the thread that sets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Fault {
-    /// The commit is kept, and an error is told.
+    /// The commit is kept, and an error is returned.
     Kept,
-    /// It is not kept, and an error is told.
+    /// The commit is not kept, and an error is returned.
     Lost,
     /// The disk is full.
     Full,
@@ -22,7 +22,7 @@ thread_local! {
     static NEXT: Cell<Option<Fault>> = const { Cell::new(None) };
 }
 
-/// The fault that is due now.
+/// The next fault.
 pub(in crate::store) fn due() -> Option<Fault> {
     NEXT.take()
 }
@@ -37,12 +37,12 @@ impl Fault {
     }
 }
 
-/// The next commit of this thread ends in `fault`.
+/// Lets the next commit of this thread end in `fault`.
 pub(super) fn set(fault: Fault) {
     NEXT.set(Some(fault));
 }
 
-/// A write that has the commit of its batch end in `fault`.
+/// A write that lets the commit of its batch end in `fault`.
 pub(super) fn fail(store: &Store, fault: Fault) -> impl Future<Output = Result<(), StoreError>> {
     store.queue.submit(NOON, move |_change| {
         set(fault);

@@ -1,5 +1,5 @@
-//! What is in the files: nothing in clear, everything that was answered, and not a byte more after
-//! an attempt with another key.
+//! The content of the files: no plaintext, everything that was acknowledged, and no changed byte after an attempt with another
+//! key.
 
 use std::fs;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ async fn an_answered_write_is_in_the_files_and_an_unanswered_one_is_not_half_the
         store.put(&path("answered"), value("one"), NOON).await.unwrap();
         let after_first = crash_copy(directory.path());
 
-        // A transaction that holds a put and is then kept from committing.
+        // A transaction with a put, which is then prevented from committing.
         let (begun, has_begun) = tokio::sync::oneshot::channel();
         let (release, released) = std::sync::mpsc::channel::<()>();
         let pending = Arc::clone(&store);

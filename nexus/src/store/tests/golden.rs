@@ -1,5 +1,5 @@
-//! Databases that released programs wrote, one pair for each schema. They lie in `tests/fixtures/store`, beside a text of
-//! what they must answer. They are made once and never again: [`make`] refuses to replace a file.
+//! Databases that released programs wrote, two for each schema. They are in `tests/fixtures/store`, beside a text of what they
+//! must answer. They are made once and never again: [`make`] refuses to replace a file.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -75,7 +75,7 @@ fn answers(store: &Store) -> String {
     text
 }
 
-/// What every golden database is filled with.
+/// The content of every golden database.
 async fn fill(store: &Store) {
     let put = async |name: &str, text: &str, now| {
         store.put(&path(name), value(text), now).await.unwrap();

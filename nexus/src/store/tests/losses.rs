@@ -1,10 +1,10 @@
-//! Acknowledged commits that a damaged or older file lacks are noticed at the opening, and honest crashes raise no alarm.
+//! Acknowledged commits that a damaged or older file lacks are noticed when the store is opened. A normal crash is no loss.
 
 use std::fs;
 
 use super::*;
 
-/// A store in a directory that can be copied as a crash would leave it.
+/// A store in a directory that can be copied as after a crash.
 struct Crash(TempDir);
 
 impl Crash {
@@ -74,7 +74,7 @@ async fn a_crash_raises_no_alarm_whatever_was_committed_last() {
             let crash = Crash::of(&home);
             let store = crash.open();
             assert_eq!(store.loss(), None, "{journal_mode:?}, step {step}");
-            // Neither does the start after that one.
+            // The next start does not report it either.
             store.put(&path("z"), value("x"), NOON).await.unwrap();
             drop(store);
             assert_eq!(crash.open().loss(), None, "{journal_mode:?}, step {step}");
@@ -82,7 +82,7 @@ async fn a_crash_raises_no_alarm_whatever_was_committed_last() {
     }
 }
 
-// After a power loss, what was not synced may be as it was before.
+// After a power loss, unsynced data may have its earlier state.
 #[tokio::test]
 async fn a_file_of_commits_that_is_older_than_the_database_or_missing_raises_no_alarm() {
     let home = in_file(options());
@@ -103,10 +103,10 @@ async fn a_file_of_commits_that_is_older_than_the_database_or_missing_raises_no_
     assert_eq!(crash.open().loss(), None);
 }
 
-/// What is done to the files, and its name.
+/// A change of the files, and its name.
 type Damage<'a> = (&'a str, &'a dyn Fn(&Crash));
 
-// It took acknowledged commits back without a word, and a revoked policy came to life.
+// SQLite dropped acknowledged commits without an error, and a revoked policy was in force again.
 #[tokio::test]
 async fn a_log_that_was_cut_or_damaged_or_removed_is_told_with_what_is_missing() {
     let home = busy().await;
@@ -125,10 +125,10 @@ async fn a_log_that_was_cut_or_damaged_or_removed_is_told_with_what_is_missing()
         damage(&crash);
         let store = crash.open();
         let loss = store.loss().unwrap_or_else(|| panic!("{what}")).clone();
-        assert!(loss.told.contains("acknowledged commits are missing"), "{what}: {}", loss.told);
+        assert!(loss.text.contains("acknowledged commits are missing"), "{what}: {}", loss.text);
         let number = if what == "last frame cut" { Some(", 1 of them") } else { None };
-        assert!(number.is_none_or(|number| loss.told.contains(number)), "{what}: {}", loss.told);
-        // It serves, and what is written from now on is no further loss.
+        assert!(number.is_none_or(|number| loss.text.contains(number)), "{what}: {}", loss.text);
+        // The store works, and new writes are no further loss.
         store.put(&path("later"), value("x"), NOON).await.unwrap();
         store.close().await.unwrap();
         drop(store);
@@ -153,8 +153,8 @@ async fn a_damaged_log_is_noticed_without_the_file_of_commits_and_kept_for_whoev
         let damaged = fs::read(crash.0.path().join("nexus.db-wal")).unwrap();
         let store = crash.open();
         let loss = store.loss().unwrap_or_else(|| panic!("{at}"));
-        assert!(loss.told.contains("at least"), "{}", loss.told);
-        assert!(loss.told.contains("the write-ahead log is damaged"), "{}", loss.told);
+        assert!(loss.text.contains("at least"), "{}", loss.text);
+        assert!(loss.text.contains("the write-ahead log is damaged"), "{}", loss.text);
         let kept: Vec<_> = fs::read_dir(crash.0.path())
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -165,7 +165,7 @@ async fn a_damaged_log_is_noticed_without_the_file_of_commits_and_kept_for_whoev
     }
 }
 
-// What was being written at the crash was answered to nobody.
+// The write at the time of the crash was not acknowledged.
 #[tokio::test]
 async fn a_last_transaction_that_is_not_whole_is_no_damage() {
     let home = busy().await;
@@ -198,5 +198,5 @@ async fn an_older_copy_of_the_database_is_told_as_a_loss() {
         .unwrap();
     let crash = Crash(directory.unwrap());
     let store = crash.open();
-    assert!(store.loss().unwrap().told.contains(", 2 of them"), "{:?}", store.loss());
+    assert!(store.loss().unwrap().text.contains(", 2 of them"), "{:?}", store.loss());
 }

@@ -39,7 +39,7 @@ async fn a_migrated_store_has_the_tables_of_a_new_one_and_keeps_the_numbers_of_i
     store.close().await.unwrap();
 }
 
-// What a program of schema 1 refused must not come to be believed by being written anew.
+// A row that schema 1 refused must not become valid by being written again.
 #[tokio::test]
 async fn a_row_that_was_tampered_with_before_the_migration_is_refused_after_it() {
     let directory = first(
@@ -114,7 +114,7 @@ async fn the_quorum_is_recorded_when_a_store_is_made_migrated_or_opened_with_ano
     assert_eq!(made.store.root_key_record().unwrap().quorum, quorum(4, 4));
 }
 
-// What a crash leaves is a transaction without its end: the copy is made while it is open.
+// A crash leaves a transaction without its end: the copy is made while it is open.
 #[test]
 fn a_crash_in_the_middle_of_a_migration_leaves_the_old_schema_and_the_next_start_migrates() {
     let directory = first("");

@@ -1,4 +1,4 @@
-//! The store from the outside, in both homes; `tampering.rs` and `files.rs` go at the file itself.
+//! The store by its public calls, in both homes. `tampering.rs` and `files.rs` work on the file itself.
 
 mod batches;
 mod engine;
@@ -29,14 +29,14 @@ use super::*;
 const NOON: UnixNanos = 1_800_000_000_000_000_000;
 const MINUTE: UnixNanos = 60_000_000_000;
 
-/// A store with what it lives in.
+/// A store with its directory.
 struct Fixture {
     store: Store,
     directory: Option<TempDir>,
     options: Options,
 }
 
-/// A root key that is the same every time.
+/// A fixed root key.
 fn root_key(fill: u8) -> RootKey {
     RootKey::from_bytes(&[fill; 32]).unwrap()
 }
@@ -65,7 +65,7 @@ fn in_memory(options: Options) -> Fixture {
     Fixture { store, directory: None, options }
 }
 
-/// Every kind of home there is: what holds must hold in each.
+/// Every kind of home. The tests run in each.
 fn homes(options: &Options) -> Vec<Fixture> {
     let mut homes = vec![in_memory(options.clone())];
     for journal_mode in
@@ -91,7 +91,7 @@ impl Fixture {
         self.opened_again()
     }
 
-    /// Opens the store again after whoever had it is gone.
+    /// Opens the store again after its last user has dropped it.
     fn opened_again(self) -> Self {
         let Self { store, directory, options } = self;
         drop(store);

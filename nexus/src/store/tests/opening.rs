@@ -1,4 +1,4 @@
-//! Opening: what is accepted, what is refused and why, and that a refusal changes nothing.
+//! Opening: what is accepted, what is refused and why; and a refusal changes nothing.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -101,7 +101,7 @@ fn a_creation_that_was_interrupted_is_repeated() {
     assert!(!directory.path().join("nexus.db.new-journal").exists());
 }
 
-// Proof 5: truncating must not pass for a fresh start, nor take the log along.
+// A truncated file must not be taken for a fresh start, nor may its log be discarded.
 #[tokio::test]
 async fn a_store_that_was_emptied_is_damaged_and_not_new() {
     let home = in_file(options());
@@ -123,7 +123,7 @@ async fn a_store_that_was_emptied_is_damaged_and_not_new() {
     }
 }
 
-// A database without anything in it is what SQLite makes of an empty file.
+// SQLite makes a database without content of an empty file.
 #[test]
 fn a_database_without_any_table_is_damaged() {
     let directory = tempfile::tempdir().unwrap();
@@ -134,7 +134,7 @@ fn a_database_without_any_table_is_damaged() {
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
 }
 
-// A backup tool, or `PRAGMA optimize`, made it: "the store is damaged", and sealed.
+// A backup tool, or `PRAGMA optimize`, had made it: Nexus reported a damaged store, and stayed sealed.
 #[tokio::test]
 async fn tables_of_sqlite_itself_pass() {
     let home = in_file(options());
@@ -159,7 +159,7 @@ async fn tables_of_sqlite_itself_pass() {
 async fn anything_else_that_somebody_added_is_named_with_what_to_do() {
     for (sql, name) in [
         ("CREATE TABLE backup_log (at)", "table backup_log"),
-        // It named an index, which cannot be dropped, and not the table that it belongs to.
+        // The message named an index, which cannot be dropped, and not its table.
         (
             "CREATE TABLE log (id TEXT PRIMARY KEY, at); CREATE INDEX by_time ON log (at)",
             "table log is not one of ours (nor index by_time): stop what made it, and remove it with `sqlite3 ",
@@ -180,7 +180,7 @@ async fn anything_else_that_somebody_added_is_named_with_what_to_do() {
     }
     for (sql, told) in [
         ("DROP TABLE imports", "table imports is missing"),
-        // The command was to drop the index that SQLite makes for UNIQUE, which nobody can.
+        // The advice was to drop the index that SQLite makes for UNIQUE, which is impossible.
         (
             "DROP TABLE imports; CREATE TABLE imports (path TEXT PRIMARY KEY, at UNIQUE)",
             "table imports was changed",
@@ -195,8 +195,7 @@ async fn anything_else_that_somebody_added_is_named_with_what_to_do() {
     }
 }
 
-/// What the command that the message names does to the database of `home`. It is run by a shell, in which `sqlite3` shows
-/// its arguments.
+/// Applies the command in the message to the database of `home`. A shell runs it, in which `sqlite3` prints its arguments.
 fn do_as_told(home: &Fixture, told: &str) {
     let command = told.split('`').nth(1).unwrap();
     let script = format!(r#"sqlite3() {{ printf '%s\n' "$@"; }}; {command}"#);
@@ -207,7 +206,7 @@ fn do_as_told(home: &Fixture, told: &str) {
     Connection::open(file).unwrap().execute_batch(statement).unwrap();
 }
 
-/// `sqlite3 nexus.db 'DROP TABLE we ird'`: no statement, and no file of that name there.
+/// `sqlite3 nexus.db 'DROP TABLE we ird'` was no valid statement, and named no valid file.
 #[tokio::test]
 async fn what_is_to_be_run_against_a_foreign_table_can_be_run_whatever_it_is_called() {
     let parent = tempfile::Builder::new().prefix("it's here ").tempdir().unwrap();
@@ -242,7 +241,7 @@ async fn a_foreign_name_that_could_forge_a_line_is_shown_in_quotes_and_without_a
     assert!(!told.contains('\n') && !told.contains("sqlite3"), "{told}");
 }
 
-/// "the store is damaged: it has only 23 bytes": which file, and what now?
+/// The message "the store is damaged: it has only 23 bytes" named neither the file nor the next step.
 #[test]
 fn a_damaged_store_is_told_with_its_file_and_with_what_to_do() {
     for bytes in [b"this is no database at all".repeat(99), b"it was cut off".to_vec()] {
@@ -256,7 +255,7 @@ fn a_damaged_store_is_told_with_its_file_and_with_what_to_do() {
     }
 }
 
-/// The error of an opening while the store that was closed is still there.
+/// The error of opening a store while it is still open here.
 fn drop_store(home: Fixture, opened: Result<Store, StoreError>) -> StoreError {
     drop(home);
     opened.unwrap_err()

@@ -1,4 +1,4 @@
-//! A store whose files belong to another user, and may be written through their group: a volume in Kubernetes, for one.
+//! A store whose files belong to another user, and are writable through their group, as on a volume in Kubernetes.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -47,7 +47,7 @@ async fn a_store_that_belongs_to_another_user_and_is_open_to_the_group_opens() {
         chown(&file, None, Some(GROUP)).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o660)).unwrap();
     }
-    // Where the other user can read it.
+    // In a place that the other user can read.
     let program = tempfile::tempdir().unwrap();
     fs::set_permissions(program.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let copy = program.path().join("tests");

@@ -1,4 +1,4 @@
-//! Commits that fail, and what is told, shown and decided afterwards.
+//! Failed commits: the errors of the callers, the condition of the store, and the decisions afterwards.
 
 use std::sync::Mutex;
 
@@ -13,7 +13,7 @@ fn text(pattern: &str) -> PolicyText {
     }
 }
 
-/// The names of the policies, as the follower of a store was told of them.
+/// The names of the policies, as the follower of a store received them.
 fn followed(store: &Store) -> Arc<Mutex<Vec<String>>> {
     let names = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&names);
@@ -36,7 +36,7 @@ fn followed(store: &Store) -> Arc<Mutex<Vec<String>>> {
     names
 }
 
-/// Waits until the writer has found out by itself that it can write.
+/// Waits until the writer has noticed that it can write again.
 async fn mended(store: &Store) {
     for _ in 0..600 {
         if store.condition().write_failure().is_none() {
@@ -60,7 +60,7 @@ async fn a_commit_that_ends_in_an_error_of_the_disk_is_told_as_unknown_and_not_a
                 store.put(&q, value("x"), NOON)
             );
             assert!(matches!(failed, Err(StoreError::OutcomeUnknown(_))), "{failed:?}");
-            // Whatever shared the transaction shares its end; what came later went well.
+            // All writes of the transaction have its outcome; later ones succeed.
             for put in [first, second] {
                 assert!(
                     matches!(put, Ok(_) | Err(StoreError::OutcomeUnknown(_))),
@@ -102,7 +102,7 @@ async fn after_a_commit_of_unknown_outcome_decisions_and_reads_go_by_what_is_in_
     }
 }
 
-// Also where the lost commit made a data key that is in use if it was kept.
+// Also if the lost commit made a data key that is in use if the commit was kept.
 #[tokio::test]
 async fn a_data_key_of_a_commit_of_unknown_outcome_is_the_one_that_the_database_names() {
     for fault in [Fault::Kept, Fault::Lost] {
@@ -156,7 +156,7 @@ impl Drop for Grenade {
     }
 }
 
-// Nothing said so: every write failed with "the store is closed", and Nexus stayed ready.
+// This was not reported: every write failed with "the store is closed", and Nexus stayed ready.
 #[tokio::test]
 async fn a_writer_that_died_is_told_of_and_its_callers_are_not_told_that_the_store_is_closed() {
     for home in homes(&options()) {
@@ -183,7 +183,7 @@ async fn a_writer_that_died_is_told_of_and_its_callers_are_not_told_that_the_sto
     }
 }
 
-// It was answered 500 where the documents say 503.
+// The answer was 500, and the documentation says 503.
 #[tokio::test]
 async fn a_database_that_another_process_has_locked_is_told_as_locked() {
     let home = in_file(Options { busy_timeout: Duration::from_millis(50), ..options() });

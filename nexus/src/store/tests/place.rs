@@ -11,7 +11,7 @@ fn is_refused<T: fmt::Debug>(put: Result<T, StoreError>, part: &str) {
     assert!(cause.to_string().contains(part), "{cause}");
 }
 
-/// Writes were acknowledged that went into files without a name, and were lost with the process.
+/// Acknowledged writes went into files without a name, and were lost with the process.
 #[tokio::test]
 async fn a_write_into_files_that_were_moved_away_is_refused_until_they_are_back() {
     let Fixture { store, directory, .. } = in_file(options());
@@ -29,7 +29,7 @@ async fn a_write_into_files_that_were_moved_away_is_refused_until_they_are_back(
     store.put(&path("a"), value("two"), NOON).await.unwrap();
 }
 
-/// The same: a backup that was put in place with `mv` while Nexus ran.
+/// The same after a backup was put in place with `mv` while Nexus ran.
 #[tokio::test]
 async fn a_write_is_refused_where_the_database_or_its_log_is_another_file() {
     for file in ["nexus.db", "nexus.db-wal"] {

@@ -191,7 +191,7 @@ async fn concurrent_puts_to_one_path_each_get_a_version() {
     }
 }
 
-// A reader must never see a path without the version its row names, or the other way round.
+// A reader must never see a path without the version that its row names, or a version without its path.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reads_beside_writes_see_whole_states() {
     let limit = NonZeroU32::new(2).unwrap();

@@ -1,5 +1,5 @@
-//! Whoever can write the file can neither move, revive, undelete nor re-date a row without the
-//! store refusing it by name; other rows stay readable (design 2).
+//! An attacker who writes to the file can neither move, revive, undelete nor re-date a row without the store refusing it by
+//! name; other rows stay readable (design 2).
 
 mod policies;
 
@@ -28,7 +28,7 @@ async fn stored() -> Fixture {
 }
 
 impl Fixture {
-    /// Runs SQL on the closed file, as somebody who has found it might.
+    /// Runs SQL on the closed file, as an attacker might.
     fn tamper(self, sql: &str) -> Self {
         let changed = Connection::open(self.file()).unwrap().execute_batch(sql);
         changed.unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -88,7 +88,7 @@ async fn a_version_that_was_changed_in_any_way_is_refused_by_name() {
         "path = 'c'",
         "path = 'b', version = 9",
         "version = 9",
-        // What is under another row, with and without its nonce and times.
+        // The content of another row, with and without its nonce and times.
         "ciphertext = (SELECT ciphertext FROM versions WHERE path = 'b' AND version = 3)",
         "(nonce, ciphertext) = (SELECT nonce, ciphertext FROM versions WHERE path = 'b' AND version = 3)",
         "(created, deleted, nonce, ciphertext) =
@@ -139,7 +139,7 @@ async fn a_deleted_version_cannot_be_revived_by_its_deletion_mark() {
     home.assert_b_readable("revived");
 }
 
-// Rows of an earlier state are authentic by themselves; the list of the path tells them.
+// Rows of an earlier state are authentic; only the list of the path shows that they are old.
 #[tokio::test]
 async fn a_version_put_back_from_an_earlier_copy_is_refused() {
     let home = in_file(options());
@@ -168,7 +168,7 @@ async fn a_version_put_back_from_an_earlier_copy_is_refused() {
     home.assert_b_readable("version put back");
 }
 
-// Same value, same times, another encryption: still not the row that the path lists.
+// Same value and times, but another encryption: not the row that the path lists.
 #[tokio::test]
 async fn only_the_very_row_that_the_path_lists_is_accepted() {
     let home = stored().await.opened_again();
@@ -341,7 +341,7 @@ async fn tables_that_were_altered_are_refused_at_opening() {
     }
 }
 
-// A page of ciphertext that rotted on the disk, without SQLite noticing.
+// A page of ciphertext that changed on the disk without SQLite noticing.
 #[tokio::test]
 async fn one_flipped_bit_spoils_one_row_only() {
     let home = stored().await;

@@ -1,8 +1,8 @@
-//! What comes in is what was there.
+//! An import preserves the content.
 
 use super::*;
 
-// Every generation that upstream has ever written, and the one between releases.
+// Every form that upstream has ever written, including the one between releases.
 #[test]
 fn each_generation_comes_in_with_equal_contents() {
     for generation in
@@ -56,7 +56,7 @@ async fn a_deleted_version_can_be_revived_with_its_value() {
     assert_eq!(get(&store, "app/db", 1).as_deref(), Some(r#"{"password":"p\u003c1\u003e"}"#));
 }
 
-// crypto-and-storage, appendix A: bytes that upstream itself has written.
+// crypto-and-storage, appendix A: bytes that upstream has written.
 #[tokio::test]
 async fn rows_that_upstream_itself_wrote_come_in() {
     let upstream = Upstream::new(Generation::Current);
@@ -121,7 +121,7 @@ async fn versions_beyond_the_limit_come_in_and_are_kept_beside_those_that_are_pu
     for number in 7..=10 {
         assert_eq!(store.put(&path("p"), value("{}"), NOON).await.unwrap(), number);
     }
-    // The limit of 3 counts what was put since.
+    // The limit of 3 counts versions that were put later.
     assert_eq!(numbers(&store, "p"), [1, 2, 3, 4, 5, 6, 8, 9, 10]);
     assert!(get(&store, "p", 1).is_some());
     store.close().await.unwrap();
@@ -168,7 +168,7 @@ fn a_path_whose_versions_are_all_deleted_and_one_without_versions_are_listed() {
     assert_eq!(get(&store, "none", 0), None);
 }
 
-// Q-44: out of reach for put, within reach for the rest.
+// Q-44: such a path cannot be put, but it can be read and deleted.
 #[test]
 fn a_secret_under_a_reserved_name_comes_in() {
     let mut upstream = Upstream::new(Generation::Current);
@@ -196,7 +196,7 @@ async fn policies_that_we_would_refuse_come_in_as_they_are_and_can_be_deleted() 
     assert!(store.delete_policy(odd, NOON).await.unwrap());
 }
 
-// What is cached of policies is valid for one epoch.
+// Cached policies are valid for one epoch.
 #[test]
 fn an_import_moves_the_policy_epoch() {
     let directory = Upstream::filled(Generation::Current).stopped();

@@ -1,4 +1,4 @@
-//! Rows that were tampered with or make no sense: left out or put right, each by name.
+//! Rows that were altered or make no sense: left out or corrected, each by name.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn three() -> Upstream {
     upstream
 }
 
-// Half of the rows and one more were enough: the rest was left out, and only the log said so.
+// More than half of the rows sufficed: the rest was left out, and only the log said so.
 #[test]
 fn rows_that_would_be_left_out_stop_the_import_with_a_list_until_an_operator_goes_on_without_them()
 {
@@ -43,7 +43,7 @@ fn rows_that_would_be_left_out_stop_the_import_with_a_list_until_an_operator_goe
     assert_eq!(store.import_record().unwrap().unwrap().refused, 120);
 }
 
-/// The check was ok after one restart, although the rows were still nowhere else.
+/// The check passed after one restart, although the rows were still nowhere else.
 #[test]
 fn rows_that_were_left_out_are_told_at_every_start_until_the_file_is_moved_away() {
     let upstream = three();
@@ -63,7 +63,7 @@ fn rows_that_were_left_out_are_told_at_every_start_until_the_file_is_moved_away(
     assert_eq!(store.import_check(), Ok(()));
 }
 
-/// An older version was served in its place, and nothing counted it.
+/// An older version was served in its place, and no count included it.
 #[tokio::test]
 async fn a_current_version_that_is_not_there_stops_the_import_and_is_counted() {
     let mut upstream = three();
@@ -79,11 +79,11 @@ async fn a_current_version_that_is_not_there_stops_the_import_and_is_counted() {
     assert_eq!(lines(&report.refused), [refused]);
     assert_eq!(report.changed, []);
     assert_eq!(get(&store, "a", 0).as_deref(), Some(r#"{"v":"two"}"#));
-    // Its number is not given to another.
+    // Its number is not reused.
     assert_eq!(store.put(&path("a"), value("{}"), NOON).await.unwrap(), 4);
 }
 
-/// It came in, and nobody was told that it allows nothing.
+/// It was imported, and no report said that it allows nothing.
 #[test]
 fn a_policy_that_does_not_do_what_it_says_stops_the_import_and_comes_in_on_demand() {
     let directory = three().stopped();
@@ -176,14 +176,14 @@ async fn versions_of_a_path_whose_own_row_was_tampered_with_come_in() {
         assert_eq!(report.versions, 14);
         let history = store.metadata(&path("a")).unwrap().unwrap();
         assert_eq!(history.created(), SECOND * NANOS);
-        // No lower than what is there; and the next put erases none of them.
+        // Not lower than the number of versions, so the next put erases none of them.
         assert_eq!(history.max_versions().get(), 12);
         assert_eq!(store.put(&path("a"), value("{}"), NOON).await.unwrap(), 13);
         assert_eq!(numbers(&store, "a").len(), 13);
     }
 }
 
-// Else a value under that number could be taken for the one that was lost.
+// Otherwise a new value under that number could be taken for the lost one.
 #[tokio::test]
 async fn the_number_of_a_version_that_was_left_out_is_not_used_again() {
     let mut upstream = three();
@@ -320,7 +320,7 @@ fn of_several_policies_with_one_name_the_one_that_changed_last_comes_in() {
     assert_eq!(report.policies, 2);
 }
 
-// Whoever can write the file could otherwise grant anything without any key.
+// Otherwise anybody who can write the file could grant everything without a key.
 #[test]
 fn policies_in_clear_are_left_out_by_name_and_the_secrets_come_in() {
     let directory = Upstream::filled(Generation::V0_4_3).left();

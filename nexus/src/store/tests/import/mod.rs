@@ -1,4 +1,4 @@
-//! Taking in upstream's databases (issue "Import", proof 6), and what a store remembers of it.
+//! The import of upstream's databases, and its record in the store.
 
 mod contents;
 mod damage;
@@ -19,12 +19,12 @@ fn open(directory: &Path) -> Result<Store, StoreError> {
     open_with(directory, &root_key(1), NOON)
 }
 
-/// A directory as upstream left it, to make a golden database from.
+/// A data directory as upstream left it, to make a golden database from.
 pub(super) fn files_with_upstream_data() -> TempDir {
     Upstream::filled(Generation::Current).left()
 }
 
-/// Opens a store that must take in what lies there, also where rows are left out.
+/// Opens a store that must import the database there, even if rows are left out.
 fn imported(directory: &Path) -> (Store, ImportReport) {
     let options = Options { import_with_losses: true, ..Options::default() };
     let home = Home::File(directory.to_owned());

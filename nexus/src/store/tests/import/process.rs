@@ -1,4 +1,4 @@
-//! Another process: SQLite's locks are not seen within one.
+//! Another process holds the database: SQLite's locks have no effect within one process.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
@@ -17,7 +17,7 @@ fn another_process_that_holds_the_database() {
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
 
-// Else what upstream writes from now on would be lost without a word.
+// Otherwise later writes of upstream would be lost without an error.
 #[test]
 fn a_database_that_upstream_still_has_open_is_not_imported_until_it_is_closed() {
     let directory = Upstream::filled(Generation::Current).left();

@@ -1,5 +1,4 @@
-//! When nothing is imported: another key, an unknown file, a store with data of its own. No byte
-//! of anybody's is changed.
+//! When nothing is imported: another key, an unknown file, a store with data of its own. No byte of any file is changed.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -115,7 +114,7 @@ async fn a_store_with_data_of_its_own_imports_nothing_and_says_so() {
     assert_eq!(originals(home.directory()), before);
 }
 
-// Even where it could not be imported: what we hold must stay within reach.
+// Even if it cannot be imported: the data of the store must stay readable.
 #[tokio::test]
 async fn a_file_that_cannot_be_imported_does_not_keep_a_store_with_data_from_opening() {
     let home = in_file(options());
@@ -126,7 +125,7 @@ async fn a_file_that_cannot_be_imported_does_not_keep_a_store_with_data_from_ope
     assert_eq!(home.get("p", 0).as_deref(), Some("mine"));
 }
 
-// In doubt there may be data, and a new store beside it would hide that.
+// In case of doubt there may be data, and a new store beside it would hide that.
 #[tokio::test]
 async fn a_file_that_cannot_be_looked_at_keeps_a_store_from_being_made_and_no_other_from_opening() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! One start after the other: once is enough, and a crash in the middle leaves nothing half done.
+//! Repeated starts: an import is done once, and a crash in the middle leaves nothing half-done.
 
 use std::fs;
 use std::time::{Duration, SystemTime};
@@ -151,7 +151,7 @@ fn an_import_that_was_cut_off_by_a_crash_is_done_again_as_a_whole() {
     assert_eq!(left, [directory.path().join("nexus.db")]);
 }
 
-// The same into a file that is there: what a crash leaves of it is a transaction without its end.
+// The same into an existing file: after a crash there is a transaction without its end.
 #[test]
 fn a_crash_in_the_middle_of_an_import_leaves_nothing_of_it() {
     let directory = tempfile::tempdir().unwrap();
@@ -203,7 +203,7 @@ fn a_crash_in_the_middle_of_an_import_leaves_nothing_of_it() {
     assert_eq!((report.secrets, names(&store).len()), (300, 300));
 }
 
-// Proof 5: what the store remembers is bound as every row is.
+// The record of an import is bound as every row is.
 #[tokio::test]
 async fn a_record_that_was_removed_changed_or_put_back_is_refused_by_name() {
     for sql in [

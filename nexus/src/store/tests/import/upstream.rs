@@ -1,5 +1,5 @@
-//! Small databases as upstream leaves them, made from the facts of crypto-and-storage 7 with an
-//! AES-GCM of its own: reading them back must not be the inverse of our own writing.
+//! Small databases in upstream's format, made from the facts of crypto-and-storage 7 with a separate AES-GCM, so that reading
+//! them is not just the inverse of our own writing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ pub(super) struct Upstream {
     pub(super) connection: Connection,
     pub(super) generation: Generation,
     key: [u8; 32],
-    /// Nonces are counted here, to have no two alike.
+    /// Nonces are counted, so that all are different.
     nonces: u64,
 }
 
@@ -103,7 +103,7 @@ impl Upstream {
         Self { directory, connection, generation, key: [1; 32], nonces: 0 }
     }
 
-    /// What is written from now on is under another root key.
+    /// The following rows are written under another root key.
     pub(super) fn under(mut self, key: [u8; 32]) -> Self {
         self.key = key;
         self
@@ -231,14 +231,14 @@ impl Upstream {
         self.connection.execute_batch(sql).unwrap();
     }
 
-    /// Ends upstream's Nexus cleanly: no log is left.
+    /// Ends upstream's Nexus cleanly: no log remains.
     pub(super) fn stopped(self) -> TempDir {
         let Self { directory, connection, .. } = self;
         connection.close().unwrap();
         directory
     }
 
-    /// Ends it as it really ends: the newest data stays in the log.
+    /// Ends upstream's Nexus as it really ends: the newest data stays in the log.
     pub(super) fn left(self) -> TempDir {
         let Self { directory, connection, .. } = self;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
@@ -252,7 +252,7 @@ pub(super) fn open_with(directory: &Path, key: &RootKey, now: i64) -> Result<Sto
     Store::open(&Home::File(directory.to_owned()), key, &options, now)
 }
 
-/// What a file holds; shown short.
+/// The content of a file, shown in short form.
 #[derive(PartialEq, Eq)]
 pub(super) struct Content(pub(super) Vec<u8>);
 
@@ -262,8 +262,7 @@ impl fmt::Debug for Content {
     }
 }
 
-/// Every file in the directory, and in those below it. Not counted is what SQLite keeps beside a
-/// store without anything in it.
+/// Every file in the directory and below it, except those that SQLite keeps beside an empty store.
 pub(super) fn files(directory: &Path) -> BTreeMap<PathBuf, Content> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(directory).unwrap() {

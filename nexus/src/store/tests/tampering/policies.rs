@@ -42,7 +42,7 @@ async fn a_renamed_policy_is_refused_and_can_be_deleted() {
     assert!(home.store.policies().unwrap().refused.is_empty());
 }
 
-/// The names of the policies that are refused, in the order in which that is told.
+/// The names of the refused policies, in the order in which they are reported.
 fn refused_policies(store: &Store) -> Vec<String> {
     let refused = store.policies().unwrap().refused.into_iter();
     refused
@@ -75,8 +75,8 @@ fn one(name: &str) -> Vec<String> {
     vec![name.to_owned()]
 }
 
-/// A store whose policy `a` was changed and then, as `done` says, deleted or not. Then rows are put back from the copy that
-/// was made before.
+/// A store whose policy `a` was changed and then, depending on `done`, deleted or not. Then rows are put back from an earlier
+/// copy.
 async fn policies_put_back(delete: bool, tables: &[&str]) -> Fixture {
     let home = stored().await.opened_again();
     home.store.close().await.unwrap();
@@ -122,7 +122,7 @@ async fn an_older_list_of_policies_that_is_put_back_with_them_is_refused() {
             .iter()
             .find(|error| matches!(error, StoreError::Tampered { table: "policy_lists", .. }));
         assert!(list.is_some(), "{delete}: {:?}", set.refused);
-        // To put the policy again is how an operator says what is right.
+        // An operator who puts the policy again determines its content.
         home.store.put_policy("a", set.policies[0].text.clone(), NOON).await.unwrap();
         assert_eq!(policy_names(&home.store), ["a", "b"], "{delete}");
         assert!(home.store.policies().unwrap().refused.is_empty(), "{delete}");
@@ -147,7 +147,7 @@ async fn a_list_of_policies_that_was_changed_in_any_way_is_refused() {
     }
 }
 
-// The first delete answered that there was none, and reading it went on being refused.
+// The first delete reported that there was none, and the policy was still refused when it was read.
 #[tokio::test]
 async fn a_policy_of_a_list_that_was_changed_can_be_deleted_and_is_gone_then() {
     for change in ["DELETE FROM policy_lists", "UPDATE policy_lists SET ciphertext = x'00'"] {
