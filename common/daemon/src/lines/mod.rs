@@ -24,6 +24,8 @@ mod sink;
 
 use rustix::io::Errno;
 
+use crate::settings::AuditSync;
+
 pub(crate) use self::{
     batch::PendingLine,
     queue::{LineCounts, Lines},
@@ -62,6 +64,20 @@ impl Failure {
             _ => Some(Self::NoSpaceAhead(errno())),
         }
     }
+}
+
+/// What an output gets beside lines, if it is a regular file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Care {
+    /// Whether to reserve space behind its end, if the file system supports it.
+    pub(crate) reserves: bool,
+    /// When lines are flushed to the disk.
+    pub(crate) sync: AuditSync,
+}
+
+impl Care {
+    /// Nothing beside the lines.
+    pub(crate) const NONE: Self = Self { reserves: false, sync: AuditSync::Never };
 }
 
 /// What the log and the audit log decide about their lines.

@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    Failure, Owner,
+    Care, Failure, Owner,
     batch::{Batch, BatchResult, Completion, PendingLine, ThreadWaker},
     late::LateLines,
     output::Output,
@@ -90,7 +90,7 @@ pub(super) struct Work {
 }
 
 /// Counts of lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LineCounts {
     pub(crate) written: u64,
     pub(crate) failed: u64,
@@ -103,12 +103,7 @@ impl Lines {
     ///
     /// # Errors
     /// The operating system's, if it gives no thread.
-    pub(crate) fn start(
-        name: &str,
-        file: File,
-        reserves: bool,
-        owner: impl Owner,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(name: &str, file: File, care: Care, owner: impl Owner) -> io::Result<Self> {
         let (sender, receiver) = sync_channel::<Arc<Queue>>(1);
         let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(
             move || {
@@ -117,7 +112,7 @@ impl Lines {
                 }
             },
         )?;
-        let output = Output::new(file, reserves);
+        let output = Output::new(file, care.reserves);
         let failure = Failure::encode(output.space_failure());
         let queue = Arc::new_cyclic(|queue| {
             let empty = || Batch::new(queue, Vec::new(), Vec::new());
@@ -125,7 +120,7 @@ impl Lines {
             let open = Open { batch, in_flight: None, next_file: None, closed: false };
             Queue {
                 open: Mutex::new(open),
-                sink: Mutex::new(Sink::new(output, reserves, empty(), Box::new(owner))),
+                sink: Mutex::new(Sink::new(output, care, empty(), Box::new(owner))),
                 late: Mutex::default(),
                 thread: thread.thread().clone(),
                 failure: AtomicU32::new(failure),
@@ -141,11 +136,7 @@ impl Lines {
     }
 
     /// Queues the line that `make` appends, with its newline, to an empty buffer. The line is queued when this returns.
-    pub(crate) fn put(&self, make: impl FnOnce(&mut Vec<u8>)) -> PendingLine {
-        self.put_as(false, make)
-    }
-
-    /// As [`Self::put`]; `keeps` says whether the line is a kept one.
+    /// `keeps` says whether it is a kept one.
     pub(crate) fn put_as(&self, keeps: bool, make: impl FnOnce(&mut Vec<u8>)) -> PendingLine {
         LINE.with_borrow_mut(|line| {
             line.clear();
@@ -282,8 +273,10 @@ impl Queue {
         self.thread.unpark();
     }
 
-    pub(super) fn waiting_bytes(&self) -> usize {
-        self.lock().batch.bytes.len()
+    /// How many bytes wait to be written. `None`: they belong into a file that the sink does not have yet.
+    pub(super) fn waiting_bytes(&self) -> Option<usize> {
+        let open = self.lock();
+        open.next_file.is_none().then_some(open.batch.bytes.len())
     }
 
     /// Swaps the open batch with the empty one, if it has lines.

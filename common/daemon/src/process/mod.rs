@@ -34,9 +34,9 @@ pub use self::{
 
 use self::{invocation::Invocation, metrics::ProcessMetrics, streams::Streams};
 use crate::{
-    audit::{AuditLog, AuditMetrics},
+    audit::{AuditFile, AuditLog, AuditMetrics},
     console,
-    settings::{LogSettings, TelemetrySettings},
+    settings::{AuditSettings, LogSettings, TelemetrySettings},
     telemetry::{self, Effect, Telemetry, TelemetryServer},
 };
 
@@ -57,6 +57,8 @@ pub struct Program {
 pub struct FrameSettings {
     /// The log level and the banner.
     pub log: LogSettings,
+    /// Where audit lines go.
+    pub audit: AuditSettings,
     /// Where health and metrics are served.
     pub telemetry: TelemetrySettings,
     /// How long requests in flight may take to finish at the end.
@@ -76,6 +78,8 @@ pub type StartError = Box<dyn Error + Send + Sync>;
 ///
 /// `load` reads the settings; all their problems are reported at once. `start` starts the daemon without a time limit.
 /// Health and metrics are served meanwhile, and a signal ends it.
+///
+/// A file of the audit log that cannot be opened counts as a bad setting.
 ///
 /// SIGTERM and SIGINT end the daemon. SIGHUP opens the log and the audit log again if they are regular files, so that
 /// they can be rotated. SIGUSR1 and SIGUSR2 do nothing.
@@ -110,7 +114,14 @@ pub fn run<S, D: Daemon>(
     if frame.log.banner {
         invocation::banner(program, level);
     }
-    let streams = match Streams::start(program.name, level) {
+    let audit_file = match AuditFile::open_chosen(&frame.audit) {
+        Ok(file) => file,
+        Err(error) => {
+            console::print_error(&format!("error: {}", chain(&error)));
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    let streams = match Streams::start(program.name, level, &frame.audit, audit_file) {
         Ok(streams) => Arc::new(streams),
         Err(error) => {
             console::print_error(&format!(
@@ -239,7 +250,11 @@ async fn maintain(streams: Arc<Streams>, mut hangup: Signal) {
                 // Opening a file may be slow.
                 tokio::task::spawn_blocking(move || streams.reopen());
             }
-            _ = every.tick() => streams.audit().tick(std::time::Instant::now()),
+            _ = every.tick() => {
+                streams.audit().tick(std::time::Instant::now());
+                let streams = Arc::clone(&streams);
+                tokio::task::spawn_blocking(move || streams.check_audit_file());
+            }
         }
     }
 }
@@ -247,7 +262,8 @@ async fn maintain(streams: Arc<Streams>, mut hangup: Signal) {
 /// Adds the health check and the metrics of the audit log, and the metrics of the process.
 fn watch(audit: &AuditLog, telemetry: &Telemetry) {
     let checked = audit.clone();
-    telemetry.health().add("audit", Effect::NotReady, move |_| checked.check());
+    let effect = if audit.is_optional() { Effect::Degraded } else { Effect::NotReady };
+    telemetry.health().add("audit", effect, move |_| checked.check());
     let (lines, process) = (AuditMetrics(audit.clone()), ProcessMetrics::new());
     telemetry.register(|registry| {
         registry.register_collector(Box::new(lines));
