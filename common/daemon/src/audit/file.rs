@@ -2,8 +2,8 @@
 
 use std::{
     fs::{self, File},
-    io,
-    os::unix::fs::MetadataExt,
+    io::{self, Write},
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -12,8 +12,10 @@ use rustix::{
     io::Errno,
 };
 
-use super::AuditLog;
-use crate::settings::AuditSettings;
+use time::OffsetDateTime;
+
+use super::{AuditLog, line::Fields};
+use crate::{chain::Chain, settings::AuditSettings};
 
 /// The file of the settings cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -34,16 +36,74 @@ pub struct AuditFile {
     failed: bool,
 }
 
+/// What was at the end of a file when it was opened.
+#[derive(Debug)]
+pub struct FileEnd {
+    /// The chain that goes on there, or a new one.
+    pub(super) chain: Chain,
+    /// What there was before.
+    begins: Begins,
+    is_cut: bool,
+}
+
+/// Why a chain begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begins {
+    /// It does not: it goes on.
+    No,
+    /// The file is empty.
+    Empty,
+    /// What the file ends with is not audit lines with marks.
+    Foreign,
+}
+
+impl FileEnd {
+    fn of(file: &File) -> io::Result<Self> {
+        let length = file.metadata()?.len();
+        let start = length.saturating_sub(LONGEST_END);
+        let mut text = vec![0; usize::try_from(length - start).map_err(io::Error::other)?];
+        file.read_exact_at(&mut text, start)?;
+        let (chain, begins) = match Chain::at_end_of(&text) {
+            Some(chain) => (chain, Begins::No),
+            None if text.is_empty() => (Chain::begin(), Begins::Empty),
+            None => (Chain::begin(), Begins::Foreign),
+        };
+        let is_cut = text.last().is_some_and(|byte| *byte != b'\n');
+        Ok(Self { chain, begins, is_cut })
+    }
+
+    /// Appends the line that is the first in a file after it was opened. A file that has just been rotated has a line at
+    /// once, from which the chain goes on after a crash.
+    pub(super) fn write_opened(&self, line: &mut Vec<u8>, now: OffsetDateTime) {
+        let error = if self.is_cut { "the line before this one was cut off" } else { "" };
+        Fields { succeeded: true, error, ..Fields::failure("open", now) }.write(line, now);
+    }
+
+    /// Logs what somebody should look at.
+    pub fn report(&self) {
+        if self.is_cut {
+            tracing::warn!("the last line of the audit file was cut off, as when a machine stops");
+        }
+        if self.begins == Begins::Foreign {
+            tracing::warn!("the audit file does not end with audit lines: a new chain begins");
+        }
+    }
+}
+
+/// How much of the end of a file is looked at, in bytes. A line has far fewer.
+const LONGEST_END: u64 = 256 * 1024;
+
 impl AuditFile {
     /// Opens the file of the settings, if they have one.
     ///
     /// # Errors
     /// It cannot be opened, is no regular file, or another daemon has it.
-    pub fn open_chosen(settings: &AuditSettings) -> Result<Option<(Self, File)>, AuditFileError> {
+    pub fn open_chosen(
+        settings: &AuditSettings,
+    ) -> Result<Option<(Self, File, FileEnd)>, AuditFileError> {
         let Some(path) = settings.file.clone() else { return Ok(None) };
-        let opened = append_to(&path).and_then(|open| Ok((open.try_clone()?, open)));
-        match opened {
-            Ok((file, open)) => Ok(Some((Self { path, open, failed: false }, file))),
+        match append_to(&path) {
+            Ok((file, open, end)) => Ok(Some((Self { path, open, failed: false }, file, end))),
             Err(source) => Err(AuditFileError { path, source }),
         }
     }
@@ -54,9 +114,9 @@ impl AuditFile {
             self.failed = false;
             return;
         }
-        match append_to(&self.path).and_then(|open| Ok((open.try_clone()?, open))) {
-            Ok((file, open)) => {
-                audit.reopen_file(file);
+        match append_to(&self.path) {
+            Ok((file, open, end)) => {
+                audit.reopen_file(file, &end);
                 self.open = open;
                 self.failed = false;
                 tracing::info!(path = %self.path.display(), "the audit log continues in a new file");
@@ -86,7 +146,9 @@ impl AuditFile {
 
 /// Opens a regular file to append to it, and creates it if it is missing. The last part of the path must not be a link:
 /// anyone who may write to the directory could choose another file.
-fn append_to(path: &Path) -> io::Result<File> {
+///
+/// A line at its end that was cut off gets a newline, so that the next one is whole. Returns two descriptors of it.
+fn append_to(path: &Path) -> io::Result<(File, File, FileEnd)> {
     // It is read too: lines continue where the last one ended.
     let flags = OFlags::RDWR
         | OFlags::APPEND
@@ -108,5 +170,9 @@ fn append_to(path: &Path) -> io::Result<File> {
         Errno::WOULDBLOCK => io::Error::other("another process writes to it"),
         other => other.into(),
     })?;
-    Ok(file)
+    let end = FileEnd::of(&file)?;
+    if end.is_cut {
+        (&file).write_all(b"\n")?;
+    }
+    Ok((file.try_clone()?, file, end))
 }

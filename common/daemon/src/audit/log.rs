@@ -18,11 +18,12 @@ use spike_mtls::clock;
 use time::OffsetDateTime;
 
 use super::{
-    Entry, Refusal,
+    Entry, FileEnd, Refusal,
     line::Fields,
     refusal::{RefusalLimit, Summary, Whose},
 };
 use crate::{
+    chain::{Chain, Head},
     lines::{Care, Failure, LineCounts, Lines, Owner, PendingLine},
     settings::{AuditSettings, AuditSync},
 };
@@ -77,13 +78,18 @@ impl AuditLog {
     ///
     /// # Errors
     /// The operating system's, if it gives no descriptor or no thread.
-    pub fn start(settings: &AuditSettings, file: Option<File>) -> io::Result<Self> {
+    pub fn start(settings: &AuditSettings, file: Option<(File, FileEnd)>) -> io::Result<Self> {
         let (optional, owner) = (settings.optional, || AuditOwner::new(settings.optional));
-        let care = Care { reserves: true, sync: settings.sync };
-        let file = file.map(|file| Lines::start("audit-file", file, care, owner())).transpose()?;
+        let start = |(file, end): (File, FileEnd)| {
+            let care = Care { reserves: true, sync: settings.sync, chain: Some(end.chain) };
+            let lines = Lines::start("audit-file", file, care, owner())?;
+            drop(lines.put_as(false, |line| end.write_opened(line, clock::now())));
+            io::Result::Ok(lines)
+        };
+        let file = file.map(start).transpose()?;
         let standard_error = if settings.standard_error || file.is_none() {
             let stream = File::from(io::stderr().as_fd().try_clone_to_owned()?);
-            Some(Lines::start("audit-log", stream, STREAM, owner())?)
+            Some(Lines::start("audit-log", stream, stream_care(), owner())?)
         } else {
             None
         };
@@ -95,14 +101,15 @@ impl AuditLog {
     /// # Errors
     /// The operating system's, if it gives no thread.
     pub fn to_file(file: File) -> io::Result<Self> {
-        let lines = Lines::start("audit-log", file, STREAM, AuditOwner::new(false))?;
+        let lines = Lines::start("audit-log", file, stream_care(), AuditOwner::new(false))?;
         Ok(Self::of(None, Some(lines), false))
     }
 
     /// Writes to both.
     #[cfg(test)]
     pub(super) fn to_both(file: File, standard_error: File, optional: bool) -> Self {
-        let start = |file| Lines::start("audit", file, STREAM, AuditOwner::new(optional)).ok();
+        let start =
+            |file| Lines::start("audit", file, stream_care(), AuditOwner::new(optional)).ok();
         Self::of(start(file), start(standard_error), optional)
     }
 
@@ -186,10 +193,11 @@ impl AuditLog {
         }
     }
 
-    /// Continues in `file` instead of the file before. No line is lost or cut.
-    pub fn reopen_file(&self, file: File) {
+    /// Continues in `file` instead of the file before. No line is lost or cut, and the chain goes on.
+    pub fn reopen_file(&self, file: File, end: &FileEnd) {
         if let Some(lines) = &self.0.file {
             lines.replace(file);
+            drop(lines.put_as(false, |line| end.write_opened(line, clock::now())));
             self.0.is_file_gone.store(false, Relaxed);
         }
     }
@@ -215,6 +223,13 @@ impl AuditLog {
         all.unwrap_or_default()
     }
 
+    /// The last line of each chain, with the name of the output.
+    pub fn heads(&self) -> Vec<(&'static str, Head)> {
+        let outputs = [("file", &self.0.file), ("stderr", &self.0.standard_error)];
+        let heads = outputs.map(|(name, lines)| Some((name, lines.as_ref()?.head()?)));
+        heads.into_iter().flatten().collect()
+    }
+
     fn sinks(&self) -> impl Iterator<Item = &Lines> {
         self.0.file.iter().chain(&self.0.standard_error)
     }
@@ -237,8 +252,11 @@ impl AuditLog {
     }
 }
 
-/// What standard error gets: it is flushed to the disk by nobody here, because it is usually not a file.
-const STREAM: Care = Care { reserves: true, sync: AuditSync::Never };
+/// What standard error gets. It is not flushed, because it is usually no file; and what was written to it before cannot be
+/// read, so each start begins a chain.
+fn stream_care() -> Care {
+    Care { reserves: true, sync: AuditSync::Never, chain: Some(Chain::begin()) }
+}
 
 /// An audit line that may not be written yet. Dropping this does not affect the line.
 #[derive(Debug, Default)]

@@ -17,7 +17,7 @@ mod tests;
 
 pub use self::{
     entry::Entry,
-    file::{AuditFile, AuditFileError},
+    file::{AuditFile, AuditFileError, FileEnd},
     log::{AuditError, AuditLog, PendingAuditLine},
     metrics::AuditMetrics,
     refusal::Refusal,

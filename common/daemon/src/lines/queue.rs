@@ -15,12 +15,13 @@ use std::{
 };
 
 use super::{
-    Care, Failure, Owner,
+    Care, Failure, LineCounts, Owner,
     batch::{Batch, BatchResult, Completion, PendingLine, ThreadWaker},
     late::LateLines,
     output::Output,
     sink::{self, Sink},
 };
+use crate::chain::Head;
 
 /// How long a line may wait to be written before it fails.
 pub(super) const WAIT_LIMIT: Duration = Duration::from_secs(2);
@@ -56,6 +57,8 @@ pub(super) struct Queue {
     /// Locked before `open`, if both are locked.
     sink: Mutex<Sink>,
     late: Mutex<LateLines>,
+    /// The last line of the chain.
+    head: Mutex<Option<Head>>,
     thread: Thread,
     failure: AtomicU32,
     written: AtomicU64,
@@ -89,15 +92,6 @@ pub(super) struct Work {
     pub(super) closed: bool,
 }
 
-/// Counts of lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct LineCounts {
-    pub(crate) written: u64,
-    pub(crate) failed: u64,
-    pub(crate) waiting: u64,
-    pub(crate) waiting_bytes: u64,
-}
-
 impl Lines {
     /// Starts the thread `name`, which writes to `file`.
     ///
@@ -122,6 +116,7 @@ impl Lines {
                 open: Mutex::new(open),
                 sink: Mutex::new(Sink::new(output, care, empty(), Box::new(owner))),
                 late: Mutex::default(),
+                head: Mutex::new(care.chain.map(|chain| chain.head())),
                 thread: thread.thread().clone(),
                 failure: AtomicU32::new(failure),
                 written: AtomicU64::new(0),
@@ -174,6 +169,11 @@ impl Lines {
     /// be. It waits no longer than a line may. Blocks the thread.
     pub(crate) fn flush(&self) {
         self.0.0.flush();
+    }
+
+    /// The last line of the chain, if the lines are chained.
+    pub(crate) fn head(&self) -> Option<Head> {
+        *self.0.0.lock_head()
     }
 
     pub(crate) fn counts(&self) -> LineCounts {
@@ -273,10 +273,18 @@ impl Queue {
         self.thread.unpark();
     }
 
-    /// How many bytes wait to be written. `None`: they belong into a file that the sink does not have yet.
-    pub(super) fn waiting_bytes(&self) -> Option<usize> {
+    fn lock_head(&self) -> MutexGuard<'_, Option<Head>> {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_head(&self, head: Head) {
+        *self.lock_head() = Some(head);
+    }
+
+    /// How many bytes and lines wait to be written. `None`: they belong into a file that the sink does not have yet.
+    pub(super) fn waiting(&self) -> Option<(usize, u64)> {
         let open = self.lock();
-        open.next_file.is_none().then_some(open.batch.bytes.len())
+        open.next_file.is_none().then_some((open.batch.bytes.len(), open.batch.lines))
     }
 
     /// Swaps the open batch with the empty one, if it has lines.

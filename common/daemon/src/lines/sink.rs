@@ -18,10 +18,11 @@ use rustix::{fs::fdatasync, io::Errno};
 use super::{
     Care, Failure, Owner,
     batch::{Batch, BatchResult},
+    chained::Chained,
     output::Output,
     queue::{Queue, WAIT_LIMIT},
 };
-use crate::settings::AuditSync;
+use crate::{chain::Chain, settings::AuditSync};
 
 /// How often the sink checks whether lines can be written, and how long a line may wait if no future is polled for it.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,6 +36,7 @@ const KEPT_BATCH: usize = 1 << 20;
 /// The state of the writer.
 pub(super) struct Sink {
     output: Output,
+    chained: Option<Chained>,
     care: Care,
     /// Whether lines were written that may not be on the disk.
     unsynced: bool,
@@ -95,6 +97,7 @@ impl Sink {
         Self {
             empty,
             output,
+            chained: care.chain.map(Chained::new),
             care,
             unsynced: false,
             next_sync: Instant::now() + SYNC_INTERVAL,
@@ -111,7 +114,11 @@ impl Sink {
         // A flush takes too long for a thread that serves.
         let is_quick = self.care.sync != AuditSync::Each
             && queue.failure().is_none()
-            && queue.waiting_bytes().is_some_and(|bytes| self.output.takes_at_once(bytes));
+            && queue.waiting().is_some_and(|(bytes, lines)| {
+                let marks = usize::try_from(lines).unwrap_or(usize::MAX);
+                let longer = if self.chained.is_some() { Chain::LONGEST_MARK } else { 0 };
+                self.output.takes_at_once(bytes.saturating_add(marks.saturating_mul(longer)))
+            });
         if is_quick && queue.take_batch(&mut self.empty) {
             self.commit(queue);
         }
@@ -147,7 +154,7 @@ impl Sink {
         let deadline = batch.opened.unwrap_or_else(Instant::now) + WAIT_LIMIT;
         let mut result = match self.write_gap(queue, deadline) {
             Some(failure) => BatchResult::failed(failure),
-            None => self.write(&batch.bytes, deadline),
+            None => self.write(queue, &batch.bytes, deadline),
         };
         if result.failure.is_none()
             && self.care.sync == AuditSync::Each
@@ -220,7 +227,7 @@ impl Sink {
     fn write_gap(&mut self, queue: &Queue, deadline: Instant) -> Option<Failure> {
         let late = queue.late().take();
         if late.lines() > 0 {
-            let result = self.write(late.bytes(), deadline);
+            let result = self.write(queue, late.bytes(), deadline);
             self.reported += late.lines();
             if result.failure.is_some() {
                 self.reported -= queue.late().give_back(late, result.taken);
@@ -232,7 +239,7 @@ impl Sink {
         if lost > 0 {
             self.owner.write_gap(lost, &mut line);
         }
-        let result = self.write(&line, deadline);
+        let result = self.write(queue, &line, deadline);
         // A line that has begun will be completed.
         if result.taken > 0 {
             self.reported += lost;
@@ -258,8 +265,15 @@ impl Sink {
         self.output.replace(file, self.care.reserves);
     }
 
-    fn write(&mut self, lines: &[u8], deadline: Instant) -> BatchResult {
-        let result = self.output.write(lines, deadline);
+    fn write(&mut self, queue: &Queue, lines: &[u8], deadline: Instant) -> BatchResult {
+        let result = match &mut self.chained {
+            Some(chained) => {
+                let result = chained.write(&mut self.output, lines, deadline);
+                queue.set_head(chained.head());
+                result
+            }
+            None => self.output.write(lines, deadline),
+        };
         self.unsynced |= result.taken > 0 && self.care.sync != AuditSync::Never;
         result
     }

@@ -11,10 +11,12 @@ use rustix::io::Errno;
 
 use super::*;
 
+mod chained;
+
 /// The time limit on a busy machine.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-const RESERVES: Care = Care { reserves: true, sync: AuditSync::Never };
+const RESERVES: Care = Care { reserves: true, sync: AuditSync::Never, chain: None };
 
 /// Writes `gap N` where N lines are missing, and keeps the reported failures.
 #[derive(Clone, Default)]

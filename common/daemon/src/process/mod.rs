@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Value, json};
 use spike_config::{ConfigError, EXIT_CONFIG, Environment, ListenAddress, Problem};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -35,6 +36,7 @@ pub use self::{
 use self::{invocation::Invocation, metrics::ProcessMetrics, streams::Streams};
 use crate::{
     audit::{AuditFile, AuditLog, AuditMetrics},
+    chain::Head,
     console,
     settings::{AuditSettings, LogSettings, TelemetrySettings},
     telemetry::{self, Effect, Telemetry, TelemetryServer},
@@ -42,6 +44,9 @@ use crate::{
 
 /// How often [`maintain`] works on the audit log.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often the head of the audit log is logged, if there were lines.
+const HEAD_INTERVAL: Duration = Duration::from_mins(5);
 
 /// The name and purpose of a daemon, as `--help` shows them.
 #[derive(Clone, Copy, Debug)]
@@ -145,6 +150,7 @@ pub fn run<S, D: Daemon>(
         }
     };
     streams.audit().flush();
+    log_heads(streams.audit(), &mut Vec::new());
     status
 }
 
@@ -238,6 +244,9 @@ fn survive_signals() -> io::Result<Signal> {
 
 /// Maintains the log and the audit log for the life of the daemon.
 async fn maintain(streams: Arc<Streams>, mut hangup: Signal) {
+    let mut logged = Vec::new();
+    let mut next_log = tokio::time::interval(HEAD_INTERVAL);
+    next_log.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut every = tokio::time::interval(MAINTENANCE_INTERVAL);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -250,6 +259,7 @@ async fn maintain(streams: Arc<Streams>, mut hangup: Signal) {
                 // Opening a file may be slow.
                 tokio::task::spawn_blocking(move || streams.reopen());
             }
+            _ = next_log.tick() => log_heads(streams.audit(), &mut logged),
             _ = every.tick() => {
                 streams.audit().tick(std::time::Instant::now());
                 let streams = Arc::clone(&streams);
@@ -264,11 +274,36 @@ fn watch(audit: &AuditLog, telemetry: &Telemetry) {
     let checked = audit.clone();
     let effect = if audit.is_optional() { Effect::Degraded } else { Effect::NotReady };
     telemetry.health().add("audit", effect, move |_| checked.check());
+    let chained = audit.clone();
+    telemetry.health().show("auditHeads", move || heads(&chained));
     let (lines, process) = (AuditMetrics(audit.clone()), ProcessMetrics::new());
     telemetry.register(|registry| {
         registry.register_collector(Box::new(lines));
         registry.register_collector(Box::new(process));
     });
+}
+
+/// The last audit line of each output, by number and hash, to be kept where nobody who can change the lines can change it.
+fn heads(audit: &AuditLog) -> Value {
+    let head = |(output, head): (&str, Head)| {
+        json!({
+            "output": output,
+            "chain": head.chain.as_str(),
+            "seq": head.number,
+            "hash": head.hash.to_string(),
+        })
+    };
+    audit.heads().into_iter().map(head).collect()
+}
+
+/// Logs the heads, unless the log has them.
+fn log_heads(audit: &AuditLog, logged: &mut Vec<(&'static str, Head)>) {
+    let heads = audit.heads();
+    for entry in heads.iter().filter(|entry| !logged.contains(entry)) {
+        let (output, Head { chain, number, hash }) = entry;
+        tracing::info!(output, chain = chain.as_str(), seq = number, %hash, "the audit log so far");
+    }
+    *logged = heads;
 }
 
 /// The phase of a daemon's life. Before it serves, and once it ends, it is not ready, whatever its other checks say.

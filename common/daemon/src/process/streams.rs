@@ -20,7 +20,7 @@ use rustix::{
 use tracing::Level;
 
 use crate::{
-    audit::{AuditFile, AuditLog},
+    audit::{AuditFile, AuditLog, FileEnd},
     logging::{self, Log},
     settings::AuditSettings,
 };
@@ -43,12 +43,15 @@ impl Streams {
         program: &'static str,
         level: Level,
         settings: &AuditSettings,
-        audit_file: Option<(AuditFile, File)>,
+        audit_file: Option<(AuditFile, File, FileEnd)>,
     ) -> io::Result<Self> {
         let log_path = path_of(io::stdout());
         let audit_path = path_of(io::stderr());
         let log = logging::start(program, level)?;
-        let (audit_file, file) = audit_file.unzip();
+        if let Some((_, _, end)) = &audit_file {
+            end.report();
+        }
+        let (audit_file, file) = audit_file.map(|(own, file, end)| (own, (file, end))).unzip();
         let audit = AuditLog::start(settings, file)?;
         if settings.standard_error && is_dev_null(io::stderr()) {
             tracing::warn!("standard error is /dev/null: the audit log is lost");

@@ -5,6 +5,7 @@ use std::{
 };
 
 use super::*;
+use crate::chain::{LineHash, Mark};
 use crate::settings::{AuditSettings, AuditSync};
 
 fn settings(path: &Path) -> AuditSettings {
@@ -15,17 +16,31 @@ fn settings(path: &Path) -> AuditSettings {
 fn start(settings: &AuditSettings) -> (AuditFile, AuditLog) {
     // The thread of a log that was dropped keeps the lock a little longer.
     let deadline = Instant::now() + Duration::from_mins(1);
-    let (file, open) = loop {
+    let (file, open, end) = loop {
         match AuditFile::open_chosen(settings) {
             Ok(opened) => break opened.unwrap(),
             Err(error) => assert!(Instant::now() < deadline, "{error}"),
         }
     };
-    (file, AuditLog::start(settings, Some(open)).unwrap())
+    (file, AuditLog::start(settings, Some((open, end))).unwrap())
 }
 
 fn refusal_of(path: &Path) -> String {
     crate::process::chain(&AuditFile::open_chosen(&settings(path)).unwrap_err())
+}
+
+/// The numbers of the lines of `texts`, which continue one chain in this order.
+fn chained_numbers(texts: &[&str]) -> Vec<u64> {
+    let text = texts.concat();
+    let mut before = None;
+    let check = |line: &str| {
+        let mark = Mark::of(line.as_bytes())?;
+        let previous = before.replace(line.to_owned());
+        let expected = previous.map_or(LineHash::NONE, |line| LineHash::of(line.as_bytes()));
+        assert_eq!(mark.previous, expected, "number {}", mark.number);
+        Some(mark.number)
+    };
+    text.lines().filter_map(check).collect()
 }
 
 fn lines_in(path: &Path) -> usize {
@@ -40,7 +55,7 @@ async fn a_file_is_made_for_its_owner_alone_and_lines_are_appended_to_it() {
         let (_file, log) = start(&settings(&path));
         write(&log, 200).await.unwrap();
         drop(log);
-        assert_eq!(lines_in(&path), round);
+        assert_eq!(lines_in(&path), 2 * round);
     }
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
@@ -86,12 +101,12 @@ async fn a_file_that_was_renamed_or_removed_is_made_again_and_no_line_is_lost() 
     write(&log, 200).await.unwrap();
     file.follow(&log);
     log.flush();
-    assert_eq!((lines_in(&renamed), lines_in(&path)), (2, 1));
+    assert_eq!((lines_in(&renamed), lines_in(&path)), (3, 2));
     fs::remove_file(&path).unwrap();
     file.follow(&log);
     log.flush();
     write(&log, 200).await.unwrap();
-    assert_eq!(lines_in(&path), 1);
+    assert_eq!(lines_in(&path), 2);
 }
 
 #[tokio::test]
@@ -120,7 +135,7 @@ async fn every_policy_of_flushing_writes_the_same_lines() {
         let (_file, log) = start(&AuditSettings { sync, ..settings(&path) });
         let all = futures_util::future::join_all((0..50).map(|_| write(&log, 200))).await;
         assert!(all.iter().all(Result::is_ok), "{sync:?}");
-        assert_eq!(lines_in(&path), 50, "{sync:?}");
+        assert_eq!(lines_in(&path), 51, "{sync:?}");
     }
 }
 
@@ -153,4 +168,65 @@ async fn an_optional_log_that_fails_stops_no_request_and_counts_what_is_missing(
         assert!(Instant::now() < deadline, "they are never counted");
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn the_chain_goes_on_over_restarts_and_rotations_also_of_an_empty_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, renamed) = (dir.path().join("audit.log"), dir.path().join("audit.log.1"));
+    for _ in 0..2 {
+        let (mut file, log) = start(&settings(&path));
+        write(&log, 200).await.unwrap();
+        if !renamed.exists() {
+            fs::rename(&path, &renamed).unwrap();
+            write(&log, 200).await.unwrap();
+            file.follow(&log);
+            log.flush();
+            // No request comes before the end.
+        }
+    }
+    let [old, new] = [&renamed, &path].map(|path| fs::read_to_string(path).unwrap());
+    assert_eq!(chained_numbers(&[&old]), [1, 2, 3]);
+    assert_eq!(chained_numbers(&[&old, &new]), [1, 2, 3, 4, 5, 6]);
+}
+
+#[tokio::test]
+async fn behind_a_line_that_was_cut_off_a_whole_one_begins_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    drop(start(&settings(&path)));
+    let whole = fs::read_to_string(&path).unwrap();
+    let cut = format!("{whole}{}", &whole[..50]);
+    fs::write(&path, &cut).unwrap();
+    drop(start(&settings(&path)));
+    let text = fs::read_to_string(&path).unwrap();
+    let behind = text.strip_prefix(&format!("{cut}\n")).unwrap();
+    let mark = Mark::of(behind.as_bytes()).unwrap();
+    assert_eq!((mark.number, mark.previous), (3, LineHash::of(&whole.as_bytes()[..50])));
+    let line: Value = serde_json::from_str(behind).unwrap();
+    assert_eq!(line["audit"]["Err"], "the line before this one was cut off");
+}
+
+#[tokio::test]
+async fn behind_lines_of_something_else_a_new_chain_begins() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    fs::write(&path, "of another program\n").unwrap();
+    drop(start(&settings(&path)));
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(chained_numbers(&[&text]), [1]);
+}
+
+#[tokio::test]
+async fn the_head_is_the_last_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    let (_file, log) = start(&settings(&path));
+    write(&log, 200).await.unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let [("file", head)] = log.heads()[..] else { panic!("{:?}", log.heads()) };
+    assert_eq!(
+        (head.number, head.hash),
+        (2, LineHash::of(text.lines().last().unwrap().as_bytes()))
+    );
 }
