@@ -12,7 +12,10 @@ use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use spike_tests::{
     PATIENCE, Running, SUPERUSER, eventually,
-    hostile::Leave,
+    hostile::{
+        Http2Peer, Leave, PeerBehaviour,
+        frame::{CANCEL, Frame},
+    },
     raw::{Answer, Connection, Dialer},
 };
 use tempfile::TempDir;
@@ -27,8 +30,10 @@ const PLANTED: &str = "planted-5b1f0c";
 const ROUNDS: usize = 250;
 const CLIENTS: usize = 4;
 
-/// How many handshakes are refused, and how many clients go away: fewer than are only counted.
+/// How many handshakes are refused, how many requests are none, and how many clients and streams go away: fewer than are only
+/// counted.
 const REFUSED: usize = 40;
+const MALFORMED: usize = 40;
 const DROPPED: usize = 40;
 
 /// Who sent a request, and the status that it was answered with, by its id.
@@ -107,6 +112,18 @@ async fn go_away(dialer: &Dialer, number: usize) -> Result<()> {
     Ok(())
 }
 
+/// Sends whole requests over HTTP/2 and resets their streams.
+async fn reset_streams(dialer: &Dialer, count: usize) -> Result<()> {
+    let mut peer = Http2Peer::connect(dialer, PeerBehaviour::STAYS).await?;
+    for number in 0..count {
+        let body = format!(r#"{{"path":"reset/{number}","values":{{"k":"{PLANTED}"}}}}"#);
+        let stream = peer.ask("/v1/store/secrets", body.as_bytes()).await?;
+        peer.has_read_all().await?;
+        peer.send(&Frame::reset(stream, CANCEL)).await?;
+    }
+    peer.has_read_all().await
+}
+
 /// `spike audit verify` of these files: its status and its findings.
 async fn verify(
     cluster: &Running,
@@ -149,6 +166,12 @@ async fn ten_thousand_requests_of_all_kinds_have_one_true_line_each_in_a_chain_t
     for number in 0..DROPPED {
         go_away(&cluster.dial_as(SUPERUSER)?, number).await?;
     }
+    reset_streams(&cluster.dial_as(SUPERUSER)?.offering("h2"), DROPPED).await?;
+    for number in 0..MALFORMED {
+        let mut connection = cluster.dial_as(WORKLOAD)?.connect().await?;
+        let answer = connection.exchange("nonsense\r\n\r\n").await?;
+        ensure!(answer.status == 400, "number {number}: {answer:?}");
+    }
     // Renamed without a signal, and then with one.
     fs::rename(&file, rotated(&file, 2))?;
     until_there(&file).await?;
@@ -168,13 +191,14 @@ async fn ten_thousand_requests_of_all_kinds_have_one_true_line_each_in_a_chain_t
 
     let files = [rotated(&file, 2), rotated(&file, 1), file.clone()];
     let mut lines: BTreeMap<String, Vec<(String, u16)>> = BTreeMap::new();
-    let (mut handshakes, mut dropped, mut opened) = (0, 0, 0);
+    let (mut handshakes, mut malformed, mut dropped, mut opened) = (0, 0, 0, 0);
     for record in files.iter().map(|file| records(file)).collect::<Result<Vec<_>>>()?.concat() {
         let status = u16::try_from(record["audit"]["Status"].as_u64().context("no status")?)?;
         let state = if (1..400).contains(&status) { "audit-success" } else { "audit-errored" };
         match (field(&record, "TrailID"), field(&record, "Action")) {
             ("", "handshake") => handshakes += 1,
             ("", "open") => opened += 1,
+            ("", "request") => malformed += 1,
             ("", other) => anyhow::bail!("a line {other}: {record}"),
             (id, _) => {
                 assert_eq!(field(&record, "State"), state, "{record}");
@@ -191,7 +215,8 @@ async fn ten_thousand_requests_of_all_kinds_have_one_true_line_each_in_a_chain_t
         assert_eq!(lines.get(id).map(Vec::as_slice), Some(std::slice::from_ref(expected)), "{id}");
     }
     // Two starts and two rotations.
-    assert_eq!((handshakes, dropped, opened), (REFUSED, DROPPED, 4));
+    let counts = (handshakes, malformed, dropped, opened);
+    assert_eq!(counts, (REFUSED, MALFORMED, 2 * DROPPED, 4));
     for text in
         files.iter().map(fs::read_to_string).chain([fs::read_to_string(cluster.nexus().log())])
     {
