@@ -6,6 +6,7 @@
 mod audit;
 mod cipher;
 mod hidden;
+mod moment;
 mod operator;
 mod policy;
 mod secret;

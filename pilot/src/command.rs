@@ -19,7 +19,6 @@ use crate::context::{Context, read_bounded};
 use crate::error::Error;
 use crate::exit::Exit;
 
-pub(crate) use audit::moment;
 #[cfg(feature = "fuzzing")]
 pub(crate) use policy::policy_document;
 

@@ -7,7 +7,7 @@ use spike_daemon::chain::LineHash;
 use time::OffsetDateTime;
 
 use super::Format;
-use crate::command::moment;
+use super::moment::moment;
 
 /// What to do with audit logs.
 #[derive(Debug, Subcommand)]

@@ -12,10 +12,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use spike_config::GoDuration;
-use spike_mtls::clock;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-
 use super::{input_name, is_stdin};
 use crate::cli::AuditCommand;
 use crate::context::Context;
@@ -77,20 +73,4 @@ fn open(file: &Path, context: &mut Context<'_>) -> io::Result<Box<dyn Read>> {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     Ok(Box::new(file))
-}
-
-/// A time: RFC 3339, or how long ago.
-pub(crate) fn moment(text: &str) -> Result<OffsetDateTime, String> {
-    moment_at(text, clock::now()).ok_or_else(|| {
-        "expected a time such as 2026-07-25T20:02:04Z, or how long ago, such as 15m or 2h"
-            .to_owned()
-    })
-}
-
-fn moment_at(text: &str, now: OffsetDateTime) -> Option<OffsetDateTime> {
-    if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
-        return Some(time);
-    }
-    let ago = text.parse::<GoDuration>().ok()?.positive()?;
-    now.checked_sub(ago.try_into().ok()?)
 }

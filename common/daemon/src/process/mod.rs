@@ -262,8 +262,10 @@ async fn maintain(streams: Arc<Streams>, mut hangup: Signal) {
             _ = next_log.tick() => log_heads(streams.audit(), &mut logged),
             _ = every.tick() => {
                 streams.audit().tick(std::time::Instant::now());
-                let streams = Arc::clone(&streams);
-                tokio::task::spawn_blocking(move || streams.check_audit_file());
+                if streams.has_audit_file() {
+                    let streams = Arc::clone(&streams);
+                    tokio::task::spawn_blocking(move || streams.check_audit_file());
+                }
             }
         }
     }

@@ -78,6 +78,11 @@ impl Streams {
         self.check_audit_file();
     }
 
+    /// Whether the audit log has a file of its own.
+    pub(super) const fn has_audit_file(&self) -> bool {
+        self.audit_file.is_some()
+    }
+
     /// Continues in a new file if that of the audit log was renamed or removed. Call it about once a second. It may
     /// block.
     pub(super) fn check_audit_file(&self) {

@@ -1,7 +1,6 @@
 use std::fs;
 
 use spike_daemon::chain::LineHash;
-use time::macros::datetime;
 
 use super::*;
 use crate::testing::{Ran, run_alone};
@@ -327,14 +326,4 @@ fn each_condition_leaves_out_what_does_not_meet_it() {
 fn a_hostile_text_does_not_reach_the_terminal() {
     let ran = query(&["--action", "handshake"]);
     assert!(ran.stdout.contains(r"evil\u{1b}[2J") && !ran.stdout.contains('\u{1b}'), "{ran}");
-}
-
-#[test]
-fn a_time_is_rfc_3339_or_how_long_ago() {
-    let now = datetime!(2026-07-25 12:00 UTC);
-    assert_eq!(moment_at("2026-07-25T13:00:00+02:00", now), Some(datetime!(2026-07-25 11:00 UTC)));
-    assert_eq!(moment_at("1h30m", now), Some(datetime!(2026-07-25 10:30 UTC)));
-    for text in ["", "yesterday", "-1h", "0", "99999999h"] {
-        assert_eq!(moment_at(text, now), None, "{text}");
-    }
 }
