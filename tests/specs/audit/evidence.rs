@@ -107,8 +107,12 @@ async fn go_away(dialer: &Dialer, number: usize) -> Result<()> {
     connection.send(head).await?;
     ensure!(connection.answer_without_body().await?.status == 100, "it is not read");
     connection.send(body).await?;
-    let ways = [Leave::Reset, Leave::Close, Leave::Cut];
-    ways[number % ways.len()].leave(connection).await?;
+    let way = match number % 3 {
+        0 => Leave::Reset,
+        1 => Leave::Close,
+        _ => Leave::Cut,
+    };
+    way.leave(connection).await?;
     Ok(())
 }
 
@@ -135,7 +139,7 @@ async fn verify(
     let arguments = [&["audit", "verify", "-f", "json"], options, &files].concat();
     let ran = cluster.spike(&arguments).await?;
     let answer: Value = serde_json::from_str(ran.text()?).with_context(|| format!("{ran:?}"))?;
-    let findings = answer["findings"].as_array().context("no findings")?.clone();
+    let findings = answer.get("findings").and_then(Value::as_array).context("no findings")?.clone();
     Ok((ran.status.context("it was killed")?, findings))
 }
 
@@ -148,7 +152,8 @@ async fn until_there(file: &Path) -> Result<()> {
 }
 
 fn field<'a>(record: &'a Value, name: &str) -> &'a str {
-    record["audit"][name].as_str().unwrap_or_default()
+    let field = record.get("audit").and_then(|audit| audit.get(name));
+    field.and_then(Value::as_str).unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
