@@ -154,6 +154,12 @@ impl Lines {
         self.0.0.failure()
     }
 
+    /// Whether nothing was written that may not be on the disk.
+    #[cfg(test)]
+    pub(super) fn is_synced(&self) -> bool {
+        self.0.0.sink().is_synced()
+    }
+
     /// Continues in `file` from the next batch on.
     pub(crate) fn replace(&self, file: File) {
         self.0.0.lock().next_file = Some(file);

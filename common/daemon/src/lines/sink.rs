@@ -288,6 +288,11 @@ impl Sink {
         self.sync_failure
     }
 
+    #[cfg(test)]
+    pub(super) const fn is_synced(&self) -> bool {
+        !self.unsynced
+    }
+
     /// The file to flush, if it is time to. It is no longer counted as unsynced.
     fn take_due_sync(&mut self) -> Option<io::Result<File>> {
         let now = Instant::now();
