@@ -188,7 +188,8 @@ impl Chain {
         let (unmarked, mark) = (0..)
             .zip(behind_first)
             .find_map(|(unmarked, line)| Some((unmarked, Mark::of(line)?)))?;
-        let number = mark.number.checked_add(unmarked)?;
+        // No daemon comes that far: somebody wrote that number. A chain must be able to go on.
+        let number = mark.number.checked_add(unmarked).filter(|number| *number < u64::MAX / 2)?;
         Some(Self(Head { chain: mark.chain, number, hash: last }))
     }
 
@@ -283,6 +284,9 @@ mod tests {
         assert_eq!(Chain::at_end_of(&text).unwrap().head(), after, "a newline changes nothing");
         assert_eq!(Chain::at_end_of(b""), None);
         assert_eq!(Chain::at_end_of(b"no line of ours\n"), None);
+        let mut last = Chain(Head { number: u64::MAX - 1, ..chain.head() });
+        let text = chained(&mut last, &["{}"]);
+        assert_eq!(Chain::at_end_of(&text), None, "it could not go on");
     }
 
     #[test]

@@ -31,6 +31,16 @@ pub(super) fn run(command: AuditCommand, context: &mut Context<'_>) -> Result<Ex
     }
 }
 
+/// Whether nothing is wrong with these lines, for the fuzz target.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn audit_lines_verify(bytes: &[u8]) -> bool {
+    let mut verifier = verifier::Verifier::new(None);
+    for (line, bytes) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+        verifier.line(verifier::Place { file: 0, line }, bytes);
+    }
+    verifier.finish().findings.is_empty()
+}
+
 /// Passes each line of each file on, with its newline if it has one, the index of its file and its number from 1.
 fn each_line(
     files: &[PathBuf],
