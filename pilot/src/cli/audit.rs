@@ -28,8 +28,8 @@ Whoever can write the file can make all hashes anew, or cut off its end. --head 
 kept elsewhere. The heads are in /healthz of the daemon, as auditHeads, and in its log at level INFO.
 
 Examples:
-  spike audit verify /var/log/spike/nexus-audit.log.1 /var/log/spike/nexus-audit.log
-  zcat -f $(ls -tr /var/log/spike/nexus-audit.log*) | spike audit verify -")]
+  spike audit verify /var/log/spike-nexus/audit.log.1 /var/log/spike-nexus/audit.log
+  zcat -f $(ls -tr /var/log/spike-nexus/audit.log*) | spike audit verify -")]
 pub(crate) struct VerifyArgs {
     /// The files, the oldest first; - is standard input
     #[arg(required = true, value_name = "FILE")]
@@ -51,9 +51,9 @@ standard error. Nothing is verified: see `spike audit verify`.
 A time is RFC 3339, such as 2026-07-25T20:02:04Z, or how long ago it was, such as 15m or 2h.
 
 Examples:
-  spike audit query /var/log/spike/nexus-audit.log --request-id 3f0c12ab90de4477
-  spike audit query /var/log/spike/nexus-audit.log --outcome denied --since 1h
-  spike audit query - --caller spiffe://example.org/acme --path tenants/acme -f json < nexus-audit.log")]
+  spike audit query /var/log/spike-nexus/audit.log --request-id 3f0c12ab90de4477
+  spike audit query /var/log/spike-nexus/audit.log --outcome denied --since 1h
+  spike audit query - --caller spiffe://example.org/acme --path tenants/acme -f json < audit.log")]
 pub(crate) struct QueryArgs {
     /// The files; - is standard input
     #[arg(required = true, value_name = "FILE")]
