@@ -5,6 +5,7 @@
 //! crates check that results are *right*.
 
 pub mod arriving_bytes;
+pub mod audit_lines;
 mod fixture;
 pub mod go_duration;
 pub mod https_url;

@@ -28,6 +28,7 @@ const CALLERS: &[Role] = &[Role::Nexus, Role::Bootstrap];
 pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environment) -> ExitCode {
     let frame = |settings: &KeeperSettings| FrameSettings {
         log: settings.log,
+        audit: settings.audit.clone(),
         telemetry: settings.telemetry.clone(),
         drain: settings.server.drain_timeout,
     };

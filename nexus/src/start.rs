@@ -45,6 +45,7 @@ pub const PROGRAM: Program =
 pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environment) -> ExitCode {
     let frame = |settings: &NexusSettings| FrameSettings {
         log: settings.log,
+        audit: settings.audit.clone(),
         telemetry: settings.telemetry.clone(),
         drain: settings.server.drain_timeout,
     };

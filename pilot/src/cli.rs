@@ -3,8 +3,10 @@
 //! The tree, the flags and their short forms are upstream's (cli-config-deploy 1.2, 1.7 to 1.11). If it is not obvious that
 //! something is ours, a comment says so.
 
+mod audit;
 mod cipher;
 mod hidden;
+mod moment;
 mod operator;
 mod policy;
 mod secret;
@@ -16,6 +18,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use audit::{AuditCommand, LineFormat, Outcome, QueryArgs, VerifyArgs};
 pub(crate) use cipher::{CipherCommand, DecryptArgs, EncryptArgs};
 pub(crate) use hidden::Hidden;
 pub(crate) use operator::{OperatorCommand, RecoverArgs, RestoreArgs};
@@ -67,6 +70,9 @@ pub(crate) enum Command {
     /// Take recovery shares out, feed them back after a disaster, show the status of Nexus
     #[command(subcommand)]
     Operator(OperatorCommand),
+    /// Check audit logs, and find lines in them, without SPIKE Nexus
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  spike completion bash > /etc/bash_completion.d/spike")]
     Completion {
@@ -88,7 +94,11 @@ impl Command {
     pub(crate) const fn is_about_the_program(&self) -> bool {
         match self {
             Self::Completion { .. } | Self::Man { .. } | Self::Version => true,
-            Self::Secret(_) | Self::Policy(_) | Self::Cipher(_) | Self::Operator(_) => false,
+            Self::Secret(_)
+            | Self::Policy(_)
+            | Self::Cipher(_)
+            | Self::Operator(_)
+            | Self::Audit(_) => false,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The commands. Each first checks what can be checked without Nexus, then calls Nexus, then prints.
 
+mod audit;
 mod cipher;
 mod generate;
 mod operator;
@@ -18,6 +19,8 @@ use crate::context::{Context, read_bounded};
 use crate::error::Error;
 use crate::exit::Exit;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use audit::audit_lines_verify;
 #[cfg(feature = "fuzzing")]
 pub(crate) use policy::policy_document;
 
@@ -38,6 +41,7 @@ async fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit, E
     match command {
         Command::Secret(command) => return secret::run(command, context).await,
         Command::Policy(command) => return policy::run(command, context).await,
+        Command::Audit(command) => return audit::run(command, context),
         Command::Cipher(command) => cipher::run(command, context).await,
         Command::Operator(command) => operator::run(command, context).await,
         Command::Completion { shell } => generate::completion(shell, context),

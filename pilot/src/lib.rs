@@ -51,6 +51,12 @@ pub fn policy_document(bytes: &[u8]) -> Option<Vec<spike_wire::PolicyPutRequest>
     command::policy_document(bytes)
 }
 
+/// Whether `audit verify` finds nothing wrong with these lines, for the fuzz target.
+#[cfg(feature = "fuzzing")]
+pub fn audit_lines_verify(bytes: &[u8]) -> bool {
+    command::audit_lines_verify(bytes)
+}
+
 fn execute(arguments: impl IntoIterator<Item = OsString>, mut context: Context<'_>) -> Exit {
     let command = match cli::parse(arguments) {
         Ok(command) => command,

@@ -1,6 +1,8 @@
 //! The files of log and audit log (design 5 and 6). A rotation loses no line, a full disk is noticed, and data of a peer neither
 //! fills nor corrupts them.
 
+mod evidence;
+
 use std::{
     collections::BTreeSet,
     fs,

@@ -141,6 +141,15 @@ impl<'e> Reader<'e> {
         self.value(variable, |text| read(text).ok_or(""))
     }
 
+    /// The absolute path of a file, if it is set. Nothing is opened.
+    pub fn file(&mut self, variable: &'static Variable) -> Option<PathBuf> {
+        self.written(variable, |text| {
+            let path = PathBuf::from(text);
+            let is_file = path.is_absolute() && path.file_name().is_some() && !text.ends_with('/');
+            if is_file { Ok(path) } else { Err("") }
+        })
+    }
+
     /// Text, if it is set or has a default.
     pub fn any_text(&self, variable: &'static Variable) -> Option<String> {
         self.text(variable).or_else(|| variable.default.text().map(str::to_owned))

@@ -131,6 +131,10 @@ pub enum Rule {
     JournalMode,
     /// `pattern` or `literal`, in upper or lower case. A mistake could open reserved paths, so it is fatal.
     ReservedPaths,
+    /// The absolute path of a file.
+    File,
+    /// `none`, `interval` or `each`, in upper or lower case. A mistake could lose evidence, so it is fatal.
+    AuditSync,
 }
 
 impl Rule {
@@ -145,7 +149,9 @@ impl Rule {
             | Self::ListenOrOff
             | Self::Directory
             | Self::ObjectName
-            | Self::ReservedPaths => true,
+            | Self::ReservedPaths
+            | Self::File
+            | Self::AuditSync => true,
             Self::Text
             | Self::Duration
             | Self::TimeLimit
@@ -195,6 +201,8 @@ impl fmt::Display for Rule {
             Self::Level => "DEBUG, INFO, WARN or ERROR",
             Self::Backend => "sqlite, lite or memory",
             Self::ReservedPaths => "pattern or literal",
+            Self::File => "the absolute path of a file",
+            Self::AuditSync => "none, interval or each",
             Self::JournalMode => {
                 "WAL, DELETE, TRUNCATE or PERSIST (MEMORY and OFF do not survive a crash)"
             }

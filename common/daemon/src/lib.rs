@@ -1,12 +1,13 @@
 //! What all SPIKE daemons share.
 //!
 //! [`settings`] reads the environment. [`serve`] accepts connections and bounds them. [`http`] does what every request
-//! needs, [`limit`] bounds the rate of denials, and [`audit`] writes one line for each request. [`telemetry`] serves
+//! needs, [`limit`] bounds the rate of denials, and [`audit`] writes one line for each request, which [`chain`] ties to the line before. [`telemetry`] serves
 //! health and metrics, [`logging`] writes the log. [`process`] starts, drains and ends the daemon.
 //!
 //! `spike-mtls` verifies peers. The rules of secrets and policies are in `spike-domain` and in the daemons.
 
 pub mod audit;
+pub mod chain;
 pub mod console;
 pub mod http;
 pub mod limit;

@@ -28,7 +28,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    lines::{Failure, Lines, Owner},
+    lines::{Care, Failure, Lines, Owner},
     text::escape_controls,
 };
 
@@ -77,7 +77,7 @@ pub fn start_without(
     silent: Option<&'static str>,
 ) -> io::Result<Log> {
     let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    let lines = Lines::start("log", output, false, LogOwner { program })?;
+    let lines = Lines::start("log", output, Care::NONE, LogOwner { program })?;
     let filter = filter(level).with_targets(silent.map(|silent| (silent, LevelFilter::OFF)));
     let writer = LogWriter(lines.clone());
     let layer = tracing_subscriber::fmt::layer()

@@ -3,6 +3,7 @@
 //! `main` calls `load` of its process's settings. Groups of settings that several processes have are types of their
 //! own.
 
+mod audit;
 mod bootstrap;
 mod http;
 mod keeper;
@@ -11,6 +12,7 @@ mod log;
 mod nexus;
 mod pilot;
 
+pub use audit::{AuditSettings, AuditSync};
 pub use bootstrap::BootstrapSettings;
 pub use http::HttpServerSettings;
 pub use keeper::KeeperSettings;

@@ -159,6 +159,11 @@ impl Streams {
         self.stderr.write_all(text.as_bytes()).ok();
     }
 
+    /// Standard input, to be read piece by piece. It can be taken once; after that it is empty.
+    pub(crate) fn take_stdin(&mut self) -> Box<dyn Read> {
+        std::mem::replace(&mut self.stdin, Box::new(io::empty()))
+    }
+
     /// All of standard input.
     pub(crate) fn read_all(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
         read_bounded(&mut self.stdin, 0)

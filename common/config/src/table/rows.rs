@@ -38,6 +38,10 @@ macro_rules! note {
     };
 }
 
+mod logs;
+
+pub use logs::*;
+
 const ALL: &[Process] = &Process::ALL;
 const DAEMONS: &[Process] = &[Nexus, Keeper];
 const PROGRAMS: &[Process] = &[Nexus, Keeper, Bootstrap, Pilot];
@@ -56,7 +60,7 @@ const KEEPER_TELEMETRY: DefaultValue =
 const ANY_COUNT: Rule = Rule::Count { max: i64::MAX };
 
 /// Every section, in the order of the documentation.
-pub static SECTIONS: [&Section; 10] = [
+pub static SECTIONS: [&Section; 11] = [
     &IDENTITY,
     &LISTENERS,
     &KEY,
@@ -66,6 +70,7 @@ pub static SECTIONS: [&Section; 10] = [
     &CLIENT,
     &CEREMONY_SETTINGS,
     &LOGS,
+    &AUDIT,
     &SYSTEM,
 ];
 
@@ -358,23 +363,6 @@ section! {
     SPIKE_BOOTSTRAP_STATE_DIR, Unset("`$HOME/.spike`; without `HOME` nothing is recorded"), Rule::Directory, BOOTSTRAP,
         "Outside of Kubernetes: the directory of the file that records that Bootstrap is done, see Directories.",
         upstream "New; nothing is recorded, and every run makes a new root key.";
-}
-
-section! {
-    LOGS, "Logs",
-    "Logs are JSON, one object per line, on standard output; the audit log of a daemon is on standard error. See\n\
-     [audit-log.md](audit-log.md) for its lines, and for rotation.";
-
-    SPIKE_SYSTEM_LOG_LEVEL, Is("WARN"), Rule::Level, PROGRAMS,
-        "The lowest severity that is logged. Upper or lower case.";
-    SPIKE_BANNER_ENABLED, Is("true"), Rule::Flag, DAEMONS,
-        "Whether a few lines of plain text precede the first log line. Turn it off if a parser reads the log.";
-    SPIKE_PILOT_SHOW_MEMORY_WARNING, Is("false"), Rule::Flag, &[Nexus, Keeper, Pilot],
-        "Accepted and checked, without effect: a daemon that cannot lock its memory always reports it, in its log and \
-         in `/healthz`.",
-        upstream "Nexus and Keeper read it too, and report nothing if it is false.";
-    SPIKE_STACK_TRACES_ON_LOG_FATAL, Is("false"), Rule::Flag, PROGRAMS,
-        "Accepted and checked, without effect: a fatal error is always reported with all its causes.";
 }
 
 section! {

@@ -34,7 +34,7 @@ impl Collector for AuditMetrics {
             (
                 "audit_failing",
                 "Whether the audit log cannot be written, or will soon not be",
-                self.0.accepts_changes().is_err().into(),
+                self.0.failure().is_some().into(),
             ),
         ] {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));

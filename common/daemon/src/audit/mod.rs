@@ -6,6 +6,7 @@
 //! secret's value. A request whose line cannot be written fails, and no change begins while lines cannot be written.
 
 mod entry;
+mod file;
 mod line;
 mod log;
 mod metrics;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use self::{
     entry::Entry,
+    file::{AuditFile, AuditFileError, FileEnd},
     log::{AuditError, AuditLog, PendingAuditLine},
     metrics::AuditMetrics,
     refusal::Refusal,

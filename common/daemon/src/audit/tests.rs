@@ -14,6 +14,8 @@ use time::OffsetDateTime;
 
 use super::*;
 
+mod file;
+
 fn piped() -> (PipeReader, AuditLog) {
     let (reader, writer) = io::pipe().unwrap();
     (reader, AuditLog::to_file(File::from(OwnedFd::from(writer))).unwrap())

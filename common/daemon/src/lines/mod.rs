@@ -17,6 +17,7 @@
 //! The contents of a line are decided by its owner: the audit log or the log.
 
 mod batch;
+mod chained;
 mod late;
 mod output;
 mod queue;
@@ -24,10 +25,9 @@ mod sink;
 
 use rustix::io::Errno;
 
-pub(crate) use self::{
-    batch::PendingLine,
-    queue::{LineCounts, Lines},
-};
+use crate::{chain::Chain, settings::AuditSync};
+
+pub(crate) use self::{batch::PendingLine, queue::Lines};
 
 /// Why lines cannot be written, or may soon not be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,31 @@ impl Failure {
             _ => Some(Self::NoSpaceAhead(errno())),
         }
     }
+}
+
+/// What an output gets beside lines.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Care {
+    /// Whether to reserve space behind the end of a regular file, if the file system supports it.
+    pub(crate) reserves: bool,
+    /// When the lines of a regular file are flushed to the disk.
+    pub(crate) sync: AuditSync,
+    /// The chain that the lines continue. They are JSON objects then.
+    pub(crate) chain: Option<Chain>,
+}
+
+impl Care {
+    /// Nothing beside the lines.
+    pub(crate) const NONE: Self = Self { reserves: false, sync: AuditSync::Never, chain: None };
+}
+
+/// Counts of lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LineCounts {
+    pub(crate) written: u64,
+    pub(crate) failed: u64,
+    pub(crate) waiting: u64,
+    pub(crate) waiting_bytes: u64,
 }
 
 /// What the log and the audit log decide about their lines.

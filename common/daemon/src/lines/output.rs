@@ -2,13 +2,14 @@
 
 use std::{
     fs::File,
+    io,
     os::unix::fs::FileTypeExt,
     time::{Duration, Instant},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::{FallocateFlags, fallocate, fstat},
+    fs::{FallocateFlags, fallocate, fdatasync, fstat},
     io::{Errno, write},
 };
 
@@ -62,6 +63,16 @@ impl Output {
         let tail = std::mem::take(&mut self.tail);
         self.write_some(&tail, Instant::now());
         *self = Self::new(file, reserves);
+    }
+
+    /// A descriptor of the same file, to flush it. `None`: it is no regular file.
+    pub(super) fn to_flush(&self) -> Option<io::Result<File>> {
+        self.is_regular.then(|| self.file.try_clone())
+    }
+
+    /// Flushes what was written to the disk.
+    pub(super) fn sync(&self) -> Result<(), Errno> {
+        if self.is_regular { fdatasync(&self.file) } else { Ok(()) }
     }
 
     /// Whether a write may have to wait for a reader.

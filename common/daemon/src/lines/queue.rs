@@ -15,12 +15,13 @@ use std::{
 };
 
 use super::{
-    Failure, Owner,
+    Care, Failure, LineCounts, Owner,
     batch::{Batch, BatchResult, Completion, PendingLine, ThreadWaker},
     late::LateLines,
     output::Output,
     sink::{self, Sink},
 };
+use crate::chain::Head;
 
 /// How long a line may wait to be written before it fails.
 pub(super) const WAIT_LIMIT: Duration = Duration::from_secs(2);
@@ -56,6 +57,8 @@ pub(super) struct Queue {
     /// Locked before `open`, if both are locked.
     sink: Mutex<Sink>,
     late: Mutex<LateLines>,
+    /// The last line of the chain.
+    head: Mutex<Option<Head>>,
     thread: Thread,
     failure: AtomicU32,
     written: AtomicU64,
@@ -89,26 +92,12 @@ pub(super) struct Work {
     pub(super) closed: bool,
 }
 
-/// Counts of lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LineCounts {
-    pub(crate) written: u64,
-    pub(crate) failed: u64,
-    pub(crate) waiting: u64,
-    pub(crate) waiting_bytes: u64,
-}
-
 impl Lines {
     /// Starts the thread `name`, which writes to `file`.
     ///
     /// # Errors
     /// The operating system's, if it gives no thread.
-    pub(crate) fn start(
-        name: &str,
-        file: File,
-        reserves: bool,
-        owner: impl Owner,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(name: &str, file: File, care: Care, owner: impl Owner) -> io::Result<Self> {
         let (sender, receiver) = sync_channel::<Arc<Queue>>(1);
         let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(
             move || {
@@ -117,7 +106,7 @@ impl Lines {
                 }
             },
         )?;
-        let output = Output::new(file, reserves);
+        let output = Output::new(file, care.reserves);
         let failure = Failure::encode(output.space_failure());
         let queue = Arc::new_cyclic(|queue| {
             let empty = || Batch::new(queue, Vec::new(), Vec::new());
@@ -125,8 +114,9 @@ impl Lines {
             let open = Open { batch, in_flight: None, next_file: None, closed: false };
             Queue {
                 open: Mutex::new(open),
-                sink: Mutex::new(Sink::new(output, reserves, empty(), Box::new(owner))),
+                sink: Mutex::new(Sink::new(output, care, empty(), Box::new(owner))),
                 late: Mutex::default(),
+                head: Mutex::new(care.chain.map(|chain| chain.head())),
                 thread: thread.thread().clone(),
                 failure: AtomicU32::new(failure),
                 written: AtomicU64::new(0),
@@ -141,11 +131,7 @@ impl Lines {
     }
 
     /// Queues the line that `make` appends, with its newline, to an empty buffer. The line is queued when this returns.
-    pub(crate) fn put(&self, make: impl FnOnce(&mut Vec<u8>)) -> PendingLine {
-        self.put_as(false, make)
-    }
-
-    /// As [`Self::put`]; `keeps` says whether the line is a kept one.
+    /// `keeps` says whether it is a kept one.
     pub(crate) fn put_as(&self, keeps: bool, make: impl FnOnce(&mut Vec<u8>)) -> PendingLine {
         LINE.with_borrow_mut(|line| {
             line.clear();
@@ -168,6 +154,12 @@ impl Lines {
         self.0.0.failure()
     }
 
+    /// Whether nothing was written that may not be on the disk.
+    #[cfg(test)]
+    pub(super) fn is_synced(&self) -> bool {
+        self.0.0.sink().is_synced()
+    }
+
     /// Continues in `file` from the next batch on.
     pub(crate) fn replace(&self, file: File) {
         self.0.0.lock().next_file = Some(file);
@@ -183,6 +175,11 @@ impl Lines {
     /// be. It waits no longer than a line may. Blocks the thread.
     pub(crate) fn flush(&self) {
         self.0.0.flush();
+    }
+
+    /// The last line of the chain, if the lines are chained.
+    pub(crate) fn head(&self) -> Option<Head> {
+        *self.0.0.lock_head()
     }
 
     pub(crate) fn counts(&self) -> LineCounts {
@@ -282,8 +279,18 @@ impl Queue {
         self.thread.unpark();
     }
 
-    pub(super) fn waiting_bytes(&self) -> usize {
-        self.lock().batch.bytes.len()
+    fn lock_head(&self) -> MutexGuard<'_, Option<Head>> {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_head(&self, head: Head) {
+        *self.lock_head() = Some(head);
+    }
+
+    /// How many bytes and lines wait to be written. `None`: they belong into a file that the sink does not have yet.
+    pub(super) fn waiting(&self) -> Option<(usize, u64)> {
+        let open = self.lock();
+        open.next_file.is_none().then_some((open.batch.bytes.len(), open.batch.lines))
     }
 
     /// Swaps the open batch with the empty one, if it has lines.

@@ -5,21 +5,30 @@
 
 use std::{
     fmt,
+    fs::File,
+    io,
     sync::Arc,
     task::Waker,
     thread,
     time::{Duration, Instant},
 };
 
+use rustix::{fs::fdatasync, io::Errno};
+
 use super::{
-    Failure, Owner,
+    Care, Failure, Owner,
     batch::{Batch, BatchResult},
+    chained::Chained,
     output::Output,
     queue::{Queue, WAIT_LIMIT},
 };
+use crate::{chain::Chain, settings::AuditSync};
 
 /// How often the sink checks whether lines can be written, and how long a line may wait if no future is polled for it.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often lines are flushed to the disk, with [`AuditSync::Interval`].
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The largest batch whose memory is reused, in bytes.
 const KEPT_BATCH: usize = 1 << 20;
@@ -27,7 +36,13 @@ const KEPT_BATCH: usize = 1 << 20;
 /// The state of the writer.
 pub(super) struct Sink {
     output: Output,
-    reserves: bool,
+    chained: Option<Chained>,
+    care: Care,
+    /// Whether lines were written that may not be on the disk.
+    unsynced: bool,
+    next_sync: Instant,
+    /// Why the last flush to the disk failed.
+    sync_failure: Option<Failure>,
     owner: Box<dyn Owner>,
     /// How many of the failed lines a gap line has reported.
     reported: u64,
@@ -59,6 +74,7 @@ pub(super) fn run(queue: &Arc<Queue>) {
     loop {
         // The lock is free while the thread is parked.
         let step = queue.sink().step(queue);
+        flush_if_due(queue);
         match step {
             Step::Next => {}
             Step::Park => thread::park_timeout(PROBE_INTERVAL),
@@ -67,12 +83,25 @@ pub(super) fn run(queue: &Arc<Queue>) {
     }
 }
 
+/// Flushes to the disk what was written in the last interval. Others can write meanwhile.
+fn flush_if_due(queue: &Queue) {
+    let mut sink = queue.sink();
+    let Some(file) = sink.take_due_sync() else { return };
+    drop(sink);
+    let result = file.map_or(Err(Errno::MFILE), |file| fdatasync(&file));
+    queue.sink().note_sync(queue, result);
+}
+
 impl Sink {
-    pub(super) fn new(output: Output, reserves: bool, empty: Batch, owner: Box<dyn Owner>) -> Self {
+    pub(super) fn new(output: Output, care: Care, empty: Batch, owner: Box<dyn Owner>) -> Self {
         Self {
             empty,
             output,
-            reserves,
+            chained: care.chain.map(Chained::new),
+            care,
+            unsynced: false,
+            next_sync: Instant::now() + SYNC_INTERVAL,
+            sync_failure: None,
             owner,
             reported: 0,
             next_probe: Instant::now(),
@@ -82,8 +111,14 @@ impl Sink {
 
     /// Writes the open batch if the output takes it at once. Returns whether it does.
     pub(super) fn write_at_once(&mut self, queue: &Queue) -> bool {
-        let is_quick =
-            queue.failure().is_none() && self.output.takes_at_once(queue.waiting_bytes());
+        // A flush takes too long for a thread that serves.
+        let is_quick = self.care.sync != AuditSync::Each
+            && queue.failure().is_none()
+            && queue.waiting().is_some_and(|(bytes, lines)| {
+                let marks = usize::try_from(lines).unwrap_or(usize::MAX);
+                let longer = if self.chained.is_some() { Chain::LONGEST_MARK } else { 0 };
+                self.output.takes_at_once(bytes.saturating_add(marks.saturating_mul(longer)))
+            });
         if is_quick && queue.take_batch(&mut self.empty) {
             self.commit(queue);
         }
@@ -95,12 +130,13 @@ impl Sink {
         let work = queue.next_work(&mut self.empty);
         let has_new_file = work.file.is_some();
         if let Some(file) = work.file {
-            self.output.replace(file, self.reserves);
+            self.replace(queue, file);
         }
         if work.has_batch {
             self.commit(queue);
         } else if work.closed {
             self.write_late(queue, Instant::now());
+            self.sync(queue);
             return Step::End;
         } else if has_new_file {
             self.probe(queue);
@@ -116,10 +152,17 @@ impl Sink {
         let next = queue.empty_batch(Vec::new(), wakers);
         let mut batch = std::mem::replace(&mut self.empty, next);
         let deadline = batch.opened.unwrap_or_else(Instant::now) + WAIT_LIMIT;
-        let result = match self.write_gap(queue, deadline) {
+        let mut result = match self.write_gap(queue, deadline) {
             Some(failure) => BatchResult::failed(failure),
-            None => self.output.write(&batch.bytes, deadline),
+            None => self.write(queue, &batch.bytes, deadline),
         };
+        if result.failure.is_none()
+            && self.care.sync == AuditSync::Each
+            && let Some(failure) = self.sync(queue)
+        {
+            // The disk may have none of them. The kept ones are written again.
+            result = BatchResult::failed(failure);
+        }
         let written = if result.failure.is_none() {
             batch.lines
         } else {
@@ -127,7 +170,7 @@ impl Sink {
             newlines(batch.bytes.get(..result.taken).unwrap_or_default())
         };
         // Before any future completes: a task that sees its line fail must also see the failure.
-        self.report(queue, result.failure.or(self.output.space_failure()));
+        self.report(queue, result.failure.or_else(|| self.lasting_failure()));
         let outcome = (result, batch.lines, written);
         queue.complete(&batch.completion, outcome, &mut self.wakers);
         if batch.bytes.capacity() <= KEPT_BATCH {
@@ -164,10 +207,14 @@ impl Sink {
     /// Checks whether lines can be written.
     fn probe(&mut self, queue: &Queue) {
         self.next_probe = Instant::now() + PROBE_INTERVAL;
-        let failure = self.write_gap(queue, Instant::now());
+        let mut failure = self.write_gap(queue, Instant::now());
+        if failure.is_none() && self.care.sync == AuditSync::Each {
+            failure = self.sync(queue);
+        }
         if failure.is_none() {
             self.output.reserve();
         }
+        let failure = failure.or(self.sync_failure);
         self.report(queue, failure.or_else(|| self.output.foreseen_failure()));
     }
 
@@ -180,7 +227,7 @@ impl Sink {
     fn write_gap(&mut self, queue: &Queue, deadline: Instant) -> Option<Failure> {
         let late = queue.late().take();
         if late.lines() > 0 {
-            let result = self.output.write(late.bytes(), deadline);
+            let result = self.write(queue, late.bytes(), deadline);
             self.reported += late.lines();
             if result.failure.is_some() {
                 self.reported -= queue.late().give_back(late, result.taken);
@@ -192,7 +239,7 @@ impl Sink {
         if lost > 0 {
             self.owner.write_gap(lost, &mut line);
         }
-        let result = self.output.write(&line, deadline);
+        let result = self.write(queue, &line, deadline);
         // A line that has begun will be completed.
         if result.taken > 0 {
             self.reported += lost;
@@ -209,7 +256,66 @@ impl Sink {
             self.next_probe = Instant::now() + PROBE_INTERVAL;
         }
         self.output.reserve();
-        self.report(queue, self.output.space_failure());
+        self.report(queue, self.lasting_failure());
+    }
+
+    /// Continues in `file`.
+    fn replace(&mut self, queue: &Queue, file: File) {
+        self.sync(queue);
+        self.output.replace(file, self.care.reserves);
+    }
+
+    fn write(&mut self, queue: &Queue, lines: &[u8], deadline: Instant) -> BatchResult {
+        let result = match &mut self.chained {
+            Some(chained) => {
+                let result = chained.write(&mut self.output, lines, deadline);
+                queue.set_head(chained.head());
+                result
+            }
+            None => self.output.write(lines, deadline),
+        };
+        self.unsynced |= result.taken > 0 && self.care.sync != AuditSync::Never;
+        result
+    }
+
+    /// Flushes to the disk what may not be there, unless nobody wants that. Returns why it failed.
+    fn sync(&mut self, queue: &Queue) -> Option<Failure> {
+        if self.unsynced {
+            let result = self.output.sync();
+            self.unsynced = false;
+            self.note_sync(queue, result);
+        }
+        self.sync_failure
+    }
+
+    #[cfg(test)]
+    pub(super) const fn is_synced(&self) -> bool {
+        !self.unsynced
+    }
+
+    /// The file to flush, if it is time to. It is no longer counted as unsynced.
+    fn take_due_sync(&mut self) -> Option<io::Result<File>> {
+        let now = Instant::now();
+        if !self.unsynced || self.care.sync != AuditSync::Interval || now < self.next_sync {
+            return None;
+        }
+        self.next_sync = now + SYNC_INTERVAL;
+        self.unsynced = false;
+        self.output.to_flush()
+    }
+
+    /// A failed flush is tried again.
+    fn note_sync(&mut self, queue: &Queue, result: Result<(), Errno>) {
+        self.sync_failure = result.err().map(Failure::Write);
+        if self.sync_failure.is_some() {
+            self.unsynced = true;
+            self.report(queue, self.sync_failure);
+        }
+    }
+
+    /// A failure that outlasts a write that succeeds.
+    fn lasting_failure(&self) -> Option<Failure> {
+        self.sync_failure.or_else(|| self.output.space_failure())
     }
 
     fn report(&self, queue: &Queue, failure: Option<Failure>) {

@@ -11,8 +11,13 @@ use rustix::io::Errno;
 
 use super::*;
 
+mod chained;
+mod sync;
+
 /// The time limit on a busy machine.
 const DEADLINE: Duration = Duration::from_mins(1);
+
+const RESERVES: Care = Care { reserves: true, sync: AuditSync::Never, chain: None };
 
 /// Writes `gap N` where N lines are missing, and keeps the reported failures.
 #[derive(Clone, Default)]
@@ -29,7 +34,7 @@ impl Owner for TestOwner {
 }
 
 fn lines_to(file: File) -> Lines {
-    Lines::start("test", file, true, TestOwner::default()).unwrap()
+    Lines::start("test", file, RESERVES, TestOwner::default()).unwrap()
 }
 
 fn piped() -> (PipeReader, Lines) {
@@ -38,7 +43,7 @@ fn piped() -> (PipeReader, Lines) {
 }
 
 fn put(lines: &Lines, text: &str) -> PendingLine {
-    lines.put(|line| line.extend_from_slice(format!("{text}\n").as_bytes()))
+    lines.put_as(false, |line| line.extend_from_slice(format!("{text}\n").as_bytes()))
 }
 
 /// Everything that is written until the last writer is gone.
@@ -186,7 +191,7 @@ async fn a_full_disk_fails_lines_until_there_is_space_and_the_gap_is_reported() 
     let full = File::options().write(true).open("/dev/full").unwrap();
     let owner = TestOwner::default();
     let told = owner.clone();
-    let lines = Lines::start("test", full, true, owner).unwrap();
+    let lines = Lines::start("test", full, RESERVES, owner).unwrap();
     for _ in 0..3 {
         assert_eq!(put(&lines, "lost").await, Err(Failure::Write(Errno::NOSPC)));
     }

@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Value, json};
 use spike_config::{ConfigError, EXIT_CONFIG, Environment, ListenAddress, Problem};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -34,14 +35,18 @@ pub use self::{
 
 use self::{invocation::Invocation, metrics::ProcessMetrics, streams::Streams};
 use crate::{
-    audit::{AuditLog, AuditMetrics},
+    audit::{AuditFile, AuditLog, AuditMetrics},
+    chain::Head,
     console,
-    settings::{LogSettings, TelemetrySettings},
+    settings::{AuditSettings, LogSettings, TelemetrySettings},
     telemetry::{self, Effect, Telemetry, TelemetryServer},
 };
 
 /// How often [`maintain`] works on the audit log.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often the head of the audit log is logged, if there were lines.
+const HEAD_INTERVAL: Duration = Duration::from_mins(5);
 
 /// The name and purpose of a daemon, as `--help` shows them.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +62,8 @@ pub struct Program {
 pub struct FrameSettings {
     /// The log level and the banner.
     pub log: LogSettings,
+    /// Where audit lines go.
+    pub audit: AuditSettings,
     /// Where health and metrics are served.
     pub telemetry: TelemetrySettings,
     /// How long requests in flight may take to finish at the end.
@@ -76,6 +83,8 @@ pub type StartError = Box<dyn Error + Send + Sync>;
 ///
 /// `load` reads the settings; all their problems are reported at once. `start` starts the daemon without a time limit.
 /// Health and metrics are served meanwhile, and a signal ends it.
+///
+/// A file of the audit log that cannot be opened counts as a bad setting.
 ///
 /// SIGTERM and SIGINT end the daemon. SIGHUP opens the log and the audit log again if they are regular files, so that
 /// they can be rotated. SIGUSR1 and SIGUSR2 do nothing.
@@ -110,7 +119,14 @@ pub fn run<S, D: Daemon>(
     if frame.log.banner {
         invocation::banner(program, level);
     }
-    let streams = match Streams::start(program.name, level) {
+    let audit_file = match AuditFile::open_chosen(&frame.audit) {
+        Ok(file) => file,
+        Err(error) => {
+            console::print_error(&format!("error: {}", chain(&error)));
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    let streams = match Streams::start(program.name, level, &frame.audit, audit_file) {
         Ok(streams) => Arc::new(streams),
         Err(error) => {
             console::print_error(&format!(
@@ -134,6 +150,7 @@ pub fn run<S, D: Daemon>(
         }
     };
     streams.audit().flush();
+    log_heads(streams.audit(), &mut Vec::new());
     status
 }
 
@@ -227,6 +244,9 @@ fn survive_signals() -> io::Result<Signal> {
 
 /// Maintains the log and the audit log for the life of the daemon.
 async fn maintain(streams: Arc<Streams>, mut hangup: Signal) {
+    let mut logged = Vec::new();
+    let mut next_log = tokio::time::interval(HEAD_INTERVAL);
+    next_log.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut every = tokio::time::interval(MAINTENANCE_INTERVAL);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -239,7 +259,14 @@ async fn maintain(streams: Arc<Streams>, mut hangup: Signal) {
                 // Opening a file may be slow.
                 tokio::task::spawn_blocking(move || streams.reopen());
             }
-            _ = every.tick() => streams.audit().tick(std::time::Instant::now()),
+            _ = next_log.tick() => log_heads(streams.audit(), &mut logged),
+            _ = every.tick() => {
+                streams.audit().tick(std::time::Instant::now());
+                if streams.has_audit_file() {
+                    let streams = Arc::clone(&streams);
+                    tokio::task::spawn_blocking(move || streams.check_audit_file());
+                }
+            }
         }
     }
 }
@@ -247,12 +274,38 @@ async fn maintain(streams: Arc<Streams>, mut hangup: Signal) {
 /// Adds the health check and the metrics of the audit log, and the metrics of the process.
 fn watch(audit: &AuditLog, telemetry: &Telemetry) {
     let checked = audit.clone();
-    telemetry.health().add("audit", Effect::NotReady, move |_| checked.check());
+    let effect = if audit.is_optional() { Effect::Degraded } else { Effect::NotReady };
+    telemetry.health().add("audit", effect, move |_| checked.check());
+    let chained = audit.clone();
+    telemetry.health().show("auditHeads", move || heads(&chained));
     let (lines, process) = (AuditMetrics(audit.clone()), ProcessMetrics::new());
     telemetry.register(|registry| {
         registry.register_collector(Box::new(lines));
         registry.register_collector(Box::new(process));
     });
+}
+
+/// The last audit line of each output, by number and hash, to be kept where nobody who can change the lines can change it.
+fn heads(audit: &AuditLog) -> Value {
+    let head = |(output, head): (&str, Head)| {
+        json!({
+            "output": output,
+            "chain": head.chain.as_str(),
+            "seq": head.number,
+            "hash": head.hash.to_string(),
+        })
+    };
+    audit.heads().into_iter().map(head).collect()
+}
+
+/// Logs the heads, unless the log has them.
+fn log_heads(audit: &AuditLog, logged: &mut Vec<(&'static str, Head)>) {
+    let heads = audit.heads();
+    for entry in heads.iter().filter(|entry| !logged.contains(entry)) {
+        let (output, Head { chain, number, hash }) = entry;
+        tracing::info!(output, chain = chain.as_str(), seq = number, %hash, "the audit log so far");
+    }
+    *logged = heads;
 }
 
 /// The phase of a daemon's life. Before it serves, and once it ends, it is not ready, whatever its other checks say.

@@ -10,6 +10,7 @@ use std::{
         unix::fs::MetadataExt,
     },
     path::{Path, PathBuf},
+    sync::Mutex,
 };
 
 use rustix::{
@@ -19,8 +20,9 @@ use rustix::{
 use tracing::Level;
 
 use crate::{
-    audit::AuditLog,
+    audit::{AuditFile, AuditLog, FileEnd},
     logging::{self, Log},
+    settings::AuditSettings,
 };
 
 /// The log and the audit log.
@@ -31,19 +33,30 @@ pub(super) struct Streams {
     log_path: Option<PathBuf>,
     audit: AuditLog,
     audit_path: Option<PathBuf>,
+    /// The file of the audit log, if it has one of its own.
+    audit_file: Option<Mutex<AuditFile>>,
 }
 
 impl Streams {
     /// Starts both. Call it once, before the process is hardened.
-    pub(super) fn start(program: &'static str, level: Level) -> io::Result<Self> {
+    pub(super) fn start(
+        program: &'static str,
+        level: Level,
+        settings: &AuditSettings,
+        audit_file: Option<(AuditFile, File, FileEnd)>,
+    ) -> io::Result<Self> {
         let log_path = path_of(io::stdout());
         let audit_path = path_of(io::stderr());
         let log = logging::start(program, level)?;
-        let audit = AuditLog::to_standard_error()?;
-        if is_dev_null(io::stderr()) {
+        if let Some((_, _, end)) = &audit_file {
+            end.report();
+        }
+        let (audit_file, file) = audit_file.map(|(own, file, end)| (own, (file, end))).unzip();
+        let audit = AuditLog::start(settings, file)?;
+        if settings.standard_error && is_dev_null(io::stderr()) {
             tracing::warn!("standard error is /dev/null: the audit log is lost");
         }
-        Ok(Self { log, log_path, audit, audit_path })
+        Ok(Self { log, log_path, audit, audit_path, audit_file: audit_file.map(Mutex::new) })
     }
 
     pub(super) const fn audit(&self) -> &AuditLog {
@@ -62,6 +75,20 @@ impl Streams {
         {
             self.audit.reopen(file);
         }
+        self.check_audit_file();
+    }
+
+    /// Whether the audit log has a file of its own.
+    pub(super) const fn has_audit_file(&self) -> bool {
+        self.audit_file.is_some()
+    }
+
+    /// Continues in a new file if that of the audit log was renamed or removed. Call it about once a second. It may
+    /// block.
+    pub(super) fn check_audit_file(&self) {
+        // Another thread may wait for a disk that hangs.
+        let Some(Ok(mut file)) = self.audit_file.as_ref().map(Mutex::try_lock) else { return };
+        file.follow(&self.audit);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{HttpServerSettings, LogSettings, TelemetrySettings};
+use super::{AuditSettings, HttpServerSettings, LogSettings, TelemetrySettings};
 use spike_config::{Environment, ListenAddress, Loaded, Process, Reader, load, table};
 use spike_mtls::settings::IdentitySettings;
 
@@ -19,6 +19,8 @@ pub struct KeeperSettings {
     pub telemetry: TelemetrySettings,
     /// How it logs.
     pub log: LogSettings,
+    /// Where its audit lines go.
+    pub audit: AuditSettings,
     /// The file that says whether Bootstrap is done.
     pub bootstrap_note: Option<PathBuf>,
 }
@@ -36,6 +38,7 @@ impl KeeperSettings {
                 &listen,
             ),
             log: LogSettings::read(reader),
+            audit: AuditSettings::read(reader),
             bootstrap_note: reader.any_text(&table::SPIKE_KEEPER_BOOTSTRAP_NOTE).map(PathBuf::from),
             listen,
         }

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use spike_crypto::Quorum;
 
-use super::{HttpServerSettings, LogSettings, TelemetrySettings, key::KeySettings};
+use super::{AuditSettings, HttpServerSettings, LogSettings, TelemetrySettings, key::KeySettings};
 use spike_config::{
     DATA_DIRECTORY, Directory, Environment, KeeperPeers, ListenAddress, Loaded, Outcome, Process,
     Reader, load, table,
@@ -176,6 +176,8 @@ pub struct NexusSettings {
     pub telemetry: TelemetrySettings,
     /// How it logs.
     pub log: LogSettings,
+    /// Where its audit lines go.
+    pub audit: AuditSettings,
     /// Where it stores its data.
     pub backend: Backend,
     /// The directory of the database, with the `sqlite` backend.
@@ -216,6 +218,7 @@ impl NexusSettings {
             client: HttpClientSettings::read(reader),
             telemetry: TelemetrySettings::read(reader, &table::SPIKE_NEXUS_TELEMETRY_ADDR, &listen),
             log: LogSettings::read(reader),
+            audit: AuditSettings::read(reader),
             database: DatabaseSettings::read(reader),
             max_share_index: reader.count(&table::SPIKE_NEXUS_SHAMIR_MAX_SHARE_COUNT),
             keeper_update_interval: reader.duration(&table::SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL),

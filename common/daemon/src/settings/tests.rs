@@ -113,6 +113,25 @@ fn a_keeper_serves_telemetry_on_loopback_1000_above_its_api() {
 }
 
 #[test]
+fn audit_lines_go_to_standard_error_unless_there_is_a_file_or_to_both() {
+    let audit = |pairs: &[(&str, &str)]| nexus(pairs).unwrap().0.audit;
+    let (file, both) = (("SPIKE_AUDIT_FILE", "/var/log/a"), ("SPIKE_AUDIT_STDERR", "true"));
+    assert!(audit(&[]).standard_error && audit(&[]).file.is_none());
+    assert!(!audit(&[file]).standard_error);
+    assert!(audit(&[file, both]).standard_error);
+    assert!(audit(&[("SPIKE_AUDIT_STDERR", "false")]).standard_error);
+}
+
+#[test]
+fn a_mistake_in_a_setting_of_the_audit_log_never_makes_it_weaker() {
+    for value in ["audit.log", "/", "/var/log/", "/var/log/.."] {
+        assert_eq!(fatal(&[("SPIKE_AUDIT_FILE", value)]).len(), 1, "{value}");
+    }
+    assert_eq!(fatal(&[("SPIKE_AUDIT_SYNC", "eech")]).len(), 1);
+    assert!(!nexus(&[("SPIKE_AUDIT_OPTIONAL", "yes")]).unwrap().0.audit.optional);
+}
+
+#[test]
 fn a_threshold_above_the_number_of_shares_is_fatal() {
     let found = fatal(&[("SPIKE_NEXUS_SHAMIR_THRESHOLD", "4")]);
     let expected = "SPIKE_NEXUS_SHAMIR_THRESHOLD=\"4\": a threshold of 4; expected at most \

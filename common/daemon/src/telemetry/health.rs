@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::Serialize;
+use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// The number of failures in a row that is logged: a single one is often just a daemon that has not started yet.
@@ -33,6 +34,8 @@ pub enum Status {
     Failing,
 }
 
+type Fact = Box<dyn Fn() -> Value + Send + Sync>;
+
 type Probe = Box<dyn Fn(OffsetDateTime) -> Result<(), String> + Send + Sync>;
 
 /// The checks of one process; clones share them.
@@ -45,6 +48,7 @@ pub struct Health(Arc<Mutex<Checks>>);
 #[derive(Default)]
 struct Checks {
     all: Vec<Check>,
+    shown: Vec<(&'static str, Fact)>,
     complete: bool,
 }
 
@@ -85,6 +89,9 @@ pub struct HealthReport {
     pub status: Status,
     /// Every check by name.
     pub checks: BTreeMap<&'static str, CheckReport>,
+    /// What else there is to know, by name.
+    #[serde(flatten)]
+    pub facts: BTreeMap<&'static str, Value>,
 }
 
 /// The state of one check in `/healthz`.
@@ -124,6 +131,11 @@ impl Health {
         self.checks().all.push(check);
     }
 
+    /// Adds something to know beside the checks. It must not block.
+    pub fn show(&self, name: &'static str, fact: impl Fn() -> Value + Send + Sync + 'static) {
+        self.checks().shown.push((name, Box::new(fact)));
+    }
+
     /// A view that does not keep the checks.
     pub fn view(&self) -> HealthView {
         HealthView(Arc::downgrade(&self.0))
@@ -157,7 +169,11 @@ impl Health {
     /// Runs every check and reports its state.
     pub fn report(&self, now: OffsetDateTime) -> HealthReport {
         let mut checks = self.checks();
-        let mut report = HealthReport { status: Status::Ok, checks: BTreeMap::new() };
+        let mut report = HealthReport {
+            status: Status::Ok,
+            checks: BTreeMap::new(),
+            facts: checks.shown.iter().map(|(name, fact)| (*name, fact())).collect(),
+        };
         if !checks.complete {
             report.status = Status::Failing;
             report.checks.insert(INCOMPLETE.0, CheckReport::incomplete());

@@ -84,12 +84,15 @@ async fn healthz(State(telemetry): State<Telemetry>) -> Response {
         Status::Ok | Status::Degraded => StatusCode::OK,
         Status::Failing => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let body = json!({
+    let mut body = json!({
         "status": report.status,
         "program": telemetry.program(),
         "version": crate::VERSION,
         "checks": report.checks,
     });
+    if let Some(body) = body.as_object_mut() {
+        body.extend(report.facts.into_iter().map(|(name, fact)| (name.to_owned(), fact)));
+    }
     (code, Json(body)).into_response()
 }
 
