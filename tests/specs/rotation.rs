@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::Value;
 use spike_config::Environment;
 use spike_tests::{PATIENCE, Running, SUPERUSER, eventually, load::Tally, secrets};
 
-use crate::scenario;
+use crate::{crew, scenario};
 
 const ROTATIONS: &str = "spike_svid_rotations_total";
 
@@ -119,4 +119,24 @@ async fn an_svid_that_ends_while_the_workload_api_is_away_makes_nexus_not_ready(
     })
     .await?;
     cluster.stop().await
+}
+
+/// Nexus served with it, was refused by every client, and called itself healthy.
+#[tokio::test]
+async fn an_svid_of_another_role_makes_a_running_nexus_not_ready_until_it_has_its_own_again()
+-> Result<()> {
+    let mut crew = crew().start().await?;
+    let pid = crew.nexus().pid().context("Nexus runs")?;
+    let other = crew.spiffe_id("/workload/x")?;
+    let registration = crew.cluster().workload_api().registry().register(pid, other)?;
+    let told = eventually("not ready", PATIENCE, async || {
+        let (status, body) = crew.nexus().get("/readyz").await?;
+        Ok((status == 503).then_some(body))
+    })
+    .await?;
+    assert!(told.contains("/workload/x, which is not"), "{told}");
+    assert_eq!(crew.nexus().get("/livez").await?.0, 200, "a restart would not help");
+    drop(registration);
+    crew.ready(PATIENCE).await?;
+    crew.stop().await
 }

@@ -1,6 +1,8 @@
 //! The identity of a daemon: its SVID and role.
 
-use spike_domain::Role;
+use std::sync::Arc;
+
+use spike_domain::{Role, TrustRootsByRole};
 use spike_mtls::{
     settings::IdentitySettings,
     svid::{SvidSource, Visibility},
@@ -22,7 +24,8 @@ pub async fn identity(
 ) -> Result<SvidSource, StartError> {
     let endpoint = settings.endpoint.as_str();
     let source = SvidSource::follow_as(endpoint, visibility(settings));
-    check_svid(telemetry, &source, endpoint);
+    let roots = Arc::clone(&settings.trust_roots);
+    check_svid(telemetry, &source, endpoint, move |id| holds(&roots, role, id));
     let material = loop {
         match source.first(endpoint, settings.source_timeout).await {
             Ok(material) => break material,
@@ -45,7 +48,10 @@ pub const fn visibility(settings: &IdentitySettings) -> Visibility {
 /// # Errors
 /// The expected ID, and a possible cause.
 pub fn check_role(settings: &IdentitySettings, role: Role, id: &str) -> Result<(), StartError> {
-    let roots = &settings.trust_roots;
+    holds(&settings.trust_roots, role, id).map_err(StartError::from)
+}
+
+fn holds(roots: &TrustRootsByRole, role: Role, id: &str) -> Result<(), String> {
     if roots.hold(role, id) {
         return Ok(());
     }
@@ -59,6 +65,5 @@ pub fn check_role(settings: &IdentitySettings, role: Role, id: &str) -> Result<(
         "this process has SPIFFE ID {id}, which is not {role}: expected {} or below; {} says where it may live{hint}",
         expected.join(" or "),
         role.variable(),
-    )
-    .into())
+    ))
 }

@@ -16,13 +16,23 @@ use super::{Effect, OtherClock, Telemetry};
 /// The most faulty trust bundles that a health check names.
 const MAX_FAULTS: usize = 5;
 
-/// Adds health checks and metrics of `source`.
+/// Adds health checks and metrics of `source`. `holds_role` says what is wrong with a SPIFFE ID that has not the role of this
+/// process: the agent may send another one at any time.
 ///
 /// Only `svid` affects readiness: without a valid SVID no connection can be made. Without the agent, the last SVID
 /// still works, and a foreign trust bundle that cannot be used affects only the peers of its trust domain.
-pub fn check_svid(telemetry: &Telemetry, source: &SvidSource, endpoint: &str) {
+pub fn check_svid(
+    telemetry: &Telemetry,
+    source: &SvidSource,
+    endpoint: &str,
+    holds_role: impl Fn(&str) -> Result<(), String> + Send + Sync + 'static,
+) {
     let svid = source.clone();
-    telemetry.health().add("svid", Effect::NotReady, move |now| validity(&svid.status(), now));
+    telemetry.health().add("svid", Effect::NotReady, move |now| {
+        let status = svid.status();
+        validity(&status, now)?;
+        status.id.as_deref().map_or(Ok(()), &holds_role)
+    });
     let agent = source.clone();
     let endpoint = endpoint.to_owned();
     telemetry.health().add("workload_api", Effect::Degraded, move |_| {

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use rustls::{
+    InconsistentKeys,
     crypto::aws_lc_rs::sign::any_supported_type,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, TrustAnchor},
     sign::CertifiedKey,
@@ -41,6 +42,9 @@ pub enum MaterialError {
     /// TLS cannot use this kind of private key.
     #[error("the key of the X.509-SVID cannot be used")]
     Key(#[source] rustls::Error),
+    /// The private key belongs to another certificate.
+    #[error("the key of the X.509-SVID is not that of its certificate")]
+    OtherKey,
     /// The trust bundle of the process's own trust domain has no valid authority.
     #[error(
         "the trust bundle of {0}, this process's own trust domain, has no certificate that can be read"
@@ -124,6 +128,12 @@ impl Material {
         let (not_before, not_after) = validity(leaf)?;
         let key = any_supported_type(key).map_err(MaterialError::Key)?;
         let certified_key = Arc::new(CertifiedKey::new(chain, key));
+        // With another key every handshake would fail, and nothing else would tell.
+        if let Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) =
+            certified_key.keys_match()
+        {
+            return Err(MaterialError::OtherKey);
+        }
         Ok(Self { id, certified_key, bundles, not_before, not_after, offered: 1 })
     }
 

@@ -213,3 +213,17 @@ proptest! {
         }
     }
 }
+
+/// It took the place of a good one, and every handshake failed while all health checks passed.
+#[test]
+fn an_svid_whose_key_is_that_of_another_certificate_is_refused() {
+    let authority = authority();
+    let (own, other) = (
+        svid(&authority, "spiffe://home.example/app"),
+        svid(&authority, "spiffe://home.example/app"),
+    );
+    let mixed = X509Svid { key: other.key, ..own };
+    let message = X509SvidResponse { svids: vec![mixed], federated_bundles: Vec::new() };
+    let error = Material::from_response(&message).map(|_| ()).unwrap_err();
+    assert!(matches!(error, MaterialError::OtherKey), "{error}");
+}
