@@ -233,7 +233,7 @@ fn every_object_says_the_namespace_that_its_selectors_look_in() -> Result<()> {
             let told = &object["metadata"]["namespace"];
             match object["kind"].as_str() {
                 Some("Namespace" | "ClusterSPIFFEID") => {
-                    assert!(told.is_null(), "{path}: {object}")
+                    assert!(told.is_null(), "{path}: {object}");
                 }
                 _ => assert_eq!(told, "spike", "{path}: {}", object["metadata"]),
             }
