@@ -4,6 +4,7 @@
 //! something is ours, a comment says so.
 
 mod cipher;
+mod doctor;
 mod hidden;
 mod operator;
 mod policy;
@@ -17,6 +18,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use cipher::{CipherCommand, DecryptArgs, EncryptArgs};
+pub(crate) use doctor::{DoctorArgs, Program};
 pub(crate) use hidden::Hidden;
 pub(crate) use operator::{OperatorCommand, RecoverArgs, RestoreArgs};
 pub(crate) use policy::{
@@ -67,6 +69,8 @@ pub(crate) enum Command {
     /// Take recovery shares out, feed them back after a disaster, show the status of Nexus
     #[command(subcommand)]
     Operator(OperatorCommand),
+    /// Find out what is broken, and what to do about it
+    Doctor(DoctorArgs),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  spike completion bash > /etc/bash_completion.d/spike")]
     Completion {
@@ -88,7 +92,11 @@ impl Command {
     pub(crate) const fn is_about_the_program(&self) -> bool {
         match self {
             Self::Completion { .. } | Self::Man { .. } | Self::Version => true,
-            Self::Secret(_) | Self::Policy(_) | Self::Cipher(_) | Self::Operator(_) => false,
+            Self::Secret(_)
+            | Self::Policy(_)
+            | Self::Cipher(_)
+            | Self::Operator(_)
+            | Self::Doctor(_) => false,
         }
     }
 }

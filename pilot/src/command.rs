@@ -1,6 +1,7 @@
 //! The commands. Each first checks what can be checked without Nexus, then calls Nexus, then prints.
 
 mod cipher;
+mod doctor;
 mod generate;
 mod operator;
 mod policy;
@@ -18,6 +19,7 @@ use crate::context::{Context, read_bounded};
 use crate::error::Error;
 use crate::exit::Exit;
 
+pub(crate) use doctor::{Check, Report};
 #[cfg(feature = "fuzzing")]
 pub(crate) use policy::policy_document;
 
@@ -38,6 +40,7 @@ async fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit, E
     match command {
         Command::Secret(command) => return secret::run(command, context).await,
         Command::Policy(command) => return policy::run(command, context).await,
+        Command::Doctor(arguments) => return doctor::run(arguments, context).await,
         Command::Cipher(command) => cipher::run(command, context).await,
         Command::Operator(command) => operator::run(command, context).await,
         Command::Completion { shell } => generate::completion(shell, context),
