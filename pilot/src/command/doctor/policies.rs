@@ -10,6 +10,8 @@ use crate::output::one_line;
 
 const ACCESS: &str = "access";
 const LINT: &str = "lint";
+/// How many findings are shown.
+const SHOWN: usize = 10;
 
 /// Answers the question by the policies of Nexus.
 pub(super) async fn access(nexus: &NexusClient, question: &Question) -> Check {
@@ -94,7 +96,7 @@ fn judge_lint(answer: &LintResponse) -> Check {
         return Check::ok(Group::Policies, LINT, format!("no finding in {of}"));
     }
     let found = lines.len();
-    lines.truncate(5);
+    lines.truncate(SHOWN);
     let evidence = format!("{found} findings in {of}\n{}", lines.join("\n"));
     let cause = "policies look like mistakes";
     let next = "`spike policy lint` lists all findings, each with a fix";
@@ -149,15 +151,15 @@ mod tests {
     }
 
     #[test]
-    fn notices_are_no_warning_and_findings_are_shown_up_to_five() {
+    fn notices_are_no_warning_and_only_some_findings_are_shown() {
         let finding = |severity: &str| LintFinding {
             severity: severity.to_owned(),
             ..LintFinding::default()
         };
         let answer = |findings| LintResponse { findings, policies: 2 };
         assert_eq!(judge_lint(&answer(vec![finding("notice")])).outcome, Outcome::Ok);
-        let many = judge_lint(&answer(vec![finding("warning"); 9]));
-        assert_eq!((many.outcome, many.evidence.lines().count()), (Outcome::Warning, 6));
-        assert!(many.evidence.starts_with("9 findings in 2 policies"));
+        let many = judge_lint(&answer(vec![finding("warning"); 12]));
+        assert_eq!((many.outcome, many.evidence.lines().count()), (Outcome::Warning, SHOWN + 1));
+        assert!(many.evidence.starts_with("12 findings in 2 policies"));
     }
 }
