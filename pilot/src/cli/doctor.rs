@@ -1,5 +1,6 @@
 //! `spike doctor`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -21,7 +22,8 @@ The exit status is 0 if all is well, 1 if there are only warnings, and otherwise
 Examples:
   spike doctor
   spike doctor --as spiffe://example.org/acme/app --path tenants/acme/db --permission read
-  spike doctor --config /etc/spike/nexus.env --program nexus")]
+  spike doctor --config /etc/spike/nexus.env --program nexus
+  spike doctor --bundle report.tar --log /var/log/spike/nexus.log")]
 pub(crate) struct DoctorArgs {
     /// Also tell whether policies let this SPIFFE ID do something to --path (needs the role superuser)
     #[arg(long = "as", value_name = "SPIFFE_ID", requires = "path", conflicts_with = "config")]
@@ -38,6 +40,18 @@ pub(crate) struct DoctorArgs {
     /// The program that the file of --config is for
     #[arg(long, value_enum, requires = "config")]
     pub(crate) program: Option<Program>,
+    /// Also write an archive for an expert: what was found, settings, status, health and metrics. Values that may be secret
+    /// are not in it
+    #[arg(long, value_name = "FILE.tar", conflicts_with = "config")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// A telemetry listener whose health and metrics go into the archive, instead of those of a Nexus and a Keeper on this
+    /// machine; may be given several times
+    #[arg(long, value_name = "IP:PORT", requires = "bundle")]
+    pub(crate) telemetry: Vec<SocketAddr>,
+    /// A log whose last 15 minutes go into the archive, at most 4 MiB; may be given several times. An audit log names SPIFFE
+    /// IDs and paths
+    #[arg(long = "log", value_name = "FILE", requires = "bundle")]
+    pub(crate) logs: Vec<PathBuf>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) format: Format,

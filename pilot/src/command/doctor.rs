@@ -4,6 +4,7 @@
 //! Each layer has a file. There a function looks, with a time limit, and a pure one judges what was seen. Nothing is changed,
 //! neither here nor at Nexus.
 
+mod bundle;
 mod check;
 mod clock;
 mod environment_file;
@@ -13,6 +14,7 @@ mod nexus;
 mod policies;
 mod settings;
 mod storage;
+mod tar;
 
 use std::io;
 use std::path::Path;
@@ -36,6 +38,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{findings, write_json, write_yaml};
+use bundle::Wanted;
 use check::Group;
 use clock::Clocks;
 use environment_file::EnvironmentFile;
@@ -51,8 +54,13 @@ pub(super) async fn run(arguments: DoctorArgs, context: &mut Context<'_>) -> Res
     if let Some(question) = &question {
         super::policy::check_question(question)?;
     }
-    let report = match (&arguments.config, arguments.program) {
-        (Some(file), Some(program)) => examine_file(file, program)?,
+    let DoctorArgs { telemetry, logs, .. } = &arguments;
+    let wanted = arguments.bundle.as_deref().map(|path| Wanted { path, telemetry, logs });
+    if let Some(wanted) = &wanted {
+        wanted.check()?;
+    }
+    let (report, status) = match (&arguments.config, arguments.program) {
+        (Some(file), Some(program)) => (examine_file(file, program)?, None),
         _ => examine(question.as_ref(), context).await,
     };
     let answer = findings::answer(&report);
@@ -61,6 +69,13 @@ pub(super) async fn run(arguments: DoctorArgs, context: &mut Context<'_>) -> Res
         Format::Json => write_json(out, &findings::report_node(&report, &answer), 2),
         Format::Yaml => write_yaml(out, &findings::report_node(&report, &answer)),
     })?;
+    if let Some(wanted) = &wanted {
+        let files = wanted.write(&report, status.as_ref(), context.environment()).await?;
+        let lines = files.iter().map(|(name, bytes)| format!("\n  {name}, {bytes} bytes"));
+        let path = wanted.path.display();
+        let text = format!("{path} has{}", lines.collect::<String>());
+        context.streams.remark("note:", &text)?;
+    }
     Ok(report.exit())
 }
 
@@ -84,7 +99,10 @@ fn examine_file(path: &Path, program: Program) -> Result<Report, Error> {
 }
 
 /// Everything that can be seen from here.
-async fn examine(question: Option<&Question>, context: &mut Context<'_>) -> Report {
+async fn examine(
+    question: Option<&Question>,
+    context: &Context<'_>,
+) -> (Report, Option<StatusResponse>) {
     let mut report = Report::new();
     let environment = context.environment();
     let settings = settings::examine(environment, &mut report);
@@ -103,7 +121,7 @@ async fn examine(question: Option<&Question>, context: &mut Context<'_>) -> Repo
         report.extend(keepers::dial(environment, &me.source).await);
     }
     report.push(clock::judge(&clocks, machine::now()));
-    report
+    (report, status)
 }
 
 /// The identity of this process, and what it may do.

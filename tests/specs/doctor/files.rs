@@ -1,9 +1,11 @@
-//! Files of environment variables, checked offline.
+//! Files of environment variables, checked offline, and the archive.
 
 use anyhow::Result;
 use tokio::process::Command;
 
-use super::{DOCTOR, Found};
+use spike_tests::{SUPERUSER, secrets::put};
+
+use super::{DOCTOR, Found, doctor_as, well};
 
 /// What the doctor says of a file with this text for Nexus. There is neither an agent nor a Nexus.
 async fn judged(text: &str) -> Result<Found> {
@@ -65,4 +67,32 @@ async fn a_file_with_a_line_for_a_shell() -> Result<()> {
 async fn a_file_with_a_directory_that_cannot_be_used() -> Result<()> {
     let found = with("SPIKE_NEXUS_BACKEND_STORE=sqlite\nSPIKE_NEXUS_DATA_DIR=/etc/spike").await?;
     found.is("a_file_with_a_directory_that_cannot_be_used", 2)
+}
+
+#[tokio::test]
+async fn an_archive_of_a_system_that_is_well() -> Result<()> {
+    const VALUE: &str = "planted-value";
+    let mut crew = well().await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", VALUE)])).await?;
+    let archive = crew.dir().join("report.tar");
+    let log = crew.dir().join("logs/nexus-audit.log");
+    let telemetry = crew.nexus().telemetry().to_string();
+    let [archive, log] = [&archive, &log].map(|path| path.display().to_string());
+    let arguments = ["--bundle", &archive, "--telemetry", &telemetry, "--log", &log];
+    let found = doctor_as(&crew, SUPERUSER, &arguments, &[]).await?;
+    found.is("an_archive_of_a_system_that_is_well", 0)?;
+    let listed = Command::new("tar").args(["-xO", "-f", &archive]).output().await?;
+    let all = String::from_utf8(listed.stdout)?;
+    for part in [
+        "spike_build_info",
+        "\"checks\"",
+        "\"rootKey\"",
+        "The answer: nothing is broken",
+        "SPIKE_NEXUS_API_URL=https://",
+        "/v1/store/secrets",
+    ] {
+        assert!(all.to_lowercase().contains(&part.to_lowercase()), "{part}: {all}");
+    }
+    assert!(!all.contains(VALUE));
+    crew.stop().await
 }

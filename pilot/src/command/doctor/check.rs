@@ -4,6 +4,9 @@ use spike_daemon::VERSION;
 
 use crate::exit::Exit;
 
+/// How the name of a check begins that is about one setting.
+pub(super) const SETTING: &str = "setting ";
+
 /// A layer. A lower one needs those above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Group {
@@ -175,6 +178,19 @@ impl Report {
 
     pub(crate) fn extend(&mut self, checks: impl IntoIterator<Item = Check>) {
         self.checks.extend(checks);
+    }
+
+    /// The same without what was seen of settings, which may be secret.
+    pub(crate) fn without_values(&self) -> Self {
+        let hide = |check: &Check| {
+            let mut check = check.clone();
+            if check.name.starts_with(SETTING) {
+                "left out".clone_into(&mut check.evidence);
+                check.cause = Some("its value is not valid, or nobody reads it".to_owned());
+            }
+            check
+        };
+        Self { version: self.version, checks: self.checks.iter().map(hide).collect() }
     }
 
     /// The checks, group by group.

@@ -9,7 +9,7 @@ use spike_daemon::{
     settings::{BootstrapSettings, KeeperSettings, NexusSettings, PilotSettings},
 };
 
-use super::check::{Check, Group, Report};
+use super::check::{Check, Group, Report, SETTING};
 use crate::exit::Exit;
 
 const NAME: &str = "settings";
@@ -62,7 +62,7 @@ fn push_problems(problems: &[Problem], set: usize, report: &mut Report) {
 }
 
 fn judge(problem: &Problem) -> Check {
-    let name = format!("setting {}", problem.variable);
+    let name = format!("{SETTING}{}", problem.variable);
     let evidence = match &problem.value {
         Some(value) => format!("{value:?}"),
         None if problem.outcome == Consequence::Fatal => "not set".to_owned(),
@@ -106,6 +106,12 @@ fn of_others(environment: &Environment) -> Vec<Problem> {
         }
     }
     found
+}
+
+/// The variables that some program would not accept.
+pub(super) fn invalid(environment: &Environment) -> Vec<String> {
+    let problems = Process::ALL.into_iter().flat_map(|process| problems_of(process, environment));
+    problems.map(|problem| problem.variable).collect()
 }
 
 fn problems_of(process: Process, environment: &Environment) -> Vec<Problem> {

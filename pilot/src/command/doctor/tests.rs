@@ -245,3 +245,43 @@ fn a_question_that_makes_no_sense_is_found_before_anything_is_looked_at() {
     assert_eq!(run_alone(&["doctor", "--path", "a/b"], "").exit, Exit::Usage);
     assert_eq!(run_alone(&["doctor", "--config", "x"], "").exit, Exit::Usage);
 }
+
+#[test]
+fn an_archive_is_for_its_owner_has_no_secret_value_and_replaces_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let (archive, log) = (dir.path().join("a.tar"), dir.path().join("nexus.log"));
+    std::fs::write(&log, "a line\n").unwrap();
+    let nexus = answering(status());
+    let arguments = [
+        "doctor",
+        "--bundle",
+        archive.to_str().unwrap(),
+        "--log",
+        log.to_str().unwrap(),
+        "--telemetry",
+        "127.0.0.1:1",
+    ];
+    let ran = nexus.run(&arguments);
+    assert_eq!(ran.exit, Exit::Success, "{ran}");
+    let listed = std::process::Command::new("tar").arg("-tf").arg(&archive).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert_eq!(listed.lines().count(), 9, "{listed}");
+    for name in listed.lines() {
+        assert!(ran.stderr.contains(&format!("  {name}, ")), "{name}: {}", ran.stderr);
+    }
+    assert!(listed.contains("status.json") && listed.contains("logs/1-nexus.log"), "{listed}");
+    assert_eq!(std::fs::metadata(&archive).unwrap().permissions().mode() & 0o777, 0o600);
+    let ran = nexus.run(&arguments);
+    assert_eq!(ran.exit, Exit::Usage);
+    assert!(ran.stderr.contains("exists already"), "{}", ran.stderr);
+
+    let bad = dir.path().join("b.tar");
+    let pairs = [("SPIKE_HTTP_CLIENT_TIMEOUT", "hunter2"), ("SPIKE_TRUST_ROOT_PILOT", "hunter2 ,")];
+    let endpoint = [("SPIFFE_ENDPOINT_SOCKET", "unix:///does/not/exist")];
+    let environment = Environment::from_pairs(pairs.into_iter().chain(endpoint));
+    let arguments = ["doctor", "--bundle", bad.to_str().unwrap(), "--telemetry", "127.0.0.1:1"];
+    assert_eq!(run_in(&arguments, "", &environment, None).exit, Exit::Usage);
+    let bytes = std::fs::read(&bad).unwrap();
+    assert!(!bytes.windows(7).any(|window| window == b"hunter2"));
+}

@@ -121,7 +121,7 @@ fn margin_in_words(margin: i64) -> String {
 }
 
 /// The fields of the answer, each always present.
-fn node(status: &StatusResponse) -> Node<'_> {
+pub(crate) fn node(status: &StatusResponse) -> Node<'_> {
     let keepers = status.keepers.iter().map(|keeper| {
         Node::map([
             ("index", Node::Integer(keeper.index.into())),
