@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::Result;
-use spike_tests::PATIENCE;
+use spike_tests::{PATIENCE, crew::RECOVERER};
 
 use super::{doctor, doctor_with, well};
 use crate::crew;
@@ -103,5 +103,24 @@ async fn recovery_shares_that_were_never_taken_out() -> Result<()> {
     let crew = crew().start().await?;
     crew.keepers_good().await?;
     doctor(&crew).await?.is("recovery_shares_that_were_never_taken_out", 1)?;
+    crew.stop().await
+}
+
+#[tokio::test]
+async fn recovery_files_that_nobody_erased() -> Result<()> {
+    let crew = well().await?;
+    let home = crew.dir().display().to_string();
+    let settings = [("HOME", home.as_str())];
+    let recovered = crew.pilot_with(RECOVERER, &["operator", "recover"], &settings).await?;
+    assert!(recovered.status.success(), "{recovered:?}");
+    doctor(&crew).await?.is("recovery_files_that_nobody_erased", 1)?;
+    crew.stop().await
+}
+
+#[tokio::test]
+async fn a_directory_for_recovery_files_that_cannot_be_used() -> Result<()> {
+    let crew = well().await?;
+    let found = doctor_with(&crew, &[("SPIKE_PILOT_RECOVERY_DIR", "/etc/spike")]).await?;
+    found.is("a_directory_for_recovery_files_that_cannot_be_used", 1)?;
     crew.stop().await
 }

@@ -164,7 +164,10 @@ async fn doctor_as(
     settings: &[(&str, &str)],
 ) -> Result<Found> {
     let arguments = [&DOCTOR, arguments].concat();
-    let output = crew.pilot_with(path, &arguments, settings).await?;
+    // Otherwise it is the directory that all users of this machine share.
+    let home = crew.dir().display().to_string();
+    let settings = [&[("HOME", home.as_str())], settings].concat();
+    let output = crew.pilot_with(path, &arguments, &settings).await?;
     Found::read(output.status.code(), &output.stdout, &output.stderr)
 }
 

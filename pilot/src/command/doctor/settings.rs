@@ -11,6 +11,7 @@ use spike_daemon::{
 
 use super::check::{Check, Group, Report, SETTING};
 use crate::exit::Exit;
+use crate::recovery_file;
 
 const NAME: &str = "settings";
 
@@ -41,6 +42,7 @@ pub(super) fn examine(environment: &Environment, report: &mut Report) -> Setting
     problems.extend(of_others(environment));
     push_problems(&problems, is_set(environment), report);
     report.extend(pod(environment, &values));
+    report.push(recovery(&values));
     Settings { values, broken }
 }
 
@@ -159,6 +161,31 @@ fn pod(environment: &Environment, values: &PilotSettings) -> Option<Check> {
     Some(check.page("docs/operations/kubernetes.md"))
 }
 
+/// The directory of recovery files: whether it can be used, and whether any lie there.
+fn recovery(values: &PilotSettings) -> Check {
+    const NAME: &str = "recovery files";
+    let directory = match values.recovery.resolve() {
+        Ok(directory) => directory.path,
+        Err(error) => {
+            let cause = format!("`spike operator recover` has no directory to write to: {error}");
+            let next = "set SPIKE_PILOT_RECOVERY_DIR, or use --out DIR or --stdout";
+            return Check::warning(Group::Machine, NAME, error.to_string(), (cause, next));
+        }
+    };
+    let shown = directory.display();
+    match recovery_file::count(&directory) {
+        0 => Check::ok(Group::Machine, NAME, format!("none in {shown}")),
+        count => {
+            let cause = format!(
+                "recovery files lie in {shown}: whoever reads enough of them has the root key"
+            );
+            let next = "encrypt them, keep them in different places, and erase them here";
+            let evidence = format!("{count} in {shown}");
+            Check::warning(Group::Machine, NAME, evidence, (cause, next))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::check::Outcome;
@@ -210,6 +237,22 @@ mod tests {
         assert_eq!(report.answer().unwrap().outcome, Outcome::Warning);
         let texts = texts(&report);
         assert!(texts.contains("a stray comma") && texts.contains("Nexus does"), "{texts}");
+    }
+
+    #[test]
+    fn recovery_files_that_were_left_and_a_directory_for_them_that_cannot_be_used_are_warnings() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().to_str().unwrap();
+        let cause = |path: &str| {
+            let (_, report) = examined(&[("SPIKE_PILOT_RECOVERY_DIR", path)]);
+            report.answer().and_then(|check| check.cause.clone())
+        };
+        assert_eq!(cause(at), None);
+        assert!(cause("/etc/spike").unwrap().contains("has no directory to write to"));
+        std::fs::create_dir(dir.path().join("recover")).unwrap();
+        std::fs::write(dir.path().join("recover/spike.recovery.1.txt"), "").unwrap();
+        std::fs::write(dir.path().join("recover/notes.txt"), "").unwrap();
+        assert!(cause(at).unwrap().starts_with("recovery files lie in"));
     }
 
     #[test]
