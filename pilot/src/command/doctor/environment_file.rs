@@ -187,4 +187,21 @@ mod tests {
         assert_eq!(lines, [2, 3, 4, 5]);
         assert_eq!(file.variables, [("A".to_owned(), "1".to_owned())]);
     }
+
+    #[test]
+    fn every_short_text_is_read_to_its_end_and_no_name_is_made_up() {
+        const ALPHABET: [char; 9] = ['A', '=', '\'', '"', '\\', '\n', ' ', '#', '\u{e9}'];
+        let mut texts = vec![String::new()];
+        for _ in 0..5 {
+            let longer =
+                texts.iter().flat_map(|text| ALPHABET.iter().map(move |c| format!("{text}{c}")));
+            texts = longer.collect();
+            for text in &texts {
+                let file = EnvironmentFile::parse(text);
+                assert!(file.variables.iter().all(|(name, _)| text.contains(name)), "{text:?}");
+                let lines = text.lines().count();
+                assert!(file.faults.iter().all(|(line, _)| *line <= lines), "{text:?}: {file:?}");
+            }
+        }
+    }
 }
