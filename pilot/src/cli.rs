@@ -5,6 +5,7 @@
 
 mod audit;
 mod cipher;
+mod doctor;
 mod hidden;
 mod moment;
 mod operator;
@@ -20,6 +21,7 @@ use clap_complete::Shell;
 
 pub(crate) use audit::{AuditCommand, LineFormat, Outcome, QueryArgs, VerifyArgs};
 pub(crate) use cipher::{CipherCommand, DecryptArgs, EncryptArgs};
+pub(crate) use doctor::{DoctorArgs, Program};
 pub(crate) use hidden::Hidden;
 pub(crate) use operator::{OperatorCommand, RecoverArgs, RestoreArgs};
 pub(crate) use policy::{
@@ -73,6 +75,8 @@ pub(crate) enum Command {
     /// Check audit logs, and find lines in them, without SPIKE Nexus
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Find out what is broken, and what to do about it
+    Doctor(DoctorArgs),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  spike completion bash > /etc/bash_completion.d/spike")]
     Completion {
@@ -98,7 +102,8 @@ impl Command {
             | Self::Policy(_)
             | Self::Cipher(_)
             | Self::Operator(_)
-            | Self::Audit(_) => false,
+            | Self::Audit(_)
+            | Self::Doctor(_) => false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod cipher;
+mod doctor;
 mod generate;
 mod operator;
 mod policy;
@@ -19,6 +20,7 @@ use crate::context::{Context, read_bounded};
 use crate::error::Error;
 use crate::exit::Exit;
 
+pub(crate) use doctor::{Check, Report};
 #[cfg(feature = "fuzzing")]
 pub(crate) use audit::audit_lines_verify;
 #[cfg(feature = "fuzzing")]
@@ -42,6 +44,7 @@ async fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit, E
         Command::Secret(command) => return secret::run(command, context).await,
         Command::Policy(command) => return policy::run(command, context).await,
         Command::Audit(command) => return audit::run(command, context),
+        Command::Doctor(arguments) => return doctor::run(arguments, context).await,
         Command::Cipher(command) => cipher::run(command, context).await,
         Command::Operator(command) => operator::run(command, context).await,
         Command::Completion { shell } => generate::completion(shell, context),

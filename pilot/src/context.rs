@@ -70,6 +70,11 @@ impl<'e> Context<'e> {
         Ok(self.settings.insert(settings).clone())
     }
 
+    /// The environment of this process.
+    pub(crate) const fn environment(&self) -> &'e Environment {
+        self.environment
+    }
+
     /// Connects to Nexus, for a command of any of `roles`. Nexus decides about the role. It is also checked here, as upstream
     /// does, because here the reason can be shown.
     pub(crate) async fn nexus(&mut self, roles: &'static [Role]) -> Result<Session, Error> {
@@ -93,20 +98,33 @@ impl<'e> Context<'e> {
         Ok(session)
     }
 
+    /// Whether the identity comes from a Workload API. It does not in some tests.
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "tests look for a fixed identity here")]
+    pub(crate) const fn has_agent(&self) -> bool {
+        true
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn has_agent(&self) -> bool {
+        self.fixed.is_none()
+    }
+
     /// Asks Nexus why it is not ready, if that was the failure, and adds the answer to the error.
     pub(crate) async fn explain(&self, error: &mut Error) {
         let (Some(nexus), Some(asked)) = (&self.asked, not_ready(error)) else { return };
         asked.status = nexus.status().await.ok();
     }
 
+    /// The identity of this process, from the Workload API.
     #[cfg(not(test))]
     #[expect(clippy::unused_self, reason = "tests look for a fixed identity here")]
-    fn source(&self, settings: &PilotSettings) -> SvidSource {
+    pub(crate) fn source(&self, settings: &PilotSettings) -> SvidSource {
         SvidSource::follow(settings.identity.endpoint.as_str())
     }
 
     #[cfg(test)]
-    fn source(&self, settings: &PilotSettings) -> SvidSource {
+    pub(crate) fn source(&self, settings: &PilotSettings) -> SvidSource {
         let follow = || SvidSource::follow(settings.identity.endpoint.as_str());
         self.fixed.clone().unwrap_or_else(follow)
     }

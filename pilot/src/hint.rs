@@ -167,7 +167,7 @@ fn sealed() -> Vec<String> {
 }
 
 /// What to check when the certificate of the server was not accepted.
-fn handshake(refused: Option<&PeerError>) -> String {
+pub(crate) fn handshake(refused: Option<&PeerError>) -> String {
     match refused {
         Some(PeerError::Times { .. }) => {
             "compare the clocks of this machine, of the machine of SPIKE Nexus and of the SPIRE server".to_owned()

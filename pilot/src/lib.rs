@@ -65,7 +65,12 @@ fn execute(arguments: impl IntoIterator<Item = OsString>, mut context: Context<'
     let is_about_the_program = command.is_about_the_program();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = match runtime {
-        Ok(runtime) => runtime.block_on(command::run(command, &mut context)),
+        Ok(runtime) => {
+            let done = runtime.block_on(command::run(command, &mut context));
+            // A name service that does not answer would hold the program after a command has given up.
+            runtime.shutdown_background();
+            done
+        }
         Err(error) => Err(Error::Runtime(error)),
     };
     match done.and_then(|exit| context.streams.flush().map(|()| exit)) {

@@ -191,6 +191,12 @@ fn refuse_other_kinds(place: &Path) -> io::Result<()> {
     }
 }
 
+/// How many recovery files are in a directory; none if it cannot be read.
+pub(crate) fn count(directory: &Path) -> usize {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter(|entry| is_recovery_file(&entry.path())).count()
+}
+
 /// Whether upstream would take this for a recovery file.
 fn is_recovery_file(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == EXTENSION)

@@ -11,6 +11,7 @@ mod charts;
 mod cipher;
 mod cli;
 mod config;
+mod doctor;
 mod documents;
 mod first_hour;
 mod hostile;

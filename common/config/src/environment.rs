@@ -39,6 +39,11 @@ impl Environment {
         self.0.get(name).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
+    /// The names of all variables that are not empty. A name that no process reads may be one of a secret, mistyped.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(|(name, _)| name)
+    }
+
     /// The names and values of all variables that are not empty.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &OsStr)> {
         self.0

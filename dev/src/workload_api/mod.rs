@@ -196,6 +196,12 @@ impl Running {
         self.state.fail_attestation(fails);
     }
 
+    /// From the next X.509-SVID on, issues them as if the clock were so many seconds ahead; behind, if negative. Those that were
+    /// sent before stay in use until they are renewed.
+    pub fn set_clock_ahead(&self, seconds: i64) {
+        self.state.set_clock_ahead(seconds);
+    }
+
     /// Sends `der` as the X.509 bundle of a foreign trust domain `name`, both unchecked, for tests of clients.
     pub fn send_unsound_bundle(&self, name: &str, der: &[u8]) {
         self.state.send_unsound_bundle(name, der);

@@ -1,7 +1,7 @@
 //! The state that all connections share: the authority, the registrations, and the trusted foreign trust domains.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub(super) struct State {
     unsound: Mutex<BTreeMap<String, Bytes>>,
     attest_executables: AtomicBool,
     fail_attestation: AtomicBool,
+    /// How far the clock of the issuer is ahead, in seconds.
+    clock_ahead: AtomicI64,
 }
 
 impl State {
@@ -52,6 +54,7 @@ impl State {
         let (federated, further, unsound) = (Mutex::default(), Mutex::default(), Mutex::default());
         let attest_executables = AtomicBool::new(false);
         let fail_attestation = AtomicBool::new(false);
+        let clock_ahead = AtomicI64::new(0);
         Self {
             ca,
             svid_ttl,
@@ -62,6 +65,7 @@ impl State {
             unsound,
             attest_executables,
             fail_attestation,
+            clock_ahead,
         }
     }
 
@@ -105,6 +109,14 @@ impl State {
         self.attest_executables.load(Ordering::Relaxed)
     }
 
+    pub(super) fn set_clock_ahead(&self, seconds: i64) {
+        self.clock_ahead.store(seconds, Ordering::Relaxed);
+    }
+
+    fn clock_ahead(&self) -> time::Duration {
+        time::Duration::seconds(self.clock_ahead.load(Ordering::Relaxed))
+    }
+
     pub(super) fn send_unsound_bundle(&self, name: &str, der: &[u8]) {
         self.unsound().insert(name.to_owned(), Bytes::copy_from_slice(der));
         self.changes.send_modify(|changes| changes.bundles += 1);
@@ -113,7 +125,7 @@ impl State {
     /// A new X.509-SVID with its key and bundles.
     pub(super) fn x509_svid(&self, id: &SpiffeId) -> Result<X509svidResponse, Status> {
         let names = if SERVERS.contains(&id.path()) { &["localhost"][..] } else { &[] };
-        let svid = self.ca.issue_with_names(id, names, self.svid_ttl, now());
+        let svid = self.ca.issue_with_names(id, names, self.svid_ttl, now() + self.clock_ahead());
         let svid = svid.map_err(|error| internal(&error))?;
         let mut federated_bundles = self.x509_authorities();
         let own = federated_bundles.remove(&self.ca.trust_domain().id_string());

@@ -76,7 +76,7 @@ Example:
 }
 
 /// Whether a SPIFFE ID may do something to a path.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Question {
     /// Whose request it would be
     #[arg(long, value_name = "ID")]
@@ -86,7 +86,7 @@ pub(crate) struct Question {
 }
 
 /// A permission on a path.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Action {
     /// The path of a secret; or spike/system/acl (policies), spike/system/secret (listing all secrets),
     /// spike/system/cipher/exec (encryption)
@@ -97,7 +97,7 @@ pub(crate) struct Action {
     pub(crate) permission: Permission,
 }
 
-fn permission() -> impl TypedValueParser<Value = Permission> {
+pub(super) fn permission() -> impl TypedValueParser<Value = Permission> {
     PossibleValuesParser::new(PERMISSIONS)
         .try_map(|word| Permission::from_word(&word).ok_or("not a permission"))
 }

@@ -28,6 +28,8 @@ use crate::output::{Node, human, write_json, write_yaml};
 use document::{Policies, Times};
 use listing::Listed;
 
+pub(super) use questions::check as check_question;
+
 /// The note about times in a file.
 const TIMES: &str =
     "SPIKE Nexus sets createdAt and updatedAt by itself: those of the file are not applied";

@@ -64,7 +64,7 @@ pub(super) async fn follow(endpoint: String, visibility: Visibility, shared: Arc
         let error = follow_once(&endpoint, &shared, &mut backoff, &mut attestation).await;
         attestation.failed(error.refused(), shared.current().is_some());
         let first_of_its_kind = shared.is_first_failure();
-        shared.record_failure(&error.to_string(), clock::now());
+        shared.record_failure(&error.to_string(), error.refused(), clock::now());
         let pause = backoff.pause();
         if first_of_its_kind {
             tracing::warn!(endpoint, reason = %error, "lost the SPIFFE Workload API, will try again");

@@ -62,12 +62,13 @@ impl Shared {
         });
     }
 
-    pub(super) fn record_failure(&self, reason: &str, now: OffsetDateTime) {
+    pub(super) fn record_failure(&self, reason: &str, refused: bool, now: OffsetDateTime) {
         self.status.send_modify(|status| {
             status.connected_since = None;
             status.disconnected_since.get_or_insert(now);
             status.failures += 1;
             status.last_error = Some((now, reason.to_owned()));
+            status.refused = refused;
         });
     }
 }

@@ -33,6 +33,8 @@ pub struct SvidStatus {
     pub failures: u64,
     /// The last failure and its time.
     pub last_error: Option<(OffsetDateTime, String)>,
+    /// Whether the agent answered at the last failure, and refused to give this process an identity.
+    pub refused: bool,
 }
 
 impl SvidStatus {

@@ -92,7 +92,7 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
 
 /// Whether no root key was ever made here, as far as anybody knows: SPIKE Nexus is sealed and has no data, and every Keeper says
 /// that it holds no share. Nobody restores one either.
-fn is_new(status: &StatusResponse) -> bool {
+pub(crate) fn is_new(status: &StatusResponse) -> bool {
     let is_empty = |keeper: &KeeperStatus| keeper.state == KeeperStatusKind::Empty;
     status.sealed
         && status.fed == 0
@@ -126,7 +126,7 @@ fn margin_in_words(margin: i64) -> String {
 }
 
 /// The fields of the answer, each always present.
-fn node(status: &StatusResponse) -> Node<'_> {
+pub(crate) fn node(status: &StatusResponse) -> Node<'_> {
     let keepers = status.keepers.iter().map(|keeper| {
         Node::map([
             ("index", Node::Integer(keeper.index.into())),

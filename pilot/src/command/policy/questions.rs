@@ -117,7 +117,7 @@ async fn download(session: &Session, context: &mut Context<'_>) -> Result<Local,
 }
 
 /// The SPIFFE ID must have the form that Nexus requires of a peer (wire-api 5.2). Policies never see any other.
-fn check(question: &Question) -> Result<(), Error> {
+pub(in crate::command) fn check(question: &Question) -> Result<(), Error> {
     let Question { spiffe_id, action } = question;
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let is_id = spiffe_id.strip_prefix("spiffe://").is_some_and(|rest| {

@@ -1,0 +1,207 @@
+//! A file of environment variables, read as systemd reads `EnvironmentFile=`.
+//!
+//! A line is NAME=VALUE. Empty lines and lines that begin with `#` or `;` say nothing. A value may be quoted: singly, without
+//! any escape, or doubly, where a backslash takes the next `"`, `\`, `` ` `` or `$` for itself. Outside of quotes it takes any
+//! character. A backslash at the end of a line continues it. Spaces at both ends of a value that are not quoted are dropped.
+
+/// The variables, and the lines that are none.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct EnvironmentFile {
+    pub(super) variables: Vec<(String, String)>,
+    /// The number of each line that cannot be read, and why.
+    pub(super) faults: Vec<(usize, &'static str)>,
+}
+
+impl EnvironmentFile {
+    pub(super) fn parse(text: &str) -> Self {
+        let mut file = Self::default();
+        let mut reader = Characters { rest: text.chars().peekable(), line: 1 };
+        while reader.rest.peek().is_some() {
+            file.assignment(&mut reader);
+        }
+        file
+    }
+
+    fn assignment(&mut self, reader: &mut Characters<'_>) {
+        reader.skip_spaces();
+        let line = reader.line;
+        match reader.rest.peek() {
+            None => return,
+            Some('#' | ';') => return reader.skip_comment(),
+            Some('\n') => {
+                reader.next();
+                return;
+            }
+            Some(_) => {}
+        }
+        let mut name = String::new();
+        loop {
+            match reader.next() {
+                Some('=') => break,
+                Some('\n') | None => {
+                    return self.faults.push((line, "there is no = after the name"));
+                }
+                Some(c) => name.push(c),
+            }
+        }
+        let Ok(value) = reader.value() else {
+            return self.faults.push((line, "a quotation mark has no second one"));
+        };
+        let name = name.trim_end();
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.starts_with("export ") {
+            self.faults.push((line, "export is of a shell; systemd does not know it"));
+        } else if name.is_empty()
+            || !name.chars().all(is_name)
+            || name.starts_with(|c: char| c.is_ascii_digit())
+        {
+            self.faults.push((line, "what is before the = is not the name of a variable"));
+        } else {
+            self.variables.push((name.to_owned(), value));
+        }
+    }
+}
+
+struct Characters<'a> {
+    rest: std::iter::Peekable<std::str::Chars<'a>>,
+    line: usize,
+}
+
+impl Characters<'_> {
+    fn next(&mut self) -> Option<char> {
+        let next = self.rest.next();
+        self.line += usize::from(next == Some('\n'));
+        next
+    }
+
+    fn skip_spaces(&mut self) {
+        while self.rest.next_if(|c| matches!(c, ' ' | '\t' | '\r')).is_some() {}
+    }
+
+    /// A comment, which a backslash at its end continues.
+    fn skip_comment(&mut self) {
+        while let Some(c) = self.next() {
+            match c {
+                '\n' => return,
+                '\\' => drop(self.next()),
+                _ => {}
+            }
+        }
+    }
+
+    /// A value to the end of its line; an error if a quotation mark is never closed.
+    fn value(&mut self) -> Result<String, ()> {
+        self.skip_spaces();
+        let mut value = String::new();
+        // How much of it is quoted, so that its spaces count.
+        let mut kept = 0;
+        loop {
+            match self.next() {
+                None | Some('\n') => break,
+                Some('\'') if value.len() == kept => {
+                    self.quoted('\'', &mut value)?;
+                    kept = value.len();
+                }
+                Some('"') if value.len() == kept => {
+                    self.quoted('"', &mut value)?;
+                    kept = value.len();
+                }
+                Some('\\') => match self.next() {
+                    None => break,
+                    Some('\n') => {}
+                    Some(c) => {
+                        value.push(c);
+                        kept = value.len();
+                    }
+                },
+                Some('\r') if matches!(self.rest.peek(), None | Some('\n')) => {}
+                Some(c) => value.push(c),
+            }
+        }
+        let end = kept.max(value.trim_end().len());
+        value.truncate(end);
+        Ok(value)
+    }
+
+    fn quoted(&mut self, mark: char, value: &mut String) -> Result<(), ()> {
+        loop {
+            match self.next().ok_or(())? {
+                c if c == mark => return Ok(()),
+                '\\' if mark == '"' => match self.next().ok_or(())? {
+                    '\n' => {}
+                    c @ ('"' | '\\' | '`' | '$') => value.push(c),
+                    c => value.extend(['\\', c]),
+                },
+                c => value.push(c),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> String {
+        let file = EnvironmentFile::parse(&format!("A={text}\n"));
+        assert_eq!(file.faults, [], "{text}");
+        assert_eq!(file.variables.len(), 1, "{text}: {file:?}");
+        file.variables[0].1.clone()
+    }
+
+    #[test]
+    fn values_are_unquoted_as_systemd_does_it() {
+        for (text, expected) in [
+            ("plain", "plain"),
+            ("  spaces at both ends  ", "spaces at both ends"),
+            ("'single \\ quoted'", "single \\ quoted"),
+            ("\"double \\\"quoted\\\" \\$x \\n\"", "double \"quoted\" $x \\n"),
+            ("' kept '", " kept "),
+            ("\"two\"'parts'", "twoparts"),
+            ("a\\ b", "a b"),
+            ("a # b", "a # b"),
+            ("one \\\ntwo", "one two"),
+            ("it's", "it's"),
+            ("", ""),
+            ("x\r", "x"),
+        ] {
+            assert_eq!(value(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn comments_and_empty_lines_say_nothing_and_the_order_is_kept() {
+        let file = EnvironmentFile::parse("# a\n; b \\\nstill a comment\n\n  A=1\nB='2\n3'\nC=4");
+        let expected = [("A", "1"), ("B", "2\n3"), ("C", "4")];
+        assert_eq!(
+            file.variables,
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+        assert_eq!(file.faults, []);
+    }
+
+    #[test]
+    fn a_line_that_is_no_assignment_is_named_by_its_number() {
+        let file = EnvironmentFile::parse("A=1\nB\nexport C=2\n1D=3\nE='open\n");
+        let lines: Vec<_> = file.faults.iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [2, 3, 4, 5]);
+        assert_eq!(file.variables, [("A".to_owned(), "1".to_owned())]);
+    }
+
+    #[test]
+    fn every_short_text_is_read_to_its_end_and_no_name_is_made_up() {
+        const ALPHABET: [char; 9] = ['A', '=', '\'', '"', '\\', '\n', ' ', '#', '\u{e9}'];
+        let mut texts = vec![String::new()];
+        for _ in 0..5 {
+            let longer =
+                texts.iter().flat_map(|text| ALPHABET.iter().map(move |c| format!("{text}{c}")));
+            texts = longer.collect();
+            for text in &texts {
+                let file = EnvironmentFile::parse(text);
+                assert!(file.variables.iter().all(|(name, _)| text.contains(name)), "{text:?}");
+                let lines = text.lines().count();
+                assert!(file.faults.iter().all(|(line, _)| *line <= lines), "{text:?}: {file:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The root key: what Nexus says of it and of its Keepers, and whether the Keepers are reached from here.
+
+use std::sync::Arc;
+
+use spike_config::{Environment, HttpsUrl, Process, Reader, table};
+use spike_domain::TrustRootsByRole;
+use spike_mtls::{
+    PeerError, TransportError,
+    client::{CallError, KeeperClient},
+    svid::SvidSource,
+};
+use spike_wire::{DataKind, KeeperStatus, KeeperStatusKind, NotReady, StatusResponse};
+
+use super::check::{Check, Group};
+use super::{STEP, timeouts};
+use crate::command::operator::is_new;
+use crate::exit::Exit;
+use crate::output::one_line;
+
+const KEY: &str = "root key";
+const MARGIN: &str = "margin";
+const RECOVERY: &str = "docs/runbooks/SpikeQuorumLost.md";
+
+/// The root key and the Keepers, as Nexus sees them. `blocked` is the reason of a 503 of another operation, if Nexus is sealed.
+pub(super) fn judge(status: &StatusResponse, blocked: Option<NotReady>) -> Vec<Check> {
+    if status.shares == 0 {
+        let evidence =
+            format!("the {} backend has none, and needs no Keepers", one_line(&status.backend));
+        return vec![Check::ok(Group::Keepers, KEY, evidence)];
+    }
+    let mut checks = vec![if status.sealed { sealed(status, blocked) } else { unsealed(status) }];
+    checks.extend(status.keepers.iter().map(keeper));
+    if !status.sealed {
+        checks.push(margin(status));
+    }
+    checks
+}
+
+fn unsealed(status: &StatusResponse) -> Check {
+    let key = one_line(status.root_key.as_deref().unwrap_or("unknown")).into_owned();
+    match &status.reason {
+        None => Check::ok(Group::Keepers, KEY, key),
+        Some(reason) => {
+            let evidence = one_line(reason).into_owned();
+            let cause = format!("SPIKE Nexus has its root key, and is not ready: {evidence}");
+            let next = "look into its log and its /readyz";
+            Check::failed(Group::Keepers, KEY, Exit::NotReady, evidence, (cause, next))
+                .page("docs/runbooks/SpikeNotReady.md")
+        }
+    }
+}
+
+fn count(status: &StatusResponse, wanted: impl Fn(KeeperStatusKind) -> bool) -> usize {
+    status.keepers.iter().filter(|keeper| wanted(keeper.state)).count()
+}
+
+/// Why Nexus has no root key.
+fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
+    let reason = status.reason.as_deref().unwrap_or("SPIKE Nexus gives no reason");
+    let evidence = format!("sealed: {}", one_line(reason));
+    let total = status.keepers.len();
+    let empty = count(status, |state| state == KeeperStatusKind::Empty);
+    let away = count(status, |state| state == KeeperStatusKind::Unreachable);
+    let hold = count(status, |state| state.holds_share() == Some(true));
+    let threshold = status.threshold;
+    let (cause, next, page) = if blocked == Some(NotReady::Store) {
+        (
+            "SPIKE Nexus has its shares, and its store cannot be opened".to_owned(),
+            "mend the store: SPIKE Nexus then goes on by itself. Neither Bootstrap nor a restore helps".to_owned(),
+            "docs/runbooks/SpikeStoreNotReadable.md",
+        )
+    } else if is_new(status) {
+        (
+            "Bootstrap has never run: there is neither data nor a share at any Keeper".to_owned(),
+            "run Bootstrap once (`bootstrap -init`)".to_owned(),
+            "docs/operations/first-start.md",
+        )
+    } else if empty == total && has_data(status) {
+        (
+            format!("all {total} Keepers are empty, and there is data: Keepers and SPIKE Nexus restarted at the same time, so the root key is in no memory any more"),
+            "`spike operator restore` with the recovery shares brings it back. Bootstrap would make another key, which decrypts nothing that is stored".to_owned(),
+            RECOVERY,
+        )
+    } else if hold < usize::from(threshold) && away > 0 {
+        (
+            format!("{away} of {total} Keepers cannot be reached from SPIKE Nexus, {hold} hold a share, and {threshold} are needed"),
+            "start those Keepers, or mend the way to them: SPIKE Nexus then goes on by itself. If they have lost their shares, `spike operator restore` brings the key back".to_owned(),
+            RECOVERY,
+        )
+    } else if hold < usize::from(threshold) && empty > 0 {
+        (
+            format!("{empty} of {total} Keepers are empty, {hold} hold a share, and {threshold} are needed"),
+            "`spike operator restore` with the recovery shares brings the key back. If Bootstrap was interrupted and there is no data, run it again".to_owned(),
+            RECOVERY,
+        )
+    } else {
+        (
+            format!("SPIKE Nexus has no root key that it may use: {}", one_line(reason)),
+            "solve what is named there; `spike operator status` shows when it is".to_owned(),
+            "docs/runbooks/SpikeSealed.md",
+        )
+    };
+    Check::failed(Group::Keepers, KEY, Exit::NotReady, evidence, (cause, next)).page(page)
+}
+
+fn has_data(status: &StatusResponse) -> bool {
+    status.data.is_some_and(|data| data != DataKind::None)
+}
+
+fn keeper(keeper: &KeeperStatus) -> Check {
+    let KeeperStatus { index, url, state, since, detail, .. } = keeper;
+    let name = format!("Keeper {index}");
+    let detail = detail.as_ref().map(|detail| format!(": {}", one_line(detail)));
+    let evidence = format!(
+        "as SPIKE Nexus sees {}: {} since {}{}",
+        one_line(url),
+        state.as_str(),
+        one_line(since),
+        detail.unwrap_or_default()
+    );
+    let (cause, next, page) = match state {
+        KeeperStatusKind::Good | KeeperStatusKind::Unjudged => {
+            return Check::ok(Group::Keepers, &name, evidence);
+        }
+        KeeperStatusKind::Unknown => {
+            ("SPIKE Nexus has not asked it yet", "try again in a moment", RECOVERY)
+        }
+        KeeperStatusKind::Unreachable => (
+            "SPIKE Nexus cannot reach it",
+            "start it, or correct SPIKE_NEXUS_KEEPER_PEERS of SPIKE Nexus",
+            "docs/runbooks/SpikeKeeperAway.md",
+        ),
+        KeeperStatusKind::Empty => (
+            "it holds no share: it was restarted, or never had one",
+            "nothing, while SPIKE Nexus is unsealed: it sends the share again",
+            "docs/runbooks/SpikeShareMissing.md",
+        ),
+        KeeperStatusKind::Unusable | KeeperStatusKind::Foreign => (
+            "it holds something that is no share of the key in use",
+            "check the order of SPIKE_NEXUS_KEEPER_PEERS, and whether another SPIKE Nexus uses this Keeper",
+            "docs/runbooks/SpikeShareReplaced.md",
+        ),
+        KeeperStatusKind::Forgetful => (
+            "it takes its share and does not give it back",
+            "look into its log, and restart it",
+            "docs/runbooks/SpikeKeeperForgets.md",
+        ),
+    };
+    Check::warning(Group::Keepers, &name, evidence, (cause, next)).page(page)
+}
+
+/// How many Keepers may still be lost.
+fn margin(status: &StatusResponse) -> Check {
+    let good = count(status, |state| state == KeeperStatusKind::Good);
+    let evidence = format!(
+        "{good} of {} Keepers hold a share of the key in use, {} are needed",
+        status.shares, status.threshold
+    );
+    match status.margin {
+        None => Check::skipped(Group::Keepers, MARGIN, "SPIKE Nexus does not know it"),
+        Some(1..) => Check::ok(Group::Keepers, MARGIN, evidence),
+        Some(0) => {
+            let cause = "no Keeper may be lost: a restart of SPIKE Nexus would still find its key";
+            let next = "bring back the Keepers that are named above";
+            Check::warning(Group::Keepers, MARGIN, evidence, (cause, next))
+                .page("docs/runbooks/SpikeQuorumAtItsLimit.md")
+        }
+        Some(_) => {
+            let cause = "SPIKE Nexus works, and would not find its root key after a restart: too few Keepers hold a share";
+            let next = "do not restart SPIKE Nexus; bring back the Keepers that are named above";
+            Check::failed(Group::Keepers, MARGIN, Exit::Failure, evidence, (cause, next))
+                .page(RECOVERY)
+        }
+    }
+}
+
+/// Dials each Keeper in the settings of this process, if there are any. A Keeper speaks only with Nexus and Bootstrap, so a
+/// handshake that it ends after its certificate was accepted is as good as it gets.
+pub(super) async fn dial(environment: &Environment, source: &SvidSource) -> Vec<Check> {
+    if environment.get(table::SPIKE_NEXUS_KEEPER_PEERS.name).is_none() {
+        return Vec::new();
+    }
+    let mut reader = Reader::new(environment, Process::Nexus);
+    let Some(peers) = reader.keeper_peers(&table::SPIKE_NEXUS_KEEPER_PEERS) else {
+        return Vec::new();
+    };
+    let roots = TrustRootsByRole {
+        keeper: reader.trust_roots(&table::SPIKE_TRUST_ROOT_KEEPER),
+        ..TrustRootsByRole::default()
+    };
+    let roots = Arc::new(roots);
+    let dials: Vec<_> = peers
+        .iter()
+        .map(|(index, url)| {
+            let (source, roots, url) = (source.clone(), Arc::clone(&roots), url.clone());
+            tokio::spawn(
+                async move { judge_dial(index, &url, &dial_one(&source, roots, &url).await) },
+            )
+        })
+        .collect();
+    let mut checks = Vec::new();
+    for dial in dials {
+        checks.extend(dial.await.ok());
+    }
+    checks
+}
+
+async fn dial_one(
+    source: &SvidSource,
+    roots: Arc<TrustRootsByRole>,
+    url: &HttpsUrl,
+) -> Result<(), TransportError> {
+    let client = KeeperClient::new(source, roots, url, timeouts(STEP))
+        .map_err(|error| TransportError::Broken(error.to_string()))?;
+    match client.status().await {
+        Err(CallError::Transport(error)) => Err(error),
+        Ok(_) | Err(CallError::Refused(_) | CallError::Reply(_)) => Ok(()),
+    }
+}
+
+fn judge_dial(index: u16, url: &HttpsUrl, dialled: &Result<(), TransportError>) -> Check {
+    let name = format!("Keeper {index} from here");
+    let error = match dialled {
+        Ok(()) | Err(TransportError::Unaccepted(_) | TransportError::Broken(_)) => {
+            let evidence = format!(
+                "{url} shows the SVID of a Keeper. It speaks with SPIKE Nexus and Bootstrap only, so nothing more can be seen from here"
+            );
+            return Check::ok(Group::Keepers, &name, evidence);
+        }
+        Err(error) => error,
+    };
+    let (cause, next) = match error.peer_error() {
+        Some(PeerError::Refused { id, .. }) => (
+            format!("the server at {url} is {id}, and no Keeper under SPIKE_TRUST_ROOT_KEEPER"),
+            "correct SPIKE_NEXUS_KEEPER_PEERS or SPIKE_TRUST_ROOT_KEEPER",
+        ),
+        Some(_) => (
+            format!("the certificate of the server at {url} is not accepted"),
+            "compare the trust domains and the clocks",
+        ),
+        None => (
+            format!("the Keeper at {url} cannot be reached from this machine"),
+            "start it, or correct SPIKE_NEXUS_KEEPER_PEERS. If only SPIKE Nexus may reach it, this is no fault",
+        ),
+    };
+    Check::warning(Group::Keepers, &name, error.to_string(), (cause, next))
+        .page("docs/runbooks/SpikeKeeperAway.md")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+use std::io;
+
+use super::super::check::Outcome;
+use super::*;
+
+use KeeperStatusKind::{Empty, Foreign, Forgetful, Good, Unjudged, Unreachable};
+
+fn status(states: &[KeeperStatusKind]) -> StatusResponse {
+    let keeper = |(index, state): (usize, &KeeperStatusKind)| KeeperStatus {
+        index: u16::try_from(index + 1).unwrap(),
+        url: "https://localhost:8443".to_owned(),
+        state: *state,
+        since: String::new(),
+        looked: None,
+        failures: 0,
+        detail: None,
+    };
+    StatusResponse {
+        shares: u16::try_from(states.len()).unwrap(),
+        threshold: 2,
+        keepers: states.iter().enumerate().map(keeper).collect(),
+        ..StatusResponse::default()
+    }
+}
+
+fn sealed_with(data: DataKind, states: &[KeeperStatusKind]) -> Check {
+    let sealed = StatusResponse { sealed: true, data: Some(data), ..status(states) };
+    judge(&sealed, Some(NotReady::Sealed)).remove(0)
+}
+
+fn cause(check: &Check) -> &str {
+    check.cause.as_deref().unwrap_or_default()
+}
+
+#[test]
+fn each_reason_for_being_sealed_is_told_apart() {
+    for (data, states, part) in [
+        (DataKind::None, [Empty, Empty, Empty], "Bootstrap has never run"),
+        (DataKind::Ours, [Empty, Empty, Empty], "restarted at the same time"),
+        (DataKind::Unreadable, [Empty, Empty, Empty], "restarted at the same time"),
+        (
+            DataKind::Ours,
+            [Unreachable, Unreachable, Unreachable],
+            "3 of 3 Keepers cannot be reached",
+        ),
+        (DataKind::Ours, [Unreachable, Unjudged, Empty], "1 of 3 Keepers cannot be reached"),
+        (DataKind::Ours, [Unjudged, Empty, Empty], "2 of 3 Keepers are empty, 1 hold"),
+        (DataKind::None, [Unjudged, Unjudged, Unjudged], "no root key that it may use"),
+    ] {
+        let found = sealed_with(data, &states);
+        assert!(cause(&found).contains(part), "{part}: {found:?}");
+        assert_eq!(found.outcome, Outcome::Failed(Exit::NotReady));
+        let names_bootstrap = found.next.as_ref().unwrap().starts_with("run Bootstrap");
+        assert_eq!(names_bootstrap, cause(&found).starts_with("Bootstrap"), "{found:?}");
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_is_not_told_as_missing_shares() {
+    let status = StatusResponse { sealed: true, ..status(&[Unjudged, Unjudged, Empty]) };
+    let found = judge(&status, Some(NotReady::Store)).remove(0);
+    assert!(cause(&found).contains("its store cannot be opened"), "{found:?}");
+}
+
+#[test]
+fn a_keeper_that_is_not_well_is_a_warning_and_the_margin_decides() {
+    for (state, outcome) in [
+        (Good, Outcome::Ok),
+        (Empty, Outcome::Warning),
+        (Unreachable, Outcome::Warning),
+        (Foreign, Outcome::Warning),
+        (Forgetful, Outcome::Warning),
+    ] {
+        let checks = judge(&status(&[state]), None);
+        assert_eq!(checks[1].outcome, outcome, "{state:?}");
+    }
+    for (margin, outcome) in [
+        (Some(1), Outcome::Ok),
+        (Some(0), Outcome::Warning),
+        (Some(-1), Outcome::Failed(Exit::Failure)),
+        (None, Outcome::Skipped),
+    ] {
+        let found = judge(&StatusResponse { margin, ..status(&[Good, Good]) }, None);
+        assert_eq!(found.last().unwrap().outcome, outcome, "{margin:?}");
+    }
+}
+
+#[test]
+fn a_backend_without_a_key_needs_no_keepers() {
+    let memory = StatusResponse { backend: "memory".to_owned(), ..StatusResponse::default() };
+    let found = judge(&memory, None);
+    assert_eq!((found.len(), found[0].outcome), (1, Outcome::Ok));
+}
+
+#[test]
+fn a_keeper_that_refuses_this_process_after_its_certificate_was_accepted_is_well() {
+    let url: HttpsUrl = "https://localhost:8443".parse().unwrap();
+    let judged = |error| judge_dial(1, &url, &Err(error));
+    let refused = TransportError::Unaccepted("alert".to_owned());
+    assert_eq!(judged(refused).outcome, Outcome::Ok);
+    let handshake = |error: PeerError| TransportError::Handshake {
+        host: "localhost:8443".to_owned(),
+        source: Arc::new(io::Error::other(error)),
+    };
+    let other = PeerError::Refused { id: "spiffe://a/b".to_owned(), expected: String::new() };
+    assert!(cause(&judged(handshake(other))).contains("is spiffe://a/b, and no Keeper"));
+    let away = TransportError::Timeout { what: "the TCP connection", limit: STEP };
+    assert!(cause(&judged(away)).contains("cannot be reached from this machine"));
+}
