@@ -29,7 +29,7 @@ use crate::{
     },
     keys::seal::{Seal, Unsealed},
     keys::{KeySource, Shares},
-    policies,
+    offline, policies,
     policy::ReservedRule,
     serve,
     service::{Nexus, Parts},
@@ -41,8 +41,12 @@ use crate::{
 pub const PROGRAM: Program =
     Program { name: "nexus", about: "SPIKE Nexus: the encrypted secret store" };
 
-/// Runs Nexus with these arguments and this environment, from start to exit status.
+/// Runs Nexus with these arguments and this environment, from start to exit status; or a command for backups.
 pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environment) -> ExitCode {
+    let arguments: Vec<String> = arguments.into_iter().collect();
+    if let Some(status) = offline::run(&arguments) {
+        return status;
+    }
     let frame = |settings: &NexusSettings| FrameSettings {
         log: settings.log,
         telemetry: settings.telemetry.clone(),

@@ -19,6 +19,7 @@
 //! The file is `nexus.db` in the data directory. It appears there whole or not at all. Upstream's
 //! `spike.db` beside it is taken in once ([`Import`]) and never touched.
 
+pub mod backup;
 mod cache;
 mod change;
 mod condition;
