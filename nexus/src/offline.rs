@@ -1,12 +1,15 @@
 //! The commands of `nexus` that serve nothing: backups, and what is done with them. Each works on files of this machine, and
 //! needs neither an SVID nor settings.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use spike_config::DATA_DIRECTORY;
 use spike_daemon::{console, process};
 use spike_mtls::clock;
+use time::OffsetDateTime;
 
 use crate::store::backup::{self, BackupError, Manifest, Report};
 
@@ -16,11 +19,13 @@ Usage: nexus backup FILE --data-dir DIR           back up the store, while Nexus
        nexus verify-backup FILE [--shares DIR]    check a backup; with recovery shares, every row of it
        nexus restore-backup FILE --data-dir DIR   put a backup back where there is no data
 
-  FILE             the backup; it is never replaced
+  FILE             the backup, which is never replaced. For nexus backup also a directory, where it is named after the
+                   time, or - for standard output
   --data-dir DIR   what SPIKE_NEXUS_DATA_DIR names; the database is in its directory \"data\"
   --shares DIR     the directory with the recovery files, spike.recovery.*.txt
 
-Run them as the user that runs Nexus. docs/operations/backup.md says how often, and how to drill.
+nexus backup also verifies what it has made. Run the commands as the user that runs Nexus. docs/operations/backup.md says
+how often, and how to drill.
 Exit status: 0 done, 1 not done or not accepted, 2 for a bad command line.";
 
 /// What the command line asks for.
@@ -43,7 +48,8 @@ pub(crate) fn run(arguments: &[String]) -> Option<ExitCode> {
         }
     };
     Some(match command.carry_out() {
-        Ok(text) => console::print_with_status(&text),
+        Ok(Some(text)) => console::print_with_status(&text),
+        Ok(None) => ExitCode::SUCCESS,
         Err(error) => {
             console::print_error(&format!("error: {}", process::chain(&error)));
             ExitCode::FAILURE
@@ -61,58 +67,104 @@ impl Command {
         if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
             return Some(Ok(Self::Help));
         }
+        Some(Self::of(name, option, arguments))
+    }
+
+    /// The command of this name, which has one option that takes a directory.
+    fn of(name: &str, option: &str, arguments: &[String]) -> Result<Self, String> {
         let (mut file, mut directory) = (None, None);
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
-            let place = if argument == option {
-                &mut directory
-            } else if argument.starts_with('-') {
-                return Some(Err(format!("unknown argument {argument:?}")));
+            let (place, value) = if argument == option {
+                let value = arguments.next().ok_or(format!("{option} needs a directory"))?;
+                (&mut directory, value)
+            } else if argument.starts_with('-') && argument != STANDARD_OUTPUT {
+                return Err(format!("unknown argument {argument:?}"));
             } else {
-                &mut file
-            };
-            let value = if argument == option { arguments.next() } else { Some(argument) };
-            let Some(value) = value else {
-                return Some(Err(format!("{option} needs a directory")));
+                (&mut file, argument)
             };
             if place.replace(PathBuf::from(value)).is_some() {
-                return Some(Err(format!("{value:?} is one too many")));
+                return Err(format!("{value:?} is one too many"));
             }
         }
-        let Some(file) = file else { return Some(Err("which FILE?".to_owned())) };
-        let data = directory.clone().map(|directory| directory.join(DATA_DIRECTORY));
-        Some(match (name, data) {
-            ("backup", Some(data)) => Ok(Self::BackUp { file, data }),
-            ("restore-backup", Some(data)) => Ok(Self::Restore { file, data }),
-            ("verify-backup", _) => Ok(Self::Verify { file, shares: directory }),
-            (_, _) => Err(format!("{option} is missing")),
+        let file = file.ok_or("which FILE?")?;
+        if name == "verify-backup" {
+            return Ok(Self::Verify { file, shares: directory });
+        }
+        let data = directory.ok_or(format!("{option} is missing"))?.join(DATA_DIRECTORY);
+        Ok(match name {
+            "backup" => Self::BackUp { file, data },
+            _ => Self::Restore { file, data },
         })
     }
 
-    fn carry_out(self) -> Result<String, BackupError> {
+    /// Carries it out and says what is to be printed.
+    fn carry_out(self) -> Result<Option<String>, BackupError> {
         let now = clock::unix_nanos();
         match self {
-            Self::Help => Ok(HELP.to_owned()),
-            Self::BackUp { file, data } => {
-                let manifest = backup::back_up(&data, &file, now)?;
-                Ok(format!("{}: {}", file.display(), described(&manifest)))
+            Self::Help => Ok(Some(HELP.to_owned())),
+            Self::BackUp { file, data } if file == Path::new(STANDARD_OUTPUT) => {
+                stream(&data, now).map(|()| None)
+            }
+            Self::BackUp { mut file, data } => {
+                if file.is_dir() {
+                    file.push(named_after(clock::at(now)));
+                }
+                back_up(&file, &data, now).map(Some)
             }
             Self::Verify { file, shares } => {
                 // From here on there may be a root key in memory.
                 let _hardening = shares.is_some().then(process::harden);
-                Ok(report(&file, &backup::verify(&file, shares.as_deref(), now)?))
+                Ok(Some(report(&file, &backup::verify(&file, shares.as_deref(), now)?)))
             }
             Self::Restore { file, data } => {
                 let manifest = backup::restore(&file, &data, now)?;
-                Ok(format!(
+                Ok(Some(format!(
                     "restored to {}: {}\nStart Nexus: it takes root key {} from the Keepers, or from recovery shares",
                     data.display(),
                     described(&manifest),
                     manifest.contents.root_key
-                ))
+                )))
             }
         }
     }
+}
+
+/// In place of a file.
+const STANDARD_OUTPUT: &str = "-";
+
+/// Makes a backup and reads it again; only then does it count for the metric of Nexus.
+fn back_up(file: &Path, data: &Path, now: i64) -> Result<String, BackupError> {
+    backup::back_up(data, file, now)?;
+    let verified = backup::verify(file, None, now)?;
+    backup::note_verified(data, now / 1_000_000_000)?;
+    Ok(report(file, &verified))
+}
+
+/// Makes a backup beside the database and writes it to standard output. The head of a backup says how long it is, so that
+/// one that was cut on its way is noticed.
+fn stream(data: &Path, now: i64) -> Result<(), BackupError> {
+    let unusable = |path: &Path, source| BackupError::Unusable { path: path.to_owned(), source };
+    let beside = data.parent().unwrap_or(data);
+    let scratch = tempfile::tempdir_in(beside).map_err(|error| unusable(beside, error))?;
+    let file = scratch.path().join("backup");
+    backup::back_up(data, &file, now)?;
+    backup::verify(&file, None, now)?;
+    let mut made = File::open(&file).map_err(|error| unusable(&file, error))?;
+    let mut out = io::stdout().lock();
+    io::copy(&mut made, &mut out)
+        .and_then(|_bytes| io::Write::flush(&mut out))
+        .map_err(|error| unusable(Path::new("standard output"), error))?;
+    fs::remove_file(&file).map_err(|error| unusable(&file, error))?;
+    backup::note_verified(data, now / 1_000_000_000)
+}
+
+/// Sorts like the time.
+fn named_after(time: OffsetDateTime) -> String {
+    let (year, month, day) = time.to_calendar_date();
+    let (hour, minute, second) = time.to_hms();
+    let month = u8::from(month);
+    format!("spike-{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z.backup")
 }
 
 fn described(manifest: &Manifest) -> String {
@@ -167,6 +219,12 @@ mod tests {
         let (file, data) = (PathBuf::from("b"), PathBuf::from("/var/lib/x/data"));
         let expected = Command::BackUp { file, data };
         assert_eq!(parse(&["backup", "--data-dir", "/var/lib/x", "b"]), Some(Ok(expected)));
+    }
+
+    #[test]
+    fn a_backup_in_a_directory_is_named_after_the_time() {
+        let name = named_after(clock::at(1_800_000_000_000_000_000));
+        assert_eq!(name, "spike-20270115T080000Z.backup");
     }
 
     #[test]

@@ -38,8 +38,11 @@ use crate::{
 };
 
 /// What `--help` says.
-pub const PROGRAM: Program =
-    Program { name: "nexus", about: "SPIKE Nexus: the encrypted secret store" };
+pub const PROGRAM: Program = Program {
+    name: "nexus",
+    about: "SPIKE Nexus: the encrypted secret store\n\n\
+            Backups have commands of their own: nexus backup --help",
+};
 
 /// Runs Nexus with these arguments and this environment, from start to exit status; or a command for backups.
 pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environment) -> ExitCode {

@@ -235,6 +235,11 @@ impl Store {
         Some((length(file), length(&file.with_file_name(wal::FILE))))
     }
 
+    /// When the newest backup that was verified was made, in seconds since 1970; 0: none. `None` in memory.
+    pub fn last_backup(&self) -> Option<i64> {
+        Some(backup::last_verified(self.file.as_ref()?.parent()?))
+    }
+
     /// Whether the database can be read, by reading it: for when a read has failed.
     ///
     /// # Errors

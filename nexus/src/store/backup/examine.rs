@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use spike_crypto::{Fingerprint, Quorum};
 use spike_import::untrusted::{distrust, flags};
 
@@ -18,6 +19,8 @@ use crate::store::sqlite::schema::{
 pub(super) fn open(path: &Path) -> Result<Connection, BackupError> {
     let connection = Connection::open_with_flags(path, flags())?;
     distrust(&connection)?;
+    // The log beside it is Nexus's to move into the file, also where no Nexus runs now.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     if check_header(&connection, path)? != KnownSchema::Current {
         return Err(BackupError::OldSchema);
     }

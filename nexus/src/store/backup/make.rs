@@ -6,7 +6,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::config::DbConfig;
 use spike_domain::UnixNanos;
 use spike_mtls::clock;
 use tempfile::{Builder, NamedTempFile};
@@ -75,8 +74,6 @@ pub(super) fn of_this_user(path: &Path, owner: u32) -> Result<(), BackupError> {
 fn copy_database(source: &Path, copy: &Path) -> Result<(), BackupError> {
     let connection = examine::open(source)?;
     connection.busy_timeout(PATIENCE)?;
-    // The log is Nexus's to move into the file, also where no Nexus runs now.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let Some(copy) = copy.to_str() else {
         let error = io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8");
         return Err(BackupError::unusable(copy)(error));

@@ -17,6 +17,7 @@ mod container;
 mod error;
 mod examine;
 mod make;
+mod note;
 mod restore;
 mod shares;
 mod verify;
@@ -25,6 +26,8 @@ mod walk;
 pub use self::container::{Contents, Manifest};
 pub use self::error::BackupError;
 pub use self::make::back_up;
+pub(super) use self::note::last_verified;
+pub use self::note::note_verified;
 pub use self::restore::restore;
 pub use self::verify::{Proof, Report, verify};
 
