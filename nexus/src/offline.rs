@@ -222,6 +222,26 @@ mod tests {
     }
 
     #[test]
+    fn every_command_on_the_page_about_backups_is_one_of_these() {
+        let page = include_str!("../../docs/operations/backup.md");
+        let mut found = Vec::new();
+        for block in page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            for line in block.lines() {
+                let words = line.split(" > ").next().unwrap_or_default().split(' ');
+                let words: Vec<&str> = words.skip_while(|word| *word != "nexus").skip(1).collect();
+                if words.is_empty() || words == ["--"] {
+                    continue;
+                }
+                assert!(matches!(parse(&words), Some(Ok(_))), "{line}");
+                found.push(words[0]);
+            }
+        }
+        for name in ["backup", "verify-backup", "restore-backup"] {
+            assert!(found.contains(&name), "{name} is not on the page: {found:?}");
+        }
+    }
+
+    #[test]
     fn a_backup_in_a_directory_is_named_after_the_time() {
         let name = named_after(clock::at(1_800_000_000_000_000_000));
         assert_eq!(name, "spike-20270115T080000Z.backup");

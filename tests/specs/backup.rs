@@ -59,6 +59,12 @@ async fn refused(crew: &Crew, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stderr)?)
 }
 
+/// When the newest verified backup was made, as Nexus tells.
+async fn last_backup(crew: &mut Crew) -> Result<f64> {
+    let metrics = crew.metrics().await?;
+    metrics.get("spike_store_backup_timestamp_seconds").context("there is no such metric")
+}
+
 fn text(path: &Path) -> &str {
     path.to_str().expect("the directories of tests are text")
 }
@@ -131,9 +137,11 @@ async fn a_backup_under_load_restores_exactly_to_an_acknowledged_state() -> Resu
         }
     };
     tokio::time::timeout(PATIENCE, has_begun).await.context("the clients do not write")?;
+    assert_eq!(last_backup(&mut crew).await?, 0.0, "none was made yet");
     let before = load.answered();
     done(&crew, &["backup", text(&file), "--data-dir", text(&data)]).await?;
     let at_the_end = load.stop().await?;
+    assert!(last_backup(&mut crew).await? > 1.7e9, "Nexus does not know of the backup");
     let verify = ["verify-backup", text(&file), "--shares", text(&shares)];
     let told = done(&crew, &verify).await?;
     assert!(told.contains("each of 3 subsets of 3 shares rebuilds the key"), "{told}");

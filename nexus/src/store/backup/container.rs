@@ -75,7 +75,7 @@ pub(super) struct Container {
 }
 
 /// What is wrong with a head.
-enum BadHead {
+pub(super) enum BadHead {
     Foreign(String),
     Damaged(String),
 }
@@ -241,7 +241,7 @@ impl Container {
 }
 
 /// The manifest, and how many bytes the head has.
-fn read_head(bytes: &[u8]) -> Result<(Manifest, u64), BadHead> {
+pub(super) fn read_head(bytes: &[u8]) -> Result<(Manifest, u64), BadHead> {
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
     if lines.next() != Some(FIRST_LINE) {
         let what = "its first line is not \"SPIKE backup 1\"".to_owned();

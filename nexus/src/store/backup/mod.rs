@@ -16,6 +16,8 @@
 mod container;
 mod error;
 mod examine;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod make;
 mod note;
 mod restore;
