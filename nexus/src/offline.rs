@@ -115,7 +115,10 @@ impl Command {
             Self::Verify { file, shares } => {
                 // From here on there may be a root key in memory.
                 let _hardening = shares.is_some().then(process::harden);
-                Ok(Some(report(&file, &backup::verify(&file, shares.as_deref(), now)?)))
+                Ok(Some(report(
+                    &file,
+                    &backup::verify(&file, shares.as_deref(), &std::env::temp_dir(), now)?,
+                )))
             }
             Self::Restore { file, data } => {
                 let manifest = backup::restore(&file, &data, now)?;
@@ -136,7 +139,8 @@ const STANDARD_OUTPUT: &str = "-";
 /// Makes a backup and reads it again; only then does it count for the metric of Nexus.
 fn back_up(file: &Path, data: &Path, now: i64) -> Result<String, BackupError> {
     backup::back_up(data, file, now)?;
-    let verified = backup::verify(file, None, now)?;
+    let beside = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let verified = backup::verify(file, None, beside.unwrap_or(Path::new(".")), now)?;
     backup::note_verified(data, now / 1_000_000_000)?;
     Ok(report(file, &verified))
 }
@@ -146,10 +150,11 @@ fn back_up(file: &Path, data: &Path, now: i64) -> Result<String, BackupError> {
 fn stream(data: &Path, now: i64) -> Result<(), BackupError> {
     let unusable = |path: &Path, source| BackupError::Unusable { path: path.to_owned(), source };
     let beside = data.parent().unwrap_or(data);
-    let scratch = tempfile::tempdir_in(beside).map_err(|error| unusable(beside, error))?;
+    let scratch = tempfile::Builder::new().prefix(".spike-backup-").tempdir_in(beside);
+    let scratch = scratch.map_err(|error| unusable(beside, error))?;
     let file = scratch.path().join("backup");
     backup::back_up(data, &file, now)?;
-    backup::verify(&file, None, now)?;
+    backup::verify(&file, None, scratch.path(), now)?;
     let mut made = File::open(&file).map_err(|error| unusable(&file, error))?;
     let mut out = io::stdout().lock();
     io::copy(&mut made, &mut out)
@@ -228,7 +233,8 @@ mod tests {
         for block in page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()) {
             for line in block.lines() {
                 let words = line.split(" > ").next().unwrap_or_default().split(' ');
-                let words: Vec<&str> = words.skip_while(|word| *word != "nexus").skip(1).collect();
+                let words: Vec<&str> =
+                    words.skip_while(|word| !["nexus", "/nexus"].contains(word)).skip(1).collect();
                 if words.is_empty() || words == ["--"] {
                     continue;
                 }

@@ -220,3 +220,35 @@ async fn the_command_refuses_one_flipped_byte_and_names_the_place() -> Result<()
     }
     crew.stop().await
 }
+
+// The image of Nexus has no directory for temporary files.
+#[tokio::test]
+async fn a_backup_to_standard_output_and_its_restore_need_no_place_but_the_data_directory()
+-> Result<()> {
+    let crew = crew().keepers(3, 2).start().await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
+    let without_temporary = |arguments: &[&str]| {
+        let mut command = crew.client("nexus");
+        command.env_clear().env("TMPDIR", "/there/is/no/such").args(arguments);
+        command
+    };
+    let data = crew.dir().to_owned();
+    let made = without_temporary(&["backup", "-", "--data-dir", text(&data)]).output().await?;
+    ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let file = crew.dir().join("received");
+    fs::write(&file, made.stdout)?;
+    let told = done(&crew, &["verify-backup", text(&file)]).await?;
+    assert!(told.contains("1 secrets, 1 versions"), "{told}");
+    let other = crew.dir().join("other");
+    let restored =
+        without_temporary(&["restore-backup", text(&file), "--data-dir", text(&other)]).output();
+    let restored = restored.await?;
+    ensure!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+    assert!(other.join("data/nexus.db").is_file());
+    let left: Vec<_> = fs::read_dir(crew.dir())?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with(".spike-backup"))
+        .collect();
+    assert_eq!(left, [""; 0]);
+    crew.stop().await
+}

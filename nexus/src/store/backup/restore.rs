@@ -20,7 +20,9 @@ use crate::store::{Found, Home};
 /// # Errors
 /// [`BackupError`]. Nothing was restored then.
 pub fn restore(file: &Path, directory: &Path, now: UnixNanos) -> Result<Manifest, BackupError> {
-    let manifest = verify(file, None, now)?.manifest;
+    // Where the database is to be, as far as that is there: a container may have no other place to write to.
+    let scratch = directory.ancestors().find(|ancestor| ancestor.is_dir());
+    let manifest = verify(file, None, scratch.unwrap_or(Path::new(".")), now)?.manifest;
     if let Ok(metadata) = fs::metadata(directory) {
         of_this_user(directory, metadata.uid())?;
     }

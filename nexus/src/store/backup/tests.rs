@@ -25,6 +25,10 @@ struct Fixture {
     store: Store,
 }
 
+fn verify(file: &Path, shares: Option<&Path>, now: i64) -> Result<Report, BackupError> {
+    super::verify(file, shares, &std::env::temp_dir(), now)
+}
+
 fn root_key(fill: u8) -> RootKey {
     RootKey::from_bytes(&[fill; 32]).unwrap()
 }

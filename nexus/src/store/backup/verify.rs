@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::Path;
 
 use spike_domain::UnixNanos;
+use tempfile::Builder;
 
 use super::container::{Container, Contents, Damage, Manifest};
 use super::error::BackupError;
@@ -34,14 +35,22 @@ pub struct Proof {
     pub rows: u64,
 }
 
-/// Checks the backup `file`, in a directory that is made for it and removed again. `shares` is the directory of recovery
-/// files: with them every row is decrypted. The file is only read.
+/// Checks the backup `file`, in a directory that is made for it in `scratch` and removed again. `shares` is the directory of
+/// recovery files: with them every row is decrypted. The file is only read.
 ///
 /// # Errors
 /// [`BackupError`] says what is wrong, and where.
-pub fn verify(file: &Path, shares: Option<&Path>, now: UnixNanos) -> Result<Report, BackupError> {
+pub fn verify(
+    file: &Path,
+    shares: Option<&Path>,
+    scratch: &Path,
+    now: UnixNanos,
+) -> Result<Report, BackupError> {
     let container = Container::open(file)?;
-    let scratch = tempfile::tempdir().map_err(BackupError::unusable(&std::env::temp_dir()))?;
+    let scratch = Builder::new()
+        .prefix(".spike-backup-")
+        .tempdir_in(scratch)
+        .map_err(BackupError::unusable(scratch))?;
     let copy = scratch.path().join(create::FILE);
     let mut out = private::private_file(&copy)?;
     extract(&container, &mut out, &copy)?;
