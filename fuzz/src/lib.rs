@@ -5,6 +5,7 @@
 //! crates check that results are *right*.
 
 pub mod arriving_bytes;
+pub mod backup_head;
 mod fixture;
 pub mod go_duration;
 pub mod https_url;
