@@ -6,6 +6,7 @@
 
 pub mod arriving_bytes;
 pub mod audit_lines;
+pub mod backup_head;
 mod fixture;
 pub mod go_duration;
 pub mod https_url;

@@ -9,6 +9,7 @@ pub mod access;
 mod cache_metrics;
 pub mod error;
 pub mod keys;
+mod offline;
 pub mod policies;
 pub mod serve;
 pub mod service;

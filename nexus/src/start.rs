@@ -29,7 +29,7 @@ use crate::{
     },
     keys::seal::{Seal, Unsealed},
     keys::{KeySource, Shares},
-    policies,
+    offline, policies,
     policy::ReservedRule,
     serve,
     service::{Nexus, Parts},
@@ -38,11 +38,18 @@ use crate::{
 };
 
 /// The program, as `--help` shows it.
-pub const PROGRAM: Program =
-    Program { name: "nexus", about: "SPIKE Nexus: the encrypted secret store" };
+pub const PROGRAM: Program = Program {
+    name: "nexus",
+    about: "SPIKE Nexus: the encrypted secret store\n\n\
+            Backups have commands of their own: nexus backup --help",
+};
 
-/// Runs Nexus with these arguments and this environment, from start to exit status.
+/// Runs Nexus with these arguments and this environment, from start to exit status; or a command for backups.
 pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environment) -> ExitCode {
+    let arguments: Vec<String> = arguments.into_iter().collect();
+    if let Some(status) = offline::run(&arguments) {
+        return status;
+    }
     let frame = |settings: &NexusSettings| FrameSettings {
         log: settings.log,
         audit: settings.audit.clone(),

@@ -105,15 +105,21 @@ impl Collector for StoreMetrics {
             histogram.encode(descriptor)?;
         }
         let (file, log) = store.file_sizes().unwrap_or_default();
-        if let Some(free) = store.free_bytes() {
-            let help = "Bytes that Nexus may still write on the disk of the database";
-            let free = ConstGauge::new(gauge(free));
-            free.encode(encoder.encode_descriptor(
+        for (name, help, value) in [
+            (
                 "store_free_bytes",
-                help,
-                None,
-                MetricType::Gauge,
-            )?)?;
+                "Bytes that Nexus may still write on the disk of the database",
+                store.free_bytes().map(gauge),
+            ),
+            (
+                "store_backup_timestamp_seconds",
+                "When the newest backup that was verified was made; 0: none",
+                store.last_backup(),
+            ),
+        ] {
+            let Some(value) = value else { continue };
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
         }
         let last_commit = condition.last_commit().map_or(0, |at| at / 1_000_000_000);
         let left_out = store.import_record().ok().flatten().map_or(0, |record| record.refused);

@@ -5,6 +5,7 @@
 
 mod attestation;
 mod audit;
+mod backup;
 mod bootstrap;
 mod bundles;
 mod charts;

@@ -173,6 +173,12 @@ async fn prometheus_takes_every_metric_fills_the_dashboard_and_fires_alerts_that
     }
     assert!(asked > 40, "only {asked} queries");
 
+    // Nobody has made a backup yet.
+    prometheus.fires_just(&["SpikeBackupOld"]).await?;
+    let mut backup = crew.client("nexus");
+    backup.arg("backup").arg(crew.dir().join("backup")).arg("--data-dir").arg(crew.dir());
+    let made = backup.output().await?;
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     prometheus.fires_just(&[]).await?;
     crew.kill_keepers([1]).await?;
     prometheus.fires_just(&["SpikeKeeperAway", "SpikeQuorumAtItsLimit"]).await?;

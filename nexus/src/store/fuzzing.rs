@@ -21,3 +21,8 @@ pub fn imported_time(cell: ValueRef<'_>) -> Option<UnixNanos> {
 pub fn imported_name(cell: ValueRef<'_>) -> String {
     spike_import::fuzzing::name(cell)
 }
+
+/// How long the head of a backup is, if these bytes begin with one that has its checksum.
+pub fn backup_head(bytes: &[u8]) -> Option<u64> {
+    super::backup::fuzzing::head(bytes)
+}

@@ -16,6 +16,7 @@
 //! The file is `nexus.db` in the data directory. It is created atomically. Upstream's `spike.db` beside it is imported once
 //! ([`Import`]) and never changed.
 
+pub mod backup;
 mod cache;
 mod change;
 mod condition;
@@ -229,6 +230,11 @@ impl Store {
         let file = self.file.as_ref()?;
         let length = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
         Some((length(file), length(&file.with_file_name(wal::FILE))))
+    }
+
+    /// When the newest backup that was verified was made, in seconds since 1970; 0: none. `None` in memory.
+    pub fn last_backup(&self) -> Option<i64> {
+        Some(backup::last_verified(self.file.as_ref()?.parent()?))
     }
 
     /// Checks that the database can be read, by reading it. Used after a failed read.
