@@ -71,7 +71,7 @@ images_build() {
   case_of "buildah builds the images without a daemon"
   pod rm --all --force >/dev/null 2>&1 || true
   CONTAINER_BUILD="buildah ${storage[*]} bud --isolation chroot" \
-    deploy/docker/build --programs "$static" --tag walk >"$WORK/images.log" 2>&1 || {
+    deploy/docker/build --programs "$static" --tag walk --shell "$(command -v busybox)" >"$WORK/images.log" 2>&1 || {
     cat "$WORK/images.log" >&2
     die "the images cannot be built"
   }
@@ -80,7 +80,7 @@ images_build() {
 images_are_as_expected() {
   case_of "entry points, user, labels and files are what the hardened chart needs"
   local name label
-  for name in nexus keeper bootstrap pilot; do
+  for name in nexus keeper bootstrap pilot demo; do
     # The labels of upstream's images; those of the version follow from the commit.
     for label in maintainers version website repo documentation contact community changelog \
       org.opencontainers.image.{title,description,source,licenses}; do
@@ -102,6 +102,9 @@ images_are_as_expected() {
   mounted=$(pod image mount spike-pilot:walk)
   [[ $(stat -c '%F %a %u:%g' "$mounted/usr/local/bin/spike") == "regular file 755 1000:1000" ]] || die "spike is not a regular file of uid 1000"
   pod image unmount spike-pilot:walk >/dev/null
+  ends_with 0 pod run --rm --network none --read-only --read-only-tmpfs=false --cap-drop all --tmpfs /programs \
+    --entrypoint /bin/sh spike-pilot:walk -c 'cp /usr/local/bin/spike /programs/spike && /programs/spike --version'
+  said "spike "
   mounted=$(pod image mount spike-nexus:walk)
   [[ $(stat -c '%a %u:%g' "$mounted/.spike") == "770 1000:0" ]] || die ".spike is $(stat -c '%a %u:%g' "$mounted/.spike")"
   pod image unmount spike-nexus:walk >/dev/null
