@@ -7,14 +7,11 @@
 //! This module owns how a line bears its place in the chain. The outputs of lines say which chain a line continues, and
 //! `spike audit verify` what a broken one means.
 
-use std::{
-    fmt,
-    hash::{BuildHasher, Hasher, RandomState},
-    io::Write,
-    str::FromStr,
-};
+use std::{fmt, io::Write, str::FromStr};
 
 use sha2::{Digest as _, Sha256};
+
+use crate::unique::sixteen_digits;
 
 const BEFORE_ID: &[u8] = br#","chain":{"id":""#;
 const BEFORE_NUMBER: &[u8] = br#"","seq":"#;
@@ -91,13 +88,8 @@ impl FromStr for LineHash {
 pub struct ChainId([u8; 16]);
 
 impl ChainId {
-    /// A new one. It need not be secret, only unique, like a request id.
     fn generate() -> Self {
-        let mut digits = [b'0'; 16];
-        let number = RandomState::new().build_hasher().finish();
-        // 64 bits are 16 digits.
-        write!(digits.as_mut_slice(), "{number:016x}").ok();
-        Self(digits)
+        Self(sixteen_digits())
     }
 
     /// The id as text.

@@ -6,6 +6,7 @@
 //!
 //! `spike-mtls` verifies peers. The rules of secrets and policies are in `spike-domain` and in the daemons.
 
+mod append;
 pub mod audit;
 pub mod chain;
 pub mod console;
@@ -20,6 +21,7 @@ pub mod serve;
 pub mod settings;
 pub mod telemetry;
 mod text;
+mod unique;
 
 /// The version of every SPIKE program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

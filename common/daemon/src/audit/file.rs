@@ -8,14 +8,14 @@ use std::{
 };
 
 use rustix::{
-    fs::{FlockOperation, Mode, OFlags, flock, open},
+    fs::{FlockOperation, OFlags, flock},
     io::Errno,
 };
 
 use time::OffsetDateTime;
 
 use super::{AuditLog, line::Fields};
-use crate::{chain::Chain, settings::AuditSettings};
+use crate::{append::open_to_append, chain::Chain, settings::AuditSettings};
 
 /// The file of the settings cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -41,20 +41,9 @@ pub struct AuditFile {
 pub struct FileEnd {
     /// The chain that goes on there, or a new one.
     pub(super) chain: Chain,
-    /// What there was before.
-    begins: Begins,
+    /// Whether what the file ends with is not audit lines with marks.
+    is_foreign: bool,
     is_cut: bool,
-}
-
-/// Why a chain begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Begins {
-    /// It does not: it goes on.
-    No,
-    /// The file is empty.
-    Empty,
-    /// What the file ends with is not audit lines with marks.
-    Foreign,
 }
 
 impl FileEnd {
@@ -63,13 +52,10 @@ impl FileEnd {
         let start = length.saturating_sub(LONGEST_END);
         let mut text = vec![0; usize::try_from(length - start).map_err(io::Error::other)?];
         file.read_exact_at(&mut text, start)?;
-        let (chain, begins) = match Chain::at_end_of(&text) {
-            Some(chain) => (chain, Begins::No),
-            None if text.is_empty() => (Chain::begin(), Begins::Empty),
-            None => (Chain::begin(), Begins::Foreign),
-        };
+        let chain = Chain::at_end_of(&text);
+        let is_foreign = chain.is_none() && !text.is_empty();
         let is_cut = text.last().is_some_and(|byte| *byte != b'\n');
-        Ok(Self { chain, begins, is_cut })
+        Ok(Self { chain: chain.unwrap_or_else(Chain::begin), is_foreign, is_cut })
     }
 
     /// Appends the line that is the first in a file after it was opened. A file that has just been rotated has a line at
@@ -84,7 +70,7 @@ impl FileEnd {
         if self.is_cut {
             tracing::warn!("the last line of the audit file was cut off, as when a machine stops");
         }
-        if self.begins == Begins::Foreign {
+        if self.is_foreign {
             tracing::warn!("the audit file does not end with audit lines: a new chain begins");
         }
     }
@@ -144,28 +130,14 @@ impl AuditFile {
     }
 }
 
-/// Opens a regular file to append to it, and creates it if it is missing. The last part of the path must not be a link:
-/// anyone who may write to the directory could choose another file.
-///
-/// A line at its end that was cut off gets a newline, so that the next one is whole. Returns two descriptors of it.
+/// Opens the file, and locks it. A line at its end that was cut off gets a newline, so that the next one is whole. Returns two
+/// descriptors of it.
 fn append_to(path: &Path) -> io::Result<(File, File, FileEnd)> {
     // It is read too: lines continue where the last one ended.
-    let flags = OFlags::RDWR
-        | OFlags::APPEND
-        | OFlags::CREATE
-        | OFlags::NOFOLLOW
-        // Opening a device or a pipe must not block.
-        | OFlags::NONBLOCK
-        | OFlags::NOCTTY
-        | OFlags::CLOEXEC;
-    let opened = open(path, flags, Mode::from_raw_mode(0o600)).map_err(|errno| match errno {
-        Errno::LOOP => io::Error::other("it is a symbolic link"),
-        other => other.into(),
+    let file = open_to_append(path, OFlags::RDWR, 0o600).map_err(|error| {
+        let is_link = Errno::from_io_error(&error) == Some(Errno::LOOP);
+        if is_link { io::Error::other("it is a symbolic link") } else { error }
     })?;
-    let file = File::from(opened);
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
     flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
         Errno::WOULDBLOCK => io::Error::other("another process writes to it"),
         other => other.into(),

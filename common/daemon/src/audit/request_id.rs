@@ -1,23 +1,15 @@
 //! The id of a request.
 
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    io::Write,
-};
+use crate::unique::sixteen_digits;
 
 /// The id of a request, in its audit line and in the answer's `X-Request-Id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId([u8; 16]);
 
 impl RequestId {
-    /// A new id of 16 hexadecimal digits. It need not be secret, only unique: the standard library's hash keys are
-    /// random for each thread, change with every use, and need no system call.
+    /// A new id.
     pub fn generate() -> Self {
-        let mut digits = [b'0'; 16];
-        let number = RandomState::new().build_hasher().finish();
-        // 64 bits are 16 digits.
-        write!(digits.as_mut_slice(), "{number:016x}").ok();
-        Self(digits)
+        Self(sixteen_digits())
     }
 
     /// The id as the value of a header.

@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Failure, queue::Queue};
+use super::{Failure, queue::Queue, result::BatchResult};
 
 /// How often a line yields to other tasks while another thread writes, before it wakes the sink's thread. A write
 /// usually takes less time.
@@ -52,29 +52,6 @@ impl Batch {
     pub(super) fn kept_behind(&self, taken: usize) -> impl Iterator<Item = &[u8]> {
         let behind = self.kept.iter().filter(move |range| range.start >= taken);
         behind.filter_map(|range| self.bytes.get(range.clone()))
-    }
-}
-
-/// The result of writing a batch.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct BatchResult {
-    /// The number of bytes that were written.
-    pub(super) taken: usize,
-    /// What failed after them.
-    pub(super) failure: Option<Failure>,
-}
-
-impl BatchResult {
-    pub(super) const fn failed(failure: Failure) -> Self {
-        Self { taken: 0, failure: Some(failure) }
-    }
-
-    /// The result of the line that ends at `end`.
-    fn line(self, end: usize) -> Result<(), Failure> {
-        match self.failure {
-            Some(failure) if end > self.taken => Err(failure),
-            Some(_) | None => Ok(()),
-        }
     }
 }
 

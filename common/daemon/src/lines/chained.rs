@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{batch::BatchResult, output::Output};
+use super::{output::Output, result::BatchResult};
 use crate::chain::{Chain, Head};
 
 /// The largest buffer whose memory is reused, in bytes.

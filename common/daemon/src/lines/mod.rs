@@ -21,6 +21,7 @@ mod chained;
 mod late;
 mod output;
 mod queue;
+mod result;
 mod sink;
 
 use rustix::io::Errno;

@@ -13,7 +13,7 @@ use rustix::{
     io::{Errno, write},
 };
 
-use super::{Failure, batch::BatchResult};
+use super::{Failure, result::BatchResult};
 
 /// How many bytes a pipe takes without blocking once it is writable (`PIPE_BUF`, Linux pipe(7)). A longer write could
 /// block until somebody reads.

@@ -16,9 +16,10 @@ use std::{
 
 use super::{
     Care, Failure, LineCounts, Owner,
-    batch::{Batch, BatchResult, Completion, PendingLine, ThreadWaker},
+    batch::{Batch, Completion, PendingLine, ThreadWaker},
     late::LateLines,
     output::Output,
+    result::BatchResult,
     sink::{self, Sink},
 };
 use crate::chain::Head;

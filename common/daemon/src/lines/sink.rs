@@ -17,10 +17,11 @@ use rustix::{fs::fdatasync, io::Errno};
 
 use super::{
     Care, Failure, Owner,
-    batch::{Batch, BatchResult},
+    batch::Batch,
     chained::Chained,
     output::Output,
     queue::{Queue, WAIT_LIMIT},
+    result::BatchResult,
 };
 use crate::{chain::Chain, settings::AuditSync};
 

@@ -14,12 +14,13 @@ use std::{
 };
 
 use rustix::{
-    fs::{Mode, OFlags, open},
+    fs::OFlags,
     stdio::{dup2_stderr, dup2_stdout},
 };
 use tracing::Level;
 
 use crate::{
+    append::open_to_append,
     audit::{AuditFile, AuditLog, FileEnd},
     logging::{self, Log},
     settings::AuditSettings,
@@ -110,23 +111,9 @@ fn log_reopened(
     opened.ok()
 }
 
-/// Opens a regular file to append to it, and creates it if it is missing. The last part of the path must not be a link:
-/// anyone who may write to the directory could choose another file.
+/// Opens the file of a stream again.
 fn open_again(path: &Path) -> io::Result<File> {
-    let flags = OFlags::WRONLY
-        | OFlags::APPEND
-        | OFlags::CREATE
-        | OFlags::NOFOLLOW
-        // Opening a device or a pipe must not block.
-        | OFlags::NONBLOCK
-        | OFlags::NOCTTY
-        | OFlags::CLOEXEC;
-    let file = File::from(open(path, flags, Mode::from_raw_mode(0o640))?);
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::other("it is not a regular file"))
-    }
+    open_to_append(path, OFlags::WRONLY, 0o640)
 }
 
 /// The path of an open regular file, if the file is still there.

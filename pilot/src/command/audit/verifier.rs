@@ -167,10 +167,7 @@ impl Verifier {
 
     /// Ends the check.
     pub(super) fn finish(mut self) -> Report {
-        for cut in std::mem::take(&mut self.unmarked) {
-            let kind = if cut.has_end { Kind::Foreign } else { Kind::CutOff };
-            self.find(cut.place, kind, None);
-        }
+        self.refuse_unmarked();
         let mut chains = Vec::new();
         for chain in std::mem::take(&mut self.order) {
             let Some(state) = self.chains.remove(&chain) else { continue };
