@@ -14,6 +14,7 @@ part_walk() {
   walk_hardening
   walk_roles
   walk_upgrading
+  walk_backup
   walk_power_cut
 }
 
@@ -178,7 +179,7 @@ walk_upgrading() {
     eventually 60 is_ready
     value_is_there
   done
-  [[ $(inside ls /var/backups | grep -c '^spike-nexus-') == 2 ]] || die "there are not two backups"
+  [[ $(inside ls /var/lib/spike-backup | grep -c '^spike-.*\.backup$') == 2 ]] || die "there are not two backups"
   case_of "upgrading.md: a Keeper that does not come back stops the upgrade of the others"
   # The functions of the page, on a machine where nothing restarts and the first Keeper does not get ready.
   {
@@ -202,6 +203,17 @@ walk_upgrading() {
 
 # The functions that the page has typed.
 ready_functions() { commands_of upgrading.md "## With systemd" | grep -E '^(ready|next)\(\)'; }
+
+walk_backup() {
+  case_of "backup.md: one by hand, and back after the data directory was moved away"
+  commands_of backup.md "## How to make one" | grep -E '^(install|runuser) ' | types "a backup by hand"
+  said "verified  every byte has its checksum"
+  commands_of backup.md "## How to restore one" | as_the_walker_does | types "the way back"
+  said "restored to /var/lib/spike-nexus/data"
+  eventually 60 is_ready
+  value_is_there
+  all_hold_shares
+}
 
 walk_power_cut() {
   local status=0 share

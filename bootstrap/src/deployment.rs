@@ -38,8 +38,6 @@ impl Deployment<'_> {
     /// # Errors
     /// What keeps Nexus or a Keeper from answering.
     pub(crate) async fn survey(&self, completed: bool) -> Result<Survey, Error> {
-        let (url, count) = (self.nexus.url(), self.keepers.count());
-        progress(format_args!("asking Nexus at {url} and {count} Keepers what there is"));
         if self.settings.force {
             return self.survey_forced().await;
         }

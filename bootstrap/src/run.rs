@@ -164,6 +164,8 @@ async fn perform(settings: &BootstrapSettings) -> Result<Outcome, Error> {
     let source = identify(settings).await?;
     let nexus = Nexus::new(settings, &source).map_err(Error::Client)?;
     let keepers = Keepers::new(settings, peers, &source).map_err(Error::Client)?;
+    let (url, count) = (nexus.url(), keepers.count());
+    progress(format_args!("asking Nexus at {url} and {count} Keepers what there is"));
     let deployment = Deployment { settings, nexus, keepers, marker };
     match deployment.survey_and_decide().await? {
         NextStep::End(outcome) => Ok(outcome),
@@ -248,7 +250,7 @@ impl Deployment<'_> {
             ));
         }
         let held = self.claim().await?;
-        // Another Bootstrap may have worked until now.
+        progress("asking once more: another Bootstrap may have worked until now");
         let ended = match self.survey_and_decide().await {
             Ok(NextStep::End(outcome)) => Ok(outcome),
             Ok(NextStep::MakeKey(_)) => self.deliver(held.as_ref()).await,

@@ -28,7 +28,7 @@ pub(crate) const DIR_VARIABLE: &str = "SPIKE_DEV_DIR";
 #[derive(Debug, Parser)]
 #[command(name = "spike-dev", version)]
 struct Cli {
-    /// State directory [default: ./.spike-dev, or where `. DIR/env` says; for `run` a fresh one that is removed at the end]
+    /// State directory [default: ./.spike-dev, or where `. DIR/env` says]
     #[arg(long, value_name = "DIR", global = true)]
     dir: Option<PathBuf>,
     #[command(subcommand)]
@@ -41,7 +41,8 @@ struct Cli {
 enum Command {
     /// Bring a cluster up and keep it until Ctrl-C (the default)
     Up(Options),
-    /// Bring a fresh cluster up, run a command against it, tear it down, and exit as the command did
+    /// Bring a fresh cluster up, run a command against it, tear it down, and exit as the command did. Without --dir its state
+    /// directory is a fresh one too, and is removed at the end
     Run {
         #[command(flatten)]
         options: Options,

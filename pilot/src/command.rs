@@ -20,7 +20,6 @@ use crate::context::{Context, read_bounded};
 use crate::error::Error;
 use crate::exit::Exit;
 
-pub(crate) use doctor::{Check, Report};
 #[cfg(feature = "fuzzing")]
 pub(crate) use audit::audit_lines_verify;
 #[cfg(feature = "fuzzing")]

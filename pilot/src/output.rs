@@ -5,7 +5,6 @@
 //! order is sometimes random.
 
 pub(crate) mod answers;
-pub(crate) mod findings;
 pub(crate) mod human;
 mod json;
 mod node;

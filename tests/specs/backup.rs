@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::Output,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -28,6 +28,10 @@ const PATHS: u8 = 5;
 
 /// For each path the last round whose write was answered.
 type Answered = BTreeMap<String, u64>;
+
+fn all(answered: &Mutex<Answered>) -> MutexGuard<'_, Answered> {
+    answered.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn path(client: u8, place: u8) -> String {
     format!("load/{client}/{place}")
@@ -65,13 +69,13 @@ async fn last_backup(crew: &mut Crew) -> Result<f64> {
     metrics.get("spike_store_backup_timestamp_seconds").context("there is no such metric")
 }
 
-fn text(path: &Path) -> &str {
-    path.to_str().expect("the directories of tests are text")
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("the directories of tests are text")
 }
 
 /// Clients that each write one round after another to their own paths, until they are told to end.
 struct Load {
-    answered: Arc<std::sync::Mutex<Answered>>,
+    answered: Arc<Mutex<Answered>>,
     end: Arc<AtomicBool>,
     clients: Vec<JoinHandle<Result<()>>>,
 }
@@ -82,7 +86,7 @@ impl Load {
         let mut clients = Vec::new();
         for client in 0..CLIENTS {
             let nexus = crew.superuser()?;
-            let (answered, end) = (Arc::clone(&answered), Arc::clone(&end));
+            let (answered, end) = (Arc::<Mutex<_>>::clone(&answered), Arc::clone(&end));
             clients.push(tokio::spawn(async move {
                 for round in 1_u64.. {
                     for place in 0..PATHS {
@@ -91,8 +95,7 @@ impl Load {
                         }
                         let path = path(client, place);
                         nexus.put_secret(&put(&path, &[("round", &round.to_string())])).await?;
-                        let answered: &std::sync::Mutex<Answered> = &answered;
-                        answered.lock().unwrap().insert(path, round);
+                        all(&answered).insert(path, round);
                     }
                 }
                 Ok(())
@@ -102,7 +105,7 @@ impl Load {
     }
 
     fn answered(&self) -> Answered {
-        self.answered.lock().unwrap().clone()
+        all(&self.answered).clone()
     }
 
     async fn stop(self) -> Result<Answered> {
@@ -110,7 +113,7 @@ impl Load {
         for client in self.clients {
             client.await??;
         }
-        Ok(self.answered.lock().unwrap().clone())
+        Ok(all(&self.answered).clone())
     }
 }
 
@@ -118,7 +121,7 @@ impl Load {
 async fn export(crew: &Crew) -> Result<PathBuf> {
     let directory = crew.dir().join("kept");
     let exported =
-        crew.pilot(RECOVERER, &["operator", "recover", "--out", text(&directory)]).await?;
+        crew.pilot(RECOVERER, &["operator", "recover", "--out", text(&directory)?]).await?;
     ensure!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
     Ok(directory)
 }
@@ -137,19 +140,19 @@ async fn a_backup_under_load_restores_exactly_to_an_acknowledged_state() -> Resu
         }
     };
     tokio::time::timeout(PATIENCE, has_begun).await.context("the clients do not write")?;
-    assert_eq!(last_backup(&mut crew).await?, 0.0, "none was made yet");
+    assert!(last_backup(&mut crew).await? < 1.0, "none was made yet");
     let before = load.answered();
-    done(&crew, &["backup", text(&file), "--data-dir", text(&data)]).await?;
+    done(&crew, &["backup", text(&file)?, "--data-dir", text(&data)?]).await?;
     let at_the_end = load.stop().await?;
     assert!(last_backup(&mut crew).await? > 1.7e9, "Nexus does not know of the backup");
-    let verify = ["verify-backup", text(&file), "--shares", text(&shares)];
+    let verify = ["verify-backup", text(&file)?, "--shares", text(&shares)?];
     let told = done(&crew, &verify).await?;
     assert!(told.contains("each of 3 subsets of 3 shares rebuilds the key"), "{told}");
 
     // Everything of the store is gone; the Keepers still have the key.
     crew.nexus().kill().await?;
     fs::rename(data.join("data"), data.join("lost"))?;
-    done(&crew, &["restore-backup", text(&file), "--data-dir", text(&data)]).await?;
+    done(&crew, &["restore-backup", text(&file)?, "--data-dir", text(&data)?]).await?;
     crew.start_nexus().await?;
     crew.ready(PATIENCE).await?;
     let superuser = crew.superuser()?;
@@ -172,7 +175,8 @@ async fn a_backup_under_load_restores_exactly_to_an_acknowledged_state() -> Resu
         assert!(rounds[0] - rounds[usize::from(PATHS) - 1] <= 1, "{rounds:?}");
     }
     assert!(crew.health_check("store_loss").await?["reason"].is_null());
-    let again = refused(&crew, &["restore-backup", text(&file), "--data-dir", text(&data)]).await?;
+    let again =
+        refused(&crew, &["restore-backup", text(&file)?, "--data-dir", text(&data)?]).await?;
     assert!(again.contains("in use by another process"), "{again}");
     crew.stop().await
 }
@@ -184,11 +188,11 @@ async fn after_everything_was_lost_a_backup_and_a_threshold_of_recovery_files_br
     crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
     let shares = crew.recover().await?;
     let (data, file) = (crew.dir().to_owned(), crew.dir().join("backup"));
-    done(&crew, &["backup", text(&file), "--data-dir", text(&data)]).await?;
+    done(&crew, &["backup", text(&file)?, "--data-dir", text(&data)?]).await?;
     crew.kill_keepers(1..=3).await?;
     crew.nexus().kill().await?;
     fs::remove_dir_all(data.join("data"))?;
-    done(&crew, &["restore-backup", text(&file), "--data-dir", text(&data)]).await?;
+    done(&crew, &["restore-backup", text(&file)?, "--data-dir", text(&data)?]).await?;
     crew.restart_keepers(1..=3).await?;
     crew.start_nexus().await?;
     crew.sealed_because("no Keeper has sent a share yet").await?;
@@ -205,7 +209,7 @@ async fn the_command_refuses_one_flipped_byte_and_names_the_place() -> Result<()
     let crew = crew().keepers(3, 2).start().await?;
     crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
     let (data, file) = (crew.dir().to_owned(), crew.dir().join("backup"));
-    done(&crew, &["backup", text(&file), "--data-dir", text(&data)]).await?;
+    done(&crew, &["backup", text(&file)?, "--data-dir", text(&data)?]).await?;
     let whole = fs::read(&file)?;
     let flipped = crew.dir().join("flipped");
     for part in 0..24 {
@@ -213,7 +217,7 @@ async fn the_command_refuses_one_flipped_byte_and_names_the_place() -> Result<()
         let mut bytes = whole.clone();
         bytes[at] ^= 1 << (part % 8);
         fs::write(&flipped, bytes)?;
-        let told = refused(&crew, &["verify-backup", text(&flipped)]).await?;
+        let told = refused(&crew, &["verify-backup", text(&flipped)?]).await?;
         let is_placed =
             ["first line", "bytes ", "from byte "].iter().any(|part| told.contains(part));
         assert!(is_placed && told.contains("flipped"), "byte {at}: {told}");
@@ -233,15 +237,15 @@ async fn a_backup_to_standard_output_and_its_restore_need_no_place_but_the_data_
         command
     };
     let data = crew.dir().to_owned();
-    let made = without_temporary(&["backup", "-", "--data-dir", text(&data)]).output().await?;
+    let made = without_temporary(&["backup", "-", "--data-dir", text(&data)?]).output().await?;
     ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let file = crew.dir().join("received");
     fs::write(&file, made.stdout)?;
-    let told = done(&crew, &["verify-backup", text(&file)]).await?;
+    let told = done(&crew, &["verify-backup", text(&file)?]).await?;
     assert!(told.contains("1 secrets, 1 versions"), "{told}");
     let other = crew.dir().join("other");
     let restored =
-        without_temporary(&["restore-backup", text(&file), "--data-dir", text(&other)]).output();
+        without_temporary(&["restore-backup", text(&file)?, "--data-dir", text(&other)?]).output();
     let restored = restored.await?;
     ensure!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
     assert!(other.join("data/nexus.db").is_file());

@@ -8,6 +8,7 @@ mod bundle;
 mod check;
 mod clock;
 mod environment_file;
+mod findings;
 mod identity;
 mod keepers;
 mod nexus;
@@ -31,13 +32,13 @@ use spike_mtls::{
 };
 use spike_wire::{NotReady, PolicyListRequest, StatusResponse};
 
-pub(crate) use check::{Check, Report};
+use check::{Check, Report};
 
 use crate::cli::{DoctorArgs, Format, Program, Question};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::{findings, write_json, write_yaml};
+use crate::output::{write_json, write_yaml};
 use bundle::Wanted;
 use check::Group;
 use clock::Clocks;

@@ -22,10 +22,10 @@ use tokio::net::TcpStream;
 
 use super::check::Report;
 use super::tar::Tar;
-use super::{settings, within};
+use super::{findings, settings, within};
 use crate::command::operator::status_node;
 use crate::error::Error;
-use crate::output::{findings, write_json};
+use crate::output::write_json;
 
 /// How far back a log goes, and how much of it is taken.
 const LOG_AGE: Duration = Duration::minutes(15);

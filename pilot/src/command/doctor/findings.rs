@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{Node, one_line};
-use crate::command::{Check, Report};
+use super::check::{Check, Report};
+use crate::output::{Node, one_line};
 
 const WIDTH: usize = 80;
 
