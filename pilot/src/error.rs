@@ -168,6 +168,8 @@ pub(crate) struct Asked {
     pub(crate) subject: String,
     /// The SPIFFE ID that asked.
     pub(crate) id: String,
+    /// Whether it has a role of this command, by the settings of this process.
+    pub(crate) is_operator: bool,
     /// The URL of Nexus.
     pub(crate) api: String,
     /// The times between which the SVID of this process is valid.

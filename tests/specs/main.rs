@@ -41,6 +41,7 @@ mod store;
 mod streams;
 mod structure;
 mod telemetry;
+mod terminal;
 mod tour;
 mod wire;
 mod workload;

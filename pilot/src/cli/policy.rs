@@ -115,7 +115,7 @@ pub(crate) struct WhoCanArgs {
 /// Arguments of `policy lint`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The exit status is 1 if there are warnings or errors, and 0 otherwise. With --file only the files are read: neither \
+The exit status is 7 if there are warnings or errors, and 0 otherwise. With --file only the files are read: neither \
 SPIKE Nexus nor an agent is needed.")]
 pub(crate) struct LintArgs {
     /// Check the policies of this file, YAML or JSON, instead of the stored ones; - is standard input; may be given

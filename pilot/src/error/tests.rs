@@ -8,6 +8,7 @@ fn call(operation: Operation, error: impl Into<CallError>) -> Error {
         operation,
         subject: "a/b".to_owned(),
         id: "spiffe://spike.ist/x".to_owned(),
+        is_operator: true,
         api: "https://localhost:8553".to_owned(),
         svid: (OffsetDateTime::UNIX_EPOCH, OffsetDateTime::UNIX_EPOCH),
         status: None,

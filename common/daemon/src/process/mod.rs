@@ -28,7 +28,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use self::{
     descriptors::{descriptor_limit, fit_connections},
-    hardening::{Hardening, harden},
+    hardening::{Hardening, harden, lock_memory},
     identity::{check_role, identity, visibility},
     links::DanglingLink,
 };

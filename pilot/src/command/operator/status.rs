@@ -53,14 +53,14 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
     } else if let Some(margin) = status.margin {
         write!(out, "Margin      : {}", margin_in_words(margin))?;
         if let Some(asked) = &status.asked {
-            write!(out, ", every Keeper was asked at {}", one_line(asked))?;
+            write!(out, ", every Keeper was asked at {}", to_the_second(asked))?;
         }
         writeln!(out)?;
     } else if status.sealed && status.shares > 0 {
         writeln!(out, "Margin      : not known while SPIKE Nexus is sealed")?;
     }
     let export = status.last_export.as_deref().unwrap_or("never");
-    writeln!(out, "Last export : {}", one_line(export))?;
+    writeln!(out, "Last export : {}", to_the_second(export))?;
     for trouble in &status.troubles {
         writeln!(out, "Trouble     : {}", one_line(trouble))?;
     }
@@ -75,10 +75,10 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
     }
     status.keepers.iter().try_for_each(|keeper| {
         let KeeperStatus { index, url, state, since, looked, failures, detail } = keeper;
-        let (url, since) = (one_line(url), one_line(since));
+        let (url, since) = (one_line(url), to_the_second(since));
         write!(out, "Keeper {index:<4} : {}, {url}, since {since}", state.as_str())?;
         if let Some(looked) = looked {
-            write!(out, ", last asked {}", one_line(looked))?;
+            write!(out, ", last asked {}", to_the_second(looked))?;
         }
         if *failures > 1 {
             write!(out, ", {failures} times in a row")?;
@@ -111,9 +111,18 @@ fn human_store(out: &mut dyn Write, store: &StoreStatus) -> io::Result<()> {
     writeln!(
         out,
         "Imported    : {}: {secrets} secrets, {versions} versions, {policies} policies; {left_out} rows left out",
-        one_line(at)
+        to_the_second(at)
     )?;
     writeln!(out, "Note        : {}", one_line(advice))
+}
+
+/// A time of RFC 3339 for people, without the fraction of its second.
+fn to_the_second(time: &str) -> String {
+    let time = one_line(time);
+    match time.split_once('.') {
+        Some((whole, fraction)) if fraction.ends_with('Z') => format!("{whole}Z"),
+        _ => time.into_owned(),
+    }
 }
 
 fn margin_in_words(margin: i64) -> String {

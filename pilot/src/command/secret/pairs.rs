@@ -11,7 +11,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::cli::Hidden;
 use crate::command::{STDIN, empty_stdin, read_file, read_stdin};
-use crate::context::Context;
+use crate::context::{Context, ask_hidden};
 use crate::error::Error;
 
 /// All values, byte for byte. Three things are errors here because they are mostly mistakes: two values with one key, spaces
@@ -98,6 +98,9 @@ impl<'a> Pair<'a> {
         let value = match self.source {
             Source::Text(text) => SecretText::from(text),
             Source::File(file) => text_of(read_file(&file)?, &key, &file.display().to_string())?,
+            Source::Stdin if context.streams.stdin_is_terminal() => {
+                SecretText::from(ask_hidden(&format!("Value of {key} (not shown): "))?.as_str())
+            }
             Source::Stdin => {
                 let bytes = read_stdin(context)?;
                 if bytes.is_empty() && !allow_empty {
