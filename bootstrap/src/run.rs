@@ -71,6 +71,7 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
             );
             Exit::Failed.into()
         }
+        Invocation::CheckConfig => check(environment),
         Invocation::Version => console::answer(&cli::version()),
         Invocation::Help => console::answer(&cli::help()),
         Invocation::Wrong(what) => {
@@ -78,6 +79,24 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
             Exit::Usage.into()
         }
     }
+}
+
+/// Checks every setting. As for the daemons, one that would not be used as written is an error too.
+fn check(environment: &Environment) -> ExitCode {
+    let warnings = match BootstrapSettings::load(environment) {
+        Ok((_settings, warnings)) => warnings,
+        Err(problems) => {
+            console::line(&format!("error: {problems}"));
+            return Exit::Config.into();
+        }
+    };
+    if warnings.is_empty() {
+        return console::answer("bootstrap: every setting is valid");
+    }
+    for warning in warnings {
+        console::line(&format!("error: {warning}"));
+    }
+    Exit::Config.into()
 }
 
 fn init(environment: &Environment) -> Exit {

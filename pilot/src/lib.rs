@@ -21,6 +21,7 @@ mod destination;
 mod error;
 mod exit;
 mod hint;
+mod manual;
 mod output;
 mod recovery_file;
 #[cfg(test)]

@@ -53,7 +53,7 @@ async fn typed(crew: &mut Crew, arguments: &[&str], question: &str, line: &str) 
             match pieces.try_recv() {
                 Ok(piece) => text.extend(piece),
                 Err(mpsc::TryRecvError::Empty) => {
-                    tokio::time::sleep(Duration::from_millis(20)).await
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 Err(mpsc::TryRecvError::Disconnected) => return,
             }

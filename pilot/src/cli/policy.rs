@@ -18,7 +18,8 @@ Patterns are regular expressions (RE2), not globs, and match anywhere unless anc
 
 Example:
   spike policy create --name acme-db --permissions read,write \\
-    --spiffeid-pattern '^spiffe://example\\.org/acme/.*$' --path-pattern '^tenants/acme/db/.*$'")]
+    --spiffeid-pattern '^spiffe://example\\.org/acme/.*$' \\
+    --path-pattern '^tenants/acme/db/.*$'")]
     Create {
         #[command(flatten)]
         fields: PolicyFields,

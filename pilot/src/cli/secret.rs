@@ -56,8 +56,8 @@ pub(crate) enum MetadataCommand {
 Values:
   key=value      the text itself; other users can see it in the process list
   key=@FILE      the content of FILE, byte for byte
-  key=-          standard input, byte for byte; once per command. On a terminal it asks, and does not show
-                 what is typed
+  key=-          standard input, byte for byte; once per command. On a terminal
+                 it asks, and shows nothing of what is typed
   key=@@text     the text \"@text\"
 
 Files and standard input are stored as they are, a final newline included, and must be UTF-8 text. What is \
