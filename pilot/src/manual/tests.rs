@@ -75,11 +75,23 @@ fn mandoc_finds_nothing_wrong_and_shows_each_page_in_every_width() {
             let columns: usize = width["width=".len()..].parse().unwrap();
             let shown = mandoc(&["-Tutf8", "-O", width], &page.text);
             let plain = without_overstrikes(&shown);
-            let too_long = plain.lines().find(|line| line.chars().count() > columns.max(100));
+            let written: Vec<String> = lines_as_written(&page.text);
+            let too_long = plain.lines().find(|line| {
+                line.chars().count() > columns
+                    && line.trim().contains(' ')
+                    && !written.iter().any(|it| it == line.trim())
+            });
             assert_eq!(too_long, None, "{} {width}", page.file);
             assert!(plain.contains("SYNOPSIS") && plain.contains("SEE ALSO"), "{}", page.file);
         }
     }
+}
+
+/// The lines of the page that nobody fills.
+fn lines_as_written(page: &str) -> Vec<String> {
+    let blocks = page.split(".EX\n").skip(1).filter_map(|rest| rest.split(".EE\n").next());
+    let plain = |line: &str| line.replace("\\&", "").replace("\\-", "-").replace("\\e", "\\");
+    blocks.flat_map(str::lines).map(|line| plain(line).trim().to_owned()).collect()
 }
 
 /// Bold letters are a letter, a backspace, and the letter again.
