@@ -37,7 +37,7 @@ pub(crate) fn write_check(seal: &Seal, now: OffsetDateTime) -> Result<(), String
         if let Some(since) = condition.busy_since().map(clock::at)
             && now - since > HANGS
         {
-            return Err(format!("a write has been under way since {since}"));
+            return Err(format!("a write has been under way since {}", clock::second(since)));
         }
         condition.policy_failure().map_or(Ok(()), Err)
     })

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
+use spike_mtls::clock::second;
 use spike_wire::{Policy, SecretMetadataResponse, SecretValues, ZERO_TIME};
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -121,12 +122,6 @@ pub(crate) fn policy(out: &mut dyn Write, policy: &Policy) -> io::Result<()> {
 /// `2026-07-25 20:02:04 UTC`
 fn moment(time: OffsetDateTime) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
-    in_utc(time).format(format).unwrap_or_else(|_| time.to_string())
-}
-
-/// `2026-07-25T20:02:04Z`: without the fraction of the second.
-fn second(time: OffsetDateTime) -> String {
-    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
     in_utc(time).format(format).unwrap_or_else(|_| time.to_string())
 }
 

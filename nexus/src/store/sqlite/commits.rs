@@ -315,8 +315,7 @@ fn append(file: &Path, text: &str) -> Result<(), StoreError> {
 }
 
 fn text(nanos: UnixNanos) -> String {
-    let at = clock::at(nanos);
-    clock::rfc3339(at.replace_nanosecond(0).unwrap_or(at))
+    clock::second(clock::at(nanos))
 }
 
 #[cfg(test)]
