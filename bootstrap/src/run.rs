@@ -10,7 +10,7 @@ use spike_daemon::{
     settings::{Backend, BootstrapSettings},
 };
 use spike_domain::Role;
-use spike_mtls::svid::SvidSource;
+use spike_mtls::{clock, svid::SvidSource};
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
@@ -208,6 +208,10 @@ async fn identify(settings: &BootstrapSettings) -> Result<SvidSource, Error> {
         .first(endpoint, identity.source_timeout)
         .await
         .map_err(|error| Error::Identity(error.into()))?;
+    let (not_before, not_after, now) = (material.not_before(), material.not_after(), clock::now());
+    if now < not_before || not_after < now {
+        return Err(Error::OwnTimes { not_before, not_after, now });
+    }
     check_role(identity, Role::Bootstrap, &material.id().to_string()).map_err(Error::Role)?;
     Ok(source)
 }

@@ -61,7 +61,15 @@ pub(crate) fn read_check(seal: &Seal) -> Result<(), String> {
 /// # Errors
 /// What is known about the loss.
 pub(crate) fn loss_check(seal: &Seal) -> Result<(), String> {
-    with_store(seal, |store| store.loss().map_or(Ok(()), |loss| Err(loss.text.clone())))
+    with_store(seal, |store| {
+        match store.loss() {
+        Some(loss) => Err(loss.text.clone()),
+        None if store.condition().notices_losses() => Ok(()),
+        None => Err("the file nexus.commits cannot be read or written, so commits that get lost would not be noticed: \
+                     see that it belongs to the user of Nexus, and restart Nexus; the log has the error"
+            .to_owned()),
+    }
+    })
 }
 
 /// Whether the data of upstream, if there is any, is in the store.

@@ -370,7 +370,7 @@ fn describe_refusal(asked: &Asked, refusal: &Refusal) -> String {
 
 /// Shortens a reason, which comes from the network and may be long.
 fn shortened(reason: &str) -> String {
-    const LONGEST: usize = 500;
+    const LONGEST: usize = 1500;
     let reason = one_line(reason);
     let mut short: String = reason.chars().take(LONGEST).collect();
     if short.len() < reason.len() {

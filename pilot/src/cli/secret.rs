@@ -73,7 +73,7 @@ pub(crate) struct SecretPutArgs {
     /// All values of the new version: none is copied from the version before
     #[arg(required = true, value_name = "KEY=VALUE")]
     pub(crate) pairs: Vec<Hidden>,
-    /// Store an empty value if standard input is empty; without this option that is an error
+    /// Store an empty value if standard input or a file is empty; without this option that is an error
     #[arg(long)]
     pub(crate) allow_empty: bool,
 }

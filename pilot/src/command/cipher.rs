@@ -79,11 +79,11 @@ async fn decrypt(arguments: DecryptArgs, context: &mut Context<'_>) -> Result<()
         Ciphertext::Stream(ciphertext) => {
             let failed = session.failed(Operation::CipherDecrypt, "");
             let plaintext = session.nexus.decrypt_stream(ciphertext).await.map_err(failed)?;
-            destination.write(&[&plaintext], &mut context.streams)
+            destination.show(&plaintext, &mut context.streams)
         }
         Ciphertext::Json(request) => {
             let answer = session.call::<call::CipherDecrypt>(&request, "").await?;
-            destination.write(&[answer.plaintext.expose_secret()], &mut context.streams)
+            destination.show(answer.plaintext.expose_secret(), &mut context.streams)
         }
     }
 }

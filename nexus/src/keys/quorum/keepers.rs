@@ -80,6 +80,13 @@ pub(crate) struct Timing {
 #[derive(Debug)]
 pub(crate) struct Tending(Vec<AbortHandle>);
 
+impl Tending {
+    /// One task.
+    pub(super) fn of(task: AbortHandle) -> Self {
+        Self(vec![task])
+    }
+}
+
 impl Drop for Tending {
     fn drop(&mut self) {
         for task in &self.0 {

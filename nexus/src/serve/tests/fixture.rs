@@ -203,7 +203,7 @@ fn keys(home: &Home, quorum: Quorum, seal: &Arc<Seal>) -> KeySource {
         home: Some(home.clone()),
         keepers: Arc::new(keepers),
         adopter: Arc::clone(&adopter),
-        restoration: Restoration::new(Arc::clone(seal), adopter, quorum),
+        restoration: Arc::new(Restoration::new(Arc::clone(seal), adopter, quorum)),
     })
 }
 

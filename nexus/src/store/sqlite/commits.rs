@@ -151,6 +151,11 @@ impl CommitLog {
         self.note(position, now);
     }
 
+    /// Whether lost commits will be noticed.
+    pub(in crate::store) const fn is_kept(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Records a commit that has returned. One that changed neither a secret nor a policy is ignored.
     pub(in crate::store) fn note(&mut self, position: Position, now: UnixNanos) {
         if position == self.position {

@@ -73,7 +73,7 @@ fn a_system_that_is_well_is_told_as_that() {
     Storage
       [ ok ] backend: sqlite
       [ ok ] recovery shares: last taken out at 2026-07-25T20:02:04Z
-      [ ok ] store: 4096 bytes, of which the write-ahead log has 0
+      [ ok ] store: 4096 bytes, and 0 in the write-ahead log
 
     The answer: nothing is broken, as far as it was checked.
     ");

@@ -58,6 +58,17 @@ fn an_empty_standard_input_is_no_value_unless_it_is_allowed() {
 }
 
 #[test]
+fn an_empty_file_is_no_value_unless_it_is_allowed() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let argument = format!("pass=@{}", file.path().display());
+    let error = read_pairs(&[&argument], b"").unwrap_err();
+    assert_eq!(error.exit(), crate::Exit::Usage);
+    assert!(error.to_string().contains("is empty, and the value of \"pass\""), "{error}");
+    let values = read_all(&[&argument], b"", true).unwrap();
+    assert_eq!(values.get("pass").unwrap().expose_secret(), "");
+}
+
+#[test]
 fn two_values_for_one_key_are_refused_since_one_would_be_lost() {
     let error = read_pairs(&["k=1", "j=x", "k=2"], b"").unwrap_err();
     insta::assert_snapshot!(error, @r#"values 1 and 3 have the same key "k""#);
