@@ -64,6 +64,9 @@ bodies! {
 }
 
 impl SecretGetResponse {
+    /// What comes before and after the stored values in a body.
+    pub const AROUND_STORED: [&[u8]; 2] = [br#"{"data":"#, b"}"];
+
     /// The body for values in their stored JSON form (see [`SecretValues::to_json_object`]): without decoding, escaping
     /// or copying. `write` appends them; it must append a JSON object of strings, or `null`.
     ///
@@ -74,9 +77,10 @@ impl SecretGetResponse {
     /// The error of `write`.
     pub fn encode_stored<E>(write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Bytes, E> {
         let mut body = Vec::with_capacity(USUAL_ANSWER);
-        body.extend_from_slice(br#"{"data":"#);
+        let [before, after] = Self::AROUND_STORED;
+        body.extend_from_slice(before);
         write(&mut body)?;
-        body.push(b'}');
+        body.extend_from_slice(after);
         Ok(Bytes::from(body))
     }
 }

@@ -1,4 +1,4 @@
-//! Work over many policies or names. It runs off the threads that serve requests, a few at a time, within a time limit.
+//! Work over many policies or names, and over large bodies and values. It runs off the threads that serve requests, a few at a time, within a time limit.
 //!
 //! There is a lane for each kind, so questions of operators do not hold up lists of workloads, and neither holds up the status.
 //! A request that finds its lane full waits a moment, and then fails with 429. No SPIFFE ID uses more than half of a lane, and
@@ -28,6 +28,10 @@ pub enum Lane {
     Questions,
     /// The status of Nexus.
     Status,
+    /// Parsing of large bodies, before or after their senders are authorized.
+    Bodies,
+    /// Large values and long histories of versions.
+    Values,
 }
 
 /// The bounds. Waiting and work together end before clients give up, which is after 10 s.
@@ -39,6 +43,10 @@ pub struct Bounds {
     pub questions: usize,
     /// How many status requests run at once.
     pub statuses: usize,
+    /// How many large bodies are parsed at once.
+    pub bodies: usize,
+    /// How many large values are read at once.
+    pub values: usize,
     /// How many more places each lane has for operators only.
     pub reserve: usize,
     /// How long to wait for a place.
@@ -53,6 +61,8 @@ impl Default for Bounds {
             lists: 4,
             questions: 2,
             statuses: 2,
+            bodies: 2,
+            values: 2,
             reserve: 2,
             patience: Duration::from_secs(2),
             budget: Duration::from_secs(5),
@@ -66,6 +76,8 @@ pub struct LongWork {
     lists: Places,
     questions: Places,
     statuses: Places,
+    bodies: Places,
+    values: Places,
     bounds: Bounds,
 }
 
@@ -97,6 +109,8 @@ impl LongWork {
             lists: Places::new(bounds.lists, bounds.reserve),
             questions: Places::new(bounds.questions, bounds.reserve),
             statuses: Places::new(bounds.statuses, bounds.reserve),
+            bodies: Places::new(bounds.bodies, bounds.reserve),
+            values: Places::new(bounds.values, bounds.reserve),
             bounds,
         }
     }
@@ -115,11 +129,7 @@ impl LongWork {
         work: impl FnOnce(Deadline) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let Bounds { patience, budget, .. } = self.bounds;
-        let places = match lane {
-            Lane::Lists => &self.lists,
-            Lane::Questions => &self.questions,
-            Lane::Status => &self.statuses,
-        };
+        let places = self.places(lane);
         let Ok(Ok(place)) = time::timeout(patience, places.take(caller)).await else {
             return Err(Error::Busy);
         };
@@ -135,6 +145,16 @@ impl LongWork {
                 Ok(cause) => panic::resume_unwind(cause),
                 Err(_cancelled) => Err(Error::Ending),
             },
+        }
+    }
+
+    const fn places(&self, lane: Lane) -> &Places {
+        match lane {
+            Lane::Lists => &self.lists,
+            Lane::Questions => &self.questions,
+            Lane::Status => &self.statuses,
+            Lane::Bodies => &self.bodies,
+            Lane::Values => &self.values,
         }
     }
 }
@@ -338,12 +358,8 @@ mod tests {
     #[tokio::test]
     async fn an_operator_gets_in_where_workloads_have_every_place_of_a_lane() {
         let work = without_waiting();
-        for lane in [Lane::Lists, Lane::Questions, Lane::Status] {
-            let places = match lane {
-                Lane::Lists => &work.lists,
-                Lane::Questions => &work.questions,
-                Lane::Status => &work.statuses,
-            };
+        for lane in [Lane::Lists, Lane::Questions, Lane::Status, Lane::Bodies, Lane::Values] {
+            let places = work.places(lane);
             let mut held = Vec::new();
             while places.open.available_permits() > 0 {
                 let name = format!("w{}", held.len());
