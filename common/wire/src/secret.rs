@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::go_json::SecretValues;
-use super::go_json::{Adapter, Field, JsonError, OmitZero, Reader, Writer};
+use super::go_json::{Adapter, AtMost, Field, JsonError, OmitZero, Reader, Writer};
 
 bodies! {
     /// Adds a version (N1). Answered by [`EmptyResponse`](super::EmptyResponse).
@@ -38,7 +38,7 @@ bodies! {
         /// The path, not checked yet.
         pub path: String = "path",
         /// The versions. An empty list, and 0 in it, have a meaning that depends on the operation.
-        pub versions: Vec<i64> = "versions",
+        pub versions: Vec<i64> = "versions" as AtMost<MAX_VERSIONS_AT_ONCE>,
     }
 
     /// Lists paths of secrets (N5). Upstream's request has no fields, and upstream ignores these; they are omitted if
@@ -84,6 +84,9 @@ impl SecretGetResponse {
         Ok(Bytes::from(body))
     }
 }
+
+/// The most versions that one request names.
+pub const MAX_VERSIONS_AT_ONCE: usize = 4096;
 
 /// The usual size of an answer with values, in bytes: for most of them the buffer need not grow.
 const USUAL_ANSWER: usize = 2048;
