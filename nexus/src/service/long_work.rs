@@ -6,7 +6,6 @@
 
 use std::{
     collections::HashMap,
-    panic,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, Instant},
 };
@@ -14,9 +13,10 @@ use std::{
 use spike_mtls::budget::Class;
 use tokio::{
     sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
-    task, time,
+    time,
 };
 
+use super::threads::Threads;
 use crate::{access::Principal, error::Error};
 
 /// A kind of work with its own lane.
@@ -78,6 +78,7 @@ pub struct LongWork {
     statuses: Places,
     bodies: Places,
     values: Places,
+    threads: Threads,
     bounds: Bounds,
 }
 
@@ -111,11 +112,12 @@ impl LongWork {
             statuses: Places::new(bounds.statuses, bounds.reserve),
             bodies: Places::new(bounds.bodies, bounds.reserve),
             values: Places::new(bounds.values, bounds.reserve),
+            threads: Threads::default(),
             bounds,
         }
     }
 
-    /// Runs `work` for `caller` on a thread of its own. If it takes too long, the error suggests `instead`.
+    /// Runs `work` for `caller` on another thread. If it takes too long, the error suggests `instead`.
     ///
     /// The place is taken until the work has ended, even if the request was given up before.
     ///
@@ -133,19 +135,12 @@ impl LongWork {
         let Ok(Ok(place)) = time::timeout(patience, places.take(caller)).await else {
             return Err(Error::Busy);
         };
-        let done = task::spawn_blocking(move || {
-            let done = work(Deadline { at: Instant::now() + budget, budget, instead });
-            drop(place);
-            done
-        });
-        match done.await {
-            Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                // The panic goes on here, so that the guard of the request sees it.
-                Ok(cause) => panic::resume_unwind(cause),
-                Err(_cancelled) => Err(Error::Ending),
-            },
-        }
+        let work = move || {
+            let _place = place;
+            work(Deadline { at: Instant::now() + budget, budget, instead })
+        };
+        // A panic goes on here, so that the guard of the request sees it.
+        self.threads.run(work).await
     }
 
     const fn places(&self, lane: Lane) -> &Places {
@@ -228,6 +223,7 @@ mod tests {
     use std::sync::mpsc;
 
     use spike_mtls::Peer;
+    use tokio::task;
 
     use super::*;
 

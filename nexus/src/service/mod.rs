@@ -11,6 +11,7 @@ pub mod operator;
 pub mod policies;
 pub mod questions;
 pub mod secrets;
+mod threads;
 
 use std::sync::Arc;
 
