@@ -25,6 +25,7 @@ fn allowance(budget: &Budget) -> Allowance {
 }
 
 /// Any body is wanted.
+#[expect(clippy::unnecessary_wraps, reason = "the type of the question")]
 fn no_matter() -> Result<(), BodyError> {
     Ok(())
 }
