@@ -130,14 +130,28 @@ impl LongWork {
         instead: &'static str,
         work: impl FnOnce(Deadline) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        self.run_and_hold(lane, caller, instead, work).await.map(|(done, _place)| done)
+    }
+
+    /// As [`Self::run`]. The place is taken until it is dropped, so that few results exist at once.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_and_hold<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        caller: &Principal,
+        instead: &'static str,
+        work: impl FnOnce(Deadline) -> Result<T, Error> + Send + 'static,
+    ) -> Result<(T, Place), Error> {
         let Bounds { patience, budget, .. } = self.bounds;
         let places = self.places(lane);
         let Ok(Ok(place)) = time::timeout(patience, places.take(caller)).await else {
             return Err(Error::Busy);
         };
         let work = move || {
-            let _place = place;
-            work(Deadline { at: Instant::now() + budget, budget, instead })
+            let done = work(Deadline { at: Instant::now() + budget, budget, instead })?;
+            Ok((done, place))
         };
         // A panic goes on here, so that the guard of the request sees it.
         self.threads.run(work).await
@@ -172,7 +186,8 @@ struct Places {
 }
 
 /// One place, which also counts against the limit of its SPIFFE ID.
-struct Place {
+#[derive(Debug)]
+pub struct Place {
     _place: OwnedSemaphorePermit,
     _share: Option<OwnedSemaphorePermit>,
 }

@@ -22,7 +22,7 @@ use crate::{
     error::Error,
     keys::{KeySource, seal::Seal},
 };
-use long_work::{Deadline, Lane, LongWork};
+use long_work::{Deadline, Lane, LongWork, Place};
 
 /// The service. One per process, shared by every request.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Nexus {
         self.max_ciphertext
     }
 
-    /// Runs work of a request that takes long: see [`LongWork::run`].
+    /// Runs work of a request that takes long: see [`LongWork::run_and_hold`].
     ///
     /// # Errors
     /// [`Error::Busy`], and the error of `work`.
@@ -86,8 +86,8 @@ impl Nexus {
         caller: &Principal,
         instead: &'static str,
         work: impl FnOnce(Deadline) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        self.long_work.run(lane, caller, instead, work).await
+    ) -> Result<(T, Place), Error> {
+        self.long_work.run_and_hold(lane, caller, instead, work).await
     }
 
     /// Whether the root key is here.

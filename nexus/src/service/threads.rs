@@ -14,7 +14,9 @@ use tokio::sync::oneshot;
 
 use crate::error::Error;
 
-type Job = Box<dyn FnOnce() + Send>;
+/// Work, which returns how to hand over its result.
+type Job = Box<dyn FnOnce() -> HandOver + Send>;
+type HandOver = Box<dyn FnOnce() + Send>;
 
 /// Threads that are started as they are needed, and end when this is dropped. Its user bounds how many work at once.
 #[derive(Default)]
@@ -25,7 +27,8 @@ pub(super) struct Threads(Arc<Idle>);
 struct Idle(Mutex<Vec<mpsc::Sender<Job>>>);
 
 impl Threads {
-    /// Runs `work` on another thread. A panic in it goes on here. The work is done even if this future is dropped.
+    /// Runs `work` on another thread. A panic in it goes on here. The work is done even if this future is dropped. The thread
+    /// is idle again before its result is here, so that whoever waited for that uses the same thread.
     ///
     /// # Errors
     /// The error of `work`; [`Error::Ending`] if no thread can be started.
@@ -35,8 +38,9 @@ impl Threads {
     ) -> Result<T, Error> {
         let (done, result) = oneshot::channel();
         let job = Box::new(move || {
+            let result = catch_unwind(AssertUnwindSafe(work));
             // Whoever waited may have gone.
-            drop(done.send(catch_unwind(AssertUnwindSafe(work))));
+            Box::new(move || drop(done.send(result))) as HandOver
         });
         self.hand_over(job)?;
         match result.await {
@@ -78,11 +82,14 @@ impl Idle {
 fn work_while_there_is_some(idle: &Weak<Idle>, job: Job) {
     let mut job = job;
     loop {
-        job();
+        let hand_over = job();
         let (give, jobs) = mpsc::channel();
-        let Some(threads) = idle.upgrade() else { return };
-        threads.push(give);
-        drop(threads);
+        match idle.upgrade() {
+            Some(threads) => threads.push(give),
+            // Without an owner nobody hands anything over.
+            None => drop(give),
+        }
+        hand_over();
         match jobs.recv() {
             Ok(next) => job = next,
             Err(mpsc::RecvError) => return,
@@ -129,10 +136,8 @@ mod tests {
         assert_ne!(first, second);
         until_idle(&threads, 2).await;
         let last = worker(&threads).await;
-        until_idle(&threads, 2).await;
-        for _ in 0..10 {
-            assert_eq!(worker(&threads).await, last);
-            until_idle(&threads, 2).await;
+        for _ in 0..1000 {
+            assert_eq!(worker(&threads).await, last, "it is idle before its result is here");
         }
     }
 

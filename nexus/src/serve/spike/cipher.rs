@@ -52,7 +52,7 @@ impl CarryOut for call::CipherEncrypt {
             };
             Ok(Reply::ok(memory.keep(reply.encode())?))
         });
-        with_upstreams_error(encrypted.await.map(|(reply, _taken)| reply))
+        with_upstreams_error(encrypted.await.map(|(reply, _held)| reply))
     }
 }
 
@@ -90,7 +90,7 @@ impl CarryOut for call::CipherDecrypt {
             Ok(Reply::ok(memory.keep(DecryptResponse { plaintext }.encode())?))
         });
         let result = match decrypted.await {
-            Ok((reply, _taken)) => Ok(reply),
+            Ok((reply, _held)) => Ok(reply),
             Err(error) => {
                 let access = request.nexus.access();
                 access.authorize_unread::<Decrypt<'_>>(request.principal).and(Err(error))

@@ -50,7 +50,7 @@ impl<C: Handle> CarryOut for C {
             let subject = asked.subject();
             Ok((asked, subject))
         });
-        let ((asked, subject), _taken) = match parsed.await {
+        let ((asked, subject), _held) = match parsed.await {
             Ok(parsed) => parsed,
             Err(error) => return Outcome::without_subject(error),
         };

@@ -10,11 +10,21 @@ use spike_wire::Operation;
 use crate::{
     access::Principal,
     error::Error,
-    service::{Nexus, long_work::Lane},
+    service::{
+        Nexus,
+        long_work::{Deadline, Lane, Place},
+    },
 };
 
 /// The advice for a body whose parsing takes too long.
 const SMALLER: &str = "send less at once";
+
+/// What a body has taken, until the request that was made of it is carried out: its memory, and a place if it is large.
+#[derive(Debug)]
+pub(super) struct Held {
+    _memory: Option<Taken>,
+    _place: Option<Place>,
+}
 
 /// The arguments of a handler.
 pub(super) struct HandlerRequest<'a> {
@@ -54,7 +64,7 @@ impl<'a> HandlerRequest<'a> {
     }
 
     /// Reads the body and runs `work` on it: on this thread if the body is small, and off the threads that serve requests if it
-    /// is large. The second result is what the body has taken from the budget, to be kept for as long as the first.
+    /// is large. The second result is what the body has taken, to be kept for as long as the first.
     ///
     /// # Errors
     /// As [`Self::read`]; [`Error::Busy`]; the error of `work`.
@@ -62,7 +72,7 @@ impl<'a> HandlerRequest<'a> {
         &mut self,
         limits: BodyLimits,
         work: impl FnOnce(&[u8]) -> Result<T, Error> + Send + 'static,
-    ) -> Result<(T, Option<Taken>), Error> {
+    ) -> Result<(T, Held), Error> {
         let body = self.read(limits).await?;
         let is_large = body.is_large();
         let work = move || {
@@ -70,8 +80,12 @@ impl<'a> HandlerRequest<'a> {
             Ok((made, body.freed()))
         };
         if !is_large {
-            return work();
+            let (made, memory) = work()?;
+            return Ok((made, Held { _memory: memory, _place: None }));
         }
-        self.nexus.run_long(Lane::Bodies, &self.principal, SMALLER, move |_| work()).await
+        let work = move |_: Deadline| work();
+        let worked = self.nexus.run_long(Lane::Bodies, &self.principal, SMALLER, work).await;
+        let ((made, memory), place) = worked?;
+        Ok((made, Held { _memory: memory, _place: Some(place) }))
     }
 }

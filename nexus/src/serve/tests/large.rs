@@ -23,7 +23,7 @@ use super::{
 use crate::{
     access::Principal,
     error::Error,
-    service::long_work::{Bounds as Places, Lane},
+    service::long_work::{Bounds as Places, Lane, Place},
 };
 
 /// The path of a secret with a large value, and the size of that.
@@ -51,7 +51,7 @@ async fn body_of(answer: Response) -> (StatusCode, Bytes) {
     (status, axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap())
 }
 
-type Held = (Vec<mpsc::Sender<()>>, Vec<JoinHandle<Result<(), Error>>>);
+type Held = (Vec<mpsc::Sender<()>>, Vec<JoinHandle<Result<((), Place), Error>>>);
 
 /// Takes every place of the lane but those of operators.
 async fn fill(fixture: &Fixture, lane: Lane, places: usize) -> Held {
