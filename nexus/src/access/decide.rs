@@ -4,10 +4,10 @@
 use std::{borrow::Cow, sync::Arc};
 
 use spike_domain::{Role, SecretPath, TrustRootsByRole};
-use spike_wire::{Operation, Rule};
+use spike_wire::Rule;
 
 use super::{
-    asked::{Asked, Subject},
+    asked::{Asked, Operation, Subject},
     grant::{Grant, Scope, UnreadGrant},
     principal::Principal,
 };
