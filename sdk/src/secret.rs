@@ -29,7 +29,7 @@ impl Secret {
     /// # }
     /// ```
     pub fn expose(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(spike_wire::SecretText::expose_secret)
+        self.0.get(name).map(spike_wire::SecretStr::expose_secret)
     }
 
     /// The names of the values, in the order of their bytes.

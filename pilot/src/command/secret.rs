@@ -5,7 +5,7 @@ mod pairs;
 
 use spike_domain::rules;
 use spike_wire::{
-    SecretGetRequest, SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest, SecretText,
+    SecretGetRequest, SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest, SecretStr,
     SecretValues, SecretVersionsRequest, call,
 };
 
@@ -66,7 +66,7 @@ async fn get(arguments: SecretGetArgs, context: &mut Context<'_>) -> Result<(), 
         })?;
         return tell_of_quotes(quoted, context);
     };
-    let Some(value) = values.get(&key).map(SecretText::expose_secret) else {
+    let Some(value) = values.get(&key).map(SecretStr::expose_secret) else {
         let keys = values.names().map(str::to_owned).collect();
         return Err(Error::NoSuchKey { path: request.path, key, keys });
     };

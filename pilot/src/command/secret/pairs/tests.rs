@@ -35,7 +35,11 @@ fn a_pair_splits_at_the_first_equals_sign() {
         ("k=größer\n", "k", "größer\n"),
     ] {
         let values = read_pairs(&[argument], b"").unwrap();
-        assert_eq!(values.get(key).map(SecretText::expose_secret), Some(value), "{argument:?}");
+        assert_eq!(
+            values.get(key).map(spike_wire::SecretStr::expose_secret),
+            Some(value),
+            "{argument:?}"
+        );
     }
 }
 
