@@ -69,11 +69,13 @@ impl Restoration {
             let mut collected = self.collected.lock().await;
             if *self.kept.borrow() {
                 match self.complete(&mut collected, keepers).await {
-                    Ok(_) => tracing::info!(
-                        "the root key is back, by shares that an operator has fed before"
-                    ),
+                    Ok(_) => {
+                        tracing::info!(
+                            "the root key is back, by shares that an operator has fed before"
+                        );
+                    }
                     Err(error) => {
-                        tracing::debug!(reason = %error, "shares that an operator has fed are kept")
+                        tracing::debug!(reason = %error, "shares that an operator has fed are kept");
                     }
                 }
                 self.count(&collected);

@@ -125,7 +125,7 @@ fn needs_restore(status: &StatusResponse) -> bool {
     status.sealed
         && !status.keepers.is_empty()
         && status.keepers.iter().all(has_answered)
-        && holding(status) < usize::try_from(status.threshold).unwrap_or(usize::MAX)
+        && holding(status) < usize::from(status.threshold)
 }
 
 /// The troubles of the store, and the import from upstream.
