@@ -110,7 +110,19 @@ pub enum TransportError {
     },
 }
 
+const CONNECTING: &str = "the TCP connection";
+const HANDSHAKE: &str = "the TLS handshake";
+
 impl TransportError {
+    /// Whether the call ended before there was a connection to send the request on.
+    pub fn is_before_the_request(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Handshake { .. } | Self::Address(_) => true,
+            Self::Timeout { what, .. } => [CONNECTING, HANDSHAKE].contains(what),
+            Self::Broken(_) | Self::Unaccepted(_) | Self::TooLarge { .. } => false,
+        }
+    }
+
     /// Why the server's certificate was refused, if that ended the handshake.
     pub fn peer_error(&self) -> Option<&PeerError> {
         match self {
@@ -289,7 +301,7 @@ impl Connector {
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = uri.port_u16().unwrap_or(443);
         let at = format!("{host}:{port}");
-        let dialled = within(self.timeouts.dial, "the TCP connection", async {
+        let dialled = within(self.timeouts.dial, CONNECTING, async {
             dial::dial(&name, port).await.map_err(|error| TransportError::Connect {
                 host: at.clone(),
                 source: Arc::new(error),
@@ -304,7 +316,7 @@ impl Connector {
             .unwrap_or_else(|_| ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()));
         // Before the handshake: it shows this identity or a newer one.
         let generation = Generation(self.source.generation());
-        let shaken = within(self.timeouts.handshake, "the TLS handshake", async {
+        let shaken = within(self.timeouts.handshake, HANDSHAKE, async {
             self.tls.connect(server_name, stream).await.map_err(|error| TransportError::Handshake {
                 host: at.clone(),
                 source: Arc::new(tls_error::of_handshake(error)),
