@@ -158,12 +158,11 @@ impl Builder {
     pub async fn connect(self) -> Result<Client, Error> {
         let (settings, notices) = self.settings()?;
         log(&notices);
-        let source = match self.source {
-            Some(source) => source,
-            None => {
-                let identity = &settings.identity;
-                SvidSource::follow(&identity.endpoint, identity.source_timeout).await?
-            }
+        let source = if let Some(source) = self.source {
+            source
+        } else {
+            let identity = &settings.identity;
+            SvidSource::follow(&identity.endpoint, identity.source_timeout).await?
         };
         let retry = Retry::default().with_max_tries(settings.max_tries);
         let client = connected(&settings, source)?
@@ -213,7 +212,7 @@ pub(crate) fn connected(settings: &Settings, source: SvidSource) -> Result<Clien
     let timeouts = settings.client.timeouts;
     let nexus = NexusClient::new(source.inner(), roots, &settings.api_url, timeouts)
         .map_err(|error| Error::Tls(error.to_string()))?;
-    Ok(Client::of(Server::Nexus { nexus, source }))
+    Ok(Client::of(Server::of(nexus, source)))
 }
 
 /// Logs problems that are not fatal, so that none is lost.

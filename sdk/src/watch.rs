@@ -151,12 +151,11 @@ impl Watch {
 
     /// Begins the pause before the next poll.
     fn wait(&mut self, error: Option<&Error>) {
-        let pause = match error {
-            Some(error) => self.after_errors.pause().max(asked_for(error)),
-            None => {
-                self.after_errors.reset();
-                self.every.mul_f64(0.5 + unit_interval())
-            }
+        let pause = if let Some(error) = error {
+            self.after_errors.pause().max(asked_for(error))
+        } else {
+            self.after_errors.reset();
+            self.every.mul_f64(0.5 + unit_interval())
         };
         let end = Instant::now().checked_add(pause);
         let end = end.unwrap_or_else(|| Instant::now() + Duration::from_hours(24 * 365));

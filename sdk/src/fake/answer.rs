@@ -46,12 +46,12 @@ struct Refused(ErrorCode, Option<String>);
 
 impl From<JsonError> for Refused {
     fn from(error: JsonError) -> Self {
-        invalid(error)
+        invalid(error.to_string())
     }
 }
 
-fn invalid(reason: impl ToString) -> Refused {
-    Refused(ErrorCode::ApiBadRequest, Some(reason.to_string()))
+fn invalid(reason: impl Into<String>) -> Refused {
+    Refused(ErrorCode::ApiBadRequest, Some(reason.into()))
 }
 
 const NOT_FOUND: Refused = Refused(ErrorCode::ApiNotFound, None);
@@ -180,7 +180,7 @@ impl State {
     /// Whether the peer may do this at a path, and whether it is one.
     fn path(&self, path: &str, changes: bool) -> Result<(), Refused> {
         self.allowed(path, changes)?;
-        SecretPath::parse(path).map(drop).map_err(invalid)
+        SecretPath::parse(path).map(drop).map_err(|error| invalid(error.to_string()))
     }
 
     fn allowed(&self, path: &str, changes: bool) -> Result<(), Refused> {

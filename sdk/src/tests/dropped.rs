@@ -80,7 +80,7 @@ async fn fake() -> Fake {
 /// Everything there is, without times.
 async fn contents(fake: &Fake) -> String {
     let spike = fake.client();
-    let mut told = format!("{:?}", spike.policies().list().await.unwrap());
+    let mut told = vec![format!("{:?}", spike.policies().list().await.unwrap())];
     for path in spike.list("").await.unwrap() {
         for version in spike.metadata(&path).await.unwrap().versions() {
             let is_deleted = version.deleted.is_some();
@@ -88,10 +88,10 @@ async fn contents(fake: &Fake) -> String {
                 Ok(secret) => format!("{:?}", secret.expose_all().collect::<Vec<_>>()),
                 Err(_) => String::new(),
             };
-            told += &format!("\n{path} {} {is_deleted} {values}", version.number);
+            told.push(format!("{path} {} {is_deleted} {values}", version.number));
         }
     }
-    told
+    told.join("\n")
 }
 
 /// Drops the call after each number of polls. Returns how many polls it takes to its end.
