@@ -22,6 +22,7 @@ mod client;
 mod error;
 #[cfg(feature = "fake")]
 pub mod fake;
+pub mod guide;
 mod metadata;
 mod pages;
 #[cfg(feature = "operator")]

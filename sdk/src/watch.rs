@@ -124,6 +124,22 @@ impl Watch {
         poll_fn(|context| self.poll(context)).await
     }
 
+    /// Makes the next poll that succeeds return the current version, even if it was returned before. Call it after an error
+    /// if you have to know when the secret can be read again. A pause that has begun is not shortened.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(watch: &mut spike_sdk::Watch) {
+    /// if watch.next().await.is_err() {
+    ///     watch.reset();
+    ///     println!("readable again: {}", watch.next().await.is_ok());
+    /// }
+    /// # }
+    /// ```
+    pub fn reset(&mut self) {
+        self.seen = None;
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Secret, Error>> {
         loop {
             match &mut self.step {

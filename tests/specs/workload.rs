@@ -45,7 +45,15 @@ async fn delete_policy(superuser: &NexusClient) -> Result<()> {
 
 /// Our SDK in this process, which the Workload API takes for the workload.
 async fn sdk(cluster: &Running) -> Result<(Client, (SvidSource, Registration))> {
-    let identity = cluster.follow_as(WORKLOAD).await?;
+    sdk_as(cluster, WORKLOAD).await
+}
+
+/// Our SDK in this process, which the Workload API takes for a process with the SPIFFE ID of this path.
+pub(crate) async fn sdk_as(
+    cluster: &Running,
+    path: &str,
+) -> Result<(Client, (SvidSource, Registration))> {
+    let identity = cluster.follow_as(path).await?;
     let environment = Environment::from_pairs(cluster.client_settings());
     let (settings, warnings) = Settings::load(&environment)?;
     assert!(warnings.is_empty(), "{warnings:?}");

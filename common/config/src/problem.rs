@@ -10,7 +10,6 @@ pub const EXIT_CONFIG: u8 = 78;
 
 /// One problem of the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Problem {
     /// The variable at fault.
     pub variable: String,

@@ -129,6 +129,17 @@ async fn dropping_it_at_any_await_loses_no_version() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_reset_the_version_that_was_seen_is_returned_again() {
+    let (fake, mut watch) = fake();
+    watch.next().await.unwrap();
+    fake.fail_next(1, Failure::Unreachable);
+    assert!(watch.next().await.is_err());
+    watch.reset();
+    assert_eq!(watch.next().await.unwrap().version(), Some(1));
+    assert!(timeout(100 * EVERY, watch.next()).await.is_err(), "only once");
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_is_a_stream_too() {
     let (fake, watch) = fake();
     let mut versions = watch.map(|changed| changed.unwrap().version());
