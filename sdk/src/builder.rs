@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use spike_config::{ConfigError, Environment, Problem, Process, table};
 use spike_mtls::client::NexusClient;
 
-use crate::{Client, Error, Retry, Settings, SvidSource, server::Server};
+use crate::{Client, Error, Retry, Settings, SvidSource, notices, server::Server};
 
 /// Builds a [`Client`]. What is set here overrides the environment.
 ///
@@ -40,6 +40,64 @@ pub struct Builder {
     source: Option<SvidSource>,
     deadline: Option<Duration>,
     retry: Option<Retry>,
+}
+
+impl Client {
+    /// A client for settings from code, the environment, or both.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example() -> Result<(), spike_sdk::Error> {
+    /// let spike = spike_sdk::Client::builder().nexus_url("https://nexus.spike.svc:8553").connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Connects with the settings of the environment. Waits for the workload's identity, but not for Nexus: the first
+    /// call connects to it. As [`Builder::connect`] without anything set in code.
+    ///
+    /// Problems of the environment that are not fatal are logged through `tracing`, and [`Self::notices`] returns them.
+    ///
+    /// Cancel safety: dropping the future ends what it began.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] with all problems, or [`Error::Identity`] if no SVID arrives within
+    /// `SPIKE_SPIFFE_SOURCE_TIMEOUT`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example() -> Result<(), spike_sdk::Error> {
+    /// let spike = spike_sdk::Client::connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn connect() -> Result<Self, Error> {
+        Self::builder().connect().await
+    }
+
+    /// As [`Self::connect`], with these settings. Their problems are with whoever loaded them.
+    ///
+    /// Cancel safety: as [`Self::connect`].
+    ///
+    /// # Errors
+    /// [`Error::Identity`], as [`Self::connect`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(settings: spike_sdk::Settings) -> Result<(), spike_sdk::Error> {
+    /// let spike = spike_sdk::Client::connect_with(&settings).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn connect_with(settings: &Settings) -> Result<Self, Error> {
+        let identity = &settings.identity;
+        let source = SvidSource::follow(&identity.endpoint, identity.source_timeout).await?;
+        let retry = Retry::default().with_max_tries(settings.max_tries);
+        Ok(connected(settings, source)?.with_deadline(settings.deadline).with_retry(retry))
+    }
 }
 
 impl Builder {
@@ -157,7 +215,7 @@ impl Builder {
     /// ```
     pub async fn connect(self) -> Result<Client, Error> {
         let (settings, notices) = self.settings()?;
-        log(&notices);
+        notices::log(&notices);
         let source = if let Some(source) = self.source {
             source
         } else {
@@ -213,13 +271,6 @@ pub(crate) fn connected(settings: &Settings, source: SvidSource) -> Result<Clien
     let nexus = NexusClient::new(source.inner(), roots, &settings.api_url, timeouts)
         .map_err(|error| Error::Tls(error.to_string()))?;
     Ok(Client::of(Server::of(nexus, source)))
-}
-
-/// Logs problems that are not fatal, so that none is lost.
-pub(crate) fn log(notices: &[Problem]) {
-    for notice in notices {
-        tracing::warn!(setting = notice.variable, problem = %notice, "a setting has no effect as written");
-    }
 }
 
 #[cfg(test)]

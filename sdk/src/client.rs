@@ -30,9 +30,10 @@ pub use spike_mtls::settings::WorkloadSettings as Settings;
 use spike_wire::Call;
 use tracing::{Instrument, field::Empty};
 
+#[cfg(feature = "fake")]
+use crate::fake::Fake;
 use crate::{
-    Builder, Error, Retry, SvidSource,
-    builder::connected,
+    Error, Retry, SvidSource,
     retry::{CallKind, Deadline, until},
     server::Server,
 };
@@ -61,62 +62,6 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for settings from code, the environment, or both.
-    ///
-    /// # Examples
-    /// ```no_run
-    /// # async fn example() -> Result<(), spike_sdk::Error> {
-    /// let spike = spike_sdk::Client::builder().nexus_url("https://nexus.spike.svc:8553").connect().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub const fn builder() -> Builder {
-        Builder::new()
-    }
-
-    /// Connects with the settings of the environment. Waits for the workload's identity, but not for Nexus: the first
-    /// call connects to it. As [`Builder::connect`] without anything set in code.
-    ///
-    /// Problems of the environment that are not fatal are logged through `tracing`, and [`Self::notices`] returns them.
-    ///
-    /// Cancel safety: dropping the future ends what it began.
-    ///
-    /// # Errors
-    /// [`Error::Configuration`] with all problems, or [`Error::Identity`] if no SVID arrives within
-    /// `SPIKE_SPIFFE_SOURCE_TIMEOUT`.
-    ///
-    /// # Examples
-    /// ```no_run
-    /// # async fn example() -> Result<(), spike_sdk::Error> {
-    /// let spike = spike_sdk::Client::connect().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn connect() -> Result<Self, Error> {
-        Self::builder().connect().await
-    }
-
-    /// As [`Self::connect`], with these settings. Their problems are with whoever loaded them.
-    ///
-    /// Cancel safety: as [`Self::connect`].
-    ///
-    /// # Errors
-    /// [`Error::Identity`], as [`Self::connect`].
-    ///
-    /// # Examples
-    /// ```no_run
-    /// # async fn example(settings: spike_sdk::Settings) -> Result<(), spike_sdk::Error> {
-    /// let spike = spike_sdk::Client::connect_with(&settings).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn connect_with(settings: &Settings) -> Result<Self, Error> {
-        let identity = &settings.identity;
-        let source = SvidSource::follow(&identity.endpoint, identity.source_timeout).await?;
-        let retry = Retry::default().with_max_tries(settings.max_tries);
-        Ok(connected(settings, source)?.with_deadline(settings.deadline).with_retry(retry))
-    }
-
     pub(crate) fn of(server: Server) -> Self {
         let notices = Arc::from([]);
         Self { server, deadline: DEADLINE, retry: Retry::default(), notices }
@@ -233,5 +178,20 @@ impl Client {
         }
         .instrument(span)
         .await
+    }
+}
+
+#[cfg(feature = "fake")]
+impl Fake {
+    /// A client of this Nexus, with the defaults of any other client.
+    ///
+    /// # Examples
+    /// ```
+    /// use spike_sdk::{Retry, fake::Fake};
+    ///
+    /// let never_tries_again = Fake::new().client().with_retry(Retry::none());
+    /// ```
+    pub fn client(&self) -> Client {
+        Client::of(Server::Fake(self.clone()))
     }
 }

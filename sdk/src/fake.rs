@@ -1,6 +1,6 @@
 //! A Nexus in memory, for the unit tests of a service.
 //!
-//! A [`Fake`] gives out ordinary [`Client`]s: the service under test takes a [`Client`] and does not know. Everything above
+//! A [`Fake`] gives out ordinary [`Client`](crate::Client)s: the service under test takes one and does not know. Everything above
 //! the connection is the real code: requests and answers are written and read as they are sent, and versions, paths and
 //! names follow the rules of Nexus. Retries, deadlines and [`Watch`](crate::Watch) are those of any client, so a test
 //! with `#[tokio::test(start_paused = true)]` waits for nothing.
@@ -51,7 +51,6 @@ use spike_wire::{Call, Operation};
 
 pub use self::failure::Failure;
 use self::{answer::Denials, policies::Policies, store::Store};
-use crate::{Client, server::Server};
 
 /// A Nexus in memory. Clones are the same one. See the [module](self).
 ///
@@ -97,18 +96,6 @@ impl Fake {
     /// See [`Fake`].
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// A client of this Nexus, with the defaults of any other client.
-    ///
-    /// # Examples
-    /// ```
-    /// use spike_sdk::{Retry, fake::Fake};
-    ///
-    /// let never_tries_again = Fake::new().client().with_retry(Retry::none());
-    /// ```
-    pub fn client(&self) -> Client {
-        Client::of(Server::Fake(self.clone()))
     }
 
     /// Adds a version, as another writer would, and returns its number. No failure or denial applies to it.

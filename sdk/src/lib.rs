@@ -24,6 +24,7 @@ mod error;
 pub mod fake;
 pub mod guide;
 mod metadata;
+mod notices;
 mod pages;
 #[cfg(feature = "operator")]
 mod policies;

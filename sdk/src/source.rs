@@ -48,7 +48,7 @@ impl SvidSource {
     /// ```
     pub async fn from_environment() -> Result<Self, Error> {
         let (settings, notices) = Settings::load(&Environment::of_process())?;
-        crate::builder::log(&notices);
+        crate::notices::log(&notices);
         Self::follow(&settings.identity.endpoint, settings.identity.source_timeout).await
     }
 

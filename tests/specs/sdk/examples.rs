@@ -47,7 +47,10 @@ async fn the_examples_do_what_they_say() -> Result<()> {
     superuser.put_secret(&put("tenants/acme/db", &[("pass", "s3cr3t"), ("user", "app")])).await?;
 
     if let Some(printed) = run(&cluster, "get", &["tenants/acme/db"]).await? {
-        assert_eq!(printed, "tenants/acme/db: pass has 6 bytes\ntenants/acme/db: user has 3 bytes\n");
+        assert_eq!(
+            printed,
+            "tenants/acme/db: pass has 6 bytes\ntenants/acme/db: user has 3 bytes\n"
+        );
     }
     // In the words that upstream's scripts look for.
     if let Some(printed) = run(&cluster, "demo", &[]).await? {
@@ -60,7 +63,8 @@ async fn the_examples_do_what_they_say() -> Result<()> {
         let mut command = command(&cluster, program, &["tenants/acme/db"]);
         command.stdout(Stdio::piped());
         let id = cluster.id(WORKLOAD)?;
-        let (mut child, _registration) = cluster.workload_api().registry().spawn(&mut command, id)?;
+        let (mut child, _registration) =
+            cluster.workload_api().registry().spawn(&mut command, id)?;
         let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
         let first = timeout(PATIENCE, lines.next_line()).await??;
         assert_eq!(first.as_deref(), Some("tenants/acme/db has a new version with 2 values"));

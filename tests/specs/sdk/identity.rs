@@ -39,9 +39,11 @@ async fn a_kept_connection_whose_svid_has_ended_denies_nothing() -> Result<()> {
         // The connection is of this SVID, or of one before.
         let end = source.expires_at().context("no SVID")?;
         client.get("a/b").await?;
-        eventually("the end of the SVID", PATIENCE, async || {
-            Ok((clock::now() > end.into()).then_some(()))
-        })
+        eventually(
+            "the end of the SVID",
+            PATIENCE,
+            async || Ok((clock::now() > end).then_some(())),
+        )
         .await?;
         client.get("a/b").await?;
     }
