@@ -107,7 +107,8 @@ impl Watch {
     /// the interval up to a minute, twice as long after each error in a row, and as long as a busy Nexus asks for.
     ///
     /// Cancel safety: it may be dropped at any time, such as by `tokio::select!`, and called again. A request that is
-    /// under way goes on then, a pause is not begun anew, and no version is lost.
+    /// under way goes on then, a pause is not begun anew, and no version is lost. A request that is under way while nobody
+    /// calls this for longer than the deadline of the client may end with [`Error::Deadline`].
     ///
     /// # Errors
     /// Any [`Error`] except [`Error::NotFound`].

@@ -54,7 +54,7 @@ async fn a_denied_watch_asks_less_and_less_often() {
     fake.deny(PATH);
     let end = Instant::now() + Duration::from_hours(1);
     let mut asked = Vec::new();
-    while Instant::now() < end {
+    while Instant::now() < end && asked.len() < 1000 {
         assert!(matches!(watch.next().await, Err(Error::Denied { .. })));
         asked.push(Instant::now());
     }

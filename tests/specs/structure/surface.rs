@@ -88,6 +88,46 @@ fn every_operation_has_its_section_in_the_wire_api() -> io::Result<()> {
     Ok(())
 }
 
+/// Each public item of the SDK whose line contains `kind`, with the comment above it.
+fn items_of_the_sdk(kind: &str) -> io::Result<Vec<(String, String)>> {
+    let text = sources("sdk/src", "tests")?;
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let is_comment = |line: &&&str| line.starts_with("///") || line.starts_with("#[");
+    let commented = |(at, line): (usize, &&str)| {
+        let above: Vec<_> = lines[..at].iter().rev().take_while(is_comment).copied().collect();
+        ((*line).to_owned(), above.join("\n"))
+    };
+    Ok(lines.iter().enumerate().filter(|(_, line)| line.starts_with(kind)).map(commented).collect())
+}
+
+#[test]
+fn every_future_of_the_sdk_says_whether_it_is_cancel_safe_and_is_dropped_by_a_test()
+-> io::Result<()> {
+    let dropped = text("sdk/src/tests/dropped.rs")?;
+    let futures = items_of_the_sdk("pub async fn ")?;
+    assert!(futures.len() > 20, "{futures:?}");
+    for (line, comment) in futures {
+        assert!(comment.contains("Cancel safety: "), "{line}");
+        let name = line.trim_start_matches("pub async fn ").split(['(', '<']).next();
+        let name = name.unwrap_or_default();
+        assert!(dropped.contains(&format!("{name}(")), "no test drops {name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_public_item_of_the_sdk_has_an_example() -> io::Result<()> {
+    let mut checked = 0;
+    for kind in ["pub fn ", "pub async fn ", "pub const fn ", "pub struct ", "pub enum "] {
+        for (line, comment) in items_of_the_sdk(kind)? {
+            checked += 1;
+            assert!(comment.contains("# Examples"), "{line}\n{comment}");
+        }
+    }
+    assert!(checked > 80, "only {checked}");
+    Ok(())
+}
+
 #[test]
 fn a_method_that_uses_another_asks_for_the_same_operation() -> io::Result<()> {
     let names = Names::read()?.of(Operation::SecretMetadata);
