@@ -59,8 +59,9 @@ async fn no_value_is_in_the_trace_of_a_client_and_the_id_of_each_request_is() ->
     for hidden in [PLANTED, "aHVudGVyMi1wbGFudGVk"] {
         assert!(!text.contains(hidden), "{text}");
     }
-    let ids = text.lines().filter_map(|line| line.split("request_id=\"").nth(1)?.split('"').next());
-    let id = ids.last().unwrap_or_default();
+    let mut ids =
+        text.lines().filter_map(|line| line.split("request_id=\"").nth(1)?.split('"').next());
+    let id = ids.next_back().unwrap_or_default();
     assert_eq!(cluster.audit_of(id)?.get("Action"), "create", "{text}");
     cluster.stop().await
 }

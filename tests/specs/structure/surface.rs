@@ -94,7 +94,8 @@ fn items_of_the_sdk(kind: &str) -> io::Result<Vec<(String, String)>> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let is_comment = |line: &&&str| line.starts_with("///") || line.starts_with("#[");
     let commented = |(at, line): (usize, &&str)| {
-        let above: Vec<_> = lines[..at].iter().rev().take_while(is_comment).copied().collect();
+        let above = lines.iter().take(at).rev().take_while(is_comment).copied();
+        let above: Vec<_> = above.collect();
         ((*line).to_owned(), above.join("\n"))
     };
     Ok(lines.iter().enumerate().filter(|(_, line)| line.starts_with(kind)).map(commented).collect())
