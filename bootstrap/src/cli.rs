@@ -13,6 +13,8 @@ pub(crate) enum Invocation {
     Init,
     /// Nothing, which is an error, as upstream has it.
     Nothing,
+    /// `--check-config`: whether every setting is valid.
+    CheckConfig,
     Version,
     Help,
     /// What is wrong with the arguments.
@@ -35,6 +37,7 @@ impl Invocation {
                 ("init", _) => {
                     return Self::Wrong(format!("-init is true or false, not {value:?}"));
                 }
+                ("check-config", "true") => Self::CheckConfig,
                 ("version" | "V", "true") => return Self::Version,
                 ("help" | "h", "true") => return Self::Help,
                 _ => return Self::Wrong(format!("unknown flag {argument:?}")),
@@ -55,7 +58,7 @@ pub(crate) fn help() -> String {
 SPIKE Bootstrap: makes the root key, once in the life of a deployment
 
 Usage: bootstrap -init
-       bootstrap --version | --help
+       bootstrap --check-config | --version | --help
 
 It asks Nexus and the Keepers what there is, makes a new root key if there is neither a key nor
 data nor a share, gives each Keeper its share, waits for Nexus to prove that it can use the key,
@@ -66,6 +69,8 @@ Settings come from environment variables: docs/configuration.md lists them all. 
 those of Nexus where both read them. SPIKE_BOOTSTRAP_FORCE=true makes a new root key although one
 was made before. First stop Nexus, move its data away, restart every Keeper, and start Nexus
 again. Everything that is stored under the old key becomes unreadable.
+
+With --check-config it reads and checks every setting, reports all problems, and does nothing else.
 
 Exit status:"
         .to_owned();
@@ -101,6 +106,12 @@ mod tests {
     fn version_and_help_are_answered_whatever_stands_beside_them() {
         assert_eq!(parse(&["--version"]), Invocation::Version);
         assert_eq!(parse(&["-init", "-h"]), Invocation::Help);
+    }
+
+    #[test]
+    fn a_check_of_the_settings_runs_nothing_whatever_stands_before_it() {
+        assert_eq!(parse(&["--check-config"]), Invocation::CheckConfig);
+        assert_eq!(parse(&["-init", "--check-config"]), Invocation::CheckConfig);
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use spike_crypto::RandomError;
 use spike_daemon::process::StartError;
+use spike_mtls::clock::second;
+use time::OffsetDateTime;
 
 use crate::{
     deliver::{Keeper, Unreached},
@@ -18,6 +20,18 @@ pub(crate) enum Error {
     /// No usable SVID.
     #[error(transparent)]
     Identity(StartError),
+    /// This process's own SVID is not valid at the time of this machine.
+    #[error(
+        "the SVID of this process is valid from {} until {}, and it is {} here", second(*not_before), second(*not_after), second(*now)
+    )]
+    OwnTimes {
+        /// When it begins to be valid.
+        not_before: OffsetDateTime,
+        /// When it ends.
+        not_after: OffsetDateTime,
+        /// The time of this machine.
+        now: OffsetDateTime,
+    },
     /// The SVID of another role.
     #[error(transparent)]
     Role(StartError),
@@ -133,6 +147,7 @@ impl Error {
                 Exit::KeyExists
             }
             Self::Identity(_)
+            | Self::OwnTimes { .. }
             | Self::Role(_)
             | Self::Client(_)
             | Self::Marker(_)
@@ -161,6 +176,10 @@ impl Error {
             Self::Identity(_) => {
                 "see that the SPIFFE agent runs, and check SPIFFE_ENDPOINT_SOCKET and the registration entry of this program; then run this \
                  again"
+            }
+            Self::OwnTimes { .. } => {
+                "compare the clock of this machine with that of the SPIRE server; if both are right, look into the log of the SPIFFE agent. \
+                 Then run this again"
             }
             Self::Role(_) => {
                 "give this program that SPIFFE ID in its registration entry (in Kubernetes: its ClusterSPIFFEID), and run this again; \

@@ -10,7 +10,7 @@ use spike_daemon::{
     settings::{Backend, BootstrapSettings},
 };
 use spike_domain::Role;
-use spike_mtls::svid::SvidSource;
+use spike_mtls::{clock, svid::SvidSource};
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
@@ -71,6 +71,7 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
             );
             Exit::Failed.into()
         }
+        Invocation::CheckConfig => check(environment),
         Invocation::Version => console::answer(&cli::version()),
         Invocation::Help => console::answer(&cli::help()),
         Invocation::Wrong(what) => {
@@ -78,6 +79,24 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
             Exit::Usage.into()
         }
     }
+}
+
+/// Checks every setting. As for the daemons, one that would not be used as written is an error too.
+fn check(environment: &Environment) -> ExitCode {
+    let warnings = match BootstrapSettings::load(environment) {
+        Ok((_settings, warnings)) => warnings,
+        Err(problems) => {
+            console::line(&format!("error: {problems}"));
+            return Exit::Config.into();
+        }
+    };
+    if warnings.is_empty() {
+        return console::answer("bootstrap: every setting is valid");
+    }
+    for warning in warnings {
+        console::line(&format!("error: {warning}"));
+    }
+    Exit::Config.into()
 }
 
 fn init(environment: &Environment) -> Exit {
@@ -189,6 +208,10 @@ async fn identify(settings: &BootstrapSettings) -> Result<SvidSource, Error> {
         .first(endpoint, identity.source_timeout)
         .await
         .map_err(|error| Error::Identity(error.into()))?;
+    let (not_before, not_after, now) = (material.not_before(), material.not_after(), clock::now());
+    if now < not_before || not_after < now {
+        return Err(Error::OwnTimes { not_before, not_after, now });
+    }
     check_role(identity, Role::Bootstrap, &material.id().to_string()).map_err(Error::Role)?;
     Ok(source)
 }

@@ -237,9 +237,17 @@ fn slot_seen_by_nexus(nexus: &NexusState, keeper: &Keeper) -> Slot {
     }
 }
 
-/// A text from the network, safe to show on a terminal: at most 500 characters, and `?` for each control or hidden character.
+/// No reason of Nexus is longer.
+const LONGEST_REASON: usize = 1500;
+
+/// A text from the network, safe to show on a terminal: at most [`LONGEST_REASON`] characters, and `?` for each control or hidden character.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().take(500).map(|c| if c.is_control() || is_hidden(c) { '?' } else { c }).collect()
+    let shown = |c: char| if c.is_control() || is_hidden(c) { '?' } else { c };
+    let mut clipped: String = text.chars().take(LONGEST_REASON).map(shown).collect();
+    if text.chars().nth(LONGEST_REASON).is_some() {
+        clipped.push('\u{2026}');
+    }
+    clipped
 }
 
 #[cfg(test)]

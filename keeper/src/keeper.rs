@@ -123,7 +123,7 @@ impl Keeper {
     }
 
     /// The role that permits `peer` the operation.
-    fn authorize(&self, operation: KeeperOperation, peer: &Peer) -> Result<Role, Error> {
+    pub(crate) fn authorize(&self, operation: KeeperOperation, peer: &Peer) -> Result<Role, Error> {
         let rule = operation.rule();
         let found = match rule {
             Rule::Roles(roles) => roles.iter().find(|role| self.roots.hold(**role, peer.id())),

@@ -103,7 +103,8 @@ async fn dispatch(
     operation: KeeperOperation,
     body: &mut RequestBody,
 ) -> Result<Bytes, Error> {
-    let body = body.read(keeper.frame().body_limits()).await?;
+    let limits = keeper.frame().body_limits();
+    let body = body.read(limits, || keeper.authorize(operation, peer).map(drop)).await?;
     match operation {
         KeeperOperation::Contribute => {
             let request = ContributeRequest::decode(&body)?;

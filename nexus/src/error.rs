@@ -71,8 +71,8 @@ pub enum Error {
     /// This process is about to end, and starts nothing new.
     #[error("this process is about to end")]
     Ending,
-    /// Too many others do work that takes long. [`Error::retry_after`] says when to try again.
-    #[error("too many long questions at once: try again in a moment")]
+    /// There is too much work at once that takes long, of this SPIFFE ID or of all. [`Error::retry_after`] says when to try again.
+    #[error("too much long work at once: try again in a moment")]
     Busy,
     /// Work over many policies or names did not end in time. Nothing was changed.
     #[error("it took longer than {budget:?} and was given up: {instead}")]

@@ -65,7 +65,7 @@ pub struct Running {
     seal: Arc<Seal>,
     frame: Arc<Frame>,
     serving: Serving,
-    tending: Option<Tending>,
+    tending: Option<(Tending, Option<Tending>)>,
 }
 
 /// Starts Nexus: waits for an identity, opens the port, and gets the root key from the source of the backend.
@@ -83,6 +83,7 @@ pub async fn start(
     let seal = Arc::new(Seal::sealed("no Keeper has sent a share yet"));
     let key_source = key_source(&settings, &seal, &source)?;
     let keepers = key_source.keepers().map(Arc::clone);
+    let restoration = key_source.shares().ok().map(|shares| Arc::clone(&shares.restoration));
     let frame = Frame::new(
         audit,
         RequestMetrics::new(Operation::ALL.iter().copied().map(Operation::label)),
@@ -116,7 +117,10 @@ pub async fn start(
             seal.unseal(own_key(&settings)?);
             None
         }
-        Some(keepers) => Some(keepers.tend()),
+        Some(keepers) => {
+            let restoring = restoration.map(|restoration| restoration.tend(&keepers));
+            Some((keepers.tend(), restoring))
+        }
     };
     // Each request is authorized by itself, so every SVID may connect.
     let app = serve::app(&nexus);
@@ -221,7 +225,7 @@ fn key_source(
         home,
         keepers: Arc::new(keepers),
         adopter: Arc::clone(&adopter),
-        restoration: Restoration::new(Arc::clone(seal), adopter, settings.quorum),
+        restoration: Arc::new(Restoration::new(Arc::clone(seal), adopter, settings.quorum)),
     }))
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn write_check(seal: &Seal, now: OffsetDateTime) -> Result<(), String
         if let Some(since) = condition.busy_since().map(clock::at)
             && now - since > HANGS
         {
-            return Err(format!("a write has been under way since {since}"));
+            return Err(format!("a write has been under way since {}", clock::second(since)));
         }
         condition.policy_failure().map_or(Ok(()), Err)
     })
@@ -61,7 +61,15 @@ pub(crate) fn read_check(seal: &Seal) -> Result<(), String> {
 /// # Errors
 /// What is known about the loss.
 pub(crate) fn loss_check(seal: &Seal) -> Result<(), String> {
-    with_store(seal, |store| store.loss().map_or(Ok(()), |loss| Err(loss.text.clone())))
+    with_store(seal, |store| {
+        match store.loss() {
+        Some(loss) => Err(loss.text.clone()),
+        None if store.condition().notices_losses() => Ok(()),
+        None => Err("the file nexus.commits cannot be read or written, so commits that get lost would not be noticed: \
+                     see that it belongs to the user of Nexus, and restart Nexus; the log has the error"
+            .to_owned()),
+    }
+    })
 }
 
 /// Whether the data of upstream, if there is any, is in the store.

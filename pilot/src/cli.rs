@@ -83,9 +83,9 @@ pub(crate) enum Command {
         /// For this shell
         shell: Shell,
     },
-    /// Print the manual page, or write the pages of all commands
+    /// Print the manual page, or write all pages
     Man {
-        /// Write one page per command into this directory, which must exist
+        /// Write the pages of all commands and of the daemons into this directory, which must exist
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },

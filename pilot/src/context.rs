@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spike_config::{Environment, table::SPIKE_SPIFFE_SOURCE_TIMEOUT};
+#[cfg(not(test))]
+use spike_daemon::process::visibility;
 use spike_daemon::settings::PilotSettings;
 use spike_domain::Role;
 use spike_mtls::{
@@ -22,7 +24,7 @@ use time::OffsetDateTime;
 
 pub(crate) use session::Session;
 pub use streams::Streams;
-pub(crate) use streams::read_bounded;
+pub(crate) use streams::{ask_hidden, read_bounded};
 
 use crate::error::{Asked, Error};
 
@@ -78,6 +80,22 @@ impl<'e> Context<'e> {
     /// Connects to Nexus, for a command of any of `roles`. Nexus decides about the role. It is also checked here, as upstream
     /// does, because here the reason can be shown.
     pub(crate) async fn nexus(&mut self, roles: &'static [Role]) -> Result<Session, Error> {
+        self.connect(roles, |_| false).await
+    }
+
+    /// Connects to Nexus, for a command that a policy may grant to any SPIFFE ID: an operator, or a workload under its own ID.
+    /// Only an ID that names another role of SPIKE is refused here, because that is a mistake in its registration, or in
+    /// `SPIKE_TRUST_ROOT_PILOT`.
+    pub(crate) async fn nexus_by_policy(&mut self) -> Result<Session, Error> {
+        let is_workload = |id: &str| matches!(Role::named_in(id), None | Some(Role::LiteWorkload));
+        self.connect(&[Role::PilotSuperuser], is_workload).await
+    }
+
+    async fn connect(
+        &mut self,
+        roles: &'static [Role],
+        is_admitted: impl Fn(&str) -> bool,
+    ) -> Result<Session, Error> {
         let settings = self.settings()?;
         let source = self.source(&settings);
         let endpoint = settings.identity.endpoint.as_str();
@@ -87,7 +105,7 @@ impl<'e> Context<'e> {
         let material = first_svid(&source, endpoint, limit, away).await?;
         let roots = settings.identity.trust_roots;
         let id = material.id().to_string();
-        if !roles.iter().any(|role| roots.hold(*role, &id)) {
+        if !roles.iter().any(|role| roots.hold(*role, &id)) && !is_admitted(&id) {
             let expected = roles.iter().flat_map(|role| roots.of(*role).ids(*role)).collect();
             return Err(Error::WrongRole { roles, id, expected });
         }
@@ -120,7 +138,8 @@ impl<'e> Context<'e> {
     #[cfg(not(test))]
     #[expect(clippy::unused_self, reason = "tests look for a fixed identity here")]
     pub(crate) fn source(&self, settings: &PilotSettings) -> SvidSource {
-        SvidSource::follow(settings.identity.endpoint.as_str())
+        let identity = &settings.identity;
+        SvidSource::follow_as(identity.endpoint.as_str(), visibility(identity))
     }
 
     #[cfg(test)]

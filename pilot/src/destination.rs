@@ -108,6 +108,14 @@ impl Destination {
         Ok(Self::New { temporary, place: path.to_owned() })
     }
 
+    /// Writes data of somebody else. On a terminal, control characters are shown as escapes; anywhere else it is as it is.
+    pub(crate) fn show(self, data: &[u8], streams: &mut Streams) -> Result<(), Error> {
+        match self {
+            Self::Stdout => streams.render(|out| out.write_all(data)),
+            other => other.write(&[data], streams),
+        }
+    }
+
     /// Writes all parts.
     pub(crate) fn write(self, parts: &[&[u8]], streams: &mut Streams) -> Result<(), Error> {
         let (done, path) = match self {

@@ -168,6 +168,8 @@ pub(crate) struct Asked {
     pub(crate) subject: String,
     /// The SPIFFE ID that asked.
     pub(crate) id: String,
+    /// Whether it has a role of this command, by the settings of this process.
+    pub(crate) is_operator: bool,
     /// The URL of Nexus.
     pub(crate) api: String,
     /// The times between which the SVID of this process is valid.
@@ -368,7 +370,7 @@ fn describe_refusal(asked: &Asked, refusal: &Refusal) -> String {
 
 /// Shortens a reason, which comes from the network and may be long.
 fn shortened(reason: &str) -> String {
-    const LONGEST: usize = 500;
+    const LONGEST: usize = 1500;
     let reason = one_line(reason);
     let mut short: String = reason.chars().take(LONGEST).collect();
     if short.len() < reason.len() {

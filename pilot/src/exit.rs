@@ -21,11 +21,13 @@ pub enum Exit {
     NotReady = 5,
     /// Nexus, or the SPIFFE Workload API, cannot be reached.
     Unreachable = 6,
+    /// A check was carried out, and found something.
+    Findings = 7,
 }
 
 impl Exit {
     /// Every status.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Success,
         Self::Failure,
         Self::Usage,
@@ -33,6 +35,7 @@ impl Exit {
         Self::Denied,
         Self::NotReady,
         Self::Unreachable,
+        Self::Findings,
     ];
 
     /// The number.
@@ -50,6 +53,7 @@ impl Exit {
             Self::Denied => "this identity may not do that",
             Self::NotReady => "SPIKE Nexus is not ready: sealed, or busy",
             Self::Unreachable => "SPIKE Nexus or the SPIFFE Workload API cannot be reached",
+            Self::Findings => "a check found something: lint, audit verify, warnings of doctor",
         }
     }
 
@@ -100,6 +104,7 @@ mod tests {
           4  this identity may not do that
           5  SPIKE Nexus is not ready: sealed, or busy
           6  SPIKE Nexus or the SPIFFE Workload API cannot be reached
+          7  a check found something: lint, audit verify, warnings of doctor
         ");
     }
 }

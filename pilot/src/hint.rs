@@ -207,7 +207,7 @@ fn in_the_log(refusal: &Refusal) -> String {
     }
 }
 
-/// Pilot has checked its own role before the call, so Nexus has other trust roots.
+/// An operator's role was checked before the call, so Nexus has other trust roots. A workload needs a policy.
 fn denied(asked: &Asked, refusal: &Refusal) -> Vec<String> {
     let mut hints = Vec::new();
     let on_path = match asked.operation.rule() {
@@ -220,10 +220,15 @@ fn denied(asked: &Asked, refusal: &Refusal) -> Vec<String> {
     if let Some((word, path)) = on_path {
         hints.push(format!("it takes the permission '{word}' on the path {path}"));
     }
-    hints.push(
+    hints.push(if asked.is_operator {
         "operators need no policy, so SPIKE Nexus does not take this ID for an operator: compare SPIKE_TRUST_ROOT_PILOT of SPIKE Nexus with the ID"
-            .to_owned(),
-    );
+            .to_owned()
+    } else {
+        format!(
+            "{} is no operator, so a policy must allow it; an operator asks `spike policy explain` which one would",
+            asked.id
+        )
+    });
     if let Some(request) = &refusal.request_id {
         hints
             .push(format!("the audit log of SPIKE Nexus tells the reason under request {request}"));

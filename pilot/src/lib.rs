@@ -21,6 +21,7 @@ mod destination;
 mod error;
 mod exit;
 mod hint;
+mod manual;
 mod output;
 mod recovery_file;
 #[cfg(test)]
@@ -34,7 +35,8 @@ use error::Error;
 
 /// Runs one command: `arguments` with the program's own name in front, as the operating system passes them.
 ///
-/// Forbids core dumps of this process, since values and shares pass through its memory.
+/// Values and shares pass through the memory of this process: it is not dumped, not swapped as far as the limits of this user
+/// allow, and hidden from other processes of this user once the agent has given it an SVID.
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &Environment,
@@ -42,6 +44,7 @@ pub fn run(
 ) -> Exit {
     // A container may forbid this. Then the command runs without it.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).ok();
+    spike_daemon::process::lock_memory().ok();
     execute(arguments, Context::new(environment, streams))
 }
 

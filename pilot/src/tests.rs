@@ -115,6 +115,31 @@ fn each_answer_of_nexus_has_its_exit_status() {
     }
 }
 
+// Whoever had a policy and no role was refused before SPIKE Nexus was asked.
+#[test]
+fn a_workload_reads_under_its_own_id_what_a_policy_grants_and_else_learns_what_it_lacks() {
+    let app = "spiffe://spike.ist/workload/app";
+    let reading = FakeNexus::start(|operation, _| match operation {
+        Operation::SecretGet => (200, br#"{"data":{"user":"acme"}}"#.as_slice().into()),
+        _ => error(operation, ErrorCode::AccessUnauthorized),
+    });
+    let read =
+        reading.run_with_svid(&["secret", "get", "tenants/acme/db"], reading.ca().source_of(app));
+    assert_eq!((read.exit, read.stdout.as_str()), (Exit::Success, "user: acme\n"), "{read}");
+    let list = reading.run_with_svid(&["secret", "list"], reading.ca().source_of(app));
+    insta::assert_snapshot!(list, @"
+    [4]
+    --
+    Error: Unauthorized access: spiffe://spike.ist/workload/app may not list secrets (401 access_unauthorized, request req-1)
+    hint: it takes the permission 'list' on the path spike/system/secret
+    hint: spiffe://spike.ist/workload/app is no operator, so a policy must allow it; an operator asks `spike policy explain` which one would
+    hint: the audit log of SPIKE Nexus tells the reason under request req-1
+    ");
+    let policies = reading.run_with_svid(&["policy", "list"], reading.ca().source_of(app));
+    assert!(policies.stderr.contains("needs a 'pilot' SPIFFE ID"), "{policies}");
+    assert_eq!(reading.asked(), [Operation::SecretGet, Operation::SecretList]);
+}
+
 fn refusing(code: ErrorCode) -> FakeNexus {
     FakeNexus::start(move |operation, _| error(operation, code))
 }

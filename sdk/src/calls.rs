@@ -109,11 +109,10 @@ impl Client {
         path: &str,
         values: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<(), Error> {
-        let mut named = SecretValues::default();
-        for (name, value) in values {
-            named.insert(name.to_owned(), SecretText::from(value));
-        }
-        let request = SecretPutRequest { path: path.to_owned(), values: Some(named) };
+        let values =
+            values.into_iter().map(|(name, value)| (name.to_owned(), SecretText::from(value)));
+        let values: SecretValues = values.collect();
+        let request = SecretPutRequest { path: path.to_owned(), values: Some(values) };
         self.call::<call::SecretPut>(path, &request).await.map(drop)
     }
 

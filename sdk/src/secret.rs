@@ -4,7 +4,7 @@ mod deserialize;
 
 pub use deserialize::DeserializeError;
 use serde_core::Deserialize;
-use spike_wire::{SecretText, SecretValues};
+use spike_wire::{SecretStr, SecretValues};
 use zeroize::Zeroizing;
 
 /// The values of one version of a secret. `Debug` shows no value, and dropping it wipes its memory.
@@ -51,7 +51,7 @@ impl Secret {
     /// # }
     /// ```
     pub fn expose(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(SecretText::expose_secret)
+        self.values.get(name).map(SecretStr::expose_secret)
     }
 
     /// Lends all values with their names, in the order of the names' bytes.

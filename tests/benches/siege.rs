@@ -1,4 +1,4 @@
-//! Honest reads while one identity without rights attacks. It measures the remaining rate, the latency, the memory that the
+//! Honest reads while one identity attacks, without rights but for one secret. It measures the remaining rate, the latency, the memory that the
 //! attack takes, and whether an operator can still connect.
 //!
 //! `cargo bench -p spike-tests --bench siege -- --seconds 5`
@@ -25,7 +25,7 @@ use spike_tests::{
 };
 use tokio::{task::JoinSet, time::Instant};
 
-use self::attacker::{Attack, Attacker, CONNECTIONS, attack_for_ever};
+use self::attacker::{ATTACKER, Attack, Attacker, CONNECTIONS, LARGE, attack_for_ever};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_spike-programs");
 const TMP: &str = env!("CARGO_TARGET_TMPDIR");
@@ -176,6 +176,10 @@ async fn one_attack(attack: Attack, arguments: &Arguments) -> Result<bool> {
     let superuser = cluster.superuser()?;
     superuser.put_secret(&put("open", &[("value", &"x".repeat(1024))])).await?;
     superuser.put_policy(&allow("open", READER, "^open$", &["read"])).await?;
+    if attack == Attack::Readers {
+        superuser.put_secret(&put(LARGE, &[("value", &"x".repeat(3_000_000))])).await?;
+        superuser.put_policy(&allow(LARGE, ATTACKER, "^large$", &["read"])).await?;
+    }
     let pid = cluster.nexus().pid().context("Nexus runs")?;
     let mut outcome = Outcome::default();
     for _ in 0..arguments.rounds {

@@ -42,6 +42,7 @@ mod store;
 mod streams;
 mod structure;
 mod telemetry;
+mod terminal;
 mod tour;
 mod wire;
 mod workload;

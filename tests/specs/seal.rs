@@ -92,7 +92,7 @@ async fn below_the_threshold_nexus_serves_on_and_a_restarted_one_stays_503_and_s
     crew.crash_nexus().await?;
     let told: Value = serde_json::from_str(&crew.sealed_because("2 of 3 shares collected").await?)?;
     let reason = told["reasons"]["root_key"].as_str().unwrap_or_default();
-    assert!(reason.contains("waiting for more Keepers or an operator"), "{told}");
+    assert!(reason.contains("waiting for more Keepers, or for an operator"), "{told}");
     let refused = crew.superuser()?.list_secrets(&SecretListRequest::default()).await;
     assert!(refused.is_err_and(|error| error.status().is_some_and(|status| status == 503)));
 

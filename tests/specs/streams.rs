@@ -30,6 +30,20 @@ fn closed_pipe() -> Result<Stdio> {
     Ok(writer.into())
 }
 
+/// Each of these ends a process that does not handle it, and a Keeper would lose its share.
+const STRAY: [Signal; 10] = [
+    Signal::HUP,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::ALARM,
+    Signal::STKFLT,
+    Signal::XCPU,
+    Signal::VTALARM,
+    Signal::PROF,
+    Signal::IO,
+    Signal::POWER,
+];
+
 #[tokio::test]
 async fn version_and_help_never_panic_whatever_standard_output_is() -> Result<()> {
     let cluster = scenario().start().await?;
@@ -147,9 +161,12 @@ async fn a_daemon_that_waits_for_its_svid_is_ended_by_sigterm_and_not_by_sighup_
             Ok(catches(&child, Signal::TERM)?.then_some(()))
         })
         .await?;
-        for signal in [Signal::HUP, Signal::USR1, Signal::USR2] {
+        for signal in STRAY {
             kill_process(pid(&child)?, signal)?;
         }
+        let number = pid(&child)?.as_raw_nonzero();
+        let sent = Command::new("sh").args(["-c", &format!("kill -s RTMIN {number}")]).status();
+        anyhow::ensure!(sent.await?.success(), "a real-time signal could not be sent");
         kill_process(pid(&child)?, Signal::TERM)?;
         let status = ended(&mut child).await?;
         assert_eq!(status.code(), Some(0), "{program}: {status}");

@@ -42,6 +42,33 @@ async fn healthz_tells_of_every_check_by_name() -> Result<()> {
     cluster.stop().await
 }
 
+#[tokio::test]
+async fn every_field_and_every_check_of_healthz_is_on_its_page() -> Result<()> {
+    let page = crate::repository::text("docs/health.md")?;
+    let mut crew = crate::crew().start().await?;
+    let nexus = crew.nexus().get("/healthz").await?.1;
+    let keeper = crew.keeper(1)?.get("/healthz").await?.1;
+    let reports: [Value; 2] = [serde_json::from_str(&nexus)?, serde_json::from_str(&keeper)?];
+    let mut seen = std::collections::BTreeSet::from(["start".to_owned()]);
+    for report in reports {
+        let checks = report["checks"].as_object().context("no checks")?;
+        let fields = report.as_object().context("no object")?.keys();
+        let of_checks = checks.values().filter_map(Value::as_object).flat_map(|check| check.keys());
+        for field in fields.chain(of_checks) {
+            assert!(page.contains(&format!("`{field}`")), "the page does not name {field}");
+        }
+        seen.extend(checks.keys().cloned());
+    }
+    let (_, table) = page.split_once("## The checks").context("no table of checks")?;
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let told: std::collections::BTreeSet<String> = rows
+        .filter_map(|row| row.split(" | ").next())
+        .flat_map(|names| names.split('`').skip(1).step_by(2).map(str::to_owned))
+        .collect();
+    assert_eq!(told, seen);
+    crew.stop().await
+}
+
 /// How many descriptors Nexus gets, and how many connections hold on to its telemetry port.
 const DESCRIPTORS: u64 = 200;
 const HELD: usize = 400;

@@ -5,6 +5,7 @@
 
 use std::{
     fmt, fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Component, Path, PathBuf},
 };
 
@@ -124,6 +125,16 @@ pub enum DirectoryError {
         /// Why it is needed.
         origin: Origin,
     },
+    /// It is in `/tmp`, where anybody may have made it: a link, of another user, or one that others can write.
+    #[error(
+        "{} is {what}: anybody may have made it. Set HOME, or name a directory of this user", path.display()
+    )]
+    Planted {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// A relative path, and there is no current directory.
     #[error("{} is relative, and the current directory is unknown", .0.display())]
     Relative(PathBuf),
@@ -135,7 +146,11 @@ impl DirectoryChoice {
     /// # Errors
     /// [`DirectoryError`]: a configured directory is never replaced by another.
     pub fn resolve(&self) -> Result<Directory, DirectoryError> {
-        self.resolve_with(look)
+        let directory = self.resolve_with(look)?;
+        if directory.origin == Origin::Temporary {
+            directory.path.ancestors().take(2).try_for_each(refuse_planted)?;
+        }
+        Ok(directory)
     }
 
     fn resolve_with(&self, look: impl Fn(&Path) -> Found) -> Result<Directory, DirectoryError> {
@@ -191,6 +206,23 @@ fn look(path: &Path) -> Found {
             _ => Found::Directory { writable: false },
         },
     }
+}
+
+/// Refuses a directory in `/tmp` that this user has not made, or that others may change. One that is not there is no danger: the
+/// directory above keeps others from replacing what this user makes in it.
+fn refuse_planted(path: &Path) -> Result<(), DirectoryError> {
+    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
+    let (owner, user) = (found.uid(), rustix::process::geteuid().as_raw());
+    let what = if !found.is_dir() {
+        "a link or a file".to_owned()
+    } else if owner != user {
+        format!("of user {owner}, and not of this one ({user})")
+    } else if found.mode() & 0o022 != 0 {
+        format!("writable for others (mode {:o})", found.mode() & 0o7777)
+    } else {
+        return Ok(());
+    };
+    Err(DirectoryError::Planted { path: path.to_owned(), what })
 }
 
 /// Upstream's rules for a configured directory.

@@ -145,7 +145,12 @@ impl<'e> Reader<'e> {
     pub fn file(&mut self, variable: &'static Variable) -> Option<PathBuf> {
         self.written(variable, |text| {
             let path = PathBuf::from(text);
-            let is_file = path.is_absolute() && path.file_name().is_some() && !text.ends_with('/');
+            // A newline at the end of a file that the setting was read from would name another file.
+            let is_file = path.is_absolute()
+                && path.file_name().is_some()
+                && !text.ends_with('/')
+                && !text.contains(char::is_control)
+                && text.trim_end() == text;
             if is_file { Ok(path) } else { Err("") }
         })
     }

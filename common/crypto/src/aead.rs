@@ -147,11 +147,42 @@ impl AeadKey {
         out.reserve_exact(ciphertext.len());
         out.extend_from_slice(body);
         let place = out.get_mut(start..).unwrap_or_default();
-        let decrypted =
-            self.0.decrypt_inout_detached(nonce.into(), &aad.0, place.into(), tag.into());
+        let decrypted = self.decrypt_in_place(nonce, tag, aad, place);
         if decrypted.is_err() {
             out.truncate(start);
         }
+        decrypted
+    }
+
+    /// As [`decrypt`](Self::decrypt), into `out`, which must be as long as the plaintext: [`TAG_LEN`] shorter than the
+    /// ciphertext. After a failure, `out` holds no plaintext. The caller must wipe `out`.
+    ///
+    /// # Errors
+    /// [`DecryptError`], which does not say why; also if `out` has another length.
+    pub fn decrypt_to(
+        &self,
+        nonce: &Nonce,
+        ciphertext: &[u8],
+        aad: &AssociatedData,
+        out: &mut [u8],
+    ) -> Result<(), DecryptError> {
+        let (body, tag) = ciphertext.split_last_chunk::<TAG_LEN>().ok_or(DecryptError)?;
+        if body.len() != out.len() {
+            return Err(DecryptError);
+        }
+        out.copy_from_slice(body);
+        self.decrypt_in_place(nonce, tag, aad, out)
+    }
+
+    fn decrypt_in_place(
+        &self,
+        nonce: &Nonce,
+        tag: &[u8; TAG_LEN],
+        aad: &AssociatedData,
+        place: &mut [u8],
+    ) -> Result<(), DecryptError> {
+        let decrypted =
+            self.0.decrypt_inout_detached(nonce.into(), &aad.0, place.into(), tag.into());
         decrypted.map_err(|_opaque| DecryptError)
     }
 

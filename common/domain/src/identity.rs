@@ -38,6 +38,9 @@ impl Role {
         Self::LiteWorkload,
     ];
 
+    /// The roles of operators, who use the command `spike`.
+    pub const OPERATORS: [Self; 3] = [Self::PilotSuperuser, Self::PilotRecover, Self::PilotRestore];
+
     /// The path of the role's SPIFFE ID below a trust root, without a leading slash.
     pub const fn path(self) -> &'static str {
         match self {
@@ -49,6 +52,17 @@ impl Role {
             Self::PilotRestore => "spike/pilot/role/restore",
             Self::LiteWorkload => "spike/workload/role/lite",
         }
+    }
+
+    /// The role that `id` would have, if what is before its path were a trust root.
+    pub fn named_in(id: &str) -> Option<Self> {
+        let (_, rest) = id.split_once("://")?;
+        let is_in = |role: &Self| {
+            rest.split_once(role.path()).is_some_and(|(root, below)| {
+                root.ends_with('/') && (below.is_empty() || below.starts_with('/'))
+            })
+        };
+        Self::ALL.into_iter().find(is_in)
     }
 
     /// The setting that names the trust roots of this role.

@@ -11,9 +11,9 @@ pub fn now() -> OffsetDateTime {
     OffsetDateTime::from(SystemTime::now())
 }
 
-/// A time for people, to the second: `2026-07-25 20:02:04 UTC`.
+/// A time for people, RFC 3339 to the second: `2026-07-25T20:02:04Z`.
 pub fn second(time: OffsetDateTime) -> String {
-    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
     let utc = time.checked_to_offset(UtcOffset::UTC).unwrap_or(time);
     utc.format(format).unwrap_or_else(|_| time.to_string())
 }

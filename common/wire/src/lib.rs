@@ -62,7 +62,7 @@ pub use declared::bodies;
 pub use empty::*;
 pub use error::{ErrorCode, ErrorReply, PeerErrorCode, ReplyError, fallback_error_body};
 pub use explain::*;
-pub use go_json::{JsonError, MAX_DEPTH, SecretBytes, SecretText, SecretValues};
+pub use go_json::{JsonError, MAX_DEPTH, SecretBytes, SecretStr, SecretText, SecretValues};
 pub use keeper::*;
 pub use keeper_operation::KeeperOperation;
 pub use metadata::*;

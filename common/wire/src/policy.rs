@@ -5,7 +5,7 @@
 
 use time::OffsetDateTime;
 
-use super::go_json::{Adapter, Field, JsonError, Key, OmitZero, Reader, Writer};
+use super::go_json::{Adapter, AtMost, Field, JsonError, Key, OmitZero, Reader, Writer};
 use super::secret::{Limit, NextPage};
 
 bodies! {
@@ -19,7 +19,7 @@ bodies! {
         /// The pattern of paths, not checked yet.
         pub path_pattern: String = "pathPattern",
         /// The permissions, not checked yet.
-        pub permissions: Vec<String> = "permissions",
+        pub permissions: Vec<String> = "permissions" as AtMost<MAX_PERMISSIONS>,
         /// Whether to fail if the policy exists. Upstream ignores this and replaces the policy.
         pub create_only: bool = "createOnly" as OmitZero,
     }
@@ -85,6 +85,9 @@ bodies! {
         pub next: Option<String> = "next" as NextPage,
     }
 }
+
+/// The most permissions in a request. There are fewer words for them.
+const MAX_PERMISSIONS: usize = 64;
 
 /// The name of a policy, written as its `id` too. Only the name is read.
 struct AlsoId;

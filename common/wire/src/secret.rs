@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::go_json::SecretValues;
-use super::go_json::{Adapter, Field, JsonError, OmitZero, Reader, Writer};
+use super::go_json::{Adapter, AtMost, Field, JsonError, OmitZero, Reader, Writer};
 
 bodies! {
     /// Adds a version (N1). Answered by [`EmptyResponse`](super::EmptyResponse).
@@ -38,7 +38,7 @@ bodies! {
         /// The path, not checked yet.
         pub path: String = "path",
         /// The versions. An empty list, and 0 in it, have a meaning that depends on the operation.
-        pub versions: Vec<i64> = "versions",
+        pub versions: Vec<i64> = "versions" as AtMost<MAX_VERSIONS_AT_ONCE>,
     }
 
     /// Lists paths of secrets (N5). Upstream's request has no fields, and upstream ignores these; they are omitted if
@@ -64,6 +64,9 @@ bodies! {
 }
 
 impl SecretGetResponse {
+    /// What comes before and after the stored values in a body.
+    pub const AROUND_STORED: [&[u8]; 2] = [br#"{"data":"#, b"}"];
+
     /// The body for values in their stored JSON form (see [`SecretValues::to_json_object`]): without decoding, escaping
     /// or copying. `write` appends them; it must append a JSON object of strings, or `null`.
     ///
@@ -74,12 +77,16 @@ impl SecretGetResponse {
     /// The error of `write`.
     pub fn encode_stored<E>(write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Bytes, E> {
         let mut body = Vec::with_capacity(USUAL_ANSWER);
-        body.extend_from_slice(br#"{"data":"#);
+        let [before, after] = Self::AROUND_STORED;
+        body.extend_from_slice(before);
         write(&mut body)?;
-        body.push(b'}');
+        body.extend_from_slice(after);
         Ok(Bytes::from(body))
     }
 }
+
+/// The most versions that one request names.
+pub const MAX_VERSIONS_AT_ONCE: usize = 4096;
 
 /// The usual size of an answer with values, in bytes: for most of them the buffer need not grow.
 const USUAL_ANSWER: usize = 2048;

@@ -7,7 +7,7 @@ use spike_domain::{Role, SecretPath, TrustRootsByRole};
 use spike_wire::Rule;
 
 use super::{
-    asked::{Asked, Subject},
+    asked::{Asked, Operation, Subject},
     grant::{Grant, Scope, UnreadGrant},
     principal::Principal,
 };
@@ -60,8 +60,17 @@ impl Access {
             Subject::Path(path) => path(&request),
             Subject::Named(_) | Subject::Share(_) | Subject::Nothing => "",
         };
-        let scope = self.decide(&principal, R::OPERATION.rule(), path)?;
+        let scope = self.decide(&principal, R::OPERATION.rule(), On::Path(path))?;
         Ok(Grant::new(request, scope, principal))
+    }
+
+    /// Whether `principal` may carry the operation out at all: on some path, if the rule is about paths. It is asked before a
+    /// large body is read. It gives no grant: the request is still to be authorized.
+    ///
+    /// # Errors
+    /// As [`Self::authorize`].
+    pub fn may_somewhere(&self, principal: &Principal, operation: Operation) -> Result<(), Error> {
+        self.decide(principal, operation.rule(), On::Any).map(drop)
     }
 
     /// As [`Self::authorize`], before the request is parsed. It does not compile for one whose rule is about its path.
@@ -73,11 +82,11 @@ impl Access {
         principal: Principal,
     ) -> Result<UnreadGrant<R>, Error> {
         const { assert!(!R::OPERATION.rule().is_on_the_path(), "the path must be read first") };
-        let scope = self.decide(&principal, R::OPERATION.rule(), "")?;
+        let scope = self.decide(&principal, R::OPERATION.rule(), On::Any)?;
         Ok(UnreadGrant::new(scope, principal))
     }
 
-    fn decide(&self, principal: &Principal, rule: Rule, path: &str) -> Result<Scope, Error> {
+    fn decide(&self, principal: &Principal, rule: Rule, on: On<'_>) -> Result<Scope, Error> {
         let is = |role| self.roots.hold(role, principal.id());
         match rule {
             Rule::Roles(roles) if roles.iter().copied().any(is) => Ok(Scope::Whole),
@@ -85,7 +94,10 @@ impl Access {
             _ if is(Role::PilotSuperuser) => Ok(Scope::Whole),
             Rule::Cipher(..) if is(Role::LiteWorkload) => Ok(Scope::Whole),
             _ if is(Role::LiteWorkload) => Err(denied(rule.only())),
-            Rule::OnThePath(wanted) => self.by_policy(principal, path, wanted),
+            Rule::OnThePath(wanted) => match on {
+                On::Path(path) => self.by_policy(principal, path, wanted),
+                On::Any => self.anywhere(principal, wanted),
+            },
             Rule::OnSystemPath(wanted, system) | Rule::Cipher(wanted, system) => {
                 self.by_policy(principal, system, wanted)
             }
@@ -127,14 +139,37 @@ impl Access {
         wanted: Permission,
         otherwise: Error,
     ) -> Result<Scope, Error> {
+        if self.has_open_paths(principal, wanted)? {
+            return Ok(Scope::NamesOpenTo(wanted));
+        }
+        Err(otherwise)
+    }
+
+    fn anywhere(&self, principal: &Principal, wanted: Permission) -> Result<Scope, Error> {
+        if self.has_open_paths(principal, wanted)? {
+            return Ok(Scope::Whole);
+        }
+        Err(denied(format!("no policy lets it {wanted} anything, so its large body was not read")))
+    }
+
+    /// Whether a policy gives `principal` this permission on some path.
+    fn has_open_paths(&self, principal: &Principal, wanted: Permission) -> Result<bool, Error> {
         self.seal.decide(|policies| {
-            let Some(policies) = policies else { return Err(otherwise) };
-            if policies.set().paths_open_to(self.reserved, principal.id(), wanted).is_empty() {
-                return Err(otherwise);
-            }
-            Ok(Scope::NamesOpenTo(wanted))
+            Ok(policies.is_some_and(|policies| {
+                let set = policies.set();
+                !set.paths_open_to(self.reserved, principal.id(), wanted).is_empty()
+            }))
         })
     }
+}
+
+/// What a decision is about.
+#[derive(Clone, Copy, Debug)]
+enum On<'p> {
+    /// The path of the request.
+    Path(&'p str),
+    /// No path, or any.
+    Any,
 }
 
 /// How many characters of a path the reason of a denial repeats.

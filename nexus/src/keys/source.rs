@@ -33,7 +33,7 @@ pub struct Shares {
     /// Checks keys and puts them to use.
     pub adopter: Arc<Adopter>,
     /// The shares that operators have fed.
-    pub restoration: Restoration,
+    pub restoration: Arc<Restoration>,
 }
 
 impl KeySource {

@@ -86,46 +86,55 @@ impl Asked for ListPolicies {
 }
 
 impl Nexus {
-    /// N5: paths in the order of their bytes, all of them unless the request asks for a page.
+    /// N5: paths in the order of their bytes, all of them unless the request asks for a page. `then` makes the answer of them,
+    /// on the thread that has listed them.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::TookTooLong`]; [`Error::Store`]: unlike upstream, a failure is not an empty list (F12,
     ///
-    pub async fn list_secrets(&self, grant: Grant<ListSecrets>) -> Result<Names, Error> {
+    pub async fn list_secrets<T: Send + 'static>(
+        &self,
+        grant: Grant<ListSecrets>,
+        then: impl FnOnce(Names) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let unsealed = self.seal.granted(&grant)?;
         let open_to = grant.names_open_to();
         let (asked, caller) = grant.into_parts();
         let limit = asked.page.limit;
         // One more than requested shows whether there is another page.
         let most = limit.map_or(usize::MAX, |limit| limit.saturating_add(1));
-        let names = match open_to {
-            None if most <= SHORT => all_names(unsealed.store()?, &asked, most)?,
+        let then = move |names| then(Names::cut(names, limit));
+        match open_to {
+            None if most <= SHORT => then(all_names(unsealed.store()?, &asked, most)?),
             None => {
-                let work = move |_| all_names(unsealed.store()?, &asked, most);
-                self.long_work.run(Lane::Lists, &caller, NARROWER, work).await?
+                let work = move |_| then(all_names(unsealed.store()?, &asked, most)?);
+                self.long_work.run(Lane::Lists, &caller, NARROWER, work).await
             }
             Some((id, wanted)) => {
                 let rule = self.access.reserved();
                 let work = move |deadline| {
-                    let Some(policies) = unsealed.policies() else { return Ok(Vec::new()) };
+                    let Some(policies) = unsealed.policies() else { return then(Vec::new()) };
                     let viewer = Viewer { policies, rule, id: &id, wanted };
-                    viewer.names(unsealed.store()?, &asked, most, deadline)
+                    then(viewer.names(unsealed.store()?, &asked, most, deadline)?)
                 };
-                self.long_work.run(Lane::Lists, &caller, NARROWER, work).await?
+                self.long_work.run(Lane::Lists, &caller, NARROWER, work).await
             }
-        };
-        Ok(Names::cut(names, limit))
+        }
     }
 
     /// N10: the names of the policies, in the order of their bytes, all of them unless the request asks for some
-    /// or for a page.
+    /// or for a page. `then` as for [`Self::list_secrets`].
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::TookTooLong`], [`Error::Store`].
-    pub async fn list_policies(&self, grant: Grant<ListPolicies>) -> Result<Names, Error> {
+    pub async fn list_policies<T: Send + 'static>(
+        &self,
+        grant: Grant<ListPolicies>,
+        then: impl FnOnce(Names) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let unsealed = self.seal.granted(&grant)?;
         let (asked, caller) = grant.into_parts();
-        let work = move |deadline| policy_names(unsealed.store()?, &asked, deadline);
+        let work = move |deadline| then(policy_names(unsealed.store()?, &asked, deadline)?);
         self.long_work.run(Lane::Questions, &caller, "ask by name", work).await
     }
 }

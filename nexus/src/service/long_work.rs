@@ -1,4 +1,4 @@
-//! Work over many policies or names. It runs off the threads that serve requests, a few at a time, within a time limit.
+//! Work over many policies or names, and over large bodies and values. It runs off the threads that serve requests, a few at a time, within a time limit.
 //!
 //! There is a lane for each kind, so questions of operators do not hold up lists of workloads, and neither holds up the status.
 //! A request that finds its lane full waits a moment, and then fails with 429. No SPIFFE ID uses more than half of a lane, and
@@ -6,7 +6,6 @@
 
 use std::{
     collections::HashMap,
-    panic,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, Instant},
 };
@@ -14,9 +13,10 @@ use std::{
 use spike_mtls::budget::Class;
 use tokio::{
     sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
-    task, time,
+    time,
 };
 
+use super::threads::Threads;
 use crate::{access::Principal, error::Error};
 
 /// A kind of work with its own lane.
@@ -28,6 +28,10 @@ pub enum Lane {
     Questions,
     /// The status of Nexus.
     Status,
+    /// Parsing of large bodies, before or after their senders are authorized.
+    Bodies,
+    /// Large values and long histories of versions.
+    Values,
 }
 
 /// The bounds. Waiting and work together end before clients give up, which is after 10 s.
@@ -39,6 +43,10 @@ pub struct Bounds {
     pub questions: usize,
     /// How many status requests run at once.
     pub statuses: usize,
+    /// How many large bodies are parsed at once.
+    pub bodies: usize,
+    /// How many large values are read at once.
+    pub values: usize,
     /// How many more places each lane has for operators only.
     pub reserve: usize,
     /// How long to wait for a place.
@@ -53,6 +61,8 @@ impl Default for Bounds {
             lists: 4,
             questions: 2,
             statuses: 2,
+            bodies: 2,
+            values: 2,
             reserve: 2,
             patience: Duration::from_secs(2),
             budget: Duration::from_secs(5),
@@ -66,6 +76,9 @@ pub struct LongWork {
     lists: Places,
     questions: Places,
     statuses: Places,
+    bodies: Places,
+    values: Places,
+    threads: Threads,
     bounds: Bounds,
 }
 
@@ -97,11 +110,14 @@ impl LongWork {
             lists: Places::new(bounds.lists, bounds.reserve),
             questions: Places::new(bounds.questions, bounds.reserve),
             statuses: Places::new(bounds.statuses, bounds.reserve),
+            bodies: Places::new(bounds.bodies, bounds.reserve),
+            values: Places::new(bounds.values, bounds.reserve),
+            threads: Threads::default(),
             bounds,
         }
     }
 
-    /// Runs `work` for `caller` on a thread of its own. If it takes too long, the error suggests `instead`.
+    /// Runs `work` for `caller` on another thread. If it takes too long, the error suggests `instead`.
     ///
     /// The place is taken until the work has ended, even if the request was given up before.
     ///
@@ -114,27 +130,40 @@ impl LongWork {
         instead: &'static str,
         work: impl FnOnce(Deadline) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        self.run_and_hold(lane, caller, instead, work).await.map(|(done, _place)| done)
+    }
+
+    /// As [`Self::run`]. The place is taken until it is dropped, so that few results exist at once.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_and_hold<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        caller: &Principal,
+        instead: &'static str,
+        work: impl FnOnce(Deadline) -> Result<T, Error> + Send + 'static,
+    ) -> Result<(T, Place), Error> {
         let Bounds { patience, budget, .. } = self.bounds;
-        let places = match lane {
-            Lane::Lists => &self.lists,
-            Lane::Questions => &self.questions,
-            Lane::Status => &self.statuses,
-        };
+        let places = self.places(lane);
         let Ok(Ok(place)) = time::timeout(patience, places.take(caller)).await else {
             return Err(Error::Busy);
         };
-        let done = task::spawn_blocking(move || {
-            let done = work(Deadline { at: Instant::now() + budget, budget, instead });
-            drop(place);
-            done
-        });
-        match done.await {
-            Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                // The panic goes on here, so that the guard of the request sees it.
-                Ok(cause) => panic::resume_unwind(cause),
-                Err(_cancelled) => Err(Error::Ending),
-            },
+        let work = move || {
+            let done = work(Deadline { at: Instant::now() + budget, budget, instead })?;
+            Ok((done, place))
+        };
+        // A panic goes on here, so that the guard of the request sees it.
+        self.threads.run(work).await
+    }
+
+    const fn places(&self, lane: Lane) -> &Places {
+        match lane {
+            Lane::Lists => &self.lists,
+            Lane::Questions => &self.questions,
+            Lane::Status => &self.statuses,
+            Lane::Bodies => &self.bodies,
+            Lane::Values => &self.values,
         }
     }
 }
@@ -157,7 +186,8 @@ struct Places {
 }
 
 /// One place, which also counts against the limit of its SPIFFE ID.
-struct Place {
+#[derive(Debug)]
+pub struct Place {
     _place: OwnedSemaphorePermit,
     _share: Option<OwnedSemaphorePermit>,
 }
@@ -208,6 +238,7 @@ mod tests {
     use std::sync::mpsc;
 
     use spike_mtls::Peer;
+    use tokio::task;
 
     use super::*;
 
@@ -338,12 +369,8 @@ mod tests {
     #[tokio::test]
     async fn an_operator_gets_in_where_workloads_have_every_place_of_a_lane() {
         let work = without_waiting();
-        for lane in [Lane::Lists, Lane::Questions, Lane::Status] {
-            let places = match lane {
-                Lane::Lists => &work.lists,
-                Lane::Questions => &work.questions,
-                Lane::Status => &work.statuses,
-            };
+        for lane in [Lane::Lists, Lane::Questions, Lane::Status, Lane::Bodies, Lane::Values] {
+            let places = work.places(lane);
             let mut held = Vec::new();
             while places.open.available_permits() > 0 {
                 let name = format!("w{}", held.len());

@@ -11,17 +11,18 @@ pub mod operator;
 pub mod policies;
 pub mod questions;
 pub mod secrets;
+mod threads;
 
 use std::sync::Arc;
 
 use spike_daemon::{http::Frame, telemetry::HealthView};
 
 use crate::{
-    access::{Access, Needs, Operation},
+    access::{Access, Needs, Operation, Principal},
     error::Error,
     keys::{KeySource, seal::Seal},
 };
-use long_work::LongWork;
+use long_work::{Deadline, Lane, LongWork, Place};
 
 /// The service. One per process, shared by every request.
 #[derive(Debug)]
@@ -73,6 +74,20 @@ impl Nexus {
     /// The longest ciphertext of the cipher, in bytes. It bounds the bodies of its routes.
     pub const fn max_ciphertext(&self) -> usize {
         self.max_ciphertext
+    }
+
+    /// Runs work of a request that takes long: see [`LongWork::run_and_hold`].
+    ///
+    /// # Errors
+    /// [`Error::Busy`], and the error of `work`.
+    pub async fn run_long<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        caller: &Principal,
+        instead: &'static str,
+        work: impl FnOnce(Deadline) -> Result<T, Error> + Send + 'static,
+    ) -> Result<(T, Place), Error> {
+        self.long_work.run_and_hold(lane, caller, instead, work).await
     }
 
     /// Whether the root key is here.

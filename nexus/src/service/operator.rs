@@ -105,14 +105,17 @@ impl Nexus {
     /// N13: every share of the root key, as the Keepers hold them.
     ///
     /// # Errors
-    /// [`Error::NoShares`], [`Error::NothingToRecover`]; [`Error::Store`] if the export cannot be recorded.
+    /// [`Error::NoShares`], [`Error::NothingToRecover`], [`Error::Busy`]; [`Error::Store`] if the export cannot be recorded.
     pub async fn recover(&self, grant: Grant<RecoverShares>) -> Result<Vec<Share>, Error> {
-        let shares = self.key_source.shares()?;
+        let quorum = self.key_source.shares()?.quorum;
         let unsealed = self.seal.granted(&grant).map_err(Error::nothing_to_recover)?;
         if let Ok(store) = unsealed.store() {
             store.note_export(clock::unix_nanos()).await?;
         }
-        let made = split(unsealed.root_key(), shares.quorum, Derivation::Reject);
+        let (RecoverShares, caller) = grant.into_parts();
+        // With many shares this takes milliseconds.
+        let work = move |_| Ok(split(unsealed.root_key(), quorum, Derivation::Reject));
+        let made = self.long_work.run(Lane::Status, &caller, "ask again", work).await?;
         tracing::warn!("an operator took the recovery shares out");
         Ok(made)
     }

@@ -96,12 +96,16 @@ impl Asked for LintPolicies {
 }
 
 impl Nexus {
-    /// Explains why `spiffe_id` may, or may not, do what is asked.
+    /// Explains why `spiffe_id` may, or may not, do what is asked. `then` makes the answer, on the thread that did the work.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an unknown permission, and for a SPIFFE ID or a path that is too long; [`Error::Busy`],
     /// [`Error::TookTooLong`].
-    pub async fn explain(&self, grant: Grant<Explain>) -> Result<Explained, Error> {
+    pub async fn explain<T: Send + 'static>(
+        &self,
+        grant: Grant<Explain>,
+        then: impl FnOnce(Explained) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let unsealed = self.seal.granted(&grant);
         let (Explain { spiffe_id, path, permission: asked }, caller) = grant.into_parts();
         let wanted = permission(&asked)?;
@@ -115,21 +119,26 @@ impl Nexus {
             if let Some((allowed, role)) = by_role {
                 let set = policies.set();
                 let (policies, unusable) = (set.len(), set.unusable().len());
-                return Ok(Explained::ByRole { role, allowed, policies, unusable });
+                return then(Explained::ByRole { role, allowed, policies, unusable });
             }
             // The lock on the policies ends with this statement.
             let question = policies.set().question(rule, &spiffe_id, &path, wanted);
-            question.explain(NEAR_MISSES, || deadline.check()).map(Explained::ByPolicies)
+            let explanation = question.explain(NEAR_MISSES, || deadline.check())?;
+            then(Explained::ByPolicies(explanation))
         };
         let narrower = "ask `can-i` for a decision alone";
         self.long_work.run(Lane::Questions, &caller, narrower, work).await
     }
 
-    /// Lists who may do what is asked.
+    /// Lists who may do what is asked. `then` as for [`Self::explain`].
     ///
     /// # Errors
     /// As [`Self::explain`].
-    pub async fn who_can(&self, grant: Grant<AskWhoCan>) -> Result<WhoCan, Error> {
+    pub async fn who_can<T: Send + 'static>(
+        &self,
+        grant: Grant<AskWhoCan>,
+        then: impl FnOnce(WhoCan) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let unsealed = self.seal.granted(&grant);
         let (AskWhoCan { path, permission: asked }, caller) = grant.into_parts();
         let wanted = permission(&asked)?;
@@ -145,18 +154,22 @@ impl Nexus {
         let work = move |deadline: Deadline| {
             let policies = unsealed.policies().ok_or(Error::NoSuchRoute)?;
             let question = policies.set().ask_who_can(rule, &path, wanted);
-            question.answer(|| deadline.check())
+            let grantees = question.answer(|| deadline.check())?;
+            then(WhoCan { roles, grantees })
         };
         let narrower = "list the policies whose patterns hold a part of the path";
-        let grantees = self.long_work.run(Lane::Questions, &caller, narrower, work).await?;
-        Ok(WhoCan { roles, grantees })
+        self.long_work.run(Lane::Questions, &caller, narrower, work).await
     }
 
-    /// Lists probable mistakes in the stored policies.
+    /// Lists probable mistakes in the stored policies. `then` as for [`Self::explain`].
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::TookTooLong`], [`Error::Store`].
-    pub async fn lint_policies(&self, grant: Grant<LintPolicies>) -> Result<Linted, Error> {
+    pub async fn lint_policies<T: Send + 'static>(
+        &self,
+        grant: Grant<LintPolicies>,
+        then: impl FnOnce(Linted) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let unsealed = self.seal.granted(&grant)?;
         let (LintPolicies, caller) = grant.into_parts();
         let rule = self.access.reserved();
@@ -165,7 +178,7 @@ impl Nexus {
             deadline.check()?;
             let policies: Vec<_> = stored.iter().map(policy_of).collect();
             let findings = lint::lint_all_by(rule, &policies, || deadline.check())?;
-            Ok(Linted { findings, policies: policies.len() })
+            then(Linted { findings, policies: policies.len() })
         };
         let narrower = "check them in files, with `spike policy lint --file`";
         self.long_work.run(Lane::Questions, &caller, narrower, work).await

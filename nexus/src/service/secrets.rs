@@ -2,15 +2,20 @@
 
 use std::fmt;
 
+use spike_daemon::http::LARGE;
 use spike_domain::{History, SecretPath, Selector, rules};
 use spike_mtls::clock;
 use zeroize::Zeroizing;
 
-use super::Nexus;
+use super::{Nexus, long_work::Lane};
 use crate::{
     access::{Asked, Grant, Operation, Subject},
     error::Error,
+    store::{Described, Got, StoredValue},
 };
+
+/// The advice for a value that takes too long.
+const SHORTER: &str = "store less under one path";
 
 /// Adds a version of a secret.
 #[derive(Debug)]
@@ -86,6 +91,29 @@ pub struct DescribeSecret {
     pub include_deleted: bool,
 }
 
+/// A request that was granted, and is about much data: its answer needs memory, and a thread that serves no requests.
+#[derive(Debug)]
+pub struct Long<R> {
+    grant: Grant<R>,
+    length: usize,
+}
+
+impl<R> Long<R> {
+    /// How many bytes are stored.
+    pub const fn length(&self) -> usize {
+        self.length
+    }
+}
+
+/// The metadata of a path, as far as it is read at once.
+#[derive(Debug)]
+pub enum Description {
+    /// All of it.
+    Whole(History),
+    /// It has many versions.
+    Long(Long<DescribeSecret>),
+}
+
 impl Asked for PutSecret {
     const OPERATION: Operation = Operation::SecretPut;
     const SUBJECT: Subject<Self> = Subject::Path(|asked| &asked.path);
@@ -125,18 +153,46 @@ impl Nexus {
         Ok(())
     }
 
-    /// N2: appends the values of a live version to `out`, as a JSON object.
+    /// N2: appends the values of a live version to `out`, as a JSON object. If they are long, nothing is read but their length,
+    /// for [`Self::read_long_secret`].
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bad path, [`Error::NotFound`], [`Error::Store`].
-    #[expect(clippy::needless_pass_by_value, reason = "a grant is used up by what it allows")]
-    pub fn read_secret(&self, grant: Grant<ReadSecret>, out: &mut Vec<u8>) -> Result<(), Error> {
+    pub fn read_secret(
+        &self,
+        grant: Grant<ReadSecret>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Long<ReadSecret>>, Error> {
         let ReadSecret { path, version } = grant.request();
         let path = SecretPath::parse(path.as_str())?;
-        let found = self
-            .seal
-            .act(&grant, |unsealed| Ok(unsealed.store()?.get_into(&path, *version, out)?))?;
-        if found { Ok(()) } else { Err(Error::NotFound) }
+        let got = self.seal.act(&grant, |unsealed| {
+            Ok(unsealed.store()?.get_up_to(&path, *version, LARGE, out)?)
+        })?;
+        match got {
+            Got::Value => Ok(None),
+            Got::Nothing => Err(Error::NotFound),
+            Got::Longer(length) => Ok(Some(Long { grant, length })),
+        }
+    }
+
+    /// N2: reads long values of a live version, off the threads that serve requests. `then` makes the answer of them, on the
+    /// same thread.
+    ///
+    /// # Errors
+    /// As [`Self::read_secret`], and [`Error::Busy`].
+    pub async fn read_long_secret<T: Send + 'static>(
+        &self,
+        long: Long<ReadSecret>,
+        then: impl FnOnce(&StoredValue) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let unsealed = self.seal.granted(&long.grant)?;
+        let (ReadSecret { path, version }, caller) = long.grant.into_parts();
+        let work = move |_| {
+            let path = SecretPath::parse(path.as_str())?;
+            let value = unsealed.store()?.stored_value(&path, version)?.ok_or(Error::NotFound)?;
+            then(&value)
+        };
+        self.long_work.run(Lane::Values, &caller, SHORTER, work).await
     }
 
     /// N3: marks versions deleted.
@@ -163,22 +219,51 @@ impl Nexus {
         if revived { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    /// N6: the metadata of a path. The requested version must be live, unless the request accepts deleted ones.
+    /// N6: the metadata of a path. The requested version must be live, unless the request accepts deleted ones. Of a long history
+    /// nothing is read but its length, for [`Self::describe_long_secret`].
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bad path, [`Error::NotFound`], [`Error::Store`].
-    #[expect(clippy::needless_pass_by_value, reason = "a grant is used up by what it allows")]
-    pub fn describe_secret(&self, grant: Grant<DescribeSecret>) -> Result<History, Error> {
-        let DescribeSecret { path, version, include_deleted } = grant.request();
-        let path = SecretPath::parse(path.as_str())?;
+    pub fn describe_secret(&self, grant: Grant<DescribeSecret>) -> Result<Description, Error> {
+        let path = SecretPath::parse(grant.request().path.as_str())?;
         let unsealed = self.seal.granted(&grant)?;
-        let history = unsealed.store()?.metadata(&path)?.ok_or(Error::NotFound)?;
-        let is_there = match version {
-            Selector::Current if *include_deleted => true,
-            Selector::Number(number) if *include_deleted => {
-                history.versions().iter().any(|version| version.number == *number)
+        match unsealed.store()?.metadata_up_to(&path, LARGE)? {
+            Described::Nothing => Err(Error::NotFound),
+            Described::History(history) => grant.request().of(history).map(Description::Whole),
+            Described::Longer(length) => Ok(Description::Long(Long { grant, length })),
+        }
+    }
+
+    /// N6: the metadata of a path with a long history, read off the threads that serve requests. `then` as for
+    /// [`Self::read_long_secret`].
+    ///
+    /// # Errors
+    /// As [`Self::describe_secret`], and [`Error::Busy`].
+    pub async fn describe_long_secret<T: Send + 'static>(
+        &self,
+        long: Long<DescribeSecret>,
+        then: impl FnOnce(&History) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let unsealed = self.seal.granted(&long.grant)?;
+        let (asked, caller) = long.grant.into_parts();
+        let work = move |_| {
+            let path = SecretPath::parse(asked.path.as_str())?;
+            let history = unsealed.store()?.metadata(&path)?.ok_or(Error::NotFound)?;
+            then(&asked.of(history)?)
+        };
+        self.long_work.run(Lane::Values, &caller, SHORTER, work).await
+    }
+}
+
+impl DescribeSecret {
+    /// `history`, if it has the requested version.
+    fn of(&self, history: History) -> Result<History, Error> {
+        let is_there = match self.version {
+            Selector::Current if self.include_deleted => true,
+            Selector::Number(number) if self.include_deleted => {
+                history.versions().iter().any(|version| version.number == number)
             }
-            live => history.find(*live).is_some(),
+            live => history.find(live).is_some(),
         };
         if is_there { Ok(history) } else { Err(Error::NotFound) }
     }

@@ -35,6 +35,8 @@ pub struct Condition {
     /// Whether `reading` holds a failure, so that a successful read costs one atomic load.
     read_failed: AtomicBool,
     reading: Mutex<Option<Failure>>,
+    /// Whether commits are written down a second time, so that lost ones are noticed.
+    notices_losses: AtomicBool,
     /// Why the policies in force may differ from those of the store.
     policies: Mutex<Option<String>>,
     batch: Histogram,
@@ -53,12 +55,22 @@ impl Condition {
             writing: Mutex::default(),
             read_failed: AtomicBool::new(false),
             reading: Mutex::default(),
+            notices_losses: AtomicBool::new(true),
             policies: Mutex::default(),
             // 1 to 256 writes, the most in one transaction.
             batch: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             // 0.25 ms to 8 s.
             duration: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
         }
+    }
+
+    /// Whether commits are written down a second time, so that lost ones are noticed.
+    pub fn notices_losses(&self) -> bool {
+        self.notices_losses.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_notices_losses(&self, does: bool) {
+        self.notices_losses.store(does, Ordering::Relaxed);
     }
 
     /// Whether the writer thread runs.

@@ -187,6 +187,9 @@ pub enum StoreError {
     /// Another process holds a lock on the database, such as a backup. Nothing was done.
     #[error("the database is locked by another process: nothing was done, try again")]
     Locked,
+    /// The disk was full when the database was opened.
+    #[error("the disk of the database is full, so that it cannot be opened")]
+    NoRoomToOpen(#[source] rusqlite::Error),
     /// SQLite failed.
     #[error("the database failed")]
     Sqlite(#[source] rusqlite::Error),
@@ -238,6 +241,7 @@ impl StoreError {
     pub(super) fn is_of_the_disk(&self) -> bool {
         match self {
             Self::Full { .. }
+            | Self::NoRoomToOpen(_)
             | Self::OutcomeUnknown(_)
             | Self::Locked
             | Self::Misplaced { .. }
@@ -271,11 +275,18 @@ impl StoreError {
     pub fn is_disk_full(&self) -> bool {
         match self {
             Self::NotCommitted(error) => error.is_disk_full(),
-            Self::Full { .. } => true,
+            Self::Full { .. } | Self::NoRoomToOpen(_) => true,
             Self::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
             _ => false,
         }
     }
+}
+
+/// Whether SQLite found no room for the index of the write-ahead log, which it tells as an error of the disk.
+fn lacks_room_for_index(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 impl From<FormatError> for StoreError {
@@ -310,6 +321,7 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
+            Some(_) if lacks_room_for_index(&error) => Self::NoRoomToOpen(error),
             Some(_) | None => Self::Sqlite(error),
         }
     }

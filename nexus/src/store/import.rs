@@ -86,7 +86,7 @@ impl Import {
             Self::Earlier(record) => Err(format!(
                 "{} rows of upstream's database were left out when it was imported at {}; {LOOK_AFTER}",
                 record.refused,
-                clock::rfc3339(clock::at(record.imported))
+                clock::second(clock::at(record.imported))
             )),
             Self::Done(report) if report.refused.is_empty() => Ok(()),
             Self::Done(report) => {

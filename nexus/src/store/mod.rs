@@ -57,6 +57,7 @@ pub use self::format::policy::{PolicyText, StoredPolicy};
 pub use self::home::{Found, Home, Look};
 pub use self::import::{Import, NotImported};
 pub use self::options::{JournalMode, JudgePolicy, Options};
+pub use self::secrets::{Described, Got, StoredValue};
 pub use self::sqlite::commits::Loss;
 use self::sqlite::place::Place;
 use self::sqlite::queue::Queue;

@@ -21,7 +21,7 @@ pub(crate) enum AuditCommand {
 /// Arguments of `audit verify`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Needs no SPIKE Nexus and no SVID. Name the files in the order of rotation, the oldest first. The exit status is 1 if \
+Needs no SPIKE Nexus and no SVID. Name the files in the order of rotation, the oldest first. The exit status is 7 if \
 something is wrong; each finding names the file and the line.
 
 Whoever can write the file can make all hashes anew, or cut off its end. --head finds both: give it a hash that was \

@@ -31,7 +31,7 @@ pub(crate) struct EncryptArgs {
     /// pipe or device
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// What to encrypt, in base64; prints JSON
+    /// What to encrypt, in base64; prints JSON. Other users can see it in the process list
     #[arg(long, value_name = "BASE64", conflicts_with = "file")]
     pub(crate) plaintext: Option<Hidden>,
     /// Encrypt standard input even if it is empty

@@ -17,7 +17,7 @@ Checks this machine, the clock, the identity of this process, SPIKE Nexus, its K
 order. It changes nothing, needs no role, and works while everything else is down. Each step has a time limit. A check \
 that needs another one that failed is skipped. The first thing that is broken is the answer, and comes last.
 
-The exit status is 0 if all is well, 1 if there are only warnings, and otherwise that of the answer.
+The exit status is 0 if all is well, 7 if there are only warnings, and otherwise that of the answer.
 
 Examples:
   spike doctor

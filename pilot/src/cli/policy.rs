@@ -18,7 +18,8 @@ Patterns are regular expressions (RE2), not globs, and match anywhere unless anc
 
 Example:
   spike policy create --name acme-db --permissions read,write \\
-    --spiffeid-pattern '^spiffe://example\\.org/acme/.*$' --path-pattern '^tenants/acme/db/.*$'")]
+    --spiffeid-pattern '^spiffe://example\\.org/acme/.*$' \\
+    --path-pattern '^tenants/acme/db/.*$'")]
     Create {
         #[command(flatten)]
         fields: PolicyFields,
@@ -115,7 +116,7 @@ pub(crate) struct WhoCanArgs {
 /// Arguments of `policy lint`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The exit status is 1 if there are warnings or errors, and 0 otherwise. With --file only the files are read: neither \
+The exit status is 7 if there are warnings or errors, and 0 otherwise. With --file only the files are read: neither \
 SPIKE Nexus nor an agent is needed.")]
 pub(crate) struct LintArgs {
     /// Check the policies of this file, YAML or JSON, instead of the stored ones; - is standard input; may be given

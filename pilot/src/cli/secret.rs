@@ -56,10 +56,12 @@ pub(crate) enum MetadataCommand {
 Values:
   key=value      the text itself; other users can see it in the process list
   key=@FILE      the content of FILE, byte for byte
-  key=-          standard input, byte for byte; once per command
+  key=-          standard input, byte for byte; once per command. On a terminal
+                 it asks, and shows nothing of what is typed
   key=@@text     the text \"@text\"
 
-Files and standard input are stored as they are, a final newline included, and must be UTF-8 text. \
+Files and standard input are stored as they are, a final newline included, and must be UTF-8 text. What is \
+typed has no newline. A value on a command line also stays in the history of the shell. \
 A value that is a single \"-\" can be given through standard input.
 
 Examples:
@@ -71,7 +73,7 @@ pub(crate) struct SecretPutArgs {
     /// All values of the new version: none is copied from the version before
     #[arg(required = true, value_name = "KEY=VALUE")]
     pub(crate) pairs: Vec<Hidden>,
-    /// Store an empty value if standard input is empty; without this option that is an error
+    /// Store an empty value if standard input or a file is empty; without this option that is an error
     #[arg(long)]
     pub(crate) allow_empty: bool,
 }

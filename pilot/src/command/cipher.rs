@@ -5,7 +5,6 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use spike_domain::Role;
 use spike_wire::{DecryptRequest, EncryptRequest, Operation, SecretBytes, call};
 use zeroize::Zeroizing;
 
@@ -35,7 +34,7 @@ async fn encrypt(arguments: EncryptArgs, context: &mut Context<'_>) -> Result<()
         Plaintext::Stream(Bytes::from_owner(bytes))
     };
     let destination = destination(out.as_deref(), context).await?;
-    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let session = context.nexus_by_policy().await?;
     match plaintext {
         Plaintext::Stream(plaintext) => {
             let failed = session.failed(Operation::CipherEncrypt, "");
@@ -75,16 +74,16 @@ async fn decrypt(arguments: DecryptArgs, context: &mut Context<'_>) -> Result<()
         }
     };
     let destination = destination(out.as_deref(), context).await?;
-    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let session = context.nexus_by_policy().await?;
     match ciphertext {
         Ciphertext::Stream(ciphertext) => {
             let failed = session.failed(Operation::CipherDecrypt, "");
             let plaintext = session.nexus.decrypt_stream(ciphertext).await.map_err(failed)?;
-            destination.write(&[&plaintext], &mut context.streams)
+            destination.show(&plaintext, &mut context.streams)
         }
         Ciphertext::Json(request) => {
             let answer = session.call::<call::CipherDecrypt>(&request, "").await?;
-            destination.write(&[answer.plaintext.expose_secret()], &mut context.streams)
+            destination.show(answer.plaintext.expose_secret(), &mut context.streams)
         }
     }
 }

@@ -166,7 +166,7 @@ async fn examine_identity(
     Some(Me {
         source,
         nexus: nexus.ok(),
-        is_pilot: identity::PILOT.iter().any(|role| roots.hold(*role, &id)),
+        is_pilot: Role::OPERATORS.iter().any(|role| roots.hold(*role, &id)),
         is_superuser: roots.hold(Role::PilotSuperuser, &id),
     })
 }

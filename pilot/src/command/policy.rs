@@ -128,8 +128,9 @@ async fn list(arguments: PolicyListArgs, context: &mut Context<'_>) -> Result<()
     let Listed { names, more } = listing::names(&session, arguments).await?;
     let entry = |name| Node::map([("id", Node::Text(name)), ("name", Node::Text(name))]);
     let node = || Node::List(names.iter().map(|name| entry(name)).collect());
+    let on_terminal = context.streams.stdout_is_terminal();
     context.streams.render(|out| match format {
-        Format::Human => human::policy_list(out, &names),
+        Format::Human => human::policy_list(out, &names, on_terminal),
         Format::Json => write_json(out, &node(), 2),
         Format::Yaml if names.is_empty() => write_yaml(out, &node()),
         // Upstream's answer in YAML ends in an empty line.

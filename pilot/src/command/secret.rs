@@ -3,9 +3,9 @@
 mod listing;
 mod pairs;
 
-use spike_domain::{Role, rules};
+use spike_domain::rules;
 use spike_wire::{
-    SecretGetRequest, SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest, SecretText,
+    SecretGetRequest, SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest, SecretStr,
     SecretValues, SecretVersionsRequest, call,
 };
 
@@ -40,7 +40,7 @@ async fn put(arguments: SecretPutArgs, context: &mut Context<'_>) -> Result<(), 
     check_path(&path)?;
     let values = pairs::read(&pairs, allow_empty, context)?;
     let request = SecretPutRequest { path, values: Some(values) };
-    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let session = context.nexus_by_policy().await?;
     session.call::<call::SecretPut>(&request, &request.path).await?;
     context.streams.print("OK\n")
 }
@@ -48,7 +48,7 @@ async fn put(arguments: SecretPutArgs, context: &mut Context<'_>) -> Result<(), 
 async fn get(arguments: SecretGetArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let SecretGetArgs { path, key, version, format, raw } = arguments;
     check_path(&path)?;
-    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let session = context.nexus_by_policy().await?;
     let request = SecretGetRequest { path, version };
     let answer = session.call::<call::SecretGet>(&request, &request.path).await?;
     let values = answer.data.unwrap_or_default();
@@ -66,7 +66,7 @@ async fn get(arguments: SecretGetArgs, context: &mut Context<'_>) -> Result<(), 
         })?;
         return tell_of_quotes(quoted, context);
     };
-    let Some(value) = values.get(&key).map(SecretText::expose_secret) else {
+    let Some(value) = values.get(&key).map(SecretStr::expose_secret) else {
         let keys = values.names().map(str::to_owned).collect();
         return Err(Error::NoSuchKey { path: request.path, key, keys });
     };
@@ -90,7 +90,7 @@ fn tell_of_quotes(quoted: bool, context: &mut Context<'_>) -> Result<(), Error> 
 
 async fn list(arguments: SecretListArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let SecretListArgs { prefix, limit, format } = arguments;
-    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let session = context.nexus_by_policy().await?;
     let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let Listed { paths, more } = listing::paths(&prefix, limit, async |request| {
         session.call::<call::SecretList>(&request, "").await
@@ -114,7 +114,7 @@ async fn delete(
     context: &mut Context<'_>,
 ) -> Result<(), Error> {
     check_path(&path)?;
-    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let session = context.nexus_by_policy().await?;
     let request = SecretVersionsRequest { path, versions };
     session.call::<call::SecretDelete>(&request, &request.path).await?;
     tell_of_changed_versions(&session, request, context).await
@@ -127,7 +127,7 @@ async fn undelete(
 ) -> Result<(), Error> {
     check_path(&path)?;
     let versions = versions_to_undelete(versions);
-    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let session = context.nexus_by_policy().await?;
     let request = SecretVersionsRequest { path, versions };
     session.call::<call::SecretUndelete>(&request, &request.path).await?;
     tell_of_changed_versions(&session, request, context).await
@@ -188,7 +188,7 @@ async fn metadata(
     context: &mut Context<'_>,
 ) -> Result<(), Error> {
     check_path(&path)?;
-    let session = context.nexus(&[Role::PilotSuperuser]).await?;
+    let session = context.nexus_by_policy().await?;
     // Without a number the question is about the secret as a whole, so deleted versions count.
     let request = SecretMetadataRequest { path, version, include_deleted: version == 0 };
     let answer = session.call::<call::SecretMetadata>(&request, &request.path).await?;

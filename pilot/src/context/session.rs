@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use spike_config::HttpsUrl;
-use spike_domain::TrustRootsByRole;
+use spike_domain::{Role, TrustRootsByRole};
 use spike_mtls::{
     ClientTimeouts,
     client::{CallError, NexusClient},
@@ -59,6 +59,7 @@ impl Session {
             operation,
             subject: subject.to_owned(),
             id: self.id.clone(),
+            is_operator: Role::OPERATORS.iter().any(|role| self.roots.hold(*role, &self.id)),
             api: self.api.to_string(),
             svid: self.svid,
             status: None,

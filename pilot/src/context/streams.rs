@@ -190,6 +190,13 @@ impl Streams {
     }
 }
 
+/// Asks at the terminal of this process for a line that is not shown. It has no newline.
+pub(crate) fn ask_hidden(prompt: &str) -> Result<Zeroizing<String>, Error> {
+    rpassword::prompt_password(prompt)
+        .map(Zeroizing::new)
+        .map_err(|error| Error::Input { what: "the terminal".to_owned(), error })
+}
+
 impl fmt::Debug for Streams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Streams").field("terminals", &self.terminals).finish_non_exhaustive()

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
+use spike_mtls::clock::second;
 use spike_wire::{Policy, SecretMetadataResponse, SecretValues, ZERO_TIME};
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -48,6 +49,8 @@ pub(crate) fn metadata(
     on_terminal: bool,
 ) -> io::Result<()> {
     let rule = "-".repeat(50);
+    // One form of time for people; in a pipe the one that scripts of upstream's users know.
+    let moment = if on_terminal { second } else { moment };
     let whole = &answer.metadata;
     writeln!(out, "\nMetadata:\n{rule}")?;
     writeln!(out, "Current Version : {}", whole.current_version)?;
@@ -77,16 +80,23 @@ fn versions_table(answer: &SecretMetadataResponse) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(["Version", "Created", "Deleted"]);
     for (number, version) in &answer.versions {
-        let deleted = version.deleted_time.map(moment).unwrap_or_default();
-        table.add_row([number.to_string(), moment(version.created_time), deleted]);
+        let deleted = version.deleted_time.map(second).unwrap_or_default();
+        table.add_row([number.to_string(), second(version.created_time), deleted]);
     }
     table
 }
 
-/// The names of policies.
-pub(crate) fn policy_list(out: &mut dyn Write, names: &[String]) -> io::Result<()> {
+/// The names of policies; a plain list if `on_terminal`.
+pub(crate) fn policy_list(
+    out: &mut dyn Write,
+    names: &[String],
+    on_terminal: bool,
+) -> io::Result<()> {
     if names.is_empty() {
         return writeln!(out, "No policies found.");
+    }
+    if on_terminal {
+        return names.iter().try_for_each(|name| writeln!(out, "- {}", one_line(name)));
     }
     writeln!(out, "POLICIES\n========\n")?;
     for name in names {
@@ -112,12 +122,6 @@ pub(crate) fn policy(out: &mut dyn Write, policy: &Policy) -> io::Result<()> {
 /// `2026-07-25 20:02:04 UTC`
 fn moment(time: OffsetDateTime) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
-    in_utc(time).format(format).unwrap_or_else(|_| time.to_string())
-}
-
-/// `2026-07-25T20:02:04Z`: without the fraction of the second.
-fn second(time: OffsetDateTime) -> String {
-    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
     in_utc(time).format(format).unwrap_or_else(|_| time.to_string())
 }
 

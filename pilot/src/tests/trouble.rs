@@ -122,9 +122,8 @@ fn an_svid_outside_of_its_time_is_found_before_nexus_is_dialled() {
         let svid = nexus.ca().source_between(Role::PilotSuperuser, not_before, not_after);
         let ran = nexus.run_with_svid(&["secret", "list"], svid);
         assert_eq!(ran.exit, Exit::Unreachable);
-        let times = format!(
-            "valid from {year}-01-01 00:00:00 UTC until {year}-01-02 00:00:00 UTC, and it is "
-        );
+        let times =
+            format!("valid from {year}-01-01T00:00:00Z until {year}-01-02T00:00:00Z, and it is ");
         assert!(ran.stderr.contains(&times), "{}", ran.stderr);
         assert!(ran.stderr.contains("is the clock right?"), "{}", ran.stderr);
         assert!(ran.stderr.contains(told), "{}", ran.stderr);
@@ -142,7 +141,7 @@ fn an_expired_certificate_of_nexus_is_told_with_its_times_and_not_as_a_trust_roo
         let ran = nexus.run(&["secret", "list"]);
         assert_eq!(ran.exit, Exit::Unreachable);
         let times = format!(
-            "the certificate of spiffe://spike.ist/spike/nexus is valid from {year}-01-01 00:00:00 UTC until {year}-01-02 00:00:00 UTC, and it is "
+            "the certificate of spiffe://spike.ist/spike/nexus is valid from {year}-01-01T00:00:00Z until {year}-01-02T00:00:00Z, and it is "
         );
         assert!(ran.stderr.contains(&times), "{}", ran.stderr);
         assert!(ran.stderr.contains("is the clock right?"), "{}", ran.stderr);

@@ -17,7 +17,7 @@ use spike_mtls::clock;
 use spike_tests::{
     Credential, Running,
     hostile::{
-        Http2Peer, MIB, PeerBehaviour,
+        Http2Peer, LargeBody, MIB, PeerBehaviour,
         attack::{half_open, idle_connections, post, requests, unfinished_bodies, untaken_answers},
         flood::{Flood, flood},
     },
@@ -27,7 +27,7 @@ use spike_tests::{
 use crate::{GET, LIST, PUT};
 
 /// The identity without rights.
-const ATTACKER: &str = "/workload/attacker";
+pub(crate) const ATTACKER: &str = "/workload/attacker";
 
 /// The attacker runs for this long, and is stopped for as long.
 const SLICE: Duration = Duration::from_millis(5);
@@ -53,7 +53,17 @@ pub(crate) enum Attack {
     Denials,
     /// Requests whose streams are reset at once
     Resets,
+    /// Bodies of 4 MiB that end, with as many names as fit
+    Whole,
+    /// Reads of a secret of 3 MB that the attacker may read, on 128 streams of 8 connections, whose answers it does not accept
+    Readers,
 }
+
+/// The path of that secret.
+pub(crate) const LARGE: &str = "large";
+
+/// How long the answers are left unread before the attacker begins again.
+const UNREAD: Duration = Duration::from_secs(1);
 
 /// Repeats the attack until this process is killed. After a refusal the attacker begins again.
 pub(crate) async fn attack_for_ever(attack: Attack, address: SocketAddr, ca: &Path) -> Result<()> {
@@ -63,6 +73,9 @@ pub(crate) async fn attack_for_ever(attack: Attack, address: SocketAddr, ca: &Pa
     let plain = Arc::new(Dialer::new(address).showing(&credential));
     let http2 = Dialer::new(address).showing(&credential).offering("h2");
     let denied = post(GET, r#"{"path":"closed"}"#);
+    let names = LargeBody::Names;
+    let whole = post(names.target(), &names.body(usize::try_from(4 * MIB)?));
+    let large = format!(r#"{{"path":"{LARGE}"}}"#);
     let long = post(GET, &format!(r#"{{"path":"{}"}}"#, "p".repeat(3_000_000)));
     loop {
         let done = match attack {
@@ -87,6 +100,12 @@ pub(crate) async fn attack_for_ever(attack: Attack, address: SocketAddr, ca: &Pa
             Attack::Handshakes => half_open(address, 1_000).await.map(drop),
             Attack::Denials => requests(&plain, &denied, CONNECTIONS, 100_000).await.map(drop),
             Attack::Resets => reset(&http2).await,
+            Attack::Whole => requests(&plain, &whole, CONNECTIONS, CONNECTIONS).await.map(drop),
+            Attack::Readers => {
+                let held = untaken_answers(&http2, (GET, large.as_bytes()), (8, 128)).await;
+                tokio::time::sleep(UNREAD).await;
+                held.map(drop)
+            }
         };
         if done.is_err() {
             tokio::time::sleep(SLICE).await;

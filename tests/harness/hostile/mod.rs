@@ -9,12 +9,14 @@ pub mod flood;
 pub mod frame;
 pub mod hpack;
 mod http2;
+mod large_body;
 mod leave;
 mod process;
 mod seen;
 
 pub use self::{
     http2::{Http2Peer, PeerBehaviour, post_in_frames},
+    large_body::LargeBody,
     leave::Leave,
     process::{MIB, processor_time, resident},
     seen::Reply,

@@ -295,7 +295,7 @@ async fn whatever_is_done_to_the_lines_of_a_real_log_is_found_at_its_place() -> 
         let name = copies[at - 1].to_str().context("a path that is text")?;
         assert_eq!(
             (status, finding["kind"].as_str(), finding["file"].as_str()),
-            (1, Some(kind), Some(name))
+            (7, Some(kind), Some(name))
         );
         assert_eq!(finding["line"], line, "{finding}");
     }
@@ -304,7 +304,7 @@ async fn whatever_is_done_to_the_lines_of_a_real_log_is_found_at_its_place() -> 
     fs::write(&copies[1], whole(&second[..second.len() - 3]))?;
     assert_eq!(verify(&cluster, &[], &copies).await?, (0, Vec::new()));
     let (status, findings) = verify(&cluster, &["--head", head], &copies).await?;
-    assert_eq!((status, findings[0]["kind"].as_str()), (1, Some("head")));
+    assert_eq!((status, findings[0]["kind"].as_str()), (7, Some("head")));
     cluster.stop().await
 }
 

@@ -48,13 +48,13 @@ async fn a_file_with_a_keeper_without_https() -> Result<()> {
 #[tokio::test]
 async fn a_file_with_an_interval_of_zero() -> Result<()> {
     let found = with("SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL=0").await?;
-    found.is("a_file_with_an_interval_of_zero", 1)
+    found.is("a_file_with_an_interval_of_zero", 7)
 }
 
 #[tokio::test]
 async fn a_file_with_a_wrong_journal_mode() -> Result<()> {
     let found = with("SPIKE_NEXUS_DB_JOURNAL_MODE=fast").await?;
-    found.is("a_file_with_a_wrong_journal_mode", 1)
+    found.is("a_file_with_a_wrong_journal_mode", 7)
 }
 
 #[tokio::test]

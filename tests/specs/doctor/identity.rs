@@ -101,7 +101,7 @@ async fn a_workload_in_place_of_an_operator() -> Result<()> {
 async fn the_role_recover_that_was_forgotten() -> Result<()> {
     let crew = well().await?;
     let found = doctor_as(&crew, RECOVERER, &[], &[]).await?;
-    found.is("the_role_recover_that_was_forgotten", 1)?;
+    found.is("the_role_recover_that_was_forgotten", 7)?;
     assert_eq!(found.outcome("root key"), "ok", "{:#}", found.report);
     crew.stop().await
 }
@@ -148,7 +148,7 @@ async fn a_clock_that_is_behind() -> Result<()> {
 async fn a_setting_that_nobody_reads() -> Result<()> {
     let crew = well().await?;
     let found = doctor_with(&crew, &[("SPIKE_NEXUS_API_ULR", "hunter2")]).await?;
-    found.is("a_setting_that_nobody_reads", 1)?;
+    found.is("a_setting_that_nobody_reads", 7)?;
     assert!(!found.report.to_string().contains("hunter2"), "{:#}", found.report);
     crew.stop().await
 }
@@ -157,7 +157,7 @@ async fn a_setting_that_nobody_reads() -> Result<()> {
 async fn a_value_that_is_not_valid() -> Result<()> {
     let crew = well().await?;
     let found = doctor_with(&crew, &[("SPIKE_HTTP_CLIENT_TIMEOUT", "soon")]).await?;
-    found.is("a_value_that_is_not_valid", 1)?;
+    found.is("a_value_that_is_not_valid", 7)?;
     crew.stop().await
 }
 

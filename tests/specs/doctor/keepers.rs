@@ -58,7 +58,7 @@ async fn keepers_that_are_away_while_nexus_works() -> Result<()> {
     let mut crew = well().await?;
     crew.kill_keepers([1]).await?;
     let found = doctor(&crew).await?;
-    found.is("keepers_that_are_away_while_nexus_works", 1)?;
+    found.is("keepers_that_are_away_while_nexus_works", 7)?;
     assert_eq!(found.outcome("margin"), "warning", "{:#}", found.report);
     crew.restart_keepers([1]).await?;
     crew.stop().await
@@ -81,7 +81,7 @@ async fn a_keeper_that_cannot_be_reached_from_here() -> Result<()> {
     let found = doctor_with(&crew, &settings).await?;
     assert_eq!(found.outcome("Keeper 1 from here"), "ok", "{:#}", found.report);
     assert_eq!(found.outcome("Keeper 2 from here"), "warning", "{:#}", found.report);
-    found.is("a_keeper_that_cannot_be_reached_from_here", 1)?;
+    found.is("a_keeper_that_cannot_be_reached_from_here", 7)?;
     crew.stop().await
 }
 
@@ -102,7 +102,7 @@ async fn a_store_that_cannot_be_opened() -> Result<()> {
 async fn recovery_shares_that_were_never_taken_out() -> Result<()> {
     let crew = crew().start().await?;
     crew.keepers_good().await?;
-    doctor(&crew).await?.is("recovery_shares_that_were_never_taken_out", 1)?;
+    doctor(&crew).await?.is("recovery_shares_that_were_never_taken_out", 7)?;
     crew.stop().await
 }
 
@@ -113,7 +113,7 @@ async fn recovery_files_that_nobody_erased() -> Result<()> {
     let settings = [("HOME", home.as_str())];
     let recovered = crew.pilot_with(RECOVERER, &["operator", "recover"], &settings).await?;
     assert!(recovered.status.success(), "{recovered:?}");
-    doctor(&crew).await?.is("recovery_files_that_nobody_erased", 1)?;
+    doctor(&crew).await?.is("recovery_files_that_nobody_erased", 7)?;
     crew.stop().await
 }
 
@@ -121,6 +121,6 @@ async fn recovery_files_that_nobody_erased() -> Result<()> {
 async fn a_directory_for_recovery_files_that_cannot_be_used() -> Result<()> {
     let crew = well().await?;
     let found = doctor_with(&crew, &[("SPIKE_PILOT_RECOVERY_DIR", "/etc/spike")]).await?;
-    found.is("a_directory_for_recovery_files_that_cannot_be_used", 1)?;
+    found.is("a_directory_for_recovery_files_that_cannot_be_used", 7)?;
     crew.stop().await
 }

@@ -107,7 +107,7 @@ async fn nexus_does_not_know_its_operators() -> Result<()> {
 async fn the_memory_backend() -> Result<()> {
     let mut crew = crew().backend(Backend::Memory).start_sealed().await?;
     crew.ready(PATIENCE).await?;
-    doctor(&crew).await?.is("the_memory_backend", 1)?;
+    doctor(&crew).await?.is("the_memory_backend", 7)?;
     crew.stop().await
 }
 
@@ -116,7 +116,7 @@ async fn the_lite_backend() -> Result<()> {
     let crew = crew().backend(Backend::Lite).start().await?;
     crew.keepers_good().await?;
     let found = doctor(&crew).await?;
-    found.is("the_lite_backend", 1)?;
+    found.is("the_lite_backend", 7)?;
     assert_eq!(found.outcome("root key"), "ok", "{:#}", found.report);
     crew.stop().await
 }

@@ -70,7 +70,7 @@ async fn policies_that_look_like_mistakes() -> Result<()> {
         crew.superuser()?.put_policy(request).await?;
     }
     let found = doctor(&crew).await?;
-    found.is("policies_that_look_like_mistakes", 1)?;
+    found.is("policies_that_look_like_mistakes", 7)?;
     let told = found.report.to_string();
     for request in &mistakes {
         let named = format!("policy {}", request.name);

@@ -11,6 +11,7 @@ mod floods;
 mod framing;
 mod heads;
 mod identity_ends;
+mod large;
 mod protocol;
 mod readers;
 mod withdrawn;

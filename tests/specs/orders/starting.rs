@@ -177,6 +177,7 @@ async fn the_agent_restarted() -> Result<()> {
     works(&mut crew).await?;
     crew.cluster().workload_api().pause().await;
     crew.check_fails("workload_api", "workload-api.sock").await?;
+    crew.log_says("nexus", "lost the SPIFFE Workload API").await?;
     says("the_agent_restarted", &crew.log("nexus")?)?;
     works(&mut crew).await?;
     crew.cluster().workload_api().resume().await?;

@@ -147,7 +147,7 @@ async fn the_spike_command_explains_and_lints_what_our_nexus_holds() -> Result<(
     let no = cluster.spike(&asked).await?;
     assert_eq!((no.text()?, no.status), ("no\n", Some(4)));
     let lint = cluster.spike(&["policy", "lint"]).await?;
-    assert_eq!(lint.status, Some(1), "{lint:?}");
+    assert_eq!(lint.status, Some(7), "{lint:?}");
     assert!(lint.text()?.contains("[glob]"), "{lint:?}");
 
     let better = [&apply[..], &id, &["--path-pattern", "^tenants/.*/db$"]].concat();

@@ -1,3 +1,5 @@
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
 use super::*;
 
 fn choice(configured: Option<&str>, home: Option<&str>, user: &str) -> DirectoryChoice {
@@ -188,4 +190,27 @@ fn a_path_that_is_too_long_for_the_database_is_refused_and_not_found_out_later()
     let refused = resolve(&choice(Some(&over), None, "ann"));
     assert!(matches!(refused, Err(DirectoryError::TooLong(_))), "{refused:?}");
     assert!(matches!(user_directory(Path::new(&over)), Err(DirectoryError::TooLong(_))));
+}
+
+// Without HOME, a directory that somebody else had made in /tmp was used, by root too.
+#[test]
+fn a_directory_in_tmp_that_others_made_or_can_write_is_refused_by_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (own, open, link) =
+        (dir.path().join("own"), dir.path().join("open"), dir.path().join("link"));
+    for made in [&own, &open] {
+        fs::create_dir(made).unwrap();
+    }
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o775)).unwrap();
+    symlink(&own, &link).unwrap();
+    assert_eq!(refuse_planted(&own), Ok(()));
+    assert_eq!(refuse_planted(&dir.path().join("none")), Ok(()));
+    let why = |path: &Path| refuse_planted(path).unwrap_err().to_string();
+    assert!(why(&open).contains("writable for others (mode 775)"), "{}", why(&open));
+    assert!(why(&link).contains("is a link or a file"), "{}", why(&link));
+    let user = rustix::process::geteuid().as_raw();
+    if user != 0 {
+        assert!(why(Path::new("/")).contains("of user 0"), "{}", why(Path::new("/")));
+    }
 }

@@ -225,7 +225,8 @@ section! {
     "**A subdirectory is appended even to a configured directory.** The database is `$SPIKE_NEXUS_DATA_DIR/data/nexus.db`; an \
      upstream `spike.db` beside it is imported once and kept. Recovery files are in `$SPIKE_PILOT_RECOVERY_DIR/recover`. The \
      file of Bootstrap is `$SPIKE_BOOTSTRAP_STATE_DIR/bootstrap/bootstrap-completed.json`. Without the variable the directory \
-     is `$HOME/.spike/data` (or `…/recover`, `…/bootstrap`), and without `HOME` `/tmp/.spike-$USER/data`. Missing directories \
+     is `$HOME/.spike/data` (or `…/recover`, `…/bootstrap`), and without `HOME` `/tmp/.spike-$USER/data`, which \
+     must be a directory of this user that nobody else can write. Missing directories \
      are created with mode 0700. A configured directory must not be `/` nor below `/etc`, `/sys`, `/proc`, `/dev`, `/bin`, \
      `/sbin`, `/usr`, `/lib`, `/lib64` or `/boot`, except below `/usr/src` and `/usr/local/src`. It must be writable; if it \
      does not exist, its parent must. The path of the database's directory may have 480 bytes.";

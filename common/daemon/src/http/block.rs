@@ -11,8 +11,9 @@ use memmap2::MmapMut;
 
 use spike_mtls::budget::Taken;
 
-/// Up to this many bytes the general allocator is better.
-const ALLOCATOR_LIMIT: usize = 64 * 1024;
+/// Larger bodies and answers, in bytes, are kept in mappings of their own, and the work on them is done off the threads
+/// that serve requests. For smaller ones the general allocator is better.
+pub const LARGE: usize = 64 * 1024;
 
 /// Memory that is filled from the start.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(super) enum Block {
 impl Block {
     /// Memory for at least `capacity` bytes. A page is used only once something is written to it.
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        if capacity > ALLOCATOR_LIMIT {
+        if capacity > LARGE {
             match MmapMut::map_anon(capacity) {
                 Ok(map) => return Self::Mapped { map, length: 0 },
                 Err(error) => not_mapped(&error),
@@ -45,7 +46,7 @@ impl Block {
     pub(super) fn extend(&mut self, more: &[u8]) {
         let end = self.len() + more.len();
         match self {
-            Self::Allocated(bytes) if end <= ALLOCATOR_LIMIT || end <= bytes.capacity() => {
+            Self::Allocated(bytes) if end <= LARGE || end <= bytes.capacity() => {
                 bytes.extend_from_slice(more);
             }
             Self::Mapped { map, length } if end <= map.len() => {
@@ -59,6 +60,35 @@ impl Block {
                 larger.extend(self.written());
                 larger.extend(more);
                 *self = larger;
+            }
+        }
+    }
+
+    /// Appends `length` bytes that `fill` writes. If it fails, they are part of the block all the same.
+    ///
+    /// # Errors
+    /// The error of `fill`.
+    pub(super) fn extend_with<E>(
+        &mut self,
+        length: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = self.len();
+        let end = start + length;
+        match self {
+            Self::Mapped { map, length } if end <= map.len() => {
+                *length = end;
+                fill(map.get_mut(start..end).unwrap_or_default())
+            }
+            Self::Allocated(bytes) if end <= bytes.capacity() => {
+                bytes.resize(end, 0);
+                fill(bytes.get_mut(start..end).unwrap_or_default())
+            }
+            Self::Allocated(_) | Self::Mapped { .. } => {
+                let mut larger = Self::with_capacity(end);
+                larger.extend(self.written());
+                *self = larger;
+                self.extend_with(length, fill)
             }
         }
     }
@@ -98,8 +128,8 @@ mod tests {
 
     #[test]
     fn a_block_holds_what_was_written_whatever_its_size_and_however_it_grew() {
-        for capacity in [0, 10, ALLOCATOR_LIMIT, ALLOCATOR_LIMIT + 1, 4 * ALLOCATOR_LIMIT] {
-            for part in [1, 1000, ALLOCATOR_LIMIT, 3 * ALLOCATOR_LIMIT] {
+        for capacity in [0, 10, LARGE, LARGE + 1, 4 * LARGE] {
+            for part in [1, 1000, LARGE, 3 * LARGE] {
                 let mut block = Block::with_capacity(capacity);
                 let mut expected = Vec::new();
                 for number in 0..5_u8 {
@@ -113,8 +143,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_in_place_is_appended_whatever_room_there_was() {
+        for capacity in [0, 10, LARGE, LARGE + 10, 3 * LARGE] {
+            let mut block = Block::with_capacity(capacity);
+            block.extend(b"before");
+            for length in [0, 5, 2 * LARGE] {
+                let fill = |place: &mut [u8]| {
+                    place.fill(b'x');
+                    Ok::<_, ()>(())
+                };
+                block.extend_with(length, fill).unwrap();
+            }
+            block.extend(b"after");
+            let expected = [b"before".as_slice(), &vec![b'x'; 2 * LARGE + 5], b"after"].concat();
+            assert_eq!(block.into_bytes(None), expected, "{capacity}");
+        }
+        assert_eq!(Block::with_capacity(0).extend_with(1, |_| Err("refused")), Err("refused"));
+    }
+
+    #[test]
     fn a_large_block_is_a_mapping_of_its_own() {
-        assert!(matches!(Block::with_capacity(ALLOCATOR_LIMIT), Block::Allocated(_)));
-        assert!(matches!(Block::with_capacity(ALLOCATOR_LIMIT + 1), Block::Mapped { .. }));
+        assert!(matches!(Block::with_capacity(LARGE), Block::Allocated(_)));
+        assert!(matches!(Block::with_capacity(LARGE + 1), Block::Mapped { .. }));
     }
 }

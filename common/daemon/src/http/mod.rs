@@ -8,6 +8,7 @@
 //! What a request means and who may send it is decided by each daemon: see [`Service`].
 
 mod allowance;
+mod answer;
 mod block;
 mod exchange;
 mod frame;
@@ -39,6 +40,8 @@ use spike_mtls::{
 };
 
 pub use self::{
+    answer::{AnswerBlock, AnswerBytes, AnswerMemory, AnswerRoom},
+    block::LARGE,
     exchange::{Exchange, Names},
     frame::{Frame, RequestLimits, class_by_role},
     metrics::RequestMetrics,

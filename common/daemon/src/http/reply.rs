@@ -8,14 +8,10 @@ use axum::{
 use bytes::Bytes;
 use spike_wire::{AnyOperation, ErrorCode, clean_path, fallback_error_body};
 
-use super::{Exchange, FrameError, allowance::Allowance, block::Block};
+use super::{Exchange, FrameError, allowance::Allowance, answer::AnswerBytes};
 
 /// The longest target of a redirect, in bytes.
 const MAX_LOCATION: usize = 2048;
-
-/// An answer up to this length, in bytes, takes nothing from the memory budget: the number of requests bounds how many
-/// there are.
-const UNBUDGETED: usize = 4 * 1024;
 
 const CACHE_CONTROL: &str = "no-store, no-cache, must-revalidate, private";
 
@@ -25,7 +21,7 @@ pub struct Reply {
     status: StatusCode,
     kind: Kind,
     retry_after: Option<u32>,
-    body: Bytes,
+    body: AnswerBytes,
 }
 
 #[derive(Debug, Clone)]
@@ -45,8 +41,8 @@ enum Kind {
 
 impl Reply {
     /// 200 with `body`.
-    pub const fn ok(body: Bytes) -> Self {
-        Self::new(StatusCode::OK, body)
+    pub fn ok(body: impl Into<AnswerBytes>) -> Self {
+        Self { status: StatusCode::OK, kind: Kind::Json, retry_after: None, body: body.into() }
     }
 
     /// `body` with any status.
@@ -68,7 +64,7 @@ impl Reply {
     }
 
     const fn of(status: StatusCode, kind: Kind, body: Bytes) -> Self {
-        Self { status, kind, retry_after: None, body }
+        Self { status, kind, retry_after: None, body: AnswerBytes::unkept(body) }
     }
 
     /// Adds the number of seconds after which to try again.
@@ -79,8 +75,8 @@ impl Reply {
     }
 
     /// 200 with raw bytes, as upstream sends them: without the headers of JSON answers.
-    pub const fn octets(body: Bytes) -> Self {
-        Self::of(StatusCode::OK, Kind::Octets, body)
+    pub fn octets(body: impl Into<AnswerBytes>) -> Self {
+        Self { status: StatusCode::OK, kind: Kind::Octets, retry_after: None, body: body.into() }
     }
 
     /// An error as Go's `http.Error` sends it: `text` and a newline.
@@ -96,24 +92,18 @@ impl Reply {
     /// The words of a failure that no handler has made, for its audit line.
     pub(super) fn failure_outside(&self) -> Option<String> {
         let is_failure = self.status.is_client_error() || self.status.is_server_error();
-        is_failure.then(|| String::from_utf8_lossy(&self.body).trim().to_owned())
+        is_failure.then(|| String::from_utf8_lossy(&self.body.bytes).trim().to_owned())
     }
 
     /// Takes the memory of a large answer from the budget of its peer until it is sent.
     pub(super) fn charged(mut self, allowance: &Allowance) -> Result<Self, FrameError> {
-        if self.body.len() > UNBUDGETED {
-            let taken =
-                allowance.memory.take(self.body.len() as u64).map_err(FrameError::Answer)?;
-            let mut block = Block::with_capacity(self.body.len());
-            block.extend(&self.body);
-            self.body = block.into_bytes(Some(taken));
-        }
+        self.body = self.body.charged(allowance)?;
         Ok(self)
     }
 
     /// The answer with its headers, and the body that `send` makes.
     pub(super) fn into_response(self, send: impl FnOnce(Bytes) -> Body) -> Response {
-        let mut response = Response::new(send(self.body));
+        let mut response = Response::new(send(self.body.bytes));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));

@@ -11,7 +11,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     allowance::{Allowance, BYTES_PER_DENIAL},
-    block::Block,
+    answer::AnswerMemory,
+    block::{Block, LARGE},
 };
 
 /// Bounds on a body.
@@ -56,7 +57,19 @@ pub enum BodyError {
 #[derive(Debug)]
 pub struct BodyBytes {
     bytes: Bytes,
-    _taken: Option<Taken>,
+    taken: Option<Taken>,
+}
+
+impl BodyBytes {
+    /// Whether it is above [`LARGE`]: too large to be parsed on a thread that serves requests.
+    pub fn is_large(&self) -> bool {
+        self.bytes.len() > LARGE
+    }
+
+    /// Frees the bytes and keeps what they have taken from the budget, for what was made of them.
+    pub fn freed(self) -> Option<Taken> {
+        self.taken
+    }
 }
 
 impl std::ops::Deref for BodyBytes {
@@ -105,68 +118,56 @@ impl RequestBody {
         Self { body, allowance, read: 0, is_late: false, is_broken: false, counted: None }
     }
 
+    /// The budget for the answer.
+    pub fn answer_memory(&self) -> AnswerMemory {
+        AnswerMemory::new(Arc::clone(&self.allowance))
+    }
+
     /// Reads the whole body. Its memory is taken from the budget first.
     ///
+    /// Before more than [`LARGE`] bytes are kept, `may_be_large` is asked, so that whoever may do nothing costs nothing.
+    ///
     /// # Errors
-    /// [`BodyError`]. The unread rest stays, to be discarded.
-    pub async fn read(&mut self, limits: BodyLimits) -> Result<BodyBytes, BodyError> {
-        let read = self.read_in_time(limits).await;
+    /// [`BodyError`], and the error of `may_be_large`. The unread rest stays, to be discarded.
+    pub async fn read<E: From<BodyError>>(
+        &mut self,
+        limits: BodyLimits,
+        may_be_large: impl FnOnce() -> Result<(), E> + Send,
+    ) -> Result<BodyBytes, E> {
+        let read = self.read_in_time(limits, may_be_large).await;
         match &read {
             // No more data arrives.
-            Err(BodyError::Broken) => {
+            Err(Unread::Body(BodyError::Broken)) => {
                 self.is_broken = true;
                 self.body = Body::empty();
             }
-            Err(BodyError::TooSlow) => self.is_late = true,
+            Err(Unread::Body(BodyError::TooSlow)) => self.is_late = true,
             Ok(_) | Err(_) => {}
         }
-        read
+        read.map_err(|unread| match unread {
+            Unread::Body(error) => error.into(),
+            Unread::Unwanted(error) => error,
+        })
     }
 
-    async fn read_in_time(&mut self, limits: BodyLimits) -> Result<BodyBytes, BodyError> {
-        let allowance = Arc::clone(&self.allowance);
-        let mut read = std::pin::pin!(self.read_whole(limits.bytes));
+    async fn read_in_time<E>(
+        &mut self,
+        limits: BodyLimits,
+        may_be_large: impl FnOnce() -> Result<(), E> + Send,
+    ) -> Result<BodyBytes, Unread<E>> {
+        let Self { body, allowance, read, .. } = self;
+        let memory = BodyMemory::new(allowance, may_be_large);
+        let mut whole = std::pin::pin!(read_whole(body, memory, read, limits.bytes));
         // Most bodies arrive with their heads, and need no timer.
-        if let Poll::Ready(read) = futures_util::poll!(read.as_mut()) {
-            return read;
+        if let Poll::Ready(whole) = futures_util::poll!(whole.as_mut()) {
+            return whole;
         }
         tokio::select! {
-            read = tokio::time::timeout(limits.time, read) => read.unwrap_or(Err(BodyError::TooSlow)),
-            () = allowance.ending.cancelled() => Err(BodyError::Ending),
-        }
-    }
-
-    async fn read_whole(&mut self, limit: usize) -> Result<BodyBytes, BodyError> {
-        let Self { body, allowance, read, .. } = self;
-        let too_large = BodyError::TooLarge { limit };
-        let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if declared > limit {
-            return Err(too_large);
-        }
-        // The budget is charged for the declared length at once, and for an undeclared one as it grows.
-        let mut memory = BodyMemory::new(allowance);
-        memory.grow(declared)?;
-        let mut whole: Option<Part> = None;
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|_gone| BodyError::Broken)?.into_data() else { continue };
-            *read += data.len();
-            if *read > limit {
-                return Err(too_large);
+            whole = tokio::time::timeout(limits.time, whole) => {
+                whole.unwrap_or(Err(BodyError::TooSlow.into()))
             }
-            memory.grow(*read)?;
-            whole = Some(match whole {
-                // Kept without a copy, unless it is part of the buffer of a large read.
-                None if declared <= UNBUDGETED => Part::One(data),
-                None => Part::One(data).joined(&[], declared),
-                Some(before) => before.joined(&data, declared),
-            });
+            () = allowance.ending.cancelled() => Err(BodyError::Ending.into()),
         }
-        let bytes = match whole {
-            None => Bytes::new(),
-            Some(Part::One(bytes)) => bytes,
-            Some(Part::Many(block)) => block.into_bytes(None),
-        };
-        Ok(BodyBytes { bytes, _taken: memory.taken })
     }
 
     /// Whether it could not be read to its end, because its connection broke or its stream was reset.
@@ -235,6 +236,56 @@ impl RequestBody {
     }
 }
 
+/// Reads `body`, and counts its bytes in `read`.
+async fn read_whole<E, F: FnOnce() -> Result<(), E>>(
+    body: &mut Body,
+    mut memory: BodyMemory<'_, F>,
+    read: &mut usize,
+    limit: usize,
+) -> Result<BodyBytes, Unread<E>> {
+    let too_large = BodyError::TooLarge { limit };
+    let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if declared > limit {
+        return Err(too_large.into());
+    }
+    // The budget is charged for the declared length at once, and for an undeclared one as it grows.
+    memory.grow(declared)?;
+    let mut whole: Option<Part> = None;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_gone| BodyError::Broken)?.into_data() else { continue };
+        *read += data.len();
+        if *read > limit {
+            return Err(too_large.into());
+        }
+        memory.grow(*read)?;
+        whole = Some(match whole {
+            // Kept without a copy, unless it is part of the buffer of a large read.
+            None if declared <= UNBUDGETED => Part::One(data),
+            None => Part::One(data).joined(&[], declared),
+            Some(before) => before.joined(&data, declared),
+        });
+    }
+    let bytes = match whole {
+        None => Bytes::new(),
+        Some(Part::One(bytes)) => bytes,
+        Some(Part::Many(block)) => block.into_bytes(None),
+    };
+    Ok(BodyBytes { bytes, taken: memory.taken })
+}
+
+/// Why a body was not read.
+enum Unread<E> {
+    Body(BodyError),
+    /// Its sender may not send a large one.
+    Unwanted(E),
+}
+
+impl<E> From<BodyError> for Unread<E> {
+    fn from(error: BodyError) -> Self {
+        Self::Body(error)
+    }
+}
+
 /// Counts the bytes beyond `counted` as further denials. `false`: the peer is over its limit.
 fn is_counted(read: usize, counted: &mut usize, allowance: &Allowance) -> bool {
     while read >= counted.saturating_add(BYTES_PER_DENIAL) {
@@ -247,27 +298,35 @@ fn is_counted(read: usize, counted: &mut usize, allowance: &Allowance) -> bool {
 }
 
 /// The memory that a body has taken from the budget.
-struct BodyMemory<'a> {
+struct BodyMemory<'a, F> {
     allowance: &'a Allowance,
     charged: usize,
     taken: Option<Taken>,
+    /// Asked once, when the body is about to become large.
+    may_be_large: Option<F>,
 }
 
-impl<'a> BodyMemory<'a> {
-    const fn new(allowance: &'a Allowance) -> Self {
-        Self { allowance, charged: ALWAYS_READ, taken: None }
+impl<'a, E, F: FnOnce() -> Result<(), E>> BodyMemory<'a, F> {
+    const fn new(allowance: &'a Allowance, may_be_large: F) -> Self {
+        let may_be_large = Some(may_be_large);
+        Self { allowance, charged: ALWAYS_READ, taken: None, may_be_large }
     }
 
-    fn grow(&mut self, length: usize) -> Result<(), BodyError> {
+    fn grow(&mut self, length: usize) -> Result<(), Unread<E>> {
         if length <= self.charged {
             return Ok(());
         }
         if self.charged == ALWAYS_READ {
             if let Some(after) = self.allowance.denial_wait() {
-                return Err(BodyError::SenderDenied { after });
+                return Err(BodyError::SenderDenied { after }.into());
             }
             self.charged = UNBUDGETED;
             return self.grow(length);
+        }
+        if length > LARGE
+            && let Some(may_be_large) = self.may_be_large.take()
+        {
+            may_be_large().map_err(Unread::Unwanted)?;
         }
         match &mut self.taken {
             None => {

@@ -100,22 +100,26 @@ impl Service for Daemon {
         let path = exchange.path().unwrap_or_default();
         if path == "/denied" {
             // As daemons do: the body comes first.
-            if let Err(error) = body.read(self.frame.body_limits()).await {
-                return Outcome::without_subject(error.into());
+            if let Err(error) =
+                body.read(self.frame.body_limits(), || Ok::<_, FrameError>(())).await
+            {
+                return Outcome::without_subject(error);
             }
             return Outcome::without_subject(IdentityEnded::Expired.into());
         }
         let result = match path {
             "/panic" => panic!("a bug"),
             "/large" => Ok(Reply::ok(Bytes::from(vec![b'x'; 10_000]))),
-            _ => body.read(self.frame.body_limits()).await.map(|_| Reply::ok(Bytes::new())),
+            _ => body
+                .read(self.frame.body_limits(), || Ok::<_, FrameError>(()))
+                .await
+                .map(|_| Reply::ok(Bytes::new())),
         };
         if path == "/change" {
             self.go_on.notified().await;
             self.changed.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
         }
-        let result = result.map_err(FrameError::from);
         Outcome { result, subject: Some("what it is about".to_owned()) }
     }
 

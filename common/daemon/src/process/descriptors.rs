@@ -15,7 +15,7 @@ pub(super) fn raise_descriptor_limit() {
     }
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(reason = %error, limit = ?limit.current, "cannot raise the limit of open file descriptors");
+        tracing::warn!(reason = %error, limit = limit.current, "cannot raise the limit of open file descriptors");
     }
 }
 

@@ -56,7 +56,10 @@ impl Hardening {
 
 /// Locks as much memory as the limits allow. Single pages, such as those of the keys, cannot be locked without
 /// `unsafe`.
-fn lock_memory() -> Result<(), Errno> {
+///
+/// # Errors
+/// Why nothing is locked. A program that a person runs goes on all the same, and says nothing: its user cannot help it.
+pub fn lock_memory() -> Result<(), Errno> {
     let limit = getrlimit(Resource::Memlock);
     if limit.current != limit.maximum
         && let Err(error) = setrlimit(Resource::Memlock, Rlimit { current: limit.maximum, ..limit })

@@ -28,7 +28,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use self::{
     descriptors::{descriptor_limit, fit_connections},
-    hardening::{Hardening, harden},
+    hardening::{Hardening, harden, lock_memory},
     identity::{check_role, identity, visibility},
     links::DanglingLink,
 };
@@ -231,13 +231,17 @@ async fn start_and_serve<S, D: Daemon>(
     Ok(clean)
 }
 
+/// USR1, USR2, ALRM, STKFLT, XCPU, XFSZ, VTALRM, PROF, IO, PWR: by default each ends a process, and a Keeper would lose its share.
+/// XFSZ comes with a write beyond the limit of file sizes, which fails too.
+const STRAY_SIGNALS: [i32; 10] = [10, 12, 14, 16, 24, 25, 26, 27, 29, 30];
+/// Those that the C library leaves to programs.
+const REAL_TIME_SIGNALS: std::ops::RangeInclusive<i32> = 34..=64;
+
 /// Handles the signals that must not end a daemon, and returns SIGHUP. A handler stays for the life of the process,
 /// even if nothing waits for the signal.
 fn survive_signals() -> io::Result<Signal> {
-    // SIGXFSZ comes with a write beyond the limit of file sizes; the write itself fails too.
-    let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
-    for kind in [SignalKind::user_defined1(), SignalKind::user_defined2(), file_size] {
-        drop(signal(kind)?);
+    for number in STRAY_SIGNALS.into_iter().chain(REAL_TIME_SIGNALS) {
+        drop(signal(SignalKind::from_raw(number))?);
     }
     signal(SignalKind::hangup())
 }

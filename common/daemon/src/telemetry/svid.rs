@@ -168,13 +168,12 @@ mod tests {
         let status =
             SvidStatus { not_before: Some(at(60)), not_after: Some(at(120)), ..Default::default() };
         assert_eq!(validity(&status, at(61)), Ok(()));
-        for (now, shown) in
-            [(at(0), "1970-01-01 00:00:00 UTC"), (at(86_400), "1970-01-02 00:00:00 UTC")]
+        for (now, shown) in [(at(0), "1970-01-01T00:00:00Z"), (at(86_400), "1970-01-02T00:00:00Z")]
         {
             let reason = validity(&status, now).unwrap_err();
             for part in [
-                "1970-01-01 00:01:00 UTC",
-                "1970-01-01 00:02:00 UTC",
+                "1970-01-01T00:01:00Z",
+                "1970-01-01T00:02:00Z",
                 &format!("it is {shown} on this machine"),
                 "is the clock right",
             ] {

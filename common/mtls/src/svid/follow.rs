@@ -121,7 +121,7 @@ async fn follow_once(
             return FollowError::OtherIdentity(material.id().to_string());
         }
         attestation.accepted();
-        tracing::info!(id = %material.id(), not_after = %material.not_after(), "new X.509-SVID");
+        tracing::info!(id = %material.id(), not_after = clock::second(material.not_after()), "new X.509-SVID");
         let before = shared.current();
         report_faults(before.as_deref().map_or(&[], Material::bundle_faults), &material);
         shared.adopt(material, clock::now());

@@ -6,7 +6,8 @@ use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 use super::super::shard::Shard;
-use super::values::{SecretBytes, SecretText, SecretValues};
+use super::named::SecretValues;
+use super::values::SecretBytes;
 use super::{Field, JsonError, Reader, Writer};
 
 /// A byte string: padded base64, a list of integers 0 to 255, or `null` for none.
@@ -49,16 +50,30 @@ impl Field for SecretValues {
     }
 
     fn read(&mut self, from: &mut Reader<'_>) -> Result<(), JsonError> {
-        let present = from.object(|name, from| {
-            let text =
-                if from.null()? { SecretText::default() } else { from.string()?.decode_secret() };
-            self.insert(name.as_str().to_owned(), text);
-            Ok(())
+        // Measured first, so that no outgrown buffer is left.
+        let (mut values, mut bytes) = (0, 0);
+        let is_map = from.look_ahead(|ahead| {
+            ahead.object(|name, value| {
+                values += 1;
+                bytes += name.decoded_len();
+                if !value.null()? {
+                    bytes += value.string()?.decoded_len();
+                }
+                Ok(())
+            })
         })?;
-        if !present {
+        if !is_map {
             *self = Self::default();
+            return from.null().map(drop);
         }
-        Ok(())
+        let mut adding = self.adding(values, bytes).ok_or_else(|| from.error("too many values"))?;
+        from.object(|name, value| {
+            adding.name(|text| name.append_to(text));
+            let value = if value.null()? { None } else { Some(value.string()?) };
+            adding.value(|text| value.into_iter().for_each(|value| value.append_to(text)));
+            Ok(())
+        })
+        .map(drop)
     }
 
     fn write(&self, out: &mut Writer) {

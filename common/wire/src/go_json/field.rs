@@ -76,6 +76,19 @@ impl<T: Field + PartialEq> Adapter<T> for OmitZero {
     }
 }
 
+/// A list of up to `MOST` elements. A longer one makes the body malformed.
+pub(crate) struct AtMost<const MOST: usize>;
+
+impl<T: Element, const MOST: usize> Adapter<Vec<T>> for AtMost<MOST> {
+    fn read(into: &mut Vec<T>, from: &mut Reader<'_>) -> Result<(), JsonError> {
+        read_list(into, from, MOST)
+    }
+
+    fn write(list: &Vec<T>, name: &str, out: &mut Writer) {
+        Plain::write(list, name, out);
+    }
+}
+
 impl<T: Object> Field for T {
     fn zero() -> Self {
         Self::default()
@@ -232,19 +245,30 @@ impl<T: Element> Field for Vec<T> {
     }
 
     fn read(&mut self, from: &mut Reader<'_>) -> Result<(), JsonError> {
-        self.clear();
-        from.array(|from| {
-            let mut element = T::zero();
-            element.read(from)?;
-            self.push(element);
-            Ok(())
-        })
-        .map(drop)
+        read_list(self, from, usize::MAX)
     }
 
     fn write(&self, out: &mut Writer) {
         out.array(|out| self.iter().for_each(|element| element.write(out.element())));
     }
+}
+
+fn read_list<T: Element>(
+    list: &mut Vec<T>,
+    from: &mut Reader<'_>,
+    most: usize,
+) -> Result<(), JsonError> {
+    list.clear();
+    from.array(|from| {
+        if list.len() == most {
+            return Err(from.error("too many elements"));
+        }
+        let mut element = T::zero();
+        element.read(from)?;
+        list.push(element);
+        Ok(())
+    })
+    .map(drop)
 }
 
 /// A map with integer keys: `null` empties it, each value starts at zero. Go sorts the keys as text.

@@ -6,13 +6,16 @@
 //! surrogates become U+FFFD. It is strict where Go is: plain integers only, nothing after the value, no byte order
 //! mark.
 //!
-//! There are two intended differences. Nesting is limited to [`MAX_DEPTH`], because no body of this API needs more than
-//! four levels. And a `null` element of a repeated list is zero; Go keeps the element of the earlier list.
+//! There are a few intended differences. Nesting is limited to [`MAX_DEPTH`], because no body of this API needs more than
+//! four levels. So are lists in requests, and the number of maps that are merged: no client needs more, and what is read
+//! must not take much more memory than its body. And a `null` element of a repeated list is zero; Go keeps the element
+//! of the earlier list.
 //!
 //! Nothing here knows a route. The other files declare the fields of bodies, with the macro of `body`.
 
 mod confidential;
 mod field;
+mod named;
 mod reader;
 #[cfg(any(test, feature = "fuzzing"))]
 mod same;
@@ -23,12 +26,13 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(super) use field::{Adapter, Field, Object, OmitZero, Plain};
+pub(super) use field::{Adapter, AtMost, Field, Object, OmitZero, Plain};
+pub use named::{SecretStr, SecretValues};
 pub(super) use reader::{Reader, decode, decode_object};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) use same::Same;
 pub(super) use text::Key;
-pub use values::{SecretBytes, SecretText, SecretValues};
+pub use values::{SecretBytes, SecretText};
 pub(super) use writer::{Writer, body, secret_json};
 
 /// The deepest nesting of objects and arrays, including the outermost. Upstream allows 10,000.

@@ -7,7 +7,8 @@ use time::{OffsetDateTime, UtcOffset};
 use super::super::shard::Shard;
 use super::super::timestamp::ZERO_TIME;
 use super::Object;
-use super::values::{SecretBytes, SecretText, SecretValues};
+use super::named::{SecretStr, SecretValues};
+use super::values::SecretBytes;
 
 /// A value of a field.
 pub(crate) trait Same {
@@ -71,10 +72,13 @@ impl Same for SecretBytes {
 
 impl Same for SecretValues {
     fn same(&self, again: &Self) -> bool {
-        let values = |values: &Self| -> Vec<_> {
-            values.iter().map(|(_, value)| SecretText::expose_secret(value).to_owned()).collect()
+        let pairs = |values: &Self| -> Vec<(String, String)> {
+            let pair = |(name, value): (&str, SecretStr<'_>)| {
+                (name.to_owned(), value.expose_secret().to_owned())
+            };
+            values.iter().map(pair).collect()
         };
-        self.names().eq(again.names()) && values(self) == values(again)
+        pairs(self) == pairs(again)
     }
 }
 

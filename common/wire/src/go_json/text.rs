@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::values::SecretText;
 use zeroize::Zeroizing;
 
 /// A string before decoding: its escapes are valid, its UTF-8 may not be.
@@ -56,25 +55,33 @@ impl<'a> RawText<'a> {
         }
     }
 
-    /// The text in a buffer that is wiped.
-    pub(super) fn decode_secret(self) -> SecretText {
-        match self.plain() {
-            Some(text) => SecretText::from(text),
-            None => SecretText::from(self.decode_sized()),
-        }
-    }
-
     /// The text in a scratch buffer that is wiped.
     pub(super) fn decode_wiped(self) -> Zeroizing<String> {
         Zeroizing::new(self.decode_sized())
     }
 
-    /// Measures first and fills then, so that no outgrown buffer is left.
-    fn decode_sized(self) -> String {
+    /// The length after decoding, in bytes.
+    pub(super) fn decoded_len(self) -> usize {
+        if let Some(text) = self.plain() {
+            return text.len();
+        }
         let mut len = 0;
         self.pieces(|piece| len += piece.len());
-        let mut text = String::with_capacity(len);
-        self.pieces(|piece| text.push_str(piece));
+        len
+    }
+
+    /// Appends the decoded text. It needs [`Self::decoded_len`] bytes.
+    pub(super) fn append_to(self, out: &mut String) {
+        match self.plain() {
+            Some(text) => out.push_str(text),
+            None => self.pieces(|piece| out.push_str(piece)),
+        }
+    }
+
+    /// Measures first and fills then, so that no outgrown buffer is left.
+    fn decode_sized(self) -> String {
+        let mut text = String::with_capacity(self.decoded_len());
+        self.append_to(&mut text);
         text
     }
 
@@ -92,13 +99,15 @@ impl<'a> RawText<'a> {
     }
 }
 
-/// The key of a field.
-#[derive(Debug)]
-pub(crate) struct Key<'a>(Cow<'a, str>);
+/// The key of a field, before decoding: most keys are compared with a few names and need no copy.
+pub(crate) struct Key<'a>(RawText<'a>);
+
+/// The most bytes of JSON for one character of the name of a field: an escape with four digits.
+const RAW_PER_CHARACTER: usize = 6;
 
 impl<'a> From<RawText<'a>> for Key<'a> {
     fn from(text: RawText<'a>) -> Self {
-        Self(text.decode())
+        Self(text)
     }
 }
 
@@ -106,21 +115,31 @@ impl Key<'_> {
     /// Whether this is the key of the field `name`, which is ASCII. Go prefers an exact match over one that differs in
     /// case. That matters only for two fields whose names differ in case alone, and no body has such a pair.
     pub(crate) fn is(&self, name: &str) -> bool {
-        let key = self.0.as_ref();
-        if key.len() == name.len() {
-            return key.eq_ignore_ascii_case(name);
+        let length = self.0.raw_len();
+        // Also of a key of megabytes nothing is copied.
+        if length < name.len() || length > name.len().saturating_mul(RAW_PER_CHARACTER) {
+            return false;
         }
-        key.len() > name.len() && key.chars().map(fold).eq(name.chars().map(fold))
+        match self.0.plain() {
+            Some(key) if length == name.len() => key.eq_ignore_ascii_case(name),
+            Some(key) => key.chars().map(fold).eq(name.chars().map(fold)),
+            None => self.0.decode_sized().chars().map(fold).eq(name.chars().map(fold)),
+        }
     }
 
-    /// The key as text.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
+    /// The length of the decoded key, in bytes.
+    pub(super) fn decoded_len(&self) -> usize {
+        self.0.decoded_len()
+    }
+
+    /// Appends the decoded key.
+    pub(super) fn append_to(&self, out: &mut String) {
+        self.0.append_to(out);
     }
 
     /// The key of a map with integer keys.
     pub(crate) fn integer(&self) -> Option<i64> {
-        self.0.parse().ok()
+        self.0.decode().parse().ok()
     }
 }
 

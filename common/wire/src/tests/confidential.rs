@@ -18,6 +18,7 @@ fn the_debug_text_of_a_body_names_no_value() {
     let plaintext = || SecretBytes::from(PLANTED.as_bytes());
     let shown = [
         format!("{:?}", SecretText::from(PLANTED)),
+        format!("{:?}", planted_values().get("user")),
         format!("{:?}", plaintext()),
         format!("{:?}", planted_values()),
         format!("{:?}", SecretPutRequest { path: "p".into(), values: Some(planted_values()) }),

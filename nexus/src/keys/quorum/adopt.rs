@@ -81,13 +81,11 @@ impl AdoptError {
         }
     }
 
-    /// Whether the same shares may succeed later, because the error was not about them.
+    /// Whether the same shares may succeed later, because a person may put other data there.
     pub(super) const fn may_pass(&self) -> bool {
         match self {
-            Self::Store(_) | Self::NoData { .. } => true,
-            Self::OtherKeyLive { .. } | Self::WrongKey { .. } | Self::Ambiguous | Self::Bug => {
-                false
-            }
+            Self::Store(_) | Self::NoData { .. } | Self::WrongKey { .. } => true,
+            Self::OtherKeyLive { .. } | Self::Ambiguous | Self::Bug => false,
         }
     }
 }

@@ -58,11 +58,7 @@ impl Keepers {
         let state = self.judge(keeper, answer, root_key);
         let (lacks, is_well) = (state.lacks(), state.helps());
         if lacks && !matches!(state, ShareState::Empty) {
-            warn(
-                keeper,
-                &format!("{state:?}"),
-                "a Keeper does not hold its share of the key in use",
-            );
+            warn(keeper, &state.to_string(), "a Keeper does not hold its share of the key in use");
         }
         let keep = matches!(state, ShareState::Foreign) && self.unproved.load(Ordering::Relaxed);
         keeper.note(state);
@@ -120,7 +116,7 @@ impl Keepers {
                 self.contributions.count("forgotten");
                 keeper.note_given(&instead);
                 let what = "a Keeper said that it took its share, and does not give it back";
-                warn(keeper, &format!("{instead:?}"), what);
+                warn(keeper, &instead.to_string(), what);
             }
         }
     }

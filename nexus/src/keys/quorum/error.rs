@@ -37,11 +37,8 @@ pub enum AdoptError {
     /// There is no data for the key. That is expected only right after Bootstrap, which proves the key. Otherwise the data is
     /// missing.
     #[error(
-        "there is a key ({given}) and no data in {}{}: if the data is elsewhere, put it there (is the volume mounted, is \
-         SPIKE_NEXUS_DATA_DIR right?); right after Bootstrap, its proof of the key is awaited, and makes the store. If Bootstrap \
-         was ended before its proof, either restart the Keepers and run Bootstrap again, which makes another key, or start \
-         Nexus once with SPIKE_NEXUS_ACCEPT_NEW_STORE=true, which makes a store under this one; do the latter too if the data \
-         is lost for good", directory.display(), doubt.as_ref().map_or_else(String::new, |why| format!(" ({why})"))
+        "there is a key ({given}) and no data in {}{}: {}", directory.display(),
+        doubt.as_ref().map_or_else(String::new, |why| format!(" ({why})")), ways_on(doubt.is_some())
     )]
     NoData {
         /// The key that waits.
@@ -57,6 +54,33 @@ pub enum AdoptError {
     /// A task of this process panicked.
     #[error("the store was not opened: a bug")]
     Bug,
+}
+
+/// The error for a person in the middle of a restore, who wants no other key.
+fn of_a_restore(error: &AdoptError) -> String {
+    match error {
+        AdoptError::NoData { given, directory, .. } => format!(
+            "there is a key ({given}) and no data in {}: {}",
+            directory.display(),
+            ways_on(true)
+        ),
+        other => other.to_string(),
+    }
+}
+
+/// What a person can do where a key has no data. Another key is no way on where a database has left something behind: it would
+/// erase the one that a backup needs.
+fn ways_on(had_data: bool) -> String {
+    let put = "if the data is elsewhere, put it there (is the volume mounted, is SPIKE_NEXUS_DATA_DIR right?)";
+    let accept = "start Nexus once with SPIKE_NEXUS_ACCEPT_NEW_STORE=true, which makes a store under this key";
+    if had_data {
+        return format!("{put}, or restore a backup; if the data is lost for good, {accept}");
+    }
+    format!(
+        "{put}; right after Bootstrap, its proof of the key is awaited, and makes the store. If Bootstrap was ended before its proof, \
+         either restart the Keepers and run Bootstrap again, which makes another key, or {accept}; do the latter too if the data is \
+         lost for good"
+    )
 }
 
 /// Why a share was not accepted. Shares that were fed before are kept unless the text says otherwise.
@@ -96,7 +120,7 @@ pub enum RestoreError {
     #[error("{0}; these shares were put aside, begin again with those of the right key")]
     WrongKey(#[source] AdoptError),
     /// The key is correct, and the store cannot be opened. The shares are kept.
-    #[error("{0}; the shares are kept, feed any of them again to retry")]
+    #[error("{}; the shares are kept, and tried again until that is mended", of_a_restore(.0))]
     Store(#[source] AdoptError),
     /// A task of this process panicked.
     #[error("the shares were not tried: a bug")]

@@ -71,7 +71,11 @@ impl Keepers {
         let candidates = match found {
             Ok(Ok(candidates)) => candidates,
             Ok(Err(error @ CollectError::TooFew { .. })) => {
-                return no_key(format!("{error}; waiting for more Keepers or an operator"));
+                return no_key(format!(
+                    "{error}; waiting for more Keepers, or for an operator with {} recovery shares: those of Keepers do not count \
+                     among them",
+                    quorum.threshold()
+                ));
             }
             Ok(Err(error)) => {
                 let reason = error.to_string();
@@ -102,7 +106,7 @@ impl Keepers {
             // Another source was faster. This share is judged by its key from now on.
             Err(AdoptError::OtherKeyLive { .. }) => Ok(()),
             Err(error) => {
-                // The shares are not the cause: the same ones may succeed later.
+                // The same shares may succeed later, once the store can be opened or the right data is there.
                 self.store_fails.send_replace(error.may_pass());
                 let reason = match error {
                     AdoptError::WrongKey { .. } => format!(

@@ -64,7 +64,7 @@ fn trouble(keeper: &KeeperState) -> String {
     } else {
         keeper.since
     };
-    let (since, failures) = (clock::rfc3339(since), keeper.failures);
+    let (since, failures) = (clock::second(since), keeper.failures);
     let times = if failures > 1 { format!(", {failures} times in a row") } else { String::new() };
     format!("Keeper {} at {} {what} since {since}{times}", keeper.index, keeper.url)
 }

@@ -94,6 +94,15 @@ impl Keeper {
         }
     }
 
+    /// As [`Self::ask`]. A Keeper that has not answered within `limit` counts as unreachable, also if it sends byte by byte.
+    pub(super) async fn ask_within(&self, limit: Duration) -> Answer {
+        let answer = tokio::time::timeout(limit, self.ask()).await;
+        answer.unwrap_or_else(|_late| {
+            let reason = format!("no answer within {} s", limit.as_secs_f32());
+            Answer::Other(ShareState::Unreachable(reason))
+        })
+    }
+
     /// The state of the Keeper.
     pub(super) fn state(&self) -> KeeperState {
         let record = self.record();
@@ -136,7 +145,7 @@ impl Keeper {
     fn log_change(&self, changed: bool) -> bool {
         if changed {
             let state = self.state().share;
-            tracing::info!(keeper = %self.index, url = %self.url, ?state, "a Keeper has changed");
+            tracing::info!(keeper = %self.index, url = %self.url, %state, "a Keeper has changed");
         }
         changed
     }
@@ -146,7 +155,7 @@ impl Keeper {
     }
 }
 
-/// A Keeper answers from memory. One that takes longer counts as unreachable.
+/// A Keeper answers from memory. One that takes longer for a call counts as unreachable.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(5);
 
 /// The configured limits, if they are shorter than the time limit of a Keeper.

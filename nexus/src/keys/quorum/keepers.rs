@@ -33,9 +33,10 @@ use crate::keys::seal::{OwnTask, Seal};
 
 /// The first pause between two questions to one Keeper while there is no key. It doubles as long as nothing changes.
 const FIRST_SEALED_PAUSE: Duration = Duration::from_millis(50);
-/// The pause between two questions to a good Keeper, once there is a key. With its jitter, a lost share is noticed within four
-/// seconds.
-const UNSEALED_PAUSE: Duration = Duration::from_millis(2500);
+/// The pause between two questions to a good Keeper, once there is a key.
+const UNSEALED_PAUSE: Duration = Duration::from_millis(1500);
+/// The time limit of such a question. With the longest pause before it, a Keeper that hangs is noticed within five seconds.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
 /// The pause between two questions to a Keeper that is not good: how soon an empty one is filled again.
 const TROUBLED_PAUSE: Duration = Duration::from_secs(1);
 /// The time limit within which every Keeper has answered or was given up.
@@ -79,6 +80,13 @@ pub(crate) struct Timing {
 /// The tasks that call the Keepers. They end when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Tending(Vec<AbortHandle>);
+
+impl Tending {
+    /// One task.
+    pub(super) fn of(task: AbortHandle) -> Self {
+        Self(vec![task])
+    }
+}
 
 impl Drop for Tending {
     fn drop(&mut self) {
@@ -219,7 +227,8 @@ impl Keepers {
         let mut next_update = None;
         loop {
             let (at_once, changed) = (self.at_once.notified(), self.changed.notified());
-            let answer = keeper.ask().await;
+            let limit = if self.is_sealed() { CALL_LIMIT } else { LOOK_LIMIT };
+            let answer = keeper.ask_within(limit).await;
             let pause = match self.seal.for_own_task(OwnTask::TendKeepers) {
                 Err(_) => {
                     if self.collect(keeper, answer).await {
@@ -282,6 +291,20 @@ impl Keepers {
     }
 }
 
+/// A pause of half the length up to one and a half.
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.5 + unit_interval())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that hung was seen after 7.6 seconds: the longest pause and the time limit of any call.
+    #[test]
+    fn a_keeper_that_hangs_is_seen_within_five_seconds() {
+        for _ in 0..1000 {
+            assert!(jittered(UNSEALED_PAUSE) + LOOK_LIMIT < Duration::from_secs(5));
+        }
+    }
 }

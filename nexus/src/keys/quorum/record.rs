@@ -1,12 +1,12 @@
 //! The history of one Keeper: its state, since when, and how many failures in a row. Pure: time is an argument.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use spike_mtls::clock;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-/// How long a check of a Keeper counts. The usual pause between two checks is a quarter of it.
+/// How long a check of a Keeper counts. The usual pause between two checks is less than a quarter of it.
 const FRESH: Duration = Duration::from_secs(10);
 
 /// A Keeper that lacks its share within this time after it took it has forgotten it. After a longer time it was restarted.
@@ -31,6 +31,23 @@ pub enum ShareState {
     Foreign,
     /// It accepted its share and did not give it back: what it sent instead.
     Forgetful(&'static str),
+}
+
+impl fmt::Display for ShareState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("it was not asked lately"),
+            Self::Unreachable(reason) => write!(f, "it does not answer: {reason}"),
+            Self::Empty => f.write_str("it holds no share"),
+            Self::Unusable(reason) => write!(f, "it sent what is no share: {reason}"),
+            Self::Unjudged => f.write_str("it holds a share, and there is no key to judge it by"),
+            Self::Good => f.write_str("it holds its share"),
+            Self::Foreign => f.write_str("it holds a share of another key"),
+            Self::Forgetful(instead) => {
+                write!(f, "it takes its share and sends {instead} when it is asked for it")
+            }
+        }
+    }
 }
 
 impl ShareState {

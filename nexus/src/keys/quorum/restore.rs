@@ -9,13 +9,17 @@ use std::{
 };
 
 use spike_crypto::{Quorum, Share, derivation_of};
-use tokio::sync::Mutex;
+use spike_mtls::retry::Backoff;
+use tokio::sync::{Mutex, watch};
 
-use super::{AdoptError, Adopter, Candidates, Keepers, RestoreError};
+use super::{AdoptError, Adopter, Candidates, Keepers, RestoreError, Tending};
 use crate::keys::seal::{OwnTask, Seal};
 
 /// How long a restore waits for the answers of Keepers. The operator waits for it.
 const COMPARE_LIMIT: Duration = Duration::from_secs(3);
+
+/// The first and the longest pause between two attempts to open the store with the shares that are kept.
+const KEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 
 /// The shares that operators have fed so far. They are dropped once the key is in use, or once they can never make it.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct Restoration {
     collected: Mutex<Vec<Share>>,
     /// How many there are. Readable while they are being tried and the lock is held.
     fed: AtomicU16,
+    /// Whether they are complete, and only the store is missing.
+    kept: watch::Sender<bool>,
 }
 
 /// The progress of a restore.
@@ -44,7 +50,38 @@ pub struct Restored {
 impl Restoration {
     /// No shares.
     pub fn new(seal: Arc<Seal>, adopter: Arc<Adopter>, quorum: Quorum) -> Self {
-        Self { seal, adopter, quorum, collected: Mutex::default(), fed: AtomicU16::new(0) }
+        let (collected, fed, kept) =
+            (Mutex::default(), AtomicU16::new(0), watch::Sender::new(false));
+        Self { seal, adopter, quorum, collected, fed, kept }
+    }
+
+    /// Starts to try complete shares again for as long as only the store is missing.
+    pub(crate) fn tend(self: &Arc<Self>, keepers: &Arc<Keepers>) -> Tending {
+        let (this, keepers) = (Arc::clone(self), Arc::clone(keepers));
+        Tending::of(tokio::spawn(async move { this.retry(&keepers).await }).abort_handle())
+    }
+
+    async fn retry(&self, keepers: &Keepers) {
+        let mut kept = self.kept.subscribe();
+        let mut backoff = Backoff::new(KEPT_PAUSE.0, KEPT_PAUSE.1);
+        while kept.wait_for(|kept| *kept).await.is_ok() {
+            tokio::time::sleep(backoff.pause()).await;
+            let mut collected = self.collected.lock().await;
+            if *self.kept.borrow() {
+                match self.complete(&mut collected, keepers).await {
+                    Ok(_) => tracing::info!(
+                        "the root key is back, by shares that an operator has fed before"
+                    ),
+                    Err(error) => {
+                        tracing::debug!(reason = %error, "shares that an operator has fed are kept")
+                    }
+                }
+                self.count(&collected);
+            }
+            if !*self.kept.borrow() {
+                backoff.reset();
+            }
+        }
     }
 
     /// How many shares operators have fed that are not in use yet.
@@ -61,7 +98,7 @@ impl Restoration {
         let needed = self.quorum.threshold();
         (!fed.is_empty()).then(|| {
             let shares = if collected.len() == 1 { "share" } else { "shares" };
-            format!("a restore is under way: an operator has fed {shares} {fed}, and {needed} of one key are needed")
+            format!("a restore is under way: an operator has fed {shares} {fed}, and {needed} of one key are needed; those that Keepers hold do not count")
         })
     }
 
@@ -96,13 +133,13 @@ impl Restoration {
         keepers: &Keepers,
     ) -> Result<Restored, RestoreError> {
         let needed = usize::from(self.quorum.threshold());
-        let done = Restored { collected: needed, remaining: 0, done: true, already: false };
         if let Ok(unsealed) = self.seal.for_own_task(OwnTask::CompareKeys) {
             // It was fed before the Keepers completed the key.
             collected.clear();
+            self.kept.send_replace(false);
             let belongs = derivation_of(unsealed.root_key(), self.quorum.threshold(), &share);
             return match belongs {
-                Some(_) => Ok(Restored { already: true, ..done }),
+                Some(_) => Ok(Restored { already: true, ..self.done() }),
                 None => Err(RestoreError::NotOfTheLiveKey { index: share.index.get() }),
             };
         }
@@ -116,6 +153,21 @@ impl Restoration {
             let remaining = needed.saturating_sub(count);
             return Ok(Restored { collected: count, remaining, done: false, already: false });
         }
+        self.complete(collected, keepers).await
+    }
+
+    fn done(&self) -> Restored {
+        let collected = usize::from(self.quorum.threshold());
+        Restored { collected, remaining: 0, done: true, already: false }
+    }
+
+    /// Puts the key of complete shares to use.
+    async fn complete(
+        &self,
+        collected: &mut Vec<Share>,
+        keepers: &Keepers,
+    ) -> Result<Restored, RestoreError> {
+        self.kept.send_replace(false);
         let candidates = self.candidates(collected).await?;
         for index in candidates.mismatched() {
             tracing::warn!(share = %index, "this share does not belong to the others and was not used");
@@ -130,10 +182,11 @@ impl Restoration {
         match self.adopter.adopt(candidates).await {
             Ok(_) => {
                 collected.clear();
-                Ok(done)
+                Ok(self.done())
             }
             Err(error @ (AdoptError::Store(_) | AdoptError::NoData { .. } | AdoptError::Bug)) => {
                 // Until then the reason was that no Keeper had sent a share.
+                self.kept.send_replace(true);
                 let fed = indexes(collected);
                 let reason = format!("{error}; an operator has fed shares {fed}, which are kept");
                 self.seal.explain(error.hindrance(), &reason);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use base16ct::lower;
-use bytes::Bytes;
+use spike_daemon::http::{AnswerBytes, AnswerMemory};
 use spike_wire::{
     Call, DataKind, EmptyRequest, SurveyResponse, VerifyRequest, VerifyResponse, call,
 };
@@ -26,9 +26,13 @@ impl Handle for call::BootstrapVerify {
         ProveKey { nonce, ciphertext }
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<ProveKey>) -> Result<Bytes, Error> {
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<ProveKey>,
+        _: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
         let hash = lower::encode_string(&nexus.prove_key(grant).await?);
-        Ok(Self::encode_reply(&VerifyResponse { hash }))
+        Ok(Self::encode_reply(&VerifyResponse { hash }).into())
     }
 }
 
@@ -39,7 +43,11 @@ impl Handle for call::BootstrapSurvey {
         TakeSurvey
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<TakeSurvey>) -> Result<Bytes, Error> {
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<TakeSurvey>,
+        _: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
         let survey = nexus.survey(grant).await?;
         Ok(Self::encode_reply(&SurveyResponse {
             sealed: survey.sealed.is_some(),
@@ -52,7 +60,8 @@ impl Handle for call::BootstrapSurvey {
             fed: survey.fed,
             threshold: survey.threshold,
             keepers: survey.keepers.into_iter().map(keepers::status_of).collect(),
-        }))
+        })
+        .into())
     }
 }
 

@@ -7,18 +7,18 @@ mod keepers;
 mod operator;
 mod policy;
 mod questions;
+mod request;
 mod secret;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderValue, header};
-use spike_daemon::http::{Exchange, Reply, RequestBody};
-use spike_wire::{Call, Operation, STREAM_CONTENT_TYPE, match_call};
+use spike_daemon::http::{AnswerBytes, AnswerMemory, Exchange, Reply, RequestBody};
+use spike_wire::{Call, Operation, match_call};
 
+use self::request::HandlerRequest;
 use super::Outcome;
 use crate::{
-    access::{Asked, Grant, Principal},
+    access::{Asked, Grant},
     error::Error,
     service::{Nexus, lists::Page},
 };
@@ -30,9 +30,7 @@ pub(super) async fn carry_out(
     operation: Operation,
     body: &mut RequestBody,
 ) -> Outcome {
-    let is_stream = exchange.headers().get(header::CONTENT_TYPE).is_some_and(is_stream);
-    let principal = Principal::from(exchange.peer());
-    let request = HandlerRequest { nexus, principal, is_stream, body };
+    let request = HandlerRequest::new(nexus, exchange, operation, body);
     match_call!(operation, C => <C as CarryOut>::carry_out(request).await)
 }
 
@@ -44,20 +42,21 @@ trait CarryOut: Call {
 
 /// The order of almost every route (wire-api 4.3): read the whole body, parse it, authorize, act.
 impl<C: Handle> CarryOut for C {
-    async fn carry_out(request: HandlerRequest<'_>) -> Outcome {
+    async fn carry_out(mut request: HandlerRequest<'_>) -> Outcome {
         const { assert_same_operation::<C, C::Asked>() };
-        let HandlerRequest { nexus, principal, body, .. } = request;
-        let asked = match body.read(nexus.frame().body_limits()).await {
-            Ok(body) => C::decode(&body).map(C::asked).map_err(Error::from),
-            Err(error) => Err(error.into()),
-        };
-        let asked = match asked {
-            Ok(asked) => asked,
+        let limits = request.nexus.frame().body_limits();
+        let parsed = request.work_on_body(limits, |body| {
+            let asked = C::asked(C::decode(body)?);
+            let subject = asked.subject();
+            Ok((asked, subject))
+        });
+        let ((asked, subject), _held) = match parsed.await {
+            Ok(parsed) => parsed,
             Err(error) => return Outcome::without_subject(error),
         };
-        let subject = asked.subject();
+        let HandlerRequest { nexus, principal, memory, .. } = request;
         let result = match nexus.access().authorize(principal, asked) {
-            Ok(grant) => C::handle(nexus, grant).await,
+            Ok(grant) => C::handle(nexus, grant, memory).await,
             Err(error) => Err(error),
         };
         Outcome { result: result.map(Reply::ok), subject }
@@ -68,35 +67,22 @@ impl<C: Handle> CarryOut for C {
 #[diagnostic::on_unimplemented(message = "`{Self}` has no handler")]
 trait Handle: Call + Sized {
     /// The request of the service that it makes.
-    type Asked: Asked;
+    type Asked: Asked + 'static;
 
     /// The request in domain words. It is not authorized yet.
     fn asked(request: Self::Request) -> Self::Asked;
 
-    /// The body of the answer.
+    /// The body of the answer. The memory of a large one is taken before it is made, or where it is made.
     fn handle(
         nexus: &Arc<Nexus>,
         grant: Grant<Self::Asked>,
-    ) -> impl Future<Output = Result<Bytes, Error>> + Send;
+        memory: AnswerMemory,
+    ) -> impl Future<Output = Result<AnswerBytes, Error>> + Send;
 }
 
 /// Checks at compile time that a call makes a request of its own operation.
 const fn assert_same_operation<C: Call, R: Asked>() {
     assert!(C::OPERATION as usize == R::OPERATION as usize, "a request of another operation");
-}
-
-/// The arguments of a handler.
-struct HandlerRequest<'a> {
-    nexus: &'a Arc<Nexus>,
-    principal: Principal,
-    /// The cipher takes raw bytes for exactly one content type. No other route looks at it.
-    is_stream: bool,
-    body: &'a mut RequestBody,
-}
-
-/// The comparison is exact: a parameter, or another case, means JSON.
-fn is_stream(content_type: &HeaderValue) -> bool {
-    content_type.as_bytes() == STREAM_CONTENT_TYPE.as_bytes()
 }
 
 /// A page of a list. Without a name it begins at the first; 0 and less are no limit.

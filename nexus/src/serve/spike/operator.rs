@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use spike_crypto::{Quorum, ShareValue};
+use spike_daemon::http::{AnswerBytes, AnswerMemory};
 use spike_domain::UnixNanos;
 use spike_mtls::clock;
 use spike_wire::{
@@ -29,12 +29,16 @@ impl Handle for call::OperatorRecover {
         RecoverShares
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<RecoverShares>) -> Result<Bytes, Error> {
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<RecoverShares>,
+        _: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
         let shares = nexus.recover(grant).await?;
         let by_index = shares
             .iter()
             .map(|share| (i64::from(share.index.get()), Shard::new(share.value.expose_bytes())));
-        Ok(Self::encode_reply(&RecoverResponse { shards: by_index.collect() }))
+        Ok(Self::encode_reply(&RecoverResponse { shards: by_index.collect() }).into())
     }
 }
 
@@ -45,7 +49,11 @@ impl Handle for call::OperatorRestore {
         RestoreShare { index: id, value: share_value(&shard), more }
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<RestoreShare>) -> Result<Bytes, Error> {
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<RestoreShare>,
+        _: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
         let restored = nexus.restore(grant).await?;
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Ok(Self::encode_reply(&RestoreResponse {
@@ -53,7 +61,8 @@ impl Handle for call::OperatorRestore {
             remaining: count(restored.remaining),
             restored: restored.done,
             already: restored.already,
-        }))
+        })
+        .into())
     }
 }
 
@@ -72,8 +81,12 @@ impl Handle for call::OperatorStatus {
         ShowStatus
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<ShowStatus>) -> Result<Bytes, Error> {
-        Ok(Self::encode_reply(&status(nexus.status(grant).await?)))
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<ShowStatus>,
+        _: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
+        Ok(Self::encode_reply(&status(nexus.status(grant).await?)).into())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use spike_daemon::http::{AnswerBytes, AnswerMemory};
 use spike_mtls::clock;
 use spike_wire::{
     Call, EmptyResponse, Policy, PolicyListRequest, PolicyListResponse, PolicyNameRequest,
@@ -33,9 +33,13 @@ impl Handle for call::PolicyPut {
         }
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<PutPolicy>) -> Result<Bytes, Error> {
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<PutPolicy>,
+        _: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
         let id = nexus.put_policy(grant).await?;
-        Ok(Self::encode_reply(&PolicyPutResponse { id }))
+        Ok(Self::encode_reply(&PolicyPutResponse { id }).into())
     }
 }
 
@@ -46,7 +50,11 @@ impl Handle for call::PolicyGet {
         ReadPolicy { name }
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<ReadPolicy>) -> Result<Bytes, Error> {
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<ReadPolicy>,
+        _: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
         let stored = nexus.read_policy(grant)?;
         Ok(Self::encode_reply(&Policy {
             created_at: clock::at(stored.created),
@@ -55,7 +63,8 @@ impl Handle for call::PolicyGet {
             spiffeid_pattern: stored.text.spiffe_id_pattern,
             path_pattern: stored.text.path_pattern,
             permissions: stored.text.permissions,
-        }))
+        })
+        .into())
     }
 }
 
@@ -66,9 +75,13 @@ impl Handle for call::PolicyDelete {
         DeletePolicy { name }
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<DeletePolicy>) -> Result<Bytes, Error> {
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<DeletePolicy>,
+        _: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
         nexus.delete_policy(grant).await?;
-        Ok(Self::encode_reply(&EmptyResponse))
+        Ok(Self::encode_reply(&EmptyResponse).into())
     }
 }
 
@@ -90,8 +103,14 @@ impl Handle for call::PolicyList {
         }
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<ListPolicies>) -> Result<Bytes, Error> {
-        let Names { names, next } = nexus.list_policies(grant).await?;
-        Ok(Self::encode_reply(&PolicyListResponse { names, next }))
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<ListPolicies>,
+        memory: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
+        let answer = move |Names { names, next }| {
+            Ok(memory.keep(Self::encode_reply(&PolicyListResponse { names, next }))?)
+        };
+        nexus.list_policies(grant, answer).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use spike_daemon::http::{AnswerBytes, AnswerMemory};
 use spike_wire::{
     Call, EmptyRequest, ExplainRequest, ExplainResponse, Grantee, LintFinding, LintResponse,
     NearMiss, WhoCanRequest, WhoCanResponse, call,
@@ -26,17 +26,25 @@ impl Handle for call::PolicyExplain {
         Explain { spiffe_id, path, permission }
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<Explain>) -> Result<Bytes, Error> {
-        Ok(Self::encode_reply(&match nexus.explain(grant).await? {
-            Explained::ByPolicies(explanation) => explained(explanation),
-            Explained::ByRole { role, allowed, policies, unusable } => ExplainResponse {
-                allowed,
-                role: Some(role.to_string()),
-                policies,
-                unusable,
-                ..ExplainResponse::default()
-            },
-        }))
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<Explain>,
+        memory: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
+        let answer = move |explained_by| {
+            let response = match explained_by {
+                Explained::ByPolicies(explanation) => explained(explanation),
+                Explained::ByRole { role, allowed, policies, unusable } => ExplainResponse {
+                    allowed,
+                    role: Some(role.to_string()),
+                    policies,
+                    unusable,
+                    ..ExplainResponse::default()
+                },
+            };
+            Ok(memory.keep(Self::encode_reply(&response))?)
+        };
+        nexus.explain(grant, answer).await
     }
 }
 
@@ -47,13 +55,20 @@ impl Handle for call::PolicyWhoCan {
         AskWhoCan { path, permission }
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<AskWhoCan>) -> Result<Bytes, Error> {
-        let WhoCan { roles, grantees } = nexus.who_can(grant).await?;
-        let grantees = grantees.into_iter().map(|grantee| Grantee {
-            policy: grantee.policy.to_string(),
-            spiffeid_pattern: grantee.spiffe_id_pattern,
-        });
-        Ok(Self::encode_reply(&WhoCanResponse { roles, grantees: grantees.collect() }))
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<AskWhoCan>,
+        memory: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
+        let answer = move |WhoCan { roles, grantees }| {
+            let grantees = grantees.into_iter().map(|grantee| Grantee {
+                policy: grantee.policy.to_string(),
+                spiffeid_pattern: grantee.spiffe_id_pattern,
+            });
+            let response = WhoCanResponse { roles, grantees: grantees.collect() };
+            Ok(memory.keep(Self::encode_reply(&response))?)
+        };
+        nexus.who_can(grant, answer).await
     }
 }
 
@@ -64,18 +79,25 @@ impl Handle for call::PolicyLint {
         LintPolicies
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<LintPolicies>) -> Result<Bytes, Error> {
-        let Linted { findings, policies } = nexus.lint_policies(grant).await?;
-        let findings = findings.into_iter().map(|finding| LintFinding {
-            policy: finding.policy,
-            code: finding.code.as_str().to_owned(),
-            severity: finding.severity.as_str().to_owned(),
-            field: finding.field.to_string(),
-            message: finding.message,
-            fix: finding.fix,
-            replacement: finding.replacement,
-        });
-        Ok(Self::encode_reply(&LintResponse { findings: findings.collect(), policies }))
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<LintPolicies>,
+        memory: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
+        let answer = move |Linted { findings, policies }| {
+            let findings = findings.into_iter().map(|finding| LintFinding {
+                policy: finding.policy,
+                code: finding.code.as_str().to_owned(),
+                severity: finding.severity.as_str().to_owned(),
+                field: finding.field.to_string(),
+                message: finding.message,
+                fix: finding.fix,
+                replacement: finding.replacement,
+            });
+            let response = LintResponse { findings: findings.collect(), policies };
+            Ok(memory.keep(Self::encode_reply(&response))?)
+        };
+        nexus.lint_policies(grant, answer).await
     }
 }
 

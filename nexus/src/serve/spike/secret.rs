@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use spike_daemon::http::{AnswerBytes, AnswerMemory};
 use spike_domain::{History, Selector};
 use spike_mtls::clock;
 use spike_wire::{
@@ -19,9 +19,11 @@ use crate::{
         Nexus,
         lists::{ListSecrets, Names},
         secrets::{
-            DeleteVersions, DescribeSecret, PutSecret, ReadSecret, UndeleteVersions, Values,
+            DeleteVersions, DescribeSecret, Description, PutSecret, ReadSecret, UndeleteVersions,
+            Values,
         },
     },
+    store::StoredValue,
 };
 
 impl Handle for call::SecretPut {
@@ -37,9 +39,13 @@ impl Handle for call::SecretPut {
         PutSecret { path, values }
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<PutSecret>) -> Result<Bytes, Error> {
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<PutSecret>,
+        _: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
         nexus.put_secret(grant).await?;
-        Ok(Self::encode_reply(&EmptyResponse))
+        Ok(Self::encode_reply(&EmptyResponse).into())
     }
 }
 
@@ -50,9 +56,31 @@ impl Handle for call::SecretGet {
         ReadSecret { path, version: version.into() }
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<ReadSecret>) -> Result<Bytes, Error> {
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<ReadSecret>,
+        memory: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
         // The store keeps the JSON object that was put. It is sent unchanged.
-        SecretGetResponse::encode_stored(|out| nexus.read_secret(grant, out))
+        let mut long = None;
+        let body = SecretGetResponse::encode_stored(|out| {
+            long = nexus.read_secret(grant, out)?;
+            Ok::<_, Error>(())
+        })?;
+        let Some(long) = long else { return Ok(body.into()) };
+        let [before, after] = SecretGetResponse::AROUND_STORED;
+        let length_of = move |value: usize| before.len() + value + after.len();
+        // A reader that takes no answers is refused before the work.
+        let room = memory.take(length_of(long.length()))?;
+        let answer = move |value: &StoredValue| {
+            let length = value.plaintext_len();
+            let mut block = room.block(length_of(length))?;
+            block.extend(before);
+            block.extend_with(length, |place| value.open_to(place))?;
+            block.extend(after);
+            Ok(block.finish())
+        };
+        nexus.read_long_secret(long, answer).await
     }
 }
 
@@ -63,9 +91,13 @@ impl Handle for call::SecretDelete {
         DeleteVersions { path, versions: selectors(&versions) }
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<DeleteVersions>) -> Result<Bytes, Error> {
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<DeleteVersions>,
+        _: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
         nexus.delete_versions(grant).await?;
-        Ok(Self::encode_reply(&EmptyResponse))
+        Ok(Self::encode_reply(&EmptyResponse).into())
     }
 }
 
@@ -76,9 +108,13 @@ impl Handle for call::SecretUndelete {
         UndeleteVersions { path, versions: selectors(&versions) }
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<UndeleteVersions>) -> Result<Bytes, Error> {
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<UndeleteVersions>,
+        _: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
         nexus.undelete_versions(grant).await?;
-        Ok(Self::encode_reply(&EmptyResponse))
+        Ok(Self::encode_reply(&EmptyResponse).into())
     }
 }
 
@@ -89,9 +125,15 @@ impl Handle for call::SecretList {
         ListSecrets { prefix, page: page(after, limit) }
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<ListSecrets>) -> Result<Bytes, Error> {
-        let Names { names, next } = nexus.list_secrets(grant).await?;
-        Ok(Self::encode_reply(&SecretListResponse { keys: names, next }))
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<ListSecrets>,
+        memory: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
+        let answer = move |Names { names, next }| {
+            Ok(memory.keep(Self::encode_reply(&SecretListResponse { keys: names, next }))?)
+        };
+        nexus.list_secrets(grant, answer).await
     }
 }
 
@@ -103,10 +145,30 @@ impl Handle for call::SecretMetadata {
         DescribeSecret { path, version: version.into(), include_deleted }
     }
 
-    async fn handle(nexus: &Arc<Nexus>, grant: Grant<DescribeSecret>) -> Result<Bytes, Error> {
-        Ok(Self::encode_reply(&metadata(&nexus.describe_secret(grant)?)))
+    async fn handle(
+        nexus: &Arc<Nexus>,
+        grant: Grant<DescribeSecret>,
+        memory: AnswerMemory,
+    ) -> Result<AnswerBytes, Error> {
+        let long = match nexus.describe_secret(grant)? {
+            Description::Whole(history) => {
+                return Ok(Self::encode_reply(&metadata(&history)).into());
+            }
+            Description::Long(long) => long,
+        };
+        let room = memory.take(long.length().saturating_mul(JSON_PER_STORED_BYTE))?;
+        let answer = move |history: &History| {
+            let body = Self::encode_reply(&metadata(history));
+            let mut block = room.block(body.len())?;
+            block.extend(&body);
+            Ok(block.finish())
+        };
+        nexus.describe_long_secret(long, answer).await
     }
 }
+
+/// A listed version has some 40 bytes, and its metadata in JSON up to 150.
+const JSON_PER_STORED_BYTE: usize = 4;
 
 /// An empty list means the current version, as a 0 in it does.
 fn selectors(versions: &[i64]) -> Vec<Selector> {

@@ -28,7 +28,7 @@ const MOST_POLLS: usize = 100;
 const GIVEN_UP: u64 = 499;
 
 /// A SPIFFE ID that may do it without a policy.
-fn id_for(operation: Operation) -> String {
+pub(super) fn id_for(operation: Operation) -> String {
     let role = match operation.rule() {
         Rule::Roles(roles) => roles[0],
         Rule::OnThePath(_) | Rule::OnSystemPath(..) | Rule::Names(..) | Rule::Cipher(..) => {
@@ -39,7 +39,7 @@ fn id_for(operation: Operation) -> String {
 }
 
 /// A body for which it is carried out. The default is a body with the path of a secret.
-fn body_for(operation: Operation, shares: &[Share]) -> Bytes {
+pub(super) fn body_for(operation: Operation, shares: &[Share]) -> Bytes {
     let named = |name: &str| PolicyNameRequest { name: name.to_owned() }.encode();
     let versions =
         |path: &str| SecretVersionsRequest { path: path.to_owned(), versions: vec![1] }.encode();

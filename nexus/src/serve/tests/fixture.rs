@@ -1,6 +1,7 @@
 //! A Nexus without a network: its store and its audit log are files, and its Keepers are never called.
 
 use std::{
+    num::NonZeroU32,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -22,7 +23,12 @@ use spike_daemon::{
     telemetry::HealthView,
 };
 use spike_domain::{SecretPath, Selector, TrustRootsByRole};
-use spike_mtls::{ClientTimeouts, Peer, budget::Bounds, clock, svid::SvidSource};
+use spike_mtls::{
+    ClientTimeouts, Peer,
+    budget::{Bounds, Class},
+    clock,
+    svid::SvidSource,
+};
 use spike_wire::Operation;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -97,6 +103,11 @@ pub(super) fn readable(policy: &str) -> String {
 
 impl Fixture {
     pub(super) async fn new(state: State) -> Self {
+        Self::with_memory(state, Bounds::NONE).await
+    }
+
+    /// With these bounds on the memory of bodies and answers.
+    pub(super) async fn with_memory(state: State, memory: Bounds) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let home = Home::File(directory.path().join("data"));
         let quorum = Quorum::new(3, 2).unwrap();
@@ -116,7 +127,7 @@ impl Fixture {
             arrange(state, source, &shares).await;
         }
         let access = Access::new(Arc::default(), Arc::clone(&seal), ReservedRule::Pattern);
-        let frame = frame(&directory.path().join("audit.log"));
+        let frame = frame(&directory.path().join("audit.log"), memory);
         let parts = Parts {
             access,
             seal: Arc::clone(&seal),
@@ -138,6 +149,23 @@ impl Fixture {
         }));
         let request = Request::post(operation.path_and_query()).header("host", "nexus");
         app(&self.nexus).connect(Peer::unverified(id))(request.body(body).unwrap())
+    }
+
+    /// As [`Self::send`] for a peer of this class, with a body that is there at once.
+    pub(super) fn send_as(
+        &self,
+        (id, class): (&str, Class),
+        operation: Operation,
+        body: Bytes,
+    ) -> HandlerFuture {
+        let request = Request::post(operation.path_and_query()).header("host", "nexus");
+        let peer = Peer::unverified_of(id, class);
+        app(&self.nexus).connect(peer)(request.body(Body::from(body)).unwrap())
+    }
+
+    /// The service.
+    pub(super) const fn nexus(&self) -> &Arc<Nexus> {
+        &self.nexus
     }
 
     /// Waits until no task works for a request any more: each such task holds Nexus.
@@ -166,7 +194,9 @@ impl Fixture {
 
 async fn store_with_rows(home: &Home) -> Store {
     let now = clock::unix_nanos();
-    let store = Store::open(home, &root_key(), &Options::default(), now).unwrap();
+    let max_versions = NonZeroU32::new(5000).unwrap();
+    let options = Options { max_versions, ..Options::default() };
+    let store = Store::open(home, &root_key(), &options, now).unwrap();
     for name in [KEPT, DELETED] {
         let value = Zeroizing::new(br#"{"k":"v"}"#.to_vec());
         store.put(&path(name), value, now).await.unwrap();
@@ -203,7 +233,7 @@ fn keys(home: &Home, quorum: Quorum, seal: &Arc<Seal>) -> KeySource {
         home: Some(home.clone()),
         keepers: Arc::new(keepers),
         adopter: Arc::clone(&adopter),
-        restoration: Restoration::new(Arc::clone(seal), adopter, quorum),
+        restoration: Arc::new(Restoration::new(Arc::clone(seal), adopter, quorum)),
     })
 }
 
@@ -225,12 +255,12 @@ async fn arrange(state: State, source: &Shares, shares: &[Share]) {
     }
 }
 
-fn frame(audit: &Path) -> Arc<Frame> {
+fn frame(audit: &Path, memory: Bounds) -> Arc<Frame> {
     let file = std::fs::File::create(PathBuf::from(audit)).unwrap();
     let limits = RequestLimits {
         body: BodyLimits { bytes: 1 << 20, time: Duration::from_mins(1) },
         in_flight: Bounds::NONE,
-        memory: Bounds::NONE,
+        memory,
         denials: Rate { per_second: 0, burst: 0 },
     };
     let labels = Operation::ALL.iter().copied().map(Operation::label);

@@ -2,3 +2,4 @@
 
 mod dropped;
 mod fixture;
+mod large;

@@ -50,7 +50,7 @@ pub fn back_up(directory: &Path, file: &Path, now: UnixNanos) -> Result<Manifest
     let contents = examine::contents(&examine::open(&copy)?)?;
     let mut whole = NamedTempFile::new_in(scratch.path()).map_err(&unusable)?;
     let at = clock::at(now);
-    let created = clock::rfc3339(at.replace_nanosecond(0).unwrap_or(at));
+    let created = clock::second(at);
     let manifest =
         container::write(whole.as_file_mut(), &copy, contents, created).map_err(&unusable)?;
     whole.as_file().sync_all().map_err(&unusable)?;

@@ -159,6 +159,15 @@ impl SealedValue {
             .map_err(|_opaque| VersionRow::refused(path.as_str(), self.version))
     }
 
+    /// Decrypts into `out`, which must be as long as the value, or refuses the row of that version of `path` by name.
+    pub(in crate::store) fn open_to(
+        &self,
+        path: &SecretPath,
+        out: &mut [u8],
+    ) -> Result<(), FormatError> {
+        self.sealed.open_to(out).map_err(|_opaque| VersionRow::refused(path.as_str(), self.version))
+    }
+
     /// The size of the ciphertext, in bytes.
     pub(in crate::store) fn len(&self) -> usize {
         self.sealed.len()

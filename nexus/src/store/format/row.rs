@@ -106,6 +106,11 @@ impl Cipher {
         &self.nonce
     }
 
+    /// The size of the ciphertext, in bytes.
+    pub(in crate::store) fn len(&self) -> usize {
+        self.ciphertext.len()
+    }
+
     /// The number of the data key of the row.
     pub(super) const fn key_number(&self) -> u32 {
         self.key_number
@@ -149,6 +154,11 @@ impl Detached {
     /// Decrypts and appends to `out`.
     pub(super) fn open_into(&self, out: &mut Vec<u8>) -> Result<(), DecryptError> {
         self.key.aead().decrypt_into(&self.nonce, &self.ciphertext, &self.bound, out)
+    }
+
+    /// Decrypts into `out`, which must be as long as the plaintext.
+    pub(super) fn open_to(&self, out: &mut [u8]) -> Result<(), DecryptError> {
+        self.key.aead().decrypt_to(&self.nonce, &self.ciphertext, &self.bound, out)
     }
 
     /// The size of the ciphertext, in bytes.

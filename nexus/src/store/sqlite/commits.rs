@@ -151,6 +151,11 @@ impl CommitLog {
         self.note(position, now);
     }
 
+    /// Whether lost commits will be noticed.
+    pub(in crate::store) const fn is_kept(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Records a commit that has returned. One that changed neither a secret nor a policy is ignored.
     pub(in crate::store) fn note(&mut self, position: Position, now: UnixNanos) {
         if position == self.position {
@@ -315,8 +320,7 @@ fn append(file: &Path, text: &str) -> Result<(), StoreError> {
 }
 
 fn text(nanos: UnixNanos) -> String {
-    let at = clock::at(nanos);
-    clock::rfc3339(at.replace_nanosecond(0).unwrap_or(at))
+    clock::second(clock::at(nanos))
 }
 
 #[cfg(test)]

@@ -201,16 +201,46 @@ pub(in crate::store) fn version<'p>(
     path: &'p SecretPath,
     number: i64,
 ) -> Result<Option<(VersionRow<'p>, Cipher)>, StoreError> {
+    match version_up_to(connection, path, number, usize::MAX)? {
+        Some(StoredVersion::Row(row, cipher)) => Ok(Some((row, cipher))),
+        Some(StoredVersion::Longer(_)) | None => Ok(None),
+    }
+}
+
+/// What was found of a version.
+pub(in crate::store) enum StoredVersion<'p> {
+    /// Its row.
+    Row(VersionRow<'p>, Cipher),
+    /// Its ciphertext has this many bytes, which are too many, and was not read.
+    Longer(usize),
+}
+
+/// As [`version`], without a ciphertext above `most` bytes: of that SQLite reads only the length.
+pub(in crate::store) fn version_up_to<'p>(
+    connection: &Connection,
+    path: &'p SecretPath,
+    number: i64,
+    most: usize,
+) -> Result<Option<StoredVersion<'p>>, StoreError> {
     let path = path.as_str();
+    let bound = i64::try_from(most).unwrap_or(i64::MAX);
     let read = connection
         .prepare_cached(
-            "SELECT created, deleted, key_number, nonce, ciphertext
+            "SELECT created, deleted, key_number, nonce,
+                CASE WHEN length(ciphertext) <= ?3 THEN ciphertext END, length(ciphertext)
              FROM versions WHERE path = ?1 AND version = ?2",
         )?
-        .query_row(params![path, number], |row| {
+        .query_row(params![path, number, bound], |row| {
+            if let Ok(Some(length)) = row.get::<_, Option<i64>>(5)
+                && length > bound
+            {
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                return Ok(Some(StoredVersion::Longer(length)));
+            }
             let (Ok(created), Ok(deleted)) = (row.get(0), row.get(1)) else { return Ok(None) };
             let version = Version { number, created, deleted };
-            Ok(cipher(row, 2).map(|cipher| (VersionRow { path, version }, cipher)))
+            let found = |cipher| StoredVersion::Row(VersionRow { path, version }, cipher);
+            Ok(cipher(row, 2).map(found))
         });
     Ok(read.optional()?.flatten())
 }

@@ -87,6 +87,9 @@ impl Writer {
         shown: Shown,
     ) -> Result<(Self, Option<std::fs::File>), std::io::Error> {
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        if let Some(commits) = &opened.commits {
+            shown.condition.set_notices_losses(commits.is_kept());
+        }
         let writer = Self {
             slot: opened.writer,
             readers: opened.readers,
@@ -262,6 +265,7 @@ impl Writer {
         self.position.epoch = self.identity.policy_epoch;
         if let Some(commits) = &mut self.commits {
             commits.note(self.position, clock::unix_nanos());
+            self.shown.condition.set_notices_losses(commits.is_kept());
         }
     }
 

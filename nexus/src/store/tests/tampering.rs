@@ -360,3 +360,27 @@ async fn one_flipped_bit_spoils_one_row_only() {
     std::fs::write(&file, bytes).unwrap();
     home.opened_again().assert_version_refused(3, "flipped");
 }
+
+/// Every value was read before anybody knew its length.
+#[tokio::test]
+async fn of_a_value_above_the_limit_of_a_read_only_the_length_is_read() {
+    const LENGTH: usize = 100_000;
+    let home = in_file(options());
+    home.store.put(&path("a"), Zeroizing::new(vec![b'x'; LENGTH]), NOON).await.unwrap();
+    let mut out = Vec::new();
+    for _ in 0..2 {
+        let got = home.store.get_up_to(&path("a"), Selector::Current, LENGTH - 1, &mut out);
+        assert_eq!(got.unwrap(), Got::Longer(LENGTH), "in the file, and in the cache");
+        assert!(out.is_empty());
+        assert!(home.store.get(&path("a"), Selector::Current).unwrap().is_some());
+    }
+    let got = home.store.get_up_to(&path("a"), Selector::Number(1), LENGTH, &mut out);
+    assert_eq!((got.unwrap(), out.len()), (Got::Value, LENGTH));
+    home.store.close().await.unwrap();
+    let home = home.tamper("UPDATE versions SET ciphertext = zeroblob(length(ciphertext))");
+    let got = home.store.get_up_to(&path("a"), Selector::Current, LENGTH - 1, &mut out);
+    assert_eq!(got.unwrap(), Got::Longer(LENGTH), "nothing of the ciphertext was looked at");
+    let value = home.store.stored_value(&path("a"), Selector::Current).unwrap().unwrap();
+    let refused = value.open_to(&mut vec![0; value.plaintext_len()]);
+    assert!(matches!(refused, Err(StoreError::Tampered { .. })), "{refused:?}");
+}

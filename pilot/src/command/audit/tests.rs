@@ -44,7 +44,8 @@ fn findings(change: impl FnOnce(&mut Vec<String>)) -> Vec<String> {
     let ran = verify(&[lines.concat()], &[]);
     let found: Vec<String> =
         ran.stdout.lines().filter(|line| line.starts_with("1.log:")).map(str::to_owned).collect();
-    assert_eq!(ran.exit.status(), u8::from(!found.is_empty()), "{ran}");
+    let expected = if found.is_empty() { Exit::Success } else { Exit::Findings };
+    assert_eq!(ran.exit, expected, "{ran}");
     found
 }
 
@@ -133,12 +134,12 @@ fn a_cut_tail_is_found_by_the_head_and_a_torn_one_by_itself() {
     let with_head = |lines: &[String]| verify(&[lines.concat()], &["--head", &head]);
     assert_eq!(with_head(&lines).exit, Exit::Success);
     let cut = with_head(&lines[..6]);
-    assert_eq!(cut.exit, Exit::Failure);
+    assert_eq!(cut.exit, Exit::Findings);
     assert!(cut.stdout.contains("the end was cut off, or the lines were written anew"), "{cut}");
     // The last line has no next one that vouches for it.
     let mut changed = lines.clone();
     changed[7] = changed[7].replace("\"n\":8", "\"n\":9");
-    assert_eq!(with_head(&changed).exit, Exit::Failure);
+    assert_eq!(with_head(&changed).exit, Exit::Findings);
     // A head is good for ever: lines come behind it.
     assert_eq!(with_head(&chained(CHAIN, 12)).exit, Exit::Success);
     let torn = findings(|lines| lines[7].truncate(20));
@@ -156,7 +157,7 @@ fn a_line_that_the_daemon_found_cut_off_is_named_and_the_chain_goes_on_behind_it
             + "\n",
     );
     let ran = verify(&[lines.concat()], &[]);
-    assert_eq!(ran.exit, Exit::Failure);
+    assert_eq!(ran.exit, Exit::Findings);
     let found: Vec<&str> = ran.stdout.lines().filter(|line| line.contains(".log:")).collect();
     assert_eq!(found, ["1.log:4: cut off: the end of this line is missing"]);
 }
@@ -180,7 +181,7 @@ fn every_fault_is_found_over_a_rotation_too() {
         ),
         (over(&lines[4..], &lines[..4]), "2.log:1: moved: the line (number 1)"),
     ] {
-        assert_eq!(ran.exit, Exit::Failure, "{ran}");
+        assert_eq!(ran.exit, Exit::Findings, "{ran}");
         assert!(ran.stdout.contains(place), "{place}: {ran}");
         assert!(ran.stdout.contains("NOT OK: 1 finding in"), "{ran}");
     }
@@ -200,7 +201,7 @@ fn a_chain_that_begins_in_its_middle_behind_another_lacks_its_beginning() {
     let (one, two) = (chained(CHAIN, 4), chained("fedcba9876543210", 4));
     let ran = verify(&[one[2..].concat() + &two[2..].concat()], &[]);
     assert!(ran.stdout.starts_with("1.log:3: missing: 2 lines (numbers 1 to 2)"), "{ran}");
-    assert_eq!(ran.exit, Exit::Failure);
+    assert_eq!(ran.exit, Exit::Findings);
 }
 
 #[test]
@@ -227,7 +228,7 @@ fn standard_input_is_verified_and_what_cannot_be_read_is_a_bad_argument() {
         assert_eq!(run_alone(&arguments, "").exit, Exit::Usage);
     }
     let compressed = run_alone(&["audit", "verify", "-"], "\u{1f}\u{8b}");
-    assert_eq!(compressed.exit, Exit::Failure, "these are UTF-8 and not what gzip writes");
+    assert_eq!(compressed.exit, Exit::Findings, "these are UTF-8 and not what gzip writes");
     let dir = tempfile::tempdir().unwrap();
     let gzip = dir.path().join("audit.log.gz");
     fs::write(&gzip, [0x1f, 0x8b, 8]).unwrap();

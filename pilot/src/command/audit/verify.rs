@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &VerifyArgs, context: &mut Context<'_>) -> Result<E
         Format::Json => answer.with_node(|node| write_json(out, node, 2)),
         Format::Yaml => answer.with_node(|node| write_yaml(out, node)),
     })?;
-    Ok(if answer.is_clean() { Exit::Success } else { Exit::Failure })
+    Ok(if answer.is_clean() { Exit::Success } else { Exit::Findings })
 }
 
 /// What a missing head means.

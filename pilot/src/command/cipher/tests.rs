@@ -27,6 +27,18 @@ fn reversing(operation: Operation, body: &[u8]) -> Answer {
     }
 }
 
+// Escape sequences in a plaintext reached the terminal.
+#[test]
+fn a_plaintext_with_escape_sequences_does_not_reach_the_terminal_as_it_is() {
+    let nexus = FakeNexus::start(|_, _| (200, b"\x1b[31mred".as_slice().into()));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("c");
+    std::fs::write(&file, "ciphertext").unwrap();
+    let arguments = ["cipher", "decrypt", "-f", file.to_str().unwrap()];
+    assert_eq!(nexus.run_on_terminal(&arguments).stdout, "\\u001b[31mred");
+    assert_eq!(nexus.run(&arguments).stdout, "\x1b[31mred");
+}
+
 #[test]
 fn what_is_encrypted_through_pipes_comes_back() {
     let nexus = FakeNexus::start(reversing);

@@ -219,7 +219,7 @@ impl Report {
     pub(crate) fn exit(&self) -> Exit {
         match self.answer().map(|check| check.outcome) {
             None | Some(Outcome::Ok | Outcome::Skipped) => Exit::Success,
-            Some(Outcome::Warning) => Exit::Failure,
+            Some(Outcome::Warning) => Exit::Findings,
             Some(Outcome::Failed(exit)) => exit,
         }
     }
@@ -236,7 +236,7 @@ mod tests {
         let mut report = Report::new();
         assert_eq!((report.answer(), report.exit()), (None, Exit::Success));
         report.push(Check::warning(Group::Machine, "a setting", "", WORDS));
-        assert_eq!(report.exit(), Exit::Failure);
+        assert_eq!(report.exit(), Exit::Findings);
         assert_eq!(report.answer().unwrap().name, "a setting");
         report.push(Check::failed(Group::Nexus, "answer", Exit::NotReady, "", WORDS));
         report.push(Check::failed(Group::Identity, "SVID", Exit::Unreachable, "", WORDS));

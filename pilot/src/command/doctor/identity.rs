@@ -25,8 +25,6 @@ const AGENT: &str = "Workload API";
 const SVID: &str = "SVID";
 const TIMES: &str = "SVID times";
 const ROLE: &str = "role";
-/// The roles of this command.
-pub(super) const PILOT: [Role; 3] = [Role::PilotSuperuser, Role::PilotRecover, Role::PilotRestore];
 const AWAY: &str = "docs/runbooks/SpikeWorkloadApiAway.md";
 
 /// Whether an agent listens at the address.
@@ -201,7 +199,7 @@ fn judge_times(
 }
 
 fn judge_role(id: &str, roots: &TrustRootsByRole) -> Check {
-    match PILOT.into_iter().find(|role| roots.hold(*role, id)) {
+    match Role::OPERATORS.into_iter().find(|role| roots.hold(*role, id)) {
         Some(Role::PilotSuperuser) => return Check::ok(Group::Identity, ROLE, "superuser"),
         Some(role) => {
             let name = if role == Role::PilotRecover { "recover" } else { "restore" };

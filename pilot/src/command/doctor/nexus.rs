@@ -170,7 +170,7 @@ fn refused(api: &HttpsUrl, error: Option<&PeerError>) -> String {
         Some(PeerError::Times { id, .. }) => {
             format!("the certificate of {id} is not valid at the time of this machine")
         }
-        Some(PeerError::Refused { id, .. }) => match role_in(id) {
+        Some(PeerError::Refused { id, .. }) => match Role::named_in(id) {
             Some(Role::Nexus) => {
                 format!(
                     "the server is {id}, and SPIKE_TRUST_ROOT_NEXUS of this process does not name its trust root"
@@ -181,18 +181,6 @@ fn refused(api: &HttpsUrl, error: Option<&PeerError>) -> String {
             ),
         },
     }
-}
-
-/// The role that an ID would have under some trust root.
-fn role_in(id: &str) -> Option<Role> {
-    let names = |role: &Role| {
-        id.split_once("://").is_some_and(|(_, rest)| {
-            rest.split_once(role.path()).is_some_and(|(root, below)| {
-                root.ends_with('/') && (below.is_empty() || below.starts_with('/'))
-            })
-        })
-    };
-    Role::ALL.into_iter().find(names)
 }
 
 /// What Nexus answered, for a process that may read the status or may not.

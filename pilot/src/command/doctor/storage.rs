@@ -15,8 +15,7 @@ pub(super) fn judge(status: &StatusResponse) -> Vec<Check> {
         checks.push(export(status));
     }
     if let Some(store) = &status.store {
-        let size =
-            format!("{} bytes, of which the write-ahead log has {}", store.bytes, store.log_bytes);
+        let size = format!("{} bytes, and {} in the write-ahead log", store.bytes, store.log_bytes);
         if store.troubles.is_empty() && status.backend == "sqlite" {
             checks.push(Check::ok(Group::Storage, STORE, size));
         }

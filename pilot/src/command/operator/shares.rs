@@ -6,7 +6,7 @@ use spike_crypto::Share;
 use zeroize::Zeroizing;
 
 use crate::command::{STDIN, read_file, read_stdin};
-use crate::context::Context;
+use crate::context::{Context, ask_hidden};
 use crate::error::Error;
 
 /// The shares in the order given, each with its origin.
@@ -91,9 +91,7 @@ fn refuse_conflicts(shares: &[(String, Share)]) -> Result<(), Error> {
 
 fn ask(context: &mut Context<'_>) -> Result<Zeroizing<String>, Error> {
     context.streams.notice("(your input will be hidden as you paste/type it)\n");
-    rpassword::prompt_password("Enter recovery shard: ")
-        .map(Zeroizing::new)
-        .map_err(|error| Error::Input { what: "the terminal".to_owned(), error })
+    ask_hidden("Enter recovery shard: ")
 }
 
 #[cfg(test)]

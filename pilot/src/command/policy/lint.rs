@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{answers, write_json, write_yaml};
 
-/// Prints the findings. The status is a failure if one of them is a warning or an error.
+/// Prints the findings. The status is [`Exit::Findings`] if one of them is a warning or an error.
 pub(super) async fn run(arguments: LintArgs, context: &mut Context<'_>) -> Result<Exit, Error> {
     let LintArgs { file, format } = arguments;
     let answer = if file.is_empty() { of_nexus(context).await? } else { of_files(&file, context)? };
@@ -24,7 +24,7 @@ pub(super) async fn run(arguments: LintArgs, context: &mut Context<'_>) -> Resul
         Format::Yaml => write_yaml(out, &answers::findings_node(&answer)),
     })?;
     let serious = answer.findings.iter().any(findings::is_serious);
-    Ok(if serious { Exit::Failure } else { Exit::Success })
+    Ok(if serious { Exit::Findings } else { Exit::Success })
 }
 
 fn of_files(files: &[PathBuf], context: &mut Context<'_>) -> Result<LintResponse, Error> {

@@ -128,6 +128,7 @@ mod tests {
                     operation: Operation::SecretList,
                     subject: String::new(),
                     id: String::new(),
+                    is_operator: true,
                     api: String::new(),
                     svid: (OffsetDateTime::UNIX_EPOCH, OffsetDateTime::UNIX_EPOCH),
                     status: None,

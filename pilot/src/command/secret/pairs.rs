@@ -11,7 +11,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::cli::Hidden;
 use crate::command::{STDIN, empty_stdin, read_file, read_stdin};
-use crate::context::Context;
+use crate::context::{Context, ask_hidden};
 use crate::error::Error;
 
 /// All values, byte for byte. Three things are errors here because they are mostly mistakes: two values with one key, spaces
@@ -97,7 +97,21 @@ impl<'a> Pair<'a> {
         let key = self.key.to_owned();
         let value = match self.source {
             Source::Text(text) => SecretText::from(text),
-            Source::File(file) => text_of(read_file(&file)?, &key, &file.display().to_string())?,
+            Source::File(file) => {
+                let shown = file.display().to_string();
+                let bytes = read_file(&file)?;
+                // What was to fill it may have failed.
+                if bytes.is_empty() && !allow_empty {
+                    return Err(Error::usage_hint(
+                        format!("{shown} is empty, and the value of {key:?} was to come from it"),
+                        "--allow-empty stores an empty value",
+                    ));
+                }
+                text_of(bytes, &key, &shown)?
+            }
+            Source::Stdin if context.streams.stdin_is_terminal() => {
+                SecretText::from(ask_hidden(&format!("Value of {key} (not shown): "))?.as_str())
+            }
             Source::Stdin => {
                 let bytes = read_stdin(context)?;
                 if bytes.is_empty() && !allow_empty {

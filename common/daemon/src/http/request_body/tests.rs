@@ -24,12 +24,18 @@ fn allowance(budget: &Budget) -> Allowance {
     }
 }
 
+/// Any body is wanted.
+#[expect(clippy::unnecessary_wraps, reason = "the type of the question")]
+fn no_matter() -> Result<(), BodyError> {
+    Ok(())
+}
+
 fn arriving(body: Body, budget: &Budget) -> RequestBody {
     RequestBody::new(body, Arc::new(allowance(budget)))
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, BodyError> {
-    arriving(body, &budget(100)).read(LIMITS).await.map(|held| held.to_vec())
+    arriving(body, &budget(100)).read(LIMITS, no_matter).await.map(|held| held.to_vec())
 }
 
 fn parts(parts: impl IntoIterator<Item = &'static str>) -> Body {
@@ -48,23 +54,62 @@ async fn a_body_up_to_the_limit_is_read_and_one_byte_more_is_refused() {
 
 #[tokio::test]
 async fn its_memory_is_taken_before_it_arrives_and_returned_with_it() {
-    const LARGE: usize = UNBUDGETED + 4;
-    let limits = BodyLimits { bytes: 2 * LARGE, ..LIMITS };
-    let large = || Body::from(vec![b'x'; LARGE]);
+    const ABOVE: usize = UNBUDGETED + 4;
+    let limits = BodyLimits { bytes: 2 * ABOVE, ..LIMITS };
+    let large = || Body::from(vec![b'x'; ABOVE]);
     let without_length = || {
-        let half = Bytes::from(vec![b'x'; LARGE / 2]);
+        let half = Bytes::from(vec![b'x'; ABOVE / 2]);
         Body::from_stream(stream::iter([half.clone(), half].map(Ok::<_, std::io::Error>)))
     };
-    let budget = budget(LARGE as u64 + 1);
+    let budget = budget(ABOVE as u64 + 1);
     for body in [large(), without_length()] {
-        let held = arriving(body, &budget).read(limits).await.unwrap();
-        assert_eq!((held.len(), budget.used()), (LARGE, LARGE as u64));
+        let held = arriving(body, &budget).read(limits, no_matter).await.unwrap();
+        assert_eq!((held.len(), budget.used()), (ABOVE, ABOVE as u64));
         for more in [large(), without_length()] {
-            let second = arriving(more, &budget).read(limits).await;
+            let second = arriving(more, &budget).read(limits, no_matter).await;
             assert_eq!(second.unwrap_err(), BodyError::Over(Over::Own));
         }
-        assert!(arriving(Body::from("12"), &budget).read(limits).await.is_ok(), "small ones pass");
+        assert!(
+            arriving(Body::from("12"), &budget).read(limits, no_matter).await.is_ok(),
+            "small ones pass"
+        );
         drop(held);
+        assert_eq!(budget.used(), 0);
+    }
+}
+
+/// A body of 4 MiB was read and parsed before anybody was asked whether its sender may do anything.
+#[tokio::test]
+async fn a_large_body_is_kept_only_if_its_sender_may_send_one_and_takes_no_memory_before() {
+    let limits = BodyLimits { bytes: 4 * LARGE, ..LIMITS };
+    let budget = budget(4 * LARGE as u64);
+    let declared = |length: usize| Body::from(vec![b'x'; length]);
+    let undeclared = |length: usize| pieces(length / 1024).0;
+    let unwanted = || Err(BodyError::Over(Over::All));
+    for body in [declared(LARGE), undeclared(LARGE)] {
+        let read = arriving(body, &budget).read(limits, unwanted).await;
+        assert_eq!(read.map(|held| held.is_large()), Ok(false), "nobody is asked");
+    }
+    for body in [declared(LARGE + 1), undeclared(2 * LARGE)] {
+        let mut body = arriving(body, &budget);
+        let mut most = 0;
+        let refuse = || {
+            most = budget.used();
+            unwanted()
+        };
+        assert_eq!(body.read(limits, refuse).await.unwrap_err(), BodyError::Over(Over::All));
+        assert!(most <= LARGE as u64, "{most} bytes were taken before");
+        assert_eq!(budget.used(), 0);
+        let mut asked = 0;
+        let allow = || {
+            asked += 1;
+            Ok::<_, BodyError>(())
+        };
+        let held = arriving(undeclared(2 * LARGE), &budget).read(limits, allow).await.unwrap();
+        assert_eq!((held.len(), held.is_large(), asked), (2 * LARGE, true, 1));
+        let taken = held.freed();
+        assert_eq!(budget.used(), 2 * LARGE as u64, "what was made of it is counted");
+        drop(taken);
         assert_eq!(budget.used(), 0);
     }
 }
@@ -76,12 +121,12 @@ async fn a_body_that_breaks_off_differs_from_one_that_never_arrives() {
 
     let silent = || Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
     let hurried = BodyLimits { time: Duration::ZERO, ..LIMITS };
-    let slow = arriving(silent(), &budget(9)).read(hurried).await;
+    let slow = arriving(silent(), &budget(9)).read(hurried, no_matter).await;
     assert_eq!(slow.unwrap_err(), BodyError::TooSlow);
 
     let mut late = arriving(silent(), &budget(9));
     late.allowance.ending.cancel();
-    assert_eq!(late.read(LIMITS).await.unwrap_err(), BodyError::Ending);
+    assert_eq!(late.read(LIMITS, no_matter).await.unwrap_err(), BodyError::Ending);
 }
 
 #[tokio::test]
@@ -94,7 +139,7 @@ async fn only_small_bodies_of_a_peer_that_was_denied_too_often_are_read() {
     let read = async |length: usize| {
         let body = Body::from(vec![b'x'; length]);
         let mut body = RequestBody::new(body, Arc::clone(&allowance));
-        (body.read(limits).await.map(|held| held.len()), body.wasted())
+        (body.read(limits, no_matter).await.map(|held| held.len()), body.wasted())
     };
     assert_eq!(read(2 * UNBUDGETED).await, (Ok(2 * UNBUDGETED), 2 * UNBUDGETED));
     assert_eq!(allowance.count_denial(2 * UNBUDGETED), Ok(()), "one token was there, two are owed");
@@ -138,14 +183,14 @@ async fn a_denied_body_without_a_length_is_not_read_on_beyond_the_limit_of_its_s
 async fn the_part_of_a_body_that_never_arrives_is_not_counted() {
     let broken = stream::iter([Ok("12"), Err(std::io::Error::other("gone"))]);
     let mut body = arriving(Body::from_stream(broken), &budget(100));
-    assert_eq!(body.read(LIMITS).await.unwrap_err(), BodyError::Broken);
+    assert_eq!(body.read(LIMITS, no_matter).await.unwrap_err(), BodyError::Broken);
     assert_eq!(body.wasted(), 2);
     let hurried = BodyLimits { bytes: 100, time: Duration::ZERO };
     let silent = stream::pending::<Result<http_body::Frame<Bytes>, std::io::Error>>();
     let long = Body::new(SaysItsLength(http_body_util::StreamBody::new(silent)));
     let mut late = arriving(long, &budget(100));
     assert_eq!(late.wasted(), 50);
-    assert_eq!(late.read(hurried).await.unwrap_err(), BodyError::TooSlow);
+    assert_eq!(late.read(hurried, no_matter).await.unwrap_err(), BodyError::TooSlow);
     assert_eq!(late.wasted(), 0);
 }
 
@@ -173,7 +218,10 @@ async fn a_discarded_body_is_read_to_its_end_but_not_without_limit() {
     let drained = async |count: usize| {
         let (body, taken) = pieces(count);
         let mut body = arriving(body, &budget(100));
-        assert_eq!(body.read(LIMITS).await.unwrap_err(), BodyError::TooLarge { limit: 4 });
+        assert_eq!(
+            body.read(LIMITS, no_matter).await.unwrap_err(),
+            BodyError::TooLarge { limit: 4 }
+        );
         let tasks = TaskTracker::new();
         body.discard(&tasks, None);
         tasks.close();

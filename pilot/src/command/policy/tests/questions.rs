@@ -140,7 +140,7 @@ fn a_clean_file_needs_neither_nexus_nor_agent_and_a_finding_is_an_exit_status() 
     assert!(ran.stdout.ends_with("1 finding in 2 policies: 0 errors, 0 warnings, 1 notice.\n"));
     let ran = run_alone(&["policy", "lint", "--file", "-"], &TWO.replace("[read]", "[reed]"));
     insta::assert_snapshot!(ran, @r#"
-    [1]
+    [7]
     a
       error: permissions: "reed" is none of read, write, list, execute, super [invalid]
         fix: use read, write, list, execute or super
@@ -154,7 +154,7 @@ fn a_clean_file_needs_neither_nexus_nor_agent_and_a_finding_is_an_exit_status() 
 fn what_a_file_may_not_hold_is_found_by_lint_and_not_only_refused() {
     let bad = TWO.replace("pathPattern: ^a$", "pathPattern: '^a($'");
     let ran = run_alone(&["policy", "lint", "-f", "-", "--format", "json"], &bad);
-    assert_eq!(ran.exit, Exit::Failure);
+    assert_eq!(ran.exit, Exit::Findings);
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(json["findings"][0]["code"], "invalid");
     assert_eq!(json["policies"], 2);

@@ -35,7 +35,11 @@ fn a_pair_splits_at_the_first_equals_sign() {
         ("k=größer\n", "k", "größer\n"),
     ] {
         let values = read_pairs(&[argument], b"").unwrap();
-        assert_eq!(values.get(key).map(SecretText::expose_secret), Some(value), "{argument:?}");
+        assert_eq!(
+            values.get(key).map(spike_wire::SecretStr::expose_secret),
+            Some(value),
+            "{argument:?}"
+        );
     }
 }
 
@@ -54,6 +58,17 @@ fn an_empty_standard_input_is_no_value_unless_it_is_allowed() {
     assert_eq!(error.exit(), crate::Exit::Usage);
     insta::assert_snapshot!(error, @r#"standard input is empty, and the value of "pass" was to come from it"#);
     let values = read_all(&["pass=-"], b"", true).unwrap();
+    assert_eq!(values.get("pass").unwrap().expose_secret(), "");
+}
+
+#[test]
+fn an_empty_file_is_no_value_unless_it_is_allowed() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let argument = format!("pass=@{}", file.path().display());
+    let error = read_pairs(&[&argument], b"").unwrap_err();
+    assert_eq!(error.exit(), crate::Exit::Usage);
+    assert!(error.to_string().contains("is empty, and the value of \"pass\""), "{error}");
+    let values = read_all(&[&argument], b"", true).unwrap();
     assert_eq!(values.get("pass").unwrap().expose_secret(), "");
 }
 

@@ -1,0 +1,149 @@
+//! Large bodies that arrive whole. Of whoever may do nothing they are not read, and of all others they leave no memory behind.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use spike_tests::{
+    Running, SUPERUSER,
+    hostile::{
+        LargeBody, MIB,
+        attack::{Tally, post, requests},
+        resident,
+    },
+    policies::policy,
+    raw::Dialer,
+};
+use spike_wire::Operation;
+
+use super::{
+    GET, PUT,
+    bodies::{MOST, memory_comes_back},
+    http2_as, operator_is_served, records_of_the_workload,
+};
+use crate::{WORKLOAD, scenario};
+
+/// Above this length a body is large.
+const LARGE: usize = 64 * 1024;
+
+/// The requests of one attack, and its connections.
+const REQUESTS: usize = 16;
+const CONNECTIONS: usize = 8;
+
+/// A request with a chunked body over HTTP/1.1, so that its length is not known.
+fn chunked(target: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {target} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n\
+         {length:x}\r\n{body}\r\n0\r\n\r\n"
+    )
+}
+
+/// They were read and parsed first: what is no JSON was answered 400.
+#[tokio::test]
+async fn who_may_do_nothing_is_denied_before_a_large_body_is_read_over_every_protocol() -> Result<()>
+{
+    // So that every denial is answered as such.
+    let cluster = scenario().setting("SPIKE_HTTP_SERVER_DENIALS_PER_SECOND", "0").start().await?;
+    let no_json = "x".repeat(2 * LARGE);
+    let mut http1 = cluster.dial_as(WORKLOAD)?.connect().await?;
+    let mut http2 = http2_as(&cluster, WORKLOAD)?.connect().await?.http2().await?;
+    for operation in Operation::ALL.iter().copied() {
+        let target = operation.path_and_query();
+        let declared = http1.post(target, &no_json).await?;
+        assert_eq!(declared.status, 401, "{operation}");
+        let undeclared = http1.exchange(chunked(target, &no_json)).await?;
+        assert_eq!(undeclared.status, 401, "{operation}");
+        assert_eq!(http2.post(target, &no_json).await?.status(), 401, "{operation} over HTTP/2");
+    }
+    let small = http1.post(PUT, "x").await?;
+    assert_eq!(small.status, 400, "small ones are parsed first, as upstream does");
+    let records = records_of_the_workload(&cluster)?;
+    let told = |record: &&serde_json::Value| {
+        record["Err"].as_str().is_some_and(|error| error.contains("large body was not read"))
+    };
+    assert!(records.iter().any(|record| told(&record)), "{records:?}");
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn a_large_body_of_who_may_do_nothing_counts_for_as_many_denials_as_it_has_bytes()
+-> Result<()> {
+    let cluster = scenario().start().await?;
+    let dialer = Arc::new(cluster.dial_as(WORKLOAD)?);
+    let body = LargeBody::Value.body(usize::try_from(4 * MIB)?);
+    let tally = requests(&dialer, &post(PUT, &body), 1, 10).await?;
+    // Four of 256 each are more than the burst and what a few seconds add.
+    assert!((1..=4).contains(&tally.count(401)), "{tally:?}");
+    assert!(tally.count(429) > 0, "{tally:?}");
+    operator_is_served(&cluster).await?;
+    cluster.stop().await
+}
+
+/// The decision of a large body is that of its path, like the one of a small body.
+#[tokio::test]
+async fn who_may_write_somewhere_may_write_large_bodies_there_and_nowhere_else() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let own = policy("own", &format!("^spiffe://spike.ist{WORKLOAD}$"), "^own/", &["write"]);
+    cluster.superuser()?.put_policy(&own).await?;
+    let mut connection = cluster.dial_as(WORKLOAD)?.connect().await?;
+    let put = |path: &str| {
+        LargeBody::Value
+            .body(3 * LARGE)
+            .replace(r#""path":"large""#, &format!(r#""path":"{path}""#))
+    };
+    assert_eq!(connection.post(PUT, put("own/large")).await?.status, 200);
+    assert_eq!(connection.post(PUT, put("another/large")).await?.status, 401);
+    let get = format!(r#"{{"path":"own/large"}}{}"#, " ".repeat(LARGE));
+    assert_eq!(connection.post(GET, get).await?.status, 401, "it may only write");
+    let read = cluster.post(GET, r#"{"path":"own/large"}"#).await?;
+    assert!(read.status == 200 && read.body.len() > 2 * LARGE, "{}", read.status);
+    cluster.stop().await
+}
+
+/// Sends many large bodies of a kind at once. Meanwhile an operator is served.
+async fn sent(cluster: &mut Running, dialer: &Arc<Dialer>, kind: LargeBody) -> Result<Tally> {
+    let request = post(kind.target(), &kind.body(usize::try_from(4 * MIB)?));
+    let attack = {
+        let dialer = Arc::clone(dialer);
+        tokio::spawn(async move { requests(&dialer, &request, CONNECTIONS, REQUESTS).await })
+    };
+    let pid = cluster.nexus().pid().context("Nexus runs")?;
+    while !attack.is_finished() {
+        operator_is_served(cluster).await.with_context(|| format!("{kind:?}"))?;
+        let taken = resident(pid)?;
+        assert!(taken <= MOST, "{kind:?}: Nexus takes {} MiB", taken / MIB);
+    }
+    attack.await?
+}
+
+/// The memory was locked, and in pieces too small to be given back: 110 MiB after eight bodies.
+#[tokio::test]
+async fn complete_large_bodies_of_who_may_do_nothing_take_no_memory_that_does_not_come_back()
+-> Result<()> {
+    let mut cluster = scenario().start().await?;
+    let dialer = Arc::new(cluster.dial_as(WORKLOAD)?);
+    for kind in LargeBody::ALL {
+        let tally = sent(&mut cluster, &dialer, kind).await?;
+        let denied = tally.count(401) + tally.count(429) + tally.unanswered;
+        assert_eq!(denied, REQUESTS as u64, "{kind:?}: {tally:?}");
+    }
+    memory_comes_back(&mut cluster).await?;
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn complete_large_bodies_of_who_may_write_everywhere_take_no_memory_that_does_not_come_back()
+-> Result<()> {
+    let mut cluster = scenario().start().await?;
+    let everywhere = policy("all", &format!("^spiffe://spike.ist{WORKLOAD}$"), ".*", &["write"]);
+    cluster.superuser()?.put_policy(&everywhere).await?;
+    let workload = Arc::new(cluster.dial_as(WORKLOAD)?);
+    let superuser = Arc::new(cluster.dial_as(SUPERUSER)?);
+    for kind in LargeBody::ALL {
+        let dialer = if kind == LargeBody::Permissions { &superuser } else { &workload };
+        let tally = sent(&mut cluster, dialer, kind).await?;
+        assert_eq!(tally.count(500), 0, "{kind:?}: {tally:?}");
+    }
+    memory_comes_back(&mut cluster).await?;
+    cluster.stop().await
+}
