@@ -2,7 +2,7 @@
 //!
 //! `spike-dev as /workload/app1 -- cargo run -p spike-sdk --example watch -- tenants/acme/db`
 
-#![expect(clippy::print_stdout, reason = "an example prints its result")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example prints its result")]
 
 use std::time::Duration;
 
@@ -13,7 +13,12 @@ async fn main() -> Result<(), Error> {
     let path = std::env::args().nth(1).unwrap_or_else(|| "tenants/acme/db".to_owned());
     let mut watch = Client::connect().await?.watch(&path, Duration::from_secs(5));
     loop {
-        let secret = watch.next().await?;
-        println!("{path} has a new version with {} values", secret.names().count());
+        match watch.next().await {
+            Ok(secret) => {
+                println!("{path} has a new version with {} values", secret.names().count());
+            }
+            // The next call waits before it asks again.
+            Err(error) => eprintln!("the last version stays in use: {error}"),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The client: one identity, one Nexus, and a deadline for every call.
+//! The client: one identity, one Nexus, and a deadline for every call. Its calls are in `calls`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,6 +11,7 @@ use std::{sync::Arc, time::Duration};
 /// ```
 #[doc(inline)]
 pub use spike_config::Environment;
+use spike_config::Problem;
 /// # Examples
 /// ```no_run
 /// use spike_sdk::{Client, Environment, Settings};
@@ -26,22 +27,19 @@ pub use spike_config::Environment;
 /// ```
 #[doc(inline)]
 pub use spike_mtls::settings::WorkloadSettings as Settings;
-use spike_mtls::{client::NexusClient, svid::SvidSource};
-use spike_wire::{
-    SecretGetRequest, SecretListRequest, SecretPutRequest, SecretText, SecretValues,
-    SecretVersionsRequest,
-};
-use tokio::time::Instant;
+use spike_wire::Call;
+use tracing::{Instrument, field::Empty};
 
+#[cfg(feature = "fake")]
+use crate::fake::Fake;
 use crate::{
-    Error, Secret,
-    retry::{CallKind, until},
+    Error, Retry, SvidSource,
+    retry::{CallKind, Deadline, until},
+    server::Server,
 };
 
 /// The default time limit of a call with all its tries.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// Paths in one page of a listing.
-const PAGE: i64 = 1000;
 
 /// A client of SPIKE. Clones share its connections.
 ///
@@ -57,50 +55,21 @@ const PAGE: i64 = 1000;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Client {
-    nexus: NexusClient,
+    server: Server,
     deadline: Duration,
+    retry: Retry,
+    notices: Arc<[Problem]>,
 }
 
 impl Client {
-    /// Connects with the settings of the environment. Waits for the workload's identity, but not for Nexus: the first
-    /// call connects to it.
-    ///
-    /// # Errors
-    /// [`Error::Configuration`] with all problems, or [`Error::Identity`] if no SVID arrives within
-    /// `SPIKE_SPIFFE_SOURCE_TIMEOUT`.
-    ///
-    /// # Examples
-    /// ```no_run
-    /// # async fn example() -> Result<(), spike_sdk::Error> {
-    /// let spike = spike_sdk::Client::connect().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn connect() -> Result<Self, Error> {
-        let (settings, _harmless) = Settings::load(&Environment::of_process())?;
-        Self::connect_with(&settings).await
+    pub(crate) fn of(server: Server) -> Self {
+        let notices = Arc::from([]);
+        Self { server, deadline: DEADLINE, retry: Retry::default(), notices }
     }
 
-    /// As [`Self::connect`], with these settings.
-    ///
-    /// # Errors
-    /// As [`Self::connect`].
-    ///
-    /// # Examples
-    /// ```no_run
-    /// # async fn example(settings: spike_sdk::Settings) -> Result<(), spike_sdk::Error> {
-    /// let spike = spike_sdk::Client::connect_with(&settings).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn connect_with(settings: &Settings) -> Result<Self, Error> {
-        let endpoint = settings.identity.endpoint.as_str();
-        let source = SvidSource::follow(endpoint);
-        source.first(endpoint, settings.identity.source_timeout).await?;
-        let roots = Arc::clone(&settings.identity.trust_roots);
-        let nexus = NexusClient::new(&source, roots, &settings.api_url, settings.client.timeouts)
-            .map_err(|error| Error::Tls(error.to_string()))?;
-        Ok(Self { nexus, deadline: DEADLINE })
+    pub(crate) fn with_notices(mut self, notices: Vec<Problem>) -> Self {
+        self.notices = notices.into();
+        self
     }
 
     /// The same client with another time limit for each call, including all its tries. The default is 30 s.
@@ -118,121 +87,111 @@ impl Client {
         self
     }
 
-    /// Reads the current version of a secret.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Denied`], or another reason why the call failed.
+    /// The same client with another policy of retries.
     ///
     /// # Examples
     /// ```no_run
-    /// # async fn example(spike: &spike_sdk::Client) -> Result<(), spike_sdk::Error> {
-    /// let secret = spike.get("tenants/acme/db").await?;
-    /// let user = secret.expose("user").unwrap_or("postgres");
+    /// # async fn example(spike: spike_sdk::Client) -> Result<(), spike_sdk::Error> {
+    /// let once = spike.with_retry(spike_sdk::Retry::none());
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn get(&self, path: &str) -> Result<Secret, Error> {
-        self.get_version(path, 0).await
+    #[must_use]
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
     }
 
-    /// Reads one version of a secret; 0 is the current one.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
+    /// The problems of the settings that did not keep the client from working: a default that is used in place of a bad
+    /// value, a name that is no setting.
     ///
     /// # Examples
     /// ```no_run
-    /// # async fn example(spike: &spike_sdk::Client) -> Result<(), spike_sdk::Error> {
-    /// let first = spike.get_version("tenants/acme/db", 1).await?;
-    /// # Ok(())
+    /// # fn example(spike: &spike_sdk::Client) {
+    /// for notice in spike.notices() {
+    ///     eprintln!("{notice}");
+    /// }
     /// # }
     /// ```
-    pub async fn get_version(&self, path: &str, version: i64) -> Result<Secret, Error> {
-        let request = SecretGetRequest { path: path.to_owned(), version };
-        let answer = until(self.end(), CallKind::Read, || self.nexus.get_secret(&request)).await?;
-        Ok(Secret::new(answer.data.unwrap_or_default()))
+    pub fn notices(&self) -> &[Problem] {
+        &self.notices
     }
 
-    /// Adds a version with exactly these values. They are not merged with the version before.
-    ///
-    /// # Errors
-    /// [`Error::Denied`], [`Error::Invalid`], or another reason why the call failed. If the connection broke, the version
-    /// may have been added.
+    /// The identity with which this client calls, to share it with another client. `None` for a fake.
     ///
     /// # Examples
     /// ```no_run
-    /// # async fn example(spike: &spike_sdk::Client) -> Result<(), spike_sdk::Error> {
-    /// spike.put("tenants/acme/db", [("user", "acme"), ("pass", "s3cret")]).await?;
-    /// # Ok(())
+    /// # fn example(spike: &spike_sdk::Client) {
+    /// let id = spike.svid_source().map(spike_sdk::SvidSource::spiffe_id);
     /// # }
     /// ```
-    pub async fn put<'a>(
+    pub fn svid_source(&self) -> Option<&SvidSource> {
+        self.server.source()
+    }
+
+    /// The end of a call that begins now.
+    pub(crate) fn end(&self) -> Deadline {
+        Deadline::from_now(self.deadline)
+    }
+
+    /// A call about `subject` (a path or a name, never a value), with all its tries.
+    pub(crate) async fn call<C: Call>(
         &self,
-        path: &str,
-        values: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<(), Error> {
-        let mut named = SecretValues::default();
-        for (name, value) in values {
-            named.insert(name.to_owned(), SecretText::from(value));
-        }
-        let request = SecretPutRequest { path: path.to_owned(), values: Some(named) };
-        until(self.end(), CallKind::Write, || self.nexus.put_secret(&request)).await
+        subject: &str,
+        request: &C::Request,
+    ) -> Result<C::Reply, Error> {
+        self.call_until::<C>(self.end(), subject, request).await
     }
 
-    /// Deletes versions of a secret; an empty list means the current one. An operator can undelete them.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if the path does not exist, [`Error::Denied`], or another reason why the call failed.
-    ///
-    /// # Examples
-    /// ```no_run
-    /// # async fn example(spike: &spike_sdk::Client) -> Result<(), spike_sdk::Error> {
-    /// spike.delete("tenants/acme/db", &[1, 2]).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn delete(&self, path: &str, versions: &[i64]) -> Result<(), Error> {
-        let request = SecretVersionsRequest { path: path.to_owned(), versions: versions.to_vec() };
-        until(self.end(), CallKind::Write, || self.nexus.delete_secret(&request)).await
-    }
-
-    /// Lists the paths with this prefix that the workload may list, in the order of their bytes; `""` means all.
-    ///
-    /// # Errors
-    /// [`Error::Denied`], or another reason why the call failed.
-    ///
-    /// # Examples
-    /// ```no_run
-    /// # async fn example(spike: &spike_sdk::Client) -> Result<(), spike_sdk::Error> {
-    /// let paths = spike.list("tenants/acme/").await?;
-    /// assert!(paths.iter().all(|path| path.starts_with("tenants/acme/")));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
-        let deadline = self.end();
-        let mut names = Vec::new();
-        let mut request =
-            SecretListRequest { prefix: prefix.to_owned(), after: String::new(), limit: PAGE };
-        loop {
-            let page =
-                until(deadline, CallKind::Read, || self.nexus.list_secrets(&request)).await?;
-            names.extend(page.keys);
-            match page.next {
-                Some(next) => request.after = next,
-                None => return Ok(names),
+    /// As [`Self::call`], with a deadline that several calls share.
+    pub(crate) async fn call_until<C: Call>(
+        &self,
+        deadline: Deadline,
+        subject: &str,
+        request: &C::Request,
+    ) -> Result<C::Reply, Error> {
+        let operation = C::OPERATION;
+        let kind = if operation.changes() { CallKind::Write } else { CallKind::Read };
+        let span = tracing::debug_span!(
+            "spike",
+            operation = operation.label(),
+            subject,
+            request_id = Empty,
+            tries = Empty
+        );
+        let one_try = |tries| async move {
+            let ended = self.server.call::<C>(request).await;
+            let span = tracing::Span::current();
+            span.record("tries", tries);
+            if let Some(id) = &ended.request_id {
+                span.record("request_id", id.as_str());
             }
+            ended.outcome.map_err(|error| Error::of_call(error, ended.retry_after))
+        };
+        async move {
+            let result = until(&self.retry, deadline, kind, one_try).await;
+            match &result {
+                Ok(_) => tracing::debug!("done"),
+                Err(error) => tracing::debug!(reason = %error, "failed"),
+            }
+            result
         }
+        .instrument(span)
+        .await
     }
+}
 
-    pub(crate) async fn current_version(&self, path: &str) -> Result<i64, Error> {
-        let request = SecretGetRequest { path: path.to_owned(), version: 0 };
-        let answer =
-            until(self.end(), CallKind::Read, || self.nexus.secret_metadata(&request)).await?;
-        Ok(answer.metadata.current_version)
-    }
-
-    fn end(&self) -> Instant {
-        Instant::now() + self.deadline
+#[cfg(feature = "fake")]
+impl Fake {
+    /// A client of this Nexus, with the defaults of any other client.
+    ///
+    /// # Examples
+    /// ```
+    /// use spike_sdk::{Retry, fake::Fake};
+    ///
+    /// let never_tries_again = Fake::new().client().with_retry(Retry::none());
+    /// ```
+    pub fn client(&self) -> Client {
+        Client::of(Server::Fake(self.clone()))
     }
 }

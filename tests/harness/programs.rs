@@ -1,5 +1,5 @@
-//! Every program of a cluster in one binary, as in `spike-dev`, and two more: `floor`, which only benches call, and
-//! `workload-api`, which replaces a SPIRE agent in the tests of units and images.
+//! Every program of a cluster in one binary, as in `spike-dev`, and three more: `floor`, which only benches call,
+//! `workload-api`, which replaces a SPIRE agent in the tests of units and images, and `service`, the example of the SDK.
 
 mod floor;
 mod workload_api;
@@ -18,6 +18,10 @@ fn main() -> ExitCode {
     match Path::new(&called).file_name().and_then(|name| name.to_str()) {
         Some("floor") => floor::main(arguments),
         Some("workload-api") => workload_api::main(arguments),
+        Some("service") => match tokio::runtime::Runtime::new() {
+            Ok(runtime) => runtime.block_on(spike_example_service::program(arguments)),
+            Err(_) => ExitCode::FAILURE,
+        },
         _ => spike_dev::programs::main(),
     }
 }

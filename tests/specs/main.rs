@@ -33,6 +33,7 @@ mod recovery;
 mod repository;
 mod rotation;
 mod runbooks;
+mod sdk;
 mod seal;
 mod secrets;
 mod shutdown;

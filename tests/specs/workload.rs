@@ -45,7 +45,15 @@ async fn delete_policy(superuser: &NexusClient) -> Result<()> {
 
 /// Our SDK in this process, which the Workload API takes for the workload.
 async fn sdk(cluster: &Running) -> Result<(Client, (SvidSource, Registration))> {
-    let identity = cluster.follow_as(WORKLOAD).await?;
+    sdk_as(cluster, WORKLOAD).await
+}
+
+/// Our SDK in this process, which the Workload API takes for a process with the SPIFFE ID of this path.
+pub(crate) async fn sdk_as(
+    cluster: &Running,
+    path: &str,
+) -> Result<(Client, (SvidSource, Registration))> {
+    let identity = cluster.follow_as(path).await?;
     let environment = Environment::from_pairs(cluster.client_settings());
     let (settings, warnings) = Settings::load(&environment)?;
     assert!(warnings.is_empty(), "{warnings:?}");
@@ -63,7 +71,7 @@ async fn the_rust_sdk_reads_its_own_and_nothing_else_until_its_policy_has_gone()
     assert_eq!(client.list("").await?, [OWN]);
     assert_eq!(client.list("tenants/other/").await?, [""; 0]);
     for path in [OTHERS, "nowhere"] {
-        let Err(Error::Denied { request_id: Some(id) }) = client.get(path).await else {
+        let Err(Error::Denied { request_id: Some(id), .. }) = client.get(path).await else {
             bail!("{path} is not denied");
         };
         assert_eq!(cluster.audit_of(&id)?.get("Subject"), path);
@@ -111,13 +119,16 @@ async fn the_sdk_gives_up_at_its_deadline_and_tells_what_kept_it() -> Result<()>
     let cluster = scenario().backend(Backend::Sqlite).start_sealed().await?;
     let (client, _identity) = sdk(&cluster).await?;
     let client = client.with_deadline(Duration::from_millis(500));
-    let Err(Error::Deadline(cause)) = timeout(PATIENCE, client.get(OWN)).await? else {
+    let Err(late @ Error::Deadline { .. }) = timeout(PATIENCE, client.get(OWN)).await? else {
         bail!("a sealed Nexus answered");
     };
-    assert!(cause.to_string().contains("503"), "{cause}");
+    let told = late.to_string();
+    assert!(told.starts_with("not done within 500ms, in ") && told.contains("sealed"), "{told}");
+    let Error::Deadline { last, tries, .. } = late else { bail!("it was a deadline") };
+    assert!(tries > 1 && matches!(last.as_deref(), Some(Error::Sealed { .. })), "{last:?}");
     let put = timeout(PATIENCE, client.put(OWN, [("k", "hunter2")])).await?;
     let told = format!("{put:?}");
-    assert!(matches!(put, Err(Error::Deadline(_))) && !told.contains("hunter2"), "{told}");
+    assert!(matches!(put, Err(Error::Deadline { .. })) && !told.contains("hunter2"), "{told}");
     cluster.stop().await
 }
 

@@ -34,6 +34,17 @@ impl Environment {
         Self(pairs.into_iter().filter_map(relevant).collect())
     }
 
+    /// The same environment with these pairs, which replace its own.
+    #[must_use]
+    pub fn with<N, V>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<OsString>,
+        V: Into<OsString>,
+    {
+        self.0.extend(Self::from_pairs(pairs).0);
+        self
+    }
+
     /// The value of a variable. An empty one counts as unset, as it does upstream.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.0.get(name).map(OsString::as_os_str).filter(|value| !value.is_empty())
@@ -80,6 +91,21 @@ mod tests {
         ]);
         let names: Vec<_> = environment.iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["SPIFFE_ENDPOINT_SOCKET", "SPIKE_TYPO"]);
+    }
+
+    #[test]
+    fn a_pair_that_is_added_replaces_the_one_of_that_name() {
+        let environment = Environment::from_pairs([("SPIKE_A", "1"), ("SPIKE_B", "2")]).with([
+            ("SPIKE_B", "3"),
+            ("SPIKE_C", "4"),
+            ("PATH", "/bin"),
+        ]);
+        let read = |name| environment.get(name).and_then(OsStr::to_str);
+        assert_eq!(
+            [read("SPIKE_A"), read("SPIKE_B"), read("SPIKE_C")].map(Option::unwrap),
+            ["1", "3", "4"]
+        );
+        assert_eq!(read("PATH"), None);
     }
 
     #[test]

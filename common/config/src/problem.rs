@@ -33,6 +33,16 @@ pub enum Outcome {
 }
 
 impl Problem {
+    /// A problem with which the process must not start. `value` is shown as it is: see [`Self::value`].
+    pub fn fatal(variable: &str, value: Option<&str>, rule: impl Into<String>) -> Self {
+        Self {
+            variable: variable.to_owned(),
+            value: value.map(str::to_owned),
+            rule: rule.into(),
+            outcome: Outcome::Fatal,
+        }
+    }
+
     /// Whether the process must not start.
     pub fn is_fatal(&self) -> bool {
         self.outcome == Outcome::Fatal
@@ -62,7 +72,8 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(super) const fn new(problems: Vec<Problem>) -> Self {
+    /// An error with these problems, fatal ones first.
+    pub const fn new(problems: Vec<Problem>) -> Self {
         Self { problems }
     }
 

@@ -10,13 +10,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, Uri, header};
+use http::{Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{
         Client,
-        connect::{Connected, Connection},
+        connect::{Connected, Connection, capture_connection},
     },
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
@@ -32,6 +32,9 @@ use crate::svid::SvidSource;
 
 /// The largest answer, in bytes; a larger one fails the call. The largest real ones are lists of names.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// The most connections of an older identity on which one request is refused before it gets a new connection.
+const MOST_OLD_CONNECTIONS: usize = 32;
 
 /// Time limits of each part of a call: the `SPIKE_HTTP_CLIENT_*` settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +110,19 @@ pub enum TransportError {
     },
 }
 
+const CONNECTING: &str = "the TCP connection";
+const HANDSHAKE: &str = "the TLS handshake";
+
 impl TransportError {
+    /// Whether the call ended before there was a connection to send the request on.
+    pub fn is_before_the_request(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Handshake { .. } | Self::Address(_) => true,
+            Self::Timeout { what, .. } => [CONNECTING, HANDSHAKE].contains(what),
+            Self::Broken(_) | Self::Unaccepted(_) | Self::TooLarge { .. } => false,
+        }
+    }
+
     /// Why the server's certificate was refused, if that ended the handshake.
     pub fn peer_error(&self) -> Option<&PeerError> {
         match self {
@@ -126,6 +141,7 @@ impl TransportError {
 #[derive(Clone)]
 pub struct MtlsClient {
     http: Client<Connector, Full<Bytes>>,
+    source: SvidSource,
     timeouts: ClientTimeouts,
     max_answer: usize,
 }
@@ -151,8 +167,8 @@ impl MtlsClient {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(timeouts.idle)
             .pool_max_idle_per_host(timeouts.idle_per_host)
-            .build(Connector { tls, timeouts });
-        Ok(Self { http, timeouts, max_answer: MAX_ANSWER })
+            .build(Connector { tls, timeouts, source: source.clone() });
+        Ok(Self { http, source: source.clone(), timeouts, max_answer: MAX_ANSWER })
     }
 
     /// Reads at most `bytes` of any answer, for servers with short answers.
@@ -177,25 +193,46 @@ impl MtlsClient {
         content_type: &'static str,
         body: Bytes,
     ) -> Result<Response<Bytes>, TransportError> {
-        let request = Request::builder()
+        within(self.timeouts.whole, "the whole call", async {
+            // A server refuses what comes on a connection whose SVID has ended meanwhile. The newest one may be valid.
+            for _ in 0..MOST_OLD_CONNECTIONS {
+                let (answer, is_old) = self.call(url, content_type, body.clone()).await?;
+                if !is_old || answer.status() != StatusCode::UNAUTHORIZED {
+                    return Ok(answer);
+                }
+            }
+            Ok(self.call(url, content_type, body.clone()).await?.0)
+        })
+        .await
+    }
+
+    /// One request, and whether it went over a connection of an earlier identity of this process. Such a connection is
+    /// not used again.
+    async fn call(
+        &self,
+        url: &Uri,
+        content_type: &'static str,
+        body: Bytes,
+    ) -> Result<(Response<Bytes>, bool), TransportError> {
+        let mut request = Request::builder()
             .method(Method::POST)
             .uri(url)
             .header(header::CONTENT_TYPE, content_type)
-            .body(Full::new(body));
-        match request {
-            Ok(request) => within(self.timeouts.whole, "the whole call", self.call(request)).await,
-            Err(_) => Err(TransportError::Address(url.to_string())),
-        }
-    }
-
-    async fn call(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, TransportError> {
+            .body(Full::new(body))
+            .map_err(|_unlikely| TransportError::Address(url.to_string()))?;
+        let used = capture_connection(&mut request);
         let sent = async { self.http.request(request).await.map_err(|error| from_http(&error)) };
         // Connecting has limits of its own; the time for the head of the answer is added.
         let limit = self.head_limit();
         let (head, body): (_, Incoming) =
             within(limit, "the server's answer", sent).await?.into_parts();
+        let shown = head.extensions.get::<Generation>().map(|Generation(number)| *number);
+        let is_old = shown.is_some_and(|shown| shown != self.source.generation());
+        if is_old && let Some(connection) = used.connection_metadata().as_ref() {
+            connection.poison();
+        }
         match Limited::new(body, self.max_answer).collect().await {
-            Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
+            Ok(body) => Ok((Response::from_parts(head, body.to_bytes()), is_old)),
             Err(error) if error.is::<http_body_util::LengthLimitError>() => {
                 Err(TransportError::TooLarge { limit: self.max_answer })
             }
@@ -245,10 +282,15 @@ fn from_http(error: &hyper_util::client::legacy::Error) -> TransportError {
     }
 }
 
+/// The number of the identity with which a connection was opened: see [`SvidSource::generation`].
+#[derive(Clone, Copy)]
+struct Generation(u64);
+
 #[derive(Clone)]
 struct Connector {
     tls: TlsConnector,
     timeouts: ClientTimeouts,
+    source: SvidSource,
 }
 
 impl Connector {
@@ -259,7 +301,7 @@ impl Connector {
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = uri.port_u16().unwrap_or(443);
         let at = format!("{host}:{port}");
-        let dialled = within(self.timeouts.dial, "the TCP connection", async {
+        let dialled = within(self.timeouts.dial, CONNECTING, async {
             dial::dial(&name, port).await.map_err(|error| TransportError::Connect {
                 host: at.clone(),
                 source: Arc::new(error),
@@ -272,13 +314,15 @@ impl Connector {
         // The name is not compared with the certificate; a name that TLS cannot carry is not sent.
         let server_name = ServerName::try_from(name)
             .unwrap_or_else(|_| ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()));
-        let shaken = within(self.timeouts.handshake, "the TLS handshake", async {
+        // Before the handshake: it shows this identity or a newer one.
+        let generation = Generation(self.source.generation());
+        let shaken = within(self.timeouts.handshake, HANDSHAKE, async {
             self.tls.connect(server_name, stream).await.map_err(|error| TransportError::Handshake {
                 host: at.clone(),
                 source: Arc::new(tls_error::of_handshake(error)),
             })
         });
-        Ok(TokioIo::new(Dialled(shaken.await?)))
+        Ok(TokioIo::new(Dialled(shaken.await?, generation)))
     }
 }
 
@@ -297,11 +341,11 @@ impl tower::Service<Uri> for Connector {
 }
 
 /// A connection with a verified server.
-struct Dialled(TlsStream<TcpStream>);
+struct Dialled(TlsStream<TcpStream>, Generation);
 
 impl Connection for Dialled {
     fn connected(&self) -> Connected {
-        Connected::new()
+        Connected::new().extra(self.1)
     }
 }
 

@@ -6,9 +6,6 @@ use spike_wire::{Operation, Rule};
 
 use crate::repository::{files_below, root, text};
 
-/// What policies let services do, and what the SDK does not offer: an operator brings back what was deleted.
-const NOT_IN_THE_SDK: [Operation; 1] = [Operation::SecretUndelete];
-
 /// How the text of a program asks for an operation: by its call, or by a method of the client that makes the call.
 struct Names(BTreeMap<String, String>);
 
@@ -63,11 +60,10 @@ fn every_operation_is_asked_for_by_a_program_of_ours() -> io::Result<()> {
 }
 
 #[test]
-fn what_policies_let_services_do_with_secrets_is_in_the_sdk() -> io::Result<()> {
+fn what_policies_grant_is_in_the_sdk() -> io::Result<()> {
     let sdk = sources("sdk/src", "tests")?;
-    let is_for_services =
-        |operation: Operation| matches!(operation.rule(), Rule::OnThePath(_) | Rule::Names(..));
-    assert_eq!(missing(&Names::read()?, &sdk, is_for_services), NOT_IN_THE_SDK);
+    let is_granted = |operation: Operation| !matches!(operation.rule(), Rule::Roles(_));
+    assert_eq!(missing(&Names::read()?, &sdk, is_granted), []);
     Ok(())
 }
 
@@ -89,6 +85,47 @@ fn every_operation_has_its_section_in_the_wire_api() -> io::Result<()> {
     };
     let missing: Vec<_> = Operation::ALL.iter().filter(|one| !is_described(one)).collect();
     assert_eq!(missing, [&Operation::SecretPut; 0]);
+    Ok(())
+}
+
+/// Each public item of the SDK whose line contains `kind`, with the comment above it.
+fn items_of_the_sdk(kind: &str) -> io::Result<Vec<(String, String)>> {
+    let text = sources("sdk/src", "tests")?;
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let is_comment = |line: &&&str| line.starts_with("///") || line.starts_with("#[");
+    let commented = |(at, line): (usize, &&str)| {
+        let above = lines.iter().take(at).rev().take_while(is_comment).copied();
+        let above: Vec<_> = above.collect();
+        ((*line).to_owned(), above.join("\n"))
+    };
+    Ok(lines.iter().enumerate().filter(|(_, line)| line.starts_with(kind)).map(commented).collect())
+}
+
+#[test]
+fn every_future_of_the_sdk_says_whether_it_is_cancel_safe_and_is_dropped_by_a_test()
+-> io::Result<()> {
+    let dropped = text("sdk/src/tests/dropped.rs")?;
+    let futures = items_of_the_sdk("pub async fn ")?;
+    assert!(futures.len() > 20, "{futures:?}");
+    for (line, comment) in futures {
+        assert!(comment.contains("Cancel safety: "), "{line}");
+        let name = line.trim_start_matches("pub async fn ").split(['(', '<']).next();
+        let name = name.unwrap_or_default();
+        assert!(dropped.contains(&format!("{name}(")), "no test drops {name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_public_item_of_the_sdk_has_an_example() -> io::Result<()> {
+    let mut checked = 0;
+    for kind in ["pub fn ", "pub async fn ", "pub const fn ", "pub struct ", "pub enum "] {
+        for (line, comment) in items_of_the_sdk(kind)? {
+            checked += 1;
+            assert!(comment.contains("# Examples"), "{line}\n{comment}");
+        }
+    }
+    assert!(checked > 80, "only {checked}");
     Ok(())
 }
 

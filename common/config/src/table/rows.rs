@@ -39,8 +39,10 @@ macro_rules! note {
 }
 
 mod logs;
+mod sdk;
 
 pub use logs::*;
+pub use sdk::*;
 
 const ALL: &[Process] = &Process::ALL;
 const DAEMONS: &[Process] = &[Nexus, Keeper];
@@ -60,7 +62,7 @@ const KEEPER_TELEMETRY: DefaultValue =
 const ANY_COUNT: Rule = Rule::Count { max: i64::MAX };
 
 /// Every section, in the order of the documentation.
-pub static SECTIONS: [&Section; 11] = [
+pub static SECTIONS: [&Section; 12] = [
     &IDENTITY,
     &LISTENERS,
     &KEY,
@@ -68,6 +70,7 @@ pub static SECTIONS: [&Section; 11] = [
     &DIRECTORIES,
     &SERVER,
     &CLIENT,
+    &SDK,
     &CEREMONY_SETTINGS,
     &LOGS,
     &AUDIT,

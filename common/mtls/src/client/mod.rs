@@ -6,10 +6,10 @@ mod keeper;
 mod nexus;
 mod peer_clock;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{StatusCode, Uri};
+use http::{StatusCode, Uri, header};
 use spike_wire::{ErrorReply, PeerErrorCode, ReplyError};
 
 use self::peer_clock::PeerClock;
@@ -71,6 +71,23 @@ impl CallError {
     }
 }
 
+/// A call that has ended, with what the head of the answer says besides. Both are `None` if there was no answer.
+#[derive(Debug)]
+pub struct Ended<T> {
+    /// The answer, or why there is none.
+    pub outcome: Result<T, CallError>,
+    /// The id of the request in the server's audit log.
+    pub request_id: Option<String>,
+    /// After which time to try again, if the server asks for that.
+    pub retry_after: Option<Duration>,
+}
+
+impl<T> Ended<T> {
+    fn without_answer(error: CallError) -> Self {
+        Self { outcome: Err(error), request_id: None, retry_after: None }
+    }
+}
+
 /// One server, and the client for it.
 #[derive(Clone, Debug)]
 struct ServerClient {
@@ -95,19 +112,33 @@ impl ServerClient {
         kind: &'static str,
         body: Bytes,
     ) -> Result<Bytes, CallError> {
+        self.exchange(target, kind, body).await.outcome
+    }
+
+    async fn exchange(&self, target: &str, kind: &'static str, body: Bytes) -> Ended<Bytes> {
         let url = format!("{}{target}", self.base);
         let Ok(uri) = url.parse::<Uri>() else {
-            return Err(TransportError::Address(url).into());
+            return Ended::without_answer(TransportError::Address(url).into());
         };
         let sent = clock::now();
-        let answer = self.http.post(&uri, kind, body).await?;
+        let answer = match self.http.post(&uri, kind, body).await {
+            Ok(answer) => answer,
+            Err(error) => return Ended::without_answer(error.into()),
+        };
         self.clock.note(answer.headers(), sent, clock::now());
-        if answer.status() == StatusCode::OK {
-            return Ok(answer.into_body());
-        }
-        let request_id = answer.headers().get(REQUEST_ID_HEADER).and_then(|id| id.to_str().ok());
-        let request_id = request_id.filter(|id| id.len() <= 64).map(str::to_owned);
-        let ErrorReply { code, reason } = ErrorReply::decode(answer.body());
-        Err(CallError::Refused(Refusal { status: answer.status(), code, reason, request_id }))
+        let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let request_id = text(REQUEST_ID_HEADER).filter(|id| id.len() <= 64).map(str::to_owned);
+        // Seconds. The other form of it, a date, no server of ours sends.
+        let after = text(header::RETRY_AFTER.as_str()).and_then(|after| after.parse::<u32>().ok());
+        let retry_after = after.map(|seconds| Duration::from_secs(seconds.into()));
+        let status = answer.status();
+        let outcome = if status == StatusCode::OK {
+            Ok(answer.into_body())
+        } else {
+            let ErrorReply { code, reason } = ErrorReply::decode(answer.body());
+            let request_id = request_id.clone();
+            Err(CallError::Refused(Refusal { status, code, reason, request_id }))
+        };
+        Ended { outcome, request_id, retry_after }
     }
 }

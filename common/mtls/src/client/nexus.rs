@@ -15,7 +15,7 @@ use spike_wire::{
     VerifyResponse, WhoCanRequest, WhoCanResponse, call,
 };
 
-use super::{CallError, ServerClient};
+use super::{CallError, Ended, JSON, ServerClient};
 use crate::{ClientTimeouts, MtlsClient, PeerRule, svid::SvidSource};
 
 /// A client of one Nexus; clones share its connections.
@@ -251,6 +251,15 @@ impl NexusClient {
         let target = C::OPERATION.path_and_query();
         let body = self.0.json(target, C::encode(request)).await?;
         Ok(C::decode_reply(&body)?)
+    }
+
+    /// As [`Self::call`], with what the head of the answer says besides.
+    pub async fn call_to_its_end<C: Call>(&self, request: &C::Request) -> Ended<C::Reply> {
+        let target = C::OPERATION.path_and_query();
+        let Ended { outcome, request_id, retry_after } =
+            self.0.exchange(target, JSON, C::encode(request)).await;
+        let outcome = outcome.and_then(|body| Ok(C::decode_reply(&body)?));
+        Ended { outcome, request_id, retry_after }
     }
 
     async fn stream(&self, operation: Operation, body: Bytes) -> Result<Bytes, CallError> {

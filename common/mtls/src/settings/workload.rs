@@ -1,5 +1,7 @@
 //! The settings of a workload that calls Nexus.
 
+use std::time::Duration;
+
 use spike_config::{Environment, HttpsUrl, Loaded, Process, Reader, load, table};
 
 use super::{HttpClientSettings, IdentitySettings};
@@ -13,6 +15,10 @@ pub struct WorkloadSettings {
     pub client: HttpClientSettings,
     /// The URL of Nexus.
     pub api_url: HttpsUrl,
+    /// How long a call may take with all its tries.
+    pub deadline: Duration,
+    /// How many times a call is tried; 0 means until the deadline.
+    pub max_tries: u32,
 }
 
 impl WorkloadSettings {
@@ -22,6 +28,8 @@ impl WorkloadSettings {
             identity: IdentitySettings::read(reader),
             client: HttpClientSettings::read(reader),
             api_url: reader.url(&table::SPIKE_NEXUS_API_URL),
+            deadline: reader.duration(&table::SPIKE_SDK_DEADLINE),
+            max_tries: reader.count(&table::SPIKE_SDK_MAX_TRIES),
         }
     }
 

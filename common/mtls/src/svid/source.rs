@@ -29,6 +29,7 @@ impl Drop for AbortOnDrop {
 
 /// Why there is no identity.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SvidError {
     /// No usable SVID arrived in time.
     #[error("no X.509-SVID from the SPIFFE Workload API at {endpoint} within {waited:?}: {reason}")]
