@@ -8,6 +8,8 @@ use axum::{
 use bytes::Bytes;
 use spike_wire::{AnyOperation, ErrorCode, clean_path, fallback_error_body};
 
+use crate::telemetry::METRICS_TYPE;
+
 use super::{Exchange, FrameError, allowance::Allowance, block::Block};
 
 /// The longest target of a redirect, in bytes.
@@ -32,6 +34,8 @@ pub struct Reply {
 enum Kind {
     Json,
     Octets,
+    /// Metrics in the text format of OpenMetrics.
+    Metrics,
     /// An error as Go's `http.Error` sends it.
     Text,
     /// An answer of Go's server itself.
@@ -83,6 +87,11 @@ impl Reply {
         Self::of(StatusCode::OK, Kind::Octets, body)
     }
 
+    /// 200 with metrics.
+    pub(super) const fn metrics(body: Bytes) -> Self {
+        Self::of(StatusCode::OK, Kind::Metrics, body)
+    }
+
     /// An error as Go's `http.Error` sends it: `text` and a newline.
     pub fn plain_error(status: StatusCode, text: &str) -> Self {
         Self::of(status, Kind::Text, Bytes::from(format!("{text}\n")))
@@ -126,6 +135,10 @@ impl Reply {
             }
             Kind::Octets => {
                 set(header::CONTENT_TYPE, "application/octet-stream");
+            }
+            Kind::Metrics => {
+                set(header::CONTENT_TYPE, METRICS_TYPE);
+                set(header::CACHE_CONTROL, CACHE_CONTROL);
             }
             Kind::Text => {
                 set(header::CONTENT_TYPE, "text/plain; charset=utf-8");

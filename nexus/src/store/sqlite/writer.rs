@@ -257,6 +257,7 @@ impl Writer {
     /// Every commit is published before any caller is answered.
     fn publish(&mut self, effects: Effects) {
         self.ring.committed();
+        self.shown.condition.key_is_used(self.ring.usage());
         self.committed = self.identity.clone();
         self.show_policies(effects.policies);
         self.position.epoch = self.identity.policy_epoch;
