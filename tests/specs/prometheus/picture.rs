@@ -41,7 +41,7 @@ pub(super) async fn draw(
     prometheus: &Prometheus,
     (start, end): (f64, f64),
 ) -> Result<String> {
-    let panels = dashboard["panels"].as_array().context("no panels")?;
+    let panels = at(dashboard, "/panels").as_array().context("no panels")?;
     let bottom = panels.iter().map(|panel| place(panel).1 + place(panel).3).fold(0.0, f64::max);
     let (width, height) = (24.0 * COLUMN, bottom + GAP);
     let mut svg = format!(
@@ -49,14 +49,14 @@ pub(super) async fn draw(
          <rect width=\"{width}\" height=\"{height}\" fill=\"#f4f5f5\"/>\n"
     );
     for panel in panels {
-        let title = panel["title"].as_str().unwrap_or_default();
+        let title = at(panel, "/title").as_str().unwrap_or_default();
         let (x, y, w, h) = place(panel);
-        if panel["type"] == "row" {
+        if at(panel, "/type") == "row" {
             text(&mut svg, (x + GAP, y + ROW * 0.7), "font-weight=\"bold\" fill=\"#333\"", title)?;
             continue;
         }
         let mut lines = Vec::new();
-        for target in panel["targets"].as_array().into_iter().flatten() {
+        for target in at(panel, "/targets").as_array().into_iter().flatten() {
             lines.extend(asked(prometheus, target, (start, end)).await?);
         }
         // Of many, the legend names those that come highest.
@@ -76,8 +76,8 @@ pub(super) async fn draw(
             "font-weight=\"bold\" fill=\"#444\"",
             title,
         )?;
-        let defaults = &panel["fieldConfig"]["defaults"];
-        if panel["type"] == "stat" {
+        let defaults = at(panel, "/fieldConfig/defaults");
+        if at(panel, "/type") == "stat" {
             stat(&mut svg, defaults, &lines, (x, y, w, h))?;
         } else {
             series(&mut svg, defaults, &lines, ((x, y, w, h), (start, end)))?;
@@ -87,15 +87,22 @@ pub(super) async fn draw(
     Ok(svg)
 }
 
+/// What is there in a document; null if nothing is.
+fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
+}
+
 /// Left, top, width and height.
 fn place(panel: &Value) -> (f64, f64, f64, f64) {
-    let at = |key: &str| panel["gridPos"][key].as_f64().unwrap_or_default();
-    (at("x") * COLUMN, at("y") * ROW, at("w") * COLUMN, at("h") * ROW)
+    let cells = |key| at(panel, key).as_f64().unwrap_or_default();
+    let (x, y) = (cells("/gridPos/x"), cells("/gridPos/y"));
+    let (w, h) = (cells("/gridPos/w"), cells("/gridPos/h"));
+    (x * COLUMN, y * ROW, w * COLUMN, h * ROW)
 }
 
 /// The query of a panel, for all daemons.
 pub(super) fn expression(target: &Value) -> Result<String> {
-    let expression = target["expr"].as_str().context("no expression")?;
+    let expression = at(target, "/expr").as_str().context("no expression")?;
     Ok(expression.replace("$instance", ".*").replace("$__rate_interval", "10s"))
 }
 
@@ -105,13 +112,13 @@ async fn asked(
     time: (f64, f64),
 ) -> Result<impl Iterator<Item = Line>> {
     let found = prometheus.over(&expression(target)?, time).await?;
-    let legend = target["legendFormat"].as_str().unwrap_or_default().to_owned();
+    let legend = at(target, "/legendFormat").as_str().unwrap_or_default().to_owned();
     Ok(found.into_iter().map(move |series| {
         let mut name = legend.clone();
-        for (label, value) in series["metric"].as_object().into_iter().flatten() {
+        for (label, value) in at(&series, "/metric").as_object().into_iter().flatten() {
             name = name.replace(&format!("{{{{{label}}}}}"), value.as_str().unwrap_or_default());
         }
-        let points = series["values"].as_array().into_iter().flatten();
+        let points = at(&series, "/values").as_array().into_iter().flatten();
         let points = points.filter_map(|point| {
             let value: f64 = point.get(1)?.as_str()?.parse().ok()?;
             Some((point.get(0)?.as_f64()?, value)).filter(|_| value.is_finite())
@@ -128,21 +135,22 @@ fn stat(
     (x, y, w, h): (f64, f64, f64, f64),
 ) -> Result<()> {
     let value = lines.first().and_then(|line| line.points.last()).context("no value")?.1;
-    let mapped = &defaults["mappings"][0]["options"][value.to_string()];
-    let steps = defaults["thresholds"]["steps"].as_array();
-    let reached = steps
+    let mapped = at(defaults, &format!("/mappings/0/options/{value}"));
+    let steps = at(defaults, "/thresholds/steps").as_array();
+    let mut reached = steps
         .into_iter()
         .flatten()
-        .filter(|step| step["value"].as_f64().is_none_or(|from| value >= from));
-    let colour = mapped["color"].as_str().or_else(|| reached.last()?["color"].as_str());
+        .filter(|step| at(step, "/value").as_f64().is_none_or(|from| value >= from));
+    let colour =
+        at(mapped, "/color").as_str().or_else(|| at(reached.next_back()?, "/color").as_str());
     let fill = match colour {
         Some("green") => "#2e9d50",
         Some("orange") => "#e07b00",
         Some("red") => "#c0392b",
         Some(_) | None => "#666",
     };
-    let unit = defaults["unit"].as_str().unwrap_or_default();
-    let shown = mapped["text"].as_str().map_or_else(|| written(value, unit), str::to_owned);
+    let unit = at(defaults, "/unit").as_str().unwrap_or_default();
+    let shown = at(mapped, "/text").as_str().map_or_else(|| written(value, unit), str::to_owned);
     writeln!(
         svg,
         "<rect x=\"{:.0}\" y=\"{:.0}\" width=\"{:.0}\" height=\"{:.0}\" rx=\"3\" fill=\"{fill}\"/>",
@@ -162,7 +170,7 @@ fn series(
     lines: &[Line],
     ((x, y, w, h), (start, end)): ((f64, f64, f64, f64), (f64, f64)),
 ) -> Result<()> {
-    let unit = defaults["unit"].as_str().unwrap_or_default();
+    let unit = at(defaults, "/unit").as_str().unwrap_or_default();
     let values = || lines.iter().flat_map(|line| &line.points).map(|(_, value)| *value);
     let lowest = values().fold(f64::INFINITY, f64::min).min(0.0);
     let highest = values().fold(lowest, f64::max);
@@ -247,7 +255,7 @@ fn values_are_written_short_and_with_their_unit() {
         (0.5, "", "0.50"),
         (3.0, "", "3"),
         (0.125, "percentunit", "12.5 %"),
-        (18.0 * 1048576.0, "bytes", "18 MiB"),
+        (18.0 * 1_048_576.0, "bytes", "18 MiB"),
         (3400.0, "s", "56.7 min"),
         (0.002, "s", "2 ms"),
         (12.34, "reqps", "12.3/s"),

@@ -197,15 +197,12 @@ pub(super) fn shortened(rules: &str) -> String {
         while let Some((before, after)) = rest.split_once('[') {
             short.push_str(before);
             let range = after.split_once(']').filter(|(range, _)| is_duration(range));
-            match range {
-                Some((_, behind)) => {
-                    short.push_str(WINDOW);
-                    rest = behind;
-                }
-                None => {
-                    short.push('[');
-                    rest = after;
-                }
+            if let Some((_, behind)) = range {
+                short.push_str(WINDOW);
+                rest = behind;
+            } else {
+                short.push('[');
+                rest = after;
             }
         }
         short.push_str(rest);
