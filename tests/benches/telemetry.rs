@@ -34,6 +34,9 @@ const WORKLOAD: &str = "/workload/reader";
 /// The most that telemetry may cost.
 const GOAL: f64 = 0.97;
 
+/// How many scrapes are timed by themselves at the end.
+const SCRAPES: u32 = 300;
+
 /// Measures reads by a workload with one policy, with and without scraping.
 #[derive(Clone, Copy, Debug, Parser)]
 struct Arguments {
@@ -112,6 +115,16 @@ async fn measure(arguments: Arguments) -> Result<()> {
     }
     say(&format!("\nreads, scraped : alone  {} (goal {GOAL})", spread(rates)?));
     say(&format!("processor time of a read, scraped : alone  {}", spread(costs)?));
+    let used = processor_time(nexus)?;
+    for _ in 0..SCRAPES {
+        ask_all(telemetry).await?;
+    }
+    let used = processor_time(nexus)?.saturating_sub(used) / SCRAPES;
+    say(&format!(
+        "one scrape takes {:.2} ms of a processor: once a second, {:.2} % of one",
+        used.as_secs_f64() * 1e3,
+        used.as_secs_f64() * 100.0
+    ));
     cluster.stop().await
 }
 
@@ -151,15 +164,20 @@ fn scrape(telemetry: SocketAddr, every: f64) -> AbortHandle {
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             every.tick().await;
-            for path in ["/metrics", "/healthz", "/readyz"] {
-                // Without an answer the ratio would be too good.
-                if let Err(error) = ask(telemetry, path).await {
-                    say(&format!("{path}: {error:#}"));
-                }
+            // Without an answer the ratio would be too good.
+            if let Err(error) = ask_all(telemetry).await {
+                say(&format!("not scraped: {error:#}"));
             }
         }
     });
     asking.abort_handle()
+}
+
+async fn ask_all(telemetry: SocketAddr) -> Result<()> {
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        ask(telemetry, path).await?;
+    }
+    Ok(())
 }
 
 async fn ask(telemetry: SocketAddr, path: &str) -> Result<String> {

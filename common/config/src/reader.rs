@@ -100,11 +100,7 @@ impl<'e> Reader<'e> {
 
     /// SPIFFE IDs; none if it is unset.
     pub fn spiffe_ids(&mut self, variable: &'static Variable) -> CoveredIds {
-        if self.is_set(variable) {
-            self.value(variable, CoveredIds::parse)
-        } else {
-            CoveredIds::default()
-        }
+        self.written(variable, CoveredIds::parse).unwrap_or_default()
     }
 
     /// The address of the Workload API.

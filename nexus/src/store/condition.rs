@@ -39,7 +39,7 @@ pub struct Condition {
     reading: Mutex<Option<Failure>>,
     /// Why the policies in force may differ from those of the store.
     policies: Mutex<Option<String>>,
-    /// The active data key, as of the last commit.
+    /// The active data key, as of the last transaction.
     key: Mutex<KeyUse>,
     batch: Histogram,
     duration: Histogram,
@@ -116,7 +116,7 @@ impl Condition {
         lock(&self.policies).clone()
     }
 
-    /// How much the active data key is used, as of the last commit.
+    /// How much the active data key is used, as of the last transaction.
     pub fn key_use(&self) -> KeyUse {
         *lock(&self.key)
     }

@@ -288,6 +288,7 @@ impl Writer {
 
     fn undo(&mut self, error: &StoreError) {
         self.ring.rolled_back();
+        self.shown.condition.key_is_used(self.ring.usage());
         self.identity = self.committed.clone();
         if matches!(error, StoreError::OutcomeUnknown(_)) {
             self.unsettled = true;
