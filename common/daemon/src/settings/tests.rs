@@ -357,7 +357,7 @@ fn all_problems_are_reported_at_once() {
 fn who_may_read_the_metrics_is_named_by_whole_spiffe_ids_or_the_daemon_does_not_start() {
     let name = "SPIKE_METRICS_SPIFFE_IDS";
     for (value, why) in [
-        ("", "element 1 of the list is empty"),
+        ("spiffe://example.org/a,", "element 2 of the list is empty"),
         ("prometheus", "\"prometheus\" is not a SPIFFE ID"),
         ("spiffe://example.org", "it would be everybody of the trust domain"),
     ] {
