@@ -15,6 +15,7 @@ use spike_daemon::{
     limit::Rate,
     serve::App,
 };
+use spike_domain::Role;
 use spike_mtls::{Peer, budget::Bounds};
 use spike_wire::{KeeperOperation, Operation, clean_path};
 use tokio::{
@@ -100,6 +101,10 @@ impl Service for Daemon {
 
     fn frame(&self) -> &Arc<Frame> {
         &self.0
+    }
+
+    fn role(&self, _: &str) -> Option<Role> {
+        None
     }
 
     fn operation(&self, exchange: &Exchange) -> Option<()> {

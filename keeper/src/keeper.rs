@@ -6,10 +6,7 @@ use prometheus_client::{
     metrics::{counter::Counter, gauge::ConstGauge},
     registry::Registry,
 };
-use spike_daemon::{
-    audit::AuditLog,
-    http::{Frame, RequestLimits, RequestMetrics},
-};
+use spike_daemon::http::Frame;
 use spike_domain::{Role, TrustRootsByRole};
 use spike_mtls::Peer;
 use spike_wire::{KeeperOperation, KeeperStatusResponse, Rule, Shard};
@@ -30,14 +27,8 @@ pub struct Keeper {
 
 impl Keeper {
     /// A Keeper without a share, which recognizes Nexus and Bootstrap by these trust roots.
-    pub fn new(roots: Arc<TrustRootsByRole>, audit: AuditLog, limits: RequestLimits) -> Self {
-        let labels = KeeperOperation::ALL.iter().copied().map(KeeperOperation::label);
-        Self {
-            roots,
-            slot: Slot::default(),
-            replaced: Counter::default(),
-            frame: Frame::new(audit, RequestMetrics::new(labels), limits),
-        }
+    pub fn new(roots: Arc<TrustRootsByRole>, frame: Arc<Frame>) -> Self {
+        Self { roots, slot: Slot::default(), replaced: Counter::default(), frame }
     }
 
     /// Stores a share (K1). Nexus, which has checked its key, may replace another share. Bootstrap may only fill an

@@ -15,6 +15,7 @@ use spike_daemon::{
     process::chain,
     serve::App,
 };
+use spike_domain::Role;
 use spike_mtls::Peer;
 use spike_wire::{ContributeRequest, EmptyRequest, EmptyResponse, KeeperOperation, ShardResponse};
 
@@ -35,6 +36,10 @@ impl Service for Keeper {
 
     fn frame(&self) -> &Arc<Frame> {
         self.frame()
+    }
+
+    fn role(&self, id: &str) -> Option<Role> {
+        self.roots().role_of(id)
     }
 
     fn operation(&self, exchange: &Exchange) -> Option<KeeperOperation> {

@@ -5,6 +5,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use spike_config::Environment;
 use spike_daemon::{
     audit::AuditLog,
+    http::{Frame, RequestMetrics},
     process::{self as daemon, Daemon, FrameSettings, Program, StartError},
     serve::{ConnectionMetrics, Listener, Serving},
     settings::KeeperSettings,
@@ -12,6 +13,7 @@ use spike_daemon::{
 };
 use spike_domain::Role;
 use spike_mtls::PeerRule;
+use spike_wire::KeeperOperation;
 
 use crate::{keeper::Keeper, note::BootstrapNote, routes};
 
@@ -21,7 +23,7 @@ pub const PROGRAM: Program = Program {
     about: "SPIKE Keeper: holds one share of the root key, in memory only",
 };
 
-/// The roles that may connect. Any other peer fails in the handshake.
+/// The roles that may connect, beside those that read the metrics. Any other peer fails in the handshake.
 const CALLERS: &[Role] = &[Role::Nexus, Role::Bootstrap];
 
 /// Runs a Keeper with these arguments and this environment, from start to exit status.
@@ -53,7 +55,14 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let source = daemon::identity(&telemetry, &settings.identity, Role::Keeper).await?;
     let roots = settings.identity.trust_roots;
-    let keeper = Arc::new(Keeper::new(Arc::clone(&roots), audit, settings.server.requests));
+    let labels = KeeperOperation::ALL.iter().copied().map(KeeperOperation::label);
+    let frame = Frame::with_scrapers(
+        audit,
+        RequestMetrics::new(labels),
+        settings.server.requests,
+        daemon::scrapers(&settings.telemetry, &telemetry),
+    );
+    let keeper = Arc::new(Keeper::new(Arc::clone(&roots), frame));
     let connections = ConnectionMetrics::default();
     watch(&keeper, BootstrapNote::at(settings.bootstrap_note), &telemetry);
     telemetry.register(|registry| connections.register(registry));
@@ -61,7 +70,7 @@ pub async fn start(
         format!("cannot listen on {} (SPIKE_KEEPER_TLS_PORT): {error}", settings.listen)
     })?;
     tracing::info!(address = %listener.address(), "listening");
-    let rule = PeerRule::Roles(CALLERS, roots);
+    let rule = PeerRule::RolesOr(CALLERS, roots, settings.telemetry.scrapers);
     let app = routes::app(&keeper);
     let serving = listener.serve(&source, rule, settings.server.limits, connections, app)?;
     Ok(Running { keeper, serving })

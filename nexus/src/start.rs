@@ -84,10 +84,11 @@ pub async fn start(
     let key_source = key_source(&settings, &seal, &source)?;
     let keepers = key_source.keepers().map(Arc::clone);
     let restoration = key_source.shares().ok().map(|shares| Arc::clone(&shares.restoration));
-    let frame = Frame::new(
+    let frame = Frame::with_scrapers(
         audit,
         RequestMetrics::new(Operation::ALL.iter().copied().map(Operation::label)),
         settings.server.requests,
+        daemon::scrapers(&settings.telemetry, &telemetry),
     );
     let nexus = Arc::new(Nexus::new(Parts {
         access: Access::new(
@@ -104,7 +105,7 @@ pub async fn start(
         frame: Arc::clone(&frame),
         health: telemetry.health().view(),
     }));
-    telemetry.register(|registry| frame.register(registry));
+    telemetry.register(|registry| nexus.register(registry));
     watch(&seal, keepers.as_ref(), &telemetry);
     let connections = ConnectionMetrics::default();
     telemetry.register(|registry| connections.register(registry));

@@ -129,6 +129,7 @@ impl Collector for StoreMetrics {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
         }
+        let key = condition.key_use();
         let last_commit = condition.last_commit().map_or(0, |at| at / 1_000_000_000);
         let left_out = store.import_record().ok().flatten().map_or(0, |record| record.refused);
         for (name, help, value) in [
@@ -152,6 +153,17 @@ impl Collector for StoreMetrics {
                 "Writes that wait for the thread that writes",
                 i64::try_from(store.waiting_writes()).unwrap_or(i64::MAX),
             ),
+            (
+                "store_data_key_encryptions",
+                "Encryptions under the active data key",
+                gauge(key.encryptions),
+            ),
+            (
+                "store_data_key_encryptions_limit",
+                "The number of encryptions at which the next write replaces the data key",
+                gauge(key.limit),
+            ),
+            ("store_data_keys", "Data keys that were made for this store", i64::from(key.number)),
             ("store_file_bytes", "Size of the database file", gauge(file)),
             ("store_wal_bytes", "Size of the write-ahead log", gauge(log)),
             (

@@ -138,7 +138,7 @@ async fn beside_a_live_nexus_a_marker_that_cannot_be_read_is_told_and_written_an
 }
 
 /// A crew with fake Keepers.
-async fn on_fakes(count: usize, threshold: u16) -> Result<(Crew, Vec<FakeKeeper>)> {
+pub(crate) async fn on_fakes(count: usize, threshold: u16) -> Result<(Crew, Vec<FakeKeeper>)> {
     let addresses = ReservedAddress::several(count).await?;
     let urls: Vec<String> = addresses.iter().map(ReservedAddress::url).collect();
     let mut plan = crew().keepers_at(&urls, threshold);

@@ -1,125 +1,85 @@
 //! A real Prometheus asks Nexus and its Keepers, with the alerts and the dashboard of `deploy/observability`.
+//!
+//! Each alert that one machine can produce fires here because something is broken, and clears once it is mended.
 
-use std::{
-    collections::BTreeSet,
-    fmt::Write,
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+mod identity;
+mod picture;
+mod requests;
+mod root_key;
+mod server;
+mod store;
 
-use anyhow::{Context, Result};
+use std::{collections::BTreeSet, net::SocketAddr};
+
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use spike_tests::{PATIENCE, crew::Crew, eventually, secrets::put, skipped};
-use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    process::Child,
-};
+use spike_mtls::clock;
+use spike_tests::{crew::Crew, secrets::put};
+use time::OffsetDateTime;
 
+use self::server::Prometheus;
 use crate::{
     WORKLOAD, crew, metrics,
     repository::{root, text},
 };
 
+/// Drawn by the specification below, with `UPDATE_DOCS=1`.
+const PICTURE: &str = "docs/images/dashboard.svg";
+
 const GET: &str = "/v1/store/secrets?action=get";
 
-/// `None` where there is none.
-fn program() -> Option<PathBuf> {
-    let fetched = root().join("target/tools/prometheus");
-    let all = [fetched, "prometheus".into()];
-    all.into_iter().find(|program| {
-        let asked = Command::new(program).arg("--version").stderr(Stdio::null()).output();
-        asked.is_ok_and(|output| output.status.success())
-    })
+/// The alerts that fire and clear in the specification of this file.
+const FIRED: &[&str] =
+    &["SpikeBackupOld", "SpikeKeeperAway", "SpikeQuorumAtItsLimit", "SpikeQuorumLost"];
+
+/// Since 1970.
+fn seconds_now() -> f64 {
+    (clock::now() - OffsetDateTime::UNIX_EPOCH).as_seconds_f64()
 }
 
-struct Prometheus {
-    port: u16,
-    _process: Child,
-    dir: TempDir,
+/// Nexus and its three Keepers.
+fn targets(crew: &mut Crew) -> Result<Vec<SocketAddr>> {
+    let mut targets = vec![crew.nexus().telemetry()];
+    for index in 1..=3 {
+        targets.push(crew.keeper(index)?.telemetry());
+    }
+    Ok(targets)
 }
 
-impl Prometheus {
-    /// Asks these addresses twice a second, and judges the alerts at once instead of after minutes.
-    async fn start(program: &Path, targets: &[String]) -> Result<Self> {
-        let dir = tempfile::tempdir()?;
-        let rules = text("deploy/observability/alerts.yaml")?;
-        let rules = rules.lines().filter(|line| !line.trim_start().starts_with("for: "));
-        std::fs::write(dir.path().join("alerts.yaml"), rules.collect::<Vec<_>>().join("\n"))?;
-        let config = format!(
-            "global: {{scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms}}\n\
-             rule_files: [alerts.yaml]\n\
-             scrape_configs: [{{job_name: spike, static_configs: [{{targets: {targets:?}}}]}}]\n"
-        );
-        let file = dir.path().join("prometheus.yaml");
-        std::fs::write(&file, config)?;
-        // Another process may take the port in between; then Prometheus ends.
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let log = std::fs::File::create(dir.path().join("log"))?;
-        let process = tokio::process::Command::new(program)
-            .arg(format!("--config.file={}", file.display()))
-            .arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()?;
-        let prometheus = Self { port, _process: process, dir };
-        let up = eventually("every target is asked", PATIENCE, async || {
-            let answer = prometheus.query("up").await;
-            let up = answer.ok().filter(|up| {
-                up.len() == targets.len()
-                    && up.iter().all(|sample| sample.pointer("/value/1") == Some(&"1".into()))
-            });
-            Ok(up.map(|_| ()))
-        });
-        let log = || std::fs::read_to_string(prometheus.dir.path().join("log"));
-        up.await.with_context(|| log().unwrap_or_default())?;
-        Ok(prometheus)
-    }
+/// Makes a backup, so that the alert about old ones is quiet.
+async fn back_up(crew: &Crew) -> Result<()> {
+    let mut backup = crew.client("nexus");
+    backup.arg("backup").arg(crew.dir().join("backup")).arg("--data-dir").arg(crew.dir());
+    let made = backup.output().await?;
+    ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    Ok(())
+}
 
-    async fn get(&self, path: &str) -> Result<Value> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
-        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        let (_, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
-        let answer: Value = serde_json::from_str(body).with_context(|| body.to_owned())?;
-        answer.get("data").cloned().with_context(|| format!("{path}: {body}"))
-    }
-
-    /// The samples of an expression, now.
-    async fn query(&self, expression: &str) -> Result<Vec<Value>> {
-        let mut encoded = String::new();
-        for byte in expression.bytes() {
-            write!(encoded, "%{byte:02X}")?;
+/// The table of the page, which says of each alert whether it is fired for real.
+#[test]
+fn the_page_says_truly_which_alerts_are_fired_for_real() -> Result<()> {
+    let page = text("docs/metrics.md")?;
+    let rows = page.lines().filter(|line| line.starts_with("| `Spike"));
+    let mut listed = BTreeSet::new();
+    let mut real = BTreeSet::new();
+    for row in rows {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let [_, names, fired, _why, _] = cells[..] else {
+            anyhow::bail!("not three columns: {row}")
+        };
+        for name in names.split(", ").map(|name| name.trim_matches('`').to_owned()) {
+            if fired == "yes" {
+                real.insert(name.clone());
+            }
+            ensure!(listed.insert(name), "twice: {row}");
         }
-        let data = self.get(&format!("/api/v1/query?query={encoded}")).await?;
-        let samples = data.get("result").and_then(Value::as_array);
-        Ok(samples.context("no samples")?.clone())
     }
-
-    /// The names of the alerts that fire.
-    async fn firing(&self) -> Result<BTreeSet<String>> {
-        let data = self.get("/api/v1/alerts").await?;
-        let alerts = data.get("alerts").and_then(Value::as_array).context("no alerts")?;
-        let firing = alerts.iter().filter(|alert| alert.get("state") == Some(&"firing".into()));
-        let names = firing.filter_map(|alert| alert.pointer("/labels/alertname")?.as_str());
-        Ok(names.map(Into::into).collect())
-    }
-
-    async fn fires_just(&self, alerts: &[&str]) -> Result<()> {
-        let expected: BTreeSet<_> = alerts.iter().map(ToString::to_string).collect();
-        let mut firing = BTreeSet::new();
-        eventually("these alerts", PATIENCE, async || {
-            firing = self.firing().await?;
-            Ok((firing == expected).then_some(()))
-        })
-        .await
-        .with_context(|| format!("{firing:?} instead of {expected:?}"))
-    }
+    let rules = text("deploy/observability/alerts.yaml")?;
+    let alerts = rules.lines().filter_map(|line| line.trim_start().strip_prefix("- alert: "));
+    assert_eq!(listed, alerts.map(str::to_owned).collect());
+    let fired = [FIRED, identity::FIRED, requests::FIRED, root_key::FIRED, store::FIRED].concat();
+    assert_eq!(real, fired.into_iter().map(str::to_owned).collect());
+    Ok(())
 }
 
 /// Some of every request, twice a second, so that there are rates.
@@ -134,17 +94,13 @@ async fn use_it(crew: &Crew) -> Result<()> {
 }
 
 #[tokio::test]
-async fn prometheus_takes_every_metric_fills_the_dashboard_and_fires_alerts_that_clear()
+async fn prometheus_takes_every_metric_fills_the_dashboard_and_fires_alerts_of_keepers_that_clear()
 -> Result<()> {
-    let Some(program) = program() else {
-        return skipped("no prometheus on PATH (on Debian: the package prometheus)");
-    };
     let mut crew = crew().start().await?;
-    let mut targets = vec![crew.nexus().telemetry().to_string()];
-    for index in 1..=3 {
-        targets.push(crew.keeper(index)?.telemetry().to_string());
-    }
-    let prometheus = Prometheus::start(&program, &targets).await?;
+    let Some(prometheus) = Prometheus::start(&targets(&mut crew)?).await? else {
+        return crew.stop().await;
+    };
+    let begun = seconds_now();
     for _ in 0..8 {
         use_it(&crew).await?;
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
@@ -163,9 +119,7 @@ async fn prometheus_takes_every_metric_fills_the_dashboard_and_fires_alerts_that
     let mut asked = 0;
     for panel in dashboard["panels"].as_array().context("no panels")? {
         for target in panel["targets"].as_array().into_iter().flatten() {
-            let expression = target["expr"].as_str().context("no expression")?;
-            let expression =
-                expression.replace("$instance", ".*").replace("$__rate_interval", "10s");
+            let expression = picture::expression(target)?;
             let samples = prometheus.query(&expression).await?;
             assert!(!samples.is_empty(), "{}: nothing for {expression}", panel["title"]);
             asked += 1;
@@ -175,16 +129,32 @@ async fn prometheus_takes_every_metric_fills_the_dashboard_and_fires_alerts_that
 
     // Nobody has made a backup yet.
     prometheus.fires_just(&["SpikeBackupOld"]).await?;
-    let mut backup = crew.client("nexus");
-    backup.arg("backup").arg(crew.dir().join("backup")).arg("--data-dir").arg(crew.dir());
-    let made = backup.output().await?;
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    prometheus.fires_just(&[]).await?;
+    back_up(&crew).await?;
+    prometheus.is_quiet().await?;
     crew.kill_keepers([1]).await?;
     prometheus.fires_just(&["SpikeKeeperAway", "SpikeQuorumAtItsLimit"]).await?;
     crew.kill_keepers([2]).await?;
     prometheus.fires_just(&["SpikeKeeperAway", "SpikeQuorumLost"]).await?;
     crew.restart_keepers([1, 2]).await?;
-    prometheus.fires_just(&[]).await?;
+    prometheus.is_quiet().await?;
+    use_it(&crew).await?;
+    let time = (begun, seconds_now());
+    let picture = picture::draw(&dashboard, &prometheus, time).await?;
+    // `UPDATE_DOCS` is no setting of SPIKE.
+    if std::env::vars_os().any(|(name, _)| name == "UPDATE_DOCS") {
+        std::fs::write(root().join(PICTURE), &picture)?;
+    }
     crew.stop().await
+}
+
+/// Its lines are those of one run; its panels are those of the dashboard.
+#[test]
+fn the_picture_of_the_docs_has_every_panel_of_the_dashboard() -> Result<()> {
+    let picture = text(PICTURE)?;
+    let dashboard: Value = serde_json::from_str(&text("deploy/observability/dashboard.json")?)?;
+    let panels = dashboard["panels"].as_array().context("no panels")?;
+    for title in panels.iter().filter_map(|panel| panel["title"].as_str()) {
+        assert!(picture.contains(&format!(">{title}</text>")), "{title}: UPDATE_DOCS=1 draws it");
+    }
+    Ok(())
 }

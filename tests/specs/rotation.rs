@@ -76,7 +76,14 @@ async fn nexus_outlives_an_absence_of_the_workload_api_says_so_and_recovers_by_i
     assert_eq!(check["status"], "ok");
 
     cluster.workload_api().pause().await;
-    cluster.until_metric("spike_workload_api_failures_total", |count| count >= FAILURES).await?;
+    let unreachable = r#"spike_workload_api_failures_total{cause="unreachable"}"#;
+    cluster.until_metric(unreachable, |count| count >= FAILURES).await?;
+    let metrics = cluster.metrics().await?;
+    assert!(metrics.get("spike_workload_api_pause_seconds").is_some_and(|pause| pause > 0.0));
+    for cause in ["refused", "other_identity", "silent", "unusable", "address"] {
+        let name = format!(r#"spike_workload_api_failures_total{{cause="{cause}"}}"#);
+        assert_eq!(metrics.get(&name), Some(0.0), "{cause}");
+    }
     assert_eq!(secrets::value_of(&superuser, "a/b", 0, "k").await?, "v");
     assert_eq!(cluster.post("/v1/store/secrets?action=list", "{}").await?.status, 200);
     assert_eq!(cluster.telemetry("/readyz").await?.0, 200);
@@ -93,6 +100,11 @@ async fn nexus_outlives_an_absence_of_the_workload_api_says_so_and_recovers_by_i
         Ok((check["status"] == "ok").then_some(()))
     })
     .await?;
+    let metrics = cluster.metrics().await?;
+    assert_eq!(metrics.get("spike_workload_api_pause_seconds"), Some(0.0));
+    assert_eq!(metrics.get("spike_workload_api_fetch_seconds_count"), Some(2.0));
+    assert_eq!(metrics.get("spike_workload_api_updates_total"), Some(2.0));
+    assert_eq!(metrics.get("spike_workload_api_update_seconds_count"), Some(2.0));
     // The stream itself was restored, not only the socket.
     let before = cluster.until_metric(ROTATIONS, |_| true).await?;
     cluster.workload_api().rotate();

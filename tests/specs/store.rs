@@ -29,11 +29,11 @@ async fn metric(crew: &mut Crew, name: &str) -> Result<Option<f64>> {
 }
 
 /// A small file system, unmounted when this is dropped.
-struct SmallDisk(TempDir);
+pub(crate) struct SmallDisk(TempDir);
 
 impl SmallDisk {
     /// `None` where this machine does not let us mount one.
-    async fn mount(bytes: &str) -> Result<Option<Self>> {
+    pub(crate) async fn mount(bytes: &str) -> Result<Option<Self>> {
         let dir = tempfile::Builder::new().prefix("disk-").tempdir_in("/tmp")?;
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
@@ -44,16 +44,26 @@ impl SmallDisk {
         Ok(mounted.is_ok_and(|status| status.success()).then_some(Self(dir)))
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn filler(&self) -> PathBuf {
+    /// The file that [`Self::fill`] makes.
+    pub(crate) fn filler(&self) -> PathBuf {
         self.path().join("filler")
     }
 
+    /// Changes its size.
+    pub(crate) async fn resize(&self, bytes: &str) -> Result<()> {
+        let options = format!("remount,size={bytes}");
+        let mounted =
+            Command::new("mount").args(["-o", &options]).arg(self.path()).status().await?;
+        ensure!(mounted.success(), "the disk cannot be resized to {bytes}");
+        Ok(())
+    }
+
     /// Leaves no block free.
-    fn fill(&self) -> Result<()> {
+    pub(crate) fn fill(&self) -> Result<()> {
         let full = fs::write(self.filler(), vec![7; 1 << 26]);
         ensure!(full.is_err(), "the disk is not full");
         Ok(())
@@ -126,32 +136,33 @@ fn told_by_checks(log: &str) -> usize {
         .count()
 }
 
-/// strace, attached to Nexus, which makes its syncs fail.
-struct FailingSyncs(Child);
+/// strace, attached to Nexus, which makes its syncs fail, or take long. Dropping it detaches it.
+pub(crate) struct TamperedSyncs(Child);
 
-impl FailingSyncs {
-    async fn of(crew: &mut Crew) -> Result<Option<Self>> {
+impl TamperedSyncs {
+    /// `injected` is what happens to them, as strace writes it: `error=EIO`. `None` where strace cannot be used.
+    pub(crate) async fn of(crew: &mut Crew, injected: &str) -> Result<Option<Self>> {
         let pid = crew.nexus().pid().context("no Nexus")?.to_string();
         let log = crew.dir().join("strace.log");
-        let inject = "inject=fsync,fdatasync:error=EIO";
+        let inject = format!("inject=fsync,fdatasync:{injected}");
         let started = std::process::Command::new("strace")
-            .args(["-f", "-p", &pid, "-e", "trace=fsync,fdatasync", "-e", inject, "-o"])
+            .args(["-f", "-p", &pid, "-e", "trace=fsync,fdatasync", "-e", &inject, "-o"])
             .arg(&log)
             .stderr(Stdio::null())
             .spawn();
         let Ok(child) = started else { return Ok(None) };
-        let failing = Self(child);
+        let tampered = Self(child);
         let status = format!("/proc/{pid}/status");
         let attached = eventually("strace", PATIENCE, async || {
             let status = fs::read_to_string(&status)?;
             let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
             Ok(tracer.is_some_and(|tracer| tracer.trim() != "0").then_some(()))
         });
-        Ok(attached.await.is_ok().then_some(failing))
+        Ok(attached.await.is_ok().then_some(tampered))
     }
 }
 
-impl Drop for FailingSyncs {
+impl Drop for TamperedSyncs {
     fn drop(&mut self) {
         // Detaches, and Nexus goes on; it has ended where that fails.
         drop(self.0.kill().and_then(|()| self.0.wait()));
@@ -165,7 +176,7 @@ async fn a_put_whose_sync_failed_is_told_as_unknown_and_is_not_there_once_nexus_
     let mut crew = crew().start().await?;
     let superuser = crew.superuser()?;
     superuser.put_secret(&put("a", &[("k", "before")])).await?;
-    let Some(failing) = FailingSyncs::of(&mut crew).await? else {
+    let Some(failing) = TamperedSyncs::of(&mut crew, "error=EIO").await? else {
         skipped("strace is missing or not allowed")?;
         return Ok(());
     };

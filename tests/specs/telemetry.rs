@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 use spike_mtls::clock;
-use spike_tests::{SUPERUSER, secrets::put};
+use spike_tests::{SUPERUSER, logs::Metrics, secrets::put};
+use spike_wire::{EncryptRequest, SecretBytes};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpSocket, TcpStream},
@@ -131,17 +132,20 @@ async fn a_probe_is_answered_beside_pages_that_nobody_reads() -> Result<()> {
 }
 
 #[tokio::test]
-async fn requests_are_counted_by_route_and_status() -> Result<()> {
+async fn requests_are_counted_by_route_status_and_role_of_the_caller() -> Result<()> {
     let cluster = scenario().start().await?;
     for (path, target) in [(SUPERUSER, GET), (SUPERUSER, GET), (WORKLOAD, GET), (SUPERUSER, "/x")] {
         cluster.post_as(path, target, r#"{"path":"a/b"}"#).await?;
     }
     let metrics = cluster.metrics().await?;
     for (name, count) in [
-        (r#"spike_requests_total{route="secret_get",status="404"}"#, 2.0),
-        (r#"spike_requests_total{route="secret_get",status="401"}"#, 1.0),
-        (r#"spike_requests_total{route="other",status="400"}"#, 1.0),
+        (r#"spike_requests_total{route="secret_get",status="404",role="superuser"}"#, 2.0),
+        (r#"spike_requests_total{route="secret_get",status="401",role="workload"}"#, 1.0),
+        (r#"spike_requests_total{route="other",status="400",role="superuser"}"#, 1.0),
         (r#"spike_request_duration_seconds_count{route="secret_get"}"#, 3.0),
+        (r#"spike_decision_duration_seconds_count{outcome="role"}"#, 2.0),
+        (r#"spike_decision_duration_seconds_count{outcome="policy"}"#, 0.0),
+        (r#"spike_decision_duration_seconds_count{outcome="denied"}"#, 1.0),
         ("spike_tls_handshakes_total", 4.0),
         ("spike_request_panics_total", 0.0),
     ] {
@@ -183,13 +187,43 @@ async fn the_identity_and_the_build_can_be_watched() -> Result<()> {
         ("spike_svid_rotations_total", 0.0),
         ("spike_trust_bundle_updates_total", 0.0),
         ("spike_workload_api_connected", 1.0),
-        ("spike_workload_api_failures_total", 0.0),
+        ("spike_workload_api_updates_total", 1.0),
         ("spike_connections_open", 0.0),
     ] {
         assert_eq!(metrics.get(name), Some(value), "{name}");
     }
-    let expiry = metrics.get("spike_svid_expiry_timestamp_seconds").unwrap_or_default();
-    let left = expiry - f64::from(u32::try_from(clock::now().unix_timestamp())?);
+    let time = |name| metrics.get(name).unwrap_or_default();
+    let expiry = time("spike_svid_expiry_timestamp_seconds");
+    let now = f64::from(u32::try_from(clock::now().unix_timestamp())?);
+    let left = expiry - now;
+    let received = time("spike_svid_received_timestamp_seconds");
+    assert!((now - 600.0..=now).contains(&received), "{received}, and it is {now}");
+    assert!(time("spike_svid_not_before_timestamp_seconds") <= received);
     assert!((3000.0..=3601.0).contains(&left), "{left} s of an hour are left");
+    cluster.stop().await
+}
+
+/// Random nonces bear only so many encryptions under one key.
+#[tokio::test]
+async fn encryptions_under_the_root_key_and_under_the_data_key_are_counted_apart() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let superuser = cluster.superuser()?;
+    let before = cluster.metrics().await?;
+    let of = Metrics::get;
+    let (root, data) = ("spike_root_key_encryptions_total", "spike_store_data_key_encryptions");
+    assert_eq!(of(&before, root), Some(0.0));
+    let request = EncryptRequest { plaintext: SecretBytes::from(b"x".as_slice()) };
+    for _ in 0..3 {
+        superuser.encrypt(&request).await?;
+    }
+    let encrypted = cluster.metrics().await?;
+    assert_eq!(of(&encrypted, root), Some(3.0));
+    assert_eq!(of(&encrypted, data), of(&before, data));
+    superuser.put_secret(&put("a/b", &[("key", "value")])).await?;
+    let written = cluster.metrics().await?;
+    assert_eq!(of(&written, root), Some(3.0));
+    assert!(of(&written, data) > of(&before, data), "{:?}", of(&written, data));
+    assert_eq!(of(&written, "spike_store_data_key_encryptions_limit"), Some(2f64.powi(31)));
+    assert_eq!(of(&written, "spike_store_data_keys"), Some(1.0));
     cluster.stop().await
 }

@@ -176,7 +176,8 @@ async fn steady_calls(scenario: &Scenario, seconds: usize) -> Result<String> {
     let reads =
         metrics.names().filter(|name| name.contains(r#"requests_total{route="secret_get""#));
     let counts: Vec<_> = reads.map(|name| (name.to_owned(), metrics.get(name))).collect();
-    let good = r#"spike_requests_total{route="secret_get",status="200"}"#.to_owned();
+    let good =
+        r#"spike_requests_total{route="secret_get",status="200",role="workload"}"#.to_owned();
     let count = u32::try_from(seconds * CALLS_PER_SECOND)?;
     assert_eq!(counts, [(good, Some(f64::from(count)))]);
     let text = cluster.audit_text()?;

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use spike_domain::TrustRoots;
+use spike_domain::{CoveredIds, TrustRoots};
 
 use super::{
     ConfigError, Directory, DirectoryChoice, EndpointSocket, Environment, GoDuration, HttpsUrl,
@@ -96,6 +96,11 @@ impl<'e> Reader<'e> {
     /// Trust roots.
     pub fn trust_roots(&mut self, variable: &'static Variable) -> TrustRoots {
         self.value(variable, TrustRoots::parse)
+    }
+
+    /// SPIFFE IDs; none if it is unset.
+    pub fn spiffe_ids(&mut self, variable: &'static Variable) -> CoveredIds {
+        self.written(variable, CoveredIds::parse).unwrap_or_default()
     }
 
     /// The address of the Workload API.

@@ -87,6 +87,8 @@ pub enum Rule {
     Endpoint,
     /// [`spike_domain::TrustRoots`].
     TrustRoots,
+    /// [`spike_domain::CoveredIds`].
+    SpiffeIds,
     /// An [`super::HttpsUrl`].
     HttpsUrl,
     /// [`super::KeeperPeers`].
@@ -143,6 +145,7 @@ impl Rule {
         match self {
             Self::Endpoint
             | Self::TrustRoots
+            | Self::SpiffeIds
             | Self::HttpsUrl
             | Self::KeeperPeers
             | Self::Listen
@@ -177,6 +180,9 @@ impl fmt::Display for Rule {
             Self::Endpoint => "unix: and an absolute path, or tcp: and an IP address with a port",
             Self::TrustRoots => {
                 "a comma-separated list of trust domains, such as example.org, each perhaps with a path"
+            }
+            Self::SpiffeIds => {
+                "a comma-separated list of SPIFFE IDs, such as spiffe://example.org/prometheus"
             }
             Self::HttpsUrl => "an https URL such as https://localhost:8553",
             Self::KeeperPeers => {

@@ -1,8 +1,8 @@
 //! What all SPIKE daemons share.
 //!
 //! [`settings`] reads the environment. [`serve`] accepts connections and bounds them. [`http`] does what every request
-//! needs, [`limit`] bounds the rate of denials, and [`audit`] writes one line for each request, which [`chain`] ties to the line before. [`telemetry`] serves
-//! health and metrics, [`logging`] writes the log. [`process`] starts, drains and ends the daemon.
+//! needs, [`limit`] bounds the rate of denials, and [`audit`] writes one line for each request, which [`chain`] ties to the line
+//! before. [`telemetry`] serves health and metrics, [`logging`] writes the log. [`process`] starts, drains and ends the daemon.
 //!
 //! `spike-mtls` verifies peers. The rules of secrets and policies are in `spike-domain` and in the daemons.
 
@@ -13,6 +13,7 @@ pub mod console;
 pub mod http;
 pub mod limit;
 mod lines;
+pub mod log_level;
 pub mod logging;
 mod message_limit;
 pub mod net;

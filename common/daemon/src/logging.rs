@@ -20,39 +20,42 @@ use tracing::{
     level_filters::LevelFilter,
 };
 use tracing_subscriber::{
-    filter::Targets,
     fmt::{FmtContext, FormatEvent, FormatFields, format},
     layer::SubscriberExt,
     registry::LookupSpan,
+    reload,
     util::SubscriberInitExt,
 };
 
 use crate::{
     lines::{Care, Failure, Lines, Owner},
+    log_level::{LogLevel, filter},
     text::escape_controls,
 };
-
-/// The crates that log at the configured level.
-const OURS: &str = "spike";
-
-/// Libraries that warn of what a peer does, a line for each of its frames. The audit log has a bounded number of lines about it.
-const DRIVEN_BY_PEERS: [&str; 2] = ["h2", "hyper"];
 
 /// The log of this process. Dropping it waits until its lines are written, for a few seconds at most.
 #[derive(Debug)]
 #[must_use = "the last lines of a process are written when this is dropped"]
-pub struct Log(Lines);
+pub struct Log {
+    lines: Lines,
+    level: LogLevel,
+}
 
 impl Log {
     /// Continues in `file`, as after a rotation.
     pub(crate) fn reopen(&self, file: File) {
-        self.0.replace(file);
+        self.lines.replace(file);
+    }
+
+    /// The level, which can be changed.
+    pub(crate) const fn level(&self) -> &LogLevel {
+        &self.level
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.0.flush();
+        self.lines.flush();
     }
 }
 
@@ -79,6 +82,8 @@ pub fn start_without(
     let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let lines = Lines::start("log", output, Care::NONE, LogOwner { program })?;
     let filter = filter(level).with_targets(silent.map(|silent| (silent, LevelFilter::OFF)));
+    let (filter, handle) = reload::Layer::new(filter);
+    let level = LogLevel::new(handle, level);
     let writer = LogWriter(lines.clone());
     let layer = tracing_subscriber::fmt::layer()
         .event_format(JsonLines { program })
@@ -92,16 +97,7 @@ pub fn start_without(
             tracing::error!(place, "a bug: a task panicked");
         }));
     }
-    Ok(Log(lines))
-}
-
-/// Which lines are written.
-fn filter(level: Level) -> Targets {
-    let level = LevelFilter::from_level(level);
-    Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
-        .with_targets(DRIVEN_BY_PEERS.map(|library| (library, level.min(LevelFilter::ERROR))))
-        .with_target(OURS, level)
+    Ok(Log { lines, level })
 }
 
 /// Queues each line.

@@ -1,6 +1,7 @@
 //! The terms of SPIKE and their rules. Each rule is written once, here.
 //!
 //! - [`Role`] and [`TrustRoots`]: the roles of SPIFFE IDs.
+//! - [`CoveredIds`]: lists of SPIFFE IDs that a setting names.
 //! - [`SecretPath`] and [`rules`]: which texts are paths, names and patterns.
 //! - [`RESERVED_PATHS`]: the paths that do not name secrets.
 //! - [`Permission`]: what a policy can allow.
@@ -10,6 +11,7 @@
 //! This crate is pure: it reads no clock and no environment, stores nothing, and logs nothing. `spike-wire` writes
 //! these as JSON, `spike-policy` decides by policies, and `spike-mtls` verifies the certificates that prove names.
 
+mod covered;
 mod hidden;
 mod history;
 mod identity;
@@ -18,6 +20,7 @@ mod permission;
 mod reserved;
 pub mod rules;
 
+pub use covered::{CoveredIds, CoveredIdsError};
 pub use hidden::is_hidden;
 pub use history::{History, Inconsistent, NumbersUsedUp, Put, Selector, Version};
 pub use identity::{DEFAULT_TRUST_ROOT, Role, TrustRoots, TrustRootsByRole, TrustRootsError};

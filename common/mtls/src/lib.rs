@@ -6,7 +6,7 @@
 //! because a resumed session would skip all of this.
 //!
 //! [`svid`] renews the X.509-SVID of this process. [`client`] has a typed call for every route. [`settings`] reads the
-//! settings of a client. [`budget`] counts what a peer uses. The listener is in `spike-daemon`.
+//! settings of a client. [`budget`] counts what a peer uses, [`timings`] how long something took. The listener is in `spike-daemon`.
 
 pub mod budget;
 pub mod client;
@@ -20,6 +20,7 @@ mod peer_error;
 pub mod retry;
 pub mod settings;
 pub mod svid;
+pub mod timings;
 mod tls;
 pub mod tls_error;
 mod transport;

@@ -13,7 +13,7 @@ use std::{
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 use spiffe::SpiffeId;
-use spike_domain::{Role, TrustRootsByRole};
+use spike_domain::{CoveredIds, Role, TrustRootsByRole};
 use time::OffsetDateTime;
 use x509_parser::{certificate::Validity, extensions::GeneralName, prelude::X509Certificate};
 
@@ -30,6 +30,8 @@ pub enum PeerRule {
     AnySvid,
     /// Only these roles.
     Roles(&'static [Role], Arc<TrustRootsByRole>),
+    /// Only these roles, and these SPIFFE IDs. Only for a listener that authorizes each request.
+    RolesOr(&'static [Role], Arc<TrustRootsByRole>, Arc<CoveredIds>),
 }
 
 impl PeerRule {
@@ -38,12 +40,18 @@ impl PeerRule {
         match self {
             Self::AnySvid => true,
             Self::Roles(roles, roots) => roles.iter().any(|role| roots.hold(*role, id)),
+            Self::RolesOr(roles, roots, others) => {
+                roles.iter().any(|role| roots.hold(*role, id)) || others.cover(id)
+            }
         }
     }
 
     /// Who may connect, and by which settings, for whoever was refused.
     fn expected(&self) -> String {
-        let Self::Roles(roles, roots) = self else { return "any SVID".to_owned() };
+        // Of the other IDs nothing: whoever was refused need not know who else may come.
+        let (Self::Roles(roles, roots) | Self::RolesOr(roles, roots, _)) = self else {
+            return "any SVID".to_owned();
+        };
         let ids = roles.iter().flat_map(|role| roots.of(*role).ids(*role));
         let variables = roles.iter().map(|role| role.variable());
         format!(

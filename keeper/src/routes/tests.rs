@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use spike_daemon::{
     audit::AuditLog,
-    http::{BodyLimits, RequestLimits},
+    http::{BodyLimits, RequestLimits, RequestMetrics},
     limit::Rate,
 };
 use spike_domain::TrustRootsByRole;
@@ -53,7 +53,9 @@ impl Subject {
             denials: Rate { per_second: 0, burst: 0 },
         };
         let log = AuditLog::to_file(File::from(OwnedFd::from(writer))).unwrap();
-        let keeper = Arc::new(Keeper::new(Arc::new(TrustRootsByRole::default()), log, limits));
+        let labels = KeeperOperation::ALL.iter().copied().map(KeeperOperation::label);
+        let frame = Frame::new(log, RequestMetrics::new(labels), limits);
+        let keeper = Arc::new(Keeper::new(Arc::new(TrustRootsByRole::default()), frame));
         Self { app: app(&keeper), keeper, audit }
     }
 
@@ -184,7 +186,7 @@ async fn another_share_replaces_the_held_one_and_is_counted() {
         assert!(metrics().contains(&expected), "{}", metrics());
     }
     assert!(metrics().contains("share_present 1\n"), "{}", metrics());
-    let counted = r#"requests_total{route="keeper_shard",status="200"} 4"#;
+    let counted = r#"requests_total{route="keeper_shard",status="200",role="nexus"} 4"#;
     assert!(metrics().contains(counted), "{}", metrics());
 }
 

@@ -1,13 +1,14 @@
 //! The decision. Every operation has a [`Rule`] in the table of operations; there is no default. The rules are those of
 //! wire-api 5.3: built-in roles first, then policies.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use spike_domain::{Role, SecretPath, TrustRootsByRole};
 use spike_wire::Rule;
 
 use super::{
     asked::{Asked, Operation, Subject},
+    decisions::{Decided, Decisions},
     grant::{Grant, Scope, UnreadGrant},
     principal::Principal,
 };
@@ -23,17 +24,19 @@ pub struct Access {
     roots: Arc<TrustRootsByRole>,
     seal: Arc<Seal>,
     reserved: ReservedRule,
+    decisions: Arc<Decisions>,
 }
 
 impl Access {
     /// Recognises the built-in roles under these trust roots, and uses the policies of the unsealed Nexus with this rule for
     /// reserved paths.
-    pub const fn new(
-        roots: Arc<TrustRootsByRole>,
-        seal: Arc<Seal>,
-        reserved: ReservedRule,
-    ) -> Self {
-        Self { roots, seal, reserved }
+    pub fn new(roots: Arc<TrustRootsByRole>, seal: Arc<Seal>, reserved: ReservedRule) -> Self {
+        Self { roots, seal, reserved, decisions: Arc::default() }
+    }
+
+    /// What was decided so far.
+    pub const fn decisions(&self) -> &Arc<Decisions> {
+        &self.decisions
     }
 
     /// Which patterns cover a reserved path.
@@ -70,7 +73,13 @@ impl Access {
     /// # Errors
     /// As [`Self::authorize`].
     pub fn may_somewhere(&self, principal: &Principal, operation: Operation) -> Result<(), Error> {
-        self.decide(principal, operation.rule(), On::Any).map(drop)
+        let begun = Instant::now();
+        let (_, decision) = self.judge(principal, operation.rule(), On::Any);
+        // One that goes on is decided, and counted, once its path is known.
+        if decision.is_err() {
+            self.decisions.count(Decided::Denied, begun.elapsed());
+        }
+        decision.map(drop)
     }
 
     /// As [`Self::authorize`], before the request is parsed. It does not compile for one whose rule is about its path.
@@ -87,13 +96,45 @@ impl Access {
     }
 
     fn decide(&self, principal: &Principal, rule: Rule, on: On<'_>) -> Result<Scope, Error> {
+        let begun = Instant::now();
+        let (by, decision) = self.judge(principal, rule, on);
+        let decided = if decision.is_ok() { by } else { Decided::Denied };
+        self.decisions.count(decided, begun.elapsed());
+        decision
+    }
+
+    /// The decision, and what makes it. It is not counted.
+    fn judge(
+        &self,
+        principal: &Principal,
+        rule: Rule,
+        on: On<'_>,
+    ) -> (Decided, Result<Scope, Error>) {
+        match self.by_role(principal, rule) {
+            Some(decision) => (Decided::ByRole, decision),
+            None => (Decided::ByPolicy, self.by_policies(principal, rule, on)),
+        }
+    }
+
+    /// The decision, if the role of the principal makes it.
+    fn by_role(&self, principal: &Principal, rule: Rule) -> Option<Result<Scope, Error>> {
         let is = |role| self.roots.hold(role, principal.id());
         match rule {
-            Rule::Roles(roles) if roles.iter().copied().any(is) => Ok(Scope::Whole),
+            Rule::Roles(roles) if roles.iter().copied().any(is) => Some(Ok(Scope::Whole)),
+            Rule::Roles(_) => Some(Err(denied(rule.only()))),
+            _ if is(Role::PilotSuperuser) => Some(Ok(Scope::Whole)),
+            Rule::Cipher(..) if is(Role::LiteWorkload) => Some(Ok(Scope::Whole)),
+            _ if is(Role::LiteWorkload) => Some(Err(denied(rule.only()))),
+            Rule::OnThePath(_) | Rule::OnSystemPath(..) | Rule::Cipher(..) | Rule::Names(..) => {
+                None
+            }
+        }
+    }
+
+    fn by_policies(&self, principal: &Principal, rule: Rule, on: On<'_>) -> Result<Scope, Error> {
+        match rule {
+            // No policy gives what only a role has.
             Rule::Roles(_) => Err(denied(rule.only())),
-            _ if is(Role::PilotSuperuser) => Ok(Scope::Whole),
-            Rule::Cipher(..) if is(Role::LiteWorkload) => Ok(Scope::Whole),
-            _ if is(Role::LiteWorkload) => Err(denied(rule.only())),
             Rule::OnThePath(wanted) => match on {
                 On::Path(path) => self.by_policy(principal, path, wanted),
                 On::Any => self.anywhere(principal, wanted),

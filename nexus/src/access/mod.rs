@@ -9,9 +9,11 @@
 
 pub(crate) mod asked;
 mod decide;
+mod decisions;
 pub(crate) mod grant;
 mod principal;
 
+pub(crate) use self::decisions::DecisionMetrics;
 pub use self::{
     asked::{Asked, Needs, Operation, Subject},
     decide::Access,

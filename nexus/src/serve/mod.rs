@@ -13,6 +13,7 @@ use spike_daemon::{
     process::chain,
     serve::App,
 };
+use spike_domain::Role;
 use spike_wire::{Needs, Operation};
 
 use crate::{error::Error, service::Nexus};
@@ -31,6 +32,10 @@ impl Service for Nexus {
 
     fn frame(&self) -> &Arc<Frame> {
         self.frame()
+    }
+
+    fn role(&self, id: &str) -> Option<Role> {
+        self.access().roots().role_of(id)
     }
 
     fn operation(&self, exchange: &Exchange) -> Option<Operation> {

@@ -62,7 +62,9 @@ impl Nexus {
             return Err(Error::Invalid { field: "plaintext", reason });
         }
         let unsealed = self.seal.granted(&grant)?;
-        Ok(unsealed.cipher().aead().encrypt(plaintext, &AssociatedData::none())?)
+        let encrypted = unsealed.cipher().aead().encrypt(plaintext, &AssociatedData::none())?;
+        self.root_key_encryptions.inc();
+        Ok(encrypted)
     }
 
     /// N12: decrypts.

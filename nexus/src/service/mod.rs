@@ -15,10 +15,11 @@ mod threads;
 
 use std::sync::Arc;
 
+use prometheus_client::{metrics::counter::Counter, registry::Registry};
 use spike_daemon::{http::Frame, telemetry::HealthView};
 
 use crate::{
-    access::{Access, Needs, Operation, Principal},
+    access::{Access, DecisionMetrics, Needs, Operation, Principal},
     error::Error,
     keys::{KeySource, seal::Seal},
 };
@@ -34,6 +35,8 @@ pub struct Nexus {
     frame: Arc<Frame>,
     health: HealthView,
     long_work: LongWork,
+    /// Encryptions under the root key itself, since the start.
+    root_key_encryptions: Counter,
 }
 
 /// The parts of the service.
@@ -58,7 +61,29 @@ impl Nexus {
     pub fn new(parts: Parts) -> Self {
         let Parts { access, seal, key_source, max_ciphertext, frame, health } = parts;
         let long_work = LongWork::default();
-        Self { access, seal, key_source, max_ciphertext, frame, health, long_work }
+        let root_key_encryptions = Counter::default();
+        Self {
+            access,
+            seal,
+            key_source,
+            max_ciphertext,
+            frame,
+            health,
+            long_work,
+            root_key_encryptions,
+        }
+    }
+
+    /// Adds the metrics of requests, of decisions and of the use of the root key.
+    pub fn register(&self, registry: &mut Registry) {
+        self.frame.register(registry);
+        let decisions = DecisionMetrics(Arc::clone(self.access.decisions()));
+        registry.register_collector(Box::new(decisions));
+        registry.register(
+            "root_key_encryptions",
+            "Encryptions of the cipher under the root key itself, since this process started",
+            self.root_key_encryptions.clone(),
+        );
     }
 
     /// Who may do what. Dialects ask it for the grant of each request.

@@ -9,6 +9,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 use spike_domain::UnixNanos;
 
+use super::format::keyring::KeyUse;
+
 /// A failure that no later success has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -39,12 +41,14 @@ pub struct Condition {
     notices_losses: AtomicBool,
     /// Why the policies in force may differ from those of the store.
     policies: Mutex<Option<String>>,
+    /// The active data key, as of the last transaction.
+    key: Mutex<KeyUse>,
     batch: Histogram,
     duration: Histogram,
 }
 
 impl Condition {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(key: KeyUse) -> Self {
         Self {
             alive: AtomicBool::new(true),
             died: AtomicBool::new(false),
@@ -57,6 +61,7 @@ impl Condition {
             reading: Mutex::default(),
             notices_losses: AtomicBool::new(true),
             policies: Mutex::default(),
+            key: Mutex::new(key),
             // 1 to 256 writes, the most in one transaction.
             batch: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             // 0.25 ms to 8 s.
@@ -121,6 +126,15 @@ impl Condition {
     /// Why the policies in force may differ from those of the store.
     pub fn policy_failure(&self) -> Option<String> {
         lock(&self.policies).clone()
+    }
+
+    /// How much the active data key is used, as of the last transaction.
+    pub fn key_use(&self) -> KeyUse {
+        *lock(&self.key)
+    }
+
+    pub(super) fn key_is_used(&self, key: KeyUse) {
+        *lock(&self.key) = key;
     }
 
     pub(super) fn begins(&self, now: UnixNanos) {

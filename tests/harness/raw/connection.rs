@@ -155,6 +155,19 @@ impl Http2 {
     pub async fn post(&mut self, target: &str, body: &str) -> Result<Response<Bytes>> {
         let request = Request::post(format!("https://localhost{target}"))
             .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))?;
+        self.send(request).await
+    }
+
+    /// One GET.
+    ///
+    /// # Errors
+    /// As [`Self::post`].
+    pub async fn get(&mut self, target: &str) -> Result<Response<Bytes>> {
+        let request = Request::get(format!("https://localhost{target}")).body(Full::default())?;
+        self.send(request).await
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>> {
         let answer =
             timeout(PATIENCE, self.0.send_request(request)).await.context("no answer")??;
         let (head, body) = answer.into_parts();

@@ -129,6 +129,10 @@ section! {
     SPIKE_KEEPER_TELEMETRY_ADDR, KEEPER_TELEMETRY, Rule::ListenOrOff, &[Keeper],
         "As `SPIKE_NEXUS_TELEMETRY_ADDR`, for a Keeper.",
         upstream "New.";
+    SPIKE_METRICS_SPIFFE_IDS, Unset("nobody"), Rule::SpiffeIds, DAEMONS,
+        "Who may read `/metrics` over mTLS, on the port of the API: SPIFFE IDs, each with those below it. For everybody \
+         else there is no such route. See [metrics.md](metrics.md).",
+        upstream "New.";
     SPIKE_NEXUS_API_URL, Is("https://localhost:8553"), Rule::HttpsUrl, CALLERS,
         "The URL of Nexus. Its path, if any, precedes every route.",
         upstream "Not checked before the first call.";

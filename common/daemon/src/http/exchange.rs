@@ -11,7 +11,7 @@ use spike_mtls::{Peer, clock};
 use spike_wire::{AnyOperation, decode_path};
 use time::OffsetDateTime;
 
-use super::{frame::Frame, refusal::HeadLimit};
+use super::{caller::Caller, frame::Frame, refusal::HeadLimit};
 use crate::{
     audit::{Entry, PendingAuditLine, RequestId},
     serve::{MAX_FIELDS, MAX_HEAD},
@@ -25,6 +25,7 @@ use crate::{
 pub struct Exchange {
     frame: Arc<Frame>,
     peer: Peer,
+    caller: Caller,
     begun: Instant,
     arrived: OffsetDateTime,
     id: RequestId,
@@ -103,7 +104,7 @@ const GIVEN_UP: u16 = 499;
 
 impl Exchange {
     /// Records a request at its arrival. Boxed, because it is large and moved several times.
-    pub(super) fn begin(frame: Arc<Frame>, peer: Peer, head: Parts) -> Box<Self> {
+    pub(super) fn begin(frame: Arc<Frame>, peer: Peer, caller: Caller, head: Parts) -> Box<Self> {
         let decoded = match decode_path(head.uri.path()) {
             Some(Cow::Borrowed(_)) => Decoded::AsSent,
             Some(Cow::Owned(other)) => Decoded::Other(other),
@@ -118,6 +119,7 @@ impl Exchange {
         Box::new(Self {
             frame,
             peer,
+            caller,
             begun: Instant::now(),
             arrived: clock::now(),
             id: RequestId::generate(),
@@ -257,9 +259,13 @@ impl Exchange {
         } else {
             audit.write(&entry, now)
         };
-        let frame = Arc::clone(&self.frame);
-        let counted =
-            PendingCount { frame, label: self.names.label, status: ending.status, duration };
+        let counted = PendingCount {
+            frame: Arc::clone(&self.frame),
+            label: self.names.label,
+            status: ending.status,
+            caller: self.caller,
+            duration,
+        };
         (writing, counted)
     }
 }
@@ -286,6 +292,7 @@ pub(super) struct PendingCount {
     frame: Arc<Frame>,
     label: &'static str,
     status: u16,
+    caller: Caller,
     duration: Duration,
 }
 
@@ -298,7 +305,7 @@ impl PendingCount {
 
 impl Drop for PendingCount {
     fn drop(&mut self) {
-        self.frame.metrics().count(self.label, self.status, self.duration);
+        self.frame.metrics().count(self.label, self.status, self.caller, self.duration);
     }
 }
 

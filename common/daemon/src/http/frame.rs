@@ -19,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     BodyLimits, RequestMetrics,
     allowance::{Allowance, Denials},
+    scrape::Scrapers,
 };
 use crate::{
     audit::AuditLog,
@@ -63,6 +64,8 @@ pub struct Frame {
     discards: Budget,
     pub(super) denials: Arc<DenialLimit>,
     pub(super) panics: Counter,
+    /// `None`: the metrics are not served over mTLS.
+    pub(super) scrapers: Option<Scrapers>,
     /// Requests that run in tasks of their own.
     pub(super) tasks: TaskTracker,
     /// Cancelled when the daemon waits for bodies no longer.
@@ -70,8 +73,18 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// A frame whose requests are written to `audit`.
+    /// A frame whose requests are written to `audit`. It serves no metrics.
     pub fn new(audit: AuditLog, metrics: RequestMetrics, limits: RequestLimits) -> Arc<Self> {
+        Self::with_scrapers(audit, metrics, limits, None)
+    }
+
+    /// As [`Self::new`], and `scrapers` may read the metrics.
+    pub fn with_scrapers(
+        audit: AuditLog,
+        metrics: RequestMetrics,
+        limits: RequestLimits,
+        scrapers: Option<Scrapers>,
+    ) -> Arc<Self> {
         let panics = metrics.panics();
         Arc::new(Self {
             audit,
@@ -83,6 +96,7 @@ impl Frame {
             discards: Budget::new(DISCARDS),
             denials: Arc::new(DenialLimit::new(limits.denials)),
             panics,
+            scrapers,
             tasks: TaskTracker::new(),
             ending: Arc::default(),
         })

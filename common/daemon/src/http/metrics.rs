@@ -12,11 +12,14 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// A route, and the status it ended with.
+use super::Caller;
+
+/// A route, the status it ended with, and who asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     route: &'static str,
     status: u16,
+    role: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -38,7 +41,8 @@ pub struct RequestMetrics {
 #[derive(Debug)]
 struct CachedRoute {
     route: &'static str,
-    answered: OnceLock<Counter>,
+    /// Answered 200, by caller.
+    answered: [OnceLock<Counter>; Caller::KINDS],
     duration: OnceLock<Histogram>,
 }
 
@@ -48,7 +52,7 @@ impl RequestMetrics {
         // 100 microseconds to about 3 seconds.
         let buckets = || Histogram::new(exponential_buckets(0.0001, 2.0, 16));
         let at_hand =
-            |route| CachedRoute { route, answered: OnceLock::new(), duration: OnceLock::new() };
+            |route| CachedRoute { route, answered: Default::default(), duration: OnceLock::new() };
         Self {
             requests: Family::default(),
             durations: Family::new_with_constructor(buckets),
@@ -61,7 +65,7 @@ impl RequestMetrics {
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "requests",
-            "Requests by route and status; route `other` is every request that no route matched",
+            "Requests by route, status and role of the caller; route `other` is every request that no route matched",
             self.requests.clone(),
         );
         registry.register_with_unit(
@@ -78,13 +82,15 @@ impl RequestMetrics {
     }
 
     /// Counts one request.
-    pub fn count(&self, route: &'static str, status: u16, duration: Duration) {
-        let requests = || self.requests.get_or_create_owned(&Outcome { route, status });
+    pub fn count(&self, route: &'static str, status: u16, caller: Caller, duration: Duration) {
+        let role = caller.label();
+        let requests = || self.requests.get_or_create_owned(&Outcome { route, status, role });
         let durations = || self.durations.get_or_create_owned(&Route { route });
         let at_hand = self.at_hand.iter().find(|at_hand| std::ptr::eq(at_hand.route, route));
-        match at_hand {
-            Some(at_hand) if status == 200 => at_hand.answered.get_or_init(requests).inc(),
-            Some(_) | None => requests().inc(),
+        let answered = at_hand.filter(|_| status == 200);
+        match answered.and_then(|at_hand| at_hand.answered.get(caller.index())) {
+            Some(answered) => answered.get_or_init(requests).inc(),
+            None => requests().inc(),
         };
         let duration = duration.as_secs_f64();
         match at_hand {
@@ -102,14 +108,22 @@ impl RequestMetrics {
 #[cfg(test)]
 mod tests {
     use prometheus_client::encoding::text::encode;
+    use spike_domain::Role;
 
     use super::*;
 
     #[test]
-    fn every_request_is_counted_by_route_and_status_whether_its_route_is_known_or_not() {
+    fn every_request_is_counted_by_route_status_and_role_whether_its_route_is_known_or_not() {
         let metrics = RequestMetrics::new(["get", "put"]);
-        for (route, status) in [("get", 200), ("get", 404), ("get", 200), ("other", 400)] {
-            metrics.count(route, status, Duration::from_millis(1));
+        let operator = Caller::from(Some(Role::PilotSuperuser));
+        for (route, status, caller) in [
+            ("get", 200, Caller::WORKLOAD),
+            ("get", 404, Caller::WORKLOAD),
+            ("get", 200, Caller::WORKLOAD),
+            ("get", 200, operator),
+            ("other", 400, operator),
+        ] {
+            metrics.count(route, status, caller, Duration::from_millis(1));
         }
         let mut registry = Registry::default();
         metrics.register(&mut registry);
@@ -123,11 +137,12 @@ mod tests {
         assert_eq!(
             counts,
             [
-                r#"request_duration_seconds_count{route="get"} 3"#,
+                r#"request_duration_seconds_count{route="get"} 4"#,
                 r#"request_duration_seconds_count{route="other"} 1"#,
-                r#"requests_total{route="get",status="200"} 2"#,
-                r#"requests_total{route="get",status="404"} 1"#,
-                r#"requests_total{route="other",status="400"} 1"#,
+                r#"requests_total{route="get",status="200",role="superuser"} 1"#,
+                r#"requests_total{route="get",status="200",role="workload"} 2"#,
+                r#"requests_total{route="get",status="404",role="workload"} 1"#,
+                r#"requests_total{route="other",status="400",role="superuser"} 1"#,
             ],
             "and a route that nobody asked for is not there"
         );

@@ -10,6 +10,7 @@
 mod allowance;
 mod answer;
 mod block;
+mod caller;
 mod exchange;
 mod frame;
 mod metrics;
@@ -18,6 +19,7 @@ mod reply;
 mod reply_body;
 mod request_body;
 mod run;
+mod scrape;
 
 use std::{
     future::Future,
@@ -32,6 +34,7 @@ use axum::{
     response::Response,
 };
 use futures_util::FutureExt;
+use spike_domain::Role;
 use spike_mtls::{
     Peer,
     budget::{Class, Taken},
@@ -42,12 +45,14 @@ use spike_mtls::{
 pub use self::{
     answer::{AnswerBlock, AnswerBytes, AnswerMemory, AnswerRoom},
     block::LARGE,
+    caller::Caller,
     exchange::{Exchange, Names},
     frame::{Frame, RequestLimits, class_by_role},
     metrics::RequestMetrics,
     refusal::{FrameError, HeadLimit},
     reply::Reply,
     request_body::{BodyBytes, BodyError, BodyLimits, RequestBody},
+    scrape::Scrapers,
 };
 
 use self::{
@@ -74,6 +79,9 @@ pub trait Service: Send + Sync + Sized + 'static {
 
     /// The frame of its requests.
     fn frame(&self) -> &Arc<Frame>;
+
+    /// The role of a SPIFFE ID, if it has one. It is asked for once for each connection.
+    fn role(&self, id: &str) -> Option<Role>;
 
     /// The operation that a request asks for; `None` if there is no such operation.
     fn operation(&self, exchange: &Exchange) -> Option<Self::Operation>;
@@ -140,7 +148,15 @@ pub fn app<S: Service>(daemon: &Arc<S>) -> App {
         if allowance.denial_wait().is_some() {
             peer.pause().begin(ANSWER_DELAY);
         }
-        let context = Arc::new(PeerContext { allowance, daemon: Arc::clone(&daemon), peer });
+        let caller = Caller::from(daemon.role(peer.id()));
+        let scrapers = daemon.frame().scrapers.clone().filter(|who| who.include(peer.id()));
+        let context = Arc::new(PeerContext {
+            scrapers,
+            allowance,
+            caller,
+            daemon: Arc::clone(&daemon),
+            peer,
+        });
         move |request| answer(Arc::clone(&context), request)
     })
     .on_refusal(move |refused| record_refusal(&audit, refused))
@@ -150,6 +166,9 @@ pub fn app<S: Service>(daemon: &Arc<S>) -> App {
 struct PeerContext<S> {
     daemon: Arc<S>,
     peer: Peer,
+    caller: Caller,
+    /// There if the peer may read the metrics.
+    scrapers: Option<Scrapers>,
     allowance: Arc<Allowance>,
 }
 
@@ -175,7 +194,8 @@ fn answer<S: Service>(
 ) -> impl Future<Output = Response> + Send + use<S> {
     let (head, body) = request.into_parts();
     let frame = Arc::clone(context.daemon.frame());
-    let mut exchange = Exchange::begin(Arc::clone(&frame), context.peer.clone(), head);
+    let mut exchange =
+        Exchange::begin(Arc::clone(&frame), context.peer.clone(), context.caller, head);
     let operation = context.daemon.operation(&exchange);
     // Before anything else of the connection is read.
     if exchange.head_over().is_some() {
@@ -214,6 +234,10 @@ async fn carry_out<S: Service>(
     if let Some(operation) = operation {
         exchange.set_names(S::names(operation));
     }
+    let scraped = context.scrapers.as_ref().filter(|_| scrape::is_for_metrics(&exchange));
+    if scraped.is_some() {
+        exchange.set_names(scrape::NAMES);
+    }
     let mut body = RequestBody::new(body, Arc::clone(&context.allowance));
     let mut is_outside = false;
     let (outcome, slot) = match admit(&context, &exchange) {
@@ -222,6 +246,8 @@ async fn carry_out<S: Service>(
             let outcome = if let Some(reply) = outside_the_handlers(&exchange) {
                 is_outside = true;
                 Outcome::from(Ok(reply))
+            } else if let Some(scrapers) = scraped {
+                Outcome::from(Ok(scrapers.answer()))
             } else {
                 exchange.drop_large_head();
                 run_handler(daemon, &exchange, operation, &mut body).await

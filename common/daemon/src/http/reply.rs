@@ -9,6 +9,7 @@ use bytes::Bytes;
 use spike_wire::{AnyOperation, ErrorCode, clean_path, fallback_error_body};
 
 use super::{Exchange, FrameError, allowance::Allowance, answer::AnswerBytes};
+use crate::telemetry::METRICS_TYPE;
 
 /// The longest target of a redirect, in bytes.
 const MAX_LOCATION: usize = 2048;
@@ -28,6 +29,8 @@ pub struct Reply {
 enum Kind {
     Json,
     Octets,
+    /// Metrics in the text format of OpenMetrics.
+    Metrics,
     /// An error as Go's `http.Error` sends it.
     Text,
     /// An answer of Go's server itself.
@@ -79,6 +82,11 @@ impl Reply {
         Self { status: StatusCode::OK, kind: Kind::Octets, retry_after: None, body: body.into() }
     }
 
+    /// 200 with metrics.
+    pub(super) const fn metrics(body: Bytes) -> Self {
+        Self::of(StatusCode::OK, Kind::Metrics, body)
+    }
+
     /// An error as Go's `http.Error` sends it: `text` and a newline.
     pub fn plain_error(status: StatusCode, text: &str) -> Self {
         Self::of(status, Kind::Text, Bytes::from(format!("{text}\n")))
@@ -116,6 +124,10 @@ impl Reply {
             }
             Kind::Octets => {
                 set(header::CONTENT_TYPE, "application/octet-stream");
+            }
+            Kind::Metrics => {
+                set(header::CONTENT_TYPE, METRICS_TYPE);
+                set(header::CACHE_CONTROL, CACHE_CONTROL);
             }
             Kind::Text => {
                 set(header::CONTENT_TYPE, "text/plain; charset=utf-8");

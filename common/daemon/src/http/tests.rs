@@ -83,6 +83,10 @@ impl Service for Daemon {
         &self.frame
     }
 
+    fn role(&self, _: &str) -> Option<Role> {
+        None
+    }
+
     fn operation(&self, exchange: &Exchange) -> Option<()> {
         exchange.is_post().then_some(())
     }
@@ -165,7 +169,10 @@ async fn a_change_whose_peer_has_gone_is_made_logged_and_counted() {
         let line = daemon.lines(1).remove(0);
         assert_eq!(line["Status"], 200);
         assert_eq!(line["Subject"], "what it is about");
-        assert_eq!(daemon.counted(), [r#"requests_total{route="route",status="200"} 1"#]);
+        assert_eq!(
+            daemon.counted(),
+            [r#"requests_total{route="route",status="200",role="workload"} 1"#]
+        );
     }
 }
 
@@ -178,7 +185,12 @@ async fn a_request_that_nobody_polls_has_a_line_too() {
     drop(answer);
     assert_eq!(daemon.lines(1)[0]["Status"], 200);
     let head = post("/x").body(()).unwrap().into_parts().0;
-    drop(Exchange::begin(Arc::clone(&daemon.frame), Peer::unverified("spiffe://a/b"), head));
+    drop(Exchange::begin(
+        Arc::clone(&daemon.frame),
+        Peer::unverified("spiffe://a/b"),
+        Caller::WORKLOAD,
+        head,
+    ));
     let line = daemon.lines(1).remove(0);
     assert_eq!((line["Status"].as_u64(), line["Path"].as_str()), (Some(499), Some("/x")));
 }
@@ -255,7 +267,7 @@ async fn a_head_of_many_fields_is_refused_and_a_large_one_is_not_held_while_the_
 
     let (head, ()) = with(90).header(header::CONTENT_TYPE, "x/y").body(()).unwrap().into_parts();
     let peer = Peer::unverified("spiffe://a/b");
-    let mut exchange = Exchange::begin(Arc::clone(&daemon.frame), peer, head);
+    let mut exchange = Exchange::begin(Arc::clone(&daemon.frame), peer, Caller::WORKLOAD, head);
     exchange.drop_large_head();
     let kept: Vec<_> = exchange.headers().keys().map(ToString::to_string).collect();
     assert_eq!(kept, ["host", "content-type"]);
@@ -393,7 +405,8 @@ fn the_future_of_a_request_stays_below_a_kibibyte() {
     let request = post("/").body(Body::empty()).unwrap();
     let peer = Peer::unverified("spiffe://a/b");
     let allowance = daemon.frame.allowance(&peer);
-    let caller = Arc::new(PeerContext { daemon, peer, allowance });
+    let caller =
+        Arc::new(PeerContext { daemon, peer, caller: Caller::WORKLOAD, scrapers: None, allowance });
     assert!(size_of_val(&answer(caller, request)) < 1024);
 }
 

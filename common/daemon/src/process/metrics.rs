@@ -1,6 +1,6 @@
 //! Metrics of the process itself.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
 use prometheus_client::{
     collector::Collector,
@@ -10,6 +10,7 @@ use prometheus_client::{
 use spike_mtls::clock;
 
 use super::descriptors::descriptor_limit;
+use crate::{http::Scrapers, settings::TelemetrySettings, telemetry::Telemetry};
 
 /// What the process takes of the machine, asked on each scrape. What cannot be asked is left out.
 #[derive(Debug)]
@@ -64,6 +65,16 @@ fn open_descriptors() -> Option<i64> {
     let open = fs::read_dir("/proc/self/fd").ok()?.count();
     // One of them lists the others.
     i64::try_from(open).ok().map(|open| open - 1)
+}
+
+/// Who may read the metrics over mTLS; `None` if the setting names nobody.
+pub fn scrapers(settings: &TelemetrySettings, telemetry: &Telemetry) -> Option<Scrapers> {
+    if settings.scrapers.is_empty() {
+        return None;
+    }
+    let ids = settings.scrapers.iter().collect::<Vec<_>>().join(", ");
+    tracing::info!(ids, "serving metrics over mTLS");
+    Some(Scrapers::new(Arc::clone(&settings.scrapers), telemetry.clone()))
 }
 
 #[cfg(test)]

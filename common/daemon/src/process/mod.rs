@@ -23,7 +23,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use spike_config::{ConfigError, EXIT_CONFIG, Environment, ListenAddress, Problem};
+use spike_config::{ConfigError, EXIT_CONFIG, Environment, Problem};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use self::{
@@ -31,6 +31,7 @@ pub use self::{
     hardening::{Hardening, harden, lock_memory},
     identity::{check_role, identity, visibility},
     links::DanglingLink,
+    metrics::scrapers,
 };
 
 use self::{invocation::Invocation, metrics::ProcessMetrics, streams::Streams};
@@ -38,6 +39,7 @@ use crate::{
     audit::{AuditFile, AuditLog, AuditMetrics},
     chain::Head,
     console,
+    log_level::LogLevel,
     settings::{AuditSettings, LogSettings, TelemetrySettings},
     telemetry::{self, Effect, Telemetry, TelemetryServer},
 };
@@ -175,7 +177,7 @@ async fn serve<S, D: Daemon>(
         let telemetry = Telemetry::new(program.name);
         hardening.watch(&telemetry);
         watch(streams.audit(), &telemetry);
-        let _server = telemetry_server(&telemetry, &frame.telemetry)?;
+        let _server = telemetry_server(&telemetry, &frame.telemetry, streams.log_level())?;
         start_and_serve(settings, &telemetry, streams.audit(), frame.drain, start).await
     };
     match ended.await {
@@ -342,9 +344,11 @@ impl Phase {
 fn telemetry_server(
     telemetry: &Telemetry,
     settings: &TelemetrySettings,
+    level: &LogLevel,
 ) -> Result<Option<TelemetryServer>, StartError> {
     let Some(address) = &settings.listen else { return Ok(None) };
-    match bind_telemetry(telemetry, address) {
+    let bound = address.sockets().and_then(|sockets| telemetry::bind(telemetry, &sockets, level));
+    match bound {
         Ok(server) => {
             tracing::info!(address = %server.address(), "serving health and metrics");
             Ok(Some(server))
@@ -357,10 +361,6 @@ fn telemetry_server(
             Ok(None)
         }
     }
-}
-
-fn bind_telemetry(telemetry: &Telemetry, address: &ListenAddress) -> io::Result<TelemetryServer> {
-    telemetry::bind(telemetry, &address.sockets()?)
 }
 
 /// Notifies systemd, if it asks for that.

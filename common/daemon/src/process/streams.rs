@@ -22,6 +22,7 @@ use tracing::Level;
 use crate::{
     append::open_to_append,
     audit::{AuditFile, AuditLog, FileEnd},
+    log_level::LogLevel,
     logging::{self, Log},
     settings::AuditSettings,
 };
@@ -58,6 +59,11 @@ impl Streams {
             tracing::warn!("standard error is /dev/null: the audit log is lost");
         }
         Ok(Self { log, log_path, audit, audit_path, audit_file: audit_file.map(Mutex::new) })
+    }
+
+    /// The level of the log.
+    pub(super) const fn log_level(&self) -> &LogLevel {
+        self.log.level()
     }
 
     pub(super) const fn audit(&self) -> &AuditLog {

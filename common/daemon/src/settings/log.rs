@@ -1,6 +1,9 @@
 //! Settings of the log and of telemetry.
 
+use std::sync::Arc;
+
 use spike_config::{ListenAddress, Reader, Variable, table};
+use spike_domain::CoveredIds;
 
 /// The severity of a log message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +70,8 @@ pub struct TelemetrySettings {
     pub listen: Option<ListenAddress>,
     /// Whether the address is configured: then it must work. The default one may be in use by another daemon.
     pub chosen: bool,
+    /// Who may read the metrics over mTLS, too.
+    pub scrapers: Arc<CoveredIds>,
 }
 
 impl TelemetrySettings {
@@ -81,6 +86,10 @@ impl TelemetrySettings {
             port => port.checked_add(Self::DISTANCE).unwrap_or_else(|| port - Self::DISTANCE),
         };
         let listen = reader.listen_or_off(variable, ListenAddress::loopback(port));
-        Self { listen, chosen: reader.is_set(variable) }
+        Self {
+            listen,
+            chosen: reader.is_set(variable),
+            scrapers: Arc::new(reader.spiffe_ids(&table::SPIKE_METRICS_SPIFFE_IDS)),
+        }
     }
 }

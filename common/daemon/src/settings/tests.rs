@@ -351,3 +351,20 @@ fn all_problems_are_reported_at_once() {
     expected.sort_unstable();
     assert_eq!(names, expected);
 }
+
+/// A bad value made the process panic.
+#[test]
+fn who_may_read_the_metrics_is_named_by_whole_spiffe_ids_or_the_daemon_does_not_start() {
+    let name = "SPIKE_METRICS_SPIFFE_IDS";
+    for (value, why) in [
+        ("spiffe://example.org/a,", "element 2 of the list is empty"),
+        ("prometheus", "\"prometheus\" is not a SPIFFE ID"),
+        ("spiffe://example.org", "it would be everybody of the trust domain"),
+    ] {
+        for process in [Process::Nexus, Process::Keeper] {
+            let found = problems(process, &environment(&[(name, value)]));
+            let problem = found.iter().find(|problem| problem.variable == name).unwrap();
+            assert!(problem.is_fatal() && problem.to_string().contains(why), "{problem}");
+        }
+    }
+}

@@ -8,12 +8,13 @@
 use std::{
     collections::VecDeque,
     convert::Infallible,
+    net::SocketAddr,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
 use axum::{Router, body::Body};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -22,6 +23,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
+use super::log_level::{self, Ends};
 use crate::message_limit::MessageLimit;
 
 /// The most open connections.
@@ -47,7 +49,7 @@ const MAX_HEAD: usize = 8 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves `app` without end.
-pub(super) async fn serve(socket: TcpListener, app: Router) {
+pub(super) async fn serve((socket, listener): (TcpListener, SocketAddr), app: Router) {
     let mut connections = Connections::default();
     let mut failures = MessageLimit::default();
     loop {
@@ -56,7 +58,9 @@ pub(super) async fn serve(socket: TcpListener, app: Router) {
             Some(_) = connections.tasks.join_next() => continue,
         };
         match accepted {
-            Ok((stream, _)) => connections.take(stream, app.clone()).await,
+            Ok((stream, peer)) => {
+                connections.take(stream, Ends { listener, peer }, app.clone()).await;
+            }
             Err(error) => {
                 if let Some(suppressed) = failures.admit(&error.to_string(), Instant::now()) {
                     tracing::warn!(reason = %error, suppressed, "cannot accept a connection for health and metrics");
@@ -96,7 +100,7 @@ impl OpenConnection {
 impl Connections {
     /// Serves a connection. If another one must be evicted, it waits until that is closed, so that there are never more
     /// descriptors than slots.
-    async fn take(&mut self, stream: TcpStream, app: Router) {
+    async fn take(&mut self, stream: TcpStream, ends: Ends, app: Router) {
         while self.tasks.try_join_next().is_some() {}
         self.open.retain(|connection| !connection.task.is_finished());
         while self.tasks.len() >= MAX_CONNECTIONS {
@@ -115,7 +119,7 @@ impl Connections {
             self.open.retain(|connection| !connection.task.is_finished());
         }
         let (served, requested) = (Arc::<OnceLock<_>>::default(), Arc::<OnceLock<_>>::default());
-        let serve = connection(stream, app, Arc::clone(&requested));
+        let serve = connection((stream, ends), app, Arc::clone(&requested));
         let begun = Arc::clone(&served);
         let task = self.tasks.spawn(async move {
             begun.get_or_init(Instant::now);
@@ -144,10 +148,14 @@ fn next_eviction(open: &VecDeque<OpenConnection>, now: Instant) -> Eviction {
     }
 }
 
-async fn connection(stream: TcpStream, app: Router, requested: Arc<OnceLock<Instant>>) {
+async fn connection(
+    (stream, ends): (TcpStream, Ends),
+    app: Router,
+    requested: Arc<OnceLock<Instant>>,
+) {
     let service = service_fn(|request: Request<Incoming>| {
         requested.get_or_init(Instant::now);
-        answer(app.clone(), request)
+        answer(app.clone(), ends, request)
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -166,9 +174,19 @@ async fn connection(stream: TcpStream, app: Router, requested: Arc<OnceLock<Inst
     }
 }
 
-async fn answer(app: Router, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    // No answer depends on a body, so none is read.
-    app.oneshot(request.map(|_| Body::empty())).await
+async fn answer(
+    app: Router,
+    ends: Ends,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let (mut head, body) = request.into_parts();
+    let Some(body) = log_level::body_of_change(&head, body).await else {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+        return Ok(response);
+    };
+    head.extensions.insert(ends);
+    app.oneshot(Request::from_parts(head, Body::from(body))).await
 }
 
 #[cfg(test)]

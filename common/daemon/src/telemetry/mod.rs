@@ -1,12 +1,15 @@
 //! Health checks and metrics for operators, on a plain HTTP listener of their own.
 //!
 //! The listener is not on the mTLS port, because a probe has no SVID. It is on the loopback address unless a setting
-//! changes that. It answers GET `/livez`, `/readyz`, `/healthz` and `/metrics`, holds no secret and changes nothing.
+//! changes that. It answers GET `/livez`, `/readyz`, `/healthz` and `/metrics`, and holds no secret. From this
+//! machine, `/log-level` changes the level of the log; it changes nothing else.
 
 mod clocks;
+mod durations;
 mod health;
 mod health_metrics;
 mod listener;
+mod log_level;
 mod server;
 mod svid;
 #[cfg(test)]
@@ -16,6 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clocks::Clocks;
 pub use clocks::OtherClock;
+use durations::encode_timings;
+pub use durations::encode_timings_by;
 pub use health::{CheckReport, Effect, Health, HealthReport, HealthView, Status};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -24,6 +29,9 @@ use prometheus_client::{
 };
 pub use server::{TelemetryServer, bind};
 pub use svid::{SvidMetrics, check_svid};
+
+/// The media type of the metrics.
+pub(crate) const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The health checks and metrics of one process; clones share them.
 #[derive(Clone, Debug)]

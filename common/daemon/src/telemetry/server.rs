@@ -1,10 +1,10 @@
-//! The telemetry listener: plain HTTP, read-only.
+//! The telemetry listener: plain HTTP. It changes nothing but the level of the log.
 
 use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Extension, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -13,8 +13,8 @@ use serde_json::json;
 use spike_mtls::clock;
 use tokio::{task::AbortHandle, time::MissedTickBehavior};
 
-use super::{Status, Telemetry, listener};
-use crate::net;
+use super::{METRICS_TYPE, Status, Telemetry, listener, log_level};
+use crate::{log_level::LogLevel, net};
 
 /// How often every health check runs.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
@@ -30,7 +30,11 @@ pub struct TelemetryServer {
 ///
 /// # Errors
 /// The operating system's, if the address cannot be bound.
-pub fn bind(telemetry: &Telemetry, addresses: &[SocketAddr]) -> io::Result<TelemetryServer> {
+pub fn bind(
+    telemetry: &Telemetry,
+    addresses: &[SocketAddr],
+    level: &LogLevel,
+) -> io::Result<TelemetryServer> {
     let socket = net::listen(addresses)?;
     let address = socket.local_addr()?;
     let app = Router::new()
@@ -38,8 +42,13 @@ pub fn bind(telemetry: &Telemetry, addresses: &[SocketAddr]) -> io::Result<Telem
         .route("/readyz", get(readyz))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
+        .route(
+            log_level::TARGET,
+            get(log_level::log_level).put(log_level::log_level).post(log_level::log_level),
+        )
+        .layer(Extension(level.clone()))
         .with_state(telemetry.clone());
-    let serve = tokio::spawn(listener::serve(socket, app));
+    let serve = tokio::spawn(listener::serve((socket, address), app));
     let asked = telemetry.clone();
     let ask = tokio::spawn(async move {
         let mut every = tokio::time::interval(ASK_INTERVAL);
@@ -97,6 +106,5 @@ async fn healthz(State(telemetry): State<Telemetry>) -> Response {
 }
 
 async fn metrics(State(telemetry): State<Telemetry>) -> Response {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], telemetry.metrics()).into_response()
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], telemetry.metrics()).into_response()
 }

@@ -2,7 +2,7 @@
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 use spike_mtls::{
@@ -11,7 +11,7 @@ use spike_mtls::{
 };
 use time::OffsetDateTime;
 
-use super::{Effect, OtherClock, Telemetry};
+use super::{Effect, OtherClock, Telemetry, encode_timings};
 
 /// The most faulty trust bundles that a health check names.
 const MAX_FAULTS: usize = 5;
@@ -125,6 +125,16 @@ impl Collector for SvidMetrics {
             ),
             ("svid_outdated", "1 when the X.509-SVID has expired", i64::from(status.outdated(now))),
             (
+                "svid_not_before_timestamp_seconds",
+                "When the X.509-SVID in use began to be valid; 0 without one",
+                status.not_before.map_or(0, OffsetDateTime::unix_timestamp),
+            ),
+            (
+                "svid_received_timestamp_seconds",
+                "When the X.509-SVID in use arrived; 0 without one",
+                status.received.map_or(0, OffsetDateTime::unix_timestamp),
+            ),
+            (
                 "workload_api_connected",
                 "1 while the stream to the SPIFFE Workload API is open",
                 i64::from(status.connected_since.is_some()),
@@ -142,13 +152,55 @@ impl Collector for SvidMetrics {
             ("svid_rotations", "X.509-SVIDs that replaced another", status.rotations),
             ("trust_bundle_updates", "Changes of the trust bundles", status.bundle_updates),
             (
-                "workload_api_failures",
-                "Times the Workload API stream was lost or could not be opened",
-                status.failures,
+                "workload_api_updates",
+                "Updates of the Workload API that were put to use",
+                status.updates,
             ),
         ] {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        self.encode_tries(&mut encoder, &status)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Cause {
+    cause: &'static str,
+}
+
+impl SvidMetrics {
+    /// How the tries to reach the Workload API ended, and how long they and the updates took.
+    fn encode_tries(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        status: &SvidStatus,
+    ) -> Result<(), std::fmt::Error> {
+        let help = "Times the Workload API stream was lost or could not be opened, by cause";
+        let (name, kind) = ("workload_api_failures", MetricType::Counter);
+        let mut failures = encoder.encode_descriptor(name, help, None, kind)?;
+        for (failure, count) in status.failures.iter() {
+            let cause = Cause { cause: failure.label() };
+            ConstCounter::new(count).encode(failures.encode_family(&cause)?)?;
+        }
+        let help =
+            "The pause before the next try to reach the Workload API; 0 while it is connected";
+        let name = "workload_api_pause_seconds";
+        let pause = ConstGauge::new(status.pause.unwrap_or_default().as_secs_f64());
+        pause.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        for (name, help, timings) in [
+            (
+                "workload_api_fetch_seconds",
+                "From the beginning of a try until its first update was in use",
+                self.0.fetches(),
+            ),
+            (
+                "workload_api_update_seconds",
+                "From the arrival of an update until new handshakes used its SVID and bundles",
+                self.0.updates(),
+            ),
+        ] {
+            encode_timings(encoder, (name, help), timings)?;
         }
         Ok(())
     }

@@ -7,10 +7,12 @@ use tokio::{
     net::TcpStream,
 };
 
+use crate::log_level::LogLevel;
+
 use super::{Effect, Telemetry, TelemetryServer, bind};
 
 fn serve(telemetry: &Telemetry) -> TelemetryServer {
-    bind(telemetry, &["127.0.0.1:0".parse().unwrap()]).unwrap()
+    bind(telemetry, &["127.0.0.1:0".parse().unwrap()], &LogLevel::of_no_log()).unwrap()
 }
 
 async fn exchange(address: SocketAddr, request: &[u8]) -> String {

@@ -1,11 +1,14 @@
 //! The task that follows the Workload API: it opens the stream, adopts updates, and tries again when it ends.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use spike_config::{EndpointError, EndpointSocket};
 
 use super::{
-    BundleFault, Material, MaterialError, Visibility,
+    BundleFault, FetchFailure, Material, MaterialError, Visibility,
     message::{self, FetchError},
     shared::Shared,
     visibility::Attestation,
@@ -49,6 +52,19 @@ const NO_IDENTITY: &str = "no identity issued";
 const NOT_ATTESTED: &str = "workload attestation failed";
 
 impl FollowError {
+    const fn kind(&self) -> FetchFailure {
+        match self {
+            Self::Address(..) => FetchFailure::Address,
+            Self::Connect(_) => FetchFailure::Unreachable,
+            Self::Refused(_) => FetchFailure::Refused,
+            Self::OtherIdentity(_) => FetchFailure::OtherIdentity,
+            Self::Status(..) => FetchFailure::Error,
+            Self::Silent => FetchFailure::Silent,
+            Self::Material(_) => FetchFailure::Unusable,
+            Self::Ended => FetchFailure::Ended,
+        }
+    }
+
     /// Whether the agent may decide otherwise when it can see more of this process.
     const fn refused(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::OtherIdentity(_))
@@ -64,8 +80,8 @@ pub(super) async fn follow(endpoint: String, visibility: Visibility, shared: Arc
         let error = follow_once(&endpoint, &shared, &mut backoff, &mut attestation).await;
         attestation.failed(error.refused(), shared.current().is_some());
         let first_of_its_kind = shared.is_first_failure();
-        shared.record_failure(&error.to_string(), error.refused(), clock::now());
-        let pause = backoff.pause();
+        let (pause, reason) = (backoff.pause(), error.to_string());
+        shared.record_failure((error.kind(), &reason), error.refused(), pause, clock::now());
         if first_of_its_kind {
             tracing::warn!(endpoint, reason = %error, "lost the SPIFFE Workload API, will try again");
         } else {
@@ -86,6 +102,8 @@ async fn follow_once(
         Ok(socket) => socket,
         Err(error) => return FollowError::Address(endpoint.to_owned(), error),
     };
+    let begun = Instant::now();
+    let mut is_first = true;
     let first = async {
         let mut stream = message::fetch(socket.address()).await?;
         let answer = stream.message().await;
@@ -110,6 +128,7 @@ async fn follow_once(
             Ok(None) => return FollowError::Ended,
             Err(status) => return from_status(&status, attestation),
         };
+        let arrived = Instant::now();
         // First of all: the answer contains a private key.
         attestation.hide();
         let material = match Material::from_response(&response) {
@@ -125,6 +144,10 @@ async fn follow_once(
         let before = shared.current();
         report_faults(before.as_deref().map_or(&[], Material::bundle_faults), &material);
         shared.adopt(material, clock::now());
+        shared.updates.count(arrived.elapsed());
+        if std::mem::take(&mut is_first) {
+            shared.fetches.count(begun.elapsed());
+        }
         backoff.reset();
         answer = stream.message().await;
     }

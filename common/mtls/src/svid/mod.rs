@@ -5,6 +5,7 @@
 //! expires. [`crate::Peer`] says what a peer's certificate must be.
 
 mod bundles;
+mod failure;
 mod follow;
 mod material;
 mod message;
@@ -16,6 +17,7 @@ mod tests;
 mod visibility;
 
 pub use bundles::{BundleFault, BundleProblem};
+pub use failure::{FailureCounts, FetchFailure};
 pub use material::{Material, MaterialError};
 pub use source::{SvidError, SvidSource};
 pub use status::SvidStatus;

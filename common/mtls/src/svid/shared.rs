@@ -1,21 +1,29 @@
 //! State shared by the handles of an SVID source and the task that follows the Workload API.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
-use super::{Material, SvidStatus};
+use super::{FetchFailure, Material, SvidStatus};
+use crate::timings::Timings;
 
 /// State shared by the handles and the task.
 pub(super) struct Shared {
     pub(super) material: ArcSwapOption<Material>,
     pub(super) generation: AtomicU64,
     pub(super) status: watch::Sender<SvidStatus>,
+    /// From the beginning of a try to its first update in use.
+    pub(super) fetches: Timings,
+    /// From the arrival of an update until it is in use.
+    pub(super) updates: Timings,
 }
 
 impl Shared {
@@ -24,6 +32,8 @@ impl Shared {
             material: ArcSwapOption::empty(),
             generation: AtomicU64::new(0),
             status: watch::Sender::new(status),
+            fetches: Timings::default(),
+            updates: Timings::default(),
         }
     }
 
@@ -34,7 +44,7 @@ impl Shared {
     /// Whether a failure now is the first after a success.
     pub(super) fn is_first_failure(&self) -> bool {
         let status = self.status.borrow();
-        status.connected_since.is_some() || status.failures == 0
+        status.connected_since.is_some() || status.failures.total() == 0
     }
 
     pub(super) fn adopt(&self, material: Material, now: OffsetDateTime) {
@@ -53,6 +63,8 @@ impl Shared {
             status.offered = material.offered();
             status.bundle_faults = material.bundle_faults().to_vec();
             status.last_update = Some(now);
+            status.updates += 1;
+            status.pause = None;
             status.connected_since.get_or_insert(now);
             status.disconnected_since = None;
             // Inside, so that a receiver of the new status finds the new material.
@@ -62,11 +74,19 @@ impl Shared {
         });
     }
 
-    pub(super) fn record_failure(&self, reason: &str, refused: bool, now: OffsetDateTime) {
+    /// `pause`: how long the next try waits.
+    pub(super) fn record_failure(
+        &self,
+        (failure, reason): (FetchFailure, &str),
+        refused: bool,
+        pause: Duration,
+        now: OffsetDateTime,
+    ) {
         self.status.send_modify(|status| {
             status.connected_since = None;
             status.disconnected_since.get_or_insert(now);
-            status.failures += 1;
+            status.failures.add(failure);
+            status.pause = Some(pause);
             status.last_error = Some((now, reason.to_owned()));
             status.refused = refused;
         });

@@ -9,7 +9,7 @@ use std::{
 use tokio::{sync::watch, task::AbortHandle};
 
 use super::{Material, SvidStatus, Visibility, follow::follow, shared::Shared};
-use crate::clock;
+use crate::{clock, timings::Timings};
 
 /// A handle on this process's identity; clones share it. Dropping the last clone ends the task.
 #[derive(Clone)]
@@ -112,6 +112,16 @@ impl SvidSource {
     /// The state of the identity and of the Workload API.
     pub fn status(&self) -> SvidStatus {
         self.shared.status.borrow().clone()
+    }
+
+    /// How long it took from the beginning of a try until its first update was in use.
+    pub fn fetches(&self) -> &Timings {
+        &self.shared.fetches
+    }
+
+    /// How long it took from the arrival of an update until new handshakes used it.
+    pub fn updates(&self) -> &Timings {
+        &self.shared.updates
     }
 
     /// A receiver of every change of the status.

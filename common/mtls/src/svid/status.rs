@@ -2,7 +2,7 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::BundleFault;
+use super::{BundleFault, FailureCounts};
 
 /// The state of an [`super::SvidSource`] at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,8 +29,12 @@ pub struct SvidStatus {
     pub connected_since: Option<OffsetDateTime>,
     /// When the stream was lost; `None` if it is open.
     pub disconnected_since: Option<OffsetDateTime>,
-    /// How many times the stream was lost or could not be opened.
-    pub failures: u64,
+    /// How many times the stream was lost or could not be opened, by cause.
+    pub failures: FailureCounts,
+    /// How many valid updates the agent has sent.
+    pub updates: u64,
+    /// The pause before the next try; `None` while the stream is open, and before the first failure.
+    pub pause: Option<std::time::Duration>,
     /// The last failure and its time.
     pub last_error: Option<(OffsetDateTime, String)>,
     /// Whether the agent answered at the last failure, and refused to give this process an identity.

@@ -19,6 +19,17 @@ pub(in crate::store) const ENCRYPTIONS_PER_KEY: u64 = 1 << 31;
 /// than too low.
 const BLOCK: u64 = 1 << 16;
 
+/// How much the active data key is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyUse {
+    /// The number of the key.
+    pub number: u32,
+    /// Encryptions under it. After a restart the number is too high rather than too low.
+    pub encryptions: u64,
+    /// The number of encryptions at which the next write replaces it.
+    pub limit: u64,
+}
+
 /// The writer's side of the keyring.
 #[derive(Debug)]
 pub(in crate::store) struct Ring {
@@ -88,6 +99,11 @@ impl Ring {
     /// The number of the active key.
     pub(in crate::store) const fn active(&self) -> u32 {
         self.active.number()
+    }
+
+    /// How much the active key is used.
+    pub(in crate::store) const fn usage(&self) -> KeyUse {
+        KeyUse { number: self.active.number(), encryptions: self.active.used, limit: self.limit }
     }
 
     /// The keys, for readers.

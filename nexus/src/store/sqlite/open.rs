@@ -90,7 +90,7 @@ impl Connect<'_> {
         // Two connections to one database in memory lock each other out by polling. One shared connection is simpler and
         // faster.
         let writer = Arc::new(Mutex::new(Some(connection)));
-        let condition = Arc::new(Condition::new());
+        let condition = Arc::new(Condition::new(ring.usage()));
         let slots = vec![Arc::clone(&writer)];
         Ok(Opened {
             writer,
@@ -169,7 +169,7 @@ impl Connect<'_> {
         }
         log_quorum(before.quorum, identity.quorum);
         commits.begin(position, self.now);
-        let condition = Arc::new(Condition::new());
+        let condition = Arc::new(Condition::new(ring.usage()));
         let readers = (0..self.options.readers.get()).map(|_| self.reader(&path));
         let place = Arc::new(Place::of(&[&path, &directory.join(wal::FILE)])?);
         let readers = Readers::new(readers.collect::<Result<_, _>>()?, Arc::clone(&condition));

@@ -260,6 +260,7 @@ impl Writer {
     /// Every commit is published before any caller is answered.
     fn publish(&mut self, effects: Effects) {
         self.ring.committed();
+        self.shown.condition.key_is_used(self.ring.usage());
         self.committed = self.identity.clone();
         self.show_policies(effects.policies);
         self.position.epoch = self.identity.policy_epoch;
@@ -291,6 +292,7 @@ impl Writer {
 
     fn undo(&mut self, error: &StoreError) {
         self.ring.rolled_back();
+        self.shown.condition.key_is_used(self.ring.usage());
         self.identity = self.committed.clone();
         if matches!(error, StoreError::OutcomeUnknown(_)) {
             self.unsettled = true;

@@ -245,6 +245,27 @@ async fn a_worn_data_key_is_replaced_and_the_old_rows_stay_readable() {
 }
 
 #[tokio::test]
+async fn how_far_the_data_key_is_used_up_is_shown_and_begins_again_with_the_next() {
+    let store = Store::open_with_key_limit(&Home::Memory, &root_key(1), &options(), 10, NOON);
+    let store = store.unwrap();
+    let mut before = store.condition().key_use();
+    assert_eq!((before.number, before.limit), (1, 10));
+    let mut replaced = 0;
+    for number in 1..=20 {
+        store.put(&path(&format!("p{number}")), value("x"), NOON).await.unwrap();
+        let now = store.condition().key_use();
+        if now.number == before.number {
+            assert!(now.encryptions > before.encryptions, "{before:?}, then {now:?}");
+        } else {
+            assert!(before.encryptions >= 10 && now.encryptions < 10, "{before:?}, then {now:?}");
+            replaced += 1;
+        }
+        before = now;
+    }
+    assert!(replaced >= 3, "{before:?}");
+}
+
+#[tokio::test]
 async fn a_data_key_whose_row_was_not_committed_is_not_used() {
     let options = options();
     let store = Store::open_with_key_limit(&Home::Memory, &root_key(1), &options, 10, NOON);
