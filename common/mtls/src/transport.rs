@@ -27,7 +27,12 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{dial, peer::PeerRule, peer_error::PeerError, tls, tls_error};
+use super::{
+    dial,
+    peer::{PeerCertificate, PeerRule},
+    peer_error::PeerError,
+    tls, tls_error,
+};
 use crate::svid::SvidSource;
 
 /// The largest answer, in bytes; a larger one fails the call. The largest real ones are lists of names.
@@ -126,6 +131,7 @@ impl TransportError {
 #[derive(Clone)]
 pub struct MtlsClient {
     http: Client<Connector, Full<Bytes>>,
+    connector: Connector,
     timeouts: ClientTimeouts,
     max_answer: usize,
 }
@@ -147,12 +153,13 @@ impl MtlsClient {
         timeouts: ClientTimeouts,
     ) -> Result<Self, rustls::Error> {
         let tls = TlsConnector::from(Arc::new(tls::client_config(source, rule)?));
+        let connector = Connector { tls, timeouts };
         let http = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(timeouts.idle)
             .pool_max_idle_per_host(timeouts.idle_per_host)
-            .build(Connector { tls, timeouts });
-        Ok(Self { http, timeouts, max_answer: MAX_ANSWER })
+            .build(connector.clone());
+        Ok(Self { http, connector, timeouts, max_answer: MAX_ANSWER })
     }
 
     /// Reads at most `bytes` of any answer, for servers with short answers.
@@ -165,6 +172,20 @@ impl MtlsClient {
     /// The time limits.
     pub const fn timeouts(&self) -> ClientTimeouts {
         self.timeouts
+    }
+
+    /// The certificate of the server, by a handshake and nothing more. The server may refuse this process right after it: with
+    /// TLS 1.3, a client learns of that only from the answer to its request.
+    ///
+    /// # Errors
+    /// [`TransportError`] if there is no connection, or the server is not one that this client accepts.
+    pub async fn certificate(&self, url: &Uri) -> Result<PeerCertificate, TransportError> {
+        let stream = self.connector.clone().shake_hands(url.clone()).await?;
+        let (_, connection) = stream.get_ref();
+        let leaf = connection.peer_certificates().and_then(<[_]>::first);
+        leaf.ok_or(PeerError::Malformed)
+            .and_then(PeerCertificate::of)
+            .map_err(|error| TransportError::Broken(error.to_string()))
     }
 
     /// One POST. Returns status and whole body, whatever the status.
@@ -253,6 +274,10 @@ struct Connector {
 
 impl Connector {
     async fn connect(self, uri: Uri) -> Result<TokioIo<Dialled>, TransportError> {
+        Ok(TokioIo::new(Dialled(self.shake_hands(uri).await?)))
+    }
+
+    async fn shake_hands(self, uri: Uri) -> Result<TlsStream<TcpStream>, TransportError> {
         let (Some("https"), Some(host)) = (uri.scheme_str(), uri.host()) else {
             return Err(TransportError::Address(uri.to_string()));
         };
@@ -278,7 +303,7 @@ impl Connector {
                 source: Arc::new(tls_error::of_handshake(error)),
             })
         });
-        Ok(TokioIo::new(Dialled(shaken.await?)))
+        shaken.await
     }
 }
 

@@ -19,6 +19,10 @@ bodies! {
         pub fed: u16 = "fed" as OmitZero,
         /// `sqlite`, `lite` or `memory`.
         pub backend: String = "backend",
+        /// When this process began to serve, RFC 3339; missing if Nexus does not say.
+        pub started: Option<String> = "started" as OmitZero,
+        /// The requests of the last minutes, if Nexus counts them.
+        pub recent: Option<RecentRequests> = "recent" as OmitZero,
         /// A fingerprint of the root key. It is safe to show, and equal only for the same key.
         pub root_key: Option<String> = "rootKey" as OmitZero,
         /// The number of the data key that encrypts.
@@ -40,6 +44,19 @@ bodies! {
         pub store: Option<StoreStatus> = "store" as OmitZero,
         /// Other problems of this process.
         pub troubles: Vec<String> = "troubles" as OmitZero,
+    }
+
+    /// How many requests were answered lately, this one not among them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct RecentRequests: Part {
+        /// The length of the time that is counted, in seconds.
+        pub seconds: u64 = "seconds",
+        /// All requests.
+        pub requests: u64 = "requests",
+        /// Those that were answered with a status from 400 to 499, such as a denial.
+        pub refused: u64 = "refused",
+        /// Those that were answered with a status from 500 on.
+        pub failed: u64 = "failed",
     }
 
     /// The state of one Keeper, as Nexus sees it.

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use spike_crypto::{Derivation, Fingerprint, Quorum, Share, ShareIndex, ShareValue, split};
 use spike_daemon::{
+    http::Recent,
     process::chain,
     settings::Backend,
     telemetry::{HealthReport, Status as Health},
 };
 use spike_domain::UnixNanos;
 use spike_mtls::clock;
+use time::OffsetDateTime;
 
 use super::{Nexus, bootstrap::data_at, long_work::Lane};
 use crate::{
@@ -51,6 +53,10 @@ pub struct Status {
     pub data: Option<Found>,
     /// Recovery shares that operators have fed, and that are not in use yet.
     pub fed: u16,
+    /// When this process began to serve.
+    pub started: OffsetDateTime,
+    /// The requests that ended lately.
+    pub recent: Recent,
     /// A name for the root key.
     pub root_key: Option<Fingerprint>,
     /// The number of the active data key.
@@ -80,6 +86,10 @@ pub struct StoreState {
     pub log_bytes: u64,
     /// When the last write was committed; `None`: none since the start.
     pub last_commit: Option<UnixNanos>,
+    /// Bytes that may still be written on the disk of the database, if there is one that says so.
+    pub free_bytes: Option<u64>,
+    /// When the newest verified backup was made.
+    pub last_backup: Option<UnixNanos>,
     /// Problems of the store, one entry each.
     pub troubles: Vec<String>,
     /// What was imported from upstream, if anything was.
@@ -192,6 +202,8 @@ impl Nexus {
             reason: None,
             data: None,
             fed: 0,
+            started: self.frame.started(),
+            recent: self.frame.recent(),
             root_key: None,
             data_key: None,
             quorum: None,
@@ -256,6 +268,9 @@ impl StoreState {
             None
         });
         let last_commit = store.condition().last_commit();
-        Self { bytes, log_bytes, last_commit, troubles, import }
+        let free_bytes = store.free_bytes();
+        let last_backup = store.last_backup().filter(|made| *made > 0);
+        let last_backup = last_backup.and_then(|made| made.checked_mul(1_000_000_000));
+        Self { bytes, log_bytes, last_commit, free_bytes, last_backup, troubles, import }
     }
 }

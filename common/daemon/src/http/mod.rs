@@ -12,6 +12,7 @@ mod block;
 mod exchange;
 mod frame;
 mod metrics;
+mod recent;
 mod refusal;
 mod reply;
 mod reply_body;
@@ -42,6 +43,7 @@ pub use self::{
     exchange::{Exchange, Names},
     frame::{Frame, RequestLimits, class_by_role},
     metrics::RequestMetrics,
+    recent::Recent,
     refusal::{FrameError, HeadLimit},
     reply::Reply,
     request_body::{BodyBytes, BodyError, BodyLimits, RequestBody},

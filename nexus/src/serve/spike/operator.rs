@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use spike_crypto::{Quorum, ShareValue};
+use spike_daemon::http::Recent;
 use spike_domain::UnixNanos;
 use spike_mtls::clock;
 use spike_wire::{
-    Call, EmptyRequest, ImportStatus, RecoverResponse, RestoreRequest, RestoreResponse, Shard,
-    StatusResponse, StoreStatus, call,
+    Call, EmptyRequest, ImportStatus, RecentRequests, RecoverResponse, RestoreRequest,
+    RestoreResponse, Shard, StatusResponse, StoreStatus, call,
 };
 
 use super::{Handle, bootstrap::data_kind, keepers};
@@ -85,6 +86,8 @@ fn status(status: Status) -> StatusResponse {
         data: status.data.map(data_kind),
         fed: status.fed,
         backend: status.backend.to_string(),
+        started: Some(clock::rfc3339(status.started)),
+        recent: Some(recent(status.recent)),
         root_key: status.root_key.map(|fingerprint| fingerprint.to_string()),
         data_key: status.data_key,
         shares: status.quorum.map_or(0, Quorum::shares),
@@ -98,11 +101,18 @@ fn status(status: Status) -> StatusResponse {
     }
 }
 
+fn recent(recent: Recent) -> RecentRequests {
+    let Recent { window, requests, refused, failed } = recent;
+    RecentRequests { seconds: window.as_secs(), requests, refused, failed }
+}
+
 fn store_status(store: StoreState) -> StoreStatus {
     StoreStatus {
         bytes: store.bytes,
         log_bytes: store.log_bytes,
         last_commit: store.last_commit.map(text),
+        free_bytes: store.free_bytes,
+        last_backup: store.last_backup.map(text),
         troubles: store.troubles,
         import: store.import.as_ref().map(import_status),
     }

@@ -1,0 +1,195 @@
+use super::*;
+use crate::testing::FakeNexus;
+
+fn status() -> StatusResponse {
+    let keeper = |index: u16, state, detail: Option<&str>| KeeperStatus {
+        index,
+        url: format!("https://keeper-{index}:8443"),
+        state,
+        since: "2026-07-25T20:02:04Z".to_owned(),
+        looked: Some("2026-07-25T20:03:05Z".to_owned()),
+        failures: if detail.is_some() { 2 } else { 0 },
+        detail: detail.map(str::to_owned),
+    };
+    StatusResponse {
+        version: "0.1.0".to_owned(),
+        backend: "sqlite".to_owned(),
+        root_key: Some("5f2a".to_owned()),
+        data_key: Some(1),
+        shares: 2,
+        threshold: 1,
+        margin: Some(0),
+        asked: Some("2026-07-25T20:03:04Z".to_owned()),
+        keepers: vec![
+            keeper(1, KeeperStatusKind::Good, None),
+            keeper(2, KeeperStatusKind::Unreachable, Some("\x1b[2Jconnection refused")),
+        ],
+        ..StatusResponse::default()
+    }
+}
+
+#[test]
+fn every_keeper_is_shown_and_the_terminal_is_safe() {
+    let nexus = FakeNexus::start(|_, _| (200, status().encode()));
+    for role in [Role::PilotSuperuser, Role::PilotRecover, Role::PilotRestore] {
+        assert_eq!(nexus.run_as(role, &["operator", "status"], "").exit, crate::Exit::Success);
+    }
+    insta::assert_snapshot!(nexus.run(&["operator", "status"]), @r"
+    [0]
+    Version     : 0.1.0
+    State       : ready
+    Backend     : sqlite
+    Root key    : 5f2a
+    Data key    : 1
+    Shares      : 2 (1 rebuild the key: each Keeper, and each recovery file, is the whole root key)
+    Margin      : no Keeper may be lost, every Keeper was asked at 2026-07-25T20:03:04Z
+    Last export : never
+    Keeper 1    : good, https://keeper-1:8443, since 2026-07-25T20:02:04Z, last asked 2026-07-25T20:03:05Z
+    Keeper 2    : unreachable, https://keeper-2:8443, since 2026-07-25T20:02:04Z, last asked 2026-07-25T20:03:05Z, 2 times in a row: \u{1b}[2Jconnection refused
+    --
+    ");
+}
+
+// It was "0 (0 rebuild the key)".
+#[test]
+fn a_backend_without_a_root_key_has_no_shares() {
+    let memory = StatusResponse { backend: "memory".to_owned(), ..Default::default() };
+    let nexus = FakeNexus::start(move |_, _| (200, memory.encode()));
+    let shown = nexus.run(&["operator", "status"]).stdout;
+    let told = "\nShares      : none: the memory backend has no root key to share\n";
+    assert!(shown.contains(told), "{shown}");
+}
+
+#[test]
+fn a_sealed_nexus_says_why() {
+    let sealed = StatusResponse {
+        sealed: true,
+        reason: Some("1 of 2 shares".to_owned()),
+        margin: Some(-1),
+        asked: None,
+        keepers: Vec::new(),
+        root_key: None,
+        data_key: None,
+        last_export: Some("2026-07-25T20:02:04Z".to_owned()),
+        ..status()
+    };
+    let nexus = FakeNexus::start(move |_, _| (200, sealed.encode()));
+    insta::assert_snapshot!(nexus.run(&["operator", "status"]), @"
+    [0]
+    Version     : 0.1.0
+    State       : sealed: 1 of 2 shares
+    Backend     : sqlite
+    Root key    : none
+    Data key    : none
+    Shares      : 2 (1 rebuild the key: each Keeper, and each recovery file, is the whole root key)
+    Margin      : a restart of SPIKE Nexus would need `spike operator restore`
+    Last export : 2026-07-25T20:02:04Z
+    --
+    ");
+    insta::assert_snapshot!(nexus.run(&["operator", "status", "-f", "json"]), @r#"
+    [0]
+    {
+      "version": "0.1.0",
+      "sealed": true,
+      "reason": "1 of 2 shares",
+      "data": null,
+      "fed": 0,
+      "backend": "sqlite",
+      "started": null,
+      "recent": null,
+      "rootKey": null,
+      "dataKey": null,
+      "shares": 2,
+      "threshold": 1,
+      "margin": -1,
+      "asked": null,
+      "keepers": [],
+      "lastExport": "2026-07-25T20:02:04Z",
+      "store": null,
+      "troubles": []
+    }
+    --
+    "#);
+}
+
+// It spoke of a restore where Bootstrap had not run yet.
+#[test]
+fn a_new_deployment_is_told_to_run_bootstrap_and_one_with_data_or_a_share_is_not() {
+    let shown = |data, state, fed| {
+        let mut sealed = StatusResponse {
+            sealed: true,
+            data: Some(data),
+            fed,
+            margin: Some(-1),
+            root_key: None,
+            ..status()
+        };
+        sealed.keepers.iter_mut().for_each(|keeper| keeper.state = KeeperStatusKind::Empty);
+        sealed.keepers[0].state = state;
+        let nexus = FakeNexus::start(move |_, _| (200, sealed.encode()));
+        nexus.run(&["operator", "status"]).stdout
+    };
+    let new = shown(DataKind::None, KeeperStatusKind::Empty, 0);
+    assert!(new.contains("\nMargin      : none yet: there is no root key\n"), "{new}");
+    assert!(new.contains("\nNext        : run Bootstrap once"), "{new}");
+    assert!(!new.contains("restore"), "{new}");
+    for (data, state, fed) in [
+        (DataKind::Ours, KeeperStatusKind::Empty, 0),
+        (DataKind::None, KeeperStatusKind::Unjudged, 0),
+        (DataKind::None, KeeperStatusKind::Unreachable, 0),
+        (DataKind::None, KeeperStatusKind::Empty, 1),
+    ] {
+        let used = shown(data, state, fed);
+        assert!(!used.contains("Bootstrap"), "{used}");
+    }
+}
+
+#[test]
+fn every_field_of_the_wire_is_in_the_data() {
+    let status = StatusResponse { data: Some(DataKind::Ours), fed: 2, ..status() };
+    let mut out = Vec::new();
+    write_json(&mut out, &node(&status), 2).unwrap();
+    assert_eq!(StatusResponse::decode(&out).unwrap(), status);
+}
+
+#[test]
+fn what_is_wrong_with_the_store_and_what_was_imported_is_shown() {
+    let import = ImportStatus {
+        at: "2026-07-25T20:02:04Z".to_owned(),
+        secrets: 2,
+        versions: 3,
+        policies: 1,
+        left_out: 4,
+        advice: "destroy spike.db".to_owned(),
+        ..ImportStatus::default()
+    };
+    let troubles = vec!["the store cannot be written: \x1b[2Jdisk full".to_owned()];
+    let store = StoreStatus { troubles, import: Some(import), ..StoreStatus::default() };
+    let status = StatusResponse { store: Some(store), ..status() };
+    let mut out = Vec::new();
+    write_json(&mut out, &node(&status), 2).unwrap();
+    assert_eq!(StatusResponse::decode(&out).unwrap(), status);
+    let nexus = FakeNexus::start(move |_, _| (200, status.encode()));
+    let shown = nexus.run(&["operator", "status"]).to_string();
+    for part in [
+        "Trouble     : the store cannot be written:",
+        "Imported    : 2026-07-25T20:02:04Z: 2 secrets, 3 versions, 1 policies; 4 rows left out",
+        "Note        : destroy spike.db",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(!shown.contains('\x1b'));
+}
+
+#[test]
+fn a_nexus_of_upstreams_is_recognised() {
+    let nexus = FakeNexus::start(|operation, _| {
+        crate::testing::error(operation, spike_wire::ErrorCode::ApiBadRequest)
+    });
+    insta::assert_snapshot!(nexus.run(&["operator", "status"]), @"
+    [1]
+    --
+    Error: SPIKE Nexus refused the request to read the status of SPIKE Nexus: invalid request (400 api_bad_request, request req-1)
+    hint: this SPIKE Nexus may be one of upstream's, which has no such route
+    ");
+}
