@@ -79,12 +79,21 @@ impl<'e> Context<'e> {
     /// does, because here the reason can be shown.
     pub(crate) async fn nexus(&mut self, roles: &'static [Role]) -> Result<Session, Error> {
         let settings = self.settings()?;
-        let source = self.source(&settings);
+        self.nexus_by(&self.source(&settings), roles).await
+    }
+
+    /// The same with an identity that the command keeps.
+    pub(crate) async fn nexus_by(
+        &mut self,
+        source: &SvidSource,
+        roles: &'static [Role],
+    ) -> Result<Session, Error> {
+        let settings = self.settings()?;
         let endpoint = settings.identity.endpoint.as_str();
         let limit = settings.identity.source_timeout;
         let is_set = self.environment.get(SPIKE_SPIFFE_SOURCE_TIMEOUT.name).is_some();
         let away = agent_limit(limit, is_set);
-        let material = first_svid(&source, endpoint, limit, away).await?;
+        let material = first_svid(source, endpoint, limit, away).await?;
         let roots = settings.identity.trust_roots;
         let id = material.id().to_string();
         if !roles.iter().any(|role| roots.hold(*role, &id)) {
@@ -93,7 +102,7 @@ impl<'e> Context<'e> {
         }
         check_times(&material, clock::now())?;
         let timeouts = timeouts(settings.client.timeouts, roles);
-        let session = Session::open(&source, roots, settings.api_url, timeouts, &material)?;
+        let session = Session::open(source, roots, settings.api_url, timeouts, &material)?;
         self.asked = Some(session.nexus.clone());
         Ok(session)
     }

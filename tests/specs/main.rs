@@ -37,6 +37,7 @@ mod seal;
 mod secrets;
 mod shutdown;
 mod soak;
+mod status;
 mod store;
 mod streams;
 mod structure;

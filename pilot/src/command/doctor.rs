@@ -43,6 +43,7 @@ use bundle::Wanted;
 use check::Group;
 use clock::Clocks;
 use environment_file::EnvironmentFile;
+pub(super) use keepers::KnownKeepers;
 use settings::Settings;
 
 /// How long one step may take.
