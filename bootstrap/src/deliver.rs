@@ -9,6 +9,7 @@ use spike_config::{HttpsUrl, KeeperPeers};
 use spike_crypto::Share;
 use spike_daemon::{
     process::{StartError, chain},
+    progress::{Amount, Progress},
     settings::BootstrapSettings,
 };
 use spike_mtls::{
@@ -130,8 +131,10 @@ impl Keepers {
     /// # Errors
     /// The Keepers that gave no answer.
     pub(crate) async fn ask(&self) -> Result<Vec<(Keeper, Slot)>, Vec<Unreached>> {
+        let shown = self.shown("waiting for Keepers");
         let asked = self.each.iter().map(async |(keeper, client)| {
             let slot = reach(keeper, self.retry, async || slot(client.status().await)).await?;
+            shown.add(1);
             Ok((keeper.clone(), slot))
         });
         all(join_all(asked).await)
@@ -145,6 +148,13 @@ impl Keepers {
         join_all(asked).await
     }
 
+    /// How many Keepers are done, for a person at a terminal.
+    fn shown(&self, what: &'static str) -> Progress {
+        let shown = Progress::on_terminal();
+        shown.begin(what, Amount::Things(self.each.len() as u64));
+        shown
+    }
+
     /// Every Keeper, of which nothing is known.
     pub(crate) fn unasked(&self) -> Vec<(Keeper, Slot)> {
         self.each.iter().map(|(keeper, _)| (keeper.clone(), Slot::Unknown)).collect()
@@ -155,6 +165,7 @@ impl Keepers {
     /// # Errors
     /// [`DeliveryError`] names the Keepers that did not take their share.
     pub(crate) async fn deliver(&self, shares: Vec<Share>) -> Result<(), DeliveryError> {
+        let shown = self.shown("giving shares to Keepers");
         let given = self.each.iter().zip(&shares).map(async |((keeper, client), share)| {
             debug_assert_eq!(
                 keeper.index,
@@ -166,6 +177,7 @@ impl Keepers {
             let taken = reach(keeper, self.retry, give).await?;
             let what = if taken { "has its share" } else { "holds another share, and keeps it" };
             progress(format_args!("{keeper} {what}"));
+            shown.add(1);
             Ok((keeper.clone(), taken))
         });
         let given = all(join_all(given).await).map_err(DeliveryError::Unreached)?;

@@ -27,6 +27,7 @@ mod migrating;
 mod mixed;
 mod orders;
 mod policies;
+mod progress;
 mod prometheus;
 mod readme;
 mod recovery;

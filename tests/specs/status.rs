@@ -1,80 +1,22 @@
 //! `spike status`: one screen of a real system, also in a real terminal, and while parts of the system are away.
 
-use std::{
-    fs::{File, OpenOptions},
-    io::Read,
-    process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
-    thread,
-    time::Duration,
-};
+use std::{fs::File, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use rustix::{
-    process::{Pid, Signal, kill_process},
-    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Winsize, tcsetwinsize},
-};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use spike_tests::{PATIENCE, SUPERUSER, crew::Crew, eventually, secrets::put};
+use spike_dev::workload_api::Registration;
+use spike_tests::{
+    PATIENCE, SUPERUSER,
+    crew::Crew,
+    eventually,
+    secrets::put,
+    terminal::{Terminal, plain},
+};
+use spike_wire::SecretGetRequest;
 use tokio::process::Child;
 
 use crate::{WORKLOAD, crew};
-
-/// What a terminal shows: everything that was written to it.
-struct Terminal {
-    written: Arc<Mutex<Vec<u8>>>,
-    _master: File,
-}
-
-impl Terminal {
-    /// A terminal of this size, and the file that a process gets for it.
-    fn open(columns: u16, rows: u16) -> Result<(Self, File)> {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
-        grantpt(&master)?;
-        unlockpt(&master)?;
-        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&master, size)?;
-        let name = ptsname(&master, Vec::new())?.into_string()?;
-        let slave = OpenOptions::new().read(true).write(true).open(name)?;
-        let master = File::from(master);
-        let written = Arc::<Mutex<Vec<u8>>>::default();
-        let (mut reader, shared) = (master.try_clone()?, Arc::clone(&written));
-        thread::spawn(move || {
-            let mut piece = [0; 4096];
-            while let Ok(read @ 1..) = reader.read(&mut piece) {
-                let new = piece.get(..read).unwrap_or_default();
-                shared.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(new);
-            }
-        });
-        Ok((Self { written, _master: master }, slave))
-    }
-
-    fn text(&self) -> String {
-        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&written).into_owned()
-    }
-
-    /// Waits until what was written from `from` on has a part, and returns where it ends.
-    async fn shows(&self, from: usize, part: &str) -> Result<usize> {
-        let found = eventually(&format!("{part:?} on the terminal"), PATIENCE, async || {
-            Ok(self.text().get(from..).and_then(|text| text.find(part)))
-        });
-        let found = found.await.with_context(|| self.text().escape_debug().to_string())?;
-        Ok(from + found + part.len())
-    }
-}
-
-/// Lines as a terminal shows them, without what colours them and moves the cursor.
-fn plain(text: &str) -> String {
-    let mut plain = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("\x1b[") {
-        plain.push_str(before);
-        rest = after.split_once(|c: char| c.is_ascii_alphabetic()).map_or("", |(_, rest)| rest);
-    }
-    plain + rest
-}
 
 fn interrupt(child: &Child) -> Result<()> {
     let id = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).context("it has ended")?;
@@ -95,9 +37,10 @@ fn text(bytes: &[u8]) -> Result<&str> {
 async fn one_screen_has_what_runs_and_how_much_is_left_of_each_svid() -> Result<()> {
     let mut crew = crew().start().await?;
     crew.keepers_good().await?;
-    put(&crew.superuser()?, "tenants/acme/db", "v").await?;
-    let denied = crew.pilot(WORKLOAD, &["secret", "get", "tenants/acme/db"]).await?;
-    assert_eq!(denied.status.code(), Some(4));
+    crew.superuser()?.put_secret(&put("tenants/acme/db", &[("user", "app")])).await?;
+    let request = SecretGetRequest { path: "tenants/acme/db".to_owned(), version: 0 };
+    let denied = crew.as_id(WORKLOAD)?.get_secret(&request).await;
+    assert!(denied.is_err(), "{denied:?}");
     let peers = peers(&mut crew)?;
     let settings = [("SPIKE_NEXUS_KEEPER_PEERS", peers.as_str())];
     let output = crew.pilot_with(SUPERUSER, &["status"], &settings).await?;

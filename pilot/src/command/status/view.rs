@@ -51,6 +51,7 @@ fn nexus(lines: &mut Lines, look: &Look, status: &StatusResponse) {
         (true, Some(_)) => (Style::Bad, "sealed:"),
     };
     let reason = status.reason.as_deref().unwrap_or_default();
+    let reason = reason.strip_prefix("not ready: ").unwrap_or(reason);
     lines.put("Nexus", &[(style, state), (Style::Plain, reason)]);
     let version =
         format!("version {}, {}", status.version, since(status.started.as_deref(), look.at));

@@ -278,7 +278,7 @@ fn what_is_not_known_while_nexus_is_away_is_said() {
 fn a_sealed_nexus_says_why_and_what_it_does_not_tell_is_not_invented() {
     let sealed = StatusResponse {
         sealed: true,
-        reason: Some("1 of 2 shares".to_owned()),
+        reason: Some("not ready: 1 of 2 shares".to_owned()),
         margin: None,
         root_key: None,
         data_key: None,
