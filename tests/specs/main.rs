@@ -14,6 +14,7 @@ mod cli;
 mod config;
 mod doctor;
 mod documents;
+mod drill;
 mod first_hour;
 mod hostile;
 mod identity;
