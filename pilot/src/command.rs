@@ -24,6 +24,8 @@ use crate::exit::Exit;
 #[cfg(feature = "fuzzing")]
 pub(crate) use audit::audit_lines_verify;
 #[cfg(feature = "fuzzing")]
+pub(crate) use doctor::manifest_settings;
+#[cfg(feature = "fuzzing")]
 pub(crate) use policy::policy_document;
 
 /// Standard input, as messages name it.

@@ -45,6 +45,7 @@ mod streams;
 mod structure;
 mod telemetry;
 mod tour;
+mod troubleshooting;
 mod wire;
 mod workload;
 

@@ -61,14 +61,18 @@ impl Progress {
     }
 
     fn begin_on(&self, target: ProgressDrawTarget, what: &'static str, amount: Amount) {
+        // It removes its line, so it has to be gone before there is another.
+        self.0.replace(ProgressBar::hidden()).finish_and_clear();
         // Every template is tried by a test.
         let style = ProgressStyle::with_template(amount.template())
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let line = ProgressBar::with_draw_target(amount.total(), target)
             .with_style(style.progress_chars("##-").tick_chars("|/-\\ "))
             .with_message(what);
+        // Otherwise a step that is short might never be seen.
+        line.tick();
         line.enable_steady_tick(TICK);
-        self.0.replace(line).finish_and_clear();
+        self.0.replace(line);
     }
 
     /// So much more is done.

@@ -253,5 +253,14 @@ async fn within<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     }
 }
 
+/// The environment of each container in a manifest, for the fuzz target.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn manifest_settings(
+    bytes: &[u8],
+) -> Option<Vec<std::collections::BTreeMap<String, String>>> {
+    let containers = manifest::read(std::str::from_utf8(bytes).ok()?).ok()?;
+    Some(containers.into_iter().map(|container| container.variables).collect())
+}
+
 #[cfg(test)]
 mod tests;
