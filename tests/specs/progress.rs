@@ -10,7 +10,7 @@ use spike_tests::{
     PATIENCE,
     crew::{Crew, RECOVERER, RESTORER},
     secrets::put,
-    terminal::Terminal,
+    terminal::{Terminal, plain},
 };
 use tokio::process::Command;
 
@@ -81,6 +81,9 @@ async fn a_backup_shows_each_step_on_a_terminal_and_nothing_in_a_pipe() -> Resul
         for step in steps {
             assert!(shown.contains(step), "{step}: {}", shown.escape_debug());
         }
+        let lines = plain(&shown);
+        let longest = lines.split(['\r', '\n']).map(|line| line.trim_end().chars().count()).max();
+        assert!(longest <= Some(80), "{longest:?}: {}", shown.escape_debug());
         assert!(!stdout.contains('\x1b') && !stdout.is_empty(), "{stdout}");
     }
     let arguments = ["verify-backup", &file, "--shares", &kept];

@@ -18,9 +18,9 @@ use tokio::process::Child;
 
 use crate::{WORKLOAD, crew};
 
-fn interrupt(child: &Child) -> Result<()> {
+fn signal(child: &Child, signal: Signal) -> Result<()> {
     let id = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).context("it has ended")?;
-    Ok(kill_process(id, Signal::INT)?)
+    Ok(kill_process(id, signal)?)
 }
 
 /// The addresses of the Keepers, as the setting has them.
@@ -106,40 +106,49 @@ async fn while_nexus_is_away_the_screen_has_what_can_be_seen_and_the_status_is_t
 }
 
 /// Starts a watch under the SPIFFE ID of a superuser.
-fn watch(crew: &mut Crew, arguments: &[&str], stdout: Stdio) -> Result<(Child, Registration)> {
+fn watch(
+    crew: &mut Crew,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+    stdout: Stdio,
+) -> Result<(Child, Registration)> {
     let mut command = crew.client("spike");
     command.args(["status", "--watch", "--interval", "1"]).args(arguments);
-    command.stdout(stdout).stderr(Stdio::inherit());
+    command.envs(settings.iter().copied()).stdout(stdout).stderr(Stdio::inherit());
     let id = crew.cluster().spiffe_id(SUPERUSER)?;
     Ok(crew.cluster().workload_api().registry().spawn(&mut command, id)?)
 }
 
+const ENTERED: &str = "\x1b[?1049h\x1b[?25l";
+const LEFT: &str = "\x1b[?25h\x1b[?1049l";
+
 #[tokio::test]
 async fn a_watch_on_a_terminal_refreshes_in_place_and_gives_the_terminal_back() -> Result<()> {
-    const ENTERED: &str = "\x1b[?1049h\x1b[?25l";
-    const LEFT: &str = "\x1b[?25h\x1b[?1049l";
-    for (columns, colour) in [(80, &["--color", "never"][..]), (200, &[])] {
+    const NEVER: &[&str] = &["--color", "never"];
+    const NO_COLOR: &[(&str, &str)] = &[("NO_COLOR", "1")];
+    for (columns, arguments, settings) in
+        [(80, NEVER, &[][..]), (80, &[], NO_COLOR), (200, &[], &[])]
+    {
         let mut crew = crew().start().await?;
         crew.keepers_good().await?;
         let (terminal, slave) = Terminal::open(columns, 40)?;
-        let (mut child, _registration) = watch(&mut crew, colour, slave.into())?;
+        let (mut child, _registration) = watch(&mut crew, arguments, settings, slave.into())?;
         terminal.shows(0, ENTERED).await?;
         let at = terminal.shows(0, "ready").await?;
         let second = terminal.shows(at, "ready").await?;
         crew.nexus().kill().await?;
         terminal.shows(second, "known:").await?;
-        interrupt(&child)?;
+        signal(&child, Signal::INT)?;
         let status = tokio::time::timeout(PATIENCE, child.wait()).await??;
         assert!(status.success(), "{status}");
-        terminal.shows(0, LEFT).await?;
-        terminal.shows(0, "SVIDs").await?;
-        let text = terminal.text();
+        let text = terminal.whole().await?;
         let (watched, after) = text.split_once(LEFT).context("it was not left")?;
         assert!(watched.starts_with(ENTERED), "{}", text.escape_debug());
         assert!(watched.matches("\x1b[H").count() >= 3, "{}", text.escape_debug());
         assert!(!after.contains("\x1b[?"), "{}", after.escape_debug());
+        assert!(after.contains("SVIDs"), "the last look is still to be read: {after}");
         let is_coloured = text.contains("\x1b[1;31m");
-        assert_eq!(is_coloured, colour.is_empty(), "{}", text.escape_debug());
+        assert_eq!(is_coloured, columns == 200, "{}", text.escape_debug());
         let lines = plain(watched);
         let longest = lines.lines().map(|line| line.trim_end().chars().count()).max();
         ensure!(longest <= Some(columns.into()), "{longest:?}: {lines}");
@@ -147,24 +156,43 @@ async fn a_watch_on_a_terminal_refreshes_in_place_and_gives_the_terminal_back() 
     Ok(())
 }
 
+// Ctrl-Z would have left a terminal without a cursor, on another screen.
+#[tokio::test]
+async fn a_watch_that_is_stopped_gives_the_terminal_back_and_takes_it_again() -> Result<()> {
+    let mut crew = crew().start().await?;
+    let (terminal, slave) = Terminal::open(80, 10)?;
+    let (mut child, _registration) = watch(&mut crew, &[], &[], slave.into())?;
+    let shown = terminal.shows(0, "more lines: this terminal is too low").await?;
+    signal(&child, Signal::TSTP)?;
+    let left = terminal.shows(shown, LEFT).await?;
+    signal(&child, Signal::CONT)?;
+    let again = terminal.shows(left, ENTERED).await?;
+    terminal.shows(again, "ready").await?;
+    signal(&child, Signal::TERM)?;
+    let status = tokio::time::timeout(PATIENCE, child.wait()).await??;
+    assert!(status.success(), "{status}");
+    assert!(terminal.whole().await?.contains(LEFT));
+    crew.stop().await
+}
+
 #[tokio::test]
 async fn a_watch_in_a_pipe_prints_one_plain_screen_after_the_other() -> Result<()> {
     let mut crew = crew().start().await?;
     let place = crew.dir().join("watched");
-    let (mut child, _registration) = watch(&mut crew, &[], File::create(&place)?.into())?;
+    let (mut child, _registration) = watch(&mut crew, &[], &[], File::create(&place)?.into())?;
     let screens = |text: &str| text.matches("SPIKE at https://").count();
     eventually("three screens", PATIENCE, async || {
         Ok((screens(&std::fs::read_to_string(&place)?) >= 3).then_some(()))
     })
     .await?;
-    interrupt(&child)?;
+    signal(&child, Signal::INT)?;
     let status = tokio::time::timeout(PATIENCE, child.wait()).await??;
     assert!(status.success(), "{status}");
     let text = std::fs::read_to_string(&place)?;
     assert!(!text.contains('\x1b'), "{}", text.escape_debug());
     assert_eq!(text.split("\n\nSPIKE at ").count(), screens(&text), "{text}");
     // A terminal that is closed ends a watch, too: the reader of the pipe has gone.
-    let mut gone = watch(&mut crew, &[], Stdio::piped())?;
+    let mut gone = watch(&mut crew, &[], &[], Stdio::piped())?;
     drop(gone.0.stdout.take());
     let ended = tokio::time::timeout(PATIENCE + Duration::from_secs(5), gone.0.wait()).await??;
     assert_eq!(ended.code(), Some(1), "{ended}");

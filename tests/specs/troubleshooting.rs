@@ -46,7 +46,7 @@ fn separated(output: &str) -> String {
             .replace("\n  Page:", " 0 ")
             .replace(" (", " 0 (");
     }
-    output.lines().map(|line| format!("{} 0 ", line.replace("  ", " 0 "))).collect()
+    output.replace("  ", " 0 ").replace('\n', " 0 ")
 }
 
 /// The runs of words that a program has as they stand: without numbers, units, paths and names of this run.
