@@ -200,9 +200,11 @@ fn taken(answer: Result<(), CallError>) -> Result<bool, String> {
 /// temporary.
 fn slot(answer: Result<KeeperStatusResponse, CallError>) -> Result<Slot, String> {
     match answer {
-        Ok(KeeperStatusResponse { filled: Some(true) }) => Ok(Slot::Filled),
-        Ok(KeeperStatusResponse { filled: Some(false) }) => Ok(Slot::Empty),
-        Ok(KeeperStatusResponse { filled: None }) | Err(CallError::Reply(_)) => Ok(Slot::Unknown),
+        Ok(KeeperStatusResponse { filled: Some(true), .. }) => Ok(Slot::Filled),
+        Ok(KeeperStatusResponse { filled: Some(false), .. }) => Ok(Slot::Empty),
+        Ok(KeeperStatusResponse { filled: None, .. }) | Err(CallError::Reply(_)) => {
+            Ok(Slot::Unknown)
+        }
         Err(CallError::Refused(refusal)) if is_no_such_route(refusal.status) => Ok(Slot::Unknown),
         Err(error @ (CallError::Refused(_) | CallError::Transport(_))) => Err(chain(&error)),
     }
@@ -261,7 +263,8 @@ mod tests {
 
     #[test]
     fn a_keeper_that_does_not_know_the_question_is_there_and_a_silent_or_broken_one_is_not() {
-        let filled = |filled| slot(Ok(KeeperStatusResponse { filled }));
+        let filled =
+            |filled| slot(Ok(KeeperStatusResponse { filled, version: None, started: None }));
         assert_eq!((filled(Some(true)), filled(Some(false))), (Ok(Slot::Filled), Ok(Slot::Empty)));
         assert_eq!(filled(None), Ok(Slot::Unknown));
         for status in [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND] {

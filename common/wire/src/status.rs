@@ -74,6 +74,10 @@ bodies! {
         pub looked: Option<String> = "looked" as OmitZero,
         /// How many times in a row Nexus did not find its share of the key in use.
         pub failures: u32 = "failures" as OmitZero,
+        /// The version that the Keeper told for this answer. It comes from the network.
+        pub version: Option<String> = "version" as OmitZero,
+        /// When the Keeper said that it began to serve, RFC 3339. It comes from the network.
+        pub started: Option<String> = "started" as OmitZero,
         /// Details, if there are any. They come from the network: escape them before they are printed.
         pub detail: Option<String> = "detail" as OmitZero,
     }

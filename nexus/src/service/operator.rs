@@ -17,7 +17,7 @@ use super::{Nexus, bootstrap::data_at, long_work::Lane};
 use crate::{
     access::{Asked, Grant, Operation, Subject},
     error::Error,
-    keys::quorum::{ANSWER_LIMIT, KeeperState, Lapse, Restored},
+    keys::quorum::{ANSWER_LIMIT, KeeperProgram, KeeperState, Lapse, Restored},
     store::{Found, ImportRecord, Store},
 };
 
@@ -69,6 +69,8 @@ pub struct Status {
     pub asked: Option<UnixNanos>,
     /// Every Keeper, in the order of the shares, and what it last sent in place of its share.
     pub keepers: Vec<(KeeperState, Option<Lapse>)>,
+    /// What each Keeper said of its program, in the same order.
+    pub programs: Vec<KeeperProgram>,
     /// When recovery shares were last taken out.
     pub last_export: Option<UnixNanos>,
     /// The store, if it is open.
@@ -210,6 +212,7 @@ impl Nexus {
             margin: None,
             asked: None,
             keepers: Vec::new(),
+            programs: Vec::new(),
             last_export: None,
             store: None,
             troubles: Vec::new(),
@@ -217,7 +220,9 @@ impl Nexus {
         if let Ok(shares) = self.key_source.shares() {
             let keepers = &shares.keepers;
             status.asked = Some(clock::unix_nanos());
-            keepers.look_again(ANSWER_LIMIT).await;
+            let ((), programs) =
+                tokio::join!(keepers.look_again(ANSWER_LIMIT), keepers.programs(ANSWER_LIMIT));
+            status.programs = programs;
             status.backend = shares.backend;
             status.quorum = Some(shares.quorum);
             status.margin = keepers.known_margin();

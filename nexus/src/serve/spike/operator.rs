@@ -94,7 +94,12 @@ fn status(status: Status) -> StatusResponse {
         threshold: status.quorum.map_or(0, Quorum::threshold),
         margin: status.margin,
         asked: status.asked.map(text),
-        keepers: status.keepers.into_iter().map(keepers::status_with_lapse).collect(),
+        keepers: status
+            .keepers
+            .into_iter()
+            .zip(status.programs)
+            .map(|(keeper, program)| keepers::status_of_program(keeper, program))
+            .collect(),
         last_export: status.last_export.map(text),
         store: status.store.map(store_status),
         troubles: status.troubles,

@@ -74,7 +74,7 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
         human_store(out, store)?;
     }
     status.keepers.iter().try_for_each(|keeper| {
-        let KeeperStatus { index, url, state, since, looked, failures, detail } = keeper;
+        let KeeperStatus { index, url, state, since, looked, failures, detail, .. } = keeper;
         let (url, since) = (one_line(url), one_line(since));
         write!(out, "Keeper {index:<4} : {}, {url}, since {since}", state.as_str())?;
         if let Some(looked) = looked {
@@ -135,6 +135,8 @@ pub(crate) fn node(status: &StatusResponse) -> Node<'_> {
             ("since", Node::Text(&keeper.since)),
             ("looked", text(keeper.looked.as_ref())),
             ("failures", Node::Integer(keeper.failures.into())),
+            ("version", text(keeper.version.as_ref())),
+            ("started", text(keeper.started.as_ref())),
             ("detail", text(keeper.detail.as_ref())),
         ])
     });

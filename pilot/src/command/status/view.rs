@@ -159,7 +159,7 @@ fn keepers(lines: &mut Lines, look: &Look) {
 }
 
 fn keeper(lines: &mut Lines, keeper: &KeeperStatus, now: OffsetDateTime) {
-    let KeeperStatus { index, url, state, since, failures, detail, .. } = keeper;
+    let KeeperStatus { index, url, state, since, failures, version, started, detail, .. } = keeper;
     let style = match state {
         KeeperStatusKind::Good => Style::Good,
         KeeperStatusKind::Unjudged | KeeperStatusKind::Unknown => Style::Plain,
@@ -171,7 +171,14 @@ fn keeper(lines: &mut Lines, keeper: &KeeperStatus, now: OffsetDateTime) {
     };
     let times = if *failures > 1 { format!(", {failures} times in a row") } else { String::new() };
     let detail = detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
-    let words = format!("{url}, since {}{times}{detail}", moment(since, now));
+    let running = match (version, started) {
+        (Some(version), Some(started)) => {
+            format!(", version {version}, up since {}", moment(started, now))
+        }
+        (Some(version), None) => format!(", version {version}"),
+        (None, _) => String::new(),
+    };
+    let words = format!("{url}, since {}{times}{running}{detail}", moment(since, now));
     let state = format!("{:<11}", state.as_str());
     lines.put(&index.to_string(), &[(style, &state), (Style::Plain, &words)]);
 }

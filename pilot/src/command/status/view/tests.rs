@@ -25,6 +25,8 @@ fn status() -> StatusResponse {
         since: "2026-11-28T12:00:02Z".to_owned(),
         looked: Some("2026-11-28T14:20:05Z".to_owned()),
         failures,
+        version: (failures == 0).then(|| "0.1.0".to_owned()),
+        started: (index == 1).then(|| "2026-11-27T10:00:00Z".to_owned()),
         detail: detail.map(str::to_owned),
     };
     StatusResponse {
