@@ -17,7 +17,6 @@ use spike_mtls::{
     retry::{Backoff, unit_interval},
     svid::SvidSource,
 };
-use spike_wire::KeeperStatusResponse;
 use tokio::{
     sync::{Notify, watch},
     task::AbortHandle,
@@ -220,9 +219,7 @@ impl Keepers {
     pub(crate) async fn programs(&self, limit: Duration) -> Vec<KeeperProgram> {
         let asked = self.each.iter().map(|keeper| async move {
             match tokio::time::timeout(limit, keeper.client.status()).await {
-                Ok(Ok(KeeperStatusResponse { version, started, .. })) => {
-                    KeeperProgram { version, started }
-                }
+                Ok(Ok(told)) => KeeperProgram { version: told.version, started: told.started },
                 Ok(Err(_)) | Err(_) => KeeperProgram::default(),
             }
         });

@@ -108,9 +108,10 @@ fn a_screen_of_80_columns() {
 
     Keepers
     1          good        https://keeper-1.spike.svc:8443, since 2026-11-28
-               12:00:02 UTC (2 h 20 min ago)
+               12:00:02 UTC (2 h 20 min ago), version 0.1.0, up since 2026-11-27
+               10:00:00 UTC (1 d 4 h ago)
     2          good        https://keeper-2.spike.svc:8443, since 2026-11-28
-               12:00:02 UTC (2 h 20 min ago)
+               12:00:02 UTC (2 h 20 min ago), version 0.1.0
     3          unreachable https://keeper-3.spike.svc:8443, since 2026-11-28
                12:00:02 UTC (2 h 20 min ago), 4 times in a row: \u{1b}[2Jconnection
                refused
@@ -144,8 +145,8 @@ fn a_screen_of_200_columns() {
     Backup     verified, of 2026-11-28 02:00:00 UTC (12 h 20 min ago)
 
     Keepers
-    1          good        https://keeper-1.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago)
-    2          good        https://keeper-2.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago)
+    1          good        https://keeper-1.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), version 0.1.0, up since 2026-11-27 10:00:00 UTC (1 d 4 h ago)
+    2          good        https://keeper-2.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), version 0.1.0
     3          unreachable https://keeper-3.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), 4 times in a row: \u{1b}[2Jconnection refused
 
     SVIDs
@@ -172,9 +173,10 @@ fn a_screen_with_colour_says_the_same_words() {
 
     \u{1b}[1mKeepers\u{1b}[0m
     1          \u{1b}[32mgood\u{1b}[0m        https://keeper-1.spike.svc:8443, since 2026-11-28
-               12:00:02 UTC (2 h 20 min ago)
+               12:00:02 UTC (2 h 20 min ago), version 0.1.0, up since 2026-11-27
+               10:00:00 UTC (1 d 4 h ago)
     2          \u{1b}[32mgood\u{1b}[0m        https://keeper-2.spike.svc:8443, since 2026-11-28
-               12:00:02 UTC (2 h 20 min ago)
+               12:00:02 UTC (2 h 20 min ago), version 0.1.0
     3          \u{1b}[1;31munreachable\u{1b}[0m https://keeper-3.spike.svc:8443, since 2026-11-28
                12:00:02 UTC (2 h 20 min ago), 4 times in a row: \\u{1b}[2Jconnection
                refused
@@ -214,8 +216,8 @@ fn a_pipe_gets_each_fact_on_one_line_and_no_escape() {
     Backup     verified, of 2026-11-28 02:00:00 UTC (12 h 20 min ago)
 
     Keepers
-    1          good        https://keeper-1.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago)
-    2          good        https://keeper-2.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago)
+    1          good        https://keeper-1.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), version 0.1.0, up since 2026-11-27 10:00:00 UTC (1 d 4 h ago)
+    2          good        https://keeper-2.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), version 0.1.0
     3          unreachable https://keeper-3.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), 4 times in a row: \u{1b}[2Jconnection refused
 
     SVIDs
@@ -300,8 +302,8 @@ fn a_sealed_nexus_says_why_and_what_it_does_not_tell_is_not_invented() {
     Store      sqlite, not known: SPIKE Nexus is sealed
 
     Keepers
-    1          good        https://keeper-1.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago)
-    2          good        https://keeper-2.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago)
+    1          good        https://keeper-1.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), version 0.1.0, up since 2026-11-27 10:00:00 UTC (1 d 4 h ago)
+    2          good        https://keeper-2.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), version 0.1.0
     3          unreachable https://keeper-3.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), 4 times in a row: \u{1b}[2Jconnection refused
 
     SVIDs
