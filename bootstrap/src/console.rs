@@ -2,16 +2,16 @@
 
 use std::{fmt::Display, process::ExitCode};
 
-use spike_daemon::console;
+use spike_daemon::{console, progress};
 
 /// Reports one step that is done or begins.
 pub(crate) fn progress(text: impl Display) {
     line(&format!("bootstrap: {text}"));
 }
 
-/// Prints a line on standard error, unchanged.
+/// Prints a line on standard error, unchanged, in place of the line of a [`Progress`](spike_daemon::progress::Progress).
 pub(crate) fn line(text: &str) {
-    console::print_error(text);
+    console::print_error(&format!("{}{text}", progress::over_it()));
 }
 
 /// Whether both streams end in the same place, so that a reader sees the log too.

@@ -9,6 +9,7 @@ use spike_config::{HttpsUrl, KeeperPeers};
 use spike_crypto::Share;
 use spike_daemon::{
     process::{StartError, chain},
+    progress::{Amount, Progress},
     settings::BootstrapSettings,
 };
 use spike_mtls::{
@@ -130,8 +131,10 @@ impl Keepers {
     /// # Errors
     /// The Keepers that gave no answer.
     pub(crate) async fn ask(&self) -> Result<Vec<(Keeper, Slot)>, Vec<Unreached>> {
+        let shown = self.shown("waiting for Keepers");
         let asked = self.each.iter().map(async |(keeper, client)| {
             let slot = reach(keeper, self.retry, async || slot(client.status().await)).await?;
+            shown.add(1);
             Ok((keeper.clone(), slot))
         });
         all(join_all(asked).await)
@@ -145,6 +148,13 @@ impl Keepers {
         join_all(asked).await
     }
 
+    /// How many Keepers are done, for a person at a terminal.
+    fn shown(&self, what: &'static str) -> Progress {
+        let shown = Progress::on_terminal();
+        shown.begin(what, Amount::Things(self.each.len() as u64));
+        shown
+    }
+
     /// Every Keeper, of which nothing is known.
     pub(crate) fn unasked(&self) -> Vec<(Keeper, Slot)> {
         self.each.iter().map(|(keeper, _)| (keeper.clone(), Slot::Unknown)).collect()
@@ -155,6 +165,7 @@ impl Keepers {
     /// # Errors
     /// [`DeliveryError`] names the Keepers that did not take their share.
     pub(crate) async fn deliver(&self, shares: Vec<Share>) -> Result<(), DeliveryError> {
+        let shown = self.shown("giving shares to Keepers");
         let given = self.each.iter().zip(&shares).map(async |((keeper, client), share)| {
             debug_assert_eq!(
                 keeper.index,
@@ -166,6 +177,7 @@ impl Keepers {
             let taken = reach(keeper, self.retry, give).await?;
             let what = if taken { "has its share" } else { "holds another share, and keeps it" };
             progress(format_args!("{keeper} {what}"));
+            shown.add(1);
             Ok((keeper.clone(), taken))
         });
         let given = all(join_all(given).await).map_err(DeliveryError::Unreached)?;
@@ -188,9 +200,11 @@ fn taken(answer: Result<(), CallError>) -> Result<bool, String> {
 /// temporary.
 fn slot(answer: Result<KeeperStatusResponse, CallError>) -> Result<Slot, String> {
     match answer {
-        Ok(KeeperStatusResponse { filled: Some(true) }) => Ok(Slot::Filled),
-        Ok(KeeperStatusResponse { filled: Some(false) }) => Ok(Slot::Empty),
-        Ok(KeeperStatusResponse { filled: None }) | Err(CallError::Reply(_)) => Ok(Slot::Unknown),
+        Ok(KeeperStatusResponse { filled: Some(true), .. }) => Ok(Slot::Filled),
+        Ok(KeeperStatusResponse { filled: Some(false), .. }) => Ok(Slot::Empty),
+        Ok(KeeperStatusResponse { filled: None, .. }) | Err(CallError::Reply(_)) => {
+            Ok(Slot::Unknown)
+        }
         Err(CallError::Refused(refusal)) if is_no_such_route(refusal.status) => Ok(Slot::Unknown),
         Err(error @ (CallError::Refused(_) | CallError::Transport(_))) => Err(chain(&error)),
     }
@@ -249,7 +263,8 @@ mod tests {
 
     #[test]
     fn a_keeper_that_does_not_know_the_question_is_there_and_a_silent_or_broken_one_is_not() {
-        let filled = |filled| slot(Ok(KeeperStatusResponse { filled }));
+        let filled =
+            |filled| slot(Ok(KeeperStatusResponse { filled, version: None, started: None }));
         assert_eq!((filled(Some(true)), filled(Some(false))), (Ok(Slot::Filled), Ok(Slot::Empty)));
         assert_eq!(filled(None), Ok(Slot::Unknown));
         for status in [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND] {

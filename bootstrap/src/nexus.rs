@@ -5,6 +5,7 @@ use std::{cell::Cell, sync::Arc, time::Duration};
 use http::StatusCode;
 use spike_daemon::{
     process::{StartError, chain},
+    progress::{Amount, Progress},
     settings::{Backend, BootstrapSettings},
 };
 use spike_mtls::{
@@ -144,6 +145,8 @@ impl Nexus {
     async fn wait_for_answer(&self, retry: Retry, told: Retry) -> Result<NexusState, Error> {
         let (mut reporter, stopped) = (ReasonReporter::default(), Cell::new(false));
         let waiting = format!("waiting for Nexus{}", how_long(&told));
+        let shown = Progress::on_terminal();
+        shown.begin("waiting for Nexus", Amount::Unknown);
         let asked = retry.keep_trying(async |_| {
             let (answer, is_nothing_there) = self.ask().await;
             stopped.set(is_nothing_there);
@@ -187,6 +190,8 @@ impl Nexus {
         let mut history = VerdictHistory { forced, unreadable: 0 };
         let retry = retry(self.limit);
         let waiting = format!("waiting for the proof of Nexus{}", how_long(&retry));
+        let shown = Progress::on_terminal();
+        shown.begin("waiting for the proof of Nexus", Amount::Unknown);
         let asked = retry.keep_trying(async |_| {
             let verdict = judge(&self.client.verify(&proof.question).await, &proof.answer);
             let holds_key = match verdict {

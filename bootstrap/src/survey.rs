@@ -268,6 +268,8 @@ mod tests {
             since: String::new(),
             looked: None,
             failures: 0,
+            version: None,
+            started: None,
             detail: None,
         });
         NexusState::Sealed(Some(Box::new(SurveyResponse {

@@ -16,6 +16,7 @@ pub mod json_bodies;
 pub mod json_replies;
 pub mod keeper_answer;
 pub mod listen_address;
+pub mod manifest;
 pub mod pattern;
 pub mod peer_certificate;
 pub mod policy_document;

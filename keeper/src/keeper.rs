@@ -8,7 +8,7 @@ use prometheus_client::{
 };
 use spike_daemon::http::Frame;
 use spike_domain::{Role, TrustRootsByRole};
-use spike_mtls::Peer;
+use spike_mtls::{Peer, clock};
 use spike_wire::{KeeperOperation, KeeperStatusResponse, Rule, Shard};
 
 use crate::{
@@ -72,7 +72,11 @@ impl Keeper {
     /// [`Error::Denied`].
     pub fn status(&self, peer: &Peer) -> Result<KeeperStatusResponse, Error> {
         self.authorize(KeeperOperation::Status, peer)?;
-        Ok(KeeperStatusResponse { filled: Some(self.slot.is_filled()) })
+        Ok(KeeperStatusResponse {
+            filled: Some(self.slot.is_filled()),
+            version: Some(spike_daemon::VERSION.to_owned()),
+            started: Some(clock::rfc3339(self.frame.started())),
+        })
     }
 
     /// Whether the Keeper holds a share.

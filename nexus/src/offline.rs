@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use spike_config::DATA_DIRECTORY;
-use spike_daemon::{console, process};
+use spike_daemon::{console, process, progress::Progress};
 use spike_mtls::clock;
 use time::OffsetDateTime;
 
@@ -101,27 +101,27 @@ impl Command {
     /// Carries it out and says what is to be printed.
     fn carry_out(self) -> Result<Option<String>, BackupError> {
         let now = clock::unix_nanos();
+        let progress = Progress::on_terminal();
         match self {
             Self::Help => Ok(Some(HELP.to_owned())),
             Self::BackUp { file, data } if file == Path::new(STANDARD_OUTPUT) => {
-                stream(&data, now).map(|()| None)
+                stream(&data, now, &progress).map(|()| None)
             }
             Self::BackUp { mut file, data } => {
                 if file.is_dir() {
                     file.push(named_after(clock::at(now)));
                 }
-                back_up(&file, &data, now).map(Some)
+                back_up(&file, &data, now, &progress).map(Some)
             }
             Self::Verify { file, shares } => {
                 // From here on there may be a root key in memory.
                 let _hardening = shares.is_some().then(process::harden);
-                Ok(Some(report(
-                    &file,
-                    &backup::verify(&file, shares.as_deref(), &std::env::temp_dir(), now)?,
-                )))
+                let scratch = std::env::temp_dir();
+                let verified = backup::verify(&file, shares.as_deref(), &scratch, now, &progress)?;
+                Ok(Some(report(&file, &verified)))
             }
             Self::Restore { file, data } => {
-                let manifest = backup::restore(&file, &data, now)?;
+                let manifest = backup::restore(&file, &data, now, &progress)?;
                 Ok(Some(format!(
                     "restored to {}: {}\nStart Nexus: it takes root key {} from the Keepers, or from recovery shares",
                     data.display(),
@@ -137,24 +137,24 @@ impl Command {
 const STANDARD_OUTPUT: &str = "-";
 
 /// Makes a backup and reads it again; only then does it count for the metric of Nexus.
-fn back_up(file: &Path, data: &Path, now: i64) -> Result<String, BackupError> {
-    backup::back_up(data, file, now)?;
+fn back_up(file: &Path, data: &Path, now: i64, progress: &Progress) -> Result<String, BackupError> {
+    backup::back_up(data, file, now, progress)?;
     let beside = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let verified = backup::verify(file, None, beside.unwrap_or(Path::new(".")), now)?;
+    let verified = backup::verify(file, None, beside.unwrap_or(Path::new(".")), now, progress)?;
     backup::note_verified(data, now / 1_000_000_000)?;
     Ok(report(file, &verified))
 }
 
 /// Makes a backup beside the database and writes it to standard output. The head of a backup says how long it is, so that
 /// one that was cut on its way is noticed.
-fn stream(data: &Path, now: i64) -> Result<(), BackupError> {
+fn stream(data: &Path, now: i64, progress: &Progress) -> Result<(), BackupError> {
     let unusable = |path: &Path, source| BackupError::Unusable { path: path.to_owned(), source };
     let beside = data.parent().unwrap_or(data);
     let scratch = tempfile::Builder::new().prefix(".spike-backup-").tempdir_in(beside);
     let scratch = scratch.map_err(|error| unusable(beside, error))?;
     let file = scratch.path().join("backup");
-    backup::back_up(data, &file, now)?;
-    backup::verify(&file, None, scratch.path(), now)?;
+    backup::back_up(data, &file, now, progress)?;
+    backup::verify(&file, None, scratch.path(), now, progress)?;
     let mut made = File::open(&file).map_err(|error| unusable(&file, error))?;
     let mut out = io::stdout().lock();
     io::copy(&mut made, &mut out)

@@ -11,6 +11,7 @@ mod moment;
 mod operator;
 mod policy;
 mod secret;
+mod status;
 mod versions;
 
 use std::ffi::OsString;
@@ -31,6 +32,7 @@ pub(crate) use policy::{
 pub(crate) use secret::{
     MetadataCommand, SecretCommand, SecretGetArgs, SecretListArgs, SecretPutArgs,
 };
+pub(crate) use status::{Color, StatusArgs};
 pub(crate) use versions::Versions;
 
 use crate::exit::Exit;
@@ -75,6 +77,8 @@ pub(crate) enum Command {
     /// Check audit logs, and find lines in them, without SPIKE Nexus
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Show on one screen what runs, and how well (any of the pilot's roles)
+    Status(StatusArgs),
     /// Find out what is broken, and what to do about it
     Doctor(DoctorArgs),
     /// Print a completion script for a shell
@@ -103,6 +107,7 @@ impl Command {
             | Self::Cipher(_)
             | Self::Operator(_)
             | Self::Audit(_)
+            | Self::Status(_)
             | Self::Doctor(_) => false,
         }
     }

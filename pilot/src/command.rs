@@ -7,6 +7,7 @@ mod generate;
 mod operator;
 mod policy;
 mod secret;
+mod status;
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -22,6 +23,8 @@ use crate::exit::Exit;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use audit::audit_lines_verify;
+#[cfg(feature = "fuzzing")]
+pub(crate) use doctor::manifest_settings;
 #[cfg(feature = "fuzzing")]
 pub(crate) use policy::policy_document;
 
@@ -44,6 +47,7 @@ async fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit, E
         Command::Policy(command) => return policy::run(command, context).await,
         Command::Audit(command) => return audit::run(command, context),
         Command::Doctor(arguments) => return doctor::run(arguments, context).await,
+        Command::Status(arguments) => return status::run(arguments, context).await,
         Command::Cipher(command) => cipher::run(command, context).await,
         Command::Operator(command) => operator::run(command, context).await,
         Command::Completion { shell } => generate::completion(shell, context),

@@ -80,29 +80,40 @@ impl<'e> Context<'e> {
     /// Connects to Nexus, for a command of any of `roles`. Nexus decides about the role. It is also checked here, as upstream
     /// does, because here the reason can be shown.
     pub(crate) async fn nexus(&mut self, roles: &'static [Role]) -> Result<Session, Error> {
-        self.connect(roles, |_| false).await
+        let settings = self.settings()?;
+        self.nexus_by(&self.source(&settings), roles).await
+    }
+
+    /// The same with an identity that the command keeps.
+    pub(crate) async fn nexus_by(
+        &mut self,
+        source: &SvidSource,
+        roles: &'static [Role],
+    ) -> Result<Session, Error> {
+        self.connect(source, roles, |_| false).await
     }
 
     /// Connects to Nexus, for a command that a policy may grant to any SPIFFE ID: an operator, or a workload under its own ID.
     /// Only an ID that names another role of SPIKE is refused here, because that is a mistake in its registration, or in
     /// `SPIKE_TRUST_ROOT_PILOT`.
     pub(crate) async fn nexus_by_policy(&mut self) -> Result<Session, Error> {
+        let settings = self.settings()?;
         let is_workload = |id: &str| matches!(Role::named_in(id), None | Some(Role::LiteWorkload));
-        self.connect(&[Role::PilotSuperuser], is_workload).await
+        self.connect(&self.source(&settings), &[Role::PilotSuperuser], is_workload).await
     }
 
     async fn connect(
         &mut self,
+        source: &SvidSource,
         roles: &'static [Role],
         is_admitted: impl Fn(&str) -> bool,
     ) -> Result<Session, Error> {
         let settings = self.settings()?;
-        let source = self.source(&settings);
         let endpoint = settings.identity.endpoint.as_str();
         let limit = settings.identity.source_timeout;
         let is_set = self.environment.get(SPIKE_SPIFFE_SOURCE_TIMEOUT.name).is_some();
         let away = agent_limit(limit, is_set);
-        let material = first_svid(&source, endpoint, limit, away).await?;
+        let material = first_svid(source, endpoint, limit, away).await?;
         let roots = settings.identity.trust_roots;
         let id = material.id().to_string();
         if !roles.iter().any(|role| roots.hold(*role, &id)) && !is_admitted(&id) {
@@ -111,7 +122,7 @@ impl<'e> Context<'e> {
         }
         check_times(&material, clock::now())?;
         let timeouts = timeouts(settings.client.timeouts, roles);
-        let session = Session::open(&source, roots, settings.api_url, timeouts, &material)?;
+        let session = Session::open(source, roots, settings.api_url, timeouts, &material)?;
         self.asked = Some(session.nexus.clone());
         Ok(session)
     }

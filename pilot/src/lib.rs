@@ -54,6 +54,12 @@ pub fn policy_document(bytes: &[u8]) -> Option<Vec<spike_wire::PolicyPutRequest>
     command::policy_document(bytes)
 }
 
+/// The environment of each container in a manifest, as `doctor --config` reads it, for the fuzz target.
+#[cfg(feature = "fuzzing")]
+pub fn manifest_settings(bytes: &[u8]) -> Option<Vec<std::collections::BTreeMap<String, String>>> {
+    command::manifest_settings(bytes)
+}
+
 /// Whether `audit verify` finds nothing wrong with these lines, for the fuzz target.
 #[cfg(feature = "fuzzing")]
 pub fn audit_lines_verify(bytes: &[u8]) -> bool {

@@ -25,6 +25,7 @@ pub mod raw;
 mod scenario;
 pub mod secrets;
 mod skip;
+pub mod terminal;
 pub mod text;
 mod wait;
 

@@ -1,6 +1,6 @@
-//! The README's tour: its commands are run, and what they print is compared with what it shows.
+//! Tours, such as that of the README: their commands are run, and what they print is compared with what the page shows.
 //!
-//! The tour is every fenced block marked `console`. A line that begins with `$ ` is a command, `> ` continues it, and what
+//! A tour is every fenced block marked `console`. A line that begins with `$ ` is a command, `> ` continues it, and what
 //! follows is its output, in which `<word>` stands for any text in one line. A word that the output of an earlier command
 //! has filled in can be used by a later command. Usual ports in the text are replaced by those that this run got.
 
@@ -25,7 +25,7 @@ use crate::repository::text;
 /// The first command of the tour. Here it starts the binary that `cargo run` would build.
 const FIRST: &str = "cargo run";
 /// A text that no command prints, followed by the status of the last command.
-const END: &str = "-- end of a command of the README:";
+const END: &str = "-- end of a command of the page:";
 /// How long the whole tour may take.
 const LIMIT: Duration = Duration::from_mins(3);
 
@@ -83,12 +83,20 @@ impl Place {
     }
 }
 
-/// Runs the whole tour.
+/// Runs the whole tour of the README.
 ///
 /// # Errors
-/// The command whose output differs from the README, with its output.
+/// As [`tour_of`].
 pub(crate) async fn tour(place: &Place) -> Result<()> {
-    let text = text("README.md")?;
+    tour_of(place, "README.md").await
+}
+
+/// Runs the whole tour of a page.
+///
+/// # Errors
+/// The command whose output differs from the page, with its output.
+pub(crate) async fn tour_of(place: &Place, page: &str) -> Result<()> {
+    let text = text(page)?;
     let steps = steps(&text)?;
     let (first, rest) = steps.split_first().context("no tour")?;
     ensure!(first.command == FIRST, "the tour begins with {}", first.command);
@@ -192,7 +200,7 @@ fn compare(
     let lines = || shown.lines().zip(printed.lines());
     let same = shown.lines().count() == printed.lines().count()
         && lines().all(|(shown, printed)| line_matches(shown, printed, words));
-    ensure!(same, "$ {command}\n{printed}\n\nThe README shows:\n{shown}");
+    ensure!(same, "$ {command}\n{printed}\n\nThe page shows:\n{shown}");
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! [`settings`] reads the environment. [`serve`] accepts connections and bounds them. [`http`] does what every request
 //! needs, [`limit`] bounds the rate of denials, and [`audit`] writes one line for each request, which [`chain`] ties to the line
 //! before. [`telemetry`] serves health and metrics, [`logging`] writes the log. [`process`] starts, drains and ends the daemon.
+//! [`progress`] shows a person at a terminal how far work has come.
 //!
 //! `spike-mtls` verifies peers. The rules of secrets and policies are in `spike-domain` and in the daemons.
 
@@ -18,6 +19,7 @@ pub mod logging;
 mod message_limit;
 pub mod net;
 pub mod process;
+pub mod progress;
 pub mod serve;
 pub mod settings;
 pub mod telemetry;

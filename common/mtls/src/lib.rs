@@ -26,7 +26,7 @@ pub mod tls_error;
 mod transport;
 
 pub use pause::{Pause, Paused};
-pub use peer::{IdentityEnded, Peer, PeerRule};
+pub use peer::{IdentityEnded, Peer, PeerCertificate, PeerRule};
 pub use peer_error::PeerError;
 pub use tls::server_config;
 pub use transport::{ClientTimeouts, MtlsClient, TransportError};

@@ -62,6 +62,31 @@ impl PeerRule {
     }
 }
 
+/// What the certificate of a verified peer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerCertificate {
+    /// Its SPIFFE ID.
+    pub id: String,
+    /// When it begins to be valid.
+    pub not_before: OffsetDateTime,
+    /// When it ends.
+    pub not_after: OffsetDateTime,
+}
+
+impl PeerCertificate {
+    /// Reads a leaf that [`verify`] has accepted.
+    ///
+    /// # Errors
+    /// [`PeerError`] if it has no SPIFFE ID.
+    pub(super) fn of(leaf: &CertificateDer<'_>) -> Result<Self, PeerError> {
+        let certificate = parse(leaf)?;
+        let id = spiffe_id(&certificate)?.to_string();
+        let Validity { not_before, not_after } = certificate.validity();
+        let (not_before, not_after) = (not_before.to_datetime(), not_after.to_datetime());
+        Ok(Self { id, not_before, not_after })
+    }
+}
+
 /// The verified process at the other end of a connection. Clones share their state.
 ///
 /// One verification is not enough: an SVID ends, and a trust bundle can lose the authority that issued it. So every
@@ -171,7 +196,7 @@ impl Peer {
     /// Reads the peer from a leaf that [`verify`] has accepted, without a connection: it is not verified again.
     #[cfg(feature = "fuzzing")]
     pub(super) fn of_leaf(leaf: &CertificateDer<'_>) -> Result<Self, PeerError> {
-        let (id, not_after) = identity(leaf)?;
+        let PeerCertificate { id, not_after, .. } = PeerCertificate::of(leaf)?;
         let (id, class) = (Arc::from(id), Class::Ordinary);
         let pause = Pause::none();
         Ok(Self(Arc::new(Inner { id, not_after, class, evidence: None, pause })))
@@ -187,7 +212,8 @@ impl Peer {
         (source, rule, generation): (&SvidSource, &PeerRule, u64),
         class: impl FnOnce(&str) -> Class,
     ) -> Result<Self, PeerError> {
-        let (id, not_after) = identity(chain.first().ok_or(PeerError::Malformed)?)?;
+        let leaf = chain.first().ok_or(PeerError::Malformed)?;
+        let PeerCertificate { id, not_after, .. } = PeerCertificate::of(leaf)?;
         Ok(Self(Arc::new(Inner {
             class: class(&id),
             id: Arc::from(id),
@@ -293,13 +319,6 @@ fn parse<'a>(leaf: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, PeerEr
 
 /// The longest SPIFFE ID that is accepted, in bytes (SPIFFE ID standard, section 2.3).
 const MAX_ID: usize = 2048;
-
-/// The SPIFFE ID of a leaf, and when it ends.
-fn identity(leaf: &CertificateDer<'_>) -> Result<(String, OffsetDateTime), PeerError> {
-    let certificate = parse(leaf)?;
-    let id = spiffe_id(&certificate)?.to_string();
-    Ok((id, certificate.validity().not_after.to_datetime()))
-}
 
 fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, PeerError> {
     let Ok(names) = certificate.subject_alternative_name() else {

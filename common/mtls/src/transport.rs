@@ -27,7 +27,12 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{dial, peer::PeerRule, peer_error::PeerError, tls, tls_error};
+use super::{
+    dial,
+    peer::{PeerCertificate, PeerRule},
+    peer_error::PeerError,
+    tls, tls_error,
+};
 use crate::svid::SvidSource;
 
 /// The largest answer, in bytes; a larger one fails the call. The largest real ones are lists of names.
@@ -141,7 +146,7 @@ impl TransportError {
 #[derive(Clone)]
 pub struct MtlsClient {
     http: Client<Connector, Full<Bytes>>,
-    source: SvidSource,
+    connector: Connector,
     timeouts: ClientTimeouts,
     max_answer: usize,
 }
@@ -163,12 +168,13 @@ impl MtlsClient {
         timeouts: ClientTimeouts,
     ) -> Result<Self, rustls::Error> {
         let tls = TlsConnector::from(Arc::new(tls::client_config(source, rule)?));
+        let connector = Connector { tls, timeouts, source: source.clone() };
         let http = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(timeouts.idle)
             .pool_max_idle_per_host(timeouts.idle_per_host)
-            .build(Connector { tls, timeouts, source: source.clone() });
-        Ok(Self { http, source: source.clone(), timeouts, max_answer: MAX_ANSWER })
+            .build(connector.clone());
+        Ok(Self { http, connector, timeouts, max_answer: MAX_ANSWER })
     }
 
     /// Reads at most `bytes` of any answer, for servers with short answers.
@@ -181,6 +187,20 @@ impl MtlsClient {
     /// The time limits.
     pub const fn timeouts(&self) -> ClientTimeouts {
         self.timeouts
+    }
+
+    /// The certificate of the server, by a handshake and nothing more. The server may refuse this process right after it: with
+    /// TLS 1.3, a client learns of that only from the answer to its request.
+    ///
+    /// # Errors
+    /// [`TransportError`] if there is no connection, or the server is not one that this client accepts.
+    pub async fn certificate(&self, url: &Uri) -> Result<PeerCertificate, TransportError> {
+        let (stream, _generation) = self.connector.clone().shake_hands(url.clone()).await?;
+        let (_, connection) = stream.get_ref();
+        let leaf = connection.peer_certificates().and_then(<[_]>::first);
+        leaf.ok_or(PeerError::Malformed)
+            .and_then(PeerCertificate::of)
+            .map_err(|error| TransportError::Broken(error.to_string()))
     }
 
     /// One POST. Returns status and whole body, whatever the status.
@@ -227,7 +247,7 @@ impl MtlsClient {
         let (head, body): (_, Incoming) =
             within(limit, "the server's answer", sent).await?.into_parts();
         let shown = head.extensions.get::<Generation>().map(|Generation(number)| *number);
-        let is_old = shown.is_some_and(|shown| shown != self.source.generation());
+        let is_old = shown.is_some_and(|shown| shown != self.connector.source.generation());
         if is_old && let Some(connection) = used.connection_metadata().as_ref() {
             connection.poison();
         }
@@ -295,6 +315,14 @@ struct Connector {
 
 impl Connector {
     async fn connect(self, uri: Uri) -> Result<TokioIo<Dialled>, TransportError> {
+        let (stream, generation) = self.shake_hands(uri).await?;
+        Ok(TokioIo::new(Dialled(stream, generation)))
+    }
+
+    async fn shake_hands(
+        self,
+        uri: Uri,
+    ) -> Result<(TlsStream<TcpStream>, Generation), TransportError> {
         let (Some("https"), Some(host)) = (uri.scheme_str(), uri.host()) else {
             return Err(TransportError::Address(uri.to_string()));
         };
@@ -322,7 +350,7 @@ impl Connector {
                 source: Arc::new(tls_error::of_handshake(error)),
             })
         });
-        Ok(TokioIo::new(Dialled(shaken.await?, generation)))
+        Ok((shaken.await?, generation))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Bodies of the Keeper: contribute (K1), shard (K2) and status. The request of K2 is
 //! [`EmptyRequest`](super::EmptyRequest), the answer of K1 [`EmptyResponse`](super::EmptyResponse).
 
-use super::go_json::{Adapter, Field, Writer};
+use super::go_json::{Adapter, Field, OmitZero, Writer};
 use super::shard::Shard;
 
 bodies! {
@@ -20,10 +20,14 @@ bodies! {
     }
 
     /// Whether a Keeper holds a share, for peers that may not read the share. Upstream has no such route.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct KeeperStatusResponse: Reply {
         /// Whether it holds a share. `None` if the answer does not say.
         pub filled: Option<bool> = "filled",
+        /// The version of the Keeper; missing if it does not say.
+        pub version: Option<String> = "version" as OmitZero,
+        /// When the process began to serve, RFC 3339; missing if it does not say.
+        pub started: Option<String> = "started" as OmitZero,
     }
 }
 

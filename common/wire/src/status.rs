@@ -19,6 +19,10 @@ bodies! {
         pub fed: u16 = "fed" as OmitZero,
         /// `sqlite`, `lite` or `memory`.
         pub backend: String = "backend",
+        /// When this process began to serve, RFC 3339; missing if Nexus does not say.
+        pub started: Option<String> = "started" as OmitZero,
+        /// The requests of the last minutes, if Nexus counts them.
+        pub recent: Option<RecentRequests> = "recent" as OmitZero,
         /// A fingerprint of the root key. It is safe to show, and equal only for the same key.
         pub root_key: Option<String> = "rootKey" as OmitZero,
         /// The number of the data key that encrypts.
@@ -42,6 +46,19 @@ bodies! {
         pub troubles: Vec<String> = "troubles" as OmitZero,
     }
 
+    /// How many requests were answered lately, this one not among them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct RecentRequests: Part {
+        /// The length of the time that is counted, in seconds.
+        pub seconds: u64 = "seconds",
+        /// All requests.
+        pub requests: u64 = "requests",
+        /// Those that were answered with a status from 400 to 499, such as a denial.
+        pub refused: u64 = "refused",
+        /// Those that were answered with a status from 500 on.
+        pub failed: u64 = "failed",
+    }
+
     /// The state of one Keeper, as Nexus sees it.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct KeeperStatus: Part {
@@ -57,6 +74,10 @@ bodies! {
         pub looked: Option<String> = "looked" as OmitZero,
         /// How many times in a row Nexus did not find its share of the key in use.
         pub failures: u32 = "failures" as OmitZero,
+        /// The version that the Keeper told for this answer. It comes from the network.
+        pub version: Option<String> = "version" as OmitZero,
+        /// When the Keeper said that it began to serve, RFC 3339. It comes from the network.
+        pub started: Option<String> = "started" as OmitZero,
         /// Details, if there are any. They come from the network: escape them before they are printed.
         pub detail: Option<String> = "detail" as OmitZero,
     }

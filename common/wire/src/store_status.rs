@@ -12,6 +12,10 @@ bodies! {
         pub log_bytes: u64 = "logBytes",
         /// When the last write was committed, RFC 3339; missing if none was since the start.
         pub last_commit: Option<String> = "lastCommit" as OmitZero,
+        /// Bytes that Nexus may still write on the disk of the database; missing in memory, and if the disk does not say.
+        pub free_bytes: Option<u64> = "freeBytes" as OmitZero,
+        /// When the newest backup that was verified was made, RFC 3339; missing if there is none.
+        pub last_backup: Option<String> = "lastBackup" as OmitZero,
         /// Its problems.
         pub troubles: Vec<String> = "troubles",
         /// The import from upstream, if there was one.

@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use spike_crypto::{Derivation, Fingerprint, Quorum, Share, ShareIndex, ShareValue, split};
 use spike_daemon::{
+    http::Recent,
     process::chain,
     settings::Backend,
     telemetry::{HealthReport, Status as Health},
 };
 use spike_domain::UnixNanos;
 use spike_mtls::clock;
+use time::OffsetDateTime;
 
 use super::{Nexus, bootstrap::data_at, long_work::Lane};
 use crate::{
     access::{Asked, Grant, Operation, Subject},
     error::Error,
-    keys::quorum::{ANSWER_LIMIT, KeeperState, Lapse, Restored},
+    keys::quorum::{ANSWER_LIMIT, KeeperProgram, KeeperState, Lapse, Restored},
     store::{Found, ImportRecord, Store},
 };
 
@@ -51,6 +53,10 @@ pub struct Status {
     pub data: Option<Found>,
     /// Recovery shares that operators have fed, and that are not in use yet.
     pub fed: u16,
+    /// When this process began to serve.
+    pub started: OffsetDateTime,
+    /// The requests that ended lately.
+    pub recent: Recent,
     /// A name for the root key.
     pub root_key: Option<Fingerprint>,
     /// The number of the active data key.
@@ -63,6 +69,8 @@ pub struct Status {
     pub asked: Option<UnixNanos>,
     /// Every Keeper, in the order of the shares, and what it last sent in place of its share.
     pub keepers: Vec<(KeeperState, Option<Lapse>)>,
+    /// What each Keeper said of its program, in the same order.
+    pub programs: Vec<KeeperProgram>,
     /// When recovery shares were last taken out.
     pub last_export: Option<UnixNanos>,
     /// The store, if it is open.
@@ -80,6 +88,10 @@ pub struct StoreState {
     pub log_bytes: u64,
     /// When the last write was committed; `None`: none since the start.
     pub last_commit: Option<UnixNanos>,
+    /// Bytes that may still be written on the disk of the database, if there is one that says so.
+    pub free_bytes: Option<u64>,
+    /// When the newest verified backup was made.
+    pub last_backup: Option<UnixNanos>,
     /// Problems of the store, one entry each.
     pub troubles: Vec<String>,
     /// What was imported from upstream, if anything was.
@@ -195,12 +207,15 @@ impl Nexus {
             reason: None,
             data: None,
             fed: 0,
+            started: self.frame.started(),
+            recent: self.frame.recent(),
             root_key: None,
             data_key: None,
             quorum: None,
             margin: None,
             asked: None,
             keepers: Vec::new(),
+            programs: Vec::new(),
             last_export: None,
             store: None,
             troubles: Vec::new(),
@@ -208,7 +223,9 @@ impl Nexus {
         if let Ok(shares) = self.key_source.shares() {
             let keepers = &shares.keepers;
             status.asked = Some(clock::unix_nanos());
-            keepers.look_again(ANSWER_LIMIT).await;
+            let ((), programs) =
+                tokio::join!(keepers.look_again(ANSWER_LIMIT), keepers.programs(ANSWER_LIMIT));
+            status.programs = programs;
             status.backend = shares.backend;
             status.quorum = Some(shares.quorum);
             status.margin = keepers.known_margin();
@@ -259,6 +276,9 @@ impl StoreState {
             None
         });
         let last_commit = store.condition().last_commit();
-        Self { bytes, log_bytes, last_commit, troubles, import }
+        let free_bytes = store.free_bytes();
+        let last_backup = store.last_backup().filter(|made| *made > 0);
+        let last_backup = last_backup.and_then(|made| made.checked_mul(1_000_000_000));
+        Self { bytes, log_bytes, last_commit, free_bytes, last_backup, troubles, import }
     }
 }

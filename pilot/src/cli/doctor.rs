@@ -23,6 +23,7 @@ Examples:
   spike doctor
   spike doctor --as spiffe://example.org/acme/app --path tenants/acme/db --permission read
   spike doctor --config /etc/spike/nexus.env --program nexus
+  spike doctor --config deploy/kubernetes/production.yaml
   spike doctor --bundle report.tar --log /var/log/spike/nexus.log")]
 pub(crate) struct DoctorArgs {
     /// Also tell whether policies let this SPIFFE ID do something to --path (needs the role superuser)
@@ -34,10 +35,12 @@ pub(crate) struct DoctorArgs {
     /// What would be done to --path
     #[arg(long, value_name = "PERMISSION", default_value = PERMISSIONS[0], value_parser = permission())]
     permission: Permission,
-    /// Check only this file of environment variables, offline: lines of NAME=VALUE, quoted as systemd reads them
-    #[arg(long, value_name = "FILE", requires = "program")]
+    /// Check only the settings in this file, offline: lines of NAME=VALUE, quoted as systemd reads them; or a rendered manifest of
+    /// Kubernetes, where values that come from somewhere else are not known
+    #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The program that the file of --config is for
+    /// The program that the file of --config is for. A manifest says it itself: then only containers of this program are checked,
+    /// and those that do not say what they run
     #[arg(long, value_enum, requires = "config")]
     pub(crate) program: Option<Program>,
     /// Also write an archive for an expert: what was found, settings, status, health and metrics. Values that may be secret
@@ -80,6 +83,16 @@ pub(crate) enum Program {
 }
 
 impl Program {
+    /// Its name on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Nexus => "nexus",
+            Self::Keeper => "keeper",
+            Self::Bootstrap => "bootstrap",
+            Self::Spike => "spike",
+        }
+    }
+
     /// The process in the table of settings.
     pub(crate) const fn process(self) -> Process {
         match self {

@@ -14,6 +14,9 @@ pub(crate) enum OperatorCommand {
     /// Feed recovery shares back, when SPIKE Nexus cannot recover by itself (role: restore)
     Restore(RestoreArgs),
     /// Show whether SPIKE Nexus has its root key, and the state of its Keepers (any of the pilot's roles)
+    ///
+    /// It prints the answer of SPIKE Nexus, and fails if there is none. `spike status` shows the same on one screen, with what can
+    /// be seen from here: SVIDs, and what is there while SPIKE Nexus is away.
     Status {
         /// How to print it
         #[arg(short, long, value_enum, default_value_t)]

@@ -8,9 +8,11 @@ mod bundle;
 mod check;
 mod clock;
 mod environment_file;
+mod file;
 mod findings;
 mod identity;
 mod keepers;
+mod manifest;
 mod nexus;
 mod policies;
 mod settings;
@@ -18,11 +20,10 @@ mod storage;
 mod tar;
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spike_config::{Environment, table};
+use spike_config::table;
 use spike_domain::Role;
 use spike_mtls::{
     ClientTimeouts,
@@ -34,7 +35,7 @@ use spike_wire::{NotReady, PolicyListRequest, StatusResponse};
 
 use check::{Check, Report};
 
-use crate::cli::{DoctorArgs, Format, Program, Question};
+use crate::cli::{DoctorArgs, Format, Question};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -42,7 +43,7 @@ use crate::output::{write_json, write_yaml};
 use bundle::Wanted;
 use check::Group;
 use clock::Clocks;
-use environment_file::EnvironmentFile;
+pub(super) use keepers::KnownKeepers;
 use settings::Settings;
 
 /// How long one step may take.
@@ -60,9 +61,9 @@ pub(super) async fn run(arguments: DoctorArgs, context: &mut Context<'_>) -> Res
     if let Some(wanted) = &wanted {
         wanted.check()?;
     }
-    let (report, status) = match (&arguments.config, arguments.program) {
-        (Some(file), Some(program)) => (examine_file(file, program)?, None),
-        _ => examine(question.as_ref(), context).await,
+    let (report, status) = match &arguments.config {
+        Some(file) => (file::examine(file, arguments.program)?, None),
+        None => examine(question.as_ref(), context).await,
     };
     let answer = findings::answer(&report);
     context.streams.render(|out| match arguments.format {
@@ -78,25 +79,6 @@ pub(super) async fn run(arguments: DoctorArgs, context: &mut Context<'_>) -> Res
         context.streams.remark("note:", &text)?;
     }
     Ok(report.exit())
-}
-
-/// The settings in a file, offline.
-fn examine_file(path: &Path, program: Program) -> Result<Report, Error> {
-    let bytes = super::read_file(path)?;
-    let shown = path.display().to_string();
-    let Ok(text) = std::str::from_utf8(&bytes) else {
-        return Err(Error::usage(format!("{shown} is not a text file: it is not UTF-8")));
-    };
-    let EnvironmentFile { variables, faults } = EnvironmentFile::parse(text);
-    let mut report = Report::new();
-    for (line, why) in faults {
-        let evidence = format!("{shown}, line {line}");
-        let words = (format!("line {line} of {shown} is ignored: {why}"), "write NAME=VALUE");
-        report.push(Check::failed(Group::Machine, "file", Exit::Usage, evidence, words));
-    }
-    let environment = Environment::from_pairs(variables);
-    settings::examine_for(program.process(), &environment, &mut report);
-    Ok(report)
 }
 
 /// Everything that can be seen from here.
@@ -269,6 +251,15 @@ async fn within<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
             Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {STEP:?}")))
         }
     }
+}
+
+/// The environment of each container in a manifest, for the fuzz target.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn manifest_settings(
+    bytes: &[u8],
+) -> Option<Vec<std::collections::BTreeMap<String, String>>> {
+    let containers = manifest::read(std::str::from_utf8(bytes).ok()?).ok()?;
+    Some(containers.into_iter().map(|container| container.variables).collect())
 }
 
 #[cfg(test)]

@@ -33,7 +33,11 @@ pub struct Streams {
     terminals: Terminals,
     /// Device and number of the file behind standard output.
     stdout_file: Option<(u64, u64)>,
-    colour: bool,
+    /// Whether colour is wanted, on what is a terminal.
+    wants_colour: bool,
+    /// The size of the terminal in columns and rows, in place of that of the process.
+    #[cfg(test)]
+    size: Option<(usize, usize)>,
 }
 
 impl Streams {
@@ -50,7 +54,9 @@ impl Streams {
             stdout_file: rustix::fs::fstat(io::stdout())
                 .ok()
                 .map(|file| (file.st_dev, file.st_ino)),
-            colour: stderr.is_terminal() && wants_colour(),
+            wants_colour: wants_colour(),
+            #[cfg(test)]
+            size: None,
             stdout: Box::new(BufWriter::with_capacity(64 * 1024, io::stdout())),
             stderr: Box::new(stderr),
         }
@@ -68,7 +74,9 @@ impl Streams {
             stderr: Box::new(stderr),
             terminals: Terminals::default(),
             stdout_file: None,
-            colour: false,
+            wants_colour: false,
+            #[cfg(test)]
+            size: None,
         }
     }
 
@@ -76,7 +84,23 @@ impl Streams {
     #[cfg(test)]
     pub(crate) fn watched(self) -> Self {
         let terminals = Terminals { stdout: true, stderr: true, ..self.terminals };
-        Self { terminals, ..self }
+        Self { terminals, size: Some((80, 50)), ..self }
+    }
+
+    /// Whether standard output shows colour, and somebody may want it.
+    pub(crate) const fn stdout_has_colour(&self) -> bool {
+        self.terminals.stdout && self.wants_colour
+    }
+
+    /// Columns and rows of the terminal that is standard output, if it is one and tells them.
+    pub(crate) fn screen_size(&self) -> Option<(usize, usize)> {
+        #[cfg(test)]
+        if self.size.is_some() {
+            return self.size;
+        }
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+        let size = size.filter(|size| self.terminals.stdout && size.ws_col > 0 && size.ws_row > 0);
+        size.map(|size| (size.ws_col.into(), size.ws_row.into()))
     }
 
     /// Whether standard input is a terminal.
@@ -144,7 +168,7 @@ impl Streams {
     /// it may come from the network.
     pub(crate) fn message(&mut self, word: &str, text: &str) {
         let text = printable(text);
-        let line = if self.colour {
+        let line = if self.terminals.stderr && self.wants_colour {
             let colour = if word == "Error:" { 31 } else { 33 };
             format!("\x1b[1;{colour}m{word}\x1b[0m {text}\n")
         } else {

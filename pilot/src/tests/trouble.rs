@@ -67,6 +67,8 @@ fn bootstrap_is_not_named_where_there_is_data_or_a_share_that_it_would_take_the_
         since: String::new(),
         looked: None,
         failures: 0,
+        version: None,
+        started: None,
         detail: None,
     };
     let hints = |status| {

@@ -63,6 +63,39 @@ async fn a_file_with_a_line_for_a_shell() -> Result<()> {
     found.is("a_file_with_a_line_for_a_shell", 2)
 }
 
+/// What the doctor says of a manifest.
+async fn judged_manifest(text: &str) -> Result<Found> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("spike.yaml");
+    std::fs::write(&file, text)?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spike-programs"));
+    command.arg0("spike").env_clear().args(DOCTOR);
+    Found::of(command.arg("--config").arg(&file)).await
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_well() -> Result<()> {
+    for name in ["production", "try-out"] {
+        let manifest = crate::repository::text(&format!("deploy/kubernetes/{name}.yaml"))?;
+        let found = judged_manifest(&manifest).await?;
+        found.is("a_manifest_that_is_well", 0)?;
+        assert!(
+            found.report.to_string().contains("StatefulSet spike-nexus, container nexus: Nexus")
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_manifest_with_a_bad_value() -> Result<()> {
+    let manifest = crate::repository::text("deploy/kubernetes/production.yaml")?;
+    let found = judged_manifest(&manifest.replace("\":8553\"", "\"8553\"")).await?;
+    found.is("a_manifest_with_a_bad_value", 2)?;
+    let report = found.report.to_string();
+    assert!(report.contains("StatefulSet spike-nexus, container nexus: "), "{report}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_file_with_a_directory_that_cannot_be_used() -> Result<()> {
     let found = with("SPIKE_NEXUS_BACKEND_STORE=sqlite\nSPIKE_NEXUS_DATA_DIR=/etc/spike").await?;

@@ -305,7 +305,7 @@ impl PendingCount {
 
 impl Drop for PendingCount {
     fn drop(&mut self) {
-        self.frame.metrics().count(self.label, self.status, self.caller, self.duration);
+        self.frame.count(self.label, self.status, self.caller, self.duration);
     }
 }
 

@@ -12,13 +12,17 @@ use spike_domain::{Role, TrustRootsByRole};
 use spike_mtls::{
     Peer,
     budget::{Bounds, Budget, Class},
+    clock,
 };
+use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     BodyLimits, RequestMetrics,
     allowance::{Allowance, Denials},
+    caller::Caller,
+    recent::{Recent, RecentCounts},
     scrape::Scrapers,
 };
 use crate::{
@@ -57,6 +61,9 @@ const STOP_NOTICE: Duration = Duration::from_millis(300);
 pub struct Frame {
     audit: AuditLog,
     metrics: RequestMetrics,
+    recent: RecentCounts,
+    /// When this frame was made: by the clock of the wall, and by one that nobody sets.
+    started: (OffsetDateTime, Instant),
     body: BodyLimits,
     in_flight: Budget,
     memory: Budget,
@@ -89,6 +96,8 @@ impl Frame {
         Arc::new(Self {
             audit,
             metrics,
+            recent: RecentCounts::default(),
+            started: (clock::now(), Instant::now()),
             body: limits.body,
             in_flight: Budget::new(limits.in_flight),
             memory: Budget::new(limits.memory),
@@ -107,9 +116,26 @@ impl Frame {
         &self.audit
     }
 
-    /// The metrics of requests.
-    pub const fn metrics(&self) -> &RequestMetrics {
-        &self.metrics
+    /// Counts one request that has ended.
+    pub(super) fn count(
+        &self,
+        route: &'static str,
+        status: u16,
+        caller: Caller,
+        duration: Duration,
+    ) {
+        self.metrics.count(route, status, caller, duration);
+        self.recent.count(self.started.1.elapsed(), status);
+    }
+
+    /// How many requests ended lately.
+    pub fn recent(&self) -> Recent {
+        self.recent.sum(self.started.1.elapsed())
+    }
+
+    /// When the daemon began to serve.
+    pub const fn started(&self) -> OffsetDateTime {
+        self.started.0
     }
 
     /// Bounds on every body.

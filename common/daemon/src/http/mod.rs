@@ -14,6 +14,7 @@ mod caller;
 mod exchange;
 mod frame;
 mod metrics;
+mod recent;
 mod refusal;
 mod reply;
 mod reply_body;
@@ -49,6 +50,7 @@ pub use self::{
     exchange::{Exchange, Names},
     frame::{Frame, RequestLimits, class_by_role},
     metrics::RequestMetrics,
+    recent::Recent,
     refusal::{FrameError, HeadLimit},
     reply::Reply,
     request_body::{BodyBytes, BodyError, BodyLimits, RequestBody},

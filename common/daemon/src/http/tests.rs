@@ -67,7 +67,7 @@ impl Daemon {
     /// Which requests were counted.
     fn counted(&self) -> Vec<String> {
         let mut registry = prometheus_client::registry::Registry::default();
-        self.frame.metrics().register(&mut registry);
+        self.frame.register(&mut registry);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         let requests = text.lines().filter(|line| line.starts_with("requests_total"));

@@ -11,7 +11,9 @@ use spike_wire::{
 };
 
 use super::{CallError, ServerClient};
-use crate::{ClientTimeouts, MtlsClient, PeerRule, TransportError, svid::SvidSource};
+use crate::{
+    ClientTimeouts, MtlsClient, PeerCertificate, PeerRule, TransportError, svid::SvidSource,
+};
 
 /// The most bytes of an answer that are read. The longest real one is a share, about 150 bytes.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -42,6 +44,14 @@ impl KeeperClient {
     /// The least by which the Keeper's clock is ahead of this machine's, or behind where it is negative, as of its last answer.
     pub fn clock_ahead(&self) -> Option<time::Duration> {
         self.server.clock.ahead()
+    }
+
+    /// The certificate of the Keeper, without a call: a Keeper shows it to everybody, and calls are for Nexus and Bootstrap.
+    ///
+    /// # Errors
+    /// [`TransportError`]: it cannot be reached, or is no Keeper.
+    pub async fn certificate(&self) -> Result<PeerCertificate, TransportError> {
+        self.server.certificate().await
     }
 
     /// Gives the Keeper its share, in place of one it may hold (K1).

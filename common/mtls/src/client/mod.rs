@@ -14,7 +14,7 @@ use spike_wire::{ErrorReply, PeerErrorCode, ReplyError};
 
 use self::peer_clock::PeerClock;
 pub use self::{keeper::KeeperClient, nexus::NexusClient};
-use crate::{MtlsClient, TransportError, clock};
+use crate::{MtlsClient, PeerCertificate, TransportError, clock};
 
 /// The header with the id of the request in the audit log.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
@@ -99,6 +99,14 @@ struct ServerClient {
 impl ServerClient {
     fn new(http: MtlsClient, base: String) -> Self {
         Self { http, base, clock: Arc::default() }
+    }
+
+    /// The certificate of the server, without a call.
+    async fn certificate(&self) -> Result<PeerCertificate, TransportError> {
+        match self.base.parse() {
+            Ok(uri) => self.http.certificate(&uri).await,
+            Err(_) => Err(TransportError::Address(self.base.clone())),
+        }
     }
 
     async fn json(&self, target: &str, body: Bytes) -> Result<Bytes, CallError> {

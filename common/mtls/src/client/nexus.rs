@@ -16,7 +16,9 @@ use spike_wire::{
 };
 
 use super::{CallError, Ended, JSON, ServerClient};
-use crate::{ClientTimeouts, MtlsClient, PeerRule, svid::SvidSource};
+use crate::{
+    ClientTimeouts, MtlsClient, PeerCertificate, PeerRule, TransportError, svid::SvidSource,
+};
 
 /// A client of one Nexus; clones share its connections.
 #[derive(Clone, Debug)]
@@ -35,6 +37,14 @@ impl NexusClient {
     ) -> Result<Self, rustls::Error> {
         let http = MtlsClient::new(source, PeerRule::Roles(&[Role::Nexus], roots), timeouts)?;
         Ok(Self(ServerClient::new(http, api.to_string())))
+    }
+
+    /// The certificate of Nexus, without a call.
+    ///
+    /// # Errors
+    /// [`TransportError`]: it cannot be reached, or is no Nexus.
+    pub async fn certificate(&self) -> Result<PeerCertificate, TransportError> {
+        self.0.certificate().await
     }
 
     /// Adds a version of a secret (N1).

@@ -6,7 +6,7 @@ fn peer(uri: &str) -> Result<String, PeerError> {
     let mut params = CertificateParams::default();
     params.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));
     let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-    identity(certificate.der()).map(|(id, _)| id)
+    PeerCertificate::of(certificate.der()).map(|certificate| certificate.id)
 }
 
 /// An ID of `length` bytes.

@@ -48,6 +48,15 @@ pub struct KeeperState {
     pub failures: u32,
 }
 
+/// What a Keeper says of its program. Nothing checks it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeeperProgram {
+    /// Its version.
+    pub version: Option<String>,
+    /// When it began to serve, RFC 3339.
+    pub started: Option<String>,
+}
+
 /// The answer of a Keeper.
 pub(super) enum Answer {
     Share(ShareValue),

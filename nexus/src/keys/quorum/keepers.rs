@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use spike_config::KeeperPeers;
 use spike_crypto::{Quorum, ShareIndex};
 use spike_daemon::{process::StartError, telemetry::OtherClock};
@@ -23,7 +24,7 @@ use tokio::{
 };
 
 use super::{
-    Adopter, KeeperState, Lapse, ShareState,
+    Adopter, KeeperProgram, KeeperState, Lapse, ShareState,
     contribute::Contributions,
     gather::Collected,
     keeper::{CALL_LIMIT, Keeper, within_limit},
@@ -219,6 +220,18 @@ impl Keepers {
         if tokio::time::timeout(limit, answered).await.is_err() {
             tracing::debug!("not every Keeper was looked at");
         }
+    }
+
+    /// Asks every Keeper for its version and since when it runs, in the order of the shares. One that gives no answer within
+    /// `limit`, as upstream's gives none, has told nothing.
+    pub(crate) async fn programs(&self, limit: Duration) -> Vec<KeeperProgram> {
+        let asked = self.each.iter().map(|keeper| async move {
+            match tokio::time::timeout(limit, keeper.client.status()).await {
+                Ok(Ok(told)) => KeeperProgram { version: told.version, started: told.started },
+                Ok(Err(_)) | Err(_) => KeeperProgram::default(),
+            }
+        });
+        join_all(asked).await
     }
 
     async fn tend_one(&self, position: usize) {

@@ -27,7 +27,7 @@ pub use self::{
     collect::{Candidates, CollectError},
     error::{AdoptError, RestoreError},
     health::{KeeperMetrics, quorum_check},
-    keeper::KeeperState,
+    keeper::{KeeperProgram, KeeperState},
     keepers::Keepers,
     lapse::Lapse,
     record::ShareState,

@@ -3,7 +3,7 @@
 use spike_mtls::clock;
 use spike_wire::{KeeperStatus, KeeperStatusKind};
 
-use crate::keys::quorum::{KeeperState, Lapse, ShareState};
+use crate::keys::quorum::{KeeperProgram, KeeperState, Lapse, ShareState};
 
 /// A Keeper on the wire.
 pub(super) fn status_of(keeper: KeeperState) -> KeeperStatus {
@@ -23,12 +23,19 @@ pub(super) fn status_of(keeper: KeeperState) -> KeeperStatus {
     let since = clock::rfc3339(keeper.since);
     let looked = keeper.looked.map(clock::rfc3339);
     let KeeperState { index, url, failures, .. } = keeper;
-    KeeperStatus { index, url, state, since, looked, failures, detail }
+    let (version, started) = (None, None);
+    KeeperStatus { index, url, state, since, looked, failures, version, started, detail }
 }
 
-/// As [`status_of`]. If there is no other detail, it is what the Keeper last sent in place of its share.
-pub(super) fn status_with_lapse((keeper, lapse): (KeeperState, Option<Lapse>)) -> KeeperStatus {
+/// As [`status_of`], with what the Keeper says of its program. If there is no other detail, it is what the Keeper last sent in place
+/// of its share.
+pub(super) fn status_of_program(
+    (keeper, lapse): (KeeperState, Option<Lapse>),
+    program: KeeperProgram,
+) -> KeeperStatus {
     let mut status = status_of(keeper);
+    let KeeperProgram { version, started } = program;
+    (status.version, status.started) = (version, started);
     if let (None, Some(Lapse { at, sent })) = (&status.detail, lapse) {
         let at = clock::rfc3339(at);
         status.detail = Some(format!("at {at} it sent {sent} instead of its share"));

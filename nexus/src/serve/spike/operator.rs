@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use spike_crypto::{Quorum, ShareValue};
-use spike_daemon::http::{AnswerBytes, AnswerMemory};
+use spike_daemon::http::{AnswerBytes, AnswerMemory, Recent};
 use spike_domain::UnixNanos;
 use spike_mtls::clock;
 use spike_wire::{
-    Call, EmptyRequest, ImportStatus, RecoverResponse, RestoreRequest, RestoreResponse, Shard,
-    StatusResponse, StoreStatus, call,
+    Call, EmptyRequest, ImportStatus, RecentRequests, RecoverResponse, RestoreRequest,
+    RestoreResponse, Shard, StatusResponse, StoreStatus, call,
 };
 
 use super::{Handle, bootstrap::data_kind, keepers};
@@ -98,17 +98,29 @@ fn status(status: Status) -> StatusResponse {
         data: status.data.map(data_kind),
         fed: status.fed,
         backend: status.backend.to_string(),
+        started: Some(clock::rfc3339(status.started)),
+        recent: Some(recent(status.recent)),
         root_key: status.root_key.map(|fingerprint| fingerprint.to_string()),
         data_key: status.data_key,
         shares: status.quorum.map_or(0, Quorum::shares),
         threshold: status.quorum.map_or(0, Quorum::threshold),
         margin: status.margin,
         asked: status.asked.map(text),
-        keepers: status.keepers.into_iter().map(keepers::status_with_lapse).collect(),
+        keepers: status
+            .keepers
+            .into_iter()
+            .zip(status.programs)
+            .map(|(keeper, program)| keepers::status_of_program(keeper, program))
+            .collect(),
         last_export: status.last_export.map(text),
         store: status.store.map(store_status),
         troubles: status.troubles,
     }
+}
+
+fn recent(recent: Recent) -> RecentRequests {
+    let Recent { window, requests, refused, failed } = recent;
+    RecentRequests { seconds: window.as_secs(), requests, refused, failed }
 }
 
 fn store_status(store: StoreState) -> StoreStatus {
@@ -116,6 +128,8 @@ fn store_status(store: StoreState) -> StoreStatus {
         bytes: store.bytes,
         log_bytes: store.log_bytes,
         last_commit: store.last_commit.map(text),
+        free_bytes: store.free_bytes,
+        last_backup: store.last_backup.map(text),
         troubles: store.troubles,
         import: store.import.as_ref().map(import_status),
     }

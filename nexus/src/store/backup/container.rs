@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use spike_daemon::progress::{Amount, Progress};
 
 use super::error::BackupError;
 
@@ -93,11 +94,19 @@ pub(super) struct Damage {
 pub(super) fn write(
     out: &mut File,
     database: &Path,
-    contents: Contents,
-    created: String,
+    (contents, created): (Contents, String),
+    progress: &Progress,
 ) -> io::Result<Manifest> {
+    let length = File::open(database)?.metadata()?.len();
+    progress.begin("writing the backup", Amount::Bytes(length.saturating_mul(3)));
+    let for_each_block = |database: &Path, then: &mut dyn FnMut(&[u8]) -> io::Result<()>| {
+        for_each_block(database, |block| {
+            progress.add(block.len() as u64);
+            then(block)
+        })
+    };
     let (mut whole, mut digests, mut bytes) = (Sha256::new(), Sha256::new(), 0);
-    for_each_block(database, |block| {
+    for_each_block(database, &mut |block| {
         digests.update(Sha256::digest(block));
         whole.update(block);
         bytes += block.len() as u64;
@@ -119,8 +128,8 @@ pub(super) fn write(
     head.push(b'\n');
     let mut out = BufWriter::with_capacity(BUFFER, out);
     out.write_all(&head)?;
-    for_each_block(database, |block| out.write_all(block))?;
-    for_each_block(database, |block| out.write_all(Sha256::digest(block).as_slice()))?;
+    for_each_block(database, &mut |block| out.write_all(block))?;
+    for_each_block(database, &mut |block| out.write_all(Sha256::digest(block).as_slice()))?;
     out.flush()?;
     Ok(manifest)
 }
@@ -178,12 +187,17 @@ impl Container {
 
     /// Writes the database to `out` and checks each of its bytes. `Some`: the checksums of the database are there, and not all
     /// of it is as it was written; it is written to `out` as it is.
-    pub(super) fn extract(&self, out: &mut File) -> Result<Option<Damage>, BackupError> {
+    pub(super) fn extract(
+        &self,
+        out: &mut File,
+        progress: &Progress,
+    ) -> Result<Option<Damage>, BackupError> {
         self.check_digests()?;
-        self.check_blocks(out).map_err(BackupError::unusable(&self.path))
+        progress.begin("checking every byte", Amount::Bytes(self.manifest.bytes));
+        self.check_blocks(out, progress).map_err(BackupError::unusable(&self.path))
     }
 
-    fn check_blocks(&self, out: &mut File) -> io::Result<Option<Damage>> {
+    fn check_blocks(&self, out: &mut File, progress: &Progress) -> io::Result<Option<Damage>> {
         let mut database = self.from(self.start)?;
         let mut digests = self.from(self.place_of(self.manifest.bytes))?;
         let mut out = BufWriter::with_capacity(BUFFER, out);
@@ -201,6 +215,7 @@ impl Container {
             }
             whole.update(&buffer);
             out.write_all(&buffer)?;
+            progress.add(end - at);
             at = end;
         }
         out.flush()?;

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
+use spike_daemon::progress::{Amount, Progress};
 use spike_domain::UnixNanos;
 use spike_mtls::clock;
 use tempfile::{Builder, NamedTempFile};
@@ -28,7 +29,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// [`BackupError`]. Whatever was written is gone then.
-pub fn back_up(directory: &Path, file: &Path, now: UnixNanos) -> Result<Manifest, BackupError> {
+pub fn back_up(
+    directory: &Path,
+    file: &Path,
+    now: UnixNanos,
+    progress: &Progress,
+) -> Result<Manifest, BackupError> {
     let source = directory.join(create::FILE);
     match fs::metadata(&source) {
         Ok(metadata) => of_this_user(&source, metadata.uid())?,
@@ -46,13 +52,14 @@ pub fn back_up(directory: &Path, file: &Path, now: UnixNanos) -> Result<Manifest
     // Only its owner may enter it.
     let scratch = Builder::new().prefix(".spike-backup-").tempdir_in(parent).map_err(&unusable)?;
     let copy = scratch.path().join(create::FILE);
+    progress.begin("copying the database", Amount::Unknown);
     copy_database(&source, &copy)?;
     let contents = examine::contents(&examine::open(&copy)?)?;
     let mut whole = NamedTempFile::new_in(scratch.path()).map_err(&unusable)?;
     let at = clock::at(now);
     let created = clock::second(at);
-    let manifest =
-        container::write(whole.as_file_mut(), &copy, contents, created).map_err(&unusable)?;
+    let manifest = container::write(whole.as_file_mut(), &copy, (contents, created), progress)
+        .map_err(&unusable)?;
     whole.as_file().sync_all().map_err(&unusable)?;
     whole.persist_noclobber(file).map_err(|failed| match failed.error.kind() {
         io::ErrorKind::AlreadyExists => BackupError::Exists { path: file.to_owned() },

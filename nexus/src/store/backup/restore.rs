@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use spike_daemon::progress::Progress;
 use spike_domain::UnixNanos;
 
 use super::container::{Container, Manifest};
@@ -19,10 +20,15 @@ use crate::store::{Found, Home};
 ///
 /// # Errors
 /// [`BackupError`]. Nothing was restored then.
-pub fn restore(file: &Path, directory: &Path, now: UnixNanos) -> Result<Manifest, BackupError> {
+pub fn restore(
+    file: &Path,
+    directory: &Path,
+    now: UnixNanos,
+    progress: &Progress,
+) -> Result<Manifest, BackupError> {
     // Where the database is to be, as far as that is there: a container may have no other place to write to.
     let scratch = directory.ancestors().find(|ancestor| ancestor.is_dir());
-    let manifest = verify(file, None, scratch.unwrap_or(Path::new(".")), now)?.manifest;
+    let manifest = verify(file, None, scratch.unwrap_or(Path::new(".")), now, progress)?.manifest;
     if let Ok(metadata) = fs::metadata(directory) {
         of_this_user(directory, metadata.uid())?;
     }
@@ -45,7 +51,7 @@ pub fn restore(file: &Path, directory: &Path, now: UnixNanos) -> Result<Manifest
     let mut failed = None;
     let built = create::whole(directory, |new| {
         let mut out = private::private_file(new)?;
-        extract(&container, &mut out, new).map_err(|error| match error {
+        extract(&container, &mut out, new, progress).map_err(|error| match error {
             BackupError::Store(error) => error,
             other => {
                 let what = other.to_string();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use spike_crypto::{Derivation, Quorum, RootKey, split};
+use spike_daemon::progress::Progress;
 use spike_domain::{SecretPath, Selector};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -26,7 +27,15 @@ struct Fixture {
 }
 
 fn verify(file: &Path, shares: Option<&Path>, now: i64) -> Result<Report, BackupError> {
-    super::verify(file, shares, &std::env::temp_dir(), now)
+    super::verify(file, shares, &std::env::temp_dir(), now, &Progress::on_terminal())
+}
+
+fn back_up(directory: &Path, file: &Path, now: i64) -> Result<Manifest, BackupError> {
+    super::back_up(directory, file, now, &Progress::on_terminal())
+}
+
+fn restore(file: &Path, directory: &Path, now: i64) -> Result<Manifest, BackupError> {
+    super::restore(file, directory, now, &Progress::on_terminal())
 }
 
 fn root_key(fill: u8) -> RootKey {
@@ -113,7 +122,8 @@ impl Fixture {
         let contents = examine::contents(&examine::open(&database).unwrap()).unwrap();
         let file = self.at("forged");
         let mut out = fs::File::create(&file).unwrap();
-        container::write(&mut out, &database, contents, String::new()).unwrap();
+        container::write(&mut out, &database, (contents, String::new()), &Progress::on_terminal())
+            .unwrap();
         file
     }
 }

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use spike_daemon::progress::{Amount, Progress};
 use spike_domain::UnixNanos;
 use tempfile::Builder;
 
@@ -45,6 +46,7 @@ pub fn verify(
     shares: Option<&Path>,
     scratch: &Path,
     now: UnixNanos,
+    progress: &Progress,
 ) -> Result<Report, BackupError> {
     let container = Container::open(file)?;
     let scratch = Builder::new()
@@ -53,11 +55,12 @@ pub fn verify(
         .map_err(BackupError::unusable(scratch))?;
     let copy = scratch.path().join(create::FILE);
     let mut out = private::private_file(&copy)?;
-    extract(&container, &mut out, &copy)?;
+    extract(&container, &mut out, &copy, progress)?;
     drop(out);
+    progress.begin("checking the database", Amount::Unknown);
     check_contents(file, &copy, &container.manifest().contents)?;
     let proof = match shares {
-        Some(shares) => Some(prove(&container, scratch.path(), shares, now)?),
+        Some(shares) => Some(prove(&container, scratch.path(), shares, now, progress)?),
         None => None,
     };
     Ok(Report { manifest: container.manifest().clone(), proof })
@@ -68,8 +71,9 @@ pub(super) fn extract(
     container: &Container,
     out: &mut File,
     copy: &Path,
+    progress: &Progress,
 ) -> Result<(), BackupError> {
-    let Some(Damage { first, more }) = container.extract(out)? else { return Ok(()) };
+    let Some(Damage { first, more }) = container.extract(out, progress)? else { return Ok(()) };
     let (from, to) = (container.place_of(first.0), container.place_of(first.1));
     let tables = examine::tables_in(copy, first);
     let of = if tables.is_empty() {
@@ -105,14 +109,18 @@ fn prove(
     scratch: &Path,
     shares: &Path,
     now: UnixNanos,
+    progress: &Progress,
 ) -> Result<Proof, BackupError> {
     let contents = &container.manifest().contents;
     let shares = RecoveryShares::read(shares)?;
+    progress.begin("rebuilding the key from every subset", Amount::Unknown);
     let (key, subsets) = shares.rebuild(contents.threshold, &contents.root_key)?;
     // As Nexus does at its start.
     let home = Home::File(scratch.to_owned());
     let store = Store::open(&home, &key, &Options { create: false, ..Options::default() }, now)?;
-    let walked = walk(&store)?;
+    let rows = contents.secrets.saturating_add(contents.versions).saturating_add(contents.policies);
+    progress.begin("decrypting every row", Amount::Things(rows));
+    let walked = walk(&store, progress)?;
     drop(store);
     let counts = [walked.secrets, walked.versions, walked.policies];
     if !walked.refused.is_empty() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
+use spike_daemon::progress::Progress;
 use spike_domain::SecretPath;
 use zeroize::Zeroizing;
 
@@ -48,7 +49,7 @@ impl Walked {
 }
 
 /// Reads every row in one snapshot.
-pub(super) fn walk(store: &Store) -> Result<Walked, StoreError> {
+pub(super) fn walk(store: &Store, progress: &Progress) -> Result<Walked, StoreError> {
     store.readers.read(|connection| {
         let snapshot = connection.unchecked_transaction()?;
         let keys = &store.keys;
@@ -57,9 +58,10 @@ pub(super) fn walk(store: &Store) -> Result<Walked, StoreError> {
         if let Err(error) = rows::verified_import(&snapshot, keys, &identity) {
             walked.refuse(error)?;
         }
-        secrets(&snapshot, keys, &mut walked)?;
+        secrets(&snapshot, keys, &mut walked, progress)?;
         let policies = policy_rows::all(&snapshot, keys)?;
         walked.policies = policies.policies.len() as u64;
+        progress.add(walked.policies);
         for refusal in policies.refused {
             walked.refuse(refusal)?;
         }
@@ -76,15 +78,22 @@ pub(super) fn walk(store: &Store) -> Result<Walked, StoreError> {
     })
 }
 
-fn secrets(connection: &Connection, keys: &Keys, walked: &mut Walked) -> Result<(), StoreError> {
+fn secrets(
+    connection: &Connection,
+    keys: &Keys,
+    walked: &mut Walked,
+    progress: &Progress,
+) -> Result<(), StoreError> {
     let mut statement = connection.prepare("SELECT path FROM secrets ORDER BY path")?;
     let mut found = statement.query([])?;
     while let Some(row) = found.next()? {
         let text = row.get_ref(0)?.as_str().unwrap_or_default();
+        let before = walked.secrets + walked.versions;
         match SecretPath::parse(text) {
             Ok(path) => secret(connection, keys, &path, walked)?,
             Err(error) => walked.name(format!("row {text:?} of table secrets: {error}")),
         }
+        progress.add(walked.secrets + walked.versions - before);
     }
     let sql = "SELECT DISTINCT path FROM versions WHERE path NOT IN (SELECT path FROM secrets)";
     let mut statement = connection.prepare(sql)?;

@@ -174,25 +174,38 @@ fn margin(status: &StatusResponse) -> Check {
     }
 }
 
+/// The Keepers in the settings of this process.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownKeepers {
+    /// Their addresses, by the index of their share.
+    pub(crate) peers: Vec<(u16, HttpsUrl)>,
+    /// The trust roots that they are known under.
+    pub(crate) roots: Arc<TrustRootsByRole>,
+}
+
+impl KnownKeepers {
+    /// `None` if there are no such settings, or they cannot be used.
+    pub(crate) fn of(environment: &Environment) -> Option<Self> {
+        environment.get(table::SPIKE_NEXUS_KEEPER_PEERS.name)?;
+        let mut reader = Reader::new(environment, Process::Nexus);
+        let peers = reader.keeper_peers(&table::SPIKE_NEXUS_KEEPER_PEERS)?;
+        let keeper = reader.trust_roots(&table::SPIKE_TRUST_ROOT_KEEPER);
+        let roots = TrustRootsByRole { keeper, ..TrustRootsByRole::default() };
+        let peers = peers.iter().map(|(index, url)| (index, url.clone())).collect();
+        Some(Self { peers, roots: Arc::new(roots) })
+    }
+}
+
 /// Dials each Keeper in the settings of this process, if there are any. A Keeper speaks only with Nexus and Bootstrap, so a
 /// handshake that it ends after its certificate was accepted is as good as it gets.
 pub(super) async fn dial(environment: &Environment, source: &SvidSource) -> Vec<Check> {
-    if environment.get(table::SPIKE_NEXUS_KEEPER_PEERS.name).is_none() {
-        return Vec::new();
-    }
-    let mut reader = Reader::new(environment, Process::Nexus);
-    let Some(peers) = reader.keeper_peers(&table::SPIKE_NEXUS_KEEPER_PEERS) else {
+    let Some(KnownKeepers { peers, roots }) = KnownKeepers::of(environment) else {
         return Vec::new();
     };
-    let roots = TrustRootsByRole {
-        keeper: reader.trust_roots(&table::SPIKE_TRUST_ROOT_KEEPER),
-        ..TrustRootsByRole::default()
-    };
-    let roots = Arc::new(roots);
     let dials: Vec<_> = peers
-        .iter()
+        .into_iter()
         .map(|(index, url)| {
-            let (source, roots, url) = (source.clone(), Arc::clone(&roots), url.clone());
+            let (source, roots) = (source.clone(), Arc::clone(&roots));
             tokio::spawn(
                 async move { judge_dial(index, &url, &dial_one(&source, roots, &url).await) },
             )

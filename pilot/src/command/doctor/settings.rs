@@ -10,6 +10,7 @@ use spike_daemon::{
 };
 
 use super::check::{Check, Group, Report, SETTING};
+use super::manifest::Container;
 use crate::exit::Exit;
 use crate::recovery_file;
 
@@ -50,6 +51,48 @@ pub(super) fn examine(environment: &Environment, report: &mut Report) -> Setting
 pub(super) fn examine_for(process: Process, environment: &Environment, report: &mut Report) {
     let problems = problems_of(process, environment);
     push_problems(&problems, is_set(environment), report);
+}
+
+/// The same for a container, whose directories are not those of this machine. What is not known of its environment is no problem.
+pub(super) fn examine_container(process: Process, container: &Container, report: &mut Report) {
+    let Container { place, variables, unknown, imported, .. } = container;
+    for (name, from) in unknown.iter().filter(|(name, _)| table::find(name).is_some()) {
+        let name = format!("{SETTING}{name}");
+        let because = format!("{place}: not known, it comes from {from}");
+        report.push(Check::skipped(Group::Machine, &name, because));
+    }
+    for name in
+        variables.keys().filter(|name| name.ends_with("_DIR") && table::find(name).is_some())
+    {
+        let because = format!("{place}: a directory of the container, not looked at");
+        report.push(Check::skipped(Group::Machine, &format!("{SETTING}{name}"), because));
+    }
+    for from in imported {
+        let because = format!("{place}: what comes from {from} is not known");
+        report.push(Check::skipped(Group::Machine, NAME, because));
+    }
+    let environment = Environment::from_pairs(variables.clone());
+    let mut problems = problems_of(process, &environment);
+    problems.retain(|problem| {
+        if problem.variable.ends_with("_DIR") {
+            return false;
+        }
+        let is_here = variables.contains_key(&problem.variable);
+        let may_be_elsewhere = !imported.is_empty() || unknown.contains_key(&problem.variable);
+        is_here || !may_be_elsewhere
+    });
+    if problems.is_empty() {
+        let what = format!("{place}: {process}, {} set, all valid", is_set(&environment));
+        report.push(Check::ok(Group::Machine, NAME, what));
+    }
+    for problem in &problems {
+        let mut found = judge(problem);
+        found.evidence = format!("{place}: {}", found.evidence);
+        if !unknown.is_empty() || !imported.is_empty() {
+            found.evidence.push_str(", while not every value is known");
+        }
+        report.push(found);
+    }
 }
 
 fn push_problems(problems: &[Problem], set: usize, report: &mut Report) {

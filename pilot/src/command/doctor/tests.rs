@@ -18,6 +18,8 @@ fn status() -> StatusResponse {
         since: "2026-07-25T20:02:04Z".to_owned(),
         looked: None,
         failures: 0,
+        version: None,
+        started: None,
         detail: None,
     };
     StatusResponse {

@@ -8,6 +8,7 @@
 use std::cmp::Reverse;
 
 use spike_crypto::Share;
+use spike_daemon::progress::{Amount, Progress};
 use spike_domain::Role;
 use spike_mtls::client::CallError;
 use spike_wire::{RestoreRequest, RestoreResponse, Shard, call};
@@ -77,6 +78,8 @@ impl ShareSet<'_> {
         let mut in_order: Vec<_> = self.each.iter_mut().collect();
         in_order.sort_by_key(|(share, _)| Reverse(share.1.index));
         let last = in_order.len().saturating_sub(1);
+        let shown = Progress::on_terminal();
+        shown.begin("shares fed of those needed", Amount::Things(in_order.len() as u64));
         for (position, (share, verdict)) in in_order.iter_mut().enumerate() {
             let was_restored = self.progress.restored;
             let more = position < last && !was_restored;
@@ -84,7 +87,11 @@ impl ShareSet<'_> {
             self.judged = position == last && !was_restored && is_judgement(&fed);
             self.was_live |= position == 0 && self.progress.already;
             match fed {
-                Ok(answered) => *verdict = answered,
+                Ok(answered) => {
+                    *verdict = answered;
+                    let RestoreResponse { collected, remaining, .. } = self.progress;
+                    shown.set(collected.into(), u64::from(collected) + u64::from(remaining));
+                }
                 Err(_) if was_restored => return Ok(()),
                 Err(error) => return Err(error),
             }

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use spike_domain::Role;
 use spike_wire::{
-    DataKind, EmptyRequest, ImportStatus, KeeperStatus, KeeperStatusKind, StatusResponse,
-    StoreStatus, call,
+    DataKind, EmptyRequest, ImportStatus, KeeperStatus, KeeperStatusKind, RecentRequests,
+    StatusResponse, StoreStatus, call,
 };
 
 use crate::cli::Format;
@@ -87,7 +87,7 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
         human_store(out, store)?;
     }
     status.keepers.iter().try_for_each(|keeper| {
-        let KeeperStatus { index, url, state, since, looked, failures, detail } = keeper;
+        let KeeperStatus { index, url, state, since, looked, failures, detail, .. } = keeper;
         let (url, since) = (one_line(url), to_the_second(since));
         write!(out, "Keeper {index:<4} : {}, {url}, since {since}", state.as_str())?;
         if let Some(looked) = looked {
@@ -152,7 +152,7 @@ fn to_the_second(time: &str) -> String {
     }
 }
 
-fn margin_in_words(margin: i64) -> String {
+pub(crate) fn margin_in_words(margin: i64) -> String {
     match margin {
         ..0 => "a restart of SPIKE Nexus would need `spike operator restore`".to_owned(),
         0 => "no Keeper may be lost".to_owned(),
@@ -171,6 +171,8 @@ pub(crate) fn node(status: &StatusResponse) -> Node<'_> {
             ("since", Node::Text(&keeper.since)),
             ("looked", text(keeper.looked.as_ref())),
             ("failures", Node::Integer(keeper.failures.into())),
+            ("version", text(keeper.version.as_ref())),
+            ("started", text(keeper.started.as_ref())),
             ("detail", text(keeper.detail.as_ref())),
         ])
     });
@@ -181,6 +183,8 @@ pub(crate) fn node(status: &StatusResponse) -> Node<'_> {
         ("data", status.data.map_or(Node::Null, |data| Node::Text(data.as_str()))),
         ("fed", Node::Integer(status.fed.into())),
         ("backend", Node::Text(&status.backend)),
+        ("started", text(status.started.as_ref())),
+        ("recent", status.recent.map_or(Node::Null, recent)),
         ("rootKey", text(status.root_key.as_ref())),
         ("dataKey", status.data_key.map_or(Node::Null, |key| Node::Integer(key.into()))),
         ("shares", Node::Integer(status.shares.into())),
@@ -194,8 +198,21 @@ pub(crate) fn node(status: &StatusResponse) -> Node<'_> {
     ])
 }
 
+fn recent<'a>(recent: RecentRequests) -> Node<'a> {
+    let RecentRequests { seconds, requests, refused, failed } = recent;
+    Node::map([
+        ("seconds", count(seconds)),
+        ("requests", count(requests)),
+        ("refused", count(refused)),
+        ("failed", count(failed)),
+    ])
+}
+
+fn count<'a>(count: u64) -> Node<'a> {
+    Node::Integer(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
 fn store_node(store: &StoreStatus) -> Node<'_> {
-    let count = |count: u64| Node::Integer(i64::try_from(count).unwrap_or(i64::MAX));
     let import = store.import.as_ref().map_or(Node::Null, |import| {
         Node::map([
             ("at", Node::Text(&import.at)),
@@ -212,6 +229,8 @@ fn store_node(store: &StoreStatus) -> Node<'_> {
         ("bytes", count(store.bytes)),
         ("logBytes", count(store.log_bytes)),
         ("lastCommit", text(store.last_commit.as_ref())),
+        ("freeBytes", store.free_bytes.map_or(Node::Null, count)),
+        ("lastBackup", text(store.last_backup.as_ref())),
         ("troubles", Node::List(troubles.collect())),
         ("import", import),
     ])

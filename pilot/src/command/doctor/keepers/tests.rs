@@ -13,6 +13,8 @@ fn status(states: &[KeeperStatusKind]) -> StatusResponse {
         since: String::new(),
         looked: None,
         failures: 0,
+        version: None,
+        started: None,
         detail: None,
     };
     StatusResponse {

@@ -9,6 +9,8 @@ fn status() -> StatusResponse {
         since: "2026-07-25T20:02:04Z".to_owned(),
         looked: Some("2026-07-25T20:03:05Z".to_owned()),
         failures: if detail.is_some() { 2 } else { 0 },
+        version: None,
+        started: None,
         detail: detail.map(str::to_owned),
     };
     StatusResponse {
@@ -95,6 +97,8 @@ fn a_sealed_nexus_says_why() {
       "data": null,
       "fed": 0,
       "backend": "sqlite",
+      "started": null,
+      "recent": null,
       "rootKey": null,
       "dataKey": null,
       "shares": 2,

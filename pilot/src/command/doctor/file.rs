@@ -1,0 +1,79 @@
+//! Settings in a file, checked offline: a file of environment variables, or a manifest of Kubernetes.
+
+use std::path::Path;
+
+use spike_config::Environment;
+
+use super::check::{Check, Group, Report};
+use super::environment_file::EnvironmentFile;
+use super::{manifest, settings};
+use crate::cli::Program;
+use crate::command::read_file;
+use crate::error::Error;
+use crate::exit::Exit;
+
+/// What is found in the file.
+pub(super) fn examine(path: &Path, program: Option<Program>) -> Result<Report, Error> {
+    let bytes = read_file(path)?;
+    let shown = path.display().to_string();
+    let Ok(text) = std::str::from_utf8(&bytes) else {
+        return Err(Error::usage(format!("{shown} is not a text file: it is not UTF-8")));
+    };
+    if manifest::is_manifest(text) {
+        return containers(text, &shown, program);
+    }
+    let Some(program) = program else {
+        return Err(Error::usage_hint(
+            format!("which program is {shown} for? It is no manifest that says it"),
+            "use --program nexus, keeper, bootstrap or spike",
+        ));
+    };
+    Ok(variables(text, &shown, program))
+}
+
+fn variables(text: &str, shown: &str, program: Program) -> Report {
+    let EnvironmentFile { variables, faults } = EnvironmentFile::parse(text);
+    let mut report = Report::new();
+    for (line, why) in faults {
+        let evidence = format!("{shown}, line {line}");
+        let words = (format!("line {line} of {shown} is ignored: {why}"), "write NAME=VALUE");
+        report.push(Check::failed(Group::Machine, "file", Exit::Usage, evidence, words));
+    }
+    let environment = Environment::from_pairs(variables);
+    settings::examine_for(program.process(), &environment, &mut report);
+    report
+}
+
+fn containers(text: &str, shown: &str, wanted: Option<Program>) -> Result<Report, Error> {
+    let found = manifest::read(text)
+        .map_err(|problem| Error::usage(format!("{shown} cannot be read: {problem}")))?;
+    let mut report = Report::new();
+    let mut is_checked = false;
+    for container in &found {
+        let program = match (container.program, wanted) {
+            (Some(program), Some(wanted)) if program != wanted => continue,
+            (Some(program), _) | (None, Some(program)) => program,
+            (None, None) => {
+                let because = format!(
+                    "{}: it does not say which program it runs; --program does",
+                    container.place
+                );
+                report.push(Check::skipped(Group::Machine, "settings", because));
+                continue;
+            }
+        };
+        is_checked = true;
+        settings::examine_container(program.process(), container, &mut report);
+    }
+    if is_checked {
+        return Ok(report);
+    }
+    let what = wanted.map_or("a program of SPIKE", Program::name);
+    Err(Error::usage_hint(
+        format!("{shown} has no container that runs {what}"),
+        "render the chart (helm template), and give the whole output",
+    ))
+}
+
+#[cfg(test)]
+mod tests;
