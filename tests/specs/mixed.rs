@@ -214,19 +214,15 @@ async fn bootstrap_learns_what_there_is_and_no_share() -> Result<()> {
     for index in 0..3 {
         assert_eq!(told["keepers"][index]["state"], "empty", "{told}");
     }
-    assert_eq!(
-        to_keeper(&mut crew, 1, BOOTSTRAP, STATUS, "{}").await?.status_and_body(),
-        (200, r#"{"filled":false}"#)
-    );
+    let told = to_keeper(&mut crew, 1, BOOTSTRAP, STATUS, "{}").await?;
+    assert_eq!((told.status, &told.json()["filled"]), (200, &json!(false)));
     assert_eq!(to_nexus(&crew, SUPERUSER, SURVEY, "{}").await?.status, 401);
 
     assert_eq!(crew.bootstrap(&[]).await?.status, 0);
     let after = to_nexus(&crew, BOOTSTRAP, SURVEY, "{}").await?.json();
     assert_eq!((&after["sealed"], &after["data"]), (&json!(false), &json!("ours")));
-    assert_eq!(
-        to_keeper(&mut crew, 1, BOOTSTRAP, STATUS, "{}").await?.status_and_body(),
-        (200, r#"{"filled":true}"#)
-    );
+    let told = to_keeper(&mut crew, 1, BOOTSTRAP, STATUS, "{}").await?;
+    assert_eq!((told.status, &told.json()["filled"]), (200, &json!(true)));
     crew.stop().await
 }
 

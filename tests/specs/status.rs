@@ -55,6 +55,7 @@ async fn one_screen_has_what_runs_and_how_much_is_left_of_each_svid() -> Result<
         " free\n",
         "\nBackup     SPIKE Nexus knows of none that was verified\n",
         "\n3          good        https://localhost:",
+        " ago), version 0.1.0, up since 2",
         "/spike/pilot/role/superuser\n",
         "/spike/nexus\n",
     ] {

@@ -215,8 +215,12 @@ async fn bootstrap_and_nexus_learn_whether_there_is_a_share_and_nobody_learns_wh
     let keeper = Subject::new();
     for filled in [false, true] {
         for who in [BOOTSTRAP, NEXUS, NEXUS_POD] {
-            let answer = (200, format!(r#"{{"filled":{filled}}}"#));
-            assert_eq!(keeper.post(who, STATUS, "{}").await, answer, "{who}");
+            let (status, body) = keeper.post(who, STATUS, "{}").await;
+            let mut body: Value = serde_json::from_str(&body).unwrap();
+            assert!(body["started"].take().is_string(), "{who}: {body}");
+            let version = spike_daemon::VERSION;
+            let told = json!({"filled": filled, "version": version, "started": null});
+            assert_eq!((status, body), (200, told), "{who}");
         }
         let denied = (401, r#"{"err":"access_unauthorized"}"#.to_owned());
         assert_eq!(keeper.post(PILOT, STATUS, "{}").await, denied);
