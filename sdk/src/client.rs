@@ -126,7 +126,11 @@ impl Client {
     /// # }
     /// ```
     pub fn svid_source(&self) -> Option<&SvidSource> {
-        self.server.source()
+        match &self.server {
+            Server::Nexus(nexus) => Some(nexus.source()),
+            #[cfg(feature = "fake")]
+            Server::Fake(_) => None,
+        }
     }
 
     /// The end of a call that begins now.
