@@ -9,8 +9,10 @@
 //! settings of a client. [`budget`] counts what a peer uses, [`timings`] how long something took. The listener is in `spike-daemon`.
 
 pub mod budget;
+mod call_limits;
 pub mod client;
 pub mod clock;
+mod connector;
 mod dial;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -25,8 +27,9 @@ mod tls;
 pub mod tls_error;
 mod transport;
 
+pub use call_limits::{ClientTimeouts, TransportError};
 pub use pause::{Pause, Paused};
 pub use peer::{IdentityEnded, Peer, PeerCertificate, PeerRule};
 pub use peer_error::PeerError;
 pub use tls::server_config;
-pub use transport::{ClientTimeouts, MtlsClient, TransportError};
+pub use transport::MtlsClient;

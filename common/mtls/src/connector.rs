@@ -1,0 +1,131 @@
+//! How a client connects: dials, shakes hands, and notes with which identity.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::Uri;
+use hyper_util::{
+    client::legacy::connect::{Connected, Connection},
+    rt::TokioIo,
+};
+use rustls::pki_types::ServerName;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::{
+    call_limits::{CONNECTING, ClientTimeouts, HANDSHAKE, TransportError, within},
+    dial,
+    svid::SvidSource,
+    tls_error,
+};
+
+/// The number of the identity with which a connection was opened: see [`SvidSource::generation`].
+#[derive(Clone, Copy)]
+pub(super) struct Generation(pub(super) u64);
+
+#[derive(Clone)]
+pub(super) struct Connector {
+    pub(super) tls: TlsConnector,
+    pub(super) timeouts: ClientTimeouts,
+    pub(super) source: SvidSource,
+}
+
+impl Connector {
+    async fn connect(self, uri: Uri) -> Result<TokioIo<Dialled>, TransportError> {
+        let (stream, generation) = self.shake_hands(uri).await?;
+        Ok(TokioIo::new(Dialled(stream, generation)))
+    }
+
+    pub(super) async fn shake_hands(
+        self,
+        uri: Uri,
+    ) -> Result<(TlsStream<TcpStream>, Generation), TransportError> {
+        let (Some("https"), Some(host)) = (uri.scheme_str(), uri.host()) else {
+            return Err(TransportError::Address(uri.to_string()));
+        };
+        let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = uri.port_u16().unwrap_or(443);
+        let at = format!("{host}:{port}");
+        let dialled = within(self.timeouts.dial, CONNECTING, async {
+            dial::dial(&name, port).await.map_err(|error| TransportError::Connect {
+                host: at.clone(),
+                source: Arc::new(error),
+            })
+        });
+        let stream = dialled.await?;
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(reason = %error, "cannot set TCP_NODELAY");
+        }
+        // The name is not compared with the certificate; a name that TLS cannot carry is not sent.
+        let server_name = ServerName::try_from(name)
+            .unwrap_or_else(|_| ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()));
+        // Before the handshake: it shows this identity or a newer one.
+        let generation = Generation(self.source.generation());
+        let shaken = within(self.timeouts.handshake, HANDSHAKE, async {
+            self.tls.connect(server_name, stream).await.map_err(|error| TransportError::Handshake {
+                host: at.clone(),
+                source: Arc::new(tls_error::of_handshake(error)),
+            })
+        });
+        Ok((shaken.await?, generation))
+    }
+}
+
+impl tower::Service<Uri> for Connector {
+    type Response = TokioIo<Dialled>;
+    type Error = TransportError;
+    type Future = Pin<Box<dyn Future<Output = Result<TokioIo<Dialled>, TransportError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        Box::pin(self.clone().connect(uri))
+    }
+}
+
+/// A connection with a verified server.
+pub(super) struct Dialled(TlsStream<TcpStream>, Generation);
+
+impl Connection for Dialled {
+    fn connected(&self) -> Connected {
+        Connected::new().extra(self.1)
+    }
+}
+
+impl AsyncRead for Dialled {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Dialled {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

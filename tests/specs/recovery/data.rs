@@ -1,0 +1,74 @@
+//! Shares and keys where the data is away, or that of another key.
+
+use std::fs;
+
+use anyhow::{Result, bail};
+use spike_mtls::client::CallError;
+use spike_tests::secrets::put;
+
+use super::{SHARES, THRESHOLD, blacked_out, data_is_back};
+use crate::crew;
+
+/// Recovery shares and a directory without data: a volume that is not mounted.
+#[tokio::test]
+async fn a_restore_without_data_makes_no_new_store_and_says_how_to_go_on() -> Result<()> {
+    let (mut crew, shares) = blacked_out().await?;
+    let (data, away) = (crew.dir().join("data"), crew.dir().join("away"));
+    fs::rename(&data, &away)?;
+    crew.feed(&shares[0]).await?;
+    crew.feed(&shares[1]).await?;
+    let Err(error) = crew.feed(&shares[2]).await else { bail!("a new store was made") };
+    let CallError::Refused(refusal) = error.downcast()? else { bail!("no answer") };
+    assert_eq!(refusal.status, 500);
+    let told = refusal.reason.unwrap_or_default();
+    for part in ["no data in", "SPIKE_NEXUS_ACCEPT_NEW_STORE=true", "the shares are kept"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!data.join("nexus.db").exists());
+    if data.exists() {
+        fs::remove_dir_all(&data)?;
+    }
+    fs::rename(&away, &data)?;
+    assert!(crew.feed(&shares[2]).await?.restored);
+    data_is_back(&mut crew).await
+}
+
+/// Shares that were fed while the volume was away were kept, and nobody tried them once it was there again.
+#[tokio::test]
+async fn shares_fed_before_the_data_is_there_open_it_once_it_is() -> Result<()> {
+    let (mut crew, shares) = blacked_out().await?;
+    let (data, away) = (crew.dir().join("data"), crew.dir().join("away"));
+    fs::rename(&data, &away)?;
+    crew.feed(&shares[0]).await?;
+    crew.feed(&shares[1]).await?;
+    let Err(error) = crew.feed(&shares[2]).await else { bail!("a new store was made") };
+    assert!(!error.to_string().contains("makes another key"), "{error}");
+    if data.exists() {
+        fs::remove_dir_all(&data)?;
+    }
+    fs::rename(&away, &data)?;
+    data_is_back(&mut crew).await?;
+    assert_eq!(crew.status().await?.fed, 0);
+    crew.stop().await
+}
+
+/// "Put the right data there", said Nexus, and did not look again.
+#[tokio::test]
+async fn the_right_data_in_place_of_another_keys_is_opened_without_a_restart() -> Result<()> {
+    let mut crew = crew().keepers(SHARES, THRESHOLD).start().await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
+    let mut other = crate::crew().start().await?;
+    other.superuser()?.put_secret(&put("a/b", &[("k", "another")])).await?;
+    other.crash_nexus().await?;
+    crew.crash_nexus().await?;
+    let (data, away, foreign) =
+        (crew.dir().join("data"), crew.dir().join("away"), crew.dir().join("foreign"));
+    fs::rename(&data, &away)?;
+    fs::rename(other.dir().join("data"), &data)?;
+    crew.start_nexus().await?;
+    crew.sealed_because("Put the right data there").await?;
+    fs::rename(&data, &foreign)?;
+    fs::rename(&away, &data)?;
+    data_is_back(&mut crew).await?;
+    crew.stop().await
+}
