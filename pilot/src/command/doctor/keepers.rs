@@ -72,7 +72,7 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
     } else if is_new(status) {
         (
             "Bootstrap has never run: there is neither data nor a share at any Keeper".to_owned(),
-            "run Bootstrap once (`bootstrap -init`)".to_owned(),
+            "in a new deployment, run Bootstrap once (`bootstrap -init`); if SPIKE was in use before, `spike operator restore`".to_owned(),
             "docs/operations/first-start.md",
         )
     } else if empty == total && has_data(status) {

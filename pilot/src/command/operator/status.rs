@@ -70,18 +70,8 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
     for trouble in &status.troubles {
         writeln!(out, "Trouble     : {}", one_line(trouble))?;
     }
-    if is_new(status) {
-        writeln!(
-            out,
-            "Next        : in a new deployment, run Bootstrap once (`bootstrap -init`). If SPIKE was in use before, feed recovery shares \
-             instead (`spike operator restore`): Bootstrap would make another key, which decrypts nothing of before"
-        )?;
-    } else if needs_restore(status) {
-        writeln!(
-            out,
-            "Next        : feed recovery shares (`spike operator restore`): too few Keepers hold a share. Bootstrap would make another key, \
-             which decrypts nothing that is stored"
-        )?;
+    if let Some(next) = next_step(status) {
+        writeln!(out, "Next        : {next}")?;
     }
     if let Some(store) = &status.store {
         human_store(out, store)?;
@@ -112,6 +102,20 @@ pub(crate) fn is_new(status: &StatusResponse) -> bool {
         && status.data == Some(DataKind::None)
         && !status.keepers.is_empty()
         && status.keepers.iter().all(is_empty)
+}
+
+/// What a person has to do now, because nothing goes on by itself.
+pub(crate) fn next_step(status: &StatusResponse) -> Option<&'static str> {
+    if is_new(status) {
+        return Some(
+            "in a new deployment, run Bootstrap once (`bootstrap -init`). If SPIKE was in use before, feed recovery shares instead \
+             (`spike operator restore`): Bootstrap would make another key, which decrypts nothing of before",
+        );
+    }
+    needs_restore(status).then_some(
+        "feed recovery shares (`spike operator restore`): too few Keepers hold a share. Bootstrap would make another key, which \
+         decrypts nothing that is stored",
+    )
 }
 
 /// How many Keepers hold a share, as far as it is known.

@@ -12,7 +12,7 @@ use spike_wire::{KeeperStatus, KeeperStatusKind, RecentRequests, StatusResponse,
 use time::OffsetDateTime;
 
 use super::look::{Certificates, KeeperSeen, Look, Shown};
-use crate::command::operator::{is_new, margin_in_words};
+use crate::command::operator::{is_new, margin_in_words, next_step};
 use lines::{Lines, Style};
 use words::{bytes, moment, span};
 
@@ -56,11 +56,11 @@ fn nexus(lines: &mut Lines, look: &Look, status: &StatusResponse) {
     let version =
         format!("version {}, {}", status.version, since(status.started.as_deref(), look.at));
     lines.put("", &[(Style::Plain, &version)]);
-    if is_new(status) {
-        let next = "run Bootstrap once (`bootstrap -init`): there is neither data nor a share at any Keeper";
-        lines.put("Next", &[(Style::Warn, next)]);
-    } else {
+    if !is_new(status) {
         lines.put("Root key", &[(Style::Plain, &root_key(status))]);
+    }
+    if let Some(next) = next_step(status) {
+        lines.put("Next", &[(Style::Warn, next)]);
     }
     margin(lines, status);
     let (style, counted) = requests(status.recent.as_ref());

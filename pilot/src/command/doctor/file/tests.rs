@@ -60,7 +60,7 @@ fn the_program_picks_containers_and_stands_for_those_that_say_nothing() {
     assert_eq!(inferred.exit, Exit::Usage, "{inferred}");
     assert!(inferred.stdout.contains("container own: it does not say"), "{inferred}");
     let spike = judged(&both, &["--program", "spike"]);
-    assert_eq!(spike.exit, Exit::Failure, "{spike}");
+    assert_eq!(spike.exit, Exit::Findings, "{spike}");
     assert!(spike.stdout.contains("did you mean SPIKE_NEXUS_API_URL?"), "{spike}");
     assert!(!spike.stdout.contains("container c"), "{spike}");
     let none = judged(NEXUS, &["--program", "keeper"]);

@@ -97,24 +97,24 @@ fn a_screen_of_80_columns() {
     let shown = draw(&look(), &TERMINAL);
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     insta::assert_snapshot!(shown, @r"
-    SPIKE at https://spike-nexus.spike.svc:8553/, 2026-11-28 14:20:05 UTC
+    SPIKE at https://spike-nexus.spike.svc:8553/, 2026-11-28T14:20:05Z
     Nexus      ready
-               version 0.1.0, since 2026-11-28 12:00:01 UTC (2 h 20 min ago)
+               version 0.1.0, since 2026-11-28T12:00:01Z (2 h 20 min ago)
     Root key   5f2a7c91e0d4b368, data key 1, any 2 of 3 shares rebuild it
     Margin     no Keeper may be lost
     Requests   1204 in the last 5 min; 3 refused (4xx), 0 failed (5xx)
     Store      sqlite, 56.0 KiB and 4.0 MiB of log, 12.1 GiB free
-    Backup     verified, of 2026-11-28 02:00:00 UTC (12 h 20 min ago)
+    Backup     verified, of 2026-11-28T02:00:00Z (12 h 20 min ago)
 
     Keepers
-    1          good        https://keeper-1.spike.svc:8443, since 2026-11-28
-               12:00:02 UTC (2 h 20 min ago), version 0.1.0, up since 2026-11-27
-               10:00:00 UTC (1 d 4 h ago)
-    2          good        https://keeper-2.spike.svc:8443, since 2026-11-28
-               12:00:02 UTC (2 h 20 min ago), version 0.1.0
-    3          unreachable https://keeper-3.spike.svc:8443, since 2026-11-28
-               12:00:02 UTC (2 h 20 min ago), 4 times in a row: \u{1b}[2Jconnection
-               refused
+    1          good        https://keeper-1.spike.svc:8443, since
+               2026-11-28T12:00:02Z (2 h 20 min ago), version 0.1.0, up since
+               2026-11-27T10:00:00Z (1 d 4 h ago)
+    2          good        https://keeper-2.spike.svc:8443, since
+               2026-11-28T12:00:02Z (2 h 20 min ago), version 0.1.0
+    3          unreachable https://keeper-3.spike.svc:8443, since
+               2026-11-28T12:00:02Z (2 h 20 min ago), 4 times in a row:
+               \u{1b}[2Jconnection refused
 
     SVIDs
     spike      [################----] 80 % left, 48 min,
@@ -135,19 +135,19 @@ fn a_screen_of_200_columns() {
     let shown = draw(&look(), &WIDE);
     assert!(shown.lines().all(|line| line.chars().count() <= 200), "{shown}");
     insta::assert_snapshot!(shown, @r"
-    SPIKE at https://spike-nexus.spike.svc:8553/, 2026-11-28 14:20:05 UTC
+    SPIKE at https://spike-nexus.spike.svc:8553/, 2026-11-28T14:20:05Z
     Nexus      ready
-               version 0.1.0, since 2026-11-28 12:00:01 UTC (2 h 20 min ago)
+               version 0.1.0, since 2026-11-28T12:00:01Z (2 h 20 min ago)
     Root key   5f2a7c91e0d4b368, data key 1, any 2 of 3 shares rebuild it
     Margin     no Keeper may be lost
     Requests   1204 in the last 5 min; 3 refused (4xx), 0 failed (5xx)
     Store      sqlite, 56.0 KiB and 4.0 MiB of log, 12.1 GiB free
-    Backup     verified, of 2026-11-28 02:00:00 UTC (12 h 20 min ago)
+    Backup     verified, of 2026-11-28T02:00:00Z (12 h 20 min ago)
 
     Keepers
-    1          good        https://keeper-1.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), version 0.1.0, up since 2026-11-27 10:00:00 UTC (1 d 4 h ago)
-    2          good        https://keeper-2.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), version 0.1.0
-    3          unreachable https://keeper-3.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), 4 times in a row: \u{1b}[2Jconnection refused
+    1          good        https://keeper-1.spike.svc:8443, since 2026-11-28T12:00:02Z (2 h 20 min ago), version 0.1.0, up since 2026-11-27T10:00:00Z (1 d 4 h ago)
+    2          good        https://keeper-2.spike.svc:8443, since 2026-11-28T12:00:02Z (2 h 20 min ago), version 0.1.0
+    3          unreachable https://keeper-3.spike.svc:8443, since 2026-11-28T12:00:02Z (2 h 20 min ago), 4 times in a row: \u{1b}[2Jconnection refused
 
     SVIDs
     spike      [########################################----------] 80 % left, 48 min, spiffe://spike.ist/spike/pilot/role/superuser
@@ -162,24 +162,24 @@ fn a_screen_of_200_columns() {
 fn a_screen_with_colour_says_the_same_words() {
     let coloured = draw(&look(), &Screen { colour: true, ..TERMINAL });
     insta::assert_snapshot!(coloured.escape_debug().to_string().replace("\\n", "\n"), @r"
-    \u{1b}[1mSPIKE\u{1b}[0m \u{1b}[1mat\u{1b}[0m \u{1b}[1mhttps://spike-nexus.spike.svc:8553/,\u{1b}[0m \u{1b}[1m2026-11-28\u{1b}[0m \u{1b}[1m14:20:05\u{1b}[0m \u{1b}[1mUTC\u{1b}[0m
+    \u{1b}[1mSPIKE\u{1b}[0m \u{1b}[1mat\u{1b}[0m \u{1b}[1mhttps://spike-nexus.spike.svc:8553/,\u{1b}[0m \u{1b}[1m2026-11-28T14:20:05Z\u{1b}[0m
     Nexus      \u{1b}[32mready\u{1b}[0m
-               version 0.1.0, since 2026-11-28 12:00:01 UTC (2 h 20 min ago)
+               version 0.1.0, since 2026-11-28T12:00:01Z (2 h 20 min ago)
     Root key   5f2a7c91e0d4b368, data key 1, any 2 of 3 shares rebuild it
     Margin     \u{1b}[33mno\u{1b}[0m \u{1b}[33mKeeper\u{1b}[0m \u{1b}[33mmay\u{1b}[0m \u{1b}[33mbe\u{1b}[0m \u{1b}[33mlost\u{1b}[0m
     Requests   1204 in the last 5 min; 3 refused (4xx), 0 failed (5xx)
     Store      sqlite, 56.0 KiB and 4.0 MiB of log, 12.1 GiB free
-    Backup     verified, of 2026-11-28 02:00:00 UTC (12 h 20 min ago)
+    Backup     verified, of 2026-11-28T02:00:00Z (12 h 20 min ago)
 
     \u{1b}[1mKeepers\u{1b}[0m
-    1          \u{1b}[32mgood\u{1b}[0m        https://keeper-1.spike.svc:8443, since 2026-11-28
-               12:00:02 UTC (2 h 20 min ago), version 0.1.0, up since 2026-11-27
-               10:00:00 UTC (1 d 4 h ago)
-    2          \u{1b}[32mgood\u{1b}[0m        https://keeper-2.spike.svc:8443, since 2026-11-28
-               12:00:02 UTC (2 h 20 min ago), version 0.1.0
-    3          \u{1b}[1;31munreachable\u{1b}[0m https://keeper-3.spike.svc:8443, since 2026-11-28
-               12:00:02 UTC (2 h 20 min ago), 4 times in a row: \\u{1b}[2Jconnection
-               refused
+    1          \u{1b}[32mgood\u{1b}[0m        https://keeper-1.spike.svc:8443, since
+               2026-11-28T12:00:02Z (2 h 20 min ago), version 0.1.0, up since
+               2026-11-27T10:00:00Z (1 d 4 h ago)
+    2          \u{1b}[32mgood\u{1b}[0m        https://keeper-2.spike.svc:8443, since
+               2026-11-28T12:00:02Z (2 h 20 min ago), version 0.1.0
+    3          \u{1b}[1;31munreachable\u{1b}[0m https://keeper-3.spike.svc:8443, since
+               2026-11-28T12:00:02Z (2 h 20 min ago), 4 times in a row:
+               \\u{1b}[2Jconnection refused
 
     \u{1b}[1mSVIDs\u{1b}[0m
     spike      \u{1b}[32m[################----]\u{1b}[0m 80 % left, 48 min,
@@ -206,19 +206,19 @@ fn a_pipe_gets_each_fact_on_one_line_and_no_escape() {
     let shown = draw(&look(), &PIPE);
     assert!(!shown.contains('\x1b'), "{shown}");
     insta::assert_snapshot!(shown, @r"
-    SPIKE at https://spike-nexus.spike.svc:8553/, 2026-11-28 14:20:05 UTC
+    SPIKE at https://spike-nexus.spike.svc:8553/, 2026-11-28T14:20:05Z
     Nexus      ready
-               version 0.1.0, since 2026-11-28 12:00:01 UTC (2 h 20 min ago)
+               version 0.1.0, since 2026-11-28T12:00:01Z (2 h 20 min ago)
     Root key   5f2a7c91e0d4b368, data key 1, any 2 of 3 shares rebuild it
     Margin     no Keeper may be lost
     Requests   1204 in the last 5 min; 3 refused (4xx), 0 failed (5xx)
     Store      sqlite, 56.0 KiB and 4.0 MiB of log, 12.1 GiB free
-    Backup     verified, of 2026-11-28 02:00:00 UTC (12 h 20 min ago)
+    Backup     verified, of 2026-11-28T02:00:00Z (12 h 20 min ago)
 
     Keepers
-    1          good        https://keeper-1.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), version 0.1.0, up since 2026-11-27 10:00:00 UTC (1 d 4 h ago)
-    2          good        https://keeper-2.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), version 0.1.0
-    3          unreachable https://keeper-3.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), 4 times in a row: \u{1b}[2Jconnection refused
+    1          good        https://keeper-1.spike.svc:8443, since 2026-11-28T12:00:02Z (2 h 20 min ago), version 0.1.0, up since 2026-11-27T10:00:00Z (1 d 4 h ago)
+    2          good        https://keeper-2.spike.svc:8443, since 2026-11-28T12:00:02Z (2 h 20 min ago), version 0.1.0
+    3          unreachable https://keeper-3.spike.svc:8443, since 2026-11-28T12:00:02Z (2 h 20 min ago), 4 times in a row: \u{1b}[2Jconnection refused
 
     SVIDs
     spike      [################----] 80 % left, 48 min, spiffe://spike.ist/spike/pilot/role/superuser
@@ -232,7 +232,7 @@ fn a_pipe_gets_each_fact_on_one_line_and_no_escape() {
 #[test]
 fn what_is_not_known_while_nexus_is_away_is_said() {
     insta::assert_snapshot!(draw(&away(), &TERMINAL), @"
-    SPIKE at https://spike-nexus.spike.svc:8553/, 2026-11-28 14:20:05 UTC
+    SPIKE at https://spike-nexus.spike.svc:8553/, 2026-11-28T14:20:05Z
     Nexus      not known: Failed to connect to SPIKE Nexus at
                https://spike-nexus.spike.svc:8553/: cannot connect to
                spike-nexus.spike.svc:8553: Connection refused (os error 111)
@@ -265,7 +265,7 @@ fn what_is_not_known_while_nexus_is_away_is_said() {
         ..away()
     };
     insta::assert_snapshot!(draw(&alone, &PIPE), @"
-    SPIKE at https://spike-nexus.spike.svc:8553/, 2026-11-28 14:20:05 UTC
+    SPIKE at https://spike-nexus.spike.svc:8553/, 2026-11-28T14:20:05Z
     Nexus      not known: Failed to connect to SPIKE Nexus at https://spike-nexus.spike.svc:8553/: cannot connect to spike-nexus.spike.svc:8553: Connection refused (os error 111)
 
     Keepers
@@ -293,7 +293,7 @@ fn a_sealed_nexus_says_why_and_what_it_does_not_tell_is_not_invented() {
         ..status()
     };
     insta::assert_snapshot!(draw(&Look { answer: Ok(sealed), ..look() }, &PIPE), @r"
-    SPIKE at https://spike-nexus.spike.svc:8553/, 2026-11-28 14:20:05 UTC
+    SPIKE at https://spike-nexus.spike.svc:8553/, 2026-11-28T14:20:05Z
     Nexus      sealed: 1 of 2 shares
                version 0.1.0, since when is not known: this SPIKE Nexus does not tell
     Root key   none, any 2 of 3 shares rebuild it
@@ -302,9 +302,9 @@ fn a_sealed_nexus_says_why_and_what_it_does_not_tell_is_not_invented() {
     Store      sqlite, not known: SPIKE Nexus is sealed
 
     Keepers
-    1          good        https://keeper-1.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), version 0.1.0, up since 2026-11-27 10:00:00 UTC (1 d 4 h ago)
-    2          good        https://keeper-2.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), version 0.1.0
-    3          unreachable https://keeper-3.spike.svc:8443, since 2026-11-28 12:00:02 UTC (2 h 20 min ago), 4 times in a row: \u{1b}[2Jconnection refused
+    1          good        https://keeper-1.spike.svc:8443, since 2026-11-28T12:00:02Z (2 h 20 min ago), version 0.1.0, up since 2026-11-27T10:00:00Z (1 d 4 h ago)
+    2          good        https://keeper-2.spike.svc:8443, since 2026-11-28T12:00:02Z (2 h 20 min ago), version 0.1.0
+    3          unreachable https://keeper-3.spike.svc:8443, since 2026-11-28T12:00:02Z (2 h 20 min ago), 4 times in a row: \u{1b}[2Jconnection refused
 
     SVIDs
     spike      [################----] 80 % left, 48 min, spiffe://spike.ist/spike/pilot/role/superuser
@@ -326,7 +326,7 @@ fn a_new_deployment_is_told_to_run_bootstrap() {
     };
     new.keepers.iter_mut().for_each(|keeper| keeper.state = KeeperStatusKind::Empty);
     let shown = draw(&Look { answer: Ok(new), ..look() }, &PIPE);
-    assert!(shown.contains("\nNext       run Bootstrap once (`bootstrap -init`)"), "{shown}");
+    assert!(shown.contains("\nNext       in a new deployment, run Bootstrap once"), "{shown}");
     assert!(shown.contains("\nMargin     none yet: there is no root key\n"), "{shown}");
 }
 
@@ -337,7 +337,7 @@ fn the_style_of_a_life_follows_what_is_left_of_it() {
         (40, "33 % left, 20 min,"),
         (50, "16 % left, 10 min: it should have been renewed,"),
         (70, "ended 10 min ago,"),
-        (-5, "not valid before 2026-11-28 14:25:05 UTC,"),
+        (-5, "not valid before 2026-11-28T14:25:05Z,"),
     ] {
         let look = Look { own: Some(certificate("pilot/role/superuser", age)), ..look() };
         let shown = draw(&look, &PIPE);

@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn a_text_that_is_no_time_is_shown_as_it_is() {
         let now = OffsetDateTime::UNIX_EPOCH + Duration::minutes(90);
-        assert_eq!(moment("1970-01-01T00:00:00Z", now), "1970-01-01 00:00:00 UTC (1 h 30 min ago)");
+        assert_eq!(moment("1970-01-01T00:00:00Z", now), "1970-01-01T00:00:00Z (1 h 30 min ago)");
         assert_eq!(moment("yesterday", now), "yesterday");
     }
 }
