@@ -112,8 +112,8 @@ async fn the_status_of_a_new_deployment_leads_to_bootstrap_and_not_to_a_restore(
         Ok((shown.matches(": empty").count() == 3).then_some(shown))
     })
     .await?;
-    assert!(shown.contains("\nNext        : run Bootstrap once"), "{shown}");
-    assert!(!shown.contains("restore"), "{shown}");
+    assert!(shown.contains("\nNext        : in a new deployment, run Bootstrap once"), "{shown}");
+    assert!(shown.contains("If SPIKE was in use before"), "{shown}");
     assert_eq!(crew.bootstrap(&[]).await?.status, 0);
     crew.ready(PATIENCE).await?;
     let ran = crew.pilot(SUPERUSER, &["operator", "status"]).await?;

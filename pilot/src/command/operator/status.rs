@@ -51,13 +51,7 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
     if is_new(status) {
         writeln!(out, "Margin      : none yet: there is no root key")?;
     } else if status.sealed && status.shares > 0 {
-        let holding = holding(status);
-        writeln!(
-            out,
-            "Margin      : none while it is sealed: {holding} of {} Keepers hold a share, {} are needed",
-            status.keepers.len(),
-            status.threshold
-        )?;
+        writeln!(out, "Margin      : {}", margin_while_sealed(status))?;
     } else if let Some(margin) = status.margin {
         write!(out, "Margin      : {}", margin_in_words(margin))?;
         if let Some(asked) = &status.asked {
@@ -102,6 +96,15 @@ pub(crate) fn is_new(status: &StatusResponse) -> bool {
         && status.data == Some(DataKind::None)
         && !status.keepers.is_empty()
         && status.keepers.iter().all(is_empty)
+}
+
+/// A sealed SPIKE Nexus has no margin: this says what it lacks.
+pub(crate) fn margin_while_sealed(status: &StatusResponse) -> String {
+    let (holding, keepers) = (holding(status), status.keepers.len());
+    let threshold = status.threshold;
+    format!(
+        "none while it is sealed: {holding} of {keepers} Keepers hold a share, {threshold} are needed"
+    )
 }
 
 /// What a person has to do now, because nothing goes on by itself.

@@ -12,7 +12,7 @@ use spike_wire::{KeeperStatus, KeeperStatusKind, RecentRequests, StatusResponse,
 use time::OffsetDateTime;
 
 use super::look::{Certificates, KeeperSeen, Look, Shown};
-use crate::command::operator::{is_new, margin_in_words, next_step};
+use crate::command::operator::{is_new, margin_in_words, margin_while_sealed, next_step};
 use lines::{Lines, Style};
 use words::{bytes, moment, span};
 
@@ -92,11 +92,12 @@ fn root_key(status: &StatusResponse) -> String {
 fn margin(lines: &mut Lines, status: &StatusResponse) {
     let (style, words) = match status.margin {
         _ if is_new(status) => (Style::Warn, "none yet: there is no root key".to_owned()),
+        _ if status.sealed && status.shares > 0 => (Style::Bad, margin_while_sealed(status)),
         Some(margin @ ..0) => (Style::Bad, margin_in_words(margin)),
         Some(0) => (Style::Warn, margin_in_words(0)),
         Some(margin) => (Style::Good, margin_in_words(margin)),
         None if status.shares == 0 => return,
-        None => (Style::Warn, "not known while SPIKE Nexus is sealed".to_owned()),
+        None => (Style::Warn, "not known".to_owned()),
     };
     lines.put("Margin", &[(style, &words)]);
 }

@@ -297,7 +297,7 @@ fn a_sealed_nexus_says_why_and_what_it_does_not_tell_is_not_invented() {
     Nexus      sealed: 1 of 2 shares
                version 0.1.0, since when is not known: this SPIKE Nexus does not tell
     Root key   none, any 2 of 3 shares rebuild it
-    Margin     not known while SPIKE Nexus is sealed
+    Margin     none while it is sealed: 2 of 3 Keepers hold a share, 2 are needed
     Requests   not known: this SPIKE Nexus does not count them
     Store      sqlite, not known: SPIKE Nexus is sealed
 
