@@ -11,6 +11,7 @@ use spike_daemon::{
 };
 use spike_domain::Role;
 use spike_mtls::{clock, svid::SvidSource};
+use time::OffsetDateTime;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
@@ -208,12 +209,20 @@ async fn identify(settings: &BootstrapSettings) -> Result<SvidSource, Error> {
         .first(endpoint, identity.source_timeout)
         .await
         .map_err(|error| Error::Identity(error.into()))?;
-    let (not_before, not_after, now) = (material.not_before(), material.not_after(), clock::now());
-    if now < not_before || not_after < now {
-        return Err(Error::OwnTimes { not_before, not_after, now });
-    }
+    check_times((material.not_before(), material.not_after()), clock::now())?;
     check_role(identity, Role::Bootstrap, &material.id().to_string()).map_err(Error::Role)?;
     Ok(source)
+}
+
+/// Nobody would accept this process outside of the times of its SVID, and the error would blame them.
+fn check_times(
+    (not_before, not_after): (OffsetDateTime, OffsetDateTime),
+    now: OffsetDateTime,
+) -> Result<(), Error> {
+    if not_before <= now && now <= not_after {
+        return Ok(());
+    }
+    Err(Error::OwnTimes { not_before, not_after, now })
 }
 
 impl Deployment<'_> {
@@ -348,5 +357,26 @@ impl Deployment<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+
+    // It waited for Nexus, whose certificate it took for the wrong one.
+    #[test]
+    fn a_clock_outside_of_the_own_svid_is_told_before_anybody_is_asked() {
+        let from = OffsetDateTime::UNIX_EPOCH;
+        let times = (from, from + Duration::HOUR);
+        assert!(check_times(times, from + Duration::MINUTE).is_ok());
+        for now in [from - Duration::SECOND, from + Duration::hours(2)] {
+            let error = check_times(times, now).unwrap_err();
+            let told = error.to_string();
+            assert!(told.contains("valid from 1970-01-01T00:00:00Z until"), "{told}");
+            assert!(error.hint().unwrap().contains("compare the clock"), "{error:?}");
+        }
     }
 }

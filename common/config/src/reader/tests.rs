@@ -228,3 +228,18 @@ fn one_fatal_problem_brings_out_all_of_them_the_fatal_ones_first() {
     let names: Vec<_> = error.problems().iter().map(|problem| problem.variable.as_str()).collect();
     assert_eq!(names, ["SPIKE_NEXUS_TLS_PORT", "SPIKE_NEXUS_MAX_SECRET_VERSIONS", "SPIKE_XYZ"]);
 }
+
+// The newline of a setting that was read from a file named another file.
+#[test]
+fn a_file_whose_name_has_a_control_character_or_a_blank_at_its_end_is_refused() {
+    for value in ["/var/log/audit\n", "/var/log/audit ", "/var/log/au\tdit", "audit", "/var/log/"] {
+        let (file, problems) =
+            read(&[("SPIKE_AUDIT_FILE", value)], |reader| reader.file(&table::SPIKE_AUDIT_FILE));
+        assert_eq!(file, None, "{value:?}");
+        assert_eq!(problems.len(), 1, "{value:?}: {problems:?}");
+    }
+    let (file, problems) = read(&[("SPIKE_AUDIT_FILE", "/var/log/my audit")], |reader| {
+        reader.file(&table::SPIKE_AUDIT_FILE)
+    });
+    assert_eq!((file, problems), (Some("/var/log/my audit".into()), Vec::new()));
+}
