@@ -236,14 +236,17 @@ async fn start_and_serve<S, D: Daemon>(
 /// USR1, USR2, ALRM, STKFLT, XCPU, XFSZ, VTALRM, PROF, IO, PWR: by default each ends a process, and a Keeper would lose its share.
 /// XFSZ comes with a write beyond the limit of file sizes, which fails too.
 const STRAY_SIGNALS: [i32; 10] = [10, 12, 14, 16, 24, 25, 26, 27, 29, 30];
-/// Those that the C library leaves to programs.
+/// A C library keeps the first of them for itself, one more in musl than in glibc.
 const REAL_TIME_SIGNALS: std::ops::RangeInclusive<i32> = 34..=64;
 
 /// Handles the signals that must not end a daemon, and returns SIGHUP. A handler stays for the life of the process,
 /// even if nothing waits for the signal.
 fn survive_signals() -> io::Result<Signal> {
     for number in STRAY_SIGNALS.into_iter().chain(REAL_TIME_SIGNALS) {
-        drop(signal(SignalKind::from_raw(number))?);
+        // One that the C library keeps for itself is no other process's to send by mistake.
+        if let Err(error) = signal(SignalKind::from_raw(number)) {
+            tracing::debug!(number, reason = %error, "a signal cannot be handled");
+        }
     }
     signal(SignalKind::hangup())
 }
