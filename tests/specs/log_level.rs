@@ -66,13 +66,17 @@ async fn the_level_changes_without_a_restart_is_logged_once_and_a_restart_brings
         };
         let shown = |level: &str| json!({ "level": level, "configured": "ERROR" });
         assert_eq!(level(address).await?, shown("ERROR"));
-        break_off(address).await?;
+        for _ in 0..10 {
+            break_off(address).await?;
+        }
 
         let (status, body) = ask(address, "PUT", "", "debug").await?;
         assert_eq!((status, serde_json::from_str(&body)?), (200, shown("DEBUG")), "{daemon}");
         break_off(address).await?;
         crew.log_says(daemon, BROKE).await?;
-        assert_eq!(lines(&crew.log(daemon)?, BROKE).len(), 1, "{daemon}: the first was at ERROR");
+        // The daemon closes a connection before it writes the line, so that of the last one may come after the change.
+        let written = lines(&crew.log(daemon)?, BROKE).len();
+        assert!((1..=2).contains(&written), "{daemon}: {written}, and ten were at ERROR");
 
         // Again the same level, and then one that does not show the line about the change any more.
         assert_eq!(ask(address, "POST", "", "DEBUG\n").await?.0, 200);
