@@ -64,7 +64,12 @@ async fn the_right_data_in_place_of_another_keys_is_opened_without_a_restart() -
     let (data, away, foreign) =
         (crew.dir().join("data"), crew.dir().join("away"), crew.dir().join("foreign"));
     fs::rename(&data, &away)?;
-    fs::rename(other.dir().join("data"), &data)?;
+    // Copied: a process that has just been killed may hold the lock of its own file for a moment.
+    fs::create_dir(&data)?;
+    for file in fs::read_dir(other.dir().join("data"))? {
+        let file = file?;
+        fs::copy(file.path(), data.join(file.file_name()))?;
+    }
     crew.start_nexus().await?;
     crew.sealed_because("Put the right data there").await?;
     fs::rename(&data, &foreign)?;
