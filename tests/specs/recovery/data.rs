@@ -60,16 +60,17 @@ async fn the_right_data_in_place_of_another_keys_is_opened_without_a_restart() -
     let mut other = crate::crew().start().await?;
     other.superuser()?.put_secret(&put("a/b", &[("k", "another")])).await?;
     other.crash_nexus().await?;
-    crew.crash_nexus().await?;
     let (data, away, foreign) =
         (crew.dir().join("data"), crew.dir().join("away"), crew.dir().join("foreign"));
-    fs::rename(&data, &away)?;
     // Copied: a process that has just been killed may hold the lock of its own file for a moment.
-    fs::create_dir(&data)?;
+    fs::create_dir(&foreign)?;
     for file in fs::read_dir(other.dir().join("data"))? {
         let file = file?;
-        fs::copy(file.path(), data.join(file.file_name()))?;
+        fs::copy(file.path(), foreign.join(file.file_name()))?;
     }
+    crew.crash_nexus().await?;
+    fs::rename(&data, &away)?;
+    fs::rename(&foreign, &data)?;
     crew.start_nexus().await?;
     crew.sealed_because("Put the right data there").await?;
     fs::rename(&data, &foreign)?;
