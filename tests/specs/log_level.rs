@@ -102,7 +102,6 @@ async fn the_level_changes_without_a_restart_is_logged_once_and_a_restart_brings
     let address = crew.nexus().telemetry();
     assert_eq!(ask(address, "PUT", "", "info").await?.0, 200);
     crew.crash_nexus().await?;
-    crew.start_nexus().await?;
     crew.ready(PATIENCE).await?;
     assert_eq!(level(crew.nexus().telemetry()).await?["level"], "ERROR");
     crew.stop().await

@@ -59,7 +59,7 @@ async fn the_right_data_in_place_of_another_keys_is_opened_without_a_restart() -
     crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
     let mut other = crate::crew().start().await?;
     other.superuser()?.put_secret(&put("a/b", &[("k", "another")])).await?;
-    other.crash_nexus().await?;
+    other.nexus().kill().await?;
     let (data, away, foreign) =
         (crew.dir().join("data"), crew.dir().join("away"), crew.dir().join("foreign"));
     // Copied: a process that has just been killed may hold the lock of its own file for a moment.
@@ -68,7 +68,7 @@ async fn the_right_data_in_place_of_another_keys_is_opened_without_a_restart() -
         let file = file?;
         fs::copy(file.path(), foreign.join(file.file_name()))?;
     }
-    crew.crash_nexus().await?;
+    crew.nexus().kill().await?;
     fs::rename(&data, &away)?;
     fs::rename(&foreign, &data)?;
     crew.start_nexus().await?;
