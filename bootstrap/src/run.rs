@@ -6,7 +6,7 @@ use spike_config::{Environment, Problem};
 use spike_crypto::Fingerprint;
 use spike_daemon::{
     logging,
-    process::{chain, check_role, harden, visibility},
+    process::{chain, check_role, harden, report_check, visibility},
     settings::{Backend, BootstrapSettings},
 };
 use spike_domain::Role;
@@ -82,22 +82,15 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
     }
 }
 
-/// Checks every setting. As for the daemons, one that would not be used as written is an error too.
+/// Checks every setting, and does nothing else.
 fn check(environment: &Environment) -> ExitCode {
-    let warnings = match BootstrapSettings::load(environment) {
-        Ok((_settings, warnings)) => warnings,
+    match BootstrapSettings::load(environment) {
+        Ok((_settings, warnings)) => report_check("bootstrap", &warnings),
         Err(problems) => {
             console::line(&format!("error: {problems}"));
-            return Exit::Config.into();
+            Exit::Config.into()
         }
-    };
-    if warnings.is_empty() {
-        return console::answer("bootstrap: every setting is valid");
     }
-    for warning in warnings {
-        console::line(&format!("error: {warning}"));
-    }
-    Exit::Config.into()
 }
 
 fn init(environment: &Environment) -> Exit {

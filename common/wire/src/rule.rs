@@ -20,8 +20,7 @@ pub enum Rule {
 }
 
 /// The roles of the program `spike`.
-pub(super) const OPERATORS: &[Role] =
-    &[Role::PilotSuperuser, Role::PilotRecover, Role::PilotRestore];
+pub(super) const OPERATORS: &[Role] = &Role::OPERATORS;
 
 impl Rule {
     /// Whether the decision depends on the path of the request.

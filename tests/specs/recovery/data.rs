@@ -3,32 +3,46 @@
 use std::fs;
 
 use anyhow::{Result, bail};
+use spike_crypto::Share;
 use spike_mtls::client::CallError;
-use spike_tests::secrets::put;
+use spike_tests::{crew::Crew, secrets::put};
 
 use super::{SHARES, THRESHOLD, blacked_out, data_is_back};
 use crate::crew;
+
+/// Takes the data away and feeds shares enough, which must fail.
+async fn fed_without_data(crew: &Crew, shares: &[Share]) -> Result<anyhow::Error> {
+    fs::rename(crew.dir().join("data"), crew.dir().join("away"))?;
+    let [first, second, third, ..] = shares else { bail!("too few shares") };
+    crew.feed(first).await?;
+    crew.feed(second).await?;
+    let Err(error) = crew.feed(third).await else { bail!("a new store was made") };
+    Ok(error)
+}
+
+/// Puts the data back, in place of an empty directory that may be there.
+fn put_back(crew: &Crew) -> Result<()> {
+    let data = crew.dir().join("data");
+    if data.exists() {
+        fs::remove_dir_all(&data)?;
+    }
+    fs::rename(crew.dir().join("away"), data)?;
+    Ok(())
+}
 
 /// Recovery shares and a directory without data: a volume that is not mounted.
 #[tokio::test]
 async fn a_restore_without_data_makes_no_new_store_and_says_how_to_go_on() -> Result<()> {
     let (mut crew, shares) = blacked_out().await?;
-    let (data, away) = (crew.dir().join("data"), crew.dir().join("away"));
-    fs::rename(&data, &away)?;
-    crew.feed(&shares[0]).await?;
-    crew.feed(&shares[1]).await?;
-    let Err(error) = crew.feed(&shares[2]).await else { bail!("a new store was made") };
+    let error = fed_without_data(&crew, &shares).await?;
     let CallError::Refused(refusal) = error.downcast()? else { bail!("no answer") };
     assert_eq!(refusal.status, 500);
     let told = refusal.reason.unwrap_or_default();
     for part in ["no data in", "SPIKE_NEXUS_ACCEPT_NEW_STORE=true", "the shares are kept"] {
         assert!(told.contains(part), "{part}: {told}");
     }
-    assert!(!data.join("nexus.db").exists());
-    if data.exists() {
-        fs::remove_dir_all(&data)?;
-    }
-    fs::rename(&away, &data)?;
+    assert!(!crew.dir().join("data/nexus.db").exists());
+    put_back(&crew)?;
     assert!(crew.feed(&shares[2]).await?.restored);
     data_is_back(&mut crew).await
 }
@@ -37,16 +51,9 @@ async fn a_restore_without_data_makes_no_new_store_and_says_how_to_go_on() -> Re
 #[tokio::test]
 async fn shares_fed_before_the_data_is_there_open_it_once_it_is() -> Result<()> {
     let (mut crew, shares) = blacked_out().await?;
-    let (data, away) = (crew.dir().join("data"), crew.dir().join("away"));
-    fs::rename(&data, &away)?;
-    crew.feed(&shares[0]).await?;
-    crew.feed(&shares[1]).await?;
-    let Err(error) = crew.feed(&shares[2]).await else { bail!("a new store was made") };
+    let error = fed_without_data(&crew, &shares).await?;
     assert!(!error.to_string().contains("makes another key"), "{error}");
-    if data.exists() {
-        fs::remove_dir_all(&data)?;
-    }
-    fs::rename(&away, &data)?;
+    put_back(&crew)?;
     data_is_back(&mut crew).await?;
     assert_eq!(crew.status().await?.fed, 0);
     crew.stop().await

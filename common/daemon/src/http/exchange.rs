@@ -264,6 +264,7 @@ impl Exchange {
             label: self.names.label,
             status: ending.status,
             caller: self.caller,
+            begun: self.begun,
             duration,
         };
         (writing, counted)
@@ -293,6 +294,7 @@ pub(super) struct PendingCount {
     label: &'static str,
     status: u16,
     caller: Caller,
+    begun: Instant,
     duration: Duration,
 }
 
@@ -305,7 +307,9 @@ impl PendingCount {
 
 impl Drop for PendingCount {
     fn drop(&mut self) {
-        self.frame.count(self.label, self.status, self.caller, self.duration);
+        let Self { frame, label, status, caller, begun, duration } = self;
+        frame.metrics().count(label, *status, *caller, *duration);
+        frame.note_ended(*begun + *duration, *status);
     }
 }
 

@@ -21,7 +21,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     BodyLimits, RequestMetrics,
     allowance::{Allowance, Denials},
-    caller::Caller,
     recent::{Recent, RecentCounts},
     scrape::Scrapers,
 };
@@ -63,7 +62,7 @@ pub struct Frame {
     metrics: RequestMetrics,
     recent: RecentCounts,
     /// When this frame was made: by the clock of the wall, and by one that nobody sets.
-    started: (OffsetDateTime, Instant),
+    started: (OffsetDateTime, std::time::Instant),
     body: BodyLimits,
     in_flight: Budget,
     memory: Budget,
@@ -97,7 +96,7 @@ impl Frame {
             audit,
             metrics,
             recent: RecentCounts::default(),
-            started: (clock::now(), Instant::now()),
+            started: (clock::now(), std::time::Instant::now()),
             body: limits.body,
             in_flight: Budget::new(limits.in_flight),
             memory: Budget::new(limits.memory),
@@ -116,16 +115,14 @@ impl Frame {
         &self.audit
     }
 
-    /// Counts one request that has ended.
-    pub(super) fn count(
-        &self,
-        route: &'static str,
-        status: u16,
-        caller: Caller,
-        duration: Duration,
-    ) {
-        self.metrics.count(route, status, caller, duration);
-        self.recent.count(self.started.1.elapsed(), status);
+    /// The metrics of requests.
+    pub(super) const fn metrics(&self) -> &RequestMetrics {
+        &self.metrics
+    }
+
+    /// Counts a request that ended at this moment among those of the last minutes.
+    pub(super) fn note_ended(&self, ended: std::time::Instant, status: u16) {
+        self.recent.count(ended.duration_since(self.started.1), status);
     }
 
     /// How many requests ended lately.

@@ -68,10 +68,10 @@ fn help(program: Program) -> String {
     )
 }
 
-/// The result of `--check-config`: a setting that would not be used as written is an error too.
-pub(super) fn report_check(program: Program, warnings: &[Problem]) -> ExitCode {
+/// The result of `--check-config` of the program with this name: a setting that would not be used as written is an error too.
+pub fn report_check(name: &str, warnings: &[Problem]) -> ExitCode {
     if warnings.is_empty() {
-        return print_with_status(&format!("{}: every setting is valid", program.name));
+        return print_with_status(&format!("{name}: every setting is valid"));
     }
     for warning in warnings {
         print_error(&format!("error: {warning}"));

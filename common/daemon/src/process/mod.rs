@@ -30,6 +30,7 @@ pub use self::{
     descriptors::{descriptor_limit, fit_connections},
     hardening::{Hardening, harden, lock_memory},
     identity::{check_role, identity, visibility},
+    invocation::report_check,
     links::DanglingLink,
     metrics::scrapers,
 };
@@ -114,7 +115,7 @@ pub fn run<S, D: Daemon>(
         }
     };
     if check_only {
-        return invocation::report_check(program, &warnings);
+        return report_check(program.name, &warnings);
     }
     let frame = frame(&settings);
     let level: tracing::Level = frame.log.level.into();

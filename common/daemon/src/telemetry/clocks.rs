@@ -16,9 +16,9 @@ use prometheus_client::{
 use time::Duration;
 
 /// From this difference on a person is told, once.
-const TOLD: Duration = Duration::seconds(30);
+pub const CLOCK_TOLD: Duration = Duration::seconds(30);
 /// From this difference on the check fails. SVIDs are valid from a few seconds before they are made, and live for minutes.
-const FAILS: Duration = Duration::minutes(5);
+pub const CLOCK_FAILS: Duration = Duration::minutes(5);
 
 /// Another clock, and by how much it is ahead of this machine's, or behind where that is negative.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Clocks {
 
     /// Fails if a clock is minutes off, and tells of one that is half a minute off, once.
     pub(super) fn check(&self) -> Result<(), String> {
-        let Some(worst) = self.worst().filter(|worst| worst.ahead.abs() >= TOLD) else {
+        let Some(worst) = self.worst().filter(|worst| worst.ahead.abs() >= CLOCK_TOLD) else {
             self.0.told.store(false, Ordering::Relaxed);
             return Ok(());
         };
@@ -62,7 +62,7 @@ impl Clocks {
         if !self.0.told.swap(true, Ordering::Relaxed) {
             tracing::warn!(reason, "clocks differ");
         }
-        if worst.ahead.abs() < FAILS { Ok(()) } else { Err(reason) }
+        if worst.ahead.abs() < CLOCK_FAILS { Ok(()) } else { Err(reason) }
     }
 
     fn sources(&self) -> MutexGuard<'_, Vec<Source>> {

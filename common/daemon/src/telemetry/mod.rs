@@ -18,7 +18,7 @@ mod tests;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clocks::Clocks;
-pub use clocks::OtherClock;
+pub use clocks::{CLOCK_FAILS, CLOCK_TOLD, OtherClock};
 use durations::encode_timings;
 pub use durations::encode_timings_by;
 pub use health::{CheckReport, Effect, Health, HealthReport, HealthView, Status};

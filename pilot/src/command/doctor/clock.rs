@@ -1,16 +1,13 @@
 //! The clock of this machine, compared with those of others. A wrong clock breaks handshakes, and nobody says why.
 
+use spike_daemon::telemetry::{CLOCK_FAILS, CLOCK_TOLD};
 use spike_mtls::{PeerError, TransportError, clock::second};
-use time::{Duration, OffsetDateTime, format_description::well_known::Rfc2822};
+use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
 use super::check::{Check, Group};
 use crate::exit::Exit;
 
 const NAME: &str = "clock";
-
-/// From here on it is a warning, and from there on a failure.
-const WARNS: Duration = Duration::seconds(30);
-const FAILS: Duration = Duration::minutes(5);
 
 /// What others say about the time.
 #[derive(Debug, Default)]
@@ -67,12 +64,12 @@ pub(super) fn judge(clocks: &Clocks, now: OffsetDateTime) -> Check {
             ),
         };
     };
-    if by < WARNS {
+    if by < CLOCK_TOLD {
         return Check::ok(Group::Clock, NAME, evidence);
     }
     let cause = format!("the clocks differ by {} s", by.whole_seconds());
     let next = "check that the time is synchronised (NTP) on this machine, on that of SPIKE Nexus, and on that of the SPIRE server";
-    if by < FAILS {
+    if by < CLOCK_FAILS {
         return Check::warning(Group::Clock, NAME, evidence, (cause, next));
     }
     Check::failed(Group::Clock, NAME, Exit::Failure, evidence, (cause, next))
@@ -80,6 +77,8 @@ pub(super) fn judge(clocks: &Clocks, now: OffsetDateTime) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use time::Duration;
+
     use super::super::check::Outcome;
     use super::*;
 

@@ -1,6 +1,5 @@
 //! The Workload API and the SVID of this process.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileTypeExt as _;
@@ -149,11 +148,7 @@ fn uid() -> u32 {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string cannot fail.
-        write!(text, "{byte:02x}").ok();
-        text
-    })
+    base16ct::lower::encode_string(Sha256::digest(bytes).as_slice())
 }
 
 fn several(id: &str, offered: usize) -> Check {

@@ -3,10 +3,13 @@
 use std::io::{self, Write};
 
 use spike_domain::Role;
+use spike_mtls::clock::second;
 use spike_wire::{
     DataKind, EmptyRequest, ImportStatus, KeeperStatus, KeeperStatusKind, RecentRequests,
     StatusResponse, StoreStatus, call,
 };
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::cli::Format;
 use crate::context::Context;
@@ -14,8 +17,7 @@ use crate::error::Error;
 use crate::output::{Node, one_line, write_json, write_yaml};
 
 pub(super) async fn run(format: Format, context: &mut Context<'_>) -> Result<(), Error> {
-    let any = &[Role::PilotSuperuser, Role::PilotRecover, Role::PilotRestore];
-    let session = context.nexus(any).await?;
+    let session = context.nexus(&Role::OPERATORS).await?;
     let status = session.call::<call::OperatorStatus>(&EmptyRequest, "").await?;
     context.streams.render(|out| match format {
         Format::Human => human(out, &status),
@@ -152,10 +154,9 @@ fn human_store(out: &mut dyn Write, store: &StoreStatus) -> io::Result<()> {
 
 /// A time of RFC 3339 for people, without the fraction of its second.
 fn to_the_second(time: &str) -> String {
-    let time = one_line(time);
-    match time.split_once('.') {
-        Some((whole, fraction)) if fraction.ends_with('Z') => format!("{whole}Z"),
-        _ => time.into_owned(),
+    match OffsetDateTime::parse(time, &Rfc3339) {
+        Ok(at) => second(at),
+        Err(_) => one_line(time).into_owned(),
     }
 }
 

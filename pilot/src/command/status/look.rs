@@ -20,7 +20,7 @@ use crate::context::{Context, Session};
 use crate::error::Error;
 
 /// The roles that may ask: those of `spike operator status`.
-const ROLES: &[Role] = &[Role::PilotSuperuser, Role::PilotRecover, Role::PilotRestore];
+const ROLES: &[Role] = &Role::OPERATORS;
 
 /// How long a handshake may take.
 const STEP: Duration = Duration::from_secs(3);
