@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::BoxFuture;
 use spike_mtls::budget::Class;
 use tokio::{
     sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
@@ -137,24 +138,27 @@ impl LongWork {
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub async fn run_and_hold<T: Send + 'static>(
-        &self,
+    pub fn run_and_hold<'a, T: Send + 'static>(
+        &'a self,
         lane: Lane,
-        caller: &Principal,
+        caller: &'a Principal,
         instead: &'static str,
         work: impl FnOnce(Deadline) -> Result<T, Error> + Send + 'static,
-    ) -> Result<(T, Place), Error> {
+    ) -> BoxFuture<'a, Result<(T, Place), Error>> {
         let Bounds { patience, budget, .. } = self.bounds;
         let places = self.places(lane);
-        let Ok(Ok(place)) = time::timeout(patience, places.take(caller)).await else {
-            return Err(Error::Busy);
-        };
-        let work = move || {
-            let done = work(Deadline { at: Instant::now() + budget, budget, instead })?;
-            Ok((done, place))
-        };
-        // A panic goes on here, so that the guard of the request sees it.
-        self.threads.run(work).await
+        // Boxed, so that requests that need no such work are small: each of them is moved to memory of its own.
+        Box::pin(async move {
+            let Ok(Ok(place)) = time::timeout(patience, places.take(caller)).await else {
+                return Err(Error::Busy);
+            };
+            let work = move || {
+                let done = work(Deadline { at: Instant::now() + budget, budget, instead })?;
+                Ok((done, place))
+            };
+            // A panic goes on here, so that the guard of the request sees it.
+            self.threads.run(work).await
+        })
     }
 
     const fn places(&self, lane: Lane) -> &Places {

@@ -162,12 +162,16 @@ impl RequestBody {
         if let Poll::Ready(whole) = futures_util::poll!(whole.as_mut()) {
             return whole;
         }
-        tokio::select! {
-            whole = tokio::time::timeout(limits.time, whole) => {
-                whole.unwrap_or(Err(BodyError::TooSlow.into()))
+        // Boxed, so that requests that need no timer are small.
+        Box::pin(async {
+            tokio::select! {
+                whole = tokio::time::timeout(limits.time, whole) => {
+                    whole.unwrap_or(Err(BodyError::TooSlow.into()))
+                }
+                () = allowance.ending.cancelled() => Err(BodyError::Ending.into()),
             }
-            () = allowance.ending.cancelled() => Err(BodyError::Ending.into()),
-        }
+        })
+        .await
     }
 
     /// Whether it could not be read to its end, because its connection broke or its stream was reset.

@@ -2,7 +2,7 @@
 
 use std::{
     ops::Range,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
@@ -165,13 +165,11 @@ impl Future for PendingLine {
         match stage {
             Stage::New => {
                 *stage = Stage::Yielded(1);
-                context.waker().wake_by_ref();
-                return Poll::Pending;
+                return yield_now(context);
             }
             Stage::Yielded(yields) if !completion.write_or_wake_sink() && *yields < MAX_YIELDS => {
                 *yields += 1;
-                context.waker().wake_by_ref();
-                return Poll::Pending;
+                return yield_now(context);
             }
             Stage::Yielded(_) => {
                 *stage = Stage::Waiting(None);
@@ -188,6 +186,17 @@ impl Future for PendingLine {
         }
         Poll::Pending
     }
+}
+
+/// Yields to the tasks that are ready, and to what arrives meanwhile. Waking the task at once instead would wake another
+/// thread to run it.
+fn yield_now<T>(context: &mut Context<'_>) -> Poll<T> {
+    match pin!(tokio::task::yield_now()).poll(context) {
+        Poll::Pending => {}
+        // Outside of the runtime, where nothing is deferred.
+        Poll::Ready(()) => context.waker().wake_by_ref(),
+    }
+    Poll::Pending
 }
 
 impl Drop for PendingLine {

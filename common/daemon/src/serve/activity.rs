@@ -183,7 +183,12 @@ impl Activity {
     }
 
     /// HTTP/1.1: bytes arrived. `is_within`: they end inside of a head. `has_ended`: a head ended in them.
-    pub(super) fn bytes_arrived(&self, is_within: bool, has_ended: bool, now: Instant) {
+    pub(super) fn bytes_arrived(
+        &self,
+        is_within: bool,
+        has_ended: bool,
+        now: impl FnOnce() -> Instant,
+    ) {
         self.has_received.store(true, Relaxed);
         self.is_within_head.store(is_within, Relaxed);
         self.has_head.fetch_or(has_ended, Relaxed);
@@ -193,7 +198,7 @@ impl Activity {
                 self.head_since.store(0, Relaxed);
             }
         } else if self.is_idle() && (has_ended || self.head_since.load(Relaxed) == 0) {
-            self.head_since.store(self.millis(now), Relaxed);
+            self.head_since.store(self.millis(now()), Relaxed);
         }
     }
 

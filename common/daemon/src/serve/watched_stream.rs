@@ -124,7 +124,7 @@ impl AsyncRead for WatchedStream {
             } else {
                 let has_ended = requests.take(bytes);
                 activity.head_has(requests.excess());
-                activity.bytes_arrived(requests.is_within_head(), has_ended, Instant::now());
+                activity.bytes_arrived(requests.is_within_head(), has_ended, Instant::now);
             }
         }
         if activity.http2 {

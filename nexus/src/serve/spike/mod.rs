@@ -56,7 +56,8 @@ impl<C: Handle> CarryOut for C {
         };
         let HandlerRequest { nexus, principal, memory, .. } = request;
         let result = match nexus.access().authorize(principal, asked) {
-            Ok(grant) => C::handle(nexus, grant, memory).await,
+            // Boxed, so that the future of a request is as small as the ones that need little.
+            Ok(grant) => Box::pin(C::handle(nexus, grant, memory)).await,
             Err(error) => Err(error),
         };
         Outcome { result: result.map(Reply::ok), subject }

@@ -19,8 +19,8 @@ use crate::{
         Nexus,
         lists::{ListSecrets, Names},
         secrets::{
-            DeleteVersions, DescribeSecret, Description, PutSecret, ReadSecret, UndeleteVersions,
-            Values,
+            DeleteVersions, DescribeSecret, Description, Long, PutSecret, ReadSecret,
+            UndeleteVersions, Values,
         },
     },
     store::StoredValue,
@@ -67,21 +67,33 @@ impl Handle for call::SecretGet {
             long = nexus.read_secret(grant, out)?;
             Ok::<_, Error>(())
         })?;
-        let Some(long) = long else { return Ok(body.into()) };
-        let [before, after] = SecretGetResponse::AROUND_STORED;
-        let length_of = move |value: usize| before.len() + value + after.len();
-        // A reader that takes no answers is refused before the work.
-        let room = memory.take(length_of(long.length()))?;
-        let answer = move |value: &StoredValue| {
-            let length = value.plaintext_len();
-            let mut block = room.block(length_of(length))?;
-            block.extend(before);
-            block.extend_with(length, |place| value.open_to(place))?;
-            block.extend(after);
-            Ok(block.finish())
-        };
-        nexus.read_long_secret(long, answer).await
+        match long {
+            None => Ok(body.into()),
+            // Boxed: few secrets need it.
+            Some(long) => Box::pin(read_long(nexus, long, memory)).await,
+        }
     }
+}
+
+/// The answer with long values.
+async fn read_long(
+    nexus: &Arc<Nexus>,
+    long: Long<ReadSecret>,
+    memory: AnswerMemory,
+) -> Result<AnswerBytes, Error> {
+    let [before, after] = SecretGetResponse::AROUND_STORED;
+    let length_of = move |value: usize| before.len() + value + after.len();
+    // A reader that takes no answers is refused before the work.
+    let room = memory.take(length_of(long.length()))?;
+    let answer = move |value: &StoredValue| {
+        let length = value.plaintext_len();
+        let mut block = room.block(length_of(length))?;
+        block.extend(before);
+        block.extend_with(length, |place| value.open_to(place))?;
+        block.extend(after);
+        Ok(block.finish())
+    };
+    nexus.read_long_secret(long, answer).await
 }
 
 impl Handle for call::SecretDelete {

@@ -83,24 +83,24 @@ fn a_peer_that_says_nothing_after_its_handshake_is_overdue_as_a_head_is_on_both_
 fn a_peer_that_has_sent_requests_ahead_may_be_idle_once_they_are_answered() {
     let activity = Arc::new(Activity::new(false));
     // Two requests at once, and an empty line after them.
-    activity.bytes_arrived(false, true, after(&activity, 1));
+    activity.bytes_arrived(false, true, || after(&activity, 1));
     for _ in 0..2 {
         let mut whole = request(&activity);
         whole.answered(after(&activity, 1));
         drop(whole);
     }
-    activity.bytes_arrived(false, false, after(&activity, 2));
+    activity.bytes_arrived(false, false, || after(&activity, 2));
     assert_eq!(activity.overdue(&LIMITS, after(&activity, 80)), None);
     assert_eq!(activity.overdue(&LIMITS, after(&activity, 92)), Some(Overdue::Idle));
     // Half a head.
-    activity.bytes_arrived(true, false, after(&activity, 80));
+    activity.bytes_arrived(true, false, || after(&activity, 80));
     assert_eq!(activity.overdue(&LIMITS, after(&activity, 91)), Some(Overdue::Head));
 }
 
 #[test]
 fn a_head_that_began_behind_another_request_has_its_limit_from_the_end_of_that_one() {
     let activity = Arc::new(Activity::new(false));
-    activity.bytes_arrived(true, true, after(&activity, 1));
+    activity.bytes_arrived(true, true, || after(&activity, 1));
     let mut whole = request(&activity);
     assert_eq!(activity.overdue(&LIMITS, after(&activity, 30)), None);
     whole.answered(after(&activity, 30));
@@ -113,7 +113,7 @@ fn a_head_that_began_behind_another_request_has_its_limit_from_the_end_of_that_o
 fn empty_lines_do_not_extend_the_time_for_the_first_head() {
     let activity = Arc::new(Activity::new(false));
     for second in 0..10 {
-        activity.bytes_arrived(false, false, after(&activity, second));
+        activity.bytes_arrived(false, false, || after(&activity, second));
     }
     assert_eq!(activity.overdue(&LIMITS, after(&activity, 11)), Some(Overdue::Head));
 }
