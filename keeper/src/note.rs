@@ -4,10 +4,15 @@
 //! holds its share. Before Bootstrap no Keeper can hold one: if none were ready then, a wrong setting could not be mended,
 //! because the first Keeper with the right one would be waited for without end.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
+
+use spike_daemon::read_small;
 
 /// What the file says once Bootstrap is done. It is the value in Bootstrap's ConfigMap; before, it is `false`.
-const DONE: &str = "true";
+const DONE: &[u8] = b"true";
+
+/// The most bytes of the file.
+const LONGEST: usize = 4096;
 
 /// The file; without one, a Keeper without a share is never ready.
 #[derive(Debug)]
@@ -29,8 +34,8 @@ impl BootstrapNote {
 
     fn is_before_bootstrap(&self) -> bool {
         let Some(path) = &self.0 else { return false };
-        match fs::read_to_string(path) {
-            Ok(content) => content.trim() != DONE,
+        match read_small(path, LONGEST) {
+            Ok(content) => content.trim_ascii() != DONE,
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
         }
     }
@@ -38,6 +43,8 @@ impl BootstrapNote {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn empty() -> Result<(), String> {

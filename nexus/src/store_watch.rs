@@ -43,15 +43,20 @@ pub(crate) fn write_check(seal: &Seal, now: OffsetDateTime) -> Result<(), String
     })
 }
 
-/// Whether the last read succeeded. After a failure this check reads itself, because there may be no other reads.
+/// Whether the last read succeeded. After a failure this check reads itself, because there may be no other reads. Damage stays,
+/// because another page may be well.
 ///
 /// # Errors
 /// Why it failed.
 pub(crate) fn read_check(seal: &Seal) -> Result<(), String> {
-    with_store(seal, |store| match store.condition().read_failure() {
-        None => Ok(()),
-        Some(_) => {
-            store.try_read().map_err(|error| format!("the store cannot be read: {}", chain(&error)))
+    with_store(seal, |store| {
+        if store.condition().read_failure().is_none() {
+            return Ok(());
+        }
+        store.try_read().map_err(|error| format!("the store cannot be read: {}", chain(&error)))?;
+        match store.condition().read_failure() {
+            None => Ok(()),
+            Some(lasting) => Err(format!("the store cannot be read: {}", lasting.reason)),
         }
     })
 }

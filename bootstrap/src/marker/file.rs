@@ -9,12 +9,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use spike_daemon::process::DanglingLink;
+use spike_daemon::{process::DanglingLink, read_small};
 
 use super::Completion;
 
 const NAME: &str = "bootstrap-completed.json";
 const LOCK: &str = "bootstrap.lock";
+
+/// The most bytes of a marker.
+const LONGEST: usize = 4096;
 
 /// The directory of the file.
 #[derive(Debug)]
@@ -61,7 +64,7 @@ impl FileMarker {
 
     pub(super) fn read(&self) -> Result<Option<Completion>, FileError> {
         let path = self.path();
-        let text = match fs::read(&path) {
+        let text = match read_small(&path, LONGEST) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // A link that leads nowhere may be to a marker on a volume that is not mounted.

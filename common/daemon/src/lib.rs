@@ -22,9 +22,12 @@ pub mod process;
 pub mod progress;
 pub mod serve;
 pub mod settings;
+mod small_file;
 pub mod telemetry;
 mod text;
 mod unique;
+
+pub use small_file::{open_regular, read_small};
 
 /// The version of every SPIKE program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

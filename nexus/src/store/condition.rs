@@ -36,6 +36,8 @@ pub struct Condition {
     writing: Mutex<Option<Failure>>,
     /// Whether `reading` holds a failure, so that a successful read costs one atomic load.
     read_failed: AtomicBool,
+    /// A damaged page was read. No read of another page ends that.
+    is_damaged: AtomicBool,
     reading: Mutex<Option<Failure>>,
     /// Whether commits are written down a second time, so that lost ones are noticed.
     notices_losses: AtomicBool,
@@ -58,6 +60,7 @@ impl Condition {
             busy_since: AtomicI64::new(0),
             writing: Mutex::default(),
             read_failed: AtomicBool::new(false),
+            is_damaged: AtomicBool::new(false),
             reading: Mutex::default(),
             notices_losses: AtomicBool::new(true),
             policies: Mutex::default(),
@@ -174,9 +177,10 @@ impl Condition {
         *writing = Some(Failure { reason, since });
     }
 
-    /// A read succeeded.
+    /// A read succeeded. That ends a failure, unless the file is damaged.
     pub(super) fn can_read(&self) {
-        if self.read_failed.load(Ordering::Relaxed) {
+        let has_failed = self.read_failed.load(Ordering::Relaxed);
+        if has_failed && !self.is_damaged.load(Ordering::Relaxed) {
             let mut reading = lock(&self.reading);
             self.read_failed.store(false, Ordering::Relaxed);
             if reading.take().is_some() {
@@ -194,6 +198,14 @@ impl Condition {
         }
         *reading = Some(Failure { reason, since });
         self.read_failed.store(true, Ordering::Relaxed);
+    }
+
+    /// A damaged page was read. That lasts until the store is opened again.
+    pub(super) fn is_damaged(&self, reason: &str, now: UnixNanos) {
+        self.is_damaged.store(true, Ordering::Relaxed);
+        let stays = "the file is damaged, and this stays until the store is opened again: keep the files, and see \
+                     docs/operations/store.md";
+        self.cannot_read(format!("{reason}: {stays}"), now);
     }
 
     pub(super) fn policies_agree(&self) {

@@ -236,6 +236,18 @@ impl StoreError {
         }
     }
 
+    /// Whether a page that was read is not what was written. Another read may succeed, and the page stays as it is.
+    pub(super) fn is_of_a_damaged_file(&self) -> bool {
+        let Self::Sqlite(error) = self else { return false };
+        let code = error.sqlite_error().map(|error| error.extended_code);
+        // Pages behind the end of a file that was cut are read short.
+        code == Some(rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
+            || matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            )
+    }
+
     /// Whether the error is about the whole database and not about this operation. A damaged page is not: the other pages can
     /// be written.
     pub(super) fn is_of_the_disk(&self) -> bool {

@@ -7,7 +7,7 @@ use spike_tests::{
     Running, SUPERUSER, eventually,
     hostile::{
         LargeBody, MIB,
-        attack::{Tally, post, requests},
+        attack::{Tally, post, requests, unfinished_bodies},
         resident,
     },
     policies::policy,
@@ -159,5 +159,29 @@ async fn complete_large_bodies_of_who_may_write_everywhere_take_no_memory_that_d
         Ok((kept <= KEPT).then_some(()))
     });
     back.await.with_context(|| format!("Nexus has kept {} MiB", kept / MIB))?;
+    cluster.stop().await
+}
+
+/// Declared bodies just below 64 KiB took memory from the budget before anybody was asked, and three SPIFFE IDs without any right
+/// had others refused.
+#[tokio::test]
+async fn who_may_do_nothing_takes_no_memory_from_others_for_bodies_it_only_declares() -> Result<()>
+{
+    const OTHERS: [&str; 3] = ["/workload/one", "/workload/two", "/workload/three"];
+    let cluster = scenario().start().await?;
+    let own = policy("own", &format!("^spiffe://spike.ist{WORKLOAD}$"), "^own/", &["write"]);
+    cluster.superuser()?.put_policy(&own).await?;
+    let mut held = Vec::new();
+    for id in OTHERS {
+        let dialer = http2_as(&cluster, id)?;
+        held.push(unfinished_bodies(&dialer, PUT, (CONNECTIONS, 64), LARGE - 100).await?);
+    }
+    let body =
+        LargeBody::Value.body(3 * LARGE).replace(r#""path":"large""#, r#""path":"own/large""#);
+    let mut connection = cluster.dial_as(WORKLOAD)?.connect().await?;
+    for _ in 0..5 {
+        assert_eq!(connection.post(PUT, body.clone()).await?.status, 200);
+    }
+    drop(held);
     cluster.stop().await
 }

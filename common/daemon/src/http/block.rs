@@ -11,8 +11,8 @@ use memmap2::MmapMut;
 
 use spike_mtls::budget::Taken;
 
-/// Larger bodies and answers, in bytes, are kept in mappings of their own, and the work on them is done off the threads
-/// that serve requests. For smaller ones the general allocator is better.
+/// Larger bodies and answers, in bytes, are kept in mappings of their own, and larger values are read off the threads that
+/// serve requests. For smaller ones the general allocator is better.
 pub const LARGE: usize = 64 * 1024;
 
 /// Memory that is filled from the start.

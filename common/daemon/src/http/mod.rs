@@ -53,7 +53,7 @@ pub use self::{
     recent::Recent,
     refusal::{FrameError, HeadLimit},
     reply::Reply,
-    request_body::{BodyBytes, BodyError, BodyLimits, RequestBody},
+    request_body::{BodyBytes, BodyError, BodyLimits, RequestBody, SMALL_BODY},
     scrape::Scrapers,
 };
 

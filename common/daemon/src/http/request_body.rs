@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     allowance::{Allowance, BYTES_PER_DENIAL},
     answer::AnswerMemory,
-    block::{Block, LARGE},
+    block::Block,
 };
 
 /// Bounds on a body.
@@ -61,9 +61,9 @@ pub struct BodyBytes {
 }
 
 impl BodyBytes {
-    /// Whether it is above [`LARGE`]: too large to be parsed on a thread that serves requests.
+    /// Whether it is above [`SMALL_BODY`]: too large to be parsed on a thread that serves requests.
     pub fn is_large(&self) -> bool {
-        self.bytes.len() > LARGE
+        self.bytes.len() > SMALL_BODY
     }
 
     /// Frees the bytes and keeps what they have taken from the budget, for what was made of them.
@@ -80,8 +80,9 @@ impl std::ops::Deref for BodyBytes {
     }
 }
 
-/// A body up to this length, in bytes, takes nothing from the budget: the number of requests bounds how many there are.
-const UNBUDGETED: usize = 16 * 1024;
+/// A body up to this length, in bytes, is small: it is read from everybody, takes nothing from the budget, because the number of
+/// requests bounds how many there are, and is parsed by the thread that serves it. That takes half a millisecond at most.
+pub const SMALL_BODY: usize = 16 * 1024;
 
 /// A body up to this length, in bytes, is read even if its peer was denied too often, so that permitted requests still
 /// work.
@@ -125,7 +126,7 @@ impl RequestBody {
 
     /// Reads the whole body. Its memory is taken from the budget first.
     ///
-    /// Before more than [`LARGE`] bytes are kept, `may_be_large` is asked, so that whoever may do nothing costs nothing.
+    /// Before anything is taken from the budget, `may_be_large` is asked, so that whoever may do nothing costs nothing.
     ///
     /// # Errors
     /// [`BodyError`], and the error of `may_be_large`. The unread rest stays, to be discarded.
@@ -264,7 +265,7 @@ async fn read_whole<E, F: FnOnce() -> Result<(), E>>(
         memory.grow(*read)?;
         whole = Some(match whole {
             // Kept without a copy, unless it is part of the buffer of a large read.
-            None if declared <= UNBUDGETED => Part::One(data),
+            None if declared <= SMALL_BODY => Part::One(data),
             None => Part::One(data).joined(&[], declared),
             Some(before) => before.joined(&data, declared),
         });
@@ -324,12 +325,10 @@ impl<'a, E, F: FnOnce() -> Result<(), E>> BodyMemory<'a, F> {
             if let Some(after) = self.allowance.denial_wait() {
                 return Err(BodyError::SenderDenied { after }.into());
             }
-            self.charged = UNBUDGETED;
+            self.charged = SMALL_BODY;
             return self.grow(length);
         }
-        if length > LARGE
-            && let Some(may_be_large) = self.may_be_large.take()
-        {
+        if let Some(may_be_large) = self.may_be_large.take() {
             may_be_large().map_err(Unread::Unwanted)?;
         }
         match &mut self.taken {

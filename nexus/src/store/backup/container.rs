@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use spike_daemon::progress::{Amount, Progress};
+use spike_daemon::{
+    open_regular,
+    progress::{Amount, Progress},
+};
 
 use super::error::BackupError;
 
@@ -154,7 +157,7 @@ impl Container {
     /// Opens a backup and checks its head and its length.
     pub(super) fn open(path: &Path) -> Result<Self, BackupError> {
         let unusable = BackupError::unusable(path);
-        let file = File::open(path).map_err(&unusable)?;
+        let file = open_regular(path).map_err(&unusable)?;
         let length = file.metadata().map_err(&unusable)?.len();
         let mut head = Vec::new();
         Read::by_ref(&mut &file).take(MOST_OF_A_HEAD).read_to_end(&mut head).map_err(&unusable)?;

@@ -1,8 +1,11 @@
 //! When the newest backup that was verified was made: a file beside the database, for the metric of Nexus.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+
+use spike_daemon::{read_small, telemetry::CLOCK_FAILS};
+use spike_mtls::clock;
 
 use super::error::BackupError;
 
@@ -26,10 +29,16 @@ pub fn note_verified(directory: &Path, made: i64) -> Result<(), BackupError> {
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(&unusable)
 }
 
-/// The time that was written down last; 0: none, or it cannot be read.
+/// The most bytes that a time needs.
+const LONGEST: usize = 32;
+
+/// The time that was written down last; 0: none, or it cannot be read, or no backup can be from that time. Whoever can write to
+/// the directory must not be able to stop the thread that asks, nor to hide for ever that there are no backups.
 pub(in crate::store) fn last_verified(directory: &Path) -> i64 {
-    let text = fs::read_to_string(directory.join(FILE)).unwrap_or_default();
-    text.trim_end().parse().unwrap_or(0)
+    let latest = (clock::now() + CLOCK_FAILS).unix_timestamp();
+    let text = read_small(&directory.join(FILE), LONGEST).unwrap_or_default();
+    let made = std::str::from_utf8(&text).ok().and_then(|text| text.trim_end().parse().ok());
+    made.filter(|made| (0..=latest).contains(made)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -44,7 +53,12 @@ mod tests {
             note_verified(directory.path(), made).unwrap();
             assert_eq!(last_verified(directory.path()), last);
         }
-        fs::write(directory.path().join(FILE), "soon").unwrap();
-        assert_eq!(last_verified(directory.path()), 0);
+        let in_an_hour = clock::now().unix_timestamp() + 3600;
+        for wrong in ["soon".to_owned(), "-5".to_owned(), in_an_hour.to_string(), "1".repeat(99)] {
+            std::fs::write(directory.path().join(FILE), &wrong).unwrap();
+            assert_eq!(last_verified(directory.path()), 0, "{wrong}");
+        }
+        note_verified(directory.path(), 400).unwrap();
+        assert_eq!(last_verified(directory.path()), 400, "what cannot be true is replaced");
     }
 }

@@ -4,9 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use spike_crypto::{RootKey, Share, combine};
+use spike_daemon::read_small;
 use zeroize::Zeroizing;
 
 use super::error::BackupError;
+
+/// The most bytes of a recovery file.
+const LONGEST: usize = 4096;
 
 /// No more subsets of the shares are tried.
 const MOST_SUBSETS: u64 = 20_000;
@@ -33,7 +37,7 @@ impl<'d> RecoveryShares<'d> {
         let mut shares = Vec::new();
         for name in names {
             let path = directory.join(&name);
-            let text = fs::read(&path).map(Zeroizing::new);
+            let text = read_small(&path, LONGEST).map(Zeroizing::new);
             let text = text.map_err(BackupError::unusable(&path))?;
             let text = std::str::from_utf8(&text).unwrap_or_default();
             let share = Share::from_recovery_text(text).map_err(|error| BackupError::Shares {

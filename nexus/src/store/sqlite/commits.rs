@@ -15,13 +15,14 @@
 //!
 //! A loss is written to `nexus.loss` as text. Health stays degraded until an operator has removed that file.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
+use spike_daemon::read_small;
 use spike_domain::UnixNanos;
 use spike_mtls::clock;
 
@@ -31,6 +32,8 @@ use crate::store::format::identity::Identity;
 
 const FILE: &str = "nexus.commits";
 const LOSS_FILE: &str = "nexus.loss";
+/// The most bytes of it that are read.
+const LONGEST_LOSS: usize = 64 * 1024;
 /// How many commits are remembered. If more are missing, the message says "at least" this number.
 const SLOTS: u64 = 1024;
 const SLOT: usize = 64;
@@ -140,6 +143,13 @@ impl CommitLog {
 
     /// Starts again from the position of the database, so that the same loss is not reported twice.
     pub(in crate::store) fn begin(&mut self, position: Position, now: UnixNanos) {
+        if self.records.is_empty() && position != Position::default() && self.file.is_some() {
+            tracing::warn!(
+                file = FILE,
+                "the store has commits, and their list was missing, empty or damaged: commits that were lost before now are \
+                 not noticed, which is so once after an upgrade, and never otherwise"
+            );
+        }
         let behind = self.records.iter().any(|record| !position.has_reached(record.position));
         if behind || self.records.is_empty() {
             if let Some(Err(error)) = self.file.as_ref().map(clear) {
@@ -280,8 +290,11 @@ impl Loss {
             }
             return Some(Self { file, text });
         }
-        let text = fs::read_to_string(&file).ok()?;
-        let text = text.trim_end().to_owned();
+        let text = match read_small(&file, LONGEST_LOSS) {
+            Ok(text) => String::from_utf8_lossy(&text).trim_end().to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => format!("{LOSS_FILE} cannot be read: {error}"),
+        };
         tracing::error!(file = %file.display(), "noticed at an earlier start, and not looked after yet: {text}");
         Some(Self { file, text })
     }

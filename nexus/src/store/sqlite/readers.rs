@@ -42,6 +42,9 @@ impl Readers {
         let guard = free.or_else(|| self.turn().map(lock)).ok_or(StoreError::Closed)?;
         let result = query(guard.as_ref().ok_or(StoreError::Closed)?);
         match &result {
+            Err(error) if error.is_of_a_damaged_file() => {
+                self.condition.is_damaged(&chain(error), clock::unix_nanos());
+            }
             Err(error @ StoreError::Sqlite(_)) => {
                 self.condition.cannot_read(chain(error), clock::unix_nanos());
             }

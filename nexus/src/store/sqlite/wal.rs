@@ -11,6 +11,7 @@ use std::io::{self, BufReader, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use spike_daemon::open_regular;
 use spike_domain::UnixNanos;
 
 /// Beside the database.
@@ -25,7 +26,7 @@ type Sum = (u32, u32);
 
 /// The number of acknowledged commits behind a damaged frame; `None` if no such commits are found.
 pub(in crate::store) fn inspect(path: &Path) -> Option<u64> {
-    match File::open(path)
+    match open_regular(path)
         .and_then(|file| lost_commits(&mut BufReader::with_capacity(1 << 16, file)))
     {
         // The last one may not have been acknowledged.
@@ -41,7 +42,7 @@ pub(in crate::store) fn inspect(path: &Path) -> Option<u64> {
 /// Keeps a copy of the log as it was found, because SQLite overwrites the frames that it ignores.
 pub(in crate::store) fn keep(directory: &Path, now: UnixNanos) {
     let copy = directory.join(format!("{FILE}.damaged-{}", now / 1_000_000_000));
-    let copied = File::open(directory.join(FILE)).and_then(|mut log| {
+    let copied = open_regular(&directory.join(FILE)).and_then(|mut log| {
         let mut copy = File::options().write(true).create_new(true).mode(0o600).open(&copy)?;
         io::copy(&mut log, &mut copy)
     });

@@ -2,6 +2,8 @@
 
 use std::sync::Mutex;
 
+use rusqlite::ffi;
+
 use super::faults::{Fault, fail};
 use super::*;
 
@@ -195,4 +197,26 @@ async fn a_database_that_another_process_has_locked_is_told_as_locked() {
     other.execute_batch("ROLLBACK").unwrap();
     mended(&home.store).await;
     home.put("p", "x").await;
+}
+
+// It was answered 500, while readiness was well again with the next page that was whole.
+#[test]
+fn a_damaged_page_stays_a_failure_whatever_other_pages_say() {
+    let home = in_memory(options());
+    let condition = home.store.condition();
+    let error =
+        |code| StoreError::Sqlite(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+    condition.cannot_read("busy".to_owned(), NOON);
+    condition.can_read();
+    assert_eq!(condition.read_failure(), None, "another failure ends with a success");
+    for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB, ffi::SQLITE_IOERR_SHORT_READ] {
+        assert!(error(code).is_of_a_damaged_file(), "{code}");
+    }
+    assert!(!error(ffi::SQLITE_IOERR_READ).is_of_a_damaged_file());
+    condition.is_damaged("a page", NOON);
+    home.store.try_read().unwrap();
+    let reason = condition.read_failure().map(|failure| failure.reason);
+    assert!(
+        reason.as_deref().is_some_and(|reason| reason.contains("until the store is opened again"))
+    );
 }

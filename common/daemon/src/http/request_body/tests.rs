@@ -3,7 +3,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::{StreamExt, stream};
 use spike_mtls::budget::{Bounds, Budget, Class};
 
-use super::{super::allowance::Denials, *};
+use super::{
+    super::{allowance::Denials, block::LARGE},
+    *,
+};
 use crate::limit::{DenialLimit, Rate};
 
 const LIMITS: BodyLimits = BodyLimits { bytes: 4, time: Duration::from_mins(1) };
@@ -54,7 +57,7 @@ async fn a_body_up_to_the_limit_is_read_and_one_byte_more_is_refused() {
 
 #[tokio::test]
 async fn its_memory_is_taken_before_it_arrives_and_returned_with_it() {
-    const ABOVE: usize = UNBUDGETED + 4;
+    const ABOVE: usize = SMALL_BODY + 4;
     let limits = BodyLimits { bytes: 2 * ABOVE, ..LIMITS };
     let large = || Body::from(vec![b'x'; ABOVE]);
     let without_length = || {
@@ -86,11 +89,11 @@ async fn a_large_body_is_kept_only_if_its_sender_may_send_one_and_takes_no_memor
     let declared = |length: usize| Body::from(vec![b'x'; length]);
     let undeclared = |length: usize| pieces(length / 1024).0;
     let unwanted = || Err(BodyError::Over(Over::All));
-    for body in [declared(LARGE), undeclared(LARGE)] {
+    for body in [declared(SMALL_BODY), undeclared(SMALL_BODY)] {
         let read = arriving(body, &budget).read(limits, unwanted).await;
         assert_eq!(read.map(|held| held.is_large()), Ok(false), "nobody is asked");
     }
-    for body in [declared(LARGE + 1), undeclared(2 * LARGE)] {
+    for body in [declared(SMALL_BODY + 1), declared(2 * LARGE), undeclared(2 * LARGE)] {
         let mut body = arriving(body, &budget);
         let mut most = 0;
         let refuse = || {
@@ -98,7 +101,7 @@ async fn a_large_body_is_kept_only_if_its_sender_may_send_one_and_takes_no_memor
             unwanted()
         };
         assert_eq!(body.read(limits, refuse).await.unwrap_err(), BodyError::Over(Over::All));
-        assert!(most <= LARGE as u64, "{most} bytes were taken before");
+        assert_eq!(most, 0, "bytes that were taken before");
         assert_eq!(budget.used(), 0);
         let mut asked = 0;
         let allow = || {
@@ -135,14 +138,14 @@ async fn only_small_bodies_of_a_peer_that_was_denied_too_often_are_read() {
     let limit = Arc::new(DenialLimit::new(Rate { per_second: 1, burst: 1 }));
     let denials = Some(Denials { limit, id: Arc::from("a") });
     let allowance = Arc::new(Allowance { denials, ..allowance(&budget) });
-    let limits = BodyLimits { bytes: 3 * UNBUDGETED, ..LIMITS };
+    let limits = BodyLimits { bytes: 3 * SMALL_BODY, ..LIMITS };
     let read = async |length: usize| {
         let body = Body::from(vec![b'x'; length]);
         let mut body = RequestBody::new(body, Arc::clone(&allowance));
         (body.read(limits, no_matter).await.map(|held| held.len()), body.wasted())
     };
-    assert_eq!(read(2 * UNBUDGETED).await, (Ok(2 * UNBUDGETED), 2 * UNBUDGETED));
-    assert_eq!(allowance.count_denial(2 * UNBUDGETED), Ok(()), "one token was there, two are owed");
+    assert_eq!(read(2 * SMALL_BODY).await, (Ok(2 * SMALL_BODY), 2 * SMALL_BODY));
+    assert_eq!(allowance.count_denial(2 * SMALL_BODY), Ok(()), "one token was there, two are owed");
     assert!(allowance.denial_wait().is_some_and(|after| after > Duration::from_secs(2)));
     assert_eq!(read(ALWAYS_READ).await, (Ok(ALWAYS_READ), ALWAYS_READ));
     let (refused, in_vain) = read(ALWAYS_READ + 1).await;
