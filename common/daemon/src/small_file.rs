@@ -15,11 +15,14 @@ use rustix::fs::{Mode, OFlags, open};
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(open(path, flags, Mode::empty())?);
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(invalid("it is not a regular file".to_owned()))
+    let found = file.metadata()?;
+    if found.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
     }
+    if !found.is_file() {
+        return Err(invalid("it is not a regular file".to_owned()));
+    }
+    Ok(file)
 }
 
 fn invalid(what: String) -> io::Error {
