@@ -151,7 +151,7 @@ impl Running {
     }
 
     /// The Workload API of the cluster.
-    pub const fn workload_api(&self) -> &workload_api::Running {
+    pub fn workload_api(&self) -> &workload_api::Running {
         self.cluster.workload_api()
     }
 
