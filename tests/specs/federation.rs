@@ -50,6 +50,31 @@ async fn federation_is_as_its_page_shows_it() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_cluster_can_be_federated_from_its_start_and_says_of_which_trust_domains_it_is_none()
+-> Result<()> {
+    let dir = tempfile::Builder::new().prefix("fed-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let script = "until spike operator status | grep -qx 'Trusts      : spike.ist, partner.org'; do sleep 0.1; done; \
+        spike-dev as spiffe://partner.org/app -- spike secret get a/b; \
+        spike-dev svid spiffe://partner.org/app --out app && ls app; \
+        spike-dev as spiffe://other.org/app -- true; \
+        spike-dev federate spike.ist; \
+        spike-dev federate --end other.org; true";
+    let run = format!(r#""$0" run --federate partner.org -- sh -c "{script}""#);
+    let (status, told) = Place::new(dir.path()).run(&run).await?;
+    ensure!(status.success(), "{told}");
+    for part in [
+        "spiffe://partner.org/app may not read the secret a/b",
+        "bundle.pem\nsvid.key\nsvid.pem\n",
+        "this cluster has no trust domain other.org; `spike-dev federate other.org` makes it",
+        "spike.ist: a trust domain does not federate with itself",
+        "other.org is not federated",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_foreign_workload_is_accepted_within_a_second_of_its_bundle() -> Result<()> {
     let cluster = scenario().start().await?;
     let superuser = cluster.superuser()?;

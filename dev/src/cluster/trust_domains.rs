@@ -174,7 +174,7 @@ mod tests {
 
     async fn domains(dir: &Path) -> TrustDomains {
         let ca = Ca::new(domain("spike.ist"), clock::now()).unwrap();
-        let svid_ttl = Duration::from_secs(60);
+        let svid_ttl = Duration::from_mins(1);
         let socket = dir.join("own.sock");
         let config = workload_api::Config { socket, ca: Arc::new(ca), svid_ttl };
         TrustDomains::new(WorkloadApi::start(config).await.unwrap(), dir, svid_ttl)

@@ -76,14 +76,14 @@ fn known(role: Role, named: &[&str], own: &str, held: &[String]) -> Option<Forei
     if foreign.is_empty() {
         return None;
     }
-    let (variable, names, power) = (role.variable(), foreign.join(", "), power(role));
+    let (variable, listed, power) = (role.variable(), foreign.join(", "), power(role));
     let yet = if held.is_empty() || foreign.iter().any(|domain| is_held(domain)) {
         ""
     } else {
         "; its trust bundle is not here now, so nobody can do it yet"
     };
     let message = format!(
-        "{variable} names {names}, a foreign trust domain: this process is of {own}. Whoever issues SVIDs there can {power}{yet}"
+        "{variable} names {listed}, a foreign trust domain: this process is of {own}. Whoever issues SVIDs there can {power}{yet}"
     );
     Some(ForeignRoots { variable, message })
 }
@@ -96,14 +96,14 @@ fn unknown(role: Role, named: &[&str], candidates: &[&str]) -> Option<ForeignRoo
     if foreign == 0 && named.len() < 2 {
         return None;
     }
-    let (variable, names, power) = (role.variable(), named.join(", "), power(role));
+    let (variable, listed, power) = (role.variable(), named.join(", "), power(role));
     let which = match (named, foreign) {
         ([_], _) => "which is a foreign trust domain. Whoever issues SVIDs there",
         _ => "of which one at most is that of this process. Whoever issues SVIDs in another one",
     };
     Some(ForeignRoots {
         variable,
-        message: format!("{variable} names {names}, {which} can {power}"),
+        message: format!("{variable} names {listed}, {which} can {power}"),
     })
 }
 

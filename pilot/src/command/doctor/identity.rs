@@ -245,7 +245,13 @@ fn judge_role(id: &str, roots: &TrustRootsByRole) -> Check {
             format!(
                 "this process is in the trust domain {domain}, and SPIKE_TRUST_ROOT_PILOT does not name it"
             ),
-            format!("set SPIKE_TRUST_ROOT_PILOT={domain} here and at SPIKE Nexus"),
+            if Role::named_in(id).is_some() {
+                format!(
+                    "if it is the trust domain of your operators, set SPIKE_TRUST_ROOT_PILOT={domain} here and at SPIKE Nexus: whoever issues SVIDs there can be superuser then"
+                )
+            } else {
+                "a workload needs no role and no trust root, but a policy: docs/federation.md. An operator needs an SVID of a trust domain in SPIKE_TRUST_ROOT_PILOT".to_owned()
+            },
         )
     } else {
         (
