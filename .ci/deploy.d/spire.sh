@@ -16,6 +16,7 @@ part_spire() {
   for program in nexus keeper bootstrap spike; do echo "$program, first build" >"$SPIRE/programs/$program"; done
   walk_register
   walk_new_build
+  walk_federation
   walk_ceremony
   scenario_with_a_real_one
 }
@@ -66,6 +67,23 @@ walk_new_build() {
   grep -rqxF "DNS name         : nexus.example.org" "$SPIRE/entries" || die "the entry of the new build has not the names of the old one"
   entries_are 3
   grep -rqF "$(sha256sum "$SPIRE/programs/nexus" | cut -d' ' -f1)" "$SPIRE/entries" || die "the entry of the new build is gone"
+}
+
+walk_federation() {
+  case_of "Nexus federates with whom FEDERATES_WITH names, and the entry of a new build with the same"
+  ends_with 0 deploy/spire/register --forget nexus
+  ends_with 0 env NEXUS_DNS=localhost FEDERATES_WITH="partner.org spiffe://other.org" deploy/spire/register nexus
+  entries_are 3
+  for name in partner.org other.org; do
+    grep -rqxF "FederatesWith    : $name" "$SPIRE/entries" || die "no entry federates with $name"
+  done
+  echo "nexus, third build" >"$SPIRE/programs/nexus"
+  ends_with 0 deploy/spire/register --forget-old nexus
+  said "federated as before with: other.org partner.org"
+  entries_are 3
+  local count
+  count=$(grep -rhxF "FederatesWith    : partner.org" "$SPIRE/entries" | wc -l)
+  ((count == 1)) || die "$count entries federate with partner.org"
 }
 
 walk_ceremony() {

@@ -2,15 +2,19 @@
 
 use std::{fmt, process::ExitCode};
 
-use spike_config::{Environment, Problem};
+use spike_config::{Environment, Problem, Process};
 use spike_crypto::Fingerprint;
 use spike_daemon::{
     logging,
-    process::{chain, check_role, harden, report_check, visibility},
+    process::{chain, check_role, harden, report_check, visibility, warn_of_foreign_roots},
     settings::{Backend, BootstrapSettings},
 };
 use spike_domain::Role;
-use spike_mtls::{clock, svid::SvidSource};
+use spike_mtls::{
+    clock,
+    settings::{OwnTrustDomain, foreign_roots},
+    svid::SvidSource,
+};
 use time::OffsetDateTime;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
@@ -85,7 +89,11 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
 /// Checks every setting, and does nothing else.
 fn check(environment: &Environment) -> ExitCode {
     match BootstrapSettings::load(environment) {
-        Ok((_settings, warnings)) => report_check("bootstrap", &warnings),
+        Ok((settings, warnings)) => {
+            let roots = &settings.identity.trust_roots;
+            let foreign = foreign_roots(roots, Process::Bootstrap, OwnTrustDomain::Unknown);
+            report_check("bootstrap", &warnings, &foreign)
+        }
         Err(problems) => {
             console::line(&format!("error: {problems}"));
             Exit::Config.into()
@@ -204,6 +212,7 @@ async fn identify(settings: &BootstrapSettings) -> Result<SvidSource, Error> {
         .map_err(|error| Error::Identity(error.into()))?;
     check_times((material.not_before(), material.not_after()), clock::now())?;
     check_role(identity, Role::Bootstrap, &material.id().to_string()).map_err(Error::Role)?;
+    warn_of_foreign_roots(identity, Role::Bootstrap, &material);
     Ok(source)
 }
 

@@ -52,11 +52,21 @@ other_parents_of() {
 
 # The DNS names of the entries with this SPIFFE ID and our parent, for this user.
 dns_names_of() {
-  entry show -spiffeID "$1" -parentID "$PARENT_ID" | awk -v user="unix:user:$2" '
+  values_of "$1" "$2" "DNS name"
+}
+
+# The trust domains that the entries with this SPIFFE ID and our parent federate with, for this user.
+federated_with_of() {
+  values_of "$1" "$2" FederatesWith
+}
+
+# values_of ID USER LABEL: each value with this label in the entries with this SPIFFE ID and our parent, for this user.
+values_of() {
+  entry show -spiffeID "$1" -parentID "$PARENT_ID" | awk -v user="unix:user:$2" -v label="$3" '
     function out(   i) { if (ours) for (i = 1; i <= count; i++) print names[i] }
     /^Entry ID *:/ { out(); count = 0; ours = 0 }
     /^Selector *:/ && $NF == user { ours = 1 }
-    /^DNS name *:/ { names[++count] = $NF }
+    $0 ~ "^" label " *:" { names[++count] = $NF }
     END { out() }' | sort -u
 }
 

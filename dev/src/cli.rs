@@ -1,5 +1,6 @@
 //! The command line of `spike-dev`: arguments, and what each command does with a [`Cluster`].
 
+mod federate;
 mod run;
 mod up;
 mod workload;
@@ -52,7 +53,7 @@ enum Command {
     },
     /// Run a command under a SPIFFE ID against the running cluster
     As {
-        /// The path of the SPIFFE ID, such as /workload/app1
+        /// The path of the SPIFFE ID, such as /workload/app1; a whole ID for a federated trust domain
         id: String,
         /// The command and its arguments
         #[arg(last = true, required = true, value_name = "CMD")]
@@ -65,6 +66,18 @@ enum Command {
         /// Where to write svid.pem, svid.key and bundle.pem
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+    },
+    /// Federate another trust domain with the running cluster, or end that
+    ///
+    /// The other trust domain gets an authority and a SPIFFE Workload API of its own on this machine. Its workloads and the
+    /// daemons of the cluster can verify each other for as long as the federation lasts.
+    Federate {
+        /// The trust domain, such as partner.org
+        #[arg(value_name = "TD", value_parser = trust_domain)]
+        trust_domain: TrustDomain,
+        /// End the federation
+        #[arg(long)]
+        end: bool,
     },
 }
 
@@ -86,6 +99,9 @@ struct Options {
     /// Trust domain of every identity
     #[arg(long, value_name = "TD", default_value = "spike.ist", value_parser = trust_domain)]
     trust_domain: TrustDomain,
+    /// Federate this trust domain from the start; may be repeated (see `spike-dev federate`)
+    #[arg(long, value_name = "TD", value_parser = trust_domain)]
+    federate: Vec<TrustDomain>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -152,6 +168,9 @@ pub(crate) fn main(environment: &Environment) -> ExitCode {
         }
         Some(Command::Svid { id, out }) => {
             workload::write_svid(&id, &state_dir(dir, environment), &out)
+        }
+        Some(Command::Federate { trust_domain, end }) => {
+            federate::federate(&trust_domain, end, &state_dir(dir, environment))
         }
     };
     done.unwrap_or_else(|error| {

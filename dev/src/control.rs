@@ -1,5 +1,4 @@
-//! The protocol between `spike-dev as` or `spike-dev svid` and the running `spike-dev`: one JSON line each way over a Unix
-//! socket.
+//! The protocol between commands such as `spike-dev as` and the running `spike-dev`: one JSON line each way over a Unix socket.
 //!
 //! Only the user of the cluster and root are served. Both could become any of its processes anyway.
 
@@ -16,7 +15,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use spiffe::SpiffeId;
+use spiffe::{SpiffeId, TrustDomain};
 use spike_mtls::clock;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt},
@@ -27,8 +26,9 @@ use tokio::{
 
 use crate::{
     ca::{Ca, CaError},
+    cluster::{Api, FederationError, TrustDomains},
     private,
-    workload_api::{RegisterError, Registration, Registry, serves},
+    workload_api::{RegisterError, Registration, serves},
 };
 
 /// The longest request.
@@ -54,6 +54,10 @@ pub(crate) enum Request {
     BecomeWorkload(String),
     /// Make an X.509-SVID for this SPIFFE ID.
     Svid(String),
+    /// Federate this trust domain with that of the cluster.
+    Federate(String),
+    /// End the federation with this trust domain.
+    EndFederation(String),
 }
 
 /// The answer to a request.
@@ -61,7 +65,10 @@ pub(crate) enum Request {
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Answer {
     /// The calling process has the SPIFFE ID.
-    Registered,
+    Registered {
+        /// The address of the Workload API that gives it.
+        endpoint: String,
+    },
     /// An X.509-SVID as PEM.
     Svid {
         /// The certificate.
@@ -70,6 +77,18 @@ pub(crate) enum Answer {
         key: String,
         /// The root certificate for verification.
         bundle: String,
+    },
+    /// The two trust domains are federated.
+    Federated {
+        /// The trust domain of the cluster.
+        own: String,
+        /// The address of the Workload API of the foreign one.
+        endpoint: String,
+    },
+    /// The two trust domains are not federated any more.
+    FederationEnded {
+        /// The trust domain of the cluster.
+        own: String,
     },
     /// The request cannot be carried out, and why.
     Refused(String),
@@ -87,9 +106,7 @@ impl Drop for Control {
 
 #[derive(Debug)]
 struct Shared {
-    registry: Registry,
-    ca: Arc<Ca>,
-    svid_ttl: Duration,
+    domains: Arc<TrustDomains>,
     /// Each is valid until its process ends; the registry removes ended processes by itself.
     registrations: Mutex<Vec<Registration>>,
 }
@@ -98,18 +115,13 @@ struct Shared {
 ///
 /// # Errors
 /// The operating system's.
-pub(crate) fn listen(
-    dir: &Path,
-    registry: Registry,
-    ca: Arc<Ca>,
-    svid_ttl: Duration,
-) -> io::Result<Control> {
+pub(crate) fn listen(dir: &Path, domains: Arc<TrustDomains>) -> io::Result<Control> {
     let (_open, socket) = socket(dir)?;
     private::remove(&socket)?;
     let listener = UnixListener::bind(&socket)?;
     // Until this line the socket has the mode of the umask. Another user who connects is not served.
     std::fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
-    let shared = Arc::new(Shared { registry, ca, svid_ttl, registrations: Mutex::default() });
+    let shared = Arc::new(Shared { domains, registrations: Mutex::default() });
     let task = tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let shared = Arc::clone(&shared);
@@ -146,24 +158,54 @@ impl Shared {
     async fn answer(&self, request: Request, pid: u32) -> Answer {
         let done = match request {
             Request::BecomeWorkload(path) => self.register(&path, pid).await,
-            Request::Svid(path) => self.svid(&path),
+            Request::Svid(path) => self.svid(&path).await,
+            Request::Federate(domain) => self.federate(&domain).await,
+            Request::EndFederation(domain) => self.end_federation(&domain).await,
         };
         done.unwrap_or_else(|error| Answer::Refused(spike_daemon::process::chain(&error)))
     }
 
     async fn register(&self, path: &str, pid: u32) -> Result<Answer, ControlError> {
-        let registration = self.registry.register(pid, self.id(path)?)?;
+        let id = self.id(path)?;
+        let api = self.api_of(&id).await?;
+        let registration = api.registry().register(pid, id)?;
         self.registrations.lock().await.push(registration);
-        Ok(Answer::Registered)
+        Ok(Answer::Registered { endpoint: api.endpoint() })
     }
 
-    fn svid(&self, path: &str) -> Result<Answer, ControlError> {
-        let svid = self.ca.issue(&self.id(path)?, self.svid_ttl, clock::now())?;
+    async fn svid(&self, path: &str) -> Result<Answer, ControlError> {
+        let id = self.id(path)?;
+        let api = self.api_of(&id).await?;
+        let svid = api.ca().issue(&id, self.domains.svid_ttl(), clock::now())?;
         Ok(Answer::Svid {
             certificate: svid.certificate_pem(),
             key: svid.expose_key_pem().to_string(),
-            bundle: self.ca.root_pem().to_owned(),
+            // The bundle is for the verification of Nexus.
+            bundle: self.own().root_pem().to_owned(),
         })
+    }
+
+    async fn federate(&self, domain: &str) -> Result<Answer, ControlError> {
+        let api = self.domains.federate(&trust_domain(domain)?).await?;
+        Ok(Answer::Federated {
+            own: self.own().trust_domain().to_string(),
+            endpoint: api.endpoint(),
+        })
+    }
+
+    async fn end_federation(&self, domain: &str) -> Result<Answer, ControlError> {
+        self.domains.end_federation(&trust_domain(domain)?).await?;
+        Ok(Answer::FederationEnded { own: self.own().trust_domain().to_string() })
+    }
+
+    /// The authority of the cluster.
+    fn own(&self) -> &Ca {
+        self.domains.own().ca()
+    }
+
+    async fn api_of(&self, id: &SpiffeId) -> Result<Api<'_>, ControlError> {
+        let domain = id.trust_domain();
+        self.domains.of(domain).await.ok_or_else(|| ControlError::NoTrustDomain(domain.clone()))
     }
 
     /// The SPIFFE ID for a path of our trust domain, with or without its first slash, or for a whole ID.
@@ -172,10 +214,15 @@ impl Shared {
             path.to_owned()
         } else {
             let path = path.strip_prefix('/').unwrap_or(path);
-            format!("{}/{path}", self.ca.trust_domain().id_string())
+            format!("{}/{path}", self.own().trust_domain().id_string())
         };
         SpiffeId::new(text).map_err(|source| ControlError::Id { path: path.to_owned(), source })
     }
+}
+
+fn trust_domain(name: &str) -> Result<TrustDomain, ControlError> {
+    TrustDomain::new(name)
+        .map_err(|source| ControlError::TrustDomain { name: name.to_owned(), source })
 }
 
 /// Why a request was refused.
@@ -183,6 +230,12 @@ impl Shared {
 enum ControlError {
     #[error("{path:?} is not the path of a SPIFFE ID, such as /workload/app1")]
     Id { path: String, source: spiffe::SpiffeIdError },
+    #[error("{name:?} is not a trust domain, such as partner.org")]
+    TrustDomain { name: String, source: spiffe::SpiffeIdError },
+    #[error("this cluster has no trust domain {0}; `spike-dev federate {0}` makes it")]
+    NoTrustDomain(TrustDomain),
+    #[error(transparent)]
+    Federation(#[from] FederationError),
     #[error(transparent)]
     Register(#[from] RegisterError),
     #[error(transparent)]

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use spike_config::Environment;
+use spike_config::{Environment, Process};
 use spike_daemon::{
     audit::AuditLog,
     http::{Frame, RequestMetrics},
@@ -12,7 +12,10 @@ use spike_daemon::{
     telemetry::{Effect, Telemetry},
 };
 use spike_domain::Role;
-use spike_mtls::PeerRule;
+use spike_mtls::{
+    PeerRule,
+    settings::{OwnTrustDomain, foreign_roots},
+};
 use spike_wire::KeeperOperation;
 
 use crate::{keeper::Keeper, note::BootstrapNote, routes};
@@ -33,6 +36,11 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
         audit: settings.audit.clone(),
         telemetry: settings.telemetry.clone(),
         drain: settings.server.drain_timeout,
+        foreign_roots: foreign_roots(
+            &settings.identity.trust_roots,
+            Process::Keeper,
+            OwnTrustDomain::Unknown,
+        ),
     };
     daemon::run(PROGRAM, arguments, environment, KeeperSettings::load, frame, start)
 }

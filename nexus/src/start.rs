@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use spike_config::Environment;
+use spike_config::{Environment, Process};
 use spike_crypto::{Quorum, RootKey};
 use spike_daemon::{
     audit::AuditLog,
@@ -18,7 +18,11 @@ use spike_daemon::{
     telemetry::{Effect, Telemetry},
 };
 use spike_domain::Role;
-use spike_mtls::{PeerRule, clock, svid::SvidSource};
+use spike_mtls::{
+    PeerRule, clock,
+    settings::{OwnTrustDomain, foreign_roots},
+    svid::SvidSource,
+};
 use spike_wire::Operation;
 
 use crate::{
@@ -32,7 +36,7 @@ use crate::{
     offline, policies,
     policy::ReservedRule,
     serve,
-    service::{Nexus, Parts},
+    service::{Nexus, Parts, trust_domains::HeldTrustDomains},
     store::{self, Home, Options, Store},
     store_watch::{StoreMetrics, import_check, loss_check, read_check, write_check},
 };
@@ -55,6 +59,11 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
         audit: settings.audit.clone(),
         telemetry: settings.telemetry.clone(),
         drain: settings.server.drain_timeout,
+        foreign_roots: foreign_roots(
+            &settings.identity.trust_roots,
+            Process::Nexus,
+            OwnTrustDomain::Unknown,
+        ),
     };
     daemon::run(PROGRAM, arguments, environment, NexusSettings::load, frame, start)
 }
@@ -104,6 +113,7 @@ pub async fn start(
         max_ciphertext: settings.max_ciphertext_size,
         frame: Arc::clone(&frame),
         health: telemetry.health().view(),
+        trust_domains: HeldTrustDomains::of(source.clone()),
     }));
     telemetry.register(|registry| nexus.register(registry));
     watch(&seal, keepers.as_ref(), &telemetry);

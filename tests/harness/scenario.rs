@@ -12,7 +12,7 @@ use spiffe::{SpiffeId, TrustDomain};
 use spike_config::HttpsUrl;
 use spike_daemon::settings::Backend;
 use spike_dev::{
-    cluster::{Cluster, ClusterConfig, ClusterError, Daemon},
+    cluster::{Cluster, ClusterConfig, ClusterError, Daemon, TrustDomains},
     workload_api::{self, Registration},
 };
 use spike_domain::TrustRootsByRole;
@@ -151,8 +151,13 @@ impl Running {
     }
 
     /// The Workload API of the cluster.
-    pub const fn workload_api(&self) -> &workload_api::Running {
+    pub fn workload_api(&self) -> &workload_api::Running {
         self.cluster.workload_api()
+    }
+
+    /// The trust domain of the cluster, and foreign ones to federate with.
+    pub const fn trust_domains(&self) -> &Arc<TrustDomains> {
+        self.cluster.trust_domains()
     }
 
     /// Nexus, to be signalled and waited for.

@@ -15,6 +15,7 @@ mod config;
 mod doctor;
 mod documents;
 mod drill;
+mod federation;
 mod first_hour;
 mod hostile;
 mod identity;

@@ -30,6 +30,9 @@ bodies! {
         pub policies: usize = "policies",
         /// The number of policies that cannot be read. They allow nothing.
         pub unusable: usize = "unusable",
+        /// The trust domain of the SPIFFE ID, if Nexus holds no trust bundle of it. Then it refuses the SVID in the handshake,
+        /// whatever policies allow.
+        pub no_bundle_of: Option<String> = "noBundleOf" as OmitZero,
     }
 
     /// A policy that does not allow it.

@@ -38,6 +38,8 @@ bodies! {
         pub asked: Option<String> = "asked" as OmitZero,
         /// Every Keeper, in the order of the shares.
         pub keepers: Vec<KeeperStatus> = "keepers",
+        /// The trust domains whose bundles Nexus holds, its own first; empty if it does not say.
+        pub trust_domains: Vec<String> = "trustDomains" as OmitZero,
         /// When recovery shares were last returned, RFC 3339; missing if never.
         pub last_export: Option<String> = "lastExport" as OmitZero,
         /// The store, if there is one and it is open.

@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use super::{
     Failure, Options, complain, runtime,
-    up::{READY_LIMIT, join_settings, open_control},
+    up::{READY_LIMIT, federate, join_settings, open_control},
 };
 use crate::{cluster::Cluster, temporary::TemporaryDir};
 
@@ -30,7 +30,8 @@ pub(super) fn run(
     let config = options.config(dir, false)?;
     let status = runtime()?.block_on(async {
         let mut cluster = Cluster::start(&config).await?;
-        let _control = open_control(&cluster, options.svid_ttl)?;
+        federate(&cluster, options).await?;
+        let _control = open_control(&cluster)?;
         cluster.unseal(READY_LIMIT).await?;
         cluster.ready(READY_LIMIT).await?;
         let status = run_in(&cluster, command).await;

@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{DEFAULT_DIR, DIR_VARIABLE, Failure, Options, complain, runtime, say};
 use crate::{
-    cluster::{Cluster, Ended},
+    cluster::{Cluster, Ended, FederationError},
     control::{self, Control},
     private,
 };
@@ -28,7 +29,8 @@ pub(super) fn up(dir: Option<PathBuf>, options: &Options) -> Result<ExitCode, Fa
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut cluster = Cluster::start(&config).await?;
-        let _control = open_control(&cluster, options.svid_ttl)?;
+        federate(&cluster, options).await?;
+        let _control = open_control(&cluster)?;
         let come_up = async {
             cluster.unseal(READY_LIMIT).await?;
             cluster.ready(READY_LIMIT).await
@@ -69,9 +71,16 @@ async fn end(cluster: Cluster) -> Result<ExitCode, Failure> {
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-pub(super) fn open_control(cluster: &Cluster, svid_ttl: Duration) -> std::io::Result<Control> {
-    let api = cluster.workload_api();
-    control::listen(cluster.dir(), api.registry().clone(), api.shared_ca(), svid_ttl)
+pub(super) fn open_control(cluster: &Cluster) -> std::io::Result<Control> {
+    control::listen(cluster.dir(), Arc::clone(cluster.trust_domains()))
+}
+
+/// Federates the trust domains that the options name.
+pub(super) async fn federate(cluster: &Cluster, options: &Options) -> Result<(), FederationError> {
+    for domain in &options.federate {
+        cluster.trust_domains().federate(domain).await?;
+    }
+    Ok(())
 }
 
 /// Writes `DIR/env`, by which a shell joins the cluster. It is written when everything is ready, and whole.
@@ -116,6 +125,8 @@ fn what_runs(cluster: &Cluster, options: &Options) -> String {
         String::new(),
         format!("  {:<14}{}", "Workload API", cluster.workload_api().endpoint()),
     ];
+    let federated = options.federate.iter().map(|domain| format!("  {:<14}{domain}", "federated"));
+    lines.extend(federated);
     for daemon in cluster.daemons() {
         let pid = daemon.pid().map_or_else(String::new, |pid| format!("pid {pid}, "));
         let (name, port, telemetry) = (daemon.name(), daemon.tls().port(), daemon.telemetry());

@@ -20,11 +20,13 @@ pub(super) fn run_as(id: &str, dir: &Path, command: &[OsString]) -> Result<ExitC
     let [program, arguments @ ..] = command else {
         return Err("no command".into());
     };
-    match ask(dir, &Request::BecomeWorkload(id.to_owned()))? {
-        Answer::Registered => {}
+    let endpoint = match ask(dir, &Request::BecomeWorkload(id.to_owned()))? {
+        Answer::Registered { endpoint } => endpoint,
         other => return Err(unexpected(other)),
-    }
-    let error = Command::new(program).args(arguments).exec();
+    };
+    // Each trust domain has its own Workload API.
+    let error =
+        Command::new(program).args(arguments).env("SPIFFE_ENDPOINT_SOCKET", endpoint).exec();
     Err(format!("cannot run {}: {error}", program.display()).into())
 }
 
@@ -49,7 +51,8 @@ pub(super) fn write_svid(id: &str, dir: &Path, out: &Path) -> Result<ExitCode, F
     Ok(ExitCode::SUCCESS)
 }
 
-fn ask(dir: &Path, request: &Request) -> Result<Answer, Failure> {
+/// Asks the running cluster.
+pub(super) fn ask(dir: &Path, request: &Request) -> Result<Answer, Failure> {
     control::ask(dir, request).map_err(|error| {
         let dir = dir.display();
         match error.kind() {
@@ -65,9 +68,13 @@ fn ask(dir: &Path, request: &Request) -> Result<Answer, Failure> {
     })
 }
 
-fn unexpected(answer: Answer) -> Failure {
+/// Why the answer is none to the request.
+pub(super) fn unexpected(answer: Answer) -> Failure {
     match answer {
         Answer::Refused(reason) => reason.into(),
-        Answer::Registered | Answer::Svid { .. } => "the cluster gave another answer".into(),
+        Answer::Registered { .. }
+        | Answer::Svid { .. }
+        | Answer::Federated { .. }
+        | Answer::FederationEnded { .. } => "the cluster gave another answer".into(),
     }
 }

@@ -10,6 +10,7 @@ mod plan;
 mod ports;
 mod short_paths;
 mod state_dir;
+mod trust_domains;
 
 use std::{
     io,
@@ -28,10 +29,12 @@ use spike_daemon::settings::Backend;
 use spike_mtls::clock;
 use tokio::process::Command;
 
+pub(crate) use self::trust_domains::Api;
 pub use self::{
     daemon::{Daemon, DaemonError},
     dev_shares::DevSharesError,
     state_dir::StateDirError,
+    trust_domains::{FederationError, TrustDomains},
 };
 use self::{
     dev_shares::DevShares,
@@ -73,7 +76,8 @@ pub struct ClusterConfig {
 #[derive(Debug)]
 pub struct Cluster {
     trust_domain: TrustDomain,
-    workload_api: workload_api::Running,
+    /// Shared with the control socket.
+    trust_domains: Arc<TrustDomains>,
     nexus: Daemon,
     keepers: Vec<Daemon>,
     bootstrap: Settings,
@@ -163,9 +167,10 @@ impl Cluster {
         let keepers = plans.keepers.into_iter().map(|plan| Daemon::start(plan, registry));
         let keepers = keepers.collect::<Result<_, _>>()?;
         let nexus = Daemon::start(plans.nexus, registry)?;
+        let trust_domains = TrustDomains::new(workload_api, dir, config.svid_ttl);
         Ok(Self {
             trust_domain: config.trust_domain.clone(),
-            workload_api,
+            trust_domains: Arc::new(trust_domains),
             nexus,
             keepers,
             bootstrap: plans.bootstrap,
@@ -187,11 +192,11 @@ impl Cluster {
         let shares = DevShares::of(self.dir());
         self.nexus.serving(limit).await?;
         if shares.exist() {
-            return Ok(shares.restore(self.workload_api.ca(), &nexus).await?);
+            return Ok(shares.restore(self.workload_api().ca(), &nexus).await?);
         }
         self.run_bootstrap(&[]).await?;
         self.nexus.ready(limit).await?;
-        Ok(shares.save(self.workload_api.ca(), &nexus).await?)
+        Ok(shares.save(self.workload_api().ca(), &nexus).await?)
     }
 
     /// Runs `bootstrap -init` to its end with these additional settings, and returns its output.
@@ -213,7 +218,7 @@ impl Cluster {
             .kill_on_drop(true);
         let id = program_id(&self.trust_domain, "/spike/bootstrap");
         let (child, _registration) = self
-            .workload_api
+            .workload_api()
             .registry()
             .spawn(&mut command, id)
             .map_err(ClusterError::BootstrapStart)?;
@@ -244,7 +249,7 @@ impl Cluster {
         for daemon in self.daemons_mut() {
             clean &= daemon.terminate().await.is_ok_and(ended_as_asked);
         }
-        self.workload_api.shutdown().await;
+        self.trust_domains.stop().await;
         clean
     }
 
@@ -259,8 +264,13 @@ impl Cluster {
     }
 
     /// The Workload API: for registering processes, rotating SVIDs, and pausing it.
-    pub const fn workload_api(&self) -> &workload_api::Running {
-        &self.workload_api
+    pub fn workload_api(&self) -> &workload_api::Running {
+        self.trust_domains.own()
+    }
+
+    /// The trust domain of the cluster, and foreign ones to federate with.
+    pub const fn trust_domains(&self) -> &Arc<TrustDomains> {
+        &self.trust_domains
     }
 
     /// Nexus.
@@ -273,7 +283,7 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError::Daemon`].
     pub fn restart_nexus(&mut self) -> Result<(), ClusterError> {
-        Ok(self.nexus.restart(self.workload_api.registry())?)
+        Ok(self.nexus.restart(self.trust_domains.own().registry())?)
     }
 
     /// A Keeper, by the index of its share.
@@ -286,7 +296,7 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError::Daemon`].
     pub fn restart_keeper(&mut self, index: usize) -> Result<(), ClusterError> {
-        let registry = self.workload_api.registry().clone();
+        let registry = self.workload_api().registry().clone();
         match self.keeper(index) {
             Some(keeper) => Ok(keeper.restart(&registry)?),
             None => Ok(()),
@@ -298,7 +308,7 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError::Daemon`] if it does not start again.
     pub async fn restart_next(&mut self, pause: Duration) -> Result<Ended, ClusterError> {
-        let registry = self.workload_api.registry();
+        let registry = self.trust_domains.own().registry();
         let waits = std::iter::once(&mut self.nexus).chain(&mut self.keepers).map(|daemon| {
             Box::pin(async move {
                 let status = daemon.wait().await;
@@ -331,7 +341,7 @@ impl Cluster {
 
     /// The settings that a client needs, except `PATH`.
     pub fn client_settings(&self) -> Vec<(String, String)> {
-        let mut settings = identity_settings(&self.trust_domain, &self.workload_api);
+        let mut settings = identity_settings(&self.trust_domain, self.workload_api());
         settings.push(("SPIKE_NEXUS_API_URL".to_owned(), api_url(self.nexus.tls())));
         settings
     }

@@ -11,6 +11,9 @@ use spike_config::MAX_SOCKET_PATH;
 
 use crate::temporary::TemporaryDir;
 
+/// The socket of a Workload API.
+const SOCKET: &str = "workload-api.sock";
+
 /// The paths, in the state directory if possible, otherwise in a short temporary directory.
 #[derive(Debug)]
 pub(super) struct ShortPaths {
@@ -23,17 +26,31 @@ pub(super) struct ShortPaths {
 
 impl ShortPaths {
     pub(super) fn of(dir: &Path) -> io::Result<Self> {
-        let (socket, bin) = (dir.join("workload-api.sock"), dir.join("bin"));
-        let too_long = socket.as_os_str().len() > MAX_SOCKET_PATH;
+        let (socket, bin) = (dir.join(SOCKET), dir.join("bin"));
+        let too_long = is_too_long(&socket);
         let colon = bin.as_os_str().as_encoded_bytes().contains(&b':');
         if !too_long && !colon {
             return Ok(Self { socket, bin, _short: None });
         }
         let short = TemporaryDir::new()?;
-        let socket = if too_long { short.path().join("workload-api.sock") } else { socket };
+        let socket = if too_long { short.path().join(SOCKET) } else { socket };
         let bin = if colon { linked(&bin, &short.path().join("bin"))? } else { bin };
         Ok(Self { socket, bin, _short: Some(short) })
     }
+}
+
+/// The path of the socket of a Workload API in `dir`, or in a short temporary directory if that is too long.
+pub(super) fn socket_in(dir: &Path) -> io::Result<(PathBuf, Option<TemporaryDir>)> {
+    let socket = dir.join(SOCKET);
+    if !is_too_long(&socket) {
+        return Ok((socket, None));
+    }
+    let short = TemporaryDir::new()?;
+    Ok((short.path().join(SOCKET), Some(short)))
+}
+
+fn is_too_long(socket: &Path) -> bool {
+    socket.as_os_str().len() > MAX_SOCKET_PATH
 }
 
 fn linked(target: &Path, link: &Path) -> io::Result<PathBuf> {

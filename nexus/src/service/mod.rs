@@ -12,6 +12,7 @@ pub mod policies;
 pub mod questions;
 pub mod secrets;
 mod threads;
+pub mod trust_domains;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::{
     keys::{KeySource, seal::Seal},
 };
 use long_work::{Deadline, Lane, LongWork, Place};
+use trust_domains::HeldTrustDomains;
 
 /// The service. One per process, shared by every request.
 #[derive(Debug)]
@@ -34,6 +36,7 @@ pub struct Nexus {
     max_ciphertext: usize,
     frame: Arc<Frame>,
     health: HealthView,
+    trust_domains: HeldTrustDomains,
     long_work: LongWork,
     /// Encryptions under the root key itself, since the start.
     root_key_encryptions: Counter,
@@ -54,12 +57,15 @@ pub struct Parts {
     pub frame: Arc<Frame>,
     /// The health checks of this process.
     pub health: HealthView,
+    /// The trust domains whose peers can connect.
+    pub trust_domains: HeldTrustDomains,
 }
 
 impl Nexus {
     /// A service of these parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { access, seal, key_source, max_ciphertext, frame, health } = parts;
+        let Parts { access, seal, key_source, max_ciphertext, frame, health, trust_domains } =
+            parts;
         let long_work = LongWork::default();
         let root_key_encryptions = Counter::default();
         Self {
@@ -69,6 +75,7 @@ impl Nexus {
             max_ciphertext,
             frame,
             health,
+            trust_domains,
             long_work,
             root_key_encryptions,
         }

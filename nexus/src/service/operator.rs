@@ -71,6 +71,8 @@ pub struct Status {
     pub keepers: Vec<(KeeperState, Option<Lapse>)>,
     /// What each Keeper said of its program, in the same order.
     pub programs: Vec<KeeperProgram>,
+    /// The trust domains whose bundles it holds, its own first.
+    pub trust_domains: Vec<String>,
     /// When recovery shares were last taken out.
     pub last_export: Option<UnixNanos>,
     /// The store, if it is open.
@@ -216,6 +218,7 @@ impl Nexus {
             asked: None,
             keepers: Vec::new(),
             programs: Vec::new(),
+            trust_domains: self.trust_domains.names(),
             last_export: None,
             store: None,
             troubles: Vec::new(),

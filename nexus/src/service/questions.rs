@@ -1,17 +1,20 @@
 //! Questions about policies: why may somebody do something, who may do it, and which policies are probably mistakes. They are
 //! answered off the threads that serve requests, without holding a lock on the policies.
 
+use std::collections::HashMap;
+
 use spike_domain::{PERMISSIONS, Role, SecretPath, TrustRootsByRole};
 
 use super::{
     Nexus,
     long_work::{Deadline, Lane},
+    trust_domains::without_bundle,
 };
 use crate::{
     access::{Asked, Grant, Operation, Subject},
     error::Error,
     policies::policy_of,
-    policy::{CIPHER_PATH, Explanation, Grantee, Permission, lint},
+    policy::{CIPHER_PATH, Explanation, Grantee, Permission, Policy, lint},
 };
 
 /// The longest SPIFFE ID, in bytes: its standard's limit.
@@ -62,6 +65,15 @@ pub enum Explained {
     ByPolicies(Explanation),
 }
 
+/// An explanation, and what else stands in the way.
+#[derive(Debug)]
+pub struct Explanatory {
+    /// Who decides, and how.
+    pub explained: Explained,
+    /// The trust domain of the SPIFFE ID, if no trust bundle of it is held.
+    pub no_bundle_of: Option<String>,
+}
+
 /// Everybody who may do something to a path.
 #[derive(Debug)]
 pub struct WhoCan {
@@ -104,7 +116,7 @@ impl Nexus {
     pub async fn explain<T: Send + 'static>(
         &self,
         grant: Grant<Explain>,
-        then: impl FnOnce(Explained) -> Result<T, Error> + Send + 'static,
+        then: impl FnOnce(Explanatory) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let unsealed = self.seal.granted(&grant);
         let (Explain { spiffe_id, path, permission: asked }, caller) = grant.into_parts();
@@ -113,18 +125,20 @@ impl Nexus {
         bounded("path", &path, SecretPath::MAX_LEN)?;
         let unsealed = unsealed?;
         let rule = self.access.reserved();
+        let no_bundle_of = without_bundle(&self.trust_domains.names(), &spiffe_id);
         let by_role = by_role(self.access.roots(), &spiffe_id, &path, wanted);
         let work = move |deadline: Deadline| {
             let policies = unsealed.policies().ok_or(Error::NoSuchRoute)?;
             if let Some((allowed, role)) = by_role {
                 let set = policies.set();
                 let (policies, unusable) = (set.len(), set.unusable().len());
-                return then(Explained::ByRole { role, allowed, policies, unusable });
+                let explained = Explained::ByRole { role, allowed, policies, unusable };
+                return then(Explanatory { explained, no_bundle_of });
             }
             // The lock on the policies ends with this statement.
             let question = policies.set().question(rule, &spiffe_id, &path, wanted);
             let explanation = question.explain(NEAR_MISSES, || deadline.check())?;
-            then(Explained::ByPolicies(explanation))
+            then(Explanatory { explained: Explained::ByPolicies(explanation), no_bundle_of })
         };
         let narrower = "ask `can-i` for a decision alone";
         self.long_work.run(Lane::Questions, &caller, narrower, work).await
@@ -173,16 +187,30 @@ impl Nexus {
         let unsealed = self.seal.granted(&grant)?;
         let (LintPolicies, caller) = grant.into_parts();
         let rule = self.access.reserved();
+        let held = self.trust_domains.names();
         let work = move |deadline: Deadline| {
             let stored = unsealed.store()?.policies()?.policies;
             deadline.check()?;
             let policies: Vec<_> = stored.iter().map(policy_of).collect();
-            let findings = lint::lint_all_by(rule, &policies, || deadline.check())?;
+            let mut findings = lint::lint_all_by(rule, &policies, || deadline.check())?;
+            add_missing_bundles(&mut findings, &policies, &held);
             then(Linted { findings, policies: policies.len() })
         };
         let narrower = "check them in files, with `spike policy lint --file`";
         self.long_work.run(Lane::Questions, &caller, narrower, work).await
     }
+}
+
+/// Adds the findings about trust domains whose bundles are not held, each beside the others about its policy.
+fn add_missing_bundles(findings: &mut Vec<lint::Finding>, policies: &[Policy], held: &[String]) {
+    if held.is_empty() {
+        return;
+    }
+    let is_held = |domain: &str| held.iter().any(|held| held == domain);
+    findings.extend(policies.iter().filter_map(|policy| lint::without_bundle(policy, is_held)));
+    let order: HashMap<&str, usize> =
+        policies.iter().enumerate().map(|(at, policy)| (policy.name.as_str(), at)).collect();
+    findings.sort_by_key(|finding| order.get(finding.policy.as_str()).copied());
 }
 
 /// Refuses a text that is longer than a valid one can be.

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::recovery_file::RecoveryDirectory;
 
 pub(super) use status::{
-    is_new, margin_in_words, margin_while_sealed, next_step, node as status_node,
+    is_new, margin_in_words, margin_while_sealed, next_step, node as status_node, trusts,
 };
 
 pub(super) async fn run(command: OperatorCommand, context: &mut Context<'_>) -> Result<(), Error> {

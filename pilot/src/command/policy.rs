@@ -2,6 +2,7 @@
 
 mod access;
 mod administrators;
+mod bundles;
 mod changes;
 mod document;
 mod findings;
@@ -25,6 +26,7 @@ use crate::context::{Context, Session};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Node, human, write_json, write_yaml};
+use bundles::MissingBundles;
 use document::{Policies, Times};
 use listing::Listed;
 
@@ -71,7 +73,8 @@ async fn create(fields: PolicyFields, yes: bool, context: &mut Context<'_>) -> R
         Err(error) if error.status() == Some(409) => Err(Error::PolicyExists(request.name)),
         Err(error) => Err(error),
         Ok(()) => {
-            warn(&request, context);
+            let missing = MissingBundles::ask(&session, std::slice::from_ref(&request)).await;
+            warn(&request, &missing, context);
             context.streams.print("Policy created successfully.\n")
         }
     }
@@ -100,11 +103,12 @@ async fn apply(arguments: PolicyApplyArgs, context: &mut Context<'_>) -> Result<
         stored.extend(find(&session, name).await.unwrap_or_default());
     }
     note_times(&stored, &times, context);
+    let missing = MissingBundles::ask(&session, &requests).await;
     let mut applied = Vec::new();
     for request in &requests {
         match put(&session, request).await {
             Ok(()) => {
-                warn(request, context);
+                warn(request, &missing, context);
                 applied.push(request.name.clone());
             }
             Err(error) if applied.is_empty() => return Err(error),
@@ -207,8 +211,9 @@ async fn put(session: &Session, request: &PolicyPutRequest) -> Result<(), Error>
 }
 
 /// Warns of findings in a policy that was written.
-fn warn(request: &PolicyPutRequest, context: &mut Context<'_>) {
-    for finding in findings::of_requests(std::slice::from_ref(request)) {
+fn warn(request: &PolicyPutRequest, missing: &MissingBundles, context: &mut Context<'_>) {
+    let findings = findings::of_requests(std::slice::from_ref(request));
+    for finding in findings.into_iter().chain(missing.finding(request)) {
         if findings::is_serious(&finding) {
             let LintFinding { policy, field, message, fix, .. } = finding;
             context.streams.message("warning:", &format!("{policy}: {field}: {message}; {fix}"));

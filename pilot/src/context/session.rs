@@ -40,6 +40,11 @@ impl Session {
         Ok(Self { nexus, roots, id: material.id().to_string(), api, svid })
     }
 
+    /// The SPIFFE ID of this process.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Makes a call. `subject` is what the words about its failure name: a path, or nothing.
     pub(crate) async fn call<C: Call>(
         &self,

@@ -17,6 +17,13 @@ pub(crate) fn explanation(
     let Question { spiffe_id, action: Action { path, permission } } = question;
     let (verdict, may) = if answer.allowed { ("ALLOWED", "may") } else { ("DENIED", "may not") };
     writeln!(out, "{verdict}: {spiffe_id} {may} {permission} {path}")?;
+    if let Some(domain) = &answer.no_bundle_of {
+        let domain = one_line(domain);
+        writeln!(
+            out,
+            "But SPIKE Nexus holds no trust bundle of {domain}: it refuses this SVID in the handshake, whatever policies allow."
+        )?;
+    }
     match (&answer.role, &answer.policy) {
         (Some(role), _) => {
             let role = one_line(role);
@@ -84,6 +91,7 @@ pub(crate) fn explanation_node<'a>(
         ("allowed", Node::Boolean(answer.allowed)),
         ("policy", Node::optional(answer.policy.as_deref())),
         ("role", Node::optional(answer.role.as_deref())),
+        ("noBundleOf", Node::optional(answer.no_bundle_of.as_deref())),
         ("findings", Node::List(findings.iter().map(finding_node).collect())),
         ("nearMisses", Node::List(answer.near_misses.iter().map(miss).collect())),
         ("policies", Node::count(answer.policies)),

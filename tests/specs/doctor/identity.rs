@@ -124,6 +124,15 @@ async fn another_trust_domain_than_that_of_the_settings() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_foreign_trust_domain_in_a_trust_root() -> Result<()> {
+    let crew = well().await?;
+    let roots = [("SPIKE_TRUST_ROOT_NEXUS", "spike.ist,partner.org")];
+    let found = doctor_with(&crew, &roots).await?;
+    found.is("a_foreign_trust_domain_in_a_trust_root", 7)?;
+    crew.stop().await
+}
+
+#[tokio::test]
 async fn an_expired_svid() -> Result<()> {
     let mut crew = crew().start_sealed().await?;
     crew.cluster().workload_api().set_clock_ahead(-3 * 3600);

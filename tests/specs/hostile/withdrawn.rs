@@ -52,6 +52,10 @@ impl Peers {
     async fn are_refused_and_closed(mut self) -> Result<()> {
         let (http1, http2) = self.ask().await;
         assert!(http1 != Some(200) && http2 != Some(200), "still served: {http1:?}, {http2:?}");
+        self.are_closed().await
+    }
+
+    async fn are_closed(&mut self) -> Result<()> {
         eventually("the end of both connections", CLOSED_WITHIN * 2, async || {
             let http1_open = self.http1.exchange(post(LIST, "{}")).await.is_ok();
             Ok((!http1_open && self.http2.has_ended()).then_some(()))
@@ -68,20 +72,33 @@ async fn updates(cluster: &Running) -> Result<f64> {
 async fn once_federation_has_ended_an_open_connection_is_refused_and_closed() -> Result<()> {
     let cluster = scenario().start().await?;
     let foreign = TrustDomain::new("elsewhere.example")?;
-    let ca = Ca::new(foreign.clone(), clock::now())?;
-    let id = "spiffe://elsewhere.example/app".parse()?;
-    let credential = Credential::valid(&ca, id, HOUR)?;
     let may_list = policy("elsewhere", r"^spiffe://elsewhere\.example/app$", ".*", &["list"]);
     cluster.superuser()?.put_policy(&may_list).await?;
     let before = updates(&cluster).await?;
-    cluster.workload_api().federate(ca.bundle())?;
+    let elsewhere = cluster.trust_domains().federate(&foreign).await?;
     cluster.until_metric(UPDATES, |count| count > before).await?;
 
+    let id = "spiffe://elsewhere.example/app".parse()?;
+    let credential = Credential::valid(elsewhere.ca(), id, HOUR)?;
     let mut peers = Peers::connect(&cluster, &credential).await?;
+    let mut idle = Peers::connect(&cluster, &credential).await?;
     assert_eq!(peers.ask().await, (Some(200), Some(200)));
-    cluster.workload_api().unfederate(&foreign);
-    cluster.until_metric(UPDATES, |count| count > before + 1.0).await?;
-    peers.are_refused_and_closed().await?;
+    assert_eq!(idle.ask().await, (Some(200), Some(200)));
+    // The time counts from the withdrawal itself, not from its arrival at Nexus.
+    cluster.trust_domains().end_federation(&foreign).await?;
+    let refused = async {
+        eventually("the refusal of both", CLOSED_WITHIN * 2, async || {
+            let (http1, http2) = peers.ask().await;
+            Ok((http1 != Some(200) && http2 != Some(200)).then_some(()))
+        })
+        .await?;
+        peers.are_closed().await
+    };
+    // One that asks for nothing is closed too.
+    let closed = eventually("the end of an idle connection", CLOSED_WITHIN * 2, async || {
+        Ok(idle.http2.has_ended().then_some(()))
+    });
+    tokio::try_join!(refused, closed)?;
     cluster.stop().await
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use spike_config::Process;
 use spike_domain::{Role, TrustRootsByRole};
 use spike_mtls::{
-    settings::IdentitySettings,
-    svid::{SvidSource, Visibility},
+    settings::{IdentitySettings, OwnTrustDomain, foreign_roots},
+    svid::{Material, SvidSource, Visibility},
 };
 
 use crate::telemetry::{Telemetry, check_svid};
@@ -34,8 +35,31 @@ pub async fn identity(
     };
     let id = material.id().to_string();
     check_role(settings, role, &id)?;
-    tracing::info!(id, offered = material.offered(), "acquired an X.509-SVID");
+    let held = material.held_trust_domains();
+    tracing::info!(
+        id,
+        offered = material.offered(),
+        trust_domains = held.join(","),
+        "acquired an X.509-SVID"
+    );
+    warn_of_foreign_roots(settings, role, &material);
     Ok(source)
+}
+
+/// Logs which trust roots are in foreign trust domains, and what these may do.
+pub fn warn_of_foreign_roots(settings: &IdentitySettings, role: Role, material: &Material) {
+    let process = match role {
+        Role::Nexus => Process::Nexus,
+        Role::Keeper => Process::Keeper,
+        Role::Bootstrap => Process::Bootstrap,
+        Role::PilotSuperuser | Role::PilotRecover | Role::PilotRestore => Process::Pilot,
+        Role::LiteWorkload => Process::Workload,
+    };
+    let held = material.held_trust_domains();
+    let own = OwnTrustDomain::Known { own: material.id().trust_domain().as_ref(), held: &held };
+    for found in foreign_roots(&settings.trust_roots, process, own) {
+        tracing::warn!(reason = %found, "a trust root is in a foreign trust domain");
+    }
 }
 
 /// The visibility of a process that holds keys: hidden, as far as its agent permits.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use spike_config::{EXIT_CONFIG, Problem};
+use spike_mtls::settings::ForeignRoots;
 use tracing::Level;
 
 use super::Program;
@@ -69,7 +70,11 @@ fn help(program: Program) -> String {
 }
 
 /// The result of `--check-config` of the program with this name: a setting that would not be used as written is an error too.
-pub fn report_check(name: &str, warnings: &[Problem]) -> ExitCode {
+/// Trust roots in foreign trust domains may be meant, so they are only told.
+pub fn report_check(name: &str, warnings: &[Problem], foreign: &[ForeignRoots]) -> ExitCode {
+    for found in foreign {
+        print_error(&format!("warning: {found}"));
+    }
     if warnings.is_empty() {
         return print_with_status(&format!("{name}: every setting is valid"));
     }

@@ -3,6 +3,7 @@
 //! Every daemon starts, reports, drains and exits in the way defined here.
 
 mod descriptors;
+mod frame_settings;
 mod hardening;
 mod identity;
 mod invocation;
@@ -28,8 +29,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use self::{
     descriptors::{descriptor_limit, fit_connections},
+    frame_settings::FrameSettings,
     hardening::{Hardening, harden, lock_memory},
-    identity::{check_role, identity, visibility},
+    identity::{check_role, identity, visibility, warn_of_foreign_roots},
     invocation::report_check,
     links::DanglingLink,
     metrics::scrapers,
@@ -41,7 +43,7 @@ use crate::{
     chain::Head,
     console,
     log_level::LogLevel,
-    settings::{AuditSettings, LogSettings, TelemetrySettings},
+    settings::TelemetrySettings,
     telemetry::{self, Effect, Telemetry, TelemetryServer},
 };
 
@@ -58,19 +60,6 @@ pub struct Program {
     pub name: &'static str,
     /// One sentence.
     pub about: &'static str,
-}
-
-/// The settings that every daemon needs.
-#[derive(Clone, Debug)]
-pub struct FrameSettings {
-    /// The log level and the banner.
-    pub log: LogSettings,
-    /// Where audit lines go.
-    pub audit: AuditSettings,
-    /// Where health and metrics are served.
-    pub telemetry: TelemetrySettings,
-    /// How long requests in flight may take to finish at the end.
-    pub drain: Duration,
 }
 
 /// A daemon that has started.
@@ -115,7 +104,7 @@ pub fn run<S, D: Daemon>(
         }
     };
     if check_only {
-        return report_check(program.name, &warnings);
+        return report_check(program.name, &warnings, &frame(&settings).foreign_roots);
     }
     let frame = frame(&settings);
     let level: tracing::Level = frame.log.level.into();

@@ -51,6 +51,10 @@ pub fn check_svid(
         let faults = bundles.status().bundle_faults;
         if faults.is_empty() { Ok(()) } else { Err(first_faults(&faults)) }
     });
+    let held = source.clone();
+    telemetry.health().show("trustDomains", move || {
+        held.current().map_or_else(Vec::new, |material| material.held_trust_domains()).into()
+    });
     let late = source.clone();
     telemetry.health().add("svid_rotation", Effect::Degraded, move |now| {
         let status = late.status();

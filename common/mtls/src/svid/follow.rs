@@ -9,6 +9,7 @@ use spike_config::{EndpointError, EndpointSocket};
 
 use super::{
     BundleFault, FetchFailure, Material, MaterialError, Visibility,
+    bundle_changes::BundleChanges,
     message::{self, FetchError},
     shared::Shared,
     visibility::Attestation,
@@ -142,6 +143,9 @@ async fn follow_once(
         attestation.accepted();
         tracing::info!(id = %material.id(), not_after = clock::second(material.not_after()), "new X.509-SVID");
         let before = shared.current();
+        if let Some(before) = &before {
+            report_changes(&material.bundle_changes(before));
+        }
         report_faults(before.as_deref().map_or(&[], Material::bundle_faults), &material);
         shared.adopt(material, clock::now());
         shared.updates.count(arrived.elapsed());
@@ -197,6 +201,15 @@ const fn cause(hidden: bool) -> &'static str {
 /// Whether the agent gave this process another identity than before: it may have seen too little of the process.
 fn is_another(shared: &Shared, material: &Material) -> bool {
     shared.current().is_some_and(|before| before.id() != material.id())
+}
+
+/// Logs a change of the bundles, once. It changes who is trusted, so the log has it at its default level.
+fn report_changes(changes: &BundleChanges) {
+    if changes.is_empty() {
+        return;
+    }
+    let BundleChanges { added, removed, changed } = changes;
+    tracing::warn!(%added, %removed, %changed, "the trust bundles of the Workload API have changed");
 }
 
 /// Logs the faults of the bundles, once for each change.

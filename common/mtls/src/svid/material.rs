@@ -12,6 +12,7 @@ use spiffe::{SpiffeId, TrustDomain, X509Svid, X509SvidError};
 use time::OffsetDateTime;
 
 use super::{
+    bundle_changes::BundleChanges,
     bundles::{BundleFault, TrustBundles},
     message::X509SvidResponse,
 };
@@ -160,6 +161,18 @@ impl Material {
     /// The trust domains whose peers can be verified.
     pub fn trust_domains(&self) -> impl Iterator<Item = &TrustDomain> {
         self.bundles.trust_domains()
+    }
+
+    /// The same, with the process's own trust domain first, as text.
+    pub fn held_trust_domains(&self) -> Vec<String> {
+        let own = self.id.trust_domain();
+        let others = self.trust_domains().filter(|domain| *domain != own);
+        std::iter::once(own).chain(others).map(ToString::to_string).collect()
+    }
+
+    /// How the bundles differ from those of `before`.
+    pub(super) fn bundle_changes(&self, before: &Self) -> BundleChanges {
+        BundleChanges::between(&before.bundles, &self.bundles)
     }
 
     /// The faults in the bundles of the last update; normally none.

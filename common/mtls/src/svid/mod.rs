@@ -4,6 +4,7 @@
 //! handshake, so a rotation needs no restart and breaks no request. Without the agent, the last SVID is used until it
 //! expires. [`crate::Peer`] says what a peer's certificate must be.
 
+mod bundle_changes;
 mod bundles;
 mod failure;
 mod follow;

@@ -4,6 +4,7 @@
 //! time grows with their number. An expensive pattern may take a second, so the caller is asked repeatedly whether to
 //! continue.
 
+mod federation;
 mod grants;
 mod patterns;
 mod reach;
@@ -13,6 +14,8 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fmt;
+
+pub use federation::{named_trust_domain, without_bundle};
 
 use super::Policy;
 use super::error::Field;
@@ -102,6 +105,8 @@ pub enum Code {
     Administrator,
     /// Two policies with the same patterns.
     Duplicate,
+    /// A trust domain whose bundle Nexus does not hold.
+    NoBundle,
 }
 
 impl Code {
@@ -124,6 +129,7 @@ impl Code {
             Self::ReservedPath => "reserved-path",
             Self::Administrator => "administrator",
             Self::Duplicate => "duplicate",
+            Self::NoBundle => "no-bundle",
         }
     }
 }

@@ -112,6 +112,7 @@ fn status(status: Status) -> StatusResponse {
             .zip(status.programs)
             .map(|(keeper, program)| keepers::status_of_program(keeper, program))
             .collect(),
+        trust_domains: status.trust_domains,
         last_export: status.last_export.map(text),
         store: status.store.map(store_status),
         troubles: status.troubles,

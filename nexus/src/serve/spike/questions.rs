@@ -15,7 +15,7 @@ use crate::{
     policy::{Decision, Explanation},
     service::{
         Nexus,
-        questions::{AskWhoCan, Explain, Explained, LintPolicies, Linted, WhoCan},
+        questions::{AskWhoCan, Explain, Explained, Explanatory, LintPolicies, Linted, WhoCan},
     },
 };
 
@@ -31,8 +31,8 @@ impl Handle for call::PolicyExplain {
         grant: Grant<Explain>,
         memory: AnswerMemory,
     ) -> Result<AnswerBytes, Error> {
-        let answer = move |explained_by| {
-            let response = match explained_by {
+        let answer = move |Explanatory { explained: by, no_bundle_of }| {
+            let response = match by {
                 Explained::ByPolicies(explanation) => explained(explanation),
                 Explained::ByRole { role, allowed, policies, unusable } => ExplainResponse {
                     allowed,
@@ -42,6 +42,7 @@ impl Handle for call::PolicyExplain {
                     ..ExplainResponse::default()
                 },
             };
+            let response = ExplainResponse { no_bundle_of, ..response };
             Ok(memory.keep(Self::encode_reply(&response))?)
         };
         nexus.explain(grant, answer).await
@@ -120,5 +121,6 @@ fn explained(explanation: Explanation) -> ExplainResponse {
         near_misses: if allowed { Vec::new() } else { near_misses.collect() },
         policies: explanation.policies,
         unusable: explanation.unusable,
+        no_bundle_of: None,
     }
 }

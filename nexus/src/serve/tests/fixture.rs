@@ -42,7 +42,7 @@ use crate::{
     },
     policy::ReservedRule,
     serve::app,
-    service::{Nexus, Parts},
+    service::{Nexus, Parts, trust_domains::HeldTrustDomains},
     store::{Home, Options, PolicyText, Store},
 };
 
@@ -135,6 +135,7 @@ impl Fixture {
             max_ciphertext: 65_536,
             frame,
             health: HealthView::default(),
+            trust_domains: HeldTrustDomains::default(),
         };
         Self { nexus: Arc::new(Nexus::new(parts)), seal, shares, directory }
     }

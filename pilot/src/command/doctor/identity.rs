@@ -7,16 +7,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use spike_config::{EndpointAddress, EndpointSocket};
+use spike_config::{EndpointAddress, EndpointSocket, Process};
 use spike_domain::{Role, TrustRootsByRole};
 use spike_mtls::{
     clock::{self, second},
+    settings::{ForeignRoots, OwnTrustDomain, foreign_roots},
     svid::{Material, SvidSource, SvidStatus},
 };
 use time::OffsetDateTime;
 use tokio::net::{TcpStream, UnixStream};
 
-use super::check::{Check, Group, Report};
+use super::check::{Check, Group, Report, SETTING};
 use super::{STEP, within};
 use crate::exit::Exit;
 
@@ -97,6 +98,7 @@ pub(super) async fn svid(
     let times = (material.not_before(), material.not_after());
     report.push(judge_times(times, status.expiring(clock::now()), clock::now()));
     report.push(judge_role(&id, roots));
+    report.extend(judge_roots(&material, roots));
     report.push(bundles(&material));
     Some(material)
 }
@@ -193,6 +195,26 @@ fn judge_times(
     Check::ok(Group::Identity, TIMES, evidence)
 }
 
+/// The foreign trust domains that can be SPIKE Nexus for this process. A workload of another trust domain than Nexus needs one of
+/// them; an operator rarely does.
+fn judge_roots(material: &Material, roots: &TrustRootsByRole) -> Vec<Check> {
+    let id = material.id().to_string();
+    let is_operator = Role::OPERATORS.iter().any(|role| roots.hold(*role, &id));
+    let held = material.held_trust_domains();
+    let own = OwnTrustDomain::Known { own: material.id().trust_domain().as_ref(), held: &held };
+    let found = foreign_roots(roots, Process::Pilot, own);
+    found.iter().filter(|_| is_operator).map(foreign_root).collect()
+}
+
+/// A warning of a trust root in a foreign trust domain.
+pub(super) fn foreign_root(found: &ForeignRoots) -> Check {
+    let name = format!("{SETTING}{}", found.variable);
+    let cause = format!("{} gives a role to a foreign trust domain", found.variable);
+    let next = "name the own trust domain alone, unless that is meant: workloads of a partner need only a policy";
+    Check::warning(Group::Identity, &name, found.to_string(), (cause, next))
+        .page("docs/federation.md")
+}
+
 fn judge_role(id: &str, roots: &TrustRootsByRole) -> Check {
     match Role::OPERATORS.into_iter().find(|role| roots.hold(*role, id)) {
         Some(Role::PilotSuperuser) => return Check::ok(Group::Identity, ROLE, "superuser"),
@@ -223,7 +245,13 @@ fn judge_role(id: &str, roots: &TrustRootsByRole) -> Check {
             format!(
                 "this process is in the trust domain {domain}, and SPIKE_TRUST_ROOT_PILOT does not name it"
             ),
-            format!("set SPIKE_TRUST_ROOT_PILOT={domain} here and at SPIKE Nexus"),
+            if Role::named_in(id).is_some() {
+                format!(
+                    "if it is the trust domain of your operators, set SPIKE_TRUST_ROOT_PILOT={domain} here and at SPIKE Nexus: whoever issues SVIDs there can be superuser then"
+                )
+            } else {
+                "a workload needs no role and no trust root, but a policy: docs/federation.md. An operator needs an SVID of a trust domain in SPIKE_TRUST_ROOT_PILOT".to_owned()
+            },
         )
     } else {
         (

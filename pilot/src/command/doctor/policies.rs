@@ -42,6 +42,16 @@ fn unanswered(name: &str, error: &str) -> Check {
 
 fn judge_access(question: &Question, answer: &ExplainResponse) -> Check {
     let Question { spiffe_id, action: Action { path, permission } } = question;
+    if let Some(domain) = &answer.no_bundle_of {
+        let evidence = format!("{spiffe_id} cannot connect, whatever policies allow");
+        let cause = format!(
+            "SPIKE Nexus holds no trust bundle of {}, so it refuses this SVID in the handshake",
+            one_line(domain)
+        );
+        let next = "federate the trust domains: docs/federation.md";
+        return Check::failed(Group::Policies, ACCESS, Exit::Denied, evidence, (cause, next))
+            .page("docs/federation.md");
+    }
     if answer.allowed {
         let by = match (&answer.role, &answer.policy) {
             (Some(role), _) => format!("its role {}", one_line(role)),
@@ -134,6 +144,18 @@ mod tests {
         assert!(found.next.unwrap().ends_with("set it to ^a"));
         let none = judge_access(&question(), &ExplainResponse::default());
         assert_eq!(none.cause.as_deref(), Some("there is no policy"));
+    }
+
+    #[test]
+    fn an_id_of_a_trust_domain_without_a_bundle_has_no_access_whatever_policies_allow() {
+        let answer = ExplainResponse {
+            allowed: true,
+            no_bundle_of: Some("partner.org".to_owned()),
+            ..ExplainResponse::default()
+        };
+        let found = judge_access(&question(), &answer);
+        assert_eq!(found.outcome, Outcome::Failed(Exit::Denied));
+        assert!(found.cause.unwrap().contains("no trust bundle of partner.org"));
     }
 
     #[test]

@@ -8,8 +8,10 @@ use spike_daemon::{
     VERSION,
     settings::{BootstrapSettings, KeeperSettings, NexusSettings, PilotSettings},
 };
+use spike_mtls::settings::{IdentitySettings, OwnTrustDomain, foreign_roots};
 
 use super::check::{Check, Group, Report, SETTING};
+use super::identity::foreign_root;
 use super::manifest::Container;
 use crate::exit::Exit;
 use crate::recovery_file;
@@ -51,6 +53,13 @@ pub(super) fn examine(environment: &Environment, report: &mut Report) -> Setting
 pub(super) fn examine_for(process: Process, environment: &Environment, report: &mut Report) {
     let problems = problems_of(process, environment);
     push_problems(&problems, is_set(environment), report);
+    report.extend(foreign(process, environment));
+}
+
+/// The trust roots in foreign trust domains. Values that are not valid are reported elsewhere.
+fn foreign(process: Process, environment: &Environment) -> Vec<Check> {
+    let roots = IdentitySettings::read(&mut Reader::new(environment, process)).trust_roots;
+    foreign_roots(&roots, process, OwnTrustDomain::Unknown).iter().map(foreign_root).collect()
 }
 
 /// The same for a container, whose directories are not those of this machine. What is not known of its environment is no problem.
@@ -84,6 +93,12 @@ pub(super) fn examine_container(process: Process, container: &Container, report:
     if problems.is_empty() {
         let what = format!("{place}: {process}, {} set, all valid", is_set(&environment));
         report.push(Check::ok(Group::Machine, NAME, what));
+    }
+    // Of values that are not known, the trust domain of the process may be one.
+    let is_known = unknown.is_empty() && imported.is_empty();
+    for mut found in foreign(process, &environment).into_iter().filter(|_| is_known) {
+        found.evidence = format!("{place}: {}", found.evidence);
+        report.push(found);
     }
     for problem in &problems {
         let mut found = judge(problem);

@@ -61,6 +61,9 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
         }
         writeln!(out)?;
     }
+    if !status.trust_domains.is_empty() {
+        writeln!(out, "Trusts      : {}", trusts(status))?;
+    }
     let export = status.last_export.as_deref().unwrap_or("never");
     writeln!(out, "Last export : {}", to_the_second(export))?;
     for trouble in &status.troubles {
@@ -98,6 +101,11 @@ pub(crate) fn is_new(status: &StatusResponse) -> bool {
         && status.data == Some(DataKind::None)
         && !status.keepers.is_empty()
         && status.keepers.iter().all(is_empty)
+}
+
+/// The trust domains whose SVIDs SPIKE Nexus can verify, its own first.
+pub(crate) fn trusts(status: &StatusResponse) -> String {
+    one_line(&status.trust_domains.join(", ")).into_owned()
 }
 
 /// A sealed SPIKE Nexus has no margin: this says what it lacks.
@@ -200,6 +208,7 @@ pub(crate) fn node(status: &StatusResponse) -> Node<'_> {
         ("margin", status.margin.map_or(Node::Null, Node::Integer)),
         ("asked", text(status.asked.as_ref())),
         ("keepers", Node::List(keepers.collect())),
+        ("trustDomains", Node::texts(&status.trust_domains)),
         ("lastExport", text(status.last_export.as_ref())),
         ("store", status.store.as_ref().map_or(Node::Null, store_node)),
         ("troubles", Node::List(status.troubles.iter().map(|text| Node::Text(text)).collect())),

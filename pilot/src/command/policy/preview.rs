@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use spike_wire::{LintFinding, Policy, PolicyPutRequest, SecretListRequest, call};
 
 use super::access::{Comparison, Difference, compare};
+use super::bundles::MissingBundles;
 use super::{changes, findings, local};
 use crate::cli::Format;
 use crate::context::{Context, Session};
@@ -63,7 +64,9 @@ pub(super) async fn show(
     } else {
         None
     };
-    let findings = findings::of_requests(requests);
+    let missing = MissingBundles::ask(session, requests).await;
+    let mut findings = findings::of_requests(requests);
+    findings.extend(requests.iter().filter_map(|request| missing.finding(request)));
     if format != Format::Human {
         let changes = tree::changes(requests, &stored, &findings);
         let node = tree::node(&changes, access.as_ref());

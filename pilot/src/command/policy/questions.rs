@@ -45,7 +45,14 @@ pub(super) async fn explain(
 pub(super) async fn can_i(question: Question, context: &mut Context<'_>) -> Result<Exit, Error> {
     check(&question)?;
     let session = context.nexus(&[Role::PilotSuperuser]).await?;
-    let allowed = answer(&question, &session, context).await?.allowed;
+    let ExplainResponse { allowed, no_bundle_of, .. } =
+        answer(&question, &session, context).await?;
+    if let Some(domain) = no_bundle_of {
+        let text = format!(
+            "SPIKE Nexus holds no trust bundle of {domain}: it refuses this SVID in the handshake, whatever policies allow"
+        );
+        context.streams.message("warning:", &text);
+    }
     context.streams.print(if allowed { "yes\n" } else { "no\n" })?;
     Ok(if allowed { Exit::Success } else { Exit::Denied })
 }

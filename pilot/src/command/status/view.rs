@@ -12,7 +12,7 @@ use spike_wire::{KeeperStatus, KeeperStatusKind, RecentRequests, StatusResponse,
 use time::OffsetDateTime;
 
 use super::look::{Certificates, KeeperSeen, Look, Shown};
-use crate::command::operator::{is_new, margin_in_words, margin_while_sealed, next_step};
+use crate::command::operator::{is_new, margin_in_words, margin_while_sealed, next_step, trusts};
 use lines::{Lines, Style};
 use words::{bytes, moment, span};
 
@@ -66,6 +66,9 @@ fn nexus(lines: &mut Lines, look: &Look, status: &StatusResponse) {
     let (style, counted) = requests(status.recent.as_ref());
     lines.put("Requests", &[(style, &counted)]);
     store(lines, look.at, status);
+    if !status.trust_domains.is_empty() {
+        lines.put("Trusts", &[(Style::Plain, &trusts(status))]);
+    }
     let troubles =
         status.troubles.iter().chain(status.store.iter().flat_map(|store| &store.troubles));
     for trouble in troubles {

@@ -8,6 +8,10 @@ fn cause(check: &Check) -> &str {
     check.cause.as_deref().unwrap_or_default()
 }
 
+fn next(check: &Check) -> &str {
+    check.next.as_deref().unwrap_or_default()
+}
+
 fn at(path: &Path) -> EndpointSocket {
     EndpointSocket::of_unix_path(path).parse().unwrap()
 }
@@ -91,9 +95,18 @@ fn a_role_is_told_with_what_is_wrong_about_it() {
     assert!(cause(&pod).contains("ClusterSPIFFEID"), "{pod:?}");
     let other = judged("spiffe://example.org/spike/pilot/role/superuser");
     assert!(cause(&other).contains("SPIKE_TRUST_ROOT_PILOT does not name it"), "{other:?}");
+    assert!(next(&other).contains("can be superuser then"), "{other:?}");
     let below = TrustRootsByRole { pilot: TrustRoots::parse("example.org/a").unwrap(), ..roots };
     let beside = judge_role("spiffe://example.org/spike/pilot/role/superuser", &below);
     assert!(cause(&beside).contains("none of the roles"), "{beside:?}");
+}
+
+/// It was told to make its own trust domain that of superusers.
+#[test]
+fn a_foreign_workload_is_not_sent_to_the_trust_root_of_operators() {
+    let judged = judge_role("spiffe://partner.org/app", &TrustRootsByRole::default());
+    assert!(next(&judged).contains("no trust root, but a policy"), "{judged:?}");
+    assert!(!next(&judged).contains("set SPIKE_TRUST_ROOT_PILOT"), "{judged:?}");
 }
 
 #[test]

@@ -52,6 +52,15 @@ fn every_keeper_is_shown_and_the_terminal_is_safe() {
     ");
 }
 
+#[test]
+fn the_trust_domains_whose_bundles_are_held_are_shown_and_the_terminal_is_safe() {
+    let domains = ["spike.ist", "partner.org\x1b[2J"].map(str::to_owned);
+    let trusts = StatusResponse { trust_domains: domains.to_vec(), ..status() };
+    let nexus = FakeNexus::start(move |_, _| (200, trusts.encode()));
+    let shown = nexus.run(&["operator", "status"]).stdout;
+    assert!(shown.contains("\nTrusts      : spike.ist, partner.org\\u{1b}[2J\n"), "{shown}");
+}
+
 // It was "0 (0 rebuild the key)".
 #[test]
 fn a_backend_without_a_root_key_has_no_shares() {
@@ -106,6 +115,7 @@ fn a_sealed_nexus_says_why() {
       "margin": -1,
       "asked": null,
       "keepers": [],
+      "trustDomains": [],
       "lastExport": "2026-07-25T20:02:04Z",
       "store": null,
       "troubles": []

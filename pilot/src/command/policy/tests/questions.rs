@@ -95,6 +95,26 @@ fn can_i_says_yes_or_no_and_so_does_its_exit_status() {
     }
 }
 
+/// Both said only that the policy allows it.
+#[test]
+fn a_trust_domain_without_a_bundle_is_told_by_explain_and_by_can_i() {
+    let nexus = FakeNexus::start(|_, _| {
+        let no_bundle_of = Some("example.org".to_owned());
+        let role = Some("pilot (superuser)".to_owned());
+        (200, ExplainResponse { allowed: true, role, no_bundle_of, ..Default::default() }.encode())
+    });
+    insta::assert_snapshot!(nexus.run(&question("explain", "a/1", "read")), @"
+    [0]
+    ALLOWED: spiffe://example.org/acme/app may read a/1
+    But SPIKE Nexus holds no trust bundle of example.org: it refuses this SVID in the handshake, whatever policies allow.
+    Because of its role: pilot (superuser). Policies are not asked.
+    --
+    ");
+    let ran = nexus.run(&question("can-i", "a/1", "read"));
+    assert_eq!((ran.stdout.as_str(), ran.exit), ("yes\n", Exit::Success));
+    assert!(ran.stderr.contains("no trust bundle of example.org"), "{}", ran.stderr);
+}
+
 #[test]
 fn who_can_names_roles_and_policies() {
     let ours = FakeNexus::start(|_, _| {
