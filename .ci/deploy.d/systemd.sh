@@ -29,7 +29,10 @@ part_systemd() {
 machine_prepare() {
   machine_new
   case_of "install puts programs, units, users and settings under a root of its own"
-  deploy/systemd/install --root "$MACHINE" --programs "$WORK/programs" nexus keeper@1 keeper@2 keeper@3 bootstrap spike
+  deploy/systemd/install --root "$MACHINE" --programs "$WORK/programs" nexus keeper@1 keeper@2 keeper@3 bootstrap spike | tee "$WORK/next"
+  case_of "install names Keepers before Nexus, as bare-metal.md does, whatever comes first on its command line"
+  [[ $(sed -n 's/.*enable --now \(spike-[a-z]*\).*/\1/p' "$WORK/next" | uniq | paste -sd' ') == "spike-keeper spike-nexus" ]] ||
+    die "the order of the next steps is another: $(cat "$WORK/next")"
   settings_edit
   case_of "install leaves settings alone that are there"
   ends_with 0 deploy/systemd/install --root "$MACHINE" --programs "$WORK/programs" nexus

@@ -175,6 +175,8 @@ walk_upgrading() {
   local time
   case_of "upgrading.md: a backup, and another one on the same day"
   for time in first second; do
+    # A backup is named after its second, and never replaces another.
+    sleep 1
     commands_of upgrading.md "### A backup" | as_the_walker_does | types "the $time backup"
     eventually 60 is_ready
     value_is_there

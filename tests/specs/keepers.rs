@@ -17,6 +17,7 @@ use spike_wire::{ContributeRequest, KeeperStatusKind, Shard};
 use crate::crew;
 
 mod looks;
+mod places;
 
 /// The order of the P-256 group (FIPS 186-5): the first number that is no scalar.
 const ORDER: [u8; 32] = [

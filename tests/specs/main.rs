@@ -12,6 +12,7 @@ mod charts;
 mod cipher;
 mod cli;
 mod config;
+mod deleting;
 mod doctor;
 mod documents;
 mod drill;

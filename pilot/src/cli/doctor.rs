@@ -24,7 +24,7 @@ Examples:
   spike doctor --as spiffe://example.org/acme/app --path tenants/acme/db --permission read
   spike doctor --config /etc/spike/nexus.env --program nexus
   spike doctor --config deploy/kubernetes/production.yaml
-  spike doctor --bundle report.tar --log /var/log/spike/nexus.log")]
+  spike doctor --bundle report.tar --log /var/log/spike-nexus/audit.log")]
 pub(crate) struct DoctorArgs {
     /// Also tell whether policies let this SPIFFE ID do something to --path (needs the role superuser)
     #[arg(long = "as", value_name = "SPIFFE_ID", requires = "path", conflicts_with = "config")]

@@ -49,6 +49,7 @@ const DAEMONS: [Daemon; 3] = [
              and answers 503.",
             "It needs an X.509-SVID from the SPIFFE Workload API. All settings are environment variables.",
             "The commands for backups work on files, need neither an SVID nor a key, and may run beside a Nexus that serves. \
+             `--data-dir` is the value of SPIKE_NEXUS_DATA_DIR, and `--shares` the directory with the recovery files. \
              `nexus backup --help` says more.",
         ],
         options: &COMMON,

@@ -62,10 +62,16 @@ const SYNOPSIS_WIDTH: usize = 52;
 /// How the command is called, with a break wherever a line would be too long.
 pub(super) fn usage(command: &clap::Command) -> String {
     let usage = command.clone().render_usage().to_string();
+    let forms = usage.trim_start_matches("Usage: ").lines().map(str::trim);
+    forms.filter(|form| !form.is_empty()).map(broken).collect::<Vec<_>>().join("\n")
+}
+
+/// One form of a command, in lines that fit.
+fn broken(form: &str) -> String {
     let mut broken = String::new();
     let mut column = 0;
     // An option stays with its value.
-    for word in usage.trim_start_matches("Usage: ").replace(" <", "\u{a0}<").split([' ', '\n']) {
+    for word in form.replace(" <", "\u{a0}<").split(' ') {
         let length = word.chars().count();
         if column > 0 && column + 1 + length > SYNOPSIS_WIDTH {
             broken.push_str("\n    ");
@@ -96,6 +102,17 @@ pub(super) fn term(argument: &clap::Arg) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // Both forms stood in one line, as if they were one.
+    #[test]
+    fn a_command_with_two_forms_has_two_lines_and_each_is_broken_by_itself() {
+        let command = clap::Command::new("x").override_usage("x [--a]\n       x --b <B>");
+        assert_eq!(usage(&command), "x [--a]\nx --b <B>");
+        let long = format!("x {}--last <VALUE>", "--some-option ".repeat(6));
+        let shown = usage(&clap::Command::new("x").override_usage(long));
+        assert!(shown.lines().count() > 1, "{shown}");
+        assert!(shown.lines().skip(1).all(|line| line.starts_with("    --")), "{shown}");
+    }
 
     #[test]
     fn sections_of_a_help_text_are_found_and_all_other_words_stay() {

@@ -52,4 +52,4 @@
 //! put into it decide nothing; `deny` does.
 //!
 //! **With everything.** `spike-dev run -- CMD` starts a whole SPIKE on the machine, with an identity for the command, and
-//! needs neither SPIRE nor root. `docs/reading-secrets.md` shows it.
+//! needs neither SPIRE nor root. The `README.md` of the repository names it.

@@ -92,9 +92,8 @@ section! {
         upstream "Only Bootstrap and the SDK read it; the others wait without limit and without a message. 0 is \
                   refused.";
     SPIKE_SPIFFE_VISIBLE_WHEN_REFUSED, Is("true"), Rule::Flag, &[Nexus, Keeper, Bootstrap],
-        "Whether a process that has its SVID lets other processes of its user inspect it again after the agent has \
-         refused it: from the next connection to the Workload API until the first answer. An agent that is not root \
-         needs this to attest the process again.";
+        "Whether a process that has its SVID lets other processes of its user inspect it for one try after the agent has \
+         refused it. Only an agent that is not root needs this, to attest the process again.";
     SPIKE_TRUST_ROOT, Unset("nothing"), Rule::Text, ALL,
         "No effect by itself: each component has its own variable below. If you set only this variable, SPIKE reports \
          it. This is a common mistake.",
@@ -108,7 +107,8 @@ section! {
     SPIKE_TRUST_ROOT_PILOT, Is("spike.ist"), Rule::TrustRoots, &[Nexus, Pilot],
         "The trust roots of operators (superuser, recover, restore).";
     SPIKE_TRUST_ROOT_LITE_WORKLOAD, Is("spike.ist"), Rule::TrustRoots, NEXUS,
-        "The trust roots of the workloads that may use the cipher without a policy.";
+        "The trust roots of lite workloads, whose SPIFFE IDs are `/spike/workload/role/lite` or below: they may use the \
+         cipher without a policy.";
 }
 
 section! {

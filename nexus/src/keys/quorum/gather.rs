@@ -72,8 +72,8 @@ impl Keepers {
             Ok(Ok(candidates)) => candidates,
             Ok(Err(error @ CollectError::TooFew { .. })) => {
                 return no_key(format!(
-                    "{error}; waiting for more Keepers, or for an operator with {} recovery shares: those of Keepers do not count \
-                     among them",
+                    "{error}; waiting for more Keepers, or for an operator with {} recovery shares (shares from Keepers are not \
+                     counted)",
                     quorum.threshold()
                 ));
             }

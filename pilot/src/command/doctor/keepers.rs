@@ -19,7 +19,10 @@ use crate::output::one_line;
 
 const KEY: &str = "root key";
 const MARGIN: &str = "margin";
-const RECOVERY: &str = "docs/runbooks/SpikeQuorumLost.md";
+/// For a Nexus that has no root key.
+const SEALED: &str = "docs/runbooks/SpikeSealed.md";
+/// For a Nexus that has it, and would not find it again.
+const QUORUM_LOST: &str = "docs/runbooks/SpikeQuorumLost.md";
 
 /// The root key and the Keepers, as Nexus sees them. `blocked` is the reason of a 503 of another operation, if Nexus is sealed.
 pub(super) fn judge(status: &StatusResponse, blocked: Option<NotReady>) -> Vec<Check> {
@@ -79,25 +82,25 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
         (
             format!("all {total} Keepers are empty, and there is data: Keepers and SPIKE Nexus restarted at the same time, so the root key is in no memory any more"),
             "`spike operator restore` with the recovery shares brings it back. Bootstrap would make another key, which decrypts nothing that is stored".to_owned(),
-            RECOVERY,
+            SEALED,
         )
     } else if hold < usize::from(threshold) && away > 0 {
         (
             format!("{away} of {total} Keepers cannot be reached from SPIKE Nexus, {hold} hold a share, and {threshold} are needed"),
             "start those Keepers, or mend the way to them: SPIKE Nexus then goes on by itself. If they have lost their shares, `spike operator restore` brings the key back".to_owned(),
-            RECOVERY,
+            SEALED,
         )
     } else if hold < usize::from(threshold) && empty > 0 {
         (
             format!("{empty} of {total} Keepers are empty, {hold} hold a share, and {threshold} are needed"),
             "`spike operator restore` with the recovery shares brings the key back. If Bootstrap was interrupted and there is no data, run it again".to_owned(),
-            RECOVERY,
+            SEALED,
         )
     } else {
         (
             format!("SPIKE Nexus has no root key that it may use: {}", one_line(reason)),
             "solve what is named there; `spike operator status` shows when it is".to_owned(),
-            "docs/runbooks/SpikeSealed.md",
+            SEALED,
         )
     };
     Check::failed(Group::Keepers, KEY, Exit::NotReady, evidence, (cause, next)).page(page)
@@ -122,9 +125,11 @@ fn keeper(keeper: &KeeperStatus) -> Check {
         KeeperStatusKind::Good | KeeperStatusKind::Unjudged => {
             return Check::ok(Group::Keepers, &name, evidence);
         }
-        KeeperStatusKind::Unknown => {
-            ("SPIKE Nexus has not asked it yet", "try again in a moment", RECOVERY)
-        }
+        KeeperStatusKind::Unknown => (
+            "SPIKE Nexus has not asked it yet",
+            "try again in a moment",
+            "docs/runbooks/SpikeKeeperAway.md",
+        ),
         KeeperStatusKind::Unreachable => (
             "SPIKE Nexus cannot reach it",
             "start it, or correct SPIKE_NEXUS_KEEPER_PEERS of SPIKE Nexus",
@@ -169,7 +174,7 @@ fn margin(status: &StatusResponse) -> Check {
             let cause = "SPIKE Nexus works, and would not find its root key after a restart: too few Keepers hold a share";
             let next = "do not restart SPIKE Nexus; bring back the Keepers that are named above";
             Check::failed(Group::Keepers, MARGIN, Exit::Failure, evidence, (cause, next))
-                .page(RECOVERY)
+                .page(QUORUM_LOST)
         }
     }
 }

@@ -11,7 +11,7 @@ const STORE: &str = "store";
 
 pub(super) fn judge(status: &StatusResponse) -> Vec<Check> {
     let mut checks = vec![backend(status)];
-    if status.shares > 0 && !status.sealed {
+    if status.shares > 0 && status.store.is_some() {
         checks.push(export(status));
     }
     if let Some(store) = &status.store {
@@ -91,13 +91,13 @@ mod tests {
     }
 
     #[test]
-    fn shares_that_were_never_taken_out_are_a_warning_and_those_of_a_sealed_nexus_are_not_asked_for()
-     {
-        let live = StatusResponse { shares: 3, ..status("sqlite") };
+    fn shares_that_were_never_taken_out_are_a_warning_and_without_an_open_store_nobody_knows() {
+        let store = Some(StoreStatus::default());
+        let live = StatusResponse { shares: 3, store, ..status("sqlite") };
         assert_eq!(judge(&live)[1].outcome, Outcome::Warning);
         let taken = StatusResponse { last_export: Some("today".to_owned()), ..live.clone() };
         assert_eq!(judge(&taken)[1].outcome, Outcome::Ok);
-        assert_eq!(judge(&StatusResponse { sealed: true, ..live }).len(), 1);
+        assert_eq!(judge(&StatusResponse { store: None, ..live }).len(), 1);
     }
 
     #[test]

@@ -106,7 +106,7 @@ fn what_is_broken_is_told_with_cause_next_step_and_page() {
              next:  start those Keepers, or mend the way to them: SPIKE Nexus then
                goes on by itself. If they have lost their shares, `spike operator
                restore` brings the key back
-             page:  docs/runbooks/SpikeQuorumLost.md
+             page:  docs/runbooks/SpikeSealed.md
       [warn] Keeper 1: as SPIKE Nexus sees https://localhost:8443: unreachable since
              2026-07-25T20:02:04Z
              cause: SPIKE Nexus cannot reach it
@@ -126,7 +126,7 @@ fn what_is_broken_is_told_with_cause_next_step_and_page() {
       Next: start those Keepers, or mend the way to them: SPIKE Nexus then goes on
       by itself. If they have lost their shares, `spike operator restore` brings the
       key back
-      Page: docs/runbooks/SpikeQuorumLost.md
+      Page: docs/runbooks/SpikeSealed.md
     ");
 }
 

@@ -64,8 +64,7 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
     if !status.trust_domains.is_empty() {
         writeln!(out, "Trusts      : {}", trusts(status))?;
     }
-    let export = status.last_export.as_deref().unwrap_or("never");
-    writeln!(out, "Last export : {}", to_the_second(export))?;
+    writeln!(out, "Last export : {}", last_export(status))?;
     for trouble in &status.troubles {
         writeln!(out, "Trouble     : {}", one_line(trouble))?;
     }
@@ -90,6 +89,17 @@ fn human(out: &mut dyn Write, status: &StatusResponse) -> io::Result<()> {
         }
         writeln!(out)
     })
+}
+
+/// When recovery shares were last taken out. The time is in the store: a Nexus that has not opened it does not know whether there
+/// are recovery files.
+fn last_export(status: &StatusResponse) -> String {
+    match &status.last_export {
+        Some(at) => to_the_second(at),
+        None if status.shares == 0 || status.store.is_some() => "never".to_owned(),
+        None if status.sealed => "not known while SPIKE Nexus is sealed".to_owned(),
+        None => "not known: there is no open store".to_owned(),
+    }
 }
 
 /// Whether no root key was ever made here, as far as anybody knows: SPIKE Nexus is sealed and has no data, and every Keeper says

@@ -57,6 +57,19 @@ fn each_reason_for_being_sealed_is_told_apart() {
     }
 }
 
+// It was sent to the page of a Nexus that still has its key, whose advice is to leave it running and to take shares out.
+#[test]
+fn a_sealed_nexus_is_sent_to_the_page_that_says_how_to_restore() {
+    for states in [[Empty, Empty, Empty], [Unreachable, Unjudged, Empty], [Unjudged, Empty, Empty]]
+    {
+        let found = sealed_with(DataKind::Ours, &states);
+        assert_eq!(found.page, "docs/runbooks/SpikeSealed.md", "{found:?}");
+    }
+    let live = StatusResponse { margin: Some(-1), ..status(&[Good, Empty, Empty]) };
+    let margin = judge(&live, None).pop().unwrap();
+    assert_eq!(margin.page, "docs/runbooks/SpikeQuorumLost.md", "{margin:?}");
+}
+
 #[test]
 fn a_store_that_cannot_be_opened_is_not_told_as_missing_shares() {
     let status = StatusResponse { sealed: true, ..status(&[Unjudged, Unjudged, Empty]) };

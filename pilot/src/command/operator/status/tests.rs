@@ -22,6 +22,7 @@ fn status() -> StatusResponse {
         threshold: 1,
         margin: Some(0),
         asked: Some("2026-07-25T20:03:04Z".to_owned()),
+        store: Some(StoreStatus::default()),
         keepers: vec![
             keeper(1, KeeperStatusKind::Good, None),
             keeper(2, KeeperStatusKind::Unreachable, Some("\x1b[2Jconnection refused")),
@@ -82,6 +83,7 @@ fn a_sealed_nexus_says_why() {
         root_key: None,
         data_key: None,
         last_export: Some("2026-07-25T20:02:04Z".to_owned()),
+        store: None,
         ..status()
     };
     let nexus = FakeNexus::start(move |_, _| (200, sealed.encode()));
@@ -122,6 +124,21 @@ fn a_sealed_nexus_says_why() {
     }
     --
     "#);
+}
+
+// It said "never": in a disaster, that reads as if there were no recovery files.
+#[test]
+fn a_nexus_that_has_not_opened_its_store_does_not_say_that_shares_were_never_taken_out() {
+    let shown = |sealed, shares, store| {
+        let asked = StatusResponse { sealed, shares, store, last_export: None, ..status() };
+        let nexus = FakeNexus::start(move |_, _| (200, asked.encode()));
+        let shown = nexus.run(&["operator", "status"]).stdout;
+        shown.lines().find_map(|line| line.strip_prefix("Last export : ")).unwrap().to_owned()
+    };
+    assert_eq!(shown(true, 3, None), "not known while SPIKE Nexus is sealed");
+    assert_eq!(shown(false, 3, None), "not known: there is no open store");
+    assert_eq!(shown(false, 3, Some(StoreStatus::default())), "never");
+    assert_eq!(shown(false, 0, None), "never");
 }
 
 // It spoke of a restore where Bootstrap had not run yet.
