@@ -144,4 +144,6 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
 }
 
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod tests;

@@ -28,6 +28,7 @@ mod metrics;
 mod migrating;
 mod mixed;
 mod orders;
+mod pages;
 mod policies;
 mod progress;
 mod prometheus;

@@ -30,6 +30,38 @@ fn every_value_that_a_command_sets_is_a_value_of_the_chart() -> Result<()> {
     Ok(())
 }
 
+/// The places of all values in a tree of values.
+fn places(value: &Value, above: &str, found: &mut Vec<String>) {
+    match value.as_object() {
+        Some(fields) => {
+            fields
+                .iter()
+                .for_each(|(name, value)| places(value, &format!("{above}/{name}"), found));
+        }
+        None => found.push(above.to_owned()),
+    }
+}
+
+#[test]
+fn every_value_in_a_block_of_values_is_a_value_of_the_chart() -> Result<()> {
+    let values: Value = serde_saphyr::from_str(&text("deploy/helm/spike/values.yaml")?)?;
+    let mut named = Vec::new();
+    for block in text(PAGE)?.split("```yaml\n").skip(1) {
+        let block = block.split("```").next().unwrap_or_default();
+        places(&serde_saphyr::from_str::<Value>(block)?, "", &mut named);
+    }
+    assert!(named.len() > 1, "only {named:?}");
+    // Labels are the user's own.
+    let is_known = |place: &String| {
+        values.pointer(place).is_some()
+            || place.contains("/labels/")
+            || place.contains("/annotations/")
+    };
+    named.retain(|place| !is_known(place));
+    assert_eq!(named, [""; 0]);
+    Ok(())
+}
+
 #[test]
 fn every_object_that_the_page_names_is_rendered() -> Result<()> {
     let mut rendered = BTreeSet::new();
