@@ -11,6 +11,7 @@ mod bundles;
 mod charts;
 mod cipher;
 mod cli;
+mod completion;
 mod config;
 mod doctor;
 mod documents;
