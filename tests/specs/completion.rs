@@ -123,7 +123,7 @@ async fn fish(place: &Place) -> Result<()> {
         ("spike policy create --permissions read,wr", "read,write", "read,list"),
         ("spike secret put tenants/acme/db pass=@a-fi", "pass=@a-file-with-a-value", "first-value"),
         ("spike cipher encrypt -f a-fi", "a-file-with-a-value", "tenants"),
-        ("spike completion fi", "fish", "zsh"),
+        ("spike comp", "completion", "complete\n"),
     ] {
         let script = format!(
             ". .spike-dev/env; exec fish --no-config -c 'spike completion fish | source; complete -C \"{line}\"'"

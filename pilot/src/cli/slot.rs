@@ -29,7 +29,9 @@ pub(crate) struct Unfinished {
 pub(crate) fn unfinished(tree: &Command, words: &[&str]) -> Option<Unfinished> {
     let (last, before) = words.split_last()?;
     let mut line = Line { command: tree, names: Vec::new(), operands: 0, value_of: None };
-    before.iter().for_each(|word| line.read(word));
+    for word in before {
+        line.read(word);
+    }
     let (argument, kept, begun) = match (line.value_of, last.split_once('=')) {
         (Some(argument), _) => (argument, String::new(), *last),
         (None, Some((name, value))) if name.starts_with("--") => {

@@ -34,9 +34,9 @@ fn every_value_that_a_command_sets_is_a_value_of_the_chart() -> Result<()> {
 fn places(value: &Value, above: &str, found: &mut Vec<String>) {
     match value.as_object() {
         Some(fields) => {
-            fields
-                .iter()
-                .for_each(|(name, value)| places(value, &format!("{above}/{name}"), found));
+            for (name, value) in fields {
+                places(value, &format!("{above}/{name}"), found);
+            }
         }
         None => found.push(above.to_owned()),
     }

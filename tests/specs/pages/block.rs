@@ -82,7 +82,7 @@ pub(super) fn blocks(page: &str) -> Vec<Block<'_>> {
                 }
                 let level = bare.bytes().take_while(|byte| *byte == b'#').count();
                 if level > 0 && bare.get(level..).is_some_and(|rest| rest.starts_with(' ')) {
-                    headings.retain(|heading| !heading.starts_with("#") || marks(heading) < level);
+                    headings.retain(|heading| marks(heading) < level);
                     headings.push(bare);
                 }
             }

@@ -51,7 +51,7 @@ fn fault(fate: &Fate, block: &Block<'_>, path: &str) -> Option<String> {
     // Scripts take the commands under headings.
     let has_heading =
         || block.headings.iter().any(|heading| text.contains(&format!("\"{heading}\"")));
-    if file.ends_with(".sh") && !has_heading() {
+    if Path::new(file).extension().is_some_and(|end| end == "sh") && !has_heading() {
         return Some(format!("{file} names none of {:?}", block.headings));
     }
     (!names(&text, path)).then(|| format!("{file} does not name the page"))

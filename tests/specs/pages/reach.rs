@@ -56,7 +56,7 @@ fn the_table_of_the_readme_leads_to_what_people_look_for() -> io::Result<()> {
     let (_, table) = pages["README.md"].split_once("## Where to read on").unwrap_or_default();
     let direct = linked("README.md", table, &pages);
     for (page, words) in [
-        ("docs/operations/bare-metal.md", "unpack a release"),
+        ("docs/operations/bare-metal.md", "without cargo"),
         ("docs/operations/upgrading.md", "## The way back"),
         ("docs/operations/backup.md", "write-ahead log"),
         ("docs/operations/backup.md", "older one"),

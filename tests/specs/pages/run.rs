@@ -1,7 +1,11 @@
 //! Runs the blocks that need no more than a cluster on this machine, in the order of their page. The comments before them say which:
 //! this file takes every page of the repository. A page that speaks of a machine with systemd is taken to the place of the cluster first.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -34,6 +38,7 @@ const BEFORE: &str = "\
 spike secret put tenants/acme/db user=app pass=s3cr3t
 spike secret put tenants/acme/db user=app pass=s3cr3t
 spike-dev as /spike/pilot/role/recover -- spike operator recover --out recovery
+echo hi | spike cipher encrypt -o encrypted
 mkdir settings
 cp \"$PAGES\"/deploy/systemd/*.env.example settings";
 
@@ -116,11 +121,48 @@ async fn the_blocks_that_a_cluster_is_enough_for_run_as_their_pages_say() -> Res
         }
     }
     ensure!(run > 11, "only {run} commands were run");
+    questions_of_runbooks(&place, &pages, &moves).await?;
     problems_of_settings(&place, &pages[SETTINGS]).await?;
     problems_are_on_standard_error(&place).await?;
     examples_of_settings(&place).await?;
     bodies(&place, &pages["docs/wire-api.md"]).await?;
     cluster.end().await
+}
+
+/// What a runbook looks for in metrics is there, whatever the value is: an expression that matches nothing would look like good news.
+async fn questions_of_runbooks(
+    place: &Place,
+    pages: &BTreeMap<String, String>,
+    moves: &[(String, String)],
+) -> Result<()> {
+    let mut found = 0;
+    for (path, page) in pages.iter().filter(|(path, _)| path.starts_with("docs/runbooks/")) {
+        let lines = blocks(page).into_iter().flat_map(|block| block.lines);
+        for line in lines.filter_map(|line| line.strip_prefix("$ curl -s ")) {
+            let Some((url, expression)) = line.split_once(" | grep ") else { continue };
+            // Nothing has failed here.
+            if !url.ends_with("/metrics") || expression.contains("status=\"5") {
+                continue;
+            }
+            let expression = expression.trim_start_matches("-E ").split(" | ").next();
+            let expression = expression.unwrap_or_default().trim_matches('\'');
+            // A value that is looked for is that of trouble.
+            let expression = expression.trim_end_matches('$').trim_end_matches(" 0");
+            let alternatives: Vec<_> = if expression.contains('(') {
+                vec![expression]
+            } else {
+                expression.split('|').collect()
+            };
+            for one in alternatives {
+                found += 1;
+                let script = moved(&format!("curl -s {url} | grep -E '{one}'"), moves);
+                let (status, said) = place.run(&script).await?;
+                ensure!(status.success() && !said.is_empty(), "{path}: nothing matches {one}");
+            }
+        }
+    }
+    ensure!(found > 10, "only {found} expressions");
+    Ok(())
 }
 
 /// The problems that a page shows are those that Nexus has with such settings.
@@ -180,7 +222,7 @@ const ANSWERS: [(&str, &str, &str); 4] = [
 async fn bodies(place: &Place, page: &str) -> Result<()> {
     let mut requests = 0;
     for block in blocks(page).into_iter().filter(|block| block.kind == "json") {
-        if block.fate.as_ref().and_then(Fate::file) != Some(HERE) {
+        if matches!(block.fate, Some(Fate::NotRun(_))) {
             continue;
         }
         let route = route_above(page, &block).with_context(|| format!("line {}", block.line))?;
@@ -188,7 +230,9 @@ async fn bodies(place: &Place, page: &str) -> Result<()> {
             .with_context(|| format!("line {}: {}", block.line, block.text()))?;
         let Some((_, request, role)) = ANSWERS.iter().find(|(of, ..)| *of == route) else {
             let answer = asked(place, route, &block.text(), "/spike/pilot/role/superuser").await?;
-            ensure!(answer.get("err").is_none(), "line {}: {answer}", block.line);
+            // What was not deleted cannot be undeleted.
+            let err = answer.get("err").and_then(Value::as_str).unwrap_or("api_not_found");
+            ensure!(err == "api_not_found", "line {}: {answer}", block.line);
             requests += 1;
             continue;
         };
