@@ -11,6 +11,7 @@ mod moment;
 mod operator;
 mod policy;
 mod secret;
+mod slot;
 mod status;
 mod versions;
 
@@ -32,6 +33,7 @@ pub(crate) use policy::{
 pub(crate) use secret::{
     MetadataCommand, SecretCommand, SecretGetArgs, SecretListArgs, SecretPutArgs,
 };
+pub(crate) use slot::{Slot, permissions, unfinished};
 pub(crate) use status::{Color, StatusArgs};
 pub(crate) use versions::Versions;
 
@@ -82,11 +84,22 @@ pub(crate) enum Command {
     /// Find out what is broken, and what to do about it
     Doctor(DoctorArgs),
     /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  spike completion bash > /etc/bash_completion.d/spike")]
+    #[command(after_help = "\
+In bash, zsh and fish the script also completes paths of secrets, names of policies and lists of permissions. For names it asks \
+SPIKE Nexus, as `spike secret list` and `spike policy list` do: each time is a line in the audit log. It waits for less than half a second, \
+says nothing if it fails, and asks nobody unless SPIFFE_ENDPOINT_SOCKET is set and the socket is there. Values are never asked for.
+
+Examples:
+  spike completion bash > /etc/bash_completion.d/spike
+  spike completion zsh > /usr/share/zsh/site-functions/_spike
+  spike completion fish > /usr/share/fish/vendor_completions.d/spike.fish")]
     Completion {
         /// For this shell
         shell: Shell,
     },
+    /// Print how a line goes on, for the completion scripts
+    #[command(hide = true)]
+    Complete,
     /// Print the manual page, or write all pages
     Man {
         /// Write the pages of all commands and of the daemons into this directory, which must exist
@@ -101,7 +114,7 @@ impl Command {
     /// Whether the output is about this program and holds no data.
     pub(crate) const fn is_about_the_program(&self) -> bool {
         match self {
-            Self::Completion { .. } | Self::Man { .. } | Self::Version => true,
+            Self::Completion { .. } | Self::Complete | Self::Man { .. } | Self::Version => true,
             Self::Secret(_)
             | Self::Policy(_)
             | Self::Cipher(_)
@@ -143,5 +156,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     Cli::from_arg_matches(&matches).map(|cli| cli.command).map_err(|error| error.format(&mut tree))
 }
 
+#[cfg(test)]
+mod pages;
 #[cfg(test)]
 mod tests;

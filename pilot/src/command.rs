@@ -2,6 +2,7 @@
 
 mod audit;
 mod cipher;
+mod complete;
 mod doctor;
 mod generate;
 mod operator;
@@ -51,6 +52,7 @@ async fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit, E
         Command::Cipher(command) => cipher::run(command, context).await,
         Command::Operator(command) => operator::run(command, context).await,
         Command::Completion { shell } => generate::completion(shell, context),
+        Command::Complete => complete::complete(context).await,
         Command::Man { dir } => generate::man(dir.as_deref(), context).await,
         Command::Version => context.streams.print(&format!("spike {VERSION}\n")),
     }

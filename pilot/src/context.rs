@@ -72,6 +72,13 @@ impl<'e> Context<'e> {
         Ok(self.settings.insert(settings).clone())
     }
 
+    /// Reads the settings, and says nothing of their warnings, now or later.
+    pub(crate) fn settings_unseen(&mut self) -> Result<(), Error> {
+        let (settings, _) = PilotSettings::load(self.environment)?;
+        self.settings = Some(settings);
+        Ok(())
+    }
+
     /// The environment of this process.
     pub(crate) const fn environment(&self) -> &'e Environment {
         self.environment

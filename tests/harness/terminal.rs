@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::Read,
+    io::{Read, Write},
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
@@ -19,7 +19,7 @@ use crate::{PATIENCE, eventually};
 #[derive(Debug)]
 pub struct Terminal {
     written: Arc<Mutex<Vec<u8>>>,
-    _master: File,
+    master: File,
     reader: thread::JoinHandle<()>,
 }
 
@@ -46,13 +46,21 @@ impl Terminal {
                 shared.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(new);
             }
         });
-        Ok((Self { written, _master: master, reader }, slave))
+        Ok((Self { written, master, reader }, slave))
     }
 
     /// Everything so far.
     pub fn text(&self) -> String {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&written).into_owned()
+    }
+
+    /// Types a text, as a person at the keyboard does.
+    ///
+    /// # Errors
+    /// If nobody has the terminal any more.
+    pub fn types(&self, text: &str) -> Result<()> {
+        Ok((&self.master).write_all(text.as_bytes())?)
     }
 
     /// Everything, once nobody has the terminal any more.

@@ -1,4 +1,4 @@
-//! The README's two commands exist, its tour prints what it shows, and every route is in `docs/wire-api.md`.
+//! The two commands of README.md exist, its tour prints what it shows, and every route is in `docs/wire-api.md`.
 
 use anyhow::{Context, Result, ensure};
 use spike_wire::{KeeperOperation, Operation};

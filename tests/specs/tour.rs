@@ -57,7 +57,7 @@ impl Place {
     }
 
     /// A shell that runs `script`, with the program as its `$0`.
-    fn shell(&self, script: &str) -> Command {
+    pub(crate) fn shell(&self, script: &str) -> Command {
         let mut command = Command::new("sh");
         command
             .arg("-c")
@@ -102,10 +102,8 @@ pub(crate) async fn tour_of(place: &Place, page: &str) -> Result<()> {
     ensure!(first.command == FIRST, "the tour begins with {}", first.command);
     let cluster = Up::start(place).await?;
     let mut words = HashMap::new();
-    let moves: Vec<_> =
-        ports(&first.output).zip(ports(&cluster.shown)).filter(|_| !place.silent).collect();
-    let here =
-        |text: &str| moves.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+    let moves = if place.silent { Vec::new() } else { cluster.moves(&first.output) };
+    let here = |text: &str| moved(text, &moves);
     if !place.silent {
         compare(FIRST, &here(&first.output), &cluster.shown, &mut words)?;
     }
@@ -139,9 +137,9 @@ pub(crate) async fn tour_of(place: &Place, page: &str) -> Result<()> {
 
 /// One command of the tour and what it prints.
 #[derive(Debug)]
-struct Step {
-    command: String,
-    output: String,
+pub(crate) struct Step {
+    pub(crate) command: String,
+    pub(crate) output: String,
 }
 
 impl Step {
@@ -152,7 +150,8 @@ impl Step {
     }
 }
 
-fn steps(text: &str) -> Result<Vec<Step>> {
+/// The steps in the blocks of a text that are marked `console`.
+pub(crate) fn steps(text: &str) -> Result<Vec<Step>> {
     let mut steps: Vec<Step> = Vec::new();
     let mut inside = false;
     for line in text.lines() {
@@ -189,8 +188,13 @@ fn ports(output: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Compares the output with the README, and collects the texts for its `<word>`s.
-fn compare(
+/// The text with the ports of this run.
+pub(crate) fn moved(text: &str, moves: &[(String, String)]) -> String {
+    moves.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+/// Compares the output with the page, and collects the texts for its `<word>`s.
+pub(crate) fn compare(
     command: &str,
     shown: &str,
     printed: &str,
@@ -222,7 +226,7 @@ fn filled(command: &str, words: &HashMap<String, String>) -> String {
 }
 
 /// The output of each command. All run in one shell, as in one terminal.
-async fn in_one_shell(place: &Place, steps: &[Step]) -> Result<Vec<String>> {
+pub(crate) async fn in_one_shell(place: &Place, steps: &[Step]) -> Result<Vec<String>> {
     let mut script = String::new();
     for step in steps {
         let command = &step.command;
@@ -286,6 +290,11 @@ impl Up {
         .await?;
         up.shown = shown;
         Ok(up)
+    }
+
+    /// The ports in the output of `cargo run` on a page, each with the one that this cluster has.
+    pub(crate) fn moves(&self, on_page: &str) -> Vec<(String, String)> {
+        ports(on_page).zip(ports(&self.shown)).collect()
     }
 
     /// Its output so far.

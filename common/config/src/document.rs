@@ -23,6 +23,7 @@ empty variable counts as unset.
 Before a process does anything, it checks its whole configuration and reports all problems together. Each problem names the
 variable, its value as written, and the expected form:
 
+<!-- compared by: tests/specs/pages/run.rs -->
 ```text
 SPIKE_NEXUS_TLS_PORT=\"8553\": expected a listen address such as :8553 or 127.0.0.1:8553
 SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL=\"5\": expected a duration above 0, such as 30s or 1h30m: the unit is missing; using 5m

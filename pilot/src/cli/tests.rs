@@ -209,16 +209,3 @@ fn debug_output_of_arguments_shows_no_secret() {
     let shown = format!("{put:?} {encrypt:?}");
     assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVyMg"), "{shown}");
 }
-
-#[test]
-fn every_command_on_the_page_about_trouble_is_understood() {
-    let page = include_str!("../../../docs/troubleshooting.md");
-    let blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let lines: Vec<_> =
-        blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("spike ")).collect();
-    assert!(lines.len() > 15, "{lines:?}");
-    for line in lines {
-        let arguments: Vec<_> = line.split(' ').collect();
-        assert!(parsed(&arguments).is_ok(), "spike {line}");
-    }
-}

@@ -1,6 +1,6 @@
 //! `spike secret` (cli-config-deploy 1.8, wire-api N1 to N6).
 
-mod listing;
+pub(super) mod listing;
 mod pairs;
 
 use spike_domain::rules;

@@ -30,11 +30,11 @@ fn every_value_that_a_command_sets_is_a_value_of_the_chart() -> Result<()> {
     Ok(())
 }
 
-/// The names of all values below `value`, with dots between.
-fn names(value: &Value, above: &str, found: &mut Vec<String>) {
+/// Where all values below `value` are, as JSON pointers.
+fn places(value: &Value, above: &str, found: &mut Vec<String>) {
     match value.as_object() {
         Some(map) if !map.is_empty() => {
-            map.iter().for_each(|(name, below)| names(below, &format!("{above}/{name}"), found));
+            map.iter().for_each(|(name, below)| places(below, &format!("{above}/{name}"), found));
         }
         _ => found.push(above.to_owned()),
     }
@@ -61,10 +61,30 @@ fn an_upgrade_does_not_forget_what_was_set_because_every_command_has_the_values_
     let file: Value = serde_saphyr::from_str(&format!("{production}{kept}\n{after}"))?;
     let values: Value = serde_saphyr::from_str(&text("deploy/helm/spike/values.yaml")?)?;
     let mut set = Vec::new();
-    names(&file, "", &mut set);
+    places(&file, "", &mut set);
     let unknown: Vec<_> = set.iter().filter(|name| values.pointer(name).is_none()).collect();
     assert_eq!(unknown, [""; 0], "no values of the chart");
     assert!(set.contains(&"/image/registry".to_owned()), "{set:?}");
+    Ok(())
+}
+
+#[test]
+fn every_value_in_a_block_of_values_is_a_value_of_the_chart() -> Result<()> {
+    let values: Value = serde_saphyr::from_str(&text("deploy/helm/spike/values.yaml")?)?;
+    let mut named = Vec::new();
+    for block in text(PAGE)?.split("```yaml\n").skip(1) {
+        let block = block.split("```").next().unwrap_or_default();
+        places(&serde_saphyr::from_str::<Value>(block)?, "", &mut named);
+    }
+    assert!(named.len() > 1, "only {named:?}");
+    // Labels are the user's own.
+    let is_known = |place: &String| {
+        values.pointer(place).is_some()
+            || place.contains("/labels/")
+            || place.contains("/annotations/")
+    };
+    named.retain(|place| !is_known(place));
+    assert_eq!(named, [""; 0]);
     Ok(())
 }
 

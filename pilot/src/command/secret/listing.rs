@@ -6,17 +6,17 @@ use crate::error::Error;
 
 /// The result of a list.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Listed {
+pub(in crate::command) struct Listed {
     /// The paths, in the order that Nexus sends.
-    pub(super) paths: Vec<String>,
+    pub(in crate::command) paths: Vec<String>,
     /// Whether the limit cut the list.
-    pub(super) more: bool,
+    pub(in crate::command) more: bool,
 }
 
 /// At most `limit` paths that begin with `prefix`, page by page from `fetch`.
 ///
 /// Upstream's Nexus ignores prefix and limit, and answers 404 for an empty list.
-pub(super) async fn paths(
+pub(in crate::command) async fn paths(
     prefix: &str,
     limit: Option<usize>,
     mut fetch: impl AsyncFnMut(SecretListRequest) -> Result<SecretListResponse, Error>,

@@ -353,3 +353,13 @@ fn the_screen_of_before_is_overwritten_and_never_scrolled_away() {
     let low = frame(text, 3);
     assert_eq!(low, "\x1b[Hone\x1b[K\n… 2 more lines: this terminal is too low\x1b[K\n\x1b[J");
 }
+
+#[test]
+fn the_page_about_the_status_shows_such_a_screen() {
+    let page = include_str!("../../../../../docs/operations/status.md");
+    let seen = Certificates { keepers: None, ..look().seen };
+    let drawn = draw(&Look { seen, ..look() }, &PIPE);
+    let drawn = drawn.replace(".spike.svc", "").replace("spike.ist", "example.org");
+    let drawn = drawn.replace(r"\u{1b}[2J", "");
+    assert!(page.contains(&format!("```text\n{}\n```", drawn.trim_end())), "{drawn}");
+}
