@@ -16,6 +16,7 @@ mod doctor;
 mod documents;
 mod drill;
 mod first_hour;
+mod health;
 mod hostile;
 mod identity;
 mod import;

@@ -8,7 +8,7 @@ use spike_tests::{PATIENCE, secrets::put, skipped};
 use super::{Prometheus, targets};
 use crate::{
     crew,
-    store::{SmallDisk, TamperedSyncs},
+    store::{SmallDisk, TamperedCalls},
 };
 
 /// The alerts that fire and clear here.
@@ -46,7 +46,7 @@ async fn alerts_about_the_store_and_its_disk_fire_and_clear() -> Result<()> {
     disk.resize("1g").await?;
     prometheus.is_quiet().await?;
 
-    let Some(slow) = TamperedSyncs::of(&mut crew, "delay_enter=700000").await? else {
+    let Some(slow) = TamperedCalls::syncs(&mut crew, "delay_enter=700000").await? else {
         return skipped("strace is missing or not allowed");
     };
     for _ in 0..3 {
