@@ -11,5 +11,6 @@ mod control;
 pub mod links;
 mod private;
 pub mod programs;
+mod shell_word;
 mod temporary;
 pub mod workload_api;

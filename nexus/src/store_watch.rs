@@ -99,6 +99,8 @@ impl Collector for StoreMetrics {
         let Ok(unsealed) = self.0.for_own_task(OwnTask::WatchStore) else { return Ok(()) };
         let Ok(store) = unsealed.store() else { return Ok(()) };
         let condition = store.condition();
+        // Before this reads by itself: what it reads may be in memory, and would pass for a disk that can be read.
+        let is_readable = condition.read_failure().is_none();
         for (name, help, value) in [
             ("store_commits", "Transactions that were committed", condition.commits()),
             (
@@ -151,7 +153,7 @@ impl Collector for StoreMetrics {
             (
                 "store_readable",
                 "Whether the last attempt to read went well",
-                i64::from(condition.read_failure().is_none()),
+                i64::from(is_readable),
             ),
             (
                 "store_queue",

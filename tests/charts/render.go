@@ -69,6 +69,7 @@ var everything = values{
 		"metrics":   []any{values{"namespaceSelector": values{"matchLabels": values{"kubernetes.io/metadata.name": "monitoring"}}}},
 		"apiServer": []any{values{"ipBlock": values{"cidr": "10.0.0.1/32"}}},
 	},
+	"metrics":        values{"spiffeIds": []any{"spiffe://prod.example.org/prometheus", "spiffe://prod.example.org/agent"}},
 	"serviceMonitor": values{"enabled": true, "labels": values{"release": "prometheus"}},
 }
 

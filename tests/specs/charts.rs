@@ -21,6 +21,7 @@ mod page;
 mod settings;
 mod upgrade;
 
+use self::manifest::{Manifest, environment};
 pub(crate) use manifest::note_key;
 
 /// The versions of Kubernetes beside the newest one, which `go.mod` names: as in the names of `kubernetes-1.35.mod`.
@@ -96,6 +97,46 @@ fn three_minor_versions_of_kubernetes_know_every_field_that_is_rendered() -> Res
         let told = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(told.contains("publishNotReadyAdresses"), "{told}");
         assert!(!refused.status.success());
+    }
+    Ok(())
+}
+
+/// The setting had no value: it had to be given to Nexus and to the Keepers by hand, and their policies let nobody to that port.
+#[test]
+fn ids_that_may_read_metrics_over_mtls_are_given_to_nexus_and_keepers_and_let_through() -> Result<()>
+{
+    let dir = tempfile::tempdir()?;
+    let Some(program) = charts(dir.path())? else { return Ok(()) };
+    said(Command::new(&program).arg("cases").arg(root()).arg(dir.path()).output()?)?;
+    for (case, ids) in [
+        (
+            "everything",
+            Some("spiffe://prod.example.org/prometheus,spiffe://prod.example.org/agent"),
+        ),
+        ("production", None),
+    ] {
+        let rendered = fs::read_to_string(dir.path().join(case).with_extension("yaml"))?;
+        let manifest = Manifest::parse(&rendered, case)?;
+        let mut given = 0;
+        for (_, container) in manifest.containers() {
+            let is_asked = ["nexus", "keeper"].iter().any(|name| container["name"] == *name);
+            let variables = environment(container);
+            let set = variables.iter().find(|(name, _)| name == "SPIKE_METRICS_SPIFFE_IDS");
+            let expected = ids.filter(|_| is_asked);
+            assert_eq!(set.map(|(_, value)| value.as_str()), expected, "{case}: {container}");
+            given += usize::from(set.is_some());
+        }
+        assert_eq!(given, ids.map_or(0, |_| 2), "{case}");
+        // Those who read metrics come to the port of the API if they may read them there.
+        for policy in manifest.of_kind("NetworkPolicy") {
+            let rules = policy["spec"]["ingress"].as_array().cloned().unwrap_or_default();
+            for rule in rules {
+                let ports: Vec<_> = rule["ports"].as_array().into_iter().flatten().collect();
+                if ports.iter().any(|port| port["port"] == "telemetry") {
+                    assert_eq!(ports.iter().any(|port| port["port"] == "https"), ids.is_some());
+                }
+            }
+        }
     }
     Ok(())
 }

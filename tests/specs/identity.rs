@@ -1,6 +1,6 @@
 //! Who may connect, and to whom (wire-api 2.1, 5.1; design 5): both sides are identified by their certificates.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use axum::{http::StatusCode, response::IntoResponse};
@@ -13,18 +13,16 @@ use spike_mtls::{
     client::{CallError, NexusClient},
     clock,
 };
-use spike_tests::{Credential, PATIENCE, Running, SUPERUSER};
+use spike_tests::{Credential, PATIENCE, Running, SUPERUSER, eventually, logs::Metrics};
 use spike_wire::{Operation, SecretListRequest};
-use tokio::time::timeout;
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
-use crate::{WORKLOAD, scenario};
+use crate::{WORKLOAD, crew, scenario};
 
 const LIST: &str = "/v1/store/secrets?action=list";
 
-const REFUSED: &str = r#"spike_connections_refused_total{reason="handshake_failed"}"#;
-
-/// Certificates that no verifier may accept, with the defect of each.
-fn bad_certificates(cluster: &Running) -> Result<Vec<(&'static str, Credential)>> {
+/// Certificates that no verifier may accept, with the defect of each, and the reason with which it is counted.
+fn bad_certificates(cluster: &Running) -> Result<Vec<(&'static str, &'static str, Credential)>> {
     let ca = cluster.workload_api().ca();
     let odd = |path: &str, odd: &Defect| Credential::defective(ca, cluster.id(path)?, odd);
     let stranger = Ca::new(TrustDomain::new("spike.ist")?, clock::now())?;
@@ -32,17 +30,22 @@ fn bad_certificates(cluster: &Running) -> Result<Vec<(&'static str, Credential)>
     let foreign_id = |path: &str| format!("spiffe://elsewhere.example{path}").parse();
     let hour = Duration::from_hours(1);
     Ok(vec![
-        ("expired", odd(SUPERUSER, &Defect::Expired)?),
-        ("not yet valid", odd(SUPERUSER, &Defect::NotYetValid)?),
-        ("two URI names", odd(SUPERUSER, &Defect::TwoUriSans(cluster.id(WORKLOAD)?))?),
-        ("a CA certificate", odd(SUPERUSER, &Defect::CaAsLeaf)?),
-        ("no URI name", odd(SUPERUSER, &Defect::NoUriSan)?),
-        ("an unknown trust domain", Credential::valid(&elsewhere, foreign_id(SUPERUSER)?, hour)?),
+        ("expired", "expired", odd(SUPERUSER, &Defect::Expired)?),
+        ("not yet valid", "not_yet_valid", odd(SUPERUSER, &Defect::NotYetValid)?),
+        ("two URI names", "no_svid", odd(SUPERUSER, &Defect::TwoUriSans(cluster.id(WORKLOAD)?))?),
+        ("a CA certificate", "no_svid", odd(SUPERUSER, &Defect::CaAsLeaf)?),
+        ("no URI name", "no_svid", odd(SUPERUSER, &Defect::NoUriSan)?),
+        (
+            "an unknown trust domain",
+            "unknown_trust_domain",
+            Credential::valid(&elsewhere, foreign_id(SUPERUSER)?, hour)?,
+        ),
         (
             "an ID of another trust domain, signed by ours",
+            "unknown_trust_domain",
             Credential::defective(ca, foreign_id(SUPERUSER)?, &Defect::OtherTrustDomain)?,
         ),
-        ("our trust domain, signed by a stranger", {
+        ("our trust domain, signed by a stranger", "untrusted", {
             Credential::valid(&stranger, cluster.id(SUPERUSER)?, hour)?
         }),
     ])
@@ -51,8 +54,8 @@ fn bad_certificates(cluster: &Running) -> Result<Vec<(&'static str, Credential)>
 #[tokio::test]
 async fn a_bad_certificate_ends_the_handshake_and_never_reaches_a_route() -> Result<()> {
     let cluster = scenario().start().await?;
-    let mut refused = 0.0;
-    for (what, credential) in bad_certificates(&cluster)? {
+    let mut refused = BTreeMap::new();
+    for (what, reason, credential) in bad_certificates(&cluster)? {
         let dialer = cluster.stranger().showing(&credential);
         // In TLS 1.3 the client learns of it only when it reads.
         let mut connection = dialer.connect().await.context(what)?;
@@ -60,9 +63,13 @@ async fn a_bad_certificate_ends_the_handshake_and_never_reaches_a_route() -> Res
         assert!(alert.contains("fatal alert"), "{what}: {alert}");
         // In TLS 1.2 it is part of the handshake.
         assert!(cluster.stranger().showing(&credential).tls12().connect().await.is_err(), "{what}");
-        refused += 2.0;
+        *refused.entry(reason).or_default() += 2.0;
     }
-    cluster.until_metric(REFUSED, |value| value >= refused).await?;
+    for (reason, times) in refused {
+        let name = format!(r#"spike_tls_handshakes_refused_total{{reason="{reason}"}}"#);
+        let count = cluster.until_metric(&name, |value| value >= times).await?;
+        assert!((count - times).abs() < 0.5, "{reason}: {count} instead of {times}");
+    }
     let requests = cluster.metrics().await?;
     assert!(!requests.names().any(|name| name.starts_with("spike_requests_total")));
     // Each has an audit line for the refusal, and none has a line for a request.
@@ -87,7 +94,30 @@ async fn no_certificate_ends_the_handshake_too() -> Result<()> {
     let alert = cluster.stranger().connect().await?.ended().await?;
     assert_eq!(alert.as_deref(), Some("received fatal alert: CertificateRequired"));
     assert!(cluster.stranger().tls12().connect().await.is_err());
+    let counted = r#"spike_tls_handshakes_refused_total{reason="no_certificate"}"#;
+    cluster.until_metric(counted, |value| value >= 2.0).await?;
     cluster.stop().await
+}
+
+/// The reasons were all one: a scanner could not be told from a workload whose SVID had expired.
+#[tokio::test]
+async fn an_id_that_a_keeper_does_not_accept_and_a_handshake_that_takes_too_long_are_counted_apart()
+-> Result<()> {
+    let mut crew = crew().setting("SPIKE_HTTP_SERVER_READ_HEADER_TIMEOUT", "1s").start().await?;
+    let alert = crew.dial_keeper_as(1, WORKLOAD)?.connect().await?.ended().await?;
+    assert!(alert.is_some_and(|alert| alert.contains("fatal alert")));
+    let mut slow = TcpStream::connect(crew.keeper(1)?.tls()).await?;
+    // The first byte of a handshake, and no more.
+    slow.write_all(&[22]).await?;
+    for reason in ["wrong_id", "timeout"] {
+        let name = format!(r#"spike_tls_handshakes_refused_total{{reason="{reason}"}}"#);
+        eventually(reason, PATIENCE, async || {
+            let (_, text) = crew.keeper(1)?.get("/metrics").await?;
+            Ok((Metrics::parse(&text).get(&name) == Some(1.0)).then_some(()))
+        })
+        .await?;
+    }
+    crew.stop().await
 }
 
 /// Q-43: trust domains with an underscore are valid.

@@ -1,7 +1,7 @@
 //! The import with the real Nexus: it takes in a `spike.db` of upstream once, completely or not at all, and reports it. The
 //! Keepers hold the shares of its key.
 
-mod upstream;
+pub(crate) mod upstream;
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -19,7 +19,10 @@ use self::upstream::Upstream;
 use crate::{WORKLOAD, crew};
 
 /// A crew as after an upgrade: Keepers that hold shares of `key`, a data directory of upstream's, and Nexus stopped.
-async fn upgraded(key: &RootKey, fill: impl FnOnce(&mut Upstream) -> Result<()>) -> Result<Crew> {
+pub(crate) async fn upgraded(
+    key: &RootKey,
+    fill: impl FnOnce(&mut Upstream) -> Result<()>,
+) -> Result<Crew> {
     let mut crew = crew().start_sealed().await?;
     ensure!(crew.nexus().terminate().await?.success());
     fill(&mut Upstream::at(&data(&crew), key)?)?;

@@ -92,7 +92,7 @@ async fn a_head_that_does_not_come_or_does_not_end_ends_the_connection() -> Resu
 async fn a_handshake_that_does_not_end_is_given_up() -> Result<()> {
     let cluster = scenario().setting("SPIKE_HTTP_SERVER_READ_HEADER_TIMEOUT", "1s").start().await?;
     let _silent = tokio::net::TcpStream::connect(cluster.stranger().address()).await?;
-    let refused = r#"spike_connections_refused_total{reason="handshake_timeout"}"#;
+    let refused = r#"spike_tls_handshakes_refused_total{reason="timeout"}"#;
     cluster.until_metric(refused, |count| count >= 1.0).await?;
     cluster.stop().await
 }

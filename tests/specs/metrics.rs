@@ -1,12 +1,17 @@
 //! `docs/metrics.md` lists every metric of the daemons, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process::Stdio,
+};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use spike_daemon::settings::Backend;
-use spike_tests::secrets::put;
+use spike_tests::{secrets::put, skipped};
+use tokio::{io::AsyncWriteExt, process::Command};
 
-use crate::{WORKLOAD, crew, repository::text, scenario};
+use crate::{WORKLOAD, crew, prometheus::program, repository::text, scenario};
 
 const GET: &str = "/v1/store/secrets?action=get";
 
@@ -52,7 +57,9 @@ fn shown(text: &str) -> BTreeMap<String, Shape> {
         if let Some((name, kind)) =
             line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
         {
-            name.clone_into(&mut current);
+            // What a counter has behind its name in the output.
+            let total = name.strip_suffix("_total").filter(|_| kind == "counter");
+            total.unwrap_or(name).clone_into(&mut current);
             metrics.insert(current.clone(), (kind.to_owned(), BTreeSet::new()));
         } else if let Some((name, labels)) = line.split_once('{')
             && name.starts_with(&current)
@@ -72,6 +79,43 @@ fn shown(text: &str) -> BTreeMap<String, Shape> {
 fn checks(text: &str) -> impl Iterator<Item = &str> {
     let samples = text.lines().filter_map(|line| line.strip_prefix("spike_check_passing{check=\""));
     samples.filter_map(|rest| Some(rest.split_once('"')?.0))
+}
+
+/// Without help for its counters: the format was that of OpenMetrics whoever asked, and this tool reads the older one.
+#[tokio::test]
+async fn promtool_has_nothing_to_say_of_the_metrics_of_nexus_and_a_keeper() -> Result<()> {
+    let Some(promtool) = program("promtool") else {
+        return skipped("no promtool on PATH (on Debian: the package prometheus)");
+    };
+    let mut crew = crew().start().await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("key", "value")])).await?;
+    for daemon in crew.cluster().daemons().take(2) {
+        let text = daemon.get("/metrics").await?.1;
+        let complaints = checked(&promtool, &text).await?;
+        assert_eq!(complaints, None, "{}", daemon.name());
+        // It does complain.
+        let bad = text.replacen("# HELP spike_ready ", "# HELP spike_read ", 1);
+        assert!(checked(&promtool, &bad).await?.is_some_and(|told| told.contains("spike_ready")));
+    }
+    crew.stop().await
+}
+
+/// What `promtool check metrics` says of these metrics; `None` if it is content.
+async fn checked(promtool: &Path, text: &str) -> Result<Option<String>> {
+    let mut child = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let mut input = child.stdin.take().context("no input")?;
+    input.write_all(text.as_bytes()).await?;
+    drop(input);
+    let ended = child.wait_with_output().await?;
+    let told = [ended.stdout, ended.stderr].concat();
+    let is_content = ended.status.success() && told.is_empty();
+    Ok((!is_content).then(|| String::from_utf8_lossy(&told).into_owned()))
 }
 
 #[tokio::test]

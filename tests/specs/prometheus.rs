@@ -18,6 +18,7 @@ use spike_tests::{crew::Crew, secrets::put};
 use time::OffsetDateTime;
 
 use self::server::Prometheus;
+pub(crate) use self::server::program;
 use crate::{
     WORKLOAD, crew, metrics,
     repository::{root, text},

@@ -50,7 +50,13 @@ fn database(crew: &Crew) -> Result<Vec<u8>> {
 
 const fn collected(count: u16) -> RestoreResponse {
     let (collected, remaining) = (count as u32, (THRESHOLD - count) as u32);
-    RestoreResponse { collected, remaining, restored: remaining == 0, already: false }
+    RestoreResponse {
+        collected,
+        remaining,
+        restored: remaining == 0,
+        already: false,
+        repeated: false,
+    }
 }
 
 fn shares_of_another_key() -> Result<Vec<Share>> {
@@ -78,8 +84,14 @@ async fn spike_operator_recover_and_restore_bring_everything_back() -> Result<()
     }
 
     black_out(&mut crew).await?;
-    let told = said(crew.pilot(RESTORER, &["operator", "restore", "--file", &file(5)]).await?)?;
+    let first = ["operator", "restore", "--file", &file(5)];
+    let told = said(crew.pilot(RESTORER, &first).await?)?;
     assert!(told.contains("Shards collected:  1") && told.contains("remaining:  2"), "{told}");
+    // The counts stayed as they were, and nothing said why.
+    let again = crew.pilot(RESTORER, &first).await?;
+    let note = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(said(again)?.contains("Shards collected:  1"));
+    assert!(note.contains("this share is in already, and counts once: 1 of 3 are there"), "{note}");
     crew.sealed_because("root_key").await?;
     let rest = ["operator", "restore", "--file", &file(1), "--file", &file(4)];
     let told = said(crew.pilot(RESTORER, &rest).await?)?;

@@ -92,7 +92,7 @@ async fn nexus_outlives_an_absence_of_the_workload_api_says_so_and_recovers_by_i
     let reason = check["reason"].as_str().unwrap_or_default();
     assert!(reason.contains("workload-api.sock"), "{reason}");
     assert!(reason.contains(" since 20"), "{reason}");
-    assert!(check["failingSince"].is_string(), "{check}");
+    assert!(check["firstFailureAt"].is_string(), "{check}");
 
     cluster.workload_api().resume().await?;
     eventually("a healthy Workload API", PATIENCE, async || {

@@ -13,10 +13,16 @@ use crate::{WORKLOAD, crew, scenario};
 const READER: &str = "/prometheus";
 const SETTING: &str = "SPIKE_METRICS_SPIFFE_IDS";
 const IDS: &str = "spiffe://spike.ist/prometheus, spiffe://other.example/x";
-const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const OPEN_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 async fn get(dialer: &Dialer, target: &str) -> Result<Answer> {
-    let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    get_with(dialer, target, "").await
+}
+
+/// The same with more headers, each with its end.
+async fn get_with(dialer: &Dialer, target: &str, headers: &str) -> Result<Answer> {
+    let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
     dialer.connect().await?.exchange(request).await
 }
 
@@ -40,9 +46,11 @@ async fn a_reader_of_the_setting_gets_the_metrics_of_nexus_and_keepers_over_both
                 "nexus" => crew.dial_as(path)?,
                 _ => crew.dial_keeper_as(1, path)?,
             };
-            let answer = get(&dialer, "/metrics").await?;
+            // As Prometheus asks.
+            let open = "Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5\r\n";
+            let answer = get_with(&dialer, "/metrics", open).await?;
             assert_eq!(answer.status, 200, "{program} {path}");
-            assert_eq!(answer.header("content-type"), Some(TYPE));
+            assert_eq!(answer.header("content-type"), Some(OPEN_TYPE));
             let text = answer.status_and_body().1;
             assert!(text.ends_with("# EOF\n"), "{program}: it is not whole");
             let build = format!(
@@ -55,7 +63,9 @@ async fn a_reader_of_the_setting_gets_the_metrics_of_nexus_and_keepers_over_both
             let answer = http2.get("/metrics").await?;
             assert_eq!(answer.status(), 200, "{program} {path}");
             assert_eq!(answer.headers()["content-type"], TYPE);
-            assert!(answer.body().ends_with(b"# EOF\n"), "{program}: it is not whole");
+            let text = String::from_utf8_lossy(answer.body());
+            assert!(text.contains("\n# TYPE spike_requests_total counter\n"), "{text}");
+            assert!(text.ends_with('\n') && !text.contains("# EOF"), "{text}");
         }
     }
     crew.stop().await

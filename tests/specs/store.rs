@@ -1,6 +1,8 @@
 //! Failures of the store (design 2 and 3): a full disk, a failing disk, a damaged log, a missing directory. Each failure is
 //! visible, and lost data is always reported.
 
+mod opening;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -136,17 +138,26 @@ fn told_by_checks(log: &str) -> usize {
         .count()
 }
 
-/// strace, attached to Nexus, which makes its syncs fail, or take long. Dropping it detaches it.
-pub(crate) struct TamperedSyncs(Child);
+/// strace, attached to Nexus, which makes calls to the system fail, or take long. Dropping it detaches it.
+pub(crate) struct TamperedCalls(Child);
 
-impl TamperedSyncs {
-    /// `injected` is what happens to them, as strace writes it: `error=EIO`. `None` where strace cannot be used.
-    pub(crate) async fn of(crew: &mut Crew, injected: &str) -> Result<Option<Self>> {
+impl TamperedCalls {
+    /// Every sync of a file. `injected` is what happens to it, as strace writes it: `error=EIO`. `None` where strace cannot be used.
+    pub(crate) async fn syncs(crew: &mut Crew, injected: &str) -> Result<Option<Self>> {
+        Self::of(crew, "fsync,fdatasync", injected).await
+    }
+
+    /// Every read at a place of a file, which is how SQLite reads.
+    pub(crate) async fn reads(crew: &mut Crew, injected: &str) -> Result<Option<Self>> {
+        Self::of(crew, "pread64", injected).await
+    }
+
+    async fn of(crew: &mut Crew, calls: &str, injected: &str) -> Result<Option<Self>> {
         let pid = crew.nexus().pid().context("no Nexus")?.to_string();
         let log = crew.dir().join("strace.log");
-        let inject = format!("inject=fsync,fdatasync:{injected}");
+        let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:{injected}"));
         let started = std::process::Command::new("strace")
-            .args(["-f", "-p", &pid, "-e", "trace=fsync,fdatasync", "-e", &inject, "-o"])
+            .args(["-f", "-p", &pid, "-e", &trace, "-e", &inject, "-o"])
             .arg(&log)
             .stderr(Stdio::null())
             .spawn();
@@ -162,7 +173,7 @@ impl TamperedSyncs {
     }
 }
 
-impl Drop for TamperedSyncs {
+impl Drop for TamperedCalls {
     fn drop(&mut self) {
         // Detaches, and Nexus goes on; it has ended where that fails.
         drop(self.0.kill().and_then(|()| self.0.wait()));
@@ -176,7 +187,7 @@ async fn a_put_whose_sync_failed_is_told_as_unknown_and_is_not_there_once_nexus_
     let mut crew = crew().start().await?;
     let superuser = crew.superuser()?;
     superuser.put_secret(&put("a", &[("k", "before")])).await?;
-    let Some(failing) = TamperedSyncs::of(&mut crew, "error=EIO").await? else {
+    let Some(failing) = TamperedCalls::syncs(&mut crew, "error=EIO").await? else {
         skipped("strace is missing or not allowed")?;
         return Ok(());
     };

@@ -16,6 +16,7 @@ mod connector;
 mod dial;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod handshake_fault;
 mod pause;
 mod peer;
 mod peer_error;
@@ -28,6 +29,7 @@ pub mod tls_error;
 mod transport;
 
 pub use call_limits::{ClientTimeouts, TransportError};
+pub use handshake_fault::HandshakeFault;
 pub use pause::{Pause, Paused};
 pub use peer::{IdentityEnded, Peer, PeerCertificate, PeerRule};
 pub use peer_error::PeerError;

@@ -35,5 +35,7 @@ bodies! {
         pub restored: bool = "restored",
         /// Whether it was here before, so that there was nothing to do. Ours.
         pub already: bool = "already" as OmitZero,
+        /// Whether this very share had been fed before, so that it counts once. Ours.
+        pub repeated: bool = "repeated" as OmitZero,
     }
 }

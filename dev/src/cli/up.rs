@@ -15,6 +15,7 @@ use crate::{
     cluster::{Cluster, Ended, FederationError},
     control::{self, Control},
     private,
+    shell_word::{quoted, word},
 };
 
 /// How long a cluster may take to become ready.
@@ -103,17 +104,6 @@ pub(super) fn join_settings(cluster: &Cluster) -> Vec<(String, String)> {
     let mut settings = cluster.client_settings();
     settings.push((DIR_VARIABLE.to_owned(), cluster.dir().display().to_string()));
     settings
-}
-
-/// A word for a POSIX shell.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// A word for a POSIX shell, quoted only if necessary.
-fn word(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte);
-    if word.bytes().all(plain) { word.to_owned() } else { quoted(word) }
 }
 
 fn what_runs(cluster: &Cluster, options: &Options) -> String {

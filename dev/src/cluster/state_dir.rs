@@ -10,7 +10,7 @@ use std::{
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use spike_config::{DirectoryError, user_directory};
 
-use crate::private;
+use crate::{private, shell_word::word};
 
 /// The directories that are made in a state directory.
 const PARTS: [&str; 3] = ["bin", "data", "logs"];
@@ -58,15 +58,17 @@ pub enum StateDirError {
     NoExec(PathBuf),
     /// Another `spike-dev` has it.
     #[error(
-        "a cluster is running in {} already ({holder}): use it from a shell with `. DIR/env`, end it, or name another \
-         directory with --dir",
-        path.display()
+        "a cluster is running in {} already ({holder}). Use it from a shell with `. {}`, end it with Ctrl-C where it was \
+         started{}, or name another directory with --dir",
+        path.display(), word(&path.join("env").display().to_string()), or_kill(*pid)
     )]
     InUse {
         /// The directory.
         path: PathBuf,
         /// The other process, as far as it is known.
         holder: String,
+        /// Its number, if it is known.
+        pid: Option<u32>,
     },
 }
 
@@ -104,6 +106,11 @@ impl StateDir {
     }
 }
 
+/// How else than in its terminal the other process is ended.
+fn or_kill(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" or with `kill {pid}`"))
+}
+
 fn make(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
@@ -128,13 +135,10 @@ fn lock(dir: &Path) -> Result<File, StateDirError> {
             let mut pid = String::new();
             // This is only for the message.
             let read = file.read_to_string(&mut pid);
-            let known = read.is_ok() && pid.trim().parse::<u32>().is_ok();
-            let holder = if known {
-                format!("spike-dev, pid {}", pid.trim())
-            } else {
-                "another spike-dev".to_owned()
-            };
-            return Err(StateDirError::InUse { path: dir.to_owned(), holder });
+            let pid = read.ok().and_then(|_| pid.trim().parse::<u32>().ok());
+            let holder =
+                pid.map_or("another spike-dev".to_owned(), |pid| format!("spike-dev, pid {pid}"));
+            return Err(StateDirError::InUse { path: dir.to_owned(), holder, pid });
         }
     }
     file.set_len(0)
@@ -165,13 +169,22 @@ mod tests {
         assert!(!named.exists());
     }
 
+    /// The message named `DIR/env`, which is no file, and no way to end a cluster whose terminal is gone.
     #[test]
-    fn a_second_holder_is_told_who_the_first_is() {
+    fn a_second_holder_is_told_who_the_first_is_how_to_use_its_cluster_and_how_to_end_it() {
         let parent = tempfile::tempdir().unwrap();
-        let dir = parent.path().join("state");
+        let dir = parent.path().join("a state");
         let first = StateDir::open(&dir).unwrap();
         let error = StateDir::open(&dir).unwrap_err().to_string();
-        assert!(error.contains(&format!("pid {}", std::process::id())), "{error}");
+        let pid = std::process::id();
+        for part in [
+            format!("already (spike-dev, pid {pid})"),
+            format!("`. '{}/env'`", dir.display()),
+            format!("`kill {pid}`"),
+            "--dir".to_owned(),
+        ] {
+            assert!(error.contains(&part), "{part}: {error}");
+        }
         drop(first);
         StateDir::open(&dir).unwrap();
     }

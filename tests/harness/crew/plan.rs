@@ -1,6 +1,6 @@
 //! The configuration of a crew, and its start.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use spiffe::TrustDomain;
@@ -24,6 +24,7 @@ pub struct CrewPlan {
     backend: Backend,
     keepers: u16,
     threshold: u16,
+    svid_ttl: Duration,
     settings: Vec<(String, String)>,
 }
 
@@ -37,6 +38,7 @@ impl CrewPlan {
             backend: Backend::Sqlite,
             keepers: 3,
             threshold: 2,
+            svid_ttl: KEPT,
             settings: Vec::new(),
         }
     }
@@ -59,6 +61,13 @@ impl CrewPlan {
     #[must_use]
     pub const fn keepers(mut self, keepers: u16, threshold: u16) -> Self {
         (self.keepers, self.threshold) = (keepers, threshold);
+        self
+    }
+
+    /// The lifetime of the SVIDs. The default is longer than any test.
+    #[must_use]
+    pub const fn svid_ttl(mut self, ttl: Duration) -> Self {
+        self.svid_ttl = ttl;
         self
     }
 
@@ -115,7 +124,7 @@ impl CrewPlan {
             backend: self.backend,
             keepers: self.keepers,
             threshold: self.threshold,
-            svid_ttl: KEPT,
+            svid_ttl: self.svid_ttl,
             usual_ports: false,
             settings: self.settings.clone(),
         };

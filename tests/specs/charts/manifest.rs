@@ -22,7 +22,11 @@ pub(super) struct Manifest(pub(super) Vec<Value>);
 
 impl Manifest {
     pub(super) fn read(path: &str) -> Result<Self> {
-        let text = text(path)?;
+        Self::parse(&text(path)?, path)
+    }
+
+    /// The objects in `text`, which is that of `path`.
+    pub(super) fn parse(text: &str, path: &str) -> Result<Self> {
         let documents = text.split("---\n").filter(|part| part.contains("kind:"));
         let objects: Vec<Value> = documents
             .map(serde_saphyr::from_str)

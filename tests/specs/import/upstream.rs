@@ -27,7 +27,7 @@ const SCHEMA: &str = "
 const SECOND: i64 = 1_795_318_459;
 
 /// The database, open.
-pub(super) struct Upstream {
+pub(crate) struct Upstream {
     connection: Connection,
     key: [u8; 32],
     nonces: u64,
@@ -50,7 +50,7 @@ impl Upstream {
     }
 
     /// A path with these versions, all of them live.
-    pub(super) fn secret(&mut self, path: &str, values: &[&str]) -> Result<()> {
+    pub(crate) fn secret(&mut self, path: &str, values: &[&str]) -> Result<()> {
         let mut current = 0;
         for (number, value) in (1_i64..).zip(values) {
             let nonce = self.nonce();
@@ -96,7 +96,7 @@ impl Upstream {
     }
 
     /// The version does not decrypt any more.
-    pub(super) fn damage(&self, path: &str, version: i64) -> Result<()> {
+    pub(crate) fn damage(&self, path: &str, version: i64) -> Result<()> {
         let damaged =
             "UPDATE secrets SET encrypted_data = zeroblob(40) WHERE path = ? AND version = ?";
         self.connection.execute(damaged, params![path, version])?;

@@ -63,7 +63,7 @@ fn the_table_of_the_readme_leads_to_what_people_look_for() -> io::Result<()> {
         ("docs/operations/sizing.md", "Keepers"),
         ("docs/operations/identities.md", "which SVID"),
         ("docs/operations/identities.md", "`lastExport`"),
-        ("docs/operations/identities.md", "## Deleting a secret for good"),
+        ("docs/operations/deleting.md", "deleting a secret for good"),
         ("docs/audit-log.md", "## Rotation"),
         ("docs/audit-log.md", "`TrailID`"),
         ("docs/audit-log.md", "`Subject`"),

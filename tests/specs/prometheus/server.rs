@@ -31,10 +31,10 @@ const WINDOW: &str = "[20s]";
 /// How long an alert may take to fire, or to clear: the window, and what a busy machine needs.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// `None` where there is none.
-fn program() -> Option<PathBuf> {
-    let fetched = root().join("target/tools/prometheus");
-    let all = [fetched, "prometheus".into()];
+/// A program of the package of Prometheus; `None` where there is none.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    let fetched = root().join("target/tools").join(name);
+    let all = [fetched, name.into()];
     all.into_iter().find(|program| {
         let asked = Command::new(program).arg("--version").stderr(Stdio::null()).output();
         asked.is_ok_and(|output| output.status.success())
@@ -53,7 +53,7 @@ pub(super) struct Prometheus {
 impl Prometheus {
     /// Asks these addresses twice a second, and judges the alerts as often. `None` where there is no Prometheus.
     pub(super) async fn start(targets: &[SocketAddr]) -> Result<Option<Self>> {
-        match program() {
+        match program("prometheus") {
             Some(program) => Self::run(&program, targets).await.map(Some),
             None => {
                 skipped("no prometheus on PATH (on Debian: the package prometheus)").map(|()| None)

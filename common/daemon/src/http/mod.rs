@@ -249,7 +249,7 @@ async fn carry_out<S: Service>(
                 is_outside = true;
                 Outcome::from(Ok(reply))
             } else if let Some(scrapers) = scraped {
-                Outcome::from(Ok(scrapers.answer()))
+                Outcome::from(Ok(scrapers.answer(&exchange.head().headers)))
             } else {
                 exchange.drop_large_head();
                 run_handler(daemon, &exchange, operation, &mut body).await

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use spike_wire::{AnyOperation, ErrorCode, clean_path, fallback_error_body};
 
 use super::{Exchange, FrameError, allowance::Allowance, answer::AnswerBytes};
-use crate::telemetry::METRICS_TYPE;
+use crate::telemetry::Exposition;
 
 /// The longest target of a redirect, in bytes.
 const MAX_LOCATION: usize = 2048;
@@ -29,8 +29,8 @@ pub struct Reply {
 enum Kind {
     Json,
     Octets,
-    /// Metrics in the text format of OpenMetrics.
-    Metrics,
+    /// Metrics in this text format.
+    Metrics(Exposition),
     /// An error as Go's `http.Error` sends it.
     Text,
     /// An answer of Go's server itself.
@@ -83,8 +83,8 @@ impl Reply {
     }
 
     /// 200 with metrics.
-    pub(super) const fn metrics(body: Bytes) -> Self {
-        Self::of(StatusCode::OK, Kind::Metrics, body)
+    pub(super) const fn metrics(format: Exposition, body: Bytes) -> Self {
+        Self::of(StatusCode::OK, Kind::Metrics(format), body)
     }
 
     /// An error as Go's `http.Error` sends it: `text` and a newline.
@@ -125,8 +125,8 @@ impl Reply {
             Kind::Octets => {
                 set(header::CONTENT_TYPE, "application/octet-stream");
             }
-            Kind::Metrics => {
-                set(header::CONTENT_TYPE, METRICS_TYPE);
+            Kind::Metrics(format) => {
+                set(header::CONTENT_TYPE, format.media_type());
                 set(header::CACHE_CONTROL, CACHE_CONTROL);
             }
             Kind::Text => {

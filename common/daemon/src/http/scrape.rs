@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use axum::http::Method;
+use axum::http::{HeaderMap, Method};
 use bytes::Bytes;
 use spike_domain::CoveredIds;
 
 use super::{Exchange, Names, Reply};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Exposition, Telemetry};
 
 /// The target.
 const TARGET: &str = "/metrics";
@@ -36,9 +36,10 @@ impl Scrapers {
         self.ids.cover(id)
     }
 
-    /// The answer to one of them.
-    pub(super) fn answer(&self) -> Reply {
-        Reply::metrics(Bytes::from(self.telemetry.metrics()))
+    /// The answer to a request of one of them, with these headers.
+    pub(super) fn answer(&self, headers: &HeaderMap) -> Reply {
+        let format = Exposition::accepted_by(headers);
+        Reply::metrics(format, Bytes::from(format.of(self.telemetry.metrics())))
     }
 }
 

@@ -66,12 +66,16 @@ impl Daemon {
 
     /// Which requests were counted.
     fn counted(&self) -> Vec<String> {
+        self.samples("requests_total")
+    }
+
+    /// The samples of a metric.
+    fn samples(&self, metric: &str) -> Vec<String> {
         let mut registry = prometheus_client::registry::Registry::default();
         self.frame.register(&mut registry);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        let requests = text.lines().filter(|line| line.starts_with("requests_total"));
-        requests.map(str::to_owned).collect()
+        text.lines().filter(|line| line.starts_with(metric)).map(str::to_owned).collect()
     }
 }
 
@@ -203,6 +207,7 @@ async fn a_handler_that_panics_is_answered_500_and_has_a_line() {
     let line = daemon.lines(1).remove(0);
     assert_eq!(line["Err"], "the handler of the request panicked");
     assert_eq!(line["State"], "audit-errored");
+    assert_eq!(daemon.samples("request_panics_total"), ["request_panics_total 1"]);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use hyper::{
     server::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use spike_mtls::{Peer, PeerError, budget::Over, clock, tls_error};
+use spike_mtls::{HandshakeFault, Peer, PeerError, budget::Over, clock, tls_error};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -121,7 +121,7 @@ impl Connection {
             let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
             match Peer::of(chain, evidence, |id| self.shared.app.class(id)) {
                 Ok(peer) => Ok((stream, peer)),
-                Err(error) => Err((error.to_string(), None)),
+                Err(error) => Err((HandshakeFault::of_peer(&error), error.to_string(), None)),
             }
         });
         match peer {
@@ -129,9 +129,9 @@ impl Connection {
                 self.shared.metrics.handshakes.inc();
                 Some(served)
             }
-            Err((reason, id)) => {
+            Err((fault, reason, id)) => {
                 let refused = self.handshake_refused(&reason, id.as_deref());
-                self.shared.refuse(Reason::HandshakeFailed, &refused);
+                self.shared.refuse(Reason::Handshake(fault), &refused);
                 None
             }
         }
@@ -251,11 +251,12 @@ async fn answer_plain_http(mut stream: TcpStream) -> io::Result<()> {
 }
 
 /// Why a handshake failed, and the SPIFFE ID in the peer's certificate.
-fn refusal(error: io::Error) -> (String, Option<String>) {
+fn refusal(error: io::Error) -> (HandshakeFault, String, Option<String>) {
+    let fault = HandshakeFault::of(&error);
     let error = tls_error::of_handshake(error);
     let refused = error.get_ref().and_then(|inner| inner.downcast_ref::<PeerError>());
     let claimed = refused.and_then(PeerError::claimed_id).map(str::to_owned);
-    (error.to_string(), claimed)
+    (fault, error.to_string(), claimed)
 }
 
 /// Handles the requests of one peer, and records when they begin and end.

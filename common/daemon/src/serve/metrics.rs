@@ -5,14 +5,15 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
+use spike_mtls::HandshakeFault;
 
-/// Why a connection or a request was refused.
+/// Why a handshake, a connection or a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Reason {
+    Handshake(HandshakeFault),
+    HandshakeTimeout,
     TooMany,
     TooManyOfOneId,
-    HandshakeTimeout,
-    HandshakeFailed,
     PlainHttp,
     Malformed,
     HeadTimeout,
@@ -21,11 +22,10 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 9] = [
+    /// Those of connections and requests.
+    const OF_CONNECTIONS: [Self; 7] = [
         Self::TooMany,
         Self::TooManyOfOneId,
-        Self::HandshakeTimeout,
-        Self::HandshakeFailed,
         Self::PlainHttp,
         Self::Malformed,
         Self::HeadTimeout,
@@ -33,12 +33,17 @@ impl Reason {
         Self::Cut,
     ];
 
+    /// Those of handshakes.
+    fn of_handshakes() -> impl Iterator<Item = Self> {
+        HandshakeFault::ALL.into_iter().map(Self::Handshake).chain([Self::HandshakeTimeout])
+    }
+
     const fn label(self) -> &'static str {
         match self {
+            Self::Handshake(fault) => fault.label(),
+            Self::HandshakeTimeout => "timeout",
             Self::TooMany => "too_many",
             Self::TooManyOfOneId => "too_many_of_one_id",
-            Self::HandshakeTimeout => "handshake_timeout",
-            Self::HandshakeFailed => "handshake_failed",
             Self::PlainHttp => "plain_http",
             Self::Malformed => "malformed",
             Self::HeadTimeout => "head_timeout",
@@ -58,6 +63,7 @@ struct ReasonLabel {
 pub struct ConnectionMetrics {
     pub(super) open: Gauge,
     pub(super) handshakes: Counter,
+    handshakes_refused: Family<ReasonLabel, Counter>,
     refused: Family<ReasonLabel, Counter>,
 }
 
@@ -65,7 +71,7 @@ impl ConnectionMetrics {
     /// Adds the metrics to `registry`. Every reason is there from the start: Prometheus does not see the first increase of a
     /// counter that begins with it.
     pub fn register(&self, registry: &mut Registry) {
-        for reason in Reason::ALL {
+        for reason in Reason::OF_CONNECTIONS.into_iter().chain(Reason::of_handshakes()) {
             drop(self.of(reason));
         }
         registry.register("connections_open", "Connections that are open now", self.open.clone());
@@ -73,6 +79,11 @@ impl ConnectionMetrics {
             "tls_handshakes",
             "TLS handshakes that ended with a verified peer",
             self.handshakes.clone(),
+        );
+        registry.register(
+            "tls_handshakes_refused",
+            "TLS handshakes that ended without a verified peer, by reason",
+            self.handshakes_refused.clone(),
         );
         registry.register(
             "connections_refused",
@@ -86,6 +97,16 @@ impl ConnectionMetrics {
     }
 
     fn of(&self, reason: Reason) -> impl std::ops::Deref<Target = Counter> {
-        self.refused.get_or_create(&ReasonLabel { reason: reason.label() })
+        let family = match reason {
+            Reason::Handshake(_) | Reason::HandshakeTimeout => &self.handshakes_refused,
+            Reason::TooMany
+            | Reason::TooManyOfOneId
+            | Reason::PlainHttp
+            | Reason::Malformed
+            | Reason::HeadTimeout
+            | Reason::RefusedRequest
+            | Reason::Cut => &self.refused,
+        };
+        family.get_or_create(&ReasonLabel { reason: reason.label() })
     }
 }

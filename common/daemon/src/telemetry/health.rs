@@ -82,6 +82,12 @@ struct Record {
     reason: Option<String>,
 }
 
+impl Record {
+    const fn was_run(&self) -> bool {
+        self.last_success.is_some() || self.last_failure.is_some()
+    }
+}
+
 /// The contents of `/healthz`.
 #[derive(Clone, Debug, Serialize)]
 pub struct HealthReport {
@@ -108,9 +114,9 @@ pub struct CheckReport {
     /// When it last failed, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failure_at: Option<String>,
-    /// When the current failures began, RFC 3339.
+    /// When the first of the current failures was, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub failing_since: Option<String>,
+    pub first_failure_at: Option<String>,
     /// Why it fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -180,7 +186,8 @@ impl Health {
         }
         for check in &mut checks.all {
             let answer = (check.probe)(now);
-            if answer.is_err() != check.record.failing_since.is_some() {
+            let is_news = answer.is_err() != check.record.failing_since.is_some();
+            if is_news || !check.record.was_run() {
                 check.note(answer, now);
             }
             let entry = check.report();
@@ -202,7 +209,7 @@ impl CheckReport {
             contiguous_fails: 0,
             last_success_at: None,
             last_failure_at: None,
-            failing_since: None,
+            first_failure_at: None,
             reason: Some(INCOMPLETE.1.to_owned()),
             last_reason: None,
         }
@@ -255,7 +262,7 @@ impl Check {
             contiguous_fails: record.contiguous_fails,
             last_success_at: text(record.last_success),
             last_failure_at: text(record.last_failure),
-            failing_since: text(record.failing_since),
+            first_failure_at: text(record.failing_since),
             reason,
             last_reason,
         }
@@ -305,7 +312,7 @@ mod tests {
         assert_eq!(check.contiguous_fails, 3);
         assert_eq!(check.reason.as_deref(), Some("disk full"));
         assert_eq!(check.last_success_at.as_deref(), Some("1970-01-01T00:00:00Z"));
-        assert_eq!(check.failing_since.as_deref(), Some("1970-01-01T00:00:01Z"));
+        assert_eq!(check.first_failure_at.as_deref(), Some("1970-01-01T00:00:01Z"));
         assert_eq!(check.last_failure_at.as_deref(), Some("1970-01-01T00:00:03Z"));
     }
 
@@ -340,6 +347,15 @@ mod tests {
         assert!(!report.checks.contains_key("start"));
     }
 
+    /// Whoever asked within the first second saw a check that passed, and had never passed.
+    #[test]
+    fn a_check_that_is_asked_for_before_its_first_run_has_run_then() {
+        let (health, _) = health(Effect::NotReady);
+        let report = health.report(NOON);
+        let last = report.checks["store"].last_success_at.as_deref();
+        assert_eq!(last, Some("1970-01-01T00:00:00Z"));
+    }
+
     /// `/healthz` showed an old reason beside the status ok.
     #[test]
     fn a_check_that_passes_again_keeps_the_memory_of_its_failure() {
@@ -350,7 +366,7 @@ mod tests {
         let report = health.report(NOON + Duration::SECOND);
         assert_eq!(report.status, Status::Ok);
         assert_eq!(report.checks["store"].contiguous_fails, 0);
-        assert_eq!(report.checks["store"].failing_since, None);
+        assert_eq!(report.checks["store"].first_failure_at, None);
         assert_eq!(report.checks["store"].reason, None);
         assert_eq!(report.checks["store"].last_reason.as_deref(), Some("disk full"));
     }

@@ -6,6 +6,7 @@
 
 mod clocks;
 mod durations;
+mod exposition;
 mod health;
 mod health_metrics;
 mod listener;
@@ -21,6 +22,7 @@ use clocks::Clocks;
 pub use clocks::{CLOCK_FAILS, CLOCK_TOLD, OtherClock};
 use durations::encode_timings;
 pub use durations::encode_timings_by;
+pub(crate) use exposition::Exposition;
 pub use health::{CheckReport, Effect, Health, HealthReport, HealthView, Status};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -29,9 +31,6 @@ use prometheus_client::{
 };
 pub use server::{TelemetryServer, bind};
 pub use svid::{SvidMetrics, check_svid};
-
-/// The media type of the metrics.
-pub(crate) const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The health checks and metrics of one process; clones share them.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, time::Duration};
 use axum::{
     Json, Router,
     extract::{Extension, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -13,7 +13,7 @@ use serde_json::json;
 use spike_mtls::clock;
 use tokio::{task::AbortHandle, time::MissedTickBehavior};
 
-use super::{METRICS_TYPE, Status, Telemetry, listener, log_level};
+use super::{Exposition, Status, Telemetry, listener, log_level};
 use crate::{log_level::LogLevel, net};
 
 /// How often every health check runs.
@@ -105,6 +105,7 @@ async fn healthz(State(telemetry): State<Telemetry>) -> Response {
     (code, Json(body)).into_response()
 }
 
-async fn metrics(State(telemetry): State<Telemetry>) -> Response {
-    ([(header::CONTENT_TYPE, METRICS_TYPE)], telemetry.metrics()).into_response()
+async fn metrics(State(telemetry): State<Telemetry>, headers: HeaderMap) -> Response {
+    let format = Exposition::accepted_by(&headers);
+    ([(header::CONTENT_TYPE, format.media_type())], format.of(telemetry.metrics())).into_response()
 }

@@ -132,6 +132,14 @@ securityContext:
 {{- end }}
 {{- end -}}
 
+{{/* The same for Nexus and the Keepers. */}}
+{{- define "spike.metricsEnv" -}}
+{{- with .Values.metrics.spiffeIds -}}
+- name: SPIKE_METRICS_SPIFFE_IDS
+  value: {{ join "," . | quote }}
+{{- end -}}
+{{- end -}}
+
 {{/* The same for Nexus and Bootstrap. */}}
 {{- define "spike.quorumEnv" -}}
 - name: SPIKE_NEXUS_KEEPER_PEERS

@@ -45,6 +45,8 @@ pub struct Restored {
     pub done: bool,
     /// Whether it was in use before.
     pub already: bool,
+    /// Whether this share was among those that count before it was fed.
+    pub repeated: bool,
 }
 
 impl Restoration {
@@ -146,6 +148,8 @@ impl Restoration {
             };
         }
         // A later share replaces an earlier one of the same index: this corrects a mistyped share (Q-27, F3).
+        let is_same = |known: &Share| known.index == share.index && known.value.ct_eq(&share.value);
+        let repeated = collected.iter().any(is_same);
         collected.retain(|known| known.index != share.index);
         collected.push(share);
         collected.sort_by_key(|share| share.index);
@@ -153,14 +157,20 @@ impl Restoration {
         let count = collected.len();
         if more || count < needed {
             let remaining = needed.saturating_sub(count);
-            return Ok(Restored { collected: count, remaining, done: false, already: false });
+            return Ok(Restored {
+                collected: count,
+                remaining,
+                done: false,
+                already: false,
+                repeated,
+            });
         }
         self.complete(collected, keepers).await
     }
 
     fn done(&self) -> Restored {
         let collected = usize::from(self.quorum.threshold());
-        Restored { collected, remaining: 0, done: true, already: false }
+        Restored { collected, remaining: 0, done: true, already: false, repeated: false }
     }
 
     /// Puts the key of complete shares to use.

@@ -61,6 +61,7 @@ impl Handle for call::OperatorRestore {
             remaining: count(restored.remaining),
             restored: restored.done,
             already: restored.already,
+            repeated: restored.repeated,
         })
         .into())
     }

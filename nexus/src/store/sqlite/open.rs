@@ -328,6 +328,10 @@ impl Connect<'_> {
             JournalMode::Delete | JournalMode::Truncate | JournalMode::Persist => "EXTRA",
         };
         connection.pragma_update(None, "synchronous", synchronous)?;
+        if wanted == JournalMode::Wal {
+            // Of itself SQLite never makes the log smaller, however large a slow reader has made it.
+            connection.pragma_update(None, "journal_size_limit", wal::KEPT_BYTES)?;
+        }
         Ok(())
     }
 }

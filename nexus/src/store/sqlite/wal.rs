@@ -17,6 +17,9 @@ use spike_domain::UnixNanos;
 /// Beside the database.
 pub(in crate::store) const FILE: &str = "nexus.db-wal";
 
+/// What stays of a larger log once its content is in the database. Usually it has a quarter of it at most.
+pub(super) const KEPT_BYTES: i64 = 16 * 1024 * 1024;
+
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 /// With the lowest bit set, checksums are over big-endian words.

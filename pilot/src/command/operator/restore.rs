@@ -25,6 +25,8 @@ enum Verdict {
     NotSent,
     /// SPIKE Nexus keeps it until it has enough.
     Kept,
+    /// SPIKE Nexus had this very share, and keeps it.
+    KeptBefore,
     /// It belongs to the key in use.
     OfTheKey,
     /// SPIKE Nexus refuses it, alone or with the others.
@@ -62,6 +64,14 @@ pub(super) async fn run(arguments: RestoreArgs, context: &mut Context<'_>) -> Re
         told.iter().try_for_each(|line| writeln!(out, " {line}"))?;
         out.write_all(summary(progress, was_live).as_bytes())
     })?;
+    if set.each.len() == 1 && progress.repeated && !progress.restored {
+        let RestoreResponse { collected, remaining, .. } = progress;
+        let text = format!(
+            "this share is in already, and counts once: {collected} of {} are there. Feed another one",
+            collected + remaining
+        );
+        context.streams.remark("note:", &text)?;
+    }
     let foreign = set.foreign();
     if !foreign.is_empty() {
         let text = format!("not of the root key, and not used: {}", foreign.join(", "));
@@ -129,11 +139,14 @@ impl ShareSet<'_> {
         let line = |(share, verdict): &(&(String, Share), Verdict)| {
             let what = match verdict {
                 Verdict::NotSent => return None,
-                Verdict::Kept if self.progress.restored => {
+                Verdict::Kept | Verdict::KeptBefore if self.progress.restored => {
                     "not known whether it belongs to the root key".to_owned()
                 }
-                Verdict::Kept if self.judged => "judged with the others, see the error".to_owned(),
+                Verdict::Kept | Verdict::KeptBefore if self.judged => {
+                    "judged with the others, see the error".to_owned()
+                }
                 Verdict::Kept => "kept until enough shares are there".to_owned(),
+                Verdict::KeptBefore => "in already, and counts once".to_owned(),
                 Verdict::OfTheKey => "belongs to the root key".to_owned(),
                 Verdict::Refused(error) => format!("refused: {}", reason(error)),
             };
@@ -146,7 +159,11 @@ impl ShareSet<'_> {
     fn foreign(&self) -> Vec<String> {
         let foreign = |(share, verdict): &(&(String, Share), Verdict)| match verdict {
             Verdict::Refused(_) if self.progress.restored => Some(subject(share)),
-            Verdict::Refused(_) | Verdict::NotSent | Verdict::Kept | Verdict::OfTheKey => None,
+            Verdict::Refused(_)
+            | Verdict::NotSent
+            | Verdict::Kept
+            | Verdict::KeptBefore
+            | Verdict::OfTheKey => None,
         };
         self.each.iter().filter_map(foreign).collect()
     }
@@ -168,7 +185,11 @@ async fn feed(
     match session.call::<call::OperatorRestore>(&request, &subject(share)).await {
         Ok(answer) => {
             *progress = answer;
-            Ok(if answer.restored { Verdict::OfTheKey } else { Verdict::Kept })
+            Ok(match (answer.restored, answer.repeated) {
+                (true, _) => Verdict::OfTheKey,
+                (false, true) => Verdict::KeptBefore,
+                (false, false) => Verdict::Kept,
+            })
         }
         Err(error) if error.status() == Some(400) => Ok(Verdict::Refused(error)),
         Err(error) => Err(error),

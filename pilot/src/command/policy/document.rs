@@ -10,6 +10,7 @@ mod fields;
 use std::collections::HashSet;
 use std::path::Path;
 
+use serde::de::IgnoredAny;
 use serde_saphyr::options::DuplicateKeyPolicy;
 use spike_wire::PolicyPutRequest;
 
@@ -66,10 +67,10 @@ fn read_with(
     let text = std::str::from_utf8(bytes).map_err(|_cause| plain("it is not UTF-8 text"))?;
     let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::PassThrough };
     let documents: Vec<Option<Document>> = serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|error| unreadable(text, &error))?;
+        .map_err(|error| in_list(text).unwrap_or_else(|| unreadable(text, &error)))?;
     let documents: Vec<Document> = documents.into_iter().flatten().collect();
     if documents.is_empty() {
-        return Err(plain("there is no policy in it"));
+        return Err(plain("there is no policy in it: it is empty"));
     }
     let several = documents.len() > 1;
     let mut all_times = Vec::new();
@@ -92,6 +93,24 @@ fn read_with(
         requests.push(request);
     }
     Ok(Policies { requests, times: all_times })
+}
+
+/// What is wrong with a file that is one list; `None` for any other.
+fn in_list(text: &str) -> Option<FileError> {
+    let list: Vec<IgnoredAny> = serde_saphyr::from_str(text).ok()?;
+    Some(match list.len() {
+        0 => {
+            let problem = "there is no policy in it: it is an empty list".to_owned();
+            FileError { problem, hint: None }
+        }
+        count => FileError {
+            problem: format!("it is a list of {count}, and not a policy"),
+            hint: Some(
+                "write each policy as a document of its own, with a line --- between two"
+                    .to_owned(),
+            ),
+        },
+    })
 }
 
 /// The place, and the reason if it is the syntax. The library's own text would quote the file.

@@ -192,6 +192,26 @@ fn a_failure_in_the_middle_of_a_file_tells_what_was_applied() {
     ");
 }
 
+// "not the YAML of a policy" was all that it said of a list.
+#[test]
+fn a_file_without_a_policy_is_refused_with_what_is_in_it() {
+    for (file, told) in [
+        ("", "there is no policy in it: it is empty"),
+        ("# nothing yet\n---\n", "there is no policy in it: it is empty"),
+        ("[]", "there is no policy in it: it is an empty list"),
+        ("[]\n", "there is no policy in it: it is an empty list"),
+        ("[{\"name\": \"a\"}, {\"name\": \"b\"}]", "it is a list of 2, and not a policy"),
+    ] {
+        let (nexus, policies) = nexus(Kind::Ours);
+        let ran = nexus.run_with(&["policy", "apply", "--file", "-"], file);
+        assert_eq!(ran.exit, Exit::Usage, "{file:?}: {ran}");
+        let expected = format!("Error reading policy file: standard input: {told}");
+        assert!(ran.stderr.contains(&expected), "{file:?}: {ran}");
+        assert!(policies.lock().unwrap().is_empty());
+        assert_eq!(nexus.asked(), [], "{file:?}");
+    }
+}
+
 #[test]
 fn one_bad_policy_in_a_file_keeps_all_of_it_from_being_applied() {
     let (nexus, policies) = nexus(Kind::Ours);

@@ -19,7 +19,7 @@ fn restoring() -> FakeNexus {
             return (400, operation.error_body_with_reason(code, "share 3 is of another key"));
         }
         let mut collected = collected.lock().unwrap();
-        collected.insert(request.id);
+        let repeated = !collected.insert(request.id);
         let count = u32::try_from(collected.len()).unwrap();
         let remaining = 2_u32.saturating_sub(count);
         let response = RestoreResponse {
@@ -27,6 +27,7 @@ fn restoring() -> FakeNexus {
             remaining,
             restored: remaining == 0,
             already: false,
+            repeated,
         };
         (200, response.encode())
     })
@@ -54,6 +55,23 @@ fn restore_has_upstreams_texts_from_the_first_share_to_the_last() {
       SPIKE is now restored and ready to use.
 
     --
+    ");
+}
+
+// The counts stayed as they were, and nothing said why.
+#[test]
+fn a_share_that_is_fed_twice_is_told_as_such_with_what_is_there_and_what_is_needed() {
+    let nexus = restoring();
+    restore(&nexus, &[], &share(1, "11"));
+    insta::assert_snapshot!(restore(&nexus, &[], &share(1, "11")), @"
+    [0]
+
+     Shards collected:  1
+     Shards remaining:  1
+     Please run `spike operator restore` again to provide the remaining shards.
+
+    --
+    note: this share is in already, and counts once: 1 of 2 are there. Feed another one
     ");
 }
 
@@ -122,8 +140,14 @@ fn a_share_is_told_as_kept_where_the_next_one_did_not_arrive_and_where_only_an_e
         match answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
             0 => (
                 200,
-                RestoreResponse { collected: 1, remaining: 1, restored: false, already: false }
-                    .encode(),
+                RestoreResponse {
+                    collected: 1,
+                    remaining: 1,
+                    restored: false,
+                    already: false,
+                    repeated: false,
+                }
+                .encode(),
             ),
             _ => error(operation, ErrorCode::ApiInternalError),
         }
@@ -145,13 +169,25 @@ fn what_goes_wrong_once_the_key_is_back_is_no_failure_of_the_restore() {
         match answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
             0 => (
                 200,
-                RestoreResponse { collected: 1, remaining: 1, restored: false, already: false }
-                    .encode(),
+                RestoreResponse {
+                    collected: 1,
+                    remaining: 1,
+                    restored: false,
+                    already: false,
+                    repeated: false,
+                }
+                .encode(),
             ),
             1 => (
                 200,
-                RestoreResponse { collected: 2, remaining: 0, restored: true, already: false }
-                    .encode(),
+                RestoreResponse {
+                    collected: 2,
+                    remaining: 0,
+                    restored: true,
+                    already: false,
+                    repeated: false,
+                }
+                .encode(),
             ),
             _ => error(operation, ErrorCode::ApiInternalError),
         }
@@ -192,6 +228,7 @@ fn judging(answers: u32) -> FakeNexus {
             remaining: 2_u32.saturating_sub(count),
             restored,
             already: false,
+            repeated: false,
         };
         (200, response.encode())
     })
@@ -215,7 +252,17 @@ fn where_the_last_share_gets_no_answer_once_the_key_is_back_no_error_is_told_of(
         let count = answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
         assert!(count < 3, "no answer");
         let (remaining, restored) = (2 - count, count == 2);
-        (200, RestoreResponse { collected: count, remaining, restored, already: false }.encode())
+        (
+            200,
+            RestoreResponse {
+                collected: count,
+                remaining,
+                restored,
+                already: false,
+                repeated: false,
+            }
+            .encode(),
+        )
     });
     let lines = format!("{}\n{}\n{}\n", share(1, "11"), share(2, "22"), share(3, "33"));
     let ran = restore(&nexus, &[], &lines);
@@ -304,7 +351,13 @@ fn a_text_that_is_no_share_is_not_sent() {
 #[test]
 fn a_share_that_is_fed_to_a_live_nexus_was_not_needed() {
     let nexus = FakeNexus::start(|_, _| {
-        let answer = RestoreResponse { collected: 2, remaining: 0, restored: true, already: true };
+        let answer = RestoreResponse {
+            collected: 2,
+            remaining: 0,
+            restored: true,
+            already: true,
+            repeated: false,
+        };
         (200, answer.encode())
     });
     let share = format!("spike:1:{}", "11".repeat(32));

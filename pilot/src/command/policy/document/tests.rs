@@ -189,6 +189,9 @@ fn a_wrong_file_is_refused_without_quoting_it() {
         );
         assert!(!problem.contains("hunter2"), "{text}: {problem}");
     }
-    assert_eq!(problem(""), "Error reading policy file: policy.yaml: there is no policy in it");
+    assert_eq!(
+        problem(""),
+        "Error reading policy file: policy.yaml: there is no policy in it: it is empty"
+    );
     assert!(read(b"name: \xff").is_err());
 }

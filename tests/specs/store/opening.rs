@@ -1,0 +1,79 @@
+//! What keeps Nexus from opening its store, or from noticing losses of it.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, chown},
+};
+
+use anyhow::{Result, ensure};
+use spike_tests::{
+    PATIENCE,
+    secrets::{put, value_of},
+    skipped,
+};
+
+use super::SmallDisk;
+use crate::crew;
+
+/// SQLite calls it an error of the disk: nothing said that there is no room, and that room is all it takes.
+#[tokio::test]
+async fn a_disk_that_is_full_when_nexus_starts_is_told_and_taken_back_once_there_is_room()
+-> Result<()> {
+    let Some(disk) = SmallDisk::mount("8m").await? else {
+        return skipped("no file system may be mounted here");
+    };
+    let data = disk.path().display().to_string();
+    let mut crew = crew().setting("SPIKE_NEXUS_DATA_DIR", data).start().await?;
+    crew.superuser()?.put_secret(&put("a", &[("k", "before")])).await?;
+    ensure!(crew.nexus().terminate().await?.success());
+    disk.fill()?;
+    crew.start_nexus().await?;
+    crew.sealed_because("the disk of the database is full, so that it cannot be opened").await?;
+    let status = crew.status().await?;
+    ensure!(status.sealed, "{status:?}");
+    ensure!(status.reason.as_ref().is_some_and(|reason| reason.contains("full")), "{status:?}");
+
+    fs::remove_file(disk.filler())?;
+    crew.ready(PATIENCE).await?;
+    let superuser = crew.superuser()?;
+    assert_eq!(value_of(&superuser, "a", 0, "k").await?, "before");
+    superuser.put_secret(&put("a", &[("k", "after")])).await?;
+    crew.stop().await
+}
+
+/// Nexus works without this file, and would not notice commits that get lost.
+#[tokio::test]
+async fn a_record_of_commits_that_belongs_to_somebody_else_is_told_until_it_is_given_back()
+-> Result<()> {
+    let mut crew = crew().start().await?;
+    crew.superuser()?.put_secret(&put("a", &[("k", "v")])).await?;
+    ensure!(crew.nexus().terminate().await?.success());
+    let file = crew.dir().join("data/nexus.commits");
+    let owner = fs::metadata(&file)?.uid();
+    if chown(&file, Some(65_534), None).is_err() {
+        return skipped("only root may give a file away");
+    }
+    // Root, too, is then somebody else.
+    let script = r#"exec setpriv --bounding-set -dac_override,-dac_read_search,-fowner --inh-caps -dac_override,-dac_read_search,-fowner "$PROGRAM" "$@""#;
+    crew.wrap("nexus", script).await?;
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    let told = crew.check_fails("store_loss", "nexus.commits cannot be read or written").await?;
+    ensure!(told.contains("belongs to the user of Nexus"), "{told}");
+    crew.log_says("nexus", "commits cannot be written down a second time").await?;
+    let troubles = crew.status().await?.store.map(|store| store.troubles).unwrap_or_default();
+    ensure!(troubles.iter().any(|trouble| trouble.contains("nexus.commits")), "{troubles:?}");
+    assert_eq!(crew.nexus().get("/readyz").await?.0, 200, "it works all the same");
+    crew.superuser()?.put_secret(&put("a", &[("k", "meanwhile")])).await?;
+
+    chown(&file, Some(owner), None)?;
+    crew.crash_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(crew.health_check("store_loss").await?["status"], "ok");
+    assert_eq!(value_of(&crew.superuser()?, "a", 0, "k").await?, "meanwhile");
+    // It is written again.
+    let before = fs::read(&file)?;
+    crew.superuser()?.put_secret(&put("a", &[("k", "after")])).await?;
+    ensure!(fs::read(&file)? != before, "the commit is not recorded");
+    crew.stop().await
+}
