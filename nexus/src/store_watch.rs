@@ -1,6 +1,6 @@
 //! Health checks and metrics of the open store. While Nexus is sealed there is none, and the check of the root key says why.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, thread};
 
 use prometheus_client::{
     collector::Collector,
@@ -43,22 +43,44 @@ pub(crate) fn write_check(seal: &Seal, now: OffsetDateTime) -> Result<(), String
     })
 }
 
-/// Whether the last read succeeded. After a failure this check reads itself, because there may be no other reads. Damage stays,
-/// because another page may be well.
+/// Whether the last read succeeded. After a failure this check reads itself, because there may be no other reads; after damage,
+/// every page, on a thread of its own, because other pages may be well.
 ///
 /// # Errors
 /// Why it failed.
-pub(crate) fn read_check(seal: &Seal) -> Result<(), String> {
+pub(crate) fn read_check(seal: &Arc<Seal>) -> Result<(), String> {
     with_store(seal, |store| {
-        if store.condition().read_failure().is_none() {
+        let condition = store.condition();
+        if condition.read_failure().is_none() {
             return Ok(());
         }
-        store.try_read().map_err(|error| format!("the store cannot be read: {}", chain(&error)))?;
-        match store.condition().read_failure() {
-            None => Ok(()),
-            Some(lasting) => Err(format!("the store cannot be read: {}", lasting.reason)),
+        if !condition.is_damaged() {
+            return store
+                .try_read()
+                .map_err(|error| format!("the store cannot be read: {}", chain(&error)));
         }
+        if condition.begins_examination(clock::unix_nanos()) {
+            examine(seal, store);
+        }
+        let reason = condition.read_failure().map(|failure| failure.reason);
+        reason.map_or(Ok(()), |reason| Err(format!("the store cannot be read: {reason}")))
     })
+}
+
+fn examine(seal: &Arc<Seal>, store: &Store) {
+    let owned = Arc::clone(seal);
+    let work = move || {
+        let examined = with_store(&owned, |store| {
+            store.examine();
+            Ok(())
+        });
+        // Nexus may have been sealed meanwhile; then there is no store.
+        drop(examined);
+    };
+    let started = thread::Builder::new().name("examine".to_owned()).spawn(work);
+    if started.is_err() {
+        store.condition().ends_examination(false);
+    }
 }
 
 /// Whether acknowledged commits were lost and no operator has confirmed it yet.

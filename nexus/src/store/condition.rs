@@ -20,6 +20,9 @@ pub struct Failure {
     pub since: UnixNanos,
 }
 
+/// How often a damaged file is examined at most, in nanoseconds.
+const EXAMINED_EVERY: UnixNanos = 10_000_000_000;
+
 /// Shared by the writer thread, the readers, health checks and metrics.
 #[derive(Debug)]
 pub struct Condition {
@@ -38,6 +41,9 @@ pub struct Condition {
     read_failed: AtomicBool,
     /// A damaged page was read. No read of another page ends that.
     is_damaged: AtomicBool,
+    /// When the last examination of a damaged file began, and whether it is under way.
+    examined: AtomicI64,
+    is_examined: AtomicBool,
     reading: Mutex<Option<Failure>>,
     /// Whether commits are written down a second time, so that lost ones are noticed.
     notices_losses: AtomicBool,
@@ -61,6 +67,8 @@ impl Condition {
             writing: Mutex::default(),
             read_failed: AtomicBool::new(false),
             is_damaged: AtomicBool::new(false),
+            examined: AtomicI64::new(0),
+            is_examined: AtomicBool::new(false),
             reading: Mutex::default(),
             notices_losses: AtomicBool::new(true),
             policies: Mutex::default(),
@@ -200,12 +208,37 @@ impl Condition {
         self.read_failed.store(true, Ordering::Relaxed);
     }
 
-    /// A damaged page was read. That lasts until the store is opened again.
-    pub(super) fn is_damaged(&self, reason: &str, now: UnixNanos) {
+    /// A damaged page was read. That lasts until all pages can be read: SQLite tells a disk that fails for a moment in the same
+    /// way.
+    pub(super) fn found_damage(&self, reason: &str, now: UnixNanos) {
         self.is_damaged.store(true, Ordering::Relaxed);
-        let stays = "the file is damaged, and this stays until the store is opened again: keep the files, and see \
-                     docs/operations/store.md";
+        let stays = "the file is damaged, or the disk fails, and this stays until every page of it can be read: keep the files, \
+                     and see docs/operations/store.md";
         self.cannot_read(format!("{reason}: {stays}"), now);
+    }
+
+    /// Whether a damaged page was read.
+    pub fn is_damaged(&self) -> bool {
+        self.is_damaged.load(Ordering::Relaxed)
+    }
+
+    /// Whether to examine a damaged file now. One examination runs at a time, and not all the time.
+    pub fn begins_examination(&self, now: UnixNanos) -> bool {
+        let is_due = now - self.examined.load(Ordering::Relaxed) >= EXAMINED_EVERY;
+        let begins = is_due && !self.is_examined.swap(true, Ordering::Relaxed);
+        if begins {
+            self.examined.store(now, Ordering::Relaxed);
+        }
+        begins
+    }
+
+    /// The examination has ended.
+    pub fn ends_examination(&self, is_whole: bool) {
+        if is_whole {
+            self.is_damaged.store(false, Ordering::Relaxed);
+            self.can_read();
+        }
+        self.is_examined.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn policies_agree(&self) {

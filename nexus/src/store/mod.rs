@@ -246,6 +246,15 @@ impl Store {
         self.readers.read(|reader| rows::identity(reader, &self.keys)).map(|_identity| ())
     }
 
+    /// Reads every page, and ends a failure of reading if all are whole. It takes as long as that takes, with one of the
+    /// connections for reading.
+    pub fn examine(&self) {
+        let answer = self.readers.read(|reader| {
+            Ok(reader.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?)
+        });
+        self.condition.ends_examination(answer.is_ok_and(|answer| answer == "ok"));
+    }
+
     /// Checks that all data of upstream is in the store, while its file is beside it.
     ///
     /// # Errors

@@ -120,7 +120,7 @@ async fn the_blocks_that_a_cluster_is_enough_for_run_as_their_pages_say() -> Res
             }
         }
     }
-    ensure!(run > 11, "only {run} commands were run");
+    ensure!(run > 10, "only {run} commands were run");
     questions_of_runbooks(&place, &pages, &moves).await?;
     problems_of_settings(&place, &pages[SETTINGS]).await?;
     problems_are_on_standard_error(&place).await?;

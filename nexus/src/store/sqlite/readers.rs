@@ -43,7 +43,7 @@ impl Readers {
         let result = query(guard.as_ref().ok_or(StoreError::Closed)?);
         match &result {
             Err(error) if error.is_of_a_damaged_file() => {
-                self.condition.is_damaged(&chain(error), clock::unix_nanos());
+                self.condition.found_damage(&chain(error), clock::unix_nanos());
             }
             Err(error @ StoreError::Sqlite(_)) => {
                 self.condition.cannot_read(chain(error), clock::unix_nanos());

@@ -213,10 +213,16 @@ fn a_damaged_page_stays_a_failure_whatever_other_pages_say() {
         assert!(error(code).is_of_a_damaged_file(), "{code}");
     }
     assert!(!error(ffi::SQLITE_IOERR_READ).is_of_a_damaged_file());
-    condition.is_damaged("a page", NOON);
+    condition.found_damage("a page", NOON);
     home.store.try_read().unwrap();
     let reason = condition.read_failure().map(|failure| failure.reason);
     assert!(
-        reason.as_deref().is_some_and(|reason| reason.contains("until the store is opened again"))
+        reason.as_deref().is_some_and(|reason| reason.contains("until every page")),
+        "{reason:?}"
     );
+    assert!(condition.begins_examination(NOON));
+    assert!(!condition.begins_examination(NOON + MINUTE), "one runs at a time");
+    home.store.examine();
+    assert_eq!(condition.read_failure(), None, "all pages are well");
+    assert!(!condition.begins_examination(NOON + 1), "not all the time");
 }
