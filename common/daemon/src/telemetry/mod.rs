@@ -18,7 +18,7 @@ mod tests;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clocks::Clocks;
-pub use clocks::{CLOCK_FAILS, CLOCK_TOLD, OtherClock};
+pub use clocks::{CLOCK_FAILS, CLOCK_TOLD, CLOCK_WARNING, OtherClock};
 use durations::encode_timings;
 pub use durations::encode_timings_by;
 pub use health::{CheckReport, Effect, Health, HealthReport, HealthView, Status};
@@ -27,6 +27,7 @@ use prometheus_client::{
     metrics::{family::Family, gauge::Gauge},
     registry::Registry,
 };
+use serde_json::Value;
 pub use server::{TelemetryServer, bind};
 pub use svid::{SvidMetrics, check_svid};
 
@@ -61,6 +62,8 @@ impl Telemetry {
         registry.register_collector(Box::new(clocks.clone()));
         let checked = clocks.clone();
         health.add("clock", Effect::Degraded, move |_| checked.check());
+        let seen = clocks.clone();
+        health.show(CLOCK_WARNING, move || seen.warning().map_or(Value::Null, Value::String));
         Self { program, health, clocks, registry: Arc::new(Mutex::new(registry)) }
     }
 
