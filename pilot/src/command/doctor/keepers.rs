@@ -12,14 +12,15 @@ use spike_mtls::{
 use spike_wire::{DataKind, KeeperStatus, KeeperStatusKind, NotReady, StatusResponse};
 
 use super::check::{Check, Group};
-use super::{STEP, timeouts};
+use super::{STEP, health, timeouts};
 use crate::command::operator::is_new;
 use crate::exit::Exit;
 use crate::output::one_line;
 
 const KEY: &str = "root key";
 const MARGIN: &str = "margin";
-const RECOVERY: &str = "docs/runbooks/SpikeQuorumLost.md";
+const SEALED: &str = "docs/runbooks/SpikeSealed.md";
+const AWAY: &str = "docs/runbooks/SpikeKeeperAway.md";
 
 /// The root key and the Keepers, as Nexus sees them. `blocked` is the reason of a 503 of another operation, if Nexus is sealed.
 pub(super) fn judge(status: &StatusResponse, blocked: Option<NotReady>) -> Vec<Check> {
@@ -40,6 +41,8 @@ fn unsealed(status: &StatusResponse) -> Check {
     let key = one_line(status.root_key.as_deref().unwrap_or("unknown")).into_owned();
     match &status.reason {
         None => Check::ok(Group::Keepers, KEY, key),
+        // The layer whose check fails says so.
+        Some(_) if health::explains_not_ready(status) => Check::ok(Group::Keepers, KEY, key),
         Some(reason) => {
             let evidence = one_line(reason).into_owned();
             let cause = format!("SPIKE Nexus has its root key, and is not ready: {evidence}");
@@ -65,8 +68,15 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
     let threshold = status.threshold;
     let (cause, next, page) = if blocked == Some(NotReady::Store) {
         (
-            "SPIKE Nexus has its shares, and its store cannot be opened".to_owned(),
-            "mend the store: SPIKE Nexus then goes on by itself. Neither Bootstrap nor a restore helps".to_owned(),
+            format!(
+                "SPIKE Nexus has its shares, and its store cannot be opened: {}",
+                store_reason(reason)
+            ),
+            if reason.contains(OF_A_NEWER_NEXUS) {
+                "start that newer SPIKE Nexus again, or put back a backup of before. Neither Bootstrap nor a restore helps".to_owned()
+            } else {
+                "mend the store: SPIKE Nexus then goes on by itself. Neither Bootstrap nor a restore helps".to_owned()
+            },
             "docs/runbooks/SpikeStoreNotReadable.md",
         )
     } else if is_new(status) {
@@ -79,28 +89,75 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
         (
             format!("all {total} Keepers are empty, and there is data: Keepers and SPIKE Nexus restarted at the same time, so the root key is in no memory any more"),
             "`spike operator restore` with the recovery shares brings it back. Bootstrap would make another key, which decrypts nothing that is stored".to_owned(),
-            RECOVERY,
+            SEALED,
         )
     } else if hold < usize::from(threshold) && away > 0 {
         (
-            format!("{away} of {total} Keepers cannot be reached from SPIKE Nexus, {hold} hold a share, and {threshold} are needed"),
-            "start those Keepers, or mend the way to them: SPIKE Nexus then goes on by itself. If they have lost their shares, `spike operator restore` brings the key back".to_owned(),
-            RECOVERY,
+            format!(
+                "{away} of {total} Keepers cannot be reached from SPIKE Nexus{}, {hold} hold a share, and {threshold} are needed",
+                why_away(status)
+            ),
+            format!(
+                "{}: SPIKE Nexus then goes on by itself. If they have lost their shares, `spike operator restore` brings the key back",
+                bring_back(status)
+            ),
+            SEALED,
         )
     } else if hold < usize::from(threshold) && empty > 0 {
         (
             format!("{empty} of {total} Keepers are empty, {hold} hold a share, and {threshold} are needed"),
             "`spike operator restore` with the recovery shares brings the key back. If Bootstrap was interrupted and there is no data, run it again".to_owned(),
-            RECOVERY,
+            SEALED,
         )
     } else {
         (
             format!("SPIKE Nexus has no root key that it may use: {}", one_line(reason)),
             "solve what is named there; `spike operator status` shows when it is".to_owned(),
-            "docs/runbooks/SpikeSealed.md",
+            SEALED,
         )
     };
     Check::failed(Group::Keepers, KEY, Exit::NotReady, evidence, (cause, next)).page(page)
+}
+
+/// How Nexus says of a database that a newer one has made.
+const OF_A_NEWER_NEXUS: &str = "a newer SPIKE Nexus has made it";
+
+/// The reason without what the cause says already.
+fn store_reason(reason: &str) -> String {
+    let reason = reason.rsplit_once("the store cannot be opened: ").map_or(reason, |(_, why)| why);
+    one_line(reason).into_owned()
+}
+
+/// The reasons why Nexus does not reach Keepers, each once, in parentheses; nothing if it tells none.
+fn why_away(status: &StatusResponse) -> String {
+    let mut reasons: Vec<String> = Vec::new();
+    for keeper in status.keepers.iter().filter(|keeper| is_away(keeper)) {
+        let Some(detail) = &keeper.detail else { continue };
+        let detail = one_line(detail);
+        if !reasons.iter().any(|reason| reason.ends_with(detail.as_ref())) {
+            reasons.push(format!("Keeper {}: {detail}", keeper.index));
+        }
+    }
+    if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) }
+}
+
+fn is_away(keeper: &KeeperStatus) -> bool {
+    keeper.state == KeeperStatusKind::Unreachable
+}
+
+/// What brings back the Keepers that are away.
+fn bring_back(status: &StatusResponse) -> &'static str {
+    let away = || status.keepers.iter().filter(|keeper| is_away(keeper));
+    if away().any(|keeper| keeper.detail.as_deref().is_some_and(is_about_identity)) {
+        "a Keeper that answers the handshake runs: compare its trust roots and its registration entry with those of SPIKE Nexus, and both clocks"
+    } else {
+        "start those Keepers, or mend the way to them"
+    }
+}
+
+/// Whether the Keeper runs, and one of the two ends did not accept the other. It is the text of an error of the connection.
+fn is_about_identity(detail: &str) -> bool {
+    ["certificate", "is not accepted here", "TLS alert"].iter().any(|part| detail.contains(part))
 }
 
 fn has_data(status: &StatusResponse) -> bool {
@@ -110,26 +167,31 @@ fn has_data(status: &StatusResponse) -> bool {
 fn keeper(keeper: &KeeperStatus) -> Check {
     let KeeperStatus { index, url, state, since, detail, .. } = keeper;
     let name = format!("Keeper {index}");
-    let detail = detail.as_ref().map(|detail| format!(": {}", one_line(detail)));
+    let detail =
+        detail.as_ref().map(|detail| format!(": {}", one_line(detail))).unwrap_or_default();
     let evidence = format!(
         "as SPIKE Nexus sees {}: {} since {}{}",
         one_line(url),
         state.as_str(),
         one_line(since),
-        detail.unwrap_or_default()
+        detail
     );
     let (cause, next, page) = match state {
         KeeperStatusKind::Good | KeeperStatusKind::Unjudged => {
             return Check::ok(Group::Keepers, &name, evidence);
         }
         KeeperStatusKind::Unknown => {
-            ("SPIKE Nexus has not asked it yet", "try again in a moment", RECOVERY)
+            ("SPIKE Nexus has not asked it yet", "try again in a moment", AWAY)
         }
-        KeeperStatusKind::Unreachable => (
-            "SPIKE Nexus cannot reach it",
-            "start it, or correct SPIKE_NEXUS_KEEPER_PEERS of SPIKE Nexus",
-            "docs/runbooks/SpikeKeeperAway.md",
-        ),
+        KeeperStatusKind::Unreachable => {
+            let next = if is_about_identity(&detail) {
+                "it runs: compare its trust roots and its registration entry with those of SPIKE Nexus, and both clocks"
+            } else {
+                "start it, or correct SPIKE_NEXUS_KEEPER_PEERS of SPIKE Nexus"
+            };
+            let cause = format!("SPIKE Nexus cannot reach it{detail}");
+            return Check::warning(Group::Keepers, &name, evidence, (cause, next)).page(AWAY);
+        }
         KeeperStatusKind::Empty => (
             "it holds no share: it was restarted, or never had one",
             "nothing, while SPIKE Nexus is unsealed: it sends the share again",
@@ -169,7 +231,7 @@ fn margin(status: &StatusResponse) -> Check {
             let cause = "SPIKE Nexus works, and would not find its root key after a restart: too few Keepers hold a share";
             let next = "do not restart SPIKE Nexus; bring back the Keepers that are named above";
             Check::failed(Group::Keepers, MARGIN, Exit::Failure, evidence, (cause, next))
-                .page(RECOVERY)
+                .page("docs/runbooks/SpikeQuorumLost.md")
         }
     }
 }
@@ -247,17 +309,28 @@ fn judge_dial(index: u16, url: &HttpsUrl, dialled: &Result<(), TransportError>) 
             format!("the server at {url} is {id}, and no Keeper under SPIKE_TRUST_ROOT_KEEPER"),
             "correct SPIKE_NEXUS_KEEPER_PEERS or SPIKE_TRUST_ROOT_KEEPER",
         ),
+        Some(PeerError::Times { id, not_before, now, .. }) if now < not_before => (
+            format!(
+                "the certificate of {id} is not valid yet: the clocks of its machine and of this one differ"
+            ),
+            "set the clock that is wrong: `timedatectl` says whether it is synchronized",
+        ),
+        Some(PeerError::Times { id, .. }) => (
+            format!(
+                "the certificate of {id} has expired: its SPIFFE agent has not renewed it, or the clocks differ"
+            ),
+            "look into the log of the SPIFFE agent on its machine; compare the clocks",
+        ),
         Some(_) => (
             format!("the certificate of the server at {url} is not accepted"),
-            "compare the trust domains and the clocks",
+            "compare the trust domains",
         ),
         None => (
             format!("the Keeper at {url} cannot be reached from this machine"),
             "start it, or correct SPIKE_NEXUS_KEEPER_PEERS. If only SPIKE Nexus may reach it, this is no fault",
         ),
     };
-    Check::warning(Group::Keepers, &name, error.to_string(), (cause, next))
-        .page("docs/runbooks/SpikeKeeperAway.md")
+    Check::warning(Group::Keepers, &name, error.to_string(), (cause, next)).page(AWAY)
 }
 
 #[cfg(test)]
