@@ -229,6 +229,14 @@ mod tests {
         assert_eq!(text.lines().count(), 5, "{text}");
     }
 
+    /// It was told to remove `/dev/stdout`.
+    #[test]
+    fn a_device_in_place_of_a_file_is_told_as_that() {
+        let wanted = Wanted { path: Path::new("/dev/null"), telemetry: &[], logs: &[] };
+        let error = wanted.check().unwrap_err();
+        assert!(error.to_string().contains("is no file that can be made"), "{error}");
+    }
+
     #[test]
     fn only_the_last_minutes_of_a_log_are_taken() {
         let dir = tempfile::tempdir().unwrap();

@@ -369,10 +369,10 @@ fn a_screen_of_24_lines_has_room_for_three_keepers() {
 /// What was wrong stood below the requests and the store, where a low terminal shows nothing.
 #[test]
 fn what_is_wrong_stands_before_what_is_well() {
-    let mut troubled = look();
+    let mut seen = look();
     let troubles = vec!["memory is not locked".to_owned()];
-    troubled.answer = Ok(StatusResponse { troubles, ..status() });
-    let shown = draw(&troubled, &TERMINAL);
+    seen.answer = Ok(StatusResponse { troubles, ..status() });
+    let shown = draw(&seen, &TERMINAL);
     let at = |part| shown.find(part).unwrap();
     assert!(at("Trouble ") < at("Root key") && at("Trouble ") < at("Requests"), "{shown}");
 }
