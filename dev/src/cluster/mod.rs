@@ -69,10 +69,14 @@ pub struct ClusterConfig {
     pub settings: Vec<(String, String)>,
 }
 
+/// The database of Nexus in the state directory.
+const DATABASE: &str = "data/nexus.db";
+
 /// A running cluster. Dropping it kills every daemon; [`Cluster::stop`] ends them in order.
 #[derive(Debug)]
 pub struct Cluster {
     trust_domain: TrustDomain,
+    threshold: u16,
     workload_api: workload_api::Running,
     nexus: Daemon,
     keepers: Vec<Daemon>,
@@ -165,6 +169,7 @@ impl Cluster {
         let nexus = Daemon::start(plans.nexus, registry)?;
         Ok(Self {
             trust_domain: config.trust_domain.clone(),
+            threshold: config.threshold,
             workload_api,
             nexus,
             keepers,
@@ -185,13 +190,15 @@ impl Cluster {
         }
         let nexus = self.api_url()?;
         let shares = DevShares::of(self.dir());
+        let quorum = (self.keepers.len(), self.threshold);
+        shares.check(quorum, &self.dir().join(DATABASE))?;
         self.nexus.serving(limit).await?;
         if shares.exist() {
             return Ok(shares.restore(self.workload_api.ca(), &nexus).await?);
         }
         self.run_bootstrap(&[]).await?;
         self.nexus.ready(limit).await?;
-        Ok(shares.save(self.workload_api.ca(), &nexus).await?)
+        Ok(shares.save(quorum, self.workload_api.ca(), &nexus).await?)
     }
 
     /// Runs `bootstrap -init` to its end with these additional settings, and returns its output.
