@@ -1,5 +1,6 @@
 //! The next steps after an error.
 
+use spike_domain::Role;
 use spike_mtls::{
     PeerError, TransportError,
     client::{CallError, Refusal},
@@ -169,8 +170,19 @@ fn sealed() -> Vec<String> {
 /// What to check when the certificate of the server was not accepted.
 pub(crate) fn handshake(refused: Option<&PeerError>) -> String {
     match refused {
-        Some(PeerError::Times { .. }) => {
+        Some(PeerError::Times { not_before, now, .. }) if now < not_before => {
             "compare the clocks of this machine, of the machine of SPIKE Nexus and of the SPIRE server".to_owned()
+        }
+        Some(PeerError::Times { .. }) => {
+            "its SVID has ended and was not renewed: look into the log of the SPIFFE agent on the machine of SPIKE Nexus, does it run and reach the SPIRE server? Compare the clocks, if it does"
+                .to_owned()
+        }
+        Some(PeerError::Refused { id, expected })
+            if Role::named_in(id).is_none() && is_of_expected_domain(id, expected) =>
+        {
+            format!(
+                "if {id} is SPIKE Nexus, correct its registration entry (spire-server entry show); a change takes some seconds to arrive. Else SPIKE_NEXUS_API_URL names another server"
+            )
         }
         Some(PeerError::Chain { .. } | PeerError::UnknownTrustDomain(_)) => {
             "check that this process and SPIKE Nexus get their SVIDs from the same SPIRE server, or from two that are federated"
@@ -187,6 +199,12 @@ pub(crate) fn handshake(refused: Option<&PeerError>) -> String {
         )
         | None => "check that SPIKE_NEXUS_API_URL names a SPIKE Nexus".to_owned(),
     }
+}
+
+/// Whether an ID that was refused is in a trust domain that the settings name already, by the text of the IDs that were expected.
+pub(crate) fn is_of_expected_domain(id: &str, expected: &str) -> bool {
+    let domain = id.split('/').nth(2).filter(|domain| !domain.is_empty());
+    domain.is_some_and(|domain| expected.contains(&format!("spiffe://{domain}/")))
 }
 
 /// A server that rejects our certificate rarely says why. A wrong clock is one possible reason.

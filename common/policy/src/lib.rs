@@ -52,7 +52,7 @@ pub use reserved::ReservedRule;
 pub use spike_domain::{
     ACL_PATH, CIPHER_PATH, Permission, Permissions, RESERVED_PATHS, SECRET_PATH,
 };
-pub use suggest::Suggestion;
+pub use suggest::{ASK_FOR, Suggestion};
 pub use validate::{MAX_WIDTH, check_name, check_path_pattern, check_spiffe_id_pattern};
 
 /// A stored policy: SPIFFE IDs that match one pattern have permissions on the paths that match the other.

@@ -31,9 +31,6 @@ pub(super) fn rewrites(field: Field, pattern: &str) -> Vec<Rewrite> {
         open_below(pattern),
         "`$` ends the match there: this lets in what is below as well",
     ));
-    if field == Field::PathPattern {
-        guesses.push((open_before(pattern), "`^` makes the match begin there"));
-    }
     guesses
         .into_iter()
         .filter_map(|(changed, why)| Some(Rewrite { pattern: changed?, why }))
@@ -147,8 +144,4 @@ fn without_trailing_slash(pattern: &str) -> Option<String> {
 fn open_below(pattern: &str) -> Option<String> {
     let body = ends_with_anchor(pattern).then(|| pattern.strip_suffix('$')).flatten()?;
     Some(format!("{}/.*$", body.strip_suffix('/').unwrap_or(body)))
-}
-
-fn open_before(pattern: &str) -> Option<String> {
-    pattern.strip_prefix('^').map(Into::into)
 }

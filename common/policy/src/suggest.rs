@@ -16,11 +16,14 @@ use super::validate::is_acceptable;
 pub struct Suggestion {
     /// The field to change.
     pub field: Field,
-    /// The new value; for permissions, the words joined by commas.
+    /// The new value; for permissions, the words joined by commas. The present value, if it is the request that must change.
     pub replacement: String,
     /// The change in words, with its reason.
     pub text: String,
 }
+
+/// How the text of a change begins that concerns the request, and not the policy.
+pub const ASK_FOR: &str = "ask for the path";
 
 /// The changes that `entry` needs for the request, one for each failed part. It may try many patterns, and calls
 /// `go_on` before each.
@@ -42,7 +45,10 @@ pub(super) fn changes<E>(
         found.extend(match miss {
             Miss::SpiffeId => pattern_change(Field::SpiffeIdPattern, id_pattern, spiffe_id, go_on)?,
             Miss::Path if RESERVED_PATHS.contains(&path) => Some(describe(path)),
-            Miss::Path => pattern_change(Field::PathPattern, path_pattern, path, go_on)?,
+            Miss::Path => match slash_before(path, entry) {
+                Some(without) => Some(ask_without_slash(path_pattern, without)),
+                None => pattern_change(Field::PathPattern, path_pattern, path, go_on)?,
+            },
             Miss::Permission => Some(add_permission(entry, wanted)),
             Miss::Reserved(ReservedCause::PathNotDescribed | ReservedCause::PathNotNamed) => {
                 Some(describe(path))
@@ -53,6 +59,21 @@ pub(super) fn changes<E>(
         });
     }
     Ok(found)
+}
+
+/// `path` without the slash before it, if `entry` matches only that.
+fn slash_before<'a>(path: &'a str, entry: &Entry) -> Option<&'a str> {
+    let without = path.strip_prefix('/')?.trim_start_matches('/');
+    let is_match = Pattern::new(entry.path.pattern.as_str()).is_ok_and(|p| p.is_match(without));
+    (is_match && !without.is_empty()).then_some(without)
+}
+
+/// The policy is well, and the request is not: a pattern that admits the slash would be a mistake for a mistake.
+fn ask_without_slash(path_pattern: &str, without: &str) -> Suggestion {
+    let text = format!(
+        "{ASK_FOR} `{without}`: the request has a slash before the path, which is another path, and the policy matches it without"
+    );
+    Suggestion { field: Field::PathPattern, replacement: path_pattern.to_owned(), text }
 }
 
 /// The first small change to `pattern` that makes it match `subject`, or else the exact subject.

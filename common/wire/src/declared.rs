@@ -6,6 +6,7 @@ use super::body::Body;
 pub fn bodies() -> impl Iterator<Item = &'static Body> {
     let declared = [
         super::bootstrap::BODIES,
+        super::check_status::BODIES,
         super::cipher::BODIES,
         super::empty::BODIES,
         super::explain::BODIES,

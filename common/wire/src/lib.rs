@@ -23,6 +23,7 @@ mod table;
 
 mod any_operation;
 mod bootstrap;
+mod check_status;
 mod cipher;
 #[cfg(any(test, feature = "fuzzing"))]
 mod declared;
@@ -56,6 +57,7 @@ pub use any_operation::AnyOperation;
 pub use body::{Body, BodyKind};
 pub use bootstrap::*;
 pub use calls::Call;
+pub use check_status::*;
 pub use cipher::*;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use declared::bodies;

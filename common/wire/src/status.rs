@@ -1,7 +1,7 @@
 //! The status of Nexus and its Keepers, for operators. Upstream has no such route.
 
-use super::StoreStatus;
 use super::go_json::OmitZero;
+use super::{CheckStatus, StoreStatus};
 
 bodies! {
     /// The state of one Nexus.
@@ -46,6 +46,9 @@ bodies! {
         pub store: Option<StoreStatus> = "store" as OmitZero,
         /// Other problems of this process.
         pub troubles: Vec<String> = "troubles" as OmitZero,
+        /// The health checks that do not pass, by name. What they say is also in the reason and in the troubles, here and of
+        /// the store. Missing if all pass, or if this Nexus does not tell.
+        pub checks: Vec<CheckStatus> = "checks" as OmitZero,
     }
 
     /// How many requests were answered lately, this one not among them.

@@ -33,6 +33,8 @@ use crate::{
 
 /// The directory in the state directory.
 const DIR: &str = "dev-only-root-key-shares";
+/// The file with the numbers that the shares were made with.
+const QUORUM: &str = "quorum";
 const README: &str = "These files are the shares of this development cluster's root key. Whoever has enough of them\n\
     can read every secret in it. spike-dev keeps them here so that the cluster survives a restart;\n\
     a production system keeps them nowhere but in the memory of its Keepers, and with its operators.\n";
@@ -60,6 +62,26 @@ pub enum DevSharesError {
         /// Why.
         source: ShareError,
     },
+    /// There is data, and the shares of its key are gone.
+    #[error(
+        "{} is gone, which had the shares of the root key, and without them the data of this cluster cannot be read: copy it back, or \
+         begin anew with another --dir",
+        path.display()
+    )]
+    Lost {
+        /// The directory of the shares.
+        path: PathBuf,
+    },
+    /// The cluster was made with other numbers.
+    #[error(
+        "this cluster was made with {made}, and the command line says {asked}: name the same, or begin anew with another --dir"
+    )]
+    OtherQuorum {
+        /// With what it was made.
+        made: String,
+        /// What the command line says.
+        asked: String,
+    },
     /// No identity to call Nexus with.
     #[error("no identity for an operator")]
     Identity(#[from] CaError),
@@ -84,8 +106,38 @@ impl DevShares {
         self.0.is_dir()
     }
 
+    /// Whether these shares are there if there is data, and were made with these numbers. `database` is that of Nexus.
+    pub(super) fn check(
+        &self,
+        (keepers, threshold): (usize, u16),
+        database: &Path,
+    ) -> Result<(), DevSharesError> {
+        if !self.exist() {
+            let has_data = database.exists();
+            return if has_data {
+                Err(DevSharesError::Lost { path: self.0.clone() })
+            } else {
+                Ok(())
+            };
+        }
+        let path = self.0.join(QUORUM);
+        let made = match fs::read_to_string(&path) {
+            Ok(made) => made.trim().to_owned(),
+            // Shares of an earlier release have no such file.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(source) => return Err(DevSharesError::File { path, source }),
+        };
+        let asked = quorum_in_words(keepers, threshold);
+        if made == asked { Ok(()) } else { Err(DevSharesError::OtherQuorum { made, asked }) }
+    }
+
     /// Gets the shares from Nexus and saves them.
-    pub(super) async fn save(&self, ca: &Ca, nexus: &HttpsUrl) -> Result<(), DevSharesError> {
+    pub(super) async fn save(
+        &self,
+        (keepers, threshold): (usize, u16),
+        ca: &Ca,
+        nexus: &HttpsUrl,
+    ) -> Result<(), DevSharesError> {
         let client = operator(ca, nexus, "/spike/pilot/role/recover")?;
         let answer = client.recover().await?;
         // All are saved, or none: an incomplete set would stop the next start.
@@ -99,6 +151,9 @@ impl DevShares {
         }
         fs::DirBuilder::new().mode(0o700).create(&fresh).map_err(file_error(&fresh))?;
         private::write_new(&fresh.join("README"), README, 0o600).map_err(file_error(&fresh))?;
+        let quorum = quorum_in_words(keepers, threshold);
+        private::write_new(&fresh.join(QUORUM), &quorum, 0o600)
+            .map_err(file_error(&fresh.join(QUORUM)))?;
         for (index, shard) in &answer.shards {
             let path = fresh.join(format!("spike.recovery.{index}.txt"));
             let share = share(*index, shard);
@@ -137,6 +192,11 @@ impl DevShares {
     }
 }
 
+/// As on the command line.
+fn quorum_in_words(keepers: usize, threshold: u16) -> String {
+    format!("--keepers {keepers} --threshold {threshold}")
+}
+
 fn share(index: i64, shard: &Shard) -> Result<Share, ShareError> {
     let index = ShareIndex::try_from(index)?;
     Ok(Share { index, value: ShareValue::from_bytes(shard.expose_secret())? })
@@ -156,4 +216,36 @@ fn operator(ca: &Ca, nexus: &HttpsUrl, path: &str) -> Result<NexusClient, DevSha
         ..TrustRootsByRole::default()
     };
     Ok(NexusClient::new(&source, Arc::new(roots), nexus, ClientTimeouts::default())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_threshold_than_that_of_the_cluster_is_told_as_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let shares = DevShares::of(dir.path());
+        fs::create_dir(&shares.0).unwrap();
+        let database = dir.path().join("nexus.db");
+        fs::write(&database, "").unwrap();
+        // Made by an earlier release.
+        shares.check((3, 2), &database).unwrap();
+        fs::write(shares.0.join(QUORUM), quorum_in_words(3, 2)).unwrap();
+        shares.check((3, 2), &database).unwrap();
+        let error = shares.check((3, 3), &database).unwrap_err().to_string();
+        assert!(error.contains("made with --keepers 3 --threshold 2"), "{error}");
+        assert!(error.contains("says --keepers 3 --threshold 3"), "{error}");
+    }
+
+    #[test]
+    fn shares_that_are_gone_while_there_is_data_are_told_before_bootstrap_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let shares = DevShares::of(dir.path());
+        let database = dir.path().join("nexus.db");
+        shares.check((3, 2), &database).unwrap();
+        fs::write(&database, "").unwrap();
+        let error = shares.check((3, 2), &database).unwrap_err().to_string();
+        assert!(error.contains("copy it back") && error.contains(DIR), "{error}");
+    }
 }

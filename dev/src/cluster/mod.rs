@@ -72,12 +72,16 @@ pub struct ClusterConfig {
     pub settings: Vec<(String, String)>,
 }
 
+/// The database of Nexus in the state directory.
+const DATABASE: &str = "data/nexus.db";
+
 /// A running cluster. Dropping it kills every daemon; [`Cluster::stop`] ends them in order.
 #[derive(Debug)]
 pub struct Cluster {
     trust_domain: TrustDomain,
     /// Shared with the control socket.
     trust_domains: Arc<TrustDomains>,
+    threshold: u16,
     nexus: Daemon,
     keepers: Vec<Daemon>,
     bootstrap: Settings,
@@ -171,6 +175,7 @@ impl Cluster {
         Ok(Self {
             trust_domain: config.trust_domain.clone(),
             trust_domains: Arc::new(trust_domains),
+            threshold: config.threshold,
             nexus,
             keepers,
             bootstrap: plans.bootstrap,
@@ -190,13 +195,15 @@ impl Cluster {
         }
         let nexus = self.api_url()?;
         let shares = DevShares::of(self.dir());
+        let quorum = (self.keepers.len(), self.threshold);
+        shares.check(quorum, &self.dir().join(DATABASE))?;
         self.nexus.serving(limit).await?;
         if shares.exist() {
             return Ok(shares.restore(self.workload_api().ca(), &nexus).await?);
         }
         self.run_bootstrap(&[]).await?;
         self.nexus.ready(limit).await?;
-        Ok(shares.save(self.workload_api().ca(), &nexus).await?)
+        Ok(shares.save(quorum, self.workload_api().ca(), &nexus).await?)
     }
 
     /// Runs `bootstrap -init` to its end with these additional settings, and returns its output.

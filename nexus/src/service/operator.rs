@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use spike_crypto::{Derivation, Fingerprint, Quorum, Share, ShareIndex, ShareValue, split};
 use spike_daemon::{
     http::Recent,
     process::chain,
     settings::Backend,
-    telemetry::{HealthReport, Status as Health},
+    telemetry::{CLOCK_WARNING, HealthReport, Status as Health},
 };
 use spike_domain::UnixNanos;
 use spike_mtls::clock;
@@ -79,6 +80,19 @@ pub struct Status {
     pub store: Option<StoreState>,
     /// Other problems of this process, one entry each.
     pub troubles: Vec<String>,
+    /// The health checks that do not pass.
+    pub checks: Vec<FailingCheck>,
+}
+
+/// A health check that does not pass.
+#[derive(Debug)]
+pub struct FailingCheck {
+    /// Its name in `/healthz`.
+    pub name: &'static str,
+    /// What its failure does; [`Health::Ok`] if it passes, and somebody should look at what it saw.
+    pub status: Health,
+    /// Why.
+    pub reason: String,
 }
 
 /// The state of an open store.
@@ -222,6 +236,7 @@ impl Nexus {
             last_export: None,
             store: None,
             troubles: Vec::new(),
+            checks: Vec::new(),
         };
         if let Ok(shares) = self.key_source.shares() {
             let keepers = &shares.keepers;
@@ -261,6 +276,13 @@ impl Status {
             if !TOLD_ELSEWHERE.contains(name) && !OF_THE_STORE.contains(name) {
                 self.troubles.push(reason.to_owned());
             }
+            let reason = reason.to_owned();
+            self.checks.push(FailingCheck { name, status: check.status, reason });
+        }
+        if let Some(Value::String(reason)) = report.facts.get(CLOCK_WARNING) {
+            self.troubles.push(reason.clone());
+            let (name, reason) = ("clock", reason.clone());
+            self.checks.push(FailingCheck { name, status: Health::Ok, reason });
         }
         if !not_ready.is_empty() {
             self.reason = Some(not_ready.join("; "));

@@ -44,7 +44,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// A later program wrote the file.
-    #[error("the store at {} has schema {found}, this program knows {known}", path.display())]
+    #[error("the store at {} has schema {found}, this program knows {known}: a newer SPIKE Nexus has made it, start that one", path.display())]
     NewerSchema {
         /// The file.
         path: PathBuf,

@@ -10,6 +10,7 @@ mod clock;
 mod environment_file;
 mod file;
 mod findings;
+mod health;
 mod identity;
 mod keepers;
 mod manifest;
@@ -72,11 +73,18 @@ pub(super) async fn run(arguments: DoctorArgs, context: &mut Context<'_>) -> Res
         Format::Yaml => write_yaml(out, &findings::report_node(&report, &answer)),
     })?;
     if let Some(wanted) = &wanted {
-        let files = wanted.write(&report, status.as_ref(), context.environment()).await?;
-        let lines = files.iter().map(|(name, bytes)| format!("\n  {name}, {bytes} bytes"));
+        let packed = wanted.write(&report, status.as_ref(), context.environment()).await?;
+        let lines = packed.files.iter().map(|(name, bytes)| format!("\n  {name}, {bytes} bytes"));
         let path = wanted.path.display();
         let text = format!("{path} has{}", lines.collect::<String>());
         context.streams.remark("note:", &text)?;
+        for (log, lines) in &packed.left_out {
+            let text = format!(
+                "{lines} lines of {} look like a recovery share or a private key, and are left out: is it a log?",
+                log.display()
+            );
+            context.streams.remark("warning:", &text)?;
+        }
     }
     Ok(report.exit())
 }
@@ -205,7 +213,8 @@ async fn examine_inside(
         _ => None,
     };
     report.extend(keepers::judge(status, blocked));
-    report.extend(storage::judge(status));
+    report.extend(storage::judge(status, machine::now()));
+    report.extend(health::judge(status));
     let because = match (status.sealed, me.is_superuser, status.backend.as_str()) {
         (true, _, _) => "skipped: SPIKE Nexus is sealed",
         (_, false, _) => "skipped: only a superuser may ask about policies",

@@ -62,6 +62,7 @@ fn screen(color: Color, context: &Context<'_>) -> Screen {
             Color::Always => true,
             Color::Never => false,
         },
+        compact: false,
     }
 }
 

@@ -155,6 +155,26 @@ fn an_expired_certificate_of_nexus_is_told_with_its_times_and_not_as_a_trust_roo
     }
 }
 
+/// Clocks were blamed for an agent that does not renew.
+#[test]
+fn an_svid_of_nexus_that_was_not_renewed_leads_to_its_agent_in_every_command() {
+    for (year, told) in [
+        (2001, "look into the log of the SPIFFE agent on the machine of SPIKE Nexus"),
+        (2999, "compare the clocks of this machine"),
+    ] {
+        let ca = Ca::new();
+        let (not_before, not_after) = days(year);
+        let svid = ca.source_between(Role::Nexus, not_before, not_after);
+        let nexus = FakeNexus::start_with(ca, &svid, |_, _| (200, EmptyResponse.encode()));
+        for command in [&["secret", "list"][..], &["status"]] {
+            let ran = nexus.run(command);
+            assert!(ran.stderr.contains(told), "{year}: {}", ran.stderr);
+        }
+        let renewed = nexus.run(&["status"]).stdout.contains("its agent has not renewed it");
+        assert_eq!(renewed, year == 2001);
+    }
+}
+
 #[test]
 fn a_nexus_of_another_authority_is_told_as_that() {
     let nexus = FakeNexus::start(|_, _| (200, EmptyResponse.encode()));

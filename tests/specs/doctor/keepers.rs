@@ -98,6 +98,22 @@ async fn a_store_that_cannot_be_opened() -> Result<()> {
     doctor(&crew).await?.is("a_store_that_cannot_be_opened", 5)
 }
 
+/// It was told as a root key that is broken.
+#[tokio::test]
+async fn a_database_that_was_moved_away() -> Result<()> {
+    let mut crew = well().await?;
+    let (database, elsewhere) = (crew.dir().join("data/nexus.db"), crew.dir().join("moved"));
+    fs::rename(&database, &elsewhere)?;
+    crew.check_fails("store_write", "is not the file any more").await?;
+    let found = doctor(&crew).await?;
+    found.is("a_database_that_was_moved_away", 5)?;
+    assert_eq!(found.report["layer"], "storage", "{:#}", found.report);
+    assert_eq!(found.outcome("root key"), "ok", "{:#}", found.report);
+    fs::rename(&elsewhere, &database)?;
+    crew.ready(PATIENCE).await?;
+    crew.stop().await
+}
+
 #[tokio::test]
 async fn recovery_shares_that_were_never_taken_out() -> Result<()> {
     let crew = crew().start().await?;

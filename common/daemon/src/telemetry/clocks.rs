@@ -19,6 +19,8 @@ use time::Duration;
 pub const CLOCK_TOLD: Duration = Duration::seconds(30);
 /// From this difference on the check fails. SVIDs are valid from a few seconds before they are made, and live for minutes.
 pub const CLOCK_FAILS: Duration = Duration::minutes(5);
+/// The field of `/healthz` about a difference between the two: a text, or null.
+pub const CLOCK_WARNING: &str = "clockWarning";
 
 /// Another clock, and by how much it is ahead of this machine's, or behind where that is negative.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,13 +54,19 @@ impl Clocks {
         all.into_iter().max_by_key(|other| other.ahead.abs())
     }
 
+    /// What a person should know of a clock that is off, and by which the check does not fail.
+    pub(super) fn warning(&self) -> Option<String> {
+        let worst = self.worst()?;
+        (CLOCK_TOLD..CLOCK_FAILS).contains(&worst.ahead.abs()).then(|| reason(&worst))
+    }
+
     /// Fails if a clock is minutes off, and tells of one that is half a minute off, once.
     pub(super) fn check(&self) -> Result<(), String> {
         let Some(worst) = self.worst().filter(|worst| worst.ahead.abs() >= CLOCK_TOLD) else {
             self.0.told.store(false, Ordering::Relaxed);
             return Ok(());
         };
-        let reason = format!("the clock of this machine is {}: is it right? {}", off(&worst), HOW);
+        let reason = reason(&worst);
         if !self.0.told.swap(true, Ordering::Relaxed) {
             tracing::warn!(reason, "clocks differ");
         }
@@ -72,6 +80,10 @@ impl Clocks {
 
 /// How a person sees which of the two is wrong.
 const HOW: &str = "`timedatectl` says whether it is synchronized; look at both machines";
+
+fn reason(worst: &OtherClock) -> String {
+    format!("the clock of this machine is {}: is it right? {HOW}", off(worst))
+}
 
 /// "312 s behind that of Keeper 1".
 fn off(other: &OtherClock) -> String {
@@ -119,6 +131,19 @@ mod tests {
         assert!(reason.contains("at least 300 s behind that of Keeper 1 at https"), "{reason}");
         let reason = clocks(-4000).check().unwrap_err();
         assert!(reason.contains("at least 4000 s ahead of that of Keeper 1"), "{reason}");
+    }
+
+    /// The status and the doctor used to say nothing of it: only the log and a metric did.
+    #[test]
+    fn a_clock_that_is_off_by_less_than_fails_the_check_is_still_told() {
+        for (ahead, is_told) in
+            [(0, false), (29, false), (30, true), (-120, true), (299, true), (300, false)]
+        {
+            let warning = clocks(ahead).warning();
+            assert_eq!(warning.is_some(), is_told, "{ahead}: {warning:?}");
+        }
+        let told = clocks(-120).warning().unwrap();
+        assert!(told.contains("at least 120 s ahead of that of Keeper 1"), "{told}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod tests;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clocks::Clocks;
-pub use clocks::{CLOCK_FAILS, CLOCK_TOLD, OtherClock};
+pub use clocks::{CLOCK_FAILS, CLOCK_TOLD, CLOCK_WARNING, OtherClock};
 use durations::encode_timings;
 pub use durations::encode_timings_by;
 pub(crate) use exposition::Exposition;
@@ -29,6 +29,7 @@ use prometheus_client::{
     metrics::{family::Family, gauge::Gauge},
     registry::Registry,
 };
+use serde_json::Value;
 pub use server::{TelemetryServer, bind};
 pub use svid::{SvidMetrics, check_svid};
 
@@ -60,6 +61,8 @@ impl Telemetry {
         registry.register_collector(Box::new(clocks.clone()));
         let checked = clocks.clone();
         health.add("clock", Effect::Degraded, move |_| checked.check());
+        let seen = clocks.clone();
+        health.show(CLOCK_WARNING, move || seen.warning().map_or(Value::Null, Value::String));
         Self { program, health, clocks, registry: Arc::new(Mutex::new(registry)) }
     }
 

@@ -91,7 +91,8 @@ impl KeeperClient {
         })
     }
 
-    /// A Keeper accepts nobody but Nexus and Bootstrap, and says no more: what it most likely lacks.
+    /// A Keeper accepts nobody but Nexus and Bootstrap, and says no more: what may be the reason. It gives the same alert for an
+    /// SVID that is not valid by its clock.
     fn asked_about_roots(&self, reason: &str) -> String {
         let own = self.source.current().map(|material| material.id().clone());
         let Some(id) = own else { return reason.to_owned() };
@@ -100,7 +101,7 @@ impl KeeperClient {
             || reason.to_owned(),
             |role| {
                 format!(
-                    "{reason}: does {} of the Keeper name {}?",
+                    "{reason}: does {} of the Keeper name {}? Is its clock right?",
                     role.variable(),
                     id.trust_domain()
                 )

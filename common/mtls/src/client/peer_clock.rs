@@ -1,37 +1,38 @@
 //! By how much the clock of a server differs from that of this machine, as far as its answers show it.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use http::{HeaderMap, header};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc2822};
 
-/// The difference as of the last answer; clones of a client share it.
-#[derive(Debug)]
-pub(super) struct PeerClock(AtomicI64);
+/// How long a difference counts. A server that gives no answer for longer may have had its clock set, or be another one.
+const COUNTS_FOR: std::time::Duration = std::time::Duration::from_mins(15);
 
-/// No answer had a time so far.
-const UNKNOWN: i64 = i64::MIN;
-
-impl Default for PeerClock {
-    fn default() -> Self {
-        Self(AtomicI64::new(UNKNOWN))
-    }
-}
+/// The difference as of the last answer, and when that was; clones of a client share it.
+#[derive(Debug, Default)]
+pub(super) struct PeerClock(Mutex<Option<(Duration, Instant)>>);
 
 impl PeerClock {
     /// Takes note of an answer, by the `Date` in its head and the times at which the request was begun and the head was there.
     pub(super) fn note(&self, head: &HeaderMap, sent: OffsetDateTime, received: OffsetDateTime) {
         let date = head.get(header::DATE).and_then(|date| date.to_str().ok());
         if let Some(date) = date.and_then(|date| OffsetDateTime::parse(date, &Rfc2822).ok()) {
-            let by = least_difference(date, sent, received).whole_seconds();
-            self.0.store(by, Ordering::Relaxed);
+            let by = Duration::seconds(least_difference(date, sent, received).whole_seconds());
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((by, Instant::now()));
         }
     }
 
-    /// The least by which the server's clock is ahead, in whole seconds, or behind where it is negative.
+    /// The least by which the server's clock is ahead, in whole seconds, or behind where it is negative. `None` if it gave no
+    /// answer lately.
     pub(super) fn ahead(&self) -> Option<Duration> {
-        let seconds = self.0.load(Ordering::Relaxed);
-        (seconds != UNKNOWN).then(|| Duration::seconds(seconds))
+        self.ahead_at(Instant::now())
+    }
+
+    fn ahead_at(&self, now: Instant) -> Option<Duration> {
+        let seen = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (by, at) = seen?;
+        (now.saturating_duration_since(at) < COUNTS_FOR).then_some(by)
     }
 }
 
@@ -79,6 +80,19 @@ mod tests {
         ] {
             assert_eq!(seen(date, sent, received), Some(ahead), "{sent} to {received}");
         }
+    }
+
+    /// The difference of a Keeper that was gone for hours was shown as that of now.
+    #[test]
+    fn a_difference_is_forgotten_when_the_server_gives_no_answer_any_more() {
+        let clock = PeerClock::default();
+        let date = HeaderValue::from_static("Thu, 01 Jan 1970 00:16:40 GMT");
+        let at = OffsetDateTime::UNIX_EPOCH + Duration::seconds(700);
+        clock.note(&HeaderMap::from_iter([(header::DATE, date)]), at, at);
+        let now = Instant::now();
+        let minutes = |minutes| clock.ahead_at(now + std::time::Duration::from_mins(minutes));
+        assert_eq!(minutes(14), Some(Duration::seconds(300)));
+        assert_eq!(minutes(16), None);
     }
 
     #[test]

@@ -111,6 +111,19 @@ fn the_smallest_change_is_suggested_for_the_commonest_mistakes() {
     assert_eq!(texts, ["^spike/system/cipher/exec$", "read,execute"]);
 }
 
+/// The advice was to take the anchor away, which opens the policy for every path with that text in it.
+#[test]
+fn a_slash_before_the_path_of_a_request_is_no_reason_to_remove_an_anchor() {
+    use Permission::Read;
+    let found = suggestion(APP, "^tenants/acme/", "/tenants/acme/db", Read);
+    assert_eq!(found.replacement, "^tenants/acme/");
+    assert!(found.text.starts_with("ask for the path `tenants/acme/db`"), "{}", found.text);
+    for path in ["other/tenants/acme/db", "x/secrets/web"] {
+        let found = suggestion(APP, "^secrets/web$", path, Read);
+        assert!(found.replacement.starts_with('^'), "{}", found.text);
+    }
+}
+
 #[test]
 fn who_can_names_the_policies_in_order() {
     let set = set(&[

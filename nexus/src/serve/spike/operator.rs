@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use spike_crypto::{Quorum, ShareValue};
-use spike_daemon::http::{AnswerBytes, AnswerMemory, Recent};
+use spike_daemon::{
+    http::{AnswerBytes, AnswerMemory, Recent},
+    telemetry::Status as Health,
+};
 use spike_domain::UnixNanos;
 use spike_mtls::clock;
 use spike_wire::{
-    Call, EmptyRequest, ImportStatus, RecentRequests, RecoverResponse, RestoreRequest,
-    RestoreResponse, Shard, StatusResponse, StoreStatus, call,
+    Call, CheckEffect, CheckStatus, EmptyRequest, ImportStatus, RecentRequests, RecoverResponse,
+    RestoreRequest, RestoreResponse, Shard, StatusResponse, StoreStatus, call,
 };
 
 use super::{Handle, bootstrap::data_kind, keepers};
@@ -17,7 +20,7 @@ use crate::{
     error::Error,
     service::{
         Nexus,
-        operator::{RecoverShares, RestoreShare, ShowStatus, Status, StoreState},
+        operator::{FailingCheck, RecoverShares, RestoreShare, ShowStatus, Status, StoreState},
     },
     store::{ImportRecord, NONCES_WERE_REUSED},
 };
@@ -117,7 +120,18 @@ fn status(status: Status) -> StatusResponse {
         last_export: status.last_export.map(text),
         store: status.store.map(store_status),
         troubles: status.troubles,
+        checks: status.checks.into_iter().map(check).collect(),
     }
+}
+
+fn check(failing: FailingCheck) -> CheckStatus {
+    let FailingCheck { name, status, reason } = failing;
+    let effect = match status {
+        Health::Ok => CheckEffect::Warning,
+        Health::Degraded => CheckEffect::Degraded,
+        Health::Failing => CheckEffect::Failing,
+    };
+    CheckStatus { name: name.to_owned(), effect, reason }
 }
 
 fn recent(recent: Recent) -> RecentRequests {

@@ -10,6 +10,7 @@ use spike_daemon::{
     open_regular,
     progress::{Amount, Progress},
 };
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::error::BackupError;
 
@@ -21,6 +22,8 @@ const BLOCK: usize = 4096;
 const BUFFER: usize = 256 * 1024;
 /// Bytes of a digest.
 const DIGEST: usize = 32;
+/// Bytes of the longest version.
+const MOST_OF_A_VERSION: usize = 64;
 /// More than any head has.
 const MOST_OF_A_HEAD: u64 = 16 * 1024;
 
@@ -67,6 +70,67 @@ pub struct Contents {
     pub versions: u64,
     /// Policies.
     pub policies: u64,
+}
+
+impl Manifest {
+    /// The texts are shown to people, and whoever can write a file can give it any: each must be what it is to be.
+    fn check_texts(&self) -> Result<(), String> {
+        let is_version = |text: &str| {
+            !text.is_empty()
+                && text.len() <= MOST_OF_A_VERSION
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || ".+-".contains(c))
+        };
+        let is_hex = |text: &str| {
+            !text.is_empty()
+                && text.len() <= 64
+                && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        let Self { created, version, contents, .. } = self;
+        if OffsetDateTime::parse(created, &Rfc3339).is_err() {
+            return Err(format!(
+                "its manifest says that it was made at {created:?}, which is no time"
+            ));
+        }
+        if !is_version(version) {
+            return Err(format!("its manifest names {version:?}, which is no version"));
+        }
+        if !is_hex(&contents.root_key) {
+            let key = &contents.root_key;
+            return Err(format!(
+                "its manifest names {key:?}, which is no fingerprint of a root key"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Contents {
+    /// What differs from `found`, in words.
+    pub(super) fn differences(&self, found: &Self) -> String {
+        let Self { schema, generation, shares, threshold, policy_epoch, .. } = self;
+        let numbers = [
+            ("schema", *schema, found.schema),
+            ("generation of the root key", i64::from(*generation), i64::from(found.generation)),
+            ("shares", i64::from(*shares), i64::from(found.shares)),
+            ("threshold", i64::from(*threshold), i64::from(found.threshold)),
+            (
+                "last change of a policy",
+                policy_epoch.cast_signed(),
+                found.policy_epoch.cast_signed(),
+            ),
+            ("data keys", self.data_keys.cast_signed(), found.data_keys.cast_signed()),
+            ("secrets", self.secrets.cast_signed(), found.secrets.cast_signed()),
+            ("versions", self.versions.cast_signed(), found.versions.cast_signed()),
+            ("policies", self.policies.cast_signed(), found.policies.cast_signed()),
+        ];
+        let differ = numbers.into_iter().filter(|(_, told, found)| told != found);
+        let mut words: Vec<_> =
+            differ.map(|(name, told, found)| format!("{name} {told} and not {found}")).collect();
+        if self.root_key != found.root_key {
+            words.push(format!("root key {} and not {}", self.root_key, found.root_key));
+        }
+        words.join(", ")
+    }
 }
 
 /// The opened file of a backup, whose head and length are as they were written.
@@ -190,19 +254,27 @@ impl Container {
 
     /// Writes the database to `out` and checks each of its bytes. `Some`: the checksums of the database are there, and not all
     /// of it is as it was written; it is written to `out` as it is.
+    ///
+    /// `beside` is the directory that an error of writing names.
     pub(super) fn extract(
         &self,
-        out: &mut File,
+        (out, beside): (&mut File, &Path),
         progress: &Progress,
     ) -> Result<Option<Damage>, BackupError> {
         self.check_digests()?;
         progress.begin("checking every byte", Amount::Bytes(self.manifest.bytes));
-        self.check_blocks(out, progress).map_err(BackupError::unusable(&self.path))
+        self.check_blocks((out, beside), progress)
     }
 
-    fn check_blocks(&self, out: &mut File, progress: &Progress) -> io::Result<Option<Damage>> {
-        let mut database = self.from(self.start)?;
-        let mut digests = self.from(self.place_of(self.manifest.bytes))?;
+    fn check_blocks(
+        &self,
+        (out, beside): (&mut File, &Path),
+        progress: &Progress,
+    ) -> Result<Option<Damage>, BackupError> {
+        let unreadable = BackupError::unusable(&self.path);
+        let full = BackupError::unusable(beside);
+        let mut database = self.from(self.start).map_err(&unreadable)?;
+        let mut digests = self.from(self.place_of(self.manifest.bytes)).map_err(&unreadable)?;
         let mut out = BufWriter::with_capacity(BUFFER, out);
         let (mut whole, mut damage) = (Sha256::new(), None::<Damage>);
         let (mut buffer, mut digest) = (vec![0; BLOCK], [0; DIGEST]);
@@ -210,18 +282,18 @@ impl Container {
         while at < self.manifest.bytes {
             let end = self.manifest.bytes.min(at + BLOCK as u64);
             buffer.resize(usize::try_from(end - at).unwrap_or(BLOCK), 0);
-            database.read_exact(&mut buffer)?;
-            digests.read_exact(&mut digest)?;
+            database.read_exact(&mut buffer).map_err(&unreadable)?;
+            digests.read_exact(&mut digest).map_err(&unreadable)?;
             if Sha256::digest(&buffer).as_slice() != digest {
                 let first = damage.map_or((at, end), |damage| damage.first);
                 damage = Some(Damage { first, more: damage.map_or(0, |damage| damage.more + 1) });
             }
             whole.update(&buffer);
-            out.write_all(&buffer)?;
+            out.write_all(&buffer).map_err(&full)?;
             progress.add(end - at);
             at = end;
         }
-        out.flush()?;
+        out.flush().map_err(&full)?;
         if damage.is_none() && hex(whole.finalize().as_slice()) != self.manifest.sha256 {
             damage = Some(Damage { first: (0, self.manifest.bytes), more: 0 });
         }
@@ -274,8 +346,9 @@ pub(super) fn read_head(bytes: &[u8]) -> Result<(Manifest, u64), BadHead> {
             "the manifest, bytes 0 to {length} of the file, does not have the checksum in the line after it"
         )));
     }
-    let manifest = serde_json::from_slice(line)
+    let manifest: Manifest = serde_json::from_slice(line)
         .map_err(|error| BadHead::Foreign(format!("its manifest cannot be read: {error}")))?;
+    manifest.check_texts().map_err(BadHead::Foreign)?;
     Ok((manifest, (length + digest.len()) as u64))
 }
 

@@ -23,6 +23,14 @@ pub enum BackupError {
         /// The file.
         path: PathBuf,
     },
+    /// The file is a pipe or a device: a backup appears whole, under its name.
+    #[error(
+        "{} is no file that can be made: name a new file, or - for standard output", path.display()
+    )]
+    NoFile {
+        /// The pipe or device.
+        path: PathBuf,
+    },
     /// There is no database to back up.
     #[error("there is no store in {}: name the directory that SPIKE_NEXUS_DATA_DIR names", directory.display())]
     NoStore {

@@ -43,6 +43,13 @@ pub fn back_up(
         }
         Err(error) => return Err(BackupError::unusable(&source)(error)),
     }
+    // Also by a link, and if it is a file after all, as /dev/stdout may be.
+    let is_device = ["/dev", "/proc"].iter().any(|place| file.starts_with(place));
+    let is_no_file =
+        |metadata: fs::Metadata| !metadata.is_dir() && (is_device || !metadata.is_file());
+    if fs::metadata(file).is_ok_and(is_no_file) {
+        return Err(BackupError::NoFile { path: file.to_owned() });
+    }
     if file.symlink_metadata().is_ok() {
         return Err(BackupError::Exists { path: file.to_owned() });
     }

@@ -27,11 +27,28 @@ pub fn restore(
     progress: &Progress,
 ) -> Result<Manifest, BackupError> {
     // Where the database is to be, as far as that is there: a container may have no other place to write to.
-    let scratch = directory.ancestors().find(|ancestor| ancestor.is_dir());
-    let manifest = verify(file, None, scratch.unwrap_or(Path::new(".")), now, progress)?.manifest;
+    let existing = directory.ancestors().find(|ancestor| ancestor.is_dir());
+    let existing = existing.unwrap_or(Path::new("."));
+    let manifest = verify(file, None, existing, now, progress)?.manifest;
     if let Ok(metadata) = fs::metadata(directory) {
         of_this_user(directory, metadata.uid())?;
     }
+    let lock = directory.join(private::LOCK_FILE);
+    let had_lock = lock.symlink_metadata().is_ok();
+    let restored = restore_into(directory, file, progress);
+    if restored.is_err() && !had_lock {
+        // As it was: a lock that lies there is taken for the trace of a store. What cannot be removed is no harm.
+        fs::remove_file(&lock).ok();
+        let made = directory.ancestors().take_while(|ancestor| *ancestor != existing);
+        made.for_each(|made| {
+            fs::remove_dir(made).ok();
+        });
+    }
+    restored.map(|()| manifest)
+}
+
+/// Puts the database of a backup that was checked into `directory`, which nobody else uses meanwhile.
+fn restore_into(directory: &Path, file: &Path, progress: &Progress) -> Result<(), BackupError> {
     private::make_directory(directory)?;
     let _lock = private::lock_directory(directory)?;
     create::sweep(directory)?;
@@ -51,7 +68,7 @@ pub fn restore(
     let mut failed = None;
     let built = create::whole(directory, |new| {
         let mut out = private::private_file(new)?;
-        extract(&container, &mut out, new, progress).map_err(|error| match error {
+        extract(&container, (&mut out, directory), new, progress).map_err(|error| match error {
             BackupError::Store(error) => error,
             other => {
                 let what = other.to_string();
@@ -61,7 +78,7 @@ pub fn restore(
         })
     });
     match (built, failed) {
-        (Ok(()), _) => Ok(manifest),
+        (Ok(()), _) => Ok(()),
         (Err(_), Some(error)) => Err(error),
         (Err(error), None) => Err(error.into()),
     }

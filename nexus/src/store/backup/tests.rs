@@ -1,6 +1,7 @@
 //! Backups from the outside, and what somebody may do to the file of one.
 
 mod load;
+mod refused;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -122,8 +123,13 @@ impl Fixture {
         let contents = examine::contents(&examine::open(&database).unwrap()).unwrap();
         let file = self.at("forged");
         let mut out = fs::File::create(&file).unwrap();
-        container::write(&mut out, &database, (contents, String::new()), &Progress::on_terminal())
-            .unwrap();
+        container::write(
+            &mut out,
+            &database,
+            (contents, "2027-01-15T08:00:00Z".to_owned()),
+            &Progress::on_terminal(),
+        )
+        .unwrap();
         file
     }
 }

@@ -13,6 +13,7 @@ use super::error::BackupError;
 use super::examine;
 use super::shares::RecoveryShares;
 use super::walk::walk;
+use crate::store::error::StoreError;
 use crate::store::sqlite::{create, private};
 use crate::store::{Home, Options, Store};
 
@@ -49,31 +50,60 @@ pub fn verify(
     progress: &Progress,
 ) -> Result<Report, BackupError> {
     let container = Container::open(file)?;
-    let scratch = Builder::new()
+    let made = Builder::new()
         .prefix(".spike-backup-")
         .tempdir_in(scratch)
         .map_err(BackupError::unusable(scratch))?;
-    let copy = scratch.path().join(create::FILE);
-    let mut out = private::private_file(&copy)?;
-    extract(&container, &mut out, &copy, progress)?;
+    let copy = made.path().join(create::FILE);
+    let of_copy = |error| about_the_backup(error, file, scratch);
+    let mut out = private::private_file(&copy).map_err(|error| of_copy(error.into()))?;
+    extract(&container, (&mut out, scratch), &copy, progress)?;
     drop(out);
     progress.begin("checking the database", Amount::Unknown);
-    check_contents(file, &copy, &container.manifest().contents)?;
+    check_contents(file, &copy, &container.manifest().contents).map_err(of_copy)?;
     let proof = match shares {
-        Some(shares) => Some(prove(&container, scratch.path(), shares, now, progress)?),
+        Some(shares) => {
+            Some(prove(&container, made.path(), shares, now, progress).map_err(of_copy)?)
+        }
         None => None,
     };
     Ok(Report { manifest: container.manifest().clone(), proof })
 }
 
-/// Writes the database to `out`, which is the file `copy`; says where it is not as it was written.
+/// An error of the copy, which is gone when somebody reads it: what it says of the backup and of the directory for copies.
+fn about_the_backup(error: BackupError, file: &Path, scratch: &Path) -> BackupError {
+    let BackupError::Store(error) = error else { return error };
+    match error {
+        StoreError::Unusable { source, .. } => BackupError::unusable(scratch)(source),
+        StoreError::Foreign { .. } => {
+            BackupError::damaged(file, "its database is not a store of this program")
+        }
+        StoreError::NewerSchema { found, known, .. } => BackupError::Foreign {
+            path: file.to_owned(),
+            what: format!(
+                "its database has schema {found}, this program knows {known}: a newer SPIKE Nexus has made it, use that one"
+            ),
+        },
+        StoreError::Damaged { what, .. } => BackupError::damaged(file, what),
+        // What to do there is about a database in use.
+        StoreError::Altered { what, .. } => {
+            BackupError::damaged(file, what.split(": ").next().unwrap_or_default())
+        }
+        other => other.into(),
+    }
+}
+
+/// Writes the database to `out`, which is the file `copy`; says where it is not as it was written. An error of writing names the
+/// directory `beside`.
 pub(super) fn extract(
     container: &Container,
-    out: &mut File,
+    (out, beside): (&mut File, &Path),
     copy: &Path,
     progress: &Progress,
 ) -> Result<(), BackupError> {
-    let Some(Damage { first, more }) = container.extract(out, progress)? else { return Ok(()) };
+    let Some(Damage { first, more }) = container.extract((out, beside), progress)? else {
+        return Ok(());
+    };
     let (from, to) = (container.place_of(first.0), container.place_of(first.1));
     let tables = examine::tables_in(copy, first);
     let of = if tables.is_empty() {
@@ -100,7 +130,10 @@ fn check_contents(file: &Path, copy: &Path, told: &Contents) -> Result<(), Backu
     if found == *told {
         return Ok(());
     }
-    let what = format!("the manifest tells of {told:?}, and the database holds {found:?}");
+    let what = format!(
+        "the manifest does not tell of this database: it says {}",
+        told.differences(&found)
+    );
     Err(BackupError::damaged(file, what))
 }
 
@@ -127,7 +160,12 @@ fn prove(
         return Err(BackupError::damaged(container.path(), walked.refused.join("; ")));
     }
     if counts != [contents.secrets, contents.versions, contents.policies] {
-        let what = format!("the manifest tells of {contents:?}, and these opened: {counts:?}");
+        let [secrets, versions, policies] = counts;
+        let found = Contents { secrets, versions, policies, ..contents.clone() };
+        let what = format!(
+            "not everything opens that the manifest tells of: it says {}",
+            contents.differences(&found)
+        );
         return Err(BackupError::damaged(container.path(), what));
     }
     Ok(Proof { shares: shares.len(), subsets, rows: counts.iter().sum() })

@@ -3,6 +3,8 @@
 //! No value that may be a secret is in it: of the settings only values that are valid for a kind that is no free text, and of what
 //! was found no values of settings.
 
+mod keys;
+
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -43,6 +45,13 @@ pub(super) struct Wanted<'a> {
 impl Wanted<'_> {
     /// Refuses to take the place of a file, before anything is done.
     pub(super) fn check(&self) -> Result<(), Error> {
+        let is_special = |at: std::fs::Metadata| !at.is_file() && !at.is_dir();
+        if std::fs::metadata(self.path).is_ok_and(is_special) {
+            return Err(Error::usage_hint(
+                format!("{} is no file that can be made", self.path.display()),
+                "name a new file: the archive appears whole, and is for its owner alone",
+            ));
+        }
         if self.path.symlink_metadata().is_ok() {
             return Err(Error::usage_hint(
                 format!("{} exists already", self.path.display()),
@@ -52,13 +61,14 @@ impl Wanted<'_> {
         self.logs.iter().try_for_each(|log| recent(log, now()).map(drop))
     }
 
-    /// Writes the archive for its owner alone, and returns the names and sizes of what is in it.
+    /// Writes the archive for its owner alone, and returns what is in it.
     pub(super) async fn write(
         &self,
         report: &Report,
         status: Option<&StatusResponse>,
         environment: &Environment,
-    ) -> Result<Vec<(String, usize)>, Error> {
+    ) -> Result<Packed, Error> {
+        let mut left_out = Vec::new();
         let mut files =
             found(&report.without_values(), status).map_err(|error| self.fail(error))?;
         files.push(("settings.txt".to_owned(), settings_text(environment).into_bytes()));
@@ -66,10 +76,15 @@ impl Wanted<'_> {
         for (number, log) in self.logs.iter().enumerate() {
             let name = log.file_name().unwrap_or_default().to_string_lossy();
             let name: String = name.chars().filter(char::is_ascii_graphic).take(64).collect();
-            files.push((format!("logs/{}-{name}", number + 1), recent(log, now())?));
+            let (kept, lines) = keys::without_keys(&recent(log, now())?);
+            files.push((format!("logs/{}-{name}", number + 1), kept));
+            if lines > 0 {
+                left_out.push((log.clone(), lines));
+            }
         }
         self.pack(&files).map_err(|error| self.fail(error))?;
-        Ok(files.into_iter().map(|(name, bytes)| (name, bytes.len())).collect())
+        let files = files.into_iter().map(|(name, bytes)| (name, bytes.len())).collect();
+        Ok(Packed { files, left_out })
     }
 
     fn pack(&self, files: &[(String, Vec<u8>)]) -> io::Result<()> {
@@ -85,6 +100,14 @@ impl Wanted<'_> {
     fn fail(&self, error: io::Error) -> Error {
         Error::File { path: self.path.to_owned(), error }
     }
+}
+
+/// What was written.
+pub(super) struct Packed {
+    /// The names and sizes of what is in the archive.
+    pub(super) files: Vec<(String, usize)>,
+    /// How many lines of which log are not in it, because they look like keys.
+    pub(super) left_out: Vec<(PathBuf, usize)>,
 }
 
 fn found(report: &Report, status: Option<&StatusResponse>) -> io::Result<Vec<(String, Vec<u8>)>> {
@@ -204,6 +227,14 @@ mod tests {
         assert!(text.contains("SPIKE_TRUST_ROOT_NEXUS=example.org\n"), "{text}");
         assert!(!text.contains("hunter"), "{text}");
         assert_eq!(text.lines().count(), 5, "{text}");
+    }
+
+    /// It was told to remove `/dev/stdout`.
+    #[test]
+    fn a_device_in_place_of_a_file_is_told_as_that() {
+        let wanted = Wanted { path: Path::new("/dev/null"), telemetry: &[], logs: &[] };
+        let error = wanted.check().unwrap_err();
+        assert!(error.to_string().contains("is no file that can be made"), "{error}");
     }
 
     #[test]

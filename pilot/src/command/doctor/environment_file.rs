@@ -4,25 +4,31 @@
 //! any escape, or doubly, where a backslash takes the next `"`, `\`, `` ` `` or `$` for itself. Outside of quotes it takes any
 //! character. A backslash at the end of a line continues it. Spaces at both ends of a value that are not quoted are dropped.
 
+use std::collections::BTreeMap;
+
 /// The variables, and the lines that are none.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct EnvironmentFile {
     pub(super) variables: Vec<(String, String)>,
     /// The number of each line that cannot be read, and why.
     pub(super) faults: Vec<(usize, &'static str)>,
+    /// The number of each line that is read, and hardly as it was meant, and why. No value is told, because it may be secret.
+    pub(super) doubts: Vec<(usize, String)>,
 }
 
 impl EnvironmentFile {
     pub(super) fn parse(text: &str) -> Self {
         let mut file = Self::default();
-        let mut reader = Characters { rest: text.chars().peekable(), line: 1 };
+        let mut lines = BTreeMap::new();
+        let mut reader = Characters { rest: text.chars().peekable(), line: 1, has_note: false };
         while reader.rest.peek().is_some() {
-            file.assignment(&mut reader);
+            file.assignment(&mut reader, &mut lines);
         }
         file
     }
 
-    fn assignment(&mut self, reader: &mut Characters<'_>) {
+    /// Reads a line; `lines` has the last line of each name.
+    fn assignment(&mut self, reader: &mut Characters<'_>, lines: &mut BTreeMap<String, usize>) {
         reader.skip_spaces();
         let line = reader.line;
         match reader.rest.peek() {
@@ -57,6 +63,16 @@ impl EnvironmentFile {
         {
             self.faults.push((line, "what is before the = is not the name of a variable"));
         } else {
+            if let Some(before) = lines.insert(name.to_owned(), line) {
+                let text = format!("{name} is set in line {before} as well: the last one counts");
+                self.doubts.push((line, text));
+            }
+            if reader.has_note {
+                let text = format!(
+                    "the value of {name} has a # in it: systemd knows no note after a value, and takes it for a part of it"
+                );
+                self.doubts.push((line, text));
+            }
             self.variables.push((name.to_owned(), value));
         }
     }
@@ -65,6 +81,8 @@ impl EnvironmentFile {
 struct Characters<'a> {
     rest: std::iter::Peekable<std::str::Chars<'a>>,
     line: usize,
+    /// Whether the last value has what looks like a note: a space, and then a `#` that is not quoted.
+    has_note: bool,
 }
 
 impl Characters<'_> {
@@ -92,6 +110,7 @@ impl Characters<'_> {
     /// A value to the end of its line; an error if a quotation mark is never closed.
     fn value(&mut self) -> Result<String, ()> {
         self.skip_spaces();
+        self.has_note = false;
         let mut value = String::new();
         // How much of it is quoted, so that its spaces count.
         let mut kept = 0;
@@ -115,7 +134,10 @@ impl Characters<'_> {
                     }
                 },
                 Some('\r') if matches!(self.rest.peek(), None | Some('\n')) => {}
-                Some(c) => value.push(c),
+                Some(c) => {
+                    self.has_note |= c == '#' && value.ends_with([' ', '\t']);
+                    value.push(c);
+                }
             }
         }
         let end = kept.max(value.trim_end().len());
@@ -186,6 +208,20 @@ mod tests {
         let lines: Vec<_> = file.faults.iter().map(|(line, _)| *line).collect();
         assert_eq!(lines, [2, 3, 4, 5]);
         assert_eq!(file.variables, [("A".to_owned(), "1".to_owned())]);
+    }
+
+    /// Both were read in silence, and the process did something else than was written.
+    #[test]
+    fn a_name_that_is_set_twice_and_a_note_after_a_value_are_doubted_without_the_value() {
+        let text = "A=1 # note\nB='x # y'\nC=a#b\nB=secret\nD=\"q\" # note\n";
+        let file = EnvironmentFile::parse(text);
+        let doubts: Vec<_> =
+            file.doubts.iter().map(|(line, text)| (*line, text.as_str())).collect();
+        assert_eq!(doubts.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 4, 5]);
+        assert!(doubts[1].1.starts_with("B is set in line 2 as well"), "{doubts:?}");
+        assert!(doubts[0].1.contains("value of A has a # in it"), "{doubts:?}");
+        assert!(!doubts.iter().any(|(_, text)| text.contains("secret")), "{doubts:?}");
+        assert_eq!(file.faults, []);
     }
 
     #[test]

@@ -32,12 +32,20 @@ pub(super) fn examine(path: &Path, program: Option<Program>) -> Result<Report, E
 }
 
 fn variables(text: &str, shown: &str, program: Program) -> Report {
-    let EnvironmentFile { variables, faults } = EnvironmentFile::parse(text);
+    let EnvironmentFile { variables, faults, doubts } = EnvironmentFile::parse(text);
     let mut report = Report::new();
     for (line, why) in faults {
         let evidence = format!("{shown}, line {line}");
         let words = (format!("line {line} of {shown} is ignored: {why}"), "write NAME=VALUE");
         report.push(Check::failed(Group::Machine, "file", Exit::Usage, evidence, words));
+    }
+    for (line, why) in doubts {
+        let evidence = format!("{shown}, line {line}");
+        let words = (
+            format!("line {line} of {shown}: {why}"),
+            "keep one line for each, and put notes in lines of their own",
+        );
+        report.push(Check::warning(Group::Machine, "file", evidence, words));
     }
     let environment = Environment::from_pairs(variables);
     settings::examine_for(program.process(), &environment, &mut report);

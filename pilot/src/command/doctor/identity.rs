@@ -90,7 +90,12 @@ pub(super) async fn svid(
     let status = source.status();
     let Ok(material) = material else {
         let selectors = if status.refused { selectors().await } else { Vec::new() };
-        report.push(judge_missing(&status, &selectors));
+        let agent = if status.refused { user_of_agent(endpoint).await } else { None };
+        report.push(judge_missing(
+            &status,
+            &selectors,
+            agent.filter(|agent| is_blind(*agent, uid())),
+        ));
         return None;
     };
     let id = material.id().to_string();
@@ -103,8 +108,19 @@ pub(super) async fn svid(
     Some(material)
 }
 
-/// Why no SVID came.
-fn judge_missing(status: &SvidStatus, selectors: &[String]) -> Check {
+/// The user of the process that listens at the socket.
+async fn user_of_agent(endpoint: &EndpointSocket) -> Option<u32> {
+    let stream = within(UnixStream::connect(endpoint.unix_path()?)).await.ok()?;
+    stream.peer_cred().ok().map(|credentials| credentials.uid())
+}
+
+/// Whether an agent of this user may not read `/proc/PID/exe` of a process of that one, unless it has a capability for it.
+const fn is_blind(agent: u32, own: u32) -> bool {
+    agent != 0 && agent != own
+}
+
+/// Why no SVID came. `blind` is the user of an agent that may see little of this process.
+fn judge_missing(status: &SvidStatus, selectors: &[String], blind: Option<u32>) -> Check {
     let reason = status.last_error.as_ref().map(|(_, reason)| reason.as_str());
     let evidence =
         format!("none within {STEP:?}: {}", reason.unwrap_or("the agent does not answer"));
@@ -113,7 +129,18 @@ fn judge_missing(status: &SvidStatus, selectors: &[String]) -> Check {
         let cause = "there is no registration entry for this process: the agent answers and gives it no SVID";
         let next = "compare the selectors above with those of the entries (spire-server entry show); create one, or correct it. A change takes some seconds to arrive";
         let evidence = evidence.collect::<Vec<_>>().join("\n");
-        return Check::failed(Group::Identity, SVID, Exit::Unreachable, evidence, (cause, next));
+        let failed =
+            |words| Check::failed(Group::Identity, SVID, Exit::Unreachable, &*evidence, words);
+        return match blind {
+            None => failed((cause.to_owned(), next.to_owned())),
+            Some(agent) => failed((
+                format!(
+                    "{cause}. The agent runs as user {agent}, and this process as user {}: without the capability CAP_SYS_PTRACE the agent cannot read /proc/PID/exe of this process, so an entry with unix:path or unix:sha256 never matches",
+                    uid()
+                ),
+                format!("give the agent CAP_SYS_PTRACE, or run both as one user; else {next}"),
+            )),
+        };
     }
     let (cause, next) = match reason {
         None => (

@@ -12,7 +12,7 @@ use spike_mtls::{
 use spike_wire::{DataKind, KeeperStatus, KeeperStatusKind, NotReady, StatusResponse};
 
 use super::check::{Check, Group};
-use super::{STEP, timeouts};
+use super::{STEP, health, timeouts};
 use crate::command::operator::is_new;
 use crate::exit::Exit;
 use crate::output::one_line;
@@ -23,6 +23,7 @@ const MARGIN: &str = "margin";
 const SEALED: &str = "docs/runbooks/SpikeSealed.md";
 /// For a Nexus that has it, and would not find it again.
 const QUORUM_LOST: &str = "docs/runbooks/SpikeQuorumLost.md";
+const AWAY: &str = "docs/runbooks/SpikeKeeperAway.md";
 
 /// The root key and the Keepers, as Nexus sees them. `blocked` is the reason of a 503 of another operation, if Nexus is sealed.
 pub(super) fn judge(status: &StatusResponse, blocked: Option<NotReady>) -> Vec<Check> {
@@ -43,6 +44,8 @@ fn unsealed(status: &StatusResponse) -> Check {
     let key = one_line(status.root_key.as_deref().unwrap_or("unknown")).into_owned();
     match &status.reason {
         None => Check::ok(Group::Keepers, KEY, key),
+        // The layer whose check fails says so.
+        Some(_) if health::explains_not_ready(status) => Check::ok(Group::Keepers, KEY, key),
         Some(reason) => {
             let evidence = one_line(reason).into_owned();
             let cause = format!("SPIKE Nexus has its root key, and is not ready: {evidence}");
@@ -68,8 +71,15 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
     let threshold = status.threshold;
     let (cause, next, page) = if blocked == Some(NotReady::Store) {
         (
-            "SPIKE Nexus has its shares, and its store cannot be opened".to_owned(),
-            "mend the store: SPIKE Nexus then goes on by itself. Neither Bootstrap nor a restore helps".to_owned(),
+            format!(
+                "SPIKE Nexus has its shares, and its store cannot be opened: {}",
+                store_reason(reason)
+            ),
+            if reason.contains(OF_A_NEWER_NEXUS) {
+                "start that newer SPIKE Nexus again, or put back a backup of before. Neither Bootstrap nor a restore helps".to_owned()
+            } else {
+                "mend the store: SPIKE Nexus then goes on by itself. Neither Bootstrap nor a restore helps".to_owned()
+            },
             "docs/runbooks/SpikeStoreNotReadable.md",
         )
     } else if is_new(status) {
@@ -86,8 +96,14 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
         )
     } else if hold < usize::from(threshold) && away > 0 {
         (
-            format!("{away} of {total} Keepers cannot be reached from SPIKE Nexus, {hold} hold a share, and {threshold} are needed"),
-            "start those Keepers, or mend the way to them: SPIKE Nexus then goes on by itself. If they have lost their shares, `spike operator restore` brings the key back".to_owned(),
+            format!(
+                "{away} of {total} Keepers cannot be reached from SPIKE Nexus{}, {hold} hold a share, and {threshold} are needed",
+                why_away(status)
+            ),
+            format!(
+                "{}: SPIKE Nexus then goes on by itself. If they have lost their shares, `spike operator restore` brings the key back",
+                bring_back(status)
+            ),
             SEALED,
         )
     } else if hold < usize::from(threshold) && empty > 0 {
@@ -106,6 +122,47 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
     Check::failed(Group::Keepers, KEY, Exit::NotReady, evidence, (cause, next)).page(page)
 }
 
+/// How Nexus says of a database that a newer one has made.
+const OF_A_NEWER_NEXUS: &str = "a newer SPIKE Nexus has made it";
+
+/// The reason without what the cause says already.
+fn store_reason(reason: &str) -> String {
+    let reason = reason.rsplit_once("the store cannot be opened: ").map_or(reason, |(_, why)| why);
+    one_line(reason).into_owned()
+}
+
+/// The reasons why Nexus does not reach Keepers, each once, in parentheses; nothing if it tells none.
+fn why_away(status: &StatusResponse) -> String {
+    let mut reasons: Vec<String> = Vec::new();
+    for keeper in status.keepers.iter().filter(|keeper| is_away(keeper)) {
+        let Some(detail) = &keeper.detail else { continue };
+        let detail = one_line(detail);
+        if !reasons.iter().any(|reason| reason.ends_with(detail.as_ref())) {
+            reasons.push(format!("Keeper {}: {detail}", keeper.index));
+        }
+    }
+    if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) }
+}
+
+fn is_away(keeper: &KeeperStatus) -> bool {
+    keeper.state == KeeperStatusKind::Unreachable
+}
+
+/// What brings back the Keepers that are away.
+fn bring_back(status: &StatusResponse) -> &'static str {
+    let away = || status.keepers.iter().filter(|keeper| is_away(keeper));
+    if away().any(|keeper| keeper.detail.as_deref().is_some_and(is_about_identity)) {
+        "a Keeper that answers the handshake runs: compare its trust roots and its registration entry with those of SPIKE Nexus, and both clocks"
+    } else {
+        "start those Keepers, or mend the way to them"
+    }
+}
+
+/// Whether the Keeper runs, and one of the two ends did not accept the other. It is the text of an error of the connection.
+fn is_about_identity(detail: &str) -> bool {
+    ["certificate", "is not accepted here", "TLS alert"].iter().any(|part| detail.contains(part))
+}
+
 fn has_data(status: &StatusResponse) -> bool {
     status.data.is_some_and(|data| data != DataKind::None)
 }
@@ -113,28 +170,31 @@ fn has_data(status: &StatusResponse) -> bool {
 fn keeper(keeper: &KeeperStatus) -> Check {
     let KeeperStatus { index, url, state, since, detail, .. } = keeper;
     let name = format!("Keeper {index}");
-    let detail = detail.as_ref().map(|detail| format!(": {}", one_line(detail)));
+    let detail =
+        detail.as_ref().map(|detail| format!(": {}", one_line(detail))).unwrap_or_default();
     let evidence = format!(
         "as SPIKE Nexus sees {}: {} since {}{}",
         one_line(url),
         state.as_str(),
         one_line(since),
-        detail.unwrap_or_default()
+        detail
     );
     let (cause, next, page) = match state {
         KeeperStatusKind::Good | KeeperStatusKind::Unjudged => {
             return Check::ok(Group::Keepers, &name, evidence);
         }
-        KeeperStatusKind::Unknown => (
-            "SPIKE Nexus has not asked it yet",
-            "try again in a moment",
-            "docs/runbooks/SpikeKeeperAway.md",
-        ),
-        KeeperStatusKind::Unreachable => (
-            "SPIKE Nexus cannot reach it",
-            "start it, or correct SPIKE_NEXUS_KEEPER_PEERS of SPIKE Nexus",
-            "docs/runbooks/SpikeKeeperAway.md",
-        ),
+        KeeperStatusKind::Unknown => {
+            ("SPIKE Nexus has not asked it yet", "try again in a moment", AWAY)
+        }
+        KeeperStatusKind::Unreachable => {
+            let next = if is_about_identity(&detail) {
+                "it runs: compare its trust roots and its registration entry with those of SPIKE Nexus, and both clocks"
+            } else {
+                "start it, or correct SPIKE_NEXUS_KEEPER_PEERS of SPIKE Nexus"
+            };
+            let cause = format!("SPIKE Nexus cannot reach it{detail}");
+            return Check::warning(Group::Keepers, &name, evidence, (cause, next)).page(AWAY);
+        }
         KeeperStatusKind::Empty => (
             "it holds no share: it was restarted, or never had one",
             "nothing, while SPIKE Nexus is unsealed: it sends the share again",
@@ -252,17 +312,28 @@ fn judge_dial(index: u16, url: &HttpsUrl, dialled: &Result<(), TransportError>) 
             format!("the server at {url} is {id}, and no Keeper under SPIKE_TRUST_ROOT_KEEPER"),
             "correct SPIKE_NEXUS_KEEPER_PEERS or SPIKE_TRUST_ROOT_KEEPER",
         ),
+        Some(PeerError::Times { id, not_before, now, .. }) if now < not_before => (
+            format!(
+                "the certificate of {id} is not valid yet: the clocks of its machine and of this one differ"
+            ),
+            "set the clock that is wrong: `timedatectl` says whether it is synchronized",
+        ),
+        Some(PeerError::Times { id, .. }) => (
+            format!(
+                "the certificate of {id} has expired: its SPIFFE agent has not renewed it, or the clocks differ"
+            ),
+            "look into the log of the SPIFFE agent on its machine; compare the clocks",
+        ),
         Some(_) => (
             format!("the certificate of the server at {url} is not accepted"),
-            "compare the trust domains and the clocks",
+            "compare the trust domains",
         ),
         None => (
             format!("the Keeper at {url} cannot be reached from this machine"),
             "start it, or correct SPIKE_NEXUS_KEEPER_PEERS. If only SPIKE Nexus may reach it, this is no fault",
         ),
     };
-    Check::warning(Group::Keepers, &name, error.to_string(), (cause, next))
-        .page("docs/runbooks/SpikeKeeperAway.md")
+    Check::warning(Group::Keepers, &name, error.to_string(), (cause, next)).page(AWAY)
 }
 
 #[cfg(test)]

@@ -130,7 +130,14 @@ pub(super) fn judge_tls(api: &HttpsUrl, asked: &Result<Answer, TransportError>) 
         ),
         TransportError::Handshake { .. } => {
             let next = hint::handshake(error.peer_error());
-            failed(evidence, refused(api, error.peer_error()), next)
+            let found = failed(evidence, refused(api, error.peer_error()), next);
+            match error.peer_error() {
+                Some(PeerError::Times { not_before, now, .. }) if now < not_before => {
+                    found.page("docs/runbooks/SpikeClockWrong.md")
+                }
+                Some(PeerError::Times { .. }) => found.page("docs/runbooks/SpikeSvidExpired.md"),
+                Some(_) | None => found,
+            }
         }
         TransportError::Timeout { .. } => failed(
             evidence,
@@ -167,10 +174,16 @@ fn refused(api: &HttpsUrl, error: Option<&PeerError>) -> String {
                 "the certificate of {id} was not signed by an authority that this process trusts"
             )
         }
-        Some(PeerError::Times { id, .. }) => {
-            format!("the certificate of {id} is not valid at the time of this machine")
+        Some(PeerError::Times { id, not_before, now, .. }) if now < not_before => {
+            format!("the certificate of {id} is not valid yet: the clocks differ")
         }
-        Some(PeerError::Refused { id, .. }) => match Role::named_in(id) {
+        Some(PeerError::Times { id, .. }) => format!(
+            "the certificate of {id} has expired: the SPIFFE agent of SPIKE Nexus has not renewed it"
+        ),
+        Some(PeerError::Refused { id, expected }) => match Role::named_in(id) {
+            None if hint::is_of_expected_domain(id, expected) => format!(
+                "the server at {api} is {id}, in the trust domain of SPIKE Nexus: its registration entry gives it another SPIFFE ID than that of SPIKE Nexus"
+            ),
             Some(Role::Nexus) => {
                 format!(
                     "the server is {id}, and SPIKE_TRUST_ROOT_NEXUS of this process does not name its trust root"

@@ -1,6 +1,7 @@
 //! Whether policies let a workload do something, and whether policies look like mistakes.
 
 use spike_mtls::client::NexusClient;
+use spike_policy::ASK_FOR;
 use spike_wire::{ExplainRequest, ExplainResponse, LintResponse};
 
 use super::check::{Check, Group};
@@ -76,7 +77,14 @@ fn judge_access(question: &Question, answer: &ExplainResponse) -> Check {
     let evidence = std::iter::once(question).chain(misses).collect::<Vec<_>>().join("\n");
     let (name, failed) =
         (one_line(&nearest.name), one_line(&nearest.failed.join("; ")).into_owned());
-    let cause = format!("no policy allows it. In the nearest one, {name}, this fails: {failed}");
+    let is_slash = nearest.suggestions.iter().any(|text| text.starts_with(ASK_FOR));
+    let cause = if is_slash {
+        format!(
+            "no policy allows it: the path begins with a slash, and the nearest policy, {name}, matches it only without"
+        )
+    } else {
+        format!("no policy allows it. In the nearest one, {name}, this fails: {failed}")
+    };
     let next = match nearest.suggestions.as_slice() {
         [] => "`spike policy explain` says more".to_owned(),
         suggestions => format!("if it should be allowed: {}", one_line(&suggestions.join("; "))),
@@ -124,6 +132,22 @@ mod tests {
     fn question() -> Question {
         let action = Action { path: "a/b".to_owned(), permission: Permission::Read };
         Question { spiffe_id: "spiffe://example.org/app".to_owned(), action }
+    }
+
+    #[test]
+    fn a_slash_before_the_path_is_told_as_the_cause() {
+        let miss = NearMiss {
+            name: "acme".to_owned(),
+            failed: vec!["the path pattern ^a/b does not match /a/b".to_owned()],
+            suggestions: vec![format!("{ASK_FOR} `a/b`: the request has a slash before it")],
+            ..NearMiss::default()
+        };
+        let answer =
+            ExplainResponse { near_misses: vec![miss], policies: 1, ..ExplainResponse::default() };
+        let action = Action { path: "/a/b".to_owned(), permission: Permission::Read };
+        let found = judge_access(&Question { action, ..question() }, &answer);
+        assert!(found.cause.unwrap().contains("begins with a slash"));
+        assert!(found.next.unwrap().contains("ask for the path `a/b`"));
     }
 
     #[test]

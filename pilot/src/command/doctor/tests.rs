@@ -256,7 +256,8 @@ fn an_archive_is_for_its_owner_has_no_secret_value_and_replaces_nothing() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = tempfile::tempdir().unwrap();
     let (archive, log) = (dir.path().join("a.tar"), dir.path().join("nexus.log"));
-    std::fs::write(&log, "a line\n").unwrap();
+    let share = format!("spike:1:{}\n", "5eed".repeat(16));
+    std::fs::write(&log, format!("a line\n{share}")).unwrap();
     let nexus = answering(status());
     let arguments = [
         "doctor",
@@ -275,6 +276,9 @@ fn an_archive_is_for_its_owner_has_no_secret_value_and_replaces_nothing() {
     for name in listed.lines() {
         assert!(ran.stderr.contains(&format!("  {name}, ")), "{name}: {}", ran.stderr);
     }
+    assert!(ran.stderr.contains("1 lines of") && ran.stderr.contains("left out"), "{}", ran.stderr);
+    let bytes = std::fs::read(&archive).unwrap();
+    assert!(!bytes.windows(8).any(|window| window == b"5eed5eed"), "a recovery share is in it");
     assert!(listed.contains("status.json") && listed.contains("logs/1-nexus.log"), "{listed}");
     assert_eq!(std::fs::metadata(&archive).unwrap().permissions().mode() & 0o777, 0o600);
     let ran = nexus.run(&arguments);

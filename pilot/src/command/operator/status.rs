@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use spike_domain::Role;
 use spike_mtls::clock::second;
 use spike_wire::{
-    DataKind, EmptyRequest, ImportStatus, KeeperStatus, KeeperStatusKind, RecentRequests,
-    StatusResponse, StoreStatus, call,
+    CheckStatus, DataKind, EmptyRequest, ImportStatus, KeeperStatus, KeeperStatusKind,
+    RecentRequests, StatusResponse, StoreStatus, call,
 };
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -222,6 +222,15 @@ pub(crate) fn node(status: &StatusResponse) -> Node<'_> {
         ("lastExport", text(status.last_export.as_ref())),
         ("store", status.store.as_ref().map_or(Node::Null, store_node)),
         ("troubles", Node::List(status.troubles.iter().map(|text| Node::Text(text)).collect())),
+        ("checks", Node::List(status.checks.iter().map(check_node).collect())),
+    ])
+}
+
+fn check_node(check: &CheckStatus) -> Node<'_> {
+    Node::map([
+        ("name", Node::Text(&check.name)),
+        ("effect", Node::Text(check.effect.as_str())),
+        ("reason", Node::Text(&check.reason)),
     ])
 }
 

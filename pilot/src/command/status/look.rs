@@ -6,9 +6,9 @@ use std::time::Duration;
 use spike_config::HttpsUrl;
 use spike_domain::{Role, TrustRootsByRole};
 use spike_mtls::{
-    ClientTimeouts, PeerCertificate, TransportError,
+    ClientTimeouts, PeerCertificate, PeerError, TransportError,
     client::{KeeperClient, NexusClient},
-    clock,
+    clock::{self, second},
     svid::SvidSource,
 };
 use spike_wire::{EmptyRequest, StatusResponse, call};
@@ -173,7 +173,15 @@ async fn of_keeper(source: &SvidSource, roots: Arc<TrustRootsByRole>, url: &Http
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn in_words(error: TransportError) -> String {
-    error.to_string()
+    match error.peer_error() {
+        Some(PeerError::Times { id, not_after, now, .. }) if now > not_after => {
+            format!(
+                "the SVID of {id} ended at {}: its agent has not renewed it",
+                second(*not_after)
+            )
+        }
+        Some(_) | None => error.to_string(),
+    }
 }
 
 fn timeouts() -> ClientTimeouts {

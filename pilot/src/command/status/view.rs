@@ -7,12 +7,13 @@ mod bar;
 mod lines;
 mod words;
 
-use spike_mtls::clock::second;
+use spike_mtls::{client::CallError, clock::second};
 use spike_wire::{KeeperStatus, KeeperStatusKind, RecentRequests, StatusResponse, StoreStatus};
 use time::OffsetDateTime;
 
 use super::look::{Certificates, KeeperSeen, Look, Shown};
 use crate::command::operator::{is_new, margin_in_words, margin_while_sealed, next_step, trusts};
+use crate::error::Error;
 use lines::{Lines, Style};
 use words::{bytes, moment, span};
 
@@ -23,6 +24,17 @@ pub(super) struct Screen {
     pub(super) columns: Option<usize>,
     /// Whether it has colours.
     pub(super) colour: bool,
+    /// Whether it has few lines: versions, IDs and moments that can be left out are.
+    pub(super) compact: bool,
+}
+
+/// The whole screen for so many lines, compact if it would not fit otherwise. The last line is for the cursor.
+pub(super) fn draw_within(look: &Look, screen: &Screen, rows: usize) -> String {
+    let text = draw(look, screen);
+    if text.lines().count() < rows {
+        return text;
+    }
+    draw(look, &Screen { compact: true, ..*screen })
 }
 
 /// The whole screen, with a newline after each line.
@@ -55,7 +67,15 @@ fn nexus(lines: &mut Lines, look: &Look, status: &StatusResponse) {
     lines.put("Nexus", &[(style, state), (Style::Plain, reason)]);
     let version =
         format!("version {}, {}", status.version, since(status.started.as_deref(), look.at));
-    lines.put("", &[(Style::Plain, &version)]);
+    if !lines.is_compact() {
+        lines.put("", &[(Style::Plain, &version)]);
+    }
+    // What is wrong stands first: a low terminal shows the begin.
+    let troubles =
+        status.troubles.iter().chain(status.store.iter().flat_map(|store| &store.troubles));
+    for trouble in troubles {
+        lines.put("Trouble", &[(Style::Bad, trouble)]);
+    }
     if !is_new(status) {
         lines.put("Root key", &[(Style::Plain, &root_key(status))]);
     }
@@ -68,11 +88,6 @@ fn nexus(lines: &mut Lines, look: &Look, status: &StatusResponse) {
     store(lines, look.at, status);
     if !status.trust_domains.is_empty() {
         lines.put("Trusts", &[(Style::Plain, &trusts(status))]);
-    }
-    let troubles =
-        status.troubles.iter().chain(status.store.iter().flat_map(|store| &store.troubles));
-    for trouble in troubles {
-        lines.put("Trouble", &[(Style::Bad, trouble)]);
     }
 }
 
@@ -155,10 +170,26 @@ fn keepers(lines: &mut Lines, look: &Look) {
                 );
             }
         }
-        (Err(_), None) => {
-            let why = "not known: SPIKE Nexus does not answer, and SPIKE_NEXUS_KEEPER_PEERS is not set here";
-            lines.put("", &[(Style::Dim, why)]);
+        (Err(error), None) => {
+            let why = format!(
+                "not known: {}, and SPIKE_NEXUS_KEEPER_PEERS is not set here",
+                why_not_told(error)
+            );
+            lines.put("", &[(Style::Dim, &why)]);
         }
+    }
+}
+
+/// Why Nexus said nothing of its Keepers: it may well have answered, or nobody asked it.
+const fn why_not_told(error: &Error) -> &'static str {
+    let was_asked =
+        !matches!(error, Error::NoIdentity(_) | Error::OwnTimes { .. } | Error::WrongRole { .. });
+    let answered =
+        matches!(error, Error::Call { error: CallError::Refused(_) | CallError::Reply(_), .. });
+    match (was_asked, answered) {
+        (false, _) => "SPIKE Nexus was not asked",
+        (true, true) => "SPIKE Nexus answers and does not tell",
+        (true, false) => "SPIKE Nexus does not answer",
     }
 }
 
@@ -182,7 +213,11 @@ fn keeper(lines: &mut Lines, keeper: &KeeperStatus, now: OffsetDateTime) {
         (Some(version), None) => format!(", version {version}"),
         (None, _) => String::new(),
     };
-    let words = format!("{url}, since {}{times}{running}{detail}", moment(since, now));
+    let words = if lines.is_compact() {
+        format!("{url}{times}{detail}")
+    } else {
+        format!("{url}, since {}{times}{running}{detail}", moment(since, now))
+    };
     let state = format!("{:<11}", state.as_str());
     lines.put(&index.to_string(), &[(style, &state), (Style::Plain, &words)]);
 }
@@ -222,7 +257,7 @@ fn svid(lines: &mut Lines, whose: &str, shown: &Shown, now: OffsetDateTime) {
         _ => (Style::Good, format!("{left} % left, {}", span(until - now))),
     };
     let drawn = bar::bar(left, lines.bar_width());
-    let words = format!("{words}, {}", certificate.id);
+    let words = if lines.is_compact() { words } else { format!("{words}, {}", certificate.id) };
     lines.put(whose, &[(style, &drawn), (Style::Plain, &words)]);
 }
 

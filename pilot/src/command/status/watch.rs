@@ -99,8 +99,8 @@ async fn on_a_terminal(
             }
         }
         if let Some(look) = &last {
-            let text = view::draw(look, &screen(arguments.color, context));
             let rows = context.streams.screen_size().map_or(usize::MAX, |(_, rows)| rows);
+            let text = view::draw_within(look, &screen(arguments.color, context), rows);
             show(context, &frame(&text, rows))?;
         }
     }

@@ -51,10 +51,10 @@ fn a_socket_that_this_user_may_not_open_is_told_with_the_user() {
 fn a_denial_lists_the_selectors_and_a_silent_agent_does_not() {
     let error = Some((OffsetDateTime::UNIX_EPOCH, "no identity".to_owned()));
     let refused = SvidStatus { refused: true, last_error: error, ..SvidStatus::default() };
-    let check = judge_missing(&refused, &["unix:uid:7".to_owned()]);
+    let check = judge_missing(&refused, &["unix:uid:7".to_owned()], None);
     assert!(check.evidence.ends_with("no identity\nunix:uid:7"), "{check:?}");
     assert!(cause(&check).contains("no registration entry"), "{check:?}");
-    let silent = judge_missing(&SvidStatus::default(), &[]);
+    let silent = judge_missing(&SvidStatus::default(), &[], None);
     assert!(cause(&silent).contains("does not answer"), "{silent:?}");
 }
 
@@ -113,4 +113,19 @@ fn a_foreign_workload_is_not_sent_to_the_trust_root_of_operators() {
 fn several_svids_are_a_warning() {
     assert_eq!(several("spiffe://a/b", 1).outcome, Outcome::Ok);
     assert_eq!(several("spiffe://a/b", 2).outcome, Outcome::Warning);
+}
+
+/// The agent's log had the cause, and the answer was to compare selectors that the agent never saw.
+#[tokio::test]
+async fn an_agent_of_another_user_that_cannot_read_the_executable_is_told_as_that() {
+    assert!(is_blind(100, 1000) && !is_blind(0, 1000) && !is_blind(1000, 1000));
+    let refused = SvidStatus { refused: true, ..SvidStatus::default() };
+    let check = judge_missing(&refused, &[], Some(100));
+    assert!(cause(&check).contains("The agent runs as user 100"), "{check:?}");
+    assert!(check.next.unwrap().contains("CAP_SYS_PTRACE"));
+
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("agent.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    assert_eq!(user_of_agent(&at(&socket)).await, Some(uid()));
 }

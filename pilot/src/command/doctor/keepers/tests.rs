@@ -122,3 +122,74 @@ fn a_keeper_that_refuses_this_process_after_its_certificate_was_accepted_is_well
     let away = TransportError::Timeout { what: "the TCP connection", limit: STEP };
     assert!(cause(&judged(away)).contains("cannot be reached from this machine"));
 }
+
+fn away_because(detail: &str) -> StatusResponse {
+    let mut status = StatusResponse {
+        sealed: true,
+        data: Some(DataKind::Ours),
+        ..status(&[Unreachable, Unreachable, Unjudged])
+    };
+    for keeper in status.keepers.iter_mut().filter(|keeper| keeper.state == Unreachable) {
+        keeper.detail = Some(detail.to_owned());
+    }
+    status
+}
+
+/// Nexus told why, and the answer was to start a Keeper that runs.
+#[test]
+fn the_reason_why_nexus_does_not_reach_a_keeper_is_in_the_answer() {
+    let detail = "spiffe://example.com/spike/keeper is not accepted here: expected spiffe://example.org/spike/keeper or below (SPIKE_TRUST_ROOT_KEEPER)";
+    let found = judge(&away_because(detail), Some(NotReady::Sealed));
+    assert!(cause(&found[0]).contains(detail), "{:?}", found[0]);
+    assert_eq!(cause(&found[0]).matches(detail).count(), 1, "each reason once");
+    assert!(cause(&found[1]).contains(detail), "{:?}", found[1]);
+    for check in &found[..2] {
+        let next = check.next.as_deref().unwrap();
+        assert!(next.contains("trust roots") && !next.starts_with("start"), "{next}");
+    }
+    let found = judge(&away_because("cannot connect to localhost:8443"), Some(NotReady::Sealed));
+    assert!(found[0].next.as_deref().unwrap().starts_with("start those Keepers"), "{found:?}");
+}
+
+/// The page was that of a margin, which a sealed Nexus does not have.
+#[test]
+fn a_sealed_nexus_leads_to_the_page_about_that() {
+    for states in [[Empty, Empty, Empty], [Unjudged, Empty, Empty], [Unreachable, Empty, Empty]] {
+        let found = sealed_with(DataKind::Ours, &states);
+        assert!(found.page.ends_with("SpikeSealed.md"), "{found:?}");
+    }
+}
+
+#[test]
+fn a_database_of_a_newer_nexus_leads_to_that_nexus() {
+    let reason = |text: &str| {
+        let reason = Some(format!("sealed: the store cannot be opened: {text}"));
+        let sealed = StatusResponse { sealed: true, reason, ..status(&[Unjudged, Unjudged]) };
+        judge(&sealed, Some(NotReady::Store)).remove(0)
+    };
+    let newer = reason(&format!("it has schema 99, this program knows 2: {OF_A_NEWER_NEXUS}"));
+    assert!(
+        newer.next.as_deref().unwrap().starts_with("start that newer SPIKE Nexus"),
+        "{newer:?}"
+    );
+    assert!(cause(&newer).contains("has schema 99"), "{newer:?}");
+    let damaged = reason("it is damaged");
+    assert!(damaged.next.as_deref().unwrap().starts_with("mend the store"), "{damaged:?}");
+}
+
+#[test]
+fn a_full_disk_is_not_told_as_a_root_key_that_is_broken() {
+    use spike_wire::{CheckEffect, CheckStatus};
+    let reason = "the store cannot be written: the disk is full".to_owned();
+    let check =
+        CheckStatus { name: "store_write".to_owned(), effect: CheckEffect::Failing, reason };
+    let full = StatusResponse {
+        reason: Some("not ready: the store cannot be written: the disk is full".to_owned()),
+        checks: vec![check],
+        ..status(&[Good, Good])
+    };
+    assert_eq!(judge(&full, None)[0].outcome, Outcome::Ok);
+    // A Nexus that does not tell its checks.
+    let silent = StatusResponse { checks: Vec::new(), ..full };
+    assert_eq!(judge(&silent, None)[0].outcome, Outcome::Failed(Exit::NotReady));
+}

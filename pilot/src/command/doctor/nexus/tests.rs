@@ -37,6 +37,12 @@ fn a_certificate_that_is_not_accepted_leads_to_what_is_wrong() {
     let api = url("https://localhost:8553");
     let id = |path: &str| format!("spiffe://example.org/{path}");
     let refuse = |path| PeerError::Refused { id: id(path), expected: String::new() };
+    let times = |from: i64, until: i64| PeerError::Times {
+        id: id("spike/nexus"),
+        not_before: OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(from),
+        not_after: OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(until),
+        now: OffsetDateTime::UNIX_EPOCH,
+    };
     for (error, part) in [
         (None, "does not speak TLS as a SPIKE Nexus does"),
         (Some(PeerError::UriNames(0)), "shows no X.509-SVID"),
@@ -45,6 +51,8 @@ fn a_certificate_that_is_not_accepted_leads_to_what_is_wrong() {
         (Some(refuse("spike/nexus/0")), "SPIKE_TRUST_ROOT_NEXUS of this process does not name"),
         (Some(refuse("spike/keeper")), "names another server"),
         (Some(refuse("app")), "names another server"),
+        (Some(times(3600, 7200)), "is not valid yet: the clocks differ"),
+        (Some(times(-7200, -3600)), "has expired: the SPIFFE agent of SPIKE Nexus"),
     ] {
         let told = refused(&api, error.as_ref());
         assert!(told.contains(part), "{told}");
@@ -86,4 +94,48 @@ fn each_status_of_an_answer_has_its_outcome() {
         assert_eq!(found.outcome, outcome, "{status}");
         assert!(found.evidence.contains("some_code, a\\nreason, request req-1"), "{found:?}");
     }
+}
+
+/// Clocks were blamed, which were well.
+#[test]
+fn an_svid_of_nexus_that_was_not_renewed_leads_to_its_agent() {
+    let api = url("https://localhost:8553");
+    let judged = |from: i64| {
+        let at = |seconds| OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(seconds);
+        let error = PeerError::Times {
+            id: "spiffe://example.org/spike/nexus".to_owned(),
+            not_before: at(from),
+            not_after: at(from + 60),
+            now: at(0),
+        };
+        let source = Arc::new(io::Error::other(error));
+        judge_tls(&api, &Err(TransportError::Handshake { host: "localhost".to_owned(), source }))
+    };
+    let expired = judged(-3600);
+    assert!(expired.page.ends_with("SpikeSvidExpired.md"), "{expired:?}");
+    let next = expired.next.unwrap();
+    assert!(next.contains("log of the SPIFFE agent on the machine of SPIKE Nexus"), "{next}");
+    let early = judged(3600);
+    assert!(early.page.ends_with("SpikeClockWrong.md"), "{early:?}");
+    assert!(early.next.unwrap().starts_with("compare the clocks"));
+}
+
+/// The settings of this process were blamed, which name the right trust domain.
+#[test]
+fn a_nexus_with_the_registration_entry_of_another_is_told_as_that() {
+    let api = url("https://localhost:8553");
+    let refused_as = |id: &str| PeerError::Refused {
+        id: id.to_owned(),
+        expected: "spiffe://example.org/spike/nexus or below (SPIKE_TRUST_ROOT_NEXUS)".to_owned(),
+    };
+    let wrong = refused_as("spiffe://example.org/workload/nexus");
+    let told = refused(&api, Some(&wrong));
+    assert!(told.contains("its registration entry gives it another SPIFFE ID"), "{told}");
+    let next = hint::handshake(Some(&wrong));
+    assert!(next.contains("correct its registration entry"), "{next}");
+    assert!(!next.contains("SPIKE_TRUST_ROOT_NEXUS"), "{next}");
+    let elsewhere = refused_as("spiffe://example.com/workload/nexus");
+    assert!(hint::handshake(Some(&elsewhere)).contains("SPIKE_TRUST_ROOT_NEXUS"));
+    let keeper = refused_as("spiffe://example.org/spike/keeper");
+    assert!(refused(&api, Some(&keeper)).contains("names another server"));
 }

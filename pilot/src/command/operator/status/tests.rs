@@ -120,7 +120,8 @@ fn a_sealed_nexus_says_why() {
       "trustDomains": [],
       "lastExport": "2026-07-25T20:02:04Z",
       "store": null,
-      "troubles": []
+      "troubles": [],
+      "checks": []
     }
     --
     "#);

@@ -40,12 +40,18 @@ pub(super) struct Lines {
     text: String,
     columns: Option<usize>,
     colour: bool,
+    compact: bool,
 }
 
 impl Lines {
     pub(super) fn new(screen: &Screen) -> Self {
         let columns = screen.columns.map(|columns| columns.max(NARROWEST));
-        Self { text: String::new(), columns, colour: screen.colour }
+        Self { text: String::new(), columns, colour: screen.colour, compact: screen.compact }
+    }
+
+    /// Whether what can be left out is left out.
+    pub(super) const fn is_compact(&self) -> bool {
+        self.compact
     }
 
     pub(super) fn finish(self) -> String {
@@ -62,9 +68,11 @@ impl Lines {
         self.broken(0, 0, &[(Style::Heading, text)]);
     }
 
-    /// An empty line.
+    /// An empty line, if there is room.
     pub(super) fn gap(&mut self) {
-        self.text.push('\n');
+        if !self.compact {
+            self.text.push('\n');
+        }
     }
 
     /// A line of a label and texts, with a space between them.
@@ -133,7 +141,7 @@ mod tests {
     use super::*;
 
     fn put(columns: Option<usize>, text: &str) -> String {
-        let mut lines = Lines::new(&Screen { columns, colour: false });
+        let mut lines = Lines::new(&Screen { columns, colour: false, compact: false });
         lines.put("Label", &[(Style::Plain, text)]);
         lines.finish()
     }
