@@ -118,13 +118,13 @@ words! {
         Unreachable = "unreachable",
         /// It answers, and holds no share.
         Empty = "empty",
-        /// It sent something that is not a share.
+        /// It sent something that is not a share, or not its share, or does not show what it holds.
         Unusable = "unusable",
         /// It holds a share, and there is no key to check it.
         Unjudged = "unjudged",
         /// It holds its share of the key in use.
         Good = "good",
-        /// It holds a share of another key.
+        /// It holds a share of another key, which Nexus does not replace.
         Foreign = "foreign",
         /// It accepts its share, answers success, and then does not return it.
         Forgetful = "forgetful",

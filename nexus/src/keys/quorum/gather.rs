@@ -1,6 +1,6 @@
 //! While Nexus has no key: collects shares, and tries the keys that they make.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use spike_crypto::{Quorum, RootKey, Share, derivation_of};
 use spike_mtls::retry::Backoff;
@@ -99,10 +99,7 @@ impl Keepers {
             );
         }
         match self.adopter.adopt(candidates).await {
-            Ok(_) => {
-                self.unproved.store(false, Ordering::Relaxed);
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             // Another source was faster. This share is judged by its key from now on.
             Err(AdoptError::OtherKeyLive { .. }) => Ok(()),
             Err(error) => {
@@ -110,8 +107,9 @@ impl Keepers {
                 self.store_fails.send_replace(error.may_pass());
                 let reason = match error {
                     AdoptError::WrongKey { .. } => format!(
-                        "{error}. Is SPIKE_NEXUS_DATA_DIR that of these Keepers? Put the right data there; or, if the data is the \
-                         right one, feed its recovery shares with `spike operator restore`"
+                        "{error}. Are SPIKE_NEXUS_DATA_DIR and SPIKE_NEXUS_KEEPER_PEERS those of one deployment? Correct the one that is \
+                         not; or, if the data is the right one, feed its recovery shares with `spike operator restore`: these Keepers \
+                         then keep the other key until they are restarted"
                     ),
                     _ => error.to_string(),
                 };

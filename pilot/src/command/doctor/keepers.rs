@@ -135,9 +135,15 @@ fn keeper(keeper: &KeeperStatus) -> Check {
             "nothing, while SPIKE Nexus is unsealed: it sends the share again",
             "docs/runbooks/SpikeShareMissing.md",
         ),
-        KeeperStatusKind::Unusable | KeeperStatusKind::Foreign => (
-            "it holds something that is no share of the key in use",
-            "check the order of SPIKE_NEXUS_KEEPER_PEERS, and whether another SPIKE Nexus uses this Keeper",
+        KeeperStatusKind::Unusable => (
+            "it holds something that is not its share of the key in use, or does not show what it holds",
+            "look into its log. If that does not pass, restart it: it comes back empty, and SPIKE Nexus fills it",
+            "docs/runbooks/SpikeShareMissing.md",
+        ),
+        KeeperStatusKind::Foreign => (
+            "it holds a share of another root key, which SPIKE Nexus does not replace",
+            "if it belongs to another deployment, correct SPIKE_NEXUS_KEEPER_PEERS. If that key is not needed any more, restart \
+             the Keeper: it comes back empty, and SPIKE Nexus fills it",
             "docs/runbooks/SpikeShareReplaced.md",
         ),
         KeeperStatusKind::Forgetful => (

@@ -117,6 +117,12 @@ pub(crate) fn next_step(status: &StatusResponse) -> Option<&'static str> {
              (`spike operator restore`): Bootstrap would make another key, which decrypts nothing of before",
         );
     }
+    let is_foreign = |keeper: &KeeperStatus| keeper.state == KeeperStatusKind::Foreign;
+    if !status.sealed && status.keepers.iter().any(is_foreign) {
+        return Some(
+            "a Keeper holds a share of another root key, and SPIKE Nexus leaves it there: the line of that Keeper says what to do",
+        );
+    }
     needs_restore(status).then_some(
         "feed recovery shares (`spike operator restore`): too few Keepers hold a share. Bootstrap would make another key, which \
          decrypts nothing that is stored",
