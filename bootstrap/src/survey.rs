@@ -275,6 +275,7 @@ mod tests {
         NexusState::Sealed(Some(Box::new(SurveyResponse {
             sealed: true,
             reason: Some("the store is locked\u{1b}[2J".to_owned()),
+            sealed_by: None,
             awaits_proof: false,
             backend: "sqlite".to_owned(),
             data,

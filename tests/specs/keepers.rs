@@ -12,7 +12,7 @@ use spike_tests::{
     fake_keeper::{FakeKeeper, ReservedAddress, answer},
     secrets::{put, value_of},
 };
-use spike_wire::{ContributeRequest, KeeperStatusKind, Shard};
+use spike_wire::{ContributeRequest, KeeperStatusKind, SealedBy, Shard, ShardResponse};
 
 use crate::crew;
 
@@ -306,6 +306,22 @@ async fn a_raised_threshold_makes_no_key_and_nexus_says_what_it_was() -> Result<
     let mut crew = with_data(3, 2).await?;
     let part = "they do under threshold 2";
     survives(&mut crew, "SPIKE_NEXUS_SHAMIR_THRESHOLD", "3", "2", part).await?;
+    crew.stop().await
+}
+
+/// "Is the data directory the right one?", it asked, and named the threshold nowhere.
+#[tokio::test]
+async fn a_threshold_that_was_lowered_to_one_is_named_as_the_cause() -> Result<()> {
+    let mut crew = with_data(3, 2).await?;
+    crew.nexus().terminate().await?;
+    crew.nexus().set("SPIKE_NEXUS_SHAMIR_THRESHOLD", "1");
+    crew.start_nexus().await?;
+    crew.sealed_because("they do under threshold 2").await?;
+    assert_eq!(crew.status().await?.sealed_by, Some(SealedBy::Mismatch));
+    crew.nexus().terminate().await?;
+    crew.nexus().set("SPIKE_NEXUS_SHAMIR_THRESHOLD", "2");
+    crew.start_nexus().await?;
+    data_is_there(&mut crew).await?;
     crew.stop().await
 }
 

@@ -73,11 +73,10 @@ impl AdoptError {
     pub(crate) const fn hindrance(&self) -> Hindrance {
         match self {
             Self::Store(_) => Hindrance::Store,
-            Self::OtherKeyLive { .. }
-            | Self::WrongKey { .. }
-            | Self::Ambiguous
-            | Self::NoData { .. }
-            | Self::Bug => Hindrance::NoKey,
+            Self::WrongKey { .. } => Hindrance::OtherKey,
+            Self::NoData { .. } => Hindrance::NoData,
+            Self::Ambiguous => Hindrance::Mismatch,
+            Self::OtherKeyLive { .. } | Self::Bug => Hindrance::Shares,
         }
     }
 

@@ -9,11 +9,11 @@ use spike_mtls::{
     client::{CallError, KeeperClient},
     svid::SvidSource,
 };
-use spike_wire::{DataKind, KeeperStatus, KeeperStatusKind, NotReady, StatusResponse};
+use spike_wire::{DataKind, KeeperStatus, KeeperStatusKind, NotReady, SealedBy, StatusResponse};
 
 use super::check::{Check, Group};
 use super::{STEP, timeouts};
-use crate::command::operator::is_new;
+use crate::command::operator::{is_new, next_step};
 use crate::exit::Exit;
 use crate::output::one_line;
 
@@ -74,6 +74,12 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
             "Bootstrap has never run: there is neither data nor a share at any Keeper".to_owned(),
             "in a new deployment, run Bootstrap once (`bootstrap -init`); if SPIKE was in use before, `spike operator restore`".to_owned(),
             "docs/operations/first-start.md",
+        )
+    } else if status.sealed_by.is_some_and(|by| by != SealedBy::Shares) {
+        (
+            format!("SPIKE Nexus has no root key that it may use: {}", one_line(reason)),
+            next_step(status).unwrap_or("solve what is named there").to_owned(),
+            "docs/runbooks/SpikeSealed.md",
         )
     } else if empty == total && has_data(status) {
         (
