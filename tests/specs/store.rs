@@ -308,3 +308,37 @@ async fn an_empty_data_directory_beside_keepers_that_hold_a_key_is_no_new_store(
     assert!(crew.superuser()?.list_secrets(&SecretListRequest::default()).await?.keys.is_empty());
     crew.stop().await
 }
+
+/// Only the log said so, once: a volume was away at a later start, and Nexus was healthy with a new, empty store.
+#[tokio::test]
+async fn leave_to_make_a_new_store_is_a_trouble_for_as_long_as_it_is_given() -> Result<()> {
+    let mut crew = crew().start().await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
+    let (data, away) = (crew.dir().join("data"), crew.dir().join("away"));
+    crew.nexus().set("SPIKE_NEXUS_ACCEPT_NEW_STORE", "true");
+    ensure!(crew.nexus().terminate().await?.success());
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    crew.log_says("nexus", "a setting is in force that should not stay").await?;
+    crew.check_fails("new_store", "SPIKE_NEXUS_ACCEPT_NEW_STORE is set").await?;
+    let troubles = crew.status().await?.troubles.concat();
+    assert!(troubles.contains("Take it away again"), "{troubles}");
+
+    ensure!(crew.nexus().terminate().await?.success());
+    fs::rename(&data, &away)?;
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    let told = crew.check_fails("new_store", "a new and empty store was made in").await?;
+    assert!(told.contains("stop Nexus, and put that data there"), "{told}");
+
+    // As it says.
+    ensure!(crew.nexus().terminate().await?.success());
+    fs::remove_dir_all(&data)?;
+    fs::rename(&away, &data)?;
+    crew.nexus().set("SPIKE_NEXUS_ACCEPT_NEW_STORE", "false");
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(crew.health_check("new_store").await?["status"], "ok");
+    assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
+    crew.stop().await
+}

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use spike_config::{EXIT_CONFIG, Problem};
+use spike_config::{EXIT_CONFIG, Outcome, Problem};
 use tracing::Level;
 
 use super::Program;
@@ -68,13 +68,19 @@ fn help(program: Program) -> String {
     )
 }
 
-/// The result of `--check-config` of the program with this name: a setting that would not be used as written is an error too.
+/// The result of `--check-config` of the program with this name: a setting that would not be used as written is an error too. One
+/// that is used and should not stay is a warning.
 pub fn report_check(name: &str, warnings: &[Problem]) -> ExitCode {
-    if warnings.is_empty() {
+    let (used, wrong): (Vec<_>, Vec<_>) =
+        warnings.iter().partition(|problem| problem.outcome == Outcome::Used);
+    for warning in used {
+        print_error(&format!("warning: {warning}"));
+    }
+    if wrong.is_empty() {
         return print_with_status(&format!("{name}: every setting is valid"));
     }
-    for warning in warnings {
-        print_error(&format!("error: {warning}"));
+    for problem in wrong {
+        print_error(&format!("error: {problem}"));
     }
     ExitCode::from(EXIT_CONFIG)
 }
