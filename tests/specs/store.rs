@@ -197,6 +197,30 @@ async fn a_put_whose_sync_failed_is_told_as_unknown_and_is_not_there_once_nexus_
     crew.stop().await
 }
 
+/// A second Nexus opened the same data, and a policy that the one had deleted stayed in force at the other.
+#[tokio::test]
+async fn a_lock_that_is_removed_is_noticed_before_a_second_nexus_can_do_harm() -> Result<()> {
+    let mut crew = crew().start().await?;
+    let superuser = crew.superuser()?;
+    superuser.put_secret(&put("a/b", &[("k", "precious")])).await?;
+    let lock = crew.dir().join("data/nexus.lock");
+    fs::remove_file(&lock)?;
+    let told = crew.check_fails("store_write", "is not the lock any more").await?;
+    for part in ["nexus.lock", "End any other Nexus on this directory", "restart this one"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(crew.nexus().get("/readyz").await?.0, 503);
+    let refused = superuser.put_secret(&put("a/b", &[("k", "lost")])).await;
+    assert!(refused.is_err(), "{refused:?}");
+    // The file of a second Nexus.
+    fs::write(&lock, "")?;
+    crew.check_fails("store_write", "another file is there").await?;
+    crew.crash_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
+    crew.stop().await
+}
+
 /// One flipped bit removed acknowledged commits without a message.
 #[tokio::test]
 async fn a_damaged_log_is_told_with_what_is_missing_until_somebody_has_looked_after_it()
