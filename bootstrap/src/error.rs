@@ -120,8 +120,7 @@ pub(crate) enum Error {
     },
     /// Nexus has a key, and other Keepers than those of this run.
     #[error(
-        "Nexus at {url} has a root key, and other Keepers than those that are named here, so it is not remembered that this is \
-         done:{}",
+        "Nexus at {url} has a root key, and seems to have other Keepers than those that are named here, so nothing is remembered:{}",
         lines(each)
     )]
     OtherDeployment {

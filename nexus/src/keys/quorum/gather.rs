@@ -121,9 +121,9 @@ impl Keepers {
                         )
                     }
                     AdoptError::WrongKey { .. } => format!(
-                        "{error}. Are SPIKE_NEXUS_DATA_DIR and SPIKE_NEXUS_KEEPER_PEERS those of one deployment? Correct the one that is \
-                         not; or, if the data is the right one, feed its recovery shares with `spike operator restore`: these Keepers \
-                         then keep the other key until they are restarted"
+                        "{error}. Are SPIKE_NEXUS_DATA_DIR and SPIKE_NEXUS_KEEPER_PEERS those of one deployment? Put the right data there, or name \
+                         the right Keepers; or, if the data is the right one, feed its recovery shares with `spike operator restore`: these \
+                         Keepers then keep the other key until they are restarted"
                     ),
                     _ => error.to_string(),
                 };
