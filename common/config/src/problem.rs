@@ -69,10 +69,9 @@ impl fmt::Display for Problem {
             None => write!(f, "{variable}: {rule}")?,
         }
         match outcome {
-            Outcome::Fatal => Ok(()),
+            Outcome::Fatal | Outcome::Used => Ok(()),
             Outcome::FellBackTo(used) => write!(f, "; using {used}"),
             Outcome::Ignored => f.write_str("; ignored"),
-            Outcome::Used => Ok(()),
         }
     }
 }

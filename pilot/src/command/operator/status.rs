@@ -148,6 +148,13 @@ fn next_step_of_sealed(status: &StatusResponse) -> Option<&'static str> {
              number of before again, as far as the state names them, and restart SPIKE Nexus. If they are right, and there is data, feed \
              recovery shares (`spike operator restore`)"
         }
+        Some(SealedBy::Shares) | None
+            if needs_restore(status) && status.data == Some(DataKind::None) && status.fed == 0 =>
+        {
+            "a Keeper holds a share, and there is no data. If SPIKE was in use before: put its data where SPIKE Nexus looks for it, and \
+             feed recovery shares (`spike operator restore`). If that Keeper is of another deployment, correct \
+             SPIKE_NEXUS_KEEPER_PEERS. If Bootstrap did not come to its end, restart that Keeper, and run Bootstrap again"
+        }
         Some(SealedBy::Shares) | None => {
             return needs_restore(status).then_some(
                 "feed recovery shares (`spike operator restore`): too few Keepers hold a share. Bootstrap would make another key, which \

@@ -184,6 +184,26 @@ fn recovery_shares_are_asked_for_only_where_they_help() {
     assert!(told.contains(restore), "{told}");
 }
 
+// It said "feed recovery shares" to a new deployment that named one Keeper of another.
+#[test]
+fn a_share_without_any_data_may_be_of_another_deployment() {
+    let mut sealed = StatusResponse {
+        sealed: true,
+        sealed_by: Some(SealedBy::Shares),
+        data: Some(DataKind::None),
+        threshold: 2,
+        root_key: None,
+        ..status()
+    };
+    sealed.keepers[0].state = KeeperStatusKind::Empty;
+    sealed.keepers[1].state = KeeperStatusKind::Unjudged;
+    let told = next_step(&sealed).unwrap_or_default();
+    assert!(told.contains("correct SPIKE_NEXUS_KEEPER_PEERS"), "{told}");
+    sealed.data = Some(DataKind::Ours);
+    let told = next_step(&sealed).unwrap_or_default();
+    assert!(told.starts_with("feed recovery shares"), "{told}");
+}
+
 #[test]
 fn every_field_of_the_wire_is_in_the_data() {
     let sealed_by = Some(SealedBy::NoData);
