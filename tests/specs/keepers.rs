@@ -97,14 +97,14 @@ async fn null_short_long_zero_and_impossible_shares_are_passed_over_and_put_righ
     // With one more good share all are corrected that show what they hold: no share. The others may hold one of another key.
     keepers[bad.len() + 1].hold(&shares[bad.len() + 1].value);
     crew.ready(PATIENCE).await?;
-    let shows = |(status, body, _): &(u16, String, _)| {
+    let tells = |(status, body, _): &(u16, String, _)| {
         matches!(status, 400 | 404)
             || (*status == 200
                 && ShardResponse::decode(body.as_bytes()).is_ok()
                 && body.len() < 65536)
     };
     let (shown, hidden): (Vec<usize>, Vec<usize>) =
-        (0..bad.len()).partition(|position| shows(&bad[*position]));
+        (0..bad.len()).partition(|position| tells(&bad[*position]));
     assert!(shown.len() > 5 && hidden.len() > 5, "{shown:?} {hidden:?}");
     let gets_its_share = async |position: usize| {
         let (keeper, share) = (&keepers[position], &shares[position]);

@@ -154,7 +154,9 @@ async fn shares_of_two_runs_at_the_same_time_are_told_of_and_a_restart_of_the_ke
 #[tokio::test]
 async fn where_every_keeper_has_a_share_of_another_run_that_one_was_faster() -> Result<()> {
     let (crew, keepers) = on_fakes(3, 2).await?;
-    keepers.iter().for_each(|keeper| keeper.refuse(Some(StatusCode::CONFLICT)));
+    for keeper in &keepers {
+        keeper.refuse(Some(StatusCode::CONFLICT));
+    }
     let told = crew.bootstrap(&[]).await?;
     assert_eq!(told.status, 3, "{}", told.text);
     assert!(told.text.contains("was faster, and has given every Keeper a share"), "{}", told.text);

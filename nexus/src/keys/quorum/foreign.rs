@@ -128,11 +128,8 @@ mod tests {
 
     #[test]
     fn a_whole_key_is_named_whatever_its_threshold_and_a_part_of_one_is_not() {
-        let (key, name) = {
-            let key = RootKey::generate().unwrap();
-            let name = key.fingerprint();
-            (key, name)
-        };
+        let key = RootKey::generate().unwrap();
+        let name = key.fingerprint();
         let shares = |count: usize| {
             split(&key, quorum(5, 3), Derivation::Reject).into_iter().take(count).collect()
         };

@@ -105,9 +105,8 @@ impl Keepers {
             );
         }
         match self.adopter.adopt(candidates).await {
-            Ok(_) => Ok(()),
-            // Another source was faster. This share is judged by its key from now on.
-            Err(AdoptError::OtherKeyLive { .. }) => Ok(()),
+            // Another source may have been faster. This share is judged by its key from now on.
+            Ok(_) | Err(AdoptError::OtherKeyLive { .. }) => Ok(()),
             Err(error) => {
                 // The same shares may succeed later, once the store can be opened or the right data is there.
                 self.store_fails.send_replace(error.may_pass());
