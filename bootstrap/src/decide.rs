@@ -24,8 +24,8 @@ pub(crate) enum Decision {
 /// away first.
 ///
 /// # Errors
-/// [`Error::WouldReplace`] with everything that was found and what to do about it; [`Error::NexusSilent`] if a key may be in
-/// use and Nexus does not answer.
+/// [`Error::WouldReplace`] with everything that was found and what to do about it; [`Error::OtherDeployment`] if Nexus has a key
+/// and other Keepers; [`Error::NexusSilent`] if a key may be in use and Nexus does not answer.
 pub(crate) fn decide(
     forced: bool,
     completed: Option<&Completion>,
@@ -33,6 +33,10 @@ pub(crate) fn decide(
     threshold: u16,
 ) -> Result<Decision, Error> {
     let completed = completed.filter(|_| !forced);
+    let each = survey.keepers_of_another();
+    if !each.is_empty() {
+        return Err(Error::OtherDeployment { url: survey.url.clone(), each });
+    }
     match &survey.nexus {
         NexusState::NeedsNone => return Ok(Decision::NotNeeded),
         NexusState::HoldsKey(_) if !forced => return Ok(Decision::KeyIsLive),
@@ -54,6 +58,7 @@ pub(crate) fn decide(
         }
     }
     let mut found = survey.findings();
+    found.extend(survey.disagreements(threshold));
     found.extend(completed.map(ToString::to_string));
     let next =
         if forced { steps_before_force(survey) } else { advice(survey, completed, threshold) };
@@ -130,6 +135,12 @@ fn advice(survey: &Survey, completed: Option<&Completion>, threshold: u16) -> St
     if survey.fed() > 0 {
         return "finish the restore with `spike operator restore`: nobody needs Bootstrap then. Only if nothing is to be kept \
                 that was written under that key: restart Nexus, which forgets the shares that were fed, and run this again"
+            .to_owned();
+    }
+    if survey.shares_elsewhere().next().is_some() {
+        return "Nexus takes its key from Keepers that are not those of this run, perhaps from those of another deployment. Correct \
+                SPIKE_NEXUS_KEEPER_PEERS of Nexus or of Bootstrap, so that both name the same Keepers in the same order, or \
+                SPIKE_NEXUS_API_URL if that is another Nexus; restart Nexus if you changed its settings, and run this again"
             .to_owned();
     }
     let mut words = String::new();

@@ -55,6 +55,17 @@ pub(crate) enum Slot {
     Unknown,
 }
 
+impl Slot {
+    /// The end of a line about its Keeper.
+    pub(crate) const fn in_words(self) -> &'static str {
+        match self {
+            Self::Empty => " holds no share",
+            Self::Filled => " holds a share of a root key",
+            Self::Unknown => "",
+        }
+    }
+}
+
 /// A Keeper that could not be called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{keeper}: {gave_up}")]
@@ -66,8 +77,13 @@ pub(crate) struct Unreached {
 /// Why the shares were not delivered.
 #[derive(Debug)]
 pub(crate) enum DeliveryError {
-    /// These Keepers hold another share, and keep it. All others took theirs.
-    HoldAnother(Vec<Keeper>),
+    /// Some Keepers hold another share, and keep it. All others took theirs.
+    HoldAnother {
+        /// Those that took theirs.
+        took: Vec<Keeper>,
+        /// Those that hold another.
+        kept: Vec<Keeper>,
+    },
     /// Some Keepers did not take theirs.
     Unreached(Vec<Unreached>),
 }
@@ -181,9 +197,12 @@ impl Keepers {
             Ok((keeper.clone(), taken))
         });
         let given = all(join_all(given).await).map_err(DeliveryError::Unreached)?;
-        let others: Vec<Keeper> =
-            given.into_iter().filter(|(_, taken)| !taken).map(|(keeper, _)| keeper).collect();
-        if others.is_empty() { Ok(()) } else { Err(DeliveryError::HoldAnother(others)) }
+        let of = |took: bool| {
+            let each = given.iter().filter(move |(_, taken)| *taken == took);
+            each.map(|(keeper, _)| keeper.clone()).collect::<Vec<_>>()
+        };
+        let (took, kept) = (of(true), of(false));
+        if kept.is_empty() { Ok(()) } else { Err(DeliveryError::HoldAnother { took, kept }) }
     }
 }
 

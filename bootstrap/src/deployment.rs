@@ -94,11 +94,17 @@ impl Deployment<'_> {
         self.with_keepers_of(self.nexus.survey().await?).await
     }
 
-    /// Asks the Keepers too, unless Nexus has a key: then it serves, whatever they hold.
+    /// Asks the Keepers too. If Nexus has a key, it serves, whatever they hold: then they are asked only once, and only if it may
+    /// be the Nexus of other Keepers.
     async fn with_keepers_of(&self, nexus: NexusState) -> Result<Survey, Error> {
         match nexus {
             serving @ (NexusState::HoldsKey(_) | NexusState::NeedsNone) => {
-                Ok(Survey::new(self.nexus.url(), serving, self.keepers.unasked()))
+                let names_them = matches!(&serving, NexusState::HoldsKey(Some(_)));
+                let survey = Survey::new(self.nexus.url(), serving, self.keepers.unasked());
+                if survey.is_live() && (!names_them || !survey.keepers_of_another().is_empty()) {
+                    return Ok(Survey { keepers: self.keepers.glance().await, ..survey });
+                }
+                Ok(survey)
             }
             other => self.with_keepers(other).await,
         }

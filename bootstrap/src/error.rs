@@ -87,6 +87,8 @@ pub(crate) enum Error {
         url: String,
         /// Its last answer.
         reason: GaveUp,
+        /// Whether it has the key, and cannot make its store.
+        is_of_store: bool,
     },
     /// Nexus uses a key that this run did not make.
     #[error("Nexus at {url} holds an earlier root key, not the one that was just made")]
@@ -116,6 +118,33 @@ pub(crate) enum Error {
         /// What differs, a line each, with both values.
         each: Vec<String>,
     },
+    /// Nexus has a key, and other Keepers than those of this run.
+    #[error(
+        "Nexus at {url} has a root key, and seems to have other Keepers than those that are named here, so nothing is remembered:{}",
+        lines(each)
+    )]
+    OtherDeployment {
+        /// Its address.
+        url: String,
+        /// The Keepers that it does not know, and those that it has instead, a line each.
+        each: Vec<String>,
+    },
+    /// Another run, or a restore, was at the Keepers at the same time.
+    #[error(
+        "{}, so that the key of this run can never be proved:{}{}",
+        if *is_live { "Nexus has another root key, and some Keepers took a share of that of this run" }
+        else { "the Keepers hold shares of two root keys that were made at the same time" },
+        lines(&with_words(took, "took a share of the key of this run")),
+        lines(&with_words(kept, "holds a share of another key, and keeps it"))
+    )]
+    TwoKeys {
+        /// The Keepers that took a share of this run.
+        took: Vec<Keeper>,
+        /// The Keepers that hold another.
+        kept: Vec<Keeper>,
+        /// Whether Nexus has a key.
+        is_live: bool,
+    },
     /// These Keepers got a share from somebody else in the meantime.
     #[error("these Keepers hold a share of another key, and keep it:{}", lines(.0))]
     HoldAnother(Vec<Keeper>),
@@ -143,9 +172,11 @@ impl Error {
     /// The exit status.
     pub(crate) const fn exit(&self) -> Exit {
         match self {
-            Self::OtherKey { .. } | Self::WouldReplace { .. } | Self::HoldAnother(_) => {
-                Exit::KeyExists
-            }
+            Self::OtherKey { .. }
+            | Self::OtherDeployment { .. }
+            | Self::WouldReplace { .. }
+            | Self::TwoKeys { .. }
+            | Self::HoldAnother(_) => Exit::KeyExists,
             Self::Identity(_)
             | Self::OwnTimes { .. }
             | Self::Role(_)
@@ -202,6 +233,10 @@ impl Error {
                 "give Nexus and Bootstrap the same SPIKE_NEXUS_KEEPER_PEERS, in the same order, and the same \
                  SPIKE_NEXUS_SHAMIR_THRESHOLD; restart Nexus if you changed its settings, and run this again"
             }
+            Self::OtherDeployment { .. } => {
+                "is that the Nexus of another deployment? Correct SPIKE_NEXUS_API_URL, and run this again. If it is the right one, give it \
+                 and Bootstrap the same SPIKE_NEXUS_KEEPER_PEERS, in the same order: a Keeper that Nexus does not know gets no share"
+            }
             Self::KeepersSilent(_) => {
                 "start the Keepers and check SPIKE_NEXUS_KEEPER_PEERS and SPIKE_TRUST_ROOT_KEEPER; then run this again"
             }
@@ -210,13 +245,27 @@ impl Error {
                  stays sealed, nothing was written under the key: restart the Keepers that took a share first"
             }
             Self::HoldAnother(_) => {
-                "nothing was lost: another Bootstrap, or an operator's restore, was faster. Run this again"
+                "nothing was lost: another Bootstrap, or an operator's restore, was faster, and has given every Keeper a share. Run this again \
+                 once that has ended"
+            }
+            Self::TwoKeys { is_live: true, .. } => {
+                "nothing was lost: restart the Keepers that took a share of this run. They come back empty, and Nexus fills them. Then run \
+                 this again"
+            }
+            Self::TwoKeys { is_live: false, .. } => {
+                "another Bootstrap ran at the same time, with a claim of its own (another SPIKE_BOOTSTRAP_STATE_DIR or machine). Wait until it \
+                 has ended. Nothing was stored under either key, so nothing is lost: restart all these Keepers, which then hold nothing, \
+                 and run one Bootstrap"
             }
             Self::Claimed | Self::ClaimLost => "run this again after the other one has ended",
             Self::WrongProof { .. } => {
                 "check that SPIKE_NEXUS_API_URL is the Nexus of these Keepers"
             }
-            Self::Unproved { .. } => {
+            Self::Unproved { is_of_store: true, .. } => {
+                "mend what Nexus says of its store, such as a full disk. Nothing is stored under the key, and nobody can prove it any \
+                 more: then restart the Keepers, which hold nothing after it, and run this again"
+            }
+            Self::Unproved { is_of_store: false, .. } => {
                 "look into the log of Nexus, check that it has the same Keepers in the same order and the same threshold, \
                  and run this again"
             }
@@ -233,6 +282,10 @@ impl Error {
             | Self::Start(_) => return None,
         })
     }
+}
+
+fn with_words(keepers: &[Keeper], words: &str) -> Vec<String> {
+    keepers.iter().map(|keeper| format!("{keeper} {words}")).collect()
 }
 
 fn lines(each: &[impl ToString]) -> String {

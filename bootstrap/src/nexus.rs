@@ -13,7 +13,9 @@ use spike_mtls::{
     client::{CallError, NexusClient, Refusal},
     svid::SvidSource,
 };
-use spike_wire::{KeeperStatus, KeeperStatusKind, SurveyResponse, VerifyRequest, VerifyResponse};
+use spike_wire::{
+    KeeperStatus, KeeperStatusKind, SealedBy, SurveyResponse, VerifyRequest, VerifyResponse,
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -188,6 +190,8 @@ impl Nexus {
         let mut reporter = ReasonReporter::default();
         let begun = Instant::now();
         let mut history = VerdictHistory { forced, unreadable: 0 };
+        // Nexus tries again by itself, and waits for another proof meanwhile. The fault of its store is the reason all the same.
+        let mut store_fault = None;
         let retry = retry(self.limit);
         let waiting = format!("waiting for the proof of Nexus{}", how_long(&retry));
         let shown = Progress::on_terminal();
@@ -205,7 +209,11 @@ impl Nexus {
                 Conclusion::Proved => return Ok(Ok(())),
                 Conclusion::OtherKey => return Ok(Err(Error::OtherKey { url })),
                 Conclusion::Wrong(reason) => return Ok(Err(Error::WrongProof { url, reason })),
-                Conclusion::Wait(reason) => self.why_sealed().await.unwrap_or(reason),
+                Conclusion::Wait(reason) => match self.why_sealed().await {
+                    Some((text, Some(SealedBy::Store))) => store_fault.insert(text).clone(),
+                    Some((text, _)) => store_fault.clone().unwrap_or(text),
+                    None => reason,
+                },
             };
             // Collecting the shares takes a moment, which is not worth a message.
             if begun.elapsed() >= USUAL_STARTUP {
@@ -213,18 +221,24 @@ impl Nexus {
             }
             Err(reason)
         });
-        asked.await.map_err(|reason| Error::Unproved { url: self.url.clone(), reason })?
+        let ended = asked.await;
+        let is_of_store = store_fault.is_some();
+        let url = self.url.clone();
+        ended.map_err(|reason| Error::Unproved { url, reason, is_of_store })?
     }
 
-    /// Why Nexus has no key yet. This call also makes Nexus ask every Keeper at once, instead of at its next interval.
-    async fn why_sealed(&self) -> Option<String> {
+    /// Why Nexus has no key yet, in its words, and of what kind that is. This call also makes Nexus ask every Keeper at once, instead of at its next interval.
+    async fn why_sealed(&self) -> Option<(String, Option<SealedBy>)> {
         let survey = self.client.survey().await.ok()?;
+        let by = survey.sealed_by;
         if survey.awaits_proof {
             // The reason of Nexus is for an operator when no Bootstrap runs.
-            return Some("it has a root key and waits for the proof of it".to_owned());
+            let text = "it has a root key and waits for the proof of it".to_owned();
+            return Some((text, by));
         }
         let keeper = survey.keepers.iter().find_map(trouble).map(|text| format!("; {text}"));
-        Some(printable(&format!("{}{}", survey.reason?, keeper.unwrap_or_default())))
+        let text = printable(&format!("{}{}", survey.reason?, keeper.unwrap_or_default()));
+        Some((text, by))
     }
 }
 

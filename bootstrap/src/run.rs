@@ -1,6 +1,6 @@
 //! The steps of a run, in order, and its result.
 
-use std::{fmt, process::ExitCode};
+use std::{fmt, process::ExitCode, time::Duration};
 
 use spike_config::{Environment, Problem, Process};
 use spike_crypto::Fingerprint;
@@ -30,8 +30,11 @@ use crate::{
     exit::Exit,
     marker::{ClaimResult, Completion, HeldClaim, Marker},
     nexus::Nexus,
-    survey::Survey,
+    survey::{NexusState, Survey},
 };
+
+/// How long Nexus may take to say whether it has a key, after another run was at the Keepers at the same time.
+const COLLISION_LIMIT: Duration = Duration::from_secs(5);
 
 /// The result of a successful run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +152,7 @@ fn init(environment: &Environment) -> Exit {
 
 fn warn(problems: &[Problem]) {
     for problem in problems {
-        tracing::warn!(%problem, "a setting was not used as written");
+        tracing::warn!(%problem, "{}", problem.headline());
         progress(format_args!("warning: {problem}"));
     }
 }
@@ -333,10 +336,19 @@ impl Deployment<'_> {
             ceremony.fingerprint,
             quorum.threshold()
         ));
-        self.keepers.deliver(ceremony.shares).await.map_err(|error| match error {
-            DeliveryError::HoldAnother(keepers) => Error::HoldAnother(keepers),
-            DeliveryError::Unreached(keepers) => Error::Undelivered(keepers),
-        })?;
+        match self.keepers.deliver(ceremony.shares).await {
+            Ok(()) => {}
+            Err(DeliveryError::HoldAnother { took, kept }) if took.is_empty() => {
+                return Err(Error::HoldAnother(kept));
+            }
+            Err(DeliveryError::HoldAnother { took, kept }) => {
+                // A restore that was faster has unsealed Nexus. Otherwise nobody can prove either key.
+                let nexus = self.nexus.survey_within(COLLISION_LIMIT).await;
+                let is_live = matches!(nexus, Ok(NexusState::HoldsKey(_)));
+                return Err(Error::TwoKeys { took, kept, is_live });
+            }
+            Err(DeliveryError::Unreached(keepers)) => return Err(Error::Undelivered(keepers)),
+        }
         progress("every Keeper has its share; waiting for the proof of Nexus");
         self.nexus.verify(&ceremony.proof, self.settings.force).await?;
         self.remember(&Completion::now(self.settings.host_name.as_deref())).await?;

@@ -1,7 +1,7 @@
 //! What exists before a root key is made: everything that a new key would replace. Pure.
 
 use spike_domain::is_hidden;
-use spike_wire::{DataKind, KeeperStatusKind, SurveyResponse};
+use spike_wire::{DataKind, KeeperStatus, KeeperStatusKind, SurveyResponse};
 
 use crate::{
     deliver::{Keeper, Slot},
@@ -43,9 +43,57 @@ impl Survey {
         Self { url: url.to_owned(), keepers: keepers.collect(), nexus }
     }
 
-    /// Whether a share or data was found.
+    /// Whether a share or data was found, at Keepers of this run or at those of Nexus. A key that waits at Nexus for its proof is
+    /// nothing by itself: after its Keepers were restarted, nobody has a share of it.
     pub(crate) fn found_something(&self) -> bool {
-        self.found_data() || self.fed() > 0 || self.filled().next().is_some()
+        self.found_data()
+            || self.fed() > 0
+            || self.filled().next().is_some()
+            || self.shares_elsewhere().next().is_some()
+    }
+
+    /// The shares that Nexus sees at Keepers which are not those of this run, a line each.
+    pub(crate) fn shares_elsewhere(&self) -> impl Iterator<Item = String> {
+        let holds = |known: &&KeeperStatus| known.state.holds_share() == Some(true);
+        let told = self.response().into_iter().flat_map(|told| &told.keepers);
+        told.filter(holds).filter(|known| !self.knows(&known.url)).map(|known| {
+            let url = printable(&known.url);
+            format!("Keeper {} of Nexus, at {url}, holds a share of a root key", known.index)
+        })
+    }
+
+    /// The Keepers of this run that Nexus, which has its key, does not have under their addresses, a line each: it is the Nexus of
+    /// another deployment, or its key does not reach them. A Nexus that names no addresses is one of other Keepers if all of
+    /// those of this run are empty.
+    pub(crate) fn keepers_of_another(&self) -> Vec<String> {
+        let unknown: Vec<String> = match &self.nexus {
+            NexusState::NeedsNone | NexusState::Sealed(_) | NexusState::Stopped(_) => {
+                return Vec::new();
+            }
+            NexusState::HoldsKey(Some(told)) if !told.keepers.is_empty() => {
+                let is_unknown =
+                    |keeper: &Keeper| !told.keepers.iter().any(|it| keeper.is_at(&it.url));
+                let unknown = self.keepers.iter().filter(|(keeper, _)| is_unknown(keeper));
+                unknown.map(|(keeper, slot)| format!("{keeper}{}", slot.in_words())).collect()
+            }
+            NexusState::HoldsKey(_) => {
+                let all_empty = self.keepers.iter().all(|(_, slot)| *slot == Slot::Empty);
+                let each = self.keepers.iter().filter(|_| all_empty);
+                return each.map(|(keeper, slot)| format!("{keeper}{}", slot.in_words())).collect();
+            }
+        };
+        let at_nexus = |known: &KeeperStatus| {
+            format!("Keeper {} of Nexus is at {}", known.index, printable(&known.url))
+        };
+        let told = self.response().into_iter().flat_map(|told| &told.keepers);
+        let others =
+            told.filter(|known| !unknown.is_empty() && !self.knows(&known.url)).map(at_nexus);
+        unknown.iter().cloned().chain(others).collect()
+    }
+
+    /// Whether a Keeper of this run has this address.
+    fn knows(&self, url: &str) -> bool {
+        self.keepers.iter().any(|(keeper, _)| keeper.is_at(url))
     }
 
     /// Whether Nexus has a key without data: an earlier run was ended before Nexus proved it, or the data is missing.
@@ -126,6 +174,7 @@ impl Survey {
             Slot::Empty => Some(format!("{keeper} holds no share")),
             Slot::Unknown => None,
         }));
+        lines.extend(self.shares_elsewhere());
         lines
     }
 
@@ -200,8 +249,8 @@ fn about_fed(told: &SurveyResponse) -> Option<String> {
     Some(format!("it holds {words}: a restore of another key is under way"))
 }
 
-/// How Nexus knows this Keeper in another way that cannot be right: under another index; or it has another address there,
-/// at which nobody answers. One Keeper may have two names.
+/// How Nexus knows this Keeper in another way: under another index, or it has another address in its place. That may be a
+/// second name of the same Keeper, or a Keeper of another deployment; nobody can tell.
 fn told_otherwise(keeper: &Keeper, told: &SurveyResponse) -> Option<String> {
     let elsewhere = told.keepers.iter().find(|known| keeper.is_at(&known.url));
     match elsewhere {
@@ -213,15 +262,14 @@ fn told_otherwise(keeper: &Keeper, told: &SurveyResponse) -> Option<String> {
         None => {
             let known = told.keepers.iter().find(|known| known.index == keeper.index())?;
             let away = [KeeperStatusKind::Unreachable, KeeperStatusKind::Unusable];
-            away.contains(&known.state).then(|| {
-                let detail =
-                    known.detail.as_deref().map(|detail| format!(": {}", printable(detail)));
-                format!(
-                    "{keeper} has the address {} at Nexus, which cannot use it{}",
-                    printable(&known.url),
-                    detail.unwrap_or_default()
-                )
-            })
+            let cannot = if away.contains(&known.state) { ", which cannot use it" } else { "" };
+            let detail = known.detail.as_deref().filter(|_| !cannot.is_empty());
+            let detail = detail.map(|detail| format!(": {}", printable(detail)));
+            Some(format!(
+                "{keeper} has the address {} at Nexus{cannot}{}",
+                printable(&known.url),
+                detail.unwrap_or_default()
+            ))
         }
     }
 }
@@ -251,139 +299,4 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use spike_wire::{KeeperStatus, KeeperStatusKind};
-
-    use super::*;
-
-    fn keeper(index: u16) -> Keeper {
-        Keeper::at(index, &format!("https://keeper-{index}:8443"))
-    }
-
-    fn told(data: DataKind, states: &[KeeperStatusKind]) -> NexusState {
-        let keepers = (1..).zip(states).map(|(index, state)| KeeperStatus {
-            index,
-            url: format!("https://keeper-{index}:8443"),
-            state: *state,
-            since: String::new(),
-            looked: None,
-            failures: 0,
-            version: None,
-            started: None,
-            detail: None,
-        });
-        NexusState::Sealed(Some(Box::new(SurveyResponse {
-            sealed: true,
-            reason: Some("the store is locked\u{1b}[2J".to_owned()),
-            awaits_proof: false,
-            backend: "sqlite".to_owned(),
-            data,
-            doubt: None,
-            directory: Some("/var/lib/spike".to_owned()),
-            fed: 0,
-            threshold: 2,
-            keepers: keepers.collect(),
-        })))
-    }
-
-    #[test]
-    fn nexus_tells_of_the_shares_of_keepers_that_do_not_tell_themselves() {
-        use KeeperStatusKind::{Empty, Unjudged, Unreachable};
-        let own = vec![
-            (keeper(1), Slot::Unknown),
-            (keeper(2), Slot::Unknown),
-            (keeper(3), Slot::Unknown),
-            (keeper(4), Slot::Filled),
-        ];
-        let nexus = told(DataKind::None, &[Unjudged, Empty, Unreachable, Empty]);
-        let survey = Survey::new("https://nexus", nexus, own.clone());
-        let slots: Vec<Slot> = survey.keepers.iter().map(|(_, slot)| *slot).collect();
-        assert_eq!(slots, [Slot::Filled, Slot::Empty, Slot::Unknown, Slot::Filled]);
-        assert!(survey.found_something() && survey.may_come_up() && !survey.found_data());
-        assert_eq!(survey.gaps().len(), 1);
-
-        let survey = Survey::new("https://nexus", NexusState::Sealed(None), own);
-        assert_eq!(survey.filled().count(), 1);
-        assert_eq!(survey.gaps().len(), 4);
-    }
-
-    #[test]
-    fn every_finding_is_named_and_the_terminal_is_safe() {
-        let own = vec![(keeper(1), Slot::Filled), (keeper(2), Slot::Empty)];
-        let survey = Survey::new("https://nexus", told(DataKind::Upstream, &[]), own);
-        assert_eq!(
-            survey.findings(),
-            [
-                "Nexus at https://nexus is sealed: the store is locked?[2J",
-                "its data directory /var/lib/spike holds a database of upstream's SPIKE",
-                "Keeper 1 at https://keeper-1:8443 holds a share of a root key",
-                "Keeper 2 at https://keeper-2:8443 holds no share",
-            ]
-        );
-    }
-
-    /// The shares that an operator had fed counted as nothing, and a new key was made in the middle of a restore.
-    #[test]
-    fn recovery_shares_that_were_fed_are_something_and_are_named() {
-        let own = vec![(keeper(1), Slot::Empty), (keeper(2), Slot::Empty)];
-        let nexus = br#"{"sealed":true,"data":"none","backend":"lite","fed":1}"#;
-        let nexus = SurveyResponse::decode(nexus).unwrap();
-        let nexus = NexusState::Sealed(Some(Box::new(nexus)));
-        let survey = Survey::new("https://nexus", nexus, own);
-        assert!(survey.found_something() && !survey.found_data() && !survey.may_come_up());
-        let found = survey.findings().concat();
-        assert!(found.contains("one recovery share that an operator has fed"), "{found}");
-    }
-
-    /// A key was made and given to the Keepers, and only then did Nexus find no key in their shares.
-    #[test]
-    fn settings_of_nexus_that_differ_are_named_with_both_values() {
-        use KeeperStatusKind::{Empty, Unreachable};
-        let own = |indexes: &[u16]| {
-            let each = (1..).zip(indexes).map(|(index, at)| {
-                (Keeper::at(index, &format!("https://keeper-{at}:8443")), Slot::Empty)
-            });
-            each.collect::<Vec<_>>()
-        };
-        let differs = |states: &[KeeperStatusKind], indexes: &[u16], threshold| {
-            let nexus = told(DataKind::None, states);
-            Survey::new("https://nexus", nexus, own(indexes)).disagreements(threshold).join("; ")
-        };
-        assert_eq!(differs(&[Empty, Empty, Empty], &[1, 2, 3], 2), "");
-        let threshold = differs(&[Empty, Empty, Empty], &[1, 2, 3], 3);
-        assert_eq!(threshold, "SPIKE_NEXUS_SHAMIR_THRESHOLD is 3 here, and 2 at Nexus");
-        let count = differs(&[Empty, Empty, Empty], &[1, 2], 2);
-        assert_eq!(count, "SPIKE_NEXUS_KEEPER_PEERS names 2 Keepers here, and 3 at Nexus");
-        let order = differs(&[Empty, Empty, Empty], &[2, 1, 3], 2);
-        assert!(
-            order.contains("https://keeper-2:8443 is the one that Nexus has as Keeper 2"),
-            "{order}"
-        );
-        // One Keeper may have two names, as long as Nexus can use the one that it has.
-        assert_eq!(differs(&[Empty, Empty, Empty], &[1, 2, 9], 2), "");
-        let lost = differs(&[Empty, Empty, Unreachable], &[1, 2, 9], 2);
-        assert!(lost.contains("has the address https://keeper-3:8443 at Nexus"), "{lost}");
-    }
-
-    #[test]
-    fn an_older_nexus_that_does_not_say_how_it_is_configured_disagrees_about_nothing() {
-        let nexus = SurveyResponse::decode(br#"{"sealed":true,"data":"none"}"#).unwrap();
-        let nexus = NexusState::Sealed(Some(Box::new(nexus)));
-        let survey = Survey::new("https://nexus", nexus, vec![(keeper(1), Slot::Empty)]);
-        assert_eq!((survey.disagreements(2), survey.fed()), (Vec::new(), 0));
-    }
-
-    #[test]
-    fn an_answer_that_does_not_say_what_is_there_counts_as_data() {
-        let nexus = SurveyResponse::decode(br#"{"sealed":true}"#).unwrap();
-        let nexus = NexusState::Sealed(Some(Box::new(nexus)));
-        assert!(Survey::new("https://nexus", nexus, Vec::new()).found_data());
-    }
-
-    #[test]
-    fn empty_keepers_cannot_bring_nexus_up() {
-        let own = vec![(keeper(1), Slot::Empty), (keeper(2), Slot::Empty)];
-        let survey = Survey::new("https://nexus", told(DataKind::Ours, &[]), own);
-        assert!(!survey.may_come_up() && survey.found_something());
-    }
-}
+mod tests;

@@ -116,6 +116,10 @@ pub async fn start(
         trust_domains: HeldTrustDomains::of(source.clone()),
     }));
     telemetry.register(|registry| nexus.register(registry));
+    if let Some(keepers) = &keepers {
+        let adopter = Arc::clone(keepers.adopter());
+        telemetry.health().add("new_store", Effect::Degraded, move |_| adopter.new_store_check());
+    }
     watch(&seal, keepers.as_ref(), &telemetry);
     let connections = ConnectionMetrics::default();
     telemetry.register(|registry| connections.register(registry));

@@ -18,6 +18,7 @@ use crate::crew;
 
 mod config_map;
 mod found;
+mod other_keepers;
 mod told;
 
 /// Settings with which Bootstrap gives up soon.

@@ -208,6 +208,30 @@ async fn a_put_whose_sync_failed_is_told_as_unknown_and_is_not_there_once_nexus_
     crew.stop().await
 }
 
+/// A second Nexus opened the same data, and a policy that the one had deleted stayed in force at the other.
+#[tokio::test]
+async fn a_lock_that_is_removed_is_noticed_before_a_second_nexus_can_do_harm() -> Result<()> {
+    let mut crew = crew().start().await?;
+    let superuser = crew.superuser()?;
+    superuser.put_secret(&put("a/b", &[("k", "precious")])).await?;
+    let lock = crew.dir().join("data/nexus.lock");
+    fs::remove_file(&lock)?;
+    let told = crew.check_fails("store_write", "is not the lock any more").await?;
+    for part in ["nexus.lock", "End any other Nexus on this directory", "restart this one"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(crew.nexus().get("/readyz").await?.0, 503);
+    let refused = superuser.put_secret(&put("a/b", &[("k", "lost")])).await;
+    assert!(refused.is_err(), "{refused:?}");
+    // The file of a second Nexus.
+    fs::write(&lock, "")?;
+    crew.check_fails("store_write", "another file is there").await?;
+    crew.crash_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
+    crew.stop().await
+}
+
 /// One flipped bit removed acknowledged commits without a message.
 #[tokio::test]
 async fn a_damaged_log_is_told_with_what_is_missing_until_somebody_has_looked_after_it()
@@ -317,5 +341,39 @@ async fn an_empty_data_directory_beside_keepers_that_hold_a_key_is_no_new_store(
     crew.start_nexus().await?;
     crew.ready(PATIENCE).await?;
     assert!(crew.superuser()?.list_secrets(&SecretListRequest::default()).await?.keys.is_empty());
+    crew.stop().await
+}
+
+/// Only the log said so, once: a volume was away at a later start, and Nexus was healthy with a new, empty store.
+#[tokio::test]
+async fn leave_to_make_a_new_store_is_a_trouble_for_as_long_as_it_is_given() -> Result<()> {
+    let mut crew = crew().start().await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
+    let (data, away) = (crew.dir().join("data"), crew.dir().join("away"));
+    crew.nexus().set("SPIKE_NEXUS_ACCEPT_NEW_STORE", "true");
+    ensure!(crew.nexus().terminate().await?.success());
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    crew.log_says("nexus", "a setting is in force that should not stay").await?;
+    crew.check_fails("new_store", "SPIKE_NEXUS_ACCEPT_NEW_STORE is set").await?;
+    let troubles = crew.status().await?.troubles.concat();
+    assert!(troubles.contains("Take it away again"), "{troubles}");
+
+    ensure!(crew.nexus().terminate().await?.success());
+    fs::rename(&data, &away)?;
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    let told = crew.check_fails("new_store", "a new and empty store was made in").await?;
+    assert!(told.contains("stop Nexus, and put that data there"), "{told}");
+
+    // As it says.
+    ensure!(crew.nexus().terminate().await?.success());
+    fs::remove_dir_all(&data)?;
+    fs::rename(&away, &data)?;
+    crew.nexus().set("SPIKE_NEXUS_ACCEPT_NEW_STORE", "false");
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(crew.health_check("new_store").await?["status"], "ok");
+    assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
     crew.stop().await
 }

@@ -46,7 +46,9 @@ fn a_key_is_made_only_where_there_is_nothing_anywhere() {
         (false, None, sealed(Ours), [Empty, Empty], refused),
         (false, None, sealed(Upstream), [Empty, Empty], refused),
         (false, None, sealed(Unreadable), [Empty, Empty], refused),
-        (false, None, HoldsKey(None), [Empty, Empty], live),
+        (false, None, HoldsKey(None), [Empty, Filled], live),
+        // Of another deployment, as far as anybody knows.
+        (false, None, HoldsKey(None), [Empty, Empty], refused),
         (false, None, NeedsNone, [Empty, Empty], Ok(Decision::NotNeeded)),
         (false, None, stopped(), [Empty, Empty], Err(Exit::Failed)),
         (false, Some(&before), sealed(Nothing), [Empty, Empty], refused),

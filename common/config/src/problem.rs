@@ -30,6 +30,8 @@ pub enum Outcome {
     FellBackTo(String),
     /// The variable has no effect.
     Ignored,
+    /// The value is used, and is dangerous if it stays.
+    Used,
 }
 
 impl Problem {
@@ -47,6 +49,16 @@ impl Problem {
     pub fn is_fatal(&self) -> bool {
         self.outcome == Outcome::Fatal
     }
+
+    /// What a log says before the problem.
+    pub fn headline(&self) -> &'static str {
+        match self.outcome {
+            Outcome::Fatal | Outcome::FellBackTo(_) | Outcome::Ignored => {
+                "a setting was not used as written"
+            }
+            Outcome::Used => "a setting is in force that should not stay",
+        }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -57,7 +69,7 @@ impl fmt::Display for Problem {
             None => write!(f, "{variable}: {rule}")?,
         }
         match outcome {
-            Outcome::Fatal => Ok(()),
+            Outcome::Fatal | Outcome::Used => Ok(()),
             Outcome::FellBackTo(used) => write!(f, "; using {used}"),
             Outcome::Ignored => f.write_str("; ignored"),
         }

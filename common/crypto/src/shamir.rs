@@ -149,6 +149,14 @@ pub fn derivation_of(key: &RootKey, threshold: u16, share: &Share) -> Option<Der
         .map(|(derivation, _)| derivation)
 }
 
+/// Whether `value` is any share of `key`: under any index and any threshold from 1 to `most`, by either derivation. A share
+/// that is none of these is of another key.
+pub fn is_of_key(key: &RootKey, most: u16, value: &ShareValue) -> bool {
+    let indexes = || (1..=most).filter_map(|index| ShareIndex::new(index).ok());
+    polynomials(key, most)
+        .any(|(_, polynomial)| indexes().any(|index| polynomial.begins_with(index, value)))
+}
+
 /// Finds `threshold` matching shares: the key they combine to reproduces each of them by one derivation. Lists the
 /// other shares that do not match the key.
 ///

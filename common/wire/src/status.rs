@@ -13,6 +13,8 @@ bodies! {
         pub sealed: bool = "sealed",
         /// Why it is missing, or why Nexus is not ready with it.
         pub reason: Option<String> = "reason" as OmitZero,
+        /// The kind of that reason, while the root key is missing.
+        pub sealed_by: Option<SealedBy> = "sealedBy" as OmitZero,
         /// The kind of data in the data directory, while the root key is missing.
         pub data: Option<DataKind> = "data" as OmitZero,
         /// The number of recovery shares that operators have fed, and that are not in use yet.
@@ -94,6 +96,8 @@ bodies! {
         pub sealed: bool = "sealed",
         /// Why it is missing. It comes from the network: escape it before it is printed.
         pub reason: Option<String> = "reason" as OmitZero,
+        /// The kind of that reason.
+        pub sealed_by: Option<SealedBy> = "sealedBy" as OmitZero,
         /// Whether there is a root key that will be used once Bootstrap has proved it.
         pub awaits_proof: bool = "awaitsProof" as OmitZero,
         /// `sqlite`, `lite` or `memory`.
@@ -123,16 +127,31 @@ words! {
         Unreachable = "unreachable",
         /// It answers, and holds no share.
         Empty = "empty",
-        /// It sent something that is not a share.
+        /// It sent something that is not a share, or not its share, or does not show what it holds.
         Unusable = "unusable",
         /// It holds a share, and there is no key to check it.
         Unjudged = "unjudged",
         /// It holds its share of the key in use.
         Good = "good",
-        /// It holds a share of another key.
+        /// It holds a share of another key, which Nexus does not replace.
         Foreign = "foreign",
         /// It accepts its share, answers success, and then does not return it.
         Forgetful = "forgetful",
+    }
+
+    /// Why a Nexus has no root key in use.
+    pub enum SealedBy {
+        /// Too few shares were collected, or something else that is not known here.
+        #[default]
+        Shares = "shares",
+        /// There are shares enough, and they are not of one key.
+        Mismatch = "mismatch",
+        /// The shares make a key, and it is not that of the data.
+        OtherKey = "other-key",
+        /// The shares make a key, and there is no data for it.
+        NoData = "no-data",
+        /// The shares make a key, and the store cannot be opened.
+        Store = "store",
     }
 
     /// The kind of data in the data directory of a Nexus, readable or not.

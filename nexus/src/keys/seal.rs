@@ -85,8 +85,14 @@ pub(crate) enum OwnTask {
 /// Why Nexus is sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hindrance {
-    /// There is no usable root key.
-    NoKey,
+    /// There are too few shares.
+    Shares,
+    /// There are shares enough, and they are not of one key.
+    Mismatch,
+    /// The shares make a key, and it is not that of the data.
+    OtherKey,
+    /// The shares make a key, and there is no data for it.
+    NoData,
     /// The shares make a key, and the store cannot be opened.
     Store,
 }
@@ -110,7 +116,7 @@ pub struct Seal(ArcSwap<State>);
 impl Seal {
     /// Without a key, and why.
     pub fn sealed(reason: impl Into<String>) -> Self {
-        Self(ArcSwap::from_pointee(State::sealed(Hindrance::NoKey, reason)))
+        Self(ArcSwap::from_pointee(State::sealed(Hindrance::Shares, reason)))
     }
 
     /// The unsealed Nexus, for the holder of a grant.
@@ -164,10 +170,21 @@ impl Seal {
     fn look<T>(&self, look: impl FnOnce(&Arc<Unsealed>) -> Result<T, Error>) -> Result<T, Error> {
         match &**self.0.load() {
             State::Unsealed(unsealed) => look(unsealed),
-            State::Sealed { by: Hindrance::NoKey, reason } => Err(Error::NotReady(reason.clone())),
-            State::Sealed { by: Hindrance::Store, reason } => {
-                Err(Error::StoreUnopened(reason.clone()))
-            }
+            State::Sealed { by, reason } => Err(match by {
+                Hindrance::Store => Error::StoreUnopened(reason.clone()),
+                Hindrance::Shares
+                | Hindrance::Mismatch
+                | Hindrance::OtherKey
+                | Hindrance::NoData => Error::NotReady(reason.clone()),
+            }),
+        }
+    }
+
+    /// Why there is no key in use; `None` if there is one.
+    pub fn hindrance(&self) -> Option<Hindrance> {
+        match &**self.0.load() {
+            State::Unsealed(_) => None,
+            State::Sealed { by, .. } => Some(*by),
         }
     }
 
@@ -186,7 +203,7 @@ impl Seal {
 
     /// Drops the key and returns what was in use, so that the store can be closed.
     pub fn seal(&self, reason: &str) -> Option<Arc<Unsealed>> {
-        match &*self.0.swap(Arc::new(State::sealed(Hindrance::NoKey, reason))) {
+        match &*self.0.swap(Arc::new(State::sealed(Hindrance::Shares, reason))) {
             State::Unsealed(unsealed) => Some(Arc::clone(unsealed)),
             State::Sealed { .. } => None,
         }

@@ -10,7 +10,10 @@ use super::{Nexus, cipher::CIPHERTEXT_LIMIT};
 use crate::{
     access::{Asked, Grant, Operation, Subject},
     error::Error,
-    keys::quorum::{ANSWER_LIMIT, KeeperState},
+    keys::{
+        quorum::{ANSWER_LIMIT, KeeperState},
+        seal::Hindrance,
+    },
     store::{Home, Look},
 };
 
@@ -23,6 +26,8 @@ pub struct TakeSurvey;
 pub struct Survey {
     /// Why Nexus is sealed, if it is.
     pub sealed: Option<String>,
+    /// The kind of that reason.
+    pub sealed_by: Option<Hindrance>,
     /// Whether a root key waits for the proof of Bootstrap.
     pub awaits_proof: bool,
     /// The backend.
@@ -67,6 +72,7 @@ impl Nexus {
         let Some(shares) = self.key_source.shares_of_keepers() else {
             return Ok(Survey {
                 sealed: None,
+                sealed_by: None,
                 awaits_proof: false,
                 backend: Backend::Memory,
                 data: data_at(None).await,
@@ -82,6 +88,7 @@ impl Nexus {
         }
         Ok(Survey {
             sealed: self.seal.ready().err().map(|error| error.to_string()),
+            sealed_by: self.seal.hindrance(),
             awaits_proof: shares.adopter.awaits_proof(),
             backend: shares.backend,
             data: data_at(shares.home.clone()).await,

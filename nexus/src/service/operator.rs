@@ -18,7 +18,10 @@ use super::{Nexus, bootstrap::data_at, long_work::Lane};
 use crate::{
     access::{Asked, Grant, Operation, Subject},
     error::Error,
-    keys::quorum::{ANSWER_LIMIT, KeeperProgram, KeeperState, Lapse, Restored},
+    keys::{
+        quorum::{ANSWER_LIMIT, KeeperProgram, KeeperState, Lapse, Restored},
+        seal::Hindrance,
+    },
     store::{Found, ImportRecord, Store},
 };
 
@@ -50,6 +53,8 @@ pub struct Status {
     pub is_sealed: bool,
     /// Why it is missing; or why Nexus is not ready although it has the key.
     pub reason: Option<String>,
+    /// The kind of that reason, while the root key is missing.
+    pub sealed_by: Option<Hindrance>,
     /// The content of the data directory, while the root key is missing.
     pub data: Option<Found>,
     /// Recovery shares that operators have fed, and that are not in use yet.
@@ -186,6 +191,7 @@ impl Nexus {
                 status.take_checks(self.health.report(clock::now()).as_ref());
                 status.is_sealed = true;
                 status.reason = Some(error.to_string());
+                status.sealed_by = self.seal.hindrance();
                 if let Ok(shares) = self.key_source.shares() {
                     status.troubles.extend(shares.restoration.progress());
                     status.fed = shares.restoration.fed();
@@ -221,6 +227,7 @@ impl Nexus {
             backend: Backend::Memory,
             is_sealed: false,
             reason: None,
+            sealed_by: None,
             data: None,
             fed: 0,
             started: self.frame.started(),

@@ -175,6 +175,17 @@ pub enum StoreError {
         /// What was found there.
         what: String,
     },
+    /// The lock of the directory was removed or replaced while the store was open.
+    #[error(
+        "{} is not the lock any more that Nexus holds ({what}): another Nexus can open the same data, and neither sees what the other \
+         changes, so writes are refused. End any other Nexus on this directory, and restart this one", path.display()
+    )]
+    LockLost {
+        /// Its path.
+        path: PathBuf,
+        /// What was found there.
+        what: String,
+    },
     /// The transaction was committed to a file that was removed or replaced meanwhile.
     #[error("the write may or may not be kept")]
     Stranded(#[source] Arc<StoreError>),
@@ -257,6 +268,7 @@ impl StoreError {
             | Self::OutcomeUnknown(_)
             | Self::Locked
             | Self::Misplaced { .. }
+            | Self::LockLost { .. }
             | Self::Stranded(_) => true,
             Self::Sqlite(error) => error.sqlite_error_code().is_some_and(|code| {
                 matches!(
@@ -278,7 +290,7 @@ impl StoreError {
     pub fn is_misplaced(&self) -> bool {
         match self {
             Self::NotCommitted(error) => error.is_misplaced(),
-            Self::Misplaced { .. } => true,
+            Self::Misplaced { .. } | Self::LockLost { .. } => true,
             _ => false,
         }
     }

@@ -206,7 +206,7 @@ impl Store {
     /// Checks that the open files are still at their paths. Otherwise writes would be lost at a restart.
     ///
     /// # Errors
-    /// [`StoreError::Misplaced`].
+    /// [`StoreError::Misplaced`], [`StoreError::LockLost`].
     pub fn in_place(&self) -> Result<(), StoreError> {
         self.place.check()
     }

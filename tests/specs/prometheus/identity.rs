@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::Prometheus;
 use crate::scenario;
@@ -12,8 +13,9 @@ pub(super) const FIRED: &[&str] = &[
     "SpikeTrustBundleFault",
     "SpikeClockWrong",
     "SpikeAttestationFails",
-    "SpikeWorkloadApiAway",
     "SpikeWorkloadApiUnstable",
+    "SpikeDown",
+    "SpikeWorkloadApiAway",
     "SpikeSvidNotRenewed",
     "SpikeSvidEndsSoon",
     "SpikeSvidExpired",
@@ -51,9 +53,26 @@ async fn alerts_about_the_identity_of_a_daemon_fire_and_clear() -> Result<()> {
     drop(withheld);
     prometheus.is_quiet().await?;
 
+    // The agent ends again and again.
+    for _ in 0..8 {
+        cluster.workload_api().pause().await;
+        cluster.workload_api().resume().await?;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+    }
+    prometheus.fires(&["SpikeWorkloadApiUnstable"]).await?;
+    prometheus.is_quiet().await?;
+
+    // Nexus hangs.
+    let process = Pid::from_raw(i32::try_from(pid)?).context("a process")?;
+    kill_process(process, Signal::STOP)?;
+    let fired = prometheus.fires(&["SpikeDown"]).await;
+    kill_process(process, Signal::CONT)?;
+    fired?;
+    prometheus.is_quiet().await?;
+
     cluster.workload_api().pause().await;
-    let (away, stalled) = FIRED.split_at(3);
-    assert_eq!(away.last(), Some(&"SpikeAttestationFails"));
+    let (mended, stalled) = FIRED.split_at(5);
+    assert_eq!(mended.last(), Some(&"SpikeDown"));
     prometheus.fires(stalled).await?;
     cluster.workload_api().resume().await?;
     prometheus.is_quiet().await?;

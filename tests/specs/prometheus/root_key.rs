@@ -45,6 +45,10 @@ async fn alerts_about_the_root_key_and_restarts_fire_and_clear() -> Result<()> {
     let body = format!(r#"{{"shard":[{}]}}"#, share.join(","));
     assert_eq!(foreign.post("/v1/store/contribute", &body).await?.status, 200);
     prometheus.fires(&["SpikeShareReplaced"]).await?;
+    // Nexus leaves it there.
+    crew.check_fails("quorum", "holds a share of another root key").await?;
+    crew.kill_keepers([1]).await?;
+    crew.restart_keepers([1]).await?;
     crew.keepers_good().await?;
     prometheus.is_quiet().await?;
 

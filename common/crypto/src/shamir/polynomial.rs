@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::Derivation;
 use crate::root_key::RootKey;
 use crate::scalar;
-use crate::share::{Share, ShareIndex};
+use crate::share::{Share, ShareIndex, ShareValue};
 
 /// Coefficients, the secret first; wiped when dropped.
 pub(super) struct Polynomial(Zeroizing<Vec<Scalar>>);
@@ -43,6 +43,20 @@ impl Polynomial {
     /// Whether `share` is on this polynomial; compares in constant time.
     pub(super) fn makes(&self, share: &Share) -> bool {
         self.at(share.index).ct_eq(&share.value.scalar()).into()
+    }
+
+    /// Whether `value` is at `index` on this polynomial, or on one with fewer of its coefficients. A lower threshold of the
+    /// same key takes the same coefficients, and fewer of them.
+    pub(super) fn begins_with(&self, index: ShareIndex, value: &ShareValue) -> bool {
+        let (x, value) = (Scalar::from(u64::from(index.get())), value.scalar());
+        let (mut sum, mut power) = (Zeroizing::new(Scalar::ZERO), Scalar::ONE);
+        let mut found = false;
+        for coefficient in self.0.iter() {
+            *sum += *coefficient * power;
+            power *= x;
+            found |= bool::from(sum.ct_eq(&value));
+        }
+        found
     }
 
     #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use spike_config::{EXIT_CONFIG, Problem};
+use spike_config::{EXIT_CONFIG, Outcome, Problem};
 use spike_mtls::settings::ForeignRoots;
 use tracing::Level;
 
@@ -69,17 +69,20 @@ fn help(program: Program) -> String {
     )
 }
 
-/// The result of `--check-config` of the program with this name: a setting that would not be used as written is an error too.
-/// Trust roots in foreign trust domains may be meant, so they are only told.
+/// The result of `--check-config` of the program with this name: a setting that would not be used as written is an error too. One
+/// that is used and should not stay is a warning, and so are trust roots in foreign trust domains, which may be meant.
 pub fn report_check(name: &str, warnings: &[Problem], foreign: &[ForeignRoots]) -> ExitCode {
-    for found in foreign {
-        print_error(&format!("warning: {found}"));
+    let (used, wrong): (Vec<_>, Vec<_>) =
+        warnings.iter().partition(|problem| problem.outcome == Outcome::Used);
+    let foreign = foreign.iter().map(ToString::to_string);
+    for warning in used.into_iter().map(ToString::to_string).chain(foreign) {
+        print_error(&format!("warning: {warning}"));
     }
-    if warnings.is_empty() {
+    if wrong.is_empty() {
         return print_with_status(&format!("{name}: every setting is valid"));
     }
-    for warning in warnings {
-        print_error(&format!("error: {warning}"));
+    for problem in wrong {
+        print_error(&format!("error: {problem}"));
     }
     ExitCode::from(EXIT_CONFIG)
 }

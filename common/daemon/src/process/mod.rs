@@ -128,7 +128,7 @@ pub fn run<S, D: Daemon>(
         }
     };
     for warning in &warnings {
-        tracing::warn!(problem = %warning, "a setting was not used as written");
+        tracing::warn!(problem = %warning, "{}", warning.headline());
     }
     let hardening = harden();
     let status = match runtime() {

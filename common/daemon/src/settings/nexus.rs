@@ -141,6 +141,12 @@ impl DatabaseSettings {
             let outcome = Outcome::FellBackTo(open.to_string());
             reader.report(&table::SPIKE_NEXUS_DB_MAX_IDLE_CONNS, rule, outcome);
         }
+        let accept_new_store = reader.flag(&table::SPIKE_NEXUS_ACCEPT_NEW_STORE);
+        if accept_new_store {
+            let rule = "meant for one start: as long as it is set, a Nexus whose data is not there, because a volume is not mounted, makes a \
+                        new and empty store. Take it away again";
+            reader.report(&table::SPIKE_NEXUS_ACCEPT_NEW_STORE, rule.to_owned(), Outcome::Used);
+        }
         let busy: u32 = reader.count(&table::SPIKE_NEXUS_DB_BUSY_TIMEOUT_MS);
         Self {
             journal_mode: reader.word(&table::SPIKE_NEXUS_DB_JOURNAL_MODE, JournalMode::parse),
@@ -151,7 +157,7 @@ impl DatabaseSettings {
             initialization_timeout: reader.duration(&table::SPIKE_NEXUS_DB_INITIALIZATION_TIMEOUT),
             operation_timeout: reader.time_limit(&table::SPIKE_NEXUS_DB_OPERATION_TIMEOUT),
             skip_schema_creation: reader.flag(&table::SPIKE_NEXUS_DB_SKIP_SCHEMA_CREATION),
-            accept_new_store: reader.flag(&table::SPIKE_NEXUS_ACCEPT_NEW_STORE),
+            accept_new_store,
             import: ImportSettings {
                 with_losses: reader.flag(&table::SPIKE_NEXUS_IMPORT_WITH_LOSSES),
                 prune_versions: reader.flag(&table::SPIKE_NEXUS_IMPORT_PRUNE_VERSIONS),

@@ -50,6 +50,17 @@ fn every_process_starts_on_the_defaults_without_a_warning() {
     }
 }
 
+/// Nothing said that it was left in place, and a Nexus without its volume made a new store.
+#[test]
+fn a_setting_that_is_meant_for_one_start_is_a_warning_for_as_long_as_it_is_there() {
+    let (settings, problems) = nexus(&[("SPIKE_NEXUS_ACCEPT_NEW_STORE", "true")]).unwrap();
+    assert!(settings.database.accept_new_store);
+    let [problem] = &problems[..] else { panic!("{problems:?}") };
+    assert!(problem.to_string().contains("meant for one start"), "{problem}");
+    assert_eq!(problem.headline(), "a setting is in force that should not stay");
+    assert_eq!(warnings(&[("SPIKE_NEXUS_ACCEPT_NEW_STORE", "false")]), [""; 0]);
+}
+
 #[test]
 fn each_process_reads_just_the_variables_that_the_table_gives_it() {
     // Only a process that reads a bad value reports it.

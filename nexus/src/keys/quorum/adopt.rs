@@ -38,6 +38,8 @@ pub struct Adopter {
     waiting: Mutex<Option<Waiting>>,
     /// Whether a key waits, for readers that cannot wait for the lock.
     awaits_proof: AtomicBool,
+    /// A new store was made in this process because the operator permits that.
+    made_new_store: AtomicBool,
     /// The rows that would be left out, as they were last logged. The import is retried, and logs them only once.
     logged_rows: std::sync::Mutex<Vec<String>>,
 }
@@ -73,11 +75,10 @@ impl AdoptError {
     pub(crate) const fn hindrance(&self) -> Hindrance {
         match self {
             Self::Store(_) => Hindrance::Store,
-            Self::OtherKeyLive { .. }
-            | Self::WrongKey { .. }
-            | Self::Ambiguous
-            | Self::NoData { .. }
-            | Self::Bug => Hindrance::NoKey,
+            Self::WrongKey { .. } => Hindrance::OtherKey,
+            Self::NoData { .. } => Hindrance::NoData,
+            Self::Ambiguous => Hindrance::Mismatch,
+            Self::OtherKeyLive { .. } | Self::Bug => Hindrance::Shares,
         }
     }
 
@@ -105,6 +106,7 @@ impl Adopter {
             accept_new_store,
             waiting: Mutex::const_new(None),
             awaits_proof: AtomicBool::new(false),
+            made_new_store: AtomicBool::new(false),
             logged_rows: std::sync::Mutex::new(Vec::new()),
         }
     }
@@ -130,7 +132,7 @@ impl Adopter {
                 "there is no data here, and SPIKE_NEXUS_ACCEPT_NEW_STORE lets a new store be made: take the setting away again"
             );
         }
-        if let (false, Some(directory)) = (self.accept_new_store, missing) {
+        if let (false, Some(directory)) = (self.accept_new_store, missing.clone()) {
             // Not ambiguous: there is at most one.
             let key = candidates.into_keys().next().ok_or(AdoptError::Bug)?;
             let given = key.fingerprint();
@@ -151,6 +153,7 @@ impl Adopter {
             let fingerprint = key.fingerprint();
             match self.open(key).await {
                 Ok(unsealed) => {
+                    self.made_new_store.store(missing.is_some(), Ordering::Release);
                     self.seal.unseal(unsealed);
                     tracing::info!(%fingerprint, "the root key is in use");
                     return Ok(fingerprint);
@@ -176,6 +179,28 @@ impl Adopter {
         self.seal.unseal(self.open(key).await?);
         tracing::info!(%fingerprint, "Bootstrap has proved the root key; it is in use, with a new store");
         Ok(true)
+    }
+
+    /// Fails while the operator permits a new store, which should not stay so: the data of before may only be away for a moment.
+    ///
+    /// # Errors
+    /// What may happen, or has happened, and what to do.
+    pub(crate) fn new_store_check(&self) -> Result<(), String> {
+        let (true, Some(Home::File(directory))) = (self.accept_new_store, &self.home) else {
+            return Ok(());
+        };
+        let directory = directory.display();
+        Err(if self.made_new_store.load(Ordering::Acquire) {
+            format!(
+                "a new and empty store was made in {directory}, where no data was, because SPIKE_NEXUS_ACCEPT_NEW_STORE is set. If there was \
+                 data before, stop Nexus, and put that data there (is the volume mounted?). Take the setting away again, and restart Nexus"
+            )
+        } else {
+            format!(
+                "SPIKE_NEXUS_ACCEPT_NEW_STORE is set: a Nexus that finds no data in {directory}, because a volume is not mounted, makes a new \
+                 and empty store. Take it away again, and restart Nexus"
+            )
+        })
     }
 
     /// Whether a key waits for Bootstrap's proof.

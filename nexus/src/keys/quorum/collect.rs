@@ -104,14 +104,8 @@ fn copy(share: &Share) -> Share {
 
 /// The two usual mistakes of operators: another threshold, and Keepers in another order.
 fn explain(shares: &[Share], quorum: Quorum) -> String {
-    let fits = |threshold: u16| {
-        threshold != quorum.threshold() && threshold > 1 && reconstruct(shares, threshold).is_ok()
-    };
-    let most = u16::try_from(shares.len()).unwrap_or(u16::MAX);
-    if let Some(threshold) = (2..=most).find(|threshold| fits(*threshold)) {
-        return format!(
-            "; they do under threshold {threshold}: is SPIKE_NEXUS_SHAMIR_THRESHOLD what it was at bootstrap?"
-        );
+    if let Some(told) = of_another_threshold(shares, quorum) {
+        return told;
     }
     if let Some(order) = reordered(shares, quorum) {
         // The order of the answers of Keepers has no meaning.
@@ -129,6 +123,20 @@ fn explain(shares: &[Share], quorum: Quorum) -> String {
     String::from(
         "; shares of several keys, a lower threshold than at bootstrap, or another order of Keepers explain that",
     )
+}
+
+/// That the shares are of one key under another threshold, if they are. Under a threshold of 1 every share is a key of its own, so
+/// that nothing else shows a threshold that was lowered to it.
+pub(super) fn of_another_threshold(shares: &[Share], quorum: Quorum) -> Option<String> {
+    let fits = |threshold: &u16| {
+        *threshold != quorum.threshold() && reconstruct(shares, *threshold).is_ok()
+    };
+    let most = u16::try_from(shares.len()).unwrap_or(u16::MAX);
+    (2..=most).find(fits).map(|threshold| {
+        format!(
+            "; they do under threshold {threshold}: is SPIKE_NEXUS_SHAMIR_THRESHOLD what it was at bootstrap?"
+        )
+    })
 }
 
 /// The indexes under which the shares are of one key, if there are such indexes and the shares are few.

@@ -1,7 +1,6 @@
 //! While Nexus has a key: gives every Keeper its share if the Keeper lacks it, and periodically. A Keeper counts as holding its
-//! share once the share was read back.
-
-use std::sync::atomic::Ordering;
+//! share once the share was read back. What a Keeper holds is read before it is given anything: a share of another key is never
+//! replaced.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -13,7 +12,7 @@ use spike_mtls::client::CallError;
 use spike_wire::{ContributeRequest, Shard};
 
 use super::{
-    Keepers, ShareState,
+    Keepers, ShareState, foreign,
     keeper::{Answer, Keeper},
 };
 
@@ -55,38 +54,51 @@ impl Keepers {
         root_key: &RootKey,
         update: bool,
     ) {
-        let state = self.judge(keeper, answer, root_key);
+        let (state, news) = self.judge(keeper, answer, root_key);
         let (lacks, is_well) = (state.lacks(), state.helps());
-        if lacks && !matches!(state, ShareState::Empty) {
-            warn(keeper, &state.to_string(), "a Keeper does not hold its share of the key in use");
+        if news {
+            self.find_other_key().await;
         }
-        let keep = matches!(state, ShareState::Foreign) && self.unproved.load(Ordering::Relaxed);
+        match &state {
+            ShareState::Foreign => {
+                let advice = foreign::advice(&keeper.url.to_string(), self.other_key.known());
+                warn(keeper, &advice, "a share of another root key is left to its Keeper");
+            }
+            ShareState::Unusable(_) | ShareState::Misplaced | ShareState::Untold(_) => {
+                let what = "a Keeper does not hold its share of the key in use";
+                warn(keeper, &state.to_string(), what);
+            }
+            ShareState::Unknown
+            | ShareState::Unreachable(_)
+            | ShareState::Empty
+            | ShareState::Unjudged
+            | ShareState::Good
+            | ShareState::Forgetful(_) => {}
+        }
         keeper.note(state);
-        if keep {
-            // It may be of the key that was in use before.
-            let reason = "the key in use came from an operator, and nothing has shown that it is the right one";
-            return warn(
-                keeper,
-                reason,
-                "the share of another key that a Keeper holds is left to it",
-            );
-        }
         if lacks || (is_well && update) {
             self.contribute(keeper, root_key).await;
         }
     }
 
-    /// The meaning of an answer under the key in use.
-    fn judge(&self, keeper: &Keeper, answer: Answer, root_key: &RootKey) -> ShareState {
-        match answer {
-            Answer::Share(value) => {
-                let share = Share { index: keeper.index, value };
-                match derivation_of(root_key, self.quorum.threshold(), &share) {
-                    Some(Derivation::Reject | Derivation::Xmd) => ShareState::Good,
-                    None => ShareState::Foreign,
-                }
+    /// The meaning of an answer under the key in use, and whether it changes what is known of shares of other keys.
+    fn judge(&self, keeper: &Keeper, answer: Answer, root_key: &RootKey) -> (ShareState, bool) {
+        let value = match answer {
+            Answer::Share(value) => value,
+            Answer::Other(
+                state @ (ShareState::Unreachable(_) | ShareState::Untold(_) | ShareState::Unknown),
+            ) => return (state, false),
+            Answer::Other(state) => return (state, keeper.foreign.clear()),
+        };
+        let share = Share { index: keeper.index, value };
+        match derivation_of(root_key, self.quorum.threshold(), &share) {
+            Some(Derivation::Reject | Derivation::Xmd) => {
+                (ShareState::Good, keeper.foreign.clear())
             }
-            Answer::Other(state) => state,
+            None if foreign::is_of_key(root_key, self.quorum, &share.value) => {
+                (ShareState::Misplaced, keeper.foreign.clear())
+            }
+            None => (ShareState::Foreign, keeper.foreign.keep(share.value)),
         }
     }
 
@@ -102,8 +114,12 @@ impl Keepers {
             });
             return warn(keeper, &chain(&error), "cannot give a Keeper its share");
         }
-        match self.judge(keeper, keeper.ask().await, root_key) {
-            away @ (ShareState::Unreachable(_) | ShareState::Unknown) => {
+        let (state, news) = self.judge(keeper, keeper.ask().await, root_key);
+        if news {
+            self.find_other_key().await;
+        }
+        match state {
+            away @ (ShareState::Unreachable(_) | ShareState::Untold(_) | ShareState::Unknown) => {
                 self.contributions.count("unreachable");
                 keeper.note(away);
             }

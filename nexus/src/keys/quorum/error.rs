@@ -72,12 +72,15 @@ fn of_a_restore(error: &AdoptError) -> String {
 /// erase the one that a backup needs.
 fn ways_on(had_data: bool) -> String {
     let put = "if the data is elsewhere, put it there (is the volume mounted, is SPIKE_NEXUS_DATA_DIR right?)";
+    let peers = "if SPIKE_NEXUS_KEEPER_PEERS names Keepers of another deployment, correct it";
     let accept = "start Nexus once with SPIKE_NEXUS_ACCEPT_NEW_STORE=true, which makes a store under this key";
     if had_data {
-        return format!("{put}, or restore a backup; if the data is lost for good, {accept}");
+        return format!(
+            "{put}, or restore a backup; {peers}; if the data is lost for good, {accept}"
+        );
     }
     format!(
-        "{put}; right after Bootstrap, its proof of the key is awaited, and makes the store. If Bootstrap was ended before its proof, \
+        "{put}; {peers}; right after Bootstrap, its proof of the key is awaited, and makes the store. If Bootstrap was ended before its proof, \
          either restart the Keepers and run Bootstrap again, which makes another key, or {accept}; do the latter too if the data is \
          lost for good"
     )

@@ -1,13 +1,13 @@
 //! While Nexus has no key: collects shares, and tries the keys that they make.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use spike_crypto::{Quorum, RootKey, Share, derivation_of};
 use spike_mtls::retry::Backoff;
 
 use super::{
     AdoptError, Candidates, Keepers, ShareState,
-    collect::CollectError,
+    collect::{CollectError, of_another_threshold},
     keeper::{Answer, Keeper},
 };
 use crate::keys::seal::Hindrance;
@@ -65,26 +65,32 @@ impl Keepers {
     }
 
     async fn try_shares(&self) -> Result<(), (Hindrance, String)> {
-        let no_key = |reason: String| Err((Hindrance::NoKey, reason));
         let (shares, quorum) = (self.collected().copy().0, self.quorum);
-        let found = tokio::task::spawn_blocking(move || Candidates::find(&shares, quorum)).await;
-        let candidates = match found {
-            Ok(Ok(candidates)) => candidates,
+        let found = tokio::task::spawn_blocking(move || {
+            let found = Candidates::find(&shares, quorum)?;
+            let is_whole = quorum.threshold() == 1;
+            Ok((found, is_whole.then(|| of_another_threshold(&shares, quorum)).flatten()))
+        });
+        let (candidates, lowered) = match found.await {
+            Ok(Ok(found)) => found,
             Ok(Err(error @ CollectError::TooFew { .. })) => {
-                return no_key(format!(
+                let reason = format!(
                     "{error}; waiting for more Keepers, or for an operator with {} recovery shares (shares from Keepers are not \
                      counted)",
                     quorum.threshold()
-                ));
+                );
+                return Err((Hindrance::Shares, reason));
             }
             Ok(Err(error)) => {
                 let reason = error.to_string();
                 if self.is_news(&reason) {
                     tracing::error!(reason, "the Keepers' shares make no key");
                 }
-                return no_key(reason);
+                return Err((Hindrance::Mismatch, reason));
             }
-            Err(_) => return no_key("the shares were not tried: a bug".to_owned()),
+            Err(_) => {
+                return Err((Hindrance::Shares, "the shares were not tried: a bug".to_owned()));
+            }
         };
         for index in candidates.mismatched() {
             if self.is_news(&format!("mismatched share {index}")) {
@@ -99,19 +105,24 @@ impl Keepers {
             );
         }
         match self.adopter.adopt(candidates).await {
-            Ok(_) => {
-                self.unproved.store(false, Ordering::Relaxed);
-                Ok(())
-            }
-            // Another source was faster. This share is judged by its key from now on.
-            Err(AdoptError::OtherKeyLive { .. }) => Ok(()),
+            // Another source may have been faster. This share is judged by its key from now on.
+            Ok(_) | Err(AdoptError::OtherKeyLive { .. }) => Ok(()),
             Err(error) => {
                 // The same shares may succeed later, once the store can be opened or the right data is there.
                 self.store_fails.send_replace(error.may_pass());
+                let by =
+                    lowered.as_ref().map_or_else(|| error.hindrance(), |_| Hindrance::Mismatch);
                 let reason = match error {
+                    AdoptError::WrongKey { .. } | AdoptError::Ambiguous if lowered.is_some() => {
+                        format!(
+                            "with a threshold of 1, each of the shares is a key, and none of them is that of the data or proved{}",
+                            lowered.unwrap_or_default()
+                        )
+                    }
                     AdoptError::WrongKey { .. } => format!(
-                        "{error}. Is SPIKE_NEXUS_DATA_DIR that of these Keepers? Put the right data there; or, if the data is the \
-                         right one, feed its recovery shares with `spike operator restore`"
+                        "{error}. Are SPIKE_NEXUS_DATA_DIR and SPIKE_NEXUS_KEEPER_PEERS those of one deployment? Put the right data there, or name \
+                         the right Keepers; or, if the data is the right one, feed its recovery shares with `spike operator restore`: these \
+                         Keepers then keep the other key until they are restarted"
                     ),
                     _ => error.to_string(),
                 };
@@ -119,7 +130,7 @@ impl Keepers {
                 if !matches!(error, AdoptError::NoData { .. }) && self.is_news(&reason) {
                     tracing::error!(reason, "the key of the Keepers' shares cannot be used");
                 }
-                Err((error.hindrance(), reason))
+                Err((by, reason))
             }
         }
     }

@@ -52,7 +52,11 @@ fn trouble(keeper: &KeeperState) -> String {
         ShareState::Unreachable(reason) => format!("unreachable ({reason})"),
         ShareState::Empty => "holds no share".to_owned(),
         ShareState::Unusable(reason) => format!("sent no usable share ({reason})"),
-        ShareState::Foreign => "holds a share of another key".to_owned(),
+        ShareState::Untold(reason) => format!("does not show what it holds ({reason})"),
+        ShareState::Misplaced | ShareState::Foreign => {
+            let state = keeper.share.to_string();
+            state.strip_prefix("it ").unwrap_or(&state).to_owned()
+        }
         ShareState::Forgetful(instead) => {
             format!("takes its share and sends {instead} when it is asked for it")
         }
@@ -66,7 +70,8 @@ fn trouble(keeper: &KeeperState) -> String {
     };
     let (since, failures) = (clock::second(since), keeper.failures);
     let times = if failures > 1 { format!(", {failures} times in a row") } else { String::new() };
-    format!("Keeper {} at {} {what} since {since}{times}", keeper.index, keeper.url)
+    let advice = keeper.advice().map(|advice| format!(": {advice}")).unwrap_or_default();
+    format!("Keeper {} at {} {what} since {since}{times}{advice}", keeper.index, keeper.url)
 }
 
 /// Metrics of the Keepers, computed at each scrape.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use spike_config::HttpsUrl;
-use spike_crypto::{ShareIndex, ShareValue};
+use spike_crypto::{Fingerprint, ShareIndex, ShareValue};
 use spike_mtls::{
     ClientTimeouts, TransportError,
     client::{CallError, KeeperClient},
@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::{
+    foreign::ForeignShare,
     lapse::Lapses,
     recently_logged::RecentlyLogged,
     record::{Moment, Record, ShareState},
@@ -29,6 +30,7 @@ pub(super) struct Keeper {
     record: Mutex<Record>,
     logged: Mutex<RecentlyLogged>,
     pub(super) lapses: Lapses,
+    pub(super) foreign: ForeignShare,
 }
 
 /// The known state of one Keeper.
@@ -46,6 +48,8 @@ pub struct KeeperState {
     pub looked: Option<OffsetDateTime>,
     /// How many checks in a row found no share, or a wrong one.
     pub failures: u32,
+    /// The other key whose share it holds, if the Keepers together hold that key whole.
+    pub other_key: Option<Fingerprint>,
 }
 
 /// What a Keeper says of its program. Nothing checks it.
@@ -66,7 +70,8 @@ pub(super) enum Answer {
 impl Keeper {
     pub(super) fn new(index: ShareIndex, url: HttpsUrl, client: KeeperClient) -> Self {
         let record = Mutex::new(Record::new(Moment::now()));
-        Self { index, url, client, record, logged: Mutex::default(), lapses: Lapses::default() }
+        let (logged, lapses, foreign) = Default::default();
+        Self { index, url, client, record, logged, lapses, foreign }
     }
 
     /// Asks for the share. The answer only classifies what the Keeper sent, whatever that was (F4, Q-39).
@@ -77,14 +82,15 @@ impl Keeper {
             Err(CallError::Refused(refusal)) if matches!(refusal.status.as_u16(), 400 | 404) => {
                 return Answer::Other(ShareState::Empty);
             }
+            // It may hold a share all the same.
             Err(CallError::Refused(refusal)) => {
-                return Answer::Other(ShareState::Unusable(refusal.to_string()));
+                return Answer::Other(ShareState::Untold(refusal.to_string()));
             }
             Err(CallError::Reply(error)) => {
-                return Answer::Other(ShareState::Unusable(error.to_string()));
+                return Answer::Other(ShareState::Untold(error.to_string()));
             }
             Err(CallError::Transport(error @ TransportError::TooLarge { .. })) => {
-                return Answer::Other(ShareState::Unusable(error.to_string()));
+                return Answer::Other(ShareState::Untold(error.to_string()));
             }
             Err(CallError::Transport(error)) => {
                 return Answer::Other(ShareState::Unreachable(error.to_string()));
@@ -122,6 +128,7 @@ impl Keeper {
             since: record.since(),
             looked: record.looked(),
             failures: record.failures(),
+            other_key: None,
         }
     }
 

@@ -2,7 +2,7 @@
 //! so a slow one delays no other.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -26,6 +26,7 @@ use tokio::{
 use super::{
     Adopter, KeeperProgram, KeeperState, Lapse, ShareState,
     contribute::Contributions,
+    foreign::OtherKey,
     gather::Collected,
     keeper::{CALL_LIMIT, Keeper, within_limit},
     recently_logged::RecentlyLogged,
@@ -48,7 +49,7 @@ const ANSWERS_PAUSE: Duration = Duration::from_millis(20);
 /// All Keepers of this Nexus.
 #[derive(Debug)]
 pub struct Keepers {
-    each: Vec<Keeper>,
+    pub(super) each: Vec<Keeper>,
     pub(super) seal: Arc<Seal>,
     pub(super) adopter: Arc<Adopter>,
     pub(super) quorum: Quorum,
@@ -63,8 +64,8 @@ pub struct Keepers {
     /// Resets the pauses to the shortest, because something has changed.
     changed: Notify,
     logged: Mutex<RecentlyLogged>,
-    /// The key came from an operator, and neither data nor the share of a Keeper has confirmed it.
-    pub(super) unproved: AtomicBool,
+    /// Another key that Keepers hold whole.
+    pub(super) other_key: OtherKey,
     pub(super) contributions: Contributions,
 }
 
@@ -136,14 +137,14 @@ impl Keepers {
             at_once: Notify::new(),
             changed: Notify::new(),
             logged: Mutex::default(),
-            unproved: AtomicBool::new(false),
+            other_key: OtherKey::default(),
             contributions: Contributions::default(),
         })
     }
 
     /// The state of every Keeper.
     pub fn states(&self) -> Vec<KeeperState> {
-        self.each.iter().map(Keeper::state).collect()
+        self.each.iter().map(|keeper| self.other_key.named(keeper.state())).collect()
     }
 
     /// What each Keeper last sent in place of its share, in the same order.
@@ -178,6 +179,11 @@ impl Keepers {
     /// Whether Nexus has no key.
     pub fn is_sealed(&self) -> bool {
         self.seal.ready().is_err()
+    }
+
+    /// Checks keys and puts them to use.
+    pub(crate) const fn adopter(&self) -> &Arc<Adopter> {
+        &self.adopter
     }
 
     /// How the key is split.

@@ -26,10 +26,12 @@ impl Lapses {
     /// a state of its own.
     pub(super) fn note(&self, share: &ShareState) {
         let sent = match share {
-            ShareState::Foreign => "a share of another key",
+            ShareState::Foreign => "a share of another root key",
             ShareState::Unusable(_) => "what is no share",
+            ShareState::Misplaced => "another share of the key in use",
             ShareState::Unknown
             | ShareState::Unreachable(_)
+            | ShareState::Untold(_)
             | ShareState::Empty
             | ShareState::Unjudged
             | ShareState::Forgetful(_)

@@ -5,13 +5,14 @@
 //! source of its shares. `keepers` calls the Keepers: each has a task, which asks for the share while Nexus is sealed
 //! (`gather`) and keeps the Keeper filled once it is unsealed (`contribute`). `restore` takes shares from an operator.
 //!
-//! Two rules hold everywhere: a key is checked before it is used, and a Keeper is sent nothing but a share of a key in use (F1,
-//! F2, Q-27).
+//! Three rules hold everywhere: a key is checked before it is used, a Keeper is sent nothing but a share of a key in use (F1, F2,
+//! Q-27), and a share of another key (`foreign`) is never replaced.
 
 mod adopt;
 mod collect;
 mod contribute;
 mod error;
+mod foreign;
 mod gather;
 mod health;
 mod keeper;

@@ -12,6 +12,10 @@ const FRESH: Duration = Duration::from_secs(10);
 /// A Keeper that lacks its share within this time after it took it has forgotten it. After a longer time it was restarted.
 const KEEPS_AT_LEAST: Duration = Duration::from_mins(1);
 
+/// In the words of an operator.
+const MISPLACED: &str =
+    "another share of the key in use, as of another order of Keepers or another threshold";
+
 /// The state of a Keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ShareState {
@@ -27,7 +31,11 @@ pub enum ShareState {
     Unjudged,
     /// It gave back its share of the key in use.
     Good,
-    /// It holds a share of another key.
+    /// It sent something that does not show what it holds, for this reason.
+    Untold(String),
+    /// It holds a share of the key in use, and not its own: of another order of Keepers, or of another threshold.
+    Misplaced,
+    /// It holds a share of another key, which Nexus leaves to it.
     Foreign,
     /// It accepted its share and did not give it back: what it sent instead.
     Forgetful(&'static str),
@@ -42,7 +50,9 @@ impl fmt::Display for ShareState {
             Self::Unusable(reason) => write!(f, "it sent what is no share: {reason}"),
             Self::Unjudged => f.write_str("it holds a share, and there is no key to judge it by"),
             Self::Good => f.write_str("it holds its share"),
-            Self::Foreign => f.write_str("it holds a share of another key"),
+            Self::Untold(reason) => write!(f, "it does not show what it holds: {reason}"),
+            Self::Misplaced => write!(f, "it holds {MISPLACED}"),
+            Self::Foreign => f.write_str("it holds a share of another root key"),
             Self::Forgetful(instead) => {
                 write!(f, "it takes its share and sends {instead} when it is asked for it")
             }
@@ -61,19 +71,25 @@ impl ShareState {
         matches!(self, Self::Good)
     }
 
-    /// Whether it answers, but not with its share. Giving it the share may correct that.
+    /// Whether it answers, but not with its share, and nothing is lost if it is given the share. A share of another key is never
+    /// replaced, and neither is what was not read.
     pub(super) const fn lacks(&self) -> bool {
         self.in_place_of_a_share().is_some()
     }
 
-    /// What it sent, if that was not its share.
+    /// What it sent, if that was neither its share nor one of another key.
     const fn in_place_of_a_share(&self) -> Option<&'static str> {
         match self {
             Self::Empty => Some("no share"),
             Self::Unusable(_) => Some("what is no share"),
-            Self::Foreign => Some("a share of another key"),
+            Self::Misplaced => Some(MISPLACED),
             Self::Forgetful(instead) => Some(instead),
-            Self::Unknown | Self::Unreachable(_) | Self::Unjudged | Self::Good => None,
+            Self::Unknown
+            | Self::Unreachable(_)
+            | Self::Untold(_)
+            | Self::Unjudged
+            | Self::Foreign
+            | Self::Good => None,
         }
     }
 }

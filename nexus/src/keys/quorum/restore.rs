@@ -211,8 +211,7 @@ impl Restoration {
         }
     }
 
-    /// Without data, only the shares of Keepers can refute a wrong key. A key that nothing confirms and nothing refutes is
-    /// used, but replaces no share of a Keeper.
+    /// Without data, only the shares of Keepers can refute a wrong key. A key that nothing confirms and nothing refutes is used.
     async fn compare(
         &self,
         candidates: Candidates,
@@ -232,7 +231,6 @@ impl Restoration {
         if let (0, held @ 1.., Some(key)) = (fitting, others, candidates.first()) {
             return Err(RestoreError::NotOfTheKeepers { given: key.fingerprint(), held });
         }
-        keepers.unproved.store(fitting == 0, Ordering::Relaxed);
         Ok(candidates)
     }
 

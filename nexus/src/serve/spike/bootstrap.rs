@@ -5,13 +5,14 @@ use std::sync::Arc;
 use base16ct::lower;
 use spike_daemon::http::{AnswerBytes, AnswerMemory};
 use spike_wire::{
-    Call, DataKind, EmptyRequest, SurveyResponse, VerifyRequest, VerifyResponse, call,
+    Call, DataKind, EmptyRequest, SealedBy, SurveyResponse, VerifyRequest, VerifyResponse, call,
 };
 
 use super::{Handle, keepers};
 use crate::{
     access::Grant,
     error::Error,
+    keys::seal::Hindrance,
     service::{
         Nexus,
         bootstrap::{ProveKey, TakeSurvey},
@@ -52,6 +53,7 @@ impl Handle for call::BootstrapSurvey {
         Ok(Self::encode_reply(&SurveyResponse {
             sealed: survey.sealed.is_some(),
             reason: survey.sealed,
+            sealed_by: survey.sealed_by.map(sealed_by),
             awaits_proof: survey.awaits_proof,
             backend: survey.backend.to_string(),
             data: data_kind(survey.data.found),
@@ -62,6 +64,17 @@ impl Handle for call::BootstrapSurvey {
             keepers: survey.keepers.into_iter().map(keepers::status_of).collect(),
         })
         .into())
+    }
+}
+
+/// Why Nexus is sealed, on the wire.
+pub(super) const fn sealed_by(by: Hindrance) -> SealedBy {
+    match by {
+        Hindrance::Shares => SealedBy::Shares,
+        Hindrance::Mismatch => SealedBy::Mismatch,
+        Hindrance::OtherKey => SealedBy::OtherKey,
+        Hindrance::NoData => SealedBy::NoData,
+        Hindrance::Store => SealedBy::Store,
     }
 }
 

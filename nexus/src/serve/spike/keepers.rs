@@ -7,6 +7,7 @@ use crate::keys::quorum::{KeeperProgram, KeeperState, Lapse, ShareState};
 
 /// A Keeper on the wire.
 pub(super) fn status_of(keeper: KeeperState) -> KeeperStatus {
+    let advice = keeper.advice();
     let (state, detail) = match keeper.share {
         ShareState::Unknown => (KeeperStatusKind::Unknown, None),
         ShareState::Unreachable(reason) => (KeeperStatusKind::Unreachable, Some(reason)),
@@ -14,7 +15,10 @@ pub(super) fn status_of(keeper: KeeperState) -> KeeperStatus {
         ShareState::Unusable(reason) => (KeeperStatusKind::Unusable, Some(reason)),
         ShareState::Unjudged => (KeeperStatusKind::Unjudged, None),
         ShareState::Good => (KeeperStatusKind::Good, None),
-        ShareState::Foreign => (KeeperStatusKind::Foreign, None),
+        ShareState::Foreign => (KeeperStatusKind::Foreign, advice),
+        state @ (ShareState::Untold(_) | ShareState::Misplaced) => {
+            (KeeperStatusKind::Unusable, Some(state.to_string()))
+        }
         ShareState::Forgetful(instead) => {
             let detail = format!("it takes its share and sends {instead} when it is asked for it");
             (KeeperStatusKind::Forgetful, Some(detail))

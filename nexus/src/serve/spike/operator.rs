@@ -14,7 +14,11 @@ use spike_wire::{
     RestoreRequest, RestoreResponse, Shard, StatusResponse, StoreStatus, call,
 };
 
-use super::{Handle, bootstrap::data_kind, keepers};
+use super::{
+    Handle,
+    bootstrap::{data_kind, sealed_by},
+    keepers,
+};
 use crate::{
     access::Grant,
     error::Error,
@@ -99,6 +103,7 @@ fn status(status: Status) -> StatusResponse {
         version: spike_daemon::VERSION.to_owned(),
         sealed: status.is_sealed,
         reason: status.reason,
+        sealed_by: status.sealed_by.map(sealed_by),
         data: status.data.map(data_kind),
         fed: status.fed,
         backend: status.backend.to_string(),

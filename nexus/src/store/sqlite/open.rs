@@ -15,7 +15,7 @@ use spike_import::untrusted::{distrust, flags};
 
 use super::commits::{CommitLog, Loss, Position};
 use super::place::Place;
-use super::private::{lock_directory, make_directory, private_file, unusable};
+use super::private::{LOCK_FILE, lock_directory, make_directory, private_file, unusable};
 use super::readers::{Readers, Slot};
 use super::schema::{
     APPLICATION_ID, KnownSchema, SCHEMA, SCHEMA_VERSION, check_header, difference, schema,
@@ -171,7 +171,8 @@ impl Connect<'_> {
         commits.begin(position, self.now);
         let condition = Arc::new(Condition::new(ring.usage()));
         let readers = (0..self.options.readers.get()).map(|_| self.reader(&path));
-        let place = Arc::new(Place::of(&[&path, &directory.join(wal::FILE)])?);
+        let place =
+            Arc::new(Place::of(&[&path, &directory.join(wal::FILE), &directory.join(LOCK_FILE)])?);
         let readers = Readers::new(readers.collect::<Result<_, _>>()?, Arc::clone(&condition));
         let readers = Arc::new(readers);
         let writer = Arc::new(Mutex::new(Some(connection)));

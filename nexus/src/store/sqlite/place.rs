@@ -1,12 +1,12 @@
 //! Checks that the open files are still at their paths. A process can write to a file long after it was removed or replaced,
-//! and everything that it writes is lost when the process ends.
+//! and everything that it writes is lost when the process ends. A lock that was removed keeps no second process out any more.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::private::unusable;
+use super::private::{LOCK_FILE, unusable};
 use crate::store::error::StoreError;
 
 /// The files of an open store, identified by device and inode.
@@ -30,7 +30,7 @@ impl Place {
     /// Checks that each file is at its path. Costs a system call for each, which takes microseconds.
     ///
     /// # Errors
-    /// [`StoreError::Misplaced`] for the first file that is not.
+    /// [`StoreError::Misplaced`] for the first file that is not, [`StoreError::LockLost`] if that is the lock.
     pub(in crate::store) fn check(&self) -> Result<(), StoreError> {
         for (path, device, inode) in &self.0 {
             let what = match fs::metadata(path) {
@@ -38,7 +38,12 @@ impl Place {
                 Ok(_) => "another file is there".to_owned(),
                 Err(error) => format!("it is not there: {error}"),
             };
-            return Err(StoreError::Misplaced { path: path.clone(), what });
+            let path = path.clone();
+            return Err(if path.file_name().is_some_and(|name| name == LOCK_FILE) {
+                StoreError::LockLost { path, what }
+            } else {
+                StoreError::Misplaced { path, what }
+            });
         }
         Ok(())
     }

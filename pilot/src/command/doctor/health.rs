@@ -118,6 +118,14 @@ const ROWS: [Row; 16] = [
         page: "docs/runbooks/SpikeStoreNotReadable.md",
     },
     Row {
+        check: "new_store",
+        group: Group::Storage,
+        name: "leave to make a new store",
+        degraded: Degraded::Warning,
+        next: "unset SPIKE_NEXUS_ACCEPT_NEW_STORE at SPIKE Nexus: where a volume is missing at a start, it would make an empty store",
+        page: "docs/operations/store.md",
+    },
+    Row {
         check: "store_loss",
         group: Group::Storage,
         name: "lost commits",

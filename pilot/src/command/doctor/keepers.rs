@@ -9,11 +9,11 @@ use spike_mtls::{
     client::{CallError, KeeperClient},
     svid::SvidSource,
 };
-use spike_wire::{DataKind, KeeperStatus, KeeperStatusKind, NotReady, StatusResponse};
+use spike_wire::{DataKind, KeeperStatus, KeeperStatusKind, NotReady, SealedBy, StatusResponse};
 
 use super::check::{Check, Group};
 use super::{STEP, health, timeouts};
-use crate::command::operator::is_new;
+use crate::command::operator::{is_new, next_step};
 use crate::exit::Exit;
 use crate::output::one_line;
 
@@ -87,6 +87,12 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
             "Bootstrap has never run: there is neither data nor a share at any Keeper".to_owned(),
             "in a new deployment, run Bootstrap once (`bootstrap -init`); if SPIKE was in use before, `spike operator restore`".to_owned(),
             "docs/operations/first-start.md",
+        )
+    } else if status.sealed_by.is_some_and(|by| by != SealedBy::Shares) {
+        (
+            format!("SPIKE Nexus has no root key that it may use: {}", one_line(reason)),
+            next_step(status).unwrap_or("solve what is named there").to_owned(),
+            "docs/runbooks/SpikeSealed.md",
         )
     } else if empty == total && has_data(status) {
         (
@@ -200,9 +206,15 @@ fn keeper(keeper: &KeeperStatus) -> Check {
             "nothing, while SPIKE Nexus is unsealed: it sends the share again",
             "docs/runbooks/SpikeShareMissing.md",
         ),
-        KeeperStatusKind::Unusable | KeeperStatusKind::Foreign => (
-            "it holds something that is no share of the key in use",
-            "check the order of SPIKE_NEXUS_KEEPER_PEERS, and whether another SPIKE Nexus uses this Keeper",
+        KeeperStatusKind::Unusable => (
+            "it holds something that is not its share of the key in use, or does not show what it holds",
+            "look into its log. If that does not pass, restart it: it comes back empty, and SPIKE Nexus fills it",
+            "docs/runbooks/SpikeShareMissing.md",
+        ),
+        KeeperStatusKind::Foreign => (
+            "it holds a share of another root key, which SPIKE Nexus does not replace",
+            "if it belongs to another deployment, correct SPIKE_NEXUS_KEEPER_PEERS. If that key is not needed any more, restart \
+             the Keeper: it comes back empty, and SPIKE Nexus fills it",
             "docs/runbooks/SpikeShareReplaced.md",
         ),
         KeeperStatusKind::Forgetful => (

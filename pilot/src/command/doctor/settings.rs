@@ -140,6 +140,10 @@ fn judge(problem: &Problem) -> Check {
             let next = format!("correct {}, or remove it", problem.variable);
             Check::warning(Group::Machine, &name, evidence, (cause, next))
         }
+        Consequence::Used => {
+            let next = format!("remove {}", problem.variable);
+            Check::warning(Group::Machine, &name, evidence, (what.clone(), next))
+        }
         Consequence::Ignored => {
             let cause = format!("{what}. It has no effect");
             let next = "correct the name, or remove the variable".to_owned();

@@ -6,7 +6,7 @@ use spike_domain::Role;
 use spike_mtls::clock::second;
 use spike_wire::{
     CheckStatus, DataKind, EmptyRequest, ImportStatus, KeeperStatus, KeeperStatusKind,
-    RecentRequests, StatusResponse, StoreStatus, call,
+    RecentRequests, SealedBy, StatusResponse, StoreStatus, call,
 };
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -107,6 +107,7 @@ fn last_export(status: &StatusResponse) -> String {
 pub(crate) fn is_new(status: &StatusResponse) -> bool {
     let is_empty = |keeper: &KeeperStatus| keeper.state == KeeperStatusKind::Empty;
     status.sealed
+        && status.sealed_by.unwrap_or_default() == SealedBy::Shares
         && status.fed == 0
         && status.data == Some(DataKind::None)
         && !status.keepers.is_empty()
@@ -135,10 +136,50 @@ pub(crate) fn next_step(status: &StatusResponse) -> Option<&'static str> {
              (`spike operator restore`): Bootstrap would make another key, which decrypts nothing of before",
         );
     }
-    needs_restore(status).then_some(
-        "feed recovery shares (`spike operator restore`): too few Keepers hold a share. Bootstrap would make another key, which \
-         decrypts nothing that is stored",
+    if status.sealed {
+        return next_step_of_sealed(status);
+    }
+    let is_foreign = |keeper: &KeeperStatus| keeper.state == KeeperStatusKind::Foreign;
+    status.keepers.iter().any(is_foreign).then_some(
+        "a Keeper holds a share of another root key, and SPIKE Nexus leaves it there: the line of that Keeper says what to do",
     )
+}
+
+/// As [`next_step`]. Recovery shares help only where shares are missing, or where those of the Keepers are of no use.
+fn next_step_of_sealed(status: &StatusResponse) -> Option<&'static str> {
+    Some(match status.sealed_by {
+        Some(SealedBy::Store) => {
+            "mend what the state says of the store: SPIKE Nexus tries again by itself, and no share is missing. A store that is damaged \
+             is put back from a backup (`nexus restore-backup`). Neither Bootstrap nor recovery shares help"
+        }
+        Some(SealedBy::NoData) => {
+            "put the data where SPIKE Nexus looks for it, or restore a backup: the key is there, and SPIKE Nexus goes on by itself. If \
+             SPIKE_NEXUS_KEEPER_PEERS names Keepers of another deployment, correct it. If there was never any data, the state says what \
+             to do. Recovery shares do not help"
+        }
+        Some(SealedBy::OtherKey) => {
+            "correct SPIKE_NEXUS_DATA_DIR or SPIKE_NEXUS_KEEPER_PEERS, so that data and Keepers are of one deployment. If both are right, \
+             feed recovery shares of the data (`spike operator restore`): Keepers keep the other key until they are restarted"
+        }
+        Some(SealedBy::Mismatch) => {
+            "the shares of the Keepers are not of one key: give SPIKE_NEXUS_KEEPER_PEERS its order and SPIKE_NEXUS_SHAMIR_THRESHOLD its \
+             number of before again, as far as the state names them, and restart SPIKE Nexus. If they are right, and there is data, feed \
+             recovery shares (`spike operator restore`)"
+        }
+        Some(SealedBy::Shares) | None
+            if needs_restore(status) && status.data == Some(DataKind::None) && status.fed == 0 =>
+        {
+            "a Keeper holds a share, and there is no data. If SPIKE was in use before: put its data where SPIKE Nexus looks for it, and \
+             feed recovery shares (`spike operator restore`). If that Keeper is of another deployment, correct \
+             SPIKE_NEXUS_KEEPER_PEERS. If Bootstrap did not come to its end, restart that Keeper, and run Bootstrap again"
+        }
+        Some(SealedBy::Shares) | None => {
+            return needs_restore(status).then_some(
+                "feed recovery shares (`spike operator restore`): too few Keepers hold a share. Bootstrap would make another key, which \
+                 decrypts nothing that is stored",
+            );
+        }
+    })
 }
 
 /// How many Keepers hold a share, as far as it is known.
@@ -206,6 +247,7 @@ pub(crate) fn node(status: &StatusResponse) -> Node<'_> {
         ("version", Node::Text(&status.version)),
         ("sealed", Node::Boolean(status.sealed)),
         ("reason", text(status.reason.as_ref())),
+        ("sealedBy", status.sealed_by.map_or(Node::Null, |by| Node::Text(by.as_str()))),
         ("data", status.data.map_or(Node::Null, |data| Node::Text(data.as_str()))),
         ("fed", Node::Integer(status.fed.into())),
         ("backend", Node::Text(&status.backend)),

@@ -105,6 +105,7 @@ fn a_sealed_nexus_says_why() {
       "version": "0.1.0",
       "sealed": true,
       "reason": "1 of 2 shares",
+      "sealedBy": null,
       "data": null,
       "fed": 0,
       "backend": "sqlite",
@@ -176,9 +177,65 @@ fn a_new_deployment_is_told_to_run_bootstrap_and_one_with_data_or_a_share_is_not
     }
 }
 
+// It said "feed recovery shares", whatever was missing: with the shares fed already, on a full disk, and with another key's data.
+#[test]
+fn recovery_shares_are_asked_for_only_where_they_help() {
+    let shown = |sealed_by, fed| {
+        let mut sealed = StatusResponse {
+            sealed: true,
+            sealed_by: Some(sealed_by),
+            data: Some(DataKind::None),
+            fed,
+            margin: None,
+            threshold: 2,
+            root_key: None,
+            ..status()
+        };
+        sealed.keepers.iter_mut().for_each(|keeper| keeper.state = KeeperStatusKind::Empty);
+        let nexus = FakeNexus::start(move |_, _| (200, sealed.encode()));
+        nexus.run(&["operator", "status"]).stdout
+    };
+    let restore = "feed recovery shares (`spike operator restore`): too few";
+    for (sealed_by, part) in [
+        (SealedBy::Store, "mend what the state says of the store"),
+        (SealedBy::NoData, "put the data where SPIKE Nexus looks for it"),
+        (SealedBy::OtherKey, "so that data and Keepers are of one deployment"),
+        (SealedBy::Mismatch, "SPIKE_NEXUS_SHAMIR_THRESHOLD its"),
+    ] {
+        for fed in [0, 2] {
+            let told = shown(sealed_by, fed);
+            assert!(told.contains(part) && !told.contains(restore), "{sealed_by:?}: {told}");
+            assert!(!told.contains("run Bootstrap once"), "{sealed_by:?}: {told}");
+        }
+    }
+    let told = shown(SealedBy::Shares, 1);
+    assert!(told.contains(restore), "{told}");
+}
+
+// It said "feed recovery shares" to a new deployment that named one Keeper of another.
+#[test]
+fn a_share_without_any_data_may_be_of_another_deployment() {
+    let mut sealed = StatusResponse {
+        sealed: true,
+        sealed_by: Some(SealedBy::Shares),
+        data: Some(DataKind::None),
+        threshold: 2,
+        root_key: None,
+        ..status()
+    };
+    sealed.keepers[0].state = KeeperStatusKind::Empty;
+    sealed.keepers[1].state = KeeperStatusKind::Unjudged;
+    let told = next_step(&sealed).unwrap_or_default();
+    assert!(told.contains("correct SPIKE_NEXUS_KEEPER_PEERS"), "{told}");
+    sealed.data = Some(DataKind::Ours);
+    let told = next_step(&sealed).unwrap_or_default();
+    assert!(told.starts_with("feed recovery shares"), "{told}");
+}
+
 #[test]
 fn every_field_of_the_wire_is_in_the_data() {
-    let status = StatusResponse { data: Some(DataKind::Ours), fed: 2, ..status() };
+    let sealed_by = Some(SealedBy::NoData);
+    let status = StatusResponse { data: Some(DataKind::Ours), sealed_by, fed: 2, ..status() };
     let mut out = Vec::new();
     write_json(&mut out, &node(&status), 2).unwrap();
     assert_eq!(StatusResponse::decode(&out).unwrap(), status);

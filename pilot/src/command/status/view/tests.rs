@@ -397,7 +397,9 @@ fn a_nexus_that_refuses_or_was_not_asked_is_not_told_as_one_that_does_not_answer
 fn the_page_about_the_status_shows_such_a_screen() {
     let page = include_str!("../../../../../docs/operations/status.md");
     let seen = Certificates { keepers: None, ..look().seen };
-    let drawn = draw(&Look { seen, ..look() }, &PIPE);
+    let trust_domains = ["example.org", "partner.org"].map(str::to_owned).to_vec();
+    let answer = Ok(StatusResponse { trust_domains, ..status() });
+    let drawn = draw(&Look { answer, seen, ..look() }, &PIPE);
     let drawn = drawn.replace(".spike.svc", "").replace("spike.ist", "example.org");
     let drawn = drawn.replace(r"\u{1b}[2J", "");
     assert!(page.contains(&format!("```text\n{}\n```", drawn.trim_end())), "{drawn}");
