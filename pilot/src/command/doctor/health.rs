@@ -28,7 +28,7 @@ enum Degraded {
 }
 
 /// Every check that Nexus and Keepers register. The doctor sees those of Nexus; those of Keepers are in the archive.
-const ROWS: [Row; 16] = [
+const ROWS: [Row; 17] = [
     Row {
         check: "start",
         group: Group::Nexus,
