@@ -155,8 +155,10 @@ async fn any_threshold_of_the_files_brings_the_data_back() -> Result<()> {
 async fn too_few_files_and_the_same_file_twice_are_counted_and_change_nothing() -> Result<()> {
     let (mut crew, shares) = blacked_out().await?;
     let before = database(&crew)?;
-    for (position, count) in [(0, 1), (0, 1), (3, 2), (0, 2), (3, 2)] {
-        assert_eq!(crew.feed(&shares[position]).await?, collected(count));
+    let fed = [(0, 1, false), (0, 1, true), (3, 2, false), (0, 2, true), (3, 2, true)];
+    for (position, count, repeated) in fed {
+        let expected = RestoreResponse { repeated, ..collected(count) };
+        assert_eq!(crew.feed(&shares[position]).await?, expected);
     }
     crew.sealed_because("no Keeper has sent a share yet").await?;
     assert_eq!(database(&crew)?, before);
