@@ -102,6 +102,39 @@ async fn once_federation_has_ended_an_open_connection_is_refused_and_closed() ->
     cluster.stop().await
 }
 
+/// A head that was sent before the end, and its body only after it: the secret of that time was read for three seconds.
+#[tokio::test]
+async fn a_request_whose_body_comes_after_the_end_of_federation_is_refused() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let foreign = TrustDomain::new("elsewhere.example")?;
+    let may_list = policy("elsewhere", r"^spiffe://elsewhere\.example/app$", ".*", &["list"]);
+    cluster.superuser()?.put_policy(&may_list).await?;
+    let before = updates(&cluster).await?;
+    let elsewhere = cluster.trust_domains().federate(&foreign).await?;
+    cluster.until_metric(UPDATES, |count| count > before).await?;
+    let id = "spiffe://elsewhere.example/app".parse()?;
+    let dialer = cluster.stranger().showing(&Credential::valid(elsewhere.ca(), id, HOUR)?);
+    let head = format!("POST {LIST} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n");
+    let mut served = dialer.connect().await?;
+    served.send(&head).await?;
+    served.send("{}").await?;
+    assert_eq!(served.answer().await?.status, 200);
+    let mut late = dialer.connect().await?;
+    late.send(&head).await?;
+    // Nexus has read the head.
+    cluster.until_metric("spike_requests_in_flight", |count| count >= 1.0).await?;
+    let before = updates(&cluster).await?;
+    cluster.trust_domains().end_federation(&foreign).await?;
+    cluster.until_metric(UPDATES, |count| count > before).await?;
+    // The connection may have been closed already.
+    if late.send("{}").await.is_ok()
+        && let Ok(answer) = late.answer().await
+    {
+        assert_eq!(answer.status, 401, "{answer:?}");
+    }
+    cluster.stop().await
+}
+
 #[tokio::test]
 async fn once_an_authority_is_removed_its_peers_are_refused_and_closed_and_no_others() -> Result<()>
 {

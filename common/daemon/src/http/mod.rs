@@ -240,7 +240,7 @@ async fn carry_out<S: Service>(
     if scraped.is_some() {
         exchange.set_names(scrape::NAMES);
     }
-    let mut body = RequestBody::new(body, Arc::clone(&context.allowance));
+    let mut body = RequestBody::new(body, Arc::clone(&context.allowance), context.peer.clone());
     let mut is_outside = false;
     let (outcome, slot) = match admit(&context, &exchange) {
         Err(error) => (Outcome::without_subject(error.into()), None),
@@ -258,7 +258,7 @@ async fn carry_out<S: Service>(
         }
     };
     let Outcome { result, subject } = outcome;
-    // Its connection was cut because of that, and a peer that just went away is another matter.
+    // Its body was refused or its connection was cut because of that, and a peer that just went away is another matter.
     let result = match body.is_broken().then(|| context.peer.check(clock::now())) {
         Some(Err(error)) => Err(FrameError::from(error).into()),
         _ => result,

@@ -6,7 +6,11 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
-use spike_mtls::budget::{Over, Taken};
+use spike_mtls::{
+    Peer,
+    budget::{Over, Taken},
+    clock,
+};
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -36,7 +40,7 @@ pub enum BodyError {
     /// It did not arrive in time.
     #[error("the body did not arrive in time")]
     TooSlow,
-    /// The connection broke, or the peer reset the stream.
+    /// The connection broke, the peer reset the stream, or its identity ended before the body had arrived.
     #[error("the body could not be read")]
     Broken,
     /// The bodies and answers in memory leave no space for it.
@@ -103,20 +107,21 @@ const MIN_SLOT_TIME: Duration = Duration::from_secs(1);
 pub struct RequestBody {
     body: Body,
     allowance: Arc<Allowance>,
+    peer: Peer,
     /// How many bytes were read.
     read: usize,
     /// It did not arrive in time.
     is_late: bool,
-    /// Its connection broke, or the peer reset the stream.
+    /// Its connection broke, the peer reset the stream, or its identity ended.
     is_broken: bool,
     /// How many bytes were counted with a denial. `None`: the request was not denied.
     counted: Option<usize>,
 }
 
 impl RequestBody {
-    /// The body of a request by the peer with this allowance.
-    pub(super) const fn new(body: Body, allowance: Arc<Allowance>) -> Self {
-        Self { body, allowance, read: 0, is_late: false, is_broken: false, counted: None }
+    /// The body of a request by this peer with this allowance.
+    pub(super) const fn new(body: Body, allowance: Arc<Allowance>, peer: Peer) -> Self {
+        Self { body, allowance, peer, read: 0, is_late: false, is_broken: false, counted: None }
     }
 
     /// The budget for the answer.
@@ -156,7 +161,7 @@ impl RequestBody {
         limits: BodyLimits,
         may_be_large: impl FnOnce() -> Result<(), E> + Send,
     ) -> Result<BodyBytes, Unread<E>> {
-        let Self { body, allowance, read, .. } = self;
+        let Self { body, allowance, peer, read, .. } = self;
         let memory = BodyMemory::new(allowance, may_be_large);
         let mut whole = std::pin::pin!(read_whole(body, memory, read, limits.bytes));
         // Most bodies arrive with their heads, and need no timer.
@@ -164,7 +169,7 @@ impl RequestBody {
             return whole;
         }
         // Boxed, so that requests that need no timer are small.
-        Box::pin(async {
+        let whole = Box::pin(async {
             tokio::select! {
                 whole = tokio::time::timeout(limits.time, whole) => {
                     whole.unwrap_or(Err(BodyError::TooSlow.into()))
@@ -172,10 +177,16 @@ impl RequestBody {
                 () = allowance.ending.cancelled() => Err(BodyError::Ending.into()),
             }
         })
-        .await
+        .await?;
+        // The head may have been sent while the peer was trusted, and the body for long after.
+        if peer.check(clock::now()).is_err() {
+            return Err(BodyError::Broken.into());
+        }
+        Ok(whole)
     }
 
-    /// Whether it could not be read to its end, because its connection broke or its stream was reset.
+    /// Whether it could not be read to its end, because its connection broke, its stream was reset, or its sender's identity
+    /// ended.
     pub(super) const fn is_broken(&self) -> bool {
         self.is_broken
     }

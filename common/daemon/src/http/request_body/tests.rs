@@ -33,8 +33,12 @@ fn no_matter() -> Result<(), BodyError> {
     Ok(())
 }
 
+fn peer() -> Peer {
+    Peer::unverified("spiffe://spike.ist/a")
+}
+
 fn arriving(body: Body, budget: &Budget) -> RequestBody {
-    RequestBody::new(body, Arc::new(allowance(budget)))
+    RequestBody::new(body, Arc::new(allowance(budget)), peer())
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, BodyError> {
@@ -141,7 +145,7 @@ async fn only_small_bodies_of_a_peer_that_was_denied_too_often_are_read() {
     let limits = BodyLimits { bytes: 3 * SMALL_BODY, ..LIMITS };
     let read = async |length: usize| {
         let body = Body::from(vec![b'x'; length]);
-        let mut body = RequestBody::new(body, Arc::clone(&allowance));
+        let mut body = RequestBody::new(body, Arc::clone(&allowance), peer());
         (body.read(limits, no_matter).await.map(|held| held.len()), body.wasted())
     };
     assert_eq!(read(2 * SMALL_BODY).await, (Ok(2 * SMALL_BODY), 2 * SMALL_BODY));
@@ -171,7 +175,7 @@ async fn a_denied_body_without_a_length_is_not_read_on_beyond_the_limit_of_its_s
     let denials = Some(Denials { limit, id: Arc::from("a") });
     let allowance = Arc::new(Allowance { denials, ..allowance(&budget(100)) });
     let (body, taken) = pieces(1024);
-    let mut body = RequestBody::new(body, Arc::clone(&allowance));
+    let mut body = RequestBody::new(body, Arc::clone(&allowance), peer());
     assert_eq!(body.deny(), Ok(()));
     let tasks = TaskTracker::new();
     body.discard(&tasks, None);
