@@ -1,6 +1,6 @@
 //! The next steps after an error.
 
-use spike_domain::Role;
+use spike_domain::{Role, trust_domain_of};
 use spike_mtls::{
     PeerError, TransportError,
     client::{CallError, Refusal},
@@ -66,9 +66,8 @@ fn one(hint: &str) -> Vec<String> {
 
 fn wrong_role(id: &str, expected: &[String]) -> Vec<String> {
     let mut hints = vec![format!("accepted is {}, or an ID below it", expected.join(" or "))];
-    let trust_domain = |id: &str| id.split('/').nth(2).map(str::to_owned);
-    let domain = trust_domain(id).unwrap_or_default();
-    if expected.iter().all(|expected| trust_domain(expected).as_ref() != Some(&domain)) {
+    let domain = trust_domain_of(id).unwrap_or_default();
+    if expected.iter().all(|expected| trust_domain_of(expected) != Some(domain)) {
         hints.push(format!(
             "this process is in the trust domain {domain}: is SPIKE_TRUST_ROOT_PILOT={domain} missing?"
         ));
@@ -203,8 +202,7 @@ pub(crate) fn handshake(refused: Option<&PeerError>) -> String {
 
 /// Whether an ID that was refused is in a trust domain that the settings name already, by the text of the IDs that were expected.
 pub(crate) fn is_of_expected_domain(id: &str, expected: &str) -> bool {
-    let domain = id.split('/').nth(2).filter(|domain| !domain.is_empty());
-    domain.is_some_and(|domain| expected.contains(&format!("spiffe://{domain}/")))
+    trust_domain_of(id).is_some_and(|domain| expected.contains(&format!("spiffe://{domain}/")))
 }
 
 /// A server that rejects our certificate rarely says why. A wrong clock is one possible reason.

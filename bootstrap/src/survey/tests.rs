@@ -9,12 +9,7 @@ fn told(data: DataKind, states: &[KeeperStatusKind]) -> NexusState {
         index,
         url: format!("https://keeper-{index}:8443"),
         state: *state,
-        since: String::new(),
-        looked: None,
-        failures: 0,
-        version: None,
-        started: None,
-        detail: None,
+        ..KeeperStatus::default()
     });
     NexusState::Sealed(Some(Box::new(SurveyResponse {
         sealed: true,

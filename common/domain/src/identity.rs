@@ -117,6 +117,12 @@ impl Default for TrustRoots {
     }
 }
 
+/// The trust domain of a SPIFFE ID, by its text; `None` if it has no scheme, or no trust domain.
+pub fn trust_domain_of(spiffe_id: &str) -> Option<&str> {
+    let rest = spiffe_id.strip_prefix("spiffe://")?;
+    rest.split('/').next().filter(|domain| !domain.is_empty())
+}
+
 impl TrustRoots {
     /// Reads a comma-separated list. White space around an element is ignored.
     ///

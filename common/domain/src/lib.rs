@@ -23,7 +23,9 @@ pub mod rules;
 pub use covered::{CoveredIds, CoveredIdsError};
 pub use hidden::is_hidden;
 pub use history::{History, Inconsistent, NumbersUsedUp, Put, Selector, Version};
-pub use identity::{DEFAULT_TRUST_ROOT, Role, TrustRoots, TrustRootsByRole, TrustRootsError};
+pub use identity::{
+    DEFAULT_TRUST_ROOT, Role, TrustRoots, TrustRootsByRole, TrustRootsError, trust_domain_of,
+};
 pub use path::{PathError, SecretPath};
 pub use permission::{PERMISSIONS, Permission, PermissionBits, Permissions};
 pub use reserved::{ACL_PATH, CIPHER_PATH, RESERVED_PATHS, SECRET_PATH};

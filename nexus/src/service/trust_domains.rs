@@ -1,5 +1,6 @@
 //! Which trust bundles this Nexus holds, for operators: peers of other trust domains are refused in the handshake.
 
+use spike_domain::trust_domain_of;
 use spike_mtls::svid::SvidSource;
 
 /// The trust domains whose bundles the newest update of the Workload API has. The default knows of none.
@@ -21,7 +22,7 @@ impl HeldTrustDomains {
 
 /// The trust domain of this SPIFFE ID, if `held` is known and has no bundle of it.
 pub fn without_bundle(held: &[String], spiffe_id: &str) -> Option<String> {
-    let domain = spiffe_id.strip_prefix("spiffe://")?.split('/').next()?;
+    let domain = trust_domain_of(spiffe_id)?;
     let lacks = !held.is_empty() && held.iter().all(|held| held != domain);
     lacks.then(|| domain.to_owned())
 }

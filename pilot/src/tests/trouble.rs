@@ -64,12 +64,7 @@ fn bootstrap_is_not_named_where_there_is_data_or_a_share_that_it_would_take_the_
         index: 1,
         url: "https://localhost:8443".to_owned(),
         state,
-        since: String::new(),
-        looked: None,
-        failures: 0,
-        version: None,
-        started: None,
-        detail: None,
+        ..KeeperStatus::default()
     };
     let hints = |status| {
         let ran = answering_503(Some(NotReady::Sealed), Some(status)).run(&["secret", "list"]);

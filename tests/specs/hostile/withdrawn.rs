@@ -17,6 +17,9 @@ use tokio::time::timeout;
 use super::LIST;
 use crate::scenario;
 
+/// The trust domain of a partner.
+const FOREIGN: &str = "elsewhere.example";
+
 const HOUR: Duration = Duration::from_hours(1);
 const UPDATES: &str = "spike_trust_bundle_updates_total";
 
@@ -68,18 +71,21 @@ async fn updates(cluster: &Running) -> Result<f64> {
     cluster.until_metric(UPDATES, |_| true).await
 }
 
+/// Federates the foreign trust domain, and gives a workload of it the right to list.
+async fn federated(cluster: &Running, foreign: &TrustDomain) -> Result<Credential> {
+    let may_list = policy("elsewhere", r"^spiffe://elsewhere\.example/app$", ".*", &["list"]);
+    cluster.superuser()?.put_policy(&may_list).await?;
+    let before = updates(cluster).await?;
+    let elsewhere = cluster.trust_domains().federate(foreign).await?;
+    cluster.until_metric(UPDATES, |count| count > before).await?;
+    Credential::valid(elsewhere.ca(), format!("spiffe://{FOREIGN}/app").parse()?, HOUR)
+}
+
 #[tokio::test]
 async fn once_federation_has_ended_an_open_connection_is_refused_and_closed() -> Result<()> {
     let cluster = scenario().start().await?;
-    let foreign = TrustDomain::new("elsewhere.example")?;
-    let may_list = policy("elsewhere", r"^spiffe://elsewhere\.example/app$", ".*", &["list"]);
-    cluster.superuser()?.put_policy(&may_list).await?;
-    let before = updates(&cluster).await?;
-    let elsewhere = cluster.trust_domains().federate(&foreign).await?;
-    cluster.until_metric(UPDATES, |count| count > before).await?;
-
-    let id = "spiffe://elsewhere.example/app".parse()?;
-    let credential = Credential::valid(elsewhere.ca(), id, HOUR)?;
+    let foreign = TrustDomain::new(FOREIGN)?;
+    let credential = federated(&cluster, &foreign).await?;
     let mut peers = Peers::connect(&cluster, &credential).await?;
     let mut idle = Peers::connect(&cluster, &credential).await?;
     assert_eq!(peers.ask().await, (Some(200), Some(200)));
@@ -106,14 +112,8 @@ async fn once_federation_has_ended_an_open_connection_is_refused_and_closed() ->
 #[tokio::test]
 async fn a_request_whose_body_comes_after_the_end_of_federation_is_refused() -> Result<()> {
     let cluster = scenario().start().await?;
-    let foreign = TrustDomain::new("elsewhere.example")?;
-    let may_list = policy("elsewhere", r"^spiffe://elsewhere\.example/app$", ".*", &["list"]);
-    cluster.superuser()?.put_policy(&may_list).await?;
-    let before = updates(&cluster).await?;
-    let elsewhere = cluster.trust_domains().federate(&foreign).await?;
-    cluster.until_metric(UPDATES, |count| count > before).await?;
-    let id = "spiffe://elsewhere.example/app".parse()?;
-    let dialer = cluster.stranger().showing(&Credential::valid(elsewhere.ca(), id, HOUR)?);
+    let foreign = TrustDomain::new(FOREIGN)?;
+    let dialer = cluster.stranger().showing(&federated(&cluster, &foreign).await?);
     let head = format!("POST {LIST} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n");
     let mut served = dialer.connect().await?;
     served.send(&head).await?;

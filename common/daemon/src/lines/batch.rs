@@ -193,7 +193,7 @@ impl Future for PendingLine {
 fn yield_now<T>(context: &mut Context<'_>) -> Poll<T> {
     match pin!(tokio::task::yield_now()).poll(context) {
         Poll::Pending => {}
-        // Outside of the runtime, where nothing is deferred.
+        // It never is at once. If it were, nobody else would wake this task.
         Poll::Ready(()) => context.waker().wake_by_ref(),
     }
     Poll::Pending

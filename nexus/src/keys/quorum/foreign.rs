@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use spike_crypto::{Fingerprint, Quorum, RootKey, Share, ShareValue};
 
-use super::{Candidates, Keepers, ShareState, keeper::KeeperState};
+use super::{Candidates, Keepers};
 
 /// Indexes and thresholds of earlier splits that are tried at least, and at most: the number of Keepers may have been lowered.
 const SPLITS: (u16, u16) = (16, 256);
@@ -24,13 +24,6 @@ pub(super) fn advice(url: &str, other_key: Option<Fingerprint>) -> String {
         "Keeper {url} holds a share of another root key{whole}. If it belongs to another deployment, correct \
          SPIKE_NEXUS_KEEPER_PEERS. If that key is not needed any more, restart that Keeper: it comes back empty, and Nexus fills it"
     )
-}
-
-impl KeeperState {
-    /// What a person can do, if the Keeper holds a share of another key.
-    pub fn advice(&self) -> Option<String> {
-        matches!(self.share, ShareState::Foreign).then(|| advice(&self.url, self.other_key))
-    }
 }
 
 /// The share of another key that a Keeper was last seen with.
@@ -64,21 +57,14 @@ impl OtherKey {
     pub(super) fn known(&self) -> Option<Fingerprint> {
         *lock(&self.0)
     }
-
-    /// The state with the name of this key, if the Keeper holds a share of another key.
-    pub(super) fn named(&self, state: KeeperState) -> KeeperState {
-        let is_foreign = matches!(state.share, ShareState::Foreign);
-        KeeperState { other_key: self.known().filter(|_| is_foreign), ..state }
-    }
 }
 
 impl Keepers {
     /// Looks whether the shares of other keys make a whole key, and keeps its name.
     pub(super) async fn find_other_key(&self) {
-        let share = |keeper: &super::keeper::Keeper| {
-            Some(Share { index: keeper.index, value: keeper.foreign.copy()? })
-        };
-        let (shares, quorum) = (self.each.iter().filter_map(share).collect(), self.quorum);
+        let held = self.each.iter().map(|keeper| (keeper.index, keeper.foreign.copy()));
+        let shares = held.filter_map(|(index, value)| Some(Share { index, value: value? }));
+        let (shares, quorum) = (shares.collect(), self.quorum);
         let found = tokio::task::spawn_blocking(move || whole_key(shares, quorum)).await;
         *lock(&self.other_key.0) = found.unwrap_or_default();
     }

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::{
-    foreign::ForeignShare,
+    foreign::{self, ForeignShare},
     lapse::Lapses,
     recently_logged::RecentlyLogged,
     record::{Moment, Record, ShareState},
@@ -50,6 +50,20 @@ pub struct KeeperState {
     pub failures: u32,
     /// The other key whose share it holds, if the Keepers together hold that key whole.
     pub other_key: Option<Fingerprint>,
+}
+
+impl KeeperState {
+    /// The state with the name of the other key that the Keepers hold, if this one holds a share of another key.
+    pub(super) fn naming(self, other_key: Option<Fingerprint>) -> Self {
+        let is_foreign = matches!(self.share, ShareState::Foreign);
+        Self { other_key: other_key.filter(|_| is_foreign), ..self }
+    }
+
+    /// What a person can do, if the Keeper holds a share of another key.
+    pub fn advice(&self) -> Option<String> {
+        matches!(self.share, ShareState::Foreign)
+            .then(|| foreign::advice(&self.url, self.other_key))
+    }
 }
 
 /// What a Keeper says of its program. Nothing checks it.

@@ -144,7 +144,8 @@ impl Keepers {
 
     /// The state of every Keeper.
     pub fn states(&self) -> Vec<KeeperState> {
-        self.each.iter().map(|keeper| self.other_key.named(keeper.state())).collect()
+        let other_key = self.other_key.known();
+        self.each.iter().map(|keeper| keeper.state().naming(other_key)).collect()
     }
 
     /// What each Keeper last sent in place of its share, in the same order.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use spike_config::{EndpointAddress, EndpointSocket, Process};
-use spike_domain::{Role, TrustRootsByRole};
+use spike_domain::{Role, TrustRootsByRole, trust_domain_of};
 use spike_mtls::{
     clock::{self, second},
     settings::{ForeignRoots, OwnTrustDomain, foreign_roots},
@@ -258,7 +258,7 @@ fn judge_role(id: &str, roots: &TrustRootsByRole) -> Check {
     }
     let expected: Vec<_> = roots.pilot.ids(Role::PilotSuperuser).collect();
     let evidence = format!("{id}; `spike` needs {}, or an ID below it", expected.join(" or "));
-    let domain = id.split('/').nth(2).unwrap_or_default();
+    let domain = trust_domain_of(id).unwrap_or_default();
     let is_of_another = roots.pilot.iter().all(|root| root.split('/').next() != Some(domain));
     let path =
         id.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);

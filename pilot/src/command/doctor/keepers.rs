@@ -92,7 +92,7 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
         (
             format!("SPIKE Nexus has no root key that it may use: {}", one_line(reason)),
             next_step(status).unwrap_or("solve what is named there").to_owned(),
-            "docs/runbooks/SpikeSealed.md",
+            SEALED,
         )
     } else if empty == total && has_data(status) {
         (

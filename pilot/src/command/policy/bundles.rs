@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use spike_domain::ACL_PATH;
+use spike_domain::{ACL_PATH, trust_domain_of};
 use spike_policy::{Permission, lint};
 use spike_wire::{ExplainRequest, LintFinding, PolicyPutRequest, call};
 
@@ -17,7 +17,7 @@ impl MissingBundles {
     /// Asks Nexus, once for each foreign trust domain. The trust domain of this process is not asked for: Nexus has accepted its
     /// SVID. Upstream's Nexus does not answer, and then none is missing, as far as anybody knows.
     pub(super) async fn ask(session: &Session, requests: &[PolicyPutRequest]) -> Self {
-        let own = trust_domain(session.id());
+        let own = trust_domain_of(session.id());
         let named: BTreeSet<String> = requests
             .iter()
             .filter_map(|request| lint::named_trust_domain(&request.spiffeid_pattern))
@@ -45,8 +45,4 @@ impl MissingBundles {
         let is_held = |domain: &str| !self.0.contains(domain);
         lint::without_bundle(&local::wanted(request), is_held).map(local::finding)
     }
-}
-
-fn trust_domain(spiffe_id: &str) -> Option<&str> {
-    spiffe_id.strip_prefix("spiffe://")?.split('/').next()
 }

@@ -10,12 +10,7 @@ fn status(states: &[KeeperStatusKind]) -> StatusResponse {
         index: u16::try_from(index + 1).unwrap(),
         url: "https://localhost:8443".to_owned(),
         state: *state,
-        since: String::new(),
-        looked: None,
-        failures: 0,
-        version: None,
-        started: None,
-        detail: None,
+        ..KeeperStatus::default()
     };
     StatusResponse {
         shares: u16::try_from(states.len()).unwrap(),

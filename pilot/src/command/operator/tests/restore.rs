@@ -140,14 +140,8 @@ fn a_share_is_told_as_kept_where_the_next_one_did_not_arrive_and_where_only_an_e
         match answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
             0 => (
                 200,
-                RestoreResponse {
-                    collected: 1,
-                    remaining: 1,
-                    restored: false,
-                    already: false,
-                    repeated: false,
-                }
-                .encode(),
+                RestoreResponse { collected: 1, remaining: 1, ..RestoreResponse::default() }
+                    .encode(),
             ),
             _ => error(operation, ErrorCode::ApiInternalError),
         }
@@ -169,14 +163,8 @@ fn what_goes_wrong_once_the_key_is_back_is_no_failure_of_the_restore() {
         match answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
             0 => (
                 200,
-                RestoreResponse {
-                    collected: 1,
-                    remaining: 1,
-                    restored: false,
-                    already: false,
-                    repeated: false,
-                }
-                .encode(),
+                RestoreResponse { collected: 1, remaining: 1, ..RestoreResponse::default() }
+                    .encode(),
             ),
             1 => (
                 200,
