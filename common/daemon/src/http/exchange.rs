@@ -11,7 +11,7 @@ use spike_mtls::{Peer, clock};
 use spike_wire::{AnyOperation, decode_path};
 use time::OffsetDateTime;
 
-use super::{caller::Caller, frame::Frame, refusal::HeadLimit};
+use super::{refusal::HeadLimit, sender::Sender};
 use crate::{
     audit::{Entry, PendingAuditLine, RequestId},
     serve::{MAX_FIELDS, MAX_HEAD},
@@ -23,9 +23,7 @@ use crate::{
 /// It always ends in one audit line and one count. If it is dropped before its end, they record that.
 #[derive(Debug)]
 pub struct Exchange {
-    frame: Arc<Frame>,
-    peer: Peer,
-    caller: Caller,
+    sender: Arc<Sender>,
     begun: Instant,
     arrived: OffsetDateTime,
     id: RequestId,
@@ -104,7 +102,7 @@ const GIVEN_UP: u16 = 499;
 
 impl Exchange {
     /// Records a request at its arrival. Boxed, because it is large and moved several times.
-    pub(super) fn begin(frame: Arc<Frame>, peer: Peer, caller: Caller, head: Parts) -> Box<Self> {
+    pub(super) fn begin(sender: Arc<Sender>, head: Parts) -> Box<Self> {
         let decoded = match decode_path(head.uri.path()) {
             Some(Cow::Borrowed(_)) => Decoded::AsSent,
             Some(Cow::Owned(other)) => Decoded::Other(other),
@@ -117,9 +115,7 @@ impl Exchange {
             (head_len > MAX_HEAD).then_some(HeadLimit::Bytes)
         };
         Box::new(Self {
-            frame,
-            peer,
-            caller,
+            sender,
             begun: Instant::now(),
             arrived: clock::now(),
             id: RequestId::generate(),
@@ -139,8 +135,8 @@ impl Exchange {
     }
 
     /// Its sender.
-    pub const fn peer(&self) -> &Peer {
-        &self.peer
+    pub fn peer(&self) -> &Peer {
+        &self.sender.peer
     }
 
     /// When it arrived.
@@ -242,7 +238,7 @@ impl Exchange {
             component: self.names.component,
             trail_id: &self.id,
             arrived: self.arrived,
-            peer: self.peer.id(),
+            peer: self.peer().id(),
             action: self.names.action,
             path: self.path().unwrap_or_default(),
             query: self.query().unwrap_or_default(),
@@ -253,17 +249,16 @@ impl Exchange {
             error: ending.error,
             duration,
         };
-        let (audit, now) = (self.frame.audit(), self.arrived + duration);
+        let (audit, now) = (self.sender.frame.audit(), self.arrived + duration);
         let writing = if ending.is_slowed_down {
             audit.write_slowed_down(&entry, now)
         } else {
             audit.write(&entry, now)
         };
         let counted = PendingCount {
-            frame: Arc::clone(&self.frame),
+            sender: Arc::clone(&self.sender),
             label: self.names.label,
             status: ending.status,
-            caller: self.caller,
             begun: self.begun,
             duration,
         };
@@ -290,10 +285,9 @@ impl Drop for Exchange {
 /// A request that is counted when this is dropped.
 #[derive(Debug)]
 pub(super) struct PendingCount {
-    frame: Arc<Frame>,
+    sender: Arc<Sender>,
     label: &'static str,
     status: u16,
-    caller: Caller,
     begun: Instant,
     duration: Duration,
 }
@@ -307,7 +301,8 @@ impl PendingCount {
 
 impl Drop for PendingCount {
     fn drop(&mut self) {
-        let Self { frame, label, status, caller, begun, duration } = self;
+        let Self { sender, label, status, begun, duration } = self;
+        let Sender { frame, caller, .. } = &**sender;
         frame.metrics().count(label, *status, *caller, *duration);
         frame.note_ended(*begun + *duration, *status);
     }

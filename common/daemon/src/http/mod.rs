@@ -21,6 +21,7 @@ mod reply_body;
 mod request_body;
 mod run;
 mod scrape;
+mod sender;
 
 use std::{
     future::Future,
@@ -37,7 +38,6 @@ use axum::{
 use futures_util::FutureExt;
 use spike_domain::Role;
 use spike_mtls::{
-    Peer,
     budget::{Class, Taken},
     client::REQUEST_ID_HEADER,
     clock,
@@ -63,6 +63,7 @@ use self::{
     reply::outside_the_handlers,
     reply_body::ReplyBody,
     run::RunToEnd,
+    sender::Sender,
 };
 use crate::{
     audit::{PendingAuditLine, Refusal},
@@ -152,12 +153,12 @@ pub fn app<S: Service>(daemon: &Arc<S>) -> App {
         }
         let caller = Caller::from(daemon.role(peer.id()));
         let scrapers = daemon.frame().scrapers.clone().filter(|who| who.include(peer.id()));
+        let frame = Arc::clone(daemon.frame());
         let context = Arc::new(PeerContext {
+            daemon: Arc::clone(&daemon),
+            sender: Arc::new(Sender { frame, peer, caller }),
             scrapers,
             allowance,
-            caller,
-            daemon: Arc::clone(&daemon),
-            peer,
         });
         move |request| answer(Arc::clone(&context), request)
     })
@@ -167,8 +168,7 @@ pub fn app<S: Service>(daemon: &Arc<S>) -> App {
 /// The peer of one connection, and the daemon that serves it.
 struct PeerContext<S> {
     daemon: Arc<S>,
-    peer: Peer,
-    caller: Caller,
+    sender: Arc<Sender>,
     /// There if the peer may read the metrics.
     scrapers: Option<Scrapers>,
     allowance: Arc<Allowance>,
@@ -195,15 +195,15 @@ fn answer<S: Service>(
     request: Request<Body>,
 ) -> impl Future<Output = Response> + Send + use<S> {
     let (head, body) = request.into_parts();
-    let frame = Arc::clone(context.daemon.frame());
-    let mut exchange =
-        Exchange::begin(Arc::clone(&frame), context.peer.clone(), context.caller, head);
+    let sender = Arc::clone(&context.sender);
+    let mut exchange = Exchange::begin(Arc::clone(&sender), head);
     let operation = context.daemon.operation(&exchange);
     // Before anything else of the connection is read.
     if exchange.head_over().is_some() {
         exchange.drop_large_head();
     }
-    let work = RunToEnd::new(carry_out(context, exchange, operation, body), frame.tasks.clone());
+    let work = carry_out(context, exchange, operation, body);
+    let work = RunToEnd::new(work, move |work| sender.frame.tasks.spawn(work));
     async move {
         let Some(ended) = work.await else {
             // The task broke outside of the handler; the exchange has written its line.
@@ -240,7 +240,8 @@ async fn carry_out<S: Service>(
     if scraped.is_some() {
         exchange.set_names(scrape::NAMES);
     }
-    let mut body = RequestBody::new(body, Arc::clone(&context.allowance), context.peer.clone());
+    let mut body =
+        RequestBody::new(body, Arc::clone(&context.allowance), context.sender.peer.clone());
     let mut is_outside = false;
     let (outcome, slot) = match admit(&context, &exchange) {
         Err(error) => (Outcome::without_subject(error.into()), None),
@@ -259,7 +260,7 @@ async fn carry_out<S: Service>(
     };
     let Outcome { result, subject } = outcome;
     // Its body was refused or its connection was cut because of that, and a peer that just went away is another matter.
-    let result = match body.is_broken().then(|| context.peer.check(clock::now())) {
+    let result = match body.is_broken().then(|| context.sender.peer.check(clock::now())) {
         Some(Err(error)) => Err(FrameError::from(error).into()),
         _ => result,
     };
@@ -293,7 +294,7 @@ async fn carry_out<S: Service>(
 
 /// Checks every request before its operation is looked at.
 fn admit<S>(context: &PeerContext<S>, exchange: &Exchange) -> Result<Taken, FrameError> {
-    context.peer.check(exchange.arrived())?;
+    context.sender.peer.check(exchange.arrived())?;
     if let Some(limit) = exchange.head_over() {
         return Err(FrameError::HeadTooLarge(limit));
     }
@@ -317,7 +318,7 @@ fn limit_denials<S: Service>(
         return (result, false);
     }
     let Err(after) = body.deny() else { return (result, false) };
-    context.peer.pause().begin(ANSWER_DELAY);
+    context.sender.peer.pause().begin(ANSWER_DELAY);
     let result = if is_over { result } else { Err(FrameError::DeniedTooOften { after }.into()) };
     (result, true)
 }

@@ -7,15 +7,15 @@ use std::{
 };
 
 use tokio::task::JoinHandle;
-use tokio_util::task::TaskTracker;
 
 /// Work that continues in a task of its own if this future is dropped.
 ///
 /// Most requests complete at the first poll, on the thread of their connection. One that has to wait is moved to a task
 /// before anything can drop it, so that its changes, its audit line and its count happen together.
-pub(super) struct RunToEnd<F: Future> {
+pub(super) struct RunToEnd<F: Future, S> {
     stage: Stage<F>,
-    tasks: TaskTracker,
+    /// Begins the task.
+    spawn: Option<S>,
 }
 
 enum Stage<F: Future> {
@@ -25,16 +25,16 @@ enum Stage<F: Future> {
     Moving,
 }
 
-impl<F: Future> RunToEnd<F> {
-    pub(super) fn new(work: F, tasks: TaskTracker) -> Self {
-        Self { stage: Stage::Here(Box::pin(work)), tasks }
+impl<F: Future, S> RunToEnd<F, S> {
+    pub(super) fn new(work: F, spawn: S) -> Self {
+        Self { stage: Stage::Here(Box::pin(work)), spawn: Some(spawn) }
     }
 }
 
-impl<F> Future for RunToEnd<F>
+impl<F, S> Future for RunToEnd<F, S>
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future,
+    S: FnOnce(Pin<Box<F>>) -> JoinHandle<F::Output> + Unpin,
 {
     /// `None` if the task panicked.
     type Output = Option<F::Output>;
@@ -44,8 +44,10 @@ where
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Some(done));
             }
-            if let Stage::Here(work) = std::mem::replace(&mut self.stage, Stage::Moving) {
-                self.stage = Stage::InTask(self.tasks.spawn(work));
+            if let Stage::Here(work) = std::mem::replace(&mut self.stage, Stage::Moving)
+                && let Some(spawn) = self.spawn.take()
+            {
+                self.stage = Stage::InTask(spawn(work));
             }
         }
         match &mut self.stage {
@@ -63,6 +65,7 @@ mod tests {
     };
 
     use futures_util::poll;
+    use tokio_util::task::TaskTracker;
 
     use super::*;
 
@@ -80,8 +83,8 @@ mod tests {
         for yields in 1..5 {
             for polls in 1..=yields {
                 let (tasks, done) = (TaskTracker::new(), Arc::default());
-                let mut run =
-                    Box::pin(RunToEnd::new(work(yields, Arc::clone(&done)), tasks.clone()));
+                let work = work(yields, Arc::clone(&done));
+                let mut run = Box::pin(RunToEnd::new(work, |work| tasks.spawn(work)));
                 for _ in 0..polls {
                     assert!(poll!(run.as_mut()).is_pending());
                 }
@@ -96,10 +99,10 @@ mod tests {
     #[tokio::test]
     async fn work_that_ends_at_once_needs_no_task() {
         let (tasks, done) = (TaskTracker::new(), Arc::default());
-        let mut run = RunToEnd::new(work(0, Arc::clone(&done)), tasks.clone());
+        let mut run = RunToEnd::new(work(0, Arc::clone(&done)), |work| tasks.spawn(work));
         assert_eq!(poll!(&mut run), Poll::Ready(Some("done")));
         assert!(tasks.is_empty());
-        assert_eq!(RunToEnd::new(work(3, done), tasks).await, Some("done"));
+        assert_eq!(RunToEnd::new(work(3, done), |work| tasks.spawn(work)).await, Some("done"));
     }
 
     #[tokio::test]
@@ -109,6 +112,6 @@ mod tests {
             tokio::task::yield_now().await;
             panic!("a bug");
         };
-        assert_eq!(RunToEnd::<_>::new(broken, tasks).await, None::<()>);
+        assert_eq!(RunToEnd::new(broken, |work| tasks.spawn(work)).await, None::<()>);
     }
 }

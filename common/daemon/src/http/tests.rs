@@ -17,7 +17,7 @@ use futures_util::poll;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use spike_mtls::{
-    IdentityEnded,
+    IdentityEnded, Peer,
     budget::{Bounds, Class},
 };
 use tokio::sync::Notify;
@@ -47,6 +47,12 @@ impl Daemon {
 
     fn unlimited() -> Arc<Self> {
         Self::new(Bounds::NONE, Bounds::NONE)
+    }
+
+    /// The sender of a request that no connection brought.
+    fn sender(&self) -> Arc<Sender> {
+        let (frame, peer) = (Arc::clone(&self.frame), Peer::unverified("spiffe://a/b"));
+        Arc::new(Sender { frame, peer, caller: Caller::WORKLOAD })
     }
 
     /// The next audit lines.
@@ -189,12 +195,7 @@ async fn a_request_that_nobody_polls_has_a_line_too() {
     drop(answer);
     assert_eq!(daemon.lines(1)[0]["Status"], 200);
     let head = post("/x").body(()).unwrap().into_parts().0;
-    drop(Exchange::begin(
-        Arc::clone(&daemon.frame),
-        Peer::unverified("spiffe://a/b"),
-        Caller::WORKLOAD,
-        head,
-    ));
+    drop(Exchange::begin(daemon.sender(), head));
     let line = daemon.lines(1).remove(0);
     assert_eq!((line["Status"].as_u64(), line["Path"].as_str()), (Some(499), Some("/x")));
 }
@@ -271,8 +272,7 @@ async fn a_head_of_many_fields_is_refused_and_a_large_one_is_not_held_while_the_
     assert_eq!(send(&daemon, with(100)).await.status(), 431);
 
     let (head, ()) = with(90).header(header::CONTENT_TYPE, "x/y").body(()).unwrap().into_parts();
-    let peer = Peer::unverified("spiffe://a/b");
-    let mut exchange = Exchange::begin(Arc::clone(&daemon.frame), peer, Caller::WORKLOAD, head);
+    let mut exchange = Exchange::begin(daemon.sender(), head);
     exchange.drop_large_head();
     let kept: Vec<_> = exchange.headers().keys().map(ToString::to_string).collect();
     assert_eq!(kept, ["host", "content-type"]);
@@ -370,11 +370,10 @@ async fn redirects_options_and_connect_do_not_escape_the_limit_on_denials() {
 fn the_future_of_a_request_stays_below_a_kibibyte() {
     let daemon = Daemon::unlimited();
     let request = post("/").body(Body::empty()).unwrap();
-    let peer = Peer::unverified("spiffe://a/b");
-    let allowance = daemon.frame.allowance(&peer);
-    let caller =
-        Arc::new(PeerContext { daemon, peer, caller: Caller::WORKLOAD, scrapers: None, allowance });
-    assert!(size_of_val(&answer(caller, request)) < 1024);
+    let sender = daemon.sender();
+    let allowance = daemon.frame.allowance(&sender.peer);
+    let context = Arc::new(PeerContext { daemon, sender, scrapers: None, allowance });
+    assert!(size_of_val(&answer(context, request)) < 1024);
 }
 
 mod denied;

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use memchr::memchr;
+
 use super::{output::Output, result::BatchResult};
 use crate::chain::{Chain, Head};
 
@@ -62,6 +64,12 @@ impl Chained {
     }
 }
 
-fn each(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
-    lines.split_inclusive(|byte| *byte == b'\n')
+/// The lines, each with its newline, if it has one.
+fn each(mut lines: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let end = memchr(b'\n', lines).map_or(lines.len(), |at| at + 1);
+        let (line, rest) = lines.split_at(end);
+        lines = rest;
+        (!line.is_empty()).then_some(line)
+    })
 }

@@ -5,6 +5,8 @@
 //! So the bytes are read here too, only as far as it takes to know where a head begins and ends. What the library refuses
 //! ends the connection, so it does not matter what is read here behind it.
 
+use memchr::memchr;
+
 use super::limits::{MAX_FIELDS, MAX_HEAD};
 
 /// The shortest length of a body that the library does not take.
@@ -144,7 +146,7 @@ impl RequestReader {
 
     /// Reads to the end of the current line. Returns it, or its beginning, without what ends it, if the end was there.
     fn line<'a, 'b: 'a>(&'a mut self, bytes: &mut &'b [u8]) -> Option<&'a [u8]> {
-        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let end = memchr(b'\n', bytes);
         let (read, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
         *bytes = rest;
         // Nearly every line arrives whole.
