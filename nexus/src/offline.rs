@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use spike_config::DATA_DIRECTORY;
+use spike_config::{DATA_DIRECTORY, user_directory};
 use spike_daemon::{console, process, progress::Progress};
 use spike_mtls::clock;
 use time::OffsetDateTime;
@@ -91,7 +91,10 @@ impl Command {
         if name == "verify-backup" {
             return Ok(Self::Verify { file, shares: directory });
         }
-        let data = directory.ok_or(format!("{option} is missing"))?.join(DATA_DIRECTORY);
+        let directory = directory.ok_or(format!("{option} is missing"))?;
+        // Nexus would refuse the same.
+        let directory = user_directory(&directory).map_err(|error| format!("{option}: {error}"))?;
+        let data = directory.join(DATA_DIRECTORY);
         Ok(match name {
             "backup" => Self::BackUp { file, data },
             _ => Self::Restore { file, data },
@@ -258,6 +261,10 @@ mod tests {
         for (arguments, part) in [
             (&["backup", "b"][..], "--data-dir is missing"),
             (&["restore-backup", "--data-dir", "d"], "which FILE?"),
+            (
+                &["restore-backup", "b", "--data-dir", "/etc"],
+                "--data-dir: /etc belongs to the system",
+            ),
             (&["verify-backup", "b", "--shares"], "--shares needs a directory"),
             (&["verify-backup", "b", "c"], "\"c\" is one too many"),
             (&["verify-backup", "b", "--data-dir", "d"], "unknown argument \"--data-dir\""),

@@ -100,6 +100,36 @@ async fn the_tour_works_in_a_path_of_200_characters_with_standard_output_closed(
 }
 
 #[tokio::test]
+async fn a_state_directory_without_its_data_or_without_its_shares_is_told_as_that() -> Result<()> {
+    let parent = parent()?;
+    let place = Place::new(parent.path());
+    secret_comes_back(&place, "state").await?;
+    let shares = parent.path().join("state/dev-only-root-key-shares");
+    let (again, aside) = ("\"$0\" run --dir state -- true", "state/aside");
+
+    let (status, told) = place.run(&format!("mv state/data {aside}; {again}")).await?;
+    assert_eq!(status.code(), Some(1), "{told}");
+    for part in ["state/data/nexus.db is gone", &*shares.to_string_lossy(), "put it back", "remove"]
+    {
+        assert!(told.contains(part), "no {part:?}: {told}");
+    }
+
+    let lost = "state/dev-only-root-key-shares/spike.recovery.[12].txt";
+    let (status, told) = place
+        .run(&format!(
+            "rm -rf state/data; mv {aside} state/data; mkdir kept; mv {lost} kept/; {again}"
+        ))
+        .await?;
+    assert_eq!(status.code(), Some(1), "{told}");
+    assert!(told.contains("has 1 of the shares of the root key, and 2 rebuild it"), "{told}");
+
+    place.run(&format!("mv kept/* {}/", shares.display())).await?;
+    let (status, told) = place.run("\"$0\" run --dir state -- spike secret get a/b k").await?;
+    assert_eq!((status.code(), told.as_str()), (Some(0), "v\n"), "nothing was lost");
+    Ok(())
+}
+
+#[tokio::test]
 async fn beside_a_running_cluster_each_command_works_or_says_what_is_wrong() -> Result<()> {
     let parent = parent()?;
     let place = Place::new(parent.path());

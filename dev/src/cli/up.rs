@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -66,7 +67,9 @@ async fn end(cluster: Cluster) -> Result<ExitCode, Failure> {
         complain(&format!("a daemon did not end cleanly; its log is in {}", logs.display()));
     }
     // A second terminal must not use a cluster that has ended.
-    if let Err(error) = fs::remove_file(&env) {
+    if let Err(error) = fs::remove_file(&env)
+        && error.kind() != ErrorKind::NotFound
+    {
         complain(&format!("{} stays behind: {error}", env.display()));
     }
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })

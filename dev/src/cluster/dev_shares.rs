@@ -72,6 +72,32 @@ pub enum DevSharesError {
         /// The directory of the shares.
         path: PathBuf,
     },
+    /// There are shares, and the data of their key is gone.
+    #[error(
+        "{} is gone, the data of this cluster, whose root key is in {}: put it back, or begin anew: remove {}, or name another --dir",
+        database.display(), shares.display(), dir.display()
+    )]
+    NoData {
+        /// The database.
+        database: PathBuf,
+        /// The directory of the shares.
+        shares: PathBuf,
+        /// The state directory.
+        dir: PathBuf,
+    },
+    /// Some of the files are gone.
+    #[error(
+        "{} has {found} of the shares of the root key, and {needed} rebuild it: copy the others back, or begin anew with another --dir",
+        path.display()
+    )]
+    TooFew {
+        /// The directory of the shares.
+        path: PathBuf,
+        /// How many are there.
+        found: usize,
+        /// How many are needed.
+        needed: u16,
+    },
     /// The cluster was made with other numbers.
     #[error(
         "this cluster was made with {made}, and the command line says {asked}: name the same, or begin anew with another --dir"
@@ -106,19 +132,23 @@ impl DevShares {
         self.0.is_dir()
     }
 
-    /// Whether these shares are there if there is data, and were made with these numbers. `database` is that of Nexus.
+    /// Whether the shares and the data are both there or both not, and the shares were made with these numbers. `database` is
+    /// that of Nexus, if its backend has one.
     pub(super) fn check(
         &self,
         (keepers, threshold): (usize, u16),
-        database: &Path,
+        database: Option<&Path>,
     ) -> Result<(), DevSharesError> {
-        if !self.exist() {
-            let has_data = database.exists();
-            return if has_data {
-                Err(DevSharesError::Lost { path: self.0.clone() })
-            } else {
-                Ok(())
-            };
+        let has_data = database.map(Path::exists);
+        match (self.exist(), has_data, database) {
+            (false, Some(true), _) => return Err(DevSharesError::Lost { path: self.0.clone() }),
+            (false, _, _) => return Ok(()),
+            (true, Some(false), Some(database)) => {
+                let (database, shares) = (database.to_owned(), self.0.clone());
+                let dir = shares.parent().unwrap_or(&shares).to_owned();
+                return Err(DevSharesError::NoData { database, shares, dir });
+            }
+            (true, _, _) => {}
         }
         let path = self.0.join(QUORUM);
         let made = match fs::read_to_string(&path) {
@@ -166,8 +196,14 @@ impl DevShares {
     }
 
     /// Feeds the shares back until Nexus has its key.
-    pub(super) async fn restore(&self, ca: &Ca, nexus: &HttpsUrl) -> Result<(), DevSharesError> {
+    pub(super) async fn restore(
+        &self,
+        threshold: u16,
+        ca: &Ca,
+        nexus: &HttpsUrl,
+    ) -> Result<(), DevSharesError> {
         let client = operator(ca, nexus, "/spike/pilot/role/restore")?;
+        let mut fed = 0;
         let listed = fs::read_dir(&self.0)
             .map_err(|source| DevSharesError::File { path: self.0.clone(), source })?;
         for entry in listed.flatten() {
@@ -185,10 +221,11 @@ impl DevShares {
                 more: false,
             };
             if client.restore(&request).await?.restored {
-                break;
+                return Ok(());
             }
+            fed += 1;
         }
-        Ok(())
+        Err(DevSharesError::TooFew { path: self.0.clone(), found: fed, needed: threshold })
     }
 }
 
@@ -230,10 +267,10 @@ mod tests {
         let database = dir.path().join("nexus.db");
         fs::write(&database, "").unwrap();
         // Made by an earlier release.
-        shares.check((3, 2), &database).unwrap();
+        shares.check((3, 2), Some(&database)).unwrap();
         fs::write(shares.0.join(QUORUM), quorum_in_words(3, 2)).unwrap();
-        shares.check((3, 2), &database).unwrap();
-        let error = shares.check((3, 3), &database).unwrap_err().to_string();
+        shares.check((3, 2), Some(&database)).unwrap();
+        let error = shares.check((3, 3), Some(&database)).unwrap_err().to_string();
         assert!(error.contains("made with --keepers 3 --threshold 2"), "{error}");
         assert!(error.contains("says --keepers 3 --threshold 3"), "{error}");
     }
@@ -243,9 +280,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let shares = DevShares::of(dir.path());
         let database = dir.path().join("nexus.db");
-        shares.check((3, 2), &database).unwrap();
+        shares.check((3, 2), Some(&database)).unwrap();
         fs::write(&database, "").unwrap();
-        let error = shares.check((3, 2), &database).unwrap_err().to_string();
+        let error = shares.check((3, 2), Some(&database)).unwrap_err().to_string();
         assert!(error.contains("copy it back") && error.contains(DIR), "{error}");
+    }
+
+    #[test]
+    fn data_that_is_gone_while_there_are_shares_is_told_by_its_path_and_how_to_begin_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let shares = DevShares::of(dir.path());
+        fs::create_dir(&shares.0).unwrap();
+        let database = dir.path().join("nexus.db");
+        let error = shares.check((3, 2), Some(&database)).unwrap_err().to_string();
+        assert!(error.contains(&*database.to_string_lossy()), "{error}");
+        assert!(error.contains(&format!("remove {}", dir.path().display())), "{error}");
+        // The lite backend has no data.
+        shares.check((3, 2), None).unwrap();
     }
 }

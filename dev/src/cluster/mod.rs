@@ -82,6 +82,8 @@ pub struct Cluster {
     /// Shared with the control socket.
     trust_domains: Arc<TrustDomains>,
     threshold: u16,
+    /// Whether Nexus keeps a database.
+    has_database: bool,
     nexus: Daemon,
     keepers: Vec<Daemon>,
     bootstrap: Settings,
@@ -176,6 +178,7 @@ impl Cluster {
             trust_domain: config.trust_domain.clone(),
             trust_domains: Arc::new(trust_domains),
             threshold: config.threshold,
+            has_database: config.backend == Backend::Sqlite,
             nexus,
             keepers,
             bootstrap: plans.bootstrap,
@@ -196,10 +199,12 @@ impl Cluster {
         let nexus = self.api_url()?;
         let shares = DevShares::of(self.dir());
         let quorum = (self.keepers.len(), self.threshold);
-        shares.check(quorum, &self.dir().join(DATABASE))?;
+        let database = self.dir().join(DATABASE);
+        shares.check(quorum, self.has_database.then_some(database.as_path()))?;
         self.nexus.serving(limit).await?;
         if shares.exist() {
-            return Ok(shares.restore(self.workload_api().ca(), &nexus).await?);
+            let ca = self.workload_api().ca();
+            return Ok(shares.restore(self.threshold, ca, &nexus).await?);
         }
         self.run_bootstrap(&[]).await?;
         self.nexus.ready(limit).await?;
