@@ -98,20 +98,35 @@ fn follow(set: &RwLock<PolicySet>, changes: Vec<PolicyChange>) {
 
 /// The set of all stored policies.
 fn usable(stored: &store::PolicySet) -> PolicySet {
-    for refused in &stored.refused {
+    let more = name_first(stored.refused.iter(), |refused| {
         tracing::error!(
             reason = chain(refused),
             "a policy was altered behind our back; it allows nothing"
         );
+    });
+    if more > 0 {
+        tracing::error!(more, "as many further policies were altered behind our back");
     }
     let mut set = PolicySet::new();
     for policy in &stored.policies {
         set.insert(&policy_of(policy));
     }
-    for (name, error) in set.unusable() {
+    let more = name_first(set.unusable(), |(name, error)| {
         tracing::error!(policy = name, reason = %error, "a policy cannot be read; it allows nothing");
+    });
+    if more > 0 {
+        tracing::error!(more, "as many further policies cannot be read");
     }
     set
+}
+
+/// The most policies of one kind that the log names. Whoever can write the database can put in any number.
+const NAMED: usize = 100;
+
+/// Passes the first of these to `name`, and returns how many others there are.
+fn name_first<T>(mut those: impl Iterator<Item = T>, name: impl FnMut(T)) -> usize {
+    those.by_ref().take(NAMED).for_each(name);
+    those.count()
 }
 
 /// Checks a policy from elsewhere.

@@ -188,3 +188,12 @@ fn an_imported_policy_that_does_not_do_what_it_says_is_told() {
     let told = judged("(?=x)", &["read"]).unwrap_err();
     assert!(told.contains("(?="), "{told}");
 }
+
+// 300,000 rows that somebody had put in were as many lines at each start.
+#[test]
+fn of_many_altered_policies_the_log_names_a_hundred_and_counts_the_others() {
+    for (all, named, more) in [(0, 0, 0), (100, 100, 0), (101, 100, 1), (300_000, 100, 299_900)] {
+        let mut seen = 0;
+        assert_eq!((name_first(0..all, |_| seen += 1), seen), (more, named));
+    }
+}
