@@ -13,7 +13,7 @@ use spike_wire::{DataKind, KeeperStatus, KeeperStatusKind, NotReady, SealedBy, S
 
 use super::check::{Check, Group};
 use super::{STEP, health, timeouts};
-use crate::command::operator::{is_new, next_step};
+use crate::command::operator::{has_unused_data, is_new, next_step};
 use crate::exit::Exit;
 use crate::output::one_line;
 
@@ -94,6 +94,12 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
             next_step(status).unwrap_or("solve what is named there").to_owned(),
             SEALED,
         )
+    } else if has_unused_data(status) {
+        (
+            "SPIKE Nexus is on the lite backend, and there is a database in its data directory, which that backend does not use".to_owned(),
+            next_step(status).unwrap_or("solve what is named there").to_owned(),
+            SEALED,
+        )
     } else if empty == total && has_data(status) {
         (
             format!("all {total} Keepers are empty, and there is data: Keepers and SPIKE Nexus restarted at the same time, so the root key is in no memory any more"),
@@ -114,8 +120,20 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
         )
     } else if hold < usize::from(threshold) && empty > 0 {
         (
-            format!("{empty} of {total} Keepers are empty, {hold} hold a share, and {threshold} are needed"),
-            "`spike operator restore` with the recovery shares brings the key back. If Bootstrap was interrupted and there is no data, run it again".to_owned(),
+            format!(
+                "{empty} of {total} Keepers {} empty, {hold} {} a share, and {threshold} are needed",
+                if empty == 1 { "is" } else { "are" },
+                if hold == 1 { "holds" } else { "hold" },
+            ),
+            if has_data(status) {
+                "`spike operator restore` with the recovery shares brings the key back".to_owned()
+            } else {
+                format!(
+                    "`spike operator restore` with the recovery shares brings the key back. If Bootstrap was interrupted, so that nothing was \
+                     written under the key, restart {}, which forgets its share then, and run Bootstrap again",
+                    filled(status)
+                )
+            },
             SEALED,
         )
     } else {
@@ -167,6 +185,14 @@ fn bring_back(status: &StatusResponse) -> &'static str {
 /// Whether the Keeper runs, and one of the two ends did not accept the other. It is the text of an error of the connection.
 fn is_about_identity(detail: &str) -> bool {
     ["certificate", "is not accepted here", "TLS alert"].iter().any(|part| detail.contains(part))
+}
+
+/// The Keepers that hold a share.
+fn filled(status: &StatusResponse) -> String {
+    let holds = |keeper: &&KeeperStatus| keeper.state.holds_share() == Some(true);
+    let each = status.keepers.iter().filter(holds);
+    let names: Vec<String> = each.map(|keeper| format!("Keeper {}", keeper.index)).collect();
+    if names.is_empty() { "every Keeper".to_owned() } else { names.join(" and ") }
 }
 
 fn has_data(status: &StatusResponse) -> bool {

@@ -145,6 +145,11 @@ pub(crate) fn next_step(status: &StatusResponse) -> Option<&'static str> {
     )
 }
 
+/// Whether a database lies in the data directory that this backend does not open.
+pub(crate) fn has_unused_data(status: &StatusResponse) -> bool {
+    status.backend == "lite" && status.data.is_some_and(|data| data != DataKind::None)
+}
+
 /// As [`next_step`]. Recovery shares help only where shares are missing, or where those of the Keepers are of no use.
 fn next_step_of_sealed(status: &StatusResponse) -> Option<&'static str> {
     Some(match status.sealed_by {
@@ -165,6 +170,18 @@ fn next_step_of_sealed(status: &StatusResponse) -> Option<&'static str> {
             "the shares of the Keepers are not of one key: give SPIKE_NEXUS_KEEPER_PEERS its order and SPIKE_NEXUS_SHAMIR_THRESHOLD its \
              number of before again, as far as the state names them, and restart SPIKE Nexus. If they are right, and there is data, feed \
              recovery shares (`spike operator restore`)"
+        }
+        Some(SealedBy::Shares) | None if has_unused_data(status) => {
+            "there is a database in the data directory of SPIKE Nexus, which its lite backend does not use. If it is the data of this \
+             deployment, set SPIKE_NEXUS_BACKEND_STORE=sqlite and restart SPIKE Nexus. If not, move it away. Bootstrap would make \
+             another key, which decrypts nothing of it"
+        }
+        Some(SealedBy::Shares) | None
+            if status.backend == "lite" && needs_restore(status) && status.fed == 0 =>
+        {
+            "a Keeper holds a share, so there was a root key: feed recovery shares (`spike operator restore`). If that Keeper is of another \
+             deployment, correct SPIKE_NEXUS_KEEPER_PEERS. If Bootstrap did not come to its end, restart that Keeper, and run Bootstrap \
+             again"
         }
         Some(SealedBy::Shares) | None
             if needs_restore(status) && status.data == Some(DataKind::None) && status.fed == 0 =>
