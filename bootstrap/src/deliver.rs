@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn a_keeper_that_does_not_know_the_question_is_there_and_a_silent_or_broken_one_is_not() {
         let filled =
-            |filled| slot(Ok(KeeperStatusResponse { filled, version: None, started: None }));
+            |filled| slot(Ok(KeeperStatusResponse { filled, ..KeeperStatusResponse::default() }));
         assert_eq!((filled(Some(true)), filled(Some(false))), (Ok(Slot::Filled), Ok(Slot::Empty)));
         assert_eq!(filled(None), Ok(Slot::Unknown));
         for status in [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND] {
