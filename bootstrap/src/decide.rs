@@ -67,6 +67,9 @@ pub(crate) fn decide(
 
 /// A key is made only if Nexus and this run are of one mind on how it is split.
 fn agreed(survey: &Survey, threshold: u16) -> Result<Decision, Error> {
+    if !survey.repeated.is_empty() {
+        return Err(Error::Repeated(survey.repeated.clone()));
+    }
     let each = survey.disagreements(threshold);
     if each.is_empty() {
         Ok(Decision::MakeKey)

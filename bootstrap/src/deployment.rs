@@ -111,8 +111,9 @@ impl Deployment<'_> {
     }
 
     async fn with_keepers(&self, nexus: NexusState) -> Result<Survey, Error> {
-        let own = self.keepers.ask().await.map_err(Error::KeepersSilent)?;
-        Ok(Survey::new(self.nexus.url(), nexus, own))
+        let told = self.keepers.ask().await.map_err(Error::KeepersSilent)?;
+        let survey = Survey::new(self.nexus.url(), nexus, told.slots);
+        Ok(Survey { repeated: told.repeated, ..survey })
     }
 }
 

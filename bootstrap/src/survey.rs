@@ -17,6 +17,8 @@ pub(crate) struct Survey {
     pub(crate) nexus: NexusState,
     /// Every Keeper, and the content of its slot.
     pub(crate) keepers: Vec<(Keeper, Slot)>,
+    /// The Keepers that are one process under two addresses, a line each.
+    pub(crate) repeated: Vec<String>,
 }
 
 /// What Nexus says about the root key.
@@ -40,7 +42,8 @@ impl Survey {
                 if slot == Slot::Unknown { slot_seen_by_nexus(&nexus, &keeper) } else { slot };
             (keeper, slot)
         });
-        Self { url: url.to_owned(), keepers: keepers.collect(), nexus }
+        let (url, repeated) = (url.to_owned(), Vec::new());
+        Self { url, keepers: keepers.collect(), nexus, repeated }
     }
 
     /// Whether a share or data was found, at Keepers of this run or at those of Nexus. A key that waits at Nexus for its proof is
@@ -175,6 +178,7 @@ impl Survey {
             Slot::Unknown => None,
         }));
         lines.extend(self.shares_elsewhere());
+        lines.extend(self.repeated.iter().cloned());
         lines
     }
 

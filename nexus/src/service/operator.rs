@@ -254,6 +254,7 @@ impl Nexus {
             status.backend = shares.backend;
             status.quorum = Some(shares.quorum);
             status.margin = keepers.known_margin();
+            status.troubles.extend(keepers.repeated());
             status.keepers = keepers.states().into_iter().zip(keepers.lapses()).collect();
         }
         status

@@ -123,8 +123,15 @@ pub(crate) fn trusts(status: &StatusResponse) -> String {
 pub(crate) fn margin_while_sealed(status: &StatusResponse) -> String {
     let (holding, keepers) = (holding(status), status.keepers.len());
     let threshold = status.threshold;
+    let of_another = match count_of(status, KeeperStatusKind::Foreign) {
+        0 => String::new(),
+        foreign => {
+            format!(" ({foreign} one of a key that is not that of the data)")
+        }
+    };
+    let hold = if holding == 1 { "Keepers holds a share" } else { "Keepers hold a share" };
     format!(
-        "none while it is sealed: {holding} of {keepers} Keepers hold a share, {threshold} are needed"
+        "none while it is sealed: {holding} of {keepers} {hold}{of_another}, {threshold} are needed"
     )
 }
 
@@ -139,10 +146,21 @@ pub(crate) fn next_step(status: &StatusResponse) -> Option<&'static str> {
     if status.sealed {
         return next_step_of_sealed(status);
     }
-    let is_foreign = |keeper: &KeeperStatus| keeper.state == KeeperStatusKind::Foreign;
-    status.keepers.iter().any(is_foreign).then_some(
+    if count_of(status, KeeperStatusKind::Repeated) > 0 {
+        return Some(LISTED_TWICE);
+    }
+    (count_of(status, KeeperStatusKind::Foreign) > 0).then_some(
         "a Keeper holds a share of another root key, and SPIKE Nexus leaves it there: the line of that Keeper says what to do",
     )
+}
+
+/// What to do where two addresses lead to one Keeper.
+pub(crate) const LISTED_TWICE: &str = "list each Keeper once in SPIKE_NEXUS_KEEPER_PEERS, start the one that is missing, and restart SPIKE Nexus: the lines of \
+                                       the Keepers say which two addresses are one process";
+
+/// How many Keepers are in this state.
+pub(crate) fn count_of(status: &StatusResponse, state: KeeperStatusKind) -> usize {
+    status.keepers.iter().filter(|keeper| keeper.state == state).count()
 }
 
 /// Whether a database lies in the data directory that this backend does not open.
