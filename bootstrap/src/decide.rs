@@ -38,7 +38,7 @@ pub(crate) fn decide(
         return Err(Error::OtherDeployment { url: survey.url.clone(), each });
     }
     match &survey.nexus {
-        NexusState::NeedsNone => return Ok(Decision::NotNeeded),
+        NexusState::NeedsNone(_) => return Ok(Decision::NotNeeded),
         NexusState::HoldsKey(_) if !forced => return Ok(Decision::KeyIsLive),
         NexusState::HoldsKey(_) => {}
         NexusState::Sealed(_) => {
@@ -67,6 +67,9 @@ pub(crate) fn decide(
 
 /// A key is made only if Nexus and this run are of one mind on how it is split.
 fn agreed(survey: &Survey, threshold: u16) -> Result<Decision, Error> {
+    if !survey.repeated.is_empty() {
+        return Err(Error::Repeated(survey.repeated.clone()));
+    }
     let each = survey.disagreements(threshold);
     if each.is_empty() {
         Ok(Decision::MakeKey)
@@ -143,6 +146,9 @@ fn advice(survey: &Survey, completed: Option<&Completion>, threshold: u16) -> St
                 SPIKE_NEXUS_API_URL if that is another Nexus; restart Nexus if you changed its settings, and run this again"
             .to_owned();
     }
+    if survey.found_unused_data() {
+        return of_another_backend(survey, threshold);
+    }
     let mut words = String::new();
     if survey.is_stopped() {
         words.push_str("start Nexus. ");
@@ -179,6 +185,21 @@ fn advice(survey: &Survey, completed: Option<&Completion>, threshold: u16) -> St
         );
     }
     words
+}
+
+/// What a person does where a Nexus that stores nothing was started beside a database.
+fn of_another_backend(survey: &Survey, threshold: u16) -> String {
+    let directory = survey.directory().unwrap_or_else(|| "the data directory".to_owned());
+    let restore = if survey.may_rebuild(threshold) {
+        "it takes its key from the Keepers by itself"
+    } else {
+        "then `spike operator restore` brings its key back, with the recovery files"
+    };
+    format!(
+        "another root key would make the database in {directory} unreadable. If it is the data of this Nexus, set \
+         SPIKE_NEXUS_BACKEND_STORE=sqlite for Nexus and Bootstrap, and restart Nexus: {restore}. If this deployment is to have no \
+         data, move {directory} away, or name another SPIKE_NEXUS_DATA_DIR for Nexus, restart Nexus, and run this again"
+    )
 }
 
 /// What a person does where the shares of the Keepers make a key, and Nexus has no data for it. A run that is ended after it

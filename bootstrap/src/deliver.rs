@@ -66,6 +66,15 @@ impl Slot {
     }
 }
 
+/// What all Keepers have answered.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    /// Each, and the content of its slot.
+    pub(crate) slots: Vec<(Keeper, Slot)>,
+    /// Those that are one process under two addresses, a line each.
+    pub(crate) repeated: Vec<String>,
+}
+
 /// A Keeper that could not be called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{keeper}: {gave_up}")]
@@ -146,14 +155,24 @@ impl Keepers {
     ///
     /// # Errors
     /// The Keepers that gave no answer.
-    pub(crate) async fn ask(&self) -> Result<Vec<(Keeper, Slot)>, Vec<Unreached>> {
+    pub(crate) async fn ask(&self) -> Result<Answers, Vec<Unreached>> {
         let shown = self.shown("waiting for Keepers");
         let asked = self.each.iter().map(async |(keeper, client)| {
-            let slot = reach(keeper, self.retry, async || slot(client.status().await)).await?;
+            let ask = async || {
+                let answer = client.status().await;
+                let process = answer.as_ref().ok().and_then(|told| told.process.clone());
+                slot(answer).map(|slot| (slot, process))
+            };
+            let (slot, process) = reach(keeper, self.retry, ask).await?;
             shown.add(1);
-            Ok((keeper.clone(), slot))
+            Ok((keeper.clone(), slot, process))
         });
-        all(join_all(asked).await)
+        let told = all(join_all(asked).await)?;
+        let repeated = repeated(&told);
+        Ok(Answers {
+            slots: told.into_iter().map(|(keeper, slot, _)| (keeper, slot)).collect(),
+            repeated,
+        })
     }
 
     /// Asks each Keeper once what is in its slot. It is unknown of those that do not answer.
@@ -204,6 +223,17 @@ impl Keepers {
         let (took, kept) = (of(true), of(false));
         if kept.is_empty() { Ok(()) } else { Err(DeliveryError::HoldAnother { took, kept }) }
     }
+}
+
+/// Each Keeper that has named the same process as an earlier one. Upstream's name none.
+fn repeated(told: &[(Keeper, Slot, Option<String>)]) -> Vec<String> {
+    let line = |(position, (keeper, _, process)): (usize, &(Keeper, Slot, Option<String>))| {
+        let process = process.as_ref()?;
+        let mut earlier = told.iter().take(position);
+        let (same, ..) = earlier.find(|(_, _, known)| known.as_ref() == Some(process))?;
+        Some(format!("{keeper} is the same process as {same}"))
+    };
+    told.iter().enumerate().filter_map(line).collect()
 }
 
 /// Whether a Keeper took its share. A Keeper that holds another refuses each time, so it is not asked again.
@@ -283,7 +313,7 @@ mod tests {
     #[test]
     fn a_keeper_that_does_not_know_the_question_is_there_and_a_silent_or_broken_one_is_not() {
         let filled =
-            |filled| slot(Ok(KeeperStatusResponse { filled, version: None, started: None }));
+            |filled| slot(Ok(KeeperStatusResponse { filled, ..KeeperStatusResponse::default() }));
         assert_eq!((filled(Some(true)), filled(Some(false))), (Ok(Slot::Filled), Ok(Slot::Empty)));
         assert_eq!(filled(None), Ok(Slot::Unknown));
         for status in [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND] {

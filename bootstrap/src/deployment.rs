@@ -98,7 +98,7 @@ impl Deployment<'_> {
     /// be the Nexus of other Keepers.
     async fn with_keepers_of(&self, nexus: NexusState) -> Result<Survey, Error> {
         match nexus {
-            serving @ (NexusState::HoldsKey(_) | NexusState::NeedsNone) => {
+            serving @ (NexusState::HoldsKey(_) | NexusState::NeedsNone(_)) => {
                 let names_them = matches!(&serving, NexusState::HoldsKey(Some(_)));
                 let survey = Survey::new(self.nexus.url(), serving, self.keepers.unasked());
                 if survey.is_live() && (!names_them || !survey.keepers_of_another().is_empty()) {
@@ -111,8 +111,9 @@ impl Deployment<'_> {
     }
 
     async fn with_keepers(&self, nexus: NexusState) -> Result<Survey, Error> {
-        let own = self.keepers.ask().await.map_err(Error::KeepersSilent)?;
-        Ok(Survey::new(self.nexus.url(), nexus, own))
+        let told = self.keepers.ask().await.map_err(Error::KeepersSilent)?;
+        let survey = Survey::new(self.nexus.url(), nexus, told.slots);
+        Ok(Survey { repeated: told.repeated, ..survey })
     }
 }
 
@@ -124,5 +125,13 @@ fn tell_of_shares(survey: &Survey) {
             "a root key was made before, a share of which is at {}: start Nexus, which takes its key from the Keepers by itself",
             filled.join(", ")
         ));
+    }
+}
+
+/// A Nexus that stores nothing was started beside a database. Its key is no danger to that, and somebody may miss the data.
+pub(crate) fn warn_of_unused_data(survey: &Survey) {
+    if let Some(found) = survey.unused_data() {
+        tracing::warn!(found, "is SPIKE_NEXUS_BACKEND_STORE of Nexus right?");
+        progress(format_args!("warning: {found}: is SPIKE_NEXUS_BACKEND_STORE of Nexus right?"));
     }
 }

@@ -145,6 +145,12 @@ pub(crate) enum Error {
         /// Whether Nexus has a key.
         is_live: bool,
     },
+    /// Addresses of this list lead to one Keeper, which holds one share.
+    #[error(
+        "no root key was made, because the list of Keepers names one of them twice:{}",
+        lines(.0)
+    )]
+    Repeated(Vec<String>),
     /// These Keepers got a share from somebody else in the meantime.
     #[error("these Keepers hold a share of another key, and keep it:{}", lines(.0))]
     HoldAnother(Vec<Keeper>),
@@ -175,6 +181,7 @@ impl Error {
             Self::OtherKey { .. }
             | Self::OtherDeployment { .. }
             | Self::WouldReplace { .. }
+            | Self::Repeated(_)
             | Self::TwoKeys { .. }
             | Self::HoldAnother(_) => Exit::KeyExists,
             Self::Identity(_)
@@ -243,6 +250,10 @@ impl Error {
             Self::Undelivered(_) => {
                 "run this again: if enough Keepers took their share, Nexus gets the key and gives the others theirs. If it \
                  stays sealed, nothing was written under the key: restart the Keepers that took a share first"
+            }
+            Self::Repeated(_) => {
+                "nothing was changed: list each Keeper once in SPIKE_NEXUS_KEEPER_PEERS, of Nexus and of Bootstrap alike, start as many \
+                 Keepers as SPIKE_NEXUS_SHAMIR_SHARES says, restart Nexus, and run this again"
             }
             Self::HoldAnother(_) => {
                 "nothing was lost: another Bootstrap, or an operator's restore, was faster, and has given every Keeper a share. Run this again \

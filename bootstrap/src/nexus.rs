@@ -336,7 +336,7 @@ fn surveyed(answer: Result<SurveyResponse, CallError>) -> SurveyAnswer {
 
 fn state(survey: SurveyResponse) -> NexusState {
     if survey.backend == Backend::Memory.to_string() {
-        NexusState::NeedsNone
+        NexusState::NeedsNone(Some(Box::new(survey)))
     } else if survey.sealed {
         NexusState::Sealed(Some(Box::new(survey)))
     } else {

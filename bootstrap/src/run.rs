@@ -25,7 +25,7 @@ use crate::{
     console::{self, progress},
     decide::{Decision, decide},
     deliver::{DeliveryError, Keepers},
-    deployment::Deployment,
+    deployment::{Deployment, warn_of_unused_data},
     error::Error,
     exit::Exit,
     marker::{ClaimResult, Completion, HeldClaim, Marker},
@@ -242,8 +242,12 @@ impl Deployment<'_> {
         }
         let survey = self.survey(completed.is_some()).await?;
         match decide(forced, completed.as_ref(), &survey, self.settings.quorum.threshold())? {
-            Decision::NotNeeded => Ok(NextStep::End(Outcome::NotNeeded)),
+            Decision::NotNeeded => {
+                warn_of_unused_data(&survey);
+                Ok(NextStep::End(Outcome::NotNeeded))
+            }
             Decision::KeyIsLive => {
+                warn_of_unused_data(&survey);
                 for line in survey.disagreements(self.settings.quorum.threshold()) {
                     tracing::warn!(
                         difference = line,

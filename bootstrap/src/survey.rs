@@ -17,6 +17,8 @@ pub(crate) struct Survey {
     pub(crate) nexus: NexusState,
     /// Every Keeper, and the content of its slot.
     pub(crate) keepers: Vec<(Keeper, Slot)>,
+    /// The Keepers that are one process under two addresses, a line each.
+    pub(crate) repeated: Vec<String>,
 }
 
 /// What Nexus says about the root key.
@@ -25,7 +27,7 @@ pub(crate) enum NexusState {
     /// It has one, made from shares. `None` from upstream's Nexus, which says no more.
     HoldsKey(Option<Box<SurveyResponse>>),
     /// On the memory backend it makes its own and needs no other.
-    NeedsNone,
+    NeedsNone(Option<Box<SurveyResponse>>),
     /// It has none and waits for shares. `None` from upstream's Nexus, which says no more.
     Sealed(Option<Box<SurveyResponse>>),
     /// Nothing listens at its address; with the attempts that were made.
@@ -40,7 +42,8 @@ impl Survey {
                 if slot == Slot::Unknown { slot_seen_by_nexus(&nexus, &keeper) } else { slot };
             (keeper, slot)
         });
-        Self { url: url.to_owned(), keepers: keepers.collect(), nexus }
+        let (url, repeated) = (url.to_owned(), Vec::new());
+        Self { url, keepers: keepers.collect(), nexus, repeated }
     }
 
     /// Whether a share or data was found, at Keepers of this run or at those of Nexus. A key that waits at Nexus for its proof is
@@ -67,7 +70,7 @@ impl Survey {
     /// those of this run are empty.
     pub(crate) fn keepers_of_another(&self) -> Vec<String> {
         let unknown: Vec<String> = match &self.nexus {
-            NexusState::NeedsNone | NexusState::Sealed(_) | NexusState::Stopped(_) => {
+            NexusState::NeedsNone(_) | NexusState::Sealed(_) | NexusState::Stopped(_) => {
                 return Vec::new();
             }
             NexusState::HoldsKey(Some(told)) if !told.keepers.is_empty() => {
@@ -175,7 +178,18 @@ impl Survey {
             Slot::Unknown => None,
         }));
         lines.extend(self.shares_elsewhere());
+        lines.extend(self.repeated.iter().cloned());
         lines
+    }
+
+    /// Whether a database was found that Nexus does not use, because its backend stores nothing.
+    pub(crate) fn found_unused_data(&self) -> bool {
+        self.found_data() && self.response().is_some_and(uses_no_data)
+    }
+
+    /// The same in words.
+    pub(crate) fn unused_data(&self) -> Option<String> {
+        self.response().filter(|told| uses_no_data(told)).and_then(about_data)
     }
 
     /// What is unknown, a line each.
@@ -202,7 +216,7 @@ impl Survey {
     fn about_nexus(&self) -> String {
         let url = &self.url;
         match &self.nexus {
-            NexusState::HoldsKey(_) | NexusState::NeedsNone => {
+            NexusState::HoldsKey(_) | NexusState::NeedsNone(_) => {
                 format!("Nexus at {url} runs and has a root key")
             }
             NexusState::Stopped(gave_up) => format!(
@@ -218,10 +232,17 @@ impl Survey {
 
     fn response(&self) -> Option<&SurveyResponse> {
         match &self.nexus {
-            NexusState::Sealed(told) | NexusState::HoldsKey(told) => told.as_deref(),
-            NexusState::NeedsNone | NexusState::Stopped(_) => None,
+            NexusState::Sealed(told) | NexusState::HoldsKey(told) | NexusState::NeedsNone(told) => {
+                told.as_deref()
+            }
+            NexusState::Stopped(_) => None,
         }
     }
+}
+
+/// Whether the backend opens no database.
+fn uses_no_data(told: &SurveyResponse) -> bool {
+    matches!(told.backend.as_str(), "lite" | "memory")
 }
 
 fn share_at(keeper: &Keeper) -> String {
@@ -237,7 +258,12 @@ fn about_data(told: &SurveyResponse) -> Option<String> {
     };
     let directory = told.directory.as_deref().map(printable).unwrap_or_default();
     let doubt = told.doubt.as_deref().map(|why| format!(": {}", printable(why)));
-    Some(format!("its data directory {directory} {what}{}", doubt.unwrap_or_default()))
+    let unused = if uses_no_data(told) {
+        format!(", which its {} backend does not use", told.backend)
+    } else {
+        String::new()
+    };
+    Some(format!("its data directory {directory} {what}{unused}{}", doubt.unwrap_or_default()))
 }
 
 fn about_fed(told: &SurveyResponse) -> Option<String> {

@@ -6,7 +6,7 @@ use prometheus_client::{
     metrics::{counter::Counter, gauge::ConstGauge},
     registry::Registry,
 };
-use spike_daemon::http::Frame;
+use spike_daemon::{http::Frame, random_name};
 use spike_domain::{Role, TrustRootsByRole};
 use spike_mtls::{Peer, clock};
 use spike_wire::{KeeperOperation, KeeperStatusResponse, Rule, Shard};
@@ -22,13 +22,16 @@ pub struct Keeper {
     roots: Arc<TrustRootsByRole>,
     slot: Slot,
     replaced: Counter,
+    /// The name of this process, by which its peers notice that two addresses lead to it.
+    process: String,
     frame: Arc<Frame>,
 }
 
 impl Keeper {
     /// A Keeper without a share, which recognizes Nexus and Bootstrap by these trust roots.
     pub fn new(roots: Arc<TrustRootsByRole>, frame: Arc<Frame>) -> Self {
-        Self { roots, slot: Slot::default(), replaced: Counter::default(), frame }
+        let (slot, replaced, process) = (Slot::default(), Counter::default(), random_name());
+        Self { roots, slot, replaced, process, frame }
     }
 
     /// Stores a share (K1). Nexus, which has checked its key, may replace another share. Bootstrap may only fill an
@@ -76,6 +79,7 @@ impl Keeper {
             filled: Some(self.slot.is_filled()),
             version: Some(spike_daemon::VERSION.to_owned()),
             started: Some(clock::rfc3339(self.frame.started())),
+            process: Some(self.process.clone()),
         })
     }
 

@@ -37,7 +37,7 @@ use crate::{
     policy::ReservedRule,
     serve,
     service::{Nexus, Parts, trust_domains::HeldTrustDomains},
-    store::{self, Home, Options, Store},
+    store::{self, Found, Home, Options, Store},
     store_watch::{StoreMetrics, import_check, loss_check, read_check, write_check},
 };
 
@@ -91,6 +91,8 @@ pub async fn start(
     let source = daemon::identity(&telemetry, &settings.identity, Role::Nexus).await?;
     let seal = Arc::new(Seal::sealed("no Keeper has sent a share yet"));
     let key_source = key_source(&settings, &seal, &source)?;
+    let unused_data = settings.unused_data.clone().map(Home::File);
+    tell_unused(settings.backend, unused_data.as_ref());
     let keepers = key_source.keepers().map(Arc::clone);
     let restoration = key_source.shares().ok().map(|shares| Arc::clone(&shares.restoration));
     let frame = Frame::with_scrapers(
@@ -110,6 +112,7 @@ pub async fn start(
         ),
         seal: Arc::clone(&seal),
         key_source,
+        unused_data,
         max_ciphertext: settings.max_ciphertext_size,
         frame: Arc::clone(&frame),
         health: telemetry.health().view(),
@@ -159,6 +162,21 @@ impl Daemon for Running {
                 false
             }
         }
+    }
+}
+
+/// Warns of a database that this backend does not open. It reads a directory once, before anything is served.
+fn tell_unused(backend: Backend, home: Option<&Home>) {
+    let Some((directory, look)) = home.and_then(|home| Some((home.directory()?, home.look())))
+    else {
+        return;
+    };
+    if look.found != Found::Nothing {
+        tracing::warn!(
+            directory = %directory.display(),
+            %backend,
+            "there is a database, or what one has left behind, and this backend does not use it: is SPIKE_NEXUS_BACKEND_STORE right?"
+        );
     }
 }
 

@@ -198,7 +198,8 @@ impl Asked {
         // What is no share to Nexus may still be one to the Keeper, so it counts here.
         let holds = |keeper: &KeeperStatus| {
             let state = keeper.state;
-            state.holds_share() == Some(true) || state == KeeperStatusKind::Unusable
+            state.holds_share() == Some(true)
+                || matches!(state, KeeperStatusKind::Unusable | KeeperStatusKind::Repeated)
         };
         status.data.is_some_and(|data| data != DataKind::None) || status.keepers.iter().any(holds)
     }

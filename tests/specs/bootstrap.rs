@@ -20,6 +20,7 @@ mod config_map;
 mod found;
 mod other_keepers;
 mod told;
+mod unused;
 
 /// Settings with which Bootstrap gives up soon.
 const IMPATIENT: [(&str, &str); 2] = [

@@ -17,8 +17,10 @@ use spike_wire::{ContributeRequest, KeeperStatusKind, SealedBy, Shard, ShardResp
 use crate::crew;
 
 mod foreign;
+mod listed_twice;
 mod looks;
 mod places;
+mod sealed;
 
 /// The order of the P-256 group (FIPS 186-5): the first number that is no scalar.
 const ORDER: [u8; 32] = [

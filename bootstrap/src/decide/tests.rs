@@ -49,7 +49,7 @@ fn a_key_is_made_only_where_there_is_nothing_anywhere() {
         (false, None, HoldsKey(None), [Empty, Filled], live),
         // Of another deployment, as far as anybody knows.
         (false, None, HoldsKey(None), [Empty, Empty], refused),
-        (false, None, NeedsNone, [Empty, Empty], Ok(Decision::NotNeeded)),
+        (false, None, NeedsNone(None), [Empty, Empty], Ok(Decision::NotNeeded)),
         (false, None, stopped(), [Empty, Empty], Err(Exit::Failed)),
         (false, Some(&before), sealed(Nothing), [Empty, Empty], refused),
         (false, Some(&before), Sealed(None), [Unknown, Unknown], refused),
@@ -67,7 +67,7 @@ fn a_key_is_made_only_where_there_is_nothing_anywhere() {
         (true, None, HoldsKey(None), [Filled, Filled], refused),
         (false, None, restoring(), [Empty, Empty], refused),
         (true, Some(&before), restoring(), [Empty, Empty], refused),
-        (true, None, NeedsNone, [Empty, Empty], Ok(Decision::NotNeeded)),
+        (true, None, NeedsNone(None), [Empty, Empty], Ok(Decision::NotNeeded)),
     ] {
         let told = format!("{forced} {completed:?} {nexus:?} {slots:?}");
         let decided = decide(forced, completed, &survey(nexus, &slots), 2);

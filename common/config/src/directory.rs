@@ -153,7 +153,16 @@ impl DirectoryChoice {
         Ok(directory)
     }
 
-    fn resolve_with(&self, look: impl Fn(&Path) -> Found) -> Result<Directory, DirectoryError> {
+    /// The directory, for a process that only looks at what is in it: it need neither be writable nor be there. One in `/tmp` that
+    /// anybody may have made says nothing.
+    pub fn place(&self) -> Option<PathBuf> {
+        match self.base().ok()? {
+            (base, Origin::Configured | Origin::Home) => Some(base.join(self.subdirectory)),
+            (_, Origin::Temporary) => self.resolve().ok().map(|directory| directory.path),
+        }
+    }
+
+    fn base(&self) -> Result<(PathBuf, Origin), DirectoryError> {
         let (base, origin) = match (&self.configured, &self.home) {
             (Some(configured), _) => (absolute(configured)?, Origin::Configured),
             (None, Some(home)) => (absolute(&home.join(".spike"))?, Origin::Home),
@@ -162,7 +171,11 @@ impl DirectoryChoice {
                 (absolute(Path::new(&name))?, Origin::Temporary)
             }
         };
-        let base = without_controls(base)?;
+        Ok((without_controls(base)?, origin))
+    }
+
+    fn resolve_with(&self, look: impl Fn(&Path) -> Found) -> Result<Directory, DirectoryError> {
+        let (base, origin) = self.base()?;
         if origin == Origin::Configured {
             check_configured(&base, &look)?;
         }

@@ -49,7 +49,8 @@ impl FromStr for KeeperPeers {
             let url: HttpsUrl =
                 element.parse().map_err(|error| KeeperPeersError::Url(position, error))?;
             // Upstream compares texts; here two spellings of one address are one Keeper.
-            if !seen.insert(url.clone()) {
+            let (host, port, prefix) = url.place();
+            if !seen.insert((host, port, prefix.to_owned())) {
                 return Err(KeeperPeersError::Repeated(position));
             }
             Ok(url)
@@ -82,6 +83,8 @@ mod tests {
             ("https://", Url(1, HttpsUrlError::Host)),
             ("https://a,https://b,https://a", Repeated(3)),
             ("https://a,https://A:443/", Repeated(2)),
+            ("https://a:8443,https://a.:8443", Repeated(2)),
+            ("https://[::1]:8443,https://[0:0:0:0:0:0:0:1]:8443", Repeated(2)),
         ];
         for (list, expected) in cases {
             assert_eq!(list.parse::<KeeperPeers>(), Err(expected), "{list:?}");

@@ -53,6 +53,17 @@ impl HttpsUrl {
         self.port
     }
 
+    /// What is equal for two spellings of one address: a dot at the end of a name and the zeros of an IPv6 address change nothing.
+    pub(super) fn place(&self) -> (String, u16, &str) {
+        let inner = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let address = inner.and_then(|inner| inner.parse::<Ipv6Addr>().ok());
+        let host = address.map_or_else(
+            || self.host.strip_suffix('.').unwrap_or(&self.host).to_owned(),
+            |address| address.to_string(),
+        );
+        (host, self.port, &self.prefix)
+    }
+
     /// The URL of a route: the prefix of this URL, and `path`, which begins with a slash.
     pub fn join(&self, path: &str) -> String {
         format!("{self}{path}")

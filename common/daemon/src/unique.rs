@@ -5,6 +5,11 @@ use std::{
     io::Write,
 };
 
+/// A name for this process that no other has, as text: 16 hexadecimal digits.
+pub fn random_name() -> String {
+    String::from_utf8_lossy(&sixteen_digits()).into_owned()
+}
+
 /// A new name of 16 hexadecimal digits. The standard library's hash keys are random for each thread, change with every use, and
 /// need no system call.
 pub(crate) fn sixteen_digits() -> [u8; 16] {

@@ -28,6 +28,9 @@ bodies! {
         pub version: Option<String> = "version" as OmitZero,
         /// When the process began to serve, RFC 3339; missing if it does not say.
         pub started: Option<String> = "started" as OmitZero,
+        /// A name that the process made for itself at its start, from random bytes: two addresses with one name are one Keeper.
+        /// Missing if it does not say.
+        pub process: Option<String> = "process" as OmitZero,
     }
 }
 

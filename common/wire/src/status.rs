@@ -137,6 +137,8 @@ words! {
         Foreign = "foreign",
         /// It accepts its share, answers success, and then does not return it.
         Forgetful = "forgetful",
+        /// It is the same process as an earlier Keeper of the list, under another address, so it counts once.
+        Repeated = "repeated",
     }
 
     /// Why a Nexus has no root key in use.
@@ -175,7 +177,7 @@ impl KeeperStatusKind {
         match self {
             Self::Empty => Some(false),
             Self::Unjudged | Self::Good | Self::Foreign | Self::Forgetful => Some(true),
-            Self::Unknown | Self::Unreachable | Self::Unusable => None,
+            Self::Unknown | Self::Unreachable | Self::Unusable | Self::Repeated => None,
         }
     }
 }

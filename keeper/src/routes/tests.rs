@@ -1,4 +1,5 @@
 use std::{
+    collections::HashSet,
     fs::File,
     io::{Read as _, pipe},
     os::fd::OwnedFd,
@@ -213,13 +214,16 @@ async fn bootstrap_fills_an_empty_keeper_and_replaces_no_share() {
 #[tokio::test]
 async fn bootstrap_and_nexus_learn_whether_there_is_a_share_and_nobody_learns_which() {
     let keeper = Subject::new();
+    let mut processes = HashSet::new();
     for filled in [false, true] {
         for who in [BOOTSTRAP, NEXUS, NEXUS_POD] {
             let (status, body) = keeper.post(who, STATUS, "{}").await;
             let mut body: Value = serde_json::from_str(&body).unwrap();
             assert!(body["started"].take().is_string(), "{who}: {body}");
             let version = spike_daemon::VERSION;
-            let told = json!({"filled": filled, "version": version, "started": null});
+            let told =
+                json!({"filled": filled, "version": version, "started": null, "process": null});
+            processes.insert(body["process"].take().as_str().unwrap().to_owned());
             assert_eq!((status, body), (200, told), "{who}");
         }
         let denied = (401, r#"{"err":"access_unauthorized"}"#.to_owned());
@@ -227,6 +231,10 @@ async fn bootstrap_and_nexus_learn_whether_there_is_a_share_and_nobody_learns_wh
         assert_eq!(keeper.post(BOOTSTRAP, STATUS, "[]").await, refused());
         keeper.post(BOOTSTRAP, CONTRIBUTE, &contribution(&SHARE)).await;
     }
+    let (_, other) = Subject::new().post(NEXUS, STATUS, "{}").await;
+    let other: Value = serde_json::from_str(&other).unwrap();
+    processes.insert(other["process"].as_str().unwrap().to_owned());
+    assert_eq!(processes.len(), 2, "each process has one name of its own: {processes:?}");
 }
 
 #[tokio::test]

@@ -48,6 +48,14 @@ impl KeySource {
         }
     }
 
+    /// The backend.
+    pub(crate) const fn backend(&self) -> Backend {
+        match self {
+            Self::Own => Backend::Memory,
+            Self::Shares(shares) => shares.backend,
+        }
+    }
+
     /// Whether a root key waits for the proof of Bootstrap.
     pub(crate) fn awaits_proof(&self) -> bool {
         match self {

@@ -14,7 +14,7 @@ use crate::{
         quorum::{ANSWER_LIMIT, KeeperState},
         seal::Hindrance,
     },
-    store::{Home, Look},
+    store::{Found, Home, Look},
 };
 
 /// Asks what a new root key would replace.
@@ -75,8 +75,8 @@ impl Nexus {
                 sealed_by: None,
                 awaits_proof: false,
                 backend: Backend::Memory,
-                data: data_at(None).await,
-                directory: None,
+                data: self.data().await,
+                directory: self.directory(),
                 fed: 0,
                 threshold: 0,
                 keepers: Vec::new(),
@@ -91,12 +91,47 @@ impl Nexus {
             sealed_by: self.seal.hindrance(),
             awaits_proof: shares.adopter.awaits_proof(),
             backend: shares.backend,
-            data: data_at(shares.home.clone()).await,
-            directory: shares.home.as_ref().and_then(Home::directory).map(PathBuf::from),
+            data: self.data().await,
+            directory: self.directory(),
             fed: shares.restoration.fed(),
             threshold: shares.quorum.threshold(),
             keepers: shares.keepers.states(),
         })
+    }
+
+    /// The content of the data directory, whether this backend uses it or not: another root key would make a database there
+    /// unreadable.
+    pub(super) async fn data(&self) -> Look {
+        let home = self.home().cloned().unwrap_or(Home::Memory);
+        let look = tokio::task::spawn_blocking(move || home.look()).await;
+        look.unwrap_or_else(|_| Look::in_doubt(&"it was not looked at: a bug"))
+    }
+
+    /// What is wrong with data that this backend does not use, if there is any.
+    pub(super) async fn unused_data(&self) -> Option<String> {
+        let directory = self.unused_data.as_ref()?.directory()?.display();
+        let Look { found, doubt } = self.data().await;
+        let what = match found {
+            Found::Nothing => return None,
+            Found::Ours => "holds a database",
+            Found::Upstream => "holds a database of upstream's SPIKE",
+            Found::Unreadable => "may hold a database",
+        };
+        let doubt = doubt.map(|why| format!(" ({why})")).unwrap_or_default();
+        Some(format!(
+            "{directory} {what}{doubt}, and the {} backend does not use it. If that is the data of this Nexus, set \
+             SPIKE_NEXUS_BACKEND_STORE=sqlite and restart Nexus. If not, move it away, or name another SPIKE_NEXUS_DATA_DIR",
+            self.key_source.backend()
+        ))
+    }
+
+    fn directory(&self) -> Option<PathBuf> {
+        self.home().and_then(Home::directory).map(PathBuf::from)
+    }
+
+    fn home(&self) -> Option<&Home> {
+        let shares = self.key_source.shares_of_keepers();
+        shares.and_then(|shares| shares.home.as_ref()).or(self.unused_data.as_ref())
     }
 
     /// N15: the SHA-256 of what was encrypted under the root key. It proves possession and reveals nothing about the key.
@@ -137,11 +172,4 @@ impl Nexus {
         let Ok(plaintext) = opened else { return Err(Error::Undecryptable) };
         Ok(Sha256::digest(plaintext.as_slice()).into())
     }
-}
-
-/// The content of `home`; nothing for a backend without data.
-pub(super) async fn data_at(home: Option<Home>) -> Look {
-    let home = home.unwrap_or(Home::Memory);
-    let look = tokio::task::spawn_blocking(move || home.look()).await;
-    look.unwrap_or_else(|_| Look::in_doubt(&"it was not looked at: a bug"))
 }

@@ -23,6 +23,7 @@ use crate::{
     access::{Access, DecisionMetrics, Needs, Operation, Principal},
     error::Error,
     keys::{KeySource, seal::Seal},
+    store::Home,
 };
 use long_work::{Deadline, Lane, LongWork, Place};
 use trust_domains::HeldTrustDomains;
@@ -33,6 +34,7 @@ pub struct Nexus {
     access: Access,
     seal: Arc<Seal>,
     key_source: KeySource,
+    unused_data: Option<Home>,
     max_ciphertext: usize,
     frame: Arc<Frame>,
     health: HealthView,
@@ -51,6 +53,8 @@ pub struct Parts {
     pub seal: Arc<Seal>,
     /// Where the root key comes from.
     pub key_source: KeySource,
+    /// Where a database of another backend may be, which this one does not open.
+    pub unused_data: Option<Home>,
     /// The longest ciphertext of the cipher and of Bootstrap's proof, in bytes, the tag included.
     pub max_ciphertext: usize,
     /// The frame of requests: limits, budgets, audit and counts.
@@ -64,14 +68,23 @@ pub struct Parts {
 impl Nexus {
     /// A service of these parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { access, seal, key_source, max_ciphertext, frame, health, trust_domains } =
-            parts;
+        let Parts {
+            access,
+            seal,
+            key_source,
+            unused_data,
+            max_ciphertext,
+            frame,
+            health,
+            trust_domains,
+        } = parts;
         let long_work = LongWork::default();
         let root_key_encryptions = Counter::default();
         Self {
             access,
             seal,
             key_source,
+            unused_data,
             max_ciphertext,
             frame,
             health,

@@ -14,7 +14,7 @@ use spike_domain::UnixNanos;
 use spike_mtls::clock;
 use time::OffsetDateTime;
 
-use super::{Nexus, bootstrap::data_at, long_work::Lane};
+use super::{Nexus, long_work::Lane};
 use crate::{
     access::{Asked, Grant, Operation, Subject},
     error::Error,
@@ -185,6 +185,7 @@ impl Nexus {
         let unsealed = self.seal.granted(&grant);
         let (ShowStatus, caller) = grant.into_parts();
         let mut status = self.status_of_shares().await;
+        status.troubles.extend(self.unused_data().await);
         let unsealed = match unsealed {
             Ok(unsealed) => unsealed,
             Err(error) => {
@@ -195,10 +196,9 @@ impl Nexus {
                 if let Ok(shares) = self.key_source.shares() {
                     status.troubles.extend(shares.restoration.progress());
                     status.fed = shares.restoration.fed();
-                    let data = data_at(shares.home.clone()).await;
-                    status
-                        .troubles
-                        .extend(data.doubt.map(|why| format!("the data directory: {why}")));
+                    let data = self.data().await;
+                    let doubt = data.doubt.filter(|_| self.unused_data.is_none());
+                    status.troubles.extend(doubt.map(|why| format!("the data directory: {why}")));
                     status.data = Some(data.found);
                 }
                 return Ok(status);
@@ -254,6 +254,7 @@ impl Nexus {
             status.backend = shares.backend;
             status.quorum = Some(shares.quorum);
             status.margin = keepers.known_margin();
+            status.troubles.extend(keepers.repeated());
             status.keepers = keepers.states().into_iter().zip(keepers.lapses()).collect();
         }
         status

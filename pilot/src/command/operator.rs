@@ -17,7 +17,8 @@ use crate::error::Error;
 use crate::recovery_file::RecoveryDirectory;
 
 pub(super) use status::{
-    is_new, margin_in_words, margin_while_sealed, next_step, node as status_node, trusts,
+    LISTED_TWICE, count_of, has_unused_data, is_new, margin_in_words, margin_while_sealed,
+    next_step, node as status_node, trusts,
 };
 
 pub(super) async fn run(command: OperatorCommand, context: &mut Context<'_>) -> Result<(), Error> {

@@ -236,7 +236,8 @@ section! {
      does not exist, its parent must. The path of the database's directory may have 480 bytes.";
 
     SPIKE_NEXUS_DATA_DIR, Unset("`$HOME/.spike`"), Rule::Directory, NEXUS,
-        "The directory of the database. Read only with the `sqlite` backend, and checked at start.",
+        "The directory of the database. The `sqlite` backend opens it, and checks it at start; any other only looks whether a database is there, which \
+         it says, since Bootstrap must make no root key beside it.",
         upstream "A directory that cannot be used is replaced by `$HOME/.spike`, with a log line.";
     SPIKE_PILOT_RECOVERY_DIR, Unset("`$HOME/.spike`"), Rule::Directory, &[Pilot],
         "Where `spike operator recover` writes recovery files. Only that command reads and checks it.",

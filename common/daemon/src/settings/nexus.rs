@@ -1,6 +1,6 @@
 //! The settings of Nexus.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use spike_crypto::Quorum;
 
@@ -188,6 +188,8 @@ pub struct NexusSettings {
     pub backend: Backend,
     /// The directory of the database, with the `sqlite` backend.
     pub data: Option<Directory>,
+    /// The place where the `sqlite` backend would have its database, with another backend.
+    pub unused_data: Option<PathBuf>,
     /// How the database is used, with the `sqlite` backend.
     pub database: DatabaseSettings,
     /// How the root key is split.
@@ -214,9 +216,12 @@ impl NexusSettings {
         let listen = reader.listen(&table::SPIKE_NEXUS_TLS_PORT);
         let backend = Backend::read(reader);
         let KeySettings { quorum, keepers } = KeySettings::read(reader, backend);
-        let data = match backend {
-            Backend::Sqlite => reader.directory(&table::SPIKE_NEXUS_DATA_DIR, DATA_DIRECTORY),
-            Backend::Lite | Backend::Memory => None,
+        let directory = &table::SPIKE_NEXUS_DATA_DIR;
+        let (data, unused_data) = match backend {
+            Backend::Sqlite => (reader.directory(directory, DATA_DIRECTORY), None),
+            Backend::Lite | Backend::Memory => {
+                (None, reader.directory_choice(directory, DATA_DIRECTORY).place())
+            }
         };
         Self {
             identity: IdentitySettings::read(reader),
@@ -235,6 +240,7 @@ impl NexusSettings {
             listen,
             backend,
             data,
+            unused_data,
             quorum,
             keepers,
         }

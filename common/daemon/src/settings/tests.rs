@@ -203,7 +203,7 @@ fn an_unknown_backend_is_sqlite_as_upstream_has_it_but_not_silently() {
 }
 
 #[test]
-fn only_the_sqlite_backend_looks_at_the_data_directory() {
+fn only_the_sqlite_backend_checks_the_data_directory() {
     let system = ("SPIKE_NEXUS_DATA_DIR", "/etc/spike");
     let expected = "SPIKE_NEXUS_DATA_DIR=\"/etc/spike\": expected a directory that can be written, \
                     outside of the directories of the system: /etc/spike belongs to the system";
@@ -211,6 +211,7 @@ fn only_the_sqlite_backend_looks_at_the_data_directory() {
     for backend in ["memory", "lite"] {
         let (settings, _) = nexus(&[system, ("SPIKE_NEXUS_BACKEND_STORE", backend)]).unwrap();
         assert_eq!(settings.data, None);
+        assert_eq!(settings.unused_data, Some("/etc/spike/data".into()));
     }
 }
 

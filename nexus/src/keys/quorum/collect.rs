@@ -1,7 +1,7 @@
 //! Makes candidate keys from shares. Pure: no I/O, no clock.
 
 use spike_crypto::{
-    Quorum, ReconstructError, Reconstruction, RootKey, Share, ShareIndex, reconstruct,
+    Fingerprint, Quorum, ReconstructError, Reconstruction, RootKey, Share, ShareIndex, reconstruct,
 };
 
 /// The most shares for which every order is tried: 120 orders.
@@ -89,6 +89,19 @@ impl Candidates {
     /// The shares that do not belong to the first key.
     pub fn mismatched(&self) -> &[ShareIndex] {
         self.0.first().map_or(&[], |first| &first.mismatched)
+    }
+
+    /// The key that each of `shares`, from which these were found, belongs to, as far as it belongs to one.
+    pub(super) fn owners(&self, shares: &[Share]) -> Vec<(ShareIndex, Fingerprint)> {
+        let mut left: Vec<ShareIndex> = shares.iter().map(|share| share.index).collect();
+        let mut owners = Vec::new();
+        for Reconstruction { key, mismatched, .. } in &self.0 {
+            let (others, own) =
+                left.into_iter().partition::<Vec<_>, _>(|it| mismatched.contains(it));
+            owners.extend(own.into_iter().map(|index| (index, key.fingerprint())));
+            left = others;
+        }
+        owners
     }
 
     /// The keys, the first candidate first.
@@ -233,6 +246,25 @@ mod tests {
         assert!(found.ambiguous());
         let keys: Vec<RootKey> = found.into_keys().collect();
         assert!(keys[0].ct_eq(&key) && keys[1].ct_eq(&other));
+    }
+
+    #[test]
+    fn each_share_is_told_with_the_key_that_it_belongs_to_if_it_belongs_to_one() {
+        let keys = [(); 3].map(|()| RootKey::generate().unwrap());
+        let of = quorum(6, 2);
+        // Three of the first, two of the second, and one of a third, which makes no key.
+        let mixed: Vec<Share> = [0, 1, 0, 2, 1, 0]
+            .into_iter()
+            .enumerate()
+            .map(|(place, key)| shares(&keys[key], of).swap_remove(place))
+            .collect();
+        let mut owners = Candidates::find(&mixed, of).unwrap().owners(&mixed);
+        owners.sort_by_key(|(index, _)| *index);
+        let told = [(1, 0), (2, 1), (3, 0), (5, 1), (6, 0)];
+        let told = told.map(|(index, key): (u16, usize)| {
+            (ShareIndex::new(index).unwrap(), keys[key].fingerprint())
+        });
+        assert_eq!(owners, told);
     }
 
     #[test]

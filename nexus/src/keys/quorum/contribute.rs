@@ -55,9 +55,21 @@ impl Keepers {
         update: bool,
     ) {
         let (state, news) = self.judge(keeper, answer, root_key);
+        if state.reachable() && !state.helps() {
+            // Another Keeper of the list may have taken its place, or be it.
+            keeper.identify_again().await;
+        }
+        // A second share would take the place of the first.
+        let repeats = self.repeats(keeper);
         let (lacks, is_well) = (state.lacks(), state.helps());
         if news {
             self.find_other_key().await;
+        }
+        if let Some(same) = repeats {
+            let told = format!("it is Keeper {} at {} too", same.index, same.url);
+            warn(keeper, &told, "a Keeper is listed under two addresses, and gets one share");
+            keeper.note(state);
+            return;
         }
         match &state {
             ShareState::Foreign => {
@@ -73,6 +85,7 @@ impl Keepers {
             | ShareState::Empty
             | ShareState::Unjudged
             | ShareState::Good
+            | ShareState::Repeated { .. }
             | ShareState::Forgetful(_) => {}
         }
         keeper.note(state);

@@ -31,7 +31,7 @@ pub enum AdoptError {
     },
     /// Two keys, and no data that shows which one is meant.
     #[error(
-        "the shares make several keys, and there is no data yet to tell which is meant: was Bootstrap run twice?"
+        "the shares make several keys, and nothing tells which is meant: was Bootstrap run twice?"
     )]
     Ambiguous,
     /// There is no data for the key. That is expected only right after Bootstrap, which proves the key. Otherwise the data is
@@ -108,8 +108,8 @@ pub enum RestoreError {
     },
     /// The shares are of one key, there is no data to check it against, and Keepers hold shares of another key.
     #[error(
-        "the shares make key {given}, of which none of the {held} shares is that Keepers hold, and there is no data that \
-         would show which key is the right one; nothing was changed, and the shares that were fed were put aside. Feed \
+        "the shares make key {given}, of which none of the {held} shares is that Keepers hold, and nothing else \
+         shows which key is the right one; nothing was changed, and the shares that were fed were put aside. Feed \
          shares of the key that the Keepers hold; or, if these are the right ones, restart the Keepers, which then hold \
          nothing, and feed these again"
     )]

@@ -26,6 +26,14 @@ pub(super) fn advice(url: &str, other_key: Option<Fingerprint>) -> String {
     )
 }
 
+/// The same, while Nexus has no key that it could give the Keeper a share of.
+pub(super) fn advice_while_sealed(url: &str, key: Fingerprint) -> String {
+    format!(
+        "the share of Keeper {url} is of root key {key}, which is not that of the data. If that key is of another deployment, correct \
+         SPIKE_NEXUS_KEEPER_PEERS or SPIKE_NEXUS_DATA_DIR. Restart the Keeper only if nobody needs that key: its share is gone then"
+    )
+}
+
 /// The share of another key that a Keeper was last seen with.
 #[derive(Debug, Default)]
 pub(super) struct ForeignShare(Mutex<Option<ShareValue>>);

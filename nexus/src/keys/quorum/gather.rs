@@ -1,8 +1,8 @@
 //! While Nexus has no key: collects shares, and tries the keys that they make.
 
-use std::time::Duration;
+use std::{sync::PoisonError, time::Duration};
 
-use spike_crypto::{Quorum, RootKey, Share, derivation_of};
+use spike_crypto::{Fingerprint, Quorum, RootKey, Share, ShareIndex, derivation_of};
 use spike_mtls::retry::Backoff;
 
 use super::{
@@ -18,6 +18,17 @@ const STORE_PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration:
 /// The shares that Keepers have sent since Nexus was started.
 #[derive(Debug, Default)]
 pub(super) struct Collected(Vec<Share>);
+
+/// The key that the share of a Keeper makes with those of others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    /// The index of the Keeper.
+    index: ShareIndex,
+    /// The key.
+    pub(super) key: Fingerprint,
+    /// Whether the data is of another key.
+    pub(super) is_refused: bool,
+}
 
 impl Keepers {
     /// Takes the share, and tries the keys that all shares make. Returns whether the answer was a new one.
@@ -64,14 +75,31 @@ impl Keepers {
         }
     }
 
+    /// The key that the share of this Keeper makes, if Nexus has found one with it and has none in use.
+    pub(super) fn made_with(&self, keeper: &Keeper) -> Option<Made> {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.iter().find(|made| made.index == keeper.index).copied()
+    }
+
+    fn keep_made(&self, owners: Vec<(ShareIndex, Fingerprint)>, is_refused: bool) {
+        let made = owners.into_iter().map(|(index, key)| Made { index, key, is_refused });
+        *self.made.lock().unwrap_or_else(PoisonError::into_inner) = made.collect();
+    }
+
     async fn try_shares(&self) -> Result<(), (Hindrance, String)> {
         let (shares, quorum) = (self.collected().copy().0, self.quorum);
         let found = tokio::task::spawn_blocking(move || {
             let found = Candidates::find(&shares, quorum)?;
             let is_whole = quorum.threshold() == 1;
-            Ok((found, is_whole.then(|| of_another_threshold(&shares, quorum)).flatten()))
+            let lowered = is_whole.then(|| of_another_threshold(&shares, quorum)).flatten();
+            let owners = found.owners(&shares);
+            Ok((found, lowered, owners))
         });
-        let (candidates, lowered) = match found.await {
+        let found = found.await;
+        if !matches!(found, Ok(Ok(_))) {
+            self.keep_made(Vec::new(), false);
+        }
+        let (candidates, lowered, owners) = match found {
             Ok(Ok(found)) => found,
             Ok(Err(error @ CollectError::TooFew { .. })) => {
                 let reason = format!(
@@ -106,8 +134,12 @@ impl Keepers {
         }
         match self.adopter.adopt(candidates).await {
             // Another source may have been faster. This share is judged by its key from now on.
-            Ok(_) | Err(AdoptError::OtherKeyLive { .. }) => Ok(()),
+            Ok(_) | Err(AdoptError::OtherKeyLive { .. }) => {
+                self.keep_made(Vec::new(), false);
+                Ok(())
+            }
             Err(error) => {
+                self.keep_made(owners, matches!(error, AdoptError::WrongKey { .. }));
                 // The same shares may succeed later, once the store can be opened or the right data is there.
                 self.store_fails.send_replace(error.may_pass());
                 let by =

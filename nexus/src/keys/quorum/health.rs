@@ -53,13 +53,14 @@ fn trouble(keeper: &KeeperState) -> String {
         ShareState::Empty => "holds no share".to_owned(),
         ShareState::Unusable(reason) => format!("sent no usable share ({reason})"),
         ShareState::Untold(reason) => format!("does not show what it holds ({reason})"),
-        ShareState::Misplaced | ShareState::Foreign => {
+        ShareState::Misplaced | ShareState::Foreign | ShareState::Repeated { .. } => {
             let state = keeper.share.to_string();
             state.strip_prefix("it ").unwrap_or(&state).to_owned()
         }
         ShareState::Forgetful(instead) => {
             format!("takes its share and sends {instead} when it is asked for it")
         }
+        ShareState::Unjudged if keeper.made.is_some() => "holds a share".to_owned(),
         ShareState::Unjudged => "holds a share that was not judged yet".to_owned(),
         ShareState::Good => "fine".to_owned(),
     };

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     foreign::{self, ForeignShare},
+    gather::Made,
     lapse::Lapses,
     recently_logged::RecentlyLogged,
     record::{Moment, Record, ShareState},
@@ -31,6 +32,17 @@ pub(super) struct Keeper {
     logged: Mutex<RecentlyLogged>,
     pub(super) lapses: Lapses,
     pub(super) foreign: ForeignShare,
+    process: Mutex<Process>,
+}
+
+/// The process at the address of a Keeper.
+#[derive(Debug, Default)]
+enum Process {
+    /// It was not asked since it was last away.
+    #[default]
+    Unasked,
+    /// The name that it told; `None` if it tells none, as upstream's.
+    Told(Option<String>),
 }
 
 /// The known state of one Keeper.
@@ -50,6 +62,8 @@ pub struct KeeperState {
     pub failures: u32,
     /// The other key whose share it holds, if the Keepers together hold that key whole.
     pub other_key: Option<Fingerprint>,
+    /// The key that its share makes with those of others, while Nexus has no key.
+    pub made: Option<Fingerprint>,
 }
 
 impl KeeperState {
@@ -59,10 +73,41 @@ impl KeeperState {
         Self { other_key: other_key.filter(|_| is_foreign), ..self }
     }
 
-    /// What a person can do, if the Keeper holds a share of another key.
+    /// The state with what the shares of a sealed Nexus make, if this one is among them.
+    pub(super) fn judged_by(self, made: Option<Made>) -> Self {
+        let Some(Made { key, is_refused, .. }) =
+            made.filter(|_| matches!(self.share, ShareState::Unjudged))
+        else {
+            return self;
+        };
+        let share = if is_refused { ShareState::Foreign } else { ShareState::Unjudged };
+        Self { share, made: Some(key), ..self }
+    }
+
+    /// What a person can do, if the Keeper holds a share of another key, or is listed twice.
     pub fn advice(&self) -> Option<String> {
-        matches!(self.share, ShareState::Foreign)
-            .then(|| foreign::advice(&self.url, self.other_key))
+        match &self.share {
+            ShareState::Foreign => Some(match self.made {
+                Some(key) => foreign::advice_while_sealed(&self.url, key),
+                None => foreign::advice(&self.url, self.other_key),
+            }),
+            ShareState::Repeated { index, url } => Some(format!(
+                "Keeper {} at {} and Keeper {index} at {url} are one process, which holds one share: list each Keeper once in \
+                 SPIKE_NEXUS_KEEPER_PEERS, start the one that is missing, and restart Nexus",
+                self.index, self.url
+            )),
+            ShareState::Unjudged => {
+                self.made.map(|key| format!("its share is of root key {key}, which is not in use"))
+            }
+            ShareState::Unknown
+            | ShareState::Unreachable(_)
+            | ShareState::Empty
+            | ShareState::Unusable(_)
+            | ShareState::Good
+            | ShareState::Untold(_)
+            | ShareState::Misplaced
+            | ShareState::Forgetful(_) => None,
+        }
     }
 }
 
@@ -84,8 +129,40 @@ pub(super) enum Answer {
 impl Keeper {
     pub(super) fn new(index: ShareIndex, url: HttpsUrl, client: KeeperClient) -> Self {
         let record = Mutex::new(Record::new(Moment::now()));
-        let (logged, lapses, foreign) = Default::default();
-        Self { index, url, client, record, logged, lapses, foreign }
+        let (logged, lapses, foreign, process) = Default::default();
+        Self { index, url, client, record, logged, lapses, foreign, process }
+    }
+
+    /// Asks which process answers here, unless that is known since the Keeper was last away.
+    pub(super) async fn identify(&self, answer: &Answer) {
+        if matches!(answer, Answer::Other(ShareState::Unreachable(_) | ShareState::Unknown)) {
+            *self.process() = Process::Unasked;
+        } else if matches!(*self.process(), Process::Unasked) {
+            self.identify_again().await;
+        }
+    }
+
+    /// Asks which process answers here. One that is slow to say so is taken to tell none, so that it delays no later look.
+    pub(super) async fn identify_again(&self) {
+        let asked = tokio::time::timeout(NAME_LIMIT, self.client.status()).await;
+        *self.process() = match asked {
+            Ok(Ok(told)) => Process::Told(told.process.filter(|name| !name.is_empty())),
+            Ok(Err(CallError::Refused(_) | CallError::Reply(_))) | Err(_) => Process::Told(None),
+            Ok(Err(CallError::Transport(_))) => Process::Unasked,
+        };
+    }
+
+    /// Whether both are known to be one process.
+    pub(super) fn is_same_process(&self, other: &Self) -> bool {
+        let told = |keeper: &Self| match &*keeper.process() {
+            Process::Told(name) => name.clone(),
+            Process::Unasked => None,
+        };
+        told(self).is_some_and(|name| told(other) == Some(name))
+    }
+
+    fn process(&self) -> MutexGuard<'_, Process> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for the share. The answer only classifies what the Keeper sent, whatever that was (F4, Q-39).
@@ -143,6 +220,7 @@ impl Keeper {
             looked: record.looked(),
             failures: record.failures(),
             other_key: None,
+            made: None,
         }
     }
 
@@ -187,6 +265,9 @@ impl Keeper {
 
 /// A Keeper answers from memory. One that takes longer for a call counts as unreachable.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a Keeper may take to name its process.
+const NAME_LIMIT: Duration = Duration::from_secs(1);
 
 /// The configured limits, if they are shorter than the time limit of a Keeper.
 pub(super) fn within_limit(timeouts: ClientTimeouts) -> ClientTimeouts {

@@ -27,7 +27,7 @@ use super::{
     Adopter, KeeperProgram, KeeperState, Lapse, ShareState,
     contribute::Contributions,
     foreign::OtherKey,
-    gather::Collected,
+    gather::{Collected, Made},
     keeper::{CALL_LIMIT, Keeper, within_limit},
     recently_logged::RecentlyLogged,
 };
@@ -67,6 +67,8 @@ pub struct Keepers {
     /// Another key that Keepers hold whole.
     pub(super) other_key: OtherKey,
     pub(super) contributions: Contributions,
+    /// The keys that the shares make while none is in use.
+    pub(super) made: Mutex<Vec<Made>>,
 }
 
 /// How often Keepers are called.
@@ -139,13 +141,35 @@ impl Keepers {
             logged: Mutex::default(),
             other_key: OtherKey::default(),
             contributions: Contributions::default(),
+            made: Mutex::default(),
         })
     }
 
     /// The state of every Keeper.
     pub fn states(&self) -> Vec<KeeperState> {
         let other_key = self.other_key.known();
-        self.each.iter().map(|keeper| keeper.state().naming(other_key)).collect()
+        let state = |keeper: &Keeper| {
+            let mut state = keeper.state().judged_by(self.made_with(keeper));
+            if let Some(same) = self.repeats(keeper).filter(|_| state.share.reachable()) {
+                let (index, url) = (same.index.get(), same.url.to_string());
+                state.share = ShareState::Repeated { index, url };
+            }
+            state.naming(other_key)
+        };
+        self.each.iter().map(state).collect()
+    }
+
+    /// The Keeper earlier in the list that is the same process as this one: it holds one share, and counts once.
+    pub(super) fn repeats(&self, keeper: &Keeper) -> Option<&Keeper> {
+        let mut earlier = self.each.iter().take_while(|earlier| earlier.index != keeper.index);
+        earlier.find(|earlier| earlier.is_same_process(keeper))
+    }
+
+    /// The Keepers that are listed twice, a sentence each.
+    pub fn repeated(&self) -> impl Iterator<Item = String> {
+        let is_repeated =
+            |keeper: &KeeperState| matches!(keeper.share, ShareState::Repeated { .. });
+        self.states().into_iter().filter(is_repeated).filter_map(|keeper| keeper.advice())
     }
 
     /// What each Keeper last sent in place of its share, in the same order.
@@ -249,6 +273,7 @@ impl Keepers {
             let (at_once, changed) = (self.at_once.notified(), self.changed.notified());
             let limit = if self.is_sealed() { CALL_LIMIT } else { LOOK_LIMIT };
             let answer = keeper.ask_within(limit).await;
+            keeper.identify(&answer).await;
             let pause = match self.seal.for_own_task(OwnTask::TendKeepers) {
                 Err(_) => {
                     if self.collect(keeper, answer).await {

@@ -35,6 +35,7 @@ impl Lapses {
             | ShareState::Empty
             | ShareState::Unjudged
             | ShareState::Forgetful(_)
+            | ShareState::Repeated { .. }
             | ShareState::Good => return,
         };
         let lapse = Lapse { at: clock::now(), sent };

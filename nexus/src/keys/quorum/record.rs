@@ -39,6 +39,13 @@ pub enum ShareState {
     Foreign,
     /// It accepted its share and did not give it back: what it sent instead.
     Forgetful(&'static str),
+    /// It is the same process as this one, which is earlier in the list, under another address.
+    Repeated {
+        /// The index of the earlier one.
+        index: u16,
+        /// Its address.
+        url: String,
+    },
 }
 
 impl fmt::Display for ShareState {
@@ -53,6 +60,9 @@ impl fmt::Display for ShareState {
             Self::Untold(reason) => write!(f, "it does not show what it holds: {reason}"),
             Self::Misplaced => write!(f, "it holds {MISPLACED}"),
             Self::Foreign => f.write_str("it holds a share of another root key"),
+            Self::Repeated { index, url } => {
+                write!(f, "it is the same process as Keeper {index} at {url}")
+            }
             Self::Forgetful(instead) => {
                 write!(f, "it takes its share and sends {instead} when it is asked for it")
             }
@@ -89,6 +99,7 @@ impl ShareState {
             | Self::Untold(_)
             | Self::Unjudged
             | Self::Foreign
+            | Self::Repeated { .. }
             | Self::Good => None,
         }
     }

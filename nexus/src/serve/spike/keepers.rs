@@ -13,9 +13,10 @@ pub(super) fn status_of(keeper: KeeperState) -> KeeperStatus {
         ShareState::Unreachable(reason) => (KeeperStatusKind::Unreachable, Some(reason)),
         ShareState::Empty => (KeeperStatusKind::Empty, None),
         ShareState::Unusable(reason) => (KeeperStatusKind::Unusable, Some(reason)),
-        ShareState::Unjudged => (KeeperStatusKind::Unjudged, None),
+        ShareState::Unjudged => (KeeperStatusKind::Unjudged, advice),
         ShareState::Good => (KeeperStatusKind::Good, None),
         ShareState::Foreign => (KeeperStatusKind::Foreign, advice),
+        ShareState::Repeated { .. } => (KeeperStatusKind::Repeated, advice),
         state @ (ShareState::Untold(_) | ShareState::Misplaced) => {
             (KeeperStatusKind::Unusable, Some(state.to_string()))
         }

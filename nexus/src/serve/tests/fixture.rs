@@ -132,6 +132,7 @@ impl Fixture {
             access,
             seal: Arc::clone(&seal),
             key_source: source,
+            unused_data: None,
             max_ciphertext: 65_536,
             frame,
             health: HealthView::default(),

@@ -1,5 +1,7 @@
 //! The root key: what Nexus says of it and of its Keepers, and whether the Keepers are reached from here.
 
+mod margin;
+
 use std::sync::Arc;
 
 use spike_config::{Environment, HttpsUrl, Process, Reader, table};
@@ -13,16 +15,13 @@ use spike_wire::{DataKind, KeeperStatus, KeeperStatusKind, NotReady, SealedBy, S
 
 use super::check::{Check, Group};
 use super::{STEP, health, timeouts};
-use crate::command::operator::{is_new, next_step};
+use crate::command::operator::{LISTED_TWICE, has_unused_data, is_new, next_step};
 use crate::exit::Exit;
 use crate::output::one_line;
 
 const KEY: &str = "root key";
-const MARGIN: &str = "margin";
 /// For a Nexus that has no root key.
 const SEALED: &str = "docs/runbooks/SpikeSealed.md";
-/// For a Nexus that has it, and would not find it again.
-const QUORUM_LOST: &str = "docs/runbooks/SpikeQuorumLost.md";
 const AWAY: &str = "docs/runbooks/SpikeKeeperAway.md";
 
 /// The root key and the Keepers, as Nexus sees them. `blocked` is the reason of a 503 of another operation, if Nexus is sealed.
@@ -33,9 +32,9 @@ pub(super) fn judge(status: &StatusResponse, blocked: Option<NotReady>) -> Vec<C
         return vec![Check::ok(Group::Keepers, KEY, evidence)];
     }
     let mut checks = vec![if status.sealed { sealed(status, blocked) } else { unsealed(status) }];
-    checks.extend(status.keepers.iter().map(keeper));
+    checks.extend(status.keepers.iter().map(|it| keeper(it, status.sealed)));
     if !status.sealed {
-        checks.push(margin(status));
+        checks.push(margin::judge(status));
     }
     checks
 }
@@ -94,6 +93,12 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
             next_step(status).unwrap_or("solve what is named there").to_owned(),
             SEALED,
         )
+    } else if has_unused_data(status) {
+        (
+            "SPIKE Nexus is on the lite backend, and there is a database in its data directory, which that backend does not use".to_owned(),
+            next_step(status).unwrap_or("solve what is named there").to_owned(),
+            SEALED,
+        )
     } else if empty == total && has_data(status) {
         (
             format!("all {total} Keepers are empty, and there is data: Keepers and SPIKE Nexus restarted at the same time, so the root key is in no memory any more"),
@@ -114,8 +119,20 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
         )
     } else if hold < usize::from(threshold) && empty > 0 {
         (
-            format!("{empty} of {total} Keepers are empty, {hold} hold a share, and {threshold} are needed"),
-            "`spike operator restore` with the recovery shares brings the key back. If Bootstrap was interrupted and there is no data, run it again".to_owned(),
+            format!(
+                "{empty} of {total} Keepers {} empty, {hold} {} a share, and {threshold} are needed",
+                if empty == 1 { "is" } else { "are" },
+                if hold == 1 { "holds" } else { "hold" },
+            ),
+            if has_data(status) {
+                "`spike operator restore` with the recovery shares brings the key back".to_owned()
+            } else {
+                format!(
+                    "`spike operator restore` with the recovery shares brings the key back. If Bootstrap was interrupted, so that nothing was \
+                     written under the key, restart {}, which forgets its share then, and run Bootstrap again",
+                    filled(status)
+                )
+            },
             SEALED,
         )
     } else {
@@ -169,11 +186,19 @@ fn is_about_identity(detail: &str) -> bool {
     ["certificate", "is not accepted here", "TLS alert"].iter().any(|part| detail.contains(part))
 }
 
+/// The Keepers that hold a share.
+fn filled(status: &StatusResponse) -> String {
+    let holds = |keeper: &&KeeperStatus| keeper.state.holds_share() == Some(true);
+    let each = status.keepers.iter().filter(holds);
+    let names: Vec<String> = each.map(|keeper| format!("Keeper {}", keeper.index)).collect();
+    if names.is_empty() { "every Keeper".to_owned() } else { names.join(" and ") }
+}
+
 fn has_data(status: &StatusResponse) -> bool {
     status.data.is_some_and(|data| data != DataKind::None)
 }
 
-fn keeper(keeper: &KeeperStatus) -> Check {
+fn keeper(keeper: &KeeperStatus, sealed: bool) -> Check {
     let KeeperStatus { index, url, state, since, detail, .. } = keeper;
     let name = format!("Keeper {index}");
     let detail =
@@ -211,6 +236,17 @@ fn keeper(keeper: &KeeperStatus) -> Check {
             "look into its log. If that does not pass, restart it: it comes back empty, and SPIKE Nexus fills it",
             "docs/runbooks/SpikeShareMissing.md",
         ),
+        KeeperStatusKind::Foreign if sealed => (
+            "it holds a share of a root key that is not that of the data",
+            "if that key is of another deployment, correct SPIKE_NEXUS_KEEPER_PEERS or SPIKE_NEXUS_DATA_DIR. Restart the Keeper only if nobody \
+             needs that key: its share is gone then",
+            SEALED,
+        ),
+        KeeperStatusKind::Repeated => (
+            "it is the same process as an earlier Keeper of the list, under another address, and counts once",
+            LISTED_TWICE,
+            AWAY,
+        ),
         KeeperStatusKind::Foreign => (
             "it holds a share of another root key, which SPIKE Nexus does not replace",
             "if it belongs to another deployment, correct SPIKE_NEXUS_KEEPER_PEERS. If that key is not needed any more, restart \
@@ -224,31 +260,6 @@ fn keeper(keeper: &KeeperStatus) -> Check {
         ),
     };
     Check::warning(Group::Keepers, &name, evidence, (cause, next)).page(page)
-}
-
-/// How many Keepers may still be lost.
-fn margin(status: &StatusResponse) -> Check {
-    let good = count(status, |state| state == KeeperStatusKind::Good);
-    let evidence = format!(
-        "{good} of {} Keepers hold a share of the key in use, {} are needed",
-        status.shares, status.threshold
-    );
-    match status.margin {
-        None => Check::skipped(Group::Keepers, MARGIN, "SPIKE Nexus does not know it"),
-        Some(1..) => Check::ok(Group::Keepers, MARGIN, evidence),
-        Some(0) => {
-            let cause = "no Keeper may be lost: a restart of SPIKE Nexus would still find its key";
-            let next = "bring back the Keepers that are named above";
-            Check::warning(Group::Keepers, MARGIN, evidence, (cause, next))
-                .page("docs/runbooks/SpikeQuorumAtItsLimit.md")
-        }
-        Some(_) => {
-            let cause = "SPIKE Nexus works, and would not find its root key after a restart: too few Keepers hold a share";
-            let next = "do not restart SPIKE Nexus; bring back the Keepers that are named above";
-            Check::failed(Group::Keepers, MARGIN, Exit::Failure, evidence, (cause, next))
-                .page(QUORUM_LOST)
-        }
-    }
 }
 
 /// The Keepers in the settings of this process.

@@ -5,15 +5,16 @@
 //! shares at once, without judging the set; in this order the last share has such a number only if all have. Once the root key
 //! is back, the earlier shares are sent again: only then can SPIKE Nexus tell for each whether it belongs to the key.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, time::Duration};
 
 use spike_crypto::Share;
 use spike_daemon::progress::{Amount, Progress};
 use spike_domain::Role;
 use spike_mtls::client::CallError;
-use spike_wire::{RestoreRequest, RestoreResponse, Shard, call};
+use spike_wire::{EmptyRequest, KeeperStatusKind, RestoreRequest, RestoreResponse, Shard, call};
 
 use super::shares;
+use super::status::{count_of, next_step};
 use crate::cli::RestoreArgs;
 use crate::context::{Context, Session};
 use crate::error::Error;
@@ -64,6 +65,9 @@ pub(super) async fn run(arguments: RestoreArgs, context: &mut Context<'_>) -> Re
         told.iter().try_for_each(|line| writeln!(out, " {line}"))?;
         out.write_all(summary(progress, was_live).as_bytes())
     })?;
+    if progress.restored && !was_live {
+        tell_of_keepers(&session, context).await?;
+    }
     if set.each.len() == 1 && progress.repeated && !progress.restored {
         let RestoreResponse { collected, remaining, .. } = progress;
         let text = format!(
@@ -78,6 +82,42 @@ pub(super) async fn run(arguments: RestoreArgs, context: &mut Context<'_>) -> Re
         context.streams.remark("warning:", &text)?;
     }
     Ok(())
+}
+
+/// How often SPIKE Nexus is asked until it has filled its Keepers, and the pause before each time.
+const FILLED_WITHIN: (u32, Duration) = (10, Duration::from_millis(500));
+
+/// Says how many Keepers hold their share now: the key is in use, and a restart would need these recovery shares again if they
+/// are too few. An upstream SPIKE Nexus does not tell.
+async fn tell_of_keepers(session: &Session, context: &mut Context<'_>) -> Result<(), Error> {
+    let mut told = None;
+    for _ in 0..FILLED_WITHIN.0 {
+        tokio::time::sleep(FILLED_WITHIN.1).await;
+        let asked = session.call::<call::OperatorStatus>(&EmptyRequest, "").await;
+        told = asked.ok().filter(|status| !status.sealed && !status.keepers.is_empty());
+        let Some(status) = &told else { return Ok(()) };
+        // It may be given its share at this moment.
+        let is_open =
+            [KeeperStatusKind::Empty, KeeperStatusKind::Unjudged, KeeperStatusKind::Unknown];
+        if !status.keepers.iter().any(|keeper| is_open.contains(&keeper.state)) {
+            break;
+        }
+    }
+    let Some(status) = told else { return Ok(()) };
+    let good = count_of(&status, KeeperStatusKind::Good);
+    let (total, threshold) = (status.keepers.len(), status.threshold);
+    let hold = if good == 1 { "Keeper holds" } else { "Keepers hold" };
+    let count = format!("{good} of {total} {hold} a share of this key, {threshold} are needed");
+    if good >= usize::from(threshold) {
+        let text = format!("{count} when SPIKE Nexus is restarted");
+        return context.streams.remark("note:", &text);
+    }
+    let next =
+        next_step(&status).unwrap_or("bring back the Keepers that `spike operator status` names");
+    let text = format!(
+        "{count}: a restart of SPIKE Nexus would need these recovery shares again. Keep them, do not restart SPIKE Nexus, and do this: {next}"
+    );
+    context.streams.remark("warning:", &text)
 }
 
 impl ShareSet<'_> {

@@ -123,8 +123,15 @@ pub(crate) fn trusts(status: &StatusResponse) -> String {
 pub(crate) fn margin_while_sealed(status: &StatusResponse) -> String {
     let (holding, keepers) = (holding(status), status.keepers.len());
     let threshold = status.threshold;
+    let of_another = match count_of(status, KeeperStatusKind::Foreign) {
+        0 => String::new(),
+        foreign => {
+            format!(" ({foreign} one of a key that is not that of the data)")
+        }
+    };
+    let hold = if holding == 1 { "Keepers holds a share" } else { "Keepers hold a share" };
     format!(
-        "none while it is sealed: {holding} of {keepers} Keepers hold a share, {threshold} are needed"
+        "none while it is sealed: {holding} of {keepers} {hold}{of_another}, {threshold} are needed"
     )
 }
 
@@ -139,10 +146,26 @@ pub(crate) fn next_step(status: &StatusResponse) -> Option<&'static str> {
     if status.sealed {
         return next_step_of_sealed(status);
     }
-    let is_foreign = |keeper: &KeeperStatus| keeper.state == KeeperStatusKind::Foreign;
-    status.keepers.iter().any(is_foreign).then_some(
+    if count_of(status, KeeperStatusKind::Repeated) > 0 {
+        return Some(LISTED_TWICE);
+    }
+    (count_of(status, KeeperStatusKind::Foreign) > 0).then_some(
         "a Keeper holds a share of another root key, and SPIKE Nexus leaves it there: the line of that Keeper says what to do",
     )
+}
+
+/// What to do where two addresses lead to one Keeper.
+pub(crate) const LISTED_TWICE: &str = "list each Keeper once in SPIKE_NEXUS_KEEPER_PEERS, start the one that is missing, and restart SPIKE Nexus: the lines of \
+                                       the Keepers say which two addresses are one process";
+
+/// How many Keepers are in this state.
+pub(crate) fn count_of(status: &StatusResponse, state: KeeperStatusKind) -> usize {
+    status.keepers.iter().filter(|keeper| keeper.state == state).count()
+}
+
+/// Whether a database lies in the data directory that this backend does not open.
+pub(crate) fn has_unused_data(status: &StatusResponse) -> bool {
+    status.backend == "lite" && status.data.is_some_and(|data| data != DataKind::None)
 }
 
 /// As [`next_step`]. Recovery shares help only where shares are missing, or where those of the Keepers are of no use.
@@ -165,6 +188,18 @@ fn next_step_of_sealed(status: &StatusResponse) -> Option<&'static str> {
             "the shares of the Keepers are not of one key: give SPIKE_NEXUS_KEEPER_PEERS its order and SPIKE_NEXUS_SHAMIR_THRESHOLD its \
              number of before again, as far as the state names them, and restart SPIKE Nexus. If they are right, and there is data, feed \
              recovery shares (`spike operator restore`)"
+        }
+        Some(SealedBy::Shares) | None if has_unused_data(status) => {
+            "there is a database in the data directory of SPIKE Nexus, which its lite backend does not use. If it is the data of this \
+             deployment, set SPIKE_NEXUS_BACKEND_STORE=sqlite and restart SPIKE Nexus. If not, move it away. Bootstrap would make \
+             another key, which decrypts nothing of it"
+        }
+        Some(SealedBy::Shares) | None
+            if status.backend == "lite" && needs_restore(status) && status.fed == 0 =>
+        {
+            "a Keeper holds a share, so there was a root key: feed recovery shares (`spike operator restore`). If that Keeper is of another \
+             deployment, correct SPIKE_NEXUS_KEEPER_PEERS. If Bootstrap did not come to its end, restart that Keeper, and run Bootstrap \
+             again"
         }
         Some(SealedBy::Shares) | None
             if needs_restore(status) && status.data == Some(DataKind::None) && status.fed == 0 =>

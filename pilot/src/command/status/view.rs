@@ -202,6 +202,7 @@ fn keeper(lines: &mut Lines, keeper: &KeeperStatus, now: OffsetDateTime) {
         KeeperStatusKind::Unreachable
         | KeeperStatusKind::Unusable
         | KeeperStatusKind::Foreign
+        | KeeperStatusKind::Repeated
         | KeeperStatusKind::Forgetful => Style::Bad,
     };
     let times = if *failures > 1 { format!(", {failures} times in a row") } else { String::new() };

@@ -3,7 +3,7 @@ use std::io;
 use super::super::check::Outcome;
 use super::*;
 
-use KeeperStatusKind::{Empty, Foreign, Forgetful, Good, Unjudged, Unreachable};
+use KeeperStatusKind::{Empty, Foreign, Forgetful, Good, Repeated, Unjudged, Unreachable};
 
 fn status(states: &[KeeperStatusKind]) -> StatusResponse {
     let keeper = |(index, state): (usize, &KeeperStatusKind)| KeeperStatus {
@@ -93,6 +93,27 @@ fn a_keeper_that_is_not_well_is_a_warning_and_the_margin_decides() {
         let found = judge(&StatusResponse { margin, ..status(&[Good, Good]) }, None);
         assert_eq!(found.last().unwrap().outcome, outcome, "{margin:?}");
     }
+}
+
+/// It said to bring back the Keepers where none was away.
+#[test]
+fn what_raises_the_margin_follows_from_what_is_wrong_with_the_keepers() {
+    let next = |states: &[KeeperStatusKind]| {
+        let found = judge(&StatusResponse { margin: Some(-1), ..status(states) }, None);
+        let margin = found.last().unwrap();
+        (margin.next.clone().unwrap(), margin.page)
+    };
+    let back = "bring back the Keepers";
+    let (told, page) = next(&[Foreign, Foreign, Foreign]);
+    assert!(told.contains("restart that Keeper") && !told.contains(back), "{told}");
+    assert!(page.ends_with("SpikeShareReplaced.md"), "{page}");
+    let (told, page) = next(&[Good, Foreign, Unreachable]);
+    assert!(told.contains("restart that Keeper") && told.contains(back), "{told}");
+    assert!(page.ends_with("SpikeQuorumLost.md"), "{page}");
+    let (told, _) = next(&[Good, Repeated]);
+    assert!(told.contains("two addresses are one process") && !told.contains(back), "{told}");
+    let (told, _) = next(&[Good, Empty]);
+    assert_eq!(told, "do not restart SPIKE Nexus; bring back the Keepers that are named above");
 }
 
 #[test]

@@ -353,3 +353,30 @@ fn a_share_that_is_fed_to_a_live_nexus_was_not_needed() {
     assert_eq!(ran.exit, Exit::Success, "{ran}");
     assert!(ran.stdout.contains("Nothing to do: SPIKE Nexus has its root key"), "{ran}");
 }
+
+/// The key was back, and nothing said that no Keeper had a share of it: the next restart needed the recovery files again.
+#[test]
+fn a_restored_key_is_told_with_the_number_of_keepers_that_hold_a_share_of_it() {
+    use spike_wire::{KeeperStatus, KeeperStatusKind, StatusResponse};
+    let told = |state: KeeperStatusKind| {
+        let nexus = FakeNexus::start(move |operation, _| {
+            if operation == Operation::OperatorStatus {
+                let keeper = KeeperStatus { state, ..KeeperStatus::default() };
+                let keepers = vec![keeper; 3];
+                let status =
+                    StatusResponse { shares: 3, threshold: 2, keepers, ..Default::default() };
+                return (200, status.encode());
+            }
+            (200, RestoreResponse { restored: true, ..RestoreResponse::default() }.encode())
+        });
+        let ran = restore(&nexus, &[], &share(1, "11"));
+        assert!(ran.stdout.contains("restored and ready"), "{ran}");
+        ran.stderr
+    };
+    let well = told(KeeperStatusKind::Good);
+    assert!(well.contains("note: 3 of 3 Keepers hold a share of this key"), "{well}");
+    let foreign = told(KeeperStatusKind::Foreign);
+    for part in ["warning: 0 of 3 Keepers hold", "do not restart SPIKE Nexus", "another root key"] {
+        assert!(foreign.contains(part), "{part}: {foreign}");
+    }
+}

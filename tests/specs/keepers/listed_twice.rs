@@ -1,0 +1,82 @@
+//! One Keeper under two addresses: it holds one share, so it counts once, and both addresses are named.
+
+use anyhow::Result;
+use spike_tests::{
+    PATIENCE, SUPERUSER,
+    crew::Crew,
+    eventually,
+    secrets::{put, value_of},
+};
+use spike_wire::KeeperStatusKind;
+
+use crate::crew;
+
+const PEERS: &str = "SPIKE_NEXUS_KEEPER_PEERS";
+
+/// Three addresses of two Keepers.
+fn twice(crew: &mut Crew) -> Result<(String, String)> {
+    let first = crew.keeper_url(1)?;
+    let again = first.replace("localhost", "127.0.0.1");
+    let list = format!("{first},{again},{}", crew.keeper_url(3)?);
+    Ok((list, format!("Keeper 2 at {again}")))
+}
+
+/// It told of another Bootstrap that ran at the same time, and to restart the Keepers, which led to the same again.
+#[tokio::test]
+async fn bootstrap_names_both_addresses_and_makes_no_key() -> Result<()> {
+    let mut crew = crew().start_sealed().await?;
+    let (list, again) = twice(&mut crew)?;
+    crew.nexus().set(PEERS, &list);
+    crew.crash_nexus().await?;
+    let told = crew.bootstrap(&[(PEERS, list.as_str())]).await?;
+    assert_eq!(told.status, 3, "{}", told.text);
+    let same = format!("{again} is the same process as Keeper 1 at {}", crew.keeper_url(1)?);
+    for part in [same.as_str(), "list each Keeper once"] {
+        assert!(told.text.contains(part), "{part}: {}", told.text);
+    }
+    assert!(!told.text.contains("another Bootstrap ran"), "{}", told.text);
+    for keeper in [1, 3] {
+        assert_eq!(crew.keeper(keeper)?.get("/readyz").await?.0, 503, "Keeper {keeper}");
+    }
+    crew.stop().await
+}
+
+/// Nexus gave it both shares in turn, each in place of the other, and counted both.
+#[tokio::test]
+async fn nexus_counts_it_once_gives_it_one_share_and_names_both_addresses() -> Result<()> {
+    let plan = crew().setting("SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL", "500ms");
+    let mut crew = plan.start().await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
+    crew.keepers_good().await?;
+    let (list, again) = twice(&mut crew)?;
+    crew.nexus().set(PEERS, &list);
+    crew.crash_nexus().await?;
+    crew.ready(PATIENCE).await?;
+
+    let told = crew.check_fails("quorum", "is the same process as Keeper 1").await?;
+    assert!(told.contains(&again), "{told}");
+    eventually("both Keepers are good", PATIENCE, async || {
+        Ok((crew.status().await?.margin == Some(0)).then_some(()))
+    })
+    .await?;
+    for _ in 0..6 {
+        let status = crew.status().await?;
+        let seen: Vec<KeeperStatusKind> = status.keepers.iter().map(|it| it.state).collect();
+        let expected = [KeeperStatusKind::Good, KeeperStatusKind::Repeated, KeeperStatusKind::Good];
+        assert_eq!((status.margin, seen), (Some(0), expected.to_vec()));
+        let troubles = status.troubles.concat();
+        assert!(
+            troubles.contains(&again) && troubles.contains("list each Keeper once"),
+            "{troubles}"
+        );
+    }
+    assert!(!crew.log("keeper-1")?.contains("replaced the share"));
+    assert_eq!(crew.metrics().await?.get("spike_keepers_with_share"), Some(2.0));
+    let doctor = crew.pilot(SUPERUSER, &["doctor"]).await?;
+    let doctor = String::from_utf8(doctor.stdout)?;
+    assert!(doctor.contains("the same process as an earlier Keeper of the list"), "{doctor}");
+    crew.crash_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
+    crew.stop().await
+}
