@@ -140,8 +140,11 @@ fn not_ready(asked: &Asked, why: NotReady) -> Vec<String> {
         NotReady::Busy | NotReady::Ending | NotReady::Crowded => {
             one("try again in a moment; nothing is lost, and it needs no Bootstrap and no restore")
         }
+        NotReady::Sealed | NotReady::Store if asked.next_step().is_some() => {
+            asked.next_step().map(str::to_owned).into_iter().collect()
+        }
         NotReady::Store => one(
-            "no share is missing: once the store can be opened, SPIKE Nexus goes on by itself; neither Bootstrap nor a restore helps",
+            "no share is missing: once the store can be opened, SPIKE Nexus goes on by itself (stop it before you put files back); neither Bootstrap nor a restore helps",
         ),
         NotReady::Sealed if asked.finds_something() => vec![
             "once the problem above is solved, SPIKE Nexus goes on by itself; `spike operator status` shows its Keepers"

@@ -247,6 +247,20 @@ impl StoreError {
         }
     }
 
+    /// Whether the content of the files was refused. Only other files can help then, or another key.
+    pub const fn is_about_content(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::Foreign { .. }
+                | Self::NewerSchema { .. }
+                | Self::Tampered { .. }
+                | Self::WrongRootKey { .. }
+                | Self::Upstream { .. }
+                | Self::UpstreamKey { .. }
+        )
+    }
+
     /// Whether a page that was read is not what was written. Another read may succeed, and the page stays as it is.
     pub(super) fn is_of_a_damaged_file(&self) -> bool {
         let Self::Sqlite(error) = self else { return false };

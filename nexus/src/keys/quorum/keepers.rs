@@ -28,6 +28,7 @@ use super::{
     contribute::Contributions,
     foreign::OtherKey,
     gather::{Collected, Made},
+    held::Held,
     keeper::{CALL_LIMIT, Keeper, within_limit},
     recently_logged::RecentlyLogged,
 };
@@ -55,6 +56,8 @@ pub struct Keepers {
     pub(super) quorum: Quorum,
     timing: Timing,
     pub(super) collected: Mutex<Collected>,
+    /// The key that they make, while it cannot be used.
+    pub(super) held: Mutex<Option<Held>>,
     /// One task at a time tries the shares, so that the last result is about all shares and not about a few.
     pub(super) trying: tokio::sync::Mutex<()>,
     /// The shares make a key, and the store cannot be opened with it.
@@ -134,6 +137,7 @@ impl Keepers {
             quorum,
             timing,
             collected: Mutex::default(),
+            held: Mutex::default(),
             trying: tokio::sync::Mutex::default(),
             store_fails: watch::Sender::new(false),
             at_once: Notify::new(),
@@ -280,9 +284,9 @@ impl Keepers {
                         self.shorten_pauses();
                     }
                     let pause = backoff.pause();
-                    // The shares are complete; only the store is missing.
+                    // The shares are complete; only the store is missing. A Keeper that was restarted gets its share back.
                     let enough = *self.store_fails.borrow();
-                    if enough { pause.max(jittered(UNSEALED_PAUSE)) } else { pause }
+                    if enough { jittered(UNSEALED_PAUSE) } else { pause }
                 }
                 Ok(unsealed) => {
                     let due = *next_update

@@ -196,11 +196,18 @@ impl Restoration {
                 collected.clear();
                 Ok(self.done())
             }
-            Err(error @ (AdoptError::Store(_) | AdoptError::NoData { .. } | AdoptError::Bug)) => {
+            Err(
+                error @ (AdoptError::Store(_)
+                | AdoptError::NoData { .. }
+                | AdoptError::Changed { .. }
+                | AdoptError::Bug),
+            ) => {
                 // Until then the reason was that no Keeper had sent a share.
                 self.kept.send_replace(true);
                 let fed = indexes(collected);
-                let reason = format!("{error}; an operator has fed shares {fed}, which are kept");
+                let reason = format!(
+                    "{error}; an operator has fed shares {fed}, which are kept until Nexus is restarted"
+                );
                 self.seal.explain(error.hindrance(), &reason);
                 Err(RestoreError::Store(error))
             }

@@ -14,10 +14,10 @@ use spike_mtls::client::CallError;
 use spike_wire::{EmptyRequest, KeeperStatusKind, RestoreRequest, RestoreResponse, Shard, call};
 
 use super::shares;
-use super::status::{count_of, next_step};
 use crate::cli::RestoreArgs;
 use crate::context::{Context, Session};
 use crate::error::Error;
+use crate::next_step::{count_of, next_step};
 use crate::output::one_line;
 
 /// The result for one share.
