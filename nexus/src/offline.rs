@@ -78,11 +78,15 @@ impl Command {
             let (place, value) = if argument == option {
                 let value = arguments.next().ok_or(format!("{option} needs a directory"))?;
                 (&mut directory, value)
-            } else if argument.starts_with('-') && argument != STANDARD_OUTPUT {
+            } else if argument.starts_with('-') && argument != STREAM {
                 return Err(format!("unknown argument {argument:?}"));
             } else {
                 (&mut file, argument)
             };
+            if value == STREAM && (argument == option || name != "backup") {
+                let what = if argument == option { option } else { name };
+                return Err(format!("{what} takes no stream for -; ./- is the path of that name"));
+            }
             if place.replace(PathBuf::from(value)).is_some() {
                 return Err(format!("{value:?} is one too many"));
             }
@@ -104,7 +108,7 @@ impl Command {
         let progress = Progress::on_terminal();
         match self {
             Self::Help => Ok(Some(HELP.to_owned())),
-            Self::BackUp { file, data } if file == Path::new(STANDARD_OUTPUT) => {
+            Self::BackUp { file, data } if file == Path::new(STREAM) => {
                 stream(&data, now, &progress).map(|()| None)
             }
             Self::BackUp { mut file, data } => {
@@ -133,8 +137,8 @@ impl Command {
     }
 }
 
-/// In place of a file.
-const STANDARD_OUTPUT: &str = "-";
+/// Standard output, in place of the file of `nexus backup`.
+const STREAM: &str = "-";
 
 /// Makes a backup and reads it again; only then does it count for the metric of Nexus.
 fn back_up(file: &Path, data: &Path, now: i64, progress: &Progress) -> Result<String, BackupError> {
@@ -259,6 +263,9 @@ mod tests {
             (&["backup", "b"][..], "--data-dir is missing"),
             (&["restore-backup", "--data-dir", "d"], "which FILE?"),
             (&["verify-backup", "b", "--shares"], "--shares needs a directory"),
+            (&["verify-backup", "-"], "verify-backup takes no stream"),
+            (&["restore-backup", "-", "--data-dir", "d"], "./- is the path of that name"),
+            (&["backup", "-", "--data-dir", "-"], "--data-dir takes no stream"),
             (&["verify-backup", "b", "c"], "\"c\" is one too many"),
             (&["verify-backup", "b", "--data-dir", "d"], "unknown argument \"--data-dir\""),
         ] {

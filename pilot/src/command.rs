@@ -12,7 +12,7 @@ mod status;
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use spike_daemon::VERSION;
 use zeroize::Zeroizing;
@@ -89,6 +89,19 @@ fn read_input(file: Option<&Path>, context: &mut Context<'_>) -> Result<Zeroizin
         Some(file) => read_file(file),
         None => read_stdin(context),
     }
+}
+
+/// Refuses to read standard input for two files: the second would be empty.
+fn refuse_stdin_twice(files: &[PathBuf]) -> Result<(), Error> {
+    if files.iter().filter(|file| is_stdin(Some(file))).count() > 1 {
+        return Err(Error::usage("standard input can be read only once"));
+    }
+    Ok(())
+}
+
+/// The content of a text file without the byte order mark that editors put in front of it.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
 }
 
 /// A file argument as a message names it.

@@ -63,7 +63,7 @@ pub(super) async fn run(arguments: DoctorArgs, context: &mut Context<'_>) -> Res
         wanted.check()?;
     }
     let (report, status) = match &arguments.config {
-        Some(file) => (file::examine(file, arguments.program)?, None),
+        Some(file) => (file::examine(file, arguments.program, context)?, None),
         None => examine(question.as_ref(), context).await,
     };
     let answer = findings::answer(&report);

@@ -37,13 +37,13 @@ impl<'d> RecoveryShares<'d> {
         let mut shares = Vec::new();
         for name in names {
             let path = directory.join(&name);
-            let text = read_small(&path, LONGEST).map(Zeroizing::new);
-            let text = text.map_err(BackupError::unusable(&path))?;
-            let text = std::str::from_utf8(&text).unwrap_or_default();
-            let share = Share::from_recovery_text(text).map_err(|error| BackupError::Shares {
-                directory: directory.to_owned(),
-                what: format!("{name}: {error}"),
-            })?;
+            let bytes = read_small(&path, LONGEST).map(Zeroizing::new);
+            let bytes = bytes.map_err(BackupError::unusable(&path))?;
+            let share =
+                Share::from_recovery_bytes(&bytes).map_err(|error| BackupError::Shares {
+                    directory: directory.to_owned(),
+                    what: format!("{name}: {error}"),
+                })?;
             shares.push(share);
         }
         Ok(Self { directory, shares })
