@@ -71,6 +71,13 @@ fn wrong_role(id: &str, expected: &[String]) -> Vec<String> {
         hints.push(format!(
             "this process is in the trust domain {domain}: is SPIKE_TRUST_ROOT_PILOT={domain} missing?"
         ));
+    } else if Role::named_in(id).is_none() {
+        // A workload is not told how to become an operator.
+        hints.push(
+            "this process is a workload, and may use secrets and the cipher as policies say; ask an operator for the rest. If it was to \
+             run as an operator, its registration entry is wrong"
+                .to_owned(),
+        );
     } else {
         hints.push(
             "register this program under that ID; a change takes some seconds to arrive".to_owned(),

@@ -72,3 +72,15 @@ fn an_identity_of_another_trust_domain_is_told_which_setting_is_missing() {
     hint: this process is in the trust domain example.org: is SPIKE_TRUST_ROOT_PILOT=example.org missing?
     ");
 }
+
+// It was told to register itself under the ID of an operator.
+#[test]
+fn a_workload_is_told_whom_to_ask_and_not_how_to_become_an_operator() {
+    let nexus = FakeNexus::start(|_, _| (200, "{}".into()));
+    let svid = nexus.ca().source_of("spiffe://spike.ist/workload/app");
+    let ran = nexus.run_with_svid(&["operator", "status"], svid);
+    assert_eq!(ran.exit, Exit::Denied, "{ran}");
+    assert!(ran.stderr.contains("ask an operator"), "{ran}");
+    assert!(!ran.stderr.contains("register this program"), "{ran}");
+    assert_eq!(nexus.asked(), []);
+}
