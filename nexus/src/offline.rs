@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use spike_config::DATA_DIRECTORY;
-use spike_daemon::{console, process, progress::Progress};
+use spike_daemon::{console, counted, process, progress::Progress};
 use spike_mtls::clock;
 use time::OffsetDateTime;
 
@@ -20,7 +20,7 @@ Usage: nexus backup FILE --data-dir DIR           back up the store, while Nexus
        nexus restore-backup FILE --data-dir DIR   put a backup back where there is no data
 
   FILE             the backup, which is never replaced. For nexus backup also a directory, where it is named after the
-                   time, or - for standard output
+                   time (if that name is taken, after the next second), or - for standard output
   --data-dir DIR   what SPIKE_NEXUS_DATA_DIR names; the database is in its directory \"data\"
   --shares DIR     the directory with the recovery files, spike.recovery.*.txt
 
@@ -111,9 +111,9 @@ impl Command {
             Self::BackUp { file, data } if file == Path::new(STREAM) => {
                 stream(&data, now, &progress).map(|()| None)
             }
-            Self::BackUp { mut file, data } => {
+            Self::BackUp { file, data } => {
                 if file.is_dir() {
-                    file.push(named_after(clock::at(now)));
+                    return back_up_into(&file, &data, now, &progress).map(Some);
                 }
                 back_up(&file, &data, now, &progress).map(Some)
             }
@@ -145,9 +145,31 @@ fn back_up(file: &Path, data: &Path, now: i64, progress: &Progress) -> Result<St
     backup::back_up(data, file, now, progress)?;
     let beside = file.parent().filter(|parent| !parent.as_os_str().is_empty());
     let verified = backup::verify(file, None, beside.unwrap_or(Path::new(".")), now, progress)?;
-    backup::note_verified(data, now / 1_000_000_000)?;
+    backup::note_verified(data, now / SECOND)?;
     Ok(report(file, &verified))
 }
+
+/// Makes a backup in `directory`, named after the time. If another one has that name, it gets that of the next second that is
+/// free, so that the names still sort like the times.
+fn back_up_into(
+    directory: &Path,
+    data: &Path,
+    now: i64,
+    progress: &Progress,
+) -> Result<String, BackupError> {
+    let mut named = now;
+    loop {
+        let file = directory.join(named_after(clock::at(named)));
+        match back_up(&file, data, now, progress) {
+            Err(BackupError::Exists { .. }) if named < now + LATEST_NAME => named += SECOND,
+            done => return done,
+        }
+    }
+}
+
+/// In nanoseconds. A name is at most a minute too late.
+const SECOND: i64 = 1_000_000_000;
+const LATEST_NAME: i64 = 60 * SECOND;
 
 /// Makes a backup beside the database and writes it to standard output. The head of a backup says how long it is, so that
 /// one that was cut on its way is noticed.
@@ -165,7 +187,7 @@ fn stream(data: &Path, now: i64, progress: &Progress) -> Result<(), BackupError>
         .and_then(|_bytes| io::Write::flush(&mut out))
         .map_err(|error| unusable(Path::new("standard output"), error))?;
     fs::remove_file(&file).map_err(|error| unusable(&file, error))?;
-    backup::note_verified(data, now / 1_000_000_000)
+    backup::note_verified(data, now / SECOND)
 }
 
 /// Sorts like the time.
@@ -179,13 +201,13 @@ fn named_after(time: OffsetDateTime) -> String {
 fn described(manifest: &Manifest) -> String {
     let Manifest { created, version, contents, bytes, sha256, .. } = manifest;
     format!(
-        "{} secrets, {} versions, {} policies\n  \
+        "{}, {}, {}\n  \
            created   {created} by Nexus {version}\n  \
            root key  {}, any {} of {} shares\n  \
            database  schema {}, {bytes} bytes, SHA-256 {sha256}",
-        contents.secrets,
-        contents.versions,
-        contents.policies,
+        counted(contents.secrets, "secret", "secrets"),
+        counted(contents.versions, "version", "versions"),
+        counted(contents.policies, "policy", "policies"),
         contents.root_key,
         contents.threshold,
         contents.shares,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use spike_crypto::{RootKey, Share, combine};
-use spike_daemon::read_small;
+use spike_daemon::{counted, read_small};
 use zeroize::Zeroizing;
 
 use super::error::BackupError;
@@ -68,7 +68,9 @@ impl<'d> RecoveryShares<'d> {
         if self.shares.len() < size {
             let found = self.shares.len();
             return Err(self.wrong(format!(
-                "{found} files spike.recovery.*.txt, and {threshold} shares are needed"
+                "{} spike.recovery.*.txt, and {} needed",
+                counted(found as u64, "file", "files"),
+                counted(threshold.into(), "share is", "shares are"),
             )));
         }
         let count = subsets(self.shares.len(), size);
