@@ -233,15 +233,18 @@ fn in_the_log(refusal: &Refusal) -> String {
 /// An operator's role was checked before the call, so Nexus has other trust roots. A workload needs a policy.
 fn denied(asked: &Asked, refusal: &Refusal) -> Vec<String> {
     let mut hints = Vec::new();
-    let on_path = match asked.operation.rule() {
-        Rule::OnThePath(word) => Some((word, asked.subject.as_str())),
-        Rule::OnSystemPath(word, path) | Rule::Names(word, path) | Rule::Cipher(word, path) => {
-            Some((word, path))
+    let takes = match asked.operation.rule() {
+        Rule::OnThePath(word) => Some((word, format!("on the path {}", asked.subject))),
+        Rule::OnSystemPath(word, path) | Rule::Cipher(word, path) => {
+            Some((word, format!("on the path {path}")))
+        }
+        Rule::Names(word, path) => {
+            Some((word, format!("on the paths that are to be seen, or on {path} for all names")))
         }
         Rule::Roles(_) => None,
     };
-    if let Some((word, path)) = on_path {
-        hints.push(format!("it takes the permission '{word}' on the path {path}"));
+    if let Some((word, place)) = takes {
+        hints.push(format!("it takes the permission '{word}' {place}"));
     }
     hints.push(if asked.is_operator {
         "operators need no policy, so SPIKE Nexus does not take this ID for an operator: compare SPIKE_TRUST_ROOT_PILOT of SPIKE Nexus with the ID"

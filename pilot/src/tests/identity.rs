@@ -23,7 +23,7 @@ fn a_workload_reads_under_its_own_id_what_a_policy_grants_and_else_learns_what_i
     [4]
     --
     Error: Unauthorized access: spiffe://spike.ist/workload/app may not list secrets (401 access_unauthorized, request req-1)
-    hint: it takes the permission 'list' on the path spike/system/secret
+    hint: it takes the permission 'list' on the paths that are to be seen, or on spike/system/secret for all names
     hint: spiffe://spike.ist/workload/app is no operator, so a policy must allow it; an operator asks `spike policy explain` which one would
     hint: the audit log of SPIKE Nexus tells the reason under request req-1
     ");
