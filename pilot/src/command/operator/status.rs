@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use spike_daemon::counted;
 use spike_domain::Role;
 use spike_mtls::clock::second;
 use spike_wire::{
@@ -132,8 +133,12 @@ fn human_store(out: &mut dyn Write, store: &StoreStatus) -> io::Result<()> {
     let ImportStatus { at, secrets, versions, policies, left_out, advice, .. } = import;
     writeln!(
         out,
-        "Imported    : {}: {secrets} secrets, {versions} versions, {policies} policies; {left_out} rows left out",
-        to_the_second(at)
+        "Imported    : {}: {}, {}, {}; {} left out",
+        to_the_second(at),
+        counted(*secrets, "secret", "secrets"),
+        counted(*versions, "version", "versions"),
+        counted(*policies, "policy", "policies"),
+        counted(*left_out, "row", "rows"),
     )?;
     writeln!(out, "Note        : {}", one_line(advice))
 }

@@ -292,7 +292,7 @@ fn what_is_wrong_with_the_store_and_what_was_imported_is_shown() {
     let shown = nexus.run(&["operator", "status"]).to_string();
     for part in [
         "Trouble     : the store cannot be written:",
-        "Imported    : 2026-07-25T20:02:04Z: 2 secrets, 3 versions, 1 policies; 4 rows left out",
+        "Imported    : 2026-07-25T20:02:04Z: 2 secrets, 3 versions, 1 policy; 4 rows left out",
         "Note        : destroy spike.db",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
