@@ -51,7 +51,7 @@ impl Keepers {
         }
     }
 
-    async fn attempt(&self) {
+    pub(super) async fn attempt(&self) {
         let _one = self.trying.lock().await;
         let tried = if self.seal.ready().is_ok() { Ok(()) } else { self.try_shares().await };
         match tried {
@@ -97,6 +97,12 @@ impl Keepers {
                 tracing::warn!(keeper = %index, "the share of this Keeper does not belong to those of the others");
             }
         }
+        let candidates = if self.adopter.is_unchecked() {
+            let shares = self.collected().copy().0;
+            self.heard(shares, candidates).await?
+        } else {
+            candidates
+        };
         if !*self.store_fails.borrow() {
             // Another process may hold a lock, so this may take seconds. No share is missing meanwhile.
             self.seal.explain(

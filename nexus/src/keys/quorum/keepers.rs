@@ -30,6 +30,7 @@ use super::{
     gather::Collected,
     keeper::{CALL_LIMIT, Keeper, within_limit},
     recently_logged::RecentlyLogged,
+    unproved::Unproved,
 };
 use crate::keys::seal::{OwnTask, Seal};
 
@@ -67,6 +68,8 @@ pub struct Keepers {
     /// Another key that Keepers hold whole.
     pub(super) other_key: OtherKey,
     pub(super) contributions: Contributions,
+    /// A key without data to check it.
+    pub(super) unproved: Unproved,
 }
 
 /// How often Keepers are called.
@@ -139,6 +142,7 @@ impl Keepers {
             logged: Mutex::default(),
             other_key: OtherKey::default(),
             contributions: Contributions::default(),
+            unproved: Unproved::default(),
         })
     }
 
@@ -196,11 +200,13 @@ impl Keepers {
     pub(crate) fn tend(self: &Arc<Self>) -> Tending {
         let keepers = Arc::clone(self);
         let retrying = tokio::spawn(async move { keepers.retry_store().await }).abort_handle();
+        let keepers = Arc::clone(self);
+        let judging = tokio::spawn(async move { keepers.judge_again().await }).abort_handle();
         let tasks = self.each.iter().enumerate().map(|(position, _)| {
             let keepers = Arc::clone(self);
             tokio::spawn(async move { keepers.tend_one(position).await }).abort_handle()
         });
-        Tending(std::iter::once(retrying).chain(tasks).collect())
+        Tending([retrying, judging].into_iter().chain(tasks).collect())
     }
 
     /// Asks every Keeper now, because there is a key from any source.

@@ -69,7 +69,7 @@ impl Handle for call::OperatorRestore {
             restored: restored.done,
             already: restored.already,
             repeated: restored.repeated,
-            unconfirmed: false,
+            unconfirmed: restored.unconfirmed,
         })
         .into())
     }
