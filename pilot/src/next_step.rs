@@ -55,8 +55,8 @@ fn next_step_of_sealed(status: &StatusResponse) -> Option<&'static str> {
         }
         Some(SealedBy::Mismatch) => {
             "the shares of the Keepers are not of one key: give SPIKE_NEXUS_KEEPER_PEERS its order and SPIKE_NEXUS_SHAMIR_THRESHOLD its \
-             number of before again, as far as the state names them, and restart SPIKE Nexus. If they are right, and there is data, feed \
-             recovery shares (`spike operator restore`)"
+             number of before again, as far as the state names them, and restart SPIKE Nexus. If they are right, feed recovery shares of \
+             the right key (`spike operator restore`), or do what else the state says"
         }
         Some(SealedBy::Shares) | None if has_unused_data(status) => {
             "there is a database in the data directory of SPIKE Nexus, which its lite backend does not use. If it is the data of this \

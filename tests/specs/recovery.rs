@@ -57,6 +57,7 @@ const fn collected(count: u16) -> RestoreResponse {
         restored: remaining == 0,
         already: false,
         repeated: false,
+        unconfirmed: false,
     }
 }
 

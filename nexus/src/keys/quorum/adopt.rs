@@ -192,8 +192,16 @@ impl Adopter {
     /// # Errors
     /// What may happen, or has happened, and what to do.
     pub(crate) fn new_store_check(&self) -> Result<(), String> {
-        let (true, Some(Home::File(directory))) = (self.accept_new_store, &self.home) else {
-            return Ok(());
+        let directory = match &self.home {
+            Some(Home::File(directory)) if self.accept_new_store => directory,
+            None if self.accept_new_store => {
+                return Err(
+                    "SPIKE_NEXUS_ACCEPT_NEW_STORE is set: recovery shares of any key are taken where no Keeper answers. Take it away again, and \
+                     restart Nexus"
+                        .to_owned(),
+                );
+            }
+            Some(Home::File(_) | Home::Memory) | None => return Ok(()),
         };
         let directory = directory.display();
         Err(if self.made_new_store.load(Ordering::Acquire) {
@@ -216,6 +224,16 @@ impl Adopter {
 
     pub(super) fn has_data(&self) -> bool {
         self.home.as_ref().is_some_and(Store::exists)
+    }
+
+    /// Whether a key would come into use although no data checks it, and no proof of Bootstrap is awaited.
+    pub(super) fn is_unchecked(&self) -> bool {
+        self.home.is_none() || (self.accept_new_store && self.missing_data().is_some())
+    }
+
+    /// Whether the operator permits a key that nothing confirms.
+    pub(super) const fn permits_unconfirmed(&self) -> bool {
+        self.accept_new_store
     }
 
     /// The directory in which data is expected and missing.

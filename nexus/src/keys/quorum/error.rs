@@ -127,6 +127,37 @@ pub enum RestoreError {
         /// How many shares the Keepers have sent.
         held: usize,
     },
+    /// There is no data, and the Keepers that do not answer may hold another key whole.
+    #[error(
+        "the shares make key {given}, and there is nothing to compare it with: no data, no share of a Keeper, and no answer of {silent}, which \
+         together may hold another key; nothing was changed, and the shares that were fed were put aside. Bring these Keepers back: Nexus \
+         then takes the key that they hold, or compares these shares with it. If they are gone for good, start Nexus with \
+         SPIKE_NEXUS_ACCEPT_NEW_STORE=true, feed the shares again, and take the setting away"
+    )]
+    NotCompared {
+        /// The key of the shares that were fed.
+        given: Fingerprint,
+        /// The Keepers that do not answer.
+        silent: String,
+    },
+    /// With a threshold of 1, any share of any key passes for a key.
+    #[error(
+        "SPIKE_NEXUS_SHAMIR_THRESHOLD is 1, so that any single share passes for a key (here {given}), and there is nothing to compare it with; \
+         nothing was changed, and the share was put aside. Feed two shares in one command, which must be alike. If the threshold was higher \
+         at bootstrap, set it to what it was, and restart Nexus. If this is the only share there is, start Nexus with \
+         SPIKE_NEXUS_ACCEPT_NEW_STORE=true, feed it again, and take the setting away"
+    )]
+    OneAlone {
+        /// The key that the share would be.
+        given: Fingerprint,
+    },
+    /// With a threshold of 1 all shares of a key are alike, and these are not.
+    #[error(
+        "SPIKE_NEXUS_SHAMIR_THRESHOLD is 1, so that all shares of a key are alike, and those that were fed and those of the Keepers are not; \
+         nothing was changed, and the shares that were fed were put aside. The threshold is probably lower than at bootstrap: set it to what \
+         it was, restart Nexus, and feed the shares again"
+    )]
+    NotAlike,
     /// The shares are of one key, which is not the key of the data.
     #[error("{0}; these shares were put aside, begin again with those of the right key")]
     WrongKey(#[source] AdoptError),

@@ -76,7 +76,7 @@ impl Keepers {
         }
     }
 
-    async fn attempt(&self) {
+    pub(super) async fn attempt(&self) {
         let _one = self.trying.lock().await;
         let tried = if self.seal.ready().is_ok() { Ok(()) } else { self.try_shares().await };
         match tried {
@@ -148,6 +148,13 @@ impl Keepers {
                 tracing::warn!(keeper = %index, "the share of this Keeper does not belong to those of the others");
             }
         }
+        let candidates = if self.adopter.is_unchecked() {
+            let shares = self.collected().copy().0;
+            let heard = self.heard(shares, candidates).await;
+            heard.map_err(|(by, reason)| Failed::without_key(by, reason))?
+        } else {
+            candidates
+        };
         if !*self.store_fails.borrow() {
             // Another process may hold a lock, so this may take seconds. No share is missing meanwhile.
             self.seal.explain(

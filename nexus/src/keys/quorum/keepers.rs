@@ -31,6 +31,7 @@ use super::{
     held::Held,
     keeper::{CALL_LIMIT, Keeper, within_limit},
     recently_logged::RecentlyLogged,
+    unproved::Unproved,
 };
 use crate::keys::seal::{OwnTask, Seal};
 
@@ -72,6 +73,8 @@ pub struct Keepers {
     pub(super) contributions: Contributions,
     /// The keys that the shares make while none is in use.
     pub(super) made: Mutex<Vec<Made>>,
+    /// A key without data to check it.
+    pub(super) unproved: Unproved,
 }
 
 /// How often Keepers are called.
@@ -146,6 +149,7 @@ impl Keepers {
             other_key: OtherKey::default(),
             contributions: Contributions::default(),
             made: Mutex::default(),
+            unproved: Unproved::default(),
         })
     }
 
@@ -224,11 +228,13 @@ impl Keepers {
     pub(crate) fn tend(self: &Arc<Self>) -> Tending {
         let keepers = Arc::clone(self);
         let retrying = tokio::spawn(async move { keepers.retry_store().await }).abort_handle();
+        let keepers = Arc::clone(self);
+        let judging = tokio::spawn(async move { keepers.judge_again().await }).abort_handle();
         let tasks = self.each.iter().enumerate().map(|(position, _)| {
             let keepers = Arc::clone(self);
             tokio::spawn(async move { keepers.tend_one(position).await }).abort_handle()
         });
-        Tending(std::iter::once(retrying).chain(tasks).collect())
+        Tending([retrying, judging].into_iter().chain(tasks).collect())
     }
 
     /// Asks every Keeper now, because there is a key from any source.
