@@ -97,7 +97,7 @@ impl Command {
         }
         let directory = directory.ok_or(format!("{option} is missing"))?;
         // Nexus would refuse the same.
-        let directory = user_directory(&directory).map_err(|error| format!("{option}: {error}"))?;
+        user_directory(&directory).map_err(|error| format!("{option}: {error}"))?;
         let data = directory.join(DATA_DIRECTORY);
         Ok(match name {
             "backup" => Self::BackUp { file, data },

@@ -124,7 +124,7 @@ async fn our_keepers_and_our_nexus_serve_the_bootstrap_and_the_nexus_of_upstream
         assert_eq!(given.status_and_body(), (200, "{}"));
     }
     // Without data, only the proof of a key makes a store, whoever made the key.
-    crew.sealed_because("its proof of the key is awaited").await?;
+    crew.sealed_because("While Bootstrap runs, wait for its end").await?;
     let (foreign, _) = proof(&RootKey::generate()?)?;
     for (path, body, status) in [
         (BOOTSTRAP, foreign.as_str(), 503),
