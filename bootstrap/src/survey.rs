@@ -15,7 +15,7 @@ pub(crate) struct Survey {
     pub(crate) url: String,
     /// Its answer.
     pub(crate) nexus: NexusState,
-    /// Every Keeper, and the content of its slot.
+    /// Every Keeper, and the content of its slot. Beside a Nexus that needs no Keepers only those that answer.
     pub(crate) keepers: Vec<(Keeper, Slot)>,
     /// The Keepers that are one process under two addresses, a line each.
     pub(crate) repeated: Vec<String>,
