@@ -100,6 +100,14 @@ pub(crate) enum Error {
         /// The versions, as a list.
         versions: String,
     },
+    /// A version that does not exist or is deleted, or none that is deleted.
+    #[error("{what}")]
+    NotThere {
+        /// What is true of the versions.
+        what: String,
+        /// The next step.
+        hint: String,
+    },
     /// No policy of that name.
     #[error("Entity not found. There is no policy {0:?}")]
     NoSuchPolicy(String),
@@ -231,9 +239,10 @@ impl Error {
             }
             Self::NoIdentity(_) | Self::OwnTimes { .. } => Exit::Unreachable,
             Self::WrongRole { .. } => Exit::Denied,
-            Self::NoSuchKey { .. } | Self::NoSuchVersion { .. } | Self::NoSuchPolicy(_) => {
-                Exit::NotFound
-            }
+            Self::NoSuchKey { .. }
+            | Self::NoSuchVersion { .. }
+            | Self::NotThere { .. }
+            | Self::NoSuchPolicy(_) => Exit::NotFound,
             Self::Call { asked, error } => exit_of_call(asked.operation, error),
             Self::Partly { error, .. } => error.exit(),
             Self::Runtime(_)

@@ -36,6 +36,7 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         Error::NoSuchVersion { path, .. } => {
             one(&format!("`spike secret metadata get {path}` shows its versions"))
         }
+        Error::NotThere { hint, .. } => one(hint),
         Error::NoSuchPolicy(_) => one("`spike policy list` shows all names"),
         Error::PolicyExists(_) => {
             one("`spike policy apply` replaces it; `spike policy get` shows what it says now")
