@@ -110,6 +110,12 @@ fn steps_before_force(survey: &Survey) -> String {
     } else if survey.is_stopped() && !filled.is_empty() {
         steps.push(format!("move the data directory of Nexus away, if it has data, {only}"));
     }
+    if steps.len() == before && survey.holds_key_unused() {
+        steps.push(format!(
+            "stop Nexus at {}, which would give the Keepers their shares back",
+            survey.url
+        ));
+    }
     let is_to_stop = steps.len() > before;
     if survey.fed() > 0 && !is_to_stop {
         steps.push(format!(
@@ -154,6 +160,9 @@ fn advice(survey: &Survey, completed: Option<&Completion>, threshold: u16) -> St
     }
     if survey.found_unused_data() {
         return of_another_backend(survey, threshold);
+    }
+    if survey.is_last_copy_at_nexus(threshold) {
+        return last_copy(survey, completed.is_some());
     }
     let mut words = String::new();
     if survey.is_stopped() {
@@ -208,13 +217,28 @@ fn of_another_backend(survey: &Survey, threshold: u16) -> String {
     )
 }
 
+/// What a person does where a restart of Nexus would lose the key.
+fn last_copy(survey: &Survey, was_done: bool) -> String {
+    let mut words = "do not restart Nexus: it alone has a whole root key, and the Keepers hold too few shares of it. Start every Keeper, and \
+                     look again in a few seconds: Nexus gives each Keeper back the share that it had (`spike operator status` shows \
+                     that). Then run this again, which says how to go on"
+        .to_owned();
+    if !was_done && !survey.found_data() {
+        words.push_str(
+            ". Only if an earlier Bootstrap was ended before its end, so that nothing was written under that key: stop Nexus, \
+             restart every Keeper, start Nexus and run this again, which makes another key",
+        );
+    }
+    words
+}
+
 /// What a person does where the shares of the Keepers make a key, and Nexus has no data for it. A run that is ended after it
 /// gave out the shares leaves that; a volume that is not mounted looks the same.
 fn without_data(survey: &Survey, was_done: bool) -> String {
     let directory = survey.directory().unwrap_or_else(|| "its data directory".to_owned());
     let mut words = format!(
         "the Keepers hold a whole key, and Nexus has no data for it. Is {directory} the right directory, and mounted? If the data \
-         is elsewhere, put it there: Nexus goes on by itself. "
+         is elsewhere, stop Nexus, put all files there, and start Nexus. "
     );
     let accept = "start Nexus once with SPIKE_NEXUS_ACCEPT_NEW_STORE=true, which makes a new store under this key";
     if was_done {
@@ -225,9 +249,11 @@ fn without_data(survey: &Survey, was_done: bool) -> String {
         let filled = filled.join(", ");
         words.push_str(
             "Only if an earlier Bootstrap was ended before Nexus had proved the key, so that nothing was written under it: either \
-             restart ",
+             stop Nexus, restart ",
         );
-        for part in [&filled, " and run this again, which makes another key, or ", accept] {
+        for part in
+            [&filled, ", start Nexus and run this again, which makes another key, or ", accept]
+        {
             words.push_str(part);
         }
     }

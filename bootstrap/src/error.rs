@@ -267,7 +267,7 @@ impl Error {
             }
             Self::Undelivered(_) => {
                 "run this again: if enough Keepers took their share, Nexus gets the key and gives the others theirs. If it \
-                 stays sealed, nothing was written under the key: restart the Keepers that took a share first"
+                 stays sealed, nothing was written under the key: first stop Nexus, restart the Keepers that took a share, and start Nexus"
             }
             Self::Repeated(_) => {
                 "nothing was changed: list each Keeper once in SPIKE_NEXUS_KEEPER_PEERS, of Nexus and of Bootstrap alike, start as many \
@@ -283,8 +283,8 @@ impl Error {
             }
             Self::TwoKeys { is_live: false, .. } => {
                 "another Bootstrap ran at the same time, with a claim of its own (another SPIKE_BOOTSTRAP_STATE_DIR or machine). Wait until it \
-                 has ended. Nothing was stored under either key, so nothing is lost: restart all these Keepers, which then hold nothing, \
-                 and run one Bootstrap"
+                 has ended. Nothing was stored under either key, so nothing is lost: stop Nexus, restart all these Keepers, which then hold \
+                 nothing, start Nexus, and run one Bootstrap"
             }
             Self::Claimed | Self::ClaimLost => "run this again after the other one has ended",
             Self::WrongProof { .. } => {
@@ -292,7 +292,7 @@ impl Error {
             }
             Self::Unproved { is_of_store: true, .. } => {
                 "mend what Nexus says of its store, such as a full disk. Nothing is stored under the key, and nobody can prove it any \
-                 more: then restart the Keepers, which hold nothing after it, and run this again"
+                 more: then stop Nexus, restart the Keepers, which hold nothing after it, start Nexus, and run this again"
             }
             Self::Unproved { is_of_store: false, .. } => {
                 "look into the log of Nexus, check that it has the same Keepers in the same order and the same threshold, \

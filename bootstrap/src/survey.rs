@@ -1,7 +1,7 @@
 //! What exists before a root key is made: everything that a new key would replace. Pure.
 
 use spike_domain::is_hidden;
-use spike_wire::{DataKind, KeeperStatus, KeeperStatusKind, SurveyResponse};
+use spike_wire::{DataKind, KeeperStatus, KeeperStatusKind, SealedBy, SurveyResponse};
 
 use crate::{
     deliver::{Keeper, Slot},
@@ -46,10 +46,11 @@ impl Survey {
         Self { url, keepers: keepers.collect(), nexus, repeated }
     }
 
-    /// Whether a share or data was found, at Keepers of this run or at those of Nexus. A key that waits at Nexus for its proof is
-    /// nothing by itself: after its Keepers were restarted, nobody has a share of it.
+    /// Whether a key, a share or data was found, at Keepers of this run or at those of Nexus. A key that waits at Nexus for its
+    /// proof may be the only copy, after its Keepers were restarted.
     pub(crate) fn found_something(&self) -> bool {
         self.found_data()
+            || self.awaits_proof()
             || self.fed() > 0
             || self.filled().next().is_some()
             || self.shares_elsewhere().next().is_some()
@@ -102,6 +103,18 @@ impl Survey {
     /// Whether Nexus has a key without data: an earlier run was ended before Nexus proved it, or the data is missing.
     pub(crate) fn awaits_proof(&self) -> bool {
         self.response().is_some_and(|told| told.awaits_proof)
+    }
+
+    /// Whether Nexus has a whole key from Keepers that it cannot use, and the Keepers hold too few shares to rebuild it.
+    pub(crate) fn is_last_copy_at_nexus(&self, threshold: u16) -> bool {
+        self.holds_key_unused() && self.filled().count() < usize::from(threshold)
+    }
+
+    /// Whether Nexus has a whole key from Keepers that it cannot use because of its data.
+    pub(crate) fn holds_key_unused(&self) -> bool {
+        let by = self.response().and_then(|told| told.sealed_by);
+        let has_key = matches!(by, Some(SealedBy::NoData | SealedBy::OtherKey | SealedBy::Store));
+        self.fed() == 0 && (has_key || self.awaits_proof())
     }
 
     /// Recovery shares that operators have fed to Nexus, and that are not in use yet.

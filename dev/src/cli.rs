@@ -9,7 +9,9 @@ use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf, process::ExitCode, 
 
 use clap::{
     ArgMatches, Args, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum,
-    error::ErrorKind, parser::ValueSource,
+    builder::{PathBufValueParser, TypedValueParser},
+    error::ErrorKind,
+    parser::ValueSource,
 };
 use spiffe::TrustDomain;
 use spike_config::{Environment, GoDuration};
@@ -30,7 +32,7 @@ pub(crate) const DIR_VARIABLE: &str = "SPIKE_DEV_DIR";
 #[command(name = "spike-dev", version)]
 struct Cli {
     /// State directory [default: ./.spike-dev, or where `. DIR/env` says]
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR", global = true, value_parser = directory())]
     dir: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
@@ -64,7 +66,7 @@ enum Command {
         /// The path of the SPIFFE ID, such as /workload/app1
         id: String,
         /// Where to write svid.pem, svid.key and bundle.pem
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", value_parser = directory())]
         out: PathBuf,
     },
     /// Federate another trust domain with the running cluster, or end that
@@ -196,6 +198,16 @@ fn first_option(matches: &ArgMatches) -> Option<String> {
     let given = |id: &Id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine);
     let first = options.get_arguments().find(|argument| given(argument.get_id()))?;
     first.get_long().map(|long| format!("--{long}"))
+}
+
+/// A directory. `-` is refused: elsewhere it is a stream, and whoever writes it does not mean a directory of that name.
+fn directory() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| {
+        if path.as_os_str() == "-" {
+            return Err("this is a directory, and no stream; ./- is the directory of that name");
+        }
+        Ok(path)
+    })
 }
 
 fn state_dir(dir: Option<PathBuf>, environment: &Environment) -> PathBuf {

@@ -109,6 +109,9 @@ impl Error {
                 RestoreError::NotOfTheLiveKey { .. }
                 | RestoreError::NotTogether { .. }
                 | RestoreError::NotOfTheKeepers { .. }
+                | RestoreError::NotCompared { .. }
+                | RestoreError::OneAlone { .. }
+                | RestoreError::NotAlike
                 | RestoreError::WrongKey(_),
             ) => (StatusCode::BAD_REQUEST, ErrorCode::ApiBadRequest),
             Self::Busy => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::StateNotReady),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use spike_config::{DATA_DIRECTORY, user_directory};
-use spike_daemon::{console, process, progress::Progress};
+use spike_daemon::{console, counted, process, progress::Progress};
 use spike_mtls::clock;
 use time::OffsetDateTime;
 
@@ -20,7 +20,7 @@ Usage: nexus backup FILE --data-dir DIR           back up the store, while Nexus
        nexus restore-backup FILE --data-dir DIR   put a backup back where there is no data
 
   FILE             the backup, which is never replaced. For nexus backup also a directory, where it is named after the
-                   time, or - for standard output
+                   time (if that name is taken, after the next second), or - for standard output
   --data-dir DIR   what SPIKE_NEXUS_DATA_DIR names; the database is in its directory \"data\"
   --shares DIR     the directory with the recovery files, spike.recovery.*.txt
 
@@ -78,11 +78,15 @@ impl Command {
             let (place, value) = if argument == option {
                 let value = arguments.next().ok_or(format!("{option} needs a directory"))?;
                 (&mut directory, value)
-            } else if argument.starts_with('-') && argument != STANDARD_OUTPUT {
+            } else if argument.starts_with('-') && argument != STREAM {
                 return Err(format!("unknown argument {argument:?}"));
             } else {
                 (&mut file, argument)
             };
+            if value == STREAM && (argument == option || name != "backup") {
+                let what = if argument == option { option } else { name };
+                return Err(format!("{what} takes no stream for -; ./- is the path of that name"));
+            }
             if place.replace(PathBuf::from(value)).is_some() {
                 return Err(format!("{value:?} is one too many"));
             }
@@ -107,12 +111,12 @@ impl Command {
         let progress = Progress::on_terminal();
         match self {
             Self::Help => Ok(Some(HELP.to_owned())),
-            Self::BackUp { file, data } if file == Path::new(STANDARD_OUTPUT) => {
+            Self::BackUp { file, data } if file == Path::new(STREAM) => {
                 stream(&data, now, &progress).map(|()| None)
             }
-            Self::BackUp { mut file, data } => {
+            Self::BackUp { file, data } => {
                 if file.is_dir() {
-                    file.push(named_after(clock::at(now)));
+                    return back_up_into(&file, &data, now, &progress).map(Some);
                 }
                 back_up(&file, &data, now, &progress).map(Some)
             }
@@ -136,17 +140,39 @@ impl Command {
     }
 }
 
-/// In place of a file.
-const STANDARD_OUTPUT: &str = "-";
+/// Standard output, in place of the file of `nexus backup`.
+const STREAM: &str = "-";
 
 /// Makes a backup and reads it again; only then does it count for the metric of Nexus.
 fn back_up(file: &Path, data: &Path, now: i64, progress: &Progress) -> Result<String, BackupError> {
     backup::back_up(data, file, now, progress)?;
     let beside = file.parent().filter(|parent| !parent.as_os_str().is_empty());
     let verified = backup::verify(file, None, beside.unwrap_or(Path::new(".")), now, progress)?;
-    backup::note_verified(data, now / 1_000_000_000)?;
+    backup::note_verified(data, now / SECOND)?;
     Ok(report(file, &verified))
 }
+
+/// Makes a backup in `directory`, named after the time. If another one has that name, it gets that of the next second that is
+/// free, so that the names still sort like the times.
+fn back_up_into(
+    directory: &Path,
+    data: &Path,
+    now: i64,
+    progress: &Progress,
+) -> Result<String, BackupError> {
+    let mut named = now;
+    loop {
+        let file = directory.join(named_after(clock::at(named)));
+        match back_up(&file, data, now, progress) {
+            Err(BackupError::Exists { .. }) if named < now + LATEST_NAME => named += SECOND,
+            done => return done,
+        }
+    }
+}
+
+/// In nanoseconds. A name is at most a minute too late.
+const SECOND: i64 = 1_000_000_000;
+const LATEST_NAME: i64 = 60 * SECOND;
 
 /// Makes a backup beside the database and writes it to standard output. The head of a backup says how long it is, so that
 /// one that was cut on its way is noticed.
@@ -164,7 +190,7 @@ fn stream(data: &Path, now: i64, progress: &Progress) -> Result<(), BackupError>
         .and_then(|_bytes| io::Write::flush(&mut out))
         .map_err(|error| unusable(Path::new("standard output"), error))?;
     fs::remove_file(&file).map_err(|error| unusable(&file, error))?;
-    backup::note_verified(data, now / 1_000_000_000)
+    backup::note_verified(data, now / SECOND)
 }
 
 /// Sorts like the time.
@@ -178,13 +204,13 @@ fn named_after(time: OffsetDateTime) -> String {
 fn described(manifest: &Manifest) -> String {
     let Manifest { created, version, contents, bytes, sha256, .. } = manifest;
     format!(
-        "{} secrets, {} versions, {} policies\n  \
+        "{}, {}, {}\n  \
            created   {created} by Nexus {version}\n  \
            root key  {}, any {} of {} shares\n  \
            database  schema {}, {bytes} bytes, SHA-256 {sha256}",
-        contents.secrets,
-        contents.versions,
-        contents.policies,
+        counted(contents.secrets, "secret", "secrets"),
+        counted(contents.versions, "version", "versions"),
+        counted(contents.policies, "policy", "policies"),
         contents.root_key,
         contents.threshold,
         contents.shares,
@@ -266,6 +292,9 @@ mod tests {
                 "--data-dir: /etc belongs to the system",
             ),
             (&["verify-backup", "b", "--shares"], "--shares needs a directory"),
+            (&["verify-backup", "-"], "verify-backup takes no stream"),
+            (&["restore-backup", "-", "--data-dir", "d"], "./- is the path of that name"),
+            (&["backup", "-", "--data-dir", "-"], "--data-dir takes no stream"),
             (&["verify-backup", "b", "c"], "\"c\" is one too many"),
             (&["verify-backup", "b", "--data-dir", "d"], "unknown argument \"--data-dir\""),
         ] {

@@ -9,6 +9,7 @@ mod doctor;
 mod hidden;
 mod moment;
 mod operator;
+mod place;
 mod policy;
 mod secret;
 mod slot;
@@ -37,6 +38,7 @@ pub(crate) use slot::{Slot, permissions, unfinished};
 pub(crate) use status::{Color, StatusArgs};
 pub(crate) use versions::Versions;
 
+use self::place::place;
 use crate::exit::Exit;
 
 const ABOUT: &str =
@@ -103,7 +105,7 @@ Examples:
     /// Print the manual page, or write all pages
     Man {
         /// Write the pages of all commands and of the daemons into this directory, which must exist
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", value_parser = place())]
         dir: Option<PathBuf>,
     },
     /// Print the version

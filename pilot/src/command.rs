@@ -12,7 +12,7 @@ mod status;
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use spike_daemon::VERSION;
 use zeroize::Zeroizing;
@@ -91,6 +91,19 @@ fn read_input(file: Option<&Path>, context: &mut Context<'_>) -> Result<Zeroizin
     }
 }
 
+/// Refuses to read standard input for two files: the second would be empty.
+fn refuse_stdin_twice(files: &[PathBuf]) -> Result<(), Error> {
+    if files.iter().filter(|file| is_stdin(Some(file))).count() > 1 {
+        return Err(Error::usage("standard input can be read only once"));
+    }
+    Ok(())
+}
+
+/// The content of a text file without the byte order mark that editors put in front of it.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
+}
+
 /// A file argument as a message names it.
 fn input_name(file: &Path) -> String {
     if is_stdin(Some(file)) { STDIN.to_owned() } else { file.display().to_string() }
@@ -108,8 +121,21 @@ fn empty_stdin(purpose: &str, option: &str) -> Error {
     )
 }
 
-/// Asks a person, who answers `y` or no. `question` ends with `(y/N): `.
-fn is_confirmed(question: &str, context: &mut Context<'_>) -> Result<bool, Error> {
-    let answer = context.streams.ask(question).map_err(unreadable_stdin)?;
-    Ok(matches!(answer.as_str(), "y" | "Y"))
+/// Asks a person, and says whether the answer is `y` or `yes`, in any case. Any other line is a no, as upstream (cli-config-deploy 10.2 no. 11). `question` ends
+/// with `(y/N): `.
+///
+/// # Errors
+/// [`Error::Usage`] if standard input ends before an answer. Upstream takes that for a no and ends with 0, so a script without a
+/// terminal believes that its command has done its work. `undone` says what has not been done.
+fn is_confirmed(question: &str, undone: &str, context: &mut Context<'_>) -> Result<bool, Error> {
+    let Some(answer) = context.streams.ask(question).map_err(unreadable_stdin)? else {
+        // The error begins a line of its own.
+        context.streams.notice("\n");
+        return Err(Error::usage_hint(
+            format!("nobody answered, because {STDIN} has ended: {undone}"),
+            "where nobody can be asked, repeat the command with --yes",
+        ));
+    };
+    let answer = answer.trim();
+    Ok(["y", "yes"].iter().any(|yes| answer.eq_ignore_ascii_case(yes)))
 }

@@ -53,14 +53,15 @@ pub(crate) enum Destination {
 }
 
 impl Destination {
-    /// Opens `path` for writing. Waits up to 30 s for the reader of a named pipe.
+    /// Opens `path` for writing; `-` is standard output. Waits up to 30 s for the reader of a named pipe.
     pub(crate) async fn prepare(
         path: &Path,
         readers: Readers,
         streams: &Streams,
     ) -> Result<Self, Error> {
         let fail = |error| Error::File { path: path.to_owned(), error };
-        if fs::metadata(path).is_ok_and(|there| streams.is_stdout(&there)) {
+        if path == Path::new("-") || fs::metadata(path).is_ok_and(|there| streams.is_stdout(&there))
+        {
             return Ok(Self::Stdout);
         }
         let deadline = Instant::now() + READER_LIMIT;

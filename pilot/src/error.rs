@@ -15,12 +15,14 @@ use spike_mtls::{
     svid::SvidError,
 };
 use spike_wire::{
-    DataKind, KeeperStatus, KeeperStatusKind, NotReady, Operation, ReplyError, StatusResponse,
+    DataKind, KeeperStatus, KeeperStatusKind, NotReady, Operation, ReplyError, SealedBy,
+    StatusResponse,
 };
 use time::OffsetDateTime;
 
 use crate::about::{About, about};
 use crate::exit::Exit;
+use crate::next_step::{is_last_copy_at_nexus, next_step};
 use crate::output::one_line;
 
 /// Upstream's text for every failure of a restore.
@@ -210,6 +212,17 @@ impl Asked {
                 || matches!(state, KeeperStatusKind::Unusable | KeeperStatusKind::Repeated)
         };
         status.data.is_some_and(|data| data != DataKind::None) || status.keepers.iter().any(holds)
+    }
+
+    /// What `spike operator status` says, where Nexus has got a key from the Keepers and cannot use it. So the two never differ.
+    pub(crate) fn next_step(&self) -> Option<&'static str> {
+        let status = self.status.as_ref().filter(|status| status.sealed)?;
+        let is_theirs = match status.sealed_by? {
+            SealedBy::NoData | SealedBy::OtherKey | SealedBy::Mismatch => true,
+            SealedBy::Store => is_last_copy_at_nexus(status),
+            SealedBy::Shares => false,
+        };
+        next_step(status).filter(|_| is_theirs)
     }
 
     /// The reason of Nexus for being sealed; a text from the network.

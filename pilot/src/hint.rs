@@ -72,6 +72,13 @@ fn wrong_role(id: &str, expected: &[String]) -> Vec<String> {
         hints.push(format!(
             "this process is in the trust domain {domain}: is SPIKE_TRUST_ROOT_PILOT={domain} missing?"
         ));
+    } else if Role::named_in(id).is_none() {
+        // A workload is not told how to become an operator.
+        hints.push(
+            "this process is a workload, and may use secrets and the cipher as policies say; ask an operator for the rest. If it was to \
+             run as an operator, its registration entry is wrong"
+                .to_owned(),
+        );
     } else {
         hints.push(
             "register this program under that ID; a change takes some seconds to arrive".to_owned(),
@@ -141,8 +148,11 @@ fn not_ready(asked: &Asked, why: NotReady) -> Vec<String> {
         NotReady::Busy | NotReady::Ending | NotReady::Crowded => {
             one("try again in a moment; nothing is lost, and it needs no Bootstrap and no restore")
         }
+        NotReady::Sealed | NotReady::Store if asked.next_step().is_some() => {
+            asked.next_step().map(str::to_owned).into_iter().collect()
+        }
         NotReady::Store => one(
-            "no share is missing: once the store can be opened, SPIKE Nexus goes on by itself; neither Bootstrap nor a restore helps",
+            "no share is missing: once the store can be opened, SPIKE Nexus goes on by itself (stop it before you put files back); neither Bootstrap nor a restore helps",
         ),
         NotReady::Sealed if asked.finds_something() => vec![
             "once the problem above is solved, SPIKE Nexus goes on by itself; `spike operator status` shows its Keepers"
@@ -227,15 +237,18 @@ fn in_the_log(refusal: &Refusal) -> String {
 /// An operator's role was checked before the call, so Nexus has other trust roots. A workload needs a policy.
 fn denied(asked: &Asked, refusal: &Refusal) -> Vec<String> {
     let mut hints = Vec::new();
-    let on_path = match asked.operation.rule() {
-        Rule::OnThePath(word) => Some((word, asked.subject.as_str())),
-        Rule::OnSystemPath(word, path) | Rule::Names(word, path) | Rule::Cipher(word, path) => {
-            Some((word, path))
+    let takes = match asked.operation.rule() {
+        Rule::OnThePath(word) => Some((word, format!("on the path {}", asked.subject))),
+        Rule::OnSystemPath(word, path) | Rule::Cipher(word, path) => {
+            Some((word, format!("on the path {path}")))
+        }
+        Rule::Names(word, path) => {
+            Some((word, format!("on the paths that are to be seen, or on {path} for all names")))
         }
         Rule::Roles(_) => None,
     };
-    if let Some((word, path)) = on_path {
-        hints.push(format!("it takes the permission '{word}' on the path {path}"));
+    if let Some((word, place)) = takes {
+        hints.push(format!("it takes the permission '{word}' {place}"));
     }
     hints.push(if asked.is_operator {
         "operators need no policy, so SPIKE Nexus does not take this ID for an operator: compare SPIKE_TRUST_ROOT_PILOT of SPIKE Nexus with the ID"

@@ -22,6 +22,7 @@ mod error;
 mod exit;
 mod hint;
 mod manual;
+mod next_step;
 mod output;
 mod recovery_file;
 #[cfg(test)]

@@ -166,8 +166,8 @@ fn find(place: &Path, share: &Share) -> io::Result<Found> {
     // One byte more than a share may have tells that a file is too long. The buffer never grows.
     let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_SHARE + 1));
     file.take(LONGEST_SHARE as u64 + 1).read_to_end(&mut bytes)?;
-    let text = std::str::from_utf8(&bytes).ok().filter(|text| text.len() <= LONGEST_SHARE);
-    let there = text.and_then(|text| Share::from_recovery_text(text).ok());
+    let whole = (bytes.len() <= LONGEST_SHARE).then_some(&bytes);
+    let there = whole.and_then(|bytes| Share::from_recovery_bytes(bytes).ok());
     let is_same =
         there.is_some_and(|there| there.index == share.index && there.value.ct_eq(&share.value));
     Ok(if is_same { Found::Same } else { Found::Other })

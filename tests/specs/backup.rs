@@ -242,7 +242,7 @@ async fn a_backup_to_standard_output_and_its_restore_need_no_place_but_the_data_
     let file = crew.dir().join("received");
     fs::write(&file, made.stdout)?;
     let told = done(&crew, &["verify-backup", text(&file)?]).await?;
-    assert!(told.contains("1 secrets, 1 versions"), "{told}");
+    assert!(told.contains("1 secret, 1 version"), "{told}");
     let other = crew.dir().join("other");
     let restored =
         without_temporary(&["restore-backup", text(&file)?, "--data-dir", text(&other)?]).output();
@@ -254,5 +254,27 @@ async fn a_backup_to_standard_output_and_its_restore_need_no_place_but_the_data_
         .filter(|name| name.starts_with(".spike-backup"))
         .collect();
     assert_eq!(left, [""; 0]);
+    crew.stop().await
+}
+
+// The second had the name of the first, and was refused.
+#[tokio::test]
+async fn two_backups_within_a_second_into_one_directory_have_two_names_that_sort_by_time()
+-> Result<()> {
+    let crew = crew().start().await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", "v")])).await?;
+    let (kept, data) = (crew.dir().join("kept"), crew.dir().to_owned());
+    fs::create_dir(&kept)?;
+    let arguments = ["backup", text(&kept)?, "--data-dir", text(&data)?];
+    let mut names = Vec::new();
+    for _ in 0..4 {
+        let told = done(&crew, &arguments).await?;
+        names.push(told.split(": ").next().context("no name")?.to_owned());
+    }
+    assert!(names.is_sorted_by(|one, next| one < next), "{names:?}");
+    let both = tokio::join!(done(&crew, &arguments), done(&crew, &arguments));
+    both.0?;
+    both.1?;
+    assert_eq!(fs::read_dir(&kept)?.count(), 6);
     crew.stop().await
 }

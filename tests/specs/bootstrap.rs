@@ -194,7 +194,7 @@ async fn half_finished_with_a_quorum_nothing_is_stored_under_its_key_and_another
     let (mut crew, keepers) = on_fakes(3, 2).await?;
     keepers[2].refuse(Some(StatusCode::INTERNAL_SERVER_ERROR));
     assert_eq!(crew.bootstrap(&[]).await?.status, 1);
-    crew.sealed_because("its proof of the key is awaited").await?;
+    crew.sealed_because("While Bootstrap runs, wait for its end").await?;
     assert!(!crew.dir().join("data/nexus.db").exists());
 
     keepers[2].refuse(None);
@@ -202,8 +202,13 @@ async fn half_finished_with_a_quorum_nothing_is_stored_under_its_key_and_another
     assert_eq!(told.status, 3, "{}", told.text);
     assert!(told.text.contains("holds a share of a root key"), "{}", told.text);
 
-    // The Keepers are restarted.
+    // While Nexus runs, the Keepers get their shares back.
     keepers.iter().for_each(FakeKeeper::lose);
+    let told = crew.bootstrap(&[]).await?;
+    assert_eq!(told.status, 3, "{}", told.text);
+    crew.nexus().terminate().await?;
+    keepers.iter().for_each(FakeKeeper::lose);
+    crew.start_nexus().await?;
     let told = crew.bootstrap(&[]).await?;
     assert_eq!(told.status, 0, "{}", told.text);
     crew.ready(PATIENCE).await?;

@@ -1,5 +1,7 @@
 //! The `spike` command against a real Nexus: values come back byte for byte, and each case has its exit status.
 
+mod streams;
+
 use std::{
     fs,
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink},

@@ -113,7 +113,7 @@ async fn rows_that_would_be_left_out_stop_the_import_until_somebody_has_said_so(
     .await?;
     let before = originals(&crew)?;
     crew.start_nexus().await?;
-    let told = crew.sealed_because("1 rows of").await?;
+    let told = crew.sealed_because("1 row of").await?;
     for part in ["app/db", "nothing was imported", "SPIKE_NEXUS_IMPORT_WITH_LOSSES=true"] {
         assert!(told.contains(part), "{part}: {told}");
     }
@@ -136,7 +136,7 @@ async fn rows_that_would_be_left_out_stop_the_import_until_somebody_has_said_so(
     assert!(value_of(&superuser, "app/db", 2, "k").await.is_err());
     let status = crew.status().await?;
     let told = troubles(&status)?.join("; ");
-    assert!(told.contains("1 rows of upstream's database were left out"), "{told}");
+    assert!(told.contains("1 row was left out of upstream's database"), "{told}");
     let import = status.store.context("no store")?.import.context("no import")?;
     assert_eq!(import.left_out, 1);
     assert_eq!(metric(&mut crew, "spike_store_import_left_out").await?, Some(1.0));
@@ -151,7 +151,7 @@ async fn rows_that_would_be_left_out_stop_the_import_until_somebody_has_said_so(
     let check = crew.health_check("import").await?;
     assert_eq!(check["status"], "degraded", "{check}");
     let told = troubles(&crew.status().await?)?.join("; ");
-    for part in ["1 rows of upstream's database were left out when", "move spike.db"] {
+    for part in ["1 row was left out of upstream's database when", "move spike.db"] {
         assert!(told.contains(part), "{part}: {told}");
     }
     fs::rename(data(&crew).join("spike.db"), crew.dir().join("spike.db.kept"))?;

@@ -12,6 +12,8 @@ use spike_wire::{DecryptRequest, EncryptRequest, KeeperStatusKind, Operation, Se
 
 use crate::{WORKLOAD, crew, scenario};
 
+mod unproved;
+
 const LITE: &str = "/spike/workload/role/lite";
 
 #[tokio::test]

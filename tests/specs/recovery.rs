@@ -2,6 +2,7 @@
 //! loses nothing (crypto-and-storage 3; F3, Q-17, Q-27).
 
 mod data;
+mod edited;
 
 use std::{fs, path::Path, process::Output};
 
@@ -56,6 +57,7 @@ const fn collected(count: u16) -> RestoreResponse {
         restored: remaining == 0,
         already: false,
         repeated: false,
+        unconfirmed: false,
     }
 }
 

@@ -152,3 +152,29 @@ async fn an_svid_of_another_role_makes_a_running_nexus_not_ready_until_it_has_it
     crew.ready(PATIENCE).await?;
     crew.stop().await
 }
+
+/// The registration entry of a Keeper is changed to that of Nexus while the Keeper has its stream open. The log had this as a new
+/// SVID, below its default level.
+#[tokio::test]
+async fn a_keeper_that_gets_the_identity_of_nexus_on_its_open_stream_is_not_ready_and_says_so()
+-> Result<()> {
+    let mut crew = crew().keepers(3, 2).start().await?;
+    crew.keepers_good().await?;
+    let pid = crew.keeper(1)?.pid().context("the Keeper runs")?;
+    let nexus = crew.spiffe_id("/spike/nexus")?;
+    let registration = crew.cluster().workload_api().registry().register(pid, nexus)?;
+    let told = eventually("not ready", PATIENCE, async || {
+        let (status, body) = crew.keeper(1)?.get("/readyz").await?;
+        Ok((status == 503).then_some(body))
+    })
+    .await?;
+    assert!(told.contains("/spike/nexus, which is not keeper"), "{told}");
+    crew.log_says("keeper-1", "the agent gave this process another SPIFFE ID than before").await?;
+    drop(registration);
+    eventually("ready again", PATIENCE, async || {
+        Ok((crew.keeper(1)?.get("/readyz").await?.0 == 200).then_some(()))
+    })
+    .await?;
+    crew.keepers_good().await?;
+    crew.stop().await
+}

@@ -1,6 +1,7 @@
 //! Failures of the store (design 2 and 3): a full disk, a failing disk, a damaged log, a missing directory. Each failure is
 //! visible, and lost data is always reported.
 
+mod appearing;
 mod opening;
 
 use std::{
@@ -319,7 +320,7 @@ async fn an_empty_data_directory_beside_keepers_that_hold_a_key_is_no_new_store(
     crew.start_nexus().await?;
 
     let told = crew.sealed_because("and no data in").await?;
-    for part in [data.to_string_lossy().as_ref(), "mounted", "SPIKE_NEXUS_ACCEPT_NEW_STORE=true"] {
+    for part in [data.to_string_lossy().as_ref(), "mounted", "docs/operations/store.md"] {
         assert!(told.contains(part), "{part}: {told}");
     }
     let status = crew.status().await?;
@@ -327,10 +328,12 @@ async fn an_empty_data_directory_beside_keepers_that_hold_a_key_is_no_new_store(
     assert!(!data.join("nexus.db").exists());
 
     // The volume is mounted after all.
+    ensure!(crew.nexus().terminate().await?.success());
     if data.exists() {
         fs::remove_dir_all(&data)?;
     }
     fs::rename(&away, &data)?;
+    crew.start_nexus().await?;
     crew.ready(PATIENCE).await?;
     assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
 

@@ -1,4 +1,4 @@
-use spike_wire::{DataKind, SurveyResponse};
+use spike_wire::{DataKind, SealedBy, SurveyResponse};
 
 use super::*;
 use crate::{
@@ -211,7 +211,7 @@ fn after_a_bootstrap_that_was_ended_before_the_proof_both_ways_to_go_on_are_told
     };
     let hint = told(None, data);
     for part in [
-        "restart Keeper 1 at https://keeper-1, Keeper 2 at https://keeper-2 and run this again",
+        "stop Nexus, restart Keeper 1 at https://keeper-1, Keeper 2 at https://keeper-2, start Nexus and run this again",
         "SPIKE_NEXUS_ACCEPT_NEW_STORE=true",
     ] {
         assert!(hint.contains(part), "{part}: {hint}");
@@ -220,7 +220,41 @@ fn after_a_bootstrap_that_was_ended_before_the_proof_both_ways_to_go_on_are_told
     let before = Completion::now(None);
     let hint = told(Some(&before), data);
     assert!(!hint.contains("restart") && hint.contains("lost for good"), "{hint}");
+    assert!(hint.contains("stop Nexus, put all files there, and start Nexus"), "{hint}");
     assert!(!told(None, DataKind::Unreadable).contains("ACCEPT_NEW_STORE"));
+}
+
+/// The hint was that the Keepers hold a whole key, and to restart Nexus with a setting; the key was lost by that.
+#[test]
+fn a_key_that_nexus_alone_has_is_not_lost_by_what_the_hint_says() {
+    for (sealed_by, data, awaits_proof) in [
+        (SealedBy::NoData, DataKind::None, true),
+        (SealedBy::Store, DataKind::Ours, false),
+        (SealedBy::OtherKey, DataKind::Ours, false),
+    ] {
+        for slots in [[Slot::Filled, Slot::Empty], [Slot::Empty, Slot::Empty]] {
+            let nexus = SurveyResponse {
+                sealed: true,
+                sealed_by: Some(sealed_by),
+                awaits_proof,
+                data,
+                ..SurveyResponse::default()
+            };
+            let nexus = NexusState::Sealed(Some(Box::new(nexus)));
+            let before = Completion::now(None);
+            for completed in [None, Some(&before)] {
+                let error = decide(false, completed, &survey(nexus.clone(), &slots), 2);
+                let error = error.expect_err("a key was made in place of the only copy");
+                let hint = error.hint().unwrap();
+                assert!(hint.starts_with("do not restart Nexus"), "{sealed_by:?}: {hint}");
+                assert!(!hint.contains("ACCEPT_NEW_STORE"), "{sealed_by:?}: {hint}");
+                assert!(!hint.contains("spike operator restore"), "{sealed_by:?}: {hint}");
+            }
+            let error = decide(true, None, &survey(nexus, &slots), 2).unwrap_err();
+            let steps = error.hint().unwrap();
+            assert!(steps.contains("1. stop Nexus"), "{sealed_by:?}: {steps}");
+        }
+    }
 }
 
 #[test]

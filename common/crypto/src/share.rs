@@ -84,6 +84,11 @@ pub enum ShareError {
     /// The value is at or above the order of the P-256 group: damaged, or not a share of SPIKE.
     #[error("the share value is not below the order of the P-256 group")]
     ValueNotBelowOrder,
+    /// The bytes are no text.
+    #[error(
+        "a recovery share is UTF-8 text, and this is not: is it encrypted, or was it saved as UTF-16?"
+    )]
+    NotText,
     /// The recovery text does not have three parts.
     #[error("a recovery share has the form spike:<index>:<64 hex digits>")]
     NotThreeParts,
@@ -206,13 +211,23 @@ impl Share {
         text
     }
 
+    /// Reads the content of a recovery file, which is recovery text.
+    ///
+    /// # Errors
+    /// [`ShareError::NotText`], and those of [`Self::from_recovery_text`].
+    pub fn from_recovery_bytes(bytes: &[u8]) -> Result<Self, ShareError> {
+        let text = str::from_utf8(bytes).map_err(|_cause| ShareError::NotText)?;
+        Self::from_recovery_text(text)
+    }
+
     /// Reads recovery text. As upstream, accepts hex digits of both cases, and an index with a sign or leading zeros.
-    /// Unlike upstream, trims blanks and requires `spike` (crypto-and-storage 3.3).
+    /// Unlike upstream, requires `spike`, and trims blanks and the byte order mark that editors put in front
+    /// (crypto-and-storage 3.3).
     ///
     /// # Errors
     /// One variant of [`ShareError`] for each failure, in the order of upstream's checks.
     pub fn from_recovery_text(text: &str) -> Result<Self, ShareError> {
-        let mut parts = text.trim().splitn(3, ':');
+        let mut parts = text.trim_matches(Self::is_blank).splitn(3, ':');
         let (Some(prefix), Some(index), Some(digits)) = (parts.next(), parts.next(), parts.next())
         else {
             return Err(ShareError::NotThreeParts);
@@ -227,5 +242,10 @@ impl Share {
         hex::decode(digits, bytes.as_mut_slice()).ok_or(ShareError::NotHex)?;
         let index: i64 = index.parse().map_err(|_cause| ShareError::IndexNotANumber)?;
         Ok(Self { index: ShareIndex::try_from(index)?, value: ShareValue::from_bytes(&bytes)? })
+    }
+
+    /// Whether a character says nothing before and after recovery text: white space, or a byte order mark.
+    pub const fn is_blank(c: char) -> bool {
+        c.is_whitespace() || c == '\u{feff}'
     }
 }

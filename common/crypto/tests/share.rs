@@ -59,6 +59,9 @@ fn recovery_text_as_people_hand_it_over_is_read() {
         format!("spike:2:{DIGITS}"),
         format!("spike:2:{DIGITS}\n"),
         format!("  spike:2:{DIGITS}\r\n"),
+        // Editors save a file with a byte order mark; `cat` of two such files leaves the second mark at the end of the first.
+        format!("\u{feff}spike:2:{DIGITS}\r\n"),
+        format!("spike:2:{DIGITS}\u{feff}"),
         format!("spike:2:{}", DIGITS.to_uppercase()),
         format!("spike:+2:{DIGITS}"),
         format!("spike:002:{DIGITS}"),
@@ -67,6 +70,14 @@ fn recovery_text_as_people_hand_it_over_is_read() {
         let share = Share::from_recovery_text(&text).unwrap_or_else(|e| panic!("{text:?}: {e}"));
         assert_eq!(*share.to_recovery_text(), format!("spike:2:{DIGITS}"), "{text:?}");
     }
+}
+
+#[test]
+fn recovery_text_in_utf_16_is_told_as_no_utf_8() {
+    let text = format!("\u{feff}spike:2:{DIGITS}");
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(Share::from_recovery_bytes(&bytes).unwrap_err(), ShareError::NotText);
+    assert!(Share::from_recovery_bytes(text.as_bytes()).is_ok());
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod text;
 mod unique;
 
 pub use small_file::{open_regular, read_small};
+pub use text::counted;
 pub use unique::random_name;
 
 /// The version of every SPIKE program.

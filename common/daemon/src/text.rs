@@ -11,6 +11,11 @@ pub(crate) const MAX_TEXT: usize = 512;
 /// of its text.
 const ESCAPED: usize = 6;
 
+/// A number with the word for it: `one` thing or `many`.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// The beginning of `text` that is at most [`MAX_TEXT`] bytes once it is written as JSON, and how many bytes were left out.
 /// No character is split.
 pub(crate) fn clip(text: &str) -> (&str, usize) {

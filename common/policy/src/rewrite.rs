@@ -3,6 +3,9 @@
 use super::error::Field;
 use super::scan::{Token, tokens};
 
+/// What comes before the trust domain.
+pub(super) const SCHEME: &str = "spiffe://";
+
 /// A changed pattern, and the reason for the change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rewrite {
@@ -25,6 +28,10 @@ pub(super) fn rewrites(field: Field, pattern: &str) -> Vec<Rewrite> {
             "`{name}` stands for itself: `[^/]+` matches one part of a path",
         ));
         guesses.push((without_leading_slash(pattern), "paths begin without a slash"));
+    }
+    if field == Field::SpiffeIdPattern {
+        guesses
+            .push((trust_domain_in_lower_case(pattern), "trust domains are written in lower case"));
     }
     guesses.push((without_trailing_slash(pattern), "the slash before the end must be there too"));
     guesses.push((
@@ -132,6 +139,23 @@ pub(super) fn without_leading_slash(pattern: &str) -> Option<String> {
     let body = pattern.strip_prefix('^').unwrap_or(pattern);
     let stripped = body.strip_prefix('/')?;
     (!stripped.is_empty()).then(|| format!("^{stripped}"))
+}
+
+/// The pattern with the letters of the trust domain in lower case, if one stands for itself and is not. Escapes and classes stay.
+pub(super) fn trust_domain_in_lower_case(pattern: &str) -> Option<String> {
+    let start = pattern.find(SCHEME).map(|at| at + SCHEME.len())?;
+    let mut out = String::with_capacity(pattern.len());
+    let mut in_domain = true;
+    for token in tokens(pattern) {
+        in_domain &= token.at < start || token.literal() != Some('/');
+        match token.literal() {
+            Some(c) if in_domain && token.at >= start && c.is_ascii_uppercase() => {
+                out.push(c.to_ascii_lowercase());
+            }
+            _ => out.push_str(token.text),
+        }
+    }
+    (out != pattern).then_some(out)
 }
 
 fn without_trailing_slash(pattern: &str) -> Option<String> {

@@ -37,5 +37,7 @@ bodies! {
         pub already: bool = "already" as OmitZero,
         /// Whether this very share had been fed before, so that it counts once. Ours.
         pub repeated: bool = "repeated" as OmitZero,
+        /// Whether the key was taken although there was nothing to compare it with. Ours.
+        pub unconfirmed: bool = "unconfirmed" as OmitZero,
     }
 }

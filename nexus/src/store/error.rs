@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 use spike_crypto::{Fingerprint, RandomError};
+use spike_daemon::counted;
 use spike_domain::NumbersUsedUp;
 use spike_import::ImportError;
 
@@ -87,8 +88,8 @@ pub enum StoreError {
     },
     /// Rows of upstream's database would be left out. Nothing was imported.
     #[error(
-        "{count} rows of {} would be left out, the first is {}; nothing was imported. The log lists them. To go on without \
-         them, start with SPIKE_NEXUS_IMPORT_WITH_LOSSES=true", path.display(), first.first().map_or("", String::as_str)
+        "{} of {} would be left out, the first is {}; nothing was imported. The log lists all. To go on without, start with \
+         SPIKE_NEXUS_IMPORT_WITH_LOSSES=true", counted(*count as u64, "row", "rows"), path.display(), first.first().map_or("", String::as_str)
     )]
     ImportIncomplete {
         /// The database.
@@ -245,6 +246,20 @@ impl StoreError {
             Self::TimedOut | Self::Locked => true,
             _ => false,
         }
+    }
+
+    /// Whether the content of the files was refused. Only other files can help then, or another key.
+    pub const fn is_about_content(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::Foreign { .. }
+                | Self::NewerSchema { .. }
+                | Self::Tampered { .. }
+                | Self::WrongRootKey { .. }
+                | Self::Upstream { .. }
+                | Self::UpstreamKey { .. }
+        )
     }
 
     /// Whether a page that was read is not what was written. Another read may succeed, and the page stays as it is.

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use spike_crypto::{Nonce, RootKey};
-use spike_daemon::process::chain;
+use spike_daemon::{counted, process::chain};
 use spike_domain::{History, SecretPath, UnixNanos, Version};
 use spike_import::{
     FILE, FileRecord, ImportReport, NONCES_WERE_REUSED, Policy, Rules, Secret, Sink, Source,
@@ -84,16 +84,17 @@ impl Import {
             Self::None => Ok(()),
             Self::Earlier(record) if record.refused == 0 => Ok(()),
             Self::Earlier(record) => Err(format!(
-                "{} rows of upstream's database were left out when it was imported at {}; {LOOK_AFTER}",
-                record.refused,
+                "{} left out of upstream's database when it was imported at {}; {LOOK_AFTER}",
+                left_out(record.refused),
                 clock::second(clock::at(record.imported))
             )),
             Self::Done(report) if report.refused.is_empty() => Ok(()),
             Self::Done(report) => {
-                let (count, first) = (report.refused.len(), report.refused.first());
+                let (count, first) = (report.refused.len() as u64, report.refused.first());
                 let first = first.map(ToString::to_string).unwrap_or_default();
                 Err(format!(
-                    "{count} rows of upstream's database were left out, the first is {first}; {LOOK_AFTER}"
+                    "{} left out of upstream's database, the first is {first}; {LOOK_AFTER}",
+                    left_out(count)
                 ))
             }
             Self::Not(NotImported::Another(record)) => Err(format!(
@@ -286,6 +287,10 @@ impl Sink for Intake<'_, '_> {
         let Policy { name, created, updated, .. } = policy;
         done(take_policy(self.change, StoredPolicy { name, text, created, updated }))
     }
+}
+
+fn left_out(rows: u64) -> String {
+    counted(rows, "row was", "rows were")
 }
 
 fn text_of(policy: &Policy) -> PolicyText {

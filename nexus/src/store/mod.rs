@@ -31,6 +31,7 @@ mod import;
 mod options;
 mod policies;
 mod secrets;
+mod sight;
 mod sqlite;
 mod work;
 
@@ -58,6 +59,7 @@ pub use self::home::{Found, Home, Look};
 pub use self::import::{Import, NotImported};
 pub use self::options::{JournalMode, JudgePolicy, Options};
 pub use self::secrets::{Described, Got, StoredValue};
+pub use self::sight::{Change, Sight};
 pub use self::sqlite::commits::Loss;
 use self::sqlite::place::Place;
 use self::sqlite::queue::Queue;

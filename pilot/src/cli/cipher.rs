@@ -24,11 +24,11 @@ output is a JSON object of version, nonce and ciphertext, which `spike cipher de
 Example:
   spike cipher encrypt -f plan.txt -o plan.enc")]
 pub(crate) struct EncryptArgs {
-    /// What to encrypt, instead of standard input
+    /// What to encrypt, instead of standard input, which - is too
     #[arg(short, long)]
     pub(crate) file: Option<PathBuf>,
-    /// Where to write it, instead of standard output: a new file, which appears when it is complete, or an existing file,
-    /// pipe or device
+    /// Where to write it, instead of standard output, which - is too: a new file, which appears when it is complete, or an
+    /// existing file, pipe or device
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// What to encrypt, in base64; prints JSON. Other users can see it in the process list
@@ -49,11 +49,11 @@ Examples:
   spike cipher decrypt -f plan.enc -o plan.txt
   spike cipher encrypt --plaintext aGk= | spike cipher decrypt --json")]
 pub(crate) struct DecryptArgs {
-    /// What to decrypt, instead of standard input
+    /// What to decrypt, instead of standard input, which - is too
     #[arg(short, long)]
     pub(crate) file: Option<PathBuf>,
-    /// Where to write it, instead of standard output: a new file, which appears when it is complete, or an existing file,
-    /// pipe or device
+    /// Where to write it, instead of standard output, which - is too: a new file, which appears when it is complete, or an
+    /// existing file, pipe or device
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// The input is the JSON object that encrypt --plaintext prints

@@ -8,7 +8,7 @@ use spike_config::Process;
 use spike_domain::PERMISSIONS;
 use spike_policy::Permission;
 
-use super::{Action, Format, Question, policy::permission};
+use super::{Action, Format, Question, place::place, policy::permission};
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "PERMISSION", default_value = PERMISSIONS[0], value_parser = permission())]
     permission: Permission,
     /// Check only the settings in this file, offline: lines of NAME=VALUE, quoted as systemd reads them; or a rendered manifest of
-    /// Kubernetes, where values that come from somewhere else are not known
+    /// Kubernetes, where values that come from somewhere else are not known; - is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The program that the file of --config is for. A manifest says it itself: then only containers of this program are checked,
@@ -45,7 +45,7 @@ pub(crate) struct DoctorArgs {
     pub(crate) program: Option<Program>,
     /// Also write an archive for an expert: what was found, settings, status, health and metrics. Values that may be secret
     /// are not in it
-    #[arg(long, value_name = "FILE.tar", conflicts_with = "config")]
+    #[arg(long, value_name = "FILE.tar", conflicts_with = "config", value_parser = place())]
     pub(crate) bundle: Option<PathBuf>,
     /// A telemetry listener whose health and metrics go into the archive, instead of those of a Nexus and a Keeper on this
     /// machine; may be given several times
@@ -53,7 +53,7 @@ pub(crate) struct DoctorArgs {
     pub(crate) telemetry: Vec<SocketAddr>,
     /// A log whose last 15 minutes go into the archive, at most 4 MiB; may be given several times. An audit log names SPIFFE
     /// IDs and paths
-    #[arg(long = "log", value_name = "FILE", requires = "bundle")]
+    #[arg(long = "log", value_name = "FILE", requires = "bundle", value_parser = place())]
     pub(crate) logs: Vec<PathBuf>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Format;
+use super::{Format, place::place};
 
 /// Commands for operators with a role of their own.
 #[derive(Debug, Subcommand)]
@@ -32,7 +32,7 @@ below ~/.spike. Each file is named spike.recovery.<index>.txt and can be read by
 an earlier run is never replaced by another share and never removed: move it away first.")]
 pub(crate) struct RecoverArgs {
     /// Write the files into this directory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = place())]
     pub(crate) out: Option<PathBuf>,
     /// Print the shares, one per line, and write no file: for piping into an encryption tool
     #[arg(long, conflicts_with = "out")]
@@ -51,7 +51,7 @@ Examples:
 
 Several shares are judged as one set. All are sent, and the result for each is printed.")]
 pub(crate) struct RestoreArgs {
-    /// A recovery file; may be given several times
+    /// A recovery file, or - for standard input; may be given several times
     #[arg(short, long = "file", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 }

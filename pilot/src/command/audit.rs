@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{input_name, is_stdin};
+use super::{input_name, is_stdin, refuse_stdin_twice};
 use crate::cli::AuditCommand;
 use crate::context::Context;
 use crate::error::Error;
@@ -47,9 +47,7 @@ fn each_line(
     context: &mut Context<'_>,
     mut take: impl FnMut(&mut Context<'_>, usize, u64, &[u8]) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    if files.iter().filter(|file| is_stdin(Some(file))).count() > 1 {
-        return Err(Error::usage("standard input can be read only once".to_owned()));
-    }
+    refuse_stdin_twice(files)?;
     let mut line = Vec::new();
     for (index, file) in files.iter().enumerate() {
         let unreadable = |error| Error::Input { what: input_name(file), error };

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use spike_wire::{DecryptRequest, EncryptRequest, Operation, SecretBytes, call};
 use zeroize::Zeroizing;
 
-use super::{empty_stdin, is_stdin, read_input};
+use super::{empty_stdin, is_stdin, read_input, without_mark};
 use crate::cli::{CipherCommand, DecryptArgs, EncryptArgs};
 use crate::context::Context;
 use crate::destination::{Destination, Readers};
@@ -118,7 +118,8 @@ fn from_json(text: &[u8]) -> Result<DecryptRequest, Error> {
             "without --json the input is the binary form that encrypt writes from a file",
         )
     };
-    let request = DecryptRequest::decode(text).map_err(|error| refuse(&error.to_string()))?;
+    let request =
+        DecryptRequest::decode(without_mark(text)).map_err(|error| refuse(&error.to_string()))?;
     if request.nonce.is_empty() || request.ciphertext.is_empty() {
         return Err(refuse("nonce or ciphertext is missing"));
     }

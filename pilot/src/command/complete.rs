@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use spike_config::table::SPIFFE_ENDPOINT_SOCKET;
+use spike_domain::is_hidden;
 use spike_wire::{PolicyListRequest, call};
 
 use super::secret::listing;
@@ -35,8 +36,8 @@ pub(super) async fn complete(context: &mut Context<'_>) -> Result<(), Error> {
             asked.ok().and_then(Result::ok).unwrap_or_default()
         }
     };
-    // Control characters would be typed, too.
-    let is_plain = |name: &&String| !name.chars().any(char::is_control);
+    // Control characters would be typed, too, and those that nobody sees would turn the line around.
+    let is_plain = |name: &&String| !name.chars().any(|c| c.is_control() || is_hidden(c));
     let lines = candidates.iter().filter(is_plain).map(|name| format!("{}{name}\n", end.kept));
     context.streams.print(&lines.collect::<String>()).or(Ok(()))
 }

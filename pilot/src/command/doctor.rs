@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spike_config::table;
+use spike_daemon::counted;
 use spike_domain::Role;
 use spike_mtls::{
     ClientTimeouts,
@@ -63,7 +64,7 @@ pub(super) async fn run(arguments: DoctorArgs, context: &mut Context<'_>) -> Res
         wanted.check()?;
     }
     let (report, status) = match &arguments.config {
-        Some(file) => (file::examine(file, arguments.program)?, None),
+        Some(file) => (file::examine(file, arguments.program, context)?, None),
         None => examine(question.as_ref(), context).await,
     };
     let answer = findings::answer(&report);
@@ -74,13 +75,19 @@ pub(super) async fn run(arguments: DoctorArgs, context: &mut Context<'_>) -> Res
     })?;
     if let Some(wanted) = &wanted {
         let packed = wanted.write(&report, status.as_ref(), context.environment()).await?;
-        let lines = packed.files.iter().map(|(name, bytes)| format!("\n  {name}, {bytes} bytes"));
+        let lines = packed.files.iter().map(|(name, bytes)| {
+            format!("\n  {name}, {}", counted(*bytes as u64, "byte", "bytes"))
+        });
         let path = wanted.path.display();
         let text = format!("{path} has{}", lines.collect::<String>());
         context.streams.remark("note:", &text)?;
         for (log, lines) in &packed.left_out {
+            let (line, looks, is) = match lines {
+                1 => ("line", "looks", "is"),
+                _ => ("lines", "look", "are"),
+            };
             let text = format!(
-                "{lines} lines of {} look like a recovery share or a private key, and are left out: is it a log?",
+                "{lines} {line} of {} {looks} like a recovery share or a private key, and {is} left out: is it a log?",
                 log.display()
             );
             context.streams.remark("warning:", &text)?;

@@ -16,10 +16,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::recovery_file::RecoveryDirectory;
 
-pub(super) use status::{
-    LISTED_TWICE, count_of, has_unused_data, is_new, margin_in_words, margin_while_sealed,
-    next_step, node as status_node, trusts,
-};
+pub(super) use status::{margin_in_words, margin_while_sealed, node as status_node, trusts};
 
 pub(super) async fn run(command: OperatorCommand, context: &mut Context<'_>) -> Result<(), Error> {
     match command {

@@ -167,7 +167,7 @@ async fn delete(name: &str, yes: bool, context: &mut Context<'_>) -> Result<(), 
     }
     if !yes {
         let question = format!("Are you sure you want to delete policy '{name}'? (y/N): ");
-        if !is_confirmed(&question, context)? {
+        if !is_confirmed(&question, &format!("policy '{name}' is still there"), context)? {
             return context.streams.print("Operation canceled.\n");
         }
     }

@@ -199,18 +199,27 @@ impl Streams {
         Self { terminals: Terminals { stdin: true, ..self.terminals }, ..self }
     }
 
-    /// Asks on standard error, and reads one line of standard input, without the newline. At the end of input the answer is
-    /// empty.
-    pub(crate) fn ask(&mut self, question: &str) -> io::Result<String> {
+    /// Asks on standard error, and reads one line of standard input, without the newline. `None`: the input has ended, and there
+    /// is no line.
+    pub(crate) fn ask(&mut self, question: &str) -> io::Result<Option<String>> {
         self.notice(question);
         self.stderr.flush()?;
         let mut line = Vec::new();
         let mut byte = [0];
         // More than any meaningful answer has.
-        while line.len() < 1024 && self.stdin.read(&mut byte)? == 1 && byte != *b"\n" {
+        while line.len() < 1024 {
+            if self.stdin.read(&mut byte)? == 0 {
+                if line.is_empty() {
+                    return Ok(None);
+                }
+                break;
+            }
+            if byte == *b"\n" {
+                break;
+            }
             line.extend_from_slice(&byte);
         }
-        Ok(String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned())
+        Ok(Some(String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned()))
     }
 }
 

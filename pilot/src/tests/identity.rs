@@ -23,7 +23,7 @@ fn a_workload_reads_under_its_own_id_what_a_policy_grants_and_else_learns_what_i
     [4]
     --
     Error: Unauthorized access: spiffe://spike.ist/workload/app may not list secrets (401 access_unauthorized, request req-1)
-    hint: it takes the permission 'list' on the path spike/system/secret
+    hint: it takes the permission 'list' on the paths that are to be seen, or on spike/system/secret for all names
     hint: spiffe://spike.ist/workload/app is no operator, so a policy must allow it; an operator asks `spike policy explain` which one would
     hint: the audit log of SPIKE Nexus tells the reason under request req-1
     ");
@@ -71,4 +71,16 @@ fn an_identity_of_another_trust_domain_is_told_which_setting_is_missing() {
     hint: accepted is spiffe://spike.ist/spike/pilot/role/superuser, or an ID below it
     hint: this process is in the trust domain example.org: is SPIKE_TRUST_ROOT_PILOT=example.org missing?
     ");
+}
+
+// It was told to register itself under the ID of an operator.
+#[test]
+fn a_workload_is_told_whom_to_ask_and_not_how_to_become_an_operator() {
+    let nexus = FakeNexus::start(|_, _| (200, "{}".into()));
+    let svid = nexus.ca().source_of("spiffe://spike.ist/workload/app");
+    let ran = nexus.run_with_svid(&["operator", "status"], svid);
+    assert_eq!(ran.exit, Exit::Denied, "{ran}");
+    assert!(ran.stderr.contains("ask an operator"), "{ran}");
+    assert!(!ran.stderr.contains("register this program"), "{ran}");
+    assert_eq!(nexus.asked(), []);
 }

@@ -134,7 +134,7 @@ async fn shares_of_two_runs_at_the_same_time_are_told_of_and_a_restart_of_the_ke
         ),
         "holds a share of another key, and keeps it",
         "Nothing was stored under either key",
-        "restart all these Keepers",
+        "stop Nexus, restart all these Keepers",
     ] {
         assert!(told.text.contains(part), "{part}: {}", told.text);
     }
@@ -143,7 +143,9 @@ async fn shares_of_two_runs_at_the_same_time_are_told_of_and_a_restart_of_the_ke
 
     // As it says.
     keepers[1].refuse(None);
+    crew.nexus().terminate().await?;
     keepers.iter().for_each(FakeKeeper::lose);
+    crew.start_nexus().await?;
     let told = crew.bootstrap(&[]).await?;
     assert_eq!(told.status, 0, "{}", told.text);
     crew.ready(PATIENCE).await?;
@@ -184,9 +186,10 @@ async fn a_store_that_cannot_be_made_at_the_proof_is_named_with_the_reason_of_ne
 
     // As it says.
     fs::remove_dir_all(&in_the_way)?;
+    crew.nexus().terminate().await?;
     crew.kill_keepers(1..=3).await?;
     crew.restart_keepers(1..=3).await?;
-    crew.crash_nexus().await?;
+    crew.start_nexus().await?;
     let told = crew.bootstrap(&[]).await?;
     assert_eq!(told.status, 0, "{}", told.text);
     crew.ready(PATIENCE).await?;

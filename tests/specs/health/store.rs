@@ -59,7 +59,7 @@ async fn rows_that_an_import_left_out_fail_its_check_until_upstreams_file_is_mov
     crew.nexus().set("SPIKE_NEXUS_IMPORT_WITH_LOSSES", "true");
     let mut import = Course::from_start(&crew, "nexus", "import", Effect::Degraded);
     crew.start_nexus().await?;
-    import.fails(&mut crew, "1 rows of upstream's database were left out").await?;
+    import.fails(&mut crew, "1 row was left out of upstream's database").await?;
     fs::rename(crew.dir().join("data/spike.db"), crew.dir().join("spike.db.kept"))?;
     import.recovers(&mut crew).await?;
     crew.stop().await

@@ -207,8 +207,8 @@ section! {
         "Whether the tables must exist already.";
     SPIKE_NEXUS_ACCEPT_NEW_STORE, Is("false"), Rule::GoBool, NEXUS,
         "Whether to create an empty store if there is none, for a root key that Bootstrap has not just made. This gives \
-         up all data stored before. Otherwise Nexus stays sealed in this case, and names the directory. Set it for one \
-         start only.",
+         up all data stored before. Otherwise Nexus stays sealed in this case, and names the directory. On lite: whether \
+         to take a restored key although Keepers do not answer that may hold another. Set it for one start only.",
         upstream "New; upstream creates an empty store without a message.";
     SPIKE_NEXUS_IMPORT_WITH_LOSSES, Is("false"), Rule::GoBool, NEXUS,
         "Whether to import an upstream `spike.db` although some rows cannot be decrypted or stored, and are left out. \

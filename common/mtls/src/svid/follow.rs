@@ -143,6 +143,10 @@ async fn follow_once(
         attestation.accepted();
         tracing::info!(id = %material.id(), not_after = clock::second(material.not_after()), "new X.509-SVID");
         let before = shared.current();
+        if let Some(before) = before.as_ref().filter(|before| before.id() != material.id()) {
+            // Also on a stream that is open, after a change of the registration entry.
+            tracing::warn!(id = %material.id(), before = %before.id(), "the agent gave this process another SPIFFE ID than before");
+        }
         if let Some(before) = &before {
             report_changes(&material.bundle_changes(before));
         }

@@ -5,14 +5,13 @@
 
 use super::super::Policy;
 use super::super::error::Field;
+use super::super::rewrite::SCHEME;
 use super::super::scan::{Token, tokens};
 use super::{Code, Finding, Severity};
 
-const SCHEME: &str = "spiffe://";
-
 /// The trust domain that a pattern of SPIFFE IDs names literally: between the scheme and the next slash. `None` if it names
-/// several, or one that it describes by more than its characters. A dot that is not escaped counts as a dot: lint reports it
-/// anyway.
+/// several, or one that it describes by more than its characters, or one with upper case: no trust domain has any, so federation
+/// cannot help, and lint says so. A dot that is not escaped counts as a dot: lint reports it anyway.
 pub fn named_trust_domain(spiffe_id_pattern: &str) -> Option<String> {
     let tokens = tokens(spiffe_id_pattern);
     if is_alternation(&tokens) {
@@ -31,6 +30,7 @@ pub fn named_trust_domain(spiffe_id_pattern: &str) -> Option<String> {
         }
         match token.literal() {
             Some('/') => return Some(domain).filter(|domain| !domain.is_empty()),
+            Some(c) if c.is_ascii_uppercase() => return None,
             Some(c) => domain.push(c),
             None if token.text == "." => domain.push('.'),
             None => return None,
@@ -90,6 +90,7 @@ mod tests {
             ("^spiffe://partner.org/app$", Some("partner.org")),
             ("^spiffe://under_score-1/app$", Some("under_score-1")),
             // These name several trust domains, or none.
+            (r"^spiffe://Partner\.org/app$", None),
             (r"^spiffe://[a-z]+\.example\.org/app$", None),
             (r"^spiffe://(a|b)\.org/app$", None),
             (r"^spiffe://partner\.orgs?/app$", None),

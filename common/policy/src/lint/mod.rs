@@ -8,6 +8,8 @@ mod federation;
 mod grants;
 mod patterns;
 mod reach;
+mod repair;
+mod trust_domain;
 
 #[cfg(test)]
 mod tests;
@@ -107,6 +109,8 @@ pub enum Code {
     Duplicate,
     /// A trust domain whose bundle Nexus does not hold.
     NoBundle,
+    /// A pattern that SPIFFE IDs of foreign trust domains match.
+    OpenTrustDomain,
 }
 
 impl Code {
@@ -130,6 +134,7 @@ impl Code {
             Self::Administrator => "administrator",
             Self::Duplicate => "duplicate",
             Self::NoBundle => "no-bundle",
+            Self::OpenTrustDomain => "open-trust-domain",
         }
     }
 }
@@ -184,6 +189,7 @@ fn lint_one<E>(
     let mut report = Report { policy, findings: Vec::new() };
     patterns::check(&mut report, go_on)?;
     grants::check(&mut report, rule, go_on)?;
+    trust_domain::check(&mut report);
     let mut findings = report.findings;
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Ok(findings)
@@ -215,8 +221,8 @@ impl Report<'_> {
         });
     }
 
-    /// Adds a finding that is fixed by putting `replacement` into the field. If the pattern has other faults too, the
-    /// finding has no replacement.
+    /// Adds a finding that is fixed by putting `replacement` into the field. Other mistakes in it are mended too, where that is
+    /// possible; if it then still breaks a rule, the finding has no replacement.
     fn add_replacing(
         &mut self,
         code: Code,
@@ -225,6 +231,10 @@ impl Report<'_> {
         message: impl Into<String>,
         replacement: String,
     ) {
+        let replacement = match field {
+            Field::SpiffeIdPattern | Field::PathPattern => repair::mended(field, replacement),
+            Field::Name | Field::Permissions => replacement,
+        };
         if field != Field::Permissions && !is_acceptable(field, &replacement) {
             let fix = format!("something like `{replacement}`, once the rest is right");
             return self.add(code, severity, field, message, fix);

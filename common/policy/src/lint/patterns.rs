@@ -1,16 +1,12 @@
 //! Mistakes within one pattern.
 
 use super::super::error::{Field, Refusal};
-use super::super::pattern::Pattern;
 use super::super::rewrite;
-use super::super::scan::{Token, tokens};
+use super::super::scan::tokens;
 use super::super::validate::is_acceptable;
 use super::super::{Permission, Policy, go_syntax};
 use super::reach::{self, Language};
-use super::{Code, Report, Severity};
-
-/// What comes before the trust domain.
-const SCHEME: &str = "spiffe://";
+use super::{Code, Report, Severity, repair};
 
 pub(super) fn check<E>(
     report: &mut Report<'_>,
@@ -84,33 +80,19 @@ fn misread_syntax(report: &mut Report<'_>, field: Field, text: &str) {
 }
 
 fn anchors(report: &mut Report<'_>, field: Field, text: &str) {
-    let tokens = tokens(text);
-    let begins_open = matches!(tokens.as_slice(), [dot, star, ..] if is_anything(*dot, *star));
-    if !text.starts_with('^') && !begins_open {
+    if let Some(better) = repair::start_anchored(text) {
         // A SPIFFE ID has its scheme only at the start, so this matters for reserved paths only.
         let (severity, message) = if field == Field::SpiffeIdPattern {
             (Severity::Notice, "without `^`, the policy cannot act on reserved paths".to_owned())
         } else {
             (Severity::Warning, format!("without `^`, `before/{}` matches too", example(text)))
         };
-        let better = format!("^{text}");
         report.add_replacing(Code::MissingAnchor, severity, field, message, better);
     }
-    let ends_open = match tokens.as_slice() {
-        [.., dot, star] if is_anything(*dot, *star) => true,
-        [.., last] => last.text == "/" || last.text == "$" || last.text == r"\z",
-        [] => true,
-    };
-    if !ends_open {
+    if let Some(better) = repair::end_anchored(text) {
         let message = format!("without `$`, `{}-and-more` matches too", example(text));
-        let better = format!("{text}$");
         report.add_replacing(Code::MissingAnchor, Severity::Warning, field, message, better);
     }
-}
-
-/// Whether two tokens are `.*` or `.+`.
-fn is_anything(dot: Token<'_>, star: Token<'_>) -> bool {
-    dot.text == "." && matches!(star.text, "*" | "+")
 }
 
 /// The pattern as plain text, for a message.
@@ -151,7 +133,12 @@ fn never<E>(
             break;
         }
     }
-    let message = format!("no {what} can match this");
+    let message = match (field, rewrite::trust_domain_in_lower_case(text)) {
+        (Field::SpiffeIdPattern, Some(_)) => {
+            "no SPIFFE ID can match this: trust domains are written in lower case".to_owned()
+        }
+        _ => format!("no {what} can match this"),
+    };
     match better {
         Some(found) => report.add_replacing(
             Code::NeverMatches,
@@ -174,24 +161,7 @@ fn never<E>(
 
 /// Dots in the trust domain that are neither escaped nor repeated.
 fn trust_domain_dots(report: &mut Report<'_>, text: &str) {
-    let Some(start) = text.find(SCHEME).map(|at| at + SCHEME.len()) else { return };
-    let tokens = tokens(text);
-    let domain = || tokens.iter().enumerate().filter(|(_, token)| token.at >= start);
-    let end = domain().find(|(_, token)| token.text == "/").map_or(text.len(), |(_, t)| t.at);
-    let is_bare = |i: usize| {
-        let next = tokens.get(i + 1).map_or("", |token| token.text);
-        tokens.get(i).is_some_and(|token| token.text == ".") && !matches!(next, "*" | "+" | "?")
-    };
-    let dots: Vec<usize> =
-        domain().filter(|(i, t)| t.at < end && is_bare(*i)).map(|(_, t)| t.at).collect();
-    let Some(&first) = dots.first() else { return };
-    let mut better = String::new();
-    for (at, c) in text.char_indices() {
-        if dots.contains(&at) {
-            better.push('\\');
-        }
-        better.push(c);
-    }
+    let Some((first, better)) = repair::dots_escaped(text) else { return };
     let lookalike: String =
         text.char_indices().map(|(at, c)| if at == first { 'x' } else { c }).collect();
     let message = format!(
@@ -206,10 +176,7 @@ fn leading_slash(report: &mut Report<'_>, text: &str) {
     if !text.starts_with('/') && !text.starts_with("^/") {
         return;
     }
-    let Some(better) = rewrite::without_leading_slash(text) else { return };
-    if Pattern::new(&better).is_err() {
-        return;
-    }
+    let Some(better) = repair::without_leading_slash(text) else { return };
     let message = "paths are names without a slash at the start: `/a` and `a` are two secrets";
     let field = Field::PathPattern;
     report.add_replacing(Code::LeadingSlash, Severity::Warning, field, message, better);

@@ -184,7 +184,8 @@ impl Language {
         match (self, state) {
             (Self::Path, _) => is_secret_path_character(c).then_some(1),
             (Self::SpiffeId, 10 | 12) if c == '/' => Some(11),
-            (Self::SpiffeId, 9 | 10) => in_name.then_some(10),
+            // A trust domain has no upper case.
+            (Self::SpiffeId, 9 | 10) => (in_name && !c.is_ascii_uppercase()).then_some(10),
             (Self::SpiffeId, 11 | 12) => in_name.then_some(12),
             (Self::SpiffeId, state) => {
                 let expected = SCHEME.get(usize::from(state))?;

@@ -16,7 +16,7 @@ fn policy(id: &str, path: &str, permissions: &[Permission]) -> Policy {
     }
 }
 
-fn read(id: &str, path: &str) -> Vec<Finding> {
+pub(super) fn read(id: &str, path: &str) -> Vec<Finding> {
     lint(&policy(id, path, &[Permission::Read]))
 }
 
@@ -64,6 +64,36 @@ fn globs_are_found_and_spelled_out() {
     }
 }
 
+// Each proposal mended one mistake and left the others: `^tenants/*`, and `tenants/*$`.
+#[test]
+fn every_proposal_has_no_mistake_of_its_own() {
+    for (id, path) in [
+        (APP, "tenants/*"),
+        (APP, "/tenants/*"),
+        (APP, "/tenants/{id}/db"),
+        (APP, r"tenants\\.acme/*"),
+        (APP, "secret"),
+        ("spiffe://example.org/*", "^a/"),
+        (r"spiffe://example\\.org/app", "^a/"),
+        ("spiffe://www.example.org", "^a/"),
+    ] {
+        let findings = read(id, path);
+        let proposals: Vec<_> = findings
+            .iter()
+            .filter_map(|finding| Some((finding.field, finding.replacement.as_ref()?)))
+            .collect();
+        assert!(!proposals.is_empty(), "{id} {path}: {findings:#?}");
+        for (field, better) in proposals {
+            let after = match field {
+                Field::SpiffeIdPattern => read(better, "^a/"),
+                _ => read(APP, better),
+            };
+            assert_eq!(after, [], "{id} {path}: {better}");
+        }
+    }
+    assert_eq!(replacement(&read(APP, "tenants/*"), Code::MissingAnchor), "^tenants/.*$");
+}
+
 #[test]
 fn unescaped_dots_are_found_in_the_trust_domain_only() {
     let findings = read("^spiffe://www.example.org/a.b/.*$", "^a/");
@@ -107,6 +137,18 @@ fn templates_and_doubled_backslashes_are_found() {
     let doubled = read(r"^spiffe://example\\.org/app$", "^a/");
     assert_eq!(replacement(&doubled, Code::DoubleEscape), APP);
     assert_eq!(replacement(&doubled, Code::NeverMatches), APP);
+}
+
+// A trust domain with upper case was told to be federated.
+#[test]
+fn a_trust_domain_with_upper_case_is_an_error_that_says_so_and_has_a_pattern_in_lower_case() {
+    let findings = read(r"^spiffe://Example.ORG/App\S$", "^a/");
+    let never = findings.iter().find(|finding| finding.code == Code::NeverMatches).unwrap();
+    assert!(never.message.contains("trust domains are written in lower case"), "{never:?}");
+    assert_eq!(never.replacement.as_deref(), Some(r"^spiffe://example\.org/App\S$"));
+    let bundle = without_bundle(&policy(r"^spiffe://Example\.org/app$", "^a/", &[]), |_| false);
+    assert_eq!(bundle, None);
+    assert!(!codes(&read("^spiffe://example\\.org/App$", "^a/")).contains(&Code::NeverMatches));
 }
 
 #[test]

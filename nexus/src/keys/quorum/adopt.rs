@@ -3,12 +3,12 @@
 //! Without a store, nothing can check it. Right after Bootstrap that is expected. At any other time the data is missing,
 //! because a volume is not mounted or a path is wrong, and a new, empty store must not be taken for the old one. So a key
 //! without data waits until Bootstrap proves it, which it does right after it has made the key, or until an operator has
-//! configured that a new store is wanted.
+//! configured that a new store is wanted. Data that appears meanwhile is not opened: the copy may be under way ([`Sight`]).
 
 use std::{
     path::PathBuf,
     sync::{
-        Arc, PoisonError,
+        Arc, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -21,7 +21,7 @@ use tokio::{sync::Mutex, time::Instant};
 use super::{AdoptError, Candidates};
 use crate::{
     keys::seal::{Hindrance, OwnTask, Seal, Unsealed},
-    store::{Home, Options, Store, StoreError},
+    store::{Home, Options, Sight, Store, StoreError},
 };
 
 /// Checks keys and puts them to use, one at a time.
@@ -40,6 +40,8 @@ pub struct Adopter {
     awaits_proof: AtomicBool,
     /// A new store was made in this process because the operator permits that.
     made_new_store: AtomicBool,
+    /// The data as this process first saw it.
+    sight: std::sync::Mutex<Sight>,
     /// The rows that would be left out, as they were last logged. The import is retried, and logs them only once.
     logged_rows: std::sync::Mutex<Vec<String>>,
 }
@@ -76,7 +78,7 @@ impl AdoptError {
         match self {
             Self::Store(_) => Hindrance::Store,
             Self::WrongKey { .. } => Hindrance::OtherKey,
-            Self::NoData { .. } => Hindrance::NoData,
+            Self::NoData { .. } | Self::Changed { .. } => Hindrance::NoData,
             Self::Ambiguous => Hindrance::Mismatch,
             Self::OtherKeyLive { .. } | Self::Bug => Hindrance::Shares,
         }
@@ -85,7 +87,9 @@ impl AdoptError {
     /// Whether the same shares may succeed later, because a person may put other data there.
     pub(super) const fn may_pass(&self) -> bool {
         match self {
-            Self::Store(_) | Self::NoData { .. } | Self::WrongKey { .. } => true,
+            Self::Store(_) | Self::NoData { .. } | Self::Changed { .. } | Self::WrongKey { .. } => {
+                true
+            }
             Self::OtherKeyLive { .. } | Self::Ambiguous | Self::Bug => false,
         }
     }
@@ -93,15 +97,17 @@ impl AdoptError {
 
 impl Adopter {
     /// Keys are checked against the store at `home`. If there is none and `accept_new_store` is set, any key starts one.
-    pub const fn new(
+    pub fn new(
         seal: Arc<Seal>,
         home: Option<Home>,
         options: Options,
         accept_new_store: bool,
     ) -> Self {
+        let sight = std::sync::Mutex::new(Sight::of(home.as_ref()));
         Self {
             seal,
             home,
+            sight,
             options,
             accept_new_store,
             waiting: Mutex::const_new(None),
@@ -186,8 +192,16 @@ impl Adopter {
     /// # Errors
     /// What may happen, or has happened, and what to do.
     pub(crate) fn new_store_check(&self) -> Result<(), String> {
-        let (true, Some(Home::File(directory))) = (self.accept_new_store, &self.home) else {
-            return Ok(());
+        let directory = match &self.home {
+            Some(Home::File(directory)) if self.accept_new_store => directory,
+            None if self.accept_new_store => {
+                return Err(
+                    "SPIKE_NEXUS_ACCEPT_NEW_STORE is set: recovery shares of any key are taken where no Keeper answers. Take it away again, and \
+                     restart Nexus"
+                        .to_owned(),
+                );
+            }
+            Some(Home::File(_) | Home::Memory) | None => return Ok(()),
         };
         let directory = directory.display();
         Err(if self.made_new_store.load(Ordering::Acquire) {
@@ -212,6 +226,16 @@ impl Adopter {
         self.home.as_ref().is_some_and(Store::exists)
     }
 
+    /// Whether a key would come into use although no data checks it, and no proof of Bootstrap is awaited.
+    pub(super) fn is_unchecked(&self) -> bool {
+        self.home.is_none() || (self.accept_new_store && self.missing_data().is_some())
+    }
+
+    /// Whether the operator permits a key that nothing confirms.
+    pub(super) const fn permits_unconfirmed(&self) -> bool {
+        self.accept_new_store
+    }
+
     /// The directory in which data is expected and missing.
     fn missing_data(&self) -> Option<PathBuf> {
         match &self.home {
@@ -220,8 +244,16 @@ impl Adopter {
         }
     }
 
+    fn sight(&self) -> MutexGuard<'_, Sight> {
+        self.sight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn open(&self, key: RootKey) -> Result<Unsealed, AdoptError> {
         let Some(home) = self.home.clone() else { return Ok(Unsealed::without_store(key)) };
+        let files = self.sight().look(Some(&home)).map_err(|change| AdoptError::Changed {
+            directory: home.directory().map(PathBuf::from).unwrap_or_default(),
+            change,
+        })?;
         let options = self.options.clone();
         let opened = tokio::task::spawn_blocking(move || {
             let store = Store::open(&home, &key, &options, clock::unix_nanos())?;
@@ -233,9 +265,15 @@ impl Adopter {
             Ok(Err(
                 why @ (StoreError::WrongRootKey { given, .. }
                 | StoreError::UpstreamKey { given, .. }),
-            )) => Err(AdoptError::WrongKey { given, why }),
+            )) => {
+                self.sight().refuse(files);
+                Err(AdoptError::WrongKey { given, why })
+            }
             Ok(Err(error)) => {
                 self.log_rows(&error);
+                if error.is_about_content() {
+                    self.sight().refuse(files);
+                }
                 Err(AdoptError::Store(error))
             }
             Err(_) => Err(AdoptError::Bug),

@@ -6,7 +6,7 @@ use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},
 };
-use spike_crypto::{Derivation, RootKey, Share, derivation_of, split};
+use spike_crypto::{Derivation, RootKey, Share, ShareValue, derivation_of, split};
 use spike_daemon::process::chain;
 use spike_mtls::client::CallError;
 use spike_wire::{ContributeRequest, Shard};
@@ -115,19 +115,30 @@ impl Keepers {
         }
     }
 
-    async fn contribute(&self, keeper: &Keeper, root_key: &RootKey) {
-        let shares = split(root_key, self.quorum, Derivation::Reject);
-        let own = shares.into_iter().find(|share| share.index == keeper.index);
-        let Some(own) = own else { return };
-        let shard = Shard::new(own.value.expose_bytes());
+    /// Gives the Keeper this share, and asks for it again. `None`: the Keeper did not take it, which is logged.
+    pub(super) async fn contribute_value(
+        &self,
+        keeper: &Keeper,
+        value: &ShareValue,
+    ) -> Option<Answer> {
+        let shard = Shard::new(value.expose_bytes());
         if let Err(error) = keeper.client.contribute(&ContributeRequest { shard }).await {
             self.contributions.count(match error {
                 CallError::Transport(_) => "unreachable",
                 CallError::Refused(_) | CallError::Reply(_) => "refused",
             });
-            return warn(keeper, &chain(&error), "cannot give a Keeper its share");
+            warn(keeper, &chain(&error), "cannot give a Keeper its share");
+            return None;
         }
-        let (state, news) = self.judge(keeper, keeper.ask().await, root_key);
+        Some(keeper.ask().await)
+    }
+
+    async fn contribute(&self, keeper: &Keeper, root_key: &RootKey) {
+        let shares = split(root_key, self.quorum, Derivation::Reject);
+        let own = shares.into_iter().find(|share| share.index == keeper.index);
+        let Some(own) = own else { return };
+        let Some(answer) = self.contribute_value(keeper, &own.value).await else { return };
+        let (state, news) = self.judge(keeper, answer, root_key);
         if news {
             self.find_other_key().await;
         }

@@ -1,13 +1,13 @@
 //! Why a key was not put to use, and why an operator's share was not accepted. The consequences are decided elsewhere, so this
 //! file does not depend on the errors of requests.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use spike_crypto::Fingerprint;
 use spike_daemon::process::chain;
 
 use super::CollectError;
-use crate::store::StoreError;
+use crate::store::{Change, StoreError};
 
 /// Why a key was not put to use. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -37,8 +37,8 @@ pub enum AdoptError {
     /// There is no data for the key. That is expected only right after Bootstrap, which proves the key. Otherwise the data is
     /// missing.
     #[error(
-        "there is a key ({given}) and no data in {}{}: {}", directory.display(),
-        doubt.as_ref().map_or_else(String::new, |why| format!(" ({why})")), ways_on(doubt.is_some())
+        "there is a key ({given}) and no data in {}{}: {WAYS_ON}", directory.display(),
+        doubt.as_ref().map_or_else(String::new, |why| format!(" ({why})"))
     )]
     NoData {
         /// The key that waits.
@@ -48,6 +48,17 @@ pub enum AdoptError {
         /// What was found there that a database may have left.
         doubt: Option<String>,
     },
+    /// The data is not what this process found there at first. A copy may be under way.
+    #[error(
+        "{} while Nexus was running. Nexus does not open a copy that may still be under way: once all files are there, restart it \
+         ({PAGE})", changed(directory, *change)
+    )]
+    Changed {
+        /// The directory of the data.
+        directory: PathBuf,
+        /// What has happened.
+        change: Change,
+    },
     /// The store cannot be opened, with any key.
     #[error("the store cannot be opened: {}", chain(.0))]
     Store(#[source] StoreError),
@@ -56,34 +67,31 @@ pub enum AdoptError {
     Bug,
 }
 
-/// The error for a person in the middle of a restore, who wants no other key.
-fn of_a_restore(error: &AdoptError) -> String {
-    match error {
-        AdoptError::NoData { given, directory, .. } => format!(
-            "there is a key ({given}) and no data in {}: {}",
-            directory.display(),
-            ways_on(true)
-        ),
-        other => other.to_string(),
+/// Where the ways on are described.
+const PAGE: &str = "docs/operations/store.md, \"No data, and a key\"";
+
+/// What a person can do where a key has no data.
+const WAYS_ON: &str = "is the volume mounted, is SPIKE_NEXUS_DATA_DIR right? Stop Nexus, put all files of the data there, and start it. While \
+                       Bootstrap runs, wait for its end. If there is no data: docs/operations/store.md, \"No data, and a key\"";
+
+fn changed(directory: &Path, change: Change) -> String {
+    let directory = directory.display();
+    match change {
+        Change::Appeared => format!("data has appeared in {directory}"),
+        Change::Replaced => {
+            format!("the files of the data in {directory} were changed or replaced")
+        }
     }
 }
 
-/// What a person can do where a key has no data. Another key is no way on where a database has left something behind: it would
-/// erase the one that a backup needs.
-fn ways_on(had_data: bool) -> String {
-    let put = "if the data is elsewhere, put it there (is the volume mounted, is SPIKE_NEXUS_DATA_DIR right?)";
-    let peers = "if SPIKE_NEXUS_KEEPER_PEERS names Keepers of another deployment, correct it";
-    let accept = "start Nexus once with SPIKE_NEXUS_ACCEPT_NEW_STORE=true, which makes a store under this key";
-    if had_data {
-        return format!(
-            "{put}, or restore a backup; {peers}; if the data is lost for good, {accept}"
-        );
+/// The end of the error for a person in the middle of a restore. A restart forgets what was fed.
+const fn after_a_restore(error: &AdoptError) -> &'static str {
+    match error {
+        AdoptError::NoData { .. } | AdoptError::Changed { .. } => {
+            "the shares are kept until Nexus is restarted: feed them again then"
+        }
+        _ => "the shares are kept, and tried again until that is mended",
     }
-    format!(
-        "{put}; {peers}; right after Bootstrap, its proof of the key is awaited, and makes the store. If Bootstrap was ended before its proof, \
-         either restart the Keepers and run Bootstrap again, which makes another key, or {accept}; do the latter too if the data is \
-         lost for good"
-    )
 }
 
 /// Why a share was not accepted. Shares that were fed before are kept unless the text says otherwise.
@@ -110,8 +118,8 @@ pub enum RestoreError {
     #[error(
         "the shares make key {given}, of which none of the {held} shares is that Keepers hold, and nothing else \
          shows which key is the right one; nothing was changed, and the shares that were fed were put aside. Feed \
-         shares of the key that the Keepers hold; or, if these are the right ones, restart the Keepers, which then hold \
-         nothing, and feed these again"
+         shares of the key that the Keepers hold; or, if these are the right ones, stop Nexus, restart the Keepers, which then hold \
+         nothing, start Nexus, and feed these again"
     )]
     NotOfTheKeepers {
         /// The key of the shares that were fed.
@@ -119,11 +127,42 @@ pub enum RestoreError {
         /// How many shares the Keepers have sent.
         held: usize,
     },
+    /// There is no data, and the Keepers that do not answer may hold another key whole.
+    #[error(
+        "the shares make key {given}, and there is nothing to compare it with: no data, no share of a Keeper, and no answer of {silent}, which \
+         together may hold another key; nothing was changed, and the shares that were fed were put aside. Bring these Keepers back: Nexus \
+         then takes the key that they hold, or compares these shares with it. If they are gone for good, start Nexus with \
+         SPIKE_NEXUS_ACCEPT_NEW_STORE=true, feed the shares again, and take the setting away"
+    )]
+    NotCompared {
+        /// The key of the shares that were fed.
+        given: Fingerprint,
+        /// The Keepers that do not answer.
+        silent: String,
+    },
+    /// With a threshold of 1, any share of any key passes for a key.
+    #[error(
+        "SPIKE_NEXUS_SHAMIR_THRESHOLD is 1, so that any single share passes for a key (here {given}), and there is nothing to compare it with; \
+         nothing was changed, and the share was put aside. Feed two shares in one command, which must be alike. If the threshold was higher \
+         at bootstrap, set it to what it was, and restart Nexus. If this is the only share there is, start Nexus with \
+         SPIKE_NEXUS_ACCEPT_NEW_STORE=true, feed it again, and take the setting away"
+    )]
+    OneAlone {
+        /// The key that the share would be.
+        given: Fingerprint,
+    },
+    /// With a threshold of 1 all shares of a key are alike, and these are not.
+    #[error(
+        "SPIKE_NEXUS_SHAMIR_THRESHOLD is 1, so that all shares of a key are alike, and those that were fed and those of the Keepers are not; \
+         nothing was changed, and the shares that were fed were put aside. The threshold is probably lower than at bootstrap: set it to what \
+         it was, restart Nexus, and feed the shares again"
+    )]
+    NotAlike,
     /// The shares are of one key, which is not the key of the data.
     #[error("{0}; these shares were put aside, begin again with those of the right key")]
     WrongKey(#[source] AdoptError),
     /// The key is correct, and the store cannot be opened. The shares are kept.
-    #[error("{}; the shares are kept, and tried again until that is mended", of_a_restore(.0))]
+    #[error("{}; {}", .0, after_a_restore(.0))]
     Store(#[source] AdoptError),
     /// A task of this process panicked.
     #[error("the shares were not tried: a bug")]

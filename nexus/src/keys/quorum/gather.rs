@@ -2,12 +2,13 @@
 
 use std::{sync::PoisonError, time::Duration};
 
-use spike_crypto::{Fingerprint, Quorum, RootKey, Share, ShareIndex, derivation_of};
+use spike_crypto::{Fingerprint, Quorum, RootKey, Share, ShareIndex, ShareValue, derivation_of};
 use spike_mtls::retry::Backoff;
 
 use super::{
     AdoptError, Candidates, Keepers, ShareState,
     collect::{CollectError, of_another_threshold},
+    held::Held,
     keeper::{Answer, Keeper},
 };
 use crate::keys::seal::Hindrance;
@@ -35,10 +36,23 @@ impl Keepers {
     pub(super) async fn collect(&self, keeper: &Keeper, answer: Answer) -> bool {
         let share = match answer {
             Answer::Share(value) => Share { index: keeper.index, value },
-            Answer::Other(state) => return keeper.note(state),
+            Answer::Other(state) => {
+                let is_empty = matches!(state, ShareState::Empty);
+                let mut changed = keeper.note(state);
+                if is_empty {
+                    changed |= self.give_back(keeper).await;
+                }
+                if changed {
+                    self.explain_held();
+                }
+                return changed;
+            }
         };
         let changed = keeper.note(ShareState::Unjudged);
         if !self.collected().take(share) {
+            if changed {
+                self.explain_held();
+            }
             return changed;
         }
         // The other Keepers may be back too.
@@ -62,16 +76,24 @@ impl Keepers {
         }
     }
 
-    async fn attempt(&self) {
+    pub(super) async fn attempt(&self) {
         let _one = self.trying.lock().await;
         let tried = if self.seal.ready().is_ok() { Ok(()) } else { self.try_shares().await };
         match tried {
             Ok(()) => {
+                self.hold(None);
                 *self.collected() = Collected::default();
                 self.store_fails.send_replace(false);
                 self.wake();
             }
-            Err((by, reason)) => self.seal.explain(by, &reason),
+            Err(Failed { by, reason, of }) if of.is_empty() => {
+                self.hold(None);
+                self.seal.explain(by, &reason);
+            }
+            Err(Failed { by, reason, of }) => {
+                self.hold(Some(Held { of, by, reason }));
+                self.explain_held();
+            }
         }
     }
 
@@ -86,7 +108,7 @@ impl Keepers {
         *self.made.lock().unwrap_or_else(PoisonError::into_inner) = made.collect();
     }
 
-    async fn try_shares(&self) -> Result<(), (Hindrance, String)> {
+    async fn try_shares(&self) -> Result<(), Failed> {
         let (shares, quorum) = (self.collected().copy().0, self.quorum);
         let found = tokio::task::spawn_blocking(move || {
             let found = Candidates::find(&shares, quorum)?;
@@ -107,17 +129,18 @@ impl Keepers {
                      counted)",
                     quorum.threshold()
                 );
-                return Err((Hindrance::Shares, reason));
+                return Err(Failed::without_key(Hindrance::Shares, reason));
             }
             Ok(Err(error)) => {
                 let reason = error.to_string();
                 if self.is_news(&reason) {
                     tracing::error!(reason, "the Keepers' shares make no key");
                 }
-                return Err((Hindrance::Mismatch, reason));
+                return Err(Failed::without_key(Hindrance::Mismatch, reason));
             }
             Err(_) => {
-                return Err((Hindrance::Shares, "the shares were not tried: a bug".to_owned()));
+                let reason = "the shares were not tried: a bug".to_owned();
+                return Err(Failed::without_key(Hindrance::Shares, reason));
             }
         };
         for index in candidates.mismatched() {
@@ -125,6 +148,13 @@ impl Keepers {
                 tracing::warn!(keeper = %index, "the share of this Keeper does not belong to those of the others");
             }
         }
+        let candidates = if self.adopter.is_unchecked() {
+            let shares = self.collected().copy().0;
+            let heard = self.heard(shares, candidates).await;
+            heard.map_err(|(by, reason)| Failed::without_key(by, reason))?
+        } else {
+            candidates
+        };
         if !*self.store_fails.borrow() {
             // Another process may hold a lock, so this may take seconds. No share is missing meanwhile.
             self.seal.explain(
@@ -132,6 +162,7 @@ impl Keepers {
                 "there are shares enough for a key, and the store is being opened with it",
             );
         }
+        let of = self.collected().besides(candidates.mismatched());
         match self.adopter.adopt(candidates).await {
             // Another source may have been faster. This share is judged by its key from now on.
             Ok(_) | Err(AdoptError::OtherKeyLive { .. }) => {
@@ -142,6 +173,8 @@ impl Keepers {
                 self.keep_made(owners, matches!(error, AdoptError::WrongKey { .. }));
                 // The same shares may succeed later, once the store can be opened or the right data is there.
                 self.store_fails.send_replace(error.may_pass());
+                let is_whole = error.may_pass() && lowered.is_none();
+                let of = if is_whole { of } else { Vec::new() };
                 let by =
                     lowered.as_ref().map_or_else(|| error.hindrance(), |_| Hindrance::Mismatch);
                 let reason = match error {
@@ -152,8 +185,8 @@ impl Keepers {
                         )
                     }
                     AdoptError::WrongKey { .. } => format!(
-                        "{error}. Are SPIKE_NEXUS_DATA_DIR and SPIKE_NEXUS_KEEPER_PEERS those of one deployment? Put the right data there, or name \
-                         the right Keepers; or, if the data is the right one, feed its recovery shares with `spike operator restore`: these \
+                        "{error}. Are SPIKE_NEXUS_DATA_DIR and SPIKE_NEXUS_KEEPER_PEERS those of one deployment? Stop Nexus, put the right data there or \
+                         name the right Keepers, and start it; or, if the data is the right one, feed its recovery shares with `spike operator restore`: these \
                          Keepers then keep the other key until they are restarted"
                     ),
                     _ => error.to_string(),
@@ -162,13 +195,40 @@ impl Keepers {
                 if !matches!(error, AdoptError::NoData { .. }) && self.is_news(&reason) {
                     tracing::error!(reason, "the key of the Keepers' shares cannot be used");
                 }
-                Err((by, reason))
+                Err(Failed { by, reason, of })
             }
         }
     }
 }
 
+/// Why the shares did not unseal Nexus.
+#[derive(Debug)]
+struct Failed {
+    by: Hindrance,
+    reason: String,
+    /// The Keepers whose shares make a key all the same; none if there is no key.
+    of: Vec<ShareIndex>,
+}
+
+impl Failed {
+    const fn without_key(by: Hindrance, reason: String) -> Self {
+        Self { by, reason, of: Vec::new() }
+    }
+}
+
 impl Collected {
+    /// The indexes of the shares, without these.
+    fn besides(&self, left_out: &[ShareIndex]) -> Vec<ShareIndex> {
+        let indexes = self.0.iter().map(|share| share.index);
+        indexes.filter(|index| !left_out.contains(index)).collect()
+    }
+
+    /// The share of this index.
+    pub(super) fn value_of(&self, index: ShareIndex) -> Option<ShareValue> {
+        let share = self.0.iter().find(|share| share.index == index)?;
+        Some(share.value.duplicate())
+    }
+
     /// Takes a share in place of an earlier one of the same Keeper. Returns whether it is a new one.
     fn take(&mut self, share: Share) -> bool {
         match self.0.iter_mut().find(|known| known.index == share.index) {

@@ -28,8 +28,10 @@ use super::{
     contribute::Contributions,
     foreign::OtherKey,
     gather::{Collected, Made},
+    held::Held,
     keeper::{CALL_LIMIT, Keeper, within_limit},
     recently_logged::RecentlyLogged,
+    unproved::Unproved,
 };
 use crate::keys::seal::{OwnTask, Seal};
 
@@ -55,6 +57,8 @@ pub struct Keepers {
     pub(super) quorum: Quorum,
     timing: Timing,
     pub(super) collected: Mutex<Collected>,
+    /// The key that they make, while it cannot be used.
+    pub(super) held: Mutex<Option<Held>>,
     /// One task at a time tries the shares, so that the last result is about all shares and not about a few.
     pub(super) trying: tokio::sync::Mutex<()>,
     /// The shares make a key, and the store cannot be opened with it.
@@ -69,6 +73,8 @@ pub struct Keepers {
     pub(super) contributions: Contributions,
     /// The keys that the shares make while none is in use.
     pub(super) made: Mutex<Vec<Made>>,
+    /// A key without data to check it.
+    pub(super) unproved: Unproved,
 }
 
 /// How often Keepers are called.
@@ -134,6 +140,7 @@ impl Keepers {
             quorum,
             timing,
             collected: Mutex::default(),
+            held: Mutex::default(),
             trying: tokio::sync::Mutex::default(),
             store_fails: watch::Sender::new(false),
             at_once: Notify::new(),
@@ -142,6 +149,7 @@ impl Keepers {
             other_key: OtherKey::default(),
             contributions: Contributions::default(),
             made: Mutex::default(),
+            unproved: Unproved::default(),
         })
     }
 
@@ -220,11 +228,13 @@ impl Keepers {
     pub(crate) fn tend(self: &Arc<Self>) -> Tending {
         let keepers = Arc::clone(self);
         let retrying = tokio::spawn(async move { keepers.retry_store().await }).abort_handle();
+        let keepers = Arc::clone(self);
+        let judging = tokio::spawn(async move { keepers.judge_again().await }).abort_handle();
         let tasks = self.each.iter().enumerate().map(|(position, _)| {
             let keepers = Arc::clone(self);
             tokio::spawn(async move { keepers.tend_one(position).await }).abort_handle()
         });
-        Tending(std::iter::once(retrying).chain(tasks).collect())
+        Tending([retrying, judging].into_iter().chain(tasks).collect())
     }
 
     /// Asks every Keeper now, because there is a key from any source.
@@ -280,9 +290,9 @@ impl Keepers {
                         self.shorten_pauses();
                     }
                     let pause = backoff.pause();
-                    // The shares are complete; only the store is missing.
+                    // The shares are complete; only the store is missing. A Keeper that was restarted gets its share back.
                     let enough = *self.store_fails.borrow();
-                    if enough { pause.max(jittered(UNSEALED_PAUSE)) } else { pause }
+                    if enough { jittered(UNSEALED_PAUSE) } else { pause }
                 }
                 Ok(unsealed) => {
                     let due = *next_update

@@ -8,9 +8,12 @@ use std::{
     time::Duration,
 };
 
-use spike_crypto::{Quorum, Share, derivation_of};
+use spike_crypto::{Quorum, RootKey, Share, derivation_of};
 use spike_mtls::retry::Backoff;
-use tokio::sync::{Mutex, watch};
+use tokio::{
+    sync::{Mutex, watch},
+    time::Instant,
+};
 
 use super::{AdoptError, Adopter, Candidates, Keepers, RestoreError, Tending};
 use crate::keys::seal::{OwnTask, Seal};
@@ -35,6 +38,7 @@ pub struct Restoration {
 }
 
 /// The progress of a restore.
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the answer")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restored {
     /// Shares that count.
@@ -47,6 +51,8 @@ pub struct Restored {
     pub already: bool,
     /// Whether this share was among those that count before it was fed.
     pub repeated: bool,
+    /// Whether the key came into use, and there was nothing to compare it with.
+    pub unconfirmed: bool,
 }
 
 impl Restoration {
@@ -163,6 +169,7 @@ impl Restoration {
                 done: false,
                 already: false,
                 repeated,
+                unconfirmed: false,
             });
         }
         self.complete(collected, keepers).await
@@ -170,7 +177,9 @@ impl Restoration {
 
     fn done(&self) -> Restored {
         let collected = usize::from(self.quorum.threshold());
-        Restored { collected, remaining: 0, done: true, already: false, repeated: false }
+        let (remaining, done) = (0, true);
+        let (already, repeated, unconfirmed) = Default::default();
+        Restored { collected, remaining, done, already, repeated, unconfirmed }
     }
 
     /// Puts the key of complete shares to use.
@@ -184,8 +193,8 @@ impl Restoration {
         for index in candidates.mismatched() {
             tracing::warn!(share = %index, "this share does not belong to the others and was not used");
         }
-        let candidates = match self.compare(candidates, keepers).await {
-            Ok(candidates) => candidates,
+        let (candidates, unconfirmed) = match self.compare(candidates, collected, keepers).await {
+            Ok(compared) => compared,
             Err(error) => {
                 collected.clear();
                 return Err(error);
@@ -194,13 +203,23 @@ impl Restoration {
         match self.adopter.adopt(candidates).await {
             Ok(_) => {
                 collected.clear();
-                Ok(self.done())
+                if unconfirmed {
+                    tracing::warn!("there was nothing to compare the restored key with");
+                }
+                Ok(Restored { unconfirmed, ..self.done() })
             }
-            Err(error @ (AdoptError::Store(_) | AdoptError::NoData { .. } | AdoptError::Bug)) => {
+            Err(
+                error @ (AdoptError::Store(_)
+                | AdoptError::NoData { .. }
+                | AdoptError::Changed { .. }
+                | AdoptError::Bug),
+            ) => {
                 // Until then the reason was that no Keeper had sent a share.
                 self.kept.send_replace(true);
                 let fed = indexes(collected);
-                let reason = format!("{error}; an operator has fed shares {fed}, which are kept");
+                let reason = format!(
+                    "{error}; an operator has fed shares {fed}, which are kept until Nexus is restarted"
+                );
                 self.seal.explain(error.hindrance(), &reason);
                 Err(RestoreError::Store(error))
             }
@@ -211,15 +230,17 @@ impl Restoration {
         }
     }
 
-    /// Without data, only the shares of Keepers can refute a wrong key. A key that nothing confirms and nothing refutes is used.
+    /// Without data, only the shares of Keepers can refute a wrong key. Returns whether there was nothing to compare with, too.
     async fn compare(
         &self,
         candidates: Candidates,
+        fed: &[Share],
         keepers: &Keepers,
-    ) -> Result<Candidates, RestoreError> {
+    ) -> Result<(Candidates, bool), RestoreError> {
         if self.adopter.has_data() {
-            return Ok(candidates);
+            return Ok((candidates, false));
         }
+        let begun = Instant::now();
         keepers.look_again(COMPARE_LIMIT).await;
         let (held, quorum) = (keepers.collected().copy(), self.quorum);
         let judged = tokio::task::spawn_blocking(move || {
@@ -228,10 +249,30 @@ impl Restoration {
             (candidates, fitting, others)
         });
         let Ok((candidates, fitting, others)) = judged.await else { return Err(RestoreError::Bug) };
-        if let (0, held @ 1.., Some(key)) = (fitting, others, candidates.first()) {
-            return Err(RestoreError::NotOfTheKeepers { given: key.fingerprint(), held });
+        let Some(given) = candidates.first().map(RootKey::fingerprint) else {
+            return Err(RestoreError::Bug);
+        };
+        let is_one_each = quorum.threshold() == 1;
+        if is_one_each && (candidates.ambiguous() || (fitting > 0 && others > 0)) {
+            return Err(RestoreError::NotAlike);
         }
-        Ok(candidates)
+        match (fitting, others) {
+            (0, held @ 1..) => Err(RestoreError::NotOfTheKeepers { given, held }),
+            (0, 0) if self.adopter.is_unchecked() && !self.adopter.permits_unconfirmed() => {
+                let silent = keepers.silent_since(begun);
+                if silent.len() >= usize::from(quorum.threshold()) {
+                    return Err(RestoreError::NotCompared {
+                        given,
+                        silent: keepers.named(&silent),
+                    });
+                }
+                if is_one_each && fed.len() < 2 && quorum.shares() > 1 {
+                    return Err(RestoreError::OneAlone { given });
+                }
+                Ok((candidates, true))
+            }
+            (fitting, _) => Ok((candidates, fitting == 0)),
+        }
     }
 
     async fn candidates(&self, collected: &[Share]) -> Result<Candidates, RestoreError> {

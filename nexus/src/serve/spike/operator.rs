@@ -69,6 +69,7 @@ impl Handle for call::OperatorRestore {
             restored: restored.done,
             already: restored.already,
             repeated: restored.repeated,
+            unconfirmed: restored.unconfirmed,
         })
         .into())
     }

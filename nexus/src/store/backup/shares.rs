@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use spike_crypto::{RootKey, Share, combine};
-use spike_daemon::read_small;
+use spike_daemon::{counted, read_small};
 use zeroize::Zeroizing;
 
 use super::error::BackupError;
@@ -37,13 +37,13 @@ impl<'d> RecoveryShares<'d> {
         let mut shares = Vec::new();
         for name in names {
             let path = directory.join(&name);
-            let text = read_small(&path, LONGEST).map(Zeroizing::new);
-            let text = text.map_err(BackupError::unusable(&path))?;
-            let text = std::str::from_utf8(&text).unwrap_or_default();
-            let share = Share::from_recovery_text(text).map_err(|error| BackupError::Shares {
-                directory: directory.to_owned(),
-                what: format!("{name}: {error}"),
-            })?;
+            let bytes = read_small(&path, LONGEST).map(Zeroizing::new);
+            let bytes = bytes.map_err(BackupError::unusable(&path))?;
+            let share =
+                Share::from_recovery_bytes(&bytes).map_err(|error| BackupError::Shares {
+                    directory: directory.to_owned(),
+                    what: format!("{name}: {error}"),
+                })?;
             shares.push(share);
         }
         Ok(Self { directory, shares })
@@ -68,7 +68,9 @@ impl<'d> RecoveryShares<'d> {
         if self.shares.len() < size {
             let found = self.shares.len();
             return Err(self.wrong(format!(
-                "{found} files spike.recovery.*.txt, and {threshold} shares are needed"
+                "{} spike.recovery.*.txt, and {} needed",
+                counted(found as u64, "file", "files"),
+                counted(threshold.into(), "share is", "shares are"),
             )));
         }
         let count = subsets(self.shares.len(), size);

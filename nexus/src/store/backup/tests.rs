@@ -263,7 +263,7 @@ async fn shares_of_another_key_are_named_by_their_numbers() {
         fs::remove_file(fixture.shares().join(format!("spike.recovery.{number}.txt"))).unwrap();
     }
     let error = verify(&file, Some(&fixture.shares()), NOON).unwrap_err().to_string();
-    assert!(error.contains("1 files") && error.contains("2 shares are needed"), "{error}");
+    assert!(error.contains("1 file spike") && error.contains("2 shares are needed"), "{error}");
 }
 
 #[tokio::test]

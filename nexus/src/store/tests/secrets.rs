@@ -200,8 +200,11 @@ async fn reads_beside_writes_see_whole_states() {
         home.put("p", "1").await;
         let reader = Arc::clone(&home);
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        // On a crowded machine all writes could be done before the first read.
+        let (has_read, first_read) = tokio::sync::oneshot::channel();
         let reads = tokio::task::spawn_blocking(move || {
-            let mut last = 0;
+            let mut last: i64 = reader.get("p", 0).unwrap().parse().unwrap();
+            has_read.send(()).unwrap();
             while stopped.try_recv() != Err(std::sync::mpsc::TryRecvError::Disconnected) {
                 let seen: i64 = reader.get("p", 0).unwrap().parse().unwrap();
                 assert!(seen >= last, "{seen} after {last}");
@@ -209,6 +212,7 @@ async fn reads_beside_writes_see_whole_states() {
             }
             last
         });
+        first_read.await.unwrap();
         for number in 2..=60 {
             assert_eq!(home.put("p", &number.to_string()).await, number);
         }

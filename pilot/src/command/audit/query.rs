@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Deserialize;
+use spike_daemon::counted;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::each_line;
@@ -32,7 +33,8 @@ pub(super) fn run(arguments: &QueryArgs, context: &mut Context<'_>) -> Result<Ex
         })
     })?;
     if foreign > 0 {
-        context.streams.remark("note:", &format!("{foreign} lines are no audit lines"))?;
+        let lines = counted(foreign, "line is no audit line", "lines are no audit lines");
+        context.streams.remark("note:", &lines)?;
     }
     if found == 0 {
         context.streams.remark("note:", "no line meets all conditions")?;

@@ -290,7 +290,7 @@ fn the_id_that_a_denied_caller_was_given_leads_to_the_reason() {
     2026-07-25T12:00:00Z  401  read  spiffe://example.org/acme/app  tenants/acme2/db  bbbb
         no policy lets it read
     --
-    note: 1 lines are no audit lines
+    note: 1 line is no audit line
     ");
 }
 

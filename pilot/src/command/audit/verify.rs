@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use spike_daemon::counted;
+
 use super::verifier::{Finding, Kind, Place, Report, Summary, Verifier};
 use super::{each_line, input_name};
 use crate::cli::{Format, VerifyArgs};
@@ -57,7 +59,8 @@ impl Answer<'_> {
             writeln!(out, "{name}:{}: {}", finding.place.line, words(finding))?;
         }
         if *left_out > 0 {
-            writeln!(out, "{left_out} further findings are not shown")?;
+            let further = counted(*left_out, "further finding is", "further findings are");
+            writeln!(out, "{further} not shown")?;
         }
         if self.lost_head {
             writeln!(out, "{NO_HEAD}")?;
@@ -65,12 +68,14 @@ impl Answer<'_> {
         for Summary { chain, first, last, head } in chains {
             writeln!(out, "chain {}: lines {first} to {last}, head {head}", chain.as_str())?;
         }
+        let lines = counted(*lines, "line", "lines");
         let total = findings.len() as u64 + left_out + u64::from(self.lost_head);
         match (self.is_clean(), chains.len()) {
-            (true, 1) => writeln!(out, "OK: {lines} lines in one chain"),
-            (true, count) => writeln!(out, "OK: {lines} lines in {count} chains"),
-            (false, _) if total == 1 => writeln!(out, "NOT OK: 1 finding in {lines} lines"),
-            (false, _) => writeln!(out, "NOT OK: {total} findings in {lines} lines"),
+            (true, 1) => writeln!(out, "OK: {lines} in one chain"),
+            (true, count) => writeln!(out, "OK: {lines} in {count} chains"),
+            (false, _) => {
+                writeln!(out, "NOT OK: {} in {lines}", counted(total, "finding", "findings"))
+            }
         }
     }
 

@@ -163,6 +163,17 @@ fn a_place_that_cannot_be_written_is_found_before_nexus_is_asked() {
     assert_eq!(nexus.asked(), []);
 }
 
+// A file with the name `-` was written, and the pipe got nothing.
+#[test]
+fn an_output_named_minus_is_standard_output() {
+    let nexus = FakeNexus::start(reversing);
+    let encrypted = nexus.run_with(&["cipher", "encrypt", "-f", "-", "-o", "-"], "hi\n").stdout;
+    assert_eq!(encrypted, "\x01twelve bytes\nih");
+    let decrypted = nexus.run_with(&["cipher", "decrypt", "--out", "-"], &encrypted).stdout;
+    assert_eq!(decrypted, "hi\n");
+    assert!(!Path::new("-").exists());
+}
+
 #[test]
 fn a_device_is_written_to_and_not_replaced() {
     let nexus = FakeNexus::start(reversing);

@@ -54,8 +54,9 @@ fn nobody_is_asked_where_no_name_stands() {
 }
 
 #[test]
-fn a_name_with_a_control_character_is_not_typed() {
-    let nexus = FakeNexus::start(|_, _| (200, Bytes::from_static(br#"{"keys":["a\rb","a"]}"#)));
+fn a_name_with_a_control_character_or_one_that_nobody_sees_is_not_typed() {
+    let keys = br#"{"keys":["a\rb","a\u202eb","a\u200bb","a"]}"#;
+    let nexus = FakeNexus::start(|_, _| (200, Bytes::from_static(keys)));
     assert_eq!(completed(&nexus, &["secret", "get", ""]), "a\n");
 }
 

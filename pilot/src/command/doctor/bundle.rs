@@ -5,7 +5,6 @@
 
 mod keys;
 
-use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use spike_config::{
     Environment,
     table::{self, Rule, Variable},
 };
-use spike_daemon::VERSION;
+use spike_daemon::{VERSION, open_regular};
 use spike_mtls::clock::{now, rfc3339};
 use spike_wire::StatusResponse;
 use tempfile::NamedTempFile;
@@ -177,7 +176,8 @@ async fn get(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
 /// The lines of the last minutes, as far as they fit. A line without a time goes with the one before it.
 fn recent(log: &Path, now: OffsetDateTime) -> Result<Vec<u8>, Error> {
     let read = || -> io::Result<Vec<u8>> {
-        let mut file = File::open(log)?;
+        // A pipe would wait for whoever writes to it.
+        let mut file = open_regular(log)?;
         let skipped = file.metadata()?.len().saturating_sub(LOG_BYTES);
         file.seek(SeekFrom::Start(skipped))?;
         let mut bytes = Vec::new();
@@ -261,5 +261,16 @@ mod tests {
         assert!(kept.len() as u64 <= LOG_BYTES && kept.len() > 4_000_000, "{}", kept.len());
         assert!(kept.starts_with(b"{\"time\""), "no half of a line");
         assert!(recent(&dir.path().join("none"), now).is_err());
+    }
+
+    /// It waited for ever for somebody who writes to the pipe.
+    #[test]
+    fn a_pipe_in_place_of_a_log_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+        let error = recent(&pipe, now()).unwrap_err();
+        assert!(error.to_string().contains("pipe: it is not a regular file"), "{error}");
     }
 }

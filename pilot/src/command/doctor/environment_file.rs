@@ -6,6 +6,9 @@
 
 use std::collections::BTreeMap;
 
+/// The byte order mark that editors put in front of a text.
+pub(super) const MARK: char = '\u{feff}';
+
 /// The variables, and the lines that are none.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct EnvironmentFile {
@@ -31,9 +34,10 @@ impl EnvironmentFile {
     fn assignment(&mut self, reader: &mut Characters<'_>, lines: &mut BTreeMap<String, usize>) {
         reader.skip_spaces();
         let line = reader.line;
-        match reader.rest.peek() {
+        match reader.rest.peek().copied() {
             None => return,
             Some('#' | ';') => return reader.skip_comment(),
+            Some(MARK) if reader.is_marked_line_without_name() => return reader.skip_comment(),
             Some('\n') => {
                 reader.next();
                 return;
@@ -54,6 +58,9 @@ impl EnvironmentFile {
             return self.faults.push((line, "a quotation mark has no second one"));
         };
         let name = name.trim_end();
+        if name.starts_with(MARK) {
+            return self.faults.push((line, MARKED));
+        }
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if name.starts_with("export ") {
             self.faults.push((line, "export is of a shell; systemd does not know it"));
@@ -78,6 +85,10 @@ impl EnvironmentFile {
     }
 }
 
+/// Docker skips a byte order mark, systemd does not.
+const MARKED: &str = "a byte order mark (U+FEFF), which no editor shows, stands before the name, and systemd takes it for a part of \
+    the name: save the file as UTF-8 without it";
+
 struct Characters<'a> {
     rest: std::iter::Peekable<std::str::Chars<'a>>,
     line: usize,
@@ -94,6 +105,12 @@ impl Characters<'_> {
 
     fn skip_spaces(&mut self) {
         while self.rest.next_if(|c| matches!(c, ' ' | '\t' | '\r')).is_some() {}
+    }
+
+    /// Whether the mark stands before a comment or an empty line, which systemd reads as a line without `=`, and leaves out.
+    fn is_marked_line_without_name(&self) -> bool {
+        let mut rest = self.rest.clone().skip(1);
+        rest.find(|c| !matches!(c, ' ' | '\t' | '\r')).is_none_or(|c| matches!(c, '#' | ';' | '\n'))
     }
 
     /// A comment, which a backslash at its end continues.
@@ -208,6 +225,19 @@ mod tests {
         let lines: Vec<_> = file.faults.iter().map(|(line, _)| *line).collect();
         assert_eq!(lines, [2, 3, 4, 5]);
         assert_eq!(file.variables, [("A".to_owned(), "1".to_owned())]);
+    }
+
+    /// It was told that the name was none, and looked right in every editor.
+    #[test]
+    fn a_byte_order_mark_before_a_name_is_named_and_one_before_a_comment_does_no_harm() {
+        let file = EnvironmentFile::parse("\u{feff}A=1\r\nB=2\r\n");
+        assert_eq!(file.faults, [(1, MARKED)]);
+        assert_eq!(file.variables, [("B".to_owned(), "2".to_owned())]);
+        for text in ["\u{feff}# note\r\nA=1\r\n", "\u{feff}\r\nA=1\r\n"] {
+            let file = EnvironmentFile::parse(text);
+            assert_eq!(file.faults, [], "{text:?}");
+            assert_eq!(file.variables, [("A".to_owned(), "1".to_owned())], "{text:?}");
+        }
     }
 
     /// Both were read in silence, and the process did something else than was written.

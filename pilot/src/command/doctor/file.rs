@@ -5,22 +5,28 @@ use std::path::Path;
 use spike_config::Environment;
 
 use super::check::{Check, Group, Report};
-use super::environment_file::EnvironmentFile;
+use super::environment_file::{EnvironmentFile, MARK};
 use super::{manifest, settings};
 use crate::cli::Program;
-use crate::command::read_file;
+use crate::command::{input_name, read_input};
+use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 
 /// What is found in the file.
-pub(super) fn examine(path: &Path, program: Option<Program>) -> Result<Report, Error> {
-    let bytes = read_file(path)?;
-    let shown = path.display().to_string();
+pub(super) fn examine(
+    path: &Path,
+    program: Option<Program>,
+    context: &mut Context<'_>,
+) -> Result<Report, Error> {
+    let bytes = read_input(Some(path), context)?;
+    let shown = input_name(path);
     let Ok(text) = std::str::from_utf8(&bytes) else {
         return Err(Error::usage(format!("{shown} is not a text file: it is not UTF-8")));
     };
-    if manifest::is_manifest(text) {
-        return containers(text, &shown, program);
+    let unmarked = text.strip_prefix(MARK).unwrap_or(text);
+    if manifest::is_manifest(unmarked) {
+        return containers(unmarked, &shown, program);
     }
     let Some(program) = program else {
         return Err(Error::usage_hint(

@@ -257,7 +257,7 @@ fn judge_role(id: &str, roots: &TrustRootsByRole) -> Check {
         None => {}
     }
     let expected: Vec<_> = roots.pilot.ids(Role::PilotSuperuser).collect();
-    let evidence = format!("{id}; `spike` needs {}, or an ID below it", expected.join(" or "));
+    let evidence = format!("{id}; an operator is {}, or an ID below it", expected.join(" or "));
     let domain = trust_domain_of(id).unwrap_or_default();
     let is_of_another = roots.pilot.iter().all(|root| root.split('/').next() != Some(domain));
     let path =
@@ -280,10 +280,16 @@ fn judge_role(id: &str, roots: &TrustRootsByRole) -> Check {
                 "a workload needs no role and no trust root, but a policy: docs/federation.md. An operator needs an SVID of a trust domain in SPIKE_TRUST_ROOT_PILOT".to_owned()
             },
         )
-    } else {
+    } else if Role::named_in(id).is_some() {
         (
             "the SVID of this process has none of the roles of `spike`".to_owned(),
             "register this program under one of these IDs; a change takes some seconds to arrive"
+                .to_owned(),
+        )
+    } else {
+        (
+            "the SVID of this process has none of the roles of `spike`: it is a workload, which may use secrets and the cipher as policies say".to_owned(),
+            "ask an operator to run `spike doctor`. If this process was to run as an operator, its registration entry is wrong"
                 .to_owned(),
         )
     };

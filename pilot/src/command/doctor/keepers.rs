@@ -15,8 +15,8 @@ use spike_wire::{DataKind, KeeperStatus, KeeperStatusKind, NotReady, SealedBy, S
 
 use super::check::{Check, Group};
 use super::{STEP, health, timeouts};
-use crate::command::operator::{LISTED_TWICE, has_unused_data, is_new, next_step};
 use crate::exit::Exit;
+use crate::next_step::{LISTED_TWICE, has_unused_data, is_last_copy_at_nexus, is_new, next_step};
 use crate::output::one_line;
 
 const KEY: &str = "root key";
@@ -68,7 +68,21 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
     let away = count(status, |state| state == KeeperStatusKind::Unreachable);
     let hold = count(status, |state| state.holds_share() == Some(true));
     let threshold = status.threshold;
-    let (cause, next, page) = if blocked == Some(NotReady::Store) {
+    let (cause, next, page) = if is_last_copy_at_nexus(status) {
+        (
+            format!(
+                "SPIKE Nexus alone has the whole root key, and cannot use it; {hold} of {total} Keepers hold a share, and {threshold} are needed"
+            ),
+            next_step(status).unwrap_or("solve what is named there").to_owned(),
+            NO_DATA_PAGE,
+        )
+    } else if status.sealed_by == Some(SealedBy::NoData) {
+        (
+            "SPIKE Nexus has a root key, and no data for it".to_owned(),
+            next_step(status).unwrap_or("solve what is named there").to_owned(),
+            NO_DATA_PAGE,
+        )
+    } else if blocked == Some(NotReady::Store) {
         (
             format!(
                 "SPIKE Nexus has its shares, and its store cannot be opened: {}",
@@ -77,7 +91,7 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
             if reason.contains(OF_A_NEWER_NEXUS) {
                 "start that newer SPIKE Nexus again, or put back a backup of before. Neither Bootstrap nor a restore helps".to_owned()
             } else {
-                "mend the store: SPIKE Nexus then goes on by itself. Neither Bootstrap nor a restore helps".to_owned()
+                "mend the store: SPIKE Nexus then goes on by itself. Stop it before you put files back. Neither Bootstrap nor a restore helps".to_owned()
             },
             "docs/runbooks/SpikeStoreNotReadable.md",
         )
@@ -144,6 +158,8 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
     };
     Check::failed(Group::Keepers, KEY, Exit::NotReady, evidence, (cause, next)).page(page)
 }
+
+const NO_DATA_PAGE: &str = "docs/operations/store.md";
 
 /// How Nexus says of a database that a newer one has made.
 const OF_A_NEWER_NEXUS: &str = "a newer SPIKE Nexus has made it";

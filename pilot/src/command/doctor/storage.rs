@@ -1,5 +1,6 @@
 //! What Nexus says of its store.
 
+use spike_daemon::counted;
 use spike_mtls::clock::second;
 use spike_wire::{StatusResponse, StoreStatus};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
@@ -29,7 +30,10 @@ pub(super) fn judge(status: &StatusResponse, now: OffsetDateTime) -> Vec<Check> 
         checks.extend(little_room(store));
         checks.extend(old_backup(store, now));
         if let Some(import) = store.import.as_ref().filter(|import| import.left_out > 0) {
-            let evidence = format!("{} rows of upstream's database were left out", import.left_out);
+            let evidence = format!(
+                "{} left out of upstream's database",
+                counted(import.left_out, "row was", "rows were")
+            );
             let cause = "the import from upstream is incomplete".to_owned();
             let next = one_line(&import.advice).into_owned();
             let check = Check::warning(Group::Storage, "import", evidence, (cause, next));

@@ -276,7 +276,7 @@ fn an_archive_is_for_its_owner_has_no_secret_value_and_replaces_nothing() {
     for name in listed.lines() {
         assert!(ran.stderr.contains(&format!("  {name}, ")), "{name}: {}", ran.stderr);
     }
-    assert!(ran.stderr.contains("1 lines of") && ran.stderr.contains("left out"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("1 line of") && ran.stderr.contains("left out"), "{}", ran.stderr);
     let bytes = std::fs::read(&archive).unwrap();
     assert!(!bytes.windows(8).any(|window| window == b"5eed5eed"), "a recovery share is in it");
     assert!(listed.contains("status.json") && listed.contains("logs/1-nexus.log"), "{listed}");

@@ -14,11 +14,14 @@ _spike_names() {
     COMPREPLY=()
     if [[ ${words[1]} == secret && ${words[2]} == put && $word == *=@* ]]; then
         file=${word#*=@}
-        compopt -o filenames 2>/dev/null
+        # Quoted here: with "compopt -o filenames" readline would put a backslash before the @.
         while IFS= read -r c; do
+            [[ -d $c ]] && c+=/
+            [[ $c == *[!a-zA-Z0-9_./,=:@+-]* ]] && printf -v c %q "$c"
             c=${word%"$file"}$c
             COMPREPLY+=("${c#"$head"}")
         done < <(compgen -f -- "$file")
+        [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == */ ]] && compopt -o nospace 2>/dev/null
         return
     fi
     while IFS= read -r c; do

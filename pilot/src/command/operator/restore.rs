@@ -14,10 +14,10 @@ use spike_mtls::client::CallError;
 use spike_wire::{EmptyRequest, KeeperStatusKind, RestoreRequest, RestoreResponse, Shard, call};
 
 use super::shares;
-use super::status::{count_of, next_step};
 use crate::cli::RestoreArgs;
 use crate::context::{Context, Session};
 use crate::error::Error;
+use crate::next_step::{count_of, next_step};
 use crate::output::one_line;
 
 /// The result for one share.
@@ -43,14 +43,16 @@ struct ShareSet<'s> {
     judged: bool,
     /// Whether the key was in use before the first share was sent.
     was_live: bool,
+    /// Whether SPIKE Nexus took the key although there was nothing to compare it with.
+    unconfirmed: bool,
 }
 
 pub(super) async fn run(arguments: RestoreArgs, context: &mut Context<'_>) -> Result<(), Error> {
     let shares = shares::read(&arguments.files, context)?;
     let session = context.nexus(&[Role::PilotRestore]).await?;
     let each = shares.iter().map(|share| (share, Verdict::NotSent)).collect();
-    let mut set =
-        ShareSet { each, progress: RestoreResponse::default(), judged: false, was_live: false };
+    let (progress, judged, was_live, unconfirmed) = Default::default();
+    let mut set = ShareSet { each, progress, judged, was_live, unconfirmed };
     if let Err(error) = set.send(&session).await {
         return Err(set.failed(error));
     }
@@ -76,6 +78,9 @@ pub(super) async fn run(arguments: RestoreArgs, context: &mut Context<'_>) -> Re
         );
         context.streams.remark("note:", &text)?;
     }
+    if set.unconfirmed {
+        context.streams.remark("warning:", UNCONFIRMED)?;
+    }
     let foreign = set.foreign();
     if !foreign.is_empty() {
         let text = format!("not of the root key, and not used: {}", foreign.join(", "));
@@ -83,6 +88,10 @@ pub(super) async fn run(arguments: RestoreArgs, context: &mut Context<'_>) -> Re
     }
     Ok(())
 }
+
+/// Only somebody who knows the right key can say whether it is this one.
+const UNCONFIRMED: &str = "SPIKE Nexus had nothing to compare this key with: no data, and no share of a Keeper. Compare the root key that \
+                           `spike operator status` shows with the one of before";
 
 /// How often SPIKE Nexus is asked until it has filled its Keepers, and the pause before each time.
 const FILLED_WITHIN: (u32, Duration) = (10, Duration::from_millis(500));
@@ -136,6 +145,7 @@ impl ShareSet<'_> {
             let fed = feed(session, share, more, &mut self.progress).await;
             self.judged = position == last && !was_restored && is_judgement(&fed);
             self.was_live |= position == 0 && self.progress.already;
+            self.unconfirmed |= self.progress.unconfirmed;
             match fed {
                 Ok(answered) => {
                     *verdict = answered;
@@ -187,6 +197,9 @@ impl ShareSet<'_> {
                 }
                 Verdict::Kept => "kept until enough shares are there".to_owned(),
                 Verdict::KeptBefore => "in already, and counts once".to_owned(),
+                Verdict::OfTheKey if self.unconfirmed => {
+                    "belongs to the key that is in use now".to_owned()
+                }
                 Verdict::OfTheKey => "belongs to the root key".to_owned(),
                 Verdict::Refused(error) => format!("refused: {}", reason(error)),
             };

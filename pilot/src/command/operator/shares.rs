@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use spike_crypto::Share;
+use spike_crypto::{Share, ShareError};
 use zeroize::Zeroizing;
 
-use crate::command::{STDIN, read_file, read_stdin};
+use crate::command::{STDIN, is_stdin, read_file, read_stdin, refuse_stdin_twice};
 use crate::context::{Context, ask_hidden};
 use crate::error::Error;
 
@@ -14,28 +14,37 @@ pub(super) fn read(
     files: &[PathBuf],
     context: &mut Context<'_>,
 ) -> Result<Vec<(String, Share)>, Error> {
+    refuse_stdin_twice(files)?;
     let mut shares = Vec::new();
-    if files.is_empty() && context.streams.stdin_is_terminal() {
-        let typed = ask(context)?;
-        for share in shares_in(&typed) {
-            shares.push(parse("the terminal", share)?);
-        }
-    } else if files.is_empty() {
-        shares.extend(lines(STDIN, &read_stdin(context)?)?);
+    if files.is_empty() {
+        shares.extend(from_stdin(context)?);
     }
     for file in files {
-        shares.extend(lines(&file.display().to_string(), &read_file(file)?)?);
+        if is_stdin(Some(file)) {
+            shares.extend(from_stdin(context)?);
+        } else {
+            shares.extend(lines(&file.display().to_string(), &read_file(file)?)?);
+        }
     }
     refuse_conflicts(&shares)?;
     Ok(shares)
 }
 
+/// The shares that a person types, or that a pipe brings.
+fn from_stdin(context: &mut Context<'_>) -> Result<Vec<(String, Share)>, Error> {
+    if !context.streams.stdin_is_terminal() {
+        return lines(STDIN, &read_stdin(context)?);
+    }
+    let typed = ask(context)?;
+    shares_in(&typed).into_iter().map(|share| parse("the terminal", share)).collect()
+}
+
 /// A recovery file holds one share. A pipe may bring several, one a line or joined.
 fn lines(origin: &str, bytes: &[u8]) -> Result<Vec<(String, Share)>, Error> {
     let Ok(text) = std::str::from_utf8(bytes) else {
-        return Err(Error::usage(format!("{origin} is not a recovery share: it is not text")));
+        return Err(Error::BadShare { origin: origin.to_owned(), error: ShareError::NotText });
     };
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !is_blank(line)).collect();
     let each: Vec<&str> = lines.iter().flat_map(|line| shares_in(line)).collect();
     let kind = if each.len() == lines.len() { "line" } else { "share" };
     match each.as_slice() {
@@ -56,10 +65,14 @@ fn shares_in(line: &str) -> Vec<&str> {
     let mut begin = 0;
     for end in begins.chain([line.len()]) {
         // Only the text before the first share can be blank.
-        shares.extend(line.get(begin..end).filter(|share| begin > 0 || !share.trim().is_empty()));
+        shares.extend(line.get(begin..end).filter(|share| begin > 0 || !is_blank(share)));
         begin = end;
     }
     if shares.is_empty() { vec![line] } else { shares }
+}
+
+fn is_blank(text: &str) -> bool {
+    text.chars().all(Share::is_blank)
 }
 
 fn parse(origin: &str, line: &str) -> Result<(String, Share), Error> {

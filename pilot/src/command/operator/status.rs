@@ -2,18 +2,19 @@
 
 use std::io::{self, Write};
 
+use spike_daemon::counted;
 use spike_domain::Role;
 use spike_mtls::clock::second;
 use spike_wire::{
-    CheckStatus, DataKind, EmptyRequest, ImportStatus, KeeperStatus, KeeperStatusKind,
-    RecentRequests, SealedBy, StatusResponse, StoreStatus, call,
+    CheckStatus, EmptyRequest, ImportStatus, KeeperStatus, KeeperStatusKind, RecentRequests,
+    StatusResponse, StoreStatus, call,
 };
-
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::cli::Format;
 use crate::context::Context;
 use crate::error::Error;
+use crate::next_step::{count_of, holding, is_new, next_step};
 use crate::output::{Node, one_line, write_json, write_yaml};
 
 pub(super) async fn run(format: Format, context: &mut Context<'_>) -> Result<(), Error> {
@@ -102,18 +103,6 @@ fn last_export(status: &StatusResponse) -> String {
     }
 }
 
-/// Whether no root key was ever made here, as far as anybody knows: SPIKE Nexus is sealed and has no data, and every Keeper says
-/// that it holds no share. Nobody restores one either.
-pub(crate) fn is_new(status: &StatusResponse) -> bool {
-    let is_empty = |keeper: &KeeperStatus| keeper.state == KeeperStatusKind::Empty;
-    status.sealed
-        && status.sealed_by.unwrap_or_default() == SealedBy::Shares
-        && status.fed == 0
-        && status.data == Some(DataKind::None)
-        && !status.keepers.is_empty()
-        && status.keepers.iter().all(is_empty)
-}
-
 /// The trust domains whose SVIDs SPIKE Nexus can verify, its own first.
 pub(crate) fn trusts(status: &StatusResponse) -> String {
     one_line(&status.trust_domains.join(", ")).into_owned()
@@ -135,102 +124,6 @@ pub(crate) fn margin_while_sealed(status: &StatusResponse) -> String {
     )
 }
 
-/// What a person has to do now, because nothing goes on by itself.
-pub(crate) fn next_step(status: &StatusResponse) -> Option<&'static str> {
-    if is_new(status) {
-        return Some(
-            "in a new deployment, run Bootstrap once (`bootstrap -init`). If SPIKE was in use before, feed recovery shares instead \
-             (`spike operator restore`): Bootstrap would make another key, which decrypts nothing of before",
-        );
-    }
-    if status.sealed {
-        return next_step_of_sealed(status);
-    }
-    if count_of(status, KeeperStatusKind::Repeated) > 0 {
-        return Some(LISTED_TWICE);
-    }
-    (count_of(status, KeeperStatusKind::Foreign) > 0).then_some(
-        "a Keeper holds a share of another root key, and SPIKE Nexus leaves it there: the line of that Keeper says what to do",
-    )
-}
-
-/// What to do where two addresses lead to one Keeper.
-pub(crate) const LISTED_TWICE: &str = "list each Keeper once in SPIKE_NEXUS_KEEPER_PEERS, start the one that is missing, and restart SPIKE Nexus: the lines of \
-                                       the Keepers say which two addresses are one process";
-
-/// How many Keepers are in this state.
-pub(crate) fn count_of(status: &StatusResponse, state: KeeperStatusKind) -> usize {
-    status.keepers.iter().filter(|keeper| keeper.state == state).count()
-}
-
-/// Whether a database lies in the data directory that this backend does not open.
-pub(crate) fn has_unused_data(status: &StatusResponse) -> bool {
-    status.backend == "lite" && status.data.is_some_and(|data| data != DataKind::None)
-}
-
-/// As [`next_step`]. Recovery shares help only where shares are missing, or where those of the Keepers are of no use.
-fn next_step_of_sealed(status: &StatusResponse) -> Option<&'static str> {
-    Some(match status.sealed_by {
-        Some(SealedBy::Store) => {
-            "mend what the state says of the store: SPIKE Nexus tries again by itself, and no share is missing. A store that is damaged \
-             is put back from a backup (`nexus restore-backup`). Neither Bootstrap nor recovery shares help"
-        }
-        Some(SealedBy::NoData) => {
-            "put the data where SPIKE Nexus looks for it, or restore a backup: the key is there, and SPIKE Nexus goes on by itself. If \
-             SPIKE_NEXUS_KEEPER_PEERS names Keepers of another deployment, correct it. If there was never any data, the state says what \
-             to do. Recovery shares do not help"
-        }
-        Some(SealedBy::OtherKey) => {
-            "correct SPIKE_NEXUS_DATA_DIR or SPIKE_NEXUS_KEEPER_PEERS, so that data and Keepers are of one deployment. If both are right, \
-             feed recovery shares of the data (`spike operator restore`): Keepers keep the other key until they are restarted"
-        }
-        Some(SealedBy::Mismatch) => {
-            "the shares of the Keepers are not of one key: give SPIKE_NEXUS_KEEPER_PEERS its order and SPIKE_NEXUS_SHAMIR_THRESHOLD its \
-             number of before again, as far as the state names them, and restart SPIKE Nexus. If they are right, and there is data, feed \
-             recovery shares (`spike operator restore`)"
-        }
-        Some(SealedBy::Shares) | None if has_unused_data(status) => {
-            "there is a database in the data directory of SPIKE Nexus, which its lite backend does not use. If it is the data of this \
-             deployment, set SPIKE_NEXUS_BACKEND_STORE=sqlite and restart SPIKE Nexus. If not, move it away. Bootstrap would make \
-             another key, which decrypts nothing of it"
-        }
-        Some(SealedBy::Shares) | None
-            if status.backend == "lite" && needs_restore(status) && status.fed == 0 =>
-        {
-            "a Keeper holds a share, so there was a root key: feed recovery shares (`spike operator restore`). If that Keeper is of another \
-             deployment, correct SPIKE_NEXUS_KEEPER_PEERS. If Bootstrap did not come to its end, restart that Keeper, and run Bootstrap \
-             again"
-        }
-        Some(SealedBy::Shares) | None
-            if needs_restore(status) && status.data == Some(DataKind::None) && status.fed == 0 =>
-        {
-            "a Keeper holds a share, and there is no data. If SPIKE was in use before: put its data where SPIKE Nexus looks for it, and \
-             feed recovery shares (`spike operator restore`). If that Keeper is of another deployment, correct \
-             SPIKE_NEXUS_KEEPER_PEERS. If Bootstrap did not come to its end, restart that Keeper, and run Bootstrap again"
-        }
-        Some(SealedBy::Shares) | None => {
-            return needs_restore(status).then_some(
-                "feed recovery shares (`spike operator restore`): too few Keepers hold a share. Bootstrap would make another key, which \
-                 decrypts nothing that is stored",
-            );
-        }
-    })
-}
-
-/// How many Keepers hold a share, as far as it is known.
-fn holding(status: &StatusResponse) -> usize {
-    status.keepers.iter().filter(|keeper| keeper.state.holds_share() == Some(true)).count()
-}
-
-/// Whether every Keeper has answered, and too few hold a share. One that is only away may bring its share back.
-fn needs_restore(status: &StatusResponse) -> bool {
-    let has_answered = |keeper: &KeeperStatus| keeper.state.holds_share().is_some();
-    status.sealed
-        && !status.keepers.is_empty()
-        && status.keepers.iter().all(has_answered)
-        && holding(status) < usize::from(status.threshold)
-}
-
 /// The troubles of the store, and the import from upstream.
 fn human_store(out: &mut dyn Write, store: &StoreStatus) -> io::Result<()> {
     for trouble in &store.troubles {
@@ -240,8 +133,12 @@ fn human_store(out: &mut dyn Write, store: &StoreStatus) -> io::Result<()> {
     let ImportStatus { at, secrets, versions, policies, left_out, advice, .. } = import;
     writeln!(
         out,
-        "Imported    : {}: {secrets} secrets, {versions} versions, {policies} policies; {left_out} rows left out",
-        to_the_second(at)
+        "Imported    : {}: {}, {}, {}; {} left out",
+        to_the_second(at),
+        counted(*secrets, "secret", "secrets"),
+        counted(*versions, "version", "versions"),
+        counted(*policies, "policy", "policies"),
+        counted(*left_out, "row", "rows"),
     )?;
     writeln!(out, "Note        : {}", one_line(advice))
 }

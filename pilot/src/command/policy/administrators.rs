@@ -15,7 +15,7 @@ use crate::error::Error;
 /// policies, so nobody can answer there.
 ///
 /// # Errors
-/// [`Error::Usage`] if nobody can answer and `yes` was not given.
+/// [`Error::Usage`] if nobody can answer, or nobody does, and `yes` was not given.
 pub(super) fn confirm(
     requests: &[PolicyPutRequest],
     yes: bool,
@@ -42,7 +42,7 @@ pub(super) fn confirm(
         ));
     }
     context.streams.message("warning:", &problem);
-    is_confirmed("Is that what you want? (y/N): ", context)
+    is_confirmed("Is that what you want? (y/N): ", "nothing was written", context)
 }
 
 /// The names of the policies that make an administrator, as lint says.

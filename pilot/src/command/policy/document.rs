@@ -17,7 +17,7 @@ use spike_wire::PolicyPutRequest;
 use self::fields::Document;
 pub(super) use self::fields::Times;
 use super::rules;
-use crate::command::input_name;
+use crate::command::{input_name, without_mark};
 use crate::error::Error;
 
 /// What is wrong with a file, and what to write instead.
@@ -64,7 +64,8 @@ fn read_with(
     check: impl Fn(&PolicyPutRequest) -> Result<(), FileError>,
 ) -> Result<Policies, FileError> {
     let plain = |problem: &str| FileError { problem: problem.to_owned(), hint: None };
-    let text = std::str::from_utf8(bytes).map_err(|_cause| plain("it is not UTF-8 text"))?;
+    let text =
+        std::str::from_utf8(without_mark(bytes)).map_err(|_cause| plain("it is not UTF-8 text"))?;
     let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::PassThrough };
     let documents: Vec<Option<Document>> = serde_saphyr::from_multiple_with_options(text, options)
         .map_err(|error| in_list(text).unwrap_or_else(|| unreadable(text, &error)))?;

@@ -8,7 +8,7 @@ use spike_wire::{EmptyRequest, LintResponse, PolicyListRequest, PolicyPutRequest
 
 use super::{document, findings, questions};
 use crate::cli::{Format, LintArgs};
-use crate::command::read_input;
+use crate::command::{read_input, refuse_stdin_twice};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -28,6 +28,7 @@ pub(super) async fn run(arguments: LintArgs, context: &mut Context<'_>) -> Resul
 }
 
 fn of_files(files: &[PathBuf], context: &mut Context<'_>) -> Result<LintResponse, Error> {
+    refuse_stdin_twice(files)?;
     let mut requests: Vec<PolicyPutRequest> = Vec::new();
     let mut origins: HashMap<String, &PathBuf> = HashMap::new();
     for file in files {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use spike_domain::{
     Role,
     rules::{MAX_PATH_BYTES, is_secret_path},
+    trust_domain_of,
 };
 use spike_mtls::client::CallError;
 use spike_wire::{
@@ -130,6 +131,14 @@ pub(in crate::command) fn check(question: &Question) -> Result<(), Error> {
     let is_id = spiffe_id.strip_prefix("spiffe://").is_some_and(|rest| {
         rest.split('/').all(|part| !part.is_empty() && part.bytes().all(is_name))
     });
+    let has_upper_case =
+        trust_domain_of(spiffe_id).is_some_and(|it| it.contains(|c: char| c.is_ascii_uppercase()));
+    if is_id && has_upper_case {
+        return Err(Error::usage_hint(
+            format!("{spiffe_id:?} is not a SPIFFE ID: trust domains are written in lower case"),
+            "the path of an ID may have upper case",
+        ));
+    }
     if is_id {
         return check_path(&action.path);
     }

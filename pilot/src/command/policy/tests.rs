@@ -343,18 +343,22 @@ fn a_failing_nexus_is_not_mistaken_for_a_missing_policy() {
     assert_eq!(nexus.run(&["policy", "get", "p"]).exit, Exit::Failure);
 }
 
+// `yes` was a no.
 #[test]
-fn only_a_plain_y_deletes() {
+fn y_and_yes_in_any_case_delete_and_every_other_line_cancels() {
     for (answer, deleted) in [
         ("y\n", true),
         ("Y\n", true),
         ("y", true),
         ("y\r\n", true),
-        ("yes\n", false),
-        (" y\n", false),
+        ("yes\n", true),
+        ("YES\n", true),
+        ("Yes", true),
+        (" y \n", true),
         ("n\n", false),
+        ("no\n", false),
+        ("yess\n", false),
         ("\n", false),
-        ("", false),
     ] {
         let (nexus, policies) = nexus(Kind::Ours);
         assert_eq!(nexus.run(&create("p")).exit, Exit::Success);
@@ -364,6 +368,21 @@ fn only_a_plain_y_deletes() {
         assert!(ran.stderr.ends_with("(y/N): "), "{}", ran.stderr);
         assert_eq!(policies.lock().unwrap().is_empty(), deleted, "{answer:?}");
     }
+}
+
+// It ended with 0, so a script believed that the policy was gone.
+#[test]
+fn without_an_answer_a_policy_stays_and_the_command_fails() {
+    let (nexus, policies) = nexus(Kind::Ours);
+    assert_eq!(nexus.run(&create("p")).exit, Exit::Success);
+    insta::assert_snapshot!(nexus.run(&["policy", "delete", "p"]), @r"
+    [2]
+    --
+    Are you sure you want to delete policy 'p'? (y/N): 
+    Error: nobody answered, because standard input has ended: policy 'p' is still there
+    hint: where nobody can be asked, repeat the command with --yes
+    ");
+    assert_eq!(policies.lock().unwrap().len(), 1);
 }
 
 #[test]

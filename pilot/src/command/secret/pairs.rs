@@ -76,6 +76,12 @@ impl<'a> Pair<'a> {
         }
         let source = match (value, value.strip_prefix('@')) {
             ("-", _) => Source::Stdin,
+            (_, Some("-")) => {
+                return Err(Error::usage_hint(
+                    format!("value {position} names the file -"),
+                    "key=- reads standard input; key=@./- reads a file of that name",
+                ));
+            }
             (_, Some("")) => {
                 return Err(Error::usage_hint(
                     format!("value {position} names no file"),

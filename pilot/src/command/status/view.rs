@@ -12,8 +12,9 @@ use spike_wire::{KeeperStatus, KeeperStatusKind, RecentRequests, StatusResponse,
 use time::OffsetDateTime;
 
 use super::look::{Certificates, KeeperSeen, Look, Shown};
-use crate::command::operator::{is_new, margin_in_words, margin_while_sealed, next_step, trusts};
+use crate::command::operator::{margin_in_words, margin_while_sealed, trusts};
 use crate::error::Error;
+use crate::next_step::{is_new, next_step};
 use lines::{Lines, Style};
 use words::{bytes, moment, span};
 

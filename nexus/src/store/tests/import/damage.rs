@@ -39,7 +39,7 @@ fn rows_that_would_be_left_out_stop_the_import_with_a_list_until_an_operator_goe
     let (store, report) = imported(directory.path());
     assert_eq!((report.versions, report.refused.len()), (130, 120));
     let told = store.import_check().unwrap_err();
-    assert!(told.contains("120 rows of upstream's database were left out"), "{told}");
+    assert!(told.contains("120 rows were left out of upstream's database"), "{told}");
     assert_eq!(store.import_record().unwrap().unwrap().refused, 120);
 }
 
@@ -54,7 +54,7 @@ fn rows_that_were_left_out_are_told_at_every_start_until_the_file_is_moved_away(
         let store = open(directory.path()).unwrap();
         assert!(matches!(store.import(), Import::Earlier(_)));
         let told = store.import_check().unwrap_err();
-        for part in ["1 rows", "left out when it was imported at 2027-01-15", "move spike.db"] {
+        for part in ["1 row was left out", "when it was imported at 2027-01-15", "move spike.db"] {
             assert!(told.contains(part), "{part}: {told}");
         }
     }

@@ -91,6 +91,8 @@ fn a_role_is_told_with_what_is_wrong_about_it() {
     let workload = judged("spiffe://spike.ist/workload/app");
     assert_eq!(workload.outcome, Outcome::Failed(Exit::Denied));
     assert!(cause(&workload).contains("none of the roles"), "{workload:?}");
+    // It was told to get itself an operator's ID.
+    assert!(next(&workload).starts_with("ask an operator"), "{workload:?}");
     let pod = judged("spiffe://spike.ist/ns/spike/sa/pilot");
     assert!(cause(&pod).contains("ClusterSPIFFEID"), "{pod:?}");
     let other = judged("spiffe://example.org/spike/pilot/role/superuser");

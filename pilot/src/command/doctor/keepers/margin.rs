@@ -3,8 +3,8 @@
 use spike_wire::{KeeperStatusKind, StatusResponse};
 
 use super::{Check, Group};
-use crate::command::operator::count_of;
 use crate::exit::Exit;
+use crate::next_step::count_of;
 
 const MARGIN: &str = "margin";
 /// For a Nexus that has its root key, and would not find it again.

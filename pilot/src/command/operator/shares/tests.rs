@@ -27,6 +27,43 @@ fn a_recovery_file_is_one_share_with_or_without_a_newline() {
     }
 }
 
+// A byte order mark was refused without a word about it.
+#[test]
+fn files_that_an_editor_saved_with_a_byte_order_mark_are_read_alone_and_joined() {
+    let marked = |index, byte| format!("\u{feff}{}", share(index, byte));
+    let joined = [marked(1, "11"), marked(2, "22")].concat();
+    let with_lines =
+        [marked(1, "11"), "\r\n".to_owned(), marked(2, "22"), "\r\n".to_owned()].concat();
+    let numbers = |text: &str| {
+        from_stdin(text)
+            .map(|shares| shares.into_iter().map(|(_, number)| number).collect::<Vec<_>>())
+    };
+    assert_eq!(numbers(&marked(7, "ab")), Ok(vec![7]));
+    assert_eq!(numbers(&joined), Ok(vec![1, 2]));
+    assert_eq!(numbers(&with_lines), Ok(vec![1, 2]));
+    insta::assert_snapshot!(from_stdin("\u{feff}\r\n").unwrap_err(), @"there is no recovery share in standard input");
+}
+
+// `-` was the name of a file.
+#[test]
+fn a_file_named_minus_is_standard_input_and_is_read_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("share");
+    std::fs::write(&file, share(2, "22")).unwrap();
+    let from = |files: &[PathBuf]| {
+        let environment = Environment::default();
+        let stdin = std::io::Cursor::new(share(1, "11"));
+        let streams = Streams::new(stdin, std::io::sink(), std::io::sink());
+        let shares = read(files, &mut Context::new(&environment, streams));
+        shares
+            .map(|shares| shares.into_iter().map(|(from, _)| from).collect::<Vec<_>>())
+            .map_err(|error| error.to_string())
+    };
+    let origins = from(&["-".into(), file.clone()]);
+    assert_eq!(origins, Ok(vec!["standard input".to_owned(), file.display().to_string()]));
+    insta::assert_snapshot!(from(&["-".into(), "-".into()]).unwrap_err(), @"standard input can be read only once");
+}
+
 #[test]
 fn each_of_several_lines_is_named() {
     let text = format!("{}\n{}\nnonsense", share(1, "11"), share(2, "22"));

@@ -1,3 +1,5 @@
+use spike_wire::{DataKind, KeeperStatusKind, SealedBy};
+
 use super::*;
 use crate::testing::FakeNexus;
 
@@ -191,14 +193,18 @@ fn recovery_shares_are_asked_for_only_where_they_help() {
             root_key: None,
             ..status()
         };
-        sealed.keepers.iter_mut().for_each(|keeper| keeper.state = KeeperStatusKind::Empty);
+        let state = match sealed_by {
+            SealedBy::Shares => KeeperStatusKind::Empty,
+            _ => KeeperStatusKind::Unjudged,
+        };
+        sealed.keepers.iter_mut().for_each(|keeper| keeper.state = state);
         let nexus = FakeNexus::start(move |_, _| (200, sealed.encode()));
         nexus.run(&["operator", "status"]).stdout
     };
     let restore = "feed recovery shares (`spike operator restore`): too few";
     for (sealed_by, part) in [
         (SealedBy::Store, "mend what the state says of the store"),
-        (SealedBy::NoData, "put the data where SPIKE Nexus looks for it"),
+        (SealedBy::NoData, "the key is there, and its data is not: stop SPIKE Nexus"),
         (SealedBy::OtherKey, "so that data and Keepers are of one deployment"),
         (SealedBy::Mismatch, "SPIKE_NEXUS_SHAMIR_THRESHOLD its"),
     ] {
@@ -210,6 +216,30 @@ fn recovery_shares_are_asked_for_only_where_they_help() {
     }
     let told = shown(SealedBy::Shares, 1);
     assert!(told.contains(restore), "{told}");
+}
+
+/// It said "put the data there" and "mend the store", both of which lead to a restart.
+#[test]
+fn of_a_key_that_no_quorum_holds_it_says_not_to_restart_nexus() {
+    for sealed_by in [SealedBy::NoData, SealedBy::Store, SealedBy::OtherKey] {
+        let mut sealed = StatusResponse {
+            sealed: true,
+            sealed_by: Some(sealed_by),
+            threshold: 2,
+            root_key: None,
+            ..status()
+        };
+        sealed.keepers.iter_mut().for_each(|keeper| keeper.state = KeeperStatusKind::Unjudged);
+        let told = next_step(&sealed).unwrap_or_default();
+        assert!(!told.contains("do not restart"), "{sealed_by:?}: {told}");
+        sealed.keepers.iter_mut().skip(1).for_each(|it| it.state = KeeperStatusKind::Unreachable);
+        let told = next_step(&sealed).unwrap_or_default();
+        assert!(told.starts_with("do not restart SPIKE Nexus"), "{sealed_by:?}: {told}");
+        // An operator has the recovery files.
+        sealed.fed = 2;
+        let told = next_step(&sealed).unwrap_or_default();
+        assert!(!told.contains("do not restart"), "{sealed_by:?}: {told}");
+    }
 }
 
 // It said "feed recovery shares" to a new deployment that named one Keeper of another.
@@ -262,7 +292,7 @@ fn what_is_wrong_with_the_store_and_what_was_imported_is_shown() {
     let shown = nexus.run(&["operator", "status"]).to_string();
     for part in [
         "Trouble     : the store cannot be written:",
-        "Imported    : 2026-07-25T20:02:04Z: 2 secrets, 3 versions, 1 policies; 4 rows left out",
+        "Imported    : 2026-07-25T20:02:04Z: 2 secrets, 3 versions, 1 policy; 4 rows left out",
         "Note        : destroy spike.db",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");

@@ -28,6 +28,7 @@ fn restoring() -> FakeNexus {
             restored: remaining == 0,
             already: false,
             repeated,
+            unconfirmed: false,
         };
         (200, response.encode())
     })
@@ -103,6 +104,33 @@ fn restore_takes_several_files_or_lines_and_tells_of_each() {
     assert!(restore(&restoring(), &[], &lines).stdout.contains("restored and ready"));
 }
 
+// It said of shares of a wrong key that they belong to the root key, where nothing was compared.
+#[test]
+fn of_a_key_that_nothing_confirmed_no_share_is_said_to_belong_to_the_root_key() {
+    let nexus = FakeNexus::start(|_, body| {
+        let request = RestoreRequest::decode(body).unwrap();
+        let response = RestoreResponse {
+            collected: 2,
+            restored: !request.more,
+            // The share that is fed again is of the key in use, and says nothing of that.
+            unconfirmed: request.id == 1 && !request.more,
+            ..RestoreResponse::default()
+        };
+        (200, response.encode())
+    });
+    let lines = format!("{}\n{}\n", share(1, "11"), share(2, "22"));
+    insta::assert_snapshot!(restore(&nexus, &[], &lines), @"
+    [0]
+     standard input, line 1 (number 1): belongs to the key that is in use now
+     standard input, line 2 (number 2): belongs to the key that is in use now
+
+      SPIKE is now restored and ready to use.
+
+    --
+    warning: SPIKE Nexus had nothing to compare this key with: no data, and no share of a Keeper. Compare the root key that `spike operator status` shows with the one of before
+    ");
+}
+
 // The files were judged one by one, and the first that was refused ended the command.
 #[test]
 fn a_share_of_another_key_does_not_keep_the_others_from_bringing_the_key_back() {
@@ -174,6 +202,7 @@ fn what_goes_wrong_once_the_key_is_back_is_no_failure_of_the_restore() {
                     restored: true,
                     already: false,
                     repeated: false,
+                    unconfirmed: false,
                 }
                 .encode(),
             ),
@@ -217,6 +246,7 @@ fn judging(answers: u32) -> FakeNexus {
             restored,
             already: false,
             repeated: false,
+            unconfirmed: false,
         };
         (200, response.encode())
     })
@@ -248,6 +278,7 @@ fn where_the_last_share_gets_no_answer_once_the_key_is_back_no_error_is_told_of(
                 restored,
                 already: false,
                 repeated: false,
+                unconfirmed: false,
             }
             .encode(),
         )
@@ -345,6 +376,7 @@ fn a_share_that_is_fed_to_a_live_nexus_was_not_needed() {
             restored: true,
             already: true,
             repeated: false,
+            unconfirmed: false,
         };
         (200, answer.encode())
     });

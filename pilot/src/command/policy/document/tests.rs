@@ -195,3 +195,10 @@ fn a_wrong_file_is_refused_without_quoting_it() {
     );
     assert!(read(b"name: \xff").is_err());
 }
+
+#[test]
+fn a_file_that_an_editor_saved_with_a_byte_order_mark_and_crlf_is_read() {
+    let text = "name: acme\r\nspiffeidPattern: ^spiffe://example\\.org/app$\r\npathPattern: ^a/.*$\r\npermissions: [read]\r\n";
+    let plain = read(text.replace('\r', "").as_bytes()).unwrap();
+    assert_eq!(read(format!("\u{feff}{text}").as_bytes()), Ok(plain));
+}

@@ -62,7 +62,7 @@ fn with_yes_a_policy_that_makes_an_administrator_is_written_with_a_warning() {
 }
 
 #[test]
-fn at_a_terminal_a_person_is_asked_and_only_a_plain_y_goes_on() {
+fn at_a_terminal_a_person_is_asked_and_only_y_or_yes_goes_on() {
     let everything = PolicyPutRequest {
         name: "all".to_owned(),
         spiffeid_pattern: r"^spiffe://example\.org/app$".to_owned(),
@@ -70,18 +70,26 @@ fn at_a_terminal_a_person_is_asked_and_only_a_plain_y_goes_on() {
         permissions: vec!["super".to_owned()],
         create_only: false,
     };
-    for (answer, expected) in
-        [("y\n", true), ("Y\n", true), ("yes\n", false), ("\n", false), ("", false)]
-    {
+    for (answer, expected) in [
+        ("y\n", Some(true)),
+        ("Y\n", Some(true)),
+        ("Yes\n", Some(true)),
+        ("\n", Some(false)),
+        ("", None),
+    ] {
         let environment = Environment::from_pairs::<String, String>([]);
         let (out, told) = (Captured::default(), Captured::default());
         let streams = Streams::new(answer.as_bytes(), out, told.clone()).answered();
         let mut context = Context::new(&environment, streams);
         let requests = std::slice::from_ref(&everything);
         let goes_on = administrators::confirm(requests, false, false, &mut context);
-        assert_eq!(goes_on.unwrap(), expected, "{answer:?}");
+        match expected {
+            Some(expected) => assert_eq!(goes_on.unwrap(), expected, "{answer:?}"),
+            None => assert!(matches!(goes_on, Err(Error::Usage { .. })), "{goes_on:?}"),
+        }
         assert!(told.text().contains("makes an administrator"), "{}", told.text());
-        assert!(told.text().ends_with("Is that what you want? (y/N): "), "{}", told.text());
+        let asked = told.text();
+        assert!(asked.trim_end_matches('\n').ends_with("you want? (y/N): "), "{asked}");
         // The file came from standard input, so nobody can answer there.
         let refused = administrators::confirm(requests, false, true, &mut context);
         assert!(matches!(refused, Err(Error::Usage { .. })), "{refused:?}");

@@ -146,7 +146,37 @@ fn a_policy_with_a_mistake_is_warned_of_when_it_is_written_all_the_same() {
     [0]
     Policy created successfully.
     --
-    warning: p: pathPattern: without `^`, `before/tenants/acme/db` matches too; write `^tenants/acme/db`
-    warning: p: pathPattern: without `$`, `tenants/acme/db-and-more` matches too; write `tenants/acme/db$`
+    warning: p: pathPattern: without `^`, `before/tenants/acme/db` matches too; write `^tenants/acme/db$`
+    warning: p: pathPattern: without `$`, `tenants/acme/db-and-more` matches too; write `^tenants/acme/db$`
     ");
+}
+
+// Each proposal had another mistake: `^tenants/*`, and `tenants/*$`.
+#[test]
+fn every_proposal_for_a_glob_is_the_pattern_that_passes() {
+    let (nexus, _) = nexus(Kind::Ours);
+    let mut arguments = create("p");
+    arguments[5] = "tenants/*";
+    let ran = nexus.run(&arguments);
+    let warnings = ran.stderr.lines().filter(|line| line.starts_with("warning: p: pathPattern"));
+    let proposals: Vec<_> =
+        warnings.filter_map(|line| line.split_once("; write ").map(|(_, it)| it)).collect();
+    assert_eq!(proposals, ["`^tenants/.*$`"; 3], "{ran}");
+}
+
+// It was told to federate a trust domain that there cannot be.
+#[test]
+fn a_trust_domain_with_upper_case_is_told_as_that_and_nobody_is_told_to_federate_it() {
+    let (nexus, _) = nexus(Kind::Ours);
+    let mut arguments = create("p");
+    arguments[7] = r"^spiffe://Partner\.org/App$";
+    let ran = nexus.run(&arguments);
+    assert!(ran.stderr.contains("trust domains are written in lower case"), "{ran}");
+    assert!(ran.stderr.contains(r"write `^spiffe://partner\.org/App$`"), "{ran}");
+    assert!(!ran.stderr.contains("federate"), "{ran}");
+    let question =
+        ["--spiffe-id", "spiffe://Partner.org/App", "--path", "a", "--permission", "read"];
+    let asked = nexus.run(&[&["policy", "can-i"], &question[..]].concat());
+    assert_eq!(asked.exit, Exit::Usage, "{asked}");
+    assert!(asked.stderr.contains("trust domains are written in lower case"), "{asked}");
 }

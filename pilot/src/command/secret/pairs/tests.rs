@@ -102,6 +102,7 @@ fn each_way_to_be_no_pair_is_refused_without_quoting_it() {
         (vec!["a.b=hunter2"], "the key of value 1 is not a name"),
         (vec!["größe=hunter2"], "the key of value 1 is not a name"),
         (vec!["a=@"], "value 1 names no file"),
+        (vec!["a=@-"], "value 1 names the file -"),
         (vec!["a=-", "b=-"], "standard input (key=-) can be the value of one key only"),
         (vec!["a=@/does/not/exist"], "cannot read /does/not/exist"),
         (vec!["a=@/"], "cannot read /"),

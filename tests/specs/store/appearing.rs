@@ -1,0 +1,212 @@
+//! Data that appears while Nexus waits for it with a key: it may be a copy that is under way, and Nexus may have the last copy of
+//! the key.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Result, ensure};
+use spike_tests::{
+    PATIENCE, SUPERUSER,
+    crew::Crew,
+    eventually,
+    secrets::{put, value_of},
+};
+use spike_wire::{KeeperStatusKind, SealedBy};
+
+use crate::crew;
+
+const COMMITS: [&str; 3] = ["a/c1", "a/c2", "a/c3"];
+
+/// A crew whose Nexus was killed, so that its log holds acknowledged commits, and where its data lies now.
+async fn killed() -> Result<(Crew, PathBuf)> {
+    let mut crew = crew().start().await?;
+    for path in COMMITS {
+        crew.superuser()?.put_secret(&put(path, &[("k", "precious")])).await?;
+    }
+    crew.nexus().kill().await?;
+    let (data, source) = (crew.dir().join("data"), crew.dir().join("source"));
+    fs::rename(data, &source)?;
+    ensure!(fs::metadata(source.join("nexus.db-wal"))?.len() > 0, "nothing is in the log");
+    Ok((crew, source))
+}
+
+async fn everything_is_there(crew: &mut Crew) -> Result<()> {
+    crew.ready(PATIENCE).await?;
+    for path in COMMITS {
+        assert_eq!(value_of(&crew.superuser()?, path, 0, "k").await?, "precious");
+    }
+    assert!(!crew.dir().join("data/nexus.loss").exists());
+    Ok(())
+}
+
+fn copy(source: &Path, data: &Path, name: &str) -> Result<()> {
+    fs::create_dir_all(data)?;
+    fs::write(data.join(name), fs::read(source.join(name))?)?;
+    Ok(())
+}
+
+/// Nexus opened it, took writes, and overwrote the log that came later: acknowledged commits were lost, without a word.
+#[tokio::test]
+async fn a_database_that_arrives_before_its_log_is_not_opened() -> Result<()> {
+    for order in [
+        ["nexus.db", "nexus.db-wal", "nexus.commits"],
+        ["nexus.commits", "nexus.db", "nexus.db-wal"],
+    ] {
+        let (mut crew, source) = killed().await?;
+        let data = crew.dir().join("data");
+        crew.start_nexus().await?;
+        crew.sealed_because("and no data in").await?;
+        for name in order {
+            copy(&source, &data, name)?;
+            if name != "nexus.commits" {
+                crew.sealed_because("data has appeared in").await?;
+            }
+        }
+        let told = crew.sealed_because("once all files are there, restart it").await?;
+        assert!(told.contains(data.to_str().unwrap_or_default()), "{told}");
+        for name in ["nexus.db", "nexus.db-wal", "nexus.commits"] {
+            ensure!(fs::read(data.join(name))? == fs::read(source.join(name))?, "{name}");
+        }
+
+        // As it says.
+        crew.crash_nexus().await?;
+        everything_is_there(&mut crew).await?;
+        crew.stop().await?;
+    }
+    Ok(())
+}
+
+/// The same with a Nexus that has no key yet when the copy begins.
+#[tokio::test]
+async fn data_that_appears_before_the_key_is_not_opened_by_the_same_process() -> Result<()> {
+    let mut crew = crew().start().await?;
+    for path in COMMITS {
+        crew.superuser()?.put_secret(&put(path, &[("k", "precious")])).await?;
+    }
+    let shares = crew.recover().await?;
+    let (data, source) = (crew.dir().join("data"), crew.dir().join("source"));
+    crew.nexus().kill().await?;
+    crew.kill_keepers(1..=3).await?;
+    fs::rename(&data, &source)?;
+    crew.restart_keepers(1..=3).await?;
+    crew.start_nexus().await?;
+    copy(&source, &data, "nexus.db")?;
+    crew.feed(&shares[0]).await?;
+    ensure!(crew.feed(&shares[1]).await.is_err(), "half a copy was opened");
+    crew.sealed_because("data has appeared in").await?;
+
+    copy(&source, &data, "nexus.db-wal")?;
+    copy(&source, &data, "nexus.commits")?;
+    crew.crash_nexus().await?;
+    crew.feed(&shares[0]).await?;
+    crew.feed(&shares[1]).await?;
+    everything_is_there(&mut crew).await?;
+    crew.stop().await
+}
+
+/// A database that is copied over a damaged one was opened before its log was there.
+#[tokio::test]
+async fn a_database_that_is_copied_over_a_damaged_one_is_not_opened() -> Result<()> {
+    let (mut crew, source) = killed().await?;
+    let data = crew.dir().join("data");
+    fs::create_dir_all(&data)?;
+    let whole = fs::read(source.join("nexus.db"))?;
+    fs::write(data.join("nexus.db"), &whole[..whole.len() / 2])?;
+    crew.start_nexus().await?;
+    crew.sealed_because("is damaged").await?;
+    copy(&source, &data, "nexus.db")?;
+    crew.sealed_because("were changed or replaced while Nexus was running").await?;
+    copy(&source, &data, "nexus.db-wal")?;
+    ensure!(fs::read(data.join("nexus.db"))? == whole);
+    crew.crash_nexus().await?;
+    everything_is_there(&mut crew).await?;
+    crew.stop().await
+}
+
+/// Keepers that were restarted one after the other stayed empty, and the restart of Nexus that everything advised lost the key.
+#[tokio::test]
+async fn keepers_restarted_beside_a_nexus_that_cannot_use_its_key_get_their_shares_back()
+-> Result<()> {
+    for damaged in [false, true] {
+        let (mut crew, source) = killed().await?;
+        let data = crew.dir().join("data");
+        if damaged {
+            fs::create_dir_all(&data)?;
+            fs::write(data.join("nexus.db"), &fs::read(source.join("nexus.db"))?[..10_000])?;
+        }
+        crew.start_nexus().await?;
+        crew.sealed_because(if damaged { "is damaged" } else { "and no data in" }).await?;
+        all_hold_a_share(&crew).await?;
+        for keeper in 1..=3 {
+            crew.kill_keepers([keeper]).await?;
+            crew.restart_keepers([keeper]).await?;
+            all_hold_a_share(&crew).await?;
+        }
+        crew.nexus().kill().await?;
+        if data.exists() {
+            fs::remove_dir_all(&data)?;
+        }
+        fs::rename(&source, &data)?;
+        crew.start_nexus().await?;
+        everything_is_there(&mut crew).await?;
+        crew.stop().await?;
+    }
+    Ok(())
+}
+
+async fn all_hold_a_share(crew: &Crew) -> Result<()> {
+    eventually("a share at every Keeper", PATIENCE, async || {
+        let states = crew.status().await?.keepers;
+        let holds = |state| matches!(state, KeeperStatusKind::Unjudged | KeeperStatusKind::Good);
+        Ok((states.len() == 3 && states.iter().all(|keeper| holds(keeper.state))).then_some(()))
+    })
+    .await
+}
+
+/// Status, doctor, the hints and Bootstrap all told to restart Nexus, or to feed recovery shares.
+#[tokio::test]
+async fn while_nexus_alone_has_the_key_everything_says_not_to_restart_it() -> Result<()> {
+    let (mut crew, source) = killed().await?;
+    crew.start_nexus().await?;
+    crew.sealed_because("and no data in").await?;
+    all_hold_a_share(&crew).await?;
+    for (asked, told) in told(&crew).await? {
+        assert!(told.contains("stop SPIKE Nexus, put all files"), "{asked}: {told}");
+        assert!(!told.contains("spike operator restore"), "{asked}: {told}");
+    }
+
+    crew.kill_keepers([2, 3]).await?;
+    let reason = crew.sealed_because("do not restart Nexus: it alone has the whole key").await?;
+    assert!(reason.contains("no data in"), "{reason}");
+    for (asked, told) in told(&crew).await? {
+        assert!(told.contains("do not restart SPIKE Nexus"), "{asked}: {told}");
+        assert!(!told.contains("spike operator restore"), "{asked}: {told}");
+    }
+
+    // As it says.
+    crew.restart_keepers([2, 3]).await?;
+    all_hold_a_share(&crew).await?;
+    let status = crew.status().await?;
+    assert_eq!(status.sealed_by, Some(SealedBy::NoData));
+    assert!(!status.reason.unwrap_or_default().contains("do not restart"));
+    fs::rename(source, crew.dir().join("data"))?;
+    crew.crash_nexus().await?;
+    everything_is_there(&mut crew).await?;
+    crew.stop().await
+}
+
+/// What the commands of an operator say, by command.
+async fn told(crew: &Crew) -> Result<Vec<(&'static str, String)>> {
+    let mut all = Vec::new();
+    for command in ["secret list", "operator status", "doctor"] {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        let ran = crew.pilot(SUPERUSER, &arguments).await?;
+        let text = [ran.stdout, ran.stderr].concat();
+        let text = String::from_utf8(text)?;
+        let words: Vec<&str> = text.split_whitespace().collect();
+        all.push((command, words.join(" ")));
+    }
+    Ok(all)
+}
