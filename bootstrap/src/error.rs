@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use spike_crypto::RandomError;
 use spike_daemon::process::StartError;
-use spike_mtls::clock::second;
+use spike_mtls::{clock::second, svid::SvidError};
 use time::OffsetDateTime;
 
 use crate::{
@@ -224,6 +224,10 @@ impl Error {
     pub(crate) fn hint(&self) -> Option<&str> {
         Some(match self {
             Self::WouldReplace { next, .. } => next,
+            Self::Identity(error) if is_forbidden(error) => {
+                "give this user the right to reach the socket (the directories above it need x, the socket needs w), or run this as a user \
+                 that has it"
+            }
             Self::Identity(_) => {
                 "see that the SPIFFE agent runs, and check SPIFFE_ENDPOINT_SOCKET and the registration entry of this program; then run this \
                  again"
@@ -311,6 +315,10 @@ impl Error {
             | Self::Start(_) => return None,
         })
     }
+}
+
+fn is_forbidden(error: &StartError) -> bool {
+    matches!(error.downcast_ref(), Some(SvidError::Forbidden { .. }))
 }
 
 fn with_words(keepers: &[Keeper], words: &str) -> Vec<String> {

@@ -152,7 +152,7 @@ async fn tell_of_changed_versions(
     let SecretVersionsRequest { path, versions: named } = request;
     let missing = missing_versions(session, &path, &named).await;
     if !named.is_empty() && missing.len() == named.len() {
-        return Err(Error::NoSuchVersion { path, versions: listed(&missing) });
+        return Err(missing::unchanged(&path, &missing));
     }
     context.streams.print("OK\n")?;
     if missing.is_empty() {

@@ -25,6 +25,15 @@ pub(super) async fn of_version(session: &Session, path: &str, version: i64, erro
     }
 }
 
+/// The error of a change of versions none of which exists.
+pub(super) fn unchanged(path: &str, versions: &[i64]) -> Error {
+    let versions = listed(versions);
+    Error::NotThere {
+        what: format!("the secret {path} has no version {versions}: nothing was changed"),
+        hint: format!("`spike secret metadata get {path}` shows its versions"),
+    }
+}
+
 /// The error of an undelete that found nothing deleted among the versions that it named, with those that are deleted.
 pub(super) async fn of_undelete(
     session: &Session,
@@ -35,7 +44,7 @@ pub(super) async fn of_undelete(
     let Some(answer) = versions(session, path, &error).await else { return error };
     let is_missing = |version: &i64| *version != 0 && !answer.versions.contains_key(version);
     if !named.is_empty() && named.iter().all(is_missing) {
-        return Error::NoSuchVersion { path: path.to_owned(), versions: listed(named) };
+        return unchanged(path, named);
     }
     let is_deleted = answer.versions.iter().filter(|(_, version)| version.deleted_time.is_some());
     let deleted: Vec<i64> = is_deleted.map(|(number, _)| *number).collect();
