@@ -295,7 +295,7 @@ fn told_otherwise(keeper: &Keeper, told: &SurveyResponse) -> Option<String> {
     match elsewhere {
         Some(known) if keeper.index() == known.index => None,
         Some(known) => Some(format!(
-            "{keeper} is the one that Nexus has as Keeper {}: is SPIKE_NEXUS_KEEPER_PEERS in the same order?",
+            "{keeper} is the one that Nexus has as Keeper {}: SPIKE_NEXUS_KEEPER_PEERS must be in the same order at both",
             known.index
         )),
         None => {

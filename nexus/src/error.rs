@@ -28,7 +28,7 @@ pub enum Error {
     Frame(#[from] FrameError),
     /// The body exceeds the limit of the cipher, so the plaintext or ciphertext does too. Not 413, because upstream's SDK takes
     /// 413 for a server that it cannot reach.
-    #[error("body: {0}")]
+    #[error("body: {0}, by SPIKE_NEXUS_CRYPTO_MAX_CIPHERTEXT_SIZE of SPIKE Nexus")]
     TooLargeToCipher(BodyError),
     /// The peer may not do this. It learns nothing more.
     #[error("unauthorized: {0}")]

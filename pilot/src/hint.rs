@@ -138,7 +138,9 @@ fn refused(asked: &Asked, refusal: &Refusal) -> Vec<String> {
         401 | 403 => denied(asked, refusal),
         404 => one(about.after_missing),
         409 => one("something of that name exists already"),
-        413 => one("the request is larger than SPIKE Nexus takes"),
+        413 => {
+            one("the request is larger than SPIKE_HTTP_SERVER_MAX_BODY_SIZE of SPIKE Nexus allows")
+        }
         429 => one("SPIKE Nexus takes no more of these at once; try again in a moment"),
         _ => one(&in_the_log(refusal)),
     }

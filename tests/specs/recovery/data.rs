@@ -50,7 +50,7 @@ async fn a_restore_without_data_makes_no_new_store_and_says_how_to_go_on() -> Re
     data_is_back(&mut crew).await
 }
 
-/// `spike` said "500 api_internal_error" and that the log says more: nothing had failed, and the shares were kept.
+/// `spike` said "500" and a code of internal errors, and that the log says more: nothing had failed, and the shares were kept.
 #[tokio::test]
 async fn spike_calls_shares_that_are_kept_for_missing_data_no_fault_of_nexus() -> Result<()> {
     let (crew, shares) = blacked_out().await?;
