@@ -4,6 +4,8 @@ use spike_crypto::{
     Fingerprint, Quorum, ReconstructError, Reconstruction, RootKey, Share, ShareIndex, reconstruct,
 };
 
+use super::orders::{ascending, permutations};
+
 /// The most shares for which every order is tried: 120 orders.
 const MAX_TO_REORDER: usize = 5;
 
@@ -201,38 +203,6 @@ fn held_by(shares: &[Share], order: &[ShareIndex]) -> String {
     let held: Vec<String> =
         held.iter().map(|(keeper, share)| format!("Keeper {keeper} holds share {share}")).collect();
     held.join(", ")
-}
-
-/// Every choice of `count` indexes, each in its order.
-fn ascending(indexes: &[ShareIndex], count: usize) -> Vec<Vec<ShareIndex>> {
-    let Some((first, rest)) = indexes.split_first() else {
-        return if count == 0 { vec![Vec::new()] } else { Vec::new() };
-    };
-    if count == 0 {
-        return vec![Vec::new()];
-    }
-    let mut all = ascending(rest, count - 1);
-    for chosen in &mut all {
-        chosen.insert(0, *first);
-    }
-    all.extend(ascending(rest, count));
-    all
-}
-
-fn permutations(indexes: &[ShareIndex]) -> Vec<Vec<ShareIndex>> {
-    if indexes.len() < 2 {
-        return vec![indexes.to_vec()];
-    }
-    let mut all = Vec::new();
-    for (position, first) in indexes.iter().enumerate() {
-        let mut rest = indexes.to_vec();
-        rest.remove(position);
-        for mut order in permutations(&rest) {
-            order.insert(0, *first);
-            all.push(order);
-        }
-    }
-    all
 }
 
 #[cfg(test)]
