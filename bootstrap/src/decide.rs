@@ -25,7 +25,7 @@ pub(crate) enum Decision {
 ///
 /// # Errors
 /// [`Error::WouldReplace`] with everything that was found and what to do about it; [`Error::OtherDeployment`] if Nexus has a key
-/// and other Keepers; [`Error::NexusSilent`] if a key may be in use and Nexus does not answer.
+/// and other Keepers; [`Error::OtherBackend`] if it needs none of the Keepers that answer; [`Error::NexusSilent`] if a key may be in use and Nexus does not answer.
 pub(crate) fn decide(
     forced: bool,
     completed: Option<&Completion>,
@@ -38,7 +38,13 @@ pub(crate) fn decide(
         return Err(Error::OtherDeployment { url: survey.url.clone(), each });
     }
     match &survey.nexus {
-        NexusState::NeedsNone(_) => return Ok(Decision::NotNeeded),
+        NexusState::NeedsNone(_) if survey.keepers.is_empty() => return Ok(Decision::NotNeeded),
+        NexusState::NeedsNone(_) => {
+            let each = survey.keepers.iter();
+            let each = each.map(|(keeper, slot)| format!("{keeper}{}", slot.in_words()));
+            let each = each.chain(survey.unused_data()).collect();
+            return Err(Error::OtherBackend { url: survey.url.clone(), each });
+        }
         NexusState::HoldsKey(_) if !forced => return Ok(Decision::KeyIsLive),
         NexusState::HoldsKey(_) => {}
         NexusState::Sealed(_) => {

@@ -183,6 +183,14 @@ impl Keepers {
         join_all(asked).await
     }
 
+    /// As [`Self::glance`], without the Keepers that do not answer.
+    pub(crate) async fn answering(&self) -> Vec<(Keeper, Slot)> {
+        let asked = self.each.iter().map(async |(keeper, client)| {
+            Some((keeper.clone(), slot(client.status().await).ok()?))
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+
     /// How many Keepers are done, for a person at a terminal.
     fn shown(&self, what: &'static str) -> Progress {
         let shown = Progress::on_terminal();

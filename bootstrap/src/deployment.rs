@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use spike_daemon::settings::BootstrapSettings;
+use spike_daemon::settings::{Backend, BootstrapSettings};
 use spike_mtls::retry::Backoff;
 use tokio::time::Instant;
 
@@ -98,10 +98,10 @@ impl Deployment<'_> {
     /// be the Nexus of other Keepers.
     async fn with_keepers_of(&self, nexus: NexusState) -> Result<Survey, Error> {
         match nexus {
-            serving @ (NexusState::HoldsKey(_) | NexusState::NeedsNone(_)) => {
+            serving @ NexusState::HoldsKey(_) => {
                 let names_them = matches!(&serving, NexusState::HoldsKey(Some(_)));
                 let survey = Survey::new(self.nexus.url(), serving, self.keepers.unasked());
-                if survey.is_live() && (!names_them || !survey.keepers_of_another().is_empty()) {
+                if !names_them || !survey.keepers_of_another().is_empty() {
                     return Ok(Survey { keepers: self.keepers.glance().await, ..survey });
                 }
                 Ok(survey)
@@ -110,7 +110,11 @@ impl Deployment<'_> {
         }
     }
 
+    /// Asks the Keepers, of which each must answer, unless Nexus needs none of them.
     async fn with_keepers(&self, nexus: NexusState) -> Result<Survey, Error> {
+        if matches!(nexus, NexusState::NeedsNone(_)) {
+            return Ok(Survey::new(self.nexus.url(), nexus, self.keepers.answering().await));
+        }
         let told = self.keepers.ask().await.map_err(Error::KeepersSilent)?;
         let survey = Survey::new(self.nexus.url(), nexus, told.slots);
         Ok(Survey { repeated: told.repeated, ..survey })
@@ -126,6 +130,17 @@ fn tell_of_shares(survey: &Survey) {
             filled.join(", ")
         ));
     }
+}
+
+/// Nexus makes its own key, and the settings of this process name a backend that needs one from here.
+pub(crate) fn warn_of_other_backend(own: Backend, survey: &Survey) {
+    tracing::warn!(own = %own, nexus = "memory", "is SPIKE_NEXUS_API_URL right?");
+    progress(format_args!(
+        "warning: Nexus at {} is on the memory backend, and SPIKE_NEXUS_BACKEND_STORE is {own} here, so no root key was made, and none \
+         of the Keepers that are named here answers: is SPIKE_NEXUS_API_URL right?",
+        survey.url
+    ));
+    warn_of_unused_data(survey);
 }
 
 /// A Nexus that stores nothing was started beside a database. Its key is no danger to that, and somebody may miss the data.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use spike_crypto::RandomError;
 use spike_daemon::process::StartError;
-use spike_mtls::clock::second;
+use spike_mtls::{clock::second, svid::SvidError};
 use time::OffsetDateTime;
 
 use crate::{
@@ -129,6 +129,18 @@ pub(crate) enum Error {
         /// The Keepers that it does not know, and those that it has instead, a line each.
         each: Vec<String>,
     },
+    /// Nexus needs no key from here, and Keepers answer that hold one or wait for one.
+    #[error(
+        "no root key was made, because Nexus at {url} is on the memory backend, and the settings here name another one, and Keepers that \
+         answer:{}",
+        lines(each)
+    )]
+    OtherBackend {
+        /// Its address.
+        url: String,
+        /// The Keepers that answer, a line each.
+        each: Vec<String>,
+    },
     /// Another run, or a restore, was at the Keepers at the same time.
     #[error(
         "{}, so that the key of this run can never be proved:{}{}",
@@ -180,6 +192,7 @@ impl Error {
         match self {
             Self::OtherKey { .. }
             | Self::OtherDeployment { .. }
+            | Self::OtherBackend { .. }
             | Self::WouldReplace { .. }
             | Self::Repeated(_)
             | Self::TwoKeys { .. }
@@ -211,6 +224,10 @@ impl Error {
     pub(crate) fn hint(&self) -> Option<&str> {
         Some(match self {
             Self::WouldReplace { next, .. } => next,
+            Self::Identity(error) if is_forbidden(error) => {
+                "give this user the right to reach the socket (the directories above it need x, the socket needs w), or run this as a user \
+                 that has it"
+            }
             Self::Identity(_) => {
                 "see that the SPIFFE agent runs, and check SPIFFE_ENDPOINT_SOCKET and the registration entry of this program; then run this \
                  again"
@@ -243,6 +260,11 @@ impl Error {
             Self::OtherDeployment { .. } => {
                 "is that the Nexus of another deployment? Correct SPIKE_NEXUS_API_URL, and run this again. If it is the right one, give it \
                  and Bootstrap the same SPIKE_NEXUS_KEEPER_PEERS, in the same order: a Keeper that Nexus does not know gets no share"
+            }
+            Self::OtherBackend { .. } => {
+                "is that the Nexus of another deployment? Correct SPIKE_NEXUS_API_URL, and run this again. If it is the right one, set \
+                 SPIKE_NEXUS_BACKEND_STORE to one value for Nexus and Bootstrap: with memory nobody needs Bootstrap, and everything is lost \
+                 when Nexus ends"
             }
             Self::KeepersSilent(_) => {
                 "start the Keepers and check SPIKE_NEXUS_KEEPER_PEERS and SPIKE_TRUST_ROOT_KEEPER; then run this again"
@@ -293,6 +315,10 @@ impl Error {
             | Self::Start(_) => return None,
         })
     }
+}
+
+fn is_forbidden(error: &StartError) -> bool {
+    matches!(error.downcast_ref(), Some(SvidError::Forbidden { .. }))
 }
 
 fn with_words(keepers: &[Keeper], words: &str) -> Vec<String> {

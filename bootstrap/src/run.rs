@@ -25,7 +25,7 @@ use crate::{
     console::{self, progress},
     decide::{Decision, decide},
     deliver::{DeliveryError, Keepers},
-    deployment::{Deployment, warn_of_unused_data},
+    deployment::{Deployment, warn_of_other_backend, warn_of_unused_data},
     error::Error,
     exit::Exit,
     marker::{ClaimResult, Completion, HeldClaim, Marker},
@@ -243,7 +243,7 @@ impl Deployment<'_> {
         let survey = self.survey(completed.is_some()).await?;
         match decide(forced, completed.as_ref(), &survey, self.settings.quorum.threshold())? {
             Decision::NotNeeded => {
-                warn_of_unused_data(&survey);
+                warn_of_other_backend(self.settings.backend, &survey);
                 Ok(NextStep::End(Outcome::NotNeeded))
             }
             Decision::KeyIsLive => {

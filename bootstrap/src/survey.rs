@@ -15,7 +15,7 @@ pub(crate) struct Survey {
     pub(crate) url: String,
     /// Its answer.
     pub(crate) nexus: NexusState,
-    /// Every Keeper, and the content of its slot.
+    /// Every Keeper, and the content of its slot. Beside a Nexus that needs no Keepers only those that answer.
     pub(crate) keepers: Vec<(Keeper, Slot)>,
     /// The Keepers that are one process under two addresses, a line each.
     pub(crate) repeated: Vec<String>,
@@ -295,7 +295,7 @@ fn told_otherwise(keeper: &Keeper, told: &SurveyResponse) -> Option<String> {
     match elsewhere {
         Some(known) if keeper.index() == known.index => None,
         Some(known) => Some(format!(
-            "{keeper} is the one that Nexus has as Keeper {}: is SPIKE_NEXUS_KEEPER_PEERS in the same order?",
+            "{keeper} is the one that Nexus has as Keeper {}: SPIKE_NEXUS_KEEPER_PEERS must be in the same order at both",
             known.index
         )),
         None => {

@@ -28,7 +28,7 @@ pub enum Error {
     Frame(#[from] FrameError),
     /// The body exceeds the limit of the cipher, so the plaintext or ciphertext does too. Not 413, because upstream's SDK takes
     /// 413 for a server that it cannot reach.
-    #[error("body: {0}")]
+    #[error("body: {0}, by SPIKE_NEXUS_CRYPTO_MAX_CIPHERTEXT_SIZE of SPIKE Nexus")]
     TooLargeToCipher(BodyError),
     /// The peer may not do this. It learns nothing more.
     #[error("unauthorized: {0}")]
@@ -125,6 +125,7 @@ impl Error {
             | Self::Unrecordable(_)
             | Self::Random(_)
             | Self::NothingToRecover(..)
+            // The first has its own status above.
             | Self::Restore(RestoreError::Store(_) | RestoreError::Bug) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ApiInternalError)
             }
@@ -144,7 +145,8 @@ impl Error {
     pub fn not_ready(&self) -> Option<NotReady> {
         match self {
             Self::NotReady(_) => Some(NotReady::Sealed),
-            Self::StoreUnopened(_) => Some(NotReady::Store),
+            // The shares that were fed are kept.
+            Self::StoreUnopened(_) | Self::Restore(RestoreError::Store(_)) => Some(NotReady::Store),
             Self::Ending | Self::Store(StoreError::Closed) => Some(NotReady::Ending),
             Self::Store(error) => error.is_busy().then_some(NotReady::Busy),
             Self::Frame(error) => error.not_ready(),
@@ -168,6 +170,9 @@ impl Error {
 
     /// The reason, in words, for a peer that is allowed to know it.
     pub fn reason(&self) -> Option<String> {
+        if let Self::Restore(error @ RestoreError::Store(_)) = self {
+            return Some(format!("store: {}", chain(error)));
+        }
         if let Some(not_ready) = self.not_ready() {
             return Some(not_ready.as_str().to_owned());
         }

@@ -87,6 +87,10 @@ impl Command {
                 let what = if argument == option { option } else { name };
                 return Err(format!("{what} takes no stream for -; ./- is the path of that name"));
             }
+            if value.is_empty() {
+                let what = if argument == option { option } else { "FILE" };
+                return Err(format!("{what} is empty: name a path"));
+            }
             if place.replace(PathBuf::from(value)).is_some() {
                 return Err(format!("{value:?} is one too many"));
             }
@@ -253,6 +257,15 @@ mod tests {
         let (file, data) = (PathBuf::from("b"), PathBuf::from("/var/lib/x/data"));
         let expected = Command::BackUp { file, data };
         assert_eq!(parse(&["backup", "--data-dir", "/var/lib/x", "b"]), Some(Ok(expected)));
+    }
+
+    /// The message was "cannot use : No such file or directory".
+    #[test]
+    fn an_empty_name_is_refused_with_the_argument_that_it_stands_for() {
+        let told = |arguments| parse(arguments).unwrap().unwrap_err();
+        assert_eq!(told(&["backup", "--data-dir", "/var/lib/x", ""]), "FILE is empty: name a path");
+        let refused = told(&["backup", "--data-dir", "", "b"]);
+        assert_eq!(refused, "--data-dir is empty: name a path");
     }
 
     #[test]

@@ -94,13 +94,13 @@ pub(crate) enum Error {
         /// The keys it has.
         keys: Vec<String>,
     },
-    /// The secret exists, and none of the versions that were named.
-    #[error("the secret {path} has no version {versions}: nothing was changed")]
-    NoSuchVersion {
-        /// The secret.
-        path: String,
-        /// The versions, as a list.
-        versions: String,
+    /// A version that does not exist or is deleted, or none that is deleted.
+    #[error("{what}")]
+    NotThere {
+        /// What is true of the versions.
+        what: String,
+        /// The next step.
+        hint: String,
     },
     /// No policy of that name.
     #[error("Entity not found. There is no policy {0:?}")]
@@ -244,7 +244,7 @@ impl Error {
             }
             Self::NoIdentity(_) | Self::OwnTimes { .. } => Exit::Unreachable,
             Self::WrongRole { .. } => Exit::Denied,
-            Self::NoSuchKey { .. } | Self::NoSuchVersion { .. } | Self::NoSuchPolicy(_) => {
+            Self::NoSuchKey { .. } | Self::NotThere { .. } | Self::NoSuchPolicy(_) => {
                 Exit::NotFound
             }
             Self::Call { asked, error } => exit_of_call(asked.operation, error),

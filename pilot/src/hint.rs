@@ -5,6 +5,7 @@ use spike_mtls::{
     PeerError, TransportError,
     client::{CallError, Refusal},
     clock::{self, second},
+    svid::SvidError,
 };
 use spike_wire::{NotReady, Operation, Rule};
 
@@ -17,6 +18,9 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
     match error {
         Error::Usage { hint, .. } => hint.iter().cloned().collect(),
         Error::Settings(_) => one("these are environment variables of this process"),
+        Error::NoIdentity(SvidError::Forbidden { .. }) => one(
+            "give this user the right to reach the socket (the directories above it need x, the socket needs w), or run this as a user that has it",
+        ),
         Error::NoIdentity(_) => one(
             "check that the SPIFFE agent runs, that SPIFFE_ENDPOINT_SOCKET names its socket, and that this program has a registration entry",
         ),
@@ -33,9 +37,7 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         }
         Error::NoSuchKey { keys, .. } if keys.is_empty() => one("it has no keys at all"),
         Error::NoSuchKey { keys, .. } => one(&format!("it has {}", one_line(&keys.join(", ")))),
-        Error::NoSuchVersion { path, .. } => {
-            one(&format!("`spike secret metadata get {path}` shows its versions"))
-        }
+        Error::NotThere { hint, .. } => one(hint),
         Error::NoSuchPolicy(_) => one("`spike policy list` shows all names"),
         Error::PolicyExists(_) => {
             one("`spike policy apply` replaces it; `spike policy get` shows what it says now")
@@ -136,7 +138,9 @@ fn refused(asked: &Asked, refusal: &Refusal) -> Vec<String> {
         401 | 403 => denied(asked, refusal),
         404 => one(about.after_missing),
         409 => one("something of that name exists already"),
-        413 => one("the request is larger than SPIKE Nexus takes"),
+        413 => {
+            one("the request is larger than SPIKE_HTTP_SERVER_MAX_BODY_SIZE of SPIKE Nexus allows")
+        }
         429 => one("SPIKE Nexus takes no more of these at once; try again in a moment"),
         _ => one(&in_the_log(refusal)),
     }

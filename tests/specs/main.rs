@@ -19,6 +19,7 @@ mod documents;
 mod drill;
 mod federation;
 mod first_hour;
+mod forbidden;
 mod health;
 mod hostile;
 mod identity;

@@ -49,7 +49,8 @@ fn a_key_is_made_only_where_there_is_nothing_anywhere() {
         (false, None, HoldsKey(None), [Empty, Filled], live),
         // Of another deployment, as far as anybody knows.
         (false, None, HoldsKey(None), [Empty, Empty], refused),
-        (false, None, NeedsNone(None), [Empty, Empty], Ok(Decision::NotNeeded)),
+        // Two settings contradict each other.
+        (false, None, NeedsNone(None), [Empty, Empty], refused),
         (false, None, stopped(), [Empty, Empty], Err(Exit::Failed)),
         (false, Some(&before), sealed(Nothing), [Empty, Empty], refused),
         (false, Some(&before), Sealed(None), [Unknown, Unknown], refused),
@@ -67,11 +68,19 @@ fn a_key_is_made_only_where_there_is_nothing_anywhere() {
         (true, None, HoldsKey(None), [Filled, Filled], refused),
         (false, None, restoring(), [Empty, Empty], refused),
         (true, Some(&before), restoring(), [Empty, Empty], refused),
-        (true, None, NeedsNone(None), [Empty, Empty], Ok(Decision::NotNeeded)),
+        (true, None, NeedsNone(None), [Empty, Empty], refused),
     ] {
         let told = format!("{forced} {completed:?} {nexus:?} {slots:?}");
         let decided = decide(forced, completed, &survey(nexus, &slots), 2);
         assert_eq!(decided.map_err(|error| error.exit()), expected, "{told}");
+    }
+}
+
+#[test]
+fn beside_a_nexus_that_makes_its_own_key_silent_keepers_need_none() {
+    for forced in [false, true] {
+        let decided = decide(forced, None, &survey(NexusState::NeedsNone(None), &[]), 2);
+        assert_eq!(decided.map_err(|error| error.exit()), Ok(Decision::NotNeeded), "{forced}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! `spike secret` (cli-config-deploy 1.8, wire-api N1 to N6).
 
 pub(super) mod listing;
+mod missing;
 mod pairs;
 
 use spike_domain::rules;
@@ -50,7 +51,12 @@ async fn get(arguments: SecretGetArgs, context: &mut Context<'_>) -> Result<(), 
     check_path(&path)?;
     let session = context.nexus_by_policy().await?;
     let request = SecretGetRequest { path, version };
-    let answer = session.call::<call::SecretGet>(&request, &request.path).await?;
+    let answer = match session.call::<call::SecretGet>(&request, &request.path).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            return Err(missing::of_version(&session, &request.path, version, error).await);
+        }
+    };
     let values = answer.data.unwrap_or_default();
     let on_terminal = context.streams.stdout_is_terminal();
     let mut quoted = false;
@@ -129,7 +135,10 @@ async fn undelete(
     let versions = versions_to_undelete(versions);
     let session = context.nexus_by_policy().await?;
     let request = SecretVersionsRequest { path, versions };
-    session.call::<call::SecretUndelete>(&request, &request.path).await?;
+    if let Err(error) = session.call::<call::SecretUndelete>(&request, &request.path).await {
+        let SecretVersionsRequest { path, versions } = &request;
+        return Err(missing::of_undelete(&session, path, versions, error).await);
+    }
     tell_of_changed_versions(&session, request, context).await
 }
 
@@ -143,7 +152,7 @@ async fn tell_of_changed_versions(
     let SecretVersionsRequest { path, versions: named } = request;
     let missing = missing_versions(session, &path, &named).await;
     if !named.is_empty() && missing.len() == named.len() {
-        return Err(Error::NoSuchVersion { path, versions: listed(&missing) });
+        return Err(missing::unchanged(&path, &missing));
     }
     context.streams.print("OK\n")?;
     if missing.is_empty() {
@@ -191,7 +200,12 @@ async fn metadata(
     let session = context.nexus_by_policy().await?;
     // Without a number the question is about the secret as a whole, so deleted versions count.
     let request = SecretMetadataRequest { path, version, include_deleted: version == 0 };
-    let answer = session.call::<call::SecretMetadata>(&request, &request.path).await?;
+    let answer = match session.call::<call::SecretMetadata>(&request, &request.path).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            return Err(missing::of_version(&session, &request.path, version, error).await);
+        }
+    };
     let on_terminal = context.streams.stdout_is_terminal();
     context.streams.render(|out| match format {
         Format::Human => human::metadata(out, &answer, on_terminal),

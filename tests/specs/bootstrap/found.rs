@@ -351,6 +351,8 @@ async fn where_nexus_is_on_the_memory_backend_nothing_is_remembered() -> Result<
         .await?;
     assert_eq!(told.status, 0, "{}", told.text);
     assert!(told.text.contains("the memory backend needs no root key"), "{}", told.text);
+    let warning = "is on the memory backend, and SPIKE_NEXUS_BACKEND_STORE is sqlite here";
+    assert!(told.text.contains(warning), "{}", told.text);
     assert!(!marker(&crew).exists());
     crew.stop().await
 }

@@ -20,7 +20,7 @@ async fn beside_a_key_in_use_settings_that_nexus_does_not_share_are_named() -> R
     let swapped = of(&urls);
     urls.swap(0, 1);
     for (settings, words) in [
-        (vec![("SPIKE_NEXUS_KEEPER_PEERS", swapped.as_str())], "in the same order?"),
+        (vec![("SPIKE_NEXUS_KEEPER_PEERS", swapped.as_str())], "in the same order at both"),
         (
             vec![("SPIKE_NEXUS_SHAMIR_THRESHOLD", "3")],
             "SPIKE_NEXUS_SHAMIR_THRESHOLD is 3 here, and 2 at Nexus",

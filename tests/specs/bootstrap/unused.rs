@@ -107,8 +107,28 @@ async fn a_memory_nexus_beside_a_database_says_so_and_so_does_bootstrap() -> Res
     );
     std::fs::remove_file(super::marker(&crew))?;
     let told = crew.bootstrap(&IMPATIENT).await?;
-    assert_eq!(told.status, 0, "{}", told.text);
+    assert_eq!(told.status, 3, "{}", told.text);
     let part = "holds a database, which its memory backend does not use";
     assert!(told.text.contains(part), "{}", told.text);
+    crew.stop().await
+}
+
+/// Another team's Nexus on the memory backend answered at a wrong address: the Job ended with 0, and no key was made.
+#[tokio::test]
+async fn at_a_memory_nexus_it_does_not_call_it_done_while_keepers_of_its_list_answer() -> Result<()>
+{
+    let mut crew = crew().start_sealed().await?;
+    ensure!(crew.nexus().terminate().await?.success());
+    crew.nexus().set(BACKEND, "memory");
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    for force in ["false", "true"] {
+        let told = crew.bootstrap(&[("SPIKE_BOOTSTRAP_FORCE", force)]).await?;
+        assert_eq!(told.status, 3, "{}", told.text);
+        for part in ["is on the memory backend", "Keeper 1 at", "SPIKE_NEXUS_API_URL"] {
+            assert!(told.text.contains(part), "{part}: {}", told.text);
+        }
+    }
+    no_keeper_holds_a_share(&mut crew).await?;
     crew.stop().await
 }

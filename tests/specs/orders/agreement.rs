@@ -118,6 +118,18 @@ async fn bootstrap_where_nexus_is_on_the_memory_backend() -> Result<()> {
     crew.stop().await
 }
 
+/// It ended with 0, as if the work were done.
+#[tokio::test]
+async fn bootstrap_at_a_nexus_on_the_memory_backend() -> Result<()> {
+    let mut crew = before_bootstrap().await?;
+    nexus_with(&mut crew, "SPIKE_NEXUS_BACKEND_STORE", "memory").await?;
+    let told = crew.bootstrap(&[("SPIKE_NEXUS_BACKEND_STORE", "sqlite")]).await?;
+    assert_eq!(told.status, 3, "{}", told.text);
+    says("bootstrap_at_a_nexus_on_the_memory_backend", &told.text)?;
+    nexus_with(&mut crew, "SPIKE_NEXUS_BACKEND_STORE", "sqlite").await?;
+    ends_well(crew).await
+}
+
 /// It said that there was nothing to do, and that Nexus was on that backend.
 #[tokio::test]
 async fn nexus_on_another_backend_than_bootstrap_was_told() -> Result<()> {

@@ -5,7 +5,10 @@ use std::fs;
 use anyhow::{Result, bail};
 use spike_crypto::Share;
 use spike_mtls::client::CallError;
-use spike_tests::{crew::Crew, secrets::put};
+use spike_tests::{
+    crew::{Crew, RESTORER},
+    secrets::put,
+};
 
 use super::{SHARES, THRESHOLD, blacked_out, data_is_back};
 use crate::crew;
@@ -36,7 +39,7 @@ async fn a_restore_without_data_makes_no_new_store_and_says_how_to_go_on() -> Re
     let (mut crew, shares) = blacked_out().await?;
     let error = fed_without_data(&crew, &shares).await?;
     let CallError::Refused(refusal) = error.downcast()? else { bail!("no answer") };
-    assert_eq!(refusal.status, 500);
+    assert_eq!(refusal.status, 503, "the shares are kept: nothing has failed");
     let told = refusal.reason.unwrap_or_default();
     for part in ["no data in", "docs/operations/store.md", "the shares are kept"] {
         assert!(told.contains(part), "{part}: {told}");
@@ -45,6 +48,27 @@ async fn a_restore_without_data_makes_no_new_store_and_says_how_to_go_on() -> Re
     put_back(&crew)?;
     assert!(crew.feed(&shares[2]).await?.restored);
     data_is_back(&mut crew).await
+}
+
+/// `spike` said "500" and a code of internal errors, and that the log says more: nothing had failed, and the shares were kept.
+#[tokio::test]
+async fn spike_calls_shares_that_are_kept_for_missing_data_no_fault_of_nexus() -> Result<()> {
+    let (crew, shares) = blacked_out().await?;
+    fs::rename(crew.dir().join("data"), crew.dir().join("away"))?;
+    let file = crew.dir().join("shares.txt");
+    let lines: Vec<String> =
+        shares.iter().take(3).map(|it| it.to_recovery_text().as_str().to_owned()).collect();
+    fs::write(&file, lines.join("\n"))?;
+    let file = file.display().to_string();
+    let ran = crew.pilot(RESTORER, &["operator", "restore", "--file", &file]).await?;
+    let told = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(5), "{told}");
+    assert_eq!(told.matches("no data in").count(), 1, "{told}");
+    assert!(told.contains("which are kept until Nexus is restarted"), "{told}");
+    for part in ["api_internal_error", "the log of SPIKE Nexus"] {
+        assert!(!told.contains(part), "{part}: {told}");
+    }
+    crew.stop().await
 }
 
 /// Shares that were fed while the volume was away were kept, and nobody tried them once it was there again.

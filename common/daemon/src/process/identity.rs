@@ -28,7 +28,7 @@ pub async fn identity(
     let roots = Arc::clone(&settings.trust_roots);
     check_svid(telemetry, &source, endpoint, move |id| holds(&roots, role, id));
     let material = loop {
-        match source.first(endpoint, settings.source_timeout).await {
+        match source.first_within(endpoint, settings.source_timeout).await {
             Ok(material) => break material,
             Err(error) => tracing::warn!(reason = %error, "still waiting for an X.509-SVID"),
         }

@@ -1,6 +1,7 @@
 //! The task that follows the Workload API: it opens the stream, adopts updates, and tries again when it ends.
 
 use std::{
+    io::{self, ErrorKind},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,8 +11,9 @@ use spike_config::{EndpointError, EndpointSocket};
 use super::{
     BundleFault, FetchFailure, Material, MaterialError, Visibility,
     bundle_changes::BundleChanges,
+    forbidden::may_not_open,
     message::{self, FetchError},
-    shared::Shared,
+    shared::{Denial, Shared},
     visibility::Attestation,
 };
 use crate::{clock, retry::Backoff};
@@ -29,6 +31,9 @@ enum FollowError {
     Address(String, #[source] EndpointError),
     #[error("does the SPIFFE agent run, and is this its socket? {}", innermost(.0))]
     Connect(#[source] tonic::transport::Error),
+    /// The user of this process may not open the socket.
+    #[error("{0}")]
+    Forbidden(String),
     /// The agent does not recognize this process.
     #[error("{0}")]
     Refused(String),
@@ -56,7 +61,7 @@ impl FollowError {
     const fn kind(&self) -> FetchFailure {
         match self {
             Self::Address(..) => FetchFailure::Address,
-            Self::Connect(_) => FetchFailure::Unreachable,
+            Self::Connect(_) | Self::Forbidden(_) => FetchFailure::Unreachable,
             Self::Refused(_) => FetchFailure::Refused,
             Self::OtherIdentity(_) => FetchFailure::OtherIdentity,
             Self::Status(..) => FetchFailure::Error,
@@ -66,9 +71,18 @@ impl FollowError {
         }
     }
 
+    /// Whether somebody has decided against this process.
+    const fn denial(&self) -> Option<Denial> {
+        match self {
+            Self::Forbidden(_) => Some(Denial::Socket),
+            Self::Refused(_) | Self::OtherIdentity(_) => Some(Denial::Agent),
+            _ => None,
+        }
+    }
+
     /// Whether the agent may decide otherwise when it can see more of this process.
     const fn refused(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::OtherIdentity(_))
+        matches!(self.denial(), Some(Denial::Agent))
     }
 }
 
@@ -82,7 +96,7 @@ pub(super) async fn follow(endpoint: String, visibility: Visibility, shared: Arc
         attestation.failed(error.refused(), shared.current().is_some());
         let first_of_its_kind = shared.is_first_failure();
         let (pause, reason) = (backoff.pause(), error.to_string());
-        shared.record_failure((error.kind(), &reason), error.refused(), pause, clock::now());
+        shared.record_failure((error.kind(), &reason), error.denial(), pause, clock::now());
         if first_of_its_kind {
             tracing::warn!(endpoint, reason = %error, "lost the SPIFFE Workload API, will try again");
         } else {
@@ -120,7 +134,7 @@ async fn follow_once(
     };
     let (mut stream, mut answer) = match first {
         Ok(first) => first,
-        Err(FetchError::Connect(error)) => return FollowError::Connect(error),
+        Err(FetchError::Connect(error)) => return unconnected(&socket, error),
         Err(FetchError::Refused(status)) => return from_status(&status, attestation),
     };
     loop {
@@ -158,6 +172,16 @@ async fn follow_once(
         }
         backoff.reset();
         answer = stream.message().await;
+    }
+}
+
+fn unconnected(socket: &EndpointSocket, error: tonic::transport::Error) -> FollowError {
+    let denied = deepest(&error).downcast_ref::<io::Error>();
+    match socket.unix_path() {
+        Some(path) if denied.is_some_and(|error| error.kind() == ErrorKind::PermissionDenied) => {
+            FollowError::Forbidden(may_not_open(path))
+        }
+        _ => FollowError::Connect(error),
     }
 }
 
@@ -235,11 +259,17 @@ fn report_faults(before: &[BundleFault], material: &Material) {
 }
 
 /// The outermost and the innermost cause: "transport error" alone explains nothing.
-fn innermost(error: &dyn std::error::Error) -> String {
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let (outer, inner) = (error.to_string(), deepest(error).to_string());
+    if outer.contains(&inner) { outer } else { format!("{outer}: {inner}") }
+}
+
+fn deepest<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> &'a (dyn std::error::Error + 'static) {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    let (outer, inner) = (error.to_string(), cause.to_string());
-    if outer.contains(&inner) { outer } else { format!("{outer}: {inner}") }
+    cause
 }

@@ -8,6 +8,7 @@ mod bundle_changes;
 mod bundles;
 mod failure;
 mod follow;
+mod forbidden;
 mod material;
 mod message;
 mod shared;
@@ -19,6 +20,7 @@ mod visibility;
 
 pub use bundles::{BundleFault, BundleProblem};
 pub use failure::{FailureCounts, FetchFailure};
+pub use forbidden::may_not_open;
 pub use material::{Material, MaterialError};
 pub use source::{SvidError, SvidSource};
 pub use status::SvidStatus;

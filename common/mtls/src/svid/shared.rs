@@ -15,6 +15,15 @@ use tokio::sync::watch;
 use super::{FetchFailure, Material, SvidStatus};
 use crate::timings::Timings;
 
+/// Who has decided against this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Denial {
+    /// The agent, which answered.
+    Agent,
+    /// The mode of the socket, or of a directory above it.
+    Socket,
+}
+
 /// State shared by the handles and the task.
 pub(super) struct Shared {
     pub(super) material: ArcSwapOption<Material>,
@@ -78,7 +87,7 @@ impl Shared {
     pub(super) fn record_failure(
         &self,
         (failure, reason): (FetchFailure, &str),
-        refused: bool,
+        denial: Option<Denial>,
         pause: Duration,
         now: OffsetDateTime,
     ) {
@@ -88,7 +97,9 @@ impl Shared {
             status.failures.add(failure);
             status.pause = Some(pause);
             status.last_error = Some((now, reason.to_owned()));
-            status.refused = refused;
+            status.refused = denial == Some(Denial::Agent);
+            status.forbidden =
+                if denial == Some(Denial::Socket) { status.forbidden + 1 } else { 0 };
         });
     }
 }

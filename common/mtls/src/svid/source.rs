@@ -11,6 +11,9 @@ use tokio::{sync::watch, task::AbortHandle};
 use super::{Material, SvidStatus, Visibility, follow::follow, shared::Shared};
 use crate::{clock, timings::Timings};
 
+/// After so many tries in a row, a socket that may not be opened is no agent's that has just made it and is about to open it to all.
+const FORBIDDEN_FOR_GOOD: u32 = 3;
+
 /// A handle on this process's identity; clones share it. Dropping the last clone ends the task.
 #[derive(Clone)]
 pub struct SvidSource {
@@ -41,6 +44,14 @@ pub enum SvidError {
         /// The last failure.
         reason: String,
     },
+    /// The user of this process may not open the socket.
+    #[error("no X.509-SVID from the SPIFFE Workload API at {endpoint}: {reason}")]
+    Forbidden {
+        /// The Workload API address that was tried.
+        endpoint: String,
+        /// This user, and the file with its mode and owner.
+        reason: String,
+    },
 }
 
 impl SvidSource {
@@ -67,11 +78,33 @@ impl SvidSource {
         Self { shared, _task: Arc::new(None) }
     }
 
-    /// Waits for the first valid SVID, at most for `limit`.
+    /// Waits for the first valid SVID, at most for `limit`. It ends early where this user may not open the socket, which does not
+    /// change by itself.
     ///
     /// # Errors
-    /// [`SvidError::Timeout`] with the last failure. The source keeps trying, so a daemon may call this again.
+    /// [`SvidError`] with the last failure. The source keeps trying.
     pub async fn first(&self, endpoint: &str, limit: Duration) -> Result<Arc<Material>, SvidError> {
+        let mut status = self.shared.status.subscribe();
+        let forbidden = status.wait_for(|status| status.forbidden >= FORBIDDEN_FOR_GOOD);
+        tokio::select! {
+            arrived = self.first_within(endpoint, limit) => arrived,
+            // It fails only without a sender, which this source holds.
+            Ok(_) = forbidden => Err(SvidError::Forbidden {
+                endpoint: endpoint.to_owned(),
+                reason: self.last_reason(),
+            }),
+        }
+    }
+
+    /// As [`Self::first`], for a daemon, which waits whatever the failure is, and may call this again.
+    ///
+    /// # Errors
+    /// [`SvidError::Timeout`] with the last failure. The source keeps trying.
+    pub async fn first_within(
+        &self,
+        endpoint: &str,
+        limit: Duration,
+    ) -> Result<Arc<Material>, SvidError> {
         let mut status = self.shared.status.subscribe();
         let arrived = async {
             loop {
@@ -88,11 +121,15 @@ impl SvidSource {
             Err(_) => Err(SvidError::Timeout {
                 endpoint: endpoint.to_owned(),
                 waited: limit,
-                reason: match self.status().last_error {
-                    Some((_, reason)) => reason,
-                    None => "the agent does not answer".to_owned(),
-                },
+                reason: self.last_reason(),
             }),
+        }
+    }
+
+    fn last_reason(&self) -> String {
+        match self.status().last_error {
+            Some((_, reason)) => reason,
+            None => "the agent does not answer".to_owned(),
         }
     }
 

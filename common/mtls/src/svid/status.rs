@@ -39,6 +39,8 @@ pub struct SvidStatus {
     pub last_error: Option<(OffsetDateTime, String)>,
     /// Whether the agent answered at the last failure, and refused to give this process an identity.
     pub refused: bool,
+    /// How many times in a row the user of this process might not open the socket of the agent.
+    pub forbidden: u32,
 }
 
 impl SvidStatus {

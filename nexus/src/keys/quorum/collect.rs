@@ -4,8 +4,13 @@ use spike_crypto::{
     Fingerprint, Quorum, ReconstructError, Reconstruction, RootKey, Share, ShareIndex, reconstruct,
 };
 
+use super::orders::{ascending, permutations};
+
 /// The most shares for which every order is tried: 120 orders.
 const MAX_TO_REORDER: usize = 5;
+
+/// How many Keepers may be missing in a list for that to be found out: 56 choices of five of eight indexes.
+const MAX_MISSING: u16 = 3;
 
 /// Keys that the collected shares make, the best supported first. Each key reproduces every share it was made of.
 #[derive(Debug)]
@@ -115,22 +120,22 @@ fn copy(share: &Share) -> Share {
     Share { index: share.index, value: share.value.duplicate() }
 }
 
-/// The two usual mistakes of operators: another threshold, and Keepers in another order.
+/// The usual mistakes of operators: another threshold, Keepers in another order, and one that was taken out before the last.
 fn explain(shares: &[Share], quorum: Quorum) -> String {
     if let Some(told) = of_another_threshold(shares, quorum) {
         return told;
     }
     if let Some(order) = reordered(shares, quorum) {
-        // The order of the answers of Keepers has no meaning.
-        let mut held: Vec<_> = shares.iter().map(|share| share.index).zip(order).collect();
-        held.sort_unstable();
-        let held: Vec<String> = held
-            .iter()
-            .map(|(keeper, share)| format!("Keeper {keeper} holds share {share}"))
-            .collect();
         return format!(
             "; they do where {}: was the order of SPIKE_NEXUS_KEEPER_PEERS changed?",
-            held.join(", ")
+            held_by(shares, &order)
+        );
+    }
+    if let Some(order) = shortened(shares, quorum) {
+        return format!(
+            "; they do where {}: was a Keeper taken out of SPIKE_NEXUS_KEEPER_PEERS that was not the last? Put it back in its place: only the \
+             end of the list may be cut",
+            held_by(shares, &order)
         );
     }
     String::from(
@@ -158,31 +163,46 @@ fn reordered(shares: &[Share], quorum: Quorum) -> Option<Vec<ShareIndex>> {
         return None;
     }
     let indexes: Vec<ShareIndex> = shares.iter().map(|share| share.index).collect();
-    permutations(&indexes).into_iter().find(|order| {
-        let renamed: Vec<Share> = shares
-            .iter()
-            .zip(order)
-            .map(|(share, index)| Share { index: *index, value: share.value.duplicate() })
-            .collect();
-        // Some subset of threshold size fits in many orders. Only a match of all shares is evidence.
-        reconstruct(&renamed, quorum.threshold()).is_ok_and(|found| found.mismatched.is_empty())
+    permutations(&indexes).into_iter().find(|order| fits(shares, order, quorum))
+}
+
+/// The same, where the Keepers kept their order and some before them are missing.
+fn shortened(shares: &[Share], quorum: Quorum) -> Option<Vec<ShareIndex>> {
+    let last = shares.iter().map(|share| share.index.get()).max()?;
+    if shares.len() > MAX_TO_REORDER || usize::from(last) > MAX_TO_REORDER || quorum.threshold() < 2
+    {
+        return None;
+    }
+    let mut places: Vec<usize> = (0..shares.len()).collect();
+    places.sort_by_key(|place| shares.get(*place).map(|share| share.index));
+    let every: Vec<ShareIndex> =
+        (1..=last + MAX_MISSING).filter_map(|index| ShareIndex::new(index).ok()).collect();
+    ascending(&every, shares.len()).into_iter().find_map(|chosen| {
+        let mut order: Vec<(usize, ShareIndex)> = places.iter().copied().zip(chosen).collect();
+        order.sort_unstable_by_key(|(place, _)| *place);
+        let order: Vec<ShareIndex> = order.into_iter().map(|(_, index)| index).collect();
+        fits(shares, &order, quorum).then_some(order)
     })
 }
 
-fn permutations(indexes: &[ShareIndex]) -> Vec<Vec<ShareIndex>> {
-    if indexes.len() < 2 {
-        return vec![indexes.to_vec()];
-    }
-    let mut all = Vec::new();
-    for (position, first) in indexes.iter().enumerate() {
-        let mut rest = indexes.to_vec();
-        rest.remove(position);
-        for mut order in permutations(&rest) {
-            order.insert(0, *first);
-            all.push(order);
-        }
-    }
-    all
+/// Whether the shares are of one key under these indexes. Some subset of threshold size fits in many orders, so that only a match
+/// of all shares is evidence.
+fn fits(shares: &[Share], order: &[ShareIndex], quorum: Quorum) -> bool {
+    let renamed: Vec<Share> = shares
+        .iter()
+        .zip(order)
+        .map(|(share, index)| Share { index: *index, value: share.value.duplicate() })
+        .collect();
+    reconstruct(&renamed, quorum.threshold()).is_ok_and(|found| found.mismatched.is_empty())
+}
+
+/// Which Keeper holds which share. The order of the answers of Keepers has no meaning.
+fn held_by(shares: &[Share], order: &[ShareIndex]) -> String {
+    let mut held: Vec<_> = shares.iter().map(|share| share.index).zip(order).collect();
+    held.sort_unstable();
+    let held: Vec<String> =
+        held.iter().map(|(keeper, share)| format!("Keeper {keeper} holds share {share}")).collect();
+    held.join(", ")
 }
 
 #[cfg(test)]
@@ -309,6 +329,36 @@ mod tests {
             let told = "Keeper 1 holds share 2, Keeper 2 holds share 1, Keeper 3 holds share 3";
             assert!(error.contains(told), "{answered:?}: {error}");
         }
+    }
+
+    /// "A lower threshold than at bootstrap" sent to the wrong setting.
+    #[test]
+    fn a_keeper_that_was_taken_out_before_the_last_is_recognised() {
+        for (of, left, told) in [
+            (quorum(3, 2), vec![2, 3], "Keeper 1 holds share 2, Keeper 2 holds share 3: was a"),
+            (quorum(3, 2), vec![1, 3], "Keeper 1 holds share 1, Keeper 2 holds share 3: was a"),
+            (quorum(5, 3), vec![3, 4, 5], "Keeper 1 holds share 3, Keeper 2 holds share 4, Keeper"),
+        ] {
+            let mut held = shares(&RootKey::generate().unwrap(), of);
+            held.retain(|share| left.contains(&share.index.get()));
+            for (share, keeper) in held.iter_mut().zip(1..) {
+                share.index = ShareIndex::new(keeper).unwrap();
+            }
+            held.reverse();
+            let error = Candidates::find(&held, of).unwrap_err().to_string();
+            assert!(error.contains(told), "{left:?}: {error}");
+            assert!(error.contains("only the end of the list may be cut"), "{error}");
+        }
+    }
+
+    #[test]
+    fn shares_of_several_keys_pass_for_no_shortened_list() {
+        let of = quorum(3, 2);
+        let mut mixed = shares(&RootKey::generate().unwrap(), of);
+        mixed.truncate(1);
+        mixed.extend(shares(&RootKey::generate().unwrap(), of).into_iter().skip(2));
+        let error = Candidates::find(&mixed, of).unwrap_err().to_string();
+        assert!(error.contains("shares of several keys"), "{error}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod held;
 mod keeper;
 mod keepers;
 mod lapse;
+mod orders;
 mod recently_logged;
 mod record;
 mod restore;

@@ -31,6 +31,12 @@ pub enum BackupError {
         /// The pipe or device.
         path: PathBuf,
     },
+    /// The directory of the new file does not exist.
+    #[error("there is no directory {} for the backup: make it first, or name another file", directory.display())]
+    NoDirectory {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// There is no database to back up.
     #[error("there is no store in {}: name the directory that SPIKE_NEXUS_DATA_DIR names", directory.display())]
     NoStore {

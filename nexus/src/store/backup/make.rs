@@ -55,6 +55,9 @@ pub fn back_up(
     }
     let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
+    if !parent.is_dir() {
+        return Err(BackupError::NoDirectory { directory: parent.to_owned() });
+    }
     let unusable = BackupError::unusable(parent);
     // Only its owner may enter it.
     let scratch = Builder::new().prefix(".spike-backup-").tempdir_in(parent).map_err(&unusable)?;

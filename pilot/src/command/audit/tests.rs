@@ -328,3 +328,17 @@ fn a_hostile_text_does_not_reach_the_terminal() {
     let ran = query(&["--action", "handshake"]);
     assert!(ran.stdout.contains(r"evil\u{1b}[2J") && !ran.stdout.contains('\u{1b}'), "{ran}");
 }
+
+/// It was "OK: 0 lines in 0 chains": an emptied log passed a check that runs every night.
+#[test]
+fn files_without_a_line_are_a_finding() {
+    for contents in [vec![String::new()], vec![String::new(), String::new()]] {
+        let ran = verify(&contents, &[]);
+        assert_eq!(ran.exit, Exit::Findings, "{ran}");
+        assert!(ran.stdout.contains("there is no line to verify"), "{ran}");
+        assert!(ran.stdout.ends_with("NOT OK: 1 finding in 0 lines\n"), "{ran}");
+        let ran = verify(&contents, &["-f", "json"]);
+        assert!(ran.stdout.contains(r#""kind": "empty""#), "{ran}");
+        assert!(ran.stdout.contains(r#""ok": false"#), "{ran}");
+    }
+}

@@ -37,6 +37,9 @@ pub(super) fn run(arguments: &VerifyArgs, context: &mut Context<'_>) -> Result<E
 const NO_HEAD: &str =
     "no line has the hash of --head: the end was cut off, or the lines were written anew";
 
+/// What no line at all means. An emptied log would pass a check that runs every night.
+const NO_LINE: &str = "there is no line to verify: is this the log, and was it cut?";
+
 struct Answer<'a> {
     report: &'a Report,
     names: &'a [String],
@@ -45,7 +48,11 @@ struct Answer<'a> {
 
 impl Answer<'_> {
     fn is_clean(&self) -> bool {
-        self.report.findings.is_empty() && !self.lost_head
+        self.report.findings.is_empty() && !self.lost_head && !self.is_empty()
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.report.lines == 0
     }
 
     fn name(&self, place: Place) -> &str {
@@ -65,11 +72,17 @@ impl Answer<'_> {
         if self.lost_head {
             writeln!(out, "{NO_HEAD}")?;
         }
+        if self.is_empty() {
+            writeln!(out, "{NO_LINE}")?;
+        }
         for Summary { chain, first, last, head } in chains {
             writeln!(out, "chain {}: lines {first} to {last}, head {head}", chain.as_str())?;
         }
         let lines = counted(*lines, "line", "lines");
-        let total = findings.len() as u64 + left_out + u64::from(self.lost_head);
+        let total = findings.len() as u64
+            + left_out
+            + u64::from(self.lost_head)
+            + u64::from(self.is_empty());
         match (self.is_clean(), chains.len()) {
             (true, 1) => writeln!(out, "OK: {lines} in one chain"),
             (true, count) => writeln!(out, "OK: {lines} in {count} chains"),
@@ -98,6 +111,10 @@ impl Answer<'_> {
         if self.lost_head {
             listed
                 .push(Node::map([("kind", Node::Text("head")), ("message", Node::Text(NO_HEAD))]));
+        }
+        if self.is_empty() {
+            listed
+                .push(Node::map([("kind", Node::Text("empty")), ("message", Node::Text(NO_LINE))]));
         }
         let chains = chains.iter().zip(&heads).map(|(chain, head)| {
             Node::map([

@@ -12,7 +12,7 @@ use spike_domain::{Role, TrustRootsByRole, trust_domain_of};
 use spike_mtls::{
     clock::{self, second},
     settings::{ForeignRoots, OwnTrustDomain, foreign_roots},
-    svid::{Material, SvidSource, SvidStatus},
+    svid::{Material, SvidSource, SvidStatus, may_not_open},
 };
 use time::OffsetDateTime;
 use tokio::net::{TcpStream, UnixStream};
@@ -46,7 +46,7 @@ fn judge_agent(endpoint: &EndpointSocket, dialled: io::Result<()>) -> Check {
     let (cause, next) = match (error.kind(), endpoint.unix_path()) {
         (ErrorKind::NotFound, Some(path)) => (nothing_at(path), start.to_owned()),
         (ErrorKind::PermissionDenied, Some(path)) => (
-            format!("this user (uid {}) may not open the socket {}", uid(), path.display()),
+            may_not_open(path),
             "give this user the right to reach the socket: the directories above it need x, the socket needs w".to_owned(),
         ),
         (ErrorKind::ConnectionRefused, Some(path)) if !is_socket(path) => {

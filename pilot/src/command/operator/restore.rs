@@ -11,7 +11,9 @@ use spike_crypto::Share;
 use spike_daemon::progress::{Amount, Progress};
 use spike_domain::Role;
 use spike_mtls::client::CallError;
-use spike_wire::{EmptyRequest, KeeperStatusKind, RestoreRequest, RestoreResponse, Shard, call};
+use spike_wire::{
+    EmptyRequest, KeeperStatusKind, NotReady, RestoreRequest, RestoreResponse, Shard, call,
+};
 
 use super::shares;
 use crate::cli::RestoreArgs;
@@ -249,12 +251,18 @@ async fn feed(
     }
 }
 
-/// Whether the answer to the last share is an error about the set: 400, or 500 if the store cannot be opened.
+/// Whether the answer to the last share is an error about the set: 400, or that the store cannot be opened, which an earlier SPIKE
+/// Nexus answers with 500.
 fn is_judgement(answer: &Result<Verdict, Error>) -> bool {
     match answer {
         Ok(verdict) => matches!(verdict, Verdict::Refused(_)),
-        Err(error) => error.status() == Some(500),
+        Err(error) => error.status() == Some(500) || is_of_store(error),
     }
+}
+
+fn is_of_store(error: &Error) -> bool {
+    let Error::Call { error: CallError::Refused(refusal), .. } = error else { return false };
+    refusal.reason.as_deref().and_then(NotReady::of_reason) == Some(NotReady::Store)
 }
 
 fn subject((origin, share): &(String, Share)) -> String {

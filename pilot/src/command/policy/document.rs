@@ -124,6 +124,8 @@ fn unreadable(text: &str, error: &serde_saphyr::Error) -> FileError {
     let (what, hint) = if has_stray_escape(written) {
         let hint = r"in double quotes \ begins an escape of YAML, and \. is none: write the pattern in single quotes";
         ("an unknown escape in double quotes", Some(hint))
+    } else if is_one_word(written, "permissions") {
+        ("permissions is a list", Some("write `permissions: [read, write]`"))
     } else {
         (
             "not the YAML of a policy",
@@ -134,6 +136,12 @@ fn unreadable(text: &str, error: &serde_saphyr::Error) -> FileError {
         problem: format!("line {line}, column {}: {what}", place.column()),
         hint: hint.map(str::to_owned),
     }
+}
+
+/// Whether the line gives the field a plain text, as the option of `spike policy create` takes it, and no list.
+fn is_one_word(line: &str, field: &str) -> bool {
+    let value = line.trim_start().strip_prefix(field).and_then(|rest| rest.strip_prefix(':'));
+    value.is_some_and(|value| value.trim_start().starts_with(|c: char| c.is_ascii_alphanumeric()))
 }
 
 /// Whether double quotes hold a backslash that begins no escape of YAML. That is the most common mistake in policy files, and

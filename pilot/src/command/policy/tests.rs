@@ -212,6 +212,32 @@ fn a_file_without_a_policy_is_refused_with_what_is_in_it() {
     }
 }
 
+/// It said only that this is not the YAML of a policy.
+#[test]
+fn permissions_as_the_option_takes_them_are_told_to_be_a_list() {
+    let (nexus, _) = nexus(Kind::Ours);
+    let file = TWO.replace("[write]", "read,write");
+    let ran = nexus.run_with(&["policy", "apply", "--file", "-"], &file);
+    assert_eq!(ran.exit, Exit::Usage, "{ran}");
+    assert!(ran.stderr.contains(": permissions is a list"), "{ran}");
+    assert!(ran.stderr.contains("write `permissions: [read, write]`"), "{ran}");
+}
+
+/// It was listed as any other, and `policy get` of the name without the blank found nothing.
+#[test]
+fn a_new_name_with_a_blank_at_an_end_is_refused_and_one_that_is_stored_can_be_removed() {
+    for name in [" lead", "trail "] {
+        let (nexus, policies) = nexus(Kind::Upstreams);
+        let file = TWO.replace("name: b", &format!("name: {name:?}"));
+        let ran = nexus.run_with(&["policy", "apply", "--file", "-"], &file);
+        assert_eq!(ran.exit, Exit::Usage, "{name:?}: {ran}");
+        assert!(ran.stderr.contains("has a space at an end"), "{name:?}: {ran}");
+        assert!(policies.lock().unwrap().is_empty());
+        let ran = nexus.run(&["policy", "delete", name, "--yes"]);
+        assert_eq!(ran.exit, Exit::NotFound, "its name is one that Nexus may hold: {ran}");
+    }
+}
+
 #[test]
 fn one_bad_policy_in_a_file_keeps_all_of_it_from_being_applied() {
     let (nexus, policies) = nexus(Kind::Ours);

@@ -222,6 +222,69 @@ fn a_version_that_is_not_there_is_told_and_no_success_where_it_is_the_only_one()
     }
 }
 
+/// A Nexus where version 4 is live, 1 to 3 are deleted, and every other request is answered with 404.
+fn mostly_deleted() -> FakeNexus {
+    let created_time = datetime!(2026-07-25 20:02:04 UTC);
+    let known = move |number| {
+        let deleted_time = (number < 4).then_some(created_time);
+        (number, VersionMetadata { created_time, version: number, deleted_time })
+    };
+    FakeNexus::start(move |operation, body| match operation {
+        Operation::SecretMetadata if !String::from_utf8_lossy(body).contains("99") => {
+            let metadata = SecretMetadata {
+                current_version: 4,
+                oldest_version: 4,
+                created_time,
+                updated_time: created_time,
+                max_versions: 10,
+            };
+            let versions = [1, 2, 3, 4].map(known).into();
+            (200, SecretMetadataResponse { versions, metadata }.encode())
+        }
+        operation => crate::testing::error(operation, spike_wire::ErrorCode::ApiNotFound),
+    })
+}
+
+/// "Nothing is deleted there" stood beside three deleted versions.
+#[test]
+fn who_undeletes_the_current_version_that_is_not_deleted_is_told_which_are() {
+    let nexus = mostly_deleted();
+    insta::assert_snapshot!(nexus.run(&["secret", "undelete", "p"]), @"
+    [3]
+    --
+    Error: the current version of the secret p is not deleted; versions 1, 2, 3 are
+    hint: `spike secret undelete p --versions 1,2,3` brings them back
+    ");
+    insta::assert_snapshot!(nexus.run(&["secret", "undelete", "p", "-v", "4,99"]), @"
+    [3]
+    --
+    Error: what was named of the secret p is not deleted: 4, 99; versions 1, 2, 3 are
+    hint: `spike secret undelete p --versions 1,2,3` brings them back
+    ");
+    insta::assert_snapshot!(nexus.run(&["secret", "undelete", "p", "-v", "99"]), @"
+    [3]
+    --
+    Error: the secret p has no version 99: nothing was changed
+    hint: `spike secret metadata get p` shows its versions
+    ");
+}
+
+/// The number was not named, and the hint led to the list of secrets.
+#[test]
+fn a_version_that_cannot_be_read_is_named_with_what_is_true_of_it() {
+    let nexus = mostly_deleted();
+    for command in [&["secret", "get"][..], &["secret", "metadata", "get"]] {
+        let get = |version| nexus.run(&[command, &["p", "--version", version]].concat());
+        let gone = get("99");
+        assert_eq!(gone.exit, Exit::NotFound, "{gone}");
+        assert!(gone.stderr.starts_with("Error: the secret p has no version 99\n"), "{gone}");
+    }
+    let deleted = nexus.run(&["secret", "get", "p", "--version", "2"]);
+    assert_eq!(deleted.exit, Exit::NotFound, "{deleted}");
+    assert!(deleted.stderr.contains("version 2 of the secret p is deleted"), "{deleted}");
+    assert!(deleted.stderr.contains("undelete p --versions 2`"), "{deleted}");
+}
+
 #[test]
 fn undelete_without_versions_sends_none_and_so_does_version_0() {
     // cli-config-deploy 10.2 no. 1: [0] would mean the current version, which is not deleted.

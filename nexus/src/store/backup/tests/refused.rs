@@ -44,6 +44,17 @@ async fn a_refused_restore_left_a_lock_behind() {
     assert!(fixture.at("data/nexus.lock").exists());
 }
 
+/// The message named a scratch directory inside of it.
+#[tokio::test]
+async fn a_backup_into_a_directory_that_does_not_exist_names_that_directory() {
+    let fixture = Fixture::new().await;
+    let file = fixture.at("nodir/x");
+    let error = back_up(&fixture.at("data"), &file, NOON).unwrap_err();
+    let directory = fixture.at("nodir").display().to_string();
+    let told = format!("there is no directory {directory} for the backup: make it first, or");
+    assert!(error.to_string().starts_with(&told), "{error}");
+}
+
 /// A full disk was told as a backup that cannot be used.
 #[tokio::test]
 async fn a_full_disk_is_told_of_the_place_that_is_full() {
