@@ -9,7 +9,7 @@ use super::{
     AdoptError, Candidates, Keepers, ShareState,
     collect::{CollectError, of_another_threshold},
     held::Held,
-    keeper::{Answer, Keeper},
+    keeper::{Answer, Keeper, Made},
 };
 use crate::keys::seal::Hindrance;
 
@@ -19,17 +19,6 @@ const STORE_PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration:
 /// The shares that Keepers have sent since Nexus was started.
 #[derive(Debug, Default)]
 pub(super) struct Collected(Vec<Share>);
-
-/// The key that the share of a Keeper makes with those of others.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Made {
-    /// The index of the Keeper.
-    index: ShareIndex,
-    /// The key.
-    pub(super) key: Fingerprint,
-    /// Whether the data is of another key.
-    pub(super) is_refused: bool,
-}
 
 impl Keepers {
     /// Takes the share, and tries the keys that all shares make. Returns whether the answer was a new one.

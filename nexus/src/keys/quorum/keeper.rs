@@ -16,11 +16,21 @@ use tokio::time::Instant;
 
 use super::{
     foreign::{self, ForeignShare},
-    gather::Made,
     lapse::Lapses,
     recently_logged::RecentlyLogged,
     record::{Moment, Record, ShareState},
 };
+
+/// The key that the share of a Keeper makes with those of others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    /// The index of the Keeper.
+    pub(super) index: ShareIndex,
+    /// The key.
+    pub(super) key: Fingerprint,
+    /// Whether the data is of another key.
+    pub(super) is_refused: bool,
+}
 
 /// One Keeper: its address, the client, and its state at the last answer.
 #[derive(Debug)]

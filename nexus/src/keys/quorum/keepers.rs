@@ -27,9 +27,9 @@ use super::{
     Adopter, KeeperProgram, KeeperState, Lapse, ShareState,
     contribute::Contributions,
     foreign::OtherKey,
-    gather::{Collected, Made},
+    gather::Collected,
     held::Held,
-    keeper::{CALL_LIMIT, Keeper, within_limit},
+    keeper::{CALL_LIMIT, Keeper, Made, within_limit},
     recently_logged::RecentlyLogged,
     unproved::Unproved,
 };
