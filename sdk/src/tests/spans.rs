@@ -43,6 +43,12 @@ impl Log {
     }
 }
 
+/// While there is one dispatcher only, `tracing` lets the thread that first comes to a place in the code decide for all whether
+/// that place is of interest. The threads of other tests have no subscriber, so spans were missing here. With two it asks both.
+fn another_dispatcher() -> tracing::Dispatch {
+    tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default())
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_call_has_a_span_with_its_request_id_and_none_has_a_value() {
     let log = Log::default();
@@ -52,6 +58,7 @@ async fn every_call_has_a_span_with_its_request_id_and_none_has_a_value() {
         .with_writer(log.clone())
         .with_ansi(false)
         .finish();
+    let _other = another_dispatcher();
     let _guard = tracing::subscriber::set_default(subscriber);
 
     let fake = Fake::new();
@@ -83,6 +90,7 @@ async fn every_call_has_a_span_with_its_request_id_and_none_has_a_value() {
 async fn a_problem_of_the_settings_is_logged_and_returned() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+    let _other = another_dispatcher();
     let _guard = tracing::subscriber::set_default(subscriber);
     let environment = crate::Environment::from_pairs([
         ("SPIKE_NEXUS_APIURL", "https://nexus"),
