@@ -25,7 +25,8 @@ pub(crate) enum Decision {
 ///
 /// # Errors
 /// [`Error::WouldReplace`] with everything that was found and what to do about it; [`Error::OtherDeployment`] if Nexus has a key
-/// and other Keepers; [`Error::OtherBackend`] if it needs none of the Keepers that answer; [`Error::NexusSilent`] if a key may be in use and Nexus does not answer.
+/// and other Keepers; [`Error::OtherBackend`] if it needs none of the Keepers that answer; [`Error::NexusSilent`] if a key may be in
+/// use and Nexus does not answer.
 pub(crate) fn decide(
     forced: bool,
     completed: Option<&Completion>,

@@ -177,18 +177,22 @@ impl Keepers {
 
     /// Asks each Keeper once what is in its slot. It is unknown of those that do not answer.
     pub(crate) async fn glance(&self) -> Vec<(Keeper, Slot)> {
-        let asked = self.each.iter().map(async |(keeper, client)| {
-            (keeper.clone(), slot(client.status().await).unwrap_or(Slot::Unknown))
-        });
-        join_all(asked).await
+        let known = |(keeper, slot): (_, Option<_>)| (keeper, slot.unwrap_or(Slot::Unknown));
+        self.ask_once().await.map(known).collect()
     }
 
     /// As [`Self::glance`], without the Keepers that do not answer.
     pub(crate) async fn answering(&self) -> Vec<(Keeper, Slot)> {
-        let asked = self.each.iter().map(async |(keeper, client)| {
-            Some((keeper.clone(), slot(client.status().await).ok()?))
-        });
-        join_all(asked).await.into_iter().flatten().collect()
+        self.ask_once().await.filter_map(|(keeper, slot)| Some((keeper, slot?))).collect()
+    }
+
+    /// Every Keeper, and the content of its slot if it answers.
+    async fn ask_once(&self) -> impl Iterator<Item = (Keeper, Option<Slot>)> {
+        let asked = self
+            .each
+            .iter()
+            .map(async |(keeper, client)| (keeper.clone(), slot(client.status().await).ok()));
+        join_all(asked).await.into_iter()
     }
 
     /// How many Keepers are done, for a person at a terminal.

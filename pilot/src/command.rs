@@ -121,8 +121,8 @@ fn empty_stdin(purpose: &str, option: &str) -> Error {
     )
 }
 
-/// Asks a person, and says whether the answer is `y` or `yes`, in any case. Any other line is a no, as upstream (cli-config-deploy 10.2 no. 11). `question` ends
-/// with `(y/N): `.
+/// Asks a person, and says whether the answer is `y` or `yes`, in any case. Any other line is a no, as upstream
+/// (cli-config-deploy 10.2 no. 11). `question` ends with `(y/N): `.
 ///
 /// # Errors
 /// [`Error::Usage`] if standard input ends before an answer. Upstream takes that for a no and ends with 0, so a script without a

@@ -199,6 +199,12 @@ pub struct Share {
 }
 
 impl Share {
+    /// A second copy, also wiped when dropped, as [`ShareValue::duplicate`].
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self { index: self.index, value: self.value.duplicate() }
+    }
+
     /// `spike:<index>:<64 lower-case hex digits>`, without a newline: the whole content of a
     /// recovery file (crypto-and-storage 3.2).
     pub fn to_recovery_text(&self) -> Zeroizing<String> {

@@ -107,17 +107,16 @@ impl Nexus {
         look.unwrap_or_else(|_| Look::in_doubt(&"it was not looked at: a bug"))
     }
 
-    /// What is wrong with data that this backend does not use, if there is any.
-    pub(super) async fn unused_data(&self) -> Option<String> {
+    /// What is wrong with this data, if there is any and this backend does not use it.
+    pub(super) fn unused(&self, Look { found, doubt }: &Look) -> Option<String> {
         let directory = self.unused_data.as_ref()?.directory()?.display();
-        let Look { found, doubt } = self.data().await;
         let what = match found {
             Found::Nothing => return None,
             Found::Ours => "holds a database",
             Found::Upstream => "holds a database of upstream's SPIKE",
             Found::Unreadable => "may hold a database",
         };
-        let doubt = doubt.map(|why| format!(" ({why})")).unwrap_or_default();
+        let doubt = doubt.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
         Some(format!(
             "{directory} {what}{doubt}, and the {} backend does not use it. If that is the data of this Nexus, set \
              SPIKE_NEXUS_BACKEND_STORE=sqlite and restart Nexus. If not, move it away, or name another SPIKE_NEXUS_DATA_DIR",

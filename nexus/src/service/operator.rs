@@ -22,7 +22,7 @@ use crate::{
         quorum::{ANSWER_LIMIT, KeeperProgram, KeeperState, Lapse, Restored},
         seal::Hindrance,
     },
-    store::{Found, ImportRecord, Store},
+    store::{Found, ImportRecord, Look, Store},
 };
 
 /// Takes out all recovery shares.
@@ -185,7 +185,12 @@ impl Nexus {
         let unsealed = self.seal.granted(&grant);
         let (ShowStatus, caller) = grant.into_parts();
         let mut status = self.status_of_shares().await;
-        status.troubles.extend(self.unused_data().await);
+        let data = if unsealed.is_err() || self.unused_data.is_some() {
+            Some(self.data().await)
+        } else {
+            None
+        };
+        status.troubles.extend(data.as_ref().and_then(|data| self.unused(data)));
         let unsealed = match unsealed {
             Ok(unsealed) => unsealed,
             Err(error) => {
@@ -196,10 +201,12 @@ impl Nexus {
                 if let Ok(shares) = self.key_source.shares() {
                     status.troubles.extend(shares.restoration.progress());
                     status.fed = shares.restoration.fed();
-                    let data = self.data().await;
-                    let doubt = data.doubt.filter(|_| self.unused_data.is_none());
-                    status.troubles.extend(doubt.map(|why| format!("the data directory: {why}")));
-                    status.data = Some(data.found);
+                    if let Some(Look { found, doubt }) = data {
+                        let doubt = doubt.filter(|_| self.unused_data.is_none());
+                        let doubt = doubt.map(|why| format!("the data directory: {why}"));
+                        status.troubles.extend(doubt);
+                        status.data = Some(found);
+                    }
                 }
                 return Ok(status);
             }

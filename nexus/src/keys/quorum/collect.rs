@@ -71,7 +71,7 @@ impl Candidates {
             let left: Vec<Share> = shares
                 .iter()
                 .filter(|share| last.mismatched.contains(&share.index))
-                .map(copy)
+                .map(Share::duplicate)
                 .collect();
             match reconstruct(&left, needed) {
                 Ok(next) => found.push(next),
@@ -113,11 +113,6 @@ impl Candidates {
     pub fn into_keys(self) -> impl Iterator<Item = RootKey> {
         self.0.into_iter().map(|candidate| candidate.key)
     }
-}
-
-/// A second copy of a share, wiped like the first.
-fn copy(share: &Share) -> Share {
-    Share { index: share.index, value: share.value.duplicate() }
 }
 
 /// The usual mistakes of operators: another threshold, Keepers in another order, and one that was taken out before the last.

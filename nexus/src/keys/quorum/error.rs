@@ -37,7 +37,7 @@ pub enum AdoptError {
     /// There is no data for the key. That is expected only right after Bootstrap, which proves the key. Otherwise the data is
     /// missing.
     #[error(
-        "there is a key ({given}) and no data in {}{}: {WAYS_ON}", directory.display(),
+        "there is a key ({given}) and no data in {}{}: {WAYS_ON} {PAGE}", directory.display(),
         doubt.as_ref().map_or_else(String::new, |why| format!(" ({why})"))
     )]
     NoData {
@@ -70,9 +70,9 @@ pub enum AdoptError {
 /// Where the ways on are described.
 const PAGE: &str = "docs/operations/store.md, \"No data, and a key\"";
 
-/// What a person can do where a key has no data.
-const WAYS_ON: &str = "is the volume mounted, is SPIKE_NEXUS_DATA_DIR right? Stop Nexus, put all files of the data there, and start it. While \
-                       Bootstrap runs, wait for its end. If there is no data: docs/operations/store.md, \"No data, and a key\"";
+/// What a person can do where a key has no data, before the page.
+const WAYS_ON: &str = "is the volume mounted, is SPIKE_NEXUS_DATA_DIR right? Stop Nexus, put all files of the data there, and start \
+    it. While Bootstrap runs, wait for its end. If there is no data:";
 
 fn changed(directory: &Path, change: Change) -> String {
     let directory = directory.display();

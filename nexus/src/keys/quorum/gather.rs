@@ -1,14 +1,14 @@
 //! While Nexus has no key: collects shares, and tries the keys that they make.
 
-use std::{sync::PoisonError, time::Duration};
+use std::time::Duration;
 
-use spike_crypto::{Fingerprint, Quorum, RootKey, Share, ShareIndex, ShareValue, derivation_of};
+use spike_crypto::{Quorum, RootKey, Share, ShareIndex, ShareValue, derivation_of};
 use spike_mtls::retry::Backoff;
 
 use super::{
     AdoptError, Candidates, Keepers, ShareState,
     collect::{CollectError, of_another_threshold},
-    held::Held,
+    held::Failed,
     keeper::{Answer, Keeper, Made},
 };
 use crate::keys::seal::Hindrance;
@@ -70,31 +70,19 @@ impl Keepers {
         let tried = if self.seal.ready().is_ok() { Ok(()) } else { self.try_shares().await };
         match tried {
             Ok(()) => {
-                self.hold(None);
+                self.note_attempt(None);
                 *self.collected() = Collected::default();
                 self.store_fails.send_replace(false);
                 self.wake();
             }
-            Err(Failed { by, reason, of }) if of.is_empty() => {
-                self.hold(None);
-                self.seal.explain(by, &reason);
-            }
-            Err(Failed { by, reason, of }) => {
-                self.hold(Some(Held { of, by, reason }));
+            Err(failed) => {
+                if !failed.has_whole_key() {
+                    self.seal.explain(failed.by, &failed.reason);
+                }
+                self.note_attempt(Some(failed));
                 self.explain_held();
             }
         }
-    }
-
-    /// The key that the share of this Keeper makes, if Nexus has found one with it and has none in use.
-    pub(super) fn made_with(&self, keeper: &Keeper) -> Option<Made> {
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.iter().find(|made| made.index == keeper.index).copied()
-    }
-
-    fn keep_made(&self, owners: Vec<(ShareIndex, Fingerprint)>, is_refused: bool) {
-        let made = owners.into_iter().map(|(index, key)| Made { index, key, is_refused });
-        *self.made.lock().unwrap_or_else(PoisonError::into_inner) = made.collect();
     }
 
     async fn try_shares(&self) -> Result<(), Failed> {
@@ -106,11 +94,7 @@ impl Keepers {
             let owners = found.owners(&shares);
             Ok((found, lowered, owners))
         });
-        let found = found.await;
-        if !matches!(found, Ok(Ok(_))) {
-            self.keep_made(Vec::new(), false);
-        }
-        let (candidates, lowered, owners) = match found {
+        let (candidates, lowered, owners) = match found.await {
             Ok(Ok(found)) => found,
             Ok(Err(error @ CollectError::TooFew { .. })) => {
                 let reason = format!(
@@ -154,12 +138,11 @@ impl Keepers {
         let of = self.collected().besides(candidates.mismatched());
         match self.adopter.adopt(candidates).await {
             // Another source may have been faster. This share is judged by its key from now on.
-            Ok(_) | Err(AdoptError::OtherKeyLive { .. }) => {
-                self.keep_made(Vec::new(), false);
-                Ok(())
-            }
+            Ok(_) | Err(AdoptError::OtherKeyLive { .. }) => Ok(()),
             Err(error) => {
-                self.keep_made(owners, matches!(error, AdoptError::WrongKey { .. }));
+                let is_refused = matches!(error, AdoptError::WrongKey { .. });
+                let made = owners.into_iter().map(|(index, key)| Made { index, key, is_refused });
+                let made = made.collect();
                 // The same shares may succeed later, once the store can be opened or the right data is there.
                 self.store_fails.send_replace(error.may_pass());
                 let is_whole = error.may_pass() && lowered.is_none();
@@ -184,24 +167,9 @@ impl Keepers {
                 if !matches!(error, AdoptError::NoData { .. }) && self.is_news(&reason) {
                     tracing::error!(reason, "the key of the Keepers' shares cannot be used");
                 }
-                Err(Failed { by, reason, of })
+                Err(Failed { by, reason, of, made })
             }
         }
-    }
-}
-
-/// Why the shares did not unseal Nexus.
-#[derive(Debug)]
-struct Failed {
-    by: Hindrance,
-    reason: String,
-    /// The Keepers whose shares make a key all the same; none if there is no key.
-    of: Vec<ShareIndex>,
-}
-
-impl Failed {
-    const fn without_key(by: Hindrance, reason: String) -> Self {
-        Self { by, reason, of: Vec::new() }
     }
 }
 
@@ -234,8 +202,7 @@ impl Collected {
     }
 
     pub(super) fn copy(&self) -> Self {
-        let copy = |share: &Share| Share { index: share.index, value: share.value.duplicate() };
-        Self(self.0.iter().map(copy).collect())
+        Self(self.0.iter().map(Share::duplicate).collect())
     }
 
     /// How many of the shares are of this key, and how many are not.

@@ -8,29 +8,47 @@ use spike_crypto::{ShareIndex, ShareValue};
 
 use super::{
     Keepers, ShareState,
-    keeper::{Answer, Keeper},
+    keeper::{Answer, Keeper, Made},
 };
 use crate::keys::seal::Hindrance;
 
-/// Which shares make the key, and why it is not in use.
+/// An attempt to unseal Nexus with the collected shares that failed, and what they make all the same.
 #[derive(Debug)]
-pub(super) struct Held {
-    /// The Keepers whose shares make it.
-    pub(super) of: Vec<ShareIndex>,
+pub(super) struct Failed {
     pub(super) by: Hindrance,
     pub(super) reason: String,
+    /// The Keepers whose shares make a whole key that cannot be used yet; none if there is no such key.
+    pub(super) of: Vec<ShareIndex>,
+    /// The key that each share makes with others.
+    pub(super) made: Vec<Made>,
+}
+
+impl Failed {
+    pub(super) const fn without_key(by: Hindrance, reason: String) -> Self {
+        Self { by, reason, of: Vec::new(), made: Vec::new() }
+    }
+
+    pub(super) const fn has_whole_key(&self) -> bool {
+        !self.of.is_empty()
+    }
 }
 
 impl Keepers {
-    /// Records that there is such a key, or none any more.
-    pub(super) fn hold(&self, held: Option<Held>) {
-        *self.held() = held;
+    /// Records how the last attempt failed, if it did.
+    pub(super) fn note_attempt(&self, failed: Option<Failed>) {
+        *self.failed() = failed;
     }
 
-    /// Says why the key is not in use, and whether a restart would lose it.
+    /// The key that the share of this Keeper makes, if Nexus has found one with it and has none in use.
+    pub(super) fn made_with(&self, keeper: &Keeper) -> Option<Made> {
+        let failed = self.failed();
+        failed.as_ref()?.made.iter().find(|made| made.index == keeper.index).copied()
+    }
+
+    /// Says why a whole key is not in use, and whether a restart would lose it.
     pub(super) fn explain_held(&self) {
-        let held = self.held();
-        let Some(held) = &*held else { return };
+        let failed = self.failed();
+        let Some(held) = failed.as_ref().filter(|failed| failed.has_whole_key()) else { return };
         let is_at = |keeper: &&Keeper| {
             held.of.contains(&keeper.index) && matches!(keeper.state().share, ShareState::Unjudged)
         };
@@ -70,11 +88,11 @@ impl Keepers {
 
     /// The share that this Keeper gave, if it is one of those that make the key.
     fn share_of(&self, index: ShareIndex) -> Option<ShareValue> {
-        self.held().as_ref().filter(|held| held.of.contains(&index))?;
+        self.failed().as_ref().filter(|failed| failed.of.contains(&index))?;
         self.collected().value_of(index)
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<Held>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failed(&self) -> MutexGuard<'_, Option<Failed>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

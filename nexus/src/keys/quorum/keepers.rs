@@ -28,8 +28,8 @@ use super::{
     contribute::Contributions,
     foreign::OtherKey,
     gather::Collected,
-    held::Held,
-    keeper::{CALL_LIMIT, Keeper, Made, within_limit},
+    held::Failed,
+    keeper::{CALL_LIMIT, Keeper, within_limit},
     recently_logged::RecentlyLogged,
     unproved::Unproved,
 };
@@ -57,8 +57,8 @@ pub struct Keepers {
     pub(super) quorum: Quorum,
     timing: Timing,
     pub(super) collected: Mutex<Collected>,
-    /// The key that they make, while it cannot be used.
-    pub(super) held: Mutex<Option<Held>>,
+    /// The last attempt with them, if it failed.
+    pub(super) failed: Mutex<Option<Failed>>,
     /// One task at a time tries the shares, so that the last result is about all shares and not about a few.
     pub(super) trying: tokio::sync::Mutex<()>,
     /// The shares make a key, and the store cannot be opened with it.
@@ -71,8 +71,6 @@ pub struct Keepers {
     /// Another key that Keepers hold whole.
     pub(super) other_key: OtherKey,
     pub(super) contributions: Contributions,
-    /// The keys that the shares make while none is in use.
-    pub(super) made: Mutex<Vec<Made>>,
     /// A key without data to check it.
     pub(super) unproved: Unproved,
 }
@@ -140,7 +138,7 @@ impl Keepers {
             quorum,
             timing,
             collected: Mutex::default(),
-            held: Mutex::default(),
+            failed: Mutex::default(),
             trying: tokio::sync::Mutex::default(),
             store_fails: watch::Sender::new(false),
             at_once: Notify::new(),
@@ -148,7 +146,6 @@ impl Keepers {
             logged: Mutex::default(),
             other_key: OtherKey::default(),
             contributions: Contributions::default(),
-            made: Mutex::default(),
             unproved: Unproved::default(),
         })
     }

@@ -277,8 +277,8 @@ impl Restoration {
 
     async fn candidates(&self, collected: &[Share]) -> Result<Candidates, RestoreError> {
         let fed = indexes(collected);
-        let copy = |share: &Share| Share { index: share.index, value: share.value.duplicate() };
-        let (shares, quorum) = (collected.iter().map(copy).collect::<Vec<_>>(), self.quorum);
+        let shares: Vec<Share> = collected.iter().map(Share::duplicate).collect();
+        let quorum = self.quorum;
         let found = tokio::task::spawn_blocking(move || Candidates::find(&shares, quorum)).await;
         match found {
             Ok(Ok(candidates)) => Ok(candidates),

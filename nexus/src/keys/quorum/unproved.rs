@@ -22,7 +22,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a Keeper shows of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sight {
+enum Shown {
     /// It holds a share.
     Holds,
     /// It answers, and holds nothing.
@@ -31,14 +31,19 @@ enum Sight {
     Silent,
 }
 
-impl From<&ShareState> for Sight {
+impl From<&ShareState> for Shown {
     fn from(state: &ShareState) -> Self {
         match state {
             ShareState::Unknown | ShareState::Unreachable(_) | ShareState::Untold(_) => {
                 Self::Silent
             }
             ShareState::Empty | ShareState::Unusable(_) => Self::Empty,
-            _ => Self::Holds,
+            ShareState::Unjudged
+            | ShareState::Good
+            | ShareState::Misplaced
+            | ShareState::Foreign
+            | ShareState::Forgetful(_)
+            | ShareState::Repeated { .. } => Self::Holds,
         }
     }
 }
@@ -57,21 +62,21 @@ enum Evidence {
 fn judge(
     shares: &[Share],
     found: Candidates,
-    seen: &[(ShareIndex, Sight)],
+    seen: &[(ShareIndex, Shown)],
     quorum: Quorum,
 ) -> Evidence {
-    let sight_of = |index: ShareIndex| seen.iter().find(|(of, _)| *of == index).map(|(_, it)| *it);
+    let shown_by = |index: ShareIndex| seen.iter().find(|(of, _)| *of == index).map(|(_, it)| *it);
     let held: Vec<Share> = shares
         .iter()
-        .filter(|share| sight_of(share.index) != Some(Sight::Empty))
-        .map(|share| Share { index: share.index, value: share.value.duplicate() })
+        .filter(|share| shown_by(share.index) != Some(Shown::Empty))
+        .map(Share::duplicate)
         .collect();
     let candidates = Candidates::find(&held, quorum).unwrap_or(found);
     if candidates.ambiguous() || !candidates.mismatched().is_empty() {
         return Evidence::Contradicted(contradiction(shares, candidates, quorum));
     }
     let was_heard = |index: ShareIndex| shares.iter().any(|share| share.index == index);
-    let unheard = seen.iter().filter(|(of, sight)| *sight == Sight::Silent && !was_heard(*of));
+    let unheard = seen.iter().filter(|(of, shown)| *shown == Shown::Silent && !was_heard(*of));
     Evidence::Agreed(candidates, unheard.map(|(of, _)| *of).collect())
 }
 
@@ -124,7 +129,7 @@ fn listed(indexes: impl Iterator<Item = ShareIndex>) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Unproved {
     /// What the Keepers showed when it was judged; `None` while none waits.
-    judged: watch::Sender<Option<Vec<(ShareIndex, Sight)>>>,
+    judged: watch::Sender<Option<Vec<(ShareIndex, Shown)>>>,
     /// The key, and since when Nexus waits for Keepers that were not heard.
     waits: Mutex<Option<(Fingerprint, Instant)>>,
 }
@@ -207,16 +212,16 @@ impl Keepers {
     }
 
     /// What every Keeper shows.
-    fn seen(&self) -> Vec<(ShareIndex, Sight)> {
-        let sight = |keeper: &Keeper| Sight::from(&keeper.state().share);
-        self.each.iter().map(|keeper| (keeper.index, sight(keeper))).collect()
+    fn seen(&self) -> Vec<(ShareIndex, Shown)> {
+        let shown = |keeper: &Keeper| Shown::from(&keeper.state().share);
+        self.each.iter().map(|keeper| (keeper.index, shown(keeper))).collect()
     }
 
     /// The Keepers that have not shown what they hold since `begun`.
     pub(super) fn silent_since(&self, begun: Instant) -> Vec<ShareIndex> {
         let is_silent = |keeper: &&Keeper| {
             keeper.looked_at().is_none_or(|at| at < begun)
-                || Sight::from(&keeper.state().share) == Sight::Silent
+                || Shown::from(&keeper.state().share) == Shown::Silent
         };
         self.each.iter().filter(is_silent).map(|keeper| keeper.index).collect()
     }

@@ -241,12 +241,14 @@ fn keys(home: &Home, quorum: Quorum, seal: &Arc<Seal>) -> KeySource {
 
 /// Brings a sealed Nexus into its state.
 async fn arrange(state: State, source: &Shares, shares: &[Share]) {
-    let copy = |share: &Share| Share { index: share.index, value: share.value.duplicate() };
     match state {
         State::Unsealed => {}
         State::OneShareShort => {
-            let fed =
-                source.restoration.feed(copy(&shares[0]), false, &source.keepers).await.unwrap();
+            let fed = source
+                .restoration
+                .feed(shares[0].duplicate(), false, &source.keepers)
+                .await
+                .unwrap();
             assert_eq!((fed.remaining, fed.done), (1, false));
         }
         State::KeyUnproved => {

@@ -16,7 +16,9 @@ use spike_wire::{DataKind, KeeperStatus, KeeperStatusKind, NotReady, SealedBy, S
 use super::check::{Check, Group};
 use super::{STEP, health, timeouts};
 use crate::exit::Exit;
-use crate::next_step::{LISTED_TWICE, has_unused_data, is_last_copy_at_nexus, is_new, next_step};
+use crate::next_step::{
+    LISTED_TWICE, count_of, has_unused_data, holding, is_last_copy_at_nexus, is_new, next_step,
+};
 use crate::output::one_line;
 
 const KEY: &str = "root key";
@@ -55,33 +57,26 @@ fn unsealed(status: &StatusResponse) -> Check {
     }
 }
 
-fn count(status: &StatusResponse, wanted: impl Fn(KeeperStatusKind) -> bool) -> usize {
-    status.keepers.iter().filter(|keeper| wanted(keeper.state)).count()
-}
-
 /// Why Nexus has no root key.
 fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
     let reason = status.reason.as_deref().unwrap_or("SPIKE Nexus gives no reason");
     let evidence = format!("sealed: {}", one_line(reason));
     let total = status.keepers.len();
-    let empty = count(status, |state| state == KeeperStatusKind::Empty);
-    let away = count(status, |state| state == KeeperStatusKind::Unreachable);
-    let hold = count(status, |state| state.holds_share() == Some(true));
+    let empty = count_of(status, KeeperStatusKind::Empty);
+    let away = count_of(status, KeeperStatusKind::Unreachable);
+    let hold = holding(status);
     let threshold = status.threshold;
+    let told = next_step(status).unwrap_or("solve what is named there").to_owned();
     let (cause, next, page) = if is_last_copy_at_nexus(status) {
         (
             format!(
                 "SPIKE Nexus alone has the whole root key, and cannot use it; {hold} of {total} Keepers hold a share, and {threshold} are needed"
             ),
-            next_step(status).unwrap_or("solve what is named there").to_owned(),
+            told,
             NO_DATA_PAGE,
         )
     } else if status.sealed_by == Some(SealedBy::NoData) {
-        (
-            "SPIKE Nexus has a root key, and no data for it".to_owned(),
-            next_step(status).unwrap_or("solve what is named there").to_owned(),
-            NO_DATA_PAGE,
-        )
+        ("SPIKE Nexus has a root key, and no data for it".to_owned(), told, NO_DATA_PAGE)
     } else if blocked == Some(NotReady::Store) {
         (
             format!(
@@ -102,15 +97,11 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
             "docs/operations/first-start.md",
         )
     } else if status.sealed_by.is_some_and(|by| by != SealedBy::Shares) {
-        (
-            format!("SPIKE Nexus has no root key that it may use: {}", one_line(reason)),
-            next_step(status).unwrap_or("solve what is named there").to_owned(),
-            SEALED,
-        )
+        (format!("SPIKE Nexus has no root key that it may use: {}", one_line(reason)), told, SEALED)
     } else if has_unused_data(status) {
         (
             "SPIKE Nexus is on the lite backend, and there is a database in its data directory, which that backend does not use".to_owned(),
-            next_step(status).unwrap_or("solve what is named there").to_owned(),
+            told,
             SEALED,
         )
     } else if empty == total && has_data(status) {

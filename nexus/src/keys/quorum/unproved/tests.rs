@@ -7,8 +7,7 @@ fn shares(key: &RootKey, of: Quorum) -> Vec<Share> {
 }
 
 fn copied(shares: &[Share]) -> Vec<Share> {
-    let copy = |share: &Share| Share { index: share.index, value: share.value.duplicate() };
-    shares.iter().map(copy).collect()
+    shares.iter().map(Share::duplicate).collect()
 }
 
 /// Every order of the numbers below `count`.
@@ -27,7 +26,7 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
 }
 
 /// Judges the shares in each order in which they can arrive.
-fn in_every_order(held: &[Share], sights: &[Sight], quorum: Quorum, check: impl Fn(Evidence)) {
+fn in_every_order(held: &[Share], sights: &[Shown], quorum: Quorum, check: impl Fn(Evidence)) {
     let index = |place: usize| ShareIndex::new(u16::try_from(place).unwrap() + 1).unwrap();
     let seen: Vec<_> = sights.iter().enumerate().map(|(at, it)| (index(at), *it)).collect();
     for order in orders(held.len()) {
@@ -45,7 +44,7 @@ fn two_clusters() -> (Vec<Share>, [RootKey; 2], Quorum) {
     (held, keys, of)
 }
 
-use Sight::{Empty, Holds, Silent};
+use Shown::{Empty, Holds, Silent};
 
 /// The key that answered first was taken, another one at each start.
 #[test]
