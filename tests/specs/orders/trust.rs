@@ -105,6 +105,7 @@ async fn nexus_without_the_trust_root_of_the_keepers() -> Result<()> {
     // stopped first.
     crew.nexus().terminate().await?;
     crew.nexus().set("SPIKE_TRUST_ROOT_KEEPER", TRUST_DOMAIN);
+    crew.kill_keepers(1..=3).await?;
     crew.restart_keepers(1..=3).await?;
     crew.start_nexus().await?;
     ends_well(crew).await
