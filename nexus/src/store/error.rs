@@ -218,6 +218,16 @@ pub enum StoreError {
     Bug,
 }
 
+/// A store that was not opened.
+#[derive(Debug)]
+pub struct Unopened {
+    /// Why.
+    pub error: StoreError,
+    /// Whether the attempt came so far that it may have changed the files. Before that, it changes no more than a journal does
+    /// that an interrupted transaction has left.
+    pub may_have_written: bool,
+}
+
 impl StoreError {
     /// The outcome of the transaction after an error of `COMMIT`.
     pub(super) fn at_commit(error: rusqlite::Error) -> Self {

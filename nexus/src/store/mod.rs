@@ -50,7 +50,7 @@ use self::cache::ValueCache;
 pub use self::change::{PolicyChange, PolicySet};
 pub use self::condition::{Condition, Failure};
 use self::engine::Engine;
-pub use self::error::StoreError;
+pub use self::error::{StoreError, Unopened};
 pub use self::format::import::ImportRecord;
 use self::format::keyring::ENCRYPTIONS_PER_KEY;
 use self::format::keys::Keys;
@@ -139,6 +139,19 @@ impl Store {
         options: &Options,
         now: UnixNanos,
     ) -> Result<Self, StoreError> {
+        Self::attempt(home, root, options, now).map_err(|unopened| unopened.error)
+    }
+
+    /// As [`open`](Self::open), and if that fails, whether it may have changed the files.
+    ///
+    /// # Errors
+    /// [`Unopened`].
+    pub fn attempt(
+        home: &Home,
+        root: &RootKey,
+        options: &Options,
+        now: UnixNanos,
+    ) -> Result<Self, Unopened> {
         Self::open_with_key_limit(home, root, options, ENCRYPTIONS_PER_KEY, now)
     }
 
@@ -148,7 +161,7 @@ impl Store {
         options: &Options,
         encryptions_per_key: u64,
         now: UnixNanos,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, Unopened> {
         let mut opened = open::open(home, root, options, encryptions_per_key, now)?;
         let import = std::mem::take(&mut opened.import);
         let readers = Arc::clone(&opened.readers);
@@ -165,7 +178,8 @@ impl Store {
             follower: Arc::clone(&follower),
             condition: Arc::clone(&condition),
         };
-        let queue = Queue::start(opened, shown, options.operation_timeout)?;
+        let queue = Queue::start(opened, shown, options.operation_timeout)
+            .map_err(|error| Unopened { error, may_have_written: true })?;
         let max_versions = options.max_versions;
         let root_key = root.fingerprint();
         let file = match home {

@@ -2,11 +2,12 @@
 //!
 //! One thread writes, and commits all waiting writes in one transaction ([`writer`]); readers have their own connections
 //! ([`readers`]). The file is created atomically ([`create`]), is private ([`private`]) and is not trusted ([`open`],
-//! [`schema`]). A file of an older schema is migrated when it is opened ([`migrate`]). A log of commits beside it reveals lost
+//! [`length`], [`schema`]). A file of an older schema is migrated when it is opened ([`migrate`]). A log of commits beside it reveals lost
 //! commits ([`commits`]).
 
 pub(super) mod commits;
 pub(super) mod create;
+mod length;
 mod message;
 mod migrate;
 pub(super) mod open;

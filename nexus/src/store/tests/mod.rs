@@ -13,6 +13,7 @@ mod others;
 mod outcomes;
 mod place;
 mod policies;
+mod sealed;
 mod secrets;
 mod tampering;
 
