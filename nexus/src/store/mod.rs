@@ -50,7 +50,7 @@ use self::cache::ValueCache;
 pub use self::change::{PolicyChange, PolicySet};
 pub use self::condition::{Condition, Failure};
 use self::engine::Engine;
-pub use self::error::StoreError;
+pub use self::error::{StoreError, Unopened};
 pub use self::format::import::ImportRecord;
 use self::format::keyring::ENCRYPTIONS_PER_KEY;
 use self::format::keys::Keys;
@@ -64,8 +64,8 @@ pub use self::sqlite::commits::Loss;
 use self::sqlite::place::Place;
 use self::sqlite::queue::Queue;
 use self::sqlite::readers::Readers;
-pub use self::sqlite::writer::PolicyFollower;
-use self::sqlite::writer::Shown;
+pub use self::sqlite::shown::PolicyFollower;
+use self::sqlite::shown::Shown;
 use self::sqlite::{create, open, rows, wal};
 use self::work::NoteExport;
 
@@ -139,6 +139,19 @@ impl Store {
         options: &Options,
         now: UnixNanos,
     ) -> Result<Self, StoreError> {
+        Self::attempt(home, root, options, now).map_err(|unopened| unopened.error)
+    }
+
+    /// As [`open`](Self::open), and if that fails, whether it may have changed the files.
+    ///
+    /// # Errors
+    /// [`Unopened`].
+    pub fn attempt(
+        home: &Home,
+        root: &RootKey,
+        options: &Options,
+        now: UnixNanos,
+    ) -> Result<Self, Unopened> {
         Self::open_with_key_limit(home, root, options, ENCRYPTIONS_PER_KEY, now)
     }
 
@@ -148,9 +161,10 @@ impl Store {
         options: &Options,
         encryptions_per_key: u64,
         now: UnixNanos,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, Unopened> {
         let mut opened = open::open(home, root, options, encryptions_per_key, now)?;
         let import = std::mem::take(&mut opened.import);
+        let place = Arc::clone(&opened.place);
         let readers = Arc::clone(&opened.readers);
         let keys = Arc::clone(opened.ring.keys());
         let policy_epoch = Arc::new(AtomicU64::new(opened.identity.policy_epoch));
@@ -158,14 +172,14 @@ impl Store {
         let follower = Arc::new(OnceLock::new());
         let condition = Arc::clone(&opened.condition);
         let loss = opened.loss.take();
-        let place = Arc::clone(&opened.place);
         let shown = Shown {
             policy_epoch: Arc::clone(&policy_epoch),
             cache: Arc::clone(&cache),
             follower: Arc::clone(&follower),
             condition: Arc::clone(&condition),
         };
-        let queue = Queue::start(opened, shown, options.operation_timeout)?;
+        let queue = Queue::start(opened, shown, options.operation_timeout)
+            .map_err(|error| Unopened { error, may_have_written: true })?;
         let max_versions = options.max_versions;
         let root_key = root.fingerprint();
         let file = match home {
@@ -205,12 +219,13 @@ impl Store {
         &self.condition
     }
 
-    /// Checks that the open files are still at their paths. Otherwise writes would be lost at a restart.
+    /// Checks that the open files are still at their paths, and that nobody else has written to the write-ahead log. Otherwise
+    /// writes would be lost at a restart.
     ///
     /// # Errors
-    /// [`StoreError::Misplaced`], [`StoreError::LockLost`].
+    /// [`StoreError::Misplaced`], [`StoreError::LockLost`], [`StoreError::LogChanged`].
     pub fn in_place(&self) -> Result<(), StoreError> {
-        self.place.check()
+        self.place.examine()
     }
 
     /// The loss of acknowledged commits, if one was noticed and no operator has confirmed it yet.

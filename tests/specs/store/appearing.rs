@@ -106,6 +106,45 @@ async fn data_that_appears_before_the_key_is_not_opened_by_the_same_process() ->
     crew.stop().await
 }
 
+/// An older database was there at the start, without its log, and `cp` writes into the same file: Nexus opened it, made a log of
+/// its own, which the rest of the copy overwrote, and lost what was written after that.
+#[tokio::test]
+async fn a_database_that_is_copied_over_an_older_one_is_not_opened_before_its_log_is_there()
+-> Result<()> {
+    let mut crew = crew().start().await?;
+    let (data, source) = (crew.dir().join("data"), crew.dir().join("source"));
+    ensure!(crew.nexus().terminate().await?.success());
+    let old = fs::read(data.join("nexus.db"))?;
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    for path in COMMITS {
+        crew.superuser()?.put_secret(&put(path, &[("k", "precious")])).await?;
+    }
+    let shares = crew.recover().await?;
+    crew.nexus().kill().await?;
+    crew.kill_keepers(1..=3).await?;
+    fs::rename(&data, &source)?;
+    fs::create_dir(&data)?;
+    fs::write(data.join("nexus.db"), old)?;
+    crew.restart_keepers(1..=3).await?;
+    crew.start_nexus().await?;
+    crew.feed(&shares[0]).await?;
+    copy(&source, &data, "nexus.db")?;
+    ensure!(crew.feed(&shares[1]).await.is_err(), "half a copy was opened");
+    crew.sealed_because("were changed or replaced while Nexus was running").await?;
+    ensure!(!data.join("nexus.db-wal").exists(), "Nexus has made a log of its own");
+    copy(&source, &data, "nexus.db-wal")?;
+    copy(&source, &data, "nexus.commits")?;
+    crew.sealed_because("once all files are there, restart it").await?;
+
+    // As it says.
+    crew.crash_nexus().await?;
+    crew.feed(&shares[0]).await?;
+    crew.feed(&shares[1]).await?;
+    everything_is_there(&mut crew).await?;
+    crew.stop().await
+}
+
 /// A database that is copied over a damaged one was opened before its log was there.
 #[tokio::test]
 async fn a_database_that_is_copied_over_a_damaged_one_is_not_opened() -> Result<()> {

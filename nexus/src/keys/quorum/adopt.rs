@@ -21,7 +21,7 @@ use tokio::{sync::Mutex, time::Instant};
 use super::{AdoptError, Candidates};
 use crate::{
     keys::seal::{Hindrance, OwnTask, Seal, Unsealed},
-    store::{Home, Options, Sight, Store, StoreError},
+    store::{Home, Options, Sight, Store, StoreError, Unopened},
 };
 
 /// Checks keys and puts them to use, one at a time.
@@ -255,29 +255,25 @@ impl Adopter {
             change,
         })?;
         let options = self.options.clone();
+        let place = home.clone();
         let opened = tokio::task::spawn_blocking(move || {
-            let store = Store::open(&home, &key, &options, clock::unix_nanos())?;
+            let store = Store::attempt(&place, &key, &options, clock::unix_nanos())?;
             store.import().log();
-            Unsealed::with_store(key, store)
+            let unsealed = Unsealed::with_store(key, store);
+            unsealed.map_err(|error| Unopened { error, may_have_written: true })
         });
-        match opened.await {
-            Ok(Ok(unsealed)) => Ok(unsealed),
-            Ok(Err(
+        let Ok(opened) = opened.await else { return Err(AdoptError::Bug) };
+        opened.map_err(|unopened| {
+            self.sight().failed(Some(&home), files, &unopened);
+            match unopened.error {
                 why @ (StoreError::WrongRootKey { given, .. }
-                | StoreError::UpstreamKey { given, .. }),
-            )) => {
-                self.sight().refuse(files);
-                Err(AdoptError::WrongKey { given, why })
-            }
-            Ok(Err(error)) => {
-                self.log_rows(&error);
-                if error.is_about_content() {
-                    self.sight().refuse(files);
+                | StoreError::UpstreamKey { given, .. }) => AdoptError::WrongKey { given, why },
+                error => {
+                    self.log_rows(&error);
+                    AdoptError::Store(error)
                 }
-                Err(AdoptError::Store(error))
             }
-            Err(_) => Err(AdoptError::Bug),
-        }
+        })
     }
 
     /// Logs the rows that stop an import, unless they were logged before.

@@ -2,7 +2,8 @@
 //!
 //! Nothing is written until the root key has proved correct.
 
-use std::fs::{self, File};
+use std::cell::Cell;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +15,7 @@ use spike_domain::UnixNanos;
 use spike_import::untrusted::{distrust, flags};
 
 use super::commits::{CommitLog, Loss, Position};
+use super::length::{check_length, refuse_stub};
 use super::place::Place;
 use super::private::{LOCK_FILE, lock_directory, make_directory, private_file, unusable};
 use super::readers::{Readers, Slot};
@@ -25,16 +27,13 @@ use super::unit::{SqliteChange, SqliteUnit};
 use super::{create, migrate, rows, wal};
 use crate::store::change::Effects;
 use crate::store::condition::Condition;
-use crate::store::error::StoreError;
+use crate::store::error::{StoreError, Unopened};
 use crate::store::format::identity::Identity;
 use crate::store::format::keyring::Ring;
 use crate::store::format::policy_list::PolicyLists;
 use crate::store::home::Home;
 use crate::store::import::{Import, Plan};
 use crate::store::options::{JournalMode, Options};
-
-/// The size of the header of every SQLite database, in bytes.
-const HEADER: u64 = 100;
 
 /// An open store that belongs to the given root key.
 #[derive(Debug)]
@@ -67,12 +66,14 @@ pub(in crate::store) fn open(
     options: &Options,
     encryptions_per_key: u64,
     now: UnixNanos,
-) -> Result<Opened, StoreError> {
-    let connect = Connect { root, options, encryptions_per_key, now };
-    match home {
+) -> Result<Opened, Unopened> {
+    let may_write = Cell::new(false);
+    let connect = Connect { root, options, encryptions_per_key, now, may_write: &may_write };
+    let opened = match home {
         Home::File(directory) => connect.file(directory),
         Home::Memory => connect.memory(),
-    }
+    };
+    opened.map_err(|error| Unopened { error, may_have_written: may_write.get() })
 }
 
 struct Connect<'a> {
@@ -80,6 +81,8 @@ struct Connect<'a> {
     options: &'a Options,
     encryptions_per_key: u64,
     now: UnixNanos,
+    /// Set before the first write to the files at their final names.
+    may_write: &'a Cell<bool>,
 }
 
 impl Connect<'_> {
@@ -124,6 +127,8 @@ impl Connect<'_> {
         refuse_stub(&path)?;
         // Before SQLite reads the log, and overwrites the frames that it ignores.
         let damage = wal::inspect(&directory.join(wal::FILE));
+        // Dropped after the connection.
+        let place;
         let mut connection = Connection::open_with_flags(&path, flags())?;
         self.harden(&connection)?;
         // Until the key is verified, closing must not change the file either.
@@ -140,6 +145,7 @@ impl Connect<'_> {
             None => Plan::for_existing(directory, self.root, &connection, ring.keys(), &identity)?,
         };
         // The key is correct. From here on, files may be written.
+        self.may_write.set(true);
         let mut commits = CommitLog::open(directory);
         let loss = if made_now {
             commits.forget_lost_store();
@@ -171,8 +177,7 @@ impl Connect<'_> {
         commits.begin(position, self.now);
         let condition = Arc::new(Condition::new(ring.usage()));
         let readers = (0..self.options.readers.get()).map(|_| self.reader(&path));
-        let place =
-            Arc::new(Place::of(&[&path, &directory.join(wal::FILE), &directory.join(LOCK_FILE)])?);
+        place = Arc::new(self.place(directory, &path)?);
         let readers = Readers::new(readers.collect::<Result<_, _>>()?, Arc::clone(&condition));
         let readers = Arc::new(readers);
         let writer = Arc::new(Mutex::new(Some(connection)));
@@ -208,6 +213,7 @@ impl Connect<'_> {
             connection.pragma_update(None, "synchronous", "OFF")?;
             let (_ring, _identity, import) = self.fill(&mut connection, plan)?;
             connection.close().map_err(|(_connection, error)| error)?;
+            self.may_write.set(true);
             Ok(import)
         })
     }
@@ -295,6 +301,15 @@ impl Connect<'_> {
         plan.carry_out(&mut change, self.options, self.now)
     }
 
+    fn place(&self, directory: &Path, path: &Path) -> Result<Place, StoreError> {
+        let log = directory.join(wal::FILE);
+        let place = Place::of(&[path, &log, &directory.join(LOCK_FILE)])?;
+        match self.options.journal_mode {
+            JournalMode::Wal => place.with_log(&log, &directory.join(wal::INDEX)),
+            JournalMode::Delete | JournalMode::Truncate | JournalMode::Persist => Ok(place),
+        }
+    }
+
     fn reader(&self, path: &Path) -> Result<Slot, StoreError> {
         let connection = Connection::open_with_flags(path, flags())?;
         self.harden(&connection)?;
@@ -339,29 +354,6 @@ impl Connect<'_> {
 
 fn get<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<T> {
     row.get(0)
-}
-
-/// SQLite takes an empty file for a new database, and discards the log beside it.
-fn refuse_stub(path: &Path) -> Result<(), StoreError> {
-    let length = fs::metadata(path).map_err(|source| unusable(path, source))?.len();
-    if length < HEADER {
-        let what = format!("it has only {length} bytes");
-        return Err(StoreError::Damaged { path: path.to_owned(), what });
-    }
-    Ok(())
-}
-
-/// SQLite notices missing pages, but reads the missing rest of the last page as zeros.
-fn check_length(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let page: i64 = connection.pragma_query_value(None, "page_size", get)?;
-    let length = fs::metadata(path).map_err(|source| unusable(path, source))?.len();
-    // With a log beside it, the file may be in the middle of a checkpoint.
-    let log = fs::metadata(path.with_extension("db-wal")).map_or(0, |log| log.len());
-    if log == 0 && length % page.cast_unsigned().max(1) != 0 {
-        let what = format!("it ends within a page, at {length}");
-        return Err(StoreError::Damaged { path: path.to_owned(), what });
-    }
-    Ok(())
 }
 
 /// Names the file in an error of SQLite about a damaged database.

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::FlockOperation;
+use spike_daemon::open_regular;
 
 use crate::store::error::StoreError;
 
@@ -41,6 +42,13 @@ pub(in crate::store) fn lock_directory(directory: &Path) -> Result<File, StoreEr
         }
         Err(error) => Err(unusable(&path, error.into())),
     }
+}
+
+/// Whether another process holds the lock of the directory. Takes it for a moment, together with others who only look.
+pub(in crate::store) fn is_locked(directory: &Path) -> bool {
+    let Ok(file) = open_regular(&directory.join(LOCK_FILE)) else { return false };
+    let taken = rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared);
+    taken == Err(rustix::io::Errno::WOULDBLOCK)
 }
 
 /// Opens or creates a file that only its owner may read.

@@ -6,6 +6,7 @@ pub(super) mod faults;
 mod files;
 mod golden;
 mod import;
+mod log;
 mod losses;
 mod migration;
 mod opening;
@@ -13,6 +14,7 @@ mod others;
 mod outcomes;
 mod place;
 mod policies;
+mod sealed;
 mod secrets;
 mod tampering;
 

@@ -1,0 +1,111 @@
+//! Attempts to open a store that fail, as a sealed Nexus makes them again and again: what they change in the files is no reason
+//! to take these for others. A copy that somebody makes meanwhile is one.
+
+use std::fs;
+
+use rusqlite::Connection;
+
+use super::*;
+
+/// Looks, tries, and remembers, as a sealed Nexus does.
+fn attempt(sight: &mut Sight, directory: &Path, key: u8) -> Result<Store, StoreError> {
+    attempt_with(sight, directory, key, &options())
+}
+
+fn attempt_with(
+    sight: &mut Sight,
+    directory: &Path,
+    key: u8,
+    options: &Options,
+) -> Result<Store, StoreError> {
+    let home = Home::File(directory.to_owned());
+    let files = sight.look(Some(&home)).expect("these are the files of the start");
+    Store::attempt(&home, &root_key(key), options, NOON).map_err(|unopened| {
+        sight.failed(Some(&home), files, &unopened);
+        unopened.error
+    })
+}
+
+fn sight_of(directory: &Path) -> Sight {
+    Sight::of(Some(&Home::File(directory.to_owned())))
+}
+
+fn copy_of(directory: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    copy
+}
+
+#[tokio::test]
+async fn wrong_keys_leave_a_store_that_the_right_one_opens_in_every_journal_mode() {
+    let modes =
+        [JournalMode::Wal, JournalMode::Delete, JournalMode::Truncate, JournalMode::Persist];
+    for journal_mode in modes {
+        let home = in_file(Options { journal_mode, ..options() });
+        home.put("a", "one").await;
+        // A transaction that has written pages to the file, and is interrupted.
+        let mut other = Connection::open(home.file()).unwrap();
+        other.pragma_update(None, "cache_size", 1).unwrap();
+        let interrupted = other.transaction().unwrap();
+        let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+            INSERT INTO policy_lists (number, key_number, nonce, ciphertext)
+            SELECT i, 1, zeroblob(12), zeroblob(4000) FROM n";
+        interrupted.execute_batch(fill).unwrap();
+        let crashed = copy_of(home.directory());
+        let has_journal = fs::metadata(crashed.path().join("nexus.db-journal"))
+            .is_ok_and(|journal| journal.len() > 0);
+        assert_eq!(has_journal, journal_mode != JournalMode::Wal);
+        drop(interrupted);
+
+        let mut sight = sight_of(crashed.path());
+        for key in [2, 3] {
+            let error = attempt(&mut sight, crashed.path(), key).unwrap_err();
+            assert!(matches!(error, StoreError::WrongRootKey { .. }), "{journal_mode:?}: {error}");
+        }
+        let store = attempt(&mut sight, crashed.path(), 1).unwrap();
+        let got = store.get(&path("a"), Selector::Current).unwrap().unwrap();
+        assert_eq!(got.as_slice(), b"one");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_another_process_has_in_use_is_opened_once_that_one_has_ended() {
+    let home = in_file(options());
+    home.put("a", "one").await;
+    let Fixture { store, directory, .. } = home;
+    let directory = directory.unwrap();
+    let mut sight = sight_of(directory.path());
+    store.put(&path("a"), value("two"), NOON).await.unwrap();
+    let error = attempt(&mut sight, directory.path(), 1).unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+    store.put(&path("a"), value("three"), NOON).await.unwrap();
+    store.close().await.unwrap();
+    let store = attempt(&mut sight, directory.path(), 1).unwrap();
+    let got = store.get(&path("a"), Selector::Current).unwrap().unwrap();
+    assert_eq!(got.as_slice(), b"three");
+}
+
+/// The log was moved into the database by the attempt, and the next one took that for a copy.
+#[tokio::test]
+async fn an_import_that_fails_again_and_again_is_told_each_time() {
+    let home = in_file(options());
+    home.store.note_export(NOON).await.unwrap();
+    let crashed = copy_of(home.directory());
+    assert!(fs::metadata(crashed.path().join("nexus.db-wal")).unwrap().len() > 0);
+    let upstream = import::files_with_upstream_data();
+    for file in fs::read_dir(upstream.path()).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), crashed.path().join(file.file_name())).unwrap();
+    }
+    let mut sight = sight_of(crashed.path());
+    let options = Options { judge_policy: |_| Err("it is refused".to_owned()), ..options() };
+    for _ in 0..3 {
+        let error = attempt_with(&mut sight, crashed.path(), 1, &options).unwrap_err();
+        assert!(matches!(error, StoreError::ImportIncomplete { .. }), "{error}");
+    }
+    fs::remove_file(crashed.path().join("spike.db")).unwrap();
+    drop(attempt(&mut sight, crashed.path(), 1).unwrap());
+}
