@@ -58,9 +58,17 @@ async fn bootstrap_twice_at_the_same_time() -> Result<()> {
     let mut crew = before_bootstrap().await?;
     let (one, two) = tokio::join!(crew.bootstrap(&[]), crew.bootstrap(&[]));
     let (one, two) = (one?, two?);
-    let (first, second) = if one.status == 0 { (one, two) } else { (two, one) };
-    assert_eq!((first.status, second.status), (0, 1), "{}\n{}", first.text, second.text);
-    says("bootstrap_twice_at_the_same_time", &second.text)?;
+    let has_made = |text: &str| text.contains("made root key");
+    let (first, second) = if has_made(&one.text) { (one, two) } else { (two, one) };
+    assert_eq!(first.status, 0, "{}", first.text);
+    assert!(!has_made(&second.text), "{}\n{}", first.text, second.text);
+    // On a busy machine the first may be done before the second has asked.
+    if second.status == 0 {
+        assert!(second.text.contains("nothing to do"), "{}", second.text);
+    } else {
+        assert_eq!(second.status, 1, "{}", second.text);
+        says("bootstrap_twice_at_the_same_time", &second.text)?;
+    }
     works(&mut crew).await?;
     crew.stop().await
 }

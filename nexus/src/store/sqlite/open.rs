@@ -17,7 +17,9 @@ use spike_import::untrusted::{distrust, flags};
 use super::commits::{CommitLog, Loss, Position};
 use super::length::{check_length, refuse_stub};
 use super::place::Place;
-use super::private::{LOCK_FILE, lock_directory, make_directory, private_file, unusable};
+use super::private::{
+    LOCK_FILE, lock_directory, make_directory, private_file, refuse_link, unusable,
+};
 use super::readers::{Readers, Slot};
 use super::schema::{
     APPLICATION_ID, KnownSchema, SCHEMA, SCHEMA_VERSION, check_header, difference, schema,
@@ -117,6 +119,7 @@ impl Connect<'_> {
         if let Some(link) = DanglingLink::on(&path) {
             return Err(unusable(&path, link.error()));
         }
+        refuse_link(&path)?;
         make_directory(directory)?;
         let lock_file = lock_directory(directory)?;
         create::sweep(directory)?;

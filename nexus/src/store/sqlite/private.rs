@@ -44,6 +44,22 @@ pub(in crate::store) fn lock_directory(directory: &Path) -> Result<File, StoreEr
     }
 }
 
+/// Refuses a database that is a link: SQLite keeps the write-ahead log beside the file that the link leads to, where nothing else
+/// looks for it, and a copy of the directory does not have it.
+pub(in crate::store) fn refuse_link(path: &Path) -> Result<(), StoreError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => Err(unusable(
+            path,
+            io::Error::other(
+                "it is a symbolic link, and its write-ahead log would be elsewhere. Stop Nexus, and move the file, and the -wal and -shm \
+                 beside it, to where the link is; the directory itself may be a link or a mount",
+            ),
+        )),
+        // Whatever is wrong with it is noticed where it is opened.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// Whether another process holds the lock of the directory. Takes it for a moment, together with others who only look.
 pub(in crate::store) fn is_locked(directory: &Path) -> bool {
     let Ok(file) = open_regular(&directory.join(LOCK_FILE)) else { return false };

@@ -218,3 +218,25 @@ fn others(file: &Path, ends: &AtomicBool) -> usize {
     }
     done
 }
+
+/// Its write-ahead log was beside the target, and when that was moved away nobody noticed.
+#[test]
+fn a_database_that_is_a_link_is_refused_because_its_log_would_be_elsewhere() {
+    let home = in_file(options());
+    let (file, elsewhere) = (home.file(), tempfile::tempdir().unwrap());
+    let Fixture { store, directory, .. } = home;
+    drop(store);
+    let directory = directory.unwrap();
+    let home = Home::File(directory.path().to_owned());
+    let open = || Store::open(&home, &root_key(1), &options(), NOON);
+    let target = elsewhere.path().join("nexus.db");
+    fs::rename(&file, &target).unwrap();
+    std::os::unix::fs::symlink(&target, &file).unwrap();
+    let before = fs::read(&target).unwrap();
+    let error = open().unwrap_err();
+    assert!(matches!(&error, StoreError::Unusable { path, .. } if *path == file), "{error}");
+    assert_eq!(fs::read(&target).unwrap(), before);
+    fs::remove_file(&file).unwrap();
+    fs::rename(&target, &file).unwrap();
+    open().unwrap();
+}
