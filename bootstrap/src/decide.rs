@@ -148,6 +148,9 @@ fn steps_before_force(survey: &Survey) -> String {
 
 /// What a person does who expected that there is no key.
 fn advice(survey: &Survey, completed: Option<&Completion>, threshold: u16) -> String {
+    if survey.is_last_copy_at_nexus(threshold) {
+        return last_copy(survey, completed.is_some());
+    }
     if survey.fed() > 0 {
         return "finish the restore with `spike operator restore`: nobody needs Bootstrap then. Only if nothing is to be kept \
                 that was written under that key: restart Nexus, which forgets the shares that were fed, and run this again"
@@ -161,9 +164,6 @@ fn advice(survey: &Survey, completed: Option<&Completion>, threshold: u16) -> St
     }
     if survey.found_unused_data() {
         return of_another_backend(survey, threshold);
-    }
-    if survey.is_last_copy_at_nexus(threshold) {
-        return last_copy(survey, completed.is_some());
     }
     let mut words = String::new();
     if survey.is_stopped() {

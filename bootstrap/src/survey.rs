@@ -51,6 +51,7 @@ impl Survey {
     pub(crate) fn found_something(&self) -> bool {
         self.found_data()
             || self.awaits_proof()
+            || self.holds_key()
             || self.fed() > 0
             || self.filled().next().is_some()
             || self.shares_elsewhere().next().is_some()
@@ -107,14 +108,22 @@ impl Survey {
 
     /// Whether Nexus has a whole key from Keepers that it cannot use, and the Keepers hold too few shares to rebuild it.
     pub(crate) fn is_last_copy_at_nexus(&self, threshold: u16) -> bool {
-        self.holds_key_unused() && self.filled().count() < usize::from(threshold)
+        match self.response() {
+            Some(told) if told.holds_key => told.last_copy,
+            _ => self.holds_key_unused() && self.filled().count() < usize::from(threshold),
+        }
     }
 
-    /// Whether Nexus has a whole key from Keepers that it cannot use because of its data.
+    /// Whether Nexus has a whole key from Keepers that it cannot use. One of an earlier release does not say so, and there it shows
+    /// in the rest of its answer.
     pub(crate) fn holds_key_unused(&self) -> bool {
         let by = self.response().and_then(|told| told.sealed_by);
         let has_key = matches!(by, Some(SealedBy::NoData | SealedBy::OtherKey | SealedBy::Store));
-        self.fed() == 0 && (has_key || self.awaits_proof())
+        self.holds_key() || (self.fed() == 0 && (has_key || self.awaits_proof()))
+    }
+
+    fn holds_key(&self) -> bool {
+        self.response().is_some_and(|told| told.holds_key)
     }
 
     /// Recovery shares that operators have fed to Nexus, and that are not in use yet.

@@ -209,11 +209,11 @@ impl Asked {
     /// What `spike operator status` says, where Nexus has got a key from the Keepers and cannot use it. So the two never differ.
     pub(crate) fn next_step(&self) -> Option<&'static str> {
         let status = self.status.as_ref().filter(|status| status.sealed)?;
-        let is_theirs = match status.sealed_by? {
-            SealedBy::NoData | SealedBy::OtherKey | SealedBy::Mismatch => true,
-            SealedBy::Store => is_last_copy_at_nexus(status),
-            SealedBy::Shares => false,
-        };
+        let is_theirs = is_last_copy_at_nexus(status)
+            || match status.sealed_by? {
+                SealedBy::NoData | SealedBy::OtherKey | SealedBy::Mismatch => true,
+                SealedBy::Store | SealedBy::Shares => false,
+            };
         next_step(status).filter(|_| is_theirs)
     }
 

@@ -38,12 +38,13 @@ pub(crate) fn has_unused_data(status: &StatusResponse) -> bool {
 
 /// As [`next_step`]. Recovery shares help only where shares are missing, or where those of the Keepers are of no use.
 fn next_step_of_sealed(status: &StatusResponse) -> Option<&'static str> {
+    if is_last_copy_at_nexus(status) {
+        return Some(match status.sealed_by {
+            Some(SealedBy::Mismatch) => DO_NOT_RESTART_BETWEEN_KEYS,
+            _ => DO_NOT_RESTART,
+        });
+    }
     Some(match status.sealed_by {
-        Some(SealedBy::Store | SealedBy::NoData | SealedBy::OtherKey)
-            if is_last_copy_at_nexus(status) =>
-        {
-            DO_NOT_RESTART
-        }
         Some(SealedBy::Store) => {
             "mend what the state says of the store: SPIKE Nexus tries again by itself, and no share is missing. To put back a backup of a \
              store that is damaged, stop SPIKE Nexus first (`nexus restore-backup`). Neither Bootstrap nor recovery shares help"
@@ -52,6 +53,9 @@ fn next_step_of_sealed(status: &StatusResponse) -> Option<&'static str> {
         Some(SealedBy::OtherKey) => {
             "correct SPIKE_NEXUS_DATA_DIR or SPIKE_NEXUS_KEEPER_PEERS, so that data and Keepers are of one deployment (stop SPIKE Nexus \
              before the data is put elsewhere). If both are right, feed recovery shares of the data (`spike operator restore`): Keepers keep the other key until they are restarted"
+        }
+        Some(SealedBy::Mismatch) if count_of(status, KeeperStatusKind::Repeated) > 0 => {
+            LISTED_TWICE
         }
         Some(SealedBy::Mismatch) => {
             "the shares of the Keepers are not of one key: give SPIKE_NEXUS_KEEPER_PEERS its order and SPIKE_NEXUS_SHAMIR_THRESHOLD its \
@@ -94,15 +98,20 @@ const NO_DATA: &str = "the key is there, and its data is not: stop SPIKE Nexus, 
 const DO_NOT_RESTART: &str = "do not restart SPIKE Nexus: it alone has the whole key. Start the Keepers that are away, and it gives each \
     its share back. Once enough Keepers hold a share, this line says how to go on";
 
-/// Whether SPIKE Nexus has got a whole key from the Keepers, cannot use it, and would not get it from them again.
+/// As [`DO_NOT_RESTART`], where the shares are not of one key by the settings.
+const DO_NOT_RESTART_BETWEEN_KEYS: &str = "do not restart SPIKE Nexus: it alone has a whole key. The state names that key, says whether its \
+    Keepers get their shares back, and what decides. Once nothing would be lost by a restart, this line says how to go on";
+
+/// Whether SPIKE Nexus has got a whole key from the Keepers, cannot use it, and would not get it from them again. It says so itself;
+/// one of an earlier release does not, and there it shows in the rest of the status.
 pub(crate) fn is_last_copy_at_nexus(status: &StatusResponse) -> bool {
     let has_key =
         matches!(status.sealed_by, Some(SealedBy::Store | SealedBy::NoData | SealedBy::OtherKey));
-    status.sealed
-        && has_key
+    let shows = has_key
         && status.fed == 0
         && !status.keepers.is_empty()
-        && holding(status) < usize::from(status.threshold)
+        && holding(status) < usize::from(status.threshold);
+    status.sealed && (status.last_copy || shows)
 }
 
 /// How many Keepers hold a share, as far as it is known.
@@ -126,6 +135,7 @@ pub(crate) fn is_new(status: &StatusResponse) -> bool {
     status.sealed
         && status.sealed_by.unwrap_or_default() == SealedBy::Shares
         && status.fed == 0
+        && !status.last_copy
         && status.data == Some(DataKind::None)
         && !status.keepers.is_empty()
         && status.keepers.iter().all(is_empty)

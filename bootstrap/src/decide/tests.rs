@@ -227,17 +227,23 @@ fn after_a_bootstrap_that_was_ended_before_the_proof_both_ways_to_go_on_are_told
 /// The hint was that the Keepers hold a whole key, and to restart Nexus with a setting; the key was lost by that.
 #[test]
 fn a_key_that_nexus_alone_has_is_not_lost_by_what_the_hint_says() {
-    for (sealed_by, data, awaits_proof) in [
-        (SealedBy::NoData, DataKind::None, true),
-        (SealedBy::Store, DataKind::Ours, false),
-        (SealedBy::OtherKey, DataKind::Ours, false),
+    for (sealed_by, data, awaits_proof, fed) in [
+        (SealedBy::NoData, DataKind::None, true, 0),
+        (SealedBy::Store, DataKind::Ours, false, 0),
+        (SealedBy::OtherKey, DataKind::Ours, false, 2),
+        // Another key was made, and this one was gone.
+        (SealedBy::Mismatch, DataKind::None, false, 0),
+        (SealedBy::Shares, DataKind::None, false, 0),
     ] {
         for slots in [[Slot::Filled, Slot::Empty], [Slot::Empty, Slot::Empty]] {
             let nexus = SurveyResponse {
                 sealed: true,
                 sealed_by: Some(sealed_by),
+                holds_key: true,
+                last_copy: true,
                 awaits_proof,
                 data,
+                fed,
                 ..SurveyResponse::default()
             };
             let nexus = NexusState::Sealed(Some(Box::new(nexus)));

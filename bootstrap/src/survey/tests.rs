@@ -15,6 +15,8 @@ fn told(data: DataKind, states: &[KeeperStatusKind]) -> NexusState {
         sealed: true,
         reason: Some("the store is locked\u{1b}[2J".to_owned()),
         sealed_by: None,
+        holds_key: false,
+        last_copy: false,
         awaits_proof: false,
         backend: "sqlite".to_owned(),
         data,

@@ -15,6 +15,8 @@ bodies! {
         pub reason: Option<String> = "reason" as OmitZero,
         /// The kind of that reason, while the root key is missing.
         pub sealed_by: Option<SealedBy> = "sealedBy" as OmitZero,
+        /// Whether a restart would lose a root key: Nexus has it whole and cannot use it, and Keepers hold too few shares of it.
+        pub last_copy: bool = "lastCopy" as OmitZero,
         /// The kind of data in the data directory, while the root key is missing.
         pub data: Option<DataKind> = "data" as OmitZero,
         /// The number of recovery shares that operators have fed, and that are not in use yet.
@@ -98,6 +100,10 @@ bodies! {
         pub reason: Option<String> = "reason" as OmitZero,
         /// The kind of that reason.
         pub sealed_by: Option<SealedBy> = "sealedBy" as OmitZero,
+        /// Whether Nexus has a whole root key from Keepers that is not in use.
+        pub holds_key: bool = "holdsKey" as OmitZero,
+        /// Whether a restart would lose it, because Keepers hold too few shares of it.
+        pub last_copy: bool = "lastCopy" as OmitZero,
         /// Whether there is a root key that will be used once Bootstrap has proved it.
         pub awaits_proof: bool = "awaitsProof" as OmitZero,
         /// `sqlite`, `lite` or `memory`.

@@ -99,13 +99,13 @@ pub enum Hindrance {
 
 #[derive(Debug)]
 enum State {
-    Sealed { by: Hindrance, reason: String },
+    Sealed { by: Hindrance, reason: String, danger: Option<String> },
     Unsealed(Arc<Unsealed>),
 }
 
 impl State {
     fn sealed(by: Hindrance, reason: impl Into<String>) -> Self {
-        Self::Sealed { by, reason: reason.into() }
+        Self::Sealed { by, reason: reason.into(), danger: None }
     }
 }
 
@@ -170,13 +170,18 @@ impl Seal {
     fn look<T>(&self, look: impl FnOnce(&Arc<Unsealed>) -> Result<T, Error>) -> Result<T, Error> {
         match &**self.0.load() {
             State::Unsealed(unsealed) => look(unsealed),
-            State::Sealed { by, reason } => Err(match by {
-                Hindrance::Store => Error::StoreUnopened(reason.clone()),
-                Hindrance::Shares
-                | Hindrance::Mismatch
-                | Hindrance::OtherKey
-                | Hindrance::NoData => Error::NotReady(reason.clone()),
-            }),
+            State::Sealed { by, reason, danger } => {
+                let reason = danger
+                    .as_ref()
+                    .map_or_else(|| reason.clone(), |danger| format!("{danger}. Then: {reason}"));
+                Err(match by {
+                    Hindrance::Store => Error::StoreUnopened(reason),
+                    Hindrance::Shares
+                    | Hindrance::Mismatch
+                    | Hindrance::OtherKey
+                    | Hindrance::NoData => Error::NotReady(reason),
+                })
+            }
         }
     }
 
@@ -188,11 +193,31 @@ impl Seal {
         }
     }
 
-    /// Sets the reason why there is no key yet. Changes nothing once there is one.
+    /// Whether a restart would lose a root key.
+    pub fn is_last_copy(&self) -> bool {
+        matches!(&**self.0.load(), State::Sealed { danger: Some(_), .. })
+    }
+
+    /// Sets the reason why there is no key yet. What a restart would lose stands before it, whoever explains. Changes nothing once
+    /// there is a key.
     pub fn explain(&self, by: Hindrance, reason: &str) {
         self.0.rcu(|state| match &**state {
             State::Unsealed(_) => Arc::clone(state),
-            State::Sealed { .. } => Arc::new(State::sealed(by, reason)),
+            State::Sealed { danger, .. } => {
+                Arc::new(State::Sealed { by, reason: reason.to_owned(), danger: danger.clone() })
+            }
+        });
+    }
+
+    /// Sets what a restart would lose; `None` if it loses nothing. Changes nothing once there is a key.
+    pub(crate) fn warn(&self, danger: Option<&str>) {
+        self.0.rcu(|state| match &**state {
+            State::Unsealed(_) => Arc::clone(state),
+            State::Sealed { by, reason, .. } => Arc::new(State::Sealed {
+                by: *by,
+                reason: reason.clone(),
+                danger: danger.map(str::to_owned),
+            }),
         });
     }
 
@@ -207,5 +232,27 @@ impl Seal {
             State::Unsealed(unsealed) => Some(Arc::clone(unsealed)),
             State::Sealed { .. } => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A restore that waited for data said to restart Nexus, in place of what said not to.
+    #[test]
+    fn whoever_explains_a_sealed_nexus_does_not_hide_that_a_restart_loses_a_key() {
+        let seal = Seal::sealed("no share");
+        let reason = |seal: &Seal| seal.ready().unwrap_err().to_string();
+        assert!(!seal.is_last_copy());
+        seal.warn(Some("do not restart"));
+        for by in [Hindrance::NoData, Hindrance::Store, Hindrance::Mismatch] {
+            seal.explain(by, "restart it");
+            assert!(reason(&seal).contains("do not restart. Then: restart it"));
+            assert_eq!((seal.hindrance(), seal.is_last_copy()), (Some(by), true));
+        }
+        seal.warn(None);
+        assert!(reason(&seal).ends_with("restart it") && !seal.is_last_copy());
+        assert!(!reason(&seal).contains("do not"));
     }
 }

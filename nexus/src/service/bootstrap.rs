@@ -28,6 +28,10 @@ pub struct Survey {
     pub sealed: Option<String>,
     /// The kind of that reason.
     pub sealed_by: Option<Hindrance>,
+    /// Whether Nexus has a whole root key from Keepers that is not in use.
+    pub holds_key: bool,
+    /// Whether a restart would lose it.
+    pub is_last_copy: bool,
     /// Whether a root key waits for the proof of Bootstrap.
     pub awaits_proof: bool,
     /// The backend.
@@ -73,6 +77,8 @@ impl Nexus {
             return Ok(Survey {
                 sealed: None,
                 sealed_by: None,
+                holds_key: false,
+                is_last_copy: false,
                 awaits_proof: false,
                 backend: Backend::Memory,
                 data: self.data().await,
@@ -89,6 +95,8 @@ impl Nexus {
         Ok(Survey {
             sealed: self.seal.ready().err().map(|error| error.to_string()),
             sealed_by: self.seal.hindrance(),
+            holds_key: shares.keepers.holds_whole_key(),
+            is_last_copy: self.seal.is_last_copy(),
             awaits_proof: shares.adopter.awaits_proof(),
             backend: shares.backend,
             data: self.data().await,

@@ -55,6 +55,8 @@ pub struct Status {
     pub reason: Option<String>,
     /// The kind of that reason, while the root key is missing.
     pub sealed_by: Option<Hindrance>,
+    /// Whether a restart would lose a root key that is not in use.
+    pub is_last_copy: bool,
     /// The content of the data directory, while the root key is missing.
     pub data: Option<Found>,
     /// Recovery shares that operators have fed, and that are not in use yet.
@@ -182,9 +184,10 @@ impl Nexus {
     /// # Errors
     /// [`Error::Busy`], [`Error::TookTooLong`]. A store that does not answer is part of the status.
     pub async fn status(self: &Arc<Self>, grant: Grant<ShowStatus>) -> Result<Status, Error> {
+        let mut status = self.status_of_shares().await;
+        // After the Keepers were asked: what it says of them is of the same time.
         let unsealed = self.seal.granted(&grant);
         let (ShowStatus, caller) = grant.into_parts();
-        let mut status = self.status_of_shares().await;
         let data = if unsealed.is_err() || self.unused_data.is_some() {
             Some(self.data().await)
         } else {
@@ -198,6 +201,7 @@ impl Nexus {
                 status.is_sealed = true;
                 status.reason = Some(error.to_string());
                 status.sealed_by = self.seal.hindrance();
+                status.is_last_copy = self.seal.is_last_copy();
                 if let Ok(shares) = self.key_source.shares() {
                     status.troubles.extend(shares.restoration.progress());
                     status.fed = shares.restoration.fed();
@@ -235,6 +239,7 @@ impl Nexus {
             is_sealed: false,
             reason: None,
             sealed_by: None,
+            is_last_copy: false,
             data: None,
             fed: 0,
             started: self.frame.started(),

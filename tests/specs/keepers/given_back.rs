@@ -1,10 +1,18 @@
-//! A sealed Nexus that has a whole key and no data for it gives an empty Keeper the share that this Keeper gave it, and nothing else
+//! A sealed Nexus that has whole keys and can use none gives an empty Keeper the share that this Keeper gave it, and nothing else
 //! to anybody.
 
-use anyhow::Result;
-use spike_tests::fake_keeper::{FakeKeeper, ReservedAddress};
+use std::fs;
 
-use super::{fresh_shares, given_nothing_but};
+use anyhow::Result;
+use spike_crypto::{Share, combine};
+use spike_tests::{
+    PATIENCE, SUPERUSER, eventually,
+    fake_keeper::{FakeKeeper, ReservedAddress},
+    secrets::{put, value_of},
+};
+use spike_wire::KeeperStatusKind::{Foreign, Unjudged};
+
+use super::{database, fresh_shares, given_nothing_but, on_fakes};
 use crate::crew;
 
 /// Neither a Keeper that never had a share, nor one with a share of another key, is given any.
@@ -41,5 +49,98 @@ async fn a_keeper_gets_back_what_it_had_and_no_other_keeper_gets_anything() -> R
     }
     assert!(keepers[0].holds(&others[0].value));
     assert_eq!(keepers[0].given().len(), 1);
+    crew.stop().await
+}
+
+async fn has_back(keeper: &FakeKeeper, share: &Share) -> Result<()> {
+    eventually("it has its share back", PATIENCE, async || {
+        Ok(keeper.holds(&share.value).then_some(()))
+    })
+    .await?;
+    given_nothing_but(keeper, share);
+    Ok(())
+}
+
+/// Only the key of which the Keepers held more shares was guarded, and it was that of another deployment.
+#[tokio::test]
+async fn of_two_whole_keys_beside_a_damaged_store_that_of_the_data_is_not_lost() -> Result<()> {
+    let (mut crew, keepers, own) = on_fakes(5, 2).await?;
+    for (keeper, share) in keepers.iter().zip(&own) {
+        keeper.hold(&share.value);
+    }
+    crew.ready(PATIENCE).await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
+    crew.nexus().terminate().await?;
+    let others = fresh_shares(5, 2)?;
+    for (keeper, share) in keepers.iter().zip(&others[..3]) {
+        keeper.hold(&share.value);
+    }
+    let database = database(&crew);
+    let whole = fs::read(&database)?;
+    fs::write(&database, &whole[..50])?;
+    crew.start_nexus().await?;
+    crew.sealed_because("the store cannot be opened").await?;
+    for keeper in &keepers {
+        keeper.asked_again(2).await?;
+    }
+    let before: Vec<usize> = keepers.iter().map(|keeper| keeper.given().len()).collect();
+
+    for keeper in &keepers[3..] {
+        keeper.say(500, "");
+        keeper.lose();
+    }
+    let key = combine(&[&own[3], &own[4]], 2)?.fingerprint();
+    crew.sealed_because(&format!("do not restart Nexus: it alone has the whole key {key}")).await?;
+    for command in [["operator", "status"].as_slice(), &["doctor"]] {
+        let ran = crew.pilot(SUPERUSER, command).await?;
+        let told = String::from_utf8([ran.stdout, ran.stderr].concat())?;
+        assert!(told.contains("do not restart SPIKE Nexus"), "{command:?}: {told}");
+        assert!(!told.contains("no share is missing"), "{command:?}: {told}");
+    }
+    for (keeper, share) in keepers.iter().zip(&own).skip(3) {
+        keeper.be_honest();
+        has_back(keeper, share).await?;
+    }
+    for (keeper, before) in keepers.iter().zip(before).take(3) {
+        assert_eq!(keeper.given().len(), before);
+    }
+
+    // As the page on a damaged store says.
+    eventually("a restart loses nothing", PATIENCE, async || {
+        Ok((!crew.status().await?.last_copy).then_some(()))
+    })
+    .await?;
+    crew.nexus().terminate().await?;
+    fs::write(&database, &whole)?;
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
+    crew.stop().await
+}
+
+/// The key was there in another order, and Nexus let the Keepers come back empty and said to restart it.
+#[tokio::test]
+async fn keepers_in_another_order_that_are_restarted_get_their_shares_back() -> Result<()> {
+    let mut crew = crew().start().await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
+    let urls = [crew.keeper_url(1)?, crew.keeper_url(2)?, crew.keeper_url(3)?];
+    let peers = "SPIKE_NEXUS_KEEPER_PEERS";
+    crew.nexus().set(peers, &[&*urls[2], &*urls[0], &*urls[1]].join(","));
+    crew.crash_nexus().await?;
+    crew.sealed_because("was the order of SPIKE_NEXUS_KEEPER_PEERS changed?").await?;
+    for keeper in 1..=3 {
+        crew.kill_keepers([keeper]).await?;
+        crew.restart_keepers([keeper]).await?;
+        eventually("every Keeper holds a share", PATIENCE, async || {
+            let states = crew.status().await?.keepers;
+            Ok(states.iter().all(|it| matches!(it.state, Unjudged | Foreign)).then_some(()))
+        })
+        .await?;
+    }
+    assert!(!crew.status().await?.last_copy);
+    crew.nexus().set(peers, &urls.join(","));
+    crew.crash_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
     crew.stop().await
 }

@@ -1,6 +1,7 @@
 //! One Keeper under two addresses: it holds one share, so it counts once, and both addresses are named.
 
 use anyhow::Result;
+use spike_daemon::settings::Backend;
 use spike_tests::{
     PATIENCE, SUPERUSER,
     crew::Crew,
@@ -78,5 +79,20 @@ async fn nexus_counts_it_once_gives_it_one_share_and_names_both_addresses() -> R
     crew.crash_nexus().await?;
     crew.ready(PATIENCE).await?;
     assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
+    crew.stop().await
+}
+
+/// Without data it was told as shares of several keys, and to restart the Keeper, which took its share away.
+#[tokio::test]
+async fn it_speaks_against_no_key_where_there_is_no_data() -> Result<()> {
+    let mut crew = crew().backend(Backend::Lite).start().await?;
+    let key = crew.status().await?.root_key;
+    let (list, again) = twice(&mut crew)?;
+    crew.nexus().set(PEERS, &list);
+    crew.crash_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(crew.status().await?.root_key, key);
+    let told = crew.check_fails("quorum", "is the same process as Keeper 1").await?;
+    assert!(told.contains(&again), "{told}");
     crew.stop().await
 }

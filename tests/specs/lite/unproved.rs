@@ -5,8 +5,9 @@ use spike_crypto::{RootKey, Share};
 use spike_daemon::settings::Backend;
 use spike_mtls::client::CallError;
 use spike_tests::{
-    PATIENCE,
+    PATIENCE, SUPERUSER,
     crew::Crew,
+    eventually,
     fake_keeper::{FakeKeeper, ReservedAddress},
 };
 use spike_wire::SealedBy;
@@ -75,6 +76,100 @@ async fn keepers_that_hold_two_whole_keys_give_a_nexus_without_data_neither_of_t
         crew.stop().await?;
     }
     Ok(())
+}
+
+/// They stayed empty, and the restart of Nexus that everything advised lost the last copy of the key.
+#[tokio::test]
+async fn keepers_restarted_one_after_another_beside_a_stray_share_lose_no_key() -> Result<()> {
+    for backend in [Backend::Lite, Backend::Sqlite] {
+        let (mut crew, keepers) = on_fakes(backend, 3, 2).await?;
+        let (own, other) = (shares_of_a_key(3)?, shares_of_a_key(3)?);
+        let key = spike_crypto::combine(&[&own[0], &own[1]], 2)?.fingerprint().to_string();
+        crew.nexus().kill().await?;
+        for (place, keeper) in keepers.iter().enumerate() {
+            keeper.hold(if place < 2 { &own[place].value } else { &other[place].value });
+        }
+        crew.start_nexus().await?;
+        crew.sealed_because("the share of Keeper 3 belongs to none").await?;
+
+        // Away, and empty when they are back: as in an upgrade.
+        for keeper in &keepers[..2] {
+            keeper.say(500, "");
+            keeper.lose();
+        }
+        let last = format!("do not restart Nexus: it alone has the whole key {key}");
+        crew.sealed_because(&last).await?;
+        for command in [["operator", "status"].as_slice(), &["doctor"]] {
+            let ran = crew.pilot(SUPERUSER, command).await?;
+            let told = String::from_utf8([ran.stdout, ran.stderr].concat())?;
+            let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(told.contains("do not restart SPIKE Nexus: it alone"), "{command:?}: {told}");
+        }
+        let told = crew.bootstrap(&[]).await?;
+        assert!(told.status == 3 && told.text.contains("do not restart Nexus"), "{}", told.text);
+        for (keeper, share) in keepers.iter().zip(&own[..2]) {
+            keeper.be_honest();
+            eventually("it has its share back", PATIENCE, async || {
+                Ok(keeper.holds(&share.value).then_some(()))
+            })
+            .await?;
+        }
+        let told = crew.sealed_because("Keepers 1, 2 hold key").await?;
+        assert!(!told.contains("do not restart"), "{told}");
+        assert_eq!(keepers[2].given(), []);
+
+        // What it says to do.
+        keepers[2].lose();
+        crew.ready(PATIENCE).await?;
+        assert_eq!(crew.status().await?.root_key, Some(key));
+        crew.stop().await?;
+    }
+    Ok(())
+}
+
+/// Bootstrap made another key, because every Keeper was empty.
+#[tokio::test]
+async fn two_keys_of_keepers_that_were_all_restarted_are_not_replaced_by_a_third() -> Result<()> {
+    let (mut crew, keepers) = on_fakes(Backend::Lite, 4, 2).await?;
+    let (one, other) = (shares_of_a_key(4)?, shares_of_a_key(4)?);
+    for (place, keeper) in keepers.iter().enumerate() {
+        keeper.hold(if place < 2 { &one[place].value } else { &other[place].value });
+    }
+    crew.crash_nexus().await?;
+    crew.sealed_because("; Keepers 3, 4 hold key").await?;
+    for keeper in &keepers {
+        keeper.say(500, "");
+        keeper.lose();
+    }
+    crew.sealed_because("of which Keepers hold 0").await?;
+    keepers.iter().for_each(FakeKeeper::be_honest);
+    let told = crew.sealed_because("no Keeper holds a share any more").await?;
+    assert!(told.contains("do not restart Nexus") && told.contains("gives none"), "{told}");
+    let told = crew.bootstrap(&[]).await?;
+    assert!(told.status == 3 && told.text.contains("do not restart Nexus"), "{}", told.text);
+    for keeper in &keepers {
+        assert_eq!(keeper.given(), []);
+    }
+    crew.feed(&other[0]).await?;
+    assert!(crew.feed(&other[1]).await?.restored);
+    crew.stop().await
+}
+
+/// Its share was counted for ever, so that a restore was refused where Bootstrap was allowed.
+#[tokio::test]
+async fn the_share_of_a_keeper_that_was_restarted_speaks_against_no_restore() -> Result<()> {
+    let (mut crew, keepers) = on_fakes(Backend::Lite, 3, 2).await?;
+    let (own, other) = (shares_of_a_key(3)?, shares_of_a_key(3)?);
+    keepers[0].hold(&other[0].value);
+    crew.sealed_because("1 of 2 shares collected").await?;
+    let told = refused(&crew, &own[..2]).await?;
+    assert!(told.contains("none of the 1 shares is that Keepers hold"), "{told}");
+    keepers[0].lose();
+    crew.sealed_because("0 of 2 shares collected").await?;
+    crew.feed(&own[0]).await?;
+    let answer = crew.feed(&own[1]).await?;
+    assert!(answer.restored && answer.unconfirmed, "{answer:?}");
+    crew.stop().await
 }
 
 /// One share that did not belong to the others was passed over, whichever key was the right one.

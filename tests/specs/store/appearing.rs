@@ -236,6 +236,38 @@ async fn while_nexus_alone_has_the_key_everything_says_not_to_restart_it() -> Re
     crew.stop().await
 }
 
+/// Whoever explained last hid the other: the state said not to restart Nexus, and the next step was to stop it.
+#[tokio::test]
+async fn a_restore_that_waits_for_data_does_not_hide_that_a_restart_would_lose_the_key()
+-> Result<()> {
+    let mut crew = crew().start().await?;
+    crew.superuser()?.put_secret(&put(COMMITS[0], &[("k", "precious")])).await?;
+    let shares = crew.recover().await?;
+    crew.nexus().kill().await?;
+    fs::rename(crew.dir().join("data"), crew.dir().join("source"))?;
+    crew.start_nexus().await?;
+    crew.sealed_because("and no data in").await?;
+    crew.kill_keepers([2, 3]).await?;
+    crew.sealed_because("do not restart Nexus: it alone has the whole key").await?;
+    crew.feed(&shares[0]).await?;
+    ensure!(crew.feed(&shares[1]).await.is_err(), "there is no data");
+    for _ in 0..3 {
+        let status = crew.status().await?;
+        let reason = status.reason.unwrap_or_default();
+        ensure!(status.fed == 2 && status.last_copy, "{reason}");
+        ensure!(
+            reason.contains("do not restart Nexus") && reason.contains("no data in"),
+            "{reason}"
+        );
+        for (asked, told) in told(&crew).await? {
+            assert!(told.contains("do not restart SPIKE Nexus"), "{asked}: {told}");
+        }
+    }
+    crew.restart_keepers([2, 3]).await?;
+    all_hold_a_share(&crew).await?;
+    crew.stop().await
+}
+
 /// What the commands of an operator say, by command.
 async fn told(crew: &Crew) -> Result<Vec<(&'static str, String)>> {
     let mut all = Vec::new();

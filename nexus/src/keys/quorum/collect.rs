@@ -16,6 +16,17 @@ const MAX_MISSING: u16 = 3;
 #[derive(Debug)]
 pub struct Candidates(Vec<Reconstruction>);
 
+/// A whole key that shares make, whether it can come into use or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WholeKey {
+    /// Its name.
+    pub key: Fingerprint,
+    /// The Keepers whose shares are of it.
+    pub of: Vec<ShareIndex>,
+    /// How many of these shares rebuild it.
+    pub needed: u16,
+}
+
 /// Why the collected shares make no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CollectError {
@@ -36,6 +47,8 @@ pub enum CollectError {
         needed: u16,
         /// The probable cause, if one was found.
         hint: String,
+        /// The key that they make under another threshold or in another order.
+        whole: Option<WholeKey>,
     },
 }
 
@@ -56,11 +69,9 @@ impl Candidates {
                 ReconstructError::DuplicateIndex { .. }
                 | ReconstructError::NoneBelongTogether { .. },
             ) => {
-                return Err(CollectError::NoneBelongTogether {
-                    given: shares.len(),
-                    needed,
-                    hint: explain(shares, quorum),
-                });
+                let (hint, whole) = explain(shares, quorum);
+                let given = shares.len();
+                return Err(CollectError::NoneBelongTogether { given, needed, hint, whole });
             }
         };
         let mut found = vec![best];
@@ -96,17 +107,22 @@ impl Candidates {
         self.0.first().map_or(&[], |first| &first.mismatched)
     }
 
-    /// The key that each of `shares`, from which these were found, belongs to, as far as it belongs to one.
-    pub(super) fn owners(&self, shares: &[Share]) -> Vec<(ShareIndex, Fingerprint)> {
+    /// The keys, and which of `shares`, from which they were found, are of each. `needed` is their threshold.
+    pub(super) fn whole_keys(&self, shares: &[Share], needed: u16) -> Vec<WholeKey> {
         let mut left: Vec<ShareIndex> = shares.iter().map(|share| share.index).collect();
-        let mut owners = Vec::new();
+        let mut whole = Vec::new();
         for Reconstruction { key, mismatched, .. } in &self.0 {
-            let (others, own) =
-                left.into_iter().partition::<Vec<_>, _>(|it| mismatched.contains(it));
-            owners.extend(own.into_iter().map(|index| (index, key.fingerprint())));
+            let (others, of) = left.into_iter().partition(|index| mismatched.contains(index));
+            whole.push(WholeKey { key: key.fingerprint(), of, needed });
             left = others;
         }
-        owners
+        whole
+    }
+
+    /// This one of the keys alone.
+    pub(super) fn only(mut self, key: Fingerprint) -> Self {
+        self.0.retain(|candidate| candidate.key.fingerprint() == key);
+        self
     }
 
     /// The keys, the first candidate first.
@@ -115,54 +131,64 @@ impl Candidates {
     }
 }
 
-/// The usual mistakes of operators: another threshold, Keepers in another order, and one that was taken out before the last.
-fn explain(shares: &[Share], quorum: Quorum) -> String {
-    if let Some(told) = of_another_threshold(shares, quorum) {
-        return told;
+/// The usual mistakes of operators: another threshold, Keepers in another order, and one that was taken out before the last. The
+/// shares then make a key all the same.
+fn explain(shares: &[Share], quorum: Quorum) -> (String, Option<WholeKey>) {
+    if let Some((told, whole)) = of_another_threshold(shares, quorum) {
+        return (told, Some(whole));
     }
-    if let Some(order) = reordered(shares, quorum) {
-        return format!(
+    let all_of = |key| {
+        let of = shares.iter().map(|share| share.index).collect();
+        Some(WholeKey { key, of, needed: quorum.threshold() })
+    };
+    if let Some((order, key)) = reordered(shares, quorum) {
+        let told = format!(
             "; they do where {}: was the order of SPIKE_NEXUS_KEEPER_PEERS changed?",
             held_by(shares, &order)
         );
+        return (told, all_of(key));
     }
-    if let Some(order) = shortened(shares, quorum) {
-        return format!(
+    if let Some((order, key)) = shortened(shares, quorum) {
+        let told = format!(
             "; they do where {}: was a Keeper taken out of SPIKE_NEXUS_KEEPER_PEERS that was not the last? Put it back in its place: only the \
              end of the list may be cut",
             held_by(shares, &order)
         );
+        return (told, all_of(key));
     }
-    String::from(
-        "; shares of several keys, a lower threshold than at bootstrap, or another order of Keepers explain that",
-    )
+    let told = "; shares of several keys, a lower threshold than at bootstrap, or another order of Keepers explain that";
+    (told.to_owned(), None)
 }
 
-/// That the shares are of one key under another threshold, if they are. Under a threshold of 1 every share is a key of its own, so
-/// that nothing else shows a threshold that was lowered to it.
-pub(super) fn of_another_threshold(shares: &[Share], quorum: Quorum) -> Option<String> {
-    let fits = |threshold: &u16| {
-        *threshold != quorum.threshold() && reconstruct(shares, *threshold).is_ok()
-    };
+/// That the shares are of one key under another threshold, if they are, and that key. Under a threshold of 1 every share is a key of
+/// its own, so that nothing else shows a threshold that was lowered to it.
+pub(super) fn of_another_threshold(shares: &[Share], quorum: Quorum) -> Option<(String, WholeKey)> {
     let most = u16::try_from(shares.len()).unwrap_or(u16::MAX);
-    (2..=most).find(fits).map(|threshold| {
-        format!(
-            "; they do under threshold {threshold}: is SPIKE_NEXUS_SHAMIR_THRESHOLD what it was at bootstrap?"
-        )
-    })
+    let others = (2..=most).filter(|threshold| *threshold != quorum.threshold());
+    let fits = |needed: u16| Some((needed, reconstruct(shares, needed).ok()?));
+    let (needed, found) = others.into_iter().find_map(fits)?;
+    let indexes = shares.iter().map(|share| share.index);
+    let of = indexes.filter(|index| !found.mismatched.contains(index)).collect();
+    let told = format!(
+        "; they do under threshold {needed}: is SPIKE_NEXUS_SHAMIR_THRESHOLD what it was at bootstrap?"
+    );
+    Some((told, WholeKey { key: found.key.fingerprint(), of, needed }))
 }
 
-/// The indexes under which the shares are of one key, if there are such indexes and the shares are few.
-fn reordered(shares: &[Share], quorum: Quorum) -> Option<Vec<ShareIndex>> {
+/// The indexes under which the shares are of one key, if there are such indexes and the shares are few, and that key.
+fn reordered(shares: &[Share], quorum: Quorum) -> Option<(Vec<ShareIndex>, Fingerprint)> {
     if shares.len() > MAX_TO_REORDER || quorum.threshold() < 2 {
         return None;
     }
     let indexes: Vec<ShareIndex> = shares.iter().map(|share| share.index).collect();
-    permutations(&indexes).into_iter().find(|order| fits(shares, order, quorum))
+    permutations(&indexes).into_iter().find_map(|order| {
+        let key = fits(shares, &order, quorum)?;
+        Some((order, key))
+    })
 }
 
 /// The same, where the Keepers kept their order and some before them are missing.
-fn shortened(shares: &[Share], quorum: Quorum) -> Option<Vec<ShareIndex>> {
+fn shortened(shares: &[Share], quorum: Quorum) -> Option<(Vec<ShareIndex>, Fingerprint)> {
     let last = shares.iter().map(|share| share.index.get()).max()?;
     if shares.len() > MAX_TO_REORDER || usize::from(last) > MAX_TO_REORDER || quorum.threshold() < 2
     {
@@ -176,19 +202,21 @@ fn shortened(shares: &[Share], quorum: Quorum) -> Option<Vec<ShareIndex>> {
         let mut order: Vec<(usize, ShareIndex)> = places.iter().copied().zip(chosen).collect();
         order.sort_unstable_by_key(|(place, _)| *place);
         let order: Vec<ShareIndex> = order.into_iter().map(|(_, index)| index).collect();
-        fits(shares, &order, quorum).then_some(order)
+        let key = fits(shares, &order, quorum)?;
+        Some((order, key))
     })
 }
 
-/// Whether the shares are of one key under these indexes. Some subset of threshold size fits in many orders, so that only a match
+/// The one key that the shares are of under these indexes. Some subset of threshold size fits in many orders, so that only a match
 /// of all shares is evidence.
-fn fits(shares: &[Share], order: &[ShareIndex], quorum: Quorum) -> bool {
+fn fits(shares: &[Share], order: &[ShareIndex], quorum: Quorum) -> Option<Fingerprint> {
     let renamed: Vec<Share> = shares
         .iter()
         .zip(order)
         .map(|(share, index)| Share { index: *index, value: share.value.duplicate() })
         .collect();
-    reconstruct(&renamed, quorum.threshold()).is_ok_and(|found| found.mismatched.is_empty())
+    let found = reconstruct(&renamed, quorum.threshold()).ok()?;
+    found.mismatched.is_empty().then(|| found.key.fingerprint())
 }
 
 /// Which Keeper holds which share. The order of the answers of Keepers has no meaning.
@@ -201,170 +229,4 @@ fn held_by(shares: &[Share], order: &[ShareIndex]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use spike_crypto::{Derivation, ShareIndex, split};
-
-    use super::*;
-
-    fn quorum(shares: u16, threshold: u16) -> Quorum {
-        Quorum::new(shares, threshold).unwrap()
-    }
-
-    fn shares(key: &RootKey, of: Quorum) -> Vec<Share> {
-        split(key, of, Derivation::Reject)
-    }
-
-    fn only_key(found: Candidates) -> RootKey {
-        assert!(!found.ambiguous());
-        found.into_keys().next().unwrap()
-    }
-
-    #[test]
-    fn any_threshold_of_shares_make_the_key() {
-        let key = RootKey::generate().unwrap();
-        let of = quorum(5, 3);
-        for skip in 0..3 {
-            let some: Vec<Share> = shares(&key, of).into_iter().skip(skip).take(3).collect();
-            assert!(only_key(Candidates::find(&some, of).unwrap()).ct_eq(&key));
-        }
-    }
-
-    #[test]
-    fn too_few_shares_say_how_many_are_missing() {
-        let of = quorum(5, 3);
-        let mut some = shares(&RootKey::generate().unwrap(), of);
-        some.truncate(2);
-        let error = Candidates::find(&some, of).unwrap_err();
-        assert_eq!(error, CollectError::TooFew { given: 2, needed: 3 });
-    }
-
-    #[test]
-    fn a_share_of_another_key_is_named_where_the_others_suffice() {
-        let (key, other) = (RootKey::generate().unwrap(), RootKey::generate().unwrap());
-        let of = quorum(5, 3);
-        let mut mixed = shares(&key, of);
-        mixed[1] = shares(&other, of).remove(1);
-        let found = Candidates::find(&mixed, of).unwrap();
-        assert_eq!(found.mismatched(), [ShareIndex::new(2).unwrap()]);
-        assert!(only_key(found).ct_eq(&key));
-    }
-
-    #[test]
-    fn two_whole_keys_are_both_candidates() {
-        // A second Bootstrap that ended half-way leaves two keys behind (F18).
-        let (key, other) = (RootKey::generate().unwrap(), RootKey::generate().unwrap());
-        let of = quorum(5, 2);
-        let mut mixed = shares(&key, of);
-        mixed.truncate(3);
-        mixed.extend(shares(&other, of).into_iter().skip(3));
-        let found = Candidates::find(&mixed, of).unwrap();
-        assert!(found.ambiguous());
-        let keys: Vec<RootKey> = found.into_keys().collect();
-        assert!(keys[0].ct_eq(&key) && keys[1].ct_eq(&other));
-    }
-
-    #[test]
-    fn each_share_is_told_with_the_key_that_it_belongs_to_if_it_belongs_to_one() {
-        let keys = [(); 3].map(|()| RootKey::generate().unwrap());
-        let of = quorum(6, 2);
-        // Three of the first, two of the second, and one of a third, which makes no key.
-        let mixed: Vec<Share> = [0, 1, 0, 2, 1, 0]
-            .into_iter()
-            .enumerate()
-            .map(|(place, key)| shares(&keys[key], of).swap_remove(place))
-            .collect();
-        let mut owners = Candidates::find(&mixed, of).unwrap().owners(&mixed);
-        owners.sort_by_key(|(index, _)| *index);
-        let told = [(1, 0), (2, 1), (3, 0), (5, 1), (6, 0)];
-        let told = told.map(|(index, key): (u16, usize)| {
-            (ShareIndex::new(index).unwrap(), keys[key].fingerprint())
-        });
-        assert_eq!(owners, told);
-    }
-
-    #[test]
-    fn a_lowered_threshold_is_recognised() {
-        // F1, cli 7.3: upstream combines two of three shares to a wrong key and pushes it to every Keeper.
-        let made_for = quorum(5, 3);
-        let all = shares(&RootKey::generate().unwrap(), made_for);
-        let error = Candidates::find(&all, quorum(5, 2)).unwrap_err().to_string();
-        assert!(error.contains("under threshold 3"), "{error}");
-    }
-
-    #[test]
-    fn keepers_in_another_order_are_recognised() {
-        let of = quorum(3, 2);
-        let made = shares(&RootKey::generate().unwrap(), of);
-        let turned: Vec<Share> = [2, 0, 1]
-            .into_iter()
-            .zip(1_u16..)
-            .map(|(from, index)| Share {
-                index: ShareIndex::new(index).unwrap(),
-                value: made[from].value.duplicate(),
-            })
-            .collect();
-        let error = Candidates::find(&turned, of).unwrap_err().to_string();
-        let told = "Keeper 1 holds share 3, Keeper 2 holds share 1, Keeper 3 holds share 2";
-        assert!(error.contains(told), "{error}");
-        assert!(error.contains("SPIKE_NEXUS_KEEPER_PEERS"), "{error}");
-    }
-
-    /// The message listed the numbers in the order of the answers, without the Keepers.
-    #[test]
-    fn which_keeper_holds_which_share_is_told_alike_in_whatever_order_they_answered() {
-        let of = quorum(3, 2);
-        let made = shares(&RootKey::generate().unwrap(), of);
-        let held = |keeper: u16, share: usize| Share {
-            index: ShareIndex::new(keeper).unwrap(),
-            value: made[share - 1].value.duplicate(),
-        };
-        for answered in [[1, 2, 3], [3, 1, 2], [2, 1, 3], [3, 2, 1], [2, 3, 1], [1, 3, 2]] {
-            let of_keeper = |keeper: u16| held(keeper, [2, 1, 3][usize::from(keeper) - 1]);
-            let error = Candidates::find(&answered.map(of_keeper), of).unwrap_err().to_string();
-            let told = "Keeper 1 holds share 2, Keeper 2 holds share 1, Keeper 3 holds share 3";
-            assert!(error.contains(told), "{answered:?}: {error}");
-        }
-    }
-
-    /// "A lower threshold than at bootstrap" sent to the wrong setting.
-    #[test]
-    fn a_keeper_that_was_taken_out_before_the_last_is_recognised() {
-        for (of, left, told) in [
-            (quorum(3, 2), vec![2, 3], "Keeper 1 holds share 2, Keeper 2 holds share 3: was a"),
-            (quorum(3, 2), vec![1, 3], "Keeper 1 holds share 1, Keeper 2 holds share 3: was a"),
-            (quorum(5, 3), vec![3, 4, 5], "Keeper 1 holds share 3, Keeper 2 holds share 4, Keeper"),
-        ] {
-            let mut held = shares(&RootKey::generate().unwrap(), of);
-            held.retain(|share| left.contains(&share.index.get()));
-            for (share, keeper) in held.iter_mut().zip(1..) {
-                share.index = ShareIndex::new(keeper).unwrap();
-            }
-            held.reverse();
-            let error = Candidates::find(&held, of).unwrap_err().to_string();
-            assert!(error.contains(told), "{left:?}: {error}");
-            assert!(error.contains("only the end of the list may be cut"), "{error}");
-        }
-    }
-
-    #[test]
-    fn shares_of_several_keys_pass_for_no_shortened_list() {
-        let of = quorum(3, 2);
-        let mut mixed = shares(&RootKey::generate().unwrap(), of);
-        mixed.truncate(1);
-        mixed.extend(shares(&RootKey::generate().unwrap(), of).into_iter().skip(2));
-        let error = Candidates::find(&mixed, of).unwrap_err().to_string();
-        assert!(error.contains("shares of several keys"), "{error}");
-    }
-
-    #[test]
-    fn shares_of_both_derivations_of_one_key_belong_together() {
-        // F2: Keepers filled by an older release beside Keepers filled by a newer one.
-        let key = RootKey::generate().unwrap();
-        let of = quorum(5, 3);
-        let mut mixed: Vec<Share> = shares(&key, of).into_iter().take(3).collect();
-        mixed.extend(split(&key, of, Derivation::Xmd).into_iter().skip(3));
-        let found = Candidates::find(&mixed, of).unwrap();
-        assert!(found.mismatched().is_empty());
-        assert!(only_key(found).ct_eq(&key));
-    }
-}
+mod tests;

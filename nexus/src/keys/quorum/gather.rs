@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use spike_crypto::{Quorum, RootKey, Share, ShareIndex, ShareValue, derivation_of};
+use spike_crypto::{Quorum, Share, ShareIndex, ShareValue};
 use spike_mtls::retry::Backoff;
 
 use super::{
     AdoptError, Candidates, Keepers, ShareState,
     collect::{CollectError, of_another_threshold},
     held::Failed,
-    keeper::{Answer, Keeper, Made},
+    keeper::{Answer, Keeper},
+    unproved::{Seen, still_held},
 };
 use crate::keys::seal::Hindrance;
 
@@ -32,7 +33,7 @@ impl Keepers {
                     changed |= self.give_back(keeper).await;
                 }
                 if changed {
-                    self.explain_held();
+                    self.tell_danger();
                 }
                 return changed;
             }
@@ -40,7 +41,7 @@ impl Keepers {
         let changed = keeper.note(ShareState::Unjudged);
         if !self.collected().take(share) {
             if changed {
-                self.explain_held();
+                self.tell_danger();
             }
             return changed;
         }
@@ -73,48 +74,40 @@ impl Keepers {
                 self.note_attempt(None);
                 *self.collected() = Collected::default();
                 self.store_fails.send_replace(false);
+                self.unproved.watch(None);
                 self.wake();
             }
             Err(failed) => {
-                if !failed.has_whole_key() {
-                    self.seal.explain(failed.by, &failed.reason);
-                }
+                self.seal.explain(failed.by, &failed.reason);
                 self.note_attempt(Some(failed));
-                self.explain_held();
+                self.tell_danger();
             }
         }
     }
 
     async fn try_shares(&self) -> Result<(), Failed> {
-        let (shares, quorum) = (self.collected().copy().0, self.quorum);
-        let found = tokio::task::spawn_blocking(move || {
-            let found = Candidates::find(&shares, quorum)?;
+        let (shares, seen, quorum) = (self.collected().copy().0, self.seen(), self.quorum);
+        let judged = seen.clone();
+        let tried = tokio::task::spawn_blocking(move || {
             let is_whole = quorum.threshold() == 1;
             let lowered = is_whole.then(|| of_another_threshold(&shares, quorum)).flatten();
-            let owners = found.owners(&shares);
-            Ok((found, lowered, owners))
+            let found = find(&shares, &judged, quorum);
+            (shares, found, lowered)
         });
-        let (candidates, lowered, owners) = match found.await {
-            Ok(Ok(found)) => found,
-            Ok(Err(error @ CollectError::TooFew { .. })) => {
-                let reason = format!(
-                    "{error}; waiting for more Keepers, or for an operator with {} recovery shares (shares from Keepers are not \
-                     counted)",
-                    quorum.threshold()
-                );
-                return Err(Failed::without_key(Hindrance::Shares, reason));
+        let Ok((shares, found, lowered)) = tried.await else {
+            let reason = "the shares were not tried: a bug".to_owned();
+            return Err(Failed::without_key(Hindrance::Shares, reason));
+        };
+        let candidates = match found {
+            Ok(candidates) => candidates,
+            Err(error) => {
+                self.unproved.watch(Some(seen));
+                return Err(self.without_candidates(error));
             }
-            Ok(Err(error)) => {
-                let reason = error.to_string();
-                if self.is_news(&reason) {
-                    tracing::error!(reason, "the Keepers' shares make no key");
-                }
-                return Err(Failed::without_key(Hindrance::Mismatch, reason));
-            }
-            Err(_) => {
-                let reason = "the shares were not tried: a bug".to_owned();
-                return Err(Failed::without_key(Hindrance::Shares, reason));
-            }
+        };
+        let mut held = match &lowered {
+            Some((_, whole)) => vec![whole.clone()],
+            None => candidates.whole_keys(&shares, quorum.threshold()),
         };
         for index in candidates.mismatched() {
             if self.is_news(&format!("mismatched share {index}")) {
@@ -122,9 +115,9 @@ impl Keepers {
             }
         }
         let candidates = if self.adopter.is_unchecked() {
-            let shares = self.collected().copy().0;
-            let heard = self.heard(shares, candidates).await;
-            heard.map_err(|(by, reason)| Failed::without_key(by, reason))?
+            let (candidates, standing) = self.heard(shares, candidates, held, seen).await?;
+            held = standing;
+            candidates
         } else {
             candidates
         };
@@ -135,25 +128,20 @@ impl Keepers {
                 "there are shares enough for a key, and the store is being opened with it",
             );
         }
-        let of = self.collected().besides(candidates.mismatched());
         match self.adopter.adopt(candidates).await {
             // Another source may have been faster. This share is judged by its key from now on.
             Ok(_) | Err(AdoptError::OtherKeyLive { .. }) => Ok(()),
             Err(error) => {
-                let is_refused = matches!(error, AdoptError::WrongKey { .. });
-                let made = owners.into_iter().map(|(index, key)| Made { index, key, is_refused });
-                let made = made.collect();
+                let is_refused = matches!(error, AdoptError::WrongKey { .. }) && lowered.is_none();
                 // The same shares may succeed later, once the store can be opened or the right data is there.
                 self.store_fails.send_replace(error.may_pass());
-                let is_whole = error.may_pass() && lowered.is_none();
-                let of = if is_whole { of } else { Vec::new() };
                 let by =
                     lowered.as_ref().map_or_else(|| error.hindrance(), |_| Hindrance::Mismatch);
                 let reason = match error {
                     AdoptError::WrongKey { .. } | AdoptError::Ambiguous if lowered.is_some() => {
                         format!(
                             "with a threshold of 1, each of the shares is a key, and none of them is that of the data or proved{}",
-                            lowered.unwrap_or_default()
+                            lowered.map(|(told, _)| told).unwrap_or_default()
                         )
                     }
                     AdoptError::WrongKey { .. } => format!(
@@ -167,19 +155,44 @@ impl Keepers {
                 if !matches!(error, AdoptError::NoData { .. }) && self.is_news(&reason) {
                     tracing::error!(reason, "the key of the Keepers' shares cannot be used");
                 }
-                Err(Failed { by, reason, of, made })
+                Err(Failed { is_refused, ..Failed::holding(held, by, reason) })
+            }
+        }
+    }
+
+    /// Why the shares make no key that Nexus can find with its settings.
+    fn without_candidates(&self, error: CollectError) -> Failed {
+        let told = error.to_string();
+        match error {
+            CollectError::TooFew { .. } => {
+                let reason = format!(
+                    "{told}; waiting for more Keepers, or for an operator with {} recovery shares (shares from Keepers are not \
+                     counted)",
+                    self.quorum.threshold()
+                );
+                Failed::without_key(Hindrance::Shares, reason)
+            }
+            CollectError::NoneBelongTogether { whole, .. } => {
+                if self.is_news(&told) {
+                    tracing::error!(reason = told, "the Keepers' shares make no key");
+                }
+                Failed::holding(whole.into_iter().collect(), Hindrance::Mismatch, told)
             }
         }
     }
 }
 
-impl Collected {
-    /// The indexes of the shares, without these.
-    fn besides(&self, left_out: &[ShareIndex]) -> Vec<ShareIndex> {
-        let indexes = self.0.iter().map(|share| share.index);
-        indexes.filter(|index| !left_out.contains(index)).collect()
+/// The keys that the shares make. If they make none, the error is about those that Keepers may still hold.
+fn find(shares: &[Share], seen: &[Seen], quorum: Quorum) -> Result<Candidates, CollectError> {
+    match Candidates::find(shares, quorum) {
+        Err(CollectError::TooFew { .. } | CollectError::NoneBelongTogether { whole: None, .. }) => {
+            Candidates::find(&still_held(shares, seen), quorum)
+        }
+        found => found,
     }
+}
 
+impl Collected {
     /// The share of this index.
     pub(super) fn value_of(&self, index: ShareIndex) -> Option<ShareValue> {
         let share = self.0.iter().find(|share| share.index == index)?;
@@ -205,10 +218,7 @@ impl Collected {
         Self(self.0.iter().map(Share::duplicate).collect())
     }
 
-    /// How many of the shares are of this key, and how many are not.
-    pub(super) fn judged_by(&self, key: &RootKey, quorum: Quorum) -> (usize, usize) {
-        let fits = |share: &&Share| derivation_of(key, quorum.threshold(), share).is_some();
-        let fitting = self.0.iter().filter(fits).count();
-        (fitting, self.0.len() - fitting)
+    pub(super) fn into_shares(self) -> Vec<Share> {
+        self.0
     }
 }

@@ -1,6 +1,6 @@
-//! A whole key that Nexus has got from the Keepers and cannot use yet, because of its data. Nexus may be the only one that has
-//! it, once Keepers were restarted. So it gives a Keeper that has become empty the very share that this Keeper gave it before,
-//! and says when a restart would lose the key.
+//! Whole keys that Nexus has got from the Keepers and cannot use yet, because of its data, of its settings, or of shares that speak
+//! against them. Nexus may be the only one that has them, once Keepers were restarted. So it gives a Keeper that has become empty
+//! the very share that this Keeper gave it before, and says when a restart would lose a key.
 
 use std::sync::{MutexGuard, PoisonError};
 
@@ -8,6 +8,7 @@ use spike_crypto::{ShareIndex, ShareValue};
 
 use super::{
     Keepers, ShareState,
+    collect::WholeKey,
     keeper::{Answer, Keeper, Made},
 };
 use crate::keys::seal::Hindrance;
@@ -17,19 +18,27 @@ use crate::keys::seal::Hindrance;
 pub(super) struct Failed {
     pub(super) by: Hindrance,
     pub(super) reason: String,
-    /// The Keepers whose shares make a whole key that cannot be used yet; none if there is no such key.
-    pub(super) of: Vec<ShareIndex>,
-    /// The key that each share makes with others.
-    pub(super) made: Vec<Made>,
+    /// Every whole key that the shares make and that cannot be used yet.
+    pub(super) held: Vec<WholeKey>,
+    /// Whether an empty Keeper that gave a share of one of them gets it back. If not, to restart the Keepers of a key is how a person
+    /// decides against it.
+    pub(super) is_given_back: bool,
+    /// Whether the data is of another key than these.
+    pub(super) is_refused: bool,
 }
 
 impl Failed {
-    pub(super) const fn without_key(by: Hindrance, reason: String) -> Self {
-        Self { by, reason, of: Vec::new(), made: Vec::new() }
+    /// With these whole keys, whose shares are given back.
+    pub(super) const fn holding(held: Vec<WholeKey>, by: Hindrance, reason: String) -> Self {
+        Self { by, reason, held, is_given_back: true, is_refused: false }
     }
 
-    pub(super) const fn has_whole_key(&self) -> bool {
-        !self.of.is_empty()
+    pub(super) const fn without_key(by: Hindrance, reason: String) -> Self {
+        Self::holding(Vec::new(), by, reason)
+    }
+
+    fn held_with(&self, index: ShareIndex) -> Option<&WholeKey> {
+        self.held.iter().find(|whole| whole.of.contains(&index))
     }
 }
 
@@ -39,32 +48,57 @@ impl Keepers {
         *self.failed() = failed;
     }
 
+    /// Whether Nexus has a whole key from the Keepers, and has none in use.
+    pub(crate) fn holds_whole_key(&self) -> bool {
+        self.is_sealed() && self.failed().as_ref().is_some_and(|failed| !failed.held.is_empty())
+    }
+
+    /// Whether the share of this Keeper is one of a whole key that is not in use.
+    pub(super) fn is_held(&self, index: ShareIndex) -> bool {
+        self.failed().as_ref().is_some_and(|failed| failed.held_with(index).is_some())
+    }
+
     /// The key that the share of this Keeper makes, if Nexus has found one with it and has none in use.
     pub(super) fn made_with(&self, keeper: &Keeper) -> Option<Made> {
         let failed = self.failed();
-        failed.as_ref()?.made.iter().find(|made| made.index == keeper.index).copied()
+        let failed = failed.as_ref()?;
+        let key = failed.held_with(keeper.index)?.key;
+        Some(Made { key, is_refused: failed.is_refused })
     }
 
-    /// Says why a whole key is not in use, and whether a restart would lose it.
-    pub(super) fn explain_held(&self) {
+    /// Says which keys a restart would lose, if there are any.
+    pub(super) fn tell_danger(&self) {
         let failed = self.failed();
-        let Some(held) = failed.as_ref().filter(|failed| failed.has_whole_key()) else { return };
-        let is_at = |keeper: &&Keeper| {
-            held.of.contains(&keeper.index) && matches!(keeper.state().share, ShareState::Unjudged)
-        };
-        let (at_keepers, needed) =
-            (self.each.iter().filter(is_at).count(), self.quorum.threshold());
-        if at_keepers >= usize::from(needed) {
-            return self.seal.explain(held.by, &held.reason);
-        }
-        let danger = format!(
-            "do not restart Nexus: it alone has the whole key. Keepers hold {at_keepers} shares of it, and a restart needs {needed}. Start \
-             those that are away: Nexus gives each its share back"
-        );
-        if self.is_news(&danger) {
+        let danger = failed.as_ref().and_then(|failed| self.danger_of(failed));
+        if let Some(danger) = danger.as_ref().filter(|danger| self.is_news(danger)) {
             tracing::error!(reason = danger, "a restart would lose the root key");
         }
-        self.seal.explain(held.by, &format!("{danger}. Then: {}", held.reason));
+        self.seal.warn(danger.as_deref());
+    }
+
+    fn danger_of(&self, failed: &Failed) -> Option<String> {
+        let only_here = failed.held.iter().filter_map(|whole| {
+            let holds = |keeper: &&Keeper| {
+                whole.of.contains(&keeper.index)
+                    && matches!(keeper.state().share, ShareState::Unjudged)
+            };
+            let at_keepers = self.each.iter().filter(holds).count();
+            let WholeKey { key, needed, .. } = whole;
+            (at_keepers < usize::from(*needed)).then(|| {
+                format!("the whole key {key}, of which Keepers hold {at_keepers}, and a restart needs {needed}")
+            })
+        });
+        let only_here: Vec<String> = only_here.collect();
+        if only_here.is_empty() {
+            return None;
+        }
+        let way_on = if failed.is_given_back {
+            "Start the Keepers that are away: Nexus gives each its share back"
+        } else {
+            "Nexus gives none of these shares back while whole keys contradict each other: to restart the Keepers of one decides \
+             against it. Feed recovery shares of the right key if that was a mistake"
+        };
+        Some(format!("do not restart Nexus: it alone has {}. {way_on}", only_here.join("; and ")))
     }
 
     /// Gives an empty Keeper the share that it gave before. Returns whether its state has changed.
@@ -86,9 +120,10 @@ impl Keepers {
         true
     }
 
-    /// The share that this Keeper gave, if it is one of those that make the key.
+    /// The share that this Keeper gave, if it is one of those that make a key and are given back.
     fn share_of(&self, index: ShareIndex) -> Option<ShareValue> {
-        self.failed().as_ref().filter(|failed| failed.of.contains(&index))?;
+        let is_given_back = |failed: &&Failed| failed.is_given_back;
+        self.failed().as_ref().filter(is_given_back)?.held_with(index)?;
         self.collected().value_of(index)
     }
 

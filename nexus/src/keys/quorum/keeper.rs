@@ -24,8 +24,6 @@ use super::{
 /// The key that the share of a Keeper makes with those of others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Made {
-    /// The index of the Keeper.
-    pub(super) index: ShareIndex,
     /// The key.
     pub(super) key: Fingerprint,
     /// Whether the data is of another key.
@@ -85,7 +83,7 @@ impl KeeperState {
 
     /// The state with what the shares of a sealed Nexus make, if this one is among them.
     pub(super) fn judged_by(self, made: Option<Made>) -> Self {
-        let Some(Made { key, is_refused, .. }) =
+        let Some(Made { key, is_refused }) =
             made.filter(|_| matches!(self.share, ShareState::Unjudged))
         else {
             return self;

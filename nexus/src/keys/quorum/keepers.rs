@@ -287,8 +287,8 @@ impl Keepers {
                         self.shorten_pauses();
                     }
                     let pause = backoff.pause();
-                    // The shares are complete; only the store is missing. A Keeper that was restarted gets its share back.
-                    let enough = *self.store_fails.borrow();
+                    // The shares are complete, and something else is missing. A Keeper that was restarted gets its share back.
+                    let enough = *self.store_fails.borrow() || self.holds_whole_key();
                     if enough { jittered(UNSEALED_PAUSE) } else { pause }
                 }
                 Ok(unsealed) => {

@@ -15,7 +15,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{AdoptError, Adopter, Candidates, Keepers, RestoreError, Tending};
+use super::{AdoptError, Adopter, Candidates, Keepers, RestoreError, Tending, unproved::against};
 use crate::keys::seal::{OwnTask, Seal};
 
 /// How long a restore waits for the answers of Keepers. The operator waits for it.
@@ -242,17 +242,21 @@ impl Restoration {
         }
         let begun = Instant::now();
         keepers.look_again(COMPARE_LIMIT).await;
-        let (held, quorum) = (keepers.collected().copy(), self.quorum);
+        let held = keepers.collected().copy().into_shares();
+        let (seen, threshold) = (keepers.seen_or_held(), self.quorum.threshold());
         let judged = tokio::task::spawn_blocking(move || {
-            let (fitting, others) =
-                candidates.first().map_or((0, 0), |key| held.judged_by(key, quorum));
+            let (fitting, others) = candidates.first().map_or((0, 0), |key| {
+                let is_of = |share: &Share| derivation_of(key, threshold, share).is_some();
+                let fitting = held.iter().filter(|share| is_of(share)).count();
+                (fitting, against(&held, &seen, is_of))
+            });
             (candidates, fitting, others)
         });
         let Ok((candidates, fitting, others)) = judged.await else { return Err(RestoreError::Bug) };
         let Some(given) = candidates.first().map(RootKey::fingerprint) else {
             return Err(RestoreError::Bug);
         };
-        let is_one_each = quorum.threshold() == 1;
+        let is_one_each = threshold == 1;
         if is_one_each && (candidates.ambiguous() || (fitting > 0 && others > 0)) {
             return Err(RestoreError::NotAlike);
         }
@@ -260,13 +264,13 @@ impl Restoration {
             (0, held @ 1..) => Err(RestoreError::NotOfTheKeepers { given, held }),
             (0, 0) if self.adopter.is_unchecked() && !self.adopter.permits_unconfirmed() => {
                 let silent = keepers.silent_since(begun);
-                if silent.len() >= usize::from(quorum.threshold()) {
+                if silent.len() >= usize::from(threshold) {
                     return Err(RestoreError::NotCompared {
                         given,
                         silent: keepers.named(&silent),
                     });
                 }
-                if is_one_each && fed.len() < 2 && quorum.shares() > 1 {
+                if is_one_each && fed.len() < 2 && self.quorum.shares() > 1 {
                     return Err(RestoreError::OneAlone { given });
                 }
                 Ok((candidates, true))

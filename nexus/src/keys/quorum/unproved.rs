@@ -8,10 +8,15 @@ use std::{
     time::Duration,
 };
 
-use spike_crypto::{Fingerprint, Quorum, RootKey, Share, ShareIndex, derivation_of};
+use spike_crypto::{Fingerprint, Quorum, RootKey, Share, ShareIndex};
 use tokio::{sync::watch, time::Instant};
 
-use super::{Candidates, Keepers, ShareState, collect::of_another_threshold, keeper::Keeper};
+use super::{
+    Candidates, Keepers, ShareState,
+    collect::{WholeKey, of_another_threshold},
+    held::Failed,
+    keeper::Keeper,
+};
 use crate::keys::seal::Hindrance;
 
 /// How long Nexus waits for Keepers that do not answer. One that hangs is given up twice in this time.
@@ -20,7 +25,18 @@ const HEARD_WITHIN: Duration = Duration::from_secs(10);
 /// How often Nexus looks whether the Keepers have changed while it waits for them.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a Keeper shows of itself.
+/// What one Keeper shows of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Its index.
+    index: ShareIndex,
+    /// What it holds.
+    shown: Shown,
+    /// The index of the first Keeper of the list that is the same process: its own, unless it is listed twice.
+    process: ShareIndex,
+}
+
+/// What a Keeper holds, as far as it shows that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     /// It holds a share.
@@ -59,59 +75,101 @@ enum Evidence {
 
 /// Judges the keys that `shares` make. A share counts against a key only while its Keeper may still hold it: whoever restarts a
 /// Keeper has given its share up. It counts for a key all the same, because this process may hold the last copy.
-fn judge(
-    shares: &[Share],
-    found: Candidates,
-    seen: &[(ShareIndex, Shown)],
-    quorum: Quorum,
-) -> Evidence {
-    let shown_by = |index: ShareIndex| seen.iter().find(|(of, _)| *of == index).map(|(_, it)| *it);
-    let held: Vec<Share> = shares
-        .iter()
-        .filter(|share| shown_by(share.index) != Some(Shown::Empty))
-        .map(Share::duplicate)
-        .collect();
-    let candidates = Candidates::find(&held, quorum).unwrap_or(found);
-    if candidates.ambiguous() || !candidates.mismatched().is_empty() {
-        return Evidence::Contradicted(contradiction(shares, candidates, quorum));
-    }
+fn judge(shares: &[Share], found: Candidates, seen: &[Seen], quorum: Quorum) -> Evidence {
+    let whole = found.whole_keys(shares, quorum.threshold());
+    let is_lowered = quorum.threshold() == 1 && of_another_threshold(shares, quorum).is_some();
+    // Between two whole keys a person decides by restarting Keepers. Of one whose Keepers are all away nobody knows that they were not.
+    let shows =
+        |one: &Seen, whole: &WholeKey| one.shown == Shown::Holds && whole.of.contains(&one.index);
+    let stands = |key: &&WholeKey| {
+        against(shares, seen, |share| key.of.contains(&share.index)) == 0
+            && (whole.len() == 1 || seen.iter().any(|one| shows(one, key)))
+    };
+    let mut standing = whole.iter().filter(stands).map(|whole| whole.key);
+    let (Some(key), None, false) = (standing.next(), standing.next(), is_lowered) else {
+        return Evidence::Contradicted(contradiction(shares, &whole, seen, quorum));
+    };
     let was_heard = |index: ShareIndex| shares.iter().any(|share| share.index == index);
-    let unheard = seen.iter().filter(|(of, shown)| *shown == Shown::Silent && !was_heard(*of));
-    Evidence::Agreed(candidates, unheard.map(|(of, _)| *of).collect())
+    let unheard = seen.iter().filter(|one| one.shown == Shown::Silent && !was_heard(one.index));
+    Evidence::Agreed(found.only(key), unheard.map(|one| one.index).collect())
+}
+
+/// How many of the shares speak against a key, of which are those that `is_of` names. The share of a Keeper that is empty does not.
+/// Nor does one whose process has a share of the key under another address: it holds one share, and was asked under several indexes.
+pub(super) fn against(shares: &[Share], seen: &[Seen], is_of: impl Fn(&Share) -> bool) -> usize {
+    let process_of = |share: &Share| {
+        let one = seen.iter().find(|one| one.index == share.index);
+        one.map_or(share.index, |one| one.process)
+    };
+    let processes: Vec<ShareIndex> =
+        shares.iter().filter(|share| is_of(share)).map(process_of).collect();
+    let contradicts =
+        |share: &&Share| may_hold(seen, share.index) && !processes.contains(&process_of(share));
+    shares.iter().filter(contradicts).count()
+}
+
+/// The shares that Keepers may still hold.
+pub(super) fn still_held(shares: &[Share], seen: &[Seen]) -> Vec<Share> {
+    let held = shares.iter().filter(|share| may_hold(seen, share.index));
+    held.map(Share::duplicate).collect()
+}
+
+fn may_hold(seen: &[Seen], index: ShareIndex) -> bool {
+    !seen.iter().any(|one| one.index == index && one.shown == Shown::Empty)
 }
 
 /// Which Keepers hold which key, and what a person can do.
-fn contradiction(shares: &[Share], candidates: Candidates, quorum: Quorum) -> String {
+fn contradiction(shares: &[Share], whole: &[WholeKey], seen: &[Seen], quorum: Quorum) -> String {
     if quorum.threshold() == 1 {
-        let lowered = of_another_threshold(shares, quorum).unwrap_or_else(|| LOWERED.to_owned());
+        let lowered = of_another_threshold(shares, quorum).map(|(told, _)| told);
         return format!(
-            "with a threshold of 1 each share is a whole key, and the shares of Keepers {} do not belong together{lowered} There is no data that \
+            "with a threshold of 1 each share is a whole key, and the shares of Keepers {} do not belong together{} There is no data that \
              shows which is right, so Nexus takes none",
-            listed(shares.iter().map(|share| share.index))
+            listed(shares.iter().map(|share| share.index)),
+            lowered.unwrap_or_else(|| LOWERED.to_owned())
         );
     }
-    let keys: Vec<RootKey> = candidates.into_keys().collect();
-    let is_of =
-        |key: &RootKey, share: &Share| derivation_of(key, quorum.threshold(), share).is_some();
-    let mut groups: Vec<String> = keys
-        .iter()
-        .map(|key| {
-            let of = shares.iter().filter(|share| is_of(key, share)).map(|share| share.index);
-            format!("Keepers {} hold key {}", listed(of), key.fingerprint())
-        })
-        .collect();
+    let mut groups: Vec<String> = whole.iter().map(|whole| group(whole, seen)).collect();
     groups.sort_unstable();
-    let is_stray = |share: &&Share| !keys.iter().any(|key| is_of(key, share));
-    let stray = listed(shares.iter().filter(is_stray).map(|share| share.index));
+    let is_stray = |index: &ShareIndex| {
+        may_hold(seen, *index) && !whole.iter().any(|whole| whole.of.contains(index))
+    };
+    let stray = listed(shares.iter().map(|share| share.index).filter(is_stray));
     if !stray.is_empty() {
         groups.push(format!("the share of Keeper {stray} belongs to none of these"));
     }
+    let decide = if shares.iter().all(|share| !may_hold(seen, share.index)) {
+        "since no Keeper holds a share any more, nothing else decides".to_owned()
+    } else if whole.len() > 1 {
+        "if one of the keys is needed nowhere, restart all Keepers that hold it: they come back empty".to_owned()
+    } else {
+        format!(
+            "if what Keeper {stray} holds is needed nowhere, restart it: it comes back empty, and Nexus takes the key of the others. These get \
+             their shares back if they are restarted"
+        )
+    };
     format!(
         "the Keepers hold shares of several keys, and there is no data that shows which is right, so Nexus takes none: {}. If some of them \
          belong to another deployment, correct SPIKE_NEXUS_KEEPER_PEERS, and restart Nexus; or feed recovery shares of the right key; or, \
-         if the other key is needed nowhere, restart the Keepers that hold it: they come back empty",
+         {decide}",
         groups.join("; ")
     )
+}
+
+/// Which Keepers hold shares of a key, and which have come back without theirs.
+fn group(WholeKey { key, of, .. }: &WholeKey, seen: &[Seen]) -> String {
+    let (held, lost): (Vec<_>, Vec<_>) = of.iter().copied().partition(|it| may_hold(seen, *it));
+    match (held.is_empty(), lost.is_empty()) {
+        (_, true) => format!("Keepers {} hold key {key}", listed(held.into_iter())),
+        (true, false) => {
+            format!("Keepers {} had key {key}, and are empty", listed(lost.into_iter()))
+        }
+        (false, false) => format!(
+            "Keepers {} hold key {key}, and Keepers {}, which had shares of it, are empty",
+            listed(held.into_iter()),
+            listed(lost.into_iter())
+        ),
+    }
 }
 
 /// In place of the threshold that would fit.
@@ -125,16 +183,21 @@ fn listed(indexes: impl Iterator<Item = ShareIndex>) -> String {
     indexes.join(", ")
 }
 
-/// A key that is not in use yet although the shares make it.
+/// Shares that put no key to use yet, by what the Keepers showed.
 #[derive(Debug, Default)]
 pub(super) struct Unproved {
-    /// What the Keepers showed when it was judged; `None` while none waits.
-    judged: watch::Sender<Option<Vec<(ShareIndex, Shown)>>>,
+    /// What the Keepers showed when the shares were judged; `None` if the judgement does not depend on it.
+    judged: watch::Sender<Option<Vec<Seen>>>,
     /// The key, and since when Nexus waits for Keepers that were not heard.
     waits: Mutex<Option<(Fingerprint, Instant)>>,
 }
 
 impl Unproved {
+    /// The shares are judged again once the Keepers show something else than this.
+    pub(super) fn watch(&self, seen: Option<Vec<Seen>>) {
+        self.judged.send_replace(seen);
+    }
+
     /// When the wait of this key began.
     fn since(&self, key: Fingerprint) -> Instant {
         let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,32 +212,41 @@ impl Unproved {
 }
 
 impl Keepers {
-    /// The candidates that may come into use without data to check them, or why none may yet.
+    /// The candidates that may come into use without data to check them, with what is left of the whole keys `held`; or why none may
+    /// yet.
     pub(super) async fn heard(
         &self,
         shares: Vec<Share>,
         found: Candidates,
-    ) -> Result<Candidates, (Hindrance, String)> {
-        let (seen, quorum) = (self.seen(), self.quorum);
-        let judged = seen.clone();
+        mut held: Vec<WholeKey>,
+        seen: Vec<Seen>,
+    ) -> Result<(Candidates, Vec<WholeKey>), Failed> {
+        let (judged, quorum) = (seen.clone(), self.quorum);
         let evidence =
             tokio::task::spawn_blocking(move || judge(&shares, found, &judged, quorum)).await;
         let (candidates, unheard) = match evidence {
             Ok(Evidence::Agreed(candidates, unheard)) => (candidates, unheard),
             Ok(Evidence::Contradicted(reason)) => {
-                self.unproved.judged.send_replace(Some(seen));
+                self.unproved.watch(Some(seen));
                 if self.is_news(&reason) {
                     tracing::error!(reason, "the Keepers' shares are not of one key");
                 }
-                return Err((Hindrance::Mismatch, reason));
+                // A Keeper whose share speaks against another whole key gets nothing back: a person decides by restarting it.
+                let is_given_back = held.len() == 1;
+                let failed = Failed::holding(held, Hindrance::Mismatch, reason);
+                return Err(Failed { is_given_back, ..failed });
             }
             Err(_) => {
-                return Err((Hindrance::Shares, "the shares were not judged: a bug".to_owned()));
+                let reason = "the shares were not judged: a bug".to_owned();
+                return Err(Failed::holding(held, Hindrance::Shares, reason));
             }
         };
-        let Some(key) = candidates.first().map(RootKey::fingerprint) else { return Ok(candidates) };
+        let Some(key) = candidates.first().map(RootKey::fingerprint) else {
+            return Ok((candidates, held));
+        };
+        held.retain(|whole| whole.key == key);
         if unheard.is_empty() {
-            return Ok(candidates);
+            return Ok((candidates, held));
         }
         let since = self.unproved.since(key);
         let silent = self.named(&unheard);
@@ -183,16 +255,14 @@ impl Keepers {
                 %key, silent,
                 "there is no data to check the root key, and these Keepers did not answer: it is taken without them"
             );
-            return Ok(candidates);
+            return Ok((candidates, held));
         }
-        self.unproved.judged.send_replace(Some(seen));
-        Err((
-            Hindrance::Shares,
-            format!(
-                "the shares make key {key}, and there is no data to check it: Nexus waits for {silent}, at most {} s",
-                HEARD_WITHIN.as_secs()
-            ),
-        ))
+        self.unproved.watch(Some(seen));
+        let reason = format!(
+            "the shares make key {key}, and there is no data to check it: Nexus waits for {silent}, at most {} s",
+            HEARD_WITHIN.as_secs()
+        );
+        Err(Failed::holding(held, Hindrance::Shares, reason))
     }
 
     /// Judges the shares again once a Keeper has changed, or once Nexus has waited long enough.
@@ -212,9 +282,22 @@ impl Keepers {
     }
 
     /// What every Keeper shows.
-    fn seen(&self) -> Vec<(ShareIndex, Shown)> {
-        let shown = |keeper: &Keeper| Shown::from(&keeper.state().share);
-        self.each.iter().map(|keeper| (keeper.index, shown(keeper))).collect()
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        let seen = |keeper: &Keeper| Seen {
+            index: keeper.index,
+            shown: Shown::from(&keeper.state().share),
+            process: self.repeats(keeper).map_or(keeper.index, |same| same.index),
+        };
+        self.each.iter().map(seen).collect()
+    }
+
+    /// The same for a key from elsewhere: a share of a whole key that only Nexus may have counts as if its Keeper held it.
+    pub(super) fn seen_or_held(&self) -> Vec<Seen> {
+        let mut seen = self.seen();
+        for one in seen.iter_mut().filter(|one| self.is_held(one.index)) {
+            one.shown = Shown::Holds;
+        }
+        seen
     }
 
     /// The Keepers that have not shown what they hold since `begun`.

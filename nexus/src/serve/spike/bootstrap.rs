@@ -54,6 +54,8 @@ impl Handle for call::BootstrapSurvey {
             sealed: survey.sealed.is_some(),
             reason: survey.sealed,
             sealed_by: survey.sealed_by.map(sealed_by),
+            holds_key: survey.holds_key,
+            last_copy: survey.is_last_copy,
             awaits_proof: survey.awaits_proof,
             backend: survey.backend.to_string(),
             data: data_kind(survey.data.found),

@@ -105,6 +105,7 @@ fn status(status: Status) -> StatusResponse {
         sealed: status.is_sealed,
         reason: status.reason,
         sealed_by: status.sealed_by.map(sealed_by),
+        last_copy: status.is_last_copy,
         data: status.data.map(data_kind),
         fed: status.fed,
         backend: status.backend.to_string(),

@@ -69,9 +69,8 @@ fn sealed(status: &StatusResponse, blocked: Option<NotReady>) -> Check {
     let told = next_step(status).unwrap_or("solve what is named there").to_owned();
     let (cause, next, page) = if is_last_copy_at_nexus(status) {
         (
-            format!(
-                "SPIKE Nexus alone has the whole root key, and cannot use it; {hold} of {total} Keepers hold a share, and {threshold} are needed"
-            ),
+            "SPIKE Nexus alone has a whole root key, and cannot use it: Keepers hold too few shares of that key"
+                .to_owned(),
             told,
             NO_DATA_PAGE,
         )

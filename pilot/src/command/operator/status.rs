@@ -180,6 +180,7 @@ pub(crate) fn node(status: &StatusResponse) -> Node<'_> {
         ("sealed", Node::Boolean(status.sealed)),
         ("reason", text(status.reason.as_ref())),
         ("sealedBy", status.sealed_by.map_or(Node::Null, |by| Node::Text(by.as_str()))),
+        ("lastCopy", Node::Boolean(status.last_copy)),
         ("data", status.data.map_or(Node::Null, |data| Node::Text(data.as_str()))),
         ("fed", Node::Integer(status.fed.into())),
         ("backend", Node::Text(&status.backend)),

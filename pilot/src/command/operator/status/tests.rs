@@ -108,6 +108,7 @@ fn a_sealed_nexus_says_why() {
       "sealed": true,
       "reason": "1 of 2 shares",
       "sealedBy": null,
+      "lastCopy": false,
       "data": null,
       "fed": 0,
       "backend": "sqlite",
@@ -235,10 +236,30 @@ fn of_a_key_that_no_quorum_holds_it_says_not_to_restart_nexus() {
         sealed.keepers.iter_mut().skip(1).for_each(|it| it.state = KeeperStatusKind::Unreachable);
         let told = next_step(&sealed).unwrap_or_default();
         assert!(told.starts_with("do not restart SPIKE Nexus"), "{sealed_by:?}: {told}");
-        // An operator has the recovery files.
-        sealed.fed = 2;
-        let told = next_step(&sealed).unwrap_or_default();
-        assert!(!told.contains("do not restart"), "{sealed_by:?}: {told}");
+    }
+}
+
+/// The state said not to restart Nexus, because of one of two keys or beside shares that were fed, and this line said to stop it.
+#[test]
+fn where_nexus_says_that_it_has_the_last_copy_no_next_step_is_a_restart() {
+    for sealed_by in [SealedBy::NoData, SealedBy::Store, SealedBy::OtherKey, SealedBy::Mismatch] {
+        for fed in [0, 2] {
+            let mut sealed = StatusResponse {
+                sealed: true,
+                sealed_by: Some(sealed_by),
+                last_copy: true,
+                data: Some(DataKind::None),
+                threshold: 2,
+                root_key: None,
+                fed,
+                ..status()
+            };
+            for state in [KeeperStatusKind::Unjudged, KeeperStatusKind::Empty] {
+                sealed.keepers.iter_mut().for_each(|keeper| keeper.state = state);
+                let told = next_step(&sealed).unwrap_or_default();
+                assert!(told.starts_with("do not restart SPIKE Nexus"), "{sealed_by:?}: {told}");
+            }
+        }
     }
 }
 
@@ -265,7 +286,13 @@ fn a_share_without_any_data_may_be_of_another_deployment() {
 #[test]
 fn every_field_of_the_wire_is_in_the_data() {
     let sealed_by = Some(SealedBy::NoData);
-    let status = StatusResponse { data: Some(DataKind::Ours), sealed_by, fed: 2, ..status() };
+    let status = StatusResponse {
+        data: Some(DataKind::Ours),
+        sealed_by,
+        last_copy: true,
+        fed: 2,
+        ..status()
+    };
     let mut out = Vec::new();
     write_json(&mut out, &node(&status), 2).unwrap();
     assert_eq!(StatusResponse::decode(&out).unwrap(), status);
