@@ -1,13 +1,14 @@
 //! A store in SQLite, in a file or in memory.
 //!
 //! One thread writes, and commits all waiting writes in one transaction ([`writer`]); readers have their own connections
-//! ([`readers`]). The file is created atomically ([`create`]), is private ([`private`]) and is not trusted ([`open`],
+//! ([`readers`]). The file is created atomically ([`create`], [`make`]), is private ([`private`]) and is not trusted ([`open`],
 //! [`length`], [`schema`]). A file of an older schema is migrated when it is opened ([`migrate`]). A log of commits beside it reveals lost
 //! commits ([`commits`]).
 
 pub(super) mod commits;
 pub(super) mod create;
 mod length;
+mod make;
 mod message;
 mod migrate;
 pub(super) mod open;
