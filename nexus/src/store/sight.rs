@@ -42,7 +42,7 @@ pub struct Files {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum File {
     Absent,
-    /// It cannot be seen: a missing right, or an error of the disk.
+    /// It cannot be looked at: a missing right, or an error of the disk.
     Hidden,
     There {
         identity: Identity,
@@ -64,7 +64,7 @@ struct Identity {
 /// How the files differ from those that were seen before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// There were none.
+    /// There were none, or they could not be looked at.
     Appeared,
     /// There were others, or their content was another one.
     Replaced,
@@ -132,7 +132,7 @@ impl Sight {
         let is_ours = *may_have_written || before.has_journal();
         let left = if is_ours { Files::of(home) } else { before };
         if is_ours || matches!(left.database, File::There { .. }) {
-            self.known = left.clone();
+            self.known = left.clone().or(&self.known);
         }
         self.was_locked = matches!(error, StoreError::InUse { .. } | StoreError::Locked);
         if error.is_about_content() {
@@ -143,7 +143,7 @@ impl Sight {
 
 fn change(first: File, now: File) -> Result<(), Change> {
     match (first, now) {
-        (File::Absent, File::There { .. }) => Err(Change::Appeared),
+        (File::Absent | File::Hidden, File::There { .. }) => Err(Change::Appeared),
         (File::There { identity: first, .. }, File::There { identity: now, .. })
             if first != now =>
         {
@@ -174,6 +174,22 @@ impl Files {
         }
     }
 
+    /// These, and in place of those that cannot be looked at those of `before`. A database that is away is not forgotten.
+    fn or(self, before: &Self) -> Self {
+        let database = |now, before| if matches!(now, File::There { .. }) { now } else { before };
+        let log = |now, before| if now == File::Hidden { before } else { now };
+        let logs = |[wal, journal]: [File; 2], before: [File; 2]| {
+            let [wal_before, journal_before] = before;
+            [log(wal, wal_before), log(journal, journal_before)]
+        };
+        Self {
+            database: database(self.database, before.database),
+            upstream: database(self.upstream, before.upstream),
+            logs: logs(self.logs, before.logs),
+            upstream_logs: logs(self.upstream_logs, before.upstream_logs),
+        }
+    }
+
     const fn has_journal(&self) -> bool {
         let [_, journal] = &self.logs;
         matches!(journal, File::There { .. })
@@ -181,9 +197,10 @@ impl Files {
 }
 
 impl File {
-    /// Whether `now` may be the same file with the same content. A file that cannot be seen may be any.
+    /// Whether `now` may be the same file with the same content. If it cannot be looked at now, an attempt to open it tells why.
+    /// If it could not be looked at before, nothing shows that it is the same.
     fn may_be(self, now: Self) -> bool {
-        self == now || self == Self::Hidden || now == Self::Hidden
+        self == now || now == Self::Hidden
     }
 
     fn at(path: &Path) -> Self {

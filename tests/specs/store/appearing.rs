@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
@@ -141,6 +142,57 @@ async fn a_database_that_is_copied_over_an_older_one_is_not_opened_before_its_lo
     crew.crash_nexus().await?;
     crew.feed(&shares[0]).await?;
     crew.feed(&shares[1]).await?;
+    everything_is_there(&mut crew).await?;
+    crew.stop().await
+}
+
+/// The database was opened without its log, and took writes that were lost with the next start.
+#[tokio::test]
+async fn a_log_that_was_there_at_the_start_and_is_away_when_the_key_comes_is_missed() -> Result<()>
+{
+    let mut crew = crew().start().await?;
+    for path in COMMITS {
+        crew.superuser()?.put_secret(&put(path, &[("k", "precious")])).await?;
+    }
+    let shares = crew.recover().await?;
+    let (data, away) = (crew.dir().join("data"), crew.dir().join("away"));
+    crew.nexus().kill().await?;
+    crew.kill_keepers(1..=3).await?;
+    ensure!(fs::metadata(data.join("nexus.db-wal"))?.len() > 0, "nothing is in the log");
+    crew.restart_keepers(1..=3).await?;
+    crew.start_nexus().await?;
+    crew.feed(&shares[0]).await?;
+    fs::create_dir(&away)?;
+    for name in ["nexus.db", "nexus.db-wal"] {
+        fs::rename(data.join(name), away.join(name))?;
+    }
+    fs::rename(away.join("nexus.db"), data.join("nexus.db"))?;
+    ensure!(crew.feed(&shares[1]).await.is_err(), "it was opened without its log");
+    crew.sealed_because("were changed or replaced while Nexus was running").await?;
+    ensure!(!data.join("nexus.db-wal").exists(), "Nexus has made a log of its own");
+
+    // The shares are kept, and the same files are there again.
+    fs::rename(away.join("nexus.db-wal"), data.join("nexus.db-wal"))?;
+    everything_is_there(&mut crew).await?;
+    crew.stop().await
+}
+
+/// A link that leads to itself was there at the start, and a database without its log took its place.
+#[tokio::test]
+async fn what_nexus_could_not_look_at_when_it_started_is_not_replaced_by_a_copy() -> Result<()> {
+    let (mut crew, source) = killed().await?;
+    let data = crew.dir().join("data");
+    fs::create_dir_all(&data)?;
+    symlink("nexus.db", data.join("nexus.db"))?;
+    crew.start_nexus().await?;
+    crew.sealed_because("Too many levels of symbolic links").await?;
+    fs::remove_file(data.join("nexus.db"))?;
+    copy(&source, &data, "nexus.db")?;
+    crew.sealed_because("data has appeared in").await?;
+    ensure!(!data.join("nexus.db-wal").exists(), "Nexus has made a log of its own");
+    copy(&source, &data, "nexus.db-wal")?;
+    copy(&source, &data, "nexus.commits")?;
+    crew.crash_nexus().await?;
     everything_is_there(&mut crew).await?;
     crew.stop().await
 }

@@ -158,6 +158,91 @@ fn what_was_refused_may_be_opened_only_as_it_was() {
     assert_eq!(seen(&sight, &home), Err(Change::Replaced), "also while it is locked");
 }
 
+/// The database was opened without it, and the commits in it were lost.
+#[test]
+fn a_log_that_was_there_at_the_start_and_is_away_is_missed_until_it_is_back() {
+    for name in ["nexus.db-wal", "nexus.db-journal"] {
+        let (dir, home) = database();
+        fs::write(dir.path().join(name), "frames").unwrap();
+        let mut sight = Sight::of(Some(&home));
+        let (log, away) = (dir.path().join(name), dir.path().join("away"));
+        fs::rename(&log, &away).unwrap();
+        assert_eq!(seen(&sight, &home), Err(Change::Replaced), "{name}");
+        // The directory was moved away whole, and comes back without it.
+        let database = dir.path().join("nexus.db");
+        fs::rename(&database, dir.path().join("database")).unwrap();
+        let files = sight.look(Some(&home)).unwrap();
+        let missing = StoreError::Missing { path: database.clone() };
+        sight.failed(Some(&home), files, &before_writing(missing));
+        fs::rename(dir.path().join("database"), &database).unwrap();
+        assert_eq!(seen(&sight, &home), Err(Change::Replaced), "{name}");
+        fs::rename(&away, &log).unwrap();
+        assert_eq!(seen(&sight, &home), Ok(()), "{name}");
+    }
+}
+
+/// A link that leads to itself can be looked at by nobody, whatever his rights.
+fn hide(file: &Path) {
+    std::os::unix::fs::symlink(file.file_name().unwrap(), file).unwrap();
+}
+
+/// Any other file in its place was opened.
+#[test]
+fn what_could_not_be_looked_at_at_the_start_is_replaced_by_nothing() {
+    for (name, change) in [
+        ("nexus.db", Change::Appeared),
+        ("nexus.db-wal", Change::Replaced),
+        ("spike.db", Change::Appeared),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        if name == "nexus.db-wal" {
+            fs::write(dir.path().join("nexus.db"), "pages").unwrap();
+        }
+        let home = home(dir.path());
+        hide(&dir.path().join(name));
+        let mut sight = Sight::of(Some(&home));
+        let files = sight.look(Some(&home)).expect("the attempt tells why it cannot be opened");
+        sight.failed(Some(&home), files, &before_writing(StoreError::Bug));
+        fs::remove_file(dir.path().join(name)).unwrap();
+        fs::write(dir.path().join(name), "others").unwrap();
+        assert_eq!(seen(&sight, &home), Err(change), "{name}");
+    }
+}
+
+/// After an attempt in which it could not be looked at, any other file was taken for it.
+#[test]
+fn what_cannot_be_looked_at_for_a_while_must_be_the_same_afterwards() {
+    for name in ["nexus.db", "nexus.db-wal"] {
+        let (dir, home) = database();
+        let mut sight = Sight::of(Some(&home));
+        let (file, away) = (dir.path().join(name), dir.path().join("away"));
+        for may_have_written in [false, true] {
+            fs::rename(&file, &away).unwrap();
+            hide(&file);
+            let files = sight.look(Some(&home)).unwrap();
+            let attempt = Unopened { error: StoreError::Bug, may_have_written };
+            sight.failed(Some(&home), files, &attempt);
+            fs::remove_file(&file).unwrap();
+            fs::write(&file, "others").unwrap();
+            assert_eq!(seen(&sight, &home), Err(Change::Replaced), "{name}");
+            fs::rename(&away, &file).unwrap();
+            assert_eq!(seen(&sight, &home), Ok(()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_database_that_is_away_after_an_attempt_is_not_replaced_by_an_import() {
+    let (dir, home) = database();
+    fs::write(dir.path().join("spike.db"), "pages of upstream").unwrap();
+    let mut sight = Sight::of(Some(&home));
+    let files = sight.look(Some(&home)).unwrap();
+    fs::rename(dir.path().join("nexus.db"), dir.path().join("away")).unwrap();
+    let attempt = Unopened { error: StoreError::Bug, may_have_written: true };
+    sight.failed(Some(&home), files, &attempt);
+    assert_eq!(sight.expected(), Opening::Existing);
+}
+
 /// A directory with a database and its write-ahead log.
 fn database() -> (tempfile::TempDir, Home) {
     let dir = tempfile::tempdir().unwrap();
