@@ -69,6 +69,25 @@ async fn a_disk_that_is_full_when_the_store_is_made_is_told_and_the_key_comes_in
     crew.stop().await
 }
 
+/// The first line of its log at WARN said that the list of commits was missing, empty or damaged.
+#[tokio::test]
+async fn a_new_deployment_warns_of_no_missing_list_of_commits() -> Result<()> {
+    let mut crew = crew().start().await?;
+    crew.superuser()?.put_secret(&put("a", &[("k", "v")])).await?;
+    ensure!(crew.nexus().terminate().await?.success());
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    let log = crew.log("nexus")?;
+    ensure!(!log.contains("their list was missing"), "{log}");
+
+    // Its list is missing.
+    ensure!(crew.nexus().terminate().await?.success());
+    fs::remove_file(crew.dir().join("data/nexus.commits"))?;
+    crew.start_nexus().await?;
+    crew.log_says("nexus", "their list was missing").await?;
+    crew.stop().await
+}
+
 /// Nexus works without this file, and would not notice commits that get lost.
 #[tokio::test]
 async fn a_record_of_commits_that_belongs_to_somebody_else_is_told_until_it_is_given_back()

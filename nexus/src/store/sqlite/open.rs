@@ -183,7 +183,13 @@ impl Connect<'_> {
             migrated.log();
         }
         log_quorum(before.quorum, identity.quorum);
-        commits.begin(position, self.now);
+        if made_now {
+            // Its list begins with it. Nothing is missing from it.
+            commits.begin(Position::default(), self.now);
+            commits.note(position, self.now);
+        } else {
+            commits.begin(position, self.now);
+        }
         let condition = Arc::new(Condition::new(ring.usage()));
         let readers = (0..self.options.readers.get()).map(|_| self.reader(&path));
         let place =
