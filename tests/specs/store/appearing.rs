@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
+use rusqlite::Connection;
 use spike_tests::{
     PATIENCE, SUPERUSER,
     crew::Crew,
@@ -16,7 +17,7 @@ use spike_tests::{
 };
 use spike_wire::{KeeperStatusKind, SealedBy};
 
-use crate::crew;
+use crate::{crew, keepers::fresh_shares};
 
 const COMMITS: [&str; 3] = ["a/c1", "a/c2", "a/c3"];
 
@@ -193,6 +194,55 @@ async fn what_nexus_could_not_look_at_when_it_started_is_not_replaced_by_a_copy(
     copy(&source, &data, "nexus.db-wal")?;
     copy(&source, &data, "nexus.commits")?;
     crew.crash_nexus().await?;
+    everything_is_there(&mut crew).await?;
+    crew.stop().await
+}
+
+/// Leaves the database as a crash in the middle of a transaction does: some of its pages are written, and the journal takes them back.
+fn interrupt_a_transaction(data: &Path) -> Result<()> {
+    let mut connection = Connection::open(data.join("nexus.db"))?;
+    connection.pragma_update(None, "cache_size", 1)?;
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+         INSERT INTO policy_lists (number, key_number, nonce, ciphertext)
+         SELECT i, 1, zeroblob(12), zeroblob(4000) FROM n",
+    )?;
+    let files = ["nexus.db", "nexus.db-journal"].map(|name| data.join(name));
+    let copies: Vec<Vec<u8>> = files.iter().map(fs::read).collect::<Result<_, _>>()?;
+    drop(transaction);
+    drop(connection);
+    for (file, copy) in files.iter().zip(copies) {
+        fs::write(file, copy)?;
+    }
+    Ok(())
+}
+
+/// The attempt under the wrong key took the journal back, and Nexus then said that somebody had changed the files, of this key too.
+#[tokio::test]
+async fn a_wrong_key_is_told_as_one_also_after_a_crash_that_has_left_a_journal() -> Result<()> {
+    let mut crew = crew().setting("SPIKE_NEXUS_DB_JOURNAL_MODE", "delete").start().await?;
+    for path in COMMITS {
+        crew.superuser()?.put_secret(&put(path, &[("k", "precious")])).await?;
+    }
+    let shares = crew.recover().await?;
+    ensure!(crew.nexus().terminate().await?.success());
+    crew.kill_keepers(1..=3).await?;
+    crew.restart_keepers(1..=3).await?;
+    for share in fresh_shares(3, 2)? {
+        let dialer = crew.dial_keeper_as(share.index.get(), "/spike/bootstrap")?;
+        let body = format!(r#"{{"shard":{:?}}}"#, share.value.expose_bytes());
+        let given = dialer.connect().await?.post("/v1/store/contribute", &body).await?;
+        ensure!(given.status == 200, "{given:?}");
+    }
+    let data = crew.dir().join("data");
+    interrupt_a_transaction(&data)?;
+    crew.start_nexus().await?;
+    crew.sealed_because("which is not that of the data").await?;
+    ensure!(!data.join("nexus.db-journal").exists(), "nothing was taken back");
+    crew.feed(&shares[0]).await?;
+    crew.sealed_because("which is not that of the data").await?;
+    crew.feed(&shares[1]).await?;
     everything_is_there(&mut crew).await?;
     crew.stop().await
 }
