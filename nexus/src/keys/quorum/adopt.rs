@@ -128,10 +128,13 @@ impl Adopter {
         if let Ok(unsealed) = self.seal.for_own_task(OwnTask::CompareKeys) {
             return already_live(unsealed.root_key(), candidates);
         }
-        if candidates.ambiguous() && !self.has_data() {
+        // The only look: the data may be away for a moment later.
+        let has_data = self.has_data();
+        if candidates.ambiguous() && !has_data {
             return Err(AdoptError::Ambiguous);
         }
-        let missing = self.missing_data();
+        let directory = self.home.as_ref().and_then(Home::directory).map(PathBuf::from);
+        let missing = directory.filter(|_| !has_data);
         if let (true, Some(directory)) = (self.accept_new_store, &missing) {
             tracing::warn!(
                 directory = %directory.display(),
@@ -154,7 +157,6 @@ impl Adopter {
             self.awaits_proof.store(true, Ordering::Release);
             return Err(error);
         }
-        // Decided here, and nowhere after: the files may be away for a moment later.
         let is_new = missing.is_some();
         let mut refused = AdoptError::Bug;
         for key in candidates.into_keys() {
