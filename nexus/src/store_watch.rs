@@ -169,7 +169,7 @@ impl Collector for StoreMetrics {
             ),
             (
                 "store_writable",
-                "Whether the last attempt to write went well, and the files are at their paths",
+                "Whether the last attempt to write went well, the files are at their paths, and nobody else has changed the log",
                 i64::from(condition.write_failure().is_none() && store.in_place().is_ok()),
             ),
             (

@@ -3,6 +3,7 @@
 
 mod appearing;
 mod opening;
+mod overwritten;
 
 use std::{
     fs,

@@ -25,6 +25,7 @@ pub mod settings;
 mod small_file;
 pub mod telemetry;
 mod text;
+pub mod threads;
 mod unique;
 
 pub use small_file::{open_regular, read_small};

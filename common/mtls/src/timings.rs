@@ -34,6 +34,19 @@ pub struct TimingsSeen {
     pub buckets: Vec<(f64, u64)>,
 }
 
+impl TimingsSeen {
+    /// Adds what was counted elsewhere.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.sum += other.sum;
+        self.count += other.count;
+        for ((_, count), (_, more)) in self.buckets.iter_mut().zip(&other.buckets) {
+            *count += more;
+        }
+        self
+    }
+}
+
 impl Timings {
     /// Counts one duration.
     pub fn count(&self, duration: Duration) {
@@ -107,5 +120,8 @@ mod tests {
         assert_eq!(seen.count, 3);
         assert!((seen.sum - 30.021).abs() < 1e-9, "{}", seen.sum);
         assert_eq!(seen.buckets.last().map(|(bound, count)| (*bound, *count)), Some((f64::MAX, 1)));
+        let both = seen.clone().and(&seen);
+        assert_eq!((both.count, both.buckets.last().map(|(_, count)| *count)), (6, Some(2)));
+        assert!((both.sum - 60.042).abs() < 1e-9, "{}", both.sum);
     }
 }

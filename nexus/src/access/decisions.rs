@@ -6,8 +6,8 @@ use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet},
 };
-use spike_daemon::telemetry::encode_timings_by;
-use spike_mtls::timings::Timings;
+use spike_daemon::{telemetry::encode_timings_by, threads::PerThread};
+use spike_mtls::timings::{Timings, TimingsSeen};
 
 /// How a request was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,22 +20,41 @@ pub(super) enum Decided {
     Denied,
 }
 
-/// Durations by decision.
+/// Durations by decision. Each serving thread counts its own.
+#[derive(Debug)]
+pub struct Decisions(PerThread<ByOutcome>);
+
 #[derive(Debug, Default)]
-pub struct Decisions {
+struct ByOutcome {
     by_role: Timings,
     by_policy: Timings,
     denied: Timings,
 }
 
+impl Default for Decisions {
+    fn default() -> Self {
+        Self(PerThread::new(|_| ByOutcome::default()))
+    }
+}
+
 impl Decisions {
     pub(super) fn count(&self, decided: Decided, duration: Duration) {
-        let timings = match decided {
+        self.0.here().of(decided).count(duration);
+    }
+
+    fn seen(&self, decided: Decided) -> TimingsSeen {
+        let none = Timings::default().seen();
+        self.0.iter().fold(none, |sum, each| sum.and(&each.of(decided).seen()))
+    }
+}
+
+impl ByOutcome {
+    const fn of(&self, decided: Decided) -> &Timings {
+        match decided {
             Decided::ByRole => &self.by_role,
             Decided::ByPolicy => &self.by_policy,
             Decided::Denied => &self.denied,
-        };
-        timings.count(duration);
+        }
     }
 }
 
@@ -50,9 +69,9 @@ pub(crate) struct DecisionMetrics(pub(crate) Arc<Decisions>);
 
 impl Collector for DecisionMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let Decisions { by_role, by_policy, denied } = &*self.0;
-        let samples = [("role", by_role), ("policy", by_policy), ("denied", denied)]
-            .map(|(outcome, timings)| (Outcome { outcome }, timings));
+        let outcomes =
+            [("role", Decided::ByRole), ("policy", Decided::ByPolicy), ("denied", Decided::Denied)];
+        let samples = outcomes.map(|(outcome, by)| (Outcome { outcome }, self.0.seen(by)));
         let help = "How long it takes to decide whether a request is allowed, by what allowed it";
         encode_timings_by(&mut encoder, ("decision_duration_seconds", help), samples)
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rusqlite::ErrorCode;
 use spike_crypto::{Fingerprint, RandomError};
 use spike_daemon::counted;
-use spike_domain::NumbersUsedUp;
-use spike_import::ImportError;
+use spike_domain::{NumbersUsedUp, UnixNanos};
+use spike_mtls::clock;
 
 use super::format::error::FormatError;
 
@@ -199,7 +199,19 @@ pub enum StoreError {
         /// What was found there.
         what: String,
     },
-    /// The transaction was committed to a file that was removed or replaced meanwhile.
+    /// Another process has written to the write-ahead log, or cut it, while the store was open. This stays until a restart.
+    #[error(
+        "{} was changed by another process while Nexus has it open ({what}). What was written since {} may be lost, although it was          acknowledged, and writes are refused. Stop Nexus, keep a copy of its directory, and restore a backup, as docs/operations/store.md          says", path.display(), since.map_or_else(|| "before this start".to_owned(), |at| clock::second(clock::at(at)))
+    )]
+    LogChanged {
+        /// Its path.
+        path: PathBuf,
+        /// What was found there.
+        what: &'static str,
+        /// What was written before is in the database; `None`: that is unknown.
+        since: Option<UnixNanos>,
+    },
+    /// The transaction was committed to a file that was removed, replaced or changed meanwhile.
     #[error("the write may or may not be kept")]
     Stranded(#[source] Arc<StoreError>),
     /// The disk is almost full, and a write failed because of that before.
@@ -296,6 +308,7 @@ impl StoreError {
             | Self::Locked
             | Self::Misplaced { .. }
             | Self::LockLost { .. }
+            | Self::LogChanged { .. }
             | Self::Stranded(_) => true,
             Self::Sqlite(error) => error.sqlite_error_code().is_some_and(|code| {
                 matches!(
@@ -318,6 +331,15 @@ impl StoreError {
         match self {
             Self::NotCommitted(error) => error.is_misplaced(),
             Self::Misplaced { .. } | Self::LockLost { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether another process has changed the write-ahead log.
+    pub fn is_of_a_changed_log(&self) -> bool {
+        match self {
+            Self::NotCommitted(error) | Self::Stranded(error) => error.is_of_a_changed_log(),
+            Self::LogChanged { .. } => true,
             _ => false,
         }
     }
@@ -348,22 +370,6 @@ impl From<FormatError> for StoreError {
             }
             FormatError::Random(error) => Self::Random(error),
             FormatError::Bug => Self::Bug,
-        }
-    }
-}
-
-impl From<ImportError> for StoreError {
-    fn from(error: ImportError) -> Self {
-        match error {
-            ImportError::Unusable { path, source } => Self::Unusable { path, source },
-            ImportError::Unreadable { path, what } => Self::Upstream { path, what },
-            ImportError::OtherKey { path, given, opened, refused } => {
-                Self::UpstreamKey { path, given, opened, refused }
-            }
-            ImportError::Incomplete { path, count, first } => {
-                Self::ImportIncomplete { path, count, first }
-            }
-            ImportError::InUse { path } => Self::UpstreamInUse { path },
         }
     }
 }

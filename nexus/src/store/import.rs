@@ -15,8 +15,8 @@ use spike_crypto::{Nonce, RootKey};
 use spike_daemon::{counted, process::chain};
 use spike_domain::{History, SecretPath, UnixNanos, Version};
 use spike_import::{
-    FILE, FileRecord, ImportReport, NONCES_WERE_REUSED, Policy, Rules, Secret, Sink, Source,
-    Upstream, exists,
+    FILE, FileRecord, ImportError, ImportReport, NONCES_WERE_REUSED, Policy, Rules, Secret, Sink,
+    Source, Upstream, exists,
 };
 use spike_mtls::clock;
 use spike_wire::SecretValues;
@@ -298,5 +298,21 @@ fn text_of(policy: &Policy) -> PolicyText {
         spiffe_id_pattern: policy.spiffe_id_pattern.clone(),
         path_pattern: policy.path_pattern.clone(),
         permissions: policy.permissions.clone(),
+    }
+}
+
+impl From<ImportError> for StoreError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Unusable { path, source } => Self::Unusable { path, source },
+            ImportError::Unreadable { path, what } => Self::Upstream { path, what },
+            ImportError::OtherKey { path, given, opened, refused } => {
+                Self::UpstreamKey { path, given, opened, refused }
+            }
+            ImportError::Incomplete { path, count, first } => {
+                Self::ImportIncomplete { path, count, first }
+            }
+            ImportError::InUse { path } => Self::UpstreamInUse { path },
+        }
     }
 }

@@ -65,8 +65,8 @@ pub use self::sqlite::commits::Loss;
 use self::sqlite::place::Place;
 use self::sqlite::queue::Queue;
 use self::sqlite::readers::Readers;
-pub use self::sqlite::writer::PolicyFollower;
-use self::sqlite::writer::Shown;
+pub use self::sqlite::shown::PolicyFollower;
+use self::sqlite::shown::Shown;
 use self::sqlite::{create, open, rows, wal};
 use self::work::NoteExport;
 
@@ -124,6 +124,7 @@ impl Store {
     ) -> Result<Self, Unopened> {
         let mut opened = open::open(home, root, options, opening, encryptions_per_key, now)?;
         let import = std::mem::take(&mut opened.import);
+        let place = Arc::clone(&opened.place);
         let readers = Arc::clone(&opened.readers);
         let keys = Arc::clone(opened.ring.keys());
         let policy_epoch = Arc::new(AtomicU64::new(opened.identity.policy_epoch));
@@ -131,7 +132,6 @@ impl Store {
         let follower = Arc::new(OnceLock::new());
         let condition = Arc::clone(&opened.condition);
         let loss = opened.loss.take();
-        let place = Arc::clone(&opened.place);
         let shown = Shown {
             policy_epoch: Arc::clone(&policy_epoch),
             cache: Arc::clone(&cache),
@@ -179,12 +179,13 @@ impl Store {
         &self.condition
     }
 
-    /// Checks that the open files are still at their paths. Otherwise writes would be lost at a restart.
+    /// Checks that the open files are still at their paths, and that nobody else has written to the write-ahead log. Otherwise
+    /// writes would be lost at a restart.
     ///
     /// # Errors
-    /// [`StoreError::Misplaced`], [`StoreError::LockLost`].
+    /// [`StoreError::Misplaced`], [`StoreError::LockLost`], [`StoreError::LogChanged`].
     pub fn in_place(&self) -> Result<(), StoreError> {
-        self.place.check()
+        self.place.examine()
     }
 
     /// The loss of acknowledged commits, if one was noticed and no operator has confirmed it yet.

@@ -176,7 +176,7 @@ impl Frame {
         }
         let finished = timeout_at(deadline, self.tasks.wait()).await.is_ok();
         serving.close(deadline).await;
-        // A request may have arrived meanwhile.
+        // A request may have arrived meanwhile. Those that still run are dropped with `serving`.
         finished && timeout_at(deadline, self.tasks.wait()).await.is_ok()
     }
 }

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::threads::PerThread;
+
 /// The time that is counted.
 const WINDOW: Duration = Duration::from_mins(5);
 
@@ -18,9 +20,12 @@ const SLOTS: usize = 30;
 const COUNT_BITS: u32 = 40;
 const COUNT: u64 = (1 << COUNT_BITS) - 1;
 
-/// The requests of the last minutes, by how they ended.
+/// The requests of the last minutes, by how they ended. Each serving thread counts its own.
+#[derive(Debug)]
+pub(super) struct RecentCounts(PerThread<Counts>);
+
 #[derive(Debug, Default)]
-pub(super) struct RecentCounts {
+struct Counts {
     all: Slots,
     refused: Slots,
     failed: Slots,
@@ -39,14 +44,20 @@ pub struct Recent {
     pub failed: u64,
 }
 
+impl Default for RecentCounts {
+    fn default() -> Self {
+        Self(PerThread::new(|_| Counts::default()))
+    }
+}
+
 impl RecentCounts {
     /// Counts a request that ended so long after the start of the process.
     pub(super) fn count(&self, age: Duration, status: u16) {
-        let slot = slot(age);
-        self.all.count(slot);
+        let (slot, counts) = (slot(age), self.0.here());
+        counts.all.count(slot);
         match status {
-            400..500 => self.refused.count(slot),
-            500.. => self.failed.count(slot),
+            400..500 => counts.refused.count(slot),
+            500.. => counts.failed.count(slot),
             _ => {}
         }
     }
@@ -54,11 +65,12 @@ impl RecentCounts {
     /// The sums of the window that ends so long after the start.
     pub(super) fn sum(&self, age: Duration) -> Recent {
         let slot = slot(age);
+        let sum = |of: fn(&Counts) -> &Slots| self.0.iter().map(|each| of(each).sum(slot)).sum();
         Recent {
             window: age.min(WINDOW),
-            requests: self.all.sum(slot),
-            refused: self.refused.sum(slot),
-            failed: self.failed.sum(slot),
+            requests: sum(|counts| &counts.all),
+            refused: sum(|counts| &counts.refused),
+            failed: sum(|counts| &counts.failed),
         }
     }
 }

@@ -10,15 +10,26 @@ use std::{
 };
 
 use super::{Failure, queue::Queue, result::BatchResult};
+use crate::threads::Place;
 
 /// How often a line yields to other tasks while another thread writes, before it wakes the sink's thread. A write
 /// usually takes less time.
 const MAX_YIELDS: u8 = 16;
 
+/// The memory of a batch that was written, for a later one of the same threads.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    pub(super) bytes: Vec<u8>,
+    /// The lines as they are written, with their marks.
+    pub(super) marked: Vec<u8>,
+    pub(super) wakers: Vec<Waker>,
+}
+
 /// Lines that are written together.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
+    pub(super) marked: Vec<u8>,
     pub(super) lines: u64,
     /// The byte ranges of the kept lines.
     kept: Vec<Range<usize>>,
@@ -28,12 +39,13 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// An empty batch that reuses the memory of an earlier one.
-    pub(super) fn new(queue: &Weak<Queue>, bytes: Vec<u8>, wakers: Vec<Waker>) -> Self {
+    /// An empty batch for lines of this place, which reuses the memory of an earlier one.
+    pub(super) fn new(queue: &Weak<Queue>, place: Place, spare: Spare) -> Self {
+        let Spare { bytes, marked, wakers } = spare;
         let (result, waiting) = (OnceLock::new(), Mutex::new(wakers));
-        let completion = Completion { result, waiting, queue: Weak::clone(queue) };
+        let completion = Completion { result, waiting, queue: Weak::clone(queue), place };
         let completion = Arc::new(completion);
-        Self { bytes, lines: 0, kept: Vec::new(), opened: None, completion }
+        Self { bytes, marked, lines: 0, kept: Vec::new(), opened: None, completion }
     }
 
     /// Adds a line, and returns where it ends.
@@ -62,6 +74,8 @@ pub(super) struct Completion {
     waiting: Mutex<Vec<Waker>>,
     /// The queue that the batch belongs to.
     queue: Weak<Queue>,
+    /// The threads that put its lines.
+    pub(super) place: Place,
 }
 
 impl Completion {
@@ -103,7 +117,7 @@ impl Completion {
 
     /// Has the waiting lines written. `false`: another thread is writing.
     fn write_or_wake_sink(&self) -> bool {
-        self.queue.upgrade().is_none_or(|queue| queue.write_or_wake_sink())
+        self.queue.upgrade().is_none_or(|queue| queue.write_or_wake_sink(self.place))
     }
 
     /// Has another thread write the waiting lines.

@@ -7,60 +7,46 @@ use memchr::memchr;
 use super::{output::Output, result::BatchResult};
 use crate::chain::{Chain, Head};
 
-/// The largest buffer whose memory is reused, in bytes.
-const KEPT_BUFFER: usize = 1 << 20;
-
-/// A chain, and a buffer for lines with their marks.
+/// A chain that lines join.
 #[derive(Debug)]
-pub(super) struct Chained {
-    chain: Chain,
-    bytes: Vec<u8>,
-}
+pub(super) struct Chained(Chain);
 
 impl Chained {
     pub(super) const fn new(chain: Chain) -> Self {
-        Self { chain, bytes: Vec::new() }
+        Self(chain)
     }
 
     pub(super) const fn head(&self) -> Head {
-        self.chain.head()
+        self.0.head()
     }
 
-    /// As [`Output::write`], with marks. The result counts bytes of `lines`, which have none. Only lines that are at least
-    /// begun are part of the chain: a line that has begun will be completed.
+    /// As [`Output::write`], with marks, in the buffer `marked`. The result counts bytes of `lines`, which have none. Only
+    /// lines that are at least begun are part of the chain: a line that has begun will be completed.
     pub(super) fn write(
         &mut self,
         output: &mut Output,
-        lines: &[u8],
+        (lines, marked): (&[u8], &mut Vec<u8>),
         deadline: Instant,
     ) -> BatchResult {
-        let before = self.chain;
-        self.bytes.clear();
+        let before = self.0;
+        marked.clear();
         for line in each(lines) {
-            self.chain.append(line, &mut self.bytes);
+            self.0.append(line, marked);
         }
-        let result = output.write(&self.bytes, deadline);
-        if result.taken == self.bytes.len() {
-            self.shrink();
+        let result = output.write(marked, deadline);
+        if result.taken == marked.len() {
             return BatchResult { taken: lines.len(), ..result };
         }
-        let written = self.bytes.get(..result.taken).unwrap_or_default();
+        let written = marked.get(..result.taken).unwrap_or_default();
         let whole = each(written).filter(|line| line.ends_with(b"\n")).count();
         let is_cut = written.last().is_some_and(|byte| *byte != b'\n');
-        self.chain = before;
-        self.bytes.clear();
+        self.0 = before;
+        marked.clear();
         for line in each(lines).take(whole + usize::from(is_cut)) {
-            self.chain.append(line, &mut self.bytes);
+            self.0.append(line, marked);
         }
-        self.shrink();
         let taken = each(lines).take(whole).map(<[u8]>::len).sum::<usize>() + usize::from(is_cut);
         BatchResult { taken, ..result }
-    }
-
-    fn shrink(&mut self) {
-        if self.bytes.capacity() > KEPT_BUFFER {
-            self.bytes = Vec::new();
-        }
     }
 }
 

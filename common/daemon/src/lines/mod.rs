@@ -1,8 +1,8 @@
 //! Writes whole lines to a file, a pipe or a device that may be slow, full or closed.
 //!
 //! A line is added to the open batch, and a future reports its result. The whole batch is written with one system call,
-//! and all its futures complete together (group commit). Lines are written in the order in which they were added, and
-//! each is whole.
+//! and all its futures complete together (group commit). The lines of one thread are written in the order in which they were
+//! added, a line that was waited for comes before all that are added later, and each is whole.
 //!
 //! If the output can take the lines at once (a regular file, a pipe with space), the task that waits for a line writes
 //! the batch itself; only a disk that hangs can block it. If the output has to wait for its reader, a thread of the
@@ -18,6 +18,7 @@
 
 mod batch;
 mod chained;
+mod handle;
 mod late;
 mod output;
 mod queue;
@@ -28,7 +29,7 @@ use rustix::io::Errno;
 
 use crate::{chain::Chain, settings::AuditSync};
 
-pub(crate) use self::{batch::PendingLine, queue::Lines};
+pub(crate) use self::{batch::PendingLine, handle::Lines};
 
 /// Why lines cannot be written, or may soon not be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

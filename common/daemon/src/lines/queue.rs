@@ -1,13 +1,10 @@
 //! The queue of lines, and their counts and failures.
 
 use std::{
-    cell::RefCell,
     fs::File,
-    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
-        mpsc::sync_channel,
     },
     task::Waker,
     thread::Thread,
@@ -15,14 +12,16 @@ use std::{
 };
 
 use super::{
-    Care, Failure, LineCounts, Owner,
-    batch::{Batch, Completion, PendingLine, ThreadWaker},
+    Care, Failure, LineCounts,
+    batch::{Batch, Completion, PendingLine, Spare, ThreadWaker},
     late::LateLines,
-    output::Output,
     result::BatchResult,
-    sink::{self, Sink},
+    sink::Sink,
 };
-use crate::chain::Head;
+use crate::{
+    chain::Head,
+    threads::{self, PerThread, Place},
+};
 
 /// How long a line may wait to be written before it fails.
 pub(super) const WAIT_LIMIT: Duration = Duration::from_secs(2);
@@ -30,32 +29,24 @@ pub(super) const WAIT_LIMIT: Duration = Duration::from_secs(2);
 /// How much later a line fails at the latest, if a write does not return.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The most bytes that wait to be written.
+/// The most bytes that wait to be written, of all serving threads together. Each has its part of them.
 const BACKLOG: usize = 4 << 20;
 
-/// The buffer of a thread is freed after a line that made it larger than this, in bytes.
-const LONG_LINE: usize = 4096;
-
-/// The stack of the sink's thread, which calls little.
-const STACK: usize = 256 * 1024;
-
-thread_local! {
-    /// The buffer in which a thread builds its lines. It never holds a secret.
-    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// A handle to the queue. Clones share it; queued lines are still written when the last one is dropped.
-#[derive(Clone, Debug)]
-pub(crate) struct Lines(Arc<Handle>);
-
-#[derive(Debug)]
-struct Handle(Arc<Queue>);
+/// The least part of a thread.
+const LEAST_BACKLOG: usize = 256 << 10;
 
 /// What the sink and all others share.
+///
+/// Each serving thread has an open batch of its own, and writes it itself: its lines, and the tasks that wait for them, stay with
+/// one processor.
 #[derive(Debug)]
 pub(super) struct Queue {
-    open: Mutex<Open>,
-    /// Locked before `open`, if both are locked.
+    open: PerThread<Mutex<Open>>,
+    /// The most bytes of each open batch.
+    bound: usize,
+    /// Locked before any of `open`.
+    state: Mutex<State>,
+    /// Locked before `state`.
     sink: Mutex<Sink>,
     late: Mutex<LateLines>,
     /// The last line of the chain.
@@ -68,9 +59,16 @@ pub(super) struct Queue {
     weak: Weak<Self>,
 }
 
+/// The lines of one place.
 #[derive(Debug)]
 struct Open {
     batch: Batch,
+    /// For the next one.
+    spare: Spare,
+}
+
+#[derive(Debug, Default)]
+struct State {
     /// The batch that the sink is writing.
     in_flight: Option<InFlight>,
     /// The file to continue in.
@@ -89,132 +87,54 @@ struct InFlight {
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) file: Option<File>,
-    pub(super) has_batch: bool,
+    pub(super) batch: Option<Batch>,
     pub(super) closed: bool,
 }
 
-impl Lines {
-    /// Starts the thread `name`, which writes to `file`.
-    ///
-    /// # Errors
-    /// The operating system's, if it gives no thread.
-    pub(crate) fn start(name: &str, file: File, care: Care, owner: impl Owner) -> io::Result<Self> {
-        let (sender, receiver) = sync_channel::<Arc<Queue>>(1);
-        let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(
-            move || {
-                if let Ok(queue) = receiver.recv() {
-                    sink::run(&queue);
-                }
-            },
-        )?;
-        let output = Output::new(file, care.reserves);
-        let failure = Failure::encode(output.space_failure());
-        let queue = Arc::new_cyclic(|queue| {
-            let empty = || Batch::new(queue, Vec::new(), Vec::new());
-            let batch = empty();
-            let open = Open { batch, in_flight: None, next_file: None, closed: false };
-            Queue {
-                open: Mutex::new(open),
-                sink: Mutex::new(Sink::new(output, care, empty(), Box::new(owner))),
-                late: Mutex::default(),
-                head: Mutex::new(care.chain.map(|chain| chain.head())),
-                thread: thread.thread().clone(),
-                failure: AtomicU32::new(failure),
-                written: AtomicU64::new(0),
-                failed: AtomicU64::new(0),
-                weak: Weak::clone(queue),
-            }
-        });
-        sender
-            .send(Arc::clone(&queue))
-            .map_err(|_unsent| io::Error::other("the thread ended at once"))?;
-        Ok(Self(Arc::new(Handle(queue))))
-    }
+/// The sink's thread is to write the batch.
+#[derive(Debug)]
+pub(super) struct Deferred;
 
-    /// Queues the line that `make` appends, with its newline, to an empty buffer. The line is queued when this returns.
-    /// `keeps` says whether it is a kept one.
-    pub(crate) fn put_as(&self, keeps: bool, make: impl FnOnce(&mut Vec<u8>)) -> PendingLine {
-        LINE.with_borrow_mut(|line| {
-            line.clear();
-            make(line);
-            let pending = self.0.0.put(line, keeps);
-            if line.capacity() > LONG_LINE {
-                *line = Vec::new();
-            }
-            pending
+impl Queue {
+    /// `failure`: of the output, encoded.
+    pub(super) fn new(sink: Sink, care: Care, thread: Thread, failure: u32) -> Arc<Self> {
+        Arc::new_cyclic(|weak| Self {
+            open: PerThread::new(|place| {
+                let batch = Batch::new(weak, place, Spare::default());
+                Mutex::new(Open { batch, spare: Spare::default() })
+            }),
+            bound: (BACKLOG / threads::serving()).max(LEAST_BACKLOG),
+            state: Mutex::default(),
+            sink: Mutex::new(sink),
+            late: Mutex::default(),
+            head: Mutex::new(care.chain.map(|chain| chain.head())),
+            thread,
+            failure: AtomicU32::new(failure),
+            written: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            weak: Weak::clone(weak),
         })
     }
 
-    /// Queues a finished line, with its newline.
-    pub(crate) fn put_line(&self, line: &[u8]) -> PendingLine {
-        self.0.0.put(line, false)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why lines fail now, if they do. A failure lasts until a write succeeds.
-    pub(crate) fn failure(&self) -> Option<Failure> {
-        self.0.0.failure()
+    fn all_open(&self) -> impl Iterator<Item = MutexGuard<'_, Open>> {
+        self.open.iter().map(|open| open.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether nothing was written that may not be on the disk.
-    #[cfg(test)]
-    pub(super) fn is_synced(&self) -> bool {
-        self.0.0.sink().is_synced()
+    fn open_at(&self, place: Place) -> MutexGuard<'_, Open> {
+        self.open.at(place).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Continues in `file` from the next batch on.
-    pub(crate) fn replace(&self, file: File) {
-        self.0.0.lock().next_file = Some(file);
-        self.0.0.unpark();
-    }
-
-    /// Fails lines that wait too long because a write does not return. Call it about once a second.
-    pub(crate) fn expire(&self, now: Instant) {
-        self.0.0.expire(now);
-    }
-
-    /// Waits until everything that was queued before is written or has failed, and late lines are written if they can
-    /// be. It waits no longer than a line may. Blocks the thread.
-    pub(crate) fn flush(&self) {
-        self.0.0.flush();
-    }
-
-    /// The last line of the chain, if the lines are chained.
-    pub(crate) fn head(&self) -> Option<Head> {
-        *self.0.0.lock_head()
-    }
-
-    pub(crate) fn counts(&self) -> LineCounts {
-        let queue = &self.0.0;
-        let open = queue.lock();
-        let in_flight = open.in_flight.as_ref().map_or(0, |in_flight| in_flight.lines);
-        LineCounts {
-            written: queue.written.load(Relaxed),
-            failed: queue.failed.load(Relaxed),
-            waiting: open.batch.lines + in_flight,
-            waiting_bytes: open.batch.bytes.len() as u64,
-        }
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.0.lock().closed = true;
-        self.0.flush();
-    }
-}
-
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn put(&self, line: &[u8], keeps: bool) -> PendingLine {
+    pub(super) fn put(&self, line: &[u8], keeps: bool) -> PendingLine {
         if self.failure() == Some(Failure::Stalled) {
             return self.refuse(line, keeps);
         }
-        let mut open = self.lock();
+        let mut open = self.open_at(Place::here());
         let batch = &mut open.batch;
-        if batch.bytes.len() + line.len() > BACKLOG {
+        if batch.bytes.len() + line.len() > self.bound {
             drop(open);
             // The backlog is written before the failure can end, and ends it.
             self.set_failure(Some(Failure::Stalled));
@@ -248,10 +168,6 @@ impl Queue {
         batch.kept_behind(taken).for_each(|line| late.keep(line));
     }
 
-    pub(super) fn empty_batch(&self, bytes: Vec<u8>, wakers: Vec<Waker>) -> Batch {
-        Batch::new(&self.weak, bytes, wakers)
-    }
-
     pub(super) fn sink(&self) -> MutexGuard<'_, Sink> {
         self.sink.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -265,11 +181,11 @@ impl Queue {
         }
     }
 
-    /// Writes the waiting lines on this thread if the output takes them at once; otherwise wakes the sink's thread.
-    /// `false`: another thread is writing, and may have missed the last lines.
-    pub(super) fn write_or_wake_sink(&self) -> bool {
+    /// Writes the waiting lines of this place on this thread if the output takes them at once; otherwise wakes the sink's
+    /// thread. `false`: another thread is writing.
+    pub(super) fn write_or_wake_sink(&self, place: Place) -> bool {
         let Some(mut sink) = self.try_sink() else { return false };
-        if !sink.write_at_once(self) {
+        if !sink.write_at_once(self, place) {
             drop(sink);
             self.unpark();
         }
@@ -280,69 +196,128 @@ impl Queue {
         self.thread.unpark();
     }
 
-    fn lock_head(&self) -> MutexGuard<'_, Option<Head>> {
-        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Continues in `file` from the next batch on.
+    pub(super) fn replace(&self, file: File) {
+        self.state().next_file = Some(file);
+        self.unpark();
+    }
+
+    /// No more lines are put.
+    pub(super) fn close(&self) {
+        self.state().closed = true;
+    }
+
+    /// The last line of the chain, if the lines are chained.
+    pub(super) fn head(&self) -> Option<Head> {
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn set_head(&self, head: Head) {
-        *self.lock_head() = Some(head);
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
     }
 
-    /// How many bytes and lines wait to be written. `None`: they belong into a file that the sink does not have yet.
-    pub(super) fn waiting(&self) -> Option<(usize, u64)> {
-        let open = self.lock();
-        open.next_file.is_none().then_some((open.batch.bytes.len(), open.batch.lines))
+    pub(super) fn counts(&self) -> LineCounts {
+        let state = self.state();
+        let mut counts = LineCounts {
+            written: self.written.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            waiting: state.in_flight.as_ref().map_or(0, |in_flight| in_flight.lines),
+            waiting_bytes: 0,
+        };
+        for open in self.all_open() {
+            counts.waiting += open.batch.lines;
+            counts.waiting_bytes += open.batch.bytes.len() as u64;
+        }
+        counts
     }
 
-    /// Swaps the open batch with the empty one, if it has lines.
-    pub(super) fn take_batch(&self, empty: &mut Batch) -> bool {
-        take_batch(&mut self.lock(), empty)
+    /// Takes the open batch of this place, if it has lines and `wanted` says so.
+    ///
+    /// # Errors
+    /// [`Deferred`]: it is not wanted, or belongs into a file that the sink does not have yet.
+    pub(super) fn take_batch_if(
+        &self,
+        place: Place,
+        wanted: impl FnOnce(&Batch) -> bool,
+    ) -> Result<Option<Batch>, Deferred> {
+        let mut state = self.state();
+        let mut open = self.open_at(place);
+        if state.next_file.is_some() || !wanted(&open.batch) {
+            return Err(Deferred);
+        }
+        Ok(self.take_batch(&mut state, &mut open))
     }
 
-    /// Takes the next work, and swaps the open batch with the empty one if it has lines.
-    pub(super) fn next_work(&self, empty: &mut Batch) -> Work {
-        let mut open = self.lock();
-        let has_batch = take_batch(&mut open, empty);
-        Work { file: open.next_file.take(), has_batch, closed: open.closed }
+    /// Takes the next work: of the open batches that have lines, the one that waits longest.
+    pub(super) fn next_work(&self) -> Work {
+        let mut state = self.state();
+        let waiting = self
+            .all_open()
+            .filter_map(|open| open.batch.opened.map(|since| (since, open.batch.completion.place)));
+        let oldest = waiting.min_by_key(|(since, _)| *since);
+        let batch =
+            oldest.and_then(|(_, place)| self.take_batch(&mut state, &mut self.open_at(place)));
+        Work { file: state.next_file.take(), batch, closed: state.closed }
     }
 
-    /// Completes the batch in flight: `written` of its `lines` were written.
+    fn take_batch(&self, state: &mut State, open: &mut Open) -> Option<Batch> {
+        let since = open.batch.opened?;
+        let next =
+            Batch::new(&self.weak, open.batch.completion.place, std::mem::take(&mut open.spare));
+        let batch = std::mem::replace(&mut open.batch, next);
+        let (lines, completion) = (batch.lines, Arc::clone(&batch.completion));
+        state.in_flight = Some(InFlight { since, lines, completion });
+        Some(batch)
+    }
+
+    /// Returns the memory of a batch to its place.
+    pub(super) fn give_back(&self, place: Place, spare: Spare) {
+        self.open_at(place).spare = spare;
+    }
+
+    /// Completes the batch in flight: `written` of its `lines` were written. Returns the emptied list of wakers.
     pub(super) fn complete(
         &self,
         completion: &Completion,
         (result, lines, written): (BatchResult, u64, u64),
-        wakers: &mut Vec<Waker>,
-    ) {
+    ) -> Vec<Waker> {
+        let mut wakers = Vec::new();
         // If it had expired, its lines are already counted as failed.
-        if completion.complete(result, wakers) {
+        if completion.complete(result, &mut wakers) {
             self.written.fetch_add(written, Relaxed);
             self.failed.fetch_add(lines - written, Relaxed);
         }
         // Last: a batch is in flight until it is complete.
-        self.lock().in_flight = None;
+        self.state().in_flight = None;
+        wakers
     }
 
-    /// Fails every line in the open batch.
+    /// Fails every line in the open batches.
     pub(super) fn refuse_waiting(&self, failure: Failure) {
-        let mut open = self.lock();
-        let next = self.empty_batch(Vec::new(), Vec::new());
-        let batch = std::mem::replace(&mut open.batch, next);
-        drop(open);
-        self.keep_behind(&batch, 0);
-        self.failed.fetch_add(batch.lines, Relaxed);
-        batch.completion.complete(BatchResult::failed(failure), &mut Vec::new());
+        for mut open in self.all_open() {
+            let next = Batch::new(&self.weak, open.batch.completion.place, Spare::default());
+            let batch = std::mem::replace(&mut open.batch, next);
+            drop(open);
+            self.keep_behind(&batch, 0);
+            self.failed.fetch_add(batch.lines, Relaxed);
+            batch.completion.complete(BatchResult::failed(failure), &mut Vec::new());
+        }
     }
 
-    fn expire(&self, now: Instant) {
-        let open = self.lock();
-        let in_flight = open.in_flight.as_ref();
-        let oldest = in_flight.map(|in_flight| in_flight.since).or(open.batch.opened);
+    /// Fails lines that wait too long because a write does not return.
+    pub(super) fn expire(&self, now: Instant) {
+        let state = self.state();
+        let in_flight = state.in_flight.as_ref();
+        let oldest = match in_flight {
+            Some(in_flight) => Some(in_flight.since),
+            None => self.all_open().filter_map(|open| open.batch.opened).min(),
+        };
         let age = oldest.map(|since| now.saturating_duration_since(since));
         if age.is_none_or(|age| age < WAIT_LIMIT + GRACE) {
             return;
         }
         let stuck = in_flight.map(|batch| (Arc::clone(&batch.completion), batch.lines));
-        drop(open);
+        drop(state);
         self.set_failure(Some(Failure::Stalled));
         if let Some((completion, lines)) = stuck
             && completion.complete(BatchResult::failed(Failure::Stalled), &mut Vec::new())
@@ -367,15 +342,19 @@ impl Queue {
         self.failed.load(Relaxed)
     }
 
-    fn flush(&self) {
+    /// Waits until everything that was queued before is written or has failed, and late lines are written if they can be.
+    pub(super) fn flush(&self) {
         self.unpark();
-        let open = self.lock();
-        let in_flight = open.in_flight.as_ref().map(|in_flight| Arc::clone(&in_flight.completion));
-        let waiting = open.batch.opened.is_some().then(|| Arc::clone(&open.batch.completion));
-        drop(open);
+        let state = self.state();
+        let mut waiting: Vec<_> =
+            state.in_flight.iter().map(|it| Arc::clone(&it.completion)).collect();
+        for open in self.all_open().filter(|open| open.batch.opened.is_some()) {
+            waiting.push(Arc::clone(&open.batch.completion));
+        }
+        drop(state);
         let deadline = Instant::now() + WAIT_LIMIT + GRACE;
         let waker = Waker::from(Arc::new(ThreadWaker::current()));
-        for completion in [in_flight, waiting].into_iter().flatten() {
+        for completion in waiting {
             completion.register(&waker, &mut None);
             while !completion.is_complete() && Instant::now() < deadline {
                 std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
@@ -389,12 +368,4 @@ impl Queue {
             std::thread::park_timeout(Duration::from_millis(1));
         }
     }
-}
-
-fn take_batch(open: &mut Open, empty: &mut Batch) -> bool {
-    let Some(since) = open.batch.opened else { return false };
-    std::mem::swap(&mut open.batch, empty);
-    let Batch { lines, completion, .. } = &*empty;
-    open.in_flight = Some(InFlight { since, lines: *lines, completion: Arc::clone(completion) });
-    true
 }

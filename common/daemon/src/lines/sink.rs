@@ -8,7 +8,6 @@ use std::{
     fs::File,
     io,
     sync::Arc,
-    task::Waker,
     thread,
     time::{Duration, Instant},
 };
@@ -17,13 +16,13 @@ use rustix::{fs::fdatasync, io::Errno};
 
 use super::{
     Care, Failure, Owner,
-    batch::Batch,
+    batch::{Batch, Spare},
     chained::Chained,
     output::Output,
-    queue::{Queue, WAIT_LIMIT},
+    queue::{Deferred, Queue, WAIT_LIMIT, Work},
     result::BatchResult,
 };
-use crate::{chain::Chain, settings::AuditSync};
+use crate::{chain::Chain, settings::AuditSync, threads::Place};
 
 /// How often the sink checks whether lines can be written, and how long a line may wait if no future is polled for it.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -48,10 +47,6 @@ pub(super) struct Sink {
     /// How many of the failed lines a gap line has reported.
     reported: u64,
     next_probe: Instant,
-    /// An empty batch, to be open while another is written.
-    empty: Batch,
-    /// A list of wakers whose memory is reused.
-    wakers: Vec<Waker>,
 }
 
 impl fmt::Debug for Sink {
@@ -94,9 +89,8 @@ fn flush_if_due(queue: &Queue) {
 }
 
 impl Sink {
-    pub(super) fn new(output: Output, care: Care, empty: Batch, owner: Box<dyn Owner>) -> Self {
+    pub(super) fn new(output: Output, care: Care, owner: Box<dyn Owner>) -> Self {
         Self {
-            empty,
             output,
             chained: care.chain.map(Chained::new),
             care,
@@ -106,36 +100,38 @@ impl Sink {
             owner,
             reported: 0,
             next_probe: Instant::now(),
-            wakers: Vec::new(),
         }
     }
 
-    /// Writes the open batch if the output takes it at once. Returns whether it does.
-    pub(super) fn write_at_once(&mut self, queue: &Queue) -> bool {
+    /// Writes the open batch of this place if the output takes it at once. Returns whether it does.
+    pub(super) fn write_at_once(&mut self, queue: &Queue, place: Place) -> bool {
         // A flush takes too long for a thread that serves.
-        let is_quick = self.care.sync != AuditSync::Each
-            && queue.failure().is_none()
-            && queue.waiting().is_some_and(|(bytes, lines)| {
-                let marks = usize::try_from(lines).unwrap_or(usize::MAX);
-                let longer = if self.chained.is_some() { Chain::LONGEST_MARK } else { 0 };
-                self.output.takes_at_once(bytes.saturating_add(marks.saturating_mul(longer)))
-            });
-        if is_quick && queue.take_batch(&mut self.empty) {
-            self.commit(queue);
+        if self.care.sync == AuditSync::Each || queue.failure().is_some() {
+            return false;
         }
-        is_quick
+        let mark = if self.chained.is_some() { Chain::LONGEST_MARK } else { 0 };
+        let taken = queue.take_batch_if(place, |batch| {
+            let marks = usize::try_from(batch.lines).unwrap_or(usize::MAX).saturating_mul(mark);
+            self.output.takes_at_once(batch.bytes.len().saturating_add(marks))
+        });
+        match taken {
+            Ok(Some(batch)) => self.commit(queue, batch),
+            Ok(None) => {}
+            Err(Deferred) => return false,
+        }
+        true
     }
 
     /// One step of the thread.
     fn step(&mut self, queue: &Queue) -> Step {
-        let work = queue.next_work(&mut self.empty);
-        let has_new_file = work.file.is_some();
-        if let Some(file) = work.file {
+        let Work { file, batch, closed } = queue.next_work();
+        let has_new_file = file.is_some();
+        if let Some(file) = file {
             self.replace(queue, file);
         }
-        if work.has_batch {
-            self.commit(queue);
-        } else if work.closed {
+        if let Some(batch) = batch {
+            self.commit(queue, batch);
+        } else if closed {
             self.write_late(queue, Instant::now());
             self.sync(queue);
             return Step::End;
@@ -147,15 +143,12 @@ impl Sink {
         Step::Next
     }
 
-    /// Writes and completes the batch that was taken.
-    fn commit(&mut self, queue: &Queue) {
-        let wakers = std::mem::take(&mut self.wakers);
-        let next = queue.empty_batch(Vec::new(), wakers);
-        let mut batch = std::mem::replace(&mut self.empty, next);
+    /// Writes and completes a batch.
+    fn commit(&mut self, queue: &Queue, mut batch: Batch) {
         let deadline = batch.opened.unwrap_or_else(Instant::now) + WAIT_LIMIT;
         let mut result = match self.write_gap(queue, deadline) {
             Some(failure) => BatchResult::failed(failure),
-            None => self.write(queue, &batch.bytes, deadline),
+            None => self.write(queue, (&batch.bytes, &mut batch.marked), deadline),
         };
         if result.failure.is_none()
             && self.care.sync == AuditSync::Each
@@ -172,11 +165,12 @@ impl Sink {
         };
         // Before any future completes: a task that sees its line fail must also see the failure.
         self.report(queue, result.failure.or_else(|| self.lasting_failure()));
-        let outcome = (result, batch.lines, written);
-        queue.complete(&batch.completion, outcome, &mut self.wakers);
-        if batch.bytes.capacity() <= KEPT_BATCH {
-            batch.bytes.clear();
-            self.empty.bytes = batch.bytes;
+        let wakers = queue.complete(&batch.completion, (result, batch.lines, written));
+        let Batch { mut bytes, mut marked, .. } = batch;
+        if bytes.capacity().max(marked.capacity()) <= KEPT_BATCH {
+            bytes.clear();
+            marked.clear();
+            queue.give_back(batch.completion.place, Spare { bytes, marked, wakers });
         }
         match result.failure {
             None => self.reserve(queue),
@@ -228,7 +222,7 @@ impl Sink {
     fn write_gap(&mut self, queue: &Queue, deadline: Instant) -> Option<Failure> {
         let late = queue.late().take();
         if late.lines() > 0 {
-            let result = self.write(queue, late.bytes(), deadline);
+            let result = self.write(queue, (late.bytes(), &mut Vec::new()), deadline);
             self.reported += late.lines();
             if result.failure.is_some() {
                 self.reported -= queue.late().give_back(late, result.taken);
@@ -240,7 +234,7 @@ impl Sink {
         if lost > 0 {
             self.owner.write_gap(lost, &mut line);
         }
-        let result = self.write(queue, &line, deadline);
+        let result = self.write(queue, (&line, &mut Vec::new()), deadline);
         // A line that has begun will be completed.
         if result.taken > 0 {
             self.reported += lost;
@@ -266,14 +260,20 @@ impl Sink {
         self.output.replace(file, self.care.reserves);
     }
 
-    fn write(&mut self, queue: &Queue, lines: &[u8], deadline: Instant) -> BatchResult {
+    /// Writes lines, with their marks, in the buffer beside them, if they are chained.
+    fn write(
+        &mut self,
+        queue: &Queue,
+        lines: (&[u8], &mut Vec<u8>),
+        deadline: Instant,
+    ) -> BatchResult {
         let result = match &mut self.chained {
             Some(chained) => {
                 let result = chained.write(&mut self.output, lines, deadline);
                 queue.set_head(chained.head());
                 result
             }
-            None => self.output.write(lines, deadline),
+            None => self.output.write(lines.0, deadline),
         };
         self.unsynced |= result.taken > 0 && self.care.sync != AuditSync::Never;
         result

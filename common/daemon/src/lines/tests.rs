@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use super::*;
 
 mod chained;
+mod places;
 mod sync;
 
 /// The time limit on a busy machine.

@@ -132,7 +132,7 @@ pub fn run<S, D: Daemon>(
     }
     let hardening = harden();
     let status = match runtime() {
-        // Dropping the runtime drops every request that was cut, and each writes its audit line.
+        // Every request that was cut has been dropped with its thread, and has written its audit line.
         Ok(runtime) => {
             runtime.block_on(serve(program, settings, frame, (hardening, &streams), start))
         }
@@ -146,11 +146,12 @@ pub fn run<S, D: Daemon>(
     status
 }
 
-/// At least two threads: one may be blocked by a disk that hangs, in a read of the store or a write of the audit log.
+/// Threads of the runtime for everything besides connections, which have their own. One of them may be blocked by a disk
+/// that hangs.
+const THREADS: usize = 2;
+
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    let threads =
-        std::thread::available_parallelism().map_or(2, |processors| processors.get().max(2));
-    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+    tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()
 }
 
 async fn serve<S, D: Daemon>(

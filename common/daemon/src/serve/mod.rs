@@ -17,6 +17,7 @@ mod refusals;
 mod requests;
 mod roster;
 mod server;
+mod serving_threads;
 mod shared;
 mod signal;
 mod unread;

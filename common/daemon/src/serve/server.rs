@@ -16,6 +16,7 @@ use super::{
     limits::{Limits, TimeLimits},
     metrics::ConnectionMetrics,
     roster::{Roster, TrackedConnection},
+    serving_threads::ServingThreads,
     shared::Shared,
 };
 use crate::{message_limit::MessageLimit, net};
@@ -53,7 +54,7 @@ impl Listener {
     /// Serves `app` to the peers that `rule` admits.
     ///
     /// # Errors
-    /// Only if the TLS library cannot be configured at all.
+    /// If the TLS library cannot be configured at all, or the system gives no threads.
     pub fn serve(
         self,
         source: &SvidSource,
@@ -61,9 +62,10 @@ impl Listener {
         limits: Limits,
         metrics: ConnectionMetrics,
         app: App,
-    ) -> Result<Serving, rustls::Error> {
+    ) -> io::Result<Serving> {
         let limits = limits.fitted();
-        let acceptor = TlsAcceptor::from(Arc::new(server_config(source, rule.clone())?));
+        let config = server_config(source, rule.clone()).map_err(io::Error::other)?;
+        let acceptor = TlsAcceptor::from(Arc::new(config));
         let roster =
             Arc::new(Roster::new(Budget::new(limits.connection_budget()), limits.handshakes()));
         let shared = Arc::new(Shared {
@@ -76,23 +78,26 @@ impl Listener {
             rule,
         });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(accept(self.socket, shared, stop.clone(), tasks.clone()));
+        let threads = Arc::new(ServingThreads::start()?);
+        let connections = (tasks.clone(), Arc::clone(&threads));
+        tasks.spawn(accept(self.socket, shared, stop.clone(), connections));
         tokio::spawn(check_regularly(
             Arc::clone(&roster),
             limits.times(),
             stop.clone(),
             tasks.clone(),
         ));
-        Ok(Serving { stop, tasks, roster })
+        Ok(Serving { stop, tasks, roster, _threads: threads })
     }
 }
 
-/// A running listener.
+/// A running listener. Dropping this drops the requests that still run.
 #[derive(Debug)]
 pub struct Serving {
     stop: CancellationToken,
     tasks: TaskTracker,
     roster: Arc<Roster>,
+    _threads: Arc<ServingThreads>,
 }
 
 impl Serving {
@@ -115,7 +120,7 @@ impl Serving {
 
     /// Closes every connection. Peers have a moment to read their waiting answers, and cannot extend it. Running
     /// requests may continue until `deadline`; returns whether none was cut.
-    pub async fn close(self, deadline: Instant) -> bool {
+    pub async fn close(&self, deadline: Instant) -> bool {
         self.end();
         let closed = async |limit: Instant| timeout_at(limit, self.tasks.wait()).await.is_ok();
         if closed(Instant::now() + CLOSE_GRACE).await {
@@ -141,18 +146,19 @@ async fn accept(
     socket: TcpListener,
     shared: Arc<Shared>,
     stop: CancellationToken,
-    tasks: TaskTracker,
+    (tasks, threads): (TaskTracker, Arc<ServingThreads>),
 ) {
     let mut once = MessageLimit::default();
     loop {
-        let accepted = tokio::select! {
+        let (waiting, accepted) = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = socket.accept() => accepted,
+            next = async { (threads.place().await, socket.accept().await) } => next,
         };
-        match accepted {
+        // Without the scheduler of this thread: the one that serves it has its own.
+        match accepted.and_then(|(stream, address)| Ok((stream.into_std()?, address))) {
             Ok((stream, address)) => {
-                let entry = shared.roster.add();
-                tasks.spawn(serve_connection(stream, address, entry, Arc::clone(&shared)));
+                let (entry, shared) = (shared.roster.add(), Arc::clone(&shared));
+                threads.spawn((&tasks, waiting), serve_connection(stream, address, entry, shared));
             }
             // Most likely out of file descriptors: wait for some to be freed instead of spinning.
             Err(error) => {
@@ -167,7 +173,7 @@ async fn accept(
 }
 
 async fn serve_connection(
-    stream: TcpStream,
+    stream: std::net::TcpStream,
     address: SocketAddr,
     entry: Arc<TrackedConnection>,
     shared: Arc<Shared>,
@@ -176,7 +182,13 @@ async fn serve_connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(reason = %error, "cannot set TCP_NODELAY");
     }
-    Connection::new(Arc::clone(&shared), Arc::clone(&entry), address).run(stream).await;
+    match TcpStream::from_std(stream) {
+        Ok(stream) => {
+            let connection = Connection::new(Arc::clone(&shared), Arc::clone(&entry), address);
+            connection.run(stream).await;
+        }
+        Err(error) => tracing::warn!(reason = %error, "cannot serve a connection"),
+    }
     shared.roster.remove(&entry);
     shared.metrics.open.dec();
 }

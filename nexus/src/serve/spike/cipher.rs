@@ -32,7 +32,8 @@ impl CarryOut for call::CipherEncrypt {
     async fn carry_out(mut request: HandlerRequest<'_>) -> Outcome {
         let asked = Question::of(&request);
         let limits = asked.limits();
-        let encrypted = request.work_on_body(limits, move |body| {
+        // Boxed, as where bodies become requests: these are the largest futures.
+        let encrypted = Box::pin(request.work_on_body(limits, move |body| {
             let Question { nexus, principal, memory, is_stream } = asked;
             let encrypt = |plaintext: &[u8]| {
                 nexus.encrypt(nexus.access().authorize(principal, Encrypt { plaintext })?)
@@ -51,7 +52,7 @@ impl CarryOut for call::CipherEncrypt {
                 ciphertext: encrypted.ciphertext,
             };
             Ok(Reply::ok(memory.keep(reply.encode())?))
-        });
+        }));
         with_upstreams_error(encrypted.await.map(|(reply, _held)| reply))
     }
 }
@@ -62,7 +63,7 @@ impl CarryOut for call::CipherDecrypt {
     async fn carry_out(mut request: HandlerRequest<'_>) -> Outcome {
         let asked = Question::of(&request);
         let limits = asked.limits();
-        let decrypted = request.work_on_body(limits, move |body| {
+        let decrypted = Box::pin(request.work_on_body(limits, move |body| {
             let Question { nexus, principal, memory, is_stream } = asked;
             let grant = nexus.access().authorize_unread::<Decrypt<'_>>(principal)?;
             if is_stream {
@@ -88,7 +89,7 @@ impl CarryOut for call::CipherDecrypt {
             let plaintext = nexus.decrypt(grant.carrying(asked))?;
             let plaintext = SecretBytes::from(plaintext.as_slice());
             Ok(Reply::ok(memory.keep(DecryptResponse { plaintext }.encode())?))
-        });
+        }));
         let result = match decrypted.await {
             Ok((reply, _held)) => Ok(reply),
             Err(error) => {

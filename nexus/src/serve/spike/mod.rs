@@ -42,25 +42,29 @@ trait CarryOut: Call {
 
 /// The order of almost every route (wire-api 4.3): read the whole body, parse it, authorize, act.
 impl<C: Handle> CarryOut for C {
-    async fn carry_out(mut request: HandlerRequest<'_>) -> Outcome {
-        const { assert_same_operation::<C, C::Asked>() };
-        let limits = request.nexus.frame().body_limits();
-        let parsed = request.work_on_body(limits, |body| {
-            let asked = C::asked(C::decode(body)?);
-            let subject = asked.subject();
-            Ok((asked, subject))
-        });
-        let ((asked, subject), _held) = match parsed.await {
-            Ok(parsed) => parsed,
-            Err(error) => return Outcome::without_subject(error),
-        };
-        let HandlerRequest { nexus, principal, memory, .. } = request;
-        let result = match nexus.access().authorize(principal, asked) {
-            // Boxed, so that the future of a request is as small as the ones that need little.
-            Ok(grant) => Box::pin(C::handle(nexus, grant, memory)).await,
-            Err(error) => Err(error),
-        };
-        Outcome { result: result.map(Reply::ok), subject }
+    /// Not an `async fn`, whose future would have two places for the request.
+    #[expect(clippy::manual_async_fn, reason = "the future of every request is smaller so")]
+    fn carry_out(mut request: HandlerRequest<'_>) -> impl Future<Output = Outcome> + Send {
+        async move {
+            const { assert_same_operation::<C, C::Asked>() };
+            let limits = request.nexus.frame().body_limits();
+            let parsed = request.work_on_body(limits, |body| {
+                let asked = C::asked(C::decode(body)?);
+                let subject = asked.subject();
+                Ok((asked, subject))
+            });
+            let ((asked, subject), _held) = match parsed.await {
+                Ok(parsed) => parsed,
+                Err(error) => return Outcome::without_subject(error),
+            };
+            let HandlerRequest { nexus, principal, memory, .. } = request;
+            let result = match nexus.access().authorize(principal, asked) {
+                // Boxed, so that the future of a request is as small as the ones that need little.
+                Ok(grant) => Box::pin(C::handle(nexus, grant, memory)).await,
+                Err(error) => Err(error),
+            };
+            Outcome { result: result.map(Reply::ok), subject }
+        }
     }
 }
 

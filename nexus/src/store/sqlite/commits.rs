@@ -61,7 +61,7 @@ impl Position {
         Ok(Self { heads, epoch: identity.policy_epoch })
     }
 
-    const fn has_reached(self, other: Self) -> bool {
+    pub(super) const fn has_reached(self, other: Self) -> bool {
         self.heads >= other.heads && self.epoch >= other.epoch
     }
 }

@@ -3,11 +3,13 @@
 //! One thread writes, and commits all waiting writes in one transaction ([`writer`]); readers have their own connections
 //! ([`readers`]). The file is created atomically ([`create`], [`make`]), is private ([`private`]) and is not trusted ([`open`],
 //! [`length`], [`schema`]). A file of an older schema is migrated when it is opened ([`migrate`]). A log of commits beside it reveals lost
-//! commits ([`commits`]).
+//! commits ([`commits`]). Files that somebody else moves or writes to while they are open are noticed ([`place`], [`log`]).
 
 pub(super) mod commits;
 pub(super) mod create;
+mod index;
 mod length;
+mod log;
 mod make;
 mod message;
 mod migrate;
@@ -19,6 +21,7 @@ pub(super) mod queue;
 pub(super) mod readers;
 pub(super) mod rows;
 pub(super) mod schema;
+pub(super) mod shown;
 pub(super) mod transaction;
 pub(super) mod unit;
 pub(super) mod wal;

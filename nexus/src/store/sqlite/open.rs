@@ -138,6 +138,8 @@ impl Connect<'_> {
         refuse_stub(&path)?;
         // Before SQLite reads the log, and overwrites the frames that it ignores.
         let damage = wal::inspect(&directory.join(wal::FILE));
+        // Dropped after the connection.
+        let place;
         let mut connection = Connection::open_with_flags(&path, flags())?;
         self.harden(&connection)?;
         // Until the key is verified, closing must not change the file either.
@@ -192,8 +194,7 @@ impl Connect<'_> {
         }
         let condition = Arc::new(Condition::new(ring.usage()));
         let readers = (0..self.options.readers.get()).map(|_| self.reader(&path));
-        let place =
-            Arc::new(Place::of(&[&path, &directory.join(wal::FILE), &directory.join(LOCK_FILE)])?);
+        place = Arc::new(self.place(directory, &path)?);
         let readers = Readers::new(readers.collect::<Result<_, _>>()?, Arc::clone(&condition));
         let readers = Arc::new(readers);
         let writer = Arc::new(Mutex::new(Some(connection)));
@@ -264,6 +265,15 @@ impl Connect<'_> {
         let unit = SqliteUnit { connection: transaction.connection(), head: &mut head };
         let mut change = SqliteChange { unit, ring, identity, effects };
         plan.carry_out(&mut change, self.options, self.now)
+    }
+
+    fn place(&self, directory: &Path, path: &Path) -> Result<Place, StoreError> {
+        let log = directory.join(wal::FILE);
+        let place = Place::of(&[path, &log, &directory.join(LOCK_FILE)])?;
+        match self.options.journal_mode {
+            JournalMode::Wal => place.with_log(&log, &directory.join(wal::INDEX)),
+            JournalMode::Delete | JournalMode::Truncate | JournalMode::Persist => Ok(place),
+        }
     }
 
     fn reader(&self, path: &Path) -> Result<Slot, StoreError> {

@@ -1,17 +1,24 @@
-//! Checks that the open files are still at their paths. A process can write to a file long after it was removed or replaced,
-//! and everything that it writes is lost when the process ends. A lock that was removed keeps no second process out any more.
+//! Checks that the open files are still at their paths, and with [`Log`] that nobody else writes to them. A process can write to a
+//! file long after it was removed or replaced, and everything that it writes is lost when the process ends. A lock that was
+//! removed keeps no second process out any more.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::log::Log;
 use super::private::{LOCK_FILE, unusable};
 use crate::store::error::StoreError;
 
 /// The files of an open store, identified by device and inode.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Place(Vec<(PathBuf, u64, u64)>);
+pub(in crate::store) struct Place {
+    files: Vec<(PathBuf, u64, u64)>,
+    /// `None` without a write-ahead log.
+    log: Option<Log>,
+}
 
 impl Place {
     /// The existing ones among `paths`. Call it while no other process can have created them.
@@ -24,15 +31,65 @@ impl Place {
                 Err(error) => return Err(unusable(path, error)),
             }
         }
-        Ok(Self(files))
+        Ok(Self { files, log: None })
+    }
+
+    /// Checks the content of the write-ahead log, too. The store must be closed before this is dropped ([`Log`]).
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`].
+    pub(super) fn with_log(self, log: &Path, index: &Path) -> Result<Self, StoreError> {
+        Ok(Self { log: Some(Log::open(log, index)?), ..self })
+    }
+
+    /// Checks that each file is at its path, and that nobody else has written to the write-ahead log.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), and [`StoreError::LogChanged`].
+    pub(in crate::store) fn examine(&self) -> Result<(), StoreError> {
+        self.check()?;
+        self.log.as_ref().map_or(Ok(()), Log::examine)
+    }
+
+    /// The reason why a write was not committed: `error`, unless the log was changed, which SQLite tells in many ways.
+    pub(super) fn reason(&self, error: StoreError) -> StoreError {
+        if matches!(error, StoreError::OutcomeUnknown(_)) {
+            return error;
+        }
+        self.log.as_ref().and_then(|log| log.check().err()).unwrap_or(error)
+    }
+
+    /// Checks the log, in a transaction that has written nothing yet. `shows`: whether the database is as the last commit has left
+    /// it, if it can be read. That is asked only if the log does not tell.
+    ///
+    /// # Errors
+    /// [`StoreError::LogChanged`].
+    pub(super) fn before_write(
+        &self,
+        shows: impl FnOnce() -> Option<bool>,
+    ) -> Result<(), StoreError> {
+        self.log.as_ref().map_or(Ok(()), |log| log.before_write(shows))
+    }
+
+    /// Checks files and log after a commit, which may or may not be kept if this fails.
+    ///
+    /// # Errors
+    /// [`StoreError::Stranded`].
+    pub(super) fn after_write(
+        &self,
+        shows: impl FnOnce() -> Option<bool>,
+    ) -> Result<(), StoreError> {
+        let log = || self.log.as_ref().map_or(Ok(()), |log| log.after_write(shows));
+        let checked = self.check().and_then(|()| log());
+        checked.map_err(|error| StoreError::Stranded(Arc::new(error)))
     }
 
     /// Checks that each file is at its path. Costs a system call for each, which takes microseconds.
     ///
     /// # Errors
     /// [`StoreError::Misplaced`] for the first file that is not, [`StoreError::LockLost`] if that is the lock.
-    pub(in crate::store) fn check(&self) -> Result<(), StoreError> {
-        for (path, device, inode) in &self.0 {
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        for (path, device, inode) in &self.files {
             let what = match fs::metadata(path) {
                 Ok(found) if (found.dev(), found.ino()) == (*device, *inode) => continue,
                 Ok(_) => "another file is there".to_owned(),

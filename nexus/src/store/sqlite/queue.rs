@@ -9,8 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::message::{Message, Pending, Write};
 use super::open::Opened;
+use super::shown::Shown;
 use super::unit::{SqliteChange, done};
-use super::writer::{Shown, Writer};
+use super::writer::Writer;
 use crate::store::condition::Condition;
 use crate::store::engine::{Engine, Work};
 use crate::store::error::StoreError;

@@ -4,10 +4,12 @@
 
 use rusqlite::Connection;
 
+use super::commits::Position;
 use super::rows;
 use crate::store::error::StoreError;
 use crate::store::format::identity::Identity;
 use crate::store::format::keyring::Ring;
+use crate::store::format::keys::Keys;
 
 /// An open transaction. If it is dropped without [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]
@@ -25,6 +27,16 @@ impl<'c> Transaction<'c> {
     /// The connection.
     pub(in crate::store) const fn connection(&mut self) -> &mut Connection {
         self.connection
+    }
+
+    /// Whether the database is as the last commit has left it; `None` if it cannot be read now.
+    pub(super) fn shows(
+        &mut self,
+        committed: &Identity,
+        keys: &Keys,
+        position: Position,
+    ) -> Option<bool> {
+        shows(self.connection, committed, keys, position)
     }
 
     /// Sets a savepoint.
@@ -61,11 +73,31 @@ impl<'c> Transaction<'c> {
     /// Commits. If the disk fails meanwhile, the outcome is unknown: in WAL mode the transaction may be kept after a crash,
     /// although SQLite goes on without it.
     pub(in crate::store) fn commit(self) -> Result<(), StoreError> {
+        #[cfg(test)]
+        if let Some(fault) = crate::store::tests::faults::due() {
+            return Err(fault.instead_of(self));
+        }
         self.connection.execute_batch("COMMIT").map_err(StoreError::at_commit)
     }
 
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
         self.connection.prepare_cached(sql)?.execute([]).map(|_rows| ())
+    }
+}
+
+/// Whether the database is as the last commit has left it; `None` if it cannot be read now.
+pub(super) fn shows(
+    connection: &Connection,
+    committed: &Identity,
+    keys: &Keys,
+    position: Position,
+) -> Option<bool> {
+    let found = rows::identity(connection, keys)
+        .and_then(|found| Ok((Position::of(connection, &found)?, found)));
+    match found {
+        Ok((at, found)) => Some(found == *committed && at.has_reached(position)),
+        Err(error) if error.is_of_the_disk() => None,
+        Err(_of_the_content) => Some(false),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Examines the write-ahead log before SQLite does.
+//! Reads the write-ahead log: before SQLite does, and while it is open.
 //!
 //! SQLite accepts frames up to the first damaged one, and does not report the rest. After a crash that is correct: what was
 //! being written then was not acknowledged. But only the last transaction can be incomplete, because each is synced before the
@@ -14,18 +14,23 @@ use std::path::Path;
 use spike_daemon::open_regular;
 use spike_domain::UnixNanos;
 
+use super::index::LogEnd;
+
 /// Beside the database.
 pub(in crate::store) const FILE: &str = "nexus.db-wal";
+
+/// Its index, which SQLite keeps in shared memory.
+pub(super) const INDEX: &str = "nexus.db-shm";
 
 /// What stays of a larger log once its content is in the database. Usually it has a quarter of it at most.
 pub(super) const KEPT_BYTES: i64 = 16 * 1024 * 1024;
 
-const HEADER: usize = 32;
-const FRAME_HEADER: usize = 24;
+pub(super) const HEADER: usize = 32;
+pub(super) const FRAME_HEADER: usize = 24;
 /// With the lowest bit set, checksums are over big-endian words.
 const MAGIC: u32 = 0x377f_0682;
 
-type Sum = (u32, u32);
+pub(super) type Sum = (u32, u32);
 
 /// The number of acknowledged commits behind a damaged frame; `None` if no such commits are found.
 pub(in crate::store) fn inspect(path: &Path) -> Option<u64> {
@@ -116,7 +121,62 @@ impl Walk {
     }
 }
 
-fn sum(big_endian: bool, start: Sum, bytes: &[u8]) -> Sum {
+/// The header of a log.
+pub(super) struct Head {
+    big_endian: bool,
+    page: u32,
+    pub(super) salts: [u8; 8],
+    sum: Sum,
+}
+
+impl Head {
+    /// `None`: it is damaged.
+    pub(super) fn parse(bytes: &[u8; HEADER]) -> Option<Self> {
+        let (magic, page) = (word(bytes, 0), word(bytes, 8));
+        let big_endian = magic == MAGIC | 1;
+        let expected = (word(bytes, 24), word(bytes, 28));
+        let summed = sum(big_endian, (0, 0), bytes.get(..24)?);
+        let is_whole = magic & !1 == MAGIC && summed == expected;
+        let salts = *bytes.get(16..)?.first_chunk()?;
+        is_whole.then_some(Self { big_endian, page, salts, sum: expected })
+    }
+}
+
+/// The header of a frame.
+pub(super) struct FrameHead {
+    /// It is the last one of its transaction.
+    pub(super) commits: bool,
+    pub(super) salts: [u8; 8],
+    pub(super) sum: Sum,
+}
+
+impl FrameHead {
+    pub(super) fn parse(bytes: &[u8]) -> Self {
+        let salts = bytes.get(8..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+        Self { commits: word(bytes, 4) != 0, salts, sum: (word(bytes, 16), word(bytes, 20)) }
+    }
+}
+
+/// Whether all frames are there up to `end`, each as it was written.
+pub(super) fn is_whole(log: &mut impl Read, end: &LogEnd) -> io::Result<bool> {
+    let mut header = [0; HEADER];
+    let head = if fill(log, &mut header)? { Head::parse(&header) } else { None };
+    let Some(head) = head.filter(|head| head.salts == end.salts && head.page == end.page) else {
+        return Ok(false);
+    };
+    let mut state = Walk { before: Some(head.sum), broken: false, commits: 0 };
+    let mut frame = vec![0; FRAME_HEADER + usize::try_from(end.page).unwrap_or_default()];
+    for _ in 0..end.frames {
+        let is_there = fill(log, &mut frame)? && FrameHead::parse(&frame).salts == end.salts;
+        if !is_there || !state.step(head.big_endian, &frame) || state.broken {
+            return Ok(false);
+        }
+    }
+    let last = FrameHead::parse(&frame);
+    Ok(last.commits && last.sum == end.sum)
+}
+
+pub(super) fn sum(big_endian: bool, start: Sum, bytes: &[u8]) -> Sum {
     let read = if big_endian { u32::from_be_bytes } else { u32::from_le_bytes };
     let (pairs, _) = bytes.as_chunks::<8>();
     pairs.iter().fold(start, |(one, two), [a, b, c, d, e, f, g, h]| {
@@ -165,10 +225,31 @@ mod tests {
         bytes
     }
 
+    /// The end of a log, as its index tells it.
+    fn end(log: &[u8]) -> LogEnd {
+        let frames = u32::try_from((log.len() - HEADER) / (FRAME_HEADER + 512)).unwrap();
+        let last = FrameHead::parse(&log[log.len() - FRAME_HEADER - 512..]);
+        LogEnd { salts: last.salts, frames, sum: last.sum, page: 512 }
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..3000)) {
             lost_commits(&mut bytes.as_slice()).unwrap();
+            is_whole(&mut bytes.as_slice(), &end(&log(2, false))).unwrap();
+        }
+
+        #[test]
+        fn every_changed_byte_of_an_open_log_is_noticed(
+            frames in 1_usize..6, at: prop::sample::Index, bit in 0..8_u8, big_endian: bool,
+        ) {
+            let mut bytes = log(frames, big_endian);
+            let end = end(&bytes);
+            prop_assert!(is_whole(&mut bytes.as_slice(), &end).unwrap());
+            let cut = at.index(bytes.len());
+            prop_assert!(!is_whole(&mut &bytes[..cut], &end).unwrap());
+            bytes[cut] ^= 1_u8 << bit;
+            prop_assert!(!is_whole(&mut bytes.as_slice(), &end).unwrap());
         }
 
         #[test]

@@ -12,10 +12,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use spike_daemon::process::chain;
 use spike_mtls::clock;
 use tokio::runtime::Runtime;
@@ -26,12 +27,12 @@ use super::message::{Message, Write};
 use super::open::Opened;
 use super::place::Place;
 use super::readers::{Readers, Slot, lock};
-use super::transaction::Transaction;
+use super::shown::Shown;
+use super::transaction::{Transaction, shows};
 use super::unit::{SqliteChange, SqliteUnit};
 use super::{policy_rows, rows};
-use crate::store::cache::ValueCache;
 use crate::store::change::{Effects, PolicyChange};
-use crate::store::condition::{Condition, Presence};
+use crate::store::condition::Presence;
 use crate::store::disk;
 use crate::store::error::StoreError;
 use crate::store::format::identity::Identity;
@@ -46,17 +47,6 @@ const PROBE_PAUSE: Duration = Duration::from_secs(1);
 /// How much space must be free on a disk that was full before writing is tried again. A harmless write needs one page, and
 /// would succeed although no other write does.
 const MIN_FREE_BYTES: u64 = 1 << 20;
-
-/// Applies the effects of a commit on the policies, in the order of commits.
-pub type PolicyFollower = Box<dyn Fn(Vec<PolicyChange>) + Send + Sync>;
-
-/// What readers use besides the database. It is updated with every commit.
-pub(in crate::store) struct Shown {
-    pub(in crate::store) policy_epoch: Arc<AtomicU64>,
-    pub(in crate::store) cache: Arc<ValueCache>,
-    pub(in crate::store) follower: Arc<OnceLock<PolicyFollower>>,
-    pub(in crate::store) condition: Arc<Condition>,
-}
 
 pub(in crate::store) struct Writer {
     slot: Slot,
@@ -212,20 +202,21 @@ impl Writer {
         match self.transact(batch, &mut effects) {
             Ok(()) => {
                 self.publish(effects);
-                self.place.check().map_err(|error| StoreError::Stranded(Arc::new(error)))
+                self.place.after_write(|| self.shows())
             }
             Err(error) => {
                 self.undo(&error);
-                Err(error)
+                Err(self.place.reason(error))
             }
         }
     }
 
     fn transact(&mut self, batch: &mut [Write], effects: &mut Effects) -> Result<(), StoreError> {
-        let Self { slot, ring, identity, committed, position, shown, .. } = self;
+        let Self { slot, ring, identity, committed, position, shown, place, .. } = self;
         let mut guard = lock(slot);
         let connection = guard.as_mut().ok_or(StoreError::Closed)?;
         let mut transaction = Transaction::begin(connection)?;
+        place.before_write(|| transaction.shows(committed, ring.keys(), *position))?;
         if let Some(first) = batch.first() {
             if let Some(row) = ring.replace_if_worn(first.now)? {
                 rows::write(transaction.connection(), &row)?;
@@ -251,10 +242,16 @@ impl Writer {
         let changed = (identity != committed).then_some(&*identity);
         transaction.record(changed, ring)?;
         let changing = shown.cache.changing(&effects.touched);
-        commit(transaction)?;
+        transaction.commit()?;
         drop(changing);
         position.heads = head.unwrap_or(position.heads);
         Ok(())
+    }
+
+    /// Whether the database is as the last commit has left it; `None` if it cannot be read now.
+    fn shows(&self) -> Option<bool> {
+        let guard = lock(&self.slot);
+        shows(guard.as_ref()?, &self.committed, self.ring.keys(), self.position)
     }
 
     /// Every commit is published before any caller is answered.
@@ -350,17 +347,19 @@ impl Writer {
             let mut guard = lock(&self.slot);
             let connection = guard.as_mut().ok_or(StoreError::Closed)?;
             let mut transaction = Transaction::begin(connection)?;
+            let shows = || transaction.shows(&self.committed, self.ring.keys(), self.position);
+            self.place.before_write(shows)?;
             transaction.record(Some(&self.identity), &mut self.ring)?;
-            commit(transaction)
+            transaction.commit()
         };
         match attempt() {
             Ok(()) => {
                 self.ring.committed();
-                Ok(())
+                self.place.after_write(|| self.shows())
             }
             Err(error) => {
                 self.undo(&error);
-                Err(error)
+                Err(self.place.reason(error))
             }
         }
     }
@@ -376,6 +375,11 @@ impl Writer {
         self.readers.close();
         self.shown.cache.close();
         let Some(connection) = connection else { return Ok(()) };
+        if let Err(error @ StoreError::LogChanged { .. }) = self.place.examine() {
+            // The pages of another log would be written into the database.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            return Err(error);
+        }
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))?;
         connection.close().map_err(|(_connection, error)| error.into())
     }
@@ -387,12 +391,4 @@ enum Next {
     /// It is time for a probe.
     Nothing,
     End,
-}
-
-fn commit(transaction: Transaction<'_>) -> Result<(), StoreError> {
-    #[cfg(test)]
-    if let Some(fault) = crate::store::tests::faults::due() {
-        return Err(fault.instead_of(transaction));
-    }
-    transaction.commit()
 }

@@ -6,6 +6,7 @@ pub(super) mod faults;
 mod files;
 mod golden;
 mod import;
+mod log;
 mod losses;
 mod migration;
 mod opening;

@@ -1,0 +1,158 @@
+//! The index of the write-ahead log, `nexus.db-shm`, as far as it tells where the log ends.
+//!
+//! SQLite keeps it in shared memory, and updates it after each commit. It knows the log from there: it does not read the log
+//! again to find its end. So the log must show what the index says, and if it does not, somebody else has written to the log.
+//!
+//! The format is that of SQLite's documentation, "WAL-mode File Format", in the byte order of the machine.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use super::wal::{self, Sum, sum};
+
+/// The header. There are two copies of it, and they differ only while one is being written.
+const HEADER: usize = 48;
+/// What its checksum covers.
+const SUMMED: usize = 40;
+const VERSION: u32 = 3_007_000;
+
+/// Where the log ends, by its last commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LogEnd {
+    /// As in the header of the log. Each time that the log is begun anew, the first of the two numbers grows by 1, and the second
+    /// is a new random one.
+    pub(super) salts: [u8; 8],
+    /// The number of frames. 0: the log is to be begun anew, and its content is in the database.
+    pub(super) frames: u32,
+    /// The checksum of the last frame.
+    pub(super) sum: Sum,
+    /// The size of a page, in bytes.
+    pub(super) page: u32,
+}
+
+impl LogEnd {
+    /// `None` while it is being written, or if it is damaged; SQLite then reads the log again.
+    pub(super) fn read(index: &File) -> Option<Self> {
+        let mut bytes = [0; 2 * HEADER];
+        index.read_exact_at(&mut bytes, 0).ok()?;
+        Self::parse(&bytes)
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (header, copy) = bytes.split_at_checked(HEADER)?;
+        let (summed, stored) = header.split_at_checked(SUMMED)?;
+        let stored = (word(stored, 0)?, word(stored, 4)?);
+        let is_whole = header == copy
+            && word(header, 0)? == VERSION
+            && *header.get(12)? == 1
+            && sum(cfg!(target_endian = "big"), (0, 0), summed) == stored;
+        let size = u16::from_ne_bytes(*header.get(14..)?.first_chunk()?);
+        is_whole.then_some(())?;
+        Some(Self {
+            salts: *header.get(32..)?.first_chunk()?,
+            frames: word(header, 16)?,
+            sum: (word(header, 24)?, word(header, 28)?),
+            page: u32::from(size & 0xfe00) + (u32::from(size & 1) << 16),
+        })
+    }
+
+    /// The length of the log up to here, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        wal::HEADER as u64 + u64::from(self.frames) * self.frame()
+    }
+
+    /// The length of a frame, in bytes.
+    pub(super) fn frame(&self) -> u64 {
+        wal::FRAME_HEADER as u64 + u64::from(self.page)
+    }
+
+    /// How `later` follows this end.
+    pub(super) fn step(&self, later: &Self) -> Step {
+        let began =
+            |end: &Self| end.salts.first_chunk().map_or(0, |first| u32::from_be_bytes(*first));
+        let beginnings = began(later).wrapping_sub(began(self));
+        match () {
+            () if self.frames == 0 => Step::Onward,
+            () if later.salts == self.salts && later.frames >= self.frames => Step::Onward,
+            () if later.salts == self.salts => Step::Back,
+            () if (1..=MOST_BEGINNINGS).contains(&beginnings) => Step::Onward,
+            () => Step::Elsewhere,
+        }
+    }
+}
+
+/// How the end of a log has moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// By SQLite's own steps: commits, and new beginnings once all of the log is in the database.
+    Onward,
+    /// To fewer frames of the same log. SQLite never does that.
+    Back,
+    /// To a log that has nothing to do with this one. SQLite makes one if a program begins the log anew, and another program, which
+    /// has just opened the database, is the first to write after that. It looks the same if somebody copies another log and its
+    /// index over these.
+    Elsewhere,
+}
+
+/// How often the log is begun anew between two looks, at most.
+const MOST_BEGINNINGS: u32 = 1 << 16;
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const END: LogEnd =
+        LogEnd { salts: [0, 0, 1, 255, 9, 9, 9, 9], frames: 7, sum: (3, 4), page: 4096 };
+
+    fn bytes(end: &LogEnd) -> Vec<u8> {
+        let mut header = Vec::new();
+        for word in [VERSION, 0, 12] {
+            header.extend(word.to_ne_bytes());
+        }
+        header.extend([1, 0]);
+        header.extend(u16::try_from(end.page).unwrap().to_ne_bytes());
+        for word in [end.frames, 5, end.sum.0, end.sum.1] {
+            header.extend(word.to_ne_bytes());
+        }
+        header.extend(end.salts);
+        let sums = sum(cfg!(target_endian = "big"), (0, 0), &header);
+        header.extend([sums.0, sums.1].into_iter().flat_map(u32::to_ne_bytes));
+        header.repeat(2)
+    }
+
+    #[test]
+    fn it_is_read_only_when_it_is_whole() {
+        let whole = bytes(&END);
+        assert_eq!(LogEnd::parse(&whole), Some(END));
+        for at in 0..whole.len() {
+            let mut torn = whole.clone();
+            torn[at] ^= 1;
+            assert_eq!(LogEnd::parse(&torn), None, "{at}");
+            assert_eq!(LogEnd::parse(&whole[..at]), None, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_later_state_of_the_same_log_is_told_from_another_one() {
+        let with = |salts, frames| LogEnd { salts, frames, ..END };
+        for (later, step) in [
+            (END, Step::Onward),
+            (with(END.salts, 8), Step::Onward),
+            (with(END.salts, 6), Step::Back),
+            // Begun anew, once and several times.
+            (with([0, 0, 2, 0, 1, 1, 1, 1], 0), Step::Onward),
+            (with([0, 0, 2, 9, 1, 1, 1, 1], 2), Step::Onward),
+            // An older state of it, and that of another one.
+            (with([0, 0, 1, 254, 9, 9, 9, 9], 9), Step::Elsewhere),
+            (with([0, 0, 1, 255, 9, 9, 9, 8], 9), Step::Elsewhere),
+            (with([7, 7, 7, 7, 9, 9, 9, 9], 9), Step::Elsewhere),
+        ] {
+            assert_eq!(END.step(&later), step, "{later:?}");
+        }
+        assert_eq!(with([0; 8], 0).step(&END), Step::Onward, "nothing was in it");
+    }
+}
