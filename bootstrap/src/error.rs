@@ -295,8 +295,10 @@ impl Error {
                 "check that SPIKE_NEXUS_API_URL is the Nexus of these Keepers"
             }
             Self::Unproved { is_of_store: true, .. } => {
-                "mend what Nexus says of its store, such as a full disk. Nothing is stored under the key, and nobody can prove it any \
-                 more: then stop Nexus, restart the Keepers, which hold nothing after it, start Nexus, and run this again"
+                "mend what Nexus says of its store, such as a full disk, and run this again after a minute. If Nexus had made its \
+                 database before it failed, it has taken the key by then, and this ends well. If it says instead that there is a key \
+                 and no data, nothing is stored under the key, and nobody can prove it any more: only then stop Nexus, restart the \
+                 Keepers, which hold nothing after it, start Nexus, and run this again"
             }
             Self::Unproved { is_of_store: false, .. } => {
                 "look into the log of Nexus, check that it has the same Keepers in the same order and the same threshold, \

@@ -72,7 +72,8 @@ static ORIGINAL: LazyLock<Original> = LazyLock::new(|| {
     let directory = PathBuf::from("target/stored_rows").join(std::process::id().to_string());
     fs::create_dir_all(&directory).expect("a directory");
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let store = open(&directory).expect("a new store");
+    let home = Home::File(directory.clone());
+    let store = Store::create(&home, &key(), &options(), NOON).expect("a new store");
     runtime.block_on(async {
         for (path, values) in SECRETS {
             let path = SecretPath::parse(path).expect("a path");
@@ -99,11 +100,16 @@ fn text(name: &str) -> PolicyText {
     }
 }
 
+fn key() -> RootKey {
+    RootKey::from_bytes(&[7; 32]).expect("a scalar")
+}
+
+fn options() -> Options {
+    Options { readers: const { NonZeroUsize::new(1).unwrap() }, ..Options::default() }
+}
+
 fn open(directory: &Path) -> Option<Store> {
-    let key = RootKey::from_bytes(&[7; 32]).expect("a scalar");
-    let options =
-        Options { readers: const { NonZeroUsize::new(1).unwrap() }, ..Options::default() };
-    Store::open(&Home::File(directory.to_owned()), &key, &options, NOON).ok()
+    Store::open(&Home::File(directory.to_owned()), &key(), &options(), NOON).ok()
 }
 
 /// See the module. Accepts a change that SQLite accepts.

@@ -48,7 +48,7 @@ impl Bench {
         let key = RootKey::from_bytes(&[7; 32]).expect("a valid key");
         // Reads are those of the database.
         let options = Options { read_cache: 0, ..Options::default() };
-        let store = Store::open(&home, &key, &options, NOON).expect("a new store");
+        let store = Store::create(&home, &key, &options, NOON).expect("a new store");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_time()
@@ -172,7 +172,7 @@ fn get_1_kib_of_a_path_with_versions(bencher: Bencher<'_, '_>, versions: u32) {
     let key = RootKey::from_bytes(&[7; 32]).expect("a valid key");
     let max_versions = NonZeroU32::new(versions).expect("not zero");
     let options = Options { max_versions, read_cache: 0, ..Options::default() };
-    let store = Store::open(&Home::Memory, &key, &options, NOON).expect("a new store");
+    let store = Store::create(&Home::Memory, &key, &options, NOON).expect("a new store");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     runtime.expect("a runtime").block_on(async {
         for _ in 0..versions {

@@ -267,7 +267,7 @@ fn own_key(settings: &NexusSettings) -> Result<Unsealed, StartError> {
     tracing::warn!("memory backend: everything is lost at the end; not for production");
     let root_key = RootKey::generate()?;
     let options = options(&settings.database, settings.max_secret_versions, None);
-    let store = Store::open(&Home::Memory, &root_key, &options, clock::unix_nanos())?;
+    let store = Store::create(&Home::Memory, &root_key, &options, clock::unix_nanos())?;
     Ok(Unsealed::with_store(root_key, store)?)
 }
 

@@ -17,7 +17,7 @@ const POLLS: usize = 6;
 fn store(directory: &tempfile::TempDir) -> Store {
     let key = spike_crypto::RootKey::from_bytes(&[1; 32]).unwrap();
     let home = Home::File(directory.path().to_owned());
-    Store::open(&home, &key, &Options::default(), NOON).unwrap()
+    Store::open_or_create(&home, &key, &Options::default(), NOON).unwrap()
 }
 
 fn policy(name: &str, path: &str) -> Policy {

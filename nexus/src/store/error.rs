@@ -32,9 +32,21 @@ pub enum StoreError {
         /// The directory of the store.
         directory: PathBuf,
     },
+    /// The file that is to be opened is not there. Nothing was made in its place.
+    #[error("{} is not there", path.display())]
+    Missing {
+        /// The missing file.
+        path: PathBuf,
+    },
+    /// A new store was to be made, and a database is there. It was left alone.
+    #[error("{} is there, so that no new store is made", path.display())]
+    Exists {
+        /// The database.
+        path: PathBuf,
+    },
     /// There is no store, and [`Options::create`](super::Options::create) forbids making one.
     #[error("there is no store at {} and creating one is switched off", path.display())]
-    Missing {
+    MayNotCreate {
         /// The missing file.
         path: PathBuf,
     },
@@ -228,16 +240,6 @@ pub enum StoreError {
     /// A bug in the store: the operation was undone.
     #[error("the write failed for a reason inside this program")]
     Bug,
-}
-
-/// A store that was not opened.
-#[derive(Debug)]
-pub struct Unopened {
-    /// Why.
-    pub error: StoreError,
-    /// Whether the attempt came so far that it may have changed the files. Before that, it changes no more than a journal does
-    /// that an interrupted transaction has left.
-    pub may_have_written: bool,
 }
 
 impl StoreError {

@@ -28,6 +28,7 @@ mod format;
 pub mod fuzzing;
 mod home;
 mod import;
+mod opening;
 mod options;
 mod policies;
 mod secrets;
@@ -50,13 +51,13 @@ use self::cache::ValueCache;
 pub use self::change::{PolicyChange, PolicySet};
 pub use self::condition::{Condition, Failure};
 use self::engine::Engine;
-pub use self::error::{StoreError, Unopened};
+pub use self::error::StoreError;
 pub use self::format::import::ImportRecord;
-use self::format::keyring::ENCRYPTIONS_PER_KEY;
 use self::format::keys::Keys;
 pub use self::format::policy::{PolicyText, StoredPolicy};
 pub use self::home::{Found, Home, Look};
 pub use self::import::{Import, NotImported};
+pub use self::opening::{Opening, Unopened};
 pub use self::options::{JournalMode, JudgePolicy, Options};
 pub use self::secrets::{Described, Got, StoredValue};
 pub use self::sight::{Change, Sight};
@@ -113,56 +114,15 @@ pub struct Store {
 }
 
 impl Store {
-    /// Whether there is a store at `home`, or a database of upstream that opening would import.
-    ///
-    /// If there is one, opening it verifies the root key. If there is none, opening starts a new store under the given key,
-    /// whatever it is. A place that cannot be read counts as a store. So does a database of upstream without a single row,
-    /// although it verifies no key.
-    pub fn exists(home: &Home) -> bool {
-        match home {
-            Home::File(directory) => create::exists(directory) || spike_import::exists(directory),
-            Home::Memory => false,
-        }
-    }
-
-    /// Opens the store at `home`, or creates it, and imports a database of upstream that is there: [`import`](Self::import)
-    /// returns the result. Blocks while the disk works.
-    ///
-    /// `root` is used here only; the store keeps keys that are derived from it. If the store, or the database to import,
-    /// belongs to another key, no byte of either is changed.
-    ///
-    /// # Errors
-    /// [`StoreError`] names the file, the problem, or the key that it belongs to.
-    pub fn open(
-        home: &Home,
-        root: &RootKey,
-        options: &Options,
-        now: UnixNanos,
-    ) -> Result<Self, StoreError> {
-        Self::attempt(home, root, options, now).map_err(|unopened| unopened.error)
-    }
-
-    /// As [`open`](Self::open), and if that fails, whether it may have changed the files.
-    ///
-    /// # Errors
-    /// [`Unopened`].
-    pub fn attempt(
-        home: &Home,
-        root: &RootKey,
-        options: &Options,
-        now: UnixNanos,
-    ) -> Result<Self, Unopened> {
-        Self::open_with_key_limit(home, root, options, ENCRYPTIONS_PER_KEY, now)
-    }
-
     fn open_with_key_limit(
         home: &Home,
         root: &RootKey,
         options: &Options,
+        opening: Opening,
         encryptions_per_key: u64,
         now: UnixNanos,
     ) -> Result<Self, Unopened> {
-        let mut opened = open::open(home, root, options, encryptions_per_key, now)?;
+        let mut opened = open::open(home, root, options, opening, encryptions_per_key, now)?;
         let import = std::mem::take(&mut opened.import);
         let place = Arc::clone(&opened.place);
         let readers = Arc::clone(&opened.readers);
@@ -278,11 +238,6 @@ impl Store {
     /// What is missing, in words.
     pub fn import_check(&self) -> Result<(), String> {
         self.import.check(self.file.as_deref().and_then(Path::parent))
-    }
-
-    /// What opening did with the data of upstream, to be logged and shown.
-    pub const fn import(&self) -> &Import {
-        &self.import
     }
 
     /// The record of the import. `None`: nothing was ever imported.

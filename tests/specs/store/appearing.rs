@@ -3,10 +3,12 @@
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Result, ensure};
+use rusqlite::Connection;
 use spike_tests::{
     PATIENCE, SUPERUSER,
     crew::Crew,
@@ -15,7 +17,7 @@ use spike_tests::{
 };
 use spike_wire::{KeeperStatusKind, SealedBy};
 
-use crate::crew;
+use crate::{crew, keepers::fresh_shares};
 
 const COMMITS: [&str; 3] = ["a/c1", "a/c2", "a/c3"];
 
@@ -140,6 +142,106 @@ async fn a_database_that_is_copied_over_an_older_one_is_not_opened_before_its_lo
     // As it says.
     crew.crash_nexus().await?;
     crew.feed(&shares[0]).await?;
+    crew.feed(&shares[1]).await?;
+    everything_is_there(&mut crew).await?;
+    crew.stop().await
+}
+
+/// The database was opened without its log, and took writes that were lost with the next start.
+#[tokio::test]
+async fn a_log_that_was_there_at_the_start_and_is_away_when_the_key_comes_is_missed() -> Result<()>
+{
+    let mut crew = crew().start().await?;
+    for path in COMMITS {
+        crew.superuser()?.put_secret(&put(path, &[("k", "precious")])).await?;
+    }
+    let shares = crew.recover().await?;
+    let (data, away) = (crew.dir().join("data"), crew.dir().join("away"));
+    crew.nexus().kill().await?;
+    crew.kill_keepers(1..=3).await?;
+    ensure!(fs::metadata(data.join("nexus.db-wal"))?.len() > 0, "nothing is in the log");
+    crew.restart_keepers(1..=3).await?;
+    crew.start_nexus().await?;
+    crew.feed(&shares[0]).await?;
+    fs::create_dir(&away)?;
+    for name in ["nexus.db", "nexus.db-wal"] {
+        fs::rename(data.join(name), away.join(name))?;
+    }
+    fs::rename(away.join("nexus.db"), data.join("nexus.db"))?;
+    ensure!(crew.feed(&shares[1]).await.is_err(), "it was opened without its log");
+    crew.sealed_because("were changed or replaced while Nexus was running").await?;
+    ensure!(!data.join("nexus.db-wal").exists(), "Nexus has made a log of its own");
+
+    // The shares are kept, and the same files are there again.
+    fs::rename(away.join("nexus.db-wal"), data.join("nexus.db-wal"))?;
+    everything_is_there(&mut crew).await?;
+    crew.stop().await
+}
+
+/// A link that leads to itself was there at the start, and a database without its log took its place.
+#[tokio::test]
+async fn what_nexus_could_not_look_at_when_it_started_is_not_replaced_by_a_copy() -> Result<()> {
+    let (mut crew, source) = killed().await?;
+    let data = crew.dir().join("data");
+    fs::create_dir_all(&data)?;
+    symlink("nexus.db", data.join("nexus.db"))?;
+    crew.start_nexus().await?;
+    crew.sealed_because("Too many levels of symbolic links").await?;
+    fs::remove_file(data.join("nexus.db"))?;
+    copy(&source, &data, "nexus.db")?;
+    crew.sealed_because("data has appeared in").await?;
+    ensure!(!data.join("nexus.db-wal").exists(), "Nexus has made a log of its own");
+    copy(&source, &data, "nexus.db-wal")?;
+    copy(&source, &data, "nexus.commits")?;
+    crew.crash_nexus().await?;
+    everything_is_there(&mut crew).await?;
+    crew.stop().await
+}
+
+/// Leaves the database as a crash in the middle of a transaction does: some of its pages are written, and the journal takes them back.
+fn interrupt_a_transaction(data: &Path) -> Result<()> {
+    let mut connection = Connection::open(data.join("nexus.db"))?;
+    connection.pragma_update(None, "cache_size", 1)?;
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+         INSERT INTO policy_lists (number, key_number, nonce, ciphertext)
+         SELECT i, 1, zeroblob(12), zeroblob(4000) FROM n",
+    )?;
+    let files = ["nexus.db", "nexus.db-journal"].map(|name| data.join(name));
+    let copies: Vec<Vec<u8>> = files.iter().map(fs::read).collect::<Result<_, _>>()?;
+    drop(transaction);
+    drop(connection);
+    for (file, copy) in files.iter().zip(copies) {
+        fs::write(file, copy)?;
+    }
+    Ok(())
+}
+
+/// The attempt under the wrong key took the journal back, and Nexus then said that somebody had changed the files, of this key too.
+#[tokio::test]
+async fn a_wrong_key_is_told_as_one_also_after_a_crash_that_has_left_a_journal() -> Result<()> {
+    let mut crew = crew().setting("SPIKE_NEXUS_DB_JOURNAL_MODE", "delete").start().await?;
+    for path in COMMITS {
+        crew.superuser()?.put_secret(&put(path, &[("k", "precious")])).await?;
+    }
+    let shares = crew.recover().await?;
+    ensure!(crew.nexus().terminate().await?.success());
+    crew.kill_keepers(1..=3).await?;
+    crew.restart_keepers(1..=3).await?;
+    for share in fresh_shares(3, 2)? {
+        let dialer = crew.dial_keeper_as(share.index.get(), "/spike/bootstrap")?;
+        let body = format!(r#"{{"shard":{:?}}}"#, share.value.expose_bytes());
+        let given = dialer.connect().await?.post("/v1/store/contribute", &body).await?;
+        ensure!(given.status == 200, "{given:?}");
+    }
+    let data = crew.dir().join("data");
+    interrupt_a_transaction(&data)?;
+    crew.start_nexus().await?;
+    crew.sealed_because("which is not that of the data").await?;
+    ensure!(!data.join("nexus.db-journal").exists(), "nothing was taken back");
+    crew.feed(&shares[0]).await?;
+    crew.sealed_because("which is not that of the data").await?;
     crew.feed(&shares[1]).await?;
     everything_is_there(&mut crew).await?;
     crew.stop().await

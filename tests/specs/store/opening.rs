@@ -41,6 +41,53 @@ async fn a_disk_that_is_full_when_nexus_starts_is_told_and_taken_back_once_there
     crew.stop().await
 }
 
+/// Nexus took its own new database for a copy that somebody made, and the hint was to restart the Keepers, which had the only key.
+#[tokio::test]
+async fn a_disk_that_is_full_when_the_store_is_made_is_told_and_the_key_comes_into_use_once_there_is_room()
+-> Result<()> {
+    // Room for the database, and none for its log.
+    let Some(disk) = SmallDisk::mount("72k").await? else {
+        return skipped("no file system may be mounted here");
+    };
+    let data = disk.path().display().to_string();
+    let mut crew = crew().setting("SPIKE_NEXUS_DATA_DIR", data).start_sealed().await?;
+    let told = crew.bootstrap(&[("SPIKE_BOOTSTRAP_INIT_VERIFICATION_TIMEOUT", "3s")]).await?;
+    assert_eq!(told.status, 1, "{}", told.text);
+    for part in ["full", "run this again after a minute", "only then stop Nexus"] {
+        ensure!(told.text.contains(part), "{part}: {}", told.text);
+    }
+    ensure!(disk.path().join("data/nexus.db").exists(), "the disk is too small for this test");
+    crew.sealed_because("is full").await?;
+
+    disk.resize("8m").await?;
+    crew.ready(PATIENCE).await?;
+    // As it says.
+    let told = crew.bootstrap(&[]).await?;
+    assert_eq!(told.status, 0, "{}", told.text);
+    crew.superuser()?.put_secret(&put("a", &[("k", "v")])).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a", 0, "k").await?, "v");
+    crew.stop().await
+}
+
+/// The first line of its log at WARN said that the list of commits was missing, empty or damaged.
+#[tokio::test]
+async fn a_new_deployment_warns_of_no_missing_list_of_commits() -> Result<()> {
+    let mut crew = crew().start().await?;
+    crew.superuser()?.put_secret(&put("a", &[("k", "v")])).await?;
+    ensure!(crew.nexus().terminate().await?.success());
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    let log = crew.log("nexus")?;
+    ensure!(!log.contains("their list was missing"), "{log}");
+
+    // Its list is missing.
+    ensure!(crew.nexus().terminate().await?.success());
+    fs::remove_file(crew.dir().join("data/nexus.commits"))?;
+    crew.start_nexus().await?;
+    crew.log_says("nexus", "their list was missing").await?;
+    crew.stop().await
+}
+
 /// Nexus works without this file, and would not notice commits that get lost.
 #[tokio::test]
 async fn a_record_of_commits_that_belongs_to_somebody_else_is_told_until_it_is_given_back()

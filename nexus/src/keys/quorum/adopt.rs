@@ -21,7 +21,7 @@ use tokio::{sync::Mutex, time::Instant};
 use super::{AdoptError, Candidates};
 use crate::{
     keys::seal::{Hindrance, OwnTask, Seal, Unsealed},
-    store::{Home, Options, Sight, Store, StoreError, Unopened},
+    store::{Home, Opening, Options, Sight, Store, StoreError, Unopened},
 };
 
 /// Checks keys and puts them to use, one at a time.
@@ -128,10 +128,13 @@ impl Adopter {
         if let Ok(unsealed) = self.seal.for_own_task(OwnTask::CompareKeys) {
             return already_live(unsealed.root_key(), candidates);
         }
-        if candidates.ambiguous() && !self.has_data() {
+        // The only look: the data may be away for a moment later.
+        let has_data = self.has_data();
+        if candidates.ambiguous() && !has_data {
             return Err(AdoptError::Ambiguous);
         }
-        let missing = self.missing_data();
+        let directory = self.home.as_ref().and_then(Home::directory).map(PathBuf::from);
+        let missing = directory.filter(|_| !has_data);
         if let (true, Some(directory)) = (self.accept_new_store, &missing) {
             tracing::warn!(
                 directory = %directory.display(),
@@ -154,12 +157,13 @@ impl Adopter {
             self.awaits_proof.store(true, Ordering::Release);
             return Err(error);
         }
+        let is_new = missing.is_some();
         let mut refused = AdoptError::Bug;
         for key in candidates.into_keys() {
             let fingerprint = key.fingerprint();
-            match self.open(key).await {
+            match self.open(key, is_new).await {
                 Ok(unsealed) => {
-                    self.made_new_store.store(missing.is_some(), Ordering::Release);
+                    self.made_new_store.store(is_new, Ordering::Release);
                     self.seal.unseal(unsealed);
                     tracing::info!(%fingerprint, "the root key is in use");
                     return Ok(fingerprint);
@@ -182,7 +186,7 @@ impl Adopter {
         let Some(Waiting { key, .. }) = proved else { return Ok(false) };
         self.awaits_proof.store(false, Ordering::Release);
         let fingerprint = key.fingerprint();
-        self.seal.unseal(self.open(key).await?);
+        self.seal.unseal(self.open(key, true).await?);
         tracing::info!(%fingerprint, "Bootstrap has proved the root key; it is in use, with a new store");
         Ok(true)
     }
@@ -248,16 +252,19 @@ impl Adopter {
         self.sight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn open(&self, key: RootKey) -> Result<Unsealed, AdoptError> {
+    /// Opens the store with `key`. `is_new`: makes a new one; that is permitted.
+    async fn open(&self, key: RootKey, is_new: bool) -> Result<Unsealed, AdoptError> {
         let Some(home) = self.home.clone() else { return Ok(Unsealed::without_store(key)) };
+        let given = key.fingerprint();
         let files = self.sight().look(Some(&home)).map_err(|change| AdoptError::Changed {
             directory: home.directory().map(PathBuf::from).unwrap_or_default(),
             change,
         })?;
+        let opening = if is_new { Opening::New } else { self.sight().expected() };
         let options = self.options.clone();
         let place = home.clone();
         let opened = tokio::task::spawn_blocking(move || {
-            let store = Store::attempt(&place, &key, &options, clock::unix_nanos())?;
+            let store = Store::attempt(&place, &key, &options, opening, clock::unix_nanos())?;
             store.import().log();
             let unsealed = Unsealed::with_store(key, store);
             unsealed.map_err(|error| Unopened { error, may_have_written: true })
@@ -268,6 +275,12 @@ impl Adopter {
             match unopened.error {
                 why @ (StoreError::WrongRootKey { given, .. }
                 | StoreError::UpstreamKey { given, .. }) => AdoptError::WrongKey { given, why },
+                // It was there at the look, or at the start.
+                StoreError::Missing { .. } => AdoptError::NoData {
+                    given,
+                    directory: home.directory().map(PathBuf::from).unwrap_or_default(),
+                    doubt: home.look().doubt,
+                },
                 error => {
                     self.log_rows(&error);
                     AdoptError::Store(error)

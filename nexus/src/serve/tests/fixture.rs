@@ -198,7 +198,7 @@ async fn store_with_rows(home: &Home) -> Store {
     let now = clock::unix_nanos();
     let max_versions = NonZeroU32::new(5000).unwrap();
     let options = Options { max_versions, ..Options::default() };
-    let store = Store::open(home, &root_key(), &options, now).unwrap();
+    let store = Store::create(home, &root_key(), &options, now).unwrap();
     for name in [KEPT, DELETED] {
         let value = Zeroizing::new(br#"{"k":"v"}"#.to_vec());
         store.put(&path(name), value, now).await.unwrap();

@@ -66,7 +66,7 @@ fn restore_into(directory: &Path, file: &Path, progress: &Progress) -> Result<()
     }
     let container = Container::open(file)?;
     let mut failed = None;
-    let built = create::whole(directory, |new| {
+    let write = |new: &Path| {
         let mut out = private::private_file(new)?;
         extract(&container, (&mut out, directory), new, progress).map_err(|error| match error {
             BackupError::Store(error) => error,
@@ -76,7 +76,8 @@ fn restore_into(directory: &Path, file: &Path, progress: &Progress) -> Result<()
                 StoreError::Damaged { path: new.to_owned(), what }
             }
         })
-    });
+    };
+    let built = create::whole(directory, write, || ());
     match (built, failed) {
         (Ok(()), _) => Ok(()),
         (Err(_), Some(error)) => Err(error),

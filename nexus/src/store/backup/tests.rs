@@ -74,7 +74,7 @@ impl Fixture {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let home = Home::File(directory.path().join("data"));
-        let store = Store::open(&home, &root_key(1), &options(), NOON).unwrap();
+        let store = Store::open_or_create(&home, &root_key(1), &options(), NOON).unwrap();
         for number in 0..40 {
             put(&store, &format!("a/{number}"), &"first".repeat(number + 1)).await;
             put(&store, &format!("a/{number}"), "second").await;
@@ -111,7 +111,7 @@ impl Fixture {
     fn restored(&self, file: &Path) -> Store {
         let directory = self.at("restored");
         restore(file, &directory, NOON).unwrap();
-        Store::open(&Home::File(directory), &root_key(1), &options(), NOON).unwrap()
+        Store::open_or_create(&Home::File(directory), &root_key(1), &options(), NOON).unwrap()
     }
 
     /// The backup with its database changed by `sql`, and with new checksums.

@@ -150,7 +150,7 @@ fn prove(
     let (key, subsets) = shares.rebuild(contents.threshold, &contents.root_key)?;
     // As Nexus does at its start.
     let home = Home::File(scratch.to_owned());
-    let store = Store::open(&home, &key, &Options { create: false, ..Options::default() }, now)?;
+    let store = Store::open(&home, &key, &Options::default(), now)?;
     let rows = contents.secrets.saturating_add(contents.versions).saturating_add(contents.policies);
     progress.begin("decrypting every row", Amount::Things(rows));
     let walked = walk(&store, progress)?;

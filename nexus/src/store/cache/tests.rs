@@ -16,7 +16,7 @@ fn path(text: &str) -> SecretPath {
 fn store(read_cache: usize) -> Store {
     let options = Options { read_cache, ..Options::default() };
     let key = spike_crypto::RootKey::from_bytes(&[1; 32]).unwrap();
-    Store::open(&Home::Memory, &key, &options, NOON).unwrap()
+    Store::create(&Home::Memory, &key, &options, NOON).unwrap()
 }
 
 async fn put(store: &Store, name: &str, text: &str) -> i64 {

@@ -7,6 +7,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use spike_daemon::process::DanglingLink;
 
 use super::private::{private_file, unusable};
@@ -54,12 +56,37 @@ pub(in crate::store) fn refuse_remains(directory: &Path) -> Result<(), StoreErro
     }
 }
 
-/// Lets `fill` build a database in an empty file, and renames it to its final name.
+/// Requires that the file of a store is there.
+pub(in crate::store) fn require(directory: &Path) -> Result<(), StoreError> {
+    let path = directory.join(FILE);
+    let is_there = path.try_exists().map_err(|source| match source.kind() {
+        io::ErrorKind::NotADirectory => unusable(directory, source),
+        _ => unusable(&path, source),
+    })?;
+    if is_there {
+        return Ok(());
+    }
+    refuse_remains(directory)?;
+    Err(StoreError::Missing { path })
+}
+
+/// Requires that no store is there, and nothing of a lost one.
+pub(in crate::store) fn refuse_store(directory: &Path) -> Result<(), StoreError> {
+    let path = directory.join(FILE);
+    if path.try_exists().map_err(|source| unusable(&path, source))? {
+        return Err(StoreError::Exists { path });
+    }
+    refuse_remains(directory)
+}
+
+/// Lets `fill` build a database in an empty file, and gives it its final name, if no file has this name. Calls `placed` as soon
+/// as it has the name, also if what follows fails.
 pub(in crate::store) fn whole<T>(
     directory: &Path,
     fill: impl FnOnce(&Path) -> Result<T, StoreError>,
+    placed: impl FnOnce(),
 ) -> Result<T, StoreError> {
-    let built = build(directory, fill);
+    let built = build(directory, fill, placed);
     if built.is_err() {
         sweep(directory)?;
     }
@@ -69,17 +96,36 @@ pub(in crate::store) fn whole<T>(
 fn build<T>(
     directory: &Path,
     fill: impl FnOnce(&Path) -> Result<T, StoreError>,
+    placed: impl FnOnce(),
 ) -> Result<T, StoreError> {
     let new = directory.join(NEW_FILE);
     let handle = private_file(&new)?;
     let filled = fill(&new)?;
     handle.sync_all().map_err(|source| unusable(&new, source))?;
     let path = directory.join(FILE);
-    fs::rename(&new, &path).map_err(|source| unusable(&path, source))?;
+    rename_to_unused(&new, &path).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => StoreError::Exists { path: path.clone() },
+        _ => unusable(&path, source),
+    })?;
+    placed();
     // The name must survive a power loss, as the content does.
     let directory_file = File::open(directory).map_err(|source| unusable(directory, source))?;
     directory_file.sync_all().map_err(|source| unusable(directory, source))?;
     Ok(filled)
+}
+
+/// Renames a file, and fails if there is one of the new name.
+fn rename_to_unused(old: &Path, new: &Path) -> io::Result<()> {
+    match renameat_with(CWD, old, CWD, new, RenameFlags::NOREPLACE) {
+        // The file system cannot do that, such as NFS.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            fs::hard_link(old, new)?;
+            // If it stays, the next opening removes it.
+            drop(fs::remove_file(old));
+            Ok(())
+        }
+        renamed => Ok(renamed?),
+    }
 }
 
 /// 0 if there is no such file, `None` if that is unknown.
@@ -88,5 +134,26 @@ fn length(path: &Path) -> Option<u64> {
         Ok(metadata) => Some(metadata.len()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Some(0),
         Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database that arrived while a new one was built was overwritten.
+    #[test]
+    fn a_file_that_arrives_meanwhile_keeps_its_name_and_its_content() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join(FILE);
+        let write = |new: &Path| {
+            fs::write(new, "built").unwrap();
+            fs::write(&file, "arrived").unwrap();
+            Ok(())
+        };
+        let built = whole(directory.path(), write, || unreachable!("it has no name"));
+        assert!(matches!(built, Err(StoreError::Exists { .. })), "{built:?}");
+        assert_eq!(fs::read(&file).unwrap(), b"arrived");
+        assert!(!directory.path().join(NEW_FILE).exists());
     }
 }

@@ -1,7 +1,7 @@
 //! A store in SQLite, in a file or in memory.
 //!
 //! One thread writes, and commits all waiting writes in one transaction ([`writer`]); readers have their own connections
-//! ([`readers`]). The file is created atomically ([`create`]), is private ([`private`]) and is not trusted ([`open`],
+//! ([`readers`]). The file is created atomically ([`create`], [`make`]), is private ([`private`]) and is not trusted ([`open`],
 //! [`length`], [`schema`]). A file of an older schema is migrated when it is opened ([`migrate`]). A log of commits beside it reveals lost
 //! commits ([`commits`]). Files that somebody else moves or writes to while they are open are noticed ([`place`], [`log`]).
 
@@ -10,6 +10,7 @@ pub(super) mod create;
 mod index;
 mod length;
 mod log;
+mod make;
 mod message;
 mod migrate;
 pub(super) mod open;

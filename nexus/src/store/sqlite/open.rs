@@ -18,23 +18,22 @@ use super::commits::{CommitLog, Loss, Position};
 use super::length::{check_length, refuse_stub};
 use super::place::Place;
 use super::private::{
-    LOCK_FILE, lock_directory, make_directory, private_file, refuse_link, unusable,
+    LOCK_FILE, existing_private_file, lock_directory, make_directory, protect_directory,
+    refuse_link, unusable,
 };
 use super::readers::{Readers, Slot};
-use super::schema::{
-    APPLICATION_ID, KnownSchema, SCHEMA, SCHEMA_VERSION, check_header, difference, schema,
-};
+use super::schema::{KnownSchema, check_header, difference, schema};
 use super::transaction::Transaction;
 use super::unit::{SqliteChange, SqliteUnit};
 use super::{create, migrate, rows, wal};
 use crate::store::change::Effects;
 use crate::store::condition::Condition;
-use crate::store::error::{StoreError, Unopened};
+use crate::store::error::StoreError;
 use crate::store::format::identity::Identity;
 use crate::store::format::keyring::Ring;
-use crate::store::format::policy_list::PolicyLists;
 use crate::store::home::Home;
 use crate::store::import::{Import, Plan};
+use crate::store::opening::{Opening, Unopened};
 use crate::store::options::{JournalMode, Options};
 
 /// An open store that belongs to the given root key.
@@ -61,16 +60,17 @@ pub(in crate::store) struct Opened {
     pub(in crate::store) place: Arc<Place>,
 }
 
-/// Opens the store at `home`, or creates it.
+/// Opens the store at `home`, or makes it, as `opening` says.
 pub(in crate::store) fn open(
     home: &Home,
     root: &RootKey,
     options: &Options,
+    opening: Opening,
     encryptions_per_key: u64,
     now: UnixNanos,
 ) -> Result<Opened, Unopened> {
-    let may_write = Cell::new(false);
-    let connect = Connect { root, options, encryptions_per_key, now, may_write: &may_write };
+    let may_write = &Cell::new(false);
+    let connect = Connect { root, options, opening, encryptions_per_key, now, may_write };
     let opened = match home {
         Home::File(directory) => connect.file(directory),
         Home::Memory => connect.memory(),
@@ -78,13 +78,14 @@ pub(in crate::store) fn open(
     opened.map_err(|error| Unopened { error, may_have_written: may_write.get() })
 }
 
-struct Connect<'a> {
-    root: &'a RootKey,
-    options: &'a Options,
-    encryptions_per_key: u64,
-    now: UnixNanos,
+pub(super) struct Connect<'a> {
+    pub(super) root: &'a RootKey,
+    pub(super) options: &'a Options,
+    pub(super) opening: Opening,
+    pub(super) encryptions_per_key: u64,
+    pub(super) now: UnixNanos,
     /// Set before the first write to the files at their final names.
-    may_write: &'a Cell<bool>,
+    pub(super) may_write: &'a Cell<bool>,
 }
 
 impl Connect<'_> {
@@ -120,13 +121,22 @@ impl Connect<'_> {
             return Err(unusable(&path, link.error()));
         }
         refuse_link(&path)?;
-        make_directory(directory)?;
+        match self.opening {
+            Opening::Existing => {
+                create::require(directory)?;
+                protect_directory(directory)?;
+            }
+            Opening::Import => protect_directory(directory)?,
+            Opening::New => make_directory(directory)?,
+        }
         let lock_file = lock_directory(directory)?;
         create::sweep(directory)?;
         spike_import::sweep(directory)?;
-        let exists = path.try_exists().map_err(|source| unusable(&path, source))?;
-        let made = if exists { None } else { Some(self.make(directory, &path)?) };
-        drop(private_file(&path)?);
+        let made = match self.opening {
+            Opening::Existing => None,
+            Opening::Import | Opening::New => Some(self.make(directory)?),
+        };
+        drop(existing_private_file(&path)?);
         refuse_stub(&path)?;
         // Before SQLite reads the log, and overwrites the frames that it ignores.
         let damage = wal::inspect(&directory.join(wal::FILE));
@@ -177,7 +187,13 @@ impl Connect<'_> {
             migrated.log();
         }
         log_quorum(before.quorum, identity.quorum);
-        commits.begin(position, self.now);
+        if made_now {
+            // Its list begins with it. Nothing is missing from it.
+            commits.begin(Position::default(), self.now);
+            commits.note(position, self.now);
+        } else {
+            commits.begin(position, self.now);
+        }
         let condition = Arc::new(Condition::new(ring.usage()));
         let readers = (0..self.options.readers.get()).map(|_| self.reader(&path));
         place = Arc::new(self.place(directory, &path)?);
@@ -198,26 +214,6 @@ impl Connect<'_> {
             loss,
             condition,
             place,
-        })
-    }
-
-    /// Creates the file of a new store, with the data of upstream in it if there is any.
-    fn make(&self, directory: &Path, path: &Path) -> Result<Import, StoreError> {
-        create::refuse_remains(directory)?;
-        let plan = Plan::for_new(directory, self.root)?;
-        if plan.is_nothing() && !self.options.create {
-            return Err(StoreError::Missing { path: path.to_owned() });
-        }
-        create::whole(directory, |new| {
-            let mut connection = Connection::open_with_flags(new, flags())?;
-            self.harden(&connection)?;
-            // Until the file is renamed, it is discarded after a crash, so it needs no journal.
-            connection.pragma_update_and_check(None, "journal_mode", "MEMORY", get::<String>)?;
-            connection.pragma_update(None, "synchronous", "OFF")?;
-            let (_ring, _identity, import) = self.fill(&mut connection, plan)?;
-            connection.close().map_err(|(_connection, error)| error)?;
-            self.may_write.set(true);
-            Ok(import)
         })
     }
 
@@ -259,38 +255,7 @@ impl Connect<'_> {
         Ok((ring, identity))
     }
 
-    /// Creates the schema, the first data key, the identity, and the imported rows, in one transaction.
-    fn fill(
-        &self,
-        connection: &mut Connection,
-        plan: Plan,
-    ) -> Result<(Ring, Identity, Import), StoreError> {
-        let mut transaction = Transaction::begin(connection)?;
-        let connection = transaction.connection();
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        connection.execute_batch(SCHEMA)?;
-        let (mut ring, row) = Ring::create(self.root, self.encryptions_per_key, self.now)?;
-        rows::write(connection, &row)?;
-        let mut identity = Identity {
-            root_key: self.root.fingerprint().to_bytes(),
-            generation: Identity::FIRST_GENERATION,
-            quorum: self.options.quorum,
-            active_key: ring.active(),
-            policy_epoch: 1,
-            created: self.now,
-            imported: None,
-            last_export: None,
-            policy_lists: PolicyLists::none(),
-        };
-        let import = self.carry_out(plan, &mut transaction, &mut ring, &mut identity)?;
-        transaction.record(Some(&identity), &mut ring)?;
-        transaction.commit()?;
-        ring.committed();
-        Ok((ring, identity, import))
-    }
-
-    fn carry_out(
+    pub(super) fn carry_out(
         &self,
         plan: Plan,
         transaction: &mut Transaction<'_>,
@@ -323,7 +288,7 @@ impl Connect<'_> {
     }
 
     /// The settings of every connection: the file is not trusted.
-    fn harden(&self, connection: &Connection) -> Result<(), StoreError> {
+    pub(super) fn harden(&self, connection: &Connection) -> Result<(), StoreError> {
         connection.busy_timeout(self.options.busy_timeout)?;
         connection.set_prepared_statement_cache_capacity(32);
         distrust(connection)?;
@@ -355,7 +320,7 @@ impl Connect<'_> {
     }
 }
 
-fn get<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<T> {
+pub(super) fn get<T: rusqlite::types::FromSql>(row: &rusqlite::Row<'_>) -> rusqlite::Result<T> {
     row.get(0)
 }
 

@@ -16,6 +16,12 @@ pub(in crate::store) const LOCK_FILE: &str = "nexus.lock";
 pub(in crate::store) fn make_directory(directory: &Path) -> Result<(), StoreError> {
     let failed = |source| unusable(directory, source);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+    protect_directory(directory)
+}
+
+/// Takes the rights of others away from a directory that is there.
+pub(in crate::store) fn protect_directory(directory: &Path) -> Result<(), StoreError> {
+    let failed = |source| unusable(directory, source);
     let mode = fs::metadata(directory).map_err(failed)?.permissions().mode();
     if mode & 0o077 != 0
         && let Err(error) = fs::set_permissions(directory, Permissions::from_mode(0o700))
@@ -69,15 +75,27 @@ pub(in crate::store) fn is_locked(directory: &Path) -> bool {
 
 /// Opens or creates a file that only its owner may read.
 pub(in crate::store) fn private_file(path: &Path) -> Result<File, StoreError> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(path).map_err(|source| unusable(path, source))?;
+    protect_file(file, path)
+}
+
+/// Opens a file that is there, and takes the rights of others away from it.
+///
+/// # Errors
+/// [`StoreError::Missing`]: it is not there.
+pub(in crate::store) fn existing_private_file(path: &Path) -> Result<File, StoreError> {
+    let opened = File::options().read(true).write(true).open(path);
+    let file = opened.map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => StoreError::Missing { path: path.to_owned() },
+        _ => unusable(path, source),
+    })?;
+    protect_file(file, path)
+}
+
+fn protect_file(file: File, path: &Path) -> Result<File, StoreError> {
     let failed = |source| unusable(path, source);
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.permissions().mode();
     if mode & 0o077 != 0
         && let Err(error) = file.set_permissions(Permissions::from_mode(0o600))

@@ -219,7 +219,7 @@ async fn writes_accepted_before_close_are_done() {
         assert_eq!(put.await.unwrap().unwrap(), 1);
         close.await.unwrap().unwrap();
         let home = Home::File(directory.path().to_owned());
-        let store = Store::open(&home, &root_key(1), &options(), NOON).unwrap();
+        let store = Store::open_or_create(&home, &root_key(1), &options(), NOON).unwrap();
         assert_eq!(store.list("", None, 10).unwrap(), ["p"]);
     }
 }
@@ -229,14 +229,16 @@ async fn writes_accepted_before_close_are_done() {
 async fn a_worn_data_key_is_replaced_and_the_old_rows_stay_readable() {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::File(directory.path().to_owned());
-    let store = Store::open_with_key_limit(&home, &root_key(1), &options(), 10, NOON).unwrap();
+    let store =
+        Store::open_with_key_limit(&home, &root_key(1), &options(), opening_at(&home), 10, NOON)
+            .unwrap();
     for number in 1..=20 {
         store.put(&path(&format!("p{number}")), value("x"), NOON).await.unwrap();
     }
     let keys = store.stats().unwrap().active_key;
     assert!(keys >= 4, "40 encryptions at 10 each, but key {keys} is active");
     store.close().await.unwrap();
-    let store = Store::open(&home, &root_key(1), &options(), NOON).unwrap();
+    let store = Store::open_or_create(&home, &root_key(1), &options(), NOON).unwrap();
     assert_eq!(store.stats().unwrap().active_key, keys);
     for number in 1..=20 {
         let got = store.get(&path(&format!("p{number}")), Selector::Current).unwrap();
@@ -246,7 +248,14 @@ async fn a_worn_data_key_is_replaced_and_the_old_rows_stay_readable() {
 
 #[tokio::test]
 async fn how_far_the_data_key_is_used_up_is_shown_and_begins_again_with_the_next() {
-    let store = Store::open_with_key_limit(&Home::Memory, &root_key(1), &options(), 10, NOON);
+    let store = Store::open_with_key_limit(
+        &Home::Memory,
+        &root_key(1),
+        &options(),
+        opening_at(&Home::Memory),
+        10,
+        NOON,
+    );
     let store = store.unwrap();
     let mut before = store.condition().key_use();
     assert_eq!((before.number, before.limit), (1, 10));
@@ -268,7 +277,14 @@ async fn how_far_the_data_key_is_used_up_is_shown_and_begins_again_with_the_next
 #[tokio::test]
 async fn a_data_key_whose_row_was_not_committed_is_not_used() {
     let options = options();
-    let store = Store::open_with_key_limit(&Home::Memory, &root_key(1), &options, 10, NOON);
+    let store = Store::open_with_key_limit(
+        &Home::Memory,
+        &root_key(1),
+        &options,
+        opening_at(&Home::Memory),
+        10,
+        NOON,
+    );
     let store = Arc::new(store.unwrap());
     // The first batch exhausts key 1, and the second one starts by making key 2. Both are rolled back.
     for _ in 0..2 {

@@ -11,6 +11,7 @@ use crate::store::change::{Change, Effects};
 use crate::store::engine::{Unit, Work};
 use crate::store::format::head::{Head, HeadRow, VersionRow};
 use crate::store::format::identity::Identity;
+use crate::store::format::keyring::ENCRYPTIONS_PER_KEY;
 use crate::store::format::keyring::Ring;
 use crate::store::format::policy::PolicyRow;
 use crate::store::format::policy_list::{PolicyListRow, PolicyLists};

@@ -18,7 +18,7 @@ fn crash_copy(directory: &Path) -> TempDir {
 }
 
 fn open(directory: &Path, key: &RootKey) -> Result<Store, StoreError> {
-    Store::open(&Home::File(directory.to_owned()), key, &options(), NOON)
+    Store::open_or_create(&Home::File(directory.to_owned()), key, &options(), NOON)
 }
 
 fn contents(directory: &Path) -> Vec<(String, Vec<u8>)> {

@@ -28,7 +28,7 @@ fn opened(schema: i64, kind: &str) -> Fixture {
     fs::copy(fixture(schema, kind, "db"), directory.path().join("nexus.db")).unwrap();
     let options = Options { max_versions: NonZeroU32::new(3).unwrap(), ..options() };
     let home = Home::File(directory.path().to_owned());
-    let store = Store::open(&home, &root_key(1), &options, NOON + 60 * MINUTE).unwrap();
+    let store = Store::open_or_create(&home, &root_key(1), &options, NOON + 60 * MINUTE).unwrap();
     Fixture { store, directory: Some(directory), options }
 }
 
@@ -148,7 +148,7 @@ fn a_database_of_every_released_schema_is_refused_under_another_key_and_left_as_
         let bytes = fs::read(fixture(schema, "plain", "db")).unwrap();
         fs::write(&file, &bytes).unwrap();
         let home = Home::File(directory.path().to_owned());
-        let error = Store::open(&home, &root_key(2), &options(), NOON).unwrap_err();
+        let error = Store::open_or_create(&home, &root_key(2), &options(), NOON).unwrap_err();
         assert!(matches!(error, StoreError::WrongRootKey { .. }), "{error}");
         assert_eq!(fs::read(&file).unwrap(), bytes, "schema {schema}");
     }
@@ -175,7 +175,15 @@ async fn make() {
         let quorum = Some(Quorum::new(3, 2).unwrap());
         let options = Options { max_versions: NonZeroU32::new(3).unwrap(), quorum, ..options() };
         let limit = ENCRYPTIONS_PER_KEY;
-        let store = Store::open_with_key_limit(&home, &root_key(1), &options, limit, NOON).unwrap();
+        let store = Store::open_with_key_limit(
+            &home,
+            &root_key(1),
+            &options,
+            opening_at(&home),
+            limit,
+            NOON,
+        )
+        .unwrap();
         fill(&store).await;
         let text = answers(&store);
         store.close().await.unwrap();

@@ -21,7 +21,7 @@ impl Crash {
 
     fn open(&self) -> Store {
         let home = Home::File(self.0.path().to_owned());
-        Store::open(&home, &root_key(1), &options(), NOON).unwrap()
+        Store::open_or_create(&home, &root_key(1), &options(), NOON).unwrap()
     }
 
     fn change(&self, file: &str, change: impl FnOnce(&mut Vec<u8>)) {

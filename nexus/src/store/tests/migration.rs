@@ -18,7 +18,7 @@ fn first(sql: &str) -> TempDir {
 }
 
 fn open(directory: &Path, options: &Options) -> Result<Store, StoreError> {
-    Store::open(&Home::File(directory.to_owned()), &root_key(1), options, NOON)
+    Store::open_or_create(&Home::File(directory.to_owned()), &root_key(1), options, NOON)
 }
 
 fn number(directory: &Path, sql: &str) -> i64 {

@@ -38,6 +38,27 @@ struct Fixture {
     options: Options,
 }
 
+/// What somebody expects who has just looked, and may make a new store.
+fn opening_at(home: &Home) -> Opening {
+    match home {
+        Home::File(directory) if create::exists(directory) => Opening::Existing,
+        Home::File(directory) if spike_import::exists(directory) => Opening::Import,
+        Home::File(_) | Home::Memory => Opening::New,
+    }
+}
+
+impl Store {
+    pub(crate) fn open_or_create(
+        home: &Home,
+        root: &RootKey,
+        options: &Options,
+        now: UnixNanos,
+    ) -> Result<Self, StoreError> {
+        let attempted = Self::attempt(home, root, options, opening_at(home), now);
+        attempted.map_err(|unopened| unopened.error)
+    }
+}
+
 /// A fixed root key.
 fn root_key(fill: u8) -> RootKey {
     RootKey::from_bytes(&[fill; 32]).unwrap()
@@ -58,12 +79,12 @@ fn options() -> Options {
 fn in_file(options: Options) -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::File(directory.path().to_owned());
-    let store = Store::open(&home, &root_key(1), &options, NOON).unwrap();
+    let store = Store::open_or_create(&home, &root_key(1), &options, NOON).unwrap();
     Fixture { store, directory: Some(directory), options }
 }
 
 fn in_memory(options: Options) -> Fixture {
-    let store = Store::open(&Home::Memory, &root_key(1), &options, NOON).unwrap();
+    let store = Store::open_or_create(&Home::Memory, &root_key(1), &options, NOON).unwrap();
     Fixture { store, directory: None, options }
 }
 
@@ -98,7 +119,7 @@ impl Fixture {
         let Self { store, directory, options } = self;
         drop(store);
         let home = Home::File(directory.as_ref().unwrap().path().to_owned());
-        let store = Store::open(&home, &root_key(1), &options, NOON).unwrap();
+        let store = Store::open_or_create(&home, &root_key(1), &options, NOON).unwrap();
         Self { store, directory, options }
     }
 

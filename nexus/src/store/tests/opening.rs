@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::*;
 
 fn open(directory: &Path, options: &Options) -> Result<Store, StoreError> {
-    Store::open(&Home::File(directory.to_owned()), &root_key(1), options, NOON)
+    Store::open_or_create(&Home::File(directory.to_owned()), &root_key(1), options, NOON)
 }
 
 fn mode(path: &Path) -> u32 {
@@ -76,7 +76,7 @@ fn without_leave_to_create_a_missing_store_is_not_made() {
     let directory = tempfile::tempdir().unwrap();
     let options = Options { create: false, ..options() };
     let error = open(directory.path(), &options).unwrap_err();
-    assert!(matches!(error, StoreError::Missing { .. }), "{error}");
+    assert!(matches!(error, StoreError::MayNotCreate { .. }), "{error}");
     assert!(!directory.path().join("nexus.db").exists());
 }
 
@@ -219,7 +219,7 @@ async fn what_is_to_be_run_against_a_foreign_table_can_be_run_whatever_it_is_cal
     ] {
         let directory = tempfile::tempdir_in(parent.path()).unwrap();
         let home = Home::File(directory.path().to_owned());
-        let store = Store::open(&home, &root_key(1), &options(), NOON).unwrap();
+        let store = Store::open_or_create(&home, &root_key(1), &options(), NOON).unwrap();
         store.close().await.unwrap();
         let home = Fixture { store, directory: Some(directory), options: options() };
         Connection::open(home.file()).unwrap().execute_batch(sql).unwrap();

@@ -16,7 +16,7 @@ const GROUP: u32 = 64_002;
 #[ignore = "it opens the store that the test below has made"]
 fn another_user_opens_the_store() {
     let here = std::env::current_dir().unwrap();
-    let store = Store::open(&Home::File(here), &root_key(1), &options(), NOON).unwrap();
+    let store = Store::open_or_create(&Home::File(here), &root_key(1), &options(), NOON).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     assert_eq!(store.get(&path("p"), Selector::Current).unwrap().unwrap().as_slice(), b"one");
     let put = runtime.block_on(store.put(&path("p"), value("two"), NOON));

@@ -110,7 +110,9 @@ async fn a_data_key_of_a_commit_of_unknown_outcome_is_the_one_that_the_database_
     for fault in [Fault::Kept, Fault::Lost] {
         let directory = tempfile::tempdir().unwrap();
         let home = Home::File(directory.path().to_owned());
-        let store = Store::open_with_key_limit(&home, &root_key(1), &options(), 4, NOON).unwrap();
+        let store =
+            Store::open_with_key_limit(&home, &root_key(1), &options(), opening_at(&home), 4, NOON)
+                .unwrap();
         for number in 0..3 {
             store.put(&path(&format!("p{number}")), value("x"), NOON).await.unwrap();
         }
@@ -121,7 +123,7 @@ async fn a_data_key_of_a_commit_of_unknown_outcome_is_the_one_that_the_database_
         assert_eq!(after, before + u32::from(fault == Fault::Kept));
         store.put(&path("later"), value("x"), NOON).await.unwrap();
         drop(store);
-        let store = Store::open(&home, &root_key(1), &options(), NOON).unwrap();
+        let store = Store::open_or_create(&home, &root_key(1), &options(), NOON).unwrap();
         for name in ["p0", "p2", "later"] {
             assert!(store.get(&path(name), Selector::Current).unwrap().is_some(), "{name}");
         }

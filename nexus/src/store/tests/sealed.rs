@@ -20,7 +20,7 @@ fn attempt_with(
 ) -> Result<Store, StoreError> {
     let home = Home::File(directory.to_owned());
     let files = sight.look(Some(&home)).expect("these are the files of the start");
-    Store::attempt(&home, &root_key(key), options, NOON).map_err(|unopened| {
+    Store::attempt(&home, &root_key(key), options, sight.expected(), NOON).map_err(|unopened| {
         sight.failed(Some(&home), files, &unopened);
         unopened.error
     })
@@ -108,4 +108,74 @@ async fn an_import_that_fails_again_and_again_is_told_each_time() {
     }
     fs::remove_file(crashed.path().join("spike.db")).unwrap();
     drop(attempt(&mut sight, crashed.path(), 1).unwrap());
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// A new and empty store was made in its place, and Nexus was ready with that.
+#[tokio::test]
+async fn a_store_that_is_away_between_the_look_and_the_opening_is_not_replaced() {
+    let parent = tempfile::tempdir().unwrap();
+    let (data, away) = (parent.path().join("data"), parent.path().join("away"));
+    let home = Home::File(data.clone());
+    let store = Store::create(&home, &root_key(1), &options(), NOON).unwrap();
+    store.put(&path("a"), value("one"), NOON).await.unwrap();
+    store.close().await.unwrap();
+    let upstream = import::files_with_upstream_data();
+    let mut sight = Sight::of(Some(&home));
+    for left in ["nothing", "an empty directory", "a directory", "a database of upstream"] {
+        let files = sight.look(Some(&home)).unwrap();
+        match left {
+            // Only the file is moved.
+            "a directory" => {
+                fs::create_dir(&away).unwrap();
+                fs::rename(data.join("nexus.db"), away.join("nexus.db")).unwrap();
+            }
+            _ => fs::rename(&data, &away).unwrap(),
+        }
+        match left {
+            "an empty directory" => fs::create_dir(&data).unwrap(),
+            "a database of upstream" => {
+                fs::create_dir(&data).unwrap();
+                fs::copy(upstream.path().join("spike.db"), data.join("spike.db")).unwrap();
+            }
+            _ => {}
+        }
+        let before = data.exists().then(|| names(&data));
+        let attempt = Store::attempt(&home, &root_key(1), &options(), sight.expected(), NOON);
+        let unopened = attempt.unwrap_err();
+        assert!(matches!(unopened.error, StoreError::Missing { .. }), "{left}: {unopened:?}");
+        assert_eq!(data.exists().then(|| names(&data)), before, "{left}");
+        sight.failed(Some(&home), files, &unopened);
+        if left == "a directory" {
+            fs::rename(away.join("nexus.db"), data.join("nexus.db")).unwrap();
+            fs::remove_dir(&away).unwrap();
+        } else {
+            fs::remove_dir_all(&data).or_else(|_| fs::exists(&data).map(drop)).unwrap();
+            fs::rename(&away, &data).unwrap();
+        }
+    }
+    let store = attempt(&mut sight, &data, 1).unwrap();
+    assert_eq!(store.get(&path("a"), Selector::Current).unwrap().unwrap().as_slice(), b"one");
+}
+
+#[test]
+fn no_new_store_is_made_where_a_database_is() {
+    let ours = in_file(options());
+    let Fixture { store, directory, .. } = ours;
+    drop(store);
+    let upstream = import::files_with_upstream_data();
+    for (directory, name) in [(directory.unwrap(), "nexus.db"), (upstream, "spike.db")] {
+        let before = fs::read(directory.path().join(name)).unwrap();
+        let home = Home::File(directory.path().to_owned());
+        let error = Store::create(&home, &root_key(1), &options(), NOON).unwrap_err();
+        assert!(matches!(error, StoreError::Exists { .. }), "{name}: {error}");
+        assert_eq!(fs::read(directory.path().join(name)).unwrap(), before, "{name}");
+    }
 }

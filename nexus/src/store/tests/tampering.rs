@@ -316,7 +316,7 @@ async fn a_store_whose_keyring_or_identity_was_changed_is_refused_at_opening() {
         let Fixture { store, directory, options } = home;
         drop(store);
         let place = Home::File(directory.as_ref().unwrap().path().to_owned());
-        let error = Store::open(&place, &root_key(1), &options, NOON).unwrap_err();
+        let error = Store::open_or_create(&place, &root_key(1), &options, NOON).unwrap_err();
         let named = matches!(&error, StoreError::Tampered { table: named, .. } if *named == table);
         assert!(named, "{sql}: {error:?}");
     }
@@ -336,7 +336,7 @@ async fn tables_that_were_altered_are_refused_at_opening() {
         let Fixture { store, directory, options } = home;
         drop(store);
         let place = Home::File(directory.as_ref().unwrap().path().to_owned());
-        let error = Store::open(&place, &root_key(1), &options, NOON).unwrap_err();
+        let error = Store::open_or_create(&place, &root_key(1), &options, NOON).unwrap_err();
         assert!(matches!(error, StoreError::Altered { .. }), "{sql}: {error:?}");
     }
 }

@@ -46,7 +46,8 @@ async fn a_backup_under_load_has_every_write_answered_before_it_and_is_of_one_co
         verify(&file, Some(&shares), NOON).unwrap();
         let to = fixture.directory.path().join(format!("restored-{number}"));
         restore(&file, &to, NOON).unwrap();
-        let restored = Store::open(&Home::File(to), &root_key(1), &options(), NOON).unwrap();
+        let restored =
+            Store::open_or_create(&Home::File(to), &root_key(1), &options(), NOON).unwrap();
         for (name, round) in &answered {
             assert!(round_of(&restored, name) >= *round, "{name} was answered and is not in it");
         }

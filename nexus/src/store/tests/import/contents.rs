@@ -129,7 +129,7 @@ async fn versions_beyond_the_limit_come_in_and_are_kept_beside_those_that_are_pu
 
     let options = Options { prune_imported: true, ..Options::default() };
     let home = Home::File(directory.path().to_owned());
-    let store = Store::open(&home, &root_key(1), &options, NOON).unwrap();
+    let store = Store::open_or_create(&home, &root_key(1), &options, NOON).unwrap();
     assert_eq!(numbers(&store, "p").len(), 9);
     store.put(&path("p"), value("{}"), NOON).await.unwrap();
     assert_eq!(numbers(&store, "p"), [9, 10, 11]);

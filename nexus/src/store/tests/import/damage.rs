@@ -90,11 +90,11 @@ fn a_policy_that_does_not_do_what_it_says_stops_the_import_and_comes_in_on_deman
     let home = Home::File(directory.path().to_owned());
     let judge_policy: JudgePolicy = |policy| Err(format!("{:?} is no word", policy.permissions));
     let options = Options { judge_policy, ..options() };
-    let error = Store::open(&home, &root_key(1), &options, NOON).unwrap_err();
+    let error = Store::open_or_create(&home, &root_key(1), &options, NOON).unwrap_err();
     assert!(matches!(error, StoreError::ImportIncomplete { count: 1, .. }), "{error}");
     assert!(error.to_string().contains("allows nothing here"), "{error}");
     let options = Options { import_with_losses: true, ..options };
-    let store = Store::open(&home, &root_key(1), &options, NOON).unwrap();
+    let store = Store::open_or_create(&home, &root_key(1), &options, NOON).unwrap();
     assert_eq!(store.import_record().unwrap().unwrap().refused, 1);
     assert!(store.import_check().is_err());
     assert_eq!(store.policy_names().unwrap(), ["q"]);

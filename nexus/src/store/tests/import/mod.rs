@@ -28,7 +28,7 @@ pub(super) fn files_with_upstream_data() -> TempDir {
 fn imported(directory: &Path) -> (Store, ImportReport) {
     let options = Options { import_with_losses: true, ..Options::default() };
     let home = Home::File(directory.to_owned());
-    let store = Store::open(&home, &root_key(1), &options, NOON).unwrap();
+    let store = Store::open_or_create(&home, &root_key(1), &options, NOON).unwrap();
     let Import::Done(report) = store.import() else { panic!("{:?}", store.import()) };
     let report = report.clone();
     (store, report)

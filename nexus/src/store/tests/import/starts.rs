@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use rusqlite::Connection;
 
 use super::*;
+use crate::store::format::keyring::ENCRYPTIONS_PER_KEY;
 use crate::store::format::keyring::Ring;
 use crate::store::import::Plan;
 use crate::store::sqlite::transaction::Transaction;
@@ -128,7 +129,7 @@ fn an_import_needs_no_leave_to_create() {
     let directory = Upstream::filled(Generation::Current).stopped();
     let options = Options { create: false, ..options() };
     let home = Home::File(directory.path().to_owned());
-    let store = Store::open(&home, &root_key(1), &options, NOON).unwrap();
+    let store = Store::open_or_create(&home, &root_key(1), &options, NOON).unwrap();
     assert!(matches!(store.import(), Import::Done(_)));
 }
 

@@ -249,7 +249,7 @@ impl Upstream {
 
 pub(super) fn open_with(directory: &Path, key: &RootKey, now: i64) -> Result<Store, StoreError> {
     let options = Options::default();
-    Store::open(&Home::File(directory.to_owned()), key, &options, now)
+    Store::open_or_create(&Home::File(directory.to_owned()), key, &options, now)
 }
 
 /// The content of a file, shown in short form.
