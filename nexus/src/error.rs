@@ -109,6 +109,7 @@ impl Error {
                 RestoreError::NotOfTheLiveKey { .. }
                 | RestoreError::NotTogether { .. }
                 | RestoreError::NotOfTheKeepers { .. }
+                | RestoreError::WouldLose { .. }
                 | RestoreError::NotCompared { .. }
                 | RestoreError::OneAlone { .. }
                 | RestoreError::NotAlike

@@ -118,6 +118,54 @@ async fn of_two_whole_keys_beside_a_damaged_store_that_of_the_data_is_not_lost()
     crew.stop().await
 }
 
+/// A restore put the own key to use, and the key of another deployment, whose Keepers were away, was gone without a word.
+#[tokio::test]
+async fn a_restore_does_not_drop_another_key_that_nexus_alone_has() -> Result<()> {
+    let (mut crew, keepers, own) = on_fakes(3, 2).await?;
+    for (keeper, share) in keepers.iter().zip(&own) {
+        keeper.hold(&share.value);
+    }
+    crew.ready(PATIENCE).await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
+    crew.nexus().terminate().await?;
+    let others = fresh_shares(3, 2)?;
+    for (keeper, share) in keepers.iter().zip(&others) {
+        keeper.hold(&share.value);
+    }
+    crew.start_nexus().await?;
+    crew.sealed_because("not that of the data").await?;
+    for keeper in &keepers {
+        keeper.asked_again(2).await?;
+        keeper.say(500, "");
+        keeper.lose();
+    }
+    let key = combine(&[&others[0], &others[1]], 2)?.fingerprint();
+    crew.sealed_because(&format!("do not restart Nexus: it alone has the whole key {key}")).await?;
+
+    crew.feed(&own[0]).await?;
+    let refused = crew.feed_refused(&own[1]).await?;
+    for part in [format!("Nexus alone has the whole key {key}"), "feed the shares again".to_owned()]
+    {
+        assert!(refused.contains(&part), "{refused}");
+    }
+    for (keeper, share) in keepers.iter().zip(&others) {
+        keeper.be_honest();
+        has_back(keeper, share).await?;
+    }
+    eventually("nothing would be lost", PATIENCE, async || {
+        Ok((!crew.status().await?.last_copy).then_some(()))
+    })
+    .await?;
+    crew.feed(&own[0]).await?;
+    crew.feed(&own[1]).await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
+    for (keeper, share) in keepers.iter().zip(&others) {
+        assert!(keeper.holds(&share.value), "it was replaced");
+    }
+    crew.stop().await
+}
+
 /// The key was there in another order, and Nexus let the Keepers come back empty and said to restart it.
 #[tokio::test]
 async fn keepers_in_another_order_that_are_restarted_get_their_shares_back() -> Result<()> {

@@ -1,6 +1,6 @@
 //! One Keeper under two addresses: it holds one share, so it counts once, and both addresses are named.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use spike_daemon::settings::Backend;
 use spike_tests::{
     PATIENCE, SUPERUSER,
@@ -9,6 +9,11 @@ use spike_tests::{
     secrets::{put, value_of},
 };
 use spike_wire::KeeperStatusKind;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
 
 use crate::crew;
 
@@ -94,5 +99,73 @@ async fn it_speaks_against_no_key_where_there_is_no_data() -> Result<()> {
     assert_eq!(crew.status().await?.root_key, key);
     let told = crew.check_fails("quorum", "is the same process as Keeper 1").await?;
     assert!(told.contains(&again), "{told}");
+    crew.stop().await
+}
+
+/// Passes connections to one port on to another until it is dropped.
+struct Relay(tokio::task::JoinHandle<()>);
+
+impl Relay {
+    async fn start(from: &str, to: &str) -> Result<Self> {
+        let port = |url: &str| url.rsplit(':').next().map(str::to_owned).context("no port");
+        let (from, to) = (port(from)?, port(to)?);
+        let listener = TcpListener::bind(format!("[::]:{from}")).await?;
+        Ok(Self(tokio::spawn(async move {
+            let mut passing = JoinSet::new();
+            while let Ok((mut near, _)) = listener.accept().await {
+                let to = format!("localhost:{to}");
+                passing.spawn(async move {
+                    if let Ok(mut far) = TcpStream::connect(to).await {
+                        copy_bidirectional(&mut near, &mut far).await.ok();
+                    }
+                });
+            }
+        })))
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// For the moment in which the address of a Keeper led to another one, Nexus took the share of that one in place of the last copy that it
+/// had of the first one's.
+#[tokio::test]
+async fn an_address_that_leads_to_another_keeper_for_a_moment_loses_no_share() -> Result<()> {
+    let plan = crew().setting("SPIKE_NEXUS_SHAMIR_THRESHOLD", "3");
+    let mut crew = plan.start().await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
+    crew.keepers_good().await?;
+    let (data, away) = (crew.dir().join("data"), crew.dir().join("away"));
+    crew.nexus().terminate().await?;
+    std::fs::rename(&data, &away)?;
+    crew.start_nexus().await?;
+    crew.sealed_because("no data in").await?;
+    crew.kill_keepers([2]).await?;
+    crew.sealed_because("do not restart Nexus").await?;
+
+    let relay = Relay::start(&crew.keeper_url(2)?, &crew.keeper_url(1)?).await?;
+    eventually("Keeper 2 is Keeper 1", PATIENCE, async || {
+        let state = crew.status().await?.keepers.get(1).map(|keeper| keeper.state);
+        Ok((state == Some(KeeperStatusKind::Repeated)).then_some(()))
+    })
+    .await?;
+    crew.sealed_because("do not restart Nexus").await?;
+    drop(relay);
+
+    crew.restart_keepers([2]).await?;
+    eventually("Keeper 2 has its share back", PATIENCE, async || {
+        let status = crew.status().await?;
+        let is_safe = status.reason.is_some_and(|reason| !reason.contains("do not restart"));
+        Ok(is_safe.then_some(()))
+    })
+    .await?;
+    crew.nexus().terminate().await?;
+    std::fs::rename(&away, &data)?;
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
     crew.stop().await
 }

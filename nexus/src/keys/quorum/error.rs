@@ -127,6 +127,16 @@ pub enum RestoreError {
         /// How many shares the Keepers have sent.
         held: usize,
     },
+    /// Nexus has another whole key from Keepers, and would forget it.
+    #[error(
+        "Nexus alone has {lost}, and forgets it once it has the key of these shares; nothing was changed, and the shares that were fed were put \
+         aside. Start the Keepers that it is of: Nexus gives each its share back. Then feed the shares again. If that key is needed nowhere, \
+         restart Nexus, which forgets it, and feed the shares again"
+    )]
+    WouldLose {
+        /// The keys, in words.
+        lost: String,
+    },
     /// There is no data, and the Keepers that do not answer may hold another key whole.
     #[error(
         "the shares make key {given}, and there is nothing to compare it with: no data, no share of a Keeper, and no answer of {silent}, which \

@@ -39,7 +39,9 @@ impl Keepers {
             }
         };
         let changed = keeper.note(ShareState::Unjudged);
-        if !self.collected().take(share) {
+        // An address that leads to another Keeper for a moment brings the share of that one.
+        let is_of_another = self.is_another(keeper) && self.collected().has(keeper.index);
+        if is_of_another || !self.collected().take(share) {
             if changed {
                 self.tell_danger();
             }
@@ -193,6 +195,10 @@ fn find(shares: &[Share], seen: &[Seen], quorum: Quorum) -> Result<Candidates, C
 }
 
 impl Collected {
+    fn has(&self, index: ShareIndex) -> bool {
+        self.0.iter().any(|share| share.index == index)
+    }
+
     /// The share of this index.
     pub(super) fn value_of(&self, index: ShareIndex) -> Option<ShareValue> {
         let share = self.0.iter().find(|share| share.index == index)?;

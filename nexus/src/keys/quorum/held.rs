@@ -4,7 +4,7 @@
 
 use std::sync::{MutexGuard, PoisonError};
 
-use spike_crypto::{ShareIndex, ShareValue};
+use spike_crypto::{Fingerprint, ShareIndex, ShareValue};
 
 use super::{
     Keepers, ShareState,
@@ -77,18 +77,7 @@ impl Keepers {
     }
 
     fn danger_of(&self, failed: &Failed) -> Option<String> {
-        let only_here = failed.held.iter().filter_map(|whole| {
-            let holds = |keeper: &&Keeper| {
-                whole.of.contains(&keeper.index)
-                    && matches!(keeper.state().share, ShareState::Unjudged)
-            };
-            let at_keepers = self.each.iter().filter(holds).count();
-            let WholeKey { key, needed, .. } = whole;
-            (at_keepers < usize::from(*needed)).then(|| {
-                format!("the whole key {key}, of which Keepers hold {at_keepers}, and a restart needs {needed}")
-            })
-        });
-        let only_here: Vec<String> = only_here.collect();
+        let only_here = self.only_here(failed).map(|(_, told)| told).collect::<Vec<_>>();
         if only_here.is_empty() {
             return None;
         }
@@ -99,6 +88,39 @@ impl Keepers {
              against it. Feed recovery shares of the right key if that was a mistake"
         };
         Some(format!("do not restart Nexus: it alone has {}. {way_on}", only_here.join("; and ")))
+    }
+
+    /// The whole keys of which Keepers hold too few shares, with words for each.
+    fn only_here<'f>(
+        &'f self,
+        failed: &'f Failed,
+    ) -> impl Iterator<Item = (Fingerprint, String)> + 'f {
+        failed.held.iter().filter_map(|whole| {
+            let holds = |keeper: &&Keeper| {
+                whole.of.contains(&keeper.index)
+                    && matches!(keeper.state().share, ShareState::Unjudged)
+                    && self.repeats(keeper).is_none()
+            };
+            let at_keepers = self.each.iter().filter(holds).count();
+            let WholeKey { key, needed, .. } = whole;
+            (at_keepers < usize::from(*needed)).then(|| {
+                let told = format!(
+                    "the whole key {key}, of which Keepers hold {at_keepers}, and a restart needs {needed}"
+                );
+                (*key, told)
+            })
+        })
+    }
+
+    /// The whole keys that Nexus alone has, besides this one: it forgets them once it has another. Keys that contradict each other
+    /// without data do not count: there a restore is how a person decides.
+    pub(super) fn would_lose(&self, taken: Fingerprint) -> Option<String> {
+        let failed = self.failed();
+        let others = self
+            .only_here(failed.as_ref().filter(|failed| failed.is_given_back)?)
+            .filter(|(key, _)| *key != taken);
+        let told: Vec<String> = others.map(|(_, told)| told).collect();
+        (!told.is_empty()).then(|| told.join("; and "))
     }
 
     /// Gives an empty Keeper the share that it gave before. Returns whether its state has changed.

@@ -170,6 +170,12 @@ impl Keepers {
         earlier.find(|earlier| earlier.is_same_process(keeper))
     }
 
+    /// Whether this address leads to the process of another Keeper.
+    pub(super) fn is_another(&self, keeper: &Keeper) -> bool {
+        let mut others = self.each.iter().filter(|other| other.index != keeper.index);
+        others.any(|other| other.is_same_process(keeper))
+    }
+
     /// The Keepers that are listed twice, a sentence each.
     pub fn repeated(&self) -> impl Iterator<Item = String> {
         let is_repeated =
@@ -281,6 +287,10 @@ impl Keepers {
             let limit = if self.is_sealed() { CALL_LIMIT } else { LOOK_LIMIT };
             let answer = keeper.ask_within(limit).await;
             keeper.identify(&answer).await;
+            if self.is_another(keeper) {
+                // The address may have led to the other one for a moment only.
+                keeper.identify_again().await;
+            }
             let pause = match self.seal.for_own_task(OwnTask::TendKeepers) {
                 Err(_) => {
                     if self.collect(keeper, answer).await {

@@ -200,6 +200,11 @@ impl Restoration {
                 return Err(error);
             }
         };
+        let given = candidates.first().map(RootKey::fingerprint);
+        if let Some(lost) = given.and_then(|given| keepers.would_lose(given)) {
+            collected.clear();
+            return Err(RestoreError::WouldLose { lost });
+        }
         match self.adopter.adopt(candidates).await {
             Ok(_) => {
                 collected.clear();
