@@ -70,14 +70,14 @@ impl SecretGetResponse {
     /// The body for values in their stored JSON form (see [`SecretValues::to_json_object`]): without decoding, escaping
     /// or copying. `write` appends them; it must append a JSON object of strings, or `null`.
     ///
-    /// Every read uses this. The buffer is filled once and freed once. Only Nexus calls this, and its allocator wipes
-    /// what it frees: wiping here too would cost as much as decryption.
+    /// Every read uses this. `write` reserves what it needs, so that no answer that waits for its peer holds more. Only
+    /// Nexus calls this, and its allocator wipes what it frees: wiping here too would cost as much as decryption.
     ///
     /// # Errors
     /// The error of `write`.
     pub fn encode_stored<E>(write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Bytes, E> {
-        let mut body = Vec::with_capacity(USUAL_ANSWER);
         let [before, after] = Self::AROUND_STORED;
+        let mut body = Vec::with_capacity(before.len());
         body.extend_from_slice(before);
         write(&mut body)?;
         body.extend_from_slice(after);
@@ -87,9 +87,6 @@ impl SecretGetResponse {
 
 /// The most versions that one request names.
 pub const MAX_VERSIONS_AT_ONCE: usize = 4096;
-
-/// The usual size of an answer with values, in bytes: for most of them the buffer need not grow.
-const USUAL_ANSWER: usize = 2048;
 
 /// The presence of the key matters: its value is `Some`, even if it is `null`.
 struct IfPresent;

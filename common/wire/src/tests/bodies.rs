@@ -104,6 +104,21 @@ fn values_that_are_stored_as_json_are_sent_as_they_are() {
     assert_eq!(around(b"null"), r#"{"data":null}"#);
 }
 
+/// Each had 2 KiB, for as long as its peer did not take it.
+#[test]
+fn an_answer_with_a_short_value_has_the_memory_that_it_needs_and_no_more() {
+    let stored = br#"{"k":"v"}"#;
+    let body = SecretGetResponse::encode_stored(|out| {
+        // The store reserves the length of the ciphertext: a tag more than the value.
+        out.reserve_exact(stored.len() + 16);
+        out.extend_from_slice(stored);
+        Ok::<_, std::convert::Infallible>(())
+    });
+    let body = body.unwrap();
+    let length = body.len();
+    assert!(Vec::from(body).capacity() <= length + 16);
+}
+
 #[test]
 fn stored_values_are_read_back_and_null_is_told_from_empty() {
     let values = SecretValues::from_json_object(br#"{"k":"v","n":null}"#).unwrap().unwrap();

@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use spike_crypto::TAG_LEN;
+
 use super::*;
 
 #[tokio::test]
@@ -14,6 +16,18 @@ async fn what_was_put_comes_back_byte_for_byte() {
         assert_eq!(*got, bytes);
         home.put("empty", "").await;
         assert_eq!(home.get("empty", 0).as_deref(), Some(""));
+    }
+}
+
+#[tokio::test]
+async fn a_read_reserves_no_more_than_the_value_and_its_tag() {
+    for home in homes(&options()) {
+        home.put("p", "short").await;
+        for from in ["the file", "memory"] {
+            let mut out = b"{".to_vec();
+            assert!(home.store.get_into(&path("p"), Selector::Current, &mut out).unwrap());
+            assert!(out.capacity() <= out.len() + TAG_LEN, "from {from}: {}", out.capacity());
+        }
     }
 }
 
