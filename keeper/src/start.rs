@@ -86,8 +86,10 @@ pub async fn start(
 
 impl Daemon for Running {
     async fn drain(self, bound: Duration) -> bool {
-        let finished = self.keeper.frame().drain(self.serving, bound).await;
+        let frame = self.keeper.frame();
+        let finished = frame.drain(&self.serving, bound).await;
         self.keeper.wipe();
+        frame.settle(self.serving).await;
         finished
     }
 }

@@ -150,17 +150,24 @@ pub async fn start(
 impl Daemon for Running {
     async fn drain(self, bound: Duration) -> bool {
         let Self { seal, frame, serving, tending } = self;
-        let finished = frame.drain(serving, bound).await;
+        let finished = frame.drain(&serving, bound).await;
         // Before the key is dropped: the task of a Keeper would take a Nexus without a key for one that has just started.
         drop(tending);
-        let Some(unsealed) = seal.seal("ending") else { return finished };
-        let Ok(store) = unsealed.store() else { return finished };
-        match store.close().await {
-            Ok(()) => finished,
-            Err(error) => {
-                tracing::error!(reason = chain(&error), "the store did not close cleanly");
-                false
-            }
+        let is_closed = close_store(&seal).await;
+        frame.settle(serving).await;
+        finished && is_closed
+    }
+}
+
+/// Closes the store, if there is one, once what was handed to it is written. Returns whether it closed cleanly.
+async fn close_store(seal: &Seal) -> bool {
+    let unsealed = seal.seal("ending");
+    let Some(Ok(store)) = unsealed.as_ref().map(|unsealed| unsealed.store()) else { return true };
+    match store.close().await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::error!(reason = chain(&error), "the store did not close cleanly");
+            false
         }
     }
 }

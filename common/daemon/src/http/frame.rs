@@ -52,6 +52,9 @@ const DISCARDS: Bounds = Bounds { all: 16, each: 2, reserve: 0 };
 /// How long the end of the daemon waits for bodies.
 const BODY_GRACE: Duration = Duration::from_secs(5);
 
+/// How long requests have to end once what they waited for is closed.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
+
 /// How long peers may still send requests after a daemon has begun to end, so that requests on the way are answered.
 const STOP_NOTICE: Duration = Duration::from_millis(300);
 
@@ -161,8 +164,9 @@ impl Frame {
     }
 
     /// Ends `serving`: refuses new connections and requests, finishes those that were read, and sends their answers.
-    /// Returns whether all that were read finished within `bound`. No peer can make it take longer.
-    pub async fn drain(&self, serving: Serving, bound: Duration) -> bool {
+    /// Returns whether all that were read finished within `bound`. No peer can make it take longer. Then the daemon closes what
+    /// requests work with, and calls [`Self::settle`].
+    pub async fn drain(&self, serving: &Serving, bound: Duration) -> bool {
         let deadline = Instant::now() + bound;
         serving.stop();
         if !serving.is_quiet() {
@@ -176,8 +180,16 @@ impl Frame {
         }
         let finished = timeout_at(deadline, self.tasks.wait()).await.is_ok();
         serving.close(deadline).await;
-        // A request may have arrived meanwhile. Those that still run are dropped with `serving`.
+        // A request may have arrived meanwhile.
         finished && timeout_at(deadline, self.tasks.wait()).await.is_ok()
+    }
+
+    /// Drops `serving` after [`Self::drain`], and the requests that still run with it. Before, requests that waited for
+    /// what the daemon has just closed have a moment to end: what it carried out is not written down as dropped.
+    pub async fn settle(&self, serving: Serving) {
+        // Those that have not ended are dropped, and write that down.
+        timeout_at(Instant::now() + LAST_MOMENT, self.tasks.wait()).await.ok();
+        drop(serving);
     }
 }
 

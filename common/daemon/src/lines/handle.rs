@@ -1,10 +1,11 @@
 //! The handle to the queue of lines.
 
 use std::{
-    cell::RefCell,
+    cell::Cell,
     fs::File,
     io,
     sync::{Arc, mpsc::sync_channel},
+    thread::{Builder, JoinHandle},
     time::Instant,
 };
 
@@ -15,17 +16,17 @@ use super::{
     queue::Queue,
     sink::{self, Sink},
 };
-use crate::chain::Head;
+use crate::{chain::Head, settings::AuditSync};
 
 /// The buffer of a thread is freed after a line that made it larger than this, in bytes.
 const LONG_LINE: usize = 4096;
 
-/// The stack of the sink's thread, which calls little.
+/// The stack of a thread of the sink, which calls little.
 const STACK: usize = 256 * 1024;
 
 thread_local! {
     /// The buffer in which a thread builds its lines. It never holds a secret.
-    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// A handle to the queue. Clones share it; queued lines are still written when the last one is dropped.
@@ -42,13 +43,11 @@ impl Lines {
     /// The operating system's, if it gives no thread.
     pub(crate) fn start(name: &str, file: File, care: Care, owner: impl Owner) -> io::Result<Self> {
         let (sender, receiver) = sync_channel::<Arc<Queue>>(1);
-        let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(
-            move || {
-                if let Ok(queue) = receiver.recv() {
-                    sink::run(&queue);
-                }
-            },
-        )?;
+        let thread = start_thread(name, move || {
+            if let Ok(queue) = receiver.recv() {
+                sink::run(&queue);
+            }
+        })?;
         let output = Output::new(file, care.reserves);
         let failure = Failure::encode(output.space_failure());
         let sink = Sink::new(output, care, Box::new(owner));
@@ -56,21 +55,26 @@ impl Lines {
         sender
             .send(Arc::clone(&queue))
             .map_err(|_unsent| io::Error::other("the thread ended at once"))?;
-        Ok(Self(Arc::new(Handle(queue))))
+        let lines = Self(Arc::new(Handle(Arc::clone(&queue))));
+        if care.sync == AuditSync::Interval {
+            let queue = Arc::downgrade(&queue);
+            start_thread(&format!("{name}-flush"), move || sink::flush_regularly(&queue))?;
+        }
+        Ok(lines)
     }
 
     /// Queues the line that `make` appends, with its newline, to an empty buffer. The line is queued when this returns.
     /// `keeps` says whether it is a kept one.
     pub(crate) fn put_as(&self, keeps: bool, make: impl FnOnce(&mut Vec<u8>)) -> PendingLine {
-        LINE.with_borrow_mut(|line| {
-            line.clear();
-            make(line);
-            let pending = self.0.0.put(line, keeps);
-            if line.capacity() > LONG_LINE {
-                *line = Vec::new();
-            }
-            pending
-        })
+        // Taken: the failure of a write may be told by another line.
+        let mut line = LINE.take();
+        line.clear();
+        make(&mut line);
+        let pending = self.0.0.put(&line, keeps);
+        if line.capacity() <= LONG_LINE {
+            LINE.set(line);
+        }
+        pending
     }
 
     /// Queues a finished line, with its newline.
@@ -113,6 +117,10 @@ impl Lines {
     pub(crate) fn counts(&self) -> LineCounts {
         self.0.0.counts()
     }
+}
+
+fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    Builder::new().name(name.to_owned()).stack_size(STACK).spawn(run)
 }
 
 impl Drop for Handle {

@@ -132,9 +132,16 @@ impl Queue {
         if self.failure() == Some(Failure::Stalled) {
             return self.refuse(line, keeps);
         }
-        let mut open = self.open_at(Place::here());
+        let place = Place::here();
+        let mut open = self.open_at(place);
+        // Many lines may come before the first of them is waited for. That is no output which does not take them.
+        if open.batch.bytes.len() + line.len() > self.bound / 2 && open.batch.opened.is_some() {
+            drop(open);
+            self.write_or_wake_sink(place);
+            open = self.open_at(place);
+        }
         let batch = &mut open.batch;
-        if batch.bytes.len() + line.len() > self.bound {
+        if batch.bytes.len() + line.len() > self.bound && batch.opened.is_some() {
             drop(open);
             // The backlog is written before the failure can end, and ends it.
             self.set_failure(Some(Failure::Stalled));

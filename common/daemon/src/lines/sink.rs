@@ -7,7 +7,7 @@ use std::{
     fmt,
     fs::File,
     io,
-    sync::Arc,
+    sync::{Arc, Weak},
     thread,
     time::{Duration, Instant},
 };
@@ -40,7 +40,6 @@ pub(super) struct Sink {
     care: Care,
     /// Whether lines were written that may not be on the disk.
     unsynced: bool,
-    next_sync: Instant,
     /// Why the last flush to the disk failed.
     sync_failure: Option<Failure>,
     owner: Box<dyn Owner>,
@@ -70,7 +69,6 @@ pub(super) fn run(queue: &Arc<Queue>) {
     loop {
         // The lock is free while the thread is parked.
         let step = queue.sink().step(queue);
-        flush_if_due(queue);
         match step {
             Step::Next => {}
             Step::Park => thread::park_timeout(PROBE_INTERVAL),
@@ -79,13 +77,18 @@ pub(super) fn run(queue: &Arc<Queue>) {
     }
 }
 
-/// Flushes to the disk what was written in the last interval. Others can write meanwhile.
-fn flush_if_due(queue: &Queue) {
-    let mut sink = queue.sink();
-    let Some(file) = sink.take_due_sync() else { return };
-    drop(sink);
-    let result = file.map_or(Err(Errno::MFILE), |file| fdatasync(&file));
-    queue.sink().note_sync(queue, result);
+/// Flushes to the disk once in an interval what was written, for as long as there is a queue. Others write meanwhile: the disk may
+/// take long.
+pub(super) fn flush_regularly(queue: &Weak<Queue>) {
+    while let Some(queue) = queue.upgrade() {
+        let file = queue.sink().take_unsynced();
+        if let Some(file) = file {
+            let result = file.map_or(Err(Errno::MFILE), |file| fdatasync(&file));
+            queue.sink().note_sync(&queue, result);
+        }
+        drop(queue);
+        thread::park_timeout(SYNC_INTERVAL);
+    }
 }
 
 impl Sink {
@@ -95,7 +98,6 @@ impl Sink {
             chained: care.chain.map(Chained::new),
             care,
             unsynced: false,
-            next_sync: Instant::now() + SYNC_INTERVAL,
             sync_failure: None,
             owner,
             reported: 0,
@@ -294,14 +296,11 @@ impl Sink {
         !self.unsynced
     }
 
-    /// The file to flush, if it is time to. It is no longer counted as unsynced.
-    fn take_due_sync(&mut self) -> Option<io::Result<File>> {
-        let now = Instant::now();
-        if !self.unsynced || self.care.sync != AuditSync::Interval || now < self.next_sync {
+    /// The file to flush, if anything was written. It is no longer counted as unsynced.
+    fn take_unsynced(&mut self) -> Option<io::Result<File>> {
+        if !std::mem::take(&mut self.unsynced) {
             return None;
         }
-        self.next_sync = now + SYNC_INTERVAL;
-        self.unsynced = false;
         self.output.to_flush()
     }
 

@@ -6,10 +6,12 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc::{self, RecvTimeoutError},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use tokio::{
@@ -24,20 +26,27 @@ use crate::threads::{self, Place};
 /// handshakes, of which the oldest gives way.
 const WAITING: usize = 4;
 
+/// How long the end of the threads is waited for, all together. One that a disk holds ends with the process.
+const END_TIME: Duration = Duration::from_secs(1);
+
 /// See the [module](self). Dropping this ends the threads, and drops what still runs on them.
 #[derive(Debug)]
 pub(super) struct ServingThreads {
     each: Vec<ServingThread>,
     /// One for each connection that may wait.
     waiting: Arc<Semaphore>,
+    /// Whose turn it is, if all are alike.
+    turn: AtomicUsize,
     ended: CancellationToken,
+    /// Nothing is sent: it ends with the last thread.
+    running: Mutex<mpsc::Receiver<()>>,
 }
 
 #[derive(Debug)]
 struct ServingThread {
     runtime: Handle,
-    /// How many connections it has.
-    connections: Arc<AtomicUsize>,
+    /// How many connections it has not begun with.
+    waiting: Arc<AtomicUsize>,
     /// `None`: it was joined.
     thread: Option<JoinHandle<()>>,
 }
@@ -50,9 +59,12 @@ impl ServingThreads {
     pub(super) fn start() -> io::Result<Self> {
         let count = threads::serving();
         let waiting = Arc::new(Semaphore::new(WAITING * count));
-        let mut all = Self { each: Vec::new(), waiting, ended: CancellationToken::new() };
+        let (runs, running) = mpsc::channel();
+        let (each, ended) = (Vec::new(), CancellationToken::new());
+        let (turn, running) = (AtomicUsize::new(0), Mutex::new(running));
+        let mut all = Self { each, waiting, turn, ended, running };
         for number in 0..count {
-            all.each.push(ServingThread::start(number, all.ended.clone())?);
+            all.each.push(ServingThread::start(number, all.ended.clone(), runs.clone())?);
         }
         Ok(all)
     }
@@ -63,31 +75,42 @@ impl ServingThreads {
         Waiting(Arc::clone(&self.waiting).acquire_owned().await.ok())
     }
 
-    /// Runs `serve`, which serves one connection, on the thread that has the fewest. `waiting` is its place until then.
+    /// Runs `serve`, which serves one connection, on the next thread in turn, or on one that begins sooner with what it has.
+    /// `place` is its place until then.
+    ///
+    /// How many connections a thread has does not count: a peer that closes those of its own on the other threads would choose
+    /// the thread of everybody else.
     pub(super) fn spawn(
         &self,
-        (tasks, waiting): (&TaskTracker, Waiting),
+        (tasks, place): (&TaskTracker, Waiting),
         serve: impl Future<Output = ()> + Send + 'static,
     ) {
-        let fewest = self.each.iter().min_by_key(|thread| thread.connections.load(Relaxed));
-        let Some(thread) = fewest else { return };
-        let counted = Counted::new(&thread.connections);
+        let (before, after) = self.each.split_at(self.turn.load(Relaxed) % self.each.len().max(1));
+        let in_turn = after.iter().chain(before).enumerate();
+        // One that a disk holds keeps few: there is one among the others for whoever has got a place.
+        let next = in_turn.min_by_key(|(_, thread)| thread.waiting.load(Relaxed));
+        let Some((passed_over, thread)) = next else { return };
+        self.turn.fetch_add(passed_over + 1, Relaxed);
+        let waiting = Counted::new(&thread.waiting);
         let serve = async move {
-            drop(waiting);
+            drop((waiting, place));
             serve.await;
-            drop(counted);
         };
         tasks.spawn_on(serve, &thread.runtime);
     }
 }
 
 impl ServingThread {
-    fn start(number: usize, ended: CancellationToken) -> io::Result<Self> {
+    /// Keeps `runs` until its end.
+    fn start(number: usize, ended: CancellationToken, runs: mpsc::Sender<()>) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let handle = runtime.handle().clone();
-        let run = move || run(runtime, number, &ended);
+        let run = move || {
+            run(runtime, number, &ended);
+            drop(runs);
+        };
         let thread = thread::Builder::new().name(format!("serve-{number}")).spawn(run)?;
-        Ok(Self { runtime: handle, connections: Arc::default(), thread: Some(thread) })
+        Ok(Self { runtime: handle, waiting: Arc::default(), thread: Some(thread) })
     }
 }
 
@@ -101,6 +124,14 @@ fn run(runtime: Runtime, number: usize, ended: &CancellationToken) {
 impl Drop for ServingThreads {
     fn drop(&mut self) {
         self.ended.cancel();
+        let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let ended = running.recv_timeout(END_TIME);
+        if ended == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!(
+                "a thread that serves is held up, most likely by a disk: it is left behind"
+            );
+            return;
+        }
         for thread in &mut self.each {
             // One that panicked has said so.
             thread.thread.take().map(JoinHandle::join);
@@ -114,7 +145,7 @@ pub(super) struct Waiting(
     #[expect(dead_code, reason = "it is dropped")] Option<OwnedSemaphorePermit>,
 );
 
-/// A connection in the count of its thread.
+/// A connection in the count of those that wait for their thread.
 struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
@@ -132,39 +163,77 @@ impl Drop for Counted {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::{collections::HashMap, thread::ThreadId};
 
     use futures_util::FutureExt;
-    use tokio::sync::{Notify, mpsc};
+    use tokio::{
+        sync::{mpsc, oneshot},
+        time::timeout,
+    };
 
     use super::*;
+
+    /// Serves a connection that ends with what is sent, and waits until its thread has begun with it. Returns that thread.
+    async fn begin(
+        threads: &ServingThreads,
+        tasks: &TaskTracker,
+        end: impl Future + Send + 'static,
+    ) -> ThreadId {
+        let (began, thread) = oneshot::channel();
+        threads.spawn((tasks, threads.place().await), async move {
+            began.send(thread::current().id()).ok();
+            end.await;
+        });
+        thread.await.unwrap()
+    }
+
+    fn most_and_fewest(of: impl IntoIterator<Item = ThreadId>) -> (usize, usize) {
+        let mut counts = HashMap::new();
+        of.into_iter().for_each(|thread| *counts.entry(thread).or_insert(0) += 1);
+        assert_eq!(counts.len(), threads::serving());
+        (counts.values().copied().max().unwrap(), counts.into_values().min().unwrap())
+    }
 
     #[tokio::test]
     async fn connections_are_spread_evenly_and_stay_on_their_threads() {
         let (threads, tasks) = (ServingThreads::start().unwrap(), TaskTracker::new());
-        let (sender, mut seen) = mpsc::unbounded_channel();
-        let go_on = Arc::new(Notify::new());
-        let count = 3 * threads::serving();
-        for number in 0..count {
-            let (sender, go_on) = (sender.clone(), Arc::clone(&go_on));
-            threads.spawn((&tasks, threads.place().await), async move {
+        let (moved, mut seen) = mpsc::unbounded_channel();
+        let mut of_threads = Vec::new();
+        for _ in 0..3 * threads::serving() {
+            let moved = moved.clone();
+            let work = async move {
                 let before = thread::current().id();
-                go_on.notified().await;
-                assert_eq!(thread::current().id(), before);
-                sender.send((number, before)).unwrap();
-            });
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                moved.send(thread::current().id() != before).unwrap();
+            };
+            of_threads.push(begin(&threads, &tasks, work).await);
         }
-        tasks.close();
-        while !tasks.is_empty() {
-            go_on.notify_waiters();
+        assert_eq!(most_and_fewest(of_threads), (3, 3));
+        drop(moved);
+        while let Some(moved) = seen.recv().await {
+            assert!(!moved);
+        }
+    }
+
+    /// New connections went to the thread with the fewest, which a peer chose by closing its own on that thread.
+    #[tokio::test]
+    async fn a_peer_that_closes_its_connections_on_one_thread_does_not_get_those_of_others_there() {
+        let (threads, tasks) = (ServingThreads::start().unwrap(), TaskTracker::new());
+        let mut held = Vec::new();
+        for _ in 0..16 * threads::serving() {
+            let (end, ended) = oneshot::channel::<()>();
+            held.push((begin(&threads, &tasks, ended).await, end));
+        }
+        let chosen = held.first().unwrap().0;
+        held.retain(|(thread, _)| *thread != chosen);
+        while tasks.len() > held.len() {
             tokio::task::yield_now().await;
         }
-        let mut of_thread = HashMap::new();
-        for _ in 0..count {
-            *of_thread.entry(seen.recv().await.unwrap().1).or_insert(0) += 1;
+        let mut others = Vec::new();
+        for _ in 0..4 * threads::serving() {
+            others.push(begin(&threads, &tasks, std::future::pending::<()>()).await);
         }
-        assert_eq!(of_thread.into_values().collect::<Vec<_>>(), vec![3; threads::serving()]);
-        assert!(threads.each.iter().all(|thread| thread.connections.load(Relaxed) == 0));
+        assert_eq!(most_and_fewest(others), (4, 4));
     }
 
     /// They were all taken at once, and the oldest were cut as handshakes that take too long.
@@ -181,6 +250,48 @@ mod tests {
         // The thread begins with it, and it is served for long.
         threads.place().await;
         assert_eq!(tasks.len(), 1);
+    }
+
+    /// Holds a thread, as a disk does, until what is returned is dropped.
+    async fn hold_one(
+        threads: &ServingThreads,
+        tasks: &TaskTracker,
+    ) -> std::sync::mpsc::Sender<()> {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        threads.spawn((tasks, threads.place().await), async move {
+            held.recv().ok();
+        });
+        release
+    }
+
+    /// It got its part of all new connections, until nobody had a place left.
+    #[tokio::test]
+    async fn a_thread_that_a_disk_holds_does_not_keep_connections_from_the_others() {
+        let (threads, tasks) = (ServingThreads::start().unwrap(), TaskTracker::new());
+        let release = hold_one(&threads, &tasks).await;
+        let (began, mut seen) = mpsc::unbounded_channel();
+        let count = 2 * WAITING * threads::serving();
+        for _ in 0..count {
+            let place = timeout(Duration::from_secs(10), threads.place()).await.expect("a place");
+            let began = began.clone();
+            threads.spawn((&tasks, place), async move {
+                began.send(()).ok();
+                std::future::pending::<()>().await;
+            });
+        }
+        for _ in 0..count - WAITING {
+            timeout(Duration::from_secs(10), seen.recv()).await.expect("it is served");
+        }
+        drop(release);
+    }
+
+    /// The end waited for it for ever.
+    #[tokio::test]
+    async fn a_thread_that_a_disk_holds_does_not_hold_up_the_end() {
+        let (threads, tasks) = (ServingThreads::start().unwrap(), TaskTracker::new());
+        let release = hold_one(&threads, &tasks).await;
+        drop(threads);
+        drop(release);
     }
 
     #[tokio::test]

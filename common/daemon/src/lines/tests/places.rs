@@ -63,3 +63,14 @@ fn flush_waits_for_the_lines_of_every_thread() {
     let counts = lines.counts();
     assert_eq!((counts.written, counts.waiting), (threads::serving() as u64, 0));
 }
+
+/// A peer with many long requests at once made those of everybody fail.
+#[tokio::test]
+async fn a_burst_of_more_lines_than_may_wait_is_written_if_the_file_takes_them() {
+    let lines = lines_to(tempfile::tempfile().unwrap());
+    let text = "x".repeat(1024);
+    let burst: Vec<_> = (0..3 * 4096).map(|_| put(&lines, &text)).collect();
+    assert_eq!(lines.failure(), None);
+    assert!(join_all(burst).await.into_iter().all(|written| written.is_ok()));
+    assert_eq!((lines.counts().written, lines.counts().failed), (3 * 4096, 0));
+}
