@@ -54,6 +54,7 @@ mod streams;
 mod structure;
 mod telemetry;
 mod terminal;
+mod threads;
 mod tour;
 mod troubleshooting;
 mod wire;

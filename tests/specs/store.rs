@@ -4,11 +4,12 @@
 mod appearing;
 mod opening;
 mod overwritten;
+mod tampered_calls;
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::Stdio,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -17,7 +18,6 @@ use spike_mtls::client::CallError;
 use spike_tests::{
     PATIENCE,
     crew::Crew,
-    eventually,
     logs::Metrics,
     secrets::{put, value_of},
     skipped,
@@ -26,6 +26,7 @@ use spike_wire::SecretListRequest;
 use tempfile::TempDir;
 use tokio::process::Command;
 
+pub(crate) use self::tampered_calls::TamperedCalls;
 use crate::crew;
 
 async fn metric(crew: &mut Crew, name: &str) -> Result<Option<f64>> {
@@ -138,48 +139,6 @@ fn told_by_checks(log: &str) -> usize {
     log.lines()
         .filter(|line| line.contains("health check fails") && line.contains("written"))
         .count()
-}
-
-/// strace, attached to Nexus, which makes calls to the system fail, or take long. Dropping it detaches it.
-pub(crate) struct TamperedCalls(Child);
-
-impl TamperedCalls {
-    /// Every sync of a file. `injected` is what happens to it, as strace writes it: `error=EIO`. `None` where strace cannot be used.
-    pub(crate) async fn syncs(crew: &mut Crew, injected: &str) -> Result<Option<Self>> {
-        Self::of(crew, "fsync,fdatasync", injected).await
-    }
-
-    /// Every read at a place of a file, which is how SQLite reads.
-    pub(crate) async fn reads(crew: &mut Crew, injected: &str) -> Result<Option<Self>> {
-        Self::of(crew, "pread64", injected).await
-    }
-
-    async fn of(crew: &mut Crew, calls: &str, injected: &str) -> Result<Option<Self>> {
-        let pid = crew.nexus().pid().context("no Nexus")?.to_string();
-        let log = crew.dir().join("strace.log");
-        let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:{injected}"));
-        let started = std::process::Command::new("strace")
-            .args(["-f", "-p", &pid, "-e", &trace, "-e", &inject, "-o"])
-            .arg(&log)
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(child) = started else { return Ok(None) };
-        let tampered = Self(child);
-        let status = format!("/proc/{pid}/status");
-        let attached = eventually("strace", PATIENCE, async || {
-            let status = fs::read_to_string(&status)?;
-            let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
-            Ok(tracer.is_some_and(|tracer| tracer.trim() != "0").then_some(()))
-        });
-        Ok(attached.await.is_ok().then_some(tampered))
-    }
-}
-
-impl Drop for TamperedCalls {
-    fn drop(&mut self) {
-        // Detaches, and Nexus goes on; it has ended where that fails.
-        drop(self.0.kill().and_then(|()| self.0.wait()));
-    }
 }
 
 /// A write was answered as failed, and was there after a crash.

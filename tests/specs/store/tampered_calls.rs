@@ -1,0 +1,85 @@
+//! Calls to the system that fail, or take long.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context, Result};
+use spike_tests::{PATIENCE, crew::Crew, eventually};
+
+/// strace, attached to Nexus, which makes calls to the system fail, or take long. Dropping it detaches it.
+pub(crate) struct TamperedCalls(Child);
+
+impl TamperedCalls {
+    /// Every sync of a file. `injected` is what happens to it, as strace writes it: `error=EIO`. `None` where strace cannot be used.
+    pub(crate) async fn syncs(crew: &mut Crew, injected: &str) -> Result<Option<Self>> {
+        Self::of(crew, "fsync,fdatasync", injected).await
+    }
+
+    /// Every read at a place of a file, which is how SQLite reads.
+    pub(crate) async fn reads(crew: &mut Crew, injected: &str) -> Result<Option<Self>> {
+        Self::of(crew, "pread64", injected).await
+    }
+
+    /// Every sync of a file, by any thread of the process.
+    pub(crate) async fn syncs_of(pid: u32, injected: &str) -> Result<Option<Self>> {
+        let pid = pid.to_string();
+        Self::attach(&pid, ("fsync,fdatasync", injected), &["-f"]).await
+    }
+
+    /// Every write to `file` by the thread `name` of the process.
+    pub(crate) async fn writes_of_thread(
+        (pid, name): (u32, &str),
+        file: &Path,
+        injected: &str,
+    ) -> Result<Option<Self>> {
+        let file = file.to_str().context("a path that is text")?;
+        Self::attach(&thread_id(pid, name)?, ("write", injected), &["-P", file]).await
+    }
+
+    async fn of(crew: &mut Crew, calls: &str, injected: &str) -> Result<Option<Self>> {
+        let pid = crew.nexus().pid().context("no Nexus")?.to_string();
+        Self::attach(&pid, (calls, injected), &["-f"]).await
+    }
+
+    async fn attach(
+        id: &str,
+        (calls, injected): (&str, &str),
+        options: &[&str],
+    ) -> Result<Option<Self>> {
+        let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:{injected}"));
+        let started = Command::new("strace")
+            .args(options)
+            .args(["-p", id, "-e", &trace, "-e", &inject, "-o", "/dev/null"])
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(child) = started else { return Ok(None) };
+        let tampered = Self(child);
+        let status = format!("/proc/{id}/status");
+        let attached = eventually("strace", PATIENCE, async || {
+            let status = fs::read_to_string(&status)?;
+            let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
+            Ok(tracer.is_some_and(|tracer| tracer.trim() != "0").then_some(()))
+        });
+        Ok(attached.await.is_ok().then_some(tampered))
+    }
+}
+
+fn thread_id(pid: u32, name: &str) -> Result<String> {
+    for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let entry = entry?;
+        if fs::read_to_string(entry.path().join("comm"))?.trim() == name {
+            return entry.file_name().into_string().ok().context("a number");
+        }
+    }
+    anyhow::bail!("no thread {name}")
+}
+
+impl Drop for TamperedCalls {
+    fn drop(&mut self) {
+        // Detaches, and Nexus goes on; it has ended where that fails.
+        drop(self.0.kill().and_then(|()| self.0.wait()));
+    }
+}
