@@ -188,10 +188,11 @@ pub enum StoreError {
         /// What was found there.
         what: String,
     },
-    /// The lock of the directory was removed or replaced while the store was open.
+    /// The lock of the directory, or the file that has the locks of SQLite, was removed or replaced while the store was open.
     #[error(
-        "{} is not the lock any more that Nexus holds ({what}): another Nexus can open the same data, and neither sees what the other \
-         changes, so writes are refused. End any other Nexus on this directory, and restart this one", path.display()
+        "{} is not the lock any more that Nexus holds ({what}): another process can open the same data, and neither sees what the \
+         other changes, so writes are refused. End any other Nexus and any backup on this directory, and restart this one",
+        path.display()
     )]
     LockLost {
         /// Its path.

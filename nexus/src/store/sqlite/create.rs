@@ -118,13 +118,30 @@ fn build<T>(
 fn rename_to_unused(old: &Path, new: &Path) -> io::Result<()> {
     match renameat_with(CWD, old, CWD, new, RenameFlags::NOREPLACE) {
         // The file system cannot do that, such as NFS.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            fs::hard_link(old, new)?;
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link_to_unused(old, new),
+        renamed => Ok(renamed?),
+    }
+}
+
+fn link_to_unused(old: &Path, new: &Path) -> io::Result<()> {
+    match fs::hard_link(old, new) {
+        Ok(()) => {
             // If it stays, the next opening removes it.
             drop(fs::remove_file(old));
             Ok(())
         }
-        renamed => Ok(renamed?),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        // Nor links, such as FAT.
+        Err(_) => rename_if_unused(old, new),
+    }
+}
+
+/// The lock of the directory keeps every other Nexus away between the two.
+fn rename_if_unused(old: &Path, new: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(new) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(old, new),
+        Err(error) => Err(error),
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
     }
 }
 
@@ -155,5 +172,19 @@ mod tests {
         assert!(matches!(built, Err(StoreError::Exists { .. })), "{built:?}");
         assert_eq!(fs::read(&file).unwrap(), b"arrived");
         assert!(!directory.path().join(NEW_FILE).exists());
+    }
+
+    /// Where neither names nor links can be made only if they are new, no store could be made at all.
+    #[test]
+    fn without_links_a_file_is_renamed_unless_there_is_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+        fs::write(&old, "built").unwrap();
+        rename_if_unused(&old, &new).unwrap();
+        assert_eq!(fs::read(&new).unwrap(), b"built");
+        fs::write(&old, "again").unwrap();
+        let refused = rename_if_unused(&old, &new).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&new).unwrap(), b"built");
     }
 }

@@ -117,6 +117,15 @@ impl Log {
         Ok(())
     }
 
+    /// As [`check`](Self::check), and reads the whole log.
+    ///
+    /// # Errors
+    /// [`StoreError::LogChanged`].
+    pub(super) fn examine_whole(&self) -> Result<(), StoreError> {
+        self.check()?;
+        self.read()
+    }
+
     /// As [`check`](Self::check), in a transaction that has written nothing yet: nobody who uses SQLite's locks can write now.
     /// `shows`: whether the database is as the last commit has left it, if it can be read.
     ///

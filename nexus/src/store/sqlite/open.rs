@@ -144,8 +144,6 @@ impl Connect<'_> {
         let place;
         let mut connection = Connection::open_with_flags(&path, flags())?;
         self.harden(&connection)?;
-        // Until the key is verified, closing must not change the file either.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         let is_damaged = |error| damaged(error, &path);
         let schema = check_header(&connection, &path).map_err(is_damaged)?;
         check_length(&connection, &path)?;
@@ -166,7 +164,6 @@ impl Connect<'_> {
         } else {
             Loss::look(directory, &commits, found, damage, self.now)
         };
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         self.set_journal(&connection)?;
         let mut transaction = Transaction::begin(&mut connection)?;
         let before = identity.clone();
@@ -270,10 +267,10 @@ impl Connect<'_> {
     }
 
     fn place(&self, directory: &Path, path: &Path) -> Result<Place, StoreError> {
-        let log = directory.join(wal::FILE);
-        let place = Place::of(&[path, &log, &directory.join(LOCK_FILE)])?;
+        let (log, index) = (directory.join(wal::FILE), directory.join(wal::INDEX));
+        let place = Place::of(&[path, &log, &index, &directory.join(LOCK_FILE)])?;
         match self.options.journal_mode {
-            JournalMode::Wal => place.with_log(&log, &directory.join(wal::INDEX)),
+            JournalMode::Wal => place.with_log(&log, &index),
             JournalMode::Delete | JournalMode::Truncate | JournalMode::Persist => Ok(place),
         }
     }
@@ -292,6 +289,9 @@ impl Connect<'_> {
         connection.busy_timeout(self.options.busy_timeout)?;
         connection.set_prepared_statement_cache_capacity(32);
         distrust(connection)?;
+        // Nothing moves the log into the file but the writer, once it has looked at the log: not a key that is not verified yet, and
+        // not a writer that has panicked.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // Pruned rows are overwritten, not only unlinked (F8).
         connection.pragma_update(None, "secure_delete", true)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::log::Log;
 use super::private::{LOCK_FILE, unusable};
+use super::wal;
 use crate::store::error::StoreError;
 
 /// The files of an open store, identified by device and inode.
@@ -51,6 +52,14 @@ impl Place {
         self.log.as_ref().map_or(Ok(()), Log::examine)
     }
 
+    /// Checks the whole write-ahead log, and nothing else: it is about to be moved into the database.
+    ///
+    /// # Errors
+    /// [`StoreError::LogChanged`].
+    pub(super) fn examine_log(&self) -> Result<(), StoreError> {
+        self.log.as_ref().map_or(Ok(()), Log::examine_whole)
+    }
+
     /// The reason why a write was not committed: `error`, unless the log was changed, which SQLite tells in many ways.
     pub(super) fn reason(&self, error: StoreError) -> StoreError {
         if matches!(error, StoreError::OutcomeUnknown(_)) {
@@ -87,7 +96,7 @@ impl Place {
     /// Checks that each file is at its path. Costs a system call for each, which takes microseconds.
     ///
     /// # Errors
-    /// [`StoreError::Misplaced`] for the first file that is not, [`StoreError::LockLost`] if that is the lock.
+    /// [`StoreError::Misplaced`] for the first file that is not, [`StoreError::LockLost`] if that is a lock.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         for (path, device, inode) in &self.files {
             let what = match fs::metadata(path) {
@@ -96,11 +105,15 @@ impl Place {
                 Err(error) => format!("it is not there: {error}"),
             };
             let path = path.clone();
-            return Err(if path.file_name().is_some_and(|name| name == LOCK_FILE) {
-                StoreError::LockLost { path, what }
-            } else {
-                StoreError::Misplaced { path, what }
-            });
+            // The index of the log is the file that SQLite locks.
+            let locks = [LOCK_FILE, wal::INDEX];
+            return Err(
+                if path.file_name().is_some_and(|name| locks.iter().any(|it| name == *it)) {
+                    StoreError::LockLost { path, what }
+                } else {
+                    StoreError::Misplaced { path, what }
+                },
+            );
         }
         Ok(())
     }

@@ -375,11 +375,9 @@ impl Writer {
         self.readers.close();
         self.shown.cache.close();
         let Some(connection) = connection else { return Ok(()) };
-        if let Err(error @ StoreError::LogChanged { .. }) = self.place.examine() {
-            // The pages of another log would be written into the database.
-            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-            return Err(error);
-        }
+        // Whatever else is wrong: the pages of another log would be written into the database.
+        self.place.examine_log()?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))?;
         connection.close().map_err(|(_connection, error)| error.into())
     }

@@ -240,3 +240,37 @@ fn a_database_that_is_a_link_is_refused_because_its_log_would_be_elsewhere() {
     fs::rename(&target, &file).unwrap();
     open().unwrap();
 }
+
+/// Any other missing file hid that the log was another one: its pages were moved into the database.
+#[tokio::test]
+async fn a_changed_log_is_not_moved_into_the_database_whatever_else_is_missing() {
+    for gone in ["nexus.lock", "nexus.db-wal", "nexus.db-shm", "nexus.db"] {
+        let home = in_file(options());
+        for number in 0..5 {
+            home.put("a", &format!("{number}")).await;
+        }
+        overwrite(home.directory(), "nexus.db-wal", |log| log[32..].fill(7));
+        let open = fs::File::open(home.file()).unwrap();
+        let content = || {
+            let mut bytes = vec![0; usize::try_from(open.metadata().unwrap().len()).unwrap()];
+            std::os::unix::fs::FileExt::read_exact_at(&open, &mut bytes, 0).unwrap();
+            bytes
+        };
+        let before = content();
+        fs::rename(home.directory().join(gone), home.directory().join("away")).unwrap();
+        is_told(&home.store.close().await.expect_err(gone));
+        assert!(content() == before, "without {gone}");
+    }
+}
+
+/// Another process made an index of its own, and neither saw the locks of the other.
+#[tokio::test]
+async fn a_removed_index_of_the_log_is_a_lost_lock() {
+    let home = in_file(options());
+    home.put("a", "kept").await;
+    fs::remove_file(home.directory().join("nexus.db-shm")).unwrap();
+    let error = home.store.in_place().unwrap_err();
+    assert!(matches!(error, StoreError::LockLost { .. }), "{error}");
+    assert!(home.store.put(&path("a"), value("refused"), NOON).await.is_err());
+    assert_eq!(home.reopened().await.get("a", 0).as_deref(), Some("kept"));
+}
