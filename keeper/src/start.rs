@@ -81,6 +81,8 @@ pub async fn start(
     let rule = PeerRule::RolesOr(CALLERS, roots, settings.telemetry.scrapers);
     let app = routes::app(&keeper);
     let serving = listener.serve(&source, rule, settings.server.limits, connections, app)?;
+    let threads = serving.watch();
+    telemetry.health().add("serving_threads", Effect::Degraded, move |_| threads());
     Ok(Running { keeper, serving })
 }
 

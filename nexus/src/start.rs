@@ -144,6 +144,8 @@ pub async fn start(
     let app = serve::app(&nexus);
     let serving =
         listener.serve(&source, PeerRule::AnySvid, settings.server.limits, connections, app)?;
+    let threads = serving.watch();
+    telemetry.health().add("serving_threads", Effect::Degraded, move |_| threads());
     Ok(Running { seal, frame, serving, tending })
 }
 

@@ -4,10 +4,11 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use spike_tests::{PATIENCE, crew::Crew, eventually};
+use spike_dev::cluster::Daemon;
+use spike_tests::{PATIENCE, crew::Crew, eventually, skipped};
 
 use super::course::{Course, Effect, entry, get};
-use crate::{WORKLOAD, crew};
+use crate::{WORKLOAD, crew, store::TamperedCalls};
 
 const GET: &str = "/v1/store/secrets?action=get";
 
@@ -39,6 +40,25 @@ async fn a_daemon_that_waits_for_its_svid_is_starting_until_the_agent_is_back() 
     }
     for daemon in ["nexus", "keeper-1"] {
         ensure!(entry(&mut crew, daemon, "start").await?.is_none(), "{daemon} has started");
+    }
+    crew.stop().await
+}
+
+/// Every check was well, and half of the connections were not served.
+#[tokio::test]
+async fn a_thread_that_is_held_up_fails_its_check_until_it_runs() -> Result<()> {
+    let mut crew = crew().start().await?;
+    for daemon in ["nexus", "keeper-1"] {
+        let mut threads =
+            Course::of(&mut crew, daemon, "serving_threads", Effect::Degraded).await?;
+        let known = crew.cluster().daemons().find(|known| known.name() == daemon);
+        let pid = known.and_then(Daemon::pid).context("no process")?;
+        let Some(held) = TamperedCalls::of_thread((pid, "serve-1"), "epoll_wait").await? else {
+            return skipped("strace is missing or not allowed");
+        };
+        threads.fails(&mut crew, "1 of the").await?;
+        drop(held);
+        threads.recovers(&mut crew).await?;
     }
     crew.stop().await
 }

@@ -39,6 +39,11 @@ impl TamperedCalls {
         Self::attach(&thread_id(pid, name)?, ("write", injected), &["-P", file]).await
     }
 
+    /// Every one of these calls by the thread `name` of the process does not return for minutes.
+    pub(crate) async fn of_thread((pid, name): (u32, &str), calls: &str) -> Result<Option<Self>> {
+        Self::attach(&thread_id(pid, name)?, (calls, "delay_enter=600000000"), &[]).await
+    }
+
     async fn of(crew: &mut Crew, calls: &str, injected: &str) -> Result<Option<Self>> {
         let pid = crew.nexus().pid().context("no Nexus")?.to_string();
         Self::attach(&pid, (calls, injected), &["-f"]).await

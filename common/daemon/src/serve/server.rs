@@ -87,7 +87,7 @@ impl Listener {
             stop.clone(),
             tasks.clone(),
         ));
-        Ok(Serving { stop, tasks, roster, _threads: threads })
+        Ok(Serving { stop, tasks, roster, threads })
     }
 }
 
@@ -97,10 +97,16 @@ pub struct Serving {
     stop: CancellationToken,
     tasks: TaskTracker,
     roster: Arc<Roster>,
-    _threads: Arc<ServingThreads>,
+    threads: Arc<ServingThreads>,
 }
 
 impl Serving {
+    /// A health check: whether every thread that serves runs.
+    pub fn watch(&self) -> impl Fn() -> Result<(), String> + Send + Sync + use<> {
+        let threads = Arc::downgrade(&self.threads);
+        move || threads.upgrade().map_or(Ok(()), |threads| threads.check())
+    }
+
     /// Accepts no more connections, and notifies the peers of open ones. They may still send requests.
     pub fn stop(&self) {
         self.stop.cancel();

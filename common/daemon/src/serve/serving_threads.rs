@@ -7,15 +7,15 @@ use std::{
     io,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
         mpsc::{self, RecvTimeoutError},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
-    runtime::{Builder, Handle, Runtime},
+    runtime::{Builder, Handle},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -25,6 +25,12 @@ use crate::threads::{self, Place};
 /// How many connections may wait for each thread to begin with them. Others wait in the queue of the system: here they would count as
 /// handshakes, of which the oldest gives way.
 const WAITING: usize = 4;
+
+/// How often a thread notes that it runs.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// How long a thread may not run without being held up.
+const HELD_UP: Duration = Duration::from_secs(3);
 
 /// How long the end of the threads is waited for, all together. One that a disk holds ends with the process.
 const END_TIME: Duration = Duration::from_secs(1);
@@ -37,6 +43,7 @@ pub(super) struct ServingThreads {
     waiting: Arc<Semaphore>,
     /// Whose turn it is, if all are alike.
     turn: AtomicUsize,
+    started: Instant,
     ended: CancellationToken,
     /// Nothing is sent: it ends with the last thread.
     running: Mutex<mpsc::Receiver<()>>,
@@ -47,6 +54,8 @@ struct ServingThread {
     runtime: Handle,
     /// How many connections it has not begun with.
     waiting: Arc<AtomicUsize>,
+    /// When it last noted that it runs, in milliseconds since the start.
+    beat: Arc<AtomicU64>,
     /// `None`: it was joined.
     thread: Option<JoinHandle<()>>,
 }
@@ -62,11 +71,33 @@ impl ServingThreads {
         let (runs, running) = mpsc::channel();
         let (each, ended) = (Vec::new(), CancellationToken::new());
         let (turn, running) = (AtomicUsize::new(0), Mutex::new(running));
-        let mut all = Self { each, waiting, turn, ended, running };
+        let started = Instant::now();
+        let mut all = Self { each, waiting, turn, started, ended, running };
         for number in 0..count {
-            all.each.push(ServingThread::start(number, all.ended.clone(), runs.clone())?);
+            let ended = all.ended.clone();
+            all.each.push(ServingThread::start(number, started, (ended, runs.clone()))?);
         }
         Ok(all)
+    }
+
+    /// Whether every thread runs.
+    ///
+    /// # Errors
+    /// How many do not, since when at most, and what to do.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let idle = |thread: &ServingThread| {
+            let last = Duration::from_millis(thread.beat.load(Relaxed));
+            self.started.elapsed().saturating_sub(last)
+        };
+        let held: Vec<_> = self.each.iter().map(idle).filter(|idle| *idle >= HELD_UP).collect();
+        let Some(longest) = held.iter().max() else { return Ok(()) };
+        Err(format!(
+            "{} of the {} threads that serve connections have not run for {} s: most likely a disk holds them up, that of the audit log or \
+             of the database, and their connections wait. Look at that disk; a restart frees the connections",
+            held.len(),
+            self.each.len(),
+            longest.as_secs()
+        ))
     }
 
     /// A place for a connection that is accepted next. Waits for one.
@@ -101,24 +132,40 @@ impl ServingThreads {
 }
 
 impl ServingThread {
-    /// Keeps `runs` until its end.
-    fn start(number: usize, ended: CancellationToken, runs: mpsc::Sender<()>) -> io::Result<Self> {
+    /// Ends with `ended`. Keeps `runs` until then.
+    fn start(
+        number: usize,
+        started: Instant,
+        (ended, runs): (CancellationToken, mpsc::Sender<()>),
+    ) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let handle = runtime.handle().clone();
+        let beat = Arc::new(AtomicU64::new(0));
+        let beating = Arc::clone(&beat);
         let run = move || {
-            run(runtime, number, &ended);
+            Place::become_serving(number);
+            runtime.block_on(async {
+                tokio::select! {
+                    () = ended.cancelled() => {}
+                    () = note_that_it_runs(&beating, started) => {}
+                }
+            });
+            // Drops the tasks. Work elsewhere that they wait for is not waited for.
+            runtime.shutdown_background();
             drop(runs);
         };
         let thread = thread::Builder::new().name(format!("serve-{number}")).spawn(run)?;
-        Ok(Self { runtime: handle, waiting: Arc::default(), thread: Some(thread) })
+        Ok(Self { runtime: handle, waiting: Arc::default(), beat, thread: Some(thread) })
     }
 }
 
-fn run(runtime: Runtime, number: usize, ended: &CancellationToken) {
-    Place::become_serving(number);
-    runtime.block_on(ended.cancelled());
-    // Drops the tasks. Work elsewhere that they wait for is not waited for.
-    runtime.shutdown_background();
+async fn note_that_it_runs(beat: &AtomicU64, started: Instant) {
+    let mut every = tokio::time::interval(BEAT);
+    loop {
+        every.tick().await;
+        let now = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        beat.store(now, Relaxed);
+    }
 }
 
 impl Drop for ServingThreads {

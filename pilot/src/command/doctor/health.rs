@@ -28,7 +28,7 @@ enum Degraded {
 }
 
 /// Every check that Nexus and Keepers register. The doctor sees those of Nexus; those of Keepers are in the archive.
-const ROWS: [Row; 17] = [
+const ROWS: [Row; 18] = [
     Row {
         check: "start",
         group: Group::Nexus,
@@ -44,6 +44,14 @@ const ROWS: [Row; 17] = [
         degraded: Degraded::Failure,
         next: "try again in a moment: it starts, or ends; its log says which",
         page: "docs/runbooks/SpikeNotReady.md",
+    },
+    Row {
+        check: "serving_threads",
+        group: Group::Nexus,
+        name: "threads of SPIKE Nexus",
+        degraded: Degraded::Failure,
+        next: "look at the disks of the audit log and of the data directory of SPIKE Nexus: one of them does not answer",
+        page: "docs/health.md",
     },
     Row {
         check: "svid",
