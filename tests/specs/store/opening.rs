@@ -3,6 +3,8 @@
 use std::{
     fs,
     os::unix::fs::{MetadataExt, chown},
+    path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Result, ensure};
@@ -122,5 +124,48 @@ async fn a_record_of_commits_that_belongs_to_somebody_else_is_told_until_it_is_g
     let before = fs::read(&file)?;
     crew.superuser()?.put_secret(&put("a", &[("k", "after")])).await?;
     ensure!(fs::read(&file)? != before, "the commit is not recorded");
+    crew.stop().await
+}
+
+/// A file that is mounted by itself, as `-v nexus.db:/…/nexus.db` does it. Dropping this unmounts it.
+struct MountedFile(PathBuf);
+
+impl MountedFile {
+    /// `None` where this machine does not let us mount one.
+    fn over(path: PathBuf, other: &Path) -> Result<Option<Self>> {
+        fs::write(&path, "")?;
+        let mounted = Command::new("mount").arg("--bind").args([other, &path]).status();
+        Ok(mounted.is_ok_and(|status| status.success()).then_some(Self(path)))
+    }
+}
+
+impl Drop for MountedFile {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg(&self.0).status());
+    }
+}
+
+/// Its write-ahead log was left in the directory, which is not kept where only the file is.
+#[tokio::test]
+async fn a_database_that_is_mounted_by_itself_is_refused_because_its_log_would_be_elsewhere()
+-> Result<()> {
+    let mut crew = crew().start().await?;
+    crew.superuser()?.put_secret(&put("a", &[("k", "kept")])).await?;
+    ensure!(crew.nexus().terminate().await?.success());
+    let file = crew.dir().join("data/nexus.db");
+    let elsewhere = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let other = elsewhere.path().join("nexus.db");
+    fs::rename(&file, &other)?;
+    let Some(mounted) = MountedFile::over(file.clone(), &other)? else {
+        return skipped("no file may be mounted here");
+    };
+    crew.start_nexus().await?;
+    crew.sealed_because("it is a mount of its own").await?;
+    crew.nexus().terminate().await?;
+    drop(mounted);
+    fs::rename(&other, &file)?;
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a", 0, "k").await?, "kept");
     crew.stop().await
 }

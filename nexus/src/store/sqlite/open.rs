@@ -19,7 +19,7 @@ use super::length::{check_length, refuse_stub};
 use super::place::Place;
 use super::private::{
     LOCK_FILE, existing_private_file, lock_directory, make_directory, protect_directory,
-    refuse_link, unusable,
+    refuse_apart_from_log, unusable,
 };
 use super::readers::{Readers, Slot};
 use super::schema::{KnownSchema, check_header, difference, schema};
@@ -120,7 +120,7 @@ impl Connect<'_> {
         if let Some(link) = DanglingLink::on(&path) {
             return Err(unusable(&path, link.error()));
         }
-        refuse_link(&path)?;
+        refuse_apart_from_log(&path)?;
         match self.opening {
             Opening::Existing => {
                 create::require(directory)?;

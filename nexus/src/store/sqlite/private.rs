@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{AtFlags, CWD, FlockOperation, StatxFlags, statx};
 use spike_daemon::open_regular;
 
 use crate::store::error::StoreError;
@@ -50,20 +50,32 @@ pub(in crate::store) fn lock_directory(directory: &Path) -> Result<File, StoreEr
     }
 }
 
-/// Refuses a database that is a link: SQLite keeps the write-ahead log beside the file that the link leads to, where nothing else
-/// looks for it, and a copy of the directory does not have it.
-pub(in crate::store) fn refuse_link(path: &Path) -> Result<(), StoreError> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.is_symlink() => Err(unusable(
-            path,
-            io::Error::other(
-                "it is a symbolic link, and its write-ahead log would be elsewhere. Stop Nexus, and move the file, and the -wal and -shm \
-                 beside it, to where the link is; the directory itself may be a link or a mount",
-            ),
-        )),
+/// Refuses a database that is a link, or a mount of its own: SQLite keeps the write-ahead log beside the file that a link leads to,
+/// and in the directory of a mounted file. Nothing else looks for it there, and a copy of one has not the other.
+pub(in crate::store) fn refuse_apart_from_log(path: &Path) -> Result<(), StoreError> {
+    let what = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => {
+            "it is a symbolic link, and its write-ahead log would be elsewhere. Stop Nexus, and move the file, and the -wal and -shm \
+             beside it, to where the link is; the directory itself may be a link or a mount"
+        }
+        Ok(_) if is_mounted(path) => {
+            "it is a mount of its own, and its write-ahead log would be elsewhere. Stop Nexus, and mount the directory in place of the \
+             file, with the -wal and -shm that are in this directory beside it"
+        }
         // Whatever is wrong with it is noticed where it is opened.
-        Ok(_) | Err(_) => Ok(()),
-    }
+        Ok(_) | Err(_) => return Ok(()),
+    };
+    Err(unusable(path, io::Error::other(what)))
+}
+
+/// Whether the file is mounted by itself. `false` if the system does not tell (before Linux 5.8).
+fn is_mounted(path: &Path) -> bool {
+    let mount = |path: &Path| {
+        let found = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID).ok()?;
+        (found.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(found.stx_mnt_id)
+    };
+    let (file, directory) = (mount(path), path.parent().and_then(mount));
+    file.zip(directory).is_some_and(|(file, directory)| file != directory)
 }
 
 /// Whether another process holds the lock of the directory. Takes it for a moment, together with others who only look.
