@@ -14,6 +14,9 @@ pub(crate) fn next_step(status: &StatusResponse) -> Option<&'static str> {
     if status.sealed {
         return next_step_of_sealed(status);
     }
+    if status.last_copy {
+        return Some(KEY_BESIDE);
+    }
     if count_of(status, KeeperStatusKind::Repeated) > 0 {
         return Some(LISTED_TWICE);
     }
@@ -101,6 +104,10 @@ const DO_NOT_RESTART: &str = "do not restart SPIKE Nexus: it alone has the whole
 /// As [`DO_NOT_RESTART`], where the shares are not of one key by the settings.
 const DO_NOT_RESTART_BETWEEN_KEYS: &str = "do not restart SPIKE Nexus: it alone has a whole key. The state names that key, says whether its \
     Keepers get their shares back, and what decides. Once nothing would be lost by a restart, this line says how to go on";
+
+/// For a SPIKE Nexus that has the last copy of a key beside the one in use.
+const KEY_BESIDE: &str = "do not restart SPIKE Nexus before you know that the other root key is not needed, or safe elsewhere: it has the last \
+    copy of it that it knows of. The trouble that names that key says what to do";
 
 /// Whether SPIKE Nexus has got a whole key from the Keepers, cannot use it, and would not get it from them again. It says so itself;
 /// one of an earlier release does not, and there it shows in the rest of the status.

@@ -91,6 +91,8 @@ struct Behaviour {
     refuses: Option<StatusCode>,
     /// Whether it confirms each contribution and keeps nothing.
     forgets: bool,
+    /// Whether it takes no contribution before this is over.
+    hangs: bool,
     /// The `Date` of its answers, if it is not that of this machine.
     date: Option<String>,
     asked: u64,
@@ -131,6 +133,11 @@ impl FakeKeeper {
     /// Refuses every contribution with this status, or takes them again.
     pub fn refuse(&self, status: Option<StatusCode>) {
         self.state().refuses = status;
+    }
+
+    /// Lets contributions wait, or no longer.
+    pub fn hang(&self, hangs: bool) {
+        self.state().hangs = hangs;
     }
 
     /// Holds nothing, as after a restart.
@@ -195,9 +202,16 @@ async fn handle(state: Arc<Mutex<Behaviour>>, peer: Peer, request: Request<Body>
     let Ok(body) = to_bytes(body, usize::MAX).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };
-    let mut state = lock(&state);
+    let shared = state;
+    if parts.uri.path() == "/v1/store/contribute" {
+        note(&mut lock(&shared), &peer, &body);
+        while lock(&shared).hangs {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    let mut state = lock(&shared);
     let mut answer = match parts.uri.path() {
-        "/v1/store/contribute" => contribute(&mut state, &peer, &body).into_response(),
+        "/v1/store/contribute" => contribute(&mut state, &body).into_response(),
         "/v1/store/shard" => shard(&mut state).into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
     };
@@ -207,9 +221,12 @@ async fn handle(state: Arc<Mutex<Behaviour>>, peer: Peer, request: Request<Body>
     answer
 }
 
-fn contribute(state: &mut Behaviour, peer: &Peer, body: &[u8]) -> (StatusCode, &'static str) {
+fn note(state: &mut Behaviour, peer: &Peer, body: &[u8]) {
     let text = String::from_utf8_lossy(body).into_owned();
     state.given.push(Contribution { from: peer.id().to_owned(), body: text });
+}
+
+fn contribute(state: &mut Behaviour, body: &[u8]) -> (StatusCode, &'static str) {
     if let Some(status) = state.refuses {
         return (status, r#"{"err":"api_internal_error"}"#);
     }

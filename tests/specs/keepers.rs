@@ -18,6 +18,7 @@ use crate::crew;
 
 mod foreign;
 mod given_back;
+mod kept;
 mod listed_twice;
 mod looks;
 mod places;

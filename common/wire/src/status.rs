@@ -15,7 +15,8 @@ bodies! {
         pub reason: Option<String> = "reason" as OmitZero,
         /// The kind of that reason, while the root key is missing.
         pub sealed_by: Option<SealedBy> = "sealedBy" as OmitZero,
-        /// Whether a restart would lose a root key: Nexus has it whole and cannot use it, and Keepers hold too few shares of it.
+        /// Whether a restart would lose a root key: Nexus has it whole and cannot use it, or uses another, and Keepers hold too few
+        /// shares of it.
         pub last_copy: bool = "lastCopy" as OmitZero,
         /// The kind of data in the data directory, while the root key is missing.
         pub data: Option<DataKind> = "data" as OmitZero,

@@ -267,6 +267,9 @@ impl Nexus {
             status.quorum = Some(shares.quorum);
             status.margin = keepers.known_margin();
             status.troubles.extend(keepers.repeated());
+            let left = keepers.left_beside();
+            status.is_last_copy = left.is_some();
+            status.troubles.extend(left);
             status.keepers = keepers.states().into_iter().zip(keepers.lapses()).collect();
         }
         status

@@ -169,3 +169,56 @@ async fn an_address_that_leads_to_another_keeper_for_a_moment_loses_no_share() -
     assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
     crew.stop().await
 }
+
+/// The same moment, while the other Keeper does not answer at its own address: the last copy was gone, and nothing said so.
+#[tokio::test]
+async fn an_address_that_leads_to_a_keeper_that_is_away_at_its_own_loses_no_share() -> Result<()> {
+    let plan = crew().setting("SPIKE_NEXUS_SHAMIR_THRESHOLD", "3");
+    let mut crew = plan.start().await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
+    crew.keepers_good().await?;
+    let (data, away) = (crew.dir().join("data"), crew.dir().join("away"));
+    crew.nexus().terminate().await?;
+    std::fs::rename(&data, &away)?;
+    // Keeper 1 is behind a relay, so that it can be away and run.
+    let free = TcpListener::bind("[::]:0").await?.local_addr()?.port();
+    let first = format!("https://localhost:{free}");
+    let list = format!("{first},{},{}", crew.keeper_url(2)?, crew.keeper_url(3)?);
+    crew.nexus().set(PEERS, &list);
+    let to_first = Relay::start(&first, &crew.keeper_url(1)?).await?;
+    crew.start_nexus().await?;
+    crew.sealed_because("no data in").await?;
+    crew.kill_keepers([2]).await?;
+    crew.sealed_because("do not restart Nexus").await?;
+
+    drop(to_first);
+    eventually("Keeper 1 is away", PATIENCE, async || {
+        let state = crew.status().await?.keepers.first().map(|keeper| keeper.state);
+        Ok((state == Some(KeeperStatusKind::Unreachable)).then_some(()))
+    })
+    .await?;
+    let to_first_by_second = Relay::start(&crew.keeper_url(2)?, &crew.keeper_url(1)?).await?;
+    eventually("the address of Keeper 2 is answered", PATIENCE, async || {
+        let state = crew.status().await?.keepers.get(1).map(|keeper| keeper.state);
+        Ok((state == Some(KeeperStatusKind::Unjudged)).then_some(()))
+    })
+    .await?;
+    let status = crew.status().await?;
+    let reason = status.reason.unwrap_or_default();
+    assert!(status.last_copy && reason.contains("of which Keepers hold 1"), "{reason}");
+    drop(to_first_by_second);
+
+    let _to_first = Relay::start(&first, &crew.keeper_url(1)?).await?;
+    crew.restart_keepers([2]).await?;
+    eventually("Keeper 2 has its share back", PATIENCE, async || {
+        Ok((!crew.status().await?.last_copy).then_some(()))
+    })
+    .await?;
+    crew.sealed_because("no data in").await?;
+    crew.nexus().terminate().await?;
+    std::fs::rename(&away, &data)?;
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
+    crew.stop().await
+}

@@ -114,6 +114,11 @@ async fn keepers_restarted_one_after_another_beside_a_stray_share_lose_no_key() 
             })
             .await?;
         }
+        // It has been given its share before Nexus has read it back.
+        eventually("a restart loses nothing", PATIENCE, async || {
+            Ok((!crew.status().await?.last_copy).then_some(()))
+        })
+        .await?;
         let told = crew.sealed_because("Keepers 1, 2 hold key").await?;
         assert!(!told.contains("do not restart"), "{told}");
         assert_eq!(keepers[2].given(), []);

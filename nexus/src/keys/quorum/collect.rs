@@ -52,6 +52,16 @@ pub enum CollectError {
     },
 }
 
+impl CollectError {
+    /// The key that the shares make all the same.
+    pub(super) const fn whole(&self) -> Option<&WholeKey> {
+        match self {
+            Self::TooFew { .. } => None,
+            Self::NoneBelongTogether { whole, .. } => whole.as_ref(),
+        }
+    }
+}
+
 impl Candidates {
     /// Finds the keys. The cost grows with the square of the threshold and with the number of combinations, so call it off the
     /// threads that serve requests.
@@ -90,6 +100,19 @@ impl Candidates {
             }
         }
         Ok(Self(found))
+    }
+
+    /// The keys of each of these groups of shares that are whole under this threshold and not among `known`; `None` if there is none.
+    pub(super) fn of_each(
+        groups: &[Vec<Share>],
+        needed: u16,
+        known: Option<&Self>,
+    ) -> Option<Self> {
+        let is_known =
+            |key: &RootKey| known.is_some_and(|known| known.0.iter().any(|it| it.key.ct_eq(key)));
+        let made = groups.iter().filter_map(|shares| reconstruct(shares, needed).ok());
+        let made: Vec<Reconstruction> = made.filter(|made| !is_known(&made.key)).collect();
+        (!made.is_empty()).then_some(Self(made))
     }
 
     /// Whether there is more than one candidate.

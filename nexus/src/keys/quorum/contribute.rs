@@ -89,6 +89,7 @@ impl Keepers {
             | ShareState::Forgetful(_) => {}
         }
         keeper.note(state);
+        self.settle();
         if lacks || (is_well && update) {
             self.contribute(keeper, root_key).await;
         }
@@ -111,7 +112,10 @@ impl Keepers {
             None if foreign::is_of_key(root_key, self.quorum, &share.value) => {
                 (ShareState::Misplaced, keeper.foreign.clear())
             }
-            None => (ShareState::Foreign, keeper.foreign.keep(share.value)),
+            None => {
+                keeper.note_sent(share.value.duplicate());
+                (ShareState::Foreign, keeper.foreign.keep(share.value))
+            }
         }
     }
 

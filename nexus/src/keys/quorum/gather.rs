@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use spike_crypto::{Quorum, Share, ShareIndex, ShareValue};
+use spike_crypto::{Quorum, Share, ShareIndex};
 use spike_mtls::retry::Backoff;
 
 use super::{
@@ -29,24 +29,32 @@ impl Keepers {
             Answer::Other(state) => {
                 let is_empty = matches!(state, ShareState::Empty);
                 let mut changed = keeper.note(state);
-                if is_empty {
-                    changed |= self.give_back(keeper).await;
-                }
                 if changed {
+                    // To give the share back may take seconds.
+                    self.tell_danger();
+                }
+                if is_empty && self.give_back(keeper).await {
+                    changed = true;
                     self.tell_danger();
                 }
                 return changed;
             }
         };
-        let changed = keeper.note(ShareState::Unjudged);
+        let is_new = keeper.note_sent(share.value.duplicate());
         // An address that leads to another Keeper for a moment brings the share of that one.
-        let is_of_another = self.is_another(keeper) && self.collected().has(keeper.index);
-        if is_of_another || !self.collected().take(share) {
+        let leads_to_another = self.is_another(keeper) || self.sends_what_another_sent(keeper);
+        let is_of_another = leads_to_another && self.collected().has(keeper.index);
+        let is_taken = !is_of_another && self.collected().take(share);
+        // After its share: whoever sees that a Keeper holds one, and judges without it, takes a key that the share speaks against.
+        let changed = keeper.note(ShareState::Unjudged) || is_new;
+        if !is_taken {
             if changed {
                 self.tell_danger();
             }
             return changed;
         }
+        // The attempt may wait for one that opens the store.
+        self.tell_danger();
         // The other Keepers may be back too.
         self.shorten_pauses();
         self.attempt().await;
@@ -73,7 +81,7 @@ impl Keepers {
         let tried = if self.seal.ready().is_ok() { Ok(()) } else { self.try_shares().await };
         match tried {
             Ok(()) => {
-                self.note_attempt(None);
+                self.settle();
                 *self.collected() = Collected::default();
                 self.store_fails.send_replace(false);
                 self.unproved.watch(None);
@@ -81,22 +89,26 @@ impl Keepers {
             }
             Err(failed) => {
                 self.seal.explain(failed.by, &failed.reason);
-                self.note_attempt(Some(failed));
+                self.note_attempt(failed);
                 self.tell_danger();
             }
         }
     }
 
     async fn try_shares(&self) -> Result<(), Failed> {
-        let (shares, seen, quorum) = (self.collected().copy().0, self.seen(), self.quorum);
+        // In this order, for the same reason as in `collect`.
+        let seen = self.seen();
+        let (shares, quorum) = (self.collected().copy().0, self.quorum);
         let judged = seen.clone();
+        let kept = if self.adopter.has_data() { self.kept().shares() } else { Vec::new() };
         let tried = tokio::task::spawn_blocking(move || {
             let is_whole = quorum.threshold() == 1;
             let lowered = is_whole.then(|| of_another_threshold(&shares, quorum)).flatten();
             let found = find(&shares, &judged, quorum);
-            (shares, found, lowered)
+            let kept = Candidates::of_each(&kept, quorum.threshold(), found.as_ref().ok());
+            (shares, found, lowered, kept)
         });
-        let Ok((shares, found, lowered)) = tried.await else {
+        let Ok((shares, found, lowered, kept)) = tried.await else {
             let reason = "the shares were not tried: a bug".to_owned();
             return Err(Failed::without_key(Hindrance::Shares, reason));
         };
@@ -104,6 +116,10 @@ impl Keepers {
             Ok(candidates) => candidates,
             Err(error) => {
                 self.unproved.watch(Some(seen));
+                self.keep(error.whole(), &shares);
+                if self.adopt_kept(kept).await {
+                    return Ok(());
+                }
                 return Err(self.without_candidates(error));
             }
         };
@@ -111,6 +127,7 @@ impl Keepers {
             Some((_, whole)) => vec![whole.clone()],
             None => candidates.whole_keys(&shares, quorum.threshold()),
         };
+        self.keep(&held, &shares);
         for index in candidates.mismatched() {
             if self.is_news(&format!("mismatched share {index}")) {
                 tracing::warn!(keeper = %index, "the share of this Keeper does not belong to those of the others");
@@ -133,6 +150,7 @@ impl Keepers {
         match self.adopter.adopt(candidates).await {
             // Another source may have been faster. This share is judged by its key from now on.
             Ok(_) | Err(AdoptError::OtherKeyLive { .. }) => Ok(()),
+            Err(AdoptError::WrongKey { .. }) if self.adopt_kept(kept).await => Ok(()),
             Err(error) => {
                 let is_refused = matches!(error, AdoptError::WrongKey { .. }) && lowered.is_none();
                 // The same shares may succeed later, once the store can be opened or the right data is there.
@@ -159,6 +177,14 @@ impl Keepers {
                 }
                 Err(Failed { is_refused, ..Failed::holding(held, by, reason) })
             }
+        }
+    }
+
+    /// Puts one of these keys to use, which Keepers do not show any more, if it is that of the data.
+    async fn adopt_kept(&self, kept: Option<Candidates>) -> bool {
+        match kept {
+            Some(kept) if self.adopter.has_data() => self.adopter.adopt(kept).await.is_ok(),
+            _ => false,
         }
     }
 
@@ -197,12 +223,6 @@ fn find(shares: &[Share], seen: &[Seen], quorum: Quorum) -> Result<Candidates, C
 impl Collected {
     fn has(&self, index: ShareIndex) -> bool {
         self.0.iter().any(|share| share.index == index)
-    }
-
-    /// The share of this index.
-    pub(super) fn value_of(&self, index: ShareIndex) -> Option<ShareValue> {
-        let share = self.0.iter().find(|share| share.index == index)?;
-        Some(share.value.duplicate())
     }
 
     /// Takes a share in place of an earlier one of the same Keeper. Returns whether it is a new one.

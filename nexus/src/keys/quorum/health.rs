@@ -11,12 +11,20 @@ use spike_mtls::clock;
 
 use super::{KeeperState, Keepers, ShareState};
 
-/// Whether every Keeper would help a restarted Nexus. Readiness does not depend on it: with the key in memory, Nexus serves
+/// Whether every Keeper would help a restarted Nexus, and a restart would lose no other key. Readiness does not depend on it: with the key in memory, Nexus serves
 /// without any Keeper. It fails with the first Keeper, long before a restart would fail.
 ///
 /// # Errors
 /// How many would help, how many more may be lost, and what is wrong with the others since when.
 pub fn quorum_check(keepers: &Keepers) -> Result<(), String> {
+    match (margin_check(keepers), keepers.left_beside()) {
+        (checked, None) => checked,
+        (Ok(()), Some(left)) => Err(left),
+        (Err(trouble), Some(left)) => Err(format!("{left}; {trouble}")),
+    }
+}
+
+fn margin_check(keepers: &Keepers) -> Result<(), String> {
     let states = keepers.states();
     let troubles: Vec<String> =
         states.iter().filter(|keeper| !keeper.share.helps()).map(trouble).collect();

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     foreign::{self, ForeignShare},
+    kept::KeptKey,
     lapse::Lapses,
     recently_logged::RecentlyLogged,
     record::{Moment, Record, ShareState},
@@ -41,6 +42,8 @@ pub(super) struct Keeper {
     pub(super) lapses: Lapses,
     pub(super) foreign: ForeignShare,
     process: Mutex<Process>,
+    /// The last share that it sent, except one of the key in use. It is known while the Keeper is away, too.
+    sent: Mutex<Option<ShareValue>>,
 }
 
 /// The process at the address of a Keeper.
@@ -137,8 +140,8 @@ pub(super) enum Answer {
 impl Keeper {
     pub(super) fn new(index: ShareIndex, url: HttpsUrl, client: KeeperClient) -> Self {
         let record = Mutex::new(Record::new(Moment::now()));
-        let (logged, lapses, foreign, process) = Default::default();
-        Self { index, url, client, record, logged, lapses, foreign, process }
+        let (logged, lapses, foreign, process, sent) = Default::default();
+        Self { index, url, client, record, logged, lapses, foreign, process, sent }
     }
 
     /// Asks which process answers here, unless that is known since the Keeper was last away.
@@ -167,6 +170,34 @@ impl Keeper {
             Process::Unasked => None,
         };
         told(self).is_some_and(|name| told(other) == Some(name))
+    }
+
+    /// Records the share that the Keeper has sent. Returns whether it is another one than before.
+    pub(super) fn note_sent(&self, share: ShareValue) -> bool {
+        let mut sent = self.sent();
+        let is_new = !sent.as_ref().is_some_and(|sent| sent.ct_eq(&share));
+        *sent = Some(share);
+        is_new
+    }
+
+    /// Whether this is the share that the Keeper sent last.
+    pub(super) fn has_sent(&self, share: &ShareValue) -> bool {
+        self.sent().as_ref().is_some_and(|sent| sent.ct_eq(share))
+    }
+
+    /// Whether the share that the Keeper sent last is one that it sent of this key.
+    pub(super) fn has_sent_one_of(&self, kept: &KeptKey) -> bool {
+        self.sent().as_ref().is_some_and(|sent| kept.has(self.index, sent))
+    }
+
+    /// Whether the share that the Keeper sent last is the last one of another of these.
+    pub(super) fn sends_the_same_as<'k>(&self, others: impl IntoIterator<Item = &'k Self>) -> bool {
+        let sent = self.sent().as_ref().map(ShareValue::duplicate);
+        sent.is_some_and(|sent| others.into_iter().any(|other| other.has_sent(&sent)))
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Option<ShareValue>> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn process(&self) -> MutexGuard<'_, Process> {

@@ -30,6 +30,7 @@ use super::{
     gather::Collected,
     held::Failed,
     keeper::{CALL_LIMIT, Keeper, within_limit},
+    kept::Kept,
     recently_logged::RecentlyLogged,
     unproved::Unproved,
 };
@@ -59,6 +60,8 @@ pub struct Keepers {
     pub(super) collected: Mutex<Collected>,
     /// The last attempt with them, if it failed.
     pub(super) failed: Mutex<Option<Failed>>,
+    /// The whole keys that Keepers have sent and that are not in use, whatever they send later.
+    pub(super) kept: Mutex<Kept>,
     /// One task at a time tries the shares, so that the last result is about all shares and not about a few.
     pub(super) trying: tokio::sync::Mutex<()>,
     /// The shares make a key, and the store cannot be opened with it.
@@ -139,6 +142,7 @@ impl Keepers {
             timing,
             collected: Mutex::default(),
             failed: Mutex::default(),
+            kept: Mutex::default(),
             trying: tokio::sync::Mutex::default(),
             store_fails: watch::Sender::new(false),
             at_once: Notify::new(),

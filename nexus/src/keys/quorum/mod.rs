@@ -4,7 +4,7 @@
 //! `collect` is pure: which shares are of one key, and what is wrong if none are. `adopt` puts a key to use, whatever the
 //! source of its shares. `keepers` calls the Keepers: each has a task, which asks for the share while Nexus is sealed
 //! (`gather`, and `unproved` where no data checks the key) and keeps the Keeper filled once it is unsealed (`contribute`). `held` is
-//! a whole key that cannot be used yet. `restore` takes shares from an operator.
+//! a whole key that cannot be used yet, `kept` its shares. `restore` takes shares from an operator.
 //!
 //! Three rules hold everywhere: a key is checked before it is used, a Keeper is sent nothing but a share of a key in use (F1, F2,
 //! Q-27) or the one that it had, and a share of another key (`foreign`) is never replaced.
@@ -19,6 +19,7 @@ mod health;
 mod held;
 mod keeper;
 mod keepers;
+mod kept;
 mod lapse;
 mod orders;
 mod recently_logged;

@@ -244,6 +244,7 @@ impl Keepers {
         let Some(key) = candidates.first().map(RootKey::fingerprint) else {
             return Ok((candidates, held));
         };
+        self.decide(&held, key);
         held.retain(|whole| whole.key == key);
         if unheard.is_empty() {
             return Ok((candidates, held));

@@ -263,6 +263,17 @@ fn where_nexus_says_that_it_has_the_last_copy_no_next_step_is_a_restart() {
     }
 }
 
+/// The key of the data was in use, and no line told that a restart loses another one.
+#[test]
+fn where_a_restart_loses_a_key_beside_the_one_in_use_no_next_step_is_a_restart() {
+    let mut unsealed = StatusResponse { last_copy: true, ..status() };
+    for state in [KeeperStatusKind::Good, KeeperStatusKind::Repeated, KeeperStatusKind::Foreign] {
+        unsealed.keepers.iter_mut().for_each(|keeper| keeper.state = state);
+        let told = next_step(&unsealed).unwrap_or_default();
+        assert!(told.starts_with("do not restart SPIKE Nexus"), "{state:?}: {told}");
+    }
+}
+
 // It said "feed recovery shares" to a new deployment that named one Keeper of another.
 #[test]
 fn a_share_without_any_data_may_be_of_another_deployment() {
