@@ -178,7 +178,9 @@ async fn a_lock_that_is_removed_is_noticed_before_a_second_nexus_can_do_harm() -
     let lock = crew.dir().join("data/nexus.lock");
     fs::remove_file(&lock)?;
     let told = crew.check_fails("store_write", "is not the lock any more").await?;
-    for part in ["nexus.lock", "End any other Nexus and any backup on this directory", "restart this one"] {
+    for part in
+        ["nexus.lock", "End any other Nexus and any backup on this directory", "restart this one"]
+    {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert_eq!(crew.nexus().get("/readyz").await?.0, 503);

@@ -11,8 +11,8 @@ use spike_mtls::clock;
 
 use super::{KeeperState, Keepers, ShareState};
 
-/// Whether every Keeper would help a restarted Nexus, and a restart would lose no other key. Readiness does not depend on it: with the key in memory, Nexus serves
-/// without any Keeper. It fails with the first Keeper, long before a restart would fail.
+/// Whether every Keeper would help a restarted Nexus, and a restart would lose no other key. Readiness does not depend on it: with
+/// the key in memory, Nexus serves without any Keeper. It fails with the first Keeper, long before a restart would fail.
 ///
 /// # Errors
 /// How many would help, how many more may be lost, and what is wrong with the others since when.
