@@ -4,18 +4,21 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result};
-use spike_crypto::{Derivation, Quorum, RootKey, Share, split};
+use spike_crypto::{Derivation, Quorum, RootKey, split};
 use spike_tests::{
     PATIENCE, SUPERUSER,
     crew::Crew,
     eventually,
-    fake_keeper::{FakeKeeper, ReservedAddress, answer},
+    fake_keeper::answer,
     secrets::{put, value_of},
 };
-use spike_wire::{ContributeRequest, KeeperStatusKind, SealedBy, Shard, ShardResponse};
+use spike_wire::{KeeperStatusKind, SealedBy, ShardResponse};
 
+pub(crate) use self::fakes::fresh_shares;
+use self::fakes::{given_nothing_but, on_fakes};
 use crate::crew;
 
+mod fakes;
 mod foreign;
 mod given_back;
 mod kept;
@@ -29,30 +32,6 @@ const ORDER: [u8; 32] = [
     0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
     0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
 ];
-
-/// A crew with fake Keepers, and a key that is split among them.
-async fn on_fakes(count: u16, threshold: u16) -> Result<(Crew, Vec<FakeKeeper>, Vec<Share>)> {
-    let addresses = ReservedAddress::several(count.into()).await?;
-    let urls: Vec<String> = addresses.iter().map(ReservedAddress::url).collect();
-    // No Bootstrap proves the keys of these Keepers.
-    let plan = crew().keepers_at(&urls, threshold).setting("SPIKE_NEXUS_ACCEPT_NEW_STORE", "true");
-    let crew = plan.setting("SPIKE_NEXUS_KEEPER_UPDATE_INTERVAL", "500ms").start_sealed().await?;
-    let fakes = addresses.into_iter().map(|address| address.serve(&crew)).collect::<Result<_>>()?;
-    Ok((crew, fakes, fresh_shares(count, threshold)?))
-}
-
-pub(crate) fn fresh_shares(count: u16, threshold: u16) -> Result<Vec<Share>> {
-    Ok(split(&RootKey::generate()?, Quorum::new(count, threshold)?, Derivation::Reject))
-}
-
-/// Checks that the Keeper only ever got this share, and only from Nexus.
-fn given_nothing_but(keeper: &FakeKeeper, share: &Share) {
-    let request = ContributeRequest { shard: Shard::new(share.value.expose_bytes()) }.encode();
-    for given in keeper.given() {
-        assert_eq!(given.from, "spiffe://spike.ist/spike/nexus");
-        assert!(given.body.as_bytes() == request, "Keeper {} was given another", share.index);
-    }
-}
 
 /// Wrong answers of a Keeper, with its state for an operator.
 fn bad_answers() -> Vec<(u16, String, KeeperStatusKind)> {

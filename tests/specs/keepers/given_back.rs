@@ -4,7 +4,7 @@
 use std::fs;
 
 use anyhow::Result;
-use spike_crypto::{Share, combine};
+use spike_crypto::combine;
 use spike_tests::{
     PATIENCE, SUPERUSER, eventually,
     fake_keeper::{FakeKeeper, ReservedAddress},
@@ -12,7 +12,11 @@ use spike_tests::{
 };
 use spike_wire::KeeperStatusKind::{Foreign, Unjudged};
 
-use super::{database, fresh_shares, given_nothing_but, on_fakes};
+use super::{
+    database,
+    fakes::{has_back, with_a_secret},
+    fresh_shares, given_nothing_but,
+};
 use crate::crew;
 
 /// Neither a Keeper that never had a share, nor one with a share of another key, is given any.
@@ -52,25 +56,10 @@ async fn a_keeper_gets_back_what_it_had_and_no_other_keeper_gets_anything() -> R
     crew.stop().await
 }
 
-async fn has_back(keeper: &FakeKeeper, share: &Share) -> Result<()> {
-    eventually("it has its share back", PATIENCE, async || {
-        Ok(keeper.holds(&share.value).then_some(()))
-    })
-    .await?;
-    given_nothing_but(keeper, share);
-    Ok(())
-}
-
 /// Only the key of which the Keepers held more shares was guarded, and it was that of another deployment.
 #[tokio::test]
 async fn of_two_whole_keys_beside_a_damaged_store_that_of_the_data_is_not_lost() -> Result<()> {
-    let (mut crew, keepers, own) = on_fakes(5, 2).await?;
-    for (keeper, share) in keepers.iter().zip(&own) {
-        keeper.hold(&share.value);
-    }
-    crew.ready(PATIENCE).await?;
-    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
-    crew.nexus().terminate().await?;
+    let (mut crew, keepers, own) = with_a_secret(5, 2).await?;
     let others = fresh_shares(5, 2)?;
     for (keeper, share) in keepers.iter().zip(&others[..3]) {
         keeper.hold(&share.value);
@@ -121,13 +110,7 @@ async fn of_two_whole_keys_beside_a_damaged_store_that_of_the_data_is_not_lost()
 /// A restore put the own key to use, and the key of another deployment, whose Keepers were away, was gone without a word.
 #[tokio::test]
 async fn a_restore_does_not_drop_another_key_that_nexus_alone_has() -> Result<()> {
-    let (mut crew, keepers, own) = on_fakes(3, 2).await?;
-    for (keeper, share) in keepers.iter().zip(&own) {
-        keeper.hold(&share.value);
-    }
-    crew.ready(PATIENCE).await?;
-    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
-    crew.nexus().terminate().await?;
+    let (mut crew, keepers, own) = with_a_secret(3, 2).await?;
     let others = fresh_shares(3, 2)?;
     for (keeper, share) in keepers.iter().zip(&others) {
         keeper.hold(&share.value);

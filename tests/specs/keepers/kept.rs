@@ -9,10 +9,13 @@ use spike_tests::{
     crew::Crew,
     eventually,
     fake_keeper::{FakeKeeper, ReservedAddress},
-    secrets::{put, value_of},
+    secrets::value_of,
 };
 
-use super::{fresh_shares, given_nothing_but, on_fakes};
+use super::{
+    fakes::{has_back, with_a_secret},
+    fresh_shares,
+};
 use crate::crew;
 
 fn away(keepers: &[FakeKeeper]) {
@@ -60,11 +63,7 @@ async fn a_keeper_that_comes_back_with_a_share_of_another_key_takes_no_last_copy
     keepers[0].lose();
     keepers[1].be_honest();
     for (keeper, share) in keepers.iter().zip(&shares).take(2) {
-        eventually("it has its share back", PATIENCE, async || {
-            Ok(keeper.holds(&share.value).then_some(()))
-        })
-        .await?;
-        given_nothing_but(keeper, share);
+        has_back(keeper, share).await?;
     }
     is_safe(&crew).await?;
     crew.sealed_because("and no data in").await?;
@@ -94,13 +93,7 @@ async fn before_a_keeper_is_given_its_share_back_nexus_says_that_it_alone_has_th
 #[tokio::test]
 async fn keepers_that_return_with_the_key_of_the_data_do_not_hide_that_a_restart_loses_another()
 -> Result<()> {
-    let (mut crew, keepers, own) = on_fakes(5, 2).await?;
-    for (keeper, share) in keepers.iter().zip(&own) {
-        keeper.hold(&share.value);
-    }
-    crew.ready(PATIENCE).await?;
-    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
-    crew.nexus().terminate().await?;
+    let (mut crew, keepers, own) = with_a_secret(5, 2).await?;
     let others = fresh_shares(5, 2)?;
     let hold_others = || {
         for (keeper, share) in keepers.iter().zip(&others).take(2) {
@@ -154,13 +147,7 @@ async fn keepers_that_return_with_the_key_of_the_data_do_not_hide_that_a_restart
 #[tokio::test]
 async fn a_store_that_another_process_held_opens_with_a_key_that_keepers_do_not_show_any_more()
 -> Result<()> {
-    let (mut crew, keepers, own) = on_fakes(2, 2).await?;
-    for (keeper, share) in keepers.iter().zip(&own) {
-        keeper.hold(&share.value);
-    }
-    crew.ready(PATIENCE).await?;
-    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
-    crew.nexus().terminate().await?;
+    let (mut crew, keepers, own) = with_a_secret(2, 2).await?;
     let lock = File::options().read(true).write(true).open(crew.dir().join("data/nexus.lock"))?;
     lock.lock()?;
     crew.start_nexus().await?;

@@ -1,5 +1,7 @@
 //! One Keeper under two addresses: it holds one share, so it counts once, and both addresses are named.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use spike_daemon::settings::Backend;
 use spike_tests::{
@@ -130,10 +132,9 @@ impl Drop for Relay {
     }
 }
 
-/// For the moment in which the address of a Keeper led to another one, Nexus took the share of that one in place of the last copy that it
-/// had of the first one's.
-#[tokio::test]
-async fn an_address_that_leads_to_another_keeper_for_a_moment_loses_no_share() -> Result<()> {
+/// A crew that needs the shares of all three Keepers, and whose data was moved away. Nexus has ended. Returns where the data was, and
+/// where it is.
+async fn three_of_three_without_data() -> Result<(Crew, PathBuf, PathBuf)> {
     let plan = crew().setting("SPIKE_NEXUS_SHAMIR_THRESHOLD", "3");
     let mut crew = plan.start().await?;
     crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
@@ -141,6 +142,14 @@ async fn an_address_that_leads_to_another_keeper_for_a_moment_loses_no_share() -
     let (data, away) = (crew.dir().join("data"), crew.dir().join("away"));
     crew.nexus().terminate().await?;
     std::fs::rename(&data, &away)?;
+    Ok((crew, data, away))
+}
+
+/// For the moment in which the address of a Keeper led to another one, Nexus took the share of that one in place of the last copy that it
+/// had of the first one's.
+#[tokio::test]
+async fn an_address_that_leads_to_another_keeper_for_a_moment_loses_no_share() -> Result<()> {
+    let (mut crew, data, away) = three_of_three_without_data().await?;
     crew.start_nexus().await?;
     crew.sealed_because("no data in").await?;
     crew.kill_keepers([2]).await?;
@@ -173,13 +182,7 @@ async fn an_address_that_leads_to_another_keeper_for_a_moment_loses_no_share() -
 /// The same moment, while the other Keeper does not answer at its own address: the last copy was gone, and nothing said so.
 #[tokio::test]
 async fn an_address_that_leads_to_a_keeper_that_is_away_at_its_own_loses_no_share() -> Result<()> {
-    let plan = crew().setting("SPIKE_NEXUS_SHAMIR_THRESHOLD", "3");
-    let mut crew = plan.start().await?;
-    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
-    crew.keepers_good().await?;
-    let (data, away) = (crew.dir().join("data"), crew.dir().join("away"));
-    crew.nexus().terminate().await?;
-    std::fs::rename(&data, &away)?;
+    let (mut crew, data, away) = three_of_three_without_data().await?;
     // Keeper 1 is behind a relay, so that it can be away and run.
     let free = TcpListener::bind("[::]:0").await?.local_addr()?.port();
     let first = format!("https://localhost:{free}");

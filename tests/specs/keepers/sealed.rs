@@ -4,23 +4,17 @@ use std::fs;
 
 use anyhow::Result;
 use spike_crypto::combine;
-use spike_tests::{PATIENCE, SUPERUSER, crew::RESTORER, fake_keeper::FakeKeeper, secrets::put};
+use spike_tests::{SUPERUSER, crew::RESTORER, fake_keeper::FakeKeeper};
 use spike_wire::KeeperStatusKind::{Foreign, Unjudged};
 
-use super::{fresh_shares, on_fakes};
+use super::{fakes::with_a_secret, fresh_shares};
 
 /// All three were unjudged, beside a state that named the key of two of them; and after a restore nothing said that no Keeper holds a
 /// share of the key.
 #[tokio::test]
 async fn keepers_of_another_key_are_told_as_such_while_nexus_is_sealed_and_after_the_restore()
 -> Result<()> {
-    let (mut crew, keepers, shares) = on_fakes(3, 2).await?;
-    for (keeper, share) in keepers.iter().zip(&shares) {
-        keeper.hold(&share.value);
-    }
-    crew.ready(PATIENCE).await?;
-    crew.superuser()?.put_secret(&put("a/b", &[("k", "precious")])).await?;
-    crew.nexus().terminate().await?;
+    let (mut crew, keepers, shares) = with_a_secret(3, 2).await?;
     let others = fresh_shares(3, 2)?;
     let hold = |keepers: &[FakeKeeper], from: usize| {
         for (keeper, other) in keepers.iter().zip(&others).skip(from) {

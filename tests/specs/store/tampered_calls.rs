@@ -15,18 +15,17 @@ pub(crate) struct TamperedCalls(Child);
 impl TamperedCalls {
     /// Every sync of a file. `injected` is what happens to it, as strace writes it: `error=EIO`. `None` where strace cannot be used.
     pub(crate) async fn syncs(crew: &mut Crew, injected: &str) -> Result<Option<Self>> {
-        Self::of(crew, "fsync,fdatasync", injected).await
+        Self::syncs_of(nexus(crew)?, injected).await
     }
 
     /// Every read at a place of a file, which is how SQLite reads.
     pub(crate) async fn reads(crew: &mut Crew, injected: &str) -> Result<Option<Self>> {
-        Self::of(crew, "pread64", injected).await
+        Self::attach(&nexus(crew)?.to_string(), ("pread64", injected), &["-f"]).await
     }
 
     /// Every sync of a file, by any thread of the process.
     pub(crate) async fn syncs_of(pid: u32, injected: &str) -> Result<Option<Self>> {
-        let pid = pid.to_string();
-        Self::attach(&pid, ("fsync,fdatasync", injected), &["-f"]).await
+        Self::attach(&pid.to_string(), ("fsync,fdatasync", injected), &["-f"]).await
     }
 
     /// Every write to `file` by the thread `name` of the process.
@@ -42,11 +41,6 @@ impl TamperedCalls {
     /// Every one of these calls by the thread `name` of the process does not return for minutes.
     pub(crate) async fn of_thread((pid, name): (u32, &str), calls: &str) -> Result<Option<Self>> {
         Self::attach(&thread_id(pid, name)?, (calls, "delay_enter=600000000"), &[]).await
-    }
-
-    async fn of(crew: &mut Crew, calls: &str, injected: &str) -> Result<Option<Self>> {
-        let pid = crew.nexus().pid().context("no Nexus")?.to_string();
-        Self::attach(&pid, (calls, injected), &["-f"]).await
     }
 
     async fn attach(
@@ -70,6 +64,10 @@ impl TamperedCalls {
         });
         Ok(attached.await.is_ok().then_some(tampered))
     }
+}
+
+fn nexus(crew: &mut Crew) -> Result<u32> {
+    crew.nexus().pid().context("no Nexus")
 }
 
 fn thread_id(pid: u32, name: &str) -> Result<String> {

@@ -8,27 +8,13 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::wal::{self, Sum, sum};
+use super::wal::{LogEnd, sum};
 
 /// The header. There are two copies of it, and they differ only while one is being written.
 const HEADER: usize = 48;
 /// What its checksum covers.
 const SUMMED: usize = 40;
 const VERSION: u32 = 3_007_000;
-
-/// Where the log ends, by its last commit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct LogEnd {
-    /// As in the header of the log. Each time that the log is begun anew, the first of the two numbers grows by 1, and the second
-    /// is a new random one.
-    pub(super) salts: [u8; 8],
-    /// The number of frames. 0: the log is to be begun anew, and its content is in the database.
-    pub(super) frames: u32,
-    /// The checksum of the last frame.
-    pub(super) sum: Sum,
-    /// The size of a page, in bytes.
-    pub(super) page: u32,
-}
 
 impl LogEnd {
     /// `None` while it is being written, or if it is damaged; SQLite then reads the log again.
@@ -54,16 +40,6 @@ impl LogEnd {
             sum: (word(header, 24)?, word(header, 28)?),
             page: u32::from(size & 0xfe00) + (u32::from(size & 1) << 16),
         })
-    }
-
-    /// The length of the log up to here, in bytes.
-    pub(super) fn bytes(&self) -> u64 {
-        wal::HEADER as u64 + u64::from(self.frames) * self.frame()
-    }
-
-    /// The length of a frame, in bytes.
-    pub(super) fn frame(&self) -> u64 {
-        wal::FRAME_HEADER as u64 + u64::from(self.page)
     }
 
     /// How `later` follows this end.

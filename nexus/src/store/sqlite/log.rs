@@ -21,9 +21,9 @@ use spike_daemon::open_regular;
 use spike_domain::UnixNanos;
 use spike_mtls::clock;
 
-use super::index::{LogEnd, Step};
+use super::index::Step;
 use super::private::unusable;
-use super::wal::{self, FrameHead, Head};
+use super::wal::{self, FrameHead, Head, LogEnd};
 use crate::store::error::StoreError;
 
 /// How often the index is read while it is being written.

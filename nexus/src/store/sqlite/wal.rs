@@ -14,8 +14,6 @@ use std::path::Path;
 use spike_daemon::open_regular;
 use spike_domain::UnixNanos;
 
-use super::index::LogEnd;
-
 /// Beside the database.
 pub(in crate::store) const FILE: &str = "nexus.db-wal";
 
@@ -31,6 +29,32 @@ pub(super) const FRAME_HEADER: usize = 24;
 const MAGIC: u32 = 0x377f_0682;
 
 pub(super) type Sum = (u32, u32);
+
+/// Where the log ends, by its last commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LogEnd {
+    /// As in the header of the log. Each time that the log is begun anew, the first of the two numbers grows by 1, and the second
+    /// is a new random one.
+    pub(super) salts: [u8; 8],
+    /// The number of frames. 0: the log is to be begun anew, and its content is in the database.
+    pub(super) frames: u32,
+    /// The checksum of the last frame.
+    pub(super) sum: Sum,
+    /// The size of a page, in bytes.
+    pub(super) page: u32,
+}
+
+impl LogEnd {
+    /// The length of the log up to here, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        HEADER as u64 + u64::from(self.frames) * self.frame()
+    }
+
+    /// The length of a frame, in bytes.
+    pub(super) fn frame(&self) -> u64 {
+        FRAME_HEADER as u64 + u64::from(self.page)
+    }
+}
 
 /// The number of acknowledged commits behind a damaged frame; `None` if no such commits are found.
 pub(in crate::store) fn inspect(path: &Path) -> Option<u64> {
