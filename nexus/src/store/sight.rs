@@ -127,10 +127,11 @@ impl Sight {
     /// content was refused may be opened only as they were: a change may be a copy over the same names.
     pub fn failed(&mut self, home: Option<&Home>, before: Files, attempt: &Unopened) {
         let Unopened { error, may_have_written } = attempt;
-        // Not in any other case: what has changed meanwhile is then the work of somebody else. A journal is taken back into the
-        // database, and removed, by whoever opens it, before the key is checked.
-        let is_ours = *may_have_written || before.has_journal();
-        let left = if is_ours { Files::of(home) } else { before };
+        // Not in any other case: what has changed meanwhile is then the work of somebody else, and so is another file as the
+        // database. A journal is taken back into the database, and removed, by whoever opens it, before the key is checked.
+        let now = Files::of(home);
+        let is_ours = (*may_have_written || before.has_journal()) && !before.is_replaced_in(&now);
+        let left = if is_ours { now } else { before };
         if is_ours || matches!(left.database, File::There { .. }) {
             self.known = left.clone().or(&self.known);
         }
@@ -188,6 +189,11 @@ impl Files {
             logs: logs(self.logs, before.logs),
             upstream_logs: logs(self.upstream_logs, before.upstream_logs),
         }
+    }
+
+    /// Whether another file is the database in `now`.
+    fn is_replaced_in(&self, now: &Self) -> bool {
+        change(self.database, now.database) == Err(Change::Replaced)
     }
 
     const fn has_journal(&self) -> bool {

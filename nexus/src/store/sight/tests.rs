@@ -144,6 +144,19 @@ fn what_changes_during_an_attempt_that_cannot_have_written_is_noticed() {
     }
 }
 
+/// The right data in place of another key's, while an attempt with that was under way, was opened before it was whole.
+#[test]
+fn another_database_is_not_the_work_of_an_attempt_that_may_have_written() {
+    let (dir, home) = database();
+    let mut sight = Sight::of(Some(&home));
+    let files = sight.look(Some(&home)).unwrap();
+    fs::write(dir.path().join("other"), "other pages").unwrap();
+    fs::rename(dir.path().join("other"), dir.path().join("nexus.db")).unwrap();
+    let attempt = Unopened { error: tampered(), may_have_written: true };
+    sight.failed(Some(&home), files, &attempt);
+    assert_eq!(seen(&sight, &home), Err(Change::Replaced));
+}
+
 #[test]
 fn what_was_refused_may_be_opened_only_as_it_was() {
     let (dir, home) = database();
