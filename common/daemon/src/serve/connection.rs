@@ -160,11 +160,12 @@ impl Connection {
             notice_at,
             activity,
         };
+        // Boxed, so that a connection takes the memory of its own protocol only, and is not moved as a part of this future.
         let ended = if http2 {
-            let connection = http2_builder().serve_connection(io, service);
+            let connection = Box::pin(http2_builder().serve_connection(io, service));
             self.drive(connection, http2::Connection::graceful_shutdown, &mut refusals).await
         } else {
-            let connection = http1_builder().serve_connection(io, service);
+            let connection = Box::pin(http1_builder().serve_connection(io, service));
             self.drive(connection, http1::Connection::graceful_shutdown, &mut refusals).await
         };
         refusals.connection_ended(ended.as_ref());
@@ -183,11 +184,10 @@ impl Connection {
     /// Serves requests until the peer or the roster ends the connection. Returns the connection's error.
     async fn drive<C: Future<Output = hyper::Result<()>>>(
         &self,
-        connection: C,
+        mut connection: Pin<Box<C>>,
         shut_down: fn(Pin<&mut C>),
         refusals: &mut Refusals<'_>,
     ) -> Option<hyper::Error> {
-        tokio::pin!(connection);
         let mut stage = Stage::Open;
         loop {
             tokio::select! {
