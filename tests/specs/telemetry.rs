@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 use spike_mtls::clock;
-use spike_tests::{SUPERUSER, logs::Metrics, secrets::put};
+use spike_tests::{PATIENCE, SUPERUSER, eventually, logs::Metrics, secrets::put};
 use spike_wire::{EncryptRequest, SecretBytes};
 use tokio::{
     io::AsyncWriteExt,
@@ -178,7 +178,12 @@ async fn what_is_kept_in_memory_and_was_of_use_is_counted() -> Result<()> {
 #[tokio::test]
 async fn the_identity_and_the_build_can_be_watched() -> Result<()> {
     let cluster = scenario().start().await?;
-    let metrics = cluster.metrics().await?;
+    // The connections of the start close a moment after their last answers.
+    let metrics = eventually("no open connection", PATIENCE, async || {
+        let metrics = cluster.metrics().await?;
+        Ok((metrics.get("spike_connections_open") == Some(0.0)).then_some(metrics))
+    })
+    .await?;
     let version = env!("CARGO_PKG_VERSION");
     let build = format!(r#"spike_build_info{{program="nexus",version="{version}"}}"#);
     for (name, value) in [
@@ -189,7 +194,6 @@ async fn the_identity_and_the_build_can_be_watched() -> Result<()> {
         ("spike_trust_bundle_updates_total", 0.0),
         ("spike_workload_api_connected", 1.0),
         ("spike_workload_api_updates_total", 1.0),
-        ("spike_connections_open", 0.0),
     ] {
         assert_eq!(metrics.get(name), Some(value), "{name}");
     }
