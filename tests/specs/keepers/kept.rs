@@ -162,3 +162,40 @@ async fn a_store_that_another_process_held_opens_with_a_key_that_keepers_do_not_
     assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
     crew.stop().await
 }
+
+/// The second share of the data's key came, and Nexus had let go of the first: it stayed sealed with both in its hands.
+#[tokio::test]
+async fn a_share_that_another_took_the_place_of_still_makes_the_key_of_the_data() -> Result<()> {
+    let (mut crew, keepers, shares) = with_a_secret(3, 2).await?;
+    let others = fresh_shares(3, 2)?;
+    away(&keepers[1..]);
+    crew.start_nexus().await?;
+    crew.sealed_because("1 of 2 shares collected").await?;
+    for other in &others[..2] {
+        keepers[0].hold(&other.value);
+        keepers[0].asked_again(2).await?;
+    }
+    keepers[1].be_honest();
+    keepers[1].hold(&shares[1].value);
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "precious");
+    assert!(keepers[0].holds(&others[1].value), "it was replaced");
+    crew.stop().await
+}
+
+/// "0 of 2 shares collected", and nothing said what a restart of Nexus would lose.
+#[tokio::test]
+async fn a_share_that_only_nexus_remembers_is_told_and_makes_the_key() -> Result<()> {
+    let (mut crew, keepers, shares) = with_a_secret(3, 2).await?;
+    away(&keepers[1..]);
+    crew.start_nexus().await?;
+    crew.sealed_because("1 of 2 shares collected; waiting").await?;
+    keepers[0].lose();
+    let told = "0 of 2 shares collected, and 1 that only the memory of this Nexus still holds: do not restart it";
+    crew.sealed_because(told).await?;
+    keepers[1].be_honest();
+    keepers[1].hold(&shares[1].value);
+    crew.ready(PATIENCE).await?;
+    has_back(&keepers[0], &shares[0]).await?;
+    crew.stop().await
+}

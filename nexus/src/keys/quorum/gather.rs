@@ -17,9 +17,17 @@ use crate::keys::seal::Hindrance;
 /// The first and the longest pause between two attempts to open the store with a key that is complete.
 const STORE_PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 
+/// How many earlier shares of each Keeper are remembered. A faulty one sends another each time.
+const MOST_EARLIER: usize = 4;
+
 /// The shares that Keepers have sent since Nexus was started.
 #[derive(Debug, Default)]
-pub(super) struct Collected(Vec<Share>);
+pub(super) struct Collected {
+    /// The last one of each Keeper.
+    last: Vec<Share>,
+    /// Those that others took the place of: the data may show that one of them was the right one.
+    earlier: Vec<Share>,
+}
 
 impl Keepers {
     /// Takes the share, and tries the keys that all shares make. Returns whether the answer was a new one.
@@ -98,17 +106,22 @@ impl Keepers {
     async fn try_shares(&self) -> Result<(), Failed> {
         // In this order, for the same reason as in `collect`.
         let seen = self.seen();
-        let (shares, quorum) = (self.collected().copy().0, self.quorum);
+        let (shares, quorum) = (self.collected().copy(), self.quorum);
         let judged = seen.clone();
-        let kept = if self.adopter.has_data() { self.kept().shares() } else { Vec::new() };
+        let mut kept = Vec::new();
+        if self.adopter.has_data() {
+            kept.extend(self.kept().shares());
+            kept.extend(self.collected().with_earlier());
+        }
         let tried = tokio::task::spawn_blocking(move || {
             let is_whole = quorum.threshold() == 1;
             let lowered = is_whole.then(|| of_another_threshold(&shares, quorum)).flatten();
             let found = find(&shares, &judged, quorum);
             let kept = Candidates::of_each(&kept, quorum.threshold(), found.as_ref().ok());
-            (shares, found, lowered, kept)
+            let remembered = shares.len() - still_held(&shares, &judged).len();
+            (shares, found, lowered, kept, remembered)
         });
-        let Ok((shares, found, lowered, kept)) = tried.await else {
+        let Ok((shares, found, lowered, kept, remembered)) = tried.await else {
             let reason = "the shares were not tried: a bug".to_owned();
             return Err(Failed::without_key(Hindrance::Shares, reason));
         };
@@ -120,7 +133,7 @@ impl Keepers {
                 if self.adopt_kept(kept).await {
                     return Ok(());
                 }
-                return Err(self.without_candidates(error));
+                return Err(self.without_candidates(error, remembered));
             }
         };
         let mut held = match &lowered {
@@ -188,14 +201,20 @@ impl Keepers {
         }
     }
 
-    /// Why the shares make no key that Nexus can find with its settings.
-    fn without_candidates(&self, error: CollectError) -> Failed {
+    /// Why the shares make no key that Nexus can find with its settings. `remembered`: so many of them no Keeper holds any more.
+    fn without_candidates(&self, error: CollectError, remembered: usize) -> Failed {
         let told = error.to_string();
         match error {
             CollectError::TooFew { .. } => {
+                let remembered = match remembered {
+                    0 => String::new(),
+                    some => format!(
+                        ", and {some} that only the memory of this Nexus still holds: do not restart it"
+                    ),
+                };
                 let reason = format!(
-                    "{told}; waiting for more Keepers, or for an operator with {} recovery shares (shares from Keepers are not \
-                     counted)",
+                    "{told}{remembered}; waiting for more Keepers, or for an operator with {} recovery shares (shares from Keepers are \
+                     not counted)",
                     self.quorum.threshold()
                 );
                 Failed::without_key(Hindrance::Shares, reason)
@@ -222,29 +241,47 @@ fn find(shares: &[Share], seen: &[Seen], quorum: Quorum) -> Result<Candidates, C
 
 impl Collected {
     fn has(&self, index: ShareIndex) -> bool {
-        self.0.iter().any(|share| share.index == index)
+        self.last.iter().any(|share| share.index == index)
     }
 
     /// Takes a share in place of an earlier one of the same Keeper. Returns whether it is a new one.
     fn take(&mut self, share: Share) -> bool {
-        match self.0.iter_mut().find(|known| known.index == share.index) {
-            Some(known) if known.value.ct_eq(&share.value) => false,
-            Some(known) => {
-                known.value = share.value;
-                true
-            }
-            None => {
-                self.0.push(share);
-                true
-            }
+        let Some(known) = self.last.iter_mut().find(|known| known.index == share.index) else {
+            self.last.push(share);
+            return true;
+        };
+        if known.value.ct_eq(&share.value) {
+            return false;
         }
+        let before = std::mem::replace(known, share);
+        let mut of_it = self.earlier.iter().filter(|earlier| earlier.index == before.index);
+        let is_known = of_it.clone().any(|earlier| earlier.value.ct_eq(&before.value));
+        // The first ones stay.
+        if !is_known && of_it.nth(MOST_EARLIER - 1).is_none() {
+            self.earlier.push(before);
+        }
+        true
     }
 
-    pub(super) fn copy(&self) -> Self {
-        Self(self.0.iter().map(Share::duplicate).collect())
+    /// The last shares with an earlier one in place of that of its Keeper, for each earlier one; and with the first that each sent.
+    fn with_earlier(&self) -> Vec<Vec<Share>> {
+        let with = |earlier: &[&Share]| {
+            let of = |last: &Share| {
+                let in_place = earlier.iter().find(|earlier| earlier.index == last.index);
+                in_place.copied().unwrap_or(last).duplicate()
+            };
+            self.last.iter().map(of).collect()
+        };
+        let all: Vec<&Share> = self.earlier.iter().collect();
+        let mut groups: Vec<_> = all.iter().map(|earlier| with(&[earlier])).collect();
+        if groups.len() > 1 {
+            groups.push(with(&all));
+        }
+        groups
     }
 
-    pub(super) fn into_shares(self) -> Vec<Share> {
-        self.0
+    /// A copy of the last ones.
+    pub(super) fn copy(&self) -> Vec<Share> {
+        self.last.iter().map(Share::duplicate).collect()
     }
 }

@@ -248,7 +248,7 @@ impl Restoration {
         let begun = Instant::now();
         keepers.look_again(COMPARE_LIMIT).await;
         let (seen, threshold) = (keepers.seen_or_held(), self.quorum.threshold());
-        let held = keepers.collected().copy().into_shares();
+        let held = keepers.collected().copy();
         let judged = tokio::task::spawn_blocking(move || {
             let (fitting, others) = candidates.first().map_or((0, 0), |key| {
                 let is_of = |share: &Share| derivation_of(key, threshold, share).is_some();
