@@ -3,7 +3,7 @@
 use std::{fs, process::Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use spike_tests::{PATIENCE, skipped, terminal::Terminal};
+use spike_tests::{PATIENCE, eventually, skipped, terminal::Terminal};
 use tokio::process::{Child, Command};
 
 use crate::tour::{Place, Up};
@@ -147,9 +147,14 @@ async fn fish(place: &Place) -> Result<()> {
         let script = format!(
             ". .spike-dev/env; exec fish --no-config -c 'spike completion fish | source; complete -C \"{line}\"'"
         );
-        let (status, said) = place.run(&script).await?;
-        ensure!(status.success(), "{line}: {said}");
-        ensure!(said.contains(expected) && !said.contains(unexpected), "{line}: {said}");
+        // `spike` waits for names only briefly, and a person presses the key again.
+        let said = eventually(&format!("{line}: {expected}"), PATIENCE, async || {
+            let (status, said) = place.run(&script).await?;
+            ensure!(status.success(), "{line}: {said}");
+            Ok(said.contains(expected).then_some(said))
+        })
+        .await?;
+        ensure!(!said.contains(unexpected), "{line}: {said}");
     }
     Ok(())
 }

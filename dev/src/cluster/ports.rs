@@ -3,6 +3,10 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
 };
 
 /// The range of the other ports. It is below the ports that Linux gives to outgoing connections: one of those could take a port
@@ -37,14 +41,18 @@ impl Ports {
     }
 }
 
-/// A free port, chosen at random, so that two clusters that start at the same time rarely try the same.
+/// Where this process looks for the next free port: from a random place on, so that two processes rarely try the same. Each port is
+/// tried once before any is tried again, so a daemon that is down for a while finds its own free.
+static NEXT: LazyLock<AtomicU32> =
+    LazyLock::new(|| AtomicU32::new(getrandom::u32().unwrap_or_default()));
+
+/// A free port.
 fn other(at: impl Fn(u16) -> io::Result<TcpListener>) -> io::Result<TcpListener> {
     let mut last = io::Error::other("no port was tried");
     for _ in 0..TRIES {
-        let random = getrandom::u32().map_err(io::Error::other)?;
         let width = u32::from(OTHERS.end - OTHERS.start);
-        let port = OTHERS.start + u16::try_from(random % width).unwrap_or_default();
-        match at(port) {
+        let place = NEXT.fetch_add(1, Relaxed) % width;
+        match at(OTHERS.start + u16::try_from(place).unwrap_or_default()) {
             Ok(listener) => return Ok(listener),
             Err(error) => last = error,
         }
