@@ -4,10 +4,10 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use spike_tests::{PATIENCE, Running, SUPERUSER, eventually, raw::Connection};
+use spike_tests::{PATIENCE, Running, SUPERUSER, eventually, raw::Connection, skipped};
 use tokio::net::TcpStream;
 
-use crate::scenario;
+use crate::{scenario, store::TamperedCalls};
 
 const LIST: &str = "/v1/store/secrets?action=list";
 
@@ -132,5 +132,38 @@ async fn sighup_sigusr1_and_sigusr2_do_not_end_nexus() -> Result<()> {
     // A signal that ends a process may do so a moment later, but its status then says so.
     cluster.nexus().signal_term()?;
     assert_eq!(exit_status(&mut cluster).await?, Some(0));
+    Ok(())
+}
+
+/// The daemon looks at that file once a second, and its end waited for the look for ever.
+#[tokio::test]
+async fn a_disk_of_the_audit_log_that_hangs_does_not_hold_up_the_end() -> Result<()> {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let file = dir.path().join("audit.log");
+    let path = file.to_str().context("a path that is text")?;
+    let cluster = scenario().setting("SPIKE_AUDIT_FILE", path);
+    let mut cluster = cluster.setting("SPIKE_HTTP_SERVER_DRAIN_TIMEOUT", "10s").start().await?;
+    let pid = cluster.nexus().pid().context("no Nexus")?;
+    let Some(away) = TamperedCalls::of_files(pid, "statx", &[&file]).await? else {
+        return skipped("strace is missing or not allowed");
+    };
+    away.held(pid).await?;
+    cluster.nexus().signal_term()?;
+    away.sees_the_end(pid, DRAIN + Duration::from_secs(10)).await?;
+    assert_eq!(exit_status(&mut cluster).await?, Some(1));
+    let log = std::fs::read_to_string(cluster.nexus().log())?;
+    assert!(log.contains("it is left behind"), "{log}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_nexus_at_once() -> Result<()> {
+    let mut cluster = scenario().setting("SPIKE_HTTP_SERVER_DRAIN_TIMEOUT", "10m").start().await?;
+    let mut stuck = cluster.dial_as(SUPERUSER)?.connect().await?;
+    assert_eq!(stuck.exchange(head_of_list() + "{}").await?.status, 200);
+    begin(&mut stuck).await?;
+    closed_after_term(&mut cluster).await?;
+    cluster.nexus().signal_term()?;
+    assert_eq!(exit_status(&mut cluster).await?, Some(1));
     Ok(())
 }
