@@ -24,6 +24,7 @@ use spike_mtls::{
     svid::SvidSource,
 };
 use spike_wire::Operation;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     access::Access,
@@ -67,6 +68,10 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
     };
     daemon::run(PROGRAM, arguments, environment, NexusSettings::load, frame, start)
 }
+
+/// How long the store may take to close at least, however long the requests took to finish: more than a slow disk needs, and with
+/// the default of the drain time less than a service manager waits.
+const CLOSE_TIME: Duration = Duration::from_secs(8);
 
 /// A running Nexus.
 #[derive(Debug)]
@@ -152,23 +157,31 @@ pub async fn start(
 impl Daemon for Running {
     async fn drain(self, bound: Duration) -> bool {
         let Self { seal, frame, serving, tending } = self;
+        let deadline = Instant::now() + bound;
         let finished = frame.drain(&serving, bound).await;
         // Before the key is dropped: the task of a Keeper would take a Nexus without a key for one that has just started.
         drop(tending);
-        let is_closed = close_store(&seal).await;
+        let is_closed = close_store(&seal, deadline.max(Instant::now() + CLOSE_TIME)).await;
         frame.settle(serving).await;
         finished && is_closed
     }
 }
 
-/// Closes the store, if there is one, once what was handed to it is written. Returns whether it closed cleanly.
-async fn close_store(seal: &Seal) -> bool {
+/// Closes the store, if there is one, once what was handed to it is written. Returns whether it closed cleanly, by then.
+async fn close_store(seal: &Seal, deadline: Instant) -> bool {
     let unsealed = seal.seal("ending");
     let Some(Ok(store)) = unsealed.as_ref().map(|unsealed| unsealed.store()) else { return true };
-    match store.close().await {
-        Ok(()) => true,
-        Err(error) => {
+    match timeout_at(deadline, store.close()).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
             tracing::error!(reason = chain(&error), "the store did not close cleanly");
+            false
+        }
+        Err(_elapsed) => {
+            tracing::error!(
+                "the thread that writes the store is held up, most likely by its disk: it is left behind. What was acknowledged \
+                 stays in the write-ahead log, which is read at the next start; a write that was not may be kept or not"
+            );
             false
         }
     }

@@ -4,10 +4,15 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use spike_tests::{PATIENCE, Running, SUPERUSER, eventually, raw::Connection, skipped};
+use spike_tests::{
+    PATIENCE, Running, SUPERUSER, eventually,
+    raw::Connection,
+    secrets::{put, value_of},
+    skipped,
+};
 use tokio::net::TcpStream;
 
-use crate::{scenario, store::TamperedCalls};
+use crate::{crew, scenario, store::TamperedCalls};
 
 const LIST: &str = "/v1/store/secrets?action=list";
 
@@ -133,6 +138,41 @@ async fn sighup_sigusr1_and_sigusr2_do_not_end_nexus() -> Result<()> {
     cluster.nexus().signal_term()?;
     assert_eq!(exit_status(&mut cluster).await?, Some(0));
     Ok(())
+}
+
+/// Nexus waited for that commit for ever, and said that no Keeper held its share.
+#[tokio::test]
+async fn a_commit_that_hangs_does_not_hold_up_the_end_and_the_next_start_reads_the_log()
+-> Result<()> {
+    let mut crew = crew().setting("SPIKE_HTTP_SERVER_DRAIN_TIMEOUT", "1s").start().await?;
+    crew.keepers_good().await?;
+    crew.superuser()?.put_secret(&put("a", &[("k", "before")])).await?;
+    let pid = crew.nexus().pid().context("no Nexus")?;
+    let Some(away) = TamperedCalls::syncs(&mut crew, "delay_enter=600000000").await? else {
+        return skipped("strace is missing or not allowed");
+    };
+    let client = crew.superuser()?;
+    let writing =
+        tokio::spawn(async move { client.put_secret(&put("a", &[("k", "after")])).await });
+    away.held(pid).await?;
+    crew.nexus().signal_term()?;
+    eventually("a Nexus without a key", PATIENCE, async || {
+        let key = crew.health_check("root_key").await?;
+        Ok(key["reason"].as_str().is_some_and(|why| why.contains("ending")).then_some(()))
+    })
+    .await?;
+    let quorum = crew.health_check("quorum").await?;
+    assert_eq!(quorum["status"], "ok", "{quorum}");
+    away.sees_the_end(pid, Duration::from_secs(25)).await?;
+    assert_eq!(crew.nexus().wait().await?.code(), Some(1));
+    assert!(writing.await?.is_err(), "it was not committed");
+    let log = crew.log("nexus")?;
+    assert!(log.contains("read at the next start"), "{log}");
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    let value = value_of(&crew.superuser()?, "a", 0, "k").await?;
+    assert!(["before", "after"].contains(&value.as_str()), "{value}");
+    crew.stop().await
 }
 
 /// The daemon looks at that file once a second, and its end waited for the look for ever.
