@@ -39,7 +39,9 @@ use crate::{
     serve,
     service::{Nexus, Parts, trust_domains::HeldTrustDomains},
     store::{self, Found, Home, Options, Store},
-    store_watch::{StoreMetrics, import_check, loss_check, read_check, write_check},
+    store_watch::{
+        StoreFileMetrics, StoreMetrics, import_check, loss_check, read_check, write_check,
+    },
 };
 
 /// The program, as `--help` shows it.
@@ -72,6 +74,9 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
 /// How long the store may take to close at least, however long the requests took to finish: more than a slow disk needs, and with
 /// the default of the drain time less than a service manager waits.
 const CLOSE_TIME: Duration = Duration::from_secs(8);
+
+/// Where the files of the store are, for its checks.
+const DISK: &str = "of the data directory";
 
 /// A running Nexus.
 #[derive(Debug)]
@@ -224,14 +229,17 @@ fn watch_store(seal: &Arc<Seal>, telemetry: &Telemetry) {
     let (writing, reading) = (Arc::clone(seal), Arc::clone(seal));
     let (lost, imported) = (Arc::clone(seal), Arc::clone(seal));
     let health = telemetry.health();
-    health.add("store_write", Effect::NotReady, move |now| write_check(&writing, now));
-    health.add("store_read", Effect::NotReady, move |_| read_check(&reading));
-    health.add("store_loss", Effect::Degraded, move |_| loss_check(&lost));
-    health.add("import", Effect::Degraded, move |_| import_check(&imported));
+    health
+        .add_on_disk("store_write", Effect::NotReady, DISK, move |now| write_check(&writing, now));
+    health.add_on_disk("store_read", Effect::NotReady, DISK, move |_| read_check(&reading));
+    health.add_on_disk("store_loss", Effect::Degraded, DISK, move |_| loss_check(&lost));
+    health.add_on_disk("import", Effect::Degraded, DISK, move |_| import_check(&imported));
     let cache = CacheMetrics(Arc::clone(seal));
     telemetry.register(|registry| registry.register_collector(Box::new(cache)));
     let store = StoreMetrics(Arc::clone(seal));
     telemetry.register(|registry| registry.register_collector(Box::new(store)));
+    let files = StoreFileMetrics(Arc::clone(seal));
+    telemetry.register_on_disk(|registry| registry.register_collector(Box::new(files)));
 }
 
 /// The source of the root key.

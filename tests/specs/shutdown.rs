@@ -10,7 +10,7 @@ use spike_tests::{
     secrets::{put, value_of},
     skipped,
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 
 use crate::{crew, scenario, store::TamperedCalls};
 
@@ -48,7 +48,7 @@ async fn closed(address: SocketAddr) -> Result<()> {
 /// Waits for the end of Nexus, which must come within the bound.
 async fn exit_status(cluster: &mut Running) -> Result<Option<i32>> {
     let limit = DRAIN + Duration::from_secs(5);
-    Ok(tokio::time::timeout(limit, cluster.nexus().wait()).await??.code())
+    Ok(timeout(limit, cluster.nexus().wait()).await??.code())
 }
 
 #[tokio::test]
@@ -173,6 +173,23 @@ async fn a_commit_that_hangs_does_not_hold_up_the_end_and_the_next_start_reads_t
     let value = value_of(&crew.superuser()?, "a", 0, "k").await?;
     assert!(["before", "after"].contains(&value.as_str()), "{value}");
     crew.stop().await
+}
+
+/// Its checks looked at that directory on the threads that the end needs.
+#[tokio::test]
+async fn a_data_directory_that_hangs_does_not_hold_up_the_end() -> Result<()> {
+    let mut crew = crew().setting("SPIKE_HTTP_SERVER_DRAIN_TIMEOUT", "1s").start().await?;
+    let pid = crew.nexus().pid().context("no Nexus")?;
+    let database = crew.dir().join("data/nexus.db");
+    let Some(away) = TamperedCalls::of_files(pid, "statx", &[&database]).await? else {
+        return skipped("strace is missing or not allowed");
+    };
+    away.held(pid).await?;
+    for path in ["/healthz", "/readyz", "/metrics", "/livez"] {
+        timeout(PATIENCE, crew.nexus().get(path)).await??;
+    }
+    crew.nexus().signal_term()?;
+    away.sees_the_end(pid, Duration::from_secs(25)).await
 }
 
 /// The daemon looks at that file once a second, and its end waited for the look for ever.
