@@ -151,6 +151,7 @@ pub fn run<S, D: Daemon>(
     };
     streams.audit().flush();
     log_heads(streams.audit(), &mut Vec::new());
+    streams.flush_log();
     status
 }
 
