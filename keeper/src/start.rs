@@ -100,6 +100,7 @@ impl Daemon for Running {
 fn watch(keeper: &Arc<Keeper>, note: BootstrapNote, telemetry: &Telemetry) {
     let health = telemetry.health();
     let share = Arc::clone(keeper);
-    health.add("share", Effect::NotReady, move |_| note.excuse(share.check()));
+    let disk = "of SPIKE_KEEPER_BOOTSTRAP_NOTE";
+    health.add_on_disk("share", Effect::NotReady, disk, move |_| note.excuse(share.check()));
     telemetry.register(|registry| keeper.register(registry));
 }

@@ -24,6 +24,7 @@ use spike_mtls::{
     svid::SvidSource,
 };
 use spike_wire::Operation;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     access::Access,
@@ -38,7 +39,9 @@ use crate::{
     serve,
     service::{Nexus, Parts, trust_domains::HeldTrustDomains},
     store::{self, Found, Home, Options, Store},
-    store_watch::{StoreMetrics, import_check, loss_check, read_check, write_check},
+    store_watch::{
+        StoreFileMetrics, StoreMetrics, import_check, loss_check, read_check, write_check,
+    },
 };
 
 /// The program, as `--help` shows it.
@@ -67,6 +70,13 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
     };
     daemon::run(PROGRAM, arguments, environment, NexusSettings::load, frame, start)
 }
+
+/// How long the store may take to close at least, however long the requests took to finish: more than a slow disk needs, and with
+/// the default of the drain time less than a service manager waits.
+const CLOSE_TIME: Duration = Duration::from_secs(8);
+
+/// Where the files of the store are, for its checks.
+const DISK: &str = "of the data directory";
 
 /// A running Nexus.
 #[derive(Debug)]
@@ -152,23 +162,31 @@ pub async fn start(
 impl Daemon for Running {
     async fn drain(self, bound: Duration) -> bool {
         let Self { seal, frame, serving, tending } = self;
+        let deadline = Instant::now() + bound;
         let finished = frame.drain(&serving, bound).await;
         // Before the key is dropped: the task of a Keeper would take a Nexus without a key for one that has just started.
         drop(tending);
-        let is_closed = close_store(&seal).await;
+        let is_closed = close_store(&seal, deadline.max(Instant::now() + CLOSE_TIME)).await;
         frame.settle(serving).await;
         finished && is_closed
     }
 }
 
-/// Closes the store, if there is one, once what was handed to it is written. Returns whether it closed cleanly.
-async fn close_store(seal: &Seal) -> bool {
+/// Closes the store, if there is one, once what was handed to it is written. Returns whether it closed cleanly, by then.
+async fn close_store(seal: &Seal, deadline: Instant) -> bool {
     let unsealed = seal.seal("ending");
     let Some(Ok(store)) = unsealed.as_ref().map(|unsealed| unsealed.store()) else { return true };
-    match store.close().await {
-        Ok(()) => true,
-        Err(error) => {
+    match timeout_at(deadline, store.close()).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
             tracing::error!(reason = chain(&error), "the store did not close cleanly");
+            false
+        }
+        Err(_elapsed) => {
+            tracing::error!(
+                "the thread that writes the store is held up, most likely by its disk: it is left behind. What was acknowledged \
+                 stays in the write-ahead log, which is read at the next start; a write that was not may be kept or not"
+            );
             false
         }
     }
@@ -211,14 +229,17 @@ fn watch_store(seal: &Arc<Seal>, telemetry: &Telemetry) {
     let (writing, reading) = (Arc::clone(seal), Arc::clone(seal));
     let (lost, imported) = (Arc::clone(seal), Arc::clone(seal));
     let health = telemetry.health();
-    health.add("store_write", Effect::NotReady, move |now| write_check(&writing, now));
-    health.add("store_read", Effect::NotReady, move |_| read_check(&reading));
-    health.add("store_loss", Effect::Degraded, move |_| loss_check(&lost));
-    health.add("import", Effect::Degraded, move |_| import_check(&imported));
+    health
+        .add_on_disk("store_write", Effect::NotReady, DISK, move |now| write_check(&writing, now));
+    health.add_on_disk("store_read", Effect::NotReady, DISK, move |_| read_check(&reading));
+    health.add_on_disk("store_loss", Effect::Degraded, DISK, move |_| loss_check(&lost));
+    health.add_on_disk("import", Effect::Degraded, DISK, move |_| import_check(&imported));
     let cache = CacheMetrics(Arc::clone(seal));
     telemetry.register(|registry| registry.register_collector(Box::new(cache)));
     let store = StoreMetrics(Arc::clone(seal));
     telemetry.register(|registry| registry.register_collector(Box::new(store)));
+    let files = StoreFileMetrics(Arc::clone(seal));
+    telemetry.register_on_disk(|registry| registry.register_collector(Box::new(files)));
 }
 
 /// The source of the root key.

@@ -112,7 +112,7 @@ fn with_store(seal: &Seal, check: impl FnOnce(&Store) -> Result<(), String>) -> 
     unsealed.store().map_or(Ok(()), check)
 }
 
-/// Metrics of the open store. There are none while Nexus is sealed.
+/// Metrics of the open store that need no disk. There are none while Nexus is sealed.
 #[derive(Debug)]
 pub(crate) struct StoreMetrics(pub(crate) Arc<Seal>);
 
@@ -121,8 +121,6 @@ impl Collector for StoreMetrics {
         let Ok(unsealed) = self.0.for_own_task(OwnTask::WatchStore) else { return Ok(()) };
         let Ok(store) = unsealed.store() else { return Ok(()) };
         let condition = store.condition();
-        // Before this reads by itself: what it reads may be in memory, and would pass for a disk that can be read.
-        let is_readable = condition.read_failure().is_none();
         for (name, help, value) in [
             ("store_commits", "Transactions that were committed", condition.commits()),
             (
@@ -141,41 +139,13 @@ impl Collector for StoreMetrics {
             let descriptor = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
             histogram.encode(descriptor)?;
         }
-        let (file, log) = store.file_sizes().unwrap_or_default();
-        for (name, help, value) in [
-            (
-                "store_free_bytes",
-                "Bytes that Nexus may still write on the disk of the database",
-                store.free_bytes().map(gauge),
-            ),
-            (
-                "store_backup_timestamp_seconds",
-                "When the newest backup that was verified was made; 0: none",
-                store.last_backup(),
-            ),
-        ] {
-            let Some(value) = value else { continue };
-            let gauge = ConstGauge::new(value);
-            gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
-        }
         let key = condition.key_use();
         let last_commit = condition.last_commit().map_or(0, |at| at / 1_000_000_000);
-        let left_out = store.import_record().ok().flatten().map_or(0, |record| record.refused);
         for (name, help, value) in [
             (
                 "store_writer_alive",
                 "Whether the thread that writes is there",
                 i64::from(condition.writer_is_alive()),
-            ),
-            (
-                "store_writable",
-                "Whether the last attempt to write went well, the files are at their paths, and nobody else has changed the log",
-                i64::from(condition.write_failure().is_none() && store.in_place().is_ok()),
-            ),
-            (
-                "store_readable",
-                "Whether the last attempt to read went well",
-                i64::from(is_readable),
             ),
             (
                 "store_queue",
@@ -193,13 +163,61 @@ impl Collector for StoreMetrics {
                 gauge(key.limit),
             ),
             ("store_data_keys", "Data keys that were made for this store", i64::from(key.number)),
-            ("store_file_bytes", "Size of the database file", gauge(file)),
-            ("store_wal_bytes", "Size of the write-ahead log", gauge(log)),
             (
                 "store_last_commit_timestamp_seconds",
                 "When the last transaction was committed; 0: none since the start",
                 last_commit,
             ),
+        ] {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Metrics of the files of the open store. There are none while Nexus is sealed.
+#[derive(Debug)]
+pub(crate) struct StoreFileMetrics(pub(crate) Arc<Seal>);
+
+impl Collector for StoreFileMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Ok(unsealed) = self.0.for_own_task(OwnTask::WatchStore) else { return Ok(()) };
+        let Ok(store) = unsealed.store() else { return Ok(()) };
+        let condition = store.condition();
+        // Before this reads by itself: what it reads may be in memory, and would pass for a disk that can be read.
+        let is_readable = condition.read_failure().is_none();
+        let (file, log) = store.file_sizes().unwrap_or_default();
+        for (name, help, value) in [
+            (
+                "store_free_bytes",
+                "Bytes that Nexus may still write on the disk of the database",
+                store.free_bytes().map(gauge),
+            ),
+            (
+                "store_backup_timestamp_seconds",
+                "When the newest backup that was verified was made; 0: none",
+                store.last_backup(),
+            ),
+        ] {
+            let Some(value) = value else { continue };
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        let left_out = store.import_record().ok().flatten().map_or(0, |record| record.refused);
+        for (name, help, value) in [
+            (
+                "store_writable",
+                "Whether the last attempt to write went well, the files are at their paths, and nobody else has changed the log",
+                i64::from(condition.write_failure().is_none() && store.in_place().is_ok()),
+            ),
+            (
+                "store_readable",
+                "Whether the last attempt to read went well",
+                i64::from(is_readable),
+            ),
+            ("store_file_bytes", "Size of the database file", gauge(file)),
+            ("store_wal_bytes", "Size of the write-ahead log", gauge(log)),
             (
                 "store_commits_lost",
                 "1 while a loss of commits is not confirmed by an operator",

@@ -4,10 +4,15 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use spike_tests::{PATIENCE, Running, SUPERUSER, eventually, raw::Connection};
-use tokio::net::TcpStream;
+use spike_tests::{
+    PATIENCE, Running, SUPERUSER, eventually,
+    raw::Connection,
+    secrets::{put, value_of},
+    skipped,
+};
+use tokio::{net::TcpStream, time::timeout};
 
-use crate::scenario;
+use crate::{crew, scenario, store::TamperedCalls};
 
 const LIST: &str = "/v1/store/secrets?action=list";
 
@@ -43,7 +48,7 @@ async fn closed(address: SocketAddr) -> Result<()> {
 /// Waits for the end of Nexus, which must come within the bound.
 async fn exit_status(cluster: &mut Running) -> Result<Option<i32>> {
     let limit = DRAIN + Duration::from_secs(5);
-    Ok(tokio::time::timeout(limit, cluster.nexus().wait()).await??.code())
+    Ok(timeout(limit, cluster.nexus().wait()).await??.code())
 }
 
 #[tokio::test]
@@ -132,5 +137,90 @@ async fn sighup_sigusr1_and_sigusr2_do_not_end_nexus() -> Result<()> {
     // A signal that ends a process may do so a moment later, but its status then says so.
     cluster.nexus().signal_term()?;
     assert_eq!(exit_status(&mut cluster).await?, Some(0));
+    Ok(())
+}
+
+/// Nexus waited for that commit for ever, and said that no Keeper held its share.
+#[tokio::test]
+async fn a_commit_that_hangs_does_not_hold_up_the_end_and_the_next_start_reads_the_log()
+-> Result<()> {
+    let mut crew = crew().setting("SPIKE_HTTP_SERVER_DRAIN_TIMEOUT", "1s").start().await?;
+    crew.keepers_good().await?;
+    crew.superuser()?.put_secret(&put("a", &[("k", "before")])).await?;
+    let pid = crew.nexus().pid().context("no Nexus")?;
+    let Some(away) = TamperedCalls::syncs(&mut crew, "delay_enter=600000000").await? else {
+        return skipped("strace is missing or not allowed");
+    };
+    let client = crew.superuser()?;
+    let writing =
+        tokio::spawn(async move { client.put_secret(&put("a", &[("k", "after")])).await });
+    away.held(pid).await?;
+    crew.nexus().signal_term()?;
+    eventually("a Nexus without a key", PATIENCE, async || {
+        let key = crew.health_check("root_key").await?;
+        Ok(key["reason"].as_str().is_some_and(|why| why.contains("ending")).then_some(()))
+    })
+    .await?;
+    let quorum = crew.health_check("quorum").await?;
+    assert_eq!(quorum["status"], "ok", "{quorum}");
+    away.sees_the_end(pid, Duration::from_secs(25)).await?;
+    assert_eq!(crew.nexus().wait().await?.code(), Some(1));
+    assert!(writing.await?.is_err(), "it was not committed");
+    let log = crew.log("nexus")?;
+    assert!(log.contains("read at the next start"), "{log}");
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    let value = value_of(&crew.superuser()?, "a", 0, "k").await?;
+    assert!(["before", "after"].contains(&value.as_str()), "{value}");
+    crew.stop().await
+}
+
+/// Its checks looked at that directory on the threads that the end needs.
+#[tokio::test]
+async fn a_data_directory_that_hangs_does_not_hold_up_the_end() -> Result<()> {
+    let mut crew = crew().setting("SPIKE_HTTP_SERVER_DRAIN_TIMEOUT", "1s").start().await?;
+    let pid = crew.nexus().pid().context("no Nexus")?;
+    let database = crew.dir().join("data/nexus.db");
+    let Some(away) = TamperedCalls::of_files(pid, "statx", &[&database]).await? else {
+        return skipped("strace is missing or not allowed");
+    };
+    away.held(pid).await?;
+    for path in ["/healthz", "/readyz", "/metrics", "/livez"] {
+        timeout(PATIENCE, crew.nexus().get(path)).await??;
+    }
+    crew.nexus().signal_term()?;
+    away.sees_the_end(pid, Duration::from_secs(25)).await
+}
+
+/// The daemon looks at that file once a second, and its end waited for the look for ever.
+#[tokio::test]
+async fn a_disk_of_the_audit_log_that_hangs_does_not_hold_up_the_end() -> Result<()> {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let file = dir.path().join("audit.log");
+    let path = file.to_str().context("a path that is text")?;
+    let cluster = scenario().setting("SPIKE_AUDIT_FILE", path);
+    let mut cluster = cluster.setting("SPIKE_HTTP_SERVER_DRAIN_TIMEOUT", "10s").start().await?;
+    let pid = cluster.nexus().pid().context("no Nexus")?;
+    let Some(away) = TamperedCalls::of_files(pid, "statx", &[&file]).await? else {
+        return skipped("strace is missing or not allowed");
+    };
+    away.held(pid).await?;
+    cluster.nexus().signal_term()?;
+    away.sees_the_end(pid, DRAIN + Duration::from_secs(10)).await?;
+    assert_eq!(exit_status(&mut cluster).await?, Some(1));
+    let log = std::fs::read_to_string(cluster.nexus().log())?;
+    assert!(log.contains("it is left behind"), "{log}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_nexus_at_once() -> Result<()> {
+    let mut cluster = scenario().setting("SPIKE_HTTP_SERVER_DRAIN_TIMEOUT", "10m").start().await?;
+    let mut stuck = cluster.dial_as(SUPERUSER)?.connect().await?;
+    assert_eq!(stuck.exchange(head_of_list() + "{}").await?.status, 200);
+    begin(&mut stuck).await?;
+    closed_after_term(&mut cluster).await?;
+    cluster.nexus().signal_term()?;
+    assert_eq!(exit_status(&mut cluster).await?, Some(1));
     Ok(())
 }

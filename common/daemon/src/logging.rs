@@ -42,6 +42,11 @@ pub struct Log {
 }
 
 impl Log {
+    /// Waits until the lines are written, for a few seconds at most.
+    pub(crate) fn flush(&self) {
+        self.lines.flush();
+    }
+
     /// Continues in `file`, as after a rotation.
     pub(crate) fn reopen(&self, file: File) {
         self.lines.replace(file);
@@ -55,7 +60,7 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.lines.flush();
+        self.flush();
     }
 }
 

@@ -29,6 +29,11 @@ impl Place {
         PLACE.get()
     }
 
+    /// Whether it is a serving thread.
+    pub const fn is_serving(self) -> bool {
+        self.0.is_some()
+    }
+
     /// Makes this thread the serving thread of this number, counted from 0.
     pub fn become_serving(number: usize) {
         PLACE.set(Self(Some(number)));

@@ -197,6 +197,7 @@ impl Nexus {
         let unsealed = match unsealed {
             Ok(unsealed) => unsealed,
             Err(error) => {
+                self.health.fresh().await;
                 status.take_checks(self.health.report(clock::now()).as_ref());
                 status.is_sealed = true;
                 status.reason = Some(error.to_string());
@@ -216,6 +217,7 @@ impl Nexus {
             }
         };
         status.root_key = Some(unsealed.root_key().fingerprint());
+        self.health.fresh().await;
         let nexus = Arc::clone(self);
         // A defective disk may take long to report an error.
         let work = move |_| {

@@ -326,7 +326,8 @@ impl Store {
     }
 
     /// Finishes the writes in the queue, moves the write-ahead log into the file and closes it. Later calls return
-    /// [`StoreError::Closed`]. Dropping the store does the same, blocking, and ignores failures.
+    /// [`StoreError::Closed`]. Dropping the store does the same, blocking for some seconds at most and never on a thread that
+    /// serves, and ignores failures.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`] if the log could not be moved; it stays beside the file and is read at the next start.

@@ -9,6 +9,7 @@ use spike_tests::{
     secrets::{put, value_of},
     skipped,
 };
+use tokio::time::timeout;
 
 use super::course::{Course, Effect};
 use crate::{crew, import::upgraded, store::TamperedCalls};
@@ -62,6 +63,38 @@ async fn rows_that_an_import_left_out_fail_its_check_until_upstreams_file_is_mov
     import.fails(&mut crew, "1 row was left out of upstream's database").await?;
     fs::rename(crew.dir().join("data/spike.db"), crew.dir().join("spike.db.kept"))?;
     import.recovers(&mut crew).await?;
+    crew.stop().await
+}
+
+/// One look at `/healthz`, and no question was answered any more, not even `/livez`, and no connection accepted.
+#[tokio::test]
+async fn a_data_directory_that_hangs_fails_the_check_of_writing_and_holds_up_nothing_else()
+-> Result<()> {
+    let mut crew = crew().start().await?;
+    crew.superuser()?.put_secret(&put("a", &[("k", "v")])).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a", 0, "k").await?, "v");
+    let mut writing = Course::of(&mut crew, "nexus", "store_write", Effect::NotReady).await?;
+    // As Prometheus does: then there are last metrics of files.
+    crew.metrics().await?;
+    let pid = crew.nexus().pid().context("no Nexus")?;
+    let database = crew.dir().join("data/nexus.db");
+    let Some(away) = TamperedCalls::of_files(pid, "statx", &[&database]).await? else {
+        return skipped("strace is missing or not allowed");
+    };
+    writing.fails(&mut crew, "most likely the disk of the data directory hangs").await?;
+    for (path, status) in [("/livez", 200), ("/readyz", 503), ("/healthz", 503), ("/metrics", 200)]
+    {
+        let (answered, body) = timeout(PATIENCE, crew.nexus().get(path)).await??;
+        assert_eq!(answered, status, "{path}: {body}");
+        if path == "/metrics" {
+            assert!(body.contains("spike_check_passing{check=\"store_write\"} 0"), "{body}");
+            assert!(body.contains("spike_store_file_bytes"), "the last ones are there: {body}");
+        }
+    }
+    // A new connection is served, with what is in memory.
+    assert_eq!(value_of(&crew.superuser()?, "a", 0, "k").await?, "v");
+    drop(away);
+    writing.recovers(&mut crew).await?;
     crew.stop().await
 }
 

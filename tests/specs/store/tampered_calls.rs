@@ -1,13 +1,18 @@
 //! Calls to the system that fail, or take long.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::Path,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
 use spike_tests::{PATIENCE, crew::Crew, eventually};
+
+/// In how many looks in a row a thread has to be stopped.
+const LOOKS: u32 = 10;
 
 /// strace, attached to Nexus, which makes calls to the system fail, or take long. Dropping it detaches it.
 pub(crate) struct TamperedCalls(Child);
@@ -41,6 +46,43 @@ impl TamperedCalls {
     /// Every one of these calls by the thread `name` of the process does not return for minutes.
     pub(crate) async fn of_thread((pid, name): (u32, &str), calls: &str) -> Result<Option<Self>> {
         Self::attach(&thread_id(pid, name)?, (calls, "delay_enter=600000000"), &[]).await
+    }
+
+    /// Every one of these calls of the process about one of `files` does not return for minutes, as where a network file system is
+    /// away.
+    pub(crate) async fn of_files(pid: u32, calls: &str, files: &[&Path]) -> Result<Option<Self>> {
+        let mut options = vec!["-f"];
+        for file in files {
+            options.extend(["-P", file.to_str().context("a path that is text")?]);
+        }
+        Self::attach(&pid.to_string(), (calls, "delay_enter=600000000"), &options).await
+    }
+
+    /// Waits until a thread of the process is held.
+    pub(crate) async fn held(&self, pid: u32) -> Result<()> {
+        let mut looks = BTreeMap::new();
+        // For a moment, strace stops a thread with any call.
+        eventually("a thread that is held", PATIENCE, async || {
+            let mut longest = 0;
+            for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
+                let entry = entry?;
+                let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+                let count: &mut u32 = looks.entry(entry.file_name()).or_default();
+                *count = if status.contains("State:\tt") { *count + 1 } else { 0 };
+                longest = longest.max(*count);
+            }
+            Ok((longest >= LOOKS).then_some(()))
+        })
+        .await
+    }
+
+    /// Waits until the process has ended, within `limit`, and lets go of it: until then, nobody else sees its end.
+    pub(crate) async fn sees_the_end(self, pid: u32, limit: Duration) -> Result<()> {
+        eventually("the end", limit, async || {
+            let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+            Ok(status.contains("State:\tZ").then_some(()))
+        })
+        .await
     }
 
     async fn attach(

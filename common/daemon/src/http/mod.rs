@@ -250,7 +250,7 @@ async fn carry_out<S: Service>(
                 is_outside = true;
                 Outcome::from(Ok(reply))
             } else if let Some(scrapers) = scraped {
-                Outcome::from(Ok(scrapers.answer(&exchange.head().headers)))
+                Outcome::from(Ok(scrapers.answer(&exchange.head().headers).await))
             } else {
                 exchange.drop_large_head();
                 run_handler(daemon, &exchange, operation, &mut body).await

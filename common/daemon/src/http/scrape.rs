@@ -37,9 +37,9 @@ impl Scrapers {
     }
 
     /// The answer to a request of one of them, with these headers.
-    pub(super) fn answer(&self, headers: &HeaderMap) -> Reply {
+    pub(super) async fn answer(&self, headers: &HeaderMap) -> Reply {
         let format = Exposition::accepted_by(headers);
-        Reply::metrics(format, Bytes::from(format.of(self.telemetry.metrics())))
+        Reply::metrics(format, Bytes::from(format.of(self.telemetry.metrics().await)))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every daemon starts, reports, drains and exits in the way defined here.
 
 mod descriptors;
+mod end;
 mod frame_settings;
 mod hardening;
 mod identity;
@@ -37,7 +38,12 @@ pub use self::{
     metrics::scrapers,
 };
 
-use self::{invocation::Invocation, metrics::ProcessMetrics, streams::Streams};
+use self::{
+    end::{EndSignals, LastResort},
+    invocation::Invocation,
+    metrics::ProcessMetrics,
+    streams::Streams,
+};
 use crate::{
     audit::{AuditFile, AuditLog, AuditMetrics},
     chain::Head,
@@ -78,7 +84,7 @@ pub type StartError = Box<dyn Error + Send + Sync>;
 ///
 /// A file of the audit log that cannot be opened counts as a bad setting.
 ///
-/// SIGTERM and SIGINT end the daemon. SIGHUP opens the log and the audit log again if they are regular files, so that
+/// SIGTERM and SIGINT end the daemon, within a bound that no disk changes; a second one ends it at once. SIGHUP opens the log and the audit log again if they are regular files, so that
 /// they can be rotated. SIGUSR1 and SIGUSR2 do nothing.
 ///
 /// Exit status: 0 after a clean end, 1 when the start or the drain failed, 2 for a bad command line, 78 for bad
@@ -134,7 +140,9 @@ pub fn run<S, D: Daemon>(
     let status = match runtime() {
         // Every request that was cut has been dropped with its thread, and has written its audit line.
         Ok(runtime) => {
-            runtime.block_on(serve(program, settings, frame, (hardening, &streams), start))
+            let status =
+                runtime.block_on(serve(program, settings, frame, (hardening, &streams), start));
+            if end::end_runtime(runtime) { status } else { ExitCode::FAILURE }
         }
         Err(error) => {
             tracing::error!(reason = %error, "cannot start the runtime");
@@ -143,6 +151,7 @@ pub fn run<S, D: Daemon>(
     };
     streams.audit().flush();
     log_heads(streams.audit(), &mut Vec::new());
+    streams.flush_log();
     status
 }
 
@@ -194,31 +203,27 @@ async fn start_and_serve<S, D: Daemon>(
     drain: Duration,
     start: impl AsyncFnOnce(S, Telemetry, AuditLog) -> Result<D, StartError>,
 ) -> Result<bool, StartError> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut signals = EndSignals::new()?;
     let phase = Phase::watched_by(telemetry);
     let daemon = tokio::select! {
         started = start(settings, telemetry.clone(), audit.clone()) => started?,
-        _ = terminate.recv() => return Ok(true),
-        _ = interrupt.recv() => return Ok(true),
+        // Bounded before what was started is dropped.
+        _ = async { signals.recv().await; LastResort::after(Duration::ZERO) } => return Ok(true),
     };
     telemetry.health().complete();
     phase.enter(Phase::SERVING);
     notify(&[sd_notify::NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog());
     tracing::info!("started");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    signals.recv().await;
+    let last_resort = LastResort::after(drain);
     phase.enter(Phase::ENDING);
     notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("ending: no new connections, requests in flight finish");
     let clean = tokio::select! {
         clean = daemon.drain(drain) => clean,
         // A second signal ends the drain.
-        _ = terminate.recv() => false,
-        _ = interrupt.recv() => false,
+        () = async { signals.recv().await; last_resort.hurry() } => false,
     };
     watchdog.abort();
     Ok(clean)

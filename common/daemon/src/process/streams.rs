@@ -70,6 +70,11 @@ impl Streams {
         &self.audit
     }
 
+    /// Waits until the lines of the log are written: something that a disk holds may keep this from being dropped.
+    pub(super) fn flush_log(&self) {
+        self.log.flush();
+    }
+
     /// Opens the files again. If one cannot be opened, the old one stays in use.
     pub(super) fn reopen(&self) {
         if let Some(path) = &self.log_path

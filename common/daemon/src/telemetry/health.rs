@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
+use super::disk_checks::{DiskCheck, DiskChecks};
 use serde::Serialize;
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -36,7 +37,12 @@ pub enum Status {
 
 type Fact = Box<dyn Fn() -> Value + Send + Sync>;
 
-type Probe = Box<dyn Fn(OffsetDateTime) -> Result<(), String> + Send + Sync>;
+enum Probe {
+    /// It only reads state.
+    Prompt(Box<dyn Fn(OffsetDateTime) -> Result<(), String> + Send + Sync>),
+    /// It runs on another thread.
+    OnDisk(DiskCheck),
+}
 
 /// The checks of one process; clones share them.
 ///
@@ -49,6 +55,8 @@ pub struct Health(Arc<Mutex<Checks>>);
 struct Checks {
     all: Vec<Check>,
     shown: Vec<(&'static str, Fact)>,
+    /// There once a check looks at files.
+    on_disk: Option<DiskChecks>,
     complete: bool,
 }
 
@@ -57,6 +65,13 @@ struct Checks {
 pub struct HealthView(Weak<Mutex<Checks>>);
 
 impl HealthView {
+    /// As [`Health::fresh`].
+    pub async fn fresh(&self) {
+        if let Some(checks) = self.0.upgrade() {
+            Health(checks).fresh().await;
+        }
+    }
+
     /// As [`Health::report`]; `None` once the checks are dropped.
     pub fn report(&self, now: OffsetDateTime) -> Option<HealthReport> {
         self.0.upgrade().map(|checks| Health(checks).report(now))
@@ -133,8 +148,31 @@ impl Health {
         effect: Effect,
         probe: impl Fn(OffsetDateTime) -> Result<(), String> + Send + Sync + 'static,
     ) {
-        let check = Check { name, effect, probe: Box::new(probe), record: Record::default() };
-        self.checks().all.push(check);
+        let probe = Probe::Prompt(Box::new(probe));
+        self.checks().all.push(Check { name, effect, probe, record: Record::default() });
+    }
+
+    /// Adds a check that looks at files, and that their disk may hold up: `disk` says where they are, after "the disk". What is asked
+    /// for is its last result; see [`Self::fresh`].
+    pub fn add_on_disk(
+        &self,
+        name: &'static str,
+        effect: Effect,
+        disk: &'static str,
+        probe: impl Fn(OffsetDateTime) -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        let mut checks = self.checks();
+        let on_disk = checks.on_disk.get_or_insert_with(DiskChecks::start);
+        let probe = Probe::OnDisk(on_disk.add(disk, probe));
+        checks.all.push(Check { name, effect, probe, record: Record::default() });
+    }
+
+    /// Has the checks that look at files run again, and waits for them, for a second at most. Call it before the others.
+    pub async fn fresh(&self) {
+        let rounds = self.checks().on_disk.as_ref().map(DiskChecks::rounds);
+        if let Some(rounds) = rounds {
+            rounds.fresh().await;
+        }
     }
 
     /// Adds something to know beside the checks. It must not block.
@@ -154,8 +192,9 @@ impl Health {
 
     /// Runs every check once and records the results.
     pub fn ask(&self, now: OffsetDateTime) {
-        for check in &mut self.checks().all {
-            let answer = (check.probe)(now);
+        let Checks { all, on_disk, .. } = &mut *self.checks();
+        for check in all {
+            let answer = check.answer(on_disk.as_ref(), now);
             check.note(answer, now);
         }
     }
@@ -164,11 +203,13 @@ impl Health {
     pub fn not_ready(&self, now: OffsetDateTime) -> Vec<(&'static str, String)> {
         let checks = self.checks();
         let incomplete = (!checks.complete).then(|| (INCOMPLETE.0, INCOMPLETE.1.to_owned()));
-        let failing = checks
-            .all
-            .iter()
-            .filter(|check| check.effect == Effect::NotReady)
-            .filter_map(|check| (check.probe)(now).err().map(|reason| (check.name, reason)));
+        let failing =
+            checks.all.iter().filter(|check| check.effect == Effect::NotReady).filter_map(
+                |check| {
+                    let answer = check.answer(checks.on_disk.as_ref(), now);
+                    answer.err().map(|reason| (check.name, reason))
+                },
+            );
         incomplete.into_iter().chain(failing).collect()
     }
 
@@ -184,8 +225,9 @@ impl Health {
             report.status = Status::Failing;
             report.checks.insert(INCOMPLETE.0, CheckReport::incomplete());
         }
-        for check in &mut checks.all {
-            let answer = (check.probe)(now);
+        let Checks { all, on_disk, .. } = &mut *checks;
+        for check in all {
+            let answer = check.answer(on_disk.as_ref(), now);
             let is_news = answer.is_err() != check.record.failing_since.is_some();
             if is_news || !check.record.was_run() {
                 check.note(answer, now);
@@ -223,6 +265,13 @@ impl fmt::Debug for Health {
 }
 
 impl Check {
+    fn answer(&self, on_disk: Option<&DiskChecks>, now: OffsetDateTime) -> Result<(), String> {
+        match &self.probe {
+            Probe::Prompt(probe) => probe(now),
+            Probe::OnDisk(check) => on_disk.map_or(Ok(()), |all| all.answer(check, self.effect)),
+        }
+    }
+
     fn note(&mut self, answer: Result<(), String>, now: OffsetDateTime) {
         let record = &mut self.record;
         match answer {
@@ -278,96 +327,4 @@ const fn worse(one: Status, other: Status) -> Status {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use time::Duration;
-
-    use super::*;
-
-    const NOON: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
-
-    fn health(effect: Effect) -> (Health, Arc<AtomicBool>) {
-        let health = Health::default();
-        health.complete();
-        let broken = Arc::new(AtomicBool::new(false));
-        let probe = Arc::clone(&broken);
-        health.add("store", effect, move |_| {
-            if probe.load(Ordering::Relaxed) { Err("disk full".to_owned()) } else { Ok(()) }
-        });
-        (health, broken)
-    }
-
-    #[test]
-    fn a_failing_check_is_reported_with_its_reason_and_start() {
-        let (health, broken) = health(Effect::NotReady);
-        health.ask(NOON);
-        broken.store(true, Ordering::Relaxed);
-        for second in 1..=3 {
-            health.ask(NOON + Duration::seconds(second));
-        }
-        let report = health.report(NOON + Duration::seconds(4));
-        assert_eq!(report.status, Status::Failing);
-        let check = &report.checks["store"];
-        assert_eq!(check.contiguous_fails, 3);
-        assert_eq!(check.reason.as_deref(), Some("disk full"));
-        assert_eq!(check.last_success_at.as_deref(), Some("1970-01-01T00:00:00Z"));
-        assert_eq!(check.first_failure_at.as_deref(), Some("1970-01-01T00:00:01Z"));
-        assert_eq!(check.last_failure_at.as_deref(), Some("1970-01-01T00:00:03Z"));
-    }
-
-    #[test]
-    fn readiness_follows_at_once_and_only_checks_that_matter_for_it() {
-        let (health, broken) = health(Effect::NotReady);
-        assert!(health.not_ready(NOON).is_empty());
-        broken.store(true, Ordering::Relaxed);
-        assert_eq!(health.not_ready(NOON), [("store", "disk full".to_owned())]);
-
-        let (health, broken) = self::health(Effect::Degraded);
-        broken.store(true, Ordering::Relaxed);
-        assert!(health.not_ready(NOON).is_empty());
-        assert_eq!(health.report(NOON).status, Status::Degraded);
-    }
-
-    #[test]
-    fn a_process_is_not_ready_before_every_check_is_there() {
-        let health = Health::default();
-        assert_eq!(health.not_ready(NOON), [("start", INCOMPLETE.1.to_owned())]);
-        health.add("store", Effect::NotReady, |_| Ok(()));
-        assert_eq!(health.not_ready(NOON).len(), 1);
-        let report = health.report(NOON);
-        assert_eq!(report.status, Status::Failing);
-        assert_eq!(report.checks["start"].reason.as_deref(), Some(INCOMPLETE.1));
-        assert_eq!(report.checks["store"].status, Status::Ok);
-
-        health.complete();
-        assert!(health.not_ready(NOON).is_empty());
-        let report = health.report(NOON);
-        assert_eq!(report.status, Status::Ok);
-        assert!(!report.checks.contains_key("start"));
-    }
-
-    /// Whoever asked within the first second saw a check that passed, and had never passed.
-    #[test]
-    fn a_check_that_is_asked_for_before_its_first_run_has_run_then() {
-        let (health, _) = health(Effect::NotReady);
-        let report = health.report(NOON);
-        let last = report.checks["store"].last_success_at.as_deref();
-        assert_eq!(last, Some("1970-01-01T00:00:00Z"));
-    }
-
-    /// `/healthz` showed an old reason beside the status ok.
-    #[test]
-    fn a_check_that_passes_again_keeps_the_memory_of_its_failure() {
-        let (health, broken) = health(Effect::Degraded);
-        broken.store(true, Ordering::Relaxed);
-        health.ask(NOON);
-        broken.store(false, Ordering::Relaxed);
-        let report = health.report(NOON + Duration::SECOND);
-        assert_eq!(report.status, Status::Ok);
-        assert_eq!(report.checks["store"].contiguous_fails, 0);
-        assert_eq!(report.checks["store"].first_failure_at, None);
-        assert_eq!(report.checks["store"].reason, None);
-        assert_eq!(report.checks["store"].last_reason.as_deref(), Some("disk full"));
-    }
-}
+mod tests;

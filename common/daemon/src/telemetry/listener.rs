@@ -38,7 +38,11 @@ const WHOLE_LIMIT: Duration = Duration::from_secs(15);
 /// How long a connection is not evicted that is served and has sent no request yet.
 const REQUEST_AGE: Duration = Duration::from_millis(50);
 
-/// How long a connection is not evicted whose request has arrived. A small answer is sent as soon as it is made; what is
+/// How long a connection is not evicted whose request has arrived and whose answer is not made yet. One waits for a disk for a second
+/// at most.
+const MAKING_AGE: Duration = Duration::from_secs(2);
+
+/// How long a connection is not evicted whose answer is made. A small answer is sent as soon as it is made; what is
 /// left after that is a large one that nobody reads.
 const ANSWER_AGE: Duration = Duration::from_millis(5);
 
@@ -81,19 +85,28 @@ struct Connections {
 struct OpenConnection {
     task: AbortHandle,
     accepted: Instant,
-    /// When it was first served. Until then a busy machine keeps it waiting, not its peer.
-    served: Arc<OnceLock<Instant>>,
-    /// When its request arrived.
-    requested: Arc<OnceLock<Instant>>,
+    times: Arc<Times>,
+}
+
+/// How far a connection has come, and when.
+#[derive(Default)]
+struct Times {
+    /// It was first served. Until then a busy machine keeps it waiting, not its peer.
+    served: OnceLock<Instant>,
+    /// Its request arrived.
+    requested: OnceLock<Instant>,
+    /// Its answer was made.
+    answered: OnceLock<Instant>,
 }
 
 impl OpenConnection {
     /// When it may be evicted.
     fn may_end_at(&self) -> Instant {
-        match self.requested.get() {
-            Some(requested) => *requested + ANSWER_AGE,
-            None => self.served.get().map_or(self.accepted + HEAD_LIMIT, |at| *at + REQUEST_AGE),
-        }
+        let Times { served, requested, answered } = &*self.times;
+        let ages =
+            [(answered, ANSWER_AGE), (requested, MAKING_AGE), (served, REQUEST_AGE)].into_iter();
+        let mut latest = ages.filter_map(|(came, age)| Some(*came.get()? + age));
+        latest.next().unwrap_or(self.accepted + HEAD_LIMIT)
     }
 }
 
@@ -118,14 +131,14 @@ impl Connections {
             }
             self.open.retain(|connection| !connection.task.is_finished());
         }
-        let (served, requested) = (Arc::<OnceLock<_>>::default(), Arc::<OnceLock<_>>::default());
-        let serve = connection((stream, ends), app, Arc::clone(&requested));
-        let begun = Arc::clone(&served);
+        let times = Arc::<Times>::default();
+        let serve = connection((stream, ends), app, Arc::clone(&times));
+        let begun = Arc::clone(&times);
         let task = self.tasks.spawn(async move {
-            begun.get_or_init(Instant::now);
+            begun.served.get_or_init(Instant::now);
             serve.await;
         });
-        self.open.push_back(OpenConnection { task, accepted: Instant::now(), served, requested });
+        self.open.push_back(OpenConnection { task, accepted: Instant::now(), times });
     }
 }
 
@@ -148,14 +161,15 @@ fn next_eviction(open: &VecDeque<OpenConnection>, now: Instant) -> Eviction {
     }
 }
 
-async fn connection(
-    (stream, ends): (TcpStream, Ends),
-    app: Router,
-    requested: Arc<OnceLock<Instant>>,
-) {
+async fn connection((stream, ends): (TcpStream, Ends), app: Router, times: Arc<Times>) {
     let service = service_fn(|request: Request<Incoming>| {
-        requested.get_or_init(Instant::now);
-        answer(app.clone(), ends, request)
+        times.requested.get_or_init(Instant::now);
+        let (answer, times) = (answer(app.clone(), ends, request), Arc::clone(&times));
+        async move {
+            let answer = answer.await;
+            times.answered.get_or_init(Instant::now);
+            answer
+        }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -193,17 +207,20 @@ async fn answer(
 mod tests {
     use super::*;
 
-    /// Which of these is evicted, or after how long one is. Each has an age in milliseconds, and that of its request.
+    /// Which of these is evicted, or after how long one is. Each has an age in milliseconds, and that of its answer.
     fn eviction(connections: &[(u64, Option<u64>)]) -> Result<usize, Duration> {
         let mut tasks = JoinSet::new();
         let opened = Instant::now();
         let now = opened + Duration::from_secs(1);
         let ago = |age: u64| opened + Duration::from_millis(1000 - age);
-        let open = connections.iter().map(|(age, requested)| OpenConnection {
+        let open = connections.iter().map(|(age, answered)| OpenConnection {
             task: tasks.spawn(std::future::pending::<()>()),
             accepted: ago(*age),
-            served: Arc::new(ago(*age).into()),
-            requested: Arc::new(requested.map(|age| ago(age).into()).unwrap_or_default()),
+            times: Arc::new(Times {
+                served: ago(*age).into(),
+                requested: answered.map(|age| ago(age).into()).unwrap_or_default(),
+                answered: answered.map(|age| ago(age).into()).unwrap_or_default(),
+            }),
         });
         match next_eviction(&open.collect(), now) {
             Eviction::Now(which) => Ok(which),
@@ -233,8 +250,22 @@ mod tests {
         let waiting = OpenConnection {
             task: tasks.spawn(std::future::pending::<()>()),
             accepted: now.checked_sub(Duration::from_millis(900)).unwrap_or(now),
-            served: Arc::default(),
-            requested: Arc::default(),
+            times: Arc::default(),
+        };
+        assert!(matches!(next_eviction(&[waiting].into(), now), Eviction::NotBefore(_)));
+    }
+
+    // A probe that waited for a disk was reset after five milliseconds.
+    #[tokio::test]
+    async fn a_connection_whose_answer_is_being_made_gives_way_to_no_other_for_that() {
+        let mut tasks = JoinSet::new();
+        let now = Instant::now();
+        let asked = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
+        let times = Times { served: asked.into(), requested: asked.into(), ..Times::default() };
+        let waiting = OpenConnection {
+            task: tasks.spawn(std::future::pending::<()>()),
+            accepted: asked,
+            times: Arc::new(times),
         };
         assert!(matches!(next_eviction(&[waiting].into(), now), Eviction::NotBefore(_)));
     }

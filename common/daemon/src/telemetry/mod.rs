@@ -4,7 +4,10 @@
 //! changes that. It answers GET `/livez`, `/readyz`, `/healthz` and `/metrics`, and holds no secret. From this
 //! machine, `/log-level` changes the level of the log; it changes nothing else.
 
+mod apart;
 mod clocks;
+mod disk_checks;
+mod disk_metrics;
 mod durations;
 mod exposition;
 mod health;
@@ -20,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clocks::Clocks;
 pub use clocks::{CLOCK_FAILS, CLOCK_TOLD, CLOCK_WARNING, OtherClock};
+use disk_metrics::DiskMetrics;
 use durations::encode_timings;
 pub use durations::encode_timings_by;
 pub(crate) use exposition::Exposition;
@@ -40,6 +44,7 @@ pub struct Telemetry {
     health: Health,
     clocks: Clocks,
     registry: Arc<Mutex<Registry>>,
+    on_disk: DiskMetrics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -63,7 +68,13 @@ impl Telemetry {
         health.add("clock", Effect::Degraded, move |_| checked.check());
         let seen = clocks.clone();
         health.show(CLOCK_WARNING, move || seen.warning().map_or(Value::Null, Value::String));
-        Self { program, health, clocks, registry: Arc::new(Mutex::new(registry)) }
+        Self {
+            program,
+            health,
+            clocks,
+            registry: Arc::new(Mutex::new(registry)),
+            on_disk: DiskMetrics::default(),
+        }
     }
 
     /// The name of the process.
@@ -87,12 +98,20 @@ impl Telemetry {
         add(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// Adds metrics of files, whose disk may hold them up: then there are the last ones.
+    pub fn register_on_disk(&self, add: impl FnOnce(&mut Registry)) {
+        self.on_disk.register(add);
+    }
+
     /// The metrics as text, in the OpenMetrics format.
-    pub fn metrics(&self) -> String {
+    pub async fn metrics(&self) -> String {
+        let (of_files, ()) = tokio::join!(self.on_disk.fresh(), self.health.fresh());
         let mut out = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = text::encode_registry(&mut out, &registry);
+        out.push_str(&of_files);
         // Writing to a String cannot fail.
-        if text::encode(&mut out, &registry).is_err() {
+        if written.and_then(|()| text::encode_eof(&mut out)).is_err() {
             tracing::warn!("cannot write the metrics");
         }
         out

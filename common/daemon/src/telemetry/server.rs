@@ -55,6 +55,7 @@ pub fn bind(
         every.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             every.tick().await;
+            asked.health().fresh().await;
             asked.health().ask(clock::now());
         }
     });
@@ -77,6 +78,7 @@ impl Drop for TelemetryServer {
 }
 
 async fn readyz(State(telemetry): State<Telemetry>) -> Response {
+    telemetry.health().fresh().await;
     let reasons = telemetry.health().not_ready(clock::now());
     if reasons.is_empty() {
         return "ok\n".into_response();
@@ -88,6 +90,7 @@ async fn readyz(State(telemetry): State<Telemetry>) -> Response {
 }
 
 async fn healthz(State(telemetry): State<Telemetry>) -> Response {
+    telemetry.health().fresh().await;
     let report = telemetry.health().report(clock::now());
     let code = match report.status {
         Status::Ok | Status::Degraded => StatusCode::OK,
@@ -107,5 +110,6 @@ async fn healthz(State(telemetry): State<Telemetry>) -> Response {
 
 async fn metrics(State(telemetry): State<Telemetry>, headers: HeaderMap) -> Response {
     let format = Exposition::accepted_by(&headers);
-    ([(header::CONTENT_TYPE, format.media_type())], format.of(telemetry.metrics())).into_response()
+    ([(header::CONTENT_TYPE, format.media_type())], format.of(telemetry.metrics().await))
+        .into_response()
 }

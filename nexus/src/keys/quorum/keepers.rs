@@ -2,7 +2,7 @@
 //! so a slow one delays no other.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -19,7 +19,6 @@ use spike_mtls::{
 };
 use tokio::{
     sync::{Notify, watch},
-    task::AbortHandle,
     time::Instant,
 };
 
@@ -32,6 +31,7 @@ use super::{
     keeper::{CALL_LIMIT, Keeper, within_limit},
     kept::Kept,
     recently_logged::RecentlyLogged,
+    tending::Tending,
     unproved::Unproved,
 };
 use crate::keys::seal::{OwnTask, Seal};
@@ -76,6 +76,8 @@ pub struct Keepers {
     pub(super) contributions: Contributions,
     /// A key without data to check it.
     pub(super) unproved: Unproved,
+    /// Set at the end, before the key is dropped: without one, no share could be judged.
+    last_look: OnceLock<Vec<KeeperState>>,
 }
 
 /// How often Keepers are called.
@@ -86,25 +88,6 @@ pub(crate) struct Timing {
     /// The longest pause between two questions while there is no key and nothing changes
     /// (`SPIKE_NEXUS_RECOVERY_MAX_INTERVAL`, which upstream never reads, F17).
     pub(crate) longest_pause: Duration,
-}
-
-/// The tasks that call the Keepers. They end when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Tending(Vec<AbortHandle>);
-
-impl Tending {
-    /// One task.
-    pub(super) fn of(task: AbortHandle) -> Self {
-        Self(vec![task])
-    }
-}
-
-impl Drop for Tending {
-    fn drop(&mut self) {
-        for task in &self.0 {
-            task.abort();
-        }
-    }
 }
 
 /// What the calls to Keepers need.
@@ -151,11 +134,15 @@ impl Keepers {
             other_key: OtherKey::default(),
             contributions: Contributions::default(),
             unproved: Unproved::default(),
+            last_look: OnceLock::new(),
         })
     }
 
     /// The state of every Keeper.
     pub fn states(&self) -> Vec<KeeperState> {
+        if let Some(last) = self.last_look.get() {
+            return last.clone();
+        }
         let other_key = self.other_key.known();
         let state = |keeper: &Keeper| {
             let mut state = keeper.state().judged_by(self.made_with(keeper));
@@ -212,13 +199,20 @@ impl Keepers {
     /// The same; `None` while Keepers hold shares that cannot be judged because Nexus has no key.
     pub fn known_margin(&self) -> Option<i64> {
         let unjudged = |keeper: &KeeperState| matches!(keeper.share, ShareState::Unjudged);
-        let is_open = self.seal.ready().is_ok() || !self.states().iter().any(unjudged);
+        let is_open = !self.is_sealed() || !self.states().iter().any(unjudged);
         is_open.then(|| self.margin())
     }
 
-    /// Whether Nexus has no key.
+    /// Whether Nexus has no key, or had none when it began to end.
     pub fn is_sealed(&self) -> bool {
-        self.seal.ready().is_err()
+        self.last_look.get().is_none() && self.seal.ready().is_err()
+    }
+
+    /// Ends what can be seen of the Keepers with what is known now.
+    pub(super) fn keep_last_look(&self) {
+        if !self.is_sealed() {
+            self.last_look.get_or_init(|| self.states());
+        }
     }
 
     /// Checks keys and puts them to use.
@@ -241,7 +235,7 @@ impl Keepers {
             let keepers = Arc::clone(self);
             tokio::spawn(async move { keepers.tend_one(position).await }).abort_handle()
         });
-        Tending([retrying, judging].into_iter().chain(tasks).collect())
+        Tending::all([retrying, judging].into_iter().chain(tasks).collect(), Arc::clone(self))
     }
 
     /// Asks every Keeper now, because there is a key from any source.

@@ -25,9 +25,11 @@ mod orders;
 mod recently_logged;
 mod record;
 mod restore;
+mod tending;
 mod unproved;
 
-pub(crate) use self::keepers::{ANSWER_LIMIT, Connection, Tending, Timing};
+pub(crate) use self::keepers::{ANSWER_LIMIT, Connection, Timing};
+pub(crate) use self::tending::Tending;
 pub use self::{
     adopt::Adopter,
     collect::{Candidates, CollectError},

@@ -1,9 +1,11 @@
 //! The queue to the writer thread: writes, each with the caller that waits for its outcome.
 
+use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use spike_daemon::threads::Place;
 use spike_domain::UnixNanos;
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,6 +21,9 @@ use crate::store::error::StoreError;
 /// The capacity of the queue; further callers wait for a place in it.
 const QUEUE: usize = 1024;
 
+/// How long the end of the writer is waited for by whoever drops the store without closing it.
+const END_TIME: Duration = Duration::from_secs(10);
+
 /// The sending side of the queue.
 #[derive(Debug)]
 pub(in crate::store) struct Queue {
@@ -26,7 +31,15 @@ pub(in crate::store) struct Queue {
     sender: Option<mpsc::Sender<Message>>,
     timeout: Option<Duration>,
     condition: Arc<Condition>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// `None` from the beginning of [`Self::close`] on.
+    writer: Mutex<Option<WriterThread>>,
+}
+
+#[derive(Debug)]
+struct WriterThread {
+    thread: JoinHandle<()>,
+    /// Nothing is sent: it ends with the thread.
+    runs: std_mpsc::Receiver<()>,
 }
 
 impl Queue {
@@ -41,11 +54,16 @@ impl Queue {
         let failed = |source| StoreError::Unusable { path: directory.clone(), source };
         let condition = Arc::clone(&shown.condition);
         let (writer, lock_file) = Writer::new(opened, shown).map_err(&failed)?;
+        let (running, runs) = std_mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer.run(receiver, lock_file))
+            .spawn(move || {
+                writer.run(receiver, lock_file);
+                drop(running);
+            })
             .map_err(failed)?;
-        Ok(Self { sender: Some(sender), timeout, condition, thread: Mutex::new(Some(thread)) })
+        let writer = Mutex::new(Some(WriterThread { thread, runs }));
+        Ok(Self { sender: Some(sender), timeout, condition, writer })
     }
 
     /// Executes and commits `operation`. The future may be dropped: once it was polled, the write is done all the same.
@@ -62,12 +80,16 @@ impl Queue {
         outcome.await.unwrap_or(Err(StoreError::WriterDied))
     }
 
-    /// Executes everything that is in the queue, then closes the store.
+    /// Executes everything that is in the queue, then closes the store. If the future is dropped, the writer is left behind.
     pub(in crate::store) async fn close(&self) -> Result<(), StoreError> {
+        let writer = self.take_writer();
         let (answer, outcome) = oneshot::channel();
         self.send(Message::Close(answer)).await?;
         let result = outcome.await.unwrap_or(Err(StoreError::WriterDied));
-        self.join();
+        // It has ended but for its last steps, after which the lock of the directory is released.
+        if let Some(writer) = writer {
+            join(writer);
+        }
         result
     }
 
@@ -92,12 +114,19 @@ impl Queue {
         self.sender.as_ref().map_or(0, |sender| sender.max_capacity() - sender.capacity())
     }
 
-    /// Waits until the thread has ended, and the lock of the directory is released.
-    fn join(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Err(_panic)) = thread.map(JoinHandle::join) {
-            tracing::error!("the writer of the store ended by a panic");
-        }
+    fn take_writer(&self) -> Option<WriterThread> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Waits until the thread has ended, and the lock of the directory is released; a thread that a disk holds is left behind.
+fn join(WriterThread { thread, runs }: WriterThread) {
+    if runs.recv_timeout(END_TIME) == Err(std_mpsc::RecvTimeoutError::Timeout) {
+        tracing::error!(
+            "the thread that writes the store is held up, most likely by its disk: it is left behind"
+        );
+    } else if thread.join().is_err() {
+        tracing::error!("the writer of the store ended by a panic");
     }
 }
 
@@ -110,6 +139,9 @@ impl Engine for Queue {
 impl Drop for Queue {
     fn drop(&mut self) {
         drop(self.sender.take());
-        self.join();
+        // A thread that serves has the connections of others, and the writer ends without it.
+        if let Some(writer) = self.take_writer().filter(|_| !Place::here().is_serving()) {
+            join(writer);
+        }
     }
 }

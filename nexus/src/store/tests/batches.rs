@@ -2,6 +2,8 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use spike_daemon::threads::Place;
+
 use super::*;
 
 /// Keeps the writer busy until the sender is dropped, so that everything in the queue becomes one batch. Returns when the
@@ -318,5 +320,25 @@ async fn a_database_that_another_process_holds_is_busy_and_not_broken() {
         assert_eq!(error.not_ready(), Some(spike_wire::NotReady::Busy));
         drop(other);
         assert_eq!(home.store.put(&path("a"), value("x"), NOON).await.unwrap(), 1);
+    }
+}
+
+/// It waited for the writer for ever, and its connections with it.
+#[tokio::test]
+async fn a_thread_that_serves_and_drops_the_store_last_does_not_wait_for_a_writer_that_a_disk_holds()
+ {
+    for (store, _directory) in stores() {
+        let (release, held) = hold_writer(&store).await;
+        held.abort();
+        assert!(held.await.unwrap_err().is_cancelled());
+        let (dropped, is_dropped) = channel();
+        std::thread::spawn(move || {
+            Place::become_serving(0);
+            assert_eq!(Arc::strong_count(&store), 1);
+            drop(store);
+            dropped.send(()).unwrap();
+        });
+        is_dropped.recv_timeout(Duration::from_secs(9)).expect("the store is dropped");
+        release.send(()).unwrap_or_else(|_| panic!("the writer is not held"));
     }
 }

@@ -1,0 +1,156 @@
+//! Work that a disk may hold up, on a thread of its own. Whoever wants its result waits for it for a moment only.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, TrySendError},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use spike_mtls::clock;
+use time::OffsetDateTime;
+use tokio::{sync::watch, time::timeout};
+
+/// How long a fresh result is waited for.
+const FRESH_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long the work may take without being held up.
+const HELD_UP: Duration = Duration::from_secs(3);
+
+/// Work that is done again and again, and its last result. Dropping this ends the thread, once the work ends.
+#[derive(Debug)]
+pub(super) struct Apart<T> {
+    asked: mpsc::SyncSender<()>,
+    state: Arc<Mutex<State<T>>>,
+    /// How often the work has ended.
+    ended: watch::Receiver<u64>,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    /// How often the work has begun.
+    begun: u64,
+    /// When it began, if it is under way.
+    under_way: Option<(Instant, OffsetDateTime)>,
+    last: Option<T>,
+}
+
+impl<T: Clone + Send + 'static> Apart<T> {
+    /// Starts the thread `name`. The work is not done before somebody asks for it.
+    pub(super) fn start(name: &str, work: impl Fn() -> T + Send + 'static) -> Self {
+        // One that waits is enough: it begins after everybody who asks meanwhile.
+        let (asked, asks) = mpsc::sync_channel(1);
+        let (end, ended) = watch::channel(0);
+        let state = State { begun: 0, under_way: None, last: None };
+        let state = Arc::new(Mutex::new(state));
+        let own = Arc::clone(&state);
+        let run = move || {
+            while asks.recv().is_ok() {
+                let number = lock(&own).begin();
+                let result = work();
+                lock(&own).end(result);
+                end.send_replace(number);
+            }
+        };
+        if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(run) {
+            tracing::error!(name, reason = %error, "no thread for what a disk may hold up");
+        }
+        Self { asked, state, ended }
+    }
+
+    /// Has the work done again and waits until it has ended, for a second at most; not at all if it is known to take longer.
+    pub(super) async fn fresh(&self) {
+        let number = {
+            let state = lock(&self.state);
+            if state.has_taken(FRESH_WITHIN) {
+                return;
+            }
+            state.begun + 1
+        };
+        if matches!(self.asked.try_send(()), Err(TrySendError::Disconnected(()))) {
+            return;
+        }
+        let mut ended = self.ended.clone();
+        drop(timeout(FRESH_WITHIN, ended.wait_for(|ended| *ended >= number)).await);
+    }
+
+    /// The last result.
+    pub(super) fn last(&self) -> Option<T> {
+        lock(&self.state).last.clone()
+    }
+
+    /// Since when the work is held up, if it is.
+    pub(super) fn held_up(&self) -> Option<OffsetDateTime> {
+        let state = lock(&self.state);
+        state.under_way.filter(|_| state.has_taken(HELD_UP)).map(|(_, since)| since)
+    }
+}
+
+impl<T> State<T> {
+    fn begin(&mut self) -> u64 {
+        self.begun += 1;
+        self.under_way = Some((Instant::now(), clock::now()));
+        self.begun
+    }
+
+    fn end(&mut self, result: T) {
+        self.under_way = None;
+        self.last = Some(result);
+    }
+
+    /// Whether the work under way has taken so long.
+    fn has_taken(&self, time: Duration) -> bool {
+        self.under_way.is_some_and(|(since, _)| since.elapsed() >= time)
+    }
+}
+
+fn lock<T>(state: &Mutex<State<T>>) -> MutexGuard<'_, State<T>> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fresh_result_is_of_work_that_began_after_it_was_asked_for() {
+        let now = Arc::new(AtomicU64::new(0));
+        let read = Arc::clone(&now);
+        let apart = Apart::start("test", move || read.load(Relaxed));
+        assert_eq!(apart.last(), None);
+        for round in 1..100 {
+            now.store(round, Relaxed);
+            apart.fresh().await;
+            assert_eq!(apart.last(), Some(round));
+        }
+        assert_eq!(apart.held_up(), None);
+    }
+
+    #[tokio::test]
+    async fn work_that_is_held_up_is_told_and_its_last_result_stays() {
+        let (release, held) = mpsc::channel::<()>();
+        let count = AtomicU64::new(0);
+        let apart = Apart::start("test", move || {
+            let number = count.fetch_add(1, Relaxed);
+            if number > 0 {
+                held.recv().ok();
+            }
+            number
+        });
+        apart.fresh().await;
+        while apart.held_up().is_none() {
+            apart.fresh().await;
+            assert_eq!(apart.last(), Some(0));
+            tokio::task::yield_now().await;
+        }
+        drop(release);
+        while apart.held_up().is_some() || apart.last() == Some(0) {
+            apart.fresh().await;
+            tokio::task::yield_now().await;
+        }
+    }
+}
