@@ -91,6 +91,11 @@ impl Log {
         Ok(log)
     }
 
+    /// Whether its index says what it shows, so that changes are noticed.
+    pub(super) const fn is_usable(&self) -> bool {
+        self.is_usable
+    }
+
     /// Compares the log with its index. Costs a few microseconds.
     ///
     /// # Errors

@@ -375,8 +375,8 @@ impl Writer {
         self.readers.close();
         self.shown.cache.close();
         let Some(connection) = connection else { return Ok(()) };
-        // Whatever else is wrong: the pages of another log would be written into the database.
-        self.place.examine_log()?;
+        // Whatever else is wrong: the pages of another log would be written into the database, or those of ours into another one.
+        self.place.examine_content()?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))?;
         connection.close().map_err(|(_connection, error)| error.into())

@@ -38,7 +38,7 @@ fn overwrite(directory: &Path, file: &str, change: impl FnOnce(&mut Vec<u8>)) {
 }
 
 fn is_told(error: &StoreError) {
-    assert!(error.is_of_a_changed_log(), "{error:?}");
+    assert_eq!(error.changed_file(), Some("the write-ahead log of the store"), "{error:?}");
 }
 
 /// Writes were acknowledged that the next start did not find.

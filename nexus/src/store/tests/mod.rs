@@ -1,6 +1,7 @@
 //! The store by its public calls, in both homes. `tampering.rs` and `files.rs` work on the file itself.
 
 mod batches;
+mod database;
 mod engine;
 pub(super) mod faults;
 mod files;
