@@ -204,7 +204,9 @@ pub enum StoreError {
     },
     /// Another process has written to the write-ahead log, or cut it, while the store was open. This stays until a restart.
     #[error(
-        "{} was changed by another process while Nexus has it open ({what}). What was written since {} may be lost, although it was          acknowledged, and writes are refused. Stop Nexus, keep a copy of its directory, and restore a backup, as docs/operations/store.md          says", path.display(), since.map_or_else(|| "before this start".to_owned(), |at| clock::second(clock::at(at)))
+        "{} was changed by another process while Nexus has it open ({what}). What was written since {} may be lost, although it was \
+         acknowledged, and writes are refused. Stop Nexus, keep a copy of its directory, and restore a backup, as \
+         docs/operations/store.md says", path.display(), since.map_or_else(|| "before this start".to_owned(), |at| clock::second(clock::at(at)))
     )]
     LogChanged {
         /// Its path.

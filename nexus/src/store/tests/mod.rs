@@ -18,6 +18,7 @@ mod policies;
 mod sealed;
 mod secrets;
 mod tampering;
+mod words;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
