@@ -19,7 +19,7 @@ use super::length::{check_length, refuse_stub};
 use super::place::Place;
 use super::private::{
     LOCK_FILE, existing_private_file, lock_directory, make_directory, protect_directory,
-    refuse_apart_from_log, unusable,
+    refuse_apart_from_log, refuse_second_name, unusable,
 };
 use super::readers::{Readers, Slot};
 use super::schema::{KnownSchema, check_header, difference, schema};
@@ -132,6 +132,7 @@ impl Connect<'_> {
         let lock_file = lock_directory(directory)?;
         create::sweep(directory)?;
         overwritten::refuse(directory)?;
+        refuse_second_name(&path)?;
         spike_import::sweep(directory)?;
         let made = match self.opening {
             Opening::Existing => None,

@@ -241,6 +241,25 @@ fn a_database_that_is_a_link_is_refused_because_its_log_would_be_elsewhere() {
     open().unwrap();
 }
 
+/// What was acknowledged by one name was lost when the other was opened.
+#[test]
+fn a_database_with_a_second_name_is_refused_and_what_a_creation_left_is_none() {
+    let home = in_file(options());
+    let file = home.file();
+    let Fixture { store, directory, .. } = home;
+    drop(store);
+    let home = Home::File(directory.as_ref().unwrap().path().to_owned());
+    let open = || Store::open(&home, &root_key(1), &options(), NOON);
+    let other = tempfile::tempdir_in(directory.as_ref().unwrap()).unwrap();
+    fs::hard_link(&file, other.path().join("nexus.db")).unwrap();
+    let error = open().unwrap_err();
+    let StoreError::Unusable { path, source } = error else { panic!("{error:?}") };
+    assert!(path == file && source.to_string().contains("it has 2 names"), "{source}");
+    fs::remove_file(other.path().join("nexus.db")).unwrap();
+    fs::hard_link(&file, file.with_file_name("nexus.db.new")).unwrap();
+    open().unwrap();
+}
+
 /// Any other missing file hid that the log was another one: its pages were moved into the database.
 #[tokio::test]
 async fn a_changed_log_is_not_moved_into_the_database_whatever_else_is_missing() {
