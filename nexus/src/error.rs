@@ -185,10 +185,14 @@ impl Error {
             | Self::NoShares
             | Self::Restore(_) => Some(chain(self)),
             Self::Frame(error) => error.reason(),
-            Self::Store(error) if error.is_of_a_changed_log() => Some(format!(
-                "the write-ahead log of the store was changed by another process while it was open: {}, and acknowledged writes \
-                 may be lost; the log of Nexus says which, and what to do",
-                if matches!(error, StoreError::Stranded(_)) { "this write may or may not be kept" } else { "nothing was written" }
+            Self::Store(error) if let Some(file) = error.changed_file() => Some(format!(
+                "{file} was changed by another process while it was open: {}, and acknowledged writes may be lost; the log of Nexus \
+                 says which, and what to do",
+                match error {
+                    StoreError::Stranded(_) => "this write may or may not be kept",
+                    StoreError::DatabaseChanged { .. } => "nothing is read from it",
+                    _ => "nothing was written",
+                }
             )),
             // The writer must know that the write may be kept.
             Self::Store(
@@ -278,7 +282,7 @@ mod tests {
     fn a_write_that_the_disk_has_no_room_for_says_so_and_names_no_path() {
         let directory = std::path::PathBuf::from("/var/lib/spike/data");
         let path = directory.join("nexus.db");
-        let log = directory.join("nexus.db-wal");
+        let (log, database) = (directory.join("nexus.db-wal"), directory.join("nexus.db"));
         let what = "it is not there".to_owned();
         for (error, part) in [
             (StoreError::Full { directory }, "the disk of the store is full"),
@@ -286,6 +290,10 @@ mod tests {
             (
                 StoreError::LogChanged { path: log, what: "it is shorter", since: None },
                 "was changed by another process while it was open: nothing was written",
+            ),
+            (
+                StoreError::DatabaseChanged { path: database, since: 0 },
+                "the database of the store was changed by another process while it was open: nothing was written",
             ),
         ] {
             let error = Error::from(StoreError::NotCommitted(Arc::new(error)));

@@ -1,6 +1,6 @@
 //! Health checks and metrics of the open store. While Nexus is sealed there is none, and the check of the root key says why.
 
-use std::{fmt, sync::Arc, thread};
+use std::{fmt, sync::Arc, thread, time::Instant};
 
 use prometheus_client::{
     collector::Collector,
@@ -59,7 +59,7 @@ pub(crate) fn read_check(seal: &Arc<Seal>) -> Result<(), String> {
                 .try_read()
                 .map_err(|error| format!("the store cannot be read: {}", chain(&error)));
         }
-        if condition.begins_examination(clock::unix_nanos()) {
+        if condition.begins_examination(Instant::now()) {
             examine(seal, store);
         }
         let reason = condition.read_failure().map(|failure| failure.reason);

@@ -2,6 +2,7 @@
 //! visible, and lost data is always reported.
 
 mod appearing;
+mod database;
 mod opening;
 mod overwritten;
 mod tampered_calls;

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
@@ -20,8 +20,8 @@ pub struct Failure {
     pub since: UnixNanos,
 }
 
-/// How often a damaged file is examined at most, in nanoseconds.
-const EXAMINED_EVERY: UnixNanos = 10_000_000_000;
+/// How often a damaged file is examined at most.
+const EXAMINED_EVERY: Duration = Duration::from_secs(10);
 
 /// Shared by the writer thread, the readers, health checks and metrics.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub struct Condition {
     /// A damaged page was read. No read of another page ends that.
     is_damaged: AtomicBool,
     /// When the last examination of a damaged file began, and whether it is under way.
-    examined: AtomicI64,
+    examined: Mutex<Option<Instant>>,
     is_examined: AtomicBool,
     reading: Mutex<Option<Failure>>,
     /// Whether commits are written down a second time, so that lost ones are noticed.
@@ -67,7 +67,7 @@ impl Condition {
             writing: Mutex::default(),
             read_failed: AtomicBool::new(false),
             is_damaged: AtomicBool::new(false),
-            examined: AtomicI64::new(0),
+            examined: Mutex::default(),
             is_examined: AtomicBool::new(false),
             reading: Mutex::default(),
             notices_losses: AtomicBool::new(true),
@@ -223,11 +223,12 @@ impl Condition {
     }
 
     /// Whether to examine a damaged file now. One examination runs at a time, and not all the time.
-    pub fn begins_examination(&self, now: UnixNanos) -> bool {
-        let is_due = now - self.examined.load(Ordering::Relaxed) >= EXAMINED_EVERY;
+    pub fn begins_examination(&self, now: Instant) -> bool {
+        let mut examined = lock(&self.examined);
+        let is_due = examined.is_none_or(|at| now.saturating_duration_since(at) >= EXAMINED_EVERY);
         let begins = is_due && !self.is_examined.swap(true, Ordering::Relaxed);
         if begins {
-            self.examined.store(now, Ordering::Relaxed);
+            *examined = Some(now);
         }
         begins
     }

@@ -1,5 +1,7 @@
 //! The errors of the store.
 
+mod kinds;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -202,7 +204,9 @@ pub enum StoreError {
     },
     /// Another process has written to the write-ahead log, or cut it, while the store was open. This stays until a restart.
     #[error(
-        "{} was changed by another process while Nexus has it open ({what}). What was written since {} may be lost, although it was          acknowledged, and writes are refused. Stop Nexus, keep a copy of its directory, and restore a backup, as docs/operations/store.md          says", path.display(), since.map_or_else(|| "before this start".to_owned(), |at| clock::second(clock::at(at)))
+        "{} was changed by another process while Nexus has it open ({what}). What was written since {} may be lost, although it was \
+         acknowledged, and writes are refused. Stop Nexus, keep a copy of its directory, and restore a backup, as \
+         docs/operations/store.md says", path.display(), since.map_or_else(|| "before this start".to_owned(), |at| clock::second(clock::at(at)))
     )]
     LogChanged {
         /// Its path.
@@ -211,6 +215,20 @@ pub enum StoreError {
         what: &'static str,
         /// What was written before is in the database; `None`: that is unknown.
         since: Option<UnixNanos>,
+    },
+    /// Another process has overwritten the database, or cut it, while the store was open. This stays until a restart.
+    #[error(
+        "{} was overwritten by another process while Nexus has it open. What was acknowledged since {} is in its write-ahead log, and \
+         what was used lately is in the memory of Nexus. What was acknowledged before may be lost, or be there in an older state, so \
+         nothing is written, and nothing but the memory is read. Stop Nexus, which leaves the log as it is, keep a copy of its \
+         directory, and put the right database or a backup back, as docs/operations/store.md says",
+        path.display(), clock::second(clock::at(*since))
+    )]
+    DatabaseChanged {
+        /// Its path.
+        path: PathBuf,
+        /// When something was last moved from the log into the database.
+        since: UnixNanos,
     },
     /// The transaction was committed to a file that was removed, replaced or changed meanwhile.
     #[error("the write may or may not be kept")]
@@ -260,98 +278,6 @@ impl StoreError {
             Self::Stranded(cause) => Self::Stranded(Arc::clone(cause)),
             Self::Locked => Self::Locked,
             _ => Self::NotCommitted(error),
-        }
-    }
-
-    /// Whether the same operation may succeed later: it waited too long in the queue, or another process holds a lock on the
-    /// database. Nothing was changed.
-    pub fn is_busy(&self) -> bool {
-        match self {
-            Self::NotCommitted(error) => error.is_busy(),
-            Self::TimedOut | Self::Locked => true,
-            _ => false,
-        }
-    }
-
-    /// Whether the content of the files was refused. Only other files can help then, or another key.
-    pub const fn is_about_content(&self) -> bool {
-        matches!(
-            self,
-            Self::Damaged { .. }
-                | Self::Foreign { .. }
-                | Self::NewerSchema { .. }
-                | Self::Tampered { .. }
-                | Self::WrongRootKey { .. }
-                | Self::Upstream { .. }
-                | Self::UpstreamKey { .. }
-        )
-    }
-
-    /// Whether a page that was read is not what was written. Another read may succeed, and the page stays as it is.
-    pub(super) fn is_of_a_damaged_file(&self) -> bool {
-        let Self::Sqlite(error) = self else { return false };
-        let code = error.sqlite_error().map(|error| error.extended_code);
-        // Pages behind the end of a file that was cut are read short.
-        code == Some(rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
-            || matches!(
-                error.sqlite_error_code(),
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-            )
-    }
-
-    /// Whether the error is about the whole database and not about this operation. A damaged page is not: the other pages can
-    /// be written.
-    pub(super) fn is_of_the_disk(&self) -> bool {
-        match self {
-            Self::Full { .. }
-            | Self::NoRoomToOpen(_)
-            | Self::OutcomeUnknown(_)
-            | Self::Locked
-            | Self::Misplaced { .. }
-            | Self::LockLost { .. }
-            | Self::LogChanged { .. }
-            | Self::Stranded(_) => true,
-            Self::Sqlite(error) => error.sqlite_error_code().is_some_and(|code| {
-                matches!(
-                    code,
-                    ErrorCode::DiskFull
-                        | ErrorCode::SystemIoFailure
-                        | ErrorCode::ReadOnly
-                        | ErrorCode::CannotOpen
-                        | ErrorCode::PermissionDenied
-                        | ErrorCode::FileLockingProtocolFailed
-                        | ErrorCode::OutOfMemory
-                )
-            }),
-            _ => false,
-        }
-    }
-
-    /// Whether nothing was written because an open file is no longer at its path.
-    pub fn is_misplaced(&self) -> bool {
-        match self {
-            Self::NotCommitted(error) => error.is_misplaced(),
-            Self::Misplaced { .. } | Self::LockLost { .. } => true,
-            _ => false,
-        }
-    }
-
-    /// Whether another process has changed the write-ahead log.
-    pub fn is_of_a_changed_log(&self) -> bool {
-        match self {
-            Self::NotCommitted(error) | Self::Stranded(error) => error.is_of_a_changed_log(),
-            Self::LogChanged { .. } => true,
-            _ => false,
-        }
-    }
-
-    /// Whether nothing was written because the disk is full.
-    pub fn is_disk_full(&self) -> bool {
-        match self {
-            Self::NotCommitted(error) => error.is_disk_full(),
-            Self::Full { .. } | Self::NoRoomToOpen(_) => true,
-            Self::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
-            _ => false,
         }
     }
 }

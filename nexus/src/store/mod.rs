@@ -179,11 +179,11 @@ impl Store {
         &self.condition
     }
 
-    /// Checks that the open files are still at their paths, and that nobody else has written to the write-ahead log. Otherwise
-    /// writes would be lost at a restart.
+    /// Checks that the open files are still at their paths, and that nobody else has written to them. Otherwise writes would be lost
+    /// at a restart.
     ///
     /// # Errors
-    /// [`StoreError::Misplaced`], [`StoreError::LockLost`], [`StoreError::LogChanged`].
+    /// [`StoreError::Misplaced`], [`StoreError::LockLost`], [`StoreError::LogChanged`], [`StoreError::DatabaseChanged`].
     pub fn in_place(&self) -> Result<(), StoreError> {
         self.place.examine()
     }

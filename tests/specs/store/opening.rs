@@ -145,6 +145,33 @@ impl Drop for MountedFile {
     }
 }
 
+/// A Nexus that was started on the other name acknowledged writes, and what was in the log of the first name was gone.
+#[tokio::test]
+async fn a_database_with_a_second_name_is_refused_because_its_log_has_one_name_only() -> Result<()>
+{
+    let mut crew = crew().start().await?;
+    crew.superuser()?.put_secret(&put("a", &[("k", "kept")])).await?;
+    ensure!(crew.nexus().terminate().await?.success());
+    let file = crew.dir().join("data/nexus.db");
+    let before = fs::read(&file)?;
+    let snapshot = tempfile::tempdir_in(crew.dir())?;
+    fs::hard_link(&file, snapshot.path().join("nexus.db"))?;
+    crew.start_nexus().await?;
+    crew.sealed_because("it has 2 names").await?;
+    crew.nexus().terminate().await?;
+    ensure!(fs::read(&file)? == before);
+    // As the message says.
+    let own = Command::new("sh")
+        .args(["-c", "cp -p nexus.db nexus.db.own && mv nexus.db.own nexus.db"])
+        .current_dir(crew.dir().join("data"))
+        .status()?;
+    ensure!(own.success());
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a", 0, "k").await?, "kept");
+    crew.stop().await
+}
+
 /// Its write-ahead log was left in the directory, which is not kept where only the file is.
 #[tokio::test]
 async fn a_database_that_is_mounted_by_itself_is_refused_because_its_log_would_be_elsewhere()

@@ -1,4 +1,4 @@
-//! The index of the write-ahead log, `nexus.db-shm`, as far as it tells where the log ends.
+//! The index of the write-ahead log, `nexus.db-shm`, as far as it tells where the log ends, and how much of it is in the database.
 //!
 //! SQLite keeps it in shared memory, and updates it after each commit. It knows the log from there: it does not read the log
 //! again to find its end. So the log must show what the index says, and if it does not, somebody else has written to the log.
@@ -8,6 +8,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
+
 use super::wal::{LogEnd, sum};
 
 /// The header. There are two copies of it, and they differ only while one is being written.
@@ -15,6 +17,11 @@ const HEADER: usize = 48;
 /// What its checksum covers.
 const SUMMED: usize = 40;
 const VERSION: u32 = 3_007_000;
+/// Where the numbers of frames are that are in the database, and that somebody has begun to move there.
+const MOVED: usize = 2 * HEADER;
+const ATTEMPTED: usize = 128;
+/// The byte that is locked by who moves frames.
+const MOVES_LOCK: u64 = 121;
 
 impl LogEnd {
     /// `None` while it is being written, or if it is damaged; SQLite then reads the log again.
@@ -68,6 +75,44 @@ pub(super) enum Step {
     /// has just opened the database, is the first to write after that. It looks the same if somebody copies another log and its
     /// index over these.
     Elsewhere,
+}
+
+/// How much of the log is in the database, as those say who move it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moved {
+    /// Those of the log.
+    salts: [u8; 8],
+    /// So many frames are in the database.
+    frames: u32,
+    /// So many will be, if the one who moves them comes to an end.
+    attempted: u32,
+}
+
+impl Moved {
+    /// `None` while the header is being written, or if it is damaged.
+    pub(super) fn read(index: &File) -> Option<Self> {
+        let mut bytes = [0; ATTEMPTED + 4];
+        index.read_exact_at(&mut bytes, 0).ok()?;
+        let LogEnd { salts, .. } = LogEnd::parse(bytes.get(..2 * HEADER)?)?;
+        Some(Self { salts, frames: word(&bytes, MOVED)?, attempted: word(&bytes, ATTEMPTED)? })
+    }
+
+    /// Nobody is moving frames, unless [`is_being_moved`].
+    pub(super) const fn is_whole(&self) -> bool {
+        self.frames >= self.attempted
+    }
+}
+
+/// Whether another process is moving frames into the database. It has a lock of SQLite's meanwhile.
+pub(super) fn is_being_moved(index: &File) -> bool {
+    let wanted = Flock {
+        start: MOVES_LOCK,
+        length: 1,
+        pid: None,
+        typ: FlockType::WriteLock,
+        offset_type: FlockOffsetType::Set,
+    };
+    fcntl_getlk(index, &wanted).is_ok_and(|held| held.is_some())
 }
 
 /// How often the log is begun anew between two looks, at most.

@@ -16,6 +16,7 @@ use std::io::{self, BufReader, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use spike_daemon::open_regular;
 use spike_domain::UnixNanos;
@@ -29,8 +30,8 @@ use crate::store::error::StoreError;
 /// How often the index is read while it is being written.
 const TRIES: usize = 8;
 
-/// How often health checks read a whole log, at most, in nanoseconds.
-const READ_EVERY: UnixNanos = 10_000_000_000;
+/// How often health checks read a whole log, at most.
+const READ_EVERY: Duration = Duration::from_secs(10);
 
 /// The log of an open store.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ struct Known {
     /// As of the last commit of this process.
     stamp: Option<Stamp>,
     /// When a health check last read the whole log, and its state then.
-    read: (UnixNanos, Option<Stamp>),
+    read: (Option<Instant>, Option<Stamp>),
     /// What has changed. This stays.
     changed: Option<&'static str>,
 }
@@ -75,7 +76,7 @@ impl Log {
             at: clock::unix_nanos(),
             since: None,
             stamp: None,
-            read: (0, None),
+            read: (None, None),
             changed: None,
         };
         let mut log =
@@ -89,6 +90,16 @@ impl Log {
             );
         }
         Ok(log)
+    }
+
+    /// Whether its index says what it shows, so that changes are noticed.
+    pub(super) const fn is_usable(&self) -> bool {
+        self.is_usable
+    }
+
+    /// Where it ended when it was last looked at.
+    pub(super) fn end(&self) -> LogEnd {
+        self.known().end
     }
 
     /// Compares the log with its index. Costs a few microseconds.
@@ -106,11 +117,13 @@ impl Log {
     /// [`StoreError::LogChanged`].
     pub(super) fn examine(&self) -> Result<(), StoreError> {
         self.check()?;
-        let (stamp, now) = (self.stamp(), clock::unix_nanos());
+        // A clock that is set back would end the reading.
+        let (stamp, now) = (self.stamp(), Instant::now());
         let mut known = self.known();
-        let is_due = now - known.read.0 >= READ_EVERY && known.read.1 != stamp;
-        if is_due && known.end.bytes() <= wal::KEPT_BYTES.cast_unsigned() {
-            known.read = (now, stamp);
+        let (read_at, read) = known.read;
+        let is_due = read_at.is_none_or(|at| now.saturating_duration_since(at) >= READ_EVERY);
+        if is_due && read != stamp && known.end.bytes() <= wal::KEPT_BYTES.cast_unsigned() {
+            known.read = (Some(now), stamp);
             drop(known);
             self.read()?;
         }

@@ -3,10 +3,12 @@
 //! One thread writes, and commits all waiting writes in one transaction ([`writer`]); readers have their own connections
 //! ([`readers`]). The file is created atomically ([`create`], [`make`]), is private ([`private`]) and is not trusted ([`open`],
 //! [`length`], [`schema`]). A file of an older schema is migrated when it is opened ([`migrate`]). A log of commits beside it reveals lost
-//! commits ([`commits`]). Files that somebody else moves or writes to while they are open are noticed ([`place`], [`log`]).
+//! commits ([`commits`]). Files that somebody else moves or writes to while they are open are noticed ([`place`], [`log`],
+//! [`database`], [`overwritten`]).
 
 pub(super) mod commits;
 pub(super) mod create;
+mod database;
 mod index;
 mod length;
 mod log;
@@ -14,6 +16,7 @@ mod make;
 mod message;
 mod migrate;
 pub(super) mod open;
+mod overwritten;
 pub(super) mod place;
 pub(super) mod policy_rows;
 pub(super) mod private;

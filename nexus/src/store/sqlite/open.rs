@@ -19,13 +19,13 @@ use super::length::{check_length, refuse_stub};
 use super::place::Place;
 use super::private::{
     LOCK_FILE, existing_private_file, lock_directory, make_directory, protect_directory,
-    refuse_apart_from_log, unusable,
+    refuse_apart_from_log, refuse_second_name, unusable,
 };
 use super::readers::{Readers, Slot};
 use super::schema::{KnownSchema, check_header, difference, schema};
 use super::transaction::Transaction;
 use super::unit::{SqliteChange, SqliteUnit};
-use super::{create, migrate, rows, wal};
+use super::{create, migrate, overwritten, rows, wal};
 use crate::store::change::Effects;
 use crate::store::condition::Condition;
 use crate::store::error::StoreError;
@@ -100,7 +100,7 @@ impl Connect<'_> {
         let slots = vec![Arc::clone(&writer)];
         Ok(Opened {
             writer,
-            readers: Arc::new(Readers::new(slots, Arc::clone(&condition))),
+            readers: Arc::new(Readers::new(slots, Arc::clone(&condition), Arc::default())),
             ring,
             identity,
             directory: PathBuf::new(),
@@ -131,6 +131,8 @@ impl Connect<'_> {
         }
         let lock_file = lock_directory(directory)?;
         create::sweep(directory)?;
+        overwritten::refuse(directory)?;
+        refuse_second_name(&path)?;
         spike_import::sweep(directory)?;
         let made = match self.opening {
             Opening::Existing => None,
@@ -194,7 +196,12 @@ impl Connect<'_> {
         let condition = Arc::new(Condition::new(ring.usage()));
         let readers = (0..self.options.readers.get()).map(|_| self.reader(&path));
         place = Arc::new(self.place(directory, &path)?);
-        let readers = Readers::new(readers.collect::<Result<_, _>>()?, Arc::clone(&condition));
+        if place.log_end().is_some() {
+            // The writer does it, once it has read the log back.
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        }
+        let readers = readers.collect::<Result<_, _>>()?;
+        let readers = Readers::new(readers, Arc::clone(&condition), Arc::clone(&place));
         let readers = Arc::new(readers);
         let writer = Arc::new(Mutex::new(Some(connection)));
         let directory = directory.to_owned();
@@ -270,7 +277,7 @@ impl Connect<'_> {
         let (log, index) = (directory.join(wal::FILE), directory.join(wal::INDEX));
         let place = Place::of(&[path, &log, &index, &directory.join(LOCK_FILE)])?;
         match self.options.journal_mode {
-            JournalMode::Wal => place.with_log(&log, &index),
+            JournalMode::Wal => place.with_log(path, &log, &index),
             JournalMode::Delete | JournalMode::Truncate | JournalMode::Persist => Ok(place),
         }
     }

@@ -1,4 +1,4 @@
-//! Checks that the open files are still at their paths, and with [`Log`] that nobody else writes to them. A process can write to a
+//! Checks that the open files are still at their paths, and with [`Log`] and [`Database`] that nobody else writes to them. A process can write to a
 //! file long after it was removed or replaced, and everything that it writes is lost when the process ends. A lock that was
 //! removed keeps no second process out any more.
 
@@ -8,9 +8,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::database::Database;
 use super::log::Log;
 use super::private::{LOCK_FILE, unusable};
-use super::wal;
+use super::wal::{self, LogEnd};
 use crate::store::error::StoreError;
 
 /// The files of an open store, identified by device and inode.
@@ -19,6 +20,8 @@ pub(in crate::store) struct Place {
     files: Vec<(PathBuf, u64, u64)>,
     /// `None` without a write-ahead log.
     log: Option<Log>,
+    /// `None` without a write-ahead log.
+    database: Option<Database>,
 }
 
 impl Place {
@@ -32,18 +35,26 @@ impl Place {
                 Err(error) => return Err(unusable(path, error)),
             }
         }
-        Ok(Self { files, log: None })
+        Ok(Self { files, log: None, database: None })
     }
 
-    /// Checks the content of the write-ahead log, too. The store must be closed before this is dropped ([`Log`]).
+    /// Checks the content of the write-ahead log, too, and whether somebody else writes to the database. The store must be closed before
+    /// this is dropped ([`Log`]).
     ///
     /// # Errors
     /// [`StoreError::Unusable`].
-    pub(super) fn with_log(self, log: &Path, index: &Path) -> Result<Self, StoreError> {
-        Ok(Self { log: Some(Log::open(log, index)?), ..self })
+    pub(super) fn with_log(
+        self,
+        database: &Path,
+        log: &Path,
+        index: &Path,
+    ) -> Result<Self, StoreError> {
+        let log = Log::open(log, index)?;
+        let database = if log.is_usable() { Database::open(database, index)? } else { None };
+        Ok(Self { log: Some(log), database, ..self })
     }
 
-    /// Checks that each file is at its path, and that nobody else has written to the write-ahead log.
+    /// Checks that each file is at its path, and that nobody else has written to it.
     ///
     /// # Errors
     /// As [`check`](Self::check), and [`StoreError::LogChanged`].
@@ -52,20 +63,44 @@ impl Place {
         self.log.as_ref().map_or(Ok(()), Log::examine)
     }
 
-    /// Checks the whole write-ahead log, and nothing else: it is about to be moved into the database.
+    /// Checks the content of the whole write-ahead log and of the database, and nothing else. Then lets `run` move the one into the
+    /// other.
     ///
     /// # Errors
-    /// [`StoreError::LogChanged`].
-    pub(super) fn examine_log(&self) -> Result<(), StoreError> {
-        self.log.as_ref().map_or(Ok(()), Log::examine_whole)
+    /// [`StoreError::LogChanged`], [`StoreError::DatabaseChanged`]; any error of `run`.
+    pub(super) fn moving(
+        &self,
+        run: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.log.as_ref().map_or(Ok(()), Log::examine_whole)?;
+        let Some(database) = &self.database else { return run() };
+        database.check()?;
+        database.moving(run)
     }
 
-    /// The reason why a write was not committed: `error`, unless the log was changed, which SQLite tells in many ways.
+    /// Where the log ended when it was last looked at; `None` if changes to it or to the database are not noticed, so that SQLite
+    /// may move it as it likes.
+    pub(super) fn log_end(&self) -> Option<LogEnd> {
+        self.database.as_ref()?;
+        self.log.as_ref().map(Log::end)
+    }
+
+    /// Checks that what was just read from the database is ours. Costs a system call.
+    ///
+    /// # Errors
+    /// [`StoreError::DatabaseChanged`].
+    pub(super) fn after_read(&self) -> Result<(), StoreError> {
+        self.database.as_ref().map_or(Ok(()), Database::glance)
+    }
+
+    /// The reason why a write was not committed: `error`, unless a file was changed, which SQLite tells in many ways.
     pub(super) fn reason(&self, error: StoreError) -> StoreError {
         if matches!(error, StoreError::OutcomeUnknown(_)) {
             return error;
         }
-        self.log.as_ref().and_then(|log| log.check().err()).unwrap_or(error)
+        let database = self.database.as_ref().and_then(|database| database.check().err());
+        let log = || self.log.as_ref().and_then(|log| log.check().err());
+        database.or_else(log).unwrap_or(error)
     }
 
     /// Checks the log, in a transaction that has written nothing yet. `shows`: whether the database is as the last commit has left
@@ -93,10 +128,12 @@ impl Place {
         checked.map_err(|error| StoreError::Stranded(Arc::new(error)))
     }
 
-    /// Checks that each file is at its path. Costs a system call for each, which takes microseconds.
+    /// Checks that each file is at its path, and that nobody has overwritten the database. Costs a system call for each, which takes
+    /// microseconds.
     ///
     /// # Errors
-    /// [`StoreError::Misplaced`] for the first file that is not, [`StoreError::LockLost`] if that is a lock.
+    /// [`StoreError::Misplaced`] for the first file that is not, [`StoreError::LockLost`] if that is a lock;
+    /// [`StoreError::DatabaseChanged`].
     pub(super) fn check(&self) -> Result<(), StoreError> {
         for (path, device, inode) in &self.files {
             let what = match fs::metadata(path) {
@@ -115,6 +152,6 @@ impl Place {
                 },
             );
         }
-        Ok(())
+        self.database.as_ref().map_or(Ok(()), Database::check)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, StatxFlags, statx};
@@ -65,6 +65,21 @@ pub(in crate::store) fn refuse_apart_from_log(path: &Path) -> Result<(), StoreEr
         // Whatever is wrong with it is noticed where it is opened.
         Ok(_) | Err(_) => return Ok(()),
     };
+    Err(unusable(path, io::Error::other(what)))
+}
+
+/// Refuses a database that has another name, in this directory or elsewhere, for the same reason: a Nexus that opens it by that name does
+/// not find the log. Call it once what an interrupted creation left is gone.
+pub(in crate::store) fn refuse_second_name(path: &Path) -> Result<(), StoreError> {
+    let links = fs::symlink_metadata(path).map_or(1, |found| found.nlink());
+    if links <= 1 {
+        return Ok(());
+    }
+    let what = format!(
+        "it has {links} names (hard links, as `cp -al` makes them), and its write-ahead log would be beside one of them only: what is \
+         written by one name is lost by the other. Stop Nexus, and make it a file of its own: cp -p nexus.db nexus.db.own && mv \
+         nexus.db.own nexus.db"
+    );
     Err(unusable(path, io::Error::other(what)))
 }
 

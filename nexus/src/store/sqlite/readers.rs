@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use spike_daemon::process::chain;
 use spike_mtls::clock;
 
+use super::place::Place;
 use crate::store::condition::Condition;
 use crate::store::error::StoreError;
 
@@ -26,11 +27,16 @@ pub(in crate::store) struct Readers {
     /// Where to wait if all are busy.
     next: AtomicUsize,
     condition: Arc<Condition>,
+    place: Arc<Place>,
 }
 
 impl Readers {
-    pub(in crate::store) const fn new(slots: Vec<Slot>, condition: Arc<Condition>) -> Self {
-        Self { slots, next: AtomicUsize::new(0), condition }
+    pub(in crate::store) const fn new(
+        slots: Vec<Slot>,
+        condition: Arc<Condition>,
+        place: Arc<Place>,
+    ) -> Self {
+        Self { slots, next: AtomicUsize::new(0), condition, place }
     }
 
     /// Runs `query` on a free connection, preferably the first one, which has most in its page cache.
@@ -41,11 +47,13 @@ impl Readers {
         let free = self.slots.iter().find_map(|slot| slot.try_lock().ok());
         let guard = free.or_else(|| self.turn().map(lock)).ok_or(StoreError::Closed)?;
         let result = query(guard.as_ref().ok_or(StoreError::Closed)?);
+        // Another database has older values, and its rows may be right in themselves.
+        let result = self.place.after_read().and(result);
         match &result {
             Err(error) if error.is_of_a_damaged_file() => {
                 self.condition.found_damage(&chain(error), clock::unix_nanos());
             }
-            Err(error @ StoreError::Sqlite(_)) => {
+            Err(error @ (StoreError::Sqlite(_) | StoreError::DatabaseChanged { .. })) => {
                 self.condition.cannot_read(chain(error), clock::unix_nanos());
             }
             // A row that is refused was read successfully.

@@ -38,7 +38,7 @@ fn overwrite(directory: &Path, file: &str, change: impl FnOnce(&mut Vec<u8>)) {
 }
 
 fn is_told(error: &StoreError) {
-    assert!(error.is_of_a_changed_log(), "{error:?}");
+    assert_eq!(error.changed_file(), Some("the write-ahead log of the store"), "{error:?}");
 }
 
 /// Writes were acknowledged that the next start did not find.
@@ -241,6 +241,25 @@ fn a_database_that_is_a_link_is_refused_because_its_log_would_be_elsewhere() {
     open().unwrap();
 }
 
+/// What was acknowledged by one name was lost when the other was opened.
+#[test]
+fn a_database_with_a_second_name_is_refused_and_what_a_creation_left_is_none() {
+    let home = in_file(options());
+    let file = home.file();
+    let Fixture { store, directory, .. } = home;
+    drop(store);
+    let home = Home::File(directory.as_ref().unwrap().path().to_owned());
+    let open = || Store::open(&home, &root_key(1), &options(), NOON);
+    let other = tempfile::tempdir_in(directory.as_ref().unwrap()).unwrap();
+    fs::hard_link(&file, other.path().join("nexus.db")).unwrap();
+    let error = open().unwrap_err();
+    let StoreError::Unusable { path, source } = error else { panic!("{error:?}") };
+    assert!(path == file && source.to_string().contains("it has 2 names"), "{source}");
+    fs::remove_file(other.path().join("nexus.db")).unwrap();
+    fs::hard_link(&file, file.with_file_name("nexus.db.new")).unwrap();
+    open().unwrap();
+}
+
 /// Any other missing file hid that the log was another one: its pages were moved into the database.
 #[tokio::test]
 async fn a_changed_log_is_not_moved_into_the_database_whatever_else_is_missing() {
@@ -273,4 +292,48 @@ async fn a_removed_index_of_the_log_is_a_lost_lock() {
     assert!(matches!(error, StoreError::LockLost { .. }), "{error}");
     assert!(home.store.put(&path("a"), value("refused"), NOON).await.is_err());
     assert_eq!(home.reopened().await.get("a", 0).as_deref(), Some("kept"));
+}
+
+/// SQLite moved the frames into the database by itself, without reading them back: what was acknowledged was lost, and nothing told.
+#[tokio::test]
+async fn a_log_that_is_overwritten_during_a_commit_is_not_moved_into_the_database() {
+    let home = in_file(options());
+    home.put("a", "kept").await;
+    let home = home.reopened().await;
+    for number in 0..9 {
+        let value = Zeroizing::new(vec![b'x'; 400_000]);
+        home.store.put(&path(&format!("{number}")), value, NOON).await.unwrap();
+    }
+    let before = fs::read(home.file()).unwrap();
+    let log = home.directory().join("nexus.db-wal");
+    assert!((700..1000).contains(&(fs::metadata(&log).unwrap().len() / 4120)), "its length");
+    let put = home.store.queue.submit(NOON, move |change| {
+        let file = fs::File::options().write(true).open(&log).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &vec![0; 12 * 4120], 32 + 500 * 4120)
+            .unwrap();
+        // The log has more than a thousand frames with it.
+        change.unit.connection.execute_batch(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)
+             INSERT INTO policy_lists (number, key_number, nonce, ciphertext)
+             SELECT i + 1000, 1, zeroblob(12), zeroblob(4000) FROM n",
+        )?;
+        Ok(())
+    });
+    drop(put.await);
+    is_told(&home.store.put(&path("a"), value("lost"), NOON).await.unwrap_err());
+    assert!(fs::read(home.file()).unwrap() == before, "it was moved");
+}
+
+#[tokio::test]
+async fn a_log_is_moved_into_the_database_and_does_not_grow() {
+    let home = in_file(options());
+    let before = fs::metadata(home.file()).unwrap().len();
+    for number in 0..60 {
+        let value = Zeroizing::new(vec![b'x'; 400_000]);
+        home.store.put(&path(&format!("{}", number % 20)), value, NOON).await.unwrap();
+        home.store.in_place().unwrap();
+    }
+    let log = fs::metadata(home.directory().join("nexus.db-wal")).unwrap().len();
+    assert!(log < 5_500_000, "{log} bytes");
+    assert!(fs::metadata(home.file()).unwrap().len() > before + 10_000_000);
 }

@@ -1,6 +1,7 @@
 //! The store by its public calls, in both homes. `tampering.rs` and `files.rs` work on the file itself.
 
 mod batches;
+mod database;
 mod engine;
 pub(super) mod faults;
 mod files;
@@ -17,6 +18,7 @@ mod policies;
 mod sealed;
 mod secrets;
 mod tampering;
+mod words;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

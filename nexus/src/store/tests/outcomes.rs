@@ -1,6 +1,7 @@
 //! Failed commits: the errors of the callers, the condition of the store, and the decisions afterwards.
 
 use std::sync::Mutex;
+use std::time::Instant;
 
 use rusqlite::ffi;
 
@@ -222,9 +223,11 @@ fn a_damaged_page_stays_a_failure_whatever_other_pages_say() {
         reason.as_deref().is_some_and(|reason| reason.contains("until every page")),
         "{reason:?}"
     );
-    assert!(condition.begins_examination(NOON));
-    assert!(!condition.begins_examination(NOON + MINUTE), "one runs at a time");
+    let now = Instant::now();
+    assert!(condition.begins_examination(now));
+    assert!(!condition.begins_examination(now + Duration::from_mins(1)), "one runs at a time");
     home.store.examine();
     assert_eq!(condition.read_failure(), None, "all pages are well");
-    assert!(!condition.begins_examination(NOON + 1), "not all the time");
+    assert!(!condition.begins_examination(now + Duration::from_secs(1)), "not all the time");
+    assert!(condition.begins_examination(now + Duration::from_secs(10)), "but again");
 }

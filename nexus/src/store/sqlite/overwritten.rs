@@ -1,0 +1,47 @@
+//! The file that says that the database was overwritten while Nexus had it open.
+//!
+//! SQLite would take the database that is there now and the log of the one before for one: some rows are new, others of the other
+//! database, and nothing tells. So while this file is there, the database is not opened.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::create;
+use crate::store::error::StoreError;
+
+pub(super) const FILE: &str = "nexus.overwritten";
+
+/// Leaves the file beside the database, with the error in it.
+pub(super) fn note(database: &Path, error: &StoreError) {
+    let path = database.with_file_name(FILE);
+    let written = File::options().write(true).create_new(true).mode(0o600).open(&path).and_then(
+        |mut file| {
+            writeln!(file, "{error}.")?;
+            file.sync_all()
+        },
+    );
+    match written {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => {
+            tracing::error!(file = %path.display(), %error, "it cannot be noted for the next start that the database was overwritten");
+        }
+    }
+}
+
+/// Requires that the file is not there.
+///
+/// # Errors
+/// [`StoreError::Damaged`].
+pub(super) fn refuse(directory: &Path) -> Result<(), StoreError> {
+    if directory.join(FILE).symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let what = format!(
+        "it was overwritten while Nexus had it open, as {FILE} beside it says, and its write-ahead log is that of another one. Once the \
+         right database is there again, remove {FILE}"
+    );
+    Err(StoreError::Damaged { path: directory.join(create::FILE), what })
+}
