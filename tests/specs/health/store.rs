@@ -81,7 +81,8 @@ async fn a_data_directory_that_hangs_fails_the_check_of_writing_and_holds_up_not
     let Some(away) = TamperedCalls::of_files(pid, "statx", &[&database]).await? else {
         return skipped("strace is missing or not allowed");
     };
-    writing.fails(&mut crew, "most likely the disk of the data directory hangs").await?;
+    let told = writing.fails(&mut crew, "most likely the disk of the data directory hangs");
+    timeout(PATIENCE * 2, told).await??;
     for (path, status) in [("/livez", 200), ("/readyz", 503), ("/healthz", 503), ("/metrics", 200)]
     {
         let (answered, body) = timeout(PATIENCE, crew.nexus().get(path)).await??;
