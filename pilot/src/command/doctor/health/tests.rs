@@ -24,7 +24,7 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The names in `health().add("…", Effect::…)` of the daemons.
+/// The names in `health().add("…", Effect::…)` of the daemons, and in `add_on_disk`.
 fn registered() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = Vec::new();
@@ -35,10 +35,9 @@ fn registered() -> BTreeSet<String> {
     for file in files {
         let text = std::fs::read_to_string(file).unwrap();
         let program = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-        for (_, after) in
-            program.match_indices(".add(\"").map(|(at, add)| program[at..].split_at(add.len()))
-        {
-            names.extend(after.split('"').next().map(str::to_owned));
+        for adds in [".add(\"", ".add_on_disk(\""] {
+            let named = program.split(adds).skip(1);
+            names.extend(named.filter_map(|after| after.split('"').next()).map(str::to_owned));
         }
     }
     names
