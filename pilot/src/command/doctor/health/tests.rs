@@ -36,8 +36,8 @@ fn registered() -> BTreeSet<String> {
         let text = std::fs::read_to_string(file).unwrap();
         let program = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
         for adds in [".add(\"", ".add_on_disk(\""] {
-            let named = program.split(adds).skip(1);
-            names.extend(named.filter_map(|after| after.split('"').next()).map(str::to_owned));
+            let added = program.split(adds).skip(1);
+            names.extend(added.filter_map(|after| after.split('"').next()).map(str::to_owned));
         }
     }
     names
