@@ -84,19 +84,26 @@ impl Completion {
         self.result.get().is_some()
     }
 
-    /// Sets the result and wakes all wakers. Returns false if there was a result already: the first one stands. Leaves
-    /// the emptied list of wakers in `spare`.
-    pub(super) fn complete(&self, result: BatchResult, spare: &mut Vec<Waker>) -> bool {
+    /// Sets the result and wakes all wakers; does nothing if there was a result already: the first one stands. Leaves the emptied
+    /// list of wakers in `spare`. `count` counts the lines, before anybody can see the result.
+    pub(super) fn complete(
+        &self,
+        result: BatchResult,
+        spare: &mut Vec<Waker>,
+        count: impl FnOnce(),
+    ) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.result.set(result).is_err() {
-            return false;
+        if self.result.get().is_some() {
+            return;
         }
+        count();
+        // Nobody else sets it: that takes the lock.
+        self.result.get_or_init(|| result);
         std::mem::swap(&mut *waiting, spare);
         drop(waiting);
         for waker in spare.drain(..) {
             waker.wake();
         }
-        true
     }
 
     /// Registers `waker` to be woken by the result. `index` is its position if it is registered already.

@@ -290,10 +290,10 @@ impl Queue {
     ) -> Vec<Waker> {
         let mut wakers = Vec::new();
         // If it had expired, its lines are already counted as failed.
-        if completion.complete(result, &mut wakers) {
+        completion.complete(result, &mut wakers, || {
             self.written.fetch_add(written, Relaxed);
             self.failed.fetch_add(lines - written, Relaxed);
-        }
+        });
         // Last: a batch is in flight until it is complete.
         self.state().in_flight = None;
         wakers
@@ -306,8 +306,9 @@ impl Queue {
             let batch = std::mem::replace(&mut open.batch, next);
             drop(open);
             self.keep_behind(&batch, 0);
-            self.failed.fetch_add(batch.lines, Relaxed);
-            batch.completion.complete(BatchResult::failed(failure), &mut Vec::new());
+            batch.completion.complete(BatchResult::failed(failure), &mut Vec::new(), || {
+                self.failed.fetch_add(batch.lines, Relaxed);
+            });
         }
     }
 
@@ -326,10 +327,10 @@ impl Queue {
         let stuck = in_flight.map(|batch| (Arc::clone(&batch.completion), batch.lines));
         drop(state);
         self.set_failure(Some(Failure::Stalled));
-        if let Some((completion, lines)) = stuck
-            && completion.complete(BatchResult::failed(Failure::Stalled), &mut Vec::new())
-        {
-            self.failed.fetch_add(lines, Relaxed);
+        if let Some((completion, lines)) = stuck {
+            completion.complete(BatchResult::failed(Failure::Stalled), &mut Vec::new(), || {
+                self.failed.fetch_add(lines, Relaxed);
+            });
         }
         self.refuse_waiting(Failure::Stalled);
     }
