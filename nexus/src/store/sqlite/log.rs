@@ -97,11 +97,6 @@ impl Log {
         self.is_usable
     }
 
-    /// Where it ended when it was last looked at.
-    pub(super) fn end(&self) -> LogEnd {
-        self.known().end
-    }
-
     /// Compares the log with its index. Costs a few microseconds.
     ///
     /// # Errors

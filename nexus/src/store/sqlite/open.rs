@@ -196,10 +196,6 @@ impl Connect<'_> {
         let condition = Arc::new(Condition::new(ring.usage()));
         let readers = (0..self.options.readers.get()).map(|_| self.reader(&path));
         place = Arc::new(self.place(directory, &path)?);
-        if place.log_end().is_some() {
-            // The writer does it, once it has read the log back.
-            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-        }
         let readers = readers.collect::<Result<_, _>>()?;
         let readers = Readers::new(readers, Arc::clone(&condition), Arc::clone(&place));
         let readers = Arc::new(readers);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::database::Database;
 use super::log::Log;
 use super::private::{LOCK_FILE, unusable};
-use super::wal::{self, LogEnd};
+use super::wal;
 use crate::store::error::StoreError;
 
 /// The files of an open store, identified by device and inode.
@@ -63,26 +63,14 @@ impl Place {
         self.log.as_ref().map_or(Ok(()), Log::examine)
     }
 
-    /// Checks the content of the whole write-ahead log and of the database, and nothing else. Then lets `run` move the one into the
+    /// Checks the content of the whole write-ahead log and of the database, and nothing else: the one is about to be moved into the
     /// other.
     ///
     /// # Errors
-    /// [`StoreError::LogChanged`], [`StoreError::DatabaseChanged`]; any error of `run`.
-    pub(super) fn moving(
-        &self,
-        run: impl FnOnce() -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    /// [`StoreError::LogChanged`], [`StoreError::DatabaseChanged`].
+    pub(super) fn examine_content(&self) -> Result<(), StoreError> {
         self.log.as_ref().map_or(Ok(()), Log::examine_whole)?;
-        let Some(database) = &self.database else { return run() };
-        database.check()?;
-        database.moving(run)
-    }
-
-    /// Where the log ended when it was last looked at; `None` if changes to it or to the database are not noticed, so that SQLite
-    /// may move it as it likes.
-    pub(super) fn log_end(&self) -> Option<LogEnd> {
-        self.database.as_ref()?;
-        self.log.as_ref().map(Log::end)
+        self.database.as_ref().map_or(Ok(()), Database::check)
     }
 
     /// Checks that what was just read from the database is ours. Costs a system call.
