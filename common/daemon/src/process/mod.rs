@@ -84,8 +84,8 @@ pub type StartError = Box<dyn Error + Send + Sync>;
 ///
 /// A file of the audit log that cannot be opened counts as a bad setting.
 ///
-/// SIGTERM and SIGINT end the daemon, within a bound that no disk changes; a second one ends it at once. SIGHUP opens the log and the audit log again if they are regular files, so that
-/// they can be rotated. SIGUSR1 and SIGUSR2 do nothing.
+/// SIGTERM and SIGINT end the daemon, within a bound that no disk changes; a second one ends it at once. SIGHUP opens the log and
+/// the audit log again if they are regular files, so that they can be rotated. SIGUSR1 and SIGUSR2 do nothing.
 ///
 /// Exit status: 0 after a clean end, 1 when the start or the drain failed, 2 for a bad command line, 78 for bad
 /// settings.

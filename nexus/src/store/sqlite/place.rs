@@ -1,6 +1,6 @@
-//! Checks that the open files are still at their paths, and with [`Log`] and [`Database`] that nobody else writes to them. A process can write to a
-//! file long after it was removed or replaced, and everything that it writes is lost when the process ends. A lock that was
-//! removed keeps no second process out any more.
+//! Checks that the open files are still at their paths, and with [`Log`] and [`Database`] that nobody else writes to them. A process
+//! can write to a file long after it was removed or replaced, and everything that it writes is lost when the process ends. A lock
+//! that was removed keeps no second process out any more.
 
 use std::fs;
 use std::io;
