@@ -6,18 +6,23 @@
 //! The last columns are the processor time of each server for one answer. Other work on the machine affects it less than the
 //! rates.
 //!
-//! Both servers are processes of their own and are measured in turn. The load comes from this process and shares the processors
-//! with them. The client shows a certificate and verifies none, which is the same for both.
+//! Both servers are processes of their own and are measured in turn. The load shares the processors with them. It comes from Go's
+//! HTTP client, which upstream's SDK uses, in a process of its own; and from a bare client in this process, which does as little
+//! as it can. Of the one, a read costs the client as much as the server, as with most clients. With the other, nearly all that is
+//! measured is the server, and how the kernel shares few processors between threads that wait for each other. Both show a
+//! certificate and verify none.
+
+#[path = "throughput/bare.rs"]
+mod bare;
+#[path = "throughput/go.rs"]
+mod go;
 
 use std::{
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -28,11 +33,11 @@ use spike_tests::{
     Credential, Running, SUPERUSER, Scenario,
     hostile::processor_time,
     policies::allow,
-    raw::{Dialer, call_again},
     secrets::{get, put},
 };
-use tokio::{task::JoinSet, time::Instant};
-use tokio_rustls::TlsConnector;
+use tokio::task::JoinSet;
+
+use self::go::GoClient;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_spike-programs");
 const TMP: &str = env!("CARGO_TARGET_TMPDIR");
@@ -97,6 +102,9 @@ struct Arguments {
     /// Measure only this kind of connections
     #[arg(long, value_enum)]
     only: Option<Connections>,
+    /// Measure only with this client
+    #[arg(long, value_enum)]
+    client: Option<Client>,
     /// An argument that cargo passes to every bench
     #[arg(long, hide = true)]
     bench: bool,
@@ -106,6 +114,15 @@ struct Arguments {
 enum Connections {
     Kept,
     New,
+}
+
+/// Who reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Client {
+    /// Go's HTTP client, as in upstream's SDK; the goals are for it
+    Go,
+    /// One that does as little as it can; it has no goals
+    Bare,
 }
 
 fn main() -> Result<()> {
@@ -137,34 +154,61 @@ async fn measure(arguments: Arguments) -> Result<()> {
         arguments.seconds,
         std::thread::available_parallelism()?,
     ));
-    let head = ["floor/s", "nexus/s", "ratio", "goal", "floor us", "nexus us"];
-    say(&format!("{:32}{}", "", head.map(|name| format!("{name:>10}")).concat()));
-    let asked = |connections| arguments.only.is_none_or(|only| only == connections);
-    for kind in KINDS.into_iter().filter(|kind| asked(kind.connections)) {
-        let credential = cluster.credential(kind.reader)?;
-        let mut rates = [Vec::new(), Vec::new()];
-        let mut costs = [Vec::new(), Vec::new()];
-        for _ in 0..arguments.rounds {
-            for ((address, pid), (rates, costs)) in
-                servers.iter().zip(rates.iter_mut().zip(&mut costs))
-            {
-                let dialer = Dialer::new(*address).showing(&credential);
-                let target = Target::new(dialer, &arguments)?;
-                let before = processor_time(*pid)?;
-                let (calls, time) = calls(target, kind.connections, &arguments).await?;
-                rates.push(f64::from(calls) / time.as_secs_f64());
-                let taken = processor_time(*pid)?.saturating_sub(before);
-                costs.push(taken.as_secs_f64() * 1e6 / f64::from(calls.max(1)));
-            }
+    let go = match arguments.client {
+        Some(Client::Bare) => None,
+        Some(Client::Go) | None => Some(GoClient::build(cluster.dir()).await?),
+    };
+    let clients = [(Client::Go, go.as_ref()), (Client::Bare, None)];
+    for (client, go) in clients.into_iter().filter(|(it, _)| wants(arguments.client, it)) {
+        let head = ["floor/s", "nexus/s", "ratio", "goal", "floor us", "nexus us"];
+        let name = match client {
+            Client::Go => "Go's client",
+            Client::Bare => "the bare client",
+        };
+        say(&format!("{name:32}{}", head.map(|name| format!("{name:>10}")).concat()));
+        for kind in KINDS.iter().filter(|kind| wants(arguments.only, &kind.connections)) {
+            let credential = cluster.credential(kind.reader)?;
+            let row = row(kind, &credential, servers, (go, &arguments)).await?;
+            say(&row);
         }
-        let ([floor, nexus], [floor_cost, nexus_cost]) = (rates.map(median), costs.map(median));
-        let ratio = nexus / floor;
-        let Kind { what, goal, .. } = kind;
-        say(&format!(
-            "{what:32}{floor:>10.0}{nexus:>10.0}{ratio:>10.2}{goal:>10.2}{floor_cost:>10.1}{nexus_cost:>10.1}"
-        ));
     }
     cluster.stop().await
+}
+
+fn wants<T: PartialEq>(only: Option<T>, one: &T) -> bool {
+    only.is_none_or(|only| only == *one)
+}
+
+/// One row: the medians of floor and Nexus.
+async fn row(
+    kind: &Kind,
+    credential: &Credential,
+    servers: [(SocketAddr, u32); 2],
+    (go, arguments): (Option<&GoClient>, &Arguments),
+) -> Result<String> {
+    let mut rates = [Vec::new(), Vec::new()];
+    let mut costs = [Vec::new(), Vec::new()];
+    for _ in 0..arguments.rounds {
+        for ((address, pid), (rates, costs)) in servers.iter().zip(rates.iter_mut().zip(&mut costs))
+        {
+            let before = processor_time(*pid)?;
+            let connections = kind.connections;
+            let (calls, time) = match go {
+                Some(go) => go.calls(*address, credential, (connections, arguments)).await?,
+                None => bare::calls(*address, credential, (connections, arguments)).await?,
+            };
+            rates.push(f64::from(calls) / time.as_secs_f64());
+            let taken = processor_time(*pid)?.saturating_sub(before);
+            costs.push(taken.as_secs_f64() * 1e6 / f64::from(calls.max(1)));
+        }
+    }
+    let ([floor, nexus], [floor_cost, nexus_cost]) = (rates.map(median), costs.map(median));
+    let ratio = nexus / floor;
+    let goal = if go.is_some() { format!("{:.2}", kind.goal) } else { String::new() };
+    let what = kind.what;
+    Ok(format!(
+        "{what:32}{floor:>10.0}{nexus:>10.0}{ratio:>10.2}{goal:>10}{floor_cost:>10.1}{nexus_cost:>10.1}"
+    ))
 }
 
 fn setting(text: &str) -> Result<(String, String)> {
@@ -198,85 +242,6 @@ async fn fill(cluster: &Running, arguments: &Arguments) -> Result<()> {
         done??;
     }
     Ok(())
-}
-
-/// How many calls there were, and in what time.
-async fn calls(
-    target: Target,
-    connections: Connections,
-    arguments: &Arguments,
-) -> Result<(u32, Duration)> {
-    let target = Arc::new(target);
-    let begun = Instant::now();
-    let until = begun + Duration::from_secs_f64(arguments.seconds);
-    let mut workers = JoinSet::new();
-    for _ in 0..arguments.connections {
-        let target = Arc::clone(&target);
-        workers.spawn(async move {
-            match connections {
-                Connections::Kept => target.over_one_connection(until).await,
-                Connections::New => target.over_many_connections(until).await,
-            }
-        });
-    }
-    let mut calls = 0_u32;
-    while let Some(done) = workers.join_next().await {
-        calls += done??;
-    }
-    Ok((calls, begun.elapsed()))
-}
-
-/// A server, and the requests to it.
-struct Target {
-    dialer: Dialer,
-    connector: TlsConnector,
-    secrets: u32,
-    asked: AtomicU32,
-}
-
-impl Target {
-    fn new(dialer: Dialer, arguments: &Arguments) -> Result<Self> {
-        let connector = dialer.connector()?;
-        Ok(Self { dialer, connector, secrets: arguments.secrets, asked: AtomicU32::new(0) })
-    }
-
-    /// A request for any of the secrets.
-    fn request(&self) -> Vec<u8> {
-        // Secrets that are read one after the other are far apart in the database.
-        let asked = self.asked.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b1);
-        let body = get(&path(asked % self.secrets), 0).encode();
-        let length = body.len();
-        let head = format!(
-            "POST /v1/store/secrets?action=get HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
-        );
-        [head.as_bytes(), &body].concat()
-    }
-
-    async fn over_one_connection(&self, until: Instant) -> Result<u32> {
-        let mut stream = self.dialer.connect_with(&self.connector).await?.into_stream();
-        let mut answer = Vec::new();
-        let mut calls = 0;
-        // The request for one secret is made once, so that the client does not make it again each time.
-        let mut request = self.request();
-        while Instant::now() < until {
-            if self.secrets > 1 {
-                request = self.request();
-            }
-            call_again(&mut stream, &request, &mut answer).await?;
-            calls += 1;
-        }
-        Ok(calls)
-    }
-
-    async fn over_many_connections(&self, until: Instant) -> Result<u32> {
-        let mut calls = 0;
-        while Instant::now() < until {
-            let mut stream = self.dialer.connect_with(&self.connector).await?.into_stream();
-            call_again(&mut stream, &self.request(), &mut Vec::new()).await?;
-            calls += 1;
-        }
-        Ok(calls)
-    }
 }
 
 /// The floor server; it ends when this is dropped.
