@@ -3,6 +3,7 @@
 
 mod appearing;
 mod database;
+mod moving;
 mod opening;
 mod overwritten;
 mod tampered_calls;

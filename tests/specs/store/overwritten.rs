@@ -1,6 +1,6 @@
 //! A write-ahead log that somebody overwrites while Nexus has it open.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::FileExt, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
 use rusqlite::Connection;
@@ -10,6 +10,8 @@ use spike_tests::{
     PATIENCE, eventually,
     secrets::{put, value_of},
 };
+
+use tokio::{task::JoinSet, time::timeout};
 
 use super::metric;
 use crate::crew;
@@ -108,5 +110,55 @@ async fn an_idle_nexus_tells_it_too_and_goes_on_only_after_a_restart() -> Result
     crew.ready(PATIENCE).await?;
     assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "before");
     assert_eq!(crew.health_check("store_loss").await?["status"], "ok");
+    crew.stop().await
+}
+
+/// SQLite moved the log into the database by itself, and nobody had read it back: acknowledged writes were gone, and nothing told.
+#[tokio::test]
+async fn a_log_that_is_overwritten_under_load_is_told_and_not_moved_into_the_database() -> Result<()>
+{
+    let mut crew = crew().start().await?;
+    let superuser = crew.superuser()?;
+    let value = "l".repeat(1500);
+    for number in 0..100 {
+        superuser.put_secret(&put(&format!("base/{number}"), &[("k", &value)])).await?;
+    }
+    let mut writers = JoinSet::new();
+    for writer in 0..8 {
+        let (client, value) = (crew.superuser()?, value.clone());
+        writers.spawn(async move {
+            for number in 0.. {
+                let name = format!("l/{writer}/{number}");
+                if client.put_secret(&put(&name, &[("k", &value)])).await.is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    // The frames in the middle of what is not in the database yet, as the index tells.
+    let data = crew.dir().join("data");
+    let number = |index: &[u8], at: usize| -> Option<u64> {
+        Some(u32::from_ne_bytes(*index.get(at..)?.first_chunk()?).into())
+    };
+    let middle = eventually("a log that is soon moved", PATIENCE, async || {
+        let index = fs::read(data.join("nexus.db-shm"))?;
+        let (frames, moved) = number(&index, 16).zip(number(&index, 96)).context("no index")?;
+        Ok((moved + 700..moved + 950).contains(&frames).then_some(moved.midpoint(frames)))
+    })
+    .await?;
+    let log = fs::File::options().write(true).open(data.join("nexus.db-wal"))?;
+    log.write_all_at(&vec![0; 12 * 4120], 32 + middle * 4120)?;
+    // Nobody looks at its health meanwhile, which reads the log as well.
+    timeout(PATIENCE, writers.join_all()).await.context("writes are still acknowledged")?;
+    crew.check_fails("store_write", "nexus.db-wal was changed by another process").await?;
+    assert_eq!(crew.nexus().terminate().await?.code(), Some(1));
+    // What is in the database is whole, without the log.
+    fs::copy(data.join("nexus.db"), crew.dir().join("copy.db"))?;
+    let copy = Connection::open(crew.dir().join("copy.db"))?;
+    let found: String = copy.query_row("PRAGMA quick_check", [], |row| row.get(0))?;
+    assert_eq!(found, "ok");
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    crew.check_fails("store_loss", "acknowledged commits are missing").await?;
     crew.stop().await
 }

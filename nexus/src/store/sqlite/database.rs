@@ -39,6 +39,8 @@ pub(super) struct Database {
 struct Known {
     stamp: Stamp,
     moved: Moved,
+    /// This process is moving frames.
+    is_moving: bool,
     /// It was overwritten. This stays.
     is_changed: bool,
 }
@@ -60,7 +62,7 @@ impl Database {
         let (Some(moved), Some(stamp)) = (Moved::read(&index), Stamp::of(path)) else {
             return Ok(None);
         };
-        let known = Mutex::new(Known { stamp, moved, is_changed: false });
+        let known = Mutex::new(Known { stamp, moved, is_moving: false, is_changed: false });
         Ok(Some(Self { path: path.to_owned(), index, known }))
     }
 
@@ -70,7 +72,7 @@ impl Database {
     /// As [`check`](Self::check).
     pub(super) fn glance(&self) -> Result<(), StoreError> {
         let known = *self.known();
-        if !known.is_changed && Stamp::of(&self.path) == Some(known.stamp) {
+        if !known.is_changed && (known.is_moving || Stamp::of(&self.path) == Some(known.stamp)) {
             return Ok(());
         }
         self.check()
@@ -85,6 +87,9 @@ impl Database {
             let known = *self.known();
             if known.is_changed {
                 return Err(self.error(known));
+            }
+            if known.is_moving {
+                return Ok(());
             }
             // The index is being written, or the file is not there, which those tell who look for it.
             let Some(moved) = Moved::read(&self.index) else { return Ok(()) };
@@ -108,7 +113,7 @@ impl Database {
                 continue;
             }
             if !is_changed {
-                *now = Known { stamp, moved, is_changed };
+                (now.stamp, now.moved) = (stamp, moved);
                 return Ok(());
             }
             now.is_changed = true;
@@ -119,6 +124,31 @@ impl Database {
             return Err(error);
         }
         Ok(())
+    }
+
+    /// Lets `run` move frames into the file. What it leaves is ours.
+    ///
+    /// # Errors
+    /// Those of `run`.
+    pub(super) fn moving(
+        &self,
+        run: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.known().is_moving = true;
+        let outcome = run();
+        let left = (0..TRIES).find_map(|_| {
+            let found = (Stamp::of(&self.path)?, Moved::read(&self.index)?);
+            (Moved::read(&self.index) == Some(found.1)).then_some(found)
+        });
+        let mut known = self.known();
+        known.is_moving = false;
+        // Otherwise somebody else is moving frames by now, and the next look finds that.
+        if let Some((stamp, moved)) = left
+            && (moved.is_whole() || outcome.is_err())
+        {
+            (known.stamp, known.moved) = (stamp, moved);
+        }
+        outcome
     }
 
     fn error(&self, known: Known) -> StoreError {

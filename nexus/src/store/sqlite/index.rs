@@ -6,6 +6,7 @@
 //! The format is that of SQLite's documentation, "WAL-mode File Format", in the byte order of the machine.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
@@ -20,8 +21,12 @@ const VERSION: u32 = 3_007_000;
 /// Where the numbers of frames are that are in the database, and that somebody has begun to move there.
 const MOVED: usize = 2 * HEADER;
 const ATTEMPTED: usize = 128;
+/// Where the numbers of frames are up to which readers read the log.
+const MARKS: usize = MOVED + 4;
 /// The byte that is locked by who moves frames.
 const MOVES_LOCK: u64 = 121;
+/// The bytes that are locked by readers, one for each of the marks. Those of the first one read the database alone.
+const READ_LOCKS: Range<u64> = 123..128;
 
 impl LogEnd {
     /// `None` while it is being written, or if it is damaged; SQLite then reads the log again.
@@ -103,10 +108,42 @@ impl Moved {
     }
 }
 
+/// The log, as those have to know it who are to move it into the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Backlog {
+    pub(super) end: LogEnd,
+    /// So many frames are in the database.
+    pub(super) moved: u32,
+    /// So many may be there, because of the readers in other processes. Those of this process are not seen here.
+    pub(super) movable: u32,
+}
+
+impl Backlog {
+    /// `None` while the header is being written, or if it is damaged. Costs a few system calls.
+    pub(super) fn read(index: &File) -> Option<Self> {
+        let mut bytes = [0; ATTEMPTED];
+        index.read_exact_at(&mut bytes, 0).ok()?;
+        let end = LogEnd::parse(bytes.get(..2 * HEADER)?)?;
+        // The log has been begun anew by somebody else just now.
+        let moved = Some(word(&bytes, MOVED)?).filter(|moved| *moved <= end.frames).unwrap_or(0);
+        let (marks, _) = bytes.get(MARKS..)?.as_chunks::<4>();
+        let marks = marks.iter().map(|mark| u32::from_ne_bytes(*mark)).zip(READ_LOCKS);
+        let movable = marks.fold(end.frames, |movable, (mark, byte)| {
+            if mark < movable && is_locked(index, byte) { mark } else { movable }
+        });
+        Some(Self { end, moved, movable })
+    }
+}
+
 /// Whether another process is moving frames into the database. It has a lock of SQLite's meanwhile.
 pub(super) fn is_being_moved(index: &File) -> bool {
+    is_locked(index, MOVES_LOCK)
+}
+
+/// Whether another process has a lock on the byte.
+fn is_locked(index: &File, byte: u64) -> bool {
     let wanted = Flock {
-        start: MOVES_LOCK,
+        start: byte,
         length: 1,
         pid: None,
         typ: FlockType::WriteLock,

@@ -12,7 +12,7 @@
 //! kept open until SQLite has closed its own. The log itself is never locked.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,7 @@ use spike_daemon::open_regular;
 use spike_domain::UnixNanos;
 use spike_mtls::clock;
 
-use super::index::Step;
+use super::index::{Backlog, Step};
 use super::private::unusable;
 use super::wal::{self, FrameHead, Head, LogEnd};
 use crate::store::error::StoreError;
@@ -97,6 +97,15 @@ impl Log {
         self.is_usable
     }
 
+    /// What of it is to be moved into the database, if it has `frames` or more; a few system calls then. As of the last look there
+    /// were fewer, or the index is being written: `None`.
+    pub(super) fn backlog(&self, frames: u32) -> Option<Backlog> {
+        if self.known().end.frames < frames {
+            return None;
+        }
+        Backlog::read(&self.index).filter(|log| log.end.frames >= frames)
+    }
+
     /// Compares the log with its index. Costs a few microseconds.
     ///
     /// # Errors
@@ -120,7 +129,7 @@ impl Log {
         if is_due && read != stamp && known.end.bytes() <= wal::KEPT_BYTES.cast_unsigned() {
             known.read = (Some(now), stamp);
             drop(known);
-            self.read()?;
+            self.read(0)?;
         }
         Ok(())
     }
@@ -131,7 +140,18 @@ impl Log {
     /// [`StoreError::LogChanged`].
     pub(super) fn examine_whole(&self) -> Result<(), StoreError> {
         self.check()?;
-        self.read()
+        self.read(0)
+    }
+
+    /// As [`check`](Self::check), and reads what is not in the database yet.
+    ///
+    /// # Errors
+    /// [`StoreError::LogChanged`].
+    pub(super) fn examine_unmoved(&self) -> Result<(), StoreError> {
+        self.check()?;
+        let log = Backlog::read(&self.index);
+        // It cannot be told: everything is read.
+        self.read(log.map_or(0, |log| log.moved))
     }
 
     /// As [`check`](Self::check), in a transaction that has written nothing yet: nobody who uses SQLite's locks can write now.
@@ -146,7 +166,7 @@ impl Log {
         self.look(shows)?;
         let known = self.known().stamp;
         // Another program with SQLite may have written, or a transaction of ours that was rolled back.
-        if known.is_some() && self.stamp() != known { self.read() } else { Ok(()) }
+        if known.is_some() && self.stamp() != known { self.read(0) } else { Ok(()) }
     }
 
     /// As [`check`](Self::check), after a commit. Others may have written since.
@@ -201,12 +221,12 @@ impl Log {
         })
     }
 
-    /// Reads the whole log, up to the end of its last commit.
-    fn read(&self) -> Result<(), StoreError> {
+    /// Reads the log behind its first `skipped` frames, up to the end of its last commit.
+    fn read(&self, skipped: u32) -> Result<(), StoreError> {
         let end = LogEnd::read(&self.index).filter(|end| self.is_usable && end.frames > 0);
         let Some(end) = end else { return Ok(()) };
         let mut log = BufReader::with_capacity(1 << 16, Reading { file: &self.file, at: 0 });
-        let is_whole = wal::is_whole(&mut log, &end).unwrap_or(true);
+        let is_whole = wal::is_whole(&mut log, skipped, &end).unwrap_or(true);
         let is_the_same = LogEnd::read(&self.index).is_some_and(|now| now.salts == end.salts);
         if is_whole || !is_the_same {
             return Ok(());
@@ -277,5 +297,17 @@ impl Read for Reading<'_> {
         let count = self.file.read_at(bytes, self.at)?;
         self.at += count as u64;
         Ok(count)
+    }
+}
+
+impl Seek for Reading<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
     }
 }

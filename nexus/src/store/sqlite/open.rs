@@ -196,6 +196,9 @@ impl Connect<'_> {
         let condition = Arc::new(Condition::new(ring.usage()));
         let readers = (0..self.options.readers.get()).map(|_| self.reader(&path));
         place = Arc::new(self.place(directory, &path)?);
+        if !place.is_watched() {
+            connection.pragma_update(None, "wal_autocheckpoint", 1000)?;
+        }
         let readers = readers.collect::<Result<_, _>>()?;
         let readers = Readers::new(readers, Arc::clone(&condition), Arc::clone(&place));
         let readers = Arc::new(readers);
@@ -318,6 +321,8 @@ impl Connect<'_> {
         if wanted == JournalMode::Wal {
             // Of itself SQLite never makes the log smaller, however large a slow reader has made it.
             connection.pragma_update(None, "journal_size_limit", wal::KEPT_BYTES)?;
+            // The writer moves the log into the file, once it has read it back.
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         }
         Ok(())
     }

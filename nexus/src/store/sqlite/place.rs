@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::database::Database;
+use super::index::Backlog;
 use super::log::Log;
 use super::private::{LOCK_FILE, unusable};
 use super::wal;
@@ -71,6 +72,40 @@ impl Place {
     pub(super) fn examine_content(&self) -> Result<(), StoreError> {
         self.log.as_ref().map_or(Ok(()), Log::examine_whole)?;
         self.database.as_ref().map_or(Ok(()), Database::check)
+    }
+
+    /// Checks the files, and the content of what is about to be moved from the write-ahead log into the database.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), and [`StoreError::LogChanged`].
+    pub(super) fn examine_unmoved(&self) -> Result<(), StoreError> {
+        self.check()?;
+        self.log.as_ref().map_or(Ok(()), Log::examine_unmoved)
+    }
+
+    /// Lets `run` move the log into the database.
+    ///
+    /// # Errors
+    /// Those of `run`.
+    pub(super) fn moving(
+        &self,
+        run: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        match &self.database {
+            Some(database) => database.moving(run),
+            None => run(),
+        }
+    }
+
+    /// Whether changes to the log and to the database are noticed. If they are not, SQLite may move the one into the other as it likes.
+    pub(super) const fn is_watched(&self) -> bool {
+        self.database.is_some()
+    }
+
+    /// What of the log is to be moved into the database, if it has `frames` or more, and changes to both are noticed.
+    pub(super) fn backlog(&self, frames: u32) -> Option<Backlog> {
+        self.database.as_ref()?;
+        self.log.as_ref()?.backlog(frames)
     }
 
     /// Checks that what was just read from the database is ours. Costs a system call.

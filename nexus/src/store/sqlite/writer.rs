@@ -10,18 +10,20 @@
 //! not be kept: callers get an error that says so, and the database is read before anything else is written. While the last
 //! attempt failed, the thread tries a harmless commit about once a second, to notice when the store can be written again.
 
+mod moving;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rusqlite::config::DbConfig;
 use spike_daemon::process::chain;
 use spike_mtls::clock;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
+use self::moving::Checkpoints;
 use super::commits::{CommitLog, Position};
 use super::message::{Message, Write};
 use super::open::Opened;
@@ -62,6 +64,7 @@ pub(in crate::store) struct Writer {
     /// Empty in memory.
     directory: PathBuf,
     place: Arc<Place>,
+    checkpoints: Checkpoints,
     /// A commit ended with an unknown outcome, and the database has not been read since.
     unsettled: bool,
     /// The last attempt failed because the disk was full.
@@ -91,6 +94,7 @@ impl Writer {
             shown,
             directory: opened.directory,
             place: opened.place,
+            checkpoints: Checkpoints::default(),
             unsettled: false,
             disk_full: false,
             timer,
@@ -105,6 +109,7 @@ impl Writer {
         lock_file: Option<std::fs::File>,
     ) {
         let _presence = Presence(Arc::clone(&self.shown.condition));
+        self.move_log();
         let mut closing = None;
         while closing.is_none() {
             let first = match self.next(&mut receiver) {
@@ -131,6 +136,9 @@ impl Writer {
                 next = if batch.len() < BATCH { receiver.try_recv().ok() } else { None };
             }
             self.commit(batch);
+            if closing.is_none() {
+                self.move_log();
+            }
         }
         // Messages behind the end are answered that the store is closed.
         drop(receiver);
@@ -367,19 +375,6 @@ impl Writer {
     fn is_almost_full(&self) -> bool {
         // In memory there is no disk. If the disk cannot be asked, a write finds out.
         disk::free_bytes(&self.directory).is_some_and(|free| free < MIN_FREE_BYTES)
-    }
-
-    /// Closes the readers, then moves the log into the file, then closes the file.
-    fn close(self) -> Result<(), StoreError> {
-        let connection = lock(&self.slot).take();
-        self.readers.close();
-        self.shown.cache.close();
-        let Some(connection) = connection else { return Ok(()) };
-        // Whatever else is wrong: the pages of another log would be written into the database, or those of ours into another one.
-        self.place.examine_content()?;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))?;
-        connection.close().map_err(|(_connection, error)| error.into())
     }
 }
 

@@ -293,3 +293,70 @@ async fn a_removed_index_of_the_log_is_a_lost_lock() {
     assert!(home.store.put(&path("a"), value("refused"), NOON).await.is_err());
     assert_eq!(home.reopened().await.get("a", 0).as_deref(), Some("kept"));
 }
+
+/// SQLite moved the frames into the database by itself, without reading them back: what was acknowledged was lost, and nothing told.
+#[tokio::test]
+async fn a_log_that_is_overwritten_during_a_commit_is_not_moved_into_the_database() {
+    let home = in_file(options());
+    home.put("a", "kept").await;
+    let home = home.reopened().await;
+    for number in 0..9 {
+        let value = Zeroizing::new(vec![b'x'; 400_000]);
+        home.store.put(&path(&format!("{number}")), value, NOON).await.unwrap();
+    }
+    let before = fs::read(home.file()).unwrap();
+    let log = home.directory().join("nexus.db-wal");
+    assert!((700..1000).contains(&(fs::metadata(&log).unwrap().len() / 4120)), "its length");
+    let put = home.store.queue.submit(NOON, move |change| {
+        let file = fs::File::options().write(true).open(&log).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &vec![0; 12 * 4120], 32 + 500 * 4120)
+            .unwrap();
+        // The log has more than a thousand frames with it.
+        change.unit.connection.execute_batch(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)
+             INSERT INTO policy_lists (number, key_number, nonce, ciphertext)
+             SELECT i + 1000, 1, zeroblob(12), zeroblob(4000) FROM n",
+        )?;
+        Ok(())
+    });
+    drop(put.await);
+    is_told(&home.store.put(&path("a"), value("lost"), NOON).await.unwrap_err());
+    assert!(fs::read(home.file()).unwrap() == before, "it was moved");
+}
+
+#[tokio::test]
+async fn a_log_is_moved_into_the_database_and_does_not_grow() {
+    let home = in_file(options());
+    let before = fs::metadata(home.file()).unwrap().len();
+    for number in 0..60 {
+        let value = Zeroizing::new(vec![b'x'; 400_000]);
+        home.store.put(&path(&format!("{}", number % 20)), value, NOON).await.unwrap();
+        home.store.in_place().unwrap();
+    }
+    let log = fs::metadata(home.directory().join("nexus.db-wal")).unwrap().len();
+    assert!(log < 5_500_000, "{log} bytes");
+    assert!(fs::metadata(home.file()).unwrap().len() > before + 10_000_000);
+}
+
+/// A reader in this process is seen by no lock. It was tried again only once the log had grown by an eighth.
+#[tokio::test]
+async fn small_writes_move_a_log_that_a_reader_has_kept() {
+    let home = in_file(options());
+    let log = || fs::metadata(home.directory().join("nexus.db-wal")).unwrap().len();
+    let kept = u64::try_from(wal::KEPT_BYTES).unwrap();
+    let mut reader = Connection::open(home.file()).unwrap();
+    let old_state = reader.transaction().unwrap();
+    old_state.query_row("SELECT count(*) FROM sqlite_schema", [], |_row| Ok(())).unwrap();
+    while log() < 2 * kept {
+        home.store.put(&path("a"), Zeroizing::new(vec![b'x'; 400_000]), NOON).await.unwrap();
+    }
+    old_state.rollback().unwrap();
+    for number in 0..20 {
+        home.put("b", &number.to_string()).await;
+        if log() <= kept {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    panic!("{} bytes", log());
+}
