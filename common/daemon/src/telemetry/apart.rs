@@ -6,12 +6,14 @@ use std::{
         mpsc::{self, TrySendError},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use spike_mtls::clock;
+use spike_mtls::clock::Moment;
 use time::OffsetDateTime;
 use tokio::{sync::watch, time::timeout};
+
+use crate::UnderWay;
 
 /// How long a fresh result is waited for.
 const FRESH_WITHIN: Duration = Duration::from_secs(1);
@@ -32,8 +34,7 @@ pub(super) struct Apart<T> {
 struct State<T> {
     /// How often the work has begun.
     begun: u64,
-    /// When it began, if it is under way.
-    under_way: Option<(Instant, OffsetDateTime)>,
+    under_way: UnderWay,
     last: Option<T>,
 }
 
@@ -43,7 +44,7 @@ impl<T: Clone + Send + 'static> Apart<T> {
         // One that waits is enough: it begins after everybody who asks meanwhile.
         let (asked, asks) = mpsc::sync_channel(1);
         let (end, ended) = watch::channel(0);
-        let state = State { begun: 0, under_way: None, last: None };
+        let state = State { begun: 0, under_way: UnderWay::default(), last: None };
         let state = Arc::new(Mutex::new(state));
         let own = Arc::clone(&state);
         let run = move || {
@@ -64,7 +65,7 @@ impl<T: Clone + Send + 'static> Apart<T> {
     pub(super) async fn fresh(&self) {
         let number = {
             let state = lock(&self.state);
-            if state.has_taken(FRESH_WITHIN) {
+            if state.under_way.for_at_least(FRESH_WITHIN).is_some() {
                 return;
             }
             state.begun + 1
@@ -83,26 +84,20 @@ impl<T: Clone + Send + 'static> Apart<T> {
 
     /// Since when the work is held up, if it is.
     pub(super) fn held_up(&self) -> Option<OffsetDateTime> {
-        let state = lock(&self.state);
-        state.under_way.filter(|_| state.has_taken(HELD_UP)).map(|(_, since)| since)
+        lock(&self.state).under_way.for_at_least(HELD_UP).map(Moment::wall)
     }
 }
 
 impl<T> State<T> {
     fn begin(&mut self) -> u64 {
         self.begun += 1;
-        self.under_way = Some((Instant::now(), clock::now()));
+        self.under_way.begin();
         self.begun
     }
 
     fn end(&mut self, result: T) {
-        self.under_way = None;
+        self.under_way.end();
         self.last = Some(result);
-    }
-
-    /// Whether the work under way has taken so long.
-    fn has_taken(&self, time: Duration) -> bool {
-        self.under_way.is_some_and(|(since, _)| since.elapsed() >= time)
     }
 }
 
