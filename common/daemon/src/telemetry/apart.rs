@@ -19,7 +19,7 @@ use crate::UnderWay;
 const FRESH_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long the work may take without being held up.
-const HELD_UP: Duration = Duration::from_secs(3);
+pub(crate) const HELD_UP: Duration = Duration::from_secs(3);
 
 /// Work that is done again and again, and its last result. Dropping this ends the thread, once the work ends.
 #[derive(Debug)]

@@ -66,7 +66,8 @@ impl DiskChecks {
     }
 }
 
-fn hangs(disk: &str, since: OffsetDateTime) -> String {
+/// What is said of a disk that holds up a look at its files: `disk` says which one, after "the disk".
+pub(crate) fn hangs(disk: &str, since: OffsetDateTime) -> String {
     format!(
         "a look at its files has been under way since {}: most likely the disk {disk} hangs, as a network file system does that is \
          away. Look at that disk",
