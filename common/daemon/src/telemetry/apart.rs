@@ -1,6 +1,7 @@
 //! Work that a disk may hold up, on a thread of its own. Whoever wants its result waits for it for a moment only.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{self, TrySendError},
@@ -50,7 +51,8 @@ impl<T: Clone + Send + 'static> Apart<T> {
         let run = move || {
             while asks.recv().is_ok() {
                 let number = lock(&own).begin();
-                let result = work();
+                // After a panic there is no result, rather than an old one for ever.
+                let result = catch_unwind(AssertUnwindSafe(&work)).ok();
                 lock(&own).end(result);
                 end.send_replace(number);
             }
@@ -77,7 +79,7 @@ impl<T: Clone + Send + 'static> Apart<T> {
         drop(timeout(FRESH_WITHIN, ended.wait_for(|ended| *ended >= number)).await);
     }
 
-    /// The last result.
+    /// The last result. `None`: there is none yet, or the work panicked the last time.
     pub(super) fn last(&self) -> Option<T> {
         lock(&self.state).last.clone()
     }
@@ -95,9 +97,9 @@ impl<T> State<T> {
         self.begun
     }
 
-    fn end(&mut self, result: T) {
+    fn end(&mut self, result: Option<T>) {
         self.under_way.end();
-        self.last = Some(result);
+        self.last = result;
     }
 }
 
@@ -146,6 +148,21 @@ mod tests {
         while apart.held_up().is_some() || apart.last() == Some(0) {
             apart.fresh().await;
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// The thread ended: its last result stayed for ever, and was told as held up by a disk.
+    #[tokio::test]
+    async fn work_that_panics_has_no_result_and_is_done_again() {
+        let count = AtomicU64::new(0);
+        let apart = Apart::start("test", move || {
+            let number = count.fetch_add(1, Relaxed);
+            assert!(number != 1, "a bug");
+            number
+        });
+        for result in [Some(0), None, Some(2)] {
+            apart.fresh().await;
+            assert_eq!((apart.last(), apart.held_up()), (result, None));
         }
     }
 }

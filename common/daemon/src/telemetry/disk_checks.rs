@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use spike_mtls::clock;
 use time::OffsetDateTime;
 
-use super::{Effect, apart::Apart};
+use super::{Effect, apart::Apart, health::ask};
 
 type Answer = Result<(), String>;
 
@@ -34,7 +34,7 @@ impl DiskChecks {
         let round = move || {
             // A probe may be held up for long.
             let probes = lock(&asked).clone();
-            probes.iter().map(|probe| probe(clock::now())).collect()
+            probes.iter().map(|probe| ask(&**probe, clock::now())).collect()
         };
         Self { probes, rounds: Arc::new(Apart::start("disk-checks", round)) }
     }
