@@ -229,8 +229,7 @@ fn watch_store(seal: &Arc<Seal>, telemetry: &Telemetry) {
     let (writing, reading) = (Arc::clone(seal), Arc::clone(seal));
     let (lost, imported) = (Arc::clone(seal), Arc::clone(seal));
     let health = telemetry.health();
-    health
-        .add_on_disk("store_write", Effect::NotReady, DISK, move |now| write_check(&writing, now));
+    health.add_on_disk("store_write", Effect::NotReady, DISK, move |_| write_check(&writing));
     health.add_on_disk("store_read", Effect::NotReady, DISK, move |_| read_check(&reading));
     health.add_on_disk("store_loss", Effect::Degraded, DISK, move |_| loss_check(&lost));
     health.add_on_disk("import", Effect::Degraded, DISK, move |_| import_check(&imported));

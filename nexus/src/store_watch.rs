@@ -9,21 +9,17 @@ use prometheus_client::{
 };
 use spike_daemon::process::chain;
 use spike_mtls::clock;
-use time::OffsetDateTime;
 
 use crate::{
     keys::seal::{OwnTask, Seal},
     store::Store,
 };
 
-/// A transaction that takes longer hangs: waiting for a lock ends after `SPIKE_NEXUS_DB_BUSY_TIMEOUT_MS`, 5 s by default.
-const HANGS: time::Duration = time::Duration::seconds(10);
-
 /// Whether the last attempt to write succeeded.
 ///
 /// # Errors
 /// Why it failed.
-pub(crate) fn write_check(seal: &Seal, now: OffsetDateTime) -> Result<(), String> {
+pub(crate) fn write_check(seal: &Seal) -> Result<(), String> {
     with_store(seal, |store| {
         let condition = store.condition();
         if !condition.writer_is_alive() {
@@ -34,10 +30,11 @@ pub(crate) fn write_check(seal: &Seal, now: OffsetDateTime) -> Result<(), String
         if let Some(failure) = condition.write_failure() {
             return Err(format!("the store cannot be written: {}", failure.reason));
         }
-        if let Some(since) = condition.busy_since().map(clock::at)
-            && now - since > HANGS
-        {
-            return Err(format!("a write has been under way since {}", clock::second(since)));
+        if let Some(since) = condition.hangs_since() {
+            return Err(format!(
+                "a write has been under way since {}",
+                clock::second(since.wall())
+            ));
         }
         condition.policy_failure().map_or(Ok(()), Err)
     })

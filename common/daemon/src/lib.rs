@@ -26,10 +26,12 @@ mod small_file;
 pub mod telemetry;
 mod text;
 pub mod threads;
+mod under_way;
 mod unique;
 
 pub use small_file::{open_regular, read_small};
 pub use text::counted;
+pub use under_way::UnderWay;
 pub use unique::random_name;
 
 /// The version of every SPIKE program.

@@ -1,6 +1,6 @@
-//! The clock of the machine. Nothing else reads it; domain code takes the time as an argument.
+//! The clock of the machine. Nothing else reads the wall clock; domain code takes the time as an argument.
 
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 pub use spike_wire::format_timestamp as rfc3339;
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
@@ -28,4 +28,38 @@ pub fn at(nanos: i64) -> OffsetDateTime {
     // No number of 64 bits is out of range.
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos))
         .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// A moment on the wall clock, for people, and on the monotonic clock, for durations: the wall clock may be set meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    wall: OffsetDateTime,
+    at: Instant,
+}
+
+impl Moment {
+    /// This moment.
+    pub fn now() -> Self {
+        Self::of(now(), Instant::now())
+    }
+
+    /// The moment that is `wall` on one clock and `at` on the other.
+    pub const fn of(wall: OffsetDateTime, at: Instant) -> Self {
+        Self { wall, at }
+    }
+
+    /// The time on the wall clock, as it went then.
+    pub const fn wall(self) -> OffsetDateTime {
+        self.wall
+    }
+
+    /// The time on the monotonic clock.
+    pub const fn at(self) -> Instant {
+        self.at
+    }
+
+    /// How long ago that was, whatever became of the wall clock.
+    pub fn elapsed(self) -> Duration {
+        self.at.elapsed()
+    }
 }

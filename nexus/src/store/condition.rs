@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
+use spike_daemon::UnderWay;
 use spike_domain::UnixNanos;
+use spike_mtls::clock::Moment;
 
 use super::format::keyring::KeyUse;
 
@@ -19,6 +21,9 @@ pub struct Failure {
     /// When it began.
     pub since: UnixNanos,
 }
+
+/// A transaction that takes longer hangs: waiting for a lock ends after `SPIKE_NEXUS_DB_BUSY_TIMEOUT_MS`, 5 s by default.
+const HANGS: Duration = Duration::from_secs(10);
 
 /// How often a damaged file is examined at most.
 const EXAMINED_EVERY: Duration = Duration::from_secs(10);
@@ -34,8 +39,7 @@ pub struct Condition {
     failed_commits: AtomicU64,
     /// 0: none yet.
     last_commit: AtomicI64,
-    /// When the current transaction began; 0: there is none.
-    busy_since: AtomicI64,
+    transaction: UnderWay,
     writing: Mutex<Option<Failure>>,
     /// Whether `reading` holds a failure, so that a successful read costs one atomic load.
     read_failed: AtomicBool,
@@ -63,7 +67,7 @@ impl Condition {
             commits: AtomicU64::new(0),
             failed_commits: AtomicU64::new(0),
             last_commit: AtomicI64::new(0),
-            busy_since: AtomicI64::new(0),
+            transaction: UnderWay::default(),
             writing: Mutex::default(),
             read_failed: AtomicBool::new(false),
             is_damaged: AtomicBool::new(false),
@@ -109,9 +113,9 @@ impl Condition {
         Some(self.last_commit.load(Ordering::Relaxed)).filter(|at| *at != 0)
     }
 
-    /// When the current transaction began.
-    pub fn busy_since(&self) -> Option<UnixNanos> {
-        Some(self.busy_since.load(Ordering::Relaxed)).filter(|at| *at != 0)
+    /// When the current transaction began, if it hangs.
+    pub fn hangs_since(&self) -> Option<Moment> {
+        self.transaction.for_at_least(HANGS)
     }
 
     /// Writes in one transaction.
@@ -148,12 +152,12 @@ impl Condition {
         *lock(&self.key) = key;
     }
 
-    pub(super) fn begins(&self, now: UnixNanos) {
-        self.busy_since.store(now, Ordering::Relaxed);
+    pub(super) fn begins(&self, now: Moment) {
+        self.transaction.begin_at(now);
     }
 
     pub(super) fn ends(&self) {
-        self.busy_since.store(0, Ordering::Relaxed);
+        self.transaction.end();
     }
 
     pub(super) fn committed(&self, writes: usize, took: Duration, now: UnixNanos) {

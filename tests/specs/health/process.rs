@@ -145,3 +145,27 @@ async fn an_audit_log_that_may_not_grow_fails_its_check_until_it_may() -> Result
     }
     crew.stop().await
 }
+
+/// Lines were written, and no check failed until the daemon ended: a file that is renamed meanwhile would not have been followed.
+#[tokio::test]
+async fn a_disk_of_the_audit_log_that_holds_up_looks_fails_its_check_until_it_does_not()
+-> Result<()> {
+    let mut crew = crew().start().await?;
+    let file = crew.dir().join("audit-file.log");
+    crew.nexus().set("SPIKE_AUDIT_FILE", file.to_str().context("a path that is text")?);
+    crew.crash_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    let mut client = crew.dial_as(WORKLOAD)?.connect().await?;
+    let mut audit = Course::of(&mut crew, "nexus", "audit", Effect::NotReady).await?;
+    let pid = crew.nexus().pid().context("no Nexus")?;
+    let Some(away) = TamperedCalls::of_files(pid, "statx", &[&file]).await? else {
+        return skipped("strace is missing or not allowed");
+    };
+    audit.fails(&mut crew, "most likely the disk of the audit log hangs").await?;
+    let before = fs::metadata(&file)?.len();
+    ensure!(client.post(GET, r#"{"path":"a"}"#).await?.status == 401, "it is served");
+    ensure!(fs::metadata(&file)?.len() > before, "its line is written");
+    drop(away);
+    audit.recovers(&mut crew).await?;
+    crew.stop().await
+}

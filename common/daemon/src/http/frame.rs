@@ -12,7 +12,7 @@ use spike_domain::{Role, TrustRootsByRole};
 use spike_mtls::{
     Peer,
     budget::{Bounds, Budget, Class},
-    clock,
+    clock::Moment,
 };
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
@@ -64,8 +64,8 @@ pub struct Frame {
     audit: AuditLog,
     metrics: RequestMetrics,
     recent: RecentCounts,
-    /// When this frame was made: by the clock of the wall, and by one that nobody sets.
-    started: (OffsetDateTime, std::time::Instant),
+    /// When this frame was made.
+    started: Moment,
     body: BodyLimits,
     in_flight: Budget,
     memory: Budget,
@@ -99,7 +99,7 @@ impl Frame {
             audit,
             metrics,
             recent: RecentCounts::default(),
-            started: (clock::now(), std::time::Instant::now()),
+            started: Moment::now(),
             body: limits.body,
             in_flight: Budget::new(limits.in_flight),
             memory: Budget::new(limits.memory),
@@ -125,17 +125,17 @@ impl Frame {
 
     /// Counts a request that ended at this moment among those of the last minutes.
     pub(super) fn note_ended(&self, ended: std::time::Instant, status: u16) {
-        self.recent.count(ended.duration_since(self.started.1), status);
+        self.recent.count(ended.duration_since(self.started.at()), status);
     }
 
     /// How many requests ended lately.
     pub fn recent(&self) -> Recent {
-        self.recent.sum(self.started.1.elapsed())
+        self.recent.sum(self.started.elapsed())
     }
 
     /// When the daemon began to serve.
     pub const fn started(&self) -> OffsetDateTime {
-        self.started.0
+        self.started.wall()
     }
 
     /// Bounds on every body.

@@ -176,7 +176,7 @@ async fn serve<S, D: Daemon>(
         tokio::spawn(maintain(Arc::clone(streams), hangup));
         let telemetry = Telemetry::new(program.name);
         hardening.watch(&telemetry);
-        watch(streams.audit(), &telemetry);
+        watch(streams, &telemetry);
         let _server = telemetry_server(&telemetry, &frame.telemetry, streams.log_level())?;
         start_and_serve(settings, &telemetry, streams.audit(), frame.drain, start).await
     };
@@ -269,7 +269,7 @@ async fn maintain(streams: Arc<Streams>, mut hangup: Signal) {
                 streams.audit().tick(std::time::Instant::now());
                 if streams.has_audit_file() {
                     let streams = Arc::clone(&streams);
-                    tokio::task::spawn_blocking(move || streams.check_audit_file());
+                    tokio::task::spawn_blocking(move || streams.follow_audit_file());
                 }
             }
         }
@@ -277,10 +277,10 @@ async fn maintain(streams: Arc<Streams>, mut hangup: Signal) {
 }
 
 /// Adds the health check and the metrics of the audit log, and the metrics of the process.
-fn watch(audit: &AuditLog, telemetry: &Telemetry) {
-    let checked = audit.clone();
+fn watch(streams: &Arc<Streams>, telemetry: &Telemetry) {
+    let (audit, checked) = (streams.audit(), Arc::clone(streams));
     let effect = if audit.is_optional() { Effect::Degraded } else { Effect::NotReady };
-    telemetry.health().add("audit", effect, move |_| checked.check());
+    telemetry.health().add("audit", effect, move |_| checked.check_audit());
     let chained = audit.clone();
     telemetry.health().show("auditHeads", move || heads(&chained));
     let (lines, process) = (AuditMetrics(audit.clone()), ProcessMetrics::new());

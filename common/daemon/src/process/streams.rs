@@ -10,7 +10,7 @@ use std::{
         unix::fs::MetadataExt,
     },
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, PoisonError, TryLockError},
 };
 
 use rustix::{
@@ -20,11 +20,13 @@ use rustix::{
 use tracing::Level;
 
 use crate::{
+    UnderWay,
     append::open_to_append,
     audit::{AuditFile, AuditLog, FileEnd},
     log_level::LogLevel,
     logging::{self, Log},
     settings::AuditSettings,
+    telemetry::{HELD_UP, hangs},
 };
 
 /// The log and the audit log.
@@ -34,9 +36,20 @@ pub(super) struct Streams {
     /// The path of standard output, if it is a regular file.
     log_path: Option<PathBuf>,
     audit: AuditLog,
-    audit_path: Option<PathBuf>,
-    /// The file of the audit log, if it has one of its own.
-    audit_file: Option<Mutex<AuditFile>>,
+    has_audit_file: bool,
+    /// Whoever has them looks at them.
+    audit_files: Mutex<AuditFiles>,
+    /// A look at them.
+    look: UnderWay,
+}
+
+/// The files of the audit log. Their disk may hold up whoever looks at them, also while lines are written.
+#[derive(Debug)]
+struct AuditFiles {
+    /// The path of standard error, if it is a regular file.
+    standard_error: Option<PathBuf>,
+    /// The one of its own, if it has one.
+    own: Option<AuditFile>,
 }
 
 impl Streams {
@@ -48,17 +61,19 @@ impl Streams {
         audit_file: Option<(AuditFile, File, FileEnd)>,
     ) -> io::Result<Self> {
         let log_path = path_of(io::stdout());
-        let audit_path = path_of(io::stderr());
+        let standard_error = path_of(io::stderr());
         let log = logging::start(program, level)?;
         if let Some((_, _, end)) = &audit_file {
             end.report();
         }
-        let (audit_file, file) = audit_file.map(|(own, file, end)| (own, (file, end))).unzip();
+        let (own, file) = audit_file.map(|(own, file, end)| (own, (file, end))).unzip();
         let audit = AuditLog::start(settings, file)?;
         if settings.standard_error && is_dev_null(io::stderr()) {
             tracing::warn!("standard error is /dev/null: the audit log is lost");
         }
-        Ok(Self { log, log_path, audit, audit_path, audit_file: audit_file.map(Mutex::new) })
+        let has_audit_file = own.is_some();
+        let audit_files = Mutex::new(AuditFiles { standard_error, own });
+        Ok(Self { log, log_path, audit, has_audit_file, audit_files, look: UnderWay::default() })
     }
 
     /// The level of the log.
@@ -82,25 +97,53 @@ impl Streams {
         {
             self.log.reopen(file);
         }
-        if let Some(path) = &self.audit_path
+        let mut files = self.audit_files.lock().unwrap_or_else(PoisonError::into_inner);
+        self.look.begin();
+        if let Some(path) = &files.standard_error
             && let Some(file) = log_reopened(path, open_again(path), |file| Ok(dup2_stderr(file)?))
         {
             self.audit.reopen(file);
         }
-        self.check_audit_file();
+        files.follow(&self.audit);
+        self.look.end();
     }
 
     /// Whether the audit log has a file of its own.
     pub(super) const fn has_audit_file(&self) -> bool {
-        self.audit_file.is_some()
+        self.has_audit_file
     }
 
     /// Continues in a new file if that of the audit log was renamed or removed. Call it about once a second. It may
     /// block.
-    pub(super) fn check_audit_file(&self) {
-        // Another thread may wait for a disk that hangs.
-        let Some(Ok(mut file)) = self.audit_file.as_ref().map(Mutex::try_lock) else { return };
-        file.follow(&self.audit);
+    pub(super) fn follow_audit_file(&self) {
+        let mut files = match self.audit_files.try_lock() {
+            Ok(files) => files,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // Another thread waits for a disk that hangs.
+            Err(TryLockError::WouldBlock) => return,
+        };
+        self.look.begin();
+        files.follow(&self.audit);
+        self.look.end();
+    }
+
+    /// Whether lines of the audit log can be written, and its disk lets its files be looked at: one that hangs there may take
+    /// lines for long, and a file that is renamed meanwhile is not followed.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub(super) fn check_audit(&self) -> Result<(), String> {
+        self.audit.check()?;
+        let held_up = self.look.for_at_least(HELD_UP);
+        held_up.map_or(Ok(()), |since| Err(hangs("of the audit log", since.wall())))
+    }
+}
+
+impl AuditFiles {
+    fn follow(&mut self, audit: &AuditLog) {
+        if let Some(own) = &mut self.own {
+            own.follow(audit);
+        }
     }
 }
 

@@ -1,7 +1,18 @@
 //! The listener: accepts, bounds, counts and drains connections. [`super::connection`] serves each of them.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
+use futures_util::FutureExt;
+use prometheus_client::metrics::gauge::Gauge;
 use spike_mtls::{PeerRule, budget::Budget, clock, server_config, svid::SvidSource};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -26,6 +37,9 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long connections may take to close after the listener has stopped and their requests are done.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// How long accepting waits after an error, or after a bug, instead of spinning.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A bound socket that does not accept yet, so that a daemon has its port before it is ready.
 #[derive(Debug)]
@@ -80,14 +94,12 @@ impl Listener {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let threads = Arc::new(ServingThreads::start()?);
         let connections = (tasks.clone(), Arc::clone(&threads));
-        tasks.spawn(accept(self.socket, shared, stop.clone(), connections));
-        tokio::spawn(check_regularly(
-            Arc::clone(&roster),
-            limits.times(),
-            stop.clone(),
-            tasks.clone(),
-        ));
-        Ok(Serving { stop, tasks, roster, threads })
+        let rounds = <[Rounds; 2]>::default();
+        let [accepting, checking] = rounds.clone();
+        tasks.spawn(accept(self.socket, shared, stop.clone(), connections, accepting));
+        let checked = (Arc::clone(&roster), limits.times());
+        tokio::spawn(check_regularly(checked, stop.clone(), tasks.clone(), checking));
+        Ok(Serving { stop, rounds, tasks, roster, threads })
     }
 }
 
@@ -95,16 +107,22 @@ impl Listener {
 #[derive(Debug)]
 pub struct Serving {
     stop: CancellationToken,
+    /// Of accepting connections, and of checking them.
+    rounds: [Rounds; 2],
     tasks: TaskTracker,
     roster: Arc<Roster>,
     threads: Arc<ServingThreads>,
 }
 
 impl Serving {
-    /// A health check: whether every thread that serves runs.
+    /// A health check: whether every thread that serves runs, and connections are accepted and checked.
     pub fn watch(&self) -> impl Fn() -> Result<(), String> + Send + Sync + use<> {
         let threads = Arc::downgrade(&self.threads);
-        move || threads.upgrade().map_or(Ok(()), |threads| threads.check())
+        let rounds = self.rounds.clone();
+        move || {
+            rounds.iter().try_for_each(Rounds::check)?;
+            threads.upgrade().map_or(Ok(()), |threads| threads.check())
+        }
     }
 
     /// Accepts no more connections, and notifies the peers of open ones. They may still send requests.
@@ -148,32 +166,67 @@ impl Serving {
     }
 }
 
+/// Work of the listener that is done in rounds. A panic ends its round only, and fails the check until a round goes well.
+#[derive(Clone, Debug, Default)]
+struct Rounds {
+    is_broken: Arc<AtomicBool>,
+}
+
+impl Rounds {
+    async fn run(&self, round: impl Future<Output = ()>) {
+        let is_broken = AssertUnwindSafe(round).catch_unwind().await.is_err();
+        self.is_broken.store(is_broken, Relaxed);
+        if is_broken {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.is_broken.load(Relaxed) {
+            return Err("what accepts and bounds connections ended in a bug the last time: the log has the place. Report it; if this stays, \
+                        restart"
+                .to_owned());
+        }
+        Ok(())
+    }
+}
+
 async fn accept(
     socket: TcpListener,
     shared: Arc<Shared>,
     stop: CancellationToken,
-    (tasks, threads): (TaskTracker, Arc<ServingThreads>),
+    connections: (TaskTracker, Arc<ServingThreads>),
+    rounds: Rounds,
 ) {
     let mut once = MessageLimit::default();
-    loop {
-        let (waiting, accepted) = tokio::select! {
-            () = stop.cancelled() => return,
-            next = async { (threads.place().await, socket.accept().await) } => next,
-        };
-        // Without the scheduler of this thread: the one that serves it has its own.
-        match accepted.and_then(|(stream, address)| Ok((stream.into_std()?, address))) {
-            Ok((stream, address)) => {
-                let (entry, shared) = (shared.roster.add(), Arc::clone(&shared));
-                threads.spawn((&tasks, waiting), serve_connection(stream, address, entry, shared));
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = rounds.run(accept_one(&socket, &shared, &connections, &mut once)) => {}
+        }
+    }
+}
+
+async fn accept_one(
+    socket: &TcpListener,
+    shared: &Arc<Shared>,
+    (tasks, threads): &(TaskTracker, Arc<ServingThreads>),
+    once: &mut MessageLimit,
+) {
+    let (waiting, accepted) = (threads.place().await, socket.accept().await);
+    // Without the scheduler of this thread: the one that serves it has its own.
+    match accepted.and_then(|(stream, address)| Ok((stream.into_std()?, address))) {
+        Ok((stream, address)) => {
+            let (entry, shared) = (shared.roster.add(), Arc::clone(shared));
+            threads.spawn((tasks, waiting), serve_connection(stream, address, entry, shared));
+        }
+        // Most likely out of file descriptors: wait for some to be freed.
+        Err(error) => {
+            let reason = error.to_string();
+            if let Some(suppressed) = once.admit(&reason, std::time::Instant::now()) {
+                tracing::warn!(reason, suppressed, "cannot accept a connection");
             }
-            // Most likely out of file descriptors: wait for some to be freed instead of spinning.
-            Err(error) => {
-                let reason = error.to_string();
-                if let Some(suppressed) = once.admit(&reason, std::time::Instant::now()) {
-                    tracing::warn!(reason, suppressed, "cannot accept a connection");
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }
@@ -184,31 +237,105 @@ async fn serve_connection(
     entry: Arc<TrackedConnection>,
     shared: Arc<Shared>,
 ) {
-    shared.metrics.open.inc();
+    let _open = OpenConnection::new(&shared, &entry);
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(reason = %error, "cannot set TCP_NODELAY");
     }
     match TcpStream::from_std(stream) {
         Ok(stream) => {
-            let connection = Connection::new(Arc::clone(&shared), Arc::clone(&entry), address);
-            connection.run(stream).await;
+            Connection::new(Arc::clone(&shared), Arc::clone(&entry), address).run(stream).await;
         }
         Err(error) => tracing::warn!(reason = %error, "cannot serve a connection"),
     }
-    shared.roster.remove(&entry);
-    shared.metrics.open.dec();
+}
+
+/// A connection that counts as open, and has its place in the roster. Dropping this ends both, whatever has ended the connection: a
+/// panic too, or the end of its thread.
+struct OpenConnection {
+    roster: Arc<Roster>,
+    entry: Arc<TrackedConnection>,
+    open: Gauge,
+}
+
+impl OpenConnection {
+    fn new(shared: &Shared, entry: &Arc<TrackedConnection>) -> Self {
+        Self::of(&shared.roster, entry, &shared.metrics.open)
+    }
+
+    fn of(roster: &Arc<Roster>, entry: &Arc<TrackedConnection>, open: &Gauge) -> Self {
+        open.inc();
+        Self { roster: Arc::clone(roster), entry: Arc::clone(entry), open: open.clone() }
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.roster.remove(&self.entry);
+        self.open.dec();
+    }
 }
 
 async fn check_regularly(
-    roster: Arc<Roster>,
-    times: TimeLimits,
+    (roster, times): (Arc<Roster>, TimeLimits),
     stop: CancellationToken,
     connections: TaskTracker,
+    rounds: Rounds,
 ) {
     let mut every = tokio::time::interval(CHECK_INTERVAL);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !(stop.is_cancelled() && connections.is_empty()) {
         every.tick().await;
-        roster.check_all(&times, clock::now()).await;
+        rounds.run(roster.check_all(&times, clock::now())).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spike_mtls::budget::Bounds;
+
+    use super::*;
+
+    /// The connection counted as open for ever, and kept its place.
+    #[tokio::test]
+    async fn a_connection_that_panics_or_is_dropped_with_its_thread_counts_no_more() {
+        let roster = Arc::new(Roster::new(Budget::new(Bounds::NONE), 2));
+        let (entry, open) = (roster.add(), Gauge::default());
+        let connection = OpenConnection::of(&roster, &entry, &open);
+        assert_eq!((open.get(), Arc::strong_count(&entry)), (1, 3));
+        let panics = async move {
+            let _connection = connection;
+            tokio::task::yield_now().await;
+            panic!("a bug");
+        };
+        tokio::spawn(panics).await.unwrap_err();
+        assert_eq!((open.get(), Arc::strong_count(&entry)), (0, 1));
+        let connection = OpenConnection::of(&roster, &entry, &open);
+        let dropped = async move {
+            std::future::pending::<()>().await;
+            drop(connection);
+        };
+        drop(dropped);
+        assert_eq!((open.get(), Arc::strong_count(&entry)), (0, 1));
+    }
+
+    /// The task ended: no connection was accepted any more, and no check failed.
+    #[tokio::test]
+    async fn a_round_of_the_listener_that_panics_fails_the_check_until_the_next_one_goes_well() {
+        for broken in 0..2 {
+            let serving = Serving {
+                stop: CancellationToken::new(),
+                rounds: <[Rounds; 2]>::default(),
+                tasks: TaskTracker::new(),
+                roster: Arc::new(Roster::new(Budget::new(Bounds::NONE), 2)),
+                threads: Arc::new(ServingThreads::start().unwrap()),
+            };
+            let check = serving.watch();
+            serving.rounds[broken].run(async { panic!("a bug") }).await;
+            assert!(check().unwrap_err().contains("ended in a bug"));
+            serving.rounds[1 - broken].run(async {}).await;
+            assert!(check().is_err(), "that is another one");
+            serving.rounds[broken].run(async {}).await;
+            assert_eq!(check(), Ok(()));
+        }
     }
 }

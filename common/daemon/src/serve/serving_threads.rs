@@ -2,25 +2,36 @@
 //!
 //! A connection stays on its thread, and so do the requests on it: what they touch stays with one processor, and threads
 //! need not wake each other. Work that takes long is done elsewhere, so no connection holds the others of its thread up.
+//!
+//! What a connection does is a task, and the scheduler catches the panics of tasks, also while it drops them: such a panic ends one
+//! connection. The scheduler itself may panic, such as when the system refuses to wait for events. Then the connections of the thread
+//! cannot be served any more: the thread drops them, so that their peers notice, and goes on with another scheduler. The process stays,
+//! because a Keeper that ends loses its share.
 
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
         mpsc::{self, RecvTimeoutError},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
+use spike_mtls::clock::Moment;
 use tokio::{
-    runtime::{Builder, Handle},
+    runtime::{Builder, Handle, Runtime},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::threads::{self, Place};
+use crate::{
+    UnderWay,
+    telemetry::HELD_UP,
+    threads::{self, Place},
+};
 
 /// How many connections may wait for each thread to begin with them. Others wait in the queue of the system: here they would count as
 /// handshakes, of which the oldest gives way.
@@ -28,9 +39,6 @@ const WAITING: usize = 4;
 
 /// How often a thread notes that it runs.
 const BEAT: Duration = Duration::from_secs(1);
-
-/// How long a thread may not run without being held up.
-const HELD_UP: Duration = Duration::from_secs(3);
 
 /// How long the end of the threads is waited for, all together. One that a disk holds ends with the process.
 const END_TIME: Duration = Duration::from_secs(1);
@@ -43,7 +51,6 @@ pub(super) struct ServingThreads {
     waiting: Arc<Semaphore>,
     /// Whose turn it is, if all are alike.
     turn: AtomicUsize,
-    started: Instant,
     ended: CancellationToken,
     /// Nothing is sent: it ends with the last thread.
     running: Mutex<mpsc::Receiver<()>>,
@@ -51,13 +58,22 @@ pub(super) struct ServingThreads {
 
 #[derive(Debug)]
 struct ServingThread {
-    runtime: Handle,
+    scheduler: Arc<Scheduler>,
     /// How many connections it has not begun with.
     waiting: Arc<AtomicUsize>,
-    /// When it last noted that it runs, in milliseconds since the start.
-    beat: Arc<AtomicU64>,
     /// `None`: it was joined.
     thread: Option<JoinHandle<()>>,
+}
+
+/// The scheduler of one thread.
+#[derive(Debug)]
+struct Scheduler {
+    /// Another one after each panic.
+    runtime: Mutex<Handle>,
+    /// What it does between two notes that it runs.
+    beat: UnderWay,
+    /// It has panicked, and there is no other one yet.
+    is_broken: AtomicBool,
 }
 
 impl ServingThreads {
@@ -71,11 +87,10 @@ impl ServingThreads {
         let (runs, running) = mpsc::channel();
         let (each, ended) = (Vec::new(), CancellationToken::new());
         let (turn, running) = (AtomicUsize::new(0), Mutex::new(running));
-        let started = Instant::now();
-        let mut all = Self { each, waiting, turn, started, ended, running };
+        let mut all = Self { each, waiting, turn, ended, running };
         for number in 0..count {
             let ended = all.ended.clone();
-            all.each.push(ServingThread::start(number, started, (ended, runs.clone()))?);
+            all.each.push(ServingThread::start(number, ended, runs.clone())?);
         }
         Ok(all)
     }
@@ -85,11 +100,16 @@ impl ServingThreads {
     /// # Errors
     /// How many do not, since when at most, and what to do.
     pub(super) fn check(&self) -> Result<(), String> {
-        let idle = |thread: &ServingThread| {
-            let last = Duration::from_millis(thread.beat.load(Relaxed));
-            self.started.elapsed().saturating_sub(last)
-        };
-        let held: Vec<_> = self.each.iter().map(idle).filter(|idle| *idle >= HELD_UP).collect();
+        let broken = self.each.iter().filter(|thread| thread.scheduler.is_broken()).count();
+        if broken > 0 {
+            return Err(format!(
+                "{broken} of the {} threads that serve connections ended in a bug and did not start again yet: the log has the place. Report \
+                 it; if this stays, restart",
+                self.each.len()
+            ));
+        }
+        let idle = |thread: &ServingThread| thread.scheduler.beat.for_at_least(HELD_UP);
+        let held: Vec<_> = self.each.iter().filter_map(idle).map(Moment::elapsed).collect();
         let Some(longest) = held.iter().max() else { return Ok(()) };
         Err(format!(
             "{} of the {} threads that serve connections have not run for {} s: most likely a disk holds them up, that of the audit log or \
@@ -119,7 +139,8 @@ impl ServingThreads {
         let (before, after) = self.each.split_at(self.turn.load(Relaxed) % self.each.len().max(1));
         let in_turn = after.iter().chain(before).enumerate();
         // One that a disk holds keeps few: there is one among the others for whoever has got a place.
-        let next = in_turn.min_by_key(|(_, thread)| thread.waiting.load(Relaxed));
+        let next = in_turn
+            .min_by_key(|(_, thread)| (thread.scheduler.is_broken(), thread.waiting.load(Relaxed)));
         let Some((passed_over, thread)) = next else { return };
         self.turn.fetch_add(passed_over + 1, Relaxed);
         let waiting = Counted::new(&thread.waiting);
@@ -127,50 +148,124 @@ impl ServingThreads {
             drop((waiting, place));
             serve.await;
         };
-        tasks.spawn_on(serve, &thread.runtime);
+        tasks.spawn_on(serve, &thread.scheduler.handle());
     }
 }
 
 impl ServingThread {
     /// Ends with `ended`. Keeps `runs` until then.
-    fn start(
-        number: usize,
-        started: Instant,
-        (ended, runs): (CancellationToken, mpsc::Sender<()>),
-    ) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-        let handle = runtime.handle().clone();
-        let beat = Arc::new(AtomicU64::new(0));
-        let beating = Arc::clone(&beat);
+    fn start(number: usize, ended: CancellationToken, runs: mpsc::Sender<()>) -> io::Result<Self> {
+        let runtime = runtime()?;
+        let scheduler = Arc::new(Scheduler::of(&runtime));
+        let own = Arc::clone(&scheduler);
         let run = move || {
             Place::become_serving(number);
-            runtime.block_on(async {
-                tokio::select! {
-                    () = ended.cancelled() => {}
-                    () = note_that_it_runs(&beating, started) => {}
-                }
-            });
-            // Drops the tasks. Work elsewhere that they wait for is not waited for.
-            runtime.shutdown_background();
+            own.run(runtime, &ended);
             drop(runs);
         };
         let thread = thread::Builder::new().name(format!("serve-{number}")).spawn(run)?;
-        Ok(Self { runtime: handle, waiting: Arc::default(), beat, thread: Some(thread) })
+        Ok(Self { scheduler, waiting: Arc::default(), thread: Some(thread) })
     }
 }
 
-async fn note_that_it_runs(beat: &AtomicU64, started: Instant) {
-    let mut every = tokio::time::interval(BEAT);
-    loop {
-        every.tick().await;
-        let now = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        beat.store(now, Relaxed);
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_io().enable_time().build()
+}
+
+impl Scheduler {
+    fn of(runtime: &Runtime) -> Self {
+        let beat = UnderWay::default();
+        beat.begin();
+        let runtime = Mutex::new(runtime.handle().clone());
+        Self { runtime, beat, is_broken: AtomicBool::new(false) }
+    }
+
+    fn handle(&self) -> Handle {
+        self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_broken(&self) -> bool {
+        self.is_broken.load(Relaxed)
+    }
+
+    /// Schedules the tasks of this thread until `ended`.
+    fn run(&self, first: Runtime, ended: &CancellationToken) {
+        let mut next = Some(first);
+        while let Some(runtime) = next {
+            if self.drive(runtime, ended) {
+                return;
+            }
+            tracing::error!(
+                "a bug: the scheduler of a thread that serves panicked. The connections of the thread are closed, and it goes on with \
+                 another one"
+            );
+            next = self.another(ended);
+        }
+    }
+
+    /// Schedules tasks until `ended`, and drops them. `false`: the scheduler panicked.
+    fn drive(&self, runtime: Runtime, ended: &CancellationToken) -> bool {
+        let schedule = || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = ended.cancelled() => {}
+                    () = self.note_that_it_runs() => {}
+                }
+            });
+        };
+        // What it panicked with is dropped at the very end: that may panic as well, and then there is no other scheduler.
+        let ended = catch_unwind(AssertUnwindSafe(schedule));
+        if ended.is_err() {
+            self.is_broken.store(true, Relaxed);
+        }
+        // Drops the tasks. Work elsewhere that they wait for is not waited for.
+        catch_unwind(AssertUnwindSafe(|| runtime.shutdown_background())).ok();
+        ended.is_ok()
+    }
+
+    /// Another scheduler, a moment later: a bug that strikes at once must not fill the log. `None`: `ended` came first.
+    fn another(&self, ended: &CancellationToken) -> Option<Runtime> {
+        let mut not_before = Instant::now() + BEAT;
+        while !ended.is_cancelled() {
+            let left = not_before.saturating_duration_since(Instant::now());
+            if !left.is_zero() {
+                thread::park_timeout(left);
+                continue;
+            }
+            match runtime() {
+                Ok(runtime) => {
+                    *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) =
+                        runtime.handle().clone();
+                    self.beat.begin();
+                    self.is_broken.store(false, Relaxed);
+                    return Some(runtime);
+                }
+                Err(error) => {
+                    tracing::error!(reason = %error, "a thread that serves has no scheduler: it tries again");
+                    not_before = Instant::now() + BEAT;
+                }
+            }
+        }
+        None
+    }
+
+    async fn note_that_it_runs(&self) {
+        let mut every = tokio::time::interval(BEAT);
+        loop {
+            every.tick().await;
+            self.beat.begin();
+        }
     }
 }
 
 impl Drop for ServingThreads {
     fn drop(&mut self) {
         self.ended.cancel();
+        // One may wait for its next scheduler.
+        self.each
+            .iter()
+            .filter_map(|each| each.thread.as_ref())
+            .for_each(|own| own.thread().unpark());
         let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
         let ended = running.recv_timeout(END_TIME);
         if ended == Err(RecvTimeoutError::Timeout) {
@@ -180,7 +275,7 @@ impl Drop for ServingThreads {
             return;
         }
         for thread in &mut self.each {
-            // One that panicked has said so.
+            // A panic has been told.
             thread.thread.take().map(JoinHandle::join);
         }
     }
@@ -209,148 +304,4 @@ impl Drop for Counted {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{collections::HashMap, thread::ThreadId};
-
-    use futures_util::FutureExt;
-    use tokio::{
-        sync::{mpsc, oneshot},
-        time::timeout,
-    };
-
-    use super::*;
-
-    /// Serves a connection that ends with what is sent, and waits until its thread has begun with it. Returns that thread.
-    async fn begin(
-        threads: &ServingThreads,
-        tasks: &TaskTracker,
-        end: impl Future + Send + 'static,
-    ) -> ThreadId {
-        let (began, thread) = oneshot::channel();
-        threads.spawn((tasks, threads.place().await), async move {
-            began.send(thread::current().id()).ok();
-            end.await;
-        });
-        thread.await.unwrap()
-    }
-
-    fn most_and_fewest(of: impl IntoIterator<Item = ThreadId>) -> (usize, usize) {
-        let mut counts = HashMap::new();
-        of.into_iter().for_each(|thread| *counts.entry(thread).or_insert(0) += 1);
-        assert_eq!(counts.len(), threads::serving());
-        (counts.values().copied().max().unwrap(), counts.into_values().min().unwrap())
-    }
-
-    #[tokio::test]
-    async fn connections_are_spread_evenly_and_stay_on_their_threads() {
-        let (threads, tasks) = (ServingThreads::start().unwrap(), TaskTracker::new());
-        let (moved, mut seen) = mpsc::unbounded_channel();
-        let mut of_threads = Vec::new();
-        for _ in 0..3 * threads::serving() {
-            let moved = moved.clone();
-            let work = async move {
-                let before = thread::current().id();
-                tokio::time::sleep(Duration::from_millis(1)).await;
-                moved.send(thread::current().id() != before).unwrap();
-            };
-            of_threads.push(begin(&threads, &tasks, work).await);
-        }
-        assert_eq!(most_and_fewest(of_threads), (3, 3));
-        drop(moved);
-        while let Some(moved) = seen.recv().await {
-            assert!(!moved);
-        }
-    }
-
-    /// New connections went to the thread with the fewest, which a peer chose by closing its own on that thread.
-    #[tokio::test]
-    async fn a_peer_that_closes_its_connections_on_one_thread_does_not_get_those_of_others_there() {
-        let (threads, tasks) = (ServingThreads::start().unwrap(), TaskTracker::new());
-        let mut held = Vec::new();
-        for _ in 0..16 * threads::serving() {
-            let (end, ended) = oneshot::channel::<()>();
-            held.push((begin(&threads, &tasks, ended).await, end));
-        }
-        let chosen = held.first().unwrap().0;
-        held.retain(|(thread, _)| *thread != chosen);
-        while tasks.len() > held.len() {
-            tokio::task::yield_now().await;
-        }
-        let mut others = Vec::new();
-        for _ in 0..4 * threads::serving() {
-            others.push(begin(&threads, &tasks, std::future::pending::<()>()).await);
-        }
-        assert_eq!(most_and_fewest(others), (4, 4));
-    }
-
-    /// They were all taken at once, and the oldest were cut as handshakes that take too long.
-    #[tokio::test]
-    async fn no_more_connections_are_taken_than_the_threads_begin_with() {
-        let threads = ServingThreads::start().unwrap();
-        let mut places = Vec::new();
-        for _ in 0..WAITING * threads::serving() {
-            places.push(threads.place().await);
-        }
-        assert!(threads.place().now_or_never().is_none());
-        let tasks = TaskTracker::new();
-        threads.spawn((&tasks, places.pop().unwrap()), std::future::pending());
-        // The thread begins with it, and it is served for long.
-        threads.place().await;
-        assert_eq!(tasks.len(), 1);
-    }
-
-    /// Holds a thread, as a disk does, until what is returned is dropped.
-    async fn hold_one(
-        threads: &ServingThreads,
-        tasks: &TaskTracker,
-    ) -> std::sync::mpsc::Sender<()> {
-        let (release, held) = std::sync::mpsc::channel::<()>();
-        threads.spawn((tasks, threads.place().await), async move {
-            held.recv().ok();
-        });
-        release
-    }
-
-    /// It got its part of all new connections, until nobody had a place left.
-    #[tokio::test]
-    async fn a_thread_that_a_disk_holds_does_not_keep_connections_from_the_others() {
-        let (threads, tasks) = (ServingThreads::start().unwrap(), TaskTracker::new());
-        let release = hold_one(&threads, &tasks).await;
-        let (began, mut seen) = mpsc::unbounded_channel();
-        let count = 2 * WAITING * threads::serving();
-        for _ in 0..count {
-            let place = timeout(Duration::from_secs(10), threads.place()).await.expect("a place");
-            let began = began.clone();
-            threads.spawn((&tasks, place), async move {
-                began.send(()).ok();
-                std::future::pending::<()>().await;
-            });
-        }
-        for _ in 0..count - WAITING {
-            timeout(Duration::from_secs(10), seen.recv()).await.expect("it is served");
-        }
-        drop(release);
-    }
-
-    /// The end waited for it for ever.
-    #[tokio::test]
-    async fn a_thread_that_a_disk_holds_does_not_hold_up_the_end() {
-        let (threads, tasks) = (ServingThreads::start().unwrap(), TaskTracker::new());
-        let release = hold_one(&threads, &tasks).await;
-        drop(threads);
-        drop(release);
-    }
-
-    #[tokio::test]
-    async fn what_still_runs_is_dropped_with_the_threads() {
-        let (threads, tasks) = (ServingThreads::start().unwrap(), TaskTracker::new());
-        let held = Arc::new(());
-        let weak = Arc::downgrade(&held);
-        threads.spawn((&tasks, threads.place().await), async move {
-            std::future::pending::<()>().await;
-            drop(held);
-        });
-        drop(threads);
-        assert!(weak.upgrade().is_none() && tasks.is_empty());
-    }
-}
+mod tests;

@@ -1,23 +1,26 @@
 //! Work that a disk may hold up, on a thread of its own. Whoever wants its result waits for it for a moment only.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{self, TrySendError},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use spike_mtls::clock;
+use spike_mtls::clock::Moment;
 use time::OffsetDateTime;
 use tokio::{sync::watch, time::timeout};
+
+use crate::UnderWay;
 
 /// How long a fresh result is waited for.
 const FRESH_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long the work may take without being held up.
-const HELD_UP: Duration = Duration::from_secs(3);
+pub(crate) const HELD_UP: Duration = Duration::from_secs(3);
 
 /// Work that is done again and again, and its last result. Dropping this ends the thread, once the work ends.
 #[derive(Debug)]
@@ -32,8 +35,7 @@ pub(super) struct Apart<T> {
 struct State<T> {
     /// How often the work has begun.
     begun: u64,
-    /// When it began, if it is under way.
-    under_way: Option<(Instant, OffsetDateTime)>,
+    under_way: UnderWay,
     last: Option<T>,
 }
 
@@ -43,13 +45,14 @@ impl<T: Clone + Send + 'static> Apart<T> {
         // One that waits is enough: it begins after everybody who asks meanwhile.
         let (asked, asks) = mpsc::sync_channel(1);
         let (end, ended) = watch::channel(0);
-        let state = State { begun: 0, under_way: None, last: None };
+        let state = State { begun: 0, under_way: UnderWay::default(), last: None };
         let state = Arc::new(Mutex::new(state));
         let own = Arc::clone(&state);
         let run = move || {
             while asks.recv().is_ok() {
                 let number = lock(&own).begin();
-                let result = work();
+                // After a panic there is no result, rather than an old one for ever.
+                let result = catch_unwind(AssertUnwindSafe(&work)).ok();
                 lock(&own).end(result);
                 end.send_replace(number);
             }
@@ -64,7 +67,7 @@ impl<T: Clone + Send + 'static> Apart<T> {
     pub(super) async fn fresh(&self) {
         let number = {
             let state = lock(&self.state);
-            if state.has_taken(FRESH_WITHIN) {
+            if state.under_way.for_at_least(FRESH_WITHIN).is_some() {
                 return;
             }
             state.begun + 1
@@ -76,33 +79,27 @@ impl<T: Clone + Send + 'static> Apart<T> {
         drop(timeout(FRESH_WITHIN, ended.wait_for(|ended| *ended >= number)).await);
     }
 
-    /// The last result.
+    /// The last result. `None`: there is none yet, or the work panicked the last time.
     pub(super) fn last(&self) -> Option<T> {
         lock(&self.state).last.clone()
     }
 
     /// Since when the work is held up, if it is.
     pub(super) fn held_up(&self) -> Option<OffsetDateTime> {
-        let state = lock(&self.state);
-        state.under_way.filter(|_| state.has_taken(HELD_UP)).map(|(_, since)| since)
+        lock(&self.state).under_way.for_at_least(HELD_UP).map(Moment::wall)
     }
 }
 
 impl<T> State<T> {
     fn begin(&mut self) -> u64 {
         self.begun += 1;
-        self.under_way = Some((Instant::now(), clock::now()));
+        self.under_way.begin();
         self.begun
     }
 
-    fn end(&mut self, result: T) {
-        self.under_way = None;
-        self.last = Some(result);
-    }
-
-    /// Whether the work under way has taken so long.
-    fn has_taken(&self, time: Duration) -> bool {
-        self.under_way.is_some_and(|(since, _)| since.elapsed() >= time)
+    fn end(&mut self, result: Option<T>) {
+        self.under_way.end();
+        self.last = result;
     }
 }
 
@@ -151,6 +148,21 @@ mod tests {
         while apart.held_up().is_some() || apart.last() == Some(0) {
             apart.fresh().await;
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// The thread ended: its last result stayed for ever, and was told as held up by a disk.
+    #[tokio::test]
+    async fn work_that_panics_has_no_result_and_is_done_again() {
+        let count = AtomicU64::new(0);
+        let apart = Apart::start("test", move || {
+            let number = count.fetch_add(1, Relaxed);
+            assert!(number != 1, "a bug");
+            number
+        });
+        for result in [Some(0), None, Some(2)] {
+            apart.fresh().await;
+            assert_eq!((apart.last(), apart.held_up()), (result, None));
         }
     }
 }

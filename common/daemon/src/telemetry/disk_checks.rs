@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use spike_mtls::clock;
 use time::OffsetDateTime;
 
-use super::{Effect, apart::Apart};
+use super::{Effect, apart::Apart, health::ask};
 
 type Answer = Result<(), String>;
 
@@ -34,7 +34,7 @@ impl DiskChecks {
         let round = move || {
             // A probe may be held up for long.
             let probes = lock(&asked).clone();
-            probes.iter().map(|probe| probe(clock::now())).collect()
+            probes.iter().map(|probe| ask(&**probe, clock::now())).collect()
         };
         Self { probes, rounds: Arc::new(Apart::start("disk-checks", round)) }
     }
@@ -66,7 +66,8 @@ impl DiskChecks {
     }
 }
 
-fn hangs(disk: &str, since: OffsetDateTime) -> String {
+/// What is said of a disk that holds up a look at its files: `disk` says which one, after "the disk".
+pub(crate) fn hangs(disk: &str, since: OffsetDateTime) -> String {
     format!(
         "a look at its files has been under way since {}: most likely the disk {disk} hangs, as a network file system does that is \
          away. Look at that disk",

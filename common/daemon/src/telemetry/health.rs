@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -80,6 +81,9 @@ impl HealthView {
 
 /// The check that is reported while others are still to be added, and its reason.
 const INCOMPLETE: (&str, &str) = ("start", "starting: not every check has been added yet");
+
+/// The reason of a check that cannot tell one.
+const PANICKED: &str = "a bug: the check panicked. The log has the place: report it";
 
 struct Check {
     name: &'static str,
@@ -264,10 +268,18 @@ impl fmt::Debug for Health {
     }
 }
 
+/// Asks one probe. One that panics fails: nobody else is to miss its answers because of it.
+pub(super) fn ask(
+    probe: &dyn Fn(OffsetDateTime) -> Result<(), String>,
+    now: OffsetDateTime,
+) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(|| probe(now))).unwrap_or_else(|_| Err(PANICKED.to_owned()))
+}
+
 impl Check {
     fn answer(&self, on_disk: Option<&DiskChecks>, now: OffsetDateTime) -> Result<(), String> {
         match &self.probe {
-            Probe::Prompt(probe) => probe(now),
+            Probe::Prompt(probe) => ask(&**probe, now),
             Probe::OnDisk(check) => on_disk.map_or(Ok(()), |all| all.answer(check, self.effect)),
         }
     }

@@ -21,8 +21,10 @@ mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub(crate) use apart::HELD_UP;
 use clocks::Clocks;
 pub use clocks::{CLOCK_FAILS, CLOCK_TOLD, CLOCK_WARNING, OtherClock};
+pub(crate) use disk_checks::hangs;
 use disk_metrics::DiskMetrics;
 use durations::encode_timings;
 pub use durations::encode_timings_by;

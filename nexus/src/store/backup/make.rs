@@ -14,7 +14,8 @@ use tempfile::{Builder, NamedTempFile};
 use super::container::{self, Manifest};
 use super::error::BackupError;
 use super::examine;
-use crate::store::sqlite::create;
+use crate::store::error::StoreError;
+use crate::store::sqlite::{create, length, overwritten, private};
 
 /// Writers lock the database for moments only, and in WAL mode not for readers.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -43,6 +44,7 @@ pub fn back_up(
         }
         Err(error) => return Err(BackupError::unusable(&source)(error)),
     }
+    refuse_unfit(directory, &source)?;
     // Also by a link, and if it is a file after all, as /dev/stdout may be.
     let is_device = ["/dev", "/proc"].iter().any(|place| file.starts_with(place));
     let is_no_file =
@@ -71,6 +73,8 @@ pub fn back_up(
     let manifest = container::write(whole.as_file_mut(), &copy, (contents, created), progress)
         .map_err(&unusable)?;
     whole.as_file().sync_all().map_err(&unusable)?;
+    // A Nexus that runs may have noticed it meanwhile.
+    overwritten::refuse(directory)?;
     whole.persist_noclobber(file).map_err(|failed| match failed.error.kind() {
         io::ErrorKind::AlreadyExists => BackupError::Exists { path: file.to_owned() },
         _ => BackupError::unusable(file)(failed.error),
@@ -78,6 +82,16 @@ pub fn back_up(
     // The name must survive a power loss as the content does.
     File::open(parent).and_then(|parent| parent.sync_all()).map_err(&unusable)?;
     Ok(manifest)
+}
+
+/// Refuses a database that no Nexus would open, before SQLite does: it would be copied without the log that belongs to it, or with that
+/// of another one, and beside an empty file SQLite discards the log.
+///
+/// A second name (a hard link) is none of its business: a Nexus that runs does not mind, and tools for snapshots make such links.
+fn refuse_unfit(directory: &Path, source: &Path) -> Result<(), StoreError> {
+    overwritten::refuse(directory)?;
+    private::refuse_apart_from_log(source)?;
+    length::refuse_stub(source)
 }
 
 /// SQLite makes files beside the database, with the owner of this process: Nexus could not open those of another user.

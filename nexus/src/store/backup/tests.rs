@@ -2,6 +2,7 @@
 
 mod load;
 mod refused;
+mod unfit;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -12,7 +12,7 @@ use crate::store::error::StoreError;
 const HEADER: u64 = 100;
 
 /// SQLite takes an empty file for a new database, and discards the log beside it.
-pub(super) fn refuse_stub(path: &Path) -> Result<(), StoreError> {
+pub(in crate::store) fn refuse_stub(path: &Path) -> Result<(), StoreError> {
     let length = fs::metadata(path).map_err(|source| unusable(path, source))?.len();
     if length < HEADER {
         let what = format!("it has only {length} bytes");

@@ -1,7 +1,7 @@
 //! The file that says that the database was overwritten while Nexus had it open.
 //!
 //! SQLite would take the database that is there now and the log of the one before for one: some rows are new, others of the other
-//! database, and nothing tells. So while this file is there, the database is not opened.
+//! database, and nothing tells. So while this file is there, the database is not opened, and no backup of it is made.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -35,7 +35,7 @@ pub(super) fn note(database: &Path, error: &StoreError) {
 ///
 /// # Errors
 /// [`StoreError::Damaged`].
-pub(super) fn refuse(directory: &Path) -> Result<(), StoreError> {
+pub(in crate::store) fn refuse(directory: &Path) -> Result<(), StoreError> {
     if directory.join(FILE).symlink_metadata().is_err() {
         return Ok(());
     }

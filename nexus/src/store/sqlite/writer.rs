@@ -16,10 +16,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use spike_daemon::process::chain;
-use spike_mtls::clock;
+use spike_mtls::clock::{self, Moment};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -176,8 +176,8 @@ impl Writer {
         if batch.is_empty() {
             return;
         }
-        let begun = Instant::now();
-        self.shown.condition.begins(clock::unix_nanos());
+        let begun = Moment::now();
+        self.shown.condition.begins(begun);
         let committed = self.place.check().and_then(|()| self.settle());
         let committed = committed.and_then(|()| self.execute(&mut batch)).map_err(Arc::new);
         match &committed {
@@ -340,7 +340,7 @@ impl Writer {
     /// Tries to commit without a change: the row of the store, encrypted again.
     fn probe(&mut self) {
         let full = || StoreError::Full { directory: self.directory.clone() };
-        self.shown.condition.begins(clock::unix_nanos());
+        self.shown.condition.begins(Moment::now());
         let outcome = if self.disk_full && self.is_almost_full() { Err(full()) } else { Ok(()) };
         let outcome = outcome
             .and_then(|()| self.place.check())

@@ -50,7 +50,7 @@ const ROWS: [Row; 18] = [
         group: Group::Nexus,
         name: "threads of SPIKE Nexus",
         degraded: Degraded::Failure,
-        next: "look at the disks of the audit log and of the data directory of SPIKE Nexus: one of them does not answer",
+        next: "report the bug if one is named there; else look at the disks of the audit log and of the data directory of SPIKE Nexus: one does not answer",
         page: "docs/health.md",
     },
     Row {

@@ -133,3 +133,24 @@ async fn a_disk_that_hangs_fails_what_readiness_depends_on_and_holds_nobody_up()
         tokio::task::yield_now().await;
     }
 }
+
+/// It ended the task that asks every second, or the thread of the checks of files, whose last answers stayed.
+#[tokio::test]
+async fn a_check_that_panics_fails_and_the_others_are_asked_all_the_same() {
+    let health = Health::default();
+    health.complete();
+    health.add("prompt", Effect::NotReady, |_| panic!("a bug"));
+    health.add_on_disk("on_disk", Effect::Degraded, "of the test", |_| panic!("a bug"));
+    health.add("well", Effect::NotReady, |_| Ok(()));
+    health.add_on_disk("well_too", Effect::NotReady, "of the test", |_| Ok(()));
+    for _ in 0..2 {
+        health.fresh().await;
+        health.ask(NOON);
+    }
+    assert_eq!(health.not_ready(NOON), [("prompt", PANICKED.to_owned())]);
+    let report = health.report(NOON);
+    let failing: Vec<_> =
+        report.checks.iter().filter(|(_, check)| check.reason.is_some()).collect();
+    assert!(failing.iter().all(|(_, check)| check.reason.as_deref() == Some(PANICKED)));
+    assert_eq!(failing.iter().map(|(name, _)| **name).collect::<Vec<_>>(), ["on_disk", "prompt"]);
+}

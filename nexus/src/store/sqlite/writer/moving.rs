@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use spike_daemon::process::chain;
-use spike_mtls::clock;
+use spike_mtls::clock::Moment;
 
 use super::super::index::Backlog;
 use super::super::readers::lock;
@@ -64,7 +64,7 @@ impl Writer {
         if !is_due || self.shown.condition.write_failure().is_some() {
             return;
         }
-        self.shown.condition.begins(clock::unix_nanos());
+        self.shown.condition.begins(Moment::now());
         let moved = self.place.examine_unmoved().and_then(|()| {
             let guard = lock(&self.slot);
             let Some(connection) = guard.as_ref() else { return Ok(()) };
