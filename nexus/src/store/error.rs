@@ -34,6 +34,12 @@ pub enum StoreError {
         /// The directory of the store.
         directory: PathBuf,
     },
+    /// Files of the store were changed or replaced between the look at them and their opening. Nothing was written.
+    #[error("files in {} were changed or replaced while they were being opened", directory.display())]
+    Replaced {
+        /// The directory of the store.
+        directory: PathBuf,
+    },
     /// The file that is to be opened is not there. Nothing was made in its place.
     #[error("{} is not there", path.display())]
     Missing {

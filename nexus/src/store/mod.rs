@@ -60,7 +60,7 @@ pub use self::import::{Import, NotImported};
 pub use self::opening::{Opening, Unopened};
 pub use self::options::{JournalMode, JudgePolicy, Options};
 pub use self::secrets::{Described, Got, StoredValue};
-pub use self::sight::{Change, Sight};
+pub use self::sight::{Change, Files, Sight};
 pub use self::sqlite::commits::Loss;
 use self::sqlite::place::Place;
 use self::sqlite::queue::Queue;
@@ -118,11 +118,11 @@ impl Store {
         home: &Home,
         root: &RootKey,
         options: &Options,
-        opening: Opening,
+        expected: (Opening, Option<&Files>),
         encryptions_per_key: u64,
         now: UnixNanos,
     ) -> Result<Self, Unopened> {
-        let mut opened = open::open(home, root, options, opening, encryptions_per_key, now)?;
+        let mut opened = open::open(home, root, options, expected, encryptions_per_key, now)?;
         let import = std::mem::take(&mut opened.import);
         let place = Arc::clone(&opened.place);
         let readers = Arc::clone(&opened.readers);

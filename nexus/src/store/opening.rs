@@ -8,6 +8,7 @@ use super::error::StoreError;
 use super::format::keyring::ENCRYPTIONS_PER_KEY;
 use super::home::Home;
 use super::options::Options;
+use super::sight::Files;
 use super::sqlite::create;
 use super::{Import, Store};
 
@@ -56,7 +57,7 @@ impl Store {
         options: &Options,
         now: UnixNanos,
     ) -> Result<Self, StoreError> {
-        Self::attempt(home, root, options, Opening::Existing, now)
+        Self::attempt(home, root, options, (Opening::Existing, None), now)
             .map_err(|unopened| unopened.error)
     }
 
@@ -70,10 +71,12 @@ impl Store {
         options: &Options,
         now: UnixNanos,
     ) -> Result<Self, StoreError> {
-        Self::attempt(home, root, options, Opening::New, now).map_err(|unopened| unopened.error)
+        Self::attempt(home, root, options, (Opening::New, None), now)
+            .map_err(|unopened| unopened.error)
     }
 
-    /// As [`open`](Self::open) or [`create`](Self::create), and if that fails, whether it may have changed the files.
+    /// As [`open`](Self::open) or [`create`](Self::create), and if that fails, whether it may have changed the files. `seen`: a store
+    /// that is there is opened only if its files are these; `None`: as they are.
     ///
     /// # Errors
     /// [`Unopened`].
@@ -81,10 +84,11 @@ impl Store {
         home: &Home,
         root: &RootKey,
         options: &Options,
-        opening: Opening,
+        (opening, seen): (Opening, Option<&Files>),
         now: UnixNanos,
     ) -> Result<Self, Unopened> {
-        Self::open_with_key_limit(home, root, options, opening, ENCRYPTIONS_PER_KEY, now)
+        let expected = (opening, seen);
+        Self::open_with_key_limit(home, root, options, expected, ENCRYPTIONS_PER_KEY, now)
     }
 
     /// What opening did with the data of upstream, to be logged and shown.

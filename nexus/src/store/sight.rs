@@ -112,6 +112,11 @@ impl Sight {
         Ok(now)
     }
 
+    /// Whether only this process can have changed the files since they were looked at.
+    pub const fn holds(&self) -> bool {
+        !self.was_locked
+    }
+
     /// What there is to open, as long as nobody permits a new store. A database of upstream is imported only where no store was:
     /// one that is away for a moment is not replaced by an import.
     pub fn expected(&self) -> Opening {
@@ -189,6 +194,14 @@ impl Files {
             logs: logs(self.logs, before.logs),
             upstream_logs: logs(self.upstream_logs, before.upstream_logs),
         }
+    }
+
+    /// Whether database and logs are still these. A journal is taken back into the database by whoever opens it: then nothing can
+    /// be told.
+    pub(super) fn are_in(&self, directory: &Path) -> bool {
+        let now = Self::of(Some(&Home::File(directory.to_owned())));
+        let files = |of: &Self| [of.database].into_iter().chain(of.logs);
+        self.has_journal() || files(self).zip(files(&now)).all(|(seen, now)| seen.may_be(now))
     }
 
     /// Whether another file is the database in `now`.

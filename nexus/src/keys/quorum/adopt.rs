@@ -21,7 +21,7 @@ use tokio::{sync::Mutex, time::Instant};
 use super::{AdoptError, Candidates};
 use crate::{
     keys::seal::{Hindrance, OwnTask, Seal, Unsealed},
-    store::{Home, Opening, Options, Sight, Store, StoreError, Unopened},
+    store::{Change, Home, Opening, Options, Sight, Store, StoreError, Unopened},
 };
 
 /// Checks keys and puts them to use, one at a time.
@@ -261,10 +261,12 @@ impl Adopter {
             change,
         })?;
         let opening = if is_new { Opening::New } else { self.sight().expected() };
+        let seen = self.sight().holds().then(|| files.clone());
         let options = self.options.clone();
         let place = home.clone();
         let opened = tokio::task::spawn_blocking(move || {
-            let store = Store::attempt(&place, &key, &options, opening, clock::unix_nanos())?;
+            let expected = (opening, seen.as_ref());
+            let store = Store::attempt(&place, &key, &options, expected, clock::unix_nanos())?;
             store.import().log();
             let unsealed = Unsealed::with_store(key, store);
             unsealed.map_err(|error| Unopened { error, may_have_written: true })
@@ -275,6 +277,9 @@ impl Adopter {
             match unopened.error {
                 why @ (StoreError::WrongRootKey { given, .. }
                 | StoreError::UpstreamKey { given, .. }) => AdoptError::WrongKey { given, why },
+                StoreError::Replaced { directory } => {
+                    AdoptError::Changed { directory, change: Change::Replaced }
+                }
                 // It was there at the look, or at the start.
                 StoreError::Missing { .. } => AdoptError::NoData {
                     given,

@@ -3,7 +3,6 @@
 //! Nothing is written until the root key has proved correct.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -18,8 +17,8 @@ use super::commits::{CommitLog, Loss, Position};
 use super::length::{check_length, refuse_stub};
 use super::place::Place;
 use super::private::{
-    LOCK_FILE, existing_private_file, lock_directory, make_directory, protect_directory,
-    refuse_apart_from_log, refuse_second_name, unusable,
+    DirectoryLock, LOCK_FILE, existing_private_file, lock_directory, make_directory,
+    protect_directory, refuse_apart_from_log, refuse_second_name, unusable,
 };
 use super::readers::{Readers, Slot};
 use super::schema::{KnownSchema, check_header, difference, schema};
@@ -35,6 +34,7 @@ use crate::store::home::Home;
 use crate::store::import::{Import, Plan};
 use crate::store::opening::{Opening, Unopened};
 use crate::store::options::{JournalMode, Options};
+use crate::store::sight::Files;
 
 /// An open store that belongs to the given root key.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(in crate::store) struct Opened {
     /// Empty in memory.
     pub(in crate::store) directory: PathBuf,
     /// The lock of the directory, held while the store is open.
-    pub(in crate::store) lock_file: Option<File>,
+    pub(in crate::store) lock: Option<DirectoryLock>,
     /// What happened to the data of upstream.
     pub(in crate::store) import: Import,
     /// The position of the database.
@@ -65,12 +65,12 @@ pub(in crate::store) fn open(
     home: &Home,
     root: &RootKey,
     options: &Options,
-    opening: Opening,
+    (opening, seen): (Opening, Option<&Files>),
     encryptions_per_key: u64,
     now: UnixNanos,
 ) -> Result<Opened, Unopened> {
     let may_write = &Cell::new(false);
-    let connect = Connect { root, options, opening, encryptions_per_key, now, may_write };
+    let connect = Connect { root, options, opening, seen, encryptions_per_key, now, may_write };
     let opened = match home {
         Home::File(directory) => connect.file(directory),
         Home::Memory => connect.memory(),
@@ -82,6 +82,8 @@ pub(super) struct Connect<'a> {
     pub(super) root: &'a RootKey,
     pub(super) options: &'a Options,
     pub(super) opening: Opening,
+    /// The files of an existing store that may be opened; `None`: any.
+    pub(super) seen: Option<&'a Files>,
     pub(super) encryptions_per_key: u64,
     pub(super) now: UnixNanos,
     /// Set before the first write to the files at their final names.
@@ -104,7 +106,7 @@ impl Connect<'_> {
             ring,
             identity,
             directory: PathBuf::new(),
-            lock_file: None,
+            lock: None,
             import,
             position: Position::default(),
             commits: None,
@@ -129,7 +131,7 @@ impl Connect<'_> {
             Opening::Import => protect_directory(directory)?,
             Opening::New => make_directory(directory)?,
         }
-        let lock_file = lock_directory(directory)?;
+        let lock = lock_directory(directory)?;
         create::sweep(directory)?;
         overwritten::refuse(directory)?;
         refuse_second_name(&path)?;
@@ -157,6 +159,7 @@ impl Connect<'_> {
             Some(import) => Plan::Settled(import),
             None => Plan::for_existing(directory, self.root, &connection, ring.keys(), &identity)?,
         };
+        self.require_as_seen(directory)?;
         // The key is correct. From here on, files may be written.
         self.may_write.set(true);
         let mut commits = CommitLog::open(directory);
@@ -210,7 +213,7 @@ impl Connect<'_> {
             ring,
             identity,
             directory,
-            lock_file: Some(lock_file),
+            lock: Some(lock),
             import,
             position,
             commits: Some(commits),
@@ -218,6 +221,15 @@ impl Connect<'_> {
             condition,
             place,
         })
+    }
+
+    /// Refuses files that came between the look and the opening: a copy over the same names may be under way.
+    fn require_as_seen(&self, directory: &Path) -> Result<(), StoreError> {
+        let seen = self.seen.filter(|_| self.opening == Opening::Existing);
+        if seen.is_some_and(|seen| !seen.are_in(directory)) {
+            return Err(StoreError::Replaced { directory: directory.to_owned() });
+        }
+        Ok(())
     }
 
     /// Checks quickly that the store is complete, and that it belongs to the root key.

@@ -37,12 +37,24 @@ pub(in crate::store) fn protect_directory(directory: &Path) -> Result<(), StoreE
     Ok(())
 }
 
+/// The lock on a directory, until it is dropped.
+#[derive(Debug)]
+pub(in crate::store) struct DirectoryLock(File);
+
+impl Drop for DirectoryLock {
+    /// Says so: a process that is just being started by this one still has a copy of the descriptor, and the lock with it.
+    fn drop(&mut self) {
+        // If that fails, the lock ends with the last copy.
+        rustix::fs::flock(&self.0, FlockOperation::Unlock).ok();
+    }
+}
+
 /// Only one process at a time: counters and caches would not notice a second one.
-pub(in crate::store) fn lock_directory(directory: &Path) -> Result<File, StoreError> {
+pub(in crate::store) fn lock_directory(directory: &Path) -> Result<DirectoryLock, StoreError> {
     let path = directory.join(LOCK_FILE);
     let file = private_file(&path)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(DirectoryLock(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => {
             Err(StoreError::InUse { directory: directory.to_owned() })
         }
@@ -141,4 +153,21 @@ fn protect_file(file: File, path: &Path) -> Result<File, StoreError> {
 
 pub(in crate::store) fn unusable(path: &Path, source: io::Error) -> StoreError {
     StoreError::Unusable { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store was "in use by another process" after its end, because a process had just been started that was not run yet.
+    #[test]
+    fn a_lock_ends_with_its_owner_whoever_has_a_copy_of_its_descriptor() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = lock_directory(directory.path()).unwrap();
+        let copy = lock.0.try_clone().unwrap();
+        assert!(matches!(lock_directory(directory.path()), Err(StoreError::InUse { .. })));
+        drop(lock);
+        drop(lock_directory(directory.path()).unwrap());
+        drop(copy);
+    }
 }

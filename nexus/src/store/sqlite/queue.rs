@@ -53,12 +53,12 @@ impl Queue {
         let directory = opened.directory.clone();
         let failed = |source| StoreError::Unusable { path: directory.clone(), source };
         let condition = Arc::clone(&shown.condition);
-        let (writer, lock_file) = Writer::new(opened, shown).map_err(&failed)?;
+        let (writer, directory_lock) = Writer::new(opened, shown).map_err(&failed)?;
         let (running, runs) = std_mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
-                writer.run(receiver, lock_file);
+                writer.run(receiver, directory_lock);
                 drop(running);
             })
             .map_err(failed)?;

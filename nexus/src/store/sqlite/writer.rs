@@ -28,6 +28,7 @@ use super::commits::{CommitLog, Position};
 use super::message::{Message, Write};
 use super::open::Opened;
 use super::place::Place;
+use super::private::DirectoryLock;
 use super::readers::{Readers, Slot, lock};
 use super::shown::Shown;
 use super::transaction::{Transaction, shows};
@@ -78,7 +79,7 @@ impl Writer {
     pub(in crate::store) fn new(
         opened: Opened,
         shown: Shown,
-    ) -> Result<(Self, Option<std::fs::File>), std::io::Error> {
+    ) -> Result<(Self, Option<DirectoryLock>), std::io::Error> {
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         if let Some(commits) = &opened.commits {
             shown.condition.set_notices_losses(commits.is_kept());
@@ -99,14 +100,14 @@ impl Writer {
             disk_full: false,
             timer,
         };
-        Ok((writer, opened.lock_file))
+        Ok((writer, opened.lock))
     }
 
-    /// Runs until the store is closed or dropped; `lock_file` is released at the very end.
+    /// Runs until the store is closed or dropped; `directory_lock` is released at the very end.
     pub(in crate::store) fn run(
         mut self,
         mut receiver: mpsc::Receiver<Message>,
-        lock_file: Option<std::fs::File>,
+        directory_lock: Option<DirectoryLock>,
     ) {
         let _presence = Presence(Arc::clone(&self.shown.condition));
         self.move_log();
@@ -143,7 +144,7 @@ impl Writer {
         // Messages behind the end are answered that the store is closed.
         drop(receiver);
         let result = self.close();
-        drop(lock_file);
+        drop(directory_lock);
         match closing {
             Some(answer) => drop(answer.send(result)),
             None => {

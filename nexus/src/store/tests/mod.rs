@@ -40,13 +40,14 @@ struct Fixture {
     options: Options,
 }
 
-/// What somebody expects who has just looked, and may make a new store.
-fn opening_at(home: &Home) -> Opening {
-    match home {
+/// What somebody expects who has just looked, and may make a new store. Any files will do.
+fn opening_at(home: &Home) -> (Opening, Option<&'static Files>) {
+    let opening = match home {
         Home::File(directory) if create::exists(directory) => Opening::Existing,
         Home::File(directory) if spike_import::exists(directory) => Opening::Import,
         Home::File(_) | Home::Memory => Opening::New,
-    }
+    };
+    (opening, None)
 }
 
 impl Store {

@@ -20,7 +20,8 @@ fn attempt_with(
 ) -> Result<Store, StoreError> {
     let home = Home::File(directory.to_owned());
     let files = sight.look(Some(&home)).expect("these are the files of the start");
-    Store::attempt(&home, &root_key(key), options, sight.expected(), NOON).map_err(|unopened| {
+    let expected = (sight.expected(), sight.holds().then_some(&files));
+    Store::attempt(&home, &root_key(key), options, expected, NOON).map_err(|unopened| {
         sight.failed(Some(&home), files, &unopened);
         unopened.error
     })
@@ -110,6 +111,45 @@ async fn an_import_that_fails_again_and_again_is_told_each_time() {
     drop(attempt(&mut sight, crashed.path(), 1).unwrap());
 }
 
+/// A damaged database was looked at, and a whole one was copied over it before it was opened: without its log, which came later.
+#[tokio::test]
+async fn a_database_that_comes_between_the_look_and_the_opening_is_not_opened() {
+    let source = in_file(options());
+    source.put("a", "one").await;
+    let whole = fs::read(source.file()).unwrap();
+    for first in ["half of it", "another log", "another file"] {
+        let copy = copy_of(source.directory());
+        let (database, log) = (copy.path().join("nexus.db"), copy.path().join("nexus.db-wal"));
+        match first {
+            "half of it" => fs::write(&database, &whole[..whole.len() / 2]).unwrap(),
+            "another log" => fs::write(&log, "a part of it").unwrap(),
+            _ => {}
+        }
+        let home = Home::File(copy.path().to_owned());
+        let mut sight = sight_of(copy.path());
+        let files = sight.look(Some(&home)).unwrap();
+        match first {
+            "half of it" => {
+                fs::write(&database, &whole).unwrap();
+                fs::remove_file(&log).unwrap();
+            }
+            "another log" => fs::remove_file(&log).unwrap(),
+            _ => {
+                fs::copy(&database, copy.path().join("new")).unwrap();
+                fs::rename(copy.path().join("new"), &database).unwrap();
+            }
+        }
+        let before = fs::read(&database).unwrap();
+        let expected = (sight.expected(), Some(&files));
+        let unopened = Store::attempt(&home, &root_key(1), &options(), expected, NOON).unwrap_err();
+        assert!(matches!(unopened.error, StoreError::Replaced { .. }), "{first}: {unopened:?}");
+        assert!(!unopened.may_have_written, "{first}");
+        assert!(fs::read(&database).unwrap() == before, "{first}");
+        sight.failed(Some(&home), files, &unopened);
+        assert_eq!(sight.look(Some(&home)).unwrap_err(), Change::Replaced, "{first}");
+    }
+}
+
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
     let mut names: Vec<String> =
@@ -148,7 +188,8 @@ async fn a_store_that_is_away_between_the_look_and_the_opening_is_not_replaced()
             _ => {}
         }
         let before = data.exists().then(|| names(&data));
-        let attempt = Store::attempt(&home, &root_key(1), &options(), sight.expected(), NOON);
+        let attempt =
+            Store::attempt(&home, &root_key(1), &options(), (sight.expected(), Some(&files)), NOON);
         let unopened = attempt.unwrap_err();
         assert!(matches!(unopened.error, StoreError::Missing { .. }), "{left}: {unopened:?}");
         assert_eq!(data.exists().then(|| names(&data)), before, "{left}");

@@ -11,6 +11,7 @@ fn no_error_has_more_than_one_space_between_two_words() {
     for error in [
         StoreError::Unusable { path: path(), source: std::io::ErrorKind::NotFound.into() },
         StoreError::InUse { directory: path() },
+        StoreError::Replaced { directory: path() },
         StoreError::Missing { path: path() },
         StoreError::Exists { path: path() },
         StoreError::MayNotCreate { path: path() },
