@@ -16,7 +16,7 @@ mod make;
 mod message;
 mod migrate;
 pub(super) mod open;
-mod overwritten;
+pub(super) mod overwritten;
 pub(super) mod place;
 pub(super) mod policy_rows;
 pub(super) mod private;
