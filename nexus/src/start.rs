@@ -30,15 +30,16 @@ use crate::{
     access::Access,
     cache_metrics::CacheMetrics,
     keys::quorum::{
-        Adopter, Connection, KeeperMetrics, Keepers, Restoration, Tending, Timing, quorum_check,
+        Adopter, Connection, DataDirectory, KeeperMetrics, Keepers, Restoration, Tending, Timing,
+        quorum_check,
     },
-    keys::seal::{Seal, Unsealed},
+    keys::seal::{Hindrance, Seal, Unsealed},
     keys::{KeySource, Shares},
     offline, policies,
     policy::ReservedRule,
     serve,
     service::{Nexus, Parts, trust_domains::HeldTrustDomains},
-    store::{self, Found, Home, Options, Store},
+    store::{self, Found, Home, Look, Looks, NoAnswer, Options, Store},
     store_watch::{
         StoreFileMetrics, StoreMetrics, import_check, loss_check, read_check, write_check,
     },
@@ -75,6 +76,9 @@ pub fn run(arguments: impl IntoIterator<Item = String>, environment: &Environmen
 /// the default of the drain time less than a service manager waits.
 const CLOSE_TIME: Duration = Duration::from_secs(8);
 
+/// Why there is no root key at first.
+const NO_SHARE: &str = "no Keeper has sent a share yet";
+
 /// Where the files of the store are, for its checks.
 const DISK: &str = "of the data directory";
 
@@ -99,10 +103,11 @@ pub async fn start(
     audit: AuditLog,
 ) -> Result<Running, StartError> {
     let source = daemon::identity(&telemetry, &settings.identity, Role::Nexus).await?;
-    let seal = Arc::new(Seal::sealed("no Keeper has sent a share yet"));
-    let key_source = key_source(&settings, &seal, &source)?;
+    let seal = Arc::new(Seal::sealed(NO_SHARE));
+    watch_seal(&seal, &telemetry);
+    let key_source = key_source(&settings, &seal, &source).await?;
     let unused_data = settings.unused_data.clone().map(Home::File);
-    tell_unused(settings.backend, unused_data.as_ref());
+    tell_unused(settings.backend, unused_data.as_ref()).await;
     let keepers = key_source.keepers().map(Arc::clone);
     let restoration = key_source.shares().ok().map(|shares| Arc::clone(&shares.restoration));
     let frame = Frame::with_scrapers(
@@ -192,12 +197,14 @@ async fn close_store(seal: &Seal, deadline: Instant) -> bool {
     }
 }
 
-/// Warns of a database that this backend does not open. It reads a directory once, before anything is served.
-fn tell_unused(backend: Backend, home: Option<&Home>) {
-    let Some((directory, look)) = home.and_then(|home| Some((home.directory()?, home.look())))
+/// Warns of a database that this backend does not open. It looks at a directory once, before anything is served.
+async fn tell_unused(backend: Backend, home: Option<&Home>) {
+    let Some((home, directory)) = home.and_then(|home| Some((home.clone(), home.directory()?)))
     else {
         return;
     };
+    let looked = Looks::default().take(move || home.look()).await;
+    let look = looked.unwrap_or_else(|no_answer| Look::in_doubt(&no_answer.symptom()));
     if look.found != Found::Nothing {
         tracing::warn!(
             directory = %directory.display(),
@@ -207,12 +214,16 @@ fn tell_unused(backend: Backend, home: Option<&Home>) {
     }
 }
 
-/// The health checks and metrics of the parts of Nexus.
-fn watch(seal: &Arc<Seal>, keepers: Option<&Arc<Keepers>>, telemetry: &Telemetry) {
+/// The health check of the root key, which also tells why Nexus waits for its data directory at the start.
+fn watch_seal(seal: &Arc<Seal>, telemetry: &Telemetry) {
     let sealed = Arc::clone(seal);
     telemetry.health().add("root_key", Effect::NotReady, move |_| {
         sealed.ready().map_err(|error| error.to_string())
     });
+}
+
+/// The health checks and metrics of the parts of Nexus.
+fn watch(seal: &Arc<Seal>, keepers: Option<&Arc<Keepers>>, telemetry: &Telemetry) {
     watch_store(seal, telemetry);
     if let Some(keepers) = keepers {
         let metrics = KeeperMetrics(Arc::clone(keepers));
@@ -242,7 +253,7 @@ fn watch_store(seal: &Arc<Seal>, telemetry: &Telemetry) {
 }
 
 /// The source of the root key.
-fn key_source(
+async fn key_source(
     settings: &NexusSettings,
     seal: &Arc<Seal>,
     source: &SvidSource,
@@ -264,7 +275,10 @@ fn key_source(
     let peers = settings.keepers.as_ref().ok_or("no Keepers are configured")?;
     let options = options(&settings.database, settings.max_secret_versions, Some(settings.quorum));
     let accept_new_store = settings.database.accept_new_store;
-    let adopter = Arc::new(Adopter::new(Arc::clone(seal), home.clone(), options, accept_new_store));
+    let explain = |why: &NoAnswer| seal.explain(Hindrance::Store, &why.to_string());
+    let data = DataDirectory::first_seen(home.clone(), explain).await;
+    seal.explain(Hindrance::Shares, NO_SHARE);
+    let adopter = Arc::new(Adopter::new(Arc::clone(seal), data, options, accept_new_store));
     let connection = Connection {
         source,
         roots: &settings.identity.trust_roots,

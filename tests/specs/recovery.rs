@@ -3,6 +3,7 @@
 
 mod data;
 mod edited;
+mod hang;
 
 use std::{fs, path::Path, process::Output};
 

@@ -192,6 +192,30 @@ async fn a_data_directory_that_hangs_does_not_hold_up_the_end() -> Result<()> {
     away.sees_the_end(pid, Duration::from_secs(25)).await
 }
 
+/// The look was taken by the very thread that waited for the signal.
+#[tokio::test]
+async fn a_data_directory_that_hangs_at_the_start_does_not_hold_up_the_end() -> Result<()> {
+    let mut crew = crew().start().await?;
+    crew.nexus().kill().await?;
+    crew.wrap("nexus", r#"kill -STOP $$; exec "$PROGRAM" "$@""#).await?;
+    // It serves nothing, so nobody waits for that.
+    ensure!(timeout(Duration::ZERO, crew.start_nexus()).await.is_err(), "it serves");
+    let pid = crew.nexus().pid().context("no Nexus")?;
+    eventually("a program that is stopped", PATIENCE, async || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        Ok(status.contains("State:\tT").then_some(()))
+    })
+    .await?;
+    let database = crew.dir().join("data/nexus.db");
+    let away = TamperedCalls::of_files(pid, "statx", &[&database]).await?;
+    kill_process(Pid::from_raw(i32::try_from(pid)?).context("no process number")?, Signal::CONT)?;
+    let Some(away) = away else { return skipped("strace is missing or not allowed") };
+    away.held(pid).await?;
+    crew.sealed_because("the data directory does not answer").await?;
+    crew.nexus().signal_term()?;
+    away.sees_the_end(pid, Duration::from_secs(25)).await
+}
+
 /// The daemon looks at that file once a second, and its end waited for the look for ever.
 #[tokio::test]
 async fn a_disk_of_the_audit_log_that_hangs_does_not_hold_up_the_end() -> Result<()> {

@@ -111,8 +111,8 @@ impl Nexus {
     /// unreadable.
     pub(super) async fn data(&self) -> Look {
         let home = self.home().cloned().unwrap_or(Home::Memory);
-        let look = tokio::task::spawn_blocking(move || home.look()).await;
-        look.unwrap_or_else(|_| Look::in_doubt(&"it was not looked at: a bug"))
+        let look = self.looks.take(move || home.look()).await;
+        look.unwrap_or_else(|no_answer| Look::in_doubt(&no_answer.symptom()))
     }
 
     /// What is wrong with this data, if there is any and this backend does not use it.

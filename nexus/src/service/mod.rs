@@ -23,7 +23,7 @@ use crate::{
     access::{Access, DecisionMetrics, Needs, Operation, Principal},
     error::Error,
     keys::{KeySource, seal::Seal},
-    store::Home,
+    store::{Home, Looks},
 };
 use long_work::{Deadline, Lane, LongWork, Place};
 use trust_domains::HeldTrustDomains;
@@ -35,6 +35,7 @@ pub struct Nexus {
     seal: Arc<Seal>,
     key_source: KeySource,
     unused_data: Option<Home>,
+    looks: Looks,
     max_ciphertext: usize,
     frame: Arc<Frame>,
     health: HealthView,
@@ -85,6 +86,7 @@ impl Nexus {
             seal,
             key_source,
             unused_data,
+            looks: Looks::default(),
             max_ciphertext,
             frame,
             health,

@@ -5,10 +5,13 @@
 //! early, a store lacks the commits of its log, and the log that arrives later is overwritten. So a running Nexus opens only
 //! what was there when it started, and as it was then. A person knows when a copy is complete, and restarts Nexus then.
 //!
+//! `nexus.overwritten` says that the database and its log are not of one store. Whoever removes it while Nexus runs has not put the
+//! right database there first, so that counts as a change too.
+//!
 //! Two others may change the files: another process that holds a lock on them, and this process, in an attempt to open them
 //! that came far enough to write and then failed.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -17,7 +20,7 @@ use std::time::SystemTime;
 use super::error::StoreError;
 use super::home::Home;
 use super::opening::{Opening, Unopened};
-use super::sqlite::{create, private};
+use super::sqlite::{create, overwritten, private};
 
 /// What was there at the start, and what was there when its content was refused.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub struct Files {
     /// Write-ahead log and journal of the database.
     logs: [File; 2],
     upstream_logs: [File; 2],
+    /// What says that the database was overwritten.
+    overwritten: File,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +95,11 @@ impl Sight {
             return Err(Change::Replaced);
         }
         let known = &self.known;
+        if matches!(known.overwritten, File::There { .. })
+            && !known.overwritten.may_be(now.overwritten)
+        {
+            return Err(Change::Replaced);
+        }
         change(known.database, now.database)?;
         match (known.database, now.database) {
             (File::There { .. }, File::There { .. }) if !self.was_locked => {
@@ -161,10 +171,14 @@ fn change(first: File, now: File) -> Result<(), Change> {
 
 impl Files {
     fn of(home: Option<&Home>) -> Self {
+        let directory = home.and_then(Home::directory);
         let file = |name: String| {
-            let directory = home.and_then(Home::directory);
             directory.map_or(File::Absent, |directory| File::at(&directory.join(name)))
         };
+        // A link that leads nowhere is there too.
+        let overwritten = directory.map_or(File::Absent, |directory| {
+            File::of(directory.join(overwritten::FILE).symlink_metadata())
+        });
         let log = |name: String| match file(name) {
             // SQLite makes and leaves empty ones.
             File::There { content: (0, ..), .. } => File::Absent,
@@ -177,10 +191,12 @@ impl Files {
             upstream: file(upstream.to_owned()),
             logs: logs(ours),
             upstream_logs: logs(upstream),
+            overwritten,
         }
     }
 
-    /// These, and in place of those that cannot be looked at those of `before`. A database that is away is not forgotten.
+    /// These, and in place of those that cannot be looked at those of `before`. A database that is away is not forgotten, nor that it
+    /// was overwritten.
     fn or(self, before: &Self) -> Self {
         let database = |now, before| if matches!(now, File::There { .. }) { now } else { before };
         let log = |now, before| if now == File::Hidden { before } else { now };
@@ -193,6 +209,7 @@ impl Files {
             upstream: database(self.upstream, before.upstream),
             logs: logs(self.logs, before.logs),
             upstream_logs: logs(self.upstream_logs, before.upstream_logs),
+            overwritten: database(before.overwritten, self.overwritten),
         }
     }
 
@@ -223,7 +240,11 @@ impl File {
     }
 
     fn at(path: &Path) -> Self {
-        match fs::metadata(path) {
+        Self::of(fs::metadata(path))
+    }
+
+    fn of(looked: io::Result<Metadata>) -> Self {
+        match looked {
             Ok(found) => Self::There {
                 identity: Identity {
                     device: found.dev(),

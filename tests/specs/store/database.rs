@@ -74,6 +74,32 @@ async fn a_database_that_is_overwritten_is_told_before_anything_is_acknowledged_
     crew.stop().await
 }
 
+/// A running Nexus opened the mixture within seconds of it, and read secrets in an old version.
+#[tokio::test]
+async fn whoever_removes_the_note_of_an_overwritten_database_has_to_restart_nexus() -> Result<()> {
+    let mut crew = crew().start().await?;
+    crew.superuser()?.put_secret(&put("a/b", &[("k", "old")])).await?;
+    let superuser = restarted(&mut crew).await?;
+    let whole = fs::read(database(&crew))?;
+    superuser.put_secret(&put("a/b", &[("k", "new")])).await?;
+    let mut other = whole.clone();
+    other.truncate(whole.len() / 2);
+    fs::write(database(&crew), other)?;
+    crew.check_fails("store_write", "nexus.db was overwritten by another").await?;
+    assert_eq!(crew.nexus().terminate().await?.code(), Some(1));
+    crew.start_nexus().await?;
+    let told = "Stop Nexus, put the right database there, remove nexus.overwritten, and start";
+    crew.sealed_because(told).await?;
+    fs::remove_file(crew.dir().join("data/nexus.overwritten"))?;
+    crew.sealed_because("were changed or replaced while Nexus was running").await?;
+    ensure!(crew.nexus().terminate().await?.success());
+    fs::write(database(&crew), whole)?;
+    crew.start_nexus().await?;
+    crew.ready(PATIENCE).await?;
+    assert_eq!(value_of(&crew.superuser()?, "a/b", 0, "k").await?, "new");
+    crew.stop().await
+}
+
 /// Nexus was ready, and moved its log into the database of somebody else when it ended.
 #[tokio::test]
 async fn an_idle_nexus_tells_that_another_database_was_copied_over_its_own() -> Result<()> {

@@ -38,12 +38,7 @@ pub use self::{
     metrics::scrapers,
 };
 
-use self::{
-    end::{EndSignals, LastResort},
-    invocation::Invocation,
-    metrics::ProcessMetrics,
-    streams::Streams,
-};
+use self::{end::EndSignals, invocation::Invocation, metrics::ProcessMetrics, streams::Streams};
 use crate::{
     audit::{AuditFile, AuditLog, AuditMetrics},
     chain::Head,
@@ -173,12 +168,13 @@ async fn serve<S, D: Daemon>(
     let ended = async {
         // Before anything slow: a signal for the log must not end a daemon that waits for its SVID.
         let hangup = survive_signals()?;
+        let signals = EndSignals::start()?;
         tokio::spawn(maintain(Arc::clone(streams), hangup));
         let telemetry = Telemetry::new(program.name);
         hardening.watch(&telemetry);
         watch(streams, &telemetry);
         let _server = telemetry_server(&telemetry, &frame.telemetry, streams.log_level())?;
-        start_and_serve(settings, &telemetry, streams.audit(), frame.drain, start).await
+        start_and_serve(settings, &telemetry, streams.audit(), (frame.drain, signals), start).await
     };
     match ended.await {
         Ok(true) => ExitCode::SUCCESS,
@@ -200,30 +196,28 @@ async fn start_and_serve<S, D: Daemon>(
     settings: S,
     telemetry: &Telemetry,
     audit: &AuditLog,
-    drain: Duration,
+    (drain, mut signals): (Duration, EndSignals),
     start: impl AsyncFnOnce(S, Telemetry, AuditLog) -> Result<D, StartError>,
 ) -> Result<bool, StartError> {
-    let mut signals = EndSignals::new()?;
     let phase = Phase::watched_by(telemetry);
     let daemon = tokio::select! {
         started = start(settings, telemetry.clone(), audit.clone()) => started?,
-        // Bounded before what was started is dropped.
-        _ = async { signals.recv().await; LastResort::after(Duration::ZERO) } => return Ok(true),
+        () = signals.recv() => return Ok(true),
     };
+    signals.allow(drain);
     telemetry.health().complete();
     phase.enter(Phase::SERVING);
     notify(&[sd_notify::NotifyState::Ready]);
     let watchdog = tokio::spawn(watchdog());
     tracing::info!("started");
     signals.recv().await;
-    let last_resort = LastResort::after(drain);
     phase.enter(Phase::ENDING);
     notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("ending: no new connections, requests in flight finish");
     let clean = tokio::select! {
         clean = daemon.drain(drain) => clean,
         // A second signal ends the drain.
-        () = async { signals.recv().await; last_resort.hurry() } => false,
+        () = signals.recv() => false,
     };
     watchdog.abort();
     Ok(clean)

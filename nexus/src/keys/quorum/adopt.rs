@@ -3,12 +3,12 @@
 //! Without a store, nothing can check it. Right after Bootstrap that is expected. At any other time the data is missing,
 //! because a volume is not mounted or a path is wrong, and a new, empty store must not be taken for the old one. So a key
 //! without data waits until Bootstrap proves it, which it does right after it has made the key, or until an operator has
-//! configured that a new store is wanted. Data that appears meanwhile is not opened: the copy may be under way ([`Sight`]).
+//! configured that a new store is wanted. Data that appears meanwhile is not opened: the copy may be under way ([`DataDirectory`]).
 
 use std::{
-    path::PathBuf,
+    path::Path,
     sync::{
-        Arc, MutexGuard, PoisonError,
+        Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -18,18 +18,20 @@ use spike_crypto::{AssociatedData, Fingerprint, Nonce, RootCipher, RootKey};
 use spike_mtls::clock;
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{AdoptError, Candidates};
+use super::{
+    AdoptError, Candidates, DataDirectory,
+    data::{Content, Openable},
+};
 use crate::{
     keys::seal::{Hindrance, OwnTask, Seal, Unsealed},
-    store::{Change, Home, Opening, Options, Sight, Store, StoreError, Unopened},
+    store::{Change, Files, Home, NoAnswer, Opening, Options, Store, StoreError, Unopened},
 };
 
 /// Checks keys and puts them to use, one at a time.
 #[derive(Debug)]
 pub struct Adopter {
     seal: Arc<Seal>,
-    /// The place of the data; `None` for the lite backend, which has none.
-    home: Option<Home>,
+    data: DataDirectory,
     options: Options,
     /// Whether the operator permits a new store if there is none.
     accept_new_store: bool,
@@ -40,8 +42,6 @@ pub struct Adopter {
     awaits_proof: AtomicBool,
     /// A new store was made in this process because the operator permits that.
     made_new_store: AtomicBool,
-    /// The data as this process first saw it.
-    sight: std::sync::Mutex<Sight>,
     /// The rows that would be left out, as they were last logged. The import is retried, and logs them only once.
     logged_rows: std::sync::Mutex<Vec<String>>,
 }
@@ -76,7 +76,7 @@ impl AdoptError {
     /// The reason why Nexus is sealed after this error.
     pub(crate) const fn hindrance(&self) -> Hindrance {
         match self {
-            Self::Store(_) => Hindrance::Store,
+            Self::Store(_) | Self::NoAnswer(_) => Hindrance::Store,
             Self::WrongKey { .. } => Hindrance::OtherKey,
             Self::NoData { .. } | Self::Changed { .. } => Hindrance::NoData,
             Self::Ambiguous => Hindrance::Mismatch,
@@ -87,27 +87,27 @@ impl AdoptError {
     /// Whether the same shares may succeed later, because a person may put other data there.
     pub(super) const fn may_pass(&self) -> bool {
         match self {
-            Self::Store(_) | Self::NoData { .. } | Self::Changed { .. } | Self::WrongKey { .. } => {
-                true
-            }
+            Self::Store(_)
+            | Self::NoAnswer(_)
+            | Self::NoData { .. }
+            | Self::Changed { .. }
+            | Self::WrongKey { .. } => true,
             Self::OtherKeyLive { .. } | Self::Ambiguous | Self::Bug => false,
         }
     }
 }
 
 impl Adopter {
-    /// Keys are checked against the store at `home`. If there is none and `accept_new_store` is set, any key starts one.
+    /// Keys are checked against the store that is in `data`. If there is none and `accept_new_store` is set, any key starts one.
     pub fn new(
         seal: Arc<Seal>,
-        home: Option<Home>,
+        data: DataDirectory,
         options: Options,
         accept_new_store: bool,
     ) -> Self {
-        let sight = std::sync::Mutex::new(Sight::of(home.as_ref()));
         Self {
             seal,
-            home,
-            sight,
+            data,
             options,
             accept_new_store,
             waiting: Mutex::const_new(None),
@@ -123,18 +123,23 @@ impl Adopter {
     /// [`AdoptError`]: nothing was changed; Nexus stays sealed or unsealed.
     pub async fn adopt(&self, candidates: Candidates) -> Result<Fingerprint, AdoptError> {
         let mut waiting = self.waiting.lock().await;
-        let before = waiting.take();
-        self.awaits_proof.store(false, Ordering::Release);
         if let Ok(unsealed) = self.seal.for_own_task(OwnTask::CompareKeys) {
+            waiting.take();
+            self.awaits_proof.store(false, Ordering::Release);
             return already_live(unsealed.root_key(), candidates);
         }
-        // The only look: the data may be away for a moment later.
-        let has_data = self.has_data();
+        // The only look: the data may be away for a moment later. A key that waits goes on waiting if there is no answer.
+        let found = self.data.find().await?;
+        let before = waiting.take();
+        self.awaits_proof.store(false, Ordering::Release);
+        let (has_data, doubt) = match found {
+            Content::Data => (true, None),
+            Content::Nothing { doubt } => (false, doubt),
+        };
         if candidates.ambiguous() && !has_data {
             return Err(AdoptError::Ambiguous);
         }
-        let directory = self.home.as_ref().and_then(Home::directory).map(PathBuf::from);
-        let missing = directory.filter(|_| !has_data);
+        let missing = self.data.path().map(Path::to_owned).filter(|_| !has_data);
         if let (true, Some(directory)) = (self.accept_new_store, &missing) {
             tracing::warn!(
                 directory = %directory.display(),
@@ -145,7 +150,6 @@ impl Adopter {
             // Not ambiguous: there is at most one.
             let key = candidates.into_keys().next().ok_or(AdoptError::Bug)?;
             let given = key.fingerprint();
-            let doubt = self.home.clone().and_then(|home| home.look().doubt);
             let error = AdoptError::NoData { given, directory, doubt };
             let known = before.filter(|before| before.key.ct_eq(&key));
             let mut waits = known.unwrap_or_else(|| {
@@ -196,7 +200,7 @@ impl Adopter {
     /// # Errors
     /// What may happen, or has happened, and what to do.
     pub(crate) fn new_store_check(&self) -> Result<(), String> {
-        let directory = match &self.home {
+        let directory = match self.data.home() {
             Some(Home::File(directory)) if self.accept_new_store => directory,
             None if self.accept_new_store => {
                 return Err(
@@ -226,13 +230,24 @@ impl Adopter {
         self.awaits_proof.load(Ordering::Acquire)
     }
 
-    pub(super) fn has_data(&self) -> bool {
-        self.home.as_ref().is_some_and(Store::exists)
+    /// Whether there is data.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] of its disk.
+    pub(super) async fn has_data(&self) -> Result<bool, NoAnswer> {
+        self.data.is_there().await
     }
 
     /// Whether a key would come into use although no data checks it, and no proof of Bootstrap is awaited.
-    pub(super) fn is_unchecked(&self) -> bool {
-        self.home.is_none() || (self.accept_new_store && self.missing_data().is_some())
+    ///
+    /// # Errors
+    /// [`NoAnswer`] of the disk.
+    pub(super) async fn is_unchecked(&self) -> Result<bool, NoAnswer> {
+        match self.data.home() {
+            None => Ok(true),
+            Some(Home::File(_)) if self.accept_new_store => Ok(!self.has_data().await?),
+            Some(Home::File(_) | Home::Memory) => Ok(false),
+        }
     }
 
     /// Whether the operator permits a key that nothing confirms.
@@ -240,56 +255,41 @@ impl Adopter {
         self.accept_new_store
     }
 
-    /// The directory in which data is expected and missing.
-    fn missing_data(&self) -> Option<PathBuf> {
-        match &self.home {
-            Some(home @ Home::File(directory)) if !Store::exists(home) => Some(directory.clone()),
-            Some(Home::File(_) | Home::Memory) | None => None,
-        }
-    }
-
-    fn sight(&self) -> MutexGuard<'_, Sight> {
-        self.sight.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Opens the store with `key`. `is_new`: makes a new one; that is permitted.
     async fn open(&self, key: RootKey, is_new: bool) -> Result<Unsealed, AdoptError> {
-        let Some(home) = self.home.clone() else { return Ok(Unsealed::without_store(key)) };
+        let Some(home) = self.data.home().cloned() else {
+            return Ok(Unsealed::without_store(key));
+        };
         let given = key.fingerprint();
-        let files = self.sight().look(Some(&home)).map_err(|change| AdoptError::Changed {
-            directory: home.directory().map(PathBuf::from).unwrap_or_default(),
-            change,
-        })?;
-        let opening = if is_new { Opening::New } else { self.sight().expected() };
-        let seen = self.sight().holds().then(|| files.clone());
-        let options = self.options.clone();
-        let place = home.clone();
+        let Openable { files, opening, holds } =
+            self.data.as_before().await?.map_err(|change| {
+                let directory = self.data.named();
+                AdoptError::Changed { directory, change }
+            })?;
+        let opening = if is_new { Opening::New } else { opening };
+        let (data, options) = (self.data.clone(), self.options.clone());
         let opened = tokio::task::spawn_blocking(move || {
-            let expected = (opening, seen.as_ref());
-            let store = Store::attempt(&place, &key, &options, expected, clock::unix_nanos())?;
-            store.import().log();
-            let unsealed = Unsealed::with_store(key, store);
-            unsealed.map_err(|error| Unopened { error, may_have_written: true })
+            let opened = attempt(key, &home, &options, (opening, holds.then_some(&files)));
+            opened.map_err(|unopened| {
+                data.failed(files, &unopened);
+                let is_missing = matches!(unopened.error, StoreError::Missing { .. });
+                (unopened.error, is_missing.then(|| home.look().doubt).flatten())
+            })
         });
         let Ok(opened) = opened.await else { return Err(AdoptError::Bug) };
-        opened.map_err(|unopened| {
-            self.sight().failed(Some(&home), files, &unopened);
-            match unopened.error {
-                why @ (StoreError::WrongRootKey { given, .. }
-                | StoreError::UpstreamKey { given, .. }) => AdoptError::WrongKey { given, why },
-                StoreError::Replaced { directory } => {
-                    AdoptError::Changed { directory, change: Change::Replaced }
-                }
-                // It was there at the look, or at the start.
-                StoreError::Missing { .. } => AdoptError::NoData {
-                    given,
-                    directory: home.directory().map(PathBuf::from).unwrap_or_default(),
-                    doubt: home.look().doubt,
-                },
-                error => {
-                    self.log_rows(&error);
-                    AdoptError::Store(error)
-                }
+        opened.map_err(|(error, doubt)| match error {
+            why @ (StoreError::WrongRootKey { given, .. }
+            | StoreError::UpstreamKey { given, .. }) => AdoptError::WrongKey { given, why },
+            StoreError::Replaced { directory } => {
+                AdoptError::Changed { directory, change: Change::Replaced }
+            }
+            // It was there at the look, or at the start.
+            StoreError::Missing { .. } => {
+                AdoptError::NoData { given, directory: self.data.named(), doubt }
+            }
+            error => {
+                self.log_rows(&error);
+                AdoptError::Store(error)
             }
         })
     }
@@ -311,6 +311,19 @@ impl Adopter {
         }
         logged.clone_from(first);
     }
+}
+
+/// Opens or makes the store. Blocks while the disk works.
+fn attempt(
+    key: RootKey,
+    home: &Home,
+    options: &Options,
+    expected: (Opening, Option<&Files>),
+) -> Result<Unsealed, Unopened> {
+    let store = Store::attempt(home, &key, options, expected, clock::unix_nanos())?;
+    store.import().log();
+    let unsealed = Unsealed::with_store(key, store);
+    unsealed.map_err(|error| Unopened { error, may_have_written: true })
 }
 
 /// The key in use stays in use. The same key once more is no error.

@@ -7,7 +7,7 @@ use spike_crypto::Fingerprint;
 use spike_daemon::process::chain;
 
 use super::CollectError;
-use crate::store::{Change, StoreError};
+use crate::store::{Change, NoAnswer, StoreError};
 
 /// Why a key was not put to use. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,9 @@ pub enum AdoptError {
         /// What has happened.
         change: Change,
     },
+    /// The disk of the data hangs.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
     /// The store cannot be opened, with any key.
     #[error("the store cannot be opened: {}", chain(.0))]
     Store(#[source] StoreError),

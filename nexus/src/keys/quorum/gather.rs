@@ -109,7 +109,8 @@ impl Keepers {
         let (shares, quorum) = (self.collected().copy(), self.quorum);
         let judged = seen.clone();
         let mut kept = Vec::new();
-        if self.adopter.has_data() {
+        // Without an answer, the shares are judged all the same, and kept. The adopter tells then what hangs.
+        if self.adopter.has_data().await.unwrap_or(false) {
             kept.extend(self.kept().shares());
             kept.extend(self.collected().with_earlier());
         }
@@ -146,7 +147,14 @@ impl Keepers {
                 tracing::warn!(keeper = %index, "the share of this Keeper does not belong to those of the others");
             }
         }
-        let candidates = if self.adopter.is_unchecked() {
+        let is_unchecked = match self.adopter.is_unchecked().await {
+            Ok(is_unchecked) => is_unchecked,
+            Err(error) => {
+                self.store_fails.send_replace(true);
+                return Err(Failed::holding(held, Hindrance::Store, error.to_string()));
+            }
+        };
+        let candidates = if is_unchecked {
             let (candidates, standing) = self.heard(shares, candidates, held, seen).await?;
             held = standing;
             candidates
@@ -196,7 +204,9 @@ impl Keepers {
     /// Puts one of these keys to use, which Keepers do not show any more, if it is that of the data.
     async fn adopt_kept(&self, kept: Option<Candidates>) -> bool {
         match kept {
-            Some(kept) if self.adopter.has_data() => self.adopter.adopt(kept).await.is_ok(),
+            Some(kept) if self.adopter.has_data().await.unwrap_or(false) => {
+                self.adopter.adopt(kept).await.is_ok()
+            }
             _ => false,
         }
     }

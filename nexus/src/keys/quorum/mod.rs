@@ -12,6 +12,7 @@
 mod adopt;
 mod collect;
 mod contribute;
+mod data;
 mod error;
 mod foreign;
 mod gather;
@@ -33,6 +34,7 @@ pub(crate) use self::tending::Tending;
 pub use self::{
     adopt::Adopter,
     collect::{Candidates, CollectError},
+    data::DataDirectory,
     error::{AdoptError, RestoreError},
     health::{KeeperMetrics, quorum_check},
     keeper::{KeeperProgram, KeeperState},

@@ -195,6 +195,7 @@ impl Restoration {
         }
         let (candidates, unconfirmed) = match self.compare(candidates, collected, keepers).await {
             Ok(compared) => compared,
+            Err(RestoreError::Store(error)) => return Err(self.keep(collected, error)),
             Err(error) => {
                 collected.clear();
                 return Err(error);
@@ -215,24 +216,28 @@ impl Restoration {
             }
             Err(
                 error @ (AdoptError::Store(_)
+                | AdoptError::NoAnswer(_)
                 | AdoptError::NoData { .. }
                 | AdoptError::Changed { .. }
                 | AdoptError::Bug),
-            ) => {
-                // Until then the reason was that no Keeper had sent a share.
-                self.kept.send_replace(true);
-                let fed = indexes(collected);
-                let reason = format!(
-                    "{error}; an operator has fed shares {fed}, which are kept until Nexus is restarted"
-                );
-                self.seal.explain(error.hindrance(), &reason);
-                Err(RestoreError::Store(error))
-            }
+            ) => Err(self.keep(collected, error)),
             Err(error) => {
                 collected.clear();
                 Err(RestoreError::WrongKey(error))
             }
         }
+    }
+
+    /// Keeps complete shares, to be tried again, and says why.
+    fn keep(&self, collected: &[Share], error: AdoptError) -> RestoreError {
+        self.kept.send_replace(true);
+        let fed = indexes(collected);
+        let reason = format!(
+            "{error}; an operator has fed shares {fed}, which are kept until Nexus is restarted"
+        );
+        // Until then the reason was that no Keeper had sent a share.
+        self.seal.explain(error.hindrance(), &reason);
+        RestoreError::Store(error)
     }
 
     /// Without data, only the shares of Keepers can refute a wrong key. Returns whether there was nothing to compare with, too.
@@ -242,7 +247,8 @@ impl Restoration {
         fed: &[Share],
         keepers: &Keepers,
     ) -> Result<(Candidates, bool), RestoreError> {
-        if self.adopter.has_data() {
+        let no_answer = |error| RestoreError::Store(AdoptError::NoAnswer(error));
+        if self.adopter.has_data().await.map_err(no_answer)? {
             return Ok((candidates, false));
         }
         let begun = Instant::now();
@@ -265,9 +271,10 @@ impl Restoration {
         if is_one_each && (candidates.ambiguous() || (fitting > 0 && others > 0)) {
             return Err(RestoreError::NotAlike);
         }
+        let is_unchecked = self.adopter.is_unchecked().await.map_err(no_answer)?;
         match (fitting, others) {
             (0, held @ 1..) => Err(RestoreError::NotOfTheKeepers { given, held }),
-            (0, 0) if self.adopter.is_unchecked() && !self.adopter.permits_unconfirmed() => {
+            (0, 0) if is_unchecked && !self.adopter.permits_unconfirmed() => {
                 let silent = keepers.silent_since(begun);
                 if silent.len() >= usize::from(threshold) {
                     return Err(RestoreError::NotCompared {

@@ -37,7 +37,10 @@ use crate::{
     access::Access,
     keys::{
         KeySource, Shares,
-        quorum::{AdoptError, Adopter, Candidates, Connection, Keepers, Restoration, Timing},
+        quorum::{
+            AdoptError, Adopter, Candidates, Connection, DataDirectory, Keepers, Restoration,
+            Timing,
+        },
         seal::{OwnTask, Seal, Unsealed},
     },
     policy::ReservedRule,
@@ -211,7 +214,8 @@ async fn store_with_rows(home: &Home) -> Store {
 fn keys(home: &Home, quorum: Quorum, seal: &Arc<Seal>) -> KeySource {
     let peers: KeeperPeers = KEEPERS.parse().unwrap();
     let options = Options::default();
-    let adopter = Arc::new(Adopter::new(Arc::clone(seal), Some(home.clone()), options, false));
+    let data = DataDirectory::seen(Some(home.clone()));
+    let adopter = Arc::new(Adopter::new(Arc::clone(seal), data, options, false));
     let timeouts = ClientTimeouts {
         whole: Duration::from_secs(1),
         dial: Duration::from_secs(1),

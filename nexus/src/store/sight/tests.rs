@@ -256,6 +256,44 @@ fn a_database_that_is_away_after_an_attempt_is_not_replaced_by_an_import() {
     assert_eq!(sight.expected(), Opening::Existing);
 }
 
+/// Within seconds, a running Nexus opened the mixture of two databases.
+#[test]
+fn the_note_of_an_overwritten_database_is_missed_once_it_was_there() {
+    let noted = || {
+        let (dir, home) = database();
+        let note = dir.path().join("nexus.overwritten");
+        fs::write(&note, "overwritten").unwrap();
+        (dir, home, note)
+    };
+    // Nobody has tried to open the database before it is removed.
+    let (_dir, home, note) = noted();
+    let sight = Sight::of(Some(&home));
+    assert_eq!(seen(&sight, &home), Ok(()), "the attempt tells what to do");
+    fs::remove_file(&note).unwrap();
+    assert_eq!(seen(&sight, &home), Err(Change::Replaced));
+    assert_eq!(seen(&Sight::of(Some(&home)), &home), Ok(()), "after a restart");
+    // It was refused for that, or another error came between.
+    for make in [tampered, || StoreError::Locked, || StoreError::Bug] {
+        for may_have_written in [false, true] {
+            let (_dir, home, note) = noted();
+            let mut sight = Sight::of(Some(&home));
+            let files = sight.look(Some(&home)).unwrap();
+            fs::remove_file(&note).unwrap();
+            sight.failed(Some(&home), files, &Unopened { error: make(), may_have_written });
+            assert_eq!(seen(&sight, &home), Err(Change::Replaced), "{may_have_written}");
+        }
+    }
+    // Another process has left it since the start.
+    let (dir, home) = database();
+    let mut sight = Sight::of(Some(&home));
+    let note = dir.path().join("nexus.overwritten");
+    fs::write(&note, "overwritten").unwrap();
+    let files = sight.look(Some(&home)).unwrap();
+    sight.failed(Some(&home), files, &before_writing(tampered()));
+    fs::remove_file(&note).unwrap();
+    assert_eq!(seen(&sight, &home), Err(Change::Replaced));
+}
+
 /// A directory with a database and its write-ahead log.
 fn database() -> (tempfile::TempDir, Home) {
     let dir = tempfile::tempdir().unwrap();

@@ -9,9 +9,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::create;
+use super::private::unusable;
 use crate::store::error::StoreError;
 
-pub(super) const FILE: &str = "nexus.overwritten";
+pub(in crate::store) const FILE: &str = "nexus.overwritten";
 
 /// Leaves the file beside the database, with the error in it.
 pub(super) fn note(database: &Path, error: &StoreError) {
@@ -34,14 +35,18 @@ pub(super) fn note(database: &Path, error: &StoreError) {
 /// Requires that the file is not there.
 ///
 /// # Errors
-/// [`StoreError::Damaged`].
+/// [`StoreError::Damaged`]; [`StoreError::Unusable`] if that cannot be found out.
 pub(in crate::store) fn refuse(directory: &Path) -> Result<(), StoreError> {
-    if directory.join(FILE).symlink_metadata().is_err() {
-        return Ok(());
+    let path = directory.join(FILE);
+    match path.symlink_metadata() {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        // Nothing shows that it is not there.
+        Err(error) => return Err(unusable(&path, error)),
     }
     let what = format!(
-        "it was overwritten while Nexus had it open, as {FILE} beside it says, and its write-ahead log is that of another one. Once the \
-         right database is there again, remove {FILE}"
+        "it was overwritten while Nexus had it open, as {FILE} beside it says, and its write-ahead log is that of another one. Stop \
+         Nexus, put the right database there, remove {FILE}, and start Nexus"
     );
     Err(StoreError::Damaged { path: directory.join(create::FILE), what })
 }
