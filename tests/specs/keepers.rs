@@ -18,6 +18,7 @@ pub(crate) use self::fakes::fresh_shares;
 use self::fakes::{given_nothing_but, on_fakes};
 use crate::crew;
 
+mod endless;
 mod fakes;
 mod foreign;
 mod given_back;
