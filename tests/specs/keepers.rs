@@ -25,6 +25,7 @@ mod given_back;
 mod kept;
 mod listed_twice;
 mod looks;
+mod many;
 mod places;
 mod sealed;
 

@@ -68,6 +68,8 @@ pub struct Keepers {
     pub(super) trying: tokio::sync::Mutex<()>,
     /// The shares make a key, and the store cannot be opened with it.
     pub(super) store_fails: watch::Sender<bool>,
+    /// Whether there are choices of the collected shares that were not tried.
+    pub(super) untried: watch::Sender<bool>,
     /// Wakes every task: the key has come into use, or somebody asks for the state.
     at_once: Notify,
     /// Resets the pauses to the shortest, because something has changed.
@@ -130,6 +132,7 @@ impl Keepers {
             kept: Mutex::default(),
             trying: tokio::sync::Mutex::default(),
             store_fails: watch::Sender::new(false),
+            untried: watch::Sender::new(false),
             at_once: Notify::new(),
             changed: Notify::new(),
             logged: Mutex::default(),
@@ -232,13 +235,15 @@ impl Keepers {
         let keepers = Arc::clone(self);
         let retrying = tokio::spawn(async move { keepers.retry_store().await }).abort_handle();
         let keepers = Arc::clone(self);
+        let trying = tokio::spawn(async move { keepers.try_other_choices().await }).abort_handle();
+        let keepers = Arc::clone(self);
         let judging = tokio::spawn(async move { keepers.judge_again().await }).abort_handle();
         let tasks = self.each.iter().enumerate().map(|(position, _)| {
             let keepers = Arc::clone(self);
             tokio::spawn(async move { keepers.tend_one(position).await }).abort_handle()
         });
         Tending::all(
-            [retrying, judging].into_iter().chain(tasks).collect(),
+            [retrying, trying, judging].into_iter().chain(tasks).collect(),
             Arc::clone(self),
         )
     }
