@@ -102,7 +102,7 @@ fn unreachable(asked: &Asked, error: &TransportError) -> Vec<String> {
         TransportError::Timeout { .. } => one(
             "SPIKE Nexus may be busy, or a firewall drops the packets; the SPIKE_HTTP_CLIENT_ settings are the limits",
         ),
-        TransportError::TooLarge { .. } => Vec::new(),
+        TransportError::TooLarge { .. } | TransportError::Endless { .. } => Vec::new(),
     };
     if asked.operation == Operation::OperatorRestore && may_have_arrived(error) {
         hints.push(
@@ -122,7 +122,8 @@ const fn may_have_arrived(error: &TransportError) -> bool {
         | TransportError::Unaccepted(_) => false,
         TransportError::Broken(_)
         | TransportError::Timeout { .. }
-        | TransportError::TooLarge { .. } => true,
+        | TransportError::TooLarge { .. }
+        | TransportError::Endless { .. } => true,
     }
 }
 

@@ -18,12 +18,14 @@ pub(crate) use self::fakes::fresh_shares;
 use self::fakes::{given_nothing_but, on_fakes};
 use crate::crew;
 
+mod endless;
 mod fakes;
 mod foreign;
 mod given_back;
 mod kept;
 mod listed_twice;
 mod looks;
+mod many;
 mod places;
 mod sealed;
 

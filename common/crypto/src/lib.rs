@@ -31,6 +31,6 @@ pub use random::RandomError;
 pub use root_key::{Fingerprint, FingerprintError, RootKey, RootKeyError};
 pub use shamir::{
     CombineError, Derivation, MAX_SUBSETS, ReconstructError, Reconstruction, combine,
-    derivation_of, is_of_key, reconstruct, split,
+    derivation_of, is_of_key, reconstruct, reconstruct_from_neighbours, split,
 };
 pub use share::{Quorum, QuorumError, Share, ShareError, ShareIndex, ShareValue};

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use p256::Scalar;
 use zeroize::Zeroizing;
 
+use crate::random;
 use crate::root_key::RootKey;
 use crate::share::{Quorum, Share, ShareIndex, ShareValue};
 use polynomial::Polynomial;
@@ -18,7 +19,8 @@ mod subsets;
 #[cfg(test)]
 mod tests;
 
-/// The most subsets of the shares that [`reconstruct`] tries: enough for every subset of 13 shares, with any threshold.
+/// The most subsets of the shares that [`reconstruct`] tries: enough for every subset of 13 shares, with any threshold. Of more
+/// shares it tries random ones.
 pub const MAX_SUBSETS: usize = 2000;
 
 /// How the coefficients of the polynomial are derived from the key (crypto-and-storage 2.4).
@@ -76,7 +78,7 @@ pub enum ReconstructError {
     NoneBelongTogether {
         /// How many sets of `threshold` shares were tried.
         tried: usize,
-        /// Whether all sets were tried; if not, [`MAX_SUBSETS`] was reached.
+        /// Whether all sets were tried. If not, there are more than [`MAX_SUBSETS`], and another call tries others.
         exhaustive: bool,
     },
 }
@@ -161,12 +163,34 @@ pub fn is_of_key(key: &RootKey, most: u16, value: &ShareValue) -> bool {
 /// other shares that do not match the key.
 ///
 /// It tries runs of neighbours first, with the end joined to the start, so that a single mismatched share is found
-/// among any number of shares. Then it tries every subset, in all at most [`MAX_SUBSETS`]. The work grows with the
+/// among any number of shares. Then it tries every subset, or, if these are more than [`MAX_SUBSETS`], as many that are
+/// drawn at random: whoever chooses wrong shares cannot know which, and each call tries others. The work grows with the
 /// square of the threshold: do not call this on an async thread.
 ///
 /// # Errors
 /// [`ReconstructError`]. A key that failed the check is never returned.
 pub fn reconstruct(shares: &[Share], threshold: u16) -> Result<Reconstruction, ReconstructError> {
+    search(shares, threshold, MAX_SUBSETS)
+}
+
+/// As [`reconstruct`], but where that would try random subsets, it tries only the runs of neighbours: for a question that must
+/// not cost as much.
+///
+/// # Errors
+/// As [`reconstruct`].
+pub fn reconstruct_from_neighbours(
+    shares: &[Share],
+    threshold: u16,
+) -> Result<Reconstruction, ReconstructError> {
+    search(shares, threshold, shares.len())
+}
+
+/// Tries every subset if these are few, otherwise `most` of them.
+fn search(
+    shares: &[Share],
+    threshold: u16,
+    most: usize,
+) -> Result<Reconstruction, ReconstructError> {
     let size = usize::from(threshold);
     if shares.len() < size {
         return Err(ReconstructError::TooFew { given: shares.len(), needed: threshold });
@@ -174,9 +198,14 @@ pub fn reconstruct(shares: &[Share], threshold: u16) -> Result<Reconstruction, R
     if let Some(index) = first_duplicate(shares) {
         return Err(ReconstructError::DuplicateIndex { index });
     }
-    let mut subsets = subsets::subsets(shares, size);
+    let exhaustive = subsets::are_at_most(MAX_SUBSETS, shares.len(), size);
+    let subsets: Box<dyn Iterator<Item = Vec<&Share>>> = if exhaustive {
+        Box::new(subsets::every(shares, size))
+    } else {
+        Box::new(subsets::some(shares, size, random::below).take(most))
+    };
     let mut tried = 0;
-    for subset in subsets.by_ref().take(MAX_SUBSETS) {
+    for subset in subsets {
         tried += 1;
         // Shares that combine to zero do not match either.
         let Ok(key) = combine(&subset, threshold) else { continue };
@@ -187,7 +216,6 @@ pub fn reconstruct(shares: &[Share], threshold: u16) -> Result<Reconstruction, R
             return Ok(Reconstruction { key, derivation, mismatched });
         }
     }
-    let exhaustive = subsets.next().is_none();
     Err(ReconstructError::NoneBelongTogether { tried, exhaustive })
 }
 

@@ -221,6 +221,43 @@ fn a_second_key_is_found_among_the_mismatched_shares() {
     assert!(reconstruct(&rest, 2).unwrap().key.ct_eq(&key(8)));
 }
 
+/// The shares of `key`, except those at these places (from 0), which are of other keys.
+fn with_wrong(shares: u16, threshold: u16, wrong: &[usize]) -> Vec<Share> {
+    let mut mixed = reject(&key(9), shares, threshold);
+    for (byte, place) in (20..).zip(wrong) {
+        mixed[*place].value = reject(&key(byte), shares, threshold).swap_remove(*place).value;
+    }
+    mixed
+}
+
+/// No run of ten neighbours was of one key, and the first 2000 subsets in order all had one of the first wrong shares: 15 right
+/// ones of 20 gave no key, whatever the number of calls.
+#[test]
+fn wrong_shares_at_places_that_were_chosen_well_hide_no_key_among_twenty() {
+    for wrong in [[0, 4, 8, 12, 16], [1, 3, 5, 7, 9], [0, 1, 2, 3, 12]] {
+        let found = reconstruct(&with_wrong(20, 10, &wrong), 10).unwrap();
+        assert!(found.key.ct_eq(&key(9)));
+        assert_eq!(found.mismatched.len(), wrong.len());
+    }
+}
+
+/// Every call tried the same subsets.
+#[test]
+fn a_key_that_one_call_misses_is_found_by_a_later_one() {
+    // Of 9880 subsets, one gives the key, and no run does.
+    let wrong: Vec<usize> = (0..40).filter(|place| ![3, 17, 31].contains(place)).collect();
+    let mixed = with_wrong(40, 3, &wrong);
+    let found = (0..300).find_map(|_| match reconstruct(&mixed, 3) {
+        Ok(found) => Some(found),
+        Err(ReconstructError::NoneBelongTogether { exhaustive, .. }) => {
+            assert!(!exhaustive);
+            None
+        }
+        Err(other) => panic!("{other}"),
+    });
+    assert!(found.unwrap().key.ct_eq(&key(9)));
+}
+
 #[test]
 fn with_a_threshold_of_one_shares_of_other_keys_are_mismatched() {
     let shares = [reject(&key(9), 3, 1), reject(&key(8), 3, 1)];

@@ -76,6 +76,12 @@ pub enum TransportError {
         /// The largest answer that is read.
         limit: usize,
     },
+    /// The server sends more than an answer and its heads can be: heads without end, for example.
+    #[error("the server sent more than {limit} bytes, heads included, and no whole answer")]
+    Endless {
+        /// The most bytes that are read for one answer.
+        limit: usize,
+    },
 }
 
 pub(super) const CONNECTING: &str = "the TCP connection";
@@ -87,7 +93,10 @@ impl TransportError {
         match self {
             Self::Connect { .. } | Self::Handshake { .. } | Self::Address(_) => true,
             Self::Timeout { what, .. } => [CONNECTING, HANDSHAKE].contains(what),
-            Self::Broken(_) | Self::Unaccepted(_) | Self::TooLarge { .. } => false,
+            Self::Broken(_)
+            | Self::Unaccepted(_)
+            | Self::TooLarge { .. }
+            | Self::Endless { .. } => false,
         }
     }
 
@@ -100,7 +109,8 @@ impl TransportError {
             | Self::Broken(_)
             | Self::Unaccepted(_)
             | Self::Address(_)
-            | Self::TooLarge { .. } => None,
+            | Self::TooLarge { .. }
+            | Self::Endless { .. } => None,
         }
     }
 }

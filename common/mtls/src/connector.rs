@@ -22,6 +22,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     call_limits::{CONNECTING, ClientTimeouts, HANDSHAKE, TransportError, within},
+    counted::{Counted, ReadCount},
     dial,
     svid::SvidSource,
     tls_error,
@@ -36,18 +37,24 @@ pub(super) struct Connector {
     pub(super) tls: TlsConnector,
     pub(super) timeouts: ClientTimeouts,
     pub(super) source: SvidSource,
+    /// The most bytes that a connection brings for one answer.
+    pub(super) most_read: usize,
 }
+
+/// A connection whose server has proved itself.
+type Verified = TlsStream<Counted<TcpStream>>;
 
 impl Connector {
     async fn connect(self, uri: Uri) -> Result<TokioIo<Dialled>, TransportError> {
         let (stream, generation) = self.shake_hands(uri).await?;
-        Ok(TokioIo::new(Dialled(stream, generation)))
+        let count = stream.get_ref().0.count();
+        Ok(TokioIo::new(Dialled { stream, generation, count }))
     }
 
     pub(super) async fn shake_hands(
         self,
         uri: Uri,
-    ) -> Result<(TlsStream<TcpStream>, Generation), TransportError> {
+    ) -> Result<(Verified, Generation), TransportError> {
         let (Some("https"), Some(host)) = (uri.scheme_str(), uri.host()) else {
             return Err(TransportError::Address(uri.to_string()));
         };
@@ -64,6 +71,7 @@ impl Connector {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(reason = %error, "cannot set TCP_NODELAY");
         }
+        let stream = Counted::new(stream, self.most_read);
         // The name is not compared with the certificate; a name that TLS cannot carry is not sent.
         let server_name = ServerName::try_from(name)
             .unwrap_or_else(|_| ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()));
@@ -94,11 +102,15 @@ impl tower::Service<Uri> for Connector {
 }
 
 /// A connection with a verified server.
-pub(super) struct Dialled(TlsStream<TcpStream>, Generation);
+pub(super) struct Dialled {
+    stream: Verified,
+    generation: Generation,
+    count: ReadCount,
+}
 
 impl Connection for Dialled {
     fn connected(&self) -> Connected {
-        Connected::new().extra(self.1)
+        Connected::new().extra(self.generation).extra(self.count.clone())
     }
 }
 
@@ -108,7 +120,7 @@ impl AsyncRead for Dialled {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
@@ -118,14 +130,14 @@ impl AsyncWrite for Dialled {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -13,6 +13,7 @@ mod call_limits;
 pub mod client;
 pub mod clock;
 mod connector;
+mod counted;
 mod dial;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

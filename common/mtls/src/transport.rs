@@ -1,6 +1,6 @@
 //! The client: connects, proves itself, verifies the server's SPIFFE ID, and limits every wait.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Uri, header};
@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use super::{
     call_limits::{ClientTimeouts, TransportError, within},
     connector::{Connector, Generation},
+    counted::{self, ReadCount},
     peer::{PeerCertificate, PeerRule},
     peer_error::PeerError,
     tls, tls_error,
@@ -53,20 +54,17 @@ impl MtlsClient {
         timeouts: ClientTimeouts,
     ) -> Result<Self, rustls::Error> {
         let tls = TlsConnector::from(Arc::new(tls::client_config(source, rule)?));
-        let connector = Connector { tls, timeouts, source: source.clone() };
-        let http = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(timeouts.idle)
-            .pool_max_idle_per_host(timeouts.idle_per_host)
-            .build(connector.clone());
+        let most_read = counted::most_for(MAX_ANSWER);
+        let connector = Connector { tls, timeouts, source: source.clone(), most_read };
+        let http = over(connector.clone());
         Ok(Self { http, connector, timeouts, max_answer: MAX_ANSWER })
     }
 
     /// Reads at most `bytes` of any answer, for servers with short answers.
     #[must_use]
-    pub const fn with_max_answer(mut self, bytes: usize) -> Self {
-        self.max_answer = bytes;
-        self
+    pub fn with_max_answer(self, bytes: usize) -> Self {
+        let connector = Connector { most_read: counted::most_for(bytes), ..self.connector };
+        Self { http: over(connector.clone()), connector, max_answer: bytes, ..self }
     }
 
     /// The time limits.
@@ -131,6 +129,7 @@ impl MtlsClient {
         let limit = self.head_limit();
         let (head, body): (_, Incoming) =
             within(limit, "the server's answer", sent).await?.into_parts();
+        let _answer = head.extensions.get::<ReadCount>().cloned().map(ReadCount::until_dropped);
         let shown = head.extensions.get::<Generation>().map(|Generation(number)| *number);
         let is_old = shown.is_some_and(|shown| shown != self.connector.source.generation());
         if is_old && let Some(connection) = used.connection_metadata().as_ref() {
@@ -141,7 +140,10 @@ impl MtlsClient {
             Err(error) if error.is::<http_body_util::LengthLimitError>() => {
                 Err(TransportError::TooLarge { limit: self.max_answer })
             }
-            Err(error) => Err(TransportError::Broken(error.to_string())),
+            Err(error) => {
+                let broken = || TransportError::Broken(error.to_string());
+                Err(own(error.as_ref()).unwrap_or_else(broken))
+            }
         }
     }
 
@@ -155,19 +157,42 @@ impl MtlsClient {
     }
 }
 
+/// A client that opens its connections so.
+fn over(connector: Connector) -> Client<Connector, Full<Bytes>> {
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(connector.timeouts.idle)
+        .pool_max_idle_per_host(connector.timeouts.idle_per_host)
+        .build(connector)
+}
+
 /// The connector's own error is wrapped; any other concerns the connection.
 fn from_http(error: &hyper_util::client::legacy::Error) -> TransportError {
-    let mut cause: &(dyn std::error::Error + 'static) = error;
-    loop {
-        if let Some(ours) = cause.downcast_ref::<TransportError>() {
-            return ours.clone();
-        }
-        match cause.source() {
-            Some(deeper) => cause = deeper,
-            None if tls_error::is_refusal(cause) => {
-                return TransportError::Unaccepted(tls_error::of_cause(cause));
-            }
-            None => return TransportError::Broken(tls_error::of_cause(cause)),
-        }
+    if let Some(own) = own(error) {
+        return own;
     }
+    let first: &(dyn std::error::Error + 'static) = error;
+    let last = causes(first).last().unwrap_or(first);
+    let text = tls_error::of_cause(last);
+    if tls_error::is_refusal(last) {
+        TransportError::Unaccepted(text)
+    } else {
+        TransportError::Broken(text)
+    }
+}
+
+/// The error of ours that this one wraps, if there is one.
+fn own(error: &(dyn std::error::Error + 'static)) -> Option<TransportError> {
+    causes(error).find_map(|cause| {
+        // An I/O error with an inner error does not list it among its causes.
+        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let own = inner.map_or_else(|| cause.downcast_ref(), |inner| inner.downcast_ref());
+        own.cloned()
+    })
+}
+
+fn causes<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
 }

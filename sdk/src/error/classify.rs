@@ -44,7 +44,9 @@ impl Error {
             TransportError::Unaccepted(said) => Self::IdentityRefused { reason: said.clone() },
             // Settings with such an address are refused before.
             TransportError::Address(_) => Self::Invalid { reason: Some(reason) },
-            TransportError::TooLarge { .. } => Self::TooLarge { reason: Some(reason) },
+            TransportError::TooLarge { .. } | TransportError::Endless { .. } => {
+                Self::TooLarge { reason: Some(reason) }
+            }
         }
     }
 

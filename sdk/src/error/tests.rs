@@ -80,6 +80,7 @@ fn each_way_to_have_no_answer_is_a_case_of_its_own() {
         (TransportError::Broken("reset".to_owned()), "Unanswered"),
         (TransportError::Unaccepted("alert 48".to_owned()), "IdentityRefused"),
         (TransportError::TooLarge { limit: 5 }, "TooLarge"),
+        (TransportError::Endless { limit: 5 }, "TooLarge"),
         (handshake(io::Error::other(another)), "WrongServer"),
     ] {
         assert_eq!(case(&broken(error.clone())), expected, "{error}");

@@ -2,6 +2,7 @@
 
 use spike_crypto::{
     Fingerprint, Quorum, ReconstructError, Reconstruction, RootKey, Share, ShareIndex, reconstruct,
+    reconstruct_from_neighbours,
 };
 
 use super::orders::{ascending, permutations};
@@ -11,6 +12,9 @@ const MAX_TO_REORDER: usize = 5;
 
 /// How many Keepers may be missing in a list for that to be found out: 56 choices of five of eight indexes.
 const MAX_MISSING: u16 = 3;
+
+/// Of so many shares, every choice is tried: see [`spike_crypto::MAX_SUBSETS`].
+const ALL_TRIED: usize = 13;
 
 /// Keys that the collected shares make, the best supported first. Each key reproduces every share it was made of.
 #[derive(Debug)]
@@ -39,7 +43,8 @@ pub enum CollectError {
         needed: u16,
     },
     /// Enough shares, but not of one key.
-    #[error("{given} shares collected, and no {needed} of them belong together{hint}")]
+    #[error("{given} shares collected, and no {needed} of them {found}belong together{hint}",
+        found = if *.is_final { "" } else { "were found that " })]
     NoneBelongTogether {
         /// The number of shares.
         given: usize,
@@ -49,6 +54,8 @@ pub enum CollectError {
         hint: String,
         /// The key that they make under another threshold or in another order.
         whole: Option<WholeKey>,
+        /// Whether every choice of them was tried. If not, another attempt tries others.
+        is_final: bool,
     },
 }
 
@@ -59,6 +66,11 @@ impl CollectError {
             Self::TooFew { .. } => None,
             Self::NoneBelongTogether { whole, .. } => whole.as_ref(),
         }
+    }
+
+    /// Whether another attempt with the same shares may find a key.
+    pub(super) const fn may_pass(&self) -> bool {
+        matches!(self, Self::NoneBelongTogether { is_final: false, whole: None, .. })
     }
 }
 
@@ -75,13 +87,23 @@ impl Candidates {
             Err(ReconstructError::TooFew { given, .. }) => {
                 return Err(CollectError::TooFew { given, needed });
             }
-            Err(
-                ReconstructError::DuplicateIndex { .. }
-                | ReconstructError::NoneBelongTogether { .. },
-            ) => {
-                let (hint, whole) = explain(shares, quorum);
+            Err(error) => {
+                let is_final = !matches!(
+                    error,
+                    ReconstructError::NoneBelongTogether { exhaustive: false, .. }
+                );
                 let given = shares.len();
-                return Err(CollectError::NoneBelongTogether { given, needed, hint, whole });
+                let (mut hint, whole) = explain(shares, quorum, is_final);
+                if !is_final && whole.is_none() {
+                    hint = others_are_tried(given, needed);
+                }
+                return Err(CollectError::NoneBelongTogether {
+                    given,
+                    needed,
+                    hint,
+                    whole,
+                    is_final,
+                });
             }
         };
         let mut found = vec![best];
@@ -156,8 +178,10 @@ impl Candidates {
 
 /// The usual mistakes of operators: another threshold, Keepers in another order, and one that was taken out before the last. The
 /// shares then make a key all the same.
-fn explain(shares: &[Share], quorum: Quorum) -> (String, Option<WholeKey>) {
-    if let Some((told, whole)) = of_another_threshold(shares, quorum) {
+/// `thorough`: the shares are so few that it costs little.
+fn explain(shares: &[Share], quorum: Quorum, thorough: bool) -> (String, Option<WholeKey>) {
+    let by = if thorough { reconstruct } else { reconstruct_from_neighbours };
+    if let Some((told, whole)) = of_another_threshold_by(by, shares, quorum) {
         return (told, Some(whole));
     }
     let all_of = |key| {
@@ -183,9 +207,24 @@ fn explain(shares: &[Share], quorum: Quorum) -> (String, Option<WholeKey>) {
     (told.to_owned(), None)
 }
 
+/// The reason while there are more choices than one attempt tries.
+fn others_are_tried(given: usize, needed: u16) -> String {
+    format!(
+        "; not every choice of {needed} of {given} shares was tried: Nexus goes on with others. If this lasts, stop Keepers that may be wrong,          and restart Nexus: with {ALL_TRIED} shares or fewer, every choice is tried"
+    )
+}
+
 /// That the shares are of one key under another threshold, if they are, and that key. Under a threshold of 1 every share is a key of
 /// its own, so that nothing else shows a threshold that was lowered to it.
 pub(super) fn of_another_threshold(shares: &[Share], quorum: Quorum) -> Option<(String, WholeKey)> {
+    of_another_threshold_by(reconstruct, shares, quorum)
+}
+
+fn of_another_threshold_by(
+    reconstruct: fn(&[Share], u16) -> Result<Reconstruction, ReconstructError>,
+    shares: &[Share],
+    quorum: Quorum,
+) -> Option<(String, WholeKey)> {
     let most = u16::try_from(shares.len()).unwrap_or(u16::MAX);
     let others = (2..=most).filter(|threshold| *threshold != quorum.threshold());
     let fits = |needed: u16| Some((needed, reconstruct(shares, needed).ok()?));

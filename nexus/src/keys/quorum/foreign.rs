@@ -3,9 +3,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use spike_crypto::{Fingerprint, Quorum, RootKey, Share, ShareValue};
+use spike_crypto::{Fingerprint, Quorum, RootKey, Share, ShareValue, reconstruct_from_neighbours};
 
-use super::{Candidates, Keepers};
+use super::Keepers;
 
 /// Indexes and thresholds of earlier splits that are tried at least, and at most: the number of Keepers may have been lowered.
 const SPLITS: (u16, u16) = (16, 256);
@@ -84,9 +84,9 @@ fn whole_key(shares: Vec<Share>, quorum: Quorum) -> Option<Fingerprint> {
     let most = u16::try_from(shares.len()).unwrap_or(u16::MAX).min(SPLITS.0);
     std::iter::once(quorum.threshold()).chain(2..=most).filter(|threshold| *threshold > 1).find_map(
         |threshold| {
-            let quorum = Quorum::new(quorum.shares().max(threshold), threshold).ok()?;
-            let found = Candidates::find(&shares, quorum).ok()?;
-            found.first().map(RootKey::fingerprint)
+            // Of many shares only neighbours: this is about a name, and any of these Keepers can have it looked for again.
+            let found = reconstruct_from_neighbours(&shares, threshold).ok()?;
+            Some(found.key.fingerprint())
         },
     )
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use spike_crypto::{Quorum, Share, ShareIndex};
 use spike_mtls::retry::Backoff;
+use tokio::time::Instant;
 
 use super::{
     AdoptError, Candidates, Keepers, ShareState,
@@ -16,6 +17,12 @@ use crate::keys::seal::Hindrance;
 
 /// The first and the longest pause between two attempts to open the store with a key that is complete.
 const STORE_PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+
+/// The same while not every choice of the shares was tried.
+const CHOICES_PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+
+/// How many times longer than such an attempt the pause after it is, at least: other work needs the processors too.
+const CHOICES_REST: u32 = 4;
 
 /// How many earlier shares of each Keeper are remembered. A faulty one sends another each time.
 const MOST_EARLIER: usize = 4;
@@ -84,6 +91,24 @@ impl Keepers {
         }
     }
 
+    /// Tries other choices of the collected shares, as long as there are some that were not tried.
+    pub(super) async fn try_other_choices(&self) {
+        let mut untried = self.untried.subscribe();
+        let mut backoff = Backoff::new(CHOICES_PAUSE.0, CHOICES_PAUSE.1);
+        let mut rest = Duration::ZERO;
+        while untried.wait_for(|untried| *untried).await.is_ok() {
+            tokio::time::sleep(backoff.pause().max(rest)).await;
+            if *self.untried.borrow() {
+                let begun = Instant::now();
+                self.attempt().await;
+                rest = begun.elapsed() * CHOICES_REST;
+            }
+            if !*self.untried.borrow() {
+                backoff.reset();
+            }
+        }
+    }
+
     pub(super) async fn attempt(&self) {
         let _one = self.trying.lock().await;
         let tried = if self.seal.ready().is_ok() { Ok(()) } else { self.try_shares().await };
@@ -92,11 +117,13 @@ impl Keepers {
                 self.settle();
                 *self.collected() = Collected::default();
                 self.store_fails.send_replace(false);
+                self.untried.send_replace(false);
                 self.unproved.watch(None);
                 self.wake();
             }
             Err(failed) => {
                 self.seal.explain(failed.by, &failed.reason);
+                self.untried.send_replace(failed.has_untried);
                 self.note_attempt(failed);
                 self.tell_danger();
             }
@@ -213,7 +240,7 @@ impl Keepers {
 
     /// Why the shares make no key that Nexus can find with its settings. `remembered`: so many of them no Keeper holds any more.
     fn without_candidates(&self, error: CollectError, remembered: usize) -> Failed {
-        let told = error.to_string();
+        let (told, has_untried) = (error.to_string(), error.may_pass());
         match error {
             CollectError::TooFew { .. } => {
                 let remembered = match remembered {
@@ -233,7 +260,9 @@ impl Keepers {
                 if self.is_news(&told) {
                     tracing::error!(reason = told, "the Keepers' shares make no key");
                 }
-                Failed::holding(whole.into_iter().collect(), Hindrance::Mismatch, told)
+                let failed =
+                    Failed::holding(whole.into_iter().collect(), Hindrance::Mismatch, told);
+                Failed { has_untried, ..failed }
             }
         }
     }
@@ -241,11 +270,13 @@ impl Keepers {
 
 /// The keys that the shares make. If they make none, the error is about those that Keepers may still hold.
 fn find(shares: &[Share], seen: &[Seen], quorum: Quorum) -> Result<Candidates, CollectError> {
-    match Candidates::find(shares, quorum) {
+    let found = Candidates::find(shares, quorum);
+    match &found {
         Err(CollectError::TooFew { .. } | CollectError::NoneBelongTogether { whole: None, .. }) => {
-            Candidates::find(&still_held(shares, seen), quorum)
+            let held = still_held(shares, seen);
+            if held.len() == shares.len() { found } else { Candidates::find(&held, quorum) }
         }
-        found => found,
+        Ok(_) | Err(CollectError::NoneBelongTogether { .. }) => found,
     }
 }
 

@@ -27,12 +27,15 @@ pub(super) struct Failed {
     pub(super) is_given_back: bool,
     /// Whether the data is of another key than these.
     pub(super) is_refused: bool,
+    /// Whether there are choices of the shares that were not tried.
+    pub(super) has_untried: bool,
 }
 
 impl Failed {
     /// With these whole keys, whose shares are given back.
     pub(super) const fn holding(held: Vec<WholeKey>, by: Hindrance, reason: String) -> Self {
-        Self { by, reason, held, is_given_back: true, is_refused: false }
+        let (is_refused, has_untried) = (false, false);
+        Self { by, reason, held, is_given_back: true, is_refused, has_untried }
     }
 
     pub(super) const fn without_key(by: Hindrance, reason: String) -> Self {

@@ -158,7 +158,14 @@ impl Keeper {
         let asked = tokio::time::timeout(NAME_LIMIT, self.client.status()).await;
         *self.process() = match asked {
             Ok(Ok(told)) => Process::Told(told.process.filter(|name| !name.is_empty())),
-            Ok(Err(CallError::Refused(_) | CallError::Reply(_))) | Err(_) => Process::Told(None),
+            Ok(Err(
+                CallError::Refused(_)
+                | CallError::Reply(_)
+                | CallError::Transport(
+                    TransportError::TooLarge { .. } | TransportError::Endless { .. },
+                ),
+            ))
+            | Err(_) => Process::Told(None),
             Ok(Err(CallError::Transport(_))) => Process::Unasked,
         };
     }
@@ -219,7 +226,9 @@ impl Keeper {
             Err(CallError::Reply(error)) => {
                 return Answer::Other(ShareState::Untold(error.to_string()));
             }
-            Err(CallError::Transport(error @ TransportError::TooLarge { .. })) => {
+            Err(CallError::Transport(
+                error @ (TransportError::TooLarge { .. } | TransportError::Endless { .. }),
+            )) => {
                 return Answer::Other(ShareState::Untold(error.to_string()));
             }
             Err(CallError::Transport(error)) => {

@@ -44,6 +44,8 @@ const UNSEALED_PAUSE: Duration = Duration::from_millis(1500);
 const LOOK_LIMIT: Duration = Duration::from_secs(2);
 /// The pause between two questions to a Keeper that is not good: how soon an empty one is filled again.
 const TROUBLED_PAUSE: Duration = Duration::from_secs(1);
+/// The longest one to a Keeper whose answers cannot be read: its state stays known between two of them.
+const BROKEN_PAUSE: Duration = Duration::from_secs(3);
 /// The time limit within which every Keeper has answered or was given up.
 pub(crate) const ANSWER_LIMIT: Duration = CALL_LIMIT.saturating_add(Duration::from_secs(1));
 /// How often the answers to a question to all Keepers are checked.
@@ -66,6 +68,8 @@ pub struct Keepers {
     pub(super) trying: tokio::sync::Mutex<()>,
     /// The shares make a key, and the store cannot be opened with it.
     pub(super) store_fails: watch::Sender<bool>,
+    /// Whether there are choices of the collected shares that were not tried.
+    pub(super) untried: watch::Sender<bool>,
     /// Wakes every task: the key has come into use, or somebody asks for the state.
     at_once: Notify,
     /// Resets the pauses to the shortest, because something has changed.
@@ -128,6 +132,7 @@ impl Keepers {
             kept: Mutex::default(),
             trying: tokio::sync::Mutex::default(),
             store_fails: watch::Sender::new(false),
+            untried: watch::Sender::new(false),
             at_once: Notify::new(),
             changed: Notify::new(),
             logged: Mutex::default(),
@@ -230,12 +235,17 @@ impl Keepers {
         let keepers = Arc::clone(self);
         let retrying = tokio::spawn(async move { keepers.retry_store().await }).abort_handle();
         let keepers = Arc::clone(self);
+        let trying = tokio::spawn(async move { keepers.try_other_choices().await }).abort_handle();
+        let keepers = Arc::clone(self);
         let judging = tokio::spawn(async move { keepers.judge_again().await }).abort_handle();
         let tasks = self.each.iter().enumerate().map(|(position, _)| {
             let keepers = Arc::clone(self);
             tokio::spawn(async move { keepers.tend_one(position).await }).abort_handle()
         });
-        Tending::all([retrying, judging].into_iter().chain(tasks).collect(), Arc::clone(self))
+        Tending::all(
+            [retrying, trying, judging].into_iter().chain(tasks).collect(),
+            Arc::clone(self),
+        )
     }
 
     /// Asks every Keeper now, because there is a key from any source.
@@ -279,6 +289,7 @@ impl Keepers {
     async fn tend_one(&self, position: usize) {
         let Some(keeper) = self.each.get(position) else { return };
         let mut backoff = Backoff::new(FIRST_SEALED_PAUSE, self.timing.longest_pause);
+        let mut broken = Backoff::new(TROUBLED_PAUSE, BROKEN_PAUSE);
         let mut next_update = None;
         loop {
             let (at_once, changed) = (self.at_once.notified(), self.changed.notified());
@@ -307,8 +318,13 @@ impl Keepers {
                         next_update = None;
                     }
                     self.refill(keeper, answer, unsealed.root_key(), update).await;
-                    let well = keeper.state().share.helps();
-                    let pause = if well { UNSEALED_PAUSE } else { TROUBLED_PAUSE };
+                    let share = keeper.state().share;
+                    let pause = if matches!(share, ShareState::Untold(_)) {
+                        broken.pause()
+                    } else {
+                        broken.reset();
+                        if share.helps() { UNSEALED_PAUSE } else { TROUBLED_PAUSE }
+                    };
                     jittered(pause.min(self.timing.update_interval))
                 }
             };

@@ -144,7 +144,10 @@ pub(super) fn judge_tls(api: &HttpsUrl, asked: &Result<Answer, TransportError>) 
             "the server takes connections and does not answer in time: it is overloaded, or no SPIKE Nexus".to_owned(),
             "check that SPIKE_NEXUS_API_URL names a SPIKE Nexus, and look into its log".to_owned(),
         ),
-        TransportError::Connect { .. } | TransportError::Address(_) | TransportError::TooLarge { .. } => failed(
+        TransportError::Connect { .. }
+        | TransportError::Address(_)
+        | TransportError::TooLarge { .. }
+        | TransportError::Endless { .. } => failed(
             evidence,
             format!("{api} does not answer as a SPIKE Nexus"),
             "check that SPIKE_NEXUS_API_URL names a SPIKE Nexus".to_owned(),

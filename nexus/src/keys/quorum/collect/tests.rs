@@ -185,3 +185,29 @@ fn shares_that_fit_in_another_order_or_under_another_threshold_are_told_as_a_who
     let whole = whole_of(&shares(&key, quorum(5, 3)), quorum(5, 2));
     assert_eq!((whole.key, whole.needed, whole.of.len()), (key.fingerprint(), 3, 5));
 }
+
+/// An operator was sent after a second key or another threshold, while most choices of the shares were never tried.
+#[test]
+fn a_search_that_did_not_try_every_choice_does_not_say_that_none_belongs_together() {
+    let of = quorum(20, 10);
+    let mixed: Vec<Share> =
+        (0..20).map(|place| shares(&RootKey::generate().unwrap(), of).swap_remove(place)).collect();
+    let error = Candidates::find(&mixed, of).unwrap_err();
+    assert!(error.may_pass());
+    let told = error.to_string();
+    assert!(!told.contains("no 10 of them belong together"), "{told}");
+    assert!(told.contains("not every choice of 10 of 20 shares was tried"), "{told}");
+    assert!(told.contains("stop Keepers that may be wrong"), "{told}");
+
+    let few = Candidates::find(&mixed[..13], of).unwrap_err();
+    assert!(!few.may_pass());
+    assert!(few.to_string().contains("no 10 of them belong together"), "{few}");
+}
+
+#[test]
+fn another_threshold_of_many_shares_is_still_named() {
+    let all = shares(&RootKey::generate().unwrap(), quorum(20, 7));
+    let error = Candidates::find(&all, quorum(20, 10)).unwrap_err();
+    assert!(error.to_string().contains("they do under threshold 7"), "{error}");
+    assert!(!error.may_pass());
+}
