@@ -210,7 +210,8 @@ fn explain(shares: &[Share], quorum: Quorum, thorough: bool) -> (String, Option<
 /// The reason while there are more choices than one attempt tries.
 fn others_are_tried(given: usize, needed: u16) -> String {
     format!(
-        "; not every choice of {needed} of {given} shares was tried: Nexus goes on with others. If this lasts, stop Keepers that may be wrong,          and restart Nexus: with {ALL_TRIED} shares or fewer, every choice is tried"
+        "; not every choice of {needed} of {given} shares was tried: Nexus goes on with others. If this lasts, stop Keepers that may be \
+         wrong, and restart Nexus: with {ALL_TRIED} shares or fewer, every choice is tried"
     )
 }
 
