@@ -49,8 +49,10 @@ struct Inner {
 /// An audit line was not written, or later ones may not be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuditError {
-    /// Nothing reads the other end of the pipe, or not fast enough.
-    #[error("the audit log cannot be written: its reader has stopped reading")]
+    /// Nothing reads the other end of the pipe, or not fast enough; or the disk of the file hangs.
+    #[error(
+        "the audit log cannot be written: the reader of its pipe has stopped reading, or the disk of its file does not answer"
+    )]
     Stalled,
     /// The operating system refused the write, such as on a full disk.
     #[error("the audit log cannot be written")]
