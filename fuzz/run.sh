@@ -2,7 +2,6 @@
 # Fuzzes the parsers of untrusted bytes, as many targets at a time as there are processors.
 #
 #   fuzz/run.sh SECONDS_PER_TARGET [TARGET...]     (all targets, if none is named)
-#   fuzz/run.sh --build                            (only builds them)
 #
 # Needs the pinned stable Rust and a C++ compiler (Debian: g++): neither nightly nor cargo-fuzz. See instrument.sh;
 # libFuzzer itself comes with the crate libfuzzer-sys.
@@ -24,7 +23,6 @@ if [ "${1-}" = --one ]; then
 fi
 
 case ${1-} in
---build) ;;
 '' | *[!0-9]* | 0) usage ;;
 esac
 seconds=$1
@@ -86,7 +84,6 @@ RUSTC_WRAPPER=$PWD/instrument.sh \
     echo 'fuzz: not built. If Cargo.lock is at fault: cargo update --workspace --manifest-path fuzz/Cargo.toml' >&2
     exit 2
 }
-[ "$seconds" != --build ] || exit 0
 
 printf '%s\n' "$@" | xargs -n 1 -P "$(nproc)" ./run.sh --one "$seconds" || {
     echo "fuzz: failed, as said above" >&2

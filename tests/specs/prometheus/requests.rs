@@ -26,7 +26,7 @@ const HELD: usize = 7;
 
 /// The most connections of one SPIFFE ID.
 const CONNECTIONS: &str = "4";
-const BUSY: usize = 4;
+const BUSY: u32 = 4;
 
 const BODY: &str = r#"{"path":"a"}"#;
 
@@ -98,6 +98,8 @@ async fn alerts_about_requests_connections_and_the_audit_log_fire_and_clear() ->
     for _ in 0..BUSY {
         busy.push(begun(&cluster, WORKLOAD).await?);
     }
+    // Until its request has begun, a connection is idle.
+    cluster.until_metric("spike_requests_in_flight", |begun| begun >= f64::from(BUSY)).await?;
     for _ in 0..10 {
         let mut refused = cluster.dial_as(WORKLOAD)?.connect().await?;
         assert!(refused.post(GET, BODY).await.is_err());
