@@ -119,9 +119,9 @@ enum Connections {
 /// Who reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Client {
-    /// Go's HTTP client, as in upstream's SDK; the goals are for it
+    /// Go's HTTP client, as in upstream's SDK
     Go,
-    /// One that does as little as it can; it has no goals
+    /// One that does as little as it can
     Bare,
 }
 
@@ -204,10 +204,9 @@ async fn row(
     }
     let ([floor, nexus], [floor_cost, nexus_cost]) = (rates.map(median), costs.map(median));
     let ratio = nexus / floor;
-    let goal = if go.is_some() { format!("{:.2}", kind.goal) } else { String::new() };
-    let what = kind.what;
+    let Kind { what, goal, .. } = kind;
     Ok(format!(
-        "{what:32}{floor:>10.0}{nexus:>10.0}{ratio:>10.2}{goal:>10}{floor_cost:>10.1}{nexus_cost:>10.1}"
+        "{what:32}{floor:>10.0}{nexus:>10.0}{ratio:>10.2}{goal:>10.2}{floor_cost:>10.1}{nexus_cost:>10.1}"
     ))
 }
 

@@ -5,10 +5,10 @@ use spike_crypto::RootKey;
 use spike_domain::UnixNanos;
 
 use super::error::StoreError;
+use super::files::Files;
 use super::format::keyring::ENCRYPTIONS_PER_KEY;
 use super::home::Home;
 use super::options::Options;
-use super::sight::Files;
 use super::sqlite::create;
 use super::{Import, Store};
 

@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use spike_mtls::clock;
 use time::OffsetDateTime;
 
-use super::{Effect, apart::Apart, health::ask};
+use super::{
+    apart::Apart,
+    probe::{Effect, ask},
+};
 
 type Answer = Result<(), String>;
 

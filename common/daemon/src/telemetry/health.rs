@@ -3,26 +3,19 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use super::disk_checks::{DiskCheck, DiskChecks};
+use super::{
+    disk_checks::{DiskCheck, DiskChecks},
+    probe::{Effect, ask},
+};
 use serde::Serialize;
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// The number of failures in a row that is logged: a single one is often just a daemon that has not started yet.
 const LOGGED_FAILS: u64 = 2;
-
-/// The effect of a failing check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// The process cannot do its work: `/readyz` fails.
-    NotReady,
-    /// The process still works, but needs attention: `/healthz` says degraded.
-    Degraded,
-}
 
 /// The overall state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -81,9 +74,6 @@ impl HealthView {
 
 /// The check that is reported while others are still to be added, and its reason.
 const INCOMPLETE: (&str, &str) = ("start", "starting: not every check has been added yet");
-
-/// The reason of a check that cannot tell one.
-const PANICKED: &str = "a bug: the check panicked. The log has the place: report it";
 
 struct Check {
     name: &'static str,
@@ -266,14 +256,6 @@ impl fmt::Debug for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.checks().all.iter().map(|check| check.name)).finish()
     }
-}
-
-/// Asks one probe. One that panics fails: nobody else is to miss its answers because of it.
-pub(super) fn ask(
-    probe: &dyn Fn(OffsetDateTime) -> Result<(), String>,
-    now: OffsetDateTime,
-) -> Result<(), String> {
-    catch_unwind(AssertUnwindSafe(|| probe(now))).unwrap_or_else(|_| Err(PANICKED.to_owned()))
 }
 
 impl Check {

@@ -14,6 +14,7 @@ mod health;
 mod health_metrics;
 mod listener;
 mod log_level;
+mod probe;
 mod server;
 mod svid;
 #[cfg(test)]
@@ -29,7 +30,8 @@ use disk_metrics::DiskMetrics;
 use durations::encode_timings;
 pub use durations::encode_timings_by;
 pub(crate) use exposition::Exposition;
-pub use health::{CheckReport, Effect, Health, HealthReport, HealthView, Status};
+pub use health::{CheckReport, Health, HealthReport, HealthView, Status};
+pub use probe::Effect;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{family::Family, gauge::Gauge},

@@ -1,5 +1,8 @@
 //! Which files a sealed Nexus may open.
 
+use std::fs;
+use std::path::Path;
+
 use super::*;
 
 fn home(directory: &Path) -> Home {

@@ -28,13 +28,13 @@ use super::{create, migrate, overwritten, rows, wal};
 use crate::store::change::Effects;
 use crate::store::condition::Condition;
 use crate::store::error::StoreError;
+use crate::store::files::Files;
 use crate::store::format::identity::Identity;
 use crate::store::format::keyring::Ring;
 use crate::store::home::Home;
 use crate::store::import::{Import, Plan};
 use crate::store::opening::{Opening, Unopened};
 use crate::store::options::{JournalMode, Options};
-use crate::store::sight::Files;
 
 /// An open store that belongs to the given root key.
 #[derive(Debug)]

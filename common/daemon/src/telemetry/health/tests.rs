@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use time::Duration;
 
 use super::*;
+use crate::telemetry::probe::PANICKED;
 
 const NOON: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
