@@ -13,6 +13,7 @@
 mod credential;
 pub mod crew;
 pub mod fake_keeper;
+mod go_program;
 pub mod hostile;
 pub mod kube_api;
 pub mod ledger;
@@ -30,6 +31,7 @@ pub mod text;
 mod wait;
 
 pub use credential::Credential;
+pub use go_program::build_go;
 pub use scenario::{Running, SUPERUSER, Scenario};
 pub use skip::skipped;
 pub use wait::{PATIENCE, complete_lines, eventually};

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use spike_tests::skipped;
+use spike_tests::{build_go, skipped};
 
 use crate::repository::{files_below, root};
 
@@ -27,21 +27,6 @@ pub(crate) use manifest::note_key;
 /// The versions of Kubernetes beside the newest one, which `go.mod` names: as in the names of `kubernetes-1.35.mod`.
 const OLDER: [&str; 2] = ["1.36", "1.35"];
 
-/// A program in Go below `tests/charts`, built into a directory of this test.
-fn build(folder: &str, flags: &[&str], out: &Path) -> Result<()> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts").join(folder);
-    let build = Command::new("go")
-        .arg("build")
-        .args(flags)
-        .arg("-o")
-        .arg(out)
-        .arg(".")
-        .current_dir(source)
-        .output()?;
-    ensure!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
-    Ok(())
-}
-
 fn said(output: Output) -> Result<String> {
     let (told, wrong) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
     ensure!(output.status.success(), "{told}{wrong}");
@@ -50,13 +35,12 @@ fn said(output: Output) -> Result<String> {
 
 /// The program that renders; `None` where there is no Go.
 fn charts(dir: &Path) -> Result<Option<PathBuf>> {
-    if Command::new("go").arg("version").output().is_err() {
-        skipped("no go on PATH")?;
-        return Ok(None);
-    }
     let program = dir.join("charts");
-    build(".", &[], &program)?;
-    Ok(Some(program))
+    if build_go("charts", &[], &program)? {
+        return Ok(Some(program));
+    }
+    skipped("no go on PATH")?;
+    Ok(None)
 }
 
 #[test]
@@ -89,7 +73,7 @@ fn three_minor_versions_of_kubernetes_know_every_field_that_is_rendered() -> Res
     let mods = OLDER.map(|version| format!("-modfile=kubernetes-{version}.mod"));
     for flags in [vec![], vec![mods[0].as_str()], vec![mods[1].as_str()]] {
         let schema = dir.path().join("schema");
-        build("schema", &flags, &schema)?;
+        ensure!(build_go("charts/schema", &flags, &schema)?, "no go on PATH");
         let count = said(Command::new(&schema).args(&rendered).output()?)?;
         let count: usize = count.trim().parse().context("no number of objects")?;
         assert!(count > 100, "only {count} objects were read");

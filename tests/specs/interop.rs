@@ -1,32 +1,17 @@
 //! Programs of upstream's against our daemons.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use spike_tests::{Running, SUPERUSER, skipped};
-use tokio::process::Command;
+use anyhow::Result;
+use spike_tests::{Running, SUPERUSER, build_go, skipped};
 
 use crate::scenario;
-
-/// Building may have to fetch modules.
-const BUILD_LIMIT: Duration = Duration::from_mins(5);
 
 /// Builds the program on the unmodified Go SDK 0.19.9 into the cluster's directory. `false`: there is no Go here, and
 /// nothing to test.
 pub(crate) async fn build_go_sdk(cluster: &Running) -> Result<bool> {
-    if Command::new("go").arg("version").output().await.is_err() {
-        return Ok(false);
-    }
-    let build = Command::new("go")
-        .arg("build")
-        .arg("-o")
-        .arg(cluster.dir().join("bin/go-sdk"))
-        .arg(".")
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/go-sdk"))
-        .output();
-    let build = tokio::time::timeout(BUILD_LIMIT, build).await??;
-    ensure!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
-    Ok(true)
+    let out = cluster.dir().join("bin/go-sdk");
+    tokio::task::spawn_blocking(move || build_go("interop/go-sdk", &[], &out)).await?
 }
 
 /// The time limit of that program. The longest run takes a minute.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use spike_tests::Credential;
+use spike_tests::{Credential, build_go};
 use tokio::process::Command;
 
 use super::{Arguments, Connections};
@@ -26,15 +26,9 @@ impl GoClient {
     pub(super) async fn build(dir: &Path) -> Result<Self> {
         let dir = dir.join("go-client");
         fs::create_dir(&dir)?;
-        let build = Command::new("go")
-            .args(["build", "-o"])
-            .arg(dir.join("client"))
-            .arg(".")
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(SOURCE))
-            .output()
-            .await
-            .context("no go on PATH; without it, measure with --client bare")?;
-        ensure!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
+        let out = dir.join("client");
+        let built = tokio::task::spawn_blocking(move || build_go(SOURCE, &[], &out)).await??;
+        ensure!(built, "no go on PATH; without it, measure with --client bare");
         Ok(Self { dir })
     }
 
