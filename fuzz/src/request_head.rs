@@ -144,6 +144,10 @@ impl Service for Daemon {
         false
     }
 
+    fn is_unavailable(_: &FrameError) -> bool {
+        false
+    }
+
     fn frame_error(error: &FrameError) -> Option<&FrameError> {
         Some(error)
     }

@@ -80,6 +80,10 @@ impl Service for Keeper {
         }
     }
 
+    fn is_unavailable(_: &Error) -> bool {
+        false
+    }
+
     fn frame_error(error: &Error) -> Option<&FrameError> {
         if let Error::Frame(error) = error { Some(error) } else { None }
     }

@@ -19,14 +19,19 @@ pub fn counted(count: u64, one: &str, many: &str) -> String {
 /// The beginning of `text` that is at most [`MAX_TEXT`] bytes once it is written as JSON, and how many bytes were left out.
 /// No character is split.
 pub(crate) fn clip(text: &str) -> (&str, usize) {
+    clip_to(MAX_TEXT, text)
+}
+
+/// As [`clip`], to another length.
+pub(crate) fn clip_to(most: usize, text: &str) -> (&str, usize) {
     // Nearly every text.
-    if text.len() <= MAX_TEXT / ESCAPED {
+    if text.len() <= most / ESCAPED {
         return (text, 0);
     }
     let mut written = 0;
     let end = text.char_indices().find_map(|(at, character)| {
         written += written_len(character);
-        (written > MAX_TEXT).then_some(at)
+        (written > most).then_some(at)
     });
     let (kept, rest) = end.and_then(|end| text.split_at_checked(end)).unwrap_or((text, ""));
     (kept, rest.len())

@@ -4,7 +4,7 @@
 //! Callers decide whether to wait, refuse or evict.
 //!
 //! A part of every budget is reserved for [`Class::Reserved`]: operators, Nexus and Bootstrap must get in after all
-//! others have taken everything they may.
+//! others have taken everything they may. Of a [fair](Budget::fair) one, no few SPIFFE IDs can take everything that the others have.
 
 use std::{
     collections::HashMap,
@@ -43,7 +43,7 @@ pub enum Class {
 /// Why nothing was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Over {
-    /// This SPIFFE ID holds all that it may.
+    /// This SPIFFE ID holds all that it may now.
     #[error("this SPIFFE ID is at its limit")]
     Own,
     /// All SPIFFE IDs together hold all that they may.
@@ -57,6 +57,7 @@ pub struct Budget(Arc<Inner>);
 
 struct Inner {
     bounds: Bounds,
+    is_fair: bool,
     used: AtomicU64,
     accounts: Mutex<HashMap<Arc<str>, Weak<AccountInner>>>,
 }
@@ -64,7 +65,18 @@ struct Inner {
 impl Budget {
     /// A budget of which nothing is taken.
     pub fn new(bounds: Bounds) -> Self {
-        Self(Arc::new(Inner { bounds, used: AtomicU64::new(0), accounts: Mutex::default() }))
+        Self::with(bounds, false)
+    }
+
+    /// As [`Self::new`], and no ordinary ID holds more than it leaves free: one alone gets half of all, and *n* that take what
+    /// they can get a share of *n* + 1, so that something is left for whoever comes. What is held already stays.
+    pub fn fair(bounds: Bounds) -> Self {
+        Self::with(bounds, true)
+    }
+
+    fn with(bounds: Bounds, is_fair: bool) -> Self {
+        let (used, accounts) = (AtomicU64::new(0), Mutex::default());
+        Self(Arc::new(Inner { bounds, is_fair, used, accounts }))
     }
 
     /// The account of `id`. All handles of one ID share it; it is removed with the last handle.
@@ -166,9 +178,13 @@ impl Taken {
     pub fn grow(&mut self, more: u64) -> Result<(), Over> {
         let AccountInner { class, budget, used, .. } = &*self.account.0;
         let Bounds { all, each, reserve } = budget.bounds;
-        let all = match class {
-            Class::Ordinary => all.saturating_sub(reserve),
-            Class::Reserved => all,
+        let (all, each) = match class {
+            Class::Ordinary => {
+                let all = all.saturating_sub(reserve);
+                let held = budget.used.load(Ordering::Relaxed);
+                (all, if budget.is_fair { each.min(fair_share(all, held, more)) } else { each })
+            }
+            Class::Reserved => (all, each),
         };
         add(used, more, each).ok_or(Over::Own)?;
         if add(&budget.used, more, all).is_none() {
@@ -185,6 +201,13 @@ impl Drop for Taken {
         self.account.0.budget.used.fetch_sub(self.amount, Ordering::Relaxed);
         self.account.0.used.fetch_sub(self.amount, Ordering::Relaxed);
     }
+}
+
+/// What an ID may hold with `more`, while all together hold `held`: as much as is free then. Whatever is free for one who holds
+/// nothing: then only the bound for all counts.
+const fn fair_share(all: u64, held: u64, more: u64) -> u64 {
+    let left = all.saturating_sub(held).saturating_sub(more);
+    if left > more { left } else { more }
 }
 
 /// Adds `more` unless the sum would be above `bound`.
@@ -229,6 +252,43 @@ mod tests {
         assert_eq!(operator.take(1).unwrap_err(), Over::All);
         drop(held);
         assert_eq!(budget.used(), 7);
+    }
+
+    /// Four IDs without rights held all there was, and kept everybody else out.
+    #[test]
+    fn of_a_fair_budget_something_is_left_for_whoever_comes_however_many_take_what_they_can_get() {
+        let budget = Budget::fair(Bounds { all: 1100, each: 1000, reserve: 100 });
+        for greedy in 1..=50 {
+            let mut held = Vec::new();
+            let ids: Vec<_> = (0..greedy)
+                .map(|id| account(&budget, &format!("greedy {id}"), Class::Ordinary))
+                .collect();
+            let mut takes_more = true;
+            while takes_more {
+                let taken: Vec<_> = ids.iter().filter_map(|id| id.take(1).ok()).collect();
+                takes_more = !taken.is_empty();
+                held.extend(taken);
+            }
+            let used = budget.used();
+            assert!((500..1000).contains(&used), "{greedy} hold {used}");
+            let late = account(&budget, "late", Class::Ordinary);
+            let got: Vec<_> = std::iter::from_fn(|| late.take(1).ok()).take(1000).collect();
+            assert!(got.len() >= 1000 / (2 * (greedy + 1)), "{greedy}: {}", got.len());
+        }
+        let operator = account(&budget, "operator", Class::Reserved);
+        assert!(operator.take(100).is_ok());
+    }
+
+    #[test]
+    fn who_holds_nothing_of_a_fair_budget_gets_whatever_is_free() {
+        let budget = Budget::fair(Bounds { all: 10, each: 10, reserve: 0 });
+        let large = account(&budget, "a", Class::Ordinary).take(10).unwrap();
+        assert_eq!(account(&budget, "b", Class::Ordinary).take(1).unwrap_err(), Over::All);
+        drop(large);
+        let half = account(&budget, "a", Class::Ordinary);
+        let _half: Vec<_> = std::iter::from_fn(|| half.take(1).ok()).collect();
+        assert_eq!(half.used(), 5);
+        assert!(account(&budget, "b", Class::Ordinary).take(5).is_ok());
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod transport;
 pub use call_limits::{ClientTimeouts, TransportError};
 pub use handshake_fault::HandshakeFault;
 pub use pause::{Pause, Paused};
-pub use peer::{IdentityEnded, Peer, PeerCertificate, PeerRule};
+pub use peer::{IdentityEnded, MAX_SPIFFE_ID, Peer, PeerCertificate, PeerRule};
 pub use peer_error::PeerError;
 pub use tls::server_config;
 pub use transport::MtlsClient;

@@ -318,7 +318,7 @@ fn parse<'a>(leaf: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, PeerEr
 }
 
 /// The longest SPIFFE ID that is accepted, in bytes (SPIFFE ID standard, section 2.3).
-const MAX_ID: usize = 2048;
+pub const MAX_SPIFFE_ID: usize = 2048;
 
 fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, PeerError> {
     let Ok(names) = certificate.subject_alternative_name() else {
@@ -337,7 +337,7 @@ fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, PeerError> {
             let shown = || uri.chars().take(256).collect();
             match SpiffeId::new(*uri) {
                 // The parser lowers capitals in the scheme and the trust domain, which the standard forbids.
-                Ok(id) if uri.len() <= MAX_ID && id.to_string() == *uri => Ok(id),
+                Ok(id) if uri.len() <= MAX_SPIFFE_ID && id.to_string() == *uri => Ok(id),
                 Ok(_) | Err(_) => Err(PeerError::NotASpiffeId(shown())),
             }
         }

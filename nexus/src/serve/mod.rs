@@ -82,6 +82,10 @@ impl Service for Nexus {
         )
     }
 
+    fn is_unavailable(error: &Error) -> bool {
+        matches!(error, Error::NotReady(_) | Error::StoreUnopened(_) | Error::Busy | Error::Ending)
+    }
+
     fn frame_error(error: &Error) -> Option<&FrameError> {
         if let Error::Frame(error) = error { Some(error) } else { None }
     }

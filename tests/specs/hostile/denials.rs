@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use anyhow::{Context, Result};
+use spike_daemon::settings::Backend;
 use spike_tests::{
     PATIENCE, eventually,
     hostile::{
@@ -61,6 +62,80 @@ async fn who_is_denied_again_and_again_is_told_to_wait_and_still_reads_what_it_m
     assert_eq!(answered + tally.unanswered, REQUESTS as u64, "{tally:?}");
     let allowed = AUDIT_BURST + AUDIT_RATE * seconds;
     assert!(grown <= allowed, "{grown} bytes of audit log in {seconds} s");
+    cluster.stop().await
+}
+
+/// How many of these lines there are, and at most: those of the denials, and those about a peer that is told to wait.
+fn lines_are_few(lines: usize, begun: Instant) {
+    let seconds = usize::try_from(begun.elapsed().as_secs()).unwrap_or(usize::MAX);
+    assert!(lines <= 200 + 100 * seconds, "{lines} lines in {seconds} s");
+}
+
+/// Only denials counted: a workload without rights wrote ten megabytes a second while Nexus waited for its key.
+#[tokio::test]
+async fn while_nexus_is_sealed_nobody_fills_the_audit_log() -> Result<()> {
+    let cluster = scenario().backend(Backend::Sqlite).start_sealed().await?;
+    let dialer = Arc::new(cluster.dial_as(WORKLOAD)?);
+    let begun = Instant::now();
+    let tally = requests(&dialer, &post(GET, r#"{"path":"a"}"#), CONNECTIONS, REQUESTS).await?;
+    assert_eq!(tally.count(503) + tally.unanswered, REQUESTS as u64, "{tally:?}");
+    assert_eq!(tally.unanswered, 0, "{tally:?}");
+    lines_are_few(records_of_the_workload(&cluster)?.len(), begun);
+    cluster.stop().await
+}
+
+/// How many requests of others than operators fit, and who takes how many of them until none is left.
+const FEW: (&str, [(&str, usize); 4]) =
+    ("8", [("/workload/a", 3), ("/workload/b", 2), ("/workload/c", 1), ("/workload/d", 1)]);
+
+/// The lines about requests that find no place were not bounded.
+#[tokio::test]
+async fn while_all_places_are_taken_nobody_fills_the_audit_log() -> Result<()> {
+    let cluster = scenario().setting("SPIKE_HTTP_SERVER_MAX_REQUESTS", FEW.0).start().await?;
+    let mut peers = Vec::new();
+    for (id, requests) in FEW.1 {
+        let mut peer = Http2Peer::connect(&http2_as(&cluster, id)?, PeerBehaviour::GOOD).await?;
+        for _ in 0..requests {
+            let stream = peer.open(GET).await?;
+            peer.feed(stream, b" ", false).await?;
+        }
+        peers.push(peer);
+    }
+    cluster.until_metric("spike_requests_in_flight", |taken| taken >= 7.0).await?;
+    let dialer = Arc::new(cluster.dial_as(WORKLOAD)?);
+    let begun = Instant::now();
+    let tally = requests(&dialer, &post(GET, r#"{"path":"a"}"#), CONNECTIONS, REQUESTS).await?;
+    // Two at a time are more than one ID gets of so few.
+    assert_eq!(tally.count(503) + tally.count(429), REQUESTS as u64, "{tally:?}");
+    assert!(tally.count(503) > REQUESTS as u64 / 2, "{tally:?}");
+    lines_are_few(records_of_the_workload(&cluster)?.len(), begun);
+    operator_is_served(&cluster).await?;
+    cluster.stop().await
+}
+
+/// Four identities without rights held all places that there were for as long as they liked.
+#[tokio::test]
+async fn whoever_holds_all_the_requests_that_it_can_get_leaves_places_for_others() -> Result<()> {
+    let cluster = scenario().setting("SPIKE_HTTP_SERVER_MAX_REQUESTS", "128").start().await?;
+    let superuser = cluster.superuser()?;
+    superuser.put_secret(&secrets::put("open", &[("k", "v")])).await?;
+    superuser.put_policy(&allow("open", WORKLOAD, "^open$", &["read"])).await?;
+    let mut peers = Vec::new();
+    for id in ["/workload/a", "/workload/b", "/workload/c", "/workload/d"] {
+        let mut peer = Http2Peer::connect(&http2_as(&cluster, id)?, PeerBehaviour::GOOD).await?;
+        for _ in 0..100 {
+            let stream = peer.open(GET).await?;
+            peer.feed(stream, b" ", false).await?;
+        }
+        peers.push(peer);
+    }
+    // Four fifths of those that are not for operators.
+    cluster.until_metric("spike_requests_in_flight", |taken| taken >= 80.0).await?;
+    let mut honest = cluster.dial_as(WORKLOAD)?.connect().await?;
+    for _ in 0..10 {
+        assert_eq!(honest.post(GET, r#"{"path":"open"}"#).await?.status, 200);
+    }
+    drop(peers);
     cluster.stop().await
 }
 

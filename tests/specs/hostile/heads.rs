@@ -6,9 +6,10 @@ use anyhow::{Context, Result};
 use spike_tests::{
     PATIENCE, eventually,
     hostile::{
-        Http2Peer, PeerBehaviour,
+        Http2Peer, MIB, PeerBehaviour,
         attack::{heads_of_many_fields, post},
-        hpack,
+        frame::{Frame, kind},
+        hpack, post_in_frames, resident,
     },
     policies::allow,
     secrets,
@@ -52,6 +53,100 @@ async fn heads_of_thousands_of_fields_take_no_memory_and_hold_up_nobody() -> Res
 #[tokio::test]
 async fn heads_of_more_fields_than_the_http2_layer_takes_are_borne_too() -> Result<()> {
     are_borne(64, 4_000).await
+}
+
+/// Each connection had a whole head in memory, hundreds of megabytes in all, and it did not come back.
+#[tokio::test]
+async fn heads_that_do_not_end_are_bounded_over_all_connections_of_an_id() -> Result<()> {
+    const CONNECTIONS: usize = 40;
+    let large = |length: usize| format!("x: {}\r\n", "y".repeat(length - 5));
+    let cluster = scenario().start().await?;
+    let mut http1 = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let mut connection = cluster.dial_as(WORKLOAD)?.connect().await?;
+        let head = large(20 * 1024).repeat(3);
+        // One that is cut may notice.
+        connection.send(format!("POST {LIST} HTTP/1.1\r\nHost: x\r\n{head}")).await.ok();
+        http1.push(connection);
+    }
+    let cuts = async |least: usize| {
+        eventually("cut connections", PATIENCE / 6, async || {
+            let records = records_of_the_workload(&cluster)?;
+            let is_cut = |record: &&serde_json::Value| {
+                record["Action"] == "cut"
+                    && record["Err"].as_str().is_some_and(|why| why.contains("no whole request"))
+            };
+            let cut = records.iter().filter(is_cut).count();
+            Ok((cut >= least).then_some(cut))
+        })
+        .await
+    };
+    // 1 MiB in heads of 60 KiB.
+    let cut = cuts(CONNECTIONS - 18).await?;
+    assert!(cut < CONNECTIONS - 10, "{cut} were cut");
+    drop(http1);
+    let mut http2 = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let dialer = http2_as(&cluster, WORKLOAD)?;
+        let mut peer = Http2Peer::connect(&dialer, PeerBehaviour::GOOD).await?;
+        // Its settings are acknowledged then: nothing may come between the frames of a head.
+        peer.post(LIST, b"{}").await?;
+        let stream = peer.new_stream();
+        let (more, mut fields) = ("y".repeat(640), vec![(":method", "POST"), (":path", LIST)]);
+        fields.extend([(":scheme", "https"), (":authority", "x")]);
+        fields.extend([("x", more.as_str()); 90]);
+        let block = hpack::encode(fields);
+        let parts = block.chunks(16 * 1024).enumerate().map(|(number, part)| {
+            let kind = if number == 0 { kind::HEADERS } else { kind::CONTINUATION };
+            Frame::new(kind, 0, stream, part).encode()
+        });
+        peer.send_bytes(&parts.collect::<Vec<_>>().concat()).await.ok();
+        http2.push(peer);
+    }
+    cuts(cut + CONNECTIONS / 4).await?;
+    // Others may have large heads meanwhile, and one alone is no matter.
+    for id in [WORKLOAD, "/workload/other"] {
+        if id == WORKLOAD {
+            http2.clear();
+        }
+        let mut connection = cluster.dial_as(id)?.connect().await?;
+        let head = large(20 * 1024);
+        let ask = format!("POST {LIST} HTTP/1.1\r\nHost: x\r\n{head}Content-Length: 2\r\n\r\n{{}}");
+        assert_eq!(connection.exchange(ask).await?.status, 401, "{id}");
+    }
+    cluster.stop().await
+}
+
+/// All requests of all connections were in memory before the first of them was counted: half a gigabyte of one ID, that did not
+/// come back.
+#[tokio::test]
+async fn many_requests_that_arrive_at_once_on_many_connections_take_no_memory() -> Result<()> {
+    const CONNECTIONS: u32 = 250;
+    const STREAMS: u32 = 120;
+    let mut cluster = scenario().start().await?;
+    let pid = cluster.nexus().pid().context("Nexus runs")?;
+    let dialer = http2_as(&cluster, WORKLOAD)?;
+    let requests: Vec<u8> =
+        (0..STREAMS).flat_map(|number| post_in_frames(2 * number + 1, LIST, b"{}")).collect();
+    let mut peers = Vec::new();
+    for _ in 0..CONNECTIONS {
+        peers.push(Http2Peer::connect(&dialer, PeerBehaviour::GOOD).await?);
+    }
+    let before = resident(pid)?;
+    for peer in &peers {
+        peer.send_bytes(&requests).await?;
+    }
+    eventually("half of them are answered", PATIENCE, async || {
+        let metrics = cluster.metrics().await?;
+        let of_list = r#"spike_requests_total{route="secret_list""#;
+        let names = metrics.names().filter(|name| name.starts_with(of_list));
+        let answered: f64 = names.filter_map(|name| metrics.get(name)).sum();
+        Ok((answered >= f64::from(CONNECTIONS * STREAMS / 2)).then_some(()))
+    })
+    .await?;
+    let taken = resident(pid)?.saturating_sub(before);
+    assert!(taken < 64 * MIB, "{} MiB", taken / MIB);
+    cluster.stop().await
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use spike_tests::{
     hostile::{Http2Peer, PeerBehaviour, attack::post},
 };
 use time::OffsetDateTime;
-use tokio::time::timeout;
+use tokio::{task::JoinSet, time::timeout};
 
 use super::{LIST, audit_records, http2_as};
 use crate::scenario;
@@ -159,5 +159,39 @@ async fn a_peer_that_will_not_leave_does_not_hold_up_the_end_of_nexus() -> Resul
     };
     let status = ended.context("Nexus waits for a peer that will not leave")??;
     assert_eq!(status.code(), Some(0));
+    Ok(())
+}
+
+/// Asks again after each answer, without end, on so many streams at a time.
+async fn asks_on(mut peer: Http2Peer, streams: usize) -> Result<()> {
+    loop {
+        let mut asked = Vec::new();
+        for _ in 0..streams {
+            asked.push(peer.ask(LIST, b"{}").await?);
+        }
+        for stream in asked {
+            peer.reply(stream).await?;
+        }
+    }
+}
+
+/// Requests that came after the peer was asked to leave were carried out for as long as the drain time, and nobody else was.
+#[tokio::test]
+async fn a_peer_that_is_asked_to_leave_and_asks_again_after_each_answer_does_not_hold_up_the_end()
+-> Result<()> {
+    for streams in [1, 20] {
+        let mut cluster = scenario().start().await?;
+        let mut asking = JoinSet::new();
+        for _ in 0..4 {
+            let dialer = http2_as(&cluster, SUPERUSER)?;
+            let peer = Http2Peer::connect(&dialer, PeerBehaviour::STAYS).await?;
+            asking.spawn(asks_on(peer, streams));
+        }
+        tokio::time::sleep(PAUSE).await;
+        cluster.nexus().signal_term()?;
+        let ended = timeout(Duration::from_secs(12), cluster.nexus().wait()).await;
+        let status = ended.with_context(|| format!("{streams} streams hold up the end"))??;
+        assert_eq!(status.code(), Some(0));
+    }
     Ok(())
 }

@@ -129,7 +129,6 @@ mod tests {
         let id = RequestId::generate();
         let long = "x".repeat(4 << 20);
         let chosen = Entry {
-            peer: &long,
             path: &long,
             query: &long,
             subject: Some(&long),
@@ -140,9 +139,21 @@ mod tests {
         assert!(line.len() < 4096, "{}", line.len());
         let audit = audit_of(&line);
         let clipped = format!("{}…[+4193792 bytes]", "x".repeat(512));
-        for field in ["UserID", "Path", "Resource", "Subject", "Err"] {
+        for field in ["Path", "Resource", "Subject", "Err"] {
             assert_eq!(audit[field], clipped.as_str(), "{field}");
         }
+    }
+
+    /// Two long identities with the same beginning had the same line.
+    #[test]
+    fn a_spiffe_id_stands_whole_in_its_line_however_long_it_is() {
+        let id = RequestId::generate();
+        let longest = format!("spiffe://spike.ist/{}", "x".repeat(2048 - 19));
+        let line = line_of(&Entry { peer: &longest, ..entry(&id) });
+        assert_eq!(audit_of(&line)["UserID"], longest.as_str());
+        // One of a certificate that was not verified may have any length.
+        let line = line_of(&Entry { peer: &"x".repeat(4 << 20), ..entry(&id) });
+        assert!(line.len() < 4096, "{}", line.len());
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::io::Write;
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::text::{clip, escape_controls};
+use spike_mtls::MAX_SPIFFE_ID;
+
+use crate::text::{MAX_TEXT, clip_to, escape_controls};
 
 /// Every field of a line, with upstream's names.
 #[derive(Debug)]
@@ -57,10 +59,11 @@ impl Fields<'_> {
         line.raw(r#"","audit":{"Component":""#).raw(self.component);
         line.raw(r#"","TrailID":""#).raw(self.trail_id);
         line.raw(r#"","Timestamp":""#).time(self.timestamp);
-        line.raw(r#"","UserID":"#).untrusted(self.user_id);
+        // Whole: a line that names two identities by what they have in common names neither.
+        line.raw(r#"","UserID":"#).untrusted_start(MAX_SPIFFE_ID, self.user_id, 0);
         line.raw(r#","Action":""#).raw(self.action);
         line.raw(r#"","Path":"#).untrusted(self.path);
-        line.raw(r#","Resource":"#).untrusted_start(self.query, self.query_left_out);
+        line.raw(r#","Resource":"#).untrusted_start(MAX_TEXT, self.query, self.query_left_out);
         let state = if self.succeeded { "audit-success" } else { "audit-errored" };
         line.raw(r#","SessionID":"","State":""#).raw(state);
         line.raw(r#"","Err":"#).untrusted(self.error);
@@ -88,13 +91,13 @@ impl Line<'_> {
 
     /// A string that a peer may have chosen, with its quotation marks.
     fn untrusted(&mut self, text: &str) {
-        self.untrusted_start(text, 0);
+        self.untrusted_start(MAX_TEXT, text, 0);
     }
 
-    /// As [`Self::untrusted`], for a text of which `longer` further bytes are not in memory.
-    fn untrusted_start(&mut self, text: &str, longer: usize) {
+    /// As [`Self::untrusted`], clipped to `most` bytes, for a text of which `longer` further bytes are not in memory.
+    fn untrusted_start(&mut self, most: usize, text: &str, longer: usize) {
         let is_special = |byte| matches!(byte, ..b' ' | b'"' | b'\\' | 0x7f..);
-        let (kept, clipped) = clip(text);
+        let (kept, clipped) = clip_to(most, text);
         let left_out = clipped + longer;
         self.raw("\"");
         if kept.bytes().fold(false, |special, byte| special | is_special(byte)) {

@@ -112,7 +112,7 @@ impl Kind {
             Self::Unverified => ("refused handshakes", 0),
             Self::Malformed => ("malformed requests of this SPIFFE ID", 0),
             Self::Connections => ("connections of this SPIFFE ID were refused or cut", 0),
-            Self::SlowedDown => ("requests of this SPIFFE ID were answered 429", 429),
+            Self::SlowedDown => ("requests of this SPIFFE ID were answered 429 or 503", 429),
         }
     }
 }

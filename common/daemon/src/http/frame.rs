@@ -101,8 +101,8 @@ impl Frame {
             recent: RecentCounts::default(),
             started: Moment::now(),
             body: limits.body,
-            in_flight: Budget::new(limits.in_flight),
-            memory: Budget::new(limits.memory),
+            in_flight: Budget::fair(limits.in_flight),
+            memory: Budget::fair(limits.memory),
             delayed: Budget::new(DELAYED_ANSWERS),
             discards: Budget::new(DISCARDS),
             denials: Arc::new(DenialLimit::new(limits.denials)),
@@ -177,6 +177,8 @@ impl Frame {
         let bodies = deadline.min(Instant::now() + BODY_GRACE.min(bound / 2));
         if timeout_at(bodies, self.tasks.wait()).await.is_err() {
             self.ending.cancel();
+            // Whoever asks on and on makes nobody wait.
+            serving.stop_reading();
         }
         let finished = timeout_at(deadline, self.tasks.wait()).await.is_ok();
         serving.close(deadline).await;

@@ -115,6 +115,10 @@ pub trait Service: Send + Sync + Sized + 'static {
     /// not exist.
     fn is_denial(error: &Self::Error) -> bool;
 
+    /// Whether the error, one of the daemon's own, means that no request can be carried out now. It is held against the peer like a
+    /// denial, because it costs as much, and stays the answer.
+    fn is_unavailable(error: &Self::Error) -> bool;
+
     /// The frame's error, if it is one.
     fn frame_error(error: &Self::Error) -> Option<&FrameError>;
 }
@@ -276,8 +280,8 @@ async fn carry_out<S: Service>(
         body.discard(&frame.tasks, None);
     }
     let result = result.and_then(|reply| Ok(reply.charged(&context.allowance)?));
-    let is_slowed_down =
-        result.as_ref().err().and_then(S::frame_error).is_some_and(FrameError::is_slowed_down);
+    let of_the_frame = result.as_ref().err().and_then(S::frame_error);
+    let is_slowed_down = has_to_wait || of_the_frame.is_some_and(FrameError::is_slowed_down);
     let error = result.as_ref().err().map(|error| daemon.log_failure(&exchange, operation, error));
     let reply = result.unwrap_or_else(|error| S::error_reply(operation, &error));
     let error = error.or_else(|| if is_outside { reply.failure_outside() } else { None });
@@ -311,15 +315,16 @@ fn limit_denials<S: Service>(
     is_outside: bool,
 ) -> (Result<Reply, S::Error>, bool) {
     let of_the_frame = result.as_ref().err().and_then(S::frame_error);
-    let is_over = of_the_frame.is_some_and(FrameError::is_over);
+    let stays = of_the_frame.is_some_and(FrameError::is_busy)
+        || result.as_ref().is_err_and(S::is_unavailable);
     let is_denial = of_the_frame.is_some_and(FrameError::is_the_peers_fault)
         || result.as_ref().is_err_and(S::is_denial);
-    if !(is_outside || is_over || is_denial) {
+    if !(is_outside || stays || is_denial) {
         return (result, false);
     }
     let Err(after) = body.deny() else { return (result, false) };
     context.sender.peer.pause().begin(ANSWER_DELAY);
-    let result = if is_over { result } else { Err(FrameError::DeniedTooOften { after }.into()) };
+    let result = if stays { result } else { Err(FrameError::DeniedTooOften { after }.into()) };
     (result, true)
 }
 

@@ -63,9 +63,9 @@ pub enum FrameError {
 }
 
 impl FrameError {
-    /// Whether the peer has too many requests in flight.
-    pub const fn is_over(&self) -> bool {
-        matches!(self, Self::Over(_))
+    /// Whether a budget leaves no place: that of the peer, or that of all.
+    pub const fn is_busy(&self) -> bool {
+        matches!(self, Self::Over(_) | Self::Answer(_) | Self::Body(BodyError::Over(_)))
     }
 
     /// Whether the request was not carried out because its peer sends too many.

@@ -150,6 +150,10 @@ impl Service for Daemon {
         matches!(error, FrameError::Identity(_))
     }
 
+    fn is_unavailable(_: &FrameError) -> bool {
+        false
+    }
+
     fn frame_error(error: &FrameError) -> Option<&FrameError> {
         Some(error)
     }

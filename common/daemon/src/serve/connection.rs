@@ -19,7 +19,7 @@ use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use spike_mtls::{HandshakeFault, Peer, PeerError, budget::Over, clock, tls_error};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -35,6 +35,7 @@ use super::{
     metrics::Reason,
     refusals::Refusals,
     roster::TrackedConnection,
+    run_at_once::RunAtOnce,
     shared::Shared,
     signal::Stage,
     watched_stream::WatchedStream,
@@ -151,7 +152,9 @@ impl Connection {
         let left = Duration::try_from(peer.not_after() - clock::now()).unwrap_or_default();
         let notice = left.saturating_sub(SVID_END_NOTICE.min(left / 4));
         let notice_at = (!http2).then(|| Instant::now().checked_add(notice)).flatten();
-        let io = TokioIo::new(WatchedStream::new(stream, Arc::clone(&activity), peer.clone()));
+        let (watched, held) = (Arc::clone(&activity), self.shared.held.clone());
+        let io = WatchedStream::new(stream, watched, peer.clone(), &self.entry, held);
+        let io = TokioIo::new(io);
         let mut refusals =
             Refusals::new(&self.shared, self.address, peer.clone(), Arc::clone(&activity));
         let service = PeerService {
@@ -200,7 +203,7 @@ impl Connection {
                     if next == Stage::Cut {
                         return None;
                     }
-                    if next >= Stage::Ending {
+                    if stage < Stage::Ending && next >= Stage::Ending {
                         shut_down(connection.as_mut());
                     }
                     stage = next;
@@ -222,8 +225,8 @@ fn http1_builder() -> http1::Builder {
     builder
 }
 
-fn http2_builder() -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+fn http2_builder() -> http2::Builder<RunAtOnce> {
+    let mut builder = http2::Builder::new(RunAtOnce);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)

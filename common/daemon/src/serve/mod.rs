@@ -11,11 +11,13 @@ mod frame_budget;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod heads;
+mod held_bytes;
 mod limits;
 mod metrics;
 mod refusals;
 mod requests;
 mod roster;
+mod run_at_once;
 mod server;
 mod serving_threads;
 mod shared;

@@ -200,13 +200,29 @@ impl Roster {
         }
     }
 
-    /// Cuts every connection, or only those without a request that is being carried out.
-    pub(super) fn cut(&self, also_working: bool) {
+    /// No connection is read any more.
+    pub(super) fn stop_reading(&self) {
         for entry in self.admitted() {
-            let working = entry.served.get().is_some_and(|served| served.activity.is_working());
-            if also_working || !working {
+            entry.signal.raise(Stage::Unread);
+        }
+    }
+
+    /// Cuts the connections without a request that is being carried out, if the last one ended so long ago.
+    pub(super) fn cut_ended(&self, ago: Duration) {
+        for entry in self.admitted() {
+            let has_ended = |served: &Served| {
+                !served.activity.is_working() && served.activity.idle_for() >= ago
+            };
+            if entry.served.get().is_none_or(has_ended) {
                 entry.signal.raise(Stage::Cut);
             }
+        }
+    }
+
+    /// Cuts every connection.
+    pub(super) fn cut_all(&self) {
+        for entry in self.admitted() {
+            entry.signal.raise(Stage::Cut);
         }
     }
 

@@ -24,6 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     app::App,
     connection::Connection,
+    held_bytes::HELD_BYTES,
     limits::{Limits, TimeLimits},
     metrics::ConnectionMetrics,
     roster::{Roster, TrackedConnection},
@@ -37,6 +38,9 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long connections may take to close after the listener has stopped and their requests are done.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// How often it is looked, after that, whose requests have ended.
+const CLOSE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long accepting waits after an error, or after a bug, instead of spinning.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -88,6 +92,7 @@ impl Listener {
             limits,
             metrics,
             roster: Arc::clone(&roster),
+            held: Budget::fair(HELD_BYTES),
             source: source.clone(),
             rule,
         });
@@ -142,6 +147,11 @@ impl Serving {
         self.roster.end_all();
     }
 
+    /// Reads nothing more of any peer: no request begins any more, whatever its peer makes of being asked to leave.
+    pub fn stop_reading(&self) {
+        self.roster.stop_reading();
+    }
+
     /// Closes every connection. Peers have a moment to read their waiting answers, and cannot extend it. Running
     /// requests may continue until `deadline`; returns whether none was cut, and all have ended.
     pub async fn close(&self, deadline: Instant) -> bool {
@@ -150,9 +160,20 @@ impl Serving {
         if closed(Instant::now() + CLOSE_GRACE).await {
             return true;
         }
-        self.roster.cut(false);
-        let finished = closed(deadline.max(Instant::now() + CLOSE_GRACE)).await;
-        self.roster.cut(true);
+        self.stop_reading();
+        self.roster.cut_ended(Duration::ZERO);
+        let last = deadline.max(Instant::now() + CLOSE_GRACE);
+        let finished = loop {
+            if closed(last.min(Instant::now() + CLOSE_INTERVAL)).await {
+                break true;
+            }
+            if Instant::now() >= last {
+                break false;
+            }
+            // A peer that is not read cannot say that it has got its answer.
+            self.roster.cut_ended(CLOSE_GRACE);
+        };
+        self.roster.cut_all();
         // A thread that a disk holds does not end its connections.
         closed(Instant::now() + CLOSE_GRACE).await && finished
     }

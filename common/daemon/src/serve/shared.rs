@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spike_mtls::{PeerRule, svid::SvidSource};
+use spike_mtls::{PeerRule, budget::Budget, svid::SvidSource};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
@@ -19,6 +19,8 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) metrics: ConnectionMetrics,
     pub(super) roster: Arc<Roster>,
+    /// See [`HELD_BYTES`](super::held_bytes::HELD_BYTES).
+    pub(super) held: Budget,
     pub(super) source: SvidSource,
     pub(super) rule: PeerRule,
 }

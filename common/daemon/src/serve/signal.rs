@@ -17,8 +17,10 @@ pub(super) enum Stage {
     Notice = 1,
     /// It takes no new requests, and ends with those that it has.
     Ending = 2,
+    /// It is not read any more.
+    Unread = 3,
     /// It is cut at once.
-    Cut = 3,
+    Cut = 4,
 }
 
 impl Stage {
@@ -27,6 +29,7 @@ impl Stage {
             0 => Self::Open,
             1 => Self::Notice,
             2 => Self::Ending,
+            3 => Self::Unread,
             _ => Self::Cut,
         }
     }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spike_mtls::{Paused, Peer};
+use spike_mtls::{Paused, Peer, budget::Budget};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -16,7 +16,8 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 use super::{
-    activity::Activity, frame_budget::FrameBudget, heads::FrameReader, requests::RequestReader,
+    activity::Activity, frame_budget::FrameBudget, heads::FrameReader, held_bytes::HeldBytes,
+    requests::RequestReader, roster::TrackedConnection, signal::Stage,
 };
 
 /// HTTP/2: how long a peer is not read after a head with too many fields. Meanwhile the head is refused and freed: as many
@@ -31,12 +32,16 @@ const FRAME_FLOOD: &str =
     "too many frames without a request (PING, SETTINGS, PRIORITY, …), and the connection was cut";
 const LARGE_HEADS: &str =
     "too many heads with more fields than a request may have, and the connection was cut";
+const HELD_TOO_MUCH: &str = "too much that is no whole request yet, on all connections of this SPIFFE ID or of all, and the connection was cut";
 
-/// A stream that reports its reads and writes to [`Activity`], and is not read during a pause of its peer.
+/// A stream that reports its reads and writes to [`Activity`], and is not read during a pause of its peer, nor once its connection
+/// is to end.
 pub(super) struct WatchedStream {
     stream: TlsStream<TcpStream>,
     activity: Arc<Activity>,
+    entry: Arc<TrackedConnection>,
     peer: Peer,
+    held: HeldBytes,
     paused: Paused,
     frames: FrameReader,
     budget: FrameBudget,
@@ -47,14 +52,22 @@ pub(super) struct WatchedStream {
 }
 
 impl WatchedStream {
-    pub(super) fn new(stream: TlsStream<TcpStream>, activity: Arc<Activity>, peer: Peer) -> Self {
+    pub(super) fn new(
+        stream: TlsStream<TcpStream>,
+        activity: Arc<Activity>,
+        peer: Peer,
+        entry: &Arc<TrackedConnection>,
+        held: Budget,
+    ) -> Self {
         let (paused, frames, requests) =
             (Paused::default(), FrameReader::new(), RequestReader::new());
         let budget = FrameBudget::new(activity.opened);
         Self {
             stream,
             activity,
+            entry: Arc::clone(entry),
             peer,
+            held: HeldBytes::new(held),
             paused,
             frames,
             budget,
@@ -81,7 +94,9 @@ impl AsyncRead for WatchedStream {
         let Self {
             stream,
             activity,
+            entry,
             peer,
+            held,
             paused,
             frames,
             budget,
@@ -89,6 +104,9 @@ impl AsyncRead for WatchedStream {
             requests,
             has_suspended_head,
         } = &mut *self;
+        if entry.signal.stage() >= Stage::Unread {
+            return Poll::Pending;
+        }
         if paused.poll_over(peer.pause(), cx).is_pending() {
             *has_suspended_head |= activity.suspend_head();
             // The library asks for more only after it has processed everything that it has read.
@@ -102,29 +120,39 @@ impl AsyncRead for WatchedStream {
         let polled = Pin::new(stream).poll_read(cx, buf);
         let bytes = buf.filled().get(before..).unwrap_or_default();
         if polled.is_ready() && !bytes.is_empty() {
+            let mut flood = None;
+            let is_held;
             if activity.http2 {
                 let (heads, now) = (frames.take(bytes), Instant::now());
                 activity.heads.fetch_add(heads, Relaxed);
                 let (is_within, has_ended) = (frames.is_within(), frames.has_ended());
                 activity.frames_arrived(bytes.len(), is_within, has_ended, now);
                 *large_heads += frames.large_blocks();
-                let flood = if *large_heads > MAX_LARGE_HEADS {
+                flood = if *large_heads > MAX_LARGE_HEADS {
                     Some(LARGE_HEADS)
                 } else {
                     (!budget.take(frames.other_frames(), heads, now)).then_some(FRAME_FLOOD)
                 };
-                if let Some(reason) = flood {
-                    activity.is_flooded(reason);
-                    buf.set_filled(before);
-                    return Poll::Ready(Err(io::Error::other(reason)));
-                }
                 if frames.large_blocks() > 0 {
                     peer.pause().begin(LARGE_HEAD_PAUSE);
                 }
+                is_held = is_within && !has_ended;
             } else {
                 let has_ended = requests.take(bytes);
                 activity.head_has(requests.excess());
                 activity.bytes_arrived(requests.is_within_head(), has_ended, Instant::now);
+                let is_behind = activity.is_working() && requests.is_between();
+                is_held = (requests.is_within_head() && !has_ended) || is_behind;
+            }
+            if !is_held {
+                held.clear();
+            } else if held.add(bytes.len(), peer).is_err() {
+                flood = flood.or(Some(HELD_TOO_MUCH));
+            }
+            if let Some(reason) = flood {
+                activity.is_flooded(reason);
+                buf.set_filled(before);
+                return Poll::Ready(Err(io::Error::other(reason)));
             }
         }
         if activity.http2 {

@@ -17,8 +17,8 @@ fn of_length(length: usize) -> String {
 
 #[test]
 fn an_id_of_2048_bytes_is_accepted_and_a_longer_one_is_refused() {
-    assert!(peer(&of_length(MAX_ID)).is_ok());
-    assert!(matches!(peer(&of_length(MAX_ID + 1)), Err(PeerError::NotASpiffeId(_))));
+    assert!(peer(&of_length(MAX_SPIFFE_ID)).is_ok());
+    assert!(matches!(peer(&of_length(MAX_SPIFFE_ID + 1)), Err(PeerError::NotASpiffeId(_))));
     let domain = |length: usize| format!("spiffe://{}/app", "a".repeat(length));
     assert!(peer(&domain(255)).is_ok());
     assert!(matches!(peer(&domain(256)), Err(PeerError::NotASpiffeId(_))));

@@ -131,7 +131,7 @@ async fn who_may_do_nothing_is_denied_before_a_large_body_is_parsed_on_every_rou
 
 #[tokio::test]
 async fn a_long_value_arrives_whole_and_holds_its_memory_until_it_is_sent() {
-    let memory = Bounds { all: 1 << 20, each: 1 << 20, reserve: 0 };
+    let memory = Bounds { all: 2 << 20, each: 1 << 20, reserve: 0 };
     let fixture = Fixture::with_memory(State::Unsealed, memory).await;
     put_long(&fixture).await;
     let id = id_for(Operation::SecretGet);

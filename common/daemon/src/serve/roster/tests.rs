@@ -133,8 +133,8 @@ async fn at_the_end_of_the_listener_peers_are_notified_and_only_busy_connections
     roster.stop();
     assert_eq!(idle.entry.signal.stage(), Stage::Ending);
     assert_eq!(ordinary(&roster, "a").entry.signal.stage(), Stage::Ending, "late ones too");
-    roster.cut(false);
+    roster.cut_ended(Duration::ZERO);
     assert_eq!((idle.is_cut(), working.is_cut()), (true, false));
-    roster.cut(true);
+    roster.cut_all();
     assert!(working.is_cut());
 }
