@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use memchr::memchr;
 
-use super::{output::Output, result::BatchResult};
+use super::{
+    output::{Output, Text},
+    result::BatchResult,
+};
 use crate::chain::{Chain, Head};
 
 /// A chain that lines join.
@@ -20,20 +23,21 @@ impl Chained {
         self.0.head()
     }
 
-    /// As [`Output::write`], with marks, in the buffer `marked`. The result counts bytes of `lines`, which have none. Only
+    /// As [`Output::write`], with marks, in the buffer `marked`. The result counts bytes of `text`, which have none. Only
     /// lines that are at least begun are part of the chain: a line that has begun will be completed.
     pub(super) fn write(
         &mut self,
         output: &mut Output,
-        (lines, marked): (&[u8], &mut Vec<u8>),
+        text: Text<'_>,
+        marked: &mut Vec<u8>,
         deadline: Instant,
     ) -> BatchResult {
-        let before = self.0;
+        let (before, lines) = (self.0, text.bytes);
         marked.clear();
         for line in each(lines) {
             self.0.append(line, marked);
         }
-        let result = output.write(marked, deadline);
+        let result = output.write(Text { bytes: marked, ..text }, deadline);
         if result.taken == marked.len() {
             return BatchResult { taken: lines.len(), ..result };
         }

@@ -85,7 +85,9 @@ impl Care {
 /// Counts of lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LineCounts {
+    /// What the output has, whichever way it went: late lines, and lines about gaps.
     pub(crate) written: u64,
+    /// What was not written in time. Kept ones of them are written late.
     pub(crate) failed: u64,
     pub(crate) waiting: u64,
     pub(crate) waiting_bytes: u64,

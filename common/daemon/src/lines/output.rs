@@ -32,7 +32,16 @@ pub(super) struct Output {
     is_pipe: bool,
     /// The rest of a line that is partly written. It is written first, so that lines stay whole.
     tail: Vec<u8>,
+    /// How many lines this descriptor and those before it got whole.
+    lines: u64,
     space: Space,
+}
+
+/// Lines to write, and how many they are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Text<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) lines: u64,
 }
 
 /// The space reserved for later lines.
@@ -53,16 +62,15 @@ impl Output {
         let is_regular = kind.is_some_and(|kind| kind.is_file());
         let is_pipe = kind.is_some_and(|kind| kind.is_fifo());
         let space = if is_regular && reserves { Space::Reserved(0) } else { Space::Unknown };
-        let mut output = Self { file, is_regular, is_pipe, tail: Vec::new(), space };
+        let mut output = Self { file, is_regular, is_pipe, tail: Vec::new(), lines: 0, space };
         output.reserve();
         output
     }
 
     /// Continues in `file`. A line whose end could not be written to the old file stays cut there.
     pub(super) fn replace(&mut self, file: File, reserves: bool) {
-        let tail = std::mem::take(&mut self.tail);
-        self.write_some(&tail, Instant::now());
-        *self = Self::new(file, reserves);
+        self.write_tail(Instant::now());
+        *self = Self { lines: self.lines, ..Self::new(file, reserves) };
     }
 
     /// A descriptor of the same file, to flush it. `None`: it is no regular file.
@@ -73,6 +81,11 @@ impl Output {
     /// Flushes what was written to the disk.
     pub(super) fn sync(&self) -> Result<(), Errno> {
         if self.is_regular { fdatasync(&self.file) } else { Ok(()) }
+    }
+
+    /// How many lines were written whole so far, whenever they were put.
+    pub(super) const fn lines(&self) -> u64 {
+        self.lines
     }
 
     /// Whether a write may have to wait for a reader.
@@ -89,18 +102,13 @@ impl Output {
     }
 
     /// Writes as many whole lines as possible until `deadline`. It tries once even after that.
-    pub(super) fn write(&mut self, lines: &[u8], deadline: Instant) -> BatchResult {
-        if !self.tail.is_empty() {
-            let mut tail = std::mem::take(&mut self.tail);
-            let result = self.write_some(&tail, deadline);
-            tail.drain(..result.taken.min(tail.len()));
-            self.tail = tail;
-            if result.failure.is_some() {
-                return BatchResult { taken: 0, ..result };
-            }
+    pub(super) fn write(&mut self, text: Text<'_>, deadline: Instant) -> BatchResult {
+        if let Some(failure) = self.write_tail(deadline) {
+            return BatchResult::failed(failure);
         }
-        let result = self.write_some(lines, deadline);
-        let (before, after) = lines.split_at(result.taken.min(lines.len()));
+        let result = self.write_some(text.bytes, deadline);
+        let (before, after) = text.bytes.split_at(result.taken.min(text.bytes.len()));
+        self.lines += if result.failure.is_none() { text.lines } else { newlines(before) };
         if before.last().is_some_and(|byte| *byte != b'\n') {
             let tail = after.split_inclusive(|byte| *byte == b'\n').next();
             self.tail = tail.unwrap_or_default().to_vec();
@@ -109,6 +117,17 @@ impl Output {
             *left = left.saturating_sub(result.taken as u64);
         }
         result
+    }
+
+    /// Writes the rest of a line that is partly written. Returns why it could not.
+    fn write_tail(&mut self, deadline: Instant) -> Option<Failure> {
+        if self.tail.is_empty() {
+            return None;
+        }
+        let result = self.write_some(&self.tail, deadline);
+        self.tail.drain(..result.taken.min(self.tail.len()));
+        self.lines += u64::from(self.tail.is_empty());
+        result.failure
     }
 
     /// Writes until everything is written or `deadline`.
@@ -199,6 +218,10 @@ impl Output {
             Space::Unknown | Space::Reserved(_) => None,
         }
     }
+}
+
+pub(super) fn newlines(bytes: &[u8]) -> u64 {
+    bytes.split(|byte| *byte == b'\n').count().saturating_sub(1) as u64
 }
 
 fn timespec(duration: Duration) -> Timespec {

@@ -223,6 +223,11 @@ impl Queue {
         *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
     }
 
+    /// The output has this many lines.
+    pub(super) fn set_written(&self, lines: u64) {
+        self.written.store(lines, Relaxed);
+    }
+
     pub(super) fn counts(&self) -> LineCounts {
         let state = self.state();
         let mut counts = LineCounts {
@@ -282,17 +287,16 @@ impl Queue {
         self.open_at(place).spare = spare;
     }
 
-    /// Completes the batch in flight: `written` of its `lines` were written. Returns the emptied list of wakers.
+    /// Completes the batch in flight, of which `failed` lines were not written. Returns the emptied list of wakers.
     pub(super) fn complete(
         &self,
         completion: &Completion,
-        (result, lines, written): (BatchResult, u64, u64),
+        (result, failed): (BatchResult, u64),
     ) -> Vec<Waker> {
         let mut wakers = Vec::new();
         // If it had expired, its lines are already counted as failed.
         completion.complete(result, &mut wakers, || {
-            self.written.fetch_add(written, Relaxed);
-            self.failed.fetch_add(lines - written, Relaxed);
+            self.failed.fetch_add(failed, Relaxed);
         });
         // Last: a batch is in flight until it is complete.
         self.state().in_flight = None;

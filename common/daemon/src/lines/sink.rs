@@ -18,7 +18,7 @@ use super::{
     Care, Failure, Owner,
     batch::{Batch, Spare},
     chained::Chained,
-    output::Output,
+    output::{Output, Text, newlines},
     queue::{Deferred, Queue, WAIT_LIMIT, Work},
     result::BatchResult,
 };
@@ -148,9 +148,10 @@ impl Sink {
     /// Writes and completes a batch.
     fn commit(&mut self, queue: &Queue, mut batch: Batch) {
         let deadline = batch.opened.unwrap_or_else(Instant::now) + WAIT_LIMIT;
+        let text = Text { bytes: &batch.bytes, lines: batch.lines };
         let mut result = match self.write_gap(queue, deadline) {
             Some(failure) => BatchResult::failed(failure),
-            None => self.write(queue, (&batch.bytes, &mut batch.marked), deadline),
+            None => self.write(queue, text, &mut batch.marked, deadline),
         };
         if result.failure.is_none()
             && self.care.sync == AuditSync::Each
@@ -159,15 +160,15 @@ impl Sink {
             // The disk may have none of them. The kept ones are written again.
             result = BatchResult::failed(failure);
         }
-        let written = if result.failure.is_none() {
-            batch.lines
+        let failed = if result.failure.is_none() {
+            0
         } else {
             queue.keep_behind(&batch, result.taken);
-            newlines(batch.bytes.get(..result.taken).unwrap_or_default())
+            batch.lines - newlines(batch.bytes.get(..result.taken).unwrap_or_default())
         };
         // Before any future completes: a task that sees its line fail must also see the failure.
         self.report(queue, result.failure.or_else(|| self.lasting_failure()));
-        let wakers = queue.complete(&batch.completion, (result, batch.lines, written));
+        let wakers = queue.complete(&batch.completion, (result, failed));
         let Batch { mut bytes, mut marked, .. } = batch;
         if bytes.capacity().max(marked.capacity()) <= KEPT_BATCH {
             bytes.clear();
@@ -224,7 +225,8 @@ impl Sink {
     fn write_gap(&mut self, queue: &Queue, deadline: Instant) -> Option<Failure> {
         let late = queue.late().take();
         if late.lines() > 0 {
-            let result = self.write(queue, (late.bytes(), &mut Vec::new()), deadline);
+            let text = Text { bytes: late.bytes(), lines: late.lines() };
+            let result = self.write(queue, text, &mut Vec::new(), deadline);
             self.reported += late.lines();
             if result.failure.is_some() {
                 self.reported -= queue.late().give_back(late, result.taken);
@@ -236,7 +238,8 @@ impl Sink {
         if lost > 0 {
             self.owner.write_gap(lost, &mut line);
         }
-        let result = self.write(queue, (&line, &mut Vec::new()), deadline);
+        let text = Text { bytes: &line, lines: u64::from(!line.is_empty()) };
+        let result = self.write(queue, text, &mut Vec::new(), deadline);
         // A line that has begun will be completed.
         if result.taken > 0 {
             self.reported += lost;
@@ -260,23 +263,26 @@ impl Sink {
     fn replace(&mut self, queue: &Queue, file: File) {
         self.sync(queue);
         self.output.replace(file, self.care.reserves);
+        queue.set_written(self.output.lines());
     }
 
-    /// Writes lines, with their marks, in the buffer beside them, if they are chained.
+    /// Writes lines; with their marks, in the buffer `marked`, if they are chained.
     fn write(
         &mut self,
         queue: &Queue,
-        lines: (&[u8], &mut Vec<u8>),
+        text: Text<'_>,
+        marked: &mut Vec<u8>,
         deadline: Instant,
     ) -> BatchResult {
         let result = match &mut self.chained {
             Some(chained) => {
-                let result = chained.write(&mut self.output, lines, deadline);
+                let result = chained.write(&mut self.output, text, marked, deadline);
                 queue.set_head(chained.head());
                 result
             }
-            None => self.output.write(lines.0, deadline),
+            None => self.output.write(text, deadline),
         };
+        queue.set_written(self.output.lines());
         self.unsynced |= result.taken > 0 && self.care.sync != AuditSync::Never;
         result
     }
@@ -323,8 +329,4 @@ impl Sink {
             self.owner.failure_changed(failure);
         }
     }
-}
-
-fn newlines(bytes: &[u8]) -> u64 {
-    bytes.split(|byte| *byte == b'\n').count().saturating_sub(1) as u64
 }

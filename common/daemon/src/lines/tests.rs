@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use super::*;
 
 mod chained;
+mod counted;
 mod places;
 mod sync;
 
