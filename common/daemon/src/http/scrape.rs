@@ -4,8 +4,7 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, Method};
-use bytes::Bytes;
+use axum::http::{HeaderMap, Method, StatusCode};
 use spike_domain::CoveredIds;
 
 use super::{Exchange, Names, Reply};
@@ -39,7 +38,10 @@ impl Scrapers {
     /// The answer to a request of one of them, with these headers.
     pub(super) async fn answer(&self, headers: &HeaderMap) -> Reply {
         let format = Exposition::accepted_by(headers);
-        Reply::metrics(format, Bytes::from(format.of(self.telemetry.metrics().await)))
+        match self.telemetry.metrics().await {
+            Some(page) => Reply::metrics(format, page.text(format)),
+            None => Reply::plain_error(StatusCode::INTERNAL_SERVER_ERROR, "no metrics"),
+        }
     }
 }
 

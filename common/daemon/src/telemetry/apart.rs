@@ -1,4 +1,5 @@
-//! Work that a disk may hold up, on a thread of its own. Whoever wants its result waits for it for a moment only.
+//! Work on a thread of its own, done once for all who ask while it was done before. A disk may hold it up: then whoever wants its result
+//! waits for it for a moment only.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -58,25 +59,33 @@ impl<T: Clone + Send + 'static> Apart<T> {
             }
         };
         if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(run) {
-            tracing::error!(name, reason = %error, "no thread for what a disk may hold up");
+            tracing::error!(name, reason = %error, "no thread for this work");
         }
         Self { asked, state, ended }
     }
 
     /// Has the work done again and waits until it has ended, for a second at most; not at all if it is known to take longer.
     pub(super) async fn fresh(&self) {
-        let number = {
-            let state = lock(&self.state);
-            if state.under_way.for_at_least(FRESH_WITHIN).is_some() {
-                return;
-            }
-            state.begun + 1
-        };
+        if lock(&self.state).under_way.for_at_least(FRESH_WITHIN).is_none() {
+            drop(timeout(FRESH_WITHIN, self.done_again()).await);
+        }
+    }
+
+    /// Has the work done again, and returns the result once it has ended, however long that takes. `None`: it panicked.
+    pub(super) async fn next(&self) -> Option<T> {
+        self.done_again().await;
+        self.last()
+    }
+
+    /// Has the work done again and waits until it has ended.
+    async fn done_again(&self) {
+        let number = lock(&self.state).begun + 1;
         if matches!(self.asked.try_send(()), Err(TrySendError::Disconnected(()))) {
             return;
         }
         let mut ended = self.ended.clone();
-        drop(timeout(FRESH_WITHIN, ended.wait_for(|ended| *ended >= number)).await);
+        // It fails only without the thread.
+        ended.wait_for(|ended| *ended >= number).await.ok();
     }
 
     /// The last result. `None`: there is none yet, or the work panicked the last time.

@@ -36,11 +36,16 @@ impl DiskMetrics {
         add(&mut registry.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// The metrics as text without its end: fresh ones if they come within a second, else the last ones.
-    pub(super) async fn fresh(&self) -> String {
-        let Some((_, texts)) = self.0.texts.get() else { return String::new() };
-        texts.fresh().await;
-        texts.last().unwrap_or_default()
+    /// Has them written again, and waits for that for a second at most.
+    pub(super) async fn fresh(&self) {
+        if let Some((_, texts)) = self.0.texts.get() {
+            texts.fresh().await;
+        }
+    }
+
+    /// The metrics as they were written last, as text without its end.
+    pub(super) fn last(&self) -> String {
+        self.0.texts.get().and_then(|(_, texts)| texts.last()).unwrap_or_default()
     }
 }
 

@@ -4,6 +4,7 @@
 //! They differ in little here: OpenMetrics names a counter without its `_total` in the lines about it, and ends with a mark.
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use bytes::Bytes;
 
 const OPEN_METRICS: &str = "application/openmetrics-text";
 
@@ -42,12 +43,26 @@ impl Exposition {
             Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
         }
     }
+}
 
-    /// The metrics in this format, from what [`super::Telemetry::metrics`] writes.
-    pub(crate) fn of(self, open_metrics: String) -> String {
-        match self {
-            Self::OpenMetrics => open_metrics,
-            Self::Prometheus => classic(&open_metrics),
+/// Metrics in both formats; clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct MetricsPage {
+    open_metrics: Bytes,
+    classic: Bytes,
+}
+
+impl MetricsPage {
+    /// Those of this text, which is in the format of OpenMetrics.
+    pub(super) fn new(open_metrics: String) -> Self {
+        Self { classic: classic(&open_metrics).into(), open_metrics: open_metrics.into() }
+    }
+
+    /// The text in this format.
+    pub(crate) fn text(&self, format: Exposition) -> Bytes {
+        match format {
+            Exposition::OpenMetrics => self.open_metrics.clone(),
+            Exposition::Prometheus => self.classic.clone(),
         }
     }
 }
@@ -117,7 +132,8 @@ mod tests {
                     # HELP d Its size.\n# TYPE d gauge\n# UNIT d bytes\nd 2\n# EOF\n";
         let classic = "# HELP a_total Requests so far.\n# TYPE a_total counter\na_total{b=\"# TYPE c counter\"} 1\n\
                        # HELP d Its size.\n# TYPE d gauge\nd 2\n";
-        assert_eq!(Exposition::Prometheus.of(open.to_owned()), classic);
-        assert_eq!(Exposition::OpenMetrics.of(open.to_owned()), open);
+        let page = MetricsPage::new(open.to_owned());
+        assert_eq!(page.text(Exposition::Prometheus), classic);
+        assert_eq!(page.text(Exposition::OpenMetrics), open);
     }
 }

@@ -20,8 +20,9 @@ mod svid;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use apart::Apart;
 pub(crate) use apart::HELD_UP;
 use clocks::Clocks;
 pub use clocks::{CLOCK_FAILS, CLOCK_TOLD, CLOCK_WARNING, OtherClock};
@@ -29,7 +30,7 @@ pub(crate) use disk_checks::hangs;
 use disk_metrics::DiskMetrics;
 use durations::encode_timings;
 pub use durations::encode_timings_by;
-pub(crate) use exposition::Exposition;
+pub(crate) use exposition::{Exposition, MetricsPage};
 pub use health::{CheckReport, Health, HealthReport, HealthView, Status};
 pub use probe::Effect;
 use prometheus_client::{
@@ -49,6 +50,8 @@ pub struct Telemetry {
     clocks: Clocks,
     registry: Arc<Mutex<Registry>>,
     on_disk: DiskMetrics,
+    /// Made on a thread of its own: no probe waits for that.
+    page: Arc<Apart<MetricsPage>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -72,13 +75,10 @@ impl Telemetry {
         health.add("clock", Effect::Degraded, move |_| checked.check());
         let seen = clocks.clone();
         health.show(CLOCK_WARNING, move || seen.warning().map_or(Value::Null, Value::String));
-        Self {
-            program,
-            health,
-            clocks,
-            registry: Arc::new(Mutex::new(registry)),
-            on_disk: DiskMetrics::default(),
-        }
+        let (registry, on_disk) = (Arc::new(Mutex::new(registry)), DiskMetrics::default());
+        let (written, of_files) = (Arc::clone(&registry), on_disk.clone());
+        let page = Apart::start("metrics", move || write_page(&lock(&written), &of_files));
+        Self { program, health, clocks, registry, on_disk, page: Arc::new(page) }
     }
 
     /// The name of the process.
@@ -99,7 +99,7 @@ impl Telemetry {
 
     /// Adds metrics. Every name gets the prefix `spike_`.
     pub fn register(&self, add: impl FnOnce(&mut Registry)) {
-        add(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+        add(&mut lock(&self.registry));
     }
 
     /// Adds metrics of files, whose disk may hold them up: then there are the last ones.
@@ -107,17 +107,25 @@ impl Telemetry {
         self.on_disk.register(add);
     }
 
-    /// The metrics as text, in the OpenMetrics format.
-    pub async fn metrics(&self) -> String {
-        let (of_files, ()) = tokio::join!(self.on_disk.fresh(), self.health.fresh());
-        let mut out = String::new();
-        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = text::encode_registry(&mut out, &registry);
-        out.push_str(&of_files);
-        // Writing to a String cannot fail.
-        if written.and_then(|()| text::encode_eof(&mut out)).is_err() {
-            tracing::warn!("cannot write the metrics");
-        }
-        out
+    /// The metrics, as they are after this was called. Those who call this while a page is being made share the next one, so that
+    /// many who ask at the same time take no more of the machine than one thread. `None`: a metric panicked.
+    pub(crate) async fn metrics(&self) -> Option<MetricsPage> {
+        tokio::join!(self.on_disk.fresh(), self.health.fresh());
+        self.page.next().await
     }
+}
+
+fn write_page(registry: &Registry, of_files: &DiskMetrics) -> MetricsPage {
+    let mut out = String::new();
+    let written = text::encode_registry(&mut out, registry);
+    out.push_str(&of_files.last());
+    // Writing to a String cannot fail.
+    if written.and_then(|()| text::encode_eof(&mut out)).is_err() {
+        tracing::warn!("cannot write the metrics");
+    }
+    MetricsPage::new(out)
+}
+
+fn lock(registry: &Mutex<Registry>) -> MutexGuard<'_, Registry> {
+    registry.lock().unwrap_or_else(PoisonError::into_inner)
 }

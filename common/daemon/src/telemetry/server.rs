@@ -110,6 +110,10 @@ async fn healthz(State(telemetry): State<Telemetry>) -> Response {
 
 async fn metrics(State(telemetry): State<Telemetry>, headers: HeaderMap) -> Response {
     let format = Exposition::accepted_by(&headers);
-    ([(header::CONTENT_TYPE, format.media_type())], format.of(telemetry.metrics().await))
-        .into_response()
+    match telemetry.metrics().await {
+        Some(page) => {
+            ([(header::CONTENT_TYPE, format.media_type())], page.text(format)).into_response()
+        }
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }

@@ -1,7 +1,22 @@
 //! The telemetry listener with hostile clients.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc,
+    },
+    time::Duration,
+};
 
+use futures_util::future::join_all;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, gauge::ConstGauge},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -85,5 +100,55 @@ async fn only_reading_is_possible() {
     ] {
         let answer = exchange(server.address(), request.as_bytes()).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+}
+
+/// A metric that counts how often it was asked for. Each time it waits until the test lets it go on, and not for ever.
+#[derive(Debug)]
+struct Slow {
+    begun: Arc<AtomicUsize>,
+    may_go_on: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Collector for Slow {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let number = i64::try_from(self.begun.fetch_add(1, Relaxed) + 1).unwrap();
+        self.may_go_on.lock().unwrap().recv_timeout(Duration::from_secs(5)).ok();
+        let gauge = ConstGauge::new(number);
+        gauge.encode(encoder.encode_descriptor("asked", "Times", None, MetricType::Gauge)?)
+    }
+}
+
+/// Each request had a page made for itself, on the threads that answer probes.
+#[tokio::test]
+async fn a_page_of_metrics_is_made_once_for_all_who_ask_meanwhile_and_holds_up_no_probe() {
+    let telemetry = Telemetry::new("test");
+    let (go_on, may_go_on) = mpsc::channel();
+    let begun = Arc::<AtomicUsize>::default();
+    let slow = Slow { begun: Arc::clone(&begun), may_go_on: Mutex::new(may_go_on) };
+    telemetry.register(|registry| registry.register_collector(Box::new(slow)));
+    let server = serve(&telemetry);
+    let address = server.address();
+    let first = tokio::spawn(get(address, "/metrics"));
+    while begun.load(Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut others = join_all((0..10).map(|_| get(address, "/metrics")));
+    // While the first page is being made, and all others have been asked for.
+    for _ in 0..10 {
+        tokio::select! {
+            answer = get(address, "/livez") => assert!(answer.starts_with("HTTP/1.1 200 ")),
+            _ = &mut others => panic!("they waited for nothing"),
+        }
+        assert_eq!(begun.load(Relaxed), 1, "it waited for a page");
+    }
+    go_on.send(()).unwrap();
+    assert!(first.await.unwrap().contains("\nspike_asked 1\n"));
+    // One for the others, and one for those of them that came just as that one began.
+    go_on.send(()).unwrap();
+    go_on.send(()).unwrap();
+    for answer in others.await {
+        let (_, number) = answer.split_once("\nspike_asked ").unwrap();
+        assert!(["2", "3"].contains(&number.lines().next().unwrap()), "{answer}");
     }
 }
