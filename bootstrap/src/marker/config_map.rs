@@ -2,11 +2,16 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+use hyper_util::{client::legacy, rt::TokioExecutor};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client, Config,
     api::{ObjectMeta, PostParams},
+    client::{ClientBuilder, ConfigExt},
 };
+use spike_mtls::bounded_connector;
+use tokio::time::timeout;
+use tower::{BoxError, ServiceBuilder};
 
 use super::{COMPLETED, Completion, RETRY, claimant::Claim, printable_ascii};
 use crate::{
@@ -17,8 +22,11 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// How long the API server may be silent.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a call may take, from the connection to the end of the answer.
+const CALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// The largest answer, in bytes: twice what a ConfigMap may hold.
+const MAX_ANSWER: usize = 2 << 20;
 
 /// The keys of a claim, beside a `bootstrap-completed` that says `false`.
 const CLAIM: &str = "claim";
@@ -90,18 +98,15 @@ impl ConfigMapMarker {
     pub(super) fn in_cluster(name: &str) -> Result<Self, ConfigMapError> {
         let config =
             Config::incluster().map_err(|error| ConfigMapError::NoServiceAccount(error.into()))?;
-        Self::at(config, name, RETRY)
+        Self::at(&config, name, RETRY)
     }
 
-    fn at(mut config: Config, name: &str, retry: Retry) -> Result<Self, ConfigMapError> {
-        config.read_timeout = Some(READ_TIMEOUT);
-        // By default the client would retry 429, 503 and 504 for minutes without a message.
-        config.default_retry = false;
+    fn at(config: &Config, name: &str, retry: Retry) -> Result<Self, ConfigMapError> {
         let namespace = match config.default_namespace.trim() {
             "" => DEFAULT_NAMESPACE.to_owned(),
             namespace => namespace.to_owned(),
         };
-        let client = Client::try_from(config)
+        let client = client(config, &namespace)
             .map_err(|error| ConfigMapError::NoServiceAccount(error.into()))?;
         let api = Api::namespaced(client, &namespace);
         Ok(Self { api, namespace, name: name.to_owned(), retry })
@@ -116,7 +121,7 @@ impl ConfigMapMarker {
 
     /// Its content.
     pub(super) async fn content(&self) -> Result<Content, ConfigMapError> {
-        let got = self.with_retries(async || match self.api.get(&self.name).await {
+        let got = self.with_retries(async || match within(self.api.get(&self.name)).await {
             Ok(map) => Ok(Some(map)),
             Err(error) if is_not_found(&error) => Ok(None),
             Err(error) => Err(error),
@@ -139,8 +144,8 @@ impl ConfigMapMarker {
         let (map, parameters) = (self.map(pairs, over), PostParams::default());
         let put = self.with_retries(async || {
             let put = match over {
-                None => self.api.create(&parameters, &map).await,
-                Some(_) => self.api.replace(&self.name, &parameters, &map).await,
+                None => within(self.api.create(&parameters, &map)).await,
+                Some(_) => within(self.api.replace(&self.name, &parameters, &map)).await,
             };
             match put {
                 Ok(_) => Ok(true),
@@ -156,10 +161,9 @@ impl ConfigMapMarker {
     pub(super) async fn write(&self, completion: &Completion) -> Result<(), ConfigMapError> {
         let map = self.map(completion.pairs(), None);
         let parameters = PostParams::default();
-        let Err(create) = self.api.create(&parameters, &map).await else { return Ok(()) };
-        let Err(update) = self.api.replace(&self.name, &parameters, &map).await else {
-            return Ok(());
-        };
+        let Err(create) = within(self.api.create(&parameters, &map)).await else { return Ok(()) };
+        let update = within(self.api.replace(&self.name, &parameters, &map)).await;
+        let Err(update) = update else { return Ok(()) };
         Err(ConfigMapError::Write {
             place: self.to_string(),
             create: words(&create),
@@ -198,6 +202,28 @@ impl ConfigMapMarker {
         });
         tried.await?
     }
+}
+
+/// The client of `kube` without what has no bound: it reads any number of heads of interim answers, and a body of any length. It does
+/// not try again by itself either, which it would for minutes without a message.
+fn client(config: &Config, namespace: &str) -> Result<Client, kube::Error> {
+    let connector = bounded_connector(MAX_ANSWER, CALL_LIMIT);
+    let http = legacy::Client::builder(TokioExecutor::new())
+        // Each connection has the bound of one answer.
+        .pool_max_idle_per_host(0)
+        .build(config.rustls_https_connector_with_connector(connector)?);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .map_err(BoxError::from)
+        .service(http);
+    Ok(ClientBuilder::new(service, namespace).build())
+}
+
+/// Limits the time of a call.
+async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+    let silent = || format!("the API server has not answered within {CALL_LIMIT:?}");
+    timeout(CALL_LIMIT, call).await.unwrap_or_else(|_| Err(kube::Error::Service(silent().into())))
 }
 
 fn kept(map: ConfigMap) -> Content {

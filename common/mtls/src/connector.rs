@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::Uri;
+use http::{Uri, uri::Scheme};
 use hyper_util::{
     client::legacy::connect::{Connected, Connection},
     rt::TokioIo,
@@ -21,9 +21,9 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    call_limits::{CONNECTING, ClientTimeouts, HANDSHAKE, TransportError, within},
+    call_limits::{ClientTimeouts, HANDSHAKE, TransportError, within},
     counted::{Counted, ReadCount},
-    dial,
+    dial::Target,
     svid::SvidSource,
     tls_error,
 };
@@ -55,23 +55,12 @@ impl Connector {
         self,
         uri: Uri,
     ) -> Result<(Verified, Generation), TransportError> {
-        let (Some("https"), Some(host)) = (uri.scheme_str(), uri.host()) else {
+        if uri.scheme() != Some(&Scheme::HTTPS) {
             return Err(TransportError::Address(uri.to_string()));
-        };
-        let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = uri.port_u16().unwrap_or(443);
-        let at = format!("{host}:{port}");
-        let dialled = within(self.timeouts.dial, CONNECTING, async {
-            dial::dial(&name, port).await.map_err(|error| TransportError::Connect {
-                host: at.clone(),
-                source: Arc::new(error),
-            })
-        });
-        let stream = dialled.await?;
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(reason = %error, "cannot set TCP_NODELAY");
         }
-        let stream = Counted::new(stream, self.most_read);
+        let target = Target::of(&uri)?;
+        let stream = Counted::new(target.dial(self.timeouts.dial).await?, self.most_read);
+        let Target { name, at, .. } = target;
         // The name is not compared with the certificate; a name that TLS cannot carry is not sent.
         let server_name = ServerName::try_from(name)
             .unwrap_or_else(|_| ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()));

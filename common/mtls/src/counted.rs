@@ -11,6 +11,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::call_limits::TransportError;
@@ -24,11 +25,17 @@ pub(super) const fn most_for(max_answer: usize) -> usize {
     max_answer.saturating_add(max_answer / 16).saturating_add(ROOM)
 }
 
-/// The bytes that came over a connection since its last answer ended; clones count together. HTTP/1.1 brings one answer at a time.
+/// The bytes that came over a connection since its last answer ended; clones count together. HTTP/1.1 brings one answer at a time, and
+/// so does the only stream of the Workload API.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ReadCount(Arc<AtomicUsize>);
 
 impl ReadCount {
+    /// Starts at zero again for the next answer.
+    pub(super) fn restart(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     /// Starts at zero again for the next answer, once the returned value is dropped.
     pub(super) const fn until_dropped(self) -> Answer {
         Answer(self)
@@ -40,7 +47,7 @@ pub(super) struct Answer(ReadCount);
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.0.0.store(0, Ordering::Relaxed);
+        self.0.restart();
     }
 }
 
@@ -54,7 +61,12 @@ pub(super) struct Counted<S> {
 
 impl<S> Counted<S> {
     pub(super) fn new(stream: S, most: usize) -> Self {
-        Self { stream, count: ReadCount::default(), most }
+        Self::with(ReadCount::default(), stream, most)
+    }
+
+    /// Counts with others.
+    pub(super) const fn with(count: ReadCount, stream: S, most: usize) -> Self {
+        Self { stream, count, most }
     }
 
     pub(super) fn count(&self) -> ReadCount {
@@ -96,6 +108,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl<S> Connection for Counted<S> {
+    fn connected(&self) -> Connected {
+        Connected::new().extra(self.count())
     }
 }
 

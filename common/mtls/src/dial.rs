@@ -1,19 +1,59 @@
 //! Connects to a name with several addresses, as RFC 8305 says: an address that does not answer costs a quarter of a
 //! second.
 
-use std::{collections::VecDeque, future::Future, io, net::SocketAddr, time::Duration};
+use std::{collections::VecDeque, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
+use http::{Uri, uri::Scheme};
 use tokio::net::{TcpStream, lookup_host};
+
+use crate::call_limits::{CONNECTING, TransportError, within};
 
 /// How long an address is tried before the next one is tried too (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// The host and port of an address.
+pub(super) struct Target {
+    /// Without the brackets of an IPv6 address.
+    pub(super) name: String,
+    /// As it is shown.
+    pub(super) at: String,
+    port: u16,
+}
+
+impl Target {
+    /// # Errors
+    /// [`TransportError::Address`] if it has no host.
+    pub(super) fn of(uri: &Uri) -> Result<Self, TransportError> {
+        let host = uri.host().ok_or_else(|| TransportError::Address(uri.to_string()))?;
+        let usual = if uri.scheme() == Some(&Scheme::HTTP) { 80 } else { 443 };
+        let port = uri.port_u16().unwrap_or(usual);
+        let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(Self { name, at: format!("{host}:{port}"), port })
+    }
+
+    /// # Errors
+    /// [`TransportError::Connect`]; [`TransportError::Timeout`] after `limit`. Zero means no limit.
+    pub(super) async fn dial(&self, limit: Duration) -> Result<TcpStream, TransportError> {
+        let dialled = within(limit, CONNECTING, async {
+            dial(&self.name, self.port).await.map_err(|error| TransportError::Connect {
+                host: self.at.clone(),
+                source: Arc::new(error),
+            })
+        });
+        let stream = dialled.await?;
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(reason = %error, "cannot set TCP_NODELAY");
+        }
+        Ok(stream)
+    }
+}
 
 /// Connects to the first address of `host` that answers. The caller limits the time.
 ///
 /// # Errors
 /// The resolver's, or that of the address that failed last.
-pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
     let addresses = lookup_host((host, port)).await.map_err(|error| unknown(host, &error))?;
     race(alternate(addresses), TcpStream::connect).await
 }

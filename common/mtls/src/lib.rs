@@ -8,6 +8,7 @@
 //! [`svid`] renews the X.509-SVID of this process. [`client`] has a typed call for every route. [`settings`] reads the
 //! settings of a client. [`budget`] counts what a peer uses, [`timings`] how long something took. The listener is in `spike-daemon`.
 
+mod bounded;
 pub mod budget;
 mod call_limits;
 pub mod client;
@@ -29,6 +30,7 @@ mod tls;
 pub mod tls_error;
 mod transport;
 
+pub use bounded::bounded_connector;
 pub use call_limits::{ClientTimeouts, TransportError};
 pub use handshake_fault::HandshakeFault;
 pub use pause::{Pause, Paused};

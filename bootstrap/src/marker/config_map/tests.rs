@@ -10,7 +10,10 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 use super::super::{
     Marker,
@@ -112,7 +115,7 @@ async fn marker(server: Server) -> (ConfigMapMarker, Shared) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    (ConfigMapMarker::at(config(&address.to_string()), NAME, QUICK).unwrap(), shared)
+    (ConfigMapMarker::at(&config(&address.to_string()), NAME, QUICK).unwrap(), shared)
 }
 
 fn config(address: &str) -> Config {
@@ -179,7 +182,7 @@ async fn only_not_found_means_not_done() {
     }
     // Nothing listens on a port that was released.
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let marker = ConfigMapMarker::at(config(&address.to_string()), NAME, QUICK).unwrap();
+    let marker = ConfigMapMarker::at(&config(&address.to_string()), NAME, QUICK).unwrap();
     assert!(matches!(marker.read().await, Err(ConfigMapError::Read { .. })));
 }
 
@@ -195,7 +198,7 @@ async fn one_that_can_be_neither_created_nor_updated_is_an_error_with_both_reaso
 async fn a_service_account_without_a_namespace_means_the_namespace_of_upstream() {
     let mut config = config("127.0.0.1:1");
     config.default_namespace = "\n".to_owned();
-    let marker = ConfigMapMarker::at(config, NAME, QUICK).unwrap();
+    let marker = ConfigMapMarker::at(&config, NAME, QUICK).unwrap();
     assert_eq!(marker.to_string(), "ConfigMap spike/spike-bootstrap-state");
 }
 
@@ -297,4 +300,35 @@ async fn a_claim_that_was_given_back_is_had_at_once() {
     let Marker::ConfigMap(marker) = marker else { panic!("another marker") };
     let again = in_config_map(&marker, claim("two"), LONG).await.unwrap();
     assert!(matches!(again, ClaimResult::Mine(_)));
+}
+
+/// A marker whose server sends `head` and then `piece` again and again, 64 MiB in all.
+async fn endless(head: &'static [u8], piece: &'static [u8]) -> ConfigMapMarker {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _request = stream.read(&mut [0; 4096]).await?;
+                stream.write_all(head).await?;
+                let pieces = piece.repeat(64 << 10);
+                for _ in 0..(64 << 20) / pieces.len() {
+                    stream.write_all(&pieces).await?;
+                }
+                std::io::Result::Ok(())
+            });
+        }
+    });
+    ConfigMapMarker::at(&config(&address.to_string()), NAME, QUICK).unwrap()
+}
+
+/// They were read for as long as they came, and the body was kept in memory.
+#[tokio::test]
+async fn an_answer_without_end_is_not_read_to_its_end() {
+    let interim = endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n").await;
+    let body = endless(b"HTTP/1.1 200 OK\r\n\r\n", b"{ \"data\": ").await;
+    for marker in [interim, body] {
+        let error = marker.read().await.unwrap_err().to_string();
+        assert!(error.contains("the server sent more than"), "{error}");
+    }
 }

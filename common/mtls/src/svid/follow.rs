@@ -121,7 +121,7 @@ async fn follow_once(
     let mut is_first = true;
     let first = async {
         let mut stream = message::fetch(socket.address()).await?;
-        let answer = stream.message().await;
+        let answer = stream.next().await;
         Ok((stream, answer))
     };
     let first = if attestation.exposed() {
@@ -171,7 +171,7 @@ async fn follow_once(
             shared.fetches.count(begun.elapsed());
         }
         backoff.reset();
-        answer = stream.message().await;
+        answer = stream.next().await;
     }
 }
 
@@ -193,7 +193,12 @@ fn from_status(status: &tonic::Status, attestation: &Attestation) -> FollowError
         tonic::Code::Unavailable if status.message().contains(NOT_ATTESTED) => {
             FollowError::Refused(unattested(attestation.hidden()))
         }
-        code => FollowError::Status(code, status.message().escape_debug().take(256).collect()),
+        code => {
+            // The status of a connection that failed names no cause.
+            let cause = std::error::Error::source(status).map(|cause| deepest(cause).to_string());
+            let text = joined(status.message(), &cause.unwrap_or_default());
+            FollowError::Status(code, text.escape_debug().take(256).collect())
+        }
     }
 }
 
@@ -260,8 +265,11 @@ fn report_faults(before: &[BundleFault], material: &Material) {
 
 /// The outermost and the innermost cause: "transport error" alone explains nothing.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let (outer, inner) = (error.to_string(), deepest(error).to_string());
-    if outer.contains(&inner) { outer } else { format!("{outer}: {inner}") }
+    joined(&error.to_string(), &deepest(error).to_string())
+}
+
+fn joined(outer: &str, inner: &str) -> String {
+    if outer.contains(inner) { outer.to_owned() } else { format!("{outer}: {inner}") }
 }
 
 fn deepest<'a>(

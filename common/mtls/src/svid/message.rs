@@ -18,6 +18,8 @@ use tonic_prost::ProstCodec;
 
 use spike_config::EndpointAddress;
 
+use crate::counted::{self, Counted, ReadCount};
+
 /// The call that streams SVIDs and bundles.
 const FETCH: &str = "/SpiffeWorkloadAPI/FetchX509SVID";
 
@@ -85,11 +87,28 @@ pub(super) enum FetchError {
     Refused(Status),
 }
 
+/// The stream of messages. What comes over its connection for one message is bounded, whatever it is.
+///
+/// The HTTP/2 layer bounds a head: by hyper's default 16 KiB of fields, and so few CONTINUATION frames as fit that. It bounds neither
+/// how many heads of interim answers (1xx) come, nor empty frames: an agent that sends these without end would keep a processor busy.
+pub(super) struct Messages {
+    stream: Streaming<X509SvidResponse>,
+    read: ReadCount,
+}
+
+impl Messages {
+    /// The next message. `None`: the agent has ended the stream.
+    pub(super) async fn next(&mut self) -> Result<Option<X509SvidResponse>, Status> {
+        let message = self.stream.message().await;
+        self.read.restart();
+        message
+    }
+}
+
 /// Connects to the agent and requests the stream.
-pub(super) async fn fetch(
-    address: &EndpointAddress,
-) -> Result<Streaming<X509SvidResponse>, FetchError> {
-    let channel = connect(address.clone()).await.map_err(FetchError::Connect)?;
+pub(super) async fn fetch(address: &EndpointAddress) -> Result<Messages, FetchError> {
+    let read = ReadCount::default();
+    let channel = connect(address.clone(), read.clone()).await.map_err(FetchError::Connect)?;
     let mut client = Grpc::new(channel).max_decoding_message_size(MAX_MESSAGE);
     if let Err(error) = client.ready().await {
         return Err(FetchError::Connect(error));
@@ -98,25 +117,34 @@ pub(super) async fn fetch(
     request.metadata_mut().insert(SECURITY_HEADER, MetadataValue::from_static("true"));
     let codec = ProstCodec::<X509SvidRequest, X509SvidResponse>::default();
     let answer = client.server_streaming(request, PathAndQuery::from_static(FETCH), codec).await;
-    answer.map(tonic::Response::into_inner).map_err(FetchError::Refused)
+    let stream = answer.map_err(FetchError::Refused)?.into_inner();
+    Ok(Messages { stream, read })
 }
 
 /// The URI only fills `:authority`; `address` is the target.
-async fn connect(address: EndpointAddress) -> Result<Channel, tonic::transport::Error> {
+async fn connect(
+    address: EndpointAddress,
+    read: ReadCount,
+) -> Result<Channel, tonic::transport::Error> {
     let endpoint = Endpoint::from_static("http://localhost");
     match address {
         EndpointAddress::Unix(path) => {
             let dial = tower::service_fn(move |_: Uri| {
-                let path = path.clone();
-                async move { UnixStream::connect(path).await.map(TokioIo::new) }
+                let (path, read) = (path.clone(), read.clone());
+                async move { UnixStream::connect(path).await.map(|stream| bounded(stream, read)) }
             });
             endpoint.connect_with_connector(dial).await
         }
         EndpointAddress::Tcp(address) => {
-            let dial = tower::service_fn(move |_: Uri| async move {
-                TcpStream::connect(address).await.map(TokioIo::new)
+            let dial = tower::service_fn(move |_: Uri| {
+                let read = read.clone();
+                async move { TcpStream::connect(address).await.map(|stream| bounded(stream, read)) }
             });
             endpoint.connect_with_connector(dial).await
         }
     }
+}
+
+fn bounded<S>(stream: S, read: ReadCount) -> TokioIo<Counted<S>> {
+    TokioIo::new(Counted::with(read, stream, counted::most_for(MAX_MESSAGE)))
 }

@@ -6,6 +6,8 @@
 
 mod bundle_changes;
 mod bundles;
+#[cfg(test)]
+mod endless;
 mod failure;
 mod follow;
 mod forbidden;
