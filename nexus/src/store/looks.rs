@@ -11,34 +11,59 @@ use tokio::time::{Instant, timeout};
 /// How long a look is waited for. It takes microseconds.
 pub const LOOK_LIMIT: Duration = Duration::from_secs(2);
 
+/// How long an attempt to open the store is waited for. It takes milliseconds; longer where another process holds a lock, for which it
+/// waits five seconds, and where upstream's database is imported.
+const OPEN_LIMIT: Duration = Duration::from_secs(8);
+
 /// Whoever looks at the files of one place.
 #[derive(Clone, Debug, Default)]
 pub struct Looks {
+    kind: Kind,
     one: Arc<tokio::sync::Mutex<()>>,
     /// When the look that is under way began.
     under_way: Arc<Mutex<Option<(Instant, OffsetDateTime)>>>,
+}
+
+/// What is done to the files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    #[default]
+    Look,
+    Open,
 }
 
 /// A look that did not return in time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the data directory does not answer: {}", self.symptom())]
 pub struct NoAnswer {
+    kind: Kind,
     since: OffsetDateTime,
 }
 
 impl NoAnswer {
     /// What is seen of it, where the directory was named before.
     pub fn symptom(&self) -> String {
-        format!(
-            "a look at its files has been under way since {}. Most likely its disk hangs, as a network file system does that is away; \
-             look at that disk",
-            clock::second(self.since)
-        )
+        let since = clock::second(self.since);
+        match self.kind {
+            Kind::Look => format!(
+                "a look at its files has been under way since {since}. Most likely its disk hangs, as a network file system does that is \
+                 away; look at that disk"
+            ),
+            Kind::Open => format!(
+                "an attempt to open the store there has been under way since {since}, and goes on. If no large database of upstream is being \
+                 imported, most likely its disk hangs, as a network file system does that is away; look at that disk"
+            ),
+        }
     }
 }
 
 impl Looks {
-    /// Looks, and waits for that for [`LOOK_LIMIT`]; not at all if a look is known to take longer. The look goes on even if nobody
+    /// For attempts to open the store, in place of looks.
+    pub fn attempts_to_open() -> Self {
+        Self { kind: Kind::Open, ..Self::default() }
+    }
+
+    /// Looks, and waits for that for [`LOOK_LIMIT`], or longer for an attempt to open the store; not at all if a look is known to take longer. The look goes on even if nobody
     /// waits for it.
     ///
     /// # Errors
@@ -47,16 +72,21 @@ impl Looks {
         &self,
         look: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, NoAnswer> {
-        let begun = self.under_way().filter(|(begun, _)| begun.elapsed() >= LOOK_LIMIT);
+        let kind = self.kind;
+        let limit = match kind {
+            Kind::Look => LOOK_LIMIT,
+            Kind::Open => OPEN_LIMIT,
+        };
+        let begun = self.under_way().filter(|(begun, _)| begun.elapsed() >= limit);
         if let Some((_, since)) = begun {
-            return Err(NoAnswer { since });
+            return Err(NoAnswer { kind, since });
         }
         let asked = clock::now();
         let no_answer = || {
             let since = self.under_way().map_or(asked, |(_, since)| since);
-            NoAnswer { since }
+            NoAnswer { kind, since }
         };
-        let looked = timeout(LOOK_LIMIT, async {
+        let looked = timeout(limit, async {
             let one = Arc::clone(&self.one).lock_owned().await;
             let looks = self.clone();
             let look = move || {

@@ -43,3 +43,36 @@ async fn shares_fed_while_the_disk_of_the_data_hangs_hold_no_thread_and_are_used
     data_is_back(&mut crew).await?;
     crew.stop().await
 }
+
+/// The restore waited for ever, and so did every other key; the reason was that the store is being opened.
+#[tokio::test]
+async fn a_restore_whose_store_cannot_be_opened_for_a_disk_that_hangs_says_so_and_ends_by_itself()
+-> Result<()> {
+    const TOLD: &str = "an attempt to open the store there has been under way since";
+    let (mut crew, shares) = blacked_out().await?;
+    let pid = crew.nexus().pid().context("no Nexus")?;
+    let database = crew.dir().join("data/nexus.db");
+    // Looks at the files read nothing of this kind.
+    let Some(away) = TamperedCalls::of_files(pid, "pread64", &[&database]).await? else {
+        return skipped("strace is missing or not allowed");
+    };
+    let [first, second, third, ..] = shares.as_slice() else { bail!("too few shares") };
+    crew.feed(first).await?;
+    crew.feed(second).await?;
+    for _ in 0..2 {
+        let Err(error) = timeout(PATIENCE, crew.feed(third)).await? else { bail!("it was taken") };
+        let CallError::Refused(refusal) = error.downcast()? else { bail!("no answer") };
+        let told = refusal.reason.unwrap_or_default();
+        for part in [TOLD, "the shares are kept, and tried again"] {
+            ensure!(told.contains(part), "{part}: {told}");
+        }
+    }
+    crew.sealed_because(TOLD).await?;
+    let (status, ready) = crew.nexus().get("/readyz").await?;
+    ensure!(status == 503 && ready.contains(TOLD), "{ready}");
+    drop(away);
+    data_is_back(&mut crew).await?;
+    let log = crew.log("nexus")?;
+    ensure!(log.matches("the root key is in use").count() == 1, "{log}");
+    crew.stop().await
+}

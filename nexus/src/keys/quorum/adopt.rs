@@ -8,23 +8,23 @@
 use std::{
     path::Path,
     sync::{
-        Arc, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use spike_crypto::{AssociatedData, Fingerprint, Nonce, RootCipher, RootKey};
-use spike_mtls::clock;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     AdoptError, Candidates, DataDirectory,
-    data::{Content, Openable},
+    data::Content,
+    open::{Opener, Wanted},
 };
 use crate::{
-    keys::seal::{Hindrance, OwnTask, Seal, Unsealed},
-    store::{Change, Files, Home, NoAnswer, Opening, Options, Store, StoreError, Unopened},
+    keys::seal::{OwnTask, Seal},
+    store::{Home, NoAnswer, Options},
 };
 
 /// Checks keys and puts them to use, one at a time.
@@ -32,7 +32,7 @@ use crate::{
 pub struct Adopter {
     seal: Arc<Seal>,
     data: DataDirectory,
-    options: Options,
+    opener: Opener,
     /// Whether the operator permits a new store if there is none.
     accept_new_store: bool,
     /// A key that would start a new store, and is not proved by Bootstrap. Its lock is held while a key is tried, so that two
@@ -40,10 +40,6 @@ pub struct Adopter {
     waiting: Mutex<Option<Waiting>>,
     /// Whether a key waits, for readers that cannot wait for the lock.
     awaits_proof: AtomicBool,
-    /// A new store was made in this process because the operator permits that.
-    made_new_store: AtomicBool,
-    /// The rows that would be left out, as they were last logged. The import is retried, and logs them only once.
-    logged_rows: std::sync::Mutex<Vec<String>>,
 }
 
 /// The time within which a running Bootstrap proves its key. Until then nothing is wrong.
@@ -72,31 +68,6 @@ impl Waiting {
     }
 }
 
-impl AdoptError {
-    /// The reason why Nexus is sealed after this error.
-    pub(crate) const fn hindrance(&self) -> Hindrance {
-        match self {
-            Self::Store(_) | Self::NoAnswer(_) => Hindrance::Store,
-            Self::WrongKey { .. } => Hindrance::OtherKey,
-            Self::NoData { .. } | Self::Changed { .. } => Hindrance::NoData,
-            Self::Ambiguous => Hindrance::Mismatch,
-            Self::OtherKeyLive { .. } | Self::Bug => Hindrance::Shares,
-        }
-    }
-
-    /// Whether the same shares may succeed later, because a person may put other data there.
-    pub(super) const fn may_pass(&self) -> bool {
-        match self {
-            Self::Store(_)
-            | Self::NoAnswer(_)
-            | Self::NoData { .. }
-            | Self::Changed { .. }
-            | Self::WrongKey { .. } => true,
-            Self::OtherKeyLive { .. } | Self::Ambiguous | Self::Bug => false,
-        }
-    }
-}
-
 impl Adopter {
     /// Keys are checked against the store that is in `data`. If there is none and `accept_new_store` is set, any key starts one.
     pub fn new(
@@ -105,16 +76,9 @@ impl Adopter {
         options: Options,
         accept_new_store: bool,
     ) -> Self {
-        Self {
-            seal,
-            data,
-            options,
-            accept_new_store,
-            waiting: Mutex::const_new(None),
-            awaits_proof: AtomicBool::new(false),
-            made_new_store: AtomicBool::new(false),
-            logged_rows: std::sync::Mutex::new(Vec::new()),
-        }
+        let opener = Opener::new(Arc::clone(&seal), data.clone(), options);
+        let (waiting, awaits_proof) = (Mutex::const_new(None), AtomicBool::new(false));
+        Self { seal, data, opener, accept_new_store, waiting, awaits_proof }
     }
 
     /// Puts the correct one of `candidates` to use.
@@ -161,19 +125,12 @@ impl Adopter {
             self.awaits_proof.store(true, Ordering::Release);
             return Err(error);
         }
-        let is_new = missing.is_some();
+        let store = if missing.is_some() { Wanted::Permitted } else { Wanted::Existing };
         let mut refused = AdoptError::Bug;
         for key in candidates.into_keys() {
-            let fingerprint = key.fingerprint();
-            match self.open(key, is_new).await {
-                Ok(unsealed) => {
-                    self.made_new_store.store(is_new, Ordering::Release);
-                    self.seal.unseal(unsealed);
-                    tracing::info!(%fingerprint, "the root key is in use");
-                    return Ok(fingerprint);
-                }
+            match self.opener.put_to_use(key, store).await {
                 Err(error @ AdoptError::WrongKey { .. }) => refused = error,
-                Err(error) => return Err(error),
+                ended => return ended,
             }
         }
         Err(refused)
@@ -189,9 +146,7 @@ impl Adopter {
         let proved = waiting.take_if(|waits| waits.proves(nonce, question));
         let Some(Waiting { key, .. }) = proved else { return Ok(false) };
         self.awaits_proof.store(false, Ordering::Release);
-        let fingerprint = key.fingerprint();
-        self.seal.unseal(self.open(key, true).await?);
-        tracing::info!(%fingerprint, "Bootstrap has proved the root key; it is in use, with a new store");
+        self.opener.put_to_use(key, Wanted::Proved).await?;
         Ok(true)
     }
 
@@ -212,7 +167,7 @@ impl Adopter {
             Some(Home::File(_) | Home::Memory) | None => return Ok(()),
         };
         let directory = directory.display();
-        Err(if self.made_new_store.load(Ordering::Acquire) {
+        Err(if self.opener.made_new_store() {
             format!(
                 "a new and empty store was made in {directory}, where no data was, because SPIKE_NEXUS_ACCEPT_NEW_STORE is set. If there was \
                  data before, stop Nexus, and put that data there (is the volume mounted?). Take the setting away again, and restart Nexus"
@@ -254,76 +209,6 @@ impl Adopter {
     pub(super) const fn permits_unconfirmed(&self) -> bool {
         self.accept_new_store
     }
-
-    /// Opens the store with `key`. `is_new`: makes a new one; that is permitted.
-    async fn open(&self, key: RootKey, is_new: bool) -> Result<Unsealed, AdoptError> {
-        let Some(home) = self.data.home().cloned() else {
-            return Ok(Unsealed::without_store(key));
-        };
-        let given = key.fingerprint();
-        let Openable { files, opening, holds } =
-            self.data.as_before().await?.map_err(|change| {
-                let directory = self.data.named();
-                AdoptError::Changed { directory, change }
-            })?;
-        let opening = if is_new { Opening::New } else { opening };
-        let (data, options) = (self.data.clone(), self.options.clone());
-        let opened = tokio::task::spawn_blocking(move || {
-            let opened = attempt(key, &home, &options, (opening, holds.then_some(&files)));
-            opened.map_err(|unopened| {
-                data.failed(files, &unopened);
-                let is_missing = matches!(unopened.error, StoreError::Missing { .. });
-                (unopened.error, is_missing.then(|| home.look().doubt).flatten())
-            })
-        });
-        let Ok(opened) = opened.await else { return Err(AdoptError::Bug) };
-        opened.map_err(|(error, doubt)| match error {
-            why @ (StoreError::WrongRootKey { given, .. }
-            | StoreError::UpstreamKey { given, .. }) => AdoptError::WrongKey { given, why },
-            StoreError::Replaced { directory } => {
-                AdoptError::Changed { directory, change: Change::Replaced }
-            }
-            // It was there at the look, or at the start.
-            StoreError::Missing { .. } => {
-                AdoptError::NoData { given, directory: self.data.named(), doubt }
-            }
-            error => {
-                self.log_rows(&error);
-                AdoptError::Store(error)
-            }
-        })
-    }
-
-    /// Logs the rows that stop an import, unless they were logged before.
-    fn log_rows(&self, error: &StoreError) {
-        let StoreError::ImportIncomplete { path, count, first } = error else { return };
-        let mut logged = self.logged_rows.lock().unwrap_or_else(PoisonError::into_inner);
-        if *logged == *first {
-            return;
-        }
-        tracing::error!(
-            file = %path.display(),
-            count,
-            "rows of upstream's database would be left out; nothing was imported. The first of them follow"
-        );
-        for row in first {
-            tracing::error!(row, "would be left out");
-        }
-        logged.clone_from(first);
-    }
-}
-
-/// Opens or makes the store. Blocks while the disk works.
-fn attempt(
-    key: RootKey,
-    home: &Home,
-    options: &Options,
-    expected: (Opening, Option<&Files>),
-) -> Result<Unsealed, Unopened> {
-    let store = Store::attempt(home, &key, options, expected, clock::unix_nanos())?;
-    store.import().log();
-    let unsealed = Unsealed::with_store(key, store);
-    unsealed.map_err(|error| Unopened { error, may_have_written: true })
 }
 
 /// The key in use stays in use. The same key once more is no error.

@@ -2,7 +2,7 @@
 //! then on.
 //!
 //! `collect` is pure: which shares are of one key, and what is wrong if none are. `adopt` puts a key to use, whatever the
-//! source of its shares. `keepers` calls the Keepers: each has a task, which asks for the share while Nexus is sealed
+//! source of its shares, and `open` opens the store with it. `keepers` calls the Keepers: each has a task, which asks for the share while Nexus is sealed
 //! (`gather`, and `unproved` where no data checks the key) and keeps the Keeper filled once it is unsealed (`contribute`). `held` is
 //! a whole key that cannot be used yet, `kept` its shares. `restore` takes shares from an operator.
 //!
@@ -22,6 +22,7 @@ mod keeper;
 mod keepers;
 mod kept;
 mod lapse;
+mod open;
 mod orders;
 mod recently_logged;
 mod record;
