@@ -31,7 +31,7 @@ cd "$(dirname "$0")"
 
 system=$(rustc -vV | sed -n 's/^host: //p')
 
-# Runs the target $1 on its seeds, and then on new inputs.
+# Runs the target $1 on its seeds, then on new inputs. Examples that it makes itself are seeds; it keeps them in its corpus.
 fuzz_one() {
     target=$1
     program=target/$system/release/$target
@@ -41,7 +41,7 @@ fuzz_one() {
     mkdir -p "$corpus" "$artifacts"
 
     # A limit on one input: no parser may take seconds, or hundreds of megabytes, for four kilobytes.
-    if SPIKE_FUZZ_SEEDS=1 "$program" "seeds/$target"/* >"$log" 2>&1 &&
+    if SPIKE_FUZZ_SEEDS=$corpus "$program" "seeds/$target"/* >"$log" 2>&1 &&
         "$program" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 \
             -artifact_prefix="$artifacts" -print_final_stats=1 "$corpus" "seeds/$target" >"$log" 2>&1; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
@@ -53,7 +53,7 @@ fuzz_one() {
     again=fuzz/$program
     input=$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)
     if [ -z "$input" ]; then # a seed, which is its own witness
-        again="SPIKE_FUZZ_SEEDS=1 $again"
+        again="SPIKE_FUZZ_SEEDS=fuzz/$corpus $again"
         input=$(sed -n 's/^Running: //p' "$log" | tail -n 1)
     fi
     echo "fuzz: $target: FAILED on fuzz/${input:-?}; to repeat: $again fuzz/${input:-?}" >&2

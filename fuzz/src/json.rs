@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use serde::de::IgnoredAny;
-use spike_wire::{BodyKind, MAX_DEPTH, SecretValues, bodies};
+use spike_wire::{Body, BodyKind, MAX_DEPTH, SecretValues, bodies};
 
 /// Whether the bytes are valid JSON. Invalid UTF-8 within strings is accepted, as in Go.
 pub(crate) fn is_json(body: &[u8]) -> bool {
@@ -36,6 +36,13 @@ pub(crate) fn named(data: &[u8]) -> Option<(&str, &[u8])> {
     let end = data.iter().position(|&byte| byte == b'\n')?;
     let (name, rest) = data.split_at(end);
     Some((std::str::from_utf8(name).ok()?, rest.get(1..)?))
+}
+
+/// The example of every declared body of that kind, as an input: its name, and the body.
+pub(crate) fn examples(kind: impl Fn(BodyKind) -> bool) -> Vec<Vec<u8>> {
+    let of_kind = bodies().filter(|declared| kind(declared.kind));
+    let input = |body: &Body| [body.name.as_bytes(), b"\n", &(body.example)()].concat();
+    of_kind.map(input).collect()
 }
 
 /// As [`survives`], for the body of that name, if there is one of that kind.

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use spike_wire::{BodyKind, MAX_DEPTH, SecretGetResponse, SecretValues};
 
-use crate::json::{depth, is_json, named, same_values, survives, survives_as_declared};
+use crate::json::{self, depth, is_json, named, same_values, survives, survives_as_declared};
 
 /// See the module.
 pub fn check(data: &[u8]) -> bool {
@@ -14,6 +14,11 @@ pub fn check(data: &[u8]) -> bool {
         Some((name, body)) => survives_as_declared(name, body, |kind| kind == BodyKind::Request),
         None => false,
     }
+}
+
+/// Where it begins.
+pub fn examples() -> Vec<Vec<u8>> {
+    json::examples(|kind| kind == BodyKind::Request)
 }
 
 /// The one body with a complete specification: any object within the bounds is valid, and nothing else.

@@ -5,7 +5,7 @@ use spike_wire::{
     BodyKind, EmptyResponse, ErrorCode, ErrorReply, Operation, PeerErrorCode, ReplyError,
 };
 
-use crate::json::{is_json, named, survives_as_declared};
+use crate::json::{self, is_json, named, survives_as_declared};
 
 /// See the module.
 pub fn check(data: &[u8]) -> bool {
@@ -15,6 +15,11 @@ pub fn check(data: &[u8]) -> bool {
         Some((name, body)) => survives_as_declared(name, body, |kind| kind != BodyKind::Request),
         None => false,
     }
+}
+
+/// Where it begins.
+pub fn examples() -> Vec<Vec<u8>> {
+    json::examples(|kind| kind != BodyKind::Request)
 }
 
 /// Of a peer's error code only a plain word is accepted, and an answer with a code is an error.

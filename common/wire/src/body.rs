@@ -1,7 +1,7 @@
 //! The declaration of bodies.
 //!
-//! `bodies!` takes the fields of a body and their keys, once. It generates reading, writing, and the list of bodies for
-//! tests and fuzz targets. A field that is not declared can be neither read nor sent.
+//! `bodies!` takes the fields of a body and their keys, once. It generates reading, writing, and for tests and fuzz targets
+//! the list of bodies, with an example of each. A field that is not declared can be neither read nor sent.
 
 use bytes::Bytes;
 
@@ -59,6 +59,11 @@ macro_rules! bodies {
                 #[cfg(any(test, feature = "fuzzing"))]
                 fn same_fields(&self, again: &Self) -> bool {
                     true $( && super::go_json::Same::same(&self.$field, &again.$field) )*
+                }
+
+                #[cfg(any(test, feature = "fuzzing"))]
+                fn example_fields() -> Self {
+                    Self { $( $field: super::go_json::Example::example(), )* }
                 }
             }
 
@@ -161,6 +166,13 @@ macro_rules! words {
                 self == again
             }
         }
+
+        #[cfg(any(test, feature = "fuzzing"))]
+        impl super::go_json::Example for $name {
+            fn example() -> Self {
+                [$( Self::$variant, )*].into_iter().find(|word| *word != Self::default()).unwrap_or_default()
+            }
+        }
     )* };
 }
 
@@ -198,6 +210,8 @@ pub struct Body {
     pub kind: BodyKind,
     /// The keys that it declares.
     pub keys: &'static [&'static str],
+    /// A text of it, in which every key has a value.
+    pub example: fn() -> Bytes,
     /// Reads it, and writes it again.
     pub rewrite: fn(&[u8]) -> Result<Bytes, ReplyError>,
     /// Whether the second text reads as the first one does after it was sent.
@@ -232,6 +246,6 @@ impl Body {
             (Ok(one), Ok(again)) => one.same_fields(&again),
             _ => false,
         };
-        Self { name, kind, keys: T::KEYS, rewrite, same }
+        Self { name, kind, keys: T::KEYS, example: || encode(&T::example_fields()), rewrite, same }
     }
 }

@@ -26,6 +26,11 @@ macro_rules! empty {
                 fn same_fields(&self, _: &Self) -> bool {
                     true
                 }
+
+                #[cfg(any(test, feature = "fuzzing"))]
+                fn example_fields() -> Self {
+                    Self
+                }
             }
 
             bodies! { @$kind $name }

@@ -38,6 +38,10 @@ pub(crate) trait Object: Default {
     /// Whether each field of `again` equals the one of `self` after it was sent.
     #[cfg(any(test, feature = "fuzzing"))]
     fn same_fields(&self, again: &Self) -> bool;
+
+    /// A body whose every field is an example.
+    #[cfg(any(test, feature = "fuzzing"))]
+    fn example_fields() -> Self;
 }
 
 /// How a field is read and written if its type does not say it all.

@@ -14,6 +14,8 @@
 //! Nothing here knows a route. The other files declare the fields of bodies, with the macro of `body`.
 
 mod confidential;
+#[cfg(any(test, feature = "fuzzing"))]
+mod example;
 mod field;
 mod named;
 mod reader;
@@ -26,6 +28,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use example::Example;
 pub(super) use field::{Adapter, AtMost, Field, Object, OmitZero, Plain};
 pub use named::{SecretStr, SecretValues};
 pub(super) use reader::{Reader, decode, decode_object};
