@@ -2,12 +2,15 @@
 
 mod calls;
 mod dropped;
+mod every_call;
 mod spans;
 
 use std::{
     future::{Future, poll_fn},
     task::Poll,
 };
+
+use crate::{Client, Error, Policy};
 
 /// Polls a future once.
 pub(crate) async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {

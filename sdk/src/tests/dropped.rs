@@ -2,92 +2,24 @@
 
 use std::{future::Future, pin::Pin, task::Poll, time::Duration};
 
+use super::{
+    every_call::{CALLS, Call, PATH, begin},
+    poll_once,
+};
 use crate::{
-    Client, Environment, Error, Policy, Settings, SvidSource, Watch,
+    Client, Environment, Error, Settings, SvidSource,
     fake::{Failure, Fake},
-    tests::poll_once,
 };
 
-const PATH: &str = "tenants/acme/db";
 /// More polls than any call takes.
 const MOST_POLLS: usize = 100;
 
 type Boxed<'c> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'c>>;
-type Call = fn(&Client) -> Boxed<'_>;
-
-fn policy() -> Policy {
-    Policy::new("app1", "^spiffe://spike.ist/app1$", "^a/.*$", ["read"])
-}
-
-/// Every call, by its name.
-const CALLS: [(&str, Call); 20] = [
-    ("get", |spike| Box::pin(async { spike.get(PATH).await.map(drop) })),
-    ("get_version", |spike| Box::pin(async { spike.get_version(PATH, 1).await.map(drop) })),
-    ("get_current", |spike| Box::pin(async { spike.get_current(PATH).await.map(drop) })),
-    ("put", |spike| Box::pin(spike.put(PATH, [("a", "new"), ("b", "new")]))),
-    ("delete", |spike| Box::pin(spike.delete(PATH, &[1, 2]))),
-    ("undelete", |spike| Box::pin(spike.undelete("deleted", &[1, 2]))),
-    ("metadata", |spike| Box::pin(async { spike.metadata(PATH).await.map(drop) })),
-    ("list", |spike| Box::pin(async { spike.list("").await.map(drop) })),
-    ("pages", |spike| {
-        Box::pin(async {
-            let mut pages = spike.pages("").of_size(1);
-            while let Some(page) = pages.next().await {
-                page?;
-            }
-            Ok(())
-        })
-    }),
-    ("watch", |spike| {
-        Box::pin(async {
-            let mut watch: Watch = spike.watch(PATH, Duration::from_secs(1));
-            watch.next().await.map(drop)
-        })
-    }),
-    ("encrypt", |spike| Box::pin(async { spike.encrypt(b"text").await.map(drop) })),
-    ("decrypt", |spike| {
-        Box::pin(async {
-            let encrypted = spike.encrypt(b"text").await?;
-            spike.decrypt(&encrypted).await.map(drop)
-        })
-    }),
-    ("create", |spike| Box::pin(async { spike.policies().create(&policy()).await })),
-    ("put policy", |spike| Box::pin(async { spike.policies().put(&policy()).await })),
-    ("get policy", |spike| Box::pin(async { spike.policies().get("kept").await.map(drop) })),
-    ("delete policy", |spike| Box::pin(async { spike.policies().delete("kept").await })),
-    // The fake refuses them. They may be dropped all the same.
-    ("explain", |spike| {
-        Box::pin(async {
-            drop(spike.policies().explain("spiffe://a/b", PATH, "read").await);
-            Ok(())
-        })
-    }),
-    ("who can", |spike| {
-        Box::pin(async {
-            drop(spike.policies().who_can(PATH, "read").await);
-            Ok(())
-        })
-    }),
-    ("lint", |spike| {
-        Box::pin(async {
-            drop(spike.policies().lint().await);
-            Ok(())
-        })
-    }),
-    ("list policies", |spike| Box::pin(async { spike.policies().list().await.map(drop) })),
-];
 
 /// Two secrets, one with deleted versions, and a policy.
 async fn fake() -> Fake {
     let fake = Fake::new();
-    for path in [PATH, "deleted"] {
-        for value in ["first", "second", "third"] {
-            fake.put(path, [("a", value), ("b", value)]);
-        }
-    }
-    fake.delete("deleted", &[1, 2]);
-    let kept = Policy::new("kept", "^spiffe://spike.ist/app1$", "^a/.*$", ["read"]);
-    fake.client().policies().put(&kept).await.unwrap();
+    begin(&fake.client()).await.unwrap();
     fake
 }
 
@@ -147,7 +79,7 @@ async fn drop_at_each_await(name: &str, call: Call, failures: usize) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_await_a_call_is_dropped_at_it_is_done_or_not_done() {
-    for (name, call) in CALLS {
+    for &(name, call) in CALLS {
         let polls = drop_at_each_await(name, call, 0).await;
         assert!(polls > 2, "{name} was dropped at {polls} awaits only");
     }
@@ -155,7 +87,7 @@ async fn whatever_await_a_call_is_dropped_at_it_is_done_or_not_done() {
 
 #[tokio::test(start_paused = true)]
 async fn the_same_holds_between_two_tries() {
-    for (name, call) in CALLS {
+    for &(name, call) in CALLS {
         let polls = drop_at_each_await(name, call, 2).await;
         assert!(polls > 6, "{name} was dropped at {polls} awaits only");
     }
