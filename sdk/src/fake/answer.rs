@@ -206,7 +206,17 @@ fn subject(operation: Operation, body: &[u8]) -> String {
         Operation::PolicyGet | Operation::PolicyDelete => {
             call::PolicyGet::decode(body).map(|asked| asked.name)
         }
-        _ => return String::new(),
+        Operation::CipherEncrypt
+        | Operation::CipherDecrypt
+        | Operation::PolicyList
+        | Operation::PolicyExplain
+        | Operation::PolicyWhoCan
+        | Operation::PolicyLint
+        | Operation::OperatorRecover
+        | Operation::OperatorRestore
+        | Operation::OperatorStatus
+        | Operation::BootstrapVerify
+        | Operation::BootstrapSurvey => return String::new(),
     };
     subject.unwrap_or_default()
 }

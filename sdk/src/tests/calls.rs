@@ -3,14 +3,14 @@
 use std::time::{Duration, SystemTime};
 
 use futures_util::TryStreamExt;
+use spike_wire::{Operation, Rule};
 use tokio::time::Instant;
 
+use super::every_call::{CALLS, DELETED, PATH, begin};
 use crate::{
     Error, Policy, Retry,
     fake::{Failure, Fake},
 };
-
-const PATH: &str = "tenants/acme/db";
 
 #[tokio::test]
 async fn versions_are_put_read_deleted_and_undeleted() {
@@ -39,6 +39,23 @@ async fn versions_are_put_read_deleted_and_undeleted() {
     assert_eq!(spike.get(PATH).await.unwrap().expose("pass"), Some("second"));
     assert!(matches!(spike.undelete(PATH, &[2]).await, Err(Error::NotFound)));
     assert!(matches!(spike.metadata("none").await, Err(Error::NotFound)));
+}
+
+#[tokio::test]
+async fn a_fake_tells_the_path_of_every_call_that_has_one() {
+    let fake = Fake::new();
+    begin(&fake.client()).await.unwrap();
+    for (_, call) in CALLS {
+        call(&fake.client()).await.unwrap();
+    }
+    let has_path = |label: &str| {
+        let asked = Operation::ALL.iter().find(|operation| operation.label() == label);
+        matches!(asked.unwrap().rule(), Rule::OnThePath(_))
+    };
+    let calls = fake.calls();
+    for call in calls.iter().filter(|call| has_path(call.operation)) {
+        assert!([PATH, DELETED].contains(&call.subject.as_str()), "{call:?}");
+    }
 }
 
 #[tokio::test]
