@@ -1,4 +1,4 @@
-//! Bodies of policies (N7 to N10).
+//! Bodies of policies. Those of questions about them are in `explain`.
 //!
 //! A policy is addressed by its name, which clients send in the field `id`. Answers here have the name in `id`
 //! too, so that a client can pass it on to the next call.

@@ -1,4 +1,4 @@
-//! Bodies of secrets (N1 to N5). N6 is in `metadata`.
+//! Bodies of secrets. Those of their metadata are in `metadata`.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! N7 to N9: policies. Lists of their names are in `lists`, questions over them in `questions`.
+//! Policies. Lists of their names are in `lists`, questions over them in `questions`.
 
 use spike_mtls::clock;
 

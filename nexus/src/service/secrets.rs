@@ -1,4 +1,4 @@
-//! N1 to N4 and N6: secrets. Lists of their names are in `lists`.
+//! Secrets. Lists of their names are in `lists`.
 
 use std::fmt;
 

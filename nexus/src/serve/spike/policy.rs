@@ -1,4 +1,4 @@
-//! N7 to N10: policies. Questions about them are in `questions`.
+//! Policies. Questions about them are in `questions`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! N1 to N6: secrets.
+//! Secrets.
 
 use std::sync::Arc;
 
