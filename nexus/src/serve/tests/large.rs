@@ -12,7 +12,7 @@ use spike_mtls::{
     budget::{Bounds, Class},
     clock,
 };
-use spike_wire::{Operation, SecretGetRequest};
+use spike_wire::{Operation, Rule, SecretGetRequest};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
@@ -29,6 +29,8 @@ use crate::{
 /// The path of a secret with a large value, and the size of that.
 const LONG: &str = "data/long";
 const LENGTH: usize = 3 * LARGE;
+/// The versions of a long history.
+const VERSIONS: usize = 2500;
 
 /// The valid body of a request, made large by white space.
 fn large_body(operation: Operation, fixture: &Fixture) -> Bytes {
@@ -36,10 +38,10 @@ fn large_body(operation: Operation, fixture: &Fixture) -> Bytes {
     Bytes::from([body.as_ref(), " ".repeat(SMALL_BODY).as_bytes()].concat())
 }
 
-async fn put_long(fixture: &Fixture) {
+async fn put_long(fixture: &Fixture, name: &str) {
     let unsealed = fixture.unsealed().unwrap();
     let value = Zeroizing::new(format!(r#"{{"k":"{}"}}"#, "v".repeat(LENGTH)).into_bytes());
-    unsealed.store().unwrap().put(&path(LONG), value, clock::unix_nanos()).await.unwrap();
+    unsealed.store().unwrap().put(&path(name), value, clock::unix_nanos()).await.unwrap();
 }
 
 fn read_long() -> Bytes {
@@ -133,7 +135,7 @@ async fn who_may_do_nothing_is_denied_before_a_large_body_is_parsed_on_every_rou
 async fn a_long_value_arrives_whole_and_holds_its_memory_until_it_is_sent() {
     let memory = Bounds { all: 2 << 20, each: 1 << 20, reserve: 0 };
     let fixture = Fixture::with_memory(State::Unsealed, memory).await;
-    put_long(&fixture).await;
+    put_long(&fixture, LONG).await;
     let id = id_for(Operation::SecretGet);
     let read = async || {
         let answer = fixture.send_as((&id, Class::Ordinary), Operation::SecretGet, read_long());
@@ -157,7 +159,7 @@ async fn a_long_value_arrives_whole_and_holds_its_memory_until_it_is_sent() {
 async fn a_reader_that_holds_too_many_answers_is_refused_before_the_value_is_read() {
     let memory = Bounds { all: 1 << 20, each: LENGTH as u64, reserve: 0 };
     let fixture = Fixture::with_memory(State::Unsealed, memory).await;
-    put_long(&fixture).await;
+    put_long(&fixture, LONG).await;
     // A value that is read waits here for a place.
     let _held = fill(&fixture, Lane::Values, Places::default().values).await;
     let id = id_for(Operation::SecretGet);
@@ -171,7 +173,7 @@ async fn a_reader_that_holds_too_many_answers_is_refused_before_the_value_is_rea
 #[tokio::test]
 async fn a_long_value_is_read_where_no_request_is_served() {
     let fixture = Fixture::new(State::Unsealed).await;
-    put_long(&fixture).await;
+    put_long(&fixture, LONG).await;
     let _held = fill(&fixture, Lane::Values, Places::default().values).await;
     let id = id_for(Operation::SecretGet);
     let get = Operation::SecretGet;
@@ -183,30 +185,48 @@ async fn a_long_value_is_read_where_no_request_is_served() {
     assert_eq!(answer.status(), 200, "an operator does not wait");
 }
 
-#[tokio::test]
-async fn a_history_of_very_many_versions_is_told_whole_and_where_no_request_is_served() {
-    const VERSIONS: i64 = 2500;
-    let fixture = Fixture::new(State::Unsealed).await;
+/// Puts so many versions that they are long work, of which the last one has a large value.
+async fn put_many(fixture: &Fixture) {
     let unsealed = fixture.unsealed().unwrap();
     let store = unsealed.store().unwrap();
     let put = async |_| {
         store.put(&path("many"), Zeroizing::new(b"{}".to_vec()), clock::unix_nanos()).await
     };
     // A few at once, so that none waits too long on a slow machine.
-    for begin in (0..VERSIONS).step_by(50) {
-        for done in join_all((begin..begin + 50).map(put)).await {
+    for begin in (1..VERSIONS).step_by(50) {
+        for done in join_all((begin..(begin + 50).min(VERSIONS)).map(put)).await {
             done.unwrap();
         }
     }
-    let request = || {
-        let body = SecretGetRequest { path: "many".to_owned(), version: 0 }.encode();
-        let id = id_for(Operation::SecretMetadata);
-        fixture.send_as((&id, Class::Ordinary), Operation::SecretMetadata, body)
-    };
-    let (status, body) = body_of(request().await).await;
+    put_long(fixture, "many").await;
+}
+
+/// Asks about the path of [`put_many`].
+async fn ask(fixture: &Fixture, operation: Operation) -> Response {
+    let body = SecretGetRequest { path: "many".to_owned(), version: 0 }.encode();
+    fixture.send_as((&id_for(operation), Class::Ordinary), operation, body).await
+}
+
+#[tokio::test]
+async fn a_history_of_very_many_versions_is_told_whole() {
+    let fixture = Fixture::new(State::Unsealed).await;
+    put_many(&fixture).await;
+    let (status, body) = body_of(ask(&fixture, Operation::SecretMetadata).await).await;
     assert_eq!(status, 200);
     let told: serde_json::Value = serde_json::from_slice(&body).unwrap();
-    assert_eq!(told["versions"].as_object().map(serde_json::Map::len), Some(2500));
+    assert_eq!(told["versions"].as_object().map(serde_json::Map::len), Some(VERSIONS));
+}
+
+#[tokio::test]
+async fn no_question_about_a_path_does_long_work_where_requests_are_served() {
+    let fixture = Fixture::new(State::Unsealed).await;
+    put_many(&fixture).await;
     let _held = fill(&fixture, Lane::Values, Places::default().values).await;
-    assert_eq!(request().await.status(), 429, "it waits for a place");
+    let is_one = |operation: &Operation| {
+        matches!(operation.rule(), Rule::OnThePath(_)) && !operation.changes()
+    };
+    for operation in Operation::ALL.iter().copied().filter(is_one) {
+        let status = ask(&fixture, operation).await.status();
+        assert_eq!(status, 429, "{operation} does not wait for a place of `long_work`");
+    }
 }
