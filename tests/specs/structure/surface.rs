@@ -88,6 +88,17 @@ fn every_operation_has_its_section_in_the_wire_api() -> io::Result<()> {
     Ok(())
 }
 
+#[test]
+fn every_operation_of_ours_is_in_the_changelog() -> io::Result<()> {
+    let changelog = text("CHANGELOG.md")?;
+    for operation in Operation::ALL {
+        let is_ours = operation.summary().starts_with("Ours");
+        let route = format!("`{}`", operation.path_and_query());
+        assert!(!is_ours || changelog.contains(&route), "CHANGELOG.md does not name {route}");
+    }
+    Ok(())
+}
+
 /// Each public item of the SDK whose line contains `kind`, with the comment above it.
 fn items_of_the_sdk(kind: &str) -> io::Result<Vec<(String, String)>> {
     let text = sources("sdk/src", "tests")?;
