@@ -7,6 +7,7 @@
 pub mod attack;
 pub mod flood;
 pub mod frame;
+pub mod handshake;
 pub mod hpack;
 mod http2;
 mod large_body;

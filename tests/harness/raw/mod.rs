@@ -6,7 +6,7 @@ mod answer;
 mod connection;
 mod repeat;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use rustls::{
@@ -55,6 +55,15 @@ impl Dialer {
     #[must_use]
     pub fn showing(mut self, credential: &Credential) -> Self {
         self.shown = Some((credential.chain(), credential.key()));
+        self
+    }
+
+    /// Shows this beside the certificates, as one more. It need not be one.
+    #[must_use]
+    pub fn showing_too(mut self, certificate: Vec<u8>) -> Self {
+        if let Some((chain, _)) = &mut self.shown {
+            chain.push(certificate.into());
+        }
         self
     }
 
@@ -122,8 +131,23 @@ impl Dialer {
     /// # Errors
     /// If the connection fails.
     pub async fn connect_with(&self, connector: &TlsConnector) -> Result<Connection> {
+        self.connect_after(connector, Duration::ZERO).await
+    }
+
+    /// As [`Self::connect_with`], with a pause before the first byte, as over a long way.
+    ///
+    /// # Errors
+    /// If the connection fails.
+    pub async fn connect_after(
+        &self,
+        connector: &TlsConnector,
+        pause: Duration,
+    ) -> Result<Connection> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
         let name = ServerName::try_from("localhost")?;
         Ok(Connection::new(connector.connect(name, stream).await?))
     }

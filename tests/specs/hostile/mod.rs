@@ -9,6 +9,7 @@ mod denials;
 mod dropped;
 mod floods;
 mod framing;
+mod handshakes;
 mod heads;
 mod identity_ends;
 mod large;

@@ -1,6 +1,7 @@
 //! All open connections of a listener: their peers, their activity, and their end.
 //!
-//! The number of connections in the handshake is limited; over the limit the oldest is cut. After its handshake a
+//! The number of connections in the handshake is limited; over the limit the oldest is cut, of those that have sent nothing
+//! or of those that have begun, whichever are more. So a flood of either kind does not cost the other kind. After its handshake a
 //! connection takes a slot in the budget of its SPIFFE ID. An ID over its own limit loses its longest-idle connection.
 //! Over the limit for all, the ID with the most connections loses one. The reserve always has a slot for operators,
 //! Nexus and Bootstrap.
@@ -42,7 +43,7 @@ pub(super) struct TrackedConnection {
 }
 
 impl TrackedConnection {
-    /// The peer has begun the handshake: connections that have not are cut first.
+    /// The peer has begun the handshake.
     pub(super) fn handshake_began(&self) {
         self.has_begun.store(true, Relaxed);
     }
@@ -89,8 +90,7 @@ impl Roster {
         Self { started: Instant::now(), handshakes, budget, state: Mutex::default() }
     }
 
-    /// Adds a connection that was just accepted. If there are too many handshakes, one is cut: the oldest whose peer
-    /// has sent nothing, or else the oldest of all.
+    /// Adds a connection that was just accepted. If there are too many handshakes, one is cut.
     pub(super) fn add(&self) -> Arc<TrackedConnection> {
         let mut state = self.state();
         let number = state.next;
@@ -103,9 +103,10 @@ impl Roster {
             cut_at: AtomicU64::new(0),
         });
         if state.handshaking.len() >= self.handshakes {
-            let silent = state.handshaking.iter().find(|(_, entry)| !entry.has_begun.load(Relaxed));
-            let evicted =
-                silent.or_else(|| state.handshaking.iter().next()).map(|(number, _)| *number);
+            let handshaking = state.handshaking.iter();
+            let evicted = to_evict(
+                handshaking.map(|(number, entry)| (*number, entry.has_begun.load(Relaxed))),
+            );
             if let Some(oldest) = evicted.and_then(|number| state.handshaking.remove(&number)) {
                 oldest.signal.raise(Stage::Cut);
             }
@@ -245,6 +246,19 @@ impl Roster {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Which of the handshakes gives way to a new one: the oldest of those that have begun, or of those that have not (`false`),
+/// whichever are more. The new one is one of the latter.
+fn to_evict(handshakes: impl Iterator<Item = (u64, bool)>) -> Option<u64> {
+    let (mut begun, mut silent) = ((0_usize, None), (1_usize, None));
+    for (number, has_begun) in handshakes {
+        let (count, oldest) = if has_begun { &mut begun } else { &mut silent };
+        *count += 1;
+        oldest.get_or_insert(number);
+    }
+    let more = if begun.0 > silent.0 { begun } else { silent };
+    more.1.or(begun.1)
 }
 
 /// HTTP/2 notifies the peer with a frame, HTTP/1 with its next answer.

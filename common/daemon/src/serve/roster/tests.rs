@@ -46,18 +46,52 @@ fn ordinary(roster: &Roster, id: &str) -> Guest {
     admit(roster, id, Class::Ordinary).unwrap()
 }
 
+/// The oldest silent one always gave way first: with places for handshakes that begin and stall, each new connection cut
+/// whoever had just connected.
 #[test]
-fn the_oldest_handshake_gives_way_to_a_new_one_and_a_silent_one_before_one_that_has_begun() {
-    let roster = roster();
-    let first = roster.add();
-    first.handshake_began();
-    let second = roster.add();
-    let third = roster.add();
-    third.handshake_began();
-    let stages = [&first, &second, &third].map(|entry| entry.signal.stage());
-    assert_eq!(stages, [Stage::Open, Stage::Cut, Stage::Open]);
-    roster.add().handshake_began();
-    assert_eq!(first.signal.stage(), Stage::Cut, "none is silent");
+fn of_silent_handshakes_and_those_that_have_begun_the_larger_group_loses_its_oldest() {
+    const BEGUN: bool = true;
+    const SILENT: bool = false;
+    for (handshakes, evicted) in [
+        (vec![], None),
+        (vec![BEGUN], Some(0)),
+        (vec![SILENT], Some(0)),
+        (vec![BEGUN, BEGUN, SILENT], Some(2)),
+        (vec![BEGUN, BEGUN, BEGUN, SILENT], Some(0)),
+        (vec![SILENT, BEGUN, BEGUN, BEGUN], Some(1)),
+        (vec![BEGUN, SILENT, SILENT], Some(1)),
+        // The new one is silent too.
+        (vec![BEGUN, SILENT], Some(1)),
+        (vec![BEGUN, BEGUN, SILENT, SILENT], Some(2)),
+    ] {
+        let numbered = (0..).zip(handshakes.iter().copied());
+        assert_eq!(to_evict(numbered), evicted, "{handshakes:?}");
+    }
+}
+
+#[test]
+fn a_flood_of_handshakes_that_begin_and_stall_does_not_cost_those_that_have_not_begun() {
+    let roster = Roster::new(Budget::new(Bounds::NONE), 16);
+    let away = [(); 4].map(|()| roster.add());
+    for _ in 0..200 {
+        roster.add().handshake_began();
+    }
+    assert!(away.iter().all(|entry| entry.signal.stage() == Stage::Open));
+}
+
+#[test]
+fn a_flood_of_silent_connections_does_not_cost_handshakes_that_have_begun() {
+    let roster = Roster::new(Budget::new(Bounds::NONE), 16);
+    let begun = [(); 4].map(|()| roster.add());
+    for entry in &begun {
+        entry.handshake_began();
+    }
+    let mut newest = None;
+    for _ in 0..200 {
+        newest = Some(roster.add());
+    }
+    assert!(begun.iter().all(|entry| entry.signal.stage() == Stage::Open));
+    assert_eq!(newest.unwrap().signal.stage(), Stage::Open);
 }
 
 #[test]
