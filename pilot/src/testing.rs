@@ -157,6 +157,7 @@ impl FakeNexus {
                 stall_timeout: Duration::from_mins(1),
                 connections: 16,
                 connections_per_id: 16,
+                handshakes: 16,
             };
             let metrics = ConnectionMetrics::default();
             listener.serve(source, PeerRule::AnySvid, limits, metrics, app).unwrap();

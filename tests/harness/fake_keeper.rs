@@ -23,6 +23,7 @@ const LIMITS: Limits = Limits {
     idle_timeout: Duration::from_secs(90),
     stall_timeout: Duration::from_mins(1),
     connections: 64,
+    handshakes: 16,
     connections_per_id: 64,
 };
 

@@ -208,6 +208,7 @@ async fn our_client_talks_to_nobody_but_nexus() -> Result<()> {
             stall_timeout: Duration::from_mins(1),
             connections: 16,
             connections_per_id: 16,
+            handshakes: 16,
         };
         let metrics = ConnectionMetrics::default();
         let app = App::new(|_| async |_| StatusCode::NOT_FOUND.into_response());

@@ -4,7 +4,7 @@ use std::io;
 
 use rustls::{CertificateError, Error};
 
-use super::{peer_error::PeerError, tls_error};
+use super::{handshake_stream::HandshakeTooLong, peer_error::PeerError, tls_error};
 
 /// Why a handshake failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +27,7 @@ pub enum HandshakeFault {
     RefusedByPeer,
     /// The peer closed the connection, or the connection broke.
     Ended,
-    /// Both ends have no TLS version or algorithm in common, or the peer breaks the protocol.
+    /// Both ends have no TLS version or algorithm in common, or the peer breaks the protocol or sends too much.
     Protocol,
 }
 
@@ -64,6 +64,11 @@ impl HandshakeFault {
 
     /// Of an error of the TLS library, as it comes from the handshake.
     pub fn of(error: &io::Error) -> Self {
+        if let Some(inner) = error.get_ref()
+            && inner.is::<HandshakeTooLong>()
+        {
+            return Self::Protocol;
+        }
         match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
             Some(Error::NoCertificatesPresented) => Self::NoCertificate,
             Some(Error::InvalidCertificate(CertificateError::Other(other))) => {
@@ -134,6 +139,7 @@ mod tests {
                 io(Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon)),
                 HandshakeFault::Protocol,
             ),
+            (io::Error::other(HandshakeTooLong::Unanswered), HandshakeFault::Protocol),
             (io::ErrorKind::UnexpectedEof.into(), HandshakeFault::Ended),
         ] {
             assert_eq!(HandshakeFault::of(&error), fault, "{error}");

@@ -19,6 +19,7 @@ mod dial;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod handshake_fault;
+mod handshake_stream;
 mod pause;
 mod peer;
 mod peer_error;
@@ -33,6 +34,7 @@ mod transport;
 pub use bounded::bounded_connector;
 pub use call_limits::{ClientTimeouts, TransportError};
 pub use handshake_fault::HandshakeFault;
+pub use handshake_stream::HandshakeStream;
 pub use pause::{Pause, Paused};
 pub use peer::{IdentityEnded, MAX_SPIFFE_ID, Peer, PeerCertificate, PeerRule};
 pub use peer_error::PeerError;

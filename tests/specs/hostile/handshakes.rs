@@ -2,11 +2,23 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use spike_tests::{Running, SUPERUSER, hostile::handshake::begun};
+use anyhow::{Context, Result, ensure};
+use spike_tests::{
+    Running, SUPERUSER,
+    hostile::{
+        MIB,
+        handshake::{begun, long_hello, stalled, stopped_in_certificates},
+        resident,
+    },
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 
-use super::{LIST, operator_is_served};
-use crate::scenario;
+use super::{LIST, audit_record, operator_is_served};
+use crate::{WORKLOAD, crew, scenario};
 
 const IN_ALL: &str = "SPIKE_HTTP_SERVER_MAX_CONNECTIONS";
 
@@ -37,4 +49,75 @@ async fn call_from_away(cluster: &Running) -> Result<()> {
     let status = connection.post(LIST, "{}").await?.status;
     ensure!(status == 200, "{status}");
     Ok(())
+}
+
+/// Each buffered 64 KiB of it for 10 s.
+#[tokio::test]
+async fn a_hello_of_more_than_16_kib_ends_the_handshake_with_a_line() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let mut long = TcpStream::connect(cluster.stranger().address()).await?;
+    long.write_all(&long_hello(16 * 1024)).await?;
+    let mut byte = [0];
+    let early = timeout(Duration::from_millis(300), long.read(&mut byte)).await;
+    assert!(early.is_err(), "what has its room is waited for: {early:?}");
+    long.write_all(&[0]).await?;
+    // Before the time limit of a handshake (10 s).
+    let ended = timeout(Duration::from_secs(5), long.read(&mut byte)).await;
+    assert_eq!(ended.context("the handshake goes on")??, 0);
+    let address = long.local_addr()?.to_string();
+    let line = audit_record(&cluster, "the cut", |record| record["Address"] == address).await?;
+    assert_eq!(line["Action"], "handshake");
+    assert_eq!(line["Err"], "the peer sends more than 16384 bytes before it has an answer");
+    let counted = r#"spike_tls_handshakes_refused_total{reason="protocol"}"#;
+    cluster.until_metric(counted, |value| value >= 1.0).await?;
+    operator_is_served(&cluster).await?;
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn a_handshake_of_more_than_64_kib_ends_and_one_of_long_certificates_does_not() -> Result<()>
+{
+    let cluster = scenario().start().await?;
+    let mut taken = cluster.dial_as(SUPERUSER)?.showing_too(vec![0; 40_000]).connect().await?;
+    assert_eq!(taken.post(LIST, "{}").await?.status, 200);
+    let long = cluster.dial_as(SUPERUSER)?.showing_too(vec![0; 65_000]);
+    let mut refused = stopped_in_certificates(&long, 1).await?;
+    let ended = timeout(Duration::from_secs(5), refused.read_to_end(&mut Vec::new())).await;
+    ended.context("the handshake goes on")?.ok();
+    let address = refused.local_addr()?.to_string();
+    let line = audit_record(&cluster, "the cut", |record| record["Address"] == address).await?;
+    assert_eq!(line["Err"], "the peer sends more than 65536 bytes in its handshake");
+    cluster.stop().await
+}
+
+/// 512 handshakes of 64 KiB each: 55 MiB, of the 64 MiB that the manifests give a Keeper.
+#[tokio::test]
+async fn peers_without_a_certificate_do_not_use_up_the_memory_of_a_keeper() -> Result<()> {
+    let mut crew = crew().start().await?;
+    let keeper = crew.keeper(1)?;
+    let (pid, address) = (keeper.pid().context("a Keeper")?, keeper.tls());
+    let before = resident(pid)?;
+    let mut most = before;
+    for hello in [long_hello(60_000), long_hello(16_000), single_bytes(16_000)] {
+        let held = stalled(address, 520, &hello).await?;
+        most = most.max(resident(pid)?);
+        drop(held);
+    }
+    let shown = crew.dial_keeper_as(1, WORKLOAD)?.showing_too(vec![0; 60_000]);
+    let mut held = Vec::new();
+    for _ in 0..200 {
+        held.push(stopped_in_certificates(&shown, 1).await?);
+    }
+    most = most.max(resident(pid)?);
+    let grown = most - before;
+    assert!(grown < 20 * MIB, "{grown} bytes more than {before}");
+    drop(held);
+    crew.keepers_good().await?;
+    crew.stop().await
+}
+
+/// A `ClientHello` in records of one byte.
+fn single_bytes(bytes: usize) -> Vec<u8> {
+    let begin = [1, 0, 0xf0, 0].into_iter().chain(std::iter::repeat(0));
+    begin.flat_map(|byte| [22, 3, 1, 0, 1, byte]).take(bytes).collect()
 }

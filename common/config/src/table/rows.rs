@@ -274,7 +274,8 @@ section! {
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_CONNECTIONS, Is("4096"), Rule::Count { max: 1_000_000 }, DAEMONS,
         "The most open connections in all. A sixteenth of them is reserved for operators, Nexus and Bootstrap. Over the \
-         limit, the SPIFFE ID with the most connections loses its longest-idle one.",
+         limit, the SPIFFE ID with the most connections loses its longest-idle one. Beside them an eighth of their number may be \
+         in the handshake: at least 16, at most 512 for Nexus and 128 for a Keeper.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID, Is("1024"), Rule::Count { max: 1_000_000 }, DAEMONS,
         "The most open connections of one SPIFFE ID. Over the limit, its longest-idle one is closed; if all are busy, \

@@ -20,7 +20,9 @@ use hyper::{
     server::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use spike_mtls::{HandshakeFault, Peer, PeerError, budget::Over, clock, tls_error};
+use spike_mtls::{
+    HandshakeFault, HandshakeStream, Peer, PeerError, budget::Over, clock, tls_error,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -60,6 +62,9 @@ const MAX_HEADER_LIST: u32 = 72 * 1024;
 /// How long, and for how many bytes, a peer without TLS is read after its answer.
 const LINGER: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
 
+/// A connection after its handshake.
+type Verified = (TlsStream<HandshakeStream<TcpStream>>, Peer);
+
 pub(super) struct Connection {
     shared: Arc<Shared>,
     entry: Arc<TrackedConnection>,
@@ -90,7 +95,7 @@ impl Connection {
             handshake = tokio::time::timeout(limit, self.handshake(stream)) => handshake,
         };
         match handshake {
-            Ok(Some((stream, peer))) => self.serve(stream, peer).await,
+            Ok(Some(verified)) => self.serve(verified).await,
             Ok(None) => {}
             Err(_) => {
                 let refused = self.handshake_refused("the handshake took too long", None);
@@ -99,7 +104,7 @@ impl Connection {
         }
     }
 
-    async fn handshake(&self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Peer)> {
+    async fn handshake(&self, stream: TcpStream) -> Option<Verified> {
         let mut first = [0];
         match stream.peek(&mut first).await {
             // A probe that connects and leaves is not logged.
@@ -116,7 +121,7 @@ impl Connection {
         }
         // Before the peer is verified, so that bundles that change meanwhile are noticed at its first request.
         let generation = self.shared.source.generation();
-        let accepted = self.shared.acceptor.accept(stream).await;
+        let accepted = self.shared.acceptor.accept(HandshakeStream::new(stream)).await;
         let evidence = (&self.shared.source, &self.shared.rule, generation);
         let peer = accepted.map_err(refusal).and_then(|stream| {
             let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
@@ -126,7 +131,8 @@ impl Connection {
             }
         });
         match peer {
-            Ok(served) => {
+            Ok(mut served) => {
+                served.0.get_mut().0.handshake_ended();
                 self.shared.metrics.handshakes.inc();
                 Some(served)
             }
@@ -142,7 +148,7 @@ impl Connection {
         Refused { address: self.address, id, what: RefusedWhat::Handshake, reason }
     }
 
-    async fn serve(self, stream: TlsStream<TcpStream>, peer: Peer) {
+    async fn serve(self, (stream, peer): Verified) {
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let activity = Arc::new(Activity::new(http2));
         let admitted = self.shared.roster.admit(&self.entry, &peer, &activity, http2);

@@ -19,6 +19,8 @@ pub struct Limits {
     pub connections: usize,
     /// Open connections of one SPIFFE ID.
     pub connections_per_id: usize,
+    /// The most connections in their handshakes. It is an eighth of all connections, and at least 16, if that is less.
+    pub handshakes: usize,
 }
 
 impl Limits {
@@ -41,7 +43,7 @@ impl Limits {
 
     /// The most connections in their handshakes.
     pub(super) fn handshakes(&self) -> usize {
-        (self.connections / 8).clamp(16, 512)
+        (self.connections / 8).max(16).min(self.handshakes)
     }
 
     pub(super) const fn times(&self) -> TimeLimits {
@@ -66,3 +68,29 @@ pub const MAX_HEAD: usize = 64 * 1024;
 /// The most header fields of a request, also the limit of the HTTP/1.1 library; one with more is answered 431. Each takes
 /// far more memory than its text.
 pub const MAX_FIELDS: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_eighth_of_the_connections_may_be_in_the_handshake_within_bounds() {
+        for (connections, handshakes, expected) in [
+            (4096, 512, 512),
+            (4096, 128, 128),
+            (512, 128, 64),
+            (8, 512, 16),
+            (1_000_000, 512, 512),
+        ] {
+            let limits = Limits {
+                header_timeout: Duration::ZERO,
+                idle_timeout: Duration::ZERO,
+                stall_timeout: Duration::ZERO,
+                connections,
+                connections_per_id: connections,
+                handshakes,
+            };
+            assert_eq!(limits.handshakes(), expected, "of {connections}, at most {handshakes}");
+        }
+    }
+}

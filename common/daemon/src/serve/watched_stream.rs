@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use spike_mtls::{Paused, Peer, budget::Budget};
+use spike_mtls::{HandshakeStream, Paused, Peer, budget::Budget};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -37,7 +37,7 @@ const HELD_TOO_MUCH: &str = "too much that is no whole request yet, on all conne
 /// A stream that reports its reads and writes to [`Activity`], and is not read during a pause of its peer, nor once its connection
 /// is to end.
 pub(super) struct WatchedStream {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<HandshakeStream<TcpStream>>,
     activity: Arc<Activity>,
     entry: Arc<TrackedConnection>,
     peer: Peer,
@@ -53,7 +53,7 @@ pub(super) struct WatchedStream {
 
 impl WatchedStream {
     pub(super) fn new(
-        stream: TlsStream<TcpStream>,
+        stream: TlsStream<HandshakeStream<TcpStream>>,
         activity: Arc<Activity>,
         peer: Peer,
         entry: &Arc<TrackedConnection>,

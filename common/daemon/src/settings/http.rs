@@ -22,8 +22,8 @@ pub struct HttpServerSettings {
 }
 
 impl HttpServerSettings {
-    /// Reads the group.
-    pub fn read(reader: &mut Reader<'_>) -> Self {
+    /// Reads the group, of a daemon in which so many connections may be in their handshakes.
+    pub fn read(reader: &mut Reader<'_>, handshakes: usize) -> Self {
         let body = BodyLimits {
             bytes: reader.count(&table::SPIKE_HTTP_SERVER_MAX_BODY_SIZE),
             time: reader.duration(&table::SPIKE_HTTP_SERVER_READ_BODY_TIMEOUT),
@@ -52,6 +52,7 @@ impl HttpServerSettings {
                 stall_timeout: reader.duration(&table::SPIKE_HTTP_SERVER_STALL_TIMEOUT),
                 connections: reader.count(&table::SPIKE_HTTP_SERVER_MAX_CONNECTIONS),
                 connections_per_id: reader.count(&table::SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID),
+                handshakes,
             },
             drain_timeout: reader.duration(&table::SPIKE_HTTP_SERVER_DRAIN_TIMEOUT),
         }

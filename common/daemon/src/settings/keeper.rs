@@ -6,6 +6,9 @@ use super::{AuditSettings, HttpServerSettings, LogSettings, TelemetrySettings};
 use spike_config::{Environment, ListenAddress, Loaded, Process, Reader, load, table};
 use spike_mtls::settings::IdentitySettings;
 
+/// The most connections in their handshakes: few call a Keeper, it has little memory, and a handshake takes up to 64 KiB of it.
+const HANDSHAKES: usize = 128;
+
 /// All settings of a Keeper.
 #[derive(Clone, Debug)]
 pub struct KeeperSettings {
@@ -31,7 +34,7 @@ impl KeeperSettings {
         let listen = reader.listen(&table::SPIKE_KEEPER_TLS_PORT);
         Self {
             identity: IdentitySettings::read(reader),
-            server: HttpServerSettings::read(reader),
+            server: HttpServerSettings::read(reader, HANDSHAKES),
             telemetry: TelemetrySettings::read(
                 reader,
                 &table::SPIKE_KEEPER_TELEMETRY_ADDR,

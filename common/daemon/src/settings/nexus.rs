@@ -167,6 +167,9 @@ impl DatabaseSettings {
     }
 }
 
+/// The most connections in their handshakes. Each takes up to 64 KiB of memory.
+const HANDSHAKES: usize = 512;
+
 /// All settings of Nexus.
 #[derive(Clone, Debug)]
 pub struct NexusSettings {
@@ -225,7 +228,7 @@ impl NexusSettings {
         };
         Self {
             identity: IdentitySettings::read(reader),
-            server: HttpServerSettings::read(reader),
+            server: HttpServerSettings::read(reader, HANDSHAKES),
             client: HttpClientSettings::read(reader),
             telemetry: TelemetrySettings::read(reader, &table::SPIKE_NEXUS_TELEMETRY_ADDR, &listen),
             log: LogSettings::read(reader),
