@@ -1,15 +1,16 @@
-//! Peers without a certificate: what they cost.
+//! Peers without a certificate: what they cost, and what they are told.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use spike_tests::{
-    Running, SUPERUSER,
+    PATIENCE, Running, SUPERUSER, complete_lines, eventually,
     hostile::{
         MIB,
         handshake::{begun, long_hello, stalled, stopped_in_certificates},
         resident,
     },
+    raw::Dialer,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -21,6 +22,9 @@ use super::{LIST, audit_record, operator_is_served};
 use crate::{WORKLOAD, crew, scenario};
 
 const IN_ALL: &str = "SPIKE_HTTP_SERVER_MAX_CONNECTIONS";
+/// What a client over HTTP/2 sends first: its preface, and empty SETTINGS.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+const SETTINGS_ACK: &[u8] = b"\0\0\0\x04\x01\0\0\0\0";
 
 /// Whoever had sent nothing yet was cut for each new one: everybody whose first byte was on the way.
 #[tokio::test]
@@ -120,4 +124,57 @@ async fn peers_without_a_certificate_do_not_use_up_the_memory_of_a_keeper() -> R
 fn single_bytes(bytes: usize) -> Vec<u8> {
     let begin = [1, 0, 0xf0, 0].into_iter().chain(std::iter::repeat(0));
     begin.flat_map(|byte| [22, 3, 1, 0, 1, byte]).take(bytes).collect()
+}
+
+/// The server closed while bytes of the client were unread: "connection reset by peer" was all that the client saw.
+#[tokio::test]
+async fn a_client_over_http2_without_a_certificate_reads_the_alert_whatever_it_has_sent()
+-> Result<()> {
+    let cluster = scenario().start().await?;
+    let alert = Some("received fatal alert: CertificateRequired");
+    let dialer = cluster.stranger().tls13().offering("h2");
+    assert_eq!(alerts(&dialer, alert).await, Vec::<String>::new());
+    operator_is_served(&cluster).await?;
+    cluster.stop().await
+}
+
+#[tokio::test]
+async fn a_client_that_a_keeper_does_not_accept_reads_the_alert_whatever_it_has_sent() -> Result<()>
+{
+    let mut crew = crew().start().await?;
+    let dialer = crew.dial_keeper_as(1, WORKLOAD)?.tls13().offering("h2");
+    assert_eq!(alerts(&dialer, None).await, Vec::<String>::new());
+    // One line for each, and no other for what comes after it.
+    let log = crew.dir().join("logs/keeper-1-audit.log");
+    let lines = eventually("the lines", PATIENCE / 6, async || {
+        let text = complete_lines(&log)?;
+        let lines = text.lines().filter(|line| line.contains(r#""Action":"handshake""#)).count();
+        Ok((lines >= 20).then_some(lines))
+    })
+    .await?;
+    assert_eq!(lines, 20);
+    crew.stop().await
+}
+
+/// Of 20 attempts, those that end otherwise than with this alert (or with any).
+async fn alerts(dialer: &Dialer, expected: Option<&str>) -> Vec<String> {
+    let mut others = Vec::new();
+    for attempt in 0..20 {
+        match refused_while_sending(dialer, attempt % 4).await {
+            Ok(alert) if expected.map_or(alert.contains("fatal alert"), |text| alert == text) => {}
+            Ok(other) => others.push(other),
+            Err(error) => others.push(format!("{error:#}")),
+        }
+    }
+    others
+}
+
+/// As curl does: it sends before it reads, and goes on for a few milliseconds.
+async fn refused_while_sending(dialer: &Dialer, pause: u64) -> Result<String> {
+    let mut connection = dialer.connect().await?;
+    for part in [PREFACE, SETTINGS_ACK, SETTINGS_ACK] {
+        connection.send(part).await.context("sending")?;
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+    connection.ended().await?.context("the connection ended without an alert")
 }

@@ -23,10 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use spike_mtls::{
     HandshakeFault, HandshakeStream, Peer, PeerError, budget::Over, clock, tls_error,
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::{
@@ -36,6 +33,7 @@ use super::{
     limits::MAX_HEAD,
     metrics::Reason,
     refusals::Refusals,
+    refused_stream::RefusedStream,
     roster::TrackedConnection,
     run_at_once::RunAtOnce,
     shared::Shared,
@@ -59,8 +57,6 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// The largest header list that HTTP/2 accepts. It counts 32 bytes for each header besides its text (RFC 9113, section
 /// 6.5.2), so this is above [`MAX_HEAD`], which limits the text later.
 const MAX_HEADER_LIST: u32 = 72 * 1024;
-/// How long, and for how many bytes, a peer without TLS is read after its answer.
-const LINGER: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
 
 /// A connection after its handshake.
 type Verified = (TlsStream<HandshakeStream<TcpStream>>, Peer);
@@ -95,8 +91,9 @@ impl Connection {
             handshake = tokio::time::timeout(limit, self.handshake(stream)) => handshake,
         };
         match handshake {
-            Ok(Some(verified)) => self.serve(verified).await,
-            Ok(None) => {}
+            Ok(Ok(verified)) => self.serve(verified).await,
+            Ok(Err(Some(refused))) => self.end(refused).await,
+            Ok(Err(None)) => {}
             Err(_) => {
                 let refused = self.handshake_refused("the handshake took too long", None);
                 self.shared.refuse(Reason::HandshakeTimeout, &refused);
@@ -104,42 +101,53 @@ impl Connection {
         }
     }
 
-    async fn handshake(&self, stream: TcpStream) -> Option<Verified> {
+    /// The error is the stream of a peer that was refused, or nothing if it has left.
+    async fn handshake(&self, stream: TcpStream) -> Result<Verified, Option<RefusedStream>> {
         let mut first = [0];
         match stream.peek(&mut first).await {
             // A probe that connects and leaves is not logged.
-            Ok(0) | Err(_) => return None,
-            Ok(_) if first != [TLS_HANDSHAKE] => {
-                let refused = self.handshake_refused("the peer does not speak TLS", None);
-                self.shared.refuse(Reason::PlainHttp, &refused);
-                if let Err(error) = answer_plain_http(stream).await {
-                    tracing::debug!(reason = %error, "cannot answer a plain HTTP request");
-                }
-                return None;
-            }
+            Ok(0) | Err(_) => return Err(None),
             Ok(_) => self.entry.handshake_began(),
+        }
+        if first != [TLS_HANDSHAKE] {
+            let refused = self.handshake_refused("the peer does not speak TLS", None);
+            self.shared.refuse(Reason::PlainHttp, &refused);
+            return Err(Some(RefusedStream::new(stream, PLAIN_HTTP_ANSWER)));
         }
         // Before the peer is verified, so that bundles that change meanwhile are noticed at its first request.
         let generation = self.shared.source.generation();
-        let accepted = self.shared.acceptor.accept(HandshakeStream::new(stream)).await;
+        let accepting = self.shared.acceptor.accept(HandshakeStream::new(stream));
         let evidence = (&self.shared.source, &self.shared.rule, generation);
-        let peer = accepted.map_err(refusal).and_then(|stream| {
-            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-            match Peer::of(chain, evidence, |id| self.shared.app.class(id)) {
-                Ok(peer) => Ok((stream, peer)),
-                Err(error) => Err((HandshakeFault::of_peer(&error), error.to_string(), None)),
+        let (fault, stream) = match accepting.into_fallible().await {
+            Ok(mut stream) => {
+                let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+                match Peer::of(chain, evidence, |id| self.shared.app.class(id)) {
+                    Ok(peer) => {
+                        stream.get_mut().0.handshake_ended();
+                        self.shared.metrics.handshakes.inc();
+                        return Ok((stream, peer));
+                    }
+                    Err(error) => {
+                        let fault = (HandshakeFault::of_peer(&error), error.to_string(), None);
+                        (fault, stream.into_inner().0)
+                    }
+                }
             }
-        });
-        match peer {
-            Ok(mut served) => {
-                served.0.get_mut().0.handshake_ended();
-                self.shared.metrics.handshakes.inc();
-                Some(served)
-            }
-            Err((fault, reason, id)) => {
-                let refused = self.handshake_refused(&reason, id.as_deref());
-                self.shared.refuse(Reason::Handshake(fault), &refused);
-                None
+            // The TLS library has sent its alert.
+            Err((error, stream)) => (refusal(error), stream),
+        };
+        let (fault, reason, id) = fault;
+        let refused = self.handshake_refused(&reason, id.as_deref());
+        self.shared.refuse(Reason::Handshake(fault), &refused);
+        Err(Some(RefusedStream::new(stream.into_inner(), b"")))
+    }
+
+    /// Ends a connection that was refused. Until then it has its place among the handshakes, unless a new one takes it.
+    async fn end(&self, refused: RefusedStream) {
+        tokio::select! {
+            _ = self.entry.signal.past(Stage::Open) => {}
+            ended = refused.end() => if let Err(error) = ended {
+                tracing::debug!(reason = %error, "cannot tell a peer that it was refused");
             }
         }
     }
@@ -243,20 +251,6 @@ fn http2_builder() -> http2::Builder<RunAtOnce> {
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     builder
-}
-
-/// Answers, and reads for a moment: closing with unread bytes would discard the answer.
-async fn answer_plain_http(mut stream: TcpStream) -> io::Result<()> {
-    stream.write_all(PLAIN_HTTP_ANSWER).await?;
-    stream.shutdown().await?;
-    let (time, bytes) = LINGER;
-    let mut unread = stream.take(bytes);
-    let mut nowhere = tokio::io::sink();
-    // The answer is sent, whether the peer ends first or the time does.
-    match tokio::time::timeout(time, tokio::io::copy(&mut unread, &mut nowhere)).await {
-        Ok(Err(error)) => Err(error),
-        Ok(Ok(_)) | Err(_) => Ok(()),
-    }
 }
 
 /// Why a handshake failed, and the SPIFFE ID in the peer's certificate.

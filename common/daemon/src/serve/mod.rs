@@ -15,6 +15,7 @@ mod held_bytes;
 mod limits;
 mod metrics;
 mod refusals;
+mod refused_stream;
 mod requests;
 mod roster;
 mod run_at_once;
