@@ -248,7 +248,7 @@ impl Error {
                 "a root key was made before, so this would make none: start Nexus, which takes its key from the Keepers by itself"
             }
             Self::NexusSilent { .. } => {
-                "start Nexus and check SPIKE_NEXUS_API_URL and SPIKE_TRUST_ROOT_NEXUS; then run this again"
+                "start Nexus and check SPIKE_NEXUS_API_URL and SPIKE_TRUST_ROOT_NEXUS; if it ends the connection, its audit log says why. Then run this again"
             }
             Self::NotRecognised { .. } => {
                 "check SPIKE_TRUST_ROOT_BOOTSTRAP in the environment of Nexus"
@@ -267,7 +267,8 @@ impl Error {
                  when Nexus ends"
             }
             Self::KeepersSilent(_) => {
-                "start the Keepers and check SPIKE_NEXUS_KEEPER_PEERS and SPIKE_TRUST_ROOT_KEEPER; then run this again"
+                "start the Keepers and check SPIKE_NEXUS_KEEPER_PEERS and SPIKE_TRUST_ROOT_KEEPER; if one ends the connection, its audit log says why. Then \
+                 run this again"
             }
             Self::Undelivered(_) => {
                 "run this again: if enough Keepers took their share, Nexus gets the key and gives the others theirs. If it \

@@ -14,6 +14,12 @@ use crate::error::{Asked, Error};
 use crate::output::one_line;
 
 /// The next steps, the most likely first; none if the message is enough.
+const TRUSTS: &str =
+    "check that SPIKE Nexus trusts the trust domain of this process, and look into its log";
+
+/// A connection too many ends without a word (`docs/audit-log.md`).
+const TOO_MANY: &str = "too many connections of this SPIFFE ID, or of all, are busy, or SPIKE Nexus ends: its audit log says which (`spike audit query FILE --action connect`)";
+
 pub(crate) fn hints(error: &Error) -> Vec<String> {
     match error {
         Error::Usage { hint, .. } => hint.iter().cloned().collect(),
@@ -94,11 +100,9 @@ fn unreachable(asked: &Asked, error: &TransportError) -> Vec<String> {
             one("check that SPIKE Nexus runs, and that SPIKE_NEXUS_API_URL names its host and port")
         }
         TransportError::Handshake { .. } => one(&handshake(error.peer_error())),
-        TransportError::Broken(_) | TransportError::Unaccepted(_) => vec![
-            "check that SPIKE Nexus trusts the trust domain of this process, and look into its log"
-                .to_owned(),
-            own_times(asked),
-        ],
+        // No alert says that it is the certificate.
+        TransportError::Broken(_) => vec![TOO_MANY.to_owned(), TRUSTS.to_owned(), own_times(asked)],
+        TransportError::Unaccepted(_) => vec![TRUSTS.to_owned(), own_times(asked)],
         TransportError::Timeout { .. } => one(
             "SPIKE Nexus may be busy, or a firewall drops the packets; the SPIKE_HTTP_CLIENT_ settings are the limits",
         ),

@@ -49,6 +49,35 @@ async fn an_id_whose_connections_are_all_busy_is_refused_another() -> Result<()>
     cluster.stop().await
 }
 
+/// The trust domain and the clock were named, and both were well.
+#[tokio::test]
+async fn whoever_has_no_connection_left_is_told_of_that_by_spike_and_by_its_doctor() -> Result<()> {
+    let cluster =
+        scenario().setting("SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID", "2").start().await?;
+    let superuser = cluster.dial_as(SUPERUSER)?;
+    let (mut first, mut second) = (superuser.connect().await?, superuser.connect().await?);
+    for connection in [&mut first, &mut second] {
+        let head = format!("POST {LIST} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n");
+        connection.send(head + "Expect: 100-continue\r\n\r\n").await?;
+        assert_eq!(connection.answer_without_body().await?.status, 100);
+    }
+    let ran = cluster.spike(&["secret", "list"]).await?;
+    assert_eq!(ran.status, Some(6), "{ran:?}");
+    let told = "hint: too many connections of this SPIFFE ID, or of all, are busy";
+    assert!(ran.stderr.contains(told) && !ran.stderr.contains("https://docs.rs"), "{}", ran.stderr);
+    let ran = cluster.spike(&["doctor"]).await?;
+    assert_eq!(ran.status, Some(6), "{ran:?}");
+    let text = ran.text()?.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("too many connections of this SPIFFE ID, or of all, are busy"), "{text}");
+    // Where both send the reader.
+    let audit = cluster.dir().join("logs/nexus-audit.log");
+    let query = ["audit", "query", &audit.display().to_string(), "--action", "connect"];
+    let lines = cluster.spike(&query).await?;
+    assert!(lines.done()?.contains("this SPIFFE ID has too many busy connections"), "{lines:?}");
+    assert_eq!(first.exchange("{}").await?.status, 200);
+    cluster.stop().await
+}
+
 #[tokio::test]
 async fn above_the_limit_in_all_the_id_with_the_most_connections_gives_way_but_no_operator_does()
 -> Result<()> {

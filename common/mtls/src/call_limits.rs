@@ -61,8 +61,11 @@ pub enum TransportError {
         /// The time limit.
         limit: Duration,
     },
-    /// The connection broke after the handshake. With TLS 1.3 this is also how a server refuses this SVID.
-    #[error("the server ended the connection without an answer (does it accept this SVID?): {0}")]
+    /// The connection broke after the handshake. With TLS 1.3 this is also how a server refuses this SVID, and how it refuses one
+    /// connection too many.
+    #[error(
+        "the server ended the connection without an answer (does it accept this SVID, or has it too many connections?): {0}"
+    )]
     Broken(String),
     /// The server said that it does not accept this SVID.
     #[error("the server ended the connection without an answer: {0}")]

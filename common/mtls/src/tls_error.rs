@@ -6,6 +6,9 @@ use rustls::{AlertDescription, CertificateError, Error};
 
 use super::peer_error::PeerError;
 
+/// The text for an end that the protocol does not announce. The text of the TLS library has a link to its manual.
+const ENDED: &str = "the other end closed the connection";
+
 /// The error of a handshake with a readable text. A [`PeerError`] in it is kept.
 pub fn of_handshake(error: io::Error) -> io::Error {
     let kind = error.kind();
@@ -17,19 +20,21 @@ pub fn of_handshake(error: io::Error) -> io::Error {
             }
         }
         Some(tls) => io::Error::new(kind, of_tls(tls)),
-        None if kind == io::ErrorKind::UnexpectedEof => {
-            io::Error::new(kind, "the other end closed the connection")
-        }
+        None if kind == io::ErrorKind::UnexpectedEof => io::Error::new(kind, ENDED),
         None => error,
     }
 }
 
 /// The readable text of an error that broke a connection later.
 pub(crate) fn of_cause(cause: &(dyn std::error::Error + 'static)) -> String {
+    let io = cause.downcast_ref::<io::Error>();
     // An I/O error with an inner error does not list it among its causes.
-    let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    let tls = inner.map_or_else(|| cause.downcast_ref(), |inner| inner.downcast_ref());
-    tls.map_or_else(|| cause.to_string(), of_tls)
+    let inner = io.and_then(io::Error::get_ref);
+    match inner.map_or_else(|| cause.downcast_ref(), |inner| inner.downcast_ref()) {
+        Some(tls) => of_tls(tls),
+        None if io.is_some_and(|io| io.kind() == io::ErrorKind::UnexpectedEof) => ENDED.to_owned(),
+        None => cause.to_string(),
+    }
 }
 
 /// Whether the other end has said that it does not accept the certificate of this process.
@@ -125,6 +130,15 @@ mod tests {
         );
         let inner = found.get_ref().and_then(|inner| inner.downcast_ref::<PeerError>());
         assert_eq!(inner, Some(&refused));
+    }
+
+    // The text of the TLS library, with a link to its manual, was shown to people.
+    #[test]
+    fn a_connection_that_ends_without_close_notify_is_told_without_a_link() {
+        let text = "peer closed connection without sending TLS close_notify: https://docs.rs/rustls/latest/x";
+        let ended = || io::Error::new(io::ErrorKind::UnexpectedEof, text);
+        assert_eq!(of_cause(&ended()), "the other end closed the connection");
+        assert_eq!(of_handshake(ended()).to_string(), of_cause(&ended()));
     }
 
     #[test]

@@ -141,7 +141,7 @@ impl MtlsClient {
                 Err(TransportError::TooLarge { limit: self.max_answer })
             }
             Err(error) => {
-                let broken = || TransportError::Broken(error.to_string());
+                let broken = || TransportError::Broken(tls_error::of_cause(last(error.as_ref())));
                 Err(own(error.as_ref()).unwrap_or_else(broken))
             }
         }
@@ -171,8 +171,7 @@ fn from_http(error: &hyper_util::client::legacy::Error) -> TransportError {
     if let Some(own) = own(error) {
         return own;
     }
-    let first: &(dyn std::error::Error + 'static) = error;
-    let last = causes(first).last().unwrap_or(first);
+    let last = last(error);
     let text = tls_error::of_cause(last);
     if tls_error::is_refusal(last) {
         TransportError::Unaccepted(text)
@@ -189,6 +188,11 @@ fn own(error: &(dyn std::error::Error + 'static)) -> Option<TransportError> {
         let own = inner.map_or_else(|| cause.downcast_ref(), |inner| inner.downcast_ref());
         own.cloned()
     })
+}
+
+/// The cause that has no further one.
+fn last<'e>(first: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
+    causes(first).last().unwrap_or(first)
 }
 
 fn causes<'e>(

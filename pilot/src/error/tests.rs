@@ -59,6 +59,21 @@ fn every_operation_says_what_it_was_about_and_what_to_do() {
     }
 }
 
+// Only the identity and the clock were named.
+#[test]
+fn a_connection_that_ends_without_an_alert_may_be_one_too_many() {
+    let busy = "too many connections of this SPIFFE ID, or of all, are busy";
+    let broken = call(Operation::SecretGet, TransportError::Broken("closed".to_owned()));
+    assert_eq!(broken.exit(), Exit::Unreachable);
+    assert!(broken.to_string().contains("too many connections"), "{broken}");
+    let hints = crate::hint::hints(&broken);
+    assert!(hints[0].contains(busy) && hints[0].contains("`spike audit query"), "{hints:?}");
+    // An alert is about the certificate.
+    let refused = call(Operation::SecretGet, TransportError::Unaccepted("alert 48".to_owned()));
+    let hints = crate::hint::hints(&refused);
+    assert!(hints.iter().all(|hint| !hint.contains("too many")), "{hints:?}");
+}
+
 #[test]
 fn a_long_reason_from_the_network_is_cut() {
     let reason = "ä".repeat(10_000);

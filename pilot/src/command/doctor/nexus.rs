@@ -22,6 +22,9 @@ const TCP: &str = "connection";
 const TLS: &str = "TLS";
 const ANSWER: &str = "answer";
 
+/// What an SVID needs to be accepted.
+const TRUSTS: &str = "SPIKE Nexus holds the trust bundle of this process's trust domain";
+
 /// An answer to the question for the status.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -123,11 +126,21 @@ pub(super) fn judge_tls(api: &HttpsUrl, asked: &Result<Answer, TransportError>) 
     };
     let evidence = error.to_string();
     match error {
-        TransportError::Unaccepted(_) | TransportError::Broken(_) => failed(
+        TransportError::Unaccepted(_) => failed(
             evidence,
-            "SPIKE Nexus ended the connection: it does not accept the SVID of this process, or it is about to end".to_owned(),
-            "check that SPIKE Nexus holds the trust bundle of this process's trust domain, that the clocks agree, and look into its log".to_owned(),
+            "SPIKE Nexus ended the connection: it does not accept the SVID of this process".to_owned(),
+            format!("check that {TRUSTS}, that the clocks agree, and look into its log"),
         ),
+        TransportError::Broken(_) => failed(
+            evidence,
+            "SPIKE Nexus ended the connection and did not say why: too many connections of this SPIFFE ID, or of all, are busy; or it is about \
+             to end; or it does not accept the SVID of this process"
+                .to_owned(),
+            format!(
+                "look into its audit log (`spike audit query FILE --action connect`), which says if there were too many; else check that {TRUSTS}, and that the clocks agree"
+            ),
+        )
+        .page("docs/runbooks/SpikeConnectionsRefused.md"),
         TransportError::Handshake { .. } => {
             let next = hint::handshake(error.peer_error());
             let found = failed(evidence, refused(api, error.peer_error()), next);

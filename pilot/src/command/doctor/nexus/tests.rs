@@ -65,6 +65,14 @@ fn a_server_that_hangs_up_or_hangs_is_told_as_that() {
     let judged = |error| judge_tls(&api, &Err(error));
     let found = judged(TransportError::Unaccepted("alert 48".to_owned()));
     assert!(cause(&found).contains("does not accept the SVID"), "{found:?}");
+    assert!(!cause(&found).contains("too many connections"), "{found:?}");
+    // It was told as an SVID that is not accepted.
+    let found = judged(TransportError::Broken("closed".to_owned()));
+    assert!(
+        cause(&found).contains("too many connections of this SPIFFE ID, or of all"),
+        "{found:?}"
+    );
+    assert!(found.next.as_deref().unwrap().contains("audit log"), "{found:?}");
     let found = judged(TransportError::Timeout { what: "the TLS handshake", limit: STEP });
     assert!(cause(&found).contains("does not answer in time"), "{found:?}");
 }
