@@ -315,6 +315,7 @@ fn exit_of_call(operation: Operation, error: &CallError) -> Exit {
     }
 }
 
+            429 => Exit::NotReady,
 fn role_names(roles: &[Role]) -> String {
     let quoted = |role: &Role| format!("'{}'", role_name(*role));
     roles.iter().map(quoted).collect::<Vec<_>>().join(" or ")

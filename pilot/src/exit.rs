@@ -17,7 +17,7 @@ pub enum Exit {
     NotFound = 3,
     /// This identity may not do that.
     Denied = 4,
-    /// Nexus answers that it is sealed or too busy.
+    /// Nexus answers that it is sealed or too busy, or that this SPIFFE ID asks too much at once.
     NotReady = 5,
     /// Nexus, or the SPIFFE Workload API, cannot be reached.
     Unreachable = 6,

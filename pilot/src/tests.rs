@@ -103,7 +103,7 @@ fn each_answer_of_nexus_has_its_exit_status() {
         (405, Exit::Failure),
         (409, Exit::Failure),
         (413, Exit::Failure),
-        (429, Exit::Failure),
+        (429, Exit::NotReady),
         (500, Exit::Failure),
         (503, Exit::NotReady),
     ] {

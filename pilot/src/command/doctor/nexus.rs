@@ -254,7 +254,7 @@ pub(super) fn judge_answer(answer: &Answer, may_read: bool) -> Check {
             "try again in a moment, and look into its log and its /readyz",
         ),
         (429, None) => failed(
-            Exit::Failure,
+            Exit::NotReady,
             "SPIKE Nexus takes no more requests of this SPIFFE ID at the moment",
             "try again in a moment",
         ),

@@ -96,7 +96,7 @@ fn each_status_of_an_answer_has_its_outcome() {
         (401, true, Outcome::Failed(Exit::Denied)),
         (503, true, Outcome::Failed(Exit::NotReady)),
         (500, true, Outcome::Failed(Exit::Failure)),
-        (429, true, Outcome::Failed(Exit::Failure)),
+        (429, true, Outcome::Failed(Exit::NotReady)),
     ] {
         let found = judged(status, may_read);
         assert_eq!(found.outcome, outcome, "{status}");
