@@ -35,7 +35,7 @@ pub(crate) fn hints(error: &Error) -> Vec<String> {
         } else {
             "if the clock is right, the agent has not renewed the SVID: look into its log, and check that it reaches the SPIRE server"
         }),
-        Error::WrongRole { id, expected, .. } => wrong_role(id, expected),
+        Error::WrongRole { roles, id, expected } => wrong_role(roles, id, expected),
         Error::Call { asked, error: CallError::Refused(refusal) } => refused(asked, refusal),
         Error::Call { asked, error: CallError::Transport(error) } => unreachable(asked, error),
         Error::Call { error: CallError::Reply(_), .. } => {
@@ -72,8 +72,11 @@ fn one(hint: &str) -> Vec<String> {
     vec![hint.to_owned()]
 }
 
-fn wrong_role(id: &str, expected: &[String]) -> Vec<String> {
-    let mut hints = vec![format!("accepted is {}, or an ID below it", expected.join(" or "))];
+fn wrong_role(roles: &[Role], id: &str, expected: &[String]) -> Vec<String> {
+    let mut hints = vec![format!(
+        "`spike` itself refused, and did not ask SPIKE Nexus: accepted is {}, or an ID below it",
+        expected.join(" or ")
+    )];
     let domain = trust_domain_of(id).unwrap_or_default();
     if expected.iter().all(|expected| trust_domain_of(expected) != Some(domain)) {
         hints.push(format!(
@@ -87,9 +90,11 @@ fn wrong_role(id: &str, expected: &[String]) -> Vec<String> {
                 .to_owned(),
         );
     } else {
-        hints.push(
-            "register this program under that ID; a change takes some seconds to arrive".to_owned(),
-        );
+        // Policies can grant what a superuser may do, and nothing else.
+        let policies = if roles == [Role::PilotSuperuser] { ", whatever policies say" } else { "" };
+        hints.push(format!(
+            "an ID of another role is taken for a mistake{policies}: register this program under that ID; a change takes some seconds to arrive"
+        ));
     }
     hints
 }

@@ -53,8 +53,8 @@ fn each_group_of_commands_needs_its_role_and_nexus_is_not_asked_without_it() {
     [4]
     --
     Error: access_unauthorized: this command needs a 'pilot' SPIFFE ID of the role 'restore', and this process is spiffe://spike.ist/spike/pilot/role/superuser
-    hint: accepted is spiffe://spike.ist/spike/pilot/role/restore, or an ID below it
-    hint: register this program under that ID; a change takes some seconds to arrive
+    hint: `spike` itself refused, and did not ask SPIKE Nexus: accepted is spiffe://spike.ist/spike/pilot/role/restore, or an ID below it
+    hint: an ID of another role is taken for a mistake: register this program under that ID; a change takes some seconds to arrive
     ");
     assert_eq!(nexus.asked(), []);
 }
@@ -68,9 +68,25 @@ fn an_identity_of_another_trust_domain_is_told_which_setting_is_missing() {
     [4]
     --
     Error: access_unauthorized: this command needs a 'pilot' SPIFFE ID of the role 'superuser', and this process is spiffe://example.org/spike/pilot/role/superuser
-    hint: accepted is spiffe://spike.ist/spike/pilot/role/superuser, or an ID below it
+    hint: `spike` itself refused, and did not ask SPIKE Nexus: accepted is spiffe://spike.ist/spike/pilot/role/superuser, or an ID below it
     hint: this process is in the trust domain example.org: is SPIKE_TRUST_ROOT_PILOT=example.org missing?
     ");
+}
+
+// Nothing said that it was this program that refused, nor why, although a policy let the ID read.
+#[test]
+fn an_id_of_another_role_is_told_that_spike_itself_refused_and_why() {
+    let nexus = FakeNexus::start(|_, _| (200, br#"{"data":{"user":"acme"}}"#.as_slice().into()));
+    for arguments in [&["secret", "get", "tenants/acme/db"][..], &["policy", "list"]] {
+        let ran = nexus.run_as(Role::PilotRecover, arguments, "");
+        assert_eq!(ran.exit, Exit::Denied, "{ran}");
+        assert!(
+            ran.stderr.contains("`spike` itself refused, and did not ask SPIKE Nexus"),
+            "{ran}"
+        );
+        assert!(ran.stderr.contains("is taken for a mistake, whatever policies say"), "{ran}");
+    }
+    assert_eq!(nexus.asked(), []);
 }
 
 // It was told to register itself under the ID of an operator.
