@@ -189,7 +189,7 @@ section! {
     SPIKE_NEXUS_DB_BUSY_TIMEOUT_MS, Is("5000"), Rule::Count { max: 2_147_483_647 }, NEXUS,
         "How long to wait for a lock of another process on the database, in milliseconds.";
     SPIKE_NEXUS_DB_MAX_OPEN_CONNS, Is("10"), Rule::Count { max: 10_000 }, NEXUS,
-        "The most open connections to the database.";
+        "The most open connections to the database; at least 2.";
     SPIKE_NEXUS_DB_MAX_IDLE_CONNS, Is("5"), Rule::Count { max: 10_000 }, NEXUS,
         "Accepted and checked, without effect: connections stay open. It must not be larger than \
          `SPIKE_NEXUS_DB_MAX_OPEN_CONNS`.",
@@ -252,7 +252,8 @@ section! {
 section! {
     SERVER, "Limits of the servers",
     "Limits on what callers may do, for each listener. Over a limit a caller gets an error (400, 413, 429, 431 or 503) or a \
-     closed connection.";
+     closed connection. If a limit that is set does not fit another one (*at least*, *at most*), a warning at the start says which \
+     value counts, and for `--check-config` it is an error.";
 
     SPIKE_HTTP_SERVER_READ_HEADER_TIMEOUT, Is("10s"), Rule::Duration, DAEMONS,
         "How long the TLS handshake may take, and then the head of a request, over HTTP/1.1 and HTTP/2. A new \
@@ -273,29 +274,31 @@ section! {
          cut. A slow peer that keeps reading is not cut.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_CONNECTIONS, Is("4096"), Rule::Count { max: 1_000_000 }, DAEMONS,
-        "The most open connections in all. A sixteenth of them is reserved for operators, Nexus and Bootstrap. Over the \
-         limit, the SPIFFE ID with the most connections loses its longest-idle one. Beside them an eighth of their number may be \
-         in the handshake: at least 16, at most 512 for Nexus and 128 for a Keeper.",
+        "The most open connections in all. A sixteenth of them is reserved for operators, Nexus and Bootstrap: with fewer \
+         than 16 there is a warning. Over the limit, the SPIFFE ID with the most connections loses its longest-idle one. Beside \
+         them an eighth of their number may be in the handshake: at least 16, at most 512 for Nexus and 128 for a Keeper.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID, Is("1024"), Rule::Count { max: 1_000_000 }, DAEMONS,
-        "The most open connections of one SPIFFE ID. Over the limit, its longest-idle one is closed; if all are busy, \
+        "The most open connections of one SPIFFE ID; at most those in all. Over the limit, its longest-idle one is closed; if all are busy, \
          the new one is refused.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_REQUESTS, Is("4096"), Rule::Count { max: 1_000_000 }, DAEMONS,
         "The most requests in flight in all, from their heads to the last byte of their answers. An eighth of them is \
-         reserved for operators, Nexus and Bootstrap. Over the limit the answer is 503.",
+         reserved for operators, Nexus and Bootstrap: with fewer than 8 there is a warning. Over the limit the answer is \
+         503.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_REQUESTS_PER_ID, Is("1024"), Rule::Count { max: 1_000_000 }, DAEMONS,
-        "The most requests of one SPIFFE ID in flight; never more than it leaves free. Over the limit the answer is 429.",
+        "The most requests of one SPIFFE ID in flight; at most those in all, and never more than it leaves free. Over the \
+         limit the answer is 429.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_MEMORY, Is("100663296"), ANY_COUNT, DAEMONS,
-        "The most memory for the bodies of requests and answers in all, in bytes (96 MiB). Small ones, up to 16 KiB and \
+        "The most memory for the bodies of requests and answers in all, in bytes (96 MiB); at least two of the largest body. Small ones, up to 16 KiB and \
          4 KiB, are not counted. An eighth is reserved for operators, Nexus and Bootstrap. Over the limit the answer is \
          503.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID, Is("33554432"), ANY_COUNT, DAEMONS,
-        "The part of that memory that one SPIFFE ID may use, in bytes (32 MiB); at least the largest body, and never more \
-         than it leaves free. Over the limit the answer is 429.",
+        "The part of that memory that one SPIFFE ID may use, in bytes (32 MiB); at least the largest body, at most that \
+         memory, and never more than it leaves free. Over the limit the answer is 429.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_DENIALS_PER_SECOND, Is("50"), Rule::Size { max: 1_000_000 }, DAEMONS,
         "How many requests of one SPIFFE ID may be denied each second (401). Malformed requests, bodies that break off, \

@@ -4,12 +4,17 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use spike_crypto::Quorum;
 
-use super::{AuditSettings, HttpServerSettings, LogSettings, TelemetrySettings, key::KeySettings};
+use super::{
+    AuditSettings, HttpServerSettings, LogSettings, TelemetrySettings, http, key::KeySettings,
+};
 use spike_config::{
     DATA_DIRECTORY, Directory, Environment, KeeperPeers, ListenAddress, Loaded, Outcome, Process,
     Reader, load, table,
 };
 use spike_mtls::settings::{HttpClientSettings, IdentitySettings};
+
+/// The fewest connections to the database that work.
+const LEAST_CONNECTIONS: usize = 2;
 
 /// Where Nexus stores its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +137,15 @@ pub struct DatabaseSettings {
 
 impl DatabaseSettings {
     fn read(reader: &mut Reader<'_>) -> Self {
-        let open = reader.count(&table::SPIKE_NEXUS_DB_MAX_OPEN_CONNS);
+        let mut open = reader.count(&table::SPIKE_NEXUS_DB_MAX_OPEN_CONNS);
+        if open < LEAST_CONNECTIONS {
+            let rule = format!(
+                "expected at least {LEAST_CONNECTIONS}: one that writes, and one that reads"
+            );
+            let outcome = Outcome::FellBackTo(LEAST_CONNECTIONS.to_string());
+            reader.report(&table::SPIKE_NEXUS_DB_MAX_OPEN_CONNS, rule, outcome);
+            open = LEAST_CONNECTIONS;
+        }
         let idle: usize = reader.count(&table::SPIKE_NEXUS_DB_MAX_IDLE_CONNS);
         // The default of one may be above the configured value of the other; that is no mistake.
         if idle > open && reader.is_set(&table::SPIKE_NEXUS_DB_MAX_IDLE_CONNS) {
@@ -226,9 +239,13 @@ impl NexusSettings {
                 (None, reader.directory_choice(directory, DATA_DIRECTORY).place())
             }
         };
+        let server = HttpServerSettings::read(reader, HANDSHAKES);
+        let body = (&table::SPIKE_HTTP_SERVER_MAX_BODY_SIZE, server.requests.body.bytes);
+        let ciphertext = &table::SPIKE_NEXUS_CRYPTO_MAX_CIPHERTEXT_SIZE;
+        let size = reader.count(ciphertext);
         Self {
             identity: IdentitySettings::read(reader),
-            server: HttpServerSettings::read(reader, HANDSHAKES),
+            server,
             client: HttpClientSettings::read(reader),
             telemetry: TelemetrySettings::read(reader, &table::SPIKE_NEXUS_TELEMETRY_ADDR, &listen),
             log: LogSettings::read(reader),
@@ -239,7 +256,7 @@ impl NexusSettings {
             recovery_max_interval: reader.duration(&table::SPIKE_NEXUS_RECOVERY_MAX_INTERVAL),
             reserved_paths: ReservedPaths::read(reader),
             max_secret_versions: reader.count(&table::SPIKE_NEXUS_MAX_SECRET_VERSIONS),
-            max_ciphertext_size: reader.count(&table::SPIKE_NEXUS_CRYPTO_MAX_CIPHERTEXT_SIZE),
+            max_ciphertext_size: http::at_most(reader, (ciphertext, size), body),
             listen,
             backend,
             data,

@@ -8,6 +8,8 @@ use spike_mtls::settings::WorkloadSettings;
 
 use super::*;
 
+mod budgets;
+
 const PEERS: &str = "https://localhost:8443,https://localhost:8543,https://localhost:8643";
 
 /// What every process needs to start, in a writable home directory, overridden by `pairs`.

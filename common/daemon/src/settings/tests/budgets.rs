@@ -1,0 +1,79 @@
+//! Budgets that do not fit each other.
+
+use super::{nexus, warnings};
+
+// They were raised or lowered in silence, and `--check-config` found nothing.
+#[test]
+fn a_budget_that_does_not_fit_another_one_is_a_warning_that_says_which_value_counts() {
+    const MEMORY: &str = "SPIKE_HTTP_SERVER_MAX_MEMORY";
+    const MEMORY_PER_ID: &str = "SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID";
+    const REQUESTS: &str = "SPIKE_HTTP_SERVER_MAX_REQUESTS";
+    const REQUESTS_PER_ID: &str = "SPIKE_HTTP_SERVER_MAX_REQUESTS_PER_ID";
+    const CONNECTIONS: &str = "SPIKE_HTTP_SERVER_MAX_CONNECTIONS";
+    const CONNECTIONS_PER_ID: &str = "SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID";
+    for (pairs, expected) in [
+        (
+            &[(MEMORY, "1000")][..],
+            "SPIKE_HTTP_SERVER_MAX_MEMORY=\"1000\": expected at least twice SPIKE_HTTP_SERVER_MAX_BODY_SIZE, \
+             which is 4194304; using 8388608",
+        ),
+        (
+            &[(MEMORY_PER_ID, "1000")],
+            "SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID=\"1000\": expected at least SPIKE_HTTP_SERVER_MAX_BODY_SIZE, \
+             which is 4194304; using 4194304",
+        ),
+        (
+            &[(MEMORY_PER_ID, "200000000")],
+            "SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID=\"200000000\": expected at most SPIKE_HTTP_SERVER_MAX_MEMORY, \
+             which is 100663296; using 100663296",
+        ),
+        (
+            &[(REQUESTS, "100"), (REQUESTS_PER_ID, "101")],
+            "SPIKE_HTTP_SERVER_MAX_REQUESTS_PER_ID=\"101\": expected at most SPIKE_HTTP_SERVER_MAX_REQUESTS, \
+             which is 100; using 100",
+        ),
+        (
+            &[(CONNECTIONS_PER_ID, "5000")],
+            "SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID=\"5000\": expected at most SPIKE_HTTP_SERVER_MAX_CONNECTIONS, \
+             which is 4096; using 4096",
+        ),
+        (
+            &[(REQUESTS, "7")],
+            "SPIKE_HTTP_SERVER_MAX_REQUESTS=\"7\": expected at least 8, of which an eighth is reserved for operators, Nexus and \
+             Bootstrap; of fewer none is",
+        ),
+        (
+            &[(CONNECTIONS, "2")],
+            "SPIKE_HTTP_SERVER_MAX_CONNECTIONS=\"2\": expected at least 16, of which a sixteenth is reserved for operators, \
+             Nexus and Bootstrap; of fewer it is one, and of a single one none",
+        ),
+        (
+            &[("SPIKE_NEXUS_CRYPTO_MAX_CIPHERTEXT_SIZE", "4194305")],
+            "SPIKE_NEXUS_CRYPTO_MAX_CIPHERTEXT_SIZE=\"4194305\": expected at most SPIKE_HTTP_SERVER_MAX_BODY_SIZE, which is \
+             4194304; using 4194304",
+        ),
+        (
+            &[("SPIKE_NEXUS_DB_MAX_OPEN_CONNS", "1")],
+            "SPIKE_NEXUS_DB_MAX_OPEN_CONNS=\"1\": expected at least 2: one that writes, and one that reads; using 2",
+        ),
+    ] {
+        assert_eq!(warnings(pairs), [expected]);
+    }
+}
+
+/// What is not set is not the mistake of the operator.
+#[test]
+fn a_default_gives_way_to_a_budget_that_is_set_without_a_warning() {
+    let server = |pairs: &[(&str, &str)]| {
+        let (settings, problems) = nexus(pairs).unwrap();
+        assert_eq!(problems, []);
+        settings.server
+    };
+    server(&[
+        ("SPIKE_HTTP_SERVER_MAX_REQUESTS", "100"),
+        ("SPIKE_HTTP_SERVER_MAX_CONNECTIONS", "100"),
+        ("SPIKE_HTTP_SERVER_MAX_MEMORY", "10000000"),
+    ]);
+    let large = server(&[("SPIKE_HTTP_SERVER_MAX_BODY_SIZE", "67108864")]);
+    assert_eq!((large.requests.memory.all, large.requests.memory.each), (134_217_728, 67_108_864));
+}
