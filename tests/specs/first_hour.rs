@@ -183,7 +183,12 @@ async fn a_daemon_that_is_killed_is_started_again_and_no_old_line_is_told_as_its
     })
     .await?;
     let (_, told) = printed.split_once("Ctrl-C ends everything.\n").context("nothing is told")?;
-    assert_eq!(told, "nexus ended with signal: 9 (SIGKILL)\nnexus was started again\n");
+    let told = told.strip_suffix(")\n").context("no pid")?;
+    let (told, pid) = told.rsplit_once(" (pid ").context("no pid")?;
+    assert_eq!(told, "nexus ended with signal: 9 (SIGKILL)\nnexus was started again");
+    // The process with that number is the new Nexus.
+    let name = std::fs::read_to_string(format!("/proc/{}/comm", pid.parse::<u32>()?))?;
+    assert_eq!(name.trim_end(), "nexus");
     cluster.end().await
 }
 

@@ -47,9 +47,10 @@ pub(super) fn up(dir: Option<PathBuf>, options: &Options) -> Result<ExitCode, Fa
         loop {
             tokio::select! {
                 restarted = cluster.restart_next(RESTART_PAUSE) => {
-                    let Ended { name, status, told } = restarted?;
+                    let Ended { name, status, told, next } = restarted?;
                     let reason = if told.is_empty() { String::new() } else { format!(":\n{told}") };
-                    complain(&format!("{name} ended with {status}{reason}\n{name} was started again"));
+                    let pid = next.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+                    complain(&format!("{name} ended with {status}{reason}\n{name} was started again{pid}"));
                 }
                 _ = interrupt.recv() => return end(cluster).await,
                 _ = terminate.recv() => return end(cluster).await,

@@ -102,6 +102,8 @@ pub struct Ended {
     pub status: ExitStatus,
     /// Its own messages about the end; empty if it wrote none.
     pub told: String,
+    /// The process that has taken its place.
+    pub next: Option<u32>,
 }
 
 /// Why a cluster does not start.
@@ -330,10 +332,9 @@ impl Cluster {
         let ((daemon, status), _, _) = futures_util::future::select_all(waits).await;
         let status = status?;
         let told = daemon.end_reason(status);
-        let ended = Ended { name: daemon.name().to_owned(), status, told };
         tokio::time::sleep(pause).await;
         daemon.restart(registry)?;
-        Ok(ended)
+        Ok(Ended { name: daemon.name().to_owned(), status, told, next: daemon.pid() })
     }
 
     /// Every daemon, Nexus first.
