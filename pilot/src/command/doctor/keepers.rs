@@ -180,11 +180,21 @@ fn is_away(keeper: &KeeperStatus) -> bool {
 /// What brings back the Keepers that are away.
 fn bring_back(status: &StatusResponse) -> &'static str {
     let away = || status.keepers.iter().filter(|keeper| is_away(keeper));
-    if away().any(|keeper| keeper.detail.as_deref().is_some_and(is_about_identity)) {
+    let is_any =
+        |of: fn(&str) -> bool| away().any(|keeper| keeper.detail.as_deref().is_some_and(of));
+    if is_any(is_about_identity) {
         "a Keeper that answers the handshake runs: compare its trust roots and its registration entry with those of SPIKE Nexus, and both clocks"
+    } else if is_any(is_silent) {
+        "a Keeper that does not answer may run and hang: look into its log; else its machine is down, or a firewall drops packets. Start those that have \
+         ended"
     } else {
         "start those Keepers, or mend the way to them"
     }
+}
+
+/// Whether the Keeper gave no answer in time. It is the text of an error of the connection.
+fn is_silent(detail: &str) -> bool {
+    ["no answer within", "took longer than"].iter().any(|part| detail.contains(part))
 }
 
 /// Whether the Keeper runs, and one of the two ends did not accept the other. It is the text of an error of the connection.
@@ -203,6 +213,10 @@ fn filled(status: &StatusResponse) -> String {
 fn has_data(status: &StatusResponse) -> bool {
     status.data.is_some_and(|data| data != DataKind::None)
 }
+
+/// For a Keeper that gives no answer.
+const SILENT: &str = "if its process runs, it hangs or is stopped: look into its log; else its machine is down, or a firewall drops packets. A restart \
+                      makes it empty: while SPIKE Nexus is sealed, restart it only if enough other Keepers hold a share";
 
 fn keeper(keeper: &KeeperStatus, sealed: bool) -> Check {
     let KeeperStatus { index, url, state, since, detail, .. } = keeper;
@@ -224,12 +238,20 @@ fn keeper(keeper: &KeeperStatus, sealed: bool) -> Check {
             ("SPIKE Nexus has not asked it yet", "try again in a moment", AWAY)
         }
         KeeperStatusKind::Unreachable => {
-            let next = if is_about_identity(&detail) {
-                "it runs: compare its trust roots and its registration entry with those of SPIKE Nexus, and both clocks"
+            let (fault, next) = if is_about_identity(&detail) {
+                (
+                    "SPIKE Nexus cannot reach it",
+                    "it runs: compare its trust roots and its registration entry with those of SPIKE Nexus, and both clocks",
+                )
+            } else if is_silent(&detail) {
+                ("it does not answer", SILENT)
             } else {
-                "start it, or correct SPIKE_NEXUS_KEEPER_PEERS of SPIKE Nexus"
+                (
+                    "SPIKE Nexus cannot reach it",
+                    "start it, or correct SPIKE_NEXUS_KEEPER_PEERS of SPIKE Nexus",
+                )
             };
-            let cause = format!("SPIKE Nexus cannot reach it{detail}");
+            let cause = format!("{fault}{detail}");
             return Check::warning(Group::Keepers, &name, evidence, (cause, next)).page(AWAY);
         }
         KeeperStatusKind::Empty => (
@@ -357,6 +379,9 @@ fn judge_dial(index: u16, url: &HttpsUrl, dialled: &Result<(), TransportError>) 
             format!("the certificate of the server at {url} is not accepted"),
             "compare the trust domains",
         ),
+        None if is_silent(&error.to_string()) => {
+            (format!("the Keeper at {url} does not answer"), SILENT)
+        }
         None => (
             format!("the Keeper at {url} cannot be reached from this machine"),
             "start it, or correct SPIKE_NEXUS_KEEPER_PEERS. If only SPIKE Nexus may reach it, this is no fault",

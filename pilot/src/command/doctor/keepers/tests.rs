@@ -135,7 +135,8 @@ fn a_keeper_that_refuses_this_process_after_its_certificate_was_accepted_is_well
     };
     let other = PeerError::Refused { id: "spiffe://a/b".to_owned(), expected: String::new() };
     assert!(cause(&judged(handshake(other))).contains("is spiffe://a/b, and no Keeper"));
-    let away = TransportError::Timeout { what: "the TCP connection", limit: STEP };
+    let source = Arc::new(io::ErrorKind::ConnectionRefused.into());
+    let away = TransportError::Connect { host: "localhost:8443".to_owned(), source };
     assert!(cause(&judged(away)).contains("cannot be reached from this machine"));
 }
 
@@ -165,6 +166,24 @@ fn the_reason_why_nexus_does_not_reach_a_keeper_is_in_the_answer() {
     }
     let found = judge(&away_because("cannot connect to localhost:8443"), Some(NotReady::Sealed));
     assert!(found[0].next.as_deref().unwrap().starts_with("start those Keepers"), "{found:?}");
+}
+
+/// It was told to be started, and was running.
+#[test]
+fn a_keeper_that_does_not_answer_is_told_as_one_that_may_hang() {
+    for detail in ["no answer within 2 s", "the TLS handshake took longer than 5s"] {
+        let found = judge(&away_because(detail), Some(NotReady::Sealed));
+        assert!(cause(&found[1]).contains("it does not answer"), "{:?}", found[1]);
+        for check in &found[..2] {
+            let next = check.next.as_deref().unwrap();
+            assert!(next.contains("hang") && !next.starts_with("start"), "{next}");
+        }
+    }
+    let url: HttpsUrl = "https://localhost:8443".parse().unwrap();
+    let silent = TransportError::Timeout { what: "the whole call", limit: STEP };
+    let found = judge_dial(1, &url, &Err(silent));
+    assert!(cause(&found).contains("does not answer"), "{found:?}");
+    assert!(found.next.as_deref().unwrap().contains("hangs or is stopped"), "{found:?}");
 }
 
 /// The page was that of a margin, which a sealed Nexus does not have.
