@@ -59,7 +59,7 @@ pub(crate) struct QueryArgs {
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Of this SPIFFE ID, or one below it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = spiffe_id)]
     pub(crate) caller: Option<String>,
     /// About this secret or policy, or one below it; with a slash in front, the path of the URL
     #[arg(long)]
@@ -85,6 +85,14 @@ pub(crate) struct QueryArgs {
     /// How to print them
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) format: LineFormat,
+}
+
+/// A SPIFFE ID as it is in the log. The trust domain is not known here, so a path alone is not enough.
+fn spiffe_id(text: &str) -> Result<String, String> {
+    if text.starts_with("spiffe://") {
+        return Ok(text.to_owned());
+    }
+    Err("a SPIFFE ID begins with spiffe:// and a trust domain, such as spiffe://example.org/workload/app1".to_owned())
 }
 
 /// What became of a request.

@@ -323,6 +323,16 @@ fn each_condition_leaves_out_what_does_not_meet_it() {
     }
 }
 
+/// It found nothing, and said only that: no line has a path as its caller.
+#[test]
+fn a_caller_that_is_no_spiffe_id_is_refused() {
+    for caller in ["/workload/app1", "workload/app1", "example.org/acme", ""] {
+        let ran = query(&["--caller", caller]);
+        assert_eq!(ran.exit, Exit::Usage, "{ran}");
+        assert!(ran.stderr.contains("begins with spiffe://"), "{ran}");
+    }
+}
+
 #[test]
 fn a_hostile_text_does_not_reach_the_terminal() {
     let ran = query(&["--action", "handshake"]);
