@@ -23,10 +23,13 @@ use time::OffsetDateTime;
 use crate::about::{About, about};
 use crate::exit::Exit;
 use crate::next_step::{is_last_copy_at_nexus, next_step};
-use crate::output::one_line;
+use crate::output::{LONGEST_ARGUMENT, one_line, shortened};
 
 /// Upstream's text for every failure of a restore.
 const RESTORE_FAILED: &str = "Failed to communicate with SPIKE Nexus";
+
+/// How much of a reason is shown, in characters: it comes from the network.
+const LONGEST_REASON: usize = 1500;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -178,6 +181,8 @@ pub(crate) struct Asked {
     pub(crate) svid: (OffsetDateTime, OffsetDateTime),
     /// The status of Nexus, asked after it was not ready.
     pub(crate) status: Option<StatusResponse>,
+    /// The size of a request that was too large, in bytes.
+    pub(crate) too_large: Option<usize>,
 }
 
 impl Asked {
@@ -310,12 +315,12 @@ fn exit_of_call(operation: Operation, error: &CallError) -> Exit {
         CallError::Refused(refusal) => match refusal.status.as_u16() {
             401 | 403 => Exit::Denied,
             404 => Exit::NotFound,
+            429 => Exit::NotReady,
             _ => Exit::Failure,
         },
     }
 }
 
-            429 => Exit::NotReady,
 fn role_names(roles: &[Role]) -> String {
     let quoted = |role: &Role| format!("'{}'", role_name(*role));
     roles.iter().map(quoted).collect::<Vec<_>>().join(" or ")
@@ -353,6 +358,7 @@ fn describe(asked: &Asked, error: &CallError) -> String {
 
 fn describe_refusal(asked: &Asked, refusal: &Refusal) -> String {
     let Asked { operation, subject, id, .. } = asked;
+    let subject = shortened(subject, LONGEST_ARGUMENT);
     let About { verb, missing, .. } = about(*operation);
     let space = if subject.is_empty() { "" } else { " " };
     let not_ready = asked.not_ready(refusal);
@@ -374,24 +380,14 @@ fn describe_refusal(asked: &Asked, refusal: &Refusal) -> String {
         answer = format!("{answer}, request {request}");
     }
     let sealed = asked.sealed_because().filter(|_| not_ready.is_some());
+    let state = if sealed.is_some() { "sealed: " } else { "" };
     match sealed.or(refusal.reason.as_deref()) {
-        Some(reason) if sealed.is_some() => {
-            format!("{text}: sealed: {} ({answer})", shortened(reason))
+        Some(reason) => {
+            let reason = one_line(reason);
+            format!("{text}: {state}{} ({answer})", shortened(&reason, LONGEST_REASON))
         }
-        Some(reason) => format!("{text}: {} ({answer})", shortened(reason)),
         None => format!("{text} ({answer})"),
     }
-}
-
-/// Shortens a reason, which comes from the network and may be long.
-fn shortened(reason: &str) -> String {
-    const LONGEST: usize = 1500;
-    let reason = one_line(reason);
-    let mut short: String = reason.chars().take(LONGEST).collect();
-    if short.len() < reason.len() {
-        short.push('…');
-    }
-    short
 }
 
 #[cfg(test)]

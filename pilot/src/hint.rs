@@ -1,5 +1,6 @@
 //! The next steps after an error.
 
+use spike_config::table;
 use spike_domain::{Role, trust_domain_of};
 use spike_mtls::{
     PeerError, TransportError,
@@ -13,13 +14,13 @@ use crate::about::about;
 use crate::error::{Asked, Error};
 use crate::output::one_line;
 
-/// The next steps, the most likely first; none if the message is enough.
 const TRUSTS: &str =
     "check that SPIKE Nexus trusts the trust domain of this process, and look into its log";
 
 /// A connection too many ends without a word (`docs/audit-log.md`).
 const TOO_MANY: &str = "too many connections of this SPIFFE ID, or of all, are busy, or SPIKE Nexus ends: its audit log says which (`spike audit query FILE --action connect`)";
 
+/// The next steps, the most likely first; none if the message is enough.
 pub(crate) fn hints(error: &Error) -> Vec<String> {
     match error {
         Error::Usage { hint, .. } => hint.iter().cloned().collect(),
@@ -148,12 +149,21 @@ fn refused(asked: &Asked, refusal: &Refusal) -> Vec<String> {
         401 | 403 => denied(asked, refusal),
         404 => one(about.after_missing),
         409 => one("something of that name exists already"),
-        413 => {
-            one("the request is larger than SPIKE_HTTP_SERVER_MAX_BODY_SIZE of SPIKE Nexus allows")
-        }
+        413 => one(&too_large(asked)),
         429 => one("SPIKE Nexus takes no more of these at once; try again in a moment"),
         _ => one(&in_the_log(refusal)),
     }
+}
+
+/// What the limit of Nexus is, this process does not know.
+fn too_large(asked: &Asked) -> String {
+    let limit = &table::SPIKE_HTTP_SERVER_MAX_BODY_SIZE;
+    let size = match asked.too_large {
+        Some(bytes) => format!("the request has {bytes} bytes, and is"),
+        None => "the request is".to_owned(),
+    };
+    let default = limit.default.text().unwrap_or_default();
+    format!("{size} larger than {} of SPIKE Nexus allows, {default} by default", limit.name)
 }
 
 fn not_ready(asked: &Asked, why: NotReady) -> Vec<String> {

@@ -30,6 +30,23 @@ pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c != '\n' && is_harmless(c))
 }
 
+/// An argument that cannot be used, in quotes. A long one is cut, so that what is wrong with it is still seen.
+pub(crate) fn quoted(text: &str) -> String {
+    let short = shortened(text, LONGEST_ARGUMENT);
+    format!("{short:?}")
+}
+
+/// The longest argument that a message repeats whole, in characters. It is more than any path that is valid in practice.
+pub(crate) const LONGEST_ARGUMENT: usize = 200;
+
+/// At most `longest` characters of a text, with a mark where it was cut.
+pub(crate) fn shortened(text: &str, longest: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+        None => Cow::Borrowed(text),
+    }
+}
+
 fn escaped(text: &str, harmless: impl Fn(char) -> bool) -> Cow<'_, str> {
     if text.chars().all(&harmless) {
         return Cow::Borrowed(text);

@@ -4,7 +4,7 @@ pub(super) mod listing;
 mod missing;
 mod pairs;
 
-use spike_domain::rules;
+use spike_domain::rules::{self, Fault};
 use spike_wire::{
     SecretGetRequest, SecretMetadataRequest, SecretMetadataResponse, SecretPutRequest, SecretStr,
     SecretValues, SecretVersionsRequest, call,
@@ -16,7 +16,7 @@ use crate::cli::{
 use crate::context::{Context, Session};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::{Name, Node, human, write_json, write_yaml};
+use crate::output::{Name, Node, human, quoted, write_json, write_yaml};
 use listing::Listed;
 
 /// The note after a quoted value.
@@ -249,16 +249,16 @@ fn metadata_node(answer: &SecretMetadataResponse) -> Node<'_> {
 }
 
 fn check_path(path: &str) -> Result<(), Error> {
-    if rules::is_secret_path(path) {
-        return Ok(());
-    }
-    Err(Error::usage_hint(
-        format!("invalid secret path {path:?}"),
-        format!(
-            "a path is 1 to {} letters, digits and ._-/()?+*|[]{{}}\\, such as tenants/acme/db",
-            rules::MAX_PATH_BYTES
-        ),
-    ))
+    let Err(fault) = rules::check_secret_path(path) else { return Ok(()) };
+    let rule = format!(
+        "a path is 1 to {} letters, digits and ._-/()?+*|[]{{}}\\, such as tenants/acme/db",
+        rules::MAX_PATH_BYTES
+    );
+    let hint = match fault {
+        Fault::TooLong { length, .. } => format!("it is too long: it has {length} bytes; {rule}"),
+        Fault::Empty | Fault::Character { .. } => rule,
+    };
+    Err(Error::usage_hint(format!("invalid secret path {}", quoted(path)), hint))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
 use spike_config::HttpsUrl;
 use spike_domain::{Role, TrustRootsByRole};
 use spike_mtls::{
@@ -51,7 +52,13 @@ impl Session {
         request: &C::Request,
         subject: &str,
     ) -> Result<C::Reply, Error> {
-        self.nexus.call::<C>(request).await.map_err(self.failed(C::OPERATION, subject))
+        self.nexus.call::<C>(request).await.map_err(|error| {
+            let mut asked = self.asked(C::OPERATION, subject);
+            if error.status() == Some(StatusCode::PAYLOAD_TOO_LARGE) {
+                asked.too_large = Some(C::encode(request).len());
+            }
+            Error::Call { asked: Box::new(asked), error }
+        })
     }
 
     /// Makes the error of a failed call, for `map_err`. For what is no [`Call`]: the streams of the cipher.
@@ -60,7 +67,12 @@ impl Session {
         operation: Operation,
         subject: &str,
     ) -> impl FnOnce(CallError) -> Error {
-        let asked = Asked {
+        let asked = self.asked(operation, subject);
+        move |error| Error::Call { asked: Box::new(asked), error }
+    }
+
+    fn asked(&self, operation: Operation, subject: &str) -> Asked {
+        Asked {
             operation,
             subject: subject.to_owned(),
             id: self.id.clone(),
@@ -68,7 +80,7 @@ impl Session {
             api: self.api.to_string(),
             svid: self.svid,
             status: None,
-        };
-        move |error| Error::Call { asked: Box::new(asked), error }
+            too_large: None,
+        }
     }
 }

@@ -12,6 +12,7 @@ fn call(operation: Operation, error: impl Into<CallError>) -> Error {
         api: "https://localhost:8553".to_owned(),
         svid: (OffsetDateTime::UNIX_EPOCH, OffsetDateTime::UNIX_EPOCH),
         status: None,
+        too_large: None,
     };
     Error::Call { asked: Box::new(asked), error: error.into() }
 }
@@ -72,6 +73,16 @@ fn a_connection_that_ends_without_an_alert_may_be_one_too_many() {
     let refused = call(Operation::SecretGet, TransportError::Unaccepted("alert 48".to_owned()));
     let hints = crate::hint::hints(&refused);
     assert!(hints.iter().all(|hint| !hint.contains("too many")), "{hints:?}");
+}
+
+// The whole of it was repeated.
+#[test]
+fn a_long_subject_is_cut() {
+    let mut error = call(Operation::SecretGet, refusal(404, None));
+    let Error::Call { asked, .. } = &mut error else { panic!("{error}") };
+    asked.subject = "a".repeat(3000);
+    let text = error.to_string();
+    assert!(text.contains("aaa…") && text.len() < 400, "{text}");
 }
 
 #[test]

@@ -194,6 +194,19 @@ fn a_reason_cannot_pose_as_a_line_of_this_program() {
     assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
 }
 
+/// It named the setting alone.
+#[test]
+fn a_secret_that_is_too_large_is_told_with_its_size_and_the_default_of_the_limit() {
+    let nexus =
+        FakeNexus::start(|operation, _| (413, operation.error_body(ErrorCode::ApiBadRequest)));
+    let ran = nexus.run(&["secret", "put", "a/b", &format!("k={}", "v".repeat(1000))]);
+    let size = r#"{"path":"a/b","values":{"k":""}}"#.len() + 1000;
+    assert!(ran.stderr.contains(&format!("the request has {size} bytes")), "{ran}");
+    assert!(ran.stderr.contains("SPIKE_HTTP_SERVER_MAX_BODY_SIZE"), "{ran}");
+    assert!(ran.stderr.contains("4194304 by default"), "{ran}");
+    assert_eq!(ran.exit, Exit::Failure);
+}
+
 #[test]
 fn a_nexus_that_does_not_accept_this_svid_leads_to_its_times_and_no_dump() {
     let nexus = FakeNexus::start(|_, _| (200, EmptyResponse.encode()));

@@ -19,7 +19,7 @@ use crate::cli::{Action, Format, Question, WhoCanArgs};
 use crate::context::{Context, Session};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::{answers, write_json, write_yaml};
+use crate::output::{answers, quoted, write_json, write_yaml};
 
 pub(super) async fn explain(
     question: Question,
@@ -153,6 +153,7 @@ fn check_path(path: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "{path:?} is not a path: expected 1 to {MAX_PATH_BYTES} letters, digits and ._-/()?+*|[]{{}}\\"
+        "{} is not a path: expected 1 to {MAX_PATH_BYTES} letters, digits and ._-/()?+*|[]{{}}\\",
+        quoted(path)
     )))
 }

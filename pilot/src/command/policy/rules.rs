@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 
 use super::findings;
 use crate::error::Error;
+use crate::output::quoted;
 
 /// Checks all four fields.
 pub(super) fn check(request: &PolicyPutRequest) -> Result<(), Error> {
@@ -42,7 +43,8 @@ pub(super) fn check_name(name: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "{name:?} is not the name of a policy: expected 1 to {MAX_NAME_BYTES} letters, digits, '-', '_' and spaces"
+        "{} is not the name of a policy: expected 1 to {MAX_NAME_BYTES} letters, digits, '-', '_' and spaces",
+        quoted(name)
     )))
 }
 
@@ -63,7 +65,7 @@ fn check_spiffeid_pattern(pattern: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::usage_hint(
-        format!("{pattern:?} is not a SPIFFE ID pattern"),
+        format!("{} is not a SPIFFE ID pattern", quoted(pattern)),
         r"it begins with spiffe:// (after ^) and may use \ . * + ? ( ) [ ], such as '^spiffe://example\.org/acme/.*$'; neither | nor { } is allowed",
     ))
 }
@@ -73,7 +75,7 @@ fn check_path_pattern(pattern: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::usage_hint(
-        format!("{pattern:?} is not a path pattern"),
+        format!("{} is not a path pattern", quoted(pattern)),
         format!(
             r"it has 1 to {MAX_PATH_BYTES} letters, digits and ._-/^$()?+*|[]{{}}\, such as '^tenants/acme/db/.*$'"
         ),

@@ -132,6 +132,7 @@ mod tests {
                     api: String::new(),
                     svid: (OffsetDateTime::UNIX_EPOCH, OffsetDateTime::UNIX_EPOCH),
                     status: None,
+                    too_large: None,
                 }),
                 error: CallError::Refused(Refusal {
                     status: StatusCode::NOT_FOUND,

@@ -143,6 +143,17 @@ fn a_path_that_cannot_be_is_refused_before_nexus_is_asked() {
     assert_eq!(nexus.asked(), []);
 }
 
+/// All of it was repeated, and the number 500 was all that hinted at its length.
+#[test]
+fn a_path_that_is_too_long_is_told_as_that_and_not_repeated() {
+    let nexus = holding(&[]);
+    let ran = nexus.run(&["secret", "get", &"a".repeat(3000)]);
+    assert_eq!(ran.exit, Exit::Usage);
+    assert!(ran.stderr.contains("too long: it has 3000 bytes"), "{ran}");
+    assert!(ran.stderr.contains("aaa…") && ran.stderr.len() < 400, "{ran}");
+    assert_eq!(nexus.asked(), []);
+}
+
 /// Runs a command against a Nexus that accepts everything, and returns the bodies that it got.
 fn body_of(arguments: &[&str], stdin: &str) -> (String, Ran) {
     let bodies = std::sync::Arc::new(Mutex::new(Vec::new()));
