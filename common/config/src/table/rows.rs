@@ -292,7 +292,7 @@ section! {
          limit the answer is 429.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_MEMORY, Is("100663296"), ANY_COUNT, DAEMONS,
-        "The most memory for the bodies of requests and answers in all, in bytes (96 MiB); at least two of the largest body. Small ones, up to 16 KiB and \
+        "The most memory for the bodies of requests and answers in all, in bytes (96 MiB); at least three of the largest body. Small ones, up to 16 KiB and \
          4 KiB, are not counted. An eighth is reserved for operators, Nexus and Bootstrap. Over the limit the answer is \
          503.",
         upstream "New; upstream has no limit.";

@@ -78,12 +78,12 @@ fn in_flight(reader: &mut Reader<'_>) -> Bounds {
     with_reserve(all, each)
 }
 
-/// One body of the largest size must fit, with its answer, whatever is configured.
+/// One body of the largest size must fit, whatever is configured: no ID gets more than it leaves free, and an eighth is reserved.
 fn memory(reader: &mut Reader<'_>, largest: u64) -> Bounds {
     let body = table::SPIKE_HTTP_SERVER_MAX_BODY_SIZE.name;
     let all = &table::SPIKE_HTTP_SERVER_MAX_MEMORY;
-    let rule = format!("expected at least twice {body}, which is {largest}");
-    let bytes = at_least(reader, all, largest.saturating_mul(2), rule);
+    let rule = format!("expected at least three times {body}, which is {largest}");
+    let bytes = at_least(reader, all, largest.saturating_mul(3), rule);
     let each = &table::SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID;
     let rule = format!("expected at least {body}, which is {largest}");
     let part = at_least(reader, each, largest, rule);

@@ -14,8 +14,8 @@ fn a_budget_that_does_not_fit_another_one_is_a_warning_that_says_which_value_cou
     for (pairs, expected) in [
         (
             &[(MEMORY, "1000")][..],
-            "SPIKE_HTTP_SERVER_MAX_MEMORY=\"1000\": expected at least twice SPIKE_HTTP_SERVER_MAX_BODY_SIZE, \
-             which is 4194304; using 8388608",
+            "SPIKE_HTTP_SERVER_MAX_MEMORY=\"1000\": expected at least three times SPIKE_HTTP_SERVER_MAX_BODY_SIZE, \
+             which is 4194304; using 12582912",
         ),
         (
             &[(MEMORY_PER_ID, "1000")],
