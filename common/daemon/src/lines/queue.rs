@@ -29,6 +29,10 @@ pub(super) const WAIT_LIMIT: Duration = Duration::from_secs(2);
 /// How much later a line fails at the latest, if a write does not return.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long, and in which steps, a thread whose batch is full waits for another one that writes.
+const WRITER_PAUSE: Duration = Duration::from_millis(100);
+const WRITER_INTERVAL: Duration = Duration::from_millis(1);
+
 /// The most bytes that wait to be written, of all serving threads together. Each has its part of them.
 const BACKLOG: usize = 4 << 20;
 
@@ -65,6 +69,13 @@ struct Open {
     batch: Batch,
     /// For the next one.
     spare: Spare,
+}
+
+impl Open {
+    /// Whether the line may join the batch, within a bound in bytes. The first always may.
+    const fn has_room(&self, line: &[u8], bound: usize) -> bool {
+        self.batch.opened.is_none() || self.batch.bytes.len() + line.len() <= bound
+    }
 }
 
 #[derive(Debug, Default)]
@@ -135,18 +146,22 @@ impl Queue {
         let place = Place::here();
         let mut open = self.open_at(place);
         // Many lines may come before the first of them is waited for. That is no output which does not take them.
-        if open.batch.bytes.len() + line.len() > self.bound / 2 && open.batch.opened.is_some() {
+        if !open.has_room(line, self.bound / 2) {
             drop(open);
             self.write_or_wake_sink(place);
             open = self.open_at(place);
         }
-        let batch = &mut open.batch;
-        if batch.bytes.len() + line.len() > self.bound && batch.opened.is_some() {
+        if !open.has_room(line, self.bound) {
+            drop(open);
+            open = self.wait_for_room(place, line);
+        }
+        if !open.has_room(line, self.bound) {
             drop(open);
             // The backlog is written before the failure can end, and ends it.
             self.set_failure(Some(Failure::Stalled));
             return self.refuse(line, keeps);
         }
+        let batch = &mut open.batch;
         if batch.opened.is_none() {
             batch.opened = Some(Instant::now());
         }
@@ -154,6 +169,19 @@ impl Queue {
         let completion = Arc::clone(&batch.completion);
         drop(open);
         PendingLine::put(completion, end)
+    }
+
+    /// Waits until the line has room, but not for long. The thread that writes may itself wait for a processor, which this one has.
+    fn wait_for_room(&self, place: Place, line: &[u8]) -> MutexGuard<'_, Open> {
+        let begun = Instant::now();
+        loop {
+            std::thread::sleep(WRITER_INTERVAL);
+            self.write_or_wake_sink(place);
+            let open = self.open_at(place);
+            if open.has_room(line, self.bound) || begun.elapsed() >= WRITER_PAUSE {
+                return open;
+            }
+        }
     }
 
     fn refuse(&self, line: &[u8], keeps: bool) -> PendingLine {

@@ -43,6 +43,11 @@ impl HeldBytes {
         Ok(())
     }
 
+    /// Whether they count.
+    pub(super) const fn is_counted(&self) -> bool {
+        self.taken.is_some()
+    }
+
     /// They were read.
     pub(super) fn clear(&mut self) {
         self.bytes = 0;

@@ -116,6 +116,14 @@ impl AsyncRead for WatchedStream {
         if std::mem::take(has_suspended_head) {
             activity.resume_head(Instant::now());
         }
+        // The library asks for more once it has read what was behind the last request.
+        if held.is_counted()
+            && !activity.http2
+            && !activity.is_working()
+            && !requests.is_within_head()
+        {
+            held.clear();
+        }
         let before = buf.filled().len();
         let polled = Pin::new(stream).poll_read(cx, buf);
         let bytes = buf.filled().get(before..).unwrap_or_default();
