@@ -4,10 +4,10 @@ use std::{pin::pin, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use spike_tests::{
-    Running, eventually,
+    Running, SUPERUSER, eventually,
     hostile::{
         MIB,
-        attack::{Held, unfinished_bodies},
+        attack::{Held, post, unfinished_bodies},
         resident,
     },
 };
@@ -75,6 +75,28 @@ async fn unfinished(connections: usize, streams: usize, bytes: u64) -> Result<()
     assert_eq!(held.http2.len(), connections, "the attack took place");
     drop(held);
     memory_comes_back(&mut cluster).await?;
+    cluster.stop().await
+}
+
+/// The end of each body counted as something behind it, until one SPIFFE ID had a mebibyte of it: others of its own were cut.
+#[tokio::test]
+async fn many_bodies_at_once_over_http_1_1_are_all_taken() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let body = format!(r#"{{"path":"large","values":{{"k":"{}"}}}}"#, "x".repeat(100 << 10));
+    let request = post(PUT, &body);
+    let (begun, rest) = request.split_at(3_000);
+    let mut connections = Vec::new();
+    for _ in 0..60 {
+        let mut connection = cluster.dial_as(SUPERUSER)?.connect().await?;
+        connection.send(begun).await?;
+        connections.push(connection);
+    }
+    for connection in &mut connections {
+        connection.send(rest).await?;
+    }
+    for connection in &mut connections {
+        assert_eq!(connection.answer().await?.status, 200);
+    }
     cluster.stop().await
 }
 

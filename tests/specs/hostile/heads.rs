@@ -74,7 +74,9 @@ async fn heads_that_do_not_end_are_bounded_over_all_connections_of_an_id() -> Re
             let records = records_of_the_workload(&cluster)?;
             let is_cut = |record: &&serde_json::Value| {
                 record["Action"] == "cut"
-                    && record["Err"].as_str().is_some_and(|why| why.contains("no whole request"))
+                    && record["Err"]
+                        .as_str()
+                        .is_some_and(|why| why.contains("heads that do not end"))
             };
             let cut = records.iter().filter(is_cut).count();
             Ok((cut >= least).then_some(cut))
@@ -147,6 +149,45 @@ async fn many_requests_that_arrive_at_once_on_many_connections_take_no_memory() 
     let taken = resident(pid)?.saturating_sub(before);
     assert!(taken < 64 * MIB, "{} MiB", taken / MIB);
     cluster.stop().await
+}
+
+/// What was sent behind a request waited in memory for it, 64 KiB on each connection, and so did the room for a large head.
+#[tokio::test]
+async fn requests_sent_ahead_and_large_heads_leave_little_memory_on_a_connection() -> Result<()> {
+    const CONNECTIONS: u64 = 300;
+    let ahead = post(LIST, "{}").repeat(500);
+    let large = format!(
+        "POST {LIST} HTTP/1.1\r\nHost: x\r\nx: {}\r\nContent-Length: 2\r\n\r\n{{}}",
+        "y".repeat(45 << 10)
+    );
+    for (what, bytes) in [("requests ahead", ahead), ("large heads", large.into_bytes())] {
+        let mut cluster = scenario().start().await?;
+        let pid = cluster.nexus().pid().context("Nexus runs")?;
+        let mut connections = Vec::new();
+        for _ in 0..CONNECTIONS {
+            connections.push(cluster.dial_as(WORKLOAD)?.connect().await?);
+        }
+        let before = resident(pid)?;
+        for connection in &mut connections {
+            connection.send(&bytes).await.ok();
+        }
+        let mut answers = 0;
+        for connection in &mut connections {
+            // Over the budget of heads a connection is cut.
+            if let Ok(answer) = connection.answer().await {
+                assert!([401, 429].contains(&answer.status), "{what}: {}", answer.status);
+                answers += 1;
+            }
+        }
+        assert!(
+            answers == CONNECTIONS || answers > 40 && what == "large heads",
+            "{what}: {answers}"
+        );
+        let taken = resident(pid)?.saturating_sub(before);
+        assert!(taken < CONNECTIONS * 50 * 1024, "{what}: {} KiB each", taken / CONNECTIONS / 1024);
+        cluster.stop().await?;
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -288,8 +288,8 @@ section! {
          503.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_REQUESTS_PER_ID, Is("1024"), Rule::Count { max: 1_000_000 }, DAEMONS,
-        "The most requests of one SPIFFE ID in flight; at most those in all, and never more than it leaves free. Over the \
-         limit the answer is 429.",
+        "The most requests of one SPIFFE ID in flight; never more than it leaves free, which is half of those in all without \
+         their reserve. Over the limit the answer is 429.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_MEMORY, Is("100663296"), ANY_COUNT, DAEMONS,
         "The most memory for the bodies of requests and answers in all, in bytes (96 MiB); at least three of the largest body. Small ones, up to 16 KiB and \
@@ -297,8 +297,8 @@ section! {
          503.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID, Is("33554432"), ANY_COUNT, DAEMONS,
-        "The part of that memory that one SPIFFE ID may use, in bytes (32 MiB); at least the largest body, at most that \
-         memory, and never more than it leaves free. Over the limit the answer is 429.",
+        "The part of that memory that one SPIFFE ID may use, in bytes (32 MiB); at least the largest body, and \
+         never more than it leaves free, which is half of that memory without its reserve. Over the limit the answer is 429.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_DENIALS_PER_SECOND, Is("50"), Rule::Size { max: 1_000_000 }, DAEMONS,
         "How many requests of one SPIFFE ID may be denied each second (401). Malformed requests, bodies that break off, \

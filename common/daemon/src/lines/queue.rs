@@ -172,6 +172,7 @@ impl Queue {
     }
 
     /// Waits until the line has room, but not for long. The thread that writes may itself wait for a processor, which this one has.
+    #[expect(clippy::disallowed_methods, reason = "it waits for a condition with a deadline")]
     fn wait_for_room(&self, place: Place, line: &[u8]) -> MutexGuard<'_, Open> {
         let begun = Instant::now();
         loop {

@@ -55,6 +55,8 @@ pub(super) struct Activity {
     excess: AtomicU8,
     /// HTTP/1.1: a whole head has arrived.
     has_head: AtomicBool,
+    /// HTTP/1.1: a head was larger than those of ordinary clients.
+    has_large_head: AtomicBool,
     /// HTTP/2 sends frames between requests (pings, windows), so a few bytes do not mean a request.
     pub(super) http2: bool,
 }
@@ -82,6 +84,7 @@ impl Activity {
             is_drained: AtomicBool::new(false),
             is_within_head: AtomicBool::new(false),
             has_head: AtomicBool::new(false),
+            has_large_head: AtomicBool::new(false),
             excess: AtomicU8::new(Excess::Bytes as u8),
             http2,
         }
@@ -177,6 +180,16 @@ impl Activity {
         all.into_iter().find(|excess| *excess as u8 == code).unwrap_or(Excess::Bytes)
     }
 
+    /// Records a head that was larger than those of ordinary clients.
+    pub(super) fn head_was_large(&self) {
+        self.has_large_head.store(true, Relaxed);
+    }
+
+    /// HTTP/1.1: whether the connection ends with its answer, because the library keeps the memory of a large head until then.
+    pub(super) fn has_large_head(&self) -> bool {
+        self.has_large_head.load(Relaxed)
+    }
+
     /// Records what would be too much of the last head.
     pub(super) fn head_has(&self, excess: Excess) {
         self.excess.store(excess as u8, Relaxed);
@@ -254,6 +267,11 @@ impl ActiveRequest {
     /// Whether it came over HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
         self.activity.http2
+    }
+
+    /// HTTP/1.1: whether its head, or one before it, was larger than those of ordinary clients.
+    pub(super) fn has_large_head(&self) -> bool {
+        self.activity.has_large_head()
     }
 
     pub(super) fn new(activity: Arc<Activity>) -> Self {

@@ -303,7 +303,9 @@ impl Future for InFlight {
         // HTTP/2 has a frame for that.
         let now = Instant::now();
         let is_noticed = self.notice_at.is_some_and(|at| at <= now);
-        if self.is_http1 && (is_noticed || self.entry.signal.stage() >= Stage::Notice) {
+        let has_large_head = self.busy.as_ref().is_some_and(ActiveRequest::has_large_head);
+        let ends = is_noticed || has_large_head || self.entry.signal.stage() >= Stage::Notice;
+        if self.is_http1 && ends {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         let Some(busy) = self.busy.take() else { return Poll::Pending };

@@ -1,4 +1,4 @@
-//! The memory of what has arrived and nobody has read yet: heads that do not end, and requests behind one that is carried out.
+//! The memory of heads that have begun and do not end.
 
 use spike_mtls::{
     Peer,
@@ -25,7 +25,7 @@ impl HeldBytes {
         Self { budget, bytes: 0, taken: None }
     }
 
-    /// So many bytes more of `peer` wait to be read.
+    /// So many bytes more of the head that `peer` sends have arrived.
     ///
     /// # Errors
     /// [`Over`]: they must not stay in memory.
@@ -43,14 +43,14 @@ impl HeldBytes {
         Ok(())
     }
 
-    /// Whether they count.
-    pub(super) const fn is_counted(&self) -> bool {
-        self.taken.is_some()
-    }
-
-    /// They were read.
+    /// The head is complete, or there is none.
     pub(super) fn clear(&mut self) {
         self.bytes = 0;
         self.taken = None;
+    }
+
+    /// How many bytes of the head had arrived before its last part.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
     }
 }

@@ -86,11 +86,6 @@ impl RequestReader {
         matches!(self.place, Place::Head)
     }
 
-    /// Whether the last request has ended, and no other has begun.
-    pub(super) const fn is_between(&self) -> bool {
-        matches!(self.place, Place::Before)
-    }
-
     /// What is too much of the last head, if the library says that something is.
     pub(super) const fn excess(&self) -> Excess {
         match self.length {

@@ -4,7 +4,7 @@ use std::{
     io,
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -32,7 +32,12 @@ const FRAME_FLOOD: &str =
     "too many frames without a request (PING, SETTINGS, PRIORITY, …), and the connection was cut";
 const LARGE_HEADS: &str =
     "too many heads with more fields than a request may have, and the connection was cut";
-const HELD_TOO_MUCH: &str = "too much that is no whole request yet, on all connections of this SPIFFE ID or of all, and the connection was cut";
+const HELD_TOO_MUCH: &str =
+    "too many large heads that do not end, of this SPIFFE ID or of all, and the connection was cut";
+
+/// HTTP/1.1: the most bytes of one read. The library keeps room for what the largest read had, and what it reads beyond one request
+/// waits there until that is answered.
+const MAX_READ: usize = 8 * 1024;
 
 /// A stream that reports its reads and writes to [`Activity`], and is not read during a pause of its peer, nor once its connection
 /// is to end.
@@ -85,6 +90,19 @@ impl WatchedStream {
     }
 }
 
+/// Reads [`MAX_READ`] bytes at most.
+fn read_part(
+    stream: Pin<&mut impl AsyncRead>,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let mut part = ReadBuf::new(buf.initialize_unfilled_to(MAX_READ));
+    ready!(stream.poll_read(cx, &mut part))?;
+    let read = part.filled().len();
+    buf.advance(read);
+    Poll::Ready(Ok(()))
+}
+
 impl AsyncRead for WatchedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -116,16 +134,12 @@ impl AsyncRead for WatchedStream {
         if std::mem::take(has_suspended_head) {
             activity.resume_head(Instant::now());
         }
-        // The library asks for more once it has read what was behind the last request.
-        if held.is_counted()
-            && !activity.http2
-            && !activity.is_working()
-            && !requests.is_within_head()
-        {
-            held.clear();
-        }
         let before = buf.filled().len();
-        let polled = Pin::new(stream).poll_read(cx, buf);
+        let polled = if activity.http2 || buf.remaining() <= MAX_READ {
+            Pin::new(stream).poll_read(cx, buf)
+        } else {
+            read_part(Pin::new(stream), cx, buf)
+        };
         let bytes = buf.filled().get(before..).unwrap_or_default();
         if polled.is_ready() && !bytes.is_empty() {
             let mut flood = None;
@@ -149,11 +163,15 @@ impl AsyncRead for WatchedStream {
                 let has_ended = requests.take(bytes);
                 activity.head_has(requests.excess());
                 activity.bytes_arrived(requests.is_within_head(), has_ended, Instant::now);
-                let is_behind = activity.is_working() && requests.is_between();
-                is_held = (requests.is_within_head() && !has_ended) || is_behind;
+                is_held = requests.is_within_head() && !has_ended;
             }
             if !is_held {
-                held.clear();
+                if activity.http2 || held.bytes() < MAX_READ as u64 {
+                    held.clear();
+                } else {
+                    // The library keeps its memory, and so it counts, until the connection ends with the answer.
+                    activity.head_was_large();
+                }
             } else if held.add(bytes.len(), peer).is_err() {
                 flood = flood.or(Some(HELD_TOO_MUCH));
             }

@@ -74,8 +74,9 @@ fn in_flight(reader: &mut Reader<'_>) -> Bounds {
     }
     let part = &table::SPIKE_HTTP_SERVER_MAX_REQUESTS_PER_ID;
     let each = reader.count(part);
-    let each = at_most(reader, (part, each), (variable, all));
-    with_reserve(all, each)
+    let bounds = with_reserve(all, each);
+    tell_share(reader, part, (variable, bounds));
+    bounds
 }
 
 /// One body of the largest size must fit, whatever is configured: no ID gets more than it leaves free, and an eighth is reserved.
@@ -87,7 +88,27 @@ fn memory(reader: &mut Reader<'_>, largest: u64) -> Bounds {
     let each = &table::SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID;
     let rule = format!("expected at least {body}, which is {largest}");
     let part = at_least(reader, each, largest, rule);
-    with_reserve(bytes, at_most(reader, (each, part), (all, bytes)))
+    let bounds = with_reserve(bytes, part);
+    tell_share(reader, each, (all, bounds));
+    bounds
+}
+
+/// Tells of a part that no ordinary SPIFFE ID can have, because it gets no more than it leaves free. A default that is larger is no
+/// mistake, and no limit.
+fn tell_share(
+    reader: &mut Reader<'_>,
+    variable: &'static Variable,
+    (whole, bounds): (&Variable, Bounds),
+) {
+    let share = (bounds.all - bounds.reserve) / 2;
+    if bounds.each > share && reader.is_set(variable) {
+        let rule = format!(
+            "expected at most {share}, half of {} without its reserve: one SPIFFE ID gets no more, unless it is of an operator, Nexus or \
+             Bootstrap",
+            whole.name
+        );
+        reader.report(variable, rule, Outcome::Used);
+    }
 }
 
 /// Bounds with a reserve of an eighth.

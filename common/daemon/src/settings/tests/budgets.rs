@@ -24,13 +24,13 @@ fn a_budget_that_does_not_fit_another_one_is_a_warning_that_says_which_value_cou
         ),
         (
             &[(MEMORY_PER_ID, "200000000")],
-            "SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID=\"200000000\": expected at most SPIKE_HTTP_SERVER_MAX_MEMORY, \
-             which is 100663296; using 100663296",
+            "SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID=\"200000000\": expected at most 44040192, half of \
+             SPIKE_HTTP_SERVER_MAX_MEMORY without its reserve: one SPIFFE ID gets no more, unless it is of an operator, Nexus or Bootstrap",
         ),
         (
-            &[(REQUESTS, "100"), (REQUESTS_PER_ID, "101")],
-            "SPIKE_HTTP_SERVER_MAX_REQUESTS_PER_ID=\"101\": expected at most SPIKE_HTTP_SERVER_MAX_REQUESTS, \
-             which is 100; using 100",
+            &[(REQUESTS, "100"), (REQUESTS_PER_ID, "45")],
+            "SPIKE_HTTP_SERVER_MAX_REQUESTS_PER_ID=\"45\": expected at most 44, half of SPIKE_HTTP_SERVER_MAX_REQUESTS without \
+             its reserve: one SPIFFE ID gets no more, unless it is of an operator, Nexus or Bootstrap",
         ),
         (
             &[(CONNECTIONS_PER_ID, "5000")],
@@ -72,8 +72,8 @@ fn a_default_gives_way_to_a_budget_that_is_set_without_a_warning() {
     server(&[
         ("SPIKE_HTTP_SERVER_MAX_REQUESTS", "100"),
         ("SPIKE_HTTP_SERVER_MAX_CONNECTIONS", "100"),
-        ("SPIKE_HTTP_SERVER_MAX_MEMORY", "10000000"),
+        ("SPIKE_HTTP_SERVER_MAX_MEMORY", "20000000"),
     ]);
     let large = server(&[("SPIKE_HTTP_SERVER_MAX_BODY_SIZE", "67108864")]);
-    assert_eq!((large.requests.memory.all, large.requests.memory.each), (134_217_728, 67_108_864));
+    assert_eq!((large.requests.memory.all, large.requests.memory.each), (201_326_592, 67_108_864));
 }
