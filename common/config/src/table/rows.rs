@@ -284,8 +284,7 @@ section! {
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_REQUESTS, Is("4096"), Rule::Count { max: 1_000_000 }, DAEMONS,
         "The most requests in flight in all, from their heads to the last byte of their answers. An eighth of them is \
-         reserved for operators, Nexus and Bootstrap: with fewer than 8 there is a warning. Over the limit the answer is \
-         503.",
+         reserved for operators, Nexus and Bootstrap: with fewer than 8 there is a warning. Over the limit the answer is 503.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_REQUESTS_PER_ID, Is("1024"), Rule::Count { max: 1_000_000 }, DAEMONS,
         "The most requests of one SPIFFE ID in flight; never more than it leaves free, which is half of those in all without \
@@ -293,8 +292,7 @@ section! {
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_MEMORY, Is("100663296"), ANY_COUNT, DAEMONS,
         "The most memory for the bodies of requests and answers in all, in bytes (96 MiB); at least three of the largest body. Small ones, up to 16 KiB and \
-         4 KiB, are not counted. An eighth is reserved for operators, Nexus and Bootstrap. Over the limit the answer is \
-         503.",
+         4 KiB, are not counted. An eighth is reserved for operators, Nexus and Bootstrap. Over the limit the answer is 503.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID, Is("33554432"), ANY_COUNT, DAEMONS,
         "The part of that memory that one SPIFFE ID may use, in bytes (32 MiB); at least the largest body, and \

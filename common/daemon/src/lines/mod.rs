@@ -20,6 +20,7 @@ mod batch;
 mod chained;
 mod handle;
 mod late;
+mod open;
 mod output;
 mod queue;
 mod result;

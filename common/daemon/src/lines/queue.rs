@@ -15,6 +15,7 @@ use super::{
     Care, Failure, LineCounts,
     batch::{Batch, Completion, PendingLine, Spare, ThreadWaker},
     late::LateLines,
+    open::Open,
     result::BatchResult,
     sink::Sink,
 };
@@ -61,21 +62,6 @@ pub(super) struct Queue {
     failed: AtomicU64,
     /// For the pending lines.
     weak: Weak<Self>,
-}
-
-/// The lines of one place.
-#[derive(Debug)]
-struct Open {
-    batch: Batch,
-    /// For the next one.
-    spare: Spare,
-}
-
-impl Open {
-    /// Whether the line may join the batch, within a bound in bytes. The first always may.
-    const fn has_room(&self, line: &[u8], bound: usize) -> bool {
-        self.batch.opened.is_none() || self.batch.bytes.len() + line.len() <= bound
-    }
 }
 
 #[derive(Debug, Default)]
