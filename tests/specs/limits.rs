@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use spike_mtls::clock;
-use spike_tests::{Credential, PATIENCE, SUPERUSER, eventually};
+use spike_tests::{
+    Credential, PATIENCE, SUPERUSER, eventually,
+    raw::{Connection, Dialer},
+};
 
 use crate::{WORKLOAD, scenario};
 
@@ -30,17 +33,21 @@ async fn over_its_limit_an_id_loses_its_longest_idle_connection_and_the_new_one_
     cluster.stop().await
 }
 
+/// A connection whose request is carried out: it waits for its body.
+async fn busy(dialer: &Dialer) -> Result<Connection> {
+    let mut connection = dialer.connect().await?;
+    let head = format!("POST {LIST} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n");
+    connection.send(head + "Expect: 100-continue\r\n\r\n").await?;
+    assert_eq!(connection.answer_without_body().await?.status, 100);
+    Ok(connection)
+}
+
 #[tokio::test]
 async fn an_id_whose_connections_are_all_busy_is_refused_another() -> Result<()> {
     let cluster =
         scenario().setting("SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID", "2").start().await?;
     let superuser = cluster.dial_as(SUPERUSER)?;
-    let (mut first, mut second) = (superuser.connect().await?, superuser.connect().await?);
-    for connection in [&mut first, &mut second] {
-        let head = format!("POST {LIST} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n");
-        connection.send(head + "Expect: 100-continue\r\n\r\n").await?;
-        assert_eq!(connection.answer_without_body().await?.status, 100);
-    }
+    let (mut first, _second) = (busy(&superuser).await?, busy(&superuser).await?);
     let refused = r#"spike_connections_refused_total{reason="too_many_of_one_id"}"#;
     superuser.connect().await?.ended().await?;
     assert_eq!(cluster.metrics().await?.get(refused), Some(1.0));
@@ -55,12 +62,7 @@ async fn whoever_has_no_connection_left_is_told_of_that_by_spike_and_by_its_doct
     let cluster =
         scenario().setting("SPIKE_HTTP_SERVER_MAX_CONNECTIONS_PER_ID", "2").start().await?;
     let superuser = cluster.dial_as(SUPERUSER)?;
-    let (mut first, mut second) = (superuser.connect().await?, superuser.connect().await?);
-    for connection in [&mut first, &mut second] {
-        let head = format!("POST {LIST} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n");
-        connection.send(head + "Expect: 100-continue\r\n\r\n").await?;
-        assert_eq!(connection.answer_without_body().await?.status, 100);
-    }
+    let (mut first, _second) = (busy(&superuser).await?, busy(&superuser).await?);
     let ran = cluster.spike(&["secret", "list"]).await?;
     assert_eq!(ran.status, Some(6), "{ran:?}");
     let told = "hint: too many connections of this SPIFFE ID, or of all, are busy";

@@ -95,13 +95,26 @@ impl<S: AsyncRead + Unpin> AsyncRead for HandshakeStream<S> {
                 [..] => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
             });
         }
-        let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut part))?;
-        let read = part.filled().len();
-        buf.advance(read);
-        self.read += read;
+        self.read += ready!(poll_read_part(Pin::new(&mut self.stream), cx, buf, room))?;
         Poll::Ready(Ok(()))
     }
+}
+
+/// Reads `most` bytes at most, for which `buf` has room. Returns how many.
+///
+/// # Errors
+/// Those of the stream.
+pub fn poll_read_part(
+    stream: Pin<&mut impl AsyncRead>,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+    most: usize,
+) -> Poll<io::Result<usize>> {
+    let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
+    ready!(stream.poll_read(cx, &mut part))?;
+    let read = part.filled().len();
+    buf.advance(read);
+    Poll::Ready(Ok(read))
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for HandshakeStream<S> {

@@ -34,7 +34,7 @@ mod transport;
 pub use bounded::bounded_connector;
 pub use call_limits::{ClientTimeouts, TransportError};
 pub use handshake_fault::HandshakeFault;
-pub use handshake_stream::HandshakeStream;
+pub use handshake_stream::{HandshakeStream, poll_read_part};
 pub use pause::{Pause, Paused};
 pub use peer::{IdentityEnded, MAX_SPIFFE_ID, Peer, PeerCertificate, PeerRule};
 pub use peer_error::PeerError;

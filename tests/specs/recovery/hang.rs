@@ -1,14 +1,26 @@
 //! Shares, while the disk of the data hangs.
 
 use anyhow::{Context, Result, bail, ensure};
+use spike_crypto::Share;
 use spike_mtls::client::CallError;
-use spike_tests::{PATIENCE, skipped};
+use spike_tests::{PATIENCE, crew::Crew, skipped};
 use tokio::time::timeout;
 
 use super::{blacked_out, data_is_back};
 use crate::store::TamperedCalls;
 
 const TOLD: &str = "the data directory does not answer";
+
+/// Feeds the share, which is not taken: the answer says why, and that it is kept.
+async fn is_kept(crew: &Crew, share: &Share, why: &str) -> Result<()> {
+    let Err(error) = timeout(PATIENCE, crew.feed(share)).await? else { bail!("it was taken") };
+    let CallError::Refused(refusal) = error.downcast()? else { bail!("no answer") };
+    let told = refusal.reason.unwrap_or_default();
+    for part in [why, "the shares are kept, and tried again"] {
+        ensure!(told.contains(part), "{part}: {told}");
+    }
+    Ok(())
+}
 
 /// Each share that was fed held another thread of those that serve, and the reason was that no Keeper had sent a share.
 #[tokio::test]
@@ -24,12 +36,7 @@ async fn shares_fed_while_the_disk_of_the_data_hangs_hold_no_thread_and_are_used
     crew.feed(first).await?;
     crew.feed(second).await?;
     for _ in 0..4 {
-        let Err(error) = timeout(PATIENCE, crew.feed(third)).await? else { bail!("it was taken") };
-        let CallError::Refused(refusal) = error.downcast()? else { bail!("no answer") };
-        let told = refusal.reason.unwrap_or_default();
-        for part in [TOLD, "the shares are kept, and tried again"] {
-            ensure!(told.contains(part), "{part}: {told}");
-        }
+        is_kept(&crew, third, TOLD).await?;
     }
     let told = crew.sealed_because(TOLD).await?;
     ensure!(!told.contains("no Keeper has sent a share"), "{told}");
@@ -60,12 +67,7 @@ async fn a_restore_whose_store_cannot_be_opened_for_a_disk_that_hangs_says_so_an
     crew.feed(first).await?;
     crew.feed(second).await?;
     for _ in 0..2 {
-        let Err(error) = timeout(PATIENCE, crew.feed(third)).await? else { bail!("it was taken") };
-        let CallError::Refused(refusal) = error.downcast()? else { bail!("no answer") };
-        let told = refusal.reason.unwrap_or_default();
-        for part in [TOLD, "the shares are kept, and tried again"] {
-            ensure!(told.contains(part), "{part}: {told}");
-        }
+        is_kept(&crew, third, TOLD).await?;
     }
     crew.sealed_because(TOLD).await?;
     let (status, ready) = crew.nexus().get("/readyz").await?;

@@ -20,7 +20,6 @@ mod batch;
 mod chained;
 mod handle;
 mod late;
-mod open;
 mod output;
 mod queue;
 mod result;

@@ -13,9 +13,8 @@ use std::{
 
 use super::{
     Care, Failure, LineCounts,
-    batch::{Batch, Completion, PendingLine, Spare, ThreadWaker},
+    batch::{Batch, Completion, Open, PendingLine, Spare, ThreadWaker},
     late::LateLines,
-    open::Open,
     result::BatchResult,
     sink::Sink,
 };

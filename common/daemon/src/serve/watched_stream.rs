@@ -4,11 +4,11 @@ use std::{
     io,
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use spike_mtls::{HandshakeStream, Paused, Peer, budget::Budget};
+use spike_mtls::{HandshakeStream, Paused, Peer, budget::Budget, poll_read_part};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -90,19 +90,6 @@ impl WatchedStream {
     }
 }
 
-/// Reads [`MAX_READ`] bytes at most.
-fn read_part(
-    stream: Pin<&mut impl AsyncRead>,
-    cx: &mut Context<'_>,
-    buf: &mut ReadBuf<'_>,
-) -> Poll<io::Result<()>> {
-    let mut part = ReadBuf::new(buf.initialize_unfilled_to(MAX_READ));
-    ready!(stream.poll_read(cx, &mut part))?;
-    let read = part.filled().len();
-    buf.advance(read);
-    Poll::Ready(Ok(()))
-}
-
 impl AsyncRead for WatchedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -138,7 +125,7 @@ impl AsyncRead for WatchedStream {
         let polled = if activity.http2 || buf.remaining() <= MAX_READ {
             Pin::new(stream).poll_read(cx, buf)
         } else {
-            read_part(Pin::new(stream), cx, buf)
+            poll_read_part(Pin::new(stream), cx, buf, MAX_READ).map_ok(drop)
         };
         let bytes = buf.filled().get(before..).unwrap_or_default();
         if polled.is_ready() && !bytes.is_empty() {
