@@ -21,7 +21,7 @@ pub(super) enum Overdue {
     Answer,
 }
 
-/// What a connection is doing. Times are milliseconds since it was opened, and at least 1.
+/// What a connection is doing. Times are nanoseconds since it was opened, and at least 1.
 #[derive(Debug)]
 pub(super) struct Activity {
     pub(super) opened: Instant,
@@ -100,9 +100,9 @@ impl Activity {
         self.working.load(Relaxed) > 0
     }
 
-    /// How long the connection has been idle, or has not read an answer.
-    pub(super) fn idle_for(&self) -> Duration {
-        self.waited(self.since.load(Relaxed), Instant::now())
+    /// Since when the connection has been idle, or has not read an answer.
+    pub(super) fn idle_since(&self) -> Instant {
+        self.opened + Duration::from_nanos(self.since.load(Relaxed))
     }
 
     /// What it takes too long for at `now`, if anything. A request that is being carried out has limits of its own, and
@@ -134,7 +134,7 @@ impl Activity {
 
     /// Records that the connection is read again: the head has its whole time from now on.
     pub(super) fn resume_head(&self, now: Instant) {
-        self.head_since.store(self.millis(now), Relaxed);
+        self.head_since.store(self.nanos(now), Relaxed);
     }
 
     /// Records that a head was not complete in time; the connection is cut for it.
@@ -211,7 +211,7 @@ impl Activity {
                 self.head_since.store(0, Relaxed);
             }
         } else if self.is_idle() && (has_ended || self.head_since.load(Relaxed) == 0) {
-            self.head_since.store(self.millis(now()), Relaxed);
+            self.head_since.store(self.nanos(now()), Relaxed);
         }
     }
 
@@ -229,7 +229,7 @@ impl Activity {
         if !is_within {
             self.head_since.store(0, Relaxed);
         } else if has_ended || self.head_since.load(Relaxed) == 0 {
-            self.head_since.store(self.millis(now), Relaxed);
+            self.head_since.store(self.nanos(now), Relaxed);
         }
     }
 
@@ -237,22 +237,22 @@ impl Activity {
     pub(super) fn wrote(&self, is_blocked: bool, now: impl FnOnce() -> Instant) {
         let was_blocked = self.blocked_since.load(Relaxed) > 0;
         if is_blocked != was_blocked {
-            let since = if is_blocked { self.millis(now()) } else { 0 };
+            let since = if is_blocked { self.nanos(now()) } else { 0 };
             self.blocked_since.store(since, Relaxed);
         }
     }
 
     fn touch(&self, at: Instant) {
-        self.since.store(self.millis(at), Relaxed);
+        self.since.store(self.nanos(at), Relaxed);
     }
 
     fn waited(&self, since: u64, now: Instant) -> Duration {
-        Duration::from_millis(self.millis(now).saturating_sub(since))
+        Duration::from_nanos(self.nanos(now).saturating_sub(since))
     }
 
-    fn millis(&self, at: Instant) -> u64 {
+    fn nanos(&self, at: Instant) -> u64 {
         let time = at.saturating_duration_since(self.opened);
-        u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
+        u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1)
     }
 }
 
@@ -290,7 +290,7 @@ impl ActiveRequest {
     pub(super) fn answered(&mut self, now: Instant) {
         let activity = &*self.activity;
         activity.touch(now);
-        let at = activity.millis(now);
+        let at = activity.nanos(now);
         let index = if let Some((_, index)) = self.answering {
             activity.unread.taken(index, at);
             index
@@ -314,7 +314,7 @@ impl Drop for ActiveRequest {
         self.activity.received.store(0, Relaxed);
         if !self.activity.http2 && self.activity.is_within_head() {
             // The head of the next request has begun. The library reads the rest of it only now.
-            self.activity.head_since.store(self.activity.millis(now), Relaxed);
+            self.activity.head_since.store(self.activity.nanos(now), Relaxed);
         }
         match self.answering {
             Some((_, index)) => self.activity.unread.end(index),

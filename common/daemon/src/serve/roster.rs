@@ -212,7 +212,7 @@ impl Roster {
     pub(super) fn cut_ended(&self, ago: Duration) {
         for entry in self.admitted() {
             let has_ended = |served: &Served| {
-                !served.activity.is_working() && served.activity.idle_for() >= ago
+                !served.activity.is_working() && served.activity.idle_since().elapsed() >= ago
             };
             if entry.served.get().is_none_or(has_ended) {
                 entry.signal.raise(Stage::Cut);
@@ -290,7 +290,7 @@ fn take_slot(account: &Account, id: &Arc<str>, state: &mut State) -> Result<Take
             .enumerate()
             .filter(|(_, admitted)| over == Over::Own || may_be_evicted_for_others(admitted))
             .filter(|(_, admitted)| is_idle(admitted))
-            .max_by_key(|(_, admitted)| idle_for(admitted))
+            .min_by_key(|(_, admitted)| idle_since(admitted))
             .map(|(position, _)| position);
         let Some(longest) = longest else { return Err(over) };
         let Admitted { entry, slot, .. } = of_id.swap_remove(longest);
@@ -312,8 +312,8 @@ fn is_idle(admitted: &Admitted) -> bool {
     admitted.entry.served.get().is_none_or(|served| served.activity.is_idle())
 }
 
-fn idle_for(admitted: &Admitted) -> Duration {
-    admitted.entry.served.get().map(|served| served.activity.idle_for()).unwrap_or_default()
+fn idle_since(admitted: &Admitted) -> Instant {
+    admitted.entry.served.get().map_or_else(Instant::now, |served| served.activity.idle_since())
 }
 
 fn millis(time: Duration) -> u64 {

@@ -4,7 +4,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Since when each answer waits for its peer. Times are those of [`super::activity`]: milliseconds, and at least 1.
+/// Since when each answer waits for its peer. Times are those of [`super::activity`]: nanoseconds, and at least 1.
 #[derive(Debug, Default)]
 pub(super) struct UnreadAnswers {
     /// 0 at free indexes.

@@ -34,11 +34,6 @@ fn admit_with(roster: &Roster, (id, class): (&str, Class), http2: bool) -> Resul
     let activity = Arc::new(Activity::new(http2));
     let peer = Peer::unverified_of(id, class);
     let admitted = roster.admit(&entry, &peer, &activity, http2);
-    // The clock must tell its age from the next one's.
-    let until = Instant::now() + Duration::from_millis(3);
-    while Instant::now() < until {
-        std::thread::yield_now();
-    }
     admitted.map(|()| Guest { entry, activity })
 }
 
@@ -105,6 +100,22 @@ fn over_its_limit_an_id_loses_the_connection_that_it_has_not_used_for_the_longes
     drop(busy);
     assert!(!fourth.is_cut());
     assert_eq!(roster.budget.used(), 3);
+}
+
+/// Each one's time was counted in milliseconds since it was opened: now and then the connection used last was cut.
+#[test]
+fn of_two_connections_used_within_a_millisecond_the_one_used_first_is_cut() {
+    for distance in (1..1000).step_by(10).map(Duration::from_micros) {
+        let roster = Roster::new(Budget::new(Bounds { all: 6, each: 2, reserve: 1 }), 2);
+        let guest = || admit_with(&roster, ("a", Class::Ordinary), false).unwrap();
+        let guests = [(); 2].map(|()| guest());
+        let used = Instant::now();
+        for (guest, at) in guests.iter().zip([used, used + distance]) {
+            guest.begin_request().answered(at);
+        }
+        ordinary(&roster, "a");
+        assert_eq!(guests.each_ref().map(Guest::is_cut), [true, false], "{distance:?}");
+    }
 }
 
 #[test]
