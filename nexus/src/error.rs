@@ -365,4 +365,12 @@ mod tests {
             assert_eq!(NotReady::of_reason(&reason), None, "{reason}");
         }
     }
+    /// The answer told nothing, and `spike` told the default.
+    #[test]
+    fn a_body_that_is_too_large_is_told_with_the_limit_in_force() {
+        let error = Error::Frame(FrameError::Body(BodyError::TooLarge { limit: 10_000 }));
+        assert_eq!(error.wire().0, StatusCode::PAYLOAD_TOO_LARGE);
+        let told = "the body is larger than 10000 bytes (SPIKE_HTTP_SERVER_MAX_BODY_SIZE)";
+        assert_eq!(error.reason().as_deref(), Some(told));
+    }
 }

@@ -149,21 +149,24 @@ fn refused(asked: &Asked, refusal: &Refusal) -> Vec<String> {
         401 | 403 => denied(asked, refusal),
         404 => one(about.after_missing),
         409 => one("something of that name exists already"),
-        413 => one(&too_large(asked)),
+        413 => one(&too_large(asked, refusal)),
         429 => one("SPIKE Nexus takes no more of these at once; try again in a moment"),
         _ => one(&in_the_log(refusal)),
     }
 }
 
-/// What the limit of Nexus is, this process does not know.
-fn too_large(asked: &Asked) -> String {
+fn too_large(asked: &Asked, refusal: &Refusal) -> String {
     let limit = &table::SPIKE_HTTP_SERVER_MAX_BODY_SIZE;
     let size = match asked.too_large {
         Some(bytes) => format!("the request has {bytes} bytes, and is"),
         None => "the request is".to_owned(),
     };
-    let default = limit.default.text().unwrap_or_default();
-    format!("{size} larger than {} of SPIKE Nexus allows, {default} by default", limit.name)
+    let hint = format!("{size} larger than {} of SPIKE Nexus allows", limit.name);
+    // The reason tells the limit in force.
+    match limit.default.text().filter(|_| refusal.reason.is_none()) {
+        Some(default) => format!("{hint}, {default} by default"),
+        None => hint,
+    }
 }
 
 fn not_ready(asked: &Asked, why: NotReady) -> Vec<String> {

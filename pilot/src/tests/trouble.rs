@@ -207,6 +207,18 @@ fn a_secret_that_is_too_large_is_told_with_its_size_and_the_default_of_the_limit
     assert_eq!(ran.exit, Exit::Failure);
 }
 
+/// It told the default beside another limit in force.
+#[test]
+fn a_limit_that_nexus_tells_is_not_told_with_its_default() {
+    let nexus = FakeNexus::start(|operation, _| {
+        let reason = "the body is larger than 500 bytes (SPIKE_HTTP_SERVER_MAX_BODY_SIZE)";
+        (413, operation.error_body_with_reason(ErrorCode::ApiBadRequest, reason))
+    });
+    let ran = nexus.run(&["secret", "put", "a/b", &format!("k={}", "v".repeat(1000))]);
+    assert!(ran.stderr.contains("larger than 500 bytes"), "{ran}");
+    assert!(!ran.stderr.contains("by default"), "{ran}");
+}
+
 #[test]
 fn a_nexus_that_does_not_accept_this_svid_leads_to_its_times_and_no_dump() {
     let nexus = FakeNexus::start(|_, _| (200, EmptyResponse.encode()));

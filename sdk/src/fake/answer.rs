@@ -75,7 +75,7 @@ impl State {
             None if body.len() > MAX_BODY => Err(CallError::Refused(Refusal {
                 status: StatusCode::PAYLOAD_TOO_LARGE,
                 code: None,
-                reason: None,
+                reason: Some(too_large()),
                 request_id: Some(request_id.clone()),
             })),
             None => self
@@ -186,6 +186,10 @@ impl State {
     fn allowed(&self, path: &str, changes: bool) -> Result<(), Refused> {
         if self.denials.are_for(path, changes) { Err(DENIED) } else { Ok(()) }
     }
+}
+
+fn too_large() -> String {
+    format!("the body is larger than {MAX_BODY} bytes (SPIKE_HTTP_SERVER_MAX_BODY_SIZE)")
 }
 
 fn found(found: bool) -> Result<Bytes, Refused> {

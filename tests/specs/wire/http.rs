@@ -145,6 +145,8 @@ async fn a_body_that_is_too_large_is_answered_413_and_not_kept() -> Result<()> {
     for size in [10_000, 200_000] {
         let answer = cluster.post(PUT, put(size)).await?;
         assert_eq!(answer.status_and_body(), (413, BAD_REQUEST), "{size}");
+        let limit = "the body is larger than 10000 bytes (SPIKE_HTTP_SERVER_MAX_BODY_SIZE)";
+        assert_eq!(answer.json()["reason"], limit, "{size}");
     }
     cluster.stop().await
 }

@@ -291,7 +291,7 @@ section! {
          their reserve. Over the limit the answer is 429.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_MEMORY, Is("100663296"), ANY_COUNT, DAEMONS,
-        "The most memory for the bodies of requests and answers in all, in bytes (96 MiB); at least three of the largest body. Small ones, up to 16 KiB and \
+        "The most memory for the bodies of requests and answers in all, in bytes (96 MiB); at least four of the largest body. Small ones, up to 16 KiB and \
          4 KiB, are not counted. An eighth is reserved for operators, Nexus and Bootstrap. Over the limit the answer is 503.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID, Is("33554432"), ANY_COUNT, DAEMONS,
@@ -310,8 +310,9 @@ section! {
         "How many requests of one SPIFFE ID may be denied at once after a pause. 0: no limit on denials.",
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_DRAIN_TIMEOUT, Is("20s"), Rule::Duration, DAEMONS,
-        "How long requests in flight may take to finish after SIGTERM. Keep it below the stop timeout of the service \
-         manager (systemd `TimeoutStopSec`, Kubernetes `terminationGracePeriodSeconds`).",
+        "How long requests in flight may take to finish after SIGTERM, to the last byte of their answers. A body of which nothing \
+         arrives for a second is answered 503, and an answer of which nothing is taken for one to five seconds is cut. Keep it \
+         below the stop timeout of the service manager (systemd `TimeoutStopSec`, Kubernetes `terminationGracePeriodSeconds`).",
         upstream "New; upstream cuts requests in flight.";
 }
 

@@ -146,14 +146,12 @@ impl FrameError {
             Self::DeniedTooOften { .. } | Self::Body(BodyError::SenderDenied { .. }) => {
                 Some(format!("{self} (SPIKE_HTTP_SERVER_DENIALS_PER_SECOND)"))
             }
+            Self::Body(BodyError::TooLarge { .. }) => {
+                Some(format!("{self} (SPIKE_HTTP_SERVER_MAX_BODY_SIZE)"))
+            }
             Self::Identity(_)
             | Self::HeadTooLarge(_)
-            | Self::Body(
-                BodyError::TooLarge { .. }
-                | BodyError::TooSlow
-                | BodyError::Broken
-                | BodyError::Ending,
-            )
+            | Self::Body(BodyError::TooSlow | BodyError::Broken | BodyError::Ending)
             | Self::Unrecorded(_)
             | Self::Panicked => None,
         }

@@ -1,5 +1,9 @@
 //! Budgets that do not fit each other.
 
+use std::sync::Arc;
+
+use spike_mtls::budget::{Budget, Class};
+
 use super::{nexus, warnings};
 
 // They were raised or lowered in silence, and `--check-config` found nothing.
@@ -14,8 +18,8 @@ fn a_budget_that_does_not_fit_another_one_is_a_warning_that_says_which_value_cou
     for (pairs, expected) in [
         (
             &[(MEMORY, "1000")][..],
-            "SPIKE_HTTP_SERVER_MAX_MEMORY=\"1000\": expected at least three times SPIKE_HTTP_SERVER_MAX_BODY_SIZE, \
-             which is 4194304; using 12582912",
+            "SPIKE_HTTP_SERVER_MAX_MEMORY=\"1000\": expected at least four times SPIKE_HTTP_SERVER_MAX_BODY_SIZE, \
+             which is 4194304; using 16777216",
         ),
         (
             &[(MEMORY_PER_ID, "1000")],
@@ -75,5 +79,20 @@ fn a_default_gives_way_to_a_budget_that_is_set_without_a_warning() {
         ("SPIKE_HTTP_SERVER_MAX_MEMORY", "20000000"),
     ]);
     let large = server(&[("SPIKE_HTTP_SERVER_MAX_BODY_SIZE", "67108864")]);
-    assert_eq!((large.requests.memory.all, large.requests.memory.each), (201_326_592, 67_108_864));
+    assert_eq!((large.requests.memory.all, large.requests.memory.each), (268_435_456, 67_108_864));
+}
+
+/// Only a body whose length was declared did: one that grows gets no more than it leaves free.
+#[test]
+fn with_the_least_memory_a_largest_body_of_undeclared_length_fits_beside_another_one() {
+    const LARGEST: u64 = 4_194_304;
+    let (settings, _) = nexus(&[("SPIKE_HTTP_SERVER_MAX_MEMORY", "1")]).unwrap();
+    let memory = Budget::fair(settings.server.requests.memory);
+    let account = |id: &str| memory.account(&Arc::from(id), Class::Ordinary);
+    let _declared = account("a").take(LARGEST).unwrap();
+    let mut undeclared = account("b").take(16_384).unwrap();
+    for _ in 1..LARGEST / 16_384 {
+        assert_eq!(undeclared.grow(16_384), Ok(()), "at {}", account("b").used());
+    }
+    assert_eq!(account("b").used(), LARGEST);
 }
