@@ -7,6 +7,7 @@ mod bodies;
 mod connections;
 mod denials;
 mod dropped;
+mod ends;
 mod floods;
 mod framing;
 mod handshakes;

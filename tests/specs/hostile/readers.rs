@@ -15,7 +15,10 @@ use spike_tests::{
     raw::{Connection, Dialer},
     secrets,
 };
-use tokio::{io::AsyncReadExt, time::Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::Instant,
+};
 
 use super::{
     GET,
@@ -25,10 +28,10 @@ use super::{
 use crate::{WORKLOAD, scenario};
 
 /// A request for the large secret.
-const ASK: &str = r#"{"path":"large"}"#;
+pub(super) const ASK: &str = r#"{"path":"large"}"#;
 
 /// Puts a secret of this many bytes, which the workload may read.
-async fn large_secret(cluster: &Running, bytes: u64) -> Result<()> {
+pub(super) async fn large_secret(cluster: &Running, bytes: u64) -> Result<()> {
     let superuser = cluster.superuser()?;
     let value = "x".repeat(usize::try_from(bytes)?);
     superuser.put_secret(&secrets::put("large", &[("value", &value)])).await?;
@@ -91,12 +94,28 @@ const IDLE: &str = "31s";
 const SLOW: Duration = Duration::from_secs(50);
 
 /// Longer than what the kernel keeps for a connection on both sides, and what is left of it after [`IDLE`].
-const ANSWER: u64 = 16 * MIB;
+pub(super) const ANSWER: u64 = 16 * MIB;
 const STEPS: u32 = 200;
 
-/// Reads an answer over HTTP/1.1 piece by piece, and returns its length.
-async fn read_slowly(mut connection: Connection) -> Result<u64> {
+/// Asks for the large secret and reads the answer piece by piece within `slow`. Returns its length.
+pub(super) async fn read_slowly(mut connection: Connection, slow: Duration) -> Result<u64> {
     connection.send(post(GET, ASK)).await?;
+    read_pieces(connection, slow, |_| Vec::new()).await
+}
+
+/// The same over HTTP/2, with every window open: only what it has read is told.
+pub(super) async fn read_frames_slowly(mut connection: Connection, slow: Duration) -> Result<u64> {
+    let request = [wide_opening(), post_in_frames(1, GET, ASK.as_bytes())];
+    connection.send(request.concat()).await?;
+    read_pieces(connection, slow, |bytes| Frame::window(0, bytes).encode()).await
+}
+
+/// Reads as many bytes as the answer has, and sends what `tell` says after each piece.
+async fn read_pieces(
+    connection: Connection,
+    slow: Duration,
+    tell: impl Fn(u32) -> Vec<u8>,
+) -> Result<u64> {
     let mut stream = connection.into_stream();
     let mut piece = vec![0; usize::try_from(ANSWER)? / STEPS as usize];
     let mut read = 0;
@@ -109,13 +128,23 @@ async fn read_slowly(mut connection: Connection) -> Result<u64> {
         let room = piece.get_mut(..usize::try_from(wanted)?).context("a piece")?;
         stream.read_exact(room).await.with_context(|| format!("cut off after {read} bytes"))?;
         read += wanted;
-        tokio::time::sleep_until(begun + SLOW / STEPS * step).await;
+        tokio::time::sleep_until(begun + slow / STEPS * step).await;
+        // The server may have sent everything and closed.
+        if stream.write_all(&tell(u32::try_from(wanted)?)).await.is_ok() {
+            stream.flush().await.ok();
+        }
     }
     Ok(read)
 }
 
+/// The start of a connection over HTTP/2 whose windows are all open.
+fn wide_opening() -> Vec<u8> {
+    let wide = Frame::settings(&[(setting::INITIAL_WINDOW_SIZE, 0x7fff_ffff)]).encode();
+    [PREFACE, &wide, &Frame::window(0, 0x3fff_ffff).encode()].concat()
+}
+
 /// The same over HTTP/2, where a slow reader opens its window slowly.
-async fn take_slowly(dialer: Arc<Dialer>) -> Result<u64> {
+pub(super) async fn take_slowly(dialer: Arc<Dialer>, slow: Duration) -> Result<u64> {
     let step_by = u32::try_from(ANSWER)? / STEPS;
     let behaviour = PeerBehaviour { window: step_by, ..PeerBehaviour::GOOD };
     let mut peer = Http2Peer::connect(&dialer, behaviour).await?;
@@ -127,7 +156,7 @@ async fn take_slowly(dialer: Arc<Dialer>) -> Result<u64> {
             ensure!(reply.finished, "cut off after {} bytes", reply.length);
             return Ok(reply.length);
         }
-        tokio::time::sleep_until(begun + SLOW / STEPS * step).await;
+        tokio::time::sleep_until(begun + slow / STEPS * step).await;
         peer.send(&Frame::window(stream, step_by)).await.ok();
     }
     Ok(0)
@@ -150,9 +179,7 @@ async fn an_answer_that_is_not_taken_ends_its_connection_however_often_something
     let mut closed = Http2Peer::connect(&dialer, PeerBehaviour::TAKES_NOTHING).await?;
     closed.ask(GET, ASK.as_bytes()).await?;
     let mut unread = dialer.connect().await?;
-    let wide = Frame::settings(&[(setting::INITIAL_WINDOW_SIZE, 0x7fff_ffff)]).encode();
-    let opening = [PREFACE, &wide, &Frame::window(0, 0x3fff_ffff).encode()].concat();
-    unread.send([opening, post_in_frames(1, GET, ASK.as_bytes())].concat()).await?;
+    unread.send([wide_opening(), post_in_frames(1, GET, ASK.as_bytes())].concat()).await?;
 
     let small = r#"{"path":"none"}"#;
     let (mut closed_is_cut, mut unread_is_cut) = (false, false);
@@ -196,8 +223,8 @@ async fn a_slow_but_steady_reader_gets_all_of_its_answer_and_one_that_stalls_is_
         .start()
         .await?;
     large_secret(&cluster, ANSWER).await?;
-    let slow_http1 = tokio::spawn(read_slowly(cluster.dial_as(SUPERUSER)?.connect().await?));
-    let slow_http2 = tokio::spawn(take_slowly(Arc::new(http2_as(&cluster, SUPERUSER)?)));
+    let slow_http1 = tokio::spawn(read_slowly(cluster.dial_as(SUPERUSER)?.connect().await?, SLOW));
+    let slow_http2 = tokio::spawn(take_slowly(Arc::new(http2_as(&cluster, SUPERUSER)?), SLOW));
     let stalled_http1 =
         unread_answers(&cluster.dial_as(WORKLOAD)?, &post(GET, ASK), (1, 1)).await?;
     let stalled_http2 =

@@ -311,7 +311,7 @@ section! {
         upstream "New; upstream has no limit.";
     SPIKE_HTTP_SERVER_DRAIN_TIMEOUT, Is("20s"), Rule::Duration, DAEMONS,
         "How long requests in flight may take to finish after SIGTERM, to the last byte of their answers. A body of which nothing \
-         arrives for a second is answered 503, and an answer of which nothing is taken for one to five seconds is cut. Keep it \
+         arrives for a second is answered 503, and an answer of which nothing is taken for three to five seconds is cut. Keep it \
          below the stop timeout of the service manager (systemd `TimeoutStopSec`, Kubernetes `terminationGracePeriodSeconds`).",
         upstream "New; upstream cuts requests in flight.";
 }

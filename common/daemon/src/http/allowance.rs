@@ -6,8 +6,8 @@ use std::{
 };
 
 use spike_mtls::budget::Account;
-use tokio_util::sync::CancellationToken;
 
+use super::body_end::BodyEnd;
 use crate::limit::DenialLimit;
 
 /// This many bytes of a discarded body count as one more denial.
@@ -23,8 +23,8 @@ pub(super) struct Allowance {
     pub(super) discards: Account,
     /// `None`: the peer may be denied without limit.
     pub(super) denials: Option<Denials>,
-    /// Cancelled when the daemon waits for bodies no longer.
-    pub(super) ending: Arc<CancellationToken>,
+    /// Until when its bodies are waited for.
+    pub(super) ending: Arc<BodyEnd>,
 }
 
 /// The denials of one SPIFFE ID.

@@ -16,11 +16,12 @@ use spike_mtls::{
 };
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
 use super::{
     BodyLimits, RequestMetrics,
     allowance::{Allowance, Denials},
+    body_end::BodyEnd,
     recent::{Recent, RecentCounts},
     scrape::Scrapers,
 };
@@ -49,7 +50,7 @@ const DELAYED_ANSWERS: Bounds = Bounds { all: 8192, each: 4096, reserve: 0 };
 /// For how many requests of slowed-down peers the body is still discarded, at the same time and in a second.
 const DISCARDS: Bounds = Bounds { all: 16, each: 2, reserve: 0 };
 
-/// How long the end of the daemon waits for bodies.
+/// How long the end of the daemon waits for bodies that still arrive.
 const BODY_GRACE: Duration = Duration::from_secs(5);
 
 /// How long requests have to end once what they waited for is closed.
@@ -77,8 +78,8 @@ pub struct Frame {
     pub(super) scrapers: Option<Scrapers>,
     /// Requests that run in tasks of their own.
     pub(super) tasks: TaskTracker,
-    /// Cancelled when the daemon waits for bodies no longer.
-    ending: Arc<CancellationToken>,
+    /// Until when bodies are waited for.
+    ending: Arc<BodyEnd>,
 }
 
 impl Frame {
@@ -169,6 +170,7 @@ impl Frame {
     pub async fn drain(&self, serving: &Serving, bound: Duration) -> bool {
         let deadline = Instant::now() + bound;
         serving.stop();
+        self.ending.begin();
         if !serving.is_quiet() {
             tokio::time::sleep(STOP_NOTICE.min(bound / 4)).await;
         }
@@ -176,7 +178,7 @@ impl Frame {
         self.tasks.close();
         let bodies = deadline.min(Instant::now() + BODY_GRACE.min(bound / 2));
         if timeout_at(bodies, self.tasks.wait()).await.is_err() {
-            self.ending.cancel();
+            self.ending.give_up();
             // Whoever asks on and on makes nobody wait.
             serving.stop_reading();
         }

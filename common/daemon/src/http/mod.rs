@@ -10,6 +10,7 @@
 mod allowance;
 mod answer;
 mod block;
+mod body_end;
 mod caller;
 mod exchange;
 mod frame;

@@ -1,6 +1,13 @@
 //! Reading a request's body within its limits and budgets.
 
-use std::{sync::Arc, task::Poll, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::Poll,
+    time::Duration,
+};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -109,7 +116,7 @@ pub struct RequestBody {
     allowance: Arc<Allowance>,
     peer: Peer,
     /// How many bytes were read.
-    read: usize,
+    read: AtomicUsize,
     /// It did not arrive in time.
     is_late: bool,
     /// Its connection broke, the peer reset the stream, or its identity ended.
@@ -121,7 +128,8 @@ pub struct RequestBody {
 impl RequestBody {
     /// The body of a request by this peer with this allowance.
     pub(super) const fn new(body: Body, allowance: Arc<Allowance>, peer: Peer) -> Self {
-        Self { body, allowance, peer, read: 0, is_late: false, is_broken: false, counted: None }
+        let read = AtomicUsize::new(0);
+        Self { body, allowance, peer, read, is_late: false, is_broken: false, counted: None }
     }
 
     /// The budget for the answer.
@@ -162,6 +170,7 @@ impl RequestBody {
         may_be_large: impl FnOnce() -> Result<(), E> + Send,
     ) -> Result<BodyBytes, Unread<E>> {
         let Self { body, allowance, peer, read, .. } = self;
+        let read = &*read;
         let memory = BodyMemory::new(allowance, may_be_large);
         let mut whole = std::pin::pin!(read_whole(body, memory, read, limits.bytes));
         // Most bodies arrive with their heads, and need no timer.
@@ -174,7 +183,7 @@ impl RequestBody {
                 whole = tokio::time::timeout(limits.time, whole) => {
                     whole.unwrap_or(Err(BodyError::TooSlow.into()))
                 }
-                () = allowance.ending.cancelled() => Err(BodyError::Ending.into()),
+                () = allowance.ending.reached(read) => Err(BodyError::Ending.into()),
             }
         })
         .await?;
@@ -206,11 +215,12 @@ impl RequestBody {
     /// [`Self::discard`] will read, as far as their number is known.
     fn wasted(&self) -> usize {
         // A late body usually never arrives.
+        let read = self.read.load(Relaxed);
         if self.is_late {
-            return self.read;
+            return read;
         }
         let left = usize::try_from(self.body.size_hint().lower()).unwrap_or(usize::MAX);
-        self.read.saturating_add(left.min(MAX_DISCARDED))
+        read.saturating_add(left.min(MAX_DISCARDED))
     }
 
     /// Reads and drops the rest of the body while the answer is sent: a client that writes its whole request before it
@@ -231,13 +241,14 @@ impl RequestBody {
             });
         }
         tasks.spawn(async move {
-            let Self { body, allowance, mut read, mut counted, .. } = self;
+            let Self { body, allowance, read, mut counted, .. } = self;
             let mut rest = Limited::new(body, MAX_DISCARDED);
             let discarded = async {
                 while let Some(Ok(frame)) = rest.frame().await {
-                    read += frame.data_ref().map_or(0, Bytes::len);
+                    let more = frame.data_ref().map_or(0, Bytes::len);
+                    let so_far = read.fetch_add(more, Relaxed) + more;
                     if let Some(counted) = &mut counted
-                        && !is_counted(read, counted, &allowance)
+                        && !is_counted(so_far, counted, &allowance)
                     {
                         return;
                     }
@@ -245,7 +256,7 @@ impl RequestBody {
             };
             tokio::select! {
                 _ = tokio::time::timeout(DISCARD_TIME, discarded) => {}
-                () = allowance.ending.cancelled() => {}
+                () = allowance.ending.reached(&read) => {}
             }
             drop(slot);
         });
@@ -256,7 +267,7 @@ impl RequestBody {
 async fn read_whole<E, F: FnOnce() -> Result<(), E>>(
     body: &mut Body,
     mut memory: BodyMemory<'_, F>,
-    read: &mut usize,
+    read: &AtomicUsize,
     limit: usize,
 ) -> Result<BodyBytes, Unread<E>> {
     let too_large = BodyError::TooLarge { limit };
@@ -269,11 +280,11 @@ async fn read_whole<E, F: FnOnce() -> Result<(), E>>(
     let mut whole: Option<Part> = None;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_gone| BodyError::Broken)?.into_data() else { continue };
-        *read += data.len();
-        if *read > limit {
+        let so_far = read.fetch_add(data.len(), Relaxed) + data.len();
+        if so_far > limit {
             return Err(too_large.into());
         }
-        memory.grow(*read)?;
+        memory.grow(so_far)?;
         whole = Some(match whole {
             // Kept without a copy, unless it is part of the buffer of a large read.
             None if declared <= SMALL_BODY => Part::One(data),

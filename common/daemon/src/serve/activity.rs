@@ -33,6 +33,10 @@ pub(super) struct Activity {
     blocked_since: AtomicU64,
     /// When the last request ended, or the peer last read a part of an answer.
     since: AtomicU64,
+    /// When the peer last took something that had waited for it; 0 if it never did.
+    taken_at: AtomicU64,
+    /// Since when the last bytes that were written have not all been sent; 0 if they have.
+    unflushed_since: AtomicU64,
     /// When the first byte of a head arrived; 0 while none is being received. HTTP/2: also of anything else that must
     /// be received quickly.
     head_since: AtomicU64,
@@ -64,6 +68,14 @@ pub(super) struct Activity {
 /// HTTP/2: this many bytes without a request are a head that never ends, or useless.
 const MANY_BYTES: u64 = 8 * 1024;
 
+/// What waits for so long waits for the peer: not only for a thread.
+const WAITING: Duration = Duration::from_millis(100);
+
+/// At the end: how long the peer may take nothing of an answer that has just begun, and of one of which it has taken parts that waited for
+/// it. Slow readers open windows in large steps, and the kernel of Linux tells of room only when a third of 4 MiB is free.
+const FRESH: Duration = Duration::from_secs(3);
+const STEADY: Duration = Duration::from_secs(5);
+
 impl Activity {
     pub(super) fn new(http2: bool) -> Self {
         Self {
@@ -72,6 +84,8 @@ impl Activity {
             unread: UnreadAnswers::default(),
             blocked_since: AtomicU64::new(0),
             since: AtomicU64::new(1),
+            taken_at: AtomicU64::new(0),
+            unflushed_since: AtomicU64::new(0),
             // The first request, or the start of an HTTP/2 connection, has the time limit of a head, as if its first
             // byte had arrived.
             head_since: AtomicU64::new(1),
@@ -103,6 +117,39 @@ impl Activity {
     /// Since when the connection has been idle, or has not read an answer.
     pub(super) fn idle_since(&self) -> Instant {
         self.opened + Duration::from_nanos(self.since.load(Relaxed))
+    }
+
+    /// At the end of the listener: whether the connection may be cut. No request is being carried out, the last one ended so long
+    /// `ago`, and the peer takes no answer.
+    pub(super) fn has_ended(&self, ago: Duration, now: Instant) -> bool {
+        let ago = if self.is_sending() { ago.max(FRESH) } else { ago };
+        // The library takes parts of an answer over HTTP/1.1 also while nothing is sent.
+        let unsent = [&self.blocked_since, &self.unflushed_since].map(|since| since.load(Relaxed));
+        let since = unsent.into_iter().filter(|since| *since > 0);
+        let since = since.fold(self.since.load(Relaxed), u64::min);
+        self.waited(since, now) >= ago && !self.is_working() && !self.is_taken(now)
+    }
+
+    /// HTTP/2: whether an answer, or what is left of it in the kernel, needs the windows that the peer opens.
+    pub(super) fn needs_windows(&self, now: Instant) -> bool {
+        self.http2 && (self.is_sending() || self.is_taken(now))
+    }
+
+    fn is_sending(&self) -> bool {
+        !self.unread.is_empty() || self.unflushed_since.load(Relaxed) > 0
+    }
+
+    /// Whether the peer takes what waits for it, though maybe slowly.
+    fn is_taken(&self, now: Instant) -> bool {
+        let taken_at = self.taken_at.load(Relaxed);
+        taken_at > 0 && self.waited(taken_at, now) < STEADY
+    }
+
+    /// Records that the peer takes something now that has waited since then.
+    fn took(&self, since: u64, now: Instant) {
+        if self.waited(since, now) >= WAITING {
+            self.taken_at.store(self.nanos(now), Relaxed);
+        }
     }
 
     /// What it takes too long for at `now`, if anything. A request that is being carried out has limits of its own, and
@@ -233,12 +280,31 @@ impl Activity {
         }
     }
 
+    /// HTTP/2: the peer has opened a window. While an answer waits for one, only what is sent through it counts.
+    pub(super) fn window_opened(&self, now: Instant) {
+        if self.unread.is_empty() {
+            self.took(self.since.load(Relaxed), now);
+        }
+    }
+
+    /// Records whether everything that was written has been sent.
+    pub(super) fn flushed(&self, is_all: bool, now: impl FnOnce() -> Instant) {
+        self.waits(&self.unflushed_since, !is_all, now);
+    }
+
     /// Records a write, and whether the peer does not read what was sent before.
     pub(super) fn wrote(&self, is_blocked: bool, now: impl FnOnce() -> Instant) {
-        let was_blocked = self.blocked_since.load(Relaxed) > 0;
-        if is_blocked != was_blocked {
-            let since = if is_blocked { self.nanos(now()) } else { 0 };
-            self.blocked_since.store(since, Relaxed);
+        self.waits(&self.blocked_since, is_blocked, now);
+    }
+
+    fn waits(&self, since: &AtomicU64, is_waiting: bool, now: impl FnOnce() -> Instant) {
+        let before = since.load(Relaxed);
+        if is_waiting != (before > 0) {
+            let now = now();
+            if !is_waiting {
+                self.took(before, now);
+            }
+            since.store(if is_waiting { self.nanos(now) } else { 0 }, Relaxed);
         }
     }
 
@@ -291,7 +357,10 @@ impl ActiveRequest {
         let activity = &*self.activity;
         activity.touch(now);
         let at = activity.nanos(now);
-        let index = if let Some((_, index)) = self.answering {
+        let index = if let Some((last, index)) = self.answering {
+            if activity.http2 {
+                activity.took(activity.nanos(last), now);
+            }
             activity.unread.taken(index, at);
             index
         } else {

@@ -1,7 +1,6 @@
 //! The life of one connection: handshake, requests and end.
 
 use std::{
-    convert::Infallible,
     future::{Future, poll_fn},
     io,
     net::SocketAddr,
@@ -15,6 +14,7 @@ use axum::{
     body::Body,
     http::{HeaderValue, Request, Response, Version, header},
 };
+use futures_util::future::{Either, Ready, ready};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -273,15 +273,20 @@ struct PeerService {
 
 impl hyper::service::Service<Request<Incoming>> for PeerService {
     type Response = Response<AnswerBody>;
-    type Error = Infallible;
-    type Future = InFlight;
+    type Error = h2::Error;
+    type Future = Either<InFlight, Ready<Result<Response<AnswerBody>, h2::Error>>>;
 
-    fn call(&self, request: Request<Incoming>) -> InFlight {
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        // The connection is read only for the windows of its answers. Its head without a request has its line from `Refusals`.
+        if self.activity.http2 && self.entry.signal.stage() >= Stage::Unread {
+            return Either::Right(ready(Err(h2::Reason::REFUSED_STREAM.into())));
+        }
         let busy = ActiveRequest::new(Arc::clone(&self.activity));
         let is_http1 = request.version() < Version::HTTP_2;
         let answer = (self.answers)(request.map(Body::new));
         let entry = Arc::clone(&self.entry);
-        InFlight { answer, entry, notice_at: self.notice_at, is_http1, busy: Some(busy) }
+        let busy = Some(busy);
+        Either::Left(InFlight { answer, entry, notice_at: self.notice_at, is_http1, busy })
     }
 }
 
@@ -295,7 +300,7 @@ struct InFlight {
 }
 
 impl Future for InFlight {
-    type Output = Result<Response<AnswerBody>, Infallible>;
+    type Output = Result<Response<AnswerBody>, h2::Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut answer = std::task::ready!(self.answer.as_mut().poll(cx));

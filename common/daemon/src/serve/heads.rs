@@ -15,6 +15,7 @@ const FRAME_HEAD: usize = 9;
 /// Frame types and a flag (RFC 9113, section 6).
 const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
+const WINDOW_UPDATE: u8 = 0x8;
 const CONTINUATION: u8 = 0x9;
 const END_HEADERS: u8 = 0x4;
 
@@ -58,6 +59,8 @@ pub(super) struct FrameReader {
     large_blocks: u32,
     /// Frames in the last bytes that carry neither a part of a head nor of a body.
     other_frames: u64,
+    /// How many of these open a window for an answer.
+    windows: u64,
     /// The last bytes completed something that had begun.
     has_ended: bool,
 }
@@ -77,6 +80,7 @@ impl FrameReader {
             content: HeaderBlock::new(),
             large_blocks: 0,
             other_frames: 0,
+            windows: 0,
             has_ended: false,
         }
     }
@@ -102,10 +106,16 @@ impl FrameReader {
         self.other_frames
     }
 
+    /// How many of these open a window for an answer.
+    pub(super) const fn windows(&self) -> u64 {
+        self.windows
+    }
+
     /// Reads the next bytes, and returns how many request heads they complete.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> u64 {
         let mut heads = 0;
-        (self.has_ended, self.large_blocks, self.other_frames) = (false, 0, 0);
+        (self.has_ended, self.large_blocks) = (false, 0);
+        (self.other_frames, self.windows) = (0, 0);
         loop {
             let (payload, rest) = bytes.split_at(self.skip.min(bytes.len()));
             self.skip -= payload.len();
@@ -164,6 +174,7 @@ impl FrameReader {
             CONTINUATION => self.content.resume(self.skip),
             DATA if length > 0 => return false,
             _ => {
+                self.windows += u64::from(kind == WINDOW_UPDATE);
                 self.other_frames += 1;
                 return false;
             }
@@ -278,8 +289,11 @@ mod tests {
         ];
         frames.take(&bytes.concat());
         assert_eq!(frames.other_frames(), 4);
+        assert_eq!(frames.windows(), 0);
         frames.take(&frame(DATA, 1, 1, 10));
         assert_eq!(frames.other_frames(), 0);
+        frames.take(&[frame(WINDOW_UPDATE, 0, 1, 4), frame(DATA, 1, 1, 10)].concat());
+        assert_eq!(frames.windows(), 1);
     }
 
     fn heads_on(streams: &[u8]) -> u64 {

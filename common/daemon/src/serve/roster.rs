@@ -208,12 +208,11 @@ impl Roster {
         }
     }
 
-    /// Cuts the connections without a request that is being carried out, if the last one ended so long ago.
+    /// Cuts the connections without a request that is being carried out, if the last one ended so long ago and the peer takes no answer
+    /// any more.
     pub(super) fn cut_ended(&self, ago: Duration) {
         for entry in self.admitted() {
-            let has_ended = |served: &Served| {
-                !served.activity.is_working() && served.activity.idle_since().elapsed() >= ago
-            };
+            let has_ended = |served: &Served| served.activity.has_ended(ago, Instant::now());
             if entry.served.get().is_none_or(has_ended) {
                 entry.signal.raise(Stage::Cut);
             }

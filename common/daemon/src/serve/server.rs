@@ -152,8 +152,8 @@ impl Serving {
         self.roster.stop_reading();
     }
 
-    /// Closes every connection. Peers have a moment to read their waiting answers, and cannot extend it. Running
-    /// requests may continue until `deadline`; returns whether none was cut, and all have ended.
+    /// Closes every connection. Peers that take their answers, however slowly, may do so until `deadline`, and cannot extend it; others have
+    /// a moment. Running requests may continue until `deadline`, too; returns whether none was cut, and all have ended.
     pub async fn close(&self, deadline: Instant) -> bool {
         self.end();
         let closed = async |limit: Instant| timeout_at(limit, self.tasks.wait()).await.is_ok();
@@ -170,7 +170,7 @@ impl Serving {
             if Instant::now() >= last {
                 break false;
             }
-            // A peer that is not read cannot say that it has got its answer.
+            // A peer that is not read cannot tell that it has got its answer.
             self.roster.cut_ended(CLOSE_GRACE);
         };
         self.roster.cut_all();

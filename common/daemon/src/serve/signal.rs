@@ -17,7 +17,7 @@ pub(super) enum Stage {
     Notice = 1,
     /// It takes no new requests, and ends with those that it has.
     Ending = 2,
-    /// It is not read any more.
+    /// It is not read any more, unless its peer takes an answer over HTTP/2: then it takes no new request.
     Unread = 3,
     /// It is cut at once.
     Cut = 4,

@@ -40,7 +40,7 @@ const HELD_TOO_MUCH: &str =
 const MAX_READ: usize = 8 * 1024;
 
 /// A stream that reports its reads and writes to [`Activity`], and is not read during a pause of its peer, nor once its connection
-/// is to end.
+/// is to end, unless its peer has to open windows for an answer.
 pub(super) struct WatchedStream {
     stream: TlsStream<HandshakeStream<TcpStream>>,
     activity: Arc<Activity>,
@@ -109,7 +109,7 @@ impl AsyncRead for WatchedStream {
             requests,
             has_suspended_head,
         } = &mut *self;
-        if entry.signal.stage() >= Stage::Unread {
+        if entry.signal.stage() >= Stage::Unread && !activity.needs_windows(Instant::now()) {
             return Poll::Pending;
         }
         if paused.poll_over(peer.pause(), cx).is_pending() {
@@ -136,6 +136,9 @@ impl AsyncRead for WatchedStream {
                 activity.heads.fetch_add(heads, Relaxed);
                 let (is_within, has_ended) = (frames.is_within(), frames.has_ended());
                 activity.frames_arrived(bytes.len(), is_within, has_ended, now);
+                if frames.windows() > 0 {
+                    activity.window_opened(now);
+                }
                 *large_heads += frames.large_blocks();
                 flood = if *large_heads > MAX_LARGE_HEADS {
                     Some(LARGE_HEADS)
@@ -187,7 +190,9 @@ impl AsyncWrite for WatchedStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        self.activity.flushed(polled.is_ready(), Instant::now);
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,5 +1,3 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use futures_util::{StreamExt, stream};
 use spike_mtls::budget::{Bounds, Budget, Class};
 
@@ -132,7 +130,7 @@ async fn a_body_that_breaks_off_differs_from_one_that_never_arrives() {
     assert_eq!(slow.unwrap_err(), BodyError::TooSlow);
 
     let mut late = arriving(silent(), &budget(9));
-    late.allowance.ending.cancel();
+    late.allowance.ending.give_up();
     assert_eq!(late.read(LIMITS, no_matter).await.unwrap_err(), BodyError::Ending);
 }
 
@@ -163,7 +161,7 @@ fn pieces(count: usize) -> (Body, Arc<AtomicUsize>) {
     let seen = Arc::clone(&taken);
     let piece = Bytes::from_static(&[0; 1024]);
     let body = stream::iter(0..count).map(move |_| {
-        seen.fetch_add(1, Ordering::Relaxed);
+        seen.fetch_add(1, Relaxed);
         Ok::<_, std::io::Error>(piece.clone())
     });
     (Body::from_stream(body), taken)
@@ -181,7 +179,7 @@ async fn a_denied_body_without_a_length_is_not_read_on_beyond_the_limit_of_its_s
     body.discard(&tasks, None);
     tasks.close();
     tasks.wait().await;
-    let read = taken.load(Ordering::Relaxed);
+    let read = taken.load(Relaxed);
     assert!((16..256).contains(&read), "{read} KiB of 1024 were read");
     assert!(allowance.denial_wait().is_some());
 }
@@ -233,9 +231,58 @@ async fn a_discarded_body_is_read_to_its_end_but_not_without_limit() {
         body.discard(&tasks, None);
         tasks.close();
         tasks.wait().await;
-        taken.load(Ordering::Relaxed)
+        taken.load(Relaxed)
     };
     assert_eq!(drained(100).await, 100);
     let most = MAX_DISCARDED / 1024;
     assert!((most..most + 10).contains(&drained(10 * most).await), "and no further");
+}
+
+/// A body of so many bytes, each of which takes `step` to arrive.
+fn slow(bytes: usize, step: Duration) -> Body {
+    Body::from_stream(stream::unfold(0, move |sent| async move {
+        tokio::time::sleep(step).await;
+        (sent < bytes).then(|| (Ok::<_, std::io::Error>(Bytes::from_static(b"1")), sent + 1))
+    }))
+}
+
+fn never() -> Body {
+    Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>())
+}
+
+/// Each held up the end of the daemon for five seconds.
+#[tokio::test(start_paused = true)]
+async fn once_the_daemon_ends_a_body_of_which_nothing_arrives_for_a_second_is_given_up() {
+    let begun = tokio::time::Instant::now();
+    let mut silent = arriving(never(), &budget(9));
+    let ending = Arc::clone(&silent.allowance.ending);
+    let (read, ()) = tokio::join!(silent.read(LIMITS, no_matter), async {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        ending.begin();
+    });
+    assert_eq!(read.unwrap_err(), BodyError::Ending);
+    assert_eq!(begun.elapsed().as_secs(), 11);
+    // The rest of it is not waited for either.
+    let tasks = TaskTracker::new();
+    silent.discard(&tasks, None);
+    tasks.close();
+    tasks.wait().await;
+    assert_eq!(begun.elapsed().as_secs(), 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_the_daemon_ends_a_body_that_arrives_slowly_has_its_time_until_none_is_waited_for() {
+    let arriving = |bytes: usize| {
+        let body = arriving(slow(bytes, Duration::from_millis(900)), &budget(9));
+        body.allowance.ending.begin();
+        body
+    };
+    assert_eq!(arriving(4).read(LIMITS, no_matter).await.unwrap().len(), 4);
+    let mut late = arriving(4);
+    let ending = Arc::clone(&late.allowance.ending);
+    let (read, ()) = tokio::join!(late.read(LIMITS, no_matter), async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        ending.give_up();
+    });
+    assert_eq!(read.unwrap_err(), BodyError::Ending);
 }

@@ -131,3 +131,82 @@ fn a_head_is_not_late_because_the_connection_is_not_read() {
     activity.frames_arrived(30, false, true, after(&activity, 26));
     assert!(!activity.suspend_head(), "there is none");
 }
+
+fn millis_after(activity: &Activity, millis: u64) -> Instant {
+    activity.opened + Duration::from_millis(millis)
+}
+
+/// Whether a connection may be cut that ends, so many milliseconds after it was opened.
+fn is_over(activity: &Activity, millis: u64) -> bool {
+    activity.has_ended(Duration::ZERO, millis_after(activity, millis))
+}
+
+/// All that were not working were cut as soon as they were no longer read.
+#[test]
+fn at_the_end_an_answer_that_is_taken_slowly_goes_on_and_one_of_which_nothing_is_taken_does_not() {
+    let activity = http2();
+    let mut sending = request(&activity);
+    assert!(!is_over(&activity, 60_000), "it is carried out");
+    for at_once in 0..5 {
+        sending.answered(millis_after(&activity, at_once));
+    }
+    assert!(!is_over(&activity, 2_900), "it has just begun");
+    assert!(is_over(&activity, 3_100), "only what needed no peer was taken");
+    for millis in [3_500, 7_500, 11_000] {
+        sending.answered(millis_after(&activity, millis));
+        assert!(!is_over(&activity, millis + 4_900), "it is taken slowly");
+        assert!(activity.needs_windows(millis_after(&activity, millis)));
+    }
+    assert!(is_over(&activity, 16_100), "it is not taken any more");
+    drop(sending);
+    assert!(is_over(&activity, 16_100));
+}
+
+/// Over HTTP/1.1 the library asks for another part whenever it runs.
+#[test]
+fn at_the_end_what_has_left_the_daemon_tells_that_an_answer_over_http_1_1_is_taken() {
+    let activity = Arc::new(Activity::new(false));
+    let mut sending = request(&activity);
+    sending.answered(activity.opened);
+    activity.wrote(true, || millis_after(&activity, 10));
+    sending.answered(after(&activity, 3));
+    assert!(is_over(&activity, 3_100), "nothing has left");
+    activity.wrote(false, || after(&activity, 4));
+    activity.wrote(true, || after(&activity, 4));
+    assert!(!is_over(&activity, 8_900));
+    assert!(is_over(&activity, 9_100));
+    activity.wrote(false, || after(&activity, 10));
+    activity.flushed(false, || after(&activity, 10));
+    drop(sending);
+    assert!(!is_over(&activity, 14_900));
+    activity.flushed(true, || after(&activity, 14));
+    assert!(!is_over(&activity, 18_900), "the last bytes have left");
+    assert!(is_over(&activity, 19_100));
+    assert!(!activity.needs_windows(after(&activity, 14)));
+
+    let activity = http2();
+    activity.flushed(false, || activity.opened);
+    assert!(!is_over(&activity, 2_900), "the last bytes are still here");
+    assert!(is_over(&activity, 3_100));
+    activity.flushed(true, || millis_after(&activity, 50));
+    assert!(is_over(&activity, 60), "they waited for no peer");
+}
+
+/// A connection that is closed before breaks, with what the kernel has not sent.
+#[test]
+fn at_the_end_a_peer_that_opens_windows_for_an_answer_that_has_left_is_waited_for() {
+    let activity = http2();
+    activity.window_opened(millis_after(&activity, 50));
+    assert!(is_over(&activity, 60), "windows that are opened at the start");
+    activity.window_opened(after(&activity, 2));
+    assert!(!is_over(&activity, 6_900));
+    assert!(activity.needs_windows(after(&activity, 6)));
+    assert!(is_over(&activity, 7_100));
+    assert!(!activity.needs_windows(after(&activity, 8)));
+
+    let activity = http2();
+    let mut sending = request(&activity);
+    sending.answered(activity.opened);
+    activity.window_opened(after(&activity, 2));
+    assert!(is_over(&activity, 3_100), "nothing was sent through it");
+}
