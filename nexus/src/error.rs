@@ -85,6 +85,12 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A read of the store did not return within this time. Nothing was changed.
+    #[error(
+        "the store has not answered within {0:?}: most likely its disk hangs, as a network file system does that is away. Look at the \
+         disk of the data directory"
+    )]
+    StoreHangs(Duration),
     /// The audit log accepts no lines, and a change that cannot be logged is not made.
     #[error("nothing is changed while the audit log cannot be written: {0}")]
     Unrecordable(#[source] AuditError),
@@ -123,6 +129,7 @@ impl Error {
             | Self::StoreUnopened(_)
             | Self::Ending
             | Self::Store(_)
+            | Self::StoreHangs(_)
             | Self::Unrecordable(_)
             | Self::Random(_)
             | Self::NothingToRecover(..)
@@ -149,6 +156,7 @@ impl Error {
             // The shares that were fed are kept.
             Self::StoreUnopened(_) | Self::Restore(RestoreError::Store(_)) => Some(NotReady::Store),
             Self::Ending | Self::Store(StoreError::Closed) => Some(NotReady::Ending),
+            Self::StoreHangs(_) => Some(NotReady::Busy),
             Self::Store(error) => error.is_busy().then_some(NotReady::Busy),
             Self::Frame(error) => error.not_ready(),
             Self::NoSuchRoute
@@ -173,6 +181,11 @@ impl Error {
     pub fn reason(&self) -> Option<String> {
         if let Self::Restore(error @ RestoreError::Store(_)) = self {
             return Some(format!("store: {}", chain(error)));
+        }
+        if let Self::StoreHangs(time) = self {
+            return Some(format!(
+                "busy: the disk of the store has not answered within {time:?}, and nothing was changed: try again, and have it looked at"
+            ));
         }
         if let Some(not_ready) = self.not_ready() {
             return Some(not_ready.as_str().to_owned());
@@ -219,6 +232,7 @@ impl Error {
             | Self::StoreUnopened(_)
             | Self::Ending
             | Self::Store(_)
+            | Self::StoreHangs(_)
             | Self::Unrecordable(_) => None,
         }
     }
@@ -245,6 +259,7 @@ impl Error {
             | Self::StoreUnopened(_)
             | Self::Ending
             | Self::Store(_)
+            | Self::StoreHangs(_)
             | Self::Unrecordable(_) => None,
         }
     }

@@ -3,6 +3,7 @@
 
 mod appearing;
 mod database;
+mod hanging;
 mod moving;
 mod opening;
 mod overwritten;

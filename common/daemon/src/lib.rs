@@ -11,6 +11,7 @@ mod append;
 pub mod audit;
 pub mod chain;
 pub mod console;
+pub mod disk_work;
 pub mod http;
 pub mod limit;
 mod lines;

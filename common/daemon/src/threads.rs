@@ -11,7 +11,7 @@ thread_local! {
 }
 
 /// How many threads serve connections: one for each processor that this process may use, and at least two. One may be
-/// blocked by a disk that hangs, in a read of the store or a write of the audit log.
+/// blocked by a disk that hangs, in a write of the audit log, and several in a read of the store; for that case there is one more.
 pub fn serving() -> usize {
     thread::available_parallelism().map_or(2, |processors| processors.get().max(2))
 }
@@ -50,7 +50,7 @@ pub struct PerThread<T> {
 /// What no other value shares a cache line with. Processors fetch two lines of 64 bytes together.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Apart<T>(T);
+pub(crate) struct Apart<T>(pub(crate) T);
 
 impl<T> PerThread<T> {
     /// Calls `make` for each place.

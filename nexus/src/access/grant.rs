@@ -41,6 +41,11 @@ impl<R: Asked> Grant<R> {
         &self.request
     }
 
+    /// Whom the request acts for.
+    pub(crate) const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     /// The request and its principal. Uses up the grant.
     pub(crate) fn into_parts(self) -> (R, Principal) {
         (self.request, self.principal)

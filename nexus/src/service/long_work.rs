@@ -1,4 +1,5 @@
-//! Work over many policies or names, and over large bodies and values. It runs off the threads that serve requests, a few at a time, within a time limit.
+//! Work over many policies or names, and over large bodies and values, and reads that the disk might hold up. It runs off the threads
+//! that serve requests, a few at a time, within a time limit. If the disk hangs, the work is left behind with its place.
 //!
 //! There is a lane for each kind, so questions of operators do not hold up lists of workloads, and neither holds up the status.
 //! A request that finds its lane full waits a moment, and then fails with 429. No SPIFFE ID uses more than half of a lane, and
@@ -33,6 +34,19 @@ pub enum Lane {
     Bodies,
     /// Large values and long histories of versions.
     Values,
+    /// Short reads of the store, while its disk may hang.
+    Reads,
+}
+
+impl Lane {
+    /// Whether its work reads the store.
+    const fn needs_disk(self) -> bool {
+        match self {
+            // The status has a limit of its own, and makes recovery shares.
+            Self::Status | Self::Bodies => false,
+            Self::Lists | Self::Questions | Self::Values | Self::Reads => true,
+        }
+    }
 }
 
 /// The bounds. Waiting and work together end before clients give up, which is after 10 s.
@@ -48,12 +62,16 @@ pub struct Bounds {
     pub bodies: usize,
     /// How many large values are read at once.
     pub values: usize,
+    /// How many short reads are waited for at once. By default the store has as many connections for reading.
+    pub reads: usize,
     /// How many more places each lane has for operators only.
     pub reserve: usize,
     /// How long to wait for a place.
     pub patience: Duration,
     /// How long the work may take.
     pub budget: Duration,
+    /// How long work is waited for that the disk holds up.
+    pub answer: Duration,
 }
 
 impl Default for Bounds {
@@ -64,9 +82,11 @@ impl Default for Bounds {
             statuses: 2,
             bodies: 2,
             values: 2,
+            reads: 4,
             reserve: 2,
             patience: Duration::from_secs(2),
             budget: Duration::from_secs(5),
+            answer: Duration::from_secs(7),
         }
     }
 }
@@ -79,6 +99,7 @@ pub struct LongWork {
     statuses: Places,
     bodies: Places,
     values: Places,
+    reads: Places,
     threads: Threads,
     bounds: Bounds,
 }
@@ -113,6 +134,7 @@ impl LongWork {
             statuses: Places::new(bounds.statuses, bounds.reserve),
             bodies: Places::new(bounds.bodies, bounds.reserve),
             values: Places::new(bounds.values, bounds.reserve),
+            reads: Places::new(bounds.reads, bounds.reserve),
             threads: Threads::default(),
             bounds,
         }
@@ -123,7 +145,7 @@ impl LongWork {
     /// The place is taken until the work has ended, even if the request was given up before.
     ///
     /// # Errors
-    /// [`Error::Busy`] if no place became free, and the error of `work`.
+    /// [`Error::Busy`] if no place became free; [`Error::StoreHangs`]; the error of `work`.
     pub async fn run<T: Send + 'static>(
         &self,
         lane: Lane,
@@ -145,19 +167,28 @@ impl LongWork {
         instead: &'static str,
         work: impl FnOnce(Deadline) -> Result<T, Error> + Send + 'static,
     ) -> BoxFuture<'a, Result<(T, Place), Error>> {
-        let Bounds { patience, budget, .. } = self.bounds;
+        let Bounds { patience, budget, answer, .. } = self.bounds;
         let places = self.places(lane);
         // Boxed, so that requests that need no such work are small: each of them is moved to memory of its own.
         Box::pin(async move {
             let Ok(Ok(place)) = time::timeout(patience, places.take(caller)).await else {
-                return Err(Error::Busy);
+                return Err(match lane {
+                    // Reads that hang have the places.
+                    Lane::Reads => Error::StoreHangs(patience),
+                    _ => Error::Busy,
+                });
             };
             let work = move || {
                 let done = work(Deadline { at: Instant::now() + budget, budget, instead })?;
                 Ok((done, place))
             };
             // A panic goes on here, so that the guard of the request sees it.
-            self.threads.run(work).await
+            let done = self.threads.run(work);
+            if lane.needs_disk() {
+                time::timeout(answer, done).await.unwrap_or(Err(Error::StoreHangs(answer)))
+            } else {
+                done.await
+            }
         })
     }
 
@@ -168,6 +199,7 @@ impl LongWork {
             Lane::Status => &self.statuses,
             Lane::Bodies => &self.bodies,
             Lane::Values => &self.values,
+            Lane::Reads => &self.reads,
         }
     }
 }
@@ -238,156 +270,4 @@ impl Places {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use spike_mtls::Peer;
-    use tokio::task;
-
-    use super::*;
-
-    const INSTEAD: &str = "ask for less";
-
-    fn one_at_a_time() -> LongWork {
-        let bounds = Bounds {
-            questions: 1,
-            reserve: 1,
-            patience: Duration::from_millis(10),
-            ..Bounds::default()
-        };
-        LongWork::new(bounds)
-    }
-
-    fn workload(name: &str) -> Principal {
-        Principal::from(&Peer::unverified(&format!("spiffe://spike.ist/{name}")))
-    }
-
-    fn operator() -> Principal {
-        Principal::from(&Peer::unverified_of("spiffe://spike.ist/operator", Class::Reserved))
-    }
-
-    type Occupied = (mpsc::Sender<()>, task::JoinHandle<Result<(), Error>>);
-
-    /// Takes the only place for questions until the sender is used or dropped.
-    fn occupy(work: &Arc<LongWork>) -> Occupied {
-        occupy_as(work, Lane::Questions, workload("first"))
-    }
-
-    /// Takes a place, or waits for one.
-    fn occupy_as(work: &Arc<LongWork>, lane: Lane, caller: Principal) -> Occupied {
-        let (end, ended) = mpsc::channel::<()>();
-        let work = Arc::clone(work);
-        let occupied = tokio::spawn(async move {
-            let wait = move |_| {
-                ended.recv().ok();
-                Ok(())
-            };
-            work.run(lane, &caller, INSTEAD, wait).await
-        });
-        (end, occupied)
-    }
-
-    async fn until_busy(work: &LongWork) {
-        while work.questions.open.available_permits() > 0 {
-            task::yield_now().await;
-        }
-    }
-
-    #[tokio::test]
-    async fn more_than_there_are_places_for_are_told_to_come_again() {
-        let work = Arc::new(one_at_a_time());
-        let (end, occupied) = occupy(&work);
-        until_busy(&work).await;
-        let refused = work.run(Lane::Questions, &workload("second"), INSTEAD, |_| Ok(())).await;
-        assert!(matches!(refused, Err(Error::Busy)), "{refused:?}");
-        // Another lane is not held up.
-        assert!(work.run(Lane::Lists, &workload("second"), INSTEAD, |_| Ok(())).await.is_ok());
-        assert!(work.run(Lane::Status, &workload("second"), INSTEAD, |_| Ok(())).await.is_ok());
-        end.send(()).unwrap();
-        assert!(occupied.await.unwrap().is_ok());
-        assert!(work.run(Lane::Questions, &workload("second"), INSTEAD, |_| Ok(())).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_caller_that_goes_away_does_not_free_the_place_of_work_that_goes_on() {
-        let work = Arc::new(one_at_a_time());
-        let (end, occupied) = occupy(&work);
-        until_busy(&work).await;
-        occupied.abort();
-        assert!(occupied.await.unwrap_err().is_cancelled());
-        let refused = work.run(Lane::Questions, &workload("second"), INSTEAD, |_| Ok(())).await;
-        assert!(matches!(refused, Err(Error::Busy)), "{refused:?}");
-        end.send(()).unwrap();
-        while work.questions.open.available_permits() == 0 {
-            task::yield_now().await;
-        }
-    }
-
-    #[tokio::test]
-    async fn work_that_takes_too_long_ends_with_what_to_ask_for_instead() {
-        let bounds = Bounds { budget: Duration::from_millis(5), ..Bounds::default() };
-        let endless = |deadline: Deadline| -> Result<(), Error> {
-            loop {
-                deadline.check()?;
-            }
-        };
-        let ended = LongWork::new(bounds).run(Lane::Questions, &operator(), INSTEAD, endless).await;
-        let text = ended.unwrap_err().to_string();
-        assert_eq!(text, "it took longer than 5ms and was given up: ask for less");
-    }
-
-    #[tokio::test]
-    async fn a_panic_in_the_work_is_one_of_the_request() {
-        let work = Arc::new(one_at_a_time());
-        let worker = Arc::clone(&work);
-        let request = tokio::spawn(async move {
-            worker.run::<()>(Lane::Questions, &operator(), INSTEAD, |_| panic!("a bug")).await
-        });
-        assert!(request.await.unwrap_err().is_panic());
-        assert!(
-            work.run(Lane::Questions, &workload("second"), INSTEAD, |_| Ok(())).await.is_ok(),
-            "the place is free"
-        );
-    }
-
-    fn without_waiting() -> Arc<LongWork> {
-        Arc::new(LongWork::new(Bounds { patience: Duration::from_millis(10), ..Bounds::default() }))
-    }
-
-    #[tokio::test]
-    async fn a_workload_that_lists_all_the_time_leaves_half_of_the_lane_to_others() {
-        let work = without_waiting();
-        let half = Bounds::default().lists / 2;
-        let held = [(); 2].map(|()| occupy_as(&work, Lane::Lists, workload("first")));
-        while work.lists.open.available_permits() > half {
-            task::yield_now().await;
-        }
-        let own = work.run(Lane::Lists, &workload("first"), INSTEAD, |_| Ok(())).await;
-        assert!(matches!(own, Err(Error::Busy)), "{own:?}");
-        let other = work.run(Lane::Lists, &workload("second"), INSTEAD, |_| Ok(())).await;
-        assert!(other.is_ok(), "{other:?}");
-        assert_eq!(work.lists.shares.lock().unwrap().len(), 2);
-        drop(held);
-    }
-
-    #[tokio::test]
-    async fn an_operator_gets_in_where_workloads_have_every_place_of_a_lane() {
-        let work = without_waiting();
-        for lane in [Lane::Lists, Lane::Questions, Lane::Status, Lane::Bodies, Lane::Values] {
-            let places = work.places(lane);
-            let mut held = Vec::new();
-            while places.open.available_permits() > 0 {
-                let name = format!("w{}", held.len());
-                let left = places.open.available_permits();
-                held.push(occupy_as(&work, lane, workload(&name)));
-                while places.open.available_permits() == left {
-                    task::yield_now().await;
-                }
-            }
-            let third = work.run(lane, &workload("another"), INSTEAD, |_| Ok(())).await;
-            assert!(matches!(third, Err(Error::Busy)), "{lane:?}: {third:?}");
-            let answered = work.run(lane, &operator(), INSTEAD, |_| Ok(())).await;
-            assert!(answered.is_ok(), "{lane:?}: {answered:?}");
-        }
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ pub mod long_work;
 pub mod operator;
 pub mod policies;
 pub mod questions;
+mod reads;
 pub mod secrets;
 mod threads;
 pub mod trust_domains;

@@ -1,7 +1,5 @@
 //! What operators do with the root key: take shares out, feed them back, read the status.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 use spike_crypto::{Derivation, Fingerprint, Quorum, Share, ShareIndex, ShareValue, split};
 use spike_daemon::{
@@ -20,7 +18,7 @@ use crate::{
     error::Error,
     keys::{
         quorum::{ANSWER_LIMIT, KeeperProgram, KeeperState, Lapse, Restored},
-        seal::Hindrance,
+        seal::{Hindrance, Unsealed},
     },
     store::{Found, ImportRecord, Look, Store},
 };
@@ -182,12 +180,11 @@ impl Nexus {
     /// The status of Nexus and its Keepers. Every Keeper is asked first, because operators restart things by the margin.
     ///
     /// # Errors
-    /// [`Error::Busy`], [`Error::TookTooLong`]. A store that does not answer is part of the status.
-    pub async fn status(self: &Arc<Self>, grant: Grant<ShowStatus>) -> Result<Status, Error> {
+    /// None: a store that does not answer is part of the status.
+    pub async fn status(&self, grant: Grant<ShowStatus>) -> Result<Status, Error> {
         let mut status = self.status_of_shares().await;
         // After the Keepers were asked: what it says of them is of the same time.
         let unsealed = self.seal.granted(&grant);
-        let (ShowStatus, caller) = grant.into_parts();
         let data = if unsealed.is_err() || self.unused_data.is_some() {
             Some(self.data().await)
         } else {
@@ -218,20 +215,21 @@ impl Nexus {
         };
         status.root_key = Some(unsealed.root_key().fingerprint());
         self.health.fresh().await;
-        let nexus = Arc::clone(self);
-        // A defective disk may take long to report an error.
-        let work = move |_| {
-            let report = nexus.health.report(clock::now());
-            status.take_checks(report.as_ref());
-            if let Ok(store) = unsealed.store() {
-                // Status is requested because of a defective store, so it must not fail with it.
-                status.data_key = store.active_key().ok();
-                status.last_export = store.last_export().ok().flatten();
-                status.store = Some(StoreState::of(store, report.as_ref()));
+        let report = self.health.report(clock::now());
+        status.take_checks(report.as_ref());
+        if unsealed.store().is_err() {
+            return Ok(status);
+        }
+        // Status is requested because of a defective store, so it must not fail with it, nor wait for it.
+        let looked = self.looks.take(move || StoreFacts::of(&unsealed, report.as_ref())).await;
+        match looked {
+            Ok(StoreFacts { data_key, last_export, state }) => {
+                (status.data_key, status.last_export) = (data_key, last_export);
+                status.store = state;
             }
-            Ok(status)
-        };
-        self.long_work.run(Lane::Status, &caller, "ask `/healthz`", work).await
+            Err(why) => status.troubles.push(format!("the data directory: {}", why.symptom())),
+        }
+        Ok(status)
     }
 
     /// The facts about the shares, without the rest.
@@ -311,6 +309,24 @@ impl Status {
         }
         if !not_ready.is_empty() {
             self.reason = Some(not_ready.join("; "));
+        }
+    }
+}
+
+/// What the status reads from the store.
+struct StoreFacts {
+    data_key: Option<u32>,
+    last_export: Option<UnixNanos>,
+    state: Option<StoreState>,
+}
+
+impl StoreFacts {
+    fn of(unsealed: &Unsealed, report: Option<&HealthReport>) -> Self {
+        let store = unsealed.store().ok();
+        Self {
+            data_key: store.and_then(|store| store.active_key().ok()),
+            last_export: store.and_then(|store| store.last_export().ok().flatten()),
+            state: store.map(|store| StoreState::of(store, report)),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Policies. Lists of their names are in `lists`, questions over them in `questions`.
 
+use std::sync::Arc;
+
 use spike_mtls::clock;
 
 use super::Nexus;
@@ -54,7 +56,6 @@ impl Asked for DeletePolicy {
     const SUBJECT: Subject<Self> = Subject::Named(|asked| &asked.name);
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "a grant is used up by what it allows")]
 impl Nexus {
     /// N7: makes a policy, or replaces the one of that name. Returns its name.
     ///
@@ -82,12 +83,16 @@ impl Nexus {
     /// N8: reads the policy of that name.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an invalid name, [`Error::NotFound`] (upstream: 500, F11), [`Error::Store`].
-    pub fn read_policy(&self, grant: Grant<ReadPolicy>) -> Result<StoredPolicy, Error> {
-        let ReadPolicy { name } = grant.request();
-        check_name(name)?;
-        let unsealed = self.seal.granted(&grant)?;
-        unsealed.store()?.policy(name)?.ok_or(Error::NotFound)
+    /// [`Error::Invalid`] for an invalid name, [`Error::NotFound`] (upstream: 500, F11), [`Error::Store`], [`Error::StoreHangs`].
+    pub async fn read_policy(
+        self: &Arc<Self>,
+        grant: Grant<ReadPolicy>,
+    ) -> Result<StoredPolicy, Error> {
+        check_name(&grant.request().name)?;
+        let read = |nexus: &Self, grant: &Grant<ReadPolicy>| {
+            Ok(nexus.seal.granted(grant)?.store()?.policy(&grant.request().name)?)
+        };
+        self.read_with(grant, read).await?.0.ok_or(Error::NotFound)
     }
 
     /// N9: deletes the policy of that name. It does not count from the next request on.

@@ -1,6 +1,6 @@
 //! Secrets. Lists of their names are in `lists`.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use spike_daemon::http::LARGE;
 use spike_domain::{History, SecretPath, Selector, rules};
@@ -105,6 +105,18 @@ impl<R> Long<R> {
     }
 }
 
+/// What appends the values of a secret to an answer.
+pub type AppendValues<'a> = &'a mut dyn FnMut(&mut Vec<u8>) -> Result<(), Error>;
+
+/// The values of a secret, as far as they are read at once.
+#[derive(Debug)]
+pub enum Read<T> {
+    /// The answer with all of them.
+    Whole(T),
+    /// They are long.
+    Long(Long<ReadSecret>),
+}
+
 /// The metadata of a path, as far as it is read at once.
 #[derive(Debug)]
 pub enum Description {
@@ -153,25 +165,46 @@ impl Nexus {
         Ok(())
     }
 
-    /// N2: appends the values of a live version to `out`, as a JSON object. If they are long, nothing is read but their length,
-    /// for [`Self::read_long_secret`].
+    /// N2: the values of a live version, as a JSON object. `answer` makes the answer, and is given what appends them. If they are long,
+    /// nothing is read but their length, for [`Self::read_long_secret`].
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a bad path, [`Error::NotFound`], [`Error::Store`].
-    pub fn read_secret(
-        &self,
+    /// [`Error::Invalid`] for a bad path, [`Error::NotFound`], [`Error::Store`], [`Error::StoreHangs`].
+    pub async fn read_secret<T: Send + 'static>(
+        self: &Arc<Self>,
         grant: Grant<ReadSecret>,
+        answer: impl Fn(AppendValues<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<Read<T>, Error> {
+        let read = move |nexus: &Self, grant: &Grant<ReadSecret>| {
+            let mut longer = None;
+            let answer = answer(&mut |out| {
+                longer = nexus.append_values(grant, out)?;
+                Ok(())
+            })?;
+            Ok((answer, longer))
+        };
+        let ((answer, longer), grant) = self.read_with(grant, read).await?;
+        Ok(match longer {
+            None => Read::Whole(answer),
+            Some(length) => Read::Long(Long { grant, length }),
+        })
+    }
+
+    /// Appends the values of a live version to `out`. If they are long, only their length is returned.
+    fn append_values(
+        &self,
+        grant: &Grant<ReadSecret>,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Long<ReadSecret>>, Error> {
+    ) -> Result<Option<usize>, Error> {
         let ReadSecret { path, version } = grant.request();
         let path = SecretPath::parse(path.as_str())?;
-        let got = self.seal.act(&grant, |unsealed| {
+        let got = self.seal.act(grant, |unsealed| {
             Ok(unsealed.store()?.get_up_to(&path, *version, LARGE, out)?)
         })?;
         match got {
             Got::Value => Ok(None),
             Got::Nothing => Err(Error::NotFound),
-            Got::Longer(length) => Ok(Some(Long { grant, length })),
+            Got::Longer(length) => Ok(Some(length)),
         }
     }
 
@@ -223,11 +256,18 @@ impl Nexus {
     /// nothing is read but its length, for [`Self::describe_long_secret`].
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a bad path, [`Error::NotFound`], [`Error::Store`].
-    pub fn describe_secret(&self, grant: Grant<DescribeSecret>) -> Result<Description, Error> {
-        let path = SecretPath::parse(grant.request().path.as_str())?;
-        let unsealed = self.seal.granted(&grant)?;
-        match unsealed.store()?.metadata_up_to(&path, LARGE)? {
+    /// As [`Self::read_secret`].
+    pub async fn describe_secret(
+        self: &Arc<Self>,
+        grant: Grant<DescribeSecret>,
+    ) -> Result<Description, Error> {
+        let read = |nexus: &Self, grant: &Grant<DescribeSecret>| {
+            let path = SecretPath::parse(grant.request().path.as_str())?;
+            let unsealed = nexus.seal.granted(grant)?;
+            Ok(unsealed.store()?.metadata_up_to(&path, LARGE)?)
+        };
+        let (described, grant) = self.read_with(grant, read).await?;
+        match described {
             Described::Nothing => Err(Error::NotFound),
             Described::History(history) => grant.request().of(history).map(Description::Whole),
             Described::Longer(length) => Ok(Description::Long(Long { grant, length })),

@@ -251,6 +251,9 @@ pub enum StoreError {
     /// The disk was full when the database was opened.
     #[error("the disk of the database is full, so that it cannot be opened")]
     NoRoomToOpen(#[source] rusqlite::Error),
+    /// Nothing was read: the disk might hold up this thread, which serves requests. Read on another one.
+    #[error("the disk may hold up a thread that serves requests")]
+    Elsewhere,
     /// SQLite failed.
     #[error("the database failed")]
     Sqlite(#[source] rusqlite::Error),

@@ -3,6 +3,9 @@
 //! A connection stays on its thread, and so do the requests on it: what they touch stays with one processor, and threads
 //! need not wake each other. Work that takes long is done elsewhere, so no connection holds the others of its thread up.
 //!
+//! A disk may hold a thread up ([`crate::disk_work`]), with the connections that it has. It gets no further ones. While all are held,
+//! new connections are for one more thread, the reserve, which no disk of the data holds up.
+//!
 //! What a connection does is a task, and the scheduler catches the panics of tasks, also while it drops them: such a panic ends one
 //! connection. The scheduler itself may panic, such as when the system refuses to wait for events. Then the connections of the thread
 //! cannot be served any more: the thread drops them, so that their peers notice, and goes on with another scheduler. The process stays,
@@ -24,11 +27,13 @@ use spike_mtls::clock::Moment;
 use tokio::{
     runtime::{Builder, Handle, Runtime},
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     UnderWay,
+    disk_work::DiskWork,
     telemetry::HELD_UP,
     threads::{self, Place},
 };
@@ -36,6 +41,9 @@ use crate::{
 /// How many connections may wait for each thread to begin with them. Others wait in the queue of the system: here they would count as
 /// handshakes, of which the oldest gives way.
 const WAITING: usize = 4;
+
+/// How often whoever waits for a place looks whether all threads are held.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How often a thread notes that it runs.
 const BEAT: Duration = Duration::from_secs(1);
@@ -47,8 +55,11 @@ const END_TIME: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct ServingThreads {
     each: Vec<ServingThread>,
+    reserve: ServingThread,
     /// One for each connection that may wait.
     waiting: Arc<Semaphore>,
+    /// The same for the reserve.
+    waiting_there: Arc<Semaphore>,
     /// Whose turn it is, if all are alike.
     turn: AtomicUsize,
     ended: CancellationToken,
@@ -58,6 +69,8 @@ pub(super) struct ServingThreads {
 
 #[derive(Debug)]
 struct ServingThread {
+    number: usize,
+    disk_work: Arc<DiskWork>,
     scheduler: Arc<Scheduler>,
     /// How many connections it has not begun with.
     waiting: Arc<AtomicUsize>,
@@ -83,16 +96,24 @@ impl ServingThreads {
     /// The operating system's, if it gives no thread or no descriptor.
     pub(super) fn start() -> io::Result<Self> {
         let count = threads::serving();
-        let waiting = Arc::new(Semaphore::new(WAITING * count));
         let (runs, running) = mpsc::channel();
-        let (each, ended) = (Vec::new(), CancellationToken::new());
-        let (turn, running) = (AtomicUsize::new(0), Mutex::new(running));
-        let mut all = Self { each, waiting, turn, ended, running };
-        for number in 0..count {
-            let ended = all.ended.clone();
-            all.each.push(ServingThread::start(number, ended, runs.clone())?);
-        }
-        Ok(all)
+        let (ended, disk_work) = (CancellationToken::new(), DiskWork::of(count));
+        // Those that have started end if one does not.
+        let all_or_none = ended.clone().drop_guard();
+        let start =
+            |number| ServingThread::start((number, &disk_work), ended.clone(), runs.clone());
+        let each = (0..count).map(start).collect::<io::Result<_>>()?;
+        let reserve = start(count)?;
+        all_or_none.disarm();
+        Ok(Self {
+            each,
+            reserve,
+            waiting: Arc::new(Semaphore::new(WAITING * count)),
+            waiting_there: Arc::new(Semaphore::new(WAITING)),
+            turn: AtomicUsize::new(0),
+            ended,
+            running: Mutex::new(running),
+        })
     }
 
     /// Whether every thread runs.
@@ -100,30 +121,38 @@ impl ServingThreads {
     /// # Errors
     /// How many do not, since when at most, and what to do.
     pub(super) fn check(&self) -> Result<(), String> {
-        let broken = self.each.iter().filter(|thread| thread.scheduler.is_broken()).count();
+        let all = || self.each.iter().chain([&self.reserve]);
+        let broken = all().filter(|thread| thread.scheduler.is_broken()).count();
         if broken > 0 {
             return Err(format!(
                 "{broken} of the {} threads that serve connections ended in a bug and did not start again yet: the log has the place. Report \
                  it; if this stays, restart",
-                self.each.len()
+                all().count()
             ));
         }
         let idle = |thread: &ServingThread| thread.scheduler.beat.for_at_least(HELD_UP);
-        let held: Vec<_> = self.each.iter().filter_map(idle).map(Moment::elapsed).collect();
+        let held: Vec<_> = all().filter_map(idle).map(Moment::elapsed).collect();
         let Some(longest) = held.iter().max() else { return Ok(()) };
         Err(format!(
             "{} of the {} threads that serve connections have not run for {} s: most likely a disk holds them up, that of the audit log or \
              of the database, and their connections wait. Look at that disk; a restart frees the connections",
             held.len(),
-            self.each.len(),
+            all().count(),
             longest.as_secs()
         ))
     }
 
     /// A place for a connection that is accepted next. Waits for one.
     pub(super) async fn place(&self) -> Waiting {
-        // It is never closed.
-        Waiting(Arc::clone(&self.waiting).acquire_owned().await.ok())
+        loop {
+            // Connections that wait for a thread that is held keep their places.
+            let is_any_free = self.each.iter().any(ServingThread::is_free);
+            let places = if is_any_free { &self.waiting } else { &self.waiting_there };
+            if let Ok(place) = timeout(LOOK, Arc::clone(places).acquire_owned()).await {
+                // They are never closed.
+                return Waiting(place.ok());
+            }
+        }
     }
 
     /// Runs `serve`, which serves one connection, on the next thread in turn, or on one that begins sooner with what it has.
@@ -138,11 +167,16 @@ impl ServingThreads {
     ) {
         let (before, after) = self.each.split_at(self.turn.load(Relaxed) % self.each.len().max(1));
         let in_turn = after.iter().chain(before).enumerate();
-        // One that a disk holds keeps few: there is one among the others for whoever has got a place.
         let next = in_turn
-            .min_by_key(|(_, thread)| (thread.scheduler.is_broken(), thread.waiting.load(Relaxed)));
-        let Some((passed_over, thread)) = next else { return };
-        self.turn.fetch_add(passed_over + 1, Relaxed);
+            .filter(|(_, thread)| thread.is_free())
+            .min_by_key(|(_, thread)| thread.waiting.load(Relaxed));
+        let thread = match next {
+            Some((passed_over, thread)) => {
+                self.turn.fetch_add(passed_over + 1, Relaxed);
+                thread
+            }
+            None => &self.reserve,
+        };
         let waiting = Counted::new(&thread.waiting);
         let serve = async move {
             drop((waiting, place));
@@ -154,17 +188,31 @@ impl ServingThreads {
 
 impl ServingThread {
     /// Ends with `ended`. Keeps `runs` until then.
-    fn start(number: usize, ended: CancellationToken, runs: mpsc::Sender<()>) -> io::Result<Self> {
+    fn start(
+        (number, disk_work): (usize, &Arc<DiskWork>),
+        ended: CancellationToken,
+        runs: mpsc::Sender<()>,
+    ) -> io::Result<Self> {
         let runtime = runtime()?;
         let scheduler = Arc::new(Scheduler::of(&runtime));
-        let own = Arc::clone(&scheduler);
+        let (own, disk_work) = (Arc::clone(&scheduler), Arc::clone(disk_work));
+        let works = Arc::clone(&disk_work);
         let run = move || {
             Place::become_serving(number);
+            works.join(number);
             own.run(runtime, &ended);
             drop(runs);
         };
         let thread = thread::Builder::new().name(format!("serve-{number}")).spawn(run)?;
-        Ok(Self { scheduler, waiting: Arc::default(), thread: Some(thread) })
+        Ok(Self { number, disk_work, scheduler, waiting: Arc::default(), thread: Some(thread) })
+    }
+
+    /// Whether it may get connections: it runs, as far as is known.
+    fn is_free(&self) -> bool {
+        let Scheduler { beat, .. } = &*self.scheduler;
+        !self.scheduler.is_broken()
+            && !self.disk_work.is_held(self.number)
+            && beat.for_at_least(HELD_UP).is_none()
     }
 }
 
@@ -264,6 +312,7 @@ impl Drop for ServingThreads {
         // One may wait for its next scheduler.
         self.each
             .iter()
+            .chain([&self.reserve])
             .filter_map(|each| each.thread.as_ref())
             .for_each(|own| own.thread().unpark());
         let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -274,7 +323,7 @@ impl Drop for ServingThreads {
             );
             return;
         }
-        for thread in &mut self.each {
+        for thread in self.each.iter_mut().chain([&mut self.reserve]) {
             // A panic has been told.
             thread.thread.take().map(JoinHandle::join);
         }

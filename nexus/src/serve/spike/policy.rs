@@ -55,7 +55,7 @@ impl Handle for call::PolicyGet {
         grant: Grant<ReadPolicy>,
         _: AnswerMemory,
     ) -> Result<AnswerBytes, Error> {
-        let stored = nexus.read_policy(grant)?;
+        let stored = nexus.read_policy(grant).await?;
         Ok(Self::encode_reply(&Policy {
             created_at: clock::at(stored.created),
             updated_at: clock::at(stored.updated),

@@ -19,8 +19,8 @@ use crate::{
         Nexus,
         lists::{ListSecrets, Names},
         secrets::{
-            DeleteVersions, DescribeSecret, Description, Long, PutSecret, ReadSecret,
-            UndeleteVersions, Values,
+            AppendValues, DeleteVersions, DescribeSecret, Description, Long, PutSecret, Read,
+            ReadSecret, UndeleteVersions, Values,
         },
     },
     store::StoredValue,
@@ -62,15 +62,11 @@ impl Handle for call::SecretGet {
         memory: AnswerMemory,
     ) -> Result<AnswerBytes, Error> {
         // The store keeps the JSON object that was put. It is sent unchanged.
-        let mut long = None;
-        let body = SecretGetResponse::encode_stored(|out| {
-            long = nexus.read_secret(grant, out)?;
-            Ok::<_, Error>(())
-        })?;
-        match long {
-            None => Ok(body.into()),
+        let answer = |append: AppendValues<'_>| SecretGetResponse::encode_stored(append);
+        match nexus.read_secret(grant, answer).await? {
+            Read::Whole(body) => Ok(body.into()),
             // Boxed: few secrets need it.
-            Some(long) => Box::pin(read_long(nexus, long, memory)).await,
+            Read::Long(long) => Box::pin(read_long(nexus, long, memory)).await,
         }
     }
 }
@@ -162,7 +158,7 @@ impl Handle for call::SecretMetadata {
         grant: Grant<DescribeSecret>,
         memory: AnswerMemory,
     ) -> Result<AnswerBytes, Error> {
-        let long = match nexus.describe_secret(grant)? {
+        let long = match nexus.describe_secret(grant).await? {
             Description::Whole(history) => {
                 return Ok(Self::encode_reply(&metadata(&history)).into());
             }

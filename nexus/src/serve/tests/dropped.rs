@@ -102,7 +102,7 @@ fn encrypted() -> Encrypted {
 }
 
 /// The states of Nexus in which it is tested.
-const fn states_for(operation: Operation) -> &'static [State] {
+pub(super) const fn states_for(operation: Operation) -> &'static [State] {
     match operation {
         Operation::OperatorRestore => &[State::OneShareShort],
         Operation::BootstrapVerify => &[State::Unsealed, State::KeyUnproved],

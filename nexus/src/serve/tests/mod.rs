@@ -3,3 +3,4 @@
 mod dropped;
 mod fixture;
 mod large;
+mod threads;

@@ -99,10 +99,10 @@ impl Connect<'_> {
         // faster.
         let writer = Arc::new(Mutex::new(Some(connection)));
         let condition = Arc::new(Condition::new(ring.usage()));
-        let slots = vec![Arc::clone(&writer)];
+        let reader = Arc::clone(&writer);
         Ok(Opened {
             writer,
-            readers: Arc::new(Readers::new(slots, Arc::clone(&condition), Arc::default())),
+            readers: Arc::new(Readers::in_memory(reader, Arc::clone(&condition))),
             ring,
             identity,
             directory: PathBuf::new(),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-use spike_daemon::process::chain;
+use spike_daemon::{disk_work::on_this_thread, process::chain};
 use spike_mtls::clock;
 
 use super::place::Place;
@@ -24,6 +24,8 @@ pub(in crate::store) fn lock(slot: &Slot) -> MutexGuard<'_, Option<Connection>> 
 #[derive(Debug)]
 pub(in crate::store) struct Readers {
     slots: Vec<Slot>,
+    /// No disk holds a read up.
+    is_in_memory: bool,
     /// Where to wait if all are busy.
     next: AtomicUsize,
     condition: Arc<Condition>,
@@ -31,16 +33,35 @@ pub(in crate::store) struct Readers {
 }
 
 impl Readers {
+    /// Those of a file.
     pub(in crate::store) const fn new(
         slots: Vec<Slot>,
         condition: Arc<Condition>,
         place: Arc<Place>,
     ) -> Self {
-        Self { slots, next: AtomicUsize::new(0), condition, place }
+        Self { slots, is_in_memory: false, next: AtomicUsize::new(0), condition, place }
+    }
+
+    /// The one of a database in memory.
+    pub(in crate::store) fn in_memory(slot: Slot, condition: Arc<Condition>) -> Self {
+        Self { is_in_memory: true, ..Self::new(vec![slot], condition, Arc::default()) }
     }
 
     /// Runs `query` on a free connection, preferably the first one, which has most in its page cache.
+    ///
+    /// # Errors
+    /// [`StoreError::Elsewhere`] on a thread that serves requests, and that the disk might hold up.
     pub(in crate::store) fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if self.is_in_memory {
+            return self.read_here(query);
+        }
+        on_this_thread(|| self.read_here(query)).unwrap_or(Err(StoreError::Elsewhere))
+    }
+
+    fn read_here<T>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {

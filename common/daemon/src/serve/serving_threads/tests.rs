@@ -7,6 +7,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::disk_work::on_this_thread;
 
 /// Serves a connection that ends with what is sent, and waits until its thread has begun with it. Returns that thread.
 async fn begin(
@@ -115,6 +116,45 @@ async fn a_thread_that_a_disk_holds_does_not_keep_connections_from_the_others() 
         timeout(Duration::from_secs(10), seen.recv()).await.expect("it is served");
     }
     drop(release);
+}
+
+/// The connections that waited for them had all places, and nobody got in any more.
+#[tokio::test]
+async fn while_a_disk_holds_all_threads_new_connections_are_served_by_the_reserve() {
+    let (threads, tasks) = (ServingThreads::start().unwrap(), TaskTracker::new());
+    let mut releases = Vec::new();
+    let (tell, begun) = std::sync::mpsc::channel();
+    for _ in 0..threads::serving() {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let tell = tell.clone();
+        threads.spawn((&tasks, threads.place().await), async move {
+            on_this_thread(|| {
+                tell.send(()).ok();
+                held.recv().ok()
+            });
+        });
+        releases.push(release);
+    }
+    // Two that begin within milliseconds are both held; on a busy machine, they may not be.
+    let mut held = 0;
+    while held < threads::serving() && begun.recv_timeout(Duration::from_millis(500)).is_ok() {
+        held += 1;
+    }
+    let waiting: Vec<_> = (0..WAITING * threads::serving())
+        .map_while(|_| threads.place().now_or_never())
+        .map(|place| threads.spawn((&tasks, place), std::future::pending()))
+        .collect();
+    assert!(!waiting.is_empty());
+    becomes(|| threads.each.iter().filter(|each| !each.is_free()).count() == held).await;
+    let reserve = lasting(&threads, &tasks, 2 * WAITING).await;
+    if held == threads::serving() {
+        assert!(reserve.iter().all(|(thread, _)| *thread == reserve[0].0));
+    }
+    drop(releases);
+    let runs = |each: &ServingThread| each.is_free() && each.waiting.load(Relaxed) == 0;
+    becomes(|| threads.each.iter().all(runs)).await;
+    let after = lasting(&threads, &tasks, threads::serving()).await;
+    assert_eq!(most_and_fewest(after.into_iter().map(|(thread, _)| thread)), (1, 1));
 }
 
 /// The end waited for it for ever.
