@@ -69,7 +69,8 @@ impl Budget {
     }
 
     /// As [`Self::new`], and no ordinary ID holds more than it leaves free: one alone gets half of all, and *n* that take what
-    /// they can get a share of *n* + 1, so that something is left for whoever comes. What is held already stays.
+    /// they can get a share of *n* + 1, so that something is left for whoever comes. What is held already stays, and a single
+    /// [`Taken`] of an ID gets whatever is free.
     pub fn fair(bounds: Bounds) -> Self {
         Self::with(bounds, true)
     }
@@ -171,18 +172,24 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// Takes `more` in addition.
+    /// Takes `more` in addition. Nothing more is never refused: what is held stays, whatever others have taken since.
     ///
     /// # Errors
     /// [`Over`]: only what was taken before is held.
     pub fn grow(&mut self, more: u64) -> Result<(), Over> {
+        if more == 0 {
+            return Ok(());
+        }
         let AccountInner { class, budget, used, .. } = &*self.account.0;
         let Bounds { all, each, reserve } = budget.bounds;
         let (all, each) = match class {
             Class::Ordinary => {
                 let all = all.saturating_sub(reserve);
                 let held = budget.used.load(Ordering::Relaxed);
-                (all, if budget.is_fair { each.min(fair_share(all, held, more)) } else { each })
+                let left = all.saturating_sub(held).saturating_sub(more);
+                // Whoever holds nothing else gets whatever is free, at once or bit by bit: then only the bound for all counts.
+                let share = left.max(self.amount.saturating_add(more));
+                (all, if budget.is_fair { each.min(share) } else { each })
             }
             Class::Reserved => (all, each),
         };
@@ -201,13 +208,6 @@ impl Drop for Taken {
         self.account.0.budget.used.fetch_sub(self.amount, Ordering::Relaxed);
         self.account.0.used.fetch_sub(self.amount, Ordering::Relaxed);
     }
-}
-
-/// What an ID may hold with `more`, while all together hold `held`: as much as is free then. Whatever is free for one who holds
-/// nothing: then only the bound for all counts.
-const fn fair_share(all: u64, held: u64, more: u64) -> u64 {
-    let left = all.saturating_sub(held).saturating_sub(more);
-    if left > more { left } else { more }
 }
 
 /// Adds `more` unless the sum would be above `bound`.
@@ -319,6 +319,43 @@ mod tests {
     }
 
     proptest! {
+        /// It was refused for what it held as soon as others had taken their part, even if it needed no more.
+        #[test]
+        fn whoever_holds_something_of_a_fair_budget_keeps_it_and_whoever_holds_nothing_else_gets_what_is_free(
+            steps in proptest::collection::vec((0_usize..4, 1_u64..70, any::<bool>()), 0..100)
+        ) {
+            let bounds = Bounds { all: 110, each: 60, reserve: 10 };
+            let budget = Budget::fair(bounds);
+            let ids = ["a", "b", "c", "operator"];
+            let of = |who: usize| {
+                let class = if who == 3 { Class::Reserved } else { Class::Ordinary };
+                account(&budget, ids[who], class)
+            };
+            let mut held: Vec<(usize, Taken)> = Vec::new();
+            for (who, amount, give_back) in steps {
+                if give_back && !held.is_empty() {
+                    held.swap_remove(usize::try_from(amount).unwrap() % held.len());
+                    continue;
+                }
+                // At once, or one of them first.
+                let parts = if amount % 2 == 0 { vec![amount] } else { vec![1, amount - 1] };
+                let all = if who == 3 { bounds.all } else { bounds.all - bounds.reserve };
+                let free = all.saturating_sub(budget.used());
+                let held_nothing = of(who).used() == 0;
+                let taken = of(who).take(parts[0]).and_then(|mut taken| {
+                    parts[1..].iter().try_for_each(|more| taken.grow(*more)).map(|()| taken)
+                });
+                if held_nothing {
+                    prop_assert_eq!(taken.is_ok(), amount <= free.min(bounds.each));
+                }
+                held.extend(taken.ok().map(|taken| (who, taken)));
+                for (who, taken) in &mut held {
+                    prop_assert_eq!(taken.grow(0), Ok(()));
+                    prop_assert!(of(*who).take(0).is_ok());
+                }
+            }
+        }
+
         #[test]
         fn no_order_of_taking_and_giving_back_passes_a_bound_or_loses_a_unit(
             steps in proptest::collection::vec((0_usize..4, 0_u64..8, any::<bool>()), 0..200)

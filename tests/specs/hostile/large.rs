@@ -4,14 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use spike_tests::{
-    Running, SUPERUSER, eventually,
+    PATIENCE, Running, SUPERUSER, eventually,
     hostile::{
         LargeBody, MIB,
         attack::{Tally, post, requests, unfinished_bodies},
         resident,
     },
-    policies::policy,
+    policies::{allow, policy},
     raw::Dialer,
+    secrets,
 };
 use spike_wire::Operation;
 
@@ -183,5 +184,45 @@ async fn who_may_do_nothing_takes_no_memory_from_others_for_bodies_it_only_decla
         assert_eq!(connection.post(PUT, body.clone()).await?.status, 200);
     }
     drop(held);
+    cluster.stop().await
+}
+
+/// The answer had its memory already, and was refused when it turned out to need no more.
+#[tokio::test]
+async fn a_large_answer_that_got_what_was_free_is_sent_while_another_id_holds_memory() -> Result<()>
+{
+    const OTHER: &str = "/workload/other";
+    let most = usize::try_from(4 * MIB)?;
+    let cluster = scenario()
+        .setting("SPIKE_HTTP_SERVER_MAX_MEMORY", "12582912")
+        .setting("SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID", &most.to_string())
+        .start()
+        .await?;
+    let superuser = cluster.superuser()?;
+    let value = "x".repeat(most - 1024);
+    superuser.put_secret(&secrets::put("large", &[("k", &value)])).await?;
+    superuser.put_policy(&allow("reader", WORKLOAD, "^large$", &["read"])).await?;
+    superuser.put_policy(&allow("writer", OTHER, "^.*$", &["write"])).await?;
+    let held = async || -> Result<f64> {
+        Ok(cluster.metrics().await?.get("spike_request_memory_bytes").unwrap_or_default())
+    };
+    for part in 1..=4 {
+        let mut holder = cluster.dial_as(OTHER)?.connect().await?;
+        let length = most * part / 4;
+        holder
+            .send(format!("POST {PUT} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"))
+            .await?;
+        holder.send(&LargeBody::Value.body(length)[..length / 2]).await?;
+        eventually("its memory is taken", PATIENCE, async || {
+            Ok((held().await? >= f64::from(u32::try_from(length)?)).then_some(()))
+        })
+        .await?;
+        let mut reader = cluster.dial_as(WORKLOAD)?.connect().await?;
+        let answer = reader.post(GET, r#"{"path":"large"}"#).await?;
+        assert_eq!(answer.status, 200, "while {part} MiB are held");
+        drop(holder);
+        eventually("its memory is back", PATIENCE, async || Ok((held().await? < 1.).then_some(())))
+            .await?;
+    }
     cluster.stop().await
 }
