@@ -5,7 +5,7 @@
 set -eu
 
 case " $* " in
-*' --crate-name spike_'* | *' --crate-name http '* | *' --crate-name serde_json '* | *' --crate-name spiffe '* | \
+*' --crate-name spike_'* | *' --crate-name http '* | *' --crate-name hyper '* | *' --crate-name serde_json '* | *' --crate-name spiffe '* | \
     *' --crate-name time '* | *' --crate-name httparse '* | *' --crate-name x509_parser '* | *' --crate-name webpki '*)
     exec "$@" -Cpasses=sancov-module \
         -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -21,6 +21,7 @@ pub mod pattern;
 pub mod peer_certificate;
 pub mod policy_document;
 pub mod recovery_text;
+pub mod request_ends;
 pub mod request_head;
 pub mod stored_rows;
 pub mod stored_versions;

@@ -16,6 +16,7 @@ mod identity_ends;
 mod large;
 mod protocol;
 mod readers;
+mod unseen;
 mod withdrawn;
 
 use anyhow::{Context, Result, ensure};

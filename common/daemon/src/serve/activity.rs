@@ -46,8 +46,9 @@ pub(super) struct Activity {
     has_received: AtomicBool,
     /// Bytes that arrived since the last request began or ended.
     received: AtomicU64,
-    /// HTTP/2: heads that arrived, and requests that began.
+    /// HTTP/2: heads that arrived.
     pub(super) heads: AtomicU64,
+    /// Requests that began.
     begun: AtomicU64,
     /// HTTP/2: why the connection ends, if the peer sends too much for nothing.
     flood: OnceLock<&'static str>,
@@ -55,6 +56,8 @@ pub(super) struct Activity {
     pub(super) is_drained: AtomicBool,
     /// HTTP/1.1: what arrived ends inside of a head.
     is_within_head: AtomicBool,
+    /// HTTP/1.1: the requests that began are not those that were counted.
+    is_out_of_step: AtomicBool,
     /// HTTP/1.1: what would be too much of the last head, as a number.
     excess: AtomicU8,
     /// HTTP/1.1: a whole head has arrived.
@@ -99,6 +102,7 @@ impl Activity {
             is_within_head: AtomicBool::new(false),
             has_head: AtomicBool::new(false),
             has_large_head: AtomicBool::new(false),
+            is_out_of_step: AtomicBool::new(false),
             excess: AtomicU8::new(Excess::Bytes as u8),
             http2,
         }
@@ -202,6 +206,21 @@ impl Activity {
     /// HTTP/2: the peer sends too much for nothing, and the connection ends.
     pub(super) fn is_flooded(&self, reason: &'static str) {
         self.flood.get_or_init(|| reason);
+    }
+
+    /// How many requests began.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun.load(Relaxed)
+    }
+
+    /// HTTP/1.1: the requests that began are not those that were counted, and the connection ends.
+    pub(super) fn lost_step(&self) {
+        self.is_out_of_step.store(true, Relaxed);
+    }
+
+    /// HTTP/1.1: whether the connection ends for [`Self::lost_step`].
+    pub(super) fn is_out_of_step(&self) -> bool {
+        self.is_out_of_step.load(Relaxed)
     }
 
     /// HTTP/2: how many heads began no request.
@@ -343,9 +362,8 @@ impl ActiveRequest {
     pub(super) fn new(activity: Arc<Activity>) -> Self {
         activity.working.fetch_add(1, Relaxed);
         activity.received.store(0, Relaxed);
-        if activity.http2 {
-            activity.begun.fetch_add(1, Relaxed);
-        } else {
+        activity.begun.fetch_add(1, Relaxed);
+        if !activity.http2 {
             activity.head_since.store(0, Relaxed);
         }
         Self { activity, answering: None }

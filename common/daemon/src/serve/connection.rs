@@ -228,7 +228,7 @@ impl Connection {
 }
 
 /// A peer that ends its sending side still gets its answer, as from Go's server.
-fn http1_builder() -> http1::Builder {
+pub(super) fn http1_builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())

@@ -21,6 +21,9 @@ const LATE_HEAD: (u16, &str) =
 const TOO_MANY_MALFORMED: &str =
     "too many malformed requests of this SPIFFE ID, and the connection was cut";
 const ENDED_BEFORE: &str = "the connection ended before the request was looked at";
+/// A fault of ours. The limits of a head may not have held for what the peer has sent.
+const OUT_OF_STEP: &str = "the HTTP library has read other requests than were counted here, which is a fault of SPIKE, and the \
+     connection was cut";
 /// A part of the HTTP/1.1 library's words for the preface of HTTP/2.
 const HTTP2_PREFACE: &str = "HTTP2 preface";
 const ENDED_WITHIN_HEAD: &str = "the connection ended before the head of the request was complete";
@@ -62,6 +65,8 @@ impl<'a> Refusals<'a> {
             self.report(Reason::Malformed, status, &reason);
             // Usually a head has broken the connection: then this is its line.
             self.reported += 1;
+        } else if self.activity.is_out_of_step() {
+            self.report(Reason::Malformed, 0, OUT_OF_STEP);
         } else if self.activity.has_late_head() {
             self.report(Reason::HeadTimeout, LATE_HEAD.0, LATE_HEAD.1);
         } else if let Some(reason) = self.flood() {

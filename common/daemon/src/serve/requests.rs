@@ -2,38 +2,36 @@
 //!
 //! Between two requests a connection may be idle for long, but the head of a request must arrive quickly. A head that
 //! arrives while an earlier request is carried out stays in a buffer of the HTTP library, where its arrival is not visible.
-//! So the bytes are read here too, only as far as it takes to know where a head begins and ends. What the library refuses
-//! ends the connection, so it does not matter what is read here behind it.
+//! So the bytes are read here too, only as far as it takes to know where a head begins and ends.
+//!
+//! Here a head has to end where it ends for the library: otherwise a peer could send heads that nothing counts. So each byte that
+//! decides this is read by the rule of the library, one by one, however the bytes are cut into parts. Nothing is read of a
+//! line that was cut off. What the library refuses may be read in any way, because it ends the connection. The library asks
+//! for more bytes only when it has read all that arrived, so [`RequestReader::is_in_step`] can tell each time that both have
+//! seen the same requests. The fuzz target `request_ends` compares the two.
 
-use memchr::memchr;
+mod chunks;
+mod head;
 
+use self::{
+    chunks::ChunkReader,
+    head::{HeadReader, Length},
+};
 use super::limits::{MAX_FIELDS, MAX_HEAD};
-
-/// The shortest length of a body that the library does not take.
-const TOO_LONG: u64 = u64::MAX - 1;
-
-/// So much of each line is read: more than the two fields need that say how long a body is.
-const LINE: usize = 64;
 
 /// What the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// Empty lines before a head, which the library skips, or the head itself.
+    /// A head that has not begun.
     Before,
+    /// The same, behind empty lines. The library keeps them until it has the head.
+    EmptyLines,
     Head,
+    /// A body with a length, and how much of it is to come.
     Body(u64),
-    /// The line before a chunk.
-    ChunkSize,
-    /// A chunk, with the end of its line.
-    Chunk(u64),
-    Trailers,
-}
-
-/// How the end of a body is found.
-#[derive(Clone, Copy, Debug)]
-enum Length {
-    Bytes(u64),
-    Chunked,
+    Chunks,
+    /// Nothing: the library ends the connection.
+    Refused,
 }
 
 /// What of a head is more than the library takes. It does not tell by itself.
@@ -62,23 +60,27 @@ impl Excess {
 #[derive(Debug)]
 pub(super) struct RequestReader {
     place: Place,
-    /// The beginning of the current line.
-    line: [u8; LINE],
-    line_len: usize,
-    length: Length,
-    /// Lines of the current head, the first among them.
-    lines: usize,
+    head: HeadReader,
+    chunks: ChunkReader,
+    /// Heads that have ended.
+    heads: u64,
 }
 
 impl RequestReader {
     pub(super) const fn new() -> Self {
-        Self {
-            place: Place::Before,
-            line: [0; LINE],
-            line_len: 0,
-            length: Length::Bytes(0),
-            lines: 0,
-        }
+        Self { place: Place::Before, head: HeadReader::new(), chunks: ChunkReader::new(), heads: 0 }
+    }
+
+    /// How many heads have ended.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) const fn heads(&self) -> u64 {
+        self.heads
+    }
+
+    /// Whether a body has begun and not ended.
+    #[cfg(feature = "fuzzing")]
+    pub(super) const fn is_within_body(&self) -> bool {
+        matches!(self.place, Place::Body(_) | Place::Chunks)
     }
 
     /// Whether a head has begun and not ended.
@@ -86,107 +88,78 @@ impl RequestReader {
         matches!(self.place, Place::Head)
     }
 
+    /// Whether the library keeps what has arrived until more of it arrives: a head, empty lines before it, or trailers.
+    pub(super) const fn is_kept(&self) -> bool {
+        match self.place {
+            Place::Head | Place::EmptyLines => true,
+            Place::Chunks => self.chunks.is_within_trailers(),
+            Place::Before | Place::Body(_) | Place::Refused => false,
+        }
+    }
+
+    /// Whether the library has begun these many requests rightly, as it asks for more bytes. Then it has read all that has arrived:
+    /// each head that has ended here is a request, and no other is. If it has refused something, it does not ask.
+    pub(super) const fn is_in_step(&self, begun: u64) -> bool {
+        self.heads == begun && !matches!(self.place, Place::Refused)
+    }
+
     /// What is too much of the last head, if the library says that something is.
     pub(super) const fn excess(&self) -> Excess {
-        match self.length {
-            _ if self.lines > MAX_FIELDS + 1 => Excess::Fields,
-            Length::Bytes(TOO_LONG..) => Excess::Length,
-            Length::Bytes(_) | Length::Chunked => Excess::Bytes,
+        match self.head.length() {
+            _ if self.head.lines() > MAX_FIELDS + 1 => Excess::Fields,
+            Length::TooLong => Excess::Length,
+            Length::Empty | Length::Bytes(_) | Length::Chunked | Length::Refused => Excess::Bytes,
         }
     }
 
     /// Reads the next bytes, and returns whether a head has ended in them.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> bool {
-        let mut has_ended = false;
+        let before = self.heads;
         while let Some(first) = bytes.first() {
             match self.place {
-                Place::Before if matches!(first, b'\r' | b'\n') => {
+                // The library refuses a CR alone, once it looks at it, and throws it away if no head follows.
+                Place::Before | Place::EmptyLines if matches!(first, b'\r' | b'\n') => {
+                    self.place = Place::EmptyLines;
                     bytes = bytes.get(1..).unwrap_or_default();
                 }
-                Place::Before => {
-                    (self.place, self.length, self.lines) = (Place::Head, Length::Bytes(0), 0);
+                Place::Before | Place::EmptyLines => {
+                    (self.place, self.head) = (Place::Head, HeadReader::new());
                 }
                 Place::Head => {
-                    let length = self.length;
-                    if let Some(line) = self.line(&mut bytes) {
-                        if line.is_empty() {
-                            self.place = behind_head(length);
-                            has_ended = true;
-                        } else {
-                            self.length = length_after(line, length);
-                            self.lines += 1;
-                        }
+                    if self.head.take(&mut bytes) {
+                        self.heads += 1;
+                        self.place = self.behind_head();
                     }
                 }
                 Place::Body(left) => {
                     let left = skip(&mut bytes, left);
                     self.place = if left == 0 { Place::Before } else { Place::Body(left) };
                 }
-                Place::ChunkSize => {
-                    if let Some(size) = self.line(&mut bytes).map(chunk_size) {
-                        self.place = match size {
-                            0 => Place::Trailers,
-                            size => Place::Chunk(size.saturating_add(2)),
-                        };
-                    }
-                }
-                Place::Chunk(left) => {
-                    let left = skip(&mut bytes, left);
-                    self.place = if left == 0 { Place::ChunkSize } else { Place::Chunk(left) };
-                }
-                Place::Trailers => {
-                    if self.line(&mut bytes).is_some_and(<[u8]>::is_empty) {
+                Place::Chunks => {
+                    self.chunks.take(&mut bytes);
+                    if self.chunks.has_ended() {
                         self.place = Place::Before;
+                    } else if self.chunks.is_refused() {
+                        self.place = Place::Refused;
                     }
                 }
+                Place::Refused => break,
             }
         }
-        has_ended
+        self.heads > before
     }
 
-    /// Reads to the end of the current line. Returns it, or its beginning, without what ends it, if the end was there.
-    fn line<'a, 'b: 'a>(&'a mut self, bytes: &mut &'b [u8]) -> Option<&'a [u8]> {
-        let end = memchr(b'\n', bytes);
-        let (read, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
-        *bytes = rest;
-        // Nearly every line arrives whole.
-        if end.is_some() && self.line_len == 0 {
-            return Some(without_end(read.get(..LINE).unwrap_or(read)));
+    /// What follows a head.
+    const fn behind_head(&mut self) -> Place {
+        match self.head.length() {
+            Length::Empty | Length::Bytes(0) => Place::Before,
+            Length::Bytes(length) => Place::Body(length),
+            Length::Chunked => {
+                self.chunks = ChunkReader::new();
+                Place::Chunks
+            }
+            Length::TooLong | Length::Refused => Place::Refused,
         }
-        let kept = self.line.get_mut(self.line_len..).unwrap_or_default();
-        let new = kept.len().min(read.len());
-        if let (Some(kept), Some(read)) = (kept.get_mut(..new), read.get(..new)) {
-            kept.copy_from_slice(read);
-        }
-        self.line_len += new;
-        end?;
-        let length = std::mem::take(&mut self.line_len);
-        self.line.get(..length).map(without_end)
-    }
-}
-
-fn without_end(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
-/// What follows a head.
-const fn behind_head(length: Length) -> Place {
-    match length {
-        Length::Bytes(0) => Place::Before,
-        Length::Bytes(length) => Place::Body(length),
-        Length::Chunked => Place::ChunkSize,
-    }
-}
-
-/// How the end of the body is found, once this line of the head is read.
-fn length_after(line: &[u8], before: Length) -> Length {
-    match (line.first(), before) {
-        (Some(b't' | b'T'), _) if field(line, b"transfer-encoding:").is_some() => Length::Chunked,
-        (Some(b'c' | b'C'), Length::Bytes(_)) => {
-            field(line, b"content-length:").map_or(before, |value| Length::Bytes(number(value, 10)))
-        }
-        _ => before,
     }
 }
 
@@ -197,106 +170,12 @@ fn skip(bytes: &mut &[u8], left: u64) -> u64 {
     left - here as u64
 }
 
-/// The value of the field, if the line is this one.
-fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let (start, value) = line.split_at_checked(name.len())?;
-    start.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
-}
-
-fn chunk_size(line: &[u8]) -> u64 {
-    let size = line.split(|byte| matches!(byte, b';' | b' ' | b'\t' | b'\r')).next();
-    number(size.unwrap_or_default(), 16)
-}
-
-/// 0 if it is no number: the library refuses it.
-fn number(text: &[u8], radix: u32) -> u64 {
-    let text = str::from_utf8(text).unwrap_or_default();
-    u64::from_str_radix(text, radix).unwrap_or_default()
+/// Takes the first byte.
+fn next(bytes: &mut &[u8]) -> Option<u8> {
+    let (first, rest) = bytes.split_first()?;
+    *bytes = rest;
+    Some(*first)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const REQUESTS: [&str; 6] = [
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
-        "\r\n\nPOST / HTTP/1.1\nContent-Length:2\n\n\n\n",
-        "POST / HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n",
-        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx: y\r\n\r\n",
-        "GET /a-target-that-is-longer-than-what-is-kept-of-a-line-whatever-it-may-be HTTP/1.1\r\n\
-         CONTENT-LENGTH: 3 \r\n\r\n\n\n\n",
-    ];
-
-    /// How many heads end in `bytes`, in parts of so many, and whether the last of them has not.
-    fn heads(bytes: &str, length: usize) -> (usize, bool) {
-        let mut reader = RequestReader::new();
-        let parts = bytes.as_bytes().chunks(length);
-        let ended = parts.filter(|part| reader.take(part)).count();
-        (ended, reader.is_within_head())
-    }
-
-    #[test]
-    fn a_head_begins_behind_the_request_before_it_wherever_the_bytes_are_cut() {
-        for request in REQUESTS {
-            for next in REQUESTS {
-                let bytes = [request, next].concat();
-                for length in 1..=bytes.len() {
-                    let (ended, is_within) = heads(&bytes, length);
-                    assert!(length > 1 || ended == 2, "{bytes:?}");
-                    assert!(!is_within, "{bytes:?} by {length}");
-                }
-                assert!(heads(&[request, "P"].concat(), 1).1, "{request:?}");
-                let next = next.trim_start();
-                let ends =
-                    [next.find("\n\n").map(|at| at + 1), next.find("\r\n\r\n").map(|at| at + 3)];
-                let head = &next[..ends.into_iter().flatten().min().unwrap()];
-                let cut = [request, head].concat();
-                assert!(heads(&cut, 7).1, "{cut:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn empty_lines_behind_a_request_are_no_head() {
-        for request in REQUESTS {
-            assert_eq!(heads(&[request, "\r\n\r\n"].concat(), 1), (1, false), "{request:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_too_much_of_a_head_is_told_apart() {
-        let excess = |head: &str| {
-            let mut reader = RequestReader::new();
-            reader.take(head.as_bytes());
-            reader.excess()
-        };
-        let fields = "x: y\r\n".repeat(101);
-        assert_eq!(excess(&format!("POST / HTTP/1.1\r\n{fields}")), Excess::Fields);
-        assert_eq!(excess(&format!("POST / HTTP/1.1\r\n{}\r\n", &fields[6..])), Excess::Bytes);
-        let length = |length: u64| excess(&format!("POST /\r\nContent-Length: {length}\r\n\r\n"));
-        assert_eq!(length(u64::MAX), Excess::Length);
-        assert_eq!(length(u64::MAX - 2), Excess::Bytes);
-    }
-
-    // Found by fuzzing: a length behind many spaces was read only if its line arrived in one part.
-    #[test]
-    fn a_long_line_is_read_alike_however_it_arrives() {
-        for spaces in 40..80 {
-            let head = format!("POST / HTTP/1.1\r\nContent-Length:{:spaces$}5\r\n\r\nabc", "");
-            let whole = heads(&head, head.len());
-            for length in 1..head.len() {
-                assert_eq!(heads(&head, length).1, whole.1, "{head:?} by {length}");
-            }
-        }
-    }
-
-    #[test]
-    fn nonsense_ends_in_no_panic() {
-        for text in ["\r\r\n\r\n", "Content-Length: -1\n\n", "x\nTransfer-Encoding:\n\nzz\n\n\n"] {
-            for length in 1..4 {
-                heads(&text.repeat(3), length);
-            }
-        }
-    }
-}
+mod tests;

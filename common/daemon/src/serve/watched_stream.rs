@@ -121,6 +121,11 @@ impl AsyncRead for WatchedStream {
         if std::mem::take(has_suspended_head) {
             activity.resume_head(Instant::now());
         }
+        // The library asks only when it has read everything, so each head has begun its request by now.
+        if !activity.http2 && !requests.is_in_step(activity.begun()) {
+            activity.lost_step();
+            return Poll::Ready(Err(io::Error::other("out of step with the HTTP library")));
+        }
         let before = buf.filled().len();
         let polled = if activity.http2 || buf.remaining() <= MAX_READ {
             Pin::new(stream).poll_read(cx, buf)
@@ -153,7 +158,7 @@ impl AsyncRead for WatchedStream {
                 let has_ended = requests.take(bytes);
                 activity.head_has(requests.excess());
                 activity.bytes_arrived(requests.is_within_head(), has_ended, Instant::now);
-                is_held = requests.is_within_head() && !has_ended;
+                is_held = requests.is_kept() && !has_ended;
             }
             if !is_held {
                 if activity.http2 || held.bytes() < MAX_READ as u64 {
