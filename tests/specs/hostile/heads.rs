@@ -55,6 +55,31 @@ async fn heads_of_more_fields_than_the_http2_layer_takes_are_borne_too() -> Resu
     are_borne(64, 4_000).await
 }
 
+/// Between its parts it was taken for one that the HTTP/2 library had refused: it had one more line, and counted as a denial.
+#[tokio::test]
+async fn a_head_that_arrives_in_two_parts_has_one_line() -> Result<()> {
+    let cluster = scenario().start().await?;
+    let mut peer = Http2Peer::connect(&http2_as(&cluster, WORKLOAD)?, PeerBehaviour::GOOD).await?;
+    peer.has_read_all().await?;
+    for length in [1, 9, 20] {
+        let stream = peer.new_stream();
+        let request = post_in_frames(stream, LIST, b"{}");
+        let (first, second) = request.split_at(length);
+        peer.send_bytes(first).await?;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        peer.send_bytes(second).await?;
+        assert_eq!(peer.status(stream).await?, Some(401));
+    }
+    let actions = || -> Result<Vec<String>> {
+        let records = records_of_the_workload(&cluster)?;
+        Ok(records.iter().map(|record| record["Action"].to_string()).collect())
+    };
+    eventually("three lines", PATIENCE / 6, async || Ok((actions()?.len() >= 3).then_some(())))
+        .await?;
+    assert_eq!(actions()?, [r#""list""#; 3]);
+    cluster.stop().await
+}
+
 /// Each connection had a whole head in memory, hundreds of megabytes in all, and it did not come back.
 #[tokio::test]
 async fn heads_that_do_not_end_are_bounded_over_all_connections_of_an_id() -> Result<()> {

@@ -51,6 +51,8 @@ pub(super) struct FrameReader {
     gaps_len: usize,
     /// The incomplete header block begins a stream; it is not a trailer.
     begins_stream: bool,
+    /// The header block whose last frame is arriving is the head of a request.
+    is_head: bool,
     /// The start of the connection has arrived: the preface and the header of a first frame.
     is_open: bool,
     block: Block,
@@ -75,6 +77,7 @@ impl FrameReader {
             gaps: [(0, 0); GAPS],
             gaps_len: 0,
             begins_stream: false,
+            is_head: false,
             is_open: false,
             block: Block::None,
             content: HeaderBlock::new(),
@@ -127,6 +130,7 @@ impl FrameReader {
             }
             if self.skip == 0 && self.block == Block::Last {
                 (self.block, self.has_ended) = (Block::None, true);
+                heads += u64::from(std::mem::take(&mut self.is_head));
             }
             if bytes.is_empty() {
                 return heads;
@@ -149,7 +153,7 @@ impl FrameReader {
                     self.partial
                 }
             };
-            heads += u64::from(self.completes_head(frame));
+            self.begin_frame(frame);
         }
     }
 
@@ -157,8 +161,8 @@ impl FrameReader {
         self.content.fields() > MAX_FIELDS + PSEUDO_FIELDS
     }
 
-    /// Whether the frame with this header completes the head of a request.
-    fn completes_head(&mut self, frame: [u8; FRAME_HEAD]) -> bool {
+    /// The header of a frame has arrived.
+    fn begin_frame(&mut self, frame: [u8; FRAME_HEAD]) {
         let [high, middle, low, kind, flags, stream @ ..] = frame;
         let length = u32::from_be_bytes([0, high, middle, low]);
         self.skip = usize::try_from(length).unwrap_or(usize::MAX);
@@ -172,18 +176,17 @@ impl FrameReader {
                 self.content.begin(flags, self.skip);
             }
             CONTINUATION => self.content.resume(self.skip),
-            DATA if length > 0 => return false,
+            DATA if length > 0 => return,
             _ => {
                 self.windows += u64::from(kind == WINDOW_UPDATE);
                 self.other_frames += 1;
-                return false;
+                return;
             }
         }
         let is_last = flags & END_HEADERS != 0;
         self.block = if is_last { Block::Last } else { Block::Unfinished };
-        let is_complete = self.begins_stream && is_last;
-        self.begins_stream &= !is_complete;
-        is_complete
+        self.is_head = self.begins_stream && is_last;
+        self.begins_stream &= !is_last;
     }
 
     /// Whether a header block on this stream is the head of a request, allowed or not, and not a trailer.
@@ -248,6 +251,23 @@ mod tests {
             let mut frames = FrameReader::new();
             let heads: u64 = bytes.chunks(length).map(|part| frames.take(part)).sum();
             assert_eq!(heads, 3, "in parts of {length} bytes");
+        }
+    }
+
+    /// While its last frame was arriving, it looked as if the library had refused it: it had a line and counted as a denial.
+    #[test]
+    fn a_head_counts_once_its_last_byte_has_arrived() {
+        let mut frames = FrameReader::new();
+        frames.take(&[vec![0; PREFACE], frame(0x4, 0, 0, 0)].concat());
+        for head in [
+            frame(HEADERS, END_HEADERS, 1, 5),
+            [frame(HEADERS, 0, 3, 5), frame(CONTINUATION, END_HEADERS, 3, 5)].concat(),
+            frame(HEADERS, END_HEADERS, 5, 0),
+        ] {
+            let (last, before) = head.split_last().unwrap();
+            assert_eq!(before.iter().map(|byte| frames.take(&[*byte])).sum::<u64>(), 0);
+            assert_eq!(frames.take(&[*last]), 1);
+            assert_eq!(frames.take(&frame(DATA, 1, 1, 3)), 0);
         }
     }
 
