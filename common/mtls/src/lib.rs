@@ -10,6 +10,7 @@
 
 mod bounded;
 pub mod budget;
+mod busy;
 mod call_limits;
 pub mod client;
 pub mod clock;
@@ -32,6 +33,7 @@ pub mod tls_error;
 mod transport;
 
 pub use bounded::bounded_connector;
+pub use busy::RequestInFlight;
 pub use call_limits::{ClientTimeouts, TransportError};
 pub use handshake_fault::HandshakeFault;
 pub use handshake_stream::{HandshakeStream, poll_read_part};

@@ -2,12 +2,17 @@
 
 use std::{
     pin::Pin,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
 use tokio::time::Sleep;
+
+use crate::budget::Account;
 
 /// When a connection may be read again. What its peer sends meanwhile stays with the operating system and the peer:
 /// unread bytes need not be decrypted, parsed and answered.
@@ -16,12 +21,14 @@ pub struct Pause {
     opened: Instant,
     /// In milliseconds since the connection was opened; 0 if it may be read.
     until: AtomicU64,
+    /// Of which its SPIFFE ID holds something while it is slowed down.
+    delayed: OnceLock<Account>,
 }
 
 impl Pause {
     /// A connection without a pause.
     pub fn none() -> Self {
-        Self { opened: Instant::now(), until: AtomicU64::new(0) }
+        Self { opened: Instant::now(), until: AtomicU64::new(0), delayed: OnceLock::new() }
     }
 
     /// Stops reading the connection for `time`, or longer if an earlier pause ends later.
@@ -33,6 +40,16 @@ impl Pause {
     /// Whether there is a pause now.
     pub fn is_on(&self) -> bool {
         self.end().is_some()
+    }
+
+    /// From now on the peer counts as slowed down while its SPIFFE ID holds anything of `delayed`. Only the first call counts.
+    pub fn slow_down_by(&self, delayed: Account) {
+        self.delayed.get_or_init(|| delayed);
+    }
+
+    /// Whether its SPIFFE ID is slowed down, on whatever connection.
+    pub fn is_slowed_down(&self) -> bool {
+        self.delayed.get().is_some_and(|delayed| delayed.used() > 0)
     }
 
     /// The end of the pause, if there is one.

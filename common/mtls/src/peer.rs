@@ -17,7 +17,12 @@ use spike_domain::{CoveredIds, Role, TrustRootsByRole};
 use time::OffsetDateTime;
 use x509_parser::{certificate::Validity, extensions::GeneralName, prelude::X509Certificate};
 
-use super::{pause::Pause, peer_error::PeerError, tls_error};
+use super::{
+    busy::{Busy, RequestInFlight},
+    pause::Pause,
+    peer_error::PeerError,
+    tls_error,
+};
 use crate::{
     budget::Class,
     svid::{Material, SvidSource},
@@ -100,6 +105,7 @@ struct Inner {
     class: Class,
     evidence: Option<Evidence>,
     pause: Pause,
+    busy: Busy,
 }
 
 /// What is needed to verify the peer again.
@@ -148,6 +154,16 @@ impl Peer {
         &self.0.pause
     }
 
+    /// Begins a request in flight, which keeps its connection busy.
+    pub fn begin_request(&self) -> RequestInFlight {
+        self.0.busy.begin()
+    }
+
+    /// Whether its connection has requests in flight.
+    pub fn is_busy(&self) -> bool {
+        self.0.busy.is_busy()
+    }
+
     /// Whether its identity is still valid at `now`. It costs two comparisons, and one verification of its certificates
     /// after each change of the trust bundles.
     ///
@@ -190,6 +206,7 @@ impl Peer {
             class,
             evidence: None,
             pause: Pause::none(),
+            busy: Busy::default(),
         }))
     }
 
@@ -198,8 +215,8 @@ impl Peer {
     pub(super) fn of_leaf(leaf: &CertificateDer<'_>) -> Result<Self, PeerError> {
         let PeerCertificate { id, not_after, .. } = PeerCertificate::of(leaf)?;
         let (id, class) = (Arc::from(id), Class::Ordinary);
-        let pause = Pause::none();
-        Ok(Self(Arc::new(Inner { id, not_after, class, evidence: None, pause })))
+        let (pause, busy) = (Pause::none(), Busy::default());
+        Ok(Self(Arc::new(Inner { id, not_after, class, evidence: None, pause, busy })))
     }
 
     /// Reads the peer from a chain that `verify` has accepted by `generation` of the trust bundles of `source`, or a
@@ -225,6 +242,7 @@ impl Peer {
                 verified: AtomicU64::new(generation),
             }),
             pause: Pause::none(),
+            busy: Busy::default(),
         })))
     }
 }

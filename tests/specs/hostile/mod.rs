@@ -16,6 +16,7 @@ mod identity_ends;
 mod large;
 mod protocol;
 mod readers;
+mod refused;
 mod unseen;
 mod withdrawn;
 

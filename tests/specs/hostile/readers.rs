@@ -8,7 +8,7 @@ use spike_tests::{
     hostile::{
         Http2Peer, MIB, PeerBehaviour,
         attack::{Held, post, unread_answers, untaken_answers},
-        frame::{Frame, PREFACE, setting},
+        frame::{Frame, PREFACE, flag, kind, setting},
         post_in_frames,
     },
     policies::allow,
@@ -17,7 +17,7 @@ use spike_tests::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    time::Instant,
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -195,6 +195,53 @@ async fn an_answer_that_is_not_taken_ends_its_connection_however_often_something
     }
     assert!(closed_is_cut, "the one without a window is not cut off");
     assert!(unread_is_cut, "the one that does not read is not cut off");
+    cluster.stop().await
+}
+
+/// A slowed-down peer is not read while it does not read.
+#[tokio::test]
+async fn a_slowed_down_peer_that_does_not_read_for_a_while_gets_all_of_its_answers() -> Result<()> {
+    const DENIED: usize = 10;
+    let cluster = scenario()
+        .setting("SPIKE_HTTP_SERVER_DENIALS_PER_SECOND", "1")
+        .setting("SPIKE_HTTP_SERVER_DENIALS_BURST", "1")
+        .setting("SPIKE_HTTP_SERVER_MAX_BODY_SIZE", "33554432")
+        .setting("SPIKE_HTTP_SERVER_MAX_MEMORY_PER_ID", "67108864")
+        .start()
+        .await?;
+    large_secret(&cluster, ANSWER).await?;
+    let dialer = http2_as(&cluster, WORKLOAD)?;
+    let mut unread = dialer.connect().await?;
+    let wide = Frame::settings(&[(setting::INITIAL_WINDOW_SIZE, 0x7fff_ffff)]).encode();
+    let opening = [PREFACE, &wide, &Frame::window(0, 0x3fff_ffff).encode()].concat();
+    unread.send([opening, post_in_frames(1, GET, ASK.as_bytes())].concat()).await?;
+    cluster.until_metric("spike_requests_in_flight", |count| count >= 1.0).await?;
+
+    let mut denied = Http2Peer::connect(&dialer, PeerBehaviour::GOOD).await?;
+    let mut streams = Vec::new();
+    for _ in 0..DENIED {
+        streams.push(denied.ask(GET, br#"{"path":"none"}"#).await?);
+    }
+    let second = streams.get(1).context("a stream")?;
+    assert_eq!(denied.status(*second).await?, Some(429), "it is slowed down");
+    for stream in [3, 5] {
+        unread.send(post_in_frames(stream, GET, br#"{"path":"none"}"#)).await?;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+
+    let mut stream = unread.into_stream();
+    let (mut bytes, mut ended) = (0, Vec::new());
+    while ended.len() < 3 {
+        let frame = timeout(PATIENCE / 3, Frame::read(&mut stream)).await;
+        let frame = frame.with_context(|| format!("{bytes} bytes, and whole {ended:?}"))??;
+        if frame.kind == kind::DATA {
+            bytes += frame.payload.len() as u64;
+        }
+        if frame.kind == kind::DATA && frame.has(flag::END_STREAM) {
+            ended.push(frame.stream);
+        }
+    }
+    assert!(bytes > ANSWER, "{bytes}");
     cluster.stop().await
 }
 

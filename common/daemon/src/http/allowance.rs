@@ -19,6 +19,8 @@ pub(super) struct Allowance {
     pub(super) in_flight: Account,
     pub(super) memory: Account,
     pub(super) delayed: Account,
+    /// HTTP/2: answers with a body to refused requests.
+    pub(super) refusals: Account,
     /// Bodies that are discarded although the peer is being slowed down.
     pub(super) discards: Account,
     /// `None`: the peer may be denied without limit.

@@ -218,6 +218,11 @@ impl Exchange {
         self.head.version == Version::HTTP_11
     }
 
+    /// Whether it came over HTTP/2.
+    pub(super) fn is_http_2(&self) -> bool {
+        self.head.version == Version::HTTP_2
+    }
+
     /// Sets its names.
     pub(super) const fn set_names(&mut self, names: Names) {
         self.names = names;

@@ -47,6 +47,10 @@ pub struct RequestLimits {
 /// The most answers that are delayed at the same time. Others are sent at once.
 const DELAYED_ANSWERS: Bounds = Bounds { all: 8192, each: 4096, reserve: 0 };
 
+/// HTTP/2: the most answers to refused requests that wait for their peers. Others have no body, which would wait for a window. Each
+/// takes some 2 KiB.
+const REFUSALS: Bounds = Bounds { all: 2048, each: 256, reserve: 256 };
+
 /// For how many requests of slowed-down peers the body is still discarded, at the same time and in a second.
 const DISCARDS: Bounds = Bounds { all: 16, each: 2, reserve: 0 };
 
@@ -71,6 +75,7 @@ pub struct Frame {
     in_flight: Budget,
     memory: Budget,
     delayed: Budget,
+    refusals: Budget,
     discards: Budget,
     pub(super) denials: Arc<DenialLimit>,
     pub(super) panics: Counter,
@@ -104,7 +109,8 @@ impl Frame {
             body: limits.body,
             in_flight: Budget::fair(limits.in_flight),
             memory: Budget::fair(limits.memory),
-            delayed: Budget::new(DELAYED_ANSWERS),
+            delayed: Budget::fair(DELAYED_ANSWERS),
+            refusals: Budget::fair(REFUSALS),
             discards: Budget::new(DISCARDS),
             denials: Arc::new(DenialLimit::new(limits.denials)),
             panics,
@@ -157,6 +163,7 @@ impl Frame {
             in_flight: self.in_flight.account(&id, class),
             memory: self.memory.account(&id, class),
             delayed: self.delayed.account(&id, class),
+            refusals: self.refusals.account(&id, class),
             discards: self.discards.account(&id, class),
             denials: (class == Class::Ordinary)
                 .then(|| Denials { limit: Arc::clone(&self.denials), id }),

@@ -14,6 +14,7 @@ mod body_end;
 mod caller;
 mod exchange;
 mod frame;
+mod held;
 mod metrics;
 mod recent;
 mod refusal;
@@ -61,6 +62,7 @@ pub use self::{
 use self::{
     allowance::Allowance,
     exchange::{Ending, PendingCount},
+    held::Held,
     reply::outside_the_handlers,
     reply_body::ReplyBody,
     run::RunToEnd,
@@ -152,6 +154,7 @@ pub fn app<S: Service>(daemon: &Arc<S>) -> App {
     let daemon = Arc::clone(daemon);
     App::new(move |peer| {
         let allowance = daemon.frame().allowance(&peer);
+        peer.pause().slow_down_by(allowance.delayed.clone());
         // A new connection does not avoid the delay.
         if allowance.denial_wait().is_some() {
             peer.pause().begin(ANSWER_DELAY);
@@ -188,8 +191,7 @@ struct EndedRequest {
     writing: PendingAuditLine,
     counted: PendingCount,
     request_id: HeaderValue,
-    /// Its slot among the requests in flight.
-    slot: Option<Taken>,
+    held: Held,
     /// Whether the answer is delayed.
     delayed: Option<Delay>,
 }
@@ -212,9 +214,12 @@ fn answer<S: Service>(
     async move {
         let Some(ended) = work.await else {
             // The task broke outside of the handler; the exchange has written its line.
-            return respond(S::error_reply(operation, &FrameError::Panicked.into()), None);
+            return respond(
+                S::error_reply(operation, &FrameError::Panicked.into()),
+                Held::OneAtATime,
+            );
         };
-        let EndedRequest { mut reply, writing, mut counted, request_id, slot, delayed } = ended;
+        let EndedRequest { mut reply, writing, mut counted, request_id, held, delayed } = ended;
         if let Err(error) = writing.await {
             reply = S::error_reply(operation, &FrameError::Unrecorded(error).into());
             counted.as_status(reply.status().as_u16());
@@ -223,7 +228,7 @@ fn answer<S: Service>(
         if let Some((time, _slot)) = delayed {
             tokio::time::sleep(time).await;
         }
-        let mut response = respond(reply, slot);
+        let mut response = respond(reply, held);
         response.headers_mut().insert(REQUEST_ID_HEADER, request_id);
         response
     }
@@ -248,9 +253,12 @@ async fn carry_out<S: Service>(
     let mut body =
         RequestBody::new(body, Arc::clone(&context.allowance), context.sender.peer.clone());
     let mut is_outside = false;
-    let (outcome, slot) = match admit(&context, &exchange) {
-        Err(error) => (Outcome::without_subject(error.into()), None),
-        Ok(slot) => {
+    let (outcome, held) = match admit(&context, &exchange) {
+        Err(error) => {
+            let held = Held::by_refusal(&context.allowance, exchange.is_http_2());
+            (Outcome::without_subject(error.into()), held)
+        }
+        Ok(held) => {
             let outcome = if let Some(reply) = outside_the_handlers(&exchange) {
                 is_outside = true;
                 Outcome::from(Ok(reply))
@@ -260,7 +268,7 @@ async fn carry_out<S: Service>(
                 exchange.drop_large_head();
                 run_handler(daemon, &exchange, operation, &mut body).await
             };
-            (outcome, Some(slot))
+            (outcome, held)
         }
     };
     let Outcome { result, subject } = outcome;
@@ -294,16 +302,16 @@ async fn carry_out<S: Service>(
         is_slowed_down,
     };
     let (writing, counted) = exchange.end(&ending);
-    EndedRequest { reply, writing, counted, request_id, slot, delayed }
+    EndedRequest { reply, writing, counted, request_id, held, delayed }
 }
 
 /// Checks every request before its operation is looked at.
-fn admit<S>(context: &PeerContext<S>, exchange: &Exchange) -> Result<Taken, FrameError> {
+fn admit<S>(context: &PeerContext<S>, exchange: &Exchange) -> Result<Held, FrameError> {
     context.sender.peer.check(exchange.arrived())?;
     if let Some(limit) = exchange.head_over() {
         return Err(FrameError::HeadTooLarge(limit));
     }
-    Ok(context.allowance.in_flight.take(1)?)
+    Ok(Held::in_flight(&context.allowance, &context.sender.peer)?)
 }
 
 /// Tells a peer that is over its limit so, and delays its answer: a peer without permission must not keep the daemon
@@ -343,8 +351,9 @@ async fn run_handler<S: Service>(
     })
 }
 
-fn respond(reply: Reply, slot: Option<Taken>) -> Response {
-    reply.into_response(|body| Body::new(ReplyBody::new(body, slot)))
+fn respond(reply: Reply, held: Held) -> Response {
+    let reply = if matches!(held, Held::Nothing) { reply.without_body() } else { reply };
+    reply.into_response(|body| Body::new(ReplyBody::new(body, held)))
 }
 
 /// Records what was refused before there was a request, and counts a refused request as a denial. `false`: the peer is

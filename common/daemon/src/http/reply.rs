@@ -109,6 +109,11 @@ impl Reply {
         Ok(self)
     }
 
+    /// Only its status, and when to try again.
+    pub(super) fn without_body(self) -> Self {
+        Self::of(self.status, Kind::Bare, Bytes::new()).retry_after(self.retry_after)
+    }
+
     /// The answer with its headers, and the body that `send` makes.
     pub(super) fn into_response(self, send: impl FnOnce(Bytes) -> Body) -> Response {
         let mut response = Response::new(send(self.body.bytes));

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use spike_mtls::budget::Taken;
+use super::held::Held;
 
 /// The largest part, in bytes. No more than this waits outside of the budget for a peer that reads nothing.
 const PART: usize = 16 * 1024;
@@ -18,13 +18,12 @@ const PART: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct ReplyBody {
     rest: Bytes,
-    /// The slot of the request among those in flight.
-    _slot: Option<Taken>,
+    _held: Held,
 }
 
 impl ReplyBody {
-    pub(super) const fn new(body: Bytes, slot: Option<Taken>) -> Self {
-        Self { rest: body, _slot: slot }
+    pub(super) const fn new(body: Bytes, held: Held) -> Self {
+        Self { rest: body, _held: held }
     }
 }
 
@@ -69,7 +68,7 @@ mod tests {
         let mut block = Block::with_capacity(whole.len());
         block.extend(&whole);
         let body = block.into_bytes(account.take(whole.len() as u64).ok());
-        let mut sending = ReplyBody::new(body, account.take(1).ok());
+        let mut sending = ReplyBody::new(body, Held::Refusal(account.take(1).unwrap()));
         assert_eq!(sending.size_hint().exact(), Some(whole.len() as u64));
         let mut parts = Vec::new();
         while let Some(part) = sending.frame().await {

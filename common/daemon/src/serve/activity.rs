@@ -311,6 +311,11 @@ impl Activity {
         self.waits(&self.unflushed_since, !is_all, now);
     }
 
+    /// Whether sent bytes wait for the peer.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked_since.load(Relaxed) > 0
+    }
+
     /// Records a write, and whether the peer does not read what was sent before.
     pub(super) fn wrote(&self, is_blocked: bool, now: impl FnOnce() -> Instant) {
         self.waits(&self.blocked_since, is_blocked, now);

@@ -114,6 +114,11 @@ impl FrameReader {
         self.windows
     }
 
+    /// How many bytes are left of the frame, or of its header while that is not complete.
+    pub(super) const fn left(&self) -> usize {
+        if self.skip > 0 { self.skip } else { FRAME_HEAD - self.partial_len }
+    }
+
     /// Reads the next bytes, and returns how many request heads they complete.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> u64 {
         let mut heads = 0;

@@ -3,7 +3,8 @@
 //! The number of connections in the handshake is limited; over the limit the oldest is cut, of those that have sent nothing
 //! or of those that have begun, whichever are more. So a flood of either kind does not cost the other kind. After its handshake a
 //! connection takes a slot in the budget of its SPIFFE ID. An ID over its own limit loses its longest-idle connection.
-//! Over the limit for all, the ID with the most connections loses one. The reserve always has a slot for operators,
+//! Over the limit for all, the ID with the most connections loses one. A connection with a request in flight stays; one whose requests
+//! were all refused is as good as idle, however long its answers wait. The reserve always has a slot for operators,
 //! Nexus and Bootstrap.
 
 use std::{
@@ -118,7 +119,7 @@ impl Roster {
     /// Takes a slot for a connection after its handshake. Evicts another connection if necessary and possible.
     ///
     /// # Errors
-    /// [`Over`]: there is no slot, and no idle connection to evict.
+    /// [`Over`]: there is no slot, and no connection to evict.
     pub(super) fn admit(
         &self,
         entry: &Arc<TrackedConnection>,
@@ -283,13 +284,13 @@ fn take_slot(account: &Account, id: &Arc<str>, state: &mut State) -> Result<Take
                 .map(|(id, _)| Arc::clone(id)),
         };
         let of_id = loser.and_then(|id| state.admitted.get_mut(&id)).ok_or(over)?;
-        // The longest-idle one.
+        // The longest-idle one, or one that has only refused requests.
         let longest = of_id
             .iter()
             .enumerate()
             .filter(|(_, admitted)| over == Over::Own || may_be_evicted_for_others(admitted))
-            .filter(|(_, admitted)| is_idle(admitted))
-            .min_by_key(|(_, admitted)| idle_since(admitted))
+            .filter(|(_, admitted)| !is_busy(admitted))
+            .min_by_key(|(_, admitted)| (!is_idle(admitted), idle_since(admitted)))
             .map(|(position, _)| position);
         let Some(longest) = longest else { return Err(over) };
         let Admitted { entry, slot, .. } = of_id.swap_remove(longest);
@@ -299,12 +300,16 @@ fn take_slot(account: &Account, id: &Arc<str>, state: &mut State) -> Result<Take
 }
 
 fn may_be_evicted(admitted: &Admitted) -> bool {
-    may_be_evicted_for_others(admitted) && is_idle(admitted)
+    may_be_evicted_for_others(admitted) && !is_busy(admitted)
 }
 
 /// Connections of operators, Nexus and Bootstrap are not evicted for others.
 const fn may_be_evicted_for_others(admitted: &Admitted) -> bool {
     matches!(admitted.class, Class::Ordinary)
+}
+
+fn is_busy(admitted: &Admitted) -> bool {
+    admitted.entry.served.get().is_some_and(|served| served.peer.is_busy())
 }
 
 fn is_idle(admitted: &Admitted) -> bool {

@@ -41,6 +41,9 @@ const MAX_READ: usize = 8 * 1024;
 
 /// A stream that reports its reads and writes to [`Activity`], and is not read during a pause of its peer, nor once its connection
 /// is to end, unless its peer has to open windows for an answer.
+///
+/// HTTP/2: while the SPIFFE ID of its peer is slowed down, it is read one head at a time, so that a pause that is due to a request
+/// begins before the next head is read. It is not read at all while the peer does not read what was sent: refusals would wait for it.
 pub(super) struct WatchedStream {
     stream: TlsStream<HandshakeStream<TcpStream>>,
     activity: Arc<Activity>,
@@ -52,6 +55,10 @@ pub(super) struct WatchedStream {
     budget: FrameBudget,
     large_heads: u32,
     requests: RequestReader,
+    /// HTTP/2: a head is complete, and the library has not begun its request yet.
+    has_new_head: bool,
+    /// It is not read because its peer does not read.
+    waits_for_peer: bool,
     /// A head was being received when the pause began.
     has_suspended_head: bool,
 }
@@ -78,13 +85,18 @@ impl WatchedStream {
             budget,
             large_heads: 0,
             requests,
+            has_new_head: false,
+            waits_for_peer: false,
             has_suspended_head: false,
         }
     }
 
-    fn wrote(&mut self, polled: &Poll<io::Result<usize>>) {
+    fn wrote(&mut self, polled: &Poll<io::Result<usize>>, cx: &Context<'_>) {
         if let Poll::Ready(Ok(bytes)) = polled {
             self.budget.sent(*bytes);
+        }
+        if polled.is_ready() && std::mem::take(&mut self.waits_for_peer) {
+            cx.waker().wake_by_ref();
         }
         self.activity.wrote(polled.is_pending(), Instant::now);
     }
@@ -107,12 +119,16 @@ impl AsyncRead for WatchedStream {
             budget,
             large_heads,
             requests,
+            has_new_head,
+            waits_for_peer,
             has_suspended_head,
         } = &mut *self;
         if entry.signal.stage() >= Stage::Unread && !activity.needs_windows(Instant::now()) {
             return Poll::Pending;
         }
-        if paused.poll_over(peer.pause(), cx).is_pending() {
+        let is_slowed_down = activity.http2 && peer.pause().is_slowed_down();
+        *waits_for_peer = is_slowed_down && activity.is_blocked();
+        if paused.poll_over(peer.pause(), cx).is_pending() || *waits_for_peer {
             *has_suspended_head |= activity.suspend_head();
             // The library asks for more only after it has processed everything that it has read.
             activity.is_drained.store(activity.http2, Relaxed);
@@ -126,11 +142,22 @@ impl AsyncRead for WatchedStream {
             activity.lost_step();
             return Poll::Ready(Err(io::Error::other("out of step with the HTTP library")));
         }
+        if std::mem::take(has_new_head) && is_slowed_down {
+            // The library begins the request now.
+            activity.is_drained.store(true, Relaxed);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
-        let polled = if activity.http2 || buf.remaining() <= MAX_READ {
+        let most = match activity.http2 {
+            true if is_slowed_down => frames.left(),
+            true => usize::MAX,
+            false => MAX_READ,
+        };
+        let polled = if buf.remaining() <= most {
             Pin::new(stream).poll_read(cx, buf)
         } else {
-            poll_read_part(Pin::new(stream), cx, buf, MAX_READ).map_ok(drop)
+            poll_read_part(Pin::new(stream), cx, buf, most).map_ok(drop)
         };
         let bytes = buf.filled().get(before..).unwrap_or_default();
         if polled.is_ready() && !bytes.is_empty() {
@@ -139,6 +166,7 @@ impl AsyncRead for WatchedStream {
             if activity.http2 {
                 let (heads, now) = (frames.take(bytes), Instant::now());
                 activity.heads.fetch_add(heads, Relaxed);
+                *has_new_head = heads > 0;
                 let (is_within, has_ended) = (frames.is_within(), frames.has_ended());
                 activity.frames_arrived(bytes.len(), is_within, has_ended, now);
                 if frames.windows() > 0 {
@@ -190,7 +218,7 @@ impl AsyncWrite for WatchedStream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.wrote(&polled);
+        self.wrote(&polled, cx);
         polled
     }
 
@@ -210,7 +238,7 @@ impl AsyncWrite for WatchedStream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.wrote(&polled);
+        self.wrote(&polled, cx);
         polled
     }
 

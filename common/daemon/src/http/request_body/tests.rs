@@ -19,6 +19,7 @@ fn allowance(budget: &Budget) -> Allowance {
         in_flight: account(),
         memory: account(),
         delayed: account(),
+        refusals: account(),
         discards: account(),
         denials: None,
         ending: Arc::default(),

@@ -39,3 +39,25 @@ async fn a_large_body_that_was_read_for_nothing_counts_as_many_denials_and_the_n
     drop(app(&daemon).connect(somebody_else.clone()));
     assert!(!somebody_else.pause().is_on());
 }
+
+/// A connection whose first burst had not come did not know of it.
+#[tokio::test]
+async fn every_connection_of_an_id_knows_that_it_is_slowed_down_while_an_answer_is_delayed() {
+    let daemon = Daemon::unlimited();
+    let peers = ["spiffe://a/b", "spiffe://a/b", "spiffe://a/c"].map(Peer::unverified);
+    let answers = peers.each_ref().map(|peer| app(&daemon).connect(peer.clone()));
+    let are_slow = || peers.each_ref().map(|peer| peer.pause().is_slowed_down());
+    let denied = || post("/denied").body(Body::empty()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(answers[0](denied()).await.status(), 401);
+    }
+    assert_eq!(are_slow(), [false; 3]);
+    let mut delayed = answers[0](denied());
+    while are_slow() == [false; 3] {
+        assert!(poll!(&mut delayed).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(are_slow(), [true, true, false]);
+    assert_eq!(delayed.await.status(), 429);
+    assert_eq!(are_slow(), [false; 3]);
+}

@@ -1,4 +1,4 @@
-use spike_mtls::budget::Bounds;
+use spike_mtls::{RequestInFlight, budget::Bounds};
 
 use super::*;
 use crate::serve::activity::ActiveRequest;
@@ -13,6 +13,7 @@ fn roster() -> Roster {
 struct Guest {
     entry: Arc<TrackedConnection>,
     activity: Arc<Activity>,
+    peer: Peer,
 }
 
 impl Guest {
@@ -20,8 +21,14 @@ impl Guest {
         self.entry.signal.stage() == Stage::Cut
     }
 
-    fn begin_request(&self) -> ActiveRequest {
+    /// Begins a request that is refused.
+    fn begin_refused(&self) -> ActiveRequest {
         ActiveRequest::new(Arc::clone(&self.activity))
+    }
+
+    /// Begins a request in flight.
+    fn begin_request(&self) -> (ActiveRequest, RequestInFlight) {
+        (self.begin_refused(), self.peer.begin_request())
     }
 }
 
@@ -34,7 +41,7 @@ fn admit_with(roster: &Roster, (id, class): (&str, Class), http2: bool) -> Resul
     let activity = Arc::new(Activity::new(http2));
     let peer = Peer::unverified_of(id, class);
     let admitted = roster.admit(&entry, &peer, &activity, http2);
-    admitted.map(|()| Guest { entry, activity })
+    admitted.map(|()| Guest { entry, activity, peer })
 }
 
 fn ordinary(roster: &Roster, id: &str) -> Guest {
@@ -111,7 +118,7 @@ fn of_two_connections_used_within_a_millisecond_the_one_used_first_is_cut() {
         let guests = [(); 2].map(|()| guest());
         let used = Instant::now();
         for (guest, at) in guests.iter().zip([used, used + distance]) {
-            guest.begin_request().answered(at);
+            guest.begin_refused().answered(at);
         }
         ordinary(&roster, "a");
         assert_eq!(guests.each_ref().map(Guest::is_cut), [true, false], "{distance:?}");
@@ -126,6 +133,35 @@ fn an_id_whose_connections_are_all_busy_gets_no_other() {
     assert_eq!(admit(&roster, "a", Class::Ordinary).err(), Some(Over::Own));
     assert!(!guests.iter().any(Guest::is_cut));
     ordinary(&roster, "b");
+}
+
+#[test]
+fn a_connection_with_nothing_but_refused_requests_gives_way_after_the_idle_ones() {
+    let roster = roster();
+    let guests = [(); 3].map(|()| ordinary(&roster, "a"));
+    let mut unread = guests[0].begin_refused();
+    unread.answered(Instant::now());
+    let _delayed = guests[0].begin_refused();
+    let _busy = (guests[1].begin_request(), guests[1].begin_refused());
+    let fourth = ordinary(&roster, "a");
+    assert_eq!(guests.each_ref().map(Guest::is_cut), [false, false, true], "the idle one");
+    let _busy_too = fourth.begin_request();
+    let fifth = ordinary(&roster, "a");
+    assert_eq!(guests.each_ref().map(Guest::is_cut), [true, false, true], "the refused one");
+    let _all_are_busy = fifth.begin_request();
+    assert_eq!(admit(&roster, "a", Class::Ordinary).err(), Some(Over::Own));
+}
+
+/// Four IDs without rights kept everybody else out, for as long as they did not read that they were refused.
+#[test]
+fn connections_with_nothing_but_refused_requests_keep_nobody_out() {
+    let roster = roster();
+    let of_a = [(); 3].map(|()| ordinary(&roster, "a"));
+    let mut unread = of_a.each_ref().map(Guest::begin_refused);
+    unread[0].answered(Instant::now());
+    let _of_b = [(); 2].map(|()| ordinary(&roster, "b").begin_request());
+    ordinary(&roster, "c");
+    assert_eq!(of_a.iter().filter(|guest| guest.is_cut()).count(), 1);
 }
 
 #[test]
