@@ -60,9 +60,9 @@ struct Arguments {
     /// How many connections read honestly
     #[arg(long, default_value_t = 16)]
     connections: usize,
-    /// Only this attack
+    /// Only this attack; may be given again
     #[arg(long, value_enum)]
-    only: Option<Attack>,
+    only: Vec<Attack>,
     /// An additional variable for Nexus: NAME=VALUE
     #[arg(long = "set", value_parser = setting)]
     settings: Vec<(String, String)>,
@@ -121,13 +121,12 @@ struct Operator {
 }
 
 async fn measure(arguments: Arguments) -> Result<()> {
-    let is_attack = arguments.only != Some(Attack::Nothing);
     ensure!(
-        is_attack,
+        !arguments.only.contains(&Attack::Nothing),
         "nothing is the neighbour that each round is measured beside, not an attack"
     );
     say(&format!(
-        "{} honest connections, {CONNECTIONS} of the attacker, {} rounds of {} s, {} processors\n",
+        "{} honest connections, {CONNECTIONS} of the attacker unless its help has another number, {} rounds of {} s, {} processors\n",
         arguments.connections,
         arguments.rounds,
         arguments.seconds,
@@ -151,7 +150,7 @@ async fn measure(arguments: Arguments) -> Result<()> {
     ));
     let mut broken = Vec::new();
     for attack in Attack::value_variants() {
-        let is_asked = arguments.only.is_none_or(|only| only == *attack);
+        let is_asked = arguments.only.is_empty() || arguments.only.contains(attack);
         if !is_asked || *attack == Attack::Nothing {
             continue;
         }

@@ -20,6 +20,10 @@ use spike_tests::{
         Http2Peer, LargeBody, MIB, PeerBehaviour,
         attack::{half_open, idle_connections, post, requests, unfinished_bodies, untaken_answers},
         flood::{Flood, flood},
+        handshake::{hello, stalled},
+        heads::{
+            connections, endless_http1, endless_http2, post_with_large_head, sent_over, short_heads,
+        },
     },
     raw::Dialer,
 };
@@ -32,7 +36,7 @@ pub(crate) const ATTACKER: &str = "/workload/attacker";
 /// The attacker runs for this long, and is stopped for as long.
 const SLICE: Duration = Duration::from_millis(5);
 
-/// Connections of an attack.
+/// Connections of an attack that says nothing else.
 pub(crate) const CONNECTIONS: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -57,60 +61,150 @@ pub(crate) enum Attack {
     Whole,
     /// Reads of a secret of 3 MB that the attacker may read, on 128 streams of 8 connections, whose answers it does not accept
     Readers,
+    /// Short heads on 120 streams of each of 1,000 connections, sent at once, whose bodies do not come
+    Heads,
+    /// Heads of 60 KiB that do not end, on 500 connections over HTTP/1.1 and on 500 over HTTP/2
+    Endless,
+    /// Handshakes that begin and do not go on, without a certificate, on 1,000 connections, over and over
+    Begun,
+    /// Four identities that hold all requests in flight that they can get: 100 on each of 16 connections, whose bodies do not end
+    Identities,
+    /// 500 requests sent ahead over HTTP/1.1 on each of 300 connections, whose answers are not read
+    Ahead,
+    /// Requests with heads of 45 KiB over HTTP/1.1, at once on 300 connections
+    Large,
 }
 
 /// The path of that secret.
 pub(crate) const LARGE: &str = "large";
 
-/// How long the answers are left unread before the attacker begins again.
-const UNREAD: Duration = Duration::from_secs(1);
+/// How long an attacker leaves what it has sent as it is before it begins again.
+const HELD: Duration = Duration::from_secs(1);
+
+/// The identities of [`Attack::Identities`], none of which has rights.
+const FOUR: [&str; 4] = ["/workload/a", "/workload/b", "/workload/c", "/workload/d"];
 
 /// Repeats the attack until this process is killed. After a refusal the attacker begins again.
 pub(crate) async fn attack_for_ever(attack: Attack, address: SocketAddr, ca: &Path) -> Result<()> {
-    let ca = Ca::load(ca, "spike.ist".parse()?, clock::now())?;
-    let id = format!("spiffe://spike.ist{ATTACKER}").parse()?;
-    let credential = Credential::valid(&ca, id, Duration::from_hours(1))?;
-    let plain = Arc::new(Dialer::new(address).showing(&credential));
-    let http2 = Dialer::new(address).showing(&credential).offering("h2");
-    let denied = post(GET, r#"{"path":"closed"}"#);
-    let names = LargeBody::Names;
-    let whole = post(names.target(), &names.body(usize::try_from(4 * MIB)?));
-    let large = format!(r#"{{"path":"{LARGE}"}}"#);
-    let long = post(GET, &format!(r#"{{"path":"{}"}}"#, "p".repeat(3_000_000)));
+    let means = Means::new(address, &Ca::load(ca, "spike.ist".parse()?, clock::now())?)?;
     loop {
-        let done = match attack {
+        if means.attack(attack).await.is_err() {
+            tokio::time::sleep(SLICE).await;
+        }
+    }
+}
+
+/// What the attacks need, made once.
+struct Means {
+    address: SocketAddr,
+    plain: Arc<Dialer>,
+    http2: Arc<Dialer>,
+    /// Those of [`FOUR`].
+    others: Vec<Dialer>,
+    denied: Vec<u8>,
+    long: Vec<u8>,
+    whole: Vec<u8>,
+    hello: Vec<u8>,
+}
+
+impl Means {
+    fn new(address: SocketAddr, ca: &Ca) -> Result<Self> {
+        let dialer = |path: &str| {
+            let id = format!("spiffe://spike.ist{path}").parse()?;
+            let credential = Credential::valid(ca, id, Duration::from_hours(1))?;
+            anyhow::Ok(Dialer::new(address).showing(&credential))
+        };
+        let others = FOUR.iter().map(|path| Ok(dialer(path)?.offering("h2")));
+        let names = LargeBody::Names;
+        Ok(Self {
+            address,
+            plain: Arc::new(dialer(ATTACKER)?),
+            http2: Arc::new(dialer(ATTACKER)?.offering("h2")),
+            others: others.collect::<Result<_>>()?,
+            denied: post(GET, r#"{"path":"closed"}"#),
+            long: post(GET, &format!(r#"{{"path":"{}"}}"#, "p".repeat(3_000_000))),
+            whole: post(names.target(), &names.body(usize::try_from(4 * MIB)?)),
+            hello: hello(&Dialer::new(address))?,
+        })
+    }
+
+    /// One round of an attack. An error is a refusal.
+    async fn attack(&self, attack: Attack) -> Result<()> {
+        let Self { address, plain, http2, denied, .. } = self;
+        match attack {
             Attack::Nothing => {
                 let until = tokio::time::Instant::now() + SLICE;
                 while tokio::time::Instant::now() < until {
                     std::hint::spin_loop();
                 }
-                Ok(())
             }
             Attack::Bodies => {
                 let most = usize::try_from(4 * MIB)?;
-                unfinished_bodies(&http2, PUT, (CONNECTIONS, 128), most).await.map(drop)
+                unfinished_bodies(http2, PUT, (CONNECTIONS, 128), most).await?;
             }
             Attack::Answers => {
-                untaken_answers(&http2, (GET, br#"{"path":"closed"}"#), (CONNECTIONS, 100))
-                    .await
-                    .map(drop)
+                untaken_answers(http2, (GET, br#"{"path":"closed"}"#), (CONNECTIONS, 100)).await?;
             }
-            Attack::Paths => requests(&plain, &long, CONNECTIONS, CONNECTIONS).await.map(drop),
-            Attack::Connections => idle_connections(&plain, &denied, 1_000).await.map(drop),
-            Attack::Handshakes => half_open(address, 1_000).await.map(drop),
-            Attack::Denials => requests(&plain, &denied, CONNECTIONS, 100_000).await.map(drop),
-            Attack::Resets => reset(&http2).await,
-            Attack::Whole => requests(&plain, &whole, CONNECTIONS, CONNECTIONS).await.map(drop),
+            Attack::Paths => {
+                requests(plain, &self.long, CONNECTIONS, CONNECTIONS).await?;
+            }
+            Attack::Connections => {
+                idle_connections(plain, denied, 1_000).await?;
+            }
+            Attack::Handshakes => {
+                half_open(*address, 1_000).await?;
+            }
+            Attack::Denials => {
+                requests(plain, denied, CONNECTIONS, 100_000).await?;
+            }
+            Attack::Resets => reset(http2).await?,
+            Attack::Whole => {
+                requests(plain, &self.whole, CONNECTIONS, CONNECTIONS).await?;
+            }
             Attack::Readers => {
-                let held = untaken_answers(&http2, (GET, large.as_bytes()), (8, 128)).await;
-                tokio::time::sleep(UNREAD).await;
-                held.map(drop)
+                let large = format!(r#"{{"path":"{LARGE}"}}"#);
+                held(untaken_answers(http2, (GET, large.as_bytes()), (8, 128))).await?;
             }
-        };
-        if done.is_err() {
-            tokio::time::sleep(SLICE).await;
+            Attack::Heads => held(short_heads(http2, LIST, (1_000, 120))).await?,
+            Attack::Endless => {
+                held(async {
+                    let http1 = endless_http1(plain, LIST, 500, 60 << 10).await?;
+                    Ok((http1, endless_http2(http2, LIST, 500, 60 << 10).await?))
+                })
+                .await?;
+            }
+            Attack::Begun => {
+                stalled(*address, 1_000, &self.hello).await?;
+            }
+            Attack::Identities => {
+                held(async {
+                    let mut held = Vec::new();
+                    for dialer in &self.others {
+                        held.push(unfinished_bodies(dialer, GET, (16, 100), 2).await?);
+                    }
+                    Ok(held)
+                })
+                .await?;
+            }
+            Attack::Ahead => {
+                let ahead = post(LIST, "{}").repeat(500);
+                held(async { Ok(sent_over(connections(plain, 300).await?, &ahead).await) }).await?;
+            }
+            Attack::Large => {
+                let large = post_with_large_head(LIST, 45 << 10, "{}");
+                held(async { Ok(sent_over(connections(plain, 300).await?, &large).await) }).await?;
+            }
         }
+        Ok(())
     }
+}
+
+/// Holds what an attack has opened for a while.
+async fn held<T>(attack: impl Future<Output = Result<T>>) -> Result<()> {
+    let held = attack.await?;
+    tokio::time::sleep(HELD).await;
+    drop(held);
+    Ok(())
 }
 
 async fn reset(dialer: &Dialer) -> Result<()> {

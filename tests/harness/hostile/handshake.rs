@@ -46,18 +46,26 @@ pub async fn stalled(address: SocketAddr, count: usize, bytes: &[u8]) -> Result<
     Ok(held)
 }
 
+/// A whole `ClientHello` of this client. The server cannot tell that it was sent before.
+///
+/// # Errors
+/// If TLS cannot be configured.
+pub fn hello(dialer: &Dialer) -> Result<Vec<u8>> {
+    Ok(client(dialer)?.1)
+}
+
 /// Opens `per_second` connections a second for `time`. Each sends a whole `ClientHello` and nothing more, and stays open.
 ///
 /// # Errors
 /// If the kernel refuses a connection, or TLS cannot be configured.
 pub async fn begun(dialer: &Dialer, per_second: u32, time: Duration) -> Result<Held> {
     let mut held = Held::default();
+    let hello = hello(dialer)?;
     let end = Instant::now() + time;
     let mut next = interval(Duration::from_secs(1) / per_second);
     next.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while Instant::now() < end {
         next.tick().await;
-        let (_, hello) = client(dialer)?;
         let mut stream = TcpStream::connect(dialer.address()).await?;
         stream.write_all(&hello).await.ok();
         held.tcp.push(stream);

@@ -1,14 +1,17 @@
 //! Heads that take far more memory than their bytes, and heads that never end.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use spike_tests::{
     PATIENCE, eventually,
     hostile::{
         Http2Peer, MIB, PeerBehaviour,
-        attack::{heads_of_many_fields, post},
-        frame::{Frame, kind},
+        attack::post,
+        heads::{
+            at_once, connections, endless_http1, endless_http2, heads_of_many_fields, peers,
+            post_with_large_head, sent_over,
+        },
         hpack, post_in_frames, resident,
     },
     policies::allow,
@@ -24,7 +27,7 @@ use crate::{WORKLOAD, scenario};
 
 async fn are_borne(connections: usize, fields: usize) -> Result<()> {
     let mut cluster = scenario().start().await?;
-    let dialer = http2_as(&cluster, WORKLOAD)?;
+    let dialer = Arc::new(http2_as(&cluster, WORKLOAD)?);
     let attack = heads_of_many_fields(&dialer, LIST, (connections, 127), fields);
     let held = is_borne(&mut cluster, attack).await?;
     for peer in &held.http2 {
@@ -84,16 +87,9 @@ async fn a_head_that_arrives_in_two_parts_has_one_line() -> Result<()> {
 #[tokio::test]
 async fn heads_that_do_not_end_are_bounded_over_all_connections_of_an_id() -> Result<()> {
     const CONNECTIONS: usize = 40;
-    let large = |length: usize| format!("x: {}\r\n", "y".repeat(length - 5));
     let cluster = scenario().start().await?;
-    let mut http1 = Vec::new();
-    for _ in 0..CONNECTIONS {
-        let mut connection = cluster.dial_as(WORKLOAD)?.connect().await?;
-        let head = large(20 * 1024).repeat(3);
-        // One that is cut may notice.
-        connection.send(format!("POST {LIST} HTTP/1.1\r\nHost: x\r\n{head}")).await.ok();
-        http1.push(connection);
-    }
+    let dialer = Arc::new(cluster.dial_as(WORKLOAD)?);
+    let http1 = endless_http1(&dialer, LIST, CONNECTIONS, 60 << 10).await?;
     let cuts = async |least: usize| {
         eventually("cut connections", PATIENCE / 6, async || {
             let records = records_of_the_workload(&cluster)?;
@@ -112,33 +108,16 @@ async fn heads_that_do_not_end_are_bounded_over_all_connections_of_an_id() -> Re
     let cut = cuts(CONNECTIONS - 18).await?;
     assert!(cut < CONNECTIONS - 10, "{cut} were cut");
     drop(http1);
-    let mut http2 = Vec::new();
-    for _ in 0..CONNECTIONS {
-        let dialer = http2_as(&cluster, WORKLOAD)?;
-        let mut peer = Http2Peer::connect(&dialer, PeerBehaviour::GOOD).await?;
-        // Its settings are acknowledged then: nothing may come between the frames of a head.
-        peer.post(LIST, b"{}").await?;
-        let stream = peer.new_stream();
-        let (more, mut fields) = ("y".repeat(640), vec![(":method", "POST"), (":path", LIST)]);
-        fields.extend([(":scheme", "https"), (":authority", "x")]);
-        fields.extend([("x", more.as_str()); 90]);
-        let block = hpack::encode(fields);
-        let parts = block.chunks(16 * 1024).enumerate().map(|(number, part)| {
-            let kind = if number == 0 { kind::HEADERS } else { kind::CONTINUATION };
-            Frame::new(kind, 0, stream, part).encode()
-        });
-        peer.send_bytes(&parts.collect::<Vec<_>>().concat()).await.ok();
-        http2.push(peer);
-    }
+    let dialer = Arc::new(http2_as(&cluster, WORKLOAD)?);
+    let mut http2 = endless_http2(&dialer, LIST, CONNECTIONS, 60 << 10).await?;
     cuts(cut + CONNECTIONS / 4).await?;
     // Others may have large heads meanwhile, and one alone is no matter.
     for id in [WORKLOAD, "/workload/other"] {
         if id == WORKLOAD {
-            http2.clear();
+            http2.http2.clear();
         }
         let mut connection = cluster.dial_as(id)?.connect().await?;
-        let head = large(20 * 1024);
-        let ask = format!("POST {LIST} HTTP/1.1\r\nHost: x\r\n{head}Content-Length: 2\r\n\r\n{{}}");
+        let ask = post_with_large_head(LIST, 20 << 10, "{}");
         assert_eq!(connection.exchange(ask).await?.status, 401, "{id}");
     }
     cluster.stop().await
@@ -148,27 +127,21 @@ async fn heads_that_do_not_end_are_bounded_over_all_connections_of_an_id() -> Re
 /// come back.
 #[tokio::test]
 async fn many_requests_that_arrive_at_once_on_many_connections_take_no_memory() -> Result<()> {
-    const CONNECTIONS: u32 = 250;
-    const STREAMS: u32 = 120;
+    const CONNECTIONS: usize = 250;
+    const STREAMS: usize = 120;
     let mut cluster = scenario().start().await?;
     let pid = cluster.nexus().pid().context("Nexus runs")?;
-    let dialer = http2_as(&cluster, WORKLOAD)?;
-    let requests: Vec<u8> =
-        (0..STREAMS).flat_map(|number| post_in_frames(2 * number + 1, LIST, b"{}")).collect();
-    let mut peers = Vec::new();
-    for _ in 0..CONNECTIONS {
-        peers.push(Http2Peer::connect(&dialer, PeerBehaviour::GOOD).await?);
-    }
+    let peers = peers(&Arc::new(http2_as(&cluster, WORKLOAD)?), CONNECTIONS).await?;
     let before = resident(pid)?;
-    for peer in &peers {
-        peer.send_bytes(&requests).await?;
-    }
+    let held = at_once(peers, STREAMS, |stream| post_in_frames(stream, LIST, b"{}")).await;
+    assert_eq!(held.http2.len(), CONNECTIONS, "the attack took place");
     eventually("half of them are answered", PATIENCE, async || {
         let metrics = cluster.metrics().await?;
         let of_list = r#"spike_requests_total{route="secret_list""#;
         let names = metrics.names().filter(|name| name.starts_with(of_list));
         let answered: f64 = names.filter_map(|name| metrics.get(name)).sum();
-        Ok((answered >= f64::from(CONNECTIONS * STREAMS / 2)).then_some(()))
+        let half = u32::try_from(CONNECTIONS * STREAMS / 2)?;
+        Ok((answered >= f64::from(half)).then_some(()))
     })
     .await?;
     let taken = resident(pid)?.saturating_sub(before);
@@ -179,25 +152,17 @@ async fn many_requests_that_arrive_at_once_on_many_connections_take_no_memory() 
 /// What was sent behind a request waited in memory for it, 64 KiB on each connection, and so did the room for a large head.
 #[tokio::test]
 async fn requests_sent_ahead_and_large_heads_leave_little_memory_on_a_connection() -> Result<()> {
-    const CONNECTIONS: u64 = 300;
+    const CONNECTIONS: usize = 300;
     let ahead = post(LIST, "{}").repeat(500);
-    let large = format!(
-        "POST {LIST} HTTP/1.1\r\nHost: x\r\nx: {}\r\nContent-Length: 2\r\n\r\n{{}}",
-        "y".repeat(45 << 10)
-    );
-    for (what, bytes) in [("requests ahead", ahead), ("large heads", large.into_bytes())] {
+    let large = post_with_large_head(LIST, 45 << 10, "{}");
+    for (what, bytes) in [("requests ahead", ahead), ("large heads", large)] {
         let mut cluster = scenario().start().await?;
         let pid = cluster.nexus().pid().context("Nexus runs")?;
-        let mut connections = Vec::new();
-        for _ in 0..CONNECTIONS {
-            connections.push(cluster.dial_as(WORKLOAD)?.connect().await?);
-        }
+        let connections = connections(&Arc::new(cluster.dial_as(WORKLOAD)?), CONNECTIONS).await?;
         let before = resident(pid)?;
-        for connection in &mut connections {
-            connection.send(&bytes).await.ok();
-        }
+        let mut held = sent_over(connections, &bytes).await;
         let mut answers = 0;
-        for connection in &mut connections {
+        for connection in &mut held.http1 {
             // Over the budget of heads a connection is cut.
             if let Ok(answer) = connection.answer().await {
                 assert!([401, 429].contains(&answer.status), "{what}: {}", answer.status);
@@ -208,8 +173,8 @@ async fn requests_sent_ahead_and_large_heads_leave_little_memory_on_a_connection
             answers == CONNECTIONS || answers > 40 && what == "large heads",
             "{what}: {answers}"
         );
-        let taken = resident(pid)?.saturating_sub(before);
-        assert!(taken < CONNECTIONS * 50 * 1024, "{what}: {} KiB each", taken / CONNECTIONS / 1024);
+        let each = resident(pid)?.saturating_sub(before) / CONNECTIONS as u64;
+        assert!(each < 50 * 1024, "{what}: {} KiB each", each / 1024);
         cluster.stop().await?;
     }
     Ok(())
