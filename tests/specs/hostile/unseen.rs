@@ -1,8 +1,6 @@
 //! HTTP/1.1: bytes that could hide from what counts and times heads. The library reads one thing and the reader of arriving bytes
 //! another, or the library keeps what is no head.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use serde_json::Value;
 use spike_tests::{PATIENCE, Running, eventually, raw::Connection};
@@ -46,7 +44,8 @@ async fn connect(cluster: &Running, id: &str) -> Result<Connection> {
 /// The connection stayed open until the limit of idle connections, and had no line.
 #[tokio::test]
 async fn a_head_has_its_time_limit_whatever_is_in_the_body_before_it() -> Result<()> {
-    let cluster = scenario().setting("SPIKE_HTTP_SERVER_READ_HEADER_TIMEOUT", "1s").start().await?;
+    // A busy machine takes a while to send a whole head.
+    let cluster = scenario().setting("SPIKE_HTTP_SERVER_READ_HEADER_TIMEOUT", "5s").start().await?;
     let mut open = Vec::new();
     for (what, request) in tricks() {
         let mut connection = connect(&cluster, WORKLOAD).await?;
@@ -61,7 +60,7 @@ async fn a_head_has_its_time_limit_whatever_is_in_the_body_before_it() -> Result
     let mut wrong = Vec::new();
     let count = open.len();
     for (what, mut connection) in open {
-        if tokio::time::timeout(PATIENCE / 6, connection.ended()).await.is_err() {
+        if tokio::time::timeout(PATIENCE / 3, connection.ended()).await.is_err() {
             wrong.push(what);
         }
     }
@@ -78,7 +77,8 @@ async fn a_head_has_its_time_limit_whatever_is_in_the_body_before_it() -> Result
 #[tokio::test]
 async fn whatever_the_library_keeps_is_bounded_over_all_connections_of_an_id() -> Result<()> {
     const CONNECTIONS: usize = 40;
-    let cluster = scenario().start().await?;
+    // A busy machine takes a while to send all heads: none may end for its time.
+    let cluster = scenario().setting("SPIKE_HTTP_SERVER_READ_HEADER_TIMEOUT", "1m").start().await?;
     let large = format!("x: {}\r\n", "y".repeat(20 * 1024 - 5)).repeat(3);
     let post = format!("POST {LIST} HTTP/1.1\r\nHost: x\r\n");
     let mut cases: Vec<_> = tricks()
@@ -105,7 +105,7 @@ async fn whatever_the_library_keeps_is_bounded_over_all_connections_of_an_id() -
             open.push(connection);
         }
         // 1 MiB in parts of 52 to 60 KiB.
-        let cut = eventually("cut connections", Duration::from_secs(5), async || {
+        let cut = eventually("cut connections", PATIENCE / 3, async || {
             let cut = lines(&cluster, &id, "heads that do not end")?;
             Ok((cut >= CONNECTIONS / 2).then_some(cut))
         })

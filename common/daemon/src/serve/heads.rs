@@ -33,7 +33,7 @@ enum Block {
     /// Another frame of it must follow.
     Unfinished,
     /// In its last frame.
-    Last,
+    Last { of_request: bool },
 }
 
 /// The position in the frames of one connection.
@@ -51,8 +51,6 @@ pub(super) struct FrameReader {
     gaps_len: usize,
     /// The incomplete header block begins a stream; it is not a trailer.
     begins_stream: bool,
-    /// The header block whose last frame is arriving is the head of a request.
-    is_head: bool,
     /// The start of the connection has arrived: the preface and the header of a first frame.
     is_open: bool,
     block: Block,
@@ -77,7 +75,6 @@ impl FrameReader {
             gaps: [(0, 0); GAPS],
             gaps_len: 0,
             begins_stream: false,
-            is_head: false,
             is_open: false,
             block: Block::None,
             content: HeaderBlock::new(),
@@ -133,9 +130,9 @@ impl FrameReader {
                 self.content.take(payload);
                 self.large_blocks += u32::from(!was_large && self.has_large_block());
             }
-            if self.skip == 0 && self.block == Block::Last {
+            if let (0, Block::Last { of_request }) = (self.skip, self.block) {
                 (self.block, self.has_ended) = (Block::None, true);
-                heads += u64::from(std::mem::take(&mut self.is_head));
+                heads += u64::from(of_request);
             }
             if bytes.is_empty() {
                 return heads;
@@ -189,9 +186,11 @@ impl FrameReader {
             }
         }
         let is_last = flags & END_HEADERS != 0;
-        self.block = if is_last { Block::Last } else { Block::Unfinished };
-        self.is_head = self.begins_stream && is_last;
-        self.begins_stream &= !is_last;
+        self.block = if is_last {
+            Block::Last { of_request: std::mem::take(&mut self.begins_stream) }
+        } else {
+            Block::Unfinished
+        };
     }
 
     /// Whether a header block on this stream is the head of a request, allowed or not, and not a trailer.
