@@ -1,8 +1,10 @@
 //! What a connection is doing and since when, for its time limits.
 
+pub(super) mod request;
+
 use std::{
     sync::{
-        Arc, OnceLock,
+        OnceLock,
         atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -343,77 +345,6 @@ impl Activity {
     fn nanos(&self, at: Instant) -> u64 {
         let time = at.saturating_duration_since(self.opened);
         u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1)
-    }
-}
-
-/// A request, from its head to the last byte of its answer.
-pub(super) struct ActiveRequest {
-    activity: Arc<Activity>,
-    /// When the answer began, or its next part was polled, and its index among the unread answers.
-    answering: Option<(Instant, usize)>,
-}
-
-impl ActiveRequest {
-    /// Whether it came over HTTP/2.
-    pub(super) fn is_http2(&self) -> bool {
-        self.activity.http2
-    }
-
-    /// HTTP/1.1: whether its head, or one before it, was larger than those of ordinary clients.
-    pub(super) fn has_large_head(&self) -> bool {
-        self.activity.has_large_head()
-    }
-
-    pub(super) fn new(activity: Arc<Activity>) -> Self {
-        activity.working.fetch_add(1, Relaxed);
-        activity.received.store(0, Relaxed);
-        activity.begun.fetch_add(1, Relaxed);
-        if !activity.http2 {
-            activity.head_since.store(0, Relaxed);
-        }
-        Self { activity, answering: None }
-    }
-
-    /// Records that the answer has begun, or that the peer has read some of it. From now on the connection waits for
-    /// the peer.
-    pub(super) fn answered(&mut self, now: Instant) {
-        let activity = &*self.activity;
-        activity.touch(now);
-        let at = activity.nanos(now);
-        let index = if let Some((last, index)) = self.answering {
-            if activity.http2 {
-                activity.took(activity.nanos(last), now);
-            }
-            activity.unread.taken(index, at);
-            index
-        } else {
-            let index = activity.unread.begin(at);
-            activity.working.fetch_sub(1, Relaxed);
-            index
-        };
-        self.answering = Some((now, index));
-    }
-}
-
-impl Drop for ActiveRequest {
-    fn drop(&mut self) {
-        let now = match self.answering {
-            // Over HTTP/1.1 an answer ends at the same time as its last part.
-            Some((at, _)) if !self.activity.http2 => at,
-            Some(_) | None => Instant::now(),
-        };
-        self.activity.touch(now);
-        self.activity.received.store(0, Relaxed);
-        if !self.activity.http2 && self.activity.is_within_head() {
-            // The head of the next request has begun. The library reads the rest of it only now.
-            self.activity.head_since.store(self.activity.nanos(now), Relaxed);
-        }
-        match self.answering {
-            Some((_, index)) => self.activity.unread.end(index),
-            None => {
-                self.activity.working.fetch_sub(1, Relaxed);
-            }
-        }
     }
 }
 

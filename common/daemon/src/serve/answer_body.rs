@@ -14,7 +14,7 @@ use std::{
 use axum::body::{Body, Bytes};
 use http_body::{Frame, SizeHint};
 
-use super::activity::ActiveRequest;
+use super::activity::request::ActiveRequest;
 
 /// The body of an answer that is being sent.
 pub(super) struct AnswerBody {

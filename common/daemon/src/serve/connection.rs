@@ -27,7 +27,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::{
-    activity::{ActiveRequest, Activity},
+    activity::{Activity, request::ActiveRequest},
     answer_body::AnswerBody,
     app::{Handler, HandlerFuture, Refused, RefusedWhat},
     limits::MAX_HEAD,

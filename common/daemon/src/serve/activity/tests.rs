@@ -1,4 +1,6 @@
-use super::*;
+use std::sync::Arc;
+
+use super::{request::ActiveRequest, *};
 
 const LIMITS: TimeLimits = TimeLimits {
     head: Duration::from_secs(10),

@@ -1,7 +1,7 @@
 use spike_mtls::{RequestInFlight, budget::Bounds};
 
 use super::*;
-use crate::serve::activity::ActiveRequest;
+use crate::serve::activity::request::ActiveRequest;
 
 const NOON: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
