@@ -20,6 +20,6 @@ pub use self::{
     http2::{Http2Peer, PeerBehaviour, post_in_frames},
     large_body::LargeBody,
     leave::Leave,
-    process::{MIB, processor_time, resident},
+    process::{MIB, processor_time, resident, taken},
     seen::Reply,
 };

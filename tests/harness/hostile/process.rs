@@ -12,9 +12,21 @@ pub const MIB: u64 = 1024 * 1024;
 /// # Errors
 /// If there is no such process.
 pub fn resident(pid: u32) -> Result<u64> {
+    in_status(pid, "VmRSS:")
+}
+
+/// The part of it that the process has taken, without the program itself: `RssAnon` of proc(5).
+///
+/// # Errors
+/// If there is no such process.
+pub fn taken(pid: u32) -> Result<u64> {
+    in_status(pid, "RssAnon:")
+}
+
+fn in_status(pid: u32, field: &str) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let number = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no such field")?;
     Ok(number.trim().parse::<u64>()? * 1024)
 }
 

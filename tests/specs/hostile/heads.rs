@@ -28,7 +28,7 @@ use crate::{WORKLOAD, scenario};
 async fn are_borne(connections: usize, fields: usize) -> Result<()> {
     let mut cluster = scenario().start().await?;
     let dialer = Arc::new(http2_as(&cluster, WORKLOAD)?);
-    let attack = heads_of_many_fields(&dialer, LIST, (connections, 127), fields);
+    let attack = Box::pin(heads_of_many_fields(&dialer, LIST, (connections, 127), fields));
     let held = is_borne(&mut cluster, attack).await?;
     for peer in &held.http2 {
         peer.ended(PATIENCE).await.context("it is not cut off")?;
