@@ -296,7 +296,8 @@ async fn an_unclean_path_is_redirected() {
 async fn a_body_above_the_limit_is_refused() {
     let keeper = Subject::new();
     let answer = keeper.post(NEXUS, CONTRIBUTE, &" ".repeat(1025)).await;
-    assert_eq!(answer, (413, r#"{"err":"api_bad_request"}"#.to_owned()));
+    let reason = "the body is larger than 1024 bytes (SPIKE_HTTP_SERVER_MAX_BODY_SIZE)";
+    assert_eq!(answer, (413, format!(r#"{{"err":"api_bad_request","reason":"{reason}"}}"#)));
 }
 
 #[tokio::test]
