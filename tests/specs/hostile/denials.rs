@@ -92,16 +92,18 @@ const FEW: (&str, [(&str, usize); 4]) =
 #[tokio::test]
 async fn while_all_places_are_taken_nobody_fills_the_audit_log() -> Result<()> {
     let cluster = scenario().setting("SPIKE_HTTP_SERVER_MAX_REQUESTS", FEW.0).start().await?;
-    let mut peers = Vec::new();
+    let (mut peers, mut held) = (Vec::new(), 0.0);
     for (id, requests) in FEW.1 {
         let mut peer = Http2Peer::connect(&http2_as(&cluster, id)?, PeerBehaviour::GOOD).await?;
         for _ in 0..requests {
             let stream = peer.open(GET).await?;
             peer.feed(stream, b" ", false).await?;
+            held += 1.0;
+            // Each takes what those before it have left.
+            cluster.until_metric("spike_requests_in_flight", |taken| taken >= held).await?;
         }
         peers.push(peer);
     }
-    cluster.until_metric("spike_requests_in_flight", |taken| taken >= 7.0).await?;
     let dialer = Arc::new(cluster.dial_as(WORKLOAD)?);
     let begun = Instant::now();
     let tally = requests(&dialer, &post(GET, r#"{"path":"a"}"#), CONNECTIONS, REQUESTS).await?;
