@@ -212,9 +212,7 @@ async fn a_slowed_down_peer_that_does_not_read_for_a_while_gets_all_of_its_answe
     large_secret(&cluster, ANSWER).await?;
     let dialer = http2_as(&cluster, WORKLOAD)?;
     let mut unread = dialer.connect().await?;
-    let wide = Frame::settings(&[(setting::INITIAL_WINDOW_SIZE, 0x7fff_ffff)]).encode();
-    let opening = [PREFACE, &wide, &Frame::window(0, 0x3fff_ffff).encode()].concat();
-    unread.send([opening, post_in_frames(1, GET, ASK.as_bytes())].concat()).await?;
+    unread.send([wide_opening(), post_in_frames(1, GET, ASK.as_bytes())].concat()).await?;
     cluster.until_metric("spike_requests_in_flight", |count| count >= 1.0).await?;
 
     let mut denied = Http2Peer::connect(&dialer, PeerBehaviour::GOOD).await?;
